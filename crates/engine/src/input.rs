@@ -1,0 +1,176 @@
+//! What the engine is told.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::{Policy, Timestamp};
+
+/// One thing that happened.
+#[derive(Clone, Debug)]
+pub enum Input<'a> {
+    /// `sofia::register_failure`.
+    AuthFailure(AuthFailure<'a>),
+    /// `sofia::register_attempt`.
+    AuthAttempt(AuthAttempt<'a>),
+    /// `sofia::pre_register`: a request without (usable) credentials was challenged.
+    Challenge(Challenge<'a>),
+    /// The connection now shows this FreeSWITCH (`Core-UUID`); a new value means a restart.
+    Core(CoreId),
+    /// No events were seen between these two times.
+    Blind {
+        /// Last event before the gap.
+        from: Timestamp,
+        /// First moment we saw again.
+        to: Timestamp,
+    },
+    /// Replaces all networks of one class of exemption.
+    Exempt {
+        /// Why they are exempt.
+        class: Exemption,
+        /// The networks, all of them.
+        nets: Vec<IpNet>,
+    },
+    /// Replaces the policy; counts and bans stay.
+    Policy(Box<Policy>),
+    /// An operator bans a network.
+    Ban {
+        /// The network; host bits are cleared.
+        net: IpNet,
+        /// Its end.
+        until: crate::Expiry,
+        /// The operator's words.
+        reason: String,
+    },
+    /// An operator lifts a ban; a net inside a wider ban splits it.
+    Unban {
+        /// The network.
+        net: IpNet,
+    },
+    /// The kernel already holds a route of ours for `net` that nothing else explains.
+    Adopt {
+        /// The network.
+        net: IpNet,
+    },
+    /// The kernel did what [`crate::Action::Block`] asked.
+    Applied {
+        /// The network.
+        net: IpNet,
+        /// A lookup showed that our route wins and the gate stands.
+        enforced: bool,
+    },
+    /// The kernel refused what [`crate::Action::Block`] asked.
+    ApplyFailed {
+        /// The network.
+        net: IpNet,
+        /// What the kernel said.
+        error: String,
+    },
+}
+
+/// One failed authentication, as FreeSWITCH reports it.
+#[derive(Clone, Copy, Debug)]
+pub struct AuthFailure<'a> {
+    /// `network-ip`: source address of the packet. Over UDP its sender chose it.
+    pub source: IpAddr,
+    /// `network-port`.
+    pub port: u16,
+    /// `profile-name`.
+    pub profile: &'a str,
+    /// `to-user`.
+    pub user: &'a str,
+    /// `to-host`.
+    pub domain: &'a str,
+    /// `user-agent`; empty when absent.
+    pub user_agent: &'a str,
+    /// `registration-type`.
+    pub method: Method,
+    /// `Event-Sequence`: orders the events of one FreeSWITCH.
+    pub sequence: u64,
+    /// `Core-UUID` of the FreeSWITCH that reports it.
+    pub core: CoreId,
+}
+
+/// One authentication attempt with credentials, as FreeSWITCH reports it.
+#[derive(Clone, Copy, Debug)]
+pub struct AuthAttempt<'a> {
+    /// `network-ip`.
+    pub source: IpAddr,
+    /// `network-port`.
+    pub port: u16,
+    /// `profile-name`.
+    pub profile: &'a str,
+    /// The To user (FreeSWITCH writes it into `from-user`).
+    pub user: &'a str,
+    /// Digest user name; `None` when FreeSWITCH wrote `unknown`, so the nonce was never checked.
+    pub username: Option<&'a str>,
+    /// `auth-result`.
+    pub result: AuthResult,
+    /// `user-agent`; empty when absent.
+    pub user_agent: &'a str,
+    /// `Event-Sequence`.
+    pub sequence: u64,
+    /// `Core-UUID`.
+    pub core: CoreId,
+}
+
+/// A challenge that went out to `source`.
+#[derive(Clone, Copy, Debug)]
+pub struct Challenge<'a> {
+    /// `network-ip`.
+    pub source: IpAddr,
+    /// `network-port`.
+    pub port: u16,
+    /// `profile-name`.
+    pub profile: &'a str,
+    /// The To user.
+    pub user: &'a str,
+    /// `Core-UUID`.
+    pub core: CoreId,
+}
+
+/// `registration-type` of a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// `REGISTER`.
+    Register,
+    /// `INVITE`.
+    Invite,
+    /// Anything else.
+    Other,
+}
+
+/// `auth-result` of an attempt (`sofia_reg.c`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AuthResult {
+    /// `SUCCESS` or `RENEWED`.
+    Success,
+    /// `FORBIDDEN`.
+    Forbidden,
+    /// `STALE`.
+    Stale,
+    /// Anything else.
+    Other,
+}
+
+/// Identity of one run of FreeSWITCH (`Core-UUID`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct CoreId(pub u128);
+
+/// Why a network is exempt from bans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exemption {
+    /// This host's own addresses, and loopback. Even a manual ban never covers them.
+    Own,
+    /// Default gateways and on-link gateways.
+    Gateway,
+    /// The other end of the Event Socket connection.
+    EslPeer,
+    /// Name servers of this host.
+    NameServer,
+    /// Configured `proxies`: SIP proxies and SBCs that every failure behind them names.
+    Proxy,
+    /// Configured `allow`.
+    Allow,
+}
