@@ -50,7 +50,11 @@ pub enum GateMode {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { protocol: 216, table: None, gate: GateSettings::default() }
+        Self {
+            protocol: 216,
+            table: None,
+            gate: GateSettings::default(),
+        }
     }
 }
 
