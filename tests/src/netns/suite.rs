@@ -1,0 +1,30 @@
+//! Runs the cases of a test binary inside a user namespace.
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+use super::enter_user_namespace;
+
+/// The whole `main` of a test binary with `harness = false`: enters a user and a network namespace,
+/// then runs `cases` with the usual command line of `cargo test`.
+///
+/// Call it before anything that starts a thread. Where the system refuses user namespaces it prints
+/// what to set and fails; a test that silently passes proves nothing.
+#[must_use]
+pub fn main(cases: impl FnOnce() -> Vec<Trial>) -> ExitCode {
+    if let Err(refused) = enter_user_namespace() {
+        eprintln!("{refused}");
+        return ExitCode::FAILURE;
+    }
+    libtest_mimic::run(&Arguments::from_args(), cases()).exit_code()
+}
+
+/// One case, named like the function that holds it; it fails by panicking.
+#[must_use]
+pub fn case(name: &str, body: impl FnOnce() + Send + 'static) -> Trial {
+    Trial::test(name, move || {
+        body();
+        Ok(())
+    })
+}
