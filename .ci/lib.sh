@@ -1,0 +1,47 @@
+# shellcheck shell=bash
+# What .ci/run and .ci/full share. Sourced, not run.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# Nothing here may wait for a person.
+exec </dev/null
+export DEBIAN_FRONTEND=noninteractive
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
+export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+
+STEPS=()
+
+# step NAME COMMAND...: runs the command, tells how long it took, ends everything when it fails.
+step() {
+  local name=$1 start=$SECONDS status=0
+  shift
+  printf '\n=== %s\n' "$name"
+  # A subshell keeps `set -e` in force inside the function that is called, which `||` would not.
+  set +e
+  (set -e; "$@")
+  status=$?
+  set -e
+  STEPS+=("$(printf '%6ds  %s' $((SECONDS - start)) "$name")")
+  if ((status != 0)); then
+    STEPS[-1]+="  FAILED (status $status)"
+    exit "$status"
+  fi
+}
+
+summary() {
+  local status=$?
+  printf '\n'
+  ((${#STEPS[@]} == 0)) || printf '%s\n' "${STEPS[@]}"
+  if ((status == 0)); then echo "all passed in ${SECONDS}s"; else echo "FAILED in ${SECONDS}s"; fi
+}
+trap summary EXIT
+
+# need PROGRAM PACKAGE: installs the Debian package when the program is missing.
+need() {
+  command -v "$1" >/dev/null && return
+  local sudo=()
+  ((EUID == 0)) || sudo=(sudo)
+  "${sudo[@]}" apt-get update -q
+  "${sudo[@]}" apt-get install -qy --no-install-recommends "$2"
+  command -v "$1" >/dev/null
+}

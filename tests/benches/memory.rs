@@ -1,0 +1,62 @@
+//! Memory of the daemon, idle and with 100,000 bans.
+//!
+//! `cargo bench -p sipward-tests --bench memory`
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a benchmark that cannot measure should end"
+)]
+
+mod support;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sipward_tests::daemon::{Daemon, PATIENCE};
+
+use support::world::World;
+
+/// Sources, each banned by its first failure.
+const BANS: u32 = 100_000;
+
+/// Failures between two looks at the queue of the fake FreeSWITCH, which holds 100,000 events.
+const BATCH: u32 = 10_000;
+
+fn main() -> ExitCode {
+    support::main(measure)
+}
+
+fn measure() {
+    let world = World::new();
+    let setup = world.setup("[policy]\nmax_failures = 1\n");
+    let daemon = world.watch(&setup);
+    thread::sleep(Duration::from_secs(1));
+    report(&daemon, "idle");
+
+    let began = Instant::now();
+    for n in 0..BANS {
+        let source = Ipv4Addr::from(u32::from(Ipv4Addr::new(198, 18, 0, 0)) + n);
+        world.fs.failure(IpAddr::V4(source), 5060, "1000");
+        if n % BATCH == BATCH - 1 {
+            world.fs.wait_until_sent(PATIENCE).unwrap();
+        }
+    }
+    let told = daemon.expect_many("ban", BANS as usize, |_| true).len();
+    println!(
+        "{told} bans in {:.1} s, {} events lost",
+        began.elapsed().as_secs_f64(),
+        world.fs.lost()
+    );
+    report(&daemon, "with bans");
+}
+
+fn report(daemon: &Daemon, when: &str) {
+    println!(
+        "{when:<12} {:>8} KiB resident",
+        daemon.resident_bytes() / 1024
+    );
+}

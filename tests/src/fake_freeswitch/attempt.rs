@@ -1,0 +1,92 @@
+//! A SIP request with credentials, and what becomes of it.
+
+use std::net::IpAddr;
+
+/// One request as FreeSWITCH sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Source address of its packet.
+    pub source: IpAddr,
+    /// Source port of its packet.
+    pub port: u16,
+    /// To user.
+    pub user: String,
+    /// To domain and digest realm. Default `pbx.test`.
+    pub domain: String,
+    /// Sofia profile. Default `internal`.
+    pub profile: String,
+    /// `User-Agent`. Default `pytest/1.0`, as in the recordings.
+    pub user_agent: String,
+    /// Method. Default REGISTER.
+    pub method: Method,
+}
+
+impl Attempt {
+    /// A REGISTER of `user` with the defaults of the recordings.
+    #[must_use]
+    pub fn new(source: IpAddr, port: u16, user: &str) -> Self {
+        Self {
+            source,
+            port,
+            user: user.to_owned(),
+            domain: "pbx.test".to_owned(),
+            profile: "internal".to_owned(),
+            user_agent: "pytest/1.0".to_owned(),
+            method: Method::Register,
+        }
+    }
+
+    /// With another `User-Agent`.
+    #[must_use]
+    pub fn user_agent(mut self, user_agent: &str) -> Self {
+        user_agent.clone_into(&mut self.user_agent);
+        self
+    }
+
+    /// With another method.
+    #[must_use]
+    pub fn method(mut self, method: Method) -> Self {
+        self.method = method;
+        self
+    }
+}
+
+/// Method of a request that is authenticated and whose failure makes an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// REGISTER.
+    Register,
+    /// INVITE.
+    Invite,
+}
+
+impl Method {
+    /// As in `registration-type`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Register => "REGISTER",
+            Self::Invite => "INVITE",
+        }
+    }
+}
+
+/// What becomes of a request, and so which events it causes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Challenged, answered with a wrong password: `pre_register`, `register_attempt`,
+    /// `register_failure`.
+    WrongPassword,
+    /// A valid nonce that was fetched with another address: no `pre_register`.
+    BorrowedNonce,
+    /// One blind packet, its nonce never checked: the attempt's `username` is `unknown`.
+    BlindSpoof,
+    /// Only the `register_failure` arrives.
+    AttemptLost,
+    /// No request at all: another client of the Event Socket made the failure up.
+    ForgedBySendevent,
+    /// Challenged, and never answered: `pre_register` only.
+    Challenged,
+    /// The right password: `pre_register`, `register_attempt`, `register`.
+    Registered,
+}

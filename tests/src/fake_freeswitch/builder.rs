@@ -1,0 +1,124 @@
+//! How a fake FreeSWITCH is set up.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::time::Duration;
+
+use super::{FakeFreeSwitch, Recording, server};
+
+/// How often FreeSWITCH sends HEARTBEAT (`event-heartbeat-interval`, default 20 s).
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(20);
+
+/// FreeSWITCH's public default password.
+pub const DEFAULT_PASSWORD: &str = "ClueCon";
+
+/// How a connection is met.
+#[derive(Clone, Debug, Default)]
+pub enum Greeting {
+    /// `auth/request`, then the handshake of a real one.
+    #[default]
+    Handshake,
+    /// Refused by the ACL of the Event Socket: `text/rude-rejection`, then closed.
+    RudeRejection,
+    /// Accepted, then not a word.
+    Silence,
+    /// The stream of a recording from its first byte, whatever the client says: every recorded
+    /// answer waits for one command of the client. Then as after a handshake.
+    Recording(Recording),
+}
+
+/// In what pieces bytes go out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// A frame in one write.
+    #[default]
+    Whole,
+    /// Every byte in a write, and with Nagle's algorithm off mostly a segment, of its own.
+    ByteByByte,
+}
+
+/// A fake FreeSWITCH before its start; see [`FakeFreeSwitch::builder`].
+#[derive(Clone, Debug)]
+pub struct Builder {
+    listen: SocketAddr,
+    pub(super) settings: Settings,
+}
+
+/// What the server looks up at each connection.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) password: String,
+    pub(super) user: Option<String>,
+    pub(super) greeting: Greeting,
+    pub(super) delivery: Delivery,
+    pub(super) heartbeat: Duration,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            settings: Settings {
+                password: DEFAULT_PASSWORD.to_owned(),
+                user: None,
+                greeting: Greeting::Handshake,
+                delivery: Delivery::Whole,
+                heartbeat: HEARTBEAT_INTERVAL,
+            },
+        }
+    }
+}
+
+impl Builder {
+    /// Listens on `address`; default 127.0.0.1 with a free port.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// The password that `auth` (and `userauth`) must bring; default [`DEFAULT_PASSWORD`].
+    #[must_use]
+    pub fn password(mut self, password: &str) -> Self {
+        password.clone_into(&mut self.settings.password);
+        self
+    }
+
+    /// A directory user (`name@domain`) that may log in by `userauth`; default none.
+    #[must_use]
+    pub fn user(mut self, user: &str) -> Self {
+        self.settings.user = Some(user.to_owned());
+        self
+    }
+
+    /// How connections are met; default [`Greeting::Handshake`].
+    #[must_use]
+    pub fn greeting(mut self, greeting: Greeting) -> Self {
+        self.settings.greeting = greeting;
+        self
+    }
+
+    /// In what pieces bytes go out; default [`Delivery::Whole`].
+    #[must_use]
+    pub fn delivery(mut self, delivery: Delivery) -> Self {
+        self.settings.delivery = delivery;
+        self
+    }
+
+    /// Time between two HEARTBEAT events, above zero; default 20 s.
+    #[must_use]
+    pub fn heartbeat_every(mut self, interval: Duration) -> Self {
+        self.settings.heartbeat = interval.max(Duration::from_millis(1));
+        self
+    }
+
+    /// Starts it on a thread of its own, in the network namespace of the calling thread.
+    ///
+    /// # Errors
+    /// When the address cannot be bound or the thread not be started.
+    pub fn start(self) -> io::Result<FakeFreeSwitch> {
+        let listener = TcpListener::bind(self.listen)?;
+        listener.set_nonblocking(true)?;
+        server::start(listener, self.settings)
+    }
+}

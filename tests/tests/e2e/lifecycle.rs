@@ -1,0 +1,302 @@
+//! Start, reload, stop, crash, observe, flush, missing rights.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
+
+use super::kernel::{blackholes, everything, nets};
+use super::world::{ALL, Family, NONE, World, ip, of};
+
+super::cases![
+    bans_outlive_a_stop,
+    a_stop_can_flush_instead,
+    a_crash_in_the_storm_loses_no_ban,
+    a_good_reload_is_in_force_and_forgets_nothing,
+    a_broken_reload_changes_nothing_and_says_why,
+    allowing_by_reload_lifts_the_ban,
+    observe_mode_changes_nothing_in_the_kernel,
+    a_dry_run_changes_nothing_in_the_kernel,
+    flush_lets_everybody_in_without_a_daemon,
+    a_daemon_without_the_capability_says_what_it_needs,
+    a_stop_is_quick_in_a_storm_and_without_freeswitch,
+];
+
+/// Stops the storm when it goes out of scope.
+struct Storm<'a>(&'a AtomicBool);
+
+impl Drop for Storm<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Plays `during` while 200 sources fail about 1,000 times a second in turn.
+fn in_a_storm<T>(world: &World, during: impl FnOnce() -> T) -> T {
+    let goes_on = AtomicBool::new(true);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let sources = (0..).map(|n: u32| ip(&format!("198.18.7.{}", n % 200)));
+            for source in sources.take_while(|_| goes_on.load(Ordering::Relaxed)) {
+                world.fs.failure(source, 5060, "1000");
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let _storm = Storm(&goes_on);
+        during()
+    })
+}
+
+fn bans_outlive_a_stop() {
+    let world = World::new();
+    let setup = world.setup("");
+    let daemon = world.watch(&setup);
+    for family in [Family::V4, Family::V6] {
+        world.fail(family.attacker(), 5);
+        daemon.expect_that("ban", of(family.attackers_net()));
+    }
+
+    let ended = daemon.stop();
+
+    assert_eq!(ended.log.all("stopped").len(), 1);
+    for family in [Family::V4, Family::V6] {
+        assert_eq!(
+            world.attacker_arrives(family),
+            NONE,
+            "no gap while nobody runs"
+        );
+        assert_eq!(world.phone_arrives(family), ALL);
+    }
+    let again = world.watch(&setup);
+    assert_eq!(again.expect("started").number("adopted"), Some(2));
+    assert_eq!(world.attacker_arrives(Family::V4), NONE);
+}
+
+fn a_stop_can_flush_instead() {
+    let world = World::new();
+    let before = everything(&world.pbx);
+    let setup = world.setup("on_exit = \"flush\"\n");
+    let daemon = world.watch(&setup);
+    for family in [Family::V4, Family::V6] {
+        world.fail(family.attacker(), 5);
+        daemon.expect_that("ban", of(family.attackers_net()));
+    }
+
+    daemon.stop();
+
+    assert_eq!(everything(&world.pbx), before);
+    for family in [Family::V4, Family::V6] {
+        assert_eq!(world.attacker_arrives(family), ALL);
+    }
+}
+
+fn a_crash_in_the_storm_loses_no_ban() {
+    let world = World::new();
+    let setup = world.setup("[policy]\nban_time = \"8s\"\n");
+    let daemon = world.watch(&setup);
+    let ended = in_a_storm(&world, || {
+        daemon.expect_many("ban", 60, |_| true);
+        daemon.kill()
+    });
+    let told: BTreeSet<IpNet> = ended
+        .log
+        .all("ban")
+        .iter()
+        .map(|ban| ban.text("source").parse().unwrap())
+        .collect();
+    let left = blackholes(&world.pbx);
+    assert!(
+        told.is_subset(&left),
+        "told, but not in the kernel: {:?}",
+        &told - &left
+    );
+    assert!(
+        left.len() < 200,
+        "the crash came too late to prove anything"
+    );
+
+    let again = world.watch(&setup);
+
+    assert_eq!(
+        again.expect("started").number("adopted"),
+        Some(left.len() as u64)
+    );
+    assert_eq!(
+        blackholes(&world.pbx),
+        left,
+        "adopted, not set again, not lost"
+    );
+    again.expect_many("unban", left.len(), |_| true);
+    assert_eq!(
+        blackholes(&world.pbx),
+        nets([]),
+        "adopted bans end as others do"
+    );
+}
+
+fn a_good_reload_is_in_force_and_forgets_nothing() {
+    let world = World::new();
+    let setup = world.setup("");
+    let daemon = world.watch(&setup);
+    world.fail("198.51.100.7", 2);
+    world.fail("198.18.0.1", 5);
+    daemon.expect_that("ban", of("198.18.0.1/32"));
+    daemon.expect_many("auth_failure", 2, of("198.51.100.7"));
+
+    setup.configure("[policy]\nmax_failures = 3\n");
+    daemon.hang_up();
+    daemon.expect("reload");
+    world.fail("198.51.100.7", 1);
+
+    let ban = daemon.expect_that("ban", of("198.51.100.7/32"));
+    assert_eq!(
+        ban.number("failures"),
+        Some(3),
+        "two from before, one after"
+    );
+    assert_eq!(
+        blackholes(&world.pbx),
+        nets(["198.18.0.1/32", "198.51.100.7/32"])
+    );
+    assert_eq!(
+        world.fs.connections(),
+        1,
+        "a reload needs no new connection"
+    );
+}
+
+fn a_broken_reload_changes_nothing_and_says_why() {
+    let world = World::new();
+    let setup = world.setup("[policy]\nmax_failures = 2\n");
+    let daemon = world.watch(&setup);
+
+    setup.configure("[policy]\nmax_failures = 7\nban_tyme = \"1h\"\n");
+    daemon.hang_up();
+    let told = daemon.expect("reload_failed");
+    for word in ["sipward.toml:3:1", "ban_tyme", "ban_time"] {
+        assert!(told.text("error").contains(word), "{word} in {}", told.raw);
+    }
+
+    world.fail("198.51.100.7", 2);
+    let ban = daemon.expect("ban");
+    assert_eq!(
+        ban.number("failures"),
+        Some(2),
+        "neither 5, the default, nor 7"
+    );
+}
+
+fn allowing_by_reload_lifts_the_ban() {
+    let world = World::new();
+    let setup = world.setup("");
+    let daemon = world.watch(&setup);
+    world.fail("198.51.100.7", 5);
+    world.fail("198.18.0.1", 5);
+    daemon.expect_many("ban", 2, |_| true);
+
+    setup.configure("allow = [\"198.51.100.0/28\"]\n");
+    daemon.hang_up();
+
+    let unban = daemon.expect("unban");
+    assert_eq!(
+        (unban.text("source"), unban.text("reason")),
+        ("198.51.100.7/32", "exempted")
+    );
+    assert_eq!(world.attacker_arrives(Family::V4), ALL);
+    assert_eq!(blackholes(&world.pbx), nets(["198.18.0.1/32"]));
+}
+
+fn observe_mode_changes_nothing_in_the_kernel() {
+    only_watches("mode = \"observe\"\n", &[]);
+}
+
+fn a_dry_run_changes_nothing_in_the_kernel() {
+    only_watches("", &["--dry-run"]);
+}
+
+fn only_watches(config: &str, arguments: &[&str]) {
+    let world = World::new();
+    let before = everything(&world.pbx);
+    let setup = arguments
+        .iter()
+        .fold(world.setup(config), |setup, argument| setup.arg(argument));
+    let daemon = world.watch(&setup);
+    assert_eq!(daemon.expect("started").text("mode"), "observe");
+
+    for family in [Family::V4, Family::V6] {
+        world.fail(family.attacker(), 5);
+        let ban = daemon.expect_that("ban", of(family.attackers_net()));
+        assert_eq!(ban.field("enforced"), false, "{}", ban.raw);
+        assert_eq!(world.attacker_arrives(family), ALL);
+    }
+    assert_eq!(everything(&world.pbx), before);
+    daemon.stop();
+    assert_eq!(everything(&world.pbx), before);
+}
+
+fn flush_lets_everybody_in_without_a_daemon() {
+    let world = World::new();
+    let before = everything(&world.pbx);
+    let setup = world.setup("");
+    let daemon = world.watch(&setup);
+    for family in [Family::V4, Family::V6] {
+        world.fail(family.attacker(), 5);
+        daemon.expect_that("ban", of(family.attackers_net()));
+    }
+    daemon.kill();
+    assert_eq!(world.attacker_arrives(Family::V4), NONE);
+
+    let flushed = world.pbx.run(|| setup.run("flush"));
+
+    assert!(
+        flushed.status.success(),
+        "{}",
+        String::from_utf8_lossy(&flushed.stderr)
+    );
+    let said = String::from_utf8_lossy(&flushed.stdout);
+    assert!(
+        said.contains("2 routes") && said.contains("the gate"),
+        "{said}"
+    );
+    assert_eq!(everything(&world.pbx), before);
+    for family in [Family::V4, Family::V6] {
+        assert_eq!(world.attacker_arrives(family), ALL);
+    }
+}
+
+fn a_daemon_without_the_capability_says_what_it_needs() {
+    let world = World::new();
+    let setup = world.setup("");
+    let daemon = world.pbx.run(|| {
+        // Of this thread only, which ends with the closure; the child inherits it.
+        remove_capability_from_bounding_set(CapabilitySet::NET_ADMIN).unwrap();
+        setup.start()
+    });
+
+    let ended = daemon.wait_for_end();
+
+    assert_eq!(ended.status.code(), Some(1));
+    let told = ended.log.text();
+    for word in ["CAP_NET_ADMIN", "AmbientCapabilities", "setcap"] {
+        assert!(told.contains(word), "{word} in:\n{told}");
+    }
+    assert_eq!(world.fs.connections(), 0, "it gives up before it listens");
+}
+
+/// [`Daemon::stop`](sipward_tests::daemon::Daemon::stop) judges the time.
+fn a_stop_is_quick_in_a_storm_and_without_freeswitch() {
+    let world = World::new();
+    let setup = world.setup("");
+    let daemon = world.watch(&setup);
+    in_a_storm(&world, || {
+        daemon.expect_many("ban", 20, |_| true);
+        daemon.stop();
+    });
+    world.fs.kill().unwrap();
+    let daemon = world.start(&setup);
+    daemon.expect_many("esl_disconnected", 2, |_| true);
+    daemon.stop();
+}

@@ -1,0 +1,197 @@
+//! The little internet of every case.
+//!
+//! ```text
+//!  attacker 198.51.100.7 ─┐
+//!        2001:db8:bad::7  │
+//!                       router ── 192.0.2.1 pbx (fake FreeSWITCH, daemon)
+//!     phone 203.0.113.5  ─┘       2001:db8:0:1::1
+//!        2001:db8:900d::5
+//! ```
+//!
+//! The PBX has a default route by the router, and `rp_filter` is 0 everywhere.
+
+use std::net::IpAddr;
+
+use sipward_tests::daemon::{Daemon, Line, Setup};
+use sipward_tests::fake_freeswitch::{Builder, DEFAULT_PASSWORD, FakeFreeSwitch};
+use sipward_tests::netns::{self, Host};
+
+/// The program under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_sipward-e2e");
+
+/// The way out of the PBX's network.
+pub(crate) const GATEWAYS: [&str; 2] = ["192.0.2.254", "2001:db8:0:1::fe"];
+
+/// One of the two internets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    pub(crate) fn pbx(self) -> &'static str {
+        match self {
+            Self::V4 => "192.0.2.1",
+            Self::V6 => "2001:db8:0:1::1",
+        }
+    }
+
+    pub(crate) fn attacker(self) -> &'static str {
+        match self {
+            Self::V4 => "198.51.100.7",
+            Self::V6 => "2001:db8:bad::7",
+        }
+    }
+
+    pub(crate) fn phone(self) -> &'static str {
+        match self {
+            Self::V4 => "203.0.113.5",
+            Self::V6 => "2001:db8:900d::5",
+        }
+    }
+
+    /// What is banned when the attacker is.
+    pub(crate) fn attackers_net(self) -> &'static str {
+        match self {
+            Self::V4 => "198.51.100.7/32",
+            Self::V6 => "2001:db8:bad::/64",
+        }
+    }
+}
+
+/// Hosts, cables and a FreeSWITCH.
+pub(crate) struct World {
+    pub(crate) pbx: Host,
+    pub(crate) attacker: Host,
+    pub(crate) phone: Host,
+    pub(crate) fs: FakeFreeSwitch,
+}
+
+impl World {
+    /// With an ordinary FreeSWITCH.
+    pub(crate) fn new() -> Self {
+        Self::with(FakeFreeSwitch::builder())
+    }
+
+    /// With a FreeSWITCH of the test's choice.
+    pub(crate) fn with(fs: Builder) -> Self {
+        let [pbx, router, attacker, phone] = ["pbx", "router", "attacker", "phone"].map(Host::new);
+        netns::wire((&pbx, "eth0"), (&router, "pbx"));
+        netns::wire((&attacker, "eth0"), (&router, "attacker"));
+        netns::wire((&phone, "eth0"), (&router, "phone"));
+        router.sysctl("ipv4/ip_forward", "1");
+        router.sysctl("ipv6/conf/all/forwarding", "1");
+        for (host, port, v4, v6) in [
+            (
+                &pbx,
+                "pbx",
+                ["192.0.2.1", GATEWAYS[0]],
+                ["2001:db8:0:1::1", GATEWAYS[1]],
+            ),
+            (
+                &attacker,
+                "attacker",
+                ["198.51.100.7", "198.51.100.254"],
+                ["2001:db8:bad::7", "2001:db8:bad::fe"],
+            ),
+            (
+                &phone,
+                "phone",
+                ["203.0.113.5", "203.0.113.254"],
+                ["2001:db8:900d::5", "2001:db8:900d::fe"],
+            ),
+        ] {
+            for ([own, gateway], length, all) in [(v4, 24, "0.0.0.0/0"), (v6, 64, "::/0")] {
+                host.address("eth0", &format!("{own}/{length}"));
+                router.address(port, &format!("{gateway}/{length}"));
+                host.route(all, gateway);
+            }
+        }
+        let fs = pbx.run(|| fs.start()).unwrap();
+        Self {
+            pbx,
+            attacker,
+            phone,
+            fs,
+        }
+    }
+
+    /// A daemon's setup with `config` and the right password.
+    pub(crate) fn setup(&self, config: &str) -> Setup {
+        setup_without_credentials(config).event_socket(self.fs.address(), DEFAULT_PASSWORD)
+    }
+
+    /// Starts a daemon on the PBX.
+    pub(crate) fn start(&self, setup: &Setup) -> Daemon {
+        self.pbx.run(|| setup.start())
+    }
+
+    /// Starts a daemon on the PBX and waits until it sees FreeSWITCH's events.
+    pub(crate) fn watch(&self, setup: &Setup) -> Daemon {
+        let daemon = self.start(setup);
+        daemon.expect("esl_connected");
+        daemon
+    }
+
+    /// Wrong passwords from `source`, each from a port of its own.
+    pub(crate) fn fail(&self, source: &str, times: u16) {
+        for n in 0..times {
+            self.fs.failure(ip(source), 5060 + n, "1000");
+        }
+    }
+
+    /// Whether packets of the attacker arrive at the PBX.
+    pub(crate) fn attacker_arrives(&self, family: Family) -> Arrivals {
+        arrivals(
+            (&self.attacker, family.attacker()),
+            (&self.pbx, family.pbx()),
+        )
+    }
+
+    /// Whether packets of the phone arrive at the PBX.
+    pub(crate) fn phone_arrives(&self, family: Family) -> Arrivals {
+        arrivals((&self.phone, family.phone()), (&self.pbx, family.pbx()))
+    }
+}
+
+/// A daemon's setup with `config` and an empty environment.
+pub(crate) fn setup_without_credentials(config: &str) -> Setup {
+    Setup::new(PROGRAM, config)
+}
+
+/// Which packets of one host arrived at another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Arrivals {
+    pub(crate) udp: bool,
+    pub(crate) tcp: bool,
+}
+
+/// Everything arrives.
+pub(crate) const ALL: Arrivals = Arrivals {
+    udp: true,
+    tcp: true,
+};
+
+/// Nothing arrives.
+pub(crate) const NONE: Arrivals = Arrivals {
+    udp: false,
+    tcp: false,
+};
+
+/// Which packets of one host, sent from one of its addresses, arrive at another.
+pub(crate) fn arrivals(from: (&Host, &str), to: (&Host, &str)) -> Arrivals {
+    Arrivals {
+        udp: netns::udp_arrives(from, to),
+        tcp: netns::tcp_connects(from, to),
+    }
+}
+
+/// Whether a line is about `net`.
+pub(crate) fn of(net: &str) -> impl Fn(&Line) -> bool {
+    move |line| line.text("source") == net
+}
+
+pub(crate) fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
