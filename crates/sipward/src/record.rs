@@ -3,10 +3,11 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::Serialize;
-use sipward_engine::{Alarm, Cause, Evidence, Expiry, Grade, Judgement, Refusal, UnblockReason};
+use sipward_engine::{Alarm, Cause, Details, Evidence, Expiry, Judgement, Refusal, UnblockReason};
 use sipward_route::Coverage;
 use tracing::Level;
 
@@ -84,7 +85,7 @@ pub enum Record {
         refusal: Refusal,
         /// What made it due.
         #[serde(flatten)]
-        cause: CauseFields,
+        cause: Arc<Cause>,
     },
     /// The kernel did not take a route.
     RouteFailed {
@@ -199,46 +200,7 @@ pub struct Ban {
     pub event_to_route_us: Option<u64>,
     /// Why.
     #[serde(flatten)]
-    pub cause: CauseFields,
-}
-
-/// A [`Cause`] with the API's field names.
-#[derive(Clone, Debug, Serialize)]
-#[serde(tag = "rule", rename_all = "snake_case")]
-pub enum CauseFields {
-    /// Too many failures in the window.
-    Failures {
-        /// Address of the failure that crossed the threshold.
-        address: IpAddr,
-        /// Failures counted.
-        failures: u32,
-        /// The threshold.
-        max_failures: u32,
-        /// The window.
-        window_seconds: f64,
-        /// Weakest grade among them.
-        grade: Grade,
-        /// Users tried, newest last.
-        users: Vec<String>,
-        /// `sofia` profile of the last one.
-        profile: String,
-        /// User agent of the last one.
-        user_agent: String,
-        /// Bans of this source, this one included.
-        ban_count: u32,
-    },
-    /// An operator's command.
-    Manual {
-        /// The operator's words.
-        comment: String,
-    },
-    /// A route of ours found at start.
-    Adopted,
-    /// What is left of a wider ban.
-    Split {
-        /// The wider ban.
-        of: IpNet,
-    },
+    pub cause: Arc<Cause>,
 }
 
 impl Record {
@@ -307,43 +269,10 @@ impl From<&Coverage> for Record {
     }
 }
 
-impl From<&Cause> for CauseFields {
-    fn from(cause: &Cause) -> Self {
-        match cause {
-            Cause::Failures(Evidence {
-                source,
-                failures,
-                max_failures,
-                window,
-                grade,
-                users,
-                profile,
-                user_agent,
-                ban_count,
-            }) => Self::Failures {
-                address: *source,
-                failures: *failures,
-                max_failures: *max_failures,
-                window_seconds: window.as_secs_f64(),
-                grade: *grade,
-                users: users.clone(),
-                profile: profile.clone(),
-                user_agent: user_agent.clone(),
-                ban_count: *ban_count,
-            },
-            Cause::Manual { reason } => Self::Manual {
-                comment: reason.clone(),
-            },
-            Cause::Adopted => Self::Adopted,
-            Cause::Split { of } => Self::Split { of: *of },
-        }
-    }
-}
-
 impl Ban {
     /// A ban as the engine decided it, before the kernel has answered.
     #[must_use]
-    pub fn decided(source: IpNet, until: Expiry, cause: &Cause) -> Self {
+    pub fn decided(source: IpNet, until: Expiry, cause: Arc<Cause>) -> Self {
         Self {
             source,
             until: match until {
@@ -353,7 +282,7 @@ impl Ban {
             enforced: false,
             not_enforced_because: None,
             event_to_route_us: None,
-            cause: cause.into(),
+            cause,
         }
     }
 }
@@ -521,30 +450,11 @@ fn ban_line(f: &mut fmt::Formatter<'_>, ban: &Ban) -> fmt::Result {
         Some(until) => write!(f, " until {until}")?,
         None => f.write_str(" without end")?,
     }
-    match &ban.cause {
-        CauseFields::Failures {
-            failures,
-            window_seconds,
-            users,
-            user_agent,
-            ban_count,
-            grade,
-            ..
-        } => {
-            write!(
-                f,
-                ": {failures} failures within {} ({}), ban {ban_count}, agent {}, users",
-                Span(*window_seconds),
-                word(grade),
-                Plain(user_agent)
-            )?;
-            users
-                .iter()
-                .try_for_each(|user| write!(f, " {}", Plain(user)))?;
-        }
-        CauseFields::Manual { comment } => write!(f, ": by hand, {}", Plain(comment))?,
-        CauseFields::Adopted => f.write_str(": route found at start")?,
-        CauseFields::Split { of } => write!(f, ": what is left of {of}")?,
+    match &*ban.cause {
+        Cause::Failures(evidence) => evidence_part(f, evidence)?,
+        Cause::Manual { reason, force: _ } => write!(f, ": by hand, {}", Plain(reason))?,
+        Cause::Adopted => f.write_str(": route found at start")?,
+        Cause::Split { of, was: _ } => write!(f, ": what is left of {of}")?,
     }
     if ban.enforced {
         f.write_str("; enforced")?;
@@ -554,6 +464,35 @@ fn ban_line(f: &mut fmt::Formatter<'_>, ban: &Ban) -> fmt::Result {
     }
     ban.event_to_route_us
         .map_or(Ok(()), |us| write!(f, " after {us} µs"))
+}
+
+fn evidence_part(f: &mut fmt::Formatter<'_>, evidence: &Evidence) -> fmt::Result {
+    let Evidence {
+        failures,
+        window,
+        grade,
+        ban_count,
+        details,
+        ..
+    } = evidence;
+    let window = Span(window.as_secs_f64());
+    write!(
+        f,
+        ": {failures} failures within {window} ({}), ban {ban_count}",
+        word(grade)
+    )?;
+    let Some(Details {
+        users,
+        profile: _,
+        user_agent,
+    }) = details
+    else {
+        return Ok(());
+    };
+    write!(f, ", agent {}, users", Plain(user_agent))?;
+    users
+        .iter()
+        .try_for_each(|user| write!(f, " {}", Plain(user)))
 }
 
 /// The word by which the API calls a value.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use sipward_engine::Timestamp;
+use sipward_engine::{Grade, Text, Timestamp};
 
 use super::*;
 
@@ -11,13 +11,16 @@ fn ban() -> Ban {
         max_failures: 5,
         window: Duration::from_secs(600),
         grade: Grade::Answered,
-        users: vec!["1000".into(), "a\u{1b}[2J\nb".into()],
-        profile: "internal".into(),
-        user_agent: "friendly-scanner".into(),
+        score: 5.0,
         ban_count: 2,
+        details: Some(Details {
+            users: vec![Text::new("1000"), Text::new("a\u{1b}[2J\nb")],
+            profile: Text::new("internal"),
+            user_agent: Text::new("friendly-scanner"),
+        }),
     });
     let until = Expiry::At(Timestamp::from_micros(1_795_338_296_307_509));
-    let decided = Ban::decided("203.0.113.7/32".parse().unwrap(), until, &cause);
+    let decided = Ban::decided("203.0.113.7/32".parse().unwrap(), until, Arc::new(cause));
     Ban {
         enforced: true,
         event_to_route_us: Some(412),
@@ -39,6 +42,7 @@ fn a_ban_is_one_flat_json_object_with_every_field_an_operator_needs() {
             "rule": "failures",
             "address": "203.0.113.7",
             "failures": 5,
+            "score": 5.0,
             "max_failures": 5,
             "window_seconds": 600.0,
             "grade": "answered",

@@ -18,6 +18,7 @@ pub enum Cause {
     /// An operator's command.
     Manual {
         /// The operator's words.
+        #[serde(rename = "comment")]
         reason: String,
         /// The operator insisted, although it covers a protected address.
         #[serde(default)]
@@ -84,6 +85,7 @@ impl Cause {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Address of the failure that crossed the threshold.
+    #[serde(rename = "address")]
     pub source: IpAddr,
     /// Failures counted in the window.
     pub failures: u32,

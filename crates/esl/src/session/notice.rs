@@ -5,10 +5,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::{
-    CoreUuid, Event, EventError, Frame, LogLine,
-    client::ClientError,
-};
+use crate::{CoreUuid, Event, EventError, Frame, LogLine, client::ClientError};
 
 /// One notice of a [`Session`](super::Session), in order of what happened.
 #[derive(Debug)]
@@ -99,9 +96,10 @@ impl Notice {
             | Self::Restarted { .. }
             | Self::Blind { .. }
             | Self::Overflow { .. } => true,
-            Self::Event { .. } | Self::Log { .. } | Self::Damaged { .. } | Self::Unusable { .. } => {
-                false
-            }
+            Self::Event { .. }
+            | Self::Log { .. }
+            | Self::Damaged { .. }
+            | Self::Unusable { .. } => false,
         }
     }
 }

@@ -59,7 +59,15 @@ pub(super) fn queue(
         capacity: capacity.max(1),
         max_bytes,
     });
-    (Sender { shared: Arc::clone(&shared) }, Notices { shared, _stop: stop.drop_guard() })
+    (
+        Sender {
+            shared: Arc::clone(&shared),
+        },
+        Notices {
+            shared,
+            _stop: stop.drop_guard(),
+        },
+    )
 }
 
 impl Notices {

@@ -1,8 +1,9 @@
 //! Event Socket credentials. They come from the environment and nowhere else, so that the
 //! configuration file can be shown to anybody.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
+
+use sipward_esl::Password;
 
 /// `event_socket.conf.xml` ships these.
 const DEFAULT_HOST: &str = "127.0.0.1";
@@ -13,7 +14,7 @@ const DEFAULT_PORT: u16 = 8021;
 const MAX_PASSWORD_FILE: u64 = 4096;
 
 /// Where FreeSWITCH listens and how to log in.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Credentials {
     /// `ESL_HOST`; default 127.0.0.1.
     pub host: String,
@@ -22,17 +23,7 @@ pub struct Credentials {
     /// `ESL_USER`, for `userauth`; `None` logs in with the password alone.
     pub user: Option<String>,
     /// `ESL_PASSWORD`, or the content of `ESL_PASSWORD_FILE`.
-    pub password: String,
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials")
-            .field("host", &self.host)
-            .field("port", &self.port)
-            .field("user", &self.user)
-            .finish_non_exhaustive()
-    }
+    pub password: Password,
 }
 
 /// Credentials that are missing or cannot be used. The password itself is never part of a message.
@@ -123,7 +114,10 @@ impl Credentials {
                 });
             }
         }
-        one_line("the Event Socket password", &password)?;
+        let password = Password::new(password).map_err(|_| CredentialsError::Variable {
+            variable: "the Event Socket password",
+            problem: ONE_LINE.to_owned(),
+        })?;
         Ok(Self {
             host,
             port,
@@ -155,12 +149,14 @@ fn password_file(path: &Path) -> Result<String, CredentialsError> {
     Ok(password.to_owned())
 }
 
+const ONE_LINE: &str = "must be one line without control characters";
+
 /// A line end would start a command of its own on the socket.
 fn one_line(variable: &'static str, value: &str) -> Result<(), CredentialsError> {
     if value.contains(['\r', '\n', '\0']) {
         return Err(CredentialsError::Variable {
             variable,
-            problem: "must be one line without control characters".to_owned(),
+            problem: ONE_LINE.to_owned(),
         });
     }
     Ok(())

@@ -13,6 +13,10 @@ fn from(variables: &[(&str, &str)]) -> Result<Credentials, String> {
     .map_err(|e| e.to_string())
 }
 
+fn password(text: &str) -> Password {
+    Password::new(text).unwrap()
+}
+
 fn file(content: &str) -> tempfile::NamedTempFile {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(content.as_bytes()).unwrap();
@@ -27,8 +31,8 @@ fn a_password_alone_means_freeswitchs_default_address() {
         ("127.0.0.1", 8021)
     );
     assert_eq!(
-        (credentials.user, credentials.password.as_str()),
-        (None, "s3cret")
+        (credentials.user, credentials.password),
+        (None, password("s3cret"))
     );
 }
 
@@ -38,7 +42,7 @@ fn the_password_file_may_end_in_a_line_end() {
     let path = file.path().to_str().unwrap();
     assert_eq!(
         from(&[("ESL_PASSWORD_FILE", path)]).unwrap().password,
-        "s3cret"
+        password("s3cret")
     );
 }
 

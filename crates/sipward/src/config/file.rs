@@ -65,6 +65,7 @@ struct Policy {
     max_unproven: usize,
     max_bans: usize,
     escalation: Escalation,
+    weights: Weights,
 }
 
 /// `[policy.escalation]`.
@@ -74,6 +75,16 @@ struct Escalation {
     factor: f64,
     max: Span,
     forget_after: Span,
+}
+
+/// `[policy.weights]`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+struct Weights {
+    answered: f64,
+    unchallenged: f64,
+    unproven: f64,
+    unjoined: f64,
 }
 
 /// `[route]`.
@@ -269,6 +280,12 @@ impl Policy {
                 max: self.escalation.max.0,
                 forget_after: self.escalation.forget_after.0,
             },
+            weights: sipward_engine::Weights {
+                answered: self.weights.answered,
+                unchallenged: self.weights.unchallenged,
+                unproven: self.weights.unproven,
+                unjoined: self.weights.unjoined,
+            },
             ipv4_prefix: self.ipv4_prefix,
             ipv6_prefix: self.ipv6_prefix,
             max_tracked: self.max_tracked,
@@ -277,7 +294,7 @@ impl Policy {
         };
         policy.validate().map_err(|e| Problem {
             key: format!("policy.{}", e.key),
-            message: e.problem.clone(),
+            message: format!("{} is out of range: {}", e.value, e.expected),
         })?;
         Ok(policy)
     }
@@ -307,11 +324,25 @@ impl Route {
                 fallback_table: self.gate_fallback_table,
             },
         };
-        settings.validate().map_err(|e| Problem {
-            key: format!("route.{}", e.key),
-            message: e.problem.clone(),
+        settings.check().map_err(|e| Problem {
+            key: route_key(&e).to_owned(),
+            message: e.to_string(),
         })?;
         Ok(settings)
+    }
+}
+
+/// The key that sets what is wrong.
+fn route_key(error: &sipward_route::SettingsError) -> &'static str {
+    use sipward_route::SettingsError as E;
+    match error {
+        E::Protocol(_) => "route.protocol",
+        E::Table(_) => "route.table",
+        E::Preference(_) => "route.rule_preference",
+        E::Mark(_) => "route.gate_mark",
+        E::RulePreference(_) => "route.gate_rule_preference",
+        E::SharedTable(_) => "route.gate_fallback_table",
+        E::TableName(_) => "route.gate_table_name",
     }
 }
 
@@ -389,6 +420,7 @@ impl Default for Policy {
             max_unproven: policy.max_unproven,
             max_bans: policy.max_bans,
             escalation: Escalation::default(),
+            weights: Weights::default(),
         }
     }
 }
@@ -400,6 +432,18 @@ impl Default for Escalation {
             factor: escalation.factor,
             max: Span(escalation.max),
             forget_after: Span(escalation.forget_after),
+        }
+    }
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        let weights = sipward_engine::Weights::default();
+        Self {
+            answered: weights.answered,
+            unchallenged: weights.unchallenged,
+            unproven: weights.unproven,
+            unjoined: weights.unjoined,
         }
     }
 }

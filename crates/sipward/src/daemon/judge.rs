@@ -235,10 +235,12 @@ impl Judge {
             }
             Notice::Overflow { dropped } => self.publish(Record::EslOverflow { dropped }),
             Notice::Damaged { error, .. } => {
-                self.publish(Record::EventUnusable { error: error.to_string() });
+                self.publish(Record::EventUnusable {
+                    error: error.to_string(),
+                });
             }
             Notice::Unusable { frame } => {
-                tracing::debug!(content_type = %frame.content_type(), "frame without a use");
+                tracing::debug!(content_type = ?frame.content_type(), "frame without a use");
             }
             Notice::Log { .. } => {}
             // A later version of the library may tell more.
@@ -341,7 +343,7 @@ impl Judge {
                 } => {
                     self.totals.bans += 1;
                     self.wishes.push(Change::Block(net));
-                    let ban = Ban::decided(net, until, &cause);
+                    let ban = Ban::decided(net, until, cause);
                     self.under_way.insert(net, UnderWay { ban, received });
                 }
                 Action::Unblock { net, reason } => {
@@ -358,7 +360,6 @@ impl Judge {
                 }
                 Action::Refused { net, reason, cause } => {
                     self.totals.refused += 1;
-                    let cause = cause.as_ref().into();
                     self.publish(Record::Refused {
                         source: net,
                         refusal: reason,
@@ -372,7 +373,7 @@ impl Judge {
                 Action::Alarm(alarm) => self.publish(Record::Alarm(alarm)),
             }
         }
-        self.totals.banned_now = self.engine.bans().len();
+        self.totals.banned_now = self.engine.stats().bans;
         // The buffer is kept: the next event needs it.
         self.actions = actions;
     }

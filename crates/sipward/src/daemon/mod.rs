@@ -10,6 +10,9 @@
 mod judge;
 mod tasks;
 
+pub(crate) use tasks::stop_on_signals;
+
+use std::hash::BuildHasher as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -18,7 +21,7 @@ use ipnet::IpNet;
 use sipward_engine::{Engine, Exemption, Input};
 use sipward_esl::SessionConfig;
 use sipward_route::{Enforcer, Found, HostFacts};
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -95,10 +98,11 @@ impl Daemon {
 
         let Kernel {
             task: kernel,
+            stop: stop_kernel,
             found,
         } = Kernel::start(&config, changes, report_sender).await?;
 
-        let engine = Engine::new(config.policy.clone(), fastrand::u64(..))?;
+        let engine = Engine::new(config.policy.clone(), seed())?;
         let heart = tasks::heart(logs.clone());
         let wishes = Wishes::new(change_sender);
         let mut judge = Judge::new(engine, clock, wishes, records.clone(), heart);
@@ -158,7 +162,8 @@ impl Daemon {
         helpers.iter().for_each(JoinHandle::abort);
         handle.close();
         session.abort();
-        // The judge is gone, and with it the sender of the changes: the enforcer ends.
+        // What the judge has sent is still carried out.
+        let _ = stop_kernel.send(());
         let kernel = kernel.await.context("the task that owns netlink failed")?;
         if config.on_exit == OnExit::Flush && config.mode == Mode::Ban {
             sipward_route::flush(&config.route)
@@ -180,6 +185,7 @@ impl Daemon {
 /// The kernel side, real or not.
 struct Kernel {
     task: JoinHandle<anyhow::Result<()>>,
+    stop: oneshot::Sender<()>,
     found: Found,
 }
 
@@ -189,16 +195,17 @@ impl Kernel {
         changes: mpsc::Receiver<sipward_route::Change>,
         reports: mpsc::Sender<sipward_route::Report>,
     ) -> anyhow::Result<Self> {
+        let (stop, stopped) = oneshot::channel();
         match config.mode {
             Mode::Ban => {
                 let (enforcer, found) = Enforcer::open(config.route.clone()).await?;
                 let task = tokio::spawn(async move {
                     enforcer
-                        .run(changes, reports)
+                        .run(changes, reports, stopped)
                         .await
                         .context("netlink was lost")
                 });
-                Ok(Self { task, found })
+                Ok(Self { task, stop, found })
             }
             Mode::Observe => {
                 let host = sipward_route::host_facts(&config.route).await?;
@@ -208,6 +215,7 @@ impl Kernel {
                 });
                 Ok(Self {
                     task,
+                    stop,
                     found: Found {
                         host,
                         ..Found::default()
@@ -216,6 +224,12 @@ impl Kernel {
             }
         }
     }
+}
+
+/// A number that nobody outside can guess: the standard library seeds its hashers with the
+/// system's randomness.
+pub(crate) fn seed() -> u64 {
+    std::hash::RandomState::new().hash_one(0_u8)
 }
 
 /// What of this host must never be banned.
@@ -234,7 +248,7 @@ fn session_config(config: &Config, credentials: &Credentials) -> SessionConfig {
         connect_timeout: config.esl.connect_timeout,
         heartbeat_timeout: config.esl.heartbeat_timeout,
         queue: config.esl.queue,
-        seed: fastrand::u64(..),
+        seed: seed(),
         // HEARTBEAT and every record of mod_sofia, which is what a session asks for by itself.
         ..SessionConfig::new(credentials.host.clone(), credentials.password.clone())
     }

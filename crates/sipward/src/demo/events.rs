@@ -156,7 +156,7 @@ fn caller(
         "profile-name: internal\nfrom-user: {user}\nfrom-host: pbx.test\ncontact: {contact}\n\
          call-id: {:016x}\nrpid: unknown\nstatus: Registered(UDP)\nexpires: 300\n\
          to-user: {user}\nto-host: pbx.test\n",
-        fastrand::u64(..),
+        (u64::from(port) << 32) | u64::from(user.len() as u32),
     );
 }
 

@@ -22,6 +22,8 @@ use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
+use sipward_esl::Password;
+
 use crate::config::{Config, Credentials, Mode};
 use crate::daemon::{self, Daemon};
 use screen::Screen;
@@ -53,9 +55,9 @@ pub async fn run(forever: bool) -> anyhow::Result<()> {
         .await
         .context("cannot open a loopback port")?;
     let address = listener.local_addr()?;
-    let password = format!("demo-{:016x}", fastrand::u64(..));
+    let password = format!("demo-{:016x}", daemon::seed());
     let (records, for_screen) = broadcast::channel(RECORDS);
-    let storm = Storm::new(fastrand::u64(..));
+    let storm = Storm::new(daemon::seed());
     let screen = Screen::new(storm.counts(), for_screen, address);
 
     let stop = CancellationToken::new();
@@ -79,7 +81,7 @@ pub async fn run(forever: bool) -> anyhow::Result<()> {
         host: address.ip().to_string(),
         port: address.port(),
         user: None,
-        password,
+        password: Password::new(password)?,
     };
     let reload = Box::new(|| Config::parse(CONFIG, "the demo's own configuration".as_ref()));
     let totals = Daemon {

@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use sipward_engine::{Grade, Judgement, UnblockReason};
+use sipward_engine::{Cause, Evidence, Grade, Judgement, UnblockReason};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{self, Instant, MissedTickBehavior};
 
 use super::storm::Counts;
-use crate::record::{Ban, CauseFields, Record, Totals};
+use crate::record::{Ban, Record, Totals};
 use crate::text::Plain;
 
 /// Prints the storm as it is fought off.
@@ -92,11 +92,15 @@ impl Screen {
             Record::Unban { source, reason } => {
                 self.now_banned = self.now_banned.saturating_sub(1);
                 if *reason == UnblockReason::Expired {
-                    self.line("36", "unban", &format!("{source:<24} its time is over"));
+                    self.line(
+                        "36",
+                        "unban",
+                        &format!("{:<24} its time is over", source.to_string()),
+                    );
                 }
             }
             Record::AuthFailure(judgement) => self.judged(judgement),
-            Record::Alarm(_) | Record::EslDisconnected { .. } | Record::EslOverflow { .. } => {
+            Record::Alarm(_) | Record::EslOverflow { .. } => {
                 self.line("33", "note", &record.to_string());
             }
             _ => {}
@@ -106,16 +110,18 @@ impl Screen {
     fn ban(&mut self, ban: &Ban) {
         self.now_banned += 1;
         *self.banned.entry(ban.source).or_default() += 1;
-        let CauseFields::Failures {
-            failures,
-            users,
-            user_agent,
-            ban_count,
-            ..
-        } = &ban.cause
-        else {
+        let Cause::Failures(evidence) = &*ban.cause else {
             return;
         };
+        let Evidence {
+            failures,
+            ban_count,
+            details,
+            ..
+        } = evidence;
+        let (users, agent) = details
+            .as_ref()
+            .map_or((0, ""), |d| (d.users.len(), d.user_agent.as_str()));
         let micros = ban.event_to_route_us.unwrap_or_default();
         if self.delays.len() < MAX_DELAYS {
             self.delays.push(micros);
@@ -129,10 +135,9 @@ impl Screen {
             "31",
             "BAN",
             &format!(
-                "{:<24} {failures} failures, {} users, {}; {micros} µs after the event{again}",
+                "{:<24} {failures} failures, {users} users, {}; {micros} µs after the event{again}",
                 ban.source.to_string(),
-                users.len(),
-                Plain(user_agent),
+                Plain(agent),
             ),
         );
     }
@@ -167,8 +172,8 @@ impl Screen {
             "2",
             "rate",
             &format!(
-                "attackers: {answered} requests/s reach FreeSWITCH, {dropped}/s dropped by the \
-                 kernel; {} networks banned",
+                "attackers: {answered} requests/s reach FreeSWITCH, the gate would drop \
+                 {dropped}/s; {} networks banned",
                 self.now_banned
             ),
         );

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::TryRecvError;
@@ -46,7 +46,12 @@ pub(super) async fn serve(
     let mut banned = HashSet::new();
     loop {
         let events = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
+            () = stop.cancelled() => {
+                // The daemon hangs up first, as it would on a FreeSWITCH that stays.
+                let mut rest = Vec::new();
+                let _ = stream.take(MAX_LINE).read_to_end(&mut rest).await;
+                return Ok(());
+            }
             _ = beat.tick() => storm.heartbeat(),
             _ = turn.tick() => {
                 follow(&mut records, &mut banned);
@@ -90,7 +95,6 @@ async fn log_in(stream: &mut BufReader<TcpStream>, password: &str) -> anyhow::Re
 
 /// One command: a line and the empty line behind it.
 async fn command(stream: &mut BufReader<TcpStream>) -> anyhow::Result<String> {
-    use tokio::io::AsyncReadExt as _;
     let mut line = String::new();
     let mut bounded = stream.take(MAX_LINE);
     bounded.read_line(&mut line).await?;

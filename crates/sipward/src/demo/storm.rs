@@ -213,7 +213,9 @@ impl Actor {
             user: &user,
             agent: self.agent,
         };
-        let count = |counter: &AtomicU64| drop(counter.fetch_add(1, Ordering::Relaxed));
+        let count = |counter: &AtomicU64| {
+            counter.fetch_add(1, Ordering::Relaxed);
+        };
         self.sent = self.sent.saturating_add(1);
         match self.role {
             Role::Attacker if stopped => count(&counts.dropped),
