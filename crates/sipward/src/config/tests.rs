@@ -150,7 +150,7 @@ fn wrong_types_and_broken_toml_are_refused_with_their_place() {
         ),
         (
             "allow = [\"192.0.2\"]\n",
-            "sipward.toml:1:10: `192.0.2` is neither an address",
+            "sipward.toml:1:9: `192.0.2` is neither an address",
         ),
         (
             "[policy]\nwindow = \"ten\"\n",
