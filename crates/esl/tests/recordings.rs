@@ -72,14 +72,14 @@ fn every_split_gives_the_same_frames() {
         }
         starts.push(bytes.len());
         let [first, .., end] = starts[..] else { continue };
-        let mut windows: Vec<(usize, usize)> = starts.windows(3).map(|w| (w[0], w[2])).collect();
-        if windows.is_empty() {
-            windows.push((first, end));
-        }
-        for (from, to) in windows {
+        // A frame, split anywhere, and the frame behind it.
+        let mut windows: Vec<_> = starts.windows(3).map(|w| (w[0], w[1], w[2])).collect();
+        let last = starts.len().checked_sub(2).map_or(first, |last| starts[last]);
+        windows.push((last, end, end));
+        for (from, split_to, to) in windows {
             let window = &bytes[from..to];
             let whole = decode(window);
-            for at in (1..window.len()).step_by(step) {
+            for at in (1..=split_to - from).step_by(step) {
                 let (before, after) = window.split_at(at);
                 let split = decode_pieces([before, after], Limits::default());
                 assert!(split == whole, "{name} split at {}", from + at);
