@@ -91,6 +91,13 @@ impl PartialEq<&str> for Text<'_> {
     }
 }
 
+impl<'e> From<&'e str> for Text<'e> {
+    /// Takes the text as it is, without decoding.
+    fn from(text: &'e str) -> Self {
+        Self(Cow::Borrowed(text.as_bytes()))
+    }
+}
+
 /// At most `max` bytes of hostile input as one harmless line, for messages.
 pub(crate) fn excerpt(bytes: &[u8], max: usize) -> String {
     let (kept, more) = bytes

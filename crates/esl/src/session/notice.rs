@@ -88,6 +88,14 @@ impl Notice {
         }
     }
 
+    /// With bytes of its own, if it holds an event.
+    pub(super) fn detached(self) -> Self {
+        match self {
+            Self::Event { event, received } => Self::Event { event: event.detached(), received },
+            other => other,
+        }
+    }
+
     /// Does it tell about the connection itself? Those have room kept for them.
     pub(super) const fn is_about_connection(&self) -> bool {
         match self {

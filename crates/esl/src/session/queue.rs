@@ -165,8 +165,11 @@ impl State {
             let dropped = std::mem::take(&mut self.dropped);
             self.notices.push_back(Notice::Overflow { dropped });
         }
+        // While little waits, events share their read buffers with their neighbours. Behind a slow
+        // consumer most neighbours are dropped, and each event would keep a buffer of its own alive.
+        let crowded = self.notices.len() > capacity / 2 || self.bytes > max_bytes / 2;
         self.bytes += size;
-        self.notices.push_back(notice);
+        self.notices.push_back(if crowded { notice.detached() } else { notice });
     }
 
     fn pop(&mut self) -> Option<Notice> {
