@@ -1,145 +1,203 @@
-//! Owns the kernel side: applies changes, watches for damage, heals.
+//! The one task that owns netlink.
 
-use std::net::IpAddr;
+mod apply;
+mod coverage;
+mod heal;
+mod outbox;
+
+use std::collections::HashSet;
+use std::time::Duration;
 
 use ipnet::IpNet;
+use netlink_sys::protocols::NETLINK_ROUTE;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
 
-use crate::Settings;
+use self::heal::Schedule;
+use self::outbox::Outbox;
+use crate::blackhole::{self, Blackholes, Filter};
+use crate::gate::Gate;
+use crate::monitor::Monitor;
+use crate::netlink::{Batch, Channel, Reply};
+use crate::rules::{self, Rule};
+use crate::{Change, Coverage, Found, HostFacts, Report, RouteError, Settings, host};
 
-/// One wish of the ban engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Change {
-    /// Block this network.
-    Block(IpNet),
-    /// Stop blocking it.
-    Unblock(IpNet),
-}
+/// Changes taken from the queue at once. Reports leave and the monitor is heard between two takes; a
+/// take of this size is about 10 ms of work.
+const TAKE: usize = 512;
+/// How long undelivered reports may hold up a shutdown.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// What the enforcer tells the daemon.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Report {
-    /// The route of `net` stands. `enforced`: a lookup showed that it wins and the gate stands.
-    Blocked {
-        /// The network.
-        net: IpNet,
-        /// Whether the kernel really drops what it sends.
-        enforced: bool,
-    },
-    /// The route of `net` is gone.
-    Unblocked {
-        /// The network.
-        net: IpNet,
-    },
-    /// The kernel refused.
-    Failed {
-        /// What was asked.
-        change: Change,
-        /// The kernel's words, and what to do.
-        error: String,
-    },
-    /// Somebody outside took something of ours away; it is back.
-    Healed {
-        /// Routes put back.
-        routes: usize,
-        /// Rules put back.
-        rules: usize,
-        /// The nftables gate was put back.
-        gate: bool,
-    },
-    /// This host's addresses or gateways changed.
-    Host(HostFacts),
-}
-
-/// Addresses that must never be banned, as the kernel knows them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HostFacts {
-    /// Addresses of this host.
-    pub own: Vec<IpAddr>,
-    /// Gateways of default routes and other routes with an on-link next hop.
-    pub gateways: Vec<IpAddr>,
-    /// Networks this host is directly connected to (an equal IPv6 /64 cannot be blackholed).
-    pub on_link: Vec<IpNet>,
-}
-
-/// What was found when the kernel side was opened.
-#[derive(Clone, Debug, Default)]
-pub struct Found {
-    /// Our routes (type and protocol ours) that were there already.
-    pub routes: Vec<IpNet>,
-    /// Routes with our protocol number that are not blackholes: somebody else uses the number.
-    pub foreign: Vec<String>,
-    /// This host.
-    pub host: HostFacts,
-    /// What stands between a banned host and FreeSWITCH, in words for the log.
-    pub coverage: Coverage,
-}
-
-/// What a ban covers with the present settings.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Coverage {
-    /// IPv4 packets from a banned host are dropped on arrival.
-    pub ipv4_inbound: bool,
-    /// IPv6 packets from a banned host are dropped on arrival.
-    pub ipv6_inbound: bool,
-    /// What is not covered and why; empty when all is.
-    pub gaps: Vec<String>,
-}
-
-/// The kernel side could not be opened or was lost.
-#[derive(Debug, thiserror::Error)]
-pub enum RouteError {
-    /// `CAP_NET_ADMIN` is missing.
-    #[error("missing")]
-    NotPermitted,
-}
-
-/// The one task that owns netlink.
+/// The one task that owns netlink: it applies changes, watches what others do and heals.
 #[derive(Debug)]
 pub struct Enforcer {
     settings: Settings,
+    blackholes: Blackholes,
+    route: Channel,
+    /// Why there is none, where this kernel has no netfilter.
+    gate: Result<Gate, String>,
+    monitor: Monitor,
+    /// The networks whose routes shall stand.
+    wanted: HashSet<IpNet>,
+    host: HostFacts,
+    coverage: Coverage,
+    outbox: Outbox,
+    schedule: Schedule,
 }
 
 impl Enforcer {
     /// Opens netlink, dumps what is there, sets rules and gate.
     ///
+    /// The gate is no condition: where it cannot be set, [`Found::coverage`] says what is not covered.
+    ///
     /// # Errors
-    /// When netlink cannot be opened or `CAP_NET_ADMIN` is missing.
+    /// When a setting is out of range, netlink cannot be opened, `CAP_NET_ADMIN` is missing, or the rule
+    /// of an own table cannot be set.
     pub async fn open(settings: Settings) -> Result<(Self, Found), RouteError> {
-        Ok((Self { settings }, Found::default()))
+        settings.check()?;
+        let mut route = Channel::open(NETLINK_ROUTE).map_err(RouteError::Socket)?;
+        ask_permission(&mut route, settings.protocol).await?;
+        let gate = Gate::open(settings.gate.clone(), settings.protocol).map_err(|e| e.to_string());
+        let mut ports = vec![route.port()];
+        ports.extend(gate.as_ref().ok().map(Gate::port));
+        // Listen before looking: what changes while we look is heard.
+        let monitor = Monitor::open(ports, settings.protocol).map_err(RouteError::Socket)?;
+        rules::ensure(&mut route, settings.protocol, &rules::for_bans(&settings)).await?;
+        let host = host::facts(&mut route, settings.protocol).await?;
+        let mut enforcer = Self {
+            blackholes: Blackholes::new(&settings),
+            settings,
+            route,
+            gate,
+            monitor,
+            wanted: HashSet::new(),
+            host,
+            coverage: Coverage::default(),
+            outbox: Outbox::default(),
+            schedule: Schedule::new(Instant::now()),
+        };
+        let foreign = enforcer.adopt().await?;
+        enforcer.tidy_gate().await?;
+        enforcer.cover().await?;
+        let found = Found {
+            routes: enforcer.wanted.iter().copied().collect(),
+            foreign,
+            host: enforcer.host.clone(),
+            coverage: enforcer.coverage.clone(),
+        };
+        Ok((enforcer, found))
     }
 
-    /// Runs until `shutdown` resolves (on which `flush` says whether everything of ours goes) or
-    /// `changes` closes.
+    /// Runs until `shutdown` resolves (its sender dropped counts) or `changes` closes; then finishes
+    /// what is queued and delivers the last reports. Routes, rules and gate stay, so that a restart
+    /// leaves no gap; call [`flush`](crate::flush) afterwards to take them away.
+    ///
+    /// Every change is answered by one report, except that changes of one network that arrive together
+    /// are folded into the last. Reports never block the enforcer, but while some thousands of them are
+    /// undelivered it takes no further changes: whoever waits for room in `changes` must go on
+    /// receiving `reports`.
     ///
     /// # Errors
     /// When netlink is lost for good.
     pub async fn run(
-        self,
-        _changes: mpsc::Receiver<Change>,
-        _reports: mpsc::Sender<Report>,
-        _shutdown: oneshot::Receiver<()>,
+        mut self,
+        mut changes: mpsc::Receiver<Change>,
+        reports: mpsc::Sender<Report>,
+        mut shutdown: oneshot::Receiver<()>,
     ) -> Result<(), RouteError> {
-        let _ = self.settings;
+        let mut taken = Vec::with_capacity(TAKE);
+        loop {
+            self.outbox.deliver(&reports);
+            tokio::select! {
+                _ = &mut shutdown => break,
+                count = changes.recv_many(&mut taken, TAKE), if self.outbox.has_room_for(TAKE) => {
+                    if count == 0 {
+                        break;
+                    }
+                    self.apply(&taken).await?;
+                    taken.clear();
+                }
+                () = self.outbox.room(&reports) => {}
+                signs = self.monitor.changed() => {
+                    self.schedule.note(signs.map_err(RouteError::Socket)?, Instant::now());
+                }
+                () = sleep_until(self.schedule.next()) => self.look_after().await?,
+            }
+        }
+        changes.close();
+        while changes.recv_many(&mut taken, TAKE).await > 0 {
+            self.apply(&taken).await?;
+            taken.clear();
+            self.outbox.deliver(&reports);
+        }
+        // Nobody listening is the daemon's decision.
+        let _ = tokio::time::timeout(LAST_WORDS, self.outbox.drain(&reports)).await;
+        Ok(())
+    }
+
+    /// Takes over the routes of ours that are there; returns what carries our protocol and is not ours.
+    async fn adopt(&mut self) -> Result<Vec<String>, RouteError> {
+        let mut foreign = Vec::new();
+        let filter = Filter {
+            protocol: Some(self.settings.protocol),
+            table: None,
+        };
+        let (blackholes, gate, wanted) = (self.blackholes, &self.settings.gate, &mut self.wanted);
+        blackhole::dump(&mut self.route, filter, |route| {
+            if blackholes.owns(&route) {
+                wanted.insert(route.net);
+            } else if !rules::is_fallback(&route, gate) {
+                foreign.push(route.to_string());
+            }
+        })
+        .await?;
+        let expected = [rules::for_bans(&self.settings), vec![rules::for_gate(gate)]].concat();
+        let rules = rules::ours(&mut self.route, self.settings.protocol).await?;
+        let is_foreign = |rule: &&Rule| !expected.contains(rule);
+        foreign.extend(rules.iter().filter(is_foreign).map(ToString::to_string));
+        foreign.sort_unstable();
+        foreign.dedup();
+        Ok(foreign)
+    }
+
+    /// Does what the monitor or the clock asked for.
+    async fn look_after(&mut self) -> Result<(), RouteError> {
+        let started = Instant::now();
+        let signs = self.schedule.due(started);
+        if signs.host {
+            let facts = host::facts(&mut self.route, self.settings.protocol).await?;
+            if facts != self.host {
+                self.host = facts.clone();
+                self.outbox.push(Report::Host(facts));
+            }
+        }
+        self.heal(signs).await?;
+        self.schedule.finished(signs, started, Instant::now());
         Ok(())
     }
 }
 
-/// Removes every route, rule and table of ours; works without a daemon.
+/// Asks the kernel for a change that changes nothing. Nothing else tells for sure: capabilities count in
+/// the user namespace that owns the network namespace.
 ///
 /// # Errors
-/// When netlink cannot be opened or refuses.
-pub async fn flush(_settings: &Settings) -> Result<Flushed, RouteError> {
-    Ok(Flushed::default())
-}
-
-/// What [`flush`] removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flushed {
-    /// Blackhole routes.
-    pub routes: usize,
-    /// Policy rules.
-    pub rules: usize,
-    /// Whether the nftables table was there.
-    pub gate: bool,
+/// [`RouteError::NotPermitted`], or when netlink fails.
+pub(crate) async fn ask_permission(route: &mut Channel, protocol: u8) -> Result<(), RouteError> {
+    let mut batch = Batch::default();
+    // Nobody routes 0.0.0.0/32, and we would not ban it.
+    let nowhere = IpNet::V4(ipnet::Ipv4Net::from(std::net::Ipv4Addr::UNSPECIFIED));
+    Blackholes::in_table(crate::settings::MAIN_TABLE, protocol).delete(&mut batch, nowhere);
+    let mut permitted = true;
+    route
+        .exchange(batch, |_, reply| {
+            if let Reply::Refused(refusal) = reply {
+                permitted = refusal.errno != nix::errno::Errno::EPERM;
+            }
+        })
+        .await?;
+    if permitted {
+        Ok(())
+    } else {
+        Err(RouteError::NotPermitted)
+    }
 }

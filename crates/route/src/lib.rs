@@ -1,7 +1,39 @@
 //! The kernel side of sipward: blackhole routes, the inbound gate and the route monitor.
+//!
+//! A ban is a blackhole route set through netlink. It stops what would be sent *to* the banned host;
+//! the gate, a handful of nftables rules, drops what the host *sends*. [`Enforcer`] is the one task
+//! that owns netlink: it applies [`Change`]s in batches, looks up whether each really wins, watches for
+//! outsiders who take something of ours away, and puts it back.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `settings` | what an operator may choose, and its ranges |
+//! | `report` | [`Change`]: what the engine asks; [`Report`]: what comes back |
+//! | `found` | what is known about this host and about what a ban covers |
+//! | `enforcer` | [`Enforcer`]: open, run, apply, heal |
+//! | `flush` | [`flush`]: the way out without a daemon |
+//! | `blackhole`, `host`, `rules`, `reverse_path` | the rtnetlink messages behind each |
+//! | `gate` | the nftables rules, and whether they stand |
+//! | `monitor` | multicast notifications: who changed what |
+//! | `netlink` | batches of requests in one send, answers matched by number |
 
+mod blackhole;
 mod enforcer;
+mod error;
+mod flush;
+mod found;
+mod gate;
+mod host;
+mod monitor;
+mod netlink;
+mod report;
+mod reverse_path;
+mod rules;
 mod settings;
 
-pub use enforcer::*;
-pub use settings::*;
+pub use enforcer::Enforcer;
+pub use error::RouteError;
+pub use flush::{Flushed, flush};
+pub use found::{Coverage, Found, HostFacts};
+pub use report::{Change, Enforcement, Report};
+pub use settings::{GateMode, GateSettings, OwnTable, Settings, SettingsError};

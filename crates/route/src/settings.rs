@@ -3,10 +3,10 @@
 /// Where and how routes, rules and the gate are set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Route protocol number that marks our routes (`rtm_protocol`). Range 5 to 255 without the
-    /// numbers that the kernel and routing daemons use; default 216.
+    /// Route protocol number that marks our routes and rules (`rtm_protocol`). Range 5 to 255 without
+    /// the numbers that routing daemons use (`/etc/iproute2/rt_protos`); default 216.
     pub protocol: u8,
-    /// Routing table; `None` is the main table.
+    /// Routing table of the bans; `None` is the main table.
     pub table: Option<OwnTable>,
     /// The gate.
     pub gate: GateSettings,
@@ -15,9 +15,9 @@ pub struct Settings {
 /// A routing table of our own, with the `ip rule` that makes the kernel read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OwnTable {
-    /// Table number.
+    /// Table number; not 0 nor the kernel's 253 to 255.
     pub id: u32,
-    /// Preference of the rule; below 1000.
+    /// Preference of the rule, 1 to 999: before everything an administrator usually sets.
     pub preference: u32,
 }
 
@@ -26,31 +26,39 @@ pub struct OwnTable {
 pub struct GateSettings {
     /// What stops them.
     pub mode: GateMode,
-    /// Name of the nftables table. Default `sipward`.
+    /// Name of the nftables table (family inet), 1 to 31 letters, digits, `_` or `-`. Default `sipward`.
     pub table_name: String,
-    /// Packet mark bit used for the IPv4 lookup; exactly one bit. Default `0x2000_0000`.
+    /// Packet mark bit used for the IPv4 lookup; exactly one bit, used by nobody else on this host.
+    /// Default `0x2000_0000`.
     pub mark: u32,
-    /// Preference of the rule `fwmark MARK lookup TABLE`. Default 40000.
+    /// Preference of the rule `fwmark MARK lookup TABLE`. Must come after the rules that find bans and
+    /// ordinary routes (32766, 32767): 32768 or more. Default 40000.
     pub rule_preference: u32,
-    /// Table that holds the fallback `default dev lo`. Default 217.
+    /// Table that holds the fallback `default dev lo`; not 0, not the kernel's 253 to 255 and not the
+    /// bans' own. Default 217.
     pub fallback_table: u32,
 }
 
 /// How packets of a banned host are kept out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum GateMode {
-    /// Install the gate unless nothing can be banned past it.
+    /// Install the gate unless nothing can be banned past it: `rp_filter` drops what banned IPv4 hosts
+    /// send on every interface, and this host has no IPv6 address.
     #[default]
     Auto,
     /// Leave the firewall alone; rely on `rp_filter` (IPv4 only) and say what is not covered.
     RpFilter,
-    /// Leave the firewall alone: only replies are stopped.
+    /// Leave the firewall alone and say what is not covered.
     Off,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { protocol: 216, table: None, gate: GateSettings::default() }
+        Self {
+            protocol: 216,
+            table: None,
+            gate: GateSettings::default(),
+        }
     }
 }
 
@@ -65,3 +73,100 @@ impl Default for GateSettings {
         }
     }
 }
+
+/// Number of the main routing table (`RT_TABLE_MAIN`).
+pub(crate) const MAIN_TABLE: u32 = 254;
+/// The kernel's own tables: default, main, local.
+const KERNEL_TABLES: std::ops::RangeInclusive<u32> = 253..=255;
+/// Protocol numbers with an owner in `/etc/iproute2/rt_protos` or `linux/rtnetlink.h`, above the
+/// kernel's own 0 to 4.
+const KNOWN_PROTOCOLS: [u8; 19] = [
+    8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 42, 84, 99, 186, 187, 188, 189, 192,
+];
+/// Preference of the kernel's last rule, `from all lookup default`.
+const LAST_KERNEL_PREFERENCE: u32 = 32_767;
+/// First preference above which administrators and other programs put theirs.
+const FIRST_FOREIGN_PREFERENCE: u32 = 1000;
+/// Bytes of an nftables table name we accept; the kernel takes 255, listings read better with fewer.
+const LONGEST_TABLE_NAME: usize = 31;
+
+impl Settings {
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// Names the first setting that cannot work and what would.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        if self.protocol < 5 || KNOWN_PROTOCOLS.contains(&self.protocol) {
+            return Err(SettingsError::Protocol(self.protocol));
+        }
+        if let Some(own) = self.table {
+            if !is_free_table(own.id) {
+                return Err(SettingsError::Table(own.id));
+            }
+            if !(1..FIRST_FOREIGN_PREFERENCE).contains(&own.preference) {
+                return Err(SettingsError::Preference(own.preference));
+            }
+        }
+        self.check_gate()
+    }
+
+    fn check_gate(&self) -> Result<(), SettingsError> {
+        let gate = &self.gate;
+        if !gate.mark.is_power_of_two() {
+            return Err(SettingsError::Mark(gate.mark));
+        }
+        if gate.rule_preference <= LAST_KERNEL_PREFERENCE {
+            return Err(SettingsError::RulePreference(gate.rule_preference));
+        }
+        if !is_free_table(gate.fallback_table) {
+            return Err(SettingsError::Table(gate.fallback_table));
+        }
+        if self.table.is_some_and(|own| own.id == gate.fallback_table) {
+            return Err(SettingsError::SharedTable(gate.fallback_table));
+        }
+        let name_ok = (1..=LONGEST_TABLE_NAME).contains(&gate.table_name.len())
+            && gate
+                .table_name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+        if name_ok {
+            Ok(())
+        } else {
+            Err(SettingsError::TableName(gate.table_name.clone()))
+        }
+    }
+
+    /// Number of the table that holds the bans.
+    pub(crate) fn table_id(&self) -> u32 {
+        self.table.map_or(MAIN_TABLE, |own| own.id)
+    }
+}
+
+/// A setting that cannot work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "each message says it")]
+pub enum SettingsError {
+    #[error(
+        "route protocol {0} belongs to the kernel or a routing daemon; choose a free number from 5 to 255"
+    )]
+    Protocol(u8),
+    #[error("routing table {0} is the kernel's; choose another number than 0 and 253 to 255")]
+    Table(u32),
+    #[error("rule preference {0} must be 1 to 999, before the rules of others")]
+    Preference(u32),
+    #[error("gate mark {0:#x} must have exactly one bit set, which nobody else on this host uses")]
+    Mark(u32),
+    #[error("gate rule preference {0} must be above 32767, after all rules that find routes")]
+    RulePreference(u32),
+    #[error("table {0} cannot hold both the bans and the gate's fallback")]
+    SharedTable(u32),
+    #[error("nftables table name {0:?} must be 1 to 31 letters, digits, '_' or '-'")]
+    TableName(String),
+}
+
+fn is_free_table(id: u32) -> bool {
+    id != 0 && !KERNEL_TABLES.contains(&id)
+}
+
+#[cfg(test)]
+mod tests;

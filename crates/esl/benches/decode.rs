@@ -1,0 +1,50 @@
+//! Decoding and extracting the storm's 19,999 failures, beside a plain search for newlines over the same
+//! bytes: `cargo bench -p sipward-esl`.
+
+use std::hint::black_box;
+
+use bytes::BytesMut;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use sipward_esl::{FrameDecoder, Limits, SofiaEvent, sofia};
+use tokio_util::codec::Decoder as _;
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+fn storm(criterion: &mut Criterion) {
+    for format in ["plain", "json"] {
+        let stream = common::storm(format);
+        let mut group = criterion.benchmark_group(format!("storm/{format}"));
+        group.throughput(Throughput::Bytes(stream.len() as u64));
+        group.bench_function("memchr_newlines", |bencher| {
+            bencher.iter(|| memchr::memchr_iter(b'\n', black_box(&stream)).count());
+        });
+        group.bench_function("decode_and_extract", |bencher| {
+            bencher.iter(|| assert_eq!(failures(black_box(&stream)), 19_999));
+        });
+        group.finish();
+    }
+}
+
+/// As the client does it: pieces of one read each are appended to a buffer and decoded from there.
+fn failures(stream: &[u8]) -> usize {
+    const READ: usize = 64 * 1024;
+    let mut decoder = FrameDecoder::new(Limits::default());
+    let mut buffer = BytesMut::new();
+    let mut failures = 0;
+    for piece in stream.chunks(READ) {
+        buffer.reserve(READ);
+        buffer.extend_from_slice(piece);
+        while let Ok(Some(frame)) = decoder.decode(&mut buffer) {
+            let Ok(event) = frame.into_event() else { continue };
+            if let Ok(Some(SofiaEvent::RegisterFailure(failure))) = sofia::parse(&event) {
+                black_box(&failure);
+                failures += 1;
+            }
+        }
+    }
+    failures
+}
+
+criterion_group!(benches, storm);
+criterion_main!(benches);

@@ -1,0 +1,95 @@
+//! From the greeting to a subscription.
+
+use std::{future::Future, time::Duration};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+
+use super::{ClientError, Connection, Reply, Step, good_bye};
+use crate::{
+    command::{Command, Password, Subscription},
+    frame::ContentType,
+};
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Waits for the greeting and authenticates: by `userauth` when there is a user, else by `auth`.
+    /// `within` counts for all of it; FreeSWITCH itself waits 25 s.
+    ///
+    /// # Errors
+    /// [`ClientError::WrongPassword`], [`ClientError::AclRejected`], [`ClientError::Timeout`],
+    /// [`ClientError::Unexpected`] and those of [`next_frame`](Self::next_frame).
+    pub async fn login(
+        &mut self,
+        user: Option<&str>,
+        password: &Password,
+        within: Duration,
+    ) -> Result<(), ClientError> {
+        let command = match user {
+            Some(user) => Command::userauth(user, password)?,
+            None => Command::auth(password),
+        };
+        let started = tokio::time::Instant::now();
+        limited(Step::Greeting, within, self.greeting()).await?;
+        let left = within.saturating_sub(started.elapsed());
+        let step = Step::Reply(command.kind());
+        let reply = limited(step, left, self.request(&command)).await?;
+        if reply.is_error() {
+            return Err(ClientError::WrongPassword { user: user.map(str::to_owned) });
+        }
+        Ok(())
+    }
+
+    /// Subscribes to events and, if asked for, log lines. `within` counts for each command.
+    ///
+    /// # Errors
+    /// [`ClientError::NotAllowed`], [`ClientError::Refused`], [`ClientError::Timeout`] and those of
+    /// [`next_frame`](Self::next_frame).
+    pub async fn subscribe(
+        &mut self,
+        subscription: &Subscription,
+        within: Duration,
+    ) -> Result<(), ClientError> {
+        self.ask(&Command::event(subscription), within).await?;
+        if let Some(level) = subscription.log_level() {
+            self.ask(&Command::log(level), within).await?;
+        }
+        Ok(())
+    }
+
+    async fn greeting(&mut self) -> Result<(), ClientError> {
+        let frame = self.receive().await?;
+        if let Some(error) = good_bye(&frame) {
+            return Err(error);
+        }
+        match frame.content_type() {
+            ContentType::AuthRequest => Ok(()),
+            found => Err(ClientError::Unexpected { step: Step::Greeting, found }),
+        }
+    }
+
+    /// A command that must succeed.
+    async fn ask(&mut self, command: &Command, within: Duration) -> Result<Reply, ClientError> {
+        let kind = command.kind();
+        let reply = limited(Step::Reply(kind), within, self.request(command)).await?;
+        if reply.is_permission_denied() {
+            return Err(ClientError::NotAllowed { command: kind });
+        }
+        if reply.is_error() {
+            return Err(ClientError::Refused { command: kind, reply: reply.to_string() });
+        }
+        Ok(reply)
+    }
+}
+
+async fn limited<T>(
+    step: Step,
+    within: Duration,
+    work: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
+    match timeout(within, work).await {
+        Ok(result) => result,
+        Err(_) => Err(ClientError::Timeout { step, after: within }),
+    }
+}

@@ -1,0 +1,85 @@
+//! Percent-encoding as FreeSWITCH writes it into plain events and reply texts.
+
+use std::borrow::Cow;
+
+/// Undoes FreeSWITCH's `switch_url_encode`: `%XX` becomes one byte, in either letter case.
+///
+/// A `%` that two hex digits do not follow stays as it is, and so does `+`. Borrows when there is
+/// nothing to undo. The result can hold any byte, CR, LF and NUL included: senders choose them.
+#[must_use]
+pub fn decode(raw: &[u8]) -> Cow<'_, [u8]> {
+    let Some(first) = memchr::memchr(b'%', raw) else {
+        return Cow::Borrowed(raw);
+    };
+    let (clean, mut rest) = raw.split_at(first);
+    let mut decoded = Vec::with_capacity(raw.len());
+    decoded.extend_from_slice(clean);
+    while let Some(at) = memchr::memchr(b'%', rest) {
+        let (before, escape) = rest.split_at(at);
+        decoded.extend_from_slice(before);
+        rest = if let [b'%', high, low, tail @ ..] = escape
+            && let (Some(high), Some(low)) = (hex_digit(*high), hex_digit(*low))
+        {
+            decoded.push(high << 4 | low);
+            tail
+        } else {
+            decoded.push(b'%');
+            escape.split_first().map_or(&[], |(_, tail)| tail)
+        };
+    }
+    decoded.extend_from_slice(rest);
+    Cow::Owned(decoded)
+}
+
+/// [`decode`] into a buffer on the stack; `None` when it does not fit.
+pub(crate) fn decode_into<'b>(raw: &[u8], buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+    let mut rest = raw;
+    let mut len = 0;
+    while let [first, after @ ..] = rest {
+        let (byte, after) = match (first, after) {
+            (b'%', [high, low, tail @ ..]) => match (hex_digit(*high), hex_digit(*low)) {
+                (Some(high), Some(low)) => (high << 4 | low, tail),
+                _ => (b'%', after),
+            },
+            _ => (*first, after),
+        };
+        *buffer.get_mut(len)? = byte;
+        len += 1;
+        rest = after;
+    }
+    buffer.get(..len)
+}
+
+/// Appends `value` so that [`decode`] gives it back and no byte of it can end a line.
+pub(crate) fn encode_into(value: &[u8], out: &mut Vec<u8>) {
+    for &byte in value {
+        if matches!(byte, b'%' | b'\r' | b'\n' | 0) {
+            let digits = [hex_char(byte >> 4), hex_char(byte & 0xf)];
+            out.push(b'%');
+            out.extend_from_slice(&digits);
+        } else {
+            out.push(byte);
+        }
+    }
+}
+
+/// The value of one hex digit, in either letter case.
+pub(crate) const fn hex_digit(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+const fn hex_char(nibble: u8) -> u8 {
+    if nibble < 10 {
+        b'0' + nibble
+    } else {
+        b'A' + nibble - 10
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,307 @@
+//! One connection's life, from its subscription to its end.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    pin::pin,
+    time::SystemTime,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    CommandError, Memory, Notice, SessionConfig,
+    handle::{Answer, Request, Work},
+    queue::Sender,
+};
+use crate::{
+    Event, Frame, JobUuid, LogLine,
+    client::{ClientError, Connection, Reply, good_bye, is_answer},
+    command::{Command, CommandKind, Format, Subscription},
+    frame::ContentType,
+};
+
+/// Answers to `bgapi` that may be outstanding. Each costs a hundred bytes.
+const MAX_JOBS: usize = 1024;
+
+const BACKGROUND_JOB: &str = "BACKGROUND_JOB";
+
+/// Serves one connection.
+pub(super) struct Connected<'s> {
+    config: &'s SessionConfig,
+    notices: &'s Sender,
+    memory: &'s mut Memory,
+    random: &'s mut fastrand::Rng,
+    /// Notices of one read, handed over together.
+    batch: Vec<Notice>,
+    /// Commands whose replies have not come, in order.
+    in_flight: VecDeque<InFlight>,
+    jobs: HashMap<JobUuid, Answer>,
+    /// `BACKGROUND_JOB` has been subscribed to for our own jobs.
+    listens_to_jobs: bool,
+    /// The first event of this connection has shown its `Core-UUID`.
+    core_known: bool,
+    last_event: Instant,
+}
+
+struct InFlight {
+    kind: CommandKind,
+    waiter: Waiter,
+}
+
+enum Waiter {
+    /// The reply is the answer.
+    Reply(Answer),
+    /// The reply only says whether the job was accepted.
+    Job(JobUuid),
+    /// Nobody waits: a command of the session's own.
+    Nobody,
+}
+
+impl<'s> Connected<'s> {
+    pub(super) fn new(
+        config: &'s SessionConfig,
+        notices: &'s Sender,
+        memory: &'s mut Memory,
+        random: &'s mut fastrand::Rng,
+    ) -> Self {
+        Self {
+            config,
+            notices,
+            memory,
+            random,
+            batch: Vec::new(),
+            in_flight: VecDeque::new(),
+            jobs: HashMap::new(),
+            listens_to_jobs: config.subscription.names_event(BACKGROUND_JOB),
+            core_known: false,
+            last_event: Instant::now(),
+        }
+    }
+
+    /// Reads always; returns why the connection ended.
+    pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        connection: &mut Connection<S>,
+        requests: &mut mpsc::Receiver<Request>,
+    ) -> ClientError {
+        let limit = self.config.heartbeat_timeout;
+        let mut silence = pin!(sleep_until(self.last_event + limit));
+        // What the handshake read beside its replies.
+        let mut outcome = self.receive(connection);
+        loop {
+            if let Err(error) = outcome {
+                return error;
+            }
+            outcome = tokio::select! {
+                filled = connection.fill() => filled.and_then(|()| self.receive(connection)),
+                Some(request) = requests.recv(), if self.in_flight.is_empty() => {
+                    self.start(request, connection);
+                    Ok(())
+                }
+                () = &mut silence => {
+                    if self.last_event.elapsed() < limit {
+                        silence.as_mut().reset(self.last_event + limit);
+                        Ok(())
+                    } else {
+                        Err(ClientError::Silent { after: limit })
+                    }
+                }
+            };
+        }
+    }
+
+    /// Tells those who still wait that no answer will come.
+    pub(super) fn end(&mut self) {
+        let waiting = self.in_flight.drain(..).filter_map(|in_flight| match in_flight.waiter {
+            Waiter::Reply(answer) => Some(answer),
+            Waiter::Job(_) | Waiter::Nobody => None,
+        });
+        for answer in waiting.chain(self.jobs.drain().map(|(_, answer)| answer)) {
+            tell(answer, Err(CommandError::Lost));
+        }
+        self.memory.blind = true;
+    }
+
+    /// Takes every frame that has come, and hands the notices over even if the last one is an error.
+    fn receive<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        connection: &mut Connection<S>,
+    ) -> Result<(), ClientError> {
+        let received = Instant::now();
+        let outcome = loop {
+            match connection.next_ready() {
+                Ok(Some(frame)) => {
+                    if let Err(error) = self.frame(frame, received) {
+                        break Err(error);
+                    }
+                }
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        if self.last_event == received {
+            self.memory.last_seen = Some(SystemTime::now());
+        }
+        self.notices.push_all(&mut self.batch);
+        outcome
+    }
+
+    fn frame(&mut self, frame: Frame, received: Instant) -> Result<(), ClientError> {
+        if let Some(error) = good_bye(&frame) {
+            return Err(error);
+        }
+        match frame.content_type() {
+            ContentType::EventPlain | ContentType::EventJson => {
+                self.last_event = received;
+                match frame.clone().into_event() {
+                    Ok(event) => self.event(event, received),
+                    Err(error) => self.batch.push(Notice::Damaged { error, frame }),
+                }
+            }
+            ContentType::LogData => match LogLine::from_frame(frame.clone()) {
+                Ok(line) => self.batch.push(Notice::Log { line, received: received.into_std() }),
+                Err(_) => self.batch.push(Notice::Unusable { frame }),
+            },
+            ContentType::CommandReply | ContentType::ApiResponse => self.reply(frame),
+            ContentType::EventXml => {
+                self.last_event = received;
+                self.batch.push(Notice::Unusable { frame });
+            }
+            ContentType::AuthRequest
+            | ContentType::DisconnectNotice
+            | ContentType::RudeRejection
+            | ContentType::Other => self.batch.push(Notice::Unusable { frame }),
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: Event, received: Instant) {
+        if !self.core_known {
+            self.learn_core(&event);
+        }
+        if self.listens_to_jobs
+            && event.raw_header("Event-Name") == Some(BACKGROUND_JOB.as_bytes())
+            && self.finish_job(&event)
+        {
+            return;
+        }
+        self.batch.push(Notice::Event { event, received: received.into_std() });
+    }
+
+    /// The first event that FreeSWITCH made itself tells which run of it this is.
+    fn learn_core(&mut self, event: &Event) {
+        if event.raw_header("Command").is_some() {
+            return;
+        }
+        let Some(new) = event.core_uuid() else { return };
+        self.core_known = true;
+        if let Some(old) = self.memory.core.replace(new)
+            && old != new
+        {
+            self.batch.push(Notice::Restarted { old, new });
+        }
+    }
+
+    /// Answers our job; says whether the event is nobody else's business.
+    fn finish_job(&mut self, event: &Event) -> bool {
+        let job = event.header("Job-UUID").and_then(|job| JobUuid::parse(job.as_bytes()));
+        if let Some(answer) = job.and_then(|job| self.jobs.remove(&job)) {
+            tell(answer, Ok(Reply::from_job(event)));
+            return true;
+        }
+        !self.config.subscription.names_event(BACKGROUND_JOB)
+    }
+
+    fn reply(&mut self, frame: Frame) {
+        let answers = self.in_flight.front().is_some_and(|front| is_answer(&frame, front.kind));
+        let Some(in_flight) = self.in_flight.pop_front_if(|_| answers) else {
+            self.batch.push(Notice::Unusable { frame });
+            return;
+        };
+        let reply = Reply::from_frame(&frame);
+        let refused = reply.is_error() && frame.content_type() == ContentType::CommandReply;
+        let outcome = || if refused {
+            Err(CommandError::Refused { reply: reply.to_string() })
+        } else {
+            Ok(reply.clone())
+        };
+        match in_flight.waiter {
+            Waiter::Reply(answer) => tell(answer, outcome()),
+            Waiter::Job(job) if refused => {
+                if let Some(answer) = self.jobs.remove(&job) {
+                    tell(answer, outcome());
+                }
+            }
+            Waiter::Nobody if refused => self.batch.push(Notice::Unusable { frame }),
+            Waiter::Job(_) | Waiter::Nobody => {}
+        }
+    }
+
+    fn start<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        request: Request,
+        connection: &mut Connection<S>,
+    ) {
+        let Request { work, answer } = request;
+        match work {
+            Work::Command(command) => self.send(&command, Waiter::Reply(answer), connection),
+            Work::Job(command) => {
+                if let Err((error, answer)) = self.start_job(&command, answer, connection) {
+                    tell(answer, Err(error));
+                }
+            }
+        }
+    }
+
+    fn start_job<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        command: &str,
+        answer: Answer,
+        connection: &mut Connection<S>,
+    ) -> Result<(), (CommandError, Answer)> {
+        let format = self.config.subscription.format();
+        if format == Format::Xml {
+            return Err((CommandError::XmlFormat, answer));
+        }
+        // Those who stopped waiting make room.
+        self.jobs.retain(|_, answer| !answer.is_closed());
+        if self.jobs.len() >= MAX_JOBS {
+            return Err((CommandError::TooManyJobs { limit: MAX_JOBS }, answer));
+        }
+        let job = JobUuid::random(self.random);
+        let commands = (
+            Subscription::new(format).event(BACKGROUND_JOB),
+            Command::bgapi(command, job),
+        );
+        let (listen, run) = match commands {
+            (Ok(subscription), Ok(run)) => (Command::event(&subscription), run),
+            (Err(error), _) | (_, Err(error)) => return Err((error.into(), answer)),
+        };
+        if !std::mem::replace(&mut self.listens_to_jobs, true) {
+            self.send(&listen, Waiter::Nobody, connection);
+        }
+        self.jobs.insert(job, answer);
+        self.send(&run, Waiter::Job(job), connection);
+        Ok(())
+    }
+
+    fn send<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        command: &Command,
+        waiter: Waiter,
+        connection: &mut Connection<S>,
+    ) {
+        tracing::trace!(?command, "sent");
+        connection.send(command);
+        self.in_flight.push_back(InFlight { kind: command.kind(), waiter });
+    }
+}
+
+/// Whoever asked may have stopped waiting; nobody is left to tell then.
+fn tell(answer: Answer, outcome: Result<Reply, CommandError>) {
+    let _ = answer.send(outcome);
+}

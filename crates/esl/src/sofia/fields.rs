@@ -1,0 +1,183 @@
+//! One pass over an event's header lines.
+
+use super::{
+    Endpoint, EventMeta, EventTime, Origin,
+    error::{Defect, DefectKind},
+};
+use crate::{CoreUuid, Event, event::Headers, text::Text};
+
+/// The raw values of every header that a record needs. The first of several wins, as it does in
+/// FreeSWITCH (`register_failure` names its profile twice).
+#[derive(Debug, Default)]
+pub(super) struct Fields<'e> {
+    pub(super) event_subclass: Option<&'e [u8]>,
+    core_uuid: Option<&'e [u8]>,
+    timestamp: Option<&'e [u8]>,
+    sequence: Option<&'e [u8]>,
+    /// `Command` is there: the event came in by `sendevent`.
+    sent_by_client: bool,
+    /// `Event-Calling-File` is there, and every one of them names a file of `mod_sofia`.
+    sofia_file: bool,
+    other_file: bool,
+    pub(super) profile_name: Option<&'e [u8]>,
+    pub(super) network_ip: Option<&'e [u8]>,
+    pub(super) network_port: Option<&'e [u8]>,
+    pub(super) to_user: Option<&'e [u8]>,
+    pub(super) to_host: Option<&'e [u8]>,
+    pub(super) from_user: Option<&'e [u8]>,
+    pub(super) from_host: Option<&'e [u8]>,
+    pub(super) user: Option<&'e [u8]>,
+    pub(super) host: Option<&'e [u8]>,
+    pub(super) username: Option<&'e [u8]>,
+    pub(super) realm: Option<&'e [u8]>,
+    pub(super) user_agent: Option<&'e [u8]>,
+    pub(super) call_id: Option<&'e [u8]>,
+    pub(super) contact: Option<&'e [u8]>,
+    pub(super) status: Option<&'e [u8]>,
+    pub(super) expires: Option<&'e [u8]>,
+    pub(super) auth_result: Option<&'e [u8]>,
+    pub(super) registration_type: Option<&'e [u8]>,
+    pub(super) update_reg: Option<&'e [u8]>,
+    pub(super) gateway: Option<&'e [u8]>,
+    pub(super) state: Option<&'e [u8]>,
+    pub(super) ping_status: Option<&'e [u8]>,
+    pub(super) gateway_status: Option<&'e [u8]>,
+    pub(super) phrase: Option<&'e [u8]>,
+}
+
+/// What FreeSWITCH writes for an empty value in plain and XML events (`switch_event_serialize`).
+const UNDEFINED: &[u8] = b"_undef_";
+
+impl<'e> Fields<'e> {
+    pub(super) fn collect(event: &'e Event) -> Self {
+        let mut fields = Self::default();
+        for header in Headers::new(event.as_bytes()) {
+            let value = header.raw_value();
+            // FreeSWITCH spells these names in one way only, so bytes are compared, not letters.
+            let slot = match header.name() {
+                b"Event-Subclass" => &mut fields.event_subclass,
+                b"Core-UUID" => &mut fields.core_uuid,
+                b"Event-Date-Timestamp" => &mut fields.timestamp,
+                b"Event-Sequence" => &mut fields.sequence,
+                b"Command" => {
+                    fields.sent_by_client = true;
+                    continue;
+                }
+                b"Event-Calling-File" => {
+                    fields.calling_file(value);
+                    continue;
+                }
+                b"profile-name" => &mut fields.profile_name,
+                b"network-ip" | b"network_ip" => &mut fields.network_ip,
+                b"network-port" | b"network_port" => &mut fields.network_port,
+                b"to-user" => &mut fields.to_user,
+                b"to-host" => &mut fields.to_host,
+                b"from-user" | b"from_user" => &mut fields.from_user,
+                b"from-host" => &mut fields.from_host,
+                b"user" => &mut fields.user,
+                b"host" => &mut fields.host,
+                b"username" => &mut fields.username,
+                b"realm" => &mut fields.realm,
+                b"user-agent" => &mut fields.user_agent,
+                b"call-id" => &mut fields.call_id,
+                b"contact" => &mut fields.contact,
+                b"status" => &mut fields.status,
+                b"expires" => &mut fields.expires,
+                b"auth-result" => &mut fields.auth_result,
+                b"registration-type" => &mut fields.registration_type,
+                b"update-reg" => &mut fields.update_reg,
+                b"Gateway" => &mut fields.gateway,
+                b"State" => &mut fields.state,
+                b"Ping-Status" => &mut fields.ping_status,
+                b"Status" => &mut fields.gateway_status,
+                b"Phrase" => &mut fields.phrase,
+                _ => continue,
+            };
+            slot.get_or_insert(value);
+        }
+        fields
+    }
+
+    /// Who sent the event.
+    pub(super) const fn origin(&self) -> Origin {
+        if self.sent_by_client {
+            Origin::Sendevent
+        } else if self.sofia_file && !self.other_file {
+            Origin::Sofia
+        } else {
+            Origin::Elsewhere
+        }
+    }
+
+    pub(super) fn meta(&self) -> Result<EventMeta, Defect<'e>> {
+        const UUID: &str = "Core-UUID";
+        let core = required(UUID, self.core_uuid)?;
+        let malformed = Defect { header: UUID, kind: DefectKind::NotAUuid, raw: core };
+        Ok(EventMeta {
+            time: EventTime::from_micros(number("Event-Date-Timestamp", self.timestamp)?),
+            sequence: number("Event-Sequence", self.sequence)?,
+            core: CoreUuid::parse(core).ok_or(malformed)?,
+            origin: self.origin(),
+        })
+    }
+
+    pub(super) fn endpoint(&self) -> Result<Endpoint<'e>, Defect<'e>> {
+        const ADDRESS: &str = "network-ip";
+        let raw = required(ADDRESS, self.network_ip)?;
+        let malformed = Defect { header: ADDRESS, kind: DefectKind::NotAnAddress, raw };
+        let port = number("network-port", self.network_port)?;
+        Endpoint::parse(raw, port).ok_or(malformed)
+    }
+
+    pub(super) fn profile(&self) -> Result<Text<'e>, Defect<'e>> {
+        required("profile-name", self.profile_name).map(Text::decode)
+    }
+
+    fn calling_file(&mut self, file: &[u8]) {
+        let of_sofia = file == b"mod_sofia.c" || file.starts_with(b"sofia") && file.ends_with(b".c");
+        if of_sofia {
+            self.sofia_file = true;
+        } else {
+            self.other_file = true;
+        }
+    }
+}
+
+/// A value that must be there.
+pub(super) fn required<'e>(
+    header: &'static str,
+    value: Option<&'e [u8]>,
+) -> Result<&'e [u8], Defect<'e>> {
+    let missing = Defect { header, kind: DefectKind::Missing, raw: b"" };
+    value.filter(|value| is_defined(value)).ok_or(missing)
+}
+
+/// A decoded value that need not be there.
+pub(super) fn text(value: Option<&[u8]>) -> Option<Text<'_>> {
+    value.filter(|value| is_defined(value)).map(Text::decode)
+}
+
+/// A decimal number that must be there.
+fn number<'e, N: TryFrom<u64>>(
+    header: &'static str,
+    value: Option<&'e [u8]>,
+) -> Result<N, Defect<'e>> {
+    let raw = required(header, value)?;
+    let malformed = Defect { header, kind: DefectKind::NotANumber, raw };
+    decimal(raw).and_then(|number| N::try_from(number).ok()).ok_or(malformed)
+}
+
+/// A decimal number, digits only.
+pub(super) fn decimal(raw: &[u8]) -> Option<u64> {
+    if raw.is_empty() {
+        return None;
+    }
+    raw.iter().try_fold(0_u64, |number, digit| {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+fn is_defined(value: &[u8]) -> bool {
+    !value.is_empty() && value != UNDEFINED
+}

@@ -1,0 +1,92 @@
+//! Gateways: registrations that FreeSWITCH holds elsewhere.
+
+use super::{
+    EventMeta,
+    error::Defect,
+    fields::{Fields, decimal, required, text},
+};
+use crate::text::Text;
+
+/// `sofia::gateway_state`: a gateway's registration changed
+/// (`sofia_reg.c`, `sofia_reg_fire_custom_gateway_state_event`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GatewayState<'e> {
+    /// Time, sequence, core and origin.
+    pub meta: EventMeta,
+    /// `Gateway`: its name.
+    pub gateway: Text<'e>,
+    /// `State`.
+    pub state: GatewayStatus<'e>,
+    /// `Ping-Status`: `UP`, `DOWN`, `INVALID`.
+    pub ping_status: Option<Text<'e>>,
+    /// `Status`: the SIP status that led here.
+    pub sip_status: Option<u16>,
+    /// `Phrase` beside that status.
+    pub phrase: Option<Text<'e>>,
+}
+
+/// `State` of a gateway (`sofia_state_names` in `sofia.c`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GatewayStatus<'e> {
+    /// `UNREGED`.
+    Unregistered,
+    /// `TRYING`.
+    Trying,
+    /// `REGISTER`.
+    Registering,
+    /// `REGED`.
+    Registered,
+    /// `UNREGISTER`.
+    Unregistering,
+    /// `FAILED`.
+    Failed,
+    /// `FAIL_WAIT`.
+    FailedWaiting,
+    /// `EXPIRED`.
+    Expired,
+    /// `NOREG`: does not register.
+    NoRegistration,
+    /// `DOWN`.
+    Down,
+    /// `TIMEOUT`.
+    TimedOut,
+    /// A state this library does not know.
+    Other(Text<'e>),
+}
+
+impl<'e> GatewayState<'e> {
+    pub(super) fn read(fields: &Fields<'e>) -> Result<Self, Defect<'e>> {
+        Ok(Self {
+            meta: fields.meta()?,
+            gateway: Text::decode(required("Gateway", fields.gateway)?),
+            state: GatewayStatus::read(required("State", fields.state)?),
+            ping_status: text(fields.ping_status),
+            sip_status: fields
+                .gateway_status
+                .and_then(decimal)
+                .and_then(|status| u16::try_from(status).ok()),
+            phrase: text(fields.phrase),
+        })
+    }
+}
+
+impl<'e> GatewayStatus<'e> {
+    fn read(raw: &'e [u8]) -> Self {
+        match raw {
+            b"UNREGED" => Self::Unregistered,
+            b"TRYING" => Self::Trying,
+            b"REGISTER" => Self::Registering,
+            b"REGED" => Self::Registered,
+            b"UNREGISTER" => Self::Unregistering,
+            b"FAILED" => Self::Failed,
+            b"FAIL_WAIT" => Self::FailedWaiting,
+            b"EXPIRED" => Self::Expired,
+            b"NOREG" => Self::NoRegistration,
+            b"DOWN" => Self::Down,
+            b"TIMEOUT" => Self::TimedOut,
+            _ => Self::Other(Text::decode(raw)),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Registrations: new or renewed, ended, expired.
+
+use super::{
+    Endpoint, EventMeta, EventTime,
+    error::Defect,
+    fields::{Fields, decimal, text},
+};
+use crate::text::Text;
+
+/// What a request said about its contact. All of it is the sender's word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Contact<'e> {
+    /// `contact`: the URI with its display name, as FreeSWITCH rebuilt it.
+    pub uri: Option<Text<'e>>,
+    /// `call-id`.
+    pub call_id: Option<Text<'e>>,
+    /// The transport in `status: Registered(TLS)`. It comes from a parameter of the Contact that the sender
+    /// wrote: a UDP packet that claims `transport=tls` shows TLS.
+    pub claimed_transport: Option<Text<'e>>,
+    /// `expires` in seconds, as asked for.
+    pub expires: Option<u64>,
+}
+
+/// `sofia::register`: registered, or registration renewed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Register<'e> {
+    /// Time, sequence, core and origin.
+    pub meta: EventMeta,
+    /// `profile-name`.
+    pub profile: Text<'e>,
+    /// Where the request came from.
+    pub source: Endpoint<'e>,
+    /// The user of the To address. FreeSWITCH writes it into `from-user`.
+    pub user: Option<Text<'e>>,
+    /// The domain of the To address. FreeSWITCH writes it into `from-host`.
+    pub domain: Option<Text<'e>>,
+    /// Digest username.
+    pub username: Option<Text<'e>>,
+    /// Digest realm.
+    pub realm: Option<Text<'e>>,
+    /// What the request said about its contact.
+    pub contact: Contact<'e>,
+    /// `user-agent`. FreeSWITCH writes `unknown` when the request has none; `None` when it is empty.
+    pub user_agent: Option<Text<'e>>,
+    /// `update-reg: true`: a registration that existed was renewed (newer FreeSWITCH only).
+    pub renewed: bool,
+}
+
+/// `sofia::unregister`: the phone said good-bye.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unregister<'e> {
+    /// Time, sequence, core and origin.
+    pub meta: EventMeta,
+    /// `profile-name`.
+    pub profile: Text<'e>,
+    /// Where the request came from.
+    pub source: Endpoint<'e>,
+    /// The user of the To address (`from-user`).
+    pub user: Option<Text<'e>>,
+    /// The domain of the To address (`from-host`).
+    pub domain: Option<Text<'e>>,
+    /// Digest username.
+    pub username: Option<Text<'e>>,
+    /// Digest realm.
+    pub realm: Option<Text<'e>>,
+    /// What the request said about its contact.
+    pub contact: Contact<'e>,
+    /// `user-agent`.
+    pub user_agent: Option<Text<'e>>,
+}
+
+/// `sofia::expire`: a registration ran out; a sweep every 30 s finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Expire<'e> {
+    /// Time, sequence, core and origin.
+    pub meta: EventMeta,
+    /// `profile-name`.
+    pub profile: Text<'e>,
+    /// Where the phone had registered from.
+    pub source: Endpoint<'e>,
+    /// The registered user (`user`).
+    pub user: Option<Text<'e>>,
+    /// Its domain (`host`).
+    pub domain: Option<Text<'e>>,
+    /// Digest username.
+    pub username: Option<Text<'e>>,
+    /// Digest realm.
+    pub realm: Option<Text<'e>>,
+    /// `contact`.
+    pub contact: Option<Text<'e>>,
+    /// `call-id`.
+    pub call_id: Option<Text<'e>>,
+    /// `user-agent`.
+    pub user_agent: Option<Text<'e>>,
+    /// `expires`: when it ran out. FreeSWITCH gives whole seconds.
+    pub expired: Option<EventTime>,
+}
+
+impl<'e> Contact<'e> {
+    pub(super) fn read(fields: &Fields<'e>) -> Self {
+        let claimed = fields.status.and_then(|status| {
+            status.strip_prefix(b"Registered(").and_then(|rest| rest.strip_suffix(b")"))
+        });
+        Self {
+            uri: text(fields.contact),
+            call_id: text(fields.call_id),
+            claimed_transport: text(claimed),
+            expires: fields.expires.and_then(decimal),
+        }
+    }
+}
+
+impl<'e> Register<'e> {
+    pub(super) fn read(fields: &Fields<'e>) -> Result<Self, Defect<'e>> {
+        Ok(Self {
+            meta: fields.meta()?,
+            profile: fields.profile()?,
+            source: fields.endpoint()?,
+            user: text(fields.from_user),
+            domain: text(fields.from_host),
+            username: text(fields.username),
+            realm: text(fields.realm),
+            contact: Contact::read(fields),
+            user_agent: text(fields.user_agent),
+            renewed: fields.update_reg == Some(b"true"),
+        })
+    }
+}
+
+impl<'e> Unregister<'e> {
+    pub(super) fn read(fields: &Fields<'e>) -> Result<Self, Defect<'e>> {
+        Ok(Self {
+            meta: fields.meta()?,
+            profile: fields.profile()?,
+            source: fields.endpoint()?,
+            user: text(fields.from_user),
+            domain: text(fields.from_host),
+            username: text(fields.username),
+            realm: text(fields.realm),
+            contact: Contact::read(fields),
+            user_agent: text(fields.user_agent),
+        })
+    }
+}
+
+impl<'e> Expire<'e> {
+    pub(super) fn read(fields: &Fields<'e>) -> Result<Self, Defect<'e>> {
+        let expired = fields.expires.and_then(decimal).and_then(|s| s.checked_mul(1_000_000));
+        Ok(Self {
+            meta: fields.meta()?,
+            profile: fields.profile()?,
+            source: fields.endpoint()?,
+            user: text(fields.user),
+            domain: text(fields.host),
+            username: text(fields.username),
+            realm: text(fields.realm),
+            contact: text(fields.contact),
+            call_id: text(fields.call_id),
+            user_agent: text(fields.user_agent),
+            expired: expired.map(EventTime::from_micros),
+        })
+    }
+}

@@ -1,0 +1,119 @@
+//! The two identities that FreeSWITCH writes as UUIDs.
+
+use std::fmt;
+
+use crate::percent::hex_digit;
+
+/// `Core-UUID`: identity of one run of FreeSWITCH. A new value means that it was restarted.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CoreUuid(pub u128);
+
+/// `Job-UUID`: joins a `bgapi` command and its `BACKGROUND_JOB` event.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobUuid(pub u128);
+
+impl CoreUuid {
+    /// Reads the usual form, 8-4-4-4-12 hex digits in either letter case.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        parse(text).map(Self)
+    }
+}
+
+impl JobUuid {
+    /// Reads the usual form, 8-4-4-4-12 hex digits in either letter case.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        parse(text).map(Self)
+    }
+
+    /// A random (version 4) UUID.
+    pub(crate) fn random(random: &mut fastrand::Rng) -> Self {
+        const VERSION_AND_VARIANT: u128 = 0xf000_c000_0000_0000_0000;
+        const VERSION_4_VARIANT_1: u128 = 0x4000_8000_0000_0000_0000;
+        Self(random.u128(..) & !VERSION_AND_VARIANT | VERSION_4_VARIANT_1)
+    }
+}
+
+impl fmt::Display for CoreUuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write(self.0, f)
+    }
+}
+
+impl fmt::Debug for CoreUuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write(self.0, f)
+    }
+}
+
+impl fmt::Display for JobUuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write(self.0, f)
+    }
+}
+
+impl fmt::Debug for JobUuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write(self.0, f)
+    }
+}
+
+fn parse(text: &[u8]) -> Option<u128> {
+    if text.len() != 36 {
+        return None;
+    }
+    let mut value = 0;
+    for (at, &byte) in text.iter().enumerate() {
+        if matches!(at, 8 | 13 | 18 | 23) {
+            if byte != b'-' {
+                return None;
+            }
+        } else {
+            value = value << 4 | u128::from(hex_digit(byte)?);
+        }
+    }
+    Some(value)
+}
+
+fn write(value: u128, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let group = |shift: u32, digits: u32| value >> shift & ((1 << (4 * digits)) - 1);
+    write!(
+        f,
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        group(96, 8),
+        group(80, 4),
+        group(64, 4),
+        group(48, 4),
+        group(0, 12)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CoreUuid, JobUuid};
+
+    const TEXT: &str = "3833e5b9-30a6-4853-84cc-577f3c1402af";
+
+    #[test]
+    fn reads_and_writes_the_usual_form() {
+        let uuid = CoreUuid::parse(TEXT.as_bytes()).unwrap();
+        assert_eq!(uuid.0, 0x3833_e5b9_30a6_4853_84cc_577f_3c14_02af);
+        assert_eq!(uuid.to_string(), TEXT);
+        assert_eq!(CoreUuid::parse(TEXT.to_uppercase().as_bytes()), Some(uuid));
+    }
+
+    #[test]
+    fn refuses_anything_else() {
+        for text in ["", "3833e5b9", &TEXT[1..], &TEXT.replace('-', "0"), &TEXT.replace('a', "g")] {
+            assert_eq!(CoreUuid::parse(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_random_job_is_a_version_4_uuid() {
+        let text = JobUuid::random(&mut fastrand::Rng::with_seed(7)).to_string();
+        assert_eq!(text.as_bytes()[14], b'4');
+        assert!(matches!(text.as_bytes()[19], b'8' | b'9' | b'a' | b'b'), "{text}");
+    }
+}

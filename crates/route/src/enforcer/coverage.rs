@@ -1,0 +1,105 @@
+//! What a ban covers: keeps the gate where it is needed and says what is open where it is not.
+
+use tracing::warn;
+
+use super::Enforcer;
+use crate::gate::Repaired;
+use crate::{Coverage, GateMode, RouteError, reverse_path};
+
+impl Enforcer {
+    /// Sets the gate where these settings want it, and finds out what is covered. Returns what had to be
+    /// put back.
+    pub(super) async fn cover(&mut self) -> Result<Repaired, RouteError> {
+        let open = reverse_path::open_interfaces(&mut self.route).await?;
+        let has_ipv6 = self
+            .host
+            .own
+            .iter()
+            .any(|ip| ip.is_ipv6() && !ip.is_loopback());
+        let needed = !open.is_empty() || has_ipv6;
+        let mut coverage = Coverage::default();
+        let mut repaired = Repaired::default();
+        // A gate that stands is kept although it is not needed any more: the switch that made it so
+        // may be switched back.
+        match self.settings.gate.mode {
+            GateMode::Auto if needed || self.coverage.gate => match self.set_gate().await {
+                Ok(done) => {
+                    coverage.gate = true;
+                    repaired = done;
+                }
+                Err(error @ (RouteError::Socket(_) | RouteError::Silent)) => return Err(error),
+                Err(
+                    error @ (RouteError::Refused { .. }
+                    | RouteError::NotPermitted
+                    | RouteError::Settings(_)),
+                ) => coverage
+                    .gaps
+                    .push(format!("the gate could not be set: {error}")),
+            },
+            GateMode::Auto | GateMode::RpFilter | GateMode::Off => {}
+        }
+        coverage.ipv4_inbound = coverage.gate || open.is_empty();
+        coverage.ipv6_inbound = coverage.gate || !has_ipv6;
+        if !coverage.ipv4_inbound {
+            coverage.gaps.push(format!(
+                "IPv4: rp_filter is 0 on {}, so what banned hosts send there still arrives",
+                listed(&open)
+            ));
+        }
+        if !coverage.ipv6_inbound {
+            let gap = "IPv6 has no rp_filter, so what banned hosts send still arrives";
+            coverage.gaps.push(gap.to_owned());
+        }
+        self.coverage = coverage;
+        Ok(repaired)
+    }
+
+    /// Takes away what an earlier run with other settings left: a gate nobody keeps would go on
+    /// dropping what the operator switched off.
+    pub(super) async fn tidy_gate(&mut self) -> Result<(), RouteError> {
+        let wanted = match self.settings.gate.mode {
+            GateMode::Auto => true,
+            GateMode::RpFilter | GateMode::Off => false,
+        };
+        let Ok(gate) = &mut self.gate else {
+            return Ok(());
+        };
+        if wanted {
+            return Ok(());
+        }
+        match gate.remove(&mut self.route).await {
+            Ok(_) => Ok(()),
+            Err(error @ (RouteError::Socket(_) | RouteError::Silent)) => Err(error),
+            Err(error) => {
+                warn!(%error, "an old gate may still stand");
+                Ok(())
+            }
+        }
+    }
+
+    async fn set_gate(&mut self) -> Result<Repaired, RouteError> {
+        match &mut self.gate {
+            Ok(gate) => gate.ensure(&mut self.route).await,
+            Err(reason) => Err(RouteError::Refused {
+                what: "open netfilter".to_owned(),
+                reason: reason.clone(),
+            }),
+        }
+    }
+}
+
+/// Interfaces named in a gap at most; a container host has hundreds.
+const NAMED: usize = 8;
+
+fn listed(interfaces: &[String]) -> String {
+    let named = interfaces
+        .iter()
+        .take(NAMED)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
+    match interfaces.len().checked_sub(NAMED) {
+        Some(more) if more > 0 => format!("{named} and {more} more"),
+        _ => named,
+    }
+}

@@ -1,0 +1,185 @@
+//! Puts back what others took away, and decides when to look.
+
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::Enforcer;
+use super::apply::SEND;
+use crate::monitor::Signs;
+use crate::netlink::{Batch, Refusal, Reply};
+use crate::{Change, Report, RouteError, rules};
+
+/// From a sign to the look. Removals come in swarms (`ip route flush` deletes one by one); a look at
+/// their start would be followed by another.
+const SETTLE: Duration = Duration::from_millis(50);
+/// Between two looks at addresses and routes of others, which on a router never rest.
+const HOST_INTERVAL: Duration = Duration::from_secs(1);
+/// Between two looks without any sign, in case one was never announced.
+const AUDIT: Duration = Duration::from_mins(5);
+/// A look may take this share of the time: one part in it, then that many parts of rest.
+const REST: u32 = 3;
+/// Failures reported per look; the rest are counted in the log.
+const MOST_FAILURES: usize = 64;
+
+/// When to look at what.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    /// What to look at, except at the host.
+    pending: Signs,
+    due: Option<Instant>,
+    host_due: Option<Instant>,
+    audit: Instant,
+    rested: Instant,
+    host_rested: Instant,
+}
+
+impl Schedule {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            pending: Signs::default(),
+            due: None,
+            host_due: None,
+            audit: now + AUDIT,
+            rested: now,
+            host_rested: now,
+        }
+    }
+
+    /// Notes signs of change.
+    pub(super) fn note(&mut self, signs: Signs, now: Instant) {
+        if signs.host {
+            self.host_due
+                .get_or_insert((now + SETTLE).max(self.host_rested));
+        }
+        let others = Signs {
+            host: false,
+            ..signs
+        };
+        if others.any() {
+            self.pending.add(others);
+            self.due.get_or_insert((now + SETTLE).max(self.rested));
+        }
+    }
+
+    /// When to look next.
+    pub(super) fn next(&self) -> Instant {
+        [self.due, self.host_due]
+            .into_iter()
+            .flatten()
+            .fold(self.audit, Instant::min)
+    }
+
+    /// Takes what is due.
+    pub(super) fn due(&mut self, now: Instant) -> Signs {
+        if now >= self.audit {
+            self.audit = now + AUDIT;
+            self.note(Signs::ALL, now);
+            (self.due, self.host_due) = (Some(now), Some(now));
+        }
+        let mut signs = Signs::default();
+        if self.host_due.is_some_and(|due| due <= now) {
+            self.host_due = None;
+            signs.host = true;
+        }
+        if self.due.is_some_and(|due| due <= now) {
+            self.due = None;
+            signs.add(std::mem::take(&mut self.pending));
+        }
+        signs
+    }
+
+    /// Notes what a look took, so that looking never takes all the time.
+    pub(super) fn finished(&mut self, signs: Signs, started: Instant, now: Instant) {
+        let rest = now.duration_since(started) * REST;
+        if signs.host {
+            self.host_rested = now + rest.max(HOST_INTERVAL);
+        }
+        self.rested = now + rest;
+    }
+}
+
+impl Enforcer {
+    /// Looks at what the signs are about and puts back what is missing.
+    pub(super) async fn heal(&mut self, signs: Signs) -> Result<(), RouteError> {
+        let (mut healed_rules, mut healed_gate) = (0, false);
+        if signs.fixtures {
+            let wanted = rules::for_bans(&self.settings);
+            match rules::ensure(&mut self.route, self.settings.protocol, &wanted).await {
+                Ok(added) => healed_rules += added,
+                Err(error @ RouteError::Refused { .. }) => warn!(%error, "our rule is missing"),
+                Err(error) => return Err(error),
+            }
+            let before = self.coverage.clone();
+            let repaired = self.cover().await?;
+            if before.gate {
+                healed_rules += repaired.rules;
+                healed_gate = repaired.ruleset;
+            }
+            if self.coverage != before {
+                self.outbox.push(Report::Coverage(self.coverage.clone()));
+            }
+        }
+        let routes = if signs.routes {
+            self.restore().await?
+        } else {
+            0
+        };
+        if routes > 0 || healed_rules > 0 || healed_gate {
+            self.outbox.push(Report::Healed {
+                routes,
+                rules: healed_rules,
+                gate: healed_gate,
+            });
+        }
+        Ok(())
+    }
+
+    /// Puts back missing routes; returns how many.
+    async fn restore(&mut self) -> Result<usize, RouteError> {
+        let standing = self.standing().await?;
+        let missing: Vec<IpNet> = self.wanted.difference(&standing).copied().collect();
+        let mut failures = Vec::new();
+        for nets in missing.chunks(SEND) {
+            failures.extend(self.put_back(nets).await?);
+            self.monitor.drain().map_err(RouteError::Socket)?;
+        }
+        let restored = missing.len() - failures.len();
+        if failures.len() > MOST_FAILURES {
+            warn!(
+                count = failures.len(),
+                "routes could not be put back; only the first are reported"
+            );
+        }
+        for (net, refusal) in failures.into_iter().take(MOST_FAILURES) {
+            let error = self.explain(net, &refusal);
+            self.outbox.push(Report::Failed {
+                change: Change::Block(net),
+                error,
+            });
+        }
+        Ok(restored)
+    }
+
+    /// Adds routes again; returns which could not be.
+    async fn put_back(&mut self, nets: &[IpNet]) -> Result<Vec<(IpNet, Refusal)>, RouteError> {
+        let mut batch = Batch::default();
+        for net in nets {
+            self.blackholes.add(&mut batch, *net);
+        }
+        let mut refused = Vec::new();
+        self.route
+            .exchange(batch, |place, reply| {
+                if let (Reply::Refused(refusal), Some(net)) = (reply, nets.get(place)) {
+                    refused.push((*net, refusal));
+                }
+            })
+            .await?;
+        Ok(refused)
+    }
+}
+
+#[cfg(test)]
+mod tests;

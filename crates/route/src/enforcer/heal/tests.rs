@@ -1,0 +1,57 @@
+use super::*;
+
+const FIXTURES: Signs = Signs {
+    routes: false,
+    fixtures: true,
+    host: false,
+};
+const HOST: Signs = Signs {
+    routes: false,
+    fixtures: false,
+    host: true,
+};
+
+#[test]
+fn a_swarm_of_signs_leads_to_one_look() {
+    let start = Instant::now();
+    let mut schedule = Schedule::new(start);
+    schedule.note(FIXTURES, start);
+    schedule.note(FIXTURES, start + SETTLE / 2);
+    assert_eq!(schedule.next(), start + SETTLE);
+    assert_eq!(schedule.due(start + SETTLE), FIXTURES);
+    assert_eq!(schedule.due(start + SETTLE), Signs::default());
+}
+
+#[test]
+fn a_look_that_took_long_is_followed_by_rest() {
+    let start = Instant::now();
+    let mut schedule = Schedule::new(start);
+    let took = Duration::from_millis(100);
+    schedule.finished(FIXTURES, start, start + took);
+    schedule.note(FIXTURES, start + took);
+    assert_eq!(schedule.next(), start + took * (REST + 1));
+}
+
+#[test]
+fn a_host_whose_routes_never_rest_is_looked_at_once_a_second() {
+    let start = Instant::now();
+    let mut schedule = Schedule::new(start);
+    schedule.finished(HOST, start, start);
+    schedule.note(HOST, start);
+    assert_eq!(schedule.next(), start + HOST_INTERVAL);
+    schedule.note(FIXTURES, start);
+    assert_eq!(
+        schedule.next(),
+        start + SETTLE,
+        "healing does not wait for it"
+    );
+}
+
+#[test]
+fn everything_is_audited_without_any_sign() {
+    let start = Instant::now();
+    let mut schedule = Schedule::new(start);
+    assert_eq!(schedule.next(), start + AUDIT);
+    assert_eq!(schedule.due(start + AUDIT), Signs::ALL);
+    assert_eq!(schedule.next(), start + AUDIT * 2);
+}

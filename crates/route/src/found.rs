@@ -1,0 +1,59 @@
+//! What the kernel side knows about this host.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+/// What was found when the kernel side was opened.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// Our routes (table, type and protocol ours) that were there already. They are adopted: the
+    /// enforcer keeps and heals them until it is told to unblock them.
+    pub routes: Vec<IpNet>,
+    /// Routes with our protocol number that are not bans of these settings, in the words of
+    /// `ip route`: not blackholes, or in another table (left by other settings; `sipward flush`
+    /// removes those). Somebody else may use the number.
+    pub foreign: Vec<String>,
+    /// This host.
+    pub host: HostFacts,
+    /// What stands between a banned host and FreeSWITCH.
+    pub coverage: Coverage,
+}
+
+/// Addresses that must never be banned, as the kernel knows them. Each list is sorted, without
+/// duplicates.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostFacts {
+    /// Addresses of this host.
+    pub own: Vec<IpAddr>,
+    /// Gateways of default routes and other routes with an on-link next hop.
+    pub gateways: Vec<IpAddr>,
+    /// Networks this host is directly connected to. An equal IPv6 network cannot be blackholed (the
+    /// connected route wins with metric 256 against 1024), an equal IPv4 network would cut the host
+    /// off: narrow to the failing address.
+    pub on_link: Vec<IpNet>,
+}
+
+/// What a ban covers with the present settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// IPv4 packets from a banned host are dropped on arrival.
+    pub ipv4_inbound: bool,
+    /// IPv6 packets from a banned host are dropped on arrival, or this host has no IPv6 address.
+    pub ipv6_inbound: bool,
+    /// The nftables gate stands.
+    pub gate: bool,
+    /// What is not covered and why; empty when all is.
+    pub gaps: Vec<String>,
+}
+
+impl Coverage {
+    /// Whether what a network sends is dropped on arrival.
+    #[must_use]
+    pub fn covers(&self, net: IpNet) -> bool {
+        match net {
+            IpNet::V4(_) => self.ipv4_inbound,
+            IpNet::V6(_) => self.ipv6_inbound,
+        }
+    }
+}

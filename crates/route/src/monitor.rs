@@ -1,0 +1,264 @@
+//! Listens to what others change: routes, rules, addresses, links and nftables.
+
+use std::io;
+
+use netlink_packet_core::{NLM_F_REPLACE, NetlinkBuffer};
+use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
+use netlink_sys::{AsyncSocket, AsyncSocketExt, TokioSocket};
+use nix::errno::Errno;
+use nix::sys::socket::{setsockopt, sockopt::RcvBufForce};
+use rtnetlink::MulticastGroup;
+use tracing::debug;
+
+use crate::netlink::{LARGEST_DATAGRAM, messages};
+
+/// Receive buffer of a monitor socket, in bytes: some ten thousand notifications, which is what a
+/// routing daemon sends at once when a session comes up. More is an overrun, and answered by a dump.
+const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
+/// Multicast group of nftables changes (`NFNLGRP_NFTABLES`).
+const NFTABLES_GROUP: u32 = 7;
+/// Message type of the end of an nftables transaction (`NFNL_SUBSYS_NFTABLES`, `NFT_MSG_NEWGEN`).
+const NEW_GENERATION: u16 = 10 << 8 | 15;
+
+/// The rtnetlink groups we listen to.
+const GROUPS: [MulticastGroup; 9] = [
+    MulticastGroup::Ipv4Route,
+    MulticastGroup::Ipv6Route,
+    MulticastGroup::Ipv4Rule,
+    MulticastGroup::Ipv6Rule,
+    MulticastGroup::Ipv4Ifaddr,
+    MulticastGroup::Ipv6Ifaddr,
+    MulticastGroup::Link,
+    // `rp_filter` switches are announced here.
+    MulticastGroup::Ipv4Netconf,
+    MulticastGroup::Ipv6Netconf,
+];
+
+// linux/rtnetlink.h
+const RTM_NEWLINK: u16 = 16;
+const RTM_DELLINK: u16 = 17;
+const RTM_NEWADDR: u16 = 20;
+const RTM_DELADDR: u16 = 21;
+const RTM_NEWROUTE: u16 = 24;
+const RTM_DELROUTE: u16 = 25;
+const RTM_NEWRULE: u16 = 32;
+const RTM_DELRULE: u16 = 33;
+const RTM_NEWNETCONF: u16 = 80;
+const RTM_DELNETCONF: u16 = 81;
+
+/// Hears what changes, except what we change ourselves.
+pub(crate) struct Monitor {
+    route: TokioSocket,
+    netfilter: Option<TokioSocket>,
+    /// Ports of our own request sockets.
+    own: Vec<u32>,
+    protocol: u8,
+    seen: Signs,
+    buffer: Vec<u8>,
+    other_buffer: Vec<u8>,
+}
+
+/// What may need a look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Signs {
+    /// A route of ours was deleted or replaced.
+    pub(crate) routes: bool,
+    /// Rules, the ruleset, addresses, interfaces or `rp_filter` changed: rules and gate may be gone, or
+    /// needed now.
+    pub(crate) fixtures: bool,
+    /// Addresses, interfaces or routes of others changed.
+    pub(crate) host: bool,
+}
+
+impl Signs {
+    /// Everything: after an overrun nobody knows what was missed.
+    pub(crate) const ALL: Self = Self {
+        routes: true,
+        fixtures: true,
+        host: true,
+    };
+
+    pub(crate) fn any(self) -> bool {
+        self != Self::default()
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.routes |= other.routes;
+        self.fixtures |= other.fixtures;
+        self.host |= other.host;
+    }
+}
+
+impl Monitor {
+    /// Subscribes. `own` are the ports of our request sockets, `protocol` our route protocol number.
+    /// A kernel without nftables is no error: then there is no gate to watch.
+    pub(crate) fn open(own: Vec<u32>, protocol: u8) -> io::Result<Self> {
+        let groups = GROUPS.map(|group| group as u32);
+        let route = subscribe(NETLINK_ROUTE, &groups)?;
+        let netfilter = match subscribe(NETLINK_NETFILTER, &[NFTABLES_GROUP]) {
+            Ok(socket) => Some(socket),
+            Err(error) => {
+                debug!(%error, "nftables cannot be watched");
+                None
+            }
+        };
+        Ok(Self {
+            route,
+            netfilter,
+            own,
+            protocol,
+            seen: Signs::default(),
+            buffer: Vec::with_capacity(LARGEST_DATAGRAM),
+            other_buffer: Vec::with_capacity(LARGEST_DATAGRAM),
+        })
+    }
+
+    /// Waits until somebody else changes something that may concern us. Cancel safe: what was heard is
+    /// kept for the next call.
+    ///
+    /// # Errors
+    /// When a socket fails.
+    pub(crate) async fn changed(&mut self) -> io::Result<Signs> {
+        loop {
+            self.drain()?;
+            if self.seen.any() {
+                return Ok(std::mem::take(&mut self.seen));
+            }
+            self.hear().await?;
+        }
+    }
+
+    /// Reads what has queued up, without waiting. To be called between batches: our own changes are
+    /// announced too, and nobody else empties the queue meanwhile.
+    ///
+    /// # Errors
+    /// When a socket fails.
+    pub(crate) fn drain(&mut self) -> io::Result<()> {
+        let Self {
+            route, netfilter, ..
+        } = self;
+        let sockets = [Some(&*route), netfilter.as_ref()];
+        for socket in sockets.into_iter().flatten() {
+            loop {
+                self.buffer.clear();
+                let outcome = socket.socket_ref().recv(&mut self.buffer, 0);
+                match outcome {
+                    Ok(_) => self.seen.add(signs(&self.buffer, &self.own, self.protocol)),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) => self.seen.add(overrun(error)?),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for one datagram.
+    async fn hear(&mut self) -> io::Result<()> {
+        let Self {
+            route,
+            netfilter,
+            buffer,
+            other_buffer,
+            ..
+        } = self;
+        buffer.clear();
+        other_buffer.clear();
+        let (outcome, heard) = match netfilter {
+            None => (route.recv(buffer).await, buffer),
+            Some(netfilter) => tokio::select! {
+                outcome = route.recv(buffer) => (outcome, buffer),
+                outcome = netfilter.recv(other_buffer) => (outcome, other_buffer),
+            },
+        };
+        let signs = match outcome {
+            Ok(()) => signs(heard, &self.own, self.protocol),
+            Err(error) => overrun(error)?,
+        };
+        self.seen.add(signs);
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Monitor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Monitor")
+            .field("own", &self.own)
+            .field("seen", &self.seen)
+            .finish_non_exhaustive()
+    }
+}
+
+fn subscribe(protocol: isize, groups: &[u32]) -> io::Result<TokioSocket> {
+    let mut socket = TokioSocket::new(protocol)?;
+    let inner = socket.socket_mut();
+    inner.bind_auto()?;
+    // Past `rmem_max`, which needs the capability we need anyway.
+    if let Err(error) = setsockopt(&*inner, RcvBufForce, &RECEIVE_BUFFER) {
+        debug!(%error, "the monitor keeps the default receive buffer");
+    }
+    for group in groups {
+        inner.add_membership(*group)?;
+    }
+    Ok(socket)
+}
+
+/// An overrun means that something was missed; any other error is one.
+fn overrun(error: io::Error) -> io::Result<Signs> {
+    if error.raw_os_error() == Some(Errno::ENOBUFS as i32) {
+        Ok(Signs::ALL)
+    } else {
+        Err(error)
+    }
+}
+
+/// What a datagram of notifications tells.
+fn signs(datagram: &[u8], own: &[u32], protocol: u8) -> Signs {
+    let mut signs = Signs::default();
+    for message in messages(datagram) {
+        if !own.contains(&message.port_number()) {
+            signs.add(sign(&message, protocol));
+        }
+    }
+    signs
+}
+
+fn sign(message: &NetlinkBuffer<&[u8]>, protocol: u8) -> Signs {
+    let none = Signs::default();
+    match message.message_type() {
+        RTM_NEWROUTE | RTM_DELROUTE => {
+            let deleted = message.message_type() == RTM_DELROUTE;
+            // `rtm_protocol` of `struct rtmsg`.
+            let ours = message.payload().get(5) == Some(&protocol);
+            if ours {
+                // The fallback route carries our protocol too.
+                Signs {
+                    routes: deleted,
+                    fixtures: deleted,
+                    ..none
+                }
+            } else {
+                // `ip route replace` announces the new route only.
+                Signs {
+                    routes: message.flags() & NLM_F_REPLACE != 0,
+                    host: true,
+                    ..none
+                }
+            }
+        }
+        RTM_NEWADDR | RTM_DELADDR => Signs {
+            host: true,
+            fixtures: true,
+            ..none
+        },
+        // With an interface go its routes, and IPv4 announces none of them.
+        RTM_NEWLINK | RTM_DELLINK => Signs::ALL,
+        RTM_NEWRULE | RTM_DELRULE | NEW_GENERATION | RTM_NEWNETCONF | RTM_DELNETCONF => Signs {
+            fixtures: true,
+            ..none
+        },
+        _ => none,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+use netlink_packet_core::{Emitable, NetlinkHeader};
+
+use super::*;
+
+/// A notification as the kernel sends it: header and the first bytes of `struct rtmsg`.
+fn notification(kind: u16, flags: u16, port: u32, protocol: u8) -> Vec<u8> {
+    let mut header = NetlinkHeader::default();
+    header.length = 28;
+    header.message_type = kind;
+    header.flags = flags;
+    header.port_number = port;
+    let mut bytes = vec![0; 28];
+    header.emit(&mut bytes);
+    bytes[16 + 5] = protocol;
+    bytes
+}
+
+#[test]
+fn what_we_change_ourselves_is_no_sign() {
+    let own = notification(RTM_DELROUTE, 0, 77, 216);
+    assert_eq!(signs(&own, &[77], 216), Signs::default());
+    assert!(signs(&own, &[78], 216).routes);
+}
+
+#[test]
+fn a_deleted_route_of_ours_is_a_sign_and_an_added_one_is_not() {
+    assert!(signs(&notification(RTM_DELROUTE, 0, 1, 216), &[], 216).routes);
+    assert_eq!(
+        signs(&notification(RTM_NEWROUTE, 0, 1, 216), &[], 216),
+        Signs::default()
+    );
+}
+
+#[test]
+fn a_route_that_replaced_one_may_have_replaced_ours() {
+    assert!(signs(&notification(RTM_NEWROUTE, NLM_F_REPLACE, 1, 4), &[], 216).routes);
+    assert!(!signs(&notification(RTM_NEWROUTE, 0, 1, 4), &[], 216).routes);
+}
+
+#[test]
+fn an_interface_may_have_taken_everything_along() {
+    assert_eq!(
+        signs(&notification(RTM_NEWLINK, 0, 0, 0), &[], 216),
+        Signs::ALL
+    );
+}
+
+#[test]
+fn several_notifications_in_one_datagram_are_all_read() {
+    let mut both = notification(RTM_NEWRULE, 0, 1, 0);
+    both.extend(notification(RTM_NEWADDR, 0, 1, 0));
+    let signs = signs(&both, &[], 216);
+    assert!(signs.fixtures && signs.host);
+}
+
+#[test]
+fn a_malformed_datagram_is_no_sign() {
+    assert_eq!(signs(&[1, 2, 3], &[], 216), Signs::default());
+    assert_eq!(signs(&[255; 64], &[], 216), Signs::default());
+}
+
+#[test]
+fn an_overrun_means_that_anything_may_have_happened() {
+    assert_eq!(overrun(Errno::ENOBUFS.into()).unwrap(), Signs::ALL);
+    assert!(overrun(Errno::EBADF.into()).is_err());
+}

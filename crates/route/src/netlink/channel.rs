@@ -1,0 +1,219 @@
+//! One netlink socket: sends batches, reads their answers.
+
+use std::io;
+use std::time::Duration;
+
+use netlink_packet_core::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer};
+use netlink_sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket};
+use tokio::time::timeout;
+use tracing::debug;
+
+use super::{Batch, Refusal};
+use crate::RouteError;
+
+/// Bytes of one read. The kernel builds dump datagrams of at most 32 KiB and single answers of a page.
+pub(crate) const LARGEST_DATAGRAM: usize = 64 * 1024;
+/// Receive buffer asked for, in bytes; the kernel caps it at `net.core.rmem_max`. A batch is sized to
+/// fit the default (212,992), so a lower cap loses nothing.
+const RECEIVE_BUFFER: u32 = 4 * 1024 * 1024;
+/// The kernel answers while the send is still running; this only keeps a lost answer from stopping us
+/// for ever.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often a dump that changed while it was read is repeated before what was read is taken.
+const DUMP_ATTEMPTS: u32 = 8;
+
+/// A netlink socket for requests.
+pub(crate) struct Channel {
+    socket: TokioSocket,
+    port: u32,
+    next_sequence: u32,
+    buffer: Vec<u8>,
+}
+
+/// The kernel's answer to one message of a batch.
+#[derive(Debug)]
+pub(crate) enum Reply<'a> {
+    /// Done as asked.
+    Done,
+    /// Not done.
+    Refused(Refusal),
+    /// An object that was asked for: message type and payload.
+    Object(u16, &'a [u8]),
+}
+
+/// How a dump ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Dump {
+    /// Everything was read.
+    Complete,
+    /// The kernel refused it.
+    Refused(Refusal),
+}
+
+impl Channel {
+    /// Opens a socket of a netlink protocol (`NETLINK_ROUTE`, `NETLINK_NETFILTER`).
+    pub(crate) fn open(protocol: isize) -> io::Result<Self> {
+        let mut socket = TokioSocket::new(protocol)?;
+        let port = {
+            let socket = socket.socket_mut();
+            let address = socket.bind_auto()?;
+            socket.connect(&SocketAddr::new(0, 0))?;
+            // Short errors that still carry the kernel's words (both since Linux 4.12).
+            socket.set_cap_ack(true)?;
+            socket.set_ext_ack(true)?;
+            // Dumps filtered in the kernel (since Linux 4.20); older ones send more and we filter.
+            if let Err(error) = socket.set_netlink_get_strict_chk(true) {
+                debug!(%error, "this kernel does not filter dumps");
+            }
+            socket.set_rx_buf_sz(RECEIVE_BUFFER)?;
+            address.port_number()
+        };
+        Ok(Self {
+            socket,
+            port,
+            next_sequence: 1,
+            buffer: Vec::with_capacity(LARGEST_DATAGRAM),
+        })
+    }
+
+    /// The port number that marks notifications about what this socket changed.
+    pub(crate) fn port(&self) -> u32 {
+        self.port
+    }
+
+    /// Sends a batch in one piece and hands every answer, with its message's place, to `answer`.
+    ///
+    /// # Errors
+    /// When the socket fails or the kernel does not answer; never for a refusal.
+    pub(crate) async fn exchange(
+        &mut self,
+        mut batch: Batch,
+        mut answer: impl FnMut(usize, Reply<'_>),
+    ) -> Result<(), RouteError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        batch.ask_last();
+        self.run(&mut batch, &mut answer).await.map(drop)
+    }
+
+    /// Sends a batch that already says which message asks for the answer that ends it.
+    ///
+    /// # Errors
+    /// As [`exchange`](Self::exchange).
+    pub(crate) async fn transact(
+        &mut self,
+        mut batch: Batch,
+        mut answer: impl FnMut(usize, Reply<'_>),
+    ) -> Result<(), RouteError> {
+        self.run(&mut batch, &mut answer).await.map(drop)
+    }
+
+    /// Reads a dump; `object` gets message type and payload of each entry. Entries can come more than
+    /// once when the kernel's tables change meanwhile: collect them into a set.
+    ///
+    /// # Errors
+    /// As [`exchange`](Self::exchange).
+    pub(crate) async fn dump(
+        &mut self,
+        mut request: impl FnMut() -> Batch,
+        mut object: impl FnMut(u16, &[u8]),
+    ) -> Result<Dump, RouteError> {
+        for _ in 0..DUMP_ATTEMPTS {
+            let mut batch = request();
+            batch.ask_last();
+            let mut outcome = Dump::Complete;
+            let consistent = self
+                .run(&mut batch, &mut |_, reply| match reply {
+                    Reply::Done => {}
+                    Reply::Refused(refusal) => outcome = Dump::Refused(refusal),
+                    Reply::Object(kind, payload) => object(kind, payload),
+                })
+                .await?;
+            if consistent {
+                return Ok(outcome);
+            }
+        }
+        // On a host whose tables never rest, what was read in eight tries is as good as it gets; the
+        // monitor reports what changed meanwhile.
+        Ok(Dump::Complete)
+    }
+
+    /// Returns whether what was read is consistent (no `NLM_F_DUMP_INTR`).
+    async fn run(
+        &mut self,
+        batch: &mut Batch,
+        answer: &mut impl FnMut(usize, Reply<'_>),
+    ) -> Result<bool, RouteError> {
+        let first = self.next_sequence;
+        let count = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+        self.next_sequence = first.wrapping_add(count);
+        self.socket
+            .send(batch.numbered(first))
+            .await
+            .map_err(RouteError::Socket)?;
+        let read = Self::answers(&self.socket, &mut self.buffer, batch, first, answer);
+        timeout(PATIENCE, read)
+            .await
+            .map_err(|_| RouteError::Silent)?
+    }
+
+    async fn answers(
+        socket: &TokioSocket,
+        buffer: &mut Vec<u8>,
+        batch: &Batch,
+        first: u32,
+        answer: &mut impl FnMut(usize, Reply<'_>),
+    ) -> Result<bool, RouteError> {
+        let mut consistent = true;
+        loop {
+            buffer.clear();
+            socket.recv(buffer).await.map_err(RouteError::Socket)?;
+            for message in messages(buffer) {
+                let place = message.sequence_number().wrapping_sub(first) as usize;
+                if place >= batch.len() {
+                    // Left over from an exchange that was given up.
+                    continue;
+                }
+                consistent &= message.flags() & NLM_F_DUMP_INTR == 0;
+                let reply = match message.message_type() {
+                    NLMSG_ERROR | NLMSG_DONE => match Refusal::read(message.payload()) {
+                        Some(refusal) => Reply::Refused(refusal),
+                        None => Reply::Done,
+                    },
+                    kind => Reply::Object(kind, message.payload()),
+                };
+                let over = match &reply {
+                    Reply::Done => place == batch.last(),
+                    Reply::Refused(_) => {
+                        place == batch.last() || (batch.is_transaction() && place == 0)
+                    }
+                    Reply::Object(..) => false,
+                };
+                answer(place, reply);
+                if over {
+                    return Ok(consistent);
+                }
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Channel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Channel")
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The messages of one datagram; ends at the first that is malformed.
+pub(crate) fn messages(datagram: &[u8]) -> impl Iterator<Item = NetlinkBuffer<&[u8]>> {
+    let mut rest = datagram;
+    std::iter::from_fn(move || {
+        let message = NetlinkBuffer::new_checked(rest).ok()?;
+        let length = (message.length() as usize).next_multiple_of(4);
+        rest = rest.get(length..).unwrap_or_default();
+        Some(message)
+    })
+}

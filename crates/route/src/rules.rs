@@ -1,0 +1,280 @@
+//! Our policy rules (`ip rule`) and the fallback route that the gate's rule leads to.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, Parseable};
+use netlink_packet_route::route::{RouteMessage, RouteProtocol, RouteScope, RouteType};
+use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::errno::Errno;
+use rtnetlink::RouteMessageBuilder;
+
+use crate::blackhole::{self, Filter, Route};
+use crate::netlink::{Batch, Channel, Dump, Refusal, Reply};
+use crate::{GateSettings, RouteError, Settings};
+
+/// Index of `lo`, the same in every network namespace (`LOOPBACK_IFINDEX`).
+pub(crate) const LOOPBACK: u32 = 1;
+
+/// What marks a rule: `ip rule add pref PREFERENCE [fwmark MARK/MARK] lookup TABLE`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rule {
+    family: AddressFamily,
+    preference: u32,
+    mark: Option<u32>,
+    table: u32,
+}
+
+/// The rules that these settings need for the bans themselves.
+pub(crate) fn for_bans(settings: &Settings) -> Vec<Rule> {
+    let own = |family| {
+        let table = settings.table?;
+        Some(Rule {
+            family,
+            preference: table.preference,
+            mark: None,
+            table: table.id,
+        })
+    };
+    [AddressFamily::Inet, AddressFamily::Inet6]
+        .into_iter()
+        .filter_map(own)
+        .collect()
+}
+
+/// The rule that the gate needs: an IPv4 source that no other rule found a route for gets one, so that
+/// only a blackhole is "no route".
+pub(crate) fn for_gate(gate: &GateSettings) -> Rule {
+    Rule {
+        family: AddressFamily::Inet,
+        preference: gate.rule_preference,
+        mark: Some(gate.mark),
+        table: gate.fallback_table,
+    }
+}
+
+/// Adds the rules that are missing; returns how many were.
+///
+/// # Errors
+/// When netlink fails or the kernel refuses.
+pub(crate) async fn ensure(
+    channel: &mut Channel,
+    protocol: u8,
+    wanted: &[Rule],
+) -> Result<usize, RouteError> {
+    let present = ours(channel, protocol).await?;
+    let missing: Vec<Rule> = wanted
+        .iter()
+        .filter(|rule| !present.contains(rule))
+        .copied()
+        .collect();
+    for rule in &missing {
+        let mut batch = Batch::default();
+        let message = RouteNetlinkMessage::NewRule(rule.message(protocol));
+        batch.route(NLM_F_CREATE | NLM_F_EXCL, message);
+        match execute(channel, batch).await? {
+            None => {}
+            // The kernel compares everything but the protocol: the same rule, set by somebody else.
+            Some(refusal) if refusal.errno == Errno::EEXIST => {}
+            Some(refusal) => return Err(refused(format!("add the rule `{rule}`"), &refusal)),
+        }
+    }
+    Ok(missing.len())
+}
+
+/// All rules with our protocol number.
+///
+/// # Errors
+/// When netlink fails or the kernel refuses.
+pub(crate) async fn ours(channel: &mut Channel, protocol: u8) -> Result<Vec<Rule>, RouteError> {
+    let mut found = Vec::new();
+    for family in [AddressFamily::Inet, AddressFamily::Inet6] {
+        let request = || {
+            let mut message = RuleMessage::default();
+            message.header.family = family;
+            let mut batch = Batch::default();
+            batch.route(NLM_F_DUMP, RouteNetlinkMessage::GetRule(message));
+            batch
+        };
+        let outcome = channel
+            .dump(request, |_, payload| {
+                let rule = Rule::read(payload, protocol);
+                found.extend(rule.filter(|rule| !found.contains(rule)));
+            })
+            .await?;
+        match outcome {
+            Dump::Complete => {}
+            Dump::Refused(refusal) if refusal.errno == Errno::EAFNOSUPPORT => {}
+            Dump::Refused(refusal) => return Err(refused("read the rules".to_owned(), &refusal)),
+        }
+    }
+    Ok(found)
+}
+
+/// Removes a rule; returns whether it was there.
+///
+/// # Errors
+/// When netlink fails or the kernel refuses.
+pub(crate) async fn remove(
+    channel: &mut Channel,
+    protocol: u8,
+    rule: Rule,
+) -> Result<bool, RouteError> {
+    let mut batch = Batch::default();
+    batch.route(0, RouteNetlinkMessage::DelRule(rule.message(protocol)));
+    match execute(channel, batch).await? {
+        None => Ok(true),
+        Some(refusal) if matches!(refusal.errno, Errno::ENOENT | Errno::ESRCH) => Ok(false),
+        Some(refusal) => Err(refused(format!("remove the rule `{rule}`"), &refusal)),
+    }
+}
+
+/// Adds `default dev lo` to the gate's fallback table; returns whether it was missing.
+///
+/// # Errors
+/// When netlink fails or the kernel refuses.
+pub(crate) async fn ensure_fallback(
+    channel: &mut Channel,
+    protocol: u8,
+    gate: &GateSettings,
+) -> Result<bool, RouteError> {
+    let mut present = false;
+    let filter = Filter {
+        protocol: Some(protocol),
+        table: Some(gate.fallback_table),
+    };
+    blackhole::dump(channel, filter, |route| {
+        present |= is_fallback(&route, gate);
+    })
+    .await?;
+    if present {
+        return Ok(false);
+    }
+    let mut batch = Batch::default();
+    let message = RouteNetlinkMessage::NewRoute(fallback(protocol, gate));
+    batch.route(NLM_F_CREATE | NLM_F_EXCL, message);
+    match execute(channel, batch).await? {
+        None => Ok(true),
+        Some(refusal) => {
+            let what = format!("add `default dev lo table {}`", gate.fallback_table);
+            Err(refused(what, &refusal))
+        }
+    }
+}
+
+/// Removes the fallback route; returns whether it was there.
+///
+/// # Errors
+/// When netlink fails or the kernel refuses.
+pub(crate) async fn remove_fallback(
+    channel: &mut Channel,
+    protocol: u8,
+    gate: &GateSettings,
+) -> Result<bool, RouteError> {
+    let mut batch = Batch::default();
+    batch.route(0, RouteNetlinkMessage::DelRoute(fallback(protocol, gate)));
+    match execute(channel, batch).await? {
+        None => Ok(true),
+        Some(refusal) if matches!(refusal.errno, Errno::ENOENT | Errno::ESRCH) => Ok(false),
+        Some(refusal) => {
+            let what = format!("remove `default dev lo table {}`", gate.fallback_table);
+            Err(refused(what, &refusal))
+        }
+    }
+}
+
+/// Whether a route is the gate's fallback.
+pub(crate) fn is_fallback(route: &Route, gate: &GateSettings) -> bool {
+    route.table == gate.fallback_table
+        && route.kind == RouteType::Unicast
+        && route.net.prefix_len() == 0
+        && route.interface == Some(LOOPBACK)
+}
+
+impl Rule {
+    /// Reads the payload of an `RTM_NEWRULE`; `None` when it does not carry `protocol`.
+    fn read(payload: &[u8], protocol: u8) -> Option<Self> {
+        let message = RuleMessage::parse(payload).ok()?;
+        let mut rule = Self {
+            family: message.header.family,
+            preference: 0,
+            mark: None,
+            table: message.header.table.into(),
+        };
+        let mut carried = None;
+        for attribute in &message.attributes {
+            match attribute {
+                RuleAttribute::Priority(preference) => rule.preference = *preference,
+                RuleAttribute::FwMark(mark) => rule.mark = Some(*mark),
+                RuleAttribute::Table(table) => rule.table = *table,
+                RuleAttribute::Protocol(number) => carried = Some(u8::from(*number)),
+                _ => {}
+            }
+        }
+        (carried == Some(protocol)).then_some(rule)
+    }
+
+    fn message(&self, protocol: u8) -> RuleMessage {
+        let mut message = RuleMessage::default();
+        message.header.family = self.family;
+        message.header.action = RuleAction::ToTable;
+        message.attributes = vec![
+            RuleAttribute::Priority(self.preference),
+            RuleAttribute::Table(self.table),
+            RuleAttribute::Protocol(RouteProtocol::from(protocol)),
+        ];
+        if let Some(mark) = self.mark {
+            message
+                .attributes
+                .extend([RuleAttribute::FwMark(mark), RuleAttribute::FwMask(mark)]);
+        }
+        message
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let family = if self.family == AddressFamily::Inet6 {
+            "-6 "
+        } else {
+            ""
+        };
+        write!(f, "ip {family}rule pref {}", self.preference)?;
+        if let Some(mark) = self.mark {
+            write!(f, " fwmark {mark:#x}/{mark:#x}")?;
+        }
+        write!(f, " lookup {}", self.table)
+    }
+}
+
+fn fallback(protocol: u8, gate: &GateSettings) -> RouteMessage {
+    RouteMessageBuilder::<Ipv4Addr>::new()
+        .table_id(gate.fallback_table)
+        .output_interface(LOOPBACK)
+        .protocol(RouteProtocol::from(protocol))
+        .scope(RouteScope::Link)
+        .build()
+}
+
+async fn execute(channel: &mut Channel, batch: Batch) -> Result<Option<Refusal>, RouteError> {
+    let mut outcome = None;
+    channel
+        .exchange(batch, |_, reply| {
+            if let Reply::Refused(refusal) = reply {
+                outcome = Some(refusal);
+            }
+        })
+        .await?;
+    Ok(outcome)
+}
+
+fn refused(what: String, refusal: &Refusal) -> RouteError {
+    match refusal.errno {
+        Errno::EPERM => RouteError::NotPermitted,
+        _ => RouteError::Refused {
+            what,
+            reason: refusal.to_string(),
+        },
+    }
+}

@@ -1,0 +1,183 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+use crate::config::file::LogLevel;
+use crate::config::{Config, Credentials, Mode, OnExit};
+use crate::daemon::{self, Daemon};
+use crate::demo;
+use crate::logging::{Format, Logs};
+
+/// Bans SIP brute-forcers by what FreeSWITCH itself reports on its Event Socket.
+#[derive(Debug, Parser)]
+#[command(name = "sipward", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon.
+    ///
+    /// Event Socket credentials come from the environment: `ESL_PASSWORD` or `ESL_PASSWORD_FILE`,
+    /// and, where they differ from FreeSWITCH's defaults, `ESL_HOST` (127.0.0.1), `ESL_PORT`
+    /// (8021) and `ESL_USER`. SIGHUP reads the file again; SIGTERM and SIGINT stop.
+    Run(Run),
+    /// Check the configuration and the credentials, and say what they mean.
+    Check {
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Remove every route, rule and table of sipward from the kernel, with or without a daemon.
+    ///
+    /// The way out when something is banned that must not be. A running daemon puts its bans
+    /// back: stop it first.
+    Flush {
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Watch sipward fend off a storm: no root, no FreeSWITCH, nothing on this host is changed.
+    Demo {
+        /// Run until interrupted instead of 20 s.
+        #[arg(long)]
+        forever: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// Configuration file; without it, /etc/sipward/sipward.toml if it exists.
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Run {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Do everything but touch the kernel, whatever the file's `mode` says.
+    #[arg(long)]
+    dry_run: bool,
+    /// What becomes of the routes at the end, whatever the file's `on_exit` says.
+    #[arg(long, value_enum)]
+    on_exit: Option<OnExit>,
+    /// Form of the log lines on standard output.
+    #[arg(long, value_enum, default_value_t)]
+    log_format: Format,
+    /// Lowest level of log lines, whatever the file's `log.level` says.
+    #[arg(long, value_enum)]
+    log_level: Option<LogLevel>,
+}
+
+/// Runs the command that the process was started with.
+///
+/// Exit status: 0 done, 1 failed (the reason is on standard error), 2 wrong usage.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Run(run) => start(run),
+        Command::Check { file } => check(&file),
+        Command::Flush { file } => flush(&file),
+        Command::Demo { forever } => on_runtime(demo::run(forever)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sipward: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(run: Run) -> anyhow::Result<()> {
+    let overrides = Overrides {
+        dry_run: run.dry_run,
+        on_exit: run.on_exit,
+        level: run.log_level,
+    };
+    let load = {
+        let path = run.file.config.clone();
+        move || Config::load(path.as_deref()).map(|config| overrides.apply(config))
+    };
+    let config = load()?;
+    let credentials = Credentials::from_env()?;
+    let logs = Logs::start(run.log_format, config.log_level)?;
+    let control = Some(logs.control());
+    let daemon = Daemon {
+        config,
+        credentials,
+        logs: control,
+        reload: Box::new(load),
+    };
+    on_runtime(daemon.run())
+}
+
+/// What the command line sets, over the file and again over every reload of it.
+#[derive(Clone, Copy, Debug)]
+struct Overrides {
+    dry_run: bool,
+    on_exit: Option<OnExit>,
+    level: Option<LogLevel>,
+}
+
+impl Overrides {
+    fn apply(self, mut config: Config) -> Config {
+        if self.dry_run {
+            config.mode = Mode::Observe;
+        }
+        config.on_exit = self.on_exit.unwrap_or(config.on_exit);
+        config.log_level = self.level.unwrap_or(config.log_level);
+        config
+    }
+}
+
+fn check(file: &ConfigFile) -> anyhow::Result<()> {
+    let config = Config::load(file.config.as_deref())?;
+    let credentials = Credentials::from_env();
+    println!("{}", daemon::summary(&config));
+    let credentials = credentials.context("the configuration is good, the credentials are not")?;
+    println!(
+        "Event Socket at {}:{}{}, password set",
+        credentials.host,
+        credentials.port,
+        credentials
+            .user
+            .map(|user| format!(" as {user}"))
+            .unwrap_or_default()
+    );
+    Ok(())
+}
+
+fn flush(file: &ConfigFile) -> anyhow::Result<()> {
+    let config = Config::load(file.config.as_deref())?;
+    let done = on_runtime(async { Ok(sipward_route::flush(&config.route).await?) })?;
+    println!(
+        "removed {} routes, {} rules{}",
+        done.routes,
+        done.rules,
+        if done.gate {
+            " and the gate"
+        } else {
+            "; there was no gate"
+        }
+    );
+    Ok(())
+}
+
+/// Two threads: one for the socket and the engine, one for netlink.
+fn on_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        // DNS look-ups block; they are few.
+        .max_blocking_threads(16)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?
+        .block_on(work)
+}

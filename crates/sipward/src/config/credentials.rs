@@ -1,0 +1,171 @@
+//! Event Socket credentials. They come from the environment and nowhere else, so that the
+//! configuration file can be shown to anybody.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// `event_socket.conf.xml` ships these.
+const DEFAULT_HOST: &str = "127.0.0.1";
+const DEFAULT_PORT: u16 = 8021;
+
+/// Longest password file that is read, in bytes. FreeSWITCH keeps the password in 255 characters
+/// (`mod_event_socket.c`, `prefs.password` and the `auth` command line).
+const MAX_PASSWORD_FILE: u64 = 4096;
+
+/// Where FreeSWITCH listens and how to log in.
+#[derive(Clone)]
+pub struct Credentials {
+    /// `ESL_HOST`; default 127.0.0.1.
+    pub host: String,
+    /// `ESL_PORT`; default 8021.
+    pub port: u16,
+    /// `ESL_USER`, for `userauth`; `None` logs in with the password alone.
+    pub user: Option<String>,
+    /// `ESL_PASSWORD`, or the content of `ESL_PASSWORD_FILE`.
+    pub password: String,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Credentials that are missing or cannot be used. The password itself is never part of a message.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialsError {
+    /// No password anywhere.
+    #[error(
+        "no Event Socket password: set ESL_PASSWORD, or ESL_PASSWORD_FILE to a file that holds it \
+         (under systemd: LoadCredential=esl-password:/etc/sipward/esl-password)"
+    )]
+    NoPassword,
+    /// Both were set: which one counts would be a guess.
+    #[error("both ESL_PASSWORD and ESL_PASSWORD_FILE are set: unset one of them")]
+    TwoPasswords,
+    /// The password file cannot be used.
+    #[error("ESL_PASSWORD_FILE={}: {problem}", .path.display())]
+    PasswordFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A variable holds something that cannot be used.
+    #[error("{variable}: {problem}")]
+    Variable {
+        /// Its name.
+        variable: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+impl Credentials {
+    /// Reads `ESL_HOST`, `ESL_PORT`, `ESL_USER`, `ESL_PASSWORD` and `ESL_PASSWORD_FILE`.
+    ///
+    /// # Errors
+    /// When there is no password, two of them, or a variable that makes no sense.
+    pub fn from_env() -> Result<Self, CredentialsError> {
+        Self::from_lookup(|name| std::env::var_os(name))
+    }
+
+    /// As [`Credentials::from_env`], with another source of variables.
+    ///
+    /// # Errors
+    /// As [`Credentials::from_env`].
+    pub fn from_lookup(
+        lookup: impl Fn(&str) -> Option<std::ffi::OsString>,
+    ) -> Result<Self, CredentialsError> {
+        let text = |variable: &'static str| match lookup(variable).map(|v| v.into_string()) {
+            None => Ok(None),
+            Some(Ok(value)) if value.is_empty() => Ok(None),
+            Some(Ok(value)) => Ok(Some(value)),
+            Some(Err(_)) => Err(CredentialsError::Variable {
+                variable,
+                problem: "is not UTF-8 text".to_owned(),
+            }),
+        };
+        let host = text("ESL_HOST")?.unwrap_or_else(|| DEFAULT_HOST.to_owned());
+        let port = match text("ESL_PORT")? {
+            None => DEFAULT_PORT,
+            Some(value) => value
+                .parse()
+                .ok()
+                .filter(|port| *port != 0)
+                .ok_or_else(|| CredentialsError::Variable {
+                    variable: "ESL_PORT",
+                    problem: format!(
+                        "`{}` is not a port number (1 to 65535)",
+                        value.escape_debug()
+                    ),
+                })?,
+        };
+        let user = text("ESL_USER")?;
+        let password = match (text("ESL_PASSWORD")?, text("ESL_PASSWORD_FILE")?) {
+            (Some(_), Some(_)) => return Err(CredentialsError::TwoPasswords),
+            (None, None) => return Err(CredentialsError::NoPassword),
+            (Some(password), None) => password,
+            (None, Some(path)) => password_file(Path::new(&path))?,
+        };
+        one_line("ESL_HOST", &host)?;
+        if let Some(user) = &user {
+            one_line("ESL_USER", user)?;
+            if user.contains(':') {
+                return Err(CredentialsError::Variable {
+                    variable: "ESL_USER",
+                    problem: "must not hold `:`, which ends the name in `userauth user:password`"
+                        .to_owned(),
+                });
+            }
+        }
+        one_line("the Event Socket password", &password)?;
+        Ok(Self {
+            host,
+            port,
+            user,
+            password,
+        })
+    }
+}
+
+/// Reads the password: the file's text without the line end an editor leaves.
+fn password_file(path: &Path) -> Result<String, CredentialsError> {
+    let failed = |problem: String| CredentialsError::PasswordFile {
+        path: path.to_owned(),
+        problem,
+    };
+    let size = std::fs::metadata(path)
+        .map_err(|e| failed(e.to_string()))?
+        .len();
+    if size > MAX_PASSWORD_FILE {
+        return Err(failed(format!(
+            "has {size} bytes; a password has fewer than 256"
+        )));
+    }
+    let text = std::fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
+    let password = text.trim_end_matches(['\r', '\n']);
+    if password.is_empty() {
+        return Err(failed("is empty".to_owned()));
+    }
+    Ok(password.to_owned())
+}
+
+/// A line end would start a command of its own on the socket.
+fn one_line(variable: &'static str, value: &str) -> Result<(), CredentialsError> {
+    if value.contains(['\r', '\n', '\0']) {
+        return Err(CredentialsError::Variable {
+            variable,
+            problem: "must be one line without control characters".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "credentials_tests.rs"]
+mod tests;

@@ -1,0 +1,105 @@
+//! Settings: the TOML file, the environment (credentials only), and what they mean.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`file`] | the file's keys, their defaults and ranges |
+//! | [`error`] | errors that name line, column and the nearest known key |
+//! | [`credentials`] | Event Socket credentials from the environment |
+//! | [`hosts`] | entries of `allow` and `proxies`: addresses, networks, names |
+
+pub mod credentials;
+pub mod error;
+pub mod file;
+pub mod hosts;
+mod span;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use credentials::Credentials;
+pub use error::ConfigError;
+pub use file::{Mode, OnExit};
+pub use hosts::HostEntry;
+
+/// Where the file is looked for when the command line names none.
+pub const DEFAULT_PATH: &str = "/etc/sipward/sipward.toml";
+
+/// Longest configuration file that is read, in bytes: 16,384 allow entries of 256 bytes. A larger
+/// one is a mistake (a log, a database), not a configuration.
+const MAX_FILE: u64 = 4 * 1024 * 1024;
+
+/// Everything an operator has set, checked and ready to use.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Ban, or only say what would be banned.
+    pub mode: Mode,
+    /// What happens to the routes when the daemon stops.
+    pub on_exit: OnExit,
+    /// Hosts that no automatic rule bans.
+    pub allow: Vec<HostEntry>,
+    /// SIP proxies and SBCs: every failure behind them names them.
+    pub proxies: Vec<HostEntry>,
+    /// How often DNS names in `allow` and `proxies` are looked up again.
+    pub dns_refresh: Duration,
+    /// The ban policy.
+    pub policy: sipward_engine::Policy,
+    /// The kernel side.
+    pub route: sipward_route::Settings,
+    /// The Event Socket connection.
+    pub esl: file::Esl,
+    /// Lowest level of log lines.
+    pub log_level: file::LogLevel,
+}
+
+impl Config {
+    /// Reads and checks the file at `path`. Without a path the default one is read when it
+    /// exists; every key is optional, so no file at all means all defaults.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not TOML, or holds an unknown key or a value out of range.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let (path, required) = match path {
+            Some(path) => (path.to_owned(), true),
+            None => (PathBuf::from(DEFAULT_PATH), false),
+        };
+        match read(&path) {
+            Ok(source) => Self::parse(&source, &path),
+            Err(ConfigError::Read { source, .. })
+                if !required && source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                Self::parse("", &path)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Checks the text of a configuration file; `path` is only for messages.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(source: &str, path: &Path) -> Result<Self, ConfigError> {
+        let file: file::File =
+            toml::from_str(source).map_err(|e| ConfigError::from_toml(path, source, &e))?;
+        file.into_config()
+            .map_err(|problem| ConfigError::from_problem(path, source, problem))
+    }
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    let failed = |source| ConfigError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let size = std::fs::metadata(path).map_err(failed)?.len();
+    if size > MAX_FILE {
+        return Err(ConfigError::TooLarge {
+            path: path.to_owned(),
+            size,
+            limit: MAX_FILE,
+        });
+    }
+    std::fs::read_to_string(path).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests;

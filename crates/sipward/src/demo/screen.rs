@@ -1,0 +1,227 @@
+//! What the demo's terminal shows.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use sipward_engine::{Grade, Judgement, UnblockReason};
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{self, Instant, MissedTickBehavior};
+
+use super::storm::Counts;
+use crate::record::{Ban, CauseFields, Record, Totals};
+use crate::text::Plain;
+
+/// Prints the storm as it is fought off.
+#[derive(Debug)]
+pub(super) struct Screen {
+    counts: Arc<Counts>,
+    records: broadcast::Receiver<Arc<Record>>,
+    start: Instant,
+    colours: bool,
+    /// Networks banned at least once, with how often.
+    banned: BTreeMap<IpNet, u32>,
+    /// µs from event to the (dry-run) kernel's answer.
+    delays: Vec<u64>,
+    spared: BTreeMap<&'static str, u64>,
+    now_banned: usize,
+    last: (u64, u64),
+}
+
+/// Delays that the summary is made of: more than a long demo has bans.
+const MAX_DELAYS: usize = 100_000;
+
+impl Screen {
+    pub(super) fn new(
+        counts: Arc<Counts>,
+        records: broadcast::Receiver<Arc<Record>>,
+        socket: SocketAddr,
+    ) -> Self {
+        println!(
+            "sipward demo: 14 attackers (IPv4 and IPv6), 30 healthy phones, one allowed office \
+             with an old password\nand one forger, reported by an embedded Event Socket at \
+             {socket}. Nothing on this host is changed.\n"
+        );
+        Self {
+            counts,
+            records,
+            start: Instant::now(),
+            colours: std::io::stdout().is_terminal(),
+            banned: BTreeMap::new(),
+            delays: Vec::new(),
+            spared: BTreeMap::new(),
+            now_banned: 0,
+            last: (0, 0),
+        }
+    }
+
+    /// Prints until the daemon has ended.
+    pub(super) async fn run(mut self) -> Self {
+        let mut second = time::interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        second.tick().await;
+        loop {
+            tokio::select! {
+                record = self.records.recv() => match record {
+                    Ok(record) => self.show(&record),
+                    Err(RecvError::Lagged(missed)) => {
+                        self.line("33", "note", &format!("{missed} lines not shown"));
+                    }
+                    Err(RecvError::Closed) => return self,
+                },
+                _ = second.tick() => self.rates(),
+            }
+        }
+    }
+
+    fn show(&mut self, record: &Record) {
+        match record {
+            Record::EslConnected { peer } => {
+                self.line(
+                    "32",
+                    "socket",
+                    &format!("connected to {peer}, logged in, subscribed"),
+                );
+            }
+            Record::Ban(ban) => self.ban(ban),
+            Record::Unban { source, reason } => {
+                self.now_banned = self.now_banned.saturating_sub(1);
+                if *reason == UnblockReason::Expired {
+                    self.line("36", "unban", &format!("{source:<24} its time is over"));
+                }
+            }
+            Record::AuthFailure(judgement) => self.judged(judgement),
+            Record::Alarm(_) | Record::EslDisconnected { .. } | Record::EslOverflow { .. } => {
+                self.line("33", "note", &record.to_string());
+            }
+            _ => {}
+        }
+    }
+
+    fn ban(&mut self, ban: &Ban) {
+        self.now_banned += 1;
+        *self.banned.entry(ban.source).or_default() += 1;
+        let CauseFields::Failures {
+            failures,
+            users,
+            user_agent,
+            ban_count,
+            ..
+        } = &ban.cause
+        else {
+            return;
+        };
+        let micros = ban.event_to_route_us.unwrap_or_default();
+        if self.delays.len() < MAX_DELAYS {
+            self.delays.push(micros);
+        }
+        let again = if *ban_count > 1 {
+            format!(", ban {ban_count}: longer")
+        } else {
+            String::new()
+        };
+        self.line(
+            "31",
+            "BAN",
+            &format!(
+                "{:<24} {failures} failures, {} users, {}; {micros} µs after the event{again}",
+                ban.source.to_string(),
+                users.len(),
+                Plain(user_agent),
+            ),
+        );
+    }
+
+    fn judged(&mut self, j: &Judgement) {
+        let why = if j.exempt.is_some() {
+            "on the allow list"
+        } else if j.grade == Grade::Unproven {
+            "forged: the nonce was never checked, anybody can send that"
+        } else if j.user_agent.starts_with("Yealink") {
+            "a phone that mistyped: below the threshold"
+        } else {
+            return;
+        };
+        let seen = self.spared.entry(why).or_default();
+        *seen += 1;
+        if *seen == 1 {
+            self.line(
+                "32",
+                "spared",
+                &format!("{:<24} {why}", j.source.to_string()),
+            );
+        }
+    }
+
+    fn rates(&mut self) {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let now = (read(&self.counts.answered), read(&self.counts.dropped));
+        let (answered, dropped) = (now.0 - self.last.0, now.1 - self.last.1);
+        self.last = now;
+        self.line(
+            "2",
+            "rate",
+            &format!(
+                "attackers: {answered} requests/s reach FreeSWITCH, {dropped}/s dropped by the \
+                 kernel; {} networks banned",
+                self.now_banned
+            ),
+        );
+    }
+
+    fn line(&self, colour: &str, word: &str, text: &str) {
+        let at = self.start.elapsed().as_secs_f64();
+        if self.colours {
+            println!("{at:6.2}s \x1b[{colour}m{word:<6} {text}\x1b[0m");
+        } else {
+            println!("{at:6.2}s {word:<6} {text}");
+        }
+    }
+
+    /// Prints what it came to.
+    pub(super) fn summary(mut self, totals: &Totals) {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (answered, dropped) = (read(&self.counts.answered), read(&self.counts.dropped));
+        self.delays.sort_unstable();
+        let at = |share: usize| {
+            let last = self.delays.len().saturating_sub(1);
+            self.delays
+                .get(last * share / 100)
+                .copied()
+                .unwrap_or_default()
+        };
+        println!("\nSummary");
+        println!("  events read            {:>8}", totals.events);
+        println!("  failures judged        {:>8}", totals.failures);
+        println!(
+            "  bans                   {:>8}   of {} networks, {} for longer than the first time",
+            totals.bans,
+            self.banned.len(),
+            self.banned.values().filter(|times| **times > 1).count(),
+        );
+        println!(
+            "  event to route, µs     {:>8}   median ({} at most)",
+            at(50),
+            at(100)
+        );
+        println!(
+            "  attackers' requests    {:>8}   {answered} reached FreeSWITCH, {dropped} would have \
+             been dropped by the kernel",
+            answered + dropped
+        );
+        println!(
+            "  healthy registrations  {:>8}   {} harmed",
+            read(&self.counts.registered),
+            read(&self.counts.harmed)
+        );
+        for (why, times) in &self.spared {
+            println!("  spared                 {times:>8}   {why}");
+        }
+        println!("\nThe same against your own FreeSWITCH: README.md, \"First week\".");
+    }
+}

@@ -1,0 +1,248 @@
+//! Who is out there: attackers, phones, and one who forges.
+
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::events::{Events, Request};
+
+/// What the storm has sent, and what became of it.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    /// Requests of attackers that FreeSWITCH had to answer.
+    pub(super) answered: AtomicU64,
+    /// Requests of banned attackers, which the gate would have dropped.
+    pub(super) dropped: AtomicU64,
+    /// Registrations of healthy phones.
+    pub(super) registered: AtomicU64,
+    /// Registrations of healthy phones that a ban would have stopped. Must stay 0.
+    pub(super) harmed: AtomicU64,
+    /// Forged packets.
+    pub(super) forged: AtomicU64,
+}
+
+/// One who sends requests.
+#[derive(Debug)]
+struct Actor {
+    source: Source,
+    agent: &'static str,
+    role: Role,
+    /// Silent before.
+    starts: Duration,
+    /// Pause between requests.
+    pause: Duration,
+    next: Duration,
+    sent: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    Fixed(IpAddr),
+    /// Another address of one /64 for each request.
+    Rotating(u64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// Tries user after user.
+    Attacker,
+    /// Registers; the password is right, but for the first `slips` times.
+    Phone { user: u16, slips: u32 },
+    /// Sends blind packets that name one of the phones.
+    Spoofer,
+}
+
+/// The population and its clock.
+#[derive(Debug)]
+pub(super) struct Storm {
+    actors: Vec<Actor>,
+    events: Events,
+    random: fastrand::Rng,
+    counts: Arc<Counts>,
+}
+
+const SCANNERS: [&str; 4] = [
+    "friendly-scanner",
+    "sipvicious",
+    "pplsip",
+    "VaxSIPUserAgent/3.1",
+];
+
+impl Storm {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut actors = Vec::new();
+        // Brute-forcers over IPv4: from patient to furious.
+        for (n, per_second) in (0_u8..).zip([2_u32, 4, 8, 15, 30, 60, 3, 5, 10, 20, 40, 6]) {
+            let address = Ipv4Addr::new(203, 0, 113, 10 + n * 7);
+            let agent = SCANNERS
+                .get(usize::from(n) % SCANNERS.len())
+                .copied()
+                .unwrap_or_default();
+            actors.push(Actor::attacker(
+                Source::Fixed(address.into()),
+                agent,
+                Duration::from_millis(500 + u64::from(n) * 900),
+                Duration::from_secs(1) / per_second,
+            ));
+        }
+        // Brute-forcers over IPv6, one of which takes another address of its /64 each time.
+        let fixed = Ipv6Addr::new(0x2001, 0xdb8, 0xbad, 1, 0, 0, 0, 0x10);
+        actors.push(Actor::attacker(
+            Source::Fixed(fixed.into()),
+            "friendly-scanner",
+            Duration::from_secs(2),
+            Duration::from_millis(120),
+        ));
+        actors.push(Actor::attacker(
+            Source::Rotating(0x2001_0db8_0bad_0002),
+            "sipvicious",
+            Duration::from_secs(4),
+            Duration::from_millis(90),
+        ));
+        // Healthy phones; every third of the first nine mistypes once. The last is an office on
+        // the allow list whose phone has an old password.
+        for n in 0_u8..30 {
+            let slips = u32::from(n < 9 && n % 3 == 0);
+            actors.push(Actor::phone(phone_address(n), 1000 + u16::from(n), slips));
+        }
+        actors.push(Actor {
+            pause: Duration::from_millis(700),
+            ..Actor::phone(Ipv4Addr::new(198, 51, 100, 66).into(), 1100, u32::MAX)
+        });
+        // One who wants the phones banned.
+        actors.push(Actor {
+            role: Role::Spoofer,
+            agent: "spoofer",
+            starts: Duration::from_secs(3),
+            ..Actor::attacker(
+                Source::Fixed(phone_address(0)),
+                "spoofer",
+                Duration::from_secs(3),
+                Duration::from_millis(20),
+            )
+        });
+        let counts = Arc::default();
+        Self {
+            actors,
+            events: Events::new(seed),
+            random: fastrand::Rng::with_seed(seed),
+            counts,
+        }
+    }
+
+    pub(super) fn counts(&self) -> Arc<Counts> {
+        Arc::clone(&self.counts)
+    }
+
+    pub(super) fn heartbeat(&mut self) -> String {
+        self.events.heartbeat()
+    }
+
+    /// Everything that happens up to `elapsed` since the start, as events. What `banned` sources
+    /// send never reaches FreeSWITCH, so it makes no event.
+    pub(super) fn advance(&mut self, elapsed: Duration, banned: &HashSet<IpNet>) -> String {
+        let Self {
+            actors,
+            events,
+            random,
+            counts,
+        } = self;
+        let mut out = String::new();
+        for actor in actors {
+            while actor.starts.max(actor.next) <= elapsed {
+                actor.next = actor.starts.max(actor.next) + jittered(actor.pause, random);
+                out.push_str(&actor.send(events, random, counts, banned));
+            }
+        }
+        out
+    }
+}
+
+impl Actor {
+    fn attacker(source: Source, agent: &'static str, starts: Duration, pause: Duration) -> Self {
+        Self {
+            source,
+            agent,
+            role: Role::Attacker,
+            starts,
+            pause,
+            next: starts,
+            sent: 0,
+        }
+    }
+
+    fn phone(address: IpAddr, user: u16, slips: u32) -> Self {
+        Self {
+            source: Source::Fixed(address),
+            agent: "Yealink SIP-T46U 108.86.0.45",
+            role: Role::Phone { user, slips },
+            starts: Duration::from_millis(u64::from(user % 30) * 100),
+            pause: Duration::from_secs(3),
+            next: Duration::ZERO,
+            sent: 0,
+        }
+    }
+
+    fn send(
+        &mut self,
+        events: &mut Events,
+        random: &mut fastrand::Rng,
+        counts: &Counts,
+        banned: &HashSet<IpNet>,
+    ) -> String {
+        let source = match (self.source, self.role) {
+            (_, Role::Spoofer) => phone_address(random.u8(0..30)),
+            (Source::Fixed(address), _) => address,
+            (Source::Rotating(prefix), _) => {
+                Ipv6Addr::from((u128::from(prefix) << 64) | u128::from(random.u64(1..))).into()
+            }
+        };
+        let stopped = banned.iter().any(|net| net.contains(&source));
+        let user = match self.role {
+            Role::Phone { user, .. } => user.to_string(),
+            Role::Attacker | Role::Spoofer => (1000 + random.u16(0..30)).to_string(),
+        };
+        let port = random.u16(1024..);
+        let request = Request {
+            source,
+            port,
+            user: &user,
+            agent: self.agent,
+        };
+        let count = |counter: &AtomicU64| drop(counter.fetch_add(1, Ordering::Relaxed));
+        self.sent = self.sent.saturating_add(1);
+        match self.role {
+            Role::Attacker if stopped => count(&counts.dropped),
+            Role::Phone { .. } if stopped => count(&counts.harmed),
+            Role::Attacker => {
+                count(&counts.answered);
+                return events.failure(request);
+            }
+            Role::Phone { slips, .. } => {
+                if self.sent <= slips {
+                    return events.failure(request);
+                }
+                count(&counts.registered);
+                return events.success(request);
+            }
+            Role::Spoofer => {
+                count(&counts.forged);
+                return events.blind_spoof(request);
+            }
+        }
+        String::new()
+    }
+}
+
+fn phone_address(n: u8) -> IpAddr {
+    Ipv4Addr::new(192, 0, 2, 20 + n).into()
+}
+
+/// Give or take a quarter: nobody on the internet is punctual.
+fn jittered(pause: Duration, random: &mut fastrand::Rng) -> Duration {
+    pause.mul_f64(0.75 + random.f64() / 2.0)
+}

@@ -1,0 +1,30 @@
+//! The daemon and command line of sipward.
+//!
+//! Data takes one path: [`sipward_esl`] turns bytes into events, [`bridge`] turns events into what
+//! [`sipward_engine`] understands, the engine decides, [`enforce`] passes its wishes to
+//! [`sipward_route`], and every step that an operator should know of is a [`record::Record`].
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`cli`] | the command line |
+//! | [`config`] | file, environment, their errors |
+//! | [`daemon`] | the tasks, how they start and stop |
+//! | [`bridge`] | Event Socket events → engine inputs |
+//! | [`enforce`] | engine actions → kernel, or nobody |
+//! | [`names`] | DNS names of `allow` and `proxies`, name servers |
+//! | [`record`] | what is told: log lines, later the API |
+//! | [`logging`] | JSON and text form of log lines |
+//! | [`demo`] | the storm that `sipward demo` plays |
+
+pub mod bridge;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod daemon;
+pub mod demo;
+pub mod enforce;
+pub mod logging;
+pub mod names;
+pub mod record;
+pub mod systemd;
+pub mod text;

@@ -1,0 +1,122 @@
+//! Log lines: JSON for journald, text for a terminal.
+//!
+//! Writing never blocks the daemon: a bounded queue stands between it and standard output, and
+//! what does not fit is dropped and counted ([`LogControl::lost`]).
+
+mod format;
+
+use std::io::IsTerminal as _;
+
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Registry, fmt, reload};
+
+use crate::config::file::LogLevel;
+
+/// Lines that wait for a slow reader at most: about 4 MB of bans, or one second of the largest
+/// flood that FreeSWITCH reports.
+const QUEUE_LINES: usize = 8_192;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Text on a terminal, JSON otherwise.
+    #[default]
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// One line of text.
+    Text,
+}
+
+/// The running log. Dropping it writes out what is queued.
+#[derive(Debug)]
+pub struct Logs {
+    control: LogControl,
+    _writer: WorkerGuard,
+}
+
+/// What can be changed and asked of a running log.
+#[derive(Clone, Debug)]
+pub struct LogControl {
+    level: reload::Handle<Targets, Registry>,
+    lost: ErrorCounter,
+}
+
+impl Logs {
+    /// Starts logging to standard output.
+    ///
+    /// # Errors
+    /// When the process logs already.
+    pub fn start(format: Format, level: LogLevel) -> anyhow::Result<Self> {
+        let stdout = std::io::stdout();
+        let terminal = stdout.is_terminal();
+        let (writer, guard) = NonBlockingBuilder::default()
+            .buffered_lines_limit(QUEUE_LINES)
+            .lossy(true)
+            .thread_name("log")
+            .finish(stdout);
+        let lost = writer.error_counter();
+        let (filter, handle) = reload::Layer::new(filter(level));
+        let json = match format {
+            Format::Auto => !terminal,
+            Format::Json => true,
+            Format::Text => false,
+        };
+        let registry = tracing_subscriber::registry().with(filter);
+        let layer = fmt::layer().with_writer(writer).with_ansi(terminal);
+        if json {
+            let format = format::Json {
+                priorities: format::journald_reads_stdout(),
+            };
+            registry.with(layer.event_format(format)).try_init()?;
+        } else {
+            registry.with(layer.event_format(format::Text)).try_init()?;
+        }
+        Ok(Self {
+            control: LogControl {
+                level: handle,
+                lost,
+            },
+            _writer: guard,
+        })
+    }
+
+    /// A handle for the parts that change the log or watch over it.
+    #[must_use]
+    pub fn control(&self) -> LogControl {
+        self.control.clone()
+    }
+}
+
+impl LogControl {
+    /// Changes the lowest level that is written.
+    pub fn set_level(&self, level: LogLevel) {
+        // Fails only when the log is gone, and then there is nowhere to say so.
+        let _ = self.level.reload(filter(level));
+    }
+
+    /// Lines dropped since the start.
+    #[must_use]
+    pub fn lost(&self) -> usize {
+        self.lost.dropped_lines()
+    }
+}
+
+/// Our own crates at `level`; the libraries below at most at `info`: at trace level they would
+/// print what goes over the socket, the password included.
+fn filter(level: LogLevel) -> Targets {
+    let ours = match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let others = ours.min(LevelFilter::INFO);
+    Targets::new()
+        .with_default(others)
+        .with_target("sipward", ours)
+}

@@ -1,0 +1,102 @@
+use std::time::Duration;
+
+use sipward_engine::Timestamp;
+
+use super::*;
+
+fn ban() -> Ban {
+    let cause = Cause::Failures(Evidence {
+        source: "203.0.113.7".parse().unwrap(),
+        failures: 5,
+        max_failures: 5,
+        window: Duration::from_secs(600),
+        grade: Grade::Answered,
+        users: vec!["1000".into(), "a\u{1b}[2J\nb".into()],
+        profile: "internal".into(),
+        user_agent: "friendly-scanner".into(),
+        ban_count: 2,
+    });
+    let until = Expiry::At(Timestamp::from_micros(1_795_338_296_307_509));
+    let decided = Ban::decided("203.0.113.7/32".parse().unwrap(), until, &cause);
+    Ban {
+        enforced: true,
+        event_to_route_us: Some(412),
+        ..decided
+    }
+}
+
+#[test]
+fn a_ban_is_one_flat_json_object_with_every_field_an_operator_needs() {
+    let json = serde_json::to_value(Record::Ban(ban())).unwrap();
+    assert_eq!(
+        json,
+        serde_json::json!({
+            "event": "ban",
+            "source": "203.0.113.7/32",
+            "until": "2026-11-22T09:04:56.307Z",
+            "enforced": true,
+            "event_to_route_us": 412,
+            "rule": "failures",
+            "address": "203.0.113.7",
+            "failures": 5,
+            "max_failures": 5,
+            "window_seconds": 600.0,
+            "grade": "answered",
+            "users": ["1000", "a\u{1b}[2J\nb"],
+            "profile": "internal",
+            "user_agent": "friendly-scanner",
+            "ban_count": 2,
+        })
+    );
+}
+
+#[test]
+fn text_lines_show_what_an_attacker_typed_escaped_and_on_one_line() {
+    assert_eq!(
+        Record::Ban(ban()).to_string(),
+        "ban 203.0.113.7/32 until 2026-11-22T09:04:56.307Z: 5 failures within 10m (answered), \
+         ban 2, agent friendly-scanner, users 1000 a\\u{1b}[2J\\nb; enforced after 412 µs"
+    );
+}
+
+#[test]
+fn a_ban_that_is_not_enforced_says_so_and_is_told_apart_in_json() {
+    let ban = Ban {
+        enforced: false,
+        not_enforced_because: Some("no gate".into()),
+        ..ban()
+    };
+    let text = Record::Ban(ban.clone()).to_string();
+    assert!(
+        text.ends_with("; NOT enforced (no gate) after 412 µs"),
+        "{text}"
+    );
+    let json = serde_json::to_value(Record::Ban(ban)).unwrap();
+    assert_eq!(json.get("enforced"), Some(&serde_json::Value::Bool(false)));
+    assert_eq!(json.get("not_enforced_because"), Some(&"no gate".into()));
+}
+
+#[test]
+fn a_refusal_carries_reason_and_evidence() {
+    let record = Record::Refused {
+        source: "192.0.2.1/32".parse().unwrap(),
+        refusal: Refusal::Exempt {
+            class: sipward_engine::Exemption::Allow,
+            net: "192.0.2.0/24".parse().unwrap(),
+        },
+        cause: ban().cause,
+    };
+    let json = serde_json::to_value(&record).unwrap();
+    for (field, value) in [
+        ("event", "refused"),
+        ("source", "192.0.2.1/32"),
+        ("reason", "exempt"),
+        ("class", "allow"),
+    ] {
+        assert_eq!(json.get(field), Some(&value.into()), "{json}");
+    }
+    assert_eq!(
+        record.to_string(),
+        "not banned: 192.0.2.1/32, covered by 192.0.2.0/24 (allow)"
+    );
+}
