@@ -1,10 +1,11 @@
 //! What the engine is told.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::{Policy, Timestamp};
+use crate::{Cause, Expiry, Policy, Timestamp};
 
 /// One thing that happened.
 #[derive(Clone, Debug)]
@@ -38,19 +39,38 @@ pub enum Input<'a> {
         /// The network; host bits are cleared.
         net: IpNet,
         /// Its end.
-        until: crate::Expiry,
+        until: Expiry,
         /// The operator's words.
         reason: String,
+        /// Also when it covers a gateway, the ESL peer, a name server or link-local neighbours.
+        /// Nothing overrides [`Exemption::Own`].
+        force: bool,
     },
-    /// An operator lifts a ban; a net inside a wider ban splits it.
+    /// An operator lifts every ban inside `net`; a ban that is wider than `net` is split around it.
+    /// The failures counted against the sources inside are forgotten, their ban counts are not.
     Unban {
         /// The network.
         net: IpNet,
     },
-    /// The kernel already holds a route of ours for `net` that nothing else explains.
+    /// The kernel already holds a route of ours for `net` that nothing else explains: it becomes a
+    /// ban for `ban_time`, or [`crate::Action::Unblock`] removes it.
+    ///
+    /// Comes after every [`Input::Restore`], so that those explain what they can.
     Adopt {
         /// The network.
         net: IpNet,
+    },
+    /// A ban that was decided before a restart. One whose time is over is unblocked, because its
+    /// route may have outlived it; its ban count is remembered as usual.
+    Restore {
+        /// The network.
+        net: IpNet,
+        /// Its beginning.
+        since: Timestamp,
+        /// Its end.
+        until: Expiry,
+        /// Why it was decided.
+        cause: Arc<Cause>,
     },
     /// The kernel did what [`crate::Action::Block`] asked.
     Applied {
@@ -59,7 +79,9 @@ pub enum Input<'a> {
         /// A lookup showed that our route wins and the gate stands.
         enforced: bool,
     },
-    /// The kernel refused what [`crate::Action::Block`] asked.
+    /// The kernel refused what [`crate::Action::Block`] asked. The ban stays listed, as not enforced
+    /// and with this error: the decision stands, and whoever reconciles the kernel with
+    /// [`crate::Engine::bans`] tries again and reports [`Input::Applied`].
     ApplyFailed {
         /// The network.
         net: IpNet,
@@ -158,10 +180,13 @@ pub enum AuthResult {
 pub struct CoreId(pub u128);
 
 /// Why a network is exempt from bans.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Exemption {
-    /// This host's own addresses, and loopback. Even a manual ban never covers them.
+    /// This host's own addresses. Loopback, the unspecified address, multicast and broadcast are
+    /// always in this class. Even a manual ban never covers them.
     Own,
     /// Default gateways and on-link gateways.
     Gateway,
@@ -173,4 +198,16 @@ pub enum Exemption {
     Proxy,
     /// Configured `allow`.
     Allow,
+}
+
+impl Exemption {
+    /// All classes, the one that is named first when several cover an address first.
+    pub const ALL: [Self; 6] = [
+        Self::Own,
+        Self::Gateway,
+        Self::EslPeer,
+        Self::NameServer,
+        Self::Proxy,
+        Self::Allow,
+    ];
 }

@@ -2,13 +2,45 @@
 //!
 //! No clock, no tokio, no IO. Time is a [`Timestamp`] handed in, randomness a seed handed in, so a
 //! recorded attack replays to the same bans on every machine.
+//!
+//! [`Engine::handle`] takes an [`Input`] and appends [`Action`]s; [`Engine::next_deadline`] says when
+//! [`Engine::tick`] must be called. The way of a failure:
+//!
+//! | module | step |
+//! |---|---|
+//! | `seen` | owned and bounded; what strangers chose is hashed with the seed |
+//! | `join` | finds the attempt beside it, or waits 200 ms for it: the [`Grade`] |
+//! | `exempt` | who is never banned: tries of networks by [`Exemption`] |
+//! | `sources` | the exact sliding window of each source, in eight bytes per failure |
+//! | `recent` | the readable side of the latest failures, for log lines |
+//! | `offenders` | how often it was banned before: longer bans |
+//! | `bans` | the bans that stand, how they nest, split and end |
+//!
+//! Memory is bounded everywhere, by the [`Policy`] or by a named constant; `lru` is the table that
+//! forgets the least important first.
 
 mod action;
+mod bans;
+mod engine;
+mod exempt;
 mod input;
+mod join;
+mod limits;
+mod lru;
+mod net;
+mod offenders;
 mod policy;
+mod recent;
+mod seen;
+mod sources;
+mod spared;
+mod text;
 mod time;
 
 pub use action::*;
+pub use bans::{BanView, Enforcement, Origin};
+pub use engine::{ByGrade, Engine, SourceView, Stats};
 pub use input::*;
 pub use policy::*;
+pub use text::Text;
 pub use time::*;

@@ -1,6 +1,10 @@
 //! What an operator sets.
 
+mod validate;
+
 use std::time::Duration;
+
+pub use validate::PolicyError;
 
 /// The ban policy. Every value has a range that [`Policy::validate`] checks.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,15 +17,19 @@ pub struct Policy {
     pub ban_time: Duration,
     /// Longer bans for repeat offenders.
     pub escalation: Escalation,
+    /// What a failure of each grade counts.
+    pub weights: Weights,
     /// Prefix length that an IPv4 source is counted and banned by. Range 24 to 32; default 32.
     pub ipv4_prefix: u8,
     /// Prefix length that an IPv6 source is counted and banned by. Range 48 to 128; default 64.
     pub ipv6_prefix: u8,
-    /// Sources remembered at most. Default 262,144.
+    /// Sources remembered at most. Range 1,000 to 16,777,216; default 262,144.
     pub max_tracked: usize,
-    /// Unproven sources remembered at most, in a table of their own. Default 16,384.
+    /// Unproven sources remembered at most, in a table of their own. Range 100 to 1,048,576;
+    /// default 16,384.
     pub max_unproven: usize,
-    /// Bans at most; beyond it new bans are refused with an alarm. Default 500,000.
+    /// Bans at most; beyond it new bans are refused with an alarm. Range 1 to 10,000,000; default
+    /// 500,000.
     pub max_bans: usize,
 }
 
@@ -30,10 +38,26 @@ pub struct Policy {
 pub struct Escalation {
     /// Multiplier for each earlier ban. Range 1.0 (off) to 100; default 2.
     pub factor: f64,
-    /// Longest automatic ban. Default 7 d.
+    /// Longest automatic ban. Range `ban_time` to 10 years; default 7 d.
     pub max: Duration,
-    /// An offender without a new ban for this long after its last one is forgotten. Default 30 d.
+    /// An offender without a new ban for this long after the end of its last one is forgotten.
+    /// Range 0 to 10 years; default 30 d.
     pub forget_after: Duration,
+}
+
+/// What a failure of each grade counts towards `max_failures`. Each is 0 (counts nothing) or 0.05 to
+/// 1, with a resolution of 0.001.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Weights {
+    /// [`crate::Grade::Answered`] and [`crate::Grade::Assumed`]. Not 0. Default 1.
+    pub answered: f64,
+    /// [`crate::Grade::Unchallenged`]. Default 0.25: somebody who fetches challenges with one address
+    /// and guesses with another must still fall.
+    pub unchallenged: f64,
+    /// [`crate::Grade::Unproven`]. Default 0: such guesses can never succeed, and anybody can be named.
+    pub unproven: f64,
+    /// [`crate::Grade::Unjoined`]. Default 0.
+    pub unjoined: f64,
 }
 
 impl Default for Policy {
@@ -43,6 +67,7 @@ impl Default for Policy {
             window: Duration::from_secs(600),
             ban_time: Duration::from_secs(3600),
             escalation: Escalation::default(),
+            weights: Weights::default(),
             ipv4_prefix: 32,
             ipv6_prefix: 64,
             max_tracked: 262_144,
@@ -61,3 +86,17 @@ impl Default for Escalation {
         }
     }
 }
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self {
+            answered: 1.0,
+            unchallenged: 0.25,
+            unproven: 0.0,
+            unjoined: 0.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

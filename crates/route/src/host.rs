@@ -8,15 +8,26 @@ use netlink_packet_core::{NLM_F_DUMP, Parseable};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::route::RouteType;
+use netlink_sys::protocols::NETLINK_ROUTE;
 use tracing::warn;
 
 use crate::blackhole::{self, Filter};
 use crate::netlink::{Batch, Channel, Dump};
-use crate::{HostFacts, RouteError};
+use crate::{HostFacts, RouteError, Settings};
 
 /// Most entries kept of each kind. A host has a handful; a router with a full table has some hundred
 /// gateways. Bounds what a broken routing daemon can make us hold.
 const MOST_FACTS: usize = 4096;
+
+/// What the kernel knows about this host; needs no privilege. Routes with
+/// [`Settings::protocol`](crate::Settings::protocol) are left out.
+///
+/// # Errors
+/// When netlink fails or the kernel refuses.
+pub async fn host_facts(settings: &Settings) -> Result<HostFacts, RouteError> {
+    let mut channel = Channel::open(NETLINK_ROUTE).map_err(RouteError::Socket)?;
+    facts(&mut channel, settings.protocol).await
+}
 
 /// Reads what the kernel knows about this host. Routes with `own_protocol` are left out.
 ///

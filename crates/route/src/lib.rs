@@ -12,12 +12,14 @@
 //! | `found` | what is known about this host and about what a ban covers |
 //! | `enforcer` | [`Enforcer`]: open, run, apply, heal |
 //! | `flush` | [`flush`]: the way out without a daemon |
+//! | `dry_run` | [`dry_run`]: the same answers without a kernel |
 //! | `blackhole`, `host`, `rules`, `reverse_path` | the rtnetlink messages behind each |
 //! | `gate` | the nftables rules, and whether they stand |
 //! | `monitor` | multicast notifications: who changed what |
 //! | `netlink` | batches of requests in one send, answers matched by number |
 
 mod blackhole;
+mod dry_run;
 mod enforcer;
 mod error;
 mod flush;
@@ -31,9 +33,11 @@ mod reverse_path;
 mod rules;
 mod settings;
 
+pub use dry_run::dry_run;
 pub use enforcer::Enforcer;
 pub use error::RouteError;
 pub use flush::{Flushed, flush};
 pub use found::{Coverage, Found, HostFacts};
+pub use host::host_facts;
 pub use report::{Change, Enforcement, Report};
 pub use settings::{GateMode, GateSettings, OwnTable, Settings, SettingsError};

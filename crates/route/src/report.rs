@@ -77,6 +77,8 @@ pub enum Enforcement {
         /// The route that wins, in the words of `ip route`.
         winner: String,
     },
+    /// Nothing was asked of the kernel ([`dry_run`](crate::dry_run)).
+    DryRun,
 }
 
 impl Enforcement {
@@ -85,7 +87,7 @@ impl Enforcement {
     pub fn is_full(&self) -> bool {
         match self {
             Self::Full => true,
-            Self::RepliesOnly | Self::Outranked { .. } => false,
+            Self::RepliesOnly | Self::Outranked { .. } | Self::DryRun => false,
         }
     }
 }
@@ -96,6 +98,7 @@ impl fmt::Display for Enforcement {
             Self::Full => f.write_str("dropped on arrival"),
             Self::RepliesOnly => f.write_str("only replies are stopped"),
             Self::Outranked { winner } => write!(f, "not stopped: {winner} wins"),
+            Self::DryRun => f.write_str("dry run: the kernel is left alone"),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Carries the engine's wishes to the kernel, or, in observe mode, to nobody.
+//! Carries the engine's wishes to the task that owns netlink.
 
 use std::collections::VecDeque;
 
-use sipward_route::{Change, Report};
+use sipward_route::Change;
 use tokio::sync::mpsc;
 
 /// Changes that wait in the channel at most; what does not fit waits in [`Wishes`].
@@ -10,25 +10,6 @@ pub const CHANGES: usize = 4_096;
 
 /// Reports that wait for the engine at most.
 pub const REPORTS: usize = 4_096;
-
-/// Answers every change as the kernel would, without one: for `mode = "observe"` and the demo.
-///
-/// # Errors
-/// Never; the type is that of the real enforcer.
-pub async fn dry_run(mut changes: mpsc::Receiver<Change>, reports: mpsc::Sender<Report>) {
-    while let Some(change) = changes.recv().await {
-        let report = match change {
-            Change::Block(net) => Report::Blocked {
-                net,
-                enforcement: Enforcement::DryRun,
-            },
-            Change::Unblock(net) => Report::Unblocked { net },
-        };
-        if reports.send(report).await.is_err() {
-            return;
-        }
-    }
-}
 
 /// The sending end of the changes. The engine's task must never wait for the kernel, so what the
 /// channel does not take is kept here; the engine's own limit on bans bounds it.

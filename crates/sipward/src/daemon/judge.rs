@@ -234,6 +234,15 @@ impl Judge {
                 self.publish(Record::EslBlind { seconds });
             }
             Notice::Overflow { dropped } => self.publish(Record::EslOverflow { dropped }),
+            Notice::Damaged { error, .. } => {
+                self.publish(Record::EventUnusable { error: error.to_string() });
+            }
+            Notice::Unusable { frame } => {
+                tracing::debug!(content_type = %frame.content_type(), "frame without a use");
+            }
+            Notice::Log { .. } => {}
+            // A later version of the library may tell more.
+            _ => {}
         }
     }
 

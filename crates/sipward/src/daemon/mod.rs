@@ -16,7 +16,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use ipnet::IpNet;
 use sipward_engine::{Engine, Exemption, Input};
-use sipward_esl::{SessionConfig, Subscription};
+use sipward_esl::SessionConfig;
 use sipward_route::{Enforcer, Found, HostFacts};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -201,9 +201,9 @@ impl Kernel {
                 Ok(Self { task, found })
             }
             Mode::Observe => {
-                let host = sipward_route::host_facts().await?;
+                let host = sipward_route::host_facts(&config.route).await?;
                 let task = tokio::spawn(async move {
-                    enforce::dry_run(changes, reports).await;
+                    sipward_route::dry_run(changes, reports).await;
                     Ok(())
                 });
                 Ok(Self {
@@ -229,21 +229,15 @@ fn host_exemptions(host: &HostFacts) -> [Exempt; 2] {
 
 fn session_config(config: &Config, credentials: &Credentials) -> SessionConfig {
     SessionConfig {
-        host: credentials.host.clone(),
         port: credentials.port,
         user: credentials.user.clone(),
         connect_timeout: config.esl.connect_timeout,
         heartbeat_timeout: config.esl.heartbeat_timeout,
         queue: config.esl.queue,
         seed: fastrand::u64(..),
-        ..SessionConfig::new(credentials.password.clone(), subscription())
+        // HEARTBEAT and every record of mod_sofia, which is what a session asks for by itself.
+        ..SessionConfig::new(credentials.host.clone(), credentials.password.clone())
     }
-}
-
-/// What the daemon always asks for. `HEARTBEAT` stands first: every word after `CUSTOM` is a
-/// subclass.
-fn subscription() -> Subscription {
-    Subscription::plain(&["HEARTBEAT"], &sipward_esl::sofia::SUBCLASSES)
 }
 
 fn started(config: &Config, credentials: &Credentials, found: &Found) -> Vec<Record> {

@@ -1,0 +1,150 @@
+//! Why a ban was decided, as data.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::{Grade, Text};
+
+/// Why a ban was decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "snake_case")]
+pub enum Cause {
+    /// The base rule: too many failures in the window.
+    Failures(Evidence),
+    /// An operator's command.
+    Manual {
+        /// The operator's words.
+        reason: String,
+        /// The operator insisted, although it covers a protected address.
+        #[serde(default)]
+        force: bool,
+    },
+    /// A route of ours found at start.
+    Adopted,
+    /// What is left of a wider ban that was split.
+    Split {
+        /// The ban that was split last.
+        of: IpNet,
+        /// Why that was decided; never a split itself.
+        #[serde(with = "shared")]
+        was: Arc<Cause>,
+    },
+}
+
+impl Cause {
+    /// The cause of what is left when a ban of `of` with this cause is split.
+    pub(crate) fn split(self: &Arc<Self>, of: IpNet) -> Arc<Self> {
+        Arc::new(Self::Split {
+            of,
+            was: Arc::clone(self.original()),
+        })
+    }
+
+    /// The decision behind this cause: what was split, or the cause itself.
+    #[must_use]
+    pub fn original<'a>(self: &'a Arc<Self>) -> &'a Arc<Self> {
+        match &**self {
+            Self::Split { was, .. } => was,
+            Self::Failures(_) | Self::Manual { .. } | Self::Adopted => self,
+        }
+    }
+
+    /// The evidence, when a rule decided.
+    #[must_use]
+    pub fn evidence(&self) -> Option<&Evidence> {
+        match self {
+            Self::Failures(evidence) => Some(evidence),
+            Self::Split { was, .. } => match &**was {
+                Self::Failures(evidence) => Some(evidence),
+                Self::Manual { .. } | Self::Adopted | Self::Split { .. } => None,
+            },
+            Self::Manual { .. } | Self::Adopted => None,
+        }
+    }
+
+    /// The same cause without its details; `None` when it has none.
+    pub(crate) fn aged(&self) -> Option<Arc<Self>> {
+        match self {
+            Self::Failures(Evidence { details: None, .. }) => None,
+            Self::Failures(evidence) => Some(Arc::new(Self::Failures(Evidence {
+                details: None,
+                ..evidence.clone()
+            }))),
+            Self::Split { of, was } => was.aged().map(|was| Arc::new(Self::Split { of: *of, was })),
+            Self::Manual { .. } | Self::Adopted => None,
+        }
+    }
+}
+
+/// What was seen of a source within the window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Address of the failure that crossed the threshold.
+    pub source: IpAddr,
+    /// Failures counted in the window.
+    pub failures: u32,
+    /// Sum of their weights: what is held against the threshold.
+    pub score: f64,
+    /// The threshold in force.
+    pub max_failures: u32,
+    /// Window length.
+    #[serde(rename = "window_seconds", with = "seconds")]
+    pub window: Duration,
+    /// Weakest grade among the counted failures.
+    pub grade: Grade,
+    /// Bans of this source, this one included.
+    pub ban_count: u32,
+    /// What the failures looked like; `None` when that has aged out of memory.
+    #[serde(flatten)]
+    pub details: Option<Details>,
+}
+
+/// The readable part of an [`Evidence`]; kept for a bounded number of bans.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Details {
+    /// Users tried, each once, newest last; bounded, so it may be a part.
+    pub users: Vec<Text>,
+    /// Profile of the last failure.
+    pub profile: Text,
+    /// User agent of the last failure.
+    pub user_agent: Text,
+}
+
+/// A duration as a number of seconds.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(d: &Duration, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_f64(d.as_secs_f64())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(d)?).map_err(D::Error::custom)
+    }
+}
+
+/// A shared value as if it were owned.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        v: &Arc<T>,
+        s: S,
+    ) -> Result<S::Ok, S::Error> {
+        T::serialize(v, s)
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        d: D,
+    ) -> Result<Arc<T>, D::Error> {
+        T::deserialize(d).map(Arc::new)
+    }
+}

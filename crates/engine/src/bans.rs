@@ -1,0 +1,206 @@
+//! The bans that stand.
+
+mod views;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use prefix_trie::joint::JointPrefixMap;
+
+pub use views::{BanView, Enforcement, Origin};
+
+use crate::{Cause, Expiry, Timestamp};
+
+/// Bans that keep the readable part of their evidence (about 1 kB each); older ones keep numbers only,
+/// so that half a million bans stay within the daemon's memory.
+const MAX_DETAILED: usize = 8_192;
+
+/// Stale expiries tolerated beside as many as there are bans, before the heap is rebuilt.
+const EXPIRY_SLACK: usize = 1_024;
+
+/// Active bans by network, and when each ends.
+#[derive(Debug, Default)]
+pub(crate) struct Bans {
+    nets: JointPrefixMap<IpNet, Ban>,
+    /// May hold ends that no longer hold; its top never does.
+    expiries: BinaryHeap<Reverse<(Timestamp, IpNet)>>,
+    /// Bans with details, oldest first; may name some that are gone.
+    detailed: VecDeque<IpNet>,
+    /// Bans the kernel refused.
+    failed: usize,
+}
+
+/// One ban.
+#[derive(Clone, Debug)]
+pub(crate) struct Ban {
+    pub(crate) since: Timestamp,
+    pub(crate) until: Expiry,
+    pub(crate) origin: Origin,
+    pub(crate) cause: Arc<Cause>,
+    pub(crate) enforcement: Enforcement,
+}
+
+impl Ban {
+    pub(crate) fn new(since: Timestamp, until: Expiry, origin: Origin, cause: Arc<Cause>) -> Self {
+        Self {
+            since,
+            until,
+            origin,
+            cause,
+            enforcement: Enforcement::Pending,
+        }
+    }
+
+    pub(crate) fn view(&self, net: IpNet) -> BanView<'_> {
+        let Self {
+            since,
+            until,
+            origin,
+            ref cause,
+            ref enforcement,
+        } = *self;
+        BanView {
+            net,
+            since,
+            until,
+            origin,
+            cause,
+            enforcement,
+        }
+    }
+}
+
+impl Bans {
+    pub(crate) fn len(&self) -> usize {
+        self.nets.len()
+    }
+
+    pub(crate) fn get(&self, net: &IpNet) -> Option<&Ban> {
+        self.nets.get(net)
+    }
+
+    /// The narrowest ban that covers `addr`.
+    pub(crate) fn covering(&self, addr: IpAddr) -> Option<(IpNet, &Ban)> {
+        self.nets.get_lpm(&IpNet::from(addr))
+    }
+
+    /// Bans wider than `net`, widest first.
+    pub(crate) fn around(&self, net: &IpNet) -> impl Iterator<Item = (IpNet, &Ban)> {
+        self.nets.cover(net).filter(move |(wider, _)| wider != net)
+    }
+
+    /// Bans narrower than `net`.
+    pub(crate) fn inside(&self, net: &IpNet) -> impl Iterator<Item = (IpNet, &Ban)> {
+        self.nets
+            .children(net)
+            .filter(move |(inner, _)| inner != net)
+    }
+
+    /// The bans that share an address with `net`.
+    pub(crate) fn touching(&self, net: &IpNet) -> Vec<IpNet> {
+        let own = self.get(net).map(|_| *net);
+        let nested = self.around(net).chain(self.inside(net)).map(|(net, _)| net);
+        own.into_iter().chain(nested).collect()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (IpNet, &Ban)> {
+        self.nets.iter()
+    }
+
+    /// Adds a ban; one of the same network is replaced.
+    pub(crate) fn insert(&mut self, net: IpNet, ban: Ban) {
+        self.remove(&net);
+        if let Expiry::At(end) = ban.until {
+            self.expiries.push(Reverse((end, net)));
+        }
+        if ban
+            .cause
+            .evidence()
+            .is_some_and(|evidence| evidence.details.is_some())
+        {
+            self.detailed.push_back(net);
+        }
+        self.failed += usize::from(ban.enforcement.is_failed());
+        self.nets.insert(net, ban);
+        self.age_details();
+        if self.expiries.len() > 2 * self.nets.len() + EXPIRY_SLACK {
+            self.rebuild_expiries();
+        }
+    }
+
+    pub(crate) fn remove(&mut self, net: &IpNet) -> Option<Ban> {
+        let ban = self.nets.remove(net)?;
+        self.failed -= usize::from(ban.enforcement.is_failed());
+        self.drop_stale_expiries();
+        Some(ban)
+    }
+
+    /// What the kernel said about a ban. `None` when there is none.
+    pub(crate) fn set_enforcement(&mut self, net: &IpNet, enforcement: Enforcement) -> Option<()> {
+        let ban = self.nets.get_mut(net)?;
+        self.failed -= usize::from(ban.enforcement.is_failed());
+        self.failed += usize::from(enforcement.is_failed());
+        ban.enforcement = enforcement;
+        Some(())
+    }
+
+    /// Bans the kernel refused.
+    pub(crate) fn failed(&self) -> usize {
+        self.failed
+    }
+
+    /// When the next ban ends.
+    pub(crate) fn next_expiry(&self) -> Option<Timestamp> {
+        self.expiries.peek().map(|Reverse((end, _))| *end)
+    }
+
+    /// Removes a ban whose end has come.
+    pub(crate) fn pop_expired(&mut self, now: Timestamp) -> Option<(IpNet, Ban)> {
+        let Reverse((end, net)) = *self.expiries.peek()?;
+        if end > now {
+            return None;
+        }
+        self.expiries.pop();
+        let ban = self.remove(&net)?;
+        self.drop_stale_expiries();
+        Some((net, ban))
+    }
+
+    /// Keeps the top of the heap true, so that the next deadline is one.
+    fn drop_stale_expiries(&mut self) {
+        while let Some(Reverse((end, net))) = self.expiries.peek() {
+            if self
+                .nets
+                .get(net)
+                .is_some_and(|ban| ban.until == Expiry::At(*end))
+            {
+                return;
+            }
+            self.expiries.pop();
+        }
+    }
+
+    fn rebuild_expiries(&mut self) {
+        let ends = self.nets.iter().filter_map(|(net, ban)| match ban.until {
+            Expiry::At(end) => Some(Reverse((end, net))),
+            Expiry::Never => None,
+        });
+        self.expiries = ends.collect();
+    }
+
+    fn age_details(&mut self) {
+        while self.detailed.len() > MAX_DETAILED {
+            let Some(net) = self.detailed.pop_front() else {
+                return;
+            };
+            if let Some(ban) = self.nets.get_mut(&net)
+                && let Some(aged) = ban.cause.aged()
+            {
+                ban.cause = aged;
+            }
+        }
+    }
+}

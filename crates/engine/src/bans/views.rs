@@ -1,0 +1,71 @@
+//! A ban as others see it.
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use serde::Serialize;
+
+use crate::{Cause, Expiry, Timestamp};
+
+/// A standing ban.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BanView<'a> {
+    /// The network.
+    pub net: IpNet,
+    /// Its beginning.
+    pub since: Timestamp,
+    /// Its end.
+    pub until: Expiry,
+    /// Who decided: what may lift it depends on that.
+    pub origin: Origin,
+    /// Why.
+    #[serde(serialize_with = "shared")]
+    pub cause: &'a Arc<Cause>,
+    /// What the kernel made of it.
+    pub enforcement: &'a Enforcement,
+}
+
+/// Who decided a ban.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// A rule, or a route found at start. Yields to every exemption.
+    Automatic,
+    /// An operator. Yields to [`crate::Exemption::Own`], `Gateway`, `EslPeer` and `NameServer`.
+    Manual,
+    /// An operator who insisted. Yields to [`crate::Exemption::Own`] only.
+    Forced,
+}
+
+/// What the kernel made of a ban.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Enforcement {
+    /// Not reported yet.
+    Pending,
+    /// A lookup showed that our route wins and the gate stands.
+    Enforced,
+    /// The route is set, but does not keep the packets out.
+    Ineffective,
+    /// The kernel refused it.
+    Failed {
+        /// What the kernel said.
+        error: Box<str>,
+    },
+}
+
+impl Enforcement {
+    /// Packets of the banned network no longer arrive.
+    #[must_use]
+    pub const fn is_enforced(&self) -> bool {
+        matches!(self, Self::Enforced)
+    }
+
+    pub(crate) const fn is_failed(&self) -> bool {
+        matches!(self, Self::Failed { .. })
+    }
+}
+
+fn shared<S: serde::Serializer>(cause: &&Arc<Cause>, s: S) -> Result<S::Ok, S::Error> {
+    Cause::serialize(cause, s)
+}

@@ -1,0 +1,189 @@
+//! The state machine.
+
+mod bans;
+mod commands;
+mod failures;
+mod views;
+
+use std::time::Duration;
+
+pub use views::{ByGrade, SourceView, Stats};
+
+use crate::bans::Bans;
+use crate::exempt::Exemptions;
+use crate::join::Joins;
+use crate::limits::Limits;
+use crate::offenders::Offenders;
+use crate::recent::Recent;
+use crate::seen::Fingerprints;
+use crate::sources::{Sources, Weightless};
+use crate::spared::Spared;
+use crate::{Action, Enforcement, Input, Policy, PolicyError, Timestamp};
+
+/// How often sources that no longer count are forgotten: rare enough to cost nothing, often enough
+/// that memory follows an attack down.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// Decides who is banned and for how long.
+///
+/// ```
+/// use sipward_engine::{Action, AuthFailure, CoreId, Engine, Input, Method, Policy, Timestamp};
+///
+/// let mut engine = Engine::new(Policy { max_failures: 2, ..Policy::default() }, 42)?;
+/// let mut actions = Vec::new();
+/// let failure = AuthFailure {
+///     source: "192.0.2.7".parse()?,
+///     port: 5060,
+///     profile: "internal",
+///     user: "1000",
+///     domain: "pbx.example",
+///     user_agent: "friendly-scanner",
+///     method: Method::Register,
+///     sequence: 1,
+///     core: CoreId(1),
+/// };
+/// engine.handle(Input::AuthFailure(failure), Timestamp::from_micros(0), &mut actions);
+/// engine.handle(Input::AuthFailure(failure), Timestamp::from_micros(1), &mut actions);
+/// // No attempt came beside them: the engine waits 200 ms for one, then counts them, because this
+/// // FreeSWITCH has never sent any.
+/// let wake = engine.next_deadline().expect("something waits");
+/// engine.tick(wake, &mut actions);
+/// engine.tick(engine.next_deadline().expect("the other one"), &mut actions);
+/// assert!(actions.iter().any(|action| matches!(action, Action::Block { .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Engine {
+    limits: Limits,
+    /// The latest time seen: time never goes backwards in here.
+    now: Timestamp,
+    next_sweep: Option<Timestamp>,
+    fingerprints: Fingerprints,
+    joins: Joins,
+    exemptions: Exemptions,
+    sources: Sources,
+    weightless: Weightless,
+    spared: Spared,
+    recent: Recent,
+    bans: Bans,
+    offenders: Offenders,
+    /// A ban was refused for want of room, and the table was not below 95 % since.
+    full: bool,
+    stats: Stats,
+}
+
+impl Engine {
+    /// An engine without counts or bans. `seed` protects the hash tables against strangers who choose
+    /// their keys: give it a random number, or a constant to replay a recording.
+    ///
+    /// # Errors
+    ///
+    /// A setting is out of range.
+    pub fn new(policy: Policy, seed: u64) -> Result<Self, PolicyError> {
+        policy.validate()?;
+        Ok(Self {
+            now: Timestamp::EPOCH,
+            next_sweep: None,
+            fingerprints: Fingerprints::new(seed),
+            joins: Joins::new(seed),
+            exemptions: Exemptions::new(),
+            sources: Sources::new(policy.max_tracked, seed),
+            weightless: Weightless::new(policy.max_unproven, seed),
+            spared: Spared::new(seed),
+            recent: Recent::default(),
+            bans: Bans::default(),
+            offenders: Offenders::new(seed),
+            full: false,
+            stats: Stats::default(),
+            limits: Limits::new(policy),
+        })
+    }
+
+    /// Takes in one thing that happened at `now` and appends what follows from it to `actions`.
+    ///
+    /// What was due before `now` happens first, as by [`Engine::tick`]. A `now` before an earlier one
+    /// counts as that.
+    pub fn handle(&mut self, input: Input<'_>, now: Timestamp, actions: &mut Vec<Action>) {
+        self.tick(now, actions);
+        match input {
+            Input::AuthFailure(failure) => self.on_failure(&failure, actions),
+            Input::AuthAttempt(attempt) => self.on_attempt(&attempt, actions),
+            // What grades a failure as unchallenged: counted until then.
+            Input::Challenge(_) => self.stats.challenges += 1,
+            Input::Core(_) | Input::Blind { .. } => {}
+            Input::Exempt { class, nets } => self.on_exempt(class, &nets, actions),
+            Input::Policy(policy) => self.on_policy(*policy, actions),
+            Input::Ban {
+                net,
+                until,
+                reason,
+                force,
+            } => {
+                self.on_ban(net, until, reason, force, actions);
+            }
+            Input::Unban { net } => self.on_unban(net, actions),
+            Input::Adopt { net } => self.on_adopt(net, actions),
+            Input::Restore {
+                net,
+                since,
+                until,
+                cause,
+            } => {
+                self.on_restore(net, since, until, cause, actions);
+            }
+            Input::Applied { net, enforced } => {
+                let state = if enforced {
+                    Enforcement::Enforced
+                } else {
+                    Enforcement::Ineffective
+                };
+                self.on_enforcement(net, state, actions);
+            }
+            Input::ApplyFailed { net, error } => {
+                let error = error.into_boxed_str();
+                self.on_enforcement(net, Enforcement::Failed { error }, actions);
+            }
+        }
+    }
+
+    /// When [`Engine::tick`] must be called next; `None` while nothing is due.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let sweep = self.next_sweep.filter(|_| self.remembers());
+        [self.joins.next_deadline(), self.bans.next_expiry(), sweep]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Does what is due at `now`: bans end, failures that waited for their attempt are judged,
+    /// sources that no longer count are forgotten.
+    pub fn tick(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        let end = now.max(self.now);
+        // One deadline after the other, each at its own time: a late call gives the same bans.
+        while let Some(due) = self.next_deadline().filter(|due| *due <= end) {
+            self.now = due.max(self.now);
+            self.expire_bans(actions);
+            self.judge_waiting(actions);
+            if self.next_sweep.is_some_and(|sweep| sweep <= due) {
+                self.sweep(end);
+            }
+        }
+        self.now = end;
+        self.next_sweep.get_or_insert(end + SWEEP_EVERY);
+    }
+
+    fn remembers(&self) -> bool {
+        self.sources.len() + self.weightless.len() + self.spared.len() + self.offenders.len() > 0
+    }
+
+    /// Forgets what no longer counts. That changes no verdict, so the sweeps that a late call missed
+    /// are one.
+    fn sweep(&mut self, now: Timestamp) {
+        self.next_sweep = Some(now + SWEEP_EVERY);
+        self.sources.expire(now, &self.limits);
+        self.weightless.expire(now, &self.limits);
+        self.spared.expire(now, &self.limits);
+        self.offenders.expire(now);
+    }
+}

@@ -1,0 +1,282 @@
+//! Placing, splitting and ending bans.
+//!
+//! Bans may lie inside each other, but none is useless: a ban is not placed inside a wider one that
+//! lasts at least as long, and a wider ban replaces those inside it that end no later. An automatic
+//! ban never makes an operator's useless, because it yields to exemptions that the other does not
+//! yield to.
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::Engine;
+use crate::bans::Ban;
+use crate::seen::Seen;
+use crate::sources::{Key, Tally};
+use crate::{
+    Action, Alarm, Cause, Enforcement, Exemption, Expiry, Origin, Refusal, UnblockReason, net,
+};
+
+/// After an alarm for a full table the next one needs room again: below 95 %.
+const REARM_PERCENT: usize = 95;
+
+/// Bytes kept of an error of the kernel's.
+const MAX_ERROR_BYTES: usize = 256;
+
+impl Engine {
+    /// A source reached its threshold.
+    pub(super) fn ban_source(
+        &mut self,
+        seen: &Seen,
+        key: Key,
+        tally: &Tally,
+        actions: &mut Vec<Action>,
+    ) {
+        let count = self.offenders.bans(&key, self.now).saturating_add(1);
+        let end = self.now + self.limits.ban_time(count);
+        let net = self.narrowed(seen);
+        let cause = Arc::new(Cause::Failures(self.evidence(seen, key, tally, count)));
+        let ban = Ban::new(
+            self.now,
+            Expiry::At(end),
+            Origin::Automatic,
+            Arc::clone(&cause),
+        );
+        match self.place(net, ban, actions) {
+            Ok(()) => {
+                let forget_at = end + self.limits.policy.escalation.forget_after;
+                self.offenders.record(key, count, forget_at);
+                self.sources.remove(&key);
+            }
+            Err(reason) => {
+                // Said once for as long as the source stays over its threshold.
+                let Some(source) = self.sources.get_mut(&key) else {
+                    return;
+                };
+                if !std::mem::replace(&mut source.refused, true) {
+                    self.refuse(net, reason, cause, actions);
+                }
+            }
+        }
+    }
+
+    /// The network to ban for a failing address, which itself is not exempt: its source, or only the
+    /// host when the source holds somebody exempt or the link's neighbours.
+    fn narrowed(&self, seen: &Seen) -> IpNet {
+        let net = self.limits.source_net(seen.source);
+        if self.objection(&net, Origin::Automatic).is_some() {
+            return IpNet::from(seen.source);
+        }
+        net
+    }
+
+    /// Who must not be covered by a ban of `net`.
+    pub(super) fn objection(&self, net: &IpNet, origin: Origin) -> Option<Refusal> {
+        let exempt = self
+            .exemptions
+            .touching(net)
+            .filter(|(class, _)| outranks(*class, origin));
+        if let Some((class, net)) = exempt.min_by_key(|(class, _)| *class) {
+            return Some(Refusal::Exempt { class, net });
+        }
+        (origin != Origin::Forced && net::cuts_link_local(net)).then_some(Refusal::LinkLocal)
+    }
+
+    /// Makes a ban stand, in place of those it makes useless.
+    pub(super) fn place(
+        &mut self,
+        net: IpNet,
+        ban: Ban,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Refusal> {
+        if let Some((net, _)) = self
+            .bans
+            .around(&net)
+            .find(|(_, wider)| replaces(wider, &ban))
+        {
+            return Err(Refusal::Covered { net });
+        }
+        let inside = self
+            .bans
+            .inside(&net)
+            .filter(|(_, inner)| replaces(&ban, inner));
+        let superseded: Vec<IpNet> = inside.map(|(net, _)| net).collect();
+        let gone = superseded.len() + usize::from(self.bans.get(&net).is_some());
+        if self.bans.len() - gone >= self.limits.policy.max_bans {
+            return Err(Refusal::TooManyBans);
+        }
+        let Ban { since, until, .. } = ban;
+        let cause = Arc::clone(&ban.cause);
+        self.bans.insert(net, ban);
+        self.stats.banned += 1;
+        actions.push(Action::Block {
+            net,
+            since,
+            until,
+            cause,
+        });
+        for net in superseded {
+            self.bans.remove(&net);
+            actions.push(Action::Unblock {
+                net,
+                reason: UnblockReason::Superseded,
+            });
+        }
+        Ok(())
+    }
+
+    /// Reports a ban that was due and is not done.
+    pub(super) fn refuse(
+        &mut self,
+        net: IpNet,
+        reason: Refusal,
+        cause: Arc<Cause>,
+        actions: &mut Vec<Action>,
+    ) {
+        self.stats.refused += 1;
+        actions.push(Action::Refused { net, reason, cause });
+        if reason == Refusal::TooManyBans && !std::mem::replace(&mut self.full, true) {
+            let max_bans = self.limits.policy.max_bans;
+            actions.push(Action::Alarm(Alarm::BanTableFull { max_bans }));
+        }
+    }
+
+    /// Replaces a standing ban by `pieces` of it, or by nothing. The pieces come first, so that
+    /// nobody in them is let through for a moment.
+    pub(super) fn split(
+        &mut self,
+        net: IpNet,
+        pieces: Vec<IpNet>,
+        emptied: UnblockReason,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(ban) = self.bans.remove(&net) else {
+            return;
+        };
+        let reason = if pieces.is_empty() {
+            emptied
+        } else {
+            UnblockReason::Split
+        };
+        self.place_pieces(net, &ban, pieces, actions);
+        actions.push(Action::Unblock { net, reason });
+        self.rearm();
+    }
+
+    pub(super) fn place_pieces(
+        &mut self,
+        of: IpNet,
+        ban: &Ban,
+        pieces: Vec<IpNet>,
+        actions: &mut Vec<Action>,
+    ) {
+        let cause = ban.cause.split(of);
+        for piece in pieces {
+            // A ban of exactly this piece that lasts at least as long needs no other.
+            if self
+                .bans
+                .get(&piece)
+                .is_some_and(|standing| replaces(standing, ban))
+            {
+                continue;
+            }
+            let part = Ban::new(ban.since, ban.until, ban.origin, Arc::clone(&cause));
+            let placed = match self.objection(&piece, ban.origin) {
+                Some(objection) => Err(objection),
+                None => self.place(piece, part, actions),
+            };
+            match placed {
+                Ok(()) | Err(Refusal::Covered { .. }) => {}
+                Err(reason) => self.refuse(piece, reason, Arc::clone(&cause), actions),
+            }
+        }
+    }
+
+    /// The widest parts of `net` that a ban of this origin may cover.
+    pub(super) fn carve(&self, net: IpNet, origin: Origin) -> Vec<IpNet> {
+        let mut pieces = Vec::new();
+        let mut rest = vec![net];
+        while let Some(net) = rest.pop() {
+            let mut exempt = self.exemptions.touching(&net);
+            match exempt.find(|(class, _)| outranks(*class, origin)) {
+                None => pieces.push(net),
+                Some((_, hole)) if hole.contains(&net) => {}
+                Some(_) => rest.extend(net.subnets(net.prefix_len() + 1).into_iter().flatten()),
+            }
+        }
+        pieces
+    }
+
+    pub(super) fn expire_bans(&mut self, actions: &mut Vec<Action>) {
+        while let Some((net, _)) = self.bans.pop_expired(self.now) {
+            self.stats.expired += 1;
+            actions.push(Action::Unblock {
+                net,
+                reason: UnblockReason::Expired,
+            });
+        }
+        self.rearm();
+    }
+
+    pub(super) fn on_enforcement(
+        &mut self,
+        net: IpNet,
+        state: Enforcement,
+        actions: &mut Vec<Action>,
+    ) {
+        let net = net::canonical_net(net);
+        let quiet = self.bans.failed() > 0;
+        let alarm = match &state {
+            Enforcement::Failed { error } => Some(error.to_string()),
+            Enforcement::Pending | Enforcement::Enforced | Enforcement::Ineffective => None,
+        };
+        if self.bans.set_enforcement(&net, bounded(state)).is_none() || quiet {
+            return;
+        }
+        if let Some(error) = alarm {
+            actions.push(Action::Alarm(Alarm::NotEnforced { net, error }));
+        }
+    }
+
+    fn rearm(&mut self) {
+        let max_bans = self.limits.policy.max_bans;
+        if self.full && self.bans.len() < max_bans.saturating_mul(REARM_PERCENT).div_ceil(100) {
+            self.full = false;
+        }
+    }
+}
+
+/// Whether a ban yields to an exemption.
+fn outranks(class: Exemption, origin: Origin) -> bool {
+    match (class, origin) {
+        (Exemption::Own, _) | (_, Origin::Automatic) => true,
+        (Exemption::Gateway | Exemption::EslPeer | Exemption::NameServer, Origin::Manual) => true,
+        (Exemption::Proxy | Exemption::Allow, Origin::Manual) | (_, Origin::Forced) => false,
+    }
+}
+
+/// Whether `wider` makes `inner` useless.
+fn replaces(wider: &Ban, inner: &Ban) -> bool {
+    wider.until >= inner.until && rank(wider.origin) >= rank(inner.origin)
+}
+
+/// The less a ban yields, the higher.
+fn rank(origin: Origin) -> u8 {
+    match origin {
+        Origin::Automatic => 0,
+        Origin::Manual => 1,
+        Origin::Forced => 2,
+    }
+}
+
+fn bounded(state: Enforcement) -> Enforcement {
+    match state {
+        Enforcement::Failed { error } if error.len() > MAX_ERROR_BYTES => {
+            let end = error.floor_char_boundary(MAX_ERROR_BYTES);
+            Enforcement::Failed {
+                error: error.get(..end).unwrap_or_default().into(),
+            }
+        }
+        state => state,
+    }
+}

@@ -1,0 +1,159 @@
+//! What operators, the store and the kernel's state ask for.
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use super::Engine;
+use crate::bans::Ban;
+use crate::limits::Limits;
+use crate::{
+    Action, Alarm, Cause, Exemption, Expiry, Origin, Policy, Timestamp, UnblockReason, net,
+};
+
+impl Engine {
+    pub(super) fn on_exempt(
+        &mut self,
+        class: Exemption,
+        nets: &[IpNet],
+        actions: &mut Vec<Action>,
+    ) {
+        self.exemptions.replace(class, nets);
+        for net in nets {
+            for banned in self.bans.touching(&net::canonical_net(*net)) {
+                self.recheck(banned, actions);
+            }
+        }
+    }
+
+    /// Lifts or splits a ban that covers somebody exempt now.
+    fn recheck(&mut self, net: IpNet, actions: &mut Vec<Action>) {
+        let Some(ban) = self.bans.get(&net) else {
+            return;
+        };
+        let pieces = self.carve(net, ban.origin);
+        if pieces != [net] {
+            self.split(net, pieces, UnblockReason::Exempted, actions);
+        }
+    }
+
+    pub(super) fn on_policy(&mut self, policy: Policy, actions: &mut Vec<Action>) {
+        if let Err(error) = policy.validate() {
+            actions.push(Action::Alarm(Alarm::PolicyRejected { error }));
+            return;
+        }
+        let old = &self.limits.policy;
+        if (old.ipv4_prefix, old.ipv6_prefix) != (policy.ipv4_prefix, policy.ipv6_prefix) {
+            // Counts of networks cannot be divided among smaller ones.
+            self.sources.clear();
+            self.weightless.clear();
+        }
+        self.sources.set_capacity(policy.max_tracked);
+        self.weightless.set_capacity(policy.max_unproven);
+        self.limits = Limits::new(policy);
+    }
+
+    pub(super) fn on_ban(
+        &mut self,
+        net: IpNet,
+        until: Expiry,
+        reason: String,
+        force: bool,
+        actions: &mut Vec<Action>,
+    ) {
+        let net = net::canonical_net(net);
+        let origin = if force {
+            Origin::Forced
+        } else {
+            Origin::Manual
+        };
+        let cause = Arc::new(Cause::Manual { reason, force });
+        let ban = Ban::new(self.now, until, origin, Arc::clone(&cause));
+        let placed = match self.objection(&net, origin) {
+            Some(objection) => Err(objection),
+            None => self.place(net, ban, actions),
+        };
+        if let Err(reason) = placed {
+            self.refuse(net, reason, cause, actions);
+        }
+    }
+
+    pub(super) fn on_unban(&mut self, net: IpNet, actions: &mut Vec<Action>) {
+        let net = net::canonical_net(net);
+        for banned in self.bans.touching(&net) {
+            let pieces = net::pieces_around(banned, net);
+            self.split(banned, pieces, UnblockReason::Manual, actions);
+        }
+        self.sources.remove(&self.limits.key(net.network()));
+        self.sources.remove_inside(&net);
+    }
+
+    pub(super) fn on_adopt(&mut self, net: IpNet, actions: &mut Vec<Action>) {
+        let net = net::canonical_net(net);
+        if self.bans.get(&net).is_some() {
+            return;
+        }
+        let until = Expiry::At(self.now + self.limits.policy.ban_time);
+        let ban = Ban::new(self.now, until, Origin::Automatic, Arc::new(Cause::Adopted));
+        self.take_over(net, ban, actions);
+    }
+
+    pub(super) fn on_restore(
+        &mut self,
+        net: IpNet,
+        since: Timestamp,
+        until: Expiry,
+        cause: Arc<Cause>,
+        actions: &mut Vec<Action>,
+    ) {
+        let net = net::canonical_net(net);
+        if let (Some(evidence), Expiry::At(end)) = (cause.evidence(), until) {
+            let key = self.limits.key(net::canonical(evidence.source));
+            let bans = evidence.ban_count.max(self.offenders.bans(&key, self.now));
+            let forget_at = end + self.limits.policy.escalation.forget_after;
+            self.offenders.record(key, bans, forget_at);
+        }
+        if until <= Expiry::At(self.now) {
+            if self.bans.get(&net).is_none() {
+                actions.push(Action::Unblock {
+                    net,
+                    reason: UnblockReason::Expired,
+                });
+            }
+            return;
+        }
+        let origin = match &**cause.original() {
+            Cause::Manual { force: true, .. } => Origin::Forced,
+            Cause::Manual { force: false, .. } => Origin::Manual,
+            Cause::Failures(_) | Cause::Adopted | Cause::Split { .. } => Origin::Automatic,
+        };
+        self.take_over(net, Ban::new(since, until, origin, cause), actions);
+    }
+
+    /// Places a ban from before, or what exemptions leave of it. Its route may be in the kernel
+    /// already, so what does not become a ban is unblocked.
+    fn take_over(&mut self, net: IpNet, ban: Ban, actions: &mut Vec<Action>) {
+        let pieces = self.carve(net, ban.origin);
+        if pieces == [net] {
+            let cause = Arc::clone(&ban.cause);
+            let placed = match self.objection(&net, ban.origin) {
+                Some(objection) => Err(objection),
+                None => self.place(net, ban, actions),
+            };
+            let Err(reason) = placed else { return };
+            self.refuse(net, reason, cause, actions);
+            actions.push(Action::Unblock {
+                net,
+                reason: UnblockReason::NotAdopted,
+            });
+            return;
+        }
+        let reason = if pieces.is_empty() {
+            UnblockReason::Exempted
+        } else {
+            UnblockReason::Split
+        };
+        self.place_pieces(net, &ban, pieces, actions);
+        actions.push(Action::Unblock { net, reason });
+    }
+}

@@ -1,0 +1,163 @@
+//! What others may know.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::Serialize;
+
+use super::Engine;
+use crate::limits::UNIT;
+use crate::{BanView, Details, Exemption, Grade, net};
+
+/// What the engine knows of an address.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SourceView<'a> {
+    /// The address, canonical.
+    pub addr: IpAddr,
+    /// The network it is counted and banned by.
+    pub source: IpNet,
+    /// Failures counted in the window.
+    pub failures: u32,
+    /// Sum of their weights.
+    pub score: f64,
+    /// The threshold in force.
+    pub max_failures: u32,
+    /// Weakest grade among the counted failures.
+    pub grade: Option<Grade>,
+    /// Unproven failures, which weigh nothing.
+    pub unproven: u32,
+    /// Unjoined failures, which weigh nothing.
+    pub unjoined: u32,
+    /// Who exempts it, and the network that does.
+    pub exempt: Option<(Exemption, IpNet)>,
+    /// The narrowest ban that covers it.
+    pub ban: Option<BanView<'a>>,
+    /// Bans so far, as far as they are remembered.
+    pub ban_count: u32,
+    /// What its latest failures looked like; `None` when none is remembered.
+    pub details: Option<Details>,
+}
+
+/// Counters since the start, and what is held now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Stats {
+    /// Failures judged, by grade.
+    pub failures: ByGrade,
+    /// Attempts seen.
+    pub attempts: u64,
+    /// Challenges seen.
+    pub challenges: u64,
+    /// Failures of exempt sources.
+    pub exempt: u64,
+    /// Failures of sources that were banned already.
+    pub in_flight: u64,
+    /// Bans placed, pieces of split ones included.
+    pub banned: u64,
+    /// Bans that were due and not done.
+    pub refused: u64,
+    /// Bans whose time was over.
+    pub expired: u64,
+    /// Sources forgotten to make room.
+    pub evicted: u64,
+    /// Sources tracked now.
+    pub tracked: usize,
+    /// Sources tracked now whose failures weigh nothing.
+    pub weightless: usize,
+    /// Offenders remembered now.
+    pub offenders: usize,
+    /// Failures that wait for their attempt now.
+    pub waiting: usize,
+    /// Bans now.
+    pub bans: usize,
+    /// Bans now that the kernel refused.
+    pub not_enforced: usize,
+}
+
+/// A counter for each grade.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ByGrade {
+    /// [`Grade::Unjoined`].
+    pub unjoined: u64,
+    /// [`Grade::Unproven`].
+    pub unproven: u64,
+    /// [`Grade::Unchallenged`].
+    pub unchallenged: u64,
+    /// [`Grade::Assumed`].
+    pub assumed: u64,
+    /// [`Grade::Answered`].
+    pub answered: u64,
+}
+
+impl ByGrade {
+    pub(super) fn add(&mut self, grade: Grade) {
+        let counter = match grade {
+            Grade::Unjoined => &mut self.unjoined,
+            Grade::Unproven => &mut self.unproven,
+            Grade::Unchallenged => &mut self.unchallenged,
+            Grade::Assumed => &mut self.assumed,
+            Grade::Answered => &mut self.answered,
+        };
+        *counter += 1;
+    }
+
+    /// All of them.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.unjoined + self.unproven + self.unchallenged + self.assumed + self.answered
+    }
+}
+
+impl Engine {
+    /// The bans that stand, in the order of their networks.
+    pub fn bans(&self) -> impl Iterator<Item = BanView<'_>> {
+        self.bans.iter().map(|(net, ban)| ban.view(net))
+    }
+
+    /// What is known of an address.
+    #[must_use]
+    pub fn source(&self, addr: IpAddr) -> SourceView<'_> {
+        let addr = net::canonical(addr);
+        let key = self.limits.key(addr);
+        let tally = self.tally(&key);
+        let counts = self.weightless.get(&key);
+        let newest = self
+            .sources
+            .get(&key)
+            .and_then(|source| source.newest_detail);
+        SourceView {
+            addr,
+            source: self.limits.source_net(addr),
+            failures: tally.failures,
+            score: f64::from(tally.score) / f64::from(UNIT),
+            max_failures: self.limits.policy.max_failures,
+            grade: tally.weakest,
+            unproven: counts.unproven,
+            unjoined: counts.unjoined,
+            exempt: self.exemptions.of(addr),
+            ban: self.bans.covering(addr).map(|(net, ban)| ban.view(net)),
+            ban_count: self.offenders.bans(&key, self.now),
+            details: self.recent.details(key, newest),
+        }
+    }
+
+    /// Counters and sizes.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            evicted: self.sources.evicted(),
+            tracked: self.sources.len(),
+            weightless: self.weightless.len(),
+            offenders: self.offenders.len(),
+            waiting: self.joins.waiting(),
+            bans: self.bans.len(),
+            not_enforced: self.bans.failed(),
+            ..self.stats
+        }
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub const fn policy(&self) -> &crate::Policy {
+        &self.limits.policy
+    }
+}

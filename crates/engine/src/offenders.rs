@@ -1,0 +1,54 @@
+//! How often each source was banned before.
+
+use crate::Timestamp;
+use crate::lru::LruTable;
+use crate::sources::Key;
+
+/// Offenders remembered: as many as sources by default (about 16 MB). The one whose last ban is
+/// longest ago is forgotten first.
+const MAX_OFFENDERS: usize = 262_144;
+
+/// Ban counts for escalation.
+#[derive(Debug)]
+pub(crate) struct Offenders {
+    table: LruTable<Key, Offender>,
+}
+
+#[derive(Debug, Default)]
+struct Offender {
+    bans: u32,
+    forget_at: Timestamp,
+}
+
+impl Offenders {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            table: LruTable::new(MAX_OFFENDERS, seed),
+        }
+    }
+
+    /// Bans of a source so far.
+    pub(crate) fn bans(&self, key: &Key, now: Timestamp) -> u32 {
+        self.table
+            .get(key)
+            .filter(|offender| offender.forget_at > now)
+            .map_or(0, |o| o.bans)
+    }
+
+    /// Remembers ban number `bans` of a source.
+    pub(crate) fn record(&mut self, key: Key, bans: u32, forget_at: Timestamp) {
+        let (slot, _) = self.table.find_or_insert(key);
+        if let Some(offender) = self.table.value_mut(slot) {
+            *offender = Offender { bans, forget_at };
+        }
+    }
+
+    /// Forgets those whose time is over, as far as they are the oldest.
+    pub(crate) fn expire(&mut self, now: Timestamp) {
+        self.table.expire(|_, offender| offender.forget_at <= now);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+}

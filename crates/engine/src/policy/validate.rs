@@ -1,0 +1,112 @@
+//! The range of every setting.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::{Escalation, Policy, Weights};
+
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(86_400);
+const TEN_YEARS: Duration = Duration::from_secs(3_653 * 86_400);
+
+/// Least weight that counts at all: with `max_failures` at its highest it bounds the failures that
+/// can matter, and so the memory of one source, to 20,000.
+const LEAST_WEIGHT: f64 = 0.05;
+
+/// A setting out of its range.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key} = {value} is out of range: {expected}")]
+pub struct PolicyError {
+    /// The setting, as in the configuration file (`escalation.factor`).
+    pub key: &'static str,
+    /// The value it has.
+    pub value: String,
+    /// What it may be, in words.
+    pub expected: String,
+}
+
+impl Policy {
+    /// Checks every setting against its range.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that is out of range, with its key, its value and the range.
+    pub fn validate(&self) -> Result<(), PolicyError> {
+        number("max_failures", self.max_failures, 1..=1_000)?;
+        duration("window", self.window, SECOND..=7 * DAY)?;
+        duration("ban_time", self.ban_time, SECOND..=365 * DAY)?;
+        self.escalation.validate(self.ban_time)?;
+        self.weights.validate()?;
+        number("ipv4_prefix", self.ipv4_prefix, 24..=32)?;
+        number("ipv6_prefix", self.ipv6_prefix, 48..=128)?;
+        number("max_tracked", self.max_tracked, 1_000..=16_777_216)?;
+        number("max_unproven", self.max_unproven, 100..=1_048_576)?;
+        number("max_bans", self.max_bans, 1..=10_000_000)
+    }
+}
+
+impl Escalation {
+    fn validate(&self, ban_time: Duration) -> Result<(), PolicyError> {
+        number("escalation.factor", self.factor, 1.0..=100.0)?;
+        duration("escalation.max", self.max, ban_time..=TEN_YEARS)?;
+        duration(
+            "escalation.forget_after",
+            self.forget_after,
+            Duration::ZERO..=TEN_YEARS,
+        )
+    }
+}
+
+impl Weights {
+    fn validate(&self) -> Result<(), PolicyError> {
+        number("weights.answered", self.answered, LEAST_WEIGHT..=1.0)?;
+        weight("weights.unchallenged", self.unchallenged)?;
+        weight("weights.unproven", self.unproven)?;
+        weight("weights.unjoined", self.unjoined)
+    }
+}
+
+fn weight(key: &'static str, value: f64) -> Result<(), PolicyError> {
+    if value == 0.0 || (LEAST_WEIGHT..=1.0).contains(&value) {
+        return Ok(());
+    }
+    let expected = format!("0, or {LEAST_WEIGHT} to 1");
+    Err(PolicyError {
+        key,
+        value: value.to_string(),
+        expected,
+    })
+}
+
+fn number<T: PartialOrd + Display>(
+    key: &'static str,
+    value: T,
+    range: RangeInclusive<T>,
+) -> Result<(), PolicyError> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    let expected = format!("{} to {}", range.start(), range.end());
+    Err(PolicyError {
+        key,
+        value: value.to_string(),
+        expected,
+    })
+}
+
+fn duration(
+    key: &'static str,
+    value: Duration,
+    range: RangeInclusive<Duration>,
+) -> Result<(), PolicyError> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    let expected = format!("{:?} to {:?}", range.start(), range.end());
+    Err(PolicyError {
+        key,
+        value: format!("{value:?}"),
+        expected,
+    })
+}

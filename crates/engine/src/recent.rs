@@ -1,0 +1,96 @@
+//! The readable side of the latest failures: a ring that old ones fall out of.
+
+use std::num::NonZeroU64;
+
+use crate::seen::Seen;
+use crate::sources::Key;
+use crate::{Details, Text};
+
+/// Failures remembered with their texts: 1.8 MB. Enough that a source at its threshold still finds
+/// its own during an attack of more than a thousand sources.
+const CAPACITY: u64 = 8_192;
+
+/// Failures of one source that are looked at for [`Details`].
+const MAX_STEPS: usize = 32;
+
+/// Users named in [`Details`].
+const MAX_USERS: usize = 10;
+
+/// The latest failures that had weight.
+#[derive(Debug, Default)]
+pub(crate) struct Recent {
+    ring: Vec<Detail>,
+    /// Number of the newest; numbers start at 1.
+    newest: u64,
+}
+
+#[derive(Debug)]
+struct Detail {
+    key: Key,
+    user: Text,
+    profile: Text,
+    user_agent: Text,
+    /// The failure of the same source before it.
+    previous: Option<NonZeroU64>,
+}
+
+impl Recent {
+    /// Remembers a failure; `previous` is the number of the one before it of the same source.
+    pub(crate) fn push(
+        &mut self,
+        key: Key,
+        seen: &Seen,
+        previous: Option<NonZeroU64>,
+    ) -> Option<NonZeroU64> {
+        let Seen {
+            user,
+            profile,
+            user_agent,
+            ..
+        } = *seen;
+        let detail = Detail {
+            key,
+            user,
+            profile,
+            user_agent,
+            previous,
+        };
+        let place = usize::try_from(self.newest % CAPACITY).ok()?;
+        self.newest += 1;
+        match self.ring.get_mut(place) {
+            Some(old) => *old = detail,
+            None => self.ring.push(detail),
+        }
+        NonZeroU64::new(self.newest)
+    }
+
+    /// What the latest failures of a source looked like, as far as they are still here.
+    pub(crate) fn details(&self, key: Key, newest: Option<NonZeroU64>) -> Option<Details> {
+        let last = self.get(key, newest?)?;
+        let mut details = Details {
+            users: Vec::new(),
+            profile: last.profile,
+            user_agent: last.user_agent,
+        };
+        let older = |detail: &&Detail| self.get(key, detail.previous?);
+        for detail in std::iter::successors(Some(last), older).take(MAX_STEPS) {
+            if details.users.len() >= MAX_USERS {
+                break;
+            }
+            if !details.users.contains(&detail.user) {
+                details.users.push(detail.user);
+            }
+        }
+        details.users.reverse();
+        Some(details)
+    }
+
+    fn get(&self, key: Key, number: NonZeroU64) -> Option<&Detail> {
+        let number = number.get();
+        if number > self.newest || self.newest - number >= CAPACITY {
+            return None;
+        }
+        let place = usize::try_from((number - 1) % CAPACITY).ok()?;
+        self.ring.get(place).filter(|detail| detail.key == key)
+    }
+}

@@ -1,0 +1,75 @@
+//! One failure as the engine keeps it.
+
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::net::IpAddr;
+
+use foldhash::quality::FixedState;
+
+use crate::{AuthAttempt, AuthFailure, CoreId, Text, net};
+
+/// A failure, owned and bounded: what is judged now or held until its attempt comes.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    /// Canonical.
+    pub(crate) source: IpAddr,
+    pub(crate) profile: Text,
+    pub(crate) user: Text,
+    pub(crate) user_agent: Text,
+    pub(crate) core: CoreId,
+    pub(crate) sequence: u64,
+    /// Hash of the whole user name, of which `user` may be a part.
+    pub(crate) user_hash: u64,
+    /// What it shares with its attempt.
+    pub(crate) join_key: u64,
+}
+
+/// Hashes of what strangers choose: seeded, so that nobody outside can make two of them collide.
+#[derive(Debug)]
+pub(crate) struct Fingerprints(FixedState);
+
+impl Fingerprints {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(FixedState::with_seed(seed))
+    }
+
+    /// The owned form of a failure.
+    pub(crate) fn failure(&self, failure: &AuthFailure<'_>) -> Seen {
+        let source = net::canonical(failure.source);
+        let AuthFailure {
+            port,
+            profile,
+            user,
+            core,
+            ..
+        } = *failure;
+        Seen {
+            source,
+            profile: Text::new(profile),
+            user: Text::new(user),
+            user_agent: Text::new(failure.user_agent),
+            core,
+            sequence: failure.sequence,
+            user_hash: self.0.hash_one(user),
+            join_key: self.join_key(source, port, profile, user, core),
+        }
+    }
+
+    /// What an attempt shares with its failure.
+    pub(crate) fn attempt(&self, attempt: &AuthAttempt<'_>) -> u64 {
+        let source = net::canonical(attempt.source);
+        let AuthAttempt {
+            port,
+            profile,
+            user,
+            core,
+            ..
+        } = *attempt;
+        self.join_key(source, port, profile, user, core)
+    }
+
+    fn join_key(&self, source: IpAddr, port: u16, profile: &str, user: &str, core: CoreId) -> u64 {
+        let mut hasher = self.0.build_hasher();
+        (source, port, profile, user, core).hash(&mut hasher);
+        hasher.finish()
+    }
+}

@@ -1,0 +1,261 @@
+//! What is counted of each source.
+
+mod history;
+
+use std::net::IpAddr;
+use std::num::NonZeroU64;
+
+use ipnet::IpNet;
+
+pub(crate) use history::{Entry, History, Tally};
+
+use crate::limits::Limits;
+use crate::lru::LruTable;
+use crate::{Grade, Timestamp};
+
+/// Classes of weight: the lighter a source weighs, the sooner it is forgotten when memory is short.
+const CLASSES: usize = 8;
+
+/// Failures kept for each source on average. One source may need more (20,000 with the strangest
+/// policy), all of them together may not: beyond it the lightest and oldest sources go.
+const MEAN_HISTORY: usize = 16;
+
+/// What a source is counted under: its network as two words, IPv4 in mapped form. The prefix length
+/// is the policy's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    high: u64,
+    low: u64,
+}
+
+impl Key {
+    /// The key of a network that [`Limits::source_net`] made, or of a host.
+    pub(crate) fn of(net: &IpNet) -> Self {
+        let bits = match net.network() {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+            IpAddr::V6(v6) => v6.to_bits(),
+        };
+        #[expect(clippy::cast_possible_truncation, reason = "the two halves of it")]
+        let (high, low) = ((bits >> 64) as u64, bits as u64);
+        Self { high, low }
+    }
+
+    /// The first address of the network.
+    pub(crate) fn addr(self) -> IpAddr {
+        let bits = u128::from(self.high) << 64 | u128::from(self.low);
+        std::net::Ipv6Addr::from_bits(bits).to_canonical()
+    }
+}
+
+/// The sources that failed with evidence, as many as `max_tracked`.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    table: LruTable<Key, Source, CLASSES>,
+    /// Failures kept in all histories.
+    entries: usize,
+    max_entries: usize,
+    evicted: u64,
+}
+
+/// One source.
+#[derive(Debug, Default)]
+pub(crate) struct Source {
+    pub(crate) history: History,
+    /// Number of its newest entry in [`crate::recent::Recent`].
+    pub(crate) newest_detail: Option<NonZeroU64>,
+    /// When it failed last: seconds of the epoch.
+    seen: u32,
+    /// It is over the threshold, its ban was refused, and that was said.
+    pub(crate) refused: bool,
+}
+
+impl Sources {
+    pub(crate) fn new(max_tracked: usize, seed: u64) -> Self {
+        let max_entries = max_tracked.saturating_mul(MEAN_HISTORY);
+        Self {
+            table: LruTable::new(max_tracked, seed),
+            entries: 0,
+            max_entries,
+            evicted: 0,
+        }
+    }
+
+    /// Adds a failure and weighs the window.
+    pub(crate) fn record(
+        &mut self,
+        key: Key,
+        entry: Entry,
+        now: Timestamp,
+        limits: &Limits,
+    ) -> Tally {
+        let (slot, evicted) = self.table.find_or_insert(key);
+        if let Some((_, source)) = evicted {
+            self.entries -= source.history.len();
+            self.evicted += 1;
+        }
+        let Some(source) = self.table.value_mut(slot) else {
+            return Tally::default();
+        };
+        let before = source.history.len();
+        let seconds = seconds(now);
+        if u64::from(seconds - source.seen.min(seconds)) > limits.idle().as_secs() {
+            // Also what keeps the wrapping clock of the entries right.
+            source.history.clear();
+        }
+        source.seen = seconds;
+        source.history.push(entry, limits);
+        let tally = source.history.tally(entry.at(), limits);
+        source.refused &= tally.score >= limits.threshold;
+        self.entries = self.entries + source.history.len() - before;
+        self.table.touch(slot, class(&tally, limits));
+        while self.entries > self.max_entries {
+            let Some((_, source)) = self.table.evict() else {
+                break;
+            };
+            self.entries -= source.history.len();
+            self.evicted += 1;
+        }
+        tally
+    }
+
+    pub(crate) fn get(&self, key: &Key) -> Option<&Source> {
+        self.table.get(key)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: &Key) -> Option<&mut Source> {
+        let slot = self.table.find(key)?;
+        self.table.value_mut(slot)
+    }
+
+    /// Forgets a source.
+    pub(crate) fn remove(&mut self, key: &Key) {
+        if let Some(source) = self.table.remove(key) {
+            self.entries -= source.history.len();
+        }
+    }
+
+    /// Forgets the sources inside a network.
+    pub(crate) fn remove_inside(&mut self, net: &IpNet) {
+        let inside: Vec<Key> = self
+            .table
+            .iter()
+            .map(|(key, _)| *key)
+            .filter(|key| net.contains(&key.addr()))
+            .collect();
+        for key in &inside {
+            self.remove(key);
+        }
+    }
+
+    /// Forgets the sources of which nothing can count any more.
+    pub(crate) fn expire(&mut self, now: Timestamp, limits: &Limits) {
+        let seconds = seconds(now);
+        let idle = limits.idle().as_secs();
+        let entries = &mut self.entries;
+        self.table.expire(|_, source| {
+            let old = u64::from(seconds.saturating_sub(source.seen)) > idle;
+            if old {
+                *entries -= source.history.len();
+            }
+            old
+        });
+    }
+
+    /// Changes how many are remembered.
+    pub(crate) fn set_capacity(&mut self, max_tracked: usize) {
+        self.max_entries = max_tracked.saturating_mul(MEAN_HISTORY);
+        self.table.set_capacity(max_tracked);
+        self.entries = self
+            .table
+            .iter()
+            .map(|(_, source)| source.history.len())
+            .sum();
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.table.clear();
+        self.entries = 0;
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Sources forgotten to make room.
+    pub(crate) fn evicted(&self) -> u64 {
+        self.evicted
+    }
+}
+
+/// Sources whose failures weigh nothing: counted for the log and the views, in a table of their own,
+/// so that a flood of forged addresses evicts nothing real.
+#[derive(Debug)]
+pub(crate) struct Weightless {
+    table: LruTable<Key, Counts>,
+}
+
+/// Failures of one source that weigh nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) unproven: u32,
+    pub(crate) unjoined: u32,
+    /// Of another grade that the policy gives no weight.
+    pub(crate) other: u32,
+    last: Timestamp,
+}
+
+impl Weightless {
+    pub(crate) fn new(capacity: usize, seed: u64) -> Self {
+        Self {
+            table: LruTable::new(capacity, seed),
+        }
+    }
+
+    pub(crate) fn record(&mut self, key: Key, grade: Grade, now: Timestamp) {
+        let (slot, _) = self.table.find_or_insert(key);
+        let Some(counts) = self.table.value_mut(slot) else {
+            return;
+        };
+        let count = match grade {
+            Grade::Unproven => &mut counts.unproven,
+            Grade::Unjoined => &mut counts.unjoined,
+            Grade::Unchallenged | Grade::Assumed | Grade::Answered => &mut counts.other,
+        };
+        *count = count.saturating_add(1);
+        counts.last = now;
+    }
+
+    pub(crate) fn get(&self, key: &Key) -> Counts {
+        self.table.get(key).copied().unwrap_or_default()
+    }
+
+    /// Forgets the sources that were quiet for a window.
+    pub(crate) fn expire(&mut self, now: Timestamp, limits: &Limits) {
+        self.table
+            .expire(|_, counts| now.since(counts.last) > limits.idle());
+    }
+
+    pub(crate) fn set_capacity(&mut self, capacity: usize) {
+        self.table.set_capacity(capacity);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.table.clear();
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+}
+
+/// How far a source is on its way to the threshold.
+fn class(tally: &Tally, limits: &Limits) -> u8 {
+    let top = CLASSES as u64 - 1;
+    let class = u64::from(tally.score) * top / u64::from(limits.threshold.max(1));
+    u8::try_from(class.min(top)).unwrap_or_default()
+}
+
+/// Seconds of the epoch; right until 2106.
+fn seconds(at: Timestamp) -> u32 {
+    u32::try_from(at.as_micros() / 1_000_000).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,199 @@
+//! A short hand for the tests: one FreeSWITCH, a running sequence, simulated time.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use sipward_engine::*;
+
+pub(crate) const CORE: CoreId = CoreId(0xC0DE);
+
+/// An engine, its clock, and the set of networks the kernel would hold.
+pub(crate) struct World {
+    pub(crate) engine: Engine,
+    pub(crate) now: Timestamp,
+    pub(crate) kernel: BTreeSet<IpNet>,
+    sequence: u64,
+}
+
+impl World {
+    pub(crate) fn new(policy: Policy) -> Self {
+        Self {
+            engine: Engine::new(policy, 42).unwrap(),
+            now: Timestamp::from_micros(1_700_000_000_000_000),
+            kernel: BTreeSet::new(),
+            sequence: 0,
+        }
+    }
+
+    pub(crate) fn handle(&mut self, input: Input<'_>) -> Vec<Action> {
+        let mut actions = Vec::new();
+        self.engine.handle(input, self.now, &mut actions);
+        self.carry_out(&actions);
+        actions
+    }
+
+    /// Lets time pass, waking the engine only at the end.
+    pub(crate) fn pass(&mut self, time: Duration) -> Vec<Action> {
+        self.now = self.now + time;
+        let mut actions = Vec::new();
+        self.engine.tick(self.now, &mut actions);
+        self.carry_out(&actions);
+        actions
+    }
+
+    /// A failure with a valid nonce: attempt and failure.
+    pub(crate) fn fail(&mut self, source: &str) -> Vec<Action> {
+        self.fail_as(source, "1000", Some("1000"))
+    }
+
+    /// One blind packet: the nonce is never checked.
+    pub(crate) fn forge(&mut self, source: &str) -> Vec<Action> {
+        self.fail_as(source, "1000", None)
+    }
+
+    pub(crate) fn fail_as(
+        &mut self,
+        source: &str,
+        user: &str,
+        username: Option<&str>,
+    ) -> Vec<Action> {
+        let source = source.parse().unwrap();
+        let attempt = self.next();
+        let mut actions = self.handle(Input::AuthAttempt(AuthAttempt {
+            user,
+            username,
+            ..an_attempt(source, attempt)
+        }));
+        let failure = self.next();
+        actions.extend(self.handle(Input::AuthFailure(AuthFailure {
+            user,
+            ..a_failure(source, failure)
+        })));
+        actions
+    }
+
+    pub(crate) fn fails(&mut self, source: &str, times: usize) -> Vec<Action> {
+        (0..times).flat_map(|_| self.fail(source)).collect()
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.sequence += 10;
+        self.sequence
+    }
+
+    pub(crate) fn exempt(&mut self, class: Exemption, nets: &[&str]) -> Vec<Action> {
+        let nets = nets.iter().map(|text| net(text)).collect();
+        self.handle(Input::Exempt { class, nets })
+    }
+
+    pub(crate) fn ban(&mut self, text: &str, time: Duration) -> Vec<Action> {
+        let until = Expiry::At(self.now + time);
+        self.handle(Input::Ban {
+            net: net(text),
+            until,
+            reason: "test".into(),
+            force: false,
+        })
+    }
+
+    pub(crate) fn unban(&mut self, text: &str) -> Vec<Action> {
+        self.handle(Input::Unban { net: net(text) })
+    }
+
+    pub(crate) fn banned(&self) -> Vec<String> {
+        self.engine.bans().map(|ban| ban.net.to_string()).collect()
+    }
+
+    pub(crate) fn is_banned(&self, addr: &str) -> bool {
+        self.engine.source(addr.parse().unwrap()).ban.is_some()
+    }
+
+    fn carry_out(&mut self, actions: &[Action]) {
+        for action in actions {
+            match action {
+                Action::Block { net, .. } => {
+                    self.kernel.insert(*net);
+                }
+                Action::Unblock { net, .. } => {
+                    self.kernel.remove(net);
+                }
+                Action::Refused { .. } | Action::Judged(_) | Action::Alarm(_) => {}
+            }
+        }
+        let bans: BTreeSet<IpNet> = self.engine.bans().map(|ban| ban.net).collect();
+        assert_eq!(self.kernel, bans, "the actions give the bans");
+    }
+}
+
+pub(crate) fn a_failure(source: IpAddr, sequence: u64) -> AuthFailure<'static> {
+    AuthFailure {
+        source,
+        port: 5060,
+        profile: "internal",
+        user: "1000",
+        domain: "pbx.test",
+        user_agent: "pytest/1.0",
+        method: Method::Register,
+        sequence,
+        core: CORE,
+    }
+}
+
+pub(crate) fn an_attempt(source: IpAddr, sequence: u64) -> AuthAttempt<'static> {
+    AuthAttempt {
+        source,
+        port: 5060,
+        profile: "internal",
+        user: "1000",
+        username: Some("1000"),
+        result: AuthResult::Forbidden,
+        user_agent: "pytest/1.0",
+        sequence,
+        core: CORE,
+    }
+}
+
+pub(crate) fn net(text: &str) -> IpNet {
+    text.parse::<IpNet>()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .unwrap()
+}
+
+pub(crate) fn blocks(actions: &[Action]) -> Vec<String> {
+    let nets = actions.iter().filter_map(|action| match action {
+        Action::Block { net, .. } => Some(net.to_string()),
+        _ => None,
+    });
+    nets.collect()
+}
+
+pub(crate) fn unblocks(actions: &[Action]) -> Vec<(String, UnblockReason)> {
+    let nets = actions.iter().filter_map(|action| match action {
+        Action::Unblock { net, reason } => Some((net.to_string(), *reason)),
+        _ => None,
+    });
+    nets.collect()
+}
+
+pub(crate) fn refusals(actions: &[Action]) -> Vec<Refusal> {
+    let reasons = actions.iter().filter_map(|action| match action {
+        Action::Refused { reason, .. } => Some(*reason),
+        _ => None,
+    });
+    reasons.collect()
+}
+
+pub(crate) fn grades(actions: &[Action]) -> Vec<Grade> {
+    let grades = actions.iter().filter_map(|action| match action {
+        Action::Judged(judgement) => Some(judgement.grade),
+        _ => None,
+    });
+    grades.collect()
+}
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
