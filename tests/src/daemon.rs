@@ -261,3 +261,6 @@ pub struct Ended {
     /// All it ever wrote.
     pub log: Log,
 }
+
+#[cfg(test)]
+mod tests;
