@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::{Attempt, Frame, Outcome, encoding};
 
@@ -274,9 +273,7 @@ fn clock() -> (u128, String, String) {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
         .as_micros();
-    let utc = Timestamp::try_from(now)
-        .unwrap_or_default()
-        .to_zoned(TimeZone::UTC);
+    let utc = Timestamp::try_from(now).unwrap_or_default();
     let local = utc.strftime("%Y-%m-%d %H:%M:%S").to_string();
     let gmt = utc.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
     (micros, local, gmt)
