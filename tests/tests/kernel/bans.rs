@@ -18,13 +18,13 @@ pub(crate) fn cases() -> Vec<Trial> {
             || ban_and_unban(ATTACKER6),
         ),
         case("a_host_behind_a_router_is_banned_alike", || {
-            ban_and_unban(FAR)
+            ban_and_unban(FAR);
         }),
         case("an_ipv6_network_behind_a_router_is_banned_alike", || {
-            ban_and_unban("2001:db8:66::/64")
+            ban_and_unban("2001:db8:66::/64");
         }),
         case("an_ipv4_network_is_banned_alike", || {
-            ban_and_unban("203.0.113.0/24")
+            ban_and_unban("203.0.113.0/24");
         }),
         case(
             "established_connections_of_a_banned_host_die",

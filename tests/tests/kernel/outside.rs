@@ -9,9 +9,12 @@ use netlink_bindings::nftables::{
     OpNewchainDo, OpNewruleDo, OpNewtableDo, VerdictCode,
 };
 use netlink_packet_core::{
-    Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkHeader,
+    Emitable, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkBuffer,
+    NetlinkHeader,
 };
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
+use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
+use netlink_sys::{Socket, SocketAddr};
+use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::route::{RouteAttribute, RouteMessage, RouteProtocol, RouteType};
 use rtnetlink::packet_route::rule::{RuleAttribute, RuleMessage};
 use rtnetlink::{IpVersion, RouteMessageBuilder};
@@ -33,9 +36,25 @@ pub(crate) fn delete_route(host: &Host, kind: RouteType, target: &str, protocol:
         .expect("a route");
 }
 
-/// `ip route show table all`: every route of both families, in the words `KIND NET proto P table T`.
+/// Adds blackholes of the main table as fast as the kernel takes them.
+pub(crate) fn add_blackholes(host: &Host, nets: &[IpNet], protocol: u8) {
+    let create = NLM_F_CREATE | NLM_F_EXCL;
+    send_routes(host, nets, protocol, create, RouteNetlinkMessage::NewRoute);
+}
+
+/// Deletes blackholes of the main table as fast as the kernel takes them.
+pub(crate) fn delete_blackholes(host: &Host, nets: &[IpNet], protocol: u8) {
+    send_routes(host, nets, protocol, 0, RouteNetlinkMessage::DelRoute);
+}
+
+/// `ip route show table all` without the local table (in which the kernel enters addresses when it is done
+/// checking them): the routes of both families, in the words `KIND NET proto P table T`.
 pub(crate) fn routes(host: &Host) -> Vec<String> {
-    messages(host).iter().map(describe).collect()
+    let all = messages(host);
+    all.iter()
+        .map(describe)
+        .filter(|line| !line.ends_with("table 255"))
+        .collect()
 }
 
 /// Whether a blackhole of protocol 216 for this network is in a table.
@@ -99,7 +118,11 @@ pub(crate) fn packets_dropped(host: &Host) -> u64 {
         .push_table_bytes(b"sipward")
         .push_chain_bytes(b"gate");
     let mut total = 0;
-    for rule in exchange(host, &[(10 << 8 | 7, NLM_F_DUMP, payload)]) {
+    for rule in exchange(
+        host,
+        NETLINK_NETFILTER,
+        &[((10 << 8) | 7, NLM_F_DUMP, payload)],
+    ) {
         let (_, rule) = OpGetruleDump::decode_request(&rule);
         let Ok(expressions) = rule.get_expressions() else {
             continue;
@@ -209,6 +232,28 @@ fn route(kind: RouteType, net: IpNet, protocol: u8, table: u32) -> RouteMessage 
     message
 }
 
+fn send_routes(
+    host: &Host,
+    nets: &[IpNet],
+    protocol: u8,
+    flags: u16,
+    message: fn(RouteMessage) -> RouteNetlinkMessage,
+) {
+    for some in nets.chunks(500) {
+        let mut encoded = Vec::new();
+        for net in some {
+            let message = message(route(RouteType::BlackHole, *net, protocol, 254));
+            let mut payload = vec![0; message.buffer_len()];
+            message.emit(&mut payload);
+            encoded.push((message.message_type(), flags, payload));
+        }
+        if let Some((_, flags, _)) = encoded.last_mut() {
+            *flags |= NLM_F_ACK;
+        }
+        exchange(host, NETLINK_ROUTE, &encoded);
+    }
+}
+
 fn messages(host: &Host) -> Vec<RouteMessage> {
     host.netlink(async |handle| {
         let mut all = Vec::new();
@@ -302,14 +347,14 @@ fn nft(host: &Host, messages: &[(u16, u16, Vec<u8>)]) {
         *flags |= NLM_F_ACK;
     }
     all.push((17, 0, end));
-    exchange(host, &all);
+    exchange(host, NETLINK_NETFILTER, &all);
 }
 
 /// Sends messages in one piece; returns the payloads that come back before the ACK or the dump's end.
-fn exchange(host: &Host, messages: &[(u16, u16, Vec<u8>)]) -> Vec<Vec<u8>> {
+fn exchange(host: &Host, protocol: isize, messages: &[(u16, u16, Vec<u8>)]) -> Vec<Vec<u8>> {
     let mut socket = host
-        .run(|| Socket::new(NETLINK_NETFILTER))
-        .expect("a netfilter socket");
+        .run(|| Socket::new(protocol))
+        .expect("a netlink socket");
     socket.bind_auto().expect("a port");
     socket.connect(&SocketAddr::new(0, 0)).expect("the kernel");
     let mut bytes = Vec::new();
@@ -337,7 +382,7 @@ fn exchange(host: &Host, messages: &[(u16, u16, Vec<u8>)]) -> Vec<Vec<u8>> {
                         .payload()
                         .first_chunk()
                         .map(|code| i32::from_ne_bytes(*code));
-                    assert_eq!(code, Some(0), "nftables refused");
+                    assert_eq!(code, Some(0), "refused {}", message.sequence_number());
                     return answers;
                 }
                 3 => return answers,

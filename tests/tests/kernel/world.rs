@@ -43,7 +43,9 @@ impl World {
             (&attacker, "lo", ["203.0.113.66/32", "2001:db8:66::66/128"]),
             (&phone, "eth0", ["198.51.100.7/24", "2001:db8:b::7/64"]),
         ] {
-            nets.map(|net| host.address(interface, net));
+            for net in nets {
+                host.address(interface, net);
+            }
         }
         phone.route("0.0.0.0/0", PBX_FOR_PHONE);
         phone.route("::/0", PBX6_FOR_PHONE);

@@ -36,8 +36,8 @@ const NEW_RULE: u16 = SUBSYSTEM << 8 | 6;
 /// `NFT_REG_1`, the only register needed, and `NFT_REG_VERDICT`.
 const REGISTER: u32 = 1;
 const VERDICT: u32 = 0;
-/// `NFT_FIB_RESULT_OIF` and `NFT_FIB_RESULT_ADDRTYPE` of linux/netfilter/nf_tables.h. The bindings' own
-/// `FibResult` is one too low: its specification lacks `NFT_FIB_RESULT_UNSPEC`.
+/// `NFT_FIB_RESULT_OIF` and `NFT_FIB_RESULT_ADDRTYPE` of `linux/netfilter/nf_tables.h`. The bindings'
+/// own `FibResult` is one too low: its specification lacks `NFT_FIB_RESULT_UNSPEC`.
 const RESULT_INTERFACE: u32 = 1;
 const RESULT_TYPE: u32 = 3;
 /// `NFTNL_UDATA_RULE_COMMENT`: what `nft list ruleset` shows as `comment "…"`.
