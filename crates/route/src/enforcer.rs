@@ -171,8 +171,9 @@ impl Enforcer {
                 self.outbox.push(Report::Host(facts));
             }
         }
-        self.heal(signs).await?;
-        self.schedule.finished(signs, started, Instant::now());
+        let healed = self.heal(signs).await?;
+        self.schedule
+            .finished(signs, healed, started, Instant::now());
         Ok(())
     }
 }

@@ -1,12 +1,13 @@
 //! One host: a network namespace of its own.
 
 use std::fs::{self, File};
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::fd::RawFd;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt;
 use ipnet::IpNet;
@@ -123,8 +124,9 @@ impl Host {
         .index
     }
 
-    /// `ip address add NET dev INTERFACE`, for example `192.0.2.1/24`; IPv6 addresses are usable at
-    /// once (no duplicate address detection, see [`wire`](super::wire)).
+    /// `ip address add NET dev INTERFACE`, for example `192.0.2.1/24`, and waits until the address is
+    /// usable: the kernel finishes IPv6 addresses in the background. Gives up waiting after two seconds,
+    /// for an address that somebody else defends or an interface that is down.
     pub fn address(&self, interface: &str, net: &str) {
         let net: IpNet = net.parse().expect("ADDRESS/LENGTH");
         let index = self.interface(interface);
@@ -136,6 +138,12 @@ impl Host {
                 .await
         })
         .unwrap_or_else(|error| panic!("{}: add {net}: {error}", self.name));
+        self.run(|| {
+            let deadline = Instant::now() + Duration::from_secs(2);
+            while !is_usable(net.addr()) && Instant::now() < deadline {
+                thread::sleep(Duration::from_millis(2));
+            }
+        });
     }
 
     /// `ip address del NET dev INTERFACE`.
@@ -195,6 +203,17 @@ fn via(net: &str, gateway: &str) -> rtnetlink::packet_route::route::RouteMessage
         .and_then(|route| route.gateway(gateway))
         .expect("net and gateway of one family")
         .build()
+}
+
+/// Whether a datagram from an address to itself arrives.
+fn is_usable(address: IpAddr) -> bool {
+    let probe = || {
+        let socket = UdpSocket::bind((address, 0))?;
+        socket.set_read_timeout(Some(Duration::from_millis(50)))?;
+        socket.send_to(b"x", socket.local_addr()?)?;
+        socket.recv(&mut [0; 1])
+    };
+    probe().is_ok()
 }
 
 fn runtime() -> tokio::runtime::Runtime {

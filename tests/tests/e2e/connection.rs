@@ -87,7 +87,11 @@ fn a_refusal_by_the_acl_is_told_and_tried_again() {
     let daemon = world.start(&setup);
 
     let told = daemon.expect("esl_disconnected");
-    assert!(told.text("error").contains("apply-inbound-acl"), "{}", told.raw);
+    assert!(
+        told.text("error").contains("apply-inbound-acl"),
+        "{}",
+        told.raw
+    );
     world.fs.wait_for_connections(2, PATIENCE).unwrap();
 
     world.fs.greet_with(Greeting::Handshake);

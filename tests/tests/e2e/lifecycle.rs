@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use caps::{CapSet, Capability};
 use ipnet::IpNet;
-use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
 
 use super::kernel::{blackholes, everything, nets};
 use super::world::{ALL, Family, NONE, World, ip, of};
@@ -272,7 +272,7 @@ fn a_daemon_without_the_capability_says_what_it_needs() {
     let setup = world.setup("");
     let daemon = world.pbx.run(|| {
         // Of this thread only, which ends with the closure; the child inherits it.
-        remove_capability_from_bounding_set(CapabilitySet::NET_ADMIN).unwrap();
+        caps::drop(None, CapSet::Bounding, Capability::CAP_NET_ADMIN).unwrap();
         setup.start()
     });
 

@@ -257,17 +257,19 @@ fn fold(changes: &[Change]) -> Vec<Change> {
     last
 }
 
-/// The address to look up for a network: the network's own, and for larger ones the first host, because
-/// routers answer to the network's address itself (subnet-router anycast, old broadcast).
+/// The address to look up for a network: one in its middle, where hardly ever an address or a gateway
+/// of this host sits, for which more specific routes exist.
 fn sample(net: IpNet) -> IpAddr {
-    net.hosts()
-        .next()
-        .filter(|host| net.contains(host))
-        .map_or(net.network(), |first| match net {
-            IpNet::V4(_) => first,
-            // For IPv6 every address counts as a host, the first being the anycast one.
-            IpNet::V6(net) => net.hosts().nth(1).map_or(first, IpAddr::V6),
-        })
+    let half =
+        1_u128.checked_shl(u32::from(net.max_prefix_len() - net.prefix_len()).wrapping_sub(1));
+    let half = half.unwrap_or(0);
+    match net {
+        IpNet::V4(net) => {
+            let half = u32::try_from(half).unwrap_or(0);
+            IpAddr::V4((u32::from(net.network()) | half).into())
+        }
+        IpNet::V6(net) => IpAddr::V6((u128::from(net.network()) | half).into()),
+    }
 }
 
 #[cfg(test)]

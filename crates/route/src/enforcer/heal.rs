@@ -19,7 +19,8 @@ const SETTLE: Duration = Duration::from_millis(50);
 const HOST_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two looks without any sign, in case one was never announced.
 const AUDIT: Duration = Duration::from_mins(5);
-/// A look may take this share of the time: one part in it, then that many parts of rest.
+/// A look that finds nothing may take this share of the time: one part in it, then that many parts of
+/// rest. A host on which others never rest would keep us looking; damage is repaired at once.
 const REST: u32 = 3;
 /// Failures reported per look; the rest are counted in the log.
 const MOST_FAILURES: usize = 64;
@@ -91,19 +92,19 @@ impl Schedule {
         signs
     }
 
-    /// Notes what a look took, so that looking never takes all the time.
-    pub(super) fn finished(&mut self, signs: Signs, started: Instant, now: Instant) {
+    /// Notes what a look took, so that looking never takes all the time. `healed`: it found damage.
+    pub(super) fn finished(&mut self, signs: Signs, healed: bool, started: Instant, now: Instant) {
         let rest = now.duration_since(started) * REST;
         if signs.host {
             self.host_rested = now + rest.max(HOST_INTERVAL);
         }
-        self.rested = now + rest;
+        self.rested = if healed { now } else { now + rest };
     }
 }
 
 impl Enforcer {
-    /// Looks at what the signs are about and puts back what is missing.
-    pub(super) async fn heal(&mut self, signs: Signs) -> Result<(), RouteError> {
+    /// Looks at what the signs are about and puts back what is missing; returns whether anything was.
+    pub(super) async fn heal(&mut self, signs: Signs) -> Result<bool, RouteError> {
         let (mut healed_rules, mut healed_gate) = (0, false);
         if signs.fixtures {
             let wanted = rules::for_bans(&self.settings);
@@ -127,14 +128,15 @@ impl Enforcer {
         } else {
             0
         };
-        if routes > 0 || healed_rules > 0 || healed_gate {
+        let healed = routes > 0 || healed_rules > 0 || healed_gate;
+        if healed {
             self.outbox.push(Report::Healed {
                 routes,
                 rules: healed_rules,
                 gate: healed_gate,
             });
         }
-        Ok(())
+        Ok(healed)
     }
 
     /// Puts back missing routes; returns how many.

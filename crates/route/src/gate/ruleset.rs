@@ -1,8 +1,8 @@
 //! The gate's nftables transaction, encoded from the kernel's own specification.
 
 use netlink_bindings::nftables::{
-    CmpOps, FibFlags, FibResult, MetaKeys, Nfgenmsg, OpBatchBeginDo, OpBatchEndDo, OpDeltableDo,
-    OpNewchainDo, OpNewruleDo, OpNewtableDo, PushExprListAttrs, PushRuleAttrs, VerdictCode,
+    CmpOps, FibFlags, MetaKeys, Nfgenmsg, OpBatchBeginDo, OpBatchEndDo, OpDeltableDo, OpNewchainDo,
+    OpNewruleDo, OpNewtableDo, PushExprListAttrs, PushRuleAttrs, VerdictCode,
 };
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE};
 use netlink_packet_route::route::RouteType;
@@ -36,6 +36,10 @@ const NEW_RULE: u16 = SUBSYSTEM << 8 | 6;
 /// `NFT_REG_1`, the only register needed, and `NFT_REG_VERDICT`.
 const REGISTER: u32 = 1;
 const VERDICT: u32 = 0;
+/// `NFT_FIB_RESULT_OIF` and `NFT_FIB_RESULT_ADDRTYPE` of `linux/netfilter/nf_tables.h`. The bindings'
+/// own `FibResult` is one too low: its specification lacks `NFT_FIB_RESULT_UNSPEC`.
+const RESULT_INTERFACE: u32 = 1;
+const RESULT_TYPE: u32 = 3;
 /// `NFTNL_UDATA_RULE_COMMENT`: what `nft list ruleset` shows as `comment "…"`.
 const COMMENT: u8 = 0;
 
@@ -178,14 +182,14 @@ fn protocol_is(list: List<'_>, protocol: u8) -> List<'_> {
 
 /// `fib saddr type KIND`
 fn source_type(list: List<'_>, op: CmpOps, kind: RouteType) -> List<'_> {
-    let list = fib(list, FibResult::Addrtype, FibFlags::Saddr as u32);
+    let list = fib(list, RESULT_TYPE, FibFlags::Saddr as u32);
     compare(list, op, &u32::from(u8::from(kind)).to_ne_bytes())
 }
 
 /// `fib saddr . mark oif missing`
 fn no_way_back(list: List<'_>) -> List<'_> {
     let flags = FibFlags::Saddr as u32 | FibFlags::Mark as u32 | FibFlags::Present as u32;
-    compare(fib(list, FibResult::Oif, flags), CmpOps::Eq, &[0])
+    compare(fib(list, RESULT_INTERFACE, flags), CmpOps::Eq, &[0])
 }
 
 /// `meta mark set (meta mark & KEEP) ^ FLIP`
@@ -221,11 +225,11 @@ fn load(list: List<'_>, key: MetaKeys) -> List<'_> {
         .end_nested()
 }
 
-fn fib(list: List<'_>, result: FibResult, flags: u32) -> List<'_> {
+fn fib(list: List<'_>, result: u32, flags: u32) -> List<'_> {
     list.nested_elem()
         .nested_data_fib()
         .push_dreg(REGISTER)
-        .push_result(result as u32)
+        .push_result(result)
         .push_flags(flags)
         .end_nested()
         .end_nested()

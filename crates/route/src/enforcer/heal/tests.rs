@@ -27,16 +27,26 @@ fn a_look_that_took_long_is_followed_by_rest() {
     let start = Instant::now();
     let mut schedule = Schedule::new(start);
     let took = Duration::from_millis(100);
-    schedule.finished(FIXTURES, start, start + took);
+    schedule.finished(FIXTURES, false, start, start + took);
     schedule.note(FIXTURES, start + took);
     assert_eq!(schedule.next(), start + took * (REST + 1));
+}
+
+#[test]
+fn after_damage_there_is_no_rest() {
+    let start = Instant::now();
+    let mut schedule = Schedule::new(start);
+    let took = Duration::from_millis(100);
+    schedule.finished(FIXTURES, true, start, start + took);
+    schedule.note(FIXTURES, start + took);
+    assert_eq!(schedule.next(), start + took + SETTLE);
 }
 
 #[test]
 fn a_host_whose_routes_never_rest_is_looked_at_once_a_second() {
     let start = Instant::now();
     let mut schedule = Schedule::new(start);
-    schedule.finished(HOST, start, start);
+    schedule.finished(HOST, false, start, start);
     schedule.note(HOST, start);
     assert_eq!(schedule.next(), start + HOST_INTERVAL);
     schedule.note(FIXTURES, start);

@@ -1,0 +1,137 @@
+//! Bans in bulk: the enforcer, with its lookups and with its monitor listening, against `ip -batch` for the
+//! same routes, each into a fresh network namespace, in the same run.
+//!
+//! ```text
+//! cargo bench -p sipward-tests --bench bulk
+//! ```
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a bench that cannot measure ends"
+)]
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use ipnet::IpNet;
+use sipward_route::{Change, Enforcer, Report, Settings};
+use sipward_tests::netns::{Host, enter_user_namespace};
+use tokio::sync::{mpsc, oneshot};
+
+/// Bans in one run.
+const BANS: u32 = 50_000;
+/// Runs of each; the fastest counts, because everything else on the machine only slows.
+const RUNS: usize = 5;
+
+fn main() -> ExitCode {
+    if let Err(refused) = enter_user_namespace() {
+        eprintln!("{refused}");
+        return ExitCode::FAILURE;
+    }
+    println!("{BANS} bans into a fresh namespace, best of {RUNS} runs\n");
+    println!("{:<28}{:>10}{:>14}", "", "ms", "bans/s");
+    for (family, nets) in [("IPv4 /32", ipv4()), ("IPv6 /64", ipv6())] {
+        let ours = best(|| with_enforcer(&nets));
+        let theirs = best(|| with_ip_batch(&nets));
+        row(&format!("{family} sipward"), ours);
+        row(&format!("{family} ip -batch"), theirs);
+    }
+    ExitCode::SUCCESS
+}
+
+/// From the first change sent to the last report received: routes set, looked up, reported.
+fn with_enforcer(nets: &[IpNet]) -> Duration {
+    let host = Host::new("pbx");
+    host.block_on(async || {
+        let (enforcer, _) = Enforcer::open(Settings::default())
+            .await
+            .expect("the kernel side");
+        let (changes, change_queue) = mpsc::channel(4096);
+        let (report_queue, mut reports) = mpsc::channel(4096);
+        let (_running, stop) = oneshot::channel();
+        let enforcer = tokio::spawn(enforcer.run(change_queue, report_queue, stop));
+        let started = Instant::now();
+        let wishes = nets.to_vec();
+        tokio::spawn(async move {
+            for net in wishes {
+                changes
+                    .send(Change::Block(net))
+                    .await
+                    .expect("a running enforcer");
+            }
+        });
+        for _ in nets {
+            match reports.recv().await.expect("a report") {
+                Report::Blocked { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        let took = started.elapsed();
+        enforcer.await.expect("no panic").expect("an orderly end");
+        took
+    })
+}
+
+/// From the start of the program to its end.
+fn with_ip_batch(nets: &[IpNet]) -> Duration {
+    let host = Host::new("pbx");
+    let mut lines = String::new();
+    for net in nets {
+        writeln!(lines, "route add blackhole {net} proto 216").expect("memory");
+    }
+    let file = std::env::temp_dir().join(format!("sipward-bulk-{}", std::process::id()));
+    std::fs::write(&file, lines).expect("a temporary file");
+    let started = Instant::now();
+    let status = host.run(|| {
+        let mut command = Command::new("ip");
+        command.arg(if nets.iter().any(|net| net.addr().is_ipv6()) {
+            "-6"
+        } else {
+            "-4"
+        });
+        command
+            .arg("-batch")
+            .arg(&file)
+            .stdout(Stdio::null())
+            .status()
+    });
+    let took = started.elapsed();
+    std::fs::remove_file(&file).expect("the temporary file");
+    assert!(
+        status.expect("the ip program").success(),
+        "ip -batch failed"
+    );
+    took
+}
+
+fn best(mut run: impl FnMut() -> Duration) -> Duration {
+    (0..RUNS).map(|_| run()).min().expect("a run")
+}
+
+fn row(name: &str, took: Duration) {
+    let rate = f64::from(BANS) / took.as_secs_f64();
+    println!(
+        "{name:<28}{:>10.0}{rate:>14.0}",
+        took.as_secs_f64() * 1000.0
+    );
+}
+
+fn ipv4() -> Vec<IpNet> {
+    let first = u32::from(Ipv4Addr::new(10, 0, 0, 0));
+    (0..BANS)
+        .map(|n| IpNet::from(IpAddr::V4((first + n).into())))
+        .collect()
+}
+
+fn ipv6() -> Vec<IpNet> {
+    let net = |n: u32| {
+        let [a, b] = [n >> 16, n & 0xffff].map(|part| u16::try_from(part).expect("16 bits"));
+        Ipv6Addr::new(0x2001, 0xdb8, a, b, 0, 0, 0, 0)
+    };
+    (0..BANS)
+        .map(|n| IpNet::new(net(n).into(), 64).expect("a length"))
+        .collect()
+}

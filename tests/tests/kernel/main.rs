@@ -1,0 +1,42 @@
+//! `sipward-route` against the real kernel: routes, gate, monitor, each case in network namespaces of its
+//! own.
+//!
+//! | file | proves |
+//! |---|---|
+//! | `bans.rs` | a banned host's packets arrive no more, another host's do |
+//! | `gate.rs` | the gate drops nothing else |
+//! | `routes.rs` | whose routes are touched, and which win |
+//! | `healing.rs` | what outsiders take away comes back |
+//! | `opening.rs` | start, coverage, flush, missing capability |
+//! | `world.rs`, `outside.rs` | the little network, and what others do to it |
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a failed expectation is a failed test"
+)]
+
+mod bans;
+mod gate;
+mod healing;
+mod opening;
+mod outside;
+mod routes;
+mod world;
+
+use std::process::ExitCode;
+
+use sipward_tests::netns;
+
+fn main() -> ExitCode {
+    netns::main(|| {
+        let files = [
+            bans::cases(),
+            gate::cases(),
+            routes::cases(),
+            healing::cases(),
+            opening::cases(),
+        ];
+        files.into_iter().flatten().collect()
+    })
+}

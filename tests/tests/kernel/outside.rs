@@ -1,0 +1,395 @@
+//! What others do to routes, rules and nftables: an administrator, another daemon.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use futures_util::TryStreamExt;
+use ipnet::IpNet;
+use netlink_bindings::nftables::{
+    CmpOps, MetaKeys, Nfgenmsg, OpBatchBeginDo, OpBatchEndDo, OpDeltableDo, OpGetruleDump,
+    OpNewchainDo, OpNewruleDo, OpNewtableDo, VerdictCode,
+};
+use netlink_packet_core::{
+    Emitable, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkBuffer,
+    NetlinkHeader,
+};
+use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
+use netlink_sys::{Socket, SocketAddr};
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::route::{RouteAttribute, RouteMessage, RouteProtocol, RouteType};
+use rtnetlink::packet_route::rule::{RuleAttribute, RuleMessage};
+use rtnetlink::{IpVersion, RouteMessageBuilder};
+use sipward_tests::netns::Host;
+
+use crate::world::net;
+
+/// `ip route add KIND NET proto PROTOCOL table TABLE`.
+pub(crate) fn add_route(host: &Host, kind: RouteType, target: &str, protocol: u8, table: u32) {
+    let message = route(kind, net(target), protocol, table);
+    host.netlink(async |handle| handle.route().add(message).execute().await)
+        .expect("a route");
+}
+
+/// `ip route del KIND NET proto PROTOCOL table TABLE`.
+pub(crate) fn delete_route(host: &Host, kind: RouteType, target: &str, protocol: u8, table: u32) {
+    let message = route(kind, net(target), protocol, table);
+    host.netlink(async |handle| handle.route().del(message).execute().await)
+        .expect("a route");
+}
+
+/// Adds blackholes of the main table as fast as the kernel takes them.
+pub(crate) fn add_blackholes(host: &Host, nets: &[IpNet], protocol: u8) {
+    let create = NLM_F_CREATE | NLM_F_EXCL;
+    send_routes(host, nets, protocol, create, RouteNetlinkMessage::NewRoute);
+}
+
+/// Deletes blackholes of the main table as fast as the kernel takes them.
+pub(crate) fn delete_blackholes(host: &Host, nets: &[IpNet], protocol: u8) {
+    send_routes(host, nets, protocol, 0, RouteNetlinkMessage::DelRoute);
+}
+
+/// `ip route show table all` without the local table (in which the kernel enters addresses when it is done
+/// checking them): the routes of both families, in the words `KIND NET proto P table T`.
+pub(crate) fn routes(host: &Host) -> Vec<String> {
+    let all = messages(host);
+    all.iter()
+        .map(describe)
+        .filter(|line| !line.ends_with("table 255"))
+        .collect()
+}
+
+/// Whether a blackhole of protocol 216 for this network is in a table.
+pub(crate) fn is_blackholed(host: &Host, target: &str, table: u32) -> bool {
+    let wanted = format!("blackhole {} proto 216 table {table}", net(target));
+    routes(host).contains(&wanted)
+}
+
+/// `ip route flush proto PROTOCOL`.
+pub(crate) fn flush_routes(host: &Host, protocol: u8) {
+    for message in messages(host) {
+        if u8::from(message.header.protocol) == protocol {
+            host.netlink(async |handle| handle.route().del(message).execute().await)
+                .expect("a route");
+        }
+    }
+}
+
+/// Preferences of the IPv4 and IPv6 rules that lead to a table.
+pub(crate) fn rule_preferences(host: &Host, table: u32) -> Vec<u32> {
+    let preference = |message: &RuleMessage| {
+        message
+            .attributes
+            .iter()
+            .find_map(|attribute| match attribute {
+                RuleAttribute::Priority(preference) => Some(*preference),
+                _ => None,
+            })
+    };
+    rules(host, table).iter().filter_map(preference).collect()
+}
+
+/// `ip rule del lookup TABLE`, both families.
+pub(crate) fn delete_rules(host: &Host, table: u32) {
+    for message in rules(host, table) {
+        host.netlink(async |handle| handle.rule().del(message).execute().await)
+            .expect("a rule");
+    }
+}
+
+/// `nft flush ruleset`.
+pub(crate) fn flush_ruleset(host: &Host) {
+    let mut payload = Vec::new();
+    OpDeltableDo::encode_request(&mut payload, &Nfgenmsg::new());
+    nft(host, &[(10 << 8 | 2, 0, payload)]);
+}
+
+/// `nft delete rule inet sipward gate handle …`: deletes the last rule of a chain.
+pub(crate) fn delete_chain_rules(host: &Host, table: &str, chain: &str) {
+    let mut payload = Vec::new();
+    netlink_bindings::nftables::OpDelruleDo::encode_request(&mut payload, &inet())
+        .push_table_bytes(table.as_bytes())
+        .push_chain_bytes(chain.as_bytes());
+    nft(host, &[(10 << 8 | 8, 0, payload)]);
+}
+
+/// Packets that the rules of the gate have counted, summed over its drop rules.
+pub(crate) fn packets_dropped(host: &Host) -> u64 {
+    let mut payload = Vec::new();
+    OpGetruleDump::encode_request(&mut payload, &inet())
+        .push_table_bytes(b"sipward")
+        .push_chain_bytes(b"gate");
+    let mut total = 0;
+    for rule in exchange(
+        host,
+        NETLINK_NETFILTER,
+        &[((10 << 8) | 7, NLM_F_DUMP, payload)],
+    ) {
+        let (_, rule) = OpGetruleDump::decode_request(&rule);
+        let Ok(expressions) = rule.get_expressions() else {
+            continue;
+        };
+        for expression in expressions.get_elem() {
+            if let Ok(netlink_bindings::nftables::ExprOps::Counter(counter)) = expression.get_data()
+            {
+                total += counter.get_packets().expect("a count");
+            }
+        }
+    }
+    total
+}
+
+/// Two chains around the gate: one before it sets `mark`, one behind it drops what does not carry
+/// exactly that mark.
+pub(crate) fn demand_mark(host: &Host, mark: u32) {
+    let chain = |name: &[u8], priority: i32| {
+        let mut payload = Vec::new();
+        OpNewchainDo::encode_request(&mut payload, &inet())
+            .push_table_bytes(b"marks")
+            .push_name_bytes(name)
+            .nested_hook()
+            .push_num(0)
+            .push_priority(priority)
+            .end_nested()
+            .push_policy(1)
+            .push_type_bytes(b"filter");
+        (10 << 8 | 3, 0x400, payload)
+    };
+    let mut table = Vec::new();
+    OpNewtableDo::encode_request(&mut table, &inet()).push_name_bytes(b"marks");
+    let mut set = Vec::new();
+    OpNewruleDo::encode_request(&mut set, &inet())
+        .push_table_bytes(b"marks")
+        .push_chain_bytes(b"before")
+        .nested_expressions()
+        .nested_elem()
+        .nested_data_immediate()
+        .push_dreg(1)
+        .nested_data()
+        .push_value(&mark.to_ne_bytes())
+        .end_nested()
+        .end_nested()
+        .end_nested()
+        .nested_elem()
+        .nested_data_meta()
+        .push_key(MetaKeys::Mark as u32)
+        .push_sreg(1)
+        .end_nested()
+        .end_nested();
+    let mut demand = Vec::new();
+    OpNewruleDo::encode_request(&mut demand, &inet())
+        .push_table_bytes(b"marks")
+        .push_chain_bytes(b"behind")
+        .nested_expressions()
+        .nested_elem()
+        .nested_data_meta()
+        .push_key(MetaKeys::Mark as u32)
+        .push_dreg(1)
+        .end_nested()
+        .end_nested()
+        .nested_elem()
+        .nested_data_cmp()
+        .push_sreg(1)
+        .push_op(CmpOps::Neq as u32)
+        .nested_data()
+        .push_value(&mark.to_ne_bytes())
+        .end_nested()
+        .end_nested()
+        .end_nested()
+        .nested_elem()
+        .nested_data_immediate()
+        .push_dreg(0)
+        .nested_data()
+        .nested_verdict()
+        .push_code(VerdictCode::Drop as u32)
+        .end_nested()
+        .end_nested()
+        .end_nested()
+        .end_nested();
+    nft(
+        host,
+        &[
+            (10 << 8, 0x400, table),
+            chain(b"before", -350),
+            chain(b"behind", -250),
+            (10 << 8 | 6, 0xc00, set),
+            (10 << 8 | 6, 0xc00, demand),
+        ],
+    );
+}
+
+fn route(kind: RouteType, net: IpNet, protocol: u8, table: u32) -> RouteMessage {
+    let mut message = match net {
+        IpNet::V4(net) => RouteMessageBuilder::<Ipv4Addr>::new()
+            .destination_prefix(net.network(), net.prefix_len())
+            .table_id(table)
+            .build(),
+        IpNet::V6(net) => RouteMessageBuilder::<Ipv6Addr>::new()
+            .destination_prefix(net.network(), net.prefix_len())
+            .table_id(table)
+            .build(),
+    };
+    message.header.protocol = RouteProtocol::from(protocol);
+    message.header.kind = kind;
+    message
+}
+
+fn send_routes(
+    host: &Host,
+    nets: &[IpNet],
+    protocol: u8,
+    flags: u16,
+    message: fn(RouteMessage) -> RouteNetlinkMessage,
+) {
+    for some in nets.chunks(500) {
+        let mut encoded = Vec::new();
+        for net in some {
+            let message = message(route(RouteType::BlackHole, *net, protocol, 254));
+            let mut payload = vec![0; message.buffer_len()];
+            message.emit(&mut payload);
+            encoded.push((message.message_type(), flags, payload));
+        }
+        if let Some((_, flags, _)) = encoded.last_mut() {
+            *flags |= NLM_F_ACK;
+        }
+        exchange(host, NETLINK_ROUTE, &encoded);
+    }
+}
+
+fn messages(host: &Host) -> Vec<RouteMessage> {
+    host.netlink(async |handle| {
+        let mut all = Vec::new();
+        for request in [
+            RouteMessageBuilder::<Ipv4Addr>::new().build(),
+            RouteMessageBuilder::<Ipv6Addr>::new().build(),
+        ] {
+            let found: Vec<_> = handle
+                .route()
+                .get(request)
+                .execute()
+                .try_collect()
+                .await
+                .expect("routes");
+            all.extend(found);
+        }
+        all
+    })
+}
+
+fn describe(message: &RouteMessage) -> String {
+    let header = &message.header;
+    let (mut target, mut table) = (None, u32::from(header.table));
+    for attribute in &message.attributes {
+        match attribute {
+            RouteAttribute::Destination(rtnetlink::packet_route::route::RouteAddress::Inet(ip)) => {
+                target = Some((*ip).into());
+            }
+            RouteAttribute::Destination(rtnetlink::packet_route::route::RouteAddress::Inet6(
+                ip,
+            )) => {
+                target = Some((*ip).into());
+            }
+            RouteAttribute::Table(number) => table = *number,
+            _ => {}
+        }
+    }
+    let target = target.map_or("default".to_owned(), |ip| {
+        IpNet::new(ip, header.destination_prefix_length)
+            .expect("a length")
+            .to_string()
+    });
+    let kind = format!("{:?}", header.kind).to_lowercase();
+    format!(
+        "{kind} {target} proto {} table {table}",
+        u8::from(header.protocol)
+    )
+}
+
+fn rules(host: &Host, table: u32) -> Vec<RuleMessage> {
+    host.netlink(async |handle| {
+        let mut all = Vec::new();
+        for version in [IpVersion::V4, IpVersion::V6] {
+            let found: Vec<_> = handle
+                .rule()
+                .get(version)
+                .execute()
+                .try_collect()
+                .await
+                .expect("rules");
+            all.extend(found);
+        }
+        all.retain(|message: &RuleMessage| {
+            u32::from(message.header.table) == table
+                || message.attributes.contains(&RuleAttribute::Table(table))
+        });
+        all
+    })
+}
+
+fn inet() -> Nfgenmsg {
+    let mut header = Nfgenmsg::new();
+    header.nfgen_family = 1;
+    header
+}
+
+/// One nftables transaction of messages given as type, flags and payload.
+fn nft(host: &Host, messages: &[(u16, u16, Vec<u8>)]) {
+    let mut header = Nfgenmsg::new();
+    header.set_res_id(10);
+    let (mut begin, mut end) = (Vec::new(), Vec::new());
+    OpBatchBeginDo::encode_request(&mut begin, &header);
+    OpBatchEndDo::encode_request(&mut end, &header);
+    let mut all = vec![(16, 0, begin)];
+    all.extend(
+        messages
+            .iter()
+            .map(|(kind, flags, payload)| (*kind, *flags, payload.clone())),
+    );
+    if let Some((_, flags, _)) = all.last_mut() {
+        *flags |= NLM_F_ACK;
+    }
+    all.push((17, 0, end));
+    exchange(host, NETLINK_NETFILTER, &all);
+}
+
+/// Sends messages in one piece; returns the payloads that come back before the ACK or the dump's end.
+fn exchange(host: &Host, protocol: isize, messages: &[(u16, u16, Vec<u8>)]) -> Vec<Vec<u8>> {
+    let mut socket = host
+        .run(|| Socket::new(protocol))
+        .expect("a netlink socket");
+    socket.bind_auto().expect("a port");
+    socket.connect(&SocketAddr::new(0, 0)).expect("the kernel");
+    let mut bytes = Vec::new();
+    for (kind, flags, payload) in messages {
+        let mut header = NetlinkHeader::default();
+        header.length = u32::try_from(16 + payload.len()).expect("a short message");
+        header.message_type = *kind;
+        header.flags = NLM_F_REQUEST | flags;
+        let start = bytes.len();
+        bytes.resize(start + 16, 0);
+        header.emit(bytes.get_mut(start..).expect("room"));
+        bytes.extend_from_slice(payload);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+    }
+    host.run(|| socket.send(&bytes, 0)).expect("sent");
+    let mut answers = Vec::new();
+    loop {
+        let mut buffer = Vec::with_capacity(65_536);
+        socket.recv(&mut buffer, 0).expect("an answer");
+        let mut rest = buffer.as_slice();
+        while let Ok(message) = NetlinkBuffer::new_checked(rest) {
+            match message.message_type() {
+                2 => {
+                    let code = message
+                        .payload()
+                        .first_chunk()
+                        .map(|code| i32::from_ne_bytes(*code));
+                    assert_eq!(code, Some(0), "refused {}", message.sequence_number());
+                    return answers;
+                }
+                3 => return answers,
+                _ => answers.push(message.payload().to_vec()),
+            }
+            let length = (message.length() as usize).next_multiple_of(4);
+            rest = rest.get(length..).unwrap_or_default();
+        }
+    }
+}
