@@ -66,6 +66,8 @@ pub(crate) struct World {
     pub(crate) attacker: Host,
     pub(crate) phone: Host,
     pub(crate) fs: FakeFreeSwitch,
+    /// Takes its cables along when it goes.
+    _router: Host,
 }
 
 impl World {
@@ -114,6 +116,7 @@ impl World {
             attacker,
             phone,
             fs,
+            _router: router,
         }
     }
 
