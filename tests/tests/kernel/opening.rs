@@ -173,7 +173,7 @@ fn switched_off() {
     assert_eq!(rule_preferences(&world.pbx, 217), [40_000]);
     let running = Running::start(&world.pbx, with_gate(GateMode::Off));
     assert!(!running.found.coverage.gate);
-    assert_eq!(rule_preferences(&world.pbx, 217), []);
+    assert_eq!(rule_preferences(&world.pbx, 217), [0_u32; 0]);
     assert!(
         !routes(&world.pbx)
             .iter()
@@ -213,8 +213,8 @@ fn flush_all() {
             }
         );
         assert_eq!(routes(&world.pbx), before);
-        assert_eq!(rule_preferences(&world.pbx, 217), []);
-        assert_eq!(rule_preferences(&world.pbx, 100), []);
+        assert_eq!(rule_preferences(&world.pbx, 217), [0_u32; 0]);
+        assert_eq!(rule_preferences(&world.pbx, 100), [0_u32; 0]);
         assert!(world.reached_by_attacker(ATTACKER) && world.reached_by_attacker(ATTACKER6));
         // The table is gone: there is nothing left for others to flush.
         flush_ruleset(&world.pbx);
