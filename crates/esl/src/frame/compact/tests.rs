@@ -155,13 +155,16 @@ fn a_last_line_without_line_end_is_kept() {
     assert_eq!(header(&plain(body.as_bytes(), 29), "network-ip"), "192.0.2.7");
 }
 
+/// Most bytes become those that mean something to a cutter.
+fn telling(byte: u8) -> u8 {
+    const TELLING: &[u8] = b"\n::\"\"\\,{}[]%ux0\r ";
+    TELLING.get(usize::from(byte % 32)).copied().unwrap_or(byte)
+}
+
 proptest! {
     #[test]
     fn memory_is_bounded_and_pieces_make_no_difference(
-        body in proptest::collection::vec(prop_oneof![
-            4 => Just(b'\n'), 4 => Just(b':'), 3 => Just(b'"'), 2 => Just(b'\\'), 2 => Just(b','),
-            1 => Just(b'{'), 1 => Just(b'['), 1 => Just(b']'), 2 => Just(b'%'), 8 => any::<u8>(),
-        ], 301..3000),
+        body in proptest::collection::vec(any::<u8>().prop_map(telling), 301..2000),
         piece in 1..200_usize,
     ) {
         let bound = LIMITS.max_body + LIMITS.max_headers * (MAX_NAME + LIMITS.max_value + 10)
