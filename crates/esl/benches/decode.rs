@@ -38,7 +38,9 @@ fn failures(stream: &[u8]) -> usize {
         buffer.reserve(READ);
         buffer.extend_from_slice(piece);
         while let Ok(Some(frame)) = decoder.decode(&mut buffer) {
-            let Ok(event) = frame.into_event() else { continue };
+            let Ok(event) = frame.into_event() else {
+                continue;
+            };
             if let Ok(Some(SofiaEvent::RegisterFailure(failure))) = sofia::parse(&event) {
                 black_box(&failure);
                 failures += 1;

@@ -105,7 +105,13 @@ mod tests {
 
     #[test]
     fn refuses_anything_else() {
-        for text in ["", "3833e5b9", &TEXT[1..], &TEXT.replace('-', "0"), &TEXT.replace('a', "g")] {
+        for text in [
+            "",
+            "3833e5b9",
+            &TEXT[1..],
+            &TEXT.replace('-', "0"),
+            &TEXT.replace('a', "g"),
+        ] {
             assert_eq!(CoreUuid::parse(text.as_bytes()), None, "{text}");
         }
     }
@@ -114,6 +120,9 @@ mod tests {
     fn a_random_job_is_a_version_4_uuid() {
         let text = JobUuid::random(&mut fastrand::Rng::with_seed(7)).to_string();
         assert_eq!(text.as_bytes()[14], b'4');
-        assert!(matches!(text.as_bytes()[19], b'8' | b'9' | b'a' | b'b'), "{text}");
+        assert!(
+            matches!(text.as_bytes()[19], b'8' | b'9' | b'a' | b'b'),
+            "{text}"
+        );
     }
 }

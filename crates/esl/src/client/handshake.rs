@@ -36,7 +36,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let step = Step::Reply(command.kind());
         let reply = limited(step, left, self.request(&command)).await?;
         if reply.is_error() {
-            return Err(ClientError::WrongPassword { user: user.map(str::to_owned) });
+            return Err(ClientError::WrongPassword {
+                user: user.map(str::to_owned),
+            });
         }
         Ok(())
     }
@@ -65,7 +67,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         match frame.content_type() {
             ContentType::AuthRequest => Ok(()),
-            found => Err(ClientError::Unexpected { step: Step::Greeting, found }),
+            found => Err(ClientError::Unexpected {
+                step: Step::Greeting,
+                found,
+            }),
         }
     }
 
@@ -77,7 +82,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Err(ClientError::NotAllowed { command: kind });
         }
         if reply.is_error() {
-            return Err(ClientError::Refused { command: kind, reply: reply.to_string() });
+            return Err(ClientError::Refused {
+                command: kind,
+                reply: reply.to_string(),
+            });
         }
         Ok(reply)
     }
@@ -90,6 +98,9 @@ async fn limited<T>(
 ) -> Result<T, ClientError> {
     match timeout(within, work).await {
         Ok(result) => result,
-        Err(_) => Err(ClientError::Timeout { step, after: within }),
+        Err(_) => Err(ClientError::Timeout {
+            step,
+            after: within,
+        }),
     }
 }

@@ -44,7 +44,9 @@ pub enum FrameError {
         offset: u64,
     },
     /// A `Content-Length` that is no decimal number, or two that differ.
-    #[error("the frame at byte {offset} has a Content-Length that is no number, or two that differ")]
+    #[error(
+        "the frame at byte {offset} has a Content-Length that is no number, or two that differ"
+    )]
     ContentLength {
         /// Where the frame starts.
         offset: u64,
@@ -75,14 +77,21 @@ enum State {
     /// The head is known, the body not complete.
     Body(Envelope),
     /// A body over the limit streams in; `start` is where its frame starts.
-    Oversized { start: u64, compactor: Box<Compactor> },
+    Oversized {
+        start: u64,
+        compactor: Box<Compactor>,
+    },
 }
 
 impl FrameDecoder {
     /// A decoder at the start of a stream.
     #[must_use]
     pub const fn new(limits: Limits) -> Self {
-        Self { limits, state: State::Head { scanned: 0 }, offset: 0 }
+        Self {
+            limits,
+            state: State::Head { scanned: 0 },
+            offset: 0,
+        }
     }
 
     /// Bytes of the stream consumed so far.
@@ -97,19 +106,28 @@ impl FrameDecoder {
         }
         let found = find_head_end(src, scanned);
         if found.unwrap_or(src.len()) > self.limits.max_head {
-            return Err(FrameError::HeadTooLong { offset: self.offset, limit: self.limits.max_head });
+            return Err(FrameError::HeadTooLong {
+                offset: self.offset,
+                limit: self.limits.max_head,
+            });
         }
         let head_len = match found {
             Some(len) if len <= CUT_USERAUTH_REPLY || !is_cut_userauth_reply(src) => len,
             None if !is_cut_userauth_reply(src) => {
-                return Ok(Head::Incomplete { scanned: src.len().saturating_sub(2) });
+                return Ok(Head::Incomplete {
+                    scanned: src.len().saturating_sub(2),
+                });
             }
             Some(_) | None => CUT_USERAUTH_REPLY,
         };
         match envelope::head(src.get(..head_len).unwrap_or(src)) {
             Ok(envelope) => Ok(Head::Complete(envelope)),
-            Err(BadHead::NoContentType) => Err(FrameError::NoContentType { offset: self.offset }),
-            Err(BadHead::ContentLength) => Err(FrameError::ContentLength { offset: self.offset }),
+            Err(BadHead::NoContentType) => Err(FrameError::NoContentType {
+                offset: self.offset,
+            }),
+            Err(BadHead::ContentLength) => Err(FrameError::ContentLength {
+                offset: self.offset,
+            }),
         }
     }
 
@@ -176,7 +194,10 @@ impl Decoder for FrameDecoder {
                             let start = self.offset;
                             let head = self.take(src, envelope.head_len);
                             let compactor = Compactor::new(&head, &envelope, self.limits);
-                            self.state = State::Oversized { start, compactor: Box::new(compactor) };
+                            self.state = State::Oversized {
+                                start,
+                                compactor: Box::new(compactor),
+                            };
                         }
                     }
                 }
@@ -184,7 +205,9 @@ impl Decoder for FrameDecoder {
                     let consumed = compactor.push(src);
                     src.advance(consumed);
                     self.offset += consumed as u64;
-                    let Some(frame) = compactor.finish() else { return Ok(None) };
+                    let Some(frame) = compactor.finish() else {
+                        return Ok(None);
+                    };
                     self.state = State::Head { scanned: 0 };
                     return Ok(Some(frame));
                 }
@@ -205,14 +228,20 @@ impl Decoder for FrameDecoder {
         self.state = State::Head { scanned: 0 };
         self.offset += src.len() as u64;
         src.clear();
-        Err(FrameError::PartialFrame { offset: start, received })
+        Err(FrameError::PartialFrame {
+            offset: start,
+            received,
+        })
     }
 }
 
 /// Drops line ends before a head. Frames follow each other directly, but some bodies end in a line
 /// end that their length does not count.
 fn skip_blank_lines(src: &mut BytesMut) -> u64 {
-    let blank = src.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let blank = src
+        .iter()
+        .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+        .count();
     src.advance(blank);
     blank as u64
 }

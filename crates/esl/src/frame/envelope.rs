@@ -65,7 +65,11 @@ pub(super) fn usual_event_head(input: &[u8]) -> Option<Envelope> {
     let parsed: IResult<&[u8], u64> = head.parse(input);
     let (rest, body_len) = parsed.ok()?;
     let head_len = input.len().checked_sub(rest.len())?;
-    Some(Envelope { head_len, content_type: ContentType::EventPlain, body_len })
+    Some(Envelope {
+        head_len,
+        content_type: ContentType::EventPlain,
+        body_len,
+    })
 }
 
 /// Reads a whole head, its blank line included. Names in any letter case, lines that end in LF or
@@ -76,7 +80,9 @@ pub(super) fn head(input: &[u8]) -> Result<Envelope, BadHead> {
     let mut rest = input;
     while let Ok((after, line)) = line(rest) {
         rest = after;
-        let Line::Header { name, value } = line else { continue };
+        let Line::Header { name, value } = line else {
+            continue;
+        };
         if name.eq_ignore_ascii_case(b"Content-Type") {
             content_type.get_or_insert(known_type(value));
         } else if name.eq_ignore_ascii_case(b"Content-Length") {
@@ -100,14 +106,24 @@ enum Line<'i> {
 }
 
 fn line(input: &[u8]) -> IResult<&[u8], Line<'_>> {
-    alt((header, value(Line::Ignored, terminated(not_line_ending, line_ending)))).parse(input)
+    alt((
+        header,
+        value(Line::Ignored, terminated(not_line_ending, line_ending)),
+    ))
+    .parse(input)
 }
 
 fn header(input: &[u8]) -> IResult<&[u8], Line<'_>> {
     let (input, name) = take_till(|byte| matches!(byte, b':' | b'\r' | b'\n')).parse(input)?;
     let (input, _) = (tag(":"), take_while(|byte| matches!(byte, b' ' | b'\t'))).parse(input)?;
     let (input, value) = terminated(take_till(|byte| byte == b'\n'), tag("\n")).parse(input)?;
-    Ok((input, Line::Header { name, value: value.trim_ascii_end() }))
+    Ok((
+        input,
+        Line::Header {
+            name,
+            value: value.trim_ascii_end(),
+        },
+    ))
 }
 
 fn length(value: &[u8]) -> Option<u64> {

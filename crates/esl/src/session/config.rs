@@ -91,7 +91,11 @@ impl SessionConfig {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { initial: Duration::from_millis(250), max: Duration::from_secs(30), jitter: 0.3 }
+        Self {
+            initial: Duration::from_millis(250),
+            max: Duration::from_secs(30),
+            jitter: 0.3,
+        }
     }
 }
 
@@ -100,7 +104,11 @@ impl Backoff {
     pub(super) fn wait(&self, failures: u32, random: &mut fastrand::Rng) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);
         let wait = self.initial.saturating_mul(1 << doublings).min(self.max);
-        let jitter = if self.jitter.is_nan() { 0.0 } else { self.jitter.clamp(0.0, 1.0) };
+        let jitter = if self.jitter.is_nan() {
+            0.0
+        } else {
+            self.jitter.clamp(0.0, 1.0)
+        };
         wait.mul_f64(1.0 - jitter * random.f64())
     }
 }
@@ -111,11 +119,18 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_cap() {
-        let backoff = Backoff { jitter: 0.0, ..Backoff::default() };
+        let backoff = Backoff {
+            jitter: 0.0,
+            ..Backoff::default()
+        };
         let mut random = fastrand::Rng::with_seed(1);
-        let waits: Vec<u128> =
-            (1..=9).map(|failures| backoff.wait(failures, &mut random).as_millis()).collect();
-        assert_eq!(waits, [250, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
+        let waits: Vec<u128> = (1..=9)
+            .map(|failures| backoff.wait(failures, &mut random).as_millis())
+            .collect();
+        assert_eq!(
+            waits,
+            [250, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]
+        );
         assert_eq!(backoff.wait(u32::MAX, &mut random), backoff.max);
     }
 
@@ -125,7 +140,10 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(1);
         for _ in 0..1000 {
             let wait = backoff.wait(20, &mut random);
-            assert!(wait <= backoff.max && wait >= backoff.max.mul_f64(0.7), "{wait:?}");
+            assert!(
+                wait <= backoff.max && wait >= backoff.max.mul_f64(0.7),
+                "{wait:?}"
+            );
         }
     }
 
@@ -133,7 +151,10 @@ mod tests {
     fn a_senseless_jitter_does_no_harm() {
         let mut random = fastrand::Rng::with_seed(1);
         for jitter in [f64::NAN, f64::INFINITY, -3.0, 7.0] {
-            let backoff = Backoff { jitter, ..Backoff::default() };
+            let backoff = Backoff {
+                jitter,
+                ..Backoff::default()
+            };
             assert!(backoff.wait(3, &mut random) <= backoff.max);
         }
     }

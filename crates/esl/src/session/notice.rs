@@ -5,10 +5,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::{
-    CoreUuid, Event, EventError, Frame, LogLine,
-    client::ClientError,
-};
+use crate::{CoreUuid, Event, EventError, Frame, LogLine, client::ClientError};
 
 /// One notice of a [`Session`](super::Session), in order of what happened.
 #[derive(Debug)]
@@ -94,7 +91,10 @@ impl Notice {
     /// With bytes of its own, if it holds an event.
     pub(super) fn detached(self) -> Self {
         match self {
-            Self::Event { event, received } => Self::Event { event: event.detached(), received },
+            Self::Event { event, received } => Self::Event {
+                event: event.detached(),
+                received,
+            },
             other => other,
         }
     }
@@ -107,9 +107,10 @@ impl Notice {
             | Self::Restarted { .. }
             | Self::Blind { .. }
             | Self::Overflow { .. } => true,
-            Self::Event { .. } | Self::Log { .. } | Self::Damaged { .. } | Self::Unusable { .. } => {
-                false
-            }
+            Self::Event { .. }
+            | Self::Log { .. }
+            | Self::Damaged { .. }
+            | Self::Unusable { .. } => false,
         }
     }
 }

@@ -64,7 +64,12 @@ impl RecordError {
             DefectKind::NotANumber => Problem::NotANumber(quoted()),
             DefectKind::NotAUuid => Problem::NotAUuid(quoted()),
         };
-        Self { subclass, origin, header: defect.header, problem }
+        Self {
+            subclass,
+            origin,
+            header: defect.header,
+            problem,
+        }
     }
 }
 

@@ -21,6 +21,7 @@ mod gateway;
 mod meta;
 mod registration;
 
+use self::fields::Fields;
 pub use self::{
     auth::{AuthResult, Method, PreRegister, RegisterAttempt, RegisterFailure},
     call::WrongCallState,
@@ -30,7 +31,6 @@ pub use self::{
     meta::{EventMeta, EventTime, Origin},
     registration::{Contact, Expire, Register, Unregister},
 };
-use self::fields::Fields;
 use crate::Event;
 
 /// One record of `mod_sofia`.
@@ -91,8 +91,12 @@ pub fn parse(event: &Event) -> Result<Option<SofiaEvent<'_>>, RecordError> {
         return Ok(None);
     };
     let record = match subclass {
-        Subclass::RegisterFailure => RegisterFailure::read(&fields).map(SofiaEvent::RegisterFailure),
-        Subclass::RegisterAttempt => RegisterAttempt::read(&fields).map(SofiaEvent::RegisterAttempt),
+        Subclass::RegisterFailure => {
+            RegisterFailure::read(&fields).map(SofiaEvent::RegisterFailure)
+        }
+        Subclass::RegisterAttempt => {
+            RegisterAttempt::read(&fields).map(SofiaEvent::RegisterAttempt)
+        }
         Subclass::PreRegister => PreRegister::read(&fields).map(SofiaEvent::PreRegister),
         Subclass::Register => Register::read(&fields).map(SofiaEvent::Register),
         Subclass::Unregister => Unregister::read(&fields).map(SofiaEvent::Unregister),
@@ -153,7 +157,9 @@ impl Subclass {
 
     /// From the raw `Event-Subclass` header: FreeSWITCH encodes the colons in plain events.
     fn from_header(raw: &[u8]) -> Option<Self> {
-        let name = raw.strip_prefix(b"sofia%3A%3A").or_else(|| raw.strip_prefix(b"sofia::"))?;
+        let name = raw
+            .strip_prefix(b"sofia%3A%3A")
+            .or_else(|| raw.strip_prefix(b"sofia::"))?;
         match name {
             b"register_failure" => Some(Self::RegisterFailure),
             b"register_attempt" => Some(Self::RegisterAttempt),

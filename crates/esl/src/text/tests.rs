@@ -12,7 +12,10 @@ fn keeps_the_exact_bytes() {
 
 #[test]
 fn borrows_from_the_event_where_nothing_is_encoded() {
-    assert!(matches!(Text::decode(b"1000").into_lossy(), Cow::Borrowed("1000")));
+    assert!(matches!(
+        Text::decode(b"1000").into_lossy(),
+        Cow::Borrowed("1000")
+    ));
 }
 
 #[test]

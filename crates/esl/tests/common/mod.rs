@@ -42,7 +42,9 @@ pub fn storm(format: &str) -> Vec<u8> {
     let path = fixtures().join(format!("storm/storm-20k-register_failure.{format}.raw.gz"));
     let file = fs::File::open(path).expect("the storm is there");
     let mut bytes = Vec::new();
-    flate2::read::GzDecoder::new(file).read_to_end(&mut bytes).expect("it is whole");
+    flate2::read::GzDecoder::new(file)
+        .read_to_end(&mut bytes)
+        .expect("it is whole");
     bytes
 }
 
@@ -54,10 +56,7 @@ pub struct Decoded {
 }
 
 /// Decodes a stream that arrives in these pieces.
-pub fn decode_pieces<'p>(
-    pieces: impl IntoIterator<Item = &'p [u8]>,
-    limits: Limits,
-) -> Decoded {
+pub fn decode_pieces<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, limits: Limits) -> Decoded {
     let mut decoder = FrameDecoder::new(limits);
     let mut buffer = BytesMut::new();
     let mut frames = Vec::new();
@@ -67,7 +66,12 @@ pub fn decode_pieces<'p>(
             match decoder.decode(&mut buffer) {
                 Ok(Some(frame)) => frames.push(frame),
                 Ok(None) => break,
-                Err(error) => return Decoded { frames, end: Some(error.to_string()) },
+                Err(error) => {
+                    return Decoded {
+                        frames,
+                        end: Some(error.to_string()),
+                    };
+                }
             }
         }
     }
@@ -105,7 +109,13 @@ pub fn fixtures() -> PathBuf {
 }
 
 fn read(path: &Path) -> Recording {
-    let name = path.strip_prefix(fixtures()).expect("inside").to_string_lossy().into_owned();
-    Recording { name, bytes: fs::read(path).expect("readable") }
+    let name = path
+        .strip_prefix(fixtures())
+        .expect("inside")
+        .to_string_lossy()
+        .into_owned();
+    Recording {
+        name,
+        bytes: fs::read(path).expect("readable"),
+    }
 }
-
