@@ -80,7 +80,7 @@ fn puts_the_swapped_names_of_an_attempt_right() {
 fn reads_the_other_records() {
     let register = event("register", &ATTEMPT.replace("unknown", "1001"));
     assert!(matches!(parse(&register), Ok(Some(SofiaEvent::Register(r)))
-            if r.username.as_ref().unwrap() == &"1001" && r.user.as_ref().unwrap() == &"to"));
+            if r.username == Some("1001".into()) && r.user == Some("to".into())));
     assert!(matches!(
         parse(&event("unregister", ATTEMPT)),
         Ok(Some(SofiaEvent::Unregister(_)))
@@ -237,7 +237,7 @@ fn reads_addresses_as_freeswitch_writes_them() {
 proptest! {
     #[test]
     fn an_address_survives_whatever_the_agent_says(ip: IpAddr, port: u16, agent: Vec<u8>) {
-        let agent: String = agent.iter().map(|byte| format!("%{byte:02X}")).collect();
+        let agent = agent.iter().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat();
         let lines = FAILURE
             .replace("127.0.0.1", &ip.to_string().replace(':', "%3A"))
             .replace("33752", &port.to_string())
