@@ -98,7 +98,9 @@ proptest! {
     ) {
         let originals = originals();
         let mut bytes = originals[which % originals.len()].bytes.clone();
-        damages.into_iter().for_each(|damage| damage.apply(&mut bytes));
+        for damage in damages {
+            damage.apply(&mut bytes);
+        }
 
         let mut decoder = FrameDecoder::new(LIMITS);
         let mut buffer = BytesMut::new();
