@@ -17,7 +17,7 @@ use self::heal::Schedule;
 use self::outbox::Outbox;
 use crate::blackhole::{self, Blackholes, Filter};
 use crate::gate::Gate;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Own};
 use crate::netlink::{Batch, Channel, Reply};
 use crate::rules::{self, Rule};
 use crate::{Change, Coverage, Found, HostFacts, Report, RouteError, Settings, host};
@@ -58,10 +58,12 @@ impl Enforcer {
         let mut route = Channel::open(NETLINK_ROUTE).map_err(RouteError::Socket)?;
         ask_permission(&mut route, settings.protocol).await?;
         let gate = Gate::open(settings.gate.clone(), settings.protocol).map_err(|e| e.to_string());
-        let mut ports = vec![route.port()];
-        ports.extend(gate.as_ref().ok().map(Gate::port));
+        let own = Own {
+            route: route.port(),
+            netfilter: gate.as_ref().ok().map(Gate::port),
+        };
         // Listen before looking: what changes while we look is heard.
-        let monitor = Monitor::open(ports, settings.protocol).map_err(RouteError::Socket)?;
+        let monitor = Monitor::open(own, settings.protocol).map_err(RouteError::Socket)?;
         rules::ensure(&mut route, settings.protocol, &rules::for_bans(&settings)).await?;
         let host = host::facts(&mut route, settings.protocol).await?;
         let mut enforcer = Self {
@@ -140,7 +142,7 @@ impl Enforcer {
         let mut foreign = Vec::new();
         let filter = Filter {
             protocol: Some(self.settings.protocol),
-            table: None,
+            ..Filter::default()
         };
         let (blackholes, gate, wanted) = (self.blackholes, &self.settings.gate, &mut self.wanted);
         blackhole::dump(&mut self.route, filter, |route| {

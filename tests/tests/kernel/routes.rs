@@ -1,5 +1,9 @@
 //! Whose routes are touched, and which win.
 
+use std::net::IpAddr;
+use std::thread;
+use std::time::Duration;
+
 use libtest_mimic::Trial;
 use rtnetlink::packet_route::route::RouteType;
 use sipward_route::{Change, Enforcement, Report, Settings};
@@ -41,6 +45,7 @@ pub(crate) fn cases() -> Vec<Trial> {
         case("banning_everybody_is_refused", everybody),
         case("other_protocol_numbers_work", other_protocol),
         case("a_whole_burst_is_answered_one_by_one", burst),
+        case("reports_that_nobody_takes_yet_are_not_lost", slow_reader),
     ]
 }
 
@@ -201,5 +206,32 @@ fn burst() {
     }
     assert_eq!(answered, targets);
     drop(world);
+    running.stop();
+}
+
+/// More changes than every queue on the way holds, from a sender that does not look at reports.
+fn slow_reader() {
+    let world = World::new();
+    let mut running = Running::start(&world.pbx, Settings::default());
+    let count = 20_000_u32;
+    let sender = running.sender();
+    let sending = thread::spawn(move || {
+        for n in 0..count {
+            let target = IpAddr::V4((0x0a00_0000 + n).into());
+            sender
+                .blocking_send(Change::Block(target.into()))
+                .expect("a running enforcer");
+        }
+    });
+    thread::sleep(Duration::from_millis(500));
+    assert!(
+        !sending.is_finished(),
+        "the enforcer takes no more than it can answer"
+    );
+    for _ in 0..count {
+        let report = running.expect("an answer", |_| true);
+        assert!(matches!(report, Report::Blocked { .. }), "{report:?}");
+    }
+    sending.join().expect("no panic");
     running.stop();
 }

@@ -137,6 +137,11 @@ impl Running {
             .expect("a running enforcer");
     }
 
+    /// A second sender of changes.
+    pub(crate) fn sender(&self) -> mpsc::Sender<Change> {
+        self.changes.clone()
+    }
+
     /// Blocks a network; panics unless its route stands.
     pub(crate) fn block(&mut self, target: &str) -> Enforcement {
         match self.ask(Change::Block(net(target))) {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use netlink_packet_route::route::RouteType;
 use nix::errno::Errno;
 
 use super::Enforcer;
@@ -118,6 +119,7 @@ impl Enforcer {
         let filter = Filter {
             protocol: Some(self.settings.protocol),
             table: Some(self.settings.table_id()),
+            kind: Some(RouteType::BlackHole),
         };
         let blackholes = self.blackholes;
         blackhole::dump(&mut self.route, filter, |route| {
