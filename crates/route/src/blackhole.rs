@@ -189,10 +189,17 @@ impl Route {
     }
 }
 
+/// In the words of `ip route`, with interfaces by number.
 impl std::fmt::Display for Route {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.kind != RouteType::Unicast {
-            write!(f, "{} ", format!("{:?}", self.kind).to_lowercase())?;
+        match self.kind {
+            RouteType::Unicast => {}
+            RouteType::BlackHole => f.write_str("blackhole ")?,
+            RouteType::Unreachable => f.write_str("unreachable ")?,
+            RouteType::Prohibit => f.write_str("prohibit ")?,
+            RouteType::Throw => f.write_str("throw ")?,
+            RouteType::Local => f.write_str("local ")?,
+            other => write!(f, "type {} ", u8::from(other))?,
         }
         write!(f, "{}", self.net)?;
         if let Some(gateway) = self.gateways.first() {

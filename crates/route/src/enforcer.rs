@@ -81,8 +81,10 @@ impl Enforcer {
         let foreign = enforcer.adopt().await?;
         enforcer.tidy_gate().await?;
         enforcer.cover().await?;
+        let mut routes: Vec<IpNet> = enforcer.wanted.iter().copied().collect();
+        routes.sort_unstable();
         let found = Found {
-            routes: enforcer.wanted.iter().copied().collect(),
+            routes,
             foreign,
             host: enforcer.host.clone(),
             coverage: enforcer.coverage.clone(),
@@ -165,12 +167,14 @@ impl Enforcer {
     /// Does what the monitor or the clock asked for.
     async fn look_after(&mut self) -> Result<(), RouteError> {
         let started = Instant::now();
-        let signs = self.schedule.due(started);
+        let mut signs = self.schedule.due(started);
         if signs.host {
             let facts = host::facts(&mut self.route, self.settings.protocol).await?;
             if facts != self.host {
                 self.host = facts.clone();
                 self.outbox.push(Report::Host(facts));
+                // Whether the gate is needed depends on the addresses.
+                signs.fixtures = true;
             }
         }
         let healed = self.heal(signs).await?;

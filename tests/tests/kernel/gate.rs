@@ -15,7 +15,7 @@ use sipward_tests::netns::{self, Host, case, tcp_connects, udp_arrives};
 use crate::outside::{add_route, demand_mark, packets_dropped};
 use crate::world::{
     ATTACKER, ATTACKER6, FAR, FAR6, PBX, PBX_FOR_PHONE, PBX6, PBX6_FOR_PHONE, PHONE, PHONE6,
-    Running, World,
+    ROUTER, ROUTER6, Running, World,
 };
 
 pub(crate) fn cases() -> Vec<Trial> {
@@ -100,11 +100,11 @@ fn default_route_goes() {
         }
     };
     check("with the default route");
-    world.pbx.remove_route("0.0.0.0/0", ATTACKER);
-    world.pbx.remove_route("::/0", ATTACKER6);
+    world.pbx.remove_route("0.0.0.0/0", ROUTER);
+    world.pbx.remove_route("::/0", ROUTER6);
     check("without it");
-    world.pbx.route("0.0.0.0/0", ATTACKER);
-    world.pbx.route("::/0", ATTACKER6);
+    world.pbx.route("0.0.0.0/0", ROUTER);
+    world.pbx.route("::/0", ROUTER6);
     check("with it again");
     running.stop();
 }

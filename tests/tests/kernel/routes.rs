@@ -10,7 +10,7 @@ use sipward_route::{Change, Enforcement, Report, Settings};
 use sipward_tests::netns::case;
 
 use crate::outside::{add_route, is_blackholed, routes};
-use crate::world::{ATTACKER, FAR, FAR6, Running, World, net};
+use crate::world::{ATTACKER, FAR, FAR6, ROUTER, ROUTER6, Running, World, net};
 
 /// Number of the main table.
 const MAIN: u32 = 254;
@@ -33,7 +33,7 @@ pub(crate) fn cases() -> Vec<Trial> {
             on_link_ipv6,
         ),
         case(
-            "banning_the_connected_ipv4_network_is_refused_by_the_kernel",
+            "banning_a_gateway_or_the_connected_ipv4_network_is_refused",
             on_link_ipv4,
         ),
         case("a_more_specific_route_is_told", more_specific),
@@ -105,17 +105,17 @@ fn foreign_blackhole() {
 
 fn on_link_ipv6() {
     let (world, mut running) = start();
-    let connected = "unicast 2001:db8:a::/64 proto 2 table 254".to_owned();
-    assert!(running.found.host.on_link.contains(&net("2001:db8:a::/64")));
-    let Enforcement::Outranked { winner } = running.block("2001:db8:a::/64") else {
+    let connected = "unicast 2001:db8:b::/64 proto 2 table 254".to_owned();
+    assert!(running.found.host.on_link.contains(&net("2001:db8:b::/64")));
+    let Enforcement::Outranked { winner } = running.block("2001:db8:b::/64") else {
         panic!("a blackhole beside the connected network does not win")
     };
     assert!(
-        winner.contains("2001:db8:a::/64") && winner.contains("metric 256"),
+        winner.contains("2001:db8:b::/64") && winner.contains("metric 256"),
         "{winner}"
     );
-    running.unblock("2001:db8:a::/64");
-    assert!(!is_blackholed(&world.pbx, "2001:db8:a::/64", MAIN));
+    running.unblock("2001:db8:b::/64");
+    assert!(!is_blackholed(&world.pbx, "2001:db8:b::/64", MAIN));
     assert!(routes(&world.pbx).contains(&connected));
     assert!(world.reached_by_phone());
     running.stop();
@@ -123,11 +123,20 @@ fn on_link_ipv6() {
 
 fn on_link_ipv4() {
     let (world, mut running) = start();
-    let error = failure(&mut running, "192.0.2.0/24");
-    assert!(error.contains("somebody else"), "{error}");
-    running.unblock("192.0.2.0/24");
-    let connected = "unicast 192.0.2.0/24 proto 2 table 254".to_owned();
-    assert!(routes(&world.pbx).contains(&connected));
+    for (target, lost) in [
+        (ROUTER, "its gateway 192.0.2.254"),
+        (ROUTER6, "its gateway 2001:db8:a::fe"),
+        ("192.0.2.0/24", "its gateway 192.0.2.254"),
+        ("198.51.100.0/24", "the network 198.51.100.0/24"),
+    ] {
+        let error = failure(&mut running, target);
+        assert!(error.contains(lost), "{error}");
+        running.unblock(target);
+    }
+    for connected in ["192.0.2.0/24", "198.51.100.0/24"] {
+        let connected = format!("unicast {connected} proto 2 table 254");
+        assert!(routes(&world.pbx).contains(&connected));
+    }
     running.stop();
 }
 
@@ -167,7 +176,10 @@ fn everybody() {
     let (world, mut running) = start();
     for target in ["0.0.0.0/0", "::/0"] {
         let error = failure(&mut running, target);
-        assert!(error.contains("cut this host off"), "{error}");
+        assert!(
+            error.contains("cut this host off from everybody"),
+            "{error}"
+        );
     }
     assert!(world.reached_by_phone());
     running.stop();
