@@ -13,7 +13,6 @@ mod tasks;
 pub(crate) use tasks::stop_on_signals;
 
 use std::hash::BuildHasher as _;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -194,9 +193,16 @@ pub(crate) fn seed() -> u64 {
 }
 
 /// What of this host must never be banned.
+///
+/// A network that this host is connected to counts by its first address, which belongs to the
+/// network itself (RFC 4291 section 2.6.1: all its routers): so a ban is never as wide as a
+/// connected network, where its route would lose against the kernel's own (IPv6 metric 1024
+/// against 256) or cut off every neighbour, but narrows to the failing address.
 fn host_exemptions(host: &HostFacts) -> [Exempt; 2] {
-    let nets = |addresses: &[IpAddr]| addresses.iter().copied().map(IpNet::from).collect();
-    [(Exemption::Own, nets(&host.own)), (Exemption::Gateway, nets(&host.gateways))]
+    let own = host.own.iter().copied().map(IpNet::from).collect();
+    let networks = host.on_link.iter().filter(|net| net.max_prefix_len() - net.prefix_len() > 1);
+    let gateways = host.gateways.iter().copied().chain(networks.map(IpNet::network));
+    [(Exemption::Own, own), (Exemption::Gateway, gateways.map(IpNet::from).collect())]
 }
 
 fn session_config(config: &Config, credentials: &Credentials) -> SessionConfig {
@@ -257,3 +263,6 @@ pub fn summary(config: &Config) -> String {
         },
     )
 }
+
+#[cfg(test)]
+mod tests;
