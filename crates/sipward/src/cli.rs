@@ -165,3 +165,39 @@ fn on_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resul
         .context("cannot start the runtime")?
         .block_on(work)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Config {
+        Config::parse(text, "sipward.toml".as_ref()).unwrap()
+    }
+
+    #[test]
+    fn the_command_line_outranks_the_file() {
+        let overrides =
+            Overrides { observe: true, on_exit: Some(OnExit::Flush), level: Some(LogLevel::Debug) };
+        let file = "mode = \"ban\"\non_exit = \"keep\"\n[log]\nlevel = \"error\"\n";
+        let config = overrides.apply(parsed(file));
+        assert_eq!(config.mode, Mode::Observe);
+        assert_eq!(config.on_exit, OnExit::Flush);
+        assert_eq!(config.log_level, LogLevel::Debug);
+    }
+
+    #[test]
+    fn what_the_command_line_leaves_out_stays_as_in_the_file() {
+        let overrides = Overrides { observe: false, on_exit: None, level: None };
+        let file = "mode = \"observe\"\non_exit = \"flush\"\n[log]\nlevel = \"warn\"\n";
+        let config = overrides.apply(parsed(file));
+        assert_eq!(config.mode, Mode::Observe);
+        assert_eq!(config.on_exit, OnExit::Flush);
+        assert_eq!(config.log_level, LogLevel::Warn);
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+}
