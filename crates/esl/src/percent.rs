@@ -64,14 +64,26 @@ pub(crate) fn encode_into(value: &[u8], out: &mut Vec<u8>) {
 }
 
 /// The value of one hex digit, in either letter case.
-pub(crate) const fn hex_digit(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
-    }
+#[inline]
+pub(crate) fn hex_digit(digit: u8) -> Option<u8> {
+    HEX_DIGITS
+        .get(usize::from(digit))
+        .copied()
+        .filter(|&value| value < 16)
 }
+
+/// The values of hex digits by their byte; 16 for every other byte. A table, because the UUID of every
+/// record is read with it.
+static HEX_DIGITS: [u8; 256] = {
+    let mut values = [16; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[hex_char(value) as usize] = value;
+        values[hex_char(value).to_ascii_lowercase() as usize] = value;
+        value += 1;
+    }
+    values
+};
 
 const fn hex_char(nibble: u8) -> u8 {
     if nibble < 10 {

@@ -60,20 +60,16 @@ impl fmt::Debug for JobUuid {
 }
 
 fn parse(text: &[u8]) -> Option<u128> {
-    if text.len() != 36 {
-        return None;
-    }
+    let mut groups = text.split(|&byte| byte == b'-');
     let mut value = 0;
-    for (at, &byte) in text.iter().enumerate() {
-        if matches!(at, 8 | 13 | 18 | 23) {
-            if byte != b'-' {
-                return None;
-            }
-        } else {
-            value = value << 4 | u128::from(hex_digit(byte)?);
-        }
+    for digits in [8, 4, 4, 4, 12] {
+        let group = groups.next().filter(|group| group.len() == digits)?;
+        let group = group.iter().try_fold(0, |group: u64, &digit| {
+            Some(group << 4 | u64::from(hex_digit(digit)?))
+        })?;
+        value = value << (4 * digits) | u128::from(group);
     }
-    Some(value)
+    groups.next().is_none().then_some(value)
 }
 
 fn write(value: u128, f: &mut fmt::Formatter<'_>) -> fmt::Result {
