@@ -4,16 +4,17 @@ mod alarm;
 mod cause;
 mod judgement;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use alarm::Alarm;
 pub use cause::{Cause, Details, Evidence};
-pub use judgement::{Grade, Judgement};
+pub use judgement::{Grade, Identity, Judgement};
 
-use crate::{Exemption, Expiry, Timestamp};
+use crate::{Exemption, Expiry, Text, Timestamp};
 
 /// One decision. The caller carries it out and reports back
 /// ([`crate::Input::Applied`], [`crate::Input::ApplyFailed`]).
@@ -50,10 +51,54 @@ pub enum Action {
         /// What made it due.
         cause: Arc<Cause>,
     },
+    /// A rule in shadow, or one whose evidence is too weak for it, would have banned `net`. Told once
+    /// for as long as it stays so.
+    Shadowed {
+        /// The network.
+        net: IpNet,
+        /// What made it due.
+        cause: Arc<Cause>,
+    },
+    /// A phone needs attention: it succeeded from here before and now fails, with one user and one
+    /// user agent. Most likely its password was changed. Told once a day.
+    NeedsAttention {
+        /// Its address.
+        source: IpAddr,
+        /// Its user.
+        user: Text,
+        /// Its user agent.
+        user_agent: Text,
+        /// When it last succeeded.
+        last_success: Timestamp,
+    },
+    /// There is evidence against `addr`: do FreeSWITCH's ACLs allow it? The answer is
+    /// [`crate::Input::AclAnswer`].
+    AskAcl {
+        /// The address.
+        addr: IpAddr,
+    },
+    /// Keep this in the store, if there is one, for [`crate::Input::Remember`] after a restart. New
+    /// ones, and each again once a day.
+    Remember(Success),
     /// A failure was judged. One for each [`crate::Input::AuthFailure`], up to 200 ms later.
     Judged(Judgement),
     /// Something an operator must see.
     Alarm(Alarm),
+}
+
+/// A user succeeded from a source: what health memory is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Success {
+    /// The address.
+    pub source: IpAddr,
+    /// The user.
+    pub user: Text,
+    /// The user agent.
+    pub user_agent: Text,
+    /// The first success of this user from there, as far as it is remembered.
+    pub since: Timestamp,
+    /// The latest.
+    pub at: Timestamp,
 }
 
 /// Why a route is taken away.
@@ -85,6 +130,14 @@ pub enum Refusal {
         /// The exempt network.
         net: IpNet,
     },
+    /// It is or holds a source that logged in lately, and the rule spares those.
+    Known {
+        /// That source.
+        net: IpNet,
+    },
+    /// Three or more users logged in from there within a day: a proxy or a NAT. Suggested for
+    /// `proxies` or `allow`.
+    Shared,
     /// It would block IPv6 link-local neighbours, and with them neighbour discovery.
     LinkLocal,
     /// A ban of `net` covers it and lasts at least as long.

@@ -3,17 +3,26 @@
 mod bans;
 mod commands;
 mod failures;
+mod identity;
+mod rules;
 mod views;
+mod watch;
 
 use std::time::Duration;
 
 pub use views::{ByGrade, SourceView, Stats};
 
+use crate::acl::AclAnswers;
+use crate::activity::Activity;
+use crate::agents::Agents;
 use crate::bans::Bans;
+use crate::crowd::Crowds;
 use crate::exempt::Exemptions;
+use crate::identity::Identities;
 use crate::join::Joins;
 use crate::limits::Limits;
 use crate::offenders::Offenders;
+use crate::pulse::Pulse;
 use crate::recent::Recent;
 use crate::seen::Fingerprints;
 use crate::sources::{Sources, Weightless};
@@ -67,6 +76,21 @@ pub struct Engine {
     recent: Recent,
     bans: Bans,
     offenders: Offenders,
+    activity: Activity,
+    identities: Identities,
+    acl: AclAnswers,
+    agents: Agents,
+    /// Sources by the user they attack.
+    accounts: Crowds,
+    /// Banned hosts by network.
+    networks: Crowds,
+    /// Reports by source.
+    reports: Crowds,
+    pulse: Pulse,
+    /// Until when events may have gone unseen.
+    blind_until: Option<Timestamp>,
+    /// Somebody registered to a domain that is an address.
+    address_domains: bool,
     /// A ban was refused for want of room, and the table was not below 95 % since.
     full: bool,
     stats: Stats,
@@ -93,6 +117,16 @@ impl Engine {
             recent: Recent::default(),
             bans: Bans::default(),
             offenders: Offenders::new(seed),
+            activity: Activity::new(seed),
+            identities: Identities::new(seed),
+            acl: AclAnswers::new(seed),
+            agents: Agents::new(&policy.rules.user_agents.patterns),
+            accounts: Crowds::new(seed),
+            networks: Crowds::new(seed),
+            reports: Crowds::new(seed),
+            pulse: Pulse::default(),
+            blind_until: None,
+            address_domains: false,
             full: false,
             stats: Stats::default(),
             limits: Limits::new(policy),
@@ -108,9 +142,16 @@ impl Engine {
         match input {
             Input::AuthFailure(failure) => self.on_failure(&failure, actions),
             Input::AuthAttempt(attempt) => self.on_attempt(&attempt, actions),
-            // What grades a failure as unchallenged: counted until then.
-            Input::Challenge(_) => self.stats.challenges += 1,
-            Input::Core(_) | Input::Blind { .. } => {}
+            Input::Challenge(challenge) => self.on_challenge(&challenge, actions),
+            Input::Registered(registered) => self.on_registered(&registered, actions),
+            Input::Remember(success) => self.on_remember(&success, actions),
+            Input::AbandonedCall { source } => self.on_abandoned_call(source, actions),
+            Input::Report { source, reason } => self.on_report(source, reason, actions),
+            Input::AclAnswer { addr, allowed } => self.on_acl_answer(addr, allowed, actions),
+            Input::Packets { count } => self.on_packets(count, actions),
+            // Whoever answers a challenge of the run before was challenged unseen.
+            Input::Core(_) => self.on_blind(self.now),
+            Input::Blind { to, .. } => self.on_blind(to),
             Input::Exempt { class, nets } => self.on_exempt(class, &nets, actions),
             Input::Policy(policy) => self.on_policy(*policy, actions),
             Input::Ban {
@@ -171,10 +212,16 @@ impl Engine {
         }
         self.now = end;
         self.next_sweep.get_or_insert(end + SWEEP_EVERY);
+        // Before the first call nothing was seen.
+        self.blind_until.get_or_insert(end);
     }
 
     fn remembers(&self) -> bool {
-        self.sources.len() + self.weightless.len() + self.spared.len() + self.offenders.len() > 0
+        let (known, healthy, attention) = self.identities.sizes();
+        let crowds = self.accounts.len() + self.networks.len() + self.reports.len();
+        let sources = self.sources.len() + self.weightless.len() + self.spared.len();
+        let others = self.offenders.len() + self.activity.len() + self.acl.len();
+        sources + others + crowds + known + healthy + attention > 0
     }
 
     /// Forgets what no longer counts. That changes no verdict, so the sweeps that a late call missed
@@ -185,5 +232,13 @@ impl Engine {
         self.weightless.expire(now, &self.limits);
         self.spared.expire(now, &self.limits);
         self.offenders.expire(now);
+        self.identities.expire(now, &self.limits);
+        self.forget_acl_answers(now);
+        let rules = &self.limits.policy.rules;
+        self.activity
+            .expire(now, [&rules.flood, &rules.challenges, &rules.calls]);
+        self.accounts.expire(now, rules.account.window);
+        self.networks.expire(now, rules.network.window);
+        self.reports.expire(now, rules.report.window);
     }
 }

@@ -49,6 +49,16 @@ impl Exemptions {
         }
     }
 
+    /// Exempts one more network.
+    pub(crate) fn insert(&mut self, class: Exemption, net: IpNet) {
+        self.add(net, class);
+    }
+
+    /// Exempts one network less.
+    pub(crate) fn withdraw(&mut self, class: Exemption, net: &IpNet) {
+        self.remove(net, class);
+    }
+
     /// The first class that covers `addr`, and its widest network.
     pub(crate) fn of(&self, addr: IpAddr) -> Option<(Exemption, IpNet)> {
         self.nets

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::{Cause, Expiry, Policy, Timestamp};
+use crate::{Cause, Expiry, Policy, Success, Timestamp};
 
 /// One thing that happened.
 #[derive(Clone, Debug)]
@@ -16,6 +16,35 @@ pub enum Input<'a> {
     AuthAttempt(AuthAttempt<'a>),
     /// `sofia::pre_register`: a request without (usable) credentials was challenged.
     Challenge(Challenge<'a>),
+    /// `sofia::register`, or an entry of a snapshot of the registrations: this user is well.
+    Registered(Registered<'a>),
+    /// A success from before a restart, as [`crate::Action::Remember`] told it.
+    Remember(Success),
+    /// `sofia::wrong_call_state`: a call was challenged and given up. Any address can be forged in it.
+    AbandonedCall {
+        /// `network_ip`.
+        source: IpAddr,
+    },
+    /// `sipward::report`: the dialplan accuses an address.
+    Report {
+        /// The address.
+        source: IpAddr,
+        /// The dialplan's words.
+        reason: &'a str,
+    },
+    /// What FreeSWITCH's ACLs say to [`crate::Action::AskAcl`]. `None`: no answer to be had.
+    AclAnswer {
+        /// The address.
+        addr: IpAddr,
+        /// One of the lists allows it.
+        allowed: Option<bool>,
+    },
+    /// Packets that arrived for the SIP ports since the last such input, by the kernel's count. About
+    /// once a second; without it deafness is not recognised.
+    Packets {
+        /// How many.
+        count: u64,
+    },
     /// The connection now shows this FreeSWITCH (`Core-UUID`); a new value means a restart.
     Core(CoreId),
     /// No events were seen between these two times.
@@ -136,6 +165,19 @@ pub struct AuthAttempt<'a> {
     pub core: CoreId,
 }
 
+/// A user who is registered.
+#[derive(Clone, Copy, Debug)]
+pub struct Registered<'a> {
+    /// `network-ip`.
+    pub source: IpAddr,
+    /// The registered user.
+    pub user: &'a str,
+    /// Its domain (`from-host`).
+    pub domain: &'a str,
+    /// `user-agent`; empty when absent.
+    pub user_agent: &'a str,
+}
+
 /// A challenge that went out to `source`.
 #[derive(Clone, Copy, Debug)]
 pub struct Challenge<'a> {
@@ -194,20 +236,26 @@ pub enum Exemption {
     EslPeer,
     /// Name servers of this host.
     NameServer,
+    /// SIP gateways and peers that FreeSWITCH registers with or calls out to: the operator's trunks.
+    Trunk,
     /// Configured `proxies`: SIP proxies and SBCs that every failure behind them names.
     Proxy,
+    /// One of FreeSWITCH's ACLs allows it.
+    Acl,
     /// Configured `allow`.
     Allow,
 }
 
 impl Exemption {
     /// All classes, the one that is named first when several cover an address first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Own,
         Self::Gateway,
         Self::EslPeer,
         Self::NameServer,
+        Self::Trunk,
         Self::Proxy,
+        Self::Acl,
         Self::Allow,
     ];
 }

@@ -17,7 +17,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use crate::seen::Seen;
-use crate::{CoreId, Timestamp};
+use crate::{CoreId, Text, Timestamp};
 
 /// How long a failure waits for its attempt. FreeSWITCH sends the attempt first, from the same
 /// thread; event queues of a busy core were seen to swap them by milliseconds.
@@ -64,7 +64,7 @@ struct Attempt {
     previous: Option<u64>,
     /// Sequence of the failure that took it.
     taken_by: Option<u64>,
-    nonce_checked: bool,
+    account: Option<Account>,
 }
 
 #[derive(Debug)]
@@ -74,11 +74,19 @@ struct Waiting {
     failure: Box<Seen>,
 }
 
+/// Whose password was tried, by the digest. The To user of an INVITE is only the number called.
+#[derive(Clone, Debug)]
+pub(crate) struct Account {
+    pub(crate) hash: u64,
+    /// Its name, where it is another than the To user.
+    pub(crate) name: Option<Box<Text>>,
+}
+
 /// What the attempt of a failure says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Joined {
-    /// The nonce was valid, and the password was not.
-    NonceValid,
+    /// The nonce was valid, and the password of this account was not.
+    NonceValid(Account),
     /// Refused before the nonce was looked at.
     NonceUnchecked,
 }
@@ -135,7 +143,7 @@ impl Joins {
         &mut self,
         key: u64,
         sequence: u64,
-        nonce_checked: bool,
+        account: Option<Account>,
         now: Timestamp,
     ) -> Option<(Box<Seen>, Joined)> {
         self.forget_old(now);
@@ -147,7 +155,7 @@ impl Joins {
             at: now,
             previous,
             taken_by: None,
-            nonce_checked,
+            account,
         };
         self.attempts.push_back(attempt);
         if self.waiting.is_empty() {
@@ -225,11 +233,12 @@ impl Joins {
         let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
         let attempt = self.attempts.get_mut(at)?;
         attempt.taken_by = Some(sequence);
-        Some(if attempt.nonce_checked {
-            Joined::NonceValid
-        } else {
-            Joined::NonceUnchecked
-        })
+        Some(
+            attempt
+                .account
+                .take()
+                .map_or(Joined::NonceUnchecked, Joined::NonceValid),
+        )
     }
 
     /// Attempts of one key with their numbers, newest first.

@@ -19,10 +19,15 @@
 //! Memory is bounded everywhere, by the [`Policy`] or by a named constant; `lru` is the table that
 //! forgets the least important first.
 
+mod acl;
 mod action;
+mod activity;
+mod agents;
 mod bans;
+mod crowd;
 mod engine;
 mod exempt;
+mod identity;
 mod input;
 mod join;
 mod limits;
@@ -30,6 +35,7 @@ mod lru;
 mod net;
 mod offenders;
 mod policy;
+mod pulse;
 mod recent;
 mod seen;
 mod sources;

@@ -14,10 +14,15 @@ pub(crate) struct Limits {
     pub(crate) policy: Policy,
     /// `max_failures` in thousandths.
     pub(crate) threshold: u32,
+    /// The threshold of known sources in thousandths.
+    pub(crate) known_threshold: u32,
+    /// Window of the base rule.
     pub(crate) window_ms: u32,
     /// Weight of each grade in thousandths, in the order of [`Grade::ALL`].
     weights: [u32; Grade::ALL.len()],
-    /// Failures of one source that can matter: as many of the lightest reach the threshold.
+    /// The longest window that looks at histories.
+    pub(crate) keep_ms: u32,
+    /// Failures of one source that can matter to any rule.
     pub(crate) max_history: usize,
 }
 
@@ -32,17 +37,36 @@ impl Limits {
             thousandths(given.answered),
         ];
         let threshold = policy.max_failures.saturating_mul(UNIT);
+        let known_threshold = policy
+            .healthy
+            .known_max_failures
+            .saturating_mul(UNIT)
+            .max(threshold);
         let lightest = weights
             .iter()
             .copied()
             .filter(|&weight| weight > 0)
             .min()
             .unwrap_or(UNIT);
+        // A stranger reaches its threshold with as many of the lightest; what is forgeable weighs
+        // nothing towards a known source.
+        let base = threshold
+            .div_ceil(lightest)
+            .max(known_threshold.div_ceil(thousandths(given.answered)));
+        let rules = &policy.rules;
+        let counting = [&rules.users, &rules.slow, &rules.calls, &rules.raw_address];
+        let on = counting.into_iter().filter(|rule| rule.guard.is_on());
+        let most = on.clone().map(|rule| rule.threshold).fold(base, u32::max);
+        let longest = on
+            .map(|rule| rule.window)
+            .fold(policy.window, Duration::max);
         Self {
             threshold,
-            window_ms: u32::try_from(policy.window.as_millis()).unwrap_or(u32::MAX),
+            known_threshold,
+            window_ms: window_ms(policy.window),
             weights,
-            max_history: threshold.div_ceil(lightest) as usize,
+            keep_ms: window_ms(longest),
+            max_history: most as usize,
             policy,
         }
     }
@@ -70,20 +94,24 @@ impl Limits {
         crate::net::net_of(addr, prefix)
     }
 
-    /// Length of ban number `count` (from 1) of one source.
-    pub(crate) fn ban_time(&self, count: u32) -> Duration {
+    /// Length of ban number `count` (from 1) of one source, when the first lasts `first`.
+    pub(crate) fn ban_time(&self, first: Duration, count: u32) -> Duration {
         let exponent = i32::try_from(count.saturating_sub(1)).unwrap_or(i32::MAX);
-        let seconds =
-            self.policy.ban_time.as_secs_f64() * self.policy.escalation.factor.powi(exponent);
+        let seconds = first.as_secs_f64() * self.policy.escalation.factor.powi(exponent);
+        let longest = self.policy.escalation.max.max(first);
         Duration::try_from_secs_f64(seconds)
             .unwrap_or(Duration::MAX)
-            .min(self.policy.escalation.max)
+            .min(longest)
     }
 
     /// After this time without a failure nothing is left to count of a source.
     pub(crate) fn idle(&self) -> Duration {
-        self.policy.window
+        Duration::from_millis(u64::from(self.keep_ms))
     }
+}
+
+fn window_ms(window: Duration) -> u32 {
+    u32::try_from(window.as_millis()).unwrap_or(u32::MAX)
 }
 
 fn thousandths(weight: f64) -> u32 {

@@ -28,6 +28,8 @@ pub(crate) struct LruTable<K, V, const CLASSES: usize = 1> {
     pages: Vec<Vec<Node<K, V>>>,
     free: Vec<Slot>,
     lists: [List; CLASSES],
+    /// Stands in for a slot that does not exist, which cannot be: there is no panic in here.
+    spare: V,
 }
 
 #[derive(Debug)]
@@ -55,6 +57,7 @@ impl<K: Copy + Eq + Hash, V: Default, const CLASSES: usize> LruTable<K, V, CLASS
             pages: Vec::new(),
             free: Vec::new(),
             lists: [List::default(); CLASSES],
+            spare: V::default(),
         }
     }
 
@@ -100,6 +103,17 @@ impl<K: Copy + Eq + Hash, V: Default, const CLASSES: usize> LruTable<K, V, CLASS
             None
         };
         (self.insert_new(key), evicted)
+    }
+
+    /// The value of `key`, made when missing, now the newest of its class. What has to go for it goes
+    /// in silence.
+    pub(crate) fn entry(&mut self, key: K) -> &mut V {
+        let (slot, _) = self.find_or_insert(key);
+        let at = slot.0.get() as usize - 1;
+        let spare = &mut self.spare;
+        let page = self.pages.get_mut(at / PAGE);
+        page.and_then(|page| page.get_mut(at % PAGE))
+            .map_or(spare, |node| &mut node.value)
     }
 
     /// Makes an entry the newest of `class` (clamped to the highest there is).

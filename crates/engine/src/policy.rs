@@ -1,9 +1,11 @@
 //! What an operator sets.
 
+mod rules;
 mod validate;
 
 use std::time::Duration;
 
+pub use rules::{Guard, Mode, Rule, RuleName, Rules, UserAgents};
 pub use validate::PolicyError;
 
 /// The ban policy. Every value has a range that [`Policy::validate`] checks.
@@ -19,6 +21,21 @@ pub struct Policy {
     pub escalation: Escalation,
     /// What a failure of each grade counts.
     pub weights: Weights,
+    /// What else to look for, and how far each rule may go.
+    pub rules: Rules,
+    /// How those are treated who logged in before.
+    pub healthy: Healthy,
+    /// What to do when a flood silences FreeSWITCH.
+    pub deafness: Deafness,
+    /// Ask whether FreeSWITCH's ACLs allow a source when there is evidence against it
+    /// ([`crate::Action::AskAcl`]). Default true.
+    pub ask_acl: bool,
+    /// New bans within a minute that raise [`crate::Alarm::ManyBans`]. Range 1 to 1,000,000; default
+    /// 600.
+    pub alarm_bans_per_minute: u32,
+    /// Forgeable failures within a minute that raise [`crate::Alarm::Spoofing`]. Range 1 to
+    /// 1,000,000; default 100.
+    pub alarm_forgeable_per_minute: u32,
     /// Prefix length that an IPv4 source is counted and banned by. Range 24 to 32; default 32.
     pub ipv4_prefix: u8,
     /// Prefix length that an IPv6 source is counted and banned by. Range 48 to 128; default 64.
@@ -60,6 +77,64 @@ pub struct Weights {
     pub unjoined: f64,
 }
 
+/// How those are treated who logged in before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Healthy {
+    /// Failures within `window` that ban a known source: one that logged in within `remember`.
+    /// Range 1 to 1,000; default 20. The larger of this and `max_failures` holds.
+    pub known_max_failures: u32,
+    /// How long a success is remembered. Range 1 h to 365 d; default 30 d.
+    pub remember: Duration,
+    /// A source whose successes span this long is trusted: no rule bans it, because a patient forger
+    /// could have it banned, while who has just guessed a password does not enjoy this. Range 1 h to
+    /// 365 d; default 24 h.
+    pub trust_after: Duration,
+    /// Failures within 10 min of a phone that needs attention (one user with one user agent who
+    /// succeeded from here before) that ban it for a while. Range 1 to 1,000; default 60.
+    pub attention_max_failures: u32,
+    /// Length of that ban. Range 1 s to 1 d; default 10 min.
+    pub attention_ban_time: Duration,
+}
+
+/// A flood above `max-recv-requests-per-second` makes FreeSWITCH drop every request unseen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deafness {
+    /// What happens to the sources of the burst. Default: ban.
+    pub mode: Mode,
+    /// Answered failures at which strangers fall then. Range 1 to 1,000; default 2.
+    pub max_failures: u32,
+    /// Failures within one second that are a burst, when silence follows while packets go on. Range
+    /// 10 to 100,000; default 300 (FreeSWITCH shows 1,000 to 2,500 before it falls silent, of which a
+    /// third are failures).
+    pub burst: u32,
+    /// Packets a second to the SIP ports, by the kernel's count, that are a flood. Range 10 to
+    /// 10,000,000; default 800 (FreeSWITCH drops above 1,000 requests).
+    pub packets: u32,
+}
+
+impl Default for Healthy {
+    fn default() -> Self {
+        Self {
+            known_max_failures: 20,
+            remember: Duration::from_hours(30 * 24),
+            trust_after: Duration::from_hours(24),
+            attention_max_failures: 60,
+            attention_ban_time: Duration::from_mins(10),
+        }
+    }
+}
+
+impl Default for Deafness {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Ban,
+            max_failures: 2,
+            burst: 300,
+            packets: 800,
+        }
+    }
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {
@@ -68,6 +143,12 @@ impl Default for Policy {
             ban_time: Duration::from_hours(1),
             escalation: Escalation::default(),
             weights: Weights::default(),
+            rules: Rules::default(),
+            healthy: Healthy::default(),
+            deafness: Deafness::default(),
+            ask_acl: true,
+            alarm_bans_per_minute: 600,
+            alarm_forgeable_per_minute: 100,
             ipv4_prefix: 32,
             ipv6_prefix: 64,
             max_tracked: 262_144,

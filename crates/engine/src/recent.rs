@@ -65,12 +65,13 @@ impl Recent {
     }
 
     /// What the latest failures of a source looked like, as far as they are still here.
-    pub(crate) fn details(&self, key: Key, newest: Option<NonZeroU64>) -> Option<Details> {
+    pub(crate) fn details(&self, key: Key, newest: Option<NonZeroU64>) -> Option<Box<Details>> {
         let last = self.get(key, newest?)?;
         let mut details = Details {
             users: Vec::new(),
             profile: last.profile,
             user_agent: last.user_agent,
+            reason: None,
         };
         let older = |detail: &&Detail| self.get(key, detail.previous?);
         for detail in std::iter::successors(Some(last), older).take(MAX_STEPS) {
@@ -82,7 +83,7 @@ impl Recent {
             }
         }
         details.users.reverse();
-        Some(details)
+        Some(Box::new(details))
     }
 
     fn get(&self, key: Key, number: NonZeroU64) -> Option<&Detail> {

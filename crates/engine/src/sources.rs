@@ -7,7 +7,7 @@ use std::num::NonZeroU64;
 
 use ipnet::IpNet;
 
-pub(crate) use history::{Entry, History, Tally};
+pub(crate) use history::{Entry, Finding, History, Tally};
 
 use crate::limits::Limits;
 use crate::lru::LruTable;
@@ -40,6 +40,11 @@ impl Key {
         Self { high, low }
     }
 
+    /// Mixed down to one word. Who finds two keys with the same one gains a count too many in a crowd.
+    pub(crate) fn hash(self) -> u64 {
+        (self.high ^ self.low.rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ self.low
+    }
+
     /// The first address of the network.
     pub(crate) fn addr(self) -> IpAddr {
         let bits = u128::from(self.high) << 64 | u128::from(self.low);
@@ -65,8 +70,8 @@ pub(crate) struct Source {
     pub(crate) newest_detail: Option<NonZeroU64>,
     /// When it failed last: seconds of the epoch.
     seen: u32,
-    /// It is over the threshold, its ban was refused, and that was said.
-    pub(crate) refused: bool,
+    /// Rules that were due and did not ban, which was told: one bit for each [`crate::RuleName`].
+    pub(crate) told: u16,
 }
 
 impl Sources {
@@ -104,8 +109,7 @@ impl Sources {
         }
         source.seen = seconds;
         source.history.push(entry, limits);
-        let tally = source.history.tally(entry.at(), limits);
-        source.refused &= tally.score >= limits.threshold;
+        let tally = source.history.tally(entry.at(), limits, None);
         self.entries = self.entries + source.history.len() - before;
         self.table.touch(slot, class(&tally, limits));
         while self.entries > self.max_entries {
@@ -116,6 +120,31 @@ impl Sources {
             self.evicted += 1;
         }
         tally
+    }
+
+    /// A user succeeded: its failures are forgiven.
+    pub(crate) fn forgive(&mut self, key: &Key, user_hash: u64) {
+        let Some(slot) = self.table.find(key) else {
+            return;
+        };
+        let Some(source) = self.table.value_mut(slot) else {
+            return;
+        };
+        let before = source.history.len();
+        source.history.forgive(user_hash);
+        self.entries -= before - source.history.len();
+    }
+
+    /// All of them, with how many answered failures each has within the base window.
+    pub(crate) fn answered(
+        &self,
+        now: Timestamp,
+        limits: &Limits,
+    ) -> impl Iterator<Item = (Key, u32)> {
+        let now = crate::limits::millis(now);
+        self.table
+            .iter()
+            .map(move |(key, s)| (*key, s.history.answered(now, limits.window_ms)))
     }
 
     pub(crate) fn get(&self, key: &Key) -> Option<&Source> {
@@ -232,7 +261,7 @@ impl Weightless {
     /// Forgets the sources that were quiet for a window.
     pub(crate) fn expire(&mut self, now: Timestamp, limits: &Limits) {
         self.table
-            .expire(|_, counts| now.since(counts.last) > limits.idle());
+            .expire(|_, counts| now.since(counts.last) > limits.policy.window);
     }
 
     pub(crate) fn set_capacity(&mut self, capacity: usize) {

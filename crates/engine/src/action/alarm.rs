@@ -1,9 +1,11 @@
 //! What an operator must see.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 use serde::Serialize;
 
-use crate::PolicyError;
+use crate::{PolicyError, Text};
 
 /// Something an operator must see. Each is raised when its state begins, not at every event of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -21,6 +23,40 @@ pub enum Alarm {
         net: IpNet,
         /// What the kernel said.
         error: String,
+    },
+    /// More bans within a minute than `alarm_bans_per_minute`. They stand: look whether they are
+    /// right.
+    ManyBans {
+        /// Bans in that minute so far.
+        bans: u32,
+    },
+    /// Many failures within a minute that anybody could have forged, or that name known or protected
+    /// hosts: somebody tries to have others banned.
+    Spoofing {
+        /// Such failures in that minute so far.
+        failures: u32,
+        /// Whom the latest of them name.
+        victims: Vec<IpAddr>,
+    },
+    /// A proxy or a NAT, with healthy users behind it, reached a threshold. Consider it for `proxies`
+    /// or `allow`.
+    LikelyProxy {
+        /// The address that failed.
+        source: IpAddr,
+    },
+    /// One user is attacked from many sources.
+    AccountAttacked {
+        /// The user.
+        user: Text,
+        /// Sources within the window.
+        sources: u32,
+    },
+    /// A flood silences FreeSWITCH: packets arrive, events do not.
+    Deaf {
+        /// Failures in the burst before the silence.
+        burst: u32,
+        /// Packets a second now.
+        packets: u32,
     },
     /// A new policy was out of range; the old one stays in force.
     PolicyRejected {

@@ -7,18 +7,17 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{Grade, Text};
+use crate::{Grade, Identity, RuleName, Text};
 
 /// Why a ban was decided.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "rule", rename_all = "snake_case")]
+#[serde(tag = "by", rename_all = "snake_case")]
 pub enum Cause {
-    /// The base rule: too many failures in the window.
-    Failures(Evidence),
+    /// A rule.
+    Rule(Evidence),
     /// An operator's command.
     Manual {
         /// The operator's words.
-        #[serde(rename = "comment")]
         reason: String,
         /// The operator insisted, although it covers a protected address.
         #[serde(default)]
@@ -50,7 +49,7 @@ impl Cause {
     pub fn original(self: &Arc<Self>) -> &Arc<Self> {
         match &**self {
             Self::Split { was, .. } => was,
-            Self::Failures(_) | Self::Manual { .. } | Self::Adopted => self,
+            Self::Rule(_) | Self::Manual { .. } | Self::Adopted => self,
         }
     }
 
@@ -58,9 +57,9 @@ impl Cause {
     #[must_use]
     pub fn evidence(&self) -> Option<&Evidence> {
         match self {
-            Self::Failures(evidence) => Some(evidence),
+            Self::Rule(evidence) => Some(evidence),
             Self::Split { was, .. } => match &**was {
-                Self::Failures(evidence) => Some(evidence),
+                Self::Rule(evidence) => Some(evidence),
                 Self::Manual { .. } | Self::Adopted | Self::Split { .. } => None,
             },
             Self::Manual { .. } | Self::Adopted => None,
@@ -70,15 +69,15 @@ impl Cause {
     /// The same cause without its details; `None` when it has none.
     pub(crate) fn aged(&self) -> Option<Arc<Self>> {
         match self {
-            Self::Failures(evidence) if evidence.details.is_some() => {
+            Self::Rule(evidence) if evidence.details.is_some() => {
                 let aged = Evidence {
                     details: None,
                     ..evidence.clone()
                 };
-                Some(Arc::new(Self::Failures(aged)))
+                Some(Arc::new(Self::Rule(aged)))
             }
             Self::Split { of, was } => was.aged().map(|was| Arc::new(Self::Split { of: *of, was })),
-            Self::Failures(_) | Self::Manual { .. } | Self::Adopted => None,
+            Self::Rule(_) | Self::Manual { .. } | Self::Adopted => None,
         }
     }
 }
@@ -86,29 +85,32 @@ impl Cause {
 /// What was seen of a source within the window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// Address of the failure that crossed the threshold.
-    #[serde(rename = "address")]
+    /// The rule.
+    pub rule: RuleName,
+    /// Address of the event that crossed the threshold.
     pub source: IpAddr,
-    /// Failures counted in the window.
+    /// Whether somebody logged in from there lately.
+    pub identity: Identity,
+    /// What the rule counted in the window: failures, users, hosts.
     pub failures: u32,
     /// Sum of their weights: what is held against the threshold.
     pub score: f64,
-    /// The threshold in force.
+    /// The threshold in force for this source.
     pub max_failures: u32,
     /// Window length.
     #[serde(rename = "window_seconds", with = "seconds")]
     pub window: Duration,
-    /// Weakest grade among the counted failures.
+    /// Weakest grade among what was counted.
     pub grade: Grade,
     /// Bans of this source, this one included.
     pub ban_count: u32,
     /// What the failures looked like; `None` when that has aged out of memory.
     #[serde(flatten)]
-    pub details: Option<Details>,
+    pub details: Option<Box<Details>>,
 }
 
 /// The readable part of an [`Evidence`]; kept for a bounded number of bans.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Details {
     /// Users tried, each once, newest last; bounded, so it may be a part.
     pub users: Vec<Text>,
@@ -116,6 +118,9 @@ pub struct Details {
     pub profile: Text,
     /// User agent of the last failure.
     pub user_agent: Text,
+    /// What the dialplan said, where it reported the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Text>,
 }
 
 /// A duration as a number of seconds.

@@ -19,6 +19,11 @@ pub struct Judgement {
     pub user_agent: Text,
     /// How sure the address is.
     pub grade: Grade,
+    /// Whether somebody logged in from there lately.
+    pub identity: Identity,
+    /// Taken for a phone with an old password: not counted towards a ban
+    /// ([`crate::Action::NeedsAttention`]).
+    pub attention: bool,
     /// Failures counted now in the window of this source.
     pub failures: u32,
     /// Exempt, and why: it was not counted towards a ban.
@@ -53,4 +58,22 @@ impl Grade {
         Self::Assumed,
         Self::Answered,
     ];
+}
+
+/// What is known of a source from those who succeeded there.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Identity {
+    /// Nobody logged in from there lately.
+    #[default]
+    Stranger,
+    /// Somebody did: a higher threshold holds, and forgeable failures weigh nothing.
+    Known,
+    /// Known for longer than `trust_after`: what is due is told and not done, except the brief ban
+    /// of a phone that needs attention.
+    Trusted,
+    /// Three or more users did within a day: a proxy or a NAT, banned by no rule.
+    Shared,
 }

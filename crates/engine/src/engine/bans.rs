@@ -5,14 +5,14 @@
 //! ban never makes an operator's useless, because it yields to exemptions that the other does not
 //! yield to.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use super::Engine;
+use super::rules::{Due, Subject};
 use crate::bans::Ban;
-use crate::seen::Seen;
-use crate::sources::{Key, Tally};
 use crate::{
     Action, Alarm, Cause, Enforcement, Exemption, Expiry, Origin, Refusal, UnblockReason, net,
 };
@@ -24,48 +24,48 @@ const REARM_PERCENT: usize = 95;
 const MAX_ERROR_BYTES: usize = 256;
 
 impl Engine {
-    /// A source reached its threshold.
-    pub(super) fn ban_source(
+    /// Bans a source. True when its ban stands.
+    pub(super) fn ban_subject(
         &mut self,
-        seen: &Seen,
-        key: Key,
-        tally: &Tally,
+        due: &Due,
+        subject: &Subject,
         actions: &mut Vec<Action>,
-    ) {
-        let count = self.offenders.bans(&key, self.now).saturating_add(1);
-        let end = self.now + self.limits.ban_time(count);
-        let net = self.narrowed(seen);
-        let cause = Arc::new(Cause::Failures(self.evidence(seen, key, tally, count)));
-        let ban = Ban::new(
-            self.now,
-            Expiry::At(end),
-            Origin::Automatic,
-            Arc::clone(&cause),
-        );
-        match self.place(net, ban, actions) {
-            Ok(()) => {
-                let forget_at = end + self.limits.policy.escalation.forget_after;
-                self.offenders.record(key, count, forget_at);
-                self.sources.remove(&key);
-            }
-            Err(reason) => {
-                // Said once for as long as the source stays over its threshold.
-                let Some(source) = self.sources.get_mut(&key) else {
-                    return;
-                };
-                if !std::mem::replace(&mut source.refused, true) {
-                    self.refuse(net, reason, cause, actions);
-                }
-            }
+    ) -> bool {
+        let earlier = self.offenders.bans(&subject.key, self.now);
+        let escalates = due.rule.escalates();
+        let count = if escalates {
+            earlier.saturating_add(1)
+        } else {
+            earlier.max(1)
+        };
+        let length = if escalates {
+            self.limits.ban_time(due.ban_time, count)
+        } else {
+            due.ban_time
+        };
+        let end = self.now + length;
+        let net = self.narrowed(subject.addr);
+        let cause = Arc::new(Cause::Rule(self.evidence(due, subject, count)));
+        let ban = Ban::new(self.now, Expiry::At(end), Origin::Automatic, cause);
+        if let Err(reason) = self.place(net, ban, actions) {
+            self.refuse_due(due, subject, reason, actions);
+            return false;
         }
+        if escalates {
+            let forget_at = end + self.limits.policy.escalation.forget_after;
+            self.offenders.record(subject.key, count, forget_at);
+        }
+        self.sources.remove(&subject.key);
+        self.watch_ban(net, subject, actions);
+        true
     }
 
-    /// The network to ban for a failing address, which itself is not exempt: its source, or only the
-    /// host when the source holds somebody exempt or the link's neighbours.
-    fn narrowed(&self, seen: &Seen) -> IpNet {
-        let net = self.limits.source_net(seen.source);
+    /// The network to ban for an address, which itself is not exempt: its source, or only the host
+    /// when the source holds somebody exempt or the link's neighbours.
+    fn narrowed(&self, addr: IpAddr) -> IpNet {
+        let net = self.limits.source_net(addr);
         if self.objection(&net, Origin::Automatic).is_some() {
-            return IpNet::from(seen.source);
+            return IpNet::from(addr);
         }
         net
     }

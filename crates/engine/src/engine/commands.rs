@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::Engine;
+use crate::agents::Agents;
 use crate::bans::Ban;
 use crate::limits::Limits;
 use crate::{
@@ -20,9 +21,14 @@ impl Engine {
     ) {
         self.exemptions.replace(class, nets);
         for net in nets {
-            for banned in self.bans.touching(&net::canonical_net(*net)) {
-                self.recheck(banned, actions);
-            }
+            self.recheck_touching(&net::canonical_net(*net), actions);
+        }
+    }
+
+    /// Lifts or splits the bans that share an address with `net`, as far as it is exempt now.
+    pub(super) fn recheck_touching(&mut self, net: &IpNet, actions: &mut Vec<Action>) {
+        for banned in self.bans.touching(net) {
+            self.recheck(banned, actions);
         }
     }
 
@@ -47,9 +53,11 @@ impl Engine {
             // Counts of networks cannot be divided among smaller ones.
             self.sources.clear();
             self.weightless.clear();
+            self.activity.clear();
         }
         self.sources.set_capacity(policy.max_tracked);
         self.weightless.set_capacity(policy.max_unproven);
+        self.agents = Agents::new(&policy.rules.user_agents.patterns);
         self.limits = Limits::new(policy);
     }
 
@@ -125,7 +133,7 @@ impl Engine {
         let origin = match &**cause.original() {
             Cause::Manual { force: true, .. } => Origin::Forced,
             Cause::Manual { force: false, .. } => Origin::Manual,
-            Cause::Failures(_) | Cause::Adopted | Cause::Split { .. } => Origin::Automatic,
+            Cause::Rule(_) | Cause::Adopted | Cause::Split { .. } => Origin::Automatic,
         };
         self.take_over(net, Ban::new(since, until, origin, cause), actions);
     }

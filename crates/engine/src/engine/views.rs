@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Engine;
 use crate::limits::UNIT;
-use crate::{BanView, Details, Exemption, Grade, net};
+use crate::{BanView, Details, Exemption, Grade, Identity, net};
 
 /// What the engine knows of an address.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -16,6 +16,8 @@ pub struct SourceView<'a> {
     pub addr: IpAddr,
     /// The network it is counted and banned by.
     pub source: IpNet,
+    /// Whether somebody logged in from there lately.
+    pub identity: Identity,
     /// Failures counted in the window.
     pub failures: u32,
     /// Sum of their weights.
@@ -35,7 +37,7 @@ pub struct SourceView<'a> {
     /// Bans so far, as far as they are remembered.
     pub ban_count: u32,
     /// What its latest failures looked like; `None` when none is remembered.
-    pub details: Option<Details>,
+    pub details: Option<Box<Details>>,
 }
 
 /// Counters since the start, and what is held now.
@@ -47,6 +49,10 @@ pub struct Stats {
     pub attempts: u64,
     /// Challenges seen.
     pub challenges: u64,
+    /// Reports from the dialplan.
+    pub reports: u64,
+    /// Bans that were due in shadow.
+    pub shadowed: u64,
     /// Failures of exempt sources.
     pub exempt: u64,
     /// Failures of sources that were banned already.
@@ -63,6 +69,12 @@ pub struct Stats {
     pub tracked: usize,
     /// Sources tracked now whose failures weigh nothing.
     pub weightless: usize,
+    /// Sources now that logged in lately.
+    pub known: usize,
+    /// Users of them.
+    pub healthy: usize,
+    /// Phones now that need attention.
+    pub attention: usize,
     /// Offenders remembered now.
     pub offenders: usize,
     /// Failures that wait for their attempt now.
@@ -127,6 +139,7 @@ impl Engine {
         SourceView {
             addr,
             source: self.limits.source_net(addr),
+            identity: self.identities.of(&key, self.now, &self.limits),
             failures: tally.failures,
             score: f64::from(tally.score) / f64::from(UNIT),
             max_failures: self.limits.policy.max_failures,
@@ -143,7 +156,11 @@ impl Engine {
     /// Counters and sizes.
     #[must_use]
     pub fn stats(&self) -> Stats {
+        let (known, healthy, attention) = self.identities.sizes();
         Stats {
+            known,
+            healthy,
+            attention,
             evicted: self.sources.evicted(),
             tracked: self.sources.len(),
             weightless: self.weightless.len(),

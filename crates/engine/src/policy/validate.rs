@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{Escalation, Policy, Weights};
+use super::{Deafness, Escalation, Healthy, Policy, Rule, Rules, Weights};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -38,6 +38,19 @@ impl Policy {
         duration("ban_time", self.ban_time, SECOND..=365 * DAY)?;
         self.escalation.validate(self.ban_time)?;
         self.weights.validate()?;
+        self.rules.validate()?;
+        self.healthy.validate()?;
+        self.deafness.validate()?;
+        number(
+            "alarm_bans_per_minute",
+            self.alarm_bans_per_minute,
+            1..=1_000_000,
+        )?;
+        number(
+            "alarm_forgeable_per_minute",
+            self.alarm_forgeable_per_minute,
+            1..=1_000_000,
+        )?;
         number("ipv4_prefix", self.ipv4_prefix, 24..=32)?;
         number("ipv6_prefix", self.ipv6_prefix, 48..=128)?;
         number("max_tracked", self.max_tracked, 1_000..=16_777_216)?;
@@ -65,6 +78,131 @@ impl Weights {
         weight("weights.unproven", self.unproven)?;
         weight("weights.unjoined", self.unjoined)
     }
+}
+
+impl Rules {
+    fn validate(&self) -> Result<(), PolicyError> {
+        let Self {
+            users,
+            report,
+            flood,
+            slow,
+            challenges,
+            calls,
+            raw_address,
+            ..
+        } = self;
+        rule(
+            ["users.threshold", "users.window", "users.ban_time"],
+            users,
+            1_000,
+        )?;
+        rule(
+            ["report.threshold", "report.window", "report.ban_time"],
+            report,
+            64,
+        )?;
+        rule(
+            ["flood.threshold", "flood.window", "flood.ban_time"],
+            flood,
+            100_000,
+        )?;
+        rule(
+            ["slow.threshold", "slow.window", "slow.ban_time"],
+            slow,
+            1_000,
+        )?;
+        rule(
+            [
+                "challenges.threshold",
+                "challenges.window",
+                "challenges.ban_time",
+            ],
+            challenges,
+            1_000,
+        )?;
+        rule(
+            ["calls.threshold", "calls.window", "calls.ban_time"],
+            calls,
+            1_000,
+        )?;
+        rule(
+            [
+                "raw_address.threshold",
+                "raw_address.window",
+                "raw_address.ban_time",
+            ],
+            raw_address,
+            1_000,
+        )?;
+        // These keep a list of whom they have seen, for each account and network.
+        rule(
+            ["account.threshold", "account.window", "account.ban_time"],
+            &self.account,
+            64,
+        )?;
+        rule(
+            ["network.threshold", "network.window", "network.ban_time"],
+            &self.network,
+            64,
+        )?;
+        duration(
+            "user_agents.ban_time",
+            self.user_agents.ban_time,
+            SECOND..=365 * DAY,
+        )?;
+        let patterns = &self.user_agents.patterns;
+        number("user_agents.patterns", patterns.len(), 0..=256)?;
+        match patterns.iter().find(|pattern| pattern.len() < 3) {
+            None => Ok(()),
+            Some(short) => Err(PolicyError {
+                key: "user_agents.patterns",
+                value: format!("{short:?}"),
+                expected: "at least 3 bytes, or it would match half the world".to_owned(),
+            }),
+        }
+    }
+}
+
+impl Healthy {
+    fn validate(&self) -> Result<(), PolicyError> {
+        number(
+            "healthy.known_max_failures",
+            self.known_max_failures,
+            1..=1_000,
+        )?;
+        duration("healthy.remember", self.remember, DAY / 24..=365 * DAY)?;
+        duration(
+            "healthy.trust_after",
+            self.trust_after,
+            DAY / 24..=365 * DAY,
+        )?;
+        number(
+            "healthy.attention_max_failures",
+            self.attention_max_failures,
+            1..=1_000,
+        )?;
+        duration(
+            "healthy.attention_ban_time",
+            self.attention_ban_time,
+            SECOND..=DAY,
+        )
+    }
+}
+
+impl Deafness {
+    fn validate(&self) -> Result<(), PolicyError> {
+        number("deafness.max_failures", self.max_failures, 1..=1_000)?;
+        number("deafness.burst", self.burst, 10..=100_000)?;
+        number("deafness.packets", self.packets, 10..=10_000_000)
+    }
+}
+
+fn rule(keys: [&'static str; 3], rule: &Rule, most: u32) -> Result<(), PolicyError> {
+    let [threshold, window, ban_time] = keys;
+    number(threshold, rule.threshold, 1..=most)?;
+    duration(window, rule.window, SECOND..=7 * DAY)?;
+    duration(ban_time, rule.ban_time, SECOND..=365 * DAY)
 }
 
 fn weight(key: &'static str, value: f64) -> Result<(), PolicyError> {

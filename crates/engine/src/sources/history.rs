@@ -2,26 +2,38 @@
 
 use crate::limits::{Limits, millis};
 use crate::seen::Seen;
-use crate::{Grade, Timestamp};
+use crate::{Grade, Guard, Method, Rule, Timestamp};
 
 const GRADE_BITS: u32 = 3;
-const USER_BITS: u32 = 32 - GRADE_BITS;
+const INVITE: u32 = 1 << GRADE_BITS;
+const RAW_ADDRESS: u32 = INVITE << 1;
+const USER_SHIFT: u32 = GRADE_BITS + 2;
+
+/// Users told apart in one window at most; more are as good as this many. Above the highest useful
+/// threshold: a source at it has been banned by the base rule before.
+const MAX_USERS: usize = 64;
 
 /// One counted failure in eight bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
     /// Milliseconds on the wrapping clock of [`millis`].
     at: u32,
-    /// Hash of the user above, grade below.
+    /// From below: grade, INVITE, raw address, hash of the user.
     tag: u32,
 }
 
 impl Entry {
     pub(crate) fn new(seen: &Seen, grade: Grade, now: Timestamp) -> Self {
-        let user = (seen.user_hash >> (64 - USER_BITS)) as u32;
+        let invite = if seen.method == Method::Invite {
+            INVITE
+        } else {
+            0
+        };
+        let raw = if seen.raw_address { RAW_ADDRESS } else { 0 };
+        let tag = user_tag(seen.user_hash) << USER_SHIFT | raw | invite | grade as u32;
         Self {
             at: millis(now),
-            tag: user << GRADE_BITS | grade as u32,
+            tag,
         }
     }
 
@@ -30,8 +42,20 @@ impl Entry {
     }
 
     fn grade(self) -> Grade {
-        let index = (self.tag & ((1 << GRADE_BITS) - 1)) as usize;
+        let index = (self.tag & (INVITE - 1)) as usize;
         Grade::ALL.get(index).copied().unwrap_or(Grade::Unjoined)
+    }
+
+    fn has(self, flag: u32) -> bool {
+        self.tag & flag != 0
+    }
+
+    fn user(self) -> u32 {
+        self.tag >> USER_SHIFT
+    }
+
+    fn is_of(self, user_hash: u64) -> bool {
+        self.user() == user_tag(user_hash)
     }
 }
 
@@ -50,6 +74,22 @@ pub(crate) struct Tally {
     pub(crate) weakest: Option<Grade>,
 }
 
+/// What a rule finds in a history: with evidence that is good enough for it, and with any.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Finding {
+    pub(crate) sure: u32,
+    pub(crate) all: u32,
+}
+
+/// What the counting rules find.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Findings {
+    pub(crate) users: Finding,
+    pub(crate) slow: Finding,
+    pub(crate) calls: Finding,
+    pub(crate) raw_address: Finding,
+}
+
 impl History {
     pub(crate) fn len(&self) -> usize {
         self.0.len()
@@ -59,20 +99,38 @@ impl History {
         self.0.clear();
     }
 
-    /// Adds a failure; drops those that left the window, and the oldest of too many.
+    /// Adds a failure; drops those that left every window, and the oldest of too many.
     pub(crate) fn push(&mut self, entry: Entry, limits: &Limits) {
+        self.push_within(entry, limits.keep_ms, limits.max_history);
+    }
+
+    /// Adds a failure to a history with a window and a bound of its own.
+    pub(crate) fn push_within(&mut self, entry: Entry, window_ms: u32, most: usize) {
         let old = self
             .0
             .iter()
-            .take_while(|e| age(entry.at, **e) >= limits.window_ms)
+            .take_while(|e| age(entry.at, **e) >= window_ms)
             .count();
-        let too_many = (self.0.len() + 1).saturating_sub(limits.max_history);
+        let too_many = (self.0.len() + 1).saturating_sub(most);
         self.0.drain(..old.max(too_many).min(self.0.len()));
         self.0.push(entry);
     }
 
-    /// Weighs the failures younger than the window. `now` is on the clock of [`millis`].
-    pub(crate) fn tally(&self, now: u32, limits: &Limits) -> Tally {
+    /// Drops the failures of one user.
+    pub(crate) fn forgive(&mut self, user_hash: u64) {
+        self.0.retain(|entry| !entry.is_of(user_hash));
+    }
+
+    /// Somebody else than this user failed within `window_ms`.
+    pub(crate) fn holds_others(&self, user_hash: u64, now: u32, window_ms: u32) -> bool {
+        self.0
+            .iter()
+            .any(|entry| age(now, *entry) < window_ms && !entry.is_of(user_hash))
+    }
+
+    /// Weighs the failures younger than the window that are at least of this grade. `now` is on the
+    /// clock of [`millis`].
+    pub(crate) fn tally(&self, now: u32, limits: &Limits, at_least: Option<Guard>) -> Tally {
         let mut tally = Tally::default();
         for entry in self
             .0
@@ -81,7 +139,7 @@ impl History {
         {
             let grade = entry.grade();
             let weight = limits.weight(grade);
-            if weight > 0 {
+            if weight > 0 && at_least.is_none_or(|guard| guard.admits(grade)) {
                 tally.failures += 1;
                 tally.score = tally.score.saturating_add(weight);
                 tally.weakest = Some(tally.weakest.map_or(grade, |weakest| weakest.min(grade)));
@@ -89,6 +147,82 @@ impl History {
         }
         tally
     }
+
+    /// Failures younger than the window of exactly the strongest grades.
+    pub(crate) fn answered(&self, now: u32, window_ms: u32) -> u32 {
+        let young = self.0.iter().filter(|entry| age(now, **entry) < window_ms);
+        count(young.filter(|entry| entry.grade() >= Grade::Assumed))
+    }
+
+    /// Failures of one user younger than the window.
+    pub(crate) fn of_user(&self, user_hash: u64, now: u32, window_ms: u32) -> u32 {
+        let young = self.0.iter().filter(|entry| age(now, **entry) < window_ms);
+        count(young.filter(|entry| entry.is_of(user_hash)))
+    }
+
+    /// What the counting rules find. Those that cannot have reached their threshold are not looked
+    /// at closer.
+    pub(crate) fn findings(&self, now: u32, limits: &Limits) -> Findings {
+        let rules = &limits.policy.rules;
+        Findings {
+            users: self.distinct_users(now, &rules.users),
+            slow: self.matching(now, &rules.slow, |_| true),
+            calls: self.matching(now, &rules.calls, |entry| entry.has(INVITE)),
+            raw_address: self.matching(now, &rules.raw_address, |entry| entry.has(RAW_ADDRESS)),
+        }
+    }
+
+    fn matching(&self, now: u32, rule: &Rule, what: impl Fn(Entry) -> bool) -> Finding {
+        if !rule.guard.is_on() || self.0.len() < rule.threshold as usize {
+            return Finding::default();
+        }
+        let window = window_ms(rule);
+        let found = self
+            .0
+            .iter()
+            .filter(|entry| age(now, **entry) < window && what(**entry));
+        let sure = found
+            .clone()
+            .filter(|entry| rule.guard.admits(entry.grade()));
+        Finding {
+            sure: count(sure),
+            all: count(found),
+        }
+    }
+
+    fn distinct_users(&self, now: u32, rule: &Rule) -> Finding {
+        if !rule.guard.is_on() || self.0.len() < rule.threshold as usize {
+            return Finding::default();
+        }
+        let window = window_ms(rule);
+        let distinct = |sure: bool| {
+            let mut users = Vec::with_capacity(MAX_USERS);
+            for entry in self.0.iter().filter(|entry| age(now, **entry) < window) {
+                let admitted = !sure || rule.guard.admits(entry.grade());
+                if admitted && users.len() < MAX_USERS && !users.contains(&entry.user()) {
+                    users.push(entry.user());
+                }
+            }
+            u32::try_from(users.len()).unwrap_or(u32::MAX)
+        };
+        Finding {
+            sure: distinct(true),
+            all: distinct(false),
+        }
+    }
+}
+
+fn count<'a>(entries: impl Iterator<Item = &'a Entry>) -> u32 {
+    u32::try_from(entries.count()).unwrap_or(u32::MAX)
+}
+
+fn window_ms(rule: &Rule) -> u32 {
+    u32::try_from(rule.window.as_millis()).unwrap_or(u32::MAX)
+}
+
+/// As many bits of the user's hash as fit beside the rest.
+fn user_tag(user_hash: u64) -> u32 {
+    (user_hash >> (32 + USER_SHIFT)) as u32
 }
 
 /// Milliseconds since a failure.

@@ -207,7 +207,7 @@ fn a_full_table_refuses_and_alarms_once_until_there_is_room() {
     let alarms = |actions: &[Action]| {
         actions
             .iter()
-            .filter(|action| matches!(action, Action::Alarm(_)))
+            .filter(|action| matches!(action, Action::Alarm(Alarm::BanTableFull { .. })))
             .count()
     };
     assert_eq!(alarms(&actions), 1);

@@ -13,8 +13,10 @@
 )]
 
 mod banning;
+mod evidence;
 mod exemptions;
 mod joining;
 mod memory;
 mod model;
+mod rules;
 mod world;

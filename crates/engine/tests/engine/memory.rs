@@ -56,8 +56,15 @@ fn quiet_sources_are_forgotten_after_the_window() {
     }
     world.pass(11 * MINUTE + SECOND);
     let stats = world.engine.stats();
-    assert_eq!((stats.tracked, stats.weightless), (0, 0));
-    assert_eq!(world.engine.next_deadline(), None);
+    assert_eq!(
+        (stats.tracked, stats.weightless),
+        (500, 0),
+        "the slow rule looks back for a day"
+    );
+    world.pass(DAY);
+    assert_eq!(world.engine.stats().tracked, 0);
+    world.pass(DAY);
+    assert_eq!(world.engine.next_deadline(), None, "nothing is remembered");
 }
 
 #[test]

@@ -167,7 +167,7 @@ fn hosts() -> impl Iterator<Item = IpAddr> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn bans_exactly_whom_the_naive_model_bans(story in prop::collection::vec(event(), 1..200)) {

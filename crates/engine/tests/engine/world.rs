@@ -14,15 +14,24 @@ pub(crate) struct World {
     pub(crate) engine: Engine,
     pub(crate) now: Timestamp,
     pub(crate) kernel: BTreeSet<IpNet>,
+    pub(crate) agent: &'static str,
+    pub(crate) domain: &'static str,
+    pub(crate) method: Method,
     sequence: u64,
 }
 
 impl World {
     pub(crate) fn new(policy: Policy) -> Self {
+        let mut engine = Engine::new(policy, 42).unwrap();
+        let now = Timestamp::from_micros(1_700_000_000_000_000);
+        engine.tick(now, &mut Vec::new());
         Self {
-            engine: Engine::new(policy, 42).unwrap(),
-            now: Timestamp::from_micros(1_700_000_000_000_000),
+            engine,
+            now,
             kernel: BTreeSet::new(),
+            agent: "pytest/1.0",
+            domain: "pbx.test",
+            method: Method::Register,
             sequence: 0,
         }
     }
@@ -53,25 +62,66 @@ impl World {
         self.fail_as(source, "1000", None)
     }
 
+    /// Challenge, attempt and failure.
     pub(crate) fn fail_as(
         &mut self,
         source: &str,
         user: &str,
         username: Option<&str>,
     ) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if username.is_some() {
+            actions = self.handle(Input::Challenge(a_challenge(source.parse().unwrap())));
+        }
+        actions.extend(self.attempt_and_fail(source, user, username));
+        actions
+    }
+
+    /// A failure with a valid nonce that was not fetched by this source.
+    pub(crate) fn borrow_nonce(&mut self, source: &str) -> Vec<Action> {
+        self.attempt_and_fail(source, "1000", Some("1000"))
+    }
+
+    fn attempt_and_fail(
+        &mut self,
+        source: &str,
+        user: &str,
+        username: Option<&str>,
+    ) -> Vec<Action> {
         let source = source.parse().unwrap();
-        let attempt = self.next();
-        let mut actions = self.handle(Input::AuthAttempt(AuthAttempt {
+        let (user_agent, domain, method) = (self.agent, self.domain, self.method);
+        let attempt = an_attempt(source, self.next());
+        let attempt = AuthAttempt {
             user,
             username,
-            ..an_attempt(source, attempt)
-        }));
-        let failure = self.next();
-        actions.extend(self.handle(Input::AuthFailure(AuthFailure {
+            user_agent,
+            ..attempt
+        };
+        let mut actions = self.handle(Input::AuthAttempt(attempt));
+        let failure = a_failure(source, self.next());
+        let failure = AuthFailure {
             user,
-            ..a_failure(source, failure)
-        })));
+            user_agent,
+            domain,
+            method,
+            ..failure
+        };
+        actions.extend(self.handle(Input::AuthFailure(failure)));
         actions
+    }
+
+    /// Challenge and success.
+    pub(crate) fn login(&mut self, source: &str, user: &str) -> Vec<Action> {
+        let source = source.parse().unwrap();
+        self.handle(Input::Challenge(a_challenge(source)));
+        let attempt = an_attempt(source, self.next());
+        self.handle(Input::AuthAttempt(AuthAttempt {
+            user,
+            username: Some(user),
+            user_agent: self.agent,
+            result: AuthResult::Success,
+            ..attempt
+        }))
     }
 
     pub(crate) fn fails(&mut self, source: &str, times: usize) -> Vec<Action> {
@@ -119,7 +169,7 @@ impl World {
                 Action::Unblock { net, .. } => {
                     self.kernel.remove(net);
                 }
-                Action::Refused { .. } | Action::Judged(_) | Action::Alarm(_) => {}
+                _ => {}
             }
         }
         let bans: BTreeSet<IpNet> = self.engine.bans().map(|ban| ban.net).collect();
@@ -137,6 +187,16 @@ pub(crate) fn a_failure(source: IpAddr, sequence: u64) -> AuthFailure<'static> {
         user_agent: "pytest/1.0",
         method: Method::Register,
         sequence,
+        core: CORE,
+    }
+}
+
+pub(crate) fn a_challenge(source: IpAddr) -> Challenge<'static> {
+    Challenge {
+        source,
+        port: 5060,
+        profile: "internal",
+        user: "1000",
         core: CORE,
     }
 }

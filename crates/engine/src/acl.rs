@@ -1,0 +1,108 @@
+//! What FreeSWITCH's ACLs said about addresses under suspicion.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::Timestamp;
+use crate::lru::LruTable;
+
+/// Answers remembered.
+const MAX_ANSWERS: usize = 65_536;
+
+/// Questions open at once: FreeSWITCH answers one after the other. Who is not asked about now is at
+/// the next failure.
+const MAX_OPEN: usize = 256;
+
+/// A question without an answer for this long is asked again.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// An answer holds for this long: ACLs change.
+const ANSWER_LIFE: Duration = Duration::from_hours(1);
+
+/// Answers and open questions by address.
+#[derive(Debug)]
+pub(crate) struct AclAnswers {
+    table: LruTable<IpAddr, State>,
+    open: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum State {
+    #[default]
+    New,
+    Asked(Timestamp),
+    Answered {
+        at: Timestamp,
+        allowed: bool,
+    },
+}
+
+impl AclAnswers {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            table: LruTable::new(MAX_ANSWERS, seed),
+            open: 0,
+        }
+    }
+
+    /// There is evidence against `addr`. True when its ACLs should be asked for now. Gives also an
+    /// address whose permission had to be forgotten for that.
+    pub(crate) fn suspect(&mut self, addr: IpAddr, now: Timestamp) -> (bool, Option<IpAddr>) {
+        let (slot, evicted) = self.table.find_or_insert(addr);
+        let mut forgotten = None;
+        match evicted {
+            Some((_, State::Asked(_))) => self.open = self.open.saturating_sub(1),
+            Some((addr, State::Answered { allowed: true, .. })) => forgotten = Some(addr),
+            Some((_, State::New | State::Answered { allowed: false, .. })) | None => {}
+        }
+        let Some(state) = self.table.value_mut(slot) else {
+            return (false, forgotten);
+        };
+        let again = match *state {
+            State::New => false,
+            State::Asked(at) if now.since(at) >= ANSWER_WITHIN => true,
+            State::Answered { at, .. } if now.since(at) >= ANSWER_LIFE => false,
+            State::Asked(_) | State::Answered { .. } => return (false, forgotten),
+        };
+        if !again && self.open >= MAX_OPEN {
+            return (false, forgotten);
+        }
+        *state = State::Asked(now);
+        self.open += usize::from(!again);
+        (true, forgotten)
+    }
+
+    /// An answer came.
+    pub(crate) fn answer(&mut self, addr: IpAddr, allowed: bool, now: Timestamp) {
+        let state = self.table.entry(addr);
+        if matches!(state, State::Asked(_)) {
+            self.open = self.open.saturating_sub(1);
+        }
+        *state = State::Answered { at: now, allowed };
+    }
+
+    /// Forgets the oldest answers when their time is long over; gives those that allowed.
+    pub(crate) fn expire(&mut self, now: Timestamp) -> Vec<IpAddr> {
+        let mut forgotten = Vec::new();
+        let open = &mut self.open;
+        self.table.expire(|addr, state| match *state {
+            State::New => true,
+            State::Asked(at) if now.since(at) >= ANSWER_LIFE => {
+                *open = open.saturating_sub(1);
+                true
+            }
+            State::Answered { at, allowed } if now.since(at) >= 24 * ANSWER_LIFE => {
+                if allowed {
+                    forgotten.push(*addr);
+                }
+                true
+            }
+            State::Asked(_) | State::Answered { .. } => false,
+        });
+        forgotten
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+}

@@ -1,0 +1,155 @@
+//! Successes, and what follows from them.
+
+use std::net::IpAddr;
+
+use super::Engine;
+use crate::limits::millis;
+use crate::seen::Seen;
+use crate::sources::Key;
+use crate::{
+    Action, Exemption, Registered, RuleName, Success, Text, Timestamp, UnblockReason, net,
+};
+
+impl Engine {
+    /// A user logged in.
+    pub(super) fn on_success(
+        &mut self,
+        source: IpAddr,
+        user: &str,
+        user_agent: &str,
+        actions: &mut Vec<Action>,
+    ) {
+        let source = net::canonical(source);
+        let key = self.limits.key(source);
+        self.activity.answered(key, self.now);
+        let user_hash = self.fingerprints.text(user);
+        let agent_hash = self.fingerprints.text(user_agent);
+        let when = (self.now, self.now);
+        let first = self.identities.success(key, user_hash, agent_hash, when);
+        self.sources.forgive(&key, user_hash);
+        let (user, user_agent) = (Text::new(user), Text::new(user_agent));
+        // A cut name would be another one after a restart.
+        let whole = !user.is_cut() && !user_agent.is_cut();
+        if let Some(since) = first.filter(|_| whole) {
+            actions.push(Action::Remember(Success {
+                source,
+                user,
+                user_agent,
+                since,
+                at: self.now,
+            }));
+        }
+        self.free_from_network_ban(source, actions);
+    }
+
+    pub(super) fn on_registered(&mut self, registered: &Registered<'_>, actions: &mut Vec<Action>) {
+        self.note_domain(registered.domain);
+        let Registered {
+            source,
+            user,
+            user_agent,
+            ..
+        } = *registered;
+        self.on_success(source, user, user_agent, actions);
+    }
+
+    pub(super) fn on_remember(&mut self, success: &Success, actions: &mut Vec<Action>) {
+        let source = net::canonical(success.source);
+        let key = self.limits.key(source);
+        let user = self.fingerprints.text(&success.user);
+        let agent = self.fingerprints.text(&success.user_agent);
+        let at = success.at.min(self.now);
+        self.identities
+            .success(key, user, agent, (success.since.min(at), at));
+        self.free_from_network_ban(source, actions);
+    }
+
+    /// A ban of a network never holds a known host: where one appears it is split.
+    fn free_from_network_ban(&mut self, source: IpAddr, actions: &mut Vec<Action>) {
+        let Some((net, ban)) = self.bans.covering(source) else {
+            return;
+        };
+        let by_network = ban
+            .cause
+            .evidence()
+            .is_some_and(|evidence| evidence.rule == RuleName::Network);
+        if by_network {
+            let hole = self.limits.source_net(source);
+            let pieces = net::pieces_around(net, hole);
+            self.split(net, pieces, UnblockReason::Exempted, actions);
+        }
+    }
+
+    /// A failure of a known source that looks like a phone with an old password: its failures lately.
+    pub(super) fn attend(
+        &mut self,
+        seen: &Seen,
+        key: Key,
+        actions: &mut Vec<Action>,
+    ) -> Option<u32> {
+        let window_ms = self.limits.window_ms;
+        let source = self.sources.get(&key);
+        let others = source.is_some_and(|source| {
+            source
+                .history
+                .holds_others(seen.user_hash, millis(self.now), window_ms)
+        });
+        let patient = self
+            .identities
+            .patient(key, seen, others, self.now, &self.limits)?;
+        if patient.tell {
+            let Seen {
+                source,
+                user,
+                user_agent,
+                ..
+            } = *seen;
+            let last_success = patient.last_success;
+            actions.push(Action::NeedsAttention {
+                source,
+                user,
+                user_agent,
+                last_success,
+            });
+        }
+        Some(patient.failures)
+    }
+
+    /// The first evidence against an address: its ACLs should be known before the threshold.
+    pub(super) fn ask_acl(&mut self, addr: IpAddr, actions: &mut Vec<Action>) {
+        if !self.limits.policy.ask_acl {
+            return;
+        }
+        let (ask, forgotten) = self.acl.suspect(addr, self.now);
+        if ask {
+            actions.push(Action::AskAcl { addr });
+        }
+        if let Some(forgotten) = forgotten {
+            self.exemptions.withdraw(Exemption::Acl, &forgotten.into());
+        }
+    }
+
+    /// The answer; a late one lifts the ban at once.
+    pub(super) fn on_acl_answer(
+        &mut self,
+        addr: IpAddr,
+        allowed: Option<bool>,
+        actions: &mut Vec<Action>,
+    ) {
+        let addr = net::canonical(addr);
+        let Some(allowed) = allowed else { return };
+        self.acl.answer(addr, allowed, self.now);
+        if allowed {
+            self.exemptions.insert(Exemption::Acl, addr.into());
+            self.recheck_touching(&addr.into(), actions);
+        } else {
+            self.exemptions.withdraw(Exemption::Acl, &addr.into());
+        }
+    }
+
+    pub(super) fn forget_acl_answers(&mut self, now: Timestamp) {
+        for addr in self.acl.expire(now) {
+            self.exemptions.withdraw(Exemption::Acl, &addr.into());
+        }
+    }
+}

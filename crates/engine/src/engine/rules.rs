@@ -1,0 +1,405 @@
+//! The rules at work: what is due against a source.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::Engine;
+use crate::identity::ATTENTION_WINDOW;
+use crate::limits::{UNIT, millis};
+use crate::seen::{Seen, is_raw_address};
+use crate::sources::{Finding, Key, Tally};
+use crate::{
+    Action, Alarm, Cause, Details, Evidence, Grade, Identity, Mode, Refusal, Rule, RuleName, Rules,
+    Text,
+};
+
+/// Whom an event is about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subject {
+    pub(super) addr: IpAddr,
+    pub(super) key: Key,
+    pub(super) identity: Identity,
+}
+
+/// A threshold that was reached.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Due {
+    pub(super) rule: RuleName,
+    pub(super) mode: Mode,
+    /// What was counted, and its weight in thousandths.
+    pub(super) count: u32,
+    pub(super) score: u32,
+    pub(super) threshold: u32,
+    pub(super) window: Duration,
+    pub(super) grade: Grade,
+    pub(super) ban_time: Duration,
+    /// The words of a report.
+    pub(super) reason: Option<Text>,
+}
+
+impl Due {
+    /// What a counting rule found, if that is enough; in shadow, if only with weaker evidence.
+    pub(super) fn found(rule: RuleName, settings: &Rule, finding: Finding) -> Option<Self> {
+        let sure = finding.sure >= settings.threshold;
+        if finding.all < settings.threshold || !settings.guard.is_on() {
+            return None;
+        }
+        let (count, grade) = if sure {
+            (finding.sure, settings.guard.min_grade)
+        } else {
+            (finding.all, Grade::Unjoined)
+        };
+        Some(Self {
+            rule,
+            mode: if sure {
+                settings.guard.mode
+            } else {
+                Mode::Shadow
+            },
+            count,
+            score: count.saturating_mul(UNIT),
+            threshold: settings.threshold,
+            window: settings.window,
+            grade,
+            ban_time: settings.ban_time,
+            reason: None,
+        })
+    }
+}
+
+impl Engine {
+    /// Holds a counted failure against every rule. The first that bans is the last.
+    pub(super) fn apply_rules(
+        &mut self,
+        seen: &Seen,
+        grade: Grade,
+        subject: &Subject,
+        tally: &Tally,
+        actions: &mut Vec<Action>,
+    ) {
+        let account = self.attacked_account(seen, grade, subject, actions);
+        let base = self.base_due(subject, tally);
+        let agent = self.agent_due(seen, grade);
+        let deaf = self.deaf_due(subject);
+        let counting = self.counting_dues(subject);
+        let mut told = 0;
+        for due in [agent, base, deaf, account]
+            .into_iter()
+            .chain(counting)
+            .flatten()
+        {
+            told |= bit(due.rule);
+            if self.due(&due, subject, actions) {
+                return;
+            }
+        }
+        if let Some(source) = self.sources.get_mut(&subject.key) {
+            // What is no longer due may be told anew.
+            source.told &= told;
+        }
+    }
+
+    /// Carries out what is due, as far as the rule and the source allow. True when it banned.
+    pub(super) fn due(&mut self, due: &Due, subject: &Subject, actions: &mut Vec<Action>) -> bool {
+        match due.mode {
+            Mode::Off => false,
+            Mode::Shadow => {
+                if self.tell_once(due.rule, subject) {
+                    let net = self.limits.source_net(subject.addr);
+                    let cause = Arc::new(Cause::Rule(self.evidence(due, subject, 0)));
+                    self.stats.shadowed += 1;
+                    actions.push(Action::Shadowed { net, cause });
+                }
+                false
+            }
+            Mode::Ban => match self.spares(due.rule, subject) {
+                None => self.ban_subject(due, subject, actions),
+                Some(reason) => {
+                    self.refuse_due(due, subject, reason, actions);
+                    false
+                }
+            },
+        }
+    }
+
+    /// Reports a due ban that is not done, once for as long as it stays due.
+    pub(super) fn refuse_due(
+        &mut self,
+        due: &Due,
+        subject: &Subject,
+        reason: Refusal,
+        actions: &mut Vec<Action>,
+    ) {
+        if !self.tell_once(due.rule, subject) {
+            return;
+        }
+        let net = self.limits.source_net(subject.addr);
+        let cause = Arc::new(Cause::Rule(self.evidence(due, subject, 0)));
+        self.refuse(net, reason, cause, actions);
+        if reason == Refusal::Shared {
+            actions.push(Action::Alarm(Alarm::LikelyProxy {
+                source: subject.addr,
+            }));
+        }
+    }
+
+    /// Who logged in from there is spared: by every rule behind a proxy, by nearly every one when
+    /// trusted, otherwise by those that prove no address or that healthy phones might trip.
+    fn spares(&self, rule: RuleName, subject: &Subject) -> Option<Refusal> {
+        match (subject.identity, rule) {
+            (Identity::Shared, _) => Some(Refusal::Shared),
+            (Identity::Stranger, _)
+            | (Identity::Trusted, RuleName::Attention)
+            | (
+                Identity::Known,
+                RuleName::Failures
+                | RuleName::Users
+                | RuleName::UserAgents
+                | RuleName::Slow
+                | RuleName::Attention,
+            ) => None,
+            (Identity::Trusted, _)
+            | (
+                Identity::Known,
+                RuleName::Report
+                | RuleName::Flood
+                | RuleName::Challenges
+                | RuleName::Calls
+                | RuleName::RawAddress
+                | RuleName::Account
+                | RuleName::Network
+                | RuleName::Deafness,
+            ) => Some(Refusal::Known {
+                net: self.limits.source_net(subject.addr),
+            }),
+        }
+    }
+
+    /// True when this was not told of the source yet. A source without failures is only asked about
+    /// at the very event that reaches a threshold.
+    fn tell_once(&mut self, rule: RuleName, subject: &Subject) -> bool {
+        let Some(source) = self.sources.get_mut(&subject.key) else {
+            return true;
+        };
+        let told = source.told & bit(rule) != 0;
+        source.told |= bit(rule);
+        !told
+    }
+
+    fn base_due(&self, subject: &Subject, tally: &Tally) -> Option<Due> {
+        let guard = self.limits.policy.rules.failures;
+        let threshold = match subject.identity {
+            Identity::Stranger => self.limits.threshold,
+            Identity::Known | Identity::Trusted | Identity::Shared => self.limits.known_threshold,
+        };
+        if tally.score < threshold || !guard.is_on() {
+            return None;
+        }
+        let source = self.sources.get(&subject.key)?;
+        let sure = source
+            .history
+            .tally(millis(self.now), &self.limits, Some(guard));
+        let enough = sure.score >= threshold;
+        let (mode, tally) = if enough {
+            (guard.mode, &sure)
+        } else {
+            (Mode::Shadow, tally)
+        };
+        Some(Due {
+            rule: RuleName::Failures,
+            mode,
+            count: tally.failures,
+            score: tally.score,
+            threshold: threshold / UNIT,
+            window: self.limits.policy.window,
+            grade: tally.weakest.unwrap_or(Grade::Unjoined),
+            ban_time: self.limits.policy.ban_time,
+            reason: None,
+        })
+    }
+
+    fn agent_due(&mut self, seen: &Seen, grade: Grade) -> Option<Due> {
+        let rule = &self.limits.policy.rules.user_agents;
+        if !rule.guard.is_on() || !self.agents.is_scanner(&seen.user_agent, seen.agent_hash) {
+            return None;
+        }
+        Some(Due {
+            rule: RuleName::UserAgents,
+            mode: if rule.guard.admits(grade) {
+                rule.guard.mode
+            } else {
+                Mode::Shadow
+            },
+            count: 1,
+            score: UNIT,
+            threshold: 1,
+            window: self.limits.policy.window,
+            grade,
+            ban_time: rule.ban_time,
+            reason: None,
+        })
+    }
+
+    fn counting_dues(&self, subject: &Subject) -> [Option<Due>; 4] {
+        let Some(source) = self.sources.get(&subject.key) else {
+            return [None; 4];
+        };
+        let findings = source.history.findings(millis(self.now), &self.limits);
+        let rules = &self.limits.policy.rules;
+        let raw_address = if self.address_domains {
+            Finding::default()
+        } else {
+            findings.raw_address
+        };
+        [
+            Due::found(RuleName::Users, &rules.users, findings.users),
+            Due::found(RuleName::Calls, &rules.calls, findings.calls),
+            Due::found(RuleName::RawAddress, &rules.raw_address, raw_address),
+            Due::found(RuleName::Slow, &rules.slow, findings.slow),
+        ]
+    }
+
+    /// A stranger fails for a user whom many sources attack.
+    fn attacked_account(
+        &mut self,
+        seen: &Seen,
+        grade: Grade,
+        subject: &Subject,
+        actions: &mut Vec<Action>,
+    ) -> Option<Due> {
+        let rule = self.limits.policy.rules.account;
+        let strange = subject.identity == Identity::Stranger && rule.guard.admits(grade);
+        if !rule.guard.is_on() || !strange {
+            return None;
+        }
+        let member = subject.key.hash();
+        let (before, sources) = self
+            .accounts
+            .add(seen.user_hash, member, rule.window, self.now);
+        if sources < rule.threshold {
+            return None;
+        }
+        if before < rule.threshold {
+            actions.push(Action::Alarm(Alarm::AccountAttacked {
+                user: seen.user,
+                sources,
+            }));
+        }
+        let source = self.sources.get(&subject.key)?;
+        let window_ms = self.limits.window_ms;
+        let all = source
+            .history
+            .of_user(seen.user_hash, millis(self.now), window_ms);
+        let settings = Rule {
+            threshold: Rules::ACCOUNT_MAX_FAILURES,
+            ..rule
+        };
+        Due::found(RuleName::Account, &settings, Finding { sure: all, all })
+    }
+
+    /// A phone that needs attention failed too often.
+    pub(super) fn limit_attention(
+        &mut self,
+        subject: &Subject,
+        failures: u32,
+        actions: &mut Vec<Action>,
+    ) {
+        let healthy = &self.limits.policy.healthy;
+        if failures < healthy.attention_max_failures {
+            return;
+        }
+        let due = Due {
+            rule: RuleName::Attention,
+            mode: Mode::Ban,
+            count: failures,
+            score: failures.saturating_mul(UNIT),
+            threshold: healthy.attention_max_failures,
+            window: ATTENTION_WINDOW,
+            grade: Grade::Answered,
+            ban_time: healthy.attention_ban_time,
+            reason: None,
+        };
+        self.due(&due, subject, actions);
+    }
+
+    /// An exempt host failed: nothing but a report, once, when its ban would have been due.
+    pub(super) fn spare(
+        &mut self,
+        seen: &Seen,
+        grade: Grade,
+        subject: &Subject,
+        actions: &mut Vec<Action>,
+    ) {
+        let host = IpNet::from(seen.source);
+        let weight = self.limits.weight(grade);
+        if !self
+            .spared
+            .record(Key::of(&host), weight, self.now, &self.limits)
+        {
+            return;
+        }
+        let Some((class, net)) = self.exemptions.of(seen.source) else {
+            return;
+        };
+        let due = Due {
+            rule: RuleName::Failures,
+            mode: Mode::Ban,
+            count: self.limits.threshold.div_ceil(weight.max(1)),
+            score: self.limits.threshold,
+            threshold: self.limits.policy.max_failures,
+            window: self.limits.policy.window,
+            grade,
+            ban_time: self.limits.policy.ban_time,
+            reason: None,
+        };
+        let details = Details {
+            users: vec![seen.user],
+            profile: seen.profile,
+            user_agent: seen.user_agent,
+            reason: None,
+        };
+        let evidence = Evidence {
+            details: Some(Box::new(details)),
+            ..self.evidence(&due, subject, 0)
+        };
+        let reason = Refusal::Exempt { class, net };
+        self.refuse(host, reason, Arc::new(Cause::Rule(evidence)), actions);
+    }
+
+    /// What is held against a source, as data.
+    pub(super) fn evidence(&self, due: &Due, subject: &Subject, ban_count: u32) -> Evidence {
+        let newest = self
+            .sources
+            .get(&subject.key)
+            .and_then(|source| source.newest_detail);
+        let mut details = self.recent.details(subject.key, newest);
+        if due.reason.is_some() {
+            details.get_or_insert_default().reason = due.reason;
+        }
+        Evidence {
+            rule: due.rule,
+            source: subject.addr,
+            identity: subject.identity,
+            failures: due.count,
+            score: f64::from(due.score) / f64::from(UNIT),
+            max_failures: due.threshold,
+            window: due.window,
+            grade: due.grade,
+            ban_count,
+            details,
+        }
+    }
+
+    /// A domain that is an address is in use: registering to one is nothing special here.
+    pub(super) fn note_domain(&mut self, domain: &str) {
+        self.address_domains |= is_raw_address(domain);
+    }
+}
+
+/// One bit for each rule.
+fn bit(rule: RuleName) -> u16 {
+    1 << rule as u16
+}

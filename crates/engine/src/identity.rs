@@ -1,0 +1,238 @@
+//! Who is healthy: successes by source and user.
+
+use std::time::Duration;
+
+use crate::limits::{Limits, millis};
+use crate::lru::LruTable;
+use crate::seen::Seen;
+use crate::sources::{Entry, History, Key};
+use crate::{Grade, Identity, Timestamp};
+
+/// Sources known at once. Only who has a password comes in here.
+const MAX_KNOWN: usize = 131_072;
+
+/// Pairs of source and user known at once.
+const MAX_HEALTHY: usize = 262_144;
+
+/// Phones that need attention at once. At 60 failures each about 2 MB.
+const MAX_ATTENTION: usize = 4_096;
+
+/// Healthy users within [`SHARED_WITHIN`] that make a source a proxy or a NAT.
+const SHARED_USERS: usize = 3;
+
+const SHARED_WITHIN: Duration = Duration::from_hours(24);
+
+/// How often a success is told to the store, and a phone in need to the operator.
+const TELL_EVERY: Duration = Duration::from_hours(24);
+
+/// Window of a phone that needs attention.
+pub(crate) const ATTENTION_WINDOW: Duration = Duration::from_mins(10);
+
+/// Health memory.
+#[derive(Debug)]
+pub(crate) struct Identities {
+    known: LruTable<Key, Known>,
+    healthy: LruTable<(Key, u64), Healthy>,
+    attention: LruTable<Key, Attention>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    first_success: Option<Timestamp>,
+    last_success: Timestamp,
+    /// The latest users, each with its last success.
+    users: [Option<(u64, Timestamp)>; SHARED_USERS],
+}
+
+#[derive(Debug, Default)]
+struct Healthy {
+    first_success: Option<Timestamp>,
+    last_success: Timestamp,
+    told: Option<Timestamp>,
+    agent_hash: u64,
+}
+
+#[derive(Debug, Default)]
+struct Attention {
+    user_hash: u64,
+    told: Option<Timestamp>,
+    history: History,
+}
+
+/// A phone that succeeded before and fails now.
+#[derive(Debug)]
+pub(crate) struct Patient {
+    pub(crate) last_success: Timestamp,
+    /// Failures within [`ATTENTION_WINDOW`].
+    pub(crate) failures: u32,
+    /// It was not told of today.
+    pub(crate) tell: bool,
+}
+
+impl Identities {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            known: LruTable::new(MAX_KNOWN, seed),
+            healthy: LruTable::new(MAX_HEALTHY, seed),
+            attention: LruTable::new(MAX_ATTENTION, seed),
+        }
+    }
+
+    /// A user succeeded, from `since` to `at` as far as is known. Gives the first success when the
+    /// store should hear of it.
+    pub(crate) fn success(
+        &mut self,
+        key: Key,
+        user: u64,
+        agent: u64,
+        (since, at): (Timestamp, Timestamp),
+    ) -> Option<Timestamp> {
+        let known = self.known.entry(key);
+        known.first_success = Some(known.first_success.map_or(since, |first| first.min(since)));
+        known.last_success = known.last_success.max(at);
+        known.note_user(user, at);
+        if self
+            .attention
+            .get(&key)
+            .is_some_and(|attention| attention.user_hash == user)
+        {
+            self.attention.remove(&key);
+        }
+        let healthy = self.healthy.entry((key, user));
+        let first = healthy
+            .first_success
+            .map_or(since, |first| first.min(since));
+        healthy.first_success = Some(first);
+        healthy.last_success = healthy.last_success.max(at);
+        healthy.agent_hash = agent;
+        if healthy.told.is_some_and(|told| at.since(told) < TELL_EVERY) {
+            return None;
+        }
+        healthy.told = Some(at);
+        Some(first)
+    }
+
+    /// What is known of a source.
+    pub(crate) fn of(&self, key: &Key, now: Timestamp, limits: &Limits) -> Identity {
+        let Some(known) = self.known.get(key) else {
+            return Identity::Stranger;
+        };
+        if now.since(known.last_success) >= limits.policy.healthy.remember {
+            return Identity::Stranger;
+        }
+        if known.is_shared(now) {
+            return Identity::Shared;
+        }
+        let first = known.first_success.unwrap_or(known.last_success);
+        let trusted = known.last_success.since(first) >= limits.policy.healthy.trust_after;
+        if trusted {
+            Identity::Trusted
+        } else {
+            Identity::Known
+        }
+    }
+
+    /// A failure of a known source: the phone it is taken for, when all hold: this user succeeded from
+    /// this source with this user agent, and nobody else failed there lately (`others`, or another
+    /// phone that needs attention).
+    pub(crate) fn patient(
+        &mut self,
+        key: Key,
+        seen: &Seen,
+        others: bool,
+        now: Timestamp,
+        limits: &Limits,
+    ) -> Option<Patient> {
+        let healthy = self.healthy.get(&(key, seen.user_hash))?;
+        let last_success = healthy.last_success;
+        let remembered = now.since(last_success) < limits.policy.healthy.remember;
+        if others || !remembered || healthy.agent_hash != seen.agent_hash {
+            return None;
+        }
+        let window_ms = window_ms();
+        let attention = self.attention.entry(key);
+        if attention.user_hash != seen.user_hash {
+            let busy = attention
+                .history
+                .holds_others(seen.user_hash, millis(now), window_ms);
+            if busy {
+                return None;
+            }
+            *attention = Attention {
+                user_hash: seen.user_hash,
+                ..Attention::default()
+            };
+        }
+        let entry = Entry::new(seen, Grade::Answered, now);
+        let most = limits.policy.healthy.attention_max_failures as usize;
+        attention.history.push_within(entry, window_ms, most);
+        let tell = attention
+            .told
+            .is_none_or(|told| now.since(told) >= TELL_EVERY);
+        if tell {
+            attention.told = Some(now);
+        }
+        let failures = attention.history.answered(millis(now), window_ms);
+        Some(Patient {
+            last_success,
+            failures,
+            tell,
+        })
+    }
+
+    /// Sources that succeeded lately.
+    pub(crate) fn known(&self, now: Timestamp, remember: Duration) -> impl Iterator<Item = Key> {
+        let recent = self
+            .known
+            .iter()
+            .filter(move |(_, k)| now.since(k.last_success) < remember);
+        recent.map(|(key, _)| *key)
+    }
+
+    /// Forgets what is too old.
+    pub(crate) fn expire(&mut self, now: Timestamp, limits: &Limits) {
+        let remember = limits.policy.healthy.remember;
+        self.known
+            .expire(|_, known| now.since(known.last_success) >= remember);
+        self.healthy
+            .expire(|_, healthy| now.since(healthy.last_success) >= remember);
+        self.attention.expire(|_, attention| {
+            attention
+                .told
+                .is_none_or(|told| now.since(told) >= TELL_EVERY)
+        });
+    }
+
+    /// Sources known, users known, phones that need attention.
+    pub(crate) fn sizes(&self) -> (usize, usize, usize) {
+        (self.known.len(), self.healthy.len(), self.attention.len())
+    }
+}
+
+impl Known {
+    fn note_user(&mut self, user: u64, at: Timestamp) {
+        let same = |slot: &&mut Option<(u64, Timestamp)>| slot.is_some_and(|(u, _)| u == user);
+        if let Some(slot) = self.users.iter_mut().find(same) {
+            *slot = Some((user, at));
+            return;
+        }
+        if let Some(oldest) = self
+            .users
+            .iter_mut()
+            .min_by_key(|slot| slot.map(|(_, at)| at))
+        {
+            *oldest = Some((user, at));
+        }
+    }
+
+    fn is_shared(&self, now: Timestamp) -> bool {
+        let recent = |slot: &Option<(u64, Timestamp)>| {
+            slot.is_some_and(|(_, at)| now.since(at) < SHARED_WITHIN)
+        };
+        self.users.iter().all(recent)
+    }
+}
+
+fn window_ms() -> u32 {
+    u32::try_from(ATTENTION_WINDOW.as_millis()).unwrap_or(u32::MAX)
+}

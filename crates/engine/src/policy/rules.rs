@@ -1,0 +1,228 @@
+//! The rules: what each looks for, and how far it may go.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Grade;
+
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
+
+/// Every rule. A failure is held against all of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rules {
+    /// The base rule: `max_failures` within `window`. Default: ban, from unchallenged on.
+    pub failures: Guard,
+    /// Distinct users tried from one source. Default: ban at 10 within 10 min, for 1 h.
+    pub users: Rule,
+    /// User agents of known scanners, at the first failure.
+    pub user_agents: UserAgents,
+    /// `sipward::report` events from the dialplan. Default: ban at 1, for 1 h, whatever the grade,
+    /// because a report carries none.
+    pub report: Rule,
+    /// Events of any kind. Default: ban at 200 within 1 s, for 60 s, whatever the grade: a flood
+    /// deafens FreeSWITCH for everyone. Does not make later bans longer.
+    pub flood: Rule,
+    /// Failures over a long time. Default: shadow at 30 within 24 h.
+    pub slow: Rule,
+    /// Challenges that were never followed by a success or a failure. Default: shadow at 60 within
+    /// 10 min. A challenge proves no address, so the grade is the weakest.
+    pub challenges: Rule,
+    /// Failed INVITEs, and abandoned calls where `min_grade` is unjoined. Default: shadow at 5 within
+    /// 10 min.
+    pub calls: Rule,
+    /// Failures that name an IP address instead of a domain. Default: shadow at 3 within 10 min.
+    /// Turns itself off once somebody registers to a domain that is an address.
+    pub raw_address: Rule,
+    /// One user attacked from many sources: alarm at 10 sources within 1 h; from then on strangers
+    /// who fail for that user fall at [`Rules::ACCOUNT_MAX_FAILURES`]. Default: shadow.
+    pub account: Rule,
+    /// Banned hosts in one IPv4 /24 or IPv6 /48: the network is banned. Default: shadow at 10 within
+    /// 24 h, for 24 h.
+    pub network: Rule,
+}
+
+/// How far a rule may go, and from which evidence on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guard {
+    /// What happens at the threshold.
+    pub mode: Mode,
+    /// Weaker evidence only shadows. [`Grade::Assumed`] passes wherever `Answered` does.
+    pub min_grade: Grade,
+}
+
+/// A rule with a count and a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// How far it may go.
+    pub guard: Guard,
+    /// How many it takes. Range 1 to 1,000 (`flood`: to 100,000; `report`, `account`, `network`: to 64).
+    pub threshold: u32,
+    /// Within how long. Range 1 s to 7 d.
+    pub window: Duration,
+    /// Length of a first ban. Range 1 s to 365 d.
+    pub ban_time: Duration,
+}
+
+/// The rule of the scanners' names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserAgents {
+    /// How far it may go. Default: ban, from answered on.
+    pub guard: Guard,
+    /// Parts of a user agent, letter case ignored. At most 256 of at least 3 bytes each.
+    pub patterns: Vec<String>,
+    /// Length of a first ban. Range 1 s to 365 d; default 24 h.
+    pub ban_time: Duration,
+}
+
+/// What happens when a rule finds something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Ban.
+    Ban,
+    /// Only tell what would have been banned ([`crate::Action::Shadowed`]).
+    Shadow,
+    /// Nothing.
+    Off,
+}
+
+/// The name of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleName {
+    /// [`Rules::failures`].
+    Failures,
+    /// [`Rules::users`].
+    Users,
+    /// [`Rules::user_agents`].
+    UserAgents,
+    /// [`Rules::report`].
+    Report,
+    /// [`Rules::flood`].
+    Flood,
+    /// [`Rules::slow`].
+    Slow,
+    /// [`Rules::challenges`].
+    Challenges,
+    /// [`Rules::calls`].
+    Calls,
+    /// [`Rules::raw_address`].
+    RawAddress,
+    /// [`Rules::account`].
+    Account,
+    /// [`Rules::network`].
+    Network,
+    /// A phone that needs attention failed too often: [`super::Healthy::attention_max_failures`].
+    Attention,
+    /// FreeSWITCH is deaf: [`super::Deafness`].
+    Deafness,
+}
+
+impl RuleName {
+    /// A ban by this rule makes the next one longer. Not where the evidence proves no address, or
+    /// where the ban is a pause rather than a punishment.
+    pub(crate) const fn escalates(self) -> bool {
+        match self {
+            Self::Failures
+            | Self::Users
+            | Self::UserAgents
+            | Self::Report
+            | Self::Slow
+            | Self::Calls
+            | Self::RawAddress
+            | Self::Account
+            | Self::Deafness => true,
+            Self::Flood | Self::Challenges | Self::Network | Self::Attention => false,
+        }
+    }
+}
+
+impl Rules {
+    /// Failures at which a stranger falls who tries an account under attack.
+    pub const ACCOUNT_MAX_FAILURES: u32 = 2;
+}
+
+impl Guard {
+    const fn new(mode: Mode, min_grade: Grade) -> Self {
+        Self { mode, min_grade }
+    }
+
+    /// Evidence of this grade is enough.
+    #[must_use]
+    pub fn admits(self, grade: Grade) -> bool {
+        grade >= self.min_grade.min(Grade::Assumed)
+    }
+
+    pub(crate) fn is_on(self) -> bool {
+        self.mode != Mode::Off
+    }
+}
+
+impl Rule {
+    const fn new(
+        mode: Mode,
+        min_grade: Grade,
+        threshold: u32,
+        window: Duration,
+        ban_time: Duration,
+    ) -> Self {
+        Self {
+            guard: Guard::new(mode, min_grade),
+            threshold,
+            window,
+            ban_time,
+        }
+    }
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        use Grade::{Answered, Unchallenged, Unjoined};
+        use Mode::{Ban, Shadow};
+        let ten_minutes = 10 * MINUTE;
+        Self {
+            failures: Guard::new(Ban, Unchallenged),
+            users: Rule::new(Ban, Answered, 10, ten_minutes, HOUR),
+            user_agents: UserAgents::default(),
+            report: Rule::new(Ban, Unjoined, 1, ten_minutes, HOUR),
+            flood: Rule::new(Ban, Unjoined, 200, Duration::from_secs(1), MINUTE),
+            slow: Rule::new(Shadow, Answered, 30, DAY, DAY),
+            challenges: Rule::new(Shadow, Unjoined, 60, ten_minutes, HOUR),
+            calls: Rule::new(Shadow, Answered, 5, ten_minutes, HOUR),
+            raw_address: Rule::new(Shadow, Answered, 3, ten_minutes, HOUR),
+            account: Rule::new(Shadow, Answered, 10, HOUR, HOUR),
+            network: Rule::new(Shadow, Answered, 10, DAY, DAY),
+        }
+    }
+}
+
+impl Default for UserAgents {
+    fn default() -> Self {
+        // Names that tools for scanning and guessing send by default, and no phone does.
+        let patterns = [
+            "friendly-scanner",
+            "sipvicious",
+            "sip-scan",
+            "sipsak",
+            "sundayddr",
+            "iwar",
+            "sipcli",
+            "sipptk",
+            "siparmyknife",
+            "vaxsipuseragent",
+            "pplsip",
+            "eyebeam release 3006o stamp 17816",
+            "gulp",
+            "smap",
+            "sipv.sip",
+        ];
+        Self {
+            guard: Guard::new(Mode::Ban, Grade::Answered),
+            patterns: patterns.into_iter().map(str::to_owned).collect(),
+            ban_time: DAY,
+        }
+    }
+}

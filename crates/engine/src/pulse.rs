@@ -1,0 +1,112 @@
+//! The pulse of the whole stream: deafness, campaigns, storms of bans.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::activity::Tumbling;
+use crate::{Deafness, Timestamp};
+
+/// No event for this long after a burst is silence: sofia drops whole windows of one second.
+const SILENCE: Duration = Duration::from_millis(1_200);
+
+/// A burst is the cause of a silence that follows within this time.
+const BURST_LIFE: Duration = Duration::from_secs(5);
+
+/// Deafness is over when it was not seen for this long. FreeSWITCH stays deaf for 1.3 s after a flood
+/// and hears a second now and then during one.
+const DEAF_FOR: Duration = Duration::from_secs(30);
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// Victims named by an alarm.
+const MAX_VICTIMS: usize = 8;
+
+/// Counts over all sources.
+#[derive(Debug, Default)]
+pub(crate) struct Pulse {
+    second: Tumbling,
+    burst: Option<(Timestamp, u32)>,
+    last_event: Option<Timestamp>,
+    deaf_until: Option<Timestamp>,
+    packets_at: Option<Timestamp>,
+    bans: Tumbling,
+    forgeable: Tumbling,
+    victims: VecDeque<IpAddr>,
+}
+
+/// FreeSWITCH fell silent under a flood.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Deaf {
+    pub(crate) burst: u32,
+    pub(crate) packets: u32,
+}
+
+impl Pulse {
+    /// Any event about a source.
+    pub(crate) fn event(&mut self, now: Timestamp) {
+        self.last_event = Some(now);
+    }
+
+    /// A failure was judged.
+    pub(crate) fn failure(&mut self, settings: &Deafness, now: Timestamp) {
+        let count = self.second.add(Duration::from_secs(1), now);
+        if count >= settings.burst {
+            self.burst = Some((now, count));
+        }
+    }
+
+    /// The kernel's count of packets since the last call. Gives deafness when it begins.
+    pub(crate) fn packets(
+        &mut self,
+        count: u64,
+        settings: &Deafness,
+        now: Timestamp,
+    ) -> Option<Deaf> {
+        let since = self.packets_at.replace(now)?;
+        let elapsed = u64::try_from(now.since(since).as_millis())
+            .unwrap_or(u64::MAX)
+            .max(1);
+        let packets = u32::try_from(count.saturating_mul(1_000) / elapsed).unwrap_or(u32::MAX);
+        let silent = self
+            .last_event
+            .is_some_and(|last| now.since(last) >= SILENCE);
+        let (at, burst) = self.burst?;
+        let recent = now.since(at) < BURST_LIFE || self.is_deaf(now);
+        if packets < settings.packets || !silent || !recent {
+            return None;
+        }
+        let begins = !self.is_deaf(now);
+        self.deaf_until = Some(now + DEAF_FOR);
+        begins.then_some(Deaf { burst, packets })
+    }
+
+    /// FreeSWITCH was seen deaf lately.
+    pub(crate) fn is_deaf(&self, now: Timestamp) -> bool {
+        self.deaf_until.is_some_and(|until| until > now)
+    }
+
+    /// A ban was decided. Gives the count when it reaches the limit for a minute.
+    pub(crate) fn ban(&mut self, limit: u32, now: Timestamp) -> Option<u32> {
+        let bans = self.bans.add(MINUTE, now);
+        (bans == limit).then_some(bans)
+    }
+
+    /// A failure that anybody could have forged. Gives count and victims when it reaches the limit
+    /// for a minute.
+    pub(crate) fn forgeable(
+        &mut self,
+        victim: IpAddr,
+        limit: u32,
+        now: Timestamp,
+    ) -> Option<(u32, Vec<IpAddr>)> {
+        if !self.victims.contains(&victim) {
+            if self.victims.len() >= MAX_VICTIMS {
+                self.victims.pop_front();
+            }
+            self.victims.push_back(victim);
+        }
+        let count = self.forgeable.add(MINUTE, now);
+        (count == limit).then(|| (count, self.victims.iter().copied().collect()))
+    }
+}

@@ -1,0 +1,343 @@
+//! Each rule: when it bans, when it only shadows, whom it spares.
+
+use std::time::Duration;
+
+use sipward_engine::*;
+
+use crate::world::*;
+
+const HOST: &str = "192.0.2.7";
+
+fn world_with(change: impl FnOnce(&mut Policy)) -> World {
+    let mut policy = Policy::default();
+    change(&mut policy);
+    World::new(policy)
+}
+
+fn rules_of(actions: &[Action]) -> Vec<RuleName> {
+    let rules = actions.iter().filter_map(|action| match action {
+        Action::Block { cause, .. } => cause.evidence().map(|evidence| evidence.rule),
+        _ => None,
+    });
+    rules.collect()
+}
+
+fn shadows_of(actions: &[Action]) -> Vec<RuleName> {
+    let rules = actions.iter().filter_map(|action| match action {
+        Action::Shadowed { cause, .. } => cause.evidence().map(|evidence| evidence.rule),
+        _ => None,
+    });
+    rules.collect()
+}
+
+fn has_alarm(actions: &[Action], what: impl Fn(&Alarm) -> bool) -> bool {
+    actions
+        .iter()
+        .any(|action| matches!(action, Action::Alarm(alarm) if what(alarm)))
+}
+
+#[test]
+fn a_base_rule_in_shadow_tells_once_and_bans_nobody() {
+    let mut world = world_with(|policy| policy.rules.failures.mode = Mode::Shadow);
+    let actions = world.fails(HOST, 9);
+    assert_eq!(shadows_of(&actions), [RuleName::Failures]);
+    assert!(world.banned().is_empty());
+}
+
+#[test]
+fn evidence_below_the_grade_of_a_rule_only_shadows() {
+    let mut world = world_with(|policy| policy.rules.failures.min_grade = Grade::Answered);
+    world.pass(2 * MINUTE);
+    let actions: Vec<_> = (0..25).flat_map(|_| world.borrow_nonce(HOST)).collect();
+    assert_eq!(shadows_of(&actions), [RuleName::Failures]);
+    assert!(world.banned().is_empty());
+}
+
+#[test]
+fn a_source_that_tries_ten_users_falls_even_if_known() {
+    let mut world = world_with(|_| ());
+    world.login(HOST, "1000");
+    let mut actions = Vec::new();
+    for n in 1..=10 {
+        assert!(world.banned().is_empty());
+        actions = world.fail_as(HOST, &format!("guess{n}"), Some(&format!("guess{n}")));
+    }
+    assert_eq!(rules_of(&actions), [RuleName::Users]);
+}
+
+#[test]
+fn a_known_scanner_falls_at_its_first_answered_failure() {
+    let mut world = world_with(|_| ());
+    world.agent = "Friendly-Scanner";
+    assert!(rules_of(&world.forge(HOST)).is_empty());
+    assert_eq!(rules_of(&world.fail(HOST)), [RuleName::UserAgents]);
+}
+
+#[test]
+fn a_report_of_the_dialplan_bans_and_says_why() {
+    let mut world = world_with(|_| ());
+    let report = |source: &str| Input::Report {
+        source: source.parse().unwrap(),
+        reason: "call to a premium number",
+    };
+    let actions = world.handle(report(HOST));
+    assert_eq!(rules_of(&actions), [RuleName::Report]);
+    let Some(Action::Block { cause, .. }) = actions.first() else {
+        panic!()
+    };
+    let details = cause.evidence().unwrap().details.as_ref().unwrap();
+    assert_eq!(details.reason.unwrap(), "call to a premium number");
+
+    world.login("192.0.2.8", "1000");
+    let actions = world.handle(report("192.0.2.8"));
+    assert!(matches!(refusals(&actions)[..], [Refusal::Known { .. }]));
+}
+
+#[test]
+fn a_flood_is_stopped_for_a_minute_and_is_no_offence() {
+    let mut world = world_with(|_| ());
+    let challenge = Input::Challenge(a_challenge(HOST.parse().unwrap()));
+    let actions: Vec<_> = (0..200)
+        .flat_map(|_| world.handle(challenge.clone()))
+        .collect();
+    assert_eq!(rules_of(&actions), [RuleName::Flood]);
+    world.pass(MINUTE);
+    assert!(world.banned().is_empty());
+    assert_eq!(world.engine.source(HOST.parse().unwrap()).ban_count, 0);
+}
+
+#[test]
+fn two_hundred_events_in_more_than_a_second_are_no_flood() {
+    let mut world = world_with(|_| ());
+    let challenge = Input::Challenge(a_challenge(HOST.parse().unwrap()));
+    for _ in 0..2_000 {
+        world.handle(challenge.clone());
+        world.pass(Duration::from_millis(6));
+    }
+    assert!(world.banned().is_empty());
+}
+
+#[test]
+fn a_flood_from_a_known_or_allowed_host_is_only_reported() {
+    let mut world = world_with(|_| ());
+    world.login(HOST, "1000");
+    world.exempt(Exemption::Allow, &["192.0.2.8"]);
+    for (host, known) in [(HOST, true), ("192.0.2.8", false)] {
+        let challenge = Input::Challenge(a_challenge(host.parse().unwrap()));
+        let actions: Vec<_> = (0..400)
+            .flat_map(|_| world.handle(challenge.clone()))
+            .collect();
+        let [reason] = refusals(&actions)[..] else {
+            panic!()
+        };
+        assert_eq!(matches!(reason, Refusal::Known { .. }), known);
+    }
+    assert!(world.banned().is_empty());
+}
+
+#[test]
+fn thirty_failures_in_a_day_are_slow_and_shadowed() {
+    let mut world = world_with(|_| ());
+    let mut actions = Vec::new();
+    for _ in 0..30 {
+        world.pass(40 * MINUTE);
+        actions.extend(world.fail(HOST));
+    }
+    assert_eq!(shadows_of(&actions), [RuleName::Slow]);
+    assert!(world.banned().is_empty());
+}
+
+#[test]
+fn knocking_without_ever_answering_is_shadowed_and_phones_do_not_trip_it() {
+    let mut world = world_with(|_| ());
+    let mut actions = Vec::new();
+    for _ in 0..60 {
+        world.pass(SECOND);
+        actions.extend(world.handle(Input::Challenge(a_challenge(HOST.parse().unwrap()))));
+        // A phone that registers every second, and whose challenges come twice.
+        world.handle(Input::Challenge(a_challenge("192.0.2.8".parse().unwrap())));
+        actions.extend(world.login("192.0.2.8", "1000"));
+    }
+    assert_eq!(shadows_of(&actions), [RuleName::Challenges]);
+}
+
+#[test]
+fn failed_calls_are_counted_by_themselves() {
+    let mut world = world_with(|policy| {
+        policy.max_failures = 10;
+        policy.rules.calls.guard.mode = Mode::Ban;
+    });
+    world.method = Method::Invite;
+    let actions = world.fails(HOST, 5);
+    assert_eq!(rules_of(&actions), [RuleName::Calls]);
+}
+
+#[test]
+fn abandoned_calls_prove_nothing_by_default() {
+    let mut world = world_with(|policy| policy.rules.calls.guard.mode = Mode::Ban);
+    let source = HOST.parse().unwrap();
+    let actions: Vec<_> = (0..9)
+        .flat_map(|_| world.handle(Input::AbandonedCall { source }))
+        .collect();
+    assert_eq!(shadows_of(&actions), [RuleName::Calls]);
+    assert!(world.banned().is_empty());
+}
+
+#[test]
+fn registering_to_an_address_is_suspicious_unless_somebody_does_so_rightly() {
+    let ban = |policy: &mut Policy| policy.rules.raw_address.guard.mode = Mode::Ban;
+    let mut world = world_with(ban);
+    world.domain = "203.0.113.5";
+    assert_eq!(rules_of(&world.fails(HOST, 3)), [RuleName::RawAddress]);
+
+    let mut world = world_with(ban);
+    let source = "192.0.2.9".parse().unwrap();
+    let (user, domain, user_agent) = ("1000", "[2001:db8::5]", "phone");
+    world.handle(Input::Registered(Registered {
+        source,
+        user,
+        domain,
+        user_agent,
+    }));
+    world.domain = "203.0.113.5";
+    assert!(
+        world
+            .fails(HOST, 4)
+            .iter()
+            .all(|action| !matches!(action, Action::Block { .. }))
+    );
+}
+
+#[test]
+fn an_account_attacked_from_many_sources_alarms_and_lowers_the_threshold_for_strangers() {
+    let mut world = world_with(|policy| policy.rules.account.guard.mode = Mode::Ban);
+    world.login("192.0.2.200", "1000");
+    let mut actions = Vec::new();
+    for n in 1..=10 {
+        actions.extend(world.fail(&format!("192.0.2.{n}")));
+    }
+    assert!(has_alarm(&actions, |alarm| matches!(
+        alarm,
+        Alarm::AccountAttacked { sources: 10, .. }
+    )));
+    assert_eq!(rules_of(&world.fail("192.0.2.1")), [RuleName::Account]);
+    world.fails("192.0.2.200", 4);
+    assert!(
+        !world.is_banned("192.0.2.200"),
+        "the phone of that user is left alone"
+    );
+}
+
+#[test]
+fn a_network_full_of_banned_hosts_is_banned_whole() {
+    let mut world = world_with(|policy| policy.rules.network.guard.mode = Mode::Ban);
+    for n in 1..=10 {
+        world.fails(&format!("192.0.2.{n}"), 5);
+    }
+    assert_eq!(world.banned(), ["192.0.2.0/24"]);
+    // An attacker who rotates through the /64s of a /48.
+    for n in 1..=10 {
+        world.fails(&format!("2001:db8:7:{n:x}::1"), 5);
+    }
+    assert!(world.is_banned("2001:db8:7:ffff::1"));
+}
+
+#[test]
+fn a_network_that_holds_a_known_or_exempt_host_is_not_banned() {
+    for known in [true, false] {
+        let mut world = world_with(|policy| policy.rules.network.guard.mode = Mode::Ban);
+        if known {
+            world.login("192.0.2.200", "1000");
+        } else {
+            world.exempt(Exemption::Allow, &["192.0.2.200"]);
+        }
+        let actions: Vec<_> = (1..=12)
+            .flat_map(|n| world.fails(&format!("192.0.2.{n}"), 5))
+            .collect();
+        assert_eq!(world.banned().len(), 12);
+        assert_eq!(refusals(&actions).len(), 1);
+    }
+}
+
+#[test]
+fn a_banned_network_is_split_where_a_known_host_appears() {
+    let mut world = world_with(|policy| policy.rules.network.guard.mode = Mode::Ban);
+    for n in 1..=10 {
+        world.fails(&format!("192.0.2.{n}"), 5);
+    }
+    world.login("192.0.2.200", "1000");
+    assert!(!world.is_banned("192.0.2.200"));
+    assert!(world.is_banned("192.0.2.201"));
+}
+
+#[test]
+fn many_bans_in_a_minute_alarm_once_and_stand() {
+    let mut world = world_with(|policy| policy.alarm_bans_per_minute = 20);
+    let actions: Vec<_> = (1..=50)
+        .flat_map(|n| world.fails(&format!("192.0.2.{n}"), 5))
+        .collect();
+    let many = actions
+        .iter()
+        .filter(|a| matches!(a, Action::Alarm(Alarm::ManyBans { bans: 20 })));
+    assert_eq!(many.count(), 1);
+    assert_eq!(world.banned().len(), 50);
+}
+
+/// 500 sources with three failures each, then silence while the packets go on.
+fn deafen(world: &mut World) -> Vec<Action> {
+    world.handle(Input::Packets { count: 0 });
+    for _ in 0..3 {
+        for n in 0..500_u32 {
+            world.fail(&format!("198.18.{}.{}", n / 250, n % 250));
+        }
+        world.pass(Duration::from_millis(200));
+    }
+    world.pass(2 * SECOND);
+    world.handle(Input::Packets { count: 3_000 })
+}
+
+#[test]
+fn deafness_is_recognised_and_the_burst_falls_at_two() {
+    let mut world = world_with(|_| ());
+    world.login("198.18.0.1", "1000");
+    world.fail("192.0.2.1");
+    let actions = deafen(&mut world);
+    assert!(has_alarm(&actions, |alarm| matches!(
+        alarm,
+        Alarm::Deaf { .. }
+    )));
+    assert_eq!(world.banned().len(), 499, "all but the known one");
+    assert!(!world.is_banned("198.18.0.1") && !world.is_banned("192.0.2.1"));
+    world.fail("192.0.2.1");
+    assert!(
+        world.is_banned("192.0.2.1"),
+        "the threshold stays low for a while"
+    );
+    world.pass(MINUTE);
+    world.fails("192.0.2.2", 2);
+    assert!(!world.is_banned("192.0.2.2"));
+}
+
+#[test]
+fn silence_without_packets_is_a_quiet_night() {
+    let mut world = world_with(|_| ());
+    let actions = deafen(&mut world);
+    assert!(!actions.is_empty());
+    let mut quiet = world_with(|_| ());
+    for n in 0..500_u32 {
+        quiet.fail(&format!("198.18.{}.{}", n / 250, n % 250));
+    }
+    quiet.handle(Input::Packets { count: 0 });
+    quiet.pass(2 * SECOND);
+    assert!(quiet.handle(Input::Packets { count: 100 }).is_empty());
+}
+
+#[test]
+fn a_rule_that_is_off_does_nothing() {
+    let mut world = world_with(|policy| {
+        policy.rules.failures.mode = Mode::Off;
+        policy.rules.slow.guard.mode = Mode::Off;
+    });
+    let actions = world.fails(HOST, 50);
+    assert!(shadows_of(&actions).is_empty() && rules_of(&actions).is_empty());
+}
