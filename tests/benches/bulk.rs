@@ -23,6 +23,8 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Bans in one run.
 const BANS: u32 = 50_000;
+/// Single bans measured.
+const SINGLE_BANS: usize = 2000;
 /// Runs of each; the fastest counts, because everything else on the machine only slows.
 const RUNS: usize = 5;
 
@@ -43,7 +45,53 @@ fn main() -> ExitCode {
         row(&format!("{family} sipward"), ours);
         row(&format!("{family} ip -batch"), theirs);
     }
+    let mut round_trips = one_by_one();
+    round_trips.sort_unstable();
+    let at = |share: usize| {
+        round_trips
+            .get(round_trips.len() * share / 1000)
+            .expect("a round trip")
+    };
+    println!("\none ban at a time, change sent to report received, among {BANS} others");
+    println!("p50 {:?}, p99 {:?}, p99.9 {:?}", at(500), at(990), at(999));
     ExitCode::SUCCESS
+}
+
+/// Round trips of single bans, with the bulk standing already.
+fn one_by_one() -> Vec<Duration> {
+    let host = Host::new("pbx");
+    host.block_on(async || {
+        let (enforcer, _) = Enforcer::open(Settings::default())
+            .await
+            .expect("the kernel side");
+        let (changes, change_queue) = mpsc::channel(4096);
+        let (report_queue, mut reports) = mpsc::channel(4096);
+        let (_running, stop) = oneshot::channel();
+        tokio::spawn(enforcer.run(change_queue, report_queue, stop));
+        for some in ipv4().chunks(1024) {
+            for net in some {
+                changes
+                    .send(Change::Block(*net))
+                    .await
+                    .expect("a running enforcer");
+            }
+            for _ in some {
+                reports.recv().await.expect("a report");
+            }
+        }
+        let mut round_trips = Vec::new();
+        for net in ipv6().into_iter().take(SINGLE_BANS) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            let sent = Instant::now();
+            changes
+                .send(Change::Block(net))
+                .await
+                .expect("a running enforcer");
+            reports.recv().await.expect("a report");
+            round_trips.push(sent.elapsed());
+        }
+        round_trips
+    })
 }
 
 /// From the first change sent to the last report received: routes set, looked up, reported.

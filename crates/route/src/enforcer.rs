@@ -78,8 +78,8 @@ impl Enforcer {
             outbox: Outbox::default(),
             schedule: Schedule::new(Instant::now()),
         };
-        let foreign = enforcer.adopt().await?;
         enforcer.tidy_gate().await?;
+        let foreign = enforcer.adopt().await?;
         enforcer.cover().await?;
         let mut routes: Vec<IpNet> = enforcer.wanted.iter().copied().collect();
         routes.sort_unstable();

@@ -5,6 +5,30 @@
 //! that owns netlink: it applies [`Change`]s in batches, looks up whether each really wins, watches for
 //! outsiders who take something of ours away, and puts it back.
 //!
+//! ```no_run
+//! use sipward_route::{Change, Enforcer, Report, Settings};
+//! use tokio::sync::{mpsc, oneshot};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let (enforcer, found) = Enforcer::open(Settings::default()).await?;
+//! for gap in &found.coverage.gaps {
+//!     eprintln!("not covered: {gap}");
+//! }
+//! let (changes, change_queue) = mpsc::channel(1024);
+//! let (report_queue, mut reports) = mpsc::channel(1024);
+//! let (stop, stopped) = oneshot::channel();
+//! let running = tokio::spawn(enforcer.run(change_queue, report_queue, stopped));
+//!
+//! changes.send(Change::Block("203.0.113.66/32".parse()?)).await?;
+//! if let Some(Report::Blocked { net, enforcement }) = reports.recv().await {
+//!     println!("{net}: {enforcement}");
+//! }
+//! drop(stop); // routes and gate stay; `flush` takes them away
+//! running.await??;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! | module | holds |
 //! |---|---|
 //! | `settings` | what an operator may choose, and its ranges |

@@ -194,6 +194,11 @@ pub(crate) fn is_fallback(route: &Route, gate: &GateSettings) -> bool {
 }
 
 impl Rule {
+    /// Whether it leads marked packets to a gate's fallback, of these settings or others.
+    pub(crate) fn is_for_gate(&self) -> bool {
+        self.mark.is_some()
+    }
+
     /// Reads the payload of an `RTM_NEWRULE`; `None` when it does not carry `protocol`.
     fn read(payload: &[u8], protocol: u8) -> Option<Self> {
         let message = RuleMessage::parse(payload).ok()?;

@@ -47,6 +47,10 @@ pub(crate) fn cases() -> Vec<Trial> {
         ),
         case("multicast_arrives", multicast),
         case(
+            "a_packet_that_claims_our_own_address_is_left_to_the_kernel",
+            claims_own,
+        ),
+        case(
             "sources_that_others_made_unreachable_are_dropped_too",
             unreachable,
         ),
@@ -250,6 +254,18 @@ fn multicast() {
     let sender = world.phone.run(|| UdpSocket::bind((PHONE, 0))).unwrap();
     sender.send_to(b"x", (group, 5353)).unwrap();
     assert_eq!(received_from(&receiver), Some(PHONE.parse().unwrap()));
+    running.stop();
+}
+
+/// `accept_local` is for hosts that send to themselves over a wire.
+fn claims_own() {
+    let (world, running) = gated(World::new());
+    world.attacker.address("lo", "198.51.100.1/32");
+    let arrives = || udp_arrives((&world.attacker, PBX_FOR_PHONE), (&world.pbx, PBX));
+    assert!(!arrives());
+    world.pbx.sysctl("ipv4/conf/all/accept_local", "1");
+    assert!(arrives());
+    assert_eq!(packets_dropped(&world.pbx), 0);
     running.stop();
 }
 

@@ -235,7 +235,11 @@ fn thousands() {
     delete_blackholes(&world.pbx, &targets, 216);
     let mut routes = 0;
     while routes < targets.len() {
-        routes += running.healed().0;
+        let report = running.expect("healed", |report| matches!(report, Report::Healed { .. }));
+        let Report::Healed { routes: some, .. } = report else {
+            panic!("{report:?}")
+        };
+        routes += some;
     }
     assert!(is_blackholed(&world.pbx, "10.0.156.63", 254));
     running.stop();

@@ -10,7 +10,8 @@ use sipward_route::{
 use sipward_tests::netns::{Host, case, udp_arrives};
 
 use crate::outside::{
-    add_route, flush_ruleset, is_blackholed, packets_dropped, routes, rule_preferences,
+    add_route, add_table, flush_ruleset, is_blackholed, packets_dropped, routes, rule_preferences,
+    tables,
 };
 use crate::world::{ATTACKER, ATTACKER6, FAR, FAR6, PBX, PBX6, Running, World, net};
 
@@ -25,6 +26,8 @@ pub(crate) fn cases() -> Vec<Trial> {
             auto_without_gate,
         ),
         case("a_gate_that_is_switched_off_goes", switched_off),
+        case("a_gate_under_other_settings_replaces_the_old_one", renamed),
+        case("a_table_of_somebody_else_keeps_its_name", taken_name),
         case(
             "flush_removes_everything_of_ours_and_nothing_else",
             flush_all,
@@ -180,6 +183,59 @@ fn switched_off() {
             .any(|line| line.ends_with("table 217"))
     );
     running.stop();
+}
+
+fn renamed() {
+    let world = World::new().with_default_route();
+    Running::start(&world.pbx, Settings::default()).stop();
+    assert_eq!(tables(&world.pbx), ["sipward"]);
+    let gate = GateSettings {
+        table_name: "other".to_owned(),
+        mark: 1,
+        rule_preference: 50_000,
+        ..GateSettings::default()
+    };
+    let settings = Settings {
+        gate,
+        ..Settings::default()
+    };
+    let mut running = Running::start(&world.pbx, settings);
+    assert!(
+        running.found.foreign.is_empty(),
+        "{:?}",
+        running.found.foreign
+    );
+    assert_eq!(tables(&world.pbx), ["other"]);
+    assert_eq!(rule_preferences(&world.pbx, 217), [50_000]);
+    assert_eq!(running.block(FAR), Enforcement::Full);
+    assert!(!udp_arrives((&world.attacker, FAR), (&world.pbx, PBX)));
+    running.stop();
+    // The way out does not depend on what the file says today.
+    let flushed = world
+        .pbx
+        .block_on(async || flush(&Settings::default()).await);
+    let everything = Flushed {
+        routes: 1,
+        rules: 2,
+        gate: true,
+    };
+    assert_eq!(flushed.unwrap(), everything);
+    assert!(tables(&world.pbx).is_empty());
+}
+
+fn taken_name() {
+    let world = World::new().with_default_route();
+    add_table(&world.pbx, "sipward");
+    let mut running = Running::start(&world.pbx, Settings::default());
+    let gaps = running.found.coverage.gaps.concat();
+    assert!(gaps.contains("choose another table name"), "{gaps}");
+    assert_eq!(running.block(FAR), Enforcement::RepliesOnly);
+    running.stop();
+    world
+        .pbx
+        .block_on(async || flush(&Settings::default()).await)
+        .unwrap();
+    assert_eq!(tables(&world.pbx), ["sipward"], "not ours to remove");
 }
 
 fn flush_all() {

@@ -6,7 +6,7 @@ use futures_util::TryStreamExt;
 use ipnet::IpNet;
 use netlink_bindings::nftables::{
     CmpOps, MetaKeys, Nfgenmsg, OpBatchBeginDo, OpBatchEndDo, OpDeltableDo, OpGetruleDump,
-    OpNewchainDo, OpNewruleDo, OpNewtableDo, VerdictCode,
+    OpGettableDump, OpNewchainDo, OpNewruleDo, OpNewtableDo, VerdictCode,
 };
 use netlink_packet_core::{
     Emitable, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkBuffer,
@@ -109,6 +109,33 @@ pub(crate) fn delete_chain_rules(host: &Host, table: &str, chain: &str) {
         .push_table_bytes(table.as_bytes())
         .push_chain_bytes(chain.as_bytes());
     nft(host, &[(10 << 8 | 8, 0, payload)]);
+}
+
+/// `nft add table inet NAME`.
+pub(crate) fn add_table(host: &Host, name: &str) {
+    let mut payload = Vec::new();
+    OpNewtableDo::encode_request(&mut payload, &inet()).push_name_bytes(name.as_bytes());
+    nft(host, &[(10 << 8, 0x400, payload)]);
+}
+
+/// `nft list tables inet`: their names.
+pub(crate) fn tables(host: &Host) -> Vec<String> {
+    let mut payload = Vec::new();
+    OpGettableDump::encode_request(&mut payload, &inet());
+    let all = exchange(
+        host,
+        NETLINK_NETFILTER,
+        &[((10 << 8) | 1, NLM_F_DUMP, payload)],
+    );
+    let name = |table: &Vec<u8>| {
+        let (_, table) = OpGettableDump::decode_request(table);
+        table
+            .get_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned()
+    };
+    all.iter().map(name).collect()
 }
 
 /// Packets that the rules of the gate have counted, summed over its drop rules.

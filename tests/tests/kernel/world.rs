@@ -8,8 +8,10 @@ use sipward_route::{Change, Enforcement, Enforcer, Found, Report, RouteError, Se
 use sipward_tests::netns::{self, Host, tcp_connects, udp_arrives};
 use tokio::sync::{mpsc, oneshot};
 
-/// How long a report may take. Healing promises a second.
+/// How long a report may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long healing may take.
+const HEALING: Duration = Duration::from_secs(1);
 
 /// A PBX between two hosts: `attacker` on `eth0`, `phone` on `eth1`. `rp_filter` is 0 everywhere.
 pub(crate) struct World {
@@ -182,9 +184,17 @@ impl Running {
         panic!("no report came: {what}");
     }
 
-    /// Waits for damage to be healed; returns routes, rules and gate put back.
+    /// Waits for damage to be healed, which is promised within a second; returns routes, rules and gate
+    /// put back.
     pub(crate) fn healed(&mut self) -> (usize, usize, bool) {
-        match self.expect("healed", |report| matches!(report, Report::Healed { .. })) {
+        let damaged = Instant::now();
+        let healed = self.expect("healed", |report| matches!(report, Report::Healed { .. }));
+        assert!(
+            damaged.elapsed() < HEALING,
+            "healed after {:?}",
+            damaged.elapsed()
+        );
+        match healed {
             Report::Healed {
                 routes,
                 rules,

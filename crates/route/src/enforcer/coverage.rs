@@ -57,18 +57,15 @@ impl Enforcer {
     /// Takes away what an earlier run with other settings left: a gate nobody keeps would go on
     /// dropping what the operator switched off.
     pub(super) async fn tidy_gate(&mut self) -> Result<(), RouteError> {
-        let wanted = match self.settings.gate.mode {
-            GateMode::Auto => true,
-            GateMode::RpFilter | GateMode::Off => false,
-        };
         let Ok(gate) = &mut self.gate else {
             return Ok(());
         };
-        if wanted {
-            return Ok(());
-        }
-        match gate.remove(&mut self.route).await {
-            Ok(_) => Ok(()),
+        let outcome = match self.settings.gate.mode {
+            GateMode::Auto => gate.remove_others(&mut self.route).await,
+            GateMode::RpFilter | GateMode::Off => gate.remove(&mut self.route).await.map(drop),
+        };
+        match outcome {
+            Ok(()) => Ok(()),
             Err(error @ (RouteError::Socket(_) | RouteError::Silent)) => Err(error),
             Err(error) => {
                 warn!(%error, "an old gate may still stand");

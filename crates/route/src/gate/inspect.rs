@@ -1,10 +1,15 @@
 //! Does the gate stand as we would set it?
 
-use netlink_bindings::nftables::{Nfgenmsg, OpGetchainDo, OpGetruleDump, OpGettableDo, TableFlags};
+use std::collections::{BTreeMap, BTreeSet};
+
+use netlink_bindings::nftables::{
+    IterableTableAttrs, Nfgenmsg, OpGetchainDo, OpGetruleDump, OpGettableDo, OpGettableDump,
+    TableFlags,
+};
 use netlink_packet_core::NLM_F_DUMP;
 use nix::errno::Errno;
 
-use super::ruleset::{CHAIN, FAMILY, POLICY, PREROUTING, PRIORITY, Rule};
+use super::ruleset::{CHAIN, FAMILY, POLICY, PREROUTING, PRIORITY, Rule, table_user_data};
 use crate::netlink::{Batch, Channel, Dump, Reply};
 use crate::{GateSettings, RouteError};
 
@@ -15,42 +20,98 @@ const NEW_CHAIN: u16 = 10 << 8 | 3;
 const GET_CHAIN: u16 = 10 << 8 | 4;
 const GET_RULE: u16 = 10 << 8 | 7;
 
-/// Whether table, chain and rules are there as these settings want them: the table awake, the chain on
-/// its hook, our rules in our order and nothing between them.
+/// How the gate was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// As these settings want it: the table awake, the chain on its hook, our rules and no others.
+    Standing,
+    /// Missing or not as it should be.
+    Damaged,
+    /// The name belongs to a table of somebody else.
+    Foreign,
+}
+
+/// Looks at table, chain and rules.
 ///
 /// # Errors
 /// When netlink fails.
-pub(super) async fn stands(
+pub(super) async fn state(
     netfilter: &mut Channel,
     gate: &GateSettings,
-) -> Result<bool, RouteError> {
-    Ok(frame_stands(netfilter, gate).await? && rules_stand(netfilter, gate).await?)
+) -> Result<State, RouteError> {
+    match frame(netfilter, gate).await? {
+        State::Standing if rules_stand(netfilter, gate).await? => Ok(State::Standing),
+        State::Standing | State::Damaged => Ok(State::Damaged),
+        State::Foreign => Ok(State::Foreign),
+    }
 }
 
-async fn frame_stands(netfilter: &mut Channel, gate: &GateSettings) -> Result<bool, RouteError> {
-    let (table, chain) = (gate.table_name.as_bytes(), CHAIN);
+/// The names of all tables of ours, also those that other settings named.
+///
+/// # Errors
+/// When netlink fails.
+pub(super) async fn tables(netfilter: &mut Channel) -> Result<BTreeSet<String>, RouteError> {
+    let mut found = BTreeSet::new();
+    let request = || {
+        let mut batch = Batch::default();
+        let mut payload = Vec::new();
+        OpGettableDump::encode_request(&mut payload, &header());
+        batch.raw(GET_TABLE, NLM_F_DUMP, &payload);
+        batch
+    };
+    let outcome = netfilter
+        .dump(request, |_, payload| {
+            let (_, table) = OpGettableDump::decode_request(payload);
+            if table.get_userdata() == Ok(&table_user_data()) {
+                found.extend(
+                    table
+                        .get_name()
+                        .map(|name| name.to_string_lossy().into_owned()),
+                );
+            }
+        })
+        .await?;
+    match outcome {
+        Dump::Complete => Ok(found),
+        // Not a single answer is what a kernel without nf_tables has, in several words.
+        Dump::Refused(refusal) if refusal.errno == Errno::EPERM => Err(RouteError::NotPermitted),
+        Dump::Refused(_) => Ok(BTreeSet::new()),
+    }
+}
+
+async fn frame(netfilter: &mut Channel, gate: &GateSettings) -> Result<State, RouteError> {
+    let name = gate.table_name.as_bytes();
     let mut batch = Batch::default();
     let mut payload = Vec::new();
-    OpGettableDo::encode_request(&mut payload, &header()).push_name_bytes(table);
+    OpGettableDo::encode_request(&mut payload, &header()).push_name_bytes(name);
     batch.raw(GET_TABLE, 0, &payload);
     payload.clear();
     OpGetchainDo::encode_request(&mut payload, &header())
-        .push_table_bytes(table)
-        .push_name_bytes(chain);
+        .push_table_bytes(name)
+        .push_name_bytes(CHAIN);
     batch.raw(GET_CHAIN, 0, &payload);
-    let (mut awake, mut hooked) = (false, false);
+    let (mut foreign, mut awake, mut hooked) = (false, false, false);
     netfilter
         .exchange(batch, |_, reply| match reply {
-            Reply::Object(NEW_TABLE, payload) => awake = is_awake(payload),
+            Reply::Object(NEW_TABLE, payload) => {
+                let (_, table) = OpGettableDo::decode_request(payload);
+                foreign = table.get_userdata() != Ok(&table_user_data());
+                awake = is_awake(&table);
+            }
             Reply::Object(NEW_CHAIN, payload) => hooked = is_hooked(payload),
             Reply::Object(..) | Reply::Done | Reply::Refused(_) => {}
         })
         .await?;
-    Ok(awake && hooked)
+    Ok(match (foreign, awake && hooked) {
+        (true, _) => State::Foreign,
+        (false, true) => State::Standing,
+        (false, false) => State::Damaged,
+    })
 }
 
 async fn rules_stand(netfilter: &mut Channel, gate: &GateSettings) -> Result<bool, RouteError> {
-    let mut found: Vec<Vec<u8>> = Vec::new();
+    // By handle, which grows with every rule added: a dump that is read twice finds the same rules.
+    let mut found = BTreeMap::new();
     let request = || {
         let mut batch = Batch::default();
         let mut payload = Vec::new();
@@ -63,20 +124,21 @@ async fn rules_stand(netfilter: &mut Channel, gate: &GateSettings) -> Result<boo
     let outcome = netfilter
         .dump(request, |_, payload| {
             let (_, rule) = OpGetruleDump::decode_request(payload);
-            found.push(rule.get_userdata().unwrap_or_default().to_vec());
+            if let Ok(handle) = rule.get_handle() {
+                found.insert(handle, rule.get_userdata().unwrap_or_default().to_vec());
+            }
         })
         .await?;
     match outcome {
         Dump::Complete => Ok(found
-            .into_iter()
+            .into_values()
             .eq(Rule::ALL.map(|rule| rule.user_data(gate)))),
         Dump::Refused(refusal) if refusal.errno == Errno::ENOENT => Ok(false),
         Dump::Refused(refusal) => Err(super::refused("read the nftables gate", &refusal)),
     }
 }
 
-fn is_awake(payload: &[u8]) -> bool {
-    let (_, table) = OpGettableDo::decode_request(payload);
+fn is_awake(table: &IterableTableAttrs<'_>) -> bool {
     table
         .get_flags()
         .is_ok_and(|flags| flags & TableFlags::Dormant as u32 == 0)

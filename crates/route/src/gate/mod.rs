@@ -26,8 +26,14 @@ mod ruleset;
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::errno::Errno;
 
-use crate::netlink::{Channel, Refusal, Reply};
-use crate::{GateSettings, RouteError, rules};
+use crate::netlink::{Batch, Channel, Refusal, Reply};
+use crate::rules::{self, Rule};
+use crate::{GateSettings, RouteError};
+
+use self::inspect::State;
+
+/// What cannot be done without the kernel's modules.
+const SET: &str = "set the nftables gate";
 
 /// The nftables rules together with the policy rule and the fallback route they rely on.
 #[derive(Debug)]
@@ -69,58 +75,100 @@ impl Gate {
     /// rule that takes a missing route for a ban.
     ///
     /// # Errors
-    /// When netlink fails or the kernel refuses, for example because it was built without `nft_fib`.
+    /// When netlink fails or the kernel refuses, for example because it was built without `nft_fib`; when
+    /// a table of somebody else has our table's name.
     pub(crate) async fn ensure(&mut self, route: &mut Channel) -> Result<Repaired, RouteError> {
         let fallback = rules::ensure_fallback(route, self.protocol, &self.settings).await?;
         let wanted = [rules::for_gate(&self.settings)];
         let added = rules::ensure(route, self.protocol, &wanted).await?;
-        let stands = inspect::stands(&mut self.netfilter, &self.settings).await?;
-        if !stands {
-            self.install().await?;
+        let state = inspect::state(&mut self.netfilter, &self.settings).await?;
+        match state {
+            State::Standing => {}
+            State::Damaged => self.install().await?,
+            State::Foreign => {
+                let name = &self.settings.table_name;
+                return Err(RouteError::Refused {
+                    what: SET.to_owned(),
+                    reason: format!(
+                        "a table `inet {name}` of somebody else exists; choose another table name"
+                    ),
+                });
+            }
         }
         Ok(Repaired {
             rules: added + usize::from(fallback),
-            ruleset: !stands,
+            ruleset: state == State::Damaged,
         })
     }
 
-    /// Removes the ruleset, then the rule and the fallback; returns what was there.
+    /// Removes our rulesets, then the rules and the fallback they rely on; returns what was there.
     ///
     /// # Errors
     /// When netlink fails or the kernel refuses.
     pub(crate) async fn remove(&mut self, route: &mut Channel) -> Result<Repaired, RouteError> {
-        let ruleset = self.remove_ruleset().await?;
-        let rule = rules::for_gate(&self.settings);
-        let rule = rules::remove(route, self.protocol, rule).await?;
+        let ruleset = self.remove_rulesets(|_| true).await?;
+        let mut removed = self.remove_rules(route, |_| true).await?;
         let fallback = rules::remove_fallback(route, self.protocol, &self.settings).await?;
+        removed += usize::from(fallback);
         Ok(Repaired {
-            rules: usize::from(rule) + usize::from(fallback),
+            rules: removed,
             ruleset,
         })
+    }
+
+    /// Removes what other settings left: rulesets of another name, rules for another mark or table.
+    ///
+    /// # Errors
+    /// When netlink fails or the kernel refuses.
+    pub(crate) async fn remove_others(&mut self, route: &mut Channel) -> Result<(), RouteError> {
+        let name = self.settings.table_name.clone();
+        self.remove_rulesets(|table| table != name).await?;
+        let current = rules::for_gate(&self.settings);
+        self.remove_rules(route, |rule| *rule != current).await?;
+        Ok(())
     }
 
     async fn install(&mut self) -> Result<(), RouteError> {
         match self.transact(ruleset::install(&self.settings)).await? {
             None => Ok(()),
-            Some(refusal) => Err(refused("set the nftables gate", &refusal)),
+            Some(refusal) => Err(refused(SET, &refusal)),
         }
     }
 
-    async fn remove_ruleset(&mut self) -> Result<bool, RouteError> {
-        match self.transact(ruleset::remove(&self.settings)).await? {
-            None => Ok(true),
-            Some(refusal) if matches!(refusal.errno, Errno::ENOENT | Errno::EOPNOTSUPP) => {
-                Ok(false)
+    async fn remove_rulesets(
+        &mut self,
+        mut which: impl FnMut(&str) -> bool,
+    ) -> Result<bool, RouteError> {
+        let mut removed = false;
+        for table in inspect::tables(&mut self.netfilter).await? {
+            if !which(&table) {
+                continue;
             }
-            Some(refusal) => Err(refused("remove the nftables gate", &refusal)),
+            match self.transact(ruleset::remove(&table)).await? {
+                None => removed = true,
+                Some(refusal) if refusal.errno == Errno::ENOENT => {}
+                Some(refusal) => return Err(refused("remove the nftables gate", &refusal)),
+            }
         }
+        Ok(removed)
+    }
+
+    async fn remove_rules(
+        &mut self,
+        route: &mut Channel,
+        mut which: impl FnMut(&Rule) -> bool,
+    ) -> Result<usize, RouteError> {
+        let mut removed = 0;
+        for rule in rules::ours(route, self.protocol).await? {
+            if rule.is_for_gate() && which(&rule) {
+                removed += usize::from(rules::remove(route, self.protocol, rule).await?);
+            }
+        }
+        Ok(removed)
     }
 
     /// Sends a transaction; returns the first refusal.
-    async fn transact(
-        &mut self,
-        batch: crate::netlink::Batch,
-    ) -> Result<Option<Refusal>, RouteError> {
+    async fn transact(&mut self, batch: Batch) -> Result<Option<Refusal>, RouteError> {
         let mut first = None;
         self.netfilter
             .transact(batch, |_, reply| {

@@ -40,7 +40,7 @@ const VERDICT: u32 = 0;
 /// own `FibResult` is one too low: its specification lacks `NFT_FIB_RESULT_UNSPEC`.
 const RESULT_INTERFACE: u32 = 1;
 const RESULT_TYPE: u32 = 3;
-/// `NFTNL_UDATA_RULE_COMMENT`: what `nft list ruleset` shows as `comment "…"`.
+/// `NFTNL_UDATA_RULE_COMMENT` and `NFTNL_UDATA_TABLE_COMMENT`: what `nft list ruleset` shows as `comment "…"`.
 const COMMENT: u8 = 0;
 
 /// Replaces the table by a fresh one in one transaction: every packet meets the old gate or the new.
@@ -48,7 +48,7 @@ pub(super) fn install(gate: &GateSettings) -> Batch {
     transaction(|batch| {
         // Deleting needs a table that is there, so it is created first.
         new_table(batch, gate);
-        delete_table(batch, gate);
+        delete_table(batch, &gate.table_name);
         new_table(batch, gate);
         new_chain(batch, gate);
         for rule in Rule::ALL {
@@ -57,9 +57,15 @@ pub(super) fn install(gate: &GateSettings) -> Batch {
     })
 }
 
-/// Deletes the table; refused with ENOENT when there is none.
-pub(super) fn remove(gate: &GateSettings) -> Batch {
-    transaction(|batch| delete_table(batch, gate))
+/// Deletes a table; refused with ENOENT when there is none.
+pub(super) fn remove(table: &str) -> Batch {
+    transaction(|batch| delete_table(batch, table))
+}
+
+/// The table's user data, a comment like the rules'. By it we know our tables from those of others,
+/// whatever the name (needs Linux 5.10).
+pub(super) fn table_user_data() -> Vec<u8> {
+    comment("sipward: drops what blackholed sources send")
 }
 
 /// The rules, in order.
@@ -82,18 +88,22 @@ impl Rule {
     /// The rule's user data: a comment for who reads the ruleset, by which we recognise it again. It
     /// names what the settings put into the rule.
     pub(super) fn user_data(self, gate: &GateSettings) -> Vec<u8> {
-        let comment = match self {
+        comment(&match self {
             Self::PassLoopback => "sipward: own traffic passes".to_owned(),
             Self::DropIpv6 => "sipward: banned IPv6 sources".to_owned(),
             Self::DropIpv4 => format!("sipward: banned IPv4 sources, mark {:#x}", gate.mark),
             Self::ClearMark => format!("sipward: clear mark {:#x}", gate.mark),
-        };
-        let length = u8::try_from(comment.len() + 1).unwrap_or(u8::MAX);
-        let mut data = vec![COMMENT, length];
-        data.extend_from_slice(comment.as_bytes());
-        data.push(0);
-        data
+        })
     }
+}
+
+fn comment(text: &str) -> Vec<u8> {
+    // All are far below the field's range.
+    let length = u8::try_from(text.len() + 1).unwrap_or(u8::MAX);
+    let mut data = vec![COMMENT, length];
+    data.extend_from_slice(text.as_bytes());
+    data.push(0);
+    data
 }
 
 fn transaction(fill: impl FnOnce(&mut Batch)) -> Batch {
@@ -117,14 +127,14 @@ fn new_table(batch: &mut Batch, gate: &GateSettings) {
     let mut payload = Vec::new();
     OpNewtableDo::encode_request(&mut payload, &header())
         .push_name_bytes(gate.table_name.as_bytes())
-        .push_flags(0);
+        .push_flags(0)
+        .push_userdata(&table_user_data());
     batch.raw(NEW_TABLE, NLM_F_CREATE, &payload);
 }
 
-fn delete_table(batch: &mut Batch, gate: &GateSettings) {
+fn delete_table(batch: &mut Batch, table: &str) {
     let mut payload = Vec::new();
-    OpDeltableDo::encode_request(&mut payload, &header())
-        .push_name_bytes(gate.table_name.as_bytes());
+    OpDeltableDo::encode_request(&mut payload, &header()).push_name_bytes(table.as_bytes());
     batch.raw(DELETE_TABLE, 0, &payload);
 }
 
