@@ -22,7 +22,7 @@ use crate::{Action, Enforcement, Input, Policy, PolicyError, Timestamp};
 
 /// How often sources that no longer count are forgotten: rare enough to cost nothing, often enough
 /// that memory follows an attack down.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
 /// Decides who is banned and for how long.
 ///

@@ -64,8 +64,8 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             max_failures: 5,
-            window: Duration::from_secs(600),
-            ban_time: Duration::from_secs(3600),
+            window: Duration::from_mins(10),
+            ban_time: Duration::from_hours(1),
             escalation: Escalation::default(),
             weights: Weights::default(),
             ipv4_prefix: 32,
@@ -81,8 +81,8 @@ impl Default for Escalation {
     fn default() -> Self {
         Self {
             factor: 2.0,
-            max: Duration::from_secs(7 * 86_400),
-            forget_after: Duration::from_secs(30 * 86_400),
+            max: Duration::from_hours(7 * 24),
+            forget_after: Duration::from_hours(30 * 24),
         }
     }
 }

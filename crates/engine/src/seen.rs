@@ -1,6 +1,6 @@
 //! One failure as the engine keeps it.
 
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 
 use foldhash::quality::FixedState;
@@ -68,8 +68,6 @@ impl Fingerprints {
     }
 
     fn join_key(&self, source: IpAddr, port: u16, profile: &str, user: &str, core: CoreId) -> u64 {
-        let mut hasher = self.0.build_hasher();
-        (source, port, profile, user, core).hash(&mut hasher);
-        hasher.finish()
+        self.0.hash_one((source, port, profile, user, core))
     }
 }

@@ -189,10 +189,17 @@ impl Route {
     }
 }
 
+/// In the words of `ip route`, with interfaces by number.
 impl std::fmt::Display for Route {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.kind != RouteType::Unicast {
-            write!(f, "{} ", format!("{:?}", self.kind).to_lowercase())?;
+        match self.kind {
+            RouteType::Unicast => {}
+            RouteType::BlackHole => f.write_str("blackhole ")?,
+            RouteType::Unreachable => f.write_str("unreachable ")?,
+            RouteType::Prohibit => f.write_str("prohibit ")?,
+            RouteType::Throw => f.write_str("throw ")?,
+            RouteType::Local => f.write_str("local ")?,
+            other => write!(f, "type {} ", u8::from(other))?,
         }
         write!(f, "{}", self.net)?;
         if let Some(gateway) = self.gateways.first() {
@@ -207,13 +214,15 @@ impl std::fmt::Display for Route {
     }
 }
 
-/// Which routes a dump is about.
-#[derive(Clone, Copy, Debug)]
+/// Which routes a dump is about; `None` is any.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Filter {
     /// Only this protocol.
     pub(crate) protocol: Option<u8>,
     /// Only this table.
     pub(crate) table: Option<u32>,
+    /// Only this type.
+    pub(crate) kind: Option<RouteType>,
 }
 
 /// Reads the routes of both families. The kernel filters where it can (since 4.20), we do again.
@@ -232,6 +241,7 @@ pub(crate) async fn dump(
             message.header.protocol = filter
                 .protocol
                 .map_or(RouteProtocol::Unspec, RouteProtocol::from);
+            message.header.kind = filter.kind.unwrap_or_default();
             message
                 .attributes
                 .extend(filter.table.map(RouteAttribute::Table));
@@ -246,6 +256,7 @@ pub(crate) async fn dump(
                         .protocol
                         .is_none_or(|protocol| route.protocol == protocol)
                         && filter.table.is_none_or(|table| route.table == table)
+                        && filter.kind.is_none_or(|kind| route.kind == kind)
                 });
                 if let Some(route) = wanted {
                     each(route);

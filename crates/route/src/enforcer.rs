@@ -17,7 +17,7 @@ use self::heal::Schedule;
 use self::outbox::Outbox;
 use crate::blackhole::{self, Blackholes, Filter};
 use crate::gate::Gate;
-use crate::monitor::Monitor;
+use crate::monitor::{Monitor, Own};
 use crate::netlink::{Batch, Channel, Reply};
 use crate::rules::{self, Rule};
 use crate::{Change, Coverage, Found, HostFacts, Report, RouteError, Settings, host};
@@ -58,10 +58,12 @@ impl Enforcer {
         let mut route = Channel::open(NETLINK_ROUTE).map_err(RouteError::Socket)?;
         ask_permission(&mut route, settings.protocol).await?;
         let gate = Gate::open(settings.gate.clone(), settings.protocol).map_err(|e| e.to_string());
-        let mut ports = vec![route.port()];
-        ports.extend(gate.as_ref().ok().map(Gate::port));
+        let own = Own {
+            route: route.port(),
+            netfilter: gate.as_ref().ok().map(Gate::port),
+        };
         // Listen before looking: what changes while we look is heard.
-        let monitor = Monitor::open(ports, settings.protocol).map_err(RouteError::Socket)?;
+        let monitor = Monitor::open(own, settings.protocol).map_err(RouteError::Socket)?;
         rules::ensure(&mut route, settings.protocol, &rules::for_bans(&settings)).await?;
         let host = host::facts(&mut route, settings.protocol).await?;
         let mut enforcer = Self {
@@ -79,8 +81,10 @@ impl Enforcer {
         let foreign = enforcer.adopt().await?;
         enforcer.tidy_gate().await?;
         enforcer.cover().await?;
+        let mut routes: Vec<IpNet> = enforcer.wanted.iter().copied().collect();
+        routes.sort_unstable();
         let found = Found {
-            routes: enforcer.wanted.iter().copied().collect(),
+            routes,
             foreign,
             host: enforcer.host.clone(),
             coverage: enforcer.coverage.clone(),
@@ -140,7 +144,7 @@ impl Enforcer {
         let mut foreign = Vec::new();
         let filter = Filter {
             protocol: Some(self.settings.protocol),
-            table: None,
+            ..Filter::default()
         };
         let (blackholes, gate, wanted) = (self.blackholes, &self.settings.gate, &mut self.wanted);
         blackhole::dump(&mut self.route, filter, |route| {
@@ -163,12 +167,14 @@ impl Enforcer {
     /// Does what the monitor or the clock asked for.
     async fn look_after(&mut self) -> Result<(), RouteError> {
         let started = Instant::now();
-        let signs = self.schedule.due(started);
+        let mut signs = self.schedule.due(started);
         if signs.host {
             let facts = host::facts(&mut self.route, self.settings.protocol).await?;
             if facts != self.host {
                 self.host = facts.clone();
                 self.outbox.push(Report::Host(facts));
+                // Whether the gate is needed depends on the addresses.
+                signs.fixtures = true;
             }
         }
         let healed = self.heal(signs).await?;

@@ -52,7 +52,7 @@ async fn remove_routes(route: &mut Channel, settings: &Settings) -> Result<usize
     let mut found: Vec<Route> = Vec::new();
     let filter = Filter {
         protocol: Some(settings.protocol),
-        table: None,
+        ..Filter::default()
     };
     blackhole::dump(route, filter, |route| {
         if route.kind == RouteType::BlackHole {

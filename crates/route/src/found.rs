@@ -7,7 +7,7 @@ use ipnet::IpNet;
 /// What was found when the kernel side was opened.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
-    /// Our routes (table, type and protocol ours) that were there already. They are adopted: the
+    /// Our routes (table, type and protocol ours) that were there already, sorted. They are adopted: the
     /// enforcer keeps and heals them until it is told to unblock them.
     pub routes: Vec<IpNet>,
     /// Routes with our protocol number that are not bans of these settings, in the words of
@@ -34,6 +34,32 @@ pub struct HostFacts {
     pub on_link: Vec<IpNet>,
 }
 
+impl HostFacts {
+    /// Whom this host would lose by blackholing a network, in words: a gateway, or everybody on a
+    /// network it is connected to. The engine narrows such bans; this is the last line.
+    pub(crate) fn lost_by(&self, net: IpNet) -> Option<String> {
+        if net.prefix_len() == 0 {
+            return Some("everybody".to_owned());
+        }
+        // A connected network that is more specific than the ban keeps its gateway reachable.
+        let outlives = |gateway: &IpAddr| {
+            self.on_link
+                .iter()
+                .any(|link| link.contains(gateway) && link.prefix_len() > net.prefix_len())
+        };
+        let gateway = self
+            .gateways
+            .iter()
+            .find(|gateway| net.contains(*gateway) && !outlives(gateway));
+        if let Some(gateway) = gateway {
+            return Some(format!("its gateway {gateway}"));
+        }
+        // In IPv6 the connected network wins.
+        let connected = matches!(net, IpNet::V4(_)) && self.on_link.contains(&net);
+        connected.then(|| format!("the network {net}, to which it is connected"))
+    }
+}
+
 /// What a ban covers with the present settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
@@ -57,3 +83,6 @@ impl Coverage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

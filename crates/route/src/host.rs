@@ -48,11 +48,11 @@ pub(crate) async fn facts(
     blackhole::dump(
         channel,
         Filter {
-            protocol: None,
-            table: None,
+            kind: Some(RouteType::Unicast),
+            ..Filter::default()
         },
         |route| {
-            if route.protocol == own_protocol || route.kind != RouteType::Unicast {
+            if route.protocol == own_protocol {
                 return;
             }
             // A default route without a gateway (a PPP link) connects to everybody; nobody is on-link.

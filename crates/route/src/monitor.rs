@@ -8,6 +8,7 @@ use netlink_sys::{AsyncSocket, AsyncSocketExt, TokioSocket};
 use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt::RcvBufForce};
 use rtnetlink::MulticastGroup;
+use socket2::{SockFilter, SockRef};
 use tracing::debug;
 
 use crate::netlink::{LARGEST_DATAGRAM, messages};
@@ -50,12 +51,18 @@ const RTM_DELNETCONF: u16 = 81;
 pub(crate) struct Monitor {
     route: TokioSocket,
     netfilter: Option<TokioSocket>,
-    /// Ports of our own request sockets.
-    own: Vec<u32>,
+    own: Own,
     protocol: u8,
     seen: Signs,
     buffer: Vec<u8>,
     other_buffer: Vec<u8>,
+}
+
+/// The ports of our request sockets, which mark what we change ourselves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Own {
+    pub(crate) route: u32,
+    pub(crate) netfilter: Option<u32>,
 }
 
 /// What may need a look.
@@ -90,12 +97,12 @@ impl Signs {
 }
 
 impl Monitor {
-    /// Subscribes. `own` are the ports of our request sockets, `protocol` our route protocol number.
-    /// A kernel without nftables is no error: then there is no gate to watch.
-    pub(crate) fn open(own: Vec<u32>, protocol: u8) -> io::Result<Self> {
+    /// Subscribes. `protocol` is our route protocol number. A kernel without nftables is no error: then
+    /// there is no gate to watch.
+    pub(crate) fn open(own: Own, protocol: u8) -> io::Result<Self> {
         let groups = GROUPS.map(|group| group as u32);
-        let route = subscribe(NETLINK_ROUTE, &groups)?;
-        let netfilter = match subscribe(NETLINK_NETFILTER, &[NFTABLES_GROUP]) {
+        let route = subscribe(NETLINK_ROUTE, &groups, Some(own.route))?;
+        let netfilter = match subscribe(NETLINK_NETFILTER, &[NFTABLES_GROUP], own.netfilter) {
             Ok(socket) => Some(socket),
             Err(error) => {
                 debug!(%error, "nftables cannot be watched");
@@ -128,8 +135,8 @@ impl Monitor {
         }
     }
 
-    /// Reads what has queued up, without waiting. To be called between batches: our own changes are
-    /// announced too, and nobody else empties the queue meanwhile.
+    /// Reads what has queued up, without waiting. To be called between batches, because nobody else
+    /// empties the queue meanwhile.
     ///
     /// # Errors
     /// When a socket fails.
@@ -143,7 +150,7 @@ impl Monitor {
                 self.buffer.clear();
                 let outcome = socket.socket_ref().recv(&mut self.buffer, 0);
                 match outcome {
-                    Ok(_) => self.seen.add(signs(&self.buffer, &self.own, self.protocol)),
+                    Ok(_) => self.seen.add(signs(&self.buffer, self.own, self.protocol)),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) => self.seen.add(overrun(error)?),
                 }
@@ -171,7 +178,7 @@ impl Monitor {
             },
         };
         let signs = match outcome {
-            Ok(()) => signs(heard, &self.own, self.protocol),
+            Ok(()) => signs(heard, self.own, self.protocol),
             Err(error) => overrun(error)?,
         };
         self.seen.add(signs);
@@ -188,7 +195,7 @@ impl std::fmt::Debug for Monitor {
     }
 }
 
-fn subscribe(protocol: isize, groups: &[u32]) -> io::Result<TokioSocket> {
+fn subscribe(protocol: isize, groups: &[u32], own: Option<u32>) -> io::Result<TokioSocket> {
     let mut socket = TokioSocket::new(protocol)?;
     let inner = socket.socket_mut();
     inner.bind_auto()?;
@@ -196,10 +203,32 @@ fn subscribe(protocol: isize, groups: &[u32]) -> io::Result<TokioSocket> {
     if let Err(error) = setsockopt(&*inner, RcvBufForce, &RECEIVE_BUFFER) {
         debug!(%error, "the monitor keeps the default receive buffer");
     }
+    // Without the filter the same is done here, one read per change of ours.
+    if let Some(Err(error)) = own.map(|port| SockRef::from(&*inner).attach_filter(&all_but(port))) {
+        debug!(%error, "the monitor hears our own changes");
+    }
     for group in groups {
         inner.add_membership(*group)?;
     }
     Ok(socket)
+}
+
+/// A socket filter (classic BPF) that lets pass what was not changed through `port`: a burst of bans
+/// would otherwise fill the queue with its own announcements.
+fn all_but(port: u32) -> [SockFilter; 4] {
+    // linux/bpf_common.h
+    const LOAD_WORD: u16 = 0x20;
+    const JUMP_IF_EQUAL: u16 = 0x15;
+    const RETURN: u16 = 0x06;
+    /// Offset of `nlmsg_pid` in `struct nlmsghdr`, in bytes.
+    const PORT: u32 = 12;
+    [
+        // The filter machine loads in network byte order, netlink writes in the host's.
+        SockFilter::new(LOAD_WORD, 0, 0, PORT),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 1, u32::from_be(port)),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ]
 }
 
 /// An overrun means that something was missed; any other error is one.
@@ -212,10 +241,11 @@ fn overrun(error: io::Error) -> io::Result<Signs> {
 }
 
 /// What a datagram of notifications tells.
-fn signs(datagram: &[u8], own: &[u32], protocol: u8) -> Signs {
+fn signs(datagram: &[u8], own: Own, protocol: u8) -> Signs {
     let mut signs = Signs::default();
     for message in messages(datagram) {
-        if !own.contains(&message.port_number()) {
+        let port = message.port_number();
+        if port != own.route && Some(port) != own.netfilter {
             signs.add(sign(&message, protocol));
         }
     }

@@ -143,6 +143,7 @@ pub(crate) async fn ensure_fallback(
     let filter = Filter {
         protocol: Some(protocol),
         table: Some(gate.fallback_table),
+        kind: Some(RouteType::Unicast),
     };
     blackhole::dump(channel, filter, |route| {
         present |= is_fallback(&route, gate);

@@ -16,9 +16,7 @@ pub fn translate(event: &Event, input: impl FnOnce(Input<'_>)) -> Option<Record>
         // HEARTBEAT and the like.
         Ok(None) => return None,
         Err(error) => {
-            return Some(Record::EventUnusable {
-                error: error.to_string(),
-            });
+            return Some(Record::EventUnusable { error: error.to_string() });
         }
     };
     let meta = *record.meta();

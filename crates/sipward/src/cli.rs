@@ -61,8 +61,8 @@ struct Run {
     #[command(flatten)]
     file: ConfigFile,
     /// Do everything but touch the kernel, whatever the file's `mode` says.
-    #[arg(long)]
-    dry_run: bool,
+    #[arg(long = "dry-run")]
+    observe: bool,
     /// What becomes of the routes at the end, whatever the file's `on_exit` says.
     #[arg(long, value_enum)]
     on_exit: Option<OnExit>,
@@ -81,7 +81,7 @@ struct Run {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
-        Command::Run(run) => start(run),
+        Command::Run(run) => start(&run),
         Command::Check { file } => check(&file),
         Command::Flush { file } => flush(&file),
         Command::Demo { forever } => on_runtime(demo::run(forever)),
@@ -95,12 +95,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn start(run: Run) -> anyhow::Result<()> {
-    let overrides = Overrides {
-        dry_run: run.dry_run,
-        on_exit: run.on_exit,
-        level: run.log_level,
-    };
+fn start(run: &Run) -> anyhow::Result<()> {
+    let overrides = Overrides { observe: run.observe, on_exit: run.on_exit, level: run.log_level };
     let load = {
         let path = run.file.config.clone();
         move || Config::load(path.as_deref()).map(|config| overrides.apply(config))
@@ -109,26 +105,21 @@ fn start(run: Run) -> anyhow::Result<()> {
     let credentials = Credentials::from_env()?;
     let logs = Logs::start(run.log_format, config.log_level)?;
     let control = Some(logs.control());
-    let daemon = Daemon {
-        config,
-        credentials,
-        logs: control,
-        reload: Box::new(load),
-    };
+    let daemon = Daemon { config, credentials, logs: control, reload: Box::new(load) };
     on_runtime(daemon.run())
 }
 
 /// What the command line sets, over the file and again over every reload of it.
 #[derive(Clone, Copy, Debug)]
 struct Overrides {
-    dry_run: bool,
+    observe: bool,
     on_exit: Option<OnExit>,
     level: Option<LogLevel>,
 }
 
 impl Overrides {
     fn apply(self, mut config: Config) -> Config {
-        if self.dry_run {
+        if self.observe {
             config.mode = Mode::Observe;
         }
         config.on_exit = self.on_exit.unwrap_or(config.on_exit);
@@ -146,10 +137,7 @@ fn check(file: &ConfigFile) -> anyhow::Result<()> {
         "Event Socket at {}:{}{}, password set",
         credentials.host,
         credentials.port,
-        credentials
-            .user
-            .map(|user| format!(" as {user}"))
-            .unwrap_or_default()
+        credentials.user.map(|user| format!(" as {user}")).unwrap_or_default()
     );
     Ok(())
 }
@@ -161,11 +149,7 @@ fn flush(file: &ConfigFile) -> anyhow::Result<()> {
         "removed {} routes, {} rules{}",
         done.routes,
         done.rules,
-        if done.gate {
-            " and the gate"
-        } else {
-            "; there was no gate"
-        }
+        if done.gate { " and the gate" } else { "; there was no gate" }
     );
     Ok(())
 }
@@ -180,4 +164,40 @@ fn on_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resul
         .build()
         .context("cannot start the runtime")?
         .block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Config {
+        Config::parse(text, "sipward.toml".as_ref()).unwrap()
+    }
+
+    #[test]
+    fn the_command_line_outranks_the_file() {
+        let overrides =
+            Overrides { observe: true, on_exit: Some(OnExit::Flush), level: Some(LogLevel::Debug) };
+        let file = "mode = \"ban\"\non_exit = \"keep\"\n[log]\nlevel = \"error\"\n";
+        let config = overrides.apply(parsed(file));
+        assert_eq!(config.mode, Mode::Observe);
+        assert_eq!(config.on_exit, OnExit::Flush);
+        assert_eq!(config.log_level, LogLevel::Debug);
+    }
+
+    #[test]
+    fn what_the_command_line_leaves_out_stays_as_in_the_file() {
+        let overrides = Overrides { observe: false, on_exit: None, level: None };
+        let file = "mode = \"observe\"\non_exit = \"flush\"\n[log]\nlevel = \"warn\"\n";
+        let config = overrides.apply(parsed(file));
+        assert_eq!(config.mode, Mode::Observe);
+        assert_eq!(config.on_exit, OnExit::Flush);
+        assert_eq!(config.log_level, LogLevel::Warn);
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
 }

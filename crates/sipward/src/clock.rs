@@ -16,10 +16,7 @@ impl Clock {
     /// Starts at the system's present time.
     #[must_use]
     pub fn start() -> Self {
-        Self {
-            start: Instant::now(),
-            wall: SystemTime::now(),
-        }
+        Self { start: Instant::now(), wall: SystemTime::now() }
     }
 
     /// The present moment.

@@ -23,10 +23,7 @@ impl Wishes {
     /// Sends to `sender`.
     #[must_use]
     pub fn new(sender: mpsc::Sender<Change>) -> Self {
-        Self {
-            sender,
-            waiting: VecDeque::new(),
-        }
+        Self { sender, waiting: VecDeque::new() }
     }
 
     /// Passes `change` on, behind those that wait already.

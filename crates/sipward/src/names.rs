@@ -41,16 +41,11 @@ impl Names {
     /// Looks up every name in `config` and returns the networks of each class. A name that cannot
     /// be looked up keeps its last answer; what failed is returned beside it.
     pub async fn refresh(&mut self, config: &Config) -> (Vec<Exempt>, Vec<Record>) {
-        let mut wanted: Vec<&String> = config
-            .allow
-            .iter()
-            .chain(&config.proxies)
-            .filter_map(name)
-            .collect();
+        let mut wanted: Vec<&String> =
+            config.allow.iter().chain(&config.proxies).filter_map(name).collect();
         wanted.sort_unstable();
         wanted.dedup();
-        self.answers
-            .retain(|name, _| wanted.iter().any(|wanted| *wanted == name));
+        self.answers.retain(|name, _| wanted.contains(&name));
 
         let mut failed = Vec::new();
         let mut lookups = JoinSet::new();
@@ -124,11 +119,7 @@ async fn look_up(name: String) -> Answer {
             addresses.sort_unstable();
             addresses.dedup();
             addresses.truncate(MAX_ADDRESSES);
-            if addresses.is_empty() {
-                Err("no address".to_owned())
-            } else {
-                Ok(addresses)
-            }
+            if addresses.is_empty() { Err("no address".to_owned()) } else { Ok(addresses) }
         }
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err(format!("no answer within {} s", LOOKUP.as_secs())),
@@ -146,11 +137,7 @@ fn name_servers(path: &Path) -> Vec<IpNet> {
     let Ok(config) = resolv_conf::Config::parse(text) else {
         return Vec::new();
     };
-    config
-        .nameservers
-        .iter()
-        .map(|server| IpNet::from(IpAddr::from(server)))
-        .collect()
+    config.nameservers.iter().map(|server| IpNet::from(IpAddr::from(server))).collect()
 }
 
 #[cfg(test)]

@@ -36,11 +36,8 @@ impl fmt::Display for Span {
         let span = Duration::try_from_secs_f64(self.0).unwrap_or_default();
         let millis = Duration::from_millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX));
         // Spans of a minute and more are not told to the millisecond.
-        let shown = if millis.as_secs() >= 60 {
-            Duration::from_secs(millis.as_secs())
-        } else {
-            millis
-        };
+        let shown =
+            if millis.as_secs() >= 60 { Duration::from_secs(millis.as_secs()) } else { millis };
         write!(f, "{}", humantime::format_duration(shown))
     }
 }

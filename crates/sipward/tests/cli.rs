@@ -1,5 +1,7 @@
 //! The program as it is started by hand: what it prints and how it ends.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a failed unwrap is a failed test")]
+
 use std::io::Write as _;
 use std::process::{Command, Output};
 
@@ -28,21 +30,12 @@ const PASSWORD: (&str, &str) = ("ESL_PASSWORD", "s3cret-ClueCon");
 fn check_says_what_a_good_configuration_means_and_never_the_password() {
     let file = config("mode = \"observe\"\nallow = [\"192.0.2.0/24\"]\n");
     let path = file.path().to_str().unwrap();
-    let output = sipward(
-        &["check", "--config", path],
-        &[PASSWORD, ("ESL_HOST", "pbx.test")],
-    );
+    let output = sipward(&["check", "--config", path], &[PASSWORD, ("ESL_HOST", "pbx.test")]);
     let printed = text(&output.stdout);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert!(
-        printed.contains("5 failures within 10m ban for 1h"),
-        "{printed}"
-    );
+    assert!(printed.contains("5 failures within 10m ban for 1h"), "{printed}");
     assert!(printed.contains("1 allow entries"), "{printed}");
-    assert!(
-        printed.contains("Event Socket at pbx.test:8021, password set"),
-        "{printed}"
-    );
+    assert!(printed.contains("Event Socket at pbx.test:8021, password set"), "{printed}");
     assert!(!printed.contains("s3cret"), "{printed}");
 }
 
@@ -67,22 +60,14 @@ fn without_a_password_check_and_run_say_where_it_comes_from() {
         let output = sipward(&[command, "--config", path], &[]);
         assert_eq!(output.status.code(), Some(1));
         let told = text(&output.stderr);
-        assert!(
-            told.contains("set ESL_PASSWORD, or ESL_PASSWORD_FILE"),
-            "{command}: {told}"
-        );
+        assert!(told.contains("set ESL_PASSWORD, or ESL_PASSWORD_FILE"), "{command}: {told}");
     }
 }
 
 #[test]
 fn wrong_usage_ends_with_status_2() {
     assert_eq!(sipward(&["--no-such-option"], &[]).status.code(), Some(2));
-    assert_eq!(
-        sipward(&["run", "--on-exit", "perhaps"], &[PASSWORD])
-            .status
-            .code(),
-        Some(2)
-    );
+    assert_eq!(sipward(&["run", "--on-exit", "perhaps"], &[PASSWORD]).status.code(), Some(2));
 }
 
 #[test]
@@ -91,21 +76,14 @@ fn the_demo_bans_attackers_harms_no_phone_and_ends_by_itself() {
     let printed = text(&output.stdout);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let count = |label: &str| -> u64 {
-        let line = printed
-            .lines()
-            .find(|line| line.trim_start().starts_with(label));
+        let line = printed.lines().find(|line| line.trim_start().starts_with(label));
         let line = line.unwrap_or_else(|| panic!("no {label:?} in {printed}"));
-        line.split_whitespace()
-            .find_map(|word| word.parse().ok())
-            .unwrap()
+        line.split_whitespace().find_map(|word| word.parse().ok()).unwrap()
     };
     // 14 attackers, none of which stops by itself.
     assert!(count("bans") >= 14, "{printed}");
     assert!(count("healthy registrations") > 50, "{printed}");
     assert!(printed.contains("   0 harmed"), "{printed}");
-    assert!(
-        printed.contains("forged: the nonce was never checked"),
-        "{printed}"
-    );
+    assert!(printed.contains("forged: the nonce was never checked"), "{printed}");
     assert!(printed.contains("on the allow list"), "{printed}");
 }

@@ -8,13 +8,14 @@ use futures_util::TryStreamExt;
 use libtest_mimic::Trial;
 use nix::sys::socket::{setsockopt, sockopt::BindToDevice};
 use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags};
+use rtnetlink::packet_route::route::RouteType;
 use sipward_route::{Enforcement, Settings};
 use sipward_tests::netns::{self, Host, case, tcp_connects, udp_arrives};
 
-use crate::outside::{demand_mark, packets_dropped};
+use crate::outside::{add_route, demand_mark, packets_dropped};
 use crate::world::{
     ATTACKER, ATTACKER6, FAR, FAR6, PBX, PBX_FOR_PHONE, PBX6, PBX6_FOR_PHONE, PHONE, PHONE6,
-    Running, World,
+    ROUTER, ROUTER6, Running, World,
 };
 
 pub(crate) fn cases() -> Vec<Trial> {
@@ -45,6 +46,10 @@ pub(crate) fn cases() -> Vec<Trial> {
             strict_filter,
         ),
         case("multicast_arrives", multicast),
+        case(
+            "sources_that_others_made_unreachable_are_dropped_too",
+            unreachable,
+        ),
     ]
 }
 
@@ -95,11 +100,11 @@ fn default_route_goes() {
         }
     };
     check("with the default route");
-    world.pbx.remove_route("0.0.0.0/0", ATTACKER);
-    world.pbx.remove_route("::/0", ATTACKER6);
+    world.pbx.remove_route("0.0.0.0/0", ROUTER);
+    world.pbx.remove_route("::/0", ROUTER6);
     check("without it");
-    world.pbx.route("0.0.0.0/0", ATTACKER);
-    world.pbx.route("::/0", ATTACKER6);
+    world.pbx.route("0.0.0.0/0", ROUTER);
+    world.pbx.route("::/0", ROUTER6);
     check("with it again");
     running.stop();
 }
@@ -245,6 +250,18 @@ fn multicast() {
     let sender = world.phone.run(|| UdpSocket::bind((PHONE, 0))).unwrap();
     sender.send_to(b"x", (group, 5353)).unwrap();
     assert_eq!(received_from(&receiver), Some(PHONE.parse().unwrap()));
+    running.stop();
+}
+
+/// The kernel cannot tell an `unreachable` IPv4 route from a blackhole; nobody could answer its sources
+/// either. IPv6 tells them apart.
+fn unreachable() {
+    let (world, running) = gated(World::new().with_default_route());
+    for target in [FAR, FAR6] {
+        add_route(&world.pbx, RouteType::Unreachable, target, 4, 254);
+    }
+    assert!(!udp_arrives((&world.attacker, FAR), (&world.pbx, PBX)));
+    assert!(udp_arrives((&world.attacker, FAR6), (&world.pbx, PBX6)));
     running.stop();
 }
 

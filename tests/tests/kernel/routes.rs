@@ -1,12 +1,16 @@
 //! Whose routes are touched, and which win.
 
+use std::net::IpAddr;
+use std::thread;
+use std::time::Duration;
+
 use libtest_mimic::Trial;
 use rtnetlink::packet_route::route::RouteType;
 use sipward_route::{Change, Enforcement, Report, Settings};
 use sipward_tests::netns::case;
 
 use crate::outside::{add_route, is_blackholed, routes};
-use crate::world::{ATTACKER, FAR, FAR6, Running, World, net};
+use crate::world::{ATTACKER, FAR, FAR6, ROUTER, ROUTER6, Running, World, net};
 
 /// Number of the main table.
 const MAIN: u32 = 254;
@@ -29,7 +33,7 @@ pub(crate) fn cases() -> Vec<Trial> {
             on_link_ipv6,
         ),
         case(
-            "banning_the_connected_ipv4_network_is_refused_by_the_kernel",
+            "banning_a_gateway_or_the_connected_ipv4_network_is_refused",
             on_link_ipv4,
         ),
         case("a_more_specific_route_is_told", more_specific),
@@ -41,6 +45,7 @@ pub(crate) fn cases() -> Vec<Trial> {
         case("banning_everybody_is_refused", everybody),
         case("other_protocol_numbers_work", other_protocol),
         case("a_whole_burst_is_answered_one_by_one", burst),
+        case("reports_that_nobody_takes_yet_are_not_lost", slow_reader),
     ]
 }
 
@@ -100,17 +105,17 @@ fn foreign_blackhole() {
 
 fn on_link_ipv6() {
     let (world, mut running) = start();
-    let connected = "unicast 2001:db8:a::/64 proto 2 table 254".to_owned();
-    assert!(running.found.host.on_link.contains(&net("2001:db8:a::/64")));
-    let Enforcement::Outranked { winner } = running.block("2001:db8:a::/64") else {
+    let connected = "unicast 2001:db8:b::/64 proto 2 table 254".to_owned();
+    assert!(running.found.host.on_link.contains(&net("2001:db8:b::/64")));
+    let Enforcement::Outranked { winner } = running.block("2001:db8:b::/64") else {
         panic!("a blackhole beside the connected network does not win")
     };
     assert!(
-        winner.contains("2001:db8:a::/64") && winner.contains("metric 256"),
+        winner.contains("2001:db8:b::/64") && winner.contains("metric 256"),
         "{winner}"
     );
-    running.unblock("2001:db8:a::/64");
-    assert!(!is_blackholed(&world.pbx, "2001:db8:a::/64", MAIN));
+    running.unblock("2001:db8:b::/64");
+    assert!(!is_blackholed(&world.pbx, "2001:db8:b::/64", MAIN));
     assert!(routes(&world.pbx).contains(&connected));
     assert!(world.reached_by_phone());
     running.stop();
@@ -118,11 +123,20 @@ fn on_link_ipv6() {
 
 fn on_link_ipv4() {
     let (world, mut running) = start();
-    let error = failure(&mut running, "192.0.2.0/24");
-    assert!(error.contains("somebody else"), "{error}");
-    running.unblock("192.0.2.0/24");
-    let connected = "unicast 192.0.2.0/24 proto 2 table 254".to_owned();
-    assert!(routes(&world.pbx).contains(&connected));
+    for (target, lost) in [
+        (ROUTER, "its gateway 192.0.2.254"),
+        (ROUTER6, "its gateway 2001:db8:a::fe"),
+        ("192.0.2.0/24", "its gateway 192.0.2.254"),
+        ("198.51.100.0/24", "the network 198.51.100.0/24"),
+    ] {
+        let error = failure(&mut running, target);
+        assert!(error.contains(lost), "{error}");
+        running.unblock(target);
+    }
+    for connected in ["192.0.2.0/24", "198.51.100.0/24"] {
+        let connected = format!("unicast {connected} proto 2 table 254");
+        assert!(routes(&world.pbx).contains(&connected));
+    }
     running.stop();
 }
 
@@ -162,7 +176,10 @@ fn everybody() {
     let (world, mut running) = start();
     for target in ["0.0.0.0/0", "::/0"] {
         let error = failure(&mut running, target);
-        assert!(error.contains("cut this host off"), "{error}");
+        assert!(
+            error.contains("cut this host off from everybody"),
+            "{error}"
+        );
     }
     assert!(world.reached_by_phone());
     running.stop();
@@ -201,5 +218,32 @@ fn burst() {
     }
     assert_eq!(answered, targets);
     drop(world);
+    running.stop();
+}
+
+/// More changes than every queue on the way holds, from a sender that does not look at reports.
+fn slow_reader() {
+    let world = World::new();
+    let mut running = Running::start(&world.pbx, Settings::default());
+    let count = 20_000_u32;
+    let sender = running.sender();
+    let sending = thread::spawn(move || {
+        for n in 0..count {
+            let target = IpAddr::V4((0x0a00_0000 + n).into());
+            sender
+                .blocking_send(Change::Block(target.into()))
+                .expect("a running enforcer");
+        }
+    });
+    thread::sleep(Duration::from_millis(500));
+    assert!(
+        !sending.is_finished(),
+        "the enforcer takes no more than it can answer"
+    );
+    for _ in 0..count {
+        let report = running.expect("an answer", |_| true);
+        assert!(matches!(report, Report::Blocked { .. }), "{report:?}");
+    }
+    sending.join().expect("no panic");
     running.stop();
 }

@@ -27,6 +27,9 @@ pub(crate) const PBX: &str = "192.0.2.1";
 pub(crate) const PBX6: &str = "2001:db8:a::1";
 pub(crate) const PBX_FOR_PHONE: &str = "198.51.100.1";
 pub(crate) const PBX6_FOR_PHONE: &str = "2001:db8:b::1";
+/// Addresses under which the attacker's host is a router.
+pub(crate) const ROUTER: &str = "192.0.2.254";
+pub(crate) const ROUTER6: &str = "2001:db8:a::fe";
 /// Further addresses of the attacker, a hop away.
 pub(crate) const FAR: &str = "203.0.113.66";
 pub(crate) const FAR6: &str = "2001:db8:66::66";
@@ -40,6 +43,7 @@ impl World {
             (&pbx, "eth0", ["192.0.2.1/24", "2001:db8:a::1/64"]),
             (&pbx, "eth1", ["198.51.100.1/24", "2001:db8:b::1/64"]),
             (&attacker, "eth0", ["192.0.2.66/24", "2001:db8:a::66/64"]),
+            (&attacker, "eth0", ["192.0.2.254/24", "2001:db8:a::fe/64"]),
             (&attacker, "lo", ["203.0.113.66/32", "2001:db8:66::66/128"]),
             (&phone, "eth0", ["198.51.100.7/24", "2001:db8:b::7/64"]),
         ] {
@@ -58,8 +62,8 @@ impl World {
 
     /// Gives the PBX its way back to the attacker's further addresses.
     pub(crate) fn with_default_route(self) -> Self {
-        self.pbx.route("0.0.0.0/0", ATTACKER);
-        self.pbx.route("::/0", ATTACKER6);
+        self.pbx.route("0.0.0.0/0", ROUTER);
+        self.pbx.route("::/0", ROUTER6);
         self
     }
 
@@ -135,6 +139,11 @@ impl Running {
         self.changes
             .blocking_send(change)
             .expect("a running enforcer");
+    }
+
+    /// A second sender of changes.
+    pub(crate) fn sender(&self) -> mpsc::Sender<Change> {
+        self.changes.clone()
     }
 
     /// Blocks a network; panics unless its route stands.

@@ -47,7 +47,7 @@ impl Cause {
 
     /// The decision behind this cause: what was split, or the cause itself.
     #[must_use]
-    pub fn original<'a>(self: &'a Arc<Self>) -> &'a Arc<Self> {
+    pub fn original(self: &Arc<Self>) -> &Arc<Self> {
         match &**self {
             Self::Split { was, .. } => was,
             Self::Failures(_) | Self::Manual { .. } | Self::Adopted => self,
@@ -70,13 +70,15 @@ impl Cause {
     /// The same cause without its details; `None` when it has none.
     pub(crate) fn aged(&self) -> Option<Arc<Self>> {
         match self {
-            Self::Failures(Evidence { details: None, .. }) => None,
-            Self::Failures(evidence) => Some(Arc::new(Self::Failures(Evidence {
-                details: None,
-                ..evidence.clone()
-            }))),
+            Self::Failures(evidence) if evidence.details.is_some() => {
+                let aged = Evidence {
+                    details: None,
+                    ..evidence.clone()
+                };
+                Some(Arc::new(Self::Failures(aged)))
+            }
             Self::Split { of, was } => was.aged().map(|was| Arc::new(Self::Split { of: *of, was })),
-            Self::Manual { .. } | Self::Adopted => None,
+            Self::Failures(_) | Self::Manual { .. } | Self::Adopted => None,
         }
     }
 }

@@ -248,10 +248,10 @@ impl Engine {
 
 /// Whether a ban yields to an exemption.
 fn outranks(class: Exemption, origin: Origin) -> bool {
-    match (class, origin) {
-        (Exemption::Own, _) | (_, Origin::Automatic) => true,
-        (Exemption::Gateway | Exemption::EslPeer | Exemption::NameServer, Origin::Manual) => true,
-        (Exemption::Proxy | Exemption::Allow, Origin::Manual) | (_, Origin::Forced) => false,
+    match origin {
+        Origin::Automatic => true,
+        Origin::Manual => !matches!(class, Exemption::Proxy | Exemption::Allow),
+        Origin::Forced => class == Exemption::Own,
     }
 }
 

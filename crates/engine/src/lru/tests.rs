@@ -72,13 +72,17 @@ proptest! {
                     prop_assert_eq!(evicted.map(|(key, _)| key), expected);
                     table.touch(slot, class);
                     *table.value_mut(slot).unwrap() = key;
-                    model.iter_mut().for_each(|queue| queue.retain(|&other| other != key));
+                    for queue in &mut model {
+                        queue.retain(|&other| other != key);
+                    }
                     model[usize::from(class)].push_back(key);
                 }
                 Op::Remove(key) => {
                     let known = model.iter().any(|queue| queue.contains(&key));
                     prop_assert_eq!(table.remove(&key).is_some(), known);
-                    model.iter_mut().for_each(|queue| queue.retain(|&other| other != key));
+                    for queue in &mut model {
+                        queue.retain(|&other| other != key);
+                    }
                 }
                 Op::Expire(below) => {
                     table.expire(|&key, _| key < below);

@@ -21,16 +21,17 @@ fn an_error_names_key_value_and_range() {
 
 #[test]
 fn every_setting_has_a_range() {
-    let broken: [(&str, fn(&mut Policy)); 14] = [
+    type Spoil = fn(&mut Policy);
+    let broken: [(&str, Spoil); 14] = [
         ("max_failures", |p| p.max_failures = 1_001),
         ("window", |p| p.window = Duration::from_millis(999)),
         ("ban_time", |p| p.ban_time = Duration::ZERO),
         ("escalation.factor", |p| p.escalation.factor = f64::NAN),
         ("escalation.max", |p| {
-            p.escalation.max = Duration::from_secs(60)
+            p.escalation.max = Duration::from_mins(1);
         }),
         ("escalation.forget_after", |p| {
-            p.escalation.forget_after = Duration::MAX
+            p.escalation.forget_after = Duration::MAX;
         }),
         ("weights.answered", |p| p.weights.answered = 0.0),
         ("weights.unchallenged", |p| p.weights.unchallenged = 0.01),

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::{Escalation, Policy, Weights};
 
 const SECOND: Duration = Duration::from_secs(1);
-const DAY: Duration = Duration::from_secs(86_400);
-const TEN_YEARS: Duration = Duration::from_secs(3_653 * 86_400);
+const DAY: Duration = Duration::from_hours(24);
+const TEN_YEARS: Duration = Duration::from_hours(3_653 * 24);
 
 /// Least weight that counts at all: with `max_failures` at its highest it bounds the failures that
 /// can matter, and so the memory of one source, to 20,000.
@@ -79,6 +79,7 @@ fn weight(key: &'static str, value: f64) -> Result<(), PolicyError> {
     })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "values are numbers")]
 fn number<T: PartialOrd + Display>(
     key: &'static str,
     value: T,

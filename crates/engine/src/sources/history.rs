@@ -18,10 +18,6 @@ pub(crate) struct Entry {
 
 impl Entry {
     pub(crate) fn new(seen: &Seen, grade: Grade, now: Timestamp) -> Self {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "as many bits of the hash as fit"
-        )]
         let user = (seen.user_hash >> (64 - USER_BITS)) as u32;
         Self {
             at: millis(now),

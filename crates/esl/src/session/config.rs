@@ -79,7 +79,7 @@ impl SessionConfig {
             limits: Limits::default(),
             connect_timeout: Duration::from_secs(5),
             auth_timeout: Duration::from_secs(10),
-            heartbeat_timeout: Duration::from_secs(60),
+            heartbeat_timeout: Duration::from_mins(1),
             command_timeout: Duration::from_secs(10),
             backoff: Backoff::default(),
             queue: DEFAULT_QUEUE,

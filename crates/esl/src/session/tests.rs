@@ -1,1 +1,503 @@
+use std::time::Duration;
 
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+    time::timeout,
+};
+
+use super::{Backoff, CommandError, Notice, Notices, SessionConfig, SessionHandle, session};
+use crate::{Command, CoreUuid, Format, Password, Subscription, client::ClientError};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+const OLD: &str = "3833e5b9-30a6-4853-84cc-577f3c1402af";
+const NEW: &str = "bbb079b7-fa04-4fa1-b75f-b1e4b044fc80";
+
+/// An Event Socket played by the test.
+struct FreeSwitch(TcpListener);
+
+/// One connection to it.
+struct Client(TcpStream);
+
+impl FreeSwitch {
+    async fn start() -> (Self, SessionConfig) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let millis = Duration::from_millis;
+        let config = SessionConfig {
+            port,
+            backoff: Backoff {
+                initial: millis(10),
+                max: millis(40),
+                jitter: 0.0,
+            },
+            command_timeout: Duration::from_secs(2),
+            ..SessionConfig::new("127.0.0.1", Password::new("ClueCon").unwrap())
+        };
+        (Self(listener), config)
+    }
+
+    async fn accept(&self) -> Client {
+        Client(timeout(PATIENCE, self.0.accept()).await.unwrap().unwrap().0)
+    }
+
+    /// Accepts, authenticates and takes the subscription.
+    async fn subscribed(&self) -> Client {
+        let mut client = self.accept().await;
+        client.send("Content-Type: auth/request\n\n").await;
+        assert_eq!(client.command().await, "auth ClueCon");
+        client.reply("+OK accepted").await;
+        let subscription = client.command().await;
+        assert!(subscription.contains(" HEARTBEAT"), "{subscription}");
+        client.reply("+OK event listener enabled").await;
+        client
+    }
+}
+
+impl Client {
+    async fn send(&mut self, text: &str) {
+        self.0.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    async fn reply(&mut self, text: &str) {
+        self.send(&format!(
+            "Content-Type: command/reply\nReply-Text: {text}\n\n"
+        ))
+        .await;
+    }
+
+    async fn event(&mut self, headers: &str) {
+        let body = format!("{headers}\n\n");
+        self.frame("text/event-plain", &body).await;
+    }
+
+    async fn heartbeat(&mut self, core: &str) {
+        self.event(&format!("Event-Name: HEARTBEAT\nCore-UUID: {core}"))
+            .await;
+    }
+
+    async fn frame(&mut self, content_type: &str, body: &str) {
+        let length = body.len();
+        self.send(&format!(
+            "Content-Length: {length}\nContent-Type: {content_type}\n\n{body}"
+        ))
+        .await;
+    }
+
+    async fn command(&mut self) -> String {
+        let mut command = Vec::new();
+        while !command.ends_with(b"\n\n") {
+            command.push(timeout(PATIENCE, self.0.read_u8()).await.unwrap().unwrap());
+        }
+        String::from_utf8(command).unwrap().trim_end().to_owned()
+    }
+}
+
+fn run(config: SessionConfig) -> (SessionHandle, Notices, JoinHandle<()>) {
+    let (session, handle, notices) = session(config);
+    (handle, notices, tokio::spawn(session.run()))
+}
+
+async fn next(notices: &mut Notices) -> Notice {
+    timeout(PATIENCE, notices.recv())
+        .await
+        .expect("in time")
+        .expect("the session lives")
+}
+
+/// Takes the session's subscription and waits until the session knows that it has one.
+async fn connected(freeswitch: &FreeSwitch, notices: &mut Notices) -> Client {
+    let client = freeswitch.subscribed().await;
+    assert!(matches!(next(notices).await, Notice::Connected { .. }));
+    client
+}
+
+/// The next notices, by their names.
+async fn names(notices: &mut Notices, count: usize) -> Vec<String> {
+    let mut names = Vec::new();
+    for _ in 0..count {
+        let notice = format!("{:?}", next(notices).await);
+        names.push(notice.split(' ').next().unwrap().to_owned());
+    }
+    names
+}
+
+async fn disconnected(notices: &mut Notices) -> ClientError {
+    loop {
+        if let Notice::Disconnected { error, .. } = next(notices).await {
+            return error;
+        }
+    }
+}
+
+#[tokio::test]
+async fn comes_back_subscribes_again_and_tells_what_it_missed() {
+    let (freeswitch, config) = FreeSwitch::start().await;
+    let (_handle, mut notices, _task) = run(config);
+
+    let mut client = freeswitch.subscribed().await;
+    client.heartbeat(OLD).await;
+    assert_eq!(names(&mut notices, 2).await, ["Connected", "Event"]);
+    drop(client);
+    assert!(matches!(
+        disconnected(&mut notices).await,
+        ClientError::Closed
+    ));
+
+    let mut client = connected(&freeswitch, &mut notices).await;
+    let Notice::Blind { from, to } = next(&mut notices).await else {
+        panic!("not blind")
+    };
+    assert!(from < to);
+    client.heartbeat(NEW).await;
+    let Notice::Restarted { old, new } = next(&mut notices).await else {
+        panic!("not restarted")
+    };
+    assert_eq!(old, CoreUuid::parse(OLD.as_bytes()).unwrap());
+    assert_eq!(new, CoreUuid::parse(NEW.as_bytes()).unwrap());
+    assert!(matches!(next(&mut notices).await, Notice::Event { .. }));
+}
+
+#[tokio::test]
+async fn the_same_core_is_no_restart_and_a_forged_one_none_either() {
+    let (freeswitch, config) = FreeSwitch::start().await;
+    let (_handle, mut notices, _task) = run(config);
+    for _ in 0..2 {
+        let mut client = freeswitch.subscribed().await;
+        client
+            .event(&format!(
+                "Event-Name: CUSTOM\nCommand: sendevent\nCore-UUID: {NEW}"
+            ))
+            .await;
+        client.heartbeat(OLD).await;
+        drop(client);
+    }
+    let mut seen = Vec::new();
+    while seen.len() < 8 {
+        seen.extend(names(&mut notices, 1).await);
+    }
+    let expected = [
+        "Connected",
+        "Event",
+        "Event",
+        "Disconnected",
+        "Connected",
+        "Blind",
+        "Event",
+        "Event",
+    ];
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_tried_again_with_growing_waits() {
+    let (freeswitch, config) = FreeSwitch::start().await;
+    let (_handle, mut notices, _task) = run(config);
+    for expected in [10, 20, 40, 40] {
+        let mut client = freeswitch.accept().await;
+        client.send("Content-Type: auth/request\n\n").await;
+        assert_eq!(client.command().await, "auth ClueCon");
+        client.reply("-ERR invalid").await;
+        let Notice::Disconnected { error, retry_in } = next(&mut notices).await else {
+            panic!()
+        };
+        assert!(matches!(error, ClientError::WrongPassword { .. }));
+        assert_eq!(retry_in.as_millis(), expected);
+    }
+    freeswitch.subscribed().await;
+    assert!(matches!(next(&mut notices).await, Notice::Connected { .. }));
+}
+
+#[tokio::test]
+async fn nobody_listening_is_reported_with_the_address() {
+    let (freeswitch, config) = FreeSwitch::start().await;
+    let port = config.port;
+    drop(freeswitch);
+    let (_handle, mut notices, _task) = run(config);
+    let error = disconnected(&mut notices).await;
+    assert!(matches!(error, ClientError::Connect { .. }), "{error}");
+    assert!(
+        error.to_string().contains(&format!("127.0.0.1:{port}")),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn silence_is_death() {
+    let (freeswitch, mut config) = FreeSwitch::start().await;
+    config.heartbeat_timeout = Duration::from_millis(200);
+    let (_handle, mut notices, _task) = run(config);
+    let mut client = freeswitch.subscribed().await;
+    for _ in 0..4 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        client.heartbeat(OLD).await;
+    }
+    let names = names(&mut notices, 5).await;
+    assert_eq!(
+        names,
+        ["Connected", "Event", "Event", "Event", "Event"],
+        "events keep it alive"
+    );
+    // A reply is no event: the socket answers even where no events flow.
+    client.reply("+OK").await;
+    assert!(matches!(
+        disconnected(&mut notices).await,
+        ClientError::Silent { .. }
+    ));
+}
+
+#[tokio::test]
+async fn damage_in_the_stream_ends_the_connection_after_what_was_whole() {
+    let (freeswitch, config) = FreeSwitch::start().await;
+    let (_handle, mut notices, _task) = run(config);
+    let mut client = freeswitch.subscribed().await;
+    client
+        .send(&format!("{}Content-Length: x\n\n", "Content-Type: a/b\n\n"))
+        .await;
+    assert_eq!(names(&mut notices, 2).await, ["Connected", "Unusable"]);
+    assert!(matches!(
+        disconnected(&mut notices).await,
+        ClientError::Damaged(_)
+    ));
+    freeswitch.subscribed().await;
+}
+
+#[tokio::test]
+async fn whatever_is_no_event_is_told_too() {
+    let (freeswitch, mut config) = FreeSwitch::start().await;
+    config.subscription = Subscription::new(Format::Json);
+    let (_handle, mut notices, _task) = run(config);
+    let mut client = freeswitch.subscribed().await;
+    client
+        .frame("text/event-json", "{\"Event-Name\":\"HEARTBEAT\"}")
+        .await;
+    client.frame("text/event-json", "{\"Event-Name\":").await;
+    client
+        .send("Content-Type: log/data\nContent-Length: 2\nLog-Level: 4\n\nx\n")
+        .await;
+    client
+        .send("Content-Type: log/data\nContent-Length: 2\n\nx\n")
+        .await;
+    client.frame("text/event-xml", "<event/>").await;
+    client.reply("+OK that nobody asked for").await;
+    client
+        .send("Content-Type: text/disconnect-notice\nContent-Disposition: linger\n\n")
+        .await;
+    client
+        .send("Content-Type: text/disconnect-notice\nContent-Length: 3\n\nbye")
+        .await;
+    assert_eq!(
+        names(&mut notices, 9).await,
+        [
+            "Connected",
+            "Event",
+            "Damaged",
+            "Log",
+            "Unusable",
+            "Unusable",
+            "Unusable",
+            "Unusable",
+            "Disconnected"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn answers_api_and_refusals() {
+    let (freeswitch, config) = FreeSwitch::start().await;
+    let (handle, mut notices, _task) = run(config);
+    let mut client = connected(&freeswitch, &mut notices).await;
+    let asked = tokio::spawn(async move {
+        let answer = handle.api("status").await;
+        (
+            answer,
+            handle.command(Command::filter("a", "b").unwrap()).await,
+        )
+    });
+    assert_eq!(client.command().await, "api status");
+    client.heartbeat(OLD).await;
+    client.frame("api/response", "UP 0 years\n").await;
+    assert_eq!(client.command().await, "filter a b");
+    client.reply("-ERR no such thing").await;
+    let (status, filter) = asked.await.unwrap();
+    assert_eq!(status.unwrap().lossy(), "UP 0 years\n");
+    assert_eq!(
+        filter,
+        Err(CommandError::Refused {
+            reply: "-ERR no such thing".into()
+        })
+    );
+}
+
+#[tokio::test]
+async fn background_jobs_find_their_askers_in_any_order() {
+    let (freeswitch, config) = FreeSwitch::start().await;
+    let (handle, mut notices, _task) = run(config);
+    let mut client = connected(&freeswitch, &mut notices).await;
+    let ask = |command: &'static str| {
+        let handle = handle.clone();
+        tokio::spawn(async move { handle.bgapi(command).await.map(|r| r.lossy().into_owned()) })
+    };
+    let first = ask("first");
+    assert_eq!(
+        client.command().await,
+        "event plain HEARTBEAT BACKGROUND_JOB"
+    );
+    client.reply("+OK").await;
+    let (_, first_job) = job(&client.command().await);
+    client.reply("+OK Job-UUID: x").await;
+    let second = ask("second");
+    let (command, second_job) = job(&client.command().await);
+    assert_eq!(command, "bgapi second", "subscribed to once only");
+    client.reply("+OK Job-UUID: y").await;
+    for (job, answer) in [
+        ("of-another-client", "?"),
+        (&*second_job, "two"),
+        (&*first_job, "one"),
+    ] {
+        let length = answer.len();
+        let headers = format!(
+            "Event-Name: BACKGROUND_JOB\nJob-UUID: {job}\nContent-Length: {length}\n\n{answer}"
+        );
+        client.frame("text/event-plain", &headers).await;
+    }
+    assert_eq!(first.await.unwrap().unwrap(), "one");
+    assert_eq!(second.await.unwrap().unwrap(), "two");
+    client.heartbeat(OLD).await;
+    assert_eq!(
+        names(&mut notices, 1).await,
+        ["Event"],
+        "jobs are no notices"
+    );
+}
+
+fn job(command: &str) -> (String, String) {
+    let (command, job) = command.split_once("\nJob-UUID: ").unwrap();
+    (command.to_owned(), job.to_owned())
+}
+
+#[tokio::test]
+async fn no_answer_is_a_timeout_and_a_late_one_is_nobody_elses() {
+    let (freeswitch, mut config) = FreeSwitch::start().await;
+    config.command_timeout = Duration::from_millis(50);
+    let (handle, mut notices, _task) = run(config);
+    let mut client = connected(&freeswitch, &mut notices).await;
+    assert!(matches!(
+        handle.api("slow").await,
+        Err(CommandError::Timeout { .. })
+    ));
+    assert_eq!(client.command().await, "api slow");
+    let second = tokio::spawn(async move {
+        // Waits in line behind the one in flight.
+        loop {
+            match handle.api("quick").await {
+                Err(CommandError::Timeout { .. }) => {}
+                answer => return answer,
+            }
+        }
+    });
+    client.frame("api/response", "late").await;
+    assert_eq!(client.command().await, "api quick");
+    client.frame("api/response", "prompt").await;
+    // The first request for it may have been given up already; then another one follows.
+    let answers = async {
+        while client.command().await == "api quick" {
+            client.frame("api/response", "prompt").await;
+        }
+    };
+    tokio::select! {
+        answer = second => assert_eq!(answer.unwrap().unwrap().lossy(), "prompt"),
+        () = answers => panic!("unexpected command"),
+    }
+}
+
+#[tokio::test]
+async fn commands_without_a_connection_fail_at_once() {
+    let (freeswitch, mut config) = FreeSwitch::start().await;
+    config.backoff.initial = Duration::from_secs(5);
+    config.backoff.max = Duration::from_secs(5);
+    let (handle, mut notices, task) = run(config);
+    let client = connected(&freeswitch, &mut notices).await;
+    let lost = tokio::spawn({
+        let handle = handle.clone();
+        async move { handle.api("status").await }
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    drop(client);
+    assert_eq!(lost.await.unwrap(), Err(CommandError::Lost));
+    assert_eq!(handle.api("status").await, Err(CommandError::NotConnected));
+    assert!(matches!(
+        handle.api("a\nb").await,
+        Err(CommandError::Invalid(_))
+    ));
+    handle.close();
+    task.await.unwrap();
+    assert_eq!(handle.api("status").await, Err(CommandError::Ended));
+}
+
+#[tokio::test]
+async fn closing_ends_the_notices_after_what_is_queued() {
+    let (freeswitch, config) = FreeSwitch::start().await;
+    let (handle, mut notices, task) = run(config);
+    let mut client = connected(&freeswitch, &mut notices).await;
+    handle.close();
+    task.await.unwrap();
+    assert!(notices.recv().await.is_none());
+    assert_eq!(
+        client.0.read(&mut [0]).await.unwrap(),
+        0,
+        "closed at once, without a word"
+    );
+}
+
+#[tokio::test]
+async fn dropping_the_notices_ends_the_session_and_dropping_the_handle_does_not() {
+    let (freeswitch, config) = FreeSwitch::start().await;
+    let (handle, mut notices, task) = run(config);
+    drop(handle);
+    freeswitch.subscribed().await;
+    assert!(matches!(next(&mut notices).await, Notice::Connected { .. }));
+    drop(notices);
+    timeout(PATIENCE, task).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_consumer_that_sleeps_never_stops_the_reader() {
+    let (freeswitch, mut config) = FreeSwitch::start().await;
+    config.queue = 100;
+    let (_handle, mut notices, _task) = run(config);
+    let mut client = freeswitch.subscribed().await;
+    let sent = 50_000;
+    let flood = async {
+        for _ in 0..sent / 100 {
+            let event =
+                "Content-Length: 23\nContent-Type: text/event-plain\n\nEvent-Name: HEARTBEAT\n\n";
+            client.send(&event.repeat(100)).await;
+        }
+        // Proof that everything before it has been read.
+        client.reply("+OK").await;
+    };
+    timeout(PATIENCE, flood)
+        .await
+        .expect("the reader never waits");
+    let mut seen = 0;
+    while seen < sent {
+        match next(&mut notices).await {
+            Notice::Event { .. } => seen += 1,
+            Notice::Overflow { dropped } => seen += dropped,
+            _ => {}
+        }
+    }
+    assert!(
+        seen <= sent + 1,
+        "every event is told, as itself or as dropped"
+    );
+}
+
+#[test]
+fn the_password_is_shown_nowhere() {
+    let config = SessionConfig::new("h", Password::new("s3cret").unwrap());
+    assert!(!format!("{config:?}").contains("s3cret"));
+    assert!(!format!("{:?}", session(config).0).contains("s3cret"));
+}

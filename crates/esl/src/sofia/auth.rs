@@ -105,7 +105,7 @@ pub enum Method {
 pub enum AuthResult {
     /// `SUCCESS`.
     Success,
-    /// `RENEWED`: right, and the registration existed.
+    /// `RENEWED`: right too. FreeSWITCH 1.11 writes it for first registrations and for calls as well.
     Renewed,
     /// `FORBIDDEN`.
     Forbidden,
@@ -117,6 +117,32 @@ pub enum AuthResult {
 
 /// What FreeSWITCH writes as the digest username when it has not read it.
 const USERNAME_NOT_READ: &[u8] = b"unknown";
+
+impl Method {
+    /// As FreeSWITCH writes it; `other` for the rest.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Register => "REGISTER",
+            Self::Invite => "INVITE",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl AuthResult {
+    /// As FreeSWITCH writes it; `other` for the rest.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "SUCCESS",
+            Self::Renewed => "RENEWED",
+            Self::Forbidden => "FORBIDDEN",
+            Self::Stale => "STALE",
+            Self::Other => "other",
+        }
+    }
+}
 
 impl<'e> RegisterFailure<'e> {
     pub(super) fn read(fields: &Fields<'e>) -> Result<Self, Defect<'e>> {

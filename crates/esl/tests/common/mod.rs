@@ -1,6 +1,13 @@
 //! The recordings of a real FreeSWITCH, and ways to feed them.
 
-#![allow(dead_code, unreachable_pub, missing_docs)] // Each test binary uses a part of it.
+// Each test binary uses a part of it; a failed `expect` is a failed test.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    clippy::expect_used,
+    clippy::panic
+)]
 
 use std::{
     fs,

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use netlink_packet_route::route::RouteType;
 use nix::errno::Errno;
 
 use super::Enforcer;
@@ -45,9 +46,13 @@ impl Enforcer {
     fn plan(&self, change: Change) -> Step {
         let net = change.net();
         let stands = self.wanted.contains(&net);
+        let lost = match change {
+            Change::Block(_) => self.host.lost_by(net),
+            Change::Unblock(_) => None,
+        };
         let task = match change {
-            Change::Block(_) if net.prefix_len() == 0 => {
-                Task::Refuse("a route for everybody would cut this host off".to_owned())
+            Change::Block(_) if let Some(lost) = lost => {
+                Task::Refuse(format!("it would cut this host off from {lost}"))
             }
             Change::Block(_) if !stands && self.wanted.len() >= MOST_ROUTES => {
                 Task::Refuse(format!("{MOST_ROUTES} routes stand already"))
@@ -118,6 +123,7 @@ impl Enforcer {
         let filter = Filter {
             protocol: Some(self.settings.protocol),
             table: Some(self.settings.table_id()),
+            kind: Some(RouteType::BlackHole),
         };
         let blackholes = self.blackholes;
         blackhole::dump(&mut self.route, filter, |route| {

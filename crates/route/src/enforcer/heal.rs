@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ipnet::IpNet;
+use nix::errno::Errno;
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -147,6 +148,14 @@ impl Enforcer {
         for nets in missing.chunks(SEND) {
             failures.extend(self.put_back(nets).await?);
             self.monitor.drain().map_err(RouteError::Socket)?;
+        }
+        if failures
+            .iter()
+            .any(|(_, refusal)| refusal.errno == Errno::EEXIST)
+        {
+            // Not missing after all: the first look ran into a change.
+            let standing = self.standing().await?;
+            failures.retain(|(net, _)| !standing.contains(net));
         }
         let restored = missing.len() - failures.len();
         if failures.len() > MOST_FAILURES {

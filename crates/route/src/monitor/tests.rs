@@ -2,6 +2,11 @@ use netlink_packet_core::{Emitable, NetlinkHeader};
 
 use super::*;
 
+const OWN: Own = Own {
+    route: 77,
+    netfilter: Some(78),
+};
+
 /// A notification as the kernel sends it: header and the first bytes of `struct rtmsg`.
 fn notification(kind: u16, flags: u16, port: u32, protocol: u8) -> Vec<u8> {
     let mut header = NetlinkHeader::default();
@@ -18,29 +23,34 @@ fn notification(kind: u16, flags: u16, port: u32, protocol: u8) -> Vec<u8> {
 #[test]
 fn what_we_change_ourselves_is_no_sign() {
     let own = notification(RTM_DELROUTE, 0, 77, 216);
-    assert_eq!(signs(&own, &[77], 216), Signs::default());
-    assert!(signs(&own, &[78], 216).routes);
+    assert_eq!(signs(&own, OWN, 216), Signs::default());
+    assert!(signs(&notification(RTM_DELROUTE, 0, 79, 216), OWN, 216).routes);
+    assert_eq!(
+        signs(&notification(NEW_GENERATION, 0, 78, 0), OWN, 216),
+        Signs::default()
+    );
+    assert!(signs(&notification(NEW_GENERATION, 0, 79, 0), OWN, 216).fixtures);
 }
 
 #[test]
 fn a_deleted_route_of_ours_is_a_sign_and_an_added_one_is_not() {
-    assert!(signs(&notification(RTM_DELROUTE, 0, 1, 216), &[], 216).routes);
+    assert!(signs(&notification(RTM_DELROUTE, 0, 1, 216), OWN, 216).routes);
     assert_eq!(
-        signs(&notification(RTM_NEWROUTE, 0, 1, 216), &[], 216),
+        signs(&notification(RTM_NEWROUTE, 0, 1, 216), OWN, 216),
         Signs::default()
     );
 }
 
 #[test]
 fn a_route_that_replaced_one_may_have_replaced_ours() {
-    assert!(signs(&notification(RTM_NEWROUTE, NLM_F_REPLACE, 1, 4), &[], 216).routes);
-    assert!(!signs(&notification(RTM_NEWROUTE, 0, 1, 4), &[], 216).routes);
+    assert!(signs(&notification(RTM_NEWROUTE, NLM_F_REPLACE, 1, 4), OWN, 216).routes);
+    assert!(!signs(&notification(RTM_NEWROUTE, 0, 1, 4), OWN, 216).routes);
 }
 
 #[test]
 fn an_interface_may_have_taken_everything_along() {
     assert_eq!(
-        signs(&notification(RTM_NEWLINK, 0, 0, 0), &[], 216),
+        signs(&notification(RTM_NEWLINK, 0, 0, 0), OWN, 216),
         Signs::ALL
     );
 }
@@ -49,14 +59,14 @@ fn an_interface_may_have_taken_everything_along() {
 fn several_notifications_in_one_datagram_are_all_read() {
     let mut both = notification(RTM_NEWRULE, 0, 1, 0);
     both.extend(notification(RTM_NEWADDR, 0, 1, 0));
-    let signs = signs(&both, &[], 216);
+    let signs = signs(&both, OWN, 216);
     assert!(signs.fixtures && signs.host);
 }
 
 #[test]
 fn a_malformed_datagram_is_no_sign() {
-    assert_eq!(signs(&[1, 2, 3], &[], 216), Signs::default());
-    assert_eq!(signs(&[255; 64], &[], 216), Signs::default());
+    assert_eq!(signs(&[1, 2, 3], OWN, 216), Signs::default());
+    assert_eq!(signs(&[255; 64], OWN, 216), Signs::default());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Event Socket credentials. They come from the environment and nowhere else, so that the
 //! configuration file can be shown to anybody.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use sipward_esl::Password;
@@ -70,9 +71,9 @@ impl Credentials {
     /// # Errors
     /// As [`Credentials::from_env`].
     pub fn from_lookup(
-        lookup: impl Fn(&str) -> Option<std::ffi::OsString>,
+        lookup: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, CredentialsError> {
-        let text = |variable: &'static str| match lookup(variable).map(|v| v.into_string()) {
+        let text = |variable: &'static str| match lookup(variable).map(OsString::into_string) {
             None => Ok(None),
             Some(Ok(value)) if value.is_empty() => Ok(None),
             Some(Ok(value)) => Ok(Some(value)),
@@ -84,17 +85,15 @@ impl Credentials {
         let host = text("ESL_HOST")?.unwrap_or_else(|| DEFAULT_HOST.to_owned());
         let port = match text("ESL_PORT")? {
             None => DEFAULT_PORT,
-            Some(value) => value
-                .parse()
-                .ok()
-                .filter(|port| *port != 0)
-                .ok_or_else(|| CredentialsError::Variable {
+            Some(value) => value.parse().ok().filter(|port| *port != 0).ok_or_else(|| {
+                CredentialsError::Variable {
                     variable: "ESL_PORT",
                     problem: format!(
                         "`{}` is not a port number (1 to 65535)",
                         value.escape_debug()
                     ),
-                })?,
+                }
+            })?,
         };
         let user = text("ESL_USER")?;
         let password = match (text("ESL_PASSWORD")?, text("ESL_PASSWORD_FILE")?) {
@@ -118,28 +117,17 @@ impl Credentials {
             variable: "the Event Socket password",
             problem: ONE_LINE.to_owned(),
         })?;
-        Ok(Self {
-            host,
-            port,
-            user,
-            password,
-        })
+        Ok(Self { host, port, user, password })
     }
 }
 
 /// Reads the password: the file's text without the line end an editor leaves.
 fn password_file(path: &Path) -> Result<String, CredentialsError> {
-    let failed = |problem: String| CredentialsError::PasswordFile {
-        path: path.to_owned(),
-        problem,
-    };
-    let size = std::fs::metadata(path)
-        .map_err(|e| failed(e.to_string()))?
-        .len();
+    let failed =
+        |problem: String| CredentialsError::PasswordFile { path: path.to_owned(), problem };
+    let size = std::fs::metadata(path).map_err(|e| failed(e.to_string()))?.len();
     if size > MAX_PASSWORD_FILE {
-        return Err(failed(format!(
-            "has {size} bytes; a password has fewer than 256"
-        )));
+        return Err(failed(format!("has {size} bytes; a password has fewer than 256")));
     }
     let text = std::fs::read_to_string(path).map_err(|e| failed(e.to_string()))?;
     let password = text.trim_end_matches(['\r', '\n']);
@@ -154,10 +142,7 @@ const ONE_LINE: &str = "must be one line without control characters";
 /// A line end would start a command of its own on the socket.
 fn one_line(variable: &'static str, value: &str) -> Result<(), CredentialsError> {
     if value.contains(['\r', '\n', '\0']) {
-        return Err(CredentialsError::Variable {
-            variable,
-            problem: ONE_LINE.to_owned(),
-        });
+        return Err(CredentialsError::Variable { variable, problem: ONE_LINE.to_owned() });
     }
     Ok(())
 }

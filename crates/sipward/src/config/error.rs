@@ -59,23 +59,15 @@ pub(super) struct Problem {
 impl ConfigError {
     pub(super) fn from_toml(path: &Path, source: &str, error: &toml::de::Error) -> Self {
         let place = error.span().map(|span| Place::at(source, &span));
-        Self::Invalid {
-            path: path.to_owned(),
-            place,
-            message: explain(error.message()),
-        }
+        Self::Invalid { path: path.to_owned(), place, message: explain(error.message()) }
     }
 
-    pub(super) fn from_problem(path: &Path, source: &str, problem: Problem) -> Self {
+    pub(super) fn from_problem(path: &Path, source: &str, problem: &Problem) -> Self {
         let aliases = super::file::aliases(&problem.key);
         let place =
             span::of_value(source, &problem.key, aliases).map(|span| Place::at(source, &span));
         let message = format!("`{}`: {}", problem.key, problem.message);
-        Self::Invalid {
-            path: path.to_owned(),
-            place,
-            message,
-        }
+        Self::Invalid { path: path.to_owned(), place, message }
     }
 }
 

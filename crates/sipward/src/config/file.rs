@@ -181,31 +181,27 @@ impl Span {
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(
-            untagged,
-            expecting = "expected a time span such as \"10m\", \"1h\", \"7d\""
-        )]
+        #[serde(untagged, expecting = "expected a time span such as \"10m\", \"1h\", \"7d\"")]
         enum Written {
             Seconds(i64),
             Text(String),
         }
-        let span =
-            match Written::deserialize(deserializer)? {
-                Written::Seconds(seconds) => u64::try_from(seconds)
-                    .map(Duration::from_secs)
-                    .map_err(|_| {
-                        serde::de::Error::custom(
-                            "a time span cannot be negative; a ban without an end is given by hand \
+        let span = match Written::deserialize(deserializer)? {
+            Written::Seconds(seconds) => {
+                u64::try_from(seconds).map(Duration::from_secs).map_err(|_| {
+                    serde::de::Error::custom(
+                        "a time span cannot be negative; a ban without an end is given by hand \
                      (`sipward ban ADDR --permanent`), not by the policy",
-                        )
-                    })?,
-                Written::Text(text) => humantime::parse_duration(&text).map_err(|e| {
-                    serde::de::Error::custom(format!(
-                        "`{}` is no time span ({e}); write 90s, 10m, 1h or 7d",
-                        text.escape_debug()
-                    ))
-                })?,
-            };
+                    )
+                })?
+            }
+            Written::Text(text) => humantime::parse_duration(&text).map_err(|e| {
+                serde::de::Error::custom(format!(
+                    "`{}` is no time span ({e}); write 90s, 10m, 1h or 7d",
+                    text.escape_debug()
+                ))
+            })?,
+        };
         Ok(Self(span))
     }
 }
@@ -230,17 +226,7 @@ pub(super) fn aliases(key: &str) -> &'static [&'static str] {
 impl File {
     /// Checks ranges and what depends on each other.
     pub(super) fn into_config(self) -> Result<Config, Problem> {
-        let File {
-            mode,
-            on_exit,
-            allow,
-            proxies,
-            dns_refresh,
-            policy,
-            route,
-            esl,
-            log,
-        } = self;
+        let File { mode, on_exit, allow, proxies, dns_refresh, policy, route, esl, log } = self;
         for (key, hosts) in [("allow", &allow), ("proxies", &proxies)] {
             if hosts.len() > MAX_HOSTS {
                 return Err(Problem {
@@ -304,10 +290,9 @@ impl Route {
     fn checked(self) -> Result<sipward_route::Settings, Problem> {
         let table = match self.table {
             Table::Main(MainTable::Main) => None,
-            Table::Own(id) => Some(sipward_route::OwnTable {
-                id,
-                preference: self.rule_preference,
-            }),
+            Table::Own(id) => {
+                Some(sipward_route::OwnTable { id, preference: self.rule_preference })
+            }
         };
         let settings = sipward_route::Settings {
             protocol: self.protocol,
@@ -324,10 +309,9 @@ impl Route {
                 fallback_table: self.gate_fallback_table,
             },
         };
-        settings.check().map_err(|e| Problem {
-            key: route_key(&e).to_owned(),
-            message: e.to_string(),
-        })?;
+        settings
+            .check()
+            .map_err(|e| Problem { key: route_key(&e).to_owned(), message: e.to_string() })?;
         Ok(settings)
     }
 }
@@ -349,12 +333,7 @@ fn route_key(error: &sipward_route::SettingsError) -> &'static str {
 impl EslFile {
     fn checked(self) -> Result<Esl, Problem> {
         let second = Duration::from_secs(1);
-        span_in(
-            "esl.connect_timeout",
-            self.connect_timeout,
-            second,
-            Duration::from_secs(120),
-        )?;
+        span_in("esl.connect_timeout", self.connect_timeout, second, Duration::from_secs(120))?;
         // FreeSWITCH sends a HEARTBEAT every 20 s (switch.conf.xml, event-heartbeat-interval).
         span_in(
             "esl.heartbeat_timeout",
@@ -466,10 +445,6 @@ impl Default for Route {
 
 impl Default for EslFile {
     fn default() -> Self {
-        Self {
-            connect_timeout: Span::secs(10),
-            heartbeat_timeout: Span::secs(60),
-            queue: 65_536,
-        }
+        Self { connect_timeout: Span::secs(10), heartbeat_timeout: Span::secs(60), queue: 65_536 }
     }
 }

@@ -49,15 +49,11 @@ fn is_host_name(text: &str) -> bool {
         (1..=63).contains(&l.len())
             && !l.starts_with('-')
             && !l.ends_with('-')
-            && l.bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     name.len() <= MAX_NAME
         && name.split('.').all(label)
-        && name
-            .rsplit('.')
-            .next()
-            .is_some_and(|l| !l.bytes().all(|b| b.is_ascii_digit()))
+        && name.rsplit('.').next().is_some_and(|l| !l.bytes().all(|b| b.is_ascii_digit()))
 }
 
 impl fmt::Display for HostEntry {
@@ -71,9 +67,7 @@ impl fmt::Display for HostEntry {
 
 impl<'de> Deserialize<'de> for HostEntry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -80,23 +80,15 @@ impl Config {
     pub fn parse(source: &str, path: &Path) -> Result<Self, ConfigError> {
         let file: file::File =
             toml::from_str(source).map_err(|e| ConfigError::from_toml(path, source, &e))?;
-        file.into_config()
-            .map_err(|problem| ConfigError::from_problem(path, source, problem))
+        file.into_config().map_err(|problem| ConfigError::from_problem(path, source, &problem))
     }
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
-    let failed = |source| ConfigError::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| ConfigError::Read { path: path.to_owned(), source };
     let size = std::fs::metadata(path).map_err(failed)?.len();
     if size > MAX_FILE {
-        return Err(ConfigError::TooLarge {
-            path: path.to_owned(),
-            size,
-            limit: MAX_FILE,
-        });
+        return Err(ConfigError::TooLarge { path: path.to_owned(), size, limit: MAX_FILE });
     }
     std::fs::read_to_string(path).map_err(failed)
 }

@@ -23,20 +23,13 @@ fn uncommented() -> String {
             })
             .map(str::to_owned)
     };
-    EXAMPLE
-        .lines()
-        .map(|line| key(line).unwrap_or_else(|| line.to_owned()) + "\n")
-        .collect()
+    EXAMPLE.lines().map(|line| key(line).unwrap_or_else(|| line.to_owned()) + "\n").collect()
 }
 
 /// Dotted names of all keys of a tree.
 fn keys(prefix: &str, value: &serde_json::Value, into: &mut BTreeSet<String>) {
     for (name, value) in value.as_object().into_iter().flatten() {
-        let key = if prefix.is_empty() {
-            name.clone()
-        } else {
-            format!("{prefix}.{name}")
-        };
+        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
         if value.is_object() {
             keys(&key, value, into);
         } else {
@@ -48,11 +41,7 @@ fn keys(prefix: &str, value: &serde_json::Value, into: &mut BTreeSet<String>) {
 #[test]
 fn the_example_names_every_key_and_no_other() {
     let mut known = BTreeSet::new();
-    keys(
-        "",
-        &serde_json::to_value(file::File::default()).unwrap(),
-        &mut known,
-    );
+    keys("", &serde_json::to_value(file::File::default()).unwrap(), &mut known);
     let example: toml::Table = toml::from_str(&uncommented()).unwrap();
     let mut shown = BTreeSet::new();
     keys("", &serde_json::to_value(example).unwrap(), &mut shown);
@@ -96,34 +85,13 @@ fn fail2ban_names_and_seconds_are_accepted() {
 #[test]
 fn a_value_out_of_range_is_refused_with_its_place() {
     for (source, place) in [
-        (
-            "[policy]\nmax_failures = 0\n",
-            "sipward.toml:2:16: `policy.max_failures`",
-        ),
-        (
-            "[policy]\nmaxretry = 0\n",
-            "sipward.toml:2:12: `policy.max_failures`",
-        ),
-        (
-            "[policy]\nwindow = \"0s\"\n",
-            "sipward.toml:2:10: `policy.window`",
-        ),
-        (
-            "[policy]\nipv6_prefix = 20\n",
-            "sipward.toml:2:15: `policy.ipv6_prefix`",
-        ),
-        (
-            "[policy.escalation]\nfactor = nan\n",
-            "sipward.toml:2:10: `policy.escalation.factor`",
-        ),
-        (
-            "[route]\nprotocol = 4\n",
-            "sipward.toml:2:12: `route.protocol`",
-        ),
-        (
-            "[route]\ngate_mark = 3\n",
-            "sipward.toml:2:13: `route.gate_mark`",
-        ),
+        ("[policy]\nmax_failures = 0\n", "sipward.toml:2:16: `policy.max_failures`"),
+        ("[policy]\nmaxretry = 0\n", "sipward.toml:2:12: `policy.max_failures`"),
+        ("[policy]\nwindow = \"0s\"\n", "sipward.toml:2:10: `policy.window`"),
+        ("[policy]\nipv6_prefix = 20\n", "sipward.toml:2:15: `policy.ipv6_prefix`"),
+        ("[policy.escalation]\nfactor = nan\n", "sipward.toml:2:10: `policy.escalation.factor`"),
+        ("[route]\nprotocol = 4\n", "sipward.toml:2:12: `route.protocol`"),
+        ("[route]\ngate_mark = 3\n", "sipward.toml:2:13: `route.gate_mark`"),
         ("[esl]\nqueue = 1\n", "sipward.toml:2:9: `esl.queue`"),
         ("dns_refresh = \"1s\"\n", "sipward.toml:1:15: `dns_refresh`"),
     ] {
@@ -135,32 +103,17 @@ fn a_value_out_of_range_is_refused_with_its_place() {
 #[test]
 fn a_negative_time_span_says_how_to_ban_without_an_end() {
     let error = refused("[policy]\nban_time = -1\n");
-    assert!(
-        error.starts_with("sipward.toml:2:12: a time span cannot be negative"),
-        "{error}"
-    );
+    assert!(error.starts_with("sipward.toml:2:12: a time span cannot be negative"), "{error}");
 }
 
 #[test]
 fn wrong_types_and_broken_toml_are_refused_with_their_place() {
     for (source, start) in [
-        (
-            "mode = \"maybe\"\n",
-            "sipward.toml:1:8: unknown variant `maybe`",
-        ),
-        (
-            "allow = [\"192.0.2\"]\n",
-            "sipward.toml:1:9: `192.0.2` is neither an address",
-        ),
-        (
-            "[policy]\nwindow = \"ten\"\n",
-            "sipward.toml:2:10: `ten` is no time span",
-        ),
+        ("mode = \"maybe\"\n", "sipward.toml:1:8: unknown variant `maybe`"),
+        ("allow = [\"192.0.2\"]\n", "sipward.toml:1:9: `192.0.2` is neither an address"),
+        ("[policy]\nwindow = \"ten\"\n", "sipward.toml:2:10: `ten` is no time span"),
         ("mode = \n", "sipward.toml:1:8: "),
-        (
-            "[route]\ntable = \"other\"\n",
-            "sipward.toml:2:9: expected \"main\" or a table number",
-        ),
+        ("[route]\ntable = \"other\"\n", "sipward.toml:2:9: expected \"main\" or a table number"),
     ] {
         let error = refused(source);
         assert!(error.starts_with(start), "{source:?} gave {error}");
@@ -170,28 +123,10 @@ fn wrong_types_and_broken_toml_are_refused_with_their_place() {
 #[test]
 fn hosts_are_addresses_networks_and_names() {
     let entry = |text: &str| text.parse::<HostEntry>();
-    assert_eq!(
-        entry("192.0.2.77/24"),
-        Ok(HostEntry::Net("192.0.2.0/24".parse().unwrap()))
-    );
-    assert_eq!(
-        entry("2001:db8::1"),
-        Ok(HostEntry::Net("2001:db8::1/128".parse().unwrap()))
-    );
-    assert_eq!(
-        entry("Office.Example.org."),
-        Ok(HostEntry::Name("office.example.org".into()))
-    );
-    for wrong in [
-        "",
-        "192.0.2",
-        "192.0.2.0/33",
-        "-a.org",
-        "a..b",
-        "a b",
-        "x\n",
-        "1.2.3.4.5",
-    ] {
+    assert_eq!(entry("192.0.2.77/24"), Ok(HostEntry::Net("192.0.2.0/24".parse().unwrap())));
+    assert_eq!(entry("2001:db8::1"), Ok(HostEntry::Net("2001:db8::1/128".parse().unwrap())));
+    assert_eq!(entry("Office.Example.org."), Ok(HostEntry::Name("office.example.org".into())));
+    for wrong in ["", "192.0.2", "192.0.2.0/33", "-a.org", "a..b", "a b", "x\n", "1.2.3.4.5"] {
         assert!(entry(wrong).is_err(), "{wrong:?} was taken");
     }
 }
@@ -200,8 +135,5 @@ fn hosts_are_addresses_networks_and_names() {
 fn no_default_file_means_all_defaults_but_a_named_file_must_exist() {
     let missing = Path::new("/nonexistent/sipward.toml");
     let error = Config::load(Some(missing)).unwrap_err().to_string();
-    assert!(
-        error.starts_with("cannot read /nonexistent/sipward.toml: "),
-        "{error}"
-    );
+    assert!(error.starts_with("cannot read /nonexistent/sipward.toml: "), "{error}");
 }

@@ -85,15 +85,8 @@ impl fmt::Display for Beat {
             Some(peer) => write!(f, "connected to FreeSWITCH at {peer}")?,
             None => f.write_str("NOT connected to FreeSWITCH")?,
         }
-        let Totals {
-            failures,
-            banned_now,
-            ..
-        } = self.totals;
-        write!(
-            f,
-            "; {banned_now} banned, {failures} failures since the start"
-        )
+        let Totals { failures, banned_now, .. } = self.totals;
+        write!(f, "; {banned_now} banned, {failures} failures since the start")
     }
 }
 
@@ -126,8 +119,7 @@ impl Judge {
 
     /// Tells the engine something that is no event.
     pub(super) fn tell(&mut self, input: Input<'_>) {
-        self.engine
-            .handle(input, self.clock.now(), &mut self.actions);
+        self.engine.handle(input, self.clock.now(), &mut self.actions);
         self.carry_out(None);
     }
 
@@ -168,11 +160,7 @@ impl Judge {
 
     /// Judges the events that are here already, then waits for the kernel's last answers.
     async fn drain(&mut self, ears: Ears) {
-        let Ears {
-            mut notices,
-            mut reports,
-            orders,
-        } = ears;
+        let Ears { mut notices, mut reports, orders } = ears;
         drop(orders);
         for _ in 0..TURN {
             let Some(notice) = notices.try_recv() else {
@@ -193,10 +181,7 @@ impl Judge {
             }
         });
         if drained.await.is_err() {
-            tracing::warn!(
-                routes = self.under_way.len(),
-                "stopped before the kernel answered"
-            );
+            tracing::warn!(routes = self.under_way.len(), "stopped before the kernel answered");
         }
     }
 
@@ -206,10 +191,7 @@ impl Judge {
             Notice::Connected { peer, local: _ } => {
                 self.peer = Some(peer);
                 let nets = vec![peer.ip().into()];
-                self.tell(Input::Exempt {
-                    class: Exemption::EslPeer,
-                    nets,
-                });
+                self.tell(Input::Exempt { class: Exemption::EslPeer, nets });
                 self.publish(Record::EslConnected { peer });
             }
             Notice::Disconnected { error, retry_in } => {
@@ -226,24 +208,18 @@ impl Judge {
                 self.publish(Record::EslRestarted { old, new });
             }
             Notice::Blind { from, to } => {
-                self.tell(Input::Blind {
-                    from: stamp(from),
-                    to: stamp(to),
-                });
+                self.tell(Input::Blind { from: stamp(from), to: stamp(to) });
                 let seconds = stamp(to).since(stamp(from)).as_secs_f64();
                 self.publish(Record::EslBlind { seconds });
             }
             Notice::Overflow { dropped } => self.publish(Record::EslOverflow { dropped }),
             Notice::Damaged { error, .. } => {
-                self.publish(Record::EventUnusable {
-                    error: error.to_string(),
-                });
+                self.publish(Record::EventUnusable { error: error.to_string() });
             }
             Notice::Unusable { frame } => {
                 tracing::debug!(content_type = ?frame.content_type(), "frame without a use");
             }
-            Notice::Log { .. } => {}
-            // A later version of the library may tell more.
+            // Log lines are not subscribed to, and a later version of the library may tell more.
             _ => {}
         }
     }
@@ -251,9 +227,7 @@ impl Judge {
     fn event(&mut self, event: &Event, received: Instant) {
         self.totals.events += 1;
         let now = self.clock.at(received);
-        let Self {
-            engine, actions, ..
-        } = self;
+        let Self { engine, actions, .. } = self;
         let told = bridge::translate(event, |input| engine.handle(input, now, actions));
         if let Some(record) = told {
             self.publish(record);
@@ -282,16 +256,8 @@ impl Judge {
             }
             Report::Unblocked { net: _ } => {}
             Report::Failed { change, error } => self.failed(change, error),
-            Report::Healed {
-                routes,
-                rules,
-                gate,
-            } => {
-                self.publish(Record::Healed {
-                    routes,
-                    rules,
-                    gate,
-                });
+            Report::Healed { routes, rules, gate } => {
+                self.publish(Record::Healed { routes, rules, gate });
             }
             Report::Coverage(coverage) => self.publish((&coverage).into()),
             Report::Host(host) => super::host_exemptions(&host)
@@ -304,19 +270,12 @@ impl Judge {
         let (net, word) = match change {
             Change::Block(net) => {
                 self.answered(net, false, Some(error.clone()));
-                self.tell(Input::ApplyFailed {
-                    net,
-                    error: error.clone(),
-                });
+                self.tell(Input::ApplyFailed { net, error: error.clone() });
                 (net, "block")
             }
             Change::Unblock(net) => (net, "unblock"),
         };
-        self.publish(Record::RouteFailed {
-            source: net,
-            change: word,
-            error,
-        });
+        self.publish(Record::RouteFailed { source: net, change: word, error });
     }
 
     /// The kernel has answered: the ban's record is complete.
@@ -335,12 +294,7 @@ impl Judge {
         let mut actions = std::mem::take(&mut self.actions);
         for action in actions.drain(..) {
             match action {
-                Action::Block {
-                    net,
-                    since: _,
-                    until,
-                    cause,
-                } => {
+                Action::Block { net, since: _, until, cause } => {
                     self.totals.bans += 1;
                     self.wishes.push(Change::Block(net));
                     let ban = Ban::decided(net, until, cause);
@@ -353,18 +307,11 @@ impl Judge {
                         // Lifted before the kernel had answered: the ban happened all the same.
                         self.publish(Record::Ban(ban));
                     }
-                    self.publish(Record::Unban {
-                        source: net,
-                        reason,
-                    });
+                    self.publish(Record::Unban { source: net, reason });
                 }
                 Action::Refused { net, reason, cause } => {
                     self.totals.refused += 1;
-                    self.publish(Record::Refused {
-                        source: net,
-                        refusal: reason,
-                        cause,
-                    });
+                    self.publish(Record::Refused { source: net, refusal: reason, cause });
                 }
                 Action::Judged(judgement) => {
                     self.totals.failures += 1;

@@ -13,7 +13,6 @@ mod tasks;
 pub(crate) use tasks::stop_on_signals;
 
 use std::hash::BuildHasher as _;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -29,7 +28,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Credentials, Mode, OnExit};
 use crate::enforce::{self, Wishes};
 use crate::logging::LogControl;
-use crate::names::Exempt;
+use crate::names::{Exempt, Names};
 use crate::record::{Record, Started, Totals};
 use crate::systemd;
 use judge::{Ears, End, Judge};
@@ -85,101 +84,66 @@ impl Daemon {
         stop: CancellationToken,
         records: broadcast::Sender<Arc<Record>>,
     ) -> anyhow::Result<Totals> {
-        let Self {
-            config,
-            credentials,
-            logs,
-            reload,
-        } = self;
-        let clock = Clock::start();
-        let (change_sender, changes) = mpsc::channel(enforce::CHANGES);
-        let (report_sender, reports) = mpsc::channel(enforce::REPORTS);
-        let (order_sender, orders) = mpsc::channel(ORDERS);
-
-        let Kernel {
-            task: kernel,
-            stop: stop_kernel,
-            found,
-        } = Kernel::start(&config, changes, report_sender).await?;
+        let Self { config, credentials, logs, reload } = self;
+        let (changes, changes_in) = mpsc::channel(enforce::CHANGES);
+        let (reports_out, reports) = mpsc::channel(enforce::REPORTS);
+        let (orders_out, orders) = mpsc::channel(ORDERS);
+        let kernel = Kernel::start(&config, changes_in, reports_out).await?;
 
         let engine = Engine::new(config.policy.clone(), seed())?;
-        let heart = tasks::heart(logs.clone());
-        let wishes = Wishes::new(change_sender);
-        let mut judge = Judge::new(engine, clock, wishes, records.clone(), heart);
-
-        // Who is never banned must be known before the first event is.
-        let mut names = crate::names::Names::default();
-        let (classes, failed) = names.refresh(&config).await;
-        host_exemptions(&found.host)
-            .into_iter()
-            .chain(classes)
-            .for_each(|exempt| {
-                let (class, nets) = exempt;
-                judge.tell(Input::Exempt { class, nets });
-            });
-        failed.iter().for_each(Record::log);
-        started(&config, &credentials, &found)
-            .iter()
-            .for_each(|record| {
-                record.log();
-                let _ = records.send(Arc::new(record.clone()));
-            });
-        for net in &found.routes {
+        let (clock, heart) = (Clock::start(), tasks::heart(logs.clone()));
+        let mut judge = Judge::new(engine, clock, Wishes::new(changes), records.clone(), heart);
+        let names = who_is_spared(&mut judge, &config, &kernel.found.host).await;
+        for record in started(&config, &credentials, &kernel.found) {
+            tell(record, &records);
+        }
+        for net in &kernel.found.routes {
             judge.tell(Input::Adopt { net: *net });
         }
 
         let (session, handle, notices) =
             sipward_esl::session(session_config(&config, &credentials));
         let session = tokio::spawn(session.run());
-        let (config_sender, config_receiver) = watch::channel(config.clone());
+        let (current, current_in) = watch::channel(config.clone());
         let helpers = [
-            tokio::spawn(tasks::look_up_names(
-                names,
-                config_receiver,
-                order_sender.clone(),
-            )),
-            tokio::spawn(tasks::reload_on_hangup(
-                reload,
-                logs,
-                config_sender,
-                order_sender,
-            )?),
+            tokio::spawn(tasks::look_up_names(names, current_in, orders_out.clone())),
+            tokio::spawn(tasks::reload_on_hangup(reload, logs, current, orders_out)?),
         ];
         systemd::ready();
 
-        let (totals, end) = judge
-            .run(
-                Ears {
-                    notices,
-                    reports,
-                    orders,
-                },
-                stop,
-            )
-            .await;
+        let (totals, end) = judge.run(Ears { notices, reports, orders }, stop).await;
 
         systemd::stopping();
         helpers.iter().for_each(JoinHandle::abort);
         handle.close();
         session.abort();
-        // What the judge has sent is still carried out.
-        let _ = stop_kernel.send(());
-        let kernel = kernel.await.context("the task that owns netlink failed")?;
+        let kernel_end = kernel.end().await;
         if config.on_exit == OnExit::Flush && config.mode == Mode::Ban {
-            sipward_route::flush(&config.route)
-                .await
-                .context("cannot flush at the end")?;
+            sipward_route::flush(&config.route).await.context("cannot flush at the end")?;
         }
-        let stopped = Record::Stopped(totals);
-        stopped.log();
-        let _ = records.send(Arc::new(stopped));
-        kernel?;
-        anyhow::ensure!(
-            end == End::Asked,
-            "the task that owns the Event Socket ended by itself"
-        );
+        tell(Record::Stopped(totals), &records);
+        kernel_end?;
+        anyhow::ensure!(end == End::Asked, "the task that owns the Event Socket ended by itself");
         Ok(totals)
     }
+}
+
+/// Tells the engine who is never banned, before it hears of the first event. Returns the answers
+/// that look-ups of names go on from.
+async fn who_is_spared(judge: &mut Judge, config: &Config, host: &HostFacts) -> Names {
+    let mut names = Names::default();
+    let (classes, failed) = names.refresh(config).await;
+    for (class, nets) in host_exemptions(host).into_iter().chain(classes) {
+        judge.tell(Input::Exempt { class, nets });
+    }
+    failed.iter().for_each(Record::log);
+    names
+}
+
+fn tell(record: Record, records: &broadcast::Sender<Arc<Record>>) {
+    record.log();
+    // Nobody listens most of the time.
+    let _ = records.send(Arc::new(record));
 }
 
 /// The kernel side, real or not.
@@ -200,10 +164,7 @@ impl Kernel {
             Mode::Ban => {
                 let (enforcer, found) = Enforcer::open(config.route.clone()).await?;
                 let task = tokio::spawn(async move {
-                    enforcer
-                        .run(changes, reports, stopped)
-                        .await
-                        .context("netlink was lost")
+                    enforcer.run(changes, reports, stopped).await.context("netlink was lost")
                 });
                 Ok(Self { task, stop, found })
             }
@@ -213,16 +174,15 @@ impl Kernel {
                     sipward_route::dry_run(changes, reports).await;
                     Ok(())
                 });
-                Ok(Self {
-                    task,
-                    stop,
-                    found: Found {
-                        host,
-                        ..Found::default()
-                    },
-                })
+                Ok(Self { task, stop, found: Found { host, ..Found::default() } })
             }
         }
+    }
+
+    /// Lets it carry out what it was asked, and waits for its end.
+    async fn end(self) -> anyhow::Result<()> {
+        let _ = self.stop.send(());
+        self.task.await.context("the task that owns netlink failed")?
     }
 }
 
@@ -233,12 +193,16 @@ pub(crate) fn seed() -> u64 {
 }
 
 /// What of this host must never be banned.
+///
+/// A network that this host is connected to counts by its first address, which belongs to the
+/// network itself (RFC 4291 section 2.6.1: all its routers): so a ban is never as wide as a
+/// connected network, where its route would lose against the kernel's own (IPv6 metric 1024
+/// against 256) or cut off every neighbour, but narrows to the failing address.
 fn host_exemptions(host: &HostFacts) -> [Exempt; 2] {
-    let nets = |addresses: &[IpAddr]| addresses.iter().copied().map(IpNet::from).collect();
-    [
-        (Exemption::Own, nets(&host.own)),
-        (Exemption::Gateway, nets(&host.gateways)),
-    ]
+    let own = host.own.iter().copied().map(IpNet::from).collect();
+    let networks = host.on_link.iter().filter(|net| net.max_prefix_len() - net.prefix_len() > 1);
+    let gateways = host.gateways.iter().copied().chain(networks.map(IpNet::network));
+    [(Exemption::Own, own), (Exemption::Gateway, gateways.map(IpNet::from).collect())]
 }
 
 fn session_config(config: &Config, credentials: &Credentials) -> SessionConfig {
@@ -299,3 +263,6 @@ pub fn summary(config: &Config) -> String {
         },
     )
 }
+
+#[cfg(test)]
+mod tests;

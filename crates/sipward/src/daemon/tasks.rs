@@ -52,10 +52,7 @@ pub(super) fn reload_on_hangup(
                     current.send_replace(config);
                     Record::Reload { needs_restart }.log();
                 }
-                Err(error) => Record::ReloadFailed {
-                    error: error.to_string(),
-                }
-                .log(),
+                Err(error) => Record::ReloadFailed { error: error.to_string() }.log(),
             }
             systemd::ready();
         }
@@ -91,12 +88,7 @@ pub(super) async fn look_up_names(
             () = tokio::time::sleep(refresh) => false,
         };
         let now = config.borrow_and_update().clone();
-        if reloaded
-            && orders
-                .send(Order::Exempt(names.classes(&now)))
-                .await
-                .is_err()
-        {
+        if reloaded && orders.send(Order::Exempt(names.classes(&now))).await.is_err() {
             // What needs no look-up must not wait for a slow name server.
             return;
         }

@@ -30,10 +30,7 @@ impl Events {
             (seed >> 4) & 0xfff,
             seed.rotate_left(17) & 0xffff_ffff_ffff,
         );
-        Self {
-            core,
-            sequence: 400,
-        }
+        Self { core, sequence: 400 }
     }
 
     /// `HEARTBEAT`.
@@ -91,22 +88,10 @@ impl Events {
 
     fn register_failure(&mut self, request: Request<'_>) -> String {
         let mut event = self.sofia("register_failure", 1792);
-        let Request {
-            source,
-            port,
-            user,
-            agent,
-        } = request;
-        let _ = writeln!(
-            event,
-            "profile-name: internal\nto-user: {user}\nto-host: pbx.test"
-        );
+        let Request { source, port, user, agent } = request;
+        let _ = writeln!(event, "profile-name: internal\nto-user: {user}\nto-host: pbx.test");
         let _ = writeln!(event, "network-ip: {}", encoded(&source.to_string()));
-        let _ = writeln!(
-            event,
-            "user-agent: {}\nprofile-name: internal",
-            encoded(agent)
-        );
+        let _ = writeln!(event, "user-agent: {}\nprofile-name: internal", encoded(agent));
         let _ = writeln!(event, "network-port: {port}\nregistration-type: REGISTER\n");
         framed(&event)
     }
@@ -118,10 +103,7 @@ impl Events {
 
     fn head(&mut self, name: &str, subclass: Option<&str>, caller: (&str, &str, u32)) -> String {
         self.sequence += 1;
-        let micros = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_micros();
+        let micros = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
         let (file, function, line) = caller;
         let mut event = String::with_capacity(1024);
         if let Some(subclass) = subclass {
@@ -140,12 +122,7 @@ impl Events {
     }
 }
 
-fn caller(
-    event: &mut String,
-    Request {
-        source, port, user, ..
-    }: Request<'_>,
-) {
+fn caller(event: &mut String, Request { source, port, user, .. }: Request<'_>) {
     let host = match source {
         IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => format!("[{v6}]"),
@@ -156,16 +133,12 @@ fn caller(
         "profile-name: internal\nfrom-user: {user}\nfrom-host: pbx.test\ncontact: {contact}\n\
          call-id: {:016x}\nrpid: unknown\nstatus: Registered(UDP)\nexpires: 300\n\
          to-user: {user}\nto-host: pbx.test\n",
-        (u64::from(port) << 32) | u64::from(user.len() as u32),
+        u64::from(port) << 32,
     );
 }
 
 fn address(event: &mut String, Request { source, port, .. }: Request<'_>) {
-    let _ = writeln!(
-        event,
-        "network-ip: {}\nnetwork-port: {port}",
-        encoded(&source.to_string())
-    );
+    let _ = writeln!(event, "network-ip: {}\nnetwork-port: {port}", encoded(&source.to_string()));
 }
 
 /// Percent-encodes what FreeSWITCH does (`switch_utils.h`, `SWITCH_URL_UNSAFE`).
@@ -182,10 +155,7 @@ fn encoded(text: &str) -> String {
 }
 
 fn framed(event: &str) -> String {
-    format!(
-        "Content-Length: {}\nContent-Type: text/event-plain\n\n{event}",
-        event.len()
-    )
+    format!("Content-Length: {}\nContent-Type: text/event-plain\n\n{event}", event.len())
 }
 
 #[cfg(test)]

@@ -5,12 +5,7 @@ fn headers(stream: &str) -> Vec<Vec<&str>> {
     stream
         .split("\n\n")
         .filter(|part| part.starts_with("Event-"))
-        .map(|event| {
-            event
-                .lines()
-                .filter_map(|line| Some(line.split_once(": ")?.0))
-                .collect()
-        })
+        .map(|event| event.lines().filter_map(|line| Some(line.split_once(": ")?.0)).collect())
         .collect()
 }
 
@@ -42,12 +37,8 @@ fn a_blind_spoof_has_the_headers_of_the_recording_in_its_order() {
     let recording = include_str!(
         "../../../../tests/fixtures/freeswitch/scenarios/spoof-blind-mismatch.plain.raw"
     );
-    let request = Request {
-        source: "192.0.2.20".parse().unwrap(),
-        port: 5060,
-        user: "1001",
-        agent: "spoof",
-    };
+    let request =
+        Request { source: "192.0.2.20".parse().unwrap(), port: 5060, user: "1001", agent: "spoof" };
     let made = Events::new(7).blind_spoof(request);
     let mut recorded = headers(recording);
     for event in &mut recorded {

@@ -51,9 +51,8 @@ const RECORDS: usize = 16_384;
 pub async fn run(forever: bool) -> anyhow::Result<()> {
     let config = Config::parse(CONFIG, "the demo's own configuration".as_ref())?;
     debug_assert_eq!(config.mode, Mode::Observe);
-    let listener = TcpListener::bind(("127.0.0.1", 0))
-        .await
-        .context("cannot open a loopback port")?;
+    let listener =
+        TcpListener::bind(("127.0.0.1", 0)).await.context("cannot open a loopback port")?;
     let address = listener.local_addr()?;
     let password = format!("demo-{:016x}", daemon::seed());
     let (records, for_screen) = broadcast::channel(RECORDS);
@@ -84,14 +83,8 @@ pub async fn run(forever: bool) -> anyhow::Result<()> {
         password: Password::new(password)?,
     };
     let reload = Box::new(|| Config::parse(CONFIG, "the demo's own configuration".as_ref()));
-    let totals = Daemon {
-        config,
-        credentials,
-        logs: None,
-        reload,
-    }
-    .run_until(stop, records)
-    .await?;
+    let totals =
+        Daemon { config, credentials, logs: None, reload }.run_until(stop, records).await?;
     server.abort();
     // The daemon has dropped the last sender of records, so the screen comes to its end.
     screen.await?.summary(&totals);

@@ -82,11 +82,7 @@ impl Screen {
     fn show(&mut self, record: &Record) {
         match record {
             Record::EslConnected { peer } => {
-                self.line(
-                    "32",
-                    "socket",
-                    &format!("connected to {peer}, logged in, subscribed"),
-                );
+                self.line("32", "socket", &format!("connected to {peer}, logged in, subscribed"));
             }
             Record::Ban(ban) => self.ban(ban),
             Record::Unban { source, reason } => {
@@ -113,24 +109,15 @@ impl Screen {
         let Cause::Failures(evidence) = &*ban.cause else {
             return;
         };
-        let Evidence {
-            failures,
-            ban_count,
-            details,
-            ..
-        } = evidence;
-        let (users, agent) = details
-            .as_ref()
-            .map_or((0, ""), |d| (d.users.len(), d.user_agent.as_str()));
+        let Evidence { failures, ban_count, details, .. } = evidence;
+        let (users, agent) =
+            details.as_ref().map_or((0, ""), |d| (d.users.len(), d.user_agent.as_str()));
         let micros = ban.event_to_route_us.unwrap_or_default();
         if self.delays.len() < MAX_DELAYS {
             self.delays.push(micros);
         }
-        let again = if *ban_count > 1 {
-            format!(", ban {ban_count}: longer")
-        } else {
-            String::new()
-        };
+        let again =
+            if *ban_count > 1 { format!(", ban {ban_count}: longer") } else { String::new() };
         self.line(
             "31",
             "BAN",
@@ -155,11 +142,7 @@ impl Screen {
         let seen = self.spared.entry(why).or_default();
         *seen += 1;
         if *seen == 1 {
-            self.line(
-                "32",
-                "spared",
-                &format!("{:<24} {why}", j.source.to_string()),
-            );
+            self.line("32", "spared", &format!("{:<24} {why}", j.source.to_string()));
         }
     }
 
@@ -195,10 +178,7 @@ impl Screen {
         self.delays.sort_unstable();
         let at = |share: usize| {
             let last = self.delays.len().saturating_sub(1);
-            self.delays
-                .get(last * share / 100)
-                .copied()
-                .unwrap_or_default()
+            self.delays.get(last * share / 100).copied().unwrap_or_default()
         };
         println!("\nSummary");
         println!("  events read            {:>8}", totals.events);
@@ -209,11 +189,7 @@ impl Screen {
             self.banned.len(),
             self.banned.values().filter(|times| **times > 1).count(),
         );
-        println!(
-            "  event to route, µs     {:>8}   median ({} at most)",
-            at(50),
-            at(100)
-        );
+        println!("  event to route, µs     {:>8}   median ({} at most)", at(50), at(100));
         println!(
             "  attackers' requests    {:>8}   {answered} reached FreeSWITCH, {dropped} would have \
              been dropped by the kernel",

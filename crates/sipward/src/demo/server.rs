@@ -78,14 +78,10 @@ async fn log_in(stream: &mut BufReader<TcpStream>, password: &str) -> anyhow::Re
     stream.write_all(b"Content-Type: auth/request\n\n").await?;
     let auth = command(stream).await?;
     if auth != format!("auth {password}") {
-        stream
-            .write_all(b"Content-Type: command/reply\nReply-Text: -ERR invalid\n\n")
-            .await?;
+        stream.write_all(b"Content-Type: command/reply\nReply-Text: -ERR invalid\n\n").await?;
         anyhow::bail!("wrong password");
     }
-    stream
-        .write_all(b"Content-Type: command/reply\nReply-Text: +OK accepted\n\n")
-        .await?;
+    stream.write_all(b"Content-Type: command/reply\nReply-Text: +OK accepted\n\n").await?;
     let event = command(stream).await?;
     ensure!(event.starts_with("event plain "), "no subscription");
     let reply = b"Content-Type: command/reply\nReply-Text: +OK event listener enabled plain\n\n";

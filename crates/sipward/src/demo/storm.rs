@@ -65,12 +65,7 @@ pub(super) struct Storm {
     counts: Arc<Counts>,
 }
 
-const SCANNERS: [&str; 4] = [
-    "friendly-scanner",
-    "sipvicious",
-    "pplsip",
-    "VaxSIPUserAgent/3.1",
-];
+const SCANNERS: [&str; 4] = ["friendly-scanner", "sipvicious", "pplsip", "VaxSIPUserAgent/3.1"];
 
 impl Storm {
     pub(super) fn new(seed: u64) -> Self {
@@ -78,10 +73,7 @@ impl Storm {
         // Brute-forcers over IPv4: from patient to furious.
         for (n, per_second) in (0_u8..).zip([2_u32, 4, 8, 15, 30, 60, 3, 5, 10, 20, 40, 6]) {
             let address = Ipv4Addr::new(203, 0, 113, 10 + n * 7);
-            let agent = SCANNERS
-                .get(usize::from(n) % SCANNERS.len())
-                .copied()
-                .unwrap_or_default();
+            let agent = SCANNERS.get(usize::from(n) % SCANNERS.len()).copied().unwrap_or_default();
             actors.push(Actor::attacker(
                 Source::Fixed(address.into()),
                 agent,
@@ -126,12 +118,7 @@ impl Storm {
             )
         });
         let counts = Arc::default();
-        Self {
-            actors,
-            events: Events::new(seed),
-            random: fastrand::Rng::with_seed(seed),
-            counts,
-        }
+        Self { actors, events: Events::new(seed), random: fastrand::Rng::with_seed(seed), counts }
     }
 
     pub(super) fn counts(&self) -> Arc<Counts> {
@@ -145,12 +132,7 @@ impl Storm {
     /// Everything that happens up to `elapsed` since the start, as events. What `banned` sources
     /// send never reaches FreeSWITCH, so it makes no event.
     pub(super) fn advance(&mut self, elapsed: Duration, banned: &HashSet<IpNet>) -> String {
-        let Self {
-            actors,
-            events,
-            random,
-            counts,
-        } = self;
+        let Self { actors, events, random, counts } = self;
         let mut out = String::new();
         for actor in actors {
             while actor.starts.max(actor.next) <= elapsed {
@@ -164,15 +146,7 @@ impl Storm {
 
 impl Actor {
     fn attacker(source: Source, agent: &'static str, starts: Duration, pause: Duration) -> Self {
-        Self {
-            source,
-            agent,
-            role: Role::Attacker,
-            starts,
-            pause,
-            next: starts,
-            sent: 0,
-        }
+        Self { source, agent, role: Role::Attacker, starts, pause, next: starts, sent: 0 }
     }
 
     fn phone(address: IpAddr, user: u16, slips: u32) -> Self {
@@ -207,12 +181,7 @@ impl Actor {
             Role::Attacker | Role::Spoofer => (1000 + random.u16(0..30)).to_string(),
         };
         let port = random.u16(1024..);
-        let request = Request {
-            source,
-            port,
-            user: &user,
-            agent: self.agent,
-        };
+        let request = Request { source, port, user: &user, agent: self.agent };
         let count = |counter: &AtomicU64| {
             counter.fetch_add(1, Ordering::Relaxed);
         };

@@ -53,10 +53,7 @@ where
         }
         write!(out, r#"{{"time":"{}","level":"{level}""#, now())?;
         if meta.target() == TARGET {
-            let mut object = Only {
-                name: "json",
-                text: String::new(),
-            };
+            let mut object = Only { name: "json", text: String::new() };
             event.record(&mut object);
             // The record is an object of its own: its fields join ours.
             write!(out, ",{}", object.text.strip_prefix('{').unwrap_or("}"))?;
@@ -87,17 +84,10 @@ where
     ) -> fmt::Result {
         let meta = event.metadata();
         let level = *meta.level();
-        let (on, off) = if out.has_ansi_escapes() {
-            (colour(level), "\x1b[0m")
-        } else {
-            ("", "")
-        };
+        let (on, off) = if out.has_ansi_escapes() { (colour(level), "\x1b[0m") } else { ("", "") };
         write!(out, "{} {on}{level:5}{off} ", now())?;
         if meta.target() == TARGET {
-            let mut line = Only {
-                name: "text",
-                text: String::new(),
-            };
+            let mut line = Only { name: "text", text: String::new() };
             event.record(&mut line);
             return writeln!(out, "{}", line.text);
         }

@@ -68,20 +68,12 @@ impl Logs {
         let registry = tracing_subscriber::registry().with(filter);
         let layer = fmt::layer().with_writer(writer).with_ansi(terminal);
         if json {
-            let format = format::Json {
-                priorities: format::journald_reads_stdout(),
-            };
+            let format = format::Json { priorities: format::journald_reads_stdout() };
             registry.with(layer.event_format(format)).try_init()?;
         } else {
             registry.with(layer.event_format(format::Text)).try_init()?;
         }
-        Ok(Self {
-            control: LogControl {
-                level: handle,
-                lost,
-            },
-            _writer: guard,
-        })
+        Ok(Self { control: LogControl { level: handle, lost }, _writer: guard })
     }
 
     /// A handle for the parts that change the log or watch over it.
@@ -116,7 +108,5 @@ fn filter(level: LogLevel) -> Targets {
         LogLevel::Trace => LevelFilter::TRACE,
     };
     let others = ours.min(LevelFilter::INFO);
-    Targets::new()
-        .with_default(others)
-        .with_target("sipward", ours)
+    Targets::new().with_default(others).with_target("sipward", ours)
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use sipward_engine::{Grade, Text, Timestamp};
+use sipward_engine::{Details, Evidence, Grade, Text, Timestamp};
 
 use super::*;
 
@@ -21,11 +21,7 @@ fn ban() -> Ban {
     });
     let until = Expiry::At(Timestamp::from_micros(1_795_338_296_307_509));
     let decided = Ban::decided("203.0.113.7/32".parse().unwrap(), until, Arc::new(cause));
-    Ban {
-        enforced: true,
-        event_to_route_us: Some(412),
-        ..decided
-    }
+    Ban { enforced: true, event_to_route_us: Some(412), ..decided }
 }
 
 #[test]
@@ -65,16 +61,9 @@ fn text_lines_show_what_an_attacker_typed_escaped_and_on_one_line() {
 
 #[test]
 fn a_ban_that_is_not_enforced_says_so_and_is_told_apart_in_json() {
-    let ban = Ban {
-        enforced: false,
-        not_enforced_because: Some("no gate".into()),
-        ..ban()
-    };
+    let ban = Ban { enforced: false, not_enforced_because: Some("no gate".into()), ..ban() };
     let text = Record::Ban(ban.clone()).to_string();
-    assert!(
-        text.ends_with("; NOT enforced (no gate) after 412 µs"),
-        "{text}"
-    );
+    assert!(text.ends_with("; NOT enforced (no gate) after 412 µs"), "{text}");
     let json = serde_json::to_value(Record::Ban(ban)).unwrap();
     assert_eq!(json.get("enforced"), Some(&serde_json::Value::Bool(false)));
     assert_eq!(json.get("not_enforced_because"), Some(&"no gate".into()));
@@ -91,16 +80,10 @@ fn a_refusal_carries_reason_and_evidence() {
         cause: ban().cause,
     };
     let json = serde_json::to_value(&record).unwrap();
-    for (field, value) in [
-        ("event", "refused"),
-        ("source", "192.0.2.1/32"),
-        ("reason", "exempt"),
-        ("class", "allow"),
-    ] {
+    for (field, value) in
+        [("event", "refused"), ("source", "192.0.2.1/32"), ("reason", "exempt"), ("class", "allow")]
+    {
         assert_eq!(json.get(field), Some(&value.into()), "{json}");
     }
-    assert_eq!(
-        record.to_string(),
-        "not banned: 192.0.2.1/32, covered by 192.0.2.0/24 (allow)"
-    );
+    assert_eq!(record.to_string(), "not banned: 192.0.2.1/32, covered by 192.0.2.0/24 (allow)");
 }

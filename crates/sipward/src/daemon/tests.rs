@@ -1,0 +1,75 @@
+use sipward_engine::{Action, AuthFailure, AuthResult, Challenge, CoreId, Method, Policy};
+
+use super::*;
+
+/// The nets that failures of `source` ban when the host is connected as `host` says.
+fn banned(host: &HostFacts, source: &str) -> Vec<String> {
+    let policy = Policy { max_failures: 1, ..Policy::default() };
+    let mut engine = Engine::new(policy, 1).unwrap();
+    let clock = Clock::start();
+    let mut actions = Vec::new();
+    for (class, nets) in host_exemptions(host) {
+        engine.handle(Input::Exempt { class, nets }, clock.now(), &mut actions);
+    }
+    let source = source.parse().unwrap();
+    let (port, profile, user, core) = (5060, "internal", "1000", CoreId(1));
+    let challenge = Challenge { source, port, profile, user, core };
+    engine.handle(Input::Challenge(challenge), clock.now(), &mut actions);
+    let attempt = sipward_engine::AuthAttempt {
+        source,
+        port,
+        profile,
+        user,
+        username: Some(user),
+        result: AuthResult::Forbidden,
+        user_agent: "",
+        sequence: 2,
+        core,
+    };
+    engine.handle(Input::AuthAttempt(attempt), clock.now(), &mut actions);
+    let failure = AuthFailure {
+        source,
+        port,
+        profile,
+        user,
+        domain: "pbx.test",
+        user_agent: "",
+        method: Method::Register,
+        sequence: 3,
+        core,
+    };
+    engine.handle(Input::AuthFailure(failure), clock.now(), &mut actions);
+    let net = |action| match action {
+        Action::Block { net, .. } => Some(IpNet::to_string(&net)),
+        _ => None,
+    };
+    actions.into_iter().filter_map(net).collect()
+}
+
+#[test]
+fn a_ban_is_never_as_wide_as_a_connected_network() {
+    let host =
+        HostFacts { on_link: vec!["2001:db8:5::/64".parse().unwrap()], ..HostFacts::default() };
+    assert_eq!(banned(&host, "2001:db8:5::66"), ["2001:db8:5::66/128"]);
+    assert_eq!(banned(&host, "2001:db8:6::66"), ["2001:db8:6::/64"]);
+}
+
+#[test]
+fn a_single_connected_peer_is_not_exempt_for_being_connected() {
+    let on_link = vec!["203.0.113.9/32".parse().unwrap(), "2001:db8:5::9/128".parse().unwrap()];
+    let host = HostFacts { on_link, ..HostFacts::default() };
+    assert_eq!(banned(&host, "203.0.113.9"), ["203.0.113.9/32"]);
+    assert_eq!(banned(&host, "2001:db8:5::9"), ["2001:db8:5::/64"]);
+}
+
+#[test]
+fn own_addresses_and_gateways_are_never_banned() {
+    let host = HostFacts {
+        own: vec!["192.0.2.1".parse().unwrap()],
+        gateways: vec!["192.0.2.254".parse().unwrap()],
+        ..HostFacts::default()
+    };
+    assert!(banned(&host, "192.0.2.1").is_empty());
+    assert!(banned(&host, "192.0.2.254").is_empty());
+    assert_eq!(banned(&host, "192.0.2.7"), ["192.0.2.7/32"]);
+}

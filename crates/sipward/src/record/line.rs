@@ -1,0 +1,182 @@
+//! A record as one line for people. Text that came from the network is escaped: it may hold
+//! anything.
+
+use std::fmt;
+
+use serde::Serialize;
+use sipward_engine::{Cause, Details, Evidence, Judgement, Refusal};
+
+use super::{Ban, Record, Started};
+use crate::text::{Plain, Span};
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Started(started) => started_line(f, started),
+            Self::Stopped(t) => write!(
+                f,
+                "stopped: {} events, {} failures, {} bans, {} unbans, {} refused; {} banned now",
+                t.events, t.failures, t.bans, t.unbans, t.refused, t.banned_now
+            ),
+            Self::EslConnected { .. }
+            | Self::EslDisconnected { .. }
+            | Self::EslRestarted { .. }
+            | Self::EslBlind { .. }
+            | Self::EslOverflow { .. }
+            | Self::EventUnusable { .. }
+            | Self::EventForged { .. } => socket_line(f, self),
+            Self::AuthFailure(judgement) => failure_line(f, judgement),
+            Self::Ban(ban) => ban_line(f, ban),
+            Self::Unban { source, reason } => write!(f, "unban {source} ({})", word(reason)),
+            Self::Refused { source, refusal, cause: _ } => match refusal {
+                Refusal::Exempt { class, net } => {
+                    write!(f, "not banned: {source}, covered by {net} ({})", word(class))
+                }
+                other => write!(f, "not banned: {source} ({})", word(other)),
+            },
+            Self::RouteFailed { .. }
+            | Self::Healed { .. }
+            | Self::Gate { .. }
+            | Self::ProtocolTaken { .. } => kernel_line(f, self),
+            Self::Alarm(alarm) => write!(f, "ALARM {}", Plain(&word(alarm))),
+            Self::Reload { needs_restart } if needs_restart.is_empty() => {
+                f.write_str("configuration read again and in force")
+            }
+            Self::Reload { needs_restart } => write!(
+                f,
+                "configuration read again; changes of {} wait for a restart",
+                needs_restart.join(", ")
+            ),
+            Self::ReloadFailed { error } => {
+                write!(f, "configuration NOT reloaded, the old one stays in force: {error}")
+            }
+            Self::NameFailed { name, error } => {
+                write!(f, "cannot look up {}: {}; the last answer stays", Plain(name), Plain(error))
+            }
+            Self::LogLost { lines } => write!(f, "{lines} log lines lost"),
+        }
+    }
+}
+
+fn started_line(f: &mut fmt::Formatter<'_>, s: &Started) -> fmt::Result {
+    write!(
+        f,
+        "sipward {} started, mode {}, Event Socket {}, {} failures within {} ban for {}; {} bans \
+         found in the kernel",
+        s.version,
+        s.mode,
+        s.esl,
+        s.max_failures,
+        Span(s.window_seconds),
+        Span(s.ban_time_seconds),
+        s.adopted,
+    )
+}
+
+fn socket_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
+    match record {
+        Record::EslConnected { peer } => write!(f, "connected to FreeSWITCH at {peer}"),
+        Record::EslDisconnected { error, retry_in_seconds } => {
+            write!(f, "no FreeSWITCH: {error}; next try in {}", Span(*retry_in_seconds))
+        }
+        Record::EslRestarted { old, new } => {
+            write!(f, "FreeSWITCH was restarted (Core-UUID {old} to {new})")
+        }
+        Record::EslBlind { seconds } => write!(f, "saw no events for {}", Span(*seconds)),
+        Record::EslOverflow { dropped } => {
+            write!(f, "{dropped} events dropped: they came faster than they could be judged")
+        }
+        Record::EventUnusable { error } => write!(f, "unusable event: {}", Plain(error)),
+        Record::EventForged { error, source } => {
+            write!(f, "event ignored: {}", Plain(error))?;
+            source.map_or(Ok(()), |source| write!(f, ", naming {source}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn kernel_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
+    match record {
+        Record::RouteFailed { source, change, error } => {
+            write!(f, "cannot {change} {source}: {}", Plain(error))
+        }
+        Record::Healed { routes, rules, gate } => {
+            write!(f, "put back what was removed from outside: {routes} routes, {rules} rules")?;
+            f.write_str(if *gate { ", the gate" } else { "" })
+        }
+        Record::Gate { ipv4_inbound, ipv6_inbound, gaps } => {
+            let side = |on: &bool| if *on { "dropped on arrival" } else { "NOT dropped" };
+            let (v4, v6) = (side(ipv4_inbound), side(ipv6_inbound));
+            write!(f, "packets of banned hosts: IPv4 {v4}, IPv6 {v6}")?;
+            gaps.iter().try_for_each(|gap| write!(f, "; {gap}"))
+        }
+        Record::ProtocolTaken { protocol, routes } => write!(
+            f,
+            "{} routes that are not ours carry our protocol number {protocol}; set route.protocol \
+             to a free one: {}",
+            routes.len(),
+            Plain(&routes.join(", "))
+        ),
+        _ => Ok(()),
+    }
+}
+
+fn failure_line(f: &mut fmt::Formatter<'_>, j: &Judgement) -> fmt::Result {
+    write!(
+        f,
+        "failure {} user {} profile {} agent {}: {}, {} in the window",
+        j.source,
+        Plain(&j.user),
+        Plain(&j.profile),
+        Plain(&j.user_agent),
+        word(&j.grade),
+        j.failures,
+    )?;
+    j.exempt.map_or(Ok(()), |class| write!(f, ", exempt ({})", word(&class)))
+}
+
+fn ban_line(f: &mut fmt::Formatter<'_>, ban: &Ban) -> fmt::Result {
+    write!(f, "ban {}", ban.source)?;
+    match &ban.until {
+        Some(until) => write!(f, " until {until}")?,
+        None => f.write_str(" without end")?,
+    }
+    match &*ban.cause {
+        Cause::Failures(evidence) => evidence_part(f, evidence)?,
+        Cause::Manual { reason, force: _ } => write!(f, ": by hand, {}", Plain(reason))?,
+        Cause::Adopted => f.write_str(": route found at start")?,
+        Cause::Split { of, was: _ } => write!(f, ": what is left of {of}")?,
+    }
+    if ban.enforced {
+        f.write_str("; enforced")?;
+    } else {
+        let why = ban.not_enforced_because.as_deref().unwrap_or("no kernel");
+        write!(f, "; NOT enforced ({})", Plain(why))?;
+    }
+    ban.event_to_route_us.map_or(Ok(()), |us| write!(f, " after {us} µs"))
+}
+
+fn evidence_part(f: &mut fmt::Formatter<'_>, evidence: &Evidence) -> fmt::Result {
+    let Evidence { failures, window, grade, ban_count, details, .. } = evidence;
+    let window = Span(window.as_secs_f64());
+    write!(f, ": {failures} failures within {window} ({}), ban {ban_count}", word(grade))?;
+    let Some(Details { users, profile: _, user_agent }) = details else {
+        return Ok(());
+    };
+    write!(f, ", agent {}, users", Plain(user_agent))?;
+    users.iter().try_for_each(|user| write!(f, " {}", Plain(user)))
+}
+
+/// The word by which the API calls a value.
+fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        Ok(serde_json::Value::Object(fields)) => fields
+            .iter()
+            .map(|(name, value)| format!("{name}={}", value.to_string().trim_matches('"')))
+            .collect::<Vec<_>>()
+            .join(" "),
+        Ok(other) => other.to_string(),
+        Err(_) => String::new(),
+    }
+}
