@@ -23,8 +23,12 @@ use support::world::World;
 /// Sources, each banned by its first failure.
 const BANS: u32 = 100_000;
 
-/// Failures between two looks at the queue of the fake FreeSWITCH, which holds 100,000 events.
-const BATCH: u32 = 10_000;
+/// Failures a second: several times what a FreeSWITCH can report, and slow enough that memory is
+/// that of the bans and not that of a queue.
+const RATE: u32 = 10_000;
+
+/// Failures between two pauses.
+const BATCH: u32 = 100;
 
 fn main() -> ExitCode {
     support::main(measure)
@@ -41,7 +45,9 @@ fn measure() {
     for n in 0..BANS {
         let source = Ipv4Addr::from(u32::from(Ipv4Addr::new(198, 18, 0, 0)) + n);
         world.fs.failure(IpAddr::V4(source), 5060, "1000");
-        if n % BATCH == BATCH - 1 {
+        if n % BATCH == 0 {
+            let due = began + Duration::from_secs(1) * n / RATE;
+            thread::sleep(due.duration_since(Instant::now()));
             world.fs.wait_until_sent(PATIENCE).unwrap();
         }
     }
