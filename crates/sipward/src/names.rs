@@ -102,7 +102,8 @@ impl Names {
     }
 }
 
-type Answer = (String, Result<Vec<IpAddr>, String>);
+/// A name and its addresses, or why there are none.
+pub type Answer = (String, Result<Vec<IpAddr>, String>);
 
 fn name(entry: &HostEntry) -> Option<&String> {
     match entry {
@@ -111,7 +112,8 @@ fn name(entry: &HostEntry) -> Option<&String> {
     }
 }
 
-async fn look_up(name: String) -> Answer {
+/// Looks one name up.
+pub async fn look_up(name: String) -> Answer {
     // The port is only there because the system's interface wants one.
     let answer = match timeout(LOOKUP, tokio::net::lookup_host((name.as_str(), 0))).await {
         Ok(Ok(found)) => {

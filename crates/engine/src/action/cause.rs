@@ -18,6 +18,7 @@ pub enum Cause {
     /// An operator's command.
     Manual {
         /// The operator's words.
+        #[serde(rename = "comment")]
         reason: String,
         /// The operator insisted, although it covers a protected address.
         #[serde(default)]
@@ -88,6 +89,7 @@ pub struct Evidence {
     /// The rule.
     pub rule: RuleName,
     /// Address of the event that crossed the threshold.
+    #[serde(rename = "address")]
     pub source: IpAddr,
     /// Whether somebody logged in from there lately.
     pub identity: Identity,
@@ -119,7 +121,7 @@ pub struct Details {
     /// User agent of the last failure.
     pub user_agent: Text,
     /// What the dialplan said, where it reported the source.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, rename = "report", skip_serializing_if = "Option::is_none")]
     pub reason: Option<Text>,
 }
 

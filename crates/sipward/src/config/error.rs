@@ -56,6 +56,12 @@ pub(super) struct Problem {
     pub(super) message: String,
 }
 
+impl Problem {
+    pub(super) fn new(key: impl Into<String>, message: String) -> Self {
+        Self { key: key.into(), message }
+    }
+}
+
 impl ConfigError {
     pub(super) fn from_toml(path: &Path, source: &str, error: &toml::de::Error) -> Self {
         let place = error.span().map(|span| Place::at(source, &span));

@@ -37,6 +37,8 @@ pub struct Config {
     pub on_exit: OnExit,
     /// Hosts that no automatic rule bans.
     pub allow: Vec<HostEntry>,
+    /// FreeSWITCH's own access control lists that count as `allow`.
+    pub allow_acl: Vec<String>,
     /// SIP proxies and SBCs: every failure behind them names them.
     pub proxies: Vec<HostEntry>,
     /// How often DNS names in `allow` and `proxies` are looked up again.

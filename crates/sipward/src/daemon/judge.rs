@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
-use sipward_engine::{Action, Engine, Exemption, Input, Policy};
+use sipward_engine::{Action, Engine, Exemption, Input, Policy, Registered};
 use sipward_esl::{Event, Notice, Notices};
 use sipward_route::{Change, Report};
 use tokio::sync::{broadcast, mpsc};
@@ -16,9 +16,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bridge;
 use crate::clock::{Clock, stamp};
+use crate::daemon::directory::{Question, Registration};
 use crate::enforce::Wishes;
 use crate::names::Exempt;
 use crate::record::{Ban, Record, Totals};
+use crate::text::Time;
 
 /// Notices and reports handled in one turn, so that neither starves the other.
 const TURN: usize = 256;
@@ -36,6 +38,10 @@ pub(super) enum Order {
     Policy(Box<Policy>),
     /// New networks for classes of exemption.
     Exempt(Vec<Exempt>),
+    /// Phones that FreeSWITCH says are registered.
+    Registered(Vec<Registration>),
+    /// What FreeSWITCH's access control lists say of an address; `None` when they said nothing.
+    Acl { addr: IpAddr, allowed: Option<bool> },
 }
 
 /// Where the task hears from the others.
@@ -67,6 +73,9 @@ pub(super) struct Judge {
     records: broadcast::Sender<Arc<Record>>,
     peer: Option<SocketAddr>,
     heart: Heart,
+    questions: mpsc::Sender<Question>,
+    /// Addresses whose question found no room.
+    unasked: Vec<IpAddr>,
 }
 
 /// Called once a beat.
@@ -103,6 +112,7 @@ impl Judge {
         wishes: Wishes,
         records: broadcast::Sender<Arc<Record>>,
         heart: Heart,
+        questions: mpsc::Sender<Question>,
     ) -> Self {
         Self {
             engine,
@@ -114,6 +124,8 @@ impl Judge {
             records,
             peer: None,
             heart,
+            questions,
+            unasked: Vec::new(),
         }
     }
 
@@ -192,6 +204,7 @@ impl Judge {
                 self.peer = Some(peer);
                 let nets = vec![peer.ip().into()];
                 self.tell(Input::Exempt { class: Exemption::EslPeer, nets });
+                self.ask(Question::Snapshot);
                 self.publish(Record::EslConnected { peer });
             }
             Notice::Disconnected { error, retry_in } => {
@@ -243,6 +256,13 @@ impl Judge {
                     self.tell(Input::Exempt { class, nets });
                 }
             }
+            Order::Registered(phones) => {
+                for Registration { user, domain, source } in &phones {
+                    let phone = Registered { source: *source, user, domain, user_agent: "" };
+                    self.tell(Input::Registered(phone));
+                }
+            }
+            Order::Acl { addr, allowed } => self.tell(Input::AclAnswer { addr, allowed }),
         }
     }
 
@@ -317,12 +337,37 @@ impl Judge {
                     self.totals.failures += 1;
                     self.publish(Record::AuthFailure(judgement));
                 }
+                Action::Shadowed { net, cause } => {
+                    self.publish(Record::Shadowed { source: net, cause });
+                }
+                Action::NeedsAttention { source, user, user_agent, last_success } => {
+                    let last_success = Time(last_success);
+                    self.publish(Record::NeedsAttention { source, user, user_agent, last_success });
+                }
+                Action::AskAcl { addr } => self.ask_acl(addr),
+                // Kept by the engine; there is no store yet that outlives it.
+                Action::Remember(_) => {}
                 Action::Alarm(alarm) => self.publish(Record::Alarm(alarm)),
             }
         }
         self.totals.banned_now = self.engine.stats().bans;
+        for addr in std::mem::take(&mut self.unasked) {
+            self.tell(Input::AclAnswer { addr, allowed: None });
+        }
         // The buffer is kept: the next event needs it.
         self.actions = actions;
+    }
+
+    /// A snapshot that finds no room is made after the next gap.
+    fn ask(&self, question: Question) {
+        let _ = self.questions.try_send(question);
+    }
+
+    /// A question that cannot be asked is answered at once: nobody knows.
+    fn ask_acl(&mut self, addr: IpAddr) {
+        if self.questions.try_send(Question::Acl(addr)).is_err() {
+            self.unasked.push(addr);
+        }
     }
 
     fn publish(&self, record: Record) {

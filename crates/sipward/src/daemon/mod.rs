@@ -5,8 +5,10 @@
 //! | session (`sipward-esl`) | the socket | anybody: what the engine does not take is dropped, counted |
 //! | [`judge`] | the engine | the kernel: what netlink does not take waits in a bounded queue |
 //! | enforcer (`sipward-route`) | netlink | – |
+//! | [`directory`] | questions to FreeSWITCH: phones, gateways, access lists | – |
 //! | [`tasks`] | name look-ups, signals | – |
 
+mod directory;
 mod judge;
 mod tasks;
 
@@ -92,7 +94,9 @@ impl Daemon {
 
         let engine = Engine::new(config.policy.clone(), seed())?;
         let (clock, heart) = (Clock::start(), tasks::heart(logs.clone()));
-        let mut judge = Judge::new(engine, clock, Wishes::new(changes), records.clone(), heart);
+        let (ask, questions) = mpsc::channel(directory::QUESTIONS);
+        let wishes = Wishes::new(changes);
+        let mut judge = Judge::new(engine, clock, wishes, records.clone(), heart, ask);
         let names = who_is_spared(&mut judge, &config, &kernel.found.host).await;
         for record in started(&config, &credentials, &kernel.found) {
             tell(record, &records);
@@ -106,6 +110,12 @@ impl Daemon {
         let session = tokio::spawn(session.run());
         let (current, current_in) = watch::channel(config.clone());
         let helpers = [
+            tokio::spawn(directory::run(
+                handle.clone(),
+                config.allow_acl.clone(),
+                questions,
+                orders_out.clone(),
+            )),
             tokio::spawn(tasks::look_up_names(names, current_in, orders_out.clone())),
             tokio::spawn(tasks::reload_on_hangup(reload, logs, current, orders_out)?),
         ];

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use sipward_engine::{Cause, Evidence, Grade, Judgement, UnblockReason};
+use sipward_engine::{Evidence, Grade, Judgement, UnblockReason};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{self, Instant, MissedTickBehavior};
@@ -106,9 +106,7 @@ impl Screen {
     fn ban(&mut self, ban: &Ban) {
         self.now_banned += 1;
         *self.banned.entry(ban.source).or_default() += 1;
-        let Cause::Failures(evidence) = &*ban.cause else {
-            return;
-        };
+        let Some(evidence) = ban.cause.evidence() else { return };
         let Evidence { failures, ban_count, details, .. } = evidence;
         let (users, agent) =
             details.as_ref().map_or((0, ""), |d| (d.users.len(), d.user_agent.as_str()));

@@ -34,6 +34,20 @@ impl fmt::Display for Record {
                 }
                 other => write!(f, "not banned: {source} ({})", word(other)),
             },
+            Self::Shadowed { source, cause } => {
+                write!(f, "would ban {source}")?;
+                cause.evidence().map_or(Ok(()), |evidence| evidence_part(f, evidence))
+            }
+            Self::NeedsAttention { source, user, user_agent, last_success } => write!(
+                f,
+                "needs attention: user {} at {source} with {} failed, but logged in at \
+                 {last_success}; was the password changed?",
+                Plain(user),
+                Plain(user_agent),
+            ),
+            Self::DirectoryFailed { question, error } => {
+                write!(f, "FreeSWITCH did not answer `{}`: {}", Plain(question), Plain(error))
+            }
             Self::RouteFailed { .. }
             | Self::Healed { .. }
             | Self::Gate { .. }
@@ -142,7 +156,7 @@ fn ban_line(f: &mut fmt::Formatter<'_>, ban: &Ban) -> fmt::Result {
         None => f.write_str(" without end")?,
     }
     match &*ban.cause {
-        Cause::Failures(evidence) => evidence_part(f, evidence)?,
+        Cause::Rule(evidence) => evidence_part(f, evidence)?,
         Cause::Manual { reason, force: _ } => write!(f, ": by hand, {}", Plain(reason))?,
         Cause::Adopted => f.write_str(": route found at start")?,
         Cause::Split { of, was: _ } => write!(f, ": what is left of {of}")?,
@@ -157,12 +171,14 @@ fn ban_line(f: &mut fmt::Formatter<'_>, ban: &Ban) -> fmt::Result {
 }
 
 fn evidence_part(f: &mut fmt::Formatter<'_>, evidence: &Evidence) -> fmt::Result {
-    let Evidence { failures, window, grade, ban_count, details, .. } = evidence;
+    let Evidence { rule, failures, window, grade, ban_count, details, .. } = evidence;
     let window = Span(window.as_secs_f64());
-    write!(f, ": {failures} failures within {window} ({}), ban {ban_count}", word(grade))?;
-    let Some(Details { users, profile: _, user_agent }) = details else {
-        return Ok(());
-    };
+    write!(f, ": {} {failures} within {window} ({}), ban {ban_count}", word(rule), word(grade))?;
+    let Some(details) = details else { return Ok(()) };
+    let Details { users, profile: _, user_agent, reason } = &**details;
+    if let Some(reason) = reason {
+        write!(f, ", reported: {}", Plain(reason))?;
+    }
     write!(f, ", agent {}, users", Plain(user_agent))?;
     users.iter().try_for_each(|user| write!(f, " {}", Plain(user)))
 }

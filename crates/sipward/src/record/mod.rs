@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::Serialize;
-use sipward_engine::{Alarm, Cause, Expiry, Judgement, Refusal, UnblockReason};
+use sipward_engine::{Alarm, Cause, Expiry, Judgement, Refusal, Text, UnblockReason};
 use sipward_route::Coverage;
 use tracing::Level;
 
@@ -89,6 +89,32 @@ pub enum Record {
         /// What made it due.
         #[serde(flatten)]
         cause: Arc<Cause>,
+    },
+    /// A rule in shadow would have banned a network.
+    Shadowed {
+        /// The network.
+        source: IpNet,
+        /// What made it due.
+        #[serde(flatten)]
+        cause: Arc<Cause>,
+    },
+    /// A phone that logged in before fails now: most likely its password was changed.
+    NeedsAttention {
+        /// Its address.
+        source: IpAddr,
+        /// Its user.
+        user: Text,
+        /// Its user agent.
+        user_agent: Text,
+        /// When it last logged in.
+        last_success: Time,
+    },
+    /// FreeSWITCH did not answer a question about its phones, gateways or access lists.
+    DirectoryFailed {
+        /// The API command.
+        question: String,
+        /// Why.
+        error: String,
     },
     /// The kernel did not take a route.
     RouteFailed {
@@ -218,6 +244,7 @@ impl Record {
             | Self::Ban(_)
             | Self::Unban { .. }
             | Self::Refused { .. }
+            | Self::Shadowed { .. }
             | Self::Reload { .. } => Level::INFO,
             Self::Gate { gaps, .. } if gaps.is_empty() => Level::INFO,
             Self::EslDisconnected { .. }
@@ -226,6 +253,8 @@ impl Record {
             | Self::EslOverflow { .. }
             | Self::EventUnusable { .. }
             | Self::EventForged { .. }
+            | Self::NeedsAttention { .. }
+            | Self::DirectoryFailed { .. }
             | Self::Healed { .. }
             | Self::Gate { .. }
             | Self::ProtocolTaken { .. }

@@ -1,11 +1,13 @@
 use std::time::Duration;
 
-use sipward_engine::{Details, Evidence, Grade, Text, Timestamp};
+use sipward_engine::{Details, Evidence, Grade, Identity, RuleName, Text, Timestamp};
 
 use super::*;
 
 fn ban() -> Ban {
-    let cause = Cause::Failures(Evidence {
+    let cause = Cause::Rule(Evidence {
+        rule: RuleName::Failures,
+        identity: Identity::Stranger,
         source: "203.0.113.7".parse().unwrap(),
         failures: 5,
         max_failures: 5,
@@ -13,11 +15,12 @@ fn ban() -> Ban {
         grade: Grade::Answered,
         score: 5.0,
         ban_count: 2,
-        details: Some(Details {
+        details: Some(Box::new(Details {
             users: vec![Text::new("1000"), Text::new("a\u{1b}[2J\nb")],
             profile: Text::new("internal"),
             user_agent: Text::new("friendly-scanner"),
-        }),
+            reason: None,
+        })),
     });
     let until = Expiry::At(Timestamp::from_micros(1_795_338_296_307_509));
     let decided = Ban::decided("203.0.113.7/32".parse().unwrap(), until, Arc::new(cause));
@@ -35,7 +38,9 @@ fn a_ban_is_one_flat_json_object_with_every_field_an_operator_needs() {
             "until": "2026-11-22T09:04:56.307Z",
             "enforced": true,
             "event_to_route_us": 412,
+            "by": "rule",
             "rule": "failures",
+            "identity": "stranger",
             "address": "203.0.113.7",
             "failures": 5,
             "score": 5.0,
@@ -54,7 +59,7 @@ fn a_ban_is_one_flat_json_object_with_every_field_an_operator_needs() {
 fn text_lines_show_what_an_attacker_typed_escaped_and_on_one_line() {
     assert_eq!(
         Record::Ban(ban()).to_string(),
-        "ban 203.0.113.7/32 until 2026-11-22T09:04:56.307Z: 5 failures within 10m (answered), \
+        "ban 203.0.113.7/32 until 2026-11-22T09:04:56.307Z: failures 5 within 10m (answered), \
          ban 2, agent friendly-scanner, users 1000 a\\u{1b}[2J\\nb; enforced after 412 µs"
     );
 }

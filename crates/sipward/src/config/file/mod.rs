@@ -1,0 +1,216 @@
+//! The keys of `sipward.toml`. Each is optional, so an empty file is a whole configuration; the
+//! commented example `deploy/sipward.toml` gives each key's range, default and reason.
+//!
+//! A key that is left out is `None` here and keeps the default of the type it belongs to
+//! ([`sipward_engine::Policy`], [`sipward_route::Settings`]): defaults are written down once.
+
+mod policy;
+mod route;
+mod rules;
+mod span;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::Problem;
+use super::{Config, HostEntry};
+use policy::PolicyFile;
+use route::RouteFile;
+use span::Span;
+
+/// Most entries of each of `allow` and `proxies`.
+const MAX_HOSTS: usize = 16_384;
+
+/// Most lists in `allow_acl`: each is one question to FreeSWITCH for each suspect.
+const MAX_ACLS: usize = 16;
+
+/// The whole file.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct File {
+    mode: Option<Mode>,
+    on_exit: Option<OnExit>,
+    #[serde(alias = "ignoreip")]
+    allow: Option<Vec<HostEntry>>,
+    allow_acl: Option<Vec<String>>,
+    proxies: Option<Vec<HostEntry>>,
+    dns_refresh: Option<Span>,
+    policy: PolicyFile,
+    route: RouteFile,
+    esl: EslFile,
+    log: LogFile,
+}
+
+/// Ban, or watch only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Set routes.
+    #[default]
+    Ban,
+    /// Do everything but touch the kernel.
+    Observe,
+}
+
+/// What becomes of the routes when the daemon stops.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum OnExit {
+    /// They stay: a restart leaves no gap.
+    #[default]
+    Keep,
+    /// Routes, rules and gate are removed.
+    Flush,
+}
+
+/// `[esl]`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+struct EslFile {
+    connect_timeout: Option<Span>,
+    heartbeat_timeout: Option<Span>,
+    queue: Option<usize>,
+}
+
+/// The Event Socket connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Esl {
+    /// Time limit for the TCP connection.
+    pub connect_timeout: Duration,
+    /// Silence after which the connection counts as dead.
+    pub heartbeat_timeout: Duration,
+    /// Events that wait for the engine at most.
+    pub queue: usize,
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+struct LogFile {
+    level: Option<LogLevel>,
+}
+
+/// `log.level`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// Nothing works without a hand.
+    Error,
+    /// Something needs a look.
+    Warn,
+    /// Bans, failures, connections.
+    #[default]
+    Info,
+    /// What the parts do.
+    Debug,
+    /// Every message in and out.
+    Trace,
+}
+
+/// Other names that a key may be written by.
+pub(super) fn aliases(key: &str) -> &'static [&'static str] {
+    match key {
+        "allow" => &["ignoreip"],
+        "policy.max_failures" => &["maxretry"],
+        "policy.window" => &["findtime"],
+        "policy.ban_time" => &["bantime"],
+        _ => &[],
+    }
+}
+
+impl File {
+    /// Checks ranges and what depends on each other.
+    pub(super) fn into_config(self) -> Result<Config, Problem> {
+        let File { mode, on_exit, allow, allow_acl, proxies, dns_refresh, policy, route, esl, log } =
+            self;
+        let allow = hosts("allow", allow)?;
+        let proxies = hosts("proxies", proxies)?;
+        let allow_acl = acls(allow_acl)?;
+        let dns_refresh = dns_refresh.map_or(Duration::from_mins(5), Span::get);
+        span::within(
+            "dns_refresh",
+            dns_refresh,
+            Duration::from_secs(10)..=Duration::from_hours(24),
+        )?;
+        Ok(Config {
+            mode: mode.unwrap_or_default(),
+            on_exit: on_exit.unwrap_or_default(),
+            allow,
+            proxies,
+            dns_refresh,
+            policy: policy.checked(!allow_acl.is_empty())?,
+            allow_acl,
+            route: route.checked()?,
+            esl: esl.checked()?,
+            log_level: log.level.unwrap_or_default(),
+        })
+    }
+}
+
+fn hosts(key: &str, written: Option<Vec<HostEntry>>) -> Result<Vec<HostEntry>, Problem> {
+    let hosts = written.unwrap_or_default();
+    if hosts.len() > MAX_HOSTS {
+        let count = hosts.len();
+        return Err(Problem::new(
+            key,
+            format!("{count} entries, more than {MAX_HOSTS}; write networks"),
+        ));
+    }
+    Ok(hosts)
+}
+
+/// `allow_acl`. The names become words of a command, so they must be words.
+fn acls(written: Option<Vec<String>>) -> Result<Vec<String>, Problem> {
+    let lists =
+        written.unwrap_or_else(|| ["domains", "providers", "trusted"].map(str::to_owned).into());
+    if lists.len() > MAX_ACLS {
+        return Err(Problem::new("allow_acl", format!("more than {MAX_ACLS} lists")));
+    }
+    let is_word = |name: &String| {
+        (1..=64).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.:".contains(&b))
+    };
+    match lists.iter().find(|name| !is_word(name)) {
+        Some(name) => Err(Problem::new(
+            "allow_acl",
+            format!("`{}` is no name of a list in acl.conf.xml", name.escape_debug()),
+        )),
+        None => Ok(lists),
+    }
+}
+
+impl EslFile {
+    fn checked(self) -> Result<Esl, Problem> {
+        let esl = Esl {
+            connect_timeout: self.connect_timeout.map_or(Duration::from_secs(10), Span::get),
+            heartbeat_timeout: self.heartbeat_timeout.map_or(Duration::from_mins(1), Span::get),
+            queue: self.queue.unwrap_or(65_536),
+        };
+        span::within(
+            "esl.connect_timeout",
+            esl.connect_timeout,
+            Duration::from_secs(1)..=Duration::from_mins(2),
+        )?;
+        // FreeSWITCH sends a HEARTBEAT every 20 s (switch.conf.xml, event-heartbeat-interval).
+        span::within(
+            "esl.heartbeat_timeout",
+            esl.heartbeat_timeout,
+            Duration::from_secs(21)..=Duration::from_hours(1),
+        )?;
+        if !(1_024..=1_048_576).contains(&esl.queue) {
+            return Err(Problem::new(
+                "esl.queue",
+                format!("{} is not between 1024 and 1048576 events", esl.queue),
+            ));
+        }
+        Ok(esl)
+    }
+}
+
+/// Puts what is written over the default.
+fn set<T>(field: &mut T, written: Option<T>) {
+    if let Some(value) = written {
+        *field = value;
+    }
+}

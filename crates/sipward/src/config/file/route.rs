@@ -1,0 +1,89 @@
+//! `[route]`.
+
+use serde::{Deserialize, Serialize};
+use sipward_route::{GateMode, OwnTable, Settings, SettingsError};
+
+use super::set;
+use crate::config::error::Problem;
+
+/// Preference of the rule of an own table where the file leaves it out.
+const RULE_PREFERENCE: u32 = 900;
+
+/// `[route]`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RouteFile {
+    protocol: Option<u8>,
+    table: Option<Table>,
+    rule_preference: Option<u32>,
+    gate: Option<Gate>,
+    gate_mark: Option<u32>,
+    gate_rule_preference: Option<u32>,
+    gate_fallback_table: Option<u32>,
+    gate_table_name: Option<String>,
+}
+
+/// `route.table`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(untagged, expecting = "expected \"main\" or a table number")]
+enum Table {
+    Main(MainTable),
+    Own(u32),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum MainTable {
+    Main,
+}
+
+/// `route.gate`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Gate {
+    Auto,
+    RpFilter,
+    Off,
+}
+
+impl RouteFile {
+    pub(super) fn checked(self) -> Result<Settings, Problem> {
+        let mut settings = Settings::default();
+        set(&mut settings.protocol, self.protocol);
+        if let Some(Table::Own(id)) = self.table {
+            let preference = self.rule_preference.unwrap_or(RULE_PREFERENCE);
+            settings.table = Some(OwnTable { id, preference });
+        }
+        let gate = &mut settings.gate;
+        set(&mut gate.mode, self.gate.map(GateMode::from));
+        set(&mut gate.mark, self.gate_mark);
+        set(&mut gate.rule_preference, self.gate_rule_preference);
+        set(&mut gate.fallback_table, self.gate_fallback_table);
+        set(&mut gate.table_name, self.gate_table_name);
+        settings.check().map_err(|e| Problem::new(key_of(&e), e.to_string()))?;
+        Ok(settings)
+    }
+}
+
+impl From<Gate> for GateMode {
+    fn from(gate: Gate) -> Self {
+        match gate {
+            Gate::Auto => Self::Auto,
+            Gate::RpFilter => Self::RpFilter,
+            Gate::Off => Self::Off,
+        }
+    }
+}
+
+/// The key that sets what is wrong.
+fn key_of(error: &SettingsError) -> &'static str {
+    match error {
+        SettingsError::Protocol(_) => "route.protocol",
+        SettingsError::Table(_) => "route.table",
+        SettingsError::Preference(_) => "route.rule_preference",
+        SettingsError::Mark(_) => "route.gate_mark",
+        SettingsError::RulePreference(_) => "route.gate_rule_preference",
+        SettingsError::SharedTable(_) => "route.gate_fallback_table",
+        SettingsError::TableName(_) => "route.gate_table_name",
+    }
+}

@@ -1,0 +1,154 @@
+//! What FreeSWITCH knows of its own people, asked by `bgapi`: who is registered, which gateways it
+//! uses, whom its access control lists allow.
+//!
+//! `bgapi` runs beside the events; `api` would hold them up (`mod_event_socket.c`, `api_exec`).
+
+mod answers;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use sipward_engine::Exemption;
+use sipward_esl::SessionHandle;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::judge::Order;
+use crate::names;
+use crate::record::Record;
+pub(super) use answers::Registration;
+
+/// Questions that wait at most. A storm from more new sources at once leaves the rest unasked: they
+/// are judged without an answer, which only a later one can soften.
+pub(super) const QUESTIONS: usize = 1_024;
+
+/// Questions to FreeSWITCH under way at once: each is a thread there (`bgapi` makes one).
+const AT_ONCE: usize = 8;
+
+/// Least time between two looks at the gateways, whose state may flap.
+const GATEWAYS_EVERY: Duration = Duration::from_secs(10);
+
+/// What is to be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    /// Do the access control lists allow this address?
+    Acl(IpAddr),
+    /// Who is registered, and which gateways are there? After each connection, and after each gap.
+    Snapshot,
+    /// Which gateways are there? After a gateway changed its state.
+    Gateways,
+}
+
+/// Asks and passes the answers on until the daemon ends.
+pub(super) async fn run(
+    session: SessionHandle,
+    lists: Vec<String>,
+    mut questions: mpsc::Receiver<Question>,
+    orders: mpsc::Sender<Order>,
+) {
+    let asker = Arc::new(Asker { session, lists });
+    let mut under_way = JoinSet::new();
+    let mut gateways_due = None;
+    loop {
+        tokio::select! {
+            question = questions.recv(), if under_way.len() < AT_ONCE => match question {
+                None => return,
+                // A flapping gateway asks often; one look serves all.
+                Some(Question::Gateways) => {
+                    gateways_due.get_or_insert_with(|| tokio::time::Instant::now() + GATEWAYS_EVERY);
+                }
+                Some(question) => {
+                    let asker = Arc::clone(&asker);
+                    under_way.spawn(async move { asker.ask(question).await });
+                }
+            },
+            Some(done) = under_way.join_next() => {
+                for order in done.unwrap_or_default() {
+                    if orders.send(order).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            () = tokio::time::sleep_until(gateways_due.unwrap_or_else(tokio::time::Instant::now)),
+                if gateways_due.is_some() =>
+            {
+                gateways_due = None;
+                let asker = Arc::clone(&asker);
+                under_way.spawn(async move { asker.gateways().await.into_iter().collect() });
+            }
+        }
+    }
+}
+
+struct Asker {
+    session: SessionHandle,
+    lists: Vec<String>,
+}
+
+impl Asker {
+    async fn ask(&self, question: Question) -> Vec<Order> {
+        match question {
+            Question::Acl(addr) => vec![Order::Acl { addr, allowed: self.acl(addr).await }],
+            Question::Gateways => self.gateways().await.into_iter().collect(),
+            Question::Snapshot => {
+                let registrations = self.registrations().await.map(Order::Registered);
+                registrations.into_iter().chain(self.gateways().await).collect()
+            }
+        }
+    }
+
+    /// Whether one of the lists allows `addr`; `None` when FreeSWITCH did not say.
+    async fn acl(&self, addr: IpAddr) -> Option<bool> {
+        let mut answered = false;
+        for list in &self.lists {
+            // An unknown list answers `false` too.
+            match self.text(&format!("acl {addr} {list}")).await.as_deref().map(str::trim) {
+                Some("true") => return Some(true),
+                Some("false") => answered = true,
+                Some(_) | None => {}
+            }
+        }
+        answered.then_some(false)
+    }
+
+    async fn registrations(&self) -> Option<Vec<Registration>> {
+        let question = "show registrations as json";
+        let text = self.text(question).await?;
+        answers::registrations(&text).map_err(|error| failed(question, &error)).ok()
+    }
+
+    /// The addresses of the gateways' proxies; names are looked up.
+    async fn gateways(&self) -> Option<Order> {
+        let question = "sofia xmlstatus gateway";
+        let text = self.text(question).await?;
+        let hosts = answers::gateways(&text).map_err(|error| failed(question, &error)).ok()?;
+        let mut nets: Vec<IpNet> = Vec::new();
+        for host in hosts {
+            match host.parse::<IpAddr>() {
+                Ok(address) => nets.push(address.into()),
+                Err(_) => match names::look_up(host).await {
+                    (_, Ok(addresses)) => nets.extend(addresses.into_iter().map(IpNet::from)),
+                    (name, Err(error)) => Record::NameFailed { name, error }.log(),
+                },
+            }
+        }
+        Some(Order::Exempt(vec![(Exemption::Trunk, nets)]))
+    }
+
+    async fn text(&self, question: &str) -> Option<String> {
+        match self.session.bgapi(question).await {
+            Ok(reply) => Some(reply.lossy().into_owned()),
+            Err(error) => {
+                failed(question, &error.to_string());
+                None
+            }
+        }
+    }
+}
+
+fn failed(question: &str, error: &str) {
+    let (question, error) = (question.to_owned(), error.to_owned());
+    Record::DirectoryFailed { question, error }.log();
+}
