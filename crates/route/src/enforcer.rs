@@ -171,8 +171,9 @@ impl Enforcer {
         if signs.host {
             let facts = host::facts(&mut self.route, self.settings.protocol).await?;
             if facts != self.host {
-                self.host = facts.clone();
+                let before = std::mem::replace(&mut self.host, facts.clone());
                 self.outbox.push(Report::Host(facts));
+                self.recheck(&before).await?;
                 // Whether the gate is needed depends on the addresses.
                 signs.fixtures = true;
             }

@@ -28,7 +28,8 @@ impl Change {
 /// What the enforcer tells the daemon.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Report {
-    /// The route of `net` stands.
+    /// The route of `net` stands. Comes once more when this host is connected to a network that overlaps
+    /// it, which can change what the ban is worth.
     Blocked {
         /// The network.
         net: IpNet,

@@ -33,6 +33,10 @@ pub(crate) fn cases() -> Vec<Trial> {
         case("forty_thousand_flushed_bans_come_back", thousands),
         case("what_was_missed_in_an_overrun_is_found", overrun),
         case("new_addresses_and_gateways_are_reported", host_changes),
+        case(
+            "a_ban_that_a_new_connection_outranks_is_told_again",
+            outranked_later,
+        ),
     ]
 }
 
@@ -306,5 +310,26 @@ fn host_changes() {
     running.expect("no address", |report| {
         matches!(report, Report::Host(facts) if !facts.own.contains(&"192.0.2.9".parse().unwrap()))
     });
+    running.stop();
+}
+
+fn outranked_later() {
+    let world = World::new().with_default_route();
+    let mut running = Running::start(&world.pbx, Settings::default());
+    assert_eq!(running.block("2001:db8:c::/64"), Enforcement::Full);
+    assert_eq!(running.block(FAR), Enforcement::Full);
+    world.pbx.address("eth1", "2001:db8:c::1/64");
+    let told = running.expect("a second report", |report| {
+        matches!(report, Report::Blocked { .. })
+    });
+    let Report::Blocked {
+        net: target,
+        enforcement: Enforcement::Outranked { winner },
+    } = told
+    else {
+        panic!("{told:?}")
+    };
+    assert_eq!(target, net("2001:db8:c::/64"));
+    assert!(winner.contains("metric 256"), "{winner}");
     running.stop();
 }

@@ -10,12 +10,14 @@ use nix::errno::Errno;
 use super::Enforcer;
 use crate::blackhole::{self, Filter, Winner};
 use crate::netlink::{Batch, Refusal, Reply};
-use crate::{Change, Enforcement, Report, RouteError};
+use crate::{Change, Enforcement, HostFacts, Report, RouteError};
 
 /// Changes in one send. Their answers (at most a refusal and a lookup each, 768 bytes of kernel memory
 /// apiece) and their notifications to the monitor must fit into a receive buffer of the default size,
 /// 212,992 bytes, because nothing is read while the kernel works through a send.
 pub(super) const SEND: usize = 128;
+/// Bans looked up again at most when this host is connected to a network: far more than live in one.
+const MOST_RECHECKED: usize = 1024;
 /// Routes at most. The engine holds half a million bans; this only bounds what a caller could ask.
 const MOST_ROUTES: usize = 1_000_000;
 
@@ -34,6 +36,27 @@ impl Enforcer {
         self.execute(&mut steps).await?;
         if steps.iter().any(Step::found_taken) {
             self.read_back(&mut steps).await?;
+        }
+        for step in steps {
+            let report = self.conclude(step);
+            self.outbox.push(report);
+        }
+        Ok(())
+    }
+
+    /// Looks up again the bans that overlap a network this host was connected to since, and reports
+    /// them anew: a connected network can win.
+    pub(super) async fn recheck(&mut self, before: &HostFacts) -> Result<(), RouteError> {
+        let is_new = |link: &&IpNet| !before.on_link.contains(link);
+        let new: Vec<IpNet> = self.host.on_link.iter().filter(is_new).copied().collect();
+        let overlaps = |net: &&IpNet| {
+            new.iter()
+                .any(|new| new.contains(*net) || net.contains(new))
+        };
+        let nets = self.wanted.iter().filter(overlaps).take(MOST_RECHECKED);
+        let mut steps: Vec<Step> = nets.map(|net| Step::standing(*net)).collect();
+        for part in steps.chunks_mut(SEND) {
+            self.execute(part).await?;
         }
         for step in steps {
             let report = self.conclude(step);
@@ -230,6 +253,17 @@ enum Task {
 }
 
 impl Step {
+    /// A ban that stands already and is only looked up.
+    fn standing(net: IpNet) -> Self {
+        Self {
+            change: Change::Block(net),
+            net,
+            task: Task::Nothing,
+            refusal: None,
+            winner: None,
+        }
+    }
+
     fn wants_lookup(&self) -> bool {
         match (&self.change, &self.task) {
             (Change::Block(_), Task::Add | Task::Nothing) => true,

@@ -26,11 +26,10 @@ mod ruleset;
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::errno::Errno;
 
+use self::inspect::State;
 use crate::netlink::{Batch, Channel, Refusal, Reply};
 use crate::rules::{self, Rule};
 use crate::{GateSettings, RouteError};
-
-use self::inspect::State;
 
 /// What cannot be done without the kernel's modules.
 const SET: &str = "set the nftables gate";

@@ -159,17 +159,19 @@ fn new_rule(batch: &mut Batch, gate: &GateSettings, rule: Rule) {
         .push_chain_bytes(CHAIN);
     let list = attributes.nested_expressions();
     let list = match rule {
-        Rule::PassLoopback => accept(interface_is(list, LOOPBACK)),
+        Rule::PassLoopback => verdict(interface_is(list, LOOPBACK), VerdictCode::Accept),
         Rule::DropIpv6 => {
             let list = protocol_is(list, NFPROTO_IPV6);
-            drop(count(source_type(list, CmpOps::Eq, RouteType::BlackHole)))
+            let list = source_type(list, CmpOps::Eq, RouteType::BlackHole);
+            verdict(count(list), VerdictCode::Drop)
         }
         Rule::DropIpv4 => {
-            let list = set_mark(protocol_is(list, NFPROTO_IPV4), !gate.mark, gate.mark);
-            let list = no_way_back(list);
+            let list = protocol_is(list, NFPROTO_IPV4);
+            let list = no_way_back(set_mark(list, !gate.mark, gate.mark));
             // A packet that claims one of our own addresses has no way back by any interface either,
             // but it is the kernel's to judge (`accept_local`).
-            drop(count(source_type(list, CmpOps::Neq, RouteType::Local)))
+            let list = source_type(list, CmpOps::Neq, RouteType::Local);
+            verdict(count(list), VerdictCode::Drop)
         }
         Rule::ClearMark => set_mark(protocol_is(list, NFPROTO_IPV4), !gate.mark, 0),
     };
@@ -226,6 +228,7 @@ fn set_mark(list: List<'_>, keep: u32, flip: u32) -> List<'_> {
         .end_nested()
 }
 
+/// Loads packet data into the register.
 fn load(list: List<'_>, key: MetaKeys) -> List<'_> {
     list.nested_elem()
         .nested_data_meta()
@@ -235,6 +238,7 @@ fn load(list: List<'_>, key: MetaKeys) -> List<'_> {
         .end_nested()
 }
 
+/// Loads the answer of a route lookup into the register.
 fn fib(list: List<'_>, result: u32, flags: u32) -> List<'_> {
     list.nested_elem()
         .nested_data_fib()
@@ -245,6 +249,7 @@ fn fib(list: List<'_>, result: u32, flags: u32) -> List<'_> {
         .end_nested()
 }
 
+/// Ends the rule for packets whose register does not compare.
 fn compare<'a>(list: List<'a>, op: CmpOps, value: &[u8]) -> List<'a> {
     list.nested_elem()
         .nested_data_cmp()
@@ -257,6 +262,7 @@ fn compare<'a>(list: List<'a>, op: CmpOps, value: &[u8]) -> List<'a> {
         .end_nested()
 }
 
+/// `counter`
 fn count(list: List<'_>) -> List<'_> {
     list.nested_elem()
         .nested_data_counter()
@@ -264,14 +270,7 @@ fn count(list: List<'_>) -> List<'_> {
         .end_nested()
 }
 
-fn accept(list: List<'_>) -> List<'_> {
-    verdict(list, VerdictCode::Accept)
-}
-
-fn drop(list: List<'_>) -> List<'_> {
-    verdict(list, VerdictCode::Drop)
-}
-
+/// `accept` or `drop`
 fn verdict(list: List<'_>, code: VerdictCode) -> List<'_> {
     list.nested_elem()
         .nested_data_immediate()
