@@ -32,19 +32,14 @@ fn the_program_gets_its_configuration_its_environment_and_nothing_else() {
         r#"printf '{"event":"started","args":"%s","esl":"%s","home":"%s"}\n' "$*" "$ESL_HOST:$ESL_PORT:$ESL_PASSWORD" "$HOME"
            cat "$3" >&2"#,
     );
-    let setup = setup
-        .event_socket("127.0.0.1:8021".parse().unwrap(), "pw")
-        .arg("--dry-run");
+    let setup = setup.event_socket("127.0.0.1:8021".parse().unwrap(), "pw").arg("--dry-run");
 
     let daemon = setup.start();
     let line = daemon.expect("started");
     let ended = daemon.wait_for_end();
 
     let config = setup.directory().join("sipward.toml");
-    let arguments = format!(
-        "run --config {} --log-format json --dry-run",
-        config.display()
-    );
+    let arguments = format!("run --config {} --log-format json --dry-run", config.display());
     assert_eq!(line.text("args"), arguments);
     assert_eq!(line.text("esl"), "127.0.0.1:8021:pw");
     assert_eq!(line.text("home"), "");
