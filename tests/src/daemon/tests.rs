@@ -19,9 +19,6 @@ fn program(script: &str) -> (TempDir, Setup) {
     (directory, setup)
 }
 
-/// Ends at SIGTERM like the daemon.
-const UNTIL_TERM: &str = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
-
 fn runs(daemon: u32) -> bool {
     Path::new(&format!("/proc/{daemon}/root")).exists()
 }
@@ -67,7 +64,8 @@ fn lines_are_found_by_event_and_by_what_they_say() {
 
 #[test]
 fn a_daemon_that_obeys_is_stopped() {
-    let (_directory, setup) = program(&format!("echo '{{\"event\":\"started\"}}'; {UNTIL_TERM}"));
+    let (_directory, setup) =
+        program("trap 'exit 0' TERM; echo '{\"event\":\"started\"}'; while :; do sleep 0.05; done");
     let daemon = setup.start();
     daemon.expect("started");
 
