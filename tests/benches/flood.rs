@@ -65,21 +65,15 @@ fn main() -> ExitCode {
 
 fn flood(sources: u8, rate: u32) {
     let world = World::new();
-    let addresses: Vec<Ipv4Addr> = (0..sources)
-        .map(|n| Ipv4Addr::new(198, 51, 100, 10 + n))
-        .collect();
+    let addresses: Vec<Ipv4Addr> =
+        (0..sources).map(|n| Ipv4Addr::new(198, 51, 100, 10 + n)).collect();
     for address in &addresses {
         world.attacker.address("eth0", &format!("{address}/24"));
     }
     let setup = world.setup("");
     let daemon = world.watch(&setup);
-    let socket = world
-        .pbx
-        .run(|| UdpSocket::bind((Family::V4.pbx(), 5060)))
-        .unwrap();
-    socket
-        .set_read_timeout(Some(Duration::from_millis(100)))
-        .unwrap();
+    let socket = world.pbx.run(|| UdpSocket::bind((Family::V4.pbx(), 5060))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
 
     let over = AtomicBool::new(false);
     let (seen, from_phone, by_phone) = thread::scope(|scope| {
@@ -99,10 +93,7 @@ fn flood(sources: u8, rate: u32) {
     through.sort_unstable();
     let told = bans.iter().filter_map(|ban| {
         let source: IpAddr = ban.text("source").split('/').next()?.parse().ok()?;
-        Some(
-            ban.read
-                .saturating_duration_since(seen.get(&source)?.fifth?),
-        )
+        Some(ban.read.saturating_duration_since(seen.get(&source)?.fifth?))
     });
     let (times, told) = (Times::of(lags), Times::of(told.collect()));
     println!(
@@ -156,11 +147,7 @@ fn listen(world: &World, socket: &UdpSocket, over: &AtomicBool) -> (HashMap<IpAd
             from_phone += 1;
             continue;
         }
-        let source = seen.entry(peer.ip()).or_insert(Seen {
-            packets: 0,
-            last: now,
-            fifth: None,
-        });
+        let source = seen.entry(peer.ip()).or_insert(Seen { packets: 0, last: now, fifth: None });
         source.packets += 1;
         source.last = now;
         if source.packets == MAX_FAILURES {
@@ -173,10 +160,7 @@ fn listen(world: &World, socket: &UdpSocket, over: &AtomicBool) -> (HashMap<IpAd
 /// Sends `rate` packets a second in all, of each address in turn.
 fn attack(host: &Host, addresses: &[Ipv4Addr], rate: u32) {
     let sockets: Vec<UdpSocket> = host.run(|| {
-        addresses
-            .iter()
-            .map(|address| UdpSocket::bind((*address, 5060)).unwrap())
-            .collect()
+        addresses.iter().map(|address| UdpSocket::bind((*address, 5060)).unwrap()).collect()
     });
     let began = Instant::now();
     for (sent, socket) in (0_u64..).zip(sockets.iter().cycle()) {
@@ -196,15 +180,11 @@ fn attack(host: &Host, addresses: &[Ipv4Addr], rate: u32) {
 
 /// Sends a packet every 20 ms as long as the flood lasts; gives how many.
 fn call(host: &Host) -> u32 {
-    let socket = host
-        .run(|| UdpSocket::bind((Family::V4.phone(), 5060)))
-        .unwrap();
+    let socket = host.run(|| UdpSocket::bind((Family::V4.phone(), 5060))).unwrap();
     let began = Instant::now();
     let mut sent = 0;
     while began.elapsed() < FLOOD {
-        socket
-            .send_to(b"REGISTER", (Family::V4.pbx(), 5060))
-            .unwrap();
+        socket.send_to(b"REGISTER", (Family::V4.pbx(), 5060)).unwrap();
         sent += 1;
         thread::sleep(PHONE);
     }

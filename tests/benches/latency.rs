@@ -46,27 +46,16 @@ fn measure() {
         world.fs.failure(IpAddr::V4(source), 5060, "1000");
     }
     let bans = daemon.expect_many("ban", BANS as usize, |_| true);
-    let unenforced = bans
-        .iter()
-        .filter(|ban| *ban.field("enforced") != true)
-        .count();
+    let unenforced = bans.iter().filter(|ban| *ban.field("enforced") != true).count();
     let inside = bans.iter().map(event_to_route).collect();
-    let outside = bans
-        .iter()
-        .map(|ban| ban.read.duration_since(emitted[ban.text("source")]))
-        .collect();
+    let outside =
+        bans.iter().map(|ban| ban.read.duration_since(emitted[ban.text("source")])).collect();
 
     println!("{BANS} bans at {RATE}/s, {unenforced} of them not enforced");
     println!("{:<52} {:>12} {:>12} {:>12}", "", "p50", "p99", "max");
     for (what, times) in [
-        (
-            "event read from the socket -> route verified",
-            Times::of(inside),
-        ),
-        (
-            "event written by FreeSWITCH -> log line read",
-            Times::of(outside),
-        ),
+        ("event read from the socket -> route verified", Times::of(inside)),
+        ("event written by FreeSWITCH -> log line read", Times::of(outside)),
     ] {
         let (p50, p99, max) = (times.percentile(50), times.percentile(99), times.max());
         println!("{what:<52} {p50:>12} {p99:>12} {max:>12}");

@@ -61,8 +61,5 @@ fn measure() {
 }
 
 fn report(daemon: &Daemon, when: &str) {
-    println!(
-        "{when:<12} {:>8} KiB resident",
-        daemon.resident_bytes() / 1024
-    );
+    println!("{when:<12} {:>8} KiB resident", daemon.resident_bytes() / 1024);
 }

@@ -115,9 +115,7 @@ impl Setup {
     fn command(&self, command: &str) -> Command {
         let mut child = Command::new(&self.program);
         child.arg(command).arg("--config").arg(self.config_file());
-        child
-            .env_clear()
-            .envs(self.environment.iter().map(|(name, value)| (name, value)));
+        child.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
         // Lets a coverage run collect what the child did.
         child.envs(std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)));
         child.stdin(Stdio::null());
@@ -150,10 +148,7 @@ impl Daemon {
 
     /// As [`Daemon::expect`], for a line that `fits` besides.
     pub fn expect_that(&self, event: &str, fits: impl Fn(&Line) -> bool) -> Line {
-        self.log
-            .wait(event, 1, PATIENCE, fits)
-            .pop()
-            .expect("one line was waited for")
+        self.log.wait(event, 1, PATIENCE, fits).pop().expect("one line was waited for")
     }
 
     /// As [`Daemon::expect_that`], for `count` such lines; gives them all.
@@ -193,12 +188,7 @@ impl Daemon {
         self.signal(Signal::SIGTERM);
         let ended = self.wait(STOP_LIMIT);
         let took = asked.elapsed();
-        assert!(
-            ended.status.success(),
-            "{}\n{}",
-            ended.status,
-            ended.log.text()
-        );
+        assert!(ended.status.success(), "{}\n{}", ended.status, ended.log.text());
         assert!(took <= STOP_LIMIT, "it took {took:?} to stop");
         ended
     }
@@ -224,10 +214,7 @@ impl Daemon {
         loop {
             if let Some(status) = self.child.try_wait().expect("a child of ours") {
                 self.log.finish();
-                return Ended {
-                    status,
-                    log: self.log.clone(),
-                };
+                return Ended { status, log: self.log.clone() };
             }
             assert!(
                 Instant::now() < deadline,

@@ -52,10 +52,7 @@ impl Line {
     /// A field that is text; empty when it is missing or something else.
     #[must_use]
     pub fn text(&self, name: &str) -> &str {
-        self.fields
-            .get(name)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
+        self.fields.get(name).and_then(Value::as_str).unwrap_or_default()
     }
 
     /// A field that is a whole number.
@@ -83,11 +80,7 @@ impl Log {
                 let fields = serde_json::from_str(&raw)
                     .unwrap_or_else(|error| panic!("{error} in a line of the log: {raw}"));
                 if collected.lines.len() < MAX_LINES {
-                    collected.lines.push(Line {
-                        raw,
-                        read: Instant::now(),
-                        fields,
-                    });
+                    collected.lines.push(Line { raw, read: Instant::now(), fields });
                 }
             }),
             reader(&shared, stderr, |collected, line| {
@@ -102,10 +95,7 @@ impl Log {
     /// The lines so far whose `event` is `event`.
     #[must_use]
     pub fn all(&self, event: &str) -> Vec<Line> {
-        self.lines()
-            .into_iter()
-            .filter(|line| line.event() == event)
-            .collect()
+        self.lines().into_iter().filter(|line| line.event() == event).collect()
     }
 
     /// All lines so far.
@@ -124,11 +114,7 @@ impl Log {
     #[must_use]
     pub fn text(&self) -> String {
         let collected = lock(&self.shared.output);
-        let lines: Vec<&str> = collected
-            .lines
-            .iter()
-            .map(|line| line.raw.as_str())
-            .collect();
+        let lines: Vec<&str> = collected.lines.iter().map(|line| line.raw.as_str()).collect();
         format!("{}\n{}", lines.join("\n"), collected.stderr)
     }
 
@@ -146,11 +132,7 @@ impl Log {
         let mut collected = lock(&self.shared.output);
         loop {
             let fresh = collected.lines.iter().skip(seen);
-            found.extend(
-                fresh
-                    .filter(|line| line.event() == event && fits(line))
-                    .cloned(),
-            );
+            found.extend(fresh.filter(|line| line.event() == event && fits(line)).cloned());
             seen = collected.lines.len();
             if found.len() >= count {
                 return found;
@@ -188,13 +170,8 @@ fn reader(
         let mut stream = BufReader::new(stream);
         let mut line = Vec::new();
         // An unreadable pipe has no more lines than a closed one.
-        while stream
-            .read_until(b'\n', &mut line)
-            .is_ok_and(|count| count > 0)
-        {
-            let text = String::from_utf8_lossy(&line)
-                .trim_end_matches('\n')
-                .to_owned();
+        while stream.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+            let text = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
             keep(&mut lock(&shared.output), text);
             shared.grown.notify_all();
             line.clear();

@@ -19,9 +19,6 @@ fn program(script: &str) -> (TempDir, Setup) {
     (directory, setup)
 }
 
-/// Ends at SIGTERM like the daemon.
-const UNTIL_TERM: &str = "trap 'exit 0' TERM; while :; do sleep 0.05; done";
-
 fn runs(daemon: u32) -> bool {
     Path::new(&format!("/proc/{daemon}/root")).exists()
 }
@@ -32,19 +29,14 @@ fn the_program_gets_its_configuration_its_environment_and_nothing_else() {
         r#"printf '{"event":"started","args":"%s","esl":"%s","home":"%s"}\n' "$*" "$ESL_HOST:$ESL_PORT:$ESL_PASSWORD" "$HOME"
            cat "$3" >&2"#,
     );
-    let setup = setup
-        .event_socket("127.0.0.1:8021".parse().unwrap(), "pw")
-        .arg("--dry-run");
+    let setup = setup.event_socket("127.0.0.1:8021".parse().unwrap(), "pw").arg("--dry-run");
 
     let daemon = setup.start();
     let line = daemon.expect("started");
     let ended = daemon.wait_for_end();
 
     let config = setup.directory().join("sipward.toml");
-    let arguments = format!(
-        "run --config {} --log-format json --dry-run",
-        config.display()
-    );
+    let arguments = format!("run --config {} --log-format json --dry-run", config.display());
     assert_eq!(line.text("args"), arguments);
     assert_eq!(line.text("esl"), "127.0.0.1:8021:pw");
     assert_eq!(line.text("home"), "");
@@ -72,7 +64,8 @@ fn lines_are_found_by_event_and_by_what_they_say() {
 
 #[test]
 fn a_daemon_that_obeys_is_stopped() {
-    let (_directory, setup) = program(&format!("echo '{{\"event\":\"started\"}}'; {UNTIL_TERM}"));
+    let (_directory, setup) =
+        program("trap 'exit 0' TERM; echo '{\"event\":\"started\"}'; while :; do sleep 0.05; done");
     let daemon = setup.start();
     daemon.expect("started");
 

@@ -42,32 +42,19 @@ impl Connection {
         let _ = stream.set_nodelay(true);
         let (reader, writer) = stream.into_split();
         let stalled = seat.shared.stalled.subscribe();
-        let reader = CommandReader {
-            reader,
-            buffer: Vec::new(),
-        };
-        Self {
-            reader,
-            writer,
-            queue,
-            stalled,
-            seat,
-            settings,
-            authenticated: false,
-        }
+        let reader = CommandReader { reader, buffer: Vec::new() };
+        Self { reader, writer, queue, stalled, seat, settings, authenticated: false }
     }
 
     pub(super) async fn serve(mut self) -> io::Result<()> {
         let flow = match self.settings.greeting.clone() {
             Greeting::Handshake => {
-                self.send(&Frame::with_body("Content-Type: auth/request\n\n", b""))
-                    .await?;
+                self.send(&Frame::with_body("Content-Type: auth/request\n\n", b"")).await?;
                 Flow::Continue(())
             }
             Greeting::RudeRejection => {
                 let rejection = "Content-Type: text/rude-rejection\nContent-Length: 24\n\n";
-                self.send(&Frame::with_body(rejection, b"Access Denied, go away.\n"))
-                    .await?;
+                self.send(&Frame::with_body(rejection, b"Access Denied, go away.\n")).await?;
                 self.send(&goodbye(GOODBYE)).await?;
                 Flow::Break(())
             }
@@ -81,8 +68,7 @@ impl Connection {
             self.converse().await?;
         }
         if let Some(rest) = self.reader.unfinished() {
-            self.seat
-                .violation(format!("command without its blank line: {rest:?}"));
+            self.seat.violation(format!("command without its blank line: {rest:?}"));
         }
         self.writer.shutdown().await
     }
@@ -141,8 +127,7 @@ impl Connection {
             "event" => match Subscription::parse(arguments) {
                 Some(asked) => {
                     if asked.subclasses.is_empty() && asked.names.is_empty() {
-                        self.seat
-                            .violation("a bare CUSTOM gets no sofia event".to_owned());
+                        self.seat.violation("a bare CUSTOM gets no sofia event".to_owned());
                     }
                     let format = asked.format.name();
                     self.seat.subscribe(asked);
@@ -200,8 +185,7 @@ impl Connection {
             }
             Outgoing::CutMidFrame(frame) => {
                 let half = frame.bytes().len() / 2;
-                self.write(frame.bytes().get(..half).unwrap_or_default())
-                    .await?;
+                self.write(frame.bytes().get(..half).unwrap_or_default()).await?;
                 Ok(Flow::Break(()))
             }
             Outgoing::Goodbye(frame) => {
@@ -235,10 +219,7 @@ impl Connection {
 /// `text/disconnect-notice` with the given words.
 pub(super) fn goodbye(words: &str) -> Frame {
     Frame::with_body(
-        &format!(
-            "Content-Type: text/disconnect-notice\nContent-Length: {}\n\n",
-            words.len()
-        ),
+        &format!("Content-Type: text/disconnect-notice\nContent-Length: {}\n\n", words.len()),
         words.as_bytes(),
     )
 }
@@ -258,10 +239,7 @@ impl CommandReader {
                 return Ok(Some(command));
             }
             if self.buffer.len() > MAX_COMMAND {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "command too long",
-                ));
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "command too long"));
             }
             if self.reader.read_buf(&mut self.buffer).await? == 0 {
                 return Ok(None);
@@ -277,23 +255,14 @@ impl CommandReader {
 
     fn take(&mut self) -> Option<String> {
         // Bare newlines between commands are a keep-alive (`session/bare-newlines-keepalive`).
-        let lead = self
-            .buffer
-            .iter()
-            .take_while(|b| matches!(b, b'\n' | b'\r'))
-            .count();
+        let lead = self.buffer.iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
         self.buffer.drain(..lead);
-        let end = ["\n\n", "\r\n\r\n"]
-            .iter()
-            .filter_map(|end| find(&self.buffer, end))
-            .min()?;
+        let end = ["\n\n", "\r\n\r\n"].iter().filter_map(|end| find(&self.buffer, end)).min()?;
         let command: Vec<u8> = self.buffer.drain(..end).collect();
         Some(String::from_utf8_lossy(&command).into_owned())
     }
 }
 
 fn find(haystack: &[u8], needle: &str) -> Option<usize> {
-    haystack
-        .windows(needle.len())
-        .position(|window| window == needle.as_bytes())
+    haystack.windows(needle.len()).position(|window| window == needle.as_bytes())
 }

@@ -29,11 +29,7 @@ pub(super) struct Core {
 
 impl Core {
     pub(super) fn new() -> Self {
-        Self {
-            uuid: random_uuid(),
-            sequence: FIRST_SEQUENCE,
-            started: SystemTime::now(),
-        }
+        Self { uuid: random_uuid(), sequence: FIRST_SEQUENCE, started: SystemTime::now() }
     }
 
     pub(super) fn uuid(&self) -> &str {
@@ -49,16 +45,10 @@ impl Core {
                 self.failure(attempt),
             ],
             Outcome::BorrowedNonce => {
-                vec![
-                    self.attempt(attempt, &attempt.user, "FORBIDDEN"),
-                    self.failure(attempt),
-                ]
+                vec![self.attempt(attempt, &attempt.user, "FORBIDDEN"), self.failure(attempt)]
             }
             Outcome::BlindSpoof => {
-                vec![
-                    self.attempt(attempt, "unknown", "FORBIDDEN"),
-                    self.failure(attempt),
-                ]
+                vec![self.attempt(attempt, "unknown", "FORBIDDEN"), self.failure(attempt)]
             }
             Outcome::AttemptLost => vec![self.failure(attempt)],
             Outcome::ForgedBySendevent => vec![self.forged(attempt)],
@@ -75,10 +65,7 @@ impl Core {
         let up = self.started.elapsed().unwrap_or_default().as_millis();
         let mut event = self.begin("HEARTBEAT", "switch_core.c", "send_heartbeat", 95);
         event.header("Event-Info", "System Ready");
-        event.header(
-            "Up-Time",
-            &format!("0 years, 0 days, 0 hours, 0 minutes, {up} milliseconds"),
-        );
+        event.header("Up-Time", &format!("0 years, 0 days, 0 hours, 0 minutes, {up} milliseconds"));
         event.header("FreeSWITCH-Version", "1.11.3-dev~64bit");
         event.header("Uptime-msec", &up.to_string());
         for (name, value) in [
@@ -169,9 +156,7 @@ impl Core {
 
     /// As in `session/sendevent-CUSTOM`: any authenticated client can have FreeSWITCH send this.
     fn forged(&mut self, attempt: &Attempt) -> Frame {
-        let mut event = Event {
-            text: String::new(),
-        };
+        let mut event = Event { text: String::new() };
         event.header("Event-Subclass", "sofia::register_failure");
         event.header("Command", "sendevent CUSTOM");
         event.header("network-ip", &attempt.source.to_string());
@@ -183,24 +168,15 @@ impl Core {
     }
 
     fn sofia(&mut self, subclass: &str, line: u32) -> Event {
-        let mut event = Event {
-            text: String::new(),
-        };
+        let mut event = Event { text: String::new() };
         event.header("Event-Subclass", &format!("sofia::{subclass}"));
         event.header("Event-Name", "CUSTOM");
-        self.common(
-            &mut event,
-            "sofia_reg.c",
-            "sofia_reg_handle_register_token",
-            line,
-        );
+        self.common(&mut event, "sofia_reg.c", "sofia_reg_handle_register_token", line);
         event
     }
 
     fn begin(&mut self, name: &str, file: &str, function: &str, line: u32) -> Event {
-        let mut event = Event {
-            text: String::new(),
-        };
+        let mut event = Event { text: String::new() };
         event.header("Event-Name", name);
         self.common(&mut event, file, function, line);
         event
@@ -246,10 +222,7 @@ impl Event {
         };
         self.header("from-user", &attempt.user);
         self.header("from-host", &attempt.domain);
-        self.header(
-            "contact",
-            &format!("\"\" <sip:{}@{host}:{}>", attempt.user, attempt.port),
-        );
+        self.header("contact", &format!("\"\" <sip:{}@{host}:{}>", attempt.user, attempt.port));
         self.header("call-id", &format!("{:016x}", fastrand::u64(..)));
         self.header("rpid", "unknown");
         self.header("status", "Registered(UDP)");
@@ -269,10 +242,7 @@ impl Event {
 /// Now: microseconds since the epoch, and the two dates of every event (the host runs in UTC).
 fn clock() -> (u128, String, String) {
     let now = SystemTime::now();
-    let micros = now
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_micros();
+    let micros = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
     let utc = Timestamp::try_from(now).unwrap_or_default();
     let local = utc.strftime("%Y-%m-%d %H:%M:%S").to_string();
     let gmt = utc.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();

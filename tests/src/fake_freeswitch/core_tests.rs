@@ -37,10 +37,7 @@ fn a_made_up_failure_equals_the_recorded_one_but_for_time_and_identity() {
                 ours = ours.with_header(name, &value);
             }
         }
-        assert_eq!(
-            String::from_utf8_lossy(ours.bytes()),
-            String::from_utf8_lossy(theirs.bytes())
-        );
+        assert_eq!(String::from_utf8_lossy(ours.bytes()), String::from_utf8_lossy(theirs.bytes()));
     }
 }
 
@@ -65,10 +62,7 @@ fn a_blind_spoof_has_the_headers_of_the_recorded_one() {
     let theirs: Vec<_> = recording.events().map(names).collect();
     assert_eq!(ours, theirs);
     assert_eq!(made_up[0].decoded("username").as_deref(), Some("unknown"));
-    assert_eq!(
-        made_up[0].decoded("auth-result").as_deref(),
-        Some("FORBIDDEN")
-    );
+    assert_eq!(made_up[0].decoded("auth-result").as_deref(), Some("FORBIDDEN"));
 }
 
 #[test]
@@ -79,10 +73,7 @@ fn an_event_forged_by_another_client_shows_that_it_is() {
     let made_up = Core::new().events(&attempt(), Outcome::ForgedBySendevent);
 
     assert_eq!(names(&made_up[0]), names(theirs));
-    assert_eq!(
-        made_up[0].decoded("Event-Calling-File").as_deref(),
-        Some("mod_event_socket.c")
-    );
+    assert_eq!(made_up[0].decoded("Event-Calling-File").as_deref(), Some("mod_event_socket.c"));
 }
 
 #[test]
@@ -116,12 +107,6 @@ fn a_heartbeat_and_a_shutdown_have_the_headers_of_the_recorded_ones() {
     let ends = Recording::load("session/shutdown-sigterm.plain").unwrap();
     let mut core = Core::new();
 
-    assert_eq!(
-        names(&core.heartbeat()),
-        names(beats.events().next().unwrap())
-    );
-    assert_eq!(
-        names(&core.shutdown()),
-        names(ends.events().last().unwrap())
-    );
+    assert_eq!(names(&core.heartbeat()), names(beats.events().next().unwrap()));
+    assert_eq!(names(&core.shutdown()), names(ends.events().last().unwrap()));
 }

@@ -32,30 +32,20 @@ pub fn decode(value: &[u8]) -> String {
     let mut out = Vec::with_capacity(value.len());
     let mut rest = value;
     while let Some((&byte, tail)) = rest.split_first() {
-        let escaped = (byte == b'%')
-            .then(|| tail.get(..2).and_then(hex_pair))
-            .flatten();
+        let escaped = (byte == b'%').then(|| tail.get(..2).and_then(hex_pair)).flatten();
         out.push(escaped.unwrap_or(byte));
-        rest = if escaped.is_some() {
-            tail.get(2..).unwrap_or_default()
-        } else {
-            tail
-        };
+        rest = if escaped.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
     }
     String::from_utf8_lossy(&out).into_owned()
 }
 
 fn is_upper_hex(pair: &[u8]) -> bool {
-    pair.iter()
-        .all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(b))
+    pair.iter().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(b))
 }
 
 fn hex_pair(pair: &[u8]) -> Option<u8> {
     let digits = std::str::from_utf8(pair).ok()?;
-    digits
-        .bytes()
-        .all(|b| b.is_ascii_hexdigit())
-        .then(|| u8::from_str_radix(digits, 16).ok())?
+    digits.bytes().all(|b| b.is_ascii_hexdigit()).then(|| u8::from_str_radix(digits, 16).ok())?
 }
 
 #[cfg(test)]
@@ -71,10 +61,7 @@ mod tests {
         );
         assert_eq!(encode("Sun, 22 Nov 2026"), "Sun,%2022%20Nov%202026");
         assert_eq!(encode("üx"), "%C3%BCx");
-        assert_eq!(
-            encode("Registered(UDP) pytest/1.0"),
-            "Registered(UDP)%20pytest/1.0"
-        );
+        assert_eq!(encode("Registered(UDP) pytest/1.0"), "Registered(UDP)%20pytest/1.0");
     }
 
     #[test]
@@ -85,9 +72,6 @@ mod tests {
     #[test]
     fn decodes_and_keeps_what_is_no_escape() {
         assert_eq!(decode(b"a%20b%zz%"), "a b%zz%");
-        assert_eq!(
-            decode(encode("[fd66::1]%eth0").as_bytes()),
-            "[fd66::1]%eth0"
-        );
+        assert_eq!(decode(encode("[fd66::1]%eth0").as_bytes()), "[fd66::1]%eth0");
     }
 }

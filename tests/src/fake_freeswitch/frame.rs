@@ -20,10 +20,7 @@ impl Frame {
     #[must_use]
     pub fn event_plain(headers: &str) -> Self {
         Self::with_body(
-            &format!(
-                "Content-Length: {}\nContent-Type: text/event-plain\n\n",
-                headers.len()
-            ),
+            &format!("Content-Length: {}\nContent-Type: text/event-plain\n\n", headers.len()),
             headers.as_bytes(),
         )
     }
@@ -31,20 +28,14 @@ impl Frame {
     /// The answer to a command: `Reply-Text: {text}`.
     #[must_use]
     pub fn reply(text: &str) -> Self {
-        Self::with_body(
-            &format!("Content-Type: command/reply\nReply-Text: {text}\n\n"),
-            b"",
-        )
+        Self::with_body(&format!("Content-Type: command/reply\nReply-Text: {text}\n\n"), b"")
     }
 
     /// The answer to an `api` command.
     #[must_use]
     pub fn api_response(body: &str) -> Self {
         Self::with_body(
-            &format!(
-                "Content-Type: api/response\nContent-Length: {}\n\n",
-                body.len()
-            ),
+            &format!("Content-Type: api/response\nContent-Length: {}\n\n", body.len()),
             body.as_bytes(),
         )
     }
@@ -52,10 +43,7 @@ impl Frame {
     /// A frame of the given envelope (with its blank line) and body.
     #[must_use]
     pub fn with_body(envelope: &str, body: &[u8]) -> Self {
-        Self {
-            bytes: [envelope.as_bytes(), body].concat(),
-            body: envelope.len(),
-        }
+        Self { bytes: [envelope.as_bytes(), body].concat(), body: envelope.len() }
     }
 
     /// Cuts a stream into its whole frames, and what is left behind the last of them.
@@ -145,36 +133,19 @@ impl Frame {
 
     fn take(stream: &[u8]) -> Option<(Self, &[u8])> {
         let body = stream.windows(2).position(|two| two == b"\n\n")? + 2;
-        let head = Self {
-            bytes: stream.get(..body)?.to_vec(),
-            body,
-        };
-        let length = head
-            .envelope_header("Content-Length")
-            .map_or(Some(0), |v| v.parse().ok())?;
+        let head = Self { bytes: stream.get(..body)?.to_vec(), body };
+        let length = head.envelope_header("Content-Length").map_or(Some(0), |v| v.parse().ok())?;
         let end = body.checked_add(length)?;
-        Some((
-            Self {
-                bytes: stream.get(..end)?.to_vec(),
-                body,
-            },
-            stream.get(end..)?,
-        ))
+        Some((Self { bytes: stream.get(..end)?.to_vec(), body }, stream.get(end..)?))
     }
 
     fn envelope(&self) -> &str {
         // FreeSWITCH's own envelopes are ASCII.
-        self.bytes
-            .get(..self.body)
-            .and_then(|b| std::str::from_utf8(b).ok())
-            .unwrap_or_default()
+        self.bytes.get(..self.body).and_then(|b| std::str::from_utf8(b).ok()).unwrap_or_default()
     }
 
     fn envelope_header(&self, name: &str) -> Option<&str> {
-        let line = self
-            .envelope()
-            .lines()
-            .find_map(|line| value_of(line.as_bytes(), name))?;
+        let line = self.envelope().lines().find_map(|line| value_of(line.as_bytes(), name))?;
         std::str::from_utf8(line).ok()
     }
 
@@ -183,9 +154,7 @@ impl Frame {
     }
 
     fn event_lines(&self) -> impl Iterator<Item = &[u8]> {
-        self.body()
-            .split(|&b| b == b'\n')
-            .take_while(|line| !line.is_empty())
+        self.body().split(|&b| b == b'\n').take_while(|line| !line.is_empty())
     }
 }
 

@@ -4,19 +4,13 @@ use super::Frame;
 use crate::fake_freeswitch::Recording;
 
 fn wrong_password() -> Vec<Frame> {
-    Recording::load("scenarios/01a-register-wrongpw-udp4.plain")
-        .unwrap()
-        .into_frames()
+    Recording::load("scenarios/01a-register-wrongpw-udp4.plain").unwrap().into_frames()
 }
 
 #[test]
 fn cuts_a_recording_into_its_frames_and_loses_no_byte() {
     let raw = Recording::load("scenarios/01a-register-wrongpw-udp4.plain").unwrap();
-    let joined: Vec<u8> = raw
-        .frames()
-        .iter()
-        .flat_map(|f| f.bytes().to_vec())
-        .collect();
+    let joined: Vec<u8> = raw.frames().iter().flat_map(|f| f.bytes().to_vec()).collect();
     let types: Vec<_> = raw.frames().iter().map(Frame::content_type).collect();
 
     assert_eq!(
@@ -49,14 +43,8 @@ fn a_new_source_makes_content_length_true_again() {
 
     let moved = failure.from_source(source);
 
-    assert_eq!(
-        moved.decoded("network-ip").as_deref(),
-        Some("2001:db8:0:1::77")
-    );
-    assert_eq!(
-        moved.header("network-ip"),
-        Some(&b"2001%3Adb8%3A0%3A1%3A%3A77"[..])
-    );
+    assert_eq!(moved.decoded("network-ip").as_deref(), Some("2001:db8:0:1::77"));
+    assert_eq!(moved.header("network-ip"), Some(&b"2001%3Adb8%3A0%3A1%3A%3A77"[..]));
     let (frames, rest) = Frame::split_stream(moved.bytes());
     assert_eq!((frames, rest), (vec![moved.clone()], &b""[..]));
     // Nothing else changed.
@@ -72,9 +60,5 @@ fn a_header_that_an_attacker_put_into_the_body_is_not_rewritten() {
 
     let moved = frame.with_header("network-ip", "192.0.2.9");
 
-    assert!(
-        moved
-            .bytes()
-            .ends_with(b"network-ip: 192.0.2.9\n\nnetwork-ip: kept\n")
-    );
+    assert!(moved.bytes().ends_with(b"network-ip: 192.0.2.9\n\nnetwork-ip: kept\n"));
 }

@@ -136,8 +136,7 @@ impl FakeFreeSwitch {
 
     /// Expects another password of further connections.
     pub fn expect_password(&self, password: &str) {
-        self.shared
-            .with(|state| password.clone_into(&mut state.settings.password));
+        self.shared.with(|state| password.clone_into(&mut state.settings.password));
     }
 
     /// Sends half a HEARTBEAT to every client and closes.
@@ -208,8 +207,7 @@ impl FakeFreeSwitch {
     /// # Errors
     /// When none does within `limit`; the error tells which commands came.
     pub fn wait_for_subscription(&self, limit: Duration) -> io::Result<Subscription> {
-        self.shared
-            .wait_for(limit, "subscription", |state| state.subscription().cloned())
+        self.shared.wait_for(limit, "subscription", |state| state.subscription().cloned())
     }
 
     /// Waits until `count` connections were accepted since the start, closed ones included.
@@ -218,9 +216,7 @@ impl FakeFreeSwitch {
     /// When fewer come within `limit`.
     pub fn wait_for_connections(&self, count: u64, limit: Duration) -> io::Result<()> {
         let what = format!("connection number {count}");
-        self.shared.wait_for(limit, &what, |state| {
-            (state.accepted >= count).then_some(())
-        })
+        self.shared.wait_for(limit, &what, |state| (state.accepted >= count).then_some(()))
     }
 
     /// Waits until no client is connected.
@@ -228,9 +224,7 @@ impl FakeFreeSwitch {
     /// # Errors
     /// When one still is after `limit`.
     pub fn wait_for_disconnect(&self, limit: Duration) -> io::Result<()> {
-        self.shared.wait_for(limit, "disconnect", |state| {
-            (state.connected() == 0).then_some(())
-        })
+        self.shared.wait_for(limit, "disconnect", |state| (state.connected() == 0).then_some(()))
     }
 
     /// Waits until everything queued has been handed to the kernel.
@@ -238,9 +232,7 @@ impl FakeFreeSwitch {
     /// # Errors
     /// When clients do not read it within `limit`.
     pub fn wait_until_sent(&self, limit: Duration) -> io::Result<()> {
-        self.shared.wait_for(limit, "end of the queue", |state| {
-            (state.unsent() == 0).then_some(())
-        })
+        self.shared.wait_for(limit, "end of the queue", |state| (state.unsent() == 0).then_some(()))
     }
 
     /// Connections accepted since the start.

@@ -27,11 +27,7 @@ impl Recording {
             io::Error::new(error.kind(), format!("{}: {error}", path.display()))
         })?;
         let (frames, tail) = Frame::split_stream(&stream);
-        Ok(Self {
-            name: name.to_owned(),
-            frames,
-            tail: tail.to_vec(),
-        })
+        Ok(Self { name: name.to_owned(), frames, tail: tail.to_vec() })
     }
 
     /// Every recorded scenario in the plain format, ordered by name.
@@ -42,10 +38,7 @@ impl Recording {
         let mut names = Vec::new();
         for entry in fs::read_dir(Self::directory().join("scenarios"))? {
             let file = entry?.file_name();
-            if let Some(name) = file
-                .to_str()
-                .and_then(|name| name.strip_suffix(".plain.raw"))
-            {
+            if let Some(name) = file.to_str().and_then(|name| name.strip_suffix(".plain.raw")) {
                 names.push(format!("scenarios/{name}.plain"));
             }
         }

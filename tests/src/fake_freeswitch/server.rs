@@ -33,23 +33,12 @@ pub(super) fn start(listener: StdListener, settings: Settings) -> io::Result<Fak
     let heartbeat = settings.heartbeat;
     let shared = Shared::new(settings);
     let (orders, inbox) = mpsc::channel(ORDERS);
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let server = Server {
-        address,
-        shared: Arc::clone(&shared),
-        connections: JoinSet::new(),
-    };
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let server = Server { address, shared: Arc::clone(&shared), connections: JoinSet::new() };
     let thread = thread::Builder::new()
         .name("fake-freeswitch".to_owned())
         .spawn(move || runtime.block_on(server.run(listener, inbox, heartbeat)))?;
-    Ok(FakeFreeSwitch {
-        address,
-        shared,
-        orders: Some(orders),
-        thread: Some(thread),
-    })
+    Ok(FakeFreeSwitch { address, shared, orders: Some(orders), thread: Some(thread) })
 }
 
 struct Server {

@@ -118,21 +118,10 @@ impl Shared {
         let id = self.with(|state| {
             state.accepted += 1;
             let id = state.accepted;
-            state.clients.push(Client {
-                id,
-                queue,
-                subscription: None,
-                unsent: 0,
-            });
+            state.clients.push(Client { id, queue, subscription: None, unsent: 0 });
             id
         });
-        (
-            Seat {
-                shared: Arc::clone(self),
-                id,
-            },
-            receiver,
-        )
+        (Seat { shared: Arc::clone(self), id }, receiver)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -145,10 +134,7 @@ impl State {
     /// Queues an event for every client that subscribed to it.
     pub(super) fn publish(&mut self, event: &Frame) {
         self.tell(&Outgoing::Frame(event.clone()), |client| {
-            client
-                .subscription
-                .as_ref()
-                .is_some_and(|asked| asked.wants(event))
+            client.subscription.as_ref().is_some_and(|asked| asked.wants(event))
         });
     }
 
@@ -179,9 +165,7 @@ impl State {
 
     /// The subscription of a client that has one.
     pub(super) fn subscription(&self) -> Option<&Subscription> {
-        self.clients
-            .iter()
-            .find_map(|client| client.subscription.as_ref())
+        self.clients.iter().find_map(|client| client.subscription.as_ref())
     }
 
     fn remember(&mut self, command: &str) {
@@ -248,7 +232,6 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.shared
-            .with(|state| state.clients.retain(|client| client.id != self.id));
+        self.shared.with(|state| state.clients.retain(|client| client.id != self.id));
     }
 }

@@ -61,11 +61,7 @@ impl Subscription {
                 names.insert(word.to_ascii_uppercase());
             }
         }
-        (custom || !names.is_empty()).then_some(Self {
-            format,
-            names,
-            subclasses,
-        })
+        (custom || !names.is_empty()).then_some(Self { format, names, subclasses })
     }
 
     /// Whether FreeSWITCH would send this event to the client.
@@ -81,9 +77,7 @@ impl Subscription {
         }
         match event.decoded("Event-Subclass") {
             Some(subclass) => self.subclasses.contains(&subclass),
-            None => event
-                .decoded("Event-Name")
-                .is_some_and(|name| self.names.contains(&name)),
+            None => event.decoded("Event-Name").is_some_and(|name| self.names.contains(&name)),
         }
     }
 }
@@ -97,10 +91,7 @@ mod tests {
     fn every_word_after_custom_is_a_subclass() {
         let asked = Subscription::parse("plain CUSTOM sofia::register_failure HEARTBEAT").unwrap();
 
-        assert!(
-            asked.names.is_empty(),
-            "a HEARTBEAT behind CUSTOM is no HEARTBEAT"
-        );
+        assert!(asked.names.is_empty(), "a HEARTBEAT behind CUSTOM is no HEARTBEAT");
         assert!(asked.subclasses.contains("HEARTBEAT"));
         assert_eq!(asked.format, Format::Plain);
     }
@@ -120,12 +111,8 @@ mod tests {
         let one = Subscription::parse("plain HEARTBEAT custom sofia::register_failure").unwrap();
         let json = Subscription::parse("json ALL").unwrap();
 
-        let counts = [&bare, &all, &one, &json].map(|asked| {
-            recording
-                .events()
-                .filter(|event| asked.wants(event))
-                .count()
-        });
+        let counts = [&bare, &all, &one, &json]
+            .map(|asked| recording.events().filter(|event| asked.wants(event)).count());
 
         assert_eq!(counts, [0, 3, 1, 0]);
     }

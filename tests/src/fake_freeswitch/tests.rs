@@ -21,10 +21,7 @@ impl Client {
     fn connect(fs: &FakeFreeSwitch) -> Self {
         let stream = TcpStream::connect(fs.address()).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
-        Self {
-            stream,
-            buffer: Vec::new(),
-        }
+        Self { stream, buffer: Vec::new() }
     }
 
     fn subscribed(fs: &FakeFreeSwitch) -> Self {
@@ -38,9 +35,7 @@ impl Client {
     }
 
     fn say(&mut self, command: &str) {
-        self.stream
-            .write_all(format!("{command}\n\n").as_bytes())
-            .unwrap();
+        self.stream.write_all(format!("{command}\n\n").as_bytes()).unwrap();
     }
 
     fn read_some(&mut self) -> usize {
@@ -57,12 +52,7 @@ impl Client {
                 self.buffer.drain(..frame.bytes().len());
                 return frame;
             }
-            assert_ne!(
-                self.read_some(),
-                0,
-                "closed; {:?}",
-                String::from_utf8_lossy(&self.buffer)
-            );
+            assert_ne!(self.read_some(), 0, "closed; {:?}", String::from_utf8_lossy(&self.buffer));
         }
     }
 
@@ -86,10 +76,7 @@ fn attacker() -> IpAddr {
 }
 
 fn subclasses(frames: &[Frame]) -> Vec<String> {
-    frames
-        .iter()
-        .filter_map(|frame| frame.decoded("Event-Subclass"))
-        .collect()
+    frames.iter().filter_map(|frame| frame.decoded("Event-Subclass")).collect()
 }
 
 fn recorded(name: &str) -> Vec<u8> {
@@ -108,15 +95,9 @@ fn a_wrong_password_is_answered_and_closed_as_recorded() {
 
 #[test]
 fn the_acl_rejects_as_recorded() {
-    let fs = FakeFreeSwitch::builder()
-        .greeting(Greeting::RudeRejection)
-        .start()
-        .unwrap();
+    let fs = FakeFreeSwitch::builder().greeting(Greeting::RudeRejection).start().unwrap();
 
-    assert_eq!(
-        Client::connect(&fs).rest(),
-        recorded("session/acl-rejected")
-    );
+    assert_eq!(Client::connect(&fs).rest(), recorded("session/acl-rejected"));
 }
 
 #[test]
@@ -126,10 +107,7 @@ fn a_command_before_authentication_is_refused_and_noted() {
     client.say("api status");
     let frames = client.frames(2);
 
-    let bytes: Vec<u8> = frames
-        .iter()
-        .flat_map(|frame| frame.bytes().to_vec())
-        .collect();
+    let bytes: Vec<u8> = frames.iter().flat_map(|frame| frame.bytes().to_vec()).collect();
     assert_eq!(bytes, recorded("session/auth-command-before-auth"));
     assert_eq!(fs.violations().len(), 1);
 }
@@ -144,17 +122,9 @@ fn a_failure_reaches_a_subscriber_as_three_events() {
     let frames = client.frames(3);
     assert_eq!(
         subclasses(&frames),
-        [
-            "sofia::pre_register",
-            "sofia::register_attempt",
-            "sofia::register_failure"
-        ]
+        ["sofia::pre_register", "sofia::register_attempt", "sofia::register_failure"]
     );
-    assert!(
-        frames
-            .iter()
-            .all(|f| f.decoded("network-ip").as_deref() == Some("198.51.100.7"))
-    );
+    assert!(frames.iter().all(|f| f.decoded("network-ip").as_deref() == Some("198.51.100.7")));
     assert!(fs.violations().is_empty());
 }
 
@@ -210,10 +180,7 @@ fn an_orderly_shutdown_takes_its_leave() {
     fs.shut_down(LIMIT).unwrap();
 
     let text = String::from_utf8(client.rest()).unwrap();
-    assert!(
-        text.starts_with("Content-Type: text/disconnect-notice"),
-        "{text}"
-    );
+    assert!(text.starts_with("Content-Type: text/disconnect-notice"), "{text}");
     assert!(text.ends_with("The system is being shut down.\n"), "{text}");
 }
 
@@ -233,17 +200,11 @@ fn a_frame_is_cut_in_its_middle() {
 
 #[test]
 fn a_stalled_one_says_nothing_until_it_resumes() {
-    let fs = FakeFreeSwitch::builder()
-        .heartbeat_every(Duration::from_millis(20))
-        .start()
-        .unwrap();
+    let fs = FakeFreeSwitch::builder().heartbeat_every(Duration::from_millis(20)).start().unwrap();
     let mut client = Client::subscribed(&fs);
     client.frame();
     fs.stall();
-    client
-        .stream
-        .set_read_timeout(Some(Duration::from_millis(150)))
-        .unwrap();
+    client.stream.set_read_timeout(Some(Duration::from_millis(150))).unwrap();
     let mut buffer = [0; 4096];
     // What was on its way may still come; then there is silence.
     let quiet = loop {
@@ -256,30 +217,18 @@ fn a_stalled_one_says_nothing_until_it_resumes() {
 
     fs.resume();
     client.stream.set_read_timeout(Some(LIMIT)).unwrap();
-    assert_eq!(
-        client.frame().decoded("Event-Name").as_deref(),
-        Some("HEARTBEAT")
-    );
+    assert_eq!(client.frame().decoded("Event-Name").as_deref(), Some("HEARTBEAT"));
 }
 
 #[test]
 fn a_recording_is_played_from_its_first_byte_in_turn_with_the_client() {
     let name = "session/shutdown-sigterm.plain";
     let recording = Recording::load(name).unwrap();
-    let fs = FakeFreeSwitch::builder()
-        .greeting(Greeting::Recording(recording))
-        .start()
-        .unwrap();
+    let fs = FakeFreeSwitch::builder().greeting(Greeting::Recording(recording)).start().unwrap();
     let mut client = Client::connect(&fs);
     client.frame();
-    client
-        .stream
-        .set_read_timeout(Some(Duration::from_millis(50)))
-        .unwrap();
-    assert!(
-        client.stream.read(&mut [0]).is_err(),
-        "an answer waits for its command"
-    );
+    client.stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    assert!(client.stream.read(&mut [0]).is_err(), "an answer waits for its command");
     client.stream.set_read_timeout(Some(LIMIT)).unwrap();
 
     client.say("auth anything");
@@ -287,10 +236,7 @@ fn a_recording_is_played_from_its_first_byte_in_turn_with_the_client() {
 
     let played = client.rest();
     assert!(recorded(name).ends_with(&played));
-    assert!(
-        Frame::split_stream(&played).0.len() == 5,
-        "two answers, two events, the notice"
-    );
+    assert!(Frame::split_stream(&played).0.len() == 5, "two answers, two events, the notice");
     assert!(fs.commands().iter().any(|command| command == SUBSCRIBE));
 }
 
@@ -298,15 +244,9 @@ fn a_recording_is_played_from_its_first_byte_in_turn_with_the_client() {
 fn a_recording_cut_in_mid_frame_is_played_to_its_last_byte() {
     let recording = Recording::load("session/slow-consumer-killed.tail").unwrap();
     assert_eq!(recording.tail().len(), 486);
-    let fs = FakeFreeSwitch::builder()
-        .greeting(Greeting::Recording(recording))
-        .start()
-        .unwrap();
+    let fs = FakeFreeSwitch::builder().greeting(Greeting::Recording(recording)).start().unwrap();
 
-    assert_eq!(
-        Client::connect(&fs).rest(),
-        recorded("session/slow-consumer-killed.tail")
-    );
+    assert_eq!(Client::connect(&fs).rest(), recorded("session/slow-consumer-killed.tail"));
 }
 
 #[test]
@@ -314,33 +254,22 @@ fn replayed_events_are_moved_to_another_source_and_to_now() {
     let fs = fake();
     let mut client = Client::subscribed(&fs);
     let recording = Recording::load("scenarios/01c-register-wrongpw-udp6.plain").unwrap();
-    let moved = recording
-        .clone()
-        .from_source("2001:db8:5::5".parse().unwrap());
+    let moved = recording.clone().from_source("2001:db8:5::5".parse().unwrap());
 
     fs.replay(moved.events());
     fs.replay_verbatim(recording.events());
 
     let frames = client.frames(6);
     assert!(
-        frames[..3]
-            .iter()
-            .all(|f| f.decoded("network-ip").as_deref() == Some("2001:db8:5::5"))
+        frames[..3].iter().all(|f| f.decoded("network-ip").as_deref() == Some("2001:db8:5::5"))
     );
-    assert!(
-        frames[..3]
-            .iter()
-            .all(|f| f.decoded("Core-UUID") == Some(fs.core_uuid()))
-    );
+    assert!(frames[..3].iter().all(|f| f.decoded("Core-UUID") == Some(fs.core_uuid())));
     assert!(frames[3..].iter().eq(recording.events()));
 }
 
 #[test]
 fn bytes_can_come_one_by_one() {
-    let fs = FakeFreeSwitch::builder()
-        .delivery(Delivery::ByteByByte)
-        .start()
-        .unwrap();
+    let fs = FakeFreeSwitch::builder().delivery(Delivery::ByteByByte).start().unwrap();
     let mut client = Client::subscribed(&fs);
 
     fs.emit(&Attempt::new(attacker(), 5060, "1000"), Outcome::BlindSpoof);
@@ -353,11 +282,7 @@ fn bytes_can_come_one_by_one() {
 
 #[test]
 fn a_directory_user_logs_in_by_userauth() {
-    let fs = FakeFreeSwitch::builder()
-        .user("sipward@default")
-        .password("s3cret")
-        .start()
-        .unwrap();
+    let fs = FakeFreeSwitch::builder().user("sipward@default").password("s3cret").start().unwrap();
     let mut client = Client::connect(&fs);
     client.frame();
     client.say("userauth sipward@default:s3cret");
@@ -370,15 +295,10 @@ fn waits_tell_what_they_missed() {
     let fs = fake();
     let began = Instant::now();
 
-    let error = fs
-        .wait_for_subscription(Duration::from_millis(50))
-        .unwrap_err();
+    let error = fs.wait_for_subscription(Duration::from_millis(50)).unwrap_err();
 
     assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
-    assert!(
-        error.to_string().starts_with("no subscription within 50ms"),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("no subscription within 50ms"), "{error}");
     assert!(began.elapsed() < LIMIT);
 }
 
@@ -391,11 +311,7 @@ fn a_command_without_its_blank_line_is_noted() {
     drop(client);
 
     fs.wait_for_disconnect(LIMIT).unwrap();
-    assert!(
-        fs.violations()[0].contains("without its blank line"),
-        "{:?}",
-        fs.violations()
-    );
+    assert!(fs.violations()[0].contains("without its blank line"), "{:?}", fs.violations());
 }
 
 #[test]

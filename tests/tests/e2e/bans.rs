@@ -59,19 +59,12 @@ fn out_and_in_again(family: Family) {
     assert_eq!(blackholes(&world.pbx), nets([net]));
     assert_eq!(ban.field("enforced"), true, "{}", ban.raw);
     assert_eq!(world.attacker_arrives(family), NONE, "banned");
-    assert_eq!(
-        world.phone_arrives(family),
-        ALL,
-        "the other host has done nothing"
-    );
+    assert_eq!(world.phone_arrives(family), ALL, "the other host has done nothing");
 
     let unban = daemon.expect_that("unban", of(net));
     assert_eq!(unban.text("reason"), "expired");
     let banned_for = unban.read.duration_since(ban.read);
-    assert!(
-        (5.5..8.0).contains(&banned_for.as_secs_f64()),
-        "it lasted {banned_for:?}"
-    );
+    assert!((5.5..8.0).contains(&banned_for.as_secs_f64()), "it lasted {banned_for:?}");
     assert_eq!(world.attacker_arrives(family), ALL, "afterwards");
     assert_eq!(blackholes(&world.pbx), nets([]));
     assert_eq!(daemon.log().all("ban").len(), 1);
@@ -98,18 +91,10 @@ fn a_ban_line_tells_all_that_is_known() {
     let users: Vec<_> = ban.field("users").as_array().unwrap().iter().collect();
     assert_eq!(users.len(), 4, "{users:?}");
     assert!(users.iter().any(|user| **user == "100\"2"), "{users:?}");
-    assert!(
-        ban.number("event_to_route_us")
-            .is_some_and(|us| us < 1_000_000),
-        "{}",
-        ban.raw
-    );
+    assert!(ban.number("event_to_route_us").is_some_and(|us| us < 1_000_000), "{}", ban.raw);
     let until: Timestamp = ban.text("until").parse().unwrap();
     let left = until.duration_since(Timestamp::now()).as_secs();
-    assert!(
-        (3590..=3600).contains(&left),
-        "an hour by default, {left} s are left"
-    );
+    assert!((3590..=3600).contains(&left), "an hour by default, {left} s are left");
 }
 
 fn an_established_connection_dies() {
@@ -139,10 +124,7 @@ fn the_second_ban_is_longer() {
     for count in 1..=2 {
         world.fail("198.51.100.7", 2);
         let ban = daemon.expect_that("ban", |line| line.number("ban_count") == Some(count));
-        let unban = daemon
-            .expect_many("unban", lengths.len() + 1, |_| true)
-            .pop()
-            .unwrap();
+        let unban = daemon.expect_many("unban", lengths.len() + 1, |_| true).pop().unwrap();
         lengths.push(unban.read.duration_since(ban.read).as_secs_f64());
     }
     assert!((0.7..2.0).contains(&lengths[0]), "{lengths:?}");
@@ -158,10 +140,7 @@ fn failures_outside_the_window_do_not_count() {
     daemon.expect_many("auth_failure", 2, |_| true);
     thread::sleep(Duration::from_millis(1_200));
     world.fail("198.51.100.7", 2);
-    let last = daemon
-        .expect_many("auth_failure", 4, |_| true)
-        .pop()
-        .unwrap();
+    let last = daemon.expect_many("auth_failure", 4, |_| true).pop().unwrap();
 
     assert_eq!(last.number("failures"), Some(2), "{}", last.raw);
     assert!(daemon.log().all("ban").is_empty());
@@ -192,10 +171,9 @@ fn flushed_routes_are_back_within_a_second() {
 fn a_neighbour_on_the_same_ipv6_network_is_banned_alone() {
     let world = World::new();
     let [bad, good] = ["bad neighbour", "good neighbour"].map(netns::Host::new);
-    for (host, port, address) in [
-        (&bad, "eth1", "2001:db8:0:2::66"),
-        (&good, "eth2", "2001:db8:0:3::5"),
-    ] {
+    for (host, port, address) in
+        [(&bad, "eth1", "2001:db8:0:2::66"), (&good, "eth2", "2001:db8:0:3::5")]
+    {
         netns::wire((&world.pbx, port), (host, "eth0"));
         host.address("eth0", &format!("{address}/64"));
     }
@@ -212,30 +190,19 @@ fn a_neighbour_on_the_same_ipv6_network_is_banned_alone() {
     assert_eq!(ban.text("source"), "2001:db8:0:2::66/128");
     assert_eq!(ban.field("enforced"), true, "{}", ban.raw);
     assert_eq!(from_bad(), NONE);
-    assert_eq!(
-        arrivals((&good, "2001:db8:0:3::5"), (&world.pbx, "2001:db8:0:3::1")),
-        ALL
-    );
+    assert_eq!(arrivals((&good, "2001:db8:0:3::5"), (&world.pbx, "2001:db8:0:3::1")), ALL);
 }
 
 fn bans_work_without_a_default_route() {
     let world = World::new();
-    for (net, gateway) in ["0.0.0.0/0", "::/0"]
-        .into_iter()
-        .zip(super::world::GATEWAYS)
-    {
+    for (net, gateway) in ["0.0.0.0/0", "::/0"].into_iter().zip(super::world::GATEWAYS) {
         world.pbx.remove_route(net, gateway);
     }
-    world
-        .pbx
-        .route("198.51.100.0/24", super::world::GATEWAYS[0]);
+    world.pbx.route("198.51.100.0/24", super::world::GATEWAYS[0]);
     let setup = world.setup("");
     let daemon = world.watch(&setup);
     let phone = ((&world.phone, "203.0.113.5"), (&world.pbx, "192.0.2.1"));
-    assert!(
-        netns::udp_arrives(phone.0, phone.1),
-        "even a host that cannot be answered is heard"
-    );
+    assert!(netns::udp_arrives(phone.0, phone.1), "even a host that cannot be answered is heard");
 
     world.fail("198.51.100.7", 5);
 

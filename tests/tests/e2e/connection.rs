@@ -67,13 +67,7 @@ fn a_wrong_password_is_told_and_tried_again() {
 
     let told = daemon.expect("esl_disconnected");
     assert!(told.text("error").contains("password"), "{}", told.raw);
-    assert!(
-        told.field("retry_in_seconds")
-            .as_f64()
-            .is_some_and(|s| s > 0.0),
-        "{}",
-        told.raw
-    );
+    assert!(told.field("retry_in_seconds").as_f64().is_some_and(|s| s > 0.0), "{}", told.raw);
     world.fs.wait_for_connections(2, PATIENCE).unwrap();
     assert!(daemon.log().all("esl_connected").is_empty());
 
@@ -87,11 +81,7 @@ fn a_refusal_by_the_acl_is_told_and_tried_again() {
     let daemon = world.start(&setup);
 
     let told = daemon.expect("esl_disconnected");
-    assert!(
-        told.text("error").contains("apply-inbound-acl"),
-        "{}",
-        told.raw
-    );
+    assert!(told.text("error").contains("apply-inbound-acl"), "{}", told.raw);
     world.fs.wait_for_connections(2, PATIENCE).unwrap();
 
     world.fs.greet_with(Greeting::Handshake);
@@ -131,20 +121,9 @@ fn after_a_restart(restart: impl FnOnce(&FakeFreeSwitch)) {
 
     daemon.expect_that("ban", of("2001:db8:bad::/64"));
     let told = daemon.expect("esl_restarted");
-    assert_eq!(
-        (told.text("old"), told.text("new")),
-        (&*before, &*world.fs.core_uuid())
-    );
-    assert_eq!(
-        world.attacker_arrives(Family::V4),
-        NONE,
-        "the old ban stands"
-    );
-    assert_eq!(
-        world.attacker_arrives(Family::V6),
-        NONE,
-        "the new one as well"
-    );
+    assert_eq!((told.text("old"), told.text("new")), (&*before, &*world.fs.core_uuid()));
+    assert_eq!(world.attacker_arrives(Family::V4), NONE, "the old ban stands");
+    assert_eq!(world.attacker_arrives(Family::V6), NONE, "the new one as well");
     assert_eq!(world.fs.violations(), [""; 0]);
 }
 
@@ -175,16 +154,9 @@ fn a_silent_freeswitch_is_left_and_found_again() {
 
     world.fs.stall();
     // It hears nothing either, so that it does not even notice that its client has gone.
-    world
-        .fs
-        .wait_for_connections(2, Duration::from_secs(40))
-        .unwrap();
+    world.fs.wait_for_connections(2, Duration::from_secs(40)).unwrap();
     let told = daemon.expect("esl_disconnected");
-    assert!(
-        told.text("error").to_lowercase().contains("heartbeat"),
-        "{}",
-        told.raw
-    );
+    assert!(told.text("error").to_lowercase().contains("heartbeat"), "{}", told.raw);
 
     world.fs.resume();
     daemon.expect_many("esl_connected", 2, |_| true);

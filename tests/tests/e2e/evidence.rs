@@ -39,9 +39,7 @@ fn nobody_but_the_last_is_banned(play: impl FnOnce(&World)) -> World {
 
     play(&world);
     let real = Recording::load("scenarios/01a-register-wrongpw-udp4.plain").unwrap();
-    world
-        .fs
-        .replay(real.from_source(ip("198.51.100.70")).events());
+    world.fs.replay(real.from_source(ip("198.51.100.70")).events());
 
     daemon.expect_that("ban", of("198.51.100.70/32"));
     // Whatever waits for a lost attempt has waited long enough by now.
@@ -102,13 +100,7 @@ fn every_recorded_scenario_is_understood() {
     }
     assert_eq!(ended.log.stderr(), "");
     // Recorded over the network, so not from loopback: this one tried passwords.
-    assert!(
-        ended
-            .log
-            .all("ban")
-            .iter()
-            .any(|ban| ban.text("source") == "10.66.3.77/32")
-    );
+    assert!(ended.log.all("ban").iter().any(|ban| ban.text("source") == "10.66.3.77/32"));
     assert_eq!((world.fs.lost(), world.fs.connections()), (0, 1));
 }
 
@@ -127,9 +119,7 @@ fn an_oversized_user_agent_hides_nobody() {
     let setup = world.setup(AT_THE_FIRST);
     let daemon = world.watch(&setup);
     let large = Recording::load("scenarios/ns-big-tcp-90k-percent-user-agent.plain").unwrap();
-    world
-        .fs
-        .replay(large.from_source(ip("198.51.100.7")).events());
+    world.fs.replay(large.from_source(ip("198.51.100.7")).events());
     daemon.expect_that("ban", of("198.51.100.7/32"));
 
     // As large as FreeSWITCH was seen to send it.

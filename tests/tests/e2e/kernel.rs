@@ -16,11 +16,7 @@ const PROTOCOL: RouteProtocol = RouteProtocol::Other(216);
 
 /// Nets that sipward has blackholed on `host`.
 pub(crate) fn blackholes(host: &Host) -> BTreeSet<IpNet> {
-    routes(host)
-        .iter()
-        .filter(|route| is_ours(route))
-        .map(net)
-        .collect()
+    routes(host).iter().filter(|route| is_ours(route)).map(net).collect()
 }
 
 /// Nets of `text`, as [`blackholes`] gives them.
@@ -31,17 +27,14 @@ pub(crate) fn nets<'a>(text: impl IntoIterator<Item = &'a str>) -> BTreeSet<IpNe
 /// Removes every blackhole of sipward from `host`, as `ip route flush proto 216` would.
 pub(crate) fn flush(host: &Host) {
     for route in routes(host).into_iter().filter(is_ours) {
-        host.netlink(async |handle| handle.route().del(route).execute().await)
-            .unwrap();
+        host.netlink(async |handle| handle.route().del(route).execute().await).unwrap();
     }
 }
 
 /// Every route and rule of `host`, to see whether anything changed.
 pub(crate) fn everything(host: &Host) -> Vec<String> {
-    let mut all: Vec<String> = routes(host)
-        .iter()
-        .map(|route| format!("{:?} {}", route.header, net(route)))
-        .collect();
+    let mut all: Vec<String> =
+        routes(host).iter().map(|route| format!("{:?} {}", route.header, net(route))).collect();
     for version in [IpVersion::V4, IpVersion::V6] {
         let rules: Vec<_> = host
             .netlink(async |handle| handle.rule().get(version).execute().try_collect().await)
@@ -72,21 +65,14 @@ fn is_ours(route: &RouteMessage) -> bool {
 }
 
 fn net(route: &RouteMessage) -> IpNet {
-    let address = route
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            RouteAttribute::Destination(RouteAddress::Inet(v4)) => Some(IpAddr::V4(*v4)),
-            RouteAttribute::Destination(RouteAddress::Inet6(v6)) => Some(IpAddr::V6(*v6)),
-            _ => None,
-        });
+    let address = route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Destination(RouteAddress::Inet(v4)) => Some(IpAddr::V4(*v4)),
+        RouteAttribute::Destination(RouteAddress::Inet6(v6)) => Some(IpAddr::V6(*v6)),
+        _ => None,
+    });
     let any = match route.header.address_family {
         rtnetlink::packet_route::AddressFamily::Inet6 => IpAddr::from([0_u16; 8]),
         _ => IpAddr::from([0; 4]),
     };
-    IpNet::new(
-        address.unwrap_or(any),
-        route.header.destination_prefix_length,
-    )
-    .unwrap()
+    IpNet::new(address.unwrap_or(any), route.header.destination_prefix_length).unwrap()
 }

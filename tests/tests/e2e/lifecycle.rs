@@ -63,11 +63,7 @@ fn bans_outlive_a_stop() {
 
     assert_eq!(ended.log.all("stopped").len(), 1);
     for family in [Family::V4, Family::V6] {
-        assert_eq!(
-            world.attacker_arrives(family),
-            NONE,
-            "no gap while nobody runs"
-        );
+        assert_eq!(world.attacker_arrives(family), NONE, "no gap while nobody runs");
         assert_eq!(world.phone_arrives(family), ALL);
     }
     let again = world.watch(&setup);
@@ -101,40 +97,18 @@ fn a_crash_in_the_storm_loses_no_ban() {
         daemon.expect_many("ban", 60, |_| true);
         daemon.kill()
     });
-    let told: BTreeSet<IpNet> = ended
-        .log
-        .all("ban")
-        .iter()
-        .map(|ban| ban.text("source").parse().unwrap())
-        .collect();
+    let told: BTreeSet<IpNet> =
+        ended.log.all("ban").iter().map(|ban| ban.text("source").parse().unwrap()).collect();
     let left = blackholes(&world.pbx);
-    assert!(
-        told.is_subset(&left),
-        "told, but not in the kernel: {:?}",
-        &told - &left
-    );
-    assert!(
-        left.len() < 200,
-        "the crash came too late to prove anything"
-    );
+    assert!(told.is_subset(&left), "told, but not in the kernel: {:?}", &told - &left);
+    assert!(left.len() < 200, "the crash came too late to prove anything");
 
     let again = world.watch(&setup);
 
-    assert_eq!(
-        again.expect("started").number("adopted"),
-        Some(left.len() as u64)
-    );
-    assert_eq!(
-        blackholes(&world.pbx),
-        left,
-        "adopted, not set again, not lost"
-    );
+    assert_eq!(again.expect("started").number("adopted"), Some(left.len() as u64));
+    assert_eq!(blackholes(&world.pbx), left, "adopted, not set again, not lost");
     again.expect_many("unban", left.len(), |_| true);
-    assert_eq!(
-        blackholes(&world.pbx),
-        nets([]),
-        "adopted bans end as others do"
-    );
+    assert_eq!(blackholes(&world.pbx), nets([]), "adopted bans end as others do");
 }
 
 fn a_good_reload_is_in_force_and_forgets_nothing() {
@@ -152,20 +126,9 @@ fn a_good_reload_is_in_force_and_forgets_nothing() {
     world.fail("198.51.100.7", 1);
 
     let ban = daemon.expect_that("ban", of("198.51.100.7/32"));
-    assert_eq!(
-        ban.number("failures"),
-        Some(3),
-        "two from before, one after"
-    );
-    assert_eq!(
-        blackholes(&world.pbx),
-        nets(["198.18.0.1/32", "198.51.100.7/32"])
-    );
-    assert_eq!(
-        world.fs.connections(),
-        1,
-        "a reload needs no new connection"
-    );
+    assert_eq!(ban.number("failures"), Some(3), "two from before, one after");
+    assert_eq!(blackholes(&world.pbx), nets(["198.18.0.1/32", "198.51.100.7/32"]));
+    assert_eq!(world.fs.connections(), 1, "a reload needs no new connection");
 }
 
 fn a_broken_reload_changes_nothing_and_says_why() {
@@ -182,11 +145,7 @@ fn a_broken_reload_changes_nothing_and_says_why() {
 
     world.fail("198.51.100.7", 2);
     let ban = daemon.expect("ban");
-    assert_eq!(
-        ban.number("failures"),
-        Some(2),
-        "neither 5, the default, nor 7"
-    );
+    assert_eq!(ban.number("failures"), Some(2), "neither 5, the default, nor 7");
 }
 
 fn allowing_by_reload_lifts_the_ban() {
@@ -201,10 +160,7 @@ fn allowing_by_reload_lifts_the_ban() {
     daemon.hang_up();
 
     let unban = daemon.expect("unban");
-    assert_eq!(
-        (unban.text("source"), unban.text("reason")),
-        ("198.51.100.7/32", "exempted")
-    );
+    assert_eq!((unban.text("source"), unban.text("reason")), ("198.51.100.7/32", "exempted"));
     assert_eq!(world.attacker_arrives(Family::V4), ALL);
     assert_eq!(blackholes(&world.pbx), nets(["198.18.0.1/32"]));
 }
@@ -220,9 +176,7 @@ fn a_dry_run_changes_nothing_in_the_kernel() {
 fn only_watches(config: &str, arguments: &[&str]) {
     let world = World::new();
     let before = everything(&world.pbx);
-    let setup = arguments
-        .iter()
-        .fold(world.setup(config), |setup, argument| setup.arg(argument));
+    let setup = arguments.iter().fold(world.setup(config), |setup, argument| setup.arg(argument));
     let daemon = world.watch(&setup);
     assert_eq!(daemon.expect("started").text("mode"), "observe");
 
@@ -251,16 +205,9 @@ fn flush_lets_everybody_in_without_a_daemon() {
 
     let flushed = world.pbx.run(|| setup.run("flush"));
 
-    assert!(
-        flushed.status.success(),
-        "{}",
-        String::from_utf8_lossy(&flushed.stderr)
-    );
+    assert!(flushed.status.success(), "{}", String::from_utf8_lossy(&flushed.stderr));
     let said = String::from_utf8_lossy(&flushed.stdout);
-    assert!(
-        said.contains("2 routes") && said.contains("the gate"),
-        "{said}"
-    );
+    assert!(said.contains("2 routes") && said.contains("the gate"), "{said}");
     assert_eq!(everything(&world.pbx), before);
     for family in [Family::V4, Family::V6] {
         assert_eq!(world.attacker_arrives(family), ALL);

@@ -15,12 +15,8 @@ super::cases![
 const PASSWORD: &str = "Tr0ub4dor-correct-horse";
 
 /// The password as it would look in a dump of bytes, in hexadecimal and in base 64.
-const DISGUISES: [&str; 4] = [
-    PASSWORD,
-    "84, 114, 48, 117, 98, 52",
-    "547230756234646f72",
-    "VHIwdWI0ZG9y",
-];
+const DISGUISES: [&str; 4] =
+    [PASSWORD, "84, 114, 48, 117, 98, 52", "547230756234646f72", "VHIwdWI0ZG9y"];
 
 fn the_password_is_nowhere_even_at_trace_level() {
     keeps_quiet(|setup| setup.env("ESL_PASSWORD", PASSWORD));
@@ -36,11 +32,7 @@ fn the_password_of_a_file_is_nowhere_either() {
 
 /// Through everything that has to do with the password: refused, cut, accepted, reloaded, stopped.
 fn keeps_quiet(with_password: impl FnOnce(Setup) -> Setup) {
-    let world = World::with(
-        FakeFreeSwitch::builder()
-            .user("sipward@default")
-            .password("another"),
-    );
+    let world = World::with(FakeFreeSwitch::builder().user("sipward@default").password("another"));
     let setup = with_password(
         setup_without_credentials("")
             .env("ESL_HOST", &world.fs.address().ip().to_string())
@@ -52,11 +44,7 @@ fn keeps_quiet(with_password: impl FnOnce(Setup) -> Setup) {
     .arg("--log-level")
     .arg("trace");
     let checked = world.pbx.run(|| setup.run("check"));
-    assert!(
-        checked.status.success(),
-        "{}",
-        String::from_utf8_lossy(&checked.stderr)
-    );
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
 
     let daemon = world.start(&setup);
     daemon.expect("esl_disconnected");
@@ -73,10 +61,7 @@ fn keeps_quiet(with_password: impl FnOnce(Setup) -> Setup) {
     let ended = daemon.stop();
 
     let sent = world.fs.commands();
-    assert!(
-        sent.iter().any(|command| command.ends_with(PASSWORD)),
-        "the test itself: {sent:?}"
-    );
+    assert!(sent.iter().any(|command| command.ends_with(PASSWORD)), "the test itself: {sent:?}");
     let output = [
         ended.log.text(),
         String::from_utf8_lossy(&checked.stdout).into_owned(),
@@ -84,10 +69,7 @@ fn keeps_quiet(with_password: impl FnOnce(Setup) -> Setup) {
         arguments,
     ]
     .join("\n");
-    assert!(
-        output.contains("\"DEBUG\""),
-        "more than usual was asked for"
-    );
+    assert!(output.contains("\"DEBUG\""), "more than usual was asked for");
     for disguise in DISGUISES {
         assert!(!output.contains(disguise), "{disguise} in:\n{output}");
     }

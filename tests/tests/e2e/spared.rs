@@ -19,9 +19,7 @@ super::cases![
 fn fail_in_vain(world: &World, daemon: &Daemon, source: &str, witness: &str) {
     world.fail(source, 10);
     world.fail(witness, 5);
-    daemon.expect_that("ban", |line| {
-        line.text("source").starts_with(&format!("{witness}/"))
-    });
+    daemon.expect_that("ban", |line| line.text("source").starts_with(&format!("{witness}/")));
     let judged = daemon.expect_many("auth_failure", 10, of(source));
     assert!(
         judged.iter().all(|line| line.field("exempt").is_string()),
@@ -29,12 +27,7 @@ fn fail_in_vain(world: &World, daemon: &Daemon, source: &str, witness: &str) {
         judged[0].raw
     );
     let banned = daemon.log().all("ban");
-    assert!(
-        banned
-            .iter()
-            .all(|line| !line.text("source").starts_with(source)),
-        "{source}"
-    );
+    assert!(banned.iter().all(|line| !line.text("source").starts_with(source)), "{source}");
 }
 
 fn an_allowed_host_stays_in() {
@@ -45,10 +38,7 @@ fn an_allowed_host_stays_in() {
         fail_in_vain(&world, &daemon, family.attacker(), witness);
         assert_eq!(world.attacker_arrives(family), ALL);
     }
-    assert_eq!(
-        blackholes(&world.pbx),
-        nets(["198.18.0.4/32", "198.18.0.6/32"])
-    );
+    assert_eq!(blackholes(&world.pbx), nets(["198.18.0.4/32", "198.18.0.6/32"]));
 }
 
 fn a_proxy_stays_in() {
@@ -66,23 +56,14 @@ fn this_host_its_gateways_and_loopback_stay_in() {
     let world = World::new();
     let setup = world.setup("");
     let daemon = world.watch(&setup);
-    let own = [
-        Family::V4.pbx(),
-        Family::V6.pbx(),
-        "127.0.0.1",
-        "127.0.0.9",
-        "::1",
-    ];
+    let own = [Family::V4.pbx(), Family::V6.pbx(), "127.0.0.1", "127.0.0.9", "::1"];
     let mut witnesses = Vec::new();
     for (n, source) in own.into_iter().chain(GATEWAYS).enumerate() {
         let witness = format!("198.18.0.{n}");
         fail_in_vain(&world, &daemon, source, &witness);
         witnesses.push(format!("{witness}/32"));
     }
-    assert_eq!(
-        blackholes(&world.pbx),
-        nets(witnesses.iter().map(String::as_str))
-    );
+    assert_eq!(blackholes(&world.pbx), nets(witnesses.iter().map(String::as_str)));
 }
 
 /// FreeSWITCH on another host: banning it would end all bans.

@@ -85,12 +85,7 @@ impl World {
         router.sysctl("ipv4/ip_forward", "1");
         router.sysctl("ipv6/conf/all/forwarding", "1");
         for (host, port, v4, v6) in [
-            (
-                &pbx,
-                "pbx",
-                ["192.0.2.1", GATEWAYS[0]],
-                ["2001:db8:0:1::1", GATEWAYS[1]],
-            ),
+            (&pbx, "pbx", ["192.0.2.1", GATEWAYS[0]], ["2001:db8:0:1::1", GATEWAYS[1]]),
             (
                 &attacker,
                 "attacker",
@@ -111,13 +106,7 @@ impl World {
             }
         }
         let fs = pbx.run(|| fs.start()).unwrap();
-        Self {
-            pbx,
-            attacker,
-            phone,
-            fs,
-            _router: router,
-        }
+        Self { pbx, attacker, phone, fs, _router: router }
     }
 
     /// A daemon's setup with `config` and the right password.
@@ -146,10 +135,7 @@ impl World {
 
     /// Whether packets of the attacker arrive at the PBX.
     pub(crate) fn attacker_arrives(&self, family: Family) -> Arrivals {
-        arrivals(
-            (&self.attacker, family.attacker()),
-            (&self.pbx, family.pbx()),
-        )
+        arrivals((&self.attacker, family.attacker()), (&self.pbx, family.pbx()))
     }
 
     /// Whether packets of the phone arrive at the PBX.
@@ -171,23 +157,14 @@ pub(crate) struct Arrivals {
 }
 
 /// Everything arrives.
-pub(crate) const ALL: Arrivals = Arrivals {
-    udp: true,
-    tcp: true,
-};
+pub(crate) const ALL: Arrivals = Arrivals { udp: true, tcp: true };
 
 /// Nothing arrives.
-pub(crate) const NONE: Arrivals = Arrivals {
-    udp: false,
-    tcp: false,
-};
+pub(crate) const NONE: Arrivals = Arrivals { udp: false, tcp: false };
 
 /// Which packets of one host, sent from one of its addresses, arrive at another.
 pub(crate) fn arrivals(from: (&Host, &str), to: (&Host, &str)) -> Arrivals {
-    Arrivals {
-        udp: netns::udp_arrives(from, to),
-        tcp: netns::tcp_connects(from, to),
-    }
+    Arrivals { udp: netns::udp_arrives(from, to), tcp: netns::tcp_connects(from, to) }
 }
 
 /// Whether a line is about `net`.
