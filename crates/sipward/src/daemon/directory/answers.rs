@@ -46,6 +46,7 @@ pub(super) fn gateways(text: &str) -> Result<Vec<String>, String> {
     let mut reader = Reader::from_str(text);
     // Realms and user names are written as they are configured, `&` included.
     reader.config_mut().check_end_names = false;
+    reader.config_mut().allow_dangling_amp = true;
     let mut hosts: Vec<String> = Vec::new();
     let mut in_proxy = false;
     loop {
