@@ -1,30 +1,51 @@
 //! Event Socket events → engine inputs: the only place that knows both vocabularies.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
-use sipward_engine::{AuthAttempt, AuthFailure, AuthResult, Challenge, CoreId, Input, Method};
+use sipward_engine::{
+    AuthAttempt, AuthFailure, AuthResult, Challenge, CoreId, Input, Method, Registered,
+};
 use sipward_esl::sofia::{self, EventMeta, Origin, SofiaEvent};
 use sipward_esl::{CoreUuid, Event, Text};
 
 use crate::record::Record;
 
-/// Passes what `event` says to `input`. Returns what an operator should hear of: an event that
-/// cannot be used, or one that another Event Socket client made up.
-pub fn translate(event: &Event, input: impl FnOnce(Input<'_>)) -> Option<Record> {
+/// Subclass of the events by which a dialplan reports an address; see
+/// `deploy/freeswitch/zz_sipward_report.xml`.
+pub const REPORT: &str = "sipward::report";
+
+/// What an event meant beside what it told the engine.
+#[derive(Debug)]
+pub enum Aside {
+    /// Nothing more.
+    Nothing,
+    /// A gateway changed its state: its address may be another one now.
+    Gateway,
+    /// An operator should hear of it: it cannot be used, or another Event Socket client made it up.
+    Told(Record),
+}
+
+/// Passes what `event` says to `input`.
+pub fn translate(event: &Event, input: impl FnOnce(Input<'_>)) -> Aside {
     let record = match sofia::parse(event) {
         Ok(Some(record)) => record,
-        // HEARTBEAT and the like.
-        Ok(None) => return None,
-        Err(error) => {
-            return Some(Record::EventUnusable { error: error.to_string() });
+        Ok(None) if event.subclass().is_some_and(|subclass| subclass == REPORT) => {
+            return report(event, input);
         }
+        // HEARTBEAT and the like.
+        Ok(None) => return Aside::Nothing,
+        Err(error) if error.origin != Origin::Sofia => {
+            let address = event.header("network-ip");
+            let source = address.and_then(|address| address.lossy().parse().ok());
+            return Aside::Told(Record::EventForged { error: error.to_string(), source });
+        }
+        Err(error) => return Aside::Told(Record::EventUnusable { error: error.to_string() }),
     };
     let meta = *record.meta();
     if meta.origin != Origin::Sofia {
-        return Some(Record::EventForged {
-            error: meta.origin.to_string(),
-            source: named(&record),
-        });
+        let (error, source) = (meta.origin.to_string(), named(&record));
+        return Aside::Told(Record::EventForged { error, source });
     }
     match &record {
         SofiaEvent::RegisterFailure(failure) => input(Input::AuthFailure(AuthFailure {
@@ -56,10 +77,40 @@ pub fn translate(event: &Event, input: impl FnOnce(Input<'_>)) -> Option<Record>
             user: &lossy(challenge.user.as_ref()),
             core: core(meta),
         })),
-        // Registrations, gateways and abandoned calls are known to the client and not judged yet.
+        SofiaEvent::Register(phone) => input(Input::Registered(Registered {
+            source: phone.source.ip,
+            user: &lossy(phone.user.as_ref()),
+            domain: &lossy(phone.domain.as_ref()),
+            user_agent: &lossy(phone.user_agent.as_ref()),
+        })),
+        SofiaEvent::WrongCallState(call) => {
+            input(Input::AbandonedCall { source: call.source.ip });
+        }
+        SofiaEvent::GatewayState(_) => return Aside::Gateway,
+        // Who has logged in is remembered beyond the registration's end.
+        SofiaEvent::Unregister(_) | SofiaEvent::Expire(_) => {}
         _ => {}
     }
-    None
+    Aside::Nothing
+}
+
+/// `sipward::report`: the dialplan accuses an address. Only FreeSWITCH's own modules are believed;
+/// `sendevent` of another client leaves a `Command` header (`mod_event_socket.c`).
+fn report(event: &Event, input: impl FnOnce(Input<'_>)) -> Aside {
+    let address = event.header("sipward-address");
+    let address = address.as_ref().map(Text::lossy).unwrap_or_default();
+    let source = address.trim().parse::<IpAddr>();
+    if event.header("Command").is_some() {
+        let error = format!("{REPORT} by sendevent of another client");
+        return Aside::Told(Record::EventForged { error, source: source.ok() });
+    }
+    let Ok(source) = source else {
+        let error = format!("{REPORT}: sipward-address `{address}` is no IP address");
+        return Aside::Told(Record::EventUnusable { error });
+    };
+    let reason = event.header("sipward-reason");
+    input(Input::Report { source, reason: &lossy(reason.as_ref()) });
+    Aside::Nothing
 }
 
 /// One run of FreeSWITCH in the engine's terms.
@@ -73,11 +124,13 @@ fn core(meta: EventMeta) -> CoreId {
 }
 
 /// The address that an event names.
-fn named(record: &SofiaEvent<'_>) -> Option<std::net::IpAddr> {
+fn named(record: &SofiaEvent<'_>) -> Option<IpAddr> {
     match record {
         SofiaEvent::RegisterFailure(failure) => Some(failure.source.ip),
         SofiaEvent::RegisterAttempt(attempt) => Some(attempt.source.ip),
         SofiaEvent::PreRegister(challenge) => Some(challenge.source.ip),
+        SofiaEvent::Register(phone) => Some(phone.source.ip),
+        SofiaEvent::WrongCallState(call) => Some(call.source.ip),
         _ => None,
     }
 }
@@ -102,3 +155,6 @@ fn result(result: sofia::AuthResult) -> AuthResult {
         sofia::AuthResult::Other => AuthResult::Other,
     }
 }
+
+#[cfg(test)]
+mod tests;

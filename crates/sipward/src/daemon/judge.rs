@@ -14,7 +14,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::time::{self, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::bridge;
+use crate::bridge::{self, Aside};
 use crate::clock::{Clock, stamp};
 use crate::daemon::directory::{Question, Registration};
 use crate::enforce::Wishes;
@@ -222,6 +222,7 @@ impl Judge {
             }
             Notice::Blind { from, to } => {
                 self.tell(Input::Blind { from: stamp(from), to: stamp(to) });
+                self.ask(Question::Snapshot);
                 let seconds = stamp(to).since(stamp(from)).as_secs_f64();
                 self.publish(Record::EslBlind { seconds });
             }
@@ -241,9 +242,10 @@ impl Judge {
         self.totals.events += 1;
         let now = self.clock.at(received);
         let Self { engine, actions, .. } = self;
-        let told = bridge::translate(event, |input| engine.handle(input, now, actions));
-        if let Some(record) = told {
-            self.publish(record);
+        match bridge::translate(event, |input| engine.handle(input, now, actions)) {
+            Aside::Nothing => {}
+            Aside::Gateway => self.ask(Question::Gateways),
+            Aside::Told(record) => self.publish(record),
         }
         self.carry_out(Some(received));
     }

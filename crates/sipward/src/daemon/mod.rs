@@ -20,12 +20,13 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use ipnet::IpNet;
 use sipward_engine::{Engine, Exemption, Input};
-use sipward_esl::SessionConfig;
+use sipward_esl::{SessionConfig, Subscription};
 use sipward_route::{Enforcer, Found, HostFacts};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::bridge;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Credentials, Mode, OnExit};
 use crate::enforce::{self, Wishes};
@@ -106,7 +107,7 @@ impl Daemon {
         }
 
         let (session, handle, notices) =
-            sipward_esl::session(session_config(&config, &credentials));
+            sipward_esl::session(session_config(&config, &credentials)?);
         let session = tokio::spawn(session.run());
         let (current, current_in) = watch::channel(config.clone());
         let helpers = [
@@ -215,8 +216,8 @@ fn host_exemptions(host: &HostFacts) -> [Exempt; 2] {
     [(Exemption::Own, own), (Exemption::Gateway, gateways.map(IpNet::from).collect())]
 }
 
-fn session_config(config: &Config, credentials: &Credentials) -> SessionConfig {
-    SessionConfig {
+fn session_config(config: &Config, credentials: &Credentials) -> anyhow::Result<SessionConfig> {
+    Ok(SessionConfig {
         port: credentials.port,
         user: credentials.user.clone(),
         connect_timeout: config.esl.connect_timeout,
@@ -224,8 +225,9 @@ fn session_config(config: &Config, credentials: &Credentials) -> SessionConfig {
         queue: config.esl.queue,
         seed: seed(),
         // HEARTBEAT and every record of mod_sofia, which is what a session asks for by itself.
+        subscription: Subscription::sofia().custom(bridge::REPORT)?,
         ..SessionConfig::new(credentials.host.clone(), credentials.password.clone())
-    }
+    })
 }
 
 fn started(config: &Config, credentials: &Credentials, found: &Found) -> Vec<Record> {

@@ -1,0 +1,120 @@
+use bytes::BytesMut;
+use sipward_esl::{FrameDecoder, Limits};
+use tokio_util::codec::Decoder as _;
+
+use super::*;
+
+/// The events of a recording, in order.
+fn events(recording: &[u8]) -> Vec<Event> {
+    let mut decoder = FrameDecoder::new(Limits::default());
+    let mut bytes = BytesMut::from(recording);
+    let mut events = Vec::new();
+    while let Some(frame) = decoder.decode(&mut bytes).unwrap() {
+        events.extend(frame.into_event());
+    }
+    events
+}
+
+/// What a recording tells the engine, in words, and what it tells an operator.
+fn told(recording: &[u8]) -> (Vec<String>, Vec<Record>) {
+    let (mut inputs, mut records) = (Vec::new(), Vec::new());
+    for event in events(recording) {
+        let aside = translate(&event, |input| inputs.push(words(&input)));
+        if let Aside::Told(record) = aside {
+            records.push(record);
+        }
+    }
+    (inputs, records)
+}
+
+fn words(input: &Input<'_>) -> String {
+    match input {
+        Input::AuthFailure(f) => format!("failure {} {} {:?}", f.source, f.user, f.method),
+        Input::AuthAttempt(a) => {
+            format!("attempt {} {} as {:?}: {:?}", a.source, a.user, a.username, a.result)
+        }
+        Input::Challenge(c) => format!("challenge {} {}", c.source, c.user),
+        Input::Registered(r) => format!("registered {} {}@{}", r.source, r.user, r.domain),
+        Input::AbandonedCall { source } => format!("abandoned {source}"),
+        Input::Report { source, reason } => format!("report {source}: {reason}"),
+        other => format!("{other:?}"),
+    }
+}
+
+macro_rules! recording {
+    ($name:literal) => {
+        include_bytes!(concat!("../../../../tests/fixtures/freeswitch/", $name))
+    };
+}
+
+#[test]
+fn a_wrong_password_is_a_challenge_an_attempt_and_a_failure() {
+    let (inputs, records) = told(recording!("scenarios/ns-udp4-wrongpw.plain.raw"));
+    assert_eq!(
+        inputs,
+        [
+            "challenge 10.66.3.77 1000",
+            "attempt 10.66.3.77 1000 as Some(\"1000\"): Forbidden",
+            "failure 10.66.3.77 1000 Register",
+        ]
+    );
+    assert!(records.is_empty());
+}
+
+#[test]
+fn a_blind_spoof_is_an_attempt_without_a_name_and_a_failure() {
+    let (inputs, _) = told(recording!("scenarios/spoof-blind-mismatch.plain.raw"));
+    assert_eq!(
+        inputs,
+        ["attempt 10.66.77.77 1001 as None: Forbidden", "failure 10.66.77.77 1001 Register",]
+    );
+}
+
+#[test]
+fn a_phone_that_logs_in_is_registered_and_its_leaving_tells_nothing() {
+    let (inputs, _) = told(recording!("scenarios/04a-register-ok-rereg-unreg.plain.raw"));
+    let registered = inputs.iter().filter(|input| input.starts_with("registered ")).count();
+    assert_eq!(registered, 2, "{inputs:?}");
+    assert!(inputs.iter().any(|input| input.ends_with(": Success")), "{inputs:?}");
+}
+
+#[test]
+fn an_event_of_another_client_tells_the_operator_and_not_the_engine() {
+    let (inputs, records) = told(recording!("session/sendevent-CUSTOM.raw"));
+    assert!(!inputs.iter().any(|input| input.contains("10.9.9.9")), "{inputs:?}");
+    assert!(
+        records.iter().any(|record| matches!(record,
+            Record::EventForged { source: Some(source), .. } if source.to_string() == "10.9.9.9")),
+        "{records:?}"
+    );
+}
+
+/// The event that the dialplan in `deploy/` makes, with `extra` headers.
+fn report_event(address: &str, extra: &str) -> Event {
+    let dialplan = include_str!("../../../../deploy/freeswitch/zz_sipward_report.xml");
+    let data = dialplan.split("application=\"event\" data=\"").nth(1).unwrap();
+    let data = data.split('"').next().unwrap().replace("${sip_network_ip}", address);
+    let headers = data.replace(',', "\n").replace('=', ": ").replace("sipward::", "sipward%3A%3A");
+    Event::from_plain(format!("{headers}\n{extra}\n"))
+}
+
+#[test]
+fn the_dialplan_in_deploy_makes_a_report() {
+    let mut inputs = Vec::new();
+    let event = report_event("203.0.113.9", "Event-Calling-File: mod_dptools.c\n");
+    let aside = translate(&event, |input| inputs.push(words(&input)));
+    assert!(matches!(aside, Aside::Nothing), "{aside:?}");
+    assert_eq!(inputs, ["report 203.0.113.9: unauthenticated call"]);
+}
+
+#[test]
+fn a_report_by_sendevent_or_without_an_address_is_none() {
+    for event in
+        [report_event("203.0.113.9", "Command: sendevent%20CUSTOM\n"), report_event("nowhere", "")]
+    {
+        let mut inputs = Vec::new();
+        let aside = translate(&event, |input| inputs.push(words(&input)));
+        assert!(matches!(aside, Aside::Told(_)), "{aside:?}");
+        assert!(inputs.is_empty());
+    }
+}
