@@ -50,7 +50,7 @@ mod uuid;
 
 pub use self::{
     client::ClientError,
-    command::{Command, Format, LogLevel, Message, Password, Subscription},
+    command::{Command, Format, InvalidCommand, LogLevel, Message, Password, Subscription},
     event::{Event, EventError},
     frame::{ContentType, Frame, FrameDecoder, FrameError},
     limits::{Limits, MAX_BODY, MAX_HEAD, MAX_HEADERS, MAX_REPLY, MAX_VALUE},

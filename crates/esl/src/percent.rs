@@ -74,6 +74,7 @@ pub(crate) fn hex_digit(digit: u8) -> Option<u8> {
 
 /// The values of hex digits by their byte; 16 for every other byte. A table, because the UUID of every
 /// record is read with it.
+#[allow(clippy::indexing_slicing)] // Evaluated by the compiler, which refuses what is out of bounds.
 static HEX_DIGITS: [u8; 256] = {
     let mut values = [16; 256];
     let mut value = 0;

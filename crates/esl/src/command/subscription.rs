@@ -108,6 +108,13 @@ impl Subscription {
         self
     }
 
+    /// The same in another format.
+    #[must_use]
+    pub const fn in_format(mut self, format: Format) -> Self {
+        self.format = format;
+        self
+    }
+
     /// How events are written.
     #[must_use]
     pub const fn format(&self) -> Format {

@@ -132,8 +132,10 @@ fn what_is_no_object_of_strings_is_an_error() {
 
 #[test]
 fn a_detached_event_equals_the_one_it_was_copied_from() {
-    let event = Event::from_plain("Event-Name: HEARTBEAT\nCore-UUID: x\n\n");
+    let framed = "Content-Type: x\n\nEvent-Name: HEARTBEAT\nCore-UUID: x\n\n";
+    let event = Event::new(framed.into(), 17, None);
     assert_eq!(event.detached(), event);
+    assert_eq!(event, Event::from_plain(&framed.as_bytes()[17..]));
     assert_eq!(event.name().unwrap(), "HEARTBEAT");
     assert_eq!(event.core_uuid(), None);
 }

@@ -1,0 +1,47 @@
+//! Authentication failures as JSON lines, one an event.
+//!
+//! ```console
+//! $ ESL_PASSWORD=ClueCon cargo run -p sipward-examples --example failures
+//! {"time":1795335866444097,"source":"127.0.0.1","port":33752,"user":"1000","domain":"pbx.test",…}
+//! ```
+
+use std::error::Error;
+
+use serde_json::json;
+use sipward_esl::{Notice, SofiaEvent, Text, session, sofia};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let (session, _handle, mut notices) = session(sipward_examples::config()?);
+    tokio::spawn(session.run());
+    while let Some(notice) = notices.recv().await {
+        match notice {
+            Notice::Event { event, .. } => match sofia::parse(&event) {
+                Ok(Some(SofiaEvent::RegisterFailure(failure))) => {
+                    let text = |value: &Option<Text<'_>>| {
+                        value.as_ref().map(|value| value.lossy().into_owned())
+                    };
+                    let line = json!({
+                        "time": failure.meta.time.as_micros(),
+                        "source": failure.source.ip,
+                        "port": failure.source.port,
+                        "user": text(&failure.user),
+                        "domain": text(&failure.domain),
+                        "user_agent": text(&failure.user_agent),
+                        "profile": failure.profile.lossy(),
+                        "method": failure.method.as_str(),
+                        "origin": failure.meta.origin.to_string(),
+                    });
+                    println!("{line}");
+                }
+                Ok(_) => {}
+                Err(error) => eprintln!("{error}"),
+            },
+            Notice::Disconnected { error, retry_in } => eprintln!("{error}; again in {retry_in:?}"),
+            Notice::Blind { from, to } => eprintln!("saw nothing from {from:?} to {to:?}"),
+            Notice::Overflow { dropped } => eprintln!("dropped {dropped} events"),
+            _ => {}
+        }
+    }
+    Ok(())
+}
