@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::lru::LruTable;
 use crate::sources::Key;
-use crate::{Rule, Timestamp};
+use crate::{Rules, Timestamp};
 
 /// Sources watched at once: 90 s of a forger's best, 2,900 challenges/s each with a new address.
 /// About 20 MB when full.
@@ -29,6 +29,27 @@ struct Doings {
     abandoned: Tumbling,
 }
 
+/// What a source did.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Event {
+    /// It was challenged.
+    Challenged,
+    /// It answered a challenge.
+    Answered,
+    /// It gave up a call after its challenge.
+    Abandoned,
+    /// Anything else.
+    Other,
+}
+
+/// Rules whose threshold an event reached: true at that very event only.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reached {
+    pub(crate) flood: bool,
+    pub(crate) challenges: bool,
+    pub(crate) calls: bool,
+}
+
 /// A count within a window that begins with the first event after the last window. Coarser than the
 /// sliding window of the failures, and a fixed few bytes: for counts where the times of 200 events
 /// would be too much to keep.
@@ -45,27 +66,36 @@ impl Activity {
         }
     }
 
-    /// Any event of a source. True when it is the one that reaches the threshold of the flood rule.
-    pub(crate) fn event(&mut self, key: Key, flood: &Rule, now: Timestamp) -> bool {
-        let doings = self.doings(key, now);
-        doings.events.add(flood.window, now) == flood.threshold
-    }
-
-    /// A challenge went out. True when it reaches the threshold of the challenges rule.
-    pub(crate) fn challenged(&mut self, key: Key, challenges: &Rule, now: Timestamp) -> bool {
-        let doings = self.doings(key, now);
-        doings.challenged_at = Some(now);
-        doings.unanswered.add(challenges.window, now) == challenges.threshold
-    }
-
-    /// The source answered a challenge, well or badly: it is no mere knocker.
-    pub(crate) fn answered(&mut self, key: Key, now: Timestamp) {
-        self.doings(key, now).unanswered = Tumbling::default();
-    }
-
-    /// A call was given up after its challenge. Gives the count within the window.
-    pub(crate) fn abandoned(&mut self, key: Key, calls: &Rule, now: Timestamp) -> u32 {
-        self.doings(key, now).abandoned.add(calls.window, now)
+    /// An event of a source: which rules it brings to their threshold.
+    pub(crate) fn note(
+        &mut self,
+        key: Key,
+        event: Event,
+        rules: &Rules,
+        now: Timestamp,
+    ) -> Reached {
+        let doings = self.table.entry(key);
+        doings.last = now;
+        let events = doings.events.add(rules.flood.window, now);
+        let mut reached = Reached {
+            flood: events == rules.flood.threshold,
+            ..Reached::default()
+        };
+        match event {
+            Event::Challenged => {
+                doings.challenged_at = Some(now);
+                let unanswered = doings.unanswered.add(rules.challenges.window, now);
+                reached.challenges = unanswered == rules.challenges.threshold;
+            }
+            // Well or badly: it is no mere knocker.
+            Event::Answered => doings.unanswered = Tumbling::default(),
+            Event::Abandoned => {
+                let abandoned = doings.abandoned.add(rules.calls.window, now);
+                reached.calls = abandoned == rules.calls.threshold;
+            }
+            Event::Other => {}
+        }
+        reached
     }
 
     /// A challenge went to this source lately.
@@ -74,14 +104,14 @@ impl Activity {
         challenged_at.is_some_and(|at| now.since(at) <= CHALLENGE_LIFE)
     }
 
-    /// Forgets sources that have been quiet for longer than any of these windows.
-    pub(crate) fn expire(&mut self, now: Timestamp, rules: [&Rule; 3]) {
-        let longest = rules
-            .into_iter()
-            .map(|rule| rule.window)
-            .max()
-            .unwrap_or_default();
-        let keep = longest.max(CHALLENGE_LIFE);
+    /// Forgets sources that have been quiet for longer than any of the windows.
+    pub(crate) fn expire(&mut self, now: Timestamp, rules: &Rules) {
+        let windows = [
+            rules.flood.window,
+            rules.challenges.window,
+            rules.calls.window,
+        ];
+        let keep = windows.into_iter().fold(CHALLENGE_LIFE, Duration::max);
         self.table.expire(|_, doings| now.since(doings.last) > keep);
     }
 
@@ -91,12 +121,6 @@ impl Activity {
 
     pub(crate) fn clear(&mut self) {
         self.table.clear();
-    }
-
-    fn doings(&mut self, key: Key, now: Timestamp) -> &mut Doings {
-        let doings = self.table.entry(key);
-        doings.last = now;
-        doings
     }
 }
 

@@ -12,6 +12,7 @@ use prefix_trie::joint::JointPrefixMap;
 
 pub use views::{BanView, Enforcement, Origin};
 
+use crate::net_filter::NetFilter;
 use crate::{Cause, Expiry, Timestamp};
 
 /// Bans that keep the readable part of their evidence (about 1 kB each); older ones keep numbers only,
@@ -25,6 +26,8 @@ const EXPIRY_SLACK: usize = 1_024;
 #[derive(Debug, Default)]
 pub(crate) struct Bans {
     nets: JointPrefixMap<IpNet, Ban>,
+    /// Spares the failures of the unbanned the walk through the trie.
+    filter: NetFilter,
     /// May hold ends that no longer hold; its top never does.
     expiries: BinaryHeap<Reverse<(Timestamp, IpNet)>>,
     /// Bans with details, oldest first; may name some that are gone.
@@ -74,6 +77,13 @@ impl Ban {
 }
 
 impl Bans {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            filter: NetFilter::new(seed),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.nets.len()
     }
@@ -84,6 +94,9 @@ impl Bans {
 
     /// The narrowest ban that covers `addr`.
     pub(crate) fn covering(&self, addr: IpAddr) -> Option<(IpNet, &Ban)> {
+        if !self.filter.may_cover(addr) {
+            return None;
+        }
         self.nets.get_lpm(&IpNet::from(addr))
     }
 
@@ -124,6 +137,7 @@ impl Bans {
             self.detailed.push_back(net);
         }
         self.failed += usize::from(ban.enforcement.is_failed());
+        self.filter.insert(&net);
         self.nets.insert(net, ban);
         self.age_details();
         if self.expiries.len() > 2 * self.nets.len() + EXPIRY_SLACK {
@@ -133,6 +147,7 @@ impl Bans {
 
     pub(crate) fn remove(&mut self, net: &IpNet) -> Option<Ban> {
         let ban = self.nets.remove(net)?;
+        self.filter.remove(net);
         self.failed -= usize::from(ban.enforcement.is_failed());
         self.drop_stale_expiries();
         Some(ban)

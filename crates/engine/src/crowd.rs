@@ -9,9 +9,6 @@ use crate::lru::LruTable;
 /// Crowds watched at once.
 const MAX_CROWDS: usize = 4_096;
 
-/// Members remembered of each: the highest threshold of the rules that ask.
-const MAX_MEMBERS: usize = 64;
-
 /// Distinct members by crowd.
 #[derive(Debug)]
 pub(crate) struct Crowds {
@@ -20,7 +17,7 @@ pub(crate) struct Crowds {
 
 #[derive(Debug, Default)]
 struct Crowd {
-    /// Hash and last time of each, the latest last.
+    /// Hash and last time of each, the latest last; at most the rule's threshold, of 64.
     members: Vec<(u64, Timestamp)>,
 }
 
@@ -31,20 +28,25 @@ impl Crowds {
         }
     }
 
-    /// Adds a member; gives the members within the window, before and after.
+    /// Adds a member; gives the members within the window, before and after, as far as `most` (a
+    /// threshold: more members than that need not be told apart).
     pub(crate) fn add(
         &mut self,
         crowd: u64,
         member: u64,
-        window: Duration,
+        (most, window): (u32, Duration),
         now: Timestamp,
     ) -> (u32, u32) {
         let members = &mut self.table.entry(crowd).members;
-        members.retain(|(_, at)| now.since(*at) < window);
+        let old = members
+            .iter()
+            .take_while(|(_, at)| now.since(*at) >= window)
+            .count();
+        members.drain(..old);
         let before = count(members);
-        members.retain(|(other, _)| *other != member);
-        if members.len() >= MAX_MEMBERS {
-            members.remove(0);
+        let known = members.iter().position(|(other, _)| *other == member);
+        if known.is_some() || before >= most {
+            members.remove(known.unwrap_or_default());
         }
         members.push((member, now));
         (before, count(members))

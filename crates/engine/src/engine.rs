@@ -110,12 +110,12 @@ impl Engine {
             next_sweep: None,
             fingerprints: Fingerprints::new(seed),
             joins: Joins::new(seed),
-            exemptions: Exemptions::new(),
+            exemptions: Exemptions::new(seed),
             sources: Sources::new(policy.max_tracked, seed),
             weightless: Weightless::new(policy.max_unproven, seed),
             spared: Spared::new(seed),
             recent: Recent::default(),
-            bans: Bans::default(),
+            bans: Bans::new(seed),
             offenders: Offenders::new(seed),
             activity: Activity::new(seed),
             identities: Identities::new(seed),
@@ -235,8 +235,7 @@ impl Engine {
         self.identities.expire(now, &self.limits);
         self.forget_acl_answers(now);
         let rules = &self.limits.policy.rules;
-        self.activity
-            .expire(now, [&rules.flood, &rules.challenges, &rules.calls]);
+        self.activity.expire(now, rules);
         self.accounts.expire(now, rules.account.window);
         self.networks.expire(now, rules.network.window);
         self.reports.expire(now, rules.report.window);

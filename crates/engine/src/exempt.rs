@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use prefix_trie::joint::JointPrefixMap;
 
+use crate::net_filter::NetFilter;
 use crate::{Exemption, net};
 
 /// The exempt networks of every class.
@@ -14,13 +15,15 @@ use crate::{Exemption, net};
 #[derive(Debug)]
 pub(crate) struct Exemptions {
     nets: JointPrefixMap<IpNet, Classes>,
+    filter: NetFilter,
 }
 
 impl Exemptions {
     /// Only what is always exempt: loopback and what can be nobody's address.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut this = Self {
             nets: JointPrefixMap::new(),
+            filter: NetFilter::new(seed),
         };
         for net in net::never_bannable() {
             this.add(net, Exemption::Own);
@@ -61,6 +64,9 @@ impl Exemptions {
 
     /// The first class that covers `addr`, and its widest network.
     pub(crate) fn of(&self, addr: IpAddr) -> Option<(Exemption, IpNet)> {
+        if !self.filter.may_cover(addr) {
+            return None;
+        }
         self.nets
             .cover(&IpNet::from(addr))
             .filter_map(|(net, classes)| classes.first().map(|class| (class, net)))
@@ -82,7 +88,9 @@ impl Exemptions {
     fn add(&mut self, net: IpNet, class: Exemption) {
         let mut classes = self.nets.get(&net).copied().unwrap_or_default();
         classes.insert(class);
-        self.nets.insert(net, classes);
+        if self.nets.insert(net, classes).is_none() {
+            self.filter.insert(&net);
+        }
     }
 
     fn remove(&mut self, net: &IpNet, class: Exemption) {
@@ -92,6 +100,7 @@ impl Exemptions {
         classes.remove(class);
         if classes.is_empty() {
             self.nets.remove(net);
+            self.filter.remove(net);
         }
     }
 }

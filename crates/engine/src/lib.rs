@@ -33,6 +33,7 @@ mod join;
 mod limits;
 mod lru;
 mod net;
+mod net_filter;
 mod offenders;
 mod policy;
 mod pulse;

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 pub(crate) use history::{Entry, Finding, History, Tally};
 
 use crate::limits::Limits;
-use crate::lru::LruTable;
+use crate::lru::{LruTable, Slot};
 use crate::{Grade, Timestamp};
 
 /// Classes of weight: the lighter a source weighs, the sooner it is forgotten when memory is short.
@@ -68,6 +68,8 @@ pub(crate) struct Source {
     pub(crate) history: History,
     /// Number of its newest entry in [`crate::recent::Recent`].
     pub(crate) newest_detail: Option<NonZeroU64>,
+    /// The address whose ACLs were asked for last, hashed.
+    pub(crate) asked_for: Option<u64>,
     /// When it failed last: seconds of the epoch.
     seen: u32,
     /// Rules that were due and did not ban, which was told: one bit for each [`crate::RuleName`].
@@ -92,14 +94,14 @@ impl Sources {
         entry: Entry,
         now: Timestamp,
         limits: &Limits,
-    ) -> Tally {
+    ) -> (Slot, Tally) {
         let (slot, evicted) = self.table.find_or_insert(key);
         if let Some((_, source)) = evicted {
             self.entries -= source.history.len();
             self.evicted += 1;
         }
         let Some(source) = self.table.value_mut(slot) else {
-            return Tally::default();
+            return (slot, Tally::default());
         };
         let before = source.history.len();
         let seconds = seconds(now);
@@ -119,7 +121,22 @@ impl Sources {
             self.entries -= source.history.len();
             self.evicted += 1;
         }
-        tally
+        (slot, tally)
+    }
+
+    /// The source behind a handle that is still good.
+    pub(crate) fn at(&self, slot: Slot) -> Option<&Source> {
+        self.table.value(slot)
+    }
+
+    /// The source behind a handle that is still good.
+    pub(crate) fn at_mut(&mut self, slot: Slot) -> Option<&mut Source> {
+        self.table.value_mut(slot)
+    }
+
+    /// The handle of a source.
+    pub(crate) fn find(&self, key: &Key) -> Option<Slot> {
+        self.table.find(key)
     }
 
     /// A user succeeded: its failures are forgiven.
@@ -149,11 +166,6 @@ impl Sources {
 
     pub(crate) fn get(&self, key: &Key) -> Option<&Source> {
         self.table.get(key)
-    }
-
-    pub(crate) fn get_mut(&mut self, key: &Key) -> Option<&mut Source> {
-        let slot = self.table.find(key)?;
-        self.table.value_mut(slot)
     }
 
     /// Forgets a source.

@@ -2,8 +2,10 @@
 
 use super::Engine;
 use super::rules::Subject;
+use crate::activity::Event;
 use crate::join::{Account, Joined};
 use crate::limits::millis;
+use crate::lru::Slot;
 use crate::seen::Seen;
 use crate::sources::{Entry, Key, Tally};
 use crate::{
@@ -22,13 +24,13 @@ enum Outcome {
     Attention(u32),
     /// Its evidence weighs nothing.
     Weightless,
-    Counted(Tally),
+    Counted(Slot, Tally),
 }
 
 impl Engine {
     pub(super) fn on_failure(&mut self, failure: &AuthFailure<'_>, actions: &mut Vec<Action>) {
         let seen = self.fingerprints.failure(failure);
-        self.note_event(seen.source, actions);
+        self.note_event(seen.source, Event::Other, actions);
         match self.joins.take_attempt(seen.join_key, seen.sequence) {
             Some(joined) => self.judge_joined(seen, joined, actions),
             None => self.joins.wait(seen, self.now),
@@ -39,19 +41,15 @@ impl Engine {
     pub(super) fn on_attempt(&mut self, attempt: &AuthAttempt<'_>, actions: &mut Vec<Action>) {
         self.stats.attempts += 1;
         self.joins.note_sender(attempt.core);
-        self.note_event(attempt.source, actions);
-        let key = self.limits.key(net::canonical(attempt.source));
+        // A stale nonce is an answer too; whoever sends one is challenged anew.
+        self.note_event(net::canonical(attempt.source), Event::Answered, actions);
         match attempt.result {
             AuthResult::Success => {
                 let user = attempt.username.unwrap_or(attempt.user);
                 self.on_success(attempt.source, user, attempt.user_agent, actions);
             }
-            // Challenged anew.
-            AuthResult::Stale => self.activity.answered(key, self.now),
-            AuthResult::Forbidden | AuthResult::Other => {
-                self.activity.answered(key, self.now);
-                self.await_failure(attempt, actions);
-            }
+            AuthResult::Stale => {}
+            AuthResult::Forbidden | AuthResult::Other => self.await_failure(attempt, actions),
         }
     }
 
@@ -108,7 +106,7 @@ impl Engine {
         self.watch_failure(seen, grade, actions);
         let outcome = self.outcome(seen, grade, key, identity, actions);
         let failures = match outcome {
-            Outcome::Counted(tally) => tally.failures,
+            Outcome::Counted(_, tally) => tally.failures,
             Outcome::Attention(failures) => failures,
             Outcome::Exempt(_) | Outcome::Banned | Outcome::Weightless => self.tally(&key).failures,
         };
@@ -128,13 +126,17 @@ impl Engine {
             exempt,
             banned: matches!(outcome, Outcome::Banned),
         }));
-        let subject = Subject {
+        let mut subject = Subject {
             addr: seen.source,
             key,
             identity,
+            slot: None,
         };
         match outcome {
-            Outcome::Counted(tally) => self.apply_rules(seen, grade, &subject, &tally, actions),
+            Outcome::Counted(slot, tally) => {
+                subject.slot = Some(slot);
+                self.apply_rules(seen, grade, &subject, &tally, actions);
+            }
             Outcome::Attention(failures) => self.limit_attention(&subject, failures, actions),
             Outcome::Exempt(_) => self.spare(seen, grade, &subject, actions),
             Outcome::Banned | Outcome::Weightless => {}
@@ -163,18 +165,25 @@ impl Engine {
             self.weightless.record(key, grade, self.now);
             return Outcome::Weightless;
         }
-        self.ask_acl(seen.source, actions);
         if identity != Identity::Stranger
             && let Some(failures) = self.attend(seen, key, actions)
         {
             return Outcome::Attention(failures);
         }
         let entry = Entry::new(seen, grade, self.now);
-        let tally = self.sources.record(key, entry, self.now, &self.limits);
-        if let Some(source) = self.sources.get_mut(&key) {
+        let (slot, tally) = self.sources.record(key, entry, self.now, &self.limits);
+        let mut ask = false;
+        if let Some(source) = self.sources.at_mut(slot) {
             source.newest_detail = self.recent.push(key, seen, source.newest_detail);
+            // Once for each window of an address: the answers are remembered elsewhere.
+            let host = Key::of(&seen.source.into()).hash();
+            ask = tally.failures == 1 || source.asked_for != Some(host);
+            source.asked_for = Some(host);
         }
-        Outcome::Counted(tally)
+        if ask {
+            self.ask_acl(seen.source, actions);
+        }
+        Outcome::Counted(slot, tally)
     }
 
     pub(super) fn tally(&self, key: &Key) -> Tally {

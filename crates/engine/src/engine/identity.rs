@@ -21,7 +21,6 @@ impl Engine {
     ) {
         let source = net::canonical(source);
         let key = self.limits.key(source);
-        self.activity.answered(key, self.now);
         let user_hash = self.fingerprints.text(user);
         let agent_hash = self.fingerprints.text(user_agent);
         let when = (self.now, self.now);

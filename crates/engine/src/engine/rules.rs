@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use super::Engine;
 use crate::identity::ATTENTION_WINDOW;
 use crate::limits::{UNIT, millis};
+use crate::lru::Slot;
 use crate::seen::{Seen, is_raw_address};
 use crate::sources::{Finding, Key, Tally};
 use crate::{
@@ -22,6 +23,8 @@ pub(super) struct Subject {
     pub(super) addr: IpAddr,
     pub(super) key: Key,
     pub(super) identity: Identity,
+    /// Its record, if it has failed.
+    pub(super) slot: Option<Slot>,
 }
 
 /// A threshold that was reached.
@@ -96,7 +99,7 @@ impl Engine {
                 return;
             }
         }
-        if let Some(source) = self.sources.get_mut(&subject.key) {
+        if let Some(source) = subject.slot.and_then(|slot| self.sources.at_mut(slot)) {
             // What is no longer due may be told anew.
             source.told &= told;
         }
@@ -181,9 +184,8 @@ impl Engine {
     /// True when this was not told of the source yet. A source without failures is only asked about
     /// at the very event that reaches a threshold.
     fn tell_once(&mut self, rule: RuleName, subject: &Subject) -> bool {
-        let Some(source) = self.sources.get_mut(&subject.key) else {
-            return true;
-        };
+        let source = subject.slot.and_then(|slot| self.sources.at_mut(slot));
+        let Some(source) = source else { return true };
         let told = source.told & bit(rule) != 0;
         source.told |= bit(rule);
         !told
@@ -198,7 +200,7 @@ impl Engine {
         if tally.score < threshold || !guard.is_on() {
             return None;
         }
-        let source = self.sources.get(&subject.key)?;
+        let source = self.sources.at(subject.slot?)?;
         let sure = source
             .history
             .tally(millis(self.now), &self.limits, Some(guard));
@@ -244,7 +246,8 @@ impl Engine {
     }
 
     fn counting_dues(&self, subject: &Subject) -> [Option<Due>; 4] {
-        let Some(source) = self.sources.get(&subject.key) else {
+        let source = subject.slot.and_then(|slot| self.sources.at(slot));
+        let Some(source) = source else {
             return [None; 4];
         };
         let findings = source.history.findings(millis(self.now), &self.limits);
@@ -276,9 +279,12 @@ impl Engine {
             return None;
         }
         let member = subject.key.hash();
-        let (before, sources) = self
-            .accounts
-            .add(seen.user_hash, member, rule.window, self.now);
+        let (before, sources) = self.accounts.add(
+            seen.user_hash,
+            member,
+            (rule.threshold, rule.window),
+            self.now,
+        );
         if sources < rule.threshold {
             return None;
         }
@@ -288,7 +294,7 @@ impl Engine {
                 sources,
             }));
         }
-        let source = self.sources.get(&subject.key)?;
+        let source = self.sources.at(subject.slot?)?;
         let window_ms = self.limits.window_ms;
         let all = source
             .history
@@ -371,9 +377,9 @@ impl Engine {
 
     /// What is held against a source, as data.
     pub(super) fn evidence(&self, due: &Due, subject: &Subject, ban_count: u32) -> Evidence {
-        let newest = self
-            .sources
-            .get(&subject.key)
+        let newest = subject
+            .slot
+            .and_then(|slot| self.sources.at(slot))
             .and_then(|source| source.newest_detail);
         let mut details = self.recent.details(subject.key, newest);
         if due.reason.is_some() {

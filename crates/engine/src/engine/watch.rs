@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::Engine;
 use super::rules::{Due, Subject};
-use crate::activity::CHALLENGE_LIFE;
+use crate::activity::{CHALLENGE_LIFE, Event};
 use crate::bans::Ban;
 use crate::limits::UNIT;
 use crate::pulse::Deaf;
@@ -23,54 +23,48 @@ const IPV4_NETWORK: u8 = 24;
 const IPV6_NETWORK: u8 = 48;
 
 impl Engine {
-    /// Any event about a source: is it one too many?
-    pub(super) fn note_event(&mut self, addr: IpAddr, actions: &mut Vec<Action>) {
+    /// Any event about a source (canonical): is it one too many?
+    pub(super) fn note_event(&mut self, addr: IpAddr, event: Event, actions: &mut Vec<Action>) {
         self.pulse.event(self.now);
-        let rule = self.limits.policy.rules.flood;
-        let addr = net::canonical(addr);
         let key = self.limits.key(addr);
-        if !self.activity.event(key, &rule, self.now) {
-            return;
+        let rules = &self.limits.policy.rules;
+        let reached = self.activity.note(key, event, rules, self.now);
+        let (flood, challenges) = (rules.flood.threshold, rules.challenges.threshold);
+        let calls = rules.calls.threshold;
+        if reached.flood {
+            // Nothing in a flood proves its address. The rule bans all the same where its
+            // `min_grade` says so: what floods is dropped, whoever is named.
+            self.accuse(RuleName::Flood, flood, addr, None, actions);
         }
-        // Nothing in a flood proves its address. The rule bans all the same where its `min_grade`
-        // says so: what floods is dropped, whoever is named.
-        self.accuse(RuleName::Flood, rule.threshold, addr, None, actions);
+        if reached.challenges {
+            self.accuse(RuleName::Challenges, challenges, addr, None, actions);
+        }
+        if reached.calls {
+            self.accuse(RuleName::Calls, calls, addr, None, actions);
+        }
     }
 
     pub(super) fn on_challenge(&mut self, challenge: &Challenge<'_>, actions: &mut Vec<Action>) {
         self.stats.challenges += 1;
-        self.note_event(challenge.source, actions);
-        let addr = net::canonical(challenge.source);
-        let rule = self.limits.policy.rules.challenges;
-        if self
-            .activity
-            .challenged(self.limits.key(addr), &rule, self.now)
-        {
-            self.accuse(RuleName::Challenges, rule.threshold, addr, None, actions);
-        }
+        self.note_event(net::canonical(challenge.source), Event::Challenged, actions);
     }
 
     pub(super) fn on_abandoned_call(&mut self, addr: IpAddr, actions: &mut Vec<Action>) {
-        self.note_event(addr, actions);
-        let addr = net::canonical(addr);
-        let rule = self.limits.policy.rules.calls;
-        let count = self
-            .activity
-            .abandoned(self.limits.key(addr), &rule, self.now);
-        if count == rule.threshold {
-            self.accuse(RuleName::Calls, count, addr, None, actions);
-        }
+        self.note_event(net::canonical(addr), Event::Abandoned, actions);
     }
 
     pub(super) fn on_report(&mut self, addr: IpAddr, reason: &str, actions: &mut Vec<Action>) {
-        self.note_event(addr, actions);
         let addr = net::canonical(addr);
+        self.note_event(addr, Event::Other, actions);
         let key = self.limits.key(addr);
         let rule = self.limits.policy.rules.report;
         self.stats.reports += 1;
-        let (_, count) = self
-            .reports
-            .add(key.hash(), self.stats.reports, rule.window, self.now);
+        let (_, count) = self.reports.add(
+            key.hash(),
+            self.stats.reports,
+            (rule.threshold, rule.window),
+            self.now,
+        );
         if count >= rule.threshold {
             self.accuse(
                 RuleName::Report,
@@ -113,6 +107,7 @@ impl Engine {
             addr,
             key,
             identity,
+            slot: self.sources.find(&key),
         };
         if self.bans.covering(addr).is_some() {
             return;
@@ -157,7 +152,9 @@ impl Engine {
         }
         let network = net::net_of(subject.addr, prefix);
         let (crowd, member) = (Key::of(&network).hash(), Key::of(&net).hash());
-        let (before, hosts) = self.networks.add(crowd, member, rule.window, self.now);
+        let (before, hosts) =
+            self.networks
+                .add(crowd, member, (rule.threshold, rule.window), self.now);
         if before >= rule.threshold || hosts < rule.threshold {
             return;
         }
@@ -231,6 +228,7 @@ impl Engine {
                 addr,
                 key,
                 identity,
+                slot: self.sources.find(&key),
             };
             // Its host is not remembered: a source that is partly exempt is left alone.
             let free = self
@@ -252,7 +250,7 @@ impl Engine {
         if !strange || settings.mode == Mode::Off || !self.pulse.is_deaf(self.now) {
             return None;
         }
-        let source = self.sources.get(&subject.key)?;
+        let source = self.sources.at(subject.slot?)?;
         let now = crate::limits::millis(self.now);
         let count = source.history.answered(now, self.limits.window_ms);
         (count >= settings.max_failures).then(|| Due {

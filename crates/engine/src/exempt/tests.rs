@@ -10,7 +10,7 @@ fn addr(text: &str) -> IpAddr {
 
 #[test]
 fn loopback_is_exempt_from_the_start_and_stays_so() {
-    let mut exemptions = Exemptions::new();
+    let mut exemptions = Exemptions::new(7);
     exemptions.replace(Exemption::Own, &[net("192.0.2.1/32")]);
     exemptions.replace(Exemption::Own, &[]);
     assert_eq!(
@@ -26,7 +26,7 @@ fn loopback_is_exempt_from_the_start_and_stays_so() {
 
 #[test]
 fn the_stronger_class_is_named_whatever_its_width() {
-    let mut exemptions = Exemptions::new();
+    let mut exemptions = Exemptions::new(7);
     exemptions.replace(Exemption::Allow, &[net("192.0.2.0/24")]);
     exemptions.replace(Exemption::Gateway, &[net("192.0.2.1/32")]);
     assert_eq!(
@@ -41,7 +41,7 @@ fn the_stronger_class_is_named_whatever_its_width() {
 
 #[test]
 fn replacing_one_class_leaves_the_others() {
-    let mut exemptions = Exemptions::new();
+    let mut exemptions = Exemptions::new(7);
     exemptions.replace(Exemption::Allow, &[net("192.0.2.1/32")]);
     exemptions.replace(Exemption::Gateway, &[net("192.0.2.1/32")]);
     exemptions.replace(Exemption::Gateway, &[]);
@@ -53,7 +53,7 @@ fn replacing_one_class_leaves_the_others() {
 
 #[test]
 fn touching_finds_what_lies_around_at_and_inside() {
-    let mut exemptions = Exemptions::new();
+    let mut exemptions = Exemptions::new(7);
     exemptions.replace(
         Exemption::Allow,
         &[net("10.0.0.0/8"), net("10.1.0.0/16"), net("10.1.2.3/32")],
@@ -71,7 +71,7 @@ fn touching_finds_what_lies_around_at_and_inside() {
 
 #[test]
 fn a_mapped_network_covers_ipv4_addresses() {
-    let mut exemptions = Exemptions::new();
+    let mut exemptions = Exemptions::new(7);
     exemptions.replace(Exemption::Allow, &[net("::ffff:192.0.2.0/120")]);
     assert!(exemptions.of(addr("192.0.2.9")).is_some());
 }
