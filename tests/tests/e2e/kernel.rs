@@ -14,6 +14,12 @@ use sipward_tests::netns::Host;
 /// Sipward's default `route.protocol`.
 const PROTOCOL: RouteProtocol = RouteProtocol::Other(216);
 
+/// Holds this host's own addresses (`RT_TABLE_LOCAL`, rtnetlink.h).
+const LOCAL_TABLE: u8 = 255;
+
+/// IPv6 routes of every interface that is up.
+const KERNELS_OWN: [&str; 2] = ["fe80::/64", "ff00::/8"];
+
 /// Nets that sipward has blackholed on `host`.
 pub(crate) fn blackholes(host: &Host) -> BTreeSet<IpNet> {
     routes(host).iter().filter(|route| is_ours(route)).map(net).collect()
@@ -31,10 +37,15 @@ pub(crate) fn flush(host: &Host) {
     }
 }
 
-/// Every route and rule of `host`, to see whether anything changed.
+/// Every route and rule of `host`, to see whether anything changed; without those that the kernel
+/// enters by itself when it is done with an address or a link.
 pub(crate) fn everything(host: &Host) -> Vec<String> {
-    let mut all: Vec<String> =
-        routes(host).iter().map(|route| format!("{:?} {}", route.header, net(route))).collect();
+    let mut all: Vec<String> = routes(host)
+        .iter()
+        .filter(|route| route.header.table != LOCAL_TABLE)
+        .filter(|route| !KERNELS_OWN.iter().any(|own| nets([*own]).contains(&net(route))))
+        .map(|route| format!("{:?} {}", route.header, net(route)))
+        .collect();
     for version in [IpVersion::V4, IpVersion::V6] {
         let rules: Vec<_> = host
             .netlink(async |handle| handle.rule().get(version).execute().try_collect().await)

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use caps::{CapSet, Capability};
 use ipnet::IpNet;
+use sipward_tests::daemon::Setup;
 
 use super::kernel::{blackholes, everything, nets};
 use super::world::{ALL, Family, NONE, World, ip, of};
@@ -50,6 +51,16 @@ fn in_a_storm<T>(world: &World, during: impl FnOnce() -> T) -> T {
     })
 }
 
+/// What `sipward flush` says when there is no route, no rule and no gate of ours.
+const NOTHING: &str = "removed 0 routes, 0 rules; there was no gate\n";
+
+/// What `sipward flush` says.
+fn flushed(world: &World, setup: &Setup) -> String {
+    let done = world.pbx.run(|| setup.run("flush"));
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
 fn bans_outlive_a_stop() {
     let world = World::new();
     let setup = world.setup("");
@@ -84,6 +95,7 @@ fn a_stop_can_flush_instead() {
     daemon.stop();
 
     assert_eq!(everything(&world.pbx), before);
+    assert_eq!(flushed(&world, &setup), NOTHING);
     for family in [Family::V4, Family::V6] {
         assert_eq!(world.attacker_arrives(family), ALL);
     }
@@ -189,6 +201,7 @@ fn only_watches(config: &str, arguments: &[&str]) {
     assert_eq!(everything(&world.pbx), before);
     daemon.stop();
     assert_eq!(everything(&world.pbx), before);
+    assert_eq!(flushed(&world, &setup), NOTHING);
 }
 
 fn flush_lets_everybody_in_without_a_daemon() {
@@ -203,11 +216,9 @@ fn flush_lets_everybody_in_without_a_daemon() {
     daemon.kill();
     assert_eq!(world.attacker_arrives(Family::V4), NONE);
 
-    let flushed = world.pbx.run(|| setup.run("flush"));
+    let said = flushed(&world, &setup);
 
-    assert!(flushed.status.success(), "{}", String::from_utf8_lossy(&flushed.stderr));
-    let said = String::from_utf8_lossy(&flushed.stdout);
-    assert!(said.contains("2 routes") && said.contains("the gate"), "{said}");
+    assert!(said.contains("2 routes") && said.contains("and the gate"), "{said}");
     assert_eq!(everything(&world.pbx), before);
     for family in [Family::V4, Family::V6] {
         assert_eq!(world.attacker_arrives(family), ALL);
