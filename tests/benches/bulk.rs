@@ -47,11 +47,8 @@ fn main() -> ExitCode {
     }
     let mut round_trips = one_by_one();
     round_trips.sort_unstable();
-    let at = |share: usize| {
-        round_trips
-            .get(round_trips.len() * share / 1000)
-            .expect("a round trip")
-    };
+    let at =
+        |share: usize| round_trips.get(round_trips.len() * share / 1000).expect("a round trip");
     println!("\none ban at a time, change sent to report received, among {BANS} others");
     println!("p50 {:?}, p99 {:?}, p99.9 {:?}", at(500), at(990), at(999));
     ExitCode::SUCCESS
@@ -61,19 +58,14 @@ fn main() -> ExitCode {
 fn one_by_one() -> Vec<Duration> {
     let host = Host::new("pbx");
     host.block_on(async || {
-        let (enforcer, _) = Enforcer::open(Settings::default())
-            .await
-            .expect("the kernel side");
+        let (enforcer, _) = Enforcer::open(Settings::default()).await.expect("the kernel side");
         let (changes, change_queue) = mpsc::channel(4096);
         let (report_queue, mut reports) = mpsc::channel(4096);
         let (_running, stop) = oneshot::channel();
         tokio::spawn(enforcer.run(change_queue, report_queue, stop));
         for some in ipv4().chunks(1024) {
             for net in some {
-                changes
-                    .send(Change::Block(*net))
-                    .await
-                    .expect("a running enforcer");
+                changes.send(Change::Block(*net)).await.expect("a running enforcer");
             }
             for _ in some {
                 reports.recv().await.expect("a report");
@@ -83,10 +75,7 @@ fn one_by_one() -> Vec<Duration> {
         for net in ipv6().into_iter().take(SINGLE_BANS) {
             tokio::time::sleep(Duration::from_millis(1)).await;
             let sent = Instant::now();
-            changes
-                .send(Change::Block(net))
-                .await
-                .expect("a running enforcer");
+            changes.send(Change::Block(net)).await.expect("a running enforcer");
             reports.recv().await.expect("a report");
             round_trips.push(sent.elapsed());
         }
@@ -98,9 +87,7 @@ fn one_by_one() -> Vec<Duration> {
 fn with_enforcer(nets: &[IpNet]) -> Duration {
     let host = Host::new("pbx");
     host.block_on(async || {
-        let (enforcer, _) = Enforcer::open(Settings::default())
-            .await
-            .expect("the kernel side");
+        let (enforcer, _) = Enforcer::open(Settings::default()).await.expect("the kernel side");
         let (changes, change_queue) = mpsc::channel(4096);
         let (report_queue, mut reports) = mpsc::channel(4096);
         let (_running, stop) = oneshot::channel();
@@ -109,10 +96,7 @@ fn with_enforcer(nets: &[IpNet]) -> Duration {
         let wishes = nets.to_vec();
         tokio::spawn(async move {
             for net in wishes {
-                changes
-                    .send(Change::Block(net))
-                    .await
-                    .expect("a running enforcer");
+                changes.send(Change::Block(net)).await.expect("a running enforcer");
             }
         });
         for _ in nets {
@@ -139,39 +123,23 @@ fn with_ip_batch(nets: &[IpNet]) -> Duration {
     let started = Instant::now();
     let status = host.run(|| {
         let mut command = Command::new("ip");
-        command.arg(if nets.iter().any(|net| net.addr().is_ipv6()) {
-            "-6"
-        } else {
-            "-4"
-        });
-        command
-            .arg("-batch")
-            .arg(&file)
-            .stdout(Stdio::null())
-            .status()
+        command.arg(if nets.iter().any(|net| net.addr().is_ipv6()) { "-6" } else { "-4" });
+        command.arg("-batch").arg(&file).stdout(Stdio::null()).status()
     });
     let took = started.elapsed();
     std::fs::remove_file(&file).expect("the temporary file");
-    assert!(
-        status.expect("the ip program").success(),
-        "ip -batch failed"
-    );
+    assert!(status.expect("the ip program").success(), "ip -batch failed");
     took
 }
 
 fn row(name: &str, took: Duration) {
     let rate = f64::from(BANS) / took.as_secs_f64();
-    println!(
-        "{name:<28}{:>10.0}{rate:>14.0}",
-        took.as_secs_f64() * 1000.0
-    );
+    println!("{name:<28}{:>10.0}{rate:>14.0}", took.as_secs_f64() * 1000.0);
 }
 
 fn ipv4() -> Vec<IpNet> {
     let first = u32::from(Ipv4Addr::new(10, 0, 0, 0));
-    (0..BANS)
-        .map(|n| IpNet::from(IpAddr::V4((first + n).into())))
-        .collect()
+    (0..BANS).map(|n| IpNet::from(IpAddr::V4((first + n).into()))).collect()
 }
 
 fn ipv6() -> Vec<IpNet> {
@@ -179,7 +147,5 @@ fn ipv6() -> Vec<IpNet> {
         let [a, b] = [n >> 16, n & 0xffff].map(|part| u16::try_from(part).expect("16 bits"));
         Ipv6Addr::new(0x2001, 0xdb8, a, b, 0, 0, 0, 0)
     };
-    (0..BANS)
-        .map(|n| IpNet::new(net(n).into(), 64).expect("a length"))
-        .collect()
+    (0..BANS).map(|n| IpNet::new(net(n).into(), 64).expect("a length")).collect()
 }

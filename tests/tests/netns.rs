@@ -9,10 +9,7 @@ fn main() -> ExitCode {
     netns::main(|| {
         vec![
             case("packets_arrive_over_a_cable", packets_arrive_over_a_cable),
-            case(
-                "nothing_arrives_when_the_cable_is_down",
-                nothing_arrives_when_it_is_down,
-            ),
+            case("nothing_arrives_when_the_cable_is_down", nothing_arrives_when_it_is_down),
             case("routed_addresses_arrive", routed_addresses_arrive),
         ]
     })
@@ -40,17 +37,11 @@ fn routed_addresses_arrive() {
     let (pbx, phone) = cabled();
     phone.address("lo", "203.0.113.5/32");
     phone.address("lo", "2001:db8:5::5/128");
-    assert!(
-        !tcp_connects((&phone, "203.0.113.5"), (&pbx, "192.0.2.1")),
-        "no way back yet"
-    );
+    assert!(!tcp_connects((&phone, "203.0.113.5"), (&pbx, "192.0.2.1")), "no way back yet");
     pbx.route("203.0.113.0/24", "192.0.2.2");
     pbx.route("::/0", "2001:db8::2");
     assert!(tcp_connects((&phone, "203.0.113.5"), (&pbx, "192.0.2.1")));
-    assert!(tcp_connects(
-        (&phone, "2001:db8:5::5"),
-        (&pbx, "2001:db8::1")
-    ));
+    assert!(tcp_connects((&phone, "2001:db8:5::5"), (&pbx, "2001:db8::1")));
 }
 
 fn cabled() -> (Host, Host) {

@@ -1,5 +1,6 @@
 //! How a fake FreeSWITCH is set up.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
@@ -52,6 +53,7 @@ pub(super) struct Settings {
     pub(super) greeting: Greeting,
     pub(super) delivery: Delivery,
     pub(super) heartbeat: Duration,
+    pub(super) answers: BTreeMap<String, String>,
 }
 
 impl Default for Builder {
@@ -64,6 +66,7 @@ impl Default for Builder {
                 greeting: Greeting::Handshake,
                 delivery: Delivery::Whole,
                 heartbeat: HEARTBEAT_INTERVAL,
+                answers: quiet_directory(),
             },
         }
     }
@@ -112,6 +115,14 @@ impl Builder {
         self
     }
 
+    /// What `api` and `bgapi` answer to `command`; default: nobody is registered, there are no
+    /// gateways, every ACL says no, and other commands are not found.
+    #[must_use]
+    pub fn answer(mut self, command: &str, body: &str) -> Self {
+        self.settings.answers.insert(command.to_owned(), body.to_owned());
+        self
+    }
+
     /// Starts it on a thread of its own, in the network namespace of the calling thread.
     ///
     /// # Errors
@@ -121,4 +132,27 @@ impl Builder {
         listener.set_nonblocking(true)?;
         server::start(listener, self.settings)
     }
+}
+
+impl Settings {
+    /// The answer to an API command.
+    pub(super) fn answer(&self, command: &str) -> String {
+        let name = command.split(' ').next().unwrap_or_default();
+        match self.answers.get(command) {
+            Some(body) => body.clone(),
+            // As recorded: a list that does not exist says no as well.
+            None if name == "acl" => "false".to_owned(),
+            None => format!("-ERR {name} Command not found!\n"),
+        }
+    }
+}
+
+/// A FreeSWITCH without phones and gateways.
+fn quiet_directory() -> BTreeMap<String, String> {
+    [
+        ("show registrations as json", "{\"row_count\":0}"),
+        ("sofia xmlstatus gateway", "<gateways>\n</gateways>\n"),
+    ]
+    .map(|(command, body)| (command.to_owned(), body.to_owned()))
+    .into()
 }

@@ -145,14 +145,28 @@ impl Connection {
                 return Ok(Flow::Break(()));
             }
             "api" => {
-                let name = arguments.split(' ').next().unwrap_or_default();
-                let body = format!("-ERR {name} Command not found!\n");
-                self.send(&Frame::api_response(&body)).await?;
+                self.send(&Frame::api_response(&self.settings.answer(arguments))).await?;
                 return Ok(Flow::Continue(()));
             }
+            "bgapi" => return self.background_job(arguments).await,
             _ => self.refuse(command, "command not found"),
         };
         self.send(&Frame::reply(&reply)).await?;
+        Ok(Flow::Continue(()))
+    }
+
+    /// `bgapi COMMAND`, with the job's identity in a header of its own or made up here.
+    async fn background_job(&mut self, arguments: &str) -> io::Result<Flow> {
+        let (command, headers) = arguments.split_once('\n').unwrap_or((arguments, ""));
+        let given = headers.lines().find_map(|line| line.strip_prefix("Job-UUID: "));
+        let job = given.map_or_else(super::core::random_uuid, str::to_owned);
+        let body = self.settings.answer(command);
+        let reply = format!("+OK Job-UUID: {job}\nJob-UUID: {job}");
+        self.send(&Frame::reply(&reply)).await?;
+        self.seat.shared.with(|state| {
+            let event = state.core.background_job(&job, command, &body);
+            state.publish(&event);
+        });
         Ok(Flow::Continue(()))
     }
 

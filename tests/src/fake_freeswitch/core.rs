@@ -91,6 +91,17 @@ impl Core {
         event.finish()
     }
 
+    /// `BACKGROUND_JOB`: the answer to `bgapi`, with a body of its own.
+    pub(super) fn background_job(&mut self, job: &str, command: &str, body: &str) -> Frame {
+        let mut event = self.begin("BACKGROUND_JOB", "mod_event_socket.c", "api_exec", 1580);
+        event.header("Job-UUID", job);
+        event.header("Job-Command", command);
+        event.header("Content-Length", &body.len().to_string());
+        event.text.push('\n');
+        event.text.push_str(body);
+        Frame::event_plain(&event.text)
+    }
+
     /// A recorded event as if it happened now in this run: own `Core-UUID`, next `Event-Sequence`,
     /// present time.
     pub(super) fn adopt(&mut self, recorded: &Frame) -> Frame {
@@ -249,7 +260,7 @@ fn clock() -> (u128, String, String) {
     (micros, local, gmt)
 }
 
-fn random_uuid() -> String {
+pub(super) fn random_uuid() -> String {
     let bits = fastrand::u128(..);
     format!(
         "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",

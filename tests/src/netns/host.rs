@@ -35,10 +35,7 @@ impl Host {
             maker.join().unwrap()
         });
         let namespace = Arc::new(made.expect("a new network namespace"));
-        let host = Self {
-            name: name.to_owned(),
-            namespace,
-        };
+        let host = Self { name: name.to_owned(), namespace };
         host.up("lo");
         host
     }
@@ -84,11 +81,7 @@ impl Host {
     /// `ip link set INTERFACE up`.
     pub fn up(&self, interface: &str) {
         self.netlink(async |handle| {
-            handle
-                .link()
-                .set(LinkUnspec::new_with_name(interface).up().build())
-                .execute()
-                .await
+            handle.link().set(LinkUnspec::new_with_name(interface).up().build()).execute().await
         })
         .unwrap_or_else(|error| panic!("{}: set {interface} up: {error}", self.name));
     }
@@ -96,11 +89,7 @@ impl Host {
     /// `ip link set INTERFACE down`.
     pub fn down(&self, interface: &str) {
         self.netlink(async |handle| {
-            handle
-                .link()
-                .set(LinkUnspec::new_with_name(interface).down().build())
-                .execute()
-                .await
+            handle.link().set(LinkUnspec::new_with_name(interface).down().build()).execute().await
         })
         .unwrap_or_else(|error| panic!("{}: set {interface} down: {error}", self.name));
     }
@@ -109,13 +98,7 @@ impl Host {
     #[must_use]
     pub fn interface(&self, name: &str) -> u32 {
         self.netlink(async |handle| {
-            handle
-                .link()
-                .get()
-                .match_name(name.to_owned())
-                .execute()
-                .try_next()
-                .await
+            handle.link().get().match_name(name.to_owned()).execute().try_next().await
         })
         .ok()
         .flatten()
@@ -131,11 +114,7 @@ impl Host {
         let net: IpNet = net.parse().expect("ADDRESS/LENGTH");
         let index = self.interface(interface);
         self.netlink(async |handle| {
-            handle
-                .address()
-                .add(index, net.addr(), net.prefix_len())
-                .execute()
-                .await
+            handle.address().add(index, net.addr(), net.prefix_len()).execute().await
         })
         .unwrap_or_else(|error| panic!("{}: add {net}: {error}", self.name));
         self.run(|| {
@@ -158,11 +137,7 @@ impl Host {
                 .set_address_filter(net.addr())
                 .execute();
             let address = found.try_next().await?;
-            handle
-                .address()
-                .del(address.expect("the address"))
-                .execute()
-                .await
+            handle.address().del(address.expect("the address")).execute().await
         })
         .unwrap_or_else(|error| panic!("{}: del {net}: {error}", self.name));
     }
@@ -217,8 +192,5 @@ fn is_usable(address: IpAddr) -> bool {
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime")
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }

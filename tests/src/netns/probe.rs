@@ -20,23 +20,15 @@ const RESEND: Duration = Duration::from_millis(50);
 /// Sends until one arrives or 0.7 s have passed.
 #[must_use]
 pub fn udp_arrives(from: (&Host, &str), to: (&Host, &str)) -> bool {
-    let receiver =
-        to.0.run(|| UdpSocket::bind((ip(to.1), 0)))
-            .expect("the receiver's address");
-    let sender = from
-        .0
-        .run(|| UdpSocket::bind((ip(from.1), 0)))
-        .expect("the sender's address");
+    let receiver = to.0.run(|| UdpSocket::bind((ip(to.1), 0))).expect("the receiver's address");
+    let sender = from.0.run(|| UdpSocket::bind((ip(from.1), 0))).expect("the sender's address");
     let target = receiver.local_addr().expect("its own address");
     receiver.set_read_timeout(Some(RESEND)).expect("a timeout");
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
         // A sender without a route is a packet that does not arrive.
         let _ = sender.send_to(b"probe", target);
-        if receiver
-            .recv_from(&mut [0; 16])
-            .is_ok_and(|(_, peer)| peer.ip() == ip(from.1))
-        {
+        if receiver.recv_from(&mut [0; 16]).is_ok_and(|(_, peer)| peer.ip() == ip(from.1)) {
             return true;
         }
     }
@@ -61,16 +53,11 @@ impl Conversation {
     #[must_use]
     pub fn open(from: (&Host, &str), to: (&Host, &str)) -> Option<Self> {
         let listener =
-            to.0.run(|| TcpListener::bind((ip(to.1), 0)))
-                .expect("the listener's address");
+            to.0.run(|| TcpListener::bind((ip(to.1), 0))).expect("the listener's address");
         let target = listener.local_addr().expect("its own address");
-        let caller = from
-            .0
-            .block_on(async || connect(ip(from.1), target).await)?;
+        let caller = from.0.block_on(async || connect(ip(from.1), target).await)?;
         let (answerer, _) = listener.accept().expect("an established connection");
-        answerer
-            .set_read_timeout(Some(PATIENCE))
-            .expect("a timeout");
+        answerer.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         caller.set_nonblocking(false).expect("blocking mode");
         Some(Self { caller, answerer })
     }
@@ -91,15 +78,9 @@ impl Conversation {
 }
 
 async fn connect(source: IpAddr, target: SocketAddr) -> Option<TcpStream> {
-    let socket = if target.is_ipv4() {
-        TcpSocket::new_v4()
-    } else {
-        TcpSocket::new_v6()
-    };
+    let socket = if target.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
     let socket = socket.expect("a TCP socket");
-    socket
-        .bind(SocketAddr::new(source, 0))
-        .expect("the caller's address");
+    socket.bind(SocketAddr::new(source, 0)).expect("the caller's address");
     let stream = timeout(PATIENCE, socket.connect(target)).await.ok()?.ok()?;
     stream.into_std().ok()
 }

@@ -33,11 +33,7 @@ pub struct Refused(io::Error);
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "these tests need a user namespace, and the system refuses it: {}",
-            self.0
-        )?;
+        writeln!(f, "these tests need a user namespace, and the system refuses it: {}", self.0)?;
         writeln!(
             f,
             "allow it (as root) with whichever of these exists here, or run them as root:"
@@ -55,15 +51,9 @@ impl std::error::Error for Refused {}
 
 /// What forbids user namespaces, by file, and the setting that allows them.
 const SWITCHES: [(&str, &str); 3] = [
-    (
-        "/proc/sys/user/max_user_namespaces",
-        "user.max_user_namespaces=10000",
-    ),
+    ("/proc/sys/user/max_user_namespaces", "user.max_user_namespaces=10000"),
     // Debian's and Arch's own switch.
-    (
-        "/proc/sys/kernel/unprivileged_userns_clone",
-        "kernel.unprivileged_userns_clone=1",
-    ),
+    ("/proc/sys/kernel/unprivileged_userns_clone", "kernel.unprivileged_userns_clone=1"),
     // Ubuntu since 23.10.
     (
         "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",

@@ -30,13 +30,8 @@ use sipward_tests::netns;
 
 fn main() -> ExitCode {
     netns::main(|| {
-        let files = [
-            bans::cases(),
-            gate::cases(),
-            routes::cases(),
-            healing::cases(),
-            opening::cases(),
-        ];
+        let files =
+            [bans::cases(), gate::cases(), routes::cases(), healing::cases(), opening::cases()];
         files.into_iter().flatten().collect()
     })
 }

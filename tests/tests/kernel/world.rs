@@ -55,11 +55,7 @@ impl World {
         }
         phone.route("0.0.0.0/0", PBX_FOR_PHONE);
         phone.route("::/0", PBX6_FOR_PHONE);
-        Self {
-            pbx,
-            attacker,
-            phone,
-        }
+        Self { pbx, attacker, phone }
     }
 
     /// Gives the PBX its way back to the attacker's further addresses.
@@ -81,12 +77,10 @@ impl World {
 
     /// Whether the phone's datagrams and connections arrive over both families.
     pub(crate) fn reached_by_phone(&self) -> bool {
-        [(PHONE, PBX_FOR_PHONE), (PHONE6, PBX6_FOR_PHONE)]
-            .into_iter()
-            .all(|(from, to)| {
-                udp_arrives((&self.phone, from), (&self.pbx, to))
-                    && tcp_connects((&self.phone, from), (&self.pbx, to))
-            })
+        [(PHONE, PBX_FOR_PHONE), (PHONE6, PBX6_FOR_PHONE)].into_iter().all(|(from, to)| {
+            udp_arrives((&self.phone, from), (&self.pbx, to))
+                && tcp_connects((&self.phone, from), (&self.pbx, to))
+        })
     }
 }
 
@@ -128,19 +122,11 @@ impl Running {
             })
         });
         let found = outcome.recv().expect("an outcome")?;
-        Ok(Self {
-            found,
-            changes,
-            reports,
-            shutdown,
-            thread,
-        })
+        Ok(Self { found, changes, reports, shutdown, thread })
     }
 
     pub(crate) fn send(&self, change: Change) {
-        self.changes
-            .blocking_send(change)
-            .expect("a running enforcer");
+        self.changes.blocking_send(change).expect("a running enforcer");
     }
 
     /// A second sender of changes.
@@ -189,17 +175,9 @@ impl Running {
     pub(crate) fn healed(&mut self) -> (usize, usize, bool) {
         let damaged = Instant::now();
         let healed = self.expect("healed", |report| matches!(report, Report::Healed { .. }));
-        assert!(
-            damaged.elapsed() < HEALING,
-            "healed after {:?}",
-            damaged.elapsed()
-        );
+        assert!(damaged.elapsed() < HEALING, "healed after {:?}", damaged.elapsed());
         match healed {
-            Report::Healed {
-                routes,
-                rules,
-                gate,
-            } => (routes, rules, gate),
+            Report::Healed { routes, rules, gate } => (routes, rules, gate),
             other => panic!("{other:?}"),
         }
     }
@@ -213,19 +191,13 @@ impl Running {
     pub(crate) fn stop(self) {
         drop(self.shutdown);
         drop(self.reports);
-        self.thread
-            .join()
-            .expect("no panic")
-            .expect("an orderly end");
+        self.thread.join().expect("no panic").expect("an orderly end");
     }
 }
 
 pub(crate) fn net(text: &str) -> IpNet {
     match text.parse() {
         Ok(net) => net,
-        Err(_) => IpNet::from(
-            text.parse::<std::net::IpAddr>()
-                .expect("a network or an address"),
-        ),
+        Err(_) => IpNet::from(text.parse::<std::net::IpAddr>().expect("a network or an address")),
     }
 }
