@@ -5,6 +5,7 @@
 //! | `bans` | whoever fails too often is out, for his time, and nobody else |
 //! | `spared` | who is never banned |
 //! | `evidence` | recordings of a real FreeSWITCH: what counts and what does not |
+//! | `identity` | phones, gateways and access lists of FreeSWITCH, reports of its dialplan |
 //! | `connection` | the Event Socket: refused, cut, stalled, restarted |
 //! | `lifecycle` | start, reload, stop, crash, observe, flush, missing rights |
 //! | `secrecy` | the password is in no output |
@@ -19,6 +20,7 @@
 mod bans;
 mod connection;
 mod evidence;
+mod identity;
 mod kernel;
 mod lifecycle;
 mod secrecy;
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
             bans::cases(),
             spared::cases(),
             evidence::cases(),
+            identity::cases(),
             connection::cases(),
             lifecycle::cases(),
             secrecy::cases(),

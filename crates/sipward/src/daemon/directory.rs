@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use sipward_engine::Exemption;
 use sipward_esl::SessionHandle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -134,7 +133,9 @@ impl Asker {
                 },
             }
         }
-        Some(Order::Exempt(vec![(Exemption::Trunk, nets)]))
+        nets.sort_unstable();
+        nets.dedup();
+        Some(Order::Trunks(nets))
     }
 
     async fn text(&self, question: &str) -> Option<String> {

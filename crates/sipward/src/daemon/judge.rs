@@ -38,6 +38,8 @@ pub(super) enum Order {
     Policy(Box<Policy>),
     /// New networks for classes of exemption.
     Exempt(Vec<Exempt>),
+    /// Addresses of FreeSWITCH's gateways, all of them.
+    Trunks(Vec<IpNet>),
     /// Phones that FreeSWITCH says are registered.
     Registered(Vec<Registration>),
     /// What FreeSWITCH's access control lists say of an address; `None` when they said nothing.
@@ -258,11 +260,16 @@ impl Judge {
                     self.tell(Input::Exempt { class, nets });
                 }
             }
+            Order::Trunks(nets) => {
+                self.tell(Input::Exempt { class: Exemption::Trunk, nets: nets.clone() });
+                self.publish(Record::Trunks { sources: nets });
+            }
             Order::Registered(phones) => {
                 for Registration { user, domain, source } in &phones {
                     let phone = Registered { source: *source, user, domain, user_agent: "" };
                     self.tell(Input::Registered(phone));
                 }
+                self.publish(Record::Registrations { phones: phones.len() });
             }
             Order::Acl { addr, allowed } => self.tell(Input::AclAnswer { addr, allowed }),
         }

@@ -45,6 +45,11 @@ impl fmt::Display for Record {
                 Plain(user),
                 Plain(user_agent),
             ),
+            Self::Registrations { phones } => write!(f, "{phones} phones are registered"),
+            Self::Trunks { sources } => {
+                write!(f, "{} addresses of gateways:", sources.len())?;
+                sources.iter().try_for_each(|net| write!(f, " {net}"))
+            }
             Self::DirectoryFailed { question, error } => {
                 write!(f, "FreeSWITCH did not answer `{}`: {}", Plain(question), Plain(error))
             }

@@ -109,6 +109,16 @@ pub enum Record {
         /// When it last logged in.
         last_success: Time,
     },
+    /// Phones that FreeSWITCH says are registered: they are known from now on.
+    Registrations {
+        /// How many.
+        phones: usize,
+    },
+    /// Where FreeSWITCH's gateways are: they are never banned.
+    Trunks {
+        /// Their addresses.
+        sources: Vec<IpNet>,
+    },
     /// FreeSWITCH did not answer a question about its phones, gateways or access lists.
     DirectoryFailed {
         /// The API command.
@@ -245,6 +255,8 @@ impl Record {
             | Self::Unban { .. }
             | Self::Refused { .. }
             | Self::Shadowed { .. }
+            | Self::Registrations { .. }
+            | Self::Trunks { .. }
             | Self::Reload { .. } => Level::INFO,
             Self::Gate { gaps, .. } if gaps.is_empty() => Level::INFO,
             Self::EslDisconnected { .. }
