@@ -9,7 +9,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::mpsc,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep},
 };
 
 use super::{
@@ -89,7 +89,7 @@ impl<'s> Connected<'s> {
         requests: &mut mpsc::Receiver<Request>,
     ) -> ClientError {
         let limit = self.config.heartbeat_timeout;
-        let mut silence = pin!(sleep_until(self.last_event + limit));
+        let mut silence = pin!(sleep(limit));
         // What the handshake read beside its replies.
         let mut outcome = self.receive(connection);
         loop {
@@ -103,11 +103,12 @@ impl<'s> Connected<'s> {
                     Ok(())
                 }
                 () = &mut silence => {
-                    if self.last_event.elapsed() < limit {
-                        silence.as_mut().reset(self.last_event + limit);
-                        Ok(())
-                    } else {
+                    let left = limit.saturating_sub(self.last_event.elapsed());
+                    if left.is_zero() {
                         Err(ClientError::Silent { after: limit })
+                    } else {
+                        silence.as_mut().reset(Instant::now() + left);
+                        Ok(())
                     }
                 }
             };
