@@ -90,18 +90,27 @@ impl<'s> Connected<'s> {
     ) -> ClientError {
         let limit = self.config.heartbeat_timeout;
         let mut silence = pin!(sleep(limit));
-        // What the handshake read beside its replies.
+        // What the handshake read beside its replies, and what it had no room for.
+        if connection.dropped() > 0 {
+            self.batch.push(Notice::Overflow {
+                dropped: connection.dropped(),
+            });
+        }
         let mut outcome = self.receive(connection);
         loop {
             if let Err(error) = outcome {
                 return error;
             }
             outcome = tokio::select! {
-                filled = connection.fill() => filled.and_then(|()| self.receive(connection)),
+                // In this order: the next request waits for the reply to the last one, so it cannot keep
+                // us from reading; and after a long sleep of this host, what has come is read before
+                // the silence is judged.
+                biased;
                 Some(request) = requests.recv(), if self.in_flight.is_empty() => {
                     self.start(request, connection);
                     Ok(())
                 }
+                filled = connection.fill() => filled.and_then(|()| self.receive(connection)),
                 () = &mut silence => {
                     let left = limit.saturating_sub(self.last_event.elapsed());
                     if left.is_zero() {

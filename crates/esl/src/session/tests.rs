@@ -249,6 +249,21 @@ async fn silence_is_death() {
     ));
 }
 
+/// As after a suspended host: the time is up, but what came meanwhile has not been read.
+#[tokio::test]
+async fn what_has_come_is_read_before_silence_is_judged() {
+    let (freeswitch, mut config) = FreeSwitch::start().await;
+    config.heartbeat_timeout = Duration::from_millis(300);
+    let (_handle, mut notices, _task) = run(config);
+    let mut client = connected(&freeswitch, &mut notices).await;
+    client.heartbeat(OLD).await;
+    // Everything stands still here: the session runs on this thread too.
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(names(&mut notices, 1).await, ["Event"]);
+    client.heartbeat(OLD).await;
+    assert_eq!(names(&mut notices, 1).await, ["Event"]);
+}
+
 #[tokio::test]
 async fn damage_in_the_stream_ends_the_connection_after_what_was_whole() {
     let (freeswitch, config) = FreeSwitch::start().await;
