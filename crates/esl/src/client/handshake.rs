@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use super::{ClientError, Connection, Reply, Step, good_bye};
@@ -30,11 +30,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Some(user) => Command::userauth(user, password)?,
             None => Command::auth(password),
         };
-        let started = tokio::time::Instant::now();
-        limited(Step::Greeting, within, self.greeting()).await?;
-        let left = within.saturating_sub(started.elapsed());
+        let deadline = Deadline::after(within);
+        deadline.limit(Step::Greeting, self.greeting()).await?;
         let step = Step::Reply(command.kind());
-        let reply = limited(step, left, self.request(&command)).await?;
+        let reply = deadline.limit(step, self.request(&command)).await?;
         if reply.is_error() {
             return Err(ClientError::WrongPassword {
                 user: user.map(str::to_owned),
@@ -77,7 +76,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// A command that must succeed.
     async fn ask(&mut self, command: &Command, within: Duration) -> Result<Reply, ClientError> {
         let kind = command.kind();
-        let reply = limited(Step::Reply(kind), within, self.request(command)).await?;
+        let step = Step::Reply(kind);
+        let reply = Deadline::after(within)
+            .limit(step, self.request(command))
+            .await?;
         if reply.is_permission_denied() {
             return Err(ClientError::NotAllowed { command: kind });
         }
@@ -91,16 +93,32 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
-async fn limited<T>(
-    step: Step,
+/// A time limit that several steps share.
+struct Deadline {
+    started: Instant,
     within: Duration,
-    work: impl Future<Output = Result<T, ClientError>>,
-) -> Result<T, ClientError> {
-    match timeout(within, work).await {
-        Ok(result) => result,
-        Err(_) => Err(ClientError::Timeout {
-            step,
-            after: within,
-        }),
+}
+
+impl Deadline {
+    fn after(within: Duration) -> Self {
+        Self {
+            started: Instant::now(),
+            within,
+        }
+    }
+
+    async fn limit<T>(
+        &self,
+        step: Step,
+        work: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, ClientError> {
+        let left = self.within.saturating_sub(self.started.elapsed());
+        match timeout(left, work).await {
+            Ok(result) => result,
+            Err(_) => Err(ClientError::Timeout {
+                step,
+                after: self.within,
+            }),
+        }
     }
 }

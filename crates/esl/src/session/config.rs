@@ -1,6 +1,10 @@
 //! How a session connects, and how hard it tries.
 
-use std::time::Duration;
+use std::{
+    collections::hash_map::RandomState,
+    hash::{BuildHasher as _, Hasher as _},
+    time::Duration,
+};
 
 use crate::{
     Limits,
@@ -49,7 +53,8 @@ pub struct SessionConfig {
     pub queue: usize,
     /// Bytes of events kept for a consumer that is behind. Default [`DEFAULT_QUEUE_BYTES`].
     pub queue_bytes: usize,
-    /// Seed of the jitter and of job identities.
+    /// Seed of the jitter and of job identities. Random by default, because two clients with the same
+    /// one would take each other's `bgapi` answers for their own; set it where runs must repeat.
     pub seed: u64,
 }
 
@@ -84,7 +89,7 @@ impl SessionConfig {
             backoff: Backoff::default(),
             queue: DEFAULT_QUEUE,
             queue_bytes: DEFAULT_QUEUE_BYTES,
-            seed: 0,
+            seed: RandomState::new().build_hasher().finish(),
         }
     }
 }
@@ -109,7 +114,8 @@ impl Backoff {
         } else {
             self.jitter.clamp(0.0, 1.0)
         };
-        wait.mul_f64(1.0 - jitter * random.f64())
+        let seconds = wait.as_secs_f64() * (1.0 - jitter * random.f64());
+        Duration::try_from_secs_f64(seconds).unwrap_or(wait)
     }
 }
 
@@ -148,8 +154,14 @@ mod tests {
     }
 
     #[test]
-    fn a_senseless_jitter_does_no_harm() {
+    fn senseless_settings_do_no_harm() {
         let mut random = fastrand::Rng::with_seed(1);
+        let endless = Backoff {
+            initial: Duration::MAX,
+            max: Duration::MAX,
+            jitter: 0.0,
+        };
+        assert!(endless.wait(u32::MAX, &mut random) > Duration::from_hours(1));
         for jitter in [f64::NAN, f64::INFINITY, -3.0, 7.0] {
             let backoff = Backoff {
                 jitter,

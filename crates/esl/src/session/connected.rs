@@ -9,7 +9,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::mpsc,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep},
 };
 
 use super::{
@@ -89,25 +89,35 @@ impl<'s> Connected<'s> {
         requests: &mut mpsc::Receiver<Request>,
     ) -> ClientError {
         let limit = self.config.heartbeat_timeout;
-        let mut silence = pin!(sleep_until(self.last_event + limit));
-        // What the handshake read beside its replies.
+        let mut silence = pin!(sleep(limit));
+        // What the handshake read beside its replies, and what it had no room for.
+        if connection.dropped() > 0 {
+            self.batch.push(Notice::Overflow {
+                dropped: connection.dropped(),
+            });
+        }
         let mut outcome = self.receive(connection);
         loop {
             if let Err(error) = outcome {
                 return error;
             }
             outcome = tokio::select! {
-                filled = connection.fill() => filled.and_then(|()| self.receive(connection)),
+                // In this order: the next request waits for the reply to the last one, so it cannot keep
+                // us from reading; and after a long sleep of this host, what has come is read before
+                // the silence is judged.
+                biased;
                 Some(request) = requests.recv(), if self.in_flight.is_empty() => {
                     self.start(request, connection);
                     Ok(())
                 }
+                filled = connection.fill() => filled.and_then(|()| self.receive(connection)),
                 () = &mut silence => {
-                    if self.last_event.elapsed() < limit {
-                        silence.as_mut().reset(self.last_event + limit);
-                        Ok(())
-                    } else {
+                    let left = limit.saturating_sub(self.last_event.elapsed());
+                    if left.is_zero() {
                         Err(ClientError::Silent { after: limit })
+                    } else {
+                        silence.as_mut().reset(Instant::now() + left);
+                        Ok(())
                     }
                 }
             };

@@ -153,7 +153,7 @@ impl State {
     fn push(&mut self, notice: Notice, capacity: usize, max_bytes: usize) {
         let size = notice.size();
         let fits = if notice.is_about_connection() {
-            self.notices.len() < capacity + RESERVE
+            self.notices.len() < capacity.saturating_add(RESERVE)
         } else {
             self.notices.len() < capacity && self.bytes.saturating_add(size) <= max_bytes
         };

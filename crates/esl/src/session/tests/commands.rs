@@ -1,0 +1,139 @@
+//! Commands through the handle.
+
+use std::time::Duration;
+
+use super::{FreeSwitch, OLD, connected, names, run};
+use crate::{Command, CommandError};
+
+#[tokio::test]
+async fn answers_api_and_refusals() {
+    let (freeswitch, config) = FreeSwitch::start().await;
+    let (handle, mut notices, _task) = run(config);
+    let mut client = connected(&freeswitch, &mut notices).await;
+    let asked = tokio::spawn(async move {
+        let answer = handle.api("status").await;
+        (
+            answer,
+            handle.command(Command::filter("a", "b").unwrap()).await,
+        )
+    });
+    assert_eq!(client.command().await, "api status");
+    client.heartbeat(OLD).await;
+    client.frame("api/response", "UP 0 years\n").await;
+    assert_eq!(client.command().await, "filter a b");
+    client.reply("-ERR no such thing").await;
+    let (status, filter) = asked.await.unwrap();
+    assert_eq!(status.unwrap().lossy(), "UP 0 years\n");
+    assert_eq!(
+        filter,
+        Err(CommandError::Refused {
+            reply: "-ERR no such thing".into()
+        })
+    );
+}
+
+#[tokio::test]
+async fn background_jobs_find_their_askers_in_any_order() {
+    let (freeswitch, config) = FreeSwitch::start().await;
+    let (handle, mut notices, _task) = run(config);
+    let mut client = connected(&freeswitch, &mut notices).await;
+    let ask = |command: &'static str| {
+        let handle = handle.clone();
+        tokio::spawn(async move { handle.bgapi(command).await.map(|r| r.lossy().into_owned()) })
+    };
+    let first = ask("first");
+    assert_eq!(
+        client.command().await,
+        "event plain HEARTBEAT BACKGROUND_JOB"
+    );
+    client.reply("+OK").await;
+    let (_, first_job) = job(&client.command().await);
+    client.reply("+OK Job-UUID: x").await;
+    let second = ask("second");
+    let (command, second_job) = job(&client.command().await);
+    assert_eq!(command, "bgapi second", "subscribed to once only");
+    client.reply("+OK Job-UUID: y").await;
+    for (job, answer) in [
+        ("of-another-client", "?"),
+        (&*second_job, "two"),
+        (&*first_job, "one"),
+    ] {
+        let length = answer.len();
+        let headers = format!(
+            "Event-Name: BACKGROUND_JOB\nJob-UUID: {job}\nContent-Length: {length}\n\n{answer}"
+        );
+        client.frame("text/event-plain", &headers).await;
+    }
+    assert_eq!(first.await.unwrap().unwrap(), "one");
+    assert_eq!(second.await.unwrap().unwrap(), "two");
+    client.heartbeat(OLD).await;
+    assert_eq!(
+        names(&mut notices, 1).await,
+        ["Event"],
+        "jobs are no notices"
+    );
+}
+
+fn job(command: &str) -> (String, String) {
+    let (command, job) = command.split_once("\nJob-UUID: ").unwrap();
+    (command.to_owned(), job.to_owned())
+}
+
+#[tokio::test]
+async fn no_answer_is_a_timeout_and_a_late_one_is_nobody_elses() {
+    let (freeswitch, mut config) = FreeSwitch::start().await;
+    config.command_timeout = Duration::from_millis(50);
+    let (handle, mut notices, _task) = run(config);
+    let mut client = connected(&freeswitch, &mut notices).await;
+    assert!(matches!(
+        handle.api("slow").await,
+        Err(CommandError::Timeout { .. })
+    ));
+    assert_eq!(client.command().await, "api slow");
+    let second = tokio::spawn(async move {
+        // Waits in line behind the one in flight.
+        loop {
+            match handle.api("quick").await {
+                Err(CommandError::Timeout { .. }) => {}
+                answer => return answer,
+            }
+        }
+    });
+    client.frame("api/response", "late").await;
+    assert_eq!(client.command().await, "api quick");
+    client.frame("api/response", "prompt").await;
+    // The first request for it may have been given up already; then another one follows.
+    let answers = async {
+        while client.command().await == "api quick" {
+            client.frame("api/response", "prompt").await;
+        }
+    };
+    tokio::select! {
+        answer = second => assert_eq!(answer.unwrap().unwrap().lossy(), "prompt"),
+        () = answers => panic!("unexpected command"),
+    }
+}
+
+#[tokio::test]
+async fn commands_without_a_connection_fail_at_once() {
+    let (freeswitch, mut config) = FreeSwitch::start().await;
+    config.backoff.initial = Duration::from_secs(5);
+    config.backoff.max = Duration::from_secs(5);
+    let (handle, mut notices, task) = run(config);
+    let client = connected(&freeswitch, &mut notices).await;
+    let lost = tokio::spawn({
+        let handle = handle.clone();
+        async move { handle.api("status").await }
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    drop(client);
+    assert_eq!(lost.await.unwrap(), Err(CommandError::Lost));
+    assert_eq!(handle.api("status").await, Err(CommandError::NotConnected));
+    assert!(matches!(
+        handle.api("a\nb").await,
+        Err(CommandError::Invalid(_))
+    ));
+    handle.close();
+    task.await.unwrap();
+    assert_eq!(handle.api("status").await, Err(CommandError::Ended));
+}
