@@ -134,3 +134,8 @@ pub(crate) fn millis(at: Timestamp) -> u32 {
     let millis = (at.as_micros() / 1_000) as u32;
     millis
 }
+
+/// Seconds of the epoch; right until 2106.
+pub(crate) fn seconds(at: Timestamp) -> u32 {
+    u32::try_from(at.as_micros() / 1_000_000).unwrap_or(u32::MAX)
+}

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::activity::Tumbling;
 use crate::{Deafness, Timestamp};
 
 /// No event for this long after a burst is silence: sofia drops whole windows of one second.
@@ -33,6 +32,13 @@ pub(crate) struct Pulse {
     bans: Tumbling,
     forgeable: Tumbling,
     victims: VecDeque<IpAddr>,
+}
+
+/// A count within a window that begins with the first event after the last window.
+#[derive(Debug, Default)]
+struct Tumbling {
+    begin: Timestamp,
+    count: u32,
 }
 
 /// FreeSWITCH fell silent under a flood.
@@ -108,5 +114,19 @@ impl Pulse {
         }
         let count = self.forgeable.add(MINUTE, now);
         (count == limit).then(|| (count, self.victims.iter().copied().collect()))
+    }
+}
+
+impl Tumbling {
+    /// Counts one, and gives the count within the window.
+    fn add(&mut self, window: Duration, now: Timestamp) -> u32 {
+        if self.count == 0 || now.since(self.begin) >= window {
+            *self = Self {
+                begin: now,
+                count: 0,
+            };
+        }
+        self.count = self.count.saturating_add(1);
+        self.count
     }
 }

@@ -1,6 +1,6 @@
 //! The readable side of the latest failures: a ring that old ones fall out of.
 
-use std::num::NonZeroU64;
+use std::num::NonZeroU32;
 
 use crate::seen::Seen;
 use crate::sources::Key;
@@ -8,7 +8,7 @@ use crate::{Details, Text};
 
 /// Failures remembered with their texts: 1.8 MB. Enough that a source at its threshold still finds
 /// its own during an attack of more than a thousand sources.
-const CAPACITY: u64 = 8_192;
+const CAPACITY: u32 = 8_192;
 
 /// Failures of one source that are looked at for [`Details`].
 const MAX_STEPS: usize = 32;
@@ -20,8 +20,9 @@ const MAX_USERS: usize = 10;
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
     ring: Vec<Detail>,
-    /// Number of the newest; numbers start at 1.
-    newest: u64,
+    /// Number of the newest. Numbers start at 1 and wrap around after 4 billion failures: a link that
+    /// old finds another source's failure in its place, or one of its own.
+    newest: u32,
 }
 
 #[derive(Debug)]
@@ -31,7 +32,7 @@ struct Detail {
     profile: Text,
     user_agent: Text,
     /// The failure of the same source before it.
-    previous: Option<NonZeroU64>,
+    previous: Option<NonZeroU32>,
 }
 
 impl Recent {
@@ -40,8 +41,8 @@ impl Recent {
         &mut self,
         key: Key,
         seen: &Seen,
-        previous: Option<NonZeroU64>,
-    ) -> Option<NonZeroU64> {
+        previous: Option<NonZeroU32>,
+    ) -> Option<NonZeroU32> {
         let Seen {
             user,
             profile,
@@ -55,17 +56,16 @@ impl Recent {
             user_agent,
             previous,
         };
-        let place = usize::try_from(self.newest % CAPACITY).ok()?;
-        self.newest += 1;
-        match self.ring.get_mut(place) {
+        self.newest = self.newest.wrapping_add(1);
+        match self.ring.get_mut(place(self.newest)) {
             Some(old) => *old = detail,
             None => self.ring.push(detail),
         }
-        NonZeroU64::new(self.newest)
+        NonZeroU32::new(self.newest)
     }
 
     /// What the latest failures of a source looked like, as far as they are still here.
-    pub(crate) fn details(&self, key: Key, newest: Option<NonZeroU64>) -> Option<Box<Details>> {
+    pub(crate) fn details(&self, key: Key, newest: Option<NonZeroU32>) -> Option<Box<Details>> {
         let last = self.get(key, newest?)?;
         let mut details = Details {
             users: Vec::new(),
@@ -86,12 +86,18 @@ impl Recent {
         Some(Box::new(details))
     }
 
-    fn get(&self, key: Key, number: NonZeroU64) -> Option<&Detail> {
+    fn get(&self, key: Key, number: NonZeroU32) -> Option<&Detail> {
         let number = number.get();
-        if number > self.newest || self.newest - number >= CAPACITY {
+        if self.newest.wrapping_sub(number) >= CAPACITY {
             return None;
         }
-        let place = usize::try_from((number - 1) % CAPACITY).ok()?;
-        self.ring.get(place).filter(|detail| detail.key == key)
+        self.ring
+            .get(place(number))
+            .filter(|detail| detail.key == key)
     }
+}
+
+/// Where the failure of this number stands.
+fn place(number: u32) -> usize {
+    (number.wrapping_sub(1) % CAPACITY) as usize
 }

@@ -3,13 +3,13 @@
 mod history;
 
 use std::net::IpAddr;
-use std::num::NonZeroU64;
+use std::num::NonZeroU32;
 
 use ipnet::IpNet;
 
 pub(crate) use history::{Entry, Finding, History, Tally};
 
-use crate::limits::Limits;
+use crate::limits::{Limits, seconds};
 use crate::lru::{LruTable, Slot};
 use crate::{Grade, Timestamp};
 
@@ -45,6 +45,11 @@ impl Key {
         (self.high ^ self.low.rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ self.low
     }
 
+    /// Half of [`Key::hash`].
+    pub(crate) fn short_hash(self) -> Option<NonZeroU32> {
+        NonZeroU32::new((self.hash() >> 32) as u32)
+    }
+
     /// The first address of the network.
     pub(crate) fn addr(self) -> IpAddr {
         let bits = u128::from(self.high) << 64 | u128::from(self.low);
@@ -67,9 +72,9 @@ pub(crate) struct Sources {
 pub(crate) struct Source {
     pub(crate) history: History,
     /// Number of its newest entry in [`crate::recent::Recent`].
-    pub(crate) newest_detail: Option<NonZeroU64>,
+    pub(crate) newest_detail: Option<NonZeroU32>,
     /// The address whose ACLs were asked for last, hashed.
-    pub(crate) asked_for: Option<u64>,
+    pub(crate) asked_for: Option<NonZeroU32>,
     /// When it failed last: seconds of the epoch.
     seen: u32,
     /// Rules that were due and did not ban, which was told: one bit for each [`crate::RuleName`].
@@ -104,12 +109,12 @@ impl Sources {
             return (slot, Tally::default());
         };
         let before = source.history.len();
-        let seconds = seconds(now);
-        if u64::from(seconds - source.seen.min(seconds)) > limits.idle().as_secs() {
+        let now_seconds = seconds(now);
+        if u64::from(now_seconds.saturating_sub(source.seen)) > limits.idle().as_secs() {
             // Also what keeps the wrapping clock of the entries right.
             source.history.clear();
         }
-        source.seen = seconds;
+        source.seen = now_seconds;
         source.history.push(entry, limits);
         let tally = source.history.tally(entry.at(), limits, None);
         self.entries = self.entries + source.history.len() - before;
@@ -190,11 +195,11 @@ impl Sources {
 
     /// Forgets the sources of which nothing can count any more.
     pub(crate) fn expire(&mut self, now: Timestamp, limits: &Limits) {
-        let seconds = seconds(now);
+        let now_seconds = seconds(now);
         let idle = limits.idle().as_secs();
         let entries = &mut self.entries;
         self.table.expire(|_, source| {
-            let old = u64::from(seconds.saturating_sub(source.seen)) > idle;
+            let old = u64::from(now_seconds.saturating_sub(source.seen)) > idle;
             if old {
                 *entries -= source.history.len();
             }
@@ -294,9 +299,4 @@ fn class(tally: &Tally, limits: &Limits) -> u8 {
     let top = CLASSES as u64 - 1;
     let class = u64::from(tally.score) * top / u64::from(limits.threshold.max(1));
     u8::try_from(class.min(top)).unwrap_or_default()
-}
-
-/// Seconds of the epoch; right until 2106.
-fn seconds(at: Timestamp) -> u32 {
-    u32::try_from(at.as_micros() / 1_000_000).unwrap_or(u32::MAX)
 }

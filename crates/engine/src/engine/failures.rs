@@ -176,9 +176,9 @@ impl Engine {
         if let Some(source) = self.sources.at_mut(slot) {
             source.newest_detail = self.recent.push(key, seen, source.newest_detail);
             // Once for each window of an address: the answers are remembered elsewhere.
-            let host = Key::of(&seen.source.into()).hash();
-            ask = tally.failures == 1 || source.asked_for != Some(host);
-            source.asked_for = Some(host);
+            let host = Key::of(&seen.source.into()).short_hash();
+            ask = tally.failures == 1 || source.asked_for != host;
+            source.asked_for = host;
         }
         if ask {
             self.ask_acl(seen.source, actions);

@@ -58,7 +58,7 @@ pub struct Guard {
 pub struct Rule {
     /// How far it may go.
     pub guard: Guard,
-    /// How many it takes. Range 1 to 1,000 (`flood`: to 100,000; `report`, `account`, `network`: to 64).
+    /// How many it takes. Range 1 to 1,000 (`flood`: to 65,535; `report`, `account`, `network`: to 64).
     pub threshold: u32,
     /// Within how long. Range 1 s to 7 d.
     pub window: Duration,

@@ -105,7 +105,7 @@ impl Rules {
         rule(
             ["flood.threshold", "flood.window", "flood.ban_time"],
             flood,
-            100_000,
+            65_535,
         )?;
         rule(
             ["slow.threshold", "slow.window", "slow.ban_time"],

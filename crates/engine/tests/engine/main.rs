@@ -5,6 +5,8 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::unchecked_time_subtraction,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
     reason = "a failed unwrap is a failed test; helpers are not marked as tests"
 )]
 #![allow(
@@ -18,5 +20,6 @@ mod exemptions;
 mod joining;
 mod memory;
 mod model;
+mod population;
 mod rules;
 mod world;

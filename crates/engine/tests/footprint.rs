@@ -1,0 +1,106 @@
+//! What a tracked source costs, by the size of the process. Alone in its process, so that nothing
+//! else grows.
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    reason = "this is a test"
+)]
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use sipward_engine::{
+    AuthAttempt, AuthFailure, AuthResult, Challenge, CoreId, Engine, Input, Method, Policy,
+    Timestamp,
+};
+
+const SOURCES: u32 = 131_072;
+
+/// Sources before them, which fill what is of a fixed size (rings, open questions).
+const BEFORE: u32 = 66_000;
+
+/// One below the threshold: as much as a stranger's source ever holds.
+const FAILURES: u64 = 4;
+
+#[test]
+#[cfg(target_os = "linux")]
+#[cfg_attr(
+    debug_assertions,
+    ignore = "slow without optimisation; structures are the same size"
+)]
+fn a_tracked_source_costs_at_most_200_bytes_with_all_rules_on() {
+    let mut engine = Engine::new(Policy::default(), 42).unwrap();
+    let mut now = Timestamp::from_micros(1_700_000_000_000_000);
+    let mut sequence = 0;
+    let mut fail = |sources: std::ops::Range<u32>| {
+        let mut actions = Vec::new();
+        for _ in 0..FAILURES {
+            for n in sources.clone() {
+                let source = IpAddr::from((0x0A00_0000 + n).to_be_bytes());
+                now = now + Duration::from_micros(200);
+                sequence += 2;
+                guess(&mut engine, source, sequence, now, &mut actions);
+                actions.clear();
+            }
+        }
+        engine.stats().tracked
+    };
+    assert_eq!(fail(0..BEFORE), BEFORE as usize);
+    let before = resident_bytes();
+    assert_eq!(fail(BEFORE..BEFORE + SOURCES), (BEFORE + SOURCES) as usize);
+    let each = (resident_bytes() - before) as f64 / f64::from(SOURCES);
+    println!("{each:.0} bytes for each of {SOURCES} more sources with {FAILURES} failures");
+    assert!(each <= 200.0, "{each}");
+}
+
+fn guess(
+    engine: &mut Engine,
+    source: IpAddr,
+    sequence: u64,
+    now: Timestamp,
+    actions: &mut Vec<sipward_engine::Action>,
+) {
+    let (port, profile, user, core) = (5060, "internal", "1000", CoreId(1));
+    let challenge = Challenge {
+        source,
+        port,
+        profile,
+        user,
+        core,
+    };
+    let attempt = AuthAttempt {
+        source,
+        port,
+        profile,
+        user,
+        username: Some(user),
+        result: AuthResult::Forbidden,
+        user_agent: "pjsip",
+        sequence,
+        core,
+    };
+    let failure = AuthFailure {
+        source,
+        port,
+        profile,
+        user,
+        domain: "pbx.example",
+        user_agent: "pjsip",
+        method: Method::Register,
+        sequence: sequence + 1,
+        core,
+    };
+    engine.handle(Input::Challenge(challenge), now, actions);
+    engine.handle(Input::AuthAttempt(attempt), now, actions);
+    engine.handle(Input::AuthFailure(failure), now, actions);
+}
+
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap();
+    let kibibytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kibibytes * 1024
+}
