@@ -19,6 +19,12 @@ impl Clock {
         Self { start: Instant::now(), wall: SystemTime::now() }
     }
 
+    /// The moment it was started.
+    #[must_use]
+    pub fn at_start(&self) -> Timestamp {
+        stamp(self.wall)
+    }
+
     /// The present moment.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -28,7 +34,7 @@ impl Clock {
     /// The moment of `instant`; the start for anything before it.
     #[must_use]
     pub fn at(&self, instant: Instant) -> Timestamp {
-        stamp(self.wall) + instant.saturating_duration_since(self.start)
+        self.at_start() + instant.saturating_duration_since(self.start)
     }
 
     /// Time from now until `at`; zero when it has passed.

@@ -74,6 +74,7 @@ pub(super) struct Judge {
     totals: Totals,
     records: broadcast::Sender<Arc<Record>>,
     peer: Option<SocketAddr>,
+    never_connected: bool,
     heart: Heart,
     questions: mpsc::Sender<Question>,
     /// Addresses whose question found no room.
@@ -125,6 +126,7 @@ impl Judge {
             totals: Totals::default(),
             records,
             peer: None,
+            never_connected: true,
             heart,
             questions,
             unasked: Vec::new(),
@@ -203,6 +205,11 @@ impl Judge {
         match notice {
             Notice::Event { event, received } => self.event(&event, received),
             Notice::Connected { peer, local: _ } => {
+                if std::mem::take(&mut self.never_connected) {
+                    // Challenges before were not seen, so none is missing.
+                    let (from, to) = (self.clock.at_start(), self.clock.now());
+                    self.tell(Input::Blind { from, to });
+                }
                 self.peer = Some(peer);
                 let nets = vec![peer.ip().into()];
                 self.tell(Input::Exempt { class: Exemption::EslPeer, nets });
