@@ -254,7 +254,7 @@ impl Judge {
         match bridge::translate(event, |input| engine.handle(input, now, actions)) {
             Aside::Nothing => {}
             Aside::Gateway => self.ask(Question::Gateways),
-            Aside::Told(record) => self.publish(record),
+            Aside::Told(record) => self.publish(*record),
         }
         self.carry_out(Some(received));
     }

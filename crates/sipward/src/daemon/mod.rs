@@ -75,7 +75,7 @@ impl Daemon {
         let stop = CancellationToken::new();
         tasks::stop_on_signals(stop.clone())?;
         let (records, _) = broadcast::channel(RECORDS);
-        self.run_until(stop, records).await.map(drop)
+        Box::pin(self.run_until(stop, records)).await.map(drop)
     }
 
     /// Runs until `stop`; every record also goes to `records`.

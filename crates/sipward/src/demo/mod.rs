@@ -83,8 +83,8 @@ pub async fn run(forever: bool) -> anyhow::Result<()> {
         password: Password::new(password)?,
     };
     let reload = Box::new(|| Config::parse(CONFIG, "the demo's own configuration".as_ref()));
-    let totals =
-        Daemon { config, credentials, logs: None, reload }.run_until(stop, records).await?;
+    let daemon = Daemon { config, credentials, logs: None, reload };
+    let totals = Box::pin(daemon.run_until(stop, records)).await?;
     server.abort();
     // The daemon has dropped the last sender of records, so the screen comes to its end.
     screen.await?.summary(&totals);

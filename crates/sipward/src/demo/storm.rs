@@ -65,7 +65,9 @@ pub(super) struct Storm {
     counts: Arc<Counts>,
 }
 
-const SCANNERS: [&str; 4] = ["friendly-scanner", "sipvicious", "pplsip", "VaxSIPUserAgent/3.1"];
+/// What attackers call themselves: two by the names of their tools, two like a phone.
+const AGENTS: [&str; 4] =
+    ["Grandstream GXP1625 1.0.4.132", "friendly-scanner", "eyeBeam release 1102q", "sipvicious"];
 
 impl Storm {
     pub(super) fn new(seed: u64) -> Self {
@@ -73,7 +75,7 @@ impl Storm {
         // Brute-forcers over IPv4: from patient to furious.
         for (n, per_second) in (0_u8..).zip([2_u32, 4, 8, 15, 30, 60, 3, 5, 10, 20, 40, 6]) {
             let address = Ipv4Addr::new(203, 0, 113, 10 + n * 7);
-            let agent = SCANNERS.get(usize::from(n) % SCANNERS.len()).copied().unwrap_or_default();
+            let agent = AGENTS.get(usize::from(n) % AGENTS.len()).copied().unwrap_or_default();
             actors.push(Actor::attacker(
                 Source::Fixed(address.into()),
                 agent,
@@ -85,13 +87,13 @@ impl Storm {
         let fixed = Ipv6Addr::new(0x2001, 0xdb8, 0xbad, 1, 0, 0, 0, 0x10);
         actors.push(Actor::attacker(
             Source::Fixed(fixed.into()),
-            "friendly-scanner",
+            "Grandstream GXP1625 1.0.4.132",
             Duration::from_secs(2),
             Duration::from_millis(120),
         ));
         actors.push(Actor::attacker(
             Source::Rotating(0x2001_0db8_0bad_0002),
-            "sipvicious",
+            "eyeBeam release 1102q",
             Duration::from_secs(4),
             Duration::from_millis(90),
         ));

@@ -3,8 +3,9 @@
 
 use std::fmt;
 
+use ipnet::IpNet;
 use serde::Serialize;
-use sipward_engine::{Cause, Details, Evidence, Judgement, Refusal};
+use sipward_engine::{Alarm, Cause, Details, Evidence, Judgement, Refusal};
 
 use super::{Ban, Record, Started};
 use crate::text::{Plain, Span};
@@ -28,12 +29,7 @@ impl fmt::Display for Record {
             Self::AuthFailure(judgement) => failure_line(f, judgement),
             Self::Ban(ban) => ban_line(f, ban),
             Self::Unban { source, reason } => write!(f, "unban {source} ({})", word(reason)),
-            Self::Refused { source, refusal, cause: _ } => match refusal {
-                Refusal::Exempt { class, net } => {
-                    write!(f, "not banned: {source}, covered by {net} ({})", word(class))
-                }
-                other => write!(f, "not banned: {source} ({})", word(other)),
-            },
+            Self::Refused { source, refusal, cause: _ } => refusal_line(f, source, refusal),
             Self::Shadowed { source, cause } => {
                 write!(f, "would ban {source}")?;
                 cause.evidence().map_or(Ok(()), |evidence| evidence_part(f, evidence))
@@ -57,7 +53,7 @@ impl fmt::Display for Record {
             | Self::Healed { .. }
             | Self::Gate { .. }
             | Self::ProtocolTaken { .. } => kernel_line(f, self),
-            Self::Alarm(alarm) => write!(f, "ALARM {}", Plain(&word(alarm))),
+            Self::Alarm(alarm) => alarm_line(f, alarm),
             Self::Reload { needs_restart } if needs_restart.is_empty() => {
                 f.write_str("configuration read again and in force")
             }
@@ -188,15 +184,55 @@ fn evidence_part(f: &mut fmt::Formatter<'_>, evidence: &Evidence) -> fmt::Result
     users.iter().try_for_each(|user| write!(f, " {}", Plain(user)))
 }
 
+fn refusal_line(f: &mut fmt::Formatter<'_>, source: &IpNet, refusal: &Refusal) -> fmt::Result {
+    write!(f, "not banned: {source}, ")?;
+    match refusal {
+        Refusal::Exempt { class, net } => write!(f, "covered by {net} ({})", word(class)),
+        Refusal::LinkLocal => f.write_str("it would cut off neighbour discovery"),
+        Refusal::Covered { net } => write!(f, "{net} is banned at least as long"),
+        Refusal::Known { net } => write!(f, "{net} logged in lately"),
+        Refusal::Shared => {
+            f.write_str("three or more users logged in from there: a proxy or a NAT")
+        }
+        Refusal::TooManyBans => f.write_str("the ban table is full"),
+    }
+}
+
+fn alarm_line(f: &mut fmt::Formatter<'_>, alarm: &Alarm) -> fmt::Result {
+    f.write_str("ALARM ")?;
+    match alarm {
+        Alarm::BanTableFull { max_bans } => {
+            write!(f, "the ban table is full ({max_bans}): new bans are refused")
+        }
+        Alarm::NotEnforced { net, error } => {
+            write!(f, "the kernel does not enforce bans, first that of {net}: {}", Plain(error))
+        }
+        Alarm::PolicyRejected { error } => write!(f, "the new policy is not in force: {error}"),
+        Alarm::ManyBans { bans } => {
+            write!(f, "{bans} bans within a minute: look whether they are right")
+        }
+        Alarm::Spoofing { failures, victims } => {
+            write!(f, "{failures} failures within a minute that anybody can forge, naming")?;
+            victims.iter().try_for_each(|victim| write!(f, " {victim}"))
+        }
+        Alarm::LikelyProxy { source } => {
+            write!(f, "{source} fails, and healthy users are behind it: a proxy or a NAT?")
+        }
+        Alarm::AccountAttacked { user, sources } => {
+            write!(f, "user {} is attacked from {sources} sources", Plain(user))
+        }
+        Alarm::Deaf { burst, packets } => write!(
+            f,
+            "FreeSWITCH is deaf: {packets} packets/s arrive and, after a burst of {burst} \
+             failures, no events come"
+        ),
+    }
+}
+
 /// The word by which the API calls a value.
 fn word(value: &impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
-        Ok(serde_json::Value::Object(fields)) => fields
-            .iter()
-            .map(|(name, value)| format!("{name}={}", value.to_string().trim_matches('"')))
-            .collect::<Vec<_>>()
-            .join(" "),
         Ok(other) => other.to_string(),
         Err(_) => String::new(),
     }
