@@ -61,6 +61,13 @@ impl Names {
         (self.classes(config), failed)
     }
 
+    /// Whether every name in `config` has had an answer.
+    #[must_use]
+    pub fn are_known(&self, config: &Config) -> bool {
+        let mut names = config.allow.iter().chain(&config.proxies).filter_map(name);
+        names.all(|name| self.answers.contains_key(name))
+    }
+
     /// The networks of each class as far as they are known without asking anybody.
     #[must_use]
     pub fn classes(&self, config: &Config) -> Vec<Exempt> {

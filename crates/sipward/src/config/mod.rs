@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`file`] | the file's keys, their defaults and ranges |
+//! | [`mod@file`] | the file's keys, their defaults and ranges |
 //! | [`error`] | errors that name line, column and the nearest known key |
 //! | [`credentials`] | Event Socket credentials from the environment |
 //! | [`hosts`] | entries of `allow` and `proxies`: addresses, networks, names |

@@ -3,10 +3,10 @@
 //! | task | owns | never waits for |
 //! |---|---|---|
 //! | session (`sipward-esl`) | the socket | anybody: what the engine does not take is dropped, counted |
-//! | [`judge`] | the engine | the kernel: what netlink does not take waits in a bounded queue |
+//! | `judge` | the engine | the kernel: what netlink does not take waits in a bounded queue |
 //! | enforcer (`sipward-route`) | netlink | – |
-//! | [`directory`] | questions to FreeSWITCH: phones, gateways, access lists | – |
-//! | [`tasks`] | name look-ups, signals | – |
+//! | `directory` | questions to FreeSWITCH: phones, gateways, access lists | – |
+//! | `tasks` | name look-ups, signals | – |
 
 mod directory;
 mod judge;
@@ -16,6 +16,7 @@ pub(crate) use tasks::stop_on_signals;
 
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use ipnet::IpNet;
@@ -38,6 +39,9 @@ use judge::{Ears, End, Judge};
 
 /// Orders that wait for the engine at most; they come from the name look-ups and SIGHUP.
 const ORDERS: usize = 16;
+
+/// Longest wait for the first look-up of names; attackers do not wait longer.
+const FIRST_LOOK_UP: Duration = Duration::from_secs(5);
 
 /// Records that a slow listener may fall behind before it misses some.
 const RECORDS: usize = 4_096;
@@ -98,13 +102,21 @@ impl Daemon {
         let (ask, questions) = mpsc::channel(directory::QUESTIONS);
         let wishes = Wishes::new(changes);
         let mut judge = Judge::new(engine, clock, wishes, records.clone(), heart, ask);
-        let names = who_is_spared(&mut judge, &config, &kernel.found.host).await;
+        let mut names = Names::default();
+        for (class, nets) in
+            host_exemptions(&kernel.found.host).into_iter().chain(names.classes(&config))
+        {
+            judge.tell(Input::Exempt { class, nets });
+        }
         for record in started(&config, &credentials, &kernel.found) {
             tell(record, &records);
         }
         for net in &kernel.found.routes {
             judge.tell(Input::Adopt { net: *net });
         }
+        // Bans stand: FreeSWITCH may start. It must not wait for a name server.
+        systemd::ready();
+        look_up(&mut names, &mut judge, &config).await;
 
         let (session, handle, notices) =
             sipward_esl::session(session_config(&config, &credentials)?);
@@ -120,7 +132,6 @@ impl Daemon {
             tokio::spawn(tasks::look_up_names(names, current_in, orders_out.clone())),
             tokio::spawn(tasks::reload_on_hangup(reload, logs, current, orders_out)?),
         ];
-        systemd::ready();
 
         let (totals, end) = judge.run(Ears { notices, reports, orders }, stop).await;
 
@@ -139,16 +150,18 @@ impl Daemon {
     }
 }
 
-/// Tells the engine who is never banned, before it hears of the first event. Returns the answers
-/// that look-ups of names go on from.
-async fn who_is_spared(judge: &mut Judge, config: &Config, host: &HostFacts) -> Names {
-    let mut names = Names::default();
-    let (classes, failed) = names.refresh(config).await;
-    for (class, nets) in host_exemptions(host).into_iter().chain(classes) {
+/// Looks the names of `allow` and `proxies` up before the first event is judged, if that is quick.
+async fn look_up(names: &mut Names, judge: &mut Judge, config: &Config) {
+    let found = tokio::time::timeout(FIRST_LOOK_UP, names.refresh(config)).await;
+    let Ok((classes, failed)) = found else {
+        // The next look-up is not far, and lifts what it must.
+        tracing::warn!("names of `allow` and `proxies` are not known yet");
+        return;
+    };
+    for (class, nets) in classes {
         judge.tell(Input::Exempt { class, nets });
     }
     failed.iter().for_each(Record::log);
-    names
 }
 
 fn tell(record: Record, records: &broadcast::Sender<Arc<Record>>) {

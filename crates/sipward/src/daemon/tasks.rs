@@ -1,5 +1,7 @@
 //! The small tasks around the engine: signals, reload, name look-ups, the heartbeat.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -72,14 +74,19 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     .collect()
 }
 
+/// Pause before names that have no answer yet are asked for again.
+const NOT_YET_KNOWN: Duration = Duration::from_secs(10);
+
 /// Looks the names of `allow` and `proxies` up again and again, at once after a reload.
 pub(super) async fn look_up_names(
     mut names: Names,
     mut config: watch::Receiver<Config>,
     orders: mpsc::Sender<Order>,
 ) {
+    let mut answered = names.are_known(&config.borrow());
     loop {
-        let refresh = config.borrow().dns_refresh;
+        // Names that are not known yet are asked for again at once.
+        let refresh = if answered { config.borrow().dns_refresh } else { NOT_YET_KNOWN };
         let reloaded = tokio::select! {
             changed = config.changed() => match changed {
                 Ok(()) => true,
@@ -94,6 +101,7 @@ pub(super) async fn look_up_names(
         }
         let (classes, failed) = names.refresh(&now).await;
         failed.iter().for_each(Record::log);
+        answered = names.are_known(&now);
         if orders.send(Order::Exempt(classes)).await.is_err() {
             return;
         }

@@ -2,10 +2,10 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`events`] | events in the form FreeSWITCH sends them |
-//! | [`storm`] | who attacks, who mistypes, who spoofs |
-//! | [`server`] | the Event Socket they are reported on, over real TCP |
-//! | [`screen`] | what the terminal shows |
+//! | `events` | events in the form FreeSWITCH sends them |
+//! | `storm` | who attacks, who mistypes, who spoofs |
+//! | `server` | the Event Socket they are reported on, over real TCP |
+//! | `screen` | what the terminal shows |
 //!
 //! Client, engine and the way to the kernel are those of `sipward run`; only the last step, the
 //! kernel itself, is the dry run of observe mode.

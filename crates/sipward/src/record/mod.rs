@@ -1,5 +1,5 @@
 //! What the daemon tells the world: one value for each kind of event, the same for the log line,
-//! the API and the demo's screen. Its JSON form is what serde makes of it; [`line`] holds the form
+//! the API and the demo's screen. Its JSON form is what serde makes of it; `line` holds the form
 //! for people.
 
 mod line;
