@@ -16,6 +16,7 @@ mod banning;
 mod evidence;
 mod exemptions;
 mod joining;
+mod log_lines;
 mod memory;
 mod model;
 mod rules;

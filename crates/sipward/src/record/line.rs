@@ -45,6 +45,12 @@ impl fmt::Display for Record {
                 Plain(user),
                 Plain(user_agent),
             ),
+            Self::RefusedLogin { source, user, reason } => write!(
+                f,
+                "needs attention: user {} at {source} has the right password, but was refused ({})",
+                Plain(user),
+                word(reason),
+            ),
             Self::DirectoryFailed { question, error } => {
                 write!(f, "FreeSWITCH did not answer `{}`: {}", Plain(question), Plain(error))
             }
