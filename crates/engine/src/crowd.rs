@@ -52,6 +52,11 @@ impl Crowds {
         (before, count(members))
     }
 
+    /// Forgets a crowd: it begins anew.
+    pub(crate) fn remove(&mut self, crowd: u64) {
+        self.table.remove(&crowd);
+    }
+
     /// Forgets the crowds that have gone home.
     pub(crate) fn expire(&mut self, now: Timestamp, window: Duration) {
         self.table.expire(|_, crowd| {

@@ -2,6 +2,7 @@
 
 mod bans;
 mod commands;
+mod complaints;
 mod failures;
 mod identity;
 mod rules;
@@ -16,6 +17,7 @@ use crate::acl::AclAnswers;
 use crate::activity::Activity;
 use crate::agents::Agents;
 use crate::bans::Bans;
+use crate::complaints::Complaints;
 use crate::crowd::Crowds;
 use crate::exempt::Exemptions;
 use crate::identity::Identities;
@@ -86,6 +88,12 @@ pub struct Engine {
     networks: Crowds,
     /// Reports by source.
     reports: Crowds,
+    /// Log lines that may yet turn out to be failures seen as events.
+    complaints: Complaints,
+    /// Log lines by source.
+    lines: Crowds,
+    /// Gives each line a number of its own.
+    lines_counted: u64,
     pulse: Pulse,
     /// Until when events may have gone unseen.
     blind_until: Option<Timestamp>,
@@ -124,6 +132,9 @@ impl Engine {
             accounts: Crowds::new(seed),
             networks: Crowds::new(seed),
             reports: Crowds::new(seed),
+            complaints: Complaints::new(seed),
+            lines: Crowds::new(seed),
+            lines_counted: 0,
             pulse: Pulse::default(),
             blind_until: None,
             address_domains: false,
@@ -147,6 +158,7 @@ impl Engine {
             Input::Remember(success) => self.on_remember(&success, actions),
             Input::AbandonedCall { source } => self.on_abandoned_call(source, actions),
             Input::Report { source, reason } => self.on_report(source, reason, actions),
+            Input::Complaint(complaint) => self.on_complaint(&complaint, actions),
             Input::AclAnswer { addr, allowed } => self.on_acl_answer(addr, allowed, actions),
             Input::Packets { count } => self.on_packets(count, actions),
             // Whoever answers a challenge of the run before was challenged unseen.
@@ -191,7 +203,8 @@ impl Engine {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let sweep = self.next_sweep.filter(|_| self.remembers());
-        [self.joins.next_deadline(), self.bans.next_expiry(), sweep]
+        let (failure, line) = (self.joins.next_deadline(), self.complaints.next_deadline());
+        [failure, line, self.bans.next_expiry(), sweep]
             .into_iter()
             .flatten()
             .min()
@@ -206,6 +219,7 @@ impl Engine {
             self.now = due.max(self.now);
             self.expire_bans(actions);
             self.judge_waiting(actions);
+            self.count_waiting_lines(actions);
             if self.next_sweep.is_some_and(|sweep| sweep <= due) {
                 self.sweep(end);
             }
@@ -219,9 +233,10 @@ impl Engine {
     fn remembers(&self) -> bool {
         let (known, healthy, attention) = self.identities.sizes();
         let crowds = self.accounts.len() + self.networks.len() + self.reports.len();
+        let lines = self.lines.len();
         let sources = self.sources.len() + self.weightless.len() + self.spared.len();
         let others = self.offenders.len() + self.activity.len() + self.acl.len();
-        sources + others + crowds + known + healthy + attention > 0
+        sources + others + crowds + lines + known + healthy + attention > 0
     }
 
     /// Forgets what no longer counts. That changes no verdict, so the sweeps that a late call missed
@@ -239,5 +254,6 @@ impl Engine {
         self.accounts.expire(now, rules.account.window);
         self.networks.expire(now, rules.network.window);
         self.reports.expire(now, rules.report.window);
+        self.lines.expire(now, rules.log.window);
     }
 }

@@ -32,6 +32,8 @@ pub enum Input<'a> {
         /// The dialplan's words.
         reason: &'a str,
     },
+    /// A line of FreeSWITCH's log accuses an address.
+    Complaint(Complaint<'a>),
     /// What FreeSWITCH's ACLs say to [`crate::Action::AskAcl`]. `None`: no answer to be had.
     AclAnswer {
         /// The address.
@@ -191,6 +193,49 @@ pub struct Challenge<'a> {
     pub user: &'a str,
     /// `Core-UUID`.
     pub core: CoreId,
+}
+
+/// A line of FreeSWITCH's log that accuses an address. It carries no grade: over UDP any address can
+/// be forged in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Complaint<'a> {
+    /// The address.
+    pub source: IpAddr,
+    /// The user that the line names.
+    pub user: Option<&'a str>,
+    /// Of what.
+    pub kind: ComplaintKind,
+}
+
+/// What a line of the log complains of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ComplaintKind {
+    /// `SIP auth failure (REGISTER|INVITE)`; FreeSWITCH writes it with `log-auth-failures` only.
+    AuthFailure,
+    /// `Can't find user`, just before the [`ComplaintKind::AuthFailure`] that it leads to. The user is
+    /// the one of the digest, which need not be the one registered.
+    UnknownUser,
+    /// `FAIL2BAN_HOST=`, written by a dialplan or a script.
+    Reported,
+    /// An access control list of the SIP profile rejects the address.
+    AclRejected,
+    /// A request whose credentials or headers are no use.
+    MalformedAuthorization,
+}
+
+impl ComplaintKind {
+    /// In words, for explanations.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AuthFailure => "failed authentication in the log",
+            Self::UnknownUser => "unknown user in the log",
+            Self::Reported => "FAIL2BAN_HOST in the log",
+            Self::AclRejected => "rejected by an access control list, in the log",
+            Self::MalformedAuthorization => "malformed authorization in the log",
+        }
+    }
 }
 
 /// `registration-type` of a failure.

@@ -24,6 +24,7 @@ mod action;
 mod activity;
 mod agents;
 mod bans;
+mod complaints;
 mod crowd;
 mod engine;
 mod exempt;

@@ -136,6 +136,12 @@ impl<K: Copy + Eq + Hash, V: Default, const CLASSES: usize> LruTable<K, V, CLASS
         self.remove_slot(slot).map(|(_, value)| value)
     }
 
+    /// The oldest entry of the lowest class: what [`LruTable::evict`] would remove.
+    pub(crate) fn oldest(&self) -> Option<&V> {
+        let slot = self.lists.iter().find_map(|list| list.oldest)?;
+        self.value(slot)
+    }
+
     /// Removes the oldest entry of the lowest class.
     pub(crate) fn evict(&mut self) -> Option<(K, V)> {
         let slot = self.lists.iter().find_map(|list| list.oldest)?;

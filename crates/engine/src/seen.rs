@@ -80,6 +80,11 @@ impl Fingerprints {
         self.join_key(source, port, profile, user, core)
     }
 
+    /// What a log line shares with the event of the same failure.
+    pub(crate) fn complaint(&self, source: IpAddr, user_hash: u64) -> u64 {
+        self.0.hash_one((source, user_hash))
+    }
+
     fn join_key(&self, source: IpAddr, port: u16, profile: &str, user: &str, core: CoreId) -> u64 {
         self.0.hash_one((source, port, profile, user, core))
     }

@@ -10,6 +10,7 @@
 //! | [`config`] | file, environment, their errors |
 //! | [`daemon`] | the tasks, how they start and stop |
 //! | [`bridge`] | Event Socket events → engine inputs |
+//! | [`complaint`] | log lines → engine inputs |
 //! | [`enforce`] | engine actions → kernel, or nobody |
 //! | [`names`] | DNS names of `allow` and `proxies`, name servers |
 //! | [`record`] | what is told: log lines, later the API |
@@ -19,6 +20,7 @@
 pub mod bridge;
 pub mod cli;
 pub mod clock;
+pub mod complaint;
 pub mod config;
 pub mod daemon;
 pub mod demo;

@@ -135,6 +135,14 @@ impl Connection {
                 }
                 None => self.refuse(command, "no keywords supplied"),
             },
+            "log" => {
+                self.seat.log(true);
+                format!("+OK log level {arguments} [{arguments}]")
+            }
+            "nolog" => {
+                self.seat.log(false);
+                "+OK no longer logging".to_owned()
+            }
             "noevents" if self.seat.unsubscribe() => {
                 "+OK no longer listening for events".to_owned()
             }

@@ -118,7 +118,7 @@ impl Shared {
         let id = self.with(|state| {
             state.accepted += 1;
             let id = state.accepted;
-            state.clients.push(Client { id, queue, subscription: None, unsent: 0 });
+            state.clients.push(Client { id, queue, subscription: None, log: false, unsent: 0 });
             id
         });
         (Seat { shared: Arc::clone(self), id }, receiver)
@@ -131,9 +131,12 @@ impl Shared {
 }
 
 impl State {
-    /// Queues an event for every client that subscribed to it.
+    /// Queues an event or a log line for every client that subscribed to it.
     pub(super) fn publish(&mut self, event: &Frame) {
         self.tell(&Outgoing::Frame(event.clone()), |client| {
+            if event.content_type() == "log/data" {
+                return client.log;
+            }
             client.subscription.as_ref().is_some_and(|asked| asked.wants(event))
         });
     }
@@ -207,6 +210,11 @@ impl Seat {
             }
             None => client.subscription = Some(more),
         });
+    }
+
+    /// Whether this client gets log lines.
+    pub(super) fn log(&self, wanted: bool) {
+        self.change(|client| client.log = wanted);
     }
 
     /// Ends the subscription of this client; `false` when it had none.

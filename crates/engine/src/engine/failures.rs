@@ -31,6 +31,7 @@ impl Engine {
     pub(super) fn on_failure(&mut self, failure: &AuthFailure<'_>, actions: &mut Vec<Action>) {
         let seen = self.fingerprints.failure(failure);
         self.note_event(seen.source, Event::Other, actions);
+        self.note_reported(seen.source, seen.user_hash);
         match self.joins.take_attempt(seen.join_key, seen.sequence) {
             Some(joined) => self.judge_joined(seen, joined, actions),
             None => self.joins.wait(seen, self.now),
@@ -86,6 +87,9 @@ impl Engine {
         let grade = match joined {
             Joined::NonceUnchecked => Grade::Unproven,
             Joined::NonceValid(account) => {
+                if account.hash != seen.user_hash {
+                    self.note_reported(seen.source, account.hash);
+                }
                 seen.user_hash = account.hash;
                 seen.user = account.name.map_or(seen.user, |name| *name);
                 let key = self.limits.key(seen.source);

@@ -174,6 +174,7 @@ impl Engine {
                 | RuleName::RawAddress
                 | RuleName::Account
                 | RuleName::Network
+                | RuleName::Log
                 | RuleName::Deafness,
             ) => Some(Refusal::Known {
                 net: self.limits.source_net(subject.addr),

@@ -51,6 +51,10 @@ pub struct Stats {
     pub challenges: u64,
     /// Reports from the dialplan.
     pub reports: u64,
+    /// Complaints of the log.
+    pub complaints: u64,
+    /// Complaints among them that told of a failure already told of, by an event or another line.
+    pub complaints_joined: u64,
     /// Bans that were due in shadow.
     pub shadowed: u64,
     /// Failures of exempt sources.

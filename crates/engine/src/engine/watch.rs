@@ -77,7 +77,7 @@ impl Engine {
     }
 
     /// Something without proof of its address reached a threshold.
-    fn accuse(
+    pub(super) fn accuse(
         &mut self,
         rule: RuleName,
         count: u32,
@@ -90,6 +90,7 @@ impl Engine {
             RuleName::Flood => rules.flood,
             RuleName::Challenges => rules.challenges,
             RuleName::Calls => rules.calls,
+            RuleName::Log => rules.log,
             _ => rules.report,
         };
         let sure = if settings.guard.admits(Grade::Unjoined) {

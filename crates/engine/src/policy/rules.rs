@@ -42,6 +42,9 @@ pub struct Rules {
     /// Banned hosts in one IPv4 /24 or IPv6 /48: the network is banned. Default: shadow at 10 within
     /// 24 h, for 24 h.
     pub network: Rule,
+    /// Lines of FreeSWITCH's log ([`crate::Complaint`]) that no event tells of. Default: shadow at 5
+    /// within 10 min, for 1 h, whatever the grade, because a line carries none.
+    pub log: Rule,
 }
 
 /// How far a rule may go, and from which evidence on.
@@ -58,7 +61,8 @@ pub struct Guard {
 pub struct Rule {
     /// How far it may go.
     pub guard: Guard,
-    /// How many it takes. Range 1 to 1,000 (`flood`: to 65,535; `report`, `account`, `network`: to 64).
+    /// How many it takes. Range 1 to 1,000 (`flood`: to 65,535; `report`, `account`, `network`,
+    /// `log`: to 64).
     pub threshold: u32,
     /// Within how long. Range 1 s to 7 d.
     pub window: Duration,
@@ -115,6 +119,8 @@ pub enum RuleName {
     Account,
     /// [`Rules::network`].
     Network,
+    /// [`Rules::log`].
+    Log,
     /// A phone that needs attention failed too often: [`super::Healthy::attention_max_failures`].
     Attention,
     /// FreeSWITCH is deaf: [`super::Deafness`].
@@ -135,7 +141,7 @@ impl RuleName {
             | Self::RawAddress
             | Self::Account
             | Self::Deafness => true,
-            Self::Flood | Self::Challenges | Self::Network | Self::Attention => false,
+            Self::Flood | Self::Challenges | Self::Network | Self::Log | Self::Attention => false,
         }
     }
 }
@@ -195,6 +201,7 @@ impl Default for Rules {
             raw_address: Rule::new(Shadow, Answered, 3, ten_minutes, HOUR),
             account: Rule::new(Shadow, Answered, 10, HOUR, HOUR),
             network: Rule::new(Shadow, Answered, 10, DAY, DAY),
+            log: Rule::new(Shadow, Unjoined, 5, ten_minutes, HOUR),
         }
     }
 }

@@ -135,7 +135,7 @@ impl Rules {
             raw_address,
             1_000,
         )?;
-        // These keep a list of whom they have seen, for each account and network.
+        // These keep a list of whom or what they have seen, for each account, network and source.
         rule(
             ["account.threshold", "account.window", "account.ban_time"],
             &self.account,
@@ -144,6 +144,11 @@ impl Rules {
         rule(
             ["network.threshold", "network.window", "network.ban_time"],
             &self.network,
+            64,
+        )?;
+        rule(
+            ["log.threshold", "log.window", "log.ban_time"],
+            &self.log,
             64,
         )?;
         duration(

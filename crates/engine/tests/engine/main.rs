@@ -18,6 +18,7 @@ mod banning;
 mod evidence;
 mod exemptions;
 mod joining;
+mod log_lines;
 mod memory;
 mod model;
 mod population;

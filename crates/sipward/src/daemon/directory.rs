@@ -1,5 +1,5 @@
 //! What FreeSWITCH knows of its own people, asked by `bgapi`: who is registered, which gateways it
-//! uses, whom its access control lists allow.
+//! uses, whom its access control lists allow; and for its log.
 //!
 //! `bgapi` runs beside the events; `api` would hold them up (`mod_event_socket.c`, `api_exec`).
 
@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use sipward_esl::SessionHandle;
+use sipward_esl::command::{Command, LogLevel};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -36,6 +37,11 @@ pub(super) enum Question {
     Acl(IpAddr),
     /// Who is registered, and which gateways are there? After each connection, and after each gap.
     Snapshot,
+    /// Will it send its warnings, or no longer? After each connection, and when the rule changed.
+    Log {
+        /// Whether they are wanted.
+        wanted: bool,
+    },
     /// Which gateways are there? After a gateway changed its state.
     Gateways,
 }
@@ -91,6 +97,10 @@ impl Asker {
         match question {
             Question::Acl(addr) => vec![Order::Acl { addr, allowed: self.acl(addr).await }],
             Question::Gateways => self.gateways().await.into_iter().collect(),
+            Question::Log { wanted } => {
+                self.log(wanted).await;
+                Vec::new()
+            }
             Question::Snapshot => {
                 let registrations = self.registrations().await.map(Order::Registered);
                 registrations.into_iter().chain(self.gateways().await).collect()
@@ -116,6 +126,15 @@ impl Asker {
         let question = "show registrations as json";
         let text = self.text(question).await?;
         answers::registrations(&text).map_err(|error| failed(question, &error)).ok()
+    }
+
+    /// Not part of the subscription: a user that may not read the log (`esl-allowed-log`) must not
+    /// lose the events with it.
+    async fn log(&self, wanted: bool) {
+        let command = if wanted { Command::log(LogLevel::Warning) } else { Command::nolog() };
+        if let Err(error) = self.session.command(command).await {
+            failed(if wanted { "log" } else { "nolog" }, &error.to_string());
+        }
     }
 
     /// The addresses of the gateways' proxies; names are looked up.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
-use sipward_engine::{Action, Engine, Exemption, Input, Policy, Registered};
-use sipward_esl::{Event, Notice, Notices};
+use sipward_engine::{Action, Engine, Exemption, Input, Mode, Policy, Registered, Text};
+use sipward_esl::{Event, LogLine, Notice, Notices};
 use sipward_route::{Change, Report};
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::{self, MissedTickBehavior};
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bridge::{self, Aside};
 use crate::clock::{Clock, stamp};
+use crate::complaint::{Heard, LogReader};
 use crate::daemon::directory::{Question, Registration};
 use crate::enforce::Wishes;
 use crate::names::Exempt;
@@ -77,6 +78,7 @@ pub(super) struct Judge {
     never_connected: bool,
     heart: Heart,
     questions: mpsc::Sender<Question>,
+    log: LogReader,
     /// Addresses whose question found no room.
     unasked: Vec<IpAddr>,
 }
@@ -129,6 +131,7 @@ impl Judge {
             never_connected: true,
             heart,
             questions,
+            log: LogReader::default(),
             unasked: Vec::new(),
         }
     }
@@ -213,6 +216,9 @@ impl Judge {
                 self.peer = Some(peer);
                 let nets = vec![peer.ip().into()];
                 self.tell(Input::Exempt { class: Exemption::EslPeer, nets });
+                if self.wants_log() {
+                    self.ask(Question::Log { wanted: true });
+                }
                 self.ask(Question::Snapshot);
                 self.publish(Record::EslConnected { peer });
             }
@@ -242,7 +248,8 @@ impl Judge {
             Notice::Unusable { frame } => {
                 tracing::debug!(content_type = ?frame.content_type(), "frame without a use");
             }
-            // Log lines are not subscribed to, and a later version of the library may tell more.
+            Notice::Log { line, received } => self.log_line(&line, received),
+            // A later version of the library may tell more.
             _ => {}
         }
     }
@@ -259,9 +266,36 @@ impl Judge {
         self.carry_out(Some(received));
     }
 
+    fn log_line(&mut self, line: &LogLine, received: Instant) {
+        match self.log.read(line, received) {
+            Some(Heard::Complaint(complaint)) => {
+                let now = self.clock.at(received);
+                let input = Input::Complaint(complaint.as_input());
+                self.engine.handle(input, now, &mut self.actions);
+                self.carry_out(Some(received));
+            }
+            Some(Heard::RefusedLogin(complaint, reason)) => {
+                let user = Text::new(complaint.user.as_deref().unwrap_or_default());
+                self.publish(Record::RefusedLogin { source: complaint.source, user, reason });
+            }
+            None => {}
+        }
+    }
+
+    /// The log is of use as long as the rule is on, if only in shadow.
+    fn wants_log(&self) -> bool {
+        self.engine.policy().rules.log.guard.mode != Mode::Off
+    }
+
     fn order(&mut self, order: Order) {
         match order {
-            Order::Policy(policy) => self.tell(Input::Policy(policy)),
+            Order::Policy(policy) => {
+                let wanted = self.wants_log();
+                self.tell(Input::Policy(policy));
+                if wanted != self.wants_log() && self.peer.is_some() {
+                    self.ask(Question::Log { wanted: !wanted });
+                }
+            }
             Order::Exempt(classes) => {
                 for (class, nets) in classes {
                     self.tell(Input::Exempt { class, nets });
@@ -374,9 +408,13 @@ impl Judge {
         self.actions = actions;
     }
 
-    /// A snapshot that finds no room is made after the next gap.
+    /// A snapshot that finds no room is made after the next gap; a wish for the log is not made again.
     fn ask(&self, question: Question) {
-        let _ = self.questions.try_send(question);
+        let refused = self.questions.try_send(question).is_err();
+        if refused && matches!(question, Question::Log { .. }) {
+            let (question, error) = ("log".to_owned(), "too many questions wait".to_owned());
+            self.publish(Record::DirectoryFailed { question, error });
+        }
     }
 
     /// A question that cannot be asked is answered at once: nobody knows.

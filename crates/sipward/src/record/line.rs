@@ -46,6 +46,12 @@ impl fmt::Display for Record {
                 write!(f, "{} addresses of gateways:", sources.len())?;
                 sources.iter().try_for_each(|net| write!(f, " {net}"))
             }
+            Self::RefusedLogin { source, user, reason } => write!(
+                f,
+                "needs attention: user {} at {source} has the right password, but was refused ({})",
+                Plain(user),
+                word(reason),
+            ),
             Self::DirectoryFailed { question, error } => {
                 write!(f, "FreeSWITCH did not answer `{}`: {}", Plain(question), Plain(error))
             }

@@ -14,6 +14,7 @@ use sipward_engine::{Alarm, Cause, Expiry, Judgement, Refusal, Text, UnblockReas
 use sipward_route::Coverage;
 use tracing::Level;
 
+use crate::complaint::RefusedFor;
 use crate::text::Time;
 
 /// `tracing` target of every record.
@@ -119,7 +120,17 @@ pub enum Record {
         /// Their addresses.
         sources: Vec<IpNet>,
     },
-    /// FreeSWITCH did not answer a question about its phones, gateways or access lists.
+    /// FreeSWITCH refused a right password. Known from the log, where the reason and the failure are
+    /// two lines.
+    RefusedLogin {
+        /// The address.
+        source: IpAddr,
+        /// The user.
+        user: Text,
+        /// Why it was refused.
+        reason: RefusedFor,
+    },
+    /// FreeSWITCH did not answer a question about its phones, gateways, access lists or log.
     DirectoryFailed {
         /// The API command.
         question: String,
@@ -266,6 +277,7 @@ impl Record {
             | Self::EventUnusable { .. }
             | Self::EventForged { .. }
             | Self::NeedsAttention { .. }
+            | Self::RefusedLogin { .. }
             | Self::DirectoryFailed { .. }
             | Self::Healed { .. }
             | Self::Gate { .. }

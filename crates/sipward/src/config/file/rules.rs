@@ -21,6 +21,7 @@ pub(super) struct RulesFile {
     raw_address: RuleFile,
     account: RuleFile,
     network: RuleFile,
+    log: RuleFile,
 }
 
 /// `[policy.rules.failures]`: the base rule's numbers stand in `[policy]`.
@@ -66,6 +67,7 @@ impl RulesFile {
         self.raw_address.apply(&mut to.raw_address);
         self.account.apply(&mut to.account);
         self.network.apply(&mut to.network);
+        self.log.apply(&mut to.log);
     }
 }
 
