@@ -33,6 +33,8 @@ pub(super) enum Outgoing {
 struct Client {
     id: u64,
     queue: mpsc::Sender<Outgoing>,
+    /// It asked for log lines, of whatever level.
+    log: bool,
     subscription: Option<Subscription>,
     /// Queued or half written.
     unsent: usize,
