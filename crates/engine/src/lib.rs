@@ -14,6 +14,10 @@
 //! | `sources` | the exact sliding window of each source, in eight bytes per failure |
 //! | `recent` | the readable side of the latest failures, for log lines |
 //! | `offenders` | how often it was banned before: longer bans |
+//! | `activity` | challenges and floods by source: was this one challenged? |
+//! | `identity` | who logged in from there before: [`Identity`] |
+//! | `acl` | what FreeSWITCH's ACLs said about suspects |
+//! | `agents`, `crowd`, `pulse` | scanners' names; accounts and networks; deafness and campaigns |
 //! | `bans` | the bans that stand, how they nest, split and end |
 //!
 //! Memory is bounded everywhere, by the [`Policy`] or by a named constant; `lru` is the table that
