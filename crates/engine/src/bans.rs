@@ -17,7 +17,7 @@ use crate::{Cause, Expiry, Timestamp};
 
 /// Bans that keep the readable part of their evidence (about 1 kB each); older ones keep numbers only,
 /// so that half a million bans stay within the daemon's memory.
-const MAX_DETAILED: usize = 8_192;
+const MAX_DETAILED: usize = 4_096;
 
 /// Stale expiries tolerated beside as many as there are bans, before the heap is rebuilt.
 const EXPIRY_SLACK: usize = 1_024;
@@ -25,7 +25,8 @@ const EXPIRY_SLACK: usize = 1_024;
 /// Active bans by network, and when each ends.
 #[derive(Debug, Default)]
 pub(crate) struct Bans {
-    nets: JointPrefixMap<IpNet, Ban>,
+    /// Boxed, because every second node of a trie is a fork without a ban.
+    nets: JointPrefixMap<IpNet, Box<Ban>>,
     /// Spares the failures of the unbanned the walk through the trie.
     filter: NetFilter,
     /// May hold ends that no longer hold; its top never does.
@@ -34,6 +35,10 @@ pub(crate) struct Bans {
     detailed: VecDeque<IpNet>,
     /// Bans the kernel refused.
     failed: usize,
+}
+
+fn unboxed((net, ban): (IpNet, &Box<Ban>)) -> (IpNet, &Ban) {
+    (net, ban)
 }
 
 /// One ban.
@@ -89,7 +94,7 @@ impl Bans {
     }
 
     pub(crate) fn get(&self, net: &IpNet) -> Option<&Ban> {
-        self.nets.get(net)
+        self.nets.get(net).map(|ban| &**ban)
     }
 
     /// The narrowest ban that covers `addr`.
@@ -97,12 +102,12 @@ impl Bans {
         if !self.filter.may_cover(addr) {
             return None;
         }
-        self.nets.get_lpm(&IpNet::from(addr))
+        self.nets.get_lpm(&IpNet::from(addr)).map(unboxed)
     }
 
     /// Bans wider than `net`, widest first.
     pub(crate) fn around(&self, net: &IpNet) -> impl Iterator<Item = (IpNet, &Ban)> {
-        self.nets.cover(net).filter(move |(wider, _)| wider != net)
+        self.nets.cover(net).filter(move |(wider, _)| wider != net).map(unboxed)
     }
 
     /// Bans narrower than `net`.
@@ -110,6 +115,7 @@ impl Bans {
         self.nets
             .children(net)
             .filter(move |(inner, _)| inner != net)
+            .map(unboxed)
     }
 
     /// The bans that share an address with `net`.
@@ -120,7 +126,7 @@ impl Bans {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (IpNet, &Ban)> {
-        self.nets.iter()
+        self.nets.iter().map(unboxed)
     }
 
     /// Adds a ban; one of the same network is replaced.
@@ -138,7 +144,7 @@ impl Bans {
         }
         self.failed += usize::from(ban.enforcement.is_failed());
         self.filter.insert(&net);
-        self.nets.insert(net, ban);
+        self.nets.insert(net, Box::new(ban));
         self.age_details();
         if self.expiries.len() > 2 * self.nets.len() + EXPIRY_SLACK {
             self.rebuild_expiries();
@@ -146,7 +152,7 @@ impl Bans {
     }
 
     pub(crate) fn remove(&mut self, net: &IpNet) -> Option<Ban> {
-        let ban = self.nets.remove(net)?;
+        let ban = *self.nets.remove(net)?;
         self.filter.remove(net);
         self.failed -= usize::from(ban.enforcement.is_failed());
         self.drop_stale_expiries();

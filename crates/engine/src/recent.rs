@@ -83,6 +83,7 @@ impl Recent {
             }
         }
         details.users.reverse();
+        details.users.shrink_to_fit();
         Some(Box::new(details))
     }
 

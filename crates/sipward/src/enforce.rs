@@ -59,5 +59,7 @@ impl Wishes {
                 return;
             }
         }
+        // What a burst has needed is not needed for good.
+        self.waiting.shrink_to(0);
     }
 }

@@ -26,6 +26,9 @@ use crate::text::Time;
 /// Notices and reports handled in one turn, so that neither starves the other.
 const TURN: usize = 256;
 
+/// Room kept for bans whose route is under way.
+const UNDER_WAY: usize = 256;
+
 /// How often the heart beats: watchdog, status line, lost log lines.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
@@ -353,6 +356,10 @@ impl Judge {
         let Some(UnderWay { mut ban, received }) = self.under_way.remove(&net) else {
             return;
         };
+        if self.under_way.is_empty() {
+            // What a burst has needed is not needed for good.
+            self.under_way.shrink_to(UNDER_WAY);
+        }
         ban.enforced = enforced;
         ban.not_enforced_because = because;
         ban.event_to_route_us =
