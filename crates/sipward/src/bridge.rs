@@ -23,7 +23,7 @@ pub enum Aside {
     /// A gateway changed its state: its address may be another one now.
     Gateway,
     /// An operator should hear of it: it cannot be used, or another Event Socket client made it up.
-    Told(Record),
+    Told(Box<Record>),
 }
 
 /// Passes what `event` says to `input`.
@@ -38,14 +38,14 @@ pub fn translate(event: &Event, input: impl FnOnce(Input<'_>)) -> Aside {
         Err(error) if error.origin != Origin::Sofia => {
             let address = event.header("network-ip");
             let source = address.and_then(|address| address.lossy().parse().ok());
-            return Aside::Told(Record::EventForged { error: error.to_string(), source });
+            return told(Record::EventForged { error: error.to_string(), source });
         }
-        Err(error) => return Aside::Told(Record::EventUnusable { error: error.to_string() }),
+        Err(error) => return told(Record::EventUnusable { error: error.to_string() }),
     };
     let meta = *record.meta();
     if meta.origin != Origin::Sofia {
         let (error, source) = (meta.origin.to_string(), named(&record));
-        return Aside::Told(Record::EventForged { error, source });
+        return told(Record::EventForged { error, source });
     }
     match &record {
         SofiaEvent::RegisterFailure(failure) => input(Input::AuthFailure(AuthFailure {
@@ -102,15 +102,19 @@ fn report(event: &Event, input: impl FnOnce(Input<'_>)) -> Aside {
     let source = address.trim().parse::<IpAddr>();
     if event.header("Command").is_some() {
         let error = format!("{REPORT} by sendevent of another client");
-        return Aside::Told(Record::EventForged { error, source: source.ok() });
+        return told(Record::EventForged { error, source: source.ok() });
     }
     let Ok(source) = source else {
         let error = format!("{REPORT}: sipward-address `{address}` is no IP address");
-        return Aside::Told(Record::EventUnusable { error });
+        return told(Record::EventUnusable { error });
     };
     let reason = event.header("sipward-reason");
     input(Input::Report { source, reason: &lossy(reason.as_ref()) });
     Aside::Nothing
+}
+
+fn told(record: Record) -> Aside {
+    Aside::Told(Box::new(record))
 }
 
 /// One run of FreeSWITCH in the engine's terms.

@@ -34,6 +34,8 @@ struct Client {
     id: u64,
     queue: mpsc::Sender<Outgoing>,
     subscription: Option<Subscription>,
+    /// It asked for log lines, of whatever level.
+    log: bool,
     /// Queued or half written.
     unsent: usize,
 }

@@ -21,7 +21,7 @@ fn told(recording: &[u8]) -> (Vec<String>, Vec<Record>) {
     for event in events(recording) {
         let aside = translate(&event, |input| inputs.push(words(&input)));
         if let Aside::Told(record) = aside {
-            records.push(record);
+            records.push(*record);
         }
     }
     (inputs, records)

@@ -30,7 +30,7 @@ fn words(complaint: &Complaint<'_>) -> String {
     };
     if let Some(user) = user {
         let user: String = user.chars().take(40).collect();
-        words += &format!(" {}", user.escape_default());
+        words = format!("{words} {}", user.escape_default());
     }
     match method {
         Some(Method::Invite) => words + " INVITE",
@@ -62,8 +62,8 @@ fn every_recorded_log_accuses_whom_it_should() {
         let (name, words) = row.split_once(": ").unwrap();
         expected.entry(name).or_default().push(words);
     }
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tests/fixtures/freeswitch/scenarios");
+    let folder =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/freeswitch/scenarios");
     let mut seen = BTreeMap::new();
     let mut recordings = 0;
     for entry in fs::read_dir(folder).unwrap() {
@@ -160,8 +160,14 @@ fn a_row_with_anything_else_before_the_message_is_none() {
 fn the_end_of_the_whole_message_names_the_source() {
     const HEAD: &str = "SIP auth failure (REGISTER) on sofia profile 'internal' for";
     for (tail, expected) in [
-        ("[x] from ip 10.9.9.9@pbx.test] from ip 192.0.2.7", "failure 192.0.2.7 x] from ip 10.9.9.9"),
-        ("[x] from ip 10.9.9.9\n y@pbx.test] from ip 192.0.2.7", "failure 192.0.2.7 x] from ip 10.9.9.9\\n y"),
+        (
+            "[x] from ip 10.9.9.9@pbx.test] from ip 192.0.2.7",
+            "failure 192.0.2.7 x] from ip 10.9.9.9",
+        ),
+        (
+            "[x] from ip 10.9.9.9\n y@pbx.test] from ip 192.0.2.7",
+            "failure 192.0.2.7 x] from ip 10.9.9.9\\n y",
+        ),
         ("[1000@a@b] from ip 2001:db8::7", "failure 2001:db8::7 1000@a"),
         ("[1000@pbx.test] from ip fe80::7%eth0", "failure fe80::7 1000"),
     ] {
@@ -193,10 +199,7 @@ fn an_unknown_user_whose_name_holds_a_line_end_accuses_nobody() {
     };
     let read = |name: &str| frame("sofia_reg.c", "sofia_reg_parse_auth", &message(name));
     assert_eq!(read("9876").as_deref(), Some("unknown 192.0.2.7 9876"));
-    assert_eq!(
-        read("x] from 10.9.9.9").as_deref(),
-        Some("unknown 192.0.2.7 x] from 10.9.9.9")
-    );
+    assert_eq!(read("x] from 10.9.9.9").as_deref(), Some("unknown 192.0.2.7 x] from 10.9.9.9"));
     // Its first row ends like a real one: only what follows tells.
     assert_eq!(read("x] from 10.9.9.9\n y"), None);
     let rows = "You must define a domain called 'x' in your directory\n\
@@ -237,8 +240,9 @@ fn a_user_agent_that_looks_like_a_failure_is_part_of_a_reason() {
 
 #[test]
 fn a_reason_belongs_to_the_next_failure_of_its_method_within_a_second() {
-    let recording =
-        include_bytes!("../../../../tests/fixtures/freeswitch/scenarios/09b-user-agent-filter.log.raw");
+    let recording = include_bytes!(
+        "../../../../tests/fixtures/freeswitch/scenarios/09b-user-agent-filter.log.raw"
+    );
     let lines = lines(recording);
     let (mut reader, now) = (LogReader::default(), Instant::now());
     let later = now + REASON_LIFE + Duration::from_millis(1);
@@ -264,7 +268,10 @@ fn rejections_by_access_lists_name_their_source() {
         Some("acl 2001:db8::7")
     );
     // The call goes on with a challenge.
-    assert_eq!(invite("IP 192.0.2.7 Rejected by acl \"trusted\". Falling back to Digest auth."), None);
+    assert_eq!(
+        invite("IP 192.0.2.7 Rejected by acl \"trusted\". Falling back to Digest auth."),
+        None
+    );
     // A rejection by the Event Socket is no SIP.
     assert_eq!(
         frame("mod_event_socket.c", "listener_run", "IP 192.0.2.7 Rejected by acl \"loopback\""),
@@ -275,7 +282,9 @@ fn rejections_by_access_lists_name_their_source() {
 #[test]
 fn reports_of_a_dialplan_are_whole_messages() {
     let read = |text: &str| frame("mod_dptools.c", "log_function", text);
-    for text in ["FAIL2BAN_HOST=192.0.2.7", "\"FAIL2BAN_HOST=192.0.2.7\"", "FAIL2BAN_HOST=192.0.2.7 "] {
+    for text in
+        ["FAIL2BAN_HOST=192.0.2.7", "\"FAIL2BAN_HOST=192.0.2.7\"", "FAIL2BAN_HOST=192.0.2.7 "]
+    {
         assert_eq!(read(text).as_deref(), Some("reported 192.0.2.7"), "{text}");
     }
     for text in [
@@ -298,7 +307,8 @@ fn hostile_bytes_are_read_without_harm() {
             let mut text = whole[..end].to_vec();
             text.push(byte);
             text.extend_from_slice(&whole[end..]);
-            if let Some(Reading::Complaint(complaint)) = read(Message { text: &text, origin: None }) {
+            if let Some(Reading::Complaint(complaint)) = read(Message { text: &text, origin: None })
+            {
                 assert_eq!(complaint.source.to_string(), "192.0.2.7");
             }
         }

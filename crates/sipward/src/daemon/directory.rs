@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use sipward_engine::Exemption;
-use sipward_esl::command::{Command, LogLevel};
 use sipward_esl::SessionHandle;
+use sipward_esl::command::{Command, LogLevel};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 

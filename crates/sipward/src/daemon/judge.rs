@@ -64,7 +64,8 @@ pub(super) enum End {
 
 /// The engine and all that it needs around it.
 pub(super) struct Judge {
-    engine: Engine,
+    /// Boxed: it is large, and the task that owns it is moved about.
+    engine: Box<Engine>,
     clock: Clock,
     wishes: Wishes,
     actions: Vec<Action>,
@@ -117,7 +118,7 @@ impl Judge {
         questions: mpsc::Sender<Question>,
     ) -> Self {
         Self {
-            engine,
+            engine: Box::new(engine),
             clock,
             wishes,
             actions: Vec::new(),
@@ -252,7 +253,7 @@ impl Judge {
         match bridge::translate(event, |input| engine.handle(input, now, actions)) {
             Aside::Nothing => {}
             Aside::Gateway => self.ask(Question::Gateways),
-            Aside::Told(record) => self.publish(record),
+            Aside::Told(record) => self.publish(*record),
         }
         self.carry_out(Some(received));
     }
