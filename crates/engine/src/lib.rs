@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `seen` | owned and bounded; what strangers chose is hashed with the seed |
 //! | `join` | finds the attempt beside it, or waits 200 ms for it: the [`Grade`] |
+//! | `complaints` | joins it with the log lines that tell of it too |
 //! | `exempt` | who is never banned: tries of networks by [`Exemption`] |
 //! | `sources` | the exact sliding window of each source, in eight bytes per failure |
 //! | `recent` | the readable side of the latest failures, for log lines |

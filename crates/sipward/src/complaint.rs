@@ -225,7 +225,7 @@ fn acl_rejected(text: &[u8]) -> Option<Reading<'_>> {
     let (list, _) = IResult::<&[u8], &[u8]>::ok(head.parse(rest))?;
     let list = list.strip_suffix(b"\"")?;
     (!list.contains(&b'"')).then_some(())?;
-    bare(ComplaintKind::AclRejected, ip(address)?)
+    Some(bare(ComplaintKind::AclRejected, ip(address)?))
 }
 
 /// `Can not do authorization without a complete header in REGISTER request from 192.0.2.7:5060`
@@ -236,7 +236,7 @@ fn malformed(text: &[u8]) -> Option<Reading<'_>> {
     let (_, address) = cut_last(rest, b" request from ")?;
     let (address, port) = cut_last(address, b":")?;
     std::str::from_utf8(port).ok()?.parse::<u16>().ok()?;
-    bare(ComplaintKind::MalformedAuthorization, ip(address)?)
+    Some(bare(ComplaintKind::MalformedAuthorization, ip(address)?))
 }
 
 /// `FAIL2BAN_HOST=192.0.2.7`, the whole message, in quotes or not: behind the address a dialplan may
@@ -245,11 +245,11 @@ fn reported(text: &[u8]) -> Option<Reading<'_>> {
     let text = text.trim_ascii();
     let quoted = text.strip_prefix(b"\"").and_then(|text| text.strip_suffix(b"\""));
     let address = quoted.unwrap_or(text).strip_prefix(b"FAIL2BAN_HOST=")?;
-    bare(ComplaintKind::Reported, ip(address)?)
+    Some(bare(ComplaintKind::Reported, ip(address)?))
 }
 
-fn bare(kind: ComplaintKind, source: IpAddr) -> Option<Reading<'static>> {
-    Some(Reading::Complaint(Complaint { kind, source, user: None, method: None }))
+fn bare(kind: ComplaintKind, source: IpAddr) -> Reading<'static> {
+    Reading::Complaint(Complaint { kind, source, user: None, method: None })
 }
 
 /// An address, without brackets; a link-local one may carry its zone.

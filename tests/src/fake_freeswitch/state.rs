@@ -36,6 +36,8 @@ struct Client {
     /// It asked for log lines, of whatever level.
     log: bool,
     subscription: Option<Subscription>,
+    /// It asked for log lines, of whatever level.
+    log: bool,
     /// Queued or half written.
     unsent: usize,
 }

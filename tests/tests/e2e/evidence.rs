@@ -1,7 +1,7 @@
 //! Recordings of a real FreeSWITCH: what counts, and what does not.
 
 use sipward_tests::fake_freeswitch::{
-    Attempt, Delivery, FakeFreeSwitch, Greeting, Outcome, Recording,
+    Attempt, Delivery, FakeFreeSwitch, Frame, Greeting, Outcome, Recording,
 };
 
 use super::kernel::{blackholes, nets};
@@ -15,6 +15,7 @@ super::cases![
     a_whole_recorded_connection_bans_the_recorded_attacker,
     an_oversized_user_agent_hides_nobody,
     bytes_that_come_one_by_one_ban_as_well,
+    log_lines_that_no_event_tells_of_ban_their_sender,
 ];
 
 /// At 5 these tests could not fail.
@@ -139,4 +140,29 @@ fn bytes_that_come_one_by_one_ban_as_well() {
         daemon.expect_that("ban", of(family.attackers_net()));
         assert_eq!(world.attacker_arrives(family), NONE);
     }
+}
+
+/// A SUBSCRIBE for an unknown user is an event of nothing but a challenge.
+fn log_lines_that_no_event_tells_of_ban_their_sender() {
+    let world = World::new();
+    let setup = world.setup("[policy.rules.log]\nmode = \"ban\"\nthreshold = 1\n");
+    let daemon = world.watch(&setup);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    while !world.fs.commands().iter().any(|command| command == "log 4") {
+        assert!(std::time::Instant::now() < deadline, "{:?}", world.fs.commands());
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+
+    let recorded = Recording::load("scenarios/06b-subscribe-unknown-user.log").unwrap();
+    for frame in recorded.frames().iter().filter(|frame| frame.content_type() == "log/data") {
+        // As long as the recorded 127.0.0.1, which is never banned.
+        let text = String::from_utf8_lossy(frame.bytes()).replace("127.0.0.1", "198.1.1.7");
+        let (moved, _) = Frame::split_stream(text.as_bytes());
+        world.fs.replay_verbatim(&moved);
+    }
+
+    let ban = daemon.expect_that("ban", of("198.1.1.7/32"));
+    assert_eq!(ban.text("rule"), "log", "{}", daemon.log().text());
+    assert_eq!(blackholes(&world.pbx), nets(["198.1.1.7/32"]));
+    daemon.stop();
 }

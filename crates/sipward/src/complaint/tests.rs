@@ -30,7 +30,7 @@ fn words(complaint: &Complaint<'_>) -> String {
     };
     if let Some(user) = user {
         let user: String = user.chars().take(40).collect();
-        words += &format!(" {}", user.escape_default());
+        words = format!("{words} {}", user.escape_default());
     }
     match method {
         Some(Method::Invite) => words + " INVITE",

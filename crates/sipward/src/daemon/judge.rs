@@ -69,7 +69,8 @@ pub(super) enum End {
 
 /// The engine and all that it needs around it.
 pub(super) struct Judge {
-    engine: Engine,
+    /// Boxed: it is large, and the task that owns it is moved about.
+    engine: Box<Engine>,
     clock: Clock,
     wishes: Wishes,
     actions: Vec<Action>,
@@ -123,7 +124,7 @@ impl Judge {
         questions: mpsc::Sender<Question>,
     ) -> Self {
         Self {
-            engine,
+            engine: Box::new(engine),
             clock,
             wishes,
             actions: Vec::new(),
