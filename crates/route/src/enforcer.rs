@@ -58,10 +58,7 @@ impl Enforcer {
         let mut route = Channel::open(NETLINK_ROUTE).map_err(RouteError::Socket)?;
         ask_permission(&mut route, settings.protocol).await?;
         let gate = Gate::open(settings.gate.clone(), settings.protocol).map_err(|e| e.to_string());
-        let own = Own {
-            route: route.port(),
-            netfilter: gate.as_ref().ok().map(Gate::port),
-        };
+        let own = Own { route: route.port(), netfilter: gate.as_ref().ok().map(Gate::port) };
         // Listen before looking: what changes while we look is heard.
         let monitor = Monitor::open(own, settings.protocol).map_err(RouteError::Socket)?;
         rules::ensure(&mut route, settings.protocol, &rules::for_bans(&settings)).await?;
@@ -142,10 +139,7 @@ impl Enforcer {
     /// Takes over the routes of ours that are there; returns what carries our protocol and is not ours.
     async fn adopt(&mut self) -> Result<Vec<String>, RouteError> {
         let mut foreign = Vec::new();
-        let filter = Filter {
-            protocol: Some(self.settings.protocol),
-            ..Filter::default()
-        };
+        let filter = Filter { protocol: Some(self.settings.protocol), ..Filter::default() };
         let (blackholes, gate, wanted) = (self.blackholes, &self.settings.gate, &mut self.wanted);
         blackhole::dump(&mut self.route, filter, |route| {
             if blackholes.owns(&route) {
@@ -179,8 +173,7 @@ impl Enforcer {
             }
         }
         let healed = self.heal(signs).await?;
-        self.schedule
-            .finished(signs, healed, started, Instant::now());
+        self.schedule.finished(signs, healed, started, Instant::now());
         Ok(())
     }
 }
@@ -203,9 +196,5 @@ pub(crate) async fn ask_permission(route: &mut Channel, protocol: u8) -> Result<
             }
         })
         .await?;
-    if permitted {
-        Ok(())
-    } else {
-        Err(RouteError::NotPermitted)
-    }
+    if permitted { Ok(()) } else { Err(RouteError::NotPermitted) }
 }

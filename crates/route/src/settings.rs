@@ -54,11 +54,7 @@ pub enum GateMode {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            protocol: 216,
-            table: None,
-            gate: GateSettings::default(),
-        }
+        Self { protocol: 216, table: None, gate: GateSettings::default() }
     }
 }
 
@@ -80,9 +76,8 @@ pub(crate) const MAIN_TABLE: u32 = 254;
 const KERNEL_TABLES: std::ops::RangeInclusive<u32> = 253..=255;
 /// Protocol numbers with an owner in `/etc/iproute2/rt_protos` or `linux/rtnetlink.h`, above the
 /// kernel's own 0 to 4.
-const KNOWN_PROTOCOLS: [u8; 19] = [
-    8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 42, 84, 99, 186, 187, 188, 189, 192,
-];
+const KNOWN_PROTOCOLS: [u8; 19] =
+    [8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 42, 84, 99, 186, 187, 188, 189, 192];
 /// Preference of the kernel's last rule, `from all lookup default`.
 const LAST_KERNEL_PREFERENCE: u32 = 32_767;
 /// First preference above which administrators and other programs put theirs.
@@ -129,11 +124,7 @@ impl Settings {
                 .table_name
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
-        if name_ok {
-            Ok(())
-        } else {
-            Err(SettingsError::TableName(gate.table_name.clone()))
-        }
+        if name_ok { Ok(()) } else { Err(SettingsError::TableName(gate.table_name.clone())) }
     }
 
     /// Number of the table that holds the bans.

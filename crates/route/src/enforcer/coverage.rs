@@ -11,11 +11,7 @@ impl Enforcer {
     /// put back.
     pub(super) async fn cover(&mut self) -> Result<Repaired, RouteError> {
         let open = reverse_path::open_interfaces(&mut self.route).await?;
-        let has_ipv6 = self
-            .host
-            .own
-            .iter()
-            .any(|ip| ip.is_ipv6() && !ip.is_loopback());
+        let has_ipv6 = self.host.own.iter().any(|ip| ip.is_ipv6() && !ip.is_loopback());
         let needed = !open.is_empty() || has_ipv6;
         let mut coverage = Coverage::default();
         let mut repaired = Repaired::default();
@@ -32,9 +28,7 @@ impl Enforcer {
                     error @ (RouteError::Refused { .. }
                     | RouteError::NotPermitted
                     | RouteError::Settings(_)),
-                ) => coverage
-                    .gaps
-                    .push(format!("the gate could not be set: {error}")),
+                ) => coverage.gaps.push(format!("the gate could not be set: {error}")),
             },
             GateMode::Auto | GateMode::RpFilter | GateMode::Off => {}
         }
@@ -89,12 +83,7 @@ impl Enforcer {
 const NAMED: usize = 8;
 
 fn listed(interfaces: &[String]) -> String {
-    let named = interfaces
-        .iter()
-        .take(NAMED)
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(", ");
+    let named = interfaces.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
     match interfaces.len().checked_sub(NAMED) {
         Some(more) if more > 0 => format!("{named} and {more} more"),
         _ => named,

@@ -63,11 +63,7 @@ pub(super) async fn tables(netfilter: &mut Channel) -> Result<BTreeSet<String>, 
         .dump(request, |_, payload| {
             let (_, table) = OpGettableDump::decode_request(payload);
             if table.get_userdata() == Ok(&table_user_data()) {
-                found.extend(
-                    table
-                        .get_name()
-                        .map(|name| name.to_string_lossy().into_owned()),
-                );
+                found.extend(table.get_name().map(|name| name.to_string_lossy().into_owned()));
             }
         })
         .await?;
@@ -130,18 +126,14 @@ async fn rules_stand(netfilter: &mut Channel, gate: &GateSettings) -> Result<boo
         })
         .await?;
     match outcome {
-        Dump::Complete => Ok(found
-            .into_values()
-            .eq(Rule::ALL.map(|rule| rule.user_data(gate)))),
+        Dump::Complete => Ok(found.into_values().eq(Rule::ALL.map(|rule| rule.user_data(gate)))),
         Dump::Refused(refusal) if refusal.errno == Errno::ENOENT => Ok(false),
         Dump::Refused(refusal) => Err(super::refused("read the nftables gate", &refusal)),
     }
 }
 
 fn is_awake(table: &IterableTableAttrs<'_>) -> bool {
-    table
-        .get_flags()
-        .is_ok_and(|flags| flags & TableFlags::Dormant as u32 == 0)
+    table.get_flags().is_ok_and(|flags| flags & TableFlags::Dormant as u32 == 0)
 }
 
 fn is_hooked(payload: &[u8]) -> bool {

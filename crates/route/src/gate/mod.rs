@@ -58,11 +58,7 @@ impl Gate {
     /// When this kernel has no netfilter.
     pub(crate) fn open(settings: GateSettings, protocol: u8) -> Result<Self, RouteError> {
         let netfilter = Channel::open(NETLINK_NETFILTER).map_err(RouteError::Socket)?;
-        Ok(Self {
-            netfilter,
-            settings,
-            protocol,
-        })
+        Ok(Self { netfilter, settings, protocol })
     }
 
     /// The port that marks notifications about our own changes.
@@ -94,10 +90,7 @@ impl Gate {
                 });
             }
         }
-        Ok(Repaired {
-            rules: added + usize::from(fallback),
-            ruleset: state == State::Damaged,
-        })
+        Ok(Repaired { rules: added + usize::from(fallback), ruleset: state == State::Damaged })
     }
 
     /// Removes our rulesets, then the rules and the fallback they rely on; returns what was there.
@@ -109,10 +102,7 @@ impl Gate {
         let mut removed = self.remove_rules(route, |_| true).await?;
         let fallback = rules::remove_fallback(route, self.protocol, &self.settings).await?;
         removed += usize::from(fallback);
-        Ok(Repaired {
-            rules: removed,
-            ruleset,
-        })
+        Ok(Repaired { rules: removed, ruleset })
     }
 
     /// Removes what other settings left: rulesets of another name, rules for another mark or table.
@@ -187,9 +177,6 @@ fn refused(what: &str, refusal: &Refusal) -> RouteError {
             what: what.to_owned(),
             reason: format!("{refusal}; this kernel lacks nf_tables or nft_fib_inet"),
         },
-        _ => RouteError::Refused {
-            what: what.to_owned(),
-            reason: refusal.to_string(),
-        },
+        _ => RouteError::Refused { what: what.to_owned(), reason: refusal.to_string() },
     }
 }

@@ -78,12 +78,8 @@ pub(super) enum Rule {
 }
 
 impl Rule {
-    pub(super) const ALL: [Self; 4] = [
-        Self::PassLoopback,
-        Self::DropIpv6,
-        Self::DropIpv4,
-        Self::ClearMark,
-    ];
+    pub(super) const ALL: [Self; 4] =
+        [Self::PassLoopback, Self::DropIpv6, Self::DropIpv4, Self::ClearMark];
 
     /// The rule's user data: a comment for who reads the ruleset, by which we recognise it again. It
     /// names what the settings put into the rule.
@@ -264,10 +260,7 @@ fn compare<'a>(list: List<'a>, op: CmpOps, value: &[u8]) -> List<'a> {
 
 /// `counter`
 fn count(list: List<'_>) -> List<'_> {
-    list.nested_elem()
-        .nested_data_counter()
-        .end_nested()
-        .end_nested()
+    list.nested_elem().nested_data_counter().end_nested().end_nested()
 }
 
 /// `accept` or `drop`

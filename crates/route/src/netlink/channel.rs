@@ -68,12 +68,7 @@ impl Channel {
             socket.set_rx_buf_sz(RECEIVE_BUFFER)?;
             address.port_number()
         };
-        Ok(Self {
-            socket,
-            port,
-            next_sequence: 1,
-            buffer: Vec::with_capacity(LARGEST_DATAGRAM),
-        })
+        Ok(Self { socket, port, next_sequence: 1, buffer: Vec::with_capacity(LARGEST_DATAGRAM) })
     }
 
     /// The port number that marks notifications about what this socket changed.
@@ -148,14 +143,9 @@ impl Channel {
         let first = self.next_sequence;
         let count = u32::try_from(batch.len()).unwrap_or(u32::MAX);
         self.next_sequence = first.wrapping_add(count);
-        self.socket
-            .send(batch.numbered(first))
-            .await
-            .map_err(RouteError::Socket)?;
+        self.socket.send(batch.numbered(first)).await.map_err(RouteError::Socket)?;
         let read = Self::answers(&self.socket, &mut self.buffer, batch, first, answer);
-        timeout(PATIENCE, read)
-            .await
-            .map_err(|_| RouteError::Silent)?
+        timeout(PATIENCE, read).await.map_err(|_| RouteError::Silent)?
     }
 
     async fn answers(
@@ -201,9 +191,7 @@ impl Channel {
 
 impl std::fmt::Debug for Channel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Channel")
-            .field("port", &self.port)
-            .finish_non_exhaustive()
+        f.debug_struct("Channel").field("port", &self.port).finish_non_exhaustive()
     }
 }
 

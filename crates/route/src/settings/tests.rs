@@ -14,10 +14,7 @@ fn the_defaults_are_in_order() {
 #[test]
 fn a_protocol_number_with_an_owner_is_refused() {
     for taken in [0, 4, 9, 12, 186] {
-        assert_eq!(
-            changed(|s| s.protocol = taken),
-            Err(SettingsError::Protocol(taken))
-        );
+        assert_eq!(changed(|s| s.protocol = taken), Err(SettingsError::Protocol(taken)));
     }
     assert_eq!(changed(|s| s.protocol = 5), Ok(()));
     assert_eq!(changed(|s| s.protocol = 255), Ok(()));

@@ -3,9 +3,7 @@ use tokio::sync::mpsc;
 use super::*;
 
 fn report(last: u8) -> Report {
-    Report::Unblocked {
-        net: ipnet::IpNet::new([192, 0, 2, last].into(), 32).unwrap(),
-    }
+    Report::Unblocked { net: ipnet::IpNet::new([192, 0, 2, last].into(), 32).unwrap() }
 }
 
 #[test]
