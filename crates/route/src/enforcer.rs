@@ -4,6 +4,7 @@ mod apply;
 mod coverage;
 mod heal;
 mod outbox;
+mod sip;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio::time::{Instant, sleep_until};
 
 use self::heal::Schedule;
 use self::outbox::Outbox;
+use self::sip::Sip;
 use crate::blackhole::{self, Blackholes, Filter};
 use crate::gate::Gate;
 use crate::monitor::{Monitor, Own};
@@ -43,6 +45,7 @@ pub struct Enforcer {
     coverage: Coverage,
     outbox: Outbox,
     schedule: Schedule,
+    sip: Sip,
 }
 
 impl Enforcer {
@@ -74,6 +77,7 @@ impl Enforcer {
             coverage: Coverage::default(),
             outbox: Outbox::default(),
             schedule: Schedule::new(Instant::now()),
+            sip: Sip::new(Instant::now()),
         };
         enforcer.tidy_gate().await?;
         let foreign = enforcer.adopt().await?;
@@ -123,6 +127,10 @@ impl Enforcer {
                     self.schedule.note(signs.map_err(RouteError::Socket)?, Instant::now());
                 }
                 () = sleep_until(self.schedule.next()) => self.look_after().await?,
+                () = sleep_until(self.sip.count_due()), if self.counts() => self.count().await?,
+                nets = self.sip.next_spared(), if self.outbox.has_room_for(1) => {
+                    self.spare(&nets).await?;
+                }
             }
         }
         changes.close();

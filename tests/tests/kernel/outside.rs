@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use futures_util::TryStreamExt;
 use ipnet::IpNet;
 use netlink_bindings::nftables::{
-    CmpOps, MetaKeys, Nfgenmsg, OpBatchBeginDo, OpBatchEndDo, OpDeltableDo, OpGetruleDump,
+    CmpOps, MetaKeys, Nfgenmsg, OpBatchBeginDo, OpBatchEndDo, OpDelsetelemDo, OpDeltableDo, OpGetruleDump,
     OpGettableDump, OpNewchainDo, OpNewruleDo, OpNewtableDo, VerdictCode,
 };
 use netlink_packet_core::{
@@ -109,6 +109,15 @@ pub(crate) fn delete_chain_rules(host: &Host, table: &str, chain: &str) {
         .push_table_bytes(table.as_bytes())
         .push_chain_bytes(chain.as_bytes());
     nft(host, &[(10 << 8 | 8, 0, payload)]);
+}
+
+/// `nft flush set inet TABLE SET`.
+pub(crate) fn flush_set(host: &Host, table: &str, set: &str) {
+    let mut payload = Vec::new();
+    OpDelsetelemDo::encode_request(&mut payload, &inet())
+        .push_table_bytes(table.as_bytes())
+        .push_set_bytes(set.as_bytes());
+    nft(host, &[(10 << 8 | 14, 0, payload)]);
 }
 
 /// `nft add table inet NAME`.

@@ -12,7 +12,8 @@ impl Enforcer {
     pub(super) async fn cover(&mut self) -> Result<Repaired, RouteError> {
         let open = reverse_path::open_interfaces(&mut self.route).await?;
         let has_ipv6 = self.host.own.iter().any(|ip| ip.is_ipv6() && !ip.is_loopback());
-        let needed = !open.is_empty() || has_ipv6;
+        let limit = self.settings.gate.effective_limit().is_some();
+        let needed = !open.is_empty() || has_ipv6 || limit;
         let mut coverage = Coverage::default();
         let mut repaired = Repaired::default();
         // A gate that stands is kept although it is not needed any more: the switch that made it so
@@ -42,6 +43,10 @@ impl Enforcer {
         }
         if !coverage.ipv6_inbound {
             let gap = "IPv6 has no rp_filter, so what banned hosts send still arrives";
+            coverage.gaps.push(gap.to_owned());
+        }
+        if limit && !coverage.gate {
+            let gap = "the limit on the SIP ports needs the gate, so nothing is limited";
             coverage.gaps.push(gap.to_owned());
         }
         self.coverage = coverage;

@@ -52,3 +52,31 @@ fn a_table_name_cannot_carry_anything_else() {
         assert_eq!(changed(|s| s.gate.table_name = name.to_owned()), refused);
     }
 }
+
+#[test]
+fn sip_ports_are_real_and_few() {
+    let with = |ports: Vec<u16>| changed(|s| s.gate.sip_ports = ports);
+    assert_eq!(with(Vec::new()), Ok(()));
+    assert_eq!(with((1..=64).collect()), Ok(()));
+    assert_eq!(with((1..=65).collect()), Err(SettingsError::SipPorts(65)));
+    assert_eq!(with(vec![5060, 0]), Err(SettingsError::SipPort));
+}
+
+#[test]
+fn a_limit_lets_something_through() {
+    let with = |limit| changed(|s| s.gate.limit = limit);
+    assert_eq!(with(None), Ok(()));
+    assert_eq!(with(Some(1)), Ok(()));
+    assert_eq!(with(Some(100_000)), Ok(()));
+    for refused in [0, 100_001] {
+        assert_eq!(with(Some(refused)), Err(SettingsError::Limit(refused)));
+    }
+}
+
+#[test]
+fn without_ports_there_is_nothing_to_limit() {
+    let mut gate = GateSettings { limit: Some(50), ..GateSettings::default() };
+    assert_eq!(gate.effective_limit(), Some(50));
+    gate.sip_ports.clear();
+    assert_eq!(gate.effective_limit(), None);
+}
