@@ -9,14 +9,10 @@ use crate::world::{ATTACKER, ATTACKER6, FAR, FAR6, PBX, PBX6, Running, World};
 
 pub(crate) fn cases() -> Vec<Trial> {
     vec![
-        case(
-            "a_banned_ipv4_host_reaches_nothing_until_it_is_unbanned",
-            || ban_and_unban(ATTACKER),
-        ),
-        case(
-            "a_banned_ipv6_host_reaches_nothing_until_it_is_unbanned",
-            || ban_and_unban(ATTACKER6),
-        ),
+        case("a_banned_ipv4_host_reaches_nothing_until_it_is_unbanned", || ban_and_unban(ATTACKER)),
+        case("a_banned_ipv6_host_reaches_nothing_until_it_is_unbanned", || {
+            ban_and_unban(ATTACKER6);
+        }),
         case("a_host_behind_a_router_is_banned_alike", || {
             ban_and_unban(FAR);
         }),
@@ -26,10 +22,7 @@ pub(crate) fn cases() -> Vec<Trial> {
         case("an_ipv4_network_is_banned_alike", || {
             ban_and_unban("203.0.113.0/24");
         }),
-        case(
-            "established_connections_of_a_banned_host_die",
-            connections_die,
-        ),
+        case("established_connections_of_a_banned_host_die", connections_die),
         case("bans_in_a_table_of_their_own_win_too", own_table),
         case("bans_in_a_table_above_255_win_too", high_table),
     ]
@@ -49,10 +42,7 @@ fn ban_and_unban(target: &str) {
     assert!(is_blackholed(&world.pbx, target, 254));
     assert_eq!(packets_dropped(&world.pbx), 0);
     assert!(!world.reached_by_attacker(from));
-    assert!(
-        packets_dropped(&world.pbx) > 0,
-        "the gate counts what it drops"
-    );
+    assert!(packets_dropped(&world.pbx) > 0, "the gate counts what it drops");
     assert!(world.reached_by_phone());
     running.unblock(target);
     assert!(!is_blackholed(&world.pbx, target, 254));
@@ -73,32 +63,18 @@ fn connections_die() {
 }
 
 fn own_table() {
-    bans_in_table(OwnTable {
-        id: 100,
-        preference: 500,
-    });
+    bans_in_table(OwnTable { id: 100, preference: 500 });
 }
 
 fn high_table() {
-    bans_in_table(OwnTable {
-        id: 70_000,
-        preference: 1,
-    });
+    bans_in_table(OwnTable { id: 70_000, preference: 1 });
 }
 
 fn bans_in_table(table: OwnTable) {
     let world = World::new().with_default_route();
-    let mut running = Running::start(
-        &world.pbx,
-        Settings {
-            table: Some(table),
-            ..Settings::default()
-        },
-    );
-    assert_eq!(
-        rule_preferences(&world.pbx, table.id),
-        [table.preference; 2]
-    );
+    let mut running =
+        Running::start(&world.pbx, Settings { table: Some(table), ..Settings::default() });
+    assert_eq!(rule_preferences(&world.pbx, table.id), [table.preference; 2]);
     for target in [ATTACKER, ATTACKER6, FAR, FAR6] {
         assert_eq!(running.block(target), Enforcement::Full);
         assert!(is_blackholed(&world.pbx, target, table.id));

@@ -20,40 +20,19 @@ use crate::world::{
 
 pub(crate) fn cases() -> Vec<Trial> {
     vec![
-        case(
-            "without_a_default_route_far_hosts_still_arrive",
-            no_default_route,
-        ),
-        case(
-            "bans_hold_while_the_default_route_goes_and_comes_back",
-            default_route_goes,
-        ),
-        case(
-            "forwarded_traffic_passes_also_without_a_way_back",
-            forwarded,
-        ),
+        case("without_a_default_route_far_hosts_still_arrive", no_default_route),
+        case("bans_hold_while_the_default_route_goes_and_comes_back", default_route_goes),
+        case("forwarded_traffic_passes_also_without_a_way_back", forwarded),
         case("duplicate_address_detection_is_answered", duplicate_address),
         case("link_local_addresses_arrive", link_local),
         case("a_dhcp_request_without_an_address_arrives", dhcp_request),
-        case(
-            "a_dhcp_answer_reaches_a_host_without_an_address",
-            dhcp_answer,
-        ),
+        case("a_dhcp_answer_reaches_a_host_without_an_address", dhcp_answer),
         case("own_traffic_passes", own_traffic),
         case("the_marks_of_others_are_left_as_they_are", marks),
-        case(
-            "strict_reverse_path_filtering_works_beside_it",
-            strict_filter,
-        ),
+        case("strict_reverse_path_filtering_works_beside_it", strict_filter),
         case("multicast_arrives", multicast),
-        case(
-            "a_packet_that_claims_our_own_address_is_left_to_the_kernel",
-            claims_own,
-        ),
-        case(
-            "sources_that_others_made_unreachable_are_dropped_too",
-            unreachable,
-        ),
+        case("a_packet_that_claims_our_own_address_is_left_to_the_kernel", claims_own),
+        case("sources_that_others_made_unreachable_are_dropped_too", unreachable),
     ]
 }
 
@@ -66,21 +45,12 @@ fn gated(world: World) -> (World, Running) {
 fn no_default_route() {
     let (world, mut running) = gated(World::new());
     for (from, to) in [(FAR, PBX), (FAR6, PBX6)] {
-        assert!(
-            udp_arrives((&world.attacker, from), (&world.pbx, to)),
-            "{from}"
-        );
+        assert!(udp_arrives((&world.attacker, from), (&world.pbx, to)), "{from}");
         // Without a way back nothing is known to win; the ban holds all the same.
         assert_eq!(running.block(from), Enforcement::Full);
-        assert!(
-            !udp_arrives((&world.attacker, from), (&world.pbx, to)),
-            "{from}"
-        );
+        assert!(!udp_arrives((&world.attacker, from), (&world.pbx, to)), "{from}");
         running.unblock(from);
-        assert!(
-            udp_arrives((&world.attacker, from), (&world.pbx, to)),
-            "{from}"
-        );
+        assert!(udp_arrives((&world.attacker, from), (&world.pbx, to)), "{from}");
     }
     running.stop();
 }
@@ -93,14 +63,8 @@ fn default_route_goes() {
     running.block(FAR6);
     let check = |when: &str| {
         for (banned, free, to) in [(FAR, "203.0.113.7", PBX), (FAR6, "2001:db8:77::7", PBX6)] {
-            assert!(
-                !udp_arrives((&world.attacker, banned), (&world.pbx, to)),
-                "{banned} {when}"
-            );
-            assert!(
-                udp_arrives((&world.attacker, free), (&world.pbx, to)),
-                "{free} {when}"
-            );
+            assert!(!udp_arrives((&world.attacker, banned), (&world.pbx, to)), "{banned} {when}");
+            assert!(udp_arrives((&world.attacker, free), (&world.pbx, to)), "{free} {when}");
         }
     };
     check("with the default route");
@@ -139,40 +103,25 @@ fn duplicate_address() {
     world.phone.sysctl("ipv6/conf/eth0/accept_dad", "1");
     world.phone.address("eth0", "2001:db8:b::1/64");
     thread::sleep(Duration::from_millis(2500));
-    assert!(
-        dad_failed(&world.phone, PBX6_FOR_PHONE),
-        "nobody defended the address"
-    );
+    assert!(dad_failed(&world.phone, PBX6_FOR_PHONE), "nobody defended the address");
     assert_eq!(packets_dropped(&world.pbx), 0);
     running.stop();
 }
 
 fn link_local() {
     let (world, running) = gated(World::new());
-    let (from, to) = (
-        link_local_of(&world.phone, "eth0"),
-        link_local_of(&world.pbx, "eth1"),
-    );
+    let (from, to) = (link_local_of(&world.phone, "eth0"), link_local_of(&world.pbx, "eth1"));
     let (from_index, to_index) = (world.phone.interface("eth0"), world.pbx.interface("eth1"));
-    let receiver = world
-        .pbx
-        .run(|| UdpSocket::bind(SocketAddrV6::new(to, 0, 0, to_index)))
-        .unwrap();
-    let sender = world
-        .phone
-        .run(|| UdpSocket::bind(SocketAddrV6::new(from, 0, 0, from_index)))
-        .unwrap();
+    let receiver =
+        world.pbx.run(|| UdpSocket::bind(SocketAddrV6::new(to, 0, 0, to_index))).unwrap();
+    let sender =
+        world.phone.run(|| UdpSocket::bind(SocketAddrV6::new(from, 0, 0, from_index))).unwrap();
     let port = receiver.local_addr().unwrap().port();
-    sender
-        .send_to(b"x", SocketAddrV6::new(to, port, 0, from_index))
-        .unwrap();
+    sender.send_to(b"x", SocketAddrV6::new(to, port, 0, from_index)).unwrap();
     assert!(received_from(&receiver).is_some_and(|peer| peer == IpAddr::V6(from)));
     // The same without an address of its own family in between: 169.254.0.0/16 has no route here.
     world.phone.address("eth0", "169.254.7.7/16");
-    assert!(udp_arrives(
-        (&world.phone, "169.254.7.7"),
-        (&world.pbx, PBX_FOR_PHONE)
-    ));
+    assert!(udp_arrives((&world.phone, "169.254.7.7"), (&world.pbx, PBX_FOR_PHONE)));
     running.stop();
 }
 
@@ -208,14 +157,8 @@ fn own_traffic() {
         assert!(tcp_connects((&world.pbx, own), (&world.pbx, own)), "{own}");
     }
     // What the PBX asks others for comes back.
-    assert!(tcp_connects(
-        (&world.pbx, PBX_FOR_PHONE),
-        (&world.phone, PHONE)
-    ));
-    assert!(tcp_connects(
-        (&world.pbx, PBX6_FOR_PHONE),
-        (&world.phone, PHONE6)
-    ));
+    assert!(tcp_connects((&world.pbx, PBX_FOR_PHONE), (&world.phone, PHONE)));
+    assert!(tcp_connects((&world.pbx, PBX6_FOR_PHONE), (&world.phone, PHONE6)));
     running.stop();
 }
 
@@ -233,9 +176,7 @@ fn strict_filter() {
     for src_valid_mark in ["0", "1"] {
         let (world, mut running) = gated(World::new().with_default_route());
         world.pbx.sysctl("ipv4/conf/all/rp_filter", "1");
-        world
-            .pbx
-            .sysctl("ipv4/conf/all/src_valid_mark", src_valid_mark);
+        world.pbx.sysctl("ipv4/conf/all/src_valid_mark", src_valid_mark);
         assert!(world.reached_by_phone());
         assert!(world.reached_by_attacker(FAR));
         running.block(FAR);
@@ -288,13 +229,8 @@ fn broadcast(socket: &UdpSocket, target: &str) {
 }
 
 fn received_from(socket: &UdpSocket) -> Option<IpAddr> {
-    socket
-        .set_read_timeout(Some(Duration::from_secs(1)))
-        .unwrap();
-    socket
-        .recv_from(&mut [0; 16])
-        .ok()
-        .map(|(_, peer)| peer.ip())
+    socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    socket.recv_from(&mut [0; 16]).ok().map(|(_, peer)| peer.ip())
 }
 
 fn link_local_of(host: &Host, interface: &str) -> Ipv6Addr {
@@ -336,8 +272,5 @@ fn addresses(host: &Host, index: u32) -> Vec<(IpAddr, AddressFlags)> {
         }
         found.0.map(|address| (address, found.1))
     };
-    messages
-        .iter()
-        .filter_map(|message| read(&message.attributes))
-        .collect()
+    messages.iter().filter_map(|message| read(&message.attributes)).collect()
 }

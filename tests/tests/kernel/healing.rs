@@ -24,19 +24,13 @@ pub(crate) fn cases() -> Vec<Trial> {
         case("a_flushed_ruleset_comes_back", flushed_ruleset),
         case("an_emptied_chain_is_filled_again", emptied_chain),
         case("a_deleted_fallback_route_comes_back", deleted_fallback),
-        case(
-            "everything_comes_back_after_the_loopback_was_down",
-            loopback_down,
-        ),
+        case("everything_comes_back_after_the_loopback_was_down", loopback_down),
         case("a_ban_that_somebody_replaced_is_reported", replaced_route),
         case("our_own_changes_are_no_damage", own_changes),
         case("forty_thousand_flushed_bans_come_back", thousands),
         case("what_was_missed_in_an_overrun_is_found", overrun),
         case("new_addresses_and_gateways_are_reported", host_changes),
-        case(
-            "a_ban_that_a_new_connection_outranks_is_told_again",
-            outranked_later,
-        ),
+        case("a_ban_that_a_new_connection_outranks_is_told_again", outranked_later),
     ]
 }
 
@@ -60,16 +54,8 @@ fn flushed_routes() {
         routes += healed.0;
         rules += healed.1;
     }
-    assert!(
-        damaged.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        damaged.elapsed()
-    );
-    assert_eq!(
-        (routes, rules),
-        (3, 1),
-        "the fallback route carries our protocol too"
-    );
+    assert!(damaged.elapsed() < Duration::from_secs(1), "{:?}", damaged.elapsed());
+    assert_eq!((routes, rules), (3, 1), "the fallback route carries our protocol too");
     for target in [ATTACKER, ATTACKER6, FAR] {
         assert!(is_blackholed(&world.pbx, target, 254));
     }
@@ -87,17 +73,8 @@ fn deleted_rule() {
 
 fn own_table_rule() {
     let world = World::new().with_default_route();
-    let table = Some(OwnTable {
-        id: 100,
-        preference: 500,
-    });
-    let mut running = Running::start(
-        &world.pbx,
-        Settings {
-            table,
-            ..Settings::default()
-        },
-    );
+    let table = Some(OwnTable { id: 100, preference: 500 });
+    let mut running = Running::start(&world.pbx, Settings { table, ..Settings::default() });
     running.block(ATTACKER);
     delete_rules(&world.pbx, 100);
     let mut rules = 0;
@@ -130,37 +107,16 @@ fn emptied_chain() {
 fn deleted_fallback() {
     let (world, mut running) = start();
     let fallback = |line: &String| line.ends_with("table 217");
-    assert_eq!(
-        crate::outside::routes(&world.pbx)
-            .iter()
-            .filter(|l| fallback(l))
-            .count(),
-        1
-    );
+    assert_eq!(crate::outside::routes(&world.pbx).iter().filter(|l| fallback(l)).count(), 1);
     world.pbx.netlink(async |handle| {
         use futures_util::TryStreamExt;
         let request = rtnetlink::RouteMessageBuilder::<std::net::Ipv4Addr>::new().build();
-        let all: Vec<_> = handle
-            .route()
-            .get(request)
-            .execute()
-            .try_collect()
-            .await
-            .unwrap();
-        let found = all
-            .into_iter()
-            .find(|route| route.header.table == 217)
-            .unwrap();
+        let all: Vec<_> = handle.route().get(request).execute().try_collect().await.unwrap();
+        let found = all.into_iter().find(|route| route.header.table == 217).unwrap();
         handle.route().del(found).execute().await.unwrap();
     });
     assert_eq!(running.healed(), (0, 1, false));
-    assert_eq!(
-        crate::outside::routes(&world.pbx)
-            .iter()
-            .filter(|l| fallback(l))
-            .count(),
-        1
-    );
+    assert_eq!(crate::outside::routes(&world.pbx).iter().filter(|l| fallback(l)).count(), 1);
     running.stop();
 }
 
@@ -170,12 +126,8 @@ fn loopback_down() {
     world.pbx.up("lo");
     let deadline = Instant::now() + Duration::from_secs(3);
     let stands = || {
-        [ATTACKER, ATTACKER6, FAR]
-            .iter()
-            .all(|target| is_blackholed(&world.pbx, target, 254))
-            && crate::outside::routes(&world.pbx)
-                .iter()
-                .any(|line| line.ends_with("table 217"))
+        [ATTACKER, ATTACKER6, FAR].iter().all(|target| is_blackholed(&world.pbx, target, 254))
+            && crate::outside::routes(&world.pbx).iter().any(|line| line.ends_with("table 217"))
     };
     while !stands() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(20));
@@ -191,12 +143,8 @@ fn replaced_route() {
     let (world, mut running) = start();
     delete_route(&world.pbx, RouteType::BlackHole, FAR, 216, 254);
     add_route(&world.pbx, RouteType::Unreachable, FAR, 4, 254);
-    let report = running.expect("a failure", |report| {
-        matches!(report, Report::Failed { .. })
-    });
-    let Report::Failed { change, error } = report else {
-        panic!("{report:?}")
-    };
+    let report = running.expect("a failure", |report| matches!(report, Report::Failed { .. }));
+    let Report::Failed { change, error } = report else { panic!("{report:?}") };
     assert_eq!(change, Change::Block(net(FAR)));
     assert!(error.contains("somebody else"), "{error}");
     running.stop();
@@ -211,10 +159,7 @@ fn own_changes() {
         running.send(Change::Unblock(net(&format!("203.0.113.{n}"))));
     }
     let reports = running.reports_within(Duration::from_millis(500));
-    let healed = reports
-        .iter()
-        .filter(|report| matches!(report, Report::Healed { .. }))
-        .count();
+    let healed = reports.iter().filter(|report| matches!(report, Report::Healed { .. })).count();
     assert_eq!(healed, 0);
     drop(world);
     running.stop();
@@ -223,9 +168,8 @@ fn own_changes() {
 fn thousands() {
     let world = World::new().with_default_route();
     let mut running = Running::start(&world.pbx, Settings::default());
-    let targets: Vec<_> = (0..40_000_u32)
-        .map(|n| IpNet::from(IpAddr::V4((0x0a00_0000 + n).into())))
-        .collect();
+    let targets: Vec<_> =
+        (0..40_000_u32).map(|n| IpNet::from(IpAddr::V4((0x0a00_0000 + n).into()))).collect();
     for some in targets.chunks(1000) {
         for target in some {
             running.send(Change::Block(*target));
@@ -240,9 +184,7 @@ fn thousands() {
     let mut routes = 0;
     while routes < targets.len() {
         let report = running.expect("healed", |report| matches!(report, Report::Healed { .. }));
-        let Report::Healed { routes: some, .. } = report else {
-            panic!("{report:?}")
-        };
+        let Report::Healed { routes: some, .. } = report else { panic!("{report:?}") };
         routes += some;
     }
     assert!(is_blackholed(&world.pbx, "10.0.156.63", 254));
@@ -253,9 +195,8 @@ fn thousands() {
 /// happens then is announced to nobody.
 fn overrun() {
     let world = World::new().with_default_route();
-    let elsewhere: Vec<_> = (0..60_000_u32)
-        .map(|n| IpNet::from(IpAddr::V4((0x0b00_0000 + n).into())))
-        .collect();
+    let elsewhere: Vec<_> =
+        (0..60_000_u32).map(|n| IpNet::from(IpAddr::V4((0x0b00_0000 + n).into()))).collect();
     let pbx = &world.pbx;
     pbx.block_on(async || {
         let (enforcer, _) = Enforcer::open(Settings::default()).await.unwrap();
@@ -268,17 +209,8 @@ fn overrun() {
         add_blackholes(pbx, &elsewhere, 4);
         delete_blackholes(pbx, &[net(FAR)], 216);
         assert!(!is_blackholed(pbx, FAR, 254));
-        let report = tokio::time::timeout(Duration::from_secs(5), reports.recv())
-            .await
-            .unwrap();
-        assert_eq!(
-            report,
-            Some(Report::Healed {
-                routes: 1,
-                rules: 0,
-                gate: false
-            })
-        );
+        let report = tokio::time::timeout(Duration::from_secs(5), reports.recv()).await.unwrap();
+        assert_eq!(report, Some(Report::Healed { routes: 1, rules: 0, gate: false }));
         assert!(is_blackholed(pbx, FAR, 254));
     });
 }
@@ -287,14 +219,8 @@ fn host_changes() {
     let world = World::new();
     let mut running = Running::start(&world.pbx, Settings::default());
     let found = running.found.host.clone();
-    assert!(
-        found.own.contains(&"192.0.2.1".parse().unwrap()),
-        "{found:?}"
-    );
-    assert!(
-        found.own.contains(&"2001:db8:a::1".parse().unwrap()),
-        "{found:?}"
-    );
+    assert!(found.own.contains(&"192.0.2.1".parse().unwrap()), "{found:?}");
+    assert!(found.own.contains(&"2001:db8:a::1".parse().unwrap()), "{found:?}");
     assert!(found.on_link.contains(&net("2001:db8:a::/64")), "{found:?}");
     assert!(found.on_link.contains(&net("198.51.100.0/24")), "{found:?}");
     assert!(found.gateways.is_empty(), "{found:?}");
@@ -319,13 +245,8 @@ fn outranked_later() {
     assert_eq!(running.block("2001:db8:c::/64"), Enforcement::Full);
     assert_eq!(running.block(FAR), Enforcement::Full);
     world.pbx.address("eth1", "2001:db8:c::1/64");
-    let told = running.expect("a second report", |report| {
-        matches!(report, Report::Blocked { .. })
-    });
-    let Report::Blocked {
-        net: target,
-        enforcement: Enforcement::Outranked { winner },
-    } = told
+    let told = running.expect("a second report", |report| matches!(report, Report::Blocked { .. }));
+    let Report::Blocked { net: target, enforcement: Enforcement::Outranked { winner } } = told
     else {
         panic!("{told:?}")
     };

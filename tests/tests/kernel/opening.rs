@@ -21,36 +21,21 @@ pub(crate) fn cases() -> Vec<Trial> {
         case("a_restart_leaves_no_gap", restart),
         case("foreign_routes_with_our_protocol_are_named", foreign),
         case("coverage_says_what_rp_filter_leaves_open", coverage),
-        case(
-            "auto_needs_no_gate_where_rp_filter_stops_everything",
-            auto_without_gate,
-        ),
+        case("auto_needs_no_gate_where_rp_filter_stops_everything", auto_without_gate),
         case("a_gate_that_is_switched_off_goes", switched_off),
         case("a_gate_under_other_settings_replaces_the_old_one", renamed),
         case("a_table_of_somebody_else_keeps_its_name", taken_name),
-        case(
-            "flush_removes_everything_of_ours_and_nothing_else",
-            flush_all,
-        ),
+        case("flush_removes_everything_of_ours_and_nothing_else", flush_all),
         case("flush_on_a_clean_host_removes_nothing", flush_nothing),
-        case(
-            "without_the_capability_the_error_says_how_to_grant_it",
-            no_capability,
-        ),
+        case("without_the_capability_the_error_says_how_to_grant_it", no_capability),
         case("settings_out_of_range_are_refused", bad_settings),
         case("what_is_queued_at_shutdown_is_finished", shutdown),
     ]
 }
 
 fn with_gate(mode: GateMode) -> Settings {
-    let gate = GateSettings {
-        mode,
-        ..GateSettings::default()
-    };
-    Settings {
-        gate,
-        ..Settings::default()
-    }
+    let gate = GateSettings { mode, ..GateSettings::default() };
+    Settings { gate, ..Settings::default() }
 }
 
 fn adopted() {
@@ -64,10 +49,7 @@ fn adopted() {
     let mut expected = [FAR, FAR6, ATTACKER].map(net);
     expected.sort();
     assert_eq!(found, expected);
-    assert!(
-        !udp_arrives((&world.attacker, FAR), (&world.pbx, PBX)),
-        "adopted means in force"
-    );
+    assert!(!udp_arrives((&world.attacker, FAR), (&world.pbx, PBX)), "adopted means in force");
     assert_eq!(running.block(FAR), Enforcement::Full);
     running.unblock(FAR6);
     assert!(!is_blackholed(&world.pbx, FAR6, 254));
@@ -84,15 +66,8 @@ fn restart() {
     let dropped = packets_dropped(&world.pbx);
     let running = Running::start(&world.pbx, Settings::default());
     assert_eq!(running.found.routes, [net(ATTACKER)]);
-    assert!(
-        running.found.foreign.is_empty(),
-        "{:?}",
-        running.found.foreign
-    );
-    assert!(
-        packets_dropped(&world.pbx) >= dropped,
-        "the gate was left standing"
-    );
+    assert!(running.found.foreign.is_empty(), "{:?}", running.found.foreign);
+    assert!(packets_dropped(&world.pbx) >= dropped, "the gate was left standing");
     assert!(dropped > 0);
     running.stop();
 }
@@ -120,10 +95,7 @@ fn coverage() {
         let mut running = Running::start(&world.pbx, with_gate(mode));
         let coverage = running.found.coverage.clone();
         assert!(!coverage.gate && !coverage.ipv4_inbound && !coverage.ipv6_inbound);
-        assert!(
-            coverage.gaps.iter().any(|gap| gap.contains("eth0, eth1")),
-            "{coverage:?}"
-        );
+        assert!(coverage.gaps.iter().any(|gap| gap.contains("eth0, eth1")), "{coverage:?}");
         assert_eq!(running.block(ATTACKER), Enforcement::RepliesOnly);
         assert!(udp_arrives((&world.attacker, ATTACKER), (&world.pbx, PBX)));
         // Loose on one interface, strict on the other.
@@ -135,10 +107,7 @@ fn coverage() {
         assert_eq!(running.block(ATTACKER), Enforcement::Full);
         assert!(!udp_arrives((&world.attacker, ATTACKER), (&world.pbx, PBX)));
         assert_eq!(running.block(ATTACKER6), Enforcement::RepliesOnly);
-        assert!(udp_arrives(
-            (&world.attacker, ATTACKER6),
-            (&world.pbx, PBX6)
-        ));
+        assert!(udp_arrives((&world.attacker, ATTACKER6), (&world.pbx, PBX6)));
         running.unblock(ATTACKER);
         running.unblock(ATTACKER6);
         running.stop();
@@ -153,19 +122,13 @@ fn auto_without_gate() {
     world.pbx.sysctl("ipv4/conf/all/rp_filter", "1");
     let mut running = Running::start(&world.pbx, Settings::default());
     let coverage = running.found.coverage.clone();
-    assert!(
-        !coverage.gate && coverage.ipv4_inbound && coverage.ipv6_inbound,
-        "{coverage:?}"
-    );
+    assert!(!coverage.gate && coverage.ipv4_inbound && coverage.ipv6_inbound, "{coverage:?}");
     assert!(coverage.gaps.is_empty(), "{coverage:?}");
     assert_eq!(running.block(ATTACKER), Enforcement::Full);
     assert!(!udp_arrives((&world.attacker, ATTACKER), (&world.pbx, PBX)));
     // Somebody switches the filter off: now the gate is needed.
     world.pbx.sysctl("ipv4/conf/all/rp_filter", "0");
-    running.expect(
-        "a gate",
-        |report| matches!(report, Report::Coverage(now) if now.gate),
-    );
+    running.expect("a gate", |report| matches!(report, Report::Coverage(now) if now.gate));
     assert!(!udp_arrives((&world.attacker, ATTACKER), (&world.pbx, PBX)));
     running.stop();
 }
@@ -177,11 +140,7 @@ fn switched_off() {
     let running = Running::start(&world.pbx, with_gate(GateMode::Off));
     assert!(!running.found.coverage.gate);
     assert_eq!(rule_preferences(&world.pbx, 217), [0_u32; 0]);
-    assert!(
-        !routes(&world.pbx)
-            .iter()
-            .any(|line| line.ends_with("table 217"))
-    );
+    assert!(!routes(&world.pbx).iter().any(|line| line.ends_with("table 217")));
     running.stop();
 }
 
@@ -195,30 +154,17 @@ fn renamed() {
         rule_preference: 50_000,
         ..GateSettings::default()
     };
-    let settings = Settings {
-        gate,
-        ..Settings::default()
-    };
+    let settings = Settings { gate, ..Settings::default() };
     let mut running = Running::start(&world.pbx, settings);
-    assert!(
-        running.found.foreign.is_empty(),
-        "{:?}",
-        running.found.foreign
-    );
+    assert!(running.found.foreign.is_empty(), "{:?}", running.found.foreign);
     assert_eq!(tables(&world.pbx), ["other"]);
     assert_eq!(rule_preferences(&world.pbx, 217), [50_000]);
     assert_eq!(running.block(FAR), Enforcement::Full);
     assert!(!udp_arrives((&world.attacker, FAR), (&world.pbx, PBX)));
     running.stop();
     // The way out does not depend on what the file says today.
-    let flushed = world
-        .pbx
-        .block_on(async || flush(&Settings::default()).await);
-    let everything = Flushed {
-        routes: 1,
-        rules: 2,
-        gate: true,
-    };
+    let flushed = world.pbx.block_on(async || flush(&Settings::default()).await);
+    let everything = Flushed { routes: 1, rules: 2, gate: true };
     assert_eq!(flushed.unwrap(), everything);
     assert!(tables(&world.pbx).is_empty());
 }
@@ -231,28 +177,16 @@ fn taken_name() {
     assert!(gaps.contains("choose another table name"), "{gaps}");
     assert_eq!(running.block(FAR), Enforcement::RepliesOnly);
     running.stop();
-    world
-        .pbx
-        .block_on(async || flush(&Settings::default()).await)
-        .unwrap();
+    world.pbx.block_on(async || flush(&Settings::default()).await).unwrap();
     assert_eq!(tables(&world.pbx), ["sipward"], "not ours to remove");
 }
 
 fn flush_all() {
-    for table in [
-        None,
-        Some(OwnTable {
-            id: 100,
-            preference: 500,
-        }),
-    ] {
+    for table in [None, Some(OwnTable { id: 100, preference: 500 })] {
         let world = World::new().with_default_route();
         add_route(&world.pbx, RouteType::BlackHole, "10.3.0.0/16", 4, 254);
         let before = routes(&world.pbx);
-        let settings = Settings {
-            table,
-            ..Settings::default()
-        };
+        let settings = Settings { table, ..Settings::default() };
         let mut running = Running::start(&world.pbx, settings.clone());
         for target in [ATTACKER, ATTACKER6, FAR] {
             running.block(target);
@@ -260,14 +194,7 @@ fn flush_all() {
         running.stop();
         let flushed = world.pbx.block_on(async || flush(&settings).await).unwrap();
         let rules = if table.is_some() { 4 } else { 2 };
-        assert_eq!(
-            flushed,
-            Flushed {
-                routes: 3,
-                rules,
-                gate: true
-            }
-        );
+        assert_eq!(flushed, Flushed { routes: 3, rules, gate: true });
         assert_eq!(routes(&world.pbx), before);
         assert_eq!(rule_preferences(&world.pbx, 217), [0_u32; 0]);
         assert_eq!(rule_preferences(&world.pbx, 100), [0_u32; 0]);
@@ -280,9 +207,7 @@ fn flush_all() {
 
 fn flush_nothing() {
     let host = Host::new("clean");
-    let flushed = host
-        .block_on(async || flush(&Settings::default()).await)
-        .unwrap();
+    let flushed = host.block_on(async || flush(&Settings::default()).await).unwrap();
     assert_eq!(flushed, Flushed::default());
 }
 
@@ -292,18 +217,11 @@ fn no_capability() {
         let (opened, flushed) = host.block_on(async || {
             // Of this thread only.
             caps::drop(None, CapSet::Effective, Capability::CAP_NET_ADMIN).unwrap();
-            (
-                Enforcer::open(with_gate(mode)).await,
-                flush(&with_gate(mode)).await,
-            )
+            (Enforcer::open(with_gate(mode)).await, flush(&with_gate(mode)).await)
         });
         let error = opened.expect_err("no right to change routes");
         assert!(matches!(error, RouteError::NotPermitted), "{error}");
-        for words in [
-            "CAP_NET_ADMIN",
-            "AmbientCapabilities=",
-            "setcap cap_net_admin+ep",
-        ] {
+        for words in ["CAP_NET_ADMIN", "AmbientCapabilities=", "setcap cap_net_admin+ep"] {
             assert!(error.to_string().contains(words), "{error}");
         }
         assert!(matches!(flushed, Err(RouteError::NotPermitted)));
@@ -312,30 +230,20 @@ fn no_capability() {
 
 fn bad_settings() {
     let host = Host::new("pbx");
-    let settings = Settings {
-        protocol: 4,
-        ..Settings::default()
-    };
+    let settings = Settings { protocol: 4, ..Settings::default() };
     let outcome = Running::try_start(&host, settings).map(|_| ());
-    assert!(
-        matches!(outcome, Err(RouteError::Settings(_))),
-        "{outcome:?}"
-    );
+    assert!(matches!(outcome, Err(RouteError::Settings(_))), "{outcome:?}");
 }
 
 fn shutdown() {
     let world = World::new();
     let running = Running::start(&world.pbx, Settings::default());
-    let targets: Vec<_> = (0..500)
-        .map(|n| net(&format!("10.1.{}.{}", n / 250, n % 250)))
-        .collect();
+    let targets: Vec<_> = (0..500).map(|n| net(&format!("10.1.{}.{}", n / 250, n % 250))).collect();
     for target in &targets {
         running.send(Change::Block(*target));
     }
     running.stop();
-    let standing = routes(&world.pbx)
-        .iter()
-        .filter(|line| line.contains("proto 216 table 254"))
-        .count();
+    let standing =
+        routes(&world.pbx).iter().filter(|line| line.contains("proto 216 table 254")).count();
     assert_eq!(standing, targets.len());
 }

@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use futures_util::TryStreamExt;
 use ipnet::IpNet;
 use netlink_bindings::nftables::{
-    CmpOps, MetaKeys, Nfgenmsg, OpBatchBeginDo, OpBatchEndDo, OpDelsetelemDo, OpDeltableDo, OpGetruleDump,
-    OpGettableDump, OpNewchainDo, OpNewruleDo, OpNewtableDo, VerdictCode,
+    CmpOps, MetaKeys, Nfgenmsg, OpBatchBeginDo, OpBatchEndDo, OpDelsetelemDo, OpDeltableDo,
+    OpGetruleDump, OpGettableDump, OpNewchainDo, OpNewruleDo, OpNewtableDo, VerdictCode,
 };
 use netlink_packet_core::{
     Emitable, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkBuffer,
@@ -25,15 +25,13 @@ use crate::world::net;
 /// `ip route add KIND NET proto PROTOCOL table TABLE`.
 pub(crate) fn add_route(host: &Host, kind: RouteType, target: &str, protocol: u8, table: u32) {
     let message = route(kind, net(target), protocol, table);
-    host.netlink(async |handle| handle.route().add(message).execute().await)
-        .expect("a route");
+    host.netlink(async |handle| handle.route().add(message).execute().await).expect("a route");
 }
 
 /// `ip route del KIND NET proto PROTOCOL table TABLE`.
 pub(crate) fn delete_route(host: &Host, kind: RouteType, target: &str, protocol: u8, table: u32) {
     let message = route(kind, net(target), protocol, table);
-    host.netlink(async |handle| handle.route().del(message).execute().await)
-        .expect("a route");
+    host.netlink(async |handle| handle.route().del(message).execute().await).expect("a route");
 }
 
 /// Adds blackholes of the main table as fast as the kernel takes them.
@@ -51,10 +49,7 @@ pub(crate) fn delete_blackholes(host: &Host, nets: &[IpNet], protocol: u8) {
 /// checking them): the routes of both families, in the words `KIND NET proto P table T`.
 pub(crate) fn routes(host: &Host) -> Vec<String> {
     let all = messages(host);
-    all.iter()
-        .map(describe)
-        .filter(|line| !line.ends_with("table 255"))
-        .collect()
+    all.iter().map(describe).filter(|line| !line.ends_with("table 255")).collect()
 }
 
 /// Whether a blackhole of protocol 216 for this network is in a table.
@@ -76,13 +71,10 @@ pub(crate) fn flush_routes(host: &Host, protocol: u8) {
 /// Preferences of the IPv4 and IPv6 rules that lead to a table.
 pub(crate) fn rule_preferences(host: &Host, table: u32) -> Vec<u32> {
     let preference = |message: &RuleMessage| {
-        message
-            .attributes
-            .iter()
-            .find_map(|attribute| match attribute {
-                RuleAttribute::Priority(preference) => Some(*preference),
-                _ => None,
-            })
+        message.attributes.iter().find_map(|attribute| match attribute {
+            RuleAttribute::Priority(preference) => Some(*preference),
+            _ => None,
+        })
     };
     rules(host, table).iter().filter_map(preference).collect()
 }
@@ -90,8 +82,7 @@ pub(crate) fn rule_preferences(host: &Host, table: u32) -> Vec<u32> {
 /// `ip rule del lookup TABLE`, both families.
 pub(crate) fn delete_rules(host: &Host, table: u32) {
     for message in rules(host, table) {
-        host.netlink(async |handle| handle.rule().del(message).execute().await)
-            .expect("a rule");
+        host.netlink(async |handle| handle.rule().del(message).execute().await).expect("a rule");
     }
 }
 
@@ -117,7 +108,7 @@ pub(crate) fn flush_set(host: &Host, table: &str, set: &str) {
     OpDelsetelemDo::encode_request(&mut payload, &inet())
         .push_table_bytes(table.as_bytes())
         .push_set_bytes(set.as_bytes());
-    nft(host, &[(10 << 8 | 14, 0, payload)]);
+    nft(host, &[(10 << 8 | 0x0e, 0, payload)]);
 }
 
 /// `nft add table inet NAME`.
@@ -131,18 +122,10 @@ pub(crate) fn add_table(host: &Host, name: &str) {
 pub(crate) fn tables(host: &Host) -> Vec<String> {
     let mut payload = Vec::new();
     OpGettableDump::encode_request(&mut payload, &inet());
-    let all = exchange(
-        host,
-        NETLINK_NETFILTER,
-        &[((10 << 8) | 1, NLM_F_DUMP, payload)],
-    );
+    let all = exchange(host, NETLINK_NETFILTER, &[((10 << 8) | 1, NLM_F_DUMP, payload)]);
     let name = |table: &Vec<u8>| {
         let (_, table) = OpGettableDump::decode_request(table);
-        table
-            .get_name()
-            .expect("a name")
-            .to_string_lossy()
-            .into_owned()
+        table.get_name().expect("a name").to_string_lossy().into_owned()
     };
     all.iter().map(name).collect()
 }
@@ -154,11 +137,7 @@ pub(crate) fn packets_dropped(host: &Host) -> u64 {
         .push_table_bytes(b"sipward")
         .push_chain_bytes(b"gate");
     let mut total = 0;
-    for rule in exchange(
-        host,
-        NETLINK_NETFILTER,
-        &[((10 << 8) | 7, NLM_F_DUMP, payload)],
-    ) {
+    for rule in exchange(host, NETLINK_NETFILTER, &[((10 << 8) | 7, NLM_F_DUMP, payload)]) {
         let (_, rule) = OpGetruleDump::decode_request(&rule);
         let Ok(expressions) = rule.get_expressions() else {
             continue;
@@ -297,13 +276,8 @@ fn messages(host: &Host) -> Vec<RouteMessage> {
             RouteMessageBuilder::<Ipv4Addr>::new().build(),
             RouteMessageBuilder::<Ipv6Addr>::new().build(),
         ] {
-            let found: Vec<_> = handle
-                .route()
-                .get(request)
-                .execute()
-                .try_collect()
-                .await
-                .expect("routes");
+            let found: Vec<_> =
+                handle.route().get(request).execute().try_collect().await.expect("routes");
             all.extend(found);
         }
         all
@@ -328,28 +302,18 @@ fn describe(message: &RouteMessage) -> String {
         }
     }
     let target = target.map_or("default".to_owned(), |ip| {
-        IpNet::new(ip, header.destination_prefix_length)
-            .expect("a length")
-            .to_string()
+        IpNet::new(ip, header.destination_prefix_length).expect("a length").to_string()
     });
     let kind = format!("{:?}", header.kind).to_lowercase();
-    format!(
-        "{kind} {target} proto {} table {table}",
-        u8::from(header.protocol)
-    )
+    format!("{kind} {target} proto {} table {table}", u8::from(header.protocol))
 }
 
 fn rules(host: &Host, table: u32) -> Vec<RuleMessage> {
     host.netlink(async |handle| {
         let mut all = Vec::new();
         for version in [IpVersion::V4, IpVersion::V6] {
-            let found: Vec<_> = handle
-                .rule()
-                .get(version)
-                .execute()
-                .try_collect()
-                .await
-                .expect("rules");
+            let found: Vec<_> =
+                handle.rule().get(version).execute().try_collect().await.expect("rules");
             all.extend(found);
         }
         all.retain(|message: &RuleMessage| {
@@ -374,11 +338,7 @@ fn nft(host: &Host, messages: &[(u16, u16, Vec<u8>)]) {
     OpBatchBeginDo::encode_request(&mut begin, &header);
     OpBatchEndDo::encode_request(&mut end, &header);
     let mut all = vec![(16, 0, begin)];
-    all.extend(
-        messages
-            .iter()
-            .map(|(kind, flags, payload)| (*kind, *flags, payload.clone())),
-    );
+    all.extend(messages.iter().map(|(kind, flags, payload)| (*kind, *flags, payload.clone())));
     if let Some((_, flags, _)) = all.last_mut() {
         *flags |= NLM_F_ACK;
     }
@@ -388,9 +348,7 @@ fn nft(host: &Host, messages: &[(u16, u16, Vec<u8>)]) {
 
 /// Sends messages in one piece; returns the payloads that come back before the ACK or the dump's end.
 fn exchange(host: &Host, protocol: isize, messages: &[(u16, u16, Vec<u8>)]) -> Vec<Vec<u8>> {
-    let mut socket = host
-        .run(|| Socket::new(protocol))
-        .expect("a netlink socket");
+    let mut socket = host.run(|| Socket::new(protocol)).expect("a netlink socket");
     socket.bind_auto().expect("a port");
     socket.connect(&SocketAddr::new(0, 0)).expect("the kernel");
     let mut bytes = Vec::new();
@@ -414,10 +372,8 @@ fn exchange(host: &Host, protocol: isize, messages: &[(u16, u16, Vec<u8>)]) -> V
         while let Ok(message) = NetlinkBuffer::new_checked(rest) {
             match message.message_type() {
                 2 => {
-                    let code = message
-                        .payload()
-                        .first_chunk()
-                        .map(|code| i32::from_ne_bytes(*code));
+                    let code =
+                        message.payload().first_chunk().map(|code| i32::from_ne_bytes(*code));
                     assert_eq!(code, Some(0), "refused {}", message.sequence_number());
                     return answers;
                 }

@@ -20,28 +20,13 @@ const STATIC: u8 = 4;
 pub(crate) fn cases() -> Vec<Trial> {
     vec![
         case("a_route_of_ours_that_exists_is_a_ban", exists_ours),
-        case(
-            "a_foreign_route_with_the_same_prefix_is_no_ban_and_stays",
-            exists_foreign,
-        ),
-        case(
-            "a_foreign_blackhole_is_not_taken_for_a_ban",
-            foreign_blackhole,
-        ),
-        case(
-            "unbanning_never_removes_the_connected_ipv6_network",
-            on_link_ipv6,
-        ),
-        case(
-            "banning_a_gateway_or_the_connected_ipv4_network_is_refused",
-            on_link_ipv4,
-        ),
+        case("a_foreign_route_with_the_same_prefix_is_no_ban_and_stays", exists_foreign),
+        case("a_foreign_blackhole_is_not_taken_for_a_ban", foreign_blackhole),
+        case("unbanning_never_removes_the_connected_ipv6_network", on_link_ipv6),
+        case("banning_a_gateway_or_the_connected_ipv4_network_is_refused", on_link_ipv4),
         case("a_more_specific_route_is_told", more_specific),
         case("banning_twice_is_banning_once", twice),
-        case(
-            "unbanning_what_is_not_banned_touches_nothing",
-            unban_unknown,
-        ),
+        case("unbanning_what_is_not_banned_touches_nothing", unban_unknown),
         case("banning_everybody_is_refused", everybody),
         case("other_protocol_numbers_work", other_protocol),
         case("a_whole_burst_is_answered_one_by_one", burst),
@@ -58,10 +43,7 @@ fn start() -> (World, Running) {
 /// The kernel's answer when a ban fails.
 fn failure(running: &mut Running, target: &str) -> String {
     match running.ask(Change::Block(net(target))) {
-        Report::Failed {
-            change: Change::Block(_),
-            error,
-        } => error,
+        Report::Failed { change: Change::Block(_), error } => error,
         other => panic!("block {target}: {other:?}"),
     }
 }
@@ -81,10 +63,7 @@ fn exists_foreign() {
     let (world, mut running) = start();
     world.pbx.route("203.0.113.66/32", ATTACKER);
     let error = failure(&mut running, FAR);
-    assert!(
-        error.contains("ip route show table 254 exact 203.0.113.66/32"),
-        "{error}"
-    );
+    assert!(error.contains("ip route show table 254 exact 203.0.113.66/32"), "{error}");
     running.unblock(FAR);
     assert!(routes(&world.pbx).contains(&"unicast 203.0.113.66/32 proto 4 table 254".to_owned()));
     running.stop();
@@ -110,10 +89,7 @@ fn on_link_ipv6() {
     let Enforcement::Outranked { winner } = running.block("2001:db8:b::/64") else {
         panic!("a blackhole beside the connected network does not win")
     };
-    assert!(
-        winner.contains("2001:db8:b::/64") && winner.contains("metric 256"),
-        "{winner}"
-    );
+    assert!(winner.contains("2001:db8:b::/64") && winner.contains("metric 256"), "{winner}");
     running.unblock("2001:db8:b::/64");
     assert!(!is_blackholed(&world.pbx, "2001:db8:b::/64", MAIN));
     assert!(routes(&world.pbx).contains(&connected));
@@ -146,10 +122,7 @@ fn more_specific() {
     let Enforcement::Outranked { winner } = running.block("203.0.113.0/24") else {
         panic!("the more specific route wins")
     };
-    assert!(
-        winner.contains("203.0.113.128/25 via 192.0.2.66"),
-        "{winner}"
-    );
+    assert!(winner.contains("203.0.113.128/25 via 192.0.2.66"), "{winner}");
     running.stop();
 }
 
@@ -176,10 +149,7 @@ fn everybody() {
     let (world, mut running) = start();
     for target in ["0.0.0.0/0", "::/0"] {
         let error = failure(&mut running, target);
-        assert!(
-            error.contains("cut this host off from everybody"),
-            "{error}"
-        );
+        assert!(error.contains("cut this host off from everybody"), "{error}");
     }
     assert!(world.reached_by_phone());
     running.stop();
@@ -187,10 +157,7 @@ fn everybody() {
 
 fn other_protocol() {
     let world = World::new().with_default_route();
-    let settings = Settings {
-        protocol: 200,
-        ..Settings::default()
-    };
+    let settings = Settings { protocol: 200, ..Settings::default() };
     let mut running = Running::start(&world.pbx, settings);
     assert_eq!(running.block(FAR), Enforcement::Full);
     let ours = "blackhole 203.0.113.66/32 proto 200 table 254".to_owned();
@@ -207,11 +174,7 @@ fn burst() {
     let mut answered = Vec::new();
     while answered.len() < targets.len() {
         let report = running.expect("an answer", |_| true);
-        let Report::Blocked {
-            net,
-            enforcement: Enforcement::Full,
-        } = report
-        else {
+        let Report::Blocked { net, enforcement: Enforcement::Full } = report else {
             panic!("{report:?}")
         };
         answered.push(net);
@@ -230,16 +193,11 @@ fn slow_reader() {
     let sending = thread::spawn(move || {
         for n in 0..count {
             let target = IpAddr::V4((0x0a00_0000 + n).into());
-            sender
-                .blocking_send(Change::Block(target.into()))
-                .expect("a running enforcer");
+            sender.blocking_send(Change::Block(target.into())).expect("a running enforcer");
         }
     });
     thread::sleep(Duration::from_millis(500));
-    assert!(
-        !sending.is_finished(),
-        "the enforcer takes no more than it can answer"
-    );
+    assert!(!sending.is_finished(), "the enforcer takes no more than it can answer");
     for _ in 0..count {
         let report = running.expect("an answer", |_| true);
         assert!(matches!(report, Report::Blocked { .. }), "{report:?}");

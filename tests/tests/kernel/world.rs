@@ -11,6 +11,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// How long a report may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long sparing may take: 65,536 networks need some seconds on a busy machine.
+const SPARING: Duration = Duration::from_secs(30);
 /// How long healing may take.
 const HEALING: Duration = Duration::from_secs(1);
 
@@ -56,11 +58,7 @@ impl World {
         }
         phone.route("0.0.0.0/0", PBX_FOR_PHONE);
         phone.route("::/0", PBX6_FOR_PHONE);
-        Self {
-            pbx,
-            attacker,
-            phone,
-        }
+        Self { pbx, attacker, phone }
     }
 
     /// Gives the PBX its way back to the attacker's further addresses.
@@ -82,12 +80,10 @@ impl World {
 
     /// Whether the phone's datagrams and connections arrive over both families.
     pub(crate) fn reached_by_phone(&self) -> bool {
-        [(PHONE, PBX_FOR_PHONE), (PHONE6, PBX6_FOR_PHONE)]
-            .into_iter()
-            .all(|(from, to)| {
-                udp_arrives((&self.phone, from), (&self.pbx, to))
-                    && tcp_connects((&self.phone, from), (&self.pbx, to))
-            })
+        [(PHONE, PBX_FOR_PHONE), (PHONE6, PBX6_FOR_PHONE)].into_iter().all(|(from, to)| {
+            udp_arrives((&self.phone, from), (&self.pbx, to))
+                && tcp_connects((&self.phone, from), (&self.pbx, to))
+        })
     }
 }
 
@@ -145,20 +141,11 @@ impl Running {
             })
         });
         let found = outcome.recv().expect("an outcome")?;
-        Ok(Self {
-            found,
-            changes,
-            spared,
-            reports,
-            shutdown,
-            thread,
-        })
+        Ok(Self { found, changes, spared, reports, shutdown, thread })
     }
 
     pub(crate) fn send(&self, change: Change) {
-        self.changes
-            .blocking_send(change)
-            .expect("a running enforcer");
+        self.changes.blocking_send(change).expect("a running enforcer");
     }
 
     /// A second sender of changes.
@@ -183,7 +170,7 @@ impl Running {
     pub(crate) fn spare(&mut self, networks: Vec<IpNet>) -> Report {
         let count = networks.len();
         self.spared.send_replace(Arc::from(networks));
-        self.expect("spared", |report| match report {
+        self.expect_within(SPARING, "spared", |report| match report {
             Report::Spared { networks } => *networks == count,
             Report::NotSpared { .. } => true,
             Report::Blocked { .. }
@@ -212,8 +199,17 @@ impl Running {
     }
 
     /// Waits for a report of a kind; others are skipped.
-    pub(crate) fn expect(&mut self, what: &str, mut wanted: impl FnMut(&Report) -> bool) -> Report {
-        let deadline = Instant::now() + PATIENCE;
+    pub(crate) fn expect(&mut self, what: &str, wanted: impl FnMut(&Report) -> bool) -> Report {
+        self.expect_within(PATIENCE, what, wanted)
+    }
+
+    fn expect_within(
+        &mut self,
+        patience: Duration,
+        what: &str,
+        mut wanted: impl FnMut(&Report) -> bool,
+    ) -> Report {
+        let deadline = Instant::now() + patience;
         while Instant::now() < deadline {
             match self.reports.try_recv() {
                 Ok(report) if wanted(&report) => return report,
@@ -229,17 +225,9 @@ impl Running {
     pub(crate) fn healed(&mut self) -> (usize, usize, bool) {
         let damaged = Instant::now();
         let healed = self.expect("healed", |report| matches!(report, Report::Healed { .. }));
-        assert!(
-            damaged.elapsed() < HEALING,
-            "healed after {:?}",
-            damaged.elapsed()
-        );
+        assert!(damaged.elapsed() < HEALING, "healed after {:?}", damaged.elapsed());
         match healed {
-            Report::Healed {
-                routes,
-                rules,
-                gate,
-            } => (routes, rules, gate),
+            Report::Healed { routes, rules, gate } => (routes, rules, gate),
             other => panic!("{other:?}"),
         }
     }
@@ -253,19 +241,13 @@ impl Running {
     pub(crate) fn stop(self) {
         drop(self.shutdown);
         drop(self.reports);
-        self.thread
-            .join()
-            .expect("no panic")
-            .expect("an orderly end");
+        self.thread.join().expect("no panic").expect("an orderly end");
     }
 }
 
 pub(crate) fn net(text: &str) -> IpNet {
     match text.parse() {
         Ok(net) => net,
-        Err(_) => IpNet::from(
-            text.parse::<std::net::IpAddr>()
-                .expect("a network or an address"),
-        ),
+        Err(_) => IpNet::from(text.parse::<std::net::IpAddr>().expect("a network or an address")),
     }
 }

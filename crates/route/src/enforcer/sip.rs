@@ -13,9 +13,11 @@ use crate::{Report, RouteError};
 
 /// Between two looks at the counter.
 const COUNT_INTERVAL: Duration = Duration::from_secs(1);
-/// Between two replacements of the spared networks. Every phone that registers may change them; a list of
-/// tens of thousands is some ten milliseconds of work.
+/// Between two replacements of the spared networks. Every phone that registers may change them.
 const SPARE_INTERVAL: Duration = Duration::from_secs(1);
+/// Part of the time that replacing them may take: one in so many. A thousand new networks are some 10 ms
+/// of work, in which no ban is set.
+const SPARE_SHARE: u32 = 10;
 
 /// When to count, and whom to spare.
 #[derive(Debug)]
@@ -53,7 +55,7 @@ impl Sip {
 impl Enforcer {
     /// Follows a list of networks that the [limit](crate::GateSettings::limit) never touches: known
     /// phones, allowed and protected hosts. Each new list replaces the one before in one transaction,
-    /// at most once a second, and is answered by [`Report::Spared`] or [`Report::NotSpared`]; lists in
+    /// at most once a second (less often when they are many), and is answered by [`Report::Spared`] or [`Report::NotSpared`]; lists in
     /// between are skipped. They may overlap; at most 65,536 networks. An IPv6 source is limited by its
     /// /64 and spared by its address.
     ///
@@ -83,13 +85,15 @@ impl Enforcer {
 
     /// Replaces the spared networks and reports it.
     pub(super) async fn spare(&mut self, nets: &[IpNet]) -> Result<(), RouteError> {
+        let started = Instant::now();
         let outcome = match (Spared::new(nets), &mut self.gate) {
             (Ok(spared), Ok(gate)) => gate.spare(spared, self.coverage.gate).await,
             // Without netfilter nothing is limited.
             (Ok(_), Err(_)) => Ok(()),
             (Err(error), _) => Err(error),
         };
-        self.sip.spare_due = Instant::now() + SPARE_INTERVAL;
+        let rest = (started.elapsed() * SPARE_SHARE).max(SPARE_INTERVAL);
+        self.sip.spare_due = Instant::now() + rest;
         self.outbox.push(match outcome {
             Ok(()) => Report::Spared { networks: nets.len() },
             Err(error @ (RouteError::Socket(_) | RouteError::Silent)) => return Err(error),

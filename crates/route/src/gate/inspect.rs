@@ -22,9 +22,9 @@ const GET_TABLE: u16 = 10 << 8 | 1;
 const NEW_CHAIN: u16 = 10 << 8 | 3;
 const GET_CHAIN: u16 = 10 << 8 | 4;
 const GET_RULE: u16 = 10 << 8 | 7;
-const GET_ELEMENTS: u16 = 10 << 8 | 13;
-const NEW_OBJECT: u16 = 10 << 8 | 18;
-const GET_OBJECT: u16 = 10 << 8 | 19;
+const GET_ELEMENTS: u16 = 10 << 8 | 0x0d;
+const NEW_OBJECT: u16 = 10 << 8 | 0x12;
+const GET_OBJECT: u16 = 10 << 8 | 0x13;
 
 /// How the gate was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -44,7 +44,7 @@ const NEW_TABLE: u16 = SUBSYSTEM << 8;
 const DELETE_TABLE: u16 = SUBSYSTEM << 8 | 2;
 const NEW_CHAIN: u16 = SUBSYSTEM << 8 | 3;
 const NEW_RULE: u16 = SUBSYSTEM << 8 | 6;
-const NEW_OBJECT: u16 = SUBSYSTEM << 8 | 18;
+const NEW_OBJECT: u16 = SUBSYSTEM << 8 | 0x12;
 /// `IPPROTO_TCP` and `IPPROTO_UDP`.
 const TCP: u8 = 6;
 const UDP: u8 = 17;

@@ -14,8 +14,8 @@ use crate::netlink::Batch;
 
 // linux/netfilter/nf_tables.h, in NFNL_SUBSYS_NFTABLES
 const NEW_SET: u16 = 10 << 8 | 9;
-const NEW_ELEMENTS: u16 = 10 << 8 | 12;
-const DELETE_ELEMENTS: u16 = 10 << 8 | 14;
+const NEW_ELEMENTS: u16 = 10 << 8 | 0x0c;
+const DELETE_ELEMENTS: u16 = 10 << 8 | 0x0e;
 /// Key types by the numbers of `nft`, which shows elements by them.
 const IPV4_ADDRESS: u32 = 7;
 const IPV6_ADDRESS: u32 = 8;

@@ -6,8 +6,8 @@ use ipnet::IpNet;
 
 use crate::RouteError;
 
-/// Networks at most. The phones, proxies and gateways of a large host are some thousands; 65,536 take
-/// 4.5 MB in one transaction and 20 MB in the kernel.
+/// Networks at most. The phones, proxies and gateways of a large host are some thousands; 65,536 are
+/// one transaction of 5 MB, which the kernel works through in about a second.
 const MOST_NETWORKS: usize = 65_536;
 
 /// Networks that the limit spares, by family: ranges of addresses that neither overlap nor touch, since
@@ -44,7 +44,7 @@ impl Spared {
                     last: u32::from(net.broadcast()).into(),
                 }),
                 IpNet::V6(net) => {
-                    ipv6.push(Range { first: net.network().into(), last: net.broadcast().into() })
+                    ipv6.push(Range { first: net.network().into(), last: net.broadcast().into() });
                 }
             }
         }
