@@ -38,10 +38,7 @@ impl Blackholes {
 
     /// `ip route add blackhole NET proto PROTOCOL table TABLE`; refused when the prefix is taken.
     pub(crate) fn add(self, batch: &mut Batch, net: IpNet) -> usize {
-        batch.route(
-            NLM_F_CREATE | NLM_F_EXCL,
-            RouteNetlinkMessage::NewRoute(self.route(net)),
-        )
+        batch.route(NLM_F_CREATE | NLM_F_EXCL, RouteNetlinkMessage::NewRoute(self.route(net)))
     }
 
     /// `ip route del blackhole NET proto PROTOCOL table TABLE`: never anybody else's route.
@@ -77,12 +74,12 @@ impl Blackholes {
 /// `ip route get fibmatch ADDRESS mark MARK`: which route would the kernel take?
 pub(crate) fn lookup(batch: &mut Batch, address: IpAddr, mark: Option<u32>) -> usize {
     let mut message = match address {
-        IpAddr::V4(address) => RouteMessageBuilder::<Ipv4Addr>::new()
-            .destination_prefix(address, 32)
-            .build(),
-        IpAddr::V6(address) => RouteMessageBuilder::<Ipv6Addr>::new()
-            .destination_prefix(address, 128)
-            .build(),
+        IpAddr::V4(address) => {
+            RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(address, 32).build()
+        }
+        IpAddr::V6(address) => {
+            RouteMessageBuilder::<Ipv6Addr>::new().destination_prefix(address, 128).build()
+        }
     };
     // Strictly checked requests may hold nothing but the family, the destination and the flags.
     message.header = RouteHeader {
@@ -176,11 +173,9 @@ impl Route {
                 RouteAttribute::Priority(metric) => route.metric = Some(*metric),
                 RouteAttribute::Oif(index) => route.interface = Some(*index),
                 RouteAttribute::MultiPath(hops) => {
-                    route.gateways.extend(
-                        hops.iter()
-                            .flat_map(|hop| &hop.attributes)
-                            .filter_map(gateway),
-                    );
+                    route
+                        .gateways
+                        .extend(hops.iter().flat_map(|hop| &hop.attributes).filter_map(gateway));
                 }
                 other => route.gateways.extend(gateway(other)),
             }
@@ -209,8 +204,7 @@ impl std::fmt::Display for Route {
             write!(f, " dev if{interface}")?;
         }
         write!(f, " table {} proto {}", self.table, self.protocol)?;
-        self.metric
-            .map_or(Ok(()), |metric| write!(f, " metric {metric}"))
+        self.metric.map_or(Ok(()), |metric| write!(f, " metric {metric}"))
     }
 }
 
@@ -238,13 +232,10 @@ pub(crate) async fn dump(
         let request = || {
             let mut message = RouteMessage::default();
             message.header.address_family = family;
-            message.header.protocol = filter
-                .protocol
-                .map_or(RouteProtocol::Unspec, RouteProtocol::from);
+            message.header.protocol =
+                filter.protocol.map_or(RouteProtocol::Unspec, RouteProtocol::from);
             message.header.kind = filter.kind.unwrap_or_default();
-            message
-                .attributes
-                .extend(filter.table.map(RouteAttribute::Table));
+            message.attributes.extend(filter.table.map(RouteAttribute::Table));
             let mut batch = Batch::default();
             batch.route(NLM_F_DUMP, RouteNetlinkMessage::GetRoute(message));
             batch
@@ -252,9 +243,7 @@ pub(crate) async fn dump(
         let outcome = channel
             .dump(request, |_, payload| {
                 let wanted = Route::read(payload).filter(|route| {
-                    filter
-                        .protocol
-                        .is_none_or(|protocol| route.protocol == protocol)
+                    filter.protocol.is_none_or(|protocol| route.protocol == protocol)
                         && filter.table.is_none_or(|table| route.table == table)
                         && filter.kind.is_none_or(|kind| route.kind == kind)
                 });

@@ -9,10 +9,7 @@ use crate::{Change, Enforcement, Report};
 pub async fn dry_run(mut changes: mpsc::Receiver<Change>, reports: mpsc::Sender<Report>) {
     while let Some(change) = changes.recv().await {
         let report = match change {
-            Change::Block(net) => Report::Blocked {
-                net,
-                enforcement: Enforcement::DryRun,
-            },
+            Change::Block(net) => Report::Blocked { net, enforcement: Enforcement::DryRun },
             Change::Unblock(net) => Report::Unblocked { net },
         };
         if reports.send(report).await.is_err() {

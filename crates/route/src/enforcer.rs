@@ -4,6 +4,7 @@ mod apply;
 mod coverage;
 mod heal;
 mod outbox;
+mod sip;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio::time::{Instant, sleep_until};
 
 use self::heal::Schedule;
 use self::outbox::Outbox;
+use self::sip::Sip;
 use crate::blackhole::{self, Blackholes, Filter};
 use crate::gate::Gate;
 use crate::monitor::{Monitor, Own};
@@ -43,6 +45,7 @@ pub struct Enforcer {
     coverage: Coverage,
     outbox: Outbox,
     schedule: Schedule,
+    sip: Sip,
 }
 
 impl Enforcer {
@@ -58,10 +61,7 @@ impl Enforcer {
         let mut route = Channel::open(NETLINK_ROUTE).map_err(RouteError::Socket)?;
         ask_permission(&mut route, settings.protocol).await?;
         let gate = Gate::open(settings.gate.clone(), settings.protocol).map_err(|e| e.to_string());
-        let own = Own {
-            route: route.port(),
-            netfilter: gate.as_ref().ok().map(Gate::port),
-        };
+        let own = Own { route: route.port(), netfilter: gate.as_ref().ok().map(Gate::port) };
         // Listen before looking: what changes while we look is heard.
         let monitor = Monitor::open(own, settings.protocol).map_err(RouteError::Socket)?;
         rules::ensure(&mut route, settings.protocol, &rules::for_bans(&settings)).await?;
@@ -77,6 +77,7 @@ impl Enforcer {
             coverage: Coverage::default(),
             outbox: Outbox::default(),
             schedule: Schedule::new(Instant::now()),
+            sip: Sip::new(Instant::now()),
         };
         enforcer.tidy_gate().await?;
         let foreign = enforcer.adopt().await?;
@@ -126,6 +127,10 @@ impl Enforcer {
                     self.schedule.note(signs.map_err(RouteError::Socket)?, Instant::now());
                 }
                 () = sleep_until(self.schedule.next()) => self.look_after().await?,
+                () = sleep_until(self.sip.count_due()), if self.counts() => self.count().await?,
+                nets = self.sip.next_spared(), if self.outbox.has_room_for(1) => {
+                    self.spare(&nets).await?;
+                }
             }
         }
         changes.close();
@@ -142,10 +147,7 @@ impl Enforcer {
     /// Takes over the routes of ours that are there; returns what carries our protocol and is not ours.
     async fn adopt(&mut self) -> Result<Vec<String>, RouteError> {
         let mut foreign = Vec::new();
-        let filter = Filter {
-            protocol: Some(self.settings.protocol),
-            ..Filter::default()
-        };
+        let filter = Filter { protocol: Some(self.settings.protocol), ..Filter::default() };
         let (blackholes, gate, wanted) = (self.blackholes, &self.settings.gate, &mut self.wanted);
         blackhole::dump(&mut self.route, filter, |route| {
             if blackholes.owns(&route) {
@@ -179,8 +181,7 @@ impl Enforcer {
             }
         }
         let healed = self.heal(signs).await?;
-        self.schedule
-            .finished(signs, healed, started, Instant::now());
+        self.schedule.finished(signs, healed, started, Instant::now());
         Ok(())
     }
 }
@@ -203,9 +204,5 @@ pub(crate) async fn ask_permission(route: &mut Channel, protocol: u8) -> Result<
             }
         })
         .await?;
-    if permitted {
-        Ok(())
-    } else {
-        Err(RouteError::NotPermitted)
-    }
+    if permitted { Ok(()) } else { Err(RouteError::NotPermitted) }
 }

@@ -50,10 +50,7 @@ pub async fn flush(settings: &Settings) -> Result<Flushed, RouteError> {
 
 async fn remove_routes(route: &mut Channel, settings: &Settings) -> Result<usize, RouteError> {
     let mut found: Vec<Route> = Vec::new();
-    let filter = Filter {
-        protocol: Some(settings.protocol),
-        ..Filter::default()
-    };
+    let filter = Filter { protocol: Some(settings.protocol), ..Filter::default() };
     blackhole::dump(route, filter, |route| {
         if route.kind == RouteType::BlackHole {
             found.push(route);
@@ -81,10 +78,7 @@ async fn remove_routes(route: &mut Channel, settings: &Settings) -> Result<usize
             .await?;
         if let Some(refusal) = refused {
             let what = "remove a blackhole route".to_owned();
-            return Err(RouteError::Refused {
-                what,
-                reason: refusal.to_string(),
-            });
+            return Err(RouteError::Refused { what, reason: refusal.to_string() });
         }
     }
     Ok(removed)

@@ -47,10 +47,8 @@ impl HostFacts {
                 .iter()
                 .any(|link| link.contains(gateway) && link.prefix_len() > net.prefix_len())
         };
-        let gateway = self
-            .gateways
-            .iter()
-            .find(|gateway| net.contains(*gateway) && !outlives(gateway));
+        let gateway =
+            self.gateways.iter().find(|gateway| net.contains(*gateway) && !outlives(gateway));
         if let Some(gateway) = gateway {
             return Some(format!("its gateway {gateway}"));
         }

@@ -47,10 +47,7 @@ pub(crate) async fn facts(
     .await?;
     blackhole::dump(
         channel,
-        Filter {
-            kind: Some(RouteType::Unicast),
-            ..Filter::default()
-        },
+        Filter { kind: Some(RouteType::Unicast), ..Filter::default() },
         |route| {
             if route.protocol == own_protocol {
                 return;
@@ -79,10 +76,7 @@ async fn addresses(
 ) -> Result<(), RouteError> {
     let request = || {
         let mut batch = Batch::default();
-        batch.route(
-            NLM_F_DUMP,
-            RouteNetlinkMessage::GetAddress(AddressMessage::default()),
-        );
+        batch.route(NLM_F_DUMP, RouteNetlinkMessage::GetAddress(AddressMessage::default()));
         batch
     };
     let outcome = channel
@@ -119,11 +113,7 @@ async fn addresses(
 
 fn bounded<T>(all: BTreeSet<T>, what: &str) -> Vec<T> {
     if all.len() > MOST_FACTS {
-        warn!(
-            count = all.len(),
-            kept = MOST_FACTS,
-            "too many {what}; the rest can be banned"
-        );
+        warn!(count = all.len(), kept = MOST_FACTS, "too many {what}; the rest can be banned");
     }
     all.into_iter().take(MOST_FACTS).collect()
 }

@@ -5,6 +5,9 @@
 //! that owns netlink: it applies [`Change`]s in batches, looks up whether each really wins, watches for
 //! outsiders who take something of ours away, and puts it back.
 //!
+//! The gate also counts what arrives for the SIP ports ([`Report::Packets`]) and can limit each source
+//! ([`GateSettings::limit`]) except those it is told to spare ([`Enforcer::spare_from`]).
+//!
 //! ```no_run
 //! use sipward_route::{Change, Enforcer, Report, Settings};
 //! use tokio::sync::{mpsc, oneshot};
@@ -34,11 +37,11 @@
 //! | `settings` | what an operator may choose, and its ranges |
 //! | `report` | [`Change`]: what the engine asks; [`Report`]: what comes back |
 //! | `found` | what is known about this host and about what a ban covers |
-//! | `enforcer` | [`Enforcer`]: open, run, apply, heal |
+//! | `enforcer` | [`Enforcer`]: open, run, apply, heal; count and spare for the SIP ports |
 //! | `flush` | [`flush`]: the way out without a daemon |
 //! | `dry_run` | [`dry_run`]: the same answers without a kernel |
 //! | `blackhole`, `host`, `rules`, `reverse_path` | the rtnetlink messages behind each |
-//! | `gate` | the nftables rules, and whether they stand |
+//! | `gate` | the nftables rules and sets, and whether they stand |
 //! | `monitor` | multicast notifications: who changed what |
 //! | `netlink` | batches of requests in one send, answers matched by number |
 

@@ -79,11 +79,7 @@ pub(crate) struct Signs {
 
 impl Signs {
     /// Everything: after an overrun nobody knows what was missed.
-    pub(crate) const ALL: Self = Self {
-        routes: true,
-        fixtures: true,
-        host: true,
-    };
+    pub(crate) const ALL: Self = Self { routes: true, fixtures: true, host: true };
 
     pub(crate) fn any(self) -> bool {
         self != Self::default()
@@ -141,9 +137,7 @@ impl Monitor {
     /// # Errors
     /// When a socket fails.
     pub(crate) fn drain(&mut self) -> io::Result<()> {
-        let Self {
-            route, netfilter, ..
-        } = self;
+        let Self { route, netfilter, .. } = self;
         let sockets = [Some(&*route), netfilter.as_ref()];
         for socket in sockets.into_iter().flatten() {
             loop {
@@ -161,13 +155,7 @@ impl Monitor {
 
     /// Waits for one datagram.
     async fn hear(&mut self) -> io::Result<()> {
-        let Self {
-            route,
-            netfilter,
-            buffer,
-            other_buffer,
-            ..
-        } = self;
+        let Self { route, netfilter, buffer, other_buffer, .. } = self;
         buffer.clear();
         other_buffer.clear();
         let (outcome, heard) = match netfilter {
@@ -233,11 +221,7 @@ fn all_but(port: u32) -> [SockFilter; 4] {
 
 /// An overrun means that something was missed; any other error is one.
 fn overrun(error: io::Error) -> io::Result<Signs> {
-    if error.raw_os_error() == Some(Errno::ENOBUFS as i32) {
-        Ok(Signs::ALL)
-    } else {
-        Err(error)
-    }
+    if error.raw_os_error() == Some(Errno::ENOBUFS as i32) { Ok(Signs::ALL) } else { Err(error) }
 }
 
 /// What a datagram of notifications tells.
@@ -261,31 +245,18 @@ fn sign(message: &NetlinkBuffer<&[u8]>, protocol: u8) -> Signs {
             let ours = message.payload().get(5) == Some(&protocol);
             if ours {
                 // The fallback route carries our protocol too.
-                Signs {
-                    routes: deleted,
-                    fixtures: deleted,
-                    ..none
-                }
+                Signs { routes: deleted, fixtures: deleted, ..none }
             } else {
                 // `ip route replace` announces the new route only.
-                Signs {
-                    routes: message.flags() & NLM_F_REPLACE != 0,
-                    host: true,
-                    ..none
-                }
+                Signs { routes: message.flags() & NLM_F_REPLACE != 0, host: true, ..none }
             }
         }
-        RTM_NEWADDR | RTM_DELADDR => Signs {
-            host: true,
-            fixtures: true,
-            ..none
-        },
+        RTM_NEWADDR | RTM_DELADDR => Signs { host: true, fixtures: true, ..none },
         // With an interface go its routes, and IPv4 announces none of them.
         RTM_NEWLINK | RTM_DELLINK => Signs::ALL,
-        RTM_NEWRULE | RTM_DELRULE | NEW_GENERATION | RTM_NEWNETCONF | RTM_DELNETCONF => Signs {
-            fixtures: true,
-            ..none
-        },
+        RTM_NEWRULE | RTM_DELRULE | NEW_GENERATION | RTM_NEWNETCONF | RTM_DELNETCONF => {
+            Signs { fixtures: true, ..none }
+        }
         _ => none,
     }
 }

@@ -57,6 +57,23 @@ pub enum Report {
         /// The nftables gate was put back.
         gate: bool,
     },
+    /// Packets that arrived for the SIP ports since the last such report, from sources that are not
+    /// banned, limited ones included. Comes once a second while some arrive and the gate stands. What
+    /// arrived between the last look and the moment an outsider took the gate away is not counted.
+    Packets {
+        /// How many; never 0.
+        count: u64,
+    },
+    /// The limit on the SIP ports now spares these networks. Comes also where nothing is limited.
+    Spared {
+        /// How many networks were given.
+        networks: usize,
+    },
+    /// The networks given to spare were not taken; those given before are still spared.
+    NotSpared {
+        /// Why, and what to do.
+        error: String,
+    },
     /// This host's addresses, gateways or connected networks changed.
     Host(HostFacts),
     /// What a ban covers changed: the gate could not be put back, `rp_filter` was switched, an

@@ -30,17 +30,14 @@ const IFLA_IFNAME: u16 = 3;
 /// When netlink fails or the kernel refuses.
 pub(crate) async fn open_interfaces(channel: &mut Channel) -> Result<Vec<String>, RouteError> {
     let filters = filters(channel).await?;
-    let all = filters
-        .iter()
-        .find(|(index, _)| *index == NETCONFA_IFINDEX_ALL);
+    let all = filters.iter().find(|(index, _)| *index == NETCONFA_IFINDEX_ALL);
     if all.is_some_and(|(_, value)| *value > 0) {
         return Ok(Vec::new());
     }
     let mut open = Vec::new();
     for (index, name) in names(channel).await? {
-        let filtered = filters
-            .iter()
-            .any(|(i, value)| i64::from(*i) == i64::from(index) && *value > 0);
+        let filtered =
+            filters.iter().any(|(i, value)| i64::from(*i) == i64::from(index) && *value > 0);
         if index != LOOPBACK && !filtered {
             open.push(name);
         }
@@ -84,16 +81,12 @@ async fn names(channel: &mut Channel) -> Result<Vec<(u32, String)>, RouteError> 
     };
     let outcome = channel
         .dump(request, |_, payload| {
-            let index = payload
-                .get(4..)
-                .and_then(<[u8]>::first_chunk)
-                .map(|b| u32::from_ne_bytes(*b));
+            let index =
+                payload.get(4..).and_then(<[u8]>::first_chunk).map(|b| u32::from_ne_bytes(*b));
             let name = attributes(payload, LINK_HEADER)
                 .find(|attribute| attribute.kind() == IFLA_IFNAME)
                 .map(|attribute| {
-                    String::from_utf8_lossy(attribute.value())
-                        .trim_end_matches('\0')
-                        .to_owned()
+                    String::from_utf8_lossy(attribute.value()).trim_end_matches('\0').to_owned()
                 });
             found.extend(index.zip(name));
         })
@@ -106,19 +99,15 @@ fn attributes(payload: &[u8], header: usize) -> impl Iterator<Item = NlaBuffer<&
 }
 
 fn number(attribute: &NlaBuffer<&[u8]>) -> Option<i32> {
-    attribute
-        .value()
-        .first_chunk()
-        .map(|bytes| i32::from_ne_bytes(*bytes))
+    attribute.value().first_chunk().map(|bytes| i32::from_ne_bytes(*bytes))
 }
 
 fn complete(outcome: Dump, what: &str) -> Result<(), RouteError> {
     match outcome {
         Dump::Complete => Ok(()),
         Dump::Refused(refusal) if refusal.errno == Errno::EOPNOTSUPP => Ok(()),
-        Dump::Refused(refusal) => Err(RouteError::Refused {
-            what: what.to_owned(),
-            reason: refusal.to_string(),
-        }),
+        Dump::Refused(refusal) => {
+            Err(RouteError::Refused { what: what.to_owned(), reason: refusal.to_string() })
+        }
     }
 }

@@ -30,17 +30,9 @@ pub(crate) struct Rule {
 pub(crate) fn for_bans(settings: &Settings) -> Vec<Rule> {
     let own = |family| {
         let table = settings.table?;
-        Some(Rule {
-            family,
-            preference: table.preference,
-            mark: None,
-            table: table.id,
-        })
+        Some(Rule { family, preference: table.preference, mark: None, table: table.id })
     };
-    [AddressFamily::Inet, AddressFamily::Inet6]
-        .into_iter()
-        .filter_map(own)
-        .collect()
+    [AddressFamily::Inet, AddressFamily::Inet6].into_iter().filter_map(own).collect()
 }
 
 /// The rule that the gate needs: an IPv4 source that no other rule found a route for gets one, so that
@@ -64,11 +56,8 @@ pub(crate) async fn ensure(
     wanted: &[Rule],
 ) -> Result<usize, RouteError> {
     let present = ours(channel, protocol).await?;
-    let missing: Vec<Rule> = wanted
-        .iter()
-        .filter(|rule| !present.contains(rule))
-        .copied()
-        .collect();
+    let missing: Vec<Rule> =
+        wanted.iter().filter(|rule| !present.contains(rule)).copied().collect();
     for rule in &missing {
         let mut batch = Batch::default();
         let message = RouteNetlinkMessage::NewRule(rule.message(protocol));
@@ -231,9 +220,7 @@ impl Rule {
             RuleAttribute::Protocol(RouteProtocol::from(protocol)),
         ];
         if let Some(mark) = self.mark {
-            message
-                .attributes
-                .extend([RuleAttribute::FwMark(mark), RuleAttribute::FwMask(mark)]);
+            message.attributes.extend([RuleAttribute::FwMark(mark), RuleAttribute::FwMask(mark)]);
         }
         message
     }
@@ -241,11 +228,7 @@ impl Rule {
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let family = if self.family == AddressFamily::Inet6 {
-            "-6 "
-        } else {
-            ""
-        };
+        let family = if self.family == AddressFamily::Inet6 { "-6 " } else { "" };
         write!(f, "ip {family}rule pref {}", self.preference)?;
         if let Some(mark) = self.mark {
             write!(f, " fwmark {mark:#x}/{mark:#x}")?;
@@ -278,9 +261,6 @@ async fn execute(channel: &mut Channel, batch: Batch) -> Result<Option<Refusal>,
 fn refused(what: String, refusal: &Refusal) -> RouteError {
     match refusal.errno {
         Errno::EPERM => RouteError::NotPermitted,
-        _ => RouteError::Refused {
-            what,
-            reason: refusal.to_string(),
-        },
+        _ => RouteError::Refused { what, reason: refusal.to_string() },
     }
 }

@@ -37,13 +37,23 @@ pub struct GateSettings {
     /// Table that holds the fallback `default dev lo`; not 0, not the kernel's 253 to 255 and not the
     /// bans' own. Default 217.
     pub fallback_table: u32,
+    /// Ports on which SIP is spoken, over UDP and TCP: packets to them are counted
+    /// ([`Report::Packets`](crate::Report::Packets)) and, with `limit`, limited. 1 to 65,535 each, at
+    /// most 64 of them; none means that nothing is counted or limited. Default 5060, 5061, 5080, 5081.
+    pub sip_ports: Vec<u16>,
+    /// Packets a second that one source (an IPv4 address, an IPv6 /64) may send to the SIP ports; what is
+    /// above is dropped. A source that was quiet may send one second's worth at once. 1 to 100,000;
+    /// `None`, the default, limits nothing. A phone sends a handful, FreeSWITCH goes deaf at some
+    /// hundreds from all sources together: 50 keeps it hearing. Needs the gate.
+    pub limit: Option<u32>,
 }
 
 /// How packets of a banned host are kept out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum GateMode {
     /// Install the gate unless nothing can be banned past it: `rp_filter` drops what banned IPv4 hosts
-    /// send on every interface, and this host has no IPv6 address.
+    /// send on every interface, and this host has no IPv6 address. [`GateSettings::limit`] needs the gate
+    /// in any case; counting packets does not, and happens where the gate stands.
     #[default]
     Auto,
     /// Leave the firewall alone; rely on `rp_filter` (IPv4 only) and say what is not covered.
@@ -54,11 +64,7 @@ pub enum GateMode {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            protocol: 216,
-            table: None,
-            gate: GateSettings::default(),
-        }
+        Self { protocol: 216, table: None, gate: GateSettings::default() }
     }
 }
 
@@ -70,9 +76,17 @@ impl Default for GateSettings {
             mark: 0x2000_0000,
             rule_preference: 40_000,
             fallback_table: 217,
+            sip_ports: vec![5060, 5061, 5080, 5081],
+            limit: None,
         }
     }
 }
+
+/// SIP ports at most. A host has two per profile; this bounds the set in the kernel.
+const MOST_SIP_PORTS: usize = 64;
+/// Packets a second of one source that can be set as limit. Above, it would limit nothing that a host
+/// survives.
+const LIMITS: std::ops::RangeInclusive<u32> = 1..=100_000;
 
 /// Number of the main routing table (`RT_TABLE_MAIN`).
 pub(crate) const MAIN_TABLE: u32 = 254;
@@ -80,9 +94,8 @@ pub(crate) const MAIN_TABLE: u32 = 254;
 const KERNEL_TABLES: std::ops::RangeInclusive<u32> = 253..=255;
 /// Protocol numbers with an owner in `/etc/iproute2/rt_protos` or `linux/rtnetlink.h`, above the
 /// kernel's own 0 to 4.
-const KNOWN_PROTOCOLS: [u8; 19] = [
-    8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 42, 84, 99, 186, 187, 188, 189, 192,
-];
+const KNOWN_PROTOCOLS: [u8; 19] =
+    [8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 42, 84, 99, 186, 187, 188, 189, 192];
 /// Preference of the kernel's last rule, `from all lookup default`.
 const LAST_KERNEL_PREFERENCE: u32 = 32_767;
 /// First preference above which administrators and other programs put theirs.
@@ -129,16 +142,41 @@ impl Settings {
                 .table_name
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
-        if name_ok {
-            Ok(())
-        } else {
-            Err(SettingsError::TableName(gate.table_name.clone()))
+        if !name_ok {
+            return Err(SettingsError::TableName(gate.table_name.clone()));
+        }
+        self.check_sip()
+    }
+
+    fn check_sip(&self) -> Result<(), SettingsError> {
+        let gate = &self.gate;
+        if gate.sip_ports.len() > MOST_SIP_PORTS {
+            return Err(SettingsError::SipPorts(gate.sip_ports.len()));
+        }
+        if gate.sip_ports.contains(&0) {
+            return Err(SettingsError::SipPort);
+        }
+        match gate.limit {
+            Some(limit) if !LIMITS.contains(&limit) => Err(SettingsError::Limit(limit)),
+            Some(_) | None => Ok(()),
         }
     }
 
     /// Number of the table that holds the bans.
     pub(crate) fn table_id(&self) -> u32 {
         self.table.map_or(MAIN_TABLE, |own| own.id)
+    }
+}
+
+impl GateSettings {
+    /// Whether packets to the SIP ports are counted where the gate stands.
+    pub(crate) fn counts(&self) -> bool {
+        !self.sip_ports.is_empty()
+    }
+
+    /// Packets a second of one source, where there is something to limit.
+    pub(crate) fn effective_limit(&self) -> Option<u32> {
+        self.limit.filter(|_| self.counts())
     }
 }
 
@@ -162,6 +200,12 @@ pub enum SettingsError {
     SharedTable(u32),
     #[error("nftables table name {0:?} must be 1 to 31 letters, digits, '_' or '-'")]
     TableName(String),
+    #[error("{0} SIP ports are too many; at most 64 can be counted and limited")]
+    SipPorts(usize),
+    #[error("0 is no SIP port; choose from 1 to 65535")]
+    SipPort,
+    #[error("a limit of {0} packets a second and source cannot work; choose from 1 to 100000")]
+    Limit(u32),
 }
 
 fn is_free_table(id: u32) -> bool {

@@ -33,8 +33,6 @@ pub(super) enum Outgoing {
 struct Client {
     id: u64,
     queue: mpsc::Sender<Outgoing>,
-    /// It asked for log lines, of whatever level.
-    log: bool,
     subscription: Option<Subscription>,
     /// It asked for log lines, of whatever level.
     log: bool,

@@ -11,7 +11,7 @@ pub(crate) fn cases() -> Vec<Trial> {
     vec![
         case("a_banned_ipv4_host_reaches_nothing_until_it_is_unbanned", || ban_and_unban(ATTACKER)),
         case("a_banned_ipv6_host_reaches_nothing_until_it_is_unbanned", || {
-            ban_and_unban(ATTACKER6)
+            ban_and_unban(ATTACKER6);
         }),
         case("a_host_behind_a_router_is_banned_alike", || {
             ban_and_unban(FAR);

@@ -7,6 +7,7 @@
 //! | `gate.rs` | the gate drops nothing else |
 //! | `routes.rs` | whose routes are touched, and which win |
 //! | `healing.rs` | what outsiders take away comes back |
+//! | `sip.rs` | packets to the SIP ports are counted, and limited by source |
 //! | `opening.rs` | start, coverage, flush, missing capability |
 //! | `world.rs`, `outside.rs` | the little network, and what others do to it |
 #![allow(
@@ -22,6 +23,7 @@ mod healing;
 mod opening;
 mod outside;
 mod routes;
+mod sip;
 mod world;
 
 use std::process::ExitCode;
@@ -30,8 +32,14 @@ use sipward_tests::netns;
 
 fn main() -> ExitCode {
     netns::main(|| {
-        let files =
-            [bans::cases(), gate::cases(), routes::cases(), healing::cases(), opening::cases()];
+        let files = [
+            bans::cases(),
+            gate::cases(),
+            routes::cases(),
+            healing::cases(),
+            opening::cases(),
+            sip::cases(),
+        ];
         files.into_iter().flatten().collect()
     })
 }

@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use futures_util::TryStreamExt;
 use ipnet::IpNet;
 use netlink_bindings::nftables::{
-    CmpOps, MetaKeys, Nfgenmsg, OpBatchBeginDo, OpBatchEndDo, OpDeltableDo, OpGetruleDump,
-    OpGettableDump, OpNewchainDo, OpNewruleDo, OpNewtableDo, VerdictCode,
+    CmpOps, MetaKeys, Nfgenmsg, OpBatchBeginDo, OpBatchEndDo, OpDelsetelemDo, OpDeltableDo,
+    OpGetruleDump, OpGettableDump, OpNewchainDo, OpNewruleDo, OpNewtableDo, VerdictCode,
 };
 use netlink_packet_core::{
     Emitable, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkBuffer,
@@ -100,6 +100,15 @@ pub(crate) fn delete_chain_rules(host: &Host, table: &str, chain: &str) {
         .push_table_bytes(table.as_bytes())
         .push_chain_bytes(chain.as_bytes());
     nft(host, &[(10 << 8 | 8, 0, payload)]);
+}
+
+/// `nft flush set inet TABLE SET`.
+pub(crate) fn flush_set(host: &Host, table: &str, set: &str) {
+    let mut payload = Vec::new();
+    OpDelsetelemDo::encode_request(&mut payload, &inet())
+        .push_table_bytes(table.as_bytes())
+        .push_set_bytes(set.as_bytes());
+    nft(host, &[(10 << 8 | 0x0e, 0, payload)]);
 }
 
 /// `nft add table inet NAME`.

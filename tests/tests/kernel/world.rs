@@ -1,15 +1,18 @@
 //! The little network of these tests, and the enforcer that runs in it.
 
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use sipward_route::{Change, Enforcement, Enforcer, Found, Report, RouteError, Settings};
 use sipward_tests::netns::{self, Host, tcp_connects, udp_arrives};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// How long a report may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long sparing may take: 65,536 networks need some seconds on a busy machine.
+const SPARING: Duration = Duration::from_secs(30);
 /// How long healing may take.
 const HEALING: Duration = Duration::from_secs(1);
 
@@ -88,6 +91,7 @@ impl World {
 pub(crate) struct Running {
     pub(crate) found: Found,
     changes: mpsc::Sender<Change>,
+    spared: watch::Sender<Arc<[IpNet]>>,
     reports: mpsc::Receiver<Report>,
     shutdown: oneshot::Sender<()>,
     thread: JoinHandle<Result<(), RouteError>>,
@@ -99,8 +103,22 @@ impl Running {
     }
 
     pub(crate) fn try_start(host: &Host, settings: Settings) -> Result<Self, RouteError> {
+        Self::open(host, settings, |enforcer, _| enforcer)
+    }
+
+    /// Starts an enforcer that is told whom the limit spares; nobody at first.
+    pub(crate) fn start_sparing(host: &Host, settings: Settings) -> Self {
+        Self::open(host, settings, Enforcer::spare_from).expect("an open kernel side")
+    }
+
+    fn open(
+        host: &Host,
+        settings: Settings,
+        follow: fn(Enforcer, watch::Receiver<Arc<[IpNet]>>) -> Enforcer,
+    ) -> Result<Self, RouteError> {
         let (changes, change_queue) = mpsc::channel(1024);
         let (report_queue, reports) = mpsc::channel(1024);
+        let (spared, networks) = watch::channel(Arc::from([]));
         let (shutdown, stop) = oneshot::channel();
         let (opened, outcome) = std::sync::mpsc::channel();
         let thread = host.spawn(move || {
@@ -112,6 +130,7 @@ impl Running {
                 match Enforcer::open(settings).await {
                     Ok((enforcer, found)) => {
                         opened.send(Ok(found)).expect("the test waits");
+                        let enforcer = follow(enforcer, networks);
                         enforcer.run(change_queue, report_queue, stop).await
                     }
                     Err(error) => {
@@ -122,7 +141,7 @@ impl Running {
             })
         });
         let found = outcome.recv().expect("an outcome")?;
-        Ok(Self { found, changes, reports, shutdown, thread })
+        Ok(Self { found, changes, spared, reports, shutdown, thread })
     }
 
     pub(crate) fn send(&self, change: Change) {
@@ -147,19 +166,50 @@ impl Running {
         assert_eq!(report, Report::Unblocked { net: net(target) });
     }
 
+    /// Replaces the networks that the limit spares, and waits for the answer.
+    pub(crate) fn spare(&mut self, networks: Vec<IpNet>) -> Report {
+        let count = networks.len();
+        self.spared.send_replace(Arc::from(networks));
+        self.expect_within(SPARING, "spared", |report| match report {
+            Report::Spared { networks } => *networks == count,
+            Report::NotSpared { .. } => true,
+            Report::Blocked { .. }
+            | Report::Unblocked { .. }
+            | Report::Failed { .. }
+            | Report::Healed { .. }
+            | Report::Packets { .. }
+            | Report::Host(_)
+            | Report::Coverage(_) => false,
+        })
+    }
+
     /// Sends a change and waits for its own report.
     pub(crate) fn ask(&mut self, change: Change) -> Report {
         self.send(change);
         self.expect("an answer", |report| match report {
             Report::Blocked { net, .. } | Report::Unblocked { net } => *net == change.net(),
             Report::Failed { change: failed, .. } => *failed == change,
-            Report::Healed { .. } | Report::Host(_) | Report::Coverage(_) => false,
+            Report::Healed { .. }
+            | Report::Packets { .. }
+            | Report::Spared { .. }
+            | Report::NotSpared { .. }
+            | Report::Host(_)
+            | Report::Coverage(_) => false,
         })
     }
 
     /// Waits for a report of a kind; others are skipped.
-    pub(crate) fn expect(&mut self, what: &str, mut wanted: impl FnMut(&Report) -> bool) -> Report {
-        let deadline = Instant::now() + PATIENCE;
+    pub(crate) fn expect(&mut self, what: &str, wanted: impl FnMut(&Report) -> bool) -> Report {
+        self.expect_within(PATIENCE, what, wanted)
+    }
+
+    fn expect_within(
+        &mut self,
+        patience: Duration,
+        what: &str,
+        mut wanted: impl FnMut(&Report) -> bool,
+    ) -> Report {
+        let deadline = Instant::now() + patience;
         while Instant::now() < deadline {
             match self.reports.try_recv() {
                 Ok(report) if wanted(&report) => return report,

@@ -49,10 +49,7 @@ impl Enforcer {
     pub(super) async fn recheck(&mut self, before: &HostFacts) -> Result<(), RouteError> {
         let is_new = |link: &&IpNet| !before.on_link.contains(link);
         let new: Vec<IpNet> = self.host.on_link.iter().filter(is_new).copied().collect();
-        let overlaps = |net: &&IpNet| {
-            new.iter()
-                .any(|new| new.contains(*net) || net.contains(new))
-        };
+        let overlaps = |net: &&IpNet| new.iter().any(|new| new.contains(*net) || net.contains(new));
         let nets = self.wanted.iter().filter(overlaps).take(MOST_RECHECKED);
         let mut steps: Vec<Step> = nets.map(|net| Step::standing(*net)).collect();
         for part in steps.chunks_mut(SEND) {
@@ -84,13 +81,7 @@ impl Enforcer {
             Change::Unblock(_) if stands => Task::Delete,
             Change::Block(_) | Change::Unblock(_) => Task::Nothing,
         };
-        Step {
-            change,
-            net,
-            task,
-            refusal: None,
-            winner: None,
-        }
+        Step { change, net, task, refusal: None, winner: None }
     }
 
     /// Sends everything at once: first the changes, then the lookups that show what they came to.
@@ -160,13 +151,7 @@ impl Enforcer {
 
     /// Puts the outcome of a step into `wanted` and into words.
     fn conclude(&mut self, step: Step) -> Report {
-        let Step {
-            change,
-            net,
-            task,
-            refusal,
-            winner,
-        } = step;
+        let Step { change, net, task, refusal, winner } = step;
         let failure = match (task, refusal) {
             (Task::Refuse(reason), _) => Some(reason),
             // Gone is gone.
@@ -182,10 +167,7 @@ impl Enforcer {
         match change {
             Change::Block(_) => {
                 self.wanted.insert(net);
-                Report::Blocked {
-                    net,
-                    enforcement: self.enforcement(net, winner),
-                }
+                Report::Blocked { net, enforcement: self.enforcement(net, winner) }
             }
             Change::Unblock(_) => {
                 self.wanted.remove(&net);
@@ -199,20 +181,16 @@ impl Enforcer {
             Some(Winner::Blackhole) if self.coverage.covers(net) => Enforcement::Full,
             Some(Winner::Blackhole) => Enforcement::RepliesOnly,
             Some(Winner::Other(winner)) => Enforcement::Outranked { winner },
-            None => Enforcement::Outranked {
-                winner: "unknown (no answer to the lookup)".to_owned(),
-            },
+            None => {
+                Enforcement::Outranked { winner: "unknown (no answer to the lookup)".to_owned() }
+            }
         }
     }
 
     pub(super) fn explain(&self, net: IpNet, refusal: &Refusal) -> String {
         match refusal.errno {
             Errno::EEXIST => {
-                let family = if matches!(net, IpNet::V6(_)) {
-                    "-6 "
-                } else {
-                    ""
-                };
+                let family = if matches!(net, IpNet::V6(_)) { "-6 " } else { "" };
                 let table = self.settings.table_id();
                 format!(
                     "a route of somebody else with this prefix exists, see \
@@ -255,13 +233,7 @@ enum Task {
 impl Step {
     /// A ban that stands already and is only looked up.
     fn standing(net: IpNet) -> Self {
-        Self {
-            change: Change::Block(net),
-            net,
-            task: Task::Nothing,
-            refusal: None,
-            winner: None,
-        }
+        Self { change: Change::Block(net), net, task: Task::Nothing, refusal: None, winner: None }
     }
 
     fn wants_lookup(&self) -> bool {
@@ -274,10 +246,7 @@ impl Step {
     /// Whether the kernel refused to add the route because its prefix is taken.
     fn found_taken(&self) -> bool {
         matches!(self.task, Task::Add)
-            && self
-                .refusal
-                .as_ref()
-                .is_some_and(|refusal| refusal.errno == Errno::EEXIST)
+            && self.refusal.as_ref().is_some_and(|refusal| refusal.errno == Errno::EEXIST)
     }
 }
 

@@ -11,12 +11,9 @@ impl Enforcer {
     /// put back.
     pub(super) async fn cover(&mut self) -> Result<Repaired, RouteError> {
         let open = reverse_path::open_interfaces(&mut self.route).await?;
-        let has_ipv6 = self
-            .host
-            .own
-            .iter()
-            .any(|ip| ip.is_ipv6() && !ip.is_loopback());
-        let needed = !open.is_empty() || has_ipv6;
+        let has_ipv6 = self.host.own.iter().any(|ip| ip.is_ipv6() && !ip.is_loopback());
+        let limit = self.settings.gate.effective_limit().is_some();
+        let needed = !open.is_empty() || has_ipv6 || limit;
         let mut coverage = Coverage::default();
         let mut repaired = Repaired::default();
         // A gate that stands is kept although it is not needed any more: the switch that made it so
@@ -32,9 +29,7 @@ impl Enforcer {
                     error @ (RouteError::Refused { .. }
                     | RouteError::NotPermitted
                     | RouteError::Settings(_)),
-                ) => coverage
-                    .gaps
-                    .push(format!("the gate could not be set: {error}")),
+                ) => coverage.gaps.push(format!("the gate could not be set: {error}")),
             },
             GateMode::Auto | GateMode::RpFilter | GateMode::Off => {}
         }
@@ -48,6 +43,10 @@ impl Enforcer {
         }
         if !coverage.ipv6_inbound {
             let gap = "IPv6 has no rp_filter, so what banned hosts send still arrives";
+            coverage.gaps.push(gap.to_owned());
+        }
+        if limit && !coverage.gate {
+            let gap = "the limit on the SIP ports needs the gate, so nothing is limited";
             coverage.gaps.push(gap.to_owned());
         }
         self.coverage = coverage;
@@ -89,12 +88,7 @@ impl Enforcer {
 const NAMED: usize = 8;
 
 fn listed(interfaces: &[String]) -> String {
-    let named = interfaces
-        .iter()
-        .take(NAMED)
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(", ");
+    let named = interfaces.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
     match interfaces.len().checked_sub(NAMED) {
         Some(more) if more > 0 => format!("{named} and {more} more"),
         _ => named,

@@ -53,13 +53,9 @@ impl Schedule {
     /// Notes signs of change.
     pub(super) fn note(&mut self, signs: Signs, now: Instant) {
         if signs.host {
-            self.host_due
-                .get_or_insert((now + SETTLE).max(self.host_rested));
+            self.host_due.get_or_insert((now + SETTLE).max(self.host_rested));
         }
-        let others = Signs {
-            host: false,
-            ..signs
-        };
+        let others = Signs { host: false, ..signs };
         if others.any() {
             self.pending.add(others);
             self.due.get_or_insert((now + SETTLE).max(self.rested));
@@ -68,10 +64,7 @@ impl Schedule {
 
     /// When to look next.
     pub(super) fn next(&self) -> Instant {
-        [self.due, self.host_due]
-            .into_iter()
-            .flatten()
-            .fold(self.audit, Instant::min)
+        [self.due, self.host_due].into_iter().flatten().fold(self.audit, Instant::min)
     }
 
     /// Takes what is due.
@@ -124,18 +117,10 @@ impl Enforcer {
                 self.outbox.push(Report::Coverage(self.coverage.clone()));
             }
         }
-        let routes = if signs.routes {
-            self.restore().await?
-        } else {
-            0
-        };
+        let routes = if signs.routes { self.restore().await? } else { 0 };
         let healed = routes > 0 || healed_rules > 0 || healed_gate;
         if healed {
-            self.outbox.push(Report::Healed {
-                routes,
-                rules: healed_rules,
-                gate: healed_gate,
-            });
+            self.outbox.push(Report::Healed { routes, rules: healed_rules, gate: healed_gate });
         }
         Ok(healed)
     }
@@ -149,10 +134,7 @@ impl Enforcer {
             failures.extend(self.put_back(nets).await?);
             self.monitor.drain().map_err(RouteError::Socket)?;
         }
-        if failures
-            .iter()
-            .any(|(_, refusal)| refusal.errno == Errno::EEXIST)
-        {
+        if failures.iter().any(|(_, refusal)| refusal.errno == Errno::EEXIST) {
             // Not missing after all: the first look ran into a change.
             let standing = self.standing().await?;
             failures.retain(|(net, _)| !standing.contains(net));
@@ -166,10 +148,7 @@ impl Enforcer {
         }
         for (net, refusal) in failures.into_iter().take(MOST_FAILURES) {
             let error = self.explain(net, &refusal);
-            self.outbox.push(Report::Failed {
-                change: Change::Block(net),
-                error,
-            });
+            self.outbox.push(Report::Failed { change: Change::Block(net), error });
         }
         Ok(restored)
     }

@@ -13,36 +13,40 @@ const ROOM: usize = 8192;
 
 /// Reports that wait for the daemon, so that the enforcer never does.
 #[derive(Debug, Default)]
-pub(super) struct Outbox(VecDeque<Report>);
+pub(super) struct Outbox {
+    queue: VecDeque<Report>,
+    /// Packets counted and not told yet. They come every second, so they are summed, not queued.
+    packets: u64,
+}
 
 impl Outbox {
     pub(super) fn push(&mut self, report: Report) {
-        self.0.push_back(report);
+        match report {
+            Report::Packets { count } => self.packets = self.packets.saturating_add(count),
+            other => self.queue.push_back(other),
+        }
     }
 
     /// Whether the answers to `changes` more changes fit.
     pub(super) fn has_room_for(&self, changes: usize) -> bool {
-        self.0.len() + changes <= ROOM
+        self.queue.len() + changes <= ROOM
     }
 
     /// Sends what the daemon has room for, without waiting. When nobody listens any more, reports are
     /// of no use to anybody.
     pub(super) fn deliver(&mut self, reports: &mpsc::Sender<Report>) {
-        while let Some(report) = self.0.pop_front() {
+        while let Some(report) = self.next() {
             match reports.try_send(report) {
                 Ok(()) => {}
-                Err(TrySendError::Full(report)) => {
-                    self.0.push_front(report);
-                    return;
-                }
-                Err(TrySendError::Closed(_)) => self.0.clear(),
+                Err(TrySendError::Full(report)) => return self.put_back(report),
+                Err(TrySendError::Closed(_)) => *self = Self::default(),
             }
         }
     }
 
     /// Waits until the daemon has room for a report; for ever when none waits.
     pub(super) async fn room(&self, reports: &mpsc::Sender<Report>) {
-        if self.0.is_empty() {
+        if self.queue.is_empty() && self.packets == 0 {
             return std::future::pending().await;
         }
         // A closed queue has no room but needs a look.
@@ -51,10 +55,25 @@ impl Outbox {
 
     /// Sends everything, waiting for room.
     pub(super) async fn drain(&mut self, reports: &mpsc::Sender<Report>) {
-        while let Some(report) = self.0.pop_front() {
+        while let Some(report) = self.next() {
             if reports.send(report).await.is_err() {
                 return;
             }
+        }
+    }
+
+    /// Packets go first: their count is about now, and a queue that never empties must not hide it.
+    fn next(&mut self) -> Option<Report> {
+        match std::mem::take(&mut self.packets) {
+            0 => self.queue.pop_front(),
+            count => Some(Report::Packets { count }),
+        }
+    }
+
+    fn put_back(&mut self, report: Report) {
+        match report {
+            packets @ Report::Packets { .. } => self.push(packets),
+            other => self.queue.push_front(other),
         }
     }
 }

@@ -4,10 +4,7 @@ fn lost_by(net: &str) -> Option<String> {
     let facts = HostFacts {
         own: vec!["192.0.2.1".parse().unwrap()],
         gateways: vec!["192.0.2.254".parse().unwrap(), "fe80::1".parse().unwrap()],
-        on_link: vec![
-            "192.0.2.0/24".parse().unwrap(),
-            "fe80::/64".parse().unwrap(),
-        ],
+        on_link: vec!["192.0.2.0/24".parse().unwrap(), "fe80::/64".parse().unwrap()],
     };
     facts.lost_by(net.parse().unwrap())
 }

@@ -1,15 +1,18 @@
 //! Does the gate stand as we would set it?
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::CStr;
 
 use netlink_bindings::nftables::{
-    IterableTableAttrs, Nfgenmsg, OpGetchainDo, OpGetruleDump, OpGettableDo, OpGettableDump,
-    TableFlags,
+    IterableSetelemAttrs, IterableTableAttrs, ObjData, ObjectType, OpGetchainDo, OpGetobjDo,
+    OpGetruleDump, OpGetsetelemDump, OpGettableDo, OpGettableDump, SetElemFlags, TableFlags,
 };
 use netlink_packet_core::NLM_F_DUMP;
 use nix::errno::Errno;
 
-use super::ruleset::{CHAIN, FAMILY, POLICY, PREROUTING, PRIORITY, Rule, table_user_data};
+use super::ruleset::{CHAIN, COUNTER, POLICY, PREROUTING, PRIORITY, Rule, header, table_user_data};
+use super::sets::{Element, Set};
+use super::spared::Spared;
 use crate::netlink::{Batch, Channel, Dump, Reply};
 use crate::{GateSettings, RouteError};
 
@@ -19,11 +22,15 @@ const GET_TABLE: u16 = 10 << 8 | 1;
 const NEW_CHAIN: u16 = 10 << 8 | 3;
 const GET_CHAIN: u16 = 10 << 8 | 4;
 const GET_RULE: u16 = 10 << 8 | 7;
+const GET_ELEMENTS: u16 = 10 << 8 | 0x0d;
+const NEW_OBJECT: u16 = 10 << 8 | 0x12;
+const GET_OBJECT: u16 = 10 << 8 | 0x13;
 
 /// How the gate was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// As these settings want it: the table awake, the chain on its hook, our rules and no others.
+    /// As these settings want it: the table awake, the chain on its hook, our rules and no others, our
+    /// sets filled.
     Standing,
     /// Missing or not as it should be.
     Damaged,
@@ -31,19 +38,53 @@ pub(super) enum State {
     Foreign,
 }
 
-/// Looks at table, chain and rules.
+/// Looks at table, chain, rules and sets.
 ///
 /// # Errors
 /// When netlink fails.
 pub(super) async fn state(
     netfilter: &mut Channel,
     gate: &GateSettings,
+    spared: Option<&Spared>,
 ) -> Result<State, RouteError> {
-    match frame(netfilter, gate).await? {
-        State::Standing if rules_stand(netfilter, gate).await? => Ok(State::Standing),
-        State::Standing | State::Damaged => Ok(State::Damaged),
-        State::Foreign => Ok(State::Foreign),
+    let frame = frame(netfilter, gate).await?;
+    if frame != State::Standing {
+        return Ok(frame);
     }
+    if rules_stand(netfilter, gate).await? && sets_stand(netfilter, gate, spared).await? {
+        Ok(State::Standing)
+    } else {
+        Ok(State::Damaged)
+    }
+}
+
+/// Reads the counter of packets to the SIP ports; `None` when there is none.
+///
+/// # Errors
+/// When netlink fails.
+pub(super) async fn packets(
+    netfilter: &mut Channel,
+    gate: &GateSettings,
+) -> Result<Option<u64>, RouteError> {
+    let mut batch = Batch::default();
+    let mut payload = Vec::new();
+    OpGetobjDo::encode_request(&mut payload, &header())
+        .push_table_bytes(gate.table_name.as_bytes())
+        .push_name_bytes(COUNTER)
+        .push_type(ObjectType::Counter as u32);
+    batch.raw(GET_OBJECT, 0, &payload);
+    let mut packets = None;
+    netfilter
+        .exchange(batch, |_, reply| {
+            if let Reply::Object(NEW_OBJECT, payload) = reply {
+                let (_, object) = OpGetobjDo::decode_request(payload);
+                if let Ok(ObjData::Counter(counter)) = object.get_data() {
+                    packets = counter.get_packets().ok();
+                }
+            }
+        })
+        .await?;
+    Ok(packets)
 }
 
 /// The names of all tables of ours, also those that other settings named.
@@ -63,11 +104,7 @@ pub(super) async fn tables(netfilter: &mut Channel) -> Result<BTreeSet<String>, 
         .dump(request, |_, payload| {
             let (_, table) = OpGettableDump::decode_request(payload);
             if table.get_userdata() == Ok(&table_user_data()) {
-                found.extend(
-                    table
-                        .get_name()
-                        .map(|name| name.to_string_lossy().into_owned()),
-                );
+                found.extend(table.get_name().map(|name| name.to_string_lossy().into_owned()));
             }
         })
         .await?;
@@ -116,8 +153,7 @@ async fn rules_stand(netfilter: &mut Channel, gate: &GateSettings) -> Result<boo
         let mut batch = Batch::default();
         let mut payload = Vec::new();
         OpGetruleDump::encode_request(&mut payload, &header())
-            .push_table_bytes(gate.table_name.as_bytes())
-            .push_chain_bytes(CHAIN);
+            .push_table_bytes(gate.table_name.as_bytes());
         batch.raw(GET_RULE, NLM_F_DUMP, &payload);
         batch
     };
@@ -125,23 +161,68 @@ async fn rules_stand(netfilter: &mut Channel, gate: &GateSettings) -> Result<boo
         .dump(request, |_, payload| {
             let (_, rule) = OpGetruleDump::decode_request(payload);
             if let Ok(handle) = rule.get_handle() {
-                found.insert(handle, rule.get_userdata().unwrap_or_default().to_vec());
+                let chain = rule.get_chain().map(CStr::to_bytes).unwrap_or_default();
+                let user_data = rule.get_userdata().unwrap_or_default();
+                found.insert(handle, (chain.to_vec(), user_data.to_vec()));
             }
         })
         .await?;
+    let wanted = Rule::all(gate).into_iter();
+    stands(outcome, || {
+        found.into_values().eq(wanted.map(|rule| (rule.chain().to_vec(), rule.user_data(gate))))
+    })
+}
+
+/// Whether the sets hold what is ours to say. That they exist, the rules prove that look into them.
+async fn sets_stand(
+    netfilter: &mut Channel,
+    gate: &GateSettings,
+    spared: Option<&Spared>,
+) -> Result<bool, RouteError> {
+    for set in Set::all(gate) {
+        let Some(wanted) = set.content(gate, spared) else { continue };
+        let mut found = BTreeSet::new();
+        let request = || {
+            let mut batch = Batch::default();
+            let mut payload = Vec::new();
+            OpGetsetelemDump::encode_request(&mut payload, &header())
+                .push_table_bytes(gate.table_name.as_bytes())
+                .push_set_bytes(set.name());
+            batch.raw(GET_ELEMENTS, NLM_F_DUMP, &payload);
+            batch
+        };
+        let outcome = netfilter.dump(request, |_, payload| found.extend(elements(payload))).await?;
+        if !stands(outcome, || found == wanted)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Judges a dump: what is not there does not stand.
+fn stands(outcome: Dump, is_right: impl FnOnce() -> bool) -> Result<bool, RouteError> {
     match outcome {
-        Dump::Complete => Ok(found
-            .into_values()
-            .eq(Rule::ALL.map(|rule| rule.user_data(gate)))),
+        Dump::Complete => Ok(is_right()),
         Dump::Refused(refusal) if refusal.errno == Errno::ENOENT => Ok(false),
         Dump::Refused(refusal) => Err(super::refused("read the nftables gate", &refusal)),
     }
 }
 
+fn elements(payload: &[u8]) -> Vec<Element> {
+    let (_, list) = OpGetsetelemDump::decode_request(payload);
+    let Ok(list) = list.get_elements() else { return Vec::new() };
+    let element = |element: IterableSetelemAttrs<'_>| {
+        let data = element.get_key().ok()?;
+        let key = data.get_value().ok()?.iter().fold(0, |key, byte| key << 8 | u128::from(*byte));
+        let flags = element.get_flags().ok().and_then(<[u8]>::first_chunk);
+        let flags = flags.map_or(0, |flags| u32::from_be_bytes(*flags));
+        Some(Element { key, is_end: flags & SetElemFlags::IntervalEnd as u32 != 0 })
+    };
+    list.get_elem().filter_map(element).collect()
+}
+
 fn is_awake(table: &IterableTableAttrs<'_>) -> bool {
-    table
-        .get_flags()
-        .is_ok_and(|flags| flags & TableFlags::Dormant as u32 == 0)
+    table.get_flags().is_ok_and(|flags| flags & TableFlags::Dormant as u32 == 0)
 }
 
 fn is_hooked(payload: &[u8]) -> bool {
@@ -152,10 +233,4 @@ fn is_hooked(payload: &[u8]) -> bool {
     hook.get_num() == Ok(PREROUTING)
         && hook.get_priority() == Ok(PRIORITY)
         && chain.get_policy() == Ok(POLICY)
-}
-
-fn header() -> Nfgenmsg {
-    let mut header = Nfgenmsg::new();
-    header.nfgen_family = FAMILY;
-    header
 }

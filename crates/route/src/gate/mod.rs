@@ -9,6 +9,16 @@
 //!     meta nfproto ipv4 meta mark set meta mark | 0x20000000 fib saddr . mark oif missing \
 //!       fib saddr type != local counter drop
 //!     meta nfproto ipv4 meta mark set meta mark & 0xdfffffff
+//!     meta l4proto udp th dport @sip_ports jump sip
+//!     meta l4proto tcp th dport @sip_ports jump sip
+//!   }
+//!   chain sip {
+//!     counter name "sip"
+//!     ip saddr @spared4 return
+//!     ip6 saddr @spared6 return
+//!     update @limited4 { ip saddr limit rate over 50/second burst 50 packets } counter drop
+//!     update @limited6 { ip6 saddr & ffff:ffff:ffff:ffff:: limit rate over 50/second burst 50 packets } \
+//!       counter drop
 //!   }
 //! }
 //! ```
@@ -19,20 +29,34 @@
 //! ended at a blackhole (or an `unreachable` or `prohibit` route, whose sources nobody can answer
 //! either). The bit is cleared again before the packet is routed, so neither routing nor
 //! `src_valid_mark` sees it; other bits are left as they are.
+//!
+//! What banned sources do not send and is for the SIP ports is counted: a flood can silence FreeSWITCH's
+//! events, but not this counter. With a limit, each source may send so many packets a second and no
+//! more, except the spared ones. The chain `sip` and what it uses are there only where the settings
+//! name SIP ports, its last four rules only with a limit. Fragments behind the first name no port: they
+//! pass, and are of no use without it.
 
+mod expression;
 mod inspect;
 mod ruleset;
+mod sets;
+mod spared;
 
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::errno::Errno;
 
 use self::inspect::State;
+pub(crate) use self::spared::Spared;
 use crate::netlink::{Batch, Channel, Refusal, Reply};
 use crate::rules::{self, Rule};
 use crate::{GateSettings, RouteError};
 
 /// What cannot be done without the kernel's modules.
 const SET: &str = "set the nftables gate";
+/// What cannot be done with too many networks.
+const SPARE: &str = "spare these networks from the limit";
+/// Bytes of a transaction that sets the gate without spared networks: less than twenty messages.
+const GATE_ONLY: usize = 16 * 1024;
 
 /// The nftables rules together with the policy rule and the fallback route they rely on.
 #[derive(Debug)]
@@ -40,6 +64,11 @@ pub(crate) struct Gate {
     netfilter: Channel,
     settings: GateSettings,
     protocol: u8,
+    /// Whom the limit spares; `None` until somebody says so. Until then a gate that stands from an
+    /// earlier run keeps sparing whom it spared, so that a restart hits no customer.
+    spared: Option<Spared>,
+    /// Where the counter of packets to the SIP ports stood when it was read last.
+    counted: Option<u64>,
 }
 
 /// What had to be set to make the gate stand.
@@ -57,12 +86,9 @@ impl Gate {
     /// # Errors
     /// When this kernel has no netfilter.
     pub(crate) fn open(settings: GateSettings, protocol: u8) -> Result<Self, RouteError> {
-        let netfilter = Channel::open(NETLINK_NETFILTER).map_err(RouteError::Socket)?;
-        Ok(Self {
-            netfilter,
-            settings,
-            protocol,
-        })
+        let mut netfilter = Channel::open(NETLINK_NETFILTER).map_err(RouteError::Socket)?;
+        netfilter.allow_large_sends();
+        Ok(Self { netfilter, settings, protocol, spared: None, counted: None })
     }
 
     /// The port that marks notifications about our own changes.
@@ -80,7 +106,7 @@ impl Gate {
         let fallback = rules::ensure_fallback(route, self.protocol, &self.settings).await?;
         let wanted = [rules::for_gate(&self.settings)];
         let added = rules::ensure(route, self.protocol, &wanted).await?;
-        let state = inspect::state(&mut self.netfilter, &self.settings).await?;
+        let state = self.state().await?;
         match state {
             State::Standing => {}
             State::Damaged => self.install().await?,
@@ -94,10 +120,7 @@ impl Gate {
                 });
             }
         }
-        Ok(Repaired {
-            rules: added + usize::from(fallback),
-            ruleset: state == State::Damaged,
-        })
+        Ok(Repaired { rules: added + usize::from(fallback), ruleset: state == State::Damaged })
     }
 
     /// Removes our rulesets, then the rules and the fallback they rely on; returns what was there.
@@ -109,10 +132,7 @@ impl Gate {
         let mut removed = self.remove_rules(route, |_| true).await?;
         let fallback = rules::remove_fallback(route, self.protocol, &self.settings).await?;
         removed += usize::from(fallback);
-        Ok(Repaired {
-            rules: removed,
-            ruleset,
-        })
+        Ok(Repaired { rules: removed, ruleset })
     }
 
     /// Removes what other settings left: rulesets of another name, rules for another mark or table.
@@ -127,9 +147,75 @@ impl Gate {
         Ok(())
     }
 
+    /// Packets that arrived for the SIP ports since this was asked last; 0 when asked first, because the
+    /// counter of a gate that stands from an earlier run tells of times long gone.
+    ///
+    /// # Errors
+    /// When netlink fails.
+    pub(crate) async fn arrivals(&mut self) -> Result<u64, RouteError> {
+        let Some(now) = inspect::packets(&mut self.netfilter, &self.settings).await? else {
+            return Ok(0);
+        };
+        Ok(match self.counted.replace(now) {
+            Some(before) if before <= now => now - before,
+            // Somebody has set it back.
+            Some(_) => now,
+            None => 0,
+        })
+    }
+
+    /// Replaces the networks that the limit spares, at once in the kernel where the gate is `standing`.
+    ///
+    /// # Errors
+    /// When netlink fails, the kernel refuses, or they are more than this host lets us send at once; then
+    /// those given before stay.
+    pub(crate) async fn spare(&mut self, now: Spared, standing: bool) -> Result<(), RouteError> {
+        if standing && self.settings.effective_limit().is_some() {
+            self.respare(&now).await?;
+        }
+        self.spared = Some(now);
+        Ok(())
+    }
+
+    async fn respare(&mut self, now: &Spared) -> Result<(), RouteError> {
+        if self.spared.as_ref() == Some(now) {
+            return Ok(());
+        }
+        let largest = self.netfilter.largest_send();
+        // Start and end of each range.
+        let needed = GATE_ONLY + now.len() * 2 * sets::LARGEST_ELEMENT;
+        if needed > largest {
+            let reason = format!(
+                "{needed} bytes are more than this host takes in one piece ({largest}); raise the \
+                 sysctl net.core.wmem_max to {needed} or spare fewer"
+            );
+            return Err(RouteError::Refused { what: SPARE.to_owned(), reason });
+        }
+        let batch = ruleset::respare(&self.settings, self.spared.as_ref(), now);
+        if batch.size() <= largest && self.transact(batch).await?.is_none() {
+            return Ok(());
+        }
+        // The sets are not as they were left, or the difference is larger than the whole.
+        match self.transact(ruleset::install(&self.settings, Some(now))).await? {
+            None => {
+                self.counted = Some(0);
+                Ok(())
+            }
+            Some(refusal) => Err(refused(SPARE, &refusal)),
+        }
+    }
+
+    async fn state(&mut self) -> Result<State, RouteError> {
+        inspect::state(&mut self.netfilter, &self.settings, self.spared.as_ref()).await
+    }
+
     async fn install(&mut self) -> Result<(), RouteError> {
-        match self.transact(ruleset::install(&self.settings)).await? {
-            None => Ok(()),
+        let batch = ruleset::install(&self.settings, self.spared.as_ref());
+        match self.transact(batch).await? {
+            None => {
+                self.counted = Some(0);
+                Ok(())
+            }
             Some(refusal) => Err(refused(SET, &refusal)),
         }
     }
@@ -185,11 +271,8 @@ fn refused(what: &str, refusal: &Refusal) -> RouteError {
         Errno::EPERM => RouteError::NotPermitted,
         Errno::ENOENT | Errno::EOPNOTSUPP => RouteError::Refused {
             what: what.to_owned(),
-            reason: format!("{refusal}; this kernel lacks nf_tables or nft_fib_inet"),
+            reason: format!("{refusal}; this kernel lacks nf_tables, nft_fib_inet or nft_limit"),
         },
-        _ => RouteError::Refused {
-            what: what.to_owned(),
-            reason: refusal.to_string(),
-        },
+        _ => RouteError::Refused { what: what.to_owned(), reason: refusal.to_string() },
     }
 }

@@ -1,18 +1,29 @@
 //! The gate's nftables transaction, encoded from the kernel's own specification.
 
 use netlink_bindings::nftables::{
-    CmpOps, FibFlags, MetaKeys, Nfgenmsg, OpBatchBeginDo, OpBatchEndDo, OpDeltableDo, OpNewchainDo,
-    OpNewruleDo, OpNewtableDo, PushExprListAttrs, PushRuleAttrs, VerdictCode,
+    CmpOps, Nfgenmsg, OpBatchBeginDo, OpBatchEndDo, OpDeltableDo, OpNewchainDo, OpNewobjDo,
+    OpNewruleDo, OpNewtableDo, VerdictCode,
 };
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE};
 use netlink_packet_route::route::RouteType;
 
+use super::expression::{
+    List, count, count_in, interface_is, ipv4_source_in, ipv4_source_over, ipv6_network_over,
+    ipv6_source_in, jump, no_way_back, port_in, protocol_is, set_mark, source_type, transport_is,
+    verdict,
+};
+use super::sets::{self, Set};
+use super::spared::Spared;
 use crate::GateSettings;
 use crate::netlink::Batch;
 use crate::rules::LOOPBACK;
 
-/// Name of the one chain.
+/// Name of the chain that every packet passes.
 pub(super) const CHAIN: &[u8] = b"gate";
+/// Name of the chain for packets to the SIP ports.
+const SIP_CHAIN: &[u8] = b"sip";
+/// Name of the counter of those.
+pub(super) const COUNTER: &[u8] = b"sip";
 /// `NF_INET_PRE_ROUTING`.
 pub(super) const PREROUTING: u32 = 0;
 /// `NF_IP_PRI_RAW`: before connection tracking, so that a flood fills no table.
@@ -33,28 +44,35 @@ const NEW_TABLE: u16 = SUBSYSTEM << 8;
 const DELETE_TABLE: u16 = SUBSYSTEM << 8 | 2;
 const NEW_CHAIN: u16 = SUBSYSTEM << 8 | 3;
 const NEW_RULE: u16 = SUBSYSTEM << 8 | 6;
-/// `NFT_REG_1`, the only register needed, and `NFT_REG_VERDICT`.
-const REGISTER: u32 = 1;
-const VERDICT: u32 = 0;
-/// `NFT_FIB_RESULT_OIF` and `NFT_FIB_RESULT_ADDRTYPE` of `linux/netfilter/nf_tables.h`. The bindings'
-/// own `FibResult` is one too low: its specification lacks `NFT_FIB_RESULT_UNSPEC`.
-const RESULT_INTERFACE: u32 = 1;
-const RESULT_TYPE: u32 = 3;
+const NEW_OBJECT: u16 = SUBSYSTEM << 8 | 0x12;
+/// `IPPROTO_TCP` and `IPPROTO_UDP`.
+const TCP: u8 = 6;
+const UDP: u8 = 17;
 /// `NFTNL_UDATA_RULE_COMMENT` and `NFTNL_UDATA_TABLE_COMMENT`: what `nft list ruleset` shows as `comment "…"`.
 const COMMENT: u8 = 0;
 
 /// Replaces the table by a fresh one in one transaction: every packet meets the old gate or the new.
-pub(super) fn install(gate: &GateSettings) -> Batch {
+pub(super) fn install(gate: &GateSettings, spared: Option<&Spared>) -> Batch {
     transaction(|batch| {
         // Deleting needs a table that is there, so it is created first.
         new_table(batch, gate);
         delete_table(batch, &gate.table_name);
         new_table(batch, gate);
         new_chain(batch, gate);
-        for rule in Rule::ALL {
+        if gate.counts() {
+            new_sip_chain(batch, gate);
+            new_counter(batch, gate);
+        }
+        sets::create(batch, gate, spared);
+        for rule in Rule::all(gate) {
             new_rule(batch, gate, rule);
         }
     })
+}
+
+/// Replaces the spared networks in one transaction; `before` is what the sets hold, where that is known.
+pub(super) fn respare(gate: &GateSettings, before: Option<&Spared>, now: &Spared) -> Batch {
+    transaction(|batch| sets::respare(batch, gate, before, now))
 }
 
 /// Deletes a table; refused with ENOENT when there is none.
@@ -68,22 +86,51 @@ pub(super) fn table_user_data() -> Vec<u8> {
     comment("sipward: drops what blackholed sources send")
 }
 
-/// The rules, in order.
+/// The rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rule {
     PassLoopback,
     DropIpv6,
     DropIpv4,
     ClearMark,
+    SipOverUdp,
+    SipOverTcp,
+    CountSip,
+    SpareIpv4,
+    SpareIpv6,
+    LimitIpv4(u32),
+    LimitIpv6(u32),
 }
 
 impl Rule {
-    pub(super) const ALL: [Self; 4] = [
-        Self::PassLoopback,
-        Self::DropIpv6,
-        Self::DropIpv4,
-        Self::ClearMark,
-    ];
+    /// The rules these settings need, in order.
+    pub(super) fn all(gate: &GateSettings) -> Vec<Self> {
+        let mut all = vec![Self::PassLoopback, Self::DropIpv6, Self::DropIpv4, Self::ClearMark];
+        if gate.counts() {
+            all.extend([Self::SipOverUdp, Self::SipOverTcp, Self::CountSip]);
+        }
+        if let Some(limit) = gate.effective_limit() {
+            all.extend([Self::SpareIpv4, Self::SpareIpv6]);
+            all.extend([Self::LimitIpv4(limit), Self::LimitIpv6(limit)]);
+        }
+        all
+    }
+
+    pub(super) fn chain(self) -> &'static [u8] {
+        match self {
+            Self::PassLoopback
+            | Self::DropIpv6
+            | Self::DropIpv4
+            | Self::ClearMark
+            | Self::SipOverUdp
+            | Self::SipOverTcp => CHAIN,
+            Self::CountSip
+            | Self::SpareIpv4
+            | Self::SpareIpv6
+            | Self::LimitIpv4(_)
+            | Self::LimitIpv6(_) => SIP_CHAIN,
+        }
+    }
 
     /// The rule's user data: a comment for who reads the ruleset, by which we recognise it again. It
     /// names what the settings put into the rule.
@@ -93,6 +140,13 @@ impl Rule {
             Self::DropIpv6 => "sipward: banned IPv6 sources".to_owned(),
             Self::DropIpv4 => format!("sipward: banned IPv4 sources, mark {:#x}", gate.mark),
             Self::ClearMark => format!("sipward: clear mark {:#x}", gate.mark),
+            Self::SipOverUdp => "sipward: SIP over UDP".to_owned(),
+            Self::SipOverTcp => "sipward: SIP over TCP".to_owned(),
+            Self::CountSip => "sipward: count SIP packets".to_owned(),
+            Self::SpareIpv4 => "sipward: IPv4 hosts that are never limited".to_owned(),
+            Self::SpareIpv6 => "sipward: IPv6 hosts that are never limited".to_owned(),
+            Self::LimitIpv4(rate) => format!("sipward: above {rate}/s from an IPv4 address"),
+            Self::LimitIpv6(rate) => format!("sipward: above {rate}/s from an IPv6 /64"),
         })
     }
 }
@@ -152,11 +206,28 @@ fn new_chain(batch: &mut Batch, gate: &GateSettings) {
     batch.raw(NEW_CHAIN, NLM_F_CREATE, &payload);
 }
 
+fn new_sip_chain(batch: &mut Batch, gate: &GateSettings) {
+    let mut payload = Vec::new();
+    OpNewchainDo::encode_request(&mut payload, &header())
+        .push_table_bytes(gate.table_name.as_bytes())
+        .push_name_bytes(SIP_CHAIN);
+    batch.raw(NEW_CHAIN, NLM_F_CREATE, &payload);
+}
+
+fn new_counter(batch: &mut Batch, gate: &GateSettings) {
+    let mut payload = Vec::new();
+    OpNewobjDo::encode_request(&mut payload, &header())
+        .push_table_bytes(gate.table_name.as_bytes())
+        .push_name_bytes(COUNTER)
+        .nested_data_counter();
+    batch.raw(NEW_OBJECT, NLM_F_CREATE, &payload);
+}
+
 fn new_rule(batch: &mut Batch, gate: &GateSettings, rule: Rule) {
     let mut payload = Vec::new();
     let attributes = OpNewruleDo::encode_request(&mut payload, &header())
         .push_table_bytes(gate.table_name.as_bytes())
-        .push_chain_bytes(CHAIN);
+        .push_chain_bytes(rule.chain());
     let list = attributes.nested_expressions();
     let list = match rule {
         Rule::PassLoopback => verdict(interface_is(list, LOOPBACK), VerdictCode::Accept),
@@ -174,117 +245,37 @@ fn new_rule(batch: &mut Batch, gate: &GateSettings, rule: Rule) {
             verdict(count(list), VerdictCode::Drop)
         }
         Rule::ClearMark => set_mark(protocol_is(list, NFPROTO_IPV4), !gate.mark, 0),
+        Rule::SipOverUdp => to_sip_ports(transport_is(list, UDP)),
+        Rule::SipOverTcp => to_sip_ports(transport_is(list, TCP)),
+        Rule::CountSip => count_in(list, COUNTER),
+        Rule::SpareIpv4 => {
+            let list = protocol_is(list, NFPROTO_IPV4);
+            verdict(ipv4_source_in(list, Set::SparedIpv4.name()), VerdictCode::Return)
+        }
+        Rule::SpareIpv6 => {
+            let list = protocol_is(list, NFPROTO_IPV6);
+            verdict(ipv6_source_in(list, Set::SparedIpv6.name()), VerdictCode::Return)
+        }
+        Rule::LimitIpv4(rate) => {
+            let list = protocol_is(list, NFPROTO_IPV4);
+            let list = ipv4_source_over(list, Set::LimitedIpv4.name(), rate);
+            verdict(count(list), VerdictCode::Drop)
+        }
+        Rule::LimitIpv6(rate) => {
+            let list = protocol_is(list, NFPROTO_IPV6);
+            let list = ipv6_network_over(list, Set::LimitedIpv6.name(), rate);
+            verdict(count(list), VerdictCode::Drop)
+        }
     };
     list.end_nested().push_userdata(&rule.user_data(gate));
     batch.raw(NEW_RULE, NLM_F_CREATE | NLM_F_APPEND, &payload);
 }
 
-/// A list of expressions in the making.
-type List<'a> = PushExprListAttrs<PushRuleAttrs<&'a mut Vec<u8>>>;
-
-/// `iif INTERFACE`
-fn interface_is(list: List<'_>, index: u32) -> List<'_> {
-    compare(load(list, MetaKeys::Iif), CmpOps::Eq, &index.to_ne_bytes())
+fn to_sip_ports(list: List<'_>) -> List<'_> {
+    jump(port_in(list, Set::SipPorts.name()), SIP_CHAIN)
 }
 
-/// `meta nfproto PROTOCOL`
-fn protocol_is(list: List<'_>, protocol: u8) -> List<'_> {
-    compare(load(list, MetaKeys::Nfproto), CmpOps::Eq, &[protocol])
-}
-
-/// `fib saddr type KIND`
-fn source_type(list: List<'_>, op: CmpOps, kind: RouteType) -> List<'_> {
-    let list = fib(list, RESULT_TYPE, FibFlags::Saddr as u32);
-    compare(list, op, &u32::from(u8::from(kind)).to_ne_bytes())
-}
-
-/// `fib saddr . mark oif missing`
-fn no_way_back(list: List<'_>) -> List<'_> {
-    let flags = FibFlags::Saddr as u32 | FibFlags::Mark as u32 | FibFlags::Present as u32;
-    compare(fib(list, RESULT_INTERFACE, flags), CmpOps::Eq, &[0])
-}
-
-/// `meta mark set (meta mark & KEEP) ^ FLIP`
-fn set_mark(list: List<'_>, keep: u32, flip: u32) -> List<'_> {
-    load(list, MetaKeys::Mark)
-        .nested_elem()
-        .nested_data_bitwise()
-        .push_sreg(REGISTER)
-        .push_dreg(REGISTER)
-        .push_len(4)
-        .nested_mask()
-        .push_value(&keep.to_ne_bytes())
-        .end_nested()
-        .nested_xor()
-        .push_value(&flip.to_ne_bytes())
-        .end_nested()
-        .end_nested()
-        .end_nested()
-        .nested_elem()
-        .nested_data_meta()
-        .push_key(MetaKeys::Mark as u32)
-        .push_sreg(REGISTER)
-        .end_nested()
-        .end_nested()
-}
-
-/// Loads packet data into the register.
-fn load(list: List<'_>, key: MetaKeys) -> List<'_> {
-    list.nested_elem()
-        .nested_data_meta()
-        .push_key(key as u32)
-        .push_dreg(REGISTER)
-        .end_nested()
-        .end_nested()
-}
-
-/// Loads the answer of a route lookup into the register.
-fn fib(list: List<'_>, result: u32, flags: u32) -> List<'_> {
-    list.nested_elem()
-        .nested_data_fib()
-        .push_dreg(REGISTER)
-        .push_result(result)
-        .push_flags(flags)
-        .end_nested()
-        .end_nested()
-}
-
-/// Ends the rule for packets whose register does not compare.
-fn compare<'a>(list: List<'a>, op: CmpOps, value: &[u8]) -> List<'a> {
-    list.nested_elem()
-        .nested_data_cmp()
-        .push_sreg(REGISTER)
-        .push_op(op as u32)
-        .nested_data()
-        .push_value(value)
-        .end_nested()
-        .end_nested()
-        .end_nested()
-}
-
-/// `counter`
-fn count(list: List<'_>) -> List<'_> {
-    list.nested_elem()
-        .nested_data_counter()
-        .end_nested()
-        .end_nested()
-}
-
-/// `accept` or `drop`
-fn verdict(list: List<'_>, code: VerdictCode) -> List<'_> {
-    list.nested_elem()
-        .nested_data_immediate()
-        .push_dreg(VERDICT)
-        .nested_data()
-        .nested_verdict()
-        .push_code(code as u32)
-        .end_nested()
-        .end_nested()
-        .end_nested()
-        .end_nested()
-}
-
-fn header() -> Nfgenmsg {
+pub(super) fn header() -> Nfgenmsg {
     let mut header = Nfgenmsg::new();
     header.nfgen_family = FAMILY;
     header

@@ -2,10 +2,7 @@ use netlink_packet_core::{Emitable, NetlinkHeader};
 
 use super::*;
 
-const OWN: Own = Own {
-    route: 77,
-    netfilter: Some(78),
-};
+const OWN: Own = Own { route: 77, netfilter: Some(78) };
 
 /// A notification as the kernel sends it: header and the first bytes of `struct rtmsg`.
 fn notification(kind: u16, flags: u16, port: u32, protocol: u8) -> Vec<u8> {
@@ -25,20 +22,14 @@ fn what_we_change_ourselves_is_no_sign() {
     let own = notification(RTM_DELROUTE, 0, 77, 216);
     assert_eq!(signs(&own, OWN, 216), Signs::default());
     assert!(signs(&notification(RTM_DELROUTE, 0, 79, 216), OWN, 216).routes);
-    assert_eq!(
-        signs(&notification(NEW_GENERATION, 0, 78, 0), OWN, 216),
-        Signs::default()
-    );
+    assert_eq!(signs(&notification(NEW_GENERATION, 0, 78, 0), OWN, 216), Signs::default());
     assert!(signs(&notification(NEW_GENERATION, 0, 79, 0), OWN, 216).fixtures);
 }
 
 #[test]
 fn a_deleted_route_of_ours_is_a_sign_and_an_added_one_is_not() {
     assert!(signs(&notification(RTM_DELROUTE, 0, 1, 216), OWN, 216).routes);
-    assert_eq!(
-        signs(&notification(RTM_NEWROUTE, 0, 1, 216), OWN, 216),
-        Signs::default()
-    );
+    assert_eq!(signs(&notification(RTM_NEWROUTE, 0, 1, 216), OWN, 216), Signs::default());
 }
 
 #[test]
@@ -49,10 +40,7 @@ fn a_route_that_replaced_one_may_have_replaced_ours() {
 
 #[test]
 fn an_interface_may_have_taken_everything_along() {
-    assert_eq!(
-        signs(&notification(RTM_NEWLINK, 0, 0, 0), OWN, 216),
-        Signs::ALL
-    );
+    assert_eq!(signs(&notification(RTM_NEWLINK, 0, 0, 0), OWN, 216), Signs::ALL);
 }
 
 #[test]

@@ -31,8 +31,7 @@ impl Batch {
         let mut message = NetlinkMessage::new(header, NetlinkPayload::from(message));
         message.finalize();
         let start = self.bytes.len();
-        self.bytes
-            .resize(start + message.buffer_len().next_multiple_of(4), 0);
+        self.bytes.resize(start + message.buffer_len().next_multiple_of(4), 0);
         if let Some(room) = self.bytes.get_mut(start..) {
             message.emit(room);
         }
@@ -60,18 +59,12 @@ impl Batch {
     /// Makes the last message the one whose answer ends the exchange.
     pub(crate) fn ask_last(&mut self) {
         self.last = self.offsets.len().saturating_sub(1);
-        if let Some(field) = self
-            .offsets
-            .last()
-            .and_then(|start| flags_field(&mut self.bytes, *start))
+        if let Some(field) =
+            self.offsets.last().and_then(|start| flags_field(&mut self.bytes, *start))
         {
             let flags = u16::from_ne_bytes(*field);
             // A dump ends by itself.
-            let answered = if flags & NLM_F_DUMP == NLM_F_DUMP {
-                flags
-            } else {
-                flags | NLM_F_ACK
-            };
+            let answered = if flags & NLM_F_DUMP == NLM_F_DUMP { flags } else { flags | NLM_F_ACK };
             *field = answered.to_ne_bytes();
         }
     }
@@ -93,6 +86,11 @@ impl Batch {
     /// Number of messages.
     pub(crate) fn len(&self) -> usize {
         self.offsets.len()
+    }
+
+    /// Bytes to send.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len()
     }
 
     /// The place of the message whose answer ends the exchange.

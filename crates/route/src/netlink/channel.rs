@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use netlink_packet_core::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer};
 use netlink_sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket};
+use nix::sys::socket::sockopt::{SndBuf, SndBufForce};
+use nix::sys::socket::{getsockopt, setsockopt};
 use tokio::time::timeout;
 use tracing::debug;
 
@@ -16,6 +18,9 @@ pub(crate) const LARGEST_DATAGRAM: usize = 64 * 1024;
 /// Receive buffer asked for, in bytes; the kernel caps it at `net.core.rmem_max`. A batch is sized to
 /// fit the default (212,992), so a lower cap loses nothing.
 const RECEIVE_BUFFER: u32 = 4 * 1024 * 1024;
+/// Send buffer that large transactions ask for, in bytes. The kernel doubles it. It bounds one send and is
+/// not allocated ahead.
+const SEND_BUFFER: usize = 4 * 1024 * 1024;
 /// The kernel answers while the send is still running; this only keeps a lost answer from stopping us
 /// for ever.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -68,17 +73,29 @@ impl Channel {
             socket.set_rx_buf_sz(RECEIVE_BUFFER)?;
             address.port_number()
         };
-        Ok(Self {
-            socket,
-            port,
-            next_sequence: 1,
-            buffer: Vec::with_capacity(LARGEST_DATAGRAM),
-        })
+        Ok(Self { socket, port, next_sequence: 1, buffer: Vec::with_capacity(LARGEST_DATAGRAM) })
     }
 
     /// The port number that marks notifications about what this socket changed.
     pub(crate) fn port(&self) -> u32 {
         self.port
+    }
+
+    /// Makes room for transactions with thousands of set elements.
+    pub(crate) fn allow_large_sends(&mut self) {
+        let socket = self.socket.socket_ref();
+        // Past `wmem_max` with CAP_NET_ADMIN; a user namespace's own does not count, and it gets less.
+        if setsockopt(socket, SndBufForce, &SEND_BUFFER).is_err()
+            && let Err(error) = setsockopt(socket, SndBuf, &SEND_BUFFER)
+        {
+            debug!(%error, "large transactions cannot be sent");
+        }
+    }
+
+    /// Bytes that the kernel takes in one send.
+    pub(crate) fn largest_send(&self) -> usize {
+        // The kernel keeps 32 bytes for itself (net/netlink/af_netlink.c).
+        getsockopt(self.socket.socket_ref(), SndBuf).map_or(0, |size| size.saturating_sub(32))
     }
 
     /// Sends a batch in one piece and hands every answer, with its message's place, to `answer`.
@@ -148,14 +165,9 @@ impl Channel {
         let first = self.next_sequence;
         let count = u32::try_from(batch.len()).unwrap_or(u32::MAX);
         self.next_sequence = first.wrapping_add(count);
-        self.socket
-            .send(batch.numbered(first))
-            .await
-            .map_err(RouteError::Socket)?;
+        self.socket.send(batch.numbered(first)).await.map_err(RouteError::Socket)?;
         let read = Self::answers(&self.socket, &mut self.buffer, batch, first, answer);
-        timeout(PATIENCE, read)
-            .await
-            .map_err(|_| RouteError::Silent)?
+        timeout(PATIENCE, read).await.map_err(|_| RouteError::Silent)?
     }
 
     async fn answers(
@@ -201,9 +213,7 @@ impl Channel {
 
 impl std::fmt::Debug for Channel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Channel")
-            .field("port", &self.port)
-            .finish_non_exhaustive()
+        f.debug_struct("Channel").field("port", &self.port).finish_non_exhaustive()
     }
 }
 

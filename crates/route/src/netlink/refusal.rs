@@ -22,9 +22,7 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// Reads the payload of an `NLMSG_ERROR` or `NLMSG_DONE`; `None` is an ACK.
     pub(crate) fn read(payload: &[u8]) -> Option<Self> {
-        let code = payload
-            .first_chunk()
-            .map_or(0, |code| i32::from_ne_bytes(*code));
+        let code = payload.first_chunk().map_or(0, |code| i32::from_ne_bytes(*code));
         if code == 0 {
             return None;
         }
@@ -33,14 +31,9 @@ impl Refusal {
             .filter_map(Result::ok)
             .find(|attribute| attribute.kind() == ATTRIBUTE_MESSAGE)
             .map(|attribute| {
-                String::from_utf8_lossy(attribute.value())
-                    .trim_end_matches('\0')
-                    .to_owned()
+                String::from_utf8_lossy(attribute.value()).trim_end_matches('\0').to_owned()
             });
-        Some(Self {
-            errno: Errno::from_raw(code.saturating_neg()),
-            explanation,
-        })
+        Some(Self { errno: Errno::from_raw(code.saturating_neg()), explanation })
     }
 }
 

@@ -14,10 +14,7 @@ fn the_defaults_are_in_order() {
 #[test]
 fn a_protocol_number_with_an_owner_is_refused() {
     for taken in [0, 4, 9, 12, 186] {
-        assert_eq!(
-            changed(|s| s.protocol = taken),
-            Err(SettingsError::Protocol(taken))
-        );
+        assert_eq!(changed(|s| s.protocol = taken), Err(SettingsError::Protocol(taken)));
     }
     assert_eq!(changed(|s| s.protocol = 5), Ok(()));
     assert_eq!(changed(|s| s.protocol = 255), Ok(()));
@@ -54,4 +51,32 @@ fn a_table_name_cannot_carry_anything_else() {
         let refused = Err(SettingsError::TableName(name.to_owned()));
         assert_eq!(changed(|s| s.gate.table_name = name.to_owned()), refused);
     }
+}
+
+#[test]
+fn sip_ports_are_real_and_few() {
+    let with = |ports: Vec<u16>| changed(|s| s.gate.sip_ports = ports);
+    assert_eq!(with(Vec::new()), Ok(()));
+    assert_eq!(with((1..=64).collect()), Ok(()));
+    assert_eq!(with((1..=65).collect()), Err(SettingsError::SipPorts(65)));
+    assert_eq!(with(vec![5060, 0]), Err(SettingsError::SipPort));
+}
+
+#[test]
+fn a_limit_lets_something_through() {
+    let with = |limit| changed(|s| s.gate.limit = limit);
+    assert_eq!(with(None), Ok(()));
+    assert_eq!(with(Some(1)), Ok(()));
+    assert_eq!(with(Some(100_000)), Ok(()));
+    for refused in [0, 100_001] {
+        assert_eq!(with(Some(refused)), Err(SettingsError::Limit(refused)));
+    }
+}
+
+#[test]
+fn without_ports_there_is_nothing_to_limit() {
+    let mut gate = GateSettings { limit: Some(50), ..GateSettings::default() };
+    assert_eq!(gate.effective_limit(), Some(50));
+    gate.sip_ports.clear();
+    assert_eq!(gate.effective_limit(), None);
 }

@@ -333,6 +333,9 @@ impl Judge {
             Report::Healed { routes, rules, gate } => {
                 self.publish(Record::Healed { routes, rules, gate });
             }
+            Report::Packets { count } => self.tell(Input::Packets { count }),
+            // Nobody is spared, because nothing is limited.
+            Report::Spared { .. } | Report::NotSpared { .. } => {}
             Report::Coverage(coverage) => self.publish((&coverage).into()),
             Report::Host(host) => super::host_exemptions(&host)
                 .into_iter()

@@ -7,12 +7,7 @@ fn net(text: &str) -> IpNet {
 #[test]
 fn changes_of_one_network_are_folded_into_the_last() {
     let (a, b) = (net("192.0.2.1/32"), net("192.0.2.2/32"));
-    let folded = fold(&[
-        Change::Block(a),
-        Change::Block(b),
-        Change::Unblock(a),
-        Change::Block(b),
-    ]);
+    let folded = fold(&[Change::Block(a), Change::Block(b), Change::Unblock(a), Change::Block(b)]);
     assert_eq!(folded, [Change::Unblock(a), Change::Block(b)]);
 }
 

@@ -1,15 +1,7 @@
 use super::*;
 
-const FIXTURES: Signs = Signs {
-    routes: false,
-    fixtures: true,
-    host: false,
-};
-const HOST: Signs = Signs {
-    routes: false,
-    fixtures: false,
-    host: true,
-};
+const FIXTURES: Signs = Signs { routes: false, fixtures: true, host: false };
+const HOST: Signs = Signs { routes: false, fixtures: false, host: true };
 
 #[test]
 fn a_swarm_of_signs_leads_to_one_look() {
@@ -50,11 +42,7 @@ fn a_host_whose_routes_never_rest_is_looked_at_once_a_second() {
     schedule.note(HOST, start);
     assert_eq!(schedule.next(), start + HOST_INTERVAL);
     schedule.note(FIXTURES, start);
-    assert_eq!(
-        schedule.next(),
-        start + SETTLE,
-        "healing does not wait for it"
-    );
+    assert_eq!(schedule.next(), start + SETTLE, "healing does not wait for it");
 }
 
 #[test]

@@ -3,9 +3,7 @@ use tokio::sync::mpsc;
 use super::*;
 
 fn report(last: u8) -> Report {
-    Report::Unblocked {
-        net: ipnet::IpNet::new([192, 0, 2, last].into(), 32).unwrap(),
-    }
+    Report::Unblocked { net: ipnet::IpNet::new([192, 0, 2, last].into(), 32).unwrap() }
 }
 
 #[test]
@@ -41,4 +39,24 @@ fn reports_nobody_reads_are_let_go() {
     (1..=3).for_each(|n| outbox.push(report(n)));
     outbox.deliver(&sender);
     assert!(outbox.has_room_for(ROOM));
+}
+
+#[test]
+fn counted_packets_are_summed_while_they_wait() {
+    let (sender, mut receiver) = mpsc::channel(1);
+    let mut outbox = Outbox::default();
+    outbox.push(report(1));
+    outbox.deliver(&sender);
+    for _ in 0..100_000 {
+        outbox.push(Report::Packets { count: 3 });
+        outbox.deliver(&sender);
+    }
+    outbox.push(report(2));
+    assert_eq!(outbox.queue.len(), 1);
+    let mut arrived = Vec::new();
+    while let Ok(report) = receiver.try_recv() {
+        arrived.push(report);
+        outbox.deliver(&sender);
+    }
+    assert_eq!(arrived, [report(1), Report::Packets { count: 300_000 }, report(2)]);
 }

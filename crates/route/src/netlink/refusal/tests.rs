@@ -27,11 +27,5 @@ fn a_truncated_explanation_is_left_out() {
     payload.extend([0; 16]);
     payload.extend([200, 0, 1, 0, b'x']);
     let refusal = Refusal::read(&payload).unwrap();
-    assert_eq!(
-        refusal,
-        Refusal {
-            errno: Errno::EPERM,
-            explanation: None
-        }
-    );
+    assert_eq!(refusal, Refusal { errno: Errno::EPERM, explanation: None });
 }

@@ -21,6 +21,7 @@ pub(super) struct RouteFile {
     gate_rule_preference: Option<u32>,
     gate_fallback_table: Option<u32>,
     gate_table_name: Option<String>,
+    sip_ports: Option<Vec<u16>>,
 }
 
 /// `route.table`.
@@ -60,6 +61,7 @@ impl RouteFile {
         set(&mut gate.rule_preference, self.gate_rule_preference);
         set(&mut gate.fallback_table, self.gate_fallback_table);
         set(&mut gate.table_name, self.gate_table_name);
+        set(&mut gate.sip_ports, self.sip_ports);
         settings.check().map_err(|e| Problem::new(key_of(&e), e.to_string()))?;
         Ok(settings)
     }
@@ -85,5 +87,8 @@ fn key_of(error: &SettingsError) -> &'static str {
         SettingsError::RulePreference(_) => "route.gate_rule_preference",
         SettingsError::SharedTable(_) => "route.gate_fallback_table",
         SettingsError::TableName(_) => "route.gate_table_name",
+        SettingsError::SipPorts(_) | SettingsError::SipPort => "route.sip_ports",
+        // Not a key of the file.
+        SettingsError::Limit(_) => "route",
     }
 }

@@ -1,0 +1,108 @@
+//! The SIP side of the gate: counts what arrives, and keeps up with whom the limit spares.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::Enforcer;
+use crate::gate::Spared;
+use crate::{Report, RouteError};
+
+/// Between two looks at the counter.
+const COUNT_INTERVAL: Duration = Duration::from_secs(1);
+/// Between two replacements of the spared networks. Every phone that registers may change them.
+const SPARE_INTERVAL: Duration = Duration::from_secs(1);
+/// Part of the time that replacing them may take: one in so many. A thousand new networks are some 10 ms
+/// of work, in which no ban is set.
+const SPARE_SHARE: u32 = 10;
+
+/// When to count, and whom to spare.
+#[derive(Debug)]
+pub(super) struct Sip {
+    count_due: Instant,
+    spare_due: Instant,
+    /// Nobody says whom, or says so no more.
+    spared: Option<watch::Receiver<Arc<[IpNet]>>>,
+}
+
+impl Sip {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { count_due: now + COUNT_INTERVAL, spare_due: now, spared: None }
+    }
+
+    /// When to look at the counter next.
+    pub(super) fn count_due(&self) -> Instant {
+        self.count_due
+    }
+
+    /// Waits for the next list. Cancel safe: a list is taken when it is returned.
+    pub(super) async fn next_spared(&mut self) -> Arc<[IpNet]> {
+        sleep_until(self.spare_due).await;
+        if let Some(lists) = &mut self.spared
+            && lists.changed().await.is_ok()
+        {
+            return Arc::clone(&lists.borrow_and_update());
+        }
+        // The last list stays in force.
+        self.spared = None;
+        std::future::pending().await
+    }
+}
+
+impl Enforcer {
+    /// Follows a list of networks that the [limit](crate::GateSettings::limit) never touches: known
+    /// phones, allowed and protected hosts. Each new list replaces the one before in one transaction,
+    /// at most once a second (less often when they are many), and is answered by [`Report::Spared`] or [`Report::NotSpared`]; lists in
+    /// between are skipped. They may overlap; at most 65,536 networks. An IPv6 source is limited by its
+    /// /64 and spared by its address.
+    ///
+    /// Without it nobody is spared, except whom a gate from an earlier run still spares.
+    #[must_use]
+    pub fn spare_from(mut self, mut networks: watch::Receiver<Arc<[IpNet]>>) -> Self {
+        networks.mark_changed();
+        self.sip.spared = Some(networks);
+        self
+    }
+
+    /// Whether packets to the SIP ports are counted now.
+    pub(super) fn counts(&self) -> bool {
+        self.coverage.gate && self.settings.gate.counts()
+    }
+
+    /// Reads the counter and reports what arrived.
+    pub(super) async fn count(&mut self) -> Result<(), RouteError> {
+        let Ok(gate) = &mut self.gate else { return Ok(()) };
+        let count = gate.arrivals().await?;
+        if count > 0 {
+            self.outbox.push(Report::Packets { count });
+        }
+        self.sip.count_due = Instant::now() + COUNT_INTERVAL;
+        Ok(())
+    }
+
+    /// Replaces the spared networks and reports it.
+    pub(super) async fn spare(&mut self, nets: &[IpNet]) -> Result<(), RouteError> {
+        let started = Instant::now();
+        let outcome = match (Spared::new(nets), &mut self.gate) {
+            (Ok(spared), Ok(gate)) => gate.spare(spared, self.coverage.gate).await,
+            // Without netfilter nothing is limited.
+            (Ok(_), Err(_)) => Ok(()),
+            (Err(error), _) => Err(error),
+        };
+        let rest = (started.elapsed() * SPARE_SHARE).max(SPARE_INTERVAL);
+        self.sip.spare_due = Instant::now() + rest;
+        self.outbox.push(match outcome {
+            Ok(()) => Report::Spared { networks: nets.len() },
+            Err(error @ (RouteError::Socket(_) | RouteError::Silent)) => return Err(error),
+            Err(
+                error @ (RouteError::Refused { .. }
+                | RouteError::NotPermitted
+                | RouteError::Settings(_)),
+            ) => Report::NotSpared { error: error.to_string() },
+        });
+        Ok(())
+    }
+}
