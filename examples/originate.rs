@@ -32,13 +32,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         }
     }
     // Events that come meanwhile are of no interest; the session's queue is bounded.
-    let answer = handle
-        .bgapi(&format!("originate {endpoint} {application}"))
-        .await?;
+    let answer = handle.bgapi(&format!("originate {endpoint} {application}")).await?;
     println!("{}", answer.lossy().trim_end());
-    Ok(if answer.is_error() {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(if answer.is_error() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -56,24 +56,14 @@ async fn registered(handle: &SessionHandle) -> Result<Phones, Box<dyn Error + Se
     let table: serde_json::Value = serde_json::from_slice(answer.as_bytes())?;
     let rows = table.get("rows").and_then(serde_json::Value::as_array);
     let text = |row: &serde_json::Value, column: &str| {
-        row.get(column)
-            .and_then(serde_json::Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
+        row.get(column).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
     };
     Ok(rows
         .into_iter()
         .flatten()
         .map(|row| {
             let phone = (text(row, "reg_user"), text(row, "realm"));
-            (
-                phone,
-                format!(
-                    "{} port {}",
-                    text(row, "network_ip"),
-                    text(row, "network_port")
-                ),
-            )
+            (phone, format!("{} port {}", text(row, "network_ip"), text(row, "network_port")))
         })
         .collect())
 }
@@ -82,21 +72,17 @@ async fn registered(handle: &SessionHandle) -> Result<Phones, Box<dyn Error + Se
 fn update(phones: &mut Phones, record: &SofiaEvent<'_>) -> bool {
     match record {
         SofiaEvent::Register(new) => {
-            let agent = new
-                .user_agent
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default();
+            let agent = new.user_agent.as_ref().map(ToString::to_string).unwrap_or_default();
             let place = format!("{} port {}  {agent}", new.source.ip, new.source.port);
             phones.insert(phone(new.user.as_ref(), new.domain.as_ref()), place);
             true
         }
-        SofiaEvent::Unregister(gone) => phones
-            .remove(&phone(gone.user.as_ref(), gone.domain.as_ref()))
-            .is_some(),
-        SofiaEvent::Expire(gone) => phones
-            .remove(&phone(gone.user.as_ref(), gone.domain.as_ref()))
-            .is_some(),
+        SofiaEvent::Unregister(gone) => {
+            phones.remove(&phone(gone.user.as_ref(), gone.domain.as_ref())).is_some()
+        }
+        SofiaEvent::Expire(gone) => {
+            phones.remove(&phone(gone.user.as_ref(), gone.domain.as_ref())).is_some()
+        }
         _ => false,
     }
 }

@@ -40,22 +40,14 @@ fn subscription(args: impl Iterator<Item = String>) -> Result<Subscription, Inva
         return Ok(Subscription::sofia().in_format(format));
     }
     args.try_fold(Subscription::new(format), |subscription, name| {
-        if name.contains("::") {
-            subscription.custom(&name)
-        } else {
-            subscription.event(&name)
-        }
+        if name.contains("::") { subscription.custom(&name) } else { subscription.event(&name) }
     })
 }
 
 fn print(event: &Event) {
     for header in event.headers() {
         // `Display` of a value escapes what a sender must not do to a terminal.
-        println!(
-            "{}: {}",
-            String::from_utf8_lossy(header.name()),
-            header.value()
-        );
+        println!("{}: {}", String::from_utf8_lossy(header.name()), header.value());
     }
     if let Some(cut) = event.truncated() {
         println!("({} bytes, cut)", cut.original_len);

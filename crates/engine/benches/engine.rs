@@ -37,24 +37,11 @@ impl Storm {
         let mut actions = Vec::new();
         for n in 0..bans {
             let net = IpAddr::from((0xC000_0000 + n * 3).to_be_bytes()).into();
-            let ban = Input::Ban {
-                net,
-                until: Expiry::Never,
-                reason: String::new(),
-                force: false,
-            };
+            let ban = Input::Ban { net, until: Expiry::Never, reason: String::new(), force: false };
             engine.handle(ban, now, &mut actions);
             actions.clear();
         }
-        let mut storm = Self {
-            engine,
-            actions,
-            now,
-            step,
-            sequence: 0,
-            turn: 0,
-            blocked: 0,
-        };
+        let mut storm = Self { engine, actions, now, step, sequence: 0, turn: 0, blocked: 0 };
         for _ in 0..4 * SOURCES {
             storm.guess();
         }
@@ -69,13 +56,7 @@ impl Storm {
         self.sequence += 10;
         let (port, profile, core) = (5060, "internal", CoreId(1));
         let (user, user_agent) = ("1000", "Grandstream GXP1625 1.0.7.13");
-        let challenge = Challenge {
-            source,
-            port,
-            profile,
-            user,
-            core,
-        };
+        let challenge = Challenge { source, port, profile, user, core };
         let attempt = AuthAttempt {
             source,
             port,
@@ -98,16 +79,10 @@ impl Storm {
             sequence: self.sequence + 1,
             core,
         };
-        self.engine
-            .handle(Input::Challenge(challenge), self.now, &mut self.actions);
-        self.engine
-            .handle(Input::AuthAttempt(attempt), self.now, &mut self.actions);
-        self.engine
-            .handle(Input::AuthFailure(failure), self.now, &mut self.actions);
-        let blocks = self
-            .actions
-            .iter()
-            .filter(|action| matches!(action, Action::Block { .. }));
+        self.engine.handle(Input::Challenge(challenge), self.now, &mut self.actions);
+        self.engine.handle(Input::AuthAttempt(attempt), self.now, &mut self.actions);
+        self.engine.handle(Input::AuthFailure(failure), self.now, &mut self.actions);
+        let blocks = self.actions.iter().filter(|action| matches!(action, Action::Block { .. }));
         self.blocked += blocks.count() as u64;
         black_box(&self.actions);
         self.actions.clear();
@@ -121,11 +96,9 @@ fn failures(c: &mut Criterion) {
     let watched = Duration::from_millis(2);
     // Every source fails every 100 s: banned at the fifth, in flight until the ban ends, and again.
     let banned = Duration::from_millis(1);
-    for (name, bans, step) in [
-        ("watched", 0, watched),
-        ("watched", 100_000, watched),
-        ("banned", 0, banned),
-    ] {
+    for (name, bans, step) in
+        [("watched", 0, watched), ("watched", 100_000, watched), ("banned", 0, banned)]
+    {
         let mut storm = Storm::new(bans, step);
         group.bench_function(BenchmarkId::new(name, format!("{bans} other bans")), |b| {
             b.iter(|| {
@@ -135,10 +108,7 @@ fn failures(c: &mut Criterion) {
             });
         });
         let stats = storm.engine.stats();
-        println!(
-            "{} sources tracked, {} bans made",
-            stats.tracked, storm.blocked
-        );
+        println!("{} sources tracked, {} bans made", stats.tracked, storm.blocked);
     }
     group.finish();
 }

@@ -39,10 +39,7 @@ enum State {
 
 impl AclAnswers {
     pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            table: LruTable::new(MAX_ANSWERS, seed),
-            open: 0,
-        }
+        Self { table: LruTable::new(MAX_ANSWERS, seed), open: 0 }
     }
 
     /// There is evidence against `addr`. True when its ACLs should be asked for now. Gives also an

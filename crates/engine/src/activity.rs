@@ -51,10 +51,7 @@ struct Count {
 
 impl Activity {
     pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            hasher: FixedState::with_seed(seed),
-            table: LruTable::new(MAX_ACTIVE, seed),
-        }
+        Self { hasher: FixedState::with_seed(seed), table: LruTable::new(MAX_ACTIVE, seed) }
     }
 
     /// An event of a source: which rules it brings to their threshold.
@@ -73,10 +70,7 @@ impl Activity {
         }
         doings.last = seconds;
         let events = doings.events.add(&rules.flood, now);
-        let mut reached = Reached {
-            flood: events,
-            ..Reached::default()
-        };
+        let mut reached = Reached { flood: events, ..Reached::default() };
         match event {
             Event::Challenged => {
                 doings.challenged_at = NonZeroU32::new(seconds);
@@ -102,8 +96,7 @@ impl Activity {
     /// Forgets sources that have been quiet for longer than any of the windows.
     pub(crate) fn expire(&mut self, now: Timestamp, rules: &Rules) {
         let (now, keep) = (seconds(now), keep(rules).as_secs());
-        self.table
-            .expire(|_, doings| u64::from(now.saturating_sub(doings.last)) > keep);
+        self.table.expire(|_, doings| u64::from(now.saturating_sub(doings.last)) > keep);
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -133,11 +126,7 @@ impl Count {
 
 /// After this time without an event nothing is left to count of a source.
 fn keep(rules: &Rules) -> Duration {
-    let windows = [
-        rules.flood.window,
-        rules.challenges.window,
-        rules.calls.window,
-    ];
+    let windows = [rules.flood.window, rules.challenges.window, rules.calls.window];
     windows.into_iter().fold(CHALLENGE_LIFE, Duration::max)
 }
 

@@ -13,14 +13,8 @@ pub(crate) struct Agents {
 
 impl Agents {
     pub(crate) fn new(patterns: &[String]) -> Self {
-        let patterns = patterns
-            .iter()
-            .map(|pattern| pattern.to_lowercase())
-            .collect();
-        Self {
-            patterns,
-            cache: vec![None; CACHE],
-        }
+        let patterns = patterns.iter().map(|pattern| pattern.to_lowercase()).collect();
+        Self { patterns, cache: vec![None; CACHE] }
     }
 
     /// One of the patterns is a part of this user agent. `hash` is that of the whole, which may be
@@ -34,10 +28,7 @@ impl Agents {
             return *verdict;
         }
         let user_agent = user_agent.to_lowercase();
-        let verdict = self
-            .patterns
-            .iter()
-            .any(|pattern| user_agent.contains(pattern.as_str()));
+        let verdict = self.patterns.iter().any(|pattern| user_agent.contains(pattern.as_str()));
         if let Some(place) = self.cache.get_mut(place) {
             *place = Some((hash, verdict));
         }

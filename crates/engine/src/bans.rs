@@ -53,40 +53,18 @@ pub(crate) struct Ban {
 
 impl Ban {
     pub(crate) fn new(since: Timestamp, until: Expiry, origin: Origin, cause: Arc<Cause>) -> Self {
-        Self {
-            since,
-            until,
-            origin,
-            cause,
-            enforcement: Enforcement::Pending,
-        }
+        Self { since, until, origin, cause, enforcement: Enforcement::Pending }
     }
 
     pub(crate) fn view(&self, net: IpNet) -> BanView<'_> {
-        let Self {
-            since,
-            until,
-            origin,
-            ref cause,
-            ref enforcement,
-        } = *self;
-        BanView {
-            net,
-            since,
-            until,
-            origin,
-            cause,
-            enforcement,
-        }
+        let Self { since, until, origin, ref cause, ref enforcement } = *self;
+        BanView { net, since, until, origin, cause, enforcement }
     }
 }
 
 impl Bans {
     pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            filter: NetFilter::new(seed),
-            ..Self::default()
-        }
+        Self { filter: NetFilter::new(seed), ..Self::default() }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -112,10 +90,7 @@ impl Bans {
 
     /// Bans narrower than `net`.
     pub(crate) fn inside(&self, net: &IpNet) -> impl Iterator<Item = (IpNet, &Ban)> {
-        self.nets
-            .children(net)
-            .filter(move |(inner, _)| inner != net)
-            .map(unboxed)
+        self.nets.children(net).filter(move |(inner, _)| inner != net).map(unboxed)
     }
 
     /// The bans that share an address with `net`.
@@ -135,11 +110,7 @@ impl Bans {
         if let Expiry::At(end) = ban.until {
             self.expiries.push(Reverse((end, net)));
         }
-        if ban
-            .cause
-            .evidence()
-            .is_some_and(|evidence| evidence.details.is_some())
-        {
+        if ban.cause.evidence().is_some_and(|evidence| evidence.details.is_some()) {
             self.detailed.push_back(net);
         }
         self.failed += usize::from(ban.enforcement.is_failed());
@@ -193,11 +164,7 @@ impl Bans {
     /// Keeps the top of the heap true, so that the next deadline is one.
     fn drop_stale_expiries(&mut self) {
         while let Some(Reverse((end, net))) = self.expiries.peek() {
-            if self
-                .nets
-                .get(net)
-                .is_some_and(|ban| ban.until == Expiry::At(*end))
-            {
+            if self.nets.get(net).is_some_and(|ban| ban.until == Expiry::At(*end)) {
                 return;
             }
             self.expiries.pop();

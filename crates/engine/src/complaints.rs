@@ -104,27 +104,14 @@ impl Complaints {
                 lines.count = lines.count.saturating_add(1);
                 lines.kind = Some(kind);
             }
-            return if replaces {
-                Line::Replaces(None)
-            } else {
-                Line::Waits(None)
-            };
+            return if replaces { Line::Replaces(None) } else { Line::Waits(None) };
         }
         let (slot, evicted) = self.waiting.find_or_insert(key);
         if let Some(lines) = self.waiting.value_mut(slot) {
-            *lines = Lines {
-                source: Some(source),
-                count: 1,
-                kind: Some(kind),
-                since: now,
-            };
+            *lines = Lines { source: Some(source), count: 1, kind: Some(kind), since: now };
         }
         let evicted = evicted.map(|(_, lines)| lines);
-        if replaces {
-            Line::Replaces(evicted)
-        } else {
-            Line::Waits(evicted)
-        }
+        if replaces { Line::Replaces(evicted) } else { Line::Waits(evicted) }
     }
 
     /// When the next line has waited long enough.

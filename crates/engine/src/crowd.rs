@@ -23,9 +23,7 @@ struct Crowd {
 
 impl Crowds {
     pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            table: LruTable::new(MAX_CROWDS, seed),
-        }
+        Self { table: LruTable::new(MAX_CROWDS, seed) }
     }
 
     /// Adds a member; gives the members within the window, before and after, as far as `most` (a
@@ -38,10 +36,7 @@ impl Crowds {
         now: Timestamp,
     ) -> (u32, u32) {
         let members = &mut self.table.entry(crowd).members;
-        let old = members
-            .iter()
-            .take_while(|(_, at)| now.since(*at) >= window)
-            .count();
+        let old = members.iter().take_while(|(_, at)| now.since(*at) >= window).count();
         members.drain(..old);
         let before = count(members);
         let known = members.iter().position(|(other, _)| *other == member);
@@ -60,10 +55,7 @@ impl Crowds {
     /// Forgets the crowds that have gone home.
     pub(crate) fn expire(&mut self, now: Timestamp, window: Duration) {
         self.table.expire(|_, crowd| {
-            crowd
-                .members
-                .last()
-                .is_none_or(|(_, last)| now.since(*last) >= window)
+            crowd.members.last().is_none_or(|(_, last)| now.since(*last) >= window)
         });
     }
 

@@ -166,30 +166,16 @@ impl Engine {
             Input::Blind { to, .. } => self.on_blind(to),
             Input::Exempt { class, nets } => self.on_exempt(class, &nets, actions),
             Input::Policy(policy) => self.on_policy(*policy, actions),
-            Input::Ban {
-                net,
-                until,
-                reason,
-                force,
-            } => {
+            Input::Ban { net, until, reason, force } => {
                 self.on_ban(net, until, reason, force, actions);
             }
             Input::Unban { net } => self.on_unban(net, actions),
             Input::Adopt { net } => self.on_adopt(net, actions),
-            Input::Restore {
-                net,
-                since,
-                until,
-                cause,
-            } => {
+            Input::Restore { net, since, until, cause } => {
                 self.on_restore(net, since, until, cause, actions);
             }
             Input::Applied { net, enforced } => {
-                let state = if enforced {
-                    Enforcement::Enforced
-                } else {
-                    Enforcement::Ineffective
-                };
+                let state = if enforced { Enforcement::Enforced } else { Enforcement::Ineffective };
                 self.on_enforcement(net, state, actions);
             }
             Input::ApplyFailed { net, error } => {
@@ -204,10 +190,7 @@ impl Engine {
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let sweep = self.next_sweep.filter(|_| self.remembers());
         let (failure, line) = (self.joins.next_deadline(), self.complaints.next_deadline());
-        [failure, line, self.bans.next_expiry(), sweep]
-            .into_iter()
-            .flatten()
-            .min()
+        [failure, line, self.bans.next_expiry(), sweep].into_iter().flatten().min()
     }
 
     /// Does what is due at `now`: bans end, failures that waited for their attempt are judged,

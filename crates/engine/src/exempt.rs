@@ -21,10 +21,7 @@ pub(crate) struct Exemptions {
 impl Exemptions {
     /// Only what is always exempt: loopback and what can be nobody's address.
     pub(crate) fn new(seed: u64) -> Self {
-        let mut this = Self {
-            nets: JointPrefixMap::new(),
-            filter: NetFilter::new(seed),
-        };
+        let mut this = Self { nets: JointPrefixMap::new(), filter: NetFilter::new(seed) };
         for net in net::never_bannable() {
             this.add(net, Exemption::Own);
         }
@@ -33,12 +30,8 @@ impl Exemptions {
 
     /// Replaces the networks of one class. The built-in ones stay.
     pub(crate) fn replace(&mut self, class: Exemption, nets: &[IpNet]) {
-        let old: Vec<IpNet> = self
-            .nets
-            .iter()
-            .filter(|(_, held)| held.contains(class))
-            .map(|(net, _)| net)
-            .collect();
+        let old: Vec<IpNet> =
+            self.nets.iter().filter(|(_, held)| held.contains(class)).map(|(net, _)| net).collect();
         for net in old {
             self.remove(&net, class);
         }
@@ -75,10 +68,7 @@ impl Exemptions {
 
     /// Exempt networks that share an address with `net`, and their classes.
     pub(crate) fn touching(&self, net: &IpNet) -> impl Iterator<Item = (Exemption, IpNet)> {
-        let strictly_inside = self
-            .nets
-            .children(net)
-            .filter(move |(inner, _)| inner != net);
+        let strictly_inside = self.nets.children(net).filter(move |(inner, _)| inner != net);
         let around = self.nets.cover(net);
         around
             .chain(strictly_inside)
@@ -127,9 +117,7 @@ impl Classes {
     }
 
     fn iter(self) -> impl Iterator<Item = Exemption> {
-        Exemption::ALL
-            .into_iter()
-            .filter(move |&class| self.contains(class))
+        Exemption::ALL.into_iter().filter(move |&class| self.contains(class))
     }
 
     fn first(self) -> Option<Exemption> {

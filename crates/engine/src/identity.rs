@@ -91,17 +91,11 @@ impl Identities {
         known.first_success = Some(known.first_success.map_or(since, |first| first.min(since)));
         known.last_success = known.last_success.max(at);
         known.note_user(user, at);
-        if self
-            .attention
-            .get(&key)
-            .is_some_and(|attention| attention.user_hash == user)
-        {
+        if self.attention.get(&key).is_some_and(|attention| attention.user_hash == user) {
             self.attention.remove(&key);
         }
         let healthy = self.healthy.entry((key, user));
-        let first = healthy
-            .first_success
-            .map_or(since, |first| first.min(since));
+        let first = healthy.first_success.map_or(since, |first| first.min(since));
         healthy.first_success = Some(first);
         healthy.last_success = healthy.last_success.max(at);
         healthy.agent_hash = agent;
@@ -125,11 +119,7 @@ impl Identities {
         }
         let first = known.first_success.unwrap_or(known.last_success);
         let trusted = known.last_success.since(first) >= limits.policy.healthy.trust_after;
-        if trusted {
-            Identity::Trusted
-        } else {
-            Identity::Known
-        }
+        if trusted { Identity::Trusted } else { Identity::Known }
     }
 
     /// A failure of a known source: the phone it is taken for, when all hold: this user succeeded from
@@ -152,55 +142,36 @@ impl Identities {
         let window_ms = window_ms();
         let attention = self.attention.entry(key);
         if attention.user_hash != seen.user_hash {
-            let busy = attention
-                .history
-                .holds_others(seen.user_hash, millis(now), window_ms);
+            let busy = attention.history.holds_others(seen.user_hash, millis(now), window_ms);
             if busy {
                 return None;
             }
-            *attention = Attention {
-                user_hash: seen.user_hash,
-                ..Attention::default()
-            };
+            *attention = Attention { user_hash: seen.user_hash, ..Attention::default() };
         }
         let entry = Entry::new(seen, Grade::Answered, now);
         let most = limits.policy.healthy.attention_max_failures as usize;
         attention.history.push_within(entry, window_ms, most);
-        let tell = attention
-            .told
-            .is_none_or(|told| now.since(told) >= TELL_EVERY);
+        let tell = attention.told.is_none_or(|told| now.since(told) >= TELL_EVERY);
         if tell {
             attention.told = Some(now);
         }
         let failures = attention.history.answered(millis(now), window_ms);
-        Some(Patient {
-            last_success,
-            failures,
-            tell,
-        })
+        Some(Patient { last_success, failures, tell })
     }
 
     /// Sources that succeeded lately.
     pub(crate) fn known(&self, now: Timestamp, remember: Duration) -> impl Iterator<Item = Key> {
-        let recent = self
-            .known
-            .iter()
-            .filter(move |(_, k)| now.since(k.last_success) < remember);
+        let recent = self.known.iter().filter(move |(_, k)| now.since(k.last_success) < remember);
         recent.map(|(key, _)| *key)
     }
 
     /// Forgets what is too old.
     pub(crate) fn expire(&mut self, now: Timestamp, limits: &Limits) {
         let remember = limits.policy.healthy.remember;
-        self.known
-            .expire(|_, known| now.since(known.last_success) >= remember);
-        self.healthy
-            .expire(|_, healthy| now.since(healthy.last_success) >= remember);
-        self.attention.expire(|_, attention| {
-            attention
-                .told
-                .is_none_or(|told| now.since(told) >= TELL_EVERY)
-        });
+        self.known.expire(|_, known| now.since(known.last_success) >= remember);
+        self.healthy.expire(|_, healthy| now.since(healthy.last_success) >= remember);
+        self.attention
+            .expire(|_, attention| attention.told.is_none_or(|told| now.since(told) >= TELL_EVERY));
     }
 
     /// Sources known, users known, phones that need attention.
@@ -216,11 +187,7 @@ impl Known {
             *slot = Some((user, at));
             return;
         }
-        if let Some(oldest) = self
-            .users
-            .iter_mut()
-            .min_by_key(|slot| slot.map(|(_, at)| at))
-        {
+        if let Some(oldest) = self.users.iter_mut().min_by_key(|slot| slot.map(|(_, at)| at)) {
             *oldest = Some((user, at));
         }
     }

@@ -132,10 +132,7 @@ impl Joins {
     /// Lets a failure wait for its attempt.
     pub(crate) fn wait(&mut self, failure: Seen, now: Timestamp) {
         let failure = Box::new(failure);
-        self.waiting.push_back(Waiting {
-            deadline: now + JOIN_WAIT,
-            failure,
-        });
+        self.waiting.push_back(Waiting { deadline: now + JOIN_WAIT, failure });
     }
 
     /// An attempt came that a failure will follow: the failure that waited for it, if any.
@@ -149,14 +146,7 @@ impl Joins {
         self.forget_old(now);
         let number = self.first + self.attempts.len() as u64;
         let previous = self.newest.insert(key, number);
-        let attempt = Attempt {
-            key,
-            sequence,
-            at: now,
-            previous,
-            taken_by: None,
-            account,
-        };
+        let attempt = Attempt { key, sequence, at: now, previous, taken_by: None, account };
         self.attempts.push_back(attempt);
         if self.waiting.is_empty() {
             return None;
@@ -209,19 +199,11 @@ impl Joins {
             .chain(key)
             .filter(|(_, attempt)| attempt.taken_by.is_none() && attempt.sequence > failure)
             .min_by_key(|(_, attempt)| attempt.sequence)?;
-        let pairs: Vec<(u64, u64)> = self
-            .chain(key)
-            .filter_map(|(_, a)| a.taken_by.map(|by| (a.sequence, by)))
-            .collect();
+        let pairs: Vec<(u64, u64)> =
+            self.chain(key).filter_map(|(_, a)| a.taken_by.map(|by| (a.sequence, by))).collect();
         let spare_at = |point: u64| {
-            let attempts = pairs
-                .iter()
-                .filter(|(attempt, _)| *attempt <= point)
-                .count();
-            let failures = pairs
-                .iter()
-                .filter(|(_, failure)| *failure <= point)
-                .count();
+            let attempts = pairs.iter().filter(|(attempt, _)| *attempt <= point).count();
+            let failures = pairs.iter().filter(|(_, failure)| *failure <= point).count();
             attempts > failures
         };
         let between = pairs.iter().map(|(_, by)| *by);
@@ -233,12 +215,7 @@ impl Joins {
         let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
         let attempt = self.attempts.get_mut(at)?;
         attempt.taken_by = Some(sequence);
-        Some(
-            attempt
-                .account
-                .take()
-                .map_or(Joined::NonceUnchecked, Joined::NonceValid),
-        )
+        Some(attempt.account.take().map_or(Joined::NonceUnchecked, Joined::NonceValid))
     }
 
     /// Attempts of one key with their numbers, newest first.

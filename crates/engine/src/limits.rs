@@ -37,29 +37,17 @@ impl Limits {
             thousandths(given.answered),
         ];
         let threshold = policy.max_failures.saturating_mul(UNIT);
-        let known_threshold = policy
-            .healthy
-            .known_max_failures
-            .saturating_mul(UNIT)
-            .max(threshold);
-        let lightest = weights
-            .iter()
-            .copied()
-            .filter(|&weight| weight > 0)
-            .min()
-            .unwrap_or(UNIT);
+        let known_threshold = policy.healthy.known_max_failures.saturating_mul(UNIT).max(threshold);
+        let lightest = weights.iter().copied().filter(|&weight| weight > 0).min().unwrap_or(UNIT);
         // A stranger reaches its threshold with as many of the lightest; what is forgeable weighs
         // nothing towards a known source.
-        let base = threshold
-            .div_ceil(lightest)
-            .max(known_threshold.div_ceil(thousandths(given.answered)));
+        let base =
+            threshold.div_ceil(lightest).max(known_threshold.div_ceil(thousandths(given.answered)));
         let rules = &policy.rules;
         let counting = [&rules.users, &rules.slow, &rules.calls, &rules.raw_address];
         let on = counting.into_iter().filter(|rule| rule.guard.is_on());
         let most = on.clone().map(|rule| rule.threshold).fold(base, u32::max);
-        let longest = on
-            .map(|rule| rule.window)
-            .fold(policy.window, Duration::max);
+        let longest = on.map(|rule| rule.window).fold(policy.window, Duration::max);
         Self {
             threshold,
             known_threshold,
@@ -73,10 +61,7 @@ impl Limits {
 
     /// What a failure of this grade counts, in thousandths.
     pub(crate) fn weight(&self, grade: Grade) -> u32 {
-        self.weights
-            .get(grade as usize)
-            .copied()
-            .unwrap_or_default()
+        self.weights.get(grade as usize).copied().unwrap_or_default()
     }
 
     /// What an address is counted under.
@@ -86,11 +71,7 @@ impl Limits {
 
     /// The network an address is counted and banned by.
     pub(crate) fn source_net(&self, addr: std::net::IpAddr) -> ipnet::IpNet {
-        let prefix = if addr.is_ipv4() {
-            self.policy.ipv4_prefix
-        } else {
-            self.policy.ipv6_prefix
-        };
+        let prefix = if addr.is_ipv4() { self.policy.ipv4_prefix } else { self.policy.ipv6_prefix };
         crate::net::net_of(addr, prefix)
     }
 
@@ -99,9 +80,7 @@ impl Limits {
         let exponent = i32::try_from(count.saturating_sub(1)).unwrap_or(i32::MAX);
         let seconds = first.as_secs_f64() * self.policy.escalation.factor.powi(exponent);
         let longest = self.policy.escalation.max.max(first);
-        Duration::try_from_secs_f64(seconds)
-            .unwrap_or(Duration::MAX)
-            .min(longest)
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX).min(longest)
     }
 
     /// After this time without a failure nothing is left to count of a source.
@@ -127,10 +106,7 @@ fn thousandths(weight: f64) -> u32 {
 /// Milliseconds as a wrapping 32-bit clock: differences are right up to 49 days, and nothing that is
 /// compared is kept longer than the longest window (7 days).
 pub(crate) fn millis(at: Timestamp) -> u32 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the clock is meant to wrap"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "the clock is meant to wrap")]
     let millis = (at.as_micros() / 1_000) as u32;
     millis
 }

@@ -69,9 +69,7 @@ impl<K: Copy + Eq + Hash, V: Default, const CLASSES: usize> LruTable<K, V, CLASS
     /// The entry of `key`.
     pub(crate) fn find(&self, key: &K) -> Option<Slot> {
         let hash = self.hasher.hash_one(key);
-        self.index
-            .find(hash, |&slot| self.node(slot).is_some_and(|n| n.key == *key))
-            .copied()
+        self.index.find(hash, |&slot| self.node(slot).is_some_and(|n| n.key == *key)).copied()
     }
 
     /// The value of `key`.
@@ -97,11 +95,7 @@ impl<K: Copy + Eq + Hash, V: Default, const CLASSES: usize> LruTable<K, V, CLASS
             self.touch(slot, class);
             return (slot, None);
         }
-        let evicted = if self.len() >= self.capacity {
-            self.evict()
-        } else {
-            None
-        };
+        let evicted = if self.len() >= self.capacity { self.evict() } else { None };
         (self.insert_new(key), evicted)
     }
 
@@ -112,18 +106,13 @@ impl<K: Copy + Eq + Hash, V: Default, const CLASSES: usize> LruTable<K, V, CLASS
         let at = slot.0.get() as usize - 1;
         let spare = &mut self.spare;
         let page = self.pages.get_mut(at / PAGE);
-        page.and_then(|page| page.get_mut(at % PAGE))
-            .map_or(spare, |node| &mut node.value)
+        page.and_then(|page| page.get_mut(at % PAGE)).map_or(spare, |node| &mut node.value)
     }
 
     /// Makes an entry the newest of `class` (clamped to the highest there is).
     pub(crate) fn touch(&mut self, slot: Slot, class: u8) {
         let class = usize::from(class).min(CLASSES.saturating_sub(1));
-        if self
-            .lists
-            .get(class)
-            .is_some_and(|list| list.newest == Some(slot))
-        {
+        if self.lists.get(class).is_some_and(|list| list.newest == Some(slot)) {
             return;
         }
         self.unlink(slot);
@@ -153,10 +142,7 @@ impl<K: Copy + Eq + Hash, V: Default, const CLASSES: usize> LruTable<K, V, CLASS
     pub(crate) fn expire(&mut self, mut done_with: impl FnMut(&K, &V) -> bool) {
         for class in 0..CLASSES {
             while let Some(slot) = self.lists.get(class).and_then(|list| list.oldest) {
-                if !self
-                    .node(slot)
-                    .is_some_and(|node| done_with(&node.key, &node.value))
-                {
+                if !self.node(slot).is_some_and(|node| done_with(&node.key, &node.value)) {
                     break;
                 }
                 self.remove_slot(slot);
@@ -182,20 +168,11 @@ impl<K: Copy + Eq + Hash, V: Default, const CLASSES: usize> LruTable<K, V, CLASS
 
     /// All entries, in no particular order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.index
-            .iter()
-            .filter_map(|&slot| self.node(slot))
-            .map(|node| (&node.key, &node.value))
+        self.index.iter().filter_map(|&slot| self.node(slot)).map(|node| (&node.key, &node.value))
     }
 
     fn insert_new(&mut self, key: K) -> Slot {
-        let node = Node {
-            key,
-            value: V::default(),
-            older: None,
-            newer: None,
-            class: 0,
-        };
+        let node = Node { key, value: V::default(), older: None, newer: None, class: 0 };
         let slot = self.store(node);
         let hash = self.hasher.hash_one(key);
         let (hasher, pages) = (&self.hasher, &self.pages);
@@ -222,12 +199,7 @@ impl<K: Copy + Eq + Hash, V: Default, const CLASSES: usize> LruTable<K, V, CLASS
             page.push(node);
         }
         let nodes = (self.pages.len() - 1) * PAGE + self.pages.last().map_or(0, Vec::len);
-        Slot(
-            u32::try_from(nodes)
-                .ok()
-                .and_then(NonZeroU32::new)
-                .unwrap_or(NonZeroU32::MAX),
-        )
+        Slot(u32::try_from(nodes).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX))
     }
 
     fn remove_slot(&mut self, slot: Slot) -> Option<(K, V)> {

@@ -26,22 +26,15 @@ pub(crate) struct NetFilter {
 
 impl NetFilter {
     pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            hasher: FixedState::with_seed(seed),
-            ..Self::default()
-        }
+        Self { hasher: FixedState::with_seed(seed), ..Self::default() }
     }
 
     /// Adds a network that is not in the set.
     pub(crate) fn insert(&mut self, net: &IpNet) {
         let fingerprint = self.fingerprint(net);
-        self.fingerprints
-            .insert_unique(fingerprint, fingerprint, |&fingerprint| fingerprint);
+        self.fingerprints.insert_unique(fingerprint, fingerprint, |&fingerprint| fingerprint);
         let lengths = self.lengths_mut(net);
-        match lengths
-            .iter_mut()
-            .find(|(length, _)| *length == net.prefix_len())
-        {
+        match lengths.iter_mut().find(|(length, _)| *length == net.prefix_len()) {
             Some((_, count)) => *count += 1,
             None => lengths.push((net.prefix_len(), 1)),
         }
@@ -50,15 +43,11 @@ impl NetFilter {
     /// Removes a network that is in the set.
     pub(crate) fn remove(&mut self, net: &IpNet) {
         let fingerprint = self.fingerprint(net);
-        let entry = self
-            .fingerprints
-            .find_entry(fingerprint, |&other| other == fingerprint);
+        let entry = self.fingerprints.find_entry(fingerprint, |&other| other == fingerprint);
         let Ok(entry) = entry else { return };
         entry.remove();
         let lengths = self.lengths_mut(net);
-        if let Some((_, count)) = lengths
-            .iter_mut()
-            .find(|(length, _)| *length == net.prefix_len())
+        if let Some((_, count)) = lengths.iter_mut().find(|(length, _)| *length == net.prefix_len())
         {
             *count -= 1;
         }
@@ -67,16 +56,10 @@ impl NetFilter {
 
     /// False when no network of the set covers the address.
     pub(crate) fn may_cover(&self, addr: IpAddr) -> bool {
-        let lengths = if addr.is_ipv4() {
-            &self.ipv4
-        } else {
-            &self.ipv6
-        };
+        let lengths = if addr.is_ipv4() { &self.ipv4 } else { &self.ipv6 };
         lengths.iter().any(|(length, _)| {
             let fingerprint = self.fingerprint(&net::net_of(addr, *length));
-            self.fingerprints
-                .find(fingerprint, |&other| other == fingerprint)
-                .is_some()
+            self.fingerprints.find(fingerprint, |&other| other == fingerprint).is_some()
         })
     }
 

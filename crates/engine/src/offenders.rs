@@ -22,17 +22,12 @@ struct Offender {
 
 impl Offenders {
     pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            table: LruTable::new(MAX_OFFENDERS, seed),
-        }
+        Self { table: LruTable::new(MAX_OFFENDERS, seed) }
     }
 
     /// Bans of a source so far.
     pub(crate) fn bans(&self, key: &Key, now: Timestamp) -> u32 {
-        self.table
-            .get(key)
-            .filter(|offender| offender.forget_at > now)
-            .map_or(0, |o| o.bans)
+        self.table.get(key).filter(|offender| offender.forget_at > now).map_or(0, |o| o.bans)
     }
 
     /// Remembers ban number `bans` of a source.

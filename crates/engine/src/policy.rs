@@ -126,12 +126,7 @@ impl Default for Healthy {
 
 impl Default for Deafness {
     fn default() -> Self {
-        Self {
-            mode: Mode::Ban,
-            max_failures: 2,
-            burst: 300,
-            packets: 800,
-        }
+        Self { mode: Mode::Ban, max_failures: 2, burst: 300, packets: 800 }
     }
 }
 
@@ -170,12 +165,7 @@ impl Default for Escalation {
 
 impl Default for Weights {
     fn default() -> Self {
-        Self {
-            answered: 1.0,
-            unchallenged: 0.25,
-            unproven: 0.0,
-            unjoined: 0.0,
-        }
+        Self { answered: 1.0, unchallenged: 0.25, unproven: 0.0, unjoined: 0.0 }
     }
 }
 

@@ -70,13 +70,9 @@ impl Pulse {
         now: Timestamp,
     ) -> Option<Deaf> {
         let since = self.packets_at.replace(now)?;
-        let elapsed = u64::try_from(now.since(since).as_millis())
-            .unwrap_or(u64::MAX)
-            .max(1);
+        let elapsed = u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX).max(1);
         let packets = u32::try_from(count.saturating_mul(1_000) / elapsed).unwrap_or(u32::MAX);
-        let silent = self
-            .last_event
-            .is_some_and(|last| now.since(last) >= SILENCE);
+        let silent = self.last_event.is_some_and(|last| now.since(last) >= SILENCE);
         let (at, burst) = self.burst?;
         let recent = now.since(at) < BURST_LIFE || self.is_deaf(now);
         if packets < settings.packets || !silent || !recent {
@@ -121,10 +117,7 @@ impl Tumbling {
     /// Counts one, and gives the count within the window.
     fn add(&mut self, window: Duration, now: Timestamp) -> u32 {
         if self.count == 0 || now.since(self.begin) >= window {
-            *self = Self {
-                begin: now,
-                count: 0,
-            };
+            *self = Self { begin: now, count: 0 };
         }
         self.count = self.count.saturating_add(1);
         self.count

@@ -43,19 +43,8 @@ impl Recent {
         seen: &Seen,
         previous: Option<NonZeroU32>,
     ) -> Option<NonZeroU32> {
-        let Seen {
-            user,
-            profile,
-            user_agent,
-            ..
-        } = *seen;
-        let detail = Detail {
-            key,
-            user,
-            profile,
-            user_agent,
-            previous,
-        };
+        let Seen { user, profile, user_agent, .. } = *seen;
+        let detail = Detail { key, user, profile, user_agent, previous };
         self.newest = self.newest.wrapping_add(1);
         match self.ring.get_mut(place(self.newest)) {
             Some(old) => *old = detail,
@@ -92,9 +81,7 @@ impl Recent {
         if self.newest.wrapping_sub(number) >= CAPACITY {
             return None;
         }
-        self.ring
-            .get(place(number))
-            .filter(|detail| detail.key == key)
+        self.ring.get(place(number)).filter(|detail| detail.key == key)
     }
 }
 

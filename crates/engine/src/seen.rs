@@ -40,13 +40,7 @@ impl Fingerprints {
     /// The owned form of a failure.
     pub(crate) fn failure(&self, failure: &AuthFailure<'_>) -> Seen {
         let source = net::canonical(failure.source);
-        let AuthFailure {
-            port,
-            profile,
-            user,
-            core,
-            ..
-        } = *failure;
+        let AuthFailure { port, profile, user, core, .. } = *failure;
         Seen {
             source,
             profile: Text::new(profile),
@@ -70,13 +64,7 @@ impl Fingerprints {
     /// What an attempt shares with its failure.
     pub(crate) fn attempt(&self, attempt: &AuthAttempt<'_>) -> u64 {
         let source = net::canonical(attempt.source);
-        let AuthAttempt {
-            port,
-            profile,
-            user,
-            core,
-            ..
-        } = *attempt;
+        let AuthAttempt { port, profile, user, core, .. } = *attempt;
         self.join_key(source, port, profile, user, core)
     }
 
@@ -97,9 +85,6 @@ pub(crate) fn is_raw_address(domain: &str) -> bool {
     if !domain.starts_with(hex) {
         return false;
     }
-    let bare = domain
-        .strip_prefix('[')
-        .and_then(|d| d.strip_suffix(']'))
-        .unwrap_or(domain);
+    let bare = domain.strip_prefix('[').and_then(|d| d.strip_suffix(']')).unwrap_or(domain);
     bare.parse::<IpAddr>().is_ok()
 }

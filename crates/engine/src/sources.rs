@@ -84,12 +84,7 @@ pub(crate) struct Source {
 impl Sources {
     pub(crate) fn new(max_tracked: usize, seed: u64) -> Self {
         let max_entries = max_tracked.saturating_mul(MEAN_HISTORY);
-        Self {
-            table: LruTable::new(max_tracked, seed),
-            entries: 0,
-            max_entries,
-            evicted: 0,
-        }
+        Self { table: LruTable::new(max_tracked, seed), entries: 0, max_entries, evicted: 0 }
     }
 
     /// Adds a failure and weighs the window.
@@ -164,9 +159,7 @@ impl Sources {
         limits: &Limits,
     ) -> impl Iterator<Item = (Key, u32)> {
         let now = crate::limits::millis(now);
-        self.table
-            .iter()
-            .map(move |(key, s)| (*key, s.history.answered(now, limits.window_ms)))
+        self.table.iter().map(move |(key, s)| (*key, s.history.answered(now, limits.window_ms)))
     }
 
     pub(crate) fn get(&self, key: &Key) -> Option<&Source> {
@@ -211,11 +204,7 @@ impl Sources {
     pub(crate) fn set_capacity(&mut self, max_tracked: usize) {
         self.max_entries = max_tracked.saturating_mul(MEAN_HISTORY);
         self.table.set_capacity(max_tracked);
-        self.entries = self
-            .table
-            .iter()
-            .map(|(_, source)| source.history.len())
-            .sum();
+        self.entries = self.table.iter().map(|(_, source)| source.history.len()).sum();
     }
 
     pub(crate) fn clear(&mut self) {
@@ -252,9 +241,7 @@ pub(crate) struct Counts {
 
 impl Weightless {
     pub(crate) fn new(capacity: usize, seed: u64) -> Self {
-        Self {
-            table: LruTable::new(capacity, seed),
-        }
+        Self { table: LruTable::new(capacity, seed) }
     }
 
     pub(crate) fn record(&mut self, key: Key, grade: Grade, now: Timestamp) {
@@ -277,8 +264,7 @@ impl Weightless {
 
     /// Forgets the sources that were quiet for a window.
     pub(crate) fn expire(&mut self, now: Timestamp, limits: &Limits) {
-        self.table
-            .expire(|_, counts| now.since(counts.last) > limits.policy.window);
+        self.table.expire(|_, counts| now.since(counts.last) > limits.policy.window);
     }
 
     pub(crate) fn set_capacity(&mut self, capacity: usize) {

@@ -27,9 +27,7 @@ struct Count {
 
 impl Spared {
     pub(crate) fn new(seed: u64) -> Self {
-        Self {
-            table: LruTable::new(MAX_SPARED, seed),
-        }
+        Self { table: LruTable::new(MAX_SPARED, seed) }
     }
 
     /// Adds a failure. True when it is the one that reaches the threshold.
@@ -45,10 +43,7 @@ impl Spared {
             return false;
         };
         if count.score == 0 || now.since(count.begin) >= limits.policy.window {
-            *count = Count {
-                begin: now,
-                score: 0,
-            };
+            *count = Count { begin: now, score: 0 };
         }
         let before = count.score;
         count.score = count.score.saturating_add(weight);

@@ -31,11 +31,7 @@ impl Text {
             *to = *from;
         }
         let len = u8::try_from(kept.len()).unwrap_or_default();
-        Self {
-            len,
-            cut: kept.len() < text.len(),
-            bytes,
-        }
+        Self { len, cut: kept.len() < text.len(), bytes }
     }
 
     /// The kept text.
@@ -55,11 +51,7 @@ impl Text {
 
 impl Default for Text {
     fn default() -> Self {
-        Self {
-            len: 0,
-            cut: false,
-            bytes: [0; Self::MAX_BYTES],
-        }
+        Self { len: 0, cut: false, bytes: [0; Self::MAX_BYTES] }
     }
 }
 

@@ -39,10 +39,7 @@ impl std::ops::Add<Duration> for Timestamp {
 
     /// Saturates at the end of time (about the year 586,000) instead of overflowing.
     fn add(self, by: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(by.as_micros()).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_add(u64::try_from(by.as_micros()).unwrap_or(u64::MAX)))
     }
 }
 

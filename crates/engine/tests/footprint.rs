@@ -1,10 +1,6 @@
 //! What a tracked source costs, by the size of the process. Alone in its process, so that nothing
 //! else grows.
-#![allow(
-    clippy::unwrap_used,
-    clippy::cast_precision_loss,
-    reason = "this is a test"
-)]
+#![allow(clippy::unwrap_used, clippy::cast_precision_loss, reason = "this is a test")]
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -24,10 +20,7 @@ const FAILURES: u64 = 4;
 
 #[test]
 #[cfg(target_os = "linux")]
-#[cfg_attr(
-    debug_assertions,
-    ignore = "slow without optimisation; structures are the same size"
-)]
+#[cfg_attr(debug_assertions, ignore = "slow without optimisation; structures are the same size")]
 fn a_tracked_source_costs_at_most_200_bytes_with_all_rules_on() {
     let mut engine = Engine::new(Policy::default(), 42).unwrap();
     let mut now = Timestamp::from_micros(1_700_000_000_000_000);
@@ -61,13 +54,7 @@ fn guess(
     actions: &mut Vec<sipward_engine::Action>,
 ) {
     let (port, profile, user, core) = (5060, "internal", "1000", CoreId(1));
-    let challenge = Challenge {
-        source,
-        port,
-        profile,
-        user,
-        core,
-    };
+    let challenge = Challenge { source, port, profile, user, core };
     let attempt = AuthAttempt {
         source,
         port,
@@ -97,10 +84,7 @@ fn guess(
 
 fn resident_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     let kibibytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
     kibibytes * 1024
 }

@@ -9,11 +9,7 @@ pub(crate) fn frame(input: &[u8]) {
     let [limits, piece, stream @ ..] = input else {
         return;
     };
-    let limits = if limits % 2 == 0 {
-        Limits::default()
-    } else {
-        SMALL
-    };
+    let limits = if limits % 2 == 0 { Limits::default() } else { SMALL };
     let whole = decode(stream, limits, usize::MAX);
     let pieces = decode(stream, limits, usize::from(*piece).max(1));
     assert_eq!(whole, pieces, "pieces make no difference");
@@ -23,11 +19,7 @@ pub(crate) fn frame(input: &[u8]) {
             + limits.max_reply
             + limits.max_headers.saturating_mul(limits.max_value + 256);
         assert!(frame.as_bytes().len() <= longest);
-        let _ = (
-            frame.reply_text(),
-            frame.headers().count(),
-            format!("{frame:?}"),
-        );
+        let _ = (frame.reply_text(), frame.headers().count(), format!("{frame:?}"));
         if let Ok(event) = frame.into_event() {
             look_at(&event);
         }
@@ -37,15 +29,8 @@ pub(crate) fn frame(input: &[u8]) {
 /// The first byte chooses plain or JSON; the rest is the body.
 pub(crate) fn event(input: &[u8]) {
     let [format, body @ ..] = input else { return };
-    let content_type = if format % 2 == 0 {
-        "text/event-plain"
-    } else {
-        "text/event-json"
-    };
-    let head = format!(
-        "Content-Length: {}\nContent-Type: {content_type}\n\n",
-        body.len()
-    );
+    let content_type = if format % 2 == 0 { "text/event-plain" } else { "text/event-json" };
+    let head = format!("Content-Length: {}\nContent-Type: {content_type}\n\n", body.len());
     let stream = [head.as_bytes(), body].concat();
     let (frames, _) = decode(&stream, Limits::default(), usize::MAX);
     let Some(frame) = frames.into_iter().next() else {
@@ -74,25 +59,14 @@ pub(crate) fn percent(input: &[u8]) {
 pub(crate) fn log_line(input: &[u8]) {
     for frame in decode(input, Limits::default(), usize::MAX).0 {
         if let Ok(line) = LogLine::from_frame(frame) {
-            let _ = (
-                line.level(),
-                line.file(),
-                line.function(),
-                line.line(),
-                line.channel(),
-            );
+            let _ = (line.level(), line.file(), line.function(), line.line(), line.channel());
             assert!(line.text().len() <= input.len());
         }
     }
 }
 
-const SMALL: Limits = Limits {
-    max_head: 512,
-    max_body: 200,
-    max_reply: 300,
-    max_value: 70,
-    max_headers: 12,
-};
+const SMALL: Limits =
+    Limits { max_head: 512, max_body: 200, max_reply: 300, max_value: 70, max_headers: 12 };
 
 /// All frames of the stream, and how it ends.
 fn decode(stream: &[u8], limits: Limits, piece: usize) -> (Vec<Frame>, Option<String>) {
@@ -120,18 +94,9 @@ fn decode(stream: &[u8], limits: Limits, piece: usize) -> (Vec<Frame>, Option<St
 
 fn look_at(event: &Event) {
     for header in event.headers() {
-        let _ = (
-            header.name(),
-            header.value().lossy().len(),
-            header.values().count(),
-        );
+        let _ = (header.name(), header.value().lossy().len(), header.values().count());
     }
-    let _ = (
-        event.body(),
-        event.name(),
-        event.subclass(),
-        event.core_uuid(),
-    );
+    let _ = (event.body(), event.name(), event.subclass(), event.core_uuid());
     assert_eq!(&event.detached(), event);
     match sofia::parse(event) {
         Ok(Some(record)) => assert!(!format!("{record:?}").is_empty()),

@@ -36,14 +36,8 @@ impl LogLine {
         if frame.content_type() != ContentType::LogData {
             return Err(LogLineError::NotALogLine(frame.content_type()));
         }
-        let number = frame
-            .header("Log-Level")
-            .and_then(decimal)
-            .ok_or(LogLineError::NoLevel)?;
-        Ok(Self {
-            level: LogLevel::from_number(number),
-            frame,
-        })
+        let number = frame.header("Log-Level").and_then(decimal).ok_or(LogLineError::NoLevel)?;
+        Ok(Self { level: LogLevel::from_number(number), frame })
     }
 
     /// `Log-Level`.
@@ -73,9 +67,7 @@ impl LogLine {
     /// `User-Data`: the channel's UUID, when the message is about one.
     #[must_use]
     pub fn channel(&self) -> Option<&[u8]> {
-        self.frame
-            .header("User-Data")
-            .filter(|channel| !channel.is_empty())
+        self.frame.header("User-Data").filter(|channel| !channel.is_empty())
     }
 
     /// The message with its time, as it stands in the log file; without the last line end.

@@ -66,10 +66,7 @@ pub(crate) fn encode_into(value: &[u8], out: &mut Vec<u8>) {
 /// The value of one hex digit, in either letter case.
 #[inline]
 pub(crate) fn hex_digit(digit: u8) -> Option<u8> {
-    HEX_DIGITS
-        .get(usize::from(digit))
-        .copied()
-        .filter(|&value| value < 16)
+    HEX_DIGITS.get(usize::from(digit)).copied().filter(|&value| value < 16)
 }
 
 /// The values of hex digits by their byte; 16 for every other byte. A table, because the UUID of every
@@ -87,11 +84,7 @@ static HEX_DIGITS: [u8; 256] = {
 };
 
 const fn hex_char(nibble: u8) -> u8 {
-    if nibble < 10 {
-        b'0' + nibble
-    } else {
-        b'A' + nibble - 10
-    }
+    if nibble < 10 { b'0' + nibble } else { b'A' + nibble - 10 }
 }
 
 #[cfg(test)]

@@ -100,9 +100,8 @@ impl<'e> From<&'e str> for Text<'e> {
 
 /// At most `max` bytes of hostile input as one harmless line, for messages.
 pub(crate) fn excerpt(bytes: &[u8], max: usize) -> String {
-    let (kept, more) = bytes
-        .split_at_checked(max)
-        .map_or((bytes, false), |(kept, rest)| (kept, !rest.is_empty()));
+    let (kept, more) =
+        bytes.split_at_checked(max).map_or((bytes, false), |(kept, rest)| (kept, !rest.is_empty()));
     let mut text = Text(Cow::Borrowed(kept)).to_string();
     if more {
         text.push('…');

@@ -64,9 +64,9 @@ fn parse(text: &[u8]) -> Option<u128> {
     let mut value = 0;
     for digits in [8, 4, 4, 4, 12] {
         let group = groups.next().filter(|group| group.len() == digits)?;
-        let group = group.iter().try_fold(0, |group: u64, &digit| {
-            Some(group << 4 | u64::from(hex_digit(digit)?))
-        })?;
+        let group = group
+            .iter()
+            .try_fold(0, |group: u64, &digit| Some(group << 4 | u64::from(hex_digit(digit)?)))?;
         value = value << (4 * digits) | u128::from(group);
     }
     groups.next().is_none().then_some(value)
@@ -101,13 +101,7 @@ mod tests {
 
     #[test]
     fn refuses_anything_else() {
-        for text in [
-            "",
-            "3833e5b9",
-            &TEXT[1..],
-            &TEXT.replace('-', "0"),
-            &TEXT.replace('a', "g"),
-        ] {
+        for text in ["", "3833e5b9", &TEXT[1..], &TEXT.replace('-', "0"), &TEXT.replace('a', "g")] {
             assert_eq!(CoreUuid::parse(text.as_bytes()), None, "{text}");
         }
     }
@@ -116,9 +110,6 @@ mod tests {
     fn a_random_job_is_a_version_4_uuid() {
         let text = JobUuid::random(&mut fastrand::Rng::with_seed(7)).to_string();
         assert_eq!(text.as_bytes()[14], b'4');
-        assert!(
-            matches!(text.as_bytes()[19], b'8' | b'9' | b'a' | b'b'),
-            "{text}"
-        );
+        assert!(matches!(text.as_bytes()[19], b'8' | b'9' | b'a' | b'b'), "{text}");
     }
 }

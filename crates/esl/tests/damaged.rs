@@ -13,13 +13,8 @@ use proptest::prelude::*;
 use sipward_esl::{FrameDecoder, Limits, LogLine, sofia};
 use tokio_util::codec::Decoder as _;
 
-const LIMITS: Limits = Limits {
-    max_head: 4096,
-    max_body: 2048,
-    max_reply: 4096,
-    max_value: 256,
-    max_headers: 64,
-};
+const LIMITS: Limits =
+    Limits { max_head: 4096, max_body: 2048, max_reply: 4096, max_value: 256, max_headers: 64 };
 
 /// Most that a frame may occupy: head, body, and a cut body's shortened values.
 const BOUND: usize =
@@ -39,14 +34,9 @@ fn damage() -> impl Strategy<Value = Damage> {
         (place(), 0..8_u8).prop_map(|(at, bit)| Damage::Flip { at, bit }),
         (place(), 1..2000_usize).prop_map(|(from, len)| Damage::Cut { from, len }),
         (place(), 1..2000_usize).prop_map(|(from, len)| Damage::Double { from, len }),
-        (place(), any::<[u8; 4]>()).prop_map(|(at, bytes)| Damage::Insert {
-            at,
-            bytes: bytes.to_vec()
-        }),
-        place().prop_map(|at| Damage::Insert {
-            at,
-            bytes: b"\nContent-Length: 99999\n".to_vec()
-        }),
+        (place(), any::<[u8; 4]>())
+            .prop_map(|(at, bytes)| Damage::Insert { at, bytes: bytes.to_vec() }),
+        place().prop_map(|at| Damage::Insert { at, bytes: b"\nContent-Length: 99999\n".to_vec() }),
     ]
 }
 
@@ -67,10 +57,7 @@ impl Damage {
                 let part = bytes[from..(from + len).min(size)].to_vec();
                 bytes.splice(from..from, part);
             }
-            Self::Insert {
-                at,
-                bytes: inserted,
-            } => {
+            Self::Insert { at, bytes: inserted } => {
                 let at = at % size;
                 bytes.splice(at..at, inserted);
             }

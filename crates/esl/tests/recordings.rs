@@ -19,43 +19,24 @@ fn every_recording_holds_the_frames_that_its_list_names() {
     let mut checked = 0;
     for Recording { name, bytes } in recordings() {
         let file = name.rsplit('/').next().unwrap();
-        let line = list
-            .lines()
-            .find(|line| line.starts_with(&format!("- `{file}`")))
-            .unwrap();
+        let line = list.lines().find(|line| line.starts_with(&format!("- `{file}`"))).unwrap();
         let (size, frames) = line.split_once(" B: ").unwrap();
         assert!(size.ends_with(&format!(" {}", bytes.len())), "{name}");
         let (frames, trailing) = match frames.split_once("  **(") {
             Some((frames, trailing)) => (frames, Some(trailing)),
             None => (frames, None),
         };
-        let Decoded {
-            frames: decoded,
-            end,
-        } = decode(&bytes);
+        let Decoded { frames: decoded, end } = decode(&bytes);
         if name.ends_with(".xml.raw") {
-            let events = decoded
-                .iter()
-                .filter(|frame| label(frame) == "text/event-xml")
-                .count();
-            assert_eq!(
-                events,
-                counted(frames).values().sum::<usize>() - 2,
-                "{name}"
-            );
+            let events = decoded.iter().filter(|frame| label(frame) == "text/event-xml").count();
+            assert_eq!(events, counted(frames).values().sum::<usize>() - 2, "{name}");
         } else {
             let mut found = BTreeMap::new();
-            for frame in decoded
-                .iter()
-                .filter(|frame| label(frame) != "auth/request")
-            {
+            for frame in decoded.iter().filter(|frame| label(frame) != "auth/request") {
                 *found.entry(label(frame)).or_default() += 1;
             }
             // The list reads the outbound socket's CHANNEL_DATA head, and events as XML, as events.
-            if !["outbound", "format-switch"]
-                .iter()
-                .any(|other| name.contains(other))
-            {
+            if !["outbound", "format-switch"].iter().any(|other| name.contains(other)) {
                 assert_eq!(found, counted(frames), "{name}");
             }
         }
@@ -63,10 +44,7 @@ fn every_recording_holds_the_frames_that_its_list_names() {
             (None, None) => {}
             (Some(trailing), Some(end)) => {
                 let bytes = trailing.split(' ').next().unwrap();
-                assert!(
-                    end.ends_with(&format!("after {bytes} bytes of it")),
-                    "{name}: {end}"
-                );
+                assert!(end.ends_with(&format!("after {bytes} bytes of it")), "{name}: {end}");
             }
             other => panic!("{name}: {other:?}"),
         }
@@ -80,11 +58,7 @@ fn every_recording_holds_the_frames_that_its_list_names() {
 #[test]
 fn every_split_gives_the_same_frames() {
     for Recording { name, bytes } in recordings() {
-        let step = if bytes.len() <= EVERY_BYTE {
-            1
-        } else {
-            bytes.len() / 199
-        };
+        let step = if bytes.len() <= EVERY_BYTE { 1 } else { bytes.len() / 199 };
         let whole = decode(&bytes);
         let mut starts: Vec<usize> = whole
             .frames
@@ -104,14 +78,9 @@ fn every_split_gives_the_same_frames() {
             continue;
         };
         // A frame, split anywhere, and the beginning of the frame behind it.
-        let mut windows: Vec<_> = starts
-            .windows(3)
-            .map(|w| (w[0], w[1], w[2].min(w[1] + 60)))
-            .collect();
-        let last = starts
-            .len()
-            .checked_sub(2)
-            .map_or(first, |last| starts[last]);
+        let mut windows: Vec<_> =
+            starts.windows(3).map(|w| (w[0], w[1], w[2].min(w[1] + 60))).collect();
+        let last = starts.len().checked_sub(2).map_or(first, |last| starts[last]);
         windows.push((last, end, end));
         for (from, split_to, to) in windows {
             let window = &bytes[from..to];
@@ -136,10 +105,8 @@ fn byte_by_byte_gives_the_same_frames() {
 #[test]
 fn random_pieces_give_the_same_frames() {
     let mut random = fastrand::Rng::with_seed(20_261_123);
-    let mut streams: Vec<(String, Vec<u8>)> = recordings()
-        .into_iter()
-        .map(|recording| (recording.name, recording.bytes))
-        .collect();
+    let mut streams: Vec<(String, Vec<u8>)> =
+        recordings().into_iter().map(|recording| (recording.name, recording.bytes)).collect();
     streams.push(("storm plain".into(), storm("plain")));
     streams.push(("storm json".into(), storm("json")));
     for (name, bytes) in streams {
@@ -165,9 +132,7 @@ fn random_pieces_give_the_same_frames() {
 fn plain_and_json_tell_the_same() {
     let mut compared = 0;
     for Recording { name, bytes } in recordings() {
-        let Some(stem) = name
-            .strip_suffix(".plain.raw")
-            .filter(|name| !name.contains("ns-big"))
+        let Some(stem) = name.strip_suffix(".plain.raw").filter(|name| !name.contains("ns-big"))
         else {
             continue;
         };
@@ -186,10 +151,7 @@ fn plain_and_json_tell_the_same() {
                 // undoes what the sender wrote.
                 let typed = percent::decode(json.value().as_bytes()).into_owned();
                 let (plain, json) = (plain.value(), json.value());
-                assert!(
-                    plain == json || plain.as_bytes() == typed,
-                    "{name}: {plain} {json}"
-                );
+                assert!(plain == json || plain.as_bytes() == typed, "{name}: {plain} {json}");
             }
             compared += 1;
         }
@@ -205,9 +167,7 @@ fn the_storm_names_every_attacker() {
         let mut failures = 0;
         for event in events(&bytes) {
             let record = sofia::parse(&event).unwrap().unwrap();
-            let SofiaEvent::RegisterFailure(failure) = record else {
-                panic!("{record:?}")
-            };
+            let SofiaEvent::RegisterFailure(failure) = record else { panic!("{record:?}") };
             sources.insert(failure.source.ip);
             failures += 1;
         }
@@ -216,11 +176,7 @@ fn the_storm_names_every_attacker() {
 }
 
 fn events(bytes: &[u8]) -> Vec<sipward_esl::Event> {
-    decode(bytes)
-        .frames
-        .into_iter()
-        .filter_map(|frame| frame.into_event().ok())
-        .collect()
+    decode(bytes).frames.into_iter().filter_map(|frame| frame.into_event().ok()).collect()
 }
 
 /// `command/reply×2, pre_register` as counts.

@@ -14,44 +14,24 @@ use sipward_esl::{
 };
 
 fn events(recording: &Recording) -> Vec<Event> {
-    decode(&recording.bytes)
-        .frames
-        .into_iter()
-        .filter_map(|f| f.into_event().ok())
-        .collect()
+    decode(&recording.bytes).frames.into_iter().filter_map(|f| f.into_event().ok()).collect()
 }
 
 /// The failures and attempts of a recording, each put into words.
 fn story(name: &str) -> Vec<String> {
     let events = events(&recording(name));
-    events
-        .iter()
-        .filter_map(|event| tell(&sofia::parse(event).unwrap()?))
-        .collect()
+    events.iter().filter_map(|event| tell(&sofia::parse(event).unwrap()?)).collect()
 }
 
 fn tell(record: &SofiaEvent<'_>) -> Option<String> {
     match record {
-        SofiaEvent::RegisterFailure(RegisterFailure {
-            source,
-            user,
-            method,
-            ..
-        }) => {
+        SofiaEvent::RegisterFailure(RegisterFailure { source, user, method, .. }) => {
             let user = user.as_ref().map_or("-".into(), |user| user.lossy());
             Some(format!("{method:?} failure of {user} from {}", source.ip))
         }
-        SofiaEvent::RegisterAttempt(RegisterAttempt {
-            source,
-            username,
-            result,
-            ..
-        }) => {
+        SofiaEvent::RegisterAttempt(RegisterAttempt { source, username, result, .. }) => {
             let username = username.as_ref().map_or("-".into(), |name| name.lossy());
-            Some(format!(
-                "{result:?} attempt of {username} from {}",
-                source.ip
-            ))
+            Some(format!("{result:?} attempt of {username} from {}", source.ip))
         }
         SofiaEvent::PreRegister(challenge) => Some(format!("challenge to {}", challenge.source.ip)),
         SofiaEvent::Register(record) => Some(format!("registered from {}", record.source.ip)),
@@ -88,15 +68,11 @@ fn every_recorded_record_is_readable_and_from_mod_sofia() {
 
 #[test]
 fn a_wrong_password_is_told_over_every_transport_and_family() {
-    for (name, ip) in [
-        ("a-register-wrongpw-udp4", "127.0.0.1"),
-        ("b-register-wrongpw-tcp4", "127.0.0.1"),
-    ]
-    .into_iter()
-    .chain([
-        ("c-register-wrongpw-udp6", "::1"),
-        ("d-register-wrongpw-tcp6", "::1"),
-    ]) {
+    for (name, ip) in
+        [("a-register-wrongpw-udp4", "127.0.0.1"), ("b-register-wrongpw-tcp4", "127.0.0.1")]
+            .into_iter()
+            .chain([("c-register-wrongpw-udp6", "::1"), ("d-register-wrongpw-tcp6", "::1")])
+    {
         for format in ["plain", "json"] {
             assert_eq!(
                 story(&format!("scenarios/01{name}.{format}.raw")),
@@ -134,10 +110,7 @@ fn the_life_of_a_registration() {
 fn an_invite_is_told_from_a_register() {
     for name in ["05a-invite-wrongpw", "05b-invite-unknown-user"] {
         let story = story(&format!("scenarios/{name}.plain.raw"));
-        assert!(
-            story.last().unwrap().starts_with("Invite failure of"),
-            "{story:?}"
-        );
+        assert!(story.last().unwrap().starts_with("Invite failure of"), "{story:?}");
     }
 }
 
@@ -146,10 +119,7 @@ fn a_blind_spoof_shows_by_the_username_that_was_not_read() {
     for name in ["spoof-blind-mismatch", "spoof-blind-mismatch-unroutable"] {
         let story = story(&format!("scenarios/{name}.plain.raw"));
         assert_eq!(story.len(), 2);
-        assert!(
-            story[0].starts_with("Forbidden attempt of - from"),
-            "{story:?}"
-        );
+        assert!(story[0].starts_with("Forbidden attempt of - from"), "{story:?}");
         assert!(story[1].starts_with("Register failure of"), "{story:?}");
     }
     let borrowed = story("scenarios/spoof-borrowed-nonce-nomatch-20ips.plain.raw");
@@ -159,13 +129,7 @@ fn a_blind_spoof_shows_by_the_username_that_was_not_read() {
         .map(|line| line.rsplit(' ').next().unwrap())
         .collect();
     assert_eq!(sources.len(), 20);
-    assert_eq!(
-        borrowed
-            .iter()
-            .filter(|line| line.starts_with("challenge"))
-            .count(),
-        1
-    );
+    assert_eq!(borrowed.iter().filter(|line| line.starts_with("challenge")).count(), 1);
 }
 
 #[test]
@@ -194,16 +158,9 @@ fn a_link_local_address_keeps_its_zone() {
 
 #[test]
 fn a_megabyte_of_user_agent_hides_nobody() {
-    let tiny = Limits {
-        max_body: 400,
-        max_value: 64,
-        ..Limits::default()
-    };
+    let tiny = Limits { max_body: 400, max_value: 64, ..Limits::default() };
     for format in ["plain", "json"] {
-        for name in [
-            "ns-big-tcp-90k-percent-user-agent",
-            "ns-big-udp-60k-user-agent",
-        ] {
+        for name in ["ns-big-tcp-90k-percent-user-agent", "ns-big-udp-60k-user-agent"] {
             let Recording { name, bytes } = recording(&format!("scenarios/{name}.{format}.raw"));
             let mut verdicts = BTreeSet::new();
             for limits in [Limits::default(), tiny] {
@@ -233,11 +190,7 @@ fn a_megabyte_of_user_agent_hides_nobody() {
 
 #[test]
 fn small_limits_change_no_verdict() {
-    let tiny = Limits {
-        max_body: 1,
-        max_value: 1,
-        ..Limits::default()
-    };
+    let tiny = Limits { max_body: 1, max_value: 1, ..Limits::default() };
     for Recording { name, bytes } in recordings() {
         let whole = decode(&bytes).frames;
         let cut = decode_pieces(bytes.chunks(97), tiny).frames;
@@ -246,14 +199,8 @@ fn small_limits_change_no_verdict() {
             let (Ok(whole), Ok(cut)) = (whole.into_event(), cut.into_event()) else {
                 continue;
             };
-            let whole = sofia::parse(&whole)
-                .ok()
-                .flatten()
-                .and_then(|record| facts(&record));
-            let cut = sofia::parse(&cut)
-                .ok()
-                .flatten()
-                .and_then(|record| facts(&record));
+            let whole = sofia::parse(&whole).ok().flatten().and_then(|record| facts(&record));
+            let cut = sofia::parse(&cut).ok().flatten().and_then(|record| facts(&record));
             assert_eq!(whole, cut, "{name}");
         }
     }
@@ -268,10 +215,5 @@ fn facts(record: &SofiaEvent<'_>) -> Option<(u64, String, AuthResult, Method)> {
         _ => return None,
     };
     let meta = record.meta();
-    Some((
-        meta.sequence,
-        format!("{} {source:?} {:?}", meta.core, meta.time),
-        result,
-        method,
-    ))
+    Some((meta.sequence, format!("{} {source:?} {:?}", meta.core, meta.time), result, method))
 }

@@ -39,10 +39,7 @@ pub enum Cause {
 impl Cause {
     /// The cause of what is left when a ban of `of` with this cause is split.
     pub(crate) fn split(self: &Arc<Self>, of: IpNet) -> Arc<Self> {
-        Arc::new(Self::Split {
-            of,
-            was: Arc::clone(self.original()),
-        })
+        Arc::new(Self::Split { of, was: Arc::clone(self.original()) })
     }
 
     /// The decision behind this cause: what was split, or the cause itself.
@@ -71,10 +68,7 @@ impl Cause {
     pub(crate) fn aged(&self) -> Option<Arc<Self>> {
         match self {
             Self::Rule(evidence) if evidence.details.is_some() => {
-                let aged = Evidence {
-                    details: None,
-                    ..evidence.clone()
-                };
+                let aged = Evidence { details: None, ..evidence.clone() };
                 Some(Arc::new(Self::Rule(aged)))
             }
             Self::Split { of, was } => was.aged().map(|was| Arc::new(Self::Split { of: *of, was })),

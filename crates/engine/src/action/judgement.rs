@@ -51,13 +51,8 @@ pub enum Grade {
 
 impl Grade {
     /// All grades, weakest first.
-    pub const ALL: [Self; 5] = [
-        Self::Unjoined,
-        Self::Unproven,
-        Self::Unchallenged,
-        Self::Assumed,
-        Self::Answered,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Unjoined, Self::Unproven, Self::Unchallenged, Self::Assumed, Self::Answered];
 }
 
 /// What is known of a source from those who succeeded there.

@@ -66,10 +66,7 @@ impl Enforcement {
     }
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the shape that serde asks for"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
 fn shared<S: serde::Serializer>(cause: &&Arc<Cause>, s: S) -> Result<S::Ok, S::Error> {
     Cause::serialize(cause, s)
 }

@@ -33,16 +33,9 @@ impl Engine {
     ) -> bool {
         let earlier = self.offenders.bans(&subject.key, self.now);
         let escalates = due.rule.escalates();
-        let count = if escalates {
-            earlier.saturating_add(1)
-        } else {
-            earlier.max(1)
-        };
-        let length = if escalates {
-            self.limits.ban_time(due.ban_time, count)
-        } else {
-            due.ban_time
-        };
+        let count = if escalates { earlier.saturating_add(1) } else { earlier.max(1) };
+        let length =
+            if escalates { self.limits.ban_time(due.ban_time, count) } else { due.ban_time };
         let end = self.now + length;
         let net = self.narrowed(subject.addr);
         let cause = Arc::new(Cause::Rule(self.evidence(due, subject, count)));
@@ -72,10 +65,7 @@ impl Engine {
 
     /// Who must not be covered by a ban of `net`.
     pub(super) fn objection(&self, net: &IpNet, origin: Origin) -> Option<Refusal> {
-        let exempt = self
-            .exemptions
-            .touching(net)
-            .filter(|(class, _)| outranks(*class, origin));
+        let exempt = self.exemptions.touching(net).filter(|(class, _)| outranks(*class, origin));
         if let Some((class, net)) = exempt.min_by_key(|(class, _)| *class) {
             return Some(Refusal::Exempt { class, net });
         }
@@ -89,17 +79,10 @@ impl Engine {
         ban: Ban,
         actions: &mut Vec<Action>,
     ) -> Result<(), Refusal> {
-        if let Some((net, _)) = self
-            .bans
-            .around(&net)
-            .find(|(_, wider)| replaces(wider, &ban))
-        {
+        if let Some((net, _)) = self.bans.around(&net).find(|(_, wider)| replaces(wider, &ban)) {
             return Err(Refusal::Covered { net });
         }
-        let inside = self
-            .bans
-            .inside(&net)
-            .filter(|(_, inner)| replaces(&ban, inner));
+        let inside = self.bans.inside(&net).filter(|(_, inner)| replaces(&ban, inner));
         let superseded: Vec<IpNet> = inside.map(|(net, _)| net).collect();
         let gone = superseded.len() + usize::from(self.bans.get(&net).is_some());
         if self.bans.len() - gone >= self.limits.policy.max_bans {
@@ -109,18 +92,10 @@ impl Engine {
         let cause = Arc::clone(&ban.cause);
         self.bans.insert(net, ban);
         self.stats.banned += 1;
-        actions.push(Action::Block {
-            net,
-            since,
-            until,
-            cause,
-        });
+        actions.push(Action::Block { net, since, until, cause });
         for net in superseded {
             self.bans.remove(&net);
-            actions.push(Action::Unblock {
-                net,
-                reason: UnblockReason::Superseded,
-            });
+            actions.push(Action::Unblock { net, reason: UnblockReason::Superseded });
         }
         Ok(())
     }
@@ -153,11 +128,7 @@ impl Engine {
         let Some(ban) = self.bans.remove(&net) else {
             return;
         };
-        let reason = if pieces.is_empty() {
-            emptied
-        } else {
-            UnblockReason::Split
-        };
+        let reason = if pieces.is_empty() { emptied } else { UnblockReason::Split };
         self.place_pieces(net, &ban, pieces, actions);
         actions.push(Action::Unblock { net, reason });
         self.rearm();
@@ -173,11 +144,7 @@ impl Engine {
         let cause = ban.cause.split(of);
         for piece in pieces {
             // A ban of exactly this piece that lasts at least as long needs no other.
-            if self
-                .bans
-                .get(&piece)
-                .is_some_and(|standing| replaces(standing, ban))
-            {
+            if self.bans.get(&piece).is_some_and(|standing| replaces(standing, ban)) {
                 continue;
             }
             let part = Ban::new(ban.since, ban.until, ban.origin, Arc::clone(&cause));
@@ -210,10 +177,7 @@ impl Engine {
     pub(super) fn expire_bans(&mut self, actions: &mut Vec<Action>) {
         while let Some((net, _)) = self.bans.pop_expired(self.now) {
             self.stats.expired += 1;
-            actions.push(Action::Unblock {
-                net,
-                reason: UnblockReason::Expired,
-            });
+            actions.push(Action::Unblock { net, reason: UnblockReason::Expired });
         }
         self.rearm();
     }
@@ -273,9 +237,7 @@ fn bounded(state: Enforcement) -> Enforcement {
     match state {
         Enforcement::Failed { error } if error.len() > MAX_ERROR_BYTES => {
             let end = error.floor_char_boundary(MAX_ERROR_BYTES);
-            Enforcement::Failed {
-                error: error.get(..end).unwrap_or_default().into(),
-            }
+            Enforcement::Failed { error: error.get(..end).unwrap_or_default().into() }
         }
         state => state,
     }

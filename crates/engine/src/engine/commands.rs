@@ -70,11 +70,7 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) {
         let net = net::canonical_net(net);
-        let origin = if force {
-            Origin::Forced
-        } else {
-            Origin::Manual
-        };
+        let origin = if force { Origin::Forced } else { Origin::Manual };
         let cause = Arc::new(Cause::Manual { reason, force });
         let ban = Ban::new(self.now, until, origin, Arc::clone(&cause));
         let placed = match self.objection(&net, origin) {
@@ -123,10 +119,7 @@ impl Engine {
         }
         if until <= Expiry::At(self.now) {
             if self.bans.get(&net).is_none() {
-                actions.push(Action::Unblock {
-                    net,
-                    reason: UnblockReason::Expired,
-                });
+                actions.push(Action::Unblock { net, reason: UnblockReason::Expired });
             }
             return;
         }
@@ -150,17 +143,10 @@ impl Engine {
             };
             let Err(reason) = placed else { return };
             self.refuse(net, reason, cause, actions);
-            actions.push(Action::Unblock {
-                net,
-                reason: UnblockReason::NotAdopted,
-            });
+            actions.push(Action::Unblock { net, reason: UnblockReason::NotAdopted });
             return;
         }
-        let reason = if pieces.is_empty() {
-            UnblockReason::Exempted
-        } else {
-            UnblockReason::Split
-        };
+        let reason = if pieces.is_empty() { UnblockReason::Exempted } else { UnblockReason::Split };
         self.place_pieces(net, &ban, pieces, actions);
         actions.push(Action::Unblock { net, reason });
     }

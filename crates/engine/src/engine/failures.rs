@@ -130,12 +130,7 @@ impl Engine {
             exempt,
             banned: matches!(outcome, Outcome::Banned),
         }));
-        let mut subject = Subject {
-            addr: seen.source,
-            key,
-            identity,
-            slot: None,
-        };
+        let mut subject = Subject { addr: seen.source, key, identity, slot: None };
         match outcome {
             Outcome::Counted(slot, tally) => {
                 subject.slot = Some(slot);

@@ -43,12 +43,7 @@ impl Engine {
 
     pub(super) fn on_registered(&mut self, registered: &Registered<'_>, actions: &mut Vec<Action>) {
         self.note_domain(registered.domain);
-        let Registered {
-            source,
-            user,
-            user_agent,
-            ..
-        } = *registered;
+        let Registered { source, user, user_agent, .. } = *registered;
         self.on_success(source, user, user_agent, actions);
     }
 
@@ -58,8 +53,7 @@ impl Engine {
         let user = self.fingerprints.text(&success.user);
         let agent = self.fingerprints.text(&success.user_agent);
         let at = success.at.min(self.now);
-        self.identities
-            .success(key, user, agent, (success.since.min(at), at));
+        self.identities.success(key, user, agent, (success.since.min(at), at));
         self.free_from_network_ban(source, actions);
     }
 
@@ -68,10 +62,8 @@ impl Engine {
         let Some((net, ban)) = self.bans.covering(source) else {
             return;
         };
-        let by_network = ban
-            .cause
-            .evidence()
-            .is_some_and(|evidence| evidence.rule == RuleName::Network);
+        let by_network =
+            ban.cause.evidence().is_some_and(|evidence| evidence.rule == RuleName::Network);
         if by_network {
             let hole = self.limits.source_net(source);
             let pieces = net::pieces_around(net, hole);
@@ -89,27 +81,13 @@ impl Engine {
         let window_ms = self.limits.window_ms;
         let source = self.sources.get(&key);
         let others = source.is_some_and(|source| {
-            source
-                .history
-                .holds_others(seen.user_hash, millis(self.now), window_ms)
+            source.history.holds_others(seen.user_hash, millis(self.now), window_ms)
         });
-        let patient = self
-            .identities
-            .patient(key, seen, others, self.now, &self.limits)?;
+        let patient = self.identities.patient(key, seen, others, self.now, &self.limits)?;
         if patient.tell {
-            let Seen {
-                source,
-                user,
-                user_agent,
-                ..
-            } = *seen;
+            let Seen { source, user, user_agent, .. } = *seen;
             let last_success = patient.last_success;
-            actions.push(Action::NeedsAttention {
-                source,
-                user,
-                user_agent,
-                last_success,
-            });
+            actions.push(Action::NeedsAttention { source, user, user_agent, last_success });
         }
         Some(patient.failures)
     }

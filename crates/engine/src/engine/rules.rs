@@ -57,11 +57,7 @@ impl Due {
         };
         Some(Self {
             rule,
-            mode: if sure {
-                settings.guard.mode
-            } else {
-                Mode::Shadow
-            },
+            mode: if sure { settings.guard.mode } else { Mode::Shadow },
             count,
             score: count.saturating_mul(UNIT),
             threshold: settings.threshold,
@@ -89,11 +85,7 @@ impl Engine {
         let deaf = self.deaf_due(subject);
         let counting = self.counting_dues(subject);
         let mut told = 0;
-        for due in [agent, base, deaf, account]
-            .into_iter()
-            .chain(counting)
-            .flatten()
-        {
+        for due in [agent, base, deaf, account].into_iter().chain(counting).flatten() {
             told |= bit(due.rule);
             if self.due(&due, subject, actions) {
                 return;
@@ -143,9 +135,7 @@ impl Engine {
         let cause = Arc::new(Cause::Rule(self.evidence(due, subject, 0)));
         self.refuse(net, reason, cause, actions);
         if reason == Refusal::Shared {
-            actions.push(Action::Alarm(Alarm::LikelyProxy {
-                source: subject.addr,
-            }));
+            actions.push(Action::Alarm(Alarm::LikelyProxy { source: subject.addr }));
         }
     }
 
@@ -176,9 +166,7 @@ impl Engine {
                 | RuleName::Network
                 | RuleName::Log
                 | RuleName::Deafness,
-            ) => Some(Refusal::Known {
-                net: self.limits.source_net(subject.addr),
-            }),
+            ) => Some(Refusal::Known { net: self.limits.source_net(subject.addr) }),
         }
     }
 
@@ -202,15 +190,9 @@ impl Engine {
             return None;
         }
         let source = self.sources.at(subject.slot?)?;
-        let sure = source
-            .history
-            .tally(millis(self.now), &self.limits, Some(guard));
+        let sure = source.history.tally(millis(self.now), &self.limits, Some(guard));
         let enough = sure.score >= threshold;
-        let (mode, tally) = if enough {
-            (guard.mode, &sure)
-        } else {
-            (Mode::Shadow, tally)
-        };
+        let (mode, tally) = if enough { (guard.mode, &sure) } else { (Mode::Shadow, tally) };
         Some(Due {
             rule: RuleName::Failures,
             mode,
@@ -231,11 +213,7 @@ impl Engine {
         }
         Some(Due {
             rule: RuleName::UserAgents,
-            mode: if rule.guard.admits(grade) {
-                rule.guard.mode
-            } else {
-                Mode::Shadow
-            },
+            mode: if rule.guard.admits(grade) { rule.guard.mode } else { Mode::Shadow },
             count: 1,
             score: UNIT,
             threshold: 1,
@@ -253,11 +231,8 @@ impl Engine {
         };
         let findings = source.history.findings(millis(self.now), &self.limits);
         let rules = &self.limits.policy.rules;
-        let raw_address = if self.address_domains {
-            Finding::default()
-        } else {
-            findings.raw_address
-        };
+        let raw_address =
+            if self.address_domains { Finding::default() } else { findings.raw_address };
         [
             Due::found(RuleName::Users, &rules.users, findings.users),
             Due::found(RuleName::Calls, &rules.calls, findings.calls),
@@ -280,30 +255,18 @@ impl Engine {
             return None;
         }
         let member = subject.key.hash();
-        let (before, sources) = self.accounts.add(
-            seen.user_hash,
-            member,
-            (rule.threshold, rule.window),
-            self.now,
-        );
+        let (before, sources) =
+            self.accounts.add(seen.user_hash, member, (rule.threshold, rule.window), self.now);
         if sources < rule.threshold {
             return None;
         }
         if before < rule.threshold {
-            actions.push(Action::Alarm(Alarm::AccountAttacked {
-                user: seen.user,
-                sources,
-            }));
+            actions.push(Action::Alarm(Alarm::AccountAttacked { user: seen.user, sources }));
         }
         let source = self.sources.at(subject.slot?)?;
         let window_ms = self.limits.window_ms;
-        let all = source
-            .history
-            .of_user(seen.user_hash, millis(self.now), window_ms);
-        let settings = Rule {
-            threshold: Rules::ACCOUNT_MAX_FAILURES,
-            ..rule
-        };
+        let all = source.history.of_user(seen.user_hash, millis(self.now), window_ms);
+        let settings = Rule { threshold: Rules::ACCOUNT_MAX_FAILURES, ..rule };
         Due::found(RuleName::Account, &settings, Finding { sure: all, all })
     }
 
@@ -342,10 +305,7 @@ impl Engine {
     ) {
         let host = IpNet::from(seen.source);
         let weight = self.limits.weight(grade);
-        if !self
-            .spared
-            .record(Key::of(&host), weight, self.now, &self.limits)
-        {
+        if !self.spared.record(Key::of(&host), weight, self.now, &self.limits) {
             return;
         }
         let Some((class, net)) = self.exemptions.of(seen.source) else {
@@ -368,10 +328,8 @@ impl Engine {
             user_agent: seen.user_agent,
             reason: None,
         };
-        let evidence = Evidence {
-            details: Some(Box::new(details)),
-            ..self.evidence(&due, subject, 0)
-        };
+        let evidence =
+            Evidence { details: Some(Box::new(details)), ..self.evidence(&due, subject, 0) };
         let reason = Refusal::Exempt { class, net };
         self.refuse(host, reason, Arc::new(Cause::Rule(evidence)), actions);
     }

@@ -136,10 +136,7 @@ impl Engine {
         let key = self.limits.key(addr);
         let tally = self.tally(&key);
         let counts = self.weightless.get(&key);
-        let newest = self
-            .sources
-            .get(&key)
-            .and_then(|source| source.newest_detail);
+        let newest = self.sources.get(&key).and_then(|source| source.newest_detail);
         SourceView {
             addr,
             source: self.limits.source_net(addr),

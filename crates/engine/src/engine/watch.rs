@@ -66,13 +66,7 @@ impl Engine {
             self.now,
         );
         if count >= rule.threshold {
-            self.accuse(
-                RuleName::Report,
-                count,
-                addr,
-                Some(Text::new(reason)),
-                actions,
-            );
+            self.accuse(RuleName::Report, count, addr, Some(Text::new(reason)), actions);
         }
     }
 
@@ -93,23 +87,14 @@ impl Engine {
             RuleName::Log => rules.log,
             _ => rules.report,
         };
-        let sure = if settings.guard.admits(Grade::Unjoined) {
-            count
-        } else {
-            0
-        };
+        let sure = if settings.guard.admits(Grade::Unjoined) { count } else { 0 };
         let Some(due) = Due::found(rule, &settings, Finding { sure, all: count }) else {
             return;
         };
         let due = Due { reason, ..due };
         let key = self.limits.key(addr);
         let identity = self.identities.of(&key, self.now, &self.limits);
-        let subject = Subject {
-            addr,
-            key,
-            identity,
-            slot: self.sources.find(&key),
-        };
+        let subject = Subject { addr, key, identity, slot: self.sources.find(&key) };
         if self.bans.covering(addr).is_some() {
             return;
         }
@@ -143,26 +128,18 @@ impl Engine {
             actions.push(Action::Alarm(Alarm::ManyBans { bans }));
         }
         let rule = self.limits.policy.rules.network;
-        let prefix = if subject.addr.is_ipv4() {
-            IPV4_NETWORK
-        } else {
-            IPV6_NETWORK
-        };
+        let prefix = if subject.addr.is_ipv4() { IPV4_NETWORK } else { IPV6_NETWORK };
         if !rule.guard.is_on() || net.prefix_len() <= prefix {
             return;
         }
         let network = net::net_of(subject.addr, prefix);
         let (crowd, member) = (Key::of(&network).hash(), Key::of(&net).hash());
         let (before, hosts) =
-            self.networks
-                .add(crowd, member, (rule.threshold, rule.window), self.now);
+            self.networks.add(crowd, member, (rule.threshold, rule.window), self.now);
         if before >= rule.threshold || hosts < rule.threshold {
             return;
         }
-        let finding = Finding {
-            sure: hosts,
-            all: hosts,
-        };
+        let finding = Finding { sure: hosts, all: hosts };
         let Some(due) = Due::found(RuleName::Network, &rule, finding) else {
             return;
         };
@@ -179,10 +156,7 @@ impl Engine {
         let cause = Arc::new(Cause::Rule(self.evidence(due, subject, 0)));
         if due.mode != Mode::Ban {
             self.stats.shadowed += 1;
-            actions.push(Action::Shadowed {
-                net: network,
-                cause,
-            });
+            actions.push(Action::Shadowed { net: network, cause });
             return;
         }
         let refused = self.objection(&network, Origin::Automatic).or_else(|| {
@@ -205,9 +179,7 @@ impl Engine {
     fn known_inside(&self, network: &IpNet) -> Option<IpNet> {
         let remember = self.limits.policy.healthy.remember;
         let mut known = self.identities.known(self.now, remember).map(Key::addr);
-        known
-            .find(|addr| network.contains(addr))
-            .map(|addr| self.limits.source_net(addr))
+        known.find(|addr| network.contains(addr)).map(|addr| self.limits.source_net(addr))
     }
 
     pub(super) fn on_packets(&mut self, count: u64, actions: &mut Vec<Action>) {
@@ -218,23 +190,14 @@ impl Engine {
         actions.push(Action::Alarm(Alarm::Deaf { burst, packets }));
         // Nobody will reach the threshold any more: act on what was seen.
         let seen = self.sources.answered(self.now, &self.limits);
-        let fallen: Vec<Key> = seen
-            .filter(|(_, n)| *n >= settings.max_failures)
-            .map(|(key, _)| key)
-            .collect();
+        let fallen: Vec<Key> =
+            seen.filter(|(_, n)| *n >= settings.max_failures).map(|(key, _)| key).collect();
         for key in fallen {
             let addr = key.addr();
             let identity = self.identities.of(&key, self.now, &self.limits);
-            let subject = Subject {
-                addr,
-                key,
-                identity,
-                slot: self.sources.find(&key),
-            };
+            let subject = Subject { addr, key, identity, slot: self.sources.find(&key) };
             // Its host is not remembered: a source that is partly exempt is left alone.
-            let free = self
-                .objection(&self.limits.source_net(addr), Origin::Automatic)
-                .is_none();
+            let free = self.objection(&self.limits.source_net(addr), Origin::Automatic).is_none();
             if free
                 && self.bans.covering(addr).is_none()
                 && let Some(due) = self.deaf_due(&subject)
@@ -269,16 +232,11 @@ impl Engine {
 
     /// No events came until `to`: challenges of that time were not seen.
     pub(super) fn on_blind(&mut self, to: Timestamp) {
-        self.blind_until = Some(
-            self.blind_until
-                .map_or(to, |until| until.max(to))
-                .min(self.now),
-        );
+        self.blind_until = Some(self.blind_until.map_or(to, |until| until.max(to)).min(self.now));
     }
 
     /// A challenge that counts now may have gone unseen.
     pub(super) fn was_blind(&self) -> bool {
-        self.blind_until
-            .is_some_and(|until| self.now.since(until) <= CHALLENGE_LIFE)
+        self.blind_until.is_some_and(|until| self.now.since(until) <= CHALLENGE_LIFE)
     }
 }

@@ -15,11 +15,7 @@ fn evicts_the_oldest_of_the_lowest_class() {
     let (_, evicted) = table.find_or_insert(4);
     assert_eq!(evicted.map(|(key, _)| key), Some(2));
     let (_, evicted) = table.find_or_insert(5);
-    assert_eq!(
-        evicted.map(|(key, _)| key),
-        Some(4),
-        "class 0 goes before class 1"
-    );
+    assert_eq!(evicted.map(|(key, _)| key), Some(4), "class 0 goes before class 1");
 }
 
 #[test]

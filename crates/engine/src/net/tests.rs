@@ -10,10 +10,7 @@ fn an_ipv4_mapped_address_is_ipv4() {
         canonical("::ffff:192.0.2.1".parse().unwrap()),
         "192.0.2.1".parse::<IpAddr>().unwrap()
     );
-    assert_eq!(
-        canonical_net(net("::ffff:192.0.2.1/120")),
-        net("192.0.2.0/24")
-    );
+    assert_eq!(canonical_net(net("::ffff:192.0.2.1/120")), net("192.0.2.0/24"));
 }
 
 #[test]
@@ -38,18 +35,12 @@ fn pieces_cover_all_but_the_hole() {
 fn pieces_of_a_covered_net_are_none_and_of_a_stranger_itself() {
     assert!(pieces_around(net("192.0.2.0/24"), net("192.0.0.0/16")).is_empty());
     assert!(pieces_around(net("192.0.2.0/24"), net("192.0.2.0/24")).is_empty());
-    assert_eq!(
-        pieces_around(net("192.0.2.0/24"), net("198.51.100.0/24")),
-        [net("192.0.2.0/24")]
-    );
+    assert_eq!(pieces_around(net("192.0.2.0/24"), net("198.51.100.0/24")), [net("192.0.2.0/24")]);
 }
 
 #[test]
 fn a_wide_ipv6_hole_leaves_at_most_128_pieces() {
-    assert_eq!(
-        pieces_around(net("::/0"), net("2001:db8::1/128")).len(),
-        128
-    );
+    assert_eq!(pieces_around(net("::/0"), net("2001:db8::1/128")).len(), 128);
 }
 
 #[test]

@@ -5,10 +5,7 @@ use super::*;
 fn nets() -> impl Strategy<Value = Vec<IpNet>> {
     let v4 = (any::<u8>(), 0..=32_u8).prop_map(|(n, len)| net::net_of([10, 0, n, n].into(), len));
     let v6 = (any::<u16>(), 0..=128_u8).prop_map(|(n, len)| {
-        net::net_of(
-            std::net::Ipv6Addr::new(0x2001, 0xdb8, n, 0, 0, 0, 0, n).into(),
-            len,
-        )
+        net::net_of(std::net::Ipv6Addr::new(0x2001, 0xdb8, n, 0, 0, 0, 0, n).into(), len)
     });
     prop::collection::vec(prop_oneof![v4, v6], 0..20)
 }

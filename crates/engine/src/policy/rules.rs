@@ -175,12 +175,7 @@ impl Rule {
         window: Duration,
         ban_time: Duration,
     ) -> Self {
-        Self {
-            guard: Guard::new(mode, min_grade),
-            threshold,
-            window,
-            ban_time,
-        }
+        Self { guard: Guard::new(mode, min_grade), threshold, window, ban_time }
     }
 }
 

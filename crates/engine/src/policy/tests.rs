@@ -7,16 +7,10 @@ fn the_default_is_valid() {
 
 #[test]
 fn an_error_names_key_value_and_range() {
-    let policy = Policy {
-        max_failures: 0,
-        ..Policy::default()
-    };
+    let policy = Policy { max_failures: 0, ..Policy::default() };
     let error = policy.validate().unwrap_err();
     assert_eq!(error.key, "max_failures");
-    assert_eq!(
-        error.to_string(),
-        "max_failures = 0 is out of range: 1 to 1000"
-    );
+    assert_eq!(error.to_string(), "max_failures = 0 is out of range: 1 to 1000");
 }
 
 #[test]

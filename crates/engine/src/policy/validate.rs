@@ -41,16 +41,8 @@ impl Policy {
         self.rules.validate()?;
         self.healthy.validate()?;
         self.deafness.validate()?;
-        number(
-            "alarm_bans_per_minute",
-            self.alarm_bans_per_minute,
-            1..=1_000_000,
-        )?;
-        number(
-            "alarm_forgeable_per_minute",
-            self.alarm_forgeable_per_minute,
-            1..=1_000_000,
-        )?;
+        number("alarm_bans_per_minute", self.alarm_bans_per_minute, 1..=1_000_000)?;
+        number("alarm_forgeable_per_minute", self.alarm_forgeable_per_minute, 1..=1_000_000)?;
         number("ipv4_prefix", self.ipv4_prefix, 24..=32)?;
         number("ipv6_prefix", self.ipv6_prefix, 48..=128)?;
         number("max_tracked", self.max_tracked, 1_000..=16_777_216)?;
@@ -63,11 +55,7 @@ impl Escalation {
     fn validate(&self, ban_time: Duration) -> Result<(), PolicyError> {
         number("escalation.factor", self.factor, 1.0..=100.0)?;
         duration("escalation.max", self.max, ban_time..=TEN_YEARS)?;
-        duration(
-            "escalation.forget_after",
-            self.forget_after,
-            Duration::ZERO..=TEN_YEARS,
-        )
+        duration("escalation.forget_after", self.forget_after, Duration::ZERO..=TEN_YEARS)
     }
 }
 
@@ -82,80 +70,27 @@ impl Weights {
 
 impl Rules {
     fn validate(&self) -> Result<(), PolicyError> {
-        let Self {
-            users,
-            report,
-            flood,
-            slow,
-            challenges,
-            calls,
-            raw_address,
-            ..
-        } = self;
+        let Self { users, report, flood, slow, challenges, calls, raw_address, .. } = self;
+        rule(["users.threshold", "users.window", "users.ban_time"], users, 1_000)?;
+        rule(["report.threshold", "report.window", "report.ban_time"], report, 64)?;
+        rule(["flood.threshold", "flood.window", "flood.ban_time"], flood, 65_535)?;
+        rule(["slow.threshold", "slow.window", "slow.ban_time"], slow, 1_000)?;
         rule(
-            ["users.threshold", "users.window", "users.ban_time"],
-            users,
-            1_000,
-        )?;
-        rule(
-            ["report.threshold", "report.window", "report.ban_time"],
-            report,
-            64,
-        )?;
-        rule(
-            ["flood.threshold", "flood.window", "flood.ban_time"],
-            flood,
-            65_535,
-        )?;
-        rule(
-            ["slow.threshold", "slow.window", "slow.ban_time"],
-            slow,
-            1_000,
-        )?;
-        rule(
-            [
-                "challenges.threshold",
-                "challenges.window",
-                "challenges.ban_time",
-            ],
+            ["challenges.threshold", "challenges.window", "challenges.ban_time"],
             challenges,
             1_000,
         )?;
+        rule(["calls.threshold", "calls.window", "calls.ban_time"], calls, 1_000)?;
         rule(
-            ["calls.threshold", "calls.window", "calls.ban_time"],
-            calls,
-            1_000,
-        )?;
-        rule(
-            [
-                "raw_address.threshold",
-                "raw_address.window",
-                "raw_address.ban_time",
-            ],
+            ["raw_address.threshold", "raw_address.window", "raw_address.ban_time"],
             raw_address,
             1_000,
         )?;
         // These keep a list of whom or what they have seen, for each account, network and source.
-        rule(
-            ["account.threshold", "account.window", "account.ban_time"],
-            &self.account,
-            64,
-        )?;
-        rule(
-            ["network.threshold", "network.window", "network.ban_time"],
-            &self.network,
-            64,
-        )?;
-        rule(
-            ["log.threshold", "log.window", "log.ban_time"],
-            &self.log,
-            64,
-        )?;
-        duration(
-            "user_agents.ban_time",
-            self.user_agents.ban_time,
-            SECOND..=365 * DAY,
-        )?;
+        rule(["account.threshold", "account.window", "account.ban_time"], &self.account, 64)?;
+        rule(["network.threshold", "network.window", "network.ban_time"], &self.network, 64)?;
+        rule(["log.threshold", "log.window", "log.ban_time"], &self.log, 64)?;
+        duration("user_agents.ban_time", self.user_agents.ban_time, SECOND..=365 * DAY)?;
         let patterns = &self.user_agents.patterns;
         number("user_agents.patterns", patterns.len(), 0..=256)?;
         match patterns.iter().find(|pattern| pattern.len() < 3) {
@@ -171,27 +106,11 @@ impl Rules {
 
 impl Healthy {
     fn validate(&self) -> Result<(), PolicyError> {
-        number(
-            "healthy.known_max_failures",
-            self.known_max_failures,
-            1..=1_000,
-        )?;
+        number("healthy.known_max_failures", self.known_max_failures, 1..=1_000)?;
         duration("healthy.remember", self.remember, DAY / 24..=365 * DAY)?;
-        duration(
-            "healthy.trust_after",
-            self.trust_after,
-            DAY / 24..=365 * DAY,
-        )?;
-        number(
-            "healthy.attention_max_failures",
-            self.attention_max_failures,
-            1..=1_000,
-        )?;
-        duration(
-            "healthy.attention_ban_time",
-            self.attention_ban_time,
-            SECOND..=DAY,
-        )
+        duration("healthy.trust_after", self.trust_after, DAY / 24..=365 * DAY)?;
+        number("healthy.attention_max_failures", self.attention_max_failures, 1..=1_000)?;
+        duration("healthy.attention_ban_time", self.attention_ban_time, SECOND..=DAY)
     }
 }
 
@@ -215,11 +134,7 @@ fn weight(key: &'static str, value: f64) -> Result<(), PolicyError> {
         return Ok(());
     }
     let expected = format!("0, or {LEAST_WEIGHT} to 1");
-    Err(PolicyError {
-        key,
-        value: value.to_string(),
-        expected,
-    })
+    Err(PolicyError { key, value: value.to_string(), expected })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "values are numbers")]
@@ -232,11 +147,7 @@ fn number<T: PartialOrd + Display>(
         return Ok(());
     }
     let expected = format!("{} to {}", range.start(), range.end());
-    Err(PolicyError {
-        key,
-        value: value.to_string(),
-        expected,
-    })
+    Err(PolicyError { key, value: value.to_string(), expected })
 }
 
 fn duration(
@@ -248,9 +159,5 @@ fn duration(
         return Ok(());
     }
     let expected = format!("{:?} to {:?}", range.start(), range.end());
-    Err(PolicyError {
-        key,
-        value: format!("{value:?}"),
-        expected,
-    })
+    Err(PolicyError { key, value: format!("{value:?}"), expected })
 }

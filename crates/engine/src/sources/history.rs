@@ -24,17 +24,10 @@ pub(crate) struct Entry {
 
 impl Entry {
     pub(crate) fn new(seen: &Seen, grade: Grade, now: Timestamp) -> Self {
-        let invite = if seen.method == Method::Invite {
-            INVITE
-        } else {
-            0
-        };
+        let invite = if seen.method == Method::Invite { INVITE } else { 0 };
         let raw = if seen.raw_address { RAW_ADDRESS } else { 0 };
         let tag = user_tag(seen.user_hash) << USER_SHIFT | raw | invite | grade as u32;
-        Self {
-            at: millis(now),
-            tag,
-        }
+        Self { at: millis(now), tag }
     }
 
     pub(crate) fn at(self) -> u32 {
@@ -106,11 +99,7 @@ impl History {
 
     /// Adds a failure to a history with a window and a bound of its own.
     pub(crate) fn push_within(&mut self, entry: Entry, window_ms: u32, most: usize) {
-        let old = self
-            .0
-            .iter()
-            .take_while(|e| age(entry.at, **e) >= window_ms)
-            .count();
+        let old = self.0.iter().take_while(|e| age(entry.at, **e) >= window_ms).count();
         let too_many = (self.0.len() + 1).saturating_sub(most);
         self.0.drain(..old.max(too_many).min(self.0.len()));
         self.0.push(entry);
@@ -123,20 +112,14 @@ impl History {
 
     /// Somebody else than this user failed within `window_ms`.
     pub(crate) fn holds_others(&self, user_hash: u64, now: u32, window_ms: u32) -> bool {
-        self.0
-            .iter()
-            .any(|entry| age(now, *entry) < window_ms && !entry.is_of(user_hash))
+        self.0.iter().any(|entry| age(now, *entry) < window_ms && !entry.is_of(user_hash))
     }
 
     /// Weighs the failures younger than the window that are at least of this grade. `now` is on the
     /// clock of [`millis`].
     pub(crate) fn tally(&self, now: u32, limits: &Limits, at_least: Option<Guard>) -> Tally {
         let mut tally = Tally::default();
-        for entry in self
-            .0
-            .iter()
-            .filter(|entry| age(now, **entry) < limits.window_ms)
-        {
+        for entry in self.0.iter().filter(|entry| age(now, **entry) < limits.window_ms) {
             let grade = entry.grade();
             let weight = limits.weight(grade);
             if weight > 0 && at_least.is_none_or(|guard| guard.admits(grade)) {
@@ -177,17 +160,9 @@ impl History {
             return Finding::default();
         }
         let window = window_ms(rule);
-        let found = self
-            .0
-            .iter()
-            .filter(|entry| age(now, **entry) < window && what(**entry));
-        let sure = found
-            .clone()
-            .filter(|entry| rule.guard.admits(entry.grade()));
-        Finding {
-            sure: count(sure),
-            all: count(found),
-        }
+        let found = self.0.iter().filter(|entry| age(now, **entry) < window && what(**entry));
+        let sure = found.clone().filter(|entry| rule.guard.admits(entry.grade()));
+        Finding { sure: count(sure), all: count(found) }
     }
 
     fn distinct_users(&self, now: u32, rule: &Rule) -> Finding {
@@ -205,10 +180,7 @@ impl History {
             }
             u32::try_from(users.len()).unwrap_or(u32::MAX)
         };
-        Finding {
-            sure: distinct(true),
-            all: distinct(false),
-        }
+        Finding { sure: distinct(true), all: distinct(false) }
     }
 }
 

@@ -15,21 +15,10 @@ fn bans_on_the_fifth_failure_within_the_window() {
     assert!(blocks(&world.fails("192.0.2.7", 4)).is_empty());
     let actions = world.fail("192.0.2.7");
     assert_eq!(blocks(&actions), ["192.0.2.7/32"]);
-    let Some(Action::Block {
-        since,
-        until,
-        cause,
-        ..
-    }) = actions.last()
-    else {
-        panic!()
-    };
+    let Some(Action::Block { since, until, cause, .. }) = actions.last() else { panic!() };
     assert_eq!(*until, Expiry::At(*since + HOUR));
     let evidence = cause.evidence().unwrap();
-    assert_eq!(
-        (evidence.failures, evidence.max_failures, evidence.ban_count),
-        (5, 5, 1)
-    );
+    assert_eq!((evidence.failures, evidence.max_failures, evidence.ban_count), (5, 5, 1));
     assert_eq!(evidence.grade, Grade::Answered);
 }
 
@@ -39,15 +28,9 @@ fn a_failure_leaves_the_window_exactly_at_its_end() {
     world.fail("192.0.2.7");
     world.pass(Duration::from_millis(599_999));
     world.fails("192.0.2.7", 3);
-    assert_eq!(
-        world.engine.source("192.0.2.7".parse().unwrap()).failures,
-        4
-    );
+    assert_eq!(world.engine.source("192.0.2.7".parse().unwrap()).failures, 4);
     world.pass(Duration::from_millis(1));
-    assert!(
-        blocks(&world.fail("192.0.2.7")).is_empty(),
-        "the first one is ten minutes old"
-    );
+    assert!(blocks(&world.fail("192.0.2.7")).is_empty(), "the first one is ten minutes old");
     assert_eq!(blocks(&world.fail("192.0.2.7")), ["192.0.2.7/32"]);
 }
 
@@ -67,13 +50,9 @@ fn what_fail2ban_estimates_is_exact_here() {
 fn the_ban_names_the_users_tried() {
     let mut world = world();
     let users = ["100", "101", "102", "101", "103"];
-    let actions: Vec<_> = users
-        .iter()
-        .flat_map(|user| world.fail_as("192.0.2.7", user, Some(user)))
-        .collect();
-    let Some(Action::Block { cause, .. }) = actions.last() else {
-        panic!()
-    };
+    let actions: Vec<_> =
+        users.iter().flat_map(|user| world.fail_as("192.0.2.7", user, Some(user))).collect();
+    let Some(Action::Block { cause, .. }) = actions.last() else { panic!() };
     let details = cause.evidence().unwrap().details.clone().unwrap();
     assert_eq!(details.users, ["100", "102", "101", "103"]);
     assert_eq!(details.profile, "internal");
@@ -106,10 +85,7 @@ fn every_ban_ends_and_the_next_one_is_longer() {
         world.pass(hours * HOUR - Duration::from_millis(1));
         assert!(world.is_banned("192.0.2.7"));
         let actions = world.pass(Duration::from_millis(1));
-        assert_eq!(
-            unblocks(&actions),
-            [("192.0.2.7/32".into(), UnblockReason::Expired)]
-        );
+        assert_eq!(unblocks(&actions), [("192.0.2.7/32".into(), UnblockReason::Expired)]);
     }
 }
 
@@ -131,15 +107,9 @@ fn an_offender_is_forgotten_after_a_month_without_a_ban() {
     let mut world = world();
     world.fails("192.0.2.7", 5);
     world.pass(HOUR + 30 * DAY - SECOND);
-    assert_eq!(
-        world.engine.source("192.0.2.7".parse().unwrap()).ban_count,
-        1
-    );
+    assert_eq!(world.engine.source("192.0.2.7".parse().unwrap()).ban_count, 1);
     world.pass(SECOND);
-    assert_eq!(
-        world.engine.source("192.0.2.7".parse().unwrap()).ban_count,
-        0
-    );
+    assert_eq!(world.engine.source("192.0.2.7".parse().unwrap()).ban_count, 0);
 }
 
 #[test]
@@ -162,12 +132,7 @@ fn time_never_goes_backwards() {
     world.now = Timestamp::from_micros(1);
     world.fails("192.0.2.8", 5);
     world.now = now;
-    assert!(
-        world
-            .engine
-            .bans()
-            .all(|ban| ban.until == Expiry::At(now + HOUR))
-    );
+    assert!(world.engine.bans().all(|ban| ban.until == Expiry::At(now + HOUR)));
 }
 
 #[test]
@@ -179,31 +144,18 @@ fn a_late_wake_up_ends_bans_all_the_same() {
     }
     world.pass(400 * DAY);
     assert!(world.banned().is_empty());
-    assert_eq!(
-        world.engine.next_deadline(),
-        None,
-        "nothing is left to wait for"
-    );
+    assert_eq!(world.engine.next_deadline(), None, "nothing is left to wait for");
 }
 
 #[test]
 fn a_full_table_refuses_and_alarms_once_until_there_is_room() {
-    let mut world = World::new(Policy {
-        max_bans: 20,
-        ..Policy::default()
-    });
+    let mut world = World::new(Policy { max_bans: 20, ..Policy::default() });
     let storm = |world: &mut World, net: u8| -> Vec<Action> {
-        (1..=25)
-            .flat_map(|host| world.fails(&format!("192.0.{net}.{host}"), 7))
-            .collect()
+        (1..=25).flat_map(|host| world.fails(&format!("192.0.{net}.{host}"), 7)).collect()
     };
     let actions = storm(&mut world, 1);
     assert_eq!(blocks(&actions).len(), 20);
-    assert_eq!(
-        refusals(&actions),
-        [Refusal::TooManyBans; 5],
-        "each source is refused once"
-    );
+    assert_eq!(refusals(&actions), [Refusal::TooManyBans; 5], "each source is refused once");
     let alarms = |actions: &[Action]| {
         actions
             .iter()
@@ -217,10 +169,7 @@ fn a_full_table_refuses_and_alarms_once_until_there_is_room() {
 
 #[test]
 fn a_refused_source_is_banned_at_its_next_failure_once_there_is_room() {
-    let mut world = World::new(Policy {
-        max_bans: 1,
-        ..Policy::default()
-    });
+    let mut world = World::new(Policy { max_bans: 1, ..Policy::default() });
     world.ban("198.51.100.1", MINUTE);
     world.fails("192.0.2.7", 5);
     assert!(!world.is_banned("192.0.2.7"));
@@ -233,11 +182,7 @@ fn a_refused_source_is_banned_at_its_next_failure_once_there_is_room() {
 fn a_new_policy_holds_at_once_and_keeps_the_counts() {
     let mut world = world();
     world.fails("192.0.2.7", 2);
-    let policy = Policy {
-        max_failures: 3,
-        ban_time: MINUTE,
-        ..Policy::default()
-    };
+    let policy = Policy { max_failures: 3, ban_time: MINUTE, ..Policy::default() };
     world.handle(Input::Policy(Box::new(policy)));
     assert_eq!(blocks(&world.fail("192.0.2.7")), ["192.0.2.7/32"]);
     world.pass(MINUTE);
@@ -247,15 +192,9 @@ fn a_new_policy_holds_at_once_and_keeps_the_counts() {
 #[test]
 fn a_broken_policy_is_rejected_and_the_old_one_stays() {
     let mut world = world();
-    let broken = Policy {
-        max_failures: 0,
-        ..Policy::default()
-    };
+    let broken = Policy { max_failures: 0, ..Policy::default() };
     let actions = world.handle(Input::Policy(Box::new(broken)));
-    assert!(matches!(
-        actions[..],
-        [Action::Alarm(Alarm::PolicyRejected { .. })]
-    ));
+    assert!(matches!(actions[..], [Action::Alarm(Alarm::PolicyRejected { .. })]));
     assert_eq!(world.engine.policy(), &Policy::default());
 }
 
@@ -264,10 +203,7 @@ fn the_kernels_answer_is_listed_and_its_refusal_alarms_once() {
     let mut world = world();
     world.fails("192.0.2.7", 5);
     world.fails("192.0.2.8", 5);
-    let refuse = |host: &str| Input::ApplyFailed {
-        net: net(host),
-        error: "EPERM".into(),
-    };
+    let refuse = |host: &str| Input::ApplyFailed { net: net(host), error: "EPERM".into() };
     assert!(matches!(
         world.handle(refuse("192.0.2.7"))[..],
         [Action::Alarm(Alarm::NotEnforced { .. })]
@@ -275,15 +211,8 @@ fn the_kernels_answer_is_listed_and_its_refusal_alarms_once() {
     assert!(world.handle(refuse("192.0.2.8")).is_empty());
     assert_eq!(world.engine.stats().not_enforced, 2);
     for host in ["192.0.2.7", "192.0.2.8"] {
-        world.handle(Input::Applied {
-            net: net(host),
-            enforced: true,
-        });
+        world.handle(Input::Applied { net: net(host), enforced: true });
     }
     assert!(world.engine.bans().all(|ban| ban.enforcement.is_enforced()));
-    assert_eq!(
-        world.handle(refuse("192.0.2.7")).len(),
-        1,
-        "a new trouble, a new alarm"
-    );
+    assert_eq!(world.handle(refuse("192.0.2.7")).len(), 1, "a new trouble, a new alarm");
 }

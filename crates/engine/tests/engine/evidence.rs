@@ -24,10 +24,7 @@ fn alarms(actions: &[Action]) -> Vec<&Alarm> {
 }
 
 fn attention(actions: &[Action]) -> usize {
-    actions
-        .iter()
-        .filter(|action| matches!(action, Action::NeedsAttention { .. }))
-        .count()
+    actions.iter().filter(|action| matches!(action, Action::NeedsAttention { .. })).count()
 }
 
 #[test]
@@ -39,14 +36,9 @@ fn a_borrowed_nonce_is_unchallenged_and_weighs_a_quarter() {
         assert_eq!(grades(&actions), [Grade::Unchallenged]);
         assert_eq!(!blocks(&actions).is_empty(), n == 20);
     }
-    let Some(Action::Block { cause, .. }) = actions.last() else {
-        panic!()
-    };
+    let Some(Action::Block { cause, .. }) = actions.last() else { panic!() };
     let evidence = cause.evidence().unwrap();
-    assert_eq!(
-        (evidence.failures, evidence.grade),
-        (20, Grade::Unchallenged)
-    );
+    assert_eq!((evidence.failures, evidence.grade), (20, Grade::Unchallenged));
     assert!((evidence.score - 5.0).abs() < 1e-9);
 }
 
@@ -107,15 +99,8 @@ fn a_patient_forger_cannot_harm_a_trusted_source() {
         actions.extend(world.fail_as(PHONE, &user, Some(&user)));
     }
     assert!(!world.is_banned(PHONE));
-    assert!(
-        refusals(&actions)
-            .iter()
-            .all(|reason| matches!(reason, Refusal::Known { .. }))
-    );
-    assert!(
-        (1..=6).contains(&refusals(&actions).len()),
-        "told, once for each rule"
-    );
+    assert!(refusals(&actions).iter().all(|reason| matches!(reason, Refusal::Known { .. })));
+    assert!((1..=6).contains(&refusals(&actions).len()), "told, once for each rule");
 }
 
 #[test]
@@ -148,22 +133,13 @@ fn health_survives_a_restart() {
         Action::Remember(success) => Some(*success),
         _ => None,
     });
-    assert!(
-        !first
-            .login(PHONE, "1000")
-            .iter()
-            .any(|a| matches!(a, Action::Remember(_)))
-    );
+    assert!(!first.login(PHONE, "1000").iter().any(|a| matches!(a, Action::Remember(_))));
     let json = serde_json::to_string(&success.unwrap()).unwrap();
 
     let mut second = world();
     second.now = first.now + HOUR;
     second.handle(Input::Remember(serde_json::from_str(&json).unwrap()));
-    assert_eq!(
-        attention(&second.fails(PHONE, 10)),
-        1,
-        "user and agent are remembered too"
-    );
+    assert_eq!(attention(&second.fails(PHONE, 10)), 1, "user and agent are remembered too");
     assert!(!second.is_banned(PHONE));
 }
 
@@ -188,11 +164,7 @@ fn a_phone_that_fails_sixty_times_in_ten_minutes_is_banned_briefly() {
     assert_eq!(blocks(&actions), ["192.0.2.7/32"]);
     world.pass(10 * MINUTE);
     assert!(!world.is_banned(PHONE));
-    assert_eq!(
-        world.engine.source(PHONE.parse().unwrap()).ban_count,
-        0,
-        "not an offender"
-    );
+    assert_eq!(world.engine.source(PHONE.parse().unwrap()).ban_count, 0, "not an offender");
 }
 
 #[test]
@@ -200,20 +172,12 @@ fn a_second_user_or_another_agent_is_no_phone_with_an_old_password() {
     let mut world = world();
     world.login(PHONE, "1000");
     world.fail_as(PHONE, "1001", Some("1001"));
-    assert_eq!(
-        attention(&world.fail(PHONE)),
-        0,
-        "somebody else failed there too"
-    );
+    assert_eq!(attention(&world.fail(PHONE)), 0, "somebody else failed there too");
 
     let mut world = self::world();
     world.login(PHONE, "1000");
     world.agent = "friendly-scanner";
-    assert_eq!(
-        blocks(&world.fail(PHONE)),
-        ["192.0.2.7/32"],
-        "a scanner that knows the user"
-    );
+    assert_eq!(blocks(&world.fail(PHONE)), ["192.0.2.7/32"], "a scanner that knows the user");
 }
 
 #[test]
@@ -238,24 +202,11 @@ fn a_source_with_three_healthy_users_is_a_proxy_that_no_rule_bans() {
         actions.extend(world.fail_as(PHONE, &user, Some(&user)));
     }
     assert!(world.banned().is_empty());
-    assert!(
-        refusals(&actions)
-            .iter()
-            .all(|reason| *reason == Refusal::Shared)
-    );
-    let likely = alarms(&actions)
-        .iter()
-        .filter(|a| matches!(a, Alarm::LikelyProxy { .. }))
-        .count();
-    assert!(
-        (1..=4).contains(&likely),
-        "told once for each rule, not {likely} times"
-    );
+    assert!(refusals(&actions).iter().all(|reason| *reason == Refusal::Shared));
+    let likely = alarms(&actions).iter().filter(|a| matches!(a, Alarm::LikelyProxy { .. })).count();
+    assert!((1..=4).contains(&likely), "told once for each rule, not {likely} times");
     world.pass(DAY);
-    assert_eq!(
-        world.engine.source(PHONE.parse().unwrap()).identity,
-        Identity::Known
-    );
+    assert_eq!(world.engine.source(PHONE.parse().unwrap()).identity, Identity::Known);
 }
 
 #[test]
@@ -266,10 +217,7 @@ fn the_acl_is_asked_at_the_first_evidence_and_its_answer_protects() {
     assert!(!asked(&world.forge(PHONE)), "no evidence, no question");
     assert!(asked(&world.fail(PHONE)));
     assert!(!asked(&world.fail(PHONE)), "the question is open");
-    world.handle(Input::AclAnswer {
-        addr,
-        allowed: Some(true),
-    });
+    world.handle(Input::AclAnswer { addr, allowed: Some(true) });
     world.fails(PHONE, 50);
     assert!(!world.is_banned(PHONE));
 }
@@ -279,28 +227,16 @@ fn a_late_answer_of_the_acl_lifts_the_ban() {
     let mut world = world();
     world.fails(PHONE, 5);
     let addr = PHONE.parse().unwrap();
-    let actions = world.handle(Input::AclAnswer {
-        addr,
-        allowed: Some(true),
-    });
-    assert_eq!(
-        unblocks(&actions),
-        [("192.0.2.7/32".into(), UnblockReason::Exempted)]
-    );
+    let actions = world.handle(Input::AclAnswer { addr, allowed: Some(true) });
+    assert_eq!(unblocks(&actions), [("192.0.2.7/32".into(), UnblockReason::Exempted)]);
 }
 
 #[test]
 fn an_acl_that_changes_its_mind_protects_no_longer() {
     let mut world = world();
     let addr = PHONE.parse().unwrap();
-    world.handle(Input::AclAnswer {
-        addr,
-        allowed: Some(true),
-    });
-    world.handle(Input::AclAnswer {
-        addr,
-        allowed: Some(false),
-    });
+    world.handle(Input::AclAnswer { addr, allowed: Some(true) });
+    world.handle(Input::AclAnswer { addr, allowed: Some(false) });
     world.fails(PHONE, 5);
     assert!(world.is_banned(PHONE));
 }
@@ -313,15 +249,7 @@ fn a_spoofing_campaign_raises_one_alarm_with_its_victims() {
         actions.extend(world.forge(&format!("198.51.100.{}", n % 3)));
     }
     let alarms = alarms(&actions);
-    let [
-        Alarm::Spoofing {
-            failures: 100,
-            victims,
-        },
-    ] = alarms[..]
-    else {
-        panic!("{alarms:?}")
-    };
+    let [Alarm::Spoofing { failures: 100, victims }] = alarms[..] else { panic!("{alarms:?}") };
     assert_eq!(victims.len(), 3);
 }
 

@@ -26,13 +26,7 @@ fn loopback_and_what_is_nobodys_address_are_never_banned() {
         let mut world = world();
         let actions = world.fails(addr, 20);
         assert!(blocks(&actions).is_empty(), "{addr}");
-        assert!(matches!(
-            refusals(&actions)[..],
-            [Refusal::Exempt {
-                class: Exemption::Own,
-                ..
-            }]
-        ));
+        assert!(matches!(refusals(&actions)[..], [Refusal::Exempt { class: Exemption::Own, .. }]));
     }
 }
 
@@ -59,11 +53,7 @@ fn a_64_that_holds_somebody_exempt_narrows_to_the_failing_host() {
     world.fails("2001:db8:0:1::bad", 5);
     assert_eq!(world.banned(), ["2001:db8:0:1::bad/128"]);
     world.fails("2001:db8:0:1::bad2", 5);
-    assert_eq!(
-        world.banned().len(),
-        2,
-        "the next host of that network falls by itself"
-    );
+    assert_eq!(world.banned().len(), 2, "the next host of that network falls by itself");
 }
 
 #[test]
@@ -78,10 +68,7 @@ fn allowing_an_address_lifts_its_ban() {
     let mut world = world();
     world.fails("192.0.2.7", 5);
     let actions = world.exempt(Exemption::Allow, &["192.0.2.7"]);
-    assert_eq!(
-        unblocks(&actions),
-        [("192.0.2.7/32".into(), UnblockReason::Exempted)]
-    );
+    assert_eq!(unblocks(&actions), [("192.0.2.7/32".into(), UnblockReason::Exempted)]);
 }
 
 #[test]
@@ -103,39 +90,23 @@ fn allowing_a_host_splits_the_64_around_it_with_the_same_end() {
     let actions = world.exempt(Exemption::Allow, &["2001:db8:0:1::1"]);
     assert_eq!(blocks(&actions).len(), 64);
     assert_eq!(unblocks(&actions), [("2001:db8:0:1::/64".into(), split())]);
-    assert!(
-        matches!(actions.last(), Some(Action::Unblock { .. })),
-        "the pieces come first"
-    );
+    assert!(matches!(actions.last(), Some(Action::Unblock { .. })), "the pieces come first");
     assert!(world.engine.bans().all(|ban| ban.until == end));
     assert!(world.is_banned("2001:db8:0:1::bad") && !world.is_banned("2001:db8:0:1::1"));
     let cause = world.engine.bans().next().unwrap().cause.clone();
     assert!(matches!(&*cause, Cause::Split { .. }));
     assert_eq!(cause.evidence().map(|evidence| evidence.failures), Some(5));
-    assert_eq!(
-        unblocks(&world.pass(HOUR)).len(),
-        64,
-        "the pieces end with the whole"
-    );
+    assert_eq!(unblocks(&world.pass(HOUR)).len(), 64, "the pieces end with the whole");
 }
 
 #[test]
 fn many_allowed_hosts_leave_only_what_is_between_them() {
     let mut world = world();
-    world.handle(Input::Adopt {
-        net: net("192.0.2.0/24"),
-    });
-    world.exempt(
-        Exemption::Allow,
-        &["192.0.2.1", "192.0.2.77", "192.0.2.200/29"],
-    );
+    world.handle(Input::Adopt { net: net("192.0.2.0/24") });
+    world.exempt(Exemption::Allow, &["192.0.2.1", "192.0.2.77", "192.0.2.200/29"]);
     for host in 0..=255_u8 {
         let allowed = host == 1 || host == 77 || (200..208).contains(&host);
-        assert_eq!(
-            world.is_banned(&format!("192.0.2.{host}")),
-            !allowed,
-            "{host}"
-        );
+        assert_eq!(world.is_banned(&format!("192.0.2.{host}")), !allowed, "{host}");
     }
 }
 
@@ -151,23 +122,14 @@ fn a_manual_ban_wins_over_allow_and_proxies() {
 
 #[test]
 fn a_manual_ban_of_a_protected_address_is_refused_unless_forced() {
-    for class in [
-        Exemption::Gateway,
-        Exemption::EslPeer,
-        Exemption::NameServer,
-    ] {
+    for class in [Exemption::Gateway, Exemption::EslPeer, Exemption::NameServer] {
         let mut world = world();
         world.exempt(class, &["192.0.2.1"]);
         let actions = world.ban("192.0.2.0/24", HOUR);
         assert!(matches!(refusals(&actions)[..], [Refusal::Exempt { class: c, .. }] if c == class));
         let until = Expiry::Never;
         let reason = "I know".to_owned();
-        world.handle(Input::Ban {
-            net: net("192.0.2.0/24"),
-            until,
-            reason,
-            force: true,
-        });
+        world.handle(Input::Ban { net: net("192.0.2.0/24"), until, reason, force: true });
         world.exempt(class, &["192.0.2.1", "192.0.2.2"]);
         assert_eq!(world.banned(), ["192.0.2.0/24"], "the operator insisted");
     }
@@ -177,28 +139,14 @@ fn a_manual_ban_of_a_protected_address_is_refused_unless_forced() {
 fn nothing_overrides_own_addresses() {
     let mut world = world();
     world.exempt(Exemption::Own, &["192.0.2.1"]);
-    for text in [
-        "192.0.2.1",
-        "192.0.2.0/24",
-        "0.0.0.0/0",
-        "127.0.0.1",
-        "::/0",
-    ] {
+    for text in ["192.0.2.1", "192.0.2.0/24", "0.0.0.0/0", "127.0.0.1", "::/0"] {
         for force in [false, true] {
             let reason = String::new();
             let until = Expiry::Never;
-            let actions = world.handle(Input::Ban {
-                net: net(text),
-                until,
-                reason,
-                force,
-            });
+            let actions = world.handle(Input::Ban { net: net(text), until, reason, force });
             assert!(matches!(
                 refusals(&actions)[..],
-                [Refusal::Exempt {
-                    class: Exemption::Own,
-                    ..
-                }]
+                [Refusal::Exempt { class: Exemption::Own, .. }]
             ));
         }
     }
@@ -209,12 +157,7 @@ fn a_forced_ban_still_yields_to_an_own_address_that_comes_later() {
     let mut world = world();
     let until = Expiry::Never;
     let reason = String::new();
-    world.handle(Input::Ban {
-        net: net("192.0.2.0/30"),
-        until,
-        reason,
-        force: true,
-    });
+    world.handle(Input::Ban { net: net("192.0.2.0/30"), until, reason, force: true });
     world.exempt(Exemption::Own, &["192.0.2.1"]);
     assert_eq!(world.banned(), ["192.0.2.0/32", "192.0.2.2/31"]);
 }
@@ -222,10 +165,7 @@ fn a_forced_ban_still_yields_to_an_own_address_that_comes_later() {
 #[test]
 fn neighbours_on_the_link_are_not_cut_off_by_hand_unless_forced() {
     let mut world = world();
-    assert_eq!(
-        refusals(&world.ban("fe80::/64", HOUR)),
-        [Refusal::LinkLocal]
-    );
+    assert_eq!(refusals(&world.ban("fe80::/64", HOUR)), [Refusal::LinkLocal]);
     assert!(refusals(&world.ban("fe80::1", HOUR)).is_empty());
 }
 
@@ -245,10 +185,7 @@ fn unbanning_an_address_splits_the_net_and_forgets_its_failures() {
     let actions = world.unban("192.0.2.9");
     assert_eq!(unblocks(&actions), [("192.0.2.8/30".into(), split())]);
     assert_eq!(world.banned(), ["192.0.2.8/32", "192.0.2.10/31"]);
-    assert!(
-        blocks(&world.fails("192.0.2.9", 4)).is_empty(),
-        "its window begins anew"
-    );
+    assert!(blocks(&world.fails("192.0.2.9", 4)).is_empty(), "its window begins anew");
 }
 
 #[test]
@@ -259,11 +196,7 @@ fn unbanning_a_net_lifts_all_inside() {
     }
     let actions = world.unban("192.0.2.0/24");
     assert_eq!(unblocks(&actions).len(), 3);
-    assert!(
-        unblocks(&actions)
-            .iter()
-            .all(|(_, reason)| *reason == UnblockReason::Manual)
-    );
+    assert!(unblocks(&actions).iter().all(|(_, reason)| *reason == UnblockReason::Manual));
     assert!(world.unban("192.0.2.0/24").is_empty());
 }
 
@@ -273,16 +206,9 @@ fn a_wider_manual_ban_replaces_those_inside_that_end_no_later() {
     world.fails("192.0.2.7", 5);
     world.ban("192.0.2.8", DAY);
     let actions = world.ban("192.0.2.0/24", 2 * HOUR);
-    assert_eq!(
-        unblocks(&actions),
-        [("192.0.2.7/32".into(), UnblockReason::Superseded)]
-    );
+    assert_eq!(unblocks(&actions), [("192.0.2.7/32".into(), UnblockReason::Superseded)]);
     world.pass(2 * HOUR);
-    assert_eq!(
-        world.banned(),
-        ["192.0.2.8/32"],
-        "the longer one outlasts it"
-    );
+    assert_eq!(world.banned(), ["192.0.2.8/32"], "the longer one outlasts it");
 }
 
 #[test]
@@ -290,10 +216,7 @@ fn a_ban_inside_a_longer_one_is_refused_with_its_name() {
     let mut world = world();
     world.ban("192.0.2.0/24", DAY);
     let net = net("192.0.2.0/24");
-    assert_eq!(
-        refusals(&world.ban("192.0.2.7", HOUR)),
-        [Refusal::Covered { net }]
-    );
+    assert_eq!(refusals(&world.ban("192.0.2.7", HOUR)), [Refusal::Covered { net }]);
 }
 
 #[test]
@@ -309,12 +232,7 @@ fn banning_again_sets_the_new_end() {
 fn a_permanent_ban_stays() {
     let mut world = world();
     let reason = "pest".to_owned();
-    world.handle(Input::Ban {
-        net: net("192.0.2.7"),
-        until: Expiry::Never,
-        reason,
-        force: false,
-    });
+    world.handle(Input::Ban { net: net("192.0.2.7"), until: Expiry::Never, reason, force: false });
     world.pass(4_000 * DAY);
     assert_eq!(world.banned(), ["192.0.2.7/32"]);
 }
@@ -322,17 +240,9 @@ fn a_permanent_ban_stays() {
 #[test]
 fn routes_found_at_start_are_adopted_for_one_ban_time() {
     let mut world = world();
-    world.handle(Input::Adopt {
-        net: net("192.0.2.7"),
-    });
+    world.handle(Input::Adopt { net: net("192.0.2.7") });
     assert_eq!(world.banned(), ["192.0.2.7/32"]);
-    assert!(
-        world
-            .handle(Input::Adopt {
-                net: net("192.0.2.7")
-            })
-            .is_empty()
-    );
+    assert!(world.handle(Input::Adopt { net: net("192.0.2.7") }).is_empty());
     world.pass(HOUR);
     assert!(world.banned().is_empty());
 }
@@ -341,16 +251,9 @@ fn routes_found_at_start_are_adopted_for_one_ban_time() {
 fn a_found_route_of_somebody_exempt_is_removed() {
     let mut world = world();
     world.exempt(Exemption::Allow, &["192.0.2.7"]);
-    let actions = world.handle(Input::Adopt {
-        net: net("192.0.2.7"),
-    });
-    assert_eq!(
-        unblocks(&actions),
-        [("192.0.2.7/32".into(), UnblockReason::Exempted)]
-    );
-    let actions = world.handle(Input::Adopt {
-        net: net("192.0.2.6/31"),
-    });
+    let actions = world.handle(Input::Adopt { net: net("192.0.2.7") });
+    assert_eq!(unblocks(&actions), [("192.0.2.7/32".into(), UnblockReason::Exempted)]);
+    let actions = world.handle(Input::Adopt { net: net("192.0.2.6/31") });
     assert_eq!(blocks(&actions), ["192.0.2.6/32"]);
     assert_eq!(unblocks(&actions), [("192.0.2.6/31".into(), split())]);
 }
@@ -359,13 +262,7 @@ fn a_found_route_of_somebody_exempt_is_removed() {
 fn a_restored_ban_keeps_its_end_cause_and_count() {
     let mut first = world();
     let actions = first.fails("192.0.2.7", 5);
-    let Some(Action::Block {
-        net,
-        since,
-        until,
-        cause,
-    }) = actions.last().cloned()
-    else {
+    let Some(Action::Block { net, since, until, cause }) = actions.last().cloned() else {
         panic!()
     };
     let json = serde_json::to_string(&*cause).unwrap();
@@ -374,22 +271,13 @@ fn a_restored_ban_keeps_its_end_cause_and_count() {
 
     let mut second = world();
     second.now = first.now + MINUTE;
-    second.handle(Input::Restore {
-        net,
-        since,
-        until,
-        cause: stored.into(),
-    });
+    second.handle(Input::Restore { net, since, until, cause: stored.into() });
     assert_eq!(second.engine.bans().next().unwrap().until, until);
     second.pass(HOUR);
     assert!(second.banned().is_empty());
     second.fails("192.0.2.7", 5);
     let until = second.engine.bans().next().unwrap().until;
-    assert_eq!(
-        until,
-        Expiry::At(second.now + 2 * HOUR),
-        "the second ban is longer"
-    );
+    assert_eq!(until, Expiry::At(second.now + 2 * HOUR), "the second ban is longer");
 }
 
 #[test]
@@ -398,16 +286,8 @@ fn a_restored_ban_that_is_over_is_unblocked() {
     let until = Expiry::At(world.now);
     let since = Timestamp::EPOCH;
     let cause = Cause::Adopted.into();
-    let actions = world.handle(Input::Restore {
-        net: net("192.0.2.7"),
-        since,
-        until,
-        cause,
-    });
-    assert_eq!(
-        unblocks(&actions),
-        [("192.0.2.7/32".into(), UnblockReason::Expired)]
-    );
+    let actions = world.handle(Input::Restore { net: net("192.0.2.7"), since, until, cause });
+    assert_eq!(unblocks(&actions), [("192.0.2.7/32".into(), UnblockReason::Expired)]);
 }
 
 #[test]
@@ -421,16 +301,7 @@ fn a_split_ban_restores_as_what_it_was() {
     for ban in first.engine.bans() {
         let cause = ban.cause.clone();
         let (net, since, until) = (ban.net, ban.since, ban.until);
-        second.handle(Input::Restore {
-            net,
-            since,
-            until,
-            cause,
-        });
+        second.handle(Input::Restore { net, since, until, cause });
     }
-    assert_eq!(
-        second.banned(),
-        first.banned(),
-        "manual wins over allow, pieces too"
-    );
+    assert_eq!(second.banned(), first.banned(), "manual wins over allow, pieces too");
 }

@@ -9,10 +9,7 @@ use sipward_engine::*;
 const WAIT: Duration = Duration::from_millis(200);
 
 fn world() -> World {
-    World::new(Policy {
-        max_failures: 1,
-        ..Policy::default()
-    })
+    World::new(Policy { max_failures: 1, ..Policy::default() })
 }
 
 fn addr() -> std::net::IpAddr {
@@ -25,10 +22,7 @@ fn failure(sequence: u64) -> Input<'static> {
 
 fn attempt(sequence: u64, nonce_checked: bool) -> Input<'static> {
     let username = nonce_checked.then_some("1000");
-    Input::AuthAttempt(AuthAttempt {
-        username,
-        ..an_attempt(addr(), sequence)
-    })
+    Input::AuthAttempt(AuthAttempt { username, ..an_attempt(addr(), sequence) })
 }
 
 #[test]
@@ -102,10 +96,7 @@ fn after_a_restart_the_new_core_is_judged_anew() {
     world.forge("198.51.100.1");
     let core = CoreId(2);
     world.handle(Input::Core(core));
-    world.handle(Input::AuthFailure(AuthFailure {
-        core,
-        ..a_failure(addr(), 5)
-    }));
+    world.handle(Input::AuthFailure(AuthFailure { core, ..a_failure(addr(), 5) }));
     assert_eq!(grades(&world.pass(WAIT)), [Grade::Assumed]);
 }
 
@@ -124,38 +115,20 @@ fn port_profile_user_and_core_must_agree() {
     world.handle(attempt(1, true));
     let right = a_failure(addr(), 2);
     for wrong in [
-        AuthFailure {
-            port: 5061,
-            ..right
-        },
-        AuthFailure {
-            profile: "external",
-            ..right
-        },
-        AuthFailure {
-            user: "1001",
-            ..right
-        },
-        AuthFailure {
-            core: CoreId(2),
-            ..right
-        },
+        AuthFailure { port: 5061, ..right },
+        AuthFailure { profile: "external", ..right },
+        AuthFailure { user: "1001", ..right },
+        AuthFailure { core: CoreId(2), ..right },
     ] {
         assert!(world.handle(Input::AuthFailure(wrong)).is_empty());
     }
-    assert_eq!(
-        grades(&world.handle(Input::AuthFailure(right))),
-        [Grade::Answered]
-    );
+    assert_eq!(grades(&world.handle(Input::AuthFailure(right))), [Grade::Answered]);
 }
 
 #[test]
 fn healthy_logins_leave_no_attempt_behind() {
     let mut world = world();
-    let success = AuthAttempt {
-        result: AuthResult::Success,
-        ..an_attempt(addr(), 1)
-    };
+    let success = AuthAttempt { result: AuthResult::Success, ..an_attempt(addr(), 1) };
     world.handle(Input::AuthAttempt(success));
     assert!(world.handle(failure(2)).is_empty());
     assert_eq!(grades(&world.pass(WAIT)), [Grade::Unjoined]);

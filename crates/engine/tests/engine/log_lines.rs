@@ -182,9 +182,7 @@ fn what_no_event_tells_of_counts_at_once() {
         assert!(world.line(AclRejected, HOST, "").is_empty());
     }
     let actions = world.line(Reported, HOST, "");
-    let Some(Action::Block { cause, .. }) = actions.first() else {
-        panic!()
-    };
+    let Some(Action::Block { cause, .. }) = actions.first() else { panic!() };
     let evidence = cause.evidence().unwrap();
     assert_eq!(
         (evidence.rule, evidence.failures, evidence.grade),
@@ -200,12 +198,8 @@ fn known_and_exempt_hosts_are_spared() {
     world.login(HOST, "1000");
     world.exempt(Exemption::Trunk, &["192.0.2.8"]);
     for (host, known) in [(HOST, true), ("192.0.2.8", false)] {
-        let actions: Vec<_> = (0..5)
-            .flat_map(|_| world.line(Reported, host, ""))
-            .collect();
-        let [reason] = refusals(&actions)[..] else {
-            panic!()
-        };
+        let actions: Vec<_> = (0..5).flat_map(|_| world.line(Reported, host, "")).collect();
+        let [reason] = refusals(&actions)[..] else { panic!() };
         assert_eq!(matches!(reason, Refusal::Known { .. }), known);
     }
     assert!(world.banned().is_empty());
@@ -214,14 +208,9 @@ fn known_and_exempt_hosts_are_spared() {
 #[test]
 fn a_stricter_grade_turns_the_rule_into_a_shadow() {
     let mut policy = Policy::default();
-    policy.rules.log.guard = Guard {
-        mode: Mode::Ban,
-        min_grade: Grade::Answered,
-    };
+    policy.rules.log.guard = Guard { mode: Mode::Ban, min_grade: Grade::Answered };
     let mut world = World::new(policy);
-    let actions: Vec<_> = (0..5)
-        .flat_map(|_| world.line(Reported, HOST, ""))
-        .collect();
+    let actions: Vec<_> = (0..5).flat_map(|_| world.line(Reported, HOST, "")).collect();
     assert_eq!(told(&actions), [RuleName::Log]);
     assert!(world.banned().is_empty());
 }
@@ -252,10 +241,7 @@ fn a_flood_of_lines_is_bounded_and_none_goes_unseen() {
     for n in 0..40_000 {
         world.line(FailureLine, HOST, &user(n));
     }
-    assert!(
-        world.is_banned(HOST),
-        "those that could not wait were counted at once"
-    );
+    assert!(world.is_banned(HOST), "those that could not wait were counted at once");
 }
 
 #[test]

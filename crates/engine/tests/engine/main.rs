@@ -9,10 +9,7 @@
     clippy::cast_precision_loss,
     reason = "a failed unwrap is a failed test; helpers are not marked as tests"
 )]
-#![allow(
-    clippy::wildcard_imports,
-    reason = "the whole public face is what is tested"
-)]
+#![allow(clippy::wildcard_imports, reason = "the whole public face is what is tested")]
 
 mod banning;
 mod evidence;

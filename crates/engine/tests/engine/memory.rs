@@ -7,11 +7,7 @@ use sipward_engine::*;
 use crate::world::*;
 
 fn small() -> World {
-    World::new(Policy {
-        max_tracked: 1_000,
-        max_unproven: 100,
-        ..Policy::default()
-    })
+    World::new(Policy { max_tracked: 1_000, max_unproven: 100, ..Policy::default() })
 }
 
 fn stranger(n: u32) -> String {
@@ -26,10 +22,7 @@ fn a_spoofed_flood_evicts_nothing_real() {
         world.forge(&stranger(n));
     }
     let stats = world.engine.stats();
-    assert_eq!(
-        (stats.tracked, stats.weightless, stats.evicted),
-        (1, 100, 0)
-    );
+    assert_eq!((stats.tracked, stats.weightless, stats.evicted), (1, 100, 0));
     world.fail("192.0.2.7");
     assert!(world.is_banned("192.0.2.7"));
 }
@@ -56,11 +49,7 @@ fn quiet_sources_are_forgotten_after_the_window() {
     }
     world.pass(11 * MINUTE + SECOND);
     let stats = world.engine.stats();
-    assert_eq!(
-        (stats.tracked, stats.weightless),
-        (500, 0),
-        "the slow rule looks back for a day"
-    );
+    assert_eq!((stats.tracked, stats.weightless), (500, 0), "the slow rule looks back for a day");
     world.pass(DAY);
     assert_eq!(world.engine.stats().tracked, 0);
     world.pass(DAY);
@@ -72,29 +61,20 @@ fn texts_of_any_size_are_cut() {
     let mut world = small();
     let huge = "x".repeat(2_000_000);
     let actions = world.fail_as("192.0.2.7", &huge, Some(&huge));
-    let Some(Action::Judged(judgement)) = actions.last() else {
-        panic!()
-    };
+    let Some(Action::Judged(judgement)) = actions.last() else { panic!() };
     assert_eq!(judgement.user.len(), Text::MAX_BYTES);
     assert!(judgement.user.is_cut());
 }
 
 #[test]
 fn old_bans_keep_their_numbers_and_lose_their_texts() {
-    let mut world = World::new(Policy {
-        max_failures: 1,
-        ..Policy::default()
-    });
+    let mut world = World::new(Policy { max_failures: 1, ..Policy::default() });
     let mut actions = Vec::new();
     for n in 0..10_000_u32 {
         let source = IpAddr::from((0x0A00_0000 + n).to_be_bytes());
         let sequence = world.next();
         let now = world.now;
-        world.engine.handle(
-            Input::AuthAttempt(an_attempt(source, sequence)),
-            now,
-            &mut actions,
-        );
+        world.engine.handle(Input::AuthAttempt(an_attempt(source, sequence)), now, &mut actions);
         let failure = Input::AuthFailure(a_failure(source, sequence + 1));
         world.engine.handle(failure, now, &mut actions);
         actions.clear();
@@ -102,17 +82,8 @@ fn old_bans_keep_their_numbers_and_lose_their_texts() {
     let with_details = world
         .engine
         .bans()
-        .filter(|ban| {
-            ban.cause
-                .evidence()
-                .is_some_and(|evidence| evidence.details.is_some())
-        })
+        .filter(|ban| ban.cause.evidence().is_some_and(|evidence| evidence.details.is_some()))
         .count();
     assert_eq!(with_details, 8_192);
-    assert!(
-        world
-            .engine
-            .bans()
-            .all(|ban| ban.cause.evidence().is_some_and(|e| e.failures == 1))
-    );
+    assert!(world.engine.bans().all(|ban| ban.cause.evidence().is_some_and(|e| e.failures == 1)));
 }

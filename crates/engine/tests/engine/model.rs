@@ -90,9 +90,7 @@ struct Model {
 
 impl Model {
     fn source(addr: IpAddr) -> IpNet {
-        IpNet::new(addr, if addr.is_ipv4() { 32 } else { 64 })
-            .unwrap()
-            .trunc()
+        IpNet::new(addr, if addr.is_ipv4() { 32 } else { 64 }).unwrap().trunc()
     }
 
     fn is_allowed(&self, addr: IpAddr) -> bool {
@@ -100,9 +98,7 @@ impl Model {
     }
 
     fn is_banned(&self, addr: IpAddr) -> bool {
-        self.bans
-            .iter()
-            .any(|(host, until, _)| *host == addr && *until > self.now)
+        self.bans.iter().any(|(host, until, _)| *host == addr && *until > self.now)
     }
 
     /// True when this failure bans.
@@ -112,25 +108,18 @@ impl Model {
         }
         let source = Self::source(addr);
         self.failures.push((source, self.now));
-        let in_window = self
-            .failures
-            .iter()
-            .filter(|(s, at)| *s == source && self.now - at < 10_000);
+        let in_window =
+            self.failures.iter().filter(|(s, at)| *s == source && self.now - at < 10_000);
         if in_window.count() < 3 {
             return false;
         }
         self.failures.retain(|(s, _)| *s != source);
         let earlier = self.offences.iter().rev().find(|(s, ..)| *s == source);
-        let count = earlier
-            .filter(|(.., until)| *until > self.now)
-            .map_or(1, |(_, n, _)| n + 1);
+        let count = earlier.filter(|(.., until)| *until > self.now).map_or(1, |(_, n, _)| n + 1);
         let until = self.now + (60_000 << (count - 1).min(10)).min(600_000);
         self.offences.push((source, count, until + 300_000));
         let alone = source == net("fe80::/64")
-            || self
-                .allowed
-                .iter()
-                .any(|net| net.contains(&source) || source.contains(net));
+            || self.allowed.iter().any(|net| net.contains(&source) || source.contains(net));
         for host in hosts() {
             if host == addr || (source.contains(&host) && !alone) {
                 self.bans.push((host, until, false));
@@ -148,17 +137,12 @@ impl Model {
 
     fn ban(&mut self, net: IpNet) {
         let until = self.now + 4_000_000;
-        self.bans.extend(
-            hosts()
-                .filter(|host| net.contains(host))
-                .map(|host| (host, until, true)),
-        );
+        self.bans.extend(hosts().filter(|host| net.contains(host)).map(|host| (host, until, true)));
     }
 
     fn unban(&mut self, net: IpNet) {
         self.bans.retain(|(host, ..)| !net.contains(host));
-        self.failures
-            .retain(|(source, _)| !net.contains(source) && !source.contains(&net));
+        self.failures.retain(|(source, _)| !net.contains(source) && !source.contains(&net));
     }
 }
 

@@ -145,19 +145,10 @@ impl Population {
             self.phones.push(self.actors.len());
         }
         // Phones first; attackers come on the third day, when the phones are known.
-        let delay = if HEALTHY.contains(&kind) {
-            HOUR
-        } else {
-            3 * DAY
-        };
+        let delay = if HEALTHY.contains(&kind) { HOUR } else { 3 * DAY };
         let start = self.now + delay + self.up_to(HOUR);
         self.queue.push(Reverse((start, self.actors.len())));
-        self.actors.push(Actor {
-            kind,
-            id,
-            addr,
-            steps: 0,
-        });
+        self.actors.push(Actor { kind, id, addr, steps: 0 });
     }
 
     fn run(&mut self, time: Duration) {
@@ -172,12 +163,7 @@ impl Population {
 
     /// Lets an actor act; gives the time until it acts again.
     fn step(&mut self, index: usize) -> Duration {
-        let Actor {
-            kind,
-            id,
-            addr,
-            steps,
-        } = self.actors[index];
+        let Actor { kind, id, addr, steps } = self.actors[index];
         self.actors[index].steps += 1;
         if !HEALTHY.contains(&kind) && self.engine.source(addr).ban.is_some() {
             // Nothing it sends arrives. It comes back now and then.
@@ -268,11 +254,7 @@ impl Population {
         };
         self.handle(Input::AuthAttempt(attempt));
         // Some sleep through the night.
-        if self.below(40) == 0 {
-            10 * HOUR
-        } else {
-            25 * MINUTE + self.up_to(10 * MINUTE)
-        }
+        if self.below(40) == 0 { 10 * HOUR } else { 25 * MINUTE + self.up_to(10 * MINUTE) }
     }
 
     /// Failures in the name of one phone: sixty quick ones, then a pause.
@@ -374,27 +356,15 @@ impl Population {
         println!("| who | actors | failures that arrived | banned at least once | bans |");
         println!("|---|---|---|---|---|");
         for (kind, tally) in &self.tallies {
-            let Tally {
-                actors,
-                banned,
-                failures,
-                bans,
-            } = tally;
-            println!(
-                "| {kind:?} | {actors} | {failures} | {} | {bans} |",
-                banned.len()
-            );
+            let Tally { actors, banned, failures, bans } = tally;
+            println!("| {kind:?} | {actors} | {failures} | {} | {bans} |", banned.len());
         }
         println!("{} wrong bans; {:?}", self.wrong.len(), began.elapsed());
         println!("{:?}", self.engine.stats());
     }
 
     fn verify(&self) {
-        assert!(
-            self.wrong.is_empty(),
-            "{:#?}",
-            &self.wrong[..self.wrong.len().min(5)]
-        );
+        assert!(self.wrong.is_empty(), "{:#?}", &self.wrong[..self.wrong.len().min(5)]);
         for kind in [
             Kind::Fast,
             Kind::Steady,

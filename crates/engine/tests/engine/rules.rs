@@ -31,9 +31,7 @@ fn shadows_of(actions: &[Action]) -> Vec<RuleName> {
 }
 
 fn has_alarm(actions: &[Action], what: impl Fn(&Alarm) -> bool) -> bool {
-    actions
-        .iter()
-        .any(|action| matches!(action, Action::Alarm(alarm) if what(alarm)))
+    actions.iter().any(|action| matches!(action, Action::Alarm(alarm) if what(alarm)))
 }
 
 #[test]
@@ -82,9 +80,7 @@ fn a_report_of_the_dialplan_bans_and_says_why() {
     };
     let actions = world.handle(report(HOST));
     assert_eq!(rules_of(&actions), [RuleName::Report]);
-    let Some(Action::Block { cause, .. }) = actions.first() else {
-        panic!()
-    };
+    let Some(Action::Block { cause, .. }) = actions.first() else { panic!() };
     let details = cause.evidence().unwrap().details.as_ref().unwrap();
     assert_eq!(details.reason.unwrap(), "call to a premium number");
 
@@ -97,9 +93,7 @@ fn a_report_of_the_dialplan_bans_and_says_why() {
 fn a_flood_is_stopped_for_a_minute_and_is_no_offence() {
     let mut world = world_with(|_| ());
     let challenge = Input::Challenge(a_challenge(HOST.parse().unwrap()));
-    let actions: Vec<_> = (0..200)
-        .flat_map(|_| world.handle(challenge.clone()))
-        .collect();
+    let actions: Vec<_> = (0..200).flat_map(|_| world.handle(challenge.clone())).collect();
     assert_eq!(rules_of(&actions), [RuleName::Flood]);
     world.pass(MINUTE);
     assert!(world.banned().is_empty());
@@ -124,12 +118,8 @@ fn a_flood_from_a_known_or_allowed_host_is_only_reported() {
     world.exempt(Exemption::Allow, &["192.0.2.8"]);
     for (host, known) in [(HOST, true), ("192.0.2.8", false)] {
         let challenge = Input::Challenge(a_challenge(host.parse().unwrap()));
-        let actions: Vec<_> = (0..400)
-            .flat_map(|_| world.handle(challenge.clone()))
-            .collect();
-        let [reason] = refusals(&actions)[..] else {
-            panic!()
-        };
+        let actions: Vec<_> = (0..400).flat_map(|_| world.handle(challenge.clone())).collect();
+        let [reason] = refusals(&actions)[..] else { panic!() };
         assert_eq!(matches!(reason, Refusal::Known { .. }), known);
     }
     assert!(world.banned().is_empty());
@@ -176,9 +166,8 @@ fn failed_calls_are_counted_by_themselves() {
 fn abandoned_calls_prove_nothing_by_default() {
     let mut world = world_with(|policy| policy.rules.calls.guard.mode = Mode::Ban);
     let source = HOST.parse().unwrap();
-    let actions: Vec<_> = (0..9)
-        .flat_map(|_| world.handle(Input::AbandonedCall { source }))
-        .collect();
+    let actions: Vec<_> =
+        (0..9).flat_map(|_| world.handle(Input::AbandonedCall { source })).collect();
     assert_eq!(shadows_of(&actions), [RuleName::Calls]);
     assert!(world.banned().is_empty());
 }
@@ -193,19 +182,9 @@ fn registering_to_an_address_is_suspicious_unless_somebody_does_so_rightly() {
     let mut world = world_with(ban);
     let source = "192.0.2.9".parse().unwrap();
     let (user, domain, user_agent) = ("1000", "[2001:db8::5]", "phone");
-    world.handle(Input::Registered(Registered {
-        source,
-        user,
-        domain,
-        user_agent,
-    }));
+    world.handle(Input::Registered(Registered { source, user, domain, user_agent }));
     world.domain = "203.0.113.5";
-    assert!(
-        world
-            .fails(HOST, 4)
-            .iter()
-            .all(|action| !matches!(action, Action::Block { .. }))
-    );
+    assert!(world.fails(HOST, 4).iter().all(|action| !matches!(action, Action::Block { .. })));
 }
 
 #[test]
@@ -222,10 +201,7 @@ fn an_account_attacked_from_many_sources_alarms_and_lowers_the_threshold_for_str
     )));
     assert_eq!(rules_of(&world.fail("192.0.2.1")), [RuleName::Account]);
     world.fails("192.0.2.200", 4);
-    assert!(
-        !world.is_banned("192.0.2.200"),
-        "the phone of that user is left alone"
-    );
+    assert!(!world.is_banned("192.0.2.200"), "the phone of that user is left alone");
 }
 
 #[test]
@@ -251,9 +227,8 @@ fn a_network_that_holds_a_known_or_exempt_host_is_not_banned() {
         } else {
             world.exempt(Exemption::Allow, &["192.0.2.200"]);
         }
-        let actions: Vec<_> = (1..=12)
-            .flat_map(|n| world.fails(&format!("192.0.2.{n}"), 5))
-            .collect();
+        let actions: Vec<_> =
+            (1..=12).flat_map(|n| world.fails(&format!("192.0.2.{n}"), 5)).collect();
         assert_eq!(world.banned().len(), 12);
         assert_eq!(refusals(&actions).len(), 1);
     }
@@ -273,12 +248,8 @@ fn a_banned_network_is_split_where_a_known_host_appears() {
 #[test]
 fn many_bans_in_a_minute_alarm_once_and_stand() {
     let mut world = world_with(|policy| policy.alarm_bans_per_minute = 20);
-    let actions: Vec<_> = (1..=50)
-        .flat_map(|n| world.fails(&format!("192.0.2.{n}"), 5))
-        .collect();
-    let many = actions
-        .iter()
-        .filter(|a| matches!(a, Action::Alarm(Alarm::ManyBans { bans: 20 })));
+    let actions: Vec<_> = (1..=50).flat_map(|n| world.fails(&format!("192.0.2.{n}"), 5)).collect();
+    let many = actions.iter().filter(|a| matches!(a, Action::Alarm(Alarm::ManyBans { bans: 20 })));
     assert_eq!(many.count(), 1);
     assert_eq!(world.banned().len(), 50);
 }
@@ -302,17 +273,11 @@ fn deafness_is_recognised_and_the_burst_falls_at_two() {
     world.login("198.18.0.1", "1000");
     world.fail("192.0.2.1");
     let actions = deafen(&mut world);
-    assert!(has_alarm(&actions, |alarm| matches!(
-        alarm,
-        Alarm::Deaf { .. }
-    )));
+    assert!(has_alarm(&actions, |alarm| matches!(alarm, Alarm::Deaf { .. })));
     assert_eq!(world.banned().len(), 499, "all but the known one");
     assert!(!world.is_banned("198.18.0.1") && !world.is_banned("192.0.2.1"));
     world.fail("192.0.2.1");
-    assert!(
-        world.is_banned("192.0.2.1"),
-        "the threshold stays low for a while"
-    );
+    assert!(world.is_banned("192.0.2.1"), "the threshold stays low for a while");
     world.pass(MINUTE);
     world.fails("192.0.2.2", 2);
     assert!(!world.is_banned("192.0.2.2"));

@@ -91,21 +91,10 @@ impl World {
         let source = source.parse().unwrap();
         let (user_agent, domain, method) = (self.agent, self.domain, self.method);
         let attempt = an_attempt(source, self.next());
-        let attempt = AuthAttempt {
-            user,
-            username,
-            user_agent,
-            ..attempt
-        };
+        let attempt = AuthAttempt { user, username, user_agent, ..attempt };
         let mut actions = self.handle(Input::AuthAttempt(attempt));
         let failure = a_failure(source, self.next());
-        let failure = AuthFailure {
-            user,
-            user_agent,
-            domain,
-            method,
-            ..failure
-        };
+        let failure = AuthFailure { user, user_agent, domain, method, ..failure };
         actions.extend(self.handle(Input::AuthFailure(failure)));
         actions
     }
@@ -140,12 +129,7 @@ impl World {
 
     pub(crate) fn ban(&mut self, text: &str, time: Duration) -> Vec<Action> {
         let until = Expiry::At(self.now + time);
-        self.handle(Input::Ban {
-            net: net(text),
-            until,
-            reason: "test".into(),
-            force: false,
-        })
+        self.handle(Input::Ban { net: net(text), until, reason: "test".into(), force: false })
     }
 
     pub(crate) fn unban(&mut self, text: &str) -> Vec<Action> {
@@ -192,13 +176,7 @@ pub(crate) fn a_failure(source: IpAddr, sequence: u64) -> AuthFailure<'static> {
 }
 
 pub(crate) fn a_challenge(source: IpAddr) -> Challenge<'static> {
-    Challenge {
-        source,
-        port: 5060,
-        profile: "internal",
-        user: "1000",
-        core: CORE,
-    }
+    Challenge { source, port: 5060, profile: "internal", user: "1000", core: CORE }
 }
 
 pub(crate) fn an_attempt(source: IpAddr, sequence: u64) -> AuthAttempt<'static> {
@@ -216,9 +194,7 @@ pub(crate) fn an_attempt(source: IpAddr, sequence: u64) -> AuthAttempt<'static> 
 }
 
 pub(crate) fn net(text: &str) -> IpNet {
-    text.parse::<IpNet>()
-        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-        .unwrap()
+    text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).unwrap()
 }
 
 pub(crate) fn blocks(actions: &[Action]) -> Vec<String> {

@@ -35,9 +35,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let step = Step::Reply(command.kind());
         let reply = deadline.limit(step, self.request(&command)).await?;
         if reply.is_error() {
-            return Err(ClientError::WrongPassword {
-                user: user.map(str::to_owned),
-            });
+            return Err(ClientError::WrongPassword { user: user.map(str::to_owned) });
         }
         Ok(())
     }
@@ -66,10 +64,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         match frame.content_type() {
             ContentType::AuthRequest => Ok(()),
-            found => Err(ClientError::Unexpected {
-                step: Step::Greeting,
-                found,
-            }),
+            found => Err(ClientError::Unexpected { step: Step::Greeting, found }),
         }
     }
 
@@ -77,17 +72,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn ask(&mut self, command: &Command, within: Duration) -> Result<Reply, ClientError> {
         let kind = command.kind();
         let step = Step::Reply(kind);
-        let reply = Deadline::after(within)
-            .limit(step, self.request(command))
-            .await?;
+        let reply = Deadline::after(within).limit(step, self.request(command)).await?;
         if reply.is_permission_denied() {
             return Err(ClientError::NotAllowed { command: kind });
         }
         if reply.is_error() {
-            return Err(ClientError::Refused {
-                command: kind,
-                reply: reply.to_string(),
-            });
+            return Err(ClientError::Refused { command: kind, reply: reply.to_string() });
         }
         Ok(reply)
     }
@@ -101,10 +91,7 @@ struct Deadline {
 
 impl Deadline {
     fn after(within: Duration) -> Self {
-        Self {
-            started: Instant::now(),
-            within,
-        }
+        Self { started: Instant::now(), within }
     }
 
     async fn limit<T>(
@@ -115,10 +102,7 @@ impl Deadline {
         let left = self.within.saturating_sub(self.started.elapsed());
         match timeout(left, work).await {
             Ok(result) => result,
-            Err(_) => Err(ClientError::Timeout {
-                step,
-                after: self.within,
-            }),
+            Err(_) => Err(ClientError::Timeout { step, after: self.within }),
         }
     }
 }

@@ -71,16 +71,10 @@ impl Connection {
         limits: Limits,
         within: Duration,
     ) -> Result<Self, ClientError> {
-        let failed = |error| ClientError::Connect {
-            address: format!("{host}:{port}"),
-            error,
-        };
+        let failed = |error| ClientError::Connect { address: format!("{host}:{port}"), error };
         let stream = timeout(within, TcpStream::connect((host, port)))
             .await
-            .map_err(|_| ClientError::Timeout {
-                step: Step::Connection,
-                after: within,
-            })?
+            .map_err(|_| ClientError::Timeout { step: Step::Connection, after: within })?
             .map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
         Ok(Self::new(stream, limits))
@@ -218,11 +212,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.input.capacity() - self.input.len() < MIN_ROOM {
             self.input.reserve(READ_BUFFER);
         }
-        match ready!(poll_read_buf(
-            Pin::new(&mut self.stream),
-            cx,
-            &mut self.input
-        )) {
+        match ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input)) {
             Ok(read) => {
                 self.ended = read == 0;
                 Poll::Ready(Ok(()))

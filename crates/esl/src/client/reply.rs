@@ -47,18 +47,12 @@ impl Reply {
             (ContentType::CommandReply, Some(text)) => Bytes::from(text.into_owned()),
             _ => Bytes::copy_from_slice(frame.body()),
         };
-        Self {
-            text,
-            truncated: frame.cut().is_some(),
-        }
+        Self { text, truncated: frame.cut().is_some() }
     }
 
     pub(crate) fn from_job(event: &Event) -> Self {
         let text = Bytes::copy_from_slice(event.body());
-        Self {
-            text,
-            truncated: event.truncated().is_some_and(|cut| cut.body_dropped > 0),
-        }
+        Self { text, truncated: event.truncated().is_some_and(|cut| cut.body_dropped > 0) }
     }
 
     pub(crate) fn is_permission_denied(&self) -> bool {

@@ -68,9 +68,7 @@ fn peer(script: &[Act]) -> (Connection<DuplexStream>, JoinHandle<()>) {
 
 async fn login(script: &[Act]) -> Result<(), ClientError> {
     let (mut connection, _task) = peer(script);
-    connection
-        .login(None, &Password::new("ClueCon").unwrap(), LIMIT)
-        .await
+    connection.login(None, &Password::new("ClueCon").unwrap(), LIMIT).await
 }
 
 async fn subscribe(script: &[Act]) -> Result<(), ClientError> {
@@ -87,29 +85,17 @@ async fn logs_in_and_subscribes() {
         Expect("event plain HEARTBEAT CUSTOM sofia::register_failure"),
         Send(SUBSCRIBED),
     ]);
-    connection
-        .login(None, &Password::new("ClueCon").unwrap(), LIMIT)
-        .await
-        .unwrap();
-    connection
-        .subscribe(&Subscription::sofia(), LIMIT)
-        .await
-        .unwrap();
+    connection.login(None, &Password::new("ClueCon").unwrap(), LIMIT).await.unwrap();
+    connection.subscribe(&Subscription::sofia(), LIMIT).await.unwrap();
     task.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn logs_in_as_a_user() {
-    let (mut connection, task) = peer(&[
-        Send(GREETING),
-        Expect("userauth a@b:ClueCon\n\n"),
-        Send(INVALID),
-    ]);
+    let (mut connection, task) =
+        peer(&[Send(GREETING), Expect("userauth a@b:ClueCon\n\n"), Send(INVALID)]);
     let password = Password::new("ClueCon").unwrap();
-    let error = connection
-        .login(Some("a@b"), &password, LIMIT)
-        .await
-        .unwrap_err();
+    let error = connection.login(Some("a@b"), &password, LIMIT).await.unwrap_err();
     assert!(error.to_string().contains("password of a@b"), "{error}");
     assert!(!error.to_string().contains("ClueCon"));
     task.await.unwrap();
@@ -117,23 +103,14 @@ async fn logs_in_as_a_user() {
 
 #[tokio::test(start_paused = true)]
 async fn bytes_that_come_one_by_one_are_as_good() {
-    let script = [
-        Dribble(GREETING),
-        Expect("auth ClueCon\n\n"),
-        Dribble(ACCEPTED),
-    ];
+    let script = [Dribble(GREETING), Expect("auth ClueCon\n\n"), Dribble(ACCEPTED)];
     login(&script).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_wrong_password_is_named_and_not_retryable() {
-    let error = login(&[Send(GREETING), Send(INVALID), Send(GOOD_BYE)])
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, ClientError::WrongPassword { user: None }),
-        "{error}"
-    );
+    let error = login(&[Send(GREETING), Send(INVALID), Send(GOOD_BYE)]).await.unwrap_err();
+    assert!(matches!(error, ClientError::WrongPassword { user: None }), "{error}");
     assert!(!error.is_retryable());
 }
 
@@ -149,9 +126,7 @@ async fn an_acl_rejection_is_named_and_not_retryable() {
 async fn a_good_bye_instead_of_a_reply_says_so() {
     for script in [&[Send(GOOD_BYE)][..], &[Send(GREETING), Send(GOOD_BYE)]] {
         let error = login(script).await.unwrap_err();
-        let ClientError::Disconnected { notice } = &error else {
-            panic!("{error}")
-        };
+        let ClientError::Disconnected { notice } = &error else { panic!("{error}") };
         assert!(notice.starts_with("Disconnected, goodbye."), "{notice}");
         assert!(error.is_retryable());
     }
@@ -166,10 +141,7 @@ async fn a_peer_that_says_nothing_is_given_up_in_time() {
             &[Send(GREETING), Send("Content-Type: command/reply\n"), Hang],
             Step::Reply(CommandKind::Auth),
         ),
-        (
-            &[Sleep(Duration::from_secs(6)), Send(GREETING)],
-            Step::Greeting,
-        ),
+        (&[Sleep(Duration::from_secs(6)), Send(GREETING)], Step::Greeting),
     ] {
         let started = tokio::time::Instant::now();
         let error = login(script).await.unwrap_err();
@@ -200,83 +172,39 @@ async fn a_peer_that_closes_at_any_point_is_an_error_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn something_else_than_an_event_socket_is_recognised() {
-    let error = login(&[Send("HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\n")])
-        .await
-        .unwrap_err();
-    assert!(matches!(
-        error,
-        ClientError::Damaged(FrameError::NoContentType { offset: 0 })
-    ));
+    let error = login(&[Send("HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\n")]).await.unwrap_err();
+    assert!(matches!(error, ClientError::Damaged(FrameError::NoContentType { offset: 0 })));
     let error = login(&[Send("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n")]).await;
     let error = error.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            ClientError::Unexpected {
-                found: ContentType::Other,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, ClientError::Unexpected { found: ContentType::Other, .. }), "{error}");
     assert!(!error.is_retryable());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_subscription_that_is_not_allowed_says_where_to_allow_it() {
     let error = subscribe(&[Send(DENIED)]).await.unwrap_err();
-    assert!(matches!(
-        error,
-        ClientError::NotAllowed {
-            command: CommandKind::Event
-        }
-    ));
+    assert!(matches!(error, ClientError::NotAllowed { command: CommandKind::Event }));
     assert!(error.to_string().contains("esl-allowed-events"), "{error}");
     let refusal = "Content-Type: command/reply\nReply-Text: -ERR no keywords supplied\n\n";
     let error = subscribe(&[Send(refusal)]).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "FreeSWITCH refused event: -ERR no keywords supplied"
-    );
+    assert_eq!(error.to_string(), "FreeSWITCH refused event: -ERR no keywords supplied");
     let error = subscribe(&[Hang]).await.unwrap_err();
-    assert!(matches!(
-        error,
-        ClientError::Timeout {
-            step: Step::Reply(CommandKind::Event),
-            ..
-        }
-    ));
+    assert!(matches!(error, ClientError::Timeout { step: Step::Reply(CommandKind::Event), .. }));
 }
 
 #[tokio::test(start_paused = true)]
 async fn events_before_a_reply_are_kept_for_later_in_order() {
     let answer = "Content-Type: api/response\nContent-Length: 3\n\n+OK";
-    let (mut connection, _task) = peer(&[
-        Expect("api status\n\n"),
-        Send(EVENT),
-        Send(answer),
-        Send(EVENT),
-        Send(GOOD_BYE),
-    ]);
-    let reply = connection
-        .request(&Command::api("status").unwrap())
-        .await
-        .unwrap();
+    let (mut connection, _task) =
+        peer(&[Expect("api status\n\n"), Send(EVENT), Send(answer), Send(EVENT), Send(GOOD_BYE)]);
+    let reply = connection.request(&Command::api("status").unwrap()).await.unwrap();
     assert_eq!(reply.lossy(), "+OK");
-    for expected in [
-        ContentType::EventPlain,
-        ContentType::EventPlain,
-        ContentType::DisconnectNotice,
-    ] {
-        assert_eq!(
-            connection.next_frame().await.unwrap().content_type(),
-            expected
-        );
+    for expected in
+        [ContentType::EventPlain, ContentType::EventPlain, ContentType::DisconnectNotice]
+    {
+        assert_eq!(connection.next_frame().await.unwrap().content_type(), expected);
     }
-    assert!(matches!(
-        connection.next_frame().await,
-        Err(ClientError::Closed)
-    ));
+    assert!(matches!(connection.next_frame().await, Err(ClientError::Closed)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -307,15 +235,9 @@ async fn reads_while_a_command_is_stuck() {
         }
         let mut command = vec![0; expected];
         theirs.read_exact(&mut command).await.unwrap();
-        theirs
-            .write_all(b"Content-Type: api/response\n\n")
-            .await
-            .unwrap();
+        theirs.write_all(b"Content-Type: api/response\n\n").await.unwrap();
     });
-    let reply = tokio::time::timeout(LIMIT, connection.request(&long))
-        .await
-        .unwrap()
-        .unwrap();
+    let reply = tokio::time::timeout(LIMIT, connection.request(&long)).await.unwrap().unwrap();
     assert_eq!(reply.lossy(), "");
     task.await.unwrap();
 }

@@ -28,10 +28,7 @@ impl Message {
         checked_word(PART, name)?;
         checked("header value", value)?;
         if name.contains(':') || name.eq_ignore_ascii_case("Content-Length") {
-            return Err(InvalidCommand {
-                part: PART,
-                problem: InvalidText::Colon,
-            });
+            return Err(InvalidCommand { part: PART, problem: InvalidText::Colon });
         }
         self.lines.push('\n');
         self.lines.push_str(name);
@@ -57,9 +54,6 @@ impl Message {
         }
         bytes.extend_from_slice(b"\n\n");
         bytes.extend_from_slice(body);
-        Command {
-            bytes: bytes.into(),
-            kind,
-        }
+        Command { bytes: bytes.into(), kind }
     }
 }

@@ -105,34 +105,22 @@ impl Command {
         const PART: &str = "user";
         checked_word(PART, user)?;
         if user.contains(':') {
-            return Err(InvalidCommand {
-                part: PART,
-                problem: InvalidText::Colon,
-            });
+            return Err(InvalidCommand { part: PART, problem: InvalidText::Colon });
         }
-        Ok(Self::new(
-            CommandKind::Userauth,
-            &format!("userauth {user}:{}", password.reveal()),
-        ))
+        Ok(Self::new(CommandKind::Userauth, &format!("userauth {user}:{}", password.reveal())))
     }
 
     /// `event FORMAT NAMES CUSTOM SUBCLASSES`. Adds to what is subscribed, and switches the format.
     #[must_use]
     pub fn event(subscription: &Subscription) -> Self {
         let format = subscription.format().as_str();
-        Self::new(
-            CommandKind::Event,
-            &format!("event {format} {}", subscription.words()),
-        )
+        Self::new(CommandKind::Event, &format!("event {format} {}", subscription.words()))
     }
 
     /// `nixevent NAMES CUSTOM SUBCLASSES`: takes these away.
     #[must_use]
     pub fn nixevent(subscription: &Subscription) -> Self {
-        Self::new(
-            CommandKind::Nixevent,
-            &format!("nixevent {}", subscription.words()),
-        )
+        Self::new(CommandKind::Nixevent, &format!("nixevent {}", subscription.words()))
     }
 
     /// `noevents`: takes all away.
@@ -148,10 +136,7 @@ impl Command {
     pub fn filter(header: &str, value: &str) -> Result<Self, InvalidCommand> {
         checked_word("filter header", header)?;
         checked("filter value", value)?;
-        Ok(Self::new(
-            CommandKind::Filter,
-            &format!("filter {header} {value}"),
-        ))
+        Ok(Self::new(CommandKind::Filter, &format!("filter {header} {value}")))
     }
 
     /// `filter delete HEADER [VALUE]`. The header `all` deletes every filter.
@@ -162,10 +147,7 @@ impl Command {
         checked_word("filter header", header)?;
         checked("filter value", value.unwrap_or_default())?;
         let value = value.map(|value| format!(" {value}")).unwrap_or_default();
-        Ok(Self::new(
-            CommandKind::Filter,
-            &format!("filter delete {header}{value}"),
-        ))
+        Ok(Self::new(CommandKind::Filter, &format!("filter delete {header}{value}")))
     }
 
     /// `api COMMAND`: the answer is a frame of type `api/response`. It holds up the events of this
@@ -184,10 +166,7 @@ impl Command {
     /// [`InvalidCommand`] when the command is empty or holds a line end.
     pub fn bgapi(command: &str, job: JobUuid) -> Result<Self, InvalidCommand> {
         checked_text("bgapi command", command)?;
-        Ok(Self::new(
-            CommandKind::Bgapi,
-            &format!("bgapi {command}\nJob-UUID: {job}"),
-        ))
+        Ok(Self::new(CommandKind::Bgapi, &format!("bgapi {command}\nJob-UUID: {job}")))
     }
 
     /// `log LEVEL`: log lines of this level and the more severe ones come as `log/data`.
@@ -227,10 +206,7 @@ impl Command {
     #[must_use]
     pub fn divert_events(on: bool) -> Self {
         let switch = if on { "on" } else { "off" };
-        Self::new(
-            CommandKind::DivertEvents,
-            &format!("divert_events {switch}"),
-        )
+        Self::new(CommandKind::DivertEvents, &format!("divert_events {switch}"))
     }
 
     /// `exit`: FreeSWITCH says good-bye and closes.
@@ -253,25 +229,15 @@ impl Command {
 
     /// `lines` without the blank line at the end.
     fn new(kind: CommandKind, lines: &str) -> Self {
-        Self {
-            bytes: Bytes::from(format!("{lines}\n\n")),
-            kind,
-        }
+        Self { bytes: Bytes::from(format!("{lines}\n\n")), kind }
     }
 }
 
 impl fmt::Debug for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let secret = matches!(self.kind, CommandKind::Auth | CommandKind::Userauth);
-        let shown = if secret {
-            "…".into()
-        } else {
-            String::from_utf8_lossy(&self.bytes)
-        };
-        f.debug_struct("Command")
-            .field("kind", &self.kind)
-            .field("bytes", &shown)
-            .finish()
+        let shown = if secret { "…".into() } else { String::from_utf8_lossy(&self.bytes) };
+        f.debug_struct("Command").field("kind", &self.kind).field("bytes", &shown).finish()
     }
 }
 
@@ -310,10 +276,7 @@ impl fmt::Display for InvalidText {
 /// No byte that ends a line or, in FreeSWITCH's C strings, the command.
 fn checked(part: &'static str, text: &str) -> Result<(), InvalidCommand> {
     if memchr::memchr3(b'\r', b'\n', 0, text.as_bytes()).is_some() {
-        return Err(InvalidCommand {
-            part,
-            problem: InvalidText::LineEnd,
-        });
+        return Err(InvalidCommand { part, problem: InvalidText::LineEnd });
     }
     Ok(())
 }
@@ -322,10 +285,7 @@ fn checked(part: &'static str, text: &str) -> Result<(), InvalidCommand> {
 fn checked_text(part: &'static str, text: &str) -> Result<(), InvalidCommand> {
     checked(part, text)?;
     if text.trim().is_empty() {
-        return Err(InvalidCommand {
-            part,
-            problem: InvalidText::Empty,
-        });
+        return Err(InvalidCommand { part, problem: InvalidText::Empty });
     }
     Ok(())
 }
@@ -334,10 +294,7 @@ fn checked_text(part: &'static str, text: &str) -> Result<(), InvalidCommand> {
 fn checked_word(part: &'static str, text: &str) -> Result<(), InvalidCommand> {
     checked_text(part, text)?;
     if text.contains(char::is_whitespace) {
-        return Err(InvalidCommand {
-            part,
-            problem: InvalidText::NotOneWord,
-        });
+        return Err(InvalidCommand { part, problem: InvalidText::NotOneWord });
     }
     Ok(())
 }

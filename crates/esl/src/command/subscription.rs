@@ -53,24 +53,14 @@ impl Subscription {
     /// Only `HEARTBEAT`.
     #[must_use]
     pub fn new(format: Format) -> Self {
-        Self {
-            format,
-            names: vec!["HEARTBEAT".into()],
-            subclasses: Vec::new(),
-            log: None,
-        }
+        Self { format, names: vec!["HEARTBEAT".into()], subclasses: Vec::new(), log: None }
     }
 
     /// Every record of [`sofia`](crate::sofia), in plain format.
     #[must_use]
     pub fn sofia() -> Self {
-        let subclasses = Subclass::ALL
-            .map(|subclass| subclass.as_str().to_owned())
-            .into();
-        Self {
-            subclasses,
-            ..Self::new(Format::Plain)
-        }
+        let subclasses = Subclass::ALL.map(|subclass| subclass.as_str().to_owned()).into();
+        Self { subclasses, ..Self::new(Format::Plain) }
     }
 
     /// Adds a plain event by name, for example `BACKGROUND_JOB`, or `ALL`.
@@ -79,11 +69,7 @@ impl Subscription {
     /// [`InvalidCommand`] when it is no single word.
     pub fn event(mut self, name: &str) -> Result<Self, InvalidCommand> {
         checked_word("event name", name)?;
-        if !self
-            .names
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(name))
-        {
+        if !self.names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
             self.names.push(name.to_ascii_uppercase());
         }
         Ok(self)
@@ -129,9 +115,7 @@ impl Subscription {
 
     /// Is this plain event subscribed to by name?
     pub(crate) fn names_event(&self, name: &str) -> bool {
-        self.names
-            .iter()
-            .any(|known| known == name || known == "ALL")
+        self.names.iter().any(|known| known == name || known == "ALL")
     }
 
     /// The words behind `event FORMAT`.

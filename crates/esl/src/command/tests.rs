@@ -36,27 +36,15 @@ fn writes_each_command_as_freeswitch_reads_it() {
     let job = JobUuid(0x2532_8dd1_263d_464f_bbcf_885e_a52e_0c44);
     for (command, expected) in [
         (Ok(Command::auth(&password)), "auth ClueCon\n\n"),
-        (
-            Command::userauth("a@b", &password),
-            "userauth a@b:ClueCon\n\n",
-        ),
-        (
-            Command::api("show registrations as json"),
-            "api show registrations as json\n\n",
-        ),
+        (Command::userauth("a@b", &password), "userauth a@b:ClueCon\n\n"),
+        (Command::api("show registrations as json"), "api show registrations as json\n\n"),
         (
             Command::bgapi("status", job),
             "bgapi status\nJob-UUID: 25328dd1-263d-464f-bbcf-885ea52e0c44\n\n",
         ),
-        (
-            Command::filter("to-user", "10 01"),
-            "filter to-user 10 01\n\n",
-        ),
+        (Command::filter("to-user", "10 01"), "filter to-user 10 01\n\n"),
         (Command::filter_delete("all", None), "filter delete all\n\n"),
-        (
-            Command::filter_delete("to-user", Some("1001")),
-            "filter delete to-user 1001\n\n",
-        ),
+        (Command::filter_delete("to-user", Some("1001")), "filter delete to-user 1001\n\n"),
         (Ok(Command::log(LogLevel::Warning)), "log 4\n\n"),
         (Ok(Command::nolog()), "nolog\n\n"),
         (Ok(Command::noevents()), "noevents\n\n"),
@@ -79,10 +67,7 @@ fn a_message_carries_headers_and_a_counted_body() {
         "sendevent CUSTOM\nEvent-Subclass: test::subclass\nX-Foo: bar baz\n\
          Content-Length: 11\n\nhello\nworld"
     );
-    assert_eq!(
-        wire(&Command::sendmsg(None, &Message::new()).unwrap()),
-        "sendmsg\n\n"
-    );
+    assert_eq!(wire(&Command::sendmsg(None, &Message::new()).unwrap()), "sendmsg\n\n");
 }
 
 #[test]

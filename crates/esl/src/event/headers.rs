@@ -21,10 +21,7 @@ pub struct Header<'e> {
 
 impl<'e> Headers<'e> {
     pub(crate) const fn new(bytes: &'e [u8]) -> Self {
-        Self {
-            rest: bytes,
-            ended: false,
-        }
+        Self { rest: bytes, ended: false }
     }
 
     /// What follows the blank line; empty while headers are left.
@@ -57,10 +54,7 @@ impl<'e> Iterator for Headers<'e> {
             if let Some(colon) = memchr::memchr(b':', line)
                 && let Some((name, [_, value @ ..])) = line.split_at_checked(colon)
             {
-                return Some(Header {
-                    name,
-                    value: value.strip_prefix(b" ").unwrap_or(value),
-                });
+                return Some(Header { name, value: value.strip_prefix(b" ").unwrap_or(value) });
             }
         }
     }

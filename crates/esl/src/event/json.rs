@@ -11,10 +11,7 @@ use crate::percent;
 /// as the body; an array as `ARRAY::a|:b`. Strings are taken as bytes: FreeSWITCH passes invalid UTF-8
 /// through raw, and a sender who writes some must not hide the event.
 pub(super) fn to_plain(json: &[u8]) -> Result<Bytes, serde_json::Error> {
-    let mut rewrite = Rewrite {
-        plain: Vec::with_capacity(json.len()),
-        body: Vec::new(),
-    };
+    let mut rewrite = Rewrite { plain: Vec::with_capacity(json.len()), body: Vec::new() };
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     deserializer.deserialize_map(&mut rewrite)?;
     deserializer.end()?;

@@ -71,9 +71,7 @@ impl Event {
     /// The first header of this name (any letter case), percent-encoded as it came.
     #[must_use]
     pub fn raw_header(&self, name: &str) -> Option<&[u8]> {
-        self.headers()
-            .find(|header| header.is(name))
-            .map(|header| header.raw_value())
+        self.headers().find(|header| header.is(name)).map(|header| header.raw_value())
     }
 
     /// `Event-Name`, for example `CUSTOM` or `HEARTBEAT`.
@@ -102,10 +100,7 @@ impl Event {
         let mut length = None;
         for header in &mut headers {
             if length.is_none() && header.is("Content-Length") {
-                length = header
-                    .value()
-                    .to_str()
-                    .and_then(|text| text.parse::<usize>().ok());
+                length = header.value().to_str().and_then(|text| text.parse::<usize>().ok());
             }
         }
         let rest = headers.behind_blank_line();

@@ -4,10 +4,7 @@ use super::{Event, EventError};
 fn headers_come_in_order_with_their_duplicates() {
     let event = Event::from_plain("a: 1\nB: 2\na: 3\n\n");
     let headers: Vec<_> = event.headers().map(|h| (h.name(), h.raw_value())).collect();
-    assert_eq!(
-        headers,
-        [(&b"a"[..], &b"1"[..]), (b"B", b"2"), (b"a", b"3")]
-    );
+    assert_eq!(headers, [(&b"a"[..], &b"1"[..]), (b"B", b"2"), (b"a", b"3")]);
     assert_eq!(event.header("b").unwrap(), "2");
     assert_eq!(event.header("A").unwrap(), "1", "the first of several");
 }
@@ -18,12 +15,7 @@ fn odd_lines_harm_nothing() {
     let headers: Vec<_> = event.headers().map(|h| (h.name(), h.raw_value())).collect();
     assert_eq!(
         headers,
-        [
-            (&b""[..], &b"no name"[..]),
-            (b"empty", b""),
-            (b"spaced", b" x "),
-            (b"last", b"y")
-        ]
+        [(&b""[..], &b"no name"[..]), (b"empty", b""), (b"spaced", b" x "), (b"last", b"y")]
     );
     assert_eq!(Event::from_plain("").headers().count(), 0);
     assert_eq!(Event::from_plain("\n\n").headers().count(), 0);
@@ -46,11 +38,7 @@ fn the_inner_body_is_as_long_as_the_inner_length_says() {
     assert_eq!(with("11"), b"hello\nworld");
     assert_eq!(with("5"), b"hello");
     assert_eq!(with("99"), b"hello\nworld", "no more than came");
-    assert_eq!(
-        Event::from_plain("A: b\n\nhello").body(),
-        b"",
-        "without a length there is none"
-    );
+    assert_eq!(Event::from_plain("A: b\n\nhello").body(), b"", "without a length there is none");
     assert_eq!(Event::from_plain("Content-Length: 5\n").body(), b"");
 }
 
@@ -59,10 +47,7 @@ fn arrays_fall_apart_into_their_values() {
     let values = |value: &str| -> Vec<String> {
         let event = Event::from_plain(format!("a: {value}\n\n"));
         let header = event.headers().next().unwrap();
-        header
-            .values()
-            .map(|value| String::from_utf8(value).unwrap())
-            .collect()
+        header.values().map(|value| String::from_utf8(value).unwrap()).collect()
     };
     assert_eq!(values("ARRAY%3A%3Aone|%3Atwo%20|%3A"), ["one", "two ", ""]);
     assert_eq!(values("plain"), ["plain"]);
@@ -79,12 +64,7 @@ fn json_reads_like_plain() {
     .unwrap();
     let headers: Vec<_> = event
         .headers()
-        .map(|h| {
-            (
-                String::from_utf8_lossy(h.name()).into_owned(),
-                h.value().lossy().into_owned(),
-            )
-        })
+        .map(|h| (String::from_utf8_lossy(h.name()).into_owned(), h.value().lossy().into_owned()))
         .collect();
     let expected = [
         ("Event-Name", "CUSTOM"),
@@ -96,19 +76,13 @@ fn json_reads_like_plain() {
         ("", ""),
         ("a_b_", "c"),
     ];
-    assert_eq!(
-        headers,
-        expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
-    );
+    assert_eq!(headers, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     assert_eq!(event.body(), b"hello\nworld");
 }
 
 #[test]
 fn raw_bytes_in_json_do_not_hide_the_event() {
-    let event = Event::from_json(
-        b"{\"network-ip\":\"192.0.2.1\",\"ua\":\"\xff\xfe\xc3(\"}",
-        None,
-    );
+    let event = Event::from_json(b"{\"network-ip\":\"192.0.2.1\",\"ua\":\"\xff\xfe\xc3(\"}", None);
     let event = event.unwrap();
     assert_eq!(event.header("network-ip").unwrap(), "192.0.2.1");
     assert_eq!(event.header("ua").unwrap().as_bytes(), b"\xff\xfe\xc3(");
@@ -116,15 +90,7 @@ fn raw_bytes_in_json_do_not_hide_the_event() {
 
 #[test]
 fn what_is_no_object_of_strings_is_an_error() {
-    for json in [
-        "",
-        "[]",
-        "{",
-        "{\"a\":1}",
-        "{\"a\":\"b\"} x",
-        "{\"a\":{}}",
-        "null",
-    ] {
+    for json in ["", "[]", "{", "{\"a\":1}", "{\"a\":\"b\"} x", "{\"a\":{}}", "null"] {
         let event = Event::from_json(json.as_bytes(), None);
         assert!(matches!(event, Err(EventError::Json(_))), "{json}");
     }

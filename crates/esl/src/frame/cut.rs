@@ -30,9 +30,7 @@ impl Cut {
     /// Was the value of this header (any letter case) shortened?
     #[must_use]
     pub fn shortened(&self, name: &str) -> bool {
-        self.values
-            .iter()
-            .any(|value| value.name.eq_ignore_ascii_case(name.as_bytes()))
+        self.values.iter().any(|value| value.name.eq_ignore_ascii_case(name.as_bytes()))
     }
 
     pub(super) const fn is_anything_missing(&self) -> bool {

@@ -77,21 +77,14 @@ enum State {
     /// The head is known, the body not complete.
     Body(Envelope),
     /// A body over the limit streams in; `start` is where its frame starts.
-    Oversized {
-        start: u64,
-        compactor: Box<Compactor>,
-    },
+    Oversized { start: u64, compactor: Box<Compactor> },
 }
 
 impl FrameDecoder {
     /// A decoder at the start of a stream.
     #[must_use]
     pub const fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            state: State::Head { scanned: 0 },
-            offset: 0,
-        }
+        Self { limits, state: State::Head { scanned: 0 }, offset: 0 }
     }
 
     /// Bytes of the stream consumed so far.
@@ -114,20 +107,14 @@ impl FrameDecoder {
         let head_len = match found {
             Some(len) if len <= CUT_USERAUTH_REPLY || !is_cut_userauth_reply(src) => len,
             None if !is_cut_userauth_reply(src) => {
-                return Ok(Head::Incomplete {
-                    scanned: src.len().saturating_sub(2),
-                });
+                return Ok(Head::Incomplete { scanned: src.len().saturating_sub(2) });
             }
             Some(_) | None => CUT_USERAUTH_REPLY,
         };
         match envelope::head(src.get(..head_len).unwrap_or(src)) {
             Ok(envelope) => Ok(Head::Complete(envelope)),
-            Err(BadHead::NoContentType) => Err(FrameError::NoContentType {
-                offset: self.offset,
-            }),
-            Err(BadHead::ContentLength) => Err(FrameError::ContentLength {
-                offset: self.offset,
-            }),
+            Err(BadHead::NoContentType) => Err(FrameError::NoContentType { offset: self.offset }),
+            Err(BadHead::ContentLength) => Err(FrameError::ContentLength { offset: self.offset }),
         }
     }
 
@@ -194,10 +181,7 @@ impl Decoder for FrameDecoder {
                             let start = self.offset;
                             let head = self.take(src, envelope.head_len);
                             let compactor = Compactor::new(&head, &envelope, self.limits);
-                            self.state = State::Oversized {
-                                start,
-                                compactor: Box::new(compactor),
-                            };
+                            self.state = State::Oversized { start, compactor: Box::new(compactor) };
                         }
                     }
                 }
@@ -228,20 +212,14 @@ impl Decoder for FrameDecoder {
         self.state = State::Head { scanned: 0 };
         self.offset += src.len() as u64;
         src.clear();
-        Err(FrameError::PartialFrame {
-            offset: start,
-            received,
-        })
+        Err(FrameError::PartialFrame { offset: start, received })
     }
 }
 
 /// Drops line ends before a head. Frames follow each other directly, but some bodies end in a line
 /// end that their length does not count.
 fn skip_blank_lines(src: &mut BytesMut) -> u64 {
-    let blank = src
-        .iter()
-        .take_while(|byte| matches!(byte, b'\r' | b'\n'))
-        .count();
+    let blank = src.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     src.advance(blank);
     blank as u64
 }

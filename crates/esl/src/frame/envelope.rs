@@ -57,19 +57,12 @@ pub(super) enum BadHead {
 /// The head of a plain event exactly as FreeSWITCH writes it. Spares the common case the search for
 /// the head's end and the header by header reading.
 pub(super) fn usual_event_head(input: &[u8]) -> Option<Envelope> {
-    let mut head = delimited(
-        tag("Content-Length: "),
-        decimal,
-        tag("\nContent-Type: text/event-plain\n\n"),
-    );
+    let mut head =
+        delimited(tag("Content-Length: "), decimal, tag("\nContent-Type: text/event-plain\n\n"));
     let parsed: IResult<&[u8], u64> = head.parse(input);
     let (rest, body_len) = parsed.ok()?;
     let head_len = input.len().checked_sub(rest.len())?;
-    Some(Envelope {
-        head_len,
-        content_type: ContentType::EventPlain,
-        body_len,
-    })
+    Some(Envelope { head_len, content_type: ContentType::EventPlain, body_len })
 }
 
 /// Reads a whole head, its blank line included. Names in any letter case, lines that end in LF or
@@ -106,24 +99,14 @@ enum Line<'i> {
 }
 
 fn line(input: &[u8]) -> IResult<&[u8], Line<'_>> {
-    alt((
-        header,
-        value(Line::Ignored, terminated(not_line_ending, line_ending)),
-    ))
-    .parse(input)
+    alt((header, value(Line::Ignored, terminated(not_line_ending, line_ending)))).parse(input)
 }
 
 fn header(input: &[u8]) -> IResult<&[u8], Line<'_>> {
     let (input, name) = take_till(|byte| matches!(byte, b':' | b'\r' | b'\n')).parse(input)?;
     let (input, _) = (tag(":"), take_while(|byte| matches!(byte, b' ' | b'\t'))).parse(input)?;
     let (input, value) = terminated(take_till(|byte| byte == b'\n'), tag("\n")).parse(input)?;
-    Ok((
-        input,
-        Line::Header {
-            name,
-            value: value.trim_ascii_end(),
-        },
-    ))
+    Ok((input, Line::Header { name, value: value.trim_ascii_end() }))
 }
 
 fn length(value: &[u8]) -> Option<u64> {

@@ -57,9 +57,7 @@ impl Frame {
     /// The first envelope header of this name (any letter case), as it came.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&[u8]> {
-        self.headers()
-            .find(|header| header.is(name))
-            .map(|header| header.raw_value())
+        self.headers().find(|header| header.is(name)).map(|header| header.raw_value())
     }
 
     /// The body as it came; empty when the frame has none.
@@ -108,12 +106,7 @@ impl Frame {
 
     /// `bytes` is head and body, `body` the place where the body starts.
     fn new(content_type: ContentType, bytes: Bytes, body: usize, cut: Option<Box<Cut>>) -> Self {
-        Self {
-            content_type,
-            bytes,
-            body,
-            cut,
-        }
+        Self { content_type, bytes, body, cut }
     }
 }
 

@@ -6,10 +6,7 @@ use crate::{Frame, FrameDecoder, Limits, command::LogLevel};
 
 fn frame(text: &str) -> Frame {
     let mut bytes = BytesMut::from(text);
-    FrameDecoder::new(Limits::default())
-        .decode(&mut bytes)
-        .unwrap()
-        .unwrap()
+    FrameDecoder::new(Limits::default()).decode(&mut bytes).unwrap().unwrap()
 }
 
 #[test]
@@ -24,10 +21,7 @@ fn says_where_a_message_was_written() {
     .unwrap();
     assert_eq!(line.level(), LogLevel::Warning);
     assert_eq!(line.file(), Some(&b"sofia_reg.c"[..]));
-    assert_eq!(
-        line.function(),
-        Some(&b"sofia_reg_handle_register_token"[..])
-    );
+    assert_eq!(line.function(), Some(&b"sofia_reg_handle_register_token"[..]));
     assert_eq!(line.line(), Some(1787));
     assert_eq!(line.channel(), None);
     assert_eq!(line.text(), text.trim_end().as_bytes());

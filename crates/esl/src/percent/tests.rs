@@ -6,10 +6,7 @@ use super::{decode, decode_into, encode_into};
 
 #[test]
 fn borrows_when_there_is_nothing_to_decode() {
-    assert!(matches!(
-        decode(b"friendly-scanner"),
-        Cow::Borrowed(b"friendly-scanner")
-    ));
+    assert!(matches!(decode(b"friendly-scanner"), Cow::Borrowed(b"friendly-scanner")));
     assert!(matches!(decode(b""), Cow::Borrowed(b"")));
 }
 
@@ -21,16 +18,7 @@ fn decodes_either_letter_case() {
 
 #[test]
 fn leaves_what_is_no_escape_as_it_is() {
-    for raw in [
-        &b"%"[..],
-        b"100%",
-        b"%4",
-        b"%G0",
-        b"a%%b",
-        b"%0",
-        b"a+b",
-        b"% 41",
-    ] {
+    for raw in [&b"%"[..], b"100%", b"%4", b"%G0", b"a%%b", b"%0", b"a+b", b"% 41"] {
         assert_eq!(&*decode(raw), raw);
     }
     assert_eq!(&*decode(b"%%41"), b"%A");

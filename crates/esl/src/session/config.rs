@@ -96,11 +96,7 @@ impl SessionConfig {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self {
-            initial: Duration::from_millis(250),
-            max: Duration::from_secs(30),
-            jitter: 0.3,
-        }
+        Self { initial: Duration::from_millis(250), max: Duration::from_secs(30), jitter: 0.3 }
     }
 }
 
@@ -109,11 +105,7 @@ impl Backoff {
     pub(super) fn wait(&self, failures: u32, random: &mut fastrand::Rng) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);
         let wait = self.initial.saturating_mul(1 << doublings).min(self.max);
-        let jitter = if self.jitter.is_nan() {
-            0.0
-        } else {
-            self.jitter.clamp(0.0, 1.0)
-        };
+        let jitter = if self.jitter.is_nan() { 0.0 } else { self.jitter.clamp(0.0, 1.0) };
         let seconds = wait.as_secs_f64() * (1.0 - jitter * random.f64());
         Duration::try_from_secs_f64(seconds).unwrap_or(wait)
     }
@@ -125,18 +117,11 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_cap() {
-        let backoff = Backoff {
-            jitter: 0.0,
-            ..Backoff::default()
-        };
+        let backoff = Backoff { jitter: 0.0, ..Backoff::default() };
         let mut random = fastrand::Rng::with_seed(1);
-        let waits: Vec<u128> = (1..=9)
-            .map(|failures| backoff.wait(failures, &mut random).as_millis())
-            .collect();
-        assert_eq!(
-            waits,
-            [250, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]
-        );
+        let waits: Vec<u128> =
+            (1..=9).map(|failures| backoff.wait(failures, &mut random).as_millis()).collect();
+        assert_eq!(waits, [250, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
         assert_eq!(backoff.wait(u32::MAX, &mut random), backoff.max);
     }
 
@@ -146,27 +131,17 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(1);
         for _ in 0..1000 {
             let wait = backoff.wait(20, &mut random);
-            assert!(
-                wait <= backoff.max && wait >= backoff.max.mul_f64(0.7),
-                "{wait:?}"
-            );
+            assert!(wait <= backoff.max && wait >= backoff.max.mul_f64(0.7), "{wait:?}");
         }
     }
 
     #[test]
     fn senseless_settings_do_no_harm() {
         let mut random = fastrand::Rng::with_seed(1);
-        let endless = Backoff {
-            initial: Duration::MAX,
-            max: Duration::MAX,
-            jitter: 0.0,
-        };
+        let endless = Backoff { initial: Duration::MAX, max: Duration::MAX, jitter: 0.0 };
         assert!(endless.wait(u32::MAX, &mut random) > Duration::from_hours(1));
         for jitter in [f64::NAN, f64::INFINITY, -3.0, 7.0] {
-            let backoff = Backoff {
-                jitter,
-                ..Backoff::default()
-            };
+            let backoff = Backoff { jitter, ..Backoff::default() };
             assert!(backoff.wait(3, &mut random) <= backoff.max);
         }
     }

@@ -92,9 +92,7 @@ impl<'s> Connected<'s> {
         let mut silence = pin!(sleep(limit));
         // What the handshake read beside its replies, and what it had no room for.
         if connection.dropped() > 0 {
-            self.batch.push(Notice::Overflow {
-                dropped: connection.dropped(),
-            });
+            self.batch.push(Notice::Overflow { dropped: connection.dropped() });
         }
         let mut outcome = self.receive(connection);
         loop {
@@ -126,13 +124,10 @@ impl<'s> Connected<'s> {
 
     /// Tells those who still wait that no answer will come.
     pub(super) fn end(&mut self) {
-        let waiting = self
-            .in_flight
-            .drain(..)
-            .filter_map(|in_flight| match in_flight.waiter {
-                Waiter::Reply(answer) => Some(answer),
-                Waiter::Job(_) | Waiter::Nobody => None,
-            });
+        let waiting = self.in_flight.drain(..).filter_map(|in_flight| match in_flight.waiter {
+            Waiter::Reply(answer) => Some(answer),
+            Waiter::Job(_) | Waiter::Nobody => None,
+        });
         for answer in waiting.chain(self.jobs.drain().map(|(_, answer)| answer)) {
             tell(answer, Err(CommandError::Lost));
         }
@@ -176,10 +171,7 @@ impl<'s> Connected<'s> {
                 }
             }
             ContentType::LogData => match LogLine::from_frame(frame.clone()) {
-                Ok(line) => self.batch.push(Notice::Log {
-                    line,
-                    received: received.into_std(),
-                }),
+                Ok(line) => self.batch.push(Notice::Log { line, received: received.into_std() }),
                 Err(_) => self.batch.push(Notice::Unusable { frame }),
             },
             ContentType::CommandReply | ContentType::ApiResponse => self.reply(frame),
@@ -205,10 +197,7 @@ impl<'s> Connected<'s> {
         {
             return;
         }
-        self.batch.push(Notice::Event {
-            event,
-            received: received.into_std(),
-        });
+        self.batch.push(Notice::Event { event, received: received.into_std() });
     }
 
     /// The first event that FreeSWITCH made itself tells which run of it this is.
@@ -227,9 +216,7 @@ impl<'s> Connected<'s> {
 
     /// Answers our job; says whether the event is nobody else's business.
     fn finish_job(&mut self, event: &Event) -> bool {
-        let job = event
-            .header("Job-UUID")
-            .and_then(|job| JobUuid::parse(job.as_bytes()));
+        let job = event.header("Job-UUID").and_then(|job| JobUuid::parse(job.as_bytes()));
         if let Some(answer) = job.and_then(|job| self.jobs.remove(&job)) {
             tell(answer, Ok(Reply::from_job(event)));
             return true;
@@ -238,10 +225,7 @@ impl<'s> Connected<'s> {
     }
 
     fn reply(&mut self, frame: Frame) {
-        let answers = self
-            .in_flight
-            .front()
-            .is_some_and(|front| is_answer(&frame, front.kind));
+        let answers = self.in_flight.front().is_some_and(|front| is_answer(&frame, front.kind));
         let Some(in_flight) = self.in_flight.pop_front_if(|_| answers) else {
             self.batch.push(Notice::Unusable { frame });
             return;
@@ -250,9 +234,7 @@ impl<'s> Connected<'s> {
         let refused = reply.is_error() && frame.content_type() == ContentType::CommandReply;
         let outcome = || {
             if refused {
-                Err(CommandError::Refused {
-                    reply: reply.to_string(),
-                })
+                Err(CommandError::Refused { reply: reply.to_string() })
             } else {
                 Ok(reply.clone())
             }
@@ -301,10 +283,8 @@ impl<'s> Connected<'s> {
             return Err((CommandError::TooManyJobs { limit: MAX_JOBS }, answer));
         }
         let job = JobUuid::random(self.random);
-        let commands = (
-            Subscription::new(format).event(BACKGROUND_JOB),
-            Command::bgapi(command, job),
-        );
+        let commands =
+            (Subscription::new(format).event(BACKGROUND_JOB), Command::bgapi(command, job));
         let (listen, run) = match commands {
             (Ok(subscription), Ok(run)) => (Command::event(&subscription), run),
             (Err(error), _) | (_, Err(error)) => return Err((error.into(), answer)),
@@ -325,10 +305,7 @@ impl<'s> Connected<'s> {
     ) {
         tracing::trace!(?command, "sent");
         connection.send(command);
-        self.in_flight.push_back(InFlight {
-            kind: command.kind(),
-            waiter,
-        });
+        self.in_flight.push_back(InFlight { kind: command.kind(), waiter });
     }
 }
 

@@ -118,10 +118,7 @@ impl SessionHandle {
         let answered = async {
             let (answer, answered) = oneshot::channel();
             let request = Request { work, answer };
-            self.requests
-                .send(request)
-                .await
-                .map_err(|_| CommandError::Ended)?;
+            self.requests.send(request).await.map_err(|_| CommandError::Ended)?;
             answered.await.unwrap_or(Err(CommandError::Ended))
         };
         match timeout(self.within, answered).await {
@@ -133,8 +130,6 @@ impl SessionHandle {
 
 impl fmt::Debug for SessionHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionHandle")
-            .field("within", &self.within)
-            .finish_non_exhaustive()
+        f.debug_struct("SessionHandle").field("within", &self.within).finish_non_exhaustive()
     }
 }

@@ -87,11 +87,7 @@ pub fn session(config: SessionConfig) -> (Session, SessionHandle, Notices) {
     let stop = CancellationToken::new();
     let (notices, receiver) = queue::queue(config.queue, config.queue_bytes, stop.clone());
     let (requests, request_receiver) = mpsc::channel(MAX_REQUESTS);
-    let handle = SessionHandle {
-        requests,
-        stop: stop.clone(),
-        within: config.command_timeout,
-    };
+    let handle = SessionHandle { requests, stop: stop.clone(), within: config.command_timeout };
     let session = Session {
         random: fastrand::Rng::with_seed(config.seed),
         config,
@@ -120,11 +116,7 @@ impl Session {
         let mut failures: u32 = 0;
         loop {
             let (error, lasted) = self.attempt().await;
-            failures = if lasted >= STABLE {
-                1
-            } else {
-                failures.saturating_add(1)
-            };
+            failures = if lasted >= STABLE { 1 } else { failures.saturating_add(1) };
             let retry_in = self.config.backoff.wait(failures, &mut self.random);
             tracing::debug!(%error, ?retry_in, "disconnected");
             self.notices.push(Notice::Disconnected { error, retry_in });
@@ -149,12 +141,8 @@ impl Session {
         if let Err(error) = self.announce(&connection) {
             return (error, Duration::ZERO);
         }
-        let mut connected = Connected::new(
-            &self.config,
-            &self.notices,
-            &mut self.memory,
-            &mut self.random,
-        );
+        let mut connected =
+            Connected::new(&self.config, &self.notices, &mut self.memory, &mut self.random);
         let error = connected.run(&mut connection, &mut self.requests).await;
         connected.end();
         (error, since.elapsed())
@@ -177,9 +165,7 @@ impl Session {
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session")
-            .field("config", &self.config)
-            .finish_non_exhaustive()
+        f.debug_struct("Session").field("config", &self.config).finish_non_exhaustive()
     }
 }
 
@@ -187,16 +173,8 @@ async fn connect(config: &SessionConfig) -> Result<Connection, ClientError> {
     let limits = config.limits;
     let mut connection =
         Connection::connect(&config.host, config.port, limits, config.connect_timeout).await?;
-    connection
-        .login(
-            config.user.as_deref(),
-            &config.password,
-            config.auth_timeout,
-        )
-        .await?;
-    connection
-        .subscribe(&config.subscription, config.auth_timeout)
-        .await?;
+    connection.login(config.user.as_deref(), &config.password, config.auth_timeout).await?;
+    connection.subscribe(&config.subscription, config.auth_timeout).await?;
     Ok(connection)
 }
 

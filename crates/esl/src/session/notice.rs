@@ -91,10 +91,7 @@ impl Notice {
     /// With bytes of its own, if it holds an event.
     pub(super) fn detached(self) -> Self {
         match self {
-            Self::Event { event, received } => Self::Event {
-                event: event.detached(),
-                received,
-            },
+            Self::Event { event, received } => Self::Event { event: event.detached(), received },
             other => other,
         }
     }

@@ -59,15 +59,7 @@ pub(super) fn queue(
         capacity: capacity.max(1),
         max_bytes,
     });
-    (
-        Sender {
-            shared: Arc::clone(&shared),
-        },
-        Notices {
-            shared,
-            _stop: stop.drop_guard(),
-        },
-    )
+    (Sender { shared: Arc::clone(&shared) }, Notices { shared, _stop: stop.drop_guard() })
 }
 
 impl Notices {
@@ -169,8 +161,7 @@ impl State {
         // consumer most neighbours are dropped, and each event would keep a buffer of its own alive.
         let crowded = self.notices.len() > capacity / 2 || self.bytes > max_bytes / 2;
         self.bytes += size;
-        self.notices
-            .push_back(if crowded { notice.detached() } else { notice });
+        self.notices.push_back(if crowded { notice.detached() } else { notice });
     }
 
     fn pop(&mut self) -> Option<Notice> {

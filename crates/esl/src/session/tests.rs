@@ -29,11 +29,7 @@ impl FreeSwitch {
         let millis = Duration::from_millis;
         let config = SessionConfig {
             port,
-            backoff: Backoff {
-                initial: millis(10),
-                max: millis(40),
-                jitter: 0.0,
-            },
+            backoff: Backoff { initial: millis(10), max: millis(40), jitter: 0.0 },
             command_timeout: Duration::from_secs(2),
             ..SessionConfig::new("127.0.0.1", Password::new("ClueCon").unwrap())
         };
@@ -63,10 +59,7 @@ impl Client {
     }
 
     async fn reply(&mut self, text: &str) {
-        self.send(&format!(
-            "Content-Type: command/reply\nReply-Text: {text}\n\n"
-        ))
-        .await;
+        self.send(&format!("Content-Type: command/reply\nReply-Text: {text}\n\n")).await;
     }
 
     async fn event(&mut self, headers: &str) {
@@ -75,16 +68,13 @@ impl Client {
     }
 
     async fn heartbeat(&mut self, core: &str) {
-        self.event(&format!("Event-Name: HEARTBEAT\nCore-UUID: {core}"))
-            .await;
+        self.event(&format!("Event-Name: HEARTBEAT\nCore-UUID: {core}")).await;
     }
 
     async fn frame(&mut self, content_type: &str, body: &str) {
         let length = body.len();
-        self.send(&format!(
-            "Content-Length: {length}\nContent-Type: {content_type}\n\n{body}"
-        ))
-        .await;
+        self.send(&format!("Content-Length: {length}\nContent-Type: {content_type}\n\n{body}"))
+            .await;
     }
 
     async fn command(&mut self) -> String {
@@ -102,10 +92,7 @@ fn run(config: SessionConfig) -> (SessionHandle, Notices, JoinHandle<()>) {
 }
 
 async fn next(notices: &mut Notices) -> Notice {
-    timeout(PATIENCE, notices.recv())
-        .await
-        .expect("in time")
-        .expect("the session lives")
+    timeout(PATIENCE, notices.recv()).await.expect("in time").expect("the session lives")
 }
 
 /// Takes the session's subscription and waits until the session knows that it has one.
@@ -142,20 +129,13 @@ async fn comes_back_subscribes_again_and_tells_what_it_missed() {
     client.heartbeat(OLD).await;
     assert_eq!(names(&mut notices, 2).await, ["Connected", "Event"]);
     drop(client);
-    assert!(matches!(
-        disconnected(&mut notices).await,
-        ClientError::Closed
-    ));
+    assert!(matches!(disconnected(&mut notices).await, ClientError::Closed));
 
     let mut client = connected(&freeswitch, &mut notices).await;
-    let Notice::Blind { from, to } = next(&mut notices).await else {
-        panic!("not blind")
-    };
+    let Notice::Blind { from, to } = next(&mut notices).await else { panic!("not blind") };
     assert!(from < to);
     client.heartbeat(NEW).await;
-    let Notice::Restarted { old, new } = next(&mut notices).await else {
-        panic!("not restarted")
-    };
+    let Notice::Restarted { old, new } = next(&mut notices).await else { panic!("not restarted") };
     assert_eq!(old, CoreUuid::parse(OLD.as_bytes()).unwrap());
     assert_eq!(new, CoreUuid::parse(NEW.as_bytes()).unwrap());
     assert!(matches!(next(&mut notices).await, Notice::Event { .. }));
@@ -167,11 +147,7 @@ async fn the_same_core_is_no_restart_and_a_forged_one_none_either() {
     let (_handle, mut notices, _task) = run(config);
     for _ in 0..2 {
         let mut client = freeswitch.subscribed().await;
-        client
-            .event(&format!(
-                "Event-Name: CUSTOM\nCommand: sendevent\nCore-UUID: {NEW}"
-            ))
-            .await;
+        client.event(&format!("Event-Name: CUSTOM\nCommand: sendevent\nCore-UUID: {NEW}")).await;
         client.heartbeat(OLD).await;
         drop(client);
     }
@@ -179,16 +155,8 @@ async fn the_same_core_is_no_restart_and_a_forged_one_none_either() {
     while seen.len() < 8 {
         seen.extend(names(&mut notices, 1).await);
     }
-    let expected = [
-        "Connected",
-        "Event",
-        "Event",
-        "Disconnected",
-        "Connected",
-        "Blind",
-        "Event",
-        "Event",
-    ];
+    let expected =
+        ["Connected", "Event", "Event", "Disconnected", "Connected", "Blind", "Event", "Event"];
     assert_eq!(seen, expected);
 }
 
@@ -201,9 +169,7 @@ async fn a_wrong_password_is_tried_again_with_growing_waits() {
         client.send("Content-Type: auth/request\n\n").await;
         assert_eq!(client.command().await, "auth ClueCon");
         client.reply("-ERR invalid").await;
-        let Notice::Disconnected { error, retry_in } = next(&mut notices).await else {
-            panic!()
-        };
+        let Notice::Disconnected { error, retry_in } = next(&mut notices).await else { panic!() };
         assert!(matches!(error, ClientError::WrongPassword { .. }));
         assert_eq!(retry_in.as_millis(), expected);
     }
@@ -219,10 +185,7 @@ async fn nobody_listening_is_reported_with_the_address() {
     let (_handle, mut notices, _task) = run(config);
     let error = disconnected(&mut notices).await;
     assert!(matches!(error, ClientError::Connect { .. }), "{error}");
-    assert!(
-        error.to_string().contains(&format!("127.0.0.1:{port}")),
-        "{error}"
-    );
+    assert!(error.to_string().contains(&format!("127.0.0.1:{port}")), "{error}");
 }
 
 #[tokio::test]
@@ -236,17 +199,10 @@ async fn silence_is_death() {
         client.heartbeat(OLD).await;
     }
     let names = names(&mut notices, 5).await;
-    assert_eq!(
-        names,
-        ["Connected", "Event", "Event", "Event", "Event"],
-        "events keep it alive"
-    );
+    assert_eq!(names, ["Connected", "Event", "Event", "Event", "Event"], "events keep it alive");
     // A reply is no event: the socket answers even where no events flow.
     client.reply("+OK").await;
-    assert!(matches!(
-        disconnected(&mut notices).await,
-        ClientError::Silent { .. }
-    ));
+    assert!(matches!(disconnected(&mut notices).await, ClientError::Silent { .. }));
 }
 
 /// As after a suspended host: the time is up, but what came meanwhile has not been read.
@@ -269,14 +225,9 @@ async fn damage_in_the_stream_ends_the_connection_after_what_was_whole() {
     let (freeswitch, config) = FreeSwitch::start().await;
     let (_handle, mut notices, _task) = run(config);
     let mut client = freeswitch.subscribed().await;
-    client
-        .send(&format!("{}Content-Length: x\n\n", "Content-Type: a/b\n\n"))
-        .await;
+    client.send(&format!("{}Content-Length: x\n\n", "Content-Type: a/b\n\n")).await;
     assert_eq!(names(&mut notices, 2).await, ["Connected", "Unusable"]);
-    assert!(matches!(
-        disconnected(&mut notices).await,
-        ClientError::Damaged(_)
-    ));
+    assert!(matches!(disconnected(&mut notices).await, ClientError::Damaged(_)));
     freeswitch.subscribed().await;
 }
 
@@ -286,24 +237,14 @@ async fn whatever_is_no_event_is_told_too() {
     config.subscription = Subscription::new(Format::Json);
     let (_handle, mut notices, _task) = run(config);
     let mut client = freeswitch.subscribed().await;
-    client
-        .frame("text/event-json", "{\"Event-Name\":\"HEARTBEAT\"}")
-        .await;
+    client.frame("text/event-json", "{\"Event-Name\":\"HEARTBEAT\"}").await;
     client.frame("text/event-json", "{\"Event-Name\":").await;
-    client
-        .send("Content-Type: log/data\nContent-Length: 2\nLog-Level: 4\n\nx\n")
-        .await;
-    client
-        .send("Content-Type: log/data\nContent-Length: 2\n\nx\n")
-        .await;
+    client.send("Content-Type: log/data\nContent-Length: 2\nLog-Level: 4\n\nx\n").await;
+    client.send("Content-Type: log/data\nContent-Length: 2\n\nx\n").await;
     client.frame("text/event-xml", "<event/>").await;
     client.reply("+OK that nobody asked for").await;
-    client
-        .send("Content-Type: text/disconnect-notice\nContent-Disposition: linger\n\n")
-        .await;
-    client
-        .send("Content-Type: text/disconnect-notice\nContent-Length: 3\n\nbye")
-        .await;
+    client.send("Content-Type: text/disconnect-notice\nContent-Disposition: linger\n\n").await;
+    client.send("Content-Type: text/disconnect-notice\nContent-Length: 3\n\nbye").await;
     assert_eq!(
         names(&mut notices, 9).await,
         [
@@ -328,11 +269,7 @@ async fn closing_ends_the_notices_after_what_is_queued() {
     handle.close();
     task.await.unwrap();
     assert!(notices.recv().await.is_none());
-    assert_eq!(
-        client.0.read(&mut [0]).await.unwrap(),
-        0,
-        "closed at once, without a word"
-    );
+    assert_eq!(client.0.read(&mut [0]).await.unwrap(), 0, "closed at once, without a word");
 }
 
 #[tokio::test]
@@ -362,9 +299,7 @@ async fn a_consumer_that_sleeps_never_stops_the_reader() {
         // Proof that everything before it has been read.
         client.reply("+OK").await;
     };
-    timeout(PATIENCE, flood)
-        .await
-        .expect("the reader never waits");
+    timeout(PATIENCE, flood).await.expect("the reader never waits");
     let mut seen = 0;
     while seen < sent {
         match next(&mut notices).await {
@@ -373,10 +308,7 @@ async fn a_consumer_that_sleeps_never_stops_the_reader() {
             _ => {}
         }
     }
-    assert!(
-        seen <= sent + 1,
-        "every event is told, as itself or as dropped"
-    );
+    assert!(seen <= sent + 1, "every event is told, as itself or as dropped");
 }
 
 #[test]

@@ -64,12 +64,7 @@ impl RecordError {
             DefectKind::NotANumber => Problem::NotANumber(quoted()),
             DefectKind::NotAUuid => Problem::NotAUuid(quoted()),
         };
-        Self {
-            subclass,
-            origin,
-            header: defect.header,
-            problem,
-        }
+        Self { subclass, origin, header: defect.header, problem }
     }
 }
 

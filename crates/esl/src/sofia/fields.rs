@@ -136,11 +136,7 @@ impl<'e> Fields<'e> {
     pub(super) fn meta(&self) -> Result<EventMeta, Defect<'e>> {
         const UUID: &str = "Core-UUID";
         let core = required(UUID, self.core_uuid)?;
-        let malformed = Defect {
-            header: UUID,
-            kind: DefectKind::NotAUuid,
-            raw: core,
-        };
+        let malformed = Defect { header: UUID, kind: DefectKind::NotAUuid, raw: core };
         Ok(EventMeta {
             time: EventTime::from_micros(number("Event-Date-Timestamp", self.timestamp)?),
             sequence: number("Event-Sequence", self.sequence)?,
@@ -152,11 +148,7 @@ impl<'e> Fields<'e> {
     pub(super) fn endpoint(&self) -> Result<Endpoint<'e>, Defect<'e>> {
         const ADDRESS: &str = "network-ip";
         let raw = required(ADDRESS, self.network_ip)?;
-        let malformed = Defect {
-            header: ADDRESS,
-            kind: DefectKind::NotAnAddress,
-            raw,
-        };
+        let malformed = Defect { header: ADDRESS, kind: DefectKind::NotAnAddress, raw };
         let port = number("network-port", self.network_port)?;
         Endpoint::parse(raw, port).ok_or(malformed)
     }
@@ -188,11 +180,7 @@ pub(super) fn required<'e>(
     header: &'static str,
     value: Option<&'e [u8]>,
 ) -> Result<&'e [u8], Defect<'e>> {
-    let missing = Defect {
-        header,
-        kind: DefectKind::Missing,
-        raw: b"",
-    };
+    let missing = Defect { header, kind: DefectKind::Missing, raw: b"" };
     value.filter(|value| is_defined(value)).ok_or(missing)
 }
 
@@ -207,14 +195,8 @@ fn number<'e, N: TryFrom<u64>>(
     value: Option<&'e [u8]>,
 ) -> Result<N, Defect<'e>> {
     let raw = required(header, value)?;
-    let malformed = Defect {
-        header,
-        kind: DefectKind::NotANumber,
-        raw,
-    };
-    decimal(raw)
-        .and_then(|number| N::try_from(number).ok())
-        .ok_or(malformed)
+    let malformed = Defect { header, kind: DefectKind::NotANumber, raw };
+    decimal(raw).and_then(|number| N::try_from(number).ok()).ok_or(malformed)
 }
 
 /// A decimal number, digits only.

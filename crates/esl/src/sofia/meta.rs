@@ -54,9 +54,7 @@ impl EventTime {
 impl From<EventTime> for SystemTime {
     fn from(time: EventTime) -> Self {
         // u64 µs are 584,000 years; the sum fits wherever seconds are 64 bits wide.
-        Self::UNIX_EPOCH
-            .checked_add(Duration::from_micros(time.0))
-            .unwrap_or(Self::UNIX_EPOCH)
+        Self::UNIX_EPOCH.checked_add(Duration::from_micros(time.0)).unwrap_or(Self::UNIX_EPOCH)
     }
 }
 

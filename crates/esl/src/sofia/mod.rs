@@ -157,9 +157,7 @@ impl Subclass {
 
     /// From the raw `Event-Subclass` header: FreeSWITCH encodes the colons in plain events.
     fn from_header(raw: &[u8]) -> Option<Self> {
-        let name = raw
-            .strip_prefix(b"sofia%3A%3A")
-            .or_else(|| raw.strip_prefix(b"sofia::"))?;
+        let name = raw.strip_prefix(b"sofia%3A%3A").or_else(|| raw.strip_prefix(b"sofia::"))?;
         match name {
             b"register_failure" => Some(Self::RegisterFailure),
             b"register_attempt" => Some(Self::RegisterAttempt),

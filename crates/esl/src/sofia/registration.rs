@@ -103,9 +103,7 @@ pub struct Expire<'e> {
 impl<'e> Contact<'e> {
     pub(super) fn read(fields: &Fields<'e>) -> Self {
         let claimed = fields.status.and_then(|status| {
-            status
-                .strip_prefix(b"Registered(")
-                .and_then(|rest| rest.strip_suffix(b")"))
+            status.strip_prefix(b"Registered(").and_then(|rest| rest.strip_suffix(b")"))
         });
         Self {
             uri: text(fields.contact),
@@ -151,10 +149,7 @@ impl<'e> Unregister<'e> {
 
 impl<'e> Expire<'e> {
     pub(super) fn read(fields: &Fields<'e>) -> Result<Self, Defect<'e>> {
-        let expired = fields
-            .expires
-            .and_then(decimal)
-            .and_then(|s| s.checked_mul(1_000_000));
+        let expired = fields.expires.and_then(decimal).and_then(|s| s.checked_mul(1_000_000));
         Ok(Self {
             meta: fields.meta()?,
             profile: fields.profile()?,

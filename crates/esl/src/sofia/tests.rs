@@ -35,17 +35,12 @@ fn error(event: &Event) -> RecordError {
 #[test]
 fn reads_a_failure() {
     let event = event("register_failure", FAILURE);
-    let Some(SofiaEvent::RegisterFailure(failure)) = parse(&event).unwrap() else {
-        panic!()
-    };
+    let Some(SofiaEvent::RegisterFailure(failure)) = parse(&event).unwrap() else { panic!() };
     assert_eq!(failure.profile, "internal", "the first of two");
     assert_eq!(failure.user.unwrap(), "1000");
     assert_eq!(failure.domain.unwrap(), "pbx.test");
     assert_eq!(failure.user_agent.unwrap(), "pytest/1.0");
-    assert_eq!(
-        failure.source.socket_addr(),
-        "127.0.0.1:33752".parse().unwrap()
-    );
+    assert_eq!(failure.source.socket_addr(), "127.0.0.1:33752".parse().unwrap());
     assert_eq!(failure.method, Method::Register);
     assert_eq!(failure.meta.time.as_micros(), 1_795_335_866_444_097);
     assert_eq!(failure.meta.sequence, 582);
@@ -56,24 +51,16 @@ fn reads_a_failure() {
 #[test]
 fn puts_the_swapped_names_of_an_attempt_right() {
     let event = event("register_attempt", ATTEMPT);
-    let Some(SofiaEvent::RegisterAttempt(attempt)) = parse(&event).unwrap() else {
-        panic!()
-    };
+    let Some(SofiaEvent::RegisterAttempt(attempt)) = parse(&event).unwrap() else { panic!() };
     assert_eq!(attempt.user.unwrap(), "to");
     assert_eq!(attempt.domain.unwrap(), "to.test");
     assert_eq!(attempt.from_user.unwrap(), "from");
     assert_eq!(attempt.from_domain.unwrap(), "from.test");
-    assert_eq!(
-        attempt.username, None,
-        "`unknown` means that it was not read"
-    );
+    assert_eq!(attempt.username, None, "`unknown` means that it was not read");
     assert_eq!(attempt.result, AuthResult::Forbidden);
     assert_eq!(attempt.contact.claimed_transport.unwrap(), "TLS");
     assert_eq!(attempt.contact.expires, Some(300));
-    assert_eq!(
-        attempt.contact.uri.unwrap(),
-        "\"\" <sip:1000@127.0.0.1:33752>"
-    );
+    assert_eq!(attempt.contact.uri.unwrap(), "\"\" <sip:1000@127.0.0.1:33752>");
 }
 
 #[test]
@@ -81,63 +68,35 @@ fn reads_the_other_records() {
     let register = event("register", &ATTEMPT.replace("unknown", "1001"));
     assert!(matches!(parse(&register), Ok(Some(SofiaEvent::Register(r)))
             if r.username == Some("1001".into()) && r.user == Some("to".into())));
-    assert!(matches!(
-        parse(&event("unregister", ATTEMPT)),
-        Ok(Some(SofiaEvent::Unregister(_)))
-    ));
-    assert!(matches!(
-        parse(&event("pre_register", ATTEMPT)),
-        Ok(Some(SofiaEvent::PreRegister(_)))
-    ));
+    assert!(matches!(parse(&event("unregister", ATTEMPT)), Ok(Some(SofiaEvent::Unregister(_)))));
+    assert!(matches!(parse(&event("pre_register", ATTEMPT)), Ok(Some(SofiaEvent::PreRegister(_)))));
 
     let expire = "profile-name: internal\ncall-id: b3\nuser: 1003\nusername: 1003\nhost: pbx.test\n\
                   expires: 1795336097\nnetwork-ip: 127.0.0.1\nnetwork-port: 37902\n";
     let expire = event("expire", expire);
-    let Some(SofiaEvent::Expire(expire)) = parse(&expire).unwrap() else {
-        panic!()
-    };
-    assert_eq!(
-        (expire.user.unwrap(), expire.domain.unwrap()),
-        ("1003".into(), "pbx.test".into())
-    );
+    let Some(SofiaEvent::Expire(expire)) = parse(&expire).unwrap() else { panic!() };
+    assert_eq!((expire.user.unwrap(), expire.domain.unwrap()), ("1003".into(), "pbx.test".into()));
     assert_eq!(expire.expired.unwrap().as_micros(), 1_795_336_097_000_000);
 
     let lines = "Gateway: trunk%201\nState: REGED\nPing-Status: UP\nPhrase: OK\nStatus: 200\n";
     let gateway = event("gateway_state", lines);
-    let Some(SofiaEvent::GatewayState(gateway)) = parse(&gateway).unwrap() else {
-        panic!()
-    };
+    let Some(SofiaEvent::GatewayState(gateway)) = parse(&gateway).unwrap() else { panic!() };
     assert_eq!(gateway.gateway, "trunk 1");
-    assert_eq!(
-        (gateway.state, gateway.sip_status),
-        (GatewayStatus::Registered, Some(200))
-    );
+    assert_eq!((gateway.state, gateway.sip_status), (GatewayStatus::Registered, Some(200)));
 
-    let call = event(
-        "wrong_call_state",
-        "from_user: 1000\nnetwork_ip: ::1\nnetwork_port: 54902\n",
-    );
-    let Some(SofiaEvent::WrongCallState(call)) = parse(&call).unwrap() else {
-        panic!()
-    };
+    let call = event("wrong_call_state", "from_user: 1000\nnetwork_ip: ::1\nnetwork_port: 54902\n");
+    let Some(SofiaEvent::WrongCallState(call)) = parse(&call).unwrap() else { panic!() };
     assert_eq!(call.source.socket_addr(), "[::1]:54902".parse().unwrap());
     assert_eq!(call.from_user.unwrap(), "1000");
 }
 
 #[test]
 fn what_is_no_record_is_none() {
-    for text in [
-        "Event-Name: HEARTBEAT\n\n",
-        "Event-Subclass: sofia%3A%3Aprofile_start\n\n",
-        "",
-    ] {
+    for text in ["Event-Name: HEARTBEAT\n\n", "Event-Subclass: sofia%3A%3Aprofile_start\n\n", ""] {
         assert_eq!(parse(&Event::from_plain(text)), Ok(None));
     }
     for subclass in Subclass::ALL {
-        assert_eq!(
-            Subclass::from_header(subclass.as_str().as_bytes()),
-            Some(subclass)
-        );
+        assert_eq!(Subclass::from_header(subclass.as_str().as_bytes()), Some(subclass));
     }
 }
 
@@ -171,14 +130,8 @@ fn tells_forged_records_by_their_origin() {
     };
     assert_eq!(origin(""), Origin::Sofia);
     assert_eq!(origin("Command: sendevent%20CUSTOM\n"), Origin::Sendevent);
-    assert_eq!(
-        origin("Event-Calling-File: mod_event_socket.c\n"),
-        Origin::Elsewhere
-    );
-    assert_eq!(
-        origin("Event-Calling-File: switch_cpp.cpp\n"),
-        Origin::Elsewhere
-    );
+    assert_eq!(origin("Event-Calling-File: mod_event_socket.c\n"), Origin::Elsewhere);
+    assert_eq!(origin("Event-Calling-File: switch_cpp.cpp\n"), Origin::Elsewhere);
     assert_eq!(
         origin("Event-Calling-File: mod_sofia.c\nEvent-Calling-File: sofia.c\n"),
         Origin::Sofia
@@ -198,13 +151,7 @@ fn reads_addresses_as_freeswitch_writes_them() {
             }
             other => {
                 assert!(
-                    matches!(
-                        other,
-                        Err(RecordError {
-                            header: "network-ip",
-                            ..
-                        })
-                    ),
+                    matches!(other, Err(RecordError { header: "network-ip", .. })),
                     "{other:?}"
                 );
                 None
@@ -220,16 +167,7 @@ fn reads_addresses_as_freeswitch_writes_them() {
     assert_eq!(source("fe80%3A%3A1%25eth0"), zoned);
     assert_eq!(source("%5Bfe80%3A%3A1%25eth0%5D"), zoned);
     assert_eq!(source("fe80%3A%3A1%25"), plain("fe80::1"));
-    for bad in [
-        "",
-        "1.2.3",
-        "1.2.3.4.5",
-        "01.2.3.4",
-        "localhost",
-        "1.2.3.4%20",
-        "%25eth0",
-        "::g",
-    ] {
+    for bad in ["", "1.2.3", "1.2.3.4.5", "01.2.3.4", "localhost", "1.2.3.4%20", "%25eth0", "::g"] {
         assert_eq!(source(bad), None, "{bad}");
     }
 }
@@ -266,26 +204,13 @@ fn limits_hide_no_attacker() {
     let event = event("register_attempt", &lines);
     let body = event.as_bytes();
     let mut stream = bytes::BytesMut::from(
-        format!(
-            "Content-Length: {}\nContent-Type: text/event-plain\n\n",
-            body.len()
-        )
-        .as_str(),
+        format!("Content-Length: {}\nContent-Type: text/event-plain\n\n", body.len()).as_str(),
     );
     stream.extend_from_slice(body);
-    let limits = Limits {
-        max_body: 1000,
-        max_value: 100,
-        ..Limits::default()
-    };
-    let frame = FrameDecoder::new(limits)
-        .decode(&mut stream)
-        .unwrap()
-        .unwrap();
+    let limits = Limits { max_body: 1000, max_value: 100, ..Limits::default() };
+    let frame = FrameDecoder::new(limits).decode(&mut stream).unwrap().unwrap();
     let event = frame.into_event().unwrap();
-    let Some(SofiaEvent::RegisterAttempt(attempt)) = parse(&event).unwrap() else {
-        panic!()
-    };
+    let Some(SofiaEvent::RegisterAttempt(attempt)) = parse(&event).unwrap() else { panic!() };
     assert_eq!(attempt.source.ip.to_string(), "2001:db8::7");
     assert!(event.truncated().unwrap().shortened("contact"));
 }

@@ -1,13 +1,7 @@
 //! The recordings of a real FreeSWITCH, and ways to feed them.
 
 // Each test binary uses a part of it; a failed `expect` is a failed test.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    missing_docs,
-    clippy::expect_used,
-    clippy::panic
-)]
+#![allow(dead_code, unreachable_pub, missing_docs, clippy::expect_used, clippy::panic)]
 
 use std::{
     fs,
@@ -49,9 +43,7 @@ pub fn storm(format: &str) -> Vec<u8> {
     let path = fixtures().join(format!("storm/storm-20k-register_failure.{format}.raw.gz"));
     let file = fs::File::open(path).expect("the storm is there");
     let mut bytes = Vec::new();
-    flate2::read::GzDecoder::new(file)
-        .read_to_end(&mut bytes)
-        .expect("it is whole");
+    flate2::read::GzDecoder::new(file).read_to_end(&mut bytes).expect("it is whole");
     bytes
 }
 
@@ -74,10 +66,7 @@ pub fn decode_pieces<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, limits: Lim
                 Ok(Some(frame)) => frames.push(frame),
                 Ok(None) => break,
                 Err(error) => {
-                    return Decoded {
-                        frames,
-                        end: Some(error.to_string()),
-                    };
+                    return Decoded { frames, end: Some(error.to_string()) };
                 }
             }
         }
@@ -116,13 +105,6 @@ pub fn fixtures() -> PathBuf {
 }
 
 fn read(path: &Path) -> Recording {
-    let name = path
-        .strip_prefix(fixtures())
-        .expect("inside")
-        .to_string_lossy()
-        .into_owned();
-    Recording {
-        name,
-        bytes: fs::read(path).expect("readable"),
-    }
+    let name = path.strip_prefix(fixtures()).expect("inside").to_string_lossy().into_owned();
+    Recording { name, bytes: fs::read(path).expect("readable") }
 }

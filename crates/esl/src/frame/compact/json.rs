@@ -143,12 +143,7 @@ impl JsonCutter {
             self.left = self.left.saturating_sub(3);
         }
         let full = !write;
-        self.string = Some(StringPlace {
-            is_name,
-            escape: Escape::None,
-            kept: write,
-            full,
-        });
+        self.string = Some(StringPlace { is_name, escape: Escape::None, kept: write, full });
     }
 
     fn push_string(&mut self, byte: u8, at: StringPlace, kept: &mut Kept) -> Option<StringPlace> {
@@ -202,10 +197,7 @@ impl JsonCutter {
     fn end_member(&mut self, kept: &mut Kept) {
         if self.shortened && self.is_kept(kept) {
             let name = self.name.as_slice().into();
-            kept.cut.values.push(CutValue {
-                name,
-                original_len: self.original_len,
-            });
+            kept.cut.values.push(CutValue { name, original_len: self.original_len });
         }
         self.shortened = false;
     }

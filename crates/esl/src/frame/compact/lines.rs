@@ -32,11 +32,7 @@ struct Value {
 
 impl LineCutter {
     pub(super) const fn new() -> Self {
-        Self {
-            place: Place::Name,
-            headers: 0,
-            name: Vec::new(),
-        }
+        Self { place: Place::Name, headers: 0, name: Vec::new() }
     }
 
     pub(super) fn push(&mut self, piece: &[u8], kept: &mut Kept) {
@@ -89,8 +85,7 @@ impl LineCutter {
         let end = memchr::memchr2(b':', b'\n', rest).unwrap_or(rest.len());
         let (text, after) = rest.split_at(end);
         let room = MAX_NAME.saturating_sub(self.name.len());
-        self.name
-            .extend_from_slice(text.get(..room).unwrap_or(text));
+        self.name.extend_from_slice(text.get(..room).unwrap_or(text));
         match after.split_first() {
             None => &[],
             Some((b':', after)) => {
@@ -100,9 +95,7 @@ impl LineCutter {
             Some((_, after)) => {
                 if matches!(self.name[..], [] | [b'\r']) {
                     kept.push(b"\n");
-                    self.place = Place::Body {
-                        left: kept.limits.max_reply,
-                    };
+                    self.place = Place::Body { left: kept.limits.max_reply };
                 }
                 self.name.clear();
                 after
@@ -120,11 +113,7 @@ impl LineCutter {
             let limit = kept.value_limit();
             kept.push(&self.name);
             kept.push(b":");
-            self.place = Place::Value(Value {
-                limit,
-                kept: 0,
-                original_len: 0,
-            });
+            self.place = Place::Value(Value { limit, kept: 0, original_len: 0 });
         }
     }
 
@@ -134,10 +123,7 @@ impl LineCutter {
         {
             drop_broken_escape(kept);
             let name = self.name.as_slice().into();
-            kept.cut.values.push(CutValue {
-                name,
-                original_len: value.original_len,
-            });
+            kept.cut.values.push(CutValue { name, original_len: value.original_len });
         }
         kept.push(b"\n");
         self.name.clear();

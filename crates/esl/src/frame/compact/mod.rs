@@ -56,32 +56,22 @@ impl Compactor {
         let cutter = match envelope.content_type {
             ContentType::EventPlain => Cutter::Lines(LineCutter::new()),
             ContentType::EventJson => Cutter::Json(JsonCutter::new()),
-            ContentType::ApiResponse | ContentType::CommandReply => Cutter::Beginning {
-                max: limits.max_reply,
-            },
+            ContentType::ApiResponse | ContentType::CommandReply => {
+                Cutter::Beginning { max: limits.max_reply }
+            }
             ContentType::AuthRequest
             | ContentType::EventXml
             | ContentType::LogData
             | ContentType::DisconnectNotice
             | ContentType::RudeRejection
-            | ContentType::Other => Cutter::Beginning {
-                max: limits.max_body,
-            },
+            | ContentType::Other => Cutter::Beginning { max: limits.max_body },
         };
-        let cut = Cut {
-            original_len: envelope.body_len,
-            ..Cut::default()
-        };
+        let cut = Cut { original_len: envelope.body_len, ..Cut::default() };
         Self {
             content_type: envelope.content_type,
             remaining: envelope.body_len,
             cutter,
-            kept: Kept {
-                limits,
-                out: BytesMut::from(&head[..]),
-                head_len: head.len(),
-                cut,
-            },
+            kept: Kept { limits, out: BytesMut::from(&head[..]), head_len: head.len(), cut },
         }
     }
 

@@ -5,20 +5,12 @@ use tokio_util::codec::Decoder as _;
 use super::{MAX_NAME, MIN_VALUE};
 use crate::{Event, Frame, FrameDecoder, Limits};
 
-const LIMITS: Limits = Limits {
-    max_head: 256,
-    max_body: 300,
-    max_reply: 100,
-    max_value: 80,
-    max_headers: 20,
-};
+const LIMITS: Limits =
+    Limits { max_head: 256, max_body: 300, max_reply: 100, max_value: 80, max_headers: 20 };
 
 fn frame(content_type: &str, body: &[u8], limits: Limits, piece: usize) -> Frame {
-    let mut stream = format!(
-        "Content-Length: {}\nContent-Type: {content_type}\n\n",
-        body.len()
-    )
-    .into_bytes();
+    let mut stream =
+        format!("Content-Length: {}\nContent-Type: {content_type}\n\n", body.len()).into_bytes();
     stream.extend_from_slice(body);
     stream.extend_from_slice(b"Content-Type: command/reply\n\n");
     let mut decoder = FrameDecoder::new(limits);
@@ -31,25 +23,17 @@ fn frame(content_type: &str, body: &[u8], limits: Limits, piece: usize) -> Frame
         }
     }
     let next = frames.pop().unwrap();
-    assert_eq!(
-        next.header("Content-Type"),
-        Some(&b"command/reply"[..]),
-        "what follows is read on"
-    );
+    assert_eq!(next.header("Content-Type"), Some(&b"command/reply"[..]), "what follows is read on");
     assert_eq!(frames.len(), 1);
     frames.pop().unwrap()
 }
 
 fn plain(body: &[u8], piece: usize) -> Event {
-    frame("text/event-plain", body, LIMITS, piece)
-        .into_event()
-        .unwrap()
+    frame("text/event-plain", body, LIMITS, piece).into_event().unwrap()
 }
 
 fn json(body: &str, piece: usize) -> Event {
-    frame("text/event-json", body.as_bytes(), LIMITS, piece)
-        .into_event()
-        .unwrap()
+    frame("text/event-json", body.as_bytes(), LIMITS, piece).into_event().unwrap()
 }
 
 fn header(event: &Event, name: &str) -> String {
@@ -109,11 +93,8 @@ fn an_escape_is_never_cut_in_two() {
         let event = plain(body.as_bytes(), 11);
         let raw = String::from_utf8_lossy(event.raw_header("a").unwrap()).into_owned();
         assert!(raw.ends_with("%0A"), "{raw}");
-        let body = format!(
-            "{{\"a\":\"{}{}\",\"b\":\"1\"}}",
-            "x".repeat(shift),
-            "\\u0041".repeat(300)
-        );
+        let body =
+            format!("{{\"a\":\"{}{}\",\"b\":\"1\"}}", "x".repeat(shift), "\\u0041".repeat(300));
         assert!(header(&json(&body, 11), "a").ends_with('A'));
     }
 }
@@ -125,9 +106,7 @@ fn headers_beyond_the_limit_are_counted() {
     let event = plain(format!("{lines}\n").as_bytes(), 13);
     assert_eq!(event.headers().count(), LIMITS.max_headers);
     assert_eq!(event.truncated().unwrap().headers_dropped, 30);
-    let members: Vec<_> = (0..50)
-        .map(|number| format!("\"header-{number}\":\"x\""))
-        .collect();
+    let members: Vec<_> = (0..50).map(|number| format!("\"header-{number}\":\"x\"")).collect();
     let event = json(&format!("{{{}}}", members.join(",")), 13);
     assert_eq!(event.headers().count(), LIMITS.max_headers);
     assert_eq!(event.truncated().unwrap().headers_dropped, 30);
@@ -138,10 +117,7 @@ fn many_long_values_shrink_to_what_an_address_needs() {
     let lines = (0..20).map(|number| format!("h{number}: {}\n", "y".repeat(500)));
     let lines = lines.collect::<Vec<_>>().concat();
     let event = plain(format!("{lines}\n").as_bytes(), 17);
-    let lengths: Vec<_> = event
-        .headers()
-        .map(|header| header.raw_value().len() + 1)
-        .collect();
+    let lengths: Vec<_> = event.headers().map(|header| header.raw_value().len() + 1).collect();
     assert_eq!(lengths.first(), Some(&LIMITS.max_value));
     assert_eq!(lengths.last(), Some(&MIN_VALUE));
 }
@@ -149,14 +125,9 @@ fn many_long_values_shrink_to_what_an_address_needs() {
 #[test]
 fn a_body_inside_an_event_is_an_answer_and_has_that_limit() {
     let answer = "z".repeat(400);
-    let limits = Limits {
-        max_reply: 1000,
-        ..LIMITS
-    };
+    let limits = Limits { max_reply: 1000, ..LIMITS };
     let body = format!("Event-Name: BACKGROUND_JOB\nContent-Length: 400\n\n{answer}");
-    let event = frame("text/event-plain", body.as_bytes(), limits, 19)
-        .into_event()
-        .unwrap();
+    let event = frame("text/event-plain", body.as_bytes(), limits, 19).into_event().unwrap();
     assert_eq!(event.body(), answer.as_bytes());
     assert_eq!(event.truncated(), None, "nothing is missing");
     let event = plain(body.as_bytes(), 19);
@@ -166,21 +137,16 @@ fn a_body_inside_an_event_is_an_answer_and_has_that_limit() {
     let body = format!(
         "{{\"Event-Name\":\"BACKGROUND_JOB\",\"Content-Length\":\"400\",\"_body\":\"{answer}\"}}"
     );
-    let event = frame("text/event-json", body.as_bytes(), limits, 19)
-        .into_event()
-        .unwrap();
+    let event = frame("text/event-json", body.as_bytes(), limits, 19).into_event().unwrap();
     assert_eq!(event.body(), answer.as_bytes());
 }
 
 #[test]
 fn other_bodies_lose_their_end() {
     let body = [b'l'; 1000];
-    for (content_type, kept) in [
-        ("log/data", 300),
-        ("text/event-xml", 300),
-        ("text/novel", 300),
-        ("api/response", 100),
-    ] {
+    for (content_type, kept) in
+        [("log/data", 300), ("text/event-xml", 300), ("text/novel", 300), ("api/response", 100)]
+    {
         let frame = frame(content_type, &body, LIMITS, 23);
         assert_eq!(frame.body().len(), kept, "{content_type}");
         assert_eq!(frame.cut().unwrap().body_dropped, 1000 - kept as u64);
@@ -190,10 +156,7 @@ fn other_bodies_lose_their_end() {
 #[test]
 fn a_last_line_without_line_end_is_kept() {
     let body = format!("a: {}\nnetwork-ip: 192.0.2.7", "x".repeat(400));
-    assert_eq!(
-        header(&plain(body.as_bytes(), 29), "network-ip"),
-        "192.0.2.7"
-    );
+    assert_eq!(header(&plain(body.as_bytes(), 29), "network-ip"), "192.0.2.7");
 }
 
 /// Most bytes become those that mean something to a cutter.

@@ -63,10 +63,7 @@ fn a_head_of_crlf_lines_is_read_like_any_other() {
 
 #[test]
 fn errors_say_where_their_frame_starts() {
-    let limits = Limits {
-        max_head: 256,
-        ..Limits::default()
-    };
+    let limits = Limits { max_head: 256, ..Limits::default() };
     let at = REPLY.len() as u64;
     let after = |bad: &[u8]| decode_all(&[REPLY, bad].concat(), limits).1.unwrap();
     let endless = [b"X: ".as_slice(), &[b'x'; 300]].concat();
@@ -92,30 +89,18 @@ fn a_partial_frame_at_the_end_is_reported() {
 
 #[test]
 fn a_partial_oversized_frame_is_reported_too() {
-    let limits = Limits {
-        max_body: 10,
-        ..Limits::default()
-    };
+    let limits = Limits { max_body: 10, ..Limits::default() };
     let stream = b"Content-Length: 100\nContent-Type: text/event-plain\n\nEvent-Name: CUSTOM\n";
     let (frames, error) = decode_all(stream, limits);
     assert!(frames.is_empty());
-    let Some(FrameError::PartialFrame {
-        offset: 0,
-        received,
-    }) = error
-    else {
-        panic!("{error:?}")
-    };
+    let Some(FrameError::PartialFrame { offset: 0, received }) = error else { panic!("{error:?}") };
     assert_eq!(received, stream.len() as u64);
 }
 
 #[test]
 fn an_announced_length_allocates_nothing() {
     let mut decoder = FrameDecoder::new(Limits::default());
-    let head = format!(
-        "Content-Length: {}\nContent-Type: text/event-plain\n\n",
-        u64::MAX
-    );
+    let head = format!("Content-Length: {}\nContent-Type: text/event-plain\n\n", u64::MAX);
     let mut buffer = BytesMut::from(head.as_bytes());
     let capacity = buffer.capacity();
     assert!(decoder.decode(&mut buffer).unwrap().is_none());
@@ -136,10 +121,7 @@ fn a_cut_userauth_reply_ends_where_freeswitch_cut_it() {
         let (frames, error) = decode_all(&[&reply, next].concat(), Limits::default());
         assert!(error.is_none(), "{error:?}");
         assert_eq!(frames.len(), 1 + usize::from(!next.is_empty()));
-        assert_eq!(
-            frames[0].reply_text().as_deref(),
-            Some(&b"+OK accepted"[..])
-        );
+        assert_eq!(frames[0].reply_text().as_deref(), Some(&b"+OK accepted"[..]));
         assert_eq!(frames[0].as_bytes().len(), CUT_USERAUTH_REPLY);
     }
 }

@@ -9,11 +9,8 @@ fn reads_headers_in_any_order_and_letter_case() {
         b"Content-Length: 12\r\nContent-Type: text/event-json\r\n\r\n",
         b"Content-Length: 12 \nno colon in this line\nContent-Type: text/event-json\n\n",
     ] {
-        let expected = Envelope {
-            head_len: input.len(),
-            content_type: ContentType::EventJson,
-            body_len: 12,
-        };
+        let expected =
+            Envelope { head_len: input.len(), content_type: ContentType::EventJson, body_len: 12 };
         assert_eq!(head(input), Ok(expected));
     }
 }
@@ -21,18 +18,12 @@ fn reads_headers_in_any_order_and_letter_case() {
 #[test]
 fn a_missing_content_length_means_no_body() {
     let envelope = head(b"Content-Type: auth/request\n\n").unwrap();
-    assert_eq!(
-        (envelope.content_type, envelope.body_len),
-        (ContentType::AuthRequest, 0)
-    );
+    assert_eq!((envelope.content_type, envelope.body_len), (ContentType::AuthRequest, 0));
 }
 
 #[test]
 fn an_unknown_type_is_no_error_but_none_is() {
-    assert_eq!(
-        head(b"Content-Type: text/novel\n\n").unwrap().content_type,
-        ContentType::Other
-    );
+    assert_eq!(head(b"Content-Type: text/novel\n\n").unwrap().content_type, ContentType::Other);
     assert_eq!(head(b"Reply-Text: +OK\n\n"), Err(BadHead::NoContentType));
 }
 
@@ -40,11 +31,7 @@ fn an_unknown_type_is_no_error_but_none_is() {
 fn a_length_that_is_not_plain_decimal_is_refused() {
     for length in ["", "-1", "+1", "0x10", "12a", "1 2", "18446744073709551616"] {
         let input = format!("Content-Type: api/response\nContent-Length: {length}\n\n");
-        assert_eq!(
-            head(input.as_bytes()),
-            Err(BadHead::ContentLength),
-            "{length:?}"
-        );
+        assert_eq!(head(input.as_bytes()), Err(BadHead::ContentLength), "{length:?}");
     }
 }
 

@@ -11,17 +11,11 @@ fn ends(capacity: usize, max_bytes: usize) -> (Sender, Notices) {
 
 fn event(number: usize) -> Notice {
     let event = Event::from_plain(format!("Event-Sequence: {number:04}\n"));
-    Notice::Event {
-        event,
-        received: Instant::now(),
-    }
+    Notice::Event { event, received: Instant::now() }
 }
 
 fn disconnected() -> Notice {
-    Notice::Disconnected {
-        error: ClientError::Closed,
-        retry_in: Duration::ZERO,
-    }
+    Notice::Disconnected { error: ClientError::Closed, retry_in: Duration::ZERO }
 }
 
 /// Event numbers, and what else there is.
@@ -34,9 +28,7 @@ fn show(notice: &Notice) -> String {
 }
 
 fn drain(notices: &mut Notices) -> Vec<String> {
-    std::iter::from_fn(|| notices.try_recv())
-        .map(|notice| show(&notice))
-        .collect()
+    std::iter::from_fn(|| notices.try_recv()).map(|notice| show(&notice)).collect()
 }
 
 #[test]
@@ -72,10 +64,7 @@ fn events_cannot_push_out_notices_about_the_connection() {
     let (sender, mut notices) = ends(2, usize::MAX);
     (0..5).for_each(|number| sender.push(event(number)));
     sender.push(disconnected());
-    assert_eq!(
-        drain(&mut notices),
-        ["0000", "0001", "3 dropped", "Disconnected"]
-    );
+    assert_eq!(drain(&mut notices), ["0000", "0001", "3 dropped", "Disconnected"]);
 }
 
 #[test]
@@ -84,10 +73,7 @@ fn nothing_grows_for_ever_behind_a_consumer_that_is_gone() {
     (0..10_000).for_each(|_| sender.push(disconnected()));
     let kept = drain(&mut notices);
     assert_eq!(kept.len(), 2 + RESERVE + 1);
-    assert_eq!(
-        kept.last().unwrap(),
-        &format!("{} dropped", 10_000 - 2 - RESERVE)
-    );
+    assert_eq!(kept.last().unwrap(), &format!("{} dropped", 10_000 - 2 - RESERVE));
 }
 
 #[tokio::test]

@@ -12,10 +12,7 @@ async fn answers_api_and_refusals() {
     let mut client = connected(&freeswitch, &mut notices).await;
     let asked = tokio::spawn(async move {
         let answer = handle.api("status").await;
-        (
-            answer,
-            handle.command(Command::filter("a", "b").unwrap()).await,
-        )
+        (answer, handle.command(Command::filter("a", "b").unwrap()).await)
     });
     assert_eq!(client.command().await, "api status");
     client.heartbeat(OLD).await;
@@ -24,12 +21,7 @@ async fn answers_api_and_refusals() {
     client.reply("-ERR no such thing").await;
     let (status, filter) = asked.await.unwrap();
     assert_eq!(status.unwrap().lossy(), "UP 0 years\n");
-    assert_eq!(
-        filter,
-        Err(CommandError::Refused {
-            reply: "-ERR no such thing".into()
-        })
-    );
+    assert_eq!(filter, Err(CommandError::Refused { reply: "-ERR no such thing".into() }));
 }
 
 #[tokio::test]
@@ -42,10 +34,7 @@ async fn background_jobs_find_their_askers_in_any_order() {
         tokio::spawn(async move { handle.bgapi(command).await.map(|r| r.lossy().into_owned()) })
     };
     let first = ask("first");
-    assert_eq!(
-        client.command().await,
-        "event plain HEARTBEAT BACKGROUND_JOB"
-    );
+    assert_eq!(client.command().await, "event plain HEARTBEAT BACKGROUND_JOB");
     client.reply("+OK").await;
     let (_, first_job) = job(&client.command().await);
     client.reply("+OK Job-UUID: x").await;
@@ -53,11 +42,7 @@ async fn background_jobs_find_their_askers_in_any_order() {
     let (command, second_job) = job(&client.command().await);
     assert_eq!(command, "bgapi second", "subscribed to once only");
     client.reply("+OK Job-UUID: y").await;
-    for (job, answer) in [
-        ("of-another-client", "?"),
-        (&*second_job, "two"),
-        (&*first_job, "one"),
-    ] {
+    for (job, answer) in [("of-another-client", "?"), (&*second_job, "two"), (&*first_job, "one")] {
         let length = answer.len();
         let headers = format!(
             "Event-Name: BACKGROUND_JOB\nJob-UUID: {job}\nContent-Length: {length}\n\n{answer}"
@@ -67,11 +52,7 @@ async fn background_jobs_find_their_askers_in_any_order() {
     assert_eq!(first.await.unwrap().unwrap(), "one");
     assert_eq!(second.await.unwrap().unwrap(), "two");
     client.heartbeat(OLD).await;
-    assert_eq!(
-        names(&mut notices, 1).await,
-        ["Event"],
-        "jobs are no notices"
-    );
+    assert_eq!(names(&mut notices, 1).await, ["Event"], "jobs are no notices");
 }
 
 fn job(command: &str) -> (String, String) {
@@ -85,10 +66,7 @@ async fn no_answer_is_a_timeout_and_a_late_one_is_nobody_elses() {
     config.command_timeout = Duration::from_millis(50);
     let (handle, mut notices, _task) = run(config);
     let mut client = connected(&freeswitch, &mut notices).await;
-    assert!(matches!(
-        handle.api("slow").await,
-        Err(CommandError::Timeout { .. })
-    ));
+    assert!(matches!(handle.api("slow").await, Err(CommandError::Timeout { .. })));
     assert_eq!(client.command().await, "api slow");
     let second = tokio::spawn(async move {
         // Waits in line behind the one in flight.
@@ -129,10 +107,7 @@ async fn commands_without_a_connection_fail_at_once() {
     drop(client);
     assert_eq!(lost.await.unwrap(), Err(CommandError::Lost));
     assert_eq!(handle.api("status").await, Err(CommandError::NotConnected));
-    assert!(matches!(
-        handle.api("a\nb").await,
-        Err(CommandError::Invalid(_))
-    ));
+    assert!(matches!(handle.api("a\nb").await, Err(CommandError::Invalid(_))));
     handle.close();
     task.await.unwrap();
     assert_eq!(handle.api("status").await, Err(CommandError::Ended));
