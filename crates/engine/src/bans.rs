@@ -37,8 +37,8 @@ pub(crate) struct Bans {
     failed: usize,
 }
 
-fn unboxed((net, ban): (IpNet, &Box<Ban>)) -> (IpNet, &Ban) {
-    (net, ban)
+fn unboxed((net, ban): (IpNet, &impl AsRef<Ban>)) -> (IpNet, &Ban) {
+    (net, ban.as_ref())
 }
 
 /// One ban.
