@@ -17,7 +17,7 @@ const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 const SPARE_INTERVAL: Duration = Duration::from_secs(1);
 /// Part of the time that replacing them may take: one in so many. A thousand new networks are some 10 ms
 /// of work, in which no ban is set.
-const SPARE_SHARE: u32 = 10;
+const SPARE_SHARE: u32 = 4;
 
 /// When to count, and whom to spare.
 #[derive(Debug)]
