@@ -1,0 +1,140 @@
+//! What the engine's task does: wishes to the kernel, questions to FreeSWITCH, records to the world.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use ipnet::IpNet;
+use sipward_engine::{Action, Input};
+use sipward_route::{Change, Report};
+
+use super::{Judge, UNDER_WAY, UnderWay};
+use crate::daemon::directory::Question;
+use crate::daemon::host_exemptions;
+use crate::record::{Ban, Record};
+use crate::text::Time;
+
+impl Judge {
+    pub(super) fn report(&mut self, report: Report) {
+        match report {
+            Report::Blocked { net, enforcement } => {
+                let enforced = enforcement.is_full();
+                let because = (!enforced).then(|| enforcement.to_string());
+                self.answered(net, enforced, because);
+                self.tell(Input::Applied { net, enforced });
+            }
+            Report::Unblocked { net: _ } => {}
+            Report::Failed { change, error } => self.failed(change, error),
+            Report::Healed { routes, rules, gate } => {
+                self.publish(Record::Healed { routes, rules, gate });
+            }
+            Report::Packets { count } => self.tell(Input::Packets { count }),
+            // Nobody is spared, because nothing is limited.
+            Report::Spared { .. } | Report::NotSpared { .. } => {}
+            Report::Coverage(coverage) => self.publish((&coverage).into()),
+            Report::Host(host) => host_exemptions(&host)
+                .into_iter()
+                .for_each(|(class, nets)| self.tell(Input::Exempt { class, nets })),
+        }
+    }
+
+    pub(super) fn failed(&mut self, change: Change, error: String) {
+        let (net, word) = match change {
+            Change::Block(net) => {
+                self.answered(net, false, Some(error.clone()));
+                self.tell(Input::ApplyFailed { net, error: error.clone() });
+                (net, "block")
+            }
+            Change::Unblock(net) => (net, "unblock"),
+        };
+        self.publish(Record::RouteFailed { source: net, change: word, error });
+    }
+
+    /// The kernel has answered: the ban's record is complete.
+    pub(super) fn answered(&mut self, net: IpNet, enforced: bool, because: Option<String>) {
+        let Some(UnderWay { mut ban, received }) = self.under_way.remove(&net) else {
+            return;
+        };
+        if self.under_way.is_empty() {
+            // What a burst has needed is not needed for good.
+            self.under_way.shrink_to(UNDER_WAY);
+        }
+        ban.enforced = enforced;
+        ban.not_enforced_because = because;
+        ban.event_to_route_us =
+            received.map(|at| u64::try_from(at.elapsed().as_micros()).unwrap_or(u64::MAX));
+        self.publish(Record::Ban(ban));
+    }
+
+    pub(super) fn carry_out(&mut self, received: Option<Instant>) {
+        let mut actions = std::mem::take(&mut self.actions);
+        for action in actions.drain(..) {
+            match action {
+                Action::Block { net, since: _, until, cause } => {
+                    self.totals.bans += 1;
+                    self.wishes.push(Change::Block(net));
+                    let ban = Ban::decided(net, until, cause);
+                    self.under_way.insert(net, UnderWay { ban, received });
+                }
+                Action::Unblock { net, reason } => {
+                    self.totals.unbans += 1;
+                    self.wishes.push(Change::Unblock(net));
+                    if let Some(UnderWay { ban, .. }) = self.under_way.remove(&net) {
+                        // Lifted before the kernel had answered: the ban happened all the same.
+                        self.publish(Record::Ban(ban));
+                    }
+                    self.publish(Record::Unban { source: net, reason });
+                }
+                Action::Refused { net, reason, cause } => {
+                    self.totals.refused += 1;
+                    self.publish(Record::Refused { source: net, refusal: reason, cause });
+                }
+                Action::Judged(judgement) => {
+                    self.totals.failures += 1;
+                    self.publish(Record::AuthFailure(judgement));
+                }
+                Action::Shadowed { net, cause } => {
+                    self.publish(Record::Shadowed { source: net, cause });
+                }
+                Action::NeedsAttention { source, user, user_agent, last_success } => {
+                    let last_success = Time(last_success);
+                    self.publish(Record::NeedsAttention { source, user, user_agent, last_success });
+                }
+                Action::AskAcl { addr } => self.ask_acl(addr),
+                // Kept by the engine; there is no store yet that outlives it.
+                Action::Remember(_) => {}
+                Action::Alarm(alarm) => self.publish(Record::Alarm(alarm)),
+            }
+        }
+        self.totals.banned_now = self.engine.stats().bans;
+        for addr in std::mem::take(&mut self.unasked) {
+            self.tell(Input::AclAnswer { addr, allowed: None });
+        }
+        // The buffer is kept: the next event needs it.
+        self.actions = actions;
+    }
+
+    /// A snapshot that finds no room is made after the next gap; a wish for the log is not made again.
+    pub(super) fn ask(&self, question: Question) {
+        let refused = self.questions.try_send(question).is_err();
+        if refused && matches!(question, Question::Log { .. }) {
+            let (question, error) = ("log".to_owned(), "too many questions wait".to_owned());
+            self.publish(Record::DirectoryFailed { question, error });
+        }
+    }
+
+    /// A question that cannot be asked is answered at once: nobody knows.
+    pub(super) fn ask_acl(&mut self, addr: IpAddr) {
+        if self.questions.try_send(Question::Acl(addr)).is_err() {
+            self.unasked.push(addr);
+        }
+    }
+
+    pub(super) fn publish(&self, record: Record) {
+        record.log();
+        // Nobody listens most of the time.
+        if self.records.receiver_count() > 0 {
+            let _ = self.records.send(Arc::new(record));
+        }
+    }
+}
