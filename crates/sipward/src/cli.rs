@@ -144,7 +144,7 @@ fn check(file: &ConfigFile) -> anyhow::Result<()> {
 
 fn flush(file: &ConfigFile) -> anyhow::Result<()> {
     let config = Config::load(file.config.as_deref())?;
-    let done = on_runtime(async { Ok(sipward_route::flush(&config.route).await?) })?;
+    let done = on_runtime(async move { Ok(sipward_route::flush(&config.route).await?) })?;
     println!(
         "removed {} routes, {} rules{}",
         done.routes,
@@ -154,16 +154,22 @@ fn flush(file: &ConfigFile) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Two threads: one for the socket and the engine, one for netlink.
-fn on_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+/// One thread for all tasks: from event to route they hand each other a few hundred bytes, and waking
+/// another core costs more than any of them does. None of them works for longer than a batch of
+/// netlink takes, about a millisecond.
+fn on_runtime<T: Send + 'static>(
+    work: impl Future<Output = anyhow::Result<T>> + Send + 'static,
+) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         // DNS look-ups block; they are few.
         .max_blocking_threads(16)
         .enable_all()
         .build()
-        .context("cannot start the runtime")?
-        .block_on(work)
+        .context("cannot start the runtime")?;
+    // On the worker, beside the tasks it talks to, not on this thread.
+    let work = runtime.spawn(work);
+    runtime.block_on(work)?
 }
 
 #[cfg(test)]
