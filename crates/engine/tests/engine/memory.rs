@@ -84,6 +84,6 @@ fn old_bans_keep_their_numbers_and_lose_their_texts() {
         .bans()
         .filter(|ban| ban.cause.evidence().is_some_and(|evidence| evidence.details.is_some()))
         .count();
-    assert_eq!(with_details, 8_192);
+    assert_eq!(with_details, 4_096);
     assert!(world.engine.bans().all(|ban| ban.cause.evidence().is_some_and(|e| e.failures == 1)));
 }
