@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use sipward_esl::SessionHandle;
+use sipward_esl::{CommandError, SessionHandle};
 use sipward_esl::command::{Command, LogLevel};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -160,6 +160,8 @@ impl Asker {
     async fn text(&self, question: &str) -> Option<String> {
         match self.session.bgapi(question).await {
             Ok(reply) => Some(reply.lossy().into_owned()),
+            // The loss of the connection is told by itself, and all is asked again after it.
+            Err(CommandError::NotConnected | CommandError::Lost | CommandError::Ended) => None,
             Err(error) => {
                 failed(question, &error.to_string());
                 None
