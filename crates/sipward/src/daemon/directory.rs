@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use sipward_esl::{CommandError, SessionHandle};
 use sipward_esl::command::{Command, LogLevel};
+use sipward_esl::{CommandError, SessionHandle};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
