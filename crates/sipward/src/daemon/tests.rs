@@ -4,11 +4,16 @@ use super::*;
 
 /// The nets that failures of `source` ban when the host is connected as `host` says.
 fn banned(host: &HostFacts, source: &str) -> Vec<String> {
+    banned_besides(host, Vec::new(), source)
+}
+
+/// As [`banned`], with further exemptions.
+fn banned_besides(host: &HostFacts, others: Vec<Exempt>, source: &str) -> Vec<String> {
     let policy = Policy { max_failures: 1, ..Policy::default() };
     let mut engine = Engine::new(policy, 1).unwrap();
     let clock = Clock::start();
     let mut actions = Vec::new();
-    for (class, nets) in host_exemptions(host) {
+    for (class, nets) in host_exemptions(host).into_iter().chain(others) {
         engine.handle(Input::Exempt { class, nets }, clock.now(), &mut actions);
     }
     let source = source.parse().unwrap();
@@ -72,4 +77,16 @@ fn own_addresses_and_gateways_are_never_banned() {
     assert!(banned(&host, "192.0.2.1").is_empty());
     assert!(banned(&host, "192.0.2.254").is_empty());
     assert_eq!(banned(&host, "192.0.2.7"), ["192.0.2.7/32"]);
+}
+
+#[test]
+fn name_servers_and_the_far_end_of_the_event_socket_are_never_banned() {
+    let net = |text: &str| vec![text.parse::<IpNet>().unwrap()];
+    for (class, source) in
+        [(Exemption::NameServer, "192.0.2.53"), (Exemption::EslPeer, "192.0.2.80")]
+    {
+        let exempt = vec![(class, net(&format!("{source}/32")))];
+        assert!(banned_besides(&HostFacts::default(), exempt.clone(), source).is_empty());
+        assert_eq!(banned_besides(&HostFacts::default(), exempt, "192.0.2.7"), ["192.0.2.7/32"]);
+    }
 }
