@@ -43,6 +43,8 @@ const DRAIN: Duration = Duration::from_millis(1_200);
 pub(super) enum Order {
     /// A policy that was read again.
     Policy(Box<Policy>),
+    /// The last order of a reload: what came before it is in force.
+    Reloaded { needs_restart: Vec<&'static str> },
     /// New networks for classes of exemption.
     Exempt(Vec<Exempt>),
     /// Addresses of FreeSWITCH's gateways, all of them.

@@ -121,7 +121,8 @@ impl Daemon {
         let (session, handle, notices) =
             sipward_esl::session(session_config(&config, &credentials)?);
         let session = tokio::spawn(session.run());
-        let (current, current_in) = watch::channel(config.clone());
+        let current = tasks::Current { config: config.clone(), needs_restart: Vec::new() };
+        let (current, current_in) = watch::channel(current);
         let helpers = [
             tokio::spawn(directory::run(
                 handle.clone(),

@@ -29,11 +29,18 @@ pub(crate) fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The configuration in force, and which of its sections a running daemon could not take over.
+#[derive(Clone, Debug)]
+pub(super) struct Current {
+    pub(super) config: Config,
+    pub(super) needs_restart: Vec<&'static str>,
+}
+
 /// Reads the configuration again on each SIGHUP. A broken one changes nothing.
 pub(super) fn reload_on_hangup(
     reload: Reload,
     logs: Option<LogControl>,
-    current: watch::Sender<Config>,
+    current: watch::Sender<Current>,
     orders: mpsc::Sender<Order>,
 ) -> anyhow::Result<impl Future<Output = ()> + Send> {
     let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
@@ -45,14 +52,14 @@ pub(super) fn reload_on_hangup(
                     if let Some(logs) = &logs {
                         logs.set_level(config.log_level);
                     }
-                    let needs_restart = needs_restart(&current.borrow(), &config);
+                    let needs_restart = needs_restart(&current.borrow().config, &config);
                     let policy = Box::new(config.policy.clone());
                     if orders.send(Order::Policy(policy)).await.is_err() {
                         return;
                     }
-                    // Wakes the name look-ups, which tell the engine the new allow list.
-                    current.send_replace(config);
-                    Record::Reload { needs_restart }.log();
+                    // Wakes the name look-ups, which tell the engine the new allow list, and then
+                    // that all is in force.
+                    current.send_replace(Current { config, needs_restart });
                 }
                 Err(error) => Record::ReloadFailed { error: error.to_string() }.log(),
             }
@@ -80,24 +87,28 @@ const NOT_YET_KNOWN: Duration = Duration::from_secs(10);
 /// Looks the names of `allow` and `proxies` up again and again, at once after a reload.
 pub(super) async fn look_up_names(
     mut names: Names,
-    mut config: watch::Receiver<Config>,
+    mut current: watch::Receiver<Current>,
     orders: mpsc::Sender<Order>,
 ) {
-    let mut answered = names.are_known(&config.borrow());
+    let mut answered = names.are_known(&current.borrow().config);
     loop {
         // Names that are not known yet are asked for again at once.
-        let refresh = if answered { config.borrow().dns_refresh } else { NOT_YET_KNOWN };
+        let refresh = if answered { current.borrow().config.dns_refresh } else { NOT_YET_KNOWN };
         let reloaded = tokio::select! {
-            changed = config.changed() => match changed {
+            changed = current.changed() => match changed {
                 Ok(()) => true,
                 Err(_) => return,
             },
             () = tokio::time::sleep(refresh) => false,
         };
-        let now = config.borrow_and_update().clone();
-        if reloaded && orders.send(Order::Exempt(names.classes(&now))).await.is_err() {
+        let Current { config: now, needs_restart } = current.borrow_and_update().clone();
+        if reloaded {
             // What needs no look-up must not wait for a slow name server.
-            return;
+            for order in [Order::Exempt(names.classes(&now)), Order::Reloaded { needs_restart }] {
+                if orders.send(order).await.is_err() {
+                    return;
+                }
+            }
         }
         let (classes, failed) = names.refresh(&now).await;
         failed.iter().for_each(Record::log);

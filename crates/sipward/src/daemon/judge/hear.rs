@@ -98,6 +98,7 @@ impl Judge {
 
     pub(super) fn order(&mut self, order: Order) {
         match order {
+            Order::Reloaded { needs_restart } => self.publish(Record::Reload { needs_restart }),
             Order::Policy(policy) => {
                 let wanted = self.wants_log();
                 self.tell(Input::Policy(policy));
