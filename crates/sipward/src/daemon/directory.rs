@@ -35,7 +35,7 @@ const GATEWAYS_EVERY: Duration = Duration::from_secs(10);
 pub(super) enum Question {
     /// Do the access control lists allow this address?
     Acl(IpAddr),
-    /// Who is registered, and which gateways are there? After each connection, and after each gap.
+    /// Who is registered, and which gateways are there? After each connection.
     Snapshot,
     /// Will it send its warnings, or no longer? After each connection, and when the rule changed.
     Log {
@@ -81,7 +81,7 @@ pub(super) async fn run(
             {
                 gateways_due = None;
                 let asker = Arc::clone(&asker);
-                under_way.spawn(async move { asker.gateways().await.into_iter().collect() });
+                under_way.spawn(async move { asker.ask(Question::Gateways).await });
             }
         }
     }

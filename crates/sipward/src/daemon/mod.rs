@@ -109,7 +109,7 @@ impl Daemon {
             judge.tell(Input::Exempt { class, nets });
         }
         for record in started(&config, &credentials, &kernel.found) {
-            tell(record, &records);
+            record.tell(&records);
         }
         for net in &kernel.found.routes {
             judge.tell(Input::Adopt { net: *net });
@@ -144,7 +144,7 @@ impl Daemon {
         if config.on_exit == OnExit::Flush && config.mode == Mode::Ban {
             sipward_route::flush(&config.route).await.context("cannot flush at the end")?;
         }
-        tell(Record::Stopped(totals), &records);
+        Record::Stopped(totals).tell(&records);
         kernel_end?;
         anyhow::ensure!(end == End::Asked, "the task that owns the Event Socket ended by itself");
         Ok(totals)
@@ -163,12 +163,6 @@ async fn look_up(names: &mut Names, judge: &mut Judge, config: &Config) {
         judge.tell(Input::Exempt { class, nets });
     }
     failed.iter().for_each(Record::log);
-}
-
-fn tell(record: Record, records: &broadcast::Sender<Arc<Record>>) {
-    record.log();
-    // Nobody listens most of the time.
-    let _ = records.send(Arc::new(record));
 }
 
 /// The kernel side, real or not.

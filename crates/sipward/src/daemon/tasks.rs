@@ -73,6 +73,7 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     [
         ("mode", old.mode != new.mode),
         ("on_exit", old.on_exit != new.on_exit),
+        ("allow_acl", old.allow_acl != new.allow_acl),
         ("route", old.route != new.route),
         ("esl", old.esl != new.esl),
     ]

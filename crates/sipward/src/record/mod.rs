@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 use sipward_engine::{Alarm, Cause, Expiry, Judgement, Refusal, Text, UnblockReason};
 use sipward_route::Coverage;
+use tokio::sync::broadcast;
 use tracing::Level;
 
 use crate::complaint::RefusedFor;
@@ -286,6 +287,15 @@ impl Record {
             | Self::NameFailed { .. }
             | Self::LogLost { .. } => Level::WARN,
             Self::RouteFailed { .. } | Self::ReloadFailed { .. } => Level::ERROR,
+        }
+    }
+
+    /// Writes it to the log and hands it to whoever listens.
+    pub fn tell(self, listeners: &broadcast::Sender<Arc<Self>>) {
+        self.log();
+        // Nobody does most of the time.
+        if listeners.receiver_count() > 0 {
+            let _ = listeners.send(Arc::new(self));
         }
     }
 

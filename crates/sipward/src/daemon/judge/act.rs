@@ -1,7 +1,6 @@
 //! What the engine's task does: wishes to the kernel, questions to FreeSWITCH, records to the world.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
 use ipnet::IpNet;
@@ -114,7 +113,7 @@ impl Judge {
         self.actions = actions;
     }
 
-    /// A snapshot that finds no room is made after the next gap; a wish for the log is not made again.
+    /// A snapshot that finds no room is made after the next connection; a wish for the log is not made again.
     pub(super) fn ask(&self, question: Question) {
         let refused = self.questions.try_send(question).is_err();
         if refused && matches!(question, Question::Log { .. }) {
@@ -131,10 +130,6 @@ impl Judge {
     }
 
     pub(super) fn publish(&self, record: Record) {
-        record.log();
-        // Nobody listens most of the time.
-        if self.records.receiver_count() > 0 {
-            let _ = self.records.send(Arc::new(record));
-        }
+        record.tell(&self.records);
     }
 }

@@ -45,8 +45,8 @@ impl Judge {
                 self.publish(Record::EslRestarted { old, new });
             }
             Notice::Blind { from, to } => {
+                // The snapshot that fills the gap is asked for by the `Connected` before it.
                 self.tell(Input::Blind { from: stamp(from), to: stamp(to) });
-                self.ask(Question::Snapshot);
                 let seconds = stamp(to).since(stamp(from)).as_secs_f64();
                 self.publish(Record::EslBlind { seconds });
             }
