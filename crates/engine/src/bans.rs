@@ -104,6 +104,11 @@ impl Bans {
         self.nets.iter().map(unboxed)
     }
 
+    /// In the order of their networks, from behind `net` on.
+    pub(crate) fn after(&self, net: IpNet) -> impl Iterator<Item = (IpNet, &Ban)> {
+        self.nets.iter_from(&net, false).map(unboxed)
+    }
+
     /// Adds a ban; one of the same network is replaced.
     pub(crate) fn insert(&mut self, net: IpNet, ban: Ban) {
         self.remove(&net);

@@ -11,7 +11,7 @@ mod watch;
 
 use std::time::Duration;
 
-pub use views::{ByGrade, SourceView, Stats};
+pub use views::{ByGrade, FailureText, FailureView, SourceView, Stats};
 
 use crate::acl::AclAnswers;
 use crate::activity::Activity;
