@@ -51,6 +51,10 @@ pub struct Config {
     pub esl: file::Esl,
     /// Lowest level of log lines.
     pub log_level: file::LogLevel,
+    /// The control API.
+    pub api: file::Api,
+    /// Keys of `[policy]` that the file sets, dotted, without `policy.`; by the names of today.
+    pub policy_keys: Vec<String>,
 }
 
 impl Config {
