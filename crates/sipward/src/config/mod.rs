@@ -13,6 +13,7 @@ pub mod file;
 pub mod hosts;
 mod span;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -53,8 +54,8 @@ pub struct Config {
     pub log_level: file::LogLevel,
     /// The control API.
     pub api: file::Api,
-    /// Keys of `[policy]` that the file sets, dotted, without `policy.`; by the names of today.
-    pub policy_keys: Vec<String>,
+    /// Keys of `[policy]` that the file sets, dotted, without `policy.`, by their names of today.
+    pub policy_keys: BTreeSet<String>,
 }
 
 impl Config {

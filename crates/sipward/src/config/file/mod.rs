@@ -154,6 +154,7 @@ impl File {
             allow,
             proxies,
             dns_refresh,
+            policy_keys: policy.written(),
             policy: policy.checked(!allow_acl.is_empty())?,
             allow_acl,
             route: route.checked()?,
