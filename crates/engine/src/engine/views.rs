@@ -172,11 +172,18 @@ impl Engine {
         self.bans.get(&net).map(|ban| ban.view(net))
     }
 
-    /// The bans that share an address with `net`: of it, around it, inside it.
-    #[must_use]
-    pub fn bans_touching(&self, net: IpNet) -> Vec<BanView<'_>> {
-        let touching = self.bans.touching(&net::canonical_net(net));
-        touching.into_iter().filter_map(|net| self.ban(net)).collect()
+    /// The bans of `net` and of networks around it, widest first.
+    pub fn bans_covering(&self, net: IpNet) -> impl Iterator<Item = BanView<'_>> {
+        let net = net::canonical_net(net);
+        let own = self.bans.get(&net).map(|ban| ban.view(net));
+        let wider: Vec<_> = self.bans.around(&net).map(|(net, ban)| ban.view(net)).collect();
+        wider.into_iter().chain(own)
+    }
+
+    /// The bans of networks inside `net`, wider ones before those inside them.
+    pub fn bans_inside(&self, net: IpNet) -> impl Iterator<Item = BanView<'_>> {
+        let net = net::canonical_net(net);
+        self.bans.within(net).filter(move |(inner, _)| *inner != net).map(|(net, ban)| ban.view(net))
     }
 
     /// Everybody exempt who covers `addr`, and why; the class that is named first comes first.

@@ -129,16 +129,23 @@ fn everybody_who_exempts_an_address_is_told() {
 #[test]
 fn the_bans_around_and_inside_a_network_are_told() {
     let mut world = world(5);
-    for wide in ["203.0.113.0/24", "203.0.113.64/26", "198.51.100.7/32"] {
-        let (net, until, reason) = (self::net(wide), Expiry::Never, String::new());
+    // A longer ban inside a wider one stands beside it.
+    for (wide, until) in [
+        ("203.0.113.0/24", Expiry::At(world.now + HOUR)),
+        ("203.0.113.65/32", Expiry::Never),
+        ("198.51.100.7/32", Expiry::Never),
+    ] {
+        let (net, reason) = (self::net(wide), String::new());
         world.handle(Input::Ban { net, until, reason, force: true });
     }
-    let touching = |text: &str| -> Vec<IpNet> {
-        world.engine.bans_touching(net(text)).iter().map(|ban| ban.net).collect()
-    };
-    // The wider one made the narrower one useless.
-    assert_eq!(touching("203.0.113.65/32"), [net("203.0.113.0/24")]);
-    assert_eq!(touching("198.51.0.0/16"), [net("198.51.100.7/32")]);
+    let nets = |bans: Vec<BanView<'_>>| -> Vec<IpNet> { bans.iter().map(|ban| ban.net).collect() };
+    let covering = |text: &str| nets(world.engine.bans_covering(net(text)).collect());
+    let inside = |text: &str| nets(world.engine.bans_inside(net(text)).collect());
+    assert_eq!(covering("203.0.113.65/32"), [net("203.0.113.0/24"), net("203.0.113.65/32")]);
+    assert_eq!(covering("203.0.113.66/32"), [net("203.0.113.0/24")]);
+    assert_eq!(inside("203.0.113.0/24"), [net("203.0.113.65/32")]);
+    assert_eq!(inside("203.0.0.0/16"), [net("203.0.113.0/24"), net("203.0.113.65/32")]);
+    assert_eq!(inside("198.51.100.7/32"), []);
     assert!(world.engine.ban(net("203.0.113.0/24")).is_some());
     assert!(world.engine.ban(net("203.0.113.0/25")).is_none());
 }
