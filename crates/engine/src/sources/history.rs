@@ -1,5 +1,6 @@
 //! The failures of one source: exact times, hashes instead of names.
 
+use crate::identity::MISTYPES;
 use crate::limits::{Limits, millis};
 use crate::seen::Seen;
 use crate::{Grade, Guard, Method, Rule, Timestamp};
@@ -108,6 +109,11 @@ impl History {
     /// Drops the failures of one user.
     pub(crate) fn forgive(&mut self, user_hash: u64) {
         self.0.retain(|entry| !entry.is_of(user_hash));
+    }
+
+    /// At most a few mistypes of this user.
+    pub(crate) fn is_clean(&self, user_hash: u64) -> bool {
+        self.0.len() <= MISTYPES && self.0.iter().all(|entry| entry.is_of(user_hash))
     }
 
     /// Somebody else than this user failed within `window_ms`.
