@@ -178,7 +178,7 @@ impl Population {
                     self.owners.insert(addr, (kind, id));
                     self.actors[index].addr = addr;
                 }
-                self.phone(addr, &user)
+                self.phone(self.actors[index].addr, &user)
             }
             Kind::OldPassword => {
                 // Two weeks well, one week wrong: phones ask again every minute or two.
