@@ -111,12 +111,7 @@ impl Identities {
     }
 
     /// A user succeeded. Gives the first success when the store should hear of it.
-    pub(crate) fn success(
-        &mut self,
-        key: Key,
-        login: Login,
-        limits: &Limits,
-    ) -> Option<Timestamp> {
+    pub(crate) fn success(&mut self, key: Key, login: Login, limits: &Limits) -> Option<Timestamp> {
         let Login { user, agent, since, at, clean } = login;
         let vouched = clean && self.is_at_home(&login, limits);
         let known = self.known.entry(key);

@@ -102,7 +102,10 @@ impl History {
     pub(crate) fn push_within(&mut self, entry: Entry, window_ms: u32, most: usize) {
         let old = self.0.iter().take_while(|e| age(entry.at, **e) >= window_ms).count();
         let too_many = (self.0.len() + 1).saturating_sub(most);
-        self.0.drain(..old.max(too_many).min(self.0.len()));
+        let gone = old.max(too_many).min(self.0.len());
+        if gone > 0 {
+            self.0.drain(..gone);
+        }
         self.0.push(entry);
     }
 
