@@ -1,5 +1,6 @@
 //! The failures of one source: exact times, hashes instead of names.
 
+use crate::identity::MISTYPES;
 use crate::limits::{Limits, millis};
 use crate::seen::Seen;
 use crate::{Grade, Guard, Method, Rule, Timestamp};
@@ -110,13 +111,21 @@ impl History {
     pub(crate) fn push_within(&mut self, entry: Entry, window_ms: u32, most: usize) {
         let old = self.0.iter().take_while(|e| age(entry.at, **e) >= window_ms).count();
         let too_many = (self.0.len() + 1).saturating_sub(most);
-        self.0.drain(..old.max(too_many).min(self.0.len()));
+        let gone = old.max(too_many).min(self.0.len());
+        if gone > 0 {
+            self.0.drain(..gone);
+        }
         self.0.push(entry);
     }
 
     /// Drops the failures of one user.
     pub(crate) fn forgive(&mut self, user_hash: u64) {
         self.0.retain(|entry| !entry.is_of(user_hash));
+    }
+
+    /// At most a few mistypes of this user.
+    pub(crate) fn is_clean(&self, user_hash: u64) -> bool {
+        self.0.len() <= MISTYPES && self.0.iter().all(|entry| entry.is_of(user_hash))
     }
 
     /// Somebody else than this user failed within `window_ms`.
