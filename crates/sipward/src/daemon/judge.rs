@@ -1,9 +1,10 @@
 //! The task that owns the engine: events in, wishes for the kernel and records out.
 //!
-//! `hear` holds what comes in, `act` what goes out.
+//! `hear` holds what comes in, `act` what goes out, `restore` what the start brings back.
 
 mod act;
 mod hear;
+mod restore;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,6 +26,7 @@ use crate::daemon::directory::{Question, Registration};
 use crate::enforce::Wishes;
 use crate::names::Exempt;
 use crate::record::{Ban, Record, Totals};
+use crate::store::{Saved, Store};
 
 /// Notices and reports handled in one turn, so that neither starves the other.
 const TURN: usize = 256;
@@ -51,6 +53,8 @@ pub(super) enum Order {
     Trunks(Vec<IpNet>),
     /// Phones that FreeSWITCH says are registered.
     Registered(Vec<Registration>),
+    /// What the store holds, known only now.
+    Saved(Box<Saved>),
     /// What FreeSWITCH's access control lists say of an address; `None` when they said nothing.
     Acl { addr: IpAddr, allowed: Option<bool> },
 }
@@ -78,6 +82,7 @@ pub(super) struct Judge {
     engine: Box<Engine>,
     clock: Clock,
     wishes: Wishes,
+    store: Store,
     actions: Vec<Action>,
     /// Bans whose route is under way: their record waits for the kernel's answer.
     under_way: HashMap<IpNet, UnderWay>,
@@ -124,6 +129,7 @@ impl Judge {
         engine: Engine,
         clock: Clock,
         wishes: Wishes,
+        store: Store,
         records: broadcast::Sender<Arc<Record>>,
         heart: Heart,
         questions: mpsc::Sender<Question>,
@@ -132,6 +138,7 @@ impl Judge {
             engine: Box::new(engine),
             clock,
             wishes,
+            store,
             actions: Vec::new(),
             under_way: HashMap::new(),
             totals: Totals::default(),
@@ -179,7 +186,10 @@ impl Judge {
                     self.carry_out(None);
                 }
                 () = self.wishes.flow(), if self.wishes.is_waiting() => {}
-                _ = beat.tick() => (self.heart)(&Beat { peer: self.peer, totals: self.totals }),
+                _ = beat.tick() => {
+                    (self.heart)(&Beat { peer: self.peer, totals: self.totals });
+                    self.complete_store();
+                }
             }
         };
         self.drain(ears).await;
