@@ -27,6 +27,7 @@ use crate::enforce::Wishes;
 use crate::names::Exempt;
 use crate::record::{Ban, Record, Totals};
 use crate::store::{Saved, Store};
+pub(super) use restore::Restored;
 
 /// Notices and reports handled in one turn, so that neither starves the other.
 const TURN: usize = 256;
