@@ -30,6 +30,7 @@ use crate::enforce::Wishes;
 use crate::names::Exempt;
 use crate::record::{Ban, Record, Totals};
 use crate::store::{Saved, Store};
+pub(super) use restore::Restored;
 use standing::Standing;
 pub(crate) use standing::{FAILURES, Failure};
 

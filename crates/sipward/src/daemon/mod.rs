@@ -47,7 +47,7 @@ use crate::names::{Exempt, Names};
 use crate::record::{Record, Started, Totals};
 use crate::store::{Saved, Store, StoreSettings};
 use crate::systemd;
-use judge::{Ears, End};
+use judge::{Ears, End, Restored};
 use settings::{InForce, Overrides, Ways};
 use tasks::Current;
 
@@ -129,14 +129,11 @@ impl Daemon {
         {
             judge.tell(Input::Exempt { class, nets });
         }
-        let mut restored = judge.restore(saved);
-        let count = Count { restored: restored.len(), adopted: judge.adopt(&kernel.found.routes) };
-        for record in started(&config, &credentials, &kernel.found, count) {
+        let restored = judge.take_over(saved, &kernel.found.routes);
+        for record in started(&config, &credentials, &kernel.found, &restored) {
             judge.publish(record);
         }
-        let standing = &kernel.found.routes;
-        standing.iter().for_each(|net| _ = restored.remove(net));
-        judge.settle(restored, &mut reports, &stop).await;
+        judge.settle(restored.missing, &mut reports, &stop).await;
         // Bans stand: FreeSWITCH may start. It must not wait for a name server.
         systemd::ready();
         look_up(&mut names, &mut judge, &config).await;
@@ -318,14 +315,12 @@ fn session_config(config: &Config, credentials: &Credentials) -> anyhow::Result<
     })
 }
 
-/// Bans that stand from the start on.
-#[derive(Clone, Copy, Debug)]
-struct Count {
-    restored: usize,
-    adopted: usize,
-}
-
-fn started(config: &Config, credentials: &Credentials, found: &Found, count: Count) -> Vec<Record> {
+fn started(
+    config: &Config,
+    credentials: &Credentials,
+    found: &Found,
+    restored: &Restored,
+) -> Vec<Record> {
     let mut records = vec![Record::Started(Started {
         version: env!("CARGO_PKG_VERSION"),
         mode: match config.mode {
@@ -333,8 +328,8 @@ fn started(config: &Config, credentials: &Credentials, found: &Found, count: Cou
             Mode::Observe => "observe",
         },
         esl: format!("{}:{}", credentials.host, credentials.port),
-        restored: count.restored,
-        adopted: count.adopted,
+        restored: restored.bans,
+        adopted: restored.adopted,
         max_failures: config.policy.max_failures,
         window_seconds: config.policy.window.as_secs_f64(),
         ban_time_seconds: config.policy.ban_time.as_secs_f64(),

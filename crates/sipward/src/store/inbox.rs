@@ -218,10 +218,9 @@ enum Worth {
 impl Worth {
     fn of(entry: &Entry) -> Self {
         match entry {
-            Entry::Allow(_)
-            | Entry::Disallow { .. }
-            | Entry::Override(_)
-            | Entry::Reset { .. } => Self::Operators,
+            Entry::Allow(_) | Entry::Disallow { .. } | Entry::Override(_) | Entry::Reset { .. } => {
+                Self::Operators
+            }
             Entry::Ban { .. } | Entry::Unban { .. } => Self::Ban,
             Entry::Refused { .. } | Entry::Remember(_) => Self::History,
         }

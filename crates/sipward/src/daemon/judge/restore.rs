@@ -18,9 +18,37 @@ use crate::store::{Saved, SavedBan};
 /// what half a million take.
 const RETURN: Duration = Duration::from_secs(20);
 
+/// What the start has brought back.
+#[derive(Clone, Debug)]
+pub(in crate::daemon) struct Restored {
+    /// Stored bans that stand again.
+    pub(in crate::daemon) bans: usize,
+    /// Routes that became bans, because no stored ban explains them.
+    pub(in crate::daemon) adopted: usize,
+    /// Bans whose routes were not there and are on their way.
+    pub(in crate::daemon) missing: HashSet<IpNet>,
+}
+
 impl Judge {
+    /// Takes over what was stored and the routes of ours that were found.
+    pub(in crate::daemon) fn take_over(&mut self, saved: Saved, found: &[IpNet]) -> Restored {
+        // A route whose ban has ended meanwhile is explained too: it is on its way out.
+        let explained: HashSet<IpNet> = saved.bans.iter().map(|ban| ban.net).collect();
+        let mut missing = self.restore(saved);
+        let bans = missing.len();
+        let before = self.totals.bans;
+        for net in found {
+            missing.remove(net);
+            if !explained.contains(net) {
+                self.tell(Input::Adopt { net: *net });
+            }
+        }
+        let adopted = usize::try_from(self.totals.bans - before).unwrap_or(usize::MAX);
+        Restored { bans, adopted, missing }
+    }
+
     /// Tells the engine what was stored. Gives the bans that stand again, whose routes are on their way.
-    pub(in crate::daemon) fn restore(&mut self, saved: Saved) -> HashSet<IpNet> {
+    fn restore(&mut self, saved: Saved) -> HashSet<IpNet> {
         // Allowed hosts and changed settings are in force before: they decide what comes back.
         let Saved { bans, offenders, successes, allow: _, overrides: _, unreadable } = saved;
         if unreadable > 0 {
@@ -51,15 +79,6 @@ impl Judge {
         }
         self.carry_out(None);
         stands.then_some(net)
-    }
-
-    /// Takes over routes of ours that were found; gives how many no ban explains.
-    pub(in crate::daemon) fn adopt(&mut self, found: &[IpNet]) -> usize {
-        let before = self.totals.bans;
-        for net in found {
-            self.tell(Input::Adopt { net: *net });
-        }
-        usize::try_from(self.totals.bans - before).unwrap_or(usize::MAX)
     }
 
     /// Waits until the kernel has answered for all of `nets`.
@@ -95,7 +114,11 @@ impl Judge {
     }
 
     /// The store could be read only now.
-    pub(super) fn late(&mut self, saved: Saved) {
+    pub(super) fn late(&mut self, mut saved: Saved) {
+        // What was decided meanwhile is in it too.
+        let standing: HashSet<_> =
+            self.engine.bans().map(|ban| (ban.net, ban.since, ban.until)).collect();
+        saved.bans.retain(|ban| !standing.contains(&(ban.net, ban.since, ban.until)));
         let restored = self.restore(saved).len();
         self.store.took_over();
         self.publish(Record::StoreRead { restored });
