@@ -64,6 +64,7 @@ use crate::record::Record;
 use crate::store::Store;
 pub use document::document;
 use door::Door;
+pub(crate) use events::line;
 use fault::Fault;
 
 /// What the handlers work with.

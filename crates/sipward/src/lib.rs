@@ -16,6 +16,8 @@
 //! | [`names`] | DNS names of `allow` and `proxies`, name servers |
 //! | [`record`] | what is told: log lines, later the API |
 //! | [`store`] | what outlives the process |
+//! | [`tell`] | who is told of records beside the log: [`mail`], [`webhook`], with [`whois`] |
+//! | [`metrics`] | counts and states for Prometheus |
 //! | [`logging`] | JSON and text form of log lines |
 //! | [`demo`] | the storm that `sipward demo` plays |
 
@@ -29,8 +31,13 @@ pub mod daemon;
 pub mod demo;
 pub mod enforce;
 pub mod logging;
+pub mod mail;
+
 pub mod names;
 pub mod record;
 pub mod store;
 pub mod systemd;
+pub mod tell;
 pub mod text;
+pub mod webhook;
+pub mod whois;

@@ -117,7 +117,7 @@ fn missed(count: u64, now: Timestamp) -> Line {
 }
 
 /// A record as it goes over the wire.
-pub(super) fn line(record: &Record, now: Timestamp) -> Line {
+pub(crate) fn line(record: &Record, now: Timestamp) -> Line {
     let mut fields = match serde_json::to_value(record) {
         Ok(Value::Object(fields)) => fields,
         // A record is always an object.

@@ -39,9 +39,11 @@ pub enum CredentialsError {
     /// Both were set: which one counts would be a guess.
     #[error("both ESL_PASSWORD and ESL_PASSWORD_FILE are set: unset one of them")]
     TwoPasswords,
-    /// The password file cannot be used.
-    #[error("ESL_PASSWORD_FILE={}: {problem}", .path.display())]
+    /// A file with a secret cannot be used.
+    #[error("{variable}={}: {problem}", .path.display())]
     PasswordFile {
+        /// The variable that names it.
+        variable: &'static str,
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
@@ -73,15 +75,7 @@ impl Credentials {
     pub fn from_lookup(
         lookup: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, CredentialsError> {
-        let text = |variable: &'static str| match lookup(variable).map(OsString::into_string) {
-            None => Ok(None),
-            Some(Ok(value)) if value.is_empty() => Ok(None),
-            Some(Ok(value)) => Ok(Some(value)),
-            Some(Err(_)) => Err(CredentialsError::Variable {
-                variable,
-                problem: "is not UTF-8 text".to_owned(),
-            }),
-        };
+        let text = |name: &'static str| variable(&lookup, name);
         let host = text("ESL_HOST")?.unwrap_or_else(|| DEFAULT_HOST.to_owned());
         let port = match text("ESL_PORT")? {
             None => DEFAULT_PORT,
@@ -100,7 +94,7 @@ impl Credentials {
             (Some(_), Some(_)) => return Err(CredentialsError::TwoPasswords),
             (None, None) => return Err(CredentialsError::NoPassword),
             (Some(password), None) => password,
-            (None, Some(path)) => password_file(Path::new(&path))?,
+            (None, Some(path)) => secret_file("ESL_PASSWORD_FILE", Path::new(&path))?,
         };
         one_line("ESL_HOST", &host)?;
         if let Some(user) = &user {
@@ -121,10 +115,31 @@ impl Credentials {
     }
 }
 
-/// Reads the password: the file's text without the line end an editor leaves.
-fn password_file(path: &Path) -> Result<String, CredentialsError> {
-    let failed =
-        |problem: String| CredentialsError::PasswordFile { path: path.to_owned(), problem };
+/// A variable's text; `None` when it is not set or empty.
+pub(super) fn variable(
+    lookup: impl Fn(&str) -> Option<OsString>,
+    variable: &'static str,
+) -> Result<Option<String>, CredentialsError> {
+    match lookup(variable).map(OsString::into_string) {
+        None => Ok(None),
+        Some(Ok(value)) if value.is_empty() => Ok(None),
+        Some(Ok(value)) => Ok(Some(value)),
+        Some(Err(_)) => {
+            Err(CredentialsError::Variable { variable, problem: "is not UTF-8 text".to_owned() })
+        }
+    }
+}
+
+/// Reads a secret: the file's text without the line end an editor leaves.
+pub(super) fn secret_file(
+    variable: &'static str,
+    path: &Path,
+) -> Result<String, CredentialsError> {
+    let failed = |problem: String| CredentialsError::PasswordFile {
+        variable,
+        path: path.to_owned(),
+        problem,
+    };
     let size = std::fs::metadata(path).map_err(|e| failed(e.to_string()))?.len();
     if size > MAX_PASSWORD_FILE {
         return Err(failed(format!("has {size} bytes; a password has fewer than 256")));
@@ -140,7 +155,7 @@ fn password_file(path: &Path) -> Result<String, CredentialsError> {
 const ONE_LINE: &str = "must be one line without control characters";
 
 /// A line end would start a command of its own on the socket.
-fn one_line(variable: &'static str, value: &str) -> Result<(), CredentialsError> {
+pub(super) fn one_line(variable: &'static str, value: &str) -> Result<(), CredentialsError> {
     if value.contains(['\r', '\n', '\0']) {
         return Err(CredentialsError::Variable { variable, problem: ONE_LINE.to_owned() });
     }

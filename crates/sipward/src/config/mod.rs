@@ -5,12 +5,14 @@
 //! | [`mod@file`] | the file's keys, their defaults and ranges |
 //! | [`error`] | errors that name line, column and the nearest known key |
 //! | [`credentials`] | Event Socket credentials from the environment |
+//! | [`secrets`] | password of the mail server, key of the webhooks, from the environment |
 //! | [`hosts`] | entries of `allow` and `proxies`: addresses, networks, names |
 
 pub mod credentials;
 pub mod error;
 pub mod file;
 pub mod hosts;
+pub mod secrets;
 mod span;
 
 use std::collections::BTreeSet;
@@ -21,6 +23,7 @@ pub use credentials::Credentials;
 pub use error::ConfigError;
 pub use file::{Mode, OnExit};
 pub use hosts::HostEntry;
+pub use secrets::{Login, Secret, Secrets};
 
 use crate::store::StoreSettings;
 
@@ -58,6 +61,12 @@ pub struct Config {
     pub log_level: file::LogLevel,
     /// The control API.
     pub api: file::Api,
+    /// Mails about bans and alarms.
+    pub mail: crate::mail::Settings,
+    /// Where records are posted to.
+    pub webhook: crate::webhook::Settings,
+    /// How to ask whom an address belongs to.
+    pub whois: crate::whois::Settings,
     /// Keys of `[policy]` that the file sets, dotted, without `policy.`, by their names of today.
     pub policy_keys: BTreeSet<String>,
 }

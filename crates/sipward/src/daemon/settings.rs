@@ -233,6 +233,9 @@ fn needs_restart(started: &Config, file: &Config) -> Vec<&'static str> {
         ("esl", started.esl != file.esl),
         ("store", started.store != file.store),
         ("api", started.api != file.api),
+        ("mail", started.mail != file.mail),
+        ("webhook", started.webhook != file.webhook),
+        ("whois", started.whois != file.whois),
     ]
     .into_iter()
     .filter_map(|(section, changed)| changed.then_some(section))

@@ -80,6 +80,9 @@ impl fmt::Display for Record {
             }
             Self::ApiOpened { socket } => write!(f, "control socket {}", socket.display()),
             Self::ApiFailed { error } => write!(f, "no control socket: {error}"),
+            Self::DeliveryFailed { .. } | Self::Delivered { .. } | Self::RecordsMissed { .. } => {
+                delivery_line(f, self)
+            }
             Self::LogLost { lines } => write!(f, "{lines} log lines lost"),
         }
     }
@@ -118,6 +121,23 @@ fn socket_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
         Record::EventForged { error, source } => {
             write!(f, "event ignored: {}", Plain(error))?;
             source.map_or(Ok(()), |source| write!(f, ", naming {source}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn delivery_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
+    match record {
+        Record::DeliveryFailed { by, error, retry_in_seconds } => {
+            write!(f, "{by} not delivered: {}; ", Plain(error))?;
+            match retry_in_seconds {
+                Some(pause) => write!(f, "next try in {}", Span(*pause)),
+                None => f.write_str("given up"),
+            }
+        }
+        Record::Delivered { by, lost } => write!(f, "{by} is delivered again; {lost} lost"),
+        Record::RecordsMissed { by, count } => {
+            write!(f, "{by} was too slow and missed {count} records")
         }
         _ => Ok(()),
     }

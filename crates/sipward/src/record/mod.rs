@@ -2,6 +2,7 @@
 //! the API and the demo's screen. Its JSON form is what serde makes of it; `line` holds the form
 //! for people.
 
+mod kind;
 mod line;
 
 use std::fmt;
@@ -15,6 +16,8 @@ use sipward_engine::{Alarm, Cause, Expiry, Judgement, Refusal, Text, UnblockReas
 use sipward_route::Coverage;
 use tokio::sync::broadcast;
 use tracing::Level;
+
+pub use kind::Kind;
 
 use crate::complaint::RefusedFor;
 use crate::text::Time;
@@ -224,6 +227,29 @@ pub enum Record {
         /// Why, and what to do.
         error: String,
     },
+    /// A mail or webhook could not be delivered.
+    DeliveryFailed {
+        /// `mail`, or `webhook` with the host it goes to.
+        by: String,
+        /// Why, and what to do.
+        error: String,
+        /// Pause before the next attempt; `null` when it is given up.
+        retry_in_seconds: Option<f64>,
+    },
+    /// Mails or webhooks arrive again after failures.
+    Delivered {
+        /// As in [`Record::DeliveryFailed`].
+        by: String,
+        /// Messages lost since the start: given up, or without room.
+        lost: u64,
+    },
+    /// A listener was too slow, and did not hear of some records.
+    RecordsMissed {
+        /// Which: `mail`, `webhook …` or `metrics`.
+        by: String,
+        /// How many.
+        count: u64,
+    },
     /// Log lines were lost because whatever reads them did not keep up.
     LogLost {
         /// How many since the start.
@@ -307,6 +333,7 @@ impl Record {
             | Self::StoreRecovered { .. }
             | Self::StoreRead { .. }
             | Self::Reload { .. }
+            | Self::Delivered { .. }
             | Self::ApiOpened { .. } => Level::INFO,
             Self::Gate { gaps, .. } if gaps.is_empty() => Level::INFO,
             Self::EslDisconnected { .. }
@@ -324,6 +351,8 @@ impl Record {
             | Self::Alarm(_)
             | Self::NameFailed { .. }
             | Self::ApiFailed { .. }
+            | Self::DeliveryFailed { .. }
+            | Self::RecordsMissed { .. }
             | Self::LogLost { .. } => Level::WARN,
             Self::RouteFailed { .. }
             | Self::ReloadFailed { .. }

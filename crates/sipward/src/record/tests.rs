@@ -92,3 +92,20 @@ fn a_refusal_carries_reason_and_evidence() {
     }
     assert_eq!(record.to_string(), "not banned: 192.0.2.1/32, covered by 192.0.2.0/24 (allow)");
 }
+
+#[test]
+fn a_kind_has_the_name_of_its_records() {
+    let source: IpNet = "192.0.2.1/32".parse().unwrap();
+    for record in [
+        Record::Ban(ban()),
+        Record::Stopped(Totals::default()),
+        Record::Unban { source, reason: UnblockReason::Manual },
+        Record::Alarm(Alarm::ManyBans { bans: 7 }),
+        Record::DeliveryFailed { by: "mail".into(), error: "no".into(), retry_in_seconds: None },
+        Record::RecordsMissed { by: "mail".into(), count: 3 },
+        Record::LogLost { lines: 1 },
+    ] {
+        let json = serde_json::to_value(&record).unwrap();
+        assert_eq!(json.get("event"), Some(&serde_json::to_value(record.kind()).unwrap()));
+    }
+}

@@ -10,6 +10,7 @@ mod route;
 mod rules;
 mod span;
 mod store;
+mod tell;
 
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use policy::PolicyFile;
 use route::RouteFile;
 use span::Span;
 use store::StoreFile;
+use tell::{MailFile, WebhookFile, WhoisFile};
 
 /// Most entries of each of `allow` and `proxies`.
 const MAX_HOSTS: usize = 16_384;
@@ -47,6 +49,9 @@ pub struct File {
     store: StoreFile,
     log: LogFile,
     api: ApiFile,
+    mail: MailFile,
+    webhook: WebhookFile,
+    whois: WhoisFile,
 }
 
 /// Ban, or watch only.
@@ -130,7 +135,7 @@ impl File {
     /// Checks ranges and what depends on each other.
     pub(super) fn into_config(self) -> Result<Config, Problem> {
         let File { mode, on_exit, allow, allow_acl, proxies, dns_refresh, .. } = self;
-        let File { policy, route, esl, store, log, api, .. } = self;
+        let File { policy, route, esl, store, log, api, mail, webhook, whois, .. } = self;
         let allow = hosts("allow", allow)?;
         let proxies = hosts("proxies", proxies)?;
         let allow_acl = acls(allow_acl)?;
@@ -154,6 +159,9 @@ impl File {
             store: store.checked()?,
             log_level: log.level.unwrap_or_default(),
             api: api.checked()?,
+            mail: mail.checked()?,
+            webhook: webhook.checked()?,
+            whois: whois.checked()?,
         })
     }
 }

@@ -1,0 +1,119 @@
+//! Telling people: what becomes of records beyond the log.
+//!
+//! Mail and webhooks live on a thread of their own with a small runtime, so that neither a slow server, nor a
+//! TLS handshake, nor the making of a mail is ever in the way of a ban. They hear what everybody hears, the
+//! broadcast of records; one that is too slow misses some, which is counted and told.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `hearing` | a listener of records that says what it missed |
+//! | `outbox` | a bounded queue, and the loop that empties it with retries |
+//! | `ledger` | what was delivered and what was lost, for the log and the metrics |
+//! | `tls` | TLS as a client |
+
+mod hearing;
+mod ledger;
+mod outbox;
+pub(crate) mod tls;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures_util::future::{LocalBoxFuture, join_all};
+use tokio::sync::{broadcast, oneshot};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use hearing::Hearing;
+pub use ledger::Ledger;
+pub(crate) use ledger::Voice;
+pub(crate) use outbox::{Failure, Outbox, Retry};
+
+use crate::clock::Clock;
+use crate::config::{Config, Secrets};
+use crate::mail::{self, Mailer};
+use crate::record::Record;
+use crate::webhook::{self, Hook};
+use crate::whois::Whois;
+
+/// Time for last words at the end: the whole stop of the daemon must fit into 2 s.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Name of the thread.
+const THREAD: &str = "tell";
+
+/// The thread that tells, if there is anybody to tell.
+#[derive(Debug)]
+pub(crate) struct Tellers {
+    stop: CancellationToken,
+    done: oneshot::Receiver<()>,
+    ledgers: Vec<Arc<Ledger>>,
+}
+
+impl Tellers {
+    /// Starts what `config` asks for; from now on nothing is missed.
+    ///
+    /// # Errors
+    /// When a mail address or a secret does not fit, or the system gives no thread.
+    pub(crate) fn start(
+        config: &Config,
+        secrets: &Secrets,
+        whois: &Arc<Whois>,
+        records: &broadcast::Sender<Arc<Record>>,
+        clock: Clock,
+    ) -> anyhow::Result<Self> {
+        let stop = CancellationToken::new();
+        let mut ledgers = Vec::new();
+        let mut listen = |by: String| {
+            let ledger = Arc::new(Ledger::new(by));
+            ledgers.push(Arc::clone(&ledger));
+            Hearing::new(records, ledger, stop.clone())
+        };
+        let mailer = match Mailer::new(&config.mail, secrets.smtp.as_ref())? {
+            Some(mailer) => Some((mailer, listen(mail::NAME.to_owned()))),
+            None => None,
+        };
+        let hooks = Hook::all(&config.webhook, secrets.webhook.as_ref());
+        let hooks: Vec<_> = hooks.into_iter().map(|hook| (listen(hook.name()), hook)).collect();
+        let (told, done) = oneshot::channel();
+        if mailer.is_some() || !hooks.is_empty() {
+            let whois = Arc::clone(whois);
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let work = move || {
+                runtime.block_on(async move {
+                    let mut all: Vec<LocalBoxFuture<'_, ()>> = Vec::new();
+                    if let Some((mailer, hearing)) = mailer {
+                        all.push(Box::pin(mail::run(mailer, hearing, whois, clock)));
+                    }
+                    for (hearing, hook) in hooks {
+                        all.push(Box::pin(webhook::run(hook, hearing, clock)));
+                    }
+                    join_all(all).await;
+                });
+                // Nobody waits when the daemon has given up on last words.
+                let _ = told.send(());
+            };
+            std::thread::Builder::new()
+                .name(THREAD.to_owned())
+                .spawn(work)
+                .context("cannot start the thread for mail and webhooks")?;
+        }
+        Ok(Self { stop, done, ledgers })
+    }
+
+    /// What was delivered and lost so far, one for each way out.
+    pub(crate) fn ledgers(&self) -> &[Arc<Ledger>] {
+        &self.ledgers
+    }
+
+    /// Lets them say what they have heard, for a moment.
+    pub(crate) async fn finish(self) {
+        self.stop.cancel();
+        if tokio::time::timeout(LAST_WORDS, self.done).await.is_err() {
+            tracing::warn!("stopped before every mail and webhook was delivered");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

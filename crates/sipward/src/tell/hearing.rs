@@ -1,0 +1,50 @@
+//! A listener of records.
+
+use std::sync::Arc;
+
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio_util::sync::CancellationToken;
+
+use super::{Ledger, Voice};
+use crate::record::Record;
+
+/// Hears every record, or says how many it did not hear.
+#[derive(Debug)]
+pub(crate) struct Hearing {
+    records: broadcast::Receiver<Arc<Record>>,
+    voice: Voice,
+    stop: CancellationToken,
+}
+
+impl Hearing {
+    /// Hears all that is told from now on, until `stop`.
+    pub(crate) fn new(
+        records: &broadcast::Sender<Arc<Record>>,
+        ledger: Arc<Ledger>,
+        stop: CancellationToken,
+    ) -> Self {
+        let voice = Voice::new(ledger, records.downgrade());
+        Self { records: records.subscribe(), voice, stop }
+    }
+
+    /// The way to tell how it goes.
+    pub(crate) fn voice(&self) -> Voice {
+        self.voice.clone()
+    }
+
+    /// The next record; `None` when the daemon stops and all that was told before is heard. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Option<Arc<Record>> {
+        loop {
+            let heard = tokio::select! {
+                biased;
+                heard = self.records.recv() => heard,
+                () = self.stop.cancelled() => return None,
+            };
+            match heard {
+                Ok(record) => return Some(record),
+                Err(RecvError::Lagged(count)) => self.voice.missed(count),
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+}
