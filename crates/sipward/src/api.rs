@@ -22,6 +22,8 @@
 //! | `/reload` | POST | [`model::Reloaded`]; 409 with what is wrong in the file |
 //! | `/openapi.json` | GET | the OpenAPI document |
 //!
+//! Beside it, `/metrics` is what Prometheus reads.
+//!
 //! In a path, the `/` of a network is written `%2F`. Errors are [`model::Problem`]s.
 
 //!
@@ -32,7 +34,7 @@
 //! | `serve` | connections and their limits |
 //! | `extract`, `fault` | what comes in, read within limits; what goes wrong, as a document |
 //! | `document` | the routes, and the OpenAPI document made from them |
-//! | `bans`, `select`, `sources`, `allow`, `history`, `policy`, `status`, `events`, `what_if` | the handlers |
+//! | `bans`, `select`, `sources`, `allow`, `history`, `policy`, `status`, `events`, `what_if`, `metrics` | the handlers |
 //! | `convert` | the engine's and the store's words → those of the wire |
 
 mod allow;
@@ -44,6 +46,7 @@ mod events;
 mod extract;
 mod fault;
 mod history;
+mod metrics;
 pub mod model;
 mod policy;
 mod select;
@@ -60,6 +63,7 @@ use tokio::sync::{Semaphore, broadcast};
 
 use crate::config::Mode;
 use crate::daemon::{Desk, Settings};
+use crate::metrics::Metrics;
 use crate::record::Record;
 use crate::store::Store;
 pub use document::document;
@@ -75,6 +79,7 @@ pub(crate) struct Api {
     store: Store,
     records: broadcast::Sender<Arc<Record>>,
     mode: Mode,
+    metrics: Arc<Metrics>,
     /// Seats for listeners of events.
     listeners: Arc<Semaphore>,
 }
@@ -86,9 +91,10 @@ impl Api {
         store: Store,
         records: broadcast::Sender<Arc<Record>>,
         mode: Mode,
+        metrics: Arc<Metrics>,
     ) -> Self {
         let listeners = Arc::new(Semaphore::new(events::LISTENERS));
-        Self { desk, settings, store, records, mode, listeners }
+        Self { desk, settings, store, records, mode, metrics, listeners }
     }
 
     /// Opens the socket and serves until it is dropped. When the socket cannot be opened that is told, and

@@ -7,11 +7,12 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use crate::config::file::LogLevel;
-use crate::config::{Config, Credentials, Mode, OnExit};
+use crate::config::{Config, Credentials, Mode, OnExit, Secrets};
 use crate::daemon::{self, Daemon};
 use crate::demo;
 use crate::logging::{Format, Logs};
 use crate::store::Store;
+use crate::tell::Tellers;
 
 /// Bans SIP brute-forcers by what FreeSWITCH itself reports on its Event Socket.
 #[derive(Debug, Parser)]
@@ -103,10 +104,10 @@ fn start(run: &Run) -> anyhow::Result<()> {
         move || Config::load(path.as_deref()).map(|config| overrides.apply(config))
     };
     let config = load()?;
-    let credentials = Credentials::from_env()?;
+    let (credentials, secrets) = (Credentials::from_env()?, Secrets::from_env()?);
     let logs = Logs::start(run.log_format, config.log_level)?;
     let control = Some(logs.control());
-    let daemon = Daemon { config, credentials, logs: control, reload: Box::new(load) };
+    let daemon = Daemon { config, credentials, secrets, logs: control, reload: Box::new(load) };
     on_runtime(daemon.run())
 }
 
@@ -132,6 +133,8 @@ impl Overrides {
 fn check(file: &ConfigFile) -> anyhow::Result<()> {
     let config = Config::load(file.config.as_deref())?;
     let credentials = Credentials::from_env();
+    let secrets = Secrets::from_env()?;
+    Tellers::check(&config, &secrets)?;
     println!("{}", daemon::summary(&config));
     let credentials = credentials.context("the configuration is good, the credentials are not")?;
     println!(

@@ -32,6 +32,7 @@ pub mod demo;
 pub mod enforce;
 pub mod logging;
 pub mod mail;
+pub mod metrics;
 
 pub mod names;
 pub mod record;

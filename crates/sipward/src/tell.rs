@@ -25,7 +25,7 @@ use tokio::sync::{broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use hearing::Hearing;
-pub use ledger::Ledger;
+pub use ledger::{Delivery, Ledger};
 pub(crate) use ledger::Voice;
 pub(crate) use outbox::{Failure, Outbox, Retry};
 
@@ -99,6 +99,14 @@ impl Tellers {
                 .context("cannot start the thread for mail and webhooks")?;
         }
         Ok(Self { stop, done, ledgers })
+    }
+
+    /// Whether they would start.
+    ///
+    /// # Errors
+    /// As [`Tellers::start`].
+    pub(crate) fn check(config: &Config, secrets: &Secrets) -> anyhow::Result<()> {
+        Mailer::new(&config.mail, secrets.smtp.as_ref()).map(drop)
     }
 
     /// What was delivered and lost so far, one for each way out.

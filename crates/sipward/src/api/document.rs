@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 
 use super::fault::{self, Fault};
 use super::model::{Line, ProblemKind};
-use super::{Api, allow, bans, events, history, policy, sources, status, what_if};
+use super::{Api, allow, bans, events, history, metrics, policy, sources, status, what_if};
 
 /// What the document says beside the handlers.
 #[derive(OpenApi)]
@@ -56,6 +56,8 @@ fn documented() -> OpenApiRouter<Api> {
 /// What serves a request.
 pub(super) fn router(api: Api) -> Router {
     let (router, _) = documented().split_for_parts();
+    // No part of the API: its text is Prometheus' own.
+    let router = router.route("/metrics", axum::routing::get(metrics::show));
     router.fallback(nowhere).method_not_allowed_fallback(not_so).with_state(api)
 }
 

@@ -160,6 +160,11 @@ impl Judge {
         }
     }
 
+    /// Bans whose route is under way.
+    pub(crate) fn under_way(&self) -> usize {
+        self.under_way.len()
+    }
+
     /// Tells the engine something that is no event.
     pub(crate) fn tell(&mut self, input: Input<'_>) {
         self.decide(input, |_| ());

@@ -8,6 +8,8 @@
 //! | `directory` | questions to FreeSWITCH: phones, gateways, access lists | – |
 //! | `tasks` | name look-ups, signals, what the store tells | – |
 //! | [`api`](crate::api) | the control socket, a task for each connection | – |
+//! | [`metrics`](crate::metrics) | counts made from records | – |
+//! | [`tell`](crate::tell) (a thread of its own) | mail, webhooks | – |
 //! | store's writer (a thread of its own) | the database | – |
 //!
 //! Whoever wants something of the engine pays it a visit (`desk`). `settings` is what is in force and
@@ -40,13 +42,16 @@ use tokio_util::sync::CancellationToken;
 use crate::api::Api;
 use crate::bridge;
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError, Credentials, Mode, OnExit};
+use crate::config::{Config, ConfigError, Credentials, Mode, OnExit, Secrets};
 use crate::enforce::{self, Wishes};
 use crate::logging::LogControl;
+use crate::metrics::Metrics;
 use crate::names::{Exempt, Names};
 use crate::record::{Record, Started, Totals};
 use crate::store::{Saved, Store, StoreSettings};
 use crate::systemd;
+use crate::tell::Tellers;
+use crate::whois::Whois;
 use judge::{Ears, End, Restored};
 use settings::{InForce, Overrides, Ways};
 use tasks::Current;
@@ -66,6 +71,8 @@ pub struct Daemon {
     pub config: Config,
     /// Where FreeSWITCH is and how to log in.
     pub credentials: Credentials,
+    /// Password of the mail server, key of the webhooks.
+    pub secrets: Secrets,
     /// The log, for a change of its level; the demo has none.
     pub logs: Option<LogControl>,
     /// Reads the settings again, for SIGHUP.
@@ -80,6 +87,7 @@ impl std::fmt::Debug for Daemon {
         f.debug_struct("Daemon")
             .field("config", &self.config)
             .field("credentials", &self.credentials)
+            .field("secrets", &self.secrets)
             .finish_non_exhaustive()
     }
 }
@@ -105,7 +113,7 @@ impl Daemon {
         stop: CancellationToken,
         records: broadcast::Sender<Arc<Record>>,
     ) -> anyhow::Result<Totals> {
-        let Self { config, credentials, logs, reload } = self;
+        let Self { config, credentials, secrets, logs, reload } = self;
         let (changes, changes_in) = mpsc::channel(enforce::CHANGES);
         let (reports_out, mut reports) = mpsc::channel(enforce::REPORTS);
         let (orders_out, orders) = mpsc::channel(ORDERS);
@@ -116,6 +124,9 @@ impl Daemon {
 
         let engine = Engine::new(config.policy.clone(), seed())?;
         let (clock, heart) = (Clock::start(), tasks::heart(logs.clone()));
+        let whois = Arc::new(Whois::new(config.whois.clone()));
+        let tellers = Tellers::start(&config, &secrets, &whois, &records, clock)?;
+        let (metrics, counting) = Metrics::new(&records, tellers.ledgers());
         let (ask, questions) = mpsc::channel(directory::QUESTIONS);
         let wishes = Wishes::new(changes);
         let mut judge =
@@ -174,12 +185,14 @@ impl Daemon {
                 orders_out.clone(),
             )),
             tokio::spawn(tasks::reload_on_hangup(Arc::clone(&settings))?),
+            tokio::spawn(counting),
             tokio::spawn(serve_api(
                 config.clone(),
                 desk,
                 Arc::clone(&settings),
                 store.clone(),
                 records.clone(),
+                metrics,
             )),
         ];
         helpers.extend(
@@ -200,6 +213,7 @@ impl Daemon {
             sipward_route::flush(&config.route).await.context("cannot flush at the end")?;
         }
         Record::Stopped(totals).tell(&records);
+        tellers.finish().await;
         kernel_end?;
         anyhow::ensure!(end == End::Asked, "the task that owns the Event Socket ended by itself");
         Ok(totals)
@@ -213,9 +227,10 @@ async fn serve_api(
     settings: Arc<Settings>,
     store: Store,
     records: broadcast::Sender<Arc<Record>>,
+    metrics: Arc<Metrics>,
 ) {
     if let Some(socket) = &config.api.socket {
-        Api::new(desk, settings, store, records, config.mode).run(socket).await;
+        Api::new(desk, settings, store, records, config.mode, metrics).run(socket).await;
     }
 }
 

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use sipward_esl::Password;
 
-use crate::config::{Config, Credentials, Mode};
+use crate::config::{Config, Credentials, Mode, Secrets};
 use crate::daemon::{self, Daemon};
 use screen::Screen;
 use storm::Storm;
@@ -89,7 +89,7 @@ pub async fn run(forever: bool) -> anyhow::Result<()> {
         password: Password::new(password)?,
     };
     let reload = Box::new(|| Config::parse(CONFIG, "the demo's own configuration".as_ref()));
-    let daemon = Daemon { config, credentials, logs: None, reload };
+    let daemon = Daemon { config, credentials, secrets: Secrets::default(), logs: None, reload };
     let totals = Box::pin(daemon.run_until(stop, records)).await?;
     server.abort();
     // The daemon has dropped the last sender of records, so the screen comes to its end.

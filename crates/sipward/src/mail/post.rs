@@ -1,6 +1,5 @@
 //! Letters → SMTP or sendmail.
 
-use std::error::Error as _;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;

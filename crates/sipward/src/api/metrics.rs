@@ -1,0 +1,70 @@
+//! `/metrics`, beside the API: what Prometheus reads.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+
+use super::Api;
+use super::fault::Fault;
+use crate::config::Mode;
+use crate::daemon::Judge;
+use crate::metrics::{self, Format, Snapshot, Tally};
+use crate::store::Health;
+use crate::tell::Delivery;
+
+/// Counts and states in the text format that `Accept` asks for.
+pub(super) async fn show(State(api): State<Api>, headers: HeaderMap) -> Result<Response, Fault> {
+    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let format = Format::accepted(accept);
+    let (mode, store) = (api.mode, api.store.health());
+    let (tally, deliveries) = (api.metrics.tally(), api.metrics.deliveries());
+    let snapshot = api.desk.visit(move |judge| snapshot(judge, mode, store, tally, deliveries));
+    let text = metrics::render(&snapshot.await?, format);
+    Ok(([(CONTENT_TYPE, format.content_type())], text).into_response())
+}
+
+fn snapshot(
+    judge: &Judge,
+    mode: Mode,
+    store: Health,
+    tally: Tally,
+    deliveries: Vec<Delivery>,
+) -> Snapshot {
+    let (clock, standing, totals) = (judge.clock(), judge.standing(), judge.totals());
+    let stats = judge.engine().stats();
+    let count = |size: usize| size as u64;
+    let observe = mode == Mode::Observe;
+    let away = match judge.peer() {
+        Some(_) => 0.0,
+        None => clock.now().since(standing.since).as_secs_f64(),
+    };
+    // What is not refused and not under way is in the kernel: each ban is one route.
+    let without_route = stats.not_enforced + judge.under_way();
+    let routes = if observe { 0 } else { stats.bans.saturating_sub(without_route) };
+    Snapshot {
+        version: env!("CARGO_PKG_VERSION"),
+        started: std::time::Duration::from_micros(clock.at_start().as_micros()).as_secs_f64(),
+        observe,
+        events: totals.events,
+        events_dropped: standing.dropped,
+        esl_connected: judge.peer().is_some(),
+        esl_away: away,
+        bans: count(stats.bans),
+        max_bans: count(judge.engine().policy().max_bans),
+        not_enforced: count(stats.not_enforced),
+        routes: count(routes),
+        gate: standing.gate.as_ref().map(|gate| [gate.ipv4_inbound, gate.ipv6_inbound]),
+        sources: [
+            stats.tracked,
+            stats.weightless,
+            stats.known,
+            stats.attention,
+            stats.offenders,
+        ]
+        .map(count),
+        store,
+        tally,
+        deliveries,
+    }
+}

@@ -1,0 +1,112 @@
+//! Counts and states for Prometheus.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `tally` | counts made from records |
+//! | `page` | the two text formats: Prometheus 0.0.4 and OpenMetrics 1.0 |
+//! | `render` | which metrics there are, their names and help |
+//!
+//! [`render`] is pure: a [`Snapshot`] in, text out. The names are an interface: they do not change without a
+//! line in the changelog, and a test holds the dashboard and the alert rules to them.
+//!
+//! There is no metrics crate: `prometheus-client` writes OpenMetrics only, in which a counter's family has
+//! another name than its sample, so Debian's `promtool check metrics` finds every counter without help;
+//! `prometheus` knows no units and keeps a registry of its own beside the one owner of each number here.
+
+mod page;
+mod render;
+mod tally;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+pub use page::Format;
+pub use render::render;
+pub use tally::{Histogram, Tally};
+
+use crate::record::Record;
+use crate::store::Health;
+use crate::tell::{Delivery, Hearing, Ledger};
+
+/// Everything that a scrape tells.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Version of sipward.
+    pub version: &'static str,
+    /// When the daemon was started, in seconds since the epoch.
+    pub started: f64,
+    /// Nothing touches the kernel.
+    pub observe: bool,
+    /// Events received.
+    pub events: u64,
+    /// Events dropped in our own queue.
+    pub events_dropped: u64,
+    /// Connected to FreeSWITCH, logged in and subscribed.
+    pub esl_connected: bool,
+    /// Time without a connection until now, in seconds; 0 when there is one.
+    pub esl_away: f64,
+    /// Bans that stand.
+    pub bans: u64,
+    /// Their limit.
+    pub max_bans: u64,
+    /// Bans among them that the kernel refused.
+    pub not_enforced: u64,
+    /// Bans among them whose route the kernel has taken.
+    pub routes: u64,
+    /// Packets of banned hosts are dropped on arrival: IPv4, IPv6. `None` in observe mode.
+    pub gate: Option<[bool; 2]>,
+    /// Sources: tracked, weightless, known, in need of attention, banned before.
+    pub sources: [u64; 5],
+    /// How the store stands.
+    pub store: Health,
+    /// Counts made from records.
+    pub tally: Tally,
+    /// Mail, webhooks, and the counting itself.
+    pub deliveries: Vec<Delivery>,
+}
+
+/// Counts what is told, from the moment it is made.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    tally: Mutex<Tally>,
+    ledgers: Vec<Arc<Ledger>>,
+}
+
+impl Metrics {
+    /// The counter, and the work that keeps it; `ledgers` are told beside.
+    pub(crate) fn new(
+        records: &broadcast::Sender<Arc<Record>>,
+        ledgers: &[Arc<Ledger>],
+    ) -> (Arc<Self>, impl Future<Output = ()> + Send + 'static) {
+        let own = Arc::new(Ledger::new("metrics".to_owned()));
+        let ledgers = ledgers.iter().chain([&own]).cloned().collect();
+        let mut hearing = Hearing::new(records, own, CancellationToken::new());
+        let metrics = Arc::new(Self { tally: Mutex::default(), ledgers });
+        let counting = Arc::clone(&metrics);
+        let work = async move {
+            while let Some(record) = hearing.next().await {
+                counting.lock().note(&record);
+            }
+        };
+        (metrics, work)
+    }
+
+    /// The counts now.
+    pub(crate) fn tally(&self) -> Tally {
+        self.lock().clone()
+    }
+
+    /// What was delivered and lost.
+    pub(crate) fn deliveries(&self) -> Vec<Delivery> {
+        self.ledgers.iter().map(|ledger| ledger.read()).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,224 @@
+//! Counts made from records.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sipward_engine::{Alarm, Cause, Grade, Refusal, RuleName, UnblockReason};
+
+use crate::record::{Ban, Record};
+
+/// Profiles that are told apart; failures of others count as `other`. A FreeSWITCH has two or three, and
+/// each costs five time series.
+const MAX_PROFILES: usize = 16;
+
+/// The name for all further profiles.
+const OTHER: &str = "other";
+
+/// Counts since the start. What has a label is here once it has happened.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tally {
+    /// Failures judged, by profile and grade.
+    pub failures: BTreeMap<String, BTreeMap<Grade, u64>>,
+    /// Bans, by what decided: a rule's name, `manual`, `adopted`, `split`.
+    pub bans: BTreeMap<&'static str, u64>,
+    /// Bans ended, by reason.
+    pub unbans: BTreeMap<&'static str, u64>,
+    /// Bans due and not done, by reason.
+    pub refusals: BTreeMap<&'static str, u64>,
+    /// Bans that a rule in shadow would have made, by rule.
+    pub shadowed: BTreeMap<&'static str, u64>,
+    /// Alarms, by name.
+    pub alarms: BTreeMap<&'static str, u64>,
+    /// Phones told of as in need of attention.
+    pub attention: u64,
+    /// Connections to FreeSWITCH lost, and attempts that failed.
+    pub disconnections: u64,
+    /// Time of which no events were seen.
+    pub blind: Duration,
+    /// Events that no evidence was made of: unusable, or made by another client of the Event Socket.
+    pub events_ignored: u64,
+    /// Changes of routes that the kernel refused.
+    pub route_failures: u64,
+    /// Routes and rules put back.
+    pub healed: u64,
+    /// From event to proved route.
+    pub event_to_route: Histogram,
+}
+
+/// How long things took.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Histogram {
+    /// How many took at most as long as the bound of the same place, and longer than the one before.
+    counts: [u64; Self::BOUNDS_US.len()],
+    /// How many took longer than all.
+    longer: u64,
+    sum: Duration,
+}
+
+impl Histogram {
+    /// Upper bounds in µs: around the fifth of a millisecond that a ban usually takes, up to the seconds of a
+    /// kernel side that is being set up again.
+    pub const BOUNDS_US: [u64; 13] = [
+        100, 200, 300, 500, 1_000, 2_500, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000,
+        5_000_000,
+    ];
+
+    pub(super) fn add(&mut self, us: u64) {
+        let bucket = Self::BOUNDS_US.iter().position(|bound| us <= *bound);
+        match bucket.and_then(|bucket| self.counts.get_mut(bucket)) {
+            Some(count) => *count += 1,
+            None => self.longer += 1,
+        }
+        self.sum = self.sum.saturating_add(Duration::from_micros(us));
+    }
+
+    /// Bounds in µs with how many took at most that long; the last, without a bound, is all.
+    pub(super) fn cumulated(&self) -> impl Iterator<Item = (Option<u64>, u64)> {
+        let bounds = Self::BOUNDS_US.into_iter().map(Some).chain([None]);
+        let counts = self.counts.into_iter().chain([self.longer]);
+        bounds.zip(counts).scan(0, |sum, (bound, count)| {
+            *sum += count;
+            Some((bound, *sum))
+        })
+    }
+
+    pub(super) fn sum(&self) -> Duration {
+        self.sum
+    }
+}
+
+impl Tally {
+    /// Counts a record.
+    pub fn note(&mut self, record: &Record) {
+        let one = |counts: &mut BTreeMap<&'static str, u64>, name| {
+            *counts.entry(name).or_default() += 1;
+        };
+        match record {
+            Record::AuthFailure(judgement) => self.failure(&judgement.profile, judgement.grade),
+            Record::Ban(Ban { cause, event_to_route_us, .. }) => {
+                one(&mut self.bans, decided_by(cause));
+                if let Some(us) = event_to_route_us {
+                    self.event_to_route.add(*us);
+                }
+            }
+            Record::Unban { reason, .. } => one(&mut self.unbans, unban(*reason)),
+            Record::Refused { refusal, .. } => one(&mut self.refusals, refused(refusal)),
+            Record::Shadowed { cause, .. } => one(&mut self.shadowed, decided_by(cause)),
+            Record::Alarm(alarm) => one(&mut self.alarms, raised(alarm)),
+            Record::NeedsAttention { .. } => self.attention += 1,
+            Record::EslDisconnected { .. } => self.disconnections += 1,
+            Record::EslBlind { seconds } => {
+                let blind = Duration::try_from_secs_f64(*seconds).unwrap_or_default();
+                self.blind = self.blind.saturating_add(blind);
+            }
+            Record::EventUnusable { .. } | Record::EventForged { .. } => self.events_ignored += 1,
+            Record::RouteFailed { .. } => self.route_failures += 1,
+            Record::Healed { routes, rules, .. } => self.healed += (routes + rules) as u64,
+            Record::Started(_)
+            | Record::Stopped(_)
+            | Record::EslConnected { .. }
+            | Record::EslRestarted { .. }
+            | Record::EslOverflow { .. }
+            | Record::Registrations { .. }
+            | Record::Trunks { .. }
+            | Record::RefusedLogin { .. }
+            | Record::DirectoryFailed { .. }
+            | Record::Gate { .. }
+            | Record::ProtocolTaken { .. }
+            | Record::StoreDegraded { .. }
+            | Record::StoreRecovered { .. }
+            | Record::StoreSetAside { .. }
+            | Record::StoreRead { .. }
+            | Record::Reload { .. }
+            | Record::ReloadFailed { .. }
+            | Record::NameFailed { .. }
+            | Record::ApiOpened { .. }
+            | Record::ApiFailed { .. }
+            | Record::DeliveryFailed { .. }
+            | Record::Delivered { .. }
+            | Record::RecordsMissed { .. }
+            | Record::LogLost { .. } => {}
+        }
+    }
+
+    fn failure(&mut self, profile: &str, grade: Grade) {
+        let is_new = !self.failures.contains_key(profile);
+        let profile = if is_new && self.failures.len() >= MAX_PROFILES { OTHER } else { profile };
+        let grades = self.failures.entry(profile.to_owned()).or_default();
+        *grades.entry(grade).or_default() += 1;
+    }
+}
+
+fn decided_by(cause: &Cause) -> &'static str {
+    match cause {
+        Cause::Rule(evidence) => rule(evidence.rule),
+        Cause::Manual { .. } => "manual",
+        Cause::Adopted => "adopted",
+        Cause::Split { .. } => "split",
+    }
+}
+
+/// As the configuration and the API write it.
+fn rule(name: RuleName) -> &'static str {
+    match name {
+        RuleName::Failures => "failures",
+        RuleName::Users => "users",
+        RuleName::UserAgents => "user_agents",
+        RuleName::Report => "report",
+        RuleName::Flood => "flood",
+        RuleName::Slow => "slow",
+        RuleName::Challenges => "challenges",
+        RuleName::Calls => "calls",
+        RuleName::RawAddress => "raw_address",
+        RuleName::Account => "account",
+        RuleName::Network => "network",
+        RuleName::Log => "log",
+        RuleName::Attention => "attention",
+        RuleName::Deafness => "deafness",
+    }
+}
+
+pub(super) fn grade(grade: Grade) -> &'static str {
+    match grade {
+        Grade::Unjoined => "unjoined",
+        Grade::Unproven => "unproven",
+        Grade::Unchallenged => "unchallenged",
+        Grade::Assumed => "assumed",
+        Grade::Answered => "answered",
+    }
+}
+
+fn unban(reason: UnblockReason) -> &'static str {
+    match reason {
+        UnblockReason::Expired => "expired",
+        UnblockReason::Manual => "manual",
+        UnblockReason::Exempted => "exempted",
+        UnblockReason::Split => "split",
+        UnblockReason::Superseded => "superseded",
+        UnblockReason::NotAdopted => "not_adopted",
+    }
+}
+
+fn refused(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Exempt { .. } => "exempt",
+        Refusal::Known { .. } => "known",
+        Refusal::Shared => "shared",
+        Refusal::LinkLocal => "link_local",
+        Refusal::Covered { .. } => "covered",
+        Refusal::TooManyBans => "too_many_bans",
+    }
+}
+
+fn raised(alarm: &Alarm) -> &'static str {
+    match alarm {
+        Alarm::BanTableFull { .. } => "ban_table_full",
+        Alarm::NotEnforced { .. } => "not_enforced",
+        Alarm::ManyBans { .. } => "many_bans",
+        Alarm::Spoofing { .. } => "spoofing",
+        Alarm::LikelyProxy { .. } => "likely_proxy",
+        Alarm::AccountAttacked { .. } => "account_attacked",
+        Alarm::Deaf { .. } => "deaf",
+        Alarm::PolicyRejected { .. } => "policy_rejected",
+    }
+}
