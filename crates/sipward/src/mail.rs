@@ -40,17 +40,18 @@ pub(crate) const NAME: &str = "mail";
 const ROOM: usize = 128;
 
 /// A mail server is down for minutes, or for a night: tried for about ten hours.
-const RETRY: Retry = Retry {
-    first: Duration::from_secs(10),
-    longest: Duration::from_mins(30),
-    attempts: 28,
-};
+const RETRY: Retry =
+    Retry { first: Duration::from_secs(10), longest: Duration::from_mins(30), attempts: 28 };
 
 /// Addresses of one digest that whois is asked for: the registries shut out whoever asks for hundreds.
 const ASKED: usize = 10;
 
 /// Writes mails about what it hears, until the daemon stops.
 pub(crate) async fn run(mailer: Mailer, hearing: Hearing, whois: Arc<Whois>, clock: Clock) {
+    deliver(mailer, hearing, whois, clock, RETRY).await;
+}
+
+async fn deliver(mailer: Mailer, hearing: Hearing, whois: Arc<Whois>, clock: Clock, retry: Retry) {
     let (settings, post) = mailer.into_parts();
     let outbox = Outbox::new(ROOM, hearing.voice());
     let write = Writer { settings: &settings, post: &post, outbox: &outbox, clock };
@@ -58,7 +59,7 @@ pub(crate) async fn run(mailer: Mailer, hearing: Hearing, whois: Arc<Whois>, clo
         write.all(hearing, whois).await;
         outbox.close();
     };
-    let sent = outbox.empty(RETRY, async |message: &Message| post.send(message).await);
+    let sent = outbox.empty(retry, async |message: &Message| post.send(message).await);
     tokio::join!(written, sent);
 }
 
@@ -72,7 +73,8 @@ struct Writer<'a> {
 impl Writer<'_> {
     async fn all(&self, mut hearing: Hearing, whois: Arc<Whois>) {
         let mut collector = Collector::new(self.settings.digest);
-        let mut questions = Questions { whois, open: JoinSet::new(), asked: 0, answers: Vec::new() };
+        let mut questions =
+            Questions { whois, open: JoinSet::new(), asked: 0, answers: Vec::new() };
         loop {
             let due = collector.due();
             tokio::select! {

@@ -20,13 +20,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
 use futures_util::future::{LocalBoxFuture, join_all};
 use tokio::sync::{broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use hearing::Hearing;
-pub use ledger::{Delivery, Ledger};
 pub(crate) use ledger::Voice;
+pub use ledger::{Delivery, Ledger};
 pub(crate) use outbox::{Failure, Outbox, Retry};
 
 use crate::clock::Clock;
@@ -75,29 +76,21 @@ impl Tellers {
         };
         let hooks = Hook::all(&config.webhook, secrets.webhook.as_ref());
         let hooks: Vec<_> = hooks.into_iter().map(|hook| (listen(hook.name()), hook)).collect();
-        let (told, done) = oneshot::channel();
-        if mailer.is_some() || !hooks.is_empty() {
+        let done = if ledgers.is_empty() {
+            oneshot::channel().1
+        } else {
             let whois = Arc::clone(whois);
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let work = move || {
-                runtime.block_on(async move {
-                    let mut all: Vec<LocalBoxFuture<'_, ()>> = Vec::new();
-                    if let Some((mailer, hearing)) = mailer {
-                        all.push(Box::pin(mail::run(mailer, hearing, whois, clock)));
-                    }
-                    for (hearing, hook) in hooks {
-                        all.push(Box::pin(webhook::run(hook, hearing, clock)));
-                    }
-                    join_all(all).await;
-                });
-                // Nobody waits when the daemon has given up on last words.
-                let _ = told.send(());
-            };
-            std::thread::Builder::new()
-                .name(THREAD.to_owned())
-                .spawn(work)
-                .context("cannot start the thread for mail and webhooks")?;
-        }
+            apart(move || {
+                let mut all: Vec<LocalBoxFuture<'static, ()>> = Vec::new();
+                if let Some((mailer, hearing)) = mailer {
+                    all.push(Box::pin(mail::run(mailer, hearing, whois, clock)));
+                }
+                for (hearing, hook) in hooks {
+                    all.push(Box::pin(webhook::run(hook, hearing, clock)));
+                }
+                Box::pin(join_all(all).map(drop))
+            })?
+        };
         Ok(Self { stop, done, ledgers })
     }
 
@@ -121,6 +114,24 @@ impl Tellers {
             tracing::warn!("stopped before every mail and webhook was delivered");
         }
     }
+}
+
+/// Does `work` on a thread of its own; tells when it is done.
+pub(crate) fn apart(
+    work: impl FnOnce() -> LocalBoxFuture<'static, ()> + Send + 'static,
+) -> anyhow::Result<oneshot::Receiver<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (told, done) = oneshot::channel();
+    std::thread::Builder::new()
+        .name(THREAD.to_owned())
+        .spawn(move || {
+            // `work` is called inside: its tasks belong to this runtime.
+            runtime.block_on(async move { work().await });
+            // Nobody waits when the daemon has given up on last words.
+            let _ = told.send(());
+        })
+        .context("cannot start the thread for mail and webhooks")?;
+    Ok(done)
 }
 
 #[cfg(test)]

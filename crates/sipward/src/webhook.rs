@@ -105,8 +105,18 @@ struct Delivery {
 }
 
 /// Posts what it hears, until the daemon stops.
-pub(crate) async fn run(hook: Hook, mut hearing: Hearing, clock: Clock) {
+pub(crate) async fn run(hook: Hook, hearing: Hearing, clock: Clock) {
     let Hook { target, events, timeout, secret } = hook;
+    deliver(Post::new(target, timeout, secret), events, hearing, clock, RETRY).await;
+}
+
+async fn deliver(
+    mut post: Post,
+    events: Vec<Kind>,
+    mut hearing: Hearing,
+    clock: Clock,
+    retry: Retry,
+) {
     let outbox = Outbox::new(ROOM, hearing.voice());
     let heard = async {
         let mut random = fastrand::Rng::with_seed(crate::daemon::seed());
@@ -118,8 +128,7 @@ pub(crate) async fn run(hook: Hook, mut hearing: Hearing, clock: Clock) {
         }
         outbox.close();
     };
-    let mut post = Post::new(target, timeout, secret);
-    let posted = outbox.empty(RETRY, async |delivery: &Delivery| post.deliver(delivery).await);
+    let posted = outbox.empty(retry, async |delivery: &Delivery| post.deliver(delivery).await);
     tokio::join!(heard, posted);
 }
 

@@ -84,7 +84,9 @@ pub enum WhoisError {
     #[error("{0} is a private or reserved address, which no registry knows")]
     NotPublic(IpAddr),
     /// Too many questions.
-    #[error("{0} addresses were asked for within the last minute, which is the limit; try again later")]
+    #[error(
+        "{0} addresses were asked for within the last minute, which is the limit; try again later"
+    )]
     TooMany(u32),
     /// It took too long.
     #[error("no answer within {} s", .0.as_secs())]
@@ -178,7 +180,8 @@ impl Whois {
             }
         }
         let Server { host, .. } = &self.settings.server;
-        let silent = || WhoisError::Server { server: host.clone(), problem: "no answer".to_owned() };
+        let silent =
+            || WhoisError::Server { server: host.clone(), problem: "no answer".to_owned() };
         best.ok_or_else(silent)
     }
 

@@ -55,14 +55,8 @@ fn snapshot(
         not_enforced: count(stats.not_enforced),
         routes: count(routes),
         gate: standing.gate.as_ref().map(|gate| [gate.ipv4_inbound, gate.ipv6_inbound]),
-        sources: [
-            stats.tracked,
-            stats.weightless,
-            stats.known,
-            stats.attention,
-            stats.offenders,
-        ]
-        .map(count),
+        sources: [stats.tracked, stats.weightless, stats.known, stats.attention, stats.offenders]
+            .map(count),
         store,
         tally,
         deliveries,

@@ -131,10 +131,7 @@ pub(super) fn variable(
 }
 
 /// Reads a secret: the file's text without the line end an editor leaves.
-pub(super) fn secret_file(
-    variable: &'static str,
-    path: &Path,
-) -> Result<String, CredentialsError> {
+pub(super) fn secret_file(variable: &'static str, path: &Path) -> Result<String, CredentialsError> {
     let failed = |problem: String| CredentialsError::PasswordFile {
         variable,
         path: path.to_owned(),

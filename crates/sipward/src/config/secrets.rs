@@ -73,7 +73,9 @@ impl Secrets {
                 Some(Login { user, password })
             }
             (None, None) => None,
-            (Some(_), None) => return Err(half("SMTP_USER", "SMTP_PASSWORD or SMTP_PASSWORD_FILE")),
+            (Some(_), None) => {
+                return Err(half("SMTP_USER", "SMTP_PASSWORD or SMTP_PASSWORD_FILE"));
+            }
             (None, Some(_)) => return Err(half("SMTP_PASSWORD", "SMTP_USER")),
         };
         let webhook = secret(&lookup, "WEBHOOK_SECRET", "WEBHOOK_SECRET_FILE")?;
@@ -86,16 +88,16 @@ fn secret(
     direct: &'static str,
     file: &'static str,
 ) -> Result<Option<Secret>, CredentialsError> {
-    let text = match (credentials::variable(&lookup, direct)?, credentials::variable(&lookup, file)?)
-    {
-        (None, None) => return Ok(None),
-        (Some(_), Some(_)) => {
-            let problem = format!("{file} is set as well: unset one of them");
-            return Err(CredentialsError::Variable { variable: direct, problem });
-        }
-        (Some(text), None) => text,
-        (None, Some(path)) => credentials::secret_file(file, Path::new(&path))?,
-    };
+    let text =
+        match (credentials::variable(&lookup, direct)?, credentials::variable(&lookup, file)?) {
+            (None, None) => return Ok(None),
+            (Some(_), Some(_)) => {
+                let problem = format!("{file} is set as well: unset one of them");
+                return Err(CredentialsError::Variable { variable: direct, problem });
+            }
+            (Some(text), None) => text,
+            (None, Some(path)) => credentials::secret_file(file, Path::new(&path))?,
+        };
     credentials::one_line(direct, &text)?;
     Ok(Some(Secret(text)))
 }

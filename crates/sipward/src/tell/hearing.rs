@@ -13,6 +13,8 @@ use crate::record::Record;
 pub(crate) struct Hearing {
     records: broadcast::Receiver<Arc<Record>>,
     voice: Voice,
+    /// Records missed and not told of yet.
+    missed: u64,
     stop: CancellationToken,
 }
 
@@ -24,7 +26,7 @@ impl Hearing {
         stop: CancellationToken,
     ) -> Self {
         let voice = Voice::new(ledger, records.downgrade());
-        Self { records: records.subscribe(), voice, stop }
+        Self { records: records.subscribe(), voice, missed: 0, stop }
     }
 
     /// The way to tell how it goes.
@@ -41,8 +43,14 @@ impl Hearing {
                 () = self.stop.cancelled() => return None,
             };
             match heard {
-                Ok(record) => return Some(record),
-                Err(RecvError::Lagged(count)) => self.voice.missed(count),
+                Ok(record) => {
+                    // Not before there is room again: what is told takes the place of the next one.
+                    if self.missed > 0 {
+                        self.voice.missed(std::mem::take(&mut self.missed));
+                    }
+                    return Some(record);
+                }
+                Err(RecvError::Lagged(count)) => self.missed = self.missed.saturating_add(count),
                 Err(RecvError::Closed) => return None,
             }
         }

@@ -63,12 +63,8 @@ impl Post {
         }
         let error = format!("the receiver answered {status}");
         let is_passing = status.is_server_error()
-            || [
-                StatusCode::REQUEST_TIMEOUT,
-                StatusCode::TOO_EARLY,
-                StatusCode::TOO_MANY_REQUESTS,
-            ]
-            .contains(&status);
+            || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS]
+                .contains(&status);
         Err(if is_passing { Failure::Later(error) } else { Failure::Never(error) })
     }
 

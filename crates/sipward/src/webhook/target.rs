@@ -70,6 +70,9 @@ impl FromStr for Target {
         if host.is_empty() {
             return Err(wrong("has no host"));
         }
+        if uri.port_u16().is_none() && authority.as_str().len() > authority.host().len() {
+            return Err(wrong("has a port that is none"));
+        }
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
         Ok(Self { host, port, secure, uri })
     }

@@ -41,7 +41,8 @@ fn ip(text: &str) -> IpAddr {
 async fn the_registry_that_the_first_server_refers_to_answers() {
     let (registry, at_registry) =
         server(&["% comment\n\nnetname:  EVIL-NET\ncountry:  ZZ\n\n\n\n% more\n"]).await;
-    let (first, at_first) = server(&[&format!("% IANA\n\nrefer: {registry}\n\ninetnum: 8/8\n")]).await;
+    let (first, at_first) =
+        server(&[&format!("% IANA\n\nrefer: {registry}\n\ninetnum: 8/8\n")]).await;
     let answer = whois(first).look_up(ip("8.8.8.8")).await.unwrap();
     assert_eq!(answer.server, "127.0.0.1");
     assert_eq!(answer.text, "netname:  EVIL-NET\ncountry:  ZZ\n");
@@ -121,7 +122,9 @@ async fn a_flood_of_an_answer_is_cut() {
 async fn what_no_registry_knows_is_not_asked_for() {
     let (place, asked) = server(&[]).await;
     let whois = whois(place);
-    for address in ["127.0.0.1", "10.1.2.3", "100.64.0.1", "192.0.2.1", "fe80::1", "fd00::1", "2001:db8::1"] {
+    for address in
+        ["127.0.0.1", "10.1.2.3", "100.64.0.1", "192.0.2.1", "fe80::1", "fd00::1", "2001:db8::1"]
+    {
         assert_eq!(whois.look_up(ip(address)).await, Err(WhoisError::NotPublic(ip(address))));
     }
     assert_eq!(*asked.lock().unwrap(), [String::new(); 0]);
@@ -138,7 +141,8 @@ async fn a_strangers_referral_into_our_own_network_is_not_followed() {
 
 #[test]
 fn nothing_that_a_terminal_or_a_mail_takes_for_a_command_is_left() {
-    let text = answer::readable("a\u{1b}[2Jb\tc\r\nBcc: x@example.org\r\n\u{202e}evil \"quoted\" é\n\0\n");
+    let text =
+        answer::readable("a\u{1b}[2Jb\tc\r\nBcc: x@example.org\r\n\u{202e}evil \"quoted\" é\n\0\n");
     assert_eq!(text, "a?[2Jb c\nBcc: x@example.org\n?evil \"quoted\" é\n?\n");
     assert!(answer::readable(&"é".repeat(100_000)).len() < 9_000);
 }
@@ -148,10 +152,7 @@ fn referrals_are_read_in_the_forms_that_registries_use() {
     let referral = |text: &str| answer::referral(text).map(|s| (s.host, s.port));
     let host = |host: &str, port| Some((host.to_owned(), port));
     assert_eq!(referral("% x\nrefer:        whois.ripe.net\n"), host("whois.ripe.net", 43));
-    assert_eq!(
-        referral("ReferralServer:  whois://WHOIS.apnic.net\n"),
-        host("whois.apnic.net", 43)
-    );
+    assert_eq!(referral("ReferralServer:  whois://WHOIS.apnic.net\n"), host("whois.apnic.net", 43));
     assert_eq!(referral("ReferralServer: whois://a.example:4343/\n"), host("a.example", 4343));
     assert_eq!(referral("refer: [2001:db8::43]:44\n"), host("2001:db8::43", 44));
     for none in [

@@ -6,8 +6,8 @@ use std::time::Duration;
 use lettre::message::Mailbox;
 use serde::{Deserialize, Serialize};
 
-use super::span::{self, Span};
 use super::set;
+use super::span::{self, Span};
 use crate::config::error::Problem;
 use crate::mail::{self, Tls, Way};
 use crate::record::Kind;
@@ -56,7 +56,8 @@ impl MailFile {
         let mut settings = mail::Settings::default();
         let to = self.to.unwrap_or_default();
         if to.len() > MAX_RECIPIENTS {
-            let message = format!("{} recipients, more than {MAX_RECIPIENTS}; write to a list", to.len());
+            let message =
+                format!("{} recipients, more than {MAX_RECIPIENTS}; write to a list", to.len());
             return Err(Problem::new("mail.to", message));
         }
         settings.to = to.iter().map(|text| mailbox("mail.to", text)).collect::<Result<_, _>>()?;
@@ -125,8 +126,9 @@ impl WhoisFile {
 fn mailbox(key: &str, text: &str) -> Result<Mailbox, Problem> {
     text.parse::<Mailbox>().map_err(|error| {
         let text = text.escape_debug();
-        let message =
-            format!("`{text}` is no mail address ({error}); write noc@example.org or Name <noc@example.org>");
+        let message = format!(
+            "`{text}` is no mail address ({error}); write noc@example.org or Name <noc@example.org>"
+        );
         Problem::new(key, message)
     })
 }

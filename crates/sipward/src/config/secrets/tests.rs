@@ -28,7 +28,10 @@ fn what_cannot_be_used_is_refused_and_no_secret_is_told() {
         (vec![("SMTP_USER", "pbx")], "SMTP_USER: is set, but SMTP_PASSWORD"),
         (vec![("SMTP_PASSWORD", "s3cret")], "SMTP_PASSWORD: is set, but SMTP_USER is not"),
         (vec![("WEBHOOK_SECRET", "s3cret"), ("WEBHOOK_SECRET_FILE", "/x")], "unset one of them"),
-        (vec![("WEBHOOK_SECRET_FILE", "/nonexistent")], "WEBHOOK_SECRET_FILE=/nonexistent: No such"),
+        (
+            vec![("WEBHOOK_SECRET_FILE", "/nonexistent")],
+            "WEBHOOK_SECRET_FILE=/nonexistent: No such",
+        ),
         (vec![("WEBHOOK_SECRET", "s3cret\nx")], "one line"),
         (vec![("SMTP_USER", "a\r\nb"), ("SMTP_PASSWORD", "s3cret")], "SMTP_USER: must be one line"),
     ] {
