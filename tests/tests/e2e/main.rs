@@ -10,6 +10,7 @@
 //! | `lifecycle` | start, reload, stop, crash, observe, flush, missing rights |
 //! | `store` | what outlives a stop, a crash, a reboot, a full disk, a broken file |
 //! | `crash` | `kill -9` again and again in a storm |
+//! | `metrics` | what Prometheus is told of it; mails and webhooks of a running daemon |
 //! | `secrecy` | the password is in no output |
 #![allow(
     clippy::unwrap_used,
@@ -26,6 +27,7 @@ mod evidence;
 mod identity;
 mod kernel;
 mod lifecycle;
+mod metrics;
 mod secrecy;
 mod spared;
 mod store;
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
             identity::cases(),
             connection::cases(),
             lifecycle::cases(),
+            metrics::cases(),
             store::cases(),
             crash::cases(),
             secrecy::cases(),

@@ -14,8 +14,9 @@ const MAX_PROFILES: usize = 16;
 /// The name for all further profiles.
 const OTHER: &str = "other";
 
-/// Counts since the start. What has a label is here once it has happened.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// Counts since the start. What has a label from a fixed list is here from the start, as 0: of a counter that
+/// begins with its first event, Prometheus sees no increase.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tally {
     /// Failures judged, by profile and grade.
     pub failures: BTreeMap<String, BTreeMap<Grade, u64>>,
@@ -87,6 +88,63 @@ impl Histogram {
     }
 }
 
+/// The rules, as the configuration and the API write them.
+const RULES: [&str; 14] = [
+    "failures",
+    "users",
+    "user_agents",
+    "report",
+    "flood",
+    "slow",
+    "challenges",
+    "calls",
+    "raw_address",
+    "account",
+    "network",
+    "log",
+    "attention",
+    "deafness",
+];
+
+/// What decides beside them.
+const NO_RULES: [&str; 3] = ["manual", "adopted", "split"];
+
+const UNBANS: [&str; 6] = ["expired", "manual", "exempted", "split", "superseded", "not_adopted"];
+
+const REFUSALS: [&str; 6] = ["exempt", "known", "shared", "link_local", "covered", "too_many_bans"];
+
+const ALARMS: [&str; 8] = [
+    "ban_table_full",
+    "not_enforced",
+    "many_bans",
+    "spoofing",
+    "likely_proxy",
+    "account_attacked",
+    "deaf",
+    "policy_rejected",
+];
+
+impl Default for Tally {
+    fn default() -> Self {
+        let none = |names: &[&'static str]| names.iter().map(|name| (*name, 0)).collect();
+        Self {
+            failures: BTreeMap::new(),
+            bans: none(&[&RULES[..], &NO_RULES[..]].concat()),
+            unbans: none(&UNBANS),
+            refusals: none(&REFUSALS),
+            shadowed: none(&RULES),
+            alarms: none(&ALARMS),
+            attention: 0,
+            disconnections: 0,
+            blind: Duration::ZERO,
+            events_ignored: 0,
+            route_failures: 0,
+            healed: 0,
+            event_to_route: Histogram::default(),
+        }
+    }
+}
+
 impl Tally {
     /// Counts a record.
     pub fn note(&mut self, record: &Record) {
@@ -144,7 +202,10 @@ impl Tally {
     fn failure(&mut self, profile: &str, grade: Grade) {
         let is_new = !self.failures.contains_key(profile);
         let profile = if is_new && self.failures.len() >= MAX_PROFILES { OTHER } else { profile };
-        let grades = self.failures.entry(profile.to_owned()).or_default();
+        let grades = self
+            .failures
+            .entry(profile.to_owned())
+            .or_insert_with(|| Grade::ALL.into_iter().map(|grade| (grade, 0)).collect());
         *grades.entry(grade).or_default() += 1;
     }
 }
@@ -158,7 +219,7 @@ fn decided_by(cause: &Cause) -> &'static str {
     }
 }
 
-/// As the configuration and the API write it.
+/// One of [`RULES`].
 fn rule(name: RuleName) -> &'static str {
     match name {
         RuleName::Failures => "failures",

@@ -86,6 +86,8 @@ fn what_was_counted_is_told() {
         "sipward_bans_total{by=\"manual\"} 3",
         "sipward_unbans_total{reason=\"expired\"} 1",
         "sipward_alarms_total{alarm=\"many_bans\"} 1",
+        // There from the start: of a counter that begins with 1, Prometheus sees no increase.
+        "sipward_alarms_total{alarm=\"deaf\"} 0",
         "sipward_esl_blind_seconds_total 1.5",
         "sipward_healed_total 4",
         "sipward_gate{family=\"ipv4\"} 1",
@@ -140,6 +142,26 @@ fn an_attacker_cannot_make_more_time_series_than_planned() {
     }
     assert_eq!(tally.failures.len(), 17);
     assert_eq!(tally.failures["other"][&Grade::Unproven], 1_000 - 16);
+}
+
+#[test]
+fn what_is_counted_first_was_there_before_as_zero() {
+    let mut tally = Tally::default();
+    let sizes = |tally: &Tally| {
+        [&tally.bans, &tally.unbans, &tally.refusals, &tally.shadowed, &tally.alarms]
+            .map(std::collections::BTreeMap::len)
+    };
+    let before = sizes(&tally);
+    for record in [ban(1), Record::Alarm(Alarm::Deaf { burst: 1, packets: 1 })] {
+        tally.note(&record);
+    }
+    for reason in ["expired", "manual", "exempted", "split", "superseded", "not_adopted"] {
+        let reason = serde_json::from_value(reason.into()).unwrap();
+        let source = "192.0.2.1/32".parse().unwrap();
+        tally.note(&Record::Unban { source, reason });
+    }
+    assert_eq!(sizes(&tally), before);
+    assert!(tally.unbans.values().all(|count| *count == 1), "{:?}", tally.unbans);
 }
 
 /// Files that name metrics.
