@@ -140,7 +140,7 @@ impl Answer {
     }
 
     /// The body of an answer with this status.
-    #[must_use]
+    #[expect(clippy::must_use_candidate, reason = "often the status is all that is asked")]
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}\n{:#}", self.head, self.body);
         self.body

@@ -79,9 +79,12 @@ fn status_tells_how_the_daemon_stands() {
     assert_eq!(status["totals"]["failures"], 4);
     assert_eq!(status["bans"]["active"], 1);
     assert_eq!(status["failures"]["answered"], 4);
-    assert_eq!(status["policy"], json!({
-        "max_failures": 4, "window_seconds": 600.0, "ban_time_seconds": 3600.0
-    }));
+    assert_eq!(
+        status["policy"],
+        json!({
+            "max_failures": 4, "window_seconds": 600.0, "ban_time_seconds": 3600.0
+        })
+    );
     assert_eq!(status["gate"]["ipv4_inbound"], true);
     assert_eq!(status["store"]["state"], "ok");
     assert_eq!(status["store"]["file"], setup.store_file().to_str().unwrap());
@@ -111,7 +114,10 @@ fn a_ban_by_hand_is_in_the_kernel_when_it_is_answered() {
         assert_eq!(made["ban"]["cause"]["comment"], "rang at night");
         assert_eq!(made["store"]["state"], "ok");
         let net = made["ban"]["net"].as_str().unwrap().replace('/', "%2F");
-        assert!(place.contains(&format!("location: /api/v1/bans/{}", net.to_lowercase())), "{place}");
+        assert!(
+            place.contains(&format!("location: /api/v1/bans/{}", net.to_lowercase())),
+            "{place}"
+        );
         let shown = setup.client().get(&format!("/bans/{net}")).expect(200);
         assert_eq!(shown["net"], made["ban"]["net"]);
         let lifted = setup.client().delete(&format!("/bans/{net}")).expect(200);
@@ -163,7 +169,7 @@ fn a_ban_that_would_cover_a_protected_address_is_refused_with_the_reason() {
         (json!({ "net": GATEWAYS[1] }), "exempt", Some("gateway")),
         (json!({ "net": "203.0.0.0/15" }), "too_wide", None),
         (json!({ "net": "2001:db8::/31" }), "too_wide", None),
-        (json!({ "net": "fe80::/64" }), "link_local", None),
+        (json!({ "net": "fe80:0:0:1::/64" }), "link_local", None),
         (json!({ "net": "203.0.113.0/24", "spare": ["203.0.113.5"] }), "spared", None),
         (json!({ "net": "203.0.113.5", "spare": ["::ffff:203.0.113.5"] }), "spared", None),
     ] {
@@ -345,7 +351,10 @@ fn an_address_is_explained() {
         let history = why["history"].as_array().unwrap().clone();
         (!history.is_empty()).then_some(history)
     });
-    assert_eq!((&history[0]["event"], &history[0]["net"]), (&json!("ban"), &json!("198.51.100.7/32")));
+    assert_eq!(
+        (&history[0]["event"], &history[0]["net"]),
+        (&json!("ban"), &json!("198.51.100.7/32"))
+    );
 
     let why = client.get("/sources/203.0.113.5").expect(200);
     assert_eq!(why["exempt"], json!([{ "class": "allow", "net": "203.0.113.0/24" }]));
@@ -403,7 +412,10 @@ fn an_entry_of_the_file_is_only_removed_there() {
     assert_eq!(each(&first, "host").len(), 2);
     let next = first["next"].as_str().unwrap().replace('/', "%2F");
     let second = client.get(&format!("/allow?limit=2&cursor={next}")).expect(200);
-    assert_eq!((each(&second, "host"), &second["next"]), (vec!["localhost".to_owned()], &Value::Null));
+    assert_eq!(
+        (each(&second, "host"), &second["next"]),
+        (vec!["localhost".to_owned()], &Value::Null)
+    );
 
     let problem = client.delete("/allow/203.0.113.0%2F24").expect(409);
     assert!(problem["detail"].as_str().unwrap().contains("configuration file"), "{problem:#}");
@@ -443,7 +455,11 @@ fn the_policy_is_changed_at_run_time_and_tells_the_origin_of_each_value() {
         (json!({}), "the body"),
     ] {
         let answer = client.patch("/policy", &change);
-        assert_eq!((answer.status, answer.wrong_fields()), (422, vec![field.to_owned()]), "{change}");
+        assert_eq!(
+            (answer.status, answer.wrong_fields()),
+            (422, vec![field.to_owned()]),
+            "{change}"
+        );
     }
     assert_eq!(client.delete("/policy/colour").wrong_fields(), ["key"]);
 }
@@ -488,7 +504,10 @@ fn a_reload_rereads_the_file_below_the_overrides() {
     let policy = client.get("/policy").expect(200);
     assert_eq!(value(&policy, "max_failures"), (json!(3), "stored".to_owned()));
     assert_eq!(value(&policy, "window_seconds"), (json!(300), "file".to_owned()));
-    assert_eq!(each(&client.get("/allow").expect(200), "host"), ["192.0.2.77/32", "198.51.100.7/32"]);
+    assert_eq!(
+        each(&client.get("/allow").expect(200), "host"),
+        ["192.0.2.77/32", "198.51.100.7/32"]
+    );
     assert_eq!(client.get("/status").expect(200)["needs_restart"], json!(["on_exit"]));
     // The signal does the same.
     setup.configure("[policy]\nmax_failures = 9\nwindow = \"4m\"\n");
@@ -606,7 +625,8 @@ fn the_latest_failures_are_told_newest_first() {
 
 fn a_trial_says_what_would_happen_and_changes_nothing() {
     let world = World::new();
-    let setup = world.setup("[policy]\nmax_failures = 3\n[policy.rules.log]\nmode = \"ban\"\nthreshold = 1\n");
+    let setup = world
+        .setup("[policy]\nmax_failures = 3\n[policy.rules.log]\nmode = \"ban\"\nthreshold = 1\n");
     let daemon = world.watch(&setup);
     let client = setup.client();
     world.fail("198.51.100.7", 2);
@@ -649,7 +669,8 @@ fn a_trial_says_what_would_happen_and_changes_nothing() {
     let trial = client.post("/test", &json!({ "log_line": log_line })).expect(200);
     assert_eq!(trial["read"][0]["kind"], "complaint", "{trial:#}");
     assert_eq!(trial["read"][0]["source"], "203.0.113.99");
-    let bans = trial["effects"].as_array().unwrap().iter().filter(|effect| effect["event"] == "ban");
+    let bans =
+        trial["effects"].as_array().unwrap().iter().filter(|effect| effect["event"] == "ban");
     assert_eq!(bans.count(), 1, "{trial:#}");
 
     assert_eq!(client.get("/bans").expect(200)["total"], 0);

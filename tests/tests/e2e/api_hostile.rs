@@ -55,7 +55,10 @@ fn wrong_bodies_are_refused_with_the_name_of_the_field() {
         (json!({ "net": "203.0.113.7", "ban_time_seconds": -1 }), "ban_time_seconds"),
         (json!({ "net": "203.0.113.7", "ban_time_seconds": 1.5 }), "ban_time_seconds"),
         (json!({ "net": "203.0.113.7", "ban_time_seconds": u64::MAX }), "ban_time_seconds"),
-        (json!({ "net": "203.0.113.7", "ban_time_seconds": 5, "permanent": true }), "ban_time_seconds"),
+        (
+            json!({ "net": "203.0.113.7", "ban_time_seconds": 5, "permanent": true }),
+            "ban_time_seconds",
+        ),
         (json!({ "net": "203.0.113.7", "reason": "x".repeat(501) }), "reason"),
         (json!({ "net": "203.0.113.7", "spare": ["x"] }), "spare[0]"),
         (json!({ "net": "203.0.113.7", "spare": vec!["192.0.2.1"; 17] }), "spare"),
@@ -120,7 +123,9 @@ fn wrong_queries_and_paths_are_refused_with_the_name_of_the_field() {
     problem(&client.get("/nowhere"), 404);
     problem(&client.get("/bans/1/2/3"), 404);
     problem(&client.raw("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"), 404);
-    for (method, path) in [("PUT", "/bans"), ("POST", "/status"), ("PATCH", "/bans/1"), ("BREW", "/bans")] {
+    for (method, path) in
+        [("PUT", "/bans"), ("POST", "/status"), ("PATCH", "/bans/1"), ("BREW", "/bans")]
+    {
         let answer = client.request(method, path, None);
         problem(&answer, 405);
         assert!(answer.head.contains("allow: "), "{}", answer.head);
@@ -270,7 +275,9 @@ fn listeners_are_bounded_and_slow_ones_are_told_what_they_missed() {
     }
     // Their seats are free again, as soon as their end is noticed.
     let deadline = Instant::now() + PATIENCE;
-    while client.raw("HEAD /api/v1/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").status == 503 {
+    while client.raw("HEAD /api/v1/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").status
+        == 503
+    {
         assert!(Instant::now() < deadline, "the seats stay taken");
         world.fail("198.51.100.7", 1);
         thread::sleep(Duration::from_millis(50));

@@ -8,7 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::fault::{self, Fault};
-use super::model::{Line, ProblemKind};
+use super::model::{Line, PolicyKey, ProblemKind};
 use super::{Api, allow, bans, events, history, policy, sources, status, what_if};
 
 /// What the document says beside the handlers.
@@ -21,7 +21,7 @@ use super::{Api, allow, bans, events, history, policy, sources, status, what_if}
                        any character.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
-    components(schemas(Line)),
+    components(schemas(Line, PolicyKey)),
     tags(
         (name = "daemon", description = "How the daemon stands"),
         (name = "bans", description = "Who is banned"),

@@ -167,12 +167,7 @@ impl Daemon {
                 questions,
                 orders_out.clone(),
             )),
-            tokio::spawn(tasks::look_up_names(
-                names,
-                current_in,
-                in_force_out,
-                orders_out.clone(),
-            )),
+            tokio::spawn(tasks::look_up_names(names, current_in, in_force_out, orders_out.clone())),
             tokio::spawn(tasks::reload_on_hangup(Arc::clone(&settings))?),
             tokio::spawn(serve_api(
                 config.clone(),
@@ -182,11 +177,9 @@ impl Daemon {
                 records.clone(),
             )),
         ];
-        helpers.extend(
-            store_notices.map(|notices| {
-                tokio::spawn(tasks::hear_store(notices, settings, orders_out, records.clone()))
-            }),
-        );
+        helpers.extend(store_notices.map(|notices| {
+            tokio::spawn(tasks::hear_store(notices, settings, orders_out, records.clone()))
+        }));
 
         let (totals, end) = judge.run(Ears { notices, reports, orders }, stop).await;
 
