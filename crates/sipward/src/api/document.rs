@@ -1,4 +1,4 @@
-//! The routes, and the OpenAPI document that is generated from them.
+//! The routes, and the `OpenAPI` document that is generated from them.
 
 use axum::http::{Method, Uri};
 use axum::response::IntoResponse;
@@ -59,7 +59,7 @@ pub(super) fn router(api: Api) -> Router {
     router.fallback(nowhere).method_not_allowed_fallback(not_so).with_state(api)
 }
 
-/// The OpenAPI document of the API.
+/// The `OpenAPI` document of the API.
 #[must_use]
 pub fn document() -> utoipa::openapi::OpenApi {
     documented().split_for_parts().1

@@ -146,7 +146,9 @@ impl Settings {
         let entries = overrides.entries_since(&state.overrides, self.now().await?);
         state.overrides = overrides;
         self.put_in_force(&state, self.needs_restart()).await?;
-        entries.into_iter().for_each(|entry| self.ways.store.put(entry));
+        for entry in entries {
+            self.ways.store.put(entry);
+        }
         Ok(())
     }
 
