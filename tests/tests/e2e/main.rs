@@ -8,7 +8,8 @@
 //! | `identity` | phones, gateways and access lists of FreeSWITCH, reports of its dialplan |
 //! | `connection` | the Event Socket: refused, cut, stalled, restarted |
 //! | `lifecycle` | start, reload, stop, crash, observe, flush, missing rights |
-//! | `store` | what outlives a stop, a crash, a reboot, a full disk, a broken file |
+//! | `store` | what outlives a stop, a crash, a reboot |
+//! | `disk` | the store's file is broken, locked, too large, or its disk full |
 //! | `crash` | `kill -9` again and again in a storm |
 //! | `secrecy` | the password is in no output |
 #![allow(
@@ -22,6 +23,7 @@
 mod bans;
 mod connection;
 mod crash;
+mod disk;
 mod evidence;
 mod identity;
 mod kernel;
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
             connection::cases(),
             lifecycle::cases(),
             store::cases(),
+            disk::cases(),
             crash::cases(),
             secrecy::cases(),
         ]

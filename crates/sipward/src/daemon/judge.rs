@@ -26,7 +26,7 @@ use crate::daemon::directory::{Question, Registration};
 use crate::enforce::Wishes;
 use crate::names::Exempt;
 use crate::record::{Ban, Record, Totals};
-use crate::store::{Saved, Store};
+use crate::store::{Saved, State, Store};
 pub(super) use restore::Restored;
 
 /// Notices and reports handled in one turn, so that neither starves the other.
@@ -106,6 +106,7 @@ pub(super) type Heart = Box<dyn FnMut(&Beat) + Send>;
 pub(super) struct Beat {
     peer: Option<SocketAddr>,
     totals: Totals,
+    stores: bool,
 }
 
 impl fmt::Display for Beat {
@@ -115,7 +116,8 @@ impl fmt::Display for Beat {
             None => f.write_str("NOT connected to FreeSWITCH")?,
         }
         let Totals { failures, banned_now, .. } = self.totals;
-        write!(f, "; {banned_now} banned, {failures} failures since the start")
+        write!(f, "; {banned_now} banned, {failures} failures since the start")?;
+        f.write_str(if self.stores { "" } else { "; NOTHING IS STORED" })
     }
 }
 
@@ -188,7 +190,8 @@ impl Judge {
                 }
                 () = self.wishes.flow(), if self.wishes.is_waiting() => {}
                 _ = beat.tick() => {
-                    (self.heart)(&Beat { peer: self.peer, totals: self.totals });
+                    let stores = self.store.health().state == State::Ok;
+                    (self.heart)(&Beat { peer: self.peer, totals: self.totals, stores });
                     self.complete_store();
                 }
             }

@@ -81,13 +81,10 @@ CREATE TABLE overrides (
     since INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Who made this file.
+-- When this file was last opened, and by which version.
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 ",
 )];
-
-/// Tables whose content the daemon starts with. Small enough to be checked at each start.
-pub(super) const STATE: [&str; 5] = ["bans", "offenders", "successes", "allow", "overrides"];

@@ -183,8 +183,8 @@ async fn phones_allowed_hosts_and_changed_settings_come_back() {
         since: at(NOW),
         at: at(NOW + HOUR),
     };
-    store.put(Entry::Remember(Success { at: at(NOW), ..phone }));
-    store.put(Entry::Remember(Success { since: at(NOW + 1), ..phone }));
+    store.put(Entry::Remember(Box::new(Success { at: at(NOW), ..phone })));
+    store.put(Entry::Remember(Box::new(Success { since: at(NOW + 1), ..phone })));
     let allow = |host: &str, comment: Option<&str>| AllowEntry {
         host: host.parse().unwrap(),
         comment: comment.map(str::to_owned),

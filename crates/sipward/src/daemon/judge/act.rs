@@ -108,7 +108,7 @@ impl Judge {
                     self.publish(Record::NeedsAttention { source, user, user_agent, last_success });
                 }
                 Action::AskAcl { addr } => self.ask_acl(addr),
-                Action::Remember(success) => self.store.put(Entry::Remember(success)),
+                Action::Remember(success) => self.store.put(Entry::Remember(Box::new(success))),
                 Action::Alarm(alarm) => self.publish(Record::Alarm(alarm)),
             }
         }
