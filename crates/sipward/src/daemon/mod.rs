@@ -7,7 +7,7 @@
 //! | enforcer (`sipward-route`) | netlink | – |
 //! | `directory` | questions to FreeSWITCH: phones, gateways, access lists | – |
 //! | `tasks` | name look-ups, signals, what the store tells | – |
-//! | store's writer (a thread of its own) | the database | – |
+//! | `store` (threads of its own) | the database | – |
 
 mod directory;
 mod judge;

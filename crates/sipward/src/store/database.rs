@@ -16,16 +16,16 @@ use super::{Location, StoreError};
 /// How long another process may hold the file locked before that is trouble: a backup takes less.
 const BUSY: Duration = Duration::from_secs(1);
 
-/// Pages of the write-ahead log at which the writer itself works it into the file: 128 MB. The caretaker
+/// Pages of the write-ahead log at which the writer itself works it into the file: 256 MB. The caretaker
 /// does it long before, except when entries come faster than the disk takes them.
-const CHECKPOINT_PAGES: i64 = 32_768;
+const CHECKPOINT_PAGES: i64 = 65_536;
 
 /// What stays of the write-ahead log after it was worked in, in bytes.
 const LOG_KEPT: i64 = 4 * 1024 * 1024;
 
-/// Memory for pages of the file, in KiB, negative as SQLite wants it: the inner pages of all indexes
-/// of half a million bans.
-const CACHE_KIB: i64 = -8_192;
+/// Memory for pages of the file, in KiB, negative as SQLite wants it: what one commit of
+/// two thousand scattered bans changes.
+const CACHE_KIB: i64 = -16_384;
 
 /// Statements kept prepared: all there are.
 const STATEMENTS: usize = 32;

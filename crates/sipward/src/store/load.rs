@@ -4,26 +4,39 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::Deserialize;
 use sipward_engine::{
-    Cause, Details, Evidence, Expiry, Grade, Identity, Offender, RuleName, Success, Text, Timestamp,
+    Cause, Evidence, Expiry, Grade, Identity, Offender, RuleName, Success, Text, Timestamp,
 };
 
 use super::entry::{AllowEntry, Override, Saved, SavedBan};
 use super::key::Net;
 
+/// Bans that come back with the readable part of their evidence (about 1 kB each), the newest: as many as
+/// the engine keeps it of. That of the others stays in the file.
+const DETAILED: i64 = 4_096;
+
 /// Everything that outlives the process.
 pub(super) fn all(connection: &Connection, observed: bool) -> rusqlite::Result<Saved> {
     let mut saved = Saved::default();
     let unreadable = &mut saved.unreadable;
-    // As they were written: the newest come last and keep the details of their evidence in memory.
+    let detailed_from = connection
+        .query_row(
+            "SELECT id FROM bans WHERE +observed = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2",
+            params![observed, DETAILED - 1],
+            |row| row.get::<_, i64>(0),
+        )
+        .optional()?
+        .unwrap_or_default();
+    // As they were written: the newest come last.
     saved.bans = rows(
         connection,
-        "SELECT net, since, until, cause FROM bans WHERE observed = ?1 ORDER BY id",
+        // The plus keeps SQLite from walking the index and the table in an order of its own.
+        "SELECT net, since, until, cause, id FROM bans WHERE +observed = ?1 ORDER BY id",
         params![observed],
         unreadable,
-        ban,
+        |row| ban(row, detailed_from),
     )?;
     saved.offenders = rows(
         connection,
@@ -88,10 +101,11 @@ pub(super) fn json<T: serde::de::DeserializeOwned>(
     })
 }
 
-fn ban(row: &Row<'_>) -> rusqlite::Result<SavedBan> {
+fn ban(row: &Row<'_>, detailed_from: i64) -> rusqlite::Result<SavedBan> {
     let Net(net) = row.get(0)?;
     // A ban whose reason cannot be read is still a ban.
-    let cause = cause(row.get_ref(3)?.as_str()?).unwrap_or(Cause::Adopted);
+    let with_details = row.get::<_, i64>(4)? >= detailed_from;
+    let cause = cause(row.get_ref(3)?.as_str()?, with_details).unwrap_or(Cause::Adopted);
     Ok(SavedBan {
         net,
         since: timestamp(row.get(1)?),
@@ -100,14 +114,15 @@ fn ban(row: &Row<'_>) -> rusqlite::Result<SavedBan> {
     })
 }
 
-/// As serde reads a [`Cause`], but four times as fast for nearly all of them: serde has to put a tagged
-/// and flattened value aside before it knows what it is.
-fn cause(text: &str) -> serde_json::Result<Cause> {
-    /// [`Cause::Rule`], [`Evidence`] and [`Details`] side by side, as their JSON has them.
+/// As serde reads a [`Cause`], but several times as fast for nearly all of them: serde has to put a
+/// tagged and flattened value aside before it knows what it is. Without `with_details` those are left
+/// out.
+fn cause(text: &str, with_details: bool) -> serde_json::Result<Cause> {
+    /// [`Cause::Rule`] and the numbers of its [`Evidence`], side by side as their JSON has them.
     #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Flat {
-        by: By,
+    struct Numbers {
+        #[serde(rename = "by")]
+        _by: By,
         rule: RuleName,
         address: IpAddr,
         identity: Identity,
@@ -117,40 +132,30 @@ fn cause(text: &str) -> serde_json::Result<Cause> {
         window_seconds: f64,
         grade: Grade,
         ban_count: u32,
-        users: Option<Vec<Text>>,
-        profile: Option<Text>,
-        user_agent: Option<Text>,
-        report: Option<Text>,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "snake_case")]
     enum By {
         Rule,
     }
-    let Ok(flat) = serde_json::from_str::<Flat>(text) else {
+    let Ok(numbers) = serde_json::from_str::<Numbers>(text) else {
         return serde_json::from_str(text);
     };
-    let By::Rule = flat.by;
-    let Ok(window) = Duration::try_from_secs_f64(flat.window_seconds) else {
+    let Ok(window) = Duration::try_from_secs_f64(numbers.window_seconds) else {
         return serde_json::from_str(text);
-    };
-    let details = match (flat.users, flat.profile, flat.user_agent) {
-        (Some(users), Some(profile), Some(user_agent)) => {
-            Some(Box::new(Details { users, profile, user_agent, reason: flat.report }))
-        }
-        _ => None,
     };
     Ok(Cause::Rule(Evidence {
-        rule: flat.rule,
-        source: flat.address,
-        identity: flat.identity,
-        failures: flat.failures,
-        score: flat.score,
-        max_failures: flat.max_failures,
+        rule: numbers.rule,
+        source: numbers.address,
+        identity: numbers.identity,
+        failures: numbers.failures,
+        score: numbers.score,
+        max_failures: numbers.max_failures,
         window,
-        grade: flat.grade,
-        ban_count: flat.ban_count,
-        details,
+        grade: numbers.grade,
+        ban_count: numbers.ban_count,
+        // Fails where there are none.
+        details: if with_details { serde_json::from_str(text).ok().map(Box::new) } else { None },
     }))
 }
 
@@ -185,6 +190,8 @@ fn set(row: &Row<'_>) -> rusqlite::Result<Override> {
 
 #[cfg(test)]
 mod tests {
+    use sipward_engine::Details;
+
     use super::*;
 
     /// Whatever the engine makes of an evidence, both ways of reading must agree.
@@ -222,8 +229,12 @@ mod tests {
         for given in causes {
             let text = serde_json::to_string(&given).unwrap();
             assert_eq!(serde_json::from_str::<Cause>(&text).unwrap(), given);
-            assert_eq!(cause(&text).unwrap(), given, "{text}");
+            assert_eq!(cause(&text, true).unwrap(), given, "{text}");
+            if let Cause::Rule(evidence) = given {
+                let bare = Cause::Rule(Evidence { details: None, ..evidence });
+                assert_eq!(cause(&text, false).unwrap(), bare, "{text}");
+            }
         }
-        assert!(cause("{").is_err() && cause("{\"by\":\"rule\"}").is_err());
+        assert!(cause("{", true).is_err() && cause("{\"by\":\"rule\"}", true).is_err());
     }
 }

@@ -103,7 +103,8 @@ async fn damage_in_the_history_is_found_while_it_runs_and_costs_no_ban() {
     store.close().await;
     let reader = Connection::open(&path).unwrap();
     let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'history_net'";
-    let root: usize = reader.query_row(root, [], |row| row.get(0)).unwrap();
+    let root: i64 = reader.query_row(root, [], |row| row.get(0)).unwrap();
+    let root = usize::try_from(root).unwrap();
     drop(reader);
     let mut bytes = std::fs::read(&path).unwrap();
     bytes.iter_mut().skip((root - 1) * 4_096).take(4_096).for_each(|byte| *byte = !*byte);
