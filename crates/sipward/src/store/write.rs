@@ -175,7 +175,9 @@ impl Rows<'_> {
             "INSERT INTO successes (source, user, user_agent, since, at)
              VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (source, user) DO UPDATE
-             SET user_agent = excluded.user_agent, since = min(since, excluded.since),
+             SET user_agent = CASE excluded.user_agent WHEN '' THEN user_agent
+                              ELSE excluded.user_agent END,
+                 since = min(since, excluded.since),
                  at = max(at, excluded.at)",
             params![
                 Key::from(*source),
