@@ -49,7 +49,8 @@ struct Healthy {
     first_success: Option<Timestamp>,
     last_success: Timestamp,
     told: Option<Timestamp>,
-    agent_hash: u64,
+    /// `None` until it is known.
+    agent_hash: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -84,7 +85,7 @@ impl Identities {
         &mut self,
         key: Key,
         user: u64,
-        agent: u64,
+        agent: Option<u64>,
         (since, at): (Timestamp, Timestamp),
     ) -> Option<Timestamp> {
         let known = self.known.entry(key);
@@ -98,12 +99,23 @@ impl Identities {
         let first = healthy.first_success.map_or(since, |first| first.min(since));
         healthy.first_success = Some(first);
         healthy.last_success = healthy.last_success.max(at);
-        healthy.agent_hash = agent;
+        healthy.agent_hash = agent.or(healthy.agent_hash);
         if healthy.told.is_some_and(|told| at.since(told) < TELL_EVERY) {
             return None;
         }
         healthy.told = Some(at);
         Some(first)
+    }
+
+    /// A user is said to be registered: it succeeded before, nobody knows with what.
+    pub(crate) fn confirm(&mut self, key: Key, user: u64, at: Timestamp) {
+        let known = self.known.entry(key);
+        known.first_success.get_or_insert(at);
+        known.last_success = known.last_success.max(at);
+        known.note_user(user, at);
+        let healthy = self.healthy.entry((key, user));
+        healthy.first_success.get_or_insert(at);
+        healthy.last_success = healthy.last_success.max(at);
     }
 
     /// What is known of a source.
@@ -133,10 +145,15 @@ impl Identities {
         now: Timestamp,
         limits: &Limits,
     ) -> Option<Patient> {
-        let healthy = self.healthy.get(&(key, seen.user_hash))?;
+        let slot = self.healthy.find(&(key, seen.user_hash))?;
+        let healthy = self.healthy.value_mut(slot)?;
         let last_success = healthy.last_success;
         let remembered = now.since(last_success) < limits.policy.healthy.remember;
-        if others || !remembered || healthy.agent_hash != seen.agent_hash {
+        if others || !remembered {
+            return None;
+        }
+        // Whom only a list of registrations names has no user agent yet: the first will do.
+        if *healthy.agent_hash.get_or_insert(seen.agent_hash) != seen.agent_hash {
             return None;
         }
         let window_ms = window_ms();

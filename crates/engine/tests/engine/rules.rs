@@ -182,7 +182,14 @@ fn registering_to_an_address_is_suspicious_unless_somebody_does_so_rightly() {
     let mut world = world_with(ban);
     let source = "192.0.2.9".parse().unwrap();
     let (user, domain, user_agent) = ("1000", "[2001:db8::5]", "phone");
-    world.handle(Input::Registered(Registered { source, user, domain, user_agent }));
+    world.handle(Input::Registered(Registered {
+        source,
+        user,
+        domain,
+        call_id: "c",
+        user_agent,
+        life: None,
+    }));
     world.domain = "203.0.113.5";
     assert!(world.fails(HOST, 4).iter().all(|action| !matches!(action, Action::Block { .. })));
 }

@@ -7,7 +7,7 @@ mod answers;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use sipward_esl::command::{Command, LogLevel};
@@ -102,7 +102,9 @@ impl Asker {
                 Vec::new()
             }
             Question::Snapshot => {
-                let registrations = self.registrations().await.map(Order::Registered);
+                let asked = Instant::now();
+                let registrations = self.registrations().await;
+                let registrations = registrations.map(|phones| Order::Registered { phones, asked });
                 registrations.into_iter().chain(self.gateways().await).collect()
             }
         }

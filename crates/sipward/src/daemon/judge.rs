@@ -35,6 +35,9 @@ const UNDER_WAY: usize = 256;
 /// How often the heart beats: watchdog, status line, lost log lines.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
+/// FreeSWITCH writes its list of registrations by a queue: it lags behind the events by up to a second.
+const LIST_LAG: Duration = Duration::from_secs(2);
+
 /// Time that draining may take after the stop signal; the whole stop must fit into 2 s.
 const DRAIN: Duration = Duration::from_millis(1_200);
 
@@ -49,8 +52,12 @@ pub(super) enum Order {
     Exempt(Vec<Exempt>),
     /// Addresses of FreeSWITCH's gateways, all of them.
     Trunks(Vec<IpNet>),
-    /// Phones that FreeSWITCH says are registered.
-    Registered(Vec<Registration>),
+    /// The phones that FreeSWITCH says are registered, all of them.
+    Registered {
+        phones: Vec<Registration>,
+        /// When it was asked.
+        asked: Instant,
+    },
     /// What FreeSWITCH's access control lists say of an address; `None` when they said nothing.
     Acl { addr: IpAddr, allowed: Option<bool> },
 }
@@ -90,6 +97,8 @@ pub(super) struct Judge {
     log: LogReader,
     /// Addresses whose question found no room.
     unasked: Vec<IpAddr>,
+    /// Events were dropped since the last beat: registrations may have gone unseen.
+    missed: bool,
 }
 
 /// Called once a beat.
@@ -142,6 +151,7 @@ impl Judge {
             questions,
             log: LogReader::default(),
             unasked: Vec::new(),
+            missed: false,
         }
     }
 
@@ -179,11 +189,18 @@ impl Judge {
                     self.carry_out(None);
                 }
                 () = self.wishes.flow(), if self.wishes.is_waiting() => {}
-                _ = beat.tick() => (self.heart)(&Beat { peer: self.peer, totals: self.totals }),
+                _ = beat.tick() => self.beat(),
             }
         };
         self.drain(ears).await;
         (self.totals, end)
+    }
+
+    fn beat(&mut self) {
+        (self.heart)(&Beat { peer: self.peer, totals: self.totals });
+        if std::mem::take(&mut self.missed) {
+            self.ask(Question::Snapshot);
+        }
     }
 
     /// Judges the events that are here already, then waits for the kernel's last answers.

@@ -15,9 +15,14 @@ pub(in crate::daemon) struct Registration {
     pub(in crate::daemon) user: String,
     pub(in crate::daemon) domain: String,
     pub(in crate::daemon) source: IpAddr,
+    /// Its `call-id`.
+    pub(in crate::daemon) token: String,
+    /// When it runs out, in seconds of the epoch by FreeSWITCH's clock; `None` when it does not.
+    pub(in crate::daemon) expires: Option<u64>,
 }
 
-/// `show registrations as json`. With nobody registered FreeSWITCH leaves `rows` out.
+/// `show registrations as json`. With nobody registered FreeSWITCH leaves `rows` out. `token` is the
+/// `call-id` that the events tell too (`sofia_reg.c`, call of `switch_core_add_registration`).
 pub(super) fn registrations(text: &str) -> Result<Vec<Registration>, String> {
     #[derive(Deserialize)]
     struct Answer {
@@ -28,6 +33,8 @@ pub(super) fn registrations(text: &str) -> Result<Vec<Registration>, String> {
     struct Row {
         reg_user: String,
         realm: String,
+        token: String,
+        expires: String,
         network_ip: String,
     }
     let answer: Answer = serde_json::from_str(text).map_err(|e| e.to_string())?;
@@ -35,7 +42,10 @@ pub(super) fn registrations(text: &str) -> Result<Vec<Registration>, String> {
         // A link-local address has its interface behind it: `fe80::1%eth0`.
         let address = row.network_ip.split('%').next().unwrap_or_default();
         let source = address.parse().ok()?;
-        Some(Registration { user: row.reg_user, domain: row.realm, source })
+        // 0 is what modules write whose registrations do not run out (`mod_rtmp.c`, `mod_skinny.c`).
+        let expires = row.expires.parse().ok().filter(|expires| *expires > 0);
+        let Row { reg_user: user, realm: domain, token, .. } = row;
+        Some(Registration { user, domain, source, token, expires })
     };
     Ok(answer.rows.into_iter().filter_map(registration).collect())
 }
