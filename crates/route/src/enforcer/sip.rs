@@ -56,13 +56,15 @@ impl Enforcer {
     /// Follows a list of networks that the [limit](crate::GateSettings::limit) never touches: known
     /// phones, allowed and protected hosts. Each new list replaces the one before in one transaction,
     /// at most once a second (less often when they are many), and is answered by [`Report::Spared`] or [`Report::NotSpared`]; lists in
-    /// between are skipped. They may overlap; at most 65,536 networks. An IPv6 source is limited by its
-    /// /64 and spared by its address.
+    /// between are skipped. They may overlap; at most [`MOST_SPARED`](crate::MOST_SPARED) networks. An
+    /// IPv6 source is limited by its /64 and spared by its address.
     ///
-    /// Without it nobody is spared, except whom a gate from an earlier run still spares.
+    /// The list that `networks` holds now is not taken, the next one is. Until it comes nobody is spared,
+    /// except whom a gate from an earlier run still spares: so a restart limits no customer before it
+    /// is known who they are.
     #[must_use]
     pub fn spare_from(mut self, mut networks: watch::Receiver<Arc<[IpNet]>>) -> Self {
-        networks.mark_changed();
+        networks.mark_unchanged();
         self.sip.spared = Some(networks);
         self
     }

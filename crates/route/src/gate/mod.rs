@@ -46,6 +46,7 @@ use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::errno::Errno;
 
 use self::inspect::State;
+pub use self::spared::MOST_SPARED;
 pub(crate) use self::spared::Spared;
 use crate::netlink::{Batch, Channel, Refusal, Reply};
 use crate::rules::{self, Rule};

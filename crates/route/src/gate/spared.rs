@@ -6,10 +6,10 @@ use ipnet::IpNet;
 
 use crate::RouteError;
 
-/// Networks at most. The phones, proxies and gateways of a large host are some thousands; 65,536 are
+/// Networks at most that the limit can spare ([`Enforcer::spare_from`](crate::Enforcer::spare_from)). The phones, proxies and gateways of a large host are some thousands; 65,536 are
 /// one transaction of 5 MB, which the kernel works through in about four seconds when all are
 /// new; 8,000 take 50 ms.
-const MOST_NETWORKS: usize = 65_536;
+pub const MOST_SPARED: usize = 65_536;
 
 /// Networks that the limit spares, by family: ranges of addresses that neither overlap nor touch, since
 /// the kernel refuses sets that contradict themselves.
@@ -32,9 +32,9 @@ impl Spared {
     /// # Errors
     /// When there are too many.
     pub(crate) fn new(nets: &[IpNet]) -> Result<Self, RouteError> {
-        if nets.len() > MOST_NETWORKS {
+        if nets.len() > MOST_SPARED {
             let (what, count) = (super::SPARE.to_owned(), nets.len());
-            let reason = format!("{count} networks are too many, at most {MOST_NETWORKS} can be");
+            let reason = format!("{count} networks are too many, at most {MOST_SPARED} can be");
             return Err(RouteError::Refused { what, reason });
         }
         let (mut ipv4, mut ipv6) = (Vec::new(), Vec::new());

@@ -4,6 +4,7 @@
 
 mod act;
 mod hear;
+mod spare;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,10 +15,12 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 use sipward_engine::{Action, Engine, Input, Policy};
 use sipward_esl::Notices;
-use sipward_route::Report;
+use sipward_route::{MOST_SPARED, Report};
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::{self, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
+
+pub(super) use spare::Spare;
 
 use crate::clock::Clock;
 use crate::complaint::LogReader;
@@ -48,6 +51,8 @@ pub(super) enum Order {
     Policy(Box<Policy>),
     /// The last order of a reload: what came before it is in force.
     Reloaded { needs_restart: Vec<&'static str> },
+    /// Other access control lists are asked from now on.
+    AclsChanged,
     /// New networks for classes of exemption.
     Exempt(Vec<Exempt>),
     /// Addresses of FreeSWITCH's gateways, all of them.
@@ -99,6 +104,8 @@ pub(super) struct Judge {
     unasked: Vec<IpAddr>,
     /// Events were dropped since the last beat: registrations may have gone unseen.
     missed: bool,
+    /// `None` where nothing is limited.
+    spare: Option<Spare>,
 }
 
 /// Called once a beat.
@@ -136,6 +143,7 @@ impl Judge {
         records: broadcast::Sender<Arc<Record>>,
         heart: Heart,
         questions: mpsc::Sender<Question>,
+        spare: Option<Spare>,
     ) -> Self {
         Self {
             engine: Box::new(engine),
@@ -152,6 +160,7 @@ impl Judge {
             log: LogReader::default(),
             unasked: Vec::new(),
             missed: false,
+            spare,
         }
     }
 
@@ -200,6 +209,12 @@ impl Judge {
         (self.heart)(&Beat { peer: self.peer, totals: self.totals });
         if std::mem::take(&mut self.missed) {
             self.ask(Question::Snapshot);
+        }
+        if let Some(left_out) = self.spare.as_mut().and_then(|spare| spare.beat(&self.engine)) {
+            let error = format!(
+                "{left_out} networks of known hosts are more than the {MOST_SPARED} it can spare"
+            );
+            self.publish(Record::NotSpared { error });
         }
     }
 

@@ -56,6 +56,7 @@ impl fmt::Display for Record {
                 write!(f, "FreeSWITCH did not answer `{}`: {}", Plain(question), Plain(error))
             }
             Self::RouteFailed { .. }
+            | Self::NotSpared { .. }
             | Self::Healed { .. }
             | Self::Gate { .. }
             | Self::ProtocolTaken { .. } => kernel_line(f, self),
@@ -120,6 +121,9 @@ fn kernel_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
     match record {
         Record::RouteFailed { source, change, error } => {
             write!(f, "cannot {change} {source}: {}", Plain(error))
+        }
+        Record::NotSpared { error } => {
+            write!(f, "the gate limits known hosts like strangers: {}", Plain(error))
         }
         Record::Healed { routes, rules, gate } => {
             write!(f, "put back what was removed from outside: {routes} routes, {rules} rules")?;

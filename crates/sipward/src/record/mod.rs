@@ -147,6 +147,11 @@ pub enum Record {
         /// The kernel's words, and what to do.
         error: String,
     },
+    /// The limit on the SIP ports does not spare whom it should.
+    NotSpared {
+        /// Why, and what to do.
+        error: String,
+    },
     /// Something of ours was removed from outside and is back.
     Healed {
         /// Routes put back.
@@ -280,6 +285,7 @@ impl Record {
             | Self::NeedsAttention { .. }
             | Self::RefusedLogin { .. }
             | Self::DirectoryFailed { .. }
+            | Self::NotSpared { .. }
             | Self::Healed { .. }
             | Self::Gate { .. }
             | Self::ProtocolTaken { .. }

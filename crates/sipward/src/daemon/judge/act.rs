@@ -28,8 +28,8 @@ impl Judge {
                 self.publish(Record::Healed { routes, rules, gate });
             }
             Report::Packets { count } => self.tell(Input::Packets { count }),
-            // Nobody is spared, because nothing is limited.
-            Report::Spared { .. } | Report::NotSpared { .. } => {}
+            Report::Spared { networks } => tracing::debug!(networks, "the limit spares"),
+            Report::NotSpared { error } => self.publish(Record::NotSpared { error }),
             Report::Coverage(coverage) => self.publish((&coverage).into()),
             Report::Host(host) => host_exemptions(&host)
                 .into_iter()

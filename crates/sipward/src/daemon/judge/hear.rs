@@ -96,17 +96,19 @@ impl Judge {
 
     fn registrations(&mut self, phones: &[Registration], asked: Instant) {
         let now = self.clock.now().as_micros() / 1_000_000;
-        let registered = |phone: &'_ Registration| Registered {
+        let registered = phones.iter().map(|phone| Registered {
             source: phone.source,
             user: &phone.user,
             domain: &phone.domain,
             call_id: &phone.token,
             user_agent: "",
             life: phone.expires.map(|at| Duration::from_secs(at.saturating_sub(now))),
-        };
-        let since = asked.checked_sub(LIST_LAG).unwrap_or(asked);
-        let asked = self.clock.at(since);
-        self.tell(Input::Registrations { phones: phones.iter().map(registered).collect(), asked });
+        });
+        let asked = self.clock.at(asked.checked_sub(LIST_LAG).unwrap_or(asked));
+        self.tell(Input::Registrations { phones: registered.collect(), asked });
+        if let Some(spare) = &mut self.spare {
+            spare.phones_known();
+        }
         self.publish(Record::Registrations { phones: phones.len() });
     }
 
@@ -125,6 +127,7 @@ impl Judge {
                     self.ask(Question::Log { wanted: !wanted });
                 }
             }
+            Order::AclsChanged => self.tell(Input::AclsChanged),
             Order::Exempt(classes) => {
                 for (class, nets) in classes {
                     self.tell(Input::Exempt { class, nets });
