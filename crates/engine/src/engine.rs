@@ -164,7 +164,9 @@ impl Engine {
             Input::Challenge(challenge) => self.on_challenge(&challenge, actions),
             Input::Registered(registered) => self.on_registered(&registered, actions),
             Input::RegistrationEnded(registered) => self.on_registration_ended(&registered),
-            Input::Registrations { phones, asked } => self.on_registrations(&phones, asked, actions),
+            Input::Registrations { phones, asked } => {
+                self.on_registrations(&phones, asked, actions)
+            }
             Input::Remember(success) => self.on_remember(&success, actions),
             Input::AbandonedCall { source } => self.on_abandoned_call(source, actions),
             Input::Report { source, reason } => self.on_report(source, reason, actions),

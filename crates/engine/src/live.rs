@@ -47,7 +47,10 @@ struct Source {
 
 impl Live {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { registrations: LruTable::new(MAX_LIVE, seed), sources: LruTable::new(MAX_LIVE, seed) }
+        Self {
+            registrations: LruTable::new(MAX_LIVE, seed),
+            sources: LruTable::new(MAX_LIVE, seed),
+        }
     }
 
     /// A registration is made or renewed; `life` as far as it is known.
@@ -60,7 +63,8 @@ impl Live {
         let Some(place) = self.registrations.value_mut(slot) else {
             return;
         };
-        let before = std::mem::replace(place, Registration { source: Some(source), until, seen: now });
+        let before =
+            std::mem::replace(place, Registration { source: Some(source), until, seen: now });
         if before.source != Some(source) {
             // The same call from another address: the phone has moved.
             self.leave(before.source);

@@ -1,15 +1,15 @@
 //! What the gate does for the SIP ports: it counts what arrives, and limits each source.
 
-use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use libtest_mimic::Trial;
 use sipward_route::{Enforcement, GateMode, GateSettings, Report, Settings, flush};
-use sipward_tests::netns::{Host, case};
+use sipward_tests::netns::{Host, case, udp_burst as burst};
 
-use crate::outside::{flush_ruleset, flush_set, tables};
+use crate::outside::{flush_ruleset, flush_set, sets, tables};
 use crate::world::{
     ATTACKER, ATTACKER6, FAR, FAR6, PBX, PBX_FOR_PHONE, PBX6, PBX6_FOR_PHONE, PHONE, PHONE6,
     Running, World, net,
@@ -146,6 +146,11 @@ fn unlimited() {
         assert_eq!(burst((&world.attacker, from), (&world.pbx, to), SIP, BURST), BURST);
     }
     assert_eq!(running.spare(vec![net(PHONE)]), Report::Spared { networks: 1 });
+    // The limit's rules look into sets, so they are not there either.
+    assert_eq!(sets(&world.pbx), ["sip_ports"]);
+    running.stop();
+    let running = Running::start(&world.pbx, limit(Some(LIMIT)));
+    assert_eq!(sets(&world.pbx), ["limited4", "limited6", "sip_ports", "spared4", "spared6"]);
     running.stop();
 }
 
@@ -322,26 +327,6 @@ fn without_need() -> World {
     world.pbx.sysctl("ipv6/conf/all/disable_ipv6", "1");
     world.pbx.sysctl("ipv4/conf/all/rp_filter", "1");
     world
-}
-
-/// Sends datagrams as fast as they go; returns how many reached a socket of the PBX.
-fn burst(from: (&Host, &str), to: (&Host, &str), port: u16, count: usize) -> usize {
-    let target = SocketAddr::new(to.1.parse().unwrap(), port);
-    let receiver = to.0.run(|| UdpSocket::bind(target)).unwrap();
-    let sender = from.0.run(|| UdpSocket::bind((from.1.parse::<IpAddr>().unwrap(), 0))).unwrap();
-    receiver.set_read_timeout(Some(Duration::from_millis(150))).unwrap();
-    let mut arrived = 0;
-    for sent in 1..=count {
-        sender.send_to(b"x", target).unwrap();
-        // Emptied on the way: the receive buffer holds some hundreds.
-        if sent % 50 == 0 || sent == count {
-            receiver.set_nonblocking(sent != count).unwrap();
-            while receiver.recv_from(&mut [0; 16]).is_ok() {
-                arrived += 1;
-            }
-        }
-    }
-    arrived
 }
 
 /// Whether a TCP connection to a port of the PBX comes about.

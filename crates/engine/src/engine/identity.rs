@@ -7,9 +7,7 @@ use crate::acl::AclAnswers;
 use crate::limits::millis;
 use crate::seen::Seen;
 use crate::sources::Key;
-use crate::{
-    Action, Exemption, Origin, RuleName, Success, Text, Timestamp, UnblockReason, net,
-};
+use crate::{Action, Exemption, Origin, RuleName, Success, Text, Timestamp, UnblockReason, net};
 
 impl Engine {
     /// A user logged in.

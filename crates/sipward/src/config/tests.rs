@@ -125,7 +125,10 @@ fn wrong_types_and_broken_toml_are_refused_with_their_place() {
         ("allow = [\"192.0.2\"]\n", "sipward.toml:1:9: `192.0.2` is neither an address"),
         ("[policy]\nwindow = \"ten\"\n", "sipward.toml:2:10: `ten` is no time span"),
         ("mode = \n", "sipward.toml:1:8: "),
-        ("[route]\ngate_limit = \"on\"\n", "sipward.toml:2:14: expected \"off\" or packets a second"),
+        (
+            "[route]\ngate_limit = \"on\"\n",
+            "sipward.toml:2:14: expected \"off\" or packets a second",
+        ),
         ("[route]\ntable = \"other\"\n", "sipward.toml:2:9: expected \"main\" or a table number"),
     ] {
         let error = refused(source);

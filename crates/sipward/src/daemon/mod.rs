@@ -128,12 +128,7 @@ impl Daemon {
         let current = tasks::Current { config: config.clone(), needs_restart: Vec::new() };
         let (current, current_in) = watch::channel(current);
         let helpers = [
-            tokio::spawn(directory::run(
-                handle.clone(),
-                acls_in,
-                questions,
-                orders_out.clone(),
-            )),
+            tokio::spawn(directory::run(handle.clone(), acls_in, questions, orders_out.clone())),
             tokio::spawn(tasks::look_up_names(names, current_in, orders_out.clone())),
             tokio::spawn(tasks::reload_on_hangup(reload, logs, current, acls, orders_out)?),
         ];

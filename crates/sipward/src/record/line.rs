@@ -16,8 +16,9 @@ impl fmt::Display for Record {
             Self::Started(started) => started_line(f, started),
             Self::Stopped(t) => write!(
                 f,
-                "stopped: {} events, {} failures, {} bans, {} unbans, {} refused; {} banned now",
-                t.events, t.failures, t.bans, t.unbans, t.refused, t.banned_now
+                "stopped: {} events, {} failures, {} bans, {} unbans, {} refused; {} banned and {} \
+                 registered now",
+                t.events, t.failures, t.bans, t.unbans, t.refused, t.banned_now, t.registered_now
             ),
             Self::EslConnected { .. }
             | Self::EslDisconnected { .. }

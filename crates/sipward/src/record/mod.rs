@@ -237,6 +237,8 @@ pub struct Totals {
     pub refused: u64,
     /// Networks banned now.
     pub banned_now: usize,
+    /// Registrations that stand now.
+    pub registered_now: usize,
 }
 
 /// [`Record::Ban`].

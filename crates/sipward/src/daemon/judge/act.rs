@@ -105,7 +105,9 @@ impl Judge {
                 Action::Alarm(alarm) => self.publish(Record::Alarm(alarm)),
             }
         }
-        self.totals.banned_now = self.engine.stats().bans;
+        let stats = self.engine.stats();
+        self.totals.banned_now = stats.bans;
+        self.totals.registered_now = stats.registrations;
         for addr in std::mem::take(&mut self.unasked) {
             self.tell(Input::AclAnswer { addr, allowed: None });
         }
