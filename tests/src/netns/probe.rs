@@ -38,7 +38,7 @@ pub fn udp_arrives(from: (&Host, &str), to: (&Host, &str)) -> bool {
 }
 
 /// Sends datagrams as fast as they go; returns how many reached a socket of the other host.
-#[must_use]
+#[allow(clippy::must_use_candidate, reason = "sending is what some tests want")]
 pub fn udp_burst(from: (&Host, &str), to: (&Host, &str), port: u16, count: usize) -> usize {
     let target = SocketAddr::new(ip(to.1), port);
     let receiver = to.0.run(|| UdpSocket::bind(target)).expect("the receiver's address");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use libtest_mimic::Trial;
-use sipward_route::{Enforcement, GateMode, GateSettings, Report, Settings, flush};
+use sipward_route::{Change, Enforcement, GateMode, GateSettings, Report, Settings, flush};
 use sipward_tests::netns::{Host, case, udp_burst as burst};
 
 use crate::outside::{flush_ruleset, flush_set, sets, tables};
@@ -33,6 +33,7 @@ pub(crate) fn cases() -> Vec<Trial> {
         case("a_flushed_set_is_filled_again", set_healed),
         case("a_restart_keeps_sparing", restart_keeps_sparing),
         case("as_many_networks_as_promised_are_spared", most_spared),
+        case("bans_do_not_wait_for_a_long_list", ban_between),
         case("a_limit_needs_the_gate_and_gets_it", limit_forces_gate),
         case("flush_takes_the_limit_away", flushed),
     ]
@@ -265,10 +266,6 @@ fn restart_keeps_sparing() {
 
 fn most_spared() {
     let (world, mut running) = start(Some(LIMIT));
-    let many = |count: u32| -> Vec<IpNet> {
-        let apart = |n: u32| [IpAddr::V4((0x0a00_0000 + n * 2).into()), wide(n)];
-        (0..count / 2).flat_map(apart).map(IpNet::from).collect()
-    };
     let mut nets = many(65_534);
     nets.extend([net(ATTACKER), net(ATTACKER6)]);
     nets.push(net(FAR));
@@ -281,6 +278,23 @@ fn most_spared() {
         assert_eq!(burst((&world.attacker, from), (&world.pbx, to), SIP, BURST), BURST, "{from}");
     }
     assert_limited(burst((&world.attacker, FAR), (&world.pbx, PBX), SIP, BURST));
+    running.stop();
+}
+
+/// A list of thousands goes into the kernel step by step.
+fn ban_between() {
+    let (world, mut running) = start(Some(LIMIT));
+    running.hand_over(many(20_000));
+    // Whatever the order of the two, twenty thousand are ten steps.
+    let mut first =
+        |report: &Report| matches!(report, Report::Blocked { .. } | Report::Spared { .. });
+    running.send(Change::Block(net(ATTACKER)));
+    let first = running.expect("an answer", &mut first);
+    assert!(matches!(first, Report::Blocked { .. }), "{first:?}");
+    // A newer list takes the place of one that is not in force yet.
+    let spared = running.spare(vec![net(FAR)]);
+    assert_eq!(spared, Report::Spared { networks: 1 });
+    assert_eq!(burst((&world.attacker, FAR), (&world.pbx, PBX), SIP, BURST), BURST);
     running.stop();
 }
 
@@ -354,6 +368,12 @@ fn assert_limited(arrived: usize) {
 /// As [`assert_limited`], for a source that has used up some of its burst.
 fn assert_limited_more(arrived: usize) {
     assert!(arrived < BURST / 2, "{arrived} of {BURST} arrived");
+}
+
+/// So many networks of both families, none beside another.
+fn many(count: u32) -> Vec<IpNet> {
+    let apart = |n: u32| [IpAddr::V4((0x0a00_0000 + n * 2).into()), wide(n)];
+    (0..count / 2).flat_map(apart).map(IpNet::from).collect()
 }
 
 /// Every other /64 of a network.

@@ -166,10 +166,15 @@ impl Running {
         assert_eq!(report, Report::Unblocked { net: net(target) });
     }
 
+    /// Replaces the networks that the limit spares.
+    pub(crate) fn hand_over(&self, networks: Vec<IpNet>) {
+        self.spared.send_replace(Arc::from(networks));
+    }
+
     /// Replaces the networks that the limit spares, and waits for the answer.
     pub(crate) fn spare(&mut self, networks: Vec<IpNet>) -> Report {
         let count = networks.len();
-        self.spared.send_replace(Arc::from(networks));
+        self.hand_over(networks);
         self.expect_within(SPARING, "spared", |report| match report {
             Report::Spared { networks } => *networks == count,
             Report::NotSpared { .. } => true,
