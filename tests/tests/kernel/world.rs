@@ -11,8 +11,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// How long a report may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long sparing may take: 65,536 networks need some seconds on a busy machine.
-const SPARING: Duration = Duration::from_secs(30);
+/// How long sparing may take: 65,536 networks are seconds of work, and as many of rest.
+const SPARING: Duration = Duration::from_mins(2);
 /// How long healing may take.
 const HEALING: Duration = Duration::from_secs(1);
 

@@ -69,18 +69,20 @@ impl Sip {
 
 impl Enforcer {
     /// Follows a list of networks that the [limit](crate::GateSettings::limit) never touches: known
-    /// phones, allowed and protected hosts. Each new list replaces the one before, at most once a second.
-    /// Some thousand new networks are one transaction; more take several, with bans set in between. What
-    /// is no longer spared goes with the first. A list is answered by [`Report::Spared`] or
-    /// [`Report::NotSpared`], unless a newer one replaces it before; lists in between are skipped. They may overlap; at most [`MOST_SPARED`](crate::MOST_SPARED) networks. An
-    /// IPv6 source is limited by its /64 and spared by its address.
+    /// phones, allowed and protected hosts. They may overlap; at most
+    /// [`MOST_SPARED`](crate::MOST_SPARED) of them. An IPv6 source is limited by its /64 and spared by
+    /// its address.
     ///
-    /// The list that `networks` holds now is not taken, the next one is. Until it comes nobody is spared,
-    /// except whom a gate from an earlier run still spares: so a restart limits no customer before it
-    /// is known who they are.
+    /// Each new list replaces the one before, at most once a second. Some thousand new networks are one
+    /// transaction; more take several, with bans set in between, and what is no longer spared goes with
+    /// the first. A list is answered by [`Report::Spared`] or [`Report::NotSpared`], unless a newer one
+    /// replaces it before; lists in between are skipped.
+    ///
+    /// The first list taken is one that `networks` has not seen yet, so not the one that its channel was
+    /// made with. Until it comes nobody is spared, except whom a gate from an earlier run still spares:
+    /// so a restart limits no customer before it is known who they are.
     #[must_use]
-    pub fn spare_from(mut self, mut networks: watch::Receiver<Arc<[IpNet]>>) -> Self {
-        networks.mark_unchanged();
+    pub fn spare_from(mut self, networks: watch::Receiver<Arc<[IpNet]>>) -> Self {
         self.sip.spared = Some(networks);
         self
     }
@@ -124,10 +126,11 @@ impl Enforcer {
             // Without netfilter nothing is limited.
             Err(_) => Ok(true),
         };
-        let rest = Instant::now() + started.elapsed() * SPARE_SHARE;
-        self.sip.spare_due = self.sip.spare_due.max(rest);
+        let (now, took) = (Instant::now(), started.elapsed());
+        self.sip.spare_due = self.sip.spare_due.max(now + took * SPARE_SHARE);
         if let Ok(false) = outcome {
-            under_way.due = rest;
+            // As long again for whatever else there is to do.
+            under_way.due = now + took;
             self.sip.under_way = Some(under_way);
             return Ok(());
         }
