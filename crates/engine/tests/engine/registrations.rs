@@ -16,14 +16,8 @@ fn world() -> World {
 }
 
 fn phone(source: &str, call_id: &'static str) -> Registered<'static> {
-    Registered {
-        source: source.parse().unwrap(),
-        user: "1000",
-        domain: "pbx.test",
-        call_id,
-        user_agent: "pytest/1.0",
-        life: Some(12 * HOUR),
-    }
+    let life = Some(12 * HOUR);
+    Registered { call_id, life, ..a_registration(source.parse().unwrap()) }
 }
 
 impl World {
