@@ -165,7 +165,7 @@ impl Engine {
             Input::Registered(registered) => self.on_registered(&registered, actions),
             Input::RegistrationEnded(registered) => self.on_registration_ended(&registered),
             Input::Registrations { phones, asked } => {
-                self.on_registrations(&phones, asked, actions)
+                self.on_registrations(&phones, asked, actions);
             }
             Input::Remember(success) => self.on_remember(&success, actions),
             Input::AbandonedCall { source } => self.on_abandoned_call(source, actions),

@@ -57,15 +57,18 @@ fn alarms(daemon: &Daemon) -> usize {
     alarms.iter().filter(|alarm| alarm.text("alarm") == "deaf").count()
 }
 
+/// Stops the flood when it goes out of scope.
+struct Flood<'a>(&'a AtomicBool);
+
+impl Drop for Flood<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
 /// Sends thousands of packets a second to the SIP port of the PBX, until `during` is over.
 fn in_a_flood<T>(from: &Host, during: impl FnOnce() -> T) -> T {
     let goes_on = AtomicBool::new(true);
-    struct Stop<'a>(&'a AtomicBool);
-    impl Drop for Stop<'_> {
-        fn drop(&mut self) {
-            self.0.store(false, Ordering::Relaxed);
-        }
-    }
     let target: SocketAddr = (ip(Family::V4.pbx()), 5060).into();
     let socket = from.run(|| UdpSocket::bind((ip(Family::V4.attacker()), 0))).unwrap();
     thread::scope(|scope| {
@@ -78,7 +81,7 @@ fn in_a_flood<T>(from: &Host, during: impl FnOnce() -> T) -> T {
                 thread::sleep(Duration::from_millis(5));
             }
         });
-        let _stop = Stop(&goes_on);
+        let _flood = Flood(&goes_on);
         during()
     })
 }

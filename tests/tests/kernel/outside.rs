@@ -123,7 +123,7 @@ pub(crate) fn add_table(host: &Host, name: &str) {
 pub(crate) fn sets(host: &Host) -> Vec<String> {
     let mut payload = Vec::new();
     OpGetsetDump::encode_request(&mut payload, &inet());
-    let all = exchange(host, NETLINK_NETFILTER, &[((10 << 8) | 10, NLM_F_DUMP, payload)]);
+    let all = exchange(host, NETLINK_NETFILTER, &[((10 << 8) | 0x0a, NLM_F_DUMP, payload)]);
     let name = |set: &Vec<u8>| {
         let (_, set) = OpGetsetDump::decode_request(set);
         set.get_name().expect("a name").to_string_lossy().into_owned()
