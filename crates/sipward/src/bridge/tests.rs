@@ -77,13 +77,13 @@ fn a_blind_spoof_is_an_attempt_without_a_name_and_a_failure() {
 
 #[test]
 fn a_registration_and_its_end_name_the_same_phone() {
+    const SAID_GOODBYE: &str = "127.0.0.1 1001@pbx.test call 1125b20f21f84149";
+    const RAN_OUT: &str = "127.0.0.1 1003@pbx.test call b310b31126c22418";
     let of = |recording| {
-        let (inputs, _) = told(recording);
-        let mut inputs = inputs;
+        let (mut inputs, _) = told(recording);
         inputs.retain(|input| input.starts_with("registered ") || input.starts_with("ended "));
         inputs
     };
-    const SAID_GOODBYE: &str = "127.0.0.1 1001@pbx.test call 1125b20f21f84149";
     assert_eq!(
         of(recording!("scenarios/04a-register-ok-rereg-unreg.plain.raw")),
         [
@@ -92,7 +92,6 @@ fn a_registration_and_its_end_name_the_same_phone() {
             format!("ended {SAID_GOODBYE}"),
         ]
     );
-    const RAN_OUT: &str = "127.0.0.1 1003@pbx.test call b310b31126c22418";
     assert_eq!(
         of(recording!("scenarios/04b-register-expire.plain.raw")),
         [format!("registered {RAN_OUT} for Some(1s)"), format!("ended {RAN_OUT}")]

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// Gateways that are looked at, at most: each may cost a look-up of a name.
 const MAX_GATEWAYS: usize = 1_024;
@@ -33,8 +34,10 @@ pub(super) fn registrations(text: &str) -> Result<Vec<Registration>, String> {
     struct Row {
         reg_user: String,
         realm: String,
+        #[serde(default)]
         token: String,
-        expires: String,
+        #[serde(default)]
+        expires: Value,
         network_ip: String,
     }
     let answer: Answer = serde_json::from_str(text).map_err(|e| e.to_string())?;
@@ -43,7 +46,8 @@ pub(super) fn registrations(text: &str) -> Result<Vec<Registration>, String> {
         let address = row.network_ip.split('%').next().unwrap_or_default();
         let source = address.parse().ok()?;
         // 0 is what modules write whose registrations do not run out (`mod_rtmp.c`, `mod_skinny.c`).
-        let expires = row.expires.parse().ok().filter(|expires| *expires > 0);
+        let expires = row.expires.as_u64().or_else(|| row.expires.as_str()?.parse().ok());
+        let expires = expires.filter(|expires| *expires > 0);
         let Row { reg_user: user, realm: domain, token, .. } = row;
         Some(Registration { user, domain, source, token, expires })
     };

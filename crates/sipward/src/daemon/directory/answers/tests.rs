@@ -20,6 +20,18 @@ fn nobody_registered_is_no_error_and_nonsense_is() {
     assert!(registrations("-ERR no reply").is_err());
     let odd = r#"{"rows":[{"reg_user":"1","realm":"r","token":"t","expires":"0","network_ip":"nowhere"}]}"#;
     assert_eq!(registrations(odd), Ok(vec![]));
+    // What is of less use may be missing, or written in another way.
+    for (rest, expires) in [
+        ("", None),
+        (r#","expires":"0""#, None),
+        (r#","expires":"soon""#, None),
+        (r#","expires":"17""#, Some(17)),
+        (r#","expires":17"#, Some(17)),
+    ] {
+        let json =
+            format!(r#"{{"rows":[{{"reg_user":"1","realm":"r","network_ip":"::1"{rest}}}]}}"#);
+        assert_eq!(registrations(&json).unwrap()[0].expires, expires, "{rest}");
+    }
 }
 
 #[test]
