@@ -144,14 +144,13 @@ impl Identities {
         Some(first)
     }
 
-    /// A user is said to be registered: it succeeded before, nobody knows with what.
+    /// A user is said to be registered: it succeeded before, nobody knows when and with what. So that is
+    /// no first success: trust begins with one that is seen.
     pub(crate) fn confirm(&mut self, key: Key, user: u64, at: Timestamp) {
         let known = self.known.entry(key);
-        known.first_success.get_or_insert(at);
         known.last_success = known.last_success.max(at);
         known.note_user(user, at);
         let healthy = self.healthy.entry((key, user));
-        healthy.first_success.get_or_insert(at);
         healthy.last_success = healthy.last_success.max(at);
     }
 

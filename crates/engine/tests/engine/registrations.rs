@@ -146,6 +146,22 @@ fn whom_only_a_snapshot_names_may_have_an_old_password_too() {
     assert!(world.is_banned(PHONE), "its user agent is the first that came");
 }
 
+/// A phone that moved while nobody looked is trusted as soon as it logs in.
+#[test]
+fn trust_begins_with_a_login_that_is_seen() {
+    let mut world = World::new(Policy::default());
+    for _ in 0..3 {
+        world.login("198.51.100.1", "1000");
+        world.pass(DAY);
+        world.snapshot(&[phone(PHONE, "a"), phone("192.0.2.8", "b")]);
+    }
+    assert_eq!(world.identity(PHONE), (Identity::Known, 1), "not by standing in a list for days");
+    world.login(PHONE, "1000");
+    assert_eq!(world.identity(PHONE), (Identity::Trusted, 1), "at home elsewhere");
+    world.login("192.0.2.8", "1001");
+    assert_eq!(world.identity("192.0.2.8"), (Identity::Known, 1));
+}
+
 #[test]
 fn a_banned_network_is_split_where_a_registration_appears() {
     let mut policy = Policy::default();
