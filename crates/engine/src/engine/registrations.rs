@@ -52,7 +52,8 @@ impl Engine {
             self.free_from_network_ban(source, actions);
         }
         let (_, sources) = self.live.sizes();
-        self.live.forget_unseen(asked);
+        // Whatever the caller's clock says: who is in the list stays.
+        self.live.forget_unseen(asked.min(self.now));
         self.note_fewer_live(sources);
     }
 

@@ -245,3 +245,6 @@ impl Judge {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
