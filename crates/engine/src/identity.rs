@@ -14,8 +14,8 @@ const MAX_KNOWN: usize = 131_072;
 /// Pairs of source and user known at once.
 const MAX_HEALTHY: usize = 262_144;
 
-/// Users known at once, wherever they are.
-const MAX_USERS: usize = 131_072;
+/// Pairs of user and user agent known at once, wherever they are.
+const MAX_HOMES: usize = 131_072;
 
 /// Failures before the first success of a phone at a new address that are taken for mistypes. Whoever
 /// guesses needs more.
@@ -40,8 +40,8 @@ pub(crate) const ATTENTION_WINDOW: Duration = Duration::from_mins(10);
 pub(crate) struct Identities {
     known: LruTable<Key, Known>,
     healthy: LruTable<(Key, u64), Healthy>,
-    /// By user alone: who is at home somewhere is trusted elsewhere at once.
-    users: LruTable<u64, Home>,
+    /// By user and user agent: who is at home somewhere is trusted elsewhere at once.
+    homes: LruTable<(u64, u64), Home>,
     attention: LruTable<Key, Attention>,
 }
 
@@ -64,12 +64,11 @@ struct Healthy {
     agent_hash: Option<u64>,
 }
 
-/// Where a user comes from, as far as it matters: since when, with what.
+/// A user with one user agent, wherever it is.
 #[derive(Debug, Default)]
 struct Home {
     first_success: Option<Timestamp>,
     last_success: Timestamp,
-    agent_hash: Option<u64>,
 }
 
 /// What a success says.
@@ -107,7 +106,7 @@ impl Identities {
         Self {
             known: LruTable::new(MAX_KNOWN, seed),
             healthy: LruTable::new(MAX_HEALTHY, seed),
-            users: LruTable::new(MAX_USERS, seed),
+            homes: LruTable::new(MAX_HOMES, seed),
             attention: LruTable::new(MAX_ATTENTION, seed),
         }
     }
@@ -126,12 +125,11 @@ impl Identities {
         if self.attention.get(&key).is_some_and(|attention| attention.user_hash == user) {
             self.attention.remove(&key);
         }
-        let home = self.users.entry(user);
-        if home.agent_hash != agent {
-            *home = Home { agent_hash: agent, ..Home::default() };
+        if let Some(agent) = agent {
+            let home = self.homes.entry((user, agent));
+            home.first_success = Some(home.first_success.map_or(since, |first| first.min(since)));
+            home.last_success = home.last_success.max(at);
         }
-        home.first_success = Some(home.first_success.map_or(since, |first| first.min(since)));
-        home.last_success = home.last_success.max(at);
         let healthy = self.healthy.entry((key, user));
         let first = healthy.first_success.map_or(since, |first| first.min(since));
         healthy.first_success = Some(first);
@@ -157,10 +155,10 @@ impl Identities {
     /// The user succeeded somewhere for long enough to be trusted, with the same user agent.
     fn is_at_home(&self, login: &Login, limits: &Limits) -> bool {
         let healthy = &limits.policy.healthy;
-        self.users.get(&login.user).is_some_and(|home| {
+        let home = login.agent.and_then(|agent| self.homes.get(&(login.user, agent)));
+        home.is_some_and(|home| {
             let first = home.first_success.unwrap_or(home.last_success);
-            home.agent_hash == login.agent
-                && login.at.since(home.last_success) < healthy.remember
+            login.at.since(home.last_success) < healthy.remember
                 && home.last_success.since(first) >= healthy.trust_after
         })
     }
@@ -234,7 +232,7 @@ impl Identities {
         let remember = limits.policy.healthy.remember;
         self.known.expire(|_, known| now.since(known.last_success) >= remember);
         self.healthy.expire(|_, healthy| now.since(healthy.last_success) >= remember);
-        self.users.expire(|_, home| now.since(home.last_success) >= remember);
+        self.homes.expire(|_, home| now.since(home.last_success) >= remember);
         self.attention
             .expire(|_, attention| attention.told.is_none_or(|told| now.since(told) >= TELL_EVERY));
     }
