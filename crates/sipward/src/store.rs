@@ -299,15 +299,13 @@ impl Store {
             let _ = handle_out.send(connection.get_interrupt_handle());
             Ok(history::page(&connection, &query)?)
         });
-        match tokio::time::timeout(SLOW, &mut answer).await {
-            Ok(joined) => joined.map_err(|error| StoreError::Thread(error.to_string()))?,
-            Err(_) => {
-                if let Ok(handle) = handle.await {
-                    handle.interrupt();
-                }
-                Err(StoreError::Slow { limit: SLOW })
-            }
+        if let Ok(joined) = tokio::time::timeout(SLOW, &mut answer).await {
+            return joined.map_err(|error| StoreError::Thread(error.to_string()))?;
         }
+        if let Ok(handle) = handle.await {
+            handle.interrupt();
+        }
+        Err(StoreError::Slow { limit: SLOW })
     }
 
     /// Writes what waits and closes the file, for at most a fraction of a second. What other handles

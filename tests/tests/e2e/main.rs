@@ -6,6 +6,9 @@
 //! | `spared` | who is never banned |
 //! | `evidence` | recordings of a real FreeSWITCH: what counts and what does not |
 //! | `identity` | phones, gateways and access lists of FreeSWITCH, reports of its dialplan |
+//! | `live` | registrations that come and go; what a reload asks of FreeSWITCH |
+//! | `limit` | the gate's limit on each source, and whom it spares |
+//! | `deafness` | a FreeSWITCH that a flood has silenced |
 //! | `connection` | the Event Socket: refused, cut, stalled, restarted |
 //! | `lifecycle` | start, reload, stop, crash, observe, flush, missing rights |
 //! | `store` | what outlives a stop, a crash, a reboot |
@@ -23,11 +26,14 @@
 mod bans;
 mod connection;
 mod crash;
+mod deafness;
 mod disk;
 mod evidence;
 mod identity;
 mod kernel;
 mod lifecycle;
+mod limit;
+mod live;
 mod secrecy;
 mod spared;
 mod store;
@@ -44,6 +50,9 @@ fn main() -> ExitCode {
             spared::cases(),
             evidence::cases(),
             identity::cases(),
+            live::cases(),
+            limit::cases(),
+            deafness::cases(),
             connection::cases(),
             lifecycle::cases(),
             store::cases(),

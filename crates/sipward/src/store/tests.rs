@@ -103,7 +103,9 @@ async fn bans_come_back_with_every_word_an_attacker_chose() {
         },
         SavedBan { net: net("192.0.2.9/32"), cause: Arc::new(Cause::Adopted), ..first },
     ];
-    bans.iter().for_each(|ban| put_ban(&store, ban));
+    for ban in &bans {
+        put_ban(&store, ban);
+    }
     assert_eq!(reopened(store, &settings).await.bans, bans);
 }
 

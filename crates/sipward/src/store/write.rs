@@ -119,7 +119,7 @@ impl Rows<'_> {
             "DELETE FROM bans WHERE observed = ?1 AND net = ?2",
             params![self.observed, Key::from(net)],
         )?;
-        self.history(at, HistoryKind::Unban, net, None, Some(json(&reason)?), None)
+        self.history(at, HistoryKind::Unban, net, None, Some(&json(&reason)?), None)
     }
 
     fn refused(
@@ -134,7 +134,7 @@ impl Rows<'_> {
             HistoryKind::Refused,
             net,
             None,
-            Some(json(&refusal)?),
+            Some(&json(&refusal)?),
             Some(&json(&**cause)?),
         )
     }
@@ -145,7 +145,7 @@ impl Rows<'_> {
         kind: HistoryKind,
         net: IpNet,
         until: Option<Expiry>,
-        reason: Option<String>,
+        reason: Option<&str>,
         cause: Option<&str>,
     ) -> rusqlite::Result<()> {
         let until = match until {
