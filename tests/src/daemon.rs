@@ -88,7 +88,7 @@ impl Setup {
         let mut config = config.to_owned();
         if !config.contains("[store]") {
             let store = self.store_file();
-            config.push_str(&format!("\n[store]\npath = \"{}\"\n", store.display()));
+            config = format!("{config}\n[store]\npath = \"{}\"\n", store.display());
         }
         if !config.contains("[api]") {
             let socket = self.socket();
