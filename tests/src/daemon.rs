@@ -92,7 +92,7 @@ impl Setup {
         }
         if !config.contains("[api]") {
             let socket = self.socket();
-            config.push_str(&format!("\n[api]\nsocket = \"{}\"\n", socket.display()));
+            config = format!("{config}\n[api]\nsocket = \"{}\"\n", socket.display());
         }
         fs::write(self.config_file(), config).expect("the configuration file");
     }

@@ -2,6 +2,7 @@
 #![allow(
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     clippy::missing_panics_doc,
     reason = "what a test harness cannot do is a failed test"
 )]
@@ -166,7 +167,7 @@ impl Listener {
     /// # Panics
     /// When none comes within [`PATIENCE`].
     #[must_use]
-    pub fn next(&mut self) -> (String, Value) {
+    pub fn event(&mut self) -> (String, Value) {
         let mut name = String::new();
         loop {
             let mut line = String::new();

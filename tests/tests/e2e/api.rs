@@ -544,19 +544,19 @@ fn events_are_told_as_they_happen() {
     world.fail("198.51.100.7", 5);
 
     for _ in 0..5 {
-        let (name, line) = events.next();
+        let (name, line) = events.event();
         assert_eq!((name.as_str(), &line["event"]), ("auth_failure", &json!("auth_failure")));
         assert_eq!(line["source"], "198.51.100.7");
         assert!(line["time"].as_str().unwrap().ends_with('Z'), "{line}");
     }
-    let (name, line) = events.next();
+    let (name, line) = events.event();
     assert_eq!(name, "ban");
     let logged = daemon.expect("ban");
     for field in ["source", "until", "enforced", "by", "failures", "users"] {
         assert_eq!(line[field], *logged.field(field), "{field} as in the log");
     }
     setup.client().delete("/bans/198.51.100.7").expect(200);
-    assert_eq!(events.next().0, "unban");
+    assert_eq!(events.event().0, "unban");
 }
 
 fn only_the_wanted_events_are_told() {
@@ -565,9 +565,9 @@ fn only_the_wanted_events_are_told() {
     let _daemon = world.watch(&setup);
     let mut events = setup.client().listen("?event=unban,ban");
     world.fail("198.51.100.7", 5);
-    assert_eq!(events.next().0, "ban");
+    assert_eq!(events.event().0, "ban");
     setup.client().delete("/bans").expect(200);
-    assert_eq!(events.next().0, "unban");
+    assert_eq!(events.event().0, "unban");
     assert_eq!(setup.client().get("/events?event=Ban").wrong_fields(), ["event"]);
 }
 
@@ -713,8 +713,10 @@ fn a_socket_left_over_is_replaced_and_a_live_one_is_not() {
     let _ = setup.client().get("/status").expect(200);
 
     // Another daemon with the same file, in observe mode so that it leaves the kernel alone.
-    let mut config = format!("mode = \"observe\"\n[store]\npath = \":memory:\"\n[api]\nsocket = ");
-    config.push_str(&format!("\"{}\"\n", setup.socket().display()));
+    let config = format!(
+        "mode = \"observe\"\n[store]\npath = \":memory:\"\n[api]\nsocket = \"{}\"\n",
+        setup.socket().display()
+    );
     let other: Setup = world.setup(&config);
     let second = world.start(&other);
     let failed = second.expect("api_failed");

@@ -266,7 +266,7 @@ fn listeners_are_bounded_and_slow_ones_are_told_what_they_missed() {
     }
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let (name, line) = slow.next();
+        let (name, line) = slow.event();
         if name == "missed" {
             assert!(line["count"].as_u64().unwrap() > 0, "{line}");
             break;
