@@ -3,13 +3,13 @@
 //! | module | holds |
 //! |---|---|
 //! | `tally` | counts made from records |
-//! | `page` | the two text formats: Prometheus 0.0.4 and OpenMetrics 1.0 |
+//! | `page` | the two text formats: Prometheus 0.0.4 and `OpenMetrics` 1.0 |
 //! | `render` | which metrics there are, their names and help |
 //!
 //! [`render`] is pure: a [`Snapshot`] in, text out. The names are an interface: they do not change without a
 //! line in the changelog, and a test holds the dashboard and the alert rules to them.
 //!
-//! There is no metrics crate: `prometheus-client` writes OpenMetrics only, in which a counter's family has
+//! There is no metrics crate: `prometheus-client` writes `OpenMetrics` only, in which a counter's family has
 //! another name than its sample, so Debian's `promtool check metrics` finds every counter without help;
 //! `prometheus` knows no units and keeps a registry of its own beside the one owner of each number here.
 
@@ -47,6 +47,8 @@ pub struct Snapshot {
     pub esl_connected: bool,
     /// Time without a connection until now, in seconds; 0 when there is one.
     pub esl_away: f64,
+    /// Registrations of phones that stand.
+    pub registrations: u64,
     /// Bans that stand.
     pub bans: u64,
     /// Their limit.

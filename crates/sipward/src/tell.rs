@@ -70,10 +70,8 @@ impl Tellers {
             ledgers.push(Arc::clone(&ledger));
             Hearing::new(records, ledger, stop.clone())
         };
-        let mailer = match Mailer::new(&config.mail, secrets.smtp.as_ref())? {
-            Some(mailer) => Some((mailer, listen(mail::NAME.to_owned()))),
-            None => None,
-        };
+        let mailer = Mailer::new(&config.mail, secrets.smtp.as_ref())?;
+        let mailer = mailer.map(|mailer| (mailer, listen(mail::NAME.to_owned())));
         let hooks = Hook::all(&config.webhook, secrets.webhook.as_ref());
         let hooks: Vec<_> = hooks.into_iter().map(|hook| (listen(hook.name()), hook)).collect();
         let done = if ledgers.is_empty() {

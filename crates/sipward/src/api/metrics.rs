@@ -50,6 +50,7 @@ fn snapshot(
         events_dropped: standing.dropped,
         esl_connected: judge.peer().is_some(),
         esl_away: away,
+        registrations: count(stats.registrations),
         bans: count(stats.bans),
         max_bans: count(judge.engine().policy().max_bans),
         not_enforced: count(stats.not_enforced),

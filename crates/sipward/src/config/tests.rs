@@ -117,6 +117,7 @@ fn a_value_out_of_range_is_refused_with_its_place() {
         ("[policy.escalation]\nfactor = nan\n", "sipward.toml:2:10: `policy.escalation.factor`"),
         ("[route]\nprotocol = 4\n", "sipward.toml:2:12: `route.protocol`"),
         ("[route]\ngate_mark = 3\n", "sipward.toml:2:13: `route.gate_mark`"),
+        ("[route]\ngate_limit = 0\n", "sipward.toml:2:14: `route.gate_limit`"),
         ("[esl]\nqueue = 1\n", "sipward.toml:2:9: `esl.queue`"),
         ("dns_refresh = \"1s\"\n", "sipward.toml:1:15: `dns_refresh`"),
         ("[store]\npath = \"sipward.db\"\n", "sipward.toml:2:8: `store.path`"),
@@ -138,6 +139,17 @@ fn the_store_is_a_file_or_nowhere() {
 }
 
 #[test]
+fn the_gate_limits_nothing_unless_told_so() {
+    for (source, limit) in [
+        ("", None),
+        ("[route]\ngate_limit = \"off\"\n", None),
+        ("[route]\ngate_limit = 50\n", Some(50)),
+    ] {
+        assert_eq!(parse(source).unwrap().route.gate.limit, limit, "{source}");
+    }
+}
+
+#[test]
 fn a_negative_time_span_says_how_to_ban_without_an_end() {
     let error = refused("[policy]\nban_time = -1\n");
     assert!(error.starts_with("sipward.toml:2:12: a time span cannot be negative"), "{error}");
@@ -150,6 +162,10 @@ fn wrong_types_and_broken_toml_are_refused_with_their_place() {
         ("allow = [\"192.0.2\"]\n", "sipward.toml:1:9: `192.0.2` is neither an address"),
         ("[policy]\nwindow = \"ten\"\n", "sipward.toml:2:10: `ten` is no time span"),
         ("mode = \n", "sipward.toml:1:8: "),
+        (
+            "[route]\ngate_limit = \"on\"\n",
+            "sipward.toml:2:14: expected \"off\" or packets a second",
+        ),
         ("[route]\ntable = \"other\"\n", "sipward.toml:2:9: expected \"main\" or a table number"),
     ] {
         let error = refused(source);
@@ -173,4 +189,37 @@ fn no_default_file_means_all_defaults_but_a_named_file_must_exist() {
     let missing = Path::new("/nonexistent/sipward.toml");
     let error = Config::load(Some(missing)).unwrap_err().to_string();
     assert!(error.starts_with("cannot read /nonexistent/sipward.toml: "), "{error}");
+}
+
+#[test]
+fn whom_to_tell_is_checked_when_the_file_is_read() {
+    for (source, told) in [
+        ("[mail]\nto = [\"noc\"]\n", "sipward.toml:2:6: `mail.to`: `noc` is no mail address"),
+        ("[mail]\nto = [\"a@b.org\\r\\nBcc: c@d.org\"]\n", "`mail.to`: "),
+        ("[mail]\nserver = \"a b\"\n", "sipward.toml:2:10: `mail.server`: `a b` is no server"),
+        ("[mail]\nsendmail = \"sendmail\"\n", "not an absolute path"),
+        ("[mail]\nserver = \"a\"\nsendmail = \"/s\"\n", "`mail.server` is set as well"),
+        ("[mail]\ndigest = \"0s\"\n", "`mail.digest`: 0s is not between"),
+        ("[webhook]\nurls = [\"ftp://a/\"]\n", "is neither https nor http"),
+        ("[webhook]\nevents = [\"bans\"]\n", "sipward.toml:2:11: unknown variant `bans`"),
+        ("[whois]\nserver = \"a:0\"\n", "`whois.server`: `a:0` is no server"),
+        ("[whois]\nper_minute = 601\n", "`whois.per_minute`: 601 is more than 600"),
+    ] {
+        let error = refused(source);
+        assert!(error.contains(told), "{source:?} gave {error}");
+    }
+}
+
+#[test]
+fn the_port_of_a_mail_server_follows_from_tls_unless_it_is_named() {
+    for (source, place) in [
+        ("server = \"mail.example.org\"\ntls = \"tls\"\n", ("mail.example.org", 465)),
+        ("server = \"192.0.2.25\"\ntls = \"starttls\"\n", ("192.0.2.25", 587)),
+        ("server = \"[2001:db8::25]:2525\"\n", ("2001:db8::25", 2525)),
+    ] {
+        match parse(&format!("[mail]\n{source}")).unwrap().mail.way {
+            crate::mail::Way::Smtp { host, port, .. } => assert_eq!((host.as_str(), port), place),
+            other @ crate::mail::Way::Sendmail(_) => panic!("{other:?}"),
+        }
+    }
 }

@@ -96,6 +96,7 @@ impl Collector {
             | Record::Trunks { .. }
             | Record::DirectoryFailed { .. }
             | Record::RouteFailed { .. }
+            | Record::NotSpared { .. }
             | Record::Healed { .. }
             | Record::ProtocolTaken { .. }
             | Record::StoreRead { .. }
@@ -133,7 +134,7 @@ impl Collector {
             return None;
         }
         self.quiet_until = Some(now + ALARM_PAUSE);
-        Some(Letter::alarms(std::mem::take(&mut self.alarms)))
+        Some(Letter::alarms(&std::mem::take(&mut self.alarms)))
     }
 
     /// The digest, if it is due.
@@ -144,8 +145,8 @@ impl Collector {
 
     /// What is left at the end.
     pub(super) fn rest(mut self) -> (Option<Letter>, Option<Letter>) {
-        let alarms = (!self.alarms.is_empty()).then(|| std::mem::take(&mut self.alarms));
-        (alarms.map(Letter::alarms), self.take_digest())
+        let alarms = (!self.alarms.is_empty()).then(|| Letter::alarms(&self.alarms));
+        (alarms, self.take_digest())
     }
 
     fn begin_digest(&mut self, now: Instant) {

@@ -57,7 +57,7 @@ pub(super) struct Letter {
 }
 
 impl Letter {
-    pub(super) fn alarms(alarms: Lines) -> Self {
+    pub(super) fn alarms(alarms: &Lines) -> Self {
         let first = alarms.lines.first().map_or("", String::as_str);
         let others = alarms.count.saturating_sub(1);
         let mut subject = cut(first, MAX_SUBJECT);

@@ -1,6 +1,6 @@
 //! The two text formats.
 //!
-//! Prometheus 0.0.4 is what everything reads; OpenMetrics 1.0 is what a server that knows it asks for. They
+//! Prometheus 0.0.4 is what everything reads; `OpenMetrics` 1.0 is what a server that knows it asks for. They
 //! differ in the name of a counter's family, in the mark of the end, and in `# UNIT`, which the older one takes
 //! for a comment.
 
@@ -11,7 +11,7 @@ use std::fmt::{Display, Write as _};
 pub enum Format {
     /// Prometheus text 0.0.4.
     Prometheus,
-    /// OpenMetrics text 1.0.
+    /// `OpenMetrics` text 1.0.
     OpenMetrics,
 }
 

@@ -50,6 +50,8 @@ fn evidence(page: &mut Page, now: &Snapshot) {
     for (kind, count) in kinds.into_iter().zip(now.sources) {
         sources.sample(&[("kind", kind)], count);
     }
+    let help = "Registrations of phones that stand, as FreeSWITCH tells them.";
+    gauge(page, "sipward_registrations", None, help, now.registrations);
     counter(
         page,
         "sipward_needs_attention",

@@ -181,6 +181,7 @@ impl Tally {
             | Record::Trunks { .. }
             | Record::RefusedLogin { .. }
             | Record::DirectoryFailed { .. }
+            | Record::NotSpared { .. }
             | Record::Gate { .. }
             | Record::ProtocolTaken { .. }
             | Record::StoreDegraded { .. }

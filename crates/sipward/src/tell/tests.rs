@@ -1,10 +1,12 @@
 use std::sync::Mutex;
 
 use super::*;
+use crate::record::Kind::{self, Delivered, DeliveryFailed};
 
 const RETRY: Retry =
     Retry { first: Duration::from_secs(1), longest: Duration::from_secs(4), attempts: 5 };
 
+#[allow(clippy::type_complexity, reason = "taken apart at once")]
 fn voice() -> (Voice, Arc<Ledger>, broadcast::Sender<Arc<Record>>, broadcast::Receiver<Arc<Record>>)
 {
     let (records, heard) = broadcast::channel(64);
@@ -36,7 +38,7 @@ async fn what_fails_is_tried_again_in_order_with_growing_pauses() {
     let (names, times): (Vec<_>, Vec<_>) = tried.into_iter().unzip();
     assert_eq!(names, ["a", "a", "a", "a", "b"]);
     for (pair, pause) in times.windows(2).zip([1.0, 2.0, 4.0]) {
-        let waited = (pair[1] - pair[0]).as_secs_f64();
+        let waited = pair[1].checked_sub(pair[0]).unwrap().as_secs_f64();
         assert!((pause * 0.74..=pause * 1.01).contains(&waited), "{waited} s instead of {pause} s");
     }
     let counts = ledger.read();
@@ -45,7 +47,6 @@ async fn what_fails_is_tried_again_in_order_with_growing_pauses() {
     while let Ok(record) = heard.try_recv() {
         kinds.push(record.kind());
     }
-    use crate::record::Kind::{Delivered, DeliveryFailed};
     assert_eq!(kinds, [DeliveryFailed, DeliveryFailed, DeliveryFailed, Delivered]);
 }
 
@@ -102,6 +103,6 @@ async fn who_is_too_slow_says_how_much_it_missed() {
         heard.push(record.kind());
     }
     assert_eq!(ledger.read().missed, 6);
-    assert_eq!(heard.pop(), Some(crate::record::Kind::RecordsMissed));
-    assert_eq!(heard, [crate::record::Kind::LogLost; 4]);
+    assert_eq!(heard.pop(), Some(Kind::RecordsMissed));
+    assert_eq!(heard, [Kind::LogLost; 4]);
 }

@@ -74,7 +74,7 @@ impl FromStr for Target {
             return Err(wrong("has a port that is none"));
         }
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        Ok(Self { host, port, secure, uri })
+        Ok(Self { uri, host, port, secure })
     }
 }
 
