@@ -1,9 +1,11 @@
 //! Authentication failures as JSON lines, one an event.
 //!
 //! ```console
-//! $ ESL_PASSWORD=ClueCon cargo run -p sipward-examples --example failures
+//! $ ESL_PASSWORD=ClueCon cargo run --example failures
 //! {"time":1795335866444097,"source":"127.0.0.1","port":33752,"user":"1000","domain":"pbx.test",…}
 //! ```
+
+mod common;
 
 use std::error::Error;
 
@@ -12,7 +14,7 @@ use sipward_esl::{Notice, SofiaEvent, Text, session, sofia};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let (session, _handle, mut notices) = session(sipward_examples::config()?);
+    let (session, _handle, mut notices) = session(common::config()?);
     tokio::spawn(session.run());
     while let Some(notice) = notices.recv().await {
         match notice {

@@ -1,10 +1,12 @@
 //! Prints events as they come: `tail_events [plain|json] [EVENT | CLASS::SUBCLASS]...`
 //!
 //! ```console
-//! $ ESL_PASSWORD=ClueCon cargo run -p sipward-examples --example tail_events -- json ALL
+//! $ ESL_PASSWORD=ClueCon cargo run --example tail_events -- json ALL
 //! ```
 //!
 //! Without names: every record of `mod_sofia`. Connects to `ESL_HOST` (127.0.0.1) and `ESL_PORT` (8021).
+
+mod common;
 
 use std::{env, error::Error};
 
@@ -12,7 +14,7 @@ use sipward_esl::{Event, Format, InvalidCommand, Notice, Subscription, session};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let mut config = sipward_examples::config()?;
+    let mut config = common::config()?;
     config.subscription = subscription(env::args().skip(1))?;
     let (session, _handle, mut notices) = session(config);
     tokio::spawn(session.run());
