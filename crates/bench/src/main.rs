@@ -15,11 +15,11 @@ mod server;
 mod storm;
 
 use std::{
-    env,
+    env, fmt,
     process::{Command, Stdio},
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     clients::{Client, Outcome},
@@ -64,7 +64,7 @@ fn parse(args: &[String]) -> Result<(usize, Vec<usize>)> {
     Ok((rounds, if events.is_empty() { DEFAULT_EVENTS.into() } else { events }))
 }
 
-/// All clients over one length of stream, in turns; the medians are compared.
+/// All clients over one length of stream, in turns.
 fn compare(storm: &Storm, events: usize, rounds: usize) -> Result<()> {
     let mut outcomes = Client::ALL.map(|client| (client, Vec::new()));
     for _ in 0..rounds {
@@ -72,50 +72,72 @@ fn compare(storm: &Storm, events: usize, rounds: usize) -> Result<()> {
             outcomes.push(run(storm, *client, events)?);
         }
     }
-    println!("\n{events} events, {rounds} rounds");
+    println!("\n{events} events, {rounds} rounds: median (least..most)");
     println!(
-        "{:28} {:>10} {:>17} {:>9} {:>12} {:>7}",
-        "", "events/s", "ns/event", "", "memory KiB", "ratio"
+        "{:26} {:>10} {:>21} {:>21} {:>9}",
+        "", "events/s", "ns/event", "times ours", "grew KiB"
     );
-    let mut ours = None;
-    for (client, outcomes) in &mut outcomes {
-        outcomes.sort_by_key(|outcome| outcome.nanos);
-        let (Some(best), Some(median), Some(worst)) =
-            (outcomes.first(), outcomes.get(outcomes.len() / 2), outcomes.last())
-        else {
-            bail!("no rounds");
-        };
-        let ours = *ours.get_or_insert(median.nanos);
-        let memory = outcomes.iter().map(|outcome| outcome.grown_kib).max().unwrap_or_default();
+    let [(_, ours), ..] = outcomes.clone();
+    for (client, outcomes) in &outcomes {
+        let nanos = outcomes.iter().map(|outcome| outcome.per_event(events));
+        // Rounds are compared one by one: a neighbour's load changes from round to round.
+        let ratios = outcomes
+            .iter()
+            .zip(&ours)
+            .map(|(outcome, ours)| outcome.per_event(events) / ours.per_event(events));
+        let (nanos, ratios) = (Spread::of(nanos), Spread::of(ratios));
+        let grown = outcomes.iter().map(|outcome| outcome.grown_kib).max().unwrap_or_default();
         println!(
-            "{:28} {:>10.0} {:>8.0} ({:.0}..{:.0}) {:>12} {:>7.1}",
+            "{:26} {:>10.0} {:>21} {:>21} {grown:>9}",
             client.name(),
-            1e9 / median.per_event(events),
-            median.per_event(events),
-            best.per_event(events),
-            worst.per_event(events),
-            memory,
-            ratio(median.nanos, ours),
+            1e9 / nanos.median,
+            format!("{nanos:.0}"),
+            format!("{ratios:.1}"),
         );
     }
     Ok(())
 }
 
+/// Of some figures of one kind.
+struct Spread {
+    least: f64,
+    median: f64,
+    most: f64,
+}
+
+impl Spread {
+    fn of(figures: impl Iterator<Item = f64>) -> Self {
+        let mut figures: Vec<f64> = figures.collect();
+        figures.sort_by(f64::total_cmp);
+        let at = |place: usize| figures.get(place).copied().unwrap_or(f64::NAN);
+        let last = figures.len().saturating_sub(1);
+        Self { least: at(0), median: at(last / 2), most: at(last) }
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = f.precision().unwrap_or(0);
+        let Self { least, median, most } = self;
+        write!(f, "{median:.digits$} ({least:.digits$}..{most:.digits$})")
+    }
+}
+
 /// One client, in a process of its own.
 fn run(storm: &Storm, client: Client, events: usize) -> Result<Outcome> {
-    let server = server::listen()?;
-    let port = server.port()?;
+    let listener = server::listen()?;
+    let port = listener.local_addr()?.port();
     let mut child = Command::new(env::current_exe()?)
         .args(["client", client.name(), &port.to_string(), &events.to_string()])
         .stdout(Stdio::piped())
         .spawn()?;
-    let served = server.serve(storm, events);
-    if served.is_err() {
+    let outcome = server::serve(&listener, storm, events);
+    if outcome.is_err() {
         // It may wait for events that will not come.
         child.kill()?;
     }
     let output = child.wait_with_output()?;
-    served.with_context(|| format!("serving {}", client.name()))?;
+    outcome.with_context(|| format!("serving {}", client.name()))?;
     ensure!(output.status.success(), "{} failed", client.name());
     let outcome: Outcome = String::from_utf8(output.stdout)?.parse()?;
     ensure!(
@@ -124,9 +146,4 @@ fn run(storm: &Storm, client: Client, events: usize) -> Result<Outcome> {
         client.name()
     );
     Ok(outcome)
-}
-
-#[allow(clippy::cast_precision_loss)] // Nanoseconds of a minute fit 53 bits.
-fn ratio(of: u64, to: u64) -> f64 {
-    of as f64 / to as f64
 }

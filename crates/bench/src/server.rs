@@ -3,7 +3,8 @@
 use std::{
     io::{ErrorKind, Read as _, Write as _},
     net::{Shutdown, TcpListener, TcpStream},
-    time::Duration,
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Result, bail};
@@ -16,37 +17,47 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Between the reply to the subscription and the first event, so that every client is ready.
 const PAUSE: Duration = Duration::from_millis(50);
 
-pub(crate) struct Server(TcpListener);
-
-pub(crate) fn listen() -> Result<Server> {
-    Ok(Server(TcpListener::bind(("127.0.0.1", 0))?))
+pub(crate) fn listen() -> Result<TcpListener> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }
 
-impl Server {
-    pub(crate) fn port(&self) -> Result<u16> {
-        Ok(self.0.local_addr()?.port())
+/// Serves one client until it goes.
+pub(crate) fn serve(listener: &TcpListener, storm: &Storm, events: usize) -> Result<()> {
+    let mut stream = accept(listener)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(b"Content-Type: auth/request\n\n")?;
+    for (command, reply) in
+        [("auth ", "+OK accepted"), ("event plain ", "+OK event listener enabled plain")]
+    {
+        expect(&mut stream, command)?;
+        write!(stream, "Content-Type: command/reply\nReply-Text: {reply}\n\n")?;
     }
+    sleep(PAUSE);
+    for piece in storm.pieces(events) {
+        stream.write_all(piece)?;
+    }
+    // `eslrs` keeps the events of its last read to itself until it is woken once more.
+    stream.shutdown(Shutdown::Write)?;
+    wait_for_end(&mut stream)
+}
 
-    /// Serves one client until it goes.
-    pub(crate) fn serve(&self, storm: &Storm, events: usize) -> Result<()> {
-        let (mut stream, _) = self.0.accept()?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        stream.write_all(b"Content-Type: auth/request\n\n")?;
-        for (command, reply) in
-            [("auth ", "+OK accepted"), ("event plain ", "+OK event listener enabled plain")]
-        {
-            expect(&mut stream, command)?;
-            write!(stream, "Content-Type: command/reply\nReply-Text: {reply}\n\n")?;
+/// A client that fails before it connects must not hang the run.
+fn accept(listener: &TcpListener) -> Result<TcpStream> {
+    let started = Instant::now();
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(false)?;
+                return Ok(stream);
+            }
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error.into()),
+            Err(_) if started.elapsed() > PATIENCE => bail!("no client within {PATIENCE:?}"),
+            Err(_) => sleep(Duration::from_millis(1)),
         }
-        std::thread::sleep(PAUSE);
-        for piece in storm.pieces(events) {
-            stream.write_all(piece)?;
-        }
-        // `eslrs` keeps the events of its last read to itself until it is woken once more.
-        stream.shutdown(Shutdown::Write)?;
-        wait_for_end(&mut stream)
     }
 }
 

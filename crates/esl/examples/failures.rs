@@ -2,7 +2,7 @@
 //!
 //! ```console
 //! $ ESL_PASSWORD=ClueCon cargo run --example failures
-//! {"time":1795335866444097,"source":"127.0.0.1","port":33752,"user":"1000","domain":"pbx.test",…}
+//! {"domain":"pbx.test","method":"REGISTER","origin":"from mod_sofia","port":33752,"profile":"internal",…}
 //! ```
 
 mod common;
@@ -39,7 +39,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 Ok(_) => {}
                 Err(error) => eprintln!("{error}"),
             },
-            Notice::Disconnected { error, retry_in } => eprintln!("{error}; again in {retry_in:?}"),
+            Notice::Disconnected { error, retry_in } => {
+                eprintln!("{error}; again in {retry_in:.1?}")
+            }
             Notice::Blind { from, to } => eprintln!("saw nothing from {from:?} to {to:?}"),
             Notice::Overflow { dropped } => eprintln!("dropped {dropped} events"),
             _ => {}

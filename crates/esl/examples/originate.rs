@@ -28,7 +28,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     loop {
         match notices.recv().await {
             Some(Notice::Connected { .. }) => break,
-            Some(Notice::Disconnected { error, .. }) => return Err(error.into()),
+            Some(Notice::Disconnected { error, .. }) => return Err(error.to_string().into()),
             Some(_) => {}
             None => return Err("the session has ended".into()),
         }

@@ -10,7 +10,7 @@ mod common;
 
 use std::{env, error::Error};
 
-use sipward_esl::{Event, Format, InvalidCommand, Notice, Subscription, session};
+use sipward_esl::{Event, Format, InvalidCommand, Notice, Subscription, Text, session};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -22,7 +22,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         match notice {
             Notice::Event { event, .. } => print(&event),
             Notice::Connected { peer, .. } => eprintln!("connected to {peer}"),
-            Notice::Disconnected { error, retry_in } => eprintln!("{error}; again in {retry_in:?}"),
+            Notice::Disconnected { error, retry_in } => {
+                eprintln!("{error}; again in {retry_in:.1?}")
+            }
             other => eprintln!("{other:?}"),
         }
     }
@@ -48,11 +50,14 @@ fn subscription(args: impl Iterator<Item = String>) -> Result<Subscription, Inva
 
 fn print(event: &Event) {
     for header in event.headers() {
-        // `Display` of a value escapes what a sender must not do to a terminal.
+        // `Display` of a text escapes what a sender must not do to a terminal.
         println!("{}: {}", String::from_utf8_lossy(header.name()), header.value());
     }
     if let Some(cut) = event.truncated() {
         println!("({} bytes, cut)", cut.original_len);
     }
-    println!("{}", String::from_utf8_lossy(event.body()));
+    for line in String::from_utf8_lossy(event.body()).lines() {
+        println!("{}", Text::from(line));
+    }
+    println!();
 }

@@ -15,7 +15,7 @@ pub(crate) async fn read(port: u16, tally: &mut Tally) -> Result<()> {
     let options = EslConnectOptions::default().with_event_overflow(OVERFLOW);
     let password = AuthMethod::password(PASSWORD);
     let (client, mut events) =
-        EslClient::connect_with_auth("127.0.0.1", port, password, options).await?;
+        Box::pin(EslClient::connect_with_auth("127.0.0.1", port, password, options)).await?;
     client.subscribe_events_raw(EventFormat::Plain, EVENTS).await?;
     loop {
         let event = events.try_next().await?.context("the stream has ended")?;

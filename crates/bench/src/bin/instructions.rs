@@ -1,26 +1,23 @@
-//! What decoding costs beside a plain search for line ends: in time, and in instructions, which no
-//! neighbour on the machine can change.
+//! What decoding costs in instructions, which no neighbour on the machine can change.
 //!
 //! ```console
-//! $ cargo run --release --bin decode
+//! $ cargo build --release --bin instructions
 //! $ for step in scan frames records; do
 //!     valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect="*::$step" \
-//!       target/release/decode $step
+//!       target/release/instructions $step
 //!   done
 //! ```
 //!
-//! Without a step: each of them by turns, best and median of [`ROUNDS`]. Callgrind counts only inside the function of that name. Divide by the 19,999 events of the storm.
+//! Callgrind counts only inside the function of that name. Divide by the 19,999 events of the storm. Times are
+//! compared by `cargo bench -p sipward-esl`.
 
-use std::{env, fs::File, hint::black_box, io::Read as _, path::Path, time::Instant};
+use std::{env, fs::File, hint::black_box, io::Read as _, path::Path};
 
 use anyhow::{Context as _, Result, bail};
 use bytes::BytesMut;
 use flate2::read::GzDecoder;
 use sipward_esl::{FrameDecoder, Limits, SofiaEvent, sofia};
 use tokio_util::codec::Decoder as _;
-
-/// Enough that some of them have a core to themselves.
-const ROUNDS: usize = 101;
 
 fn main() -> Result<()> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -31,42 +28,12 @@ fn main() -> Result<()> {
 
     let received = || BytesMut::from(&recording[..]);
     match env::args().nth(1).as_deref() {
-        None => compare(received),
         Some("scan") => println!("{} line ends", scan(&mut received())),
         Some("frames") => println!("{} frames", frames(&mut received())),
         Some("records") => println!("{} failures", records(&mut received())),
-        Some(other) => bail!("unknown step {other:?}; they are scan, frames and records"),
+        Some(_) | None => bail!("usage: instructions scan|frames|records"),
     }
     Ok(())
-}
-
-fn compare(received: impl Fn() -> BytesMut) {
-    const STEPS: [(&str, fn(&mut BytesMut) -> usize); 3] =
-        [("scan", scan), ("frames", frames), ("records", records)];
-    let mut times = STEPS.map(|_| Vec::new());
-    for _ in 0..ROUNDS {
-        for ((_, step), times) in STEPS.iter().zip(&mut times) {
-            let mut received = received();
-            let start = Instant::now();
-            black_box(step(&mut received));
-            times.push(start.elapsed());
-        }
-    }
-    let [scan, ..] = times.each_mut().map(|times| {
-        times.sort();
-        (times[0], times[ROUNDS / 2])
-    });
-    println!("{:8} {:>9} {:>6} {:>10} {:>6}", "", "best ms", "ratio", "median ms", "ratio");
-    for ((name, _), times) in STEPS.iter().zip(&times) {
-        let (best, median) = (times[0], times[ROUNDS / 2]);
-        println!(
-            "{name:8} {:>9.2} {:>6.2} {:>10.2} {:>6.2}",
-            1e3 * best.as_secs_f64(),
-            best.div_duration_f64(scan.0),
-            1e3 * median.as_secs_f64(),
-            median.div_duration_f64(scan.1),
-        );
-    }
 }
 
 /// The measure of all: finding every line end.
