@@ -4,9 +4,14 @@ mod esl_tokio;
 mod eslrs;
 pub(crate) mod sipward;
 
-use std::{fs, str::FromStr, time::Instant};
+use std::{
+    fs,
+    str::FromStr,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, bail};
+use nix::time::ClockId;
 
 use crate::record::{Record, Sum};
 
@@ -29,7 +34,9 @@ pub(crate) enum Client {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outcome {
     /// From the first record to the last.
-    pub(crate) nanos: u64,
+    pub(crate) elapsed: u64,
+    /// Time of the processor meanwhile, the kernel's share included.
+    pub(crate) processor: u64,
     /// By how much the process grew meanwhile at most, in KiB.
     pub(crate) grown_kib: u64,
     pub(crate) sum: Sum,
@@ -64,15 +71,22 @@ pub(crate) struct Tally {
     wanted: usize,
     seen: usize,
     sum: Sum,
-    /// When the first record was there, and the memory of the process then.
-    start: Option<(Instant, u64)>,
+    start: Option<Start>,
+}
+
+/// How things stood at the first record.
+struct Start {
+    at: Instant,
+    processor: Duration,
+    kib: u64,
 }
 
 impl Tally {
     /// Takes a record; says whether it was the last.
     pub(crate) fn add(&mut self, record: &Record<'_>) -> Result<bool> {
         if self.start.is_none() {
-            self.start = Some((Instant::now(), memory("VmHWM:")?));
+            let (kib, processor) = (most_memory()?, processor()?);
+            self.start = Some(Start { at: Instant::now(), processor, kib });
         }
         self.seen += 1;
         self.sum.add(record);
@@ -80,10 +94,13 @@ impl Tally {
     }
 
     fn outcome(self) -> Result<Outcome> {
-        let (start, before) = self.start.context("no event came")?;
-        let nanos = u64::try_from(start.elapsed().as_nanos())?;
-        let grown_kib = memory("VmHWM:")?.saturating_sub(before);
-        Ok(Outcome { nanos, grown_kib, sum: self.sum })
+        let start = self.start.context("no event came")?;
+        Ok(Outcome {
+            elapsed: u64::try_from(start.at.elapsed().as_nanos())?,
+            processor: u64::try_from((processor()? - start.processor).as_nanos())?,
+            grown_kib: most_memory()?.saturating_sub(start.kib),
+            sum: self.sum,
+        })
     }
 }
 
@@ -99,16 +116,9 @@ pub(crate) fn child(client: Client, port: u16, wanted: usize) -> Result<()> {
             Client::EslTokio => esl_tokio::read(port, &mut tally).await,
         }
     })?;
-    let Outcome { nanos, grown_kib, sum } = tally.outcome()?;
-    println!("{nanos} {grown_kib} {}", sum.0);
+    let Outcome { elapsed, processor, grown_kib, sum } = tally.outcome()?;
+    println!("{elapsed} {processor} {grown_kib} {}", sum.0);
     Ok(())
-}
-
-impl Outcome {
-    #[allow(clippy::cast_precision_loss)] // Nanoseconds of a minute fit 53 bits.
-    pub(crate) fn per_event(&self, events: usize) -> f64 {
-        self.nanos as f64 / (events - 1) as f64
-    }
 }
 
 impl FromStr for Outcome {
@@ -117,17 +127,21 @@ impl FromStr for Outcome {
     fn from_str(line: &str) -> Result<Self> {
         let numbers: Vec<u64> =
             line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
-        let [nanos, grown_kib, sum] = numbers[..] else {
+        let [elapsed, processor, grown_kib, sum] = numbers[..] else {
             bail!("{line:?} is no outcome");
         };
-        Ok(Self { nanos, grown_kib, sum: Sum(sum) })
+        Ok(Self { elapsed, processor, grown_kib, sum: Sum(sum) })
     }
 }
 
-/// A line of `/proc/self/status`, in KiB.
-fn memory(name: &str) -> Result<u64> {
+/// The most memory that this process has had, in KiB.
+fn most_memory() -> Result<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).context("no such line")?;
-    let kib = line.trim().strip_suffix(" kB").context("no unit")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no VmHWM")?;
     Ok(kib.parse()?)
+}
+
+fn processor() -> Result<Duration> {
+    Ok(ClockId::CLOCK_PROCESS_CPUTIME_ID.now()?.into())
 }

@@ -39,6 +39,8 @@ pub(super) struct Fields<'e> {
     pub(super) registration_type: Option<&'e [u8]>,
     pub(super) update_reg: Option<&'e [u8]>,
     pub(super) gateway: Option<&'e [u8]>,
+    register_ip: Option<&'e [u8]>,
+    register_port: Option<&'e [u8]>,
     pub(super) state: Option<&'e [u8]>,
     pub(super) ping_status: Option<&'e [u8]>,
     pub(super) gateway_status: Option<&'e [u8]>,
@@ -115,6 +117,10 @@ impl<'e> Fields<'e> {
             Some(b's') => take!(line, "status" => self.status),
             Some(b'e') => take!(line, "expires" => self.expires),
             Some(b'h') => take!(line, "host" => self.host),
+            Some(b'R') => take!(line,
+                "Register-Network-IP" => self.register_ip,
+                "Register-Network-Port" => self.register_port,
+            ),
             Some(b'G') => take!(line, "Gateway" => self.gateway),
             Some(b'S') => take!(line, "State" => self.state, "Status" => self.gateway_status),
             Some(b'P') => take!(line, "Ping-Status" => self.ping_status, "Phrase" => self.phrase),
@@ -164,11 +170,14 @@ impl<'e> Fields<'e> {
     }
 
     pub(super) fn endpoint(&self) -> Result<Endpoint<'e>, Defect<'e>> {
-        const ADDRESS: &str = "network-ip";
-        let raw = required(ADDRESS, self.network_ip)?;
-        let malformed = Defect { header: ADDRESS, kind: DefectKind::NotAnAddress, raw };
-        let port = number("network-port", self.network_port)?;
-        Endpoint::parse(raw, port).ok_or(malformed)
+        endpoint("network-ip", self.network_ip, "network-port", self.network_port)
+    }
+
+    /// Where a gateway is registered, once it is.
+    pub(super) fn registrar(&self) -> Result<Option<Endpoint<'e>>, Defect<'e>> {
+        let Some(ip) = self.register_ip else { return Ok(None) };
+        let port = self.register_port;
+        endpoint("Register-Network-IP", Some(ip), "Register-Network-Port", port).map(Some)
     }
 
     pub(super) fn profile(&self) -> Result<Text<'e>, Defect<'e>> {
@@ -184,6 +193,18 @@ impl<'e> Fields<'e> {
             self.other_file = true;
         }
     }
+}
+
+#[inline]
+fn endpoint<'e>(
+    ip_header: &'static str,
+    ip: Option<&'e [u8]>,
+    port_header: &'static str,
+    port: Option<&'e [u8]>,
+) -> Result<Endpoint<'e>, Defect<'e>> {
+    let raw = required(ip_header, ip)?;
+    let malformed = Defect { header: ip_header, kind: DefectKind::NotAnAddress, raw };
+    Endpoint::parse(raw, number(port_header, port)?).ok_or(malformed)
 }
 
 /// A value that must be there.
