@@ -97,7 +97,7 @@ impl Tally {
         let start = self.start.context("no event came")?;
         Ok(Outcome {
             elapsed: u64::try_from(start.at.elapsed().as_nanos())?,
-            processor: u64::try_from((processor()? - start.processor).as_nanos())?,
+            processor: u64::try_from(processor()?.saturating_sub(start.processor).as_nanos())?,
             grown_kib: most_memory()?.saturating_sub(start.kib),
             sum: self.sum,
         })

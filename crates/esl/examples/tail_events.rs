@@ -23,7 +23,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             Notice::Event { event, .. } => print(&event),
             Notice::Connected { peer, .. } => eprintln!("connected to {peer}"),
             Notice::Disconnected { error, retry_in } => {
-                eprintln!("{error}; again in {retry_in:.1?}")
+                eprintln!("{error}; again in {retry_in:.1?}");
             }
             other => eprintln!("{other:?}"),
         }
