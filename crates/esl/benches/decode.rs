@@ -79,7 +79,7 @@ fn processor_time<T>(work: impl FnOnce() -> T) -> Duration {
         || Duration::from(ClockId::CLOCK_THREAD_CPUTIME_ID.now().expect("every Linux has it"));
     let start = now();
     black_box(work());
-    now() - start
+    now().saturating_sub(start)
 }
 
 fn scan(bytes: &[u8]) -> usize {
