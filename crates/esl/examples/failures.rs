@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 Err(error) => eprintln!("{error}"),
             },
             Notice::Disconnected { error, retry_in } => {
-                eprintln!("{error}; again in {retry_in:.1?}")
+                eprintln!("{error}; again in {retry_in:.1?}");
             }
             Notice::Blind { from, to } => eprintln!("saw nothing from {from:?} to {to:?}"),
             Notice::Overflow { dropped } => eprintln!("dropped {dropped} events"),
