@@ -80,9 +80,21 @@ impl Setup {
         self
     }
 
-    /// Writes the configuration file anew; a running daemon reads it at SIGHUP.
+    /// Writes the configuration file anew; a running daemon reads it at SIGHUP. Without a `[store]` of
+    /// its own it names [`Setup::store_file`], so that no test reads or writes this machine's state.
     pub fn configure(&self, config: &str) {
+        let mut config = config.to_owned();
+        if !config.contains("[store]") {
+            let store = self.store_file();
+            config = format!("{config}\n[store]\npath = \"{}\"\n", store.display());
+        }
         fs::write(self.config_file(), config).expect("the configuration file");
+    }
+
+    /// Where its daemons keep what outlives them.
+    #[must_use]
+    pub fn store_file(&self) -> PathBuf {
+        self.directory.path().join("sipward.db")
     }
 
     /// A place for files of the test; it goes away with the setup.

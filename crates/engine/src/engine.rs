@@ -187,6 +187,7 @@ impl Engine {
             Input::Restore { net, since, until, cause } => {
                 self.on_restore(net, since, until, cause, actions);
             }
+            Input::Offender(offender) => self.on_offender(&offender),
             Input::Applied { net, enforced } => {
                 let state = if enforced { Enforcement::Enforced } else { Enforcement::Ineffective };
                 self.on_enforcement(net, state, actions);

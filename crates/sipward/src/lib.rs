@@ -14,6 +14,7 @@
 //! | [`enforce`] | engine actions → kernel, or nobody |
 //! | [`names`] | DNS names of `allow` and `proxies`, name servers |
 //! | [`record`] | what is told: log lines, later the API |
+//! | [`store`] | what outlives the process |
 //! | [`logging`] | JSON and text form of log lines |
 //! | [`demo`] | the storm that `sipward demo` plays |
 
@@ -28,5 +29,6 @@ pub mod enforce;
 pub mod logging;
 pub mod names;
 pub mod record;
+pub mod store;
 pub mod systemd;
 pub mod text;

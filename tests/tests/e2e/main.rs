@@ -11,6 +11,9 @@
 //! | `deafness` | a FreeSWITCH that a flood has silenced |
 //! | `connection` | the Event Socket: refused, cut, stalled, restarted |
 //! | `lifecycle` | start, reload, stop, crash, observe, flush, missing rights |
+//! | `store` | what outlives a stop, a crash, a reboot |
+//! | `disk` | the store's file is broken, locked, too large, or its disk full |
+//! | `crash` | `kill -9` again and again in a storm |
 //! | `secrecy` | the password is in no output |
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +25,9 @@
 
 mod bans;
 mod connection;
+mod crash;
 mod deafness;
+mod disk;
 mod evidence;
 mod identity;
 mod kernel;
@@ -31,6 +36,7 @@ mod limit;
 mod live;
 mod secrecy;
 mod spared;
+mod store;
 mod world;
 
 use std::process::ExitCode;
@@ -49,6 +55,9 @@ fn main() -> ExitCode {
             deafness::cases(),
             connection::cases(),
             lifecycle::cases(),
+            store::cases(),
+            disk::cases(),
+            crash::cases(),
             secrecy::cases(),
         ]
         .into_iter()

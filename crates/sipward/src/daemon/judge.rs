@@ -1,9 +1,10 @@
 //! The task that owns the engine: events in, wishes for the kernel and records out.
 //!
-//! `hear` holds what comes in, `act` what goes out.
+//! `hear` holds what comes in, `act` what goes out, `restore` what the start brings back.
 
 mod act;
 mod hear;
+mod restore;
 mod spare;
 
 use std::collections::HashMap;
@@ -28,6 +29,8 @@ use crate::daemon::directory::{Question, Registration};
 use crate::enforce::Wishes;
 use crate::names::Exempt;
 use crate::record::{Ban, Record, Totals};
+use crate::store::{Saved, State, Store};
+pub(super) use restore::Restored;
 
 /// Notices and reports handled in one turn, so that neither starves the other.
 const TURN: usize = 256;
@@ -63,6 +66,8 @@ pub(super) enum Order {
         /// When it was asked.
         asked: Instant,
     },
+    /// What the store holds, known only now.
+    Saved(Box<Saved>),
     /// What FreeSWITCH's access control lists say of an address; `None` when they said nothing.
     Acl { addr: IpAddr, allowed: Option<bool> },
 }
@@ -73,6 +78,15 @@ pub(super) struct Ears {
     pub(super) notices: Notices,
     pub(super) reports: mpsc::Receiver<Report>,
     pub(super) orders: mpsc::Receiver<Order>,
+}
+
+/// Where the task speaks to the others.
+#[derive(Debug)]
+pub(super) struct Voices {
+    pub(super) wishes: Wishes,
+    pub(super) store: Store,
+    pub(super) questions: mpsc::Sender<Question>,
+    pub(super) records: broadcast::Sender<Arc<Record>>,
 }
 
 /// Why the task ended.
@@ -90,6 +104,7 @@ pub(super) struct Judge {
     engine: Box<Engine>,
     clock: Clock,
     wishes: Wishes,
+    store: Store,
     actions: Vec<Action>,
     /// Bans whose route is under way: their record waits for the kernel's answer.
     under_way: HashMap<IpNet, UnderWay>,
@@ -116,6 +131,7 @@ pub(super) type Heart = Box<dyn FnMut(&Beat) + Send>;
 pub(super) struct Beat {
     peer: Option<SocketAddr>,
     totals: Totals,
+    stores: bool,
 }
 
 impl fmt::Display for Beat {
@@ -125,7 +141,8 @@ impl fmt::Display for Beat {
             None => f.write_str("NOT connected to FreeSWITCH")?,
         }
         let Totals { failures, banned_now, .. } = self.totals;
-        write!(f, "; {banned_now} banned, {failures} failures since the start")
+        write!(f, "; {banned_now} banned, {failures} failures since the start")?;
+        f.write_str(if self.stores { "" } else { "; NOTHING IS STORED" })
     }
 }
 
@@ -139,16 +156,16 @@ impl Judge {
     pub(super) fn new(
         engine: Engine,
         clock: Clock,
-        wishes: Wishes,
-        records: broadcast::Sender<Arc<Record>>,
+        voices: Voices,
         heart: Heart,
-        questions: mpsc::Sender<Question>,
         spare: Option<Spare>,
     ) -> Self {
+        let Voices { wishes, store, questions, records } = voices;
         Self {
             engine: Box::new(engine),
             clock,
             wishes,
+            store,
             actions: Vec::new(),
             under_way: HashMap::new(),
             totals: Totals::default(),
@@ -206,7 +223,9 @@ impl Judge {
     }
 
     fn beat(&mut self) {
-        (self.heart)(&Beat { peer: self.peer, totals: self.totals });
+        let stores = self.store.health().state == State::Ok;
+        (self.heart)(&Beat { peer: self.peer, totals: self.totals, stores });
+        self.complete_store();
         if std::mem::take(&mut self.missed) {
             self.ask(Question::Snapshot);
         }

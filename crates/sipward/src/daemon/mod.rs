@@ -6,7 +6,8 @@
 //! | `judge` | the engine | the kernel: what netlink does not take waits in a bounded queue |
 //! | enforcer (`sipward-route`) | netlink | – |
 //! | `directory` | questions to FreeSWITCH: phones, gateways, access lists | – |
-//! | `tasks` | name look-ups, signals | – |
+//! | `tasks` | name look-ups, signals, what the store tells | – |
+//! | `store` (threads of its own) | the database | – |
 
 mod directory;
 mod judge;
@@ -34,8 +35,9 @@ use crate::enforce::{self, Wishes};
 use crate::logging::LogControl;
 use crate::names::{Exempt, Names};
 use crate::record::{Record, Started, Totals};
+use crate::store::{Saved, Store, StoreSettings};
 use crate::systemd;
-use judge::{Ears, End, Judge, Spare};
+use judge::{Ears, End, Judge, Restored, Spare, Voices};
 
 /// Orders that wait for the engine at most; they come from the name look-ups and SIGHUP.
 const ORDERS: usize = 16;
@@ -93,10 +95,13 @@ impl Daemon {
     ) -> anyhow::Result<Totals> {
         let Self { config, credentials, logs, reload } = self;
         let (changes, changes_in) = mpsc::channel(enforce::CHANGES);
-        let (reports_out, reports) = mpsc::channel(enforce::REPORTS);
+        let (reports_out, mut reports) = mpsc::channel(enforce::REPORTS);
         let (orders_out, orders) = mpsc::channel(ORDERS);
         let (lists, spared) = watch::channel(Arc::from([]));
-        let kernel = Kernel::start(&config, changes_in, reports_out, spared).await?;
+        let (kernel, (store, saved)) = tokio::try_join!(
+            Kernel::start(&config, changes_in, reports_out, spared),
+            open_store(&config),
+        )?;
         let limited = config.mode == Mode::Ban && config.route.gate.limit.is_some();
         let spare = limited.then(|| Spare::new(lists));
 
@@ -104,19 +109,20 @@ impl Daemon {
         let (clock, heart) = (Clock::start(), tasks::heart(logs.clone()));
         let (ask, questions) = mpsc::channel(directory::QUESTIONS);
         let wishes = Wishes::new(changes);
-        let mut judge = Judge::new(engine, clock, wishes, records.clone(), heart, ask, spare);
+        let voices =
+            Voices { wishes, store: store.clone(), questions: ask, records: records.clone() };
+        let mut judge = Judge::new(engine, clock, voices, heart, spare);
         let mut names = Names::default();
         for (class, nets) in
             host_exemptions(&kernel.found.host).into_iter().chain(names.classes(&config))
         {
             judge.tell(Input::Exempt { class, nets });
         }
-        for record in started(&config, &credentials, &kernel.found) {
+        let restored = judge.take_over(saved, &kernel.found.routes);
+        for record in started(&config, &credentials, &kernel.found, &restored) {
             record.tell(&records);
         }
-        for net in &kernel.found.routes {
-            judge.tell(Input::Adopt { net: *net });
-        }
+        judge.settle(restored.missing, &mut reports, &stop).await;
         // Bans stand: FreeSWITCH may start. It must not wait for a name server.
         systemd::ready();
         look_up(&mut names, &mut judge, &config).await;
@@ -127,11 +133,17 @@ impl Daemon {
         let (acls, acls_in) = watch::channel(config.allow_acl.clone());
         let current = tasks::Current { config: config.clone(), needs_restart: Vec::new() };
         let (current, current_in) = watch::channel(current);
-        let helpers = [
+        let store_notices = store.take_notices();
+        let mut helpers = vec![
             tokio::spawn(directory::run(handle.clone(), acls_in, questions, orders_out.clone())),
             tokio::spawn(tasks::look_up_names(names, current_in, orders_out.clone())),
-            tokio::spawn(tasks::reload_on_hangup(reload, logs, current, acls, orders_out)?),
+            tokio::spawn(tasks::reload_on_hangup(reload, logs, current, acls, orders_out.clone())?),
         ];
+        helpers.extend(
+            store_notices.map(|notices| {
+                tokio::spawn(tasks::hear_store(notices, orders_out, records.clone()))
+            }),
+        );
 
         let (totals, end) = judge.run(Ears { notices, reports, orders }, stop).await;
 
@@ -140,6 +152,7 @@ impl Daemon {
         handle.close();
         session.abort();
         let kernel_end = kernel.end().await;
+        store.close().await;
         if config.on_exit == OnExit::Flush && config.mode == Mode::Ban {
             sipward_route::flush(&config.route).await.context("cannot flush at the end")?;
         }
@@ -148,6 +161,15 @@ impl Daemon {
         anyhow::ensure!(end == End::Asked, "the task that owns the Event Socket ended by itself");
         Ok(totals)
     }
+}
+
+/// Opens the store beside the kernel side: both take their time where there are many bans.
+async fn open_store(config: &Config) -> anyhow::Result<(Store, Saved)> {
+    let settings = StoreSettings { observe: config.mode == Mode::Observe, ..config.store.clone() };
+    tokio::task::spawn_blocking(move || Store::open(&settings))
+        .await
+        .context("the task that opens the store failed")?
+        .context("cannot use the store")
 }
 
 /// Looks the names of `allow` and `proxies` up before the first event is judged, if that is quick.
@@ -239,7 +261,12 @@ fn session_config(config: &Config, credentials: &Credentials) -> anyhow::Result<
     })
 }
 
-fn started(config: &Config, credentials: &Credentials, found: &Found) -> Vec<Record> {
+fn started(
+    config: &Config,
+    credentials: &Credentials,
+    found: &Found,
+    restored: &Restored,
+) -> Vec<Record> {
     let mut records = vec![Record::Started(Started {
         version: env!("CARGO_PKG_VERSION"),
         mode: match config.mode {
@@ -247,7 +274,8 @@ fn started(config: &Config, credentials: &Credentials, found: &Found) -> Vec<Rec
             Mode::Observe => "observe",
         },
         esl: format!("{}:{}", credentials.host, credentials.port),
-        adopted: found.routes.len(),
+        restored: restored.bans,
+        adopted: restored.adopted,
         max_failures: config.policy.max_failures,
         window_seconds: config.policy.window.as_secs_f64(),
         ban_time_seconds: config.policy.ban_time.as_secs_f64(),

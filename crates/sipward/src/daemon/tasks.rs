@@ -1,10 +1,11 @@
 //! The small tasks around the engine: signals, reload, name look-ups, the heartbeat.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::Reload;
@@ -13,6 +14,7 @@ use crate::config::Config;
 use crate::logging::LogControl;
 use crate::names::Names;
 use crate::record::Record;
+use crate::store::Notice;
 use crate::systemd;
 
 /// Cancels `stop` on SIGTERM or SIGINT.
@@ -81,10 +83,33 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("on_exit", old.on_exit != new.on_exit),
         ("route", old.route != new.route),
         ("esl", old.esl != new.esl),
+        ("store", old.store != new.store),
     ]
     .into_iter()
     .filter_map(|(section, changed)| changed.then_some(section))
     .collect()
+}
+
+/// Tells what the store has to tell, and hands its late bans to the engine.
+pub(super) async fn hear_store(
+    mut notices: mpsc::Receiver<Notice>,
+    orders: mpsc::Sender<Order>,
+    records: broadcast::Sender<Arc<Record>>,
+) {
+    while let Some(notice) = notices.recv().await {
+        let record = match notice {
+            Notice::Degraded { error } => Record::StoreDegraded { error },
+            Notice::Recovered { dropped } => Record::StoreRecovered { dropped },
+            Notice::SetAside { kept: file, error } => Record::StoreSetAside { file, error },
+            Notice::Late(saved) => {
+                if orders.send(Order::Saved(saved)).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+        };
+        record.tell(&records);
+    }
 }
 
 /// Pause before names that have no answer yet are asked for again.

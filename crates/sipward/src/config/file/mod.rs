@@ -8,6 +8,7 @@ mod policy;
 mod route;
 mod rules;
 mod span;
+mod store;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use super::{Config, HostEntry};
 use policy::PolicyFile;
 use route::RouteFile;
 use span::Span;
+use store::StoreFile;
 
 /// Most entries of each of `allow` and `proxies`.
 const MAX_HOSTS: usize = 16_384;
@@ -39,6 +41,7 @@ pub struct File {
     policy: PolicyFile,
     route: RouteFile,
     esl: EslFile,
+    store: StoreFile,
     log: LogFile,
 }
 
@@ -122,8 +125,8 @@ pub(super) fn aliases(key: &str) -> &'static [&'static str] {
 impl File {
     /// Checks ranges and what depends on each other.
     pub(super) fn into_config(self) -> Result<Config, Problem> {
-        let File { mode, on_exit, allow, allow_acl, proxies, dns_refresh, policy, route, esl, log } =
-            self;
+        let File { mode, on_exit, allow, allow_acl, proxies, dns_refresh, .. } = self;
+        let File { policy, route, esl, store, log, .. } = self;
         let allow = hosts("allow", allow)?;
         let proxies = hosts("proxies", proxies)?;
         let allow_acl = acls(allow_acl)?;
@@ -143,6 +146,7 @@ impl File {
             allow_acl,
             route: route.checked()?,
             esl: esl.checked()?,
+            store: store.checked()?,
             log_level: log.level.unwrap_or_default(),
         })
     }

@@ -138,6 +138,7 @@ impl Judge {
                 self.publish(Record::Trunks { sources: nets });
             }
             Order::Registered { phones, asked } => self.registrations(&phones, asked),
+            Order::Saved(saved) => self.late(*saved),
             Order::Acl { addr, allowed } => self.tell(Input::AclAnswer { addr, allowed }),
         }
     }

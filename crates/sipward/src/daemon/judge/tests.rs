@@ -4,6 +4,7 @@ use sipward_engine::{Identity, Policy};
 use sipward_esl::Notice;
 
 use super::*;
+use crate::store::{Location, StoreSettings};
 
 /// A judge without a heart, and what it asks of FreeSWITCH.
 fn judge() -> (Judge, mpsc::Receiver<Question>) {
@@ -12,7 +13,10 @@ fn judge() -> (Judge, mpsc::Receiver<Question>) {
     let (ask, questions) = mpsc::channel(8);
     let (records, _) = broadcast::channel(1);
     let (wishes, heart) = (Wishes::new(changes), Box::new(|_: &Beat| ()));
-    (Judge::new(engine, Clock::start(), wishes, records, heart, ask, None), questions)
+    let settings = StoreSettings { location: Location::Memory, ..StoreSettings::default() };
+    let (store, _) = Store::open(&settings).unwrap();
+    let voices = Voices { wishes, store, questions: ask, records };
+    (Judge::new(engine, Clock::start(), voices, heart, None), questions)
 }
 
 fn phone(n: u8, expires: Option<u64>) -> Registration {

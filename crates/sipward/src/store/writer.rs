@@ -1,0 +1,275 @@
+//! The one thread that writes.
+
+mod kept;
+mod trouble;
+
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::database::{Database, Trouble};
+use super::health::Notice;
+use super::inbox::{Batch, Wake};
+use super::prune::{self, Pruned};
+use super::{Saved, Shared, StoreError, load, write};
+use crate::clock::stamp;
+use kept::Kept;
+use trouble::FIRST_PAUSE;
+
+/// How long entries gather, so that many share a commit. With the commit itself they are at most
+/// 100 ms behind.
+const GATHER: Duration = Duration::from_millis(40);
+
+/// How often the thread looks after the file: its size, its place, what is too old.
+const LOOK_AFTER: Duration = Duration::from_secs(2);
+
+/// Pause between two looks while there is more to delete.
+const NEXT_SLICE: Duration = Duration::from_millis(50);
+
+/// What the thread says once it has tried to open the file.
+pub(super) type First = Result<Saved, StoreError>;
+
+/// The writer's own.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    database: Option<Database>,
+    /// What was taken in and is not written yet.
+    batch: Batch,
+    /// What a new file must hold from the beginning.
+    kept: Kept,
+    /// Whether the file's content is known to the daemon.
+    is_read: bool,
+    /// How long it rests after the next failure.
+    pause: Duration,
+    /// When it tries again.
+    try_at: Instant,
+    /// When it looks after the file.
+    look_at: Instant,
+    /// Corrupt files put aside so far.
+    put_aside: u32,
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let now = Instant::now();
+        Self {
+            shared,
+            database: None,
+            batch: Batch::default(),
+            kept: Kept::default(),
+            is_read: false,
+            pause: FIRST_PAUSE,
+            try_at: now,
+            look_at: now + LOOK_AFTER,
+            put_aside: 0,
+        }
+    }
+
+    /// Opens and reads the file, says so, and writes until no handle is left.
+    pub(super) fn run(mut self, first: &SyncSender<First>) {
+        let answer = match self.open() {
+            Ok(()) => self.read(),
+            Err(trouble) => Err(trouble),
+        };
+        let answer = match answer {
+            Ok(saved) => {
+                self.probe();
+                Ok(saved)
+            }
+            Err(Trouble::Refused(error)) => {
+                let _ = first.send(Err(error));
+                return;
+            }
+            Err(trouble) => {
+                // Until it is read, what stands here is not all that should stand.
+                self.shared.status.word().is_unread = true;
+                self.degrade(trouble);
+                Ok(Saved::default())
+            }
+        };
+        if first.send(answer).is_err() {
+            return;
+        }
+        while self.turn() == Wake::News {}
+        self.end();
+    }
+
+    /// One round. [`Wake::Closed`] at the end.
+    fn turn(&mut self) -> Wake {
+        let inbox = &self.shared.inbox;
+        if self.database.is_none() || !self.batch.items.is_empty() {
+            if inbox.rest(self.try_at) == Wake::Closed {
+                return Wake::Closed;
+            }
+            self.try_again();
+            return Wake::News;
+        }
+        match inbox.wait(GATHER, self.look_at) {
+            Wake::Closed => return Wake::Closed,
+            Wake::News => {
+                self.take();
+                self.write();
+            }
+            Wake::Time => {}
+        }
+        if Instant::now() >= self.look_at {
+            self.look_after();
+        }
+        Wake::News
+    }
+
+    /// Writes what is left, once, and closes the file.
+    fn end(&mut self) {
+        if self.database.is_none() {
+            // A last attempt: perhaps there is room by now.
+            let _ = self.open().map_err(|trouble| tracing::debug!(?trouble, "still no store"));
+        }
+        if !self.batch.items.is_empty() {
+            self.write();
+        }
+        if self.batch.items.is_empty() {
+            self.take();
+            self.write();
+        }
+        // Works the log into the file.
+        self.database = None;
+        self.shared.status.progress().send_modify(|progress| progress.ended = true);
+    }
+
+    fn take(&mut self) {
+        self.batch = self.shared.inbox.take();
+        for item in &self.batch.items {
+            self.kept.note(item);
+        }
+        self.shared.status.word().at_work = (self.batch.items.len(), self.batch.oldest);
+    }
+
+    /// Writes the batch; keeps it when that fails for now.
+    fn write(&mut self) {
+        let Some(database) = &mut self.database else { return };
+        let observed = self.shared.settings.observe;
+        match write::batch(&mut database.connection, &self.batch.items, observed) {
+            Ok(()) => self.written(),
+            Err(error) => {
+                let trouble = self.shared.place.trouble(&error);
+                self.degrade(trouble);
+            }
+        }
+    }
+
+    fn written(&mut self) {
+        self.shared.inbox.done(&self.batch);
+        self.finish_batch();
+        self.recover();
+    }
+
+    fn finish_batch(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        self.shared.status.word().at_work = (0, None);
+        self.shared.status.progress().send_modify(|progress| {
+            progress.written = progress.written.max(batch.upto);
+        });
+    }
+
+    /// After a pause: the file, then what waits.
+    fn try_again(&mut self) {
+        if self.database.is_none()
+            && let Err(trouble) = self.open()
+        {
+            self.degrade(trouble);
+            return;
+        }
+        if !self.probe() {
+            return;
+        }
+        if self.batch.items.is_empty() {
+            self.take();
+        }
+        // Before the file is read: what was undone meanwhile must not come back.
+        self.write();
+        if self.database.is_some() && self.batch.items.is_empty() && !self.is_read {
+            match self.read() {
+                Ok(saved) => self.shared.status.tell(Notice::Late(Box::new(saved))),
+                Err(trouble) => self.degrade(trouble),
+            }
+        }
+    }
+
+    /// Whether something can be written; to be able to read is not enough.
+    fn probe(&mut self) -> bool {
+        let Some(database) = &self.database else { return false };
+        let probed = write::opened(&database.connection, stamp(SystemTime::now()));
+        if let Err(error) = &probed {
+            let trouble = self.shared.place.trouble(error);
+            self.degrade(trouble);
+        }
+        probed.is_ok()
+    }
+
+    fn open(&mut self) -> Result<(), Trouble> {
+        let opened = match Database::open(&self.shared.place) {
+            Err(Trouble::Corrupt(error)) => {
+                self.put_aside(error)?;
+                Database::open(&self.shared.place)
+            }
+            other => other,
+        };
+        self.database = Some(opened?);
+        self.note_size();
+        Ok(())
+    }
+
+    fn read(&mut self) -> Result<Saved, Trouble> {
+        let Some(database) = &self.database else { return Ok(Saved::default()) };
+        let saved = load::all(&database.connection, self.shared.settings.observe)
+            .map_err(|error| self.shared.place.trouble(&error));
+        let saved = match saved {
+            Err(Trouble::Corrupt(error)) => {
+                self.database = None;
+                self.put_aside(error)?;
+                self.open()?;
+                Saved::default()
+            }
+            other => other?,
+        };
+        self.kept.note_saved(&saved);
+        self.is_read = true;
+        Ok(saved)
+    }
+
+    /// Is the file still there? Is it too large?
+    fn look_after(&mut self) {
+        self.look_at = Instant::now() + LOOK_AFTER;
+        self.note_size();
+        let damage = self.shared.status.word().damage.take();
+        if let Some(error) = damage {
+            self.degrade(Trouble::Corrupt(error));
+            return;
+        }
+        let Some(database) = &self.database else { return };
+        if !database.is_in_place(&self.shared.place) {
+            let file = self.shared.place.file().unwrap_or("".as_ref()).display();
+            let error = format!("{file} was removed or replaced; what is known is written anew");
+            self.batch.items.splice(0..0, self.kept.items());
+            self.degrade(Trouble::Unavailable(error));
+            // At once, with a new file.
+            self.try_at = Instant::now();
+            self.shared.inbox.set_incomplete();
+            return;
+        }
+        let now = stamp(SystemTime::now());
+        match prune::slice(&database.connection, &self.shared.settings, now) {
+            Ok(Pruned::All) => {}
+            Ok(Pruned::Part) => self.look_at = Instant::now() + NEXT_SLICE,
+            Err(error) => {
+                let trouble = self.shared.place.trouble(&error);
+                self.degrade(trouble);
+            }
+        }
+    }
+
+    fn note_size(&self) {
+        let size = self.shared.place.size();
+        self.shared.status.word().size_bytes = size;
+    }
+}
