@@ -5,6 +5,7 @@ mod commands;
 mod complaints;
 mod failures;
 mod identity;
+mod preview;
 mod registrations;
 mod rules;
 mod spared;
@@ -13,7 +14,7 @@ mod watch;
 
 use std::time::Duration;
 
-pub use views::{ByGrade, SourceView, Stats};
+pub use views::{ByGrade, FailureText, FailureView, SourceView, Stats};
 
 use crate::acl::AclAnswers;
 use crate::activity::Activity;

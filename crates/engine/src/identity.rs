@@ -45,7 +45,7 @@ pub(crate) struct Identities {
     attention: LruTable<Key, Attention>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Known {
     first_success: Option<Timestamp>,
     last_success: Timestamp,
@@ -55,7 +55,7 @@ struct Known {
     users: [Option<(u64, Timestamp)>; SHARED_USERS],
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Healthy {
     first_success: Option<Timestamp>,
     last_success: Timestamp,
@@ -65,7 +65,7 @@ struct Healthy {
 }
 
 /// A user with one user agent, wherever it is.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Home {
     first_success: Option<Timestamp>,
     last_success: Timestamp,
@@ -84,7 +84,7 @@ pub(crate) struct Login {
     pub(crate) clean: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Attention {
     user_hash: u64,
     told: Option<Timestamp>,
@@ -235,6 +235,28 @@ impl Identities {
         self.homes.expire(|_, home| now.since(home.last_success) >= remember);
         self.attention
             .expire(|_, attention| attention.told.is_none_or(|told| now.since(told) >= TELL_EVERY));
+    }
+
+    /// Takes over what `other` knows of one source and of those who logged in there last.
+    pub(crate) fn copy(&mut self, other: &Self, key: Key) {
+        let Some(known) = other.known.get(&key) else {
+            return;
+        };
+        for (user, _) in known.users.iter().flatten() {
+            let Some(healthy) = other.healthy.get(&(key, *user)) else {
+                continue;
+            };
+            *self.healthy.entry((key, *user)) = healthy.clone();
+            let home = healthy.agent_hash.map(|agent| (*user, agent));
+            if let Some((home, known)) = home.and_then(|home| Some((home, other.homes.get(&home)?)))
+            {
+                *self.homes.entry(home) = known.clone();
+            }
+        }
+        if let Some(attention) = other.attention.get(&key) {
+            *self.attention.entry(key) = attention.clone();
+        }
+        *self.known.entry(key) = known.clone();
     }
 
     /// Sources known, users known, phones that need attention.

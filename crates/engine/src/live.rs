@@ -99,6 +99,13 @@ impl Live {
         live.map_or(0, |live| live.registrations)
     }
 
+    /// Takes over how many registrations `other` has of one source, without what each is.
+    pub(crate) fn copy(&mut self, other: &Self, source: Key) {
+        if let Some(live) = other.sources.get(&source) {
+            *self.sources.entry(source) = *live;
+        }
+    }
+
     /// Sources with registrations.
     pub(crate) fn sources(&self, now: Timestamp) -> impl Iterator<Item = Key> {
         self.sources.iter().filter(move |(_, live)| live.until > now).map(|(key, _)| *key)

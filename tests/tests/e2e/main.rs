@@ -2,6 +2,8 @@
 //!
 //! | module | shows |
 //! |---|---|
+//! | `api` | the control socket: what an operator sees and changes |
+//! | `api_hostile` | the control socket under bad requests |
 //! | `bans` | whoever fails too often is out, for his time, and nobody else |
 //! | `spared` | who is never banned |
 //! | `evidence` | recordings of a real FreeSWITCH: what counts and what does not |
@@ -23,6 +25,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod api;
+mod api_hostile;
 mod bans;
 mod connection;
 mod crash;
@@ -46,6 +50,8 @@ use sipward_tests::netns;
 fn main() -> ExitCode {
     netns::main(|| {
         [
+            api::cases(),
+            api_hostile::cases(),
             bans::cases(),
             spared::cases(),
             evidence::cases(),

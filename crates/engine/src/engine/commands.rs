@@ -93,7 +93,10 @@ impl Engine {
             self.split(banned, pieces, UnblockReason::Manual, actions);
         }
         self.sources.remove(&self.limits.key(net.network()));
-        self.sources.remove_inside(&net);
+        // Looks at every source, which is only needed for more than one.
+        if !self.limits.source_net(net.network()).contains(&net) {
+            self.sources.remove_inside(&net);
+        }
     }
 
     pub(super) fn on_adopt(&mut self, net: IpNet, actions: &mut Vec<Action>) {

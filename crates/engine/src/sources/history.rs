@@ -15,7 +15,7 @@ const USER_SHIFT: u32 = GRADE_BITS + 2;
 const MAX_USERS: usize = 64;
 
 /// One counted failure in eight bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// Milliseconds on the wrapping clock of [`millis`].
     at: u32,
@@ -35,7 +35,16 @@ impl Entry {
         self.at
     }
 
-    fn grade(self) -> Grade {
+    /// Milliseconds since it.
+    pub(crate) fn age(self, now: u32) -> u32 {
+        age(now, self)
+    }
+
+    pub(crate) fn is_invite(self) -> bool {
+        self.has(INVITE)
+    }
+
+    pub(crate) fn grade(self) -> Grade {
         let index = (self.tag & (INVITE - 1)) as usize;
         Grade::ALL.get(index).copied().unwrap_or(Grade::Unjoined)
     }
@@ -54,7 +63,7 @@ impl Entry {
 }
 
 /// The failures of one source that can still matter, oldest first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct History(Vec<Entry>);
 
 /// The weighed window of one source.
@@ -138,6 +147,15 @@ impl History {
             }
         }
         tally
+    }
+
+    /// The failures younger than a window, oldest first.
+    pub(crate) fn within(
+        &self,
+        now: u32,
+        window_ms: u32,
+    ) -> impl DoubleEndedIterator<Item = Entry> {
+        self.0.iter().copied().filter(move |entry| age(now, *entry) < window_ms)
     }
 
     /// Failures younger than the window of exactly the strongest grades.

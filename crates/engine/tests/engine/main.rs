@@ -19,6 +19,8 @@ mod log_lines;
 mod memory;
 mod model;
 mod population;
+mod preview;
 mod registrations;
 mod rules;
+mod views;
 mod world;

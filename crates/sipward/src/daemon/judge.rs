@@ -1,11 +1,13 @@
 //! The task that owns the engine: events in, wishes for the kernel and records out.
 //!
-//! `hear` holds what comes in, `act` what goes out, `restore` what the start brings back.
+//! `hear` holds what comes in, `act` what goes out, `standing` what is remembered of that, `restore` what
+//! the start brings back.
 
 mod act;
 mod hear;
 mod restore;
 mod spare;
+mod standing;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,12 +27,15 @@ pub(super) use spare::Spare;
 
 use crate::clock::Clock;
 use crate::complaint::LogReader;
+use crate::daemon::desk::Visit;
 use crate::daemon::directory::{Question, Registration};
 use crate::enforce::Wishes;
 use crate::names::Exempt;
 use crate::record::{Ban, Record, Totals};
 use crate::store::{Saved, State, Store};
 pub(super) use restore::Restored;
+use standing::Standing;
+pub(crate) use standing::{FAILURES, Failure};
 
 /// Notices and reports handled in one turn, so that neither starves the other.
 const TURN: usize = 256;
@@ -52,8 +57,6 @@ const DRAIN: Duration = Duration::from_millis(1_200);
 pub(super) enum Order {
     /// A policy that was read again.
     Policy(Box<Policy>),
-    /// The last order of a reload: what came before it is in force.
-    Reloaded { needs_restart: Vec<&'static str> },
     /// Other access control lists are asked from now on.
     AclsChanged,
     /// New networks for classes of exemption.
@@ -70,6 +73,8 @@ pub(super) enum Order {
     Saved(Box<Saved>),
     /// What FreeSWITCH's access control lists say of an address; `None` when they said nothing.
     Acl { addr: IpAddr, allowed: Option<bool> },
+    /// Somebody has something to ask or to do ([`crate::daemon::Desk`]).
+    Visit(Visit),
 }
 
 /// Where the task hears from the others.
@@ -99,7 +104,7 @@ pub(super) enum End {
 }
 
 /// The engine and all that it needs around it.
-pub(super) struct Judge {
+pub(crate) struct Judge {
     /// Boxed: it is large, and the task that owns it is moved about.
     engine: Box<Engine>,
     clock: Clock,
@@ -117,6 +122,7 @@ pub(super) struct Judge {
     log: LogReader,
     /// Addresses whose question found no room.
     unasked: Vec<IpAddr>,
+    standing: Standing,
     /// Events were dropped since the last beat: registrations may have gone unseen.
     missed: bool,
     /// `None` where nothing is limited.
@@ -176,15 +182,44 @@ impl Judge {
             questions,
             log: LogReader::default(),
             unasked: Vec::new(),
+            standing: Standing::new(clock.now()),
             missed: false,
             spare,
         }
     }
 
     /// Tells the engine something that is no event.
-    pub(super) fn tell(&mut self, input: Input<'_>) {
+    pub(crate) fn tell(&mut self, input: Input<'_>) {
+        self.decide(input, |_| ());
+    }
+
+    /// Tells the engine something, and looks at what it decided before that is carried out.
+    pub(crate) fn decide<T>(&mut self, input: Input<'_>, look: impl FnOnce(&[Action]) -> T) -> T {
         self.engine.handle(input, self.clock.now(), &mut self.actions);
+        let seen = look(&self.actions);
         self.carry_out(None);
+        seen
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    pub(crate) fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// The FreeSWITCH end, while connected.
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        self.peer
     }
 
     /// Works until `stop`, then drains what is on its way and returns the totals.

@@ -7,12 +7,21 @@
 //! | enforcer (`sipward-route`) | netlink | – |
 //! | `directory` | questions to FreeSWITCH: phones, gateways, access lists | – |
 //! | `tasks` | name look-ups, signals, what the store tells | – |
+//! | [`api`](crate::api) | the control socket, a task for each connection | – |
 //! | `store` (threads of its own) | the database | – |
+//!
+//! Whoever wants something of the engine pays it a visit (`desk`). `settings` is what is in force and
+//! the one way to change it.
 
+mod desk;
 mod directory;
 mod judge;
+mod settings;
 mod tasks;
 
+pub(crate) use desk::{Away, Desk};
+pub(crate) use judge::{FAILURES, Failure, Judge};
+pub(crate) use settings::{Allowed, Denied, PolicyEdit, Settings, State};
 pub(crate) use tasks::stop_on_signals;
 
 use std::hash::BuildHasher as _;
@@ -28,6 +37,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::Api;
 use crate::bridge;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Credentials, Mode, OnExit};
@@ -37,7 +47,9 @@ use crate::names::{Exempt, Names};
 use crate::record::{Record, Started, Totals};
 use crate::store::{Saved, Store, StoreSettings};
 use crate::systemd;
-use judge::{Ears, End, Judge, Restored, Spare, Voices};
+use judge::{Ears, End, Restored, Spare, Voices};
+use settings::{InForce, Overrides, Ways};
+use tasks::Current;
 
 /// Orders that wait for the engine at most; they come from the name look-ups and SIGHUP.
 const ORDERS: usize = 16;
@@ -112,6 +124,9 @@ impl Daemon {
         let voices =
             Voices { wishes, store: store.clone(), questions: ask, records: records.clone() };
         let mut judge = Judge::new(engine, clock, voices, heart, spare);
+        let settings = State { overrides: Overrides::stored(&saved), file: config };
+        let config = settings.effective();
+        judge.tell(Input::Policy(Box::new(config.policy.clone())));
         let mut names = Names::default();
         for (class, nets) in
             host_exemptions(&kernel.found.host).into_iter().chain(names.classes(&config))
@@ -120,7 +135,7 @@ impl Daemon {
         }
         let restored = judge.take_over(saved, &kernel.found.routes);
         for record in started(&config, &credentials, &kernel.found, &restored) {
-            record.tell(&records);
+            judge.publish(record);
         }
         judge.settle(restored.missing, &mut reports, &stop).await;
         // Bans stand: FreeSWITCH may start. It must not wait for a name server.
@@ -131,19 +146,41 @@ impl Daemon {
             sipward_esl::session(session_config(&config, &credentials)?);
         let session = tokio::spawn(session.run());
         let (acls, acls_in) = watch::channel(config.allow_acl.clone());
-        let current = tasks::Current { config: config.clone(), needs_restart: Vec::new() };
+        let current = Current { config: config.clone(), needs_restart: Vec::new(), generation: 0 };
         let (current, current_in) = watch::channel(current);
+        let in_force = InForce { generation: 0, answers: names.answers() };
+        let (in_force_out, in_force) = watch::channel(in_force);
+        let desk = Desk::new(orders_out.clone());
+        let settings = Arc::new(Settings::new(
+            Ways {
+                desk: desk.clone(),
+                orders: orders_out.clone(),
+                current,
+                acls,
+                in_force,
+                records: records.clone(),
+                store: store.clone(),
+                logs,
+            },
+            reload,
+            settings,
+        ));
         let store_notices = store.take_notices();
         let mut helpers = vec![
             tokio::spawn(directory::run(handle.clone(), acls_in, questions, orders_out.clone())),
-            tokio::spawn(tasks::look_up_names(names, current_in, orders_out.clone())),
-            tokio::spawn(tasks::reload_on_hangup(reload, logs, current, acls, orders_out.clone())?),
+            tokio::spawn(tasks::look_up_names(names, current_in, in_force_out, orders_out.clone())),
+            tokio::spawn(tasks::reload_on_hangup(Arc::clone(&settings))?),
+            tokio::spawn(serve_api(
+                config.clone(),
+                desk,
+                Arc::clone(&settings),
+                store.clone(),
+                records.clone(),
+            )),
         ];
-        helpers.extend(
-            store_notices.map(|notices| {
-                tokio::spawn(tasks::hear_store(notices, orders_out, records.clone()))
-            }),
-        );
+        helpers.extend(store_notices.map(|notices| {
+            tokio::spawn(tasks::hear_store(notices, settings, orders_out, records.clone()))
+        }));
 
         let (totals, end) = judge.run(Ears { notices, reports, orders }, stop).await;
 
@@ -160,6 +197,19 @@ impl Daemon {
         kernel_end?;
         anyhow::ensure!(end == End::Asked, "the task that owns the Event Socket ended by itself");
         Ok(totals)
+    }
+}
+
+/// Serves the control API, if it is wanted.
+async fn serve_api(
+    config: Config,
+    desk: Desk,
+    settings: Arc<Settings>,
+    store: Store,
+    records: broadcast::Sender<Arc<Record>>,
+) {
+    if let Some(socket) = &config.api.socket {
+        Api::new(desk, settings, store, records, config.mode).run(socket).await;
     }
 }
 

@@ -42,6 +42,9 @@ path = ":memory:"
 
 [policy]
 ban_time = "4s"
+
+[api]
+socket = ""
 "#;
 
 /// Records that the screen may fall behind.

@@ -219,6 +219,16 @@ pub enum Record {
         /// Why.
         error: String,
     },
+    /// The control API is served.
+    ApiOpened {
+        /// On this Unix socket.
+        socket: PathBuf,
+    },
+    /// The control API is not served; everything else works.
+    ApiFailed {
+        /// Why, and what to do.
+        error: String,
+    },
     /// Log lines were lost because whatever reads them did not keep up.
     LogLost {
         /// How many since the start.
@@ -303,7 +313,8 @@ impl Record {
             | Self::Trunks { .. }
             | Self::StoreRecovered { .. }
             | Self::StoreRead { .. }
-            | Self::Reload { .. } => Level::INFO,
+            | Self::Reload { .. }
+            | Self::ApiOpened { .. } => Level::INFO,
             Self::Gate { gaps, .. } if gaps.is_empty() => Level::INFO,
             Self::EslDisconnected { .. }
             | Self::EslRestarted { .. }
@@ -320,6 +331,7 @@ impl Record {
             | Self::ProtocolTaken { .. }
             | Self::Alarm(_)
             | Self::NameFailed { .. }
+            | Self::ApiFailed { .. }
             | Self::LogLost { .. } => Level::WARN,
             Self::RouteFailed { .. }
             | Self::ReloadFailed { .. }

@@ -4,6 +4,7 @@
 //! A key that is left out is `None` here and keeps the default of the type it belongs to
 //! ([`sipward_engine::Policy`], [`sipward_route::Settings`]): defaults are written down once.
 
+mod api;
 mod policy;
 mod route;
 mod rules;
@@ -16,6 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
 use super::{Config, HostEntry};
+use api::ApiFile;
+pub use api::{Api, DEFAULT_SOCKET};
 use policy::PolicyFile;
 use route::RouteFile;
 use span::Span;
@@ -43,6 +46,7 @@ pub struct File {
     esl: EslFile,
     store: StoreFile,
     log: LogFile,
+    api: ApiFile,
 }
 
 /// Ban, or watch only.
@@ -126,7 +130,7 @@ impl File {
     /// Checks ranges and what depends on each other.
     pub(super) fn into_config(self) -> Result<Config, Problem> {
         let File { mode, on_exit, allow, allow_acl, proxies, dns_refresh, .. } = self;
-        let File { policy, route, esl, store, log, .. } = self;
+        let File { policy, route, esl, store, log, api, .. } = self;
         let allow = hosts("allow", allow)?;
         let proxies = hosts("proxies", proxies)?;
         let allow_acl = acls(allow_acl)?;
@@ -142,12 +146,14 @@ impl File {
             allow,
             proxies,
             dns_refresh,
+            policy_keys: policy.written(),
             policy: policy.checked(!allow_acl.is_empty())?,
             allow_acl,
             route: route.checked()?,
             esl: esl.checked()?,
             store: store.checked()?,
             log_level: log.level.unwrap_or_default(),
+            api: api.checked()?,
         })
     }
 }

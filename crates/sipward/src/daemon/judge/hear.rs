@@ -119,7 +119,6 @@ impl Judge {
 
     pub(super) fn order(&mut self, order: Order) {
         match order {
-            Order::Reloaded { needs_restart } => self.publish(Record::Reload { needs_restart }),
             Order::Policy(policy) => {
                 let wanted = self.wants_log();
                 self.tell(Input::Policy(policy));
@@ -140,6 +139,7 @@ impl Judge {
             Order::Registered { phones, asked } => self.registrations(&phones, asked),
             Order::Saved(saved) => self.late(*saved),
             Order::Acl { addr, allowed } => self.tell(Input::AclAnswer { addr, allowed }),
+            Order::Visit(visit) => visit.pay(self),
         }
     }
 }

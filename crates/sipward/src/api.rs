@@ -1,0 +1,109 @@
+//! The control API: HTTP/1 and JSON on a Unix socket.
+//!
+//! | path under `/api/v1` | methods | body → answer |
+//! |---|---|---|
+//! | `/status` | GET | [`model::Status`] |
+//! | `/bans` | GET | [`model::BanQuery`] → [`model::BanPage`] |
+//! | `/bans` | POST | [`model::NewBan`] → 201 [`model::BanMade`], 409 refused |
+//! | `/bans` | DELETE | all of them → [`model::Unbanned`] |
+//! | `/bans/{net}` | GET | [`model::Ban`] of exactly this network |
+//! | `/bans/{net}` | DELETE | everything inside it, wider ones are split → [`model::Unbanned`] |
+//! | `/sources/{address}` | GET | [`model::SourceReport`] |
+//! | `/allow` | GET | [`model::AllowQuery`] → [`model::AllowPage`] |
+//! | `/allow` | POST | [`model::NewAllow`] → 201, or 200 when it is there already, [`model::AllowChanged`] |
+//! | `/allow/{host}` | DELETE | [`model::AllowChanged`]; 409 for an entry of the file |
+//! | `/history` | GET | [`model::HistoryQuery`] → [`model::HistoryPage`] |
+//! | `/policy` | GET | [`model::PolicyView`] |
+//! | `/policy` | PATCH | [`model::PolicyChange`] → [`model::PolicyView`] |
+//! | `/policy/{key}` | DELETE | an override → [`model::PolicyView`] |
+//! | `/events` | GET | [`model::EventQuery`] → server-sent events, each a [`model::Line`] |
+//! | `/failures` | GET | [`model::FailureQuery`] → [`model::FailurePage`] |
+//! | `/test` | POST | [`model::WhatIfRequest`] → [`model::WhatIf`] |
+//! | `/reload` | POST | [`model::Reloaded`]; 409 with what is wrong in the file |
+//! | `/openapi.json` | GET | the `OpenAPI` document |
+//!
+//! In a path, the `/` of a network is written `%2F`. Errors are [`model::Problem`]s.
+
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`model`] | the bodies and queries, for clients too |
+//! | `door` | the socket file, who may use it |
+//! | `serve` | connections and their limits |
+//! | `extract`, `fault` | what comes in, read within limits; what goes wrong, as a document |
+//! | `document` | the routes, and the `OpenAPI` document made from them |
+//! | `bans`, `select`, `sources`, `allow`, `history`, `policy`, `status`, `events`, `what_if` | the handlers |
+//! | `convert` | the engine's and the store's words → those of the wire |
+
+mod allow;
+mod bans;
+mod convert;
+mod document;
+mod door;
+mod events;
+mod extract;
+mod fault;
+mod history;
+pub mod model;
+mod policy;
+mod select;
+mod serve;
+mod sources;
+mod status;
+mod what_if;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use tokio::sync::{Semaphore, broadcast};
+
+use crate::config::Mode;
+use crate::daemon::{Desk, Settings};
+use crate::record::Record;
+use crate::store::Store;
+pub use document::document;
+use door::Door;
+use fault::Fault;
+
+/// What the handlers work with.
+#[derive(Clone)]
+pub(crate) struct Api {
+    desk: Desk,
+    settings: Arc<Settings>,
+    store: Store,
+    records: broadcast::Sender<Arc<Record>>,
+    mode: Mode,
+    /// Seats for listeners of events.
+    listeners: Arc<Semaphore>,
+}
+
+impl Api {
+    pub(crate) fn new(
+        desk: Desk,
+        settings: Arc<Settings>,
+        store: Store,
+        records: broadcast::Sender<Arc<Record>>,
+        mode: Mode,
+    ) -> Self {
+        let listeners = Arc::new(Semaphore::new(events::LISTENERS));
+        Self { desk, settings, store, records, mode, listeners }
+    }
+
+    /// Opens the socket and serves until it is dropped. When the socket cannot be opened that is told, and
+    /// the daemon goes on without: its bans matter more.
+    pub(crate) async fn run(self, socket: &Path) {
+        match Door::open(socket) {
+            Ok(door) => {
+                Record::ApiOpened { socket: socket.to_owned() }.tell(&self.records);
+                serve::serve(door, document::router(self)).await;
+            }
+            Err(error) => Record::ApiFailed { error: error.to_string() }.tell(&self.records),
+        }
+    }
+}
+
+/// A network in a path.
+fn net_of(field: &str, text: &str) -> Result<IpNet, Fault> {
+    text.parse::<model::Net>().map(|net| net.0).map_err(|detail| Fault::field(field, detail))
+}
