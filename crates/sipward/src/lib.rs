@@ -14,6 +14,8 @@
 //! | [`enforce`] | engine actions → kernel, or nobody |
 //! | [`names`] | DNS names of `allow` and `proxies`, name servers |
 //! | [`record`] | what is told: log lines, later the API |
+//! | [`recorder`] | `sipward record`: the socket's bytes, saved |
+//! | [`replay`] | `sipward replay`: recordings and log files through a policy |
 //! | [`logging`] | JSON and text form of log lines |
 //! | [`demo`] | the storm that `sipward demo` plays |
 
@@ -28,5 +30,7 @@ pub mod enforce;
 pub mod logging;
 pub mod names;
 pub mod record;
+pub mod recorder;
+pub mod replay;
 pub mod systemd;
 pub mod text;

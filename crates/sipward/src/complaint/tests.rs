@@ -41,7 +41,7 @@ fn words(complaint: &Complaint<'_>) -> String {
 
 /// What a recording means, in words.
 fn heard(recording: &[u8]) -> Vec<String> {
-    let (mut reader, now) = (LogReader::default(), Instant::now());
+    let (mut reader, now) = (LogReader::default(), Timestamp::from_micros(1_795_000_000_000_000));
     let mut heard = Vec::new();
     for line in lines(recording) {
         heard.extend(reader.read(&line, now).map(|heard| match heard {
@@ -244,7 +244,7 @@ fn a_reason_belongs_to_the_next_failure_of_its_method_within_a_second() {
         "../../../../tests/fixtures/freeswitch/scenarios/09b-user-agent-filter.log.raw"
     );
     let lines = lines(recording);
-    let (mut reader, now) = (LogReader::default(), Instant::now());
+    let (mut reader, now) = (LogReader::default(), Timestamp::from_micros(1_795_000_000_000_000));
     let later = now + REASON_LIFE + Duration::from_millis(1);
     let last: Vec<_> = lines
         .iter()
