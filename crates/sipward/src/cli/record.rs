@@ -68,7 +68,9 @@ pub(super) fn run(args: &Record) -> anyhow::Result<()> {
         args.file.display()
     );
     if dropped > 0 {
-        println!("NOT recorded: {dropped} frames, for which the disk was too slow or which are too long");
+        println!(
+            "NOT recorded: {dropped} frames, for which the disk was too slow or which are too long"
+        );
     }
     Ok(())
 }
@@ -114,9 +116,8 @@ impl Screen {
 
 /// `64MiB`, `1G`, `500k`: always powers of 1,024, whichever way it is written.
 fn size(text: &str) -> Result<u64, String> {
-    let wrong = || {
-        format!("`{}` is no size between 1MiB and 1TiB; write 64MiB or 2GiB", Plain(text))
-    };
+    let wrong =
+        || format!("`{}` is no size between 1MiB and 1TiB; write 64MiB or 2GiB", Plain(text));
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at_checked(digits).ok_or_else(wrong)?;
     let shift = match unit.trim().to_ascii_lowercase().as_str() {
@@ -148,7 +149,8 @@ mod tests {
         ] {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
-        for text in ["", "MiB", "1", "1KiB", "2TiB", "-1M", "1.5G", "99999999999999999999G", "1µ"] {
+        for text in ["", "MiB", "1", "1KiB", "2TiB", "-1M", "1.5G", "99999999999999999999G", "1µ"]
+        {
             assert!(size(text).is_err(), "{text}");
         }
     }

@@ -1,6 +1,6 @@
 //! `sipward replay`.
 
-use std::io::Write as _;
+use std::io::{self, BufWriter, StdoutLock, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -65,7 +65,8 @@ pub(super) fn run(replay: &Replay) -> anyhow::Result<()> {
         "{} files, more than {MAX_SOURCES}: play them in several goes, or join them first",
         replay.files.len()
     );
-    let policies = [replay.config.as_deref()].into_iter().chain(replay.compare.as_deref().map(Some));
+    let policies =
+        [replay.config.as_deref()].into_iter().chain(replay.compare.as_deref().map(Some));
     let mut courts = policies.map(court).collect::<anyhow::Result<Vec<Court>>>()?;
     let (zone, zone_name) = zone(replay.utc_offset);
     let read = Arc::new(AtomicU64::new(0));
@@ -78,23 +79,33 @@ pub(super) fn run(replay: &Replay) -> anyhow::Result<()> {
     let reports: Vec<Report> = courts.into_iter().map(Court::finish).collect();
     let (first, second) = (reports.first().context("there is no policy")?, reports.get(1));
     let comparison = second.map(|second| Comparison::of(first, second));
-    let mut out = std::io::stdout().lock();
     if replay.json {
-        let outcomes = Outcomes {
-            files: &tallies,
-            log_time_zone: &zone_name,
-            policies: &reports,
-            comparison: comparison.as_ref(),
-        };
-        serde_json::to_writer_pretty(&mut out, &outcomes)?;
-        writeln!(out)?;
-        return Ok(());
+        return print(|out| {
+            let outcomes = Outcomes {
+                files: &tallies,
+                log_time_zone: &zone_name,
+                policies: &reports,
+                comparison: comparison.as_ref(),
+            };
+            serde_json::to_writer_pretty(&mut *out, &outcomes)?;
+            writeln!(out)
+        });
     }
     let has_log = tallies.iter().any(|source| source.kind == Kind::Log);
     let zone = has_log.then_some(zone_name.as_str());
     let second = second.zip(comparison.as_ref());
-    write!(out, "{}", Outcome { sources: &tallies, zone, first, second })?;
-    Ok(())
+    print(|out| write!(out, "{}", Outcome { sources: &tallies, zone, first, second }))
+}
+
+/// To standard output. Who reads it may have seen enough (`| head`).
+fn print(
+    what: impl FnOnce(&mut BufWriter<StdoutLock<'_>>) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    match what(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => Ok(done?),
+    }
 }
 
 /// An engine with the policy of a configuration file, and those whom the file exempts.
@@ -141,9 +152,7 @@ fn zone(offset: Option<Offset>) -> (TimeZone, String) {
 
 /// `+02:00`, `-0530`, `2`, `Z`.
 fn offset(text: &str) -> Result<Offset, String> {
-    let wrong = || {
-        format!("`{}` is no distance to UTC; write +02:00 or -05:30", Plain(text))
-    };
+    let wrong = || format!("`{}` is no distance to UTC; write +02:00 or -05:30", Plain(text));
     let (negative, digits) = match text.as_bytes() {
         [b'-', ..] => (true, text.get(1..).unwrap_or_default()),
         [b'+', ..] => (false, text.get(1..).unwrap_or_default()),
@@ -166,7 +175,12 @@ fn offset(text: &str) -> Result<Offset, String> {
 }
 
 /// On a terminal a bar shows how far it is, by the bytes read.
-fn play_with_bar(sources: &mut [Source], courts: &mut [Court], files: &[PathBuf], read: &AtomicU64) {
+fn play_with_bar(
+    sources: &mut [Source],
+    courts: &mut [Court],
+    files: &[PathBuf],
+    read: &AtomicU64,
+) {
     let size = |path: &PathBuf| std::fs::metadata(path).map_or(0, |file| file.len());
     let bar = ProgressBar::new(files.iter().map(size).sum());
     let style = "{wide_bar} {binary_bytes} of {binary_total_bytes}, {eta} left";
@@ -201,7 +215,9 @@ mod tests {
         ] {
             assert_eq!(offset(text).map(Offset::seconds), Ok(seconds), "{text}");
         }
-        for text in ["", "+", "15:00", "01:60", "1:2:3", "+-1", "Europe/Berlin", "ä234", "\u{1b}[2J"] {
+        for text in
+            ["", "+", "15:00", "01:60", "1:2:3", "+-1", "Europe/Berlin", "ä234", "\u{1b}[2J"]
+        {
             let error = offset(text).unwrap_err();
             assert!(!error.contains('\u{1b}'), "{error}");
         }

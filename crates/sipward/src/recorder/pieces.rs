@@ -57,8 +57,8 @@ impl Pieces {
                 return Err(PiecesError::Exists { path });
             }
         }
-        let file = open(path)
-            .map_err(|error| PiecesError::Create { path: path.to_owned(), error })?;
+        let file =
+            open(path).map_err(|error| PiecesError::Create { path: path.to_owned(), error })?;
         Ok(Self { path: path.to_owned(), max_size, keep, file, size: 0, written: 1 })
     }
 

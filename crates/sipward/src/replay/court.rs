@@ -150,10 +150,10 @@ impl Court {
         match aside {
             // Where the gateways are cannot be asked any more.
             Aside::Nothing | Aside::Gateway => {}
-            Aside::Told(record) => match *record {
-                Record::EventForged { .. } => self.report.forged_events += 1,
-                _ => self.report.unusable_events += 1,
-            },
+            Aside::Told(record) if matches!(*record, Record::EventForged { .. }) => {
+                self.report.forged_events += 1;
+            }
+            Aside::Told(_) => self.report.unusable_events += 1,
         }
     }
 
@@ -235,13 +235,12 @@ fn tell(
 
 /// Who logs in by this.
 fn login<'i>(input: &Input<'i>) -> Option<(IpAddr, &'i str)> {
-    match input {
-        Input::Registered(Registered { source, user, .. })
-        | Input::AuthAttempt(AuthAttempt { source, user, result: AuthResult::Success, .. }) => {
-            Some((*source, user))
-        }
-        _ => None,
+    if let Input::Registered(Registered { source, user, .. })
+    | Input::AuthAttempt(AuthAttempt { source, user, result: AuthResult::Success, .. }) = input
+    {
+        return Some((*source, user));
     }
+    None
 }
 
 impl Report {

@@ -99,10 +99,9 @@ impl<R: BufRead> LogFile<R> {
             if at.is_none() {
                 self.tally.undated += 1;
             }
-            let begun = at.filter(|_| complaint::may_accuse(head.file)).map(|at| Pending {
-                at,
-                text: (end == End::Whole).then(|| text.to_vec()),
-            });
+            let begun = at
+                .filter(|_| complaint::may_accuse(head.file))
+                .map(|at| Pending { at, text: (end == End::Whole).then(|| text.to_vec()) });
             return std::mem::replace(&mut self.pending, begun);
         }
         let more = self.pending.as_mut().zip(row::goes_on(text));
@@ -166,9 +165,10 @@ pub(super) fn without_colour(mut row: &[u8]) -> &[u8] {
 /// A message without the colour and the carriage return at its end.
 fn without_end(mut text: &[u8]) -> &[u8] {
     loop {
-        let colour = text.iter().rposition(|byte| *byte == 0x1b).filter(|at| {
-            text.get(*at..).is_some_and(|tail| without_colour(tail).is_empty())
-        });
+        let colour = text
+            .iter()
+            .rposition(|byte| *byte == 0x1b)
+            .filter(|at| text.get(*at..).is_some_and(|tail| without_colour(tail).is_empty()));
         match (colour, text) {
             (Some(at), _) => text = text.get(..at).unwrap_or_default(),
             (None, [rest @ .., b'\r']) => text = rest,

@@ -130,7 +130,8 @@ mod tests {
     #[test]
     fn the_narrowest_ban_in_force_covers_an_address() {
         let mut bans = InForce::default();
-        for (entry, text) in ["192.0.2.0/24", "192.0.2.7/32", "2001:db8:1:2::/64"].iter().enumerate()
+        for (entry, text) in
+            ["192.0.2.0/24", "192.0.2.7/32", "2001:db8:1:2::/64"].iter().enumerate()
         {
             bans.insert(net(text), entry);
         }

@@ -3,10 +3,9 @@
 use std::io::{ErrorKind, Read};
 
 use bytes::{Buf as _, BytesMut};
+use jiff::civil::DateTime;
 use sipward_engine::Timestamp;
-use sipward_esl::{
-    ContentType, CoreUuid, Event, Frame, FrameDecoder, FrameError, Limits, LogLine,
-};
+use sipward_esl::{ContentType, CoreUuid, Event, Frame, FrameDecoder, FrameError, Limits, LogLine};
 use tokio_util::codec::Decoder as _;
 
 use super::local::as_utc;
@@ -19,12 +18,8 @@ const PIECE: usize = 64 * 1024;
 /// How a frame begins, behind the end of the one before it: with `Content-Length` or `Content-Type`.
 const BEGINNING: &[u8] = b"\nContent-";
 
-/// Zones are whole quarters of an hour from UTC, in µs.
-const QUARTER: i64 = 15 * 60 * 1_000_000;
-
-/// A line that seems to come so long before or behind the last event, in µs, comes from another zone than
-/// was thought, or the clocks were put forward or back.
-const LINE_OFF: std::ops::Range<i64> = -5 * 60 * 1_000_000..30 * 60 * 1_000_000;
+/// What local time may be ahead of UTC or behind it, in µs: zones reach from -12 to +14 hours.
+const ZONES: std::ops::RangeInclusive<i64> = -12 * 3_600_000_000..=14 * 3_600_000_000;
 
 /// A recording.
 pub(super) struct Stream<R> {
@@ -35,10 +30,8 @@ pub(super) struct Stream<R> {
     ended: bool,
     clock: StreamClock,
     local: Local,
-    /// The time of the last event, which log lines are measured by.
-    event_time: Option<i64>,
-    /// What the log's local time is ahead of UTC, in µs.
-    offset: Option<i64>,
+    /// The last event of FreeSWITCH's own; before the first one, that. It tells the zone of log lines.
+    neighbour: Option<Event>,
     core: Option<CoreUuid>,
     gap: bool,
     tally: Tally,
@@ -54,14 +47,13 @@ impl<R: Read> Stream<R> {
             ended: false,
             clock: StreamClock::default(),
             local,
-            event_time: None,
-            offset: None,
+            neighbour: None,
             core: None,
             gap: false,
             tally: Tally::default(),
         };
         stream.fill();
-        stream.event_time = first_event_time(stream.buffer.clone());
+        stream.neighbour = first_event(stream.buffer.clone());
         stream
     }
 
@@ -88,8 +80,8 @@ impl<R: Read> Stream<R> {
                 self.tally.events += 1;
                 self.notice_restart(&event);
                 if let Some(at) = event_time(&event) {
-                    self.event_time = i64::try_from(at.as_micros()).ok();
                     self.clock.set(at);
+                    self.neighbour = Some(event.clone());
                 }
                 (self.clock.now, Item::Event(event))
             }
@@ -135,22 +127,14 @@ impl<R: Read> Stream<R> {
         self.gap |= self.core.replace(core).is_some_and(|before| before != core);
     }
 
-    /// A line has local time. Beside events, whose time is UTC, its zone shows.
-    fn line_time(&mut self, text: &[u8]) -> Option<Timestamp> {
+    /// A line has local time. Events have both, FreeSWITCH's local time and UTC.
+    fn line_time(&self, text: &[u8]) -> Option<Timestamp> {
         let head = row::split(text)?;
         let local = self.local.read(head.date, head.time)?;
-        let Some(event_time) = self.event_time else {
+        let Some(ahead) = self.neighbour.as_ref().and_then(ahead_of_utc) else {
             return self.local.stamp(local);
         };
-        let written = as_utc(local)?;
-        let off = |offset: i64| written.saturating_sub(offset).saturating_sub(event_time);
-        let offset = self.offset.filter(|offset| LINE_OFF.contains(&off(*offset)));
-        let offset = offset.unwrap_or_else(|| {
-            let ahead = written.saturating_sub(event_time).saturating_add(QUARTER / 2);
-            ahead.div_euclid(QUARTER).saturating_mul(QUARTER)
-        });
-        self.offset = Some(offset);
-        u64::try_from(written.saturating_sub(offset)).ok().map(Timestamp::from_micros)
+        u64::try_from(as_utc(local)? - ahead).ok().map(Timestamp::from_micros)
     }
 
     /// The next whole frame.
@@ -225,13 +209,22 @@ fn event_time(event: &Event) -> Option<Timestamp> {
     StreamClock::PLAUSIBLE.contains(&micros).then_some(Timestamp::from_micros(micros))
 }
 
-/// The time of the first event in the first bytes: log lines before it are measured by it.
-fn first_event_time(mut bytes: BytesMut) -> Option<i64> {
+/// What FreeSWITCH's local time is ahead of UTC at this event, in µs.
+fn ahead_of_utc(event: &Event) -> Option<i64> {
+    let utc = i64::try_from(event_time(event)?.as_micros()).ok()?;
+    let local: DateTime = event.header("Event-Date-Local")?.to_str()?.parse().ok()?;
+    // Local time is told in whole seconds.
+    let ahead = as_utc(local)? - (utc - utc % 1_000_000);
+    ZONES.contains(&ahead).then_some(ahead)
+}
+
+/// The first event in the first bytes: log lines before it are of its zone.
+fn first_event(mut bytes: BytesMut) -> Option<Event> {
     let mut decoder = FrameDecoder::new(Limits::default());
     while let Ok(Some(frame)) = decoder.decode(&mut bytes) {
-        let time = frame.into_event().ok().and_then(|event| event_time(&event));
-        if let Some(time) = time {
-            return i64::try_from(time.as_micros()).ok();
+        let event = frame.into_event().ok().filter(|event| event_time(event).is_some());
+        if event.is_some() {
+            return event;
         }
     }
     None

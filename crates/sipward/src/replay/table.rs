@@ -143,7 +143,11 @@ fn totals(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
         write!(f, "; {} in the log", count(complaints, "complaint"))?;
     }
     if report.forged_events > 0 {
-        write!(f, "\n{} made up by other Event Socket clients", count(report.forged_events, "event"))?;
+        write!(
+            f,
+            "\n{} made up by other Event Socket clients",
+            count(report.forged_events, "event")
+        )?;
     }
     if report.unusable_events > 0 {
         write!(f, "\n{} of no use", count(report.unusable_events, "event"))?;
@@ -170,7 +174,7 @@ fn heading(f: &mut fmt::Formatter<'_>) -> fmt::Result {
 /// One row of six cells; the first five have their widths, a longer one pushes the rest to a line of its
 /// own. The last one gets what is left.
 fn row(f: &mut fmt::Formatter<'_>, cells: &[&str; 6]) -> fmt::Result {
-    const WIDTHS: [usize; 5] = [14, 20, 11, 11, 5];
+    const WIDTHS: [usize; 5] = [14, 18, 11, 11, 5];
     let mut line = String::new();
     let mut column = 0;
     for (cell, width) in cells.iter().zip(WIDTHS) {
@@ -244,10 +248,8 @@ fn who(evidence: &Evidence) -> String {
 fn shadows(f: &mut fmt::Formatter<'_>, shadowed: &Listed<Shadow>) -> fmt::Result {
     let (shadow, weak): (Vec<_>, Vec<_>) =
         shadowed.entries.iter().partition(|shadow| shadow.rule_in_shadow);
-    let mut rules: Vec<String> = shadow
-        .iter()
-        .filter_map(|shadow| Some(rule_name(shadow.cause.evidence()?.rule)))
-        .collect();
+    let mut rules: Vec<String> =
+        shadow.iter().filter_map(|shadow| Some(rule_name(shadow.cause.evidence()?.rule))).collect();
     rules.sort_unstable();
     rules.dedup();
     if let Some(example) = rules.first() {
@@ -261,7 +263,11 @@ fn shadows(f: &mut fmt::Formatter<'_>, shadowed: &Listed<Shadow>) -> fmt::Result
         some(f, &shadow, ROWS, |f, shadow| shadow_row(f, shadow))?;
     }
     if !weak.is_empty() {
-        writeln!(f, "\nDue, but the evidence is too weak for the rule's min_grade: {}", weak.len())?;
+        writeln!(
+            f,
+            "\nDue, but the evidence is too weak for the rule's min_grade: {}",
+            weak.len()
+        )?;
         heading(f)?;
         some(f, &weak, ROWS, |f, shadow| shadow_row(f, shadow))?;
     }
@@ -283,10 +289,13 @@ fn healthy(f: &mut fmt::Formatter<'_>, healthy: &Healthy, has_logins: bool) -> f
              cost them is not known. A recording (`sipward record`) tells.\n",
         );
     }
+    if *logins == 0 {
+        return writeln!(f, "Healthy phones: nobody logged in.");
+    }
     writeln!(
         f,
-        "Healthy phones: {} from {}; bans would have covered {}\n\
-         of these and lost {}.",
+        "Healthy phones: {} from {}. Bans would have covered {}\n\
+         of these addresses and lost {}.",
         count(*logins, "login"),
         count(*addresses, "address"),
         banned.len(),
@@ -331,7 +340,8 @@ fn words(record: &Record) -> String {
 }
 
 fn difference(f: &mut fmt::Formatter<'_>, found: &Comparison) -> fmt::Result {
-    let Comparison { same, only_first, only_second, first_sooner, second_sooner, incomplete } = found;
+    let Comparison { same, only_first, only_second, first_sooner, second_sooner, incomplete } =
+        found;
     writeln!(f, "\nBanned by both at the same moment: {}", count(*same, "network"))?;
     for (title, list) in [("Banned by A only", only_first), ("Banned by B only", only_second)] {
         writeln!(f, "{title}: {}", count(list.len() as u64, "network"))?;
