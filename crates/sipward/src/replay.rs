@@ -82,8 +82,8 @@ fn earliest(heads: &mut [Option<Timed>]) -> Option<(usize, Timed)> {
     let times = heads.iter().enumerate();
     let times = times.filter_map(|(index, head)| head.as_ref().map(|head| (head.at, index)));
     let (_, index) = times.min()?;
-    let timed = heads.get_mut(index)?.take()?;
-    Some((index, timed))
+    let head = heads.get_mut(index)?.take()?;
+    Some((index, head))
 }
 
 /// The time of what a source tells: it never goes back, because the engine's does not.

@@ -123,7 +123,7 @@ fn what_is_recorded_until_ctrl_c_is_replayed_to_the_same_ban() {
     let file = dir.path().join("esl.raw");
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
-    let recorder = command(&["record", file.to_str().unwrap()])
+    let running = command(&["record", file.to_str().unwrap()])
         .env("ESL_PASSWORD", "s3cret-ClueCon")
         .env("ESL_PORT", port)
         .stdout(Stdio::piped())
@@ -142,8 +142,8 @@ fn what_is_recorded_until_ctrl_c_is_replayed_to_the_same_ban() {
         assert!(begun.elapsed() < PATIENCE, "not written");
         std::thread::sleep(Duration::from_millis(20));
     }
-    kill(Pid::from_raw(i32::try_from(recorder.id()).unwrap()), Signal::SIGINT).unwrap();
-    let output = recorder.wait_with_output().unwrap();
+    kill(Pid::from_raw(i32::try_from(running.id()).unwrap()), Signal::SIGINT).unwrap();
+    let output = running.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     let told = text(&output.stdout);
     assert!(told.starts_with("recorded 3 frames"), "{told}");

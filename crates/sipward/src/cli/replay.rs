@@ -112,13 +112,11 @@ fn print(
 fn court(path: Option<&Path>) -> anyhow::Result<Court> {
     let config = Config::load(path)?;
     let exempt = exempt(&config)?;
-    let name = path.map_or_else(
-        || match Path::new(DEFAULT_PATH).exists() {
-            true => DEFAULT_PATH.to_owned(),
-            false => "the defaults".to_owned(),
-        },
-        |path| path.display().to_string(),
-    );
+    let name = match path {
+        Some(path) => path.display().to_string(),
+        None if Path::new(DEFAULT_PATH).exists() => DEFAULT_PATH.to_owned(),
+        None => "the defaults".to_owned(),
+    };
     Ok(Court::new(name, config.policy, exempt)?)
 }
 
@@ -140,14 +138,12 @@ fn exempt(config: &Config) -> anyhow::Result<Vec<(Exemption, Vec<IpNet>)>> {
 
 /// How local times are read, and in words.
 fn zone(offset: Option<Offset>) -> (TimeZone, String) {
-    match offset {
-        Some(offset) => (TimeZone::fixed(offset), format!("UTC{offset}")),
-        None => {
-            let zone = TimeZone::system();
-            let name = zone.iana_name().unwrap_or("this host's zone").to_owned();
-            (zone, name)
-        }
+    if let Some(offset) = offset {
+        return (TimeZone::fixed(offset), format!("UTC{offset}"));
     }
+    let zone = TimeZone::system();
+    let name = zone.iana_name().unwrap_or("this host's zone").to_owned();
+    (zone, name)
 }
 
 /// `+02:00`, `-0530`, `2`, `Z`.

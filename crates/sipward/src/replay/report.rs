@@ -38,7 +38,7 @@ pub struct Report {
     pub acl_questions: u64,
     /// Events that another Event Socket client made up. They count for nothing.
     pub forged_events: u64,
-    /// Events of mod_sofia that cannot be used.
+    /// Events of `mod_sofia` that cannot be used.
     pub unusable_events: u64,
     /// The engine's counters.
     pub counters: Stats,

@@ -37,7 +37,7 @@ pub struct Source {
 
 enum Tape {
     Stream(Box<Stream<Input>>),
-    Log(LogFile<BufReader<Input>>),
+    Log(Box<LogFile<BufReader<Input>>>),
 }
 
 /// What a file is.
@@ -144,7 +144,9 @@ impl Source {
         let input: Input = Box::new(Cursor::new(beginning).chain(input));
         let tape = match kind {
             Kind::Recording => Tape::Stream(Box::new(Stream::new(input, local))),
-            Kind::Log => Tape::Log(LogFile::new(BufReader::with_capacity(BUFFER, input), local)),
+            Kind::Log => {
+                Tape::Log(Box::new(LogFile::new(BufReader::with_capacity(BUFFER, input), local)))
+            }
         };
         Ok(Self { name: path.display().to_string(), kind, tape })
     }

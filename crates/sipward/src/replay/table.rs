@@ -1,9 +1,12 @@
 //! The outcome for people: short tables that fit 80 columns. Text that came from the network is escaped.
 
+mod cells;
+
 use std::fmt::{self, Display};
 
-use sipward_engine::{Cause, Evidence, Refusal, RuleName};
+use sipward_engine::{Cause, Evidence, Refusal};
 
+use self::cells::{count, row, rows, rule_name, short_time, shortened, some};
 use super::compare::{Both, Comparison};
 use super::report::{Banned, Healthy, Listed, Report, Shadow, Told};
 use super::source::{Kind, Tally};
@@ -105,7 +108,7 @@ fn report(f: &mut fmt::Formatter<'_>, report: &Report, has_logins: bool) -> fmt:
     totals(f, report)?;
     if !report.bans.entries.is_empty() {
         heading(f)?;
-        rows(f, &report.bans, ROWS, |f, ban| banned(f, ban))?;
+        rows(f, &report.bans, ROWS, banned)?;
     }
     shadows(f, &report.shadowed)?;
     writeln!(f)?;
@@ -171,28 +174,6 @@ fn heading(f: &mut fmt::Formatter<'_>) -> fmt::Result {
     row(f, &["WHEN (UTC)", "SOURCE", "RULE", "SEEN", "FOR", "USERS"])
 }
 
-/// One row of six cells; the first five have their widths, a longer one pushes the rest to a line of its
-/// own. The last one gets what is left.
-fn row(f: &mut fmt::Formatter<'_>, cells: &[&str; 6]) -> fmt::Result {
-    const WIDTHS: [usize; 5] = [14, 18, 11, 11, 5];
-    let mut line = String::new();
-    let mut column = 0;
-    for (cell, width) in cells.iter().zip(WIDTHS) {
-        let end = column + width + 1;
-        line.push_str(cell);
-        if line.chars().count() >= end {
-            writeln!(f, "{}", line.trim_end())?;
-            line.clear();
-        }
-        column = end;
-        let missing = column - line.chars().count();
-        line.extend(std::iter::repeat_n(' ', missing));
-    }
-    let [.., last] = cells;
-    line.push_str(&shortened(last, COLUMNS - column));
-    writeln!(f, "{}", line.trim_end())
-}
-
 fn banned(f: &mut fmt::Formatter<'_>, ban: &Banned) -> fmt::Result {
     let length = match ban.until {
         Some(until) => Span(until.0.since(ban.since.0).as_secs_f64()).to_string(),
@@ -236,13 +217,11 @@ fn seen(evidence: &Evidence) -> String {
 /// The users tried; where there are none, the words of a report or a log line.
 fn who(evidence: &Evidence) -> String {
     let Some(details) = &evidence.details else { return String::new() };
-    match &details.reason {
-        Some(reason) => Plain(reason).to_string(),
-        None => {
-            let users: Vec<String> = details.users.iter().map(|u| Plain(u).to_string()).collect();
-            users.join(" ")
-        }
+    if let Some(reason) = &details.reason {
+        return Plain(reason).to_string();
     }
+    let users: Vec<String> = details.users.iter().map(|user| Plain(user).to_string()).collect();
+    users.join(" ")
 }
 
 fn shadows(f: &mut fmt::Formatter<'_>, shadowed: &Listed<Shadow>) -> fmt::Result {
@@ -363,68 +342,6 @@ fn difference(f: &mut fmt::Formatter<'_>, found: &Comparison) -> fmt::Result {
         writeln!(f, "There are more bans than are kept one by one: differences may be missing.")?;
     }
     Ok(())
-}
-
-/// The first entries, and how many there are more.
-fn rows<T>(
-    f: &mut fmt::Formatter<'_>,
-    list: &Listed<T>,
-    most: usize,
-    one: impl Fn(&mut fmt::Formatter<'_>, &T) -> fmt::Result,
-) -> fmt::Result {
-    list.entries.iter().take(most).try_for_each(|entry| one(f, entry))?;
-    more(f, list.total.saturating_sub(most as u64))
-}
-
-fn some<T>(
-    f: &mut fmt::Formatter<'_>,
-    list: &[T],
-    most: usize,
-    one: impl Fn(&mut fmt::Formatter<'_>, &T) -> fmt::Result,
-) -> fmt::Result {
-    list.iter().take(most).try_for_each(|entry| one(f, entry))?;
-    more(f, list.len().saturating_sub(most) as u64)
-}
-
-fn more(f: &mut fmt::Formatter<'_>, left_out: u64) -> fmt::Result {
-    if left_out == 0 {
-        return Ok(());
-    }
-    writeln!(f, "... and {left_out} more (--json tells of them)")
-}
-
-/// `11-22 08:24:26`, UTC.
-fn short_time(time: Time) -> String {
-    let text = time.to_string();
-    let date = text.get(5..10).unwrap_or_default();
-    let clock = text.get(11..19).unwrap_or_default();
-    format!("{date} {clock}")
-}
-
-/// The word by which settings and the API call a rule.
-fn rule_name(rule: RuleName) -> String {
-    match serde_json::to_value(rule) {
-        Ok(serde_json::Value::String(word)) => word,
-        Ok(_) | Err(_) => String::new(),
-    }
-}
-
-fn count(number: u64, what: &str) -> String {
-    let plural = match what {
-        _ if number == 1 => "",
-        "address" => "es",
-        _ => "s",
-    };
-    format!("{number} {what}{plural}")
-}
-
-/// At most `columns` characters, the end of a longer text replaced by dots.
-fn shortened(text: &str, columns: usize) -> String {
-    if text.chars().count() <= columns {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(columns.saturating_sub(3)).collect();
-    kept + "..."
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sipward_engine::{Details, Grade, Identity, Stats, Text, Timestamp};
+use sipward_engine::{Details, Grade, Identity, RuleName, Stats, Text, Timestamp};
 
 use super::*;
 use crate::replay::report::{MAX_BANS, MAX_OTHERS};
