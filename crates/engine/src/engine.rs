@@ -5,7 +5,9 @@ mod commands;
 mod complaints;
 mod failures;
 mod identity;
+mod registrations;
 mod rules;
+mod spared;
 mod views;
 mod watch;
 
@@ -23,6 +25,7 @@ use crate::exempt::Exemptions;
 use crate::identity::Identities;
 use crate::join::Joins;
 use crate::limits::Limits;
+use crate::live::Live;
 use crate::offenders::Offenders;
 use crate::pulse::Pulse;
 use crate::recent::Recent;
@@ -80,6 +83,9 @@ pub struct Engine {
     offenders: Offenders,
     activity: Activity,
     identities: Identities,
+    live: Live,
+    /// Changes when others are spared.
+    spared_version: u64,
     acl: AclAnswers,
     agents: Agents,
     /// Sources by the user they attack.
@@ -127,6 +133,8 @@ impl Engine {
             offenders: Offenders::new(seed),
             activity: Activity::new(seed),
             identities: Identities::new(seed),
+            live: Live::new(seed),
+            spared_version: 0,
             acl: AclAnswers::new(seed),
             agents: Agents::new(&policy.rules.user_agents.patterns),
             accounts: Crowds::new(seed),
@@ -155,10 +163,15 @@ impl Engine {
             Input::AuthAttempt(attempt) => self.on_attempt(&attempt, actions),
             Input::Challenge(challenge) => self.on_challenge(&challenge, actions),
             Input::Registered(registered) => self.on_registered(&registered, actions),
+            Input::RegistrationEnded(registered) => self.on_registration_ended(&registered),
+            Input::Registrations { phones, asked } => {
+                self.on_registrations(&phones, asked, actions);
+            }
             Input::Remember(success) => self.on_remember(&success, actions),
             Input::AbandonedCall { source } => self.on_abandoned_call(source, actions),
             Input::Report { source, reason } => self.on_report(source, reason, actions),
             Input::Complaint(complaint) => self.on_complaint(&complaint, actions),
+            Input::AclsChanged => self.on_acls_changed(actions),
             Input::AclAnswer { addr, allowed } => self.on_acl_answer(addr, allowed, actions),
             Input::Packets { count } => self.on_packets(count, actions),
             // Whoever answers a challenge of the run before was challenged unseen.
@@ -189,8 +202,13 @@ impl Engine {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let sweep = self.next_sweep.filter(|_| self.remembers());
+        [self.next_due(), sweep].into_iter().flatten().min()
+    }
+
+    /// The next deadline that is no sweep.
+    fn next_due(&self) -> Option<Timestamp> {
         let (failure, line) = (self.joins.next_deadline(), self.complaints.next_deadline());
-        [failure, line, self.bans.next_expiry(), sweep].into_iter().flatten().min()
+        [failure, line, self.bans.next_expiry()].into_iter().flatten().min()
     }
 
     /// Does what is due at `now`: bans end, failures that waited for their attempt are judged,
@@ -198,16 +216,16 @@ impl Engine {
     pub fn tick(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         let end = now.max(self.now);
         // One deadline after the other, each at its own time: a late call gives the same bans.
-        while let Some(due) = self.next_deadline().filter(|due| *due <= end) {
+        while let Some(due) = self.next_due().filter(|due| *due <= end) {
             self.now = due.max(self.now);
             self.expire_bans(actions);
             self.judge_waiting(actions);
             self.count_waiting_lines(actions);
-            if self.next_sweep.is_some_and(|sweep| sweep <= due) {
-                self.sweep(end);
-            }
         }
         self.now = end;
+        if self.next_sweep.is_some_and(|sweep| sweep <= end) {
+            self.sweep(end);
+        }
         self.next_sweep.get_or_insert(end + SWEEP_EVERY);
         // Before the first call nothing was seen.
         self.blind_until.get_or_insert(end);
@@ -219,7 +237,8 @@ impl Engine {
         let lines = self.lines.len();
         let sources = self.sources.len() + self.weightless.len() + self.spared.len();
         let others = self.offenders.len() + self.activity.len() + self.acl.len();
-        sources + others + crowds + lines + known + healthy + attention > 0
+        let (live, _) = self.live.sizes();
+        sources + others + crowds + lines + known + healthy + attention + live > 0
     }
 
     /// Forgets what no longer counts. That changes no verdict, so the sweeps that a late call missed
@@ -230,10 +249,10 @@ impl Engine {
         self.weightless.expire(now, &self.limits);
         self.spared.expire(now, &self.limits);
         self.offenders.expire(now);
-        self.identities.expire(now, &self.limits);
+        self.expire_identities(now);
         self.forget_acl_answers(now);
         let rules = &self.limits.policy.rules;
-        self.activity.expire(now, rules);
+        self.activity.expire(now, &self.limits.activity);
         self.accounts.expire(now, rules.account.window);
         self.networks.expire(now, rules.network.window);
         self.reports.expire(now, rules.report.window);

@@ -14,6 +14,13 @@ const MAX_KNOWN: usize = 131_072;
 /// Pairs of source and user known at once.
 const MAX_HEALTHY: usize = 262_144;
 
+/// Pairs of user and user agent known at once, wherever they are.
+const MAX_HOMES: usize = 131_072;
+
+/// Failures before the first success of a phone at a new address that are taken for mistypes. Whoever
+/// guesses needs more.
+pub(crate) const MISTYPES: usize = 2;
+
 /// Phones that need attention at once. At 60 failures each about 2 MB.
 const MAX_ATTENTION: usize = 4_096;
 
@@ -33,6 +40,8 @@ pub(crate) const ATTENTION_WINDOW: Duration = Duration::from_mins(10);
 pub(crate) struct Identities {
     known: LruTable<Key, Known>,
     healthy: LruTable<(Key, u64), Healthy>,
+    /// By user and user agent: who is at home somewhere is trusted elsewhere at once.
+    homes: LruTable<(u64, u64), Home>,
     attention: LruTable<Key, Attention>,
 }
 
@@ -40,6 +49,8 @@ pub(crate) struct Identities {
 struct Known {
     first_success: Option<Timestamp>,
     last_success: Timestamp,
+    /// Its first success was that of a user who is trusted elsewhere.
+    vouched: bool,
     /// The latest users, each with its last success.
     users: [Option<(u64, Timestamp)>; SHARED_USERS],
 }
@@ -49,7 +60,28 @@ struct Healthy {
     first_success: Option<Timestamp>,
     last_success: Timestamp,
     told: Option<Timestamp>,
-    agent_hash: u64,
+    /// `None` until it is known.
+    agent_hash: Option<u64>,
+}
+
+/// A user with one user agent, wherever it is.
+#[derive(Debug, Default)]
+struct Home {
+    first_success: Option<Timestamp>,
+    last_success: Timestamp,
+}
+
+/// What a success says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Login {
+    pub(crate) user: u64,
+    /// `None`: it was not told.
+    pub(crate) agent: Option<u64>,
+    /// The first success of this user from there, as far as is known.
+    pub(crate) since: Timestamp,
+    pub(crate) at: Timestamp,
+    /// Nothing from there looks like guessing: at most [`MISTYPES`] failures, all of this user.
+    pub(crate) clean: bool,
 }
 
 #[derive(Debug, Default)]
@@ -74,36 +106,61 @@ impl Identities {
         Self {
             known: LruTable::new(MAX_KNOWN, seed),
             healthy: LruTable::new(MAX_HEALTHY, seed),
+            homes: LruTable::new(MAX_HOMES, seed),
             attention: LruTable::new(MAX_ATTENTION, seed),
         }
     }
 
-    /// A user succeeded, from `since` to `at` as far as is known. Gives the first success when the
-    /// store should hear of it.
-    pub(crate) fn success(
-        &mut self,
-        key: Key,
-        user: u64,
-        agent: u64,
-        (since, at): (Timestamp, Timestamp),
-    ) -> Option<Timestamp> {
+    /// A user succeeded. Gives the first success when the store should hear of it.
+    pub(crate) fn success(&mut self, key: Key, login: Login, limits: &Limits) -> Option<Timestamp> {
+        let Login { user, agent, since, at, clean } = login;
+        let vouched = clean && self.is_at_home(&login, limits);
         let known = self.known.entry(key);
+        if known.first_success.is_none() {
+            known.vouched = vouched;
+        }
         known.first_success = Some(known.first_success.map_or(since, |first| first.min(since)));
         known.last_success = known.last_success.max(at);
         known.note_user(user, at);
         if self.attention.get(&key).is_some_and(|attention| attention.user_hash == user) {
             self.attention.remove(&key);
         }
+        if let Some(agent) = agent {
+            let home = self.homes.entry((user, agent));
+            home.first_success = Some(home.first_success.map_or(since, |first| first.min(since)));
+            home.last_success = home.last_success.max(at);
+        }
         let healthy = self.healthy.entry((key, user));
         let first = healthy.first_success.map_or(since, |first| first.min(since));
         healthy.first_success = Some(first);
         healthy.last_success = healthy.last_success.max(at);
-        healthy.agent_hash = agent;
+        healthy.agent_hash = agent.or(healthy.agent_hash);
         if healthy.told.is_some_and(|told| at.since(told) < TELL_EVERY) {
             return None;
         }
         healthy.told = Some(at);
         Some(first)
+    }
+
+    /// A user is said to be registered: it succeeded before, nobody knows when and with what. So that is
+    /// no first success: trust begins with one that is seen.
+    pub(crate) fn confirm(&mut self, key: Key, user: u64, at: Timestamp) {
+        let known = self.known.entry(key);
+        known.last_success = known.last_success.max(at);
+        known.note_user(user, at);
+        let healthy = self.healthy.entry((key, user));
+        healthy.last_success = healthy.last_success.max(at);
+    }
+
+    /// The user succeeded somewhere for long enough to be trusted, with the same user agent.
+    fn is_at_home(&self, login: &Login, limits: &Limits) -> bool {
+        let healthy = &limits.policy.healthy;
+        let home = login.agent.and_then(|agent| self.homes.get(&(login.user, agent)));
+        home.is_some_and(|home| {
+            let first = home.first_success.unwrap_or(home.last_success);
+            login.at.since(home.last_success) < healthy.remember
+                && home.last_success.since(first) >= healthy.trust_after
+        })
     }
 
     /// What is known of a source.
@@ -118,8 +175,8 @@ impl Identities {
             return Identity::Shared;
         }
         let first = known.first_success.unwrap_or(known.last_success);
-        let trusted = known.last_success.since(first) >= limits.policy.healthy.trust_after;
-        if trusted { Identity::Trusted } else { Identity::Known }
+        let settled = known.last_success.since(first) >= limits.policy.healthy.trust_after;
+        if settled || known.vouched { Identity::Trusted } else { Identity::Known }
     }
 
     /// A failure of a known source: the phone it is taken for, when all hold: this user succeeded from
@@ -133,10 +190,15 @@ impl Identities {
         now: Timestamp,
         limits: &Limits,
     ) -> Option<Patient> {
-        let healthy = self.healthy.get(&(key, seen.user_hash))?;
+        let slot = self.healthy.find(&(key, seen.user_hash))?;
+        let healthy = self.healthy.value_mut(slot)?;
         let last_success = healthy.last_success;
         let remembered = now.since(last_success) < limits.policy.healthy.remember;
-        if others || !remembered || healthy.agent_hash != seen.agent_hash {
+        if others || !remembered {
+            return None;
+        }
+        // Whom only a list of registrations names has no user agent yet: the first will do.
+        if *healthy.agent_hash.get_or_insert(seen.agent_hash) != seen.agent_hash {
             return None;
         }
         let window_ms = window_ms();
@@ -170,6 +232,7 @@ impl Identities {
         let remember = limits.policy.healthy.remember;
         self.known.expire(|_, known| now.since(known.last_success) >= remember);
         self.healthy.expire(|_, healthy| now.since(healthy.last_success) >= remember);
+        self.homes.expire(|_, home| now.since(home.last_success) >= remember);
         self.attention
             .expire(|_, attention| attention.told.is_none_or(|told| now.since(told) >= TELL_EVERY));
     }

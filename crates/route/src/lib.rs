@@ -65,6 +65,7 @@ pub use enforcer::Enforcer;
 pub use error::RouteError;
 pub use flush::{Flushed, flush};
 pub use found::{Coverage, Found, HostFacts};
+pub use gate::MOST_SPARED;
 pub use host::host_facts;
 pub use report::{Change, Enforcement, Report};
 pub use settings::{GateMode, GateSettings, OwnTable, Settings, SettingsError};

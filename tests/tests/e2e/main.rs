@@ -6,6 +6,9 @@
 //! | `spared` | who is never banned |
 //! | `evidence` | recordings of a real FreeSWITCH: what counts and what does not |
 //! | `identity` | phones, gateways and access lists of FreeSWITCH, reports of its dialplan |
+//! | `live` | registrations that come and go; what a reload asks of FreeSWITCH |
+//! | `limit` | the gate's limit on each source, and whom it spares |
+//! | `deafness` | a FreeSWITCH that a flood has silenced |
 //! | `connection` | the Event Socket: refused, cut, stalled, restarted |
 //! | `lifecycle` | start, reload, stop, crash, observe, flush, missing rights |
 //! | `secrecy` | the password is in no output |
@@ -19,10 +22,13 @@
 
 mod bans;
 mod connection;
+mod deafness;
 mod evidence;
 mod identity;
 mod kernel;
 mod lifecycle;
+mod limit;
+mod live;
 mod secrecy;
 mod spared;
 mod world;
@@ -38,6 +44,9 @@ fn main() -> ExitCode {
             spared::cases(),
             evidence::cases(),
             identity::cases(),
+            live::cases(),
+            limit::cases(),
+            deafness::cases(),
             connection::cases(),
             lifecycle::cases(),
             secrecy::cases(),

@@ -1,5 +1,6 @@
 //! The failures of one source: exact times, hashes instead of names.
 
+use crate::identity::MISTYPES;
 use crate::limits::{Limits, millis};
 use crate::seen::Seen;
 use crate::{Grade, Guard, Method, Rule, Timestamp};
@@ -101,13 +102,21 @@ impl History {
     pub(crate) fn push_within(&mut self, entry: Entry, window_ms: u32, most: usize) {
         let old = self.0.iter().take_while(|e| age(entry.at, **e) >= window_ms).count();
         let too_many = (self.0.len() + 1).saturating_sub(most);
-        self.0.drain(..old.max(too_many).min(self.0.len()));
+        let gone = old.max(too_many).min(self.0.len());
+        if gone > 0 {
+            self.0.drain(..gone);
+        }
         self.0.push(entry);
     }
 
     /// Drops the failures of one user.
     pub(crate) fn forgive(&mut self, user_hash: u64) {
         self.0.retain(|entry| !entry.is_of(user_hash));
+    }
+
+    /// At most a few mistypes of this user.
+    pub(crate) fn is_clean(&self, user_hash: u64) -> bool {
+        self.0.len() <= MISTYPES && self.0.iter().all(|entry| entry.is_of(user_hash))
     }
 
     /// Somebody else than this user failed within `window_ms`.
@@ -170,17 +179,40 @@ impl History {
             return Finding::default();
         }
         let window = window_ms(rule);
-        let distinct = |sure: bool| {
-            let mut users = Vec::with_capacity(MAX_USERS);
-            for entry in self.0.iter().filter(|entry| age(now, **entry) < window) {
-                let admitted = !sure || rule.guard.admits(entry.grade());
-                if admitted && users.len() < MAX_USERS && !users.contains(&entry.user()) {
-                    users.push(entry.user());
-                }
+        let (mut sure, mut all) = (Users::default(), Users::default());
+        for entry in self.0.iter().filter(|entry| age(now, **entry) < window) {
+            all.add(entry.user());
+            if rule.guard.admits(entry.grade()) {
+                sure.add(entry.user());
             }
-            u32::try_from(users.len()).unwrap_or(u32::MAX)
-        };
-        Finding { sure: distinct(true), all: distinct(false) }
+        }
+        Finding { sure: sure.count(), all: all.count() }
+    }
+}
+
+/// Users told apart, on the stack: every failure of a source that fails on counts them.
+struct Users {
+    users: [u32; MAX_USERS],
+    len: usize,
+}
+
+impl Default for Users {
+    fn default() -> Self {
+        Self { users: [0; MAX_USERS], len: 0 }
+    }
+}
+
+impl Users {
+    fn add(&mut self, user: u32) {
+        let known = self.users.iter().take(self.len).any(|other| *other == user);
+        if let Some(place) = self.users.get_mut(self.len).filter(|_| !known) {
+            *place = user;
+            self.len += 1;
+        }
+    }
+
+    fn count(&self) -> u32 {
+        u32::try_from(self.len).unwrap_or(u32::MAX)
     }
 }
 

@@ -19,5 +19,6 @@ mod log_lines;
 mod memory;
 mod model;
 mod population;
+mod registrations;
 mod rules;
 mod world;

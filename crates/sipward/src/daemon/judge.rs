@@ -4,6 +4,7 @@
 
 mod act;
 mod hear;
+mod spare;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,10 +15,12 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 use sipward_engine::{Action, Engine, Input, Policy};
 use sipward_esl::Notices;
-use sipward_route::Report;
+use sipward_route::{MOST_SPARED, Report};
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::{self, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
+
+pub(super) use spare::Spare;
 
 use crate::clock::Clock;
 use crate::complaint::LogReader;
@@ -35,6 +38,9 @@ const UNDER_WAY: usize = 256;
 /// How often the heart beats: watchdog, status line, lost log lines.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
+/// FreeSWITCH writes its list of registrations by a queue: it lags behind the events by up to a second.
+const LIST_LAG: Duration = Duration::from_secs(2);
+
 /// Time that draining may take after the stop signal; the whole stop must fit into 2 s.
 const DRAIN: Duration = Duration::from_millis(1_200);
 
@@ -45,12 +51,18 @@ pub(super) enum Order {
     Policy(Box<Policy>),
     /// The last order of a reload: what came before it is in force.
     Reloaded { needs_restart: Vec<&'static str> },
+    /// Other access control lists are asked from now on.
+    AclsChanged,
     /// New networks for classes of exemption.
     Exempt(Vec<Exempt>),
     /// Addresses of FreeSWITCH's gateways, all of them.
     Trunks(Vec<IpNet>),
-    /// Phones that FreeSWITCH says are registered.
-    Registered(Vec<Registration>),
+    /// The phones that FreeSWITCH says are registered, all of them.
+    Registered {
+        phones: Vec<Registration>,
+        /// When it was asked.
+        asked: Instant,
+    },
     /// What FreeSWITCH's access control lists say of an address; `None` when they said nothing.
     Acl { addr: IpAddr, allowed: Option<bool> },
 }
@@ -90,6 +102,10 @@ pub(super) struct Judge {
     log: LogReader,
     /// Addresses whose question found no room.
     unasked: Vec<IpAddr>,
+    /// Events were dropped since the last beat: registrations may have gone unseen.
+    missed: bool,
+    /// `None` where nothing is limited.
+    spare: Option<Spare>,
 }
 
 /// Called once a beat.
@@ -127,6 +143,7 @@ impl Judge {
         records: broadcast::Sender<Arc<Record>>,
         heart: Heart,
         questions: mpsc::Sender<Question>,
+        spare: Option<Spare>,
     ) -> Self {
         Self {
             engine: Box::new(engine),
@@ -142,6 +159,8 @@ impl Judge {
             questions,
             log: LogReader::default(),
             unasked: Vec::new(),
+            missed: false,
+            spare,
         }
     }
 
@@ -179,11 +198,24 @@ impl Judge {
                     self.carry_out(None);
                 }
                 () = self.wishes.flow(), if self.wishes.is_waiting() => {}
-                _ = beat.tick() => (self.heart)(&Beat { peer: self.peer, totals: self.totals }),
+                _ = beat.tick() => self.beat(),
             }
         };
         self.drain(ears).await;
         (self.totals, end)
+    }
+
+    fn beat(&mut self) {
+        (self.heart)(&Beat { peer: self.peer, totals: self.totals });
+        if std::mem::take(&mut self.missed) {
+            self.ask(Question::Snapshot);
+        }
+        if let Some(left_out) = self.spare.as_mut().and_then(|spare| spare.beat(&self.engine)) {
+            let error = format!(
+                "{left_out} networks of known hosts are more than the {MOST_SPARED} it can spare"
+            );
+            self.publish(Record::NotSpared { error });
+        }
     }
 
     /// Judges the events that are here already, then waits for the kernel's last answers.
@@ -213,3 +245,6 @@ impl Judge {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,7 +35,7 @@ use crate::logging::LogControl;
 use crate::names::{Exempt, Names};
 use crate::record::{Record, Started, Totals};
 use crate::systemd;
-use judge::{Ears, End, Judge};
+use judge::{Ears, End, Judge, Spare};
 
 /// Orders that wait for the engine at most; they come from the name look-ups and SIGHUP.
 const ORDERS: usize = 16;
@@ -95,13 +95,16 @@ impl Daemon {
         let (changes, changes_in) = mpsc::channel(enforce::CHANGES);
         let (reports_out, reports) = mpsc::channel(enforce::REPORTS);
         let (orders_out, orders) = mpsc::channel(ORDERS);
-        let kernel = Kernel::start(&config, changes_in, reports_out).await?;
+        let (lists, spared) = watch::channel(Arc::from([]));
+        let kernel = Kernel::start(&config, changes_in, reports_out, spared).await?;
+        let limited = config.mode == Mode::Ban && config.route.gate.limit.is_some();
+        let spare = limited.then(|| Spare::new(lists));
 
         let engine = Engine::new(config.policy.clone(), seed())?;
         let (clock, heart) = (Clock::start(), tasks::heart(logs.clone()));
         let (ask, questions) = mpsc::channel(directory::QUESTIONS);
         let wishes = Wishes::new(changes);
-        let mut judge = Judge::new(engine, clock, wishes, records.clone(), heart, ask);
+        let mut judge = Judge::new(engine, clock, wishes, records.clone(), heart, ask, spare);
         let mut names = Names::default();
         for (class, nets) in
             host_exemptions(&kernel.found.host).into_iter().chain(names.classes(&config))
@@ -121,17 +124,13 @@ impl Daemon {
         let (session, handle, notices) =
             sipward_esl::session(session_config(&config, &credentials)?);
         let session = tokio::spawn(session.run());
+        let (acls, acls_in) = watch::channel(config.allow_acl.clone());
         let current = tasks::Current { config: config.clone(), needs_restart: Vec::new() };
         let (current, current_in) = watch::channel(current);
         let helpers = [
-            tokio::spawn(directory::run(
-                handle.clone(),
-                config.allow_acl.clone(),
-                questions,
-                orders_out.clone(),
-            )),
+            tokio::spawn(directory::run(handle.clone(), acls_in, questions, orders_out.clone())),
             tokio::spawn(tasks::look_up_names(names, current_in, orders_out.clone())),
-            tokio::spawn(tasks::reload_on_hangup(reload, logs, current, orders_out)?),
+            tokio::spawn(tasks::reload_on_hangup(reload, logs, current, acls, orders_out)?),
         ];
 
         let (totals, end) = judge.run(Ears { notices, reports, orders }, stop).await;
@@ -177,11 +176,13 @@ impl Kernel {
         config: &Config,
         changes: mpsc::Receiver<sipward_route::Change>,
         reports: mpsc::Sender<sipward_route::Report>,
+        spared: watch::Receiver<Arc<[IpNet]>>,
     ) -> anyhow::Result<Self> {
         let (stop, stopped) = oneshot::channel();
         match config.mode {
             Mode::Ban => {
                 let (enforcer, found) = Enforcer::open(config.route.clone()).await?;
+                let enforcer = enforcer.spare_from(spared);
                 let task = tokio::spawn(async move {
                     enforcer.run(changes, reports, stopped).await.context("netlink was lost")
                 });

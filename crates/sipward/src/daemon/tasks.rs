@@ -41,6 +41,7 @@ pub(super) fn reload_on_hangup(
     reload: Reload,
     logs: Option<LogControl>,
     current: watch::Sender<Current>,
+    acls: watch::Sender<Vec<String>>,
     orders: mpsc::Sender<Order>,
 ) -> anyhow::Result<impl Future<Output = ()> + Send> {
     let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
@@ -55,6 +56,11 @@ pub(super) fn reload_on_hangup(
                     let needs_restart = needs_restart(&current.borrow().config, &config);
                     let policy = Box::new(config.policy.clone());
                     if orders.send(Order::Policy(policy)).await.is_err() {
+                        return;
+                    }
+                    // Also when they are the same: FreeSWITCH may have other contents for them.
+                    acls.send_replace(config.allow_acl.clone());
+                    if orders.send(Order::AclsChanged).await.is_err() {
                         return;
                     }
                     // Wakes the name look-ups, which tell the engine the new allow list, and then
@@ -73,7 +79,6 @@ fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     [
         ("mode", old.mode != new.mode),
         ("on_exit", old.on_exit != new.on_exit),
-        ("allow_acl", old.allow_acl != new.allow_acl),
         ("route", old.route != new.route),
         ("esl", old.esl != new.esl),
     ]
