@@ -27,7 +27,7 @@ const REASON_LIFE: Duration = Duration::from_secs(1);
 
 /// One message of the log, whole.
 ///
-/// In a log file it may take several rows ([`row::goes_on`]). Whoever hands over single rows lets senders
+/// In a log file it may take several rows (`row::goes_on`). Whoever hands over single rows lets senders
 /// forge the ends of messages.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'t> {

@@ -63,7 +63,7 @@ pub(super) fn run(args: &Record) -> anyhow::Result<()> {
     let Totals { frames, bytes, dropped, reconnects, pieces } = recorded?;
     let length = humantime::format_duration(Duration::from_secs(begun.elapsed().as_secs()));
     println!(
-        "recorded {frames} frames ({}) in {length} into {}; {pieces} files, {reconnects} reconnects",
+        "recorded {frames} frames ({}) in {length} into {} (files: {pieces}, reconnects: {reconnects})",
         BinaryBytes(bytes),
         args.file.display()
     );
