@@ -1,5 +1,8 @@
 //! The command line.
 
+mod record;
+mod replay;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -42,6 +45,8 @@ enum Command {
         #[command(flatten)]
         file: ConfigFile,
     },
+    Record(record::Record),
+    Replay(replay::Replay),
     /// Watch sipward fend off a storm: no root, no FreeSWITCH, nothing on this host is changed.
     Demo {
         /// Run until interrupted instead of 20 s.
@@ -85,6 +90,8 @@ pub fn main() -> ExitCode {
         Command::Run(run) => start(&run),
         Command::Check { file } => check(&file),
         Command::Flush { file } => flush(&file),
+        Command::Record(args) => record::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Demo { forever } => on_runtime(demo::run(forever)),
     };
     match done {
