@@ -12,6 +12,7 @@
 //! | [`bridge`] | Event Socket events → engine inputs |
 //! | [`complaint`] | log lines → engine inputs |
 //! | [`enforce`] | engine actions → kernel, or nobody |
+//! | [`fail2ban`] | what a fail2ban on this host has set up, for `import` |
 //! | [`names`] | DNS names of `allow` and `proxies`, name servers |
 //! | [`record`] | what is told: log lines, later the API |
 //! | [`logging`] | JSON and text form of log lines |
@@ -25,6 +26,7 @@ pub mod config;
 pub mod daemon;
 pub mod demo;
 pub mod enforce;
+pub mod fail2ban;
 pub mod logging;
 pub mod names;
 pub mod record;
