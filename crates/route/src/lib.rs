@@ -39,6 +39,7 @@
 //! | `found` | what is known about this host and about what a ban covers |
 //! | `enforcer` | [`Enforcer`]: open, run, apply, heal; count and spare for the SIP ports |
 //! | `flush` | [`flush`]: the way out without a daemon |
+//! | `inspect` | [`inspect()`]: a look at all of it that changes nothing |
 //! | `dry_run` | [`dry_run`]: the same answers without a kernel |
 //! | `blackhole`, `host`, `rules`, `reverse_path` | the rtnetlink messages behind each |
 //! | `gate` | the nftables rules and sets, and whether they stand |
@@ -53,6 +54,7 @@ mod flush;
 mod found;
 mod gate;
 mod host;
+mod inspect;
 mod monitor;
 mod netlink;
 mod report;
@@ -66,5 +68,6 @@ pub use error::RouteError;
 pub use flush::{Flushed, flush};
 pub use found::{Coverage, Found, HostFacts};
 pub use host::host_facts;
+pub use inspect::{GateState, Inspection, inspect};
 pub use report::{Change, Enforcement, Report};
 pub use settings::{GateMode, GateSettings, OwnTable, Settings, SettingsError};

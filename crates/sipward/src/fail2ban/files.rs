@@ -21,10 +21,8 @@ const MAX_DEPTH: usize = 8;
 
 /// Reads everything that belongs to `name` (`jail`, `fail2ban`).
 pub(super) fn read(directory: &Path, name: &str, notes: &mut Notes) -> Result<Ini, ImportError> {
-    let missing = |reason: String| ImportError::NoConfiguration {
-        directory: directory.to_owned(),
-        reason,
-    };
+    let missing =
+        |reason: String| ImportError::NoConfiguration { directory: directory.to_owned(), reason };
     let folder = directory.join(format!("{name}.d"));
     let mut files = Vec::new();
     for ending in ["conf", "local"] {

@@ -54,7 +54,8 @@ impl Ini {
             if let Some(name) = content.strip_prefix('[').and_then(|c| c.split(']').next()) {
                 ini.add_section(name);
                 section = Some(name.to_owned());
-            } else if let (Some(_), Some((name, value))) = (&section, content.split_once(['=', ':']))
+            } else if let (Some(_), Some((name, value))) =
+                (&section, content.split_once(['=', ':']))
                 && !name.trim().is_empty()
             {
                 let (name, value) = (name.trim().to_lowercase(), value.trim().to_owned());
@@ -212,9 +213,10 @@ fn without_comment(line: &str) -> &str {
     if line.starts_with(['#', ';']) {
         return "";
     }
-    let inline = line.match_indices(';').map(|(at, _)| at).find(|at| {
-        line.get(..*at).is_some_and(|before| before.ends_with(char::is_whitespace))
-    });
+    let inline = line
+        .match_indices(';')
+        .map(|(at, _)| at)
+        .find(|at| line.get(..*at).is_some_and(|before| before.ends_with(char::is_whitespace)));
     inline.and_then(|at| line.get(..at)).unwrap_or(line).trim_end()
 }
 

@@ -12,7 +12,8 @@ use crate::config::HostEntry;
 
 /// Words by which a jail is known to watch SIP: in its name, its filter or its log file. FusionPBX calls
 /// its jails `sip-auth-failure`, `auth-challenge-ip` and the like.
-const SIP_WORDS: [&str; 6] = ["freeswitch", "asterisk", "sip", "auth-challenge", "kamailio", "opensips"];
+const SIP_WORDS: [&str; 6] =
+    ["freeswitch", "asterisk", "sip", "auth-challenge", "kamailio", "opensips"];
 
 /// Jails taken at most.
 const MAX_JAILS: usize = 64;
@@ -51,7 +52,8 @@ pub(super) fn choose(
     notes: &mut Notes,
 ) -> Result<Vec<Jail>, ImportError> {
     if let Some(missing) = names.iter().find(|name| !files.has_section(name)) {
-        let known: Vec<&str> = files.sections().filter(|name| *name != "INCLUDES").take(40).collect();
+        let known: Vec<&str> =
+            files.sections().filter(|name| *name != "INCLUDES").take(40).collect();
         let missing = missing.escape_debug();
         return Err(ImportError::NoJail(format!(
             "there is no jail `{missing}`; fail2ban has {}",
@@ -249,7 +251,9 @@ fn ignored(host: &str) -> Result<Option<HostEntry>, String> {
     }
     let entry = match with_netmask(host) {
         Some(net) => HostEntry::Net(IpNet::V4(net)),
-        None => host.parse().map_err(|_| format!("`{shown}` is neither address, network nor name"))?,
+        None => {
+            host.parse().map_err(|_| format!("`{shown}` is neither address, network nor name"))?
+        }
     };
     Ok(match &entry {
         HostEntry::Net(net) if net.addr().is_loopback() => None,

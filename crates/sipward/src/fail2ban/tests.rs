@@ -35,7 +35,8 @@ impl Installation {
 
     fn with_bans(self, bans: &[(&str, &str, u64, i64)]) -> Self {
         let database = Connection::open(self.database()).unwrap();
-        let columns = "ip TEXT, jail TEXT, timeofban INTEGER, bantime INTEGER, bancount INTEGER, data JSON";
+        let columns =
+            "ip TEXT, jail TEXT, timeofban INTEGER, bantime INTEGER, bancount INTEGER, data JSON";
         database.execute_batch(&format!("CREATE TABLE bips({columns})")).unwrap();
         for (jail, ip, since, length) in bans {
             let row = params![ip, jail, i64::try_from(*since).unwrap(), length];
@@ -143,16 +144,17 @@ fn the_named_jail_is_taken_even_when_it_is_switched_off() {
 
 #[test]
 fn only_bans_that_stand_are_taken_each_once_with_its_latest_end() {
-    let installation = debian("[freeswitch]\nenabled = true\n[asterisk]\nenabled = true\n").with_bans(&[
-        ("freeswitch", "203.0.113.7", NOW - 100, 600),
-        ("asterisk", "203.0.113.7", NOW - 100, 900),
-        ("freeswitch", "203.0.113.8", NOW - 700, 600),
-        ("freeswitch", "203.0.113.9", NOW - 700, -1),
-        ("asterisk", "203.0.113.9", NOW - 10, 600),
-        ("freeswitch", "2001:db8::7", NOW - 1, 600),
-        ("freeswitch", "not an address\u{1b}[2J", NOW, 600),
-        ("sshd", "203.0.113.66", NOW, 600),
-    ]);
+    let installation = debian("[freeswitch]\nenabled = true\n[asterisk]\nenabled = true\n")
+        .with_bans(&[
+            ("freeswitch", "203.0.113.7", NOW - 100, 600),
+            ("asterisk", "203.0.113.7", NOW - 100, 900),
+            ("freeswitch", "203.0.113.8", NOW - 700, 600),
+            ("freeswitch", "203.0.113.9", NOW - 700, -1),
+            ("asterisk", "203.0.113.9", NOW - 10, 600),
+            ("freeswitch", "2001:db8::7", NOW - 1, 600),
+            ("freeswitch", "not an address\u{1b}[2J", NOW, 600),
+            ("sshd", "203.0.113.66", NOW, 600),
+        ]);
     let takeover = installation.read();
     let bans: Vec<(String, Option<u64>)> = takeover
         .bans
@@ -201,7 +203,8 @@ fn nothing_is_written_into_fail2bans_files() {
 #[test]
 fn a_file_that_is_no_database_is_an_error_when_it_was_asked_for() {
     let installation = debian("[freeswitch]\nenabled = true\n");
-    fs::write(installation.database(), "certainly no database, but long enough to look at").unwrap();
+    fs::write(installation.database(), "certainly no database, but long enough to look at")
+        .unwrap();
     let error = installation.read_jails(&[]).unwrap_err().to_string();
     assert!(error.contains("cannot read the bans in"), "{error}");
 }
@@ -221,12 +224,15 @@ fn what_is_printed_is_a_configuration_that_sipward_takes() {
     let installation = debian(local).with_bans(&[("freeswitch", "203.0.113.9", NOW, -1)]);
     let takeover = installation.read();
     let toml = to_toml(&takeover);
-    let config = Config::parse(&toml, "taken-over.toml".as_ref()).unwrap_or_else(|e| panic!("{e}\n{toml}"));
+    let config =
+        Config::parse(&toml, "taken-over.toml".as_ref()).unwrap_or_else(|e| panic!("{e}\n{toml}"));
     assert_eq!(config.policy.max_failures, 1_000);
     assert_eq!(config.policy.window.as_secs(), 7 * 86_400);
     assert_eq!(config.policy.ban_time.as_secs(), 365 * 86_400);
     assert_eq!(config.allow.len(), 2);
-    for part in ["# Bans that stand: 1.\n", "203.0.113.9/32 for ever (jail freeswitch)", "names a file"] {
+    for part in
+        ["# Bans that stand: 1.\n", "203.0.113.9/32 for ever (jail freeswitch)", "names a file"]
+    {
         assert!(toml.contains(part), "{part} in {toml}");
     }
 }

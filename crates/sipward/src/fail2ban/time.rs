@@ -14,7 +14,8 @@ pub(super) enum Span {
 pub(super) fn parse(text: &str) -> Option<Span> {
     let text = text.trim();
     if let Some(positive) = text.strip_prefix('-') {
-        return (!positive.starts_with('-') && parse(positive).is_some()).then_some(Span::Permanent);
+        return (!positive.starts_with('-') && parse(positive).is_some())
+            .then_some(Span::Permanent);
     }
     let mut total = 0.0;
     let mut rest = text;
