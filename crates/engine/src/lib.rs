@@ -54,6 +54,7 @@ pub use action::*;
 pub use bans::{BanView, Enforcement, Origin};
 pub use engine::{ByGrade, Engine, SourceView, Stats};
 pub use input::*;
+pub use net::canonical_net;
 pub use policy::*;
 pub use text::Text;
 pub use time::*;

@@ -14,8 +14,10 @@ pub(crate) fn canonical(addr: IpAddr) -> IpAddr {
     addr.to_canonical()
 }
 
-/// The one spelling of a network: host bits cleared, IPv4-mapped IPv6 is IPv4.
-pub(crate) fn canonical_net(net: IpNet) -> IpNet {
+/// The one spelling of a network, in which the engine keeps and tells it: host bits cleared,
+/// IPv4-mapped IPv6 is IPv4.
+#[must_use]
+pub fn canonical_net(net: IpNet) -> IpNet {
     let net = net.trunc();
     let IpNet::V6(v6) = net else { return net };
     let Some(prefix) = v6.prefix_len().checked_sub(MAPPED_PREFIX) else {

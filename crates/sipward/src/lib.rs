@@ -6,6 +6,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`api`] | the control API on a Unix socket |
 //! | [`cli`] | the command line |
 //! | [`config`] | file, environment, their errors |
 //! | [`daemon`] | the tasks, how they start and stop |
@@ -18,6 +19,7 @@
 //! | [`logging`] | JSON and text form of log lines |
 //! | [`demo`] | the storm that `sipward demo` plays |
 
+pub mod api;
 pub mod bridge;
 pub mod cli;
 pub mod clock;

@@ -72,3 +72,8 @@ pub enum Identity {
     /// Three or more users did within a day: a proxy or a NAT, banned by no rule.
     Shared,
 }
+
+impl Identity {
+    /// All of them, the least known first.
+    pub const ALL: [Self; 4] = [Self::Stranger, Self::Known, Self::Trusted, Self::Shared];
+}

@@ -128,6 +128,24 @@ pub enum RuleName {
 }
 
 impl RuleName {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::Failures,
+        Self::Users,
+        Self::UserAgents,
+        Self::Report,
+        Self::Flood,
+        Self::Slow,
+        Self::Challenges,
+        Self::Calls,
+        Self::RawAddress,
+        Self::Account,
+        Self::Network,
+        Self::Log,
+        Self::Attention,
+        Self::Deafness,
+    ];
+
     /// A ban by this rule makes the next one longer. Not where the evidence proves no address, or
     /// where the ban is a pause rather than a punishment.
     pub(crate) const fn escalates(self) -> bool {

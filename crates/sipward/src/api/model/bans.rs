@@ -1,0 +1,247 @@
+//! Bans: listed, made, lifted.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use sipward_engine::{Grade, Identity, RuleName};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{Net, StoreHealth, words};
+use crate::text::Time;
+
+/// A standing ban.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Ban {
+    /// The banned network.
+    #[schema(value_type = String, example = "203.0.113.7/32")]
+    pub net: IpNet,
+    /// Its beginning.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Time,
+    /// Its end; `null` for a ban without an end.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub until: Option<Time>,
+    /// Time from now to its end; `null` for a ban without an end.
+    pub remaining_seconds: Option<f64>,
+    /// Who decided it, which says what may lift it.
+    pub origin: BanOrigin,
+    /// What the kernel made of it.
+    pub state: BanState,
+    /// What the kernel said when it refused the route.
+    pub error: Option<String>,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// Who decided a ban.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BanOrigin {
+    /// A rule, or a route found at start.
+    Automatic,
+    /// An operator.
+    Manual,
+    /// An operator who insisted.
+    Forced,
+}
+
+/// What the kernel made of a ban.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BanState {
+    /// Its answer is under way.
+    Pending,
+    /// A look-up showed that our route wins and the gate stands.
+    Enforced,
+    /// The route is set, but does not keep the packets out; in observe mode there is none.
+    Ineffective,
+    /// The kernel refused the route.
+    Failed,
+}
+
+/// Why a ban was decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Cause {
+    /// What decided it.
+    pub by: By,
+    /// The wider ban that it is left of, when that was split.
+    #[schema(value_type = Option<String>)]
+    pub split_of: Option<IpNet>,
+    /// The operator's words.
+    pub comment: Option<String>,
+    /// What was seen, when a rule decided.
+    pub evidence: Option<Evidence>,
+}
+
+/// What decided a ban.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum By {
+    /// A rule.
+    Rule,
+    /// An operator.
+    Manual,
+    /// A route of ours was found in the kernel, and nothing else explains it.
+    Adopted,
+}
+
+/// What was seen of a source within the window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Evidence {
+    /// The rule.
+    #[schema(schema_with = words::rule)]
+    pub rule: RuleName,
+    /// Address of the event that crossed the threshold.
+    #[schema(value_type = String)]
+    pub address: IpAddr,
+    /// Whether somebody logged in from there lately.
+    #[schema(schema_with = words::identity)]
+    pub identity: Identity,
+    /// What the rule counted in the window: failures, users, hosts.
+    pub failures: u32,
+    /// Sum of their weights, which is held against the threshold.
+    pub score: f64,
+    /// The threshold in force for this source.
+    pub max_failures: u32,
+    /// Length of the window.
+    pub window_seconds: f64,
+    /// Weakest grade among what was counted.
+    #[schema(schema_with = words::grade)]
+    pub grade: Grade,
+    /// Bans of this source, this one included.
+    pub ban_count: u32,
+    /// The readable part (`users`, `profile`, `user_agent`, `report`) has aged out of memory.
+    pub details_aged_out: bool,
+    /// Users tried, each once, newest last; bounded, so it may be a part.
+    pub users: Vec<String>,
+    /// Profile of the last failure.
+    pub profile: Option<String>,
+    /// User agent of the last failure.
+    pub user_agent: Option<String>,
+    /// What the dialplan said, where it reported the source.
+    pub report: Option<String>,
+}
+
+/// Which bans, in which order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub struct BanQuery {
+    /// Only bans inside this network, or of it.
+    #[param(value_type = Option<String>, example = "203.0.113.0/24", max_length = 64)]
+    pub inside: Option<Net>,
+    /// Only bans that cover this address or network.
+    #[param(value_type = Option<String>, example = "203.0.113.7", max_length = 64)]
+    pub covering: Option<Net>,
+    /// Only bans of this origin.
+    #[param(inline)]
+    pub origin: Option<BanOrigin>,
+    /// Only bans in this state.
+    #[param(inline)]
+    pub state: Option<BanState>,
+    /// Only bans that this rule decided.
+    #[param(schema_with = words::rule)]
+    pub rule: Option<RuleName>,
+    /// What to sort by; by network when left out.
+    #[param(inline)]
+    pub sort: Option<BanOrder>,
+    /// Which way; `asc` when left out.
+    #[param(inline)]
+    pub order: Option<Direction>,
+    /// Bans on the page, 1 to 1000; 100 when left out.
+    #[param(minimum = 1, maximum = 1000)]
+    pub limit: Option<u16>,
+    /// `next` of the page before.
+    #[param(max_length = 128)]
+    pub cursor: Option<String>,
+}
+
+/// What bans are sorted by. Bans that are equal in it are sorted by network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BanOrder {
+    /// The network: IPv4 before IPv6.
+    #[default]
+    Net,
+    /// The beginning.
+    Since,
+    /// The end; those without one are the latest.
+    Until,
+}
+
+/// Ascending or descending.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// The smallest or earliest first.
+    #[default]
+    Asc,
+    /// The largest or latest first.
+    Desc,
+}
+
+/// A page of bans.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct BanPage {
+    /// The bans.
+    #[schema(max_items = 1000)]
+    pub items: Vec<Ban>,
+    /// Bans that the query matches in all, on this page and others.
+    pub total: u64,
+    /// `cursor` of the next page; `null` on the last one.
+    pub next: Option<String>,
+}
+
+/// A ban to make.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewBan {
+    /// An address or a network; host bits are cleared.
+    #[schema(value_type = String, example = "203.0.113.7", max_length = 64)]
+    pub net: Net,
+    /// Its length, 1 s to ten years. Left out: the policy's `ban_time`.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 315_619_200_u64)]
+    pub ban_time_seconds: Option<u64>,
+    /// Without an end; then `ban_time_seconds` must be left out.
+    #[serde(default)]
+    pub permanent: bool,
+    /// Why, in the operator's words; kept with the ban. At most 500 bytes.
+    #[serde(default)]
+    #[schema(max_length = 500)]
+    pub reason: Option<String>,
+    /// Also when it covers a gateway, the Event Socket peer, a name server, a trunk, an ACL-allowed host
+    /// or an address in `spare`, or is wider than /16 (IPv4) or /32 (IPv6). Nothing overrides loopback and
+    /// this host's own addresses.
+    #[serde(default)]
+    pub force: bool,
+    /// Addresses that it must not cover: the SSH client that the command is typed over. At most 16.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, max_items = 16)]
+    pub spare: Vec<IpAddr>,
+}
+
+/// A ban that was made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct BanMade {
+    /// The ban. `state` is `pending` when the kernel has not answered within two seconds.
+    pub ban: Ban,
+    /// How the store stands, after it was told.
+    pub store: StoreHealth,
+}
+
+/// Bans that were lifted or split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Unbanned {
+    /// How many bans ended: lifted, or split around what was unbanned.
+    pub count: u64,
+    /// Their networks; at most the first 1000.
+    #[schema(value_type = Vec<String>, max_items = 1000)]
+    pub ended: Vec<IpNet>,
+    /// The bans that stand for what is left of split ones; at most the first 1000.
+    #[schema(value_type = Vec<String>, max_items = 1000)]
+    pub left: Vec<IpNet>,
+    /// How the store stands, after it was told.
+    pub store: StoreHealth,
+}

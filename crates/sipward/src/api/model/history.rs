@@ -1,0 +1,82 @@
+//! What was decided before.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{Cause, Net, Refusal};
+use crate::text::Time;
+
+/// One decision.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct HistoryEntry {
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub time: Time,
+    /// What.
+    pub event: HistoryKind,
+    /// The network.
+    #[schema(value_type = String, example = "203.0.113.7/32")]
+    pub net: IpNet,
+    /// Of a ban: its end; `null` for one without an end.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub until: Option<Time>,
+    /// Of an unban: why (`expired`, `manual`, `exempted`, `split`, `superseded`, `not_adopted`).
+    pub reason: Option<String>,
+    /// Of a refusal: why.
+    pub refusal: Option<Refusal>,
+    /// Of a ban or a refusal: what made it due.
+    pub cause: Option<Cause>,
+}
+
+/// What was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HistoryKind {
+    /// A ban.
+    Ban,
+    /// A ban ended.
+    Unban,
+    /// A ban was due and was not done.
+    Refused,
+}
+
+/// Which decisions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub struct HistoryQuery {
+    /// Only of networks inside this one, or of it.
+    #[param(value_type = Option<String>, example = "203.0.113.0/24", max_length = 64)]
+    pub inside: Option<Net>,
+    /// Only of networks that cover this address.
+    #[param(value_type = Option<String>, example = "203.0.113.7", max_length = 64)]
+    pub covering: Option<IpAddr>,
+    /// Only of this kind.
+    #[param(inline)]
+    pub event: Option<HistoryKind>,
+    /// Not before this time, RFC 3339.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub from: Option<Time>,
+    /// Before this time, RFC 3339.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub to: Option<Time>,
+    /// Entries on the page, 1 to 1000; 100 when left out.
+    #[param(minimum = 1, maximum = 1000)]
+    pub limit: Option<u16>,
+    /// `next` of the page before.
+    #[param(max_length = 128)]
+    pub cursor: Option<String>,
+}
+
+/// A page of the history, newest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct HistoryPage {
+    /// The entries.
+    #[schema(max_items = 1000)]
+    pub items: Vec<HistoryEntry>,
+    /// `cursor` of the next page; `null` on the last one.
+    pub next: Option<String>,
+}

@@ -1,0 +1,97 @@
+//! Errors: RFC 9457 problem documents.
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use sipward_engine::Exemption;
+use utoipa::ToSchema;
+
+use super::words;
+
+/// What went wrong (RFC 9457), sent as `application/problem+json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// Its kind.
+    #[serde(rename = "type")]
+    pub kind: ProblemKind,
+    /// The kind in words.
+    pub title: String,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
+    pub status: u16,
+    /// What is wrong here, and what to do.
+    pub detail: String,
+    /// The fields that are wrong.
+    #[serde(default)]
+    pub errors: Vec<FieldError>,
+    /// Why a ban was refused.
+    #[serde(default)]
+    pub refusal: Option<Refusal>,
+}
+
+/// A field that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FieldError {
+    /// Its name in the body, the query or the path.
+    #[schema(example = "ban_time_seconds")]
+    pub field: String,
+    /// What is wrong with it, and what to write instead.
+    pub detail: String,
+}
+
+/// Why a ban was due or asked for and not done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Refusal {
+    /// `exempt`, `known`, `shared`, `link_local`, `covered`, `too_many_bans`; of the API also `spared` and
+    /// `too_wide`.
+    #[schema(example = "exempt")]
+    pub reason: String,
+    /// Whom it would cover, when somebody is exempt.
+    #[schema(schema_with = words::exemption_or_null)]
+    pub class: Option<Exemption>,
+    /// The network that stands in the way.
+    #[schema(value_type = Option<String>)]
+    pub net: Option<IpNet>,
+    /// Whether `force` would override it.
+    pub force_overrides: bool,
+}
+
+/// The kinds of problems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+pub enum ProblemKind {
+    /// 400: the body is no JSON, or the request cannot be read.
+    #[serde(rename = "urn:sipward:problem:unreadable")]
+    Unreadable,
+    /// 403: this user may not use the socket.
+    #[serde(rename = "urn:sipward:problem:forbidden")]
+    Forbidden,
+    /// 404: there is no such thing.
+    #[serde(rename = "urn:sipward:problem:not-found")]
+    NotFound,
+    /// 405: not with this method.
+    #[serde(rename = "urn:sipward:problem:method-not-allowed")]
+    MethodNotAllowed,
+    /// 408: the request did not come in time.
+    #[serde(rename = "urn:sipward:problem:too-slow")]
+    TooSlow,
+    /// 409: the ban is refused; `refusal` says why.
+    #[serde(rename = "urn:sipward:problem:refused")]
+    Refused,
+    /// 409: the configuration file stands in the way.
+    #[serde(rename = "urn:sipward:problem:configuration")]
+    Configuration,
+    /// 413: the body is too large.
+    #[serde(rename = "urn:sipward:problem:too-large")]
+    TooLarge,
+    /// 414: the path and the query are too long.
+    #[serde(rename = "urn:sipward:problem:uri-too-long")]
+    UriTooLong,
+    /// 415: the body is not `application/json`.
+    #[serde(rename = "urn:sipward:problem:unsupported-media-type")]
+    UnsupportedMediaType,
+    /// 422: a field has a value that cannot be; `errors` says which.
+    #[serde(rename = "urn:sipward:problem:invalid")]
+    Invalid,
+    /// 503: too many listeners, or the daemon stops or does not answer in time.
+    #[serde(rename = "urn:sipward:problem:unavailable")]
+    Unavailable,
+}

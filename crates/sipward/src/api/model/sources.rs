@@ -1,0 +1,113 @@
+//! Why an address is banned, or is not.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use sipward_engine::{Exemption, Grade, Identity};
+use utoipa::ToSchema;
+
+use super::{Ban, HistoryEntry, words};
+use crate::text::Time;
+
+/// Everything that is known of an address.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SourceReport {
+    /// The address.
+    #[schema(value_type = String, example = "203.0.113.7")]
+    pub address: IpAddr,
+    /// The network it is counted and banned by.
+    #[schema(value_type = String, example = "203.0.113.7/32")]
+    pub source: IpNet,
+    /// Whether somebody logged in from there lately.
+    #[schema(schema_with = words::identity)]
+    pub identity: Identity,
+    /// Failures in the window that count.
+    pub failures: u32,
+    /// Sum of their weights, which is held against the threshold.
+    pub score: f64,
+    /// The threshold.
+    pub max_failures: u32,
+    /// Length of the window.
+    pub window_seconds: f64,
+    /// Weakest grade among the counted failures; `null` when there is none.
+    #[schema(schema_with = words::grade_or_null)]
+    pub grade: Option<Grade>,
+    /// Failures that weigh nothing, because anybody could have sent them.
+    pub unproven: u32,
+    /// Failures that weigh nothing, because no attempt came beside them.
+    pub unjoined: u32,
+    /// Users tried, each once, newest last; at most 10, as far as they are remembered.
+    pub users: Vec<String>,
+    /// The counted failures, newest first; at most the latest 1000.
+    #[schema(max_items = 1000)]
+    pub seen: Vec<SeenFailure>,
+    /// Counted failures whose readable part has aged out of memory; in `seen` they have a time and a grade
+    /// only.
+    pub aged_out: u32,
+    /// Who exempts it: allow entries, proxies, protected addresses. Empty for nobody.
+    pub exempt: Vec<Exempting>,
+    /// The bans that cover it, narrowest first.
+    pub bans: Vec<Ban>,
+    /// Bans so far, as far as they are remembered.
+    pub ban_count: u32,
+    /// What became of it before: bans, unbans and refusals of it and of networks that cover it, newest
+    /// first, at most 20. `GET /history` has more.
+    #[schema(max_items = 20)]
+    pub history: Vec<HistoryEntry>,
+    /// Why the history cannot be read, if so.
+    pub history_error: Option<String>,
+    /// What the kernel does with packets to it.
+    pub kernel: KernelRoute,
+}
+
+/// One failure that counts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SeenFailure {
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub time: Time,
+    /// How sure it is that the address sent it.
+    #[schema(schema_with = words::grade)]
+    pub grade: Grade,
+    /// An INVITE; else a REGISTER or another method.
+    pub invite: bool,
+    /// The user tried; `null` when aged out.
+    pub user: Option<String>,
+    /// The profile; `null` when aged out.
+    pub profile: Option<String>,
+    /// The user agent; `null` when aged out, empty when there was none.
+    pub user_agent: Option<String>,
+}
+
+/// Somebody who is not banned, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Exempting {
+    /// Why.
+    #[schema(schema_with = words::exemption)]
+    pub class: Exemption,
+    /// The exempt network.
+    #[schema(value_type = String)]
+    pub net: IpNet,
+}
+
+/// What the kernel does with packets to an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KernelRoute {
+    /// Whether a blackhole route stands for it.
+    pub state: RouteState,
+    /// The route that wins instead, in the words of `ip route`, or why nobody knows.
+    pub detail: Option<String>,
+}
+
+/// Whether a blackhole route stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RouteState {
+    /// It does: what the address sends is dropped.
+    Blackhole,
+    /// Another route wins.
+    Other,
+    /// The kernel could not be asked.
+    Unknown,
+}
