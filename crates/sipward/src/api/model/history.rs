@@ -1,7 +1,5 @@
 //! What was decided before.
 
-use std::net::IpAddr;
-
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -20,6 +18,8 @@ pub struct HistoryEntry {
     /// The network.
     #[schema(value_type = String, example = "203.0.113.7/32")]
     pub net: IpNet,
+    /// Decided in observe mode: nothing was blocked.
+    pub observed: bool,
     /// Of a ban: its end; `null` for one without an end.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Time>,
@@ -48,19 +48,16 @@ pub enum HistoryKind {
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub struct HistoryQuery {
-    /// Only of networks inside this one, or of it.
-    #[param(value_type = Option<String>, example = "203.0.113.0/24", max_length = 64)]
-    pub inside: Option<Net>,
-    /// Only of networks that cover this address.
+    /// Only of this address or network, of those inside it, and of those that cover it.
     #[param(value_type = Option<String>, example = "203.0.113.7", max_length = 64)]
-    pub covering: Option<IpAddr>,
+    pub net: Option<Net>,
     /// Only of this kind.
     #[param(inline)]
     pub event: Option<HistoryKind>,
     /// Not before this time, RFC 3339.
     #[param(value_type = Option<String>, format = DateTime)]
     pub from: Option<Time>,
-    /// Before this time, RFC 3339.
+    /// Not after this time, RFC 3339.
     #[param(value_type = Option<String>, format = DateTime)]
     pub to: Option<Time>,
     /// Entries on the page, 1 to 1000; 100 when left out.

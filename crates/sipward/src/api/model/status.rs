@@ -154,6 +154,8 @@ pub struct StoreHealth {
     pub size_bytes: u64,
     /// Entries that wait to be written.
     pub behind_entries: u64,
+    /// How long the oldest of them has waited.
+    pub behind_seconds: f64,
     /// Entries that found no room since the start.
     pub dropped_entries: u64,
     /// A corrupt database that was set aside at start.
