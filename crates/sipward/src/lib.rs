@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`api`] | the control API on a Unix socket |
 //! | [`cli`] | the command line |
+//! | [`client`] | the control API from the other end |
 //! | [`config`] | file, environment, their errors |
 //! | [`daemon`] | the tasks, how they start and stop |
 //! | [`bridge`] | Event Socket events → engine inputs |
@@ -22,6 +23,8 @@
 pub mod api;
 pub mod bridge;
 pub mod cli;
+
+pub mod client;
 pub mod clock;
 pub mod complaint;
 pub mod config;
