@@ -3,6 +3,7 @@
 mod allow;
 mod ban;
 mod bans;
+mod doctor;
 mod history;
 mod out;
 mod policy;
@@ -72,6 +73,7 @@ enum Command {
     History(history::HistoryCommand),
     Policy(policy::PolicyCommand),
     Reload(reload::ReloadCommand),
+    Doctor(doctor::DoctorCommand),
     /// Watch sipward fend off a storm: no root, no FreeSWITCH, nothing on this host is changed.
     Demo {
         /// Run until interrupted instead of 20 s.
@@ -124,6 +126,7 @@ pub fn main() -> ExitCode {
         Command::History(command) => command.run(),
         Command::Policy(command) => command.run(),
         Command::Reload(command) => command.run(),
+        Command::Doctor(command) => command.run(),
         Command::Demo { forever } => on_runtime(demo::run(*forever)).map(|()| Exit::Done),
     };
     match done {

@@ -134,6 +134,14 @@ pub fn read(sources: &Sources<'_>) -> Result<Takeover, ImportError> {
     Ok(takeover)
 }
 
+/// The enabled jails that watch SIP, by name; none where there is no fail2ban.
+#[must_use]
+pub fn sip_jails(directory: &Path) -> Vec<String> {
+    let mut notes = Notes::default();
+    let files = files::read(directory, "jail", &mut notes);
+    files.map(|files| jail::enabled_sip_jails(&files)).unwrap_or_default()
+}
+
 /// `dbfile` of `fail2ban.conf`; `None` when it is switched off.
 fn database_file(directory: &Path, notes: &mut Notes) -> Option<PathBuf> {
     let configured = files::read(directory, "fail2ban", notes).ok().and_then(|files| {

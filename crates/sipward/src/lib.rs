@@ -15,6 +15,7 @@
 //! | [`complaint`] | log lines → engine inputs |
 //! | [`enforce`] | engine actions → kernel, or nobody |
 //! | [`fail2ban`] | what a fail2ban on this host has set up, for `import` |
+//! | [`doctor`] | a look at everything that sipward needs |
 //! | [`names`] | DNS names of `allow` and `proxies`, name servers |
 //! | [`record`] | what is told: log lines, later the API |
 //! | [`logging`] | JSON and text form of log lines |
@@ -30,6 +31,7 @@ pub mod complaint;
 pub mod config;
 pub mod daemon;
 pub mod demo;
+pub mod doctor;
 pub mod enforce;
 pub mod fail2ban;
 pub mod logging;

@@ -130,6 +130,33 @@ pub(super) fn cut(line: &str, width: usize) -> String {
     out
 }
 
+/// Breaks text between words, so that it fits a terminal whose first `indent` columns are taken; ends with
+/// a line end. Piped (`None`) only its own lines are broken.
+pub(super) fn wrap(text: &str, indent: usize, width: Option<usize>) -> String {
+    let room = width.map_or(usize::MAX, |width| width.saturating_sub(indent).max(16));
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        let mut current = String::new();
+        for word in line.split_inclusive(' ') {
+            if !current.is_empty() && current.width() + word.trim_end().width() > room {
+                lines.push(std::mem::take(&mut current));
+            }
+            current.push_str(word);
+        }
+        lines.push(current);
+    }
+    let mut out = String::new();
+    for (number, line) in lines.iter().enumerate() {
+        if number > 0 {
+            out.extend(std::iter::repeat_n(' ', indent));
+        }
+        // A word that is wider than the room is cut: nothing wraps by itself.
+        out.push_str(&cut(line.trim_end(), room));
+        out.push('\n');
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
