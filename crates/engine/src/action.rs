@@ -101,8 +101,29 @@ pub struct Success {
     pub at: Timestamp,
 }
 
+/// How often a source was banned, for longer bans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offender {
+    /// An address of the source.
+    pub source: IpAddr,
+    /// Bans so far.
+    pub bans: u32,
+    /// End of the last one.
+    pub until: Timestamp,
+}
+
+impl Offender {
+    /// What a ban says of its source: how many it makes, where its rule counts them.
+    #[must_use]
+    pub fn of(cause: &Cause, until: Expiry) -> Option<Self> {
+        let evidence = cause.evidence().filter(|evidence| evidence.rule.escalates())?;
+        let Expiry::At(until) = until else { return None };
+        Some(Self { source: evidence.source, bans: evidence.ban_count, until })
+    }
+}
+
 /// Why a route is taken away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnblockReason {
     /// Its time is over.
@@ -120,7 +141,7 @@ pub enum UnblockReason {
 }
 
 /// Why a due ban is not done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum Refusal {
     /// The source is exempt, or the network would cover somebody who is.

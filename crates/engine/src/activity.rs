@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use foldhash::fast::FixedState;
 
-use crate::limits::{millis, seconds};
+use crate::limits::{millis, seconds, window_ms};
 use crate::lru::LruTable;
 use crate::sources::Key;
 use crate::{Rule, Rules, Timestamp};
@@ -59,26 +59,26 @@ impl Activity {
         &mut self,
         key: Key,
         event: Event,
-        rules: &Rules,
+        limits: &ActivityLimits,
         now: Timestamp,
     ) -> Reached {
         let doings = self.table.entry(self.hasher.hash_one(key));
         let seconds = seconds(now);
-        if u64::from(seconds.saturating_sub(doings.last)) > keep(rules).as_secs() {
+        if seconds.saturating_sub(doings.last) > limits.keep_seconds {
             // Also what keeps the wrapping clock of the counts right.
             *doings = Doings::default();
         }
         doings.last = seconds;
-        let events = doings.events.add(&rules.flood, now);
+        let events = doings.events.add(limits.flood, now);
         let mut reached = Reached { flood: events, ..Reached::default() };
         match event {
             Event::Challenged => {
                 doings.challenged_at = NonZeroU32::new(seconds);
-                reached.challenges = doings.unanswered.add(&rules.challenges, now);
+                reached.challenges = doings.unanswered.add(limits.challenges, now);
             }
             // Well or badly: it is no mere knocker.
             Event::Answered => doings.unanswered = Count::default(),
-            Event::Abandoned => reached.calls = doings.abandoned.add(&rules.calls, now),
+            Event::Abandoned => reached.calls = doings.abandoned.add(limits.calls, now),
             Event::Other => {}
         }
         reached
@@ -94,9 +94,9 @@ impl Activity {
     }
 
     /// Forgets sources that have been quiet for longer than any of the windows.
-    pub(crate) fn expire(&mut self, now: Timestamp, rules: &Rules) {
-        let (now, keep) = (seconds(now), keep(rules).as_secs());
-        self.table.expire(|_, doings| u64::from(now.saturating_sub(doings.last)) > keep);
+    pub(crate) fn expire(&mut self, now: Timestamp, limits: &ActivityLimits) {
+        let now = seconds(now);
+        self.table.expire(|_, doings| now.saturating_sub(doings.last) > limits.keep_seconds);
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -110,24 +110,50 @@ impl Activity {
 
 impl Count {
     /// Counts one. True when it is the one that reaches the threshold.
-    fn add(&mut self, rule: &Rule, now: Timestamp) -> bool {
+    fn add(&mut self, limit: Limit, now: Timestamp) -> bool {
         let now = millis(now);
         let [low, high] = self.begin;
         let age = now.wrapping_sub(u32::from(high) << 16 | u32::from(low));
-        if self.count == 0 || u128::from(age) >= rule.window.as_millis() {
+        if self.count == 0 || age >= limit.window_ms {
             #[expect(clippy::cast_possible_truncation, reason = "the two halves of it")]
             let begin = [now as u16, (now >> 16) as u16];
             *self = Self { begin, count: 0 };
         }
         self.count = self.count.saturating_add(1);
-        u32::from(self.count) == rule.threshold
+        u32::from(self.count) == limit.threshold
     }
 }
 
-/// After this time without an event nothing is left to count of a source.
-fn keep(rules: &Rules) -> Duration {
-    let windows = [rules.flood.window, rules.challenges.window, rules.calls.window];
-    windows.into_iter().fold(CHALLENGE_LIFE, Duration::max)
+/// The rules that count events, in the units that are counted in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ActivityLimits {
+    flood: Limit,
+    challenges: Limit,
+    calls: Limit,
+    /// After this time without an event nothing is left to count of a source.
+    keep_seconds: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    threshold: u32,
+    window_ms: u32,
+}
+
+impl ActivityLimits {
+    pub(crate) fn new(rules: &Rules) -> Self {
+        let Rules { flood, challenges, calls, .. } = rules;
+        let limit =
+            |rule: &Rule| Limit { threshold: rule.threshold, window_ms: window_ms(rule.window) };
+        let windows = [flood.window, challenges.window, calls.window];
+        let keep = windows.into_iter().fold(CHALLENGE_LIFE, Duration::max);
+        Self {
+            flood: limit(flood),
+            challenges: limit(challenges),
+            calls: limit(calls),
+            keep_seconds: u32::try_from(keep.as_secs()).unwrap_or(u32::MAX),
+        }
+    }
 }
 
 /// What a source did.

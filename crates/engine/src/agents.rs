@@ -1,5 +1,7 @@
 //! Which user agents are those of known scanners.
 
+use crate::Text;
+
 /// Verdicts remembered by hash of the user agent: attackers and phones send few different ones.
 const CACHE: usize = 1_024;
 
@@ -20,7 +22,7 @@ impl Agents {
     /// One of the patterns is a part of this user agent. `hash` is that of the whole, which may be
     /// longer than the text; a scanner that hides its name behind 60 bytes of others is not one that
     /// gives itself away.
-    pub(crate) fn is_scanner(&mut self, user_agent: &str, hash: u64) -> bool {
+    pub(crate) fn is_scanner(&mut self, user_agent: &Text, hash: u64) -> bool {
         let place = usize::try_from(hash % CACHE as u64).unwrap_or_default();
         if let Some(Some((of, verdict))) = self.cache.get(place)
             && *of == hash

@@ -93,6 +93,11 @@ impl Bans {
         self.nets.children(net).filter(move |(inner, _)| inner != net).map(unboxed)
     }
 
+    /// Bans of `net` and inside it, in the order of their networks.
+    pub(crate) fn within(&self, net: IpNet) -> impl Iterator<Item = (IpNet, &Ban)> {
+        self.nets.children(&net).map(unboxed)
+    }
+
     /// The bans that share an address with `net`.
     pub(crate) fn touching(&self, net: &IpNet) -> Vec<IpNet> {
         let own = self.get(net).map(|_| *net);
@@ -102,6 +107,11 @@ impl Bans {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (IpNet, &Ban)> {
         self.nets.iter().map(unboxed)
+    }
+
+    /// In the order of their networks, from behind `net` on.
+    pub(crate) fn after(&self, net: IpNet) -> impl Iterator<Item = (IpNet, &Ban)> {
+        self.nets.iter_from(&net, false).map(unboxed)
     }
 
     /// Adds a ban; one of the same network is replaced.

@@ -11,7 +11,7 @@ mod watch;
 
 use std::time::Duration;
 
-pub use views::{ByGrade, SourceView, Stats};
+pub use views::{ByGrade, FailureText, FailureView, SourceView, Stats};
 
 use crate::acl::AclAnswers;
 use crate::activity::Activity;
@@ -174,6 +174,7 @@ impl Engine {
             Input::Restore { net, since, until, cause } => {
                 self.on_restore(net, since, until, cause, actions);
             }
+            Input::Offender(offender) => self.on_offender(&offender),
             Input::Applied { net, enforced } => {
                 let state = if enforced { Enforcement::Enforced } else { Enforcement::Ineffective };
                 self.on_enforcement(net, state, actions);
@@ -189,8 +190,13 @@ impl Engine {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let sweep = self.next_sweep.filter(|_| self.remembers());
+        [self.next_due(), sweep].into_iter().flatten().min()
+    }
+
+    /// The next deadline that is no sweep.
+    fn next_due(&self) -> Option<Timestamp> {
         let (failure, line) = (self.joins.next_deadline(), self.complaints.next_deadline());
-        [failure, line, self.bans.next_expiry(), sweep].into_iter().flatten().min()
+        [failure, line, self.bans.next_expiry()].into_iter().flatten().min()
     }
 
     /// Does what is due at `now`: bans end, failures that waited for their attempt are judged,
@@ -198,16 +204,16 @@ impl Engine {
     pub fn tick(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         let end = now.max(self.now);
         // One deadline after the other, each at its own time: a late call gives the same bans.
-        while let Some(due) = self.next_deadline().filter(|due| *due <= end) {
+        while let Some(due) = self.next_due().filter(|due| *due <= end) {
             self.now = due.max(self.now);
             self.expire_bans(actions);
             self.judge_waiting(actions);
             self.count_waiting_lines(actions);
-            if self.next_sweep.is_some_and(|sweep| sweep <= due) {
-                self.sweep(end);
-            }
         }
         self.now = end;
+        if self.next_sweep.is_some_and(|sweep| sweep <= end) {
+            self.sweep(end);
+        }
         self.next_sweep.get_or_insert(end + SWEEP_EVERY);
         // Before the first call nothing was seen.
         self.blind_until.get_or_insert(end);
@@ -233,7 +239,7 @@ impl Engine {
         self.identities.expire(now, &self.limits);
         self.forget_acl_answers(now);
         let rules = &self.limits.policy.rules;
-        self.activity.expire(now, rules);
+        self.activity.expire(now, &self.limits.activity);
         self.accounts.expire(now, rules.account.window);
         self.networks.expire(now, rules.network.window);
         self.reports.expire(now, rules.report.window);

@@ -14,6 +14,13 @@ const MAX_KNOWN: usize = 131_072;
 /// Pairs of source and user known at once.
 const MAX_HEALTHY: usize = 262_144;
 
+/// Users known at once, wherever they are.
+const MAX_USERS: usize = 131_072;
+
+/// Failures before the first success of a phone at a new address that are taken for mistypes. Whoever
+/// guesses needs more.
+pub(crate) const MISTYPES: usize = 2;
+
 /// Phones that need attention at once. At 60 failures each about 2 MB.
 const MAX_ATTENTION: usize = 4_096;
 
@@ -33,6 +40,8 @@ pub(crate) const ATTENTION_WINDOW: Duration = Duration::from_mins(10);
 pub(crate) struct Identities {
     known: LruTable<Key, Known>,
     healthy: LruTable<(Key, u64), Healthy>,
+    /// By user alone: who is at home somewhere is trusted elsewhere at once.
+    users: LruTable<u64, Home>,
     attention: LruTable<Key, Attention>,
 }
 
@@ -40,6 +49,8 @@ pub(crate) struct Identities {
 struct Known {
     first_success: Option<Timestamp>,
     last_success: Timestamp,
+    /// Its first success was that of a user who is trusted elsewhere.
+    vouched: bool,
     /// The latest users, each with its last success.
     users: [Option<(u64, Timestamp)>; SHARED_USERS],
 }
@@ -50,6 +61,26 @@ struct Healthy {
     last_success: Timestamp,
     told: Option<Timestamp>,
     agent_hash: u64,
+}
+
+/// Where a user comes from, as far as it matters: since when, with what.
+#[derive(Debug, Default)]
+struct Home {
+    first_success: Option<Timestamp>,
+    last_success: Timestamp,
+    agent_hash: u64,
+}
+
+/// What a success says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Login {
+    pub(crate) user: u64,
+    pub(crate) agent: u64,
+    /// The first success of this user from there, as far as is known.
+    pub(crate) since: Timestamp,
+    pub(crate) at: Timestamp,
+    /// Nothing from there looks like guessing: at most [`MISTYPES`] failures, all of this user.
+    pub(crate) clean: bool,
 }
 
 #[derive(Debug, Default)]
@@ -74,26 +105,31 @@ impl Identities {
         Self {
             known: LruTable::new(MAX_KNOWN, seed),
             healthy: LruTable::new(MAX_HEALTHY, seed),
+            users: LruTable::new(MAX_USERS, seed),
             attention: LruTable::new(MAX_ATTENTION, seed),
         }
     }
 
-    /// A user succeeded, from `since` to `at` as far as is known. Gives the first success when the
-    /// store should hear of it.
-    pub(crate) fn success(
-        &mut self,
-        key: Key,
-        user: u64,
-        agent: u64,
-        (since, at): (Timestamp, Timestamp),
-    ) -> Option<Timestamp> {
+    /// A user succeeded. Gives the first success when the store should hear of it.
+    pub(crate) fn success(&mut self, key: Key, login: Login, limits: &Limits) -> Option<Timestamp> {
+        let Login { user, agent, since, at, clean } = login;
+        let vouched = clean && self.is_at_home(&login, limits);
         let known = self.known.entry(key);
+        if known.first_success.is_none() {
+            known.vouched = vouched;
+        }
         known.first_success = Some(known.first_success.map_or(since, |first| first.min(since)));
         known.last_success = known.last_success.max(at);
         known.note_user(user, at);
         if self.attention.get(&key).is_some_and(|attention| attention.user_hash == user) {
             self.attention.remove(&key);
         }
+        let home = self.users.entry(user);
+        if home.agent_hash != agent {
+            *home = Home { agent_hash: agent, ..Home::default() };
+        }
+        home.first_success = Some(home.first_success.map_or(since, |first| first.min(since)));
+        home.last_success = home.last_success.max(at);
         let healthy = self.healthy.entry((key, user));
         let first = healthy.first_success.map_or(since, |first| first.min(since));
         healthy.first_success = Some(first);
@@ -104,6 +140,17 @@ impl Identities {
         }
         healthy.told = Some(at);
         Some(first)
+    }
+
+    /// The user succeeded somewhere for long enough to be trusted, with the same user agent.
+    fn is_at_home(&self, login: &Login, limits: &Limits) -> bool {
+        let healthy = &limits.policy.healthy;
+        self.users.get(&login.user).is_some_and(|home| {
+            let first = home.first_success.unwrap_or(home.last_success);
+            home.agent_hash == login.agent
+                && login.at.since(home.last_success) < healthy.remember
+                && home.last_success.since(first) >= healthy.trust_after
+        })
     }
 
     /// What is known of a source.
@@ -118,8 +165,8 @@ impl Identities {
             return Identity::Shared;
         }
         let first = known.first_success.unwrap_or(known.last_success);
-        let trusted = known.last_success.since(first) >= limits.policy.healthy.trust_after;
-        if trusted { Identity::Trusted } else { Identity::Known }
+        let settled = known.last_success.since(first) >= limits.policy.healthy.trust_after;
+        if settled || known.vouched { Identity::Trusted } else { Identity::Known }
     }
 
     /// A failure of a known source: the phone it is taken for, when all hold: this user succeeded from
@@ -170,6 +217,7 @@ impl Identities {
         let remember = limits.policy.healthy.remember;
         self.known.expire(|_, known| now.since(known.last_success) >= remember);
         self.healthy.expire(|_, healthy| now.since(healthy.last_success) >= remember);
+        self.users.expire(|_, home| now.since(home.last_success) >= remember);
         self.attention
             .expire(|_, attention| attention.told.is_none_or(|told| now.since(told) >= TELL_EVERY));
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use crate::{Cause, Expiry, Policy, Success, Timestamp};
+use crate::{Cause, Expiry, Offender, Policy, Success, Timestamp};
 
 /// One thing that happened.
 #[derive(Clone, Debug)]
@@ -103,6 +103,9 @@ pub enum Input<'a> {
         /// Why it was decided.
         cause: Arc<Cause>,
     },
+    /// A source that was banned before a restart, by [`crate::Offender::of`]: its next ban is longer.
+    /// The larger count and the later end hold.
+    Offender(Offender),
     /// The kernel did what [`crate::Action::Block`] asked.
     Applied {
         /// The network.

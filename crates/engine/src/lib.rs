@@ -52,7 +52,7 @@ mod time;
 
 pub use action::*;
 pub use bans::{BanView, Enforcement, Origin};
-pub use engine::{ByGrade, Engine, SourceView, Stats};
+pub use engine::{ByGrade, Engine, FailureText, FailureView, SourceView, Stats};
 pub use input::*;
 pub use net::canonical_net;
 pub use policy::*;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::activity::ActivityLimits;
 use crate::sources::Key;
 use crate::{Grade, Policy, Timestamp};
 
@@ -18,6 +19,11 @@ pub(crate) struct Limits {
     pub(crate) known_threshold: u32,
     /// Window of the base rule.
     pub(crate) window_ms: u32,
+    /// What is counted of every event, whether it is a failure or not.
+    pub(crate) activity: ActivityLimits,
+    /// The bits of an address that it is counted by.
+    ipv4_mask: Key,
+    ipv6_mask: Key,
     /// Weight of each grade in thousandths, in the order of [`Grade::ALL`].
     weights: [u32; Grade::ALL.len()],
     /// The longest window that looks at histories.
@@ -52,6 +58,9 @@ impl Limits {
             threshold,
             known_threshold,
             window_ms: window_ms(policy.window),
+            activity: ActivityLimits::new(rules),
+            ipv4_mask: Key::mask(true, policy.ipv4_prefix),
+            ipv6_mask: Key::mask(false, policy.ipv6_prefix),
             weights,
             keep_ms: window_ms(longest),
             max_history: most as usize,
@@ -66,7 +75,8 @@ impl Limits {
 
     /// What an address is counted under.
     pub(crate) fn key(&self, addr: std::net::IpAddr) -> Key {
-        Key::of(&self.source_net(addr))
+        let mask = if addr.is_ipv4() { self.ipv4_mask } else { self.ipv6_mask };
+        Key::of_addr(addr).masked(mask)
     }
 
     /// The network an address is counted and banned by.
@@ -89,7 +99,7 @@ impl Limits {
     }
 }
 
-fn window_ms(window: Duration) -> u32 {
+pub(crate) fn window_ms(window: Duration) -> u32 {
     u32::try_from(window.as_millis()).unwrap_or(u32::MAX)
 }
 

@@ -7,7 +7,6 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use ipnet::IpNet;
 
-use crate::net;
 use crate::sources::Key;
 
 /// A set of networks that answers "none of them covers this address" with one probe for each prefix
@@ -19,9 +18,17 @@ pub(crate) struct NetFilter {
     hasher: FixedState,
     /// Fingerprints of the networks. Two networks with the same one cost a walk, nothing else.
     fingerprints: HashTable<u64>,
-    /// Prefix lengths in use, and by how many networks.
-    ipv4: Vec<(u8, usize)>,
-    ipv6: Vec<(u8, usize)>,
+    /// Prefix lengths in use.
+    ipv4: Vec<Length>,
+    ipv6: Vec<Length>,
+}
+
+#[derive(Debug)]
+struct Length {
+    prefix: u8,
+    mask: Key,
+    /// Networks of this length.
+    count: usize,
 }
 
 impl NetFilter {
@@ -31,43 +38,47 @@ impl NetFilter {
 
     /// Adds a network that is not in the set.
     pub(crate) fn insert(&mut self, net: &IpNet) {
-        let fingerprint = self.fingerprint(net);
+        let (key, prefix) = (Key::of(net), net.prefix_len());
+        let fingerprint = self.fingerprint(key, prefix);
         self.fingerprints.insert_unique(fingerprint, fingerprint, |&fingerprint| fingerprint);
         let lengths = self.lengths_mut(net);
-        match lengths.iter_mut().find(|(length, _)| *length == net.prefix_len()) {
-            Some((_, count)) => *count += 1,
-            None => lengths.push((net.prefix_len(), 1)),
+        match lengths.iter_mut().find(|length| length.prefix == prefix) {
+            Some(length) => length.count += 1,
+            None => {
+                let mask = Key::mask(matches!(net, IpNet::V4(_)), prefix);
+                lengths.push(Length { prefix, mask, count: 1 });
+            }
         }
     }
 
     /// Removes a network that is in the set.
     pub(crate) fn remove(&mut self, net: &IpNet) {
-        let fingerprint = self.fingerprint(net);
+        let fingerprint = self.fingerprint(Key::of(net), net.prefix_len());
         let entry = self.fingerprints.find_entry(fingerprint, |&other| other == fingerprint);
         let Ok(entry) = entry else { return };
         entry.remove();
         let lengths = self.lengths_mut(net);
-        if let Some((_, count)) = lengths.iter_mut().find(|(length, _)| *length == net.prefix_len())
-        {
-            *count -= 1;
+        if let Some(length) = lengths.iter_mut().find(|length| length.prefix == net.prefix_len()) {
+            length.count -= 1;
         }
-        lengths.retain(|(_, count)| *count > 0);
+        lengths.retain(|length| length.count > 0);
     }
 
     /// False when no network of the set covers the address.
     pub(crate) fn may_cover(&self, addr: IpAddr) -> bool {
         let lengths = if addr.is_ipv4() { &self.ipv4 } else { &self.ipv6 };
-        lengths.iter().any(|(length, _)| {
-            let fingerprint = self.fingerprint(&net::net_of(addr, *length));
+        let key = Key::of_addr(addr);
+        lengths.iter().any(|length| {
+            let fingerprint = self.fingerprint(key.masked(length.mask), length.prefix);
             self.fingerprints.find(fingerprint, |&other| other == fingerprint).is_some()
         })
     }
 
-    fn fingerprint(&self, net: &IpNet) -> u64 {
-        self.hasher.hash_one((Key::of(net), net.prefix_len()))
+    fn fingerprint(&self, key: Key, prefix: u8) -> u64 {
+        self.hasher.hash_one((key, prefix))
     }
 
-    fn lengths_mut(&mut self, net: &IpNet) -> &mut Vec<(u8, usize)> {
+    fn lengths_mut(&mut self, net: &IpNet) -> &mut Vec<Length> {
         match net {
             IpNet::V4(_) => &mut self.ipv4,
             IpNet::V6(_) => &mut self.ipv6,

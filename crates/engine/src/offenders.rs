@@ -38,6 +38,13 @@ impl Offenders {
         }
     }
 
+    /// Remembers what is told of an earlier run: the larger count, the later time.
+    pub(crate) fn raise(&mut self, key: Key, bans: u32, forget_at: Timestamp) {
+        let offender = self.table.entry(key);
+        offender.bans = offender.bans.max(bans);
+        offender.forget_at = offender.forget_at.max(forget_at);
+    }
+
     /// Forgets those whose time is over, as far as they are the oldest.
     pub(crate) fn expire(&mut self, now: Timestamp) {
         self.table.expire(|_, offender| offender.forget_at <= now);

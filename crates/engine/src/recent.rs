@@ -3,8 +3,8 @@
 use std::num::NonZeroU32;
 
 use crate::seen::Seen;
-use crate::sources::Key;
-use crate::{Details, Text};
+use crate::sources::{Entry, Key};
+use crate::{Details, FailureText, Text};
 
 /// Failures remembered with their texts: 1.8 MB. Enough that a source at its threshold still finds
 /// its own during an attack of more than a thousand sources.
@@ -28,6 +28,8 @@ pub(crate) struct Recent {
 #[derive(Debug)]
 struct Detail {
     key: Key,
+    /// The failure as it is counted.
+    entry: Entry,
     user: Text,
     profile: Text,
     user_agent: Text,
@@ -40,17 +42,33 @@ impl Recent {
     pub(crate) fn push(
         &mut self,
         key: Key,
+        entry: Entry,
         seen: &Seen,
         previous: Option<NonZeroU32>,
     ) -> Option<NonZeroU32> {
         let Seen { user, profile, user_agent, .. } = *seen;
-        let detail = Detail { key, user, profile, user_agent, previous };
+        let detail = Detail { key, entry, user, profile, user_agent, previous };
         self.newest = self.newest.wrapping_add(1);
         match self.ring.get_mut(place(self.newest)) {
             Some(old) => *old = detail,
             None => self.ring.push(detail),
         }
         NonZeroU32::new(self.newest)
+    }
+
+    /// The failures of a source that are still here, newest first, each as it is counted and as it
+    /// looked.
+    pub(crate) fn of(
+        &self,
+        key: Key,
+        newest: Option<NonZeroU32>,
+    ) -> impl Iterator<Item = (Entry, FailureText)> {
+        let last = newest.and_then(|newest| self.get(key, newest));
+        let older = move |detail: &&Detail| self.get(key, detail.previous?);
+        std::iter::successors(last, older).take(CAPACITY as usize).map(|detail| {
+            let Detail { entry, user, profile, user_agent, .. } = *detail;
+            (entry, FailureText { user, profile, user_agent })
+        })
     }
 
     /// What the latest failures of a source looked like, as far as they are still here.

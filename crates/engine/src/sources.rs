@@ -31,10 +31,29 @@ pub(crate) struct Key {
 impl Key {
     /// The key of a network that [`Limits::source_net`] made, or of a host.
     pub(crate) fn of(net: &IpNet) -> Self {
-        let bits = match net.network() {
+        Self::of_addr(net.network())
+    }
+
+    /// The key of a host.
+    pub(crate) fn of_addr(addr: IpAddr) -> Self {
+        Self::of_bits(match addr {
             IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
             IpAddr::V6(v6) => v6.to_bits(),
-        };
+        })
+    }
+
+    /// The bits that a prefix length keeps.
+    pub(crate) fn mask(is_ipv4: bool, prefix: u8) -> Self {
+        let cut = if is_ipv4 { 32 } else { 128_u32 }.saturating_sub(prefix.into());
+        Self::of_bits(u128::MAX.checked_shl(cut).unwrap_or_default())
+    }
+
+    /// The key of the network whose bits `mask` keeps.
+    pub(crate) fn masked(self, mask: Self) -> Self {
+        Self { high: self.high & mask.high, low: self.low & mask.low }
+    }
+
+    fn of_bits(bits: u128) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "the two halves of it")]
         let (high, low) = ((bits >> 64) as u64, bits as u64);
         Self { high, low }

@@ -27,8 +27,8 @@ impl Text {
         let end = text.floor_char_boundary(Self::MAX_BYTES);
         let kept = text.as_bytes().get(..end).unwrap_or_default();
         let mut bytes = [0; Self::MAX_BYTES];
-        for (to, from) in bytes.iter_mut().zip(kept) {
-            *to = *from;
+        if let Some(to) = bytes.get_mut(..kept.len()) {
+            to.copy_from_slice(kept);
         }
         let len = u8::try_from(kept.len()).unwrap_or_default();
         Self { len, cut: kept.len() < text.len(), bytes }

@@ -34,6 +34,14 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// The instant `by` before this one; the epoch when there is none.
+    #[must_use]
+    pub fn earlier(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(by.as_micros()).unwrap_or(u64::MAX)))
+    }
+}
+
 impl std::ops::Add<Duration> for Timestamp {
     type Output = Self;
 

@@ -40,6 +40,7 @@
 //! | `enforcer` | [`Enforcer`]: open, run, apply, heal; count and spare for the SIP ports |
 //! | `flush` | [`flush`]: the way out without a daemon |
 //! | `inspect` | [`inspect()`]: a look at all of it that changes nothing |
+//! | `look_up` | [`look_up()`]: which route the kernel takes to an address |
 //! | `dry_run` | [`dry_run`]: the same answers without a kernel |
 //! | `blackhole`, `host`, `rules`, `reverse_path` | the rtnetlink messages behind each |
 //! | `gate` | the nftables rules and sets, and whether they stand |
@@ -55,6 +56,7 @@ mod found;
 mod gate;
 mod host;
 mod inspect;
+mod look_up;
 mod monitor;
 mod netlink;
 mod report;
@@ -69,5 +71,6 @@ pub use flush::{Flushed, flush};
 pub use found::{Coverage, Found, HostFacts};
 pub use host::host_facts;
 pub use inspect::{GateState, Inspection, inspect};
+pub use look_up::{Route, look_up};
 pub use report::{Change, Enforcement, Report};
 pub use settings::{GateMode, GateSettings, OwnTable, Settings, SettingsError};

@@ -26,9 +26,6 @@ use crate::api::model::{BASE, Problem};
 pub use error::ClientError;
 pub use events::Events;
 
-/// Where the daemon's socket is when nothing is set (`deploy/systemd/sipward.service`).
-pub const DEFAULT_SOCKET: &str = "/run/sipward/sipward.sock";
-
 /// Longest wait for the connection. A Unix socket answers at once, unless its queue is full.
 const CONNECT: Duration = Duration::from_secs(5);
 

@@ -22,8 +22,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::config::Config;
-use crate::store::Location;
+use crate::config::ConfigError;
+use crate::store::{Location, StoreSettings};
 
 /// How one thing stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -73,19 +73,22 @@ pub struct Patient {
 }
 
 /// Looks at everything.
-pub async fn examine(patient: &Patient) -> Examination {
-    let (config, configuration) = settings::configuration(patient.config.as_deref());
+///
+/// # Errors
+/// When even the defaults are no configuration.
+pub async fn examine(patient: &Patient) -> Result<Examination, ConfigError> {
+    let (config, configuration) = settings::configuration(patient.config.as_deref())?;
     let (credentials, found_credentials) = settings::credentials(patient);
-    let socket = patient.socket.clone().unwrap_or_else(|| config.api.socket.clone());
+    let socket = patient.socket.clone().or_else(|| config.api.socket.clone());
     let processes = processes::Processes::read(&patient.root.join("proc"));
-    let daemon = processes::daemon(&processes, &socket).await;
+    let daemon = processes::daemon(&processes, socket.as_deref()).await;
     let is_running = daemon.is_running();
 
     let (event_socket, kernel) = tokio::join!(
         event_socket::checks(&config, credentials.as_ref(), patient.heartbeat),
         kernel::checks(&config, daemon.process, patient),
     );
-    let database = match &config.store.location {
+    let database = match &StoreSettings::default().location {
         Location::File(file) => disk::checks(file, is_running).await,
         Location::Memory => disk::in_memory(),
     };
@@ -97,7 +100,7 @@ pub async fn examine(patient: &Patient) -> Examination {
     checks.push(rivals);
     checks.extend(database);
     let worst = checks.iter().map(|check| check.state).max().unwrap_or(State::Ok);
-    Examination { worst, checks }
+    Ok(Examination { worst, checks })
 }
 
 impl Check {
@@ -118,15 +121,6 @@ impl Check {
 fn directory_of(config: Option<&Path>) -> PathBuf {
     let file = config.unwrap_or(Path::new(crate::config::DEFAULT_PATH));
     file.parent().unwrap_or(Path::new("/")).to_owned()
-}
-
-/// What to look at on when the file cannot be read.
-fn fallback() -> Config {
-    // An empty file is a whole configuration.
-    match Config::parse("", Path::new(crate::config::DEFAULT_PATH)) {
-        Ok(config) => config,
-        Err(error) => unreachable!("{error}"),
-    }
 }
 
 #[cfg(test)]

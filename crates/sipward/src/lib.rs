@@ -18,6 +18,7 @@
 //! | [`doctor`] | a look at everything that sipward needs |
 //! | [`names`] | DNS names of `allow` and `proxies`, name servers |
 //! | [`record`] | what is told: log lines, later the API |
+//! | [`store`] | what outlives the process |
 //! | [`logging`] | JSON and text form of log lines |
 //! | [`demo`] | the storm that `sipward demo` plays |
 
@@ -37,5 +38,6 @@ pub mod fail2ban;
 pub mod logging;
 pub mod names;
 pub mod record;
+pub mod store;
 pub mod systemd;
 pub mod text;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -66,6 +67,12 @@ impl Names {
     pub fn are_known(&self, config: &Config) -> bool {
         let mut names = config.allow.iter().chain(&config.proxies).filter_map(name);
         names.all(|name| self.answers.contains_key(name))
+    }
+
+    /// The last good answer for each name.
+    #[must_use]
+    pub fn answers(&self) -> Arc<HashMap<String, Vec<IpAddr>>> {
+        Arc::new(self.answers.clone())
     }
 
     /// The networks of each class as far as they are known without asking anybody.

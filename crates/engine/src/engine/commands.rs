@@ -9,7 +9,8 @@ use crate::agents::Agents;
 use crate::bans::Ban;
 use crate::limits::Limits;
 use crate::{
-    Action, Alarm, Cause, Exemption, Expiry, Origin, Policy, Timestamp, UnblockReason, net,
+    Action, Alarm, Cause, Exemption, Expiry, Offender, Origin, Policy, Timestamp, UnblockReason,
+    net,
 };
 
 impl Engine {
@@ -89,7 +90,10 @@ impl Engine {
             self.split(banned, pieces, UnblockReason::Manual, actions);
         }
         self.sources.remove(&self.limits.key(net.network()));
-        self.sources.remove_inside(&net);
+        // Looks at every source, which is only needed for more than one.
+        if !self.limits.source_net(net.network()).contains(&net) {
+            self.sources.remove_inside(&net);
+        }
     }
 
     pub(super) fn on_adopt(&mut self, net: IpNet, actions: &mut Vec<Action>) {
@@ -111,11 +115,8 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) {
         let net = net::canonical_net(net);
-        if let (Some(evidence), Expiry::At(end)) = (cause.evidence(), until) {
-            let key = self.limits.key(net::canonical(evidence.source));
-            let bans = evidence.ban_count.max(self.offenders.bans(&key, self.now));
-            let forget_at = end + self.limits.policy.escalation.forget_after;
-            self.offenders.record(key, bans, forget_at);
+        if let Some(offender) = Offender::of(&cause, until) {
+            self.on_offender(&offender);
         }
         if until <= Expiry::At(self.now) {
             if self.bans.get(&net).is_none() {
@@ -129,6 +130,15 @@ impl Engine {
             Cause::Rule(_) | Cause::Adopted | Cause::Split { .. } => Origin::Automatic,
         };
         self.take_over(net, Ban::new(since, until, origin, cause), actions);
+    }
+
+    pub(super) fn on_offender(&mut self, offender: &Offender) {
+        let Offender { source, bans, until } = *offender;
+        let forget_at = until + self.limits.policy.escalation.forget_after;
+        if forget_at > self.now {
+            let key = self.limits.key(net::canonical(source));
+            self.offenders.raise(key, bans, forget_at);
+        }
     }
 
     /// Places a ban from before, or what exemptions leave of it. Its route may be in the kernel

@@ -173,7 +173,7 @@ impl Engine {
         let (slot, tally) = self.sources.record(key, entry, self.now, &self.limits);
         let mut ask = false;
         if let Some(source) = self.sources.at_mut(slot) {
-            source.newest_detail = self.recent.push(key, seen, source.newest_detail);
+            source.newest_detail = self.recent.push(key, entry, seen, source.newest_detail);
             // Once for each window of an address: the answers are remembered elsewhere.
             let host = Key::of(&seen.source.into()).short_hash();
             ask = tally.failures == 1 || source.asked_for != host;

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::Engine;
+use crate::identity::Login;
 use crate::limits::millis;
 use crate::seen::Seen;
 use crate::sources::Key;
@@ -23,8 +24,10 @@ impl Engine {
         let key = self.limits.key(source);
         let user_hash = self.fingerprints.text(user);
         let agent_hash = self.fingerprints.text(user_agent);
-        let when = (self.now, self.now);
-        let first = self.identities.success(key, user_hash, agent_hash, when);
+        let clean = self.sources.get(&key).is_none_or(|source| source.history.is_clean(user_hash));
+        let (since, at) = (self.now, self.now);
+        let login = Login { user: user_hash, agent: agent_hash, since, at, clean };
+        let first = self.identities.success(key, login, &self.limits);
         self.sources.forgive(&key, user_hash);
         let (user, user_agent) = (Text::new(user), Text::new(user_agent));
         // A cut name would be another one after a restart.
@@ -53,7 +56,9 @@ impl Engine {
         let user = self.fingerprints.text(&success.user);
         let agent = self.fingerprints.text(&success.user_agent);
         let at = success.at.min(self.now);
-        self.identities.success(key, user, agent, (success.since.min(at), at));
+        // What failed before a restart is not remembered.
+        let login = Login { user, agent, since: success.since.min(at), at, clean: true };
+        self.identities.success(key, login, &self.limits);
         self.free_from_network_ban(source, actions);
     }
 

@@ -28,7 +28,7 @@ pub(super) struct Subject {
 }
 
 /// A threshold that was reached.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Due {
     pub(super) rule: RuleName,
     pub(super) mode: Mode,
@@ -39,8 +39,8 @@ pub(super) struct Due {
     pub(super) window: Duration,
     pub(super) grade: Grade,
     pub(super) ban_time: Duration,
-    /// The words of a report.
-    pub(super) reason: Option<Text>,
+    /// The words of a report. Boxed, because few have them and every failure makes some of these.
+    pub(super) reason: Option<Box<Text>>,
 }
 
 impl Due {
@@ -83,11 +83,12 @@ impl Engine {
         let base = self.base_due(subject, tally);
         let agent = self.agent_due(seen, grade);
         let deaf = self.deaf_due(subject);
-        let counting = self.counting_dues(subject);
+        let [users, calls, raw_address, slow] = self.counting_dues(subject);
+        let dues = [agent, base, deaf, account, users, calls, raw_address, slow];
         let mut told = 0;
-        for due in [agent, base, deaf, account].into_iter().chain(counting).flatten() {
+        for due in dues.iter().flatten() {
             told |= bit(due.rule);
-            if self.due(&due, subject, actions) {
+            if self.due(due, subject, actions) {
                 return;
             }
         }
@@ -227,7 +228,7 @@ impl Engine {
     fn counting_dues(&self, subject: &Subject) -> [Option<Due>; 4] {
         let source = subject.slot.and_then(|slot| self.sources.at(slot));
         let Some(source) = source else {
-            return [None; 4];
+            return [const { None }; 4];
         };
         let findings = source.history.findings(millis(self.now), &self.limits);
         let rules = &self.limits.policy.rules;
@@ -341,8 +342,8 @@ impl Engine {
             .and_then(|slot| self.sources.at(slot))
             .and_then(|source| source.newest_detail);
         let mut details = self.recent.details(subject.key, newest);
-        if due.reason.is_some() {
-            details.get_or_insert_default().reason = due.reason;
+        if let Some(reason) = &due.reason {
+            details.get_or_insert_default().reason = Some(**reason);
         }
         Evidence {
             rule: due.rule,

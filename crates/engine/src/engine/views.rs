@@ -1,13 +1,14 @@
 //! What others may know.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::Serialize;
 
 use super::Engine;
 use crate::limits::UNIT;
-use crate::{BanView, Details, Exemption, Grade, Identity, net};
+use crate::{BanView, Details, Exemption, Grade, Identity, Text, Timestamp, net};
 
 /// What the engine knows of an address.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -38,6 +39,30 @@ pub struct SourceView<'a> {
     pub ban_count: u32,
     /// What its latest failures looked like; `None` when none is remembered.
     pub details: Option<Box<Details>>,
+}
+
+/// One failure that counts against a source.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct FailureView {
+    /// When, to the millisecond.
+    pub at: Timestamp,
+    /// How sure it is that the source sent it.
+    pub grade: Grade,
+    /// It was an INVITE.
+    pub invite: bool,
+    /// What it looked like; `None` when that has aged out of memory.
+    pub text: Option<FailureText>,
+}
+
+/// The readable part of a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct FailureText {
+    /// The user tried.
+    pub user: Text,
+    /// The profile.
+    pub profile: Text,
+    /// The user agent; empty when there was none.
+    pub user_agent: Text,
 }
 
 /// Counters since the start, and what is held now.
@@ -127,6 +152,72 @@ impl Engine {
     /// The bans that stand, in the order of their networks.
     pub fn bans(&self) -> impl Iterator<Item = BanView<'_>> {
         self.bans.iter().map(|(net, ban)| ban.view(net))
+    }
+
+    /// The bans behind that of `net` in the order of their networks; from the first one without it. To
+    /// read many bans in parts, because they may be half a million.
+    pub fn bans_after(&self, net: Option<IpNet>) -> impl Iterator<Item = BanView<'_>> {
+        let (all, rest) = match net {
+            None => (Some(self.bans.iter()), None),
+            Some(net) => (None, Some(self.bans.after(net::canonical_net(net)))),
+        };
+        let bans = all.into_iter().flatten().chain(rest.into_iter().flatten());
+        bans.map(|(net, ban)| ban.view(net))
+    }
+
+    /// The ban of exactly this network.
+    #[must_use]
+    pub fn ban(&self, net: IpNet) -> Option<BanView<'_>> {
+        let net = net::canonical_net(net);
+        self.bans.get(&net).map(|ban| ban.view(net))
+    }
+
+    /// The bans of `net` and of networks around it, widest first.
+    pub fn bans_covering(&self, net: IpNet) -> impl Iterator<Item = BanView<'_>> {
+        let net = net::canonical_net(net);
+        let own = self.bans.get(&net).map(|ban| ban.view(net));
+        let wider: Vec<_> = self.bans.around(&net).map(|(net, ban)| ban.view(net)).collect();
+        wider.into_iter().chain(own)
+    }
+
+    /// The bans of networks inside `net`, wider ones before those inside them.
+    pub fn bans_inside(&self, net: IpNet) -> impl Iterator<Item = BanView<'_>> {
+        let net = net::canonical_net(net);
+        self.bans.within(net).filter(move |(inner, _)| *inner != net).map(|(net, ban)| ban.view(net))
+    }
+
+    /// Everybody exempt who covers `addr`, and why; the class that is named first comes first.
+    #[must_use]
+    pub fn exemptions(&self, addr: IpAddr) -> Vec<(Exemption, IpNet)> {
+        let host = IpNet::from(net::canonical(addr));
+        let mut covering: Vec<_> =
+            self.exemptions.touching(&host).filter(|(_, net)| net.contains(&host)).collect();
+        covering.sort_unstable();
+        covering
+    }
+
+    /// The failures that count against an address, newest first, each with its text as far as that is
+    /// still remembered.
+    #[must_use]
+    pub fn failures(&self, addr: IpAddr) -> Vec<FailureView> {
+        let key = self.limits.key(net::canonical(addr));
+        let Some(source) = self.sources.get(&key) else {
+            return Vec::new();
+        };
+        let now = crate::limits::millis(self.now);
+        let counted = source.history.within(now, self.limits.window_ms).rev();
+        let mut texts = self.recent.of(key, source.newest_detail);
+        counted
+            .filter(|entry| self.limits.weight(entry.grade()) > 0)
+            .map(|entry| FailureView {
+                at: self.now.earlier(Duration::from_millis(entry.age(now).into())),
+                grade: entry.grade(),
+                invite: entry.is_invite(),
+                // Both are in the order of arrival. What was forgiven left its text behind, which is
+                // passed over here.
+                text: texts.by_ref().find(|(of, _)| *of == entry).map(|(_, text)| text),
+            })
+            .collect()
     }
 
     /// What is known of an address.

@@ -28,7 +28,7 @@ impl Engine {
         self.pulse.event(self.now);
         let key = self.limits.key(addr);
         let rules = &self.limits.policy.rules;
-        let reached = self.activity.note(key, event, rules, self.now);
+        let reached = self.activity.note(key, event, &self.limits.activity, self.now);
         let (flood, challenges) = (rules.flood.threshold, rules.challenges.threshold);
         let calls = rules.calls.threshold;
         if reached.flood {
@@ -91,7 +91,7 @@ impl Engine {
         let Some(due) = Due::found(rule, &settings, Finding { sure, all: count }) else {
             return;
         };
-        let due = Due { reason, ..due };
+        let due = Due { reason: reason.map(Box::new), ..due };
         let key = self.limits.key(addr);
         let identity = self.identities.of(&key, self.now, &self.limits);
         let subject = Subject { addr, key, identity, slot: self.sources.find(&key) };

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::net;
 
 fn nets() -> impl Strategy<Value = Vec<IpNet>> {
     let v4 = (any::<u8>(), 0..=32_u8).prop_map(|(n, len)| net::net_of([10, 0, n, n].into(), len));

@@ -1,5 +1,6 @@
 //! The failures of one source: exact times, hashes instead of names.
 
+use crate::identity::MISTYPES;
 use crate::limits::{Limits, millis};
 use crate::seen::Seen;
 use crate::{Grade, Guard, Method, Rule, Timestamp};
@@ -14,7 +15,7 @@ const USER_SHIFT: u32 = GRADE_BITS + 2;
 const MAX_USERS: usize = 64;
 
 /// One counted failure in eight bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// Milliseconds on the wrapping clock of [`millis`].
     at: u32,
@@ -34,7 +35,16 @@ impl Entry {
         self.at
     }
 
-    fn grade(self) -> Grade {
+    /// Milliseconds since it.
+    pub(crate) fn age(self, now: u32) -> u32 {
+        age(now, self)
+    }
+
+    pub(crate) fn is_invite(self) -> bool {
+        self.has(INVITE)
+    }
+
+    pub(crate) fn grade(self) -> Grade {
         let index = (self.tag & (INVITE - 1)) as usize;
         Grade::ALL.get(index).copied().unwrap_or(Grade::Unjoined)
     }
@@ -101,13 +111,21 @@ impl History {
     pub(crate) fn push_within(&mut self, entry: Entry, window_ms: u32, most: usize) {
         let old = self.0.iter().take_while(|e| age(entry.at, **e) >= window_ms).count();
         let too_many = (self.0.len() + 1).saturating_sub(most);
-        self.0.drain(..old.max(too_many).min(self.0.len()));
+        let gone = old.max(too_many).min(self.0.len());
+        if gone > 0 {
+            self.0.drain(..gone);
+        }
         self.0.push(entry);
     }
 
     /// Drops the failures of one user.
     pub(crate) fn forgive(&mut self, user_hash: u64) {
         self.0.retain(|entry| !entry.is_of(user_hash));
+    }
+
+    /// At most a few mistypes of this user.
+    pub(crate) fn is_clean(&self, user_hash: u64) -> bool {
+        self.0.len() <= MISTYPES && self.0.iter().all(|entry| entry.is_of(user_hash))
     }
 
     /// Somebody else than this user failed within `window_ms`.
@@ -129,6 +147,15 @@ impl History {
             }
         }
         tally
+    }
+
+    /// The failures younger than a window, oldest first.
+    pub(crate) fn within(
+        &self,
+        now: u32,
+        window_ms: u32,
+    ) -> impl DoubleEndedIterator<Item = Entry> {
+        self.0.iter().copied().filter(move |entry| age(now, *entry) < window_ms)
     }
 
     /// Failures younger than the window of exactly the strongest grades.

@@ -7,6 +7,7 @@ use sipward_engine::*;
 use crate::world::*;
 
 const PHONE: &str = "192.0.2.7";
+const ELSEWHERE: &str = "203.0.113.9";
 
 /// Past the time in which challenges may have gone unseen.
 fn world() -> World {
@@ -101,6 +102,55 @@ fn a_patient_forger_cannot_harm_a_trusted_source() {
     assert!(!world.is_banned(PHONE));
     assert!(refusals(&actions).iter().all(|reason| matches!(reason, Refusal::Known { .. })));
     assert!((1..=6).contains(&refusals(&actions).len()), "told, once for each rule");
+}
+
+/// A user who was at home for two days, now at another address.
+fn roaming(world: &mut World, mistypes: usize) -> Identity {
+    for _ in 0..3 {
+        world.login(PHONE, "1000");
+        world.pass(DAY);
+    }
+    for _ in 0..mistypes {
+        world.fail_as(ELSEWHERE, "1000", Some("1000"));
+    }
+    world.login(ELSEWHERE, "1000");
+    world.engine.source(ELSEWHERE.parse().unwrap()).identity
+}
+
+#[test]
+fn a_trusted_user_is_trusted_at_a_new_address_at_once() {
+    let mut world = world();
+    assert_eq!(roaming(&mut world, 2), Identity::Trusted);
+    for n in 0..60 {
+        let user = format!("{n}");
+        world.fail_as(ELSEWHERE, &user, Some(&user));
+    }
+    assert!(!world.is_banned(ELSEWHERE), "a patient forger was there first");
+}
+
+#[test]
+fn who_guessed_the_password_of_a_trusted_user_is_not_trusted() {
+    assert_eq!(roaming(&mut world(), 3), Identity::Known);
+    let mut world = world();
+    world.login(PHONE, "1000");
+    world.pass(DAY - SECOND);
+    world.login(PHONE, "1000");
+    world.login(ELSEWHERE, "1000");
+    let identity = world.engine.source(ELSEWHERE.parse().unwrap()).identity;
+    assert_eq!(identity, Identity::Known, "its user is not trusted yet");
+}
+
+#[test]
+fn a_trusted_user_with_another_user_agent_is_not_trusted_at_a_new_address() {
+    let mut world = world();
+    for _ in 0..3 {
+        world.login(PHONE, "1000");
+        world.pass(DAY);
+    }
+    let addr = ELSEWHERE.parse().unwrap();
+    let (user, domain, user_agent) = ("1000", "pbx.example", "another");
+    world.handle(Input::Registered(Registered { source: addr, user, domain, user_agent }));
+    assert_eq!(world.engine.source(addr).identity, Identity::Known);
 }
 
 #[test]

@@ -20,4 +20,5 @@ mod memory;
 mod model;
 mod population;
 mod rules;
+mod views;
 mod world;

@@ -140,8 +140,7 @@ impl Population {
         };
         self.owners.insert(addr, (kind, id));
         self.tallies.entry(kind).or_default().actors += 1;
-        // Forgers aim at who stays: an address in its first day is known, but not trusted yet.
-        if HEALTHY.contains(&kind) && kind != Kind::Roaming {
+        if HEALTHY.contains(&kind) {
             self.phones.push(self.actors.len());
         }
         // Phones first; attackers come on the third day, when the phones are known.
@@ -179,7 +178,7 @@ impl Population {
                     self.owners.insert(addr, (kind, id));
                     self.actors[index].addr = addr;
                 }
-                self.phone(addr, &user)
+                self.phone(self.actors[index].addr, &user)
             }
             Kind::OldPassword => {
                 // Two weeks well, one week wrong: phones ask again every minute or two.

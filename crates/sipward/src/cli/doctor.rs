@@ -42,7 +42,7 @@ impl DoctorCommand {
             root: "/".into(),
         };
         let what = "examining; FreeSWITCH sends a HEARTBEAT every 20 s";
-        let examination = block_on(patiently(what, doctor::examine(&patient)))?;
+        let examination = block_on(patiently(what, doctor::examine(&patient)))??;
         if self.json {
             out::json(&serde_json::to_string(&examination)?)?;
         } else {
@@ -96,7 +96,12 @@ mod tests {
         };
         let checks = vec![
             check("clock", State::Ok, "FreeSWITCH's is 0.02 s behind ours", None),
-            check("gate", State::Fail, &"no ".repeat(40), Some("do \u{1b}[2J something about it, soon")),
+            check(
+                "gate",
+                State::Fail,
+                &"no ".repeat(40),
+                Some("do \u{1b}[2J something about it, soon"),
+            ),
         ];
         let examination = Examination { worst: State::Fail, checks };
         let shown = text(&examination, Some(40));

@@ -11,7 +11,9 @@ use serde::de::DeserializeOwned;
 
 use super::out;
 use crate::api::model::ProblemKind;
-use crate::client::{Answer, Client, ClientError, DEFAULT_SOCKET};
+use crate::client::{Answer, Client, ClientError};
+use crate::config::Config;
+use crate::config::file::DEFAULT_SOCKET;
 
 /// Where the daemon's socket is.
 #[derive(Clone, Debug, clap::Args)]
@@ -95,11 +97,20 @@ impl Remote {
     }
 
     /// The socket.
-    pub(super) fn socket(&self) -> PathBuf {
+    pub(super) fn socket(&self) -> anyhow::Result<PathBuf> {
         if let Some(socket) = &self.socket {
-            return socket.clone();
+            return Ok(socket.clone());
         }
-        PathBuf::from(DEFAULT_SOCKET)
+        match Config::load(self.config.as_deref()) {
+            Ok(config) => config.api.socket.context(
+                "the control API is switched off ([api] socket = \"\"); set a path and restart sipward",
+            ),
+            Err(error) => {
+                // The daemon may run with the file as it was.
+                eprintln!("sipward: {error}\nsipward: trying the usual socket");
+                Ok(PathBuf::from(DEFAULT_SOCKET))
+            }
+        }
     }
 
     /// Connects, asks, and prints: as JSON what came, else what `text` makes of it.
@@ -109,8 +120,9 @@ impl Remote {
         ask: impl AsyncFnOnce(&mut Client) -> Result<Answer<T>, ClientError>,
         text: impl FnOnce(&T) -> String,
     ) -> anyhow::Result<Exit> {
+        let socket = self.socket()?;
         let asked = block_on(async {
-            let mut client = Client::connect(&self.socket()).await?;
+            let mut client = Client::connect(&socket).await?;
             patiently(what, ask(&mut client)).await
         })?;
         match asked {

@@ -13,6 +13,7 @@ pub mod file;
 pub mod hosts;
 mod span;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -51,6 +52,10 @@ pub struct Config {
     pub esl: file::Esl,
     /// Lowest level of log lines.
     pub log_level: file::LogLevel,
+    /// The control API.
+    pub api: file::Api,
+    /// Keys of `[policy]` that the file sets, dotted, without `policy.`, by their names of today.
+    pub policy_keys: BTreeSet<String>,
 }
 
 impl Config {

@@ -51,8 +51,32 @@ fn the_example_names_every_key_and_no_other() {
 
 #[test]
 fn the_example_shows_the_defaults() {
-    assert_eq!(parse(&uncommented()), parse(""));
-    assert_eq!(parse(EXAMPLE), parse(""));
+    let meaning = |source: &str| {
+        parse(source).map(|config| Config { policy_keys: BTreeSet::new(), ..config })
+    };
+    assert_eq!(meaning(&uncommented()), meaning(""));
+    assert_eq!(meaning(EXAMPLE), meaning(""));
+}
+
+#[test]
+fn what_the_file_sets_is_told_from_defaults() {
+    let config = parse("[policy]\nmaxretry = 5\n[policy.rules.users]\nthreshold = 10\n").unwrap();
+    assert_eq!(
+        config.policy_keys,
+        ["max_failures", "rules.users.threshold"].map(str::to_owned).into()
+    );
+    assert_eq!(parse("").unwrap().policy_keys, BTreeSet::new());
+}
+
+#[test]
+fn the_socket_of_the_api_can_be_moved_or_left_out() {
+    let socket = |source: &str| parse(source).map(|config| config.api.socket);
+    assert_eq!(socket(""), Ok(Some("/run/sipward/sipward.sock".into())));
+    assert_eq!(socket("[api]\nsocket = \"/tmp/s\"\n"), Ok(Some("/tmp/s".into())));
+    assert_eq!(socket("[api]\nsocket = \"\"\n"), Ok(None));
+    assert!(refused("[api]\nsocket = \"sipward.sock\"\n").contains("absolute path"));
+    let long = format!("[api]\nsocket = \"/{}\"\n", "x".repeat(107));
+    assert!(refused(&long).contains("108 bytes"), "{}", refused(&long));
 }
 
 #[test]

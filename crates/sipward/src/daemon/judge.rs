@@ -1,9 +1,10 @@
 //! The task that owns the engine: events in, wishes for the kernel and records out.
 //!
-//! `hear` holds what comes in, `act` what goes out.
+//! `hear` holds what comes in, `act` what goes out, `standing` what is remembered of that.
 
 mod act;
 mod hear;
+mod standing;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,10 +22,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::complaint::LogReader;
+use crate::daemon::desk::Visit;
 use crate::daemon::directory::{Question, Registration};
 use crate::enforce::Wishes;
 use crate::names::Exempt;
 use crate::record::{Ban, Record, Totals};
+pub(crate) use standing::{FAILURES, Standing};
 
 /// Notices and reports handled in one turn, so that neither starves the other.
 const TURN: usize = 256;
@@ -43,8 +46,6 @@ const DRAIN: Duration = Duration::from_millis(1_200);
 pub(super) enum Order {
     /// A policy that was read again.
     Policy(Box<Policy>),
-    /// The last order of a reload: what came before it is in force.
-    Reloaded { needs_restart: Vec<&'static str> },
     /// New networks for classes of exemption.
     Exempt(Vec<Exempt>),
     /// Addresses of FreeSWITCH's gateways, all of them.
@@ -53,6 +54,8 @@ pub(super) enum Order {
     Registered(Vec<Registration>),
     /// What FreeSWITCH's access control lists say of an address; `None` when they said nothing.
     Acl { addr: IpAddr, allowed: Option<bool> },
+    /// Somebody has something to ask or to do ([`crate::daemon::Desk`]).
+    Visit(Visit),
 }
 
 /// Where the task hears from the others.
@@ -73,7 +76,7 @@ pub(super) enum End {
 }
 
 /// The engine and all that it needs around it.
-pub(super) struct Judge {
+pub(crate) struct Judge {
     /// Boxed: it is large, and the task that owns it is moved about.
     engine: Box<Engine>,
     clock: Clock,
@@ -90,6 +93,7 @@ pub(super) struct Judge {
     log: LogReader,
     /// Addresses whose question found no room.
     unasked: Vec<IpAddr>,
+    standing: Standing,
 }
 
 /// Called once a beat.
@@ -142,13 +146,42 @@ impl Judge {
             questions,
             log: LogReader::default(),
             unasked: Vec::new(),
+            standing: Standing::new(clock.now()),
         }
     }
 
     /// Tells the engine something that is no event.
-    pub(super) fn tell(&mut self, input: Input<'_>) {
+    pub(crate) fn tell(&mut self, input: Input<'_>) {
+        self.decide(input, |_| ());
+    }
+
+    /// Tells the engine something, and looks at what it decided before that is carried out.
+    pub(crate) fn decide<T>(&mut self, input: Input<'_>, look: impl FnOnce(&[Action]) -> T) -> T {
         self.engine.handle(input, self.clock.now(), &mut self.actions);
+        let seen = look(&self.actions);
         self.carry_out(None);
+        seen
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    pub(crate) fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// The FreeSWITCH end, while connected.
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        self.peer
     }
 
     /// Works until `stop`, then drains what is on its way and returns the totals.

@@ -7,11 +7,22 @@
 //! | enforcer (`sipward-route`) | netlink | – |
 //! | `directory` | questions to FreeSWITCH: phones, gateways, access lists | – |
 //! | `tasks` | name look-ups, signals | – |
+//! | [`api`](crate::api) | the control socket, a task for each connection | – |
+//!
+//! Whoever wants something of the engine pays it a visit (`desk`). `settings` is what is in force and
+//! the one way to change it.
 
+mod desk;
 mod directory;
 mod judge;
+mod settings;
 mod tasks;
 
+pub(crate) use desk::{Away, Desk};
+pub(crate) use judge::{FAILURES, Judge, Standing};
+pub(crate) use settings::{
+    Allowed, Denied, InForce, Overrides, PolicyEdit, Settings, State, Unfit,
+};
 pub(crate) use tasks::stop_on_signals;
 
 use std::hash::BuildHasher as _;
@@ -34,8 +45,11 @@ use crate::enforce::{self, Wishes};
 use crate::logging::LogControl;
 use crate::names::{Exempt, Names};
 use crate::record::{Record, Started, Totals};
+use crate::store::{Location, Store, StoreSettings};
 use crate::systemd;
-use judge::{Ears, End, Judge};
+use judge::{Ears, End};
+use settings::Ways;
+use tasks::Current;
 
 /// Orders that wait for the engine at most; they come from the name look-ups and SIGHUP.
 const ORDERS: usize = 16;
@@ -96,12 +110,17 @@ impl Daemon {
         let (reports_out, reports) = mpsc::channel(enforce::REPORTS);
         let (orders_out, orders) = mpsc::channel(ORDERS);
         let kernel = Kernel::start(&config, changes_in, reports_out).await?;
+        let (store, saved) =
+            Store::open(&StoreSettings { location: Location::Memory, ..StoreSettings::default() })?;
 
         let engine = Engine::new(config.policy.clone(), seed())?;
         let (clock, heart) = (Clock::start(), tasks::heart(logs.clone()));
         let (ask, questions) = mpsc::channel(directory::QUESTIONS);
         let wishes = Wishes::new(changes);
         let mut judge = Judge::new(engine, clock, wishes, records.clone(), heart, ask);
+        let settings = State { overrides: Overrides::stored(&saved), file: config };
+        let config = settings.effective();
+        judge.tell(Input::Policy(Box::new(config.policy.clone())));
         let mut names = Names::default();
         for (class, nets) in
             host_exemptions(&kernel.found.host).into_iter().chain(names.classes(&config))
@@ -109,7 +128,7 @@ impl Daemon {
             judge.tell(Input::Exempt { class, nets });
         }
         for record in started(&config, &credentials, &kernel.found) {
-            record.tell(&records);
+            judge.publish(record);
         }
         for net in &kernel.found.routes {
             judge.tell(Input::Adopt { net: *net });
@@ -121,8 +140,24 @@ impl Daemon {
         let (session, handle, notices) =
             sipward_esl::session(session_config(&config, &credentials)?);
         let session = tokio::spawn(session.run());
-        let current = tasks::Current { config: config.clone(), needs_restart: Vec::new() };
+        let current = Current { config: config.clone(), needs_restart: Vec::new(), generation: 0 };
         let (current, current_in) = watch::channel(current);
+        let in_force = InForce { generation: 0, answers: names.answers() };
+        let (in_force_out, in_force) = watch::channel(in_force);
+        let desk = Desk::new(orders_out.clone());
+        let settings = Arc::new(Settings::new(
+            Ways {
+                desk: desk.clone(),
+                orders: orders_out.clone(),
+                current,
+                in_force,
+                records: records.clone(),
+                store: store.clone(),
+                logs,
+            },
+            reload,
+            settings,
+        ));
         let helpers = [
             tokio::spawn(directory::run(
                 handle.clone(),
@@ -130,8 +165,8 @@ impl Daemon {
                 questions,
                 orders_out.clone(),
             )),
-            tokio::spawn(tasks::look_up_names(names, current_in, orders_out.clone())),
-            tokio::spawn(tasks::reload_on_hangup(reload, logs, current, orders_out)?),
+            tokio::spawn(tasks::look_up_names(names, current_in, in_force_out, orders_out)),
+            tokio::spawn(tasks::reload_on_hangup(Arc::clone(&settings))?),
         ];
 
         let (totals, end) = judge.run(Ears { notices, reports, orders }, stop).await;

@@ -1,5 +1,6 @@
 //! The small tasks around the engine: signals, reload, name look-ups, the heartbeat.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -7,8 +8,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::Reload;
 use super::judge::{Heart, Order};
+use super::settings::{InForce, Settings};
 use crate::config::Config;
 use crate::logging::LogControl;
 use crate::names::Names;
@@ -32,91 +33,71 @@ pub(crate) fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<()> {
 /// The configuration in force, and which of its sections a running daemon could not take over.
 #[derive(Clone, Debug)]
 pub(super) struct Current {
+    /// The file with what was set at run time on top.
     pub(super) config: Config,
     pub(super) needs_restart: Vec<&'static str>,
+    /// Counts the changes.
+    pub(super) generation: u64,
 }
 
 /// Reads the configuration again on each SIGHUP. A broken one changes nothing.
 pub(super) fn reload_on_hangup(
-    reload: Reload,
-    logs: Option<LogControl>,
-    current: watch::Sender<Current>,
-    orders: mpsc::Sender<Order>,
+    settings: Arc<Settings>,
 ) -> anyhow::Result<impl Future<Output = ()> + Send> {
     let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     Ok(async move {
         while hangup.recv().await.is_some() {
             systemd::reloading();
-            match reload() {
-                Ok(config) => {
-                    if let Some(logs) = &logs {
-                        logs.set_level(config.log_level);
-                    }
-                    let needs_restart = needs_restart(&current.borrow().config, &config);
-                    let policy = Box::new(config.policy.clone());
-                    if orders.send(Order::Policy(policy)).await.is_err() {
-                        return;
-                    }
-                    // Wakes the name look-ups, which tell the engine the new allow list, and then
-                    // that all is in force.
-                    current.send_replace(Current { config, needs_restart });
-                }
-                Err(error) => Record::ReloadFailed { error: error.to_string() }.log(),
-            }
+            // Told where it happens.
+            let _ = settings.reload().await;
             systemd::ready();
         }
     })
 }
 
-/// Sections that a running daemon cannot change.
-fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
-    [
-        ("mode", old.mode != new.mode),
-        ("on_exit", old.on_exit != new.on_exit),
-        ("allow_acl", old.allow_acl != new.allow_acl),
-        ("route", old.route != new.route),
-        ("esl", old.esl != new.esl),
-    ]
-    .into_iter()
-    .filter_map(|(section, changed)| changed.then_some(section))
-    .collect()
-}
-
 /// Pause before names that have no answer yet are asked for again.
 const NOT_YET_KNOWN: Duration = Duration::from_secs(10);
 
-/// Looks the names of `allow` and `proxies` up again and again, at once after a reload.
+/// Looks the names of `allow` and `proxies` up again and again, at once after a change, and passes
+/// `in_force` what the engine was told.
 pub(super) async fn look_up_names(
     mut names: Names,
     mut current: watch::Receiver<Current>,
+    in_force: watch::Sender<InForce>,
     orders: mpsc::Sender<Order>,
 ) {
     let mut answered = names.are_known(&current.borrow().config);
     loop {
         // Names that are not known yet are asked for again at once.
         let refresh = if answered { current.borrow().config.dns_refresh } else { NOT_YET_KNOWN };
-        let reloaded = tokio::select! {
-            changed = current.changed() => match changed {
-                Ok(()) => true,
-                Err(_) => return,
+        tokio::select! {
+            changed = current.changed() => if changed.is_err() {
+                return;
             },
-            () = tokio::time::sleep(refresh) => false,
-        };
-        let Current { config: now, needs_restart } = current.borrow_and_update().clone();
-        if reloaded {
+            () = tokio::time::sleep(refresh) => {}
+        }
+        answered = loop {
+            let Current { config: now, generation, .. } = current.borrow_and_update().clone();
             // What needs no look-up must not wait for a slow name server.
-            for order in [Order::Exempt(names.classes(&now)), Order::Reloaded { needs_restart }] {
-                if orders.send(order).await.is_err() {
-                    return;
-                }
+            if orders.send(Order::Exempt(names.classes(&now))).await.is_err() {
+                return;
             }
-        }
-        let (classes, failed) = names.refresh(&now).await;
-        failed.iter().for_each(Record::log);
-        answered = names.are_known(&now);
-        if orders.send(Order::Exempt(classes)).await.is_err() {
-            return;
-        }
+            in_force.send_replace(InForce { generation, answers: names.answers() });
+            // Nor must the next change. Answers that are here by then are kept.
+            let (classes, failed) = tokio::select! {
+                found = names.refresh(&now) => found,
+                changed = current.changed() => match changed {
+                    Ok(()) => continue,
+                    Err(_) => return,
+                },
+            };
+            failed.iter().for_each(Record::log);
+            if orders.send(Order::Exempt(classes)).await.is_err() {
+                return;
+            }
+            in_force.send_replace(InForce { generation, answers: names.answers() });
+            break names.are_known(&now);
+        };
     }
 }
 

@@ -48,7 +48,11 @@ fn database(file: &Path, is_running: bool) -> Check {
         }
         Ok(false) => {
             let advice = "`sipward status` says why the store is degraded";
-            return Check::fail(DATABASE, format!("{place} is missing while the daemon runs"), advice);
+            return Check::fail(
+                DATABASE,
+                format!("{place} is missing while the daemon runs"),
+                advice,
+            );
         }
         Err(error) => {
             let advice = "run `sipward doctor` as root";

@@ -5,7 +5,6 @@ mod sofia;
 use std::time::{Duration, Instant, SystemTime};
 
 use sipward_esl::client::{ClientError, Connection};
-use sipward_esl::frame::Frame;
 use sipward_esl::{Command, Event, JobUuid, Limits, Subscription};
 use tokio::time::{timeout, timeout_at};
 
@@ -72,7 +71,9 @@ fn advice(error: &ClientError) -> String {
         }
         ClientError::WrongPassword { .. } => "correct the password",
         ClientError::AclRejected => "change the access list and `reload mod_event_socket`",
-        ClientError::NotAllowed { .. } => "allow these events to the user, or use the password alone",
+        ClientError::NotAllowed { .. } => {
+            "allow these events to the user, or use the password alone"
+        }
         _ => "see FreeSWITCH's log",
     };
     text.to_owned()
@@ -160,7 +161,12 @@ impl Session {
         let deadline = tokio::time::Instant::from_std(since) + patience;
         while self.heartbeat.is_none() {
             match timeout_at(deadline, self.connection.next_frame()).await {
-                Ok(Ok(frame)) => self.note(&frame),
+                Ok(Ok(frame)) => {
+                    // Log lines and notices are no events, and no answer either.
+                    if let Ok(event) = frame.into_event() {
+                        self.note(&event);
+                    }
+                }
                 Ok(Err(error)) => {
                     return Check::fail(HEARTBEAT, error.to_string(), advice(&error));
                 }
@@ -190,10 +196,10 @@ impl Session {
             let wanted = id.to_string();
             loop {
                 let frame = self.connection.next_frame().await.map_err(|e| e.to_string())?;
-                self.note(&frame);
-                let Ok(event) = frame.event() else {
+                let Ok(event) = frame.into_event() else {
                     continue;
                 };
+                self.note(&event);
                 if event.header("Job-UUID").is_some_and(|job| job == wanted.as_str()) {
                     let text = String::from_utf8_lossy(event.body()).into_owned();
                     return Ok(Job { event, text, received: SystemTime::now() });
@@ -206,10 +212,8 @@ impl Session {
         }
     }
 
-    fn note(&mut self, frame: &Frame) {
-        let is_heartbeat =
-            frame.event().is_ok_and(|event| event.name().is_some_and(|name| name == "HEARTBEAT"));
-        if is_heartbeat {
+    fn note(&mut self, event: &Event) {
+        if event.name().is_some_and(|name| name == "HEARTBEAT") {
             self.heartbeat.get_or_insert_with(Instant::now);
         }
     }
@@ -226,9 +230,14 @@ struct Job {
 fn clock(event: &Event, received: SystemTime) -> Check {
     let stamp = event.header("Event-Date-Timestamp");
     let micros = stamp.and_then(|stamp| stamp.to_str()?.parse::<u64>().ok());
-    let at = micros.and_then(|micros| SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(micros)));
+    let at =
+        micros.and_then(|micros| SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(micros)));
     let Some(at) = at else {
-        return Check::warn(CLOCK, "the event carries no Event-Date-Timestamp", "see FreeSWITCH's log");
+        return Check::warn(
+            CLOCK,
+            "the event carries no Event-Date-Timestamp",
+            "see FreeSWITCH's log",
+        );
     };
     let (skew, way) = match received.duration_since(at) {
         Ok(behind) => (behind, "behind"),

@@ -20,7 +20,8 @@ const NAMED: usize = 3;
 
 /// Three checks. `daemon` is the process of a running daemon.
 pub(super) async fn checks(config: &Config, daemon: Option<u32>, patient: &Patient) -> [Check; 3] {
-    let of_daemon = daemon.and_then(|id| has_right(&patient.root.join(format!("proc/{id}/status"))));
+    let of_daemon =
+        daemon.and_then(|id| has_right(&patient.root.join(format!("proc/{id}/status"))));
     match sipward_route::inspect(&config.route).await {
         Ok(inspection) => [
             right(config, of_daemon, inspection.permitted),
@@ -28,14 +29,16 @@ pub(super) async fn checks(config: &Config, daemon: Option<u32>, patient: &Patie
             clashes(config, &inspection, &patient.root.join("etc/iproute2")),
         ],
         Err(error) => {
-            let blind = |name| Check::fail(name, error.to_string(), "sipward cannot work on this kernel");
+            let blind =
+                |name| Check::fail(name, error.to_string(), "sipward cannot work on this kernel");
             [blind(RIGHT), blind(GATE), blind(CLASH)]
         }
     }
 }
 
 fn right(config: &Config, of_daemon: Option<bool>, of_this: bool) -> Check {
-    const GRANT: &str = "grant it in the unit by AmbientCapabilities=CAP_NET_ADMIN, as the shipped unit does";
+    const GRANT: &str =
+        "grant it in the unit by AmbientCapabilities=CAP_NET_ADMIN, as the shipped unit does";
     match (of_daemon, of_this, config.mode) {
         (Some(true), _, _) => Check::ok(RIGHT, "the daemon has CAP_NET_ADMIN"),
         (_, _, Mode::Observe) => Check::ok(RIGHT, "CAP_NET_ADMIN is not needed in observe mode"),
@@ -66,7 +69,9 @@ fn gate(config: &Config, is_running: bool, inspection: &Inspection) -> Check {
     }
     let looked_up = match inspection.looked_up {
         0 => "no ban stands that could be looked up".to_owned(),
-        count => format!("{count} of {} bans looked up, a blackhole wins for each", inspection.routes),
+        count => {
+            format!("{count} of {} bans looked up, a blackhole wins for each", inspection.routes)
+        }
     };
     let gaps = inspection.coverage.gaps.join("; ");
     match &inspection.gate {
@@ -139,7 +144,8 @@ fn clashes(config: &Config, inspection: &Inspection, iproute: &Path) -> Check {
 fn owner(iproute: &Path, protocol: u8) -> Option<String> {
     let folder = fs::read_dir(iproute.join("rt_protos.d")).into_iter().flatten();
     let files = folder.filter_map(Result::ok).map(|entry| entry.path()).take(64);
-    let texts = files.chain([iproute.join("rt_protos")]).filter_map(|file| fs::read_to_string(file).ok());
+    let texts =
+        files.chain([iproute.join("rt_protos")]).filter_map(|file| fs::read_to_string(file).ok());
     texts.collect::<Vec<_>>().iter().flat_map(|text| text.lines()).find_map(|line| {
         let mut words = line.split_ascii_whitespace();
         let is_ours = words.next()?.parse() == Ok(protocol);

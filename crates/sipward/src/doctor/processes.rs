@@ -5,8 +5,8 @@ use std::io::Read as _;
 use std::path::Path;
 
 use super::Check;
-use crate::client::{Client, ClientError, NoQuery};
 use crate::api::model::Status;
+use crate::client::{Client, ClientError, NoQuery};
 use crate::fail2ban;
 use crate::text::Plain;
 
@@ -17,6 +17,7 @@ const MOST: usize = 65_536;
 const MAX_COMMAND: u64 = 4_096;
 
 const DAEMON: &str = "daemon";
+const START: &str = "`systemctl enable --now sipward`";
 const RIVALS: &str = "others that ban";
 
 /// Every process that can be seen.
@@ -51,7 +52,8 @@ impl Processes {
             let file = fs::File::open(entry.path().join("cmdline")).ok()?;
             file.take(MAX_COMMAND).read_to_end(&mut command).ok()?;
             let arguments = command.split(|byte| *byte == 0).filter(|word| !word.is_empty());
-            let arguments = arguments.map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+            let arguments =
+                arguments.map(|word| String::from_utf8_lossy(word).into_owned()).collect();
             Some(Process { id, arguments })
         };
         Self(entries.filter_map(process).take(MOST).collect())
@@ -74,14 +76,22 @@ impl Process {
 }
 
 /// Whether the daemon runs and answers.
-pub(super) async fn daemon(processes: &Processes, socket: &Path) -> Daemon {
+pub(super) async fn daemon(processes: &Processes, socket: Option<&Path>) -> Daemon {
     let by_name = processes.0.iter().find(|process| {
         let is_run = process.arguments.iter().any(|word| word == "run");
-        is_run && process.arguments.first().is_some_and(|program| {
-            program.rsplit('/').next().is_some_and(|file| file == "sipward")
-        })
+        is_run
+            && process.arguments.first().is_some_and(|program| {
+                program.rsplit('/').next().is_some_and(|file| file == "sipward")
+            })
     });
     let by_name = by_name.map(|process| process.id);
+    let Some(socket) = socket else {
+        let check = match by_name {
+            Some(id) => Check::ok(DAEMON, format!("runs as process {id}; its API is switched off")),
+            None => Check::warn(DAEMON, "is not running", START),
+        };
+        return Daemon { process: by_name, check };
+    };
     let by_socket = Client::server_process(socket).await;
     let process = match &by_socket {
         Ok(id) => id.and_then(|id| u32::try_from(id).ok()).or(by_name),
@@ -100,9 +110,7 @@ pub(super) async fn daemon(processes: &Processes, socket: &Path) -> Daemon {
             format!("runs as process {id}, but its socket does not answer: {error}"),
             "`journalctl -u sipward` says why there is no control socket",
         ),
-        (None, Err(ClientError::NotRunning { .. })) => {
-            Check::warn(DAEMON, "is not running", "`systemctl enable --now sipward`")
-        }
+        (None, Err(ClientError::NotRunning { .. })) => Check::warn(DAEMON, "is not running", START),
         (None, Err(error)) => Check::warn(DAEMON, error.to_string(), "`systemctl status sipward`"),
     };
     Daemon { process, check }
@@ -121,7 +129,11 @@ async fn answering(socket: &Path) -> Check {
         Ok(status) => {
             let why = status.event_socket.error.unwrap_or_else(|| "it does not say why".to_owned());
             let advice = "what is wrong with the Event Socket stands below";
-            Check::warn(DAEMON, format!("runs, but is not connected to FreeSWITCH: {}", Plain(&why)), advice)
+            Check::warn(
+                DAEMON,
+                format!("runs, but is not connected to FreeSWITCH: {}", Plain(&why)),
+                advice,
+            )
         }
         Err(error) => Check::warn(
             DAEMON,
@@ -147,7 +159,9 @@ pub(super) fn rivals(processes: &Processes, etc: &Path) -> Check {
             let jails: Vec<String> = jails.iter().map(|jail| Plain(jail).to_string()).collect();
             let jails = jails.join(", ");
             found.push(format!("fail2ban {} and watches SIP (jail {jails})", state(runs)));
-            advice.push("take over what it has with `sipward import fail2ban`, then disable the jail");
+            advice.push(
+                "take over what it has with `sipward import fail2ban`, then disable the jail",
+            );
         }
     }
     let runs = processes.running("event_guard").is_some();
@@ -162,8 +176,12 @@ pub(super) fn rivals(processes: &Processes, etc: &Path) -> Check {
         }
     }
     if found.is_empty() {
-        let fail2ban = processes.running("fail2ban-server").map(|_| "; fail2ban runs, but watches no SIP");
-        return Check::ok(RIVALS, format!("nobody else watches SIP{}", fail2ban.unwrap_or_default()));
+        let fail2ban =
+            processes.running("fail2ban-server").map(|_| "; fail2ban runs, but watches no SIP");
+        return Check::ok(
+            RIVALS,
+            format!("nobody else watches SIP{}", fail2ban.unwrap_or_default()),
+        );
     }
     Check::warn(RIVALS, found.join("; "), advice.join("; "))
 }

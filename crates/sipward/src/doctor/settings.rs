@@ -5,24 +5,26 @@ use std::ffi::OsString;
 use std::io::Read as _;
 use std::path::Path;
 
-use super::{Check, Patient, directory_of, fallback};
-use crate::config::{Config, Credentials};
+use super::{Check, Patient, directory_of};
+use crate::config::{Config, ConfigError, Credentials, DEFAULT_PATH};
 use crate::daemon;
 
 /// Largest environment file that is read, in bytes.
 const MAX_ENVIRONMENT: u64 = 64 * 1024;
 
 /// The configuration to look on with, and how the file is.
-pub(super) fn configuration(path: Option<&Path>) -> (Config, Check) {
+pub(super) fn configuration(path: Option<&Path>) -> Result<(Config, Check), ConfigError> {
     const NAME: &str = "configuration";
     match Config::load(path) {
         Ok(config) => {
             let check = Check::ok(NAME, daemon::summary(&config));
-            (config, check)
+            Ok((config, check))
         }
         Err(error) => {
             let advice = "correct the file; what follows is looked at with the defaults";
-            (fallback(), Check::fail(NAME, error.to_string(), advice))
+            // An empty file is a whole configuration.
+            let defaults = Config::parse("", Path::new(DEFAULT_PATH))?;
+            Ok((defaults, Check::fail(NAME, error.to_string(), advice)))
         }
     }
 }
@@ -99,7 +101,8 @@ mod tests {
     #[test]
     fn the_units_environment_file_is_read() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let text = "# FreeSWITCH is elsewhere\nESL_HOST = pbx.test\nESL_PORT=\"8022\"\n;x=1\nnothing\n";
+        let text =
+            "# FreeSWITCH is elsewhere\nESL_HOST = pbx.test\nESL_PORT=\"8022\"\n;x=1\nnothing\n";
         std::fs::write(file.path(), text).unwrap();
         let read = environment_file(file.path());
         assert_eq!(read.get("ESL_HOST").map(String::as_str), Some("pbx.test"));

@@ -4,6 +4,7 @@
 //! A key that is left out is `None` here and keeps the default of the type it belongs to
 //! ([`sipward_engine::Policy`], [`sipward_route::Settings`]): defaults are written down once.
 
+mod api;
 mod policy;
 mod route;
 mod rules;
@@ -15,6 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
 use super::{Config, HostEntry};
+use api::ApiFile;
+pub use api::{Api, DEFAULT_SOCKET};
 use policy::PolicyFile;
 use route::RouteFile;
 use span::Span;
@@ -40,6 +43,7 @@ pub struct File {
     route: RouteFile,
     esl: EslFile,
     log: LogFile,
+    api: ApiFile,
 }
 
 /// Ban, or watch only.
@@ -122,8 +126,19 @@ pub(super) fn aliases(key: &str) -> &'static [&'static str] {
 impl File {
     /// Checks ranges and what depends on each other.
     pub(super) fn into_config(self) -> Result<Config, Problem> {
-        let File { mode, on_exit, allow, allow_acl, proxies, dns_refresh, policy, route, esl, log } =
-            self;
+        let File {
+            mode,
+            on_exit,
+            allow,
+            allow_acl,
+            proxies,
+            dns_refresh,
+            policy,
+            route,
+            esl,
+            log,
+            api,
+        } = self;
         let allow = hosts("allow", allow)?;
         let proxies = hosts("proxies", proxies)?;
         let allow_acl = acls(allow_acl)?;
@@ -139,11 +154,13 @@ impl File {
             allow,
             proxies,
             dns_refresh,
+            policy_keys: policy.written(),
             policy: policy.checked(!allow_acl.is_empty())?,
             allow_acl,
             route: route.checked()?,
             esl: esl.checked()?,
             log_level: log.level.unwrap_or_default(),
+            api: api.checked()?,
         })
     }
 }

@@ -1,5 +1,7 @@
 //! `[policy]`.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use sipward_engine::{Mode, Policy};
 
@@ -73,6 +75,14 @@ struct Deafness {
 }
 
 impl PolicyFile {
+    /// The keys that are written, dotted, by their names of today.
+    pub(super) fn written(&self) -> BTreeSet<String> {
+        let mut keys = BTreeSet::new();
+        // Every part of it can be written as JSON; if not, everything would count as a default.
+        collect("", &serde_json::to_value(self).unwrap_or_default(), &mut keys);
+        keys
+    }
+
     pub(super) fn checked(self, ask_acl: bool) -> Result<Policy, Problem> {
         let mut policy = Policy { ask_acl, ..Policy::default() };
         set(&mut policy.max_failures, self.max_failures);
@@ -95,6 +105,19 @@ impl PolicyFile {
             Problem::new(format!("policy.{}", e.key), message)
         })?;
         Ok(policy)
+    }
+}
+
+fn collect(key: &str, value: &serde_json::Value, keys: &mut BTreeSet<String>) {
+    match value {
+        serde_json::Value::Null => {}
+        serde_json::Value::Object(parts) => {
+            for (name, part) in parts {
+                let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+                collect(&key, part, keys);
+            }
+        }
+        _ => drop(keys.insert(key.to_owned())),
     }
 }
 

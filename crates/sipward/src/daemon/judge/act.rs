@@ -114,7 +114,7 @@ impl Judge {
     }
 
     /// A snapshot that finds no room is made after the next connection; a wish for the log is not made again.
-    pub(super) fn ask(&self, question: Question) {
+    pub(super) fn ask(&mut self, question: Question) {
         let refused = self.questions.try_send(question).is_err();
         if refused && matches!(question, Question::Log { .. }) {
             let (question, error) = ("log".to_owned(), "too many questions wait".to_owned());
@@ -129,7 +129,8 @@ impl Judge {
         }
     }
 
-    pub(super) fn publish(&self, record: Record) {
+    pub(in crate::daemon) fn publish(&mut self, record: Record) {
+        self.standing.note(&record, self.clock.now());
         record.tell(&self.records);
     }
 }

@@ -98,7 +98,6 @@ impl Judge {
 
     pub(super) fn order(&mut self, order: Order) {
         match order {
-            Order::Reloaded { needs_restart } => self.publish(Record::Reload { needs_restart }),
             Order::Policy(policy) => {
                 let wanted = self.wants_log();
                 self.tell(Input::Policy(policy));
@@ -123,6 +122,7 @@ impl Judge {
                 self.publish(Record::Registrations { phones: phones.len() });
             }
             Order::Acl { addr, allowed } => self.tell(Input::AclAnswer { addr, allowed }),
+            Order::Visit(visit) => visit.pay(self),
         }
     }
 }

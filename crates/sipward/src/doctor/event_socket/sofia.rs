@@ -29,7 +29,9 @@ pub(super) fn profiles_with_log(xml: &str) -> Result<Vec<String>, String> {
                     && attribute(tag, "name").as_deref() == Some("log-auth-failures") =>
             {
                 let is_on = attribute(tag, "value").is_some_and(|value| is_true(&value));
-                if let Some(profile) = profile.as_ref().filter(|_| is_on && found.len() < MAX_PROFILES) {
+                if let Some(profile) =
+                    profile.as_ref().filter(|_| is_on && found.len() < MAX_PROFILES)
+                {
                     found.push(Plain(profile).to_string());
                 }
             }
@@ -79,7 +81,8 @@ mod tests {
 
     #[test]
     fn what_is_no_configuration_is_an_error() {
-        for text in ["", "-ERR xml_locate Command not found!\n", "<configuration></configuration>"] {
+        for text in ["", "-ERR xml_locate Command not found!\n", "<configuration></configuration>"]
+        {
             assert!(profiles_with_log(text).is_err(), "{text}");
         }
     }

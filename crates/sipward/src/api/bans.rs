@@ -1,0 +1,311 @@
+//! `/bans`.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use ipnet::IpNet;
+use sipward_engine::{Action, Cause, Exemption, Expiry, Input, UnblockReason};
+use tokio::sync::broadcast;
+
+use super::Api;
+use super::extract::{Place, Query, Sent, at_most, limit};
+use super::fault::{self, Answer, Fault};
+use super::model::{
+    Ban, BanMade, BanPage, BanQuery, MAX_LISTED, NewBan, Problem, ProblemKind, Refusal, Unbanned,
+};
+use super::select::select;
+use super::{convert, net_of};
+use crate::daemon::Judge;
+use crate::record::Record;
+
+/// Longest ban that is not permanent, in seconds: ten years, as the policy's.
+const MAX_BAN_TIME: u64 = 3_653 * 86_400;
+
+/// Longest reason, in bytes.
+pub(super) const MAX_WORDS: usize = 500;
+
+/// Addresses to spare: an SSH client has one.
+const MAX_SPARED: usize = 16;
+
+/// Widest networks that are banned without `force`: 65,536 addresses, or what a provider has.
+const WIDEST_V4: u8 = 16;
+const WIDEST_V6: u8 = 32;
+
+/// Wait for the kernel's answer to a ban, which takes a fraction of a millisecond.
+const KERNEL: Duration = Duration::from_secs(2);
+
+/// Bans lifted in one visit of the engine.
+const PART: usize = 256;
+
+/// The bans that stand.
+#[utoipa::path(
+    get, path = "/api/v1/bans", tag = "bans", params(BanQuery),
+    responses((status = 200, description = "A page of bans", body = BanPage), fault::Asked, fault::Usual)
+)]
+pub(super) async fn list(State(api): State<Api>, Query(query): Query<BanQuery>) -> Answer<BanPage> {
+    let limit = limit(query.limit)?;
+    let selected = select(&api.desk, query, limit).await?;
+    let nets = selected.nets;
+    let items = api.desk.visit(move |judge| {
+        let now = judge.clock().now();
+        // One that ended since is left out.
+        let bans = nets.into_iter().filter_map(|net| judge.engine().ban(net));
+        bans.map(|ban| convert::ban(&ban, now)).collect()
+    });
+    let (items, total, next) = (items.await?, selected.total, selected.next);
+    Ok(Json(BanPage { items, total, next }))
+}
+
+/// The ban of exactly one network.
+#[utoipa::path(
+    get, path = "/api/v1/bans/{net}", tag = "bans",
+    params(("net" = String, Path, description = "An address or a network, `/` written as `%2F`")),
+    responses(
+        (status = 200, description = "The ban", body = Ban),
+        (status = 404, description = "No ban of exactly this network", body = Problem,
+         content_type = "application/problem+json"),
+        fault::Asked, fault::Usual
+    )
+)]
+pub(super) async fn show(State(api): State<Api>, Place(net): Place) -> Answer<Ban> {
+    let net = net_of("net", &net)?;
+    let ban = api.desk.visit(move |judge| found(judge, net)).await?;
+    ban.map(Json).ok_or_else(|| {
+        Fault::new(ProblemKind::NotFound, format!("there is no ban of exactly {net}"))
+    })
+}
+
+/// Bans a network.
+///
+/// It is answered when the kernel has answered and the store has written it.
+#[utoipa::path(
+    post, path = "/api/v1/bans", tag = "bans", request_body = NewBan,
+    responses(
+        (status = 201, description = "It is banned", body = BanMade,
+         headers(("Location" = String, description = "Where the ban is"))),
+        (status = 409, description = "It is not banned; `refusal` says why", body = Problem,
+         content_type = "application/problem+json"),
+        fault::Sent, fault::Usual
+    )
+)]
+pub(super) async fn create(
+    State(api): State<Api>,
+    Sent(new): Sent<NewBan>,
+) -> Result<Response, Fault> {
+    check(&new)?;
+    guard(&new)?;
+    let net = new.net.0;
+    let mut records = api.records.subscribe();
+    let decided = api.desk.visit(move |judge| decide(judge, new)).await?;
+    if let Some(objection) = decided {
+        return Err(Fault::objection(net, objection));
+    }
+    wait_for_kernel(&mut records, net).await;
+    drop(records);
+    let store = convert::health(api.store.settled().await);
+    let ban = api.desk.visit(move |judge| found(judge, net)).await?;
+    let ban = ban.ok_or_else(|| {
+        // A second ban, an unban, or its end came in between.
+        Fault::new(ProblemKind::NotFound, format!("{net} was banned, and is no more"))
+    })?;
+    let place = format!("/api/v1/bans/{}", net.to_string().replace('/', "%2F"));
+    let place = HeaderValue::from_str(&place).unwrap_or(HeaderValue::from_static("/api/v1/bans"));
+    let made = Json(BanMade { ban, store });
+    Ok((StatusCode::CREATED, [(header::LOCATION, place)], made).into_response())
+}
+
+fn check(new: &NewBan) -> Result<(), Fault> {
+    at_most("reason", new.reason.as_deref(), MAX_WORDS)?;
+    if new.spare.len() > MAX_SPARED {
+        return Err(Fault::field("spare", format!("more than {MAX_SPARED} addresses")));
+    }
+    match new.ban_time_seconds {
+        Some(_) if new.permanent => {
+            Err(Fault::field("ban_time_seconds", "a permanent ban has none; leave it out"))
+        }
+        Some(time) if !(1..=MAX_BAN_TIME).contains(&time) => {
+            let detail = format!("{time} is not between 1 and {MAX_BAN_TIME}");
+            Err(Fault::field("ban_time_seconds", detail))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// What a slip of the finger must not do.
+fn guard(new: &NewBan) -> Result<(), Fault> {
+    if new.force {
+        return Ok(());
+    }
+    let net = new.net.0;
+    let refused = |reason: &str, by: Option<IpNet>, why: String| {
+        let refusal =
+            Refusal { reason: reason.to_owned(), class: None, net: by, force_overrides: true };
+        Err(Fault::refused(net, refusal, why))
+    };
+    if let Some(spared) = new.spare.iter().find(|spared| net.contains(&spared.to_canonical())) {
+        let spared = spared.to_canonical();
+        let why = format!("it would cover {spared}, from where this is typed");
+        return refused("spared", Some(spared.into()), why);
+    }
+    let widest = if net.addr().is_ipv4() { WIDEST_V4 } else { WIDEST_V6 };
+    if net.prefix_len() < widest {
+        return refused("too_wide", None, format!("it is wider than /{widest}"));
+    }
+    Ok(())
+}
+
+/// Tells the engine; gives its objection.
+fn decide(judge: &mut Judge, new: NewBan) -> Option<sipward_engine::Refusal> {
+    let net = new.net.0;
+    let ban_time = match new.ban_time_seconds {
+        Some(seconds) => Duration::from_secs(seconds),
+        None => judge.engine().policy().ban_time,
+    };
+    let until = if new.permanent { Expiry::Never } else { Expiry::At(judge.clock().now() + ban_time) };
+    let reason = new.reason.unwrap_or_default();
+    judge.decide(Input::Ban { net, until, reason, force: new.force }, |actions| {
+        actions.iter().find_map(|action| match action {
+            Action::Refused { net: refused, reason, cause }
+                if *refused == net && matches!(**cause, Cause::Manual { .. }) =>
+            {
+                Some(*reason)
+            }
+            _ => None,
+        })
+    })
+}
+
+async fn wait_for_kernel(records: &mut broadcast::Receiver<Arc<Record>>, net: IpNet) {
+    let answer = async {
+        loop {
+            match records.recv().await {
+                Ok(record) => {
+                    if matches!(&*record, Record::Ban(ban) if ban.source == net) {
+                        return;
+                    }
+                }
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return,
+            }
+        }
+    };
+    // Without an answer the ban says `pending`, which it is.
+    let _ = tokio::time::timeout(KERNEL, answer).await;
+}
+
+fn found(judge: &mut Judge, net: IpNet) -> Option<Ban> {
+    let now = judge.clock().now();
+    judge.engine().ban(net).map(|ban| convert::ban(&ban, now))
+}
+
+/// Unbans a network: lifts every ban inside it, splits wider ones around it, and forgets the failures
+/// counted against the sources in it. Nobody banned there is no error: `count` is 0.
+#[utoipa::path(
+    delete, path = "/api/v1/bans/{net}", tag = "bans",
+    params(("net" = String, Path, description = "An address or a network, `/` written as `%2F`")),
+    responses(
+        (status = 200, description = "It is not banned", body = Unbanned), fault::Asked, fault::Usual
+    )
+)]
+pub(super) async fn lift(State(api): State<Api>, Place(net): Place) -> Answer<Unbanned> {
+    let net = net_of("net", &net)?;
+    Ok(Json(unban(&api, &[net]).await?))
+}
+
+/// Lifts all bans, and forgets all counted failures.
+#[utoipa::path(
+    delete, path = "/api/v1/bans", tag = "bans",
+    responses((status = 200, description = "Nobody is banned", body = Unbanned), fault::Usual)
+)]
+pub(super) async fn lift_all(State(api): State<Api>) -> Answer<Unbanned> {
+    let all = [IpAddr::from([0; 4]), IpAddr::from([0; 16])].map(everything);
+    Ok(Json(unban(&api, &all).await?))
+}
+
+/// 0.0.0.0/0 or ::/0.
+fn everything(zero: IpAddr) -> IpNet {
+    IpNet::new_assert(zero, 0)
+}
+
+async fn unban(api: &Api, nets: &[IpNet]) -> Result<Unbanned, Fault> {
+    let mut ended = Ended::default();
+    for net in nets.iter().copied() {
+        // There may be half a million: a part at a time. Where a wider ban is to be split, all at once, or
+        // each part would split it anew.
+        loop {
+            let part = api.desk.visit(move |judge| lift_part(judge, net)).await?;
+            let last = part.count < PART as u64;
+            ended.add(part);
+            if last {
+                break;
+            }
+        }
+        // Those around it, and the failures counted in it.
+        ended.add(api.desk.visit(move |judge| judge.decide(Input::Unban { net }, Ended::of)).await?);
+    }
+    let store = convert::health(api.store.settled().await);
+    Ok(Unbanned { count: ended.count, ended: ended.nets, left: ended.left, store })
+}
+
+/// Lifts some of the bans inside a network around which there is none.
+fn lift_part(judge: &mut Judge, net: IpNet) -> Ended {
+    let mut ended = Ended::default();
+    if judge.engine().bans_covering(net).next().is_some() {
+        return ended;
+    }
+    let part: Vec<IpNet> =
+        judge.engine().bans_inside(net).take(PART).map(|ban| ban.net).collect();
+    for net in part {
+        ended.add(judge.decide(Input::Unban { net }, Ended::of));
+    }
+    ended
+}
+
+/// Bans that ended by somebody's wish.
+#[derive(Debug, Default)]
+pub(super) struct Ended {
+    pub(super) count: u64,
+    pub(super) nets: Vec<IpNet>,
+    pub(super) left: Vec<IpNet>,
+}
+
+impl Ended {
+    /// What `actions` end on purpose, and what they leave of it.
+    pub(super) fn of(actions: &[Action]) -> Self {
+        let mut this = Self::default();
+        for action in actions {
+            match action {
+                Action::Unblock { net, reason } => match reason {
+                    UnblockReason::Manual | UnblockReason::Exempted | UnblockReason::Split => {
+                        this.count += 1;
+                        this.nets.push(*net);
+                    }
+                    UnblockReason::Expired
+                    | UnblockReason::Superseded
+                    | UnblockReason::NotAdopted => {}
+                },
+                Action::Block { net, cause, .. } if matches!(**cause, Cause::Split { .. }) => {
+                    this.left.push(*net);
+                }
+                _ => {}
+            }
+        }
+        this
+    }
+
+    fn add(&mut self, other: Self) {
+        self.count += other.count;
+        let room = |list: &Vec<IpNet>| MAX_LISTED.saturating_sub(list.len());
+        let (nets, left) = (room(&self.nets), room(&self.left));
+        self.nets.extend(other.nets.into_iter().take(nets));
+        self.left.extend(other.left.into_iter().take(left));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! The engine's, the store's and the kernel's words → those of the wire.
+
+use std::sync::Arc;
+
+use sipward_engine::{self as engine, BanView, Enforcement, Expiry, Origin, Timestamp};
+
+use super::fault::refusal;
+use super::model::{
+    Ban, BanOrigin, BanState, By, Cause, Evidence, FailureEntry, Grades, HistoryEntry, HistoryKind,
+    StoreHealth, StoreState,
+};
+use crate::daemon::Failure;
+use crate::store::{self, What};
+use crate::text::Time;
+
+pub(super) fn ban(ban: &BanView<'_>, now: Timestamp) -> Ban {
+    let (state, error) = match ban.enforcement {
+        Enforcement::Pending => (BanState::Pending, None),
+        Enforcement::Enforced => (BanState::Enforced, None),
+        Enforcement::Ineffective => (BanState::Ineffective, None),
+        Enforcement::Failed { error } => (BanState::Failed, Some(error.to_string())),
+    };
+    Ban {
+        net: ban.net,
+        since: Time(ban.since),
+        until: until(ban.until),
+        remaining_seconds: match ban.until {
+            Expiry::At(end) => Some(end.since(now).as_secs_f64()),
+            Expiry::Never => None,
+        },
+        origin: origin(ban.origin),
+        state,
+        error,
+        cause: cause(ban.cause),
+    }
+}
+
+pub(super) fn origin(origin: Origin) -> BanOrigin {
+    match origin {
+        Origin::Automatic => BanOrigin::Automatic,
+        Origin::Manual => BanOrigin::Manual,
+        Origin::Forced => BanOrigin::Forced,
+    }
+}
+
+pub(super) fn state(enforcement: &Enforcement) -> BanState {
+    match enforcement {
+        Enforcement::Pending => BanState::Pending,
+        Enforcement::Enforced => BanState::Enforced,
+        Enforcement::Ineffective => BanState::Ineffective,
+        Enforcement::Failed { .. } => BanState::Failed,
+    }
+}
+
+fn until(until: Expiry) -> Option<Time> {
+    match until {
+        Expiry::At(end) => Some(Time(end)),
+        Expiry::Never => None,
+    }
+}
+
+pub(super) fn cause(cause: &Arc<engine::Cause>) -> Cause {
+    let split_of = match &**cause {
+        engine::Cause::Split { of, .. } => Some(*of),
+        engine::Cause::Rule(_) | engine::Cause::Manual { .. } | engine::Cause::Adopted => None,
+    };
+    let (by, comment, evidence) = match &**cause.original() {
+        engine::Cause::Rule(seen) => (By::Rule, None, Some(evidence(seen))),
+        engine::Cause::Manual { reason, .. } => (By::Manual, Some(reason.clone()), None),
+        // The original of a split is never a split itself.
+        engine::Cause::Adopted | engine::Cause::Split { .. } => (By::Adopted, None, None),
+    };
+    Cause { by, split_of, comment: comment.filter(|words| !words.is_empty()), evidence }
+}
+
+fn evidence(seen: &engine::Evidence) -> Evidence {
+    let details = seen.details.as_deref();
+    Evidence {
+        rule: seen.rule,
+        address: seen.source,
+        identity: seen.identity,
+        failures: seen.failures,
+        score: seen.score,
+        max_failures: seen.max_failures,
+        window_seconds: seen.window.as_secs_f64(),
+        grade: seen.grade,
+        ban_count: seen.ban_count,
+        details_aged_out: details.is_none(),
+        users: details.map_or_else(Vec::new, |details| {
+            details.users.iter().map(ToString::to_string).collect()
+        }),
+        profile: details.map(|details| details.profile.to_string()),
+        user_agent: details.map(|details| details.user_agent.to_string()),
+        report: details.and_then(|details| details.reason).map(|reason| reason.to_string()),
+    }
+}
+
+pub(super) fn failure(failure: &Failure) -> FailureEntry {
+    let judged = &failure.judgement;
+    FailureEntry {
+        id: failure.id,
+        time: Time(failure.at),
+        source: judged.source,
+        user: judged.user.to_string(),
+        profile: judged.profile.to_string(),
+        user_agent: judged.user_agent.to_string(),
+        grade: judged.grade,
+        identity: judged.identity,
+        attention: judged.attention,
+        failures: judged.failures,
+        exempt: judged.exempt,
+        banned: judged.banned,
+    }
+}
+
+pub(super) fn grades(counts: engine::ByGrade) -> Grades {
+    let engine::ByGrade { unjoined, unproven, unchallenged, assumed, answered } = counts;
+    Grades { unjoined, unproven, unchallenged, assumed, answered }
+}
+
+pub(super) fn health(health: store::Health) -> StoreHealth {
+    let (state, problem, since) = match health.state {
+        store::State::Ok => (StoreState::Ok, None, None),
+        store::State::Degraded { error, since } => (StoreState::Degraded, Some(error), Some(since)),
+    };
+    StoreHealth {
+        state,
+        problem,
+        since,
+        file: health.file.map(|file| file.display().to_string()),
+        size_bytes: health.size_bytes,
+        behind_entries: health.behind_entries as u64,
+        behind_seconds: std::time::Duration::from_millis(health.behind_ms).as_secs_f64(),
+        dropped_entries: health.dropped,
+        set_aside: health.set_aside.map(|file| file.display().to_string()),
+    }
+}
+
+pub(super) fn history(event: store::HistoryEvent) -> HistoryEntry {
+    let store::HistoryEvent { at, net, observed, what } = event;
+    let blank = HistoryEntry {
+        time: Time(at),
+        event: HistoryKind::Ban,
+        net,
+        observed,
+        until: None,
+        reason: None,
+        refusal: None,
+        cause: None,
+    };
+    match what {
+        What::Ban { until: end, cause: why } => {
+            HistoryEntry { until: until(end), cause: Some(cause(&why)), ..blank }
+        }
+        What::Unban { reason } => HistoryEntry {
+            event: HistoryKind::Unban,
+            reason: serde_json::to_value(reason).ok().and_then(|word| Some(word.as_str()?.to_owned())),
+            ..blank
+        },
+        What::Refused { refusal: why_not, cause: why } => HistoryEntry {
+            event: HistoryKind::Refused,
+            refusal: Some(refusal(why_not)),
+            cause: Some(cause(&why)),
+            ..blank
+        },
+    }
+}

@@ -1,0 +1,141 @@
+//! Queries, paths and bodies: read within limits, and refused with the name of the field.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::{header, request::Parts};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+
+use super::fault::Fault;
+use super::model::{DEFAULT_LIMIT, MAX_LIMIT, ProblemKind};
+
+/// Largest body, in bytes: events to try are the longest, 32 KiB before JSON escapes them.
+const MAX_BODY: usize = 256 * 1024;
+
+/// Time for a body to arrive, which comes from this host.
+const BODY_TIME: Duration = Duration::from_secs(10);
+
+/// Longest query, in bytes: every parameter at its longest, percent-encoded.
+pub(super) const MAX_QUERY: usize = 4 * 1024;
+
+/// A query.
+pub(super) struct Query<T>(pub(super) T);
+
+/// The one variable part of a path, percent-decoded.
+pub(super) struct Place(pub(super) String);
+
+/// A JSON body.
+pub(super) struct Sent<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Fault> {
+        let query = parts.uri.query().unwrap_or_default();
+        if query.len() > MAX_QUERY {
+            let detail = format!("the query has more than {MAX_QUERY} bytes");
+            return Err(Fault::new(ProblemKind::UriTooLong, detail));
+        }
+        let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
+        serde_path_to_error::deserialize(pairs).map(Self).map_err(|error| {
+            let (path, message) = (error.path().to_string(), error.inner().to_string());
+            wrong(&path, &message)
+        })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Place {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|error| Fault::new(ProblemKind::Unreadable, error.body_text()))?;
+        Ok(Self(text))
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Sent<T> {
+    type Rejection = Fault;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Fault> {
+        let kind = request.headers().get(header::CONTENT_TYPE);
+        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let essence = kind.split(';').next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case("application/json") {
+            let detail = "send `Content-Type: application/json`";
+            return Err(Fault::new(ProblemKind::UnsupportedMediaType, detail));
+        }
+        let body = read(request.into_body()).await?;
+        let mut json = serde_json::Deserializer::from_slice(&body);
+        let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let message = error.inner().to_string();
+            if error.inner().is_data() {
+                wrong(&error.path().to_string(), &message)
+            } else {
+                Fault::new(ProblemKind::Unreadable, format!("the body is no JSON: {message}"))
+            }
+        })?;
+        json.end().map_err(|error| {
+            Fault::new(ProblemKind::Unreadable, format!("the body is more than JSON: {error}"))
+        })?;
+        Ok(Self(value))
+    }
+}
+
+async fn read(body: Body) -> Result<Bytes, Fault> {
+    let all = Limited::new(body, MAX_BODY).collect();
+    match tokio::time::timeout(BODY_TIME, all).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let detail = format!("the body has more than {MAX_BODY} bytes");
+            Err(Fault::new(ProblemKind::TooLarge, detail))
+        }
+        Ok(Err(error)) => {
+            Err(Fault::new(ProblemKind::Unreadable, format!("the body is broken off: {error}")))
+        }
+        Err(_) => {
+            let seconds = BODY_TIME.as_secs();
+            let detail = format!("the body did not come within {seconds} s");
+            Err(Fault::new(ProblemKind::TooSlow, detail))
+        }
+    }
+}
+
+/// A field that is wrong, by what serde says of it.
+fn wrong(path: &str, message: &str) -> Fault {
+    // These name the field themselves, and the path ends before it.
+    for prefix in ["unknown field `", "missing field `", "duplicate field `"] {
+        if let Some((field, _)) = message.strip_prefix(prefix).and_then(|m| m.split_once('`')) {
+            return Fault::field(bounded(field), bounded(message));
+        }
+    }
+    let field = if path == "." { "the body" } else { path };
+    Fault::field(bounded(field), bounded(message))
+}
+
+/// What strangers sent is not sent back at length.
+fn bounded(text: &str) -> &str {
+    const MOST: usize = 400;
+    text.get(..text.floor_char_boundary(MOST)).unwrap_or_default()
+}
+
+/// The size of a page.
+pub(super) fn limit(asked: Option<u16>) -> Result<usize, Fault> {
+    let limit = asked.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        let detail = format!("{limit} is not between 1 and {MAX_LIMIT}");
+        return Err(Fault::field("limit", detail));
+    }
+    Ok(limit.into())
+}
+
+/// Refuses text over its limit, in bytes.
+pub(super) fn at_most(field: &str, text: Option<&str>, limit: usize) -> Result<(), Fault> {
+    match text.map(str::len).filter(|length| *length > limit) {
+        Some(length) => Err(Fault::field(field, format!("{length} bytes are more than {limit}"))),
+        None => Ok(()),
+    }
+}

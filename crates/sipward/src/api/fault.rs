@@ -1,0 +1,213 @@
+//! Everything that can go wrong, as a problem document.
+
+use std::fmt;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use ipnet::IpNet;
+use sipward_engine::{Exemption, Refusal as Objection};
+use utoipa::IntoResponses;
+
+use super::model::{FieldError, Problem, ProblemKind, Refusal};
+use crate::daemon::{Away, Denied};
+use crate::store::StoreError;
+
+/// An answer that is a problem document.
+#[derive(Debug)]
+pub(super) struct Fault(Box<Problem>);
+
+/// What a handler gives.
+pub(super) type Answer<T> = Result<axum::Json<T>, Fault>;
+
+impl Fault {
+    pub(super) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        let status = status(kind);
+        Self(Box::new(Problem {
+            kind,
+            title: title(kind).to_owned(),
+            status: status.as_u16(),
+            detail: detail.into(),
+            errors: Vec::new(),
+            refusal: None,
+        }))
+    }
+
+    /// A field has a value that cannot be.
+    pub(super) fn field(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        let error = FieldError { field: field.into(), detail: detail.into() };
+        let mut fault = Self::new(ProblemKind::Invalid, format!("`{}`: {}", error.field, error.detail));
+        fault.0.errors.push(error);
+        fault
+    }
+
+    /// A ban is refused.
+    pub(super) fn refused(net: IpNet, refusal: Refusal, why: impl fmt::Display) -> Self {
+        let advice = if refusal.force_overrides { "; `force` overrides this" } else { "" };
+        let mut fault =
+            Self::new(ProblemKind::Refused, format!("{net} is not banned: {why}{advice}"));
+        fault.0.refusal = Some(refusal);
+        fault
+    }
+
+    /// The engine objects to a ban.
+    pub(super) fn objection(net: IpNet, objection: Objection) -> Self {
+        let why = match objection {
+            Objection::Exempt { class, net } => format!("it would cover {net}, {}", whose(class)),
+            Objection::Known { net } => format!("it would cover {net}, where somebody logged in"),
+            Objection::Shared => "several users logged in from there".to_owned(),
+            Objection::LinkLocal => {
+                "it would cut off IPv6 link-local neighbours, and with them neighbour discovery"
+                    .to_owned()
+            }
+            Objection::Covered { net } => {
+                format!("the ban of {net} covers it and lasts at least as long")
+            }
+            Objection::TooManyBans => "the table of bans is full (`policy.max_bans`)".to_owned(),
+        };
+        Self::refused(net, refusal(objection), why)
+    }
+}
+
+/// The engine's words for why a ban is not done, on the wire.
+pub(super) fn refusal(objection: Objection) -> Refusal {
+    let (reason, class, net, force_overrides) = match objection {
+        Objection::Exempt { class, net } => {
+            ("exempt", Some(class), Some(net), class != Exemption::Own)
+        }
+        Objection::Known { net } => ("known", None, Some(net), false),
+        Objection::Shared => ("shared", None, None, false),
+        Objection::LinkLocal => ("link_local", None, None, true),
+        Objection::Covered { net } => ("covered", None, Some(net), false),
+        Objection::TooManyBans => ("too_many_bans", None, None, false),
+    };
+    Refusal { reason: reason.to_owned(), class, net, force_overrides }
+}
+
+fn whose(class: Exemption) -> &'static str {
+    match class {
+        Exemption::Own => "an address of this host or of nobody",
+        Exemption::Gateway => "a gateway of this host",
+        Exemption::EslPeer => "the FreeSWITCH end of the Event Socket",
+        Exemption::NameServer => "a name server of this host",
+        Exemption::Trunk => "a trunk of FreeSWITCH",
+        Exemption::Proxy => "one of `proxies`",
+        Exemption::Acl => "which one of FreeSWITCH's access control lists allows",
+        Exemption::Allow => "which is on the allow list",
+    }
+}
+
+fn status(kind: ProblemKind) -> StatusCode {
+    match kind {
+        ProblemKind::Unreadable => StatusCode::BAD_REQUEST,
+        ProblemKind::Forbidden => StatusCode::FORBIDDEN,
+        ProblemKind::NotFound => StatusCode::NOT_FOUND,
+        ProblemKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        ProblemKind::TooSlow => StatusCode::REQUEST_TIMEOUT,
+        ProblemKind::Refused | ProblemKind::Configuration => StatusCode::CONFLICT,
+        ProblemKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ProblemKind::UriTooLong => StatusCode::URI_TOO_LONG,
+        ProblemKind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ProblemKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        ProblemKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+fn title(kind: ProblemKind) -> &'static str {
+    match kind {
+        ProblemKind::Unreadable => "The request cannot be read",
+        ProblemKind::Forbidden => "Not for this user",
+        ProblemKind::NotFound => "There is no such thing",
+        ProblemKind::MethodNotAllowed => "Not with this method",
+        ProblemKind::TooSlow => "The request did not come in time",
+        ProblemKind::Refused => "The ban is refused",
+        ProblemKind::Configuration => "The configuration file stands in the way",
+        ProblemKind::TooLarge => "The body is too large",
+        ProblemKind::UriTooLong => "The path and the query are too long",
+        ProblemKind::UnsupportedMediaType => "The body must be application/json",
+        ProblemKind::Invalid => "A field has a value that cannot be",
+        ProblemKind::Unavailable => "Not at the moment",
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        let status = status(self.0.kind);
+        let mut response = (status, axum::Json(self.0)).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
+    }
+}
+
+impl From<Away> for Fault {
+    fn from(away: Away) -> Self {
+        Self::new(ProblemKind::Unavailable, away.to_string())
+    }
+}
+
+impl From<Denied> for Fault {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Unfit(unfit) => Self::field(unfit.key.as_str(), unfit.detail),
+            Denied::File(error) => Self::new(ProblemKind::Configuration, error),
+            Denied::InFile(_) => Self::new(ProblemKind::Configuration, denied.to_string()),
+            Denied::NoEntry(_) => Self::new(ProblemKind::NotFound, denied.to_string()),
+            Denied::Full(_) => Self::field("host", denied.to_string()),
+            Denied::Away(away) => away.into(),
+        }
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::new(ProblemKind::Unavailable, error.to_string())
+    }
+}
+
+/// What every request may get.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "says what the document says; a fault is made by its kind")]
+pub(super) enum Usual {
+    /// This user may not use the socket.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(Problem),
+    /// The path and the query are too long.
+    #[response(status = 414, content_type = "application/problem+json")]
+    TooLong(Problem),
+    /// The daemon stops or does not answer in time; nothing was changed.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(Problem),
+}
+
+/// What a request with a query or a part of the path may get.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "as `Usual`")]
+pub(super) enum Asked {
+    /// The path cannot be read.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Unreadable(Problem),
+    /// A field has a value that cannot be; `errors` says which.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Invalid(Problem),
+}
+
+/// What a request with a body may get.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "as `Usual`")]
+pub(super) enum Sent {
+    /// The body is no JSON.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Unreadable(Problem),
+    /// The body did not come in time.
+    #[response(status = 408, content_type = "application/problem+json")]
+    TooSlow(Problem),
+    /// The body is too large.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(Problem),
+    /// The body is not `application/json`.
+    #[response(status = 415, content_type = "application/problem+json")]
+    UnsupportedMediaType(Problem),
+    /// A field has a value that cannot be; `errors` says which.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Invalid(Problem),
+}

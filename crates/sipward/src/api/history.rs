@@ -1,0 +1,43 @@
+//! `/history`.
+
+use axum::Json;
+use axum::extract::State;
+
+use super::extract::{Query, limit};
+use super::fault::{self, Answer, Fault};
+use super::model::{HistoryKind, HistoryPage, HistoryQuery};
+use super::{Api, convert};
+use crate::store;
+
+/// What was decided before, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/history", tag = "history", params(HistoryQuery),
+    responses(
+        (status = 200, description = "A page of the history", body = HistoryPage),
+        fault::Asked, fault::Usual
+    )
+)]
+pub(super) async fn list(
+    State(api): State<Api>,
+    Query(query): Query<HistoryQuery>,
+) -> Answer<HistoryPage> {
+    let HistoryQuery { net, event, from, to, limit: most, cursor } = query;
+    let before = cursor.map(|cursor| cursor.parse()).transpose();
+    let query = store::HistoryQuery {
+        net: net.map(|net| net.0),
+        kind: event.map(|event| match event {
+            HistoryKind::Ban => store::HistoryKind::Ban,
+            HistoryKind::Unban => store::HistoryKind::Unban,
+            HistoryKind::Refused => store::HistoryKind::Refused,
+        }),
+        from: from.map(|time| time.0),
+        to: to.map(|time| time.0),
+        before: before.map_err(|error: store::NoCursor| Fault::field("cursor", error.to_string()))?,
+        limit: limit(most)?,
+    };
+    // What was decided before the question is in the answer.
+    api.store.settled().await;
+    let page = api.store.history(query).await?;
+    let next = page.next.map(|cursor| cursor.to_string());
+    Ok(Json(HistoryPage { items: page.events.into_iter().map(convert::history).collect(), next }))
+}

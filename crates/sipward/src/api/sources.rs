@@ -1,0 +1,101 @@
+//! `/sources/{address}`: why an address is banned, or is not.
+
+use std::net::IpAddr;
+
+use axum::Json;
+use axum::extract::State;
+use ipnet::IpNet;
+use sipward_route::Route;
+
+use super::extract::Place;
+use super::fault::{self, Answer, Fault};
+use super::model::{
+    Exempting, HistoryEntry, KernelRoute, MAX_LISTED, RouteState, SeenFailure, SourceReport,
+};
+use super::{Api, convert};
+use crate::daemon::Judge;
+use crate::store::HistoryQuery;
+use crate::text::Time;
+
+/// Events of the history that an explanation shows.
+const HISTORY: usize = 20;
+
+/// Everything that is known of an address.
+#[utoipa::path(
+    get, path = "/api/v1/sources/{address}", tag = "sources",
+    params(("address" = String, Path, description = "An IPv4 or IPv6 address")),
+    responses(
+        (status = 200, description = "What is known of it", body = SourceReport),
+        fault::Asked, fault::Usual
+    )
+)]
+pub(super) async fn show(State(api): State<Api>, Place(address): Place) -> Answer<SourceReport> {
+    let address: IpAddr = address
+        .parse()
+        .map_err(|_| Fault::field("address", "write an IPv4 or IPv6 address"))?;
+    let address = address.to_canonical();
+    let mut report = api.desk.visit(move |judge| report(judge, address)).await?;
+    let query = HistoryQuery { net: Some(report.source), limit: HISTORY, ..HistoryQuery::default() };
+    match api.store.history(query).await {
+        Ok(page) => report.history = page.events.into_iter().map(convert::history).collect(),
+        Err(error) => report.history_error = Some(error.to_string()),
+    }
+    report.kernel = kernel(address).await;
+    Ok(Json(report))
+}
+
+fn report(judge: &Judge, address: IpAddr) -> SourceReport {
+    let (engine, now) = (judge.engine(), judge.clock().now());
+    let view = engine.source(address);
+    let failures = engine.failures(address);
+    let bans: Vec<_> = engine.bans_covering(IpNet::from(address)).collect();
+    let aged_out = failures.iter().filter(|failure| failure.text.is_none()).count();
+    SourceReport {
+        address: view.addr,
+        source: view.source,
+        identity: view.identity,
+        failures: view.failures,
+        score: view.score,
+        max_failures: view.max_failures,
+        window_seconds: engine.policy().window.as_secs_f64(),
+        grade: view.grade,
+        unproven: view.unproven,
+        unjoined: view.unjoined,
+        users: view.details.map_or_else(Vec::new, |details| {
+            details.users.iter().map(ToString::to_string).collect()
+        }),
+        seen: failures.into_iter().take(MAX_LISTED).map(seen).collect(),
+        aged_out: u32::try_from(aged_out).unwrap_or(u32::MAX),
+        exempt: engine
+            .exemptions(address)
+            .into_iter()
+            .map(|(class, net)| Exempting { class, net })
+            .collect(),
+        bans: bans.iter().rev().map(|ban| convert::ban(ban, now)).collect(),
+        ban_count: view.ban_count,
+        history: Vec::<HistoryEntry>::new(),
+        history_error: None,
+        kernel: KernelRoute { state: RouteState::Unknown, detail: None },
+    }
+}
+
+fn seen(failure: sipward_engine::FailureView) -> SeenFailure {
+    SeenFailure {
+        time: Time(failure.at),
+        grade: failure.grade,
+        invite: failure.invite,
+        user: failure.text.map(|text| text.user.to_string()),
+        profile: failure.text.map(|text| text.profile.to_string()),
+        user_agent: failure.text.map(|text| text.user_agent.to_string()),
+    }
+}
+
+async fn kernel(address: IpAddr) -> KernelRoute {
+    match sipward_route::look_up(address).await {
+        Ok(Route::Blackhole) => KernelRoute { state: RouteState::Blackhole, detail: None },
+        Ok(Route::Other(route)) => KernelRoute { state: RouteState::Other, detail: Some(route) },
+        Err(error) => {
+            KernelRoute { state: RouteState::Unknown, detail: Some(error.to_string()) }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! `/status`.
+
+use axum::Json;
+use axum::extract::State;
+
+use super::fault::{self, Answer};
+use super::model::{
+    BanCounts, EventSocket, Gate, PolicyBrief, SourceCounts, Status, StoreHealth, Totals,
+};
+use super::{Api, convert};
+use crate::config::Mode;
+use crate::daemon::Judge;
+use crate::text::Time;
+
+/// How the daemon stands.
+#[utoipa::path(
+    get, path = "/api/v1/status", tag = "daemon",
+    responses((status = 200, description = "How it stands", body = Status), fault::Usual)
+)]
+pub(super) async fn show(State(api): State<Api>) -> Answer<Status> {
+    let store = convert::health(api.store.health());
+    let needs_restart = api.settings.needs_restart().into_iter().map(str::to_owned).collect();
+    let mode = api.mode;
+    let status = api.desk.visit(move |judge| status(judge, mode, store, needs_restart));
+    Ok(Json(status.await?))
+}
+
+fn status(judge: &Judge, mode: Mode, store: StoreHealth, needs_restart: Vec<String>) -> Status {
+    let (clock, standing, totals) = (judge.clock(), judge.standing(), judge.totals());
+    let (stats, policy) = (judge.engine().stats(), judge.engine().policy());
+    Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        mode,
+        started: Time(clock.at_start()),
+        uptime_seconds: clock.now().since(clock.at_start()).as_secs_f64(),
+        event_socket: EventSocket {
+            connected: judge.peer().is_some(),
+            peer: judge.peer().map(|peer| peer.to_string()),
+            since: Time(standing.since),
+            error: standing.error.clone(),
+        },
+        totals: Totals {
+            events: totals.events,
+            events_dropped: standing.dropped,
+            failures: totals.failures,
+            bans: totals.bans,
+            unbans: totals.unbans,
+            refused: totals.refused,
+        },
+        failures: convert::grades(stats.failures),
+        bans: BanCounts {
+            active: stats.bans as u64,
+            not_enforced: stats.not_enforced as u64,
+            max: policy.max_bans as u64,
+        },
+        sources: SourceCounts {
+            tracked: stats.tracked as u64,
+            weightless: stats.weightless as u64,
+            known: stats.known as u64,
+            attention: stats.attention as u64,
+            offenders: stats.offenders as u64,
+            evicted: stats.evicted,
+        },
+        gate: standing.gate.as_ref().map(|gate| Gate {
+            ipv4_inbound: gate.ipv4_inbound,
+            ipv6_inbound: gate.ipv6_inbound,
+            gaps: gate.gaps.clone(),
+        }),
+        policy: PolicyBrief {
+            max_failures: policy.max_failures,
+            window_seconds: policy.window.as_secs_f64(),
+            ban_time_seconds: policy.ban_time.as_secs_f64(),
+        },
+        store,
+        needs_restart,
+    }
+}

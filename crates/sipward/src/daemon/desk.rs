@@ -1,0 +1,80 @@
+//! The way to the engine for whoever is not its task.
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time;
+
+use super::judge::{Judge, Order};
+
+/// Longest wait for the engine. It answers within milliseconds, except at the start, which waits up to
+/// five seconds for names.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// Where visitors of the engine queue. Their number is bounded by the orders that may wait.
+#[derive(Clone, Debug)]
+pub(crate) struct Desk {
+    orders: mpsc::Sender<Order>,
+}
+
+/// Why a visit did not take place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Away {
+    /// The daemon stops.
+    #[error("the daemon is stopping")]
+    Stopped,
+    /// It did not come to it in time. What was asked was not done and will not be.
+    #[error("the daemon did not come to it within {} s; nothing was changed", PATIENCE.as_secs())]
+    Busy,
+}
+
+/// Work to be done on the engine's task.
+pub(super) struct Visit(Box<dyn FnOnce(&mut Judge) + Send>);
+
+impl Visit {
+    pub(super) fn pay(self, judge: &mut Judge) {
+        (self.0)(judge);
+    }
+}
+
+impl fmt::Debug for Visit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Visit")
+    }
+}
+
+impl Desk {
+    pub(super) fn new(orders: mpsc::Sender<Order>) -> Self {
+        Self { orders }
+    }
+
+    /// Runs `work` on the engine's task, between two events, and gives what it makes of it. Whatever
+    /// takes longer than a millisecond belongs into several visits: failures wait meanwhile.
+    pub(crate) async fn visit<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Judge) -> T + Send + 'static,
+    ) -> Result<T, Away> {
+        let (answer, answered) = oneshot::channel();
+        let visit = Visit(Box::new(move |judge| {
+            // Who has given up must not find it done later.
+            if !answer.is_closed() {
+                let _ = answer.send(work(judge));
+            }
+        }));
+        self.order(Order::Visit(visit), answered).await
+    }
+
+    /// Waits until everything that was ordered before has been done.
+    pub(crate) async fn caught_up(&self) -> Result<(), Away> {
+        self.visit(|_| ()).await
+    }
+
+    async fn order<T>(&self, order: Order, answered: oneshot::Receiver<T>) -> Result<T, Away> {
+        let asked = async {
+            self.orders.send(order).await.map_err(|_| Away::Stopped)?;
+            answered.await.map_err(|_| Away::Stopped)
+        };
+        time::timeout(PATIENCE, asked).await.unwrap_or(Err(Away::Busy))
+    }
+}

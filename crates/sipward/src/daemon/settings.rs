@@ -1,0 +1,239 @@
+//! What is in force, and who may change it while the daemon runs: the file, and over it what an operator
+//! set by the control API. One place decides, so that nobody has to ask who spoke last.
+//!
+//! A change is answered when it is in force: the engine has the policy, the exemptions, and has lifted
+//! what they lift.
+
+mod overrides;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, broadcast, mpsc, watch};
+
+use super::desk::{Away, Desk};
+use super::judge::Order;
+use super::{Current, Reload};
+use crate::config::{Config, HostEntry};
+use crate::logging::LogControl;
+use crate::record::Record;
+use crate::store::{self, AllowEntry, Saved, Store};
+pub(crate) use overrides::{Overrides, PolicyEdit, Unfit};
+
+/// Longest wait for a changed allow list to be in force; what it takes is two messages.
+const IN_FORCE: Duration = Duration::from_secs(5);
+
+/// Which settings the exemptions in the engine come from, and what their names stood for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct InForce {
+    /// [`Current::generation`].
+    pub(crate) generation: u64,
+    /// Answers for the names of `allow` and `proxies`.
+    pub(crate) answers: Arc<HashMap<String, Vec<IpAddr>>>,
+}
+
+/// Where the other tasks are.
+pub(super) struct Ways {
+    pub(super) desk: Desk,
+    pub(super) orders: mpsc::Sender<Order>,
+    pub(super) current: watch::Sender<Current>,
+    pub(super) in_force: watch::Receiver<InForce>,
+    pub(super) records: broadcast::Sender<Arc<Record>>,
+    pub(super) store: Store,
+    pub(super) logs: Option<LogControl>,
+}
+
+/// The settings and the one way to change them.
+pub(crate) struct Settings {
+    ways: Ways,
+    reload: Reload,
+    /// As it was at the start, which parts of the daemon were built from.
+    started: Config,
+    state: Mutex<State>,
+}
+
+/// What the settings are made of.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    /// The file as it was read last.
+    pub(crate) file: Config,
+    pub(crate) overrides: Overrides,
+}
+
+/// Why a change was not made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Denied {
+    /// The value cannot be.
+    #[error("{}", .0.detail)]
+    Unfit(Unfit),
+    /// The file is broken; the settings before stay in force.
+    #[error("{0}")]
+    File(String),
+    /// The engine's task did not answer.
+    #[error(transparent)]
+    Away(#[from] Away),
+    /// An entry of the file is only removed there.
+    #[error("`{0}` stands in the configuration file; remove it there and reload")]
+    InFile(HostEntry),
+    /// There is no such entry.
+    #[error("`{0}` is not on the allow list")]
+    NoEntry(HostEntry),
+    /// Too many entries.
+    #[error("the allow list has {0} entries that were added at run time, which is the limit")]
+    Full(usize),
+}
+
+/// What came of allowing a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Allowed {
+    /// It was added.
+    New,
+    /// It was there already.
+    Already,
+}
+
+impl Settings {
+    /// Takes over `state`, which is in force already.
+    pub(super) fn new(ways: Ways, reload: Reload, state: State) -> Self {
+        let started = state.file.clone();
+        Self { ways, reload, started, state: Mutex::new(state) }
+    }
+
+    /// What the settings are made of now.
+    pub(crate) async fn state(&self) -> State {
+        self.state.lock().await.clone()
+    }
+
+    /// What the names of the allow list stand for now.
+    pub(crate) fn answers(&self) -> Arc<HashMap<String, Vec<IpAddr>>> {
+        Arc::clone(&self.ways.in_force.borrow().answers)
+    }
+
+    /// Sections that wait for a restart.
+    pub(crate) fn needs_restart(&self) -> Vec<&'static str> {
+        self.ways.current.borrow().needs_restart.clone()
+    }
+
+    /// Reads the file again; gives the sections that wait for a restart. A broken file changes nothing.
+    pub(crate) async fn reload(&self) -> Result<Vec<&'static str>, Denied> {
+        let mut state = self.state.lock().await;
+        let file = match (self.reload)() {
+            Ok(file) => file,
+            Err(error) => {
+                let error = error.to_string();
+                Record::ReloadFailed { error: error.clone() }.tell(&self.ways.records);
+                return Err(Denied::File(error));
+            }
+        };
+        if let Some(logs) = &self.ways.logs {
+            logs.set_level(file.log_level);
+        }
+        let needs_restart = needs_restart(&self.started, &file);
+        state.file = file;
+        self.put_in_force(&state, needs_restart.clone()).await?;
+        Record::Reload { needs_restart: needs_restart.clone() }.tell(&self.ways.records);
+        Ok(needs_restart)
+    }
+
+    /// Changes values of the policy.
+    pub(crate) async fn change_policy(&self, edit: PolicyEdit) -> Result<(), Denied> {
+        let mut state = self.state.lock().await;
+        let mut overrides = state.overrides.clone();
+        overrides.edit(&edit);
+        overrides.check(&edit, &state.file).map_err(Denied::Unfit)?;
+        let entries = overrides.entries_since(&state.overrides, self.now().await?);
+        state.overrides = overrides;
+        self.put_in_force(&state, self.needs_restart()).await?;
+        entries.into_iter().for_each(|entry| self.ways.store.put(entry));
+        Ok(())
+    }
+
+    /// Allows a host.
+    pub(crate) async fn allow(
+        &self,
+        host: HostEntry,
+        comment: Option<String>,
+    ) -> Result<Allowed, Denied> {
+        let mut state = self.state.lock().await;
+        if state.file.allow.contains(&host) || state.overrides.allows(&host) {
+            return Ok(Allowed::Already);
+        }
+        let entry = AllowEntry { host, comment, since: self.now().await? };
+        state.overrides.allow(entry.clone()).map_err(Denied::Full)?;
+        self.put_in_force(&state, self.needs_restart()).await?;
+        self.ways.store.put(store::Entry::Allow(entry));
+        Ok(Allowed::New)
+    }
+
+    /// Takes a host off the list again; gives the entry.
+    pub(crate) async fn disallow(&self, host: &HostEntry) -> Result<AllowEntry, Denied> {
+        let mut state = self.state.lock().await;
+        let Some(entry) = state.overrides.disallow(host) else {
+            let in_file = state.file.allow.contains(host);
+            let denied = if in_file { Denied::InFile } else { Denied::NoEntry };
+            return Err(denied(host.clone()));
+        };
+        self.put_in_force(&state, self.needs_restart()).await?;
+        self.ways.store.put(store::Entry::Disallow { host: host.clone() });
+        Ok(entry)
+    }
+
+    /// What the store could read only after the start. What was set meanwhile stays.
+    pub(crate) async fn take_over(&self, saved: &Saved) -> Result<(), Denied> {
+        let mut state = self.state.lock().await;
+        state.overrides.take_over(saved);
+        self.put_in_force(&state, self.needs_restart()).await
+    }
+
+    /// Gives the engine what `state` comes to, and waits until it has it.
+    async fn put_in_force(
+        &self,
+        state: &State,
+        needs_restart: Vec<&'static str>,
+    ) -> Result<(), Denied> {
+        let config = state.effective();
+        let policy = Order::Policy(Box::new(config.policy.clone()));
+        self.ways.orders.send(policy).await.map_err(|_| Away::Stopped)?;
+        let generation = self.ways.current.borrow().generation + 1;
+        // Wakes the name look-ups, which tell the engine the new lists.
+        self.ways.current.send_replace(Current { config, needs_restart, generation });
+        let mut in_force = self.ways.in_force.clone();
+        let told = async {
+            in_force.wait_for(|now| now.generation >= generation).await.is_ok()
+                && self.ways.desk.caught_up().await.is_ok()
+        };
+        // It is on its way and will not be taken back.
+        if !matches!(tokio::time::timeout(IN_FORCE, told).await, Ok(true)) {
+            tracing::warn!("changed settings are not in force yet");
+        }
+        Ok(())
+    }
+
+    async fn now(&self) -> Result<sipward_engine::Timestamp, Away> {
+        self.ways.desk.visit(|judge| judge.clock().now()).await
+    }
+}
+
+impl State {
+    /// The file with the overrides on top.
+    pub(crate) fn effective(&self) -> Config {
+        self.overrides.over(&self.file)
+    }
+}
+
+/// Sections that a running daemon cannot change.
+fn needs_restart(started: &Config, file: &Config) -> Vec<&'static str> {
+    [
+        ("mode", started.mode != file.mode),
+        ("on_exit", started.on_exit != file.on_exit),
+        ("allow_acl", started.allow_acl != file.allow_acl),
+        ("route", started.route != file.route),
+        ("esl", started.esl != file.esl),
+        ("api", started.api != file.api),
+    ]
+    .into_iter()
+    .filter_map(|(section, changed)| changed.then_some(section))
+    .collect()
+}

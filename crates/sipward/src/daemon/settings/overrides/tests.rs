@@ -1,0 +1,128 @@
+use super::*;
+
+fn file(text: &str) -> Config {
+    Config::parse(text, "sipward.toml".as_ref()).unwrap()
+}
+
+fn set(key: PolicyKey, value: u64, stored: bool) -> PolicyEdit {
+    PolicyEdit::Set { values: vec![(key, value)], stored }
+}
+
+fn entry(host: &str) -> AllowEntry {
+    AllowEntry { host: host.parse().unwrap(), comment: None, since: Timestamp::EPOCH }
+}
+
+fn told(before: &Overrides, after: &Overrides) -> Vec<String> {
+    let entries = after.entries_since(before, Timestamp::EPOCH);
+    let word = |entry: Entry| match entry {
+        Entry::Override(Override { key, value, .. }) => format!("{key} = {value}"),
+        Entry::Reset { key } => format!("{key} reset"),
+        other => panic!("{other:?}"),
+    };
+    entries.into_iter().map(word).collect()
+}
+
+#[test]
+fn the_file_is_outranked_by_what_is_stored_and_that_by_what_is_not() {
+    let file = file("[policy]\nmax_failures = 7\n");
+    let max_failures = |overrides: &Overrides| overrides.over(&file).policy.max_failures;
+    let mut overrides = Overrides::default();
+    assert_eq!(max_failures(&overrides), 7);
+
+    overrides.edit(&set(PolicyKey::MaxFailures, 4, true));
+    assert_eq!(max_failures(&overrides), 4);
+    overrides.edit(&set(PolicyKey::MaxFailures, 3, false));
+    assert_eq!(max_failures(&overrides), 3);
+    assert_eq!(overrides.policy(PolicyKey::MaxFailures).stored, Some(4), "for the next start");
+    overrides.edit(&set(PolicyKey::MaxFailures, 2, true));
+    assert_eq!(max_failures(&overrides), 2, "the latest word");
+    overrides.edit(&PolicyEdit::Reset(PolicyKey::MaxFailures));
+    assert_eq!(max_failures(&overrides), 7);
+}
+
+#[test]
+fn only_what_lasts_is_stored() {
+    let nothing = Overrides::default();
+    let mut stored = nothing.clone();
+    stored.edit(&set(PolicyKey::WindowSeconds, 60, true));
+    assert_eq!(told(&nothing, &stored), ["policy.window = 60"]);
+    let mut runtime = stored.clone();
+    runtime.edit(&set(PolicyKey::BanTimeSeconds, 60, false));
+    assert_eq!(told(&stored, &runtime), [""; 0]);
+    let mut reset = runtime.clone();
+    reset.edit(&PolicyEdit::Reset(PolicyKey::WindowSeconds));
+    assert_eq!(told(&runtime, &reset), ["policy.window reset"]);
+}
+
+#[test]
+fn what_does_not_fit_is_refused_by_its_own_name() {
+    let file = file("[policy]\nban_time = \"1h\"\n[policy.escalation]\nmax = \"2h\"\n");
+    let refused = |edit: &PolicyEdit| {
+        let mut overrides = Overrides::default();
+        overrides.edit(edit);
+        overrides.check(edit, &file).err().map(|unfit| (unfit.key, unfit.detail))
+    };
+    for (key, value) in [
+        (PolicyKey::MaxFailures, 0),
+        (PolicyKey::MaxFailures, 1_001),
+        (PolicyKey::MaxFailures, u64::MAX),
+        (PolicyKey::WindowSeconds, 604_801),
+        (PolicyKey::BanTimeSeconds, 7_201),
+    ] {
+        let (named, detail) = refused(&set(key, value, false)).unwrap();
+        assert_eq!(named, key, "{detail}");
+    }
+    assert_eq!(refused(&set(PolicyKey::BanTimeSeconds, 7_200, false)), None);
+}
+
+#[test]
+fn an_override_that_no_longer_fits_the_file_is_left_out_and_the_others_hold() {
+    let mut overrides = Overrides::default();
+    overrides.edit(&set(PolicyKey::BanTimeSeconds, 36_000, true));
+    overrides.edit(&set(PolicyKey::MaxFailures, 3, true));
+    let policy = overrides.over(&file("[policy.escalation]\nmax = \"2h\"\n")).policy;
+    assert_eq!(policy.ban_time, Duration::from_secs(3_600));
+    assert_eq!(policy.max_failures, 3);
+}
+
+#[test]
+fn the_allow_list_is_that_of_the_file_and_what_was_added() {
+    let file = file("allow = [\"192.0.2.0/24\", \"office.example.org\"]\n");
+    let mut overrides = Overrides::default();
+    overrides.allow(entry("198.51.100.7")).unwrap();
+    overrides.allow(entry("office.example.org")).unwrap();
+    let hosts = |overrides: &Overrides| -> Vec<String> {
+        overrides.over(&file).allow.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(hosts(&overrides), ["192.0.2.0/24", "office.example.org", "198.51.100.7/32"]);
+    let gone = overrides.disallow(&"198.51.100.7".parse().unwrap());
+    assert_eq!(gone, Some(entry("198.51.100.7")));
+    assert_eq!(hosts(&overrides), ["192.0.2.0/24", "office.example.org"]);
+    assert_eq!(overrides.disallow(&"198.51.100.7".parse().unwrap()), None);
+}
+
+#[test]
+fn what_was_stored_comes_back_under_what_was_set_since() {
+    let value =
+        |key: &str, value: Value| Override { key: key.to_owned(), value, since: Timestamp::EPOCH };
+    let saved = Saved {
+        allow: vec![entry("192.0.2.7"), entry("192.0.2.8")],
+        overrides: vec![
+            value("policy.max_failures", 3.into()),
+            value("policy.window", "soon".into()),
+            value("policy.colour", 3.into()),
+        ],
+        ..Saved::default()
+    };
+    let overrides = Overrides::stored(&saved);
+    assert_eq!(overrides.policy(PolicyKey::MaxFailures).value(), Some(3));
+    assert_eq!(overrides.policy(PolicyKey::WindowSeconds).value(), None);
+    assert_eq!(overrides.allowed(), saved.allow);
+
+    let mut later = Overrides::default();
+    later.edit(&set(PolicyKey::MaxFailures, 9, true));
+    later.allow(AllowEntry { comment: Some("since".to_owned()), ..entry("192.0.2.7") }).unwrap();
+    later.take_over(&saved);
+    assert_eq!(later.policy(PolicyKey::MaxFailures).value(), Some(9));
+    assert_eq!(later.allowed().len(), 2);
+}

@@ -1,0 +1,294 @@
+//! What outlives the process: bans, their history, offenders, healthy phones, what an operator
+//! changed while the daemon ran.
+//!
+//! The kernel is the truth about what is blocked, this about what was decided. One writer, on a
+//! thread of its own, owns the connection to a SQLite file; the rest of the daemon hands it
+//! [`Entry`]s and never waits for it. It commits what has come every few hundredths of a second.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `entry` | what is written, what is read back |
+//! | `inbox` | what waits to be written: bounded, never waited for |
+//! | `health` | how the store stands, and when that changes |
+//! | `history` | what happened: questions and answers |
+//! | `writer` | the thread: gathers, commits, looks after the file, tries again |
+//! | `database` | the file: opened, checked, put aside |
+//! | `schema` | its tables |
+//! | `write`, `load`, `prune`, `key` | rows: in, back, out again; networks as keys |
+//!
+//! Nothing that goes wrong with the file stops a ban. A full disk, a locked file, a missing directory
+//! make the store *degraded*: entries wait in memory, what does not fit is counted, and when the file
+//! can be written again the bans that stand replace those that are stored. A corrupt file gets another
+//! name and is kept.
+
+mod database;
+mod entry;
+mod health;
+mod history;
+mod inbox;
+mod key;
+mod load;
+mod prune;
+mod schema;
+mod write;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use database::Place;
+pub use entry::{AllowEntry, Entry, Override, Saved, SavedBan};
+use health::Status;
+pub use health::{Health, Notice, State};
+pub use history::{Cursor, HistoryEvent, HistoryKind, HistoryPage, HistoryQuery, NoCursor, What};
+use inbox::Inbox;
+use writer::Writer;
+
+/// Notices that wait for the daemon at most; they come seconds apart.
+const NOTICES: usize = 16;
+
+/// Longest time that a question to the history may take.
+const SLOW: Duration = Duration::from_secs(5);
+
+/// Longest wait for the last commit at the end: the daemon has to stop within 2 s.
+const LAST_COMMIT: Duration = Duration::from_millis(700);
+
+/// Where the store is, and how much of the past it keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// Where.
+    pub location: Location,
+    /// Age at which an event leaves the history. Range 1 h to 10 years; default 90 d.
+    pub keep_history: Duration,
+    /// Events kept in the history. Range 1,000 to 100,000,000; default 250,000 (about 125 MB).
+    pub max_history: u64,
+    /// Bans of observe mode are kept apart from those that the kernel enforces.
+    pub observe: bool,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self {
+            location: Location::File("/var/lib/sipward/sipward.db".into()),
+            keep_history: Duration::from_hours(90 * 24),
+            max_history: 250_000,
+            observe: false,
+        }
+    }
+}
+
+/// Where a store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// In this file and, beside it, its write-ahead log.
+    File(PathBuf),
+    /// In memory: nothing outlives the process.
+    Memory,
+}
+
+/// Why the daemon must not start, or a question has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file was written by a newer sipward. It was not touched.
+    #[error(
+        "{} has schema version {found}, this sipward knows up to {known}; run the newer sipward, or \
+         set `store.path` to another file",
+        .file.display()
+    )]
+    Newer {
+        /// The file.
+        file: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// The file is a database of another program. It was not touched.
+    #[error(
+        "{} is a SQLite database of another program; set `store.path` to a file of our own",
+        .file.display()
+    )]
+    Foreign {
+        /// The file.
+        file: PathBuf,
+    },
+    /// There is nothing to ask at the moment.
+    #[error("the store is degraded: {error}")]
+    Degraded {
+        /// Why.
+        error: String,
+    },
+    /// The question took too long.
+    #[error("the question took longer than {} s; ask for less", .limit.as_secs())]
+    Slow {
+        /// The limit.
+        limit: Duration,
+    },
+    /// The database refused.
+    #[error("the database: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// The thread could not be started, or ended.
+    #[error("the store's thread: {0}")]
+    Thread(String),
+}
+
+/// The handle to the store. Cheap to clone; the writer ends when the last one is dropped.
+#[derive(Clone, Debug)]
+pub struct Store {
+    shared: Arc<Shared>,
+    notices: Arc<Mutex<Option<mpsc::Receiver<Notice>>>>,
+    end: Arc<End>,
+}
+
+/// What the handles and the writer share.
+#[derive(Debug)]
+struct Shared {
+    settings: StoreSettings,
+    place: Place,
+    inbox: Inbox,
+    status: Status,
+}
+
+/// Tells the writer that no handle is left.
+#[derive(Debug)]
+struct End(Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.inbox.close();
+    }
+}
+
+impl Store {
+    /// Opens the store and reads what it holds. Blocks: a hundred thousand bans take about a third of
+    /// a second, a file that another process has locked one second.
+    ///
+    /// A corrupt file is put aside and a new one begun. A file that cannot be opened or written makes a
+    /// degraded store that tries again by itself. [`Store::take_notices`] tells of either.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`] and [`StoreError::Foreign`], which must not be written to;
+    /// [`StoreError::Thread`].
+    pub fn open(settings: &StoreSettings) -> Result<(Self, Saved), StoreError> {
+        let (notices, notices_in) = mpsc::channel(NOTICES);
+        let shared = Arc::new(Shared {
+            place: Place::of(&settings.location),
+            settings: settings.clone(),
+            inbox: Inbox::default(),
+            status: Status::new(notices),
+        });
+        let (first_out, first) = std::sync::mpsc::sync_channel(1);
+        let writer = Writer::new(Arc::clone(&shared));
+        std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || writer.run(&first_out))
+            .map_err(|error| StoreError::Thread(error.to_string()))?;
+        let end = Arc::new(End(Arc::clone(&shared)));
+        let saved = first.recv().map_err(|error| StoreError::Thread(error.to_string()))??;
+        Ok((Self { shared, notices: Arc::new(Mutex::new(Some(notices_in))), end }, saved))
+    }
+
+    /// What the store has to tell. Only the first caller gets it.
+    #[must_use]
+    pub fn take_notices(&self) -> Option<mpsc::Receiver<Notice>> {
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Keeps an entry. Never waits: it is written within 100 ms, or as soon as that can be done again.
+    /// When too much waits it is counted as dropped; see [`Store::wants_bans`].
+    pub fn put(&self, entry: Entry) {
+        self.shared.inbox.put(entry);
+    }
+
+    /// Whether the stored bans are no longer those that stand, because entries were dropped or the file
+    /// was lost, and can be written anew.
+    #[must_use]
+    pub fn wants_bans(&self) -> bool {
+        let ready = {
+            let word = self.shared.status.word();
+            word.state == State::Ok && !word.is_unread
+        };
+        ready && self.shared.inbox.is_incomplete()
+    }
+
+    /// Stores these bans, all that stand, in place of those that are stored.
+    pub fn put_bans(&self, bans: Vec<SavedBan>) {
+        self.shared.inbox.put_bans(bans);
+    }
+
+    /// What came with [`Notice::Late`] is in force: from now on the bans that stand include it.
+    pub fn took_over(&self) {
+        self.shared.status.word().is_unread = false;
+    }
+
+    /// Waits until everything put in before is written, or cannot be.
+    pub async fn settled(&self) -> Health {
+        let put = self.shared.inbox.hurry();
+        let mut progress = self.shared.status.progress().subscribe();
+        // Fails only when the writer is gone, and then nothing more will come.
+        let _ = progress.wait_for(|now| now.written >= put || now.degraded || now.ended).await;
+        self.health()
+    }
+
+    /// How the store stands.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let (waiting, oldest_waiting, dropped) = self.shared.inbox.figures();
+        let word = self.shared.status.word().clone();
+        let (at_work, oldest) = word.at_work;
+        let behind = oldest.or(oldest_waiting).map(|oldest: Instant| oldest.elapsed());
+        Health {
+            state: word.state,
+            file: self.shared.place.file().map(Into::into),
+            size_bytes: word.size_bytes,
+            behind_entries: waiting + at_work,
+            behind_ms: u64::try_from(behind.unwrap_or_default().as_millis()).unwrap_or(u64::MAX),
+            dropped,
+            set_aside: word.set_aside,
+        }
+    }
+
+    /// A part of the history, newest first.
+    ///
+    /// # Errors
+    /// When the store is degraded, the database refuses, or it takes longer than five seconds.
+    pub async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, StoreError> {
+        if let State::Degraded { error, .. } = self.health().state {
+            return Err(StoreError::Degraded { error });
+        }
+        let place = self.shared.place.clone();
+        let (handle_out, handle) = tokio::sync::oneshot::channel();
+        let mut answer = tokio::task::spawn_blocking(move || {
+            let connection = place.reader()?;
+            let _ = handle_out.send(connection.get_interrupt_handle());
+            Ok(history::page(&connection, &query)?)
+        });
+        match tokio::time::timeout(SLOW, &mut answer).await {
+            Ok(joined) => joined.map_err(|error| StoreError::Thread(error.to_string()))?,
+            Err(_) => {
+                if let Ok(handle) = handle.await {
+                    handle.interrupt();
+                }
+                Err(StoreError::Slow { limit: SLOW })
+            }
+        }
+    }
+
+    /// Writes what waits and closes the file, for at most a fraction of a second. What other handles
+    /// put in afterwards is lost.
+    pub async fn close(self) {
+        let mut progress = self.shared.status.progress().subscribe();
+        self.shared.inbox.close();
+        let ended = progress.wait_for(|now| now.ended);
+        if tokio::time::timeout(LAST_COMMIT, ended).await.is_err() {
+            tracing::warn!("stopped before the store had written all");
+        }
+        drop(self.end);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! What the store is given and what it gives back.
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use serde::Serialize;
+use sipward_engine::{Cause, Expiry, Offender, Refusal, Success, Timestamp, UnblockReason};
+
+use crate::config::HostEntry;
+
+/// One thing to keep.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// A network is banned, or banned with a new end. An offender's count follows from the cause.
+    Ban {
+        /// When that was decided: later than the beginning of a ban that was split.
+        at: Timestamp,
+        /// The ban.
+        ban: SavedBan,
+    },
+    /// A ban has ended.
+    Unban {
+        /// The network.
+        net: IpNet,
+        /// When.
+        at: Timestamp,
+        /// Why.
+        reason: UnblockReason,
+    },
+    /// A ban was due and was not done.
+    Refused {
+        /// The network that was due.
+        net: IpNet,
+        /// When.
+        at: Timestamp,
+        /// Why not.
+        refusal: Refusal,
+        /// What made it due.
+        cause: Arc<Cause>,
+    },
+    /// A user succeeded.
+    Remember(Success),
+    /// An operator allows a host.
+    Allow(AllowEntry),
+    /// An operator no longer allows a host.
+    Disallow {
+        /// The host.
+        host: HostEntry,
+    },
+    /// An operator sets a value over that of the file.
+    Override(Override),
+    /// The file's value holds again.
+    Reset {
+        /// The setting's dotted name.
+        key: String,
+    },
+}
+
+/// A ban that stood when it was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SavedBan {
+    /// The network.
+    pub net: IpNet,
+    /// Its beginning.
+    pub since: Timestamp,
+    /// Its end.
+    pub until: Expiry,
+    /// Why.
+    pub cause: Arc<Cause>,
+}
+
+/// A host that an operator allowed while the daemon ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AllowEntry {
+    /// Address, network or name.
+    pub host: HostEntry,
+    /// The operator's words.
+    pub comment: Option<String>,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A setting that an operator changed for good while the daemon ran.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Override {
+    /// Its dotted name in the file, such as `policy.max_failures`.
+    pub key: String,
+    /// Its value, as the API takes it.
+    pub value: serde_json::Value,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// What was stored, as of the start.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Saved {
+    /// Bans that stood, some perhaps past their end.
+    pub bans: Vec<SavedBan>,
+    /// Who was banned before, and how often.
+    pub offenders: Vec<Offender>,
+    /// Who is healthy.
+    pub successes: Vec<Success>,
+    /// Hosts allowed at run time.
+    pub allow: Vec<AllowEntry>,
+    /// Settings changed at run time.
+    pub overrides: Vec<Override>,
+    /// Rows that made no sense and were left out.
+    pub unreadable: usize,
+}

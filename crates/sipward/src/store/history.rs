@@ -1,0 +1,216 @@
+//! What happened: every ban, unban and refusal.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params_from_iter};
+use serde::Serialize;
+use sipward_engine::{Cause, Expiry, Refusal, Timestamp, UnblockReason};
+
+use super::key::{Key, Net};
+use super::load::{expiry, json, timestamp};
+use super::write::micros;
+
+/// Which part of the history is wanted. Without any condition all of it, newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistoryQuery {
+    /// Of this network, of those inside it, and of those that cover it.
+    pub net: Option<IpNet>,
+    /// Of this kind only.
+    pub kind: Option<HistoryKind>,
+    /// Not before.
+    pub from: Option<Timestamp>,
+    /// Not after.
+    pub to: Option<Timestamp>,
+    /// Older than this: [`HistoryPage::next`] of the page before.
+    pub before: Option<Cursor>,
+    /// Events at most, 1 to [`HistoryQuery::MAX_LIMIT`]; values outside are moved inside.
+    pub limit: usize,
+}
+
+impl HistoryQuery {
+    /// Events in one page at most: about 1 MB.
+    pub const MAX_LIMIT: usize = 1_000;
+}
+
+/// A part of the history, newest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HistoryPage {
+    /// What happened.
+    pub events: Vec<HistoryEvent>,
+    /// Where the next page begins; `None` at the end.
+    pub next: Option<Cursor>,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistoryEvent {
+    /// When.
+    pub at: Timestamp,
+    /// To which network.
+    pub net: IpNet,
+    /// Decided in observe mode: nothing was blocked.
+    pub observed: bool,
+    /// What.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum What {
+    /// It was banned.
+    Ban {
+        /// Until then.
+        until: Expiry,
+        /// Why.
+        cause: Arc<Cause>,
+    },
+    /// Its ban ended.
+    Unban {
+        /// Why.
+        reason: UnblockReason,
+    },
+    /// It should have been banned and was not.
+    Refused {
+        /// Why not.
+        refusal: Refusal,
+        /// What made it due.
+        cause: Arc<Cause>,
+    },
+}
+
+/// The kinds of [`What`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HistoryKind {
+    /// [`What::Ban`].
+    Ban,
+    /// [`What::Unban`].
+    Unban,
+    /// [`What::Refused`].
+    Refused,
+}
+
+/// A place in the history. Its text form is for clients to hand back, not to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    pub(super) at: i64,
+    pub(super) id: i64,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.at, self.id)
+    }
+}
+
+/// A text that is no [`Cursor`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a cursor; take it from `next` of the page before")]
+pub struct NoCursor;
+
+impl FromStr for Cursor {
+    type Err = NoCursor;
+
+    fn from_str(text: &str) -> Result<Self, NoCursor> {
+        let (at, id) = text.split_once('-').ok_or(NoCursor)?;
+        let number = |text: &str| text.parse::<u64>().ok().and_then(|n| i64::try_from(n).ok());
+        Ok(Self { at: number(at).ok_or(NoCursor)?, id: number(id).ok_or(NoCursor)? })
+    }
+}
+
+impl HistoryKind {
+    /// How the database has it.
+    pub(super) const fn number(self) -> i64 {
+        match self {
+            Self::Ban => 0,
+            Self::Unban => 1,
+            Self::Refused => 2,
+        }
+    }
+
+    fn of_number(number: i64) -> Option<Self> {
+        [Self::Ban, Self::Unban, Self::Refused].into_iter().find(|kind| kind.number() == number)
+    }
+}
+
+/// Answers a question. Rows that make no sense are left out.
+pub(super) fn page(connection: &Connection, query: &HistoryQuery) -> rusqlite::Result<HistoryPage> {
+    let limit = query.limit.clamp(1, HistoryQuery::MAX_LIMIT);
+    let (conditions, values) = conditions(query);
+    let sql = format!(
+        "SELECT id, at, kind, observed, net, until, reason, cause FROM history {conditions} \
+         ORDER BY at DESC, id DESC LIMIT {limit}"
+    );
+    let mut statement = connection.prepare(&sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let (mut events, mut seen, mut last) = (Vec::new(), 0, None);
+    while let Some(row) = rows.next()? {
+        seen += 1;
+        last = Some(Cursor { at: row.get(1)?, id: row.get(0)? });
+        events.extend(event(row)?);
+    }
+    Ok(HistoryPage { events, next: last.filter(|_| seen == limit) })
+}
+
+/// The conditions of a question and the values they name, in order.
+fn conditions(query: &HistoryQuery) -> (String, Vec<Value>) {
+    let HistoryQuery { net, kind, from, to, before, limit: _ } = *query;
+    let mut conditions = Vec::new();
+    let mut values = Vec::new();
+    let mut add = |condition: String, more: Vec<Value>| {
+        conditions.push(condition);
+        values.extend(more);
+    };
+    if let Some(net) = net {
+        let net = net.trunc();
+        let (low, high) = Key::range(net);
+        let around: Vec<Value> = supernets(net).map(|net| Key::from(net).into()).collect();
+        let places = vec!["?"; around.len()].join(", ");
+        let condition = format!("(net BETWEEN ? AND ? OR net IN ({places}))");
+        add(condition, [low.into(), high.into()].into_iter().chain(around).collect());
+    }
+    if let Some(kind) = kind {
+        add("kind = ?".to_owned(), vec![kind.number().into()]);
+    }
+    if let Some(from) = from {
+        add("at >= ?".to_owned(), vec![micros(from).into()]);
+    }
+    if let Some(to) = to {
+        add("at <= ?".to_owned(), vec![micros(to).into()]);
+    }
+    if let Some(Cursor { at, id }) = before {
+        add("(at, id) < (?, ?)".to_owned(), vec![at.into(), id.into()]);
+    }
+    let keyword = if conditions.is_empty() { "" } else { "WHERE " };
+    (format!("{keyword}{}", conditions.join(" AND ")), values)
+}
+
+/// The networks around a network, narrowest first.
+fn supernets(net: IpNet) -> impl Iterator<Item = IpNet> {
+    std::iter::successors(net.supernet(), IpNet::supernet)
+}
+
+fn event(row: &Row<'_>) -> rusqlite::Result<Option<HistoryEvent>> {
+    let (Ok(Net(net)), Some(kind)) = (row.get(4), HistoryKind::of_number(row.get(2)?)) else {
+        return Ok(None);
+    };
+    let what = match kind {
+        HistoryKind::Ban => {
+            json(row, 7).map(|cause| What::Ban { until: expiry_of(row), cause: Arc::new(cause) })
+        }
+        HistoryKind::Unban => json(row, 6).map(|reason| What::Unban { reason }),
+        HistoryKind::Refused => json(row, 6)
+            .and_then(|refusal| Ok(What::Refused { refusal, cause: Arc::new(json(row, 7)?) })),
+    };
+    let at = timestamp(row.get(1)?);
+    let observed = row.get(3)?;
+    Ok(what.ok().map(|what| HistoryEvent { at, net, observed, what }))
+}
+
+fn expiry_of(row: &Row<'_>) -> Expiry {
+    expiry(row.get(5).unwrap_or_default())
+}

@@ -1,0 +1,244 @@
+//! What waits to be written. Whoever puts something in never waits; the writer does.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use sipward_engine::{Cause, Details};
+
+use super::{Entry, SavedBan};
+
+/// Memory that waiting entries may take, in bytes: the bans of three seconds at 20,000 a second with
+/// all details, or the end of half a million bans at once.
+const MAX_WAITING: usize = 64 * 1024 * 1024;
+
+/// What one waiting thing may be.
+#[derive(Clone, Debug)]
+pub(super) enum Item {
+    Entry(Entry),
+    /// All bans that stand, in place of those that are stored.
+    Bans(Vec<SavedBan>),
+}
+
+/// The queue between the daemon and the writer.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    waiting: Mutex<Waiting>,
+    news: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    items: Vec<Item>,
+    /// When the first of `items` came.
+    oldest: Option<Instant>,
+    /// Bytes of what waits, what the writer works on included.
+    weight: usize,
+    /// Items put in so far.
+    put: u64,
+    dropped: u64,
+    /// A ban or an unban was dropped: the stored bans are no longer those that stand.
+    incomplete: bool,
+    /// Somebody waits for the writer.
+    urgent: bool,
+    closed: bool,
+}
+
+/// What the writer takes out.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) items: Vec<Item>,
+    pub(super) weight: usize,
+    pub(super) oldest: Option<Instant>,
+    /// Items put in up to the last of these.
+    pub(super) upto: u64,
+}
+
+/// Why [`Inbox::wait`] returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wake {
+    /// There is something to write.
+    News,
+    /// The time is over.
+    Time,
+    /// No handle is left; nothing more will come.
+    Closed,
+}
+
+impl Inbox {
+    /// Takes an entry in, or counts it when there is no room. Never waits for the writer.
+    pub(super) fn put(&self, entry: Entry) {
+        let weight = weight(&entry);
+        let mut waiting = self.lock();
+        if waiting.weight.saturating_add(weight) > MAX_WAITING {
+            waiting.dropped += 1;
+            waiting.incomplete |= matters(&entry);
+            return;
+        }
+        waiting.weight += weight;
+        self.push(waiting, Item::Entry(entry));
+    }
+
+    /// Takes in all bans that stand; from here on the stored ones will be complete again.
+    pub(super) fn put_bans(&self, bans: Vec<SavedBan>) {
+        let mut waiting = self.lock();
+        waiting.incomplete = false;
+        self.push(waiting, Item::Bans(bans));
+    }
+
+    fn push(&self, mut waiting: MutexGuard<'_, Waiting>, item: Item) {
+        let first = waiting.items.is_empty();
+        waiting.items.push(item);
+        waiting.put += 1;
+        if first {
+            waiting.oldest = Some(Instant::now());
+            drop(waiting);
+            self.news.notify_one();
+        }
+    }
+
+    /// Whether the stored bans are no longer those that stand.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.lock().incomplete
+    }
+
+    /// What is stored has gone: all bans must be written again.
+    pub(super) fn set_incomplete(&self) {
+        self.lock().incomplete = true;
+    }
+
+    /// Counts what the writer had to give up.
+    pub(super) fn give_up(&self, batch: &Batch) {
+        let mut waiting = self.lock();
+        waiting.dropped += u64::try_from(batch.items.len()).unwrap_or(u64::MAX);
+        waiting.incomplete = true;
+        waiting.weight = waiting.weight.saturating_sub(batch.weight);
+    }
+
+    /// Waits until there is something to write and `gather` has passed since it came, so that more
+    /// comes along; no longer than until `deadline`.
+    pub(super) fn wait(&self, gather: Duration, deadline: Instant) -> Wake {
+        let mut waiting = self.lock();
+        loop {
+            if waiting.closed {
+                return Wake::Closed;
+            }
+            let now = Instant::now();
+            let due = waiting.oldest.map(|oldest| oldest + gather);
+            if due.is_some_and(|due| due <= now || waiting.urgent) {
+                return Wake::News;
+            }
+            let until = due.map_or(deadline, |due| due.min(deadline));
+            let Some(rest) = until.checked_duration_since(now).filter(|rest| !rest.is_zero())
+            else {
+                return Wake::Time;
+            };
+            let woken = self.news.wait_timeout(waiting, rest);
+            waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Sleeps until `deadline`, or until no handle is left.
+    pub(super) fn rest(&self, deadline: Instant) -> Wake {
+        let mut waiting = self.lock();
+        loop {
+            if waiting.closed {
+                return Wake::Closed;
+            }
+            let rest = deadline.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
+                return Wake::Time;
+            }
+            let woken = self.news.wait_timeout(waiting, rest);
+            waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Takes everything out. It counts as waiting until [`Inbox::done`].
+    pub(super) fn take(&self) -> Batch {
+        let mut waiting = self.lock();
+        waiting.urgent = false;
+        let items = std::mem::take(&mut waiting.items);
+        let weight = items.iter().map(item_weight).sum();
+        Batch { items, weight, oldest: waiting.oldest.take(), upto: waiting.put }
+    }
+
+    /// A batch is written.
+    pub(super) fn done(&self, batch: &Batch) {
+        let mut waiting = self.lock();
+        waiting.weight = waiting.weight.saturating_sub(batch.weight);
+    }
+
+    /// Asks the writer not to gather any longer; gives how many items were put in so far.
+    pub(super) fn hurry(&self) -> u64 {
+        let mut waiting = self.lock();
+        waiting.urgent = true;
+        let put = waiting.put;
+        drop(waiting);
+        self.news.notify_one();
+        put
+    }
+
+    /// Nothing more will come.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.news.notify_one();
+    }
+
+    /// Items that wait here, when the first of them came, and what was dropped.
+    pub(super) fn figures(&self) -> (usize, Option<Instant>, u64) {
+        let waiting = self.lock();
+        (waiting.items.len(), waiting.oldest, waiting.dropped)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // Every change leaves it whole.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the bans that stand depend on it.
+fn matters(entry: &Entry) -> bool {
+    match entry {
+        Entry::Ban { .. } | Entry::Unban { .. } => true,
+        Entry::Refused { .. }
+        | Entry::Remember(_)
+        | Entry::Allow(_)
+        | Entry::Disallow { .. }
+        | Entry::Override(_)
+        | Entry::Reset { .. } => false,
+    }
+}
+
+fn item_weight(item: &Item) -> usize {
+    match item {
+        Item::Entry(entry) => weight(entry),
+        // One at a time, and bounded by the engine's `max_bans`.
+        Item::Bans(_) => 0,
+    }
+}
+
+/// About how many bytes an entry takes.
+fn weight(entry: &Entry) -> usize {
+    let more = match entry {
+        Entry::Ban { ban: SavedBan { cause, .. }, .. } | Entry::Refused { cause, .. } => {
+            cause_weight(cause)
+        }
+        Entry::Allow(allowed) => allowed.comment.as_ref().map_or(0, String::len) + 256,
+        Entry::Override(set) => set.key.len() + 256,
+        Entry::Disallow { .. } | Entry::Reset { .. } => 256,
+        Entry::Unban { .. } | Entry::Remember(_) => 0,
+    };
+    size_of::<Item>() + more
+}
+
+fn cause_weight(cause: &Cause) -> usize {
+    let details = cause.evidence().and_then(|evidence| evidence.details.as_deref());
+    let details = details.map_or(0, |details| {
+        size_of::<Details>() + details.users.capacity() * size_of::<sipward_engine::Text>()
+    });
+    let words = match cause {
+        Cause::Manual { reason, .. } => reason.len(),
+        Cause::Rule(_) | Cause::Adopted | Cause::Split { .. } => 0,
+    };
+    size_of::<Cause>() + details + words
+}

@@ -1,0 +1,93 @@
+//! The tables, and what they looked like before.
+//!
+//! `PRAGMA user_version` counts the migrations done. A later version of sipward appends one; none is
+//! ever changed.
+
+use rusqlite_migration::{M, Migrations};
+
+/// `PRAGMA application_id` of our files: `SIPW`. It keeps us from writing into the database of
+/// another program that somebody named in `store.path`.
+pub(super) const APPLICATION_ID: i64 = 0x5349_5057;
+
+/// Migrations done to a database that is up to date.
+pub(super) const VERSION: i64 = STEPS.len() as i64;
+
+/// Every step from an empty file to the present tables.
+pub(super) const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
+
+const STEPS: &[M<'static>] = &[M::up(
+    "
+-- Times are microseconds since the Unix epoch. Networks are keys (see `key.rs`): family (4 or 6),
+-- address, prefix length. `observed` is 1 for what was decided in observe mode and never enforced.
+
+-- What stands: `cause` is the JSON of the log line's fields; no `until` means without an end.
+CREATE TABLE bans (
+    id       INTEGER PRIMARY KEY,
+    observed INTEGER NOT NULL,
+    net      BLOB NOT NULL,
+    since    INTEGER NOT NULL,
+    until    INTEGER,
+    cause    TEXT NOT NULL,
+    UNIQUE (observed, net)
+) STRICT;
+
+-- What happened. `kind`: 0 banned, 1 unbanned, 2 refused. `reason`: JSON, why it was unbanned or
+-- refused. Rows go in at the end and leave at the beginning, so ids have no gaps.
+CREATE TABLE history (
+    id       INTEGER PRIMARY KEY,
+    at       INTEGER NOT NULL,
+    kind     INTEGER NOT NULL,
+    observed INTEGER NOT NULL,
+    net      BLOB NOT NULL,
+    until    INTEGER,
+    reason   TEXT,
+    cause    TEXT
+) STRICT;
+CREATE INDEX history_at ON history (at);
+CREATE INDEX history_net ON history (net);
+
+-- How often an address was banned, and when its last ban ends.
+CREATE TABLE offenders (
+    observed INTEGER NOT NULL,
+    source   BLOB NOT NULL,
+    bans     INTEGER NOT NULL,
+    until    INTEGER NOT NULL,
+    PRIMARY KEY (observed, source)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX offenders_until ON offenders (until);
+
+-- Who logged in from where.
+CREATE TABLE successes (
+    source     BLOB NOT NULL,
+    user       TEXT NOT NULL,
+    user_agent TEXT NOT NULL,
+    since      INTEGER NOT NULL,
+    at         INTEGER NOT NULL,
+    PRIMARY KEY (source, user)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX successes_at ON successes (at);
+
+-- Hosts allowed while the daemon ran.
+CREATE TABLE allow (
+    host    TEXT PRIMARY KEY,
+    comment TEXT,
+    since   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Settings changed while the daemon ran; `value` is JSON.
+CREATE TABLE overrides (
+    key   TEXT PRIMARY KEY,
+    value TEXT NOT NULL,
+    since INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Who made this file.
+CREATE TABLE meta (
+    key   TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+",
+)];
+
+/// Tables whose content the daemon starts with. Small enough to be checked at each start.
+pub(super) const STATE: [&str; 5] = ["bans", "offenders", "successes", "allow", "overrides"];

@@ -1,0 +1,186 @@
+//! Entries become rows.
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use sipward_engine::{Cause, Expiry, Offender, Refusal, Success, Timestamp, UnblockReason};
+
+use super::entry::{AllowEntry, Override, SavedBan};
+use super::inbox::Item;
+use super::key::Key;
+use super::{Entry, HistoryKind};
+
+/// Writes a batch in one transaction: all of it or nothing.
+pub(super) fn batch(
+    connection: &mut Connection,
+    items: &[Item],
+    observed: bool,
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let rows = Rows { transaction: &transaction, observed };
+    for item in items {
+        match item {
+            Item::Entry(entry) => rows.entry(entry)?,
+            Item::Bans(bans) => rows.all_bans(bans)?,
+        }
+    }
+    transaction.commit()
+}
+
+/// A time as the database has it. Whatever is beyond the year 294,000 is its end.
+pub(super) fn micros(at: Timestamp) -> i64 {
+    i64::try_from(at.as_micros()).unwrap_or(i64::MAX)
+}
+
+struct Rows<'a> {
+    transaction: &'a Transaction<'a>,
+    observed: bool,
+}
+
+impl Rows<'_> {
+    fn entry(&self, entry: &Entry) -> rusqlite::Result<()> {
+        match entry {
+            Entry::Ban { at, ban } => {
+                self.ban(ban)?;
+                let cause = Some(&ban.cause);
+                self.history(*at, HistoryKind::Ban, ban.net, Some(ban.until), None, cause)
+            }
+            Entry::Unban { net, at, reason } => self.unban(*net, *at, *reason),
+            Entry::Refused { net, at, refusal, cause } => self.refused(*net, *at, *refusal, cause),
+            Entry::Remember(success) => self.success(success),
+            Entry::Allow(allowed) => self.allow(allowed),
+            Entry::Disallow { host } => {
+                self.run("DELETE FROM allow WHERE host = ?1", params![host.to_string()])
+            }
+            Entry::Override(set) => self.set(set),
+            Entry::Reset { key } => self.run("DELETE FROM overrides WHERE key = ?1", params![key]),
+        }
+    }
+
+    fn ban(&self, ban: &SavedBan) -> rusqlite::Result<()> {
+        let until = match ban.until {
+            Expiry::At(end) => Some(micros(end)),
+            Expiry::Never => None,
+        };
+        // A route that was found explains nothing: where a ban is stored, that is the truth.
+        let sql = match &*ban.cause {
+            Cause::Adopted => {
+                "INSERT INTO bans (observed, net, since, until, cause) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (observed, net) DO UPDATE
+                 SET since = excluded.since, until = excluded.until, cause = excluded.cause
+                 WHERE bans.until <= excluded.since"
+            }
+            Cause::Rule(_) | Cause::Manual { .. } | Cause::Split { .. } => {
+                "INSERT INTO bans (observed, net, since, until, cause) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (observed, net) DO UPDATE
+                 SET since = excluded.since, until = excluded.until, cause = excluded.cause"
+            }
+        };
+        let (net, cause) = (Key::from(ban.net), json(&*ban.cause)?);
+        self.run(sql, params![self.observed, net, micros(ban.since), until, cause])?;
+        match Offender::of(&ban.cause, ban.until) {
+            Some(offender) => self.offender(&offender),
+            None => Ok(()),
+        }
+    }
+
+    fn all_bans(&self, bans: &[SavedBan]) -> rusqlite::Result<()> {
+        self.run("DELETE FROM bans WHERE observed = ?1", params![self.observed])?;
+        bans.iter().try_for_each(|ban| self.ban(ban))
+    }
+
+    fn unban(&self, net: IpNet, at: Timestamp, reason: UnblockReason) -> rusqlite::Result<()> {
+        self.run(
+            "DELETE FROM bans WHERE observed = ?1 AND net = ?2",
+            params![self.observed, Key::from(net)],
+        )?;
+        self.history(at, HistoryKind::Unban, net, None, Some(json(&reason)?), None)
+    }
+
+    fn refused(
+        &self,
+        net: IpNet,
+        at: Timestamp,
+        refusal: Refusal,
+        cause: &Arc<Cause>,
+    ) -> rusqlite::Result<()> {
+        self.history(at, HistoryKind::Refused, net, None, Some(json(&refusal)?), Some(cause))
+    }
+
+    fn history(
+        &self,
+        at: Timestamp,
+        kind: HistoryKind,
+        net: IpNet,
+        until: Option<Expiry>,
+        reason: Option<String>,
+        cause: Option<&Arc<Cause>>,
+    ) -> rusqlite::Result<()> {
+        let until = match until {
+            Some(Expiry::At(end)) => Some(micros(end)),
+            Some(Expiry::Never) | None => None,
+        };
+        let cause = cause.map(|cause| json(&**cause)).transpose()?;
+        self.run(
+            "INSERT INTO history (at, kind, observed, net, until, reason, cause)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![micros(at), kind.number(), self.observed, Key::from(net), until, reason, cause],
+        )
+    }
+
+    fn offender(&self, offender: &Offender) -> rusqlite::Result<()> {
+        let Offender { source, bans, until } = *offender;
+        self.run(
+            "INSERT INTO offenders (observed, source, bans, until) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (observed, source) DO UPDATE
+             SET bans = max(bans, excluded.bans), until = max(until, excluded.until)",
+            params![self.observed, Key::from(source), bans, micros(until)],
+        )
+    }
+
+    fn success(&self, success: &Success) -> rusqlite::Result<()> {
+        let Success { source, user, user_agent, since, at } = success;
+        self.run(
+            "INSERT INTO successes (source, user, user_agent, since, at)
+             VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (source, user) DO UPDATE
+             SET user_agent = excluded.user_agent, since = min(since, excluded.since),
+                 at = max(at, excluded.at)",
+            params![
+                Key::from(*source),
+                user.as_str(),
+                user_agent.as_str(),
+                micros(*since),
+                micros(*at)
+            ],
+        )
+    }
+
+    fn allow(&self, allowed: &AllowEntry) -> rusqlite::Result<()> {
+        let AllowEntry { host, comment, since } = allowed;
+        self.run(
+            "INSERT INTO allow (host, comment, since) VALUES (?1, ?2, ?3)
+             ON CONFLICT (host) DO UPDATE SET comment = excluded.comment, since = excluded.since",
+            params![host.to_string(), comment, micros(*since)],
+        )
+    }
+
+    fn set(&self, set: &Override) -> rusqlite::Result<()> {
+        let Override { key, value, since } = set;
+        self.run(
+            "INSERT INTO overrides (key, value, since) VALUES (?1, ?2, ?3)
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value, since = excluded.since",
+            params![key, json(value)?, micros(*since)],
+        )
+    }
+
+    fn run(&self, sql: &str, values: impl rusqlite::Params) -> rusqlite::Result<()> {
+        self.transaction.prepare_cached(sql)?.execute(values).map(drop)
+    }
+}
+
+fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
