@@ -5,6 +5,7 @@ mod ban;
 mod bans;
 mod doctor;
 mod history;
+mod import;
 mod out;
 mod policy;
 mod reload;
@@ -74,6 +75,7 @@ enum Command {
     Policy(policy::PolicyCommand),
     Reload(reload::ReloadCommand),
     Doctor(doctor::DoctorCommand),
+    Import(import::ImportCommand),
     /// Watch sipward fend off a storm: no root, no FreeSWITCH, nothing on this host is changed.
     Demo {
         /// Run until interrupted instead of 20 s.
@@ -127,6 +129,7 @@ pub fn main() -> ExitCode {
         Command::Policy(command) => command.run(),
         Command::Reload(command) => command.run(),
         Command::Doctor(command) => command.run(),
+        Command::Import(command) => command.run(),
         Command::Demo { forever } => on_runtime(demo::run(*forever)).map(|()| Exit::Done),
     };
     match done {
