@@ -28,7 +28,7 @@ pub(crate) struct Activity {
 }
 
 /// 28 bytes: with all sources active this is the largest table.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Doings {
     /// Seconds of the epoch.
     last: u32,
@@ -42,7 +42,7 @@ struct Doings {
 /// A count within a window that begins with the first event after the last window. Coarser than the
 /// sliding window of the failures, and six bytes: for counts where the times of 200 events would be
 /// too much to keep.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Count {
     /// On the wrapping clock of [`millis`], in two halves, so that nothing is padded.
     begin: [u16; 2],
@@ -82,6 +82,13 @@ impl Activity {
             Event::Other => {}
         }
         reached
+    }
+
+    /// Takes over what `other` knows of one source.
+    pub(crate) fn copy(&mut self, other: &Self, key: Key) {
+        if let Some(doings) = other.table.get(&other.hasher.hash_one(key)) {
+            *self.table.entry(self.hasher.hash_one(key)) = doings.clone();
+        }
     }
 
     /// A challenge went to this source lately.

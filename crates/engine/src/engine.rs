@@ -5,6 +5,7 @@ mod commands;
 mod complaints;
 mod failures;
 mod identity;
+mod preview;
 mod rules;
 mod views;
 mod watch;

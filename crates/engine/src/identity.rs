@@ -45,7 +45,7 @@ pub(crate) struct Identities {
     attention: LruTable<Key, Attention>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Known {
     first_success: Option<Timestamp>,
     last_success: Timestamp,
@@ -55,7 +55,7 @@ struct Known {
     users: [Option<(u64, Timestamp)>; SHARED_USERS],
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Healthy {
     first_success: Option<Timestamp>,
     last_success: Timestamp,
@@ -64,7 +64,7 @@ struct Healthy {
 }
 
 /// Where a user comes from, as far as it matters: since when, with what.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Home {
     first_success: Option<Timestamp>,
     last_success: Timestamp,
@@ -83,7 +83,7 @@ pub(crate) struct Login {
     pub(crate) clean: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Attention {
     user_hash: u64,
     told: Option<Timestamp>,
@@ -220,6 +220,25 @@ impl Identities {
         self.users.expire(|_, home| now.since(home.last_success) >= remember);
         self.attention
             .expire(|_, attention| attention.told.is_none_or(|told| now.since(told) >= TELL_EVERY));
+    }
+
+    /// Takes over what `other` knows of one source and of those who logged in there last.
+    pub(crate) fn copy(&mut self, other: &Self, key: Key) {
+        let Some(known) = other.known.get(&key) else {
+            return;
+        };
+        for (user, _) in known.users.iter().flatten() {
+            if let Some(healthy) = other.healthy.get(&(key, *user)) {
+                *self.healthy.entry((key, *user)) = healthy.clone();
+            }
+            if let Some(home) = other.users.get(user) {
+                *self.users.entry(*user) = home.clone();
+            }
+        }
+        if let Some(attention) = other.attention.get(&key) {
+            *self.attention.entry(key) = attention.clone();
+        }
+        *self.known.entry(key) = known.clone();
     }
 
     /// Sources known, users known, phones that need attention.

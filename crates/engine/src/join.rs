@@ -118,6 +118,11 @@ impl Joins {
         self.cores.push_back(core);
     }
 
+    /// Takes over which FreeSWITCH runs send attempts.
+    pub(crate) fn copy_senders(&mut self, other: &Self) {
+        self.cores.clone_from(&other.cores);
+    }
+
     /// A failure came (its key and sequence): what its attempt says, if that is here.
     pub(crate) fn take_attempt(&mut self, key: u64, sequence: u64) -> Option<Joined> {
         let nearest = self

@@ -14,7 +14,7 @@ pub(crate) struct Offenders {
     table: LruTable<Key, Offender>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Offender {
     bans: u32,
     forget_at: Timestamp,
@@ -43,6 +43,13 @@ impl Offenders {
         let offender = self.table.entry(key);
         offender.bans = offender.bans.max(bans);
         offender.forget_at = offender.forget_at.max(forget_at);
+    }
+
+    /// Takes over what `other` knows of one source.
+    pub(crate) fn copy(&mut self, other: &Self, key: Key) {
+        if let Some(offender) = other.table.get(&key) {
+            *self.table.entry(key) = offender.clone();
+        }
     }
 
     /// Forgets those whose time is over, as far as they are the oldest.

@@ -29,7 +29,7 @@ pub(crate) struct Seen {
 }
 
 /// Hashes of what strangers choose: seeded, so that nobody outside can make two of them collide.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Fingerprints(FixedState);
 
 impl Fingerprints {

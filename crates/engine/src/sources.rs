@@ -87,7 +87,7 @@ pub(crate) struct Sources {
 }
 
 /// One source.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Source {
     pub(crate) history: History,
     /// Number of its newest entry in [`crate::recent::Recent`].
@@ -185,6 +185,22 @@ impl Sources {
         self.table.get(key)
     }
 
+    /// Takes over what `other` counts against one source, without the texts.
+    pub(crate) fn copy(&mut self, other: &Self, key: Key, limits: &Limits) {
+        let Some(source) = other.get(&key) else {
+            return;
+        };
+        let (slot, _) = self.table.find_or_insert(key);
+        let Some(mine) = self.table.value_mut(slot) else {
+            return;
+        };
+        let before = mine.history.len();
+        *mine = Source { newest_detail: None, ..source.clone() };
+        self.entries = self.entries + source.history.len() - before;
+        let tally = Tally::default();
+        self.table.touch(slot, class(&tally, limits));
+    }
+
     /// Forgets a source.
     pub(crate) fn remove(&mut self, key: &Key) {
         if let Some(source) = self.table.remove(key) {
@@ -279,6 +295,13 @@ impl Weightless {
 
     pub(crate) fn get(&self, key: &Key) -> Counts {
         self.table.get(key).copied().unwrap_or_default()
+    }
+
+    /// Takes over what `other` counts of one source.
+    pub(crate) fn copy(&mut self, other: &Self, key: Key) {
+        if let Some(counts) = other.table.get(&key) {
+            *self.table.entry(key) = *counts;
+        }
     }
 
     /// Forgets the sources that were quiet for a window.

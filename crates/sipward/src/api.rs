@@ -24,4 +24,86 @@
 //!
 //! In a path, the `/` of a network is written `%2F`. Errors are [`model::Problem`]s.
 
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`model`] | the bodies and queries, for clients too |
+//! | `door` | the socket file, who may use it |
+//! | `serve` | connections and their limits |
+//! | `extract`, `fault` | what comes in, read within limits; what goes wrong, as a document |
+//! | `document` | the routes, and the OpenAPI document made from them |
+//! | `bans`, `select`, `sources`, `allow`, `history`, `policy`, `status`, `events`, `what_if` | the handlers |
+//! | `convert` | the engine's and the store's words → those of the wire |
+
+mod allow;
+mod bans;
+mod convert;
+mod document;
+mod door;
+mod events;
+mod extract;
+mod fault;
+mod history;
 pub mod model;
+mod policy;
+mod select;
+mod serve;
+mod sources;
+mod status;
+mod what_if;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use tokio::sync::{Semaphore, broadcast};
+
+use crate::config::Mode;
+use crate::daemon::{Desk, Settings};
+use crate::record::Record;
+use crate::store::Store;
+pub use document::document;
+use door::Door;
+use fault::Fault;
+
+/// What the handlers work with.
+#[derive(Clone)]
+pub(crate) struct Api {
+    desk: Desk,
+    settings: Arc<Settings>,
+    store: Store,
+    records: broadcast::Sender<Arc<Record>>,
+    mode: Mode,
+    /// Seats for listeners of events.
+    listeners: Arc<Semaphore>,
+}
+
+impl Api {
+    pub(crate) fn new(
+        desk: Desk,
+        settings: Arc<Settings>,
+        store: Store,
+        records: broadcast::Sender<Arc<Record>>,
+        mode: Mode,
+    ) -> Self {
+        let listeners = Arc::new(Semaphore::new(events::LISTENERS));
+        Self { desk, settings, store, records, mode, listeners }
+    }
+
+    /// Opens the socket and serves until it is dropped. When the socket cannot be opened that is told, and
+    /// the daemon goes on without: its bans matter more.
+    pub(crate) async fn run(self, socket: &Path) {
+        match Door::open(socket) {
+            Ok(door) => {
+                Record::ApiOpened { socket: socket.to_owned() }.tell(&self.records);
+                serve::serve(door, document::router(self)).await;
+            }
+            Err(error) => Record::ApiFailed { error: error.to_string() }.tell(&self.records),
+        }
+    }
+}
+
+/// A network in a path.
+fn net_of(field: &str, text: &str) -> Result<IpNet, Fault> {
+    text.parse::<model::Net>().map(|net| net.0).map_err(|detail| Fault::field(field, detail))
+}

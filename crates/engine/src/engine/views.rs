@@ -183,7 +183,10 @@ impl Engine {
     /// The bans of networks inside `net`, wider ones before those inside them.
     pub fn bans_inside(&self, net: IpNet) -> impl Iterator<Item = BanView<'_>> {
         let net = net::canonical_net(net);
-        self.bans.within(net).filter(move |(inner, _)| *inner != net).map(|(net, ban)| ban.view(net))
+        self.bans
+            .within(net)
+            .filter(move |(inner, _)| *inner != net)
+            .map(|(net, ban)| ban.view(net))
     }
 
     /// Everybody exempt who covers `addr`, and why; the class that is named first comes first.

@@ -63,7 +63,7 @@ impl Entry {
 }
 
 /// The failures of one source that can still matter, oldest first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct History(Vec<Entry>);
 
 /// The weighed window of one source.

@@ -19,6 +19,7 @@ mod log_lines;
 mod memory;
 mod model;
 mod population;
+mod preview;
 mod rules;
 mod views;
 mod world;

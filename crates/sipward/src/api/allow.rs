@@ -34,7 +34,10 @@ type Answers = HashMap<String, Vec<IpAddr>>;
         fault::Asked, fault::Usual
     )
 )]
-pub(super) async fn list(State(api): State<Api>, Query(query): Query<AllowQuery>) -> Answer<AllowPage> {
+pub(super) async fn list(
+    State(api): State<Api>,
+    Query(query): Query<AllowQuery>,
+) -> Answer<AllowPage> {
     let limit = limit(query.limit)?;
     let (state, answers) = (api.settings.state().await, api.settings.answers());
     let mut entries = entries(&state, &answers);

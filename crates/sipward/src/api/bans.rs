@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ipnet::IpNet;
-use sipward_engine::{Action, Cause, Exemption, Expiry, Input, UnblockReason};
+use sipward_engine::{Action, Cause, Expiry, Input, UnblockReason};
 use tokio::sync::broadcast;
 
 use super::Api;
@@ -166,7 +166,8 @@ fn decide(judge: &mut Judge, new: NewBan) -> Option<sipward_engine::Refusal> {
         Some(seconds) => Duration::from_secs(seconds),
         None => judge.engine().policy().ban_time,
     };
-    let until = if new.permanent { Expiry::Never } else { Expiry::At(judge.clock().now() + ban_time) };
+    let until =
+        if new.permanent { Expiry::Never } else { Expiry::At(judge.clock().now() + ban_time) };
     let reason = new.reason.unwrap_or_default();
     judge.decide(Input::Ban { net, until, reason, force: new.force }, |actions| {
         actions.iter().find_map(|action| match action {
@@ -246,7 +247,8 @@ async fn unban(api: &Api, nets: &[IpNet]) -> Result<Unbanned, Fault> {
             }
         }
         // Those around it, and the failures counted in it.
-        ended.add(api.desk.visit(move |judge| judge.decide(Input::Unban { net }, Ended::of)).await?);
+        ended
+            .add(api.desk.visit(move |judge| judge.decide(Input::Unban { net }, Ended::of)).await?);
     }
     let store = convert::health(api.store.settled().await);
     Ok(Unbanned { count: ended.count, ended: ended.nets, left: ended.left, store })
@@ -258,8 +260,7 @@ fn lift_part(judge: &mut Judge, net: IpNet) -> Ended {
     if judge.engine().bans_covering(net).next().is_some() {
         return ended;
     }
-    let part: Vec<IpNet> =
-        judge.engine().bans_inside(net).take(PART).map(|ban| ban.net).collect();
+    let part: Vec<IpNet> = judge.engine().bans_inside(net).take(PART).map(|ban| ban.net).collect();
     for net in part {
         ended.add(judge.decide(Input::Unban { net }, Ended::of));
     }

@@ -154,7 +154,9 @@ pub(super) fn history(event: store::HistoryEvent) -> HistoryEntry {
         }
         What::Unban { reason } => HistoryEntry {
             event: HistoryKind::Unban,
-            reason: serde_json::to_value(reason).ok().and_then(|word| Some(word.as_str()?.to_owned())),
+            reason: serde_json::to_value(reason)
+                .ok()
+                .and_then(|word| Some(word.as_str()?.to_owned())),
             ..blank
         },
         What::Refused { refusal: why_not, cause: why } => HistoryEntry {

@@ -110,7 +110,8 @@ impl Door {
         }
         let group = self.group;
         // Asks the system's user database, which may block.
-        let member = tokio::task::spawn_blocking(move || is_member(Uid::from_raw(peer.user), group));
+        let member =
+            tokio::task::spawn_blocking(move || is_member(Uid::from_raw(peer.user), group));
         member.await.unwrap_or(false)
     }
 }

@@ -35,7 +35,8 @@ impl Fault {
     /// A field has a value that cannot be.
     pub(super) fn field(field: impl Into<String>, detail: impl Into<String>) -> Self {
         let error = FieldError { field: field.into(), detail: detail.into() };
-        let mut fault = Self::new(ProblemKind::Invalid, format!("`{}`: {}", error.field, error.detail));
+        let mut fault =
+            Self::new(ProblemKind::Invalid, format!("`{}`: {}", error.field, error.detail));
         fault.0.errors.push(error);
         fault
     }

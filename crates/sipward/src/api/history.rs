@@ -32,7 +32,8 @@ pub(super) async fn list(
         }),
         from: from.map(|time| time.0),
         to: to.map(|time| time.0),
-        before: before.map_err(|error: store::NoCursor| Fault::field("cursor", error.to_string()))?,
+        before: before
+            .map_err(|error: store::NoCursor| Fault::field("cursor", error.to_string()))?,
         limit: limit(most)?,
     };
     // What was decided before the question is in the answer.

@@ -2,15 +2,13 @@
 
 mod values;
 
-
 use axum::Json;
 use axum::extract::State;
 
 use super::extract::{Place, Sent};
 use super::fault::{self, Answer, Fault};
 use super::model::{
-    PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView, Problem, Reloaded,
-    StoreHealth,
+    PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView, Problem, Reloaded, StoreHealth,
 };
 use super::{Api, convert};
 use crate::daemon::{self, PolicyEdit};

@@ -107,7 +107,11 @@ impl Page {
         }
         self.best.insert(key);
         if self.best.len() > self.room {
-            if self.falling { self.best.pop_first() } else { self.best.pop_last() };
+            if self.falling {
+                self.best.pop_first()
+            } else {
+                self.best.pop_last()
+            };
         }
     }
 

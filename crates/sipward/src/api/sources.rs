@@ -30,12 +30,12 @@ const HISTORY: usize = 20;
     )
 )]
 pub(super) async fn show(State(api): State<Api>, Place(address): Place) -> Answer<SourceReport> {
-    let address: IpAddr = address
-        .parse()
-        .map_err(|_| Fault::field("address", "write an IPv4 or IPv6 address"))?;
+    let address: IpAddr =
+        address.parse().map_err(|_| Fault::field("address", "write an IPv4 or IPv6 address"))?;
     let address = address.to_canonical();
     let mut report = api.desk.visit(move |judge| report(judge, address)).await?;
-    let query = HistoryQuery { net: Some(report.source), limit: HISTORY, ..HistoryQuery::default() };
+    let query =
+        HistoryQuery { net: Some(report.source), limit: HISTORY, ..HistoryQuery::default() };
     match api.store.history(query).await {
         Ok(page) => report.history = page.events.into_iter().map(convert::history).collect(),
         Err(error) => report.history_error = Some(error.to_string()),
@@ -94,8 +94,6 @@ async fn kernel(address: IpAddr) -> KernelRoute {
     match sipward_route::look_up(address).await {
         Ok(Route::Blackhole) => KernelRoute { state: RouteState::Blackhole, detail: None },
         Ok(Route::Other(route)) => KernelRoute { state: RouteState::Other, detail: Some(route) },
-        Err(error) => {
-            KernelRoute { state: RouteState::Unknown, detail: Some(error.to_string()) }
-        }
+        Err(error) => KernelRoute { state: RouteState::Unknown, detail: Some(error.to_string()) },
     }
 }

@@ -27,7 +27,8 @@ use crate::daemon::directory::{Question, Registration};
 use crate::enforce::Wishes;
 use crate::names::Exempt;
 use crate::record::{Ban, Record, Totals};
-pub(crate) use standing::{FAILURES, Standing};
+use standing::Standing;
+pub(crate) use standing::{FAILURES, Failure};
 
 /// Notices and reports handled in one turn, so that neither starves the other.
 const TURN: usize = 256;

@@ -19,10 +19,8 @@ mod settings;
 mod tasks;
 
 pub(crate) use desk::{Away, Desk};
-pub(crate) use judge::{FAILURES, Judge, Standing};
-pub(crate) use settings::{
-    Allowed, Denied, InForce, Overrides, PolicyEdit, Settings, State, Unfit,
-};
+pub(crate) use judge::{FAILURES, Failure, Judge};
+pub(crate) use settings::{Allowed, Denied, PolicyEdit, Settings, State};
 pub(crate) use tasks::stop_on_signals;
 
 use std::hash::BuildHasher as _;
@@ -38,6 +36,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::Api;
 use crate::bridge;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Credentials, Mode, OnExit};
@@ -48,7 +47,7 @@ use crate::record::{Record, Started, Totals};
 use crate::store::{Location, Store, StoreSettings};
 use crate::systemd;
 use judge::{Ears, End};
-use settings::Ways;
+use settings::{InForce, Overrides, Ways};
 use tasks::Current;
 
 /// Orders that wait for the engine at most; they come from the name look-ups and SIGHUP.
@@ -167,6 +166,7 @@ impl Daemon {
             )),
             tokio::spawn(tasks::look_up_names(names, current_in, in_force_out, orders_out)),
             tokio::spawn(tasks::reload_on_hangup(Arc::clone(&settings))?),
+            tokio::spawn(serve_api(config.clone(), desk, settings, store, records.clone())),
         ];
 
         let (totals, end) = judge.run(Ears { notices, reports, orders }, stop).await;
@@ -183,6 +183,19 @@ impl Daemon {
         kernel_end?;
         anyhow::ensure!(end == End::Asked, "the task that owns the Event Socket ended by itself");
         Ok(totals)
+    }
+}
+
+/// Serves the control API, if it is wanted.
+async fn serve_api(
+    config: Config,
+    desk: Desk,
+    settings: Arc<Settings>,
+    store: Store,
+    records: broadcast::Sender<Arc<Record>>,
+) {
+    if let Some(socket) = &config.api.socket {
+        Api::new(desk, settings, store, records, config.mode).run(socket).await;
     }
 }
 

@@ -39,6 +39,9 @@ allow = ["198.51.100.64/29"]
 
 [policy]
 ban_time = "4s"
+
+[api]
+socket = ""
 "#;
 
 /// Records that the screen may fall behind.

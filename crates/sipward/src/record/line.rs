@@ -74,6 +74,8 @@ impl fmt::Display for Record {
             Self::NameFailed { name, error } => {
                 write!(f, "cannot look up {}: {}; the last answer stays", Plain(name), Plain(error))
             }
+            Self::ApiOpened { socket } => write!(f, "control socket {}", socket.display()),
+            Self::ApiFailed { error } => write!(f, "no control socket: {error}"),
             Self::LogLost { lines } => write!(f, "{lines} log lines lost"),
         }
     }

@@ -6,6 +6,7 @@ mod line;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -191,6 +192,16 @@ pub enum Record {
         /// Why.
         error: String,
     },
+    /// The control API is served.
+    ApiOpened {
+        /// On this Unix socket.
+        socket: PathBuf,
+    },
+    /// The control API is not served; everything else works.
+    ApiFailed {
+        /// Why, and what to do.
+        error: String,
+    },
     /// Log lines were lost because whatever reads them did not keep up.
     LogLost {
         /// How many since the start.
@@ -269,7 +280,8 @@ impl Record {
             | Self::Shadowed { .. }
             | Self::Registrations { .. }
             | Self::Trunks { .. }
-            | Self::Reload { .. } => Level::INFO,
+            | Self::Reload { .. }
+            | Self::ApiOpened { .. } => Level::INFO,
             Self::Gate { gaps, .. } if gaps.is_empty() => Level::INFO,
             Self::EslDisconnected { .. }
             | Self::EslRestarted { .. }
@@ -285,6 +297,7 @@ impl Record {
             | Self::ProtocolTaken { .. }
             | Self::Alarm(_)
             | Self::NameFailed { .. }
+            | Self::ApiFailed { .. }
             | Self::LogLost { .. } => Level::WARN,
             Self::RouteFailed { .. } | Self::ReloadFailed { .. } => Level::ERROR,
         }

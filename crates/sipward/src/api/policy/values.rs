@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
-use sipward_engine::{Deafness, Escalation, Guard, Healthy, Policy, Rule, Rules, UserAgents, Weights};
+use sipward_engine::{
+    Deafness, Escalation, Guard, Healthy, Policy, Rule, Rules, UserAgents, Weights,
+};
 
 /// All values, each by its key in `[policy]`; those that are durations in seconds, with `_seconds`
 /// behind the key.

@@ -1,0 +1,49 @@
+//! What would happen: a small engine to try things with.
+
+use std::net::IpAddr;
+
+use super::Engine;
+use crate::{PolicyError, net};
+
+/// Protects nothing here: a preview lives for one question.
+const SEED: u64 = 0;
+
+impl Engine {
+    /// An engine with the same policy that knows of `addrs` what this one knows: what counts against
+    /// them, who logged in there, what they did lately, who exempts them, their bans and how often they
+    /// were banned. Of everybody else it knows nothing, so rules about many sources (`account`,
+    /// `network`, deafness) see only what it is told from now on. The texts of earlier failures stay
+    /// behind.
+    ///
+    /// Costs what is known of these addresses, not what is known of all.
+    ///
+    /// # Errors
+    /// Never for a policy that is in force.
+    pub fn preview(&self, addrs: &[IpAddr]) -> Result<Self, PolicyError> {
+        let mut copy = Self::new(self.limits.policy.clone(), SEED)?;
+        copy.tick(self.now, &mut Vec::new());
+        // Users are told apart by these.
+        copy.fingerprints = self.fingerprints.clone();
+        copy.joins.copy_senders(&self.joins);
+        copy.blind_until = self.blind_until;
+        copy.address_domains = self.address_domains;
+        for addr in addrs {
+            let addr = net::canonical(*addr);
+            let (key, source) = (self.limits.key(addr), self.limits.source_net(addr));
+            copy.sources.copy(&self.sources, key, &self.limits);
+            copy.weightless.copy(&self.weightless, key);
+            copy.identities.copy(&self.identities, key);
+            copy.activity.copy(&self.activity, key);
+            copy.offenders.copy(&self.offenders, key);
+            for (class, net) in self.exemptions.touching(&source) {
+                copy.exemptions.insert(class, net);
+            }
+            for net in self.bans.touching(&source) {
+                if let Some(ban) = self.bans.get(&net) {
+                    copy.bans.insert(net, ban.clone());
+                }
+            }
+        }
+        Ok(copy)
+    }
+}

@@ -1,0 +1,88 @@
+//! The routes, and the OpenAPI document that is generated from them.
+
+use axum::http::{Method, Uri};
+use axum::response::IntoResponse;
+use axum::{Json, Router};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::fault::{self, Fault};
+use super::model::{Line, ProblemKind};
+use super::{Api, allow, bans, events, history, policy, sources, status, what_if};
+
+/// What the document says beside the handlers.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "sipward",
+        description = "The control API of sipward, on a Unix socket. Times are RFC 3339 in UTC, durations are \
+                       seconds. Errors are RFC 9457 problem documents. Text that came from the network may hold \
+                       any character.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+    ),
+    components(schemas(Line)),
+    tags(
+        (name = "daemon", description = "How the daemon stands"),
+        (name = "bans", description = "Who is banned"),
+        (name = "sources", description = "Why, and what would happen"),
+        (name = "allow", description = "Who is never banned by a rule"),
+        (name = "history", description = "What was decided"),
+        (name = "policy", description = "The rules' values"),
+        (name = "events", description = "What happens")
+    )
+)]
+struct Document;
+
+/// The routes with the document beside them.
+fn documented() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(status::show))
+        .routes(routes!(bans::list, bans::create, bans::lift_all))
+        .routes(routes!(bans::show, bans::lift))
+        .routes(routes!(sources::show))
+        .routes(routes!(allow::list, allow::add))
+        .routes(routes!(allow::remove))
+        .routes(routes!(history::list))
+        .routes(routes!(policy::show, policy::change))
+        .routes(routes!(policy::reset))
+        .routes(routes!(policy::reload))
+        .routes(routes!(events::listen))
+        .routes(routes!(events::failures))
+        .routes(routes!(what_if::ask))
+        .routes(routes!(show))
+}
+
+/// What serves a request.
+pub(super) fn router(api: Api) -> Router {
+    let (router, _) = documented().split_for_parts();
+    router.fallback(nowhere).method_not_allowed_fallback(not_so).with_state(api)
+}
+
+/// The OpenAPI document of the API.
+#[must_use]
+pub fn document() -> utoipa::openapi::OpenApi {
+    documented().split_for_parts().1
+}
+
+/// This document.
+#[utoipa::path(
+    get, path = "/api/v1/openapi.json", tag = "daemon",
+    responses((status = 200, description = "The OpenAPI document", body = Object), fault::Usual)
+)]
+async fn show() -> Json<utoipa::openapi::OpenApi> {
+    Json(document())
+}
+
+async fn nowhere(uri: Uri) -> impl IntoResponse {
+    let path: String = uri.path().chars().take(200).collect();
+    Fault::new(ProblemKind::NotFound, format!("there is no `{path}`; see /api/v1/openapi.json"))
+}
+
+async fn not_so(method: Method) -> impl IntoResponse {
+    let detail = format!("{method} is not for this path; `Allow` says what is");
+    Fault::new(ProblemKind::MethodNotAllowed, detail)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! `/test`: what would happen.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use sipward_engine::{Action, Engine, Input, Timestamp};
+use sipward_esl::Event;
+
+use super::Api;
+use super::events::line;
+use super::extract::{Sent, at_most};
+use super::fault::{self, Answer, Fault};
+use super::model::{Line, Reading, WhatIf, WhatIfRequest};
+use crate::bridge::{self, Aside};
+use crate::complaint::{self, Message};
+use crate::daemon::Judge;
+use crate::record::{Ban, Record};
+use crate::text::Time;
+
+/// Longest text, in bytes: half of the longest event that FreeSWITCH was seen to send.
+const MAX_TEXT: usize = 32 * 1024;
+
+/// Events in one question.
+const MAX_EVENTS: usize = 16;
+
+/// After this time a failure whose attempt did not come has been judged, and a line that no event tells
+/// of has been counted.
+const AFTERWARDS: Duration = Duration::from_secs(2);
+
+/// Deadlines of a preview within that time at most; what is tried makes two for each event.
+const MAX_TICKS: usize = 256;
+
+/// What the answer is worth.
+const BASIS: &str = "the policy in force and what is known of the addresses named: failures that count, \
+    logins, challenges, exemptions, bans. Other sources are not looked at, so the rules `account` and \
+    `network` and deafness see only this. FreeSWITCH's access control lists are not asked.";
+
+/// What would happen if FreeSWITCH sent this? Nothing is changed.
+#[utoipa::path(
+    post, path = "/api/v1/test", tag = "sources", request_body = WhatIfRequest,
+    responses(
+        (status = 200, description = "What would happen", body = WhatIf), fault::Sent, fault::Usual
+    )
+)]
+pub(super) async fn ask(
+    State(api): State<Api>,
+    Sent(request): Sent<WhatIfRequest>,
+) -> Answer<WhatIf> {
+    at_most("event", request.event.as_deref(), MAX_TEXT)?;
+    at_most("log_line", request.log_line.as_deref(), MAX_TEXT)?;
+    let tried = match (request.event, request.log_line) {
+        (Some(text), None) => Tried::Events(events(&text)?),
+        (None, Some(text)) => Tried::LogLine(text),
+        (None, None) => return Err(Fault::field("event", "give an event or a log_line")),
+        (Some(_), Some(_)) => {
+            return Err(Fault::field("log_line", "give either an event or a log_line"));
+        }
+    };
+    Ok(Json(api.desk.visit(move |judge| play(judge, &tried)).await?))
+}
+
+enum Tried {
+    Events(Vec<Event>),
+    LogLine(String),
+}
+
+/// The events of a text, separated by blank lines.
+fn events(text: &str) -> Result<Vec<Event>, Fault> {
+    let text = text.replace("\r\n", "\n");
+    let parts: Vec<&str> =
+        text.split("\n\n").map(str::trim).filter(|part| !part.is_empty()).collect();
+    match parts.len() {
+        0 => Err(Fault::field("event", "it is empty")),
+        1..=MAX_EVENTS => {
+            Ok(parts.iter().map(|part| Event::from_plain(format!("{part}\n\n"))).collect())
+        }
+        count => Err(Fault::field("event", format!("{count} events are more than {MAX_EVENTS}"))),
+    }
+}
+
+fn play(judge: &mut Judge, tried: &Tried) -> WhatIf {
+    let now = judge.clock().now();
+    let mut named = Vec::new();
+    let mut read = Vec::new();
+    tried.read(|input, aside| {
+        let reading = reading(input, aside);
+        named.extend(reading.source);
+        read.push(reading);
+    });
+    let mut stage = match judge.engine().preview(&named) {
+        Ok(engine) => Stage { engine, actions: Vec::new() },
+        // Cannot be: the policy is in force.
+        Err(error) => {
+            let basis = format!("nothing: {error}");
+            return WhatIf { read, effects: Vec::new(), basis };
+        }
+    };
+    // Effects of the past, such as a ban that ended a moment ago, are none of this.
+    stage.engine.tick(now, &mut Vec::new());
+    tried.read(|input, _| {
+        if let Some(input) = input {
+            stage.engine.handle(input, now, &mut stage.actions);
+        }
+    });
+    stage.wait(now);
+    let effects = stage.actions.into_iter().filter_map(|action| effect(action, now)).collect();
+    WhatIf { read, effects, basis: BASIS.to_owned() }
+}
+
+impl Tried {
+    /// Hands over what each event or line means to the engine, and what else it means.
+    fn read(&self, mut each: impl FnMut(Option<Input<'_>>, Option<&Record>)) {
+        match self {
+            Self::Events(events) => {
+                for event in events {
+                    let mut meant = false;
+                    let aside = bridge::translate(event, |input| {
+                        meant = true;
+                        each(Some(input), None);
+                    });
+                    match aside {
+                        Aside::Told(record) => each(None, Some(&record)),
+                        Aside::Nothing | Aside::Gateway if !meant => each(None, None),
+                        Aside::Nothing | Aside::Gateway => {}
+                    }
+                }
+            }
+            Self::LogLine(text) => {
+                let text = text.trim_end_matches(['\r', '\n']).as_bytes();
+                match complaint::read(Message { text, origin: None }) {
+                    Some(complaint::Reading::Complaint(complaint)) => {
+                        each(Some(Input::Complaint(complaint.as_input())), None);
+                    }
+                    // That a right password was refused accuses nobody.
+                    Some(complaint::Reading::Refused { .. }) | None => each(None, None),
+                }
+            }
+        }
+    }
+}
+
+/// What one event or line was read as.
+fn reading(input: Option<Input<'_>>, aside: Option<&Record>) -> Reading {
+    let (kind, source, detail) = match (input, aside) {
+        (Some(input), _) => meaning(&input),
+        (None, Some(Record::EventForged { error, source })) => {
+            ("unusable", *source, Some(error.clone()))
+        }
+        (None, Some(record)) => ("unusable", None, Some(record.to_string())),
+        (None, None) => ("nothing", None, Some("it means nothing to sipward".to_owned())),
+    };
+    Reading { kind: kind.to_owned(), source, detail }
+}
+
+fn meaning(input: &Input<'_>) -> (&'static str, Option<IpAddr>, Option<String>) {
+    match input {
+        Input::AuthFailure(failure) => ("auth_failure", Some(failure.source), None),
+        Input::AuthAttempt(attempt) => {
+            let unchecked = attempt.username.is_none();
+            let detail = unchecked.then(|| "the nonce was not checked".to_owned());
+            ("auth_attempt", Some(attempt.source), detail)
+        }
+        Input::Challenge(challenge) => ("challenge", Some(challenge.source), None),
+        Input::Registered(phone) => ("registered", Some(phone.source), None),
+        Input::AbandonedCall { source } => ("abandoned_call", Some(*source), None),
+        Input::Report { source, .. } => ("report", Some(*source), None),
+        Input::Complaint(complaint) => {
+            ("complaint", Some(complaint.source), Some(complaint.kind.as_str().to_owned()))
+        }
+        _ => ("nothing", None, None),
+    }
+}
+
+/// The small engine on which it is played.
+struct Stage {
+    engine: Engine,
+    actions: Vec<Action>,
+}
+
+impl Stage {
+    /// Lets pass what the engine itself waits for.
+    fn wait(&mut self, now: Timestamp) {
+        for _ in 0..MAX_TICKS {
+            match self.engine.next_deadline() {
+                Some(due) if due <= now + AFTERWARDS => self.engine.tick(due, &mut self.actions),
+                Some(_) | None => return,
+            }
+        }
+    }
+}
+
+/// An action as the log would tell it.
+fn effect(action: Action, now: Timestamp) -> Option<Line> {
+    let record = match action {
+        Action::Block { net, since: _, until, cause } => {
+            Record::Ban(Ban::decided(net, until, cause))
+        }
+        Action::Unblock { net, reason } => Record::Unban { source: net, reason },
+        Action::Refused { net, reason, cause } => {
+            Record::Refused { source: net, refusal: reason, cause }
+        }
+        Action::Shadowed { net, cause } => Record::Shadowed { source: net, cause },
+        Action::NeedsAttention { source, user, user_agent, last_success } => {
+            Record::NeedsAttention { source, user, user_agent, last_success: Time(last_success) }
+        }
+        Action::Judged(judgement) => Record::AuthFailure(judgement),
+        Action::Alarm(alarm) => Record::Alarm(alarm),
+        // Between the engine and its helpers.
+        Action::AskAcl { .. } | Action::Remember(_) => return None,
+    };
+    Some(line(&record, now))
+}
