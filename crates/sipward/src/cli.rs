@@ -12,6 +12,7 @@ mod reload;
 mod remote;
 mod ssh;
 mod status;
+mod watch;
 mod why;
 
 use std::path::PathBuf;
@@ -73,6 +74,7 @@ enum Command {
     Allow(allow::AllowCommand),
     History(history::HistoryCommand),
     Policy(policy::PolicyCommand),
+    Watch(watch::WatchCommand),
     Reload(reload::ReloadCommand),
     Doctor(doctor::DoctorCommand),
     Import(import::ImportCommand),
@@ -127,6 +129,7 @@ pub fn main() -> ExitCode {
         Command::Allow(command) => command.run(),
         Command::History(command) => command.run(),
         Command::Policy(command) => command.run(),
+        Command::Watch(command) => command.run(),
         Command::Reload(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Import(command) => command.run(),

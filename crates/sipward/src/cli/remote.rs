@@ -1,6 +1,6 @@
 //! What every command has in common that talks to the daemon: the socket, the waiting, the exit status.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -98,19 +98,7 @@ impl Remote {
 
     /// The socket.
     pub(super) fn socket(&self) -> anyhow::Result<PathBuf> {
-        if let Some(socket) = &self.socket {
-            return Ok(socket.clone());
-        }
-        match Config::load(self.config.as_deref()) {
-            Ok(config) => config.api.socket.context(
-                "the control API is switched off ([api] socket = \"\"); set a path and restart sipward",
-            ),
-            Err(error) => {
-                // The daemon may run with the file as it was.
-                eprintln!("sipward: {error}\nsipward: trying the usual socket");
-                Ok(PathBuf::from(DEFAULT_SOCKET))
-            }
-        }
+        socket(self.socket.as_deref(), self.config.as_deref())
     }
 
     /// Connects, asks, and prints: as JSON what came, else what `text` makes of it.
@@ -137,6 +125,23 @@ impl Remote {
             }
         }
         Ok(Exit::Done)
+    }
+}
+
+/// The socket that is named, or the one of the configuration file.
+pub(super) fn socket(named: Option<&Path>, config: Option<&Path>) -> anyhow::Result<PathBuf> {
+    if let Some(socket) = named {
+        return Ok(socket.to_owned());
+    }
+    match Config::load(config) {
+        Ok(config) => config.api.socket.context(
+            "the control API is switched off ([api] socket = \"\"); set a path and restart sipward",
+        ),
+        Err(error) => {
+            // The daemon may run with the file as it was.
+            eprintln!("sipward: {error}\nsipward: trying the usual socket");
+            Ok(PathBuf::from(DEFAULT_SOCKET))
+        }
     }
 }
 

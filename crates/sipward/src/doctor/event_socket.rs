@@ -11,6 +11,7 @@ use tokio::time::{timeout, timeout_at};
 use super::{Check, State};
 use crate::bridge;
 use crate::config::{Config, Credentials};
+use crate::daemon;
 use crate::text::Plain;
 
 /// Longest wait for log-in, subscription and each answer.
@@ -186,7 +187,7 @@ impl Session {
 
     /// Runs an API command by `bgapi` and waits for the event that answers it.
     async fn job(&mut self, command: &str) -> Result<Job, String> {
-        let id = JobUuid(fastrand::u128(..));
+        let id = JobUuid(fastrand::Rng::with_seed(daemon::seed()).u128(..));
         let request = Command::bgapi(command, id).map_err(|error| error.to_string())?;
         let answered = timeout(ANSWER, async {
             let reply = self.connection.request(&request).await.map_err(|e| e.to_string())?;
