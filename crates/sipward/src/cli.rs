@@ -4,6 +4,8 @@ mod allow;
 mod ban;
 mod bans;
 mod doctor;
+#[cfg(test)]
+mod generated;
 mod history;
 mod import;
 mod out;

@@ -19,7 +19,7 @@ fn scene() -> Scene {
         "gate": null,
         "policy": {"max_failures": 5, "window_seconds": 600.0, "ban_time_seconds": 3600.0},
         "store": {"state": "ok", "problem": null, "since": null, "file": null, "size_bytes": 0,
-            "behind_entries": 0, "behind_ms": 0, "dropped_entries": 0, "set_aside": null},
+            "behind_entries": 0, "behind_seconds": 0.0, "dropped_entries": 0, "set_aside": null},
         "needs_restart": []
     });
     scene.take(News::Status(serde_json::from_value(status).unwrap()));
