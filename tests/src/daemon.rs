@@ -25,6 +25,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 pub use self::log::{Line, Log, PATIENCE};
+use crate::http::Client;
 
 /// Time that a daemon may take from SIGTERM to its end.
 pub const STOP_LIMIT: Duration = Duration::from_secs(2);
@@ -80,9 +81,38 @@ impl Setup {
         self
     }
 
-    /// Writes the configuration file anew; a running daemon reads it at SIGHUP.
+    /// Writes the configuration file anew; a running daemon reads it at SIGHUP. Without a `[store]` of
+    /// its own it names [`Setup::store_file`], and without an `[api]` [`Setup::socket`], so that no test
+    /// reads or writes this machine's state.
     pub fn configure(&self, config: &str) {
+        let mut config = config.to_owned();
+        if !config.contains("[store]") {
+            let store = self.store_file();
+            config.push_str(&format!("\n[store]\npath = \"{}\"\n", store.display()));
+        }
+        if !config.contains("[api]") {
+            let socket = self.socket();
+            config.push_str(&format!("\n[api]\nsocket = \"{}\"\n", socket.display()));
+        }
         fs::write(self.config_file(), config).expect("the configuration file");
+    }
+
+    /// Where its daemons keep what outlives them.
+    #[must_use]
+    pub fn store_file(&self) -> PathBuf {
+        self.directory.path().join("sipward.db")
+    }
+
+    /// Where its daemons serve the control API.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.directory.path().join("sipward.sock")
+    }
+
+    /// A client of the control API.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::new(&self.socket())
     }
 
     /// A place for files of the test; it goes away with the setup.

@@ -2,4 +2,5 @@
 
 pub mod daemon;
 pub mod fake_freeswitch;
+pub mod http;
 pub mod netns;

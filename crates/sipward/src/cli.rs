@@ -28,6 +28,7 @@ use crate::config::{Config, Credentials, Mode, OnExit};
 use crate::daemon::{self, Daemon};
 use crate::demo;
 use crate::logging::{Format, Logs};
+use crate::store::Store;
 use remote::Exit;
 
 /// Bans SIP brute-forcers by what FreeSWITCH itself reports on its Event Socket.
@@ -57,7 +58,7 @@ enum Command {
         #[command(flatten)]
         file: ConfigFile,
     },
-    /// Remove every route, rule and table of sipward from the kernel, with or without a daemon.
+    /// Remove every route, rule and table of sipward from the kernel, and end the stored bans.
     ///
     /// The way out when something is banned that must not be. A running daemon puts its bans
     /// back: stop it first.
@@ -195,14 +196,16 @@ fn check(file: &ConfigFile) -> anyhow::Result<()> {
 
 fn flush(file: &ConfigFile) -> anyhow::Result<()> {
     let config = Config::load(file.config.as_deref())?;
+    let store = config.store.clone();
     let done = on_runtime(async move { Ok(sipward_route::flush(&config.route).await?) })?;
-    println!(
-        "removed {} routes, {} rules{}",
-        done.routes,
-        done.rules,
-        if done.gate { " and the gate" } else { "; there was no gate" }
-    );
-    Ok(())
+    let gate = if done.gate { " and the gate" } else { "; there was no gate" };
+    print!("removed {} routes, {} rules{gate}", done.routes, done.rules);
+    let ended = Store::end_bans(&store);
+    match &ended {
+        Ok(0) | Err(_) => println!(),
+        Ok(bans) => println!("; ended {bans} stored bans"),
+    }
+    ended.map(drop).context("the bans in the store come back with the next start")
 }
 
 /// One thread for all tasks: from event to route they hand each other a few hundred bytes, and waking

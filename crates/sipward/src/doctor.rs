@@ -23,7 +23,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::config::ConfigError;
-use crate::store::{Location, StoreSettings};
+use crate::store::Location;
 
 /// How one thing stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -88,7 +88,7 @@ pub async fn examine(patient: &Patient) -> Result<Examination, ConfigError> {
         event_socket::checks(&config, credentials.as_ref(), patient.heartbeat),
         kernel::checks(&config, daemon.process, patient),
     );
-    let database = match &StoreSettings::default().location {
+    let database = match &config.store.location {
         Location::File(file) => disk::checks(file, is_running).await,
         Location::Memory => disk::in_memory(),
     };

@@ -39,7 +39,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use database::Place;
+use database::{Database, Place, Trouble};
 pub use entry::{AllowEntry, Entry, Override, Saved, SavedBan};
 use health::Status;
 pub use health::{Health, Notice, State};
@@ -189,6 +189,31 @@ impl Store {
         let end = Arc::new(End(Arc::clone(&shared)));
         let saved = first.recv().map_err(|error| StoreError::Thread(error.to_string()))??;
         Ok((Self { shared, notices: Arc::new(Mutex::new(Some(notices_in))), end }, saved))
+    }
+
+    /// Ends every stored ban that was enforced, and says how many there were. For a store that no daemon
+    /// uses: one that runs would write its bans again. Where there is no file, none is made.
+    ///
+    /// # Errors
+    /// When the file cannot be used. Nothing is put aside.
+    pub fn end_bans(settings: &StoreSettings) -> Result<usize, StoreError> {
+        match &settings.location {
+            Location::File(path) if path.exists() => {}
+            Location::File(_) | Location::Memory => return Ok(0),
+        }
+        let now = crate::clock::stamp(std::time::SystemTime::now());
+        let place = Place::of(&settings.location);
+        Database::open(&place)
+            .and_then(|mut database| {
+                write::end_bans(&mut database.connection, now)
+                    .map_err(|error| place.trouble(&error))
+            })
+            .map_err(|trouble| match trouble {
+                Trouble::Refused(error) => error,
+                Trouble::Corrupt(error)
+                | Trouble::Unavailable(error)
+                | Trouble::Indigestible(error) => StoreError::Degraded { error },
+            })
     }
 
     /// What the store has to tell. Only the first caller gets it.

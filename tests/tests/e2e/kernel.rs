@@ -25,6 +25,11 @@ pub(crate) fn blackholes(host: &Host) -> BTreeSet<IpNet> {
     routes(host).iter().filter(|route| is_ours(route)).map(net).collect()
 }
 
+/// The same, each as often as it is there.
+pub(crate) fn blackhole_list(host: &Host) -> Vec<IpNet> {
+    routes(host).iter().filter(|route| is_ours(route)).map(net).collect()
+}
+
 /// Nets of `text`, as [`blackholes`] gives them.
 pub(crate) fn nets<'a>(text: impl IntoIterator<Item = &'a str>) -> BTreeSet<IpNet> {
     text.into_iter().map(|net| net.parse().unwrap()).collect()

@@ -8,6 +8,8 @@
 //! | `identity` | phones, gateways and access lists of FreeSWITCH, reports of its dialplan |
 //! | `connection` | the Event Socket: refused, cut, stalled, restarted |
 //! | `lifecycle` | start, reload, stop, crash, observe, flush, missing rights |
+//! | `store` | what outlives a stop, a crash, a reboot, a full disk, a broken file |
+//! | `crash` | `kill -9` again and again in a storm |
 //! | `secrecy` | the password is in no output |
 #![allow(
     clippy::unwrap_used,
@@ -19,12 +21,14 @@
 
 mod bans;
 mod connection;
+mod crash;
 mod evidence;
 mod identity;
 mod kernel;
 mod lifecycle;
 mod secrecy;
 mod spared;
+mod store;
 mod world;
 
 use std::process::ExitCode;
@@ -40,6 +44,8 @@ fn main() -> ExitCode {
             identity::cases(),
             connection::cases(),
             lifecycle::cases(),
+            store::cases(),
+            crash::cases(),
             secrecy::cases(),
         ]
         .into_iter()

@@ -281,6 +281,54 @@ fn a_restored_ban_keeps_its_end_cause_and_count() {
 }
 
 #[test]
+fn an_offender_whose_ban_is_over_is_banned_for_longer() {
+    let mut world = world();
+    let source = "192.0.2.7".parse().unwrap();
+    let ended = |hours_ago: u32, bans| {
+        let ago = HOUR * hours_ago;
+        let until = world.now.as_micros() - u64::try_from(ago.as_micros()).unwrap();
+        Input::Offender(Offender { source, bans, until: Timestamp::from_micros(until) })
+    };
+    // Of several stored words about a source the worst holds.
+    let told = [ended(2, 2), ended(5, 1), ended(31 * 24, 9)];
+    for offender in told {
+        assert!(world.handle(offender).is_empty());
+    }
+    assert!(world.banned().is_empty());
+    assert_eq!(world.engine.source(source).ban_count, 2, "nine were forgotten after 30 days");
+    world.fails("192.0.2.7", 5);
+    let ban = world.engine.bans().next().unwrap();
+    assert_eq!(ban.until, Expiry::At(world.now + 4 * HOUR), "the third");
+    world.pass(4 * HOUR + 30 * DAY);
+    assert_eq!(world.engine.source(source).ban_count, 0, "and forgotten in its time");
+}
+
+#[test]
+fn a_restored_pause_is_no_offence() {
+    let mut first = World::new(Policy { max_failures: 1_000, ..Policy::default() });
+    let until = Expiry::At(first.now + HOUR);
+    let actions = {
+        let mut actions = Vec::new();
+        for _ in 0..200 {
+            actions.extend(first.fail("192.0.2.7"));
+        }
+        actions
+    };
+    let cause = actions.iter().find_map(|action| match action {
+        Action::Block { cause, .. } => Some(cause.clone()),
+        _ => None,
+    });
+    let cause = cause.expect("banned by the flood rule");
+    assert_eq!(cause.evidence().map(|evidence| evidence.rule), Some(RuleName::Flood));
+    assert_eq!(Offender::of(&cause, until), None);
+    let mut second = world();
+    let (net, since) = (net("192.0.2.7/32"), second.now);
+    second.handle(Input::Restore { net, since, until, cause });
+    assert_eq!(second.banned(), ["192.0.2.7/32"]);
+    assert_eq!(second.engine.source("192.0.2.7".parse().unwrap()).ban_count, 0);
+}
+
+#[test]
 fn a_restored_ban_that_is_over_is_unblocked() {
     let mut world = world();
     let until = Expiry::At(world.now);

@@ -22,6 +22,8 @@ pub use error::ConfigError;
 pub use file::{Mode, OnExit};
 pub use hosts::HostEntry;
 
+use crate::store::StoreSettings;
+
 /// Where the file is looked for when the command line names none.
 pub const DEFAULT_PATH: &str = "/etc/sipward/sipward.toml";
 
@@ -50,6 +52,8 @@ pub struct Config {
     pub route: sipward_route::Settings,
     /// The Event Socket connection.
     pub esl: file::Esl,
+    /// What outlives the process, and where.
+    pub store: StoreSettings,
     /// Lowest level of log lines.
     pub log_level: file::LogLevel,
     /// The control API.

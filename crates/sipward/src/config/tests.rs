@@ -3,6 +3,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
+use crate::store::Location;
 
 fn parse(source: &str) -> Result<Config, String> {
     Config::parse(source, Path::new("sipward.toml")).map_err(|e| e.to_string())
@@ -118,10 +119,22 @@ fn a_value_out_of_range_is_refused_with_its_place() {
         ("[route]\ngate_mark = 3\n", "sipward.toml:2:13: `route.gate_mark`"),
         ("[esl]\nqueue = 1\n", "sipward.toml:2:9: `esl.queue`"),
         ("dns_refresh = \"1s\"\n", "sipward.toml:1:15: `dns_refresh`"),
+        ("[store]\npath = \"sipward.db\"\n", "sipward.toml:2:8: `store.path`"),
+        ("[store]\nkeep_history = \"1m\"\n", "sipward.toml:2:16: `store.keep_history`"),
+        ("[store]\nmax_history = 10\n", "sipward.toml:2:15: `store.max_history`"),
     ] {
         let error = refused(source);
         assert!(error.starts_with(place), "{source:?} gave {error}");
     }
+}
+
+#[test]
+fn the_store_is_a_file_or_nowhere() {
+    let location = |source: &str| parse(source).unwrap().store.location;
+    let file = |path: &str| Location::File(path.into());
+    assert_eq!(location(""), file("/var/lib/sipward/sipward.db"));
+    assert_eq!(location("[store]\npath = \"/srv/bans.db\"\n"), file("/srv/bans.db"));
+    assert_eq!(location("[store]\npath = \":memory:\"\n"), Location::Memory);
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! The task that owns the engine: events in, wishes for the kernel and records out.
 //!
-//! `hear` holds what comes in, `act` what goes out, `standing` what is remembered of that.
+//! `hear` holds what comes in, `act` what goes out, `standing` what is remembered of that, `restore` what
+//! the start brings back.
 
 mod act;
 mod hear;
+mod restore;
 mod standing;
 
 use std::collections::HashMap;
@@ -27,6 +29,8 @@ use crate::daemon::directory::{Question, Registration};
 use crate::enforce::Wishes;
 use crate::names::Exempt;
 use crate::record::{Ban, Record, Totals};
+use crate::store::{Saved, Store};
+pub(super) use restore::Restored;
 use standing::Standing;
 pub(crate) use standing::{FAILURES, Failure};
 
@@ -53,6 +57,8 @@ pub(super) enum Order {
     Trunks(Vec<IpNet>),
     /// Phones that FreeSWITCH says are registered.
     Registered(Vec<Registration>),
+    /// What the store holds, known only now.
+    Saved(Box<Saved>),
     /// What FreeSWITCH's access control lists say of an address; `None` when they said nothing.
     Acl { addr: IpAddr, allowed: Option<bool> },
     /// Somebody has something to ask or to do ([`crate::daemon::Desk`]).
@@ -82,6 +88,7 @@ pub(crate) struct Judge {
     engine: Box<Engine>,
     clock: Clock,
     wishes: Wishes,
+    store: Store,
     actions: Vec<Action>,
     /// Bans whose route is under way: their record waits for the kernel's answer.
     under_way: HashMap<IpNet, UnderWay>,
@@ -129,6 +136,7 @@ impl Judge {
         engine: Engine,
         clock: Clock,
         wishes: Wishes,
+        store: Store,
         records: broadcast::Sender<Arc<Record>>,
         heart: Heart,
         questions: mpsc::Sender<Question>,
@@ -137,6 +145,7 @@ impl Judge {
             engine: Box::new(engine),
             clock,
             wishes,
+            store,
             actions: Vec::new(),
             under_way: HashMap::new(),
             totals: Totals::default(),
@@ -213,7 +222,10 @@ impl Judge {
                     self.carry_out(None);
                 }
                 () = self.wishes.flow(), if self.wishes.is_waiting() => {}
-                _ = beat.tick() => (self.heart)(&Beat { peer: self.peer, totals: self.totals }),
+                _ = beat.tick() => {
+                    (self.heart)(&Beat { peer: self.peer, totals: self.totals });
+                    self.complete_store();
+                }
             }
         };
         self.drain(ears).await;

@@ -6,8 +6,9 @@
 //! | `judge` | the engine | the kernel: what netlink does not take waits in a bounded queue |
 //! | enforcer (`sipward-route`) | netlink | – |
 //! | `directory` | questions to FreeSWITCH: phones, gateways, access lists | – |
-//! | `tasks` | name look-ups, signals | – |
+//! | `tasks` | name look-ups, signals, what the store tells | – |
 //! | [`api`](crate::api) | the control socket, a task for each connection | – |
+//! | store's writer (a thread of its own) | the database | – |
 //!
 //! Whoever wants something of the engine pays it a visit (`desk`). `settings` is what is in force and
 //! the one way to change it.
@@ -44,9 +45,9 @@ use crate::enforce::{self, Wishes};
 use crate::logging::LogControl;
 use crate::names::{Exempt, Names};
 use crate::record::{Record, Started, Totals};
-use crate::store::{Location, Store, StoreSettings};
+use crate::store::{Saved, Store, StoreSettings};
 use crate::systemd;
-use judge::{Ears, End};
+use judge::{Ears, End, Restored};
 use settings::{InForce, Overrides, Ways};
 use tasks::Current;
 
@@ -106,17 +107,19 @@ impl Daemon {
     ) -> anyhow::Result<Totals> {
         let Self { config, credentials, logs, reload } = self;
         let (changes, changes_in) = mpsc::channel(enforce::CHANGES);
-        let (reports_out, reports) = mpsc::channel(enforce::REPORTS);
+        let (reports_out, mut reports) = mpsc::channel(enforce::REPORTS);
         let (orders_out, orders) = mpsc::channel(ORDERS);
-        let kernel = Kernel::start(&config, changes_in, reports_out).await?;
-        let (store, saved) =
-            Store::open(&StoreSettings { location: Location::Memory, ..StoreSettings::default() })?;
+        let (kernel, (store, saved)) = tokio::try_join!(
+            Kernel::start(&config, changes_in, reports_out),
+            open_store(&config),
+        )?;
 
         let engine = Engine::new(config.policy.clone(), seed())?;
         let (clock, heart) = (Clock::start(), tasks::heart(logs.clone()));
         let (ask, questions) = mpsc::channel(directory::QUESTIONS);
         let wishes = Wishes::new(changes);
-        let mut judge = Judge::new(engine, clock, wishes, records.clone(), heart, ask);
+        let mut judge =
+            Judge::new(engine, clock, wishes, store.clone(), records.clone(), heart, ask);
         let settings = State { overrides: Overrides::stored(&saved), file: config };
         let config = settings.effective();
         judge.tell(Input::Policy(Box::new(config.policy.clone())));
@@ -126,12 +129,11 @@ impl Daemon {
         {
             judge.tell(Input::Exempt { class, nets });
         }
-        for record in started(&config, &credentials, &kernel.found) {
+        let restored = judge.take_over(saved, &kernel.found.routes);
+        for record in started(&config, &credentials, &kernel.found, &restored) {
             judge.publish(record);
         }
-        for net in &kernel.found.routes {
-            judge.tell(Input::Adopt { net: *net });
-        }
+        judge.settle(restored.missing, &mut reports, &stop).await;
         // Bans stand: FreeSWITCH may start. It must not wait for a name server.
         systemd::ready();
         look_up(&mut names, &mut judge, &config).await;
@@ -157,17 +159,27 @@ impl Daemon {
             reload,
             settings,
         ));
-        let helpers = [
+        let store_notices = store.take_notices();
+        let mut helpers = vec![
             tokio::spawn(directory::run(
                 handle.clone(),
                 config.allow_acl.clone(),
                 questions,
                 orders_out.clone(),
             )),
-            tokio::spawn(tasks::look_up_names(names, current_in, in_force_out, orders_out)),
+            tokio::spawn(tasks::look_up_names(names, current_in, in_force_out, orders_out.clone())),
             tokio::spawn(tasks::reload_on_hangup(Arc::clone(&settings))?),
-            tokio::spawn(serve_api(config.clone(), desk, settings, store, records.clone())),
+            tokio::spawn(serve_api(
+                config.clone(),
+                desk,
+                Arc::clone(&settings),
+                store.clone(),
+                records.clone(),
+            )),
         ];
+        helpers.extend(store_notices.map(|notices| {
+            tokio::spawn(tasks::hear_store(notices, settings, orders_out, records.clone()))
+        }));
 
         let (totals, end) = judge.run(Ears { notices, reports, orders }, stop).await;
 
@@ -176,6 +188,7 @@ impl Daemon {
         handle.close();
         session.abort();
         let kernel_end = kernel.end().await;
+        store.close().await;
         if config.on_exit == OnExit::Flush && config.mode == Mode::Ban {
             sipward_route::flush(&config.route).await.context("cannot flush at the end")?;
         }
@@ -197,6 +210,15 @@ async fn serve_api(
     if let Some(socket) = &config.api.socket {
         Api::new(desk, settings, store, records, config.mode).run(socket).await;
     }
+}
+
+/// Opens the store beside the kernel side: both take their time where there are many bans.
+async fn open_store(config: &Config) -> anyhow::Result<(Store, Saved)> {
+    let settings = StoreSettings { observe: config.mode == Mode::Observe, ..config.store.clone() };
+    tokio::task::spawn_blocking(move || Store::open(&settings))
+        .await
+        .context("the task that opens the store failed")?
+        .context("cannot use the store")
 }
 
 /// Looks the names of `allow` and `proxies` up before the first event is judged, if that is quick.
@@ -286,7 +308,12 @@ fn session_config(config: &Config, credentials: &Credentials) -> anyhow::Result<
     })
 }
 
-fn started(config: &Config, credentials: &Credentials, found: &Found) -> Vec<Record> {
+fn started(
+    config: &Config,
+    credentials: &Credentials,
+    found: &Found,
+    restored: &Restored,
+) -> Vec<Record> {
     let mut records = vec![Record::Started(Started {
         version: env!("CARGO_PKG_VERSION"),
         mode: match config.mode {
@@ -294,7 +321,8 @@ fn started(config: &Config, credentials: &Credentials, found: &Found) -> Vec<Rec
             Mode::Observe => "observe",
         },
         esl: format!("{}:{}", credentials.host, credentials.port),
-        adopted: found.routes.len(),
+        restored: restored.bans,
+        adopted: restored.adopted,
         max_failures: config.policy.max_failures,
         window_seconds: config.policy.window.as_secs_f64(),
         ban_time_seconds: config.policy.ban_time.as_secs_f64(),

@@ -231,6 +231,7 @@ fn needs_restart(started: &Config, file: &Config) -> Vec<&'static str> {
         ("allow_acl", started.allow_acl != file.allow_acl),
         ("route", started.route != file.route),
         ("esl", started.esl != file.esl),
+        ("store", started.store != file.store),
         ("api", started.api != file.api),
     ]
     .into_iter()

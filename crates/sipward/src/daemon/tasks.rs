@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::judge::{Heart, Order};
@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::logging::LogControl;
 use crate::names::Names;
 use crate::record::Record;
+use crate::store::Notice;
 use crate::systemd;
 
 /// Cancels `stop` on SIGTERM or SIGINT.
@@ -53,6 +54,33 @@ pub(super) fn reload_on_hangup(
             systemd::ready();
         }
     })
+}
+
+/// Tells what the store has to tell, and hands its late bans to the engine.
+pub(super) async fn hear_store(
+    mut notices: mpsc::Receiver<Notice>,
+    settings: Arc<Settings>,
+    orders: mpsc::Sender<Order>,
+    records: broadcast::Sender<Arc<Record>>,
+) {
+    while let Some(notice) = notices.recv().await {
+        let record = match notice {
+            Notice::Degraded { error } => Record::StoreDegraded { error },
+            Notice::Recovered { dropped } => Record::StoreRecovered { dropped },
+            Notice::SetAside { kept: file, error } => Record::StoreSetAside { file, error },
+            Notice::Late(saved) => {
+                // They decide what of the bans comes back. What they cannot be is told.
+                if settings.take_over(&saved).await.is_err() {
+                    return;
+                }
+                if orders.send(Order::Saved(saved)).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+        };
+        record.tell(&records);
+    }
 }
 
 /// Pause before names that have no answer yet are asked for again.

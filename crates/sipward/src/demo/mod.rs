@@ -37,6 +37,9 @@ const CONFIG: &str = r#"
 mode = "observe"
 allow = ["198.51.100.64/29"]
 
+[store]
+path = ":memory:"
+
 [policy]
 ban_time = "4s"
 

@@ -59,6 +59,10 @@ impl fmt::Display for Record {
             | Self::Healed { .. }
             | Self::Gate { .. }
             | Self::ProtocolTaken { .. } => kernel_line(f, self),
+            Self::StoreDegraded { .. }
+            | Self::StoreRecovered { .. }
+            | Self::StoreSetAside { .. }
+            | Self::StoreRead { .. } => store_line(f, self),
             Self::Alarm(alarm) => alarm_line(f, alarm),
             Self::Reload { needs_restart } if needs_restart.is_empty() => {
                 f.write_str("configuration read again and in force")
@@ -85,13 +89,14 @@ fn started_line(f: &mut fmt::Formatter<'_>, s: &Started) -> fmt::Result {
     write!(
         f,
         "sipward {} started, mode {}, Event Socket {}, {} failures within {} ban for {}; {} bans \
-         found in the kernel",
+         restored, {} found in the kernel",
         s.version,
         s.mode,
         s.esl,
         s.max_failures,
         Span(s.window_seconds),
         Span(s.ban_time_seconds),
+        s.restored,
         s.adopted,
     )
 }
@@ -140,6 +145,29 @@ fn kernel_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
             routes.len(),
             Plain(&routes.join(", "))
         ),
+        _ => Ok(()),
+    }
+}
+
+fn store_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
+    match record {
+        Record::StoreDegraded { error } => {
+            write!(f, "NOTHING IS STORED, bans go on: {}", Plain(error))
+        }
+        Record::StoreRecovered { dropped: 0 } => f.write_str("the store works again"),
+        Record::StoreRecovered { dropped } => {
+            write!(f, "the store works again; {dropped} entries are missing in the history")
+        }
+        Record::StoreSetAside { file, error } => write!(
+            f,
+            "the store was corrupt ({}) and is now {}; a new one is begun. `sqlite3 FILE .recover` \
+             shows what can still be read",
+            Plain(error),
+            file.display()
+        ),
+        Record::StoreRead { restored } => {
+            write!(f, "the store can be read: {restored} bans restored")
+        }
         _ => Ok(()),
     }
 }

@@ -173,6 +173,28 @@ pub enum Record {
         /// Their routes.
         routes: Vec<String>,
     },
+    /// Nothing can be stored. Bans go on; it is tried again and again.
+    StoreDegraded {
+        /// Why, and what to do.
+        error: String,
+    },
+    /// The store works again.
+    StoreRecovered {
+        /// Entries lost since the start.
+        dropped: u64,
+    },
+    /// A corrupt store was put aside and a new one begun. The bans that stand are in it.
+    StoreSetAside {
+        /// Where it is now.
+        file: PathBuf,
+        /// What is wrong with it.
+        error: String,
+    },
+    /// The store could be read only now, and the bans in it stand again.
+    StoreRead {
+        /// Bans that stand again.
+        restored: usize,
+    },
     /// Something needs an operator.
     Alarm(Alarm),
     /// The configuration was read again and is in force.
@@ -218,7 +240,9 @@ pub struct Started {
     pub mode: &'static str,
     /// Where FreeSWITCH is expected.
     pub esl: String,
-    /// Routes of ours that were there already.
+    /// Bans from before that stand again.
+    pub restored: usize,
+    /// Routes of ours that were there and that no stored ban explains: bans from now on.
     pub adopted: usize,
     /// Failures that ban, within the window.
     pub max_failures: u32,
@@ -280,6 +304,8 @@ impl Record {
             | Self::Shadowed { .. }
             | Self::Registrations { .. }
             | Self::Trunks { .. }
+            | Self::StoreRecovered { .. }
+            | Self::StoreRead { .. }
             | Self::Reload { .. }
             | Self::ApiOpened { .. } => Level::INFO,
             Self::Gate { gaps, .. } if gaps.is_empty() => Level::INFO,
@@ -299,7 +325,10 @@ impl Record {
             | Self::NameFailed { .. }
             | Self::ApiFailed { .. }
             | Self::LogLost { .. } => Level::WARN,
-            Self::RouteFailed { .. } | Self::ReloadFailed { .. } => Level::ERROR,
+            Self::RouteFailed { .. }
+            | Self::ReloadFailed { .. }
+            | Self::StoreDegraded { .. }
+            | Self::StoreSetAside { .. } => Level::ERROR,
         }
     }
 

@@ -11,6 +11,9 @@ use super::{Entry, SavedBan};
 /// all details, or the end of half a million bans at once.
 const MAX_WAITING: usize = 64 * 1024 * 1024;
 
+/// Bytes beyond it that are kept for what an operator says: nobody would say it again.
+const KEPT_FOR_OPERATORS: usize = 4 * 1024 * 1024;
+
 /// What one waiting thing may be.
 #[derive(Clone, Debug)]
 pub(super) enum Item {
@@ -69,9 +72,14 @@ impl Inbox {
     pub(super) fn put(&self, entry: Entry) {
         let weight = weight(&entry);
         let mut waiting = self.lock();
-        if waiting.weight.saturating_add(weight) > MAX_WAITING {
+        let worth = Worth::of(&entry);
+        let most = match worth {
+            Worth::Operators => MAX_WAITING + KEPT_FOR_OPERATORS,
+            Worth::Ban | Worth::History => MAX_WAITING,
+        };
+        if waiting.weight.saturating_add(weight) > most {
             waiting.dropped += 1;
-            waiting.incomplete |= matters(&entry);
+            waiting.incomplete |= worth == Worth::Ban;
             return;
         }
         waiting.weight += weight;
@@ -196,16 +204,26 @@ impl Inbox {
     }
 }
 
-/// Whether the bans that stand depend on it.
-fn matters(entry: &Entry) -> bool {
-    match entry {
-        Entry::Ban { .. } | Entry::Unban { .. } => true,
-        Entry::Refused { .. }
-        | Entry::Remember(_)
-        | Entry::Allow(_)
-        | Entry::Disallow { .. }
-        | Entry::Override(_)
-        | Entry::Reset { .. } => false,
+/// What is lost with an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Worth {
+    /// An operator's word.
+    Operators,
+    /// The bans that stand depend on it; they can be written anew.
+    Ban,
+    /// A line of the history, or a phone that is told of again tomorrow.
+    History,
+}
+
+impl Worth {
+    fn of(entry: &Entry) -> Self {
+        match entry {
+            Entry::Allow(_) | Entry::Disallow { .. } | Entry::Override(_) | Entry::Reset { .. } => {
+                Self::Operators
+            }
+            Entry::Ban { .. } | Entry::Unban { .. } => Self::Ban,
+            Entry::Refused { .. } | Entry::Remember(_) => Self::History,
+        }
     }
 }
 

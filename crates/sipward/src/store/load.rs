@@ -12,10 +12,10 @@ use super::key::Net;
 pub(super) fn all(connection: &Connection, observed: bool) -> rusqlite::Result<Saved> {
     let mut saved = Saved::default();
     let unreadable = &mut saved.unreadable;
-    // The newest last: those keep the details of their evidence in memory.
+    // As they were written: the newest come last and keep the details of their evidence in memory.
     saved.bans = rows(
         connection,
-        "SELECT net, since, until, cause FROM bans WHERE observed = ?1 ORDER BY since",
+        "SELECT net, since, until, cause FROM bans WHERE observed = ?1 ORDER BY id",
         params![observed],
         unreadable,
         ban,

@@ -14,6 +14,9 @@ const SLICE: i64 = 2_000;
 /// Free pages given back to the file system in one go, of 4 KiB each.
 const PAGES: i64 = 512;
 
+/// Free pages that stay, because what comes next needs some anyway.
+const PAGES_KEPT: i64 = 64;
+
 /// Offenders kept: as many as the engine remembers.
 const MAX_OFFENDERS: i64 = 262_144;
 
@@ -108,16 +111,16 @@ fn shrink(connection: &Connection) -> rusqlite::Result<bool> {
         connection.pragma_query_value(None, "freelist_count", |row| row.get::<_, i64>(0))
     };
     let before = free(connection)?;
-    // What comes next needs some anyway.
-    if before < PAGES {
+    let give = before.saturating_sub(PAGES_KEPT).min(PAGES);
+    if give <= 0 {
         return Ok(false);
     }
-    let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
+    let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({give})"))?;
     let mut steps = statement.query([])?;
     while steps.next()?.is_some() {}
     drop(steps);
     let after = free(connection)?;
-    Ok(after >= PAGES && after < before)
+    Ok(after > PAGES_KEPT && after < before)
 }
 
 fn duration_micros(span: Duration) -> i64 {

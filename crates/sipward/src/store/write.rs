@@ -28,6 +28,19 @@ pub(super) fn batch(
     transaction.commit()
 }
 
+/// Ends all bans that were enforced; gives how many.
+pub(super) fn end_bans(connection: &mut Connection, at: Timestamp) -> rusqlite::Result<usize> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute(
+        "INSERT INTO history (at, kind, observed, net, reason)
+         SELECT ?1, ?2, 0, net, ?3 FROM bans WHERE observed = 0",
+        params![micros(at), HistoryKind::Unban.number(), json(&UnblockReason::Manual)?],
+    )?;
+    let ended = transaction.execute("DELETE FROM bans WHERE observed = 0", [])?;
+    transaction.commit()?;
+    Ok(ended)
+}
+
 /// A time as the database has it. Whatever is beyond the year 294,000 is its end.
 pub(super) fn micros(at: Timestamp) -> i64 {
     i64::try_from(at.as_micros()).unwrap_or(i64::MAX)

@@ -19,7 +19,7 @@ use crate::text::Time;
 const GATHER: Duration = Duration::from_millis(25);
 
 /// How often the thread looks after the file: its size, its place, what is too old.
-const LOOK_AFTER: Duration = Duration::from_secs(5);
+const LOOK_AFTER: Duration = Duration::from_secs(2);
 
 /// Pause between two looks while there is more to delete.
 const NEXT_SLICE: Duration = Duration::from_millis(50);
@@ -129,10 +129,11 @@ impl Writer {
             // A last attempt: perhaps there is room by now.
             let _ = self.open().map_err(|trouble| tracing::debug!(?trouble, "still no store"));
         }
+        if !self.batch.items.is_empty() {
+            self.write();
+        }
         if self.batch.items.is_empty() {
             self.take();
-        }
-        if self.database.is_some() {
             self.write();
         }
         // Works the log into the file.
@@ -327,8 +328,10 @@ impl Writer {
             let file = self.shared.place.file().unwrap_or("".as_ref()).display();
             let error = format!("{file} was removed or replaced; what is known is written anew");
             self.batch.items.splice(0..0, self.kept.items());
-            self.shared.inbox.set_incomplete();
             self.degrade(Trouble::Unavailable(error));
+            // At once, with a new file.
+            self.try_at = Instant::now();
+            self.shared.inbox.set_incomplete();
             return;
         }
         let now = stamp(SystemTime::now());

@@ -9,6 +9,7 @@ mod policy;
 mod route;
 mod rules;
 mod span;
+mod store;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ pub use api::{Api, DEFAULT_SOCKET};
 use policy::PolicyFile;
 use route::RouteFile;
 use span::Span;
+use store::StoreFile;
 
 /// Most entries of each of `allow` and `proxies`.
 const MAX_HOSTS: usize = 16_384;
@@ -42,6 +44,7 @@ pub struct File {
     policy: PolicyFile,
     route: RouteFile,
     esl: EslFile,
+    store: StoreFile,
     log: LogFile,
     api: ApiFile,
 }
@@ -126,19 +129,8 @@ pub(super) fn aliases(key: &str) -> &'static [&'static str] {
 impl File {
     /// Checks ranges and what depends on each other.
     pub(super) fn into_config(self) -> Result<Config, Problem> {
-        let File {
-            mode,
-            on_exit,
-            allow,
-            allow_acl,
-            proxies,
-            dns_refresh,
-            policy,
-            route,
-            esl,
-            log,
-            api,
-        } = self;
+        let File { mode, on_exit, allow, allow_acl, proxies, dns_refresh, .. } = self;
+        let File { policy, route, esl, store, log, api, .. } = self;
         let allow = hosts("allow", allow)?;
         let proxies = hosts("proxies", proxies)?;
         let allow_acl = acls(allow_acl)?;
@@ -159,6 +151,7 @@ impl File {
             allow_acl,
             route: route.checked()?,
             esl: esl.checked()?,
+            store: store.checked()?,
             log_level: log.level.unwrap_or_default(),
             api: api.checked()?,
         })

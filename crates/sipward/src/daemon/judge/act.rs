@@ -1,6 +1,7 @@
 //! What the engine's task does: wishes to the kernel, questions to FreeSWITCH, records to the world.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use ipnet::IpNet;
@@ -11,6 +12,7 @@ use super::{Judge, UNDER_WAY, UnderWay};
 use crate::daemon::directory::Question;
 use crate::daemon::host_exemptions;
 use crate::record::{Ban, Record};
+use crate::store::{Entry, SavedBan};
 use crate::text::Time;
 
 impl Judge {
@@ -69,15 +71,19 @@ impl Judge {
         let mut actions = std::mem::take(&mut self.actions);
         for action in actions.drain(..) {
             match action {
-                Action::Block { net, since: _, until, cause } => {
+                Action::Block { net, since, until, cause } => {
                     self.totals.bans += 1;
+                    // The route first: nothing that becomes of the store delays it.
                     self.wishes.push(Change::Block(net));
+                    let ban = SavedBan { net, since, until, cause: Arc::clone(&cause) };
+                    self.store.put(Entry::Ban { at: self.clock.now(), ban });
                     let ban = Ban::decided(net, until, cause);
                     self.under_way.insert(net, UnderWay { ban, received });
                 }
                 Action::Unblock { net, reason } => {
                     self.totals.unbans += 1;
                     self.wishes.push(Change::Unblock(net));
+                    self.store.put(Entry::Unban { net, at: self.clock.now(), reason });
                     if let Some(UnderWay { ban, .. }) = self.under_way.remove(&net) {
                         // Lifted before the kernel had answered: the ban happened all the same.
                         self.publish(Record::Ban(ban));
@@ -86,6 +92,8 @@ impl Judge {
                 }
                 Action::Refused { net, reason, cause } => {
                     self.totals.refused += 1;
+                    let (at, cause_kept) = (self.clock.now(), Arc::clone(&cause));
+                    self.store.put(Entry::Refused { net, at, refusal: reason, cause: cause_kept });
                     self.publish(Record::Refused { source: net, refusal: reason, cause });
                 }
                 Action::Judged(judgement) => {
@@ -100,8 +108,7 @@ impl Judge {
                     self.publish(Record::NeedsAttention { source, user, user_agent, last_success });
                 }
                 Action::AskAcl { addr } => self.ask_acl(addr),
-                // Kept by the engine; there is no store yet that outlives it.
-                Action::Remember(_) => {}
+                Action::Remember(success) => self.store.put(Entry::Remember(success)),
                 Action::Alarm(alarm) => self.publish(Record::Alarm(alarm)),
             }
         }

@@ -121,6 +121,7 @@ impl Judge {
                 }
                 self.publish(Record::Registrations { phones: phones.len() });
             }
+            Order::Saved(saved) => self.late(*saved),
             Order::Acl { addr, allowed } => self.tell(Input::AclAnswer { addr, allowed }),
             Order::Visit(visit) => visit.pay(self),
         }

@@ -1,0 +1,183 @@
+//! A client of the control API that can also misbehave: what it sends is what the test wrote.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "what a test harness cannot do is a failed test"
+)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::daemon::PATIENCE;
+
+/// How often a socket that is not there yet is tried.
+const POLL: Duration = Duration::from_millis(10);
+
+/// The control socket of a daemon.
+#[derive(Clone, Debug)]
+pub struct Client {
+    socket: PathBuf,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// Status line and headers, as they came.
+    pub head: String,
+    /// The body; `null` when there is none.
+    pub body: Value,
+}
+
+impl Client {
+    /// Of the daemon that serves `socket`.
+    #[must_use]
+    pub fn new(socket: &Path) -> Self {
+        Self { socket: socket.to_owned() }
+    }
+
+    /// `GET /api/v1PATH`.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Answer {
+        self.request("GET", path, None)
+    }
+
+    /// `POST` of a JSON body.
+    #[must_use]
+    pub fn post(&self, path: &str, body: &Value) -> Answer {
+        self.request("POST", path, Some(body))
+    }
+
+    /// `PATCH` with a JSON body.
+    #[must_use]
+    pub fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.request("PATCH", path, Some(body))
+    }
+
+    /// `DELETE`.
+    #[must_use]
+    pub fn delete(&self, path: &str) -> Answer {
+        self.request("DELETE", path, None)
+    }
+
+    /// Any request, well formed.
+    #[must_use]
+    pub fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        let (kind, body) = match body {
+            Some(body) => ("Content-Type: application/json\r\n", body.to_string()),
+            None => ("", String::new()),
+        };
+        let length = body.len();
+        self.raw(&format!(
+            "{method} /api/v1{path} HTTP/1.1\r\nHost: sipward\r\n{kind}Content-Length: {length}\r\n\
+             Connection: close\r\n\r\n{body}"
+        ))
+    }
+
+    /// Sends `bytes` as they are and reads the answer. It must ask for the connection to be closed, or
+    /// be one after which it is.
+    #[must_use]
+    pub fn raw(&self, bytes: &str) -> Answer {
+        let mut stream = self.connect();
+        // A peer that is refused in the middle of what it sends may find the connection closed.
+        let _ = stream.write_all(bytes.as_bytes());
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        Answer::parse(&String::from_utf8_lossy(&answer))
+    }
+
+    /// A connection; waits for a daemon that is starting.
+    #[must_use]
+    pub fn connect(&self) -> UnixStream {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match UnixStream::connect(&self.socket) {
+                Ok(stream) => {
+                    stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
+                    return stream;
+                }
+                Err(error) if Instant::now() >= deadline => {
+                    panic!("cannot connect to {}: {error}", self.socket.display())
+                }
+                Err(_) => thread::sleep(POLL),
+            }
+        }
+    }
+
+    /// Listens to `/events` with this query (`?event=ban`, or nothing).
+    #[must_use]
+    pub fn listen(&self, query: &str) -> Listener {
+        let mut stream = self.connect();
+        let request = format!("GET /api/v1/events{query} HTTP/1.1\r\nHost: sipward\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("a request");
+        let mut lines = BufReader::new(stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert!(lines.read_line(&mut head).expect("a head") > 0, "closed: {head}");
+        }
+        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+        Listener { lines }
+    }
+}
+
+impl Answer {
+    fn parse(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let body = if body.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(body).unwrap_or_else(|error| panic!("{error} in:\n{text}"))
+        };
+        Self { status: status.unwrap_or_default(), head: head.to_ascii_lowercase(), body }
+    }
+
+    /// The body of an answer with this status.
+    #[must_use]
+    pub fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}\n{:#}", self.head, self.body);
+        self.body
+    }
+
+    /// The fields that a problem names.
+    #[must_use]
+    pub fn wrong_fields(&self) -> Vec<String> {
+        let errors = self.body["errors"].as_array().cloned().unwrap_or_default();
+        errors.iter().filter_map(|error| Some(error["field"].as_str()?.to_owned())).collect()
+    }
+}
+
+/// A stream of events.
+#[derive(Debug)]
+pub struct Listener {
+    lines: BufReader<UnixStream>,
+}
+
+impl Listener {
+    /// The next event's name and data.
+    ///
+    /// # Panics
+    /// When none comes within [`PATIENCE`].
+    #[must_use]
+    pub fn next(&mut self) -> (String, Value) {
+        let mut name = String::new();
+        loop {
+            let mut line = String::new();
+            let read = self.lines.read_line(&mut line).expect("an event in time");
+            assert!(read > 0, "the stream ended");
+            // Between the lines stand the sizes of HTTP's chunks and empty lines.
+            if let Some(event) = line.strip_prefix("event: ") {
+                event.trim().clone_into(&mut name);
+            } else if let Some(data) = line.strip_prefix("data: ") {
+                return (name, serde_json::from_str(data).expect("JSON"));
+            }
+        }
+    }
+}
