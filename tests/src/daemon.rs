@@ -88,11 +88,11 @@ impl Setup {
         let mut config = config.to_owned();
         if !config.contains("[store]") {
             let store = self.store_file();
-            config.push_str(&format!("\n[store]\npath = \"{}\"\n", store.display()));
+            config = format!("{config}\n[store]\npath = \"{}\"\n", store.display());
         }
         if !config.contains("[api]") {
             let socket = self.socket();
-            config.push_str(&format!("\n[api]\nsocket = \"{}\"\n", socket.display()));
+            config = format!("{config}\n[api]\nsocket = \"{}\"\n", socket.display());
         }
         fs::write(self.config_file(), config).expect("the configuration file");
     }

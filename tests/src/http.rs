@@ -2,6 +2,7 @@
 #![allow(
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     clippy::missing_panics_doc,
     reason = "what a test harness cannot do is a failed test"
 )]
@@ -140,7 +141,7 @@ impl Answer {
     }
 
     /// The body of an answer with this status.
-    #[must_use]
+    #[expect(clippy::must_use_candidate, reason = "often the status is all that is asked")]
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}\n{:#}", self.head, self.body);
         self.body
@@ -166,7 +167,7 @@ impl Listener {
     /// # Panics
     /// When none comes within [`PATIENCE`].
     #[must_use]
-    pub fn next(&mut self) -> (String, Value) {
+    pub fn event(&mut self) -> (String, Value) {
         let mut name = String::new();
         loop {
             let mut line = String::new();

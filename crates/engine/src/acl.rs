@@ -1,10 +1,12 @@
 //! What FreeSWITCH's ACLs said about addresses under suspicion.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::Timestamp;
 use crate::lru::LruTable;
+use crate::sources::Key;
 
 /// Answers remembered.
 const MAX_ANSWERS: usize = 65_536;
@@ -24,6 +26,8 @@ const ANSWER_LIFE: Duration = Duration::from_hours(1);
 pub(crate) struct AclAnswers {
     table: LruTable<IpAddr, State>,
     open: usize,
+    /// How often everything was forgotten.
+    generation: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,8 +42,11 @@ enum State {
 }
 
 impl AclAnswers {
+    /// Questions that can be open at once.
+    pub(crate) const ROOM: usize = MAX_OPEN;
+
     pub(crate) fn new(seed: u64) -> Self {
-        Self { table: LruTable::new(MAX_ANSWERS, seed), open: 0 }
+        Self { table: LruTable::new(MAX_ANSWERS, seed), open: 0, generation: 0 }
     }
 
     /// There is evidence against `addr`. True when its ACLs should be asked for now. Gives also an
@@ -76,6 +83,19 @@ impl AclAnswers {
             self.open = self.open.saturating_sub(1);
         }
         *state = State::Answered { at: now, allowed };
+    }
+
+    /// Forgets all answers and questions.
+    pub(crate) fn clear(&mut self) {
+        self.table.clear();
+        self.open = 0;
+        self.generation = self.generation.wrapping_add(1);
+    }
+
+    /// What marks `addr` as asked about: nothing does after [`AclAnswers::clear`].
+    pub(crate) fn mark(&self, addr: IpAddr) -> Option<NonZeroU32> {
+        let hash = Key::of(&addr.into()).short_hash()?;
+        NonZeroU32::new(hash.get() ^ self.generation)
     }
 
     /// Forgets the oldest answers when their time is long over; gives those that allowed.

@@ -6,7 +6,9 @@ mod complaints;
 mod failures;
 mod identity;
 mod preview;
+mod registrations;
 mod rules;
+mod spared;
 mod views;
 mod watch;
 
@@ -24,6 +26,7 @@ use crate::exempt::Exemptions;
 use crate::identity::Identities;
 use crate::join::Joins;
 use crate::limits::Limits;
+use crate::live::Live;
 use crate::offenders::Offenders;
 use crate::pulse::Pulse;
 use crate::recent::Recent;
@@ -81,6 +84,9 @@ pub struct Engine {
     offenders: Offenders,
     activity: Activity,
     identities: Identities,
+    live: Live,
+    /// Changes when others are spared.
+    spared_version: u64,
     acl: AclAnswers,
     agents: Agents,
     /// Sources by the user they attack.
@@ -128,6 +134,8 @@ impl Engine {
             offenders: Offenders::new(seed),
             activity: Activity::new(seed),
             identities: Identities::new(seed),
+            live: Live::new(seed),
+            spared_version: 0,
             acl: AclAnswers::new(seed),
             agents: Agents::new(&policy.rules.user_agents.patterns),
             accounts: Crowds::new(seed),
@@ -156,10 +164,15 @@ impl Engine {
             Input::AuthAttempt(attempt) => self.on_attempt(&attempt, actions),
             Input::Challenge(challenge) => self.on_challenge(&challenge, actions),
             Input::Registered(registered) => self.on_registered(&registered, actions),
+            Input::RegistrationEnded(registered) => self.on_registration_ended(&registered),
+            Input::Registrations { phones, asked } => {
+                self.on_registrations(&phones, asked, actions);
+            }
             Input::Remember(success) => self.on_remember(&success, actions),
             Input::AbandonedCall { source } => self.on_abandoned_call(source, actions),
             Input::Report { source, reason } => self.on_report(source, reason, actions),
             Input::Complaint(complaint) => self.on_complaint(&complaint, actions),
+            Input::AclsChanged => self.on_acls_changed(actions),
             Input::AclAnswer { addr, allowed } => self.on_acl_answer(addr, allowed, actions),
             Input::Packets { count } => self.on_packets(count, actions),
             // Whoever answers a challenge of the run before was challenged unseen.
@@ -226,7 +239,8 @@ impl Engine {
         let lines = self.lines.len();
         let sources = self.sources.len() + self.weightless.len() + self.spared.len();
         let others = self.offenders.len() + self.activity.len() + self.acl.len();
-        sources + others + crowds + lines + known + healthy + attention > 0
+        let (live, _) = self.live.sizes();
+        sources + others + crowds + lines + known + healthy + attention + live > 0
     }
 
     /// Forgets what no longer counts. That changes no verdict, so the sweeps that a late call missed
@@ -237,7 +251,7 @@ impl Engine {
         self.weightless.expire(now, &self.limits);
         self.spared.expire(now, &self.limits);
         self.offenders.expire(now);
-        self.identities.expire(now, &self.limits);
+        self.expire_identities(now);
         self.forget_acl_answers(now);
         let rules = &self.limits.policy.rules;
         self.activity.expire(now, &self.limits.activity);

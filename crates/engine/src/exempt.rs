@@ -75,6 +75,11 @@ impl Exemptions {
             .flat_map(|(net, classes)| classes.iter().map(move |class| (class, net)))
     }
 
+    /// Every exempt network, each once.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = IpNet> {
+        self.nets.iter().map(|(net, _)| net)
+    }
+
     fn add(&mut self, net: IpNet, class: Exemption) {
         let mut classes = self.nets.get(&net).copied().unwrap_or_default();
         classes.insert(class);

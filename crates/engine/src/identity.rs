@@ -14,8 +14,8 @@ const MAX_KNOWN: usize = 131_072;
 /// Pairs of source and user known at once.
 const MAX_HEALTHY: usize = 262_144;
 
-/// Users known at once, wherever they are.
-const MAX_USERS: usize = 131_072;
+/// Pairs of user and user agent known at once, wherever they are.
+const MAX_HOMES: usize = 131_072;
 
 /// Failures before the first success of a phone at a new address that are taken for mistypes. Whoever
 /// guesses needs more.
@@ -40,8 +40,8 @@ pub(crate) const ATTENTION_WINDOW: Duration = Duration::from_mins(10);
 pub(crate) struct Identities {
     known: LruTable<Key, Known>,
     healthy: LruTable<(Key, u64), Healthy>,
-    /// By user alone: who is at home somewhere is trusted elsewhere at once.
-    users: LruTable<u64, Home>,
+    /// By user and user agent: who is at home somewhere is trusted elsewhere at once.
+    homes: LruTable<(u64, u64), Home>,
     attention: LruTable<Key, Attention>,
 }
 
@@ -60,22 +60,23 @@ struct Healthy {
     first_success: Option<Timestamp>,
     last_success: Timestamp,
     told: Option<Timestamp>,
-    agent_hash: u64,
+    /// `None` until it is known.
+    agent_hash: Option<u64>,
 }
 
-/// Where a user comes from, as far as it matters: since when, with what.
+/// A user with one user agent, wherever it is.
 #[derive(Clone, Debug, Default)]
 struct Home {
     first_success: Option<Timestamp>,
     last_success: Timestamp,
-    agent_hash: u64,
 }
 
 /// What a success says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Login {
     pub(crate) user: u64,
-    pub(crate) agent: u64,
+    /// `None`: it was not told.
+    pub(crate) agent: Option<u64>,
     /// The first success of this user from there, as far as is known.
     pub(crate) since: Timestamp,
     pub(crate) at: Timestamp,
@@ -105,7 +106,7 @@ impl Identities {
         Self {
             known: LruTable::new(MAX_KNOWN, seed),
             healthy: LruTable::new(MAX_HEALTHY, seed),
-            users: LruTable::new(MAX_USERS, seed),
+            homes: LruTable::new(MAX_HOMES, seed),
             attention: LruTable::new(MAX_ATTENTION, seed),
         }
     }
@@ -124,17 +125,16 @@ impl Identities {
         if self.attention.get(&key).is_some_and(|attention| attention.user_hash == user) {
             self.attention.remove(&key);
         }
-        let home = self.users.entry(user);
-        if home.agent_hash != agent {
-            *home = Home { agent_hash: agent, ..Home::default() };
+        if let Some(agent) = agent {
+            let home = self.homes.entry((user, agent));
+            home.first_success = Some(home.first_success.map_or(since, |first| first.min(since)));
+            home.last_success = home.last_success.max(at);
         }
-        home.first_success = Some(home.first_success.map_or(since, |first| first.min(since)));
-        home.last_success = home.last_success.max(at);
         let healthy = self.healthy.entry((key, user));
         let first = healthy.first_success.map_or(since, |first| first.min(since));
         healthy.first_success = Some(first);
         healthy.last_success = healthy.last_success.max(at);
-        healthy.agent_hash = agent;
+        healthy.agent_hash = agent.or(healthy.agent_hash);
         if healthy.told.is_some_and(|told| at.since(told) < TELL_EVERY) {
             return None;
         }
@@ -142,13 +142,23 @@ impl Identities {
         Some(first)
     }
 
+    /// A user is said to be registered: it succeeded before, nobody knows when and with what. So that is
+    /// no first success: trust begins with one that is seen.
+    pub(crate) fn confirm(&mut self, key: Key, user: u64, at: Timestamp) {
+        let known = self.known.entry(key);
+        known.last_success = known.last_success.max(at);
+        known.note_user(user, at);
+        let healthy = self.healthy.entry((key, user));
+        healthy.last_success = healthy.last_success.max(at);
+    }
+
     /// The user succeeded somewhere for long enough to be trusted, with the same user agent.
     fn is_at_home(&self, login: &Login, limits: &Limits) -> bool {
         let healthy = &limits.policy.healthy;
-        self.users.get(&login.user).is_some_and(|home| {
+        let home = login.agent.and_then(|agent| self.homes.get(&(login.user, agent)));
+        home.is_some_and(|home| {
             let first = home.first_success.unwrap_or(home.last_success);
-            home.agent_hash == login.agent
-                && login.at.since(home.last_success) < healthy.remember
+            login.at.since(home.last_success) < healthy.remember
                 && home.last_success.since(first) >= healthy.trust_after
         })
     }
@@ -180,10 +190,15 @@ impl Identities {
         now: Timestamp,
         limits: &Limits,
     ) -> Option<Patient> {
-        let healthy = self.healthy.get(&(key, seen.user_hash))?;
+        let slot = self.healthy.find(&(key, seen.user_hash))?;
+        let healthy = self.healthy.value_mut(slot)?;
         let last_success = healthy.last_success;
         let remembered = now.since(last_success) < limits.policy.healthy.remember;
-        if others || !remembered || healthy.agent_hash != seen.agent_hash {
+        if others || !remembered {
+            return None;
+        }
+        // Whom only a list of registrations names has no user agent yet: the first will do.
+        if *healthy.agent_hash.get_or_insert(seen.agent_hash) != seen.agent_hash {
             return None;
         }
         let window_ms = window_ms();
@@ -217,7 +232,7 @@ impl Identities {
         let remember = limits.policy.healthy.remember;
         self.known.expire(|_, known| now.since(known.last_success) >= remember);
         self.healthy.expire(|_, healthy| now.since(healthy.last_success) >= remember);
-        self.users.expire(|_, home| now.since(home.last_success) >= remember);
+        self.homes.expire(|_, home| now.since(home.last_success) >= remember);
         self.attention
             .expire(|_, attention| attention.told.is_none_or(|told| now.since(told) >= TELL_EVERY));
     }
@@ -228,11 +243,14 @@ impl Identities {
             return;
         };
         for (user, _) in known.users.iter().flatten() {
-            if let Some(healthy) = other.healthy.get(&(key, *user)) {
-                *self.healthy.entry((key, *user)) = healthy.clone();
-            }
-            if let Some(home) = other.users.get(user) {
-                *self.users.entry(*user) = home.clone();
+            let Some(healthy) = other.healthy.get(&(key, *user)) else {
+                continue;
+            };
+            *self.healthy.entry((key, *user)) = healthy.clone();
+            let home = healthy.agent_hash.map(|agent| (*user, agent));
+            if let Some((home, known)) = home.and_then(|home| Some((home, other.homes.get(&home)?)))
+            {
+                *self.homes.entry(home) = known.clone();
             }
         }
         if let Some(attention) = other.attention.get(&key) {

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
@@ -16,8 +17,19 @@ pub enum Input<'a> {
     AuthAttempt(AuthAttempt<'a>),
     /// `sofia::pre_register`: a request without (usable) credentials was challenged.
     Challenge(Challenge<'a>),
-    /// `sofia::register`, or an entry of a snapshot of the registrations: this user is well.
+    /// `sofia::register`: this user is well, and registered until it says otherwise.
     Registered(Registered<'a>),
+    /// `sofia::unregister`, `sofia::expire`: this registration ended. That the user logged in is
+    /// remembered all the same.
+    RegistrationEnded(Registered<'a>),
+    /// All registrations there are. It replaces those that stand, as after a connection or a gap in
+    /// the events.
+    Registrations {
+        /// The registrations; their user agents are not looked at.
+        phones: Vec<Registered<'a>>,
+        /// When FreeSWITCH was asked: what was registered since need not be among them.
+        asked: Timestamp,
+    },
     /// A success from before a restart, as [`crate::Action::Remember`] told it.
     Remember(Success),
     /// `sofia::wrong_call_state`: a call was challenged and given up. Any address can be forged in it.
@@ -34,6 +46,8 @@ pub enum Input<'a> {
     },
     /// A line of FreeSWITCH's log accuses an address.
     Complaint(Complaint<'a>),
+    /// Other access control lists are asked from now on: what was answered before is worth nothing.
+    AclsChanged,
     /// What FreeSWITCH's ACLs say to [`crate::Action::AskAcl`]. `None`: no answer to be had.
     AclAnswer {
         /// The address.
@@ -170,7 +184,7 @@ pub struct AuthAttempt<'a> {
     pub core: CoreId,
 }
 
-/// A user who is registered.
+/// A registration of a user.
 #[derive(Clone, Copy, Debug)]
 pub struct Registered<'a> {
     /// `network-ip`.
@@ -179,8 +193,13 @@ pub struct Registered<'a> {
     pub user: &'a str,
     /// Its domain (`from-host`).
     pub domain: &'a str,
+    /// `call-id`, in a list of registrations the `token`: one phone of several of a user.
+    pub call_id: &'a str,
     /// `user-agent`; empty when absent.
     pub user_agent: &'a str,
+    /// How long it holds from now on; `None` when nobody says. It is forgotten a few minutes later,
+    /// after a day at most, if its end goes unseen.
+    pub life: Option<Duration>,
 }
 
 /// A challenge that went out to `source`.

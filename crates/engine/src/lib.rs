@@ -16,7 +16,7 @@
 //! | `recent` | the readable side of the latest failures, for log lines |
 //! | `offenders` | how often it was banned before: longer bans |
 //! | `activity` | challenges and floods by source: was this one challenged? |
-//! | `identity` | who logged in from there before: [`Identity`] |
+//! | `identity`, `live` | who logged in from there before, who is registered now: [`Identity`] |
 //! | `acl` | what FreeSWITCH's ACLs said about suspects |
 //! | `agents`, `crowd`, `pulse` | scanners' names; accounts and networks; deafness and campaigns |
 //! | `bans` | the bans that stand, how they nest, split and end |
@@ -37,6 +37,7 @@ mod identity;
 mod input;
 mod join;
 mod limits;
+mod live;
 mod lru;
 mod net;
 mod net_filter;

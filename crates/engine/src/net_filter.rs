@@ -42,13 +42,12 @@ impl NetFilter {
         let fingerprint = self.fingerprint(key, prefix);
         self.fingerprints.insert_unique(fingerprint, fingerprint, |&fingerprint| fingerprint);
         let lengths = self.lengths_mut(net);
-        match lengths.iter_mut().find(|length| length.prefix == prefix) {
-            Some(length) => length.count += 1,
-            None => {
-                let mask = Key::mask(matches!(net, IpNet::V4(_)), prefix);
-                lengths.push(Length { prefix, mask, count: 1 });
-            }
+        if let Some(length) = lengths.iter_mut().find(|length| length.prefix == prefix) {
+            length.count += 1;
+            return;
         }
+        let mask = Key::mask(matches!(net, IpNet::V4(_)), prefix);
+        lengths.push(Length { prefix, mask, count: 1 });
     }
 
     /// Removes a network that is in the set.

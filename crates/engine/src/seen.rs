@@ -73,6 +73,11 @@ impl Fingerprints {
         self.0.hash_one((source, user_hash))
     }
 
+    /// What the events of one registration share.
+    pub(crate) fn registration(&self, user: &str, domain: &str, call_id: &str) -> u64 {
+        self.0.hash_one((user, domain, call_id))
+    }
+
     fn join_key(&self, source: IpAddr, port: u16, profile: &str, user: &str, core: CoreId) -> u64 {
         self.0.hash_one((source, port, profile, user, core))
     }

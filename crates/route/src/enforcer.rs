@@ -131,6 +131,11 @@ impl Enforcer {
                 }
                 () = sleep_until(self.schedule.next()) => self.look_after().await?,
                 () = sleep_until(self.sip.count_due()), if self.counts() => self.count().await?,
+                () = sleep_until(self.sip.step_due().unwrap_or_else(Instant::now)),
+                    if self.sip.step_due().is_some() && self.outbox.has_room_for(1) =>
+                {
+                    self.spare_more().await?;
+                }
                 nets = self.sip.next_spared(), if self.outbox.has_room_for(1) => {
                     self.spare(&nets).await?;
                 }

@@ -69,6 +69,7 @@ pub use enforcer::Enforcer;
 pub use error::RouteError;
 pub use flush::{Flushed, flush};
 pub use found::{Coverage, Found, HostFacts};
+pub use gate::MOST_SPARED;
 pub use host::host_facts;
 pub use inspect::{GateState, Inspection, inspect};
 pub use look_up::{Route, look_up};

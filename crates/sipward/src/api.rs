@@ -20,7 +20,7 @@
 //! | `/failures` | GET | [`model::FailureQuery`] → [`model::FailurePage`] |
 //! | `/test` | POST | [`model::WhatIfRequest`] → [`model::WhatIf`] |
 //! | `/reload` | POST | [`model::Reloaded`]; 409 with what is wrong in the file |
-//! | `/openapi.json` | GET | the OpenAPI document |
+//! | `/openapi.json` | GET | the `OpenAPI` document |
 //!
 //! In a path, the `/` of a network is written `%2F`. Errors are [`model::Problem`]s.
 
@@ -31,7 +31,7 @@
 //! | `door` | the socket file, who may use it |
 //! | `serve` | connections and their limits |
 //! | `extract`, `fault` | what comes in, read within limits; what goes wrong, as a document |
-//! | `document` | the routes, and the OpenAPI document made from them |
+//! | `document` | the routes, and the `OpenAPI` document made from them |
 //! | `bans`, `select`, `sources`, `allow`, `history`, `policy`, `status`, `events`, `what_if` | the handlers |
 //! | `convert` | the engine's and the store's words → those of the wire |
 

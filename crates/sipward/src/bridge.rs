@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use sipward_engine::{
     AuthAttempt, AuthFailure, AuthResult, Challenge, CoreId, Input, Method, Registered,
@@ -81,14 +82,30 @@ pub fn translate(event: &Event, input: impl FnOnce(Input<'_>)) -> Aside {
             source: phone.source.ip,
             user: &lossy(phone.user.as_ref()),
             domain: &lossy(phone.domain.as_ref()),
+            call_id: &lossy(phone.contact.call_id.as_ref()),
             user_agent: &lossy(phone.user_agent.as_ref()),
+            life: phone.contact.expires.map(Duration::from_secs),
+        })),
+        SofiaEvent::Unregister(phone) => input(Input::RegistrationEnded(Registered {
+            source: phone.source.ip,
+            user: &lossy(phone.user.as_ref()),
+            domain: &lossy(phone.domain.as_ref()),
+            call_id: &lossy(phone.contact.call_id.as_ref()),
+            user_agent: &lossy(phone.user_agent.as_ref()),
+            life: None,
+        })),
+        SofiaEvent::Expire(phone) => input(Input::RegistrationEnded(Registered {
+            source: phone.source.ip,
+            user: &lossy(phone.user.as_ref()),
+            domain: &lossy(phone.domain.as_ref()),
+            call_id: &lossy(phone.call_id.as_ref()),
+            user_agent: &lossy(phone.user_agent.as_ref()),
+            life: None,
         })),
         SofiaEvent::WrongCallState(call) => {
             input(Input::AbandonedCall { source: call.source.ip });
         }
         SofiaEvent::GatewayState(_) => return Aside::Gateway,
-        // Who has logged in is remembered beyond the registration's end.
-        SofiaEvent::Unregister(_) | SofiaEvent::Expire(_) => {}
         _ => {}
     }
     Aside::Nothing
@@ -134,6 +151,8 @@ fn named(record: &SofiaEvent<'_>) -> Option<IpAddr> {
         SofiaEvent::RegisterAttempt(attempt) => Some(attempt.source.ip),
         SofiaEvent::PreRegister(challenge) => Some(challenge.source.ip),
         SofiaEvent::Register(phone) => Some(phone.source.ip),
+        SofiaEvent::Unregister(phone) => Some(phone.source.ip),
+        SofiaEvent::Expire(phone) => Some(phone.source.ip),
         SofiaEvent::WrongCallState(call) => Some(call.source.ip),
         _ => None,
     }

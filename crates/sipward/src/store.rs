@@ -12,6 +12,7 @@
 //! | `health` | how the store stands, and when that changes |
 //! | `history` | what happened: questions and answers |
 //! | `writer` | the thread: gathers, commits, looks after the file, tries again |
+//! | `caretaker` | another thread: the write-ahead log, soundness of the whole file |
 //! | `database` | the file: opened, checked, put aside |
 //! | `schema` | its tables |
 //! | `write`, `load`, `prune`, `key` | rows: in, back, out again; networks as keys |
@@ -21,6 +22,7 @@
 //! can be written again the bans that stand replace those that are stored. A corrupt file gets another
 //! name and is kept.
 
+mod caretaker;
 mod database;
 mod entry;
 mod health;
@@ -154,11 +156,15 @@ struct Shared {
 
 /// Tells the writer that no handle is left.
 #[derive(Debug)]
-struct End(Arc<Shared>);
+struct End {
+    shared: Arc<Shared>,
+    /// The caretaker goes when this does.
+    _caretaker: std::sync::mpsc::Sender<()>,
+}
 
 impl Drop for End {
     fn drop(&mut self) {
-        self.0.inbox.close();
+        self.shared.inbox.close();
     }
 }
 
@@ -182,11 +188,13 @@ impl Store {
         });
         let (first_out, first) = std::sync::mpsc::sync_channel(1);
         let writer = Writer::new(Arc::clone(&shared));
-        std::thread::Builder::new()
-            .name("store".to_owned())
-            .spawn(move || writer.run(&first_out))
-            .map_err(|error| StoreError::Thread(error.to_string()))?;
-        let end = Arc::new(End(Arc::clone(&shared)));
+        spawn("store", move || writer.run(&first_out))?;
+        let (caretaker, end_in) = std::sync::mpsc::channel();
+        let end = Arc::new(End { shared: Arc::clone(&shared), _caretaker: caretaker });
+        if shared.place.file().is_some() {
+            let shared = Arc::clone(&shared);
+            spawn("store-care", move || caretaker::run(&shared, &end_in))?;
+        }
         let saved = first.recv().map_err(|error| StoreError::Thread(error.to_string()))??;
         Ok((Self { shared, notices: Arc::new(Mutex::new(Some(notices_in))), end }, saved))
     }
@@ -291,15 +299,13 @@ impl Store {
             let _ = handle_out.send(connection.get_interrupt_handle());
             Ok(history::page(&connection, &query)?)
         });
-        match tokio::time::timeout(SLOW, &mut answer).await {
-            Ok(joined) => joined.map_err(|error| StoreError::Thread(error.to_string()))?,
-            Err(_) => {
-                if let Ok(handle) = handle.await {
-                    handle.interrupt();
-                }
-                Err(StoreError::Slow { limit: SLOW })
-            }
+        if let Ok(joined) = tokio::time::timeout(SLOW, &mut answer).await {
+            return joined.map_err(|error| StoreError::Thread(error.to_string()))?;
         }
+        if let Ok(handle) = handle.await {
+            handle.interrupt();
+        }
+        Err(StoreError::Slow { limit: SLOW })
     }
 
     /// Writes what waits and closes the file, for at most a fraction of a second. What other handles
@@ -313,6 +319,14 @@ impl Store {
         }
         drop(self.end);
     }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(work)
+        .map(drop)
+        .map_err(|error| StoreError::Thread(error.to_string()))
 }
 
 #[cfg(test)]

@@ -29,7 +29,8 @@ impl Service {
         let socket = UnixDatagram::bind(&path).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
         let config = dir.path().join("sipward.toml");
-        std::fs::File::create(&config).unwrap().write_all(b"mode = \"observe\"\n").unwrap();
+        let words = b"mode = \"observe\"\n[store]\npath = \":memory:\"\n";
+        std::fs::File::create(&config).unwrap().write_all(words).unwrap();
         // Nobody listens at the discard port: the daemon must be ready without FreeSWITCH.
         let daemon = Command::new(env!("CARGO_BIN_EXE_sipward"))
             .args(["run", "--config"])

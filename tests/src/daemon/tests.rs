@@ -40,8 +40,14 @@ fn the_program_gets_its_configuration_its_environment_and_nothing_else() {
     assert_eq!(line.text("args"), arguments);
     assert_eq!(line.text("esl"), "127.0.0.1:8021:pw");
     assert_eq!(line.text("home"), "");
-    let store = setup.directory().join("sipward.db");
-    assert_eq!(ended.log.stderr(), format!("a = 1\n\n[store]\npath = \"{}\"\n", store.display()));
+    let directory = setup.directory().display();
+    assert_eq!(
+        ended.log.stderr(),
+        format!(
+            "a = 1\n\n[store]\npath = \"{directory}/sipward.db\"\n\n[api]\nsocket = \
+             \"{directory}/sipward.sock\"\n"
+        )
+    );
 }
 
 #[test]

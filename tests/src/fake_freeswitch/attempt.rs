@@ -19,6 +19,8 @@ pub struct Attempt {
     pub user_agent: String,
     /// Method. Default REGISTER.
     pub method: Method,
+    /// `Call-ID`, which a phone keeps for all its registrations. Default made of user and source.
+    pub call_id: String,
 }
 
 impl Attempt {
@@ -33,6 +35,7 @@ impl Attempt {
             profile: "internal".to_owned(),
             user_agent: "pytest/1.0".to_owned(),
             method: Method::Register,
+            call_id: format!("{user}-{source}-{port}"),
         }
     }
 
@@ -40,6 +43,13 @@ impl Attempt {
     #[must_use]
     pub fn user_agent(mut self, user_agent: &str) -> Self {
         user_agent.clone_into(&mut self.user_agent);
+        self
+    }
+
+    /// With another `Call-ID`.
+    #[must_use]
+    pub fn call_id(mut self, call_id: &str) -> Self {
+        call_id.clone_into(&mut self.call_id);
         self
     }
 
@@ -89,4 +99,8 @@ pub enum Outcome {
     Challenged,
     /// The right password: `pre_register`, `register_attempt`, `register`.
     Registered,
+    /// The right password and `Expires: 0`: `pre_register`, `register_attempt`, `unregister`.
+    Unregistered,
+    /// No request at all: the registration ran out, `expire`.
+    Expired,
 }

@@ -14,9 +14,11 @@ const FIRST_SEQUENCE: u64 = 440;
 /// `Event-Calling-Line-Number` of each event in the recordings.
 mod line {
     pub(super) const ATTEMPT: u32 = 1606;
+    pub(super) const EXPIRE: u32 = 726;
     pub(super) const FAILURE: u32 = 1792;
     pub(super) const PRE_REGISTER: u32 = 1810;
     pub(super) const REGISTER: u32 = 2059;
+    pub(super) const UNREGISTER: u32 = 2213;
 }
 
 /// One run of FreeSWITCH, from its start to its end.
@@ -58,6 +60,12 @@ impl Core {
                 self.attempt(attempt, &attempt.user, "RENEWED"),
                 self.register(attempt),
             ],
+            Outcome::Unregistered => vec![
+                self.pre_register(attempt),
+                self.attempt(attempt, &attempt.user, "RENEWED"),
+                self.unregister(attempt),
+            ],
+            Outcome::Expired => vec![self.expire(attempt)],
         }
     }
 
@@ -165,6 +173,50 @@ impl Core {
         event.finish()
     }
 
+    fn unregister(&mut self, attempt: &Attempt) -> Frame {
+        let mut event = self.sofia("unregister", line::UNREGISTER);
+        event.header("profile-name", &attempt.profile);
+        event.header("username", &attempt.user);
+        event.header("from-user", &attempt.user);
+        event.header("from-host", &attempt.domain);
+        event.header("contact", &attempt.contact());
+        event.header("call-id", &attempt.call_id);
+        event.header("rpid", "unknown");
+        event.header("realm", &attempt.domain);
+        event.header("network-ip", &attempt.source.to_string());
+        event.header("network-port", &attempt.port.to_string());
+        event.header("user-agent", &attempt.user_agent);
+        event.header("expires", "0");
+        for name in ["sip_number_alias", "sip_auth_username"] {
+            event.header(name, &attempt.user);
+        }
+        event.header("sip_auth_realm", &attempt.domain);
+        for name in ["number_alias", "user_name"] {
+            event.header(name, &attempt.user);
+        }
+        event.header("domain_name", &attempt.domain);
+        event.header("user_context", "public");
+        event.header("accountcode", &attempt.user);
+        event.finish()
+    }
+
+    fn expire(&mut self, attempt: &Attempt) -> Frame {
+        let mut event = self.sofia("expire", line::EXPIRE);
+        event.header("profile-name", &attempt.profile);
+        event.header("call-id", &attempt.call_id);
+        event.header("user", &attempt.user);
+        event.header("username", &attempt.user);
+        event.header("host", &attempt.domain);
+        event.header("contact", &attempt.contact());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        event.header("expires", &now.as_secs().to_string());
+        event.header("user-agent", &attempt.user_agent);
+        event.header("realm", &attempt.domain);
+        event.header("network-ip", &attempt.source.to_string());
+        event.header("network-port", &attempt.port.to_string());
+        event.finish()
+    }
+
     /// As in `session/sendevent-CUSTOM`: any authenticated client can have FreeSWITCH send this.
     fn forged(&mut self, attempt: &Attempt) -> Frame {
         let mut event = Event { text: String::new() };
@@ -211,6 +263,16 @@ impl Core {
     }
 }
 
+impl Attempt {
+    fn contact(&self) -> String {
+        let host = match self.source {
+            IpAddr::V4(v4) => v4.to_string(),
+            IpAddr::V6(v6) => format!("[{v6}]"),
+        };
+        format!("\"\" <sip:{}@{host}:{}>", self.user, self.port)
+    }
+}
+
 /// A plain event in the making.
 struct Event {
     text: String,
@@ -227,14 +289,10 @@ impl Event {
     /// What `pre_register`, `register_attempt` and `register` say about the sender. `from-user`
     /// holds the To user and `to-user` the From user; the two are equal here.
     fn who(&mut self, attempt: &Attempt) {
-        let host = match attempt.source {
-            IpAddr::V4(v4) => v4.to_string(),
-            IpAddr::V6(v6) => format!("[{v6}]"),
-        };
         self.header("from-user", &attempt.user);
         self.header("from-host", &attempt.domain);
-        self.header("contact", &format!("\"\" <sip:{}@{host}:{}>", attempt.user, attempt.port));
-        self.header("call-id", &format!("{:016x}", fastrand::u64(..)));
+        self.header("contact", &attempt.contact());
+        self.header("call-id", &attempt.call_id);
         self.header("rpid", "unknown");
         self.header("status", "Registered(UDP)");
         self.header("expires", "300");

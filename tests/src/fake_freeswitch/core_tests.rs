@@ -42,6 +42,21 @@ fn a_made_up_failure_equals_the_recorded_one_but_for_time_and_identity() {
 }
 
 #[test]
+fn the_end_of_a_registration_has_the_headers_of_the_recorded_one() {
+    for (recording, outcome) in [
+        ("scenarios/04a-register-ok-rereg-unreg.plain", Outcome::Unregistered),
+        ("scenarios/04b-register-expire.plain", Outcome::Expired),
+    ] {
+        let recording = Recording::load(recording).unwrap();
+        let theirs = recording.events().last().unwrap();
+        let made_up = Core::new().events(&attempt(), outcome);
+        let ours = made_up.last().unwrap();
+        assert_eq!(names(ours), names(theirs));
+        assert_eq!(ours.decoded("Event-Subclass"), theirs.decoded("Event-Subclass"));
+    }
+}
+
+#[test]
 fn sequence_numbers_rise_with_the_gaps_of_the_recording() {
     let sequences: Vec<u64> = Core::new()
         .events(&attempt(), Outcome::WrongPassword)

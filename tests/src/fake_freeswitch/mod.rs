@@ -139,6 +139,13 @@ impl FakeFreeSwitch {
         self.shared.with(|state| password.clone_into(&mut state.settings.password));
     }
 
+    /// Answers `command` of further connections by `body`, as [`Builder::answer`].
+    pub fn answer(&self, command: &str, body: &str) {
+        self.shared.with(|state| {
+            state.settings.answers.insert(command.to_owned(), body.to_owned());
+        });
+    }
+
     /// Sends half a HEARTBEAT to every client and closes.
     pub fn drop_mid_frame(&self) {
         self.shared.with(|state| {

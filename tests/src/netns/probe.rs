@@ -12,6 +12,8 @@ use super::Host;
 /// How long a packet may take before it counts as lost. On a veth pair it takes microseconds; the
 /// rest is for address resolution and a busy machine.
 const PATIENCE: Duration = Duration::from_millis(700);
+/// How long the last datagram of a burst may be on its way.
+const LAST_DATAGRAM: Duration = Duration::from_millis(150);
 /// Pause between two datagrams of one probe.
 const RESEND: Duration = Duration::from_millis(50);
 
@@ -33,6 +35,27 @@ pub fn udp_arrives(from: (&Host, &str), to: (&Host, &str)) -> bool {
         }
     }
     false
+}
+
+/// Sends datagrams as fast as they go; returns how many reached a socket of the other host.
+#[allow(clippy::must_use_candidate, reason = "sending is what some tests want")]
+pub fn udp_burst(from: (&Host, &str), to: (&Host, &str), port: u16, count: usize) -> usize {
+    let target = SocketAddr::new(ip(to.1), port);
+    let receiver = to.0.run(|| UdpSocket::bind(target)).expect("the receiver's address");
+    let sender = from.0.run(|| UdpSocket::bind((ip(from.1), 0))).expect("the sender's address");
+    receiver.set_read_timeout(Some(LAST_DATAGRAM)).expect("a timeout");
+    let mut arrived = 0;
+    for sent in 1..=count {
+        sender.send_to(b"x", target).expect("a way out");
+        // Emptied on the way: the receive buffer holds some hundreds.
+        if sent % 50 == 0 || sent == count {
+            receiver.set_nonblocking(sent != count).expect("a mode");
+            while receiver.recv_from(&mut [0; 16]).is_ok() {
+                arrived += 1;
+            }
+        }
+    }
+    arrived
 }
 
 /// Whether a host can open a TCP connection from one of its addresses to another host.

@@ -76,8 +76,8 @@ fn killed_again_and_again_it_loses_no_ban() {
             _ => assert_eq!(late, 0, "{} ends {late} ms late", ban.net),
         }
     }
-    let lost: Vec<_> = told.bans.keys().filter(|net| !stored.contains(net)).collect();
-    assert!(lost.is_empty(), "told and lost: {lost:?}");
+    let missing: Vec<_> = told.bans.keys().filter(|net| !stored.contains(net)).collect();
+    assert!(missing.is_empty(), "told and lost: {missing:?}");
     assert!(told.twice.is_empty(), "banned twice: {:?}", told.twice);
     let file = Connection::open(setup.store_file()).unwrap();
     let sound: String = file.pragma_query_value(None, "integrity_check", |row| row.get(0)).unwrap();

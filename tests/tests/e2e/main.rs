@@ -2,13 +2,19 @@
 //!
 //! | module | shows |
 //! |---|---|
+//! | `api` | the control socket: what an operator sees and changes |
+//! | `api_hostile` | the control socket under bad requests |
 //! | `bans` | whoever fails too often is out, for his time, and nobody else |
 //! | `spared` | who is never banned |
 //! | `evidence` | recordings of a real FreeSWITCH: what counts and what does not |
 //! | `identity` | phones, gateways and access lists of FreeSWITCH, reports of its dialplan |
+//! | `live` | registrations that come and go; what a reload asks of FreeSWITCH |
+//! | `limit` | the gate's limit on each source, and whom it spares |
+//! | `deafness` | a FreeSWITCH that a flood has silenced |
 //! | `connection` | the Event Socket: refused, cut, stalled, restarted |
 //! | `lifecycle` | start, reload, stop, crash, observe, flush, missing rights |
-//! | `store` | what outlives a stop, a crash, a reboot, a full disk, a broken file |
+//! | `store` | what outlives a stop, a crash, a reboot |
+//! | `disk` | the store's file is broken, locked, too large, or its disk full |
 //! | `crash` | `kill -9` again and again in a storm |
 //! | `secrecy` | the password is in no output |
 #![allow(
@@ -19,13 +25,19 @@
     reason = "a test fails by panicking"
 )]
 
+mod api;
+mod api_hostile;
 mod bans;
 mod connection;
 mod crash;
+mod deafness;
+mod disk;
 mod evidence;
 mod identity;
 mod kernel;
 mod lifecycle;
+mod limit;
+mod live;
 mod secrecy;
 mod spared;
 mod store;
@@ -38,13 +50,19 @@ use sipward_tests::netns;
 fn main() -> ExitCode {
     netns::main(|| {
         [
+            api::cases(),
+            api_hostile::cases(),
             bans::cases(),
             spared::cases(),
             evidence::cases(),
             identity::cases(),
+            live::cases(),
+            limit::cases(),
+            deafness::cases(),
             connection::cases(),
             lifecycle::cases(),
             store::cases(),
+            disk::cases(),
             crash::cases(),
             secrecy::cases(),
         ]

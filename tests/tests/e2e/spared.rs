@@ -1,5 +1,7 @@
 //! Who is never banned.
 
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use sipward_tests::daemon::Daemon;
 use sipward_tests::fake_freeswitch::FakeFreeSwitch;
 use sipward_tests::netns;
@@ -11,6 +13,7 @@ super::cases![
     an_allowed_host_stays_in,
     a_proxy_stays_in,
     this_host_its_gateways_and_loopback_stay_in,
+    its_name_servers_stay_in,
     the_far_end_of_the_event_socket_stays_in,
     a_network_with_an_allowed_host_in_it_narrows_to_the_failing_address,
 ];
@@ -64,6 +67,31 @@ fn this_host_its_gateways_and_loopback_stay_in() {
         witnesses.push(format!("{witness}/32"));
     }
     assert_eq!(blackholes(&world.pbx), nets(witnesses.iter().map(String::as_str)));
+}
+
+fn its_name_servers_stay_in() {
+    let world = World::new();
+    let setup = world.setup("");
+    let servers = ["198.51.100.53", "2001:db8:53::53"];
+    let file = setup.directory().join("resolv.conf");
+    std::fs::write(&file, servers.map(|server| format!("nameserver {server}\n")).concat()).unwrap();
+    let daemon = world.pbx.run(|| {
+        // Of this thread only, which ends with the closure; the child inherits it.
+        unshare(CloneFlags::CLONE_NEWNS).unwrap();
+        let nothing = None::<&str>;
+        mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing).unwrap();
+        let theirs = std::fs::canonicalize("/etc/resolv.conf").expect("a file to cover");
+        mount(Some(&file), &theirs, nothing, MsFlags::MS_BIND, nothing).unwrap();
+        setup.start()
+    });
+    daemon.expect("esl_connected");
+
+    for (server, witness) in servers.into_iter().zip(["198.18.0.4", "198.18.0.6"]) {
+        fail_in_vain(&world, &daemon, server, witness);
+        let judged = daemon.expect_that("auth_failure", of(server));
+        assert_eq!(judged.text("exempt"), "name_server");
+    }
+    assert_eq!(blackholes(&world.pbx), nets(["198.18.0.4/32", "198.18.0.6/32"]));
 }
 
 /// FreeSWITCH on another host: banning it would end all bans.

@@ -6,7 +6,8 @@ use futures_util::TryStreamExt;
 use ipnet::IpNet;
 use netlink_bindings::nftables::{
     CmpOps, MetaKeys, Nfgenmsg, OpBatchBeginDo, OpBatchEndDo, OpDelsetelemDo, OpDeltableDo,
-    OpGetruleDump, OpGettableDump, OpNewchainDo, OpNewruleDo, OpNewtableDo, VerdictCode,
+    OpGetruleDump, OpGetsetDump, OpGettableDump, OpNewchainDo, OpNewruleDo, OpNewtableDo,
+    VerdictCode,
 };
 use netlink_packet_core::{
     Emitable, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkBuffer,
@@ -116,6 +117,20 @@ pub(crate) fn add_table(host: &Host, name: &str) {
     let mut payload = Vec::new();
     OpNewtableDo::encode_request(&mut payload, &inet()).push_name_bytes(name.as_bytes());
     nft(host, &[(10 << 8, 0x400, payload)]);
+}
+
+/// `nft list sets inet`: their names, sorted.
+pub(crate) fn sets(host: &Host) -> Vec<String> {
+    let mut payload = Vec::new();
+    OpGetsetDump::encode_request(&mut payload, &inet());
+    let all = exchange(host, NETLINK_NETFILTER, &[((10 << 8) | 0x0a, NLM_F_DUMP, payload)]);
+    let name = |set: &Vec<u8>| {
+        let (_, set) = OpGetsetDump::decode_request(set);
+        set.get_name().expect("a name").to_string_lossy().into_owned()
+    };
+    let mut names: Vec<String> = all.iter().map(name).collect();
+    names.sort_unstable();
+    names
 }
 
 /// `nft list tables inet`: their names.

@@ -1,15 +1,15 @@
 //! What the gate does for the SIP ports: it counts what arrives, and limits each source.
 
-use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use libtest_mimic::Trial;
-use sipward_route::{Enforcement, GateMode, GateSettings, Report, Settings, flush};
-use sipward_tests::netns::{Host, case};
+use sipward_route::{Change, Enforcement, GateMode, GateSettings, Report, Settings, flush};
+use sipward_tests::netns::{Host, case, udp_burst as burst};
 
-use crate::outside::{flush_ruleset, flush_set, tables};
+use crate::outside::{flush_ruleset, flush_set, sets, tables};
 use crate::world::{
     ATTACKER, ATTACKER6, FAR, FAR6, PBX, PBX_FOR_PHONE, PBX6, PBX6_FOR_PHONE, PHONE, PHONE6,
     Running, World, net,
@@ -33,6 +33,7 @@ pub(crate) fn cases() -> Vec<Trial> {
         case("a_flushed_set_is_filled_again", set_healed),
         case("a_restart_keeps_sparing", restart_keeps_sparing),
         case("as_many_networks_as_promised_are_spared", most_spared),
+        case("bans_do_not_wait_for_a_long_list", ban_between),
         case("a_limit_needs_the_gate_and_gets_it", limit_forces_gate),
         case("flush_takes_the_limit_away", flushed),
     ]
@@ -146,6 +147,11 @@ fn unlimited() {
         assert_eq!(burst((&world.attacker, from), (&world.pbx, to), SIP, BURST), BURST);
     }
     assert_eq!(running.spare(vec![net(PHONE)]), Report::Spared { networks: 1 });
+    // The limit's rules look into sets, so they are not there either.
+    assert_eq!(sets(&world.pbx), ["sip_ports"]);
+    running.stop();
+    let running = Running::start(&world.pbx, limit(Some(LIMIT)));
+    assert_eq!(sets(&world.pbx), ["limited4", "limited6", "sip_ports", "spared4", "spared6"]);
     running.stop();
 }
 
@@ -260,10 +266,6 @@ fn restart_keeps_sparing() {
 
 fn most_spared() {
     let (world, mut running) = start(Some(LIMIT));
-    let many = |count: u32| -> Vec<IpNet> {
-        let apart = |n: u32| [IpAddr::V4((0x0a00_0000 + n * 2).into()), wide(n)];
-        (0..count / 2).flat_map(apart).map(IpNet::from).collect()
-    };
     let mut nets = many(65_534);
     nets.extend([net(ATTACKER), net(ATTACKER6)]);
     nets.push(net(FAR));
@@ -276,6 +278,23 @@ fn most_spared() {
         assert_eq!(burst((&world.attacker, from), (&world.pbx, to), SIP, BURST), BURST, "{from}");
     }
     assert_limited(burst((&world.attacker, FAR), (&world.pbx, PBX), SIP, BURST));
+    running.stop();
+}
+
+/// A list of thousands goes into the kernel step by step.
+fn ban_between() {
+    let (world, mut running) = start(Some(LIMIT));
+    running.hand_over(many(20_000));
+    // Whatever the order of the two, twenty thousand are ten steps.
+    let mut first =
+        |report: &Report| matches!(report, Report::Blocked { .. } | Report::Spared { .. });
+    running.send(Change::Block(net(ATTACKER)));
+    let first = running.expect("an answer", &mut first);
+    assert!(matches!(first, Report::Blocked { .. }), "{first:?}");
+    // A newer list takes the place of one that is not in force yet.
+    let spared = running.spare(vec![net(FAR)]);
+    assert_eq!(spared, Report::Spared { networks: 1 });
+    assert_eq!(burst((&world.attacker, FAR), (&world.pbx, PBX), SIP, BURST), BURST);
     running.stop();
 }
 
@@ -324,26 +343,6 @@ fn without_need() -> World {
     world
 }
 
-/// Sends datagrams as fast as they go; returns how many reached a socket of the PBX.
-fn burst(from: (&Host, &str), to: (&Host, &str), port: u16, count: usize) -> usize {
-    let target = SocketAddr::new(to.1.parse().unwrap(), port);
-    let receiver = to.0.run(|| UdpSocket::bind(target)).unwrap();
-    let sender = from.0.run(|| UdpSocket::bind((from.1.parse::<IpAddr>().unwrap(), 0))).unwrap();
-    receiver.set_read_timeout(Some(Duration::from_millis(150))).unwrap();
-    let mut arrived = 0;
-    for sent in 1..=count {
-        sender.send_to(b"x", target).unwrap();
-        // Emptied on the way: the receive buffer holds some hundreds.
-        if sent % 50 == 0 || sent == count {
-            receiver.set_nonblocking(sent != count).unwrap();
-            while receiver.recv_from(&mut [0; 16]).is_ok() {
-                arrived += 1;
-            }
-        }
-    }
-    arrived
-}
-
 /// Whether a TCP connection to a port of the PBX comes about.
 fn knocks(from: (&Host, &str), to: &str, port: u16) -> bool {
     let target = SocketAddr::new(to.parse().unwrap(), port);
@@ -369,6 +368,12 @@ fn assert_limited(arrived: usize) {
 /// As [`assert_limited`], for a source that has used up some of its burst.
 fn assert_limited_more(arrived: usize) {
     assert!(arrived < BURST / 2, "{arrived} of {BURST} arrived");
+}
+
+/// So many networks of both families, none beside another.
+fn many(count: u32) -> Vec<IpNet> {
+    let apart = |n: u32| [IpAddr::V4((0x0a00_0000 + n * 2).into()), wide(n)];
+    (0..count / 2).flat_map(apart).map(IpNet::from).collect()
 }
 
 /// Every other /64 of a network.

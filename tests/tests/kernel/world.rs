@@ -11,8 +11,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 /// How long a report may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long sparing may take: 65,536 networks need some seconds on a busy machine.
-const SPARING: Duration = Duration::from_secs(30);
+/// How long sparing may take: 65,536 networks are seconds of work, and as many of rest.
+const SPARING: Duration = Duration::from_mins(2);
 /// How long healing may take.
 const HEALING: Duration = Duration::from_secs(1);
 
@@ -166,10 +166,15 @@ impl Running {
         assert_eq!(report, Report::Unblocked { net: net(target) });
     }
 
+    /// Replaces the networks that the limit spares.
+    pub(crate) fn hand_over(&self, networks: Vec<IpNet>) {
+        self.spared.send_replace(Arc::from(networks));
+    }
+
     /// Replaces the networks that the limit spares, and waits for the answer.
     pub(crate) fn spare(&mut self, networks: Vec<IpNet>) -> Report {
         let count = networks.len();
-        self.spared.send_replace(Arc::from(networks));
+        self.hand_over(networks);
         self.expect_within(SPARING, "spared", |report| match report {
             Report::Spared { networks } => *networks == count,
             Report::NotSpared { .. } => true,

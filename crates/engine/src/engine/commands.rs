@@ -21,6 +21,7 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) {
         self.exemptions.replace(class, nets);
+        self.note_spared();
         for net in nets {
             self.recheck_touching(&net::canonical_net(*net), actions);
         }
@@ -60,6 +61,8 @@ impl Engine {
         self.weightless.set_capacity(policy.max_unproven);
         self.agents = Agents::new(&policy.rules.user_agents.patterns);
         self.limits = Limits::new(policy);
+        // Who is remembered depends on it, and the networks of the known.
+        self.note_spared();
     }
 
     pub(super) fn on_ban(

@@ -106,7 +106,7 @@ impl Engine {
     fn judge(&mut self, seen: &Seen, grade: Grade, actions: &mut Vec<Action>) {
         self.stats.failures.add(grade);
         let key = self.limits.key(seen.source);
-        let identity = self.identities.of(&key, self.now, &self.limits);
+        let identity = self.identity(&key);
         self.watch_failure(seen, grade, actions);
         let outcome = self.outcome(seen, grade, key, identity, actions);
         let failures = match outcome {
@@ -175,9 +175,9 @@ impl Engine {
         if let Some(source) = self.sources.at_mut(slot) {
             source.newest_detail = self.recent.push(key, entry, seen, source.newest_detail);
             // Once for each window of an address: the answers are remembered elsewhere.
-            let host = Key::of(&seen.source.into()).short_hash();
-            ask = tally.failures == 1 || source.asked_for != host;
-            source.asked_for = host;
+            let mark = self.acl.mark(seen.source);
+            ask = tally.failures == 1 || source.asked_for != mark;
+            source.asked_for = mark;
         }
         if ask {
             self.ask_acl(seen.source, actions);

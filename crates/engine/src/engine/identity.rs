@@ -3,13 +3,12 @@
 use std::net::IpAddr;
 
 use super::Engine;
+use crate::acl::AclAnswers;
 use crate::identity::Login;
 use crate::limits::millis;
 use crate::seen::Seen;
 use crate::sources::Key;
-use crate::{
-    Action, Exemption, Registered, RuleName, Success, Text, Timestamp, UnblockReason, net,
-};
+use crate::{Action, Exemption, Origin, RuleName, Success, Text, Timestamp, UnblockReason, net};
 
 impl Engine {
     /// A user logged in.
@@ -23,10 +22,11 @@ impl Engine {
         let source = net::canonical(source);
         let key = self.limits.key(source);
         let user_hash = self.fingerprints.text(user);
-        let agent_hash = self.fingerprints.text(user_agent);
+        let agent = self.agent(user_agent);
+        self.greet(source);
         let clean = self.sources.get(&key).is_none_or(|source| source.history.is_clean(user_hash));
         let (since, at) = (self.now, self.now);
-        let login = Login { user: user_hash, agent: agent_hash, since, at, clean };
+        let login = Login { user: user_hash, agent, since, at, clean };
         let first = self.identities.success(key, login, &self.limits);
         self.sources.forgive(&key, user_hash);
         let (user, user_agent) = (Text::new(user), Text::new(user_agent));
@@ -44,17 +44,12 @@ impl Engine {
         self.free_from_network_ban(source, actions);
     }
 
-    pub(super) fn on_registered(&mut self, registered: &Registered<'_>, actions: &mut Vec<Action>) {
-        self.note_domain(registered.domain);
-        let Registered { source, user, user_agent, .. } = *registered;
-        self.on_success(source, user, user_agent, actions);
-    }
-
     pub(super) fn on_remember(&mut self, success: &Success, actions: &mut Vec<Action>) {
         let source = net::canonical(success.source);
         let key = self.limits.key(source);
         let user = self.fingerprints.text(&success.user);
-        let agent = self.fingerprints.text(&success.user_agent);
+        let agent = self.agent(&success.user_agent);
+        self.greet(source);
         let at = success.at.min(self.now);
         // What failed before a restart is not remembered.
         let login = Login { user, agent, since: success.since.min(at), at, clean: true };
@@ -62,8 +57,13 @@ impl Engine {
         self.free_from_network_ban(source, actions);
     }
 
+    /// A user agent, unless it was not told.
+    fn agent(&self, user_agent: &str) -> Option<u64> {
+        (!user_agent.is_empty()).then(|| self.fingerprints.text(user_agent))
+    }
+
     /// A ban of a network never holds a known host: where one appears it is split.
-    fn free_from_network_ban(&mut self, source: IpAddr, actions: &mut Vec<Action>) {
+    pub(super) fn free_from_network_ban(&mut self, source: IpAddr, actions: &mut Vec<Action>) {
         let Some((net, ban)) = self.bans.covering(source) else {
             return;
         };
@@ -107,7 +107,7 @@ impl Engine {
             actions.push(Action::AskAcl { addr });
         }
         if let Some(forgotten) = forgotten {
-            self.exemptions.withdraw(Exemption::Acl, &forgotten.into());
+            self.withdraw_acl(forgotten);
         }
     }
 
@@ -123,15 +123,39 @@ impl Engine {
         self.acl.answer(addr, allowed, self.now);
         if allowed {
             self.exemptions.insert(Exemption::Acl, addr.into());
+            self.note_spared();
             self.recheck_touching(&addr.into(), actions);
         } else {
-            self.exemptions.withdraw(Exemption::Acl, &addr.into());
+            self.withdraw_acl(addr);
         }
+    }
+
+    /// Whoever an answer had exempted is not any more, and everybody is asked about anew: who fails
+    /// next, and who is banned, as far as there is room for questions.
+    pub(super) fn on_acls_changed(&mut self, actions: &mut Vec<Action>) {
+        self.acl.clear();
+        self.exemptions.replace(Exemption::Acl, &[]);
+        self.note_spared();
+        let banned: Vec<IpAddr> = self
+            .bans
+            .iter()
+            .filter(|(_, ban)| ban.origin == Origin::Automatic)
+            .filter_map(|(_, ban)| Some(net::canonical(ban.cause.evidence()?.source)))
+            .take(AclAnswers::ROOM)
+            .collect();
+        for addr in banned {
+            self.ask_acl(addr, actions);
+        }
+    }
+
+    fn withdraw_acl(&mut self, addr: IpAddr) {
+        self.exemptions.withdraw(Exemption::Acl, &addr.into());
+        self.note_spared();
     }
 
     pub(super) fn forget_acl_answers(&mut self, now: Timestamp) {
         for addr in self.acl.expire(now) {
-            self.exemptions.withdraw(Exemption::Acl, &addr.into());
+            self.withdraw_acl(addr);
         }
     }
 }

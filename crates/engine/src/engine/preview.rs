@@ -33,6 +33,7 @@ impl Engine {
             copy.sources.copy(&self.sources, key, &self.limits);
             copy.weightless.copy(&self.weightless, key);
             copy.identities.copy(&self.identities, key);
+            copy.live.copy(&self.live, key);
             copy.activity.copy(&self.activity, key);
             copy.offenders.copy(&self.offenders, key);
             for (class, net) in self.exemptions.touching(&source) {

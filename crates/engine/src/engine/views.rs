@@ -17,8 +17,10 @@ pub struct SourceView<'a> {
     pub addr: IpAddr,
     /// The network it is counted and banned by.
     pub source: IpNet,
-    /// Whether somebody logged in from there lately.
+    /// Whether somebody logged in from there lately, or is registered now.
     pub identity: Identity,
+    /// Registrations from there that stand.
+    pub registrations: u32,
     /// Failures counted in the window.
     pub failures: u32,
     /// Sum of their weights.
@@ -102,6 +104,8 @@ pub struct Stats {
     pub known: usize,
     /// Users of them.
     pub healthy: usize,
+    /// Registrations that stand now.
+    pub registrations: usize,
     /// Phones now that need attention.
     pub attention: usize,
     /// Offenders remembered now.
@@ -234,7 +238,8 @@ impl Engine {
         SourceView {
             addr,
             source: self.limits.source_net(addr),
-            identity: self.identities.of(&key, self.now, &self.limits),
+            identity: self.identity(&key),
+            registrations: self.live.of(&key, self.now),
             failures: tally.failures,
             score: f64::from(tally.score) / f64::from(UNIT),
             max_failures: self.limits.policy.max_failures,
@@ -252,7 +257,9 @@ impl Engine {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let (known, healthy, attention) = self.identities.sizes();
+        let (registrations, _) = self.live.sizes();
         Stats {
+            registrations,
             known,
             healthy,
             attention,

@@ -93,7 +93,7 @@ impl Engine {
         };
         let due = Due { reason: reason.map(Box::new), ..due };
         let key = self.limits.key(addr);
-        let identity = self.identities.of(&key, self.now, &self.limits);
+        let identity = self.identity(&key);
         let subject = Subject { addr, key, identity, slot: self.sources.find(&key) };
         if self.bans.covering(addr).is_some() {
             return;
@@ -177,8 +177,7 @@ impl Engine {
     /// A known source inside a network. Looks at all of them, which is rare: once for each network
     /// that fills with banned hosts.
     fn known_inside(&self, network: &IpNet) -> Option<IpNet> {
-        let remember = self.limits.policy.healthy.remember;
-        let mut known = self.identities.known(self.now, remember).map(Key::addr);
+        let mut known = self.known_sources().map(Key::addr);
         known.find(|addr| network.contains(addr)).map(|addr| self.limits.source_net(addr))
     }
 
@@ -194,7 +193,7 @@ impl Engine {
             seen.filter(|(_, n)| *n >= settings.max_failures).map(|(key, _)| key).collect();
         for key in fallen {
             let addr = key.addr();
-            let identity = self.identities.of(&key, self.now, &self.limits);
+            let identity = self.identity(&key);
             let subject = Subject { addr, key, identity, slot: self.sources.find(&key) };
             // Its host is not remembered: a source that is partly exempt is left alone.
             let free = self.objection(&self.limits.source_net(addr), Origin::Automatic).is_none();

@@ -197,17 +197,40 @@ impl History {
             return Finding::default();
         }
         let window = window_ms(rule);
-        let distinct = |sure: bool| {
-            let mut users = Vec::with_capacity(MAX_USERS);
-            for entry in self.0.iter().filter(|entry| age(now, **entry) < window) {
-                let admitted = !sure || rule.guard.admits(entry.grade());
-                if admitted && users.len() < MAX_USERS && !users.contains(&entry.user()) {
-                    users.push(entry.user());
-                }
+        let (mut sure, mut all) = (Users::default(), Users::default());
+        for entry in self.0.iter().filter(|entry| age(now, **entry) < window) {
+            all.add(entry.user());
+            if rule.guard.admits(entry.grade()) {
+                sure.add(entry.user());
             }
-            u32::try_from(users.len()).unwrap_or(u32::MAX)
-        };
-        Finding { sure: distinct(true), all: distinct(false) }
+        }
+        Finding { sure: sure.count(), all: all.count() }
+    }
+}
+
+/// Users told apart, on the stack: every failure of a source that fails on counts them.
+struct Users {
+    users: [u32; MAX_USERS],
+    len: usize,
+}
+
+impl Default for Users {
+    fn default() -> Self {
+        Self { users: [0; MAX_USERS], len: 0 }
+    }
+}
+
+impl Users {
+    fn add(&mut self, user: u32) {
+        let known = self.users.iter().take(self.len).any(|other| *other == user);
+        if let Some(place) = self.users.get_mut(self.len).filter(|_| !known) {
+            *place = user;
+            self.len += 1;
+        }
+    }
+
+    fn count(&self) -> u32 {
+        u32::try_from(self.len).unwrap_or(u32::MAX)
     }
 }
 

@@ -148,8 +148,8 @@ fn a_trusted_user_with_another_user_agent_is_not_trusted_at_a_new_address() {
         world.pass(DAY);
     }
     let addr = ELSEWHERE.parse().unwrap();
-    let (user, domain, user_agent) = ("1000", "pbx.example", "another");
-    world.handle(Input::Registered(Registered { source: addr, user, domain, user_agent }));
+    let phone = a_registration(addr);
+    world.handle(Input::Registered(Registered { user_agent: "another", ..phone }));
     assert_eq!(world.engine.source(addr).identity, Identity::Known);
 }
 

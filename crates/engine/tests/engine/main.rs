@@ -20,6 +20,7 @@ mod memory;
 mod model;
 mod population;
 mod preview;
+mod registrations;
 mod rules;
 mod views;
 mod world;

@@ -180,9 +180,8 @@ fn registering_to_an_address_is_suspicious_unless_somebody_does_so_rightly() {
     assert_eq!(rules_of(&world.fails(HOST, 3)), [RuleName::RawAddress]);
 
     let mut world = world_with(ban);
-    let source = "192.0.2.9".parse().unwrap();
-    let (user, domain, user_agent) = ("1000", "[2001:db8::5]", "phone");
-    world.handle(Input::Registered(Registered { source, user, domain, user_agent }));
+    let phone = a_registration("192.0.2.9".parse().unwrap());
+    world.handle(Input::Registered(Registered { domain: "[2001:db8::5]", ..phone }));
     world.domain = "203.0.113.5";
     assert!(world.fails(HOST, 4).iter().all(|action| !matches!(action, Action::Block { .. })));
 }

@@ -193,6 +193,17 @@ pub(crate) fn an_attempt(source: IpAddr, sequence: u64) -> AuthAttempt<'static> 
     }
 }
 
+pub(crate) fn a_registration(source: IpAddr) -> Registered<'static> {
+    Registered {
+        source,
+        user: "1000",
+        domain: "pbx.test",
+        call_id: "7a6737b8270b022b",
+        user_agent: "pytest/1.0",
+        life: None,
+    }
+}
+
 pub(crate) fn net(text: &str) -> IpNet {
     text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).unwrap()
 }

@@ -15,8 +15,7 @@ use crate::{Report, RouteError};
 const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two replacements of the spared networks. Every phone that registers may change them.
 const SPARE_INTERVAL: Duration = Duration::from_secs(1);
-/// Part of the time that replacing them may take: one in so many. A thousand new networks are some 10 ms
-/// of work, in which no ban is set.
+/// Part of the time that replacing them may take: one in so many. No ban is set meanwhile.
 const SPARE_SHARE: u32 = 4;
 
 /// When to count, and whom to spare.
@@ -26,16 +25,32 @@ pub(super) struct Sip {
     spare_due: Instant,
     /// Nobody says whom, or says so no more.
     spared: Option<watch::Receiver<Arc<[IpNet]>>>,
+    /// A list that is in force in part.
+    under_way: Option<UnderWay>,
+}
+
+/// A list on its way into the kernel.
+#[derive(Debug)]
+struct UnderWay {
+    target: Spared,
+    networks: usize,
+    /// When the next step may be taken.
+    due: Instant,
 }
 
 impl Sip {
     pub(super) fn new(now: Instant) -> Self {
-        Self { count_due: now + COUNT_INTERVAL, spare_due: now, spared: None }
+        Self { count_due: now + COUNT_INTERVAL, spare_due: now, spared: None, under_way: None }
     }
 
     /// When to look at the counter next.
     pub(super) fn count_due(&self) -> Instant {
         self.count_due
+    }
+
+    /// When the next step towards the present list is due, if it is not in force yet.
+    pub(super) fn step_due(&self) -> Option<Instant> {
+        self.under_way.as_ref().map(|under_way| under_way.due)
     }
 
     /// Waits for the next list. Cancel safe: a list is taken when it is returned.
@@ -54,15 +69,20 @@ impl Sip {
 
 impl Enforcer {
     /// Follows a list of networks that the [limit](crate::GateSettings::limit) never touches: known
-    /// phones, allowed and protected hosts. Each new list replaces the one before in one transaction,
-    /// at most once a second (less often when they are many), and is answered by [`Report::Spared`] or [`Report::NotSpared`]; lists in
-    /// between are skipped. They may overlap; at most 65,536 networks. An IPv6 source is limited by its
-    /// /64 and spared by its address.
+    /// phones, allowed and protected hosts. They may overlap; at most
+    /// [`MOST_SPARED`](crate::MOST_SPARED) of them. An IPv6 source is limited by its /64 and spared by
+    /// its address.
     ///
-    /// Without it nobody is spared, except whom a gate from an earlier run still spares.
+    /// Each new list replaces the one before, at most once a second. Some thousand new networks are one
+    /// transaction; more take several, with bans set in between, and what is no longer spared goes with
+    /// the first. A list is answered by [`Report::Spared`] or [`Report::NotSpared`], unless a newer one
+    /// replaces it before; lists in between are skipped.
+    ///
+    /// The first list taken is one that `networks` has not seen yet, so not the one that its channel was
+    /// made with. Until it comes nobody is spared, except whom a gate from an earlier run still spares:
+    /// so a restart limits no customer before it is known who they are.
     #[must_use]
-    pub fn spare_from(mut self, mut networks: watch::Receiver<Arc<[IpNet]>>) -> Self {
-        networks.mark_changed();
+    pub fn spare_from(mut self, networks: watch::Receiver<Arc<[IpNet]>>) -> Self {
         self.sip.spared = Some(networks);
         self
     }
@@ -83,19 +103,43 @@ impl Enforcer {
         Ok(())
     }
 
-    /// Replaces the spared networks and reports it.
+    /// Takes a new list, and the first step towards it.
     pub(super) async fn spare(&mut self, nets: &[IpNet]) -> Result<(), RouteError> {
+        let now = Instant::now();
+        self.sip.spare_due = now + SPARE_INTERVAL;
+        match Spared::new(nets) {
+            Ok(target) => {
+                let networks = nets.len();
+                self.sip.under_way = Some(UnderWay { target, networks, due: now });
+                self.spare_more().await
+            }
+            Err(error) => self.report_spared(Err(error)),
+        }
+    }
+
+    /// Takes a step towards the present list; reports it when it is in force.
+    pub(super) async fn spare_more(&mut self) -> Result<(), RouteError> {
         let started = Instant::now();
-        let outcome = match (Spared::new(nets), &mut self.gate) {
-            (Ok(spared), Ok(gate)) => gate.spare(spared, self.coverage.gate).await,
+        let Some(mut under_way) = self.sip.under_way.take() else { return Ok(()) };
+        let outcome = match &mut self.gate {
+            Ok(gate) => gate.spare(&under_way.target, self.coverage.gate).await,
             // Without netfilter nothing is limited.
-            (Ok(_), Err(_)) => Ok(()),
-            (Err(error), _) => Err(error),
+            Err(_) => Ok(true),
         };
-        let rest = (started.elapsed() * SPARE_SHARE).max(SPARE_INTERVAL);
-        self.sip.spare_due = Instant::now() + rest;
+        let (now, took) = (Instant::now(), started.elapsed());
+        self.sip.spare_due = self.sip.spare_due.max(now + took * SPARE_SHARE);
+        if let Ok(false) = outcome {
+            // As long again for whatever else there is to do.
+            under_way.due = now + took;
+            self.sip.under_way = Some(under_way);
+            return Ok(());
+        }
+        self.report_spared(outcome.map(|_| under_way.networks))
+    }
+
+    fn report_spared(&mut self, outcome: Result<usize, RouteError>) -> Result<(), RouteError> {
         self.outbox.push(match outcome {
-            Ok(()) => Report::Spared { networks: nets.len() },
+            Ok(networks) => Report::Spared { networks },
             Err(error @ (RouteError::Socket(_) | RouteError::Silent)) => return Err(error),
             Err(
                 error @ (RouteError::Refused { .. }

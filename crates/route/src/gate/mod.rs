@@ -46,6 +46,7 @@ use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::errno::Errno;
 
 use self::inspect::State;
+pub use self::spared::MOST_SPARED;
 pub(crate) use self::spared::Spared;
 use crate::netlink::{Batch, Channel, Refusal, Reply};
 use crate::rules::{self, Rule};
@@ -164,26 +165,39 @@ impl Gate {
         })
     }
 
-    /// Replaces the networks that the limit spares, at once in the kernel where the gate is `standing`.
+    /// Goes a step towards sparing the networks of `target`, at once in the kernel where the gate is
+    /// `standing`. Tells whether it is reached. Many new networks take many steps, so that bans are set
+    /// in between.
     ///
     /// # Errors
     /// When netlink fails, the kernel refuses, or they are more than this host lets us send at once; then
-    /// those given before stay.
-    pub(crate) async fn spare(&mut self, now: Spared, standing: bool) -> Result<(), RouteError> {
-        if standing && self.settings.effective_limit().is_some() {
-            self.respare(&now).await?;
+    /// those spared before stay.
+    pub(crate) async fn spare(
+        &mut self,
+        target: &Spared,
+        standing: bool,
+    ) -> Result<bool, RouteError> {
+        if !standing || self.settings.effective_limit().is_none() {
+            self.spared = Some(target.clone());
+            return Ok(true);
         }
-        self.spared = Some(now);
-        Ok(())
+        if self.spared.as_ref() == Some(target) {
+            return Ok(true);
+        }
+        self.check_size(target)?;
+        let nobody = Spared::default();
+        let next = self.spared.as_ref().unwrap_or(&nobody).towards(target);
+        self.respare(&next).await?;
+        let reached = next == *target;
+        self.spared = Some(next);
+        Ok(reached)
     }
 
-    async fn respare(&mut self, now: &Spared) -> Result<(), RouteError> {
-        if self.spared.as_ref() == Some(now) {
-            return Ok(());
-        }
+    /// A gate that was flushed is put back with all of them in one piece.
+    fn check_size(&self, target: &Spared) -> Result<(), RouteError> {
         let largest = self.netfilter.largest_send();
         // Start and end of each range.
-        let needed = GATE_ONLY + now.len() * 2 * sets::LARGEST_ELEMENT;
+        let needed = GATE_ONLY + target.len() * 2 * sets::LARGEST_ELEMENT;
         if needed > largest {
             let reason = format!(
                 "{needed} bytes are more than this host takes in one piece ({largest}); raise the \
@@ -191,6 +205,11 @@ impl Gate {
             );
             return Err(RouteError::Refused { what: SPARE.to_owned(), reason });
         }
+        Ok(())
+    }
+
+    async fn respare(&mut self, now: &Spared) -> Result<(), RouteError> {
+        let largest = self.netfilter.largest_send();
         let batch = ruleset::respare(&self.settings, self.spared.as_ref(), now);
         if batch.size() <= largest && self.transact(batch).await?.is_none() {
             return Ok(());

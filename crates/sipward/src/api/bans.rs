@@ -228,7 +228,7 @@ pub(super) async fn lift_all(State(api): State<Api>) -> Answer<Unbanned> {
     Ok(Json(unban(&api, &all).await?))
 }
 
-/// 0.0.0.0/0 or ::/0.
+/// `0.0.0.0/0` or `::/0`.
 fn everything(zero: IpAddr) -> IpNet {
     IpNet::new_assert(zero, 0)
 }

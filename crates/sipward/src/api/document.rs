@@ -1,4 +1,4 @@
-//! The routes, and the OpenAPI document that is generated from them.
+//! The routes, and the `OpenAPI` document that is generated from them.
 
 use axum::http::{Method, Uri};
 use axum::response::IntoResponse;
@@ -8,7 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::fault::{self, Fault};
-use super::model::{Line, ProblemKind};
+use super::model::{Line, PolicyKey, ProblemKind};
 use super::{Api, allow, bans, events, history, policy, sources, status, what_if};
 
 /// What the document says beside the handlers.
@@ -21,7 +21,7 @@ use super::{Api, allow, bans, events, history, policy, sources, status, what_if}
                        any character.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
-    components(schemas(Line)),
+    components(schemas(Line, PolicyKey)),
     tags(
         (name = "daemon", description = "How the daemon stands"),
         (name = "bans", description = "Who is banned"),
@@ -59,7 +59,7 @@ pub(super) fn router(api: Api) -> Router {
     router.fallback(nowhere).method_not_allowed_fallback(not_so).with_state(api)
 }
 
-/// The OpenAPI document of the API.
+/// The `OpenAPI` document of the API.
 #[must_use]
 pub fn document() -> utoipa::openapi::OpenApi {
     documented().split_for_parts().1

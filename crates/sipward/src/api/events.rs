@@ -163,6 +163,3 @@ pub(super) async fn failures(
     let next = items.last().filter(|_| more).map(|failure| failure.id.to_string());
     Ok(Json(FailurePage { items, remembered_at_most: FAILURES as u64, next }))
 }
-
-#[cfg(test)]
-mod tests;

@@ -133,6 +133,3 @@ fn key_of(cursor: &str) -> Result<Key, Fault> {
     let key = parts.and_then(|(time, net)| Some((time.parse().ok()?, net.parse().ok()?)));
     key.ok_or_else(|| Fault::field("cursor", "take it from `next` of the page before"))
 }
-
-#[cfg(test)]
-mod tests;

@@ -164,6 +164,7 @@ fn meaning(input: &Input<'_>) -> (&'static str, Option<IpAddr>, Option<String>) 
         }
         Input::Challenge(challenge) => ("challenge", Some(challenge.source), None),
         Input::Registered(phone) => ("registered", Some(phone.source), None),
+        Input::RegistrationEnded(phone) => ("registration_ended", Some(phone.source), None),
         Input::AbandonedCall { source } => ("abandoned_call", Some(*source), None),
         Input::Report { source, .. } => ("report", Some(*source), None),
         Input::Complaint(complaint) => {

@@ -34,11 +34,16 @@ fn words(input: &Input<'_>) -> String {
             format!("attempt {} {} as {:?}: {:?}", a.source, a.user, a.username, a.result)
         }
         Input::Challenge(c) => format!("challenge {} {}", c.source, c.user),
-        Input::Registered(r) => format!("registered {} {}@{}", r.source, r.user, r.domain),
+        Input::Registered(r) => format!("registered {} for {:?}", registration(r), r.life),
+        Input::RegistrationEnded(r) => format!("ended {}", registration(r)),
         Input::AbandonedCall { source } => format!("abandoned {source}"),
         Input::Report { source, reason } => format!("report {source}: {reason}"),
         other => format!("{other:?}"),
     }
+}
+
+fn registration(r: &Registered<'_>) -> String {
+    format!("{} {}@{} call {}", r.source, r.user, r.domain, r.call_id)
 }
 
 macro_rules! recording {
@@ -71,11 +76,26 @@ fn a_blind_spoof_is_an_attempt_without_a_name_and_a_failure() {
 }
 
 #[test]
-fn a_phone_that_logs_in_is_registered_and_its_leaving_tells_nothing() {
-    let (inputs, _) = told(recording!("scenarios/04a-register-ok-rereg-unreg.plain.raw"));
-    let registered = inputs.iter().filter(|input| input.starts_with("registered ")).count();
-    assert_eq!(registered, 2, "{inputs:?}");
-    assert!(inputs.iter().any(|input| input.ends_with(": Success")), "{inputs:?}");
+fn a_registration_and_its_end_name_the_same_phone() {
+    const SAID_GOODBYE: &str = "127.0.0.1 1001@pbx.test call 1125b20f21f84149";
+    const RAN_OUT: &str = "127.0.0.1 1003@pbx.test call b310b31126c22418";
+    let of = |recording| {
+        let (mut inputs, _) = told(recording);
+        inputs.retain(|input| input.starts_with("registered ") || input.starts_with("ended "));
+        inputs
+    };
+    assert_eq!(
+        of(recording!("scenarios/04a-register-ok-rereg-unreg.plain.raw")),
+        [
+            format!("registered {SAID_GOODBYE} for Some(300s)"),
+            format!("registered {SAID_GOODBYE} for Some(300s)"),
+            format!("ended {SAID_GOODBYE}"),
+        ]
+    );
+    assert_eq!(
+        of(recording!("scenarios/04b-register-expire.plain.raw")),
+        [format!("registered {RAN_OUT} for Some(1s)"), format!("ended {RAN_OUT}")]
+    );
 }
 
 #[test]

@@ -254,6 +254,7 @@ fn a_reason_belongs_to_the_next_failure_of_its_method_within_a_second() {
     assert!(matches!(last[..], [Heard::Complaint(_)]), "{last:?}");
 }
 
+/// From the source of FreeSWITCH (`sofia_reg.c`, `sofia.c`): no such line was recorded.
 #[test]
 fn rejections_by_access_lists_name_their_source() {
     let register = "sofia_reg_handle_sip_i_register";
@@ -279,6 +280,9 @@ fn rejections_by_access_lists_name_their_source() {
     );
 }
 
+/// From the source of FreeSWITCH (`mod_dptools.c`, `mod_commands.c`) and the recipe that fail2ban users
+/// write into their dialplans: no such line was recorded. Recorded is a user who is called so
+/// (`08-fail2ban-host`), and who accuses nobody by it.
 #[test]
 fn reports_of_a_dialplan_are_whole_messages() {
     let read = |text: &str| frame("mod_dptools.c", "log_function", text);

@@ -117,6 +117,7 @@ fn a_value_out_of_range_is_refused_with_its_place() {
         ("[policy.escalation]\nfactor = nan\n", "sipward.toml:2:10: `policy.escalation.factor`"),
         ("[route]\nprotocol = 4\n", "sipward.toml:2:12: `route.protocol`"),
         ("[route]\ngate_mark = 3\n", "sipward.toml:2:13: `route.gate_mark`"),
+        ("[route]\ngate_limit = 0\n", "sipward.toml:2:14: `route.gate_limit`"),
         ("[esl]\nqueue = 1\n", "sipward.toml:2:9: `esl.queue`"),
         ("dns_refresh = \"1s\"\n", "sipward.toml:1:15: `dns_refresh`"),
         ("[store]\npath = \"sipward.db\"\n", "sipward.toml:2:8: `store.path`"),
@@ -138,6 +139,17 @@ fn the_store_is_a_file_or_nowhere() {
 }
 
 #[test]
+fn the_gate_limits_nothing_unless_told_so() {
+    for (source, limit) in [
+        ("", None),
+        ("[route]\ngate_limit = \"off\"\n", None),
+        ("[route]\ngate_limit = 50\n", Some(50)),
+    ] {
+        assert_eq!(parse(source).unwrap().route.gate.limit, limit, "{source}");
+    }
+}
+
+#[test]
 fn a_negative_time_span_says_how_to_ban_without_an_end() {
     let error = refused("[policy]\nban_time = -1\n");
     assert!(error.starts_with("sipward.toml:2:12: a time span cannot be negative"), "{error}");
@@ -150,6 +162,10 @@ fn wrong_types_and_broken_toml_are_refused_with_their_place() {
         ("allow = [\"192.0.2\"]\n", "sipward.toml:1:9: `192.0.2` is neither an address"),
         ("[policy]\nwindow = \"ten\"\n", "sipward.toml:2:10: `ten` is no time span"),
         ("mode = \n", "sipward.toml:1:8: "),
+        (
+            "[route]\ngate_limit = \"on\"\n",
+            "sipward.toml:2:14: expected \"off\" or packets a second",
+        ),
         ("[route]\ntable = \"other\"\n", "sipward.toml:2:9: expected \"main\" or a table number"),
     ] {
         let error = refused(source);

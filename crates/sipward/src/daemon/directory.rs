@@ -7,12 +7,12 @@ mod answers;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use sipward_esl::command::{Command, LogLevel};
 use sipward_esl::{CommandError, SessionHandle};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::judge::Order;
@@ -49,7 +49,7 @@ pub(super) enum Question {
 /// Asks and passes the answers on until the daemon ends.
 pub(super) async fn run(
     session: SessionHandle,
-    lists: Vec<String>,
+    lists: watch::Receiver<Vec<String>>,
     mut questions: mpsc::Receiver<Question>,
     orders: mpsc::Sender<Order>,
 ) {
@@ -89,7 +89,8 @@ pub(super) async fn run(
 
 struct Asker {
     session: SessionHandle,
-    lists: Vec<String>,
+    /// The access control lists that count.
+    lists: watch::Receiver<Vec<String>>,
 }
 
 impl Asker {
@@ -102,16 +103,30 @@ impl Asker {
                 Vec::new()
             }
             Question::Snapshot => {
-                let registrations = self.registrations().await.map(Order::Registered);
+                let asked = Instant::now();
+                let registrations = self.registrations().await;
+                let registrations = registrations.map(|phones| Order::Registered { phones, asked });
                 registrations.into_iter().chain(self.gateways().await).collect()
             }
         }
     }
 
-    /// Whether one of the lists allows `addr`; `None` when FreeSWITCH did not say.
+    /// Whether one of the lists in force allows `addr`; `None` when FreeSWITCH did not say.
     async fn acl(&self, addr: IpAddr) -> Option<bool> {
+        let mut lists = self.lists.clone();
+        loop {
+            let asked = lists.borrow_and_update().clone();
+            let answer = self.one_of(&asked, addr).await;
+            // A reload may have put others in force meanwhile.
+            if !lists.has_changed().unwrap_or(false) {
+                return answer;
+            }
+        }
+    }
+
+    async fn one_of(&self, lists: &[String], addr: IpAddr) -> Option<bool> {
         let mut answered = false;
-        for list in &self.lists {
+        for list in lists {
             // An unknown list answers `false` too.
             match self.text(&format!("acl {addr} {list}")).await.as_deref().map(str::trim) {
                 Some("true") => return Some(true),

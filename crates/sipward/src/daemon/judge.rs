@@ -6,6 +6,7 @@
 mod act;
 mod hear;
 mod restore;
+mod spare;
 mod standing;
 
 use std::collections::HashMap;
@@ -17,10 +18,12 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 use sipward_engine::{Action, Engine, Input, Policy};
 use sipward_esl::Notices;
-use sipward_route::Report;
+use sipward_route::{MOST_SPARED, Report};
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::{self, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
+
+pub(super) use spare::Spare;
 
 use crate::clock::Clock;
 use crate::complaint::LogReader;
@@ -29,7 +32,7 @@ use crate::daemon::directory::{Question, Registration};
 use crate::enforce::Wishes;
 use crate::names::Exempt;
 use crate::record::{Ban, Record, Totals};
-use crate::store::{Saved, Store};
+use crate::store::{Saved, State, Store};
 pub(super) use restore::Restored;
 use standing::Standing;
 pub(crate) use standing::{FAILURES, Failure};
@@ -43,6 +46,9 @@ const UNDER_WAY: usize = 256;
 /// How often the heart beats: watchdog, status line, lost log lines.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
+/// FreeSWITCH writes its list of registrations by a queue: it lags behind the events by up to a second.
+const LIST_LAG: Duration = Duration::from_secs(2);
+
 /// Time that draining may take after the stop signal; the whole stop must fit into 2 s.
 const DRAIN: Duration = Duration::from_millis(1_200);
 
@@ -51,12 +57,18 @@ const DRAIN: Duration = Duration::from_millis(1_200);
 pub(super) enum Order {
     /// A policy that was read again.
     Policy(Box<Policy>),
+    /// Other access control lists are asked from now on.
+    AclsChanged,
     /// New networks for classes of exemption.
     Exempt(Vec<Exempt>),
     /// Addresses of FreeSWITCH's gateways, all of them.
     Trunks(Vec<IpNet>),
-    /// Phones that FreeSWITCH says are registered.
-    Registered(Vec<Registration>),
+    /// The phones that FreeSWITCH says are registered, all of them.
+    Registered {
+        phones: Vec<Registration>,
+        /// When it was asked.
+        asked: Instant,
+    },
     /// What the store holds, known only now.
     Saved(Box<Saved>),
     /// What FreeSWITCH's access control lists say of an address; `None` when they said nothing.
@@ -71,6 +83,15 @@ pub(super) struct Ears {
     pub(super) notices: Notices,
     pub(super) reports: mpsc::Receiver<Report>,
     pub(super) orders: mpsc::Receiver<Order>,
+}
+
+/// Where the task speaks to the others.
+#[derive(Debug)]
+pub(super) struct Voices {
+    pub(super) wishes: Wishes,
+    pub(super) store: Store,
+    pub(super) questions: mpsc::Sender<Question>,
+    pub(super) records: broadcast::Sender<Arc<Record>>,
 }
 
 /// Why the task ended.
@@ -102,6 +123,10 @@ pub(crate) struct Judge {
     /// Addresses whose question found no room.
     unasked: Vec<IpAddr>,
     standing: Standing,
+    /// Events were dropped since the last beat: registrations may have gone unseen.
+    missed: bool,
+    /// `None` where nothing is limited.
+    spare: Option<Spare>,
 }
 
 /// Called once a beat.
@@ -112,6 +137,7 @@ pub(super) type Heart = Box<dyn FnMut(&Beat) + Send>;
 pub(super) struct Beat {
     peer: Option<SocketAddr>,
     totals: Totals,
+    stores: bool,
 }
 
 impl fmt::Display for Beat {
@@ -121,7 +147,8 @@ impl fmt::Display for Beat {
             None => f.write_str("NOT connected to FreeSWITCH")?,
         }
         let Totals { failures, banned_now, .. } = self.totals;
-        write!(f, "; {banned_now} banned, {failures} failures since the start")
+        write!(f, "; {banned_now} banned, {failures} failures since the start")?;
+        f.write_str(if self.stores { "" } else { "; NOTHING IS STORED" })
     }
 }
 
@@ -135,12 +162,11 @@ impl Judge {
     pub(super) fn new(
         engine: Engine,
         clock: Clock,
-        wishes: Wishes,
-        store: Store,
-        records: broadcast::Sender<Arc<Record>>,
+        voices: Voices,
         heart: Heart,
-        questions: mpsc::Sender<Question>,
+        spare: Option<Spare>,
     ) -> Self {
+        let Voices { wishes, store, questions, records } = voices;
         Self {
             engine: Box::new(engine),
             clock,
@@ -157,6 +183,8 @@ impl Judge {
             log: LogReader::default(),
             unasked: Vec::new(),
             standing: Standing::new(clock.now()),
+            missed: false,
+            spare,
         }
     }
 
@@ -222,14 +250,26 @@ impl Judge {
                     self.carry_out(None);
                 }
                 () = self.wishes.flow(), if self.wishes.is_waiting() => {}
-                _ = beat.tick() => {
-                    (self.heart)(&Beat { peer: self.peer, totals: self.totals });
-                    self.complete_store();
-                }
+                _ = beat.tick() => self.beat(),
             }
         };
         self.drain(ears).await;
         (self.totals, end)
+    }
+
+    fn beat(&mut self) {
+        let stores = self.store.health().state == State::Ok;
+        (self.heart)(&Beat { peer: self.peer, totals: self.totals, stores });
+        self.complete_store();
+        if std::mem::take(&mut self.missed) {
+            self.ask(Question::Snapshot);
+        }
+        if let Some(left_out) = self.spare.as_mut().and_then(|spare| spare.beat(&self.engine)) {
+            let error = format!(
+                "{left_out} networks of known hosts are more than the {MOST_SPARED} it can spare"
+            );
+            self.publish(Record::NotSpared { error });
+        }
     }
 
     /// Judges the events that are here already, then waits for the kernel's last answers.
@@ -259,3 +299,6 @@ impl Judge {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@
 //! | `directory` | questions to FreeSWITCH: phones, gateways, access lists | – |
 //! | `tasks` | name look-ups, signals, what the store tells | – |
 //! | [`api`](crate::api) | the control socket, a task for each connection | – |
-//! | store's writer (a thread of its own) | the database | – |
+//! | `store` (threads of its own) | the database | – |
 //!
 //! Whoever wants something of the engine pays it a visit (`desk`). `settings` is what is in force and
 //! the one way to change it.
@@ -47,7 +47,7 @@ use crate::names::{Exempt, Names};
 use crate::record::{Record, Started, Totals};
 use crate::store::{Saved, Store, StoreSettings};
 use crate::systemd;
-use judge::{Ears, End, Restored};
+use judge::{Ears, End, Restored, Spare, Voices};
 use settings::{InForce, Overrides, Ways};
 use tasks::Current;
 
@@ -109,17 +109,21 @@ impl Daemon {
         let (changes, changes_in) = mpsc::channel(enforce::CHANGES);
         let (reports_out, mut reports) = mpsc::channel(enforce::REPORTS);
         let (orders_out, orders) = mpsc::channel(ORDERS);
+        let (lists, spared) = watch::channel(Arc::from([]));
         let (kernel, (store, saved)) = tokio::try_join!(
-            Kernel::start(&config, changes_in, reports_out),
+            Kernel::start(&config, changes_in, reports_out, spared),
             open_store(&config),
         )?;
+        let limited = config.mode == Mode::Ban && config.route.gate.limit.is_some();
+        let spare = limited.then(|| Spare::new(lists));
 
         let engine = Engine::new(config.policy.clone(), seed())?;
         let (clock, heart) = (Clock::start(), tasks::heart(logs.clone()));
         let (ask, questions) = mpsc::channel(directory::QUESTIONS);
         let wishes = Wishes::new(changes);
-        let mut judge =
-            Judge::new(engine, clock, wishes, store.clone(), records.clone(), heart, ask);
+        let voices =
+            Voices { wishes, store: store.clone(), questions: ask, records: records.clone() };
+        let mut judge = Judge::new(engine, clock, voices, heart, spare);
         let settings = State { overrides: Overrides::stored(&saved), file: config };
         let config = settings.effective();
         judge.tell(Input::Policy(Box::new(config.policy.clone())));
@@ -141,6 +145,7 @@ impl Daemon {
         let (session, handle, notices) =
             sipward_esl::session(session_config(&config, &credentials)?);
         let session = tokio::spawn(session.run());
+        let (acls, acls_in) = watch::channel(config.allow_acl.clone());
         let current = Current { config: config.clone(), needs_restart: Vec::new(), generation: 0 };
         let (current, current_in) = watch::channel(current);
         let in_force = InForce { generation: 0, answers: names.answers() };
@@ -151,6 +156,7 @@ impl Daemon {
                 desk: desk.clone(),
                 orders: orders_out.clone(),
                 current,
+                acls,
                 in_force,
                 records: records.clone(),
                 store: store.clone(),
@@ -161,12 +167,7 @@ impl Daemon {
         ));
         let store_notices = store.take_notices();
         let mut helpers = vec![
-            tokio::spawn(directory::run(
-                handle.clone(),
-                config.allow_acl.clone(),
-                questions,
-                orders_out.clone(),
-            )),
+            tokio::spawn(directory::run(handle.clone(), acls_in, questions, orders_out.clone())),
             tokio::spawn(tasks::look_up_names(names, current_in, in_force_out, orders_out.clone())),
             tokio::spawn(tasks::reload_on_hangup(Arc::clone(&settings))?),
             tokio::spawn(serve_api(
@@ -247,11 +248,13 @@ impl Kernel {
         config: &Config,
         changes: mpsc::Receiver<sipward_route::Change>,
         reports: mpsc::Sender<sipward_route::Report>,
+        spared: watch::Receiver<Arc<[IpNet]>>,
     ) -> anyhow::Result<Self> {
         let (stop, stopped) = oneshot::channel();
         match config.mode {
             Mode::Ban => {
                 let (enforcer, found) = Enforcer::open(config.route.clone()).await?;
+                let enforcer = enforcer.spare_from(spared);
                 let task = tokio::spawn(async move {
                     enforcer.run(changes, reports, stopped).await.context("netlink was lost")
                 });

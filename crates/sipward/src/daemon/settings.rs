@@ -39,6 +39,8 @@ pub(super) struct Ways {
     pub(super) desk: Desk,
     pub(super) orders: mpsc::Sender<Order>,
     pub(super) current: watch::Sender<Current>,
+    /// The access control lists to ask.
+    pub(super) acls: watch::Sender<Vec<String>>,
     pub(super) in_force: watch::Receiver<InForce>,
     pub(super) records: broadcast::Sender<Arc<Record>>,
     pub(super) store: Store,
@@ -131,6 +133,9 @@ impl Settings {
             logs.set_level(file.log_level);
         }
         let needs_restart = needs_restart(&self.started, &file);
+        // Also when they are the same: FreeSWITCH may have other contents for them.
+        self.ways.acls.send_replace(file.allow_acl.clone());
+        self.ways.orders.send(Order::AclsChanged).await.map_err(|_| Away::Stopped)?;
         state.file = file;
         self.put_in_force(&state, needs_restart.clone()).await?;
         Record::Reload { needs_restart: needs_restart.clone() }.tell(&self.ways.records);
@@ -146,7 +151,9 @@ impl Settings {
         let entries = overrides.entries_since(&state.overrides, self.now().await?);
         state.overrides = overrides;
         self.put_in_force(&state, self.needs_restart()).await?;
-        entries.into_iter().for_each(|entry| self.ways.store.put(entry));
+        for entry in entries {
+            self.ways.store.put(entry);
+        }
         Ok(())
     }
 
@@ -228,7 +235,6 @@ fn needs_restart(started: &Config, file: &Config) -> Vec<&'static str> {
     [
         ("mode", started.mode != file.mode),
         ("on_exit", started.on_exit != file.on_exit),
-        ("allow_acl", started.allow_acl != file.allow_acl),
         ("route", started.route != file.route),
         ("esl", started.esl != file.esl),
         ("store", started.store != file.store),

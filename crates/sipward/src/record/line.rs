@@ -16,8 +16,9 @@ impl fmt::Display for Record {
             Self::Started(started) => started_line(f, started),
             Self::Stopped(t) => write!(
                 f,
-                "stopped: {} events, {} failures, {} bans, {} unbans, {} refused; {} banned now",
-                t.events, t.failures, t.bans, t.unbans, t.refused, t.banned_now
+                "stopped: {} events, {} failures, {} bans, {} unbans, {} refused; {} banned and {} \
+                 registered now",
+                t.events, t.failures, t.bans, t.unbans, t.refused, t.banned_now, t.registered_now
             ),
             Self::EslConnected { .. }
             | Self::EslDisconnected { .. }
@@ -56,6 +57,7 @@ impl fmt::Display for Record {
                 write!(f, "FreeSWITCH did not answer `{}`: {}", Plain(question), Plain(error))
             }
             Self::RouteFailed { .. }
+            | Self::NotSpared { .. }
             | Self::Healed { .. }
             | Self::Gate { .. }
             | Self::ProtocolTaken { .. } => kernel_line(f, self),
@@ -127,6 +129,9 @@ fn kernel_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
     match record {
         Record::RouteFailed { source, change, error } => {
             write!(f, "cannot {change} {source}: {}", Plain(error))
+        }
+        Record::NotSpared { error } => {
+            write!(f, "the gate limits known hosts like strangers: {}", Plain(error))
         }
         Record::Healed { routes, rules, gate } => {
             write!(f, "put back what was removed from outside: {routes} routes, {rules} rules")?;

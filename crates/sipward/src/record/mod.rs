@@ -148,6 +148,11 @@ pub enum Record {
         /// The kernel's words, and what to do.
         error: String,
     },
+    /// The limit on the SIP ports does not spare whom it should.
+    NotSpared {
+        /// Why, and what to do.
+        error: String,
+    },
     /// Something of ours was removed from outside and is back.
     Healed {
         /// Routes put back.
@@ -267,6 +272,8 @@ pub struct Totals {
     pub refused: u64,
     /// Networks banned now.
     pub banned_now: usize,
+    /// Registrations that stand now.
+    pub registered_now: usize,
 }
 
 /// [`Record::Ban`].
@@ -318,6 +325,7 @@ impl Record {
             | Self::NeedsAttention { .. }
             | Self::RefusedLogin { .. }
             | Self::DirectoryFailed { .. }
+            | Self::NotSpared { .. }
             | Self::Healed { .. }
             | Self::Gate { .. }
             | Self::ProtocolTaken { .. }

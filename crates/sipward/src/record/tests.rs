@@ -56,6 +56,33 @@ fn a_ban_is_one_flat_json_object_with_every_field_an_operator_needs() {
 }
 
 #[test]
+fn trouble_with_the_store_says_that_bans_go_on_and_what_to_do() {
+    let error = "no space left for /var/lib/sipward/sipward.db; make room".to_owned();
+    let degraded = Record::StoreDegraded { error };
+    assert_eq!(degraded.level(), Level::ERROR);
+    assert_eq!(
+        degraded.to_string(),
+        "NOTHING IS STORED, bans go on: no space left for /var/lib/sipward/sipward.db; make room"
+    );
+    let aside = Record::StoreSetAside {
+        file: "/var/lib/sipward/sipward.db.corrupt-20261124T000000Z".into(),
+        error: "file is not a database".to_owned(),
+    };
+    assert_eq!(
+        serde_json::to_value(&aside).unwrap(),
+        serde_json::json!({
+            "event": "store_set_aside",
+            "file": "/var/lib/sipward/sipward.db.corrupt-20261124T000000Z",
+            "error": "file is not a database",
+        })
+    );
+    assert!(aside.to_string().contains("sqlite3 FILE .recover"), "{aside}");
+    let recovered = |dropped| Record::StoreRecovered { dropped }.to_string();
+    assert_eq!(recovered(0), "the store works again");
+    assert!(recovered(3).contains("3 entries are missing"));
+}
+
+#[test]
 fn text_lines_show_what_an_attacker_typed_escaped_and_on_one_line() {
     assert_eq!(
         Record::Ban(ban()).to_string(),

@@ -39,7 +39,7 @@ pub enum Entry {
         cause: Arc<Cause>,
     },
     /// A user succeeded.
-    Remember(Success),
+    Remember(Box<Success>),
     /// An operator allows a host.
     Allow(AllowEntry),
     /// An operator no longer allows a host.

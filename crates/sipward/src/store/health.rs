@@ -94,8 +94,10 @@ pub(super) struct Word {
     pub(super) set_aside: Option<PathBuf>,
     /// What the writer works on: how many, and since when the first has waited.
     pub(super) at_work: (usize, Option<std::time::Instant>),
-    /// What the file held at the start is on its way to the daemon.
+    /// What the file held at the start is not in force yet.
     pub(super) is_unread: bool,
+    /// What was found wrong with the file, until the writer has put it aside.
+    pub(super) damage: Option<String>,
 }
 
 impl Status {
@@ -106,6 +108,7 @@ impl Status {
             set_aside: None,
             at_work: (0, None),
             is_unread: false,
+            damage: None,
         };
         Self { word: Mutex::new(word), progress: watch::Sender::default(), notices }
     }

@@ -3,12 +3,12 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use sipward_engine::{Cause, Details};
+use sipward_engine::{Cause, Details, Success};
 
 use super::{Entry, SavedBan};
 
-/// Memory that waiting entries may take, in bytes: the bans of three seconds at 20,000 a second with
-/// all details, or the end of half a million bans at once.
+/// Memory that waiting entries may take, in bytes: the bans of two seconds at 20,000 a second with all
+/// details, or the end of half a million bans at once.
 const MAX_WAITING: usize = 64 * 1024 * 1024;
 
 /// Bytes beyond it that are kept for what an operator says: nobody would say it again.
@@ -238,13 +238,14 @@ fn item_weight(item: &Item) -> usize {
 /// About how many bytes an entry takes.
 fn weight(entry: &Entry) -> usize {
     let more = match entry {
+        Entry::Remember(_) => size_of::<Success>(),
         Entry::Ban { ban: SavedBan { cause, .. }, .. } | Entry::Refused { cause, .. } => {
             cause_weight(cause)
         }
         Entry::Allow(allowed) => allowed.comment.as_ref().map_or(0, String::len) + 256,
         Entry::Override(set) => set.key.len() + 256,
         Entry::Disallow { .. } | Entry::Reset { .. } => 256,
-        Entry::Unban { .. } | Entry::Remember(_) => 0,
+        Entry::Unban { .. } => 0,
     };
     size_of::<Item>() + more
 }
@@ -259,4 +260,47 @@ fn cause_weight(cause: &Cause) -> usize {
         Cause::Rule(_) | Cause::Adopted | Cause::Split { .. } => 0,
     };
     size_of::<Cause>() + details + words
+}
+
+#[cfg(test)]
+mod tests {
+    use sipward_engine::{Timestamp, UnblockReason};
+
+    use super::*;
+
+    #[test]
+    fn the_end_of_half_a_million_bans_finds_room() {
+        let inbox = Inbox::default();
+        let at = Timestamp::EPOCH;
+        for n in 0..500_000_u32 {
+            let net = std::net::IpAddr::from(n.to_be_bytes()).into();
+            inbox.put(Entry::Unban { net, at, reason: UnblockReason::Manual });
+        }
+        let (waiting, oldest, dropped) = inbox.figures();
+        assert_eq!((waiting, dropped), (500_000, 0));
+        assert!(oldest.is_some() && !inbox.is_incomplete());
+    }
+
+    #[test]
+    fn what_the_writer_works_on_still_takes_room_until_it_is_done() {
+        let inbox = Inbox::default();
+        let words = Entry::Ban {
+            at: Timestamp::EPOCH,
+            ban: SavedBan {
+                net: "192.0.2.7/32".parse().unwrap(),
+                since: Timestamp::EPOCH,
+                until: sipward_engine::Expiry::Never,
+                cause: Cause::Manual { reason: "x".repeat(MAX_WAITING * 2 / 3), force: false }
+                    .into(),
+            },
+        };
+        inbox.put(words.clone());
+        let batch = inbox.take();
+        inbox.put(words.clone());
+        assert_eq!(inbox.figures().2, 1, "two thirds and two thirds are too much");
+        assert!(inbox.is_incomplete());
+        inbox.done(&batch);
+        inbox.put(words);
+        assert_eq!((inbox.figures().0, inbox.figures().2), (1, 1));
+    }
 }

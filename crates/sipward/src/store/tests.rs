@@ -103,7 +103,9 @@ async fn bans_come_back_with_every_word_an_attacker_chose() {
         },
         SavedBan { net: net("192.0.2.9/32"), cause: Arc::new(Cause::Adopted), ..first },
     ];
-    bans.iter().for_each(|ban| put_ban(&store, ban));
+    for ban in &bans {
+        put_ban(&store, ban);
+    }
     assert_eq!(reopened(store, &settings).await.bans, bans);
 }
 
@@ -183,8 +185,10 @@ async fn phones_allowed_hosts_and_changed_settings_come_back() {
         since: at(NOW),
         at: at(NOW + HOUR),
     };
-    store.put(Entry::Remember(Success { at: at(NOW), ..phone }));
-    store.put(Entry::Remember(Success { since: at(NOW + 1), ..phone }));
+    store.put(Entry::Remember(Box::new(Success { at: at(NOW), ..phone })));
+    // Where no user agent was told, the one that is known stays.
+    let user_agent = Text::new("");
+    store.put(Entry::Remember(Box::new(Success { since: at(NOW + 1), user_agent, ..phone })));
     let allow = |host: &str, comment: Option<&str>| AllowEntry {
         host: host.parse().unwrap(),
         comment: comment.map(str::to_owned),

@@ -10,6 +10,7 @@ use super::entry::{AllowEntry, Override, SavedBan};
 use super::inbox::Item;
 use super::key::Key;
 use super::{Entry, HistoryKind};
+use crate::text::Time;
 
 /// Writes a batch in one transaction: all of it or nothing.
 pub(super) fn batch(
@@ -26,6 +27,16 @@ pub(super) fn batch(
         }
     }
     transaction.commit()
+}
+
+/// Notes when the file was opened, and by which version.
+pub(super) fn opened(connection: &Connection, at: Timestamp) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2)
+               ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+    let at = Time(at).to_string();
+    connection.execute(sql, params!["opened_at", at])?;
+    connection.execute(sql, params!["opened_by", env!("CARGO_PKG_VERSION")])?;
+    Ok(())
 }
 
 /// Ends all bans that were enforced; gives how many.
@@ -55,9 +66,9 @@ impl Rows<'_> {
     fn entry(&self, entry: &Entry) -> rusqlite::Result<()> {
         match entry {
             Entry::Ban { at, ban } => {
-                self.ban(ban)?;
-                let cause = Some(&ban.cause);
-                self.history(*at, HistoryKind::Ban, ban.net, Some(ban.until), None, cause)
+                let cause = json(&*ban.cause)?;
+                self.ban(ban, &cause)?;
+                self.history(*at, HistoryKind::Ban, ban.net, Some(ban.until), None, Some(&cause))
             }
             Entry::Unban { net, at, reason } => self.unban(*net, *at, *reason),
             Entry::Refused { net, at, refusal, cause } => self.refused(*net, *at, *refusal, cause),
@@ -71,7 +82,7 @@ impl Rows<'_> {
         }
     }
 
-    fn ban(&self, ban: &SavedBan) -> rusqlite::Result<()> {
+    fn ban(&self, ban: &SavedBan, cause: &str) -> rusqlite::Result<()> {
         let until = match ban.until {
             Expiry::At(end) => Some(micros(end)),
             Expiry::Never => None,
@@ -90,7 +101,7 @@ impl Rows<'_> {
                  SET since = excluded.since, until = excluded.until, cause = excluded.cause"
             }
         };
-        let (net, cause) = (Key::from(ban.net), json(&*ban.cause)?);
+        let net = Key::from(ban.net);
         self.run(sql, params![self.observed, net, micros(ban.since), until, cause])?;
         match Offender::of(&ban.cause, ban.until) {
             Some(offender) => self.offender(&offender),
@@ -100,7 +111,7 @@ impl Rows<'_> {
 
     fn all_bans(&self, bans: &[SavedBan]) -> rusqlite::Result<()> {
         self.run("DELETE FROM bans WHERE observed = ?1", params![self.observed])?;
-        bans.iter().try_for_each(|ban| self.ban(ban))
+        bans.iter().try_for_each(|ban| self.ban(ban, &json(&*ban.cause)?))
     }
 
     fn unban(&self, net: IpNet, at: Timestamp, reason: UnblockReason) -> rusqlite::Result<()> {
@@ -108,7 +119,7 @@ impl Rows<'_> {
             "DELETE FROM bans WHERE observed = ?1 AND net = ?2",
             params![self.observed, Key::from(net)],
         )?;
-        self.history(at, HistoryKind::Unban, net, None, Some(json(&reason)?), None)
+        self.history(at, HistoryKind::Unban, net, None, Some(&json(&reason)?), None)
     }
 
     fn refused(
@@ -118,7 +129,14 @@ impl Rows<'_> {
         refusal: Refusal,
         cause: &Arc<Cause>,
     ) -> rusqlite::Result<()> {
-        self.history(at, HistoryKind::Refused, net, None, Some(json(&refusal)?), Some(cause))
+        self.history(
+            at,
+            HistoryKind::Refused,
+            net,
+            None,
+            Some(&json(&refusal)?),
+            Some(&json(&**cause)?),
+        )
     }
 
     fn history(
@@ -127,14 +145,13 @@ impl Rows<'_> {
         kind: HistoryKind,
         net: IpNet,
         until: Option<Expiry>,
-        reason: Option<String>,
-        cause: Option<&Arc<Cause>>,
+        reason: Option<&str>,
+        cause: Option<&str>,
     ) -> rusqlite::Result<()> {
         let until = match until {
             Some(Expiry::At(end)) => Some(micros(end)),
             Some(Expiry::Never) | None => None,
         };
-        let cause = cause.map(|cause| json(&**cause)).transpose()?;
         self.run(
             "INSERT INTO history (at, kind, observed, net, until, reason, cause)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -158,7 +175,9 @@ impl Rows<'_> {
             "INSERT INTO successes (source, user, user_agent, since, at)
              VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (source, user) DO UPDATE
-             SET user_agent = excluded.user_agent, since = min(since, excluded.since),
+             SET user_agent = CASE excluded.user_agent WHEN '' THEN user_agent
+                              ELSE excluded.user_agent END,
+                 since = min(since, excluded.since),
                  at = max(at, excluded.at)",
             params![
                 Key::from(*source),

@@ -1,36 +1,30 @@
 //! The one thread that writes.
 
-use std::collections::BTreeMap;
+mod kept;
+mod trouble;
+
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::database::{self, Database, Trouble};
-use super::entry::{AllowEntry, Override};
-use super::health::{Notice, State};
-use super::inbox::{Batch, Item, Wake};
+use super::database::{Database, Trouble};
+use super::health::Notice;
+use super::inbox::{Batch, Wake};
 use super::prune::{self, Pruned};
-use super::{Entry, Saved, Shared, StoreError, load, write};
+use super::{Saved, Shared, StoreError, load, write};
 use crate::clock::stamp;
-use crate::text::Time;
+use kept::Kept;
+use trouble::FIRST_PAUSE;
 
 /// How long entries gather, so that many share a commit. With the commit itself they are at most
 /// 100 ms behind.
-const GATHER: Duration = Duration::from_millis(25);
+const GATHER: Duration = Duration::from_millis(40);
 
 /// How often the thread looks after the file: its size, its place, what is too old.
 const LOOK_AFTER: Duration = Duration::from_secs(2);
 
 /// Pause between two looks while there is more to delete.
 const NEXT_SLICE: Duration = Duration::from_millis(50);
-
-/// Pause before it is tried again, after the first failure and at most.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-
-/// Corrupt files put aside in one run at most: a disk that breaks each new file must not be filled
-/// with them.
-const MOST_PUT_ASIDE: u32 = 3;
 
 /// What the thread says once it has tried to open the file.
 pub(super) type First = Result<Saved, StoreError>;
@@ -45,18 +39,14 @@ pub(super) struct Writer {
     kept: Kept,
     /// Whether the file's content is known to the daemon.
     is_read: bool,
-    /// What a file was when it was lost, for the pause before the next attempt.
+    /// How long it rests after the next failure.
     pause: Duration,
+    /// When it tries again.
     try_at: Instant,
+    /// When it looks after the file.
     look_at: Instant,
+    /// Corrupt files put aside so far.
     put_aside: u32,
-}
-
-/// What an operator changed: the only rows that nobody else could say again.
-#[derive(Debug, Default)]
-struct Kept {
-    allow: BTreeMap<String, AllowEntry>,
-    overrides: BTreeMap<String, Override>,
 }
 
 impl Writer {
@@ -82,12 +72,17 @@ impl Writer {
             Err(trouble) => Err(trouble),
         };
         let answer = match answer {
-            Ok(saved) => Ok(saved),
+            Ok(saved) => {
+                self.probe();
+                Ok(saved)
+            }
             Err(Trouble::Refused(error)) => {
                 let _ = first.send(Err(error));
                 return;
             }
             Err(trouble) => {
+                // Until it is read, what stands here is not all that should stand.
+                self.shared.status.word().is_unread = true;
                 self.degrade(trouble);
                 Ok(Saved::default())
             }
@@ -184,6 +179,9 @@ impl Writer {
             self.degrade(trouble);
             return;
         }
+        if !self.probe() {
+            return;
+        }
         if self.batch.items.is_empty() {
             self.take();
         }
@@ -191,13 +189,21 @@ impl Writer {
         self.write();
         if self.database.is_some() && self.batch.items.is_empty() && !self.is_read {
             match self.read() {
-                Ok(saved) => {
-                    self.shared.status.word().is_unread = true;
-                    self.shared.status.tell(Notice::Late(Box::new(saved)));
-                }
+                Ok(saved) => self.shared.status.tell(Notice::Late(Box::new(saved))),
                 Err(trouble) => self.degrade(trouble),
             }
         }
+    }
+
+    /// Whether something can be written; to be able to read is not enough.
+    fn probe(&mut self) -> bool {
+        let Some(database) = &self.database else { return false };
+        let probed = write::opened(&database.connection, stamp(SystemTime::now()));
+        if let Err(error) = &probed {
+            let trouble = self.shared.place.trouble(error);
+            self.degrade(trouble);
+        }
+        probed.is_ok()
     }
 
     fn open(&mut self) -> Result<(), Trouble> {
@@ -231,98 +237,15 @@ impl Writer {
         Ok(saved)
     }
 
-    /// A corrupt file gets another name; a new one will begin with what is known here.
-    fn put_aside(&mut self, error: String) -> Result<(), Trouble> {
-        let Some(file) = self.shared.place.file() else {
-            return Err(Trouble::Unavailable(error));
-        };
-        let shown = file.display();
-        if self.put_aside >= MOST_PUT_ASIDE {
-            return Err(Trouble::Unavailable(format!(
-                "{shown} is corrupt again ({error}), after {MOST_PUT_ASIDE} others in this run; \
-                 replace the disk, or set `store.path` to a file elsewhere, and restart"
-            )));
-        }
-        let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
-        let kept = database::put_aside(file, &now).map_err(|failed| {
-            Trouble::Unavailable(format!(
-                "{shown} is corrupt ({error}) and cannot be renamed: {failed}; move it away"
-            ))
-        })?;
-        self.put_aside += 1;
-        self.shared.status.word().set_aside = Some(kept.clone());
-        self.shared.inbox.set_incomplete();
-        self.batch.items.splice(0..0, self.kept.items());
-        self.is_read = true;
-        self.shared.status.tell(Notice::SetAside { kept, error });
-        Ok(())
-    }
-
-    /// Something is wrong: says so once, and when to try again.
-    fn degrade(&mut self, trouble: Trouble) {
-        let error = match trouble {
-            Trouble::Corrupt(error) => {
-                self.database = None;
-                match self.put_aside(error) {
-                    // At once, with a new file.
-                    Ok(()) => {
-                        self.try_at = Instant::now();
-                        return;
-                    }
-                    Err(Trouble::Unavailable(error) | Trouble::Indigestible(error)) => error,
-                    Err(Trouble::Corrupt(error)) => error,
-                    Err(Trouble::Refused(error)) => error.to_string(),
-                }
-            }
-            Trouble::Indigestible(error) if !self.batch.items.is_empty() => {
-                // Trying again would stop everything behind it. What stands is written anew.
-                tracing::error!(%error, entries = self.batch.items.len(), "the store refused entries");
-                self.shared.inbox.give_up(&self.batch);
-                self.finish_batch();
-                return;
-            }
-            Trouble::Unavailable(error) | Trouble::Indigestible(error) => {
-                self.database = None;
-                error
-            }
-            Trouble::Refused(error) => {
-                self.database = None;
-                error.to_string()
-            }
-        };
-        self.try_at = Instant::now() + self.pause;
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        {
-            let mut word = self.shared.status.word();
-            let since = match &word.state {
-                State::Ok => Time(stamp(SystemTime::now())),
-                State::Degraded { since, .. } => *since,
-            };
-            let was_ok = word.state == State::Ok;
-            word.state = State::Degraded { error: error.clone(), since };
-            drop(word);
-            if was_ok {
-                self.shared.status.tell(Notice::Degraded { error });
-            }
-        }
-        self.shared.status.progress().send_modify(|progress| progress.degraded = true);
-    }
-
-    fn recover(&mut self) {
-        self.pause = FIRST_PAUSE;
-        let was = std::mem::replace(&mut self.shared.status.word().state, State::Ok);
-        if was != State::Ok {
-            self.shared.status.progress().send_modify(|progress| progress.degraded = false);
-            let (_, _, dropped) = self.shared.inbox.figures();
-            self.shared.status.tell(Notice::Recovered { dropped });
-            self.note_size();
-        }
-    }
-
     /// Is the file still there? Is it too large?
     fn look_after(&mut self) {
         self.look_at = Instant::now() + LOOK_AFTER;
         self.note_size();
+        let damage = self.shared.status.word().damage.take();
+        if let Some(error) = damage {
+            self.degrade(Trouble::Corrupt(error));
+            return;
+        }
         let Some(database) = &self.database else { return };
         if !database.is_in_place(&self.shared.place) {
             let file = self.shared.place.file().unwrap_or("".as_ref()).display();
@@ -348,41 +271,5 @@ impl Writer {
     fn note_size(&self) {
         let size = self.shared.place.size();
         self.shared.status.word().size_bytes = size;
-    }
-}
-
-impl Kept {
-    fn note_saved(&mut self, saved: &Saved) {
-        let allow = saved.allow.iter().map(|entry| (entry.host.to_string(), entry.clone()));
-        self.allow.extend(allow);
-        self.overrides.extend(saved.overrides.iter().map(|set| (set.key.clone(), set.clone())));
-    }
-
-    fn note(&mut self, item: &Item) {
-        let Item::Entry(entry) = item else { return };
-        match entry {
-            Entry::Allow(allowed) => {
-                self.allow.insert(allowed.host.to_string(), allowed.clone());
-            }
-            Entry::Disallow { host } => {
-                self.allow.remove(&host.to_string());
-            }
-            Entry::Override(set) => {
-                self.overrides.insert(set.key.clone(), set.clone());
-            }
-            Entry::Reset { key } => {
-                self.overrides.remove(key);
-            }
-            Entry::Ban { .. }
-            | Entry::Unban { .. }
-            | Entry::Refused { .. }
-            | Entry::Remember(_) => {}
-        }
-    }
-
-    fn items(&self) -> Vec<Item> {
-        let allow = self.allow.values().cloned().map(Entry::Allow);
-        let overrides = self.overrides.values().cloned().map(Entry::Override);
-        allow.chain(overrides).map(Item::Entry).collect()
     }
 }

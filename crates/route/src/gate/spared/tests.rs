@@ -37,3 +37,22 @@ fn too_many_networks_are_refused() {
     let refused = Spared::new(&many(65_537)).unwrap_err();
     assert!(refused.to_string().contains("65537 networks are too many"), "{refused}");
 }
+
+#[test]
+fn a_long_list_is_reached_in_steps_that_never_contradict_themselves() {
+    let apart = |n: u32| IpNet::from(std::net::IpAddr::from((0x0a00_0000 + n * 2).to_be_bytes()));
+    let wide = ["10.0.0.0/16", "2001:db8::/32"].map(|net| net.parse().unwrap());
+    let before = Spared::new(&wide).unwrap();
+    let count = u32::try_from(2 * STEP + 1).unwrap();
+    let mut nets: Vec<IpNet> = (0..count).map(apart).collect();
+    nets.push(wide[1]);
+    let target = Spared::new(&nets).unwrap();
+    let mut now = before;
+    for left in [STEP + 1, 1, 0] {
+        now = now.towards(&target);
+        assert_eq!(target.len() - now.len(), left);
+        assert!(now.ipv4.is_subset(&target.ipv4) && now.ipv6 == target.ipv6);
+    }
+    assert_eq!(now, target);
+    assert_eq!(now.towards(&Spared::default()), Spared::default());
+}

@@ -95,9 +95,9 @@ fn rules_of(rules: &Rules, list: &mut List) {
         network,
         log,
     } = rules;
-    list.under("failures", |list| guard_of(failures, list));
+    list.under("failures", |list| guard_of(*failures, list));
     list.under("user_agents", |list| {
-        guard_of(guard, list);
+        guard_of(*guard, list);
         list.add("patterns", patterns);
         list.span("ban_time", *ban_time);
     });
@@ -115,7 +115,7 @@ fn rules_of(rules: &Rules, list: &mut List) {
     ] {
         list.under(name, |list| {
             let Rule { guard, threshold, window, ban_time } = rule;
-            guard_of(guard, list);
+            guard_of(*guard, list);
             list.add("threshold", threshold);
             list.span("window", *window);
             list.span("ban_time", *ban_time);
@@ -123,7 +123,7 @@ fn rules_of(rules: &Rules, list: &mut List) {
     }
 }
 
-fn guard_of(Guard { mode, min_grade }: &Guard, list: &mut List) {
+fn guard_of(Guard { mode, min_grade }: Guard, list: &mut List) {
     list.add("mode", mode);
     list.add("min_grade", min_grade);
 }

@@ -22,6 +22,7 @@ pub(super) struct RouteFile {
     gate_fallback_table: Option<u32>,
     gate_table_name: Option<String>,
     sip_ports: Option<Vec<u16>>,
+    gate_limit: Option<Limit>,
 }
 
 /// `route.table`.
@@ -47,6 +48,29 @@ enum Gate {
     Off,
 }
 
+/// `route.gate_limit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(untagged, expecting = "expected \"off\" or packets a second")]
+enum Limit {
+    Off(NoLimit),
+    Rate(u32),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum NoLimit {
+    Off,
+}
+
+impl Limit {
+    fn rate(self) -> Option<u32> {
+        match self {
+            Self::Off(NoLimit::Off) => None,
+            Self::Rate(rate) => Some(rate),
+        }
+    }
+}
+
 impl RouteFile {
     pub(super) fn checked(self) -> Result<Settings, Problem> {
         let mut settings = Settings::default();
@@ -62,6 +86,7 @@ impl RouteFile {
         set(&mut gate.fallback_table, self.gate_fallback_table);
         set(&mut gate.table_name, self.gate_table_name);
         set(&mut gate.sip_ports, self.sip_ports);
+        gate.limit = self.gate_limit.and_then(Limit::rate);
         settings.check().map_err(|e| Problem::new(key_of(&e), e.to_string()))?;
         Ok(settings)
     }
@@ -88,7 +113,6 @@ fn key_of(error: &SettingsError) -> &'static str {
         SettingsError::SharedTable(_) => "route.gate_fallback_table",
         SettingsError::TableName(_) => "route.gate_table_name",
         SettingsError::SipPorts(_) | SettingsError::SipPort => "route.sip_ports",
-        // Not a key of the file.
-        SettingsError::Limit(_) => "route",
+        SettingsError::Limit(_) => "route.gate_limit",
     }
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// Gateways that are looked at, at most: each may cost a look-up of a name.
 const MAX_GATEWAYS: usize = 1_024;
@@ -15,9 +16,14 @@ pub(in crate::daemon) struct Registration {
     pub(in crate::daemon) user: String,
     pub(in crate::daemon) domain: String,
     pub(in crate::daemon) source: IpAddr,
+    /// Its `call-id`.
+    pub(in crate::daemon) token: String,
+    /// When it runs out, in seconds of the epoch by FreeSWITCH's clock; `None` when it does not.
+    pub(in crate::daemon) expires: Option<u64>,
 }
 
-/// `show registrations as json`. With nobody registered FreeSWITCH leaves `rows` out.
+/// `show registrations as json`. With nobody registered FreeSWITCH leaves `rows` out. `token` is the
+/// `call-id` that the events tell too (`sofia_reg.c`, call of `switch_core_add_registration`).
 pub(super) fn registrations(text: &str) -> Result<Vec<Registration>, String> {
     #[derive(Deserialize)]
     struct Answer {
@@ -28,6 +34,10 @@ pub(super) fn registrations(text: &str) -> Result<Vec<Registration>, String> {
     struct Row {
         reg_user: String,
         realm: String,
+        #[serde(default)]
+        token: String,
+        #[serde(default)]
+        expires: Value,
         network_ip: String,
     }
     let answer: Answer = serde_json::from_str(text).map_err(|e| e.to_string())?;
@@ -35,7 +45,11 @@ pub(super) fn registrations(text: &str) -> Result<Vec<Registration>, String> {
         // A link-local address has its interface behind it: `fe80::1%eth0`.
         let address = row.network_ip.split('%').next().unwrap_or_default();
         let source = address.parse().ok()?;
-        Some(Registration { user: row.reg_user, domain: row.realm, source })
+        // 0 is what modules write whose registrations do not run out (`mod_rtmp.c`, `mod_skinny.c`).
+        let expires = row.expires.as_u64().or_else(|| row.expires.as_str()?.parse().ok());
+        let expires = expires.filter(|expires| *expires > 0);
+        let Row { reg_user: user, realm: domain, token, .. } = row;
+        Some(Registration { user, domain, source, token, expires })
     };
     Ok(answer.rows.into_iter().filter_map(registration).collect())
 }

@@ -30,8 +30,8 @@ impl Judge {
                 self.publish(Record::Healed { routes, rules, gate });
             }
             Report::Packets { count } => self.tell(Input::Packets { count }),
-            // Nobody is spared, because nothing is limited.
-            Report::Spared { .. } | Report::NotSpared { .. } => {}
+            Report::Spared { networks } => tracing::debug!(networks, "the limit spares"),
+            Report::NotSpared { error } => self.publish(Record::NotSpared { error }),
             Report::Coverage(coverage) => self.publish((&coverage).into()),
             Report::Host(host) => host_exemptions(&host)
                 .into_iter()
@@ -108,11 +108,13 @@ impl Judge {
                     self.publish(Record::NeedsAttention { source, user, user_agent, last_success });
                 }
                 Action::AskAcl { addr } => self.ask_acl(addr),
-                Action::Remember(success) => self.store.put(Entry::Remember(success)),
+                Action::Remember(success) => self.store.put(Entry::Remember(Box::new(success))),
                 Action::Alarm(alarm) => self.publish(Record::Alarm(alarm)),
             }
         }
-        self.totals.banned_now = self.engine.stats().bans;
+        let stats = self.engine.stats();
+        self.totals.banned_now = stats.bans;
+        self.totals.registered_now = stats.registrations;
         for addr in std::mem::take(&mut self.unasked) {
             self.tell(Input::AclAnswer { addr, allowed: None });
         }

@@ -1,11 +1,11 @@
 //! What the engine's task hears: events and news of the connection, orders of the other tasks.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sipward_engine::{Exemption, Input, Mode, Registered, Text};
 use sipward_esl::{Event, LogLine, Notice};
 
-use super::{Judge, Order};
+use super::{Judge, LIST_LAG, Order};
 use crate::bridge::{self, Aside};
 use crate::clock::stamp;
 use crate::complaint::Heard;
@@ -50,7 +50,10 @@ impl Judge {
                 let seconds = stamp(to).since(stamp(from)).as_secs_f64();
                 self.publish(Record::EslBlind { seconds });
             }
-            Notice::Overflow { dropped } => self.publish(Record::EslOverflow { dropped }),
+            Notice::Overflow { dropped } => {
+                self.missed = true;
+                self.publish(Record::EslOverflow { dropped });
+            }
             Notice::Damaged { error, .. } => {
                 self.publish(Record::EventUnusable { error: error.to_string() });
             }
@@ -91,6 +94,24 @@ impl Judge {
         }
     }
 
+    fn registrations(&mut self, phones: &[Registration], asked: Instant) {
+        let now = self.clock.now().as_micros() / 1_000_000;
+        let registered = phones.iter().map(|phone| Registered {
+            source: phone.source,
+            user: &phone.user,
+            domain: &phone.domain,
+            call_id: &phone.token,
+            user_agent: "",
+            life: phone.expires.map(|at| Duration::from_secs(at.saturating_sub(now))),
+        });
+        let asked = self.clock.at(asked.checked_sub(LIST_LAG).unwrap_or(asked));
+        self.tell(Input::Registrations { phones: registered.collect(), asked });
+        if let Some(spare) = &mut self.spare {
+            spare.phones_known();
+        }
+        self.publish(Record::Registrations { phones: phones.len() });
+    }
+
     /// The log is of use as long as the rule is on, if only in shadow.
     pub(super) fn wants_log(&self) -> bool {
         self.engine.policy().rules.log.guard.mode != Mode::Off
@@ -105,6 +126,7 @@ impl Judge {
                     self.ask(Question::Log { wanted: !wanted });
                 }
             }
+            Order::AclsChanged => self.tell(Input::AclsChanged),
             Order::Exempt(classes) => {
                 for (class, nets) in classes {
                     self.tell(Input::Exempt { class, nets });
@@ -114,13 +136,7 @@ impl Judge {
                 self.tell(Input::Exempt { class: Exemption::Trunk, nets: nets.clone() });
                 self.publish(Record::Trunks { sources: nets });
             }
-            Order::Registered(phones) => {
-                for Registration { user, domain, source } in &phones {
-                    let phone = Registered { source: *source, user, domain, user_agent: "" };
-                    self.tell(Input::Registered(phone));
-                }
-                self.publish(Record::Registrations { phones: phones.len() });
-            }
+            Order::Registered { phones, asked } => self.registrations(&phones, asked),
             Order::Saved(saved) => self.late(*saved),
             Order::Acl { addr, allowed } => self.tell(Input::AclAnswer { addr, allowed }),
             Order::Visit(visit) => visit.pay(self),

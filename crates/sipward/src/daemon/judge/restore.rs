@@ -14,8 +14,8 @@ use super::{Judge, TURN};
 use crate::record::Record;
 use crate::store::{Saved, SavedBan};
 
-/// Longest wait for the kernel to have all bans back before FreeSWITCH's events are read: ten times
-/// what half a million take.
+/// Longest wait for the kernel to have all bans back before FreeSWITCH's events are read: twice what half
+/// a million take, and within the time that systemd gives a start.
 const RETURN: Duration = Duration::from_secs(20);
 
 /// What the start has brought back.

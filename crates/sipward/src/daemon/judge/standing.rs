@@ -56,9 +56,8 @@ impl Standing {
             }
             Record::EslDisconnected { error, .. } => {
                 // The next attempts that fail are the same state.
-                if self.error.replace(error.clone()).is_none() {
-                    self.since = now;
-                }
+                let first = self.error.replace(error.clone()).is_none();
+                self.since = if first { now } else { self.since };
             }
             Record::EslOverflow { dropped } => self.dropped = self.dropped.saturating_add(*dropped),
             Record::Gate { ipv4_inbound, ipv6_inbound, gaps } => {

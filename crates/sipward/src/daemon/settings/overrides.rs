@@ -72,12 +72,11 @@ impl Overrides {
         }
         for Override { key, value, .. } in &saved.overrides {
             let known = PolicyKey::ALL.into_iter().find(|known| name(*known) == key);
-            match (known, value.as_u64()) {
-                (Some(key), Some(value)) => {
-                    self.layers(key).stored.get_or_insert(value);
-                }
-                _ => tracing::warn!(key, %value, "a stored override means nothing to this version"),
-            }
+            let Some((key, value)) = known.zip(value.as_u64()) else {
+                tracing::warn!(key, %value, "a stored override means nothing to this version");
+                continue;
+            };
+            self.layers(key).stored.get_or_insert(value);
         }
     }
 

@@ -90,6 +90,41 @@ async fn a_damaged_page_of_the_bans_is_found_at_the_start() {
 }
 
 #[tokio::test]
+async fn damage_in_the_history_is_found_while_it_runs_and_costs_no_ban() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("sipward.db");
+    let settings = settings(&path);
+    let (store, _) = open(&settings);
+    let standing = ban("192.0.2.7", NOW + HOUR);
+    for _ in 0..100 {
+        put_ban(&store, &standing);
+    }
+    store.settled().await;
+    store.close().await;
+    let reader = Connection::open(&path).unwrap();
+    let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'history_net'";
+    let root: i64 = reader.query_row(root, [], |row| row.get(0)).unwrap();
+    let root = usize::try_from(root).unwrap();
+    drop(reader);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.iter_mut().skip((root - 1) * 4_096).take(4_096).for_each(|byte| *byte = !*byte);
+    std::fs::write(&path, &bytes).unwrap();
+
+    let (store, saved) = open(&settings);
+
+    assert_eq!(saved.bans, [standing]);
+    let notice = next(&mut store.take_notices().unwrap()).await;
+    assert!(matches!(notice, Notice::SetAside { .. }), "{notice:?}");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !store.wants_bans() {
+        assert!(Instant::now() < deadline, "{:?}", store.health());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    store.put_bans(saved.bans.clone());
+    assert_eq!(reopened(store, &settings).await.bans, saved.bans);
+}
+
+#[tokio::test]
 async fn a_row_that_makes_no_sense_costs_only_itself() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("sipward.db");
@@ -169,10 +204,10 @@ async fn what_a_locked_file_held_comes_late_and_is_not_overwritten() {
         match next(&mut notices).await {
             Notice::Late(saved) => break saved,
             Notice::Degraded { .. } | Notice::Recovered { .. } => {}
-            other => panic!("{other:?}"),
+            Notice::SetAside { kept, error } => panic!("{error}: {}", kept.display()),
         }
     };
-    assert_eq!(saved.bans, [before.clone()]);
+    assert_eq!(saved.bans, std::slice::from_ref(&before));
     store.took_over();
     assert_eq!(reopened(store, &settings).await.bans, [before]);
 }

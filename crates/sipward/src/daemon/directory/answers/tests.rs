@@ -10,14 +10,28 @@ fn the_recorded_registrations_are_read() {
     assert_eq!(users, ["1004", "1005", "1006", "1007"]);
     assert_eq!(found[2].source, "::1".parse::<IpAddr>().unwrap());
     assert!(found.iter().all(|phone| phone.domain == "pbx.test"));
+    assert!(found.iter().all(|phone| phone.expires == Some(1_795_338_368)));
+    assert_eq!(found[3].token, "1b8154407db097a1");
 }
 
 #[test]
 fn nobody_registered_is_no_error_and_nonsense_is() {
     assert_eq!(registrations(r#"{"row_count":0}"#), Ok(vec![]));
     assert!(registrations("-ERR no reply").is_err());
-    let odd = r#"{"rows":[{"reg_user":"1","realm":"r","network_ip":"nowhere"}]}"#;
+    let odd = r#"{"rows":[{"reg_user":"1","realm":"r","token":"t","expires":"0","network_ip":"nowhere"}]}"#;
     assert_eq!(registrations(odd), Ok(vec![]));
+    // What is of less use may be missing, or written in another way.
+    for (rest, expires) in [
+        ("", None),
+        (r#","expires":"0""#, None),
+        (r#","expires":"soon""#, None),
+        (r#","expires":"17""#, Some(17)),
+        (r#","expires":17"#, Some(17)),
+    ] {
+        let json =
+            format!(r#"{{"rows":[{{"reg_user":"1","realm":"r","network_ip":"::1"{rest}}}]}}"#);
+        assert_eq!(registrations(&json).unwrap()[0].expires, expires, "{rest}");
+    }
 }
 
 #[test]

@@ -1,0 +1,26 @@
+//! Whom a limit on all sources must not touch.
+
+use ipnet::IpNet;
+
+use super::Engine;
+
+impl Engine {
+    /// The networks of everybody who is no stranger: exempt ones of every class first, then those with
+    /// registrations that stand, then those who logged in lately. Some come twice, some lie inside
+    /// others; there may be some hundred thousand.
+    pub fn spared(&self) -> impl Iterator<Item = IpNet> {
+        let known = self.known_sources().map(|key| self.limits.source_net(key.addr()));
+        self.exemptions.iter().chain(known)
+    }
+
+    /// A number that is another one whenever [`Engine::spared`] gives others. It takes up to a minute
+    /// to see that time alone has made somebody a stranger.
+    #[must_use]
+    pub const fn spared_version(&self) -> u64 {
+        self.spared_version
+    }
+
+    pub(super) const fn note_spared(&mut self) {
+        self.spared_version += 1;
+    }
+}

@@ -1,0 +1,52 @@
+//! What an operator said, kept for a file that has to begin anew.
+
+use std::collections::BTreeMap;
+
+use super::super::inbox::Item;
+use super::super::{AllowEntry, Entry, Override, Saved};
+
+/// What an operator changed: the only rows that nobody else could say again.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    allow: BTreeMap<String, AllowEntry>,
+    overrides: BTreeMap<String, Override>,
+}
+
+impl Kept {
+    /// What the file holds.
+    pub(super) fn note_saved(&mut self, saved: &Saved) {
+        let allow = saved.allow.iter().map(|entry| (entry.host.to_string(), entry.clone()));
+        self.allow.extend(allow);
+        self.overrides.extend(saved.overrides.iter().map(|set| (set.key.clone(), set.clone())));
+    }
+
+    /// What goes into it.
+    pub(super) fn note(&mut self, item: &Item) {
+        let Item::Entry(entry) = item else { return };
+        match entry {
+            Entry::Allow(allowed) => {
+                self.allow.insert(allowed.host.to_string(), allowed.clone());
+            }
+            Entry::Disallow { host } => {
+                self.allow.remove(&host.to_string());
+            }
+            Entry::Override(set) => {
+                self.overrides.insert(set.key.clone(), set.clone());
+            }
+            Entry::Reset { key } => {
+                self.overrides.remove(key);
+            }
+            Entry::Ban { .. }
+            | Entry::Unban { .. }
+            | Entry::Refused { .. }
+            | Entry::Remember(_) => {}
+        }
+    }
+
+    /// Everything, to be written again.
+    pub(super) fn items(&self) -> Vec<Item> {
+        let allow = self.allow.values().cloned().map(Entry::Allow);
+        let overrides = self.overrides.values().cloned().map(Entry::Override);
+        allow.chain(overrides).map(Item::Entry).collect()
+    }
+}
