@@ -8,11 +8,14 @@
 //! |---|---|
 //! | [`api`] | the control API on a Unix socket |
 //! | [`cli`] | the command line |
+//! | [`client`] | the control API from the other end |
 //! | [`config`] | file, environment, their errors |
 //! | [`daemon`] | the tasks, how they start and stop |
 //! | [`bridge`] | Event Socket events → engine inputs |
 //! | [`complaint`] | log lines → engine inputs |
 //! | [`enforce`] | engine actions → kernel, or nobody |
+//! | [`fail2ban`] | what a fail2ban on this host has set up, for `import` |
+//! | [`doctor`] | a look at everything that sipward needs |
 //! | [`names`] | DNS names of `allow` and `proxies`, name servers |
 //! | [`record`] | what is told: log lines, later the API |
 //! | [`store`] | what outlives the process |
@@ -24,12 +27,16 @@
 pub mod api;
 pub mod bridge;
 pub mod cli;
+
+pub mod client;
 pub mod clock;
 pub mod complaint;
 pub mod config;
 pub mod daemon;
 pub mod demo;
+pub mod doctor;
 pub mod enforce;
+pub mod fail2ban;
 pub mod logging;
 pub mod names;
 pub mod record;

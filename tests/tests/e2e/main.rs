@@ -16,6 +16,8 @@
 //! | `store` | what outlives a stop, a crash, a reboot |
 //! | `disk` | the store's file is broken, locked, too large, or its disk full |
 //! | `crash` | `kill -9` again and again in a storm |
+//! | `shell` | each command of the command line, with and without a daemon |
+//! | `doctor` | what `sipward doctor` finds, and `sipward watch` on a real terminal |
 //! | `secrecy` | the password is in no output |
 #![allow(
     clippy::unwrap_used,
@@ -32,6 +34,7 @@ mod connection;
 mod crash;
 mod deafness;
 mod disk;
+mod doctor;
 mod evidence;
 mod identity;
 mod kernel;
@@ -39,6 +42,7 @@ mod lifecycle;
 mod limit;
 mod live;
 mod secrecy;
+mod shell;
 mod spared;
 mod store;
 mod world;
@@ -64,6 +68,8 @@ fn main() -> ExitCode {
             store::cases(),
             disk::cases(),
             crash::cases(),
+            shell::cases(),
+            doctor::cases(),
             secrecy::cases(),
         ]
         .into_iter()
