@@ -183,10 +183,10 @@ impl Screen {
         let deadline = Instant::now() + PATIENCE;
         while !self.text.contains(part) {
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.shown.recv_timeout(left) {
-                Ok(bytes) => self.text.push_str(&String::from_utf8_lossy(&bytes)),
-                Err(_) => panic!("{part:?} is not in {:?}", self.text),
-            }
+            let Ok(bytes) = self.shown.recv_timeout(left) else {
+                panic!("{part:?} is not in {:?}", self.text);
+            };
+            self.text.push_str(&String::from_utf8_lossy(&bytes));
         }
     }
 

@@ -136,17 +136,17 @@ fn every_answer_is_there_as_json() {
     let daemon = world.watch(&setup);
     hostile(&world);
     daemon.expect("ban");
+    let why = sipward(&setup, &["why", "198.51.100.7", "--json"]).json(0);
+    assert_eq!(why["source"], "198.51.100.7/32");
+    // Escaped for the terminal, and still what the attacker sent.
+    let agent = why["bans"][0]["cause"]["evidence"]["user_agent"].as_str().unwrap_or_default();
+    assert!(agent.contains("\u{1b}]0;owned\u{7}"), "{why:#}");
     for words in ASKING {
         let words = [words, &["--json"]].concat();
         let said = sipward(&setup, &words);
         assert_harmless(&said.out);
         assert!(said.json(0).is_object(), "{words:?}");
     }
-    let why = sipward(&setup, &["why", "198.51.100.7", "--json"]).json(0);
-    assert_eq!(why["source"], "198.51.100.7/32");
-    // Escaped for the terminal, and still what the attacker sent.
-    let agent = why["seen"][0]["user_agent"].as_str().unwrap_or_default();
-    assert!(agent.contains("\u{1b}]0;owned\u{7}"), "{agent:?}");
 }
 
 fn a_ban_by_hand_holds_until_it_is_lifted() {

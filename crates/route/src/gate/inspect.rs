@@ -98,7 +98,7 @@ pub(super) async fn dropped(
 ) -> Result<u64, RouteError> {
     let ours = [Rule::DropIpv6, Rule::DropIpv4].map(|rule| rule.user_data(gate));
     // By handle: a dump that is read twice counts nothing twice.
-    let mut counted = BTreeMap::new();
+    let mut by_handle = BTreeMap::new();
     let outcome = netfilter
         .dump(
             || all_rules(gate),
@@ -113,13 +113,13 @@ pub(super) async fn dropped(
                             Ok(ExprOps::Counter(total)) => total.get_packets().ok(),
                             Ok(_) | Err(_) => None,
                         });
-                    counted.insert(handle, packets.unwrap_or(0));
+                    by_handle.insert(handle, packets.unwrap_or(0));
                 }
             },
         )
         .await?;
     match outcome {
-        Dump::Complete => Ok(counted.into_values().fold(0, u64::saturating_add)),
+        Dump::Complete => Ok(by_handle.into_values().fold(0, u64::saturating_add)),
         Dump::Refused(refusal) => Err(super::refused("read the nftables gate", &refusal)),
     }
 }

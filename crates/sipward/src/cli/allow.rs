@@ -110,7 +110,7 @@ fn listed(page: &AllowPage) -> String {
     let mut text = table.render(out::width());
     if let Some(next) = &page.next {
         let (shown, total) = (page.items.len(), page.total);
-        text.push_str(&format!("{shown} of {total}; --cursor {next} goes on\n"));
+        out::add(&mut text, format_args!("{shown} of {total}; --cursor {next} goes on\n"));
     }
     text
 }

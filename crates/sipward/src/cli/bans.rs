@@ -150,7 +150,10 @@ fn text(page: &BanPage) -> String {
     let mut text = table(&page.items);
     if let Some(next) = &page.next {
         let (shown, total) = (page.items.len(), page.total);
-        text.push_str(&format!("{shown} of {total}; --cursor {next} goes on, --all shows all\n"));
+        out::add(
+            &mut text,
+            format_args!("{shown} of {total}; --cursor {next} goes on, --all shows all\n"),
+        );
     }
     text
 }

@@ -68,7 +68,7 @@ fn text(examination: &Examination, width: Option<usize>) -> String {
             State::Warn => "WARN",
             State::Fail => "FAIL",
         };
-        text.push_str(&format!("{state:<6}{:<widest$}  ", check.check));
+        out::add(&mut text, format_args!("{state:<6}{:<widest$}  ", check.check));
         // Errors of the configuration show the line they are about.
         let found: Vec<String> = check.found.lines().map(|line| Plain(line).to_string()).collect();
         text.push_str(&out::wrap(&found.join("\n"), indent, width));

@@ -40,7 +40,12 @@ fn pages() -> Files {
 fn page(command: &Command, pages: &mut Files) {
     let name = command.get_display_name().unwrap_or(command.get_name());
     let mut text = Vec::new();
-    clap_mangen::Man::new(command.clone()).section("8").source("sipward").manual("sipward").render(&mut text).unwrap();
+    clap_mangen::Man::new(command.clone())
+        .section("8")
+        .source("sipward")
+        .manual("sipward")
+        .render(&mut text)
+        .unwrap();
     pages.insert(format!("{name}.8"), String::from_utf8(text).unwrap());
     let below = command.get_subcommands().filter(|below| !below.is_hide_set());
     below.filter(|below| below.get_name() != "help").for_each(|below| page(below, pages));

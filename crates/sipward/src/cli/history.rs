@@ -76,7 +76,7 @@ fn text(page: &HistoryPage) -> String {
     }
     let mut text = table(&page.items);
     if let Some(next) = &page.next {
-        text.push_str(&format!("there is more; --cursor {next} goes on\n"));
+        out::add(&mut text, format_args!("there is more; --cursor {next} goes on\n"));
     }
     text
 }

@@ -1,6 +1,6 @@
 //! Standard output: JSON and text that move no cursor, whoever wrote what is in them.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal as _, Write as _};
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
@@ -59,6 +59,12 @@ fn write(text: &str) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => done,
     }
+}
+
+/// Puts more behind a text.
+pub(super) fn add(text: &mut String, more: fmt::Arguments<'_>) {
+    // Writing into a string cannot fail.
+    let _ = text.write_fmt(more);
 }
 
 /// Width of the terminal in columns; `None` where standard output is none.

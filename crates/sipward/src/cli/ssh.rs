@@ -47,7 +47,7 @@ fn of_environment(environment: &[u8]) -> impl Iterator<Item = IpAddr> {
 }
 
 /// The second field behind the name in `/proc/PID/stat`, which may hold anything but ends at the last
-/// parenthesis (proc_pid_stat(5)).
+/// parenthesis (`proc_pid_stat(5)`).
 fn parent(process: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     let (_, behind_name) = stat.rsplit_once(')')?;

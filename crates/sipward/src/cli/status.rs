@@ -126,7 +126,7 @@ fn store(status: &Status, out: &mut String) -> std::fmt::Result {
     let place = store.file.as_deref().unwrap_or("in memory");
     match store.state {
         StoreState::Ok => {
-            writeln!(out, "Store        {}, {} kB", Plain(place), store.size_bytes / 1000)?
+            writeln!(out, "Store        {}, {} kB", Plain(place), store.size_bytes / 1000)?;
         }
         StoreState::Degraded => writeln!(
             out,

@@ -139,18 +139,18 @@ pub(super) fn cause(cause: &Cause) -> String {
         text.push_str(comment);
     }
     if let Some(net) = &cause.split_of {
-        text.push_str(&format!(" (left of {net})"));
+        out::add(&mut text, format_args!(" (left of {net})"));
     }
     text
 }
 
 fn rule(evidence: &Evidence) -> String {
     let mut text = format!("{} {}", word(&evidence.rule), evidence.failures);
-    text.push_str(&match evidence.users.as_slice() {
-        [] => String::new(),
-        [user] => format!(", user {user}"),
-        users => format!(", {} users", users.len()),
-    });
+    match evidence.users.as_slice() {
+        [] => {}
+        [user] => out::add(&mut text, format_args!(", user {user}")),
+        users => out::add(&mut text, format_args!(", {} users", users.len())),
+    }
     if let Some(agent) = evidence.user_agent.as_ref().filter(|agent| !agent.is_empty()) {
         text.push_str(", ");
         text.push_str(agent);

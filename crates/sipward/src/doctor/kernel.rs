@@ -127,17 +127,12 @@ fn clashes(config: &Config, inspection: &Inspection, iproute: &Path) -> Check {
                       choose another `protocol` in [route]";
         return Check::warn(CLASH, found, advice);
     }
-    match owner(iproute, protocol) {
-        Some(name) => Check::warn(
-            CLASH,
-            format!("protocol {protocol} belongs to `{name}` on this host (rt_protos)"),
-            "choose another `protocol` in [route]",
-        ),
-        None => {
-            let table = config.route.table.map_or("main".to_owned(), |own| own.id.to_string());
-            Check::ok(CLASH, format!("protocol {protocol} in table {table} is ours alone"))
-        }
+    if let Some(name) = owner(iproute, protocol) {
+        let found = format!("protocol {protocol} belongs to `{name}` on this host (rt_protos)");
+        return Check::warn(CLASH, found, "choose another `protocol` in [route]");
     }
+    let table = config.route.table.map_or("main".to_owned(), |own| own.id.to_string());
+    Check::ok(CLASH, format!("protocol {protocol} in table {table} is ours alone"))
 }
 
 /// Another name for our protocol number in `rt_protos` or a file beside it (`ip-route(8)`).

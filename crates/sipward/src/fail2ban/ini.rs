@@ -164,11 +164,11 @@ impl Ini {
                 break;
             };
             let before_this = self.raw(section, &key.to_lowercase()).unwrap_or_default();
-            let parts = [before, before_this];
             if out.len() + before.len() + before_this.len() > MAX_VALUE {
                 break;
             }
-            parts.iter().for_each(|part| out.push_str(part));
+            out.push_str(before);
+            out.push_str(before_this);
             rest = behind;
         }
         out.push_str(rest);

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::api::model::{AllowChanged, BanMade, Net, NewAllow, NewBan, PolicyChange, PolicyView};
+use crate::cli::out;
 use crate::cli::remote::Steps;
 use crate::cli::ssh;
 use crate::client::{Client, ClientError};
@@ -52,13 +53,13 @@ impl Applied {
             self.bans,
         );
         if self.bans_of_allowed > 0 {
-            text.push_str(&format!(
-                "{} bans of allowed hosts were left out\n",
-                self.bans_of_allowed
-            ));
+            out::add(
+                &mut text,
+                format_args!("{} bans of allowed hosts were left out\n", self.bans_of_allowed),
+            );
         }
         for refusal in &self.refused {
-            text.push_str(&format!("refused: {}\n", Plain(refusal)));
+            out::add(&mut text, format_args!("refused: {}\n", Plain(refusal)));
         }
         text
     }
@@ -117,8 +118,8 @@ async fn bans(
 
     let (answers, mut answered) = mpsc::channel(SIDE_BY_SIDE);
     let mut workers = JoinSet::new();
-    let share = orders.len().div_ceil(SIDE_BY_SIDE).max(1);
-    for part in orders.chunks(share) {
+    let part_size = orders.len().div_ceil(SIDE_BY_SIDE).max(1);
+    for part in orders.chunks(part_size) {
         let (socket, part, answers) = (socket.to_owned(), part.to_vec(), answers.clone());
         workers.spawn(async move {
             let mut client = match Client::connect(&socket).await {

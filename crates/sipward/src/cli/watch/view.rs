@@ -7,6 +7,7 @@ use ratatui::text::Line;
 use ratatui::widgets::{Block, Borders, Paragraph, Row, Sparkline, Table};
 
 use super::scene::{NewBan, Scene};
+use crate::cli::out;
 use crate::config::Mode;
 use crate::text::Plain;
 
@@ -64,7 +65,7 @@ fn status(scene: &Scene) -> Vec<Line<'static>> {
     let bans = &status.bans;
     let mut banned = format!("{} banned", bans.active);
     if bans.not_enforced > 0 {
-        banned.push_str(&format!(", {} NOT enforced", bans.not_enforced));
+        out::add(&mut banned, format_args!(", {} NOT enforced", bans.not_enforced));
     }
     let policy = &status.policy;
     let rule = format!(

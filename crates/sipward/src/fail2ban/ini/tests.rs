@@ -83,7 +83,7 @@ fn values_that_double_each_other_stay_bounded() {
     let mut text = String::from("[a]\nx0 = 0123456789\n");
     for n in 1..=9 {
         let twenty = format!("%(x{})s", n - 1).repeat(20);
-        text.push_str(&format!("x{n} = {twenty}\n"));
+        text = format!("{text}x{n} = {twenty}\n");
     }
     let error = merged(&[&text]).value("a", "x9").unwrap().unwrap_err();
     assert!(error.contains("longer than"), "{error}");
