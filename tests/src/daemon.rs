@@ -124,7 +124,7 @@ impl Setup {
     /// Starts `sipward run` in the network namespace of the calling thread.
     #[must_use]
     pub fn start(&self) -> Daemon {
-        let mut command = self.command("run");
+        let mut command = self.command(&["run"]);
         command.args(["--log-format", "json"]).args(&self.arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the daemon's program");
@@ -139,12 +139,20 @@ impl Setup {
     /// namespace of the calling thread.
     #[must_use]
     pub fn run(&self, command: &str) -> Output {
-        self.command(command).output().expect("the program")
+        self.shell(&[command])
     }
 
-    fn command(&self, command: &str) -> Command {
+    /// As [`Setup::run`], with arguments of its own.
+    #[must_use]
+    pub fn shell(&self, words: &[&str]) -> Output {
+        self.command(words).output().expect("the program")
+    }
+
+    /// A command of the program before its start, without standard input.
+    #[must_use]
+    pub fn command(&self, words: &[&str]) -> Command {
         let mut child = Command::new(&self.program);
-        child.arg(command).arg("--config").arg(self.config_file());
+        child.args(words).arg("--config").arg(self.config_file());
         child.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
         // Lets a coverage run collect what the child did.
         child.envs(std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)));

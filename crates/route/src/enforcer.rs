@@ -14,14 +14,17 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
+pub(crate) use self::apply::sample;
+pub(crate) use self::coverage::coverage;
 use self::heal::Schedule;
 use self::outbox::Outbox;
 use self::sip::Sip;
-use crate::blackhole::{self, Blackholes, Filter};
+use crate::blackhole::Blackholes;
 use crate::gate::Gate;
+use crate::inspect::{self, Survey};
 use crate::monitor::{Monitor, Own};
 use crate::netlink::{Batch, Channel, Reply};
-use crate::rules::{self, Rule};
+use crate::rules;
 use crate::{Change, Coverage, Found, HostFacts, Report, RouteError, Settings, host};
 
 /// Changes taken from the queue at once. Reports leave and the monitor is heard between two takes; a
@@ -151,23 +154,8 @@ impl Enforcer {
 
     /// Takes over the routes of ours that are there; returns what carries our protocol and is not ours.
     async fn adopt(&mut self) -> Result<Vec<String>, RouteError> {
-        let mut foreign = Vec::new();
-        let filter = Filter { protocol: Some(self.settings.protocol), ..Filter::default() };
-        let (blackholes, gate, wanted) = (self.blackholes, &self.settings.gate, &mut self.wanted);
-        blackhole::dump(&mut self.route, filter, |route| {
-            if blackholes.owns(&route) {
-                wanted.insert(route.net);
-            } else if !rules::is_fallback(&route, gate) {
-                foreign.push(route.to_string());
-            }
-        })
-        .await?;
-        let expected = [rules::for_bans(&self.settings), vec![rules::for_gate(gate)]].concat();
-        let rules = rules::ours(&mut self.route, self.settings.protocol).await?;
-        let is_foreign = |rule: &&Rule| !expected.contains(rule);
-        foreign.extend(rules.iter().filter(is_foreign).map(ToString::to_string));
-        foreign.sort_unstable();
-        foreign.dedup();
+        let Survey { ours, foreign } = inspect::survey(&mut self.route, &self.settings).await?;
+        self.wanted.extend(ours);
         Ok(foreign)
     }
 

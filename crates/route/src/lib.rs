@@ -39,6 +39,7 @@
 //! | `found` | what is known about this host and about what a ban covers |
 //! | `enforcer` | [`Enforcer`]: open, run, apply, heal; count and spare for the SIP ports |
 //! | `flush` | [`flush`]: the way out without a daemon |
+//! | `inspect` | [`inspect()`]: a look at all of it that changes nothing |
 //! | `look_up` | [`look_up()`]: which route the kernel takes to an address |
 //! | `dry_run` | [`dry_run`]: the same answers without a kernel |
 //! | `blackhole`, `host`, `rules`, `reverse_path` | the rtnetlink messages behind each |
@@ -54,6 +55,7 @@ mod flush;
 mod found;
 mod gate;
 mod host;
+mod inspect;
 mod look_up;
 mod monitor;
 mod netlink;
@@ -69,6 +71,7 @@ pub use flush::{Flushed, flush};
 pub use found::{Coverage, Found, HostFacts};
 pub use gate::MOST_SPARED;
 pub use host::host_facts;
+pub use inspect::{GateState, Inspection, inspect};
 pub use look_up::{Route, look_up};
 pub use report::{Change, Enforcement, Report};
 pub use settings::{GateMode, GateSettings, OwnTable, Settings, SettingsError};

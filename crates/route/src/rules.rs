@@ -128,17 +128,7 @@ pub(crate) async fn ensure_fallback(
     protocol: u8,
     gate: &GateSettings,
 ) -> Result<bool, RouteError> {
-    let mut present = false;
-    let filter = Filter {
-        protocol: Some(protocol),
-        table: Some(gate.fallback_table),
-        kind: Some(RouteType::Unicast),
-    };
-    blackhole::dump(channel, filter, |route| {
-        present |= is_fallback(&route, gate);
-    })
-    .await?;
-    if present {
+    if has_fallback(channel, protocol, gate).await? {
         return Ok(false);
     }
     let mut batch = Batch::default();
@@ -151,6 +141,28 @@ pub(crate) async fn ensure_fallback(
             Err(refused(what, &refusal))
         }
     }
+}
+
+/// Whether the gate's fallback route is there.
+///
+/// # Errors
+/// When netlink fails or the kernel refuses.
+pub(crate) async fn has_fallback(
+    channel: &mut Channel,
+    protocol: u8,
+    gate: &GateSettings,
+) -> Result<bool, RouteError> {
+    let mut present = false;
+    let filter = Filter {
+        protocol: Some(protocol),
+        table: Some(gate.fallback_table),
+        kind: Some(RouteType::Unicast),
+    };
+    blackhole::dump(channel, filter, |route| {
+        present |= is_fallback(&route, gate);
+    })
+    .await?;
+    Ok(present)
 }
 
 /// Removes the fallback route; returns whether it was there.

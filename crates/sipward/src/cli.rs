@@ -1,4 +1,23 @@
-//! The command line.
+//! The command line: which commands there are. Each has a file of its own below.
+
+mod allow;
+mod ban;
+mod bans;
+mod doctor;
+#[cfg(test)]
+mod generated;
+mod history;
+mod import;
+mod out;
+mod policy;
+mod record;
+mod reload;
+mod remote;
+mod replay;
+mod ssh;
+mod status;
+mod watch;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,14 +32,21 @@ use crate::demo;
 use crate::logging::{Format, Logs};
 use crate::store::Store;
 use crate::tell::Tellers;
+use remote::Exit;
 
 /// Bans SIP brute-forcers by what FreeSWITCH itself reports on its Event Socket.
 #[derive(Debug, Parser)]
-#[command(name = "sipward", version, about, max_term_width = 100)]
+#[command(name = "sipward", version, about, after_help = EXIT_CODES, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+/// What scripts may rely on.
+const EXIT_CODES: &str = "\
+Exit status: 0 done; 1 failed; 2 wrong usage; 3 the daemon is not running; 4 refused: by a guard, or this
+user may not. The reason is on standard error. `doctor` ends like a monitoring plugin: 0 all is well,
+1 something needs a look, 2 something does not work.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -43,6 +69,23 @@ enum Command {
         #[command(flatten)]
         file: ConfigFile,
     },
+    Status(status::StatusCommand),
+    #[command(visible_alias = "banned")]
+    Bans(bans::BansCommand),
+    #[command(visible_alias = "banip")]
+    Ban(ban::BanCommand),
+    #[command(visible_alias = "unbanip")]
+    Unban(ban::UnbanCommand),
+    Why(why::WhyCommand),
+    Allow(allow::AllowCommand),
+    History(history::HistoryCommand),
+    Policy(policy::PolicyCommand),
+    Watch(watch::WatchCommand),
+    Reload(reload::ReloadCommand),
+    Doctor(doctor::DoctorCommand),
+    Import(import::ImportCommand),
+    Record(record::Record),
+    Replay(replay::Replay),
     /// Watch sipward fend off a storm: no root, no FreeSWITCH, nothing on this host is changed.
     Demo {
         /// Run until interrupted instead of 20 s.
@@ -78,21 +121,35 @@ struct Run {
 
 /// Runs the command that the process was started with.
 ///
-/// Exit status: 0 done, 1 failed (the reason is on standard error), 2 wrong usage.
+/// The exit status is one of those that `--help` lists; the reason for a failure is on standard error.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done = match cli.command {
-        Command::Run(run) => start(&run),
-        Command::Check { file } => check(&file),
-        Command::Flush { file } => flush(&file),
-        Command::Demo { forever } => on_runtime(demo::run(forever)),
+    let done = match &cli.command {
+        Command::Run(run) => start(run).map(|()| Exit::Done),
+        Command::Check { file } => check(file).map(|()| Exit::Done),
+        Command::Flush { file } => flush(file).map(|()| Exit::Done),
+        Command::Status(command) => command.run(),
+        Command::Bans(command) => command.run(),
+        Command::Ban(command) => command.run(),
+        Command::Unban(command) => command.run(),
+        Command::Why(command) => command.run(),
+        Command::Allow(command) => command.run(),
+        Command::History(command) => command.run(),
+        Command::Policy(command) => command.run(),
+        Command::Watch(command) => command.run(),
+        Command::Reload(command) => command.run(),
+        Command::Doctor(command) => command.run(),
+        Command::Import(command) => command.run(),
+        Command::Record(args) => record::run(args).map(|()| Exit::Done),
+        Command::Replay(args) => replay::run(args).map(|()| Exit::Done),
+        Command::Demo { forever } => on_runtime(demo::run(*forever)).map(|()| Exit::Done),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(exit) => exit.into(),
         Err(error) => {
             eprintln!("sipward: {error:#}");
-            ExitCode::FAILURE
+            Exit::of(&error).into()
         }
     }
 }

@@ -8,34 +8,44 @@
 //! |---|---|
 //! | [`api`] | the control API on a Unix socket |
 //! | [`cli`] | the command line |
+//! | [`client`] | the control API from the other end |
 //! | [`config`] | file, environment, their errors |
 //! | [`daemon`] | the tasks, how they start and stop |
 //! | [`bridge`] | Event Socket events → engine inputs |
 //! | [`complaint`] | log lines → engine inputs |
 //! | [`enforce`] | engine actions → kernel, or nobody |
+//! | [`fail2ban`] | what a fail2ban on this host has set up, for `import` |
+//! | [`doctor`] | a look at everything that sipward needs |
 //! | [`names`] | DNS names of `allow` and `proxies`, name servers |
 //! | [`record`] | what is told: log lines, later the API |
 //! | [`store`] | what outlives the process |
 //! | [`tell`] | who is told of records beside the log: [`mail`], [`webhook`], with [`whois`] |
 //! | [`metrics`] | counts and states for Prometheus |
+//! | [`recorder`] | `sipward record`: the socket's bytes, saved |
+//! | [`replay`] | `sipward replay`: recordings and log files through a policy |
 //! | [`logging`] | JSON and text form of log lines |
 //! | [`demo`] | the storm that `sipward demo` plays |
 
 pub mod api;
 pub mod bridge;
 pub mod cli;
+
+pub mod client;
 pub mod clock;
 pub mod complaint;
 pub mod config;
 pub mod daemon;
 pub mod demo;
+pub mod doctor;
 pub mod enforce;
+pub mod fail2ban;
 pub mod logging;
 pub mod mail;
 pub mod metrics;
-
 pub mod names;
 pub mod record;
+pub mod recorder;
+pub mod replay;
 pub mod store;
 pub mod systemd;
 pub mod tell;

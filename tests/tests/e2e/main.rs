@@ -17,6 +17,8 @@
 //! | `disk` | the store's file is broken, locked, too large, or its disk full |
 //! | `crash` | `kill -9` again and again in a storm |
 //! | `metrics` | what Prometheus is told of it; mails and webhooks of a running daemon |
+//! | `shell` | each command of the command line, with and without a daemon |
+//! | `doctor` | what `sipward doctor` finds, and `sipward watch` on a real terminal |
 //! | `secrecy` | the password is in no output |
 #![allow(
     clippy::unwrap_used,
@@ -33,6 +35,7 @@ mod connection;
 mod crash;
 mod deafness;
 mod disk;
+mod doctor;
 mod evidence;
 mod identity;
 mod kernel;
@@ -41,6 +44,7 @@ mod limit;
 mod live;
 mod metrics;
 mod secrecy;
+mod shell;
 mod spared;
 mod store;
 mod world;
@@ -67,6 +71,8 @@ fn main() -> ExitCode {
             store::cases(),
             disk::cases(),
             crash::cases(),
+            shell::cases(),
+            doctor::cases(),
             secrecy::cases(),
         ]
         .into_iter()

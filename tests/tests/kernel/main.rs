@@ -8,6 +8,7 @@
 //! | `routes.rs` | whose routes are touched, and which win |
 //! | `healing.rs` | what outsiders take away comes back |
 //! | `sip.rs` | packets to the SIP ports are counted, and limited by source |
+//! | `looking.rs` | a look at all of it that changes nothing |
 //! | `opening.rs` | start, coverage, flush, missing capability |
 //! | `world.rs`, `outside.rs` | the little network, and what others do to it |
 #![allow(
@@ -20,6 +21,7 @@
 mod bans;
 mod gate;
 mod healing;
+mod looking;
 mod opening;
 mod outside;
 mod routes;
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
             gate::cases(),
             routes::cases(),
             healing::cases(),
+            looking::cases(),
             opening::cases(),
             sip::cases(),
         ];

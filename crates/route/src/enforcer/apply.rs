@@ -268,7 +268,7 @@ fn fold(changes: &[Change]) -> Vec<Change> {
 
 /// The address to look up for a network: one in its middle, where hardly ever an address or a gateway
 /// of this host sits, for which more specific routes exist.
-fn sample(net: IpNet) -> IpAddr {
+pub(crate) fn sample(net: IpNet) -> IpAddr {
     let half =
         1_u128.checked_shl(u32::from(net.max_prefix_len() - net.prefix_len()).wrapping_sub(1));
     let half = half.unwrap_or(0);

@@ -4,24 +4,24 @@ use tracing::warn;
 
 use super::Enforcer;
 use crate::gate::Repaired;
-use crate::{Coverage, GateMode, RouteError, reverse_path};
+use crate::{Coverage, GateMode, GateSettings, HostFacts, RouteError, reverse_path};
 
 impl Enforcer {
     /// Sets the gate where these settings want it, and finds out what is covered. Returns what had to be
     /// put back.
     pub(super) async fn cover(&mut self) -> Result<Repaired, RouteError> {
         let open = reverse_path::open_interfaces(&mut self.route).await?;
-        let has_ipv6 = self.host.own.iter().any(|ip| ip.is_ipv6() && !ip.is_loopback());
         let limit = self.settings.gate.effective_limit().is_some();
-        let needed = !open.is_empty() || has_ipv6 || limit;
-        let mut coverage = Coverage::default();
+        let needed = !open.is_empty() || has_ipv6(&self.host) || limit;
+        let mut refused = None;
         let mut repaired = Repaired::default();
+        let mut stands = false;
         // A gate that stands is kept although it is not needed any more: the switch that made it so
         // may be switched back.
         match self.settings.gate.mode {
             GateMode::Auto if needed || self.coverage.gate => match self.set_gate().await {
                 Ok(done) => {
-                    coverage.gate = true;
+                    stands = true;
                     repaired = done;
                 }
                 Err(error @ (RouteError::Socket(_) | RouteError::Silent)) => return Err(error),
@@ -29,26 +29,12 @@ impl Enforcer {
                     error @ (RouteError::Refused { .. }
                     | RouteError::NotPermitted
                     | RouteError::Settings(_)),
-                ) => coverage.gaps.push(format!("the gate could not be set: {error}")),
+                ) => refused = Some(format!("the gate could not be set: {error}")),
             },
             GateMode::Auto | GateMode::RpFilter | GateMode::Off => {}
         }
-        coverage.ipv4_inbound = coverage.gate || open.is_empty();
-        coverage.ipv6_inbound = coverage.gate || !has_ipv6;
-        if !coverage.ipv4_inbound {
-            coverage.gaps.push(format!(
-                "IPv4: rp_filter is 0 on {}, so what banned hosts send there still arrives",
-                listed(&open)
-            ));
-        }
-        if !coverage.ipv6_inbound {
-            let gap = "IPv6 has no rp_filter, so what banned hosts send still arrives";
-            coverage.gaps.push(gap.to_owned());
-        }
-        if limit && !coverage.gate {
-            let gap = "the limit on the SIP ports needs the gate, so nothing is limited";
-            coverage.gaps.push(gap.to_owned());
-        }
+        let mut coverage = coverage(&self.settings.gate, stands, &open, &self.host);
+        coverage.gaps.splice(0..0, refused);
         self.coverage = coverage;
         Ok(repaired)
     }
@@ -82,6 +68,40 @@ impl Enforcer {
             }),
         }
     }
+}
+
+/// What is covered on a host whose interfaces `open` have no `rp_filter`, with or without the gate.
+pub(crate) fn coverage(
+    settings: &GateSettings,
+    gate: bool,
+    open: &[String],
+    host: &HostFacts,
+) -> Coverage {
+    let mut coverage = Coverage {
+        ipv4_inbound: gate || open.is_empty(),
+        ipv6_inbound: gate || !has_ipv6(host),
+        gate,
+        gaps: Vec::new(),
+    };
+    if !coverage.ipv4_inbound {
+        coverage.gaps.push(format!(
+            "IPv4: rp_filter is 0 on {}, so what banned hosts send there still arrives",
+            listed(open)
+        ));
+    }
+    if !coverage.ipv6_inbound {
+        let gap = "IPv6 has no rp_filter, so what banned hosts send still arrives";
+        coverage.gaps.push(gap.to_owned());
+    }
+    if settings.effective_limit().is_some() && !gate {
+        let gap = "the limit on the SIP ports needs the gate, so nothing is limited";
+        coverage.gaps.push(gap.to_owned());
+    }
+    coverage
+}
+
+fn has_ipv6(host: &HostFacts) -> bool {
+    host.own.iter().any(|ip| ip.is_ipv6() && !ip.is_loopback())
 }
 
 /// Interfaces named in a gap at most; a container host has hundreds.

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CStr;
 
 use netlink_bindings::nftables::{
-    IterableSetelemAttrs, IterableTableAttrs, ObjData, ObjectType, OpGetchainDo, OpGetobjDo,
-    OpGetruleDump, OpGetsetelemDump, OpGettableDo, OpGettableDump, SetElemFlags, TableFlags,
+    ExprOps, IterableSetelemAttrs, IterableTableAttrs, ObjData, ObjectType, OpGetchainDo,
+    OpGetobjDo, OpGetruleDump, OpGetsetelemDump, OpGettableDo, OpGettableDump, SetElemFlags,
+    TableFlags,
 };
 use netlink_packet_core::NLM_F_DUMP;
 use nix::errno::Errno;
@@ -87,6 +88,51 @@ pub(super) async fn packets(
     Ok(packets)
 }
 
+/// Packets of banned sources that the gate has dropped since it was set.
+///
+/// # Errors
+/// When netlink fails or the kernel refuses.
+pub(super) async fn dropped(
+    netfilter: &mut Channel,
+    gate: &GateSettings,
+) -> Result<u64, RouteError> {
+    let ours = [Rule::DropIpv6, Rule::DropIpv4].map(|rule| rule.user_data(gate));
+    // By handle: a dump that is read twice counts nothing twice.
+    let mut by_handle = BTreeMap::new();
+    let outcome = netfilter
+        .dump(
+            || all_rules(gate),
+            |_, payload| {
+                let (_, rule) = OpGetruleDump::decode_request(payload);
+                let user_data = rule.get_userdata().unwrap_or_default();
+                if ours.iter().any(|ours| ours == user_data)
+                    && let (Ok(handle), Ok(list)) = (rule.get_handle(), rule.get_expressions())
+                {
+                    let packets =
+                        list.get_elem().find_map(|expression| match expression.get_data() {
+                            Ok(ExprOps::Counter(total)) => total.get_packets().ok(),
+                            Ok(_) | Err(_) => None,
+                        });
+                    by_handle.insert(handle, packets.unwrap_or(0));
+                }
+            },
+        )
+        .await?;
+    match outcome {
+        Dump::Complete => Ok(by_handle.into_values().fold(0, u64::saturating_add)),
+        Dump::Refused(refusal) => Err(super::refused("read the nftables gate", &refusal)),
+    }
+}
+
+fn all_rules(gate: &GateSettings) -> Batch {
+    let mut batch = Batch::default();
+    let mut payload = Vec::new();
+    OpGetruleDump::encode_request(&mut payload, &header())
+        .push_table_bytes(gate.table_name.as_bytes());
+    batch.raw(GET_RULE, NLM_F_DUMP, &payload);
+    batch
+}
+
 /// The names of all tables of ours, also those that other settings named.
 ///
 /// # Errors
@@ -149,23 +195,18 @@ async fn frame(netfilter: &mut Channel, gate: &GateSettings) -> Result<State, Ro
 async fn rules_stand(netfilter: &mut Channel, gate: &GateSettings) -> Result<bool, RouteError> {
     // By handle, which grows with every rule added: a dump that is read twice finds the same rules.
     let mut found = BTreeMap::new();
-    let request = || {
-        let mut batch = Batch::default();
-        let mut payload = Vec::new();
-        OpGetruleDump::encode_request(&mut payload, &header())
-            .push_table_bytes(gate.table_name.as_bytes());
-        batch.raw(GET_RULE, NLM_F_DUMP, &payload);
-        batch
-    };
     let outcome = netfilter
-        .dump(request, |_, payload| {
-            let (_, rule) = OpGetruleDump::decode_request(payload);
-            if let Ok(handle) = rule.get_handle() {
-                let chain = rule.get_chain().map(CStr::to_bytes).unwrap_or_default();
-                let user_data = rule.get_userdata().unwrap_or_default();
-                found.insert(handle, (chain.to_vec(), user_data.to_vec()));
-            }
-        })
+        .dump(
+            || all_rules(gate),
+            |_, payload| {
+                let (_, rule) = OpGetruleDump::decode_request(payload);
+                if let Ok(handle) = rule.get_handle() {
+                    let chain = rule.get_chain().map(CStr::to_bytes).unwrap_or_default();
+                    let user_data = rule.get_userdata().unwrap_or_default();
+                    found.insert(handle, (chain.to_vec(), user_data.to_vec()));
+                }
+            },
+        )
         .await?;
     let wanted = Rule::all(gate).into_iter();
     stands(outcome, || {

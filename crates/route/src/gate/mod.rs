@@ -50,7 +50,7 @@ pub use self::spared::MOST_SPARED;
 pub(crate) use self::spared::Spared;
 use crate::netlink::{Batch, Channel, Refusal, Reply};
 use crate::rules::{self, Rule};
-use crate::{GateSettings, RouteError};
+use crate::{GateSettings, GateState, RouteError};
 
 /// What cannot be done without the kernel's modules.
 const SET: &str = "set the nftables gate";
@@ -222,6 +222,34 @@ impl Gate {
             }
             Some(refusal) => Err(refused(SPARE, &refusal)),
         }
+    }
+
+    /// How it stands, looked at without changing anything.
+    ///
+    /// # Errors
+    /// When netlink fails or the kernel refuses: it shows nftables to `CAP_NET_ADMIN` only.
+    pub(crate) async fn look(&mut self, route: &mut Channel) -> Result<GateState, RouteError> {
+        let name = &self.settings.table_name;
+        let there = inspect::tables(&mut self.netfilter).await?.contains(name);
+        let wanted = rules::for_gate(&self.settings);
+        let rule = rules::ours(route, self.protocol).await?.contains(&wanted);
+        let fallback = rules::has_fallback(route, self.protocol, &self.settings).await?;
+        Ok(match self.state().await? {
+            State::Foreign => GateState::Foreign,
+            State::Damaged if !there && !rule && !fallback => GateState::Missing,
+            State::Damaged if !there => {
+                GateState::Damaged { what: "the nftables table is missing" }
+            }
+            State::Damaged => GateState::Damaged { what: "the nftables table was changed" },
+            State::Standing if !rule => GateState::Damaged { what: "the policy rule is missing" },
+            State::Standing if !fallback => {
+                GateState::Damaged { what: "the fallback route is missing" }
+            }
+            State::Standing => {
+                let dropped = inspect::dropped(&mut self.netfilter, &self.settings).await?;
+                GateState::Standing { dropped }
+            }
+        })
     }
 
     async fn state(&mut self) -> Result<State, RouteError> {

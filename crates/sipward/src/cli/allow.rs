@@ -1,0 +1,124 @@
+//! `sipward allow`.
+
+use clap::Subcommand;
+use hyper::Method;
+
+use super::ban::degraded;
+use super::out::{self, Table};
+use super::remote::{Exit, Remote};
+use crate::api::model::{AllowChanged, AllowOrigin, AllowPage, AllowQuery, MAX_LIMIT, NewAllow};
+use crate::client::segment;
+use crate::config::HostEntry;
+
+/// Who is never banned by a rule.
+#[derive(Debug, clap::Args)]
+pub(super) struct AllowCommand {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List the entries of the configuration file and those added at run time.
+    List {
+        /// Entries to show.
+        #[arg(long, value_name = "COUNT", default_value_t = MAX_LIMIT, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_LIMIT)))]
+        limit: u16,
+        /// Go on behind the page that ended with this `next`.
+        #[arg(long, value_name = "NEXT")]
+        cursor: Option<String>,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Never ban an address, a network or a DNS name again, and lift the bans that cover it.
+    Add {
+        /// Whom: 192.0.2.7, 192.0.2.0/24, office.example.org.
+        #[arg(value_name = "HOST")]
+        host: HostEntry,
+        /// Why, for whoever reads it later.
+        #[arg(long, value_name = "TEXT")]
+        comment: Option<String>,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Take back what was added at run time. Entries of the file are only changed there.
+    Remove {
+        /// Whom.
+        #[arg(value_name = "HOST")]
+        host: HostEntry,
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+impl AllowCommand {
+    pub(super) fn run(&self) -> anyhow::Result<Exit> {
+        match &self.action {
+            Action::List { limit, cursor, remote } => {
+                let query =
+                    AllowQuery { origin: None, limit: Some(*limit), cursor: cursor.clone() };
+                remote.run(
+                    "reading the allow list",
+                    async |client| client.get("/allow", &query).await,
+                    listed,
+                )
+            }
+            Action::Add { host, comment, remote } => {
+                let entry = NewAllow { host: host.clone(), comment: comment.clone() };
+                remote.run(
+                    "changing the allow list",
+                    async |client| client.post("/allow", &entry).await,
+                    |done| changed(done, "is never banned by a rule"),
+                )
+            }
+            Action::Remove { host, remote } => {
+                let path = format!("/allow/{}", segment(host));
+                remote.run(
+                    "changing the allow list",
+                    async |client| client.send(Method::DELETE, &path).await,
+                    |done| changed(done, "is no longer on the allow list"),
+                )
+            }
+        }
+    }
+}
+
+fn listed(page: &AllowPage) -> String {
+    if page.items.is_empty() {
+        return "the allow list is empty\n".to_owned();
+    }
+    let mut table = Table::new(["HOST", "FROM", "SINCE", "STANDS FOR", "COMMENT"]);
+    for entry in &page.items {
+        let nets = match (&entry.host, entry.nets.as_slice()) {
+            (HostEntry::Net(_), _) => String::new(),
+            (HostEntry::Name(_), []) => "no answer yet".to_owned(),
+            (HostEntry::Name(_), nets) => {
+                nets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+            }
+        };
+        table.row([
+            entry.host.to_string(),
+            match entry.origin {
+                AllowOrigin::File => "file".to_owned(),
+                AllowOrigin::Runtime => "run time".to_owned(),
+            },
+            entry.since.map_or("-".to_owned(), |since| since.to_string()),
+            nets,
+            entry.comment.clone().unwrap_or_default(),
+        ]);
+    }
+    let mut text = table.render(out::width());
+    if let Some(next) = &page.next {
+        let (shown, total) = (page.items.len(), page.total);
+        out::add(&mut text, format_args!("{shown} of {total}; --cursor {next} goes on\n"));
+    }
+    text
+}
+
+fn changed(done: &AllowChanged, what: &str) -> String {
+    let ended = match done.count {
+        0 => String::new(),
+        count => format!("; {count} bans ended"),
+    };
+    format!("{} {what}{ended}\n{}", done.entry.host, degraded(&done.store))
+}

@@ -1,0 +1,134 @@
+//! `sipward ban` and `sipward unban`.
+
+use std::time::Duration;
+
+use hyper::Method;
+
+use super::remote::{Exit, Remote};
+use super::ssh;
+use crate::api::model::{BanMade, BanState, Net, NewBan, StoreHealth, StoreState, Unbanned};
+use crate::client::segment;
+use crate::text::Plain;
+
+/// Ban an address or a network.
+///
+/// Refused with the reason when it would cut off this host's gateways, name servers, trunks, the
+/// FreeSWITCH end of the Event Socket, or the SSH client that this command is typed over, and when it is
+/// wider than /16 (IPv4) or /32 (IPv6). Unlike a rule, it may ban who is on the allow list.
+#[derive(Debug, clap::Args)]
+pub(super) struct BanCommand {
+    /// Whom: 203.0.113.7, 203.0.113.0/24, `2001:db8:bad::/48`.
+    #[arg(value_name = "ADDR|CIDR")]
+    net: Net,
+    /// For how long: 90s, 10m, 2h, 7d. Without it, the policy's `ban_time`.
+    #[arg(long = "for", value_name = "SPAN", value_parser = span, conflicts_with = "permanent")]
+    length: Option<Duration>,
+    /// Until somebody lifts it.
+    #[arg(long)]
+    permanent: bool,
+    /// Why, for whoever reads it later.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Also when it is refused. Nothing overrides loopback and this host's own addresses.
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+impl BanCommand {
+    pub(super) fn run(&self) -> anyhow::Result<Exit> {
+        let order = NewBan {
+            net: self.net,
+            ban_time_seconds: self.length.map(|length| length.as_secs()),
+            permanent: self.permanent,
+            reason: self.reason.clone(),
+            force: self.force,
+            spare: ssh::clients(),
+        };
+        self.remote.run("banning", async |client| client.post("/bans", &order).await, made)
+    }
+}
+
+fn made(made: &BanMade) -> String {
+    let ban = &made.ban;
+    let end = ban.until.map_or("until it is lifted".to_owned(), |until| format!("until {until}"));
+    let problem = |what: &str| match &ban.error {
+        Some(error) => format!("; {what}: {}", Plain(error)),
+        None => format!("; {what}"),
+    };
+    let kernel = match ban.state {
+        BanState::Enforced => String::new(),
+        BanState::Pending => "; the kernel has not answered yet".to_owned(),
+        BanState::Ineffective => problem("but its packets still arrive, see `sipward doctor`"),
+        BanState::Failed => problem("but the kernel refused the route"),
+    };
+    format!("{} is banned {end}{kernel}\n{}", ban.net, degraded(&made.store))
+}
+
+/// Lift a ban.
+///
+/// An address inside a banned network is cut out of it; the rest stays banned. Its failures are
+/// forgotten, so that it starts afresh.
+#[derive(Debug, clap::Args)]
+pub(super) struct UnbanCommand {
+    /// Whom.
+    #[arg(value_name = "ADDR|CIDR", required_unless_present = "all")]
+    net: Option<Net>,
+    /// Everybody.
+    #[arg(long, conflicts_with = "net")]
+    all: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+impl UnbanCommand {
+    pub(super) fn run(&self) -> anyhow::Result<Exit> {
+        let path = match &self.net {
+            Some(net) => format!("/bans/{}", segment(net)),
+            None => "/bans".to_owned(),
+        };
+        let whom = self.net.map_or("nobody".to_owned(), |net| net.to_string());
+        self.remote.run(
+            "lifting bans",
+            async |client| client.send(Method::DELETE, &path).await,
+            |done: &Unbanned| {
+                if done.count == 0 {
+                    return match self.net {
+                        Some(_) => format!("{whom} was not banned\n"),
+                        None => "nobody was banned\n".to_owned(),
+                    };
+                }
+                let left = match done.left.len() {
+                    0 => String::new(),
+                    pieces => format!("; {pieces} bans stand for what is left of wider ones"),
+                };
+                format!("{} bans ended{left}\n{}", done.count, degraded(&done.store))
+            },
+        )
+    }
+}
+
+/// What is to be said of a store that does not keep what it is told.
+pub(super) fn degraded(store: &StoreHealth) -> String {
+    match store.state {
+        StoreState::Ok => String::new(),
+        StoreState::Degraded => format!(
+            "the store does not keep it, so it ends with the daemon: {}\n",
+            Plain(store.problem.as_deref().unwrap_or("it does not say why"))
+        ),
+    }
+}
+
+/// A span as the configuration file writes it, of at least a second.
+pub(super) fn span(text: &str) -> Result<Duration, String> {
+    let read = match text.parse() {
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+        Err(_) => humantime::parse_duration(text),
+    };
+    match read {
+        Ok(span) if span.as_secs() == 0 => Err("at least 1s".to_owned()),
+        Ok(span) => Ok(span),
+        Err(error) => Err(format!("{error}; write 90s, 10m, 2h or 7d")),
+    }
+}

@@ -1,0 +1,183 @@
+//! `sipward bans`.
+
+use clap::ValueEnum;
+
+use super::out::{self, Table};
+use super::remote::{Exit, Remote, Steps};
+use super::why;
+use crate::api::model::{
+    Ban, BanOrder, BanOrigin, BanPage, BanQuery, BanState, Direction, MAX_LIMIT, Net,
+};
+use crate::client::{Answer, Client, ClientError};
+use crate::text::Span;
+
+/// List the bans that stand.
+#[derive(Debug, clap::Args)]
+pub(super) struct BansCommand {
+    /// Only bans that cover this address, or that lie inside this network.
+    #[arg(value_name = "ADDR|CIDR")]
+    net: Option<Net>,
+    /// Only bans of this origin.
+    #[arg(long)]
+    origin: Option<OriginWord>,
+    /// Only bans that the kernel has taken like this.
+    #[arg(long)]
+    state: Option<StateWord>,
+    /// Sort by this.
+    #[arg(long, default_value = "net")]
+    sort: OrderWord,
+    /// The largest or latest first.
+    #[arg(long, short)]
+    reverse: bool,
+    /// Bans to show.
+    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_LIMIT)))]
+    limit: u16,
+    /// Go on behind the page that ended with this `next`.
+    #[arg(long, value_name = "NEXT")]
+    cursor: Option<String>,
+    /// Show all of them.
+    #[arg(long, conflicts_with_all = ["limit", "cursor"])]
+    all: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// Who decided a ban.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OriginWord {
+    /// A rule, or a route found at start.
+    Automatic,
+    /// An operator.
+    Manual,
+    /// An operator who insisted.
+    Forced,
+}
+
+/// What the kernel made of a ban.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum StateWord {
+    /// Its answer is under way.
+    Pending,
+    /// What the network sends is dropped.
+    Enforced,
+    /// The route does not keep the packets out.
+    Ineffective,
+    /// The kernel refused the route.
+    Failed,
+}
+
+/// What bans are sorted by.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OrderWord {
+    /// The network.
+    Net,
+    /// The beginning.
+    Since,
+    /// The end.
+    Until,
+}
+
+impl BansCommand {
+    pub(super) fn run(&self) -> anyhow::Result<Exit> {
+        self.remote.run(
+            "reading the bans",
+            async |client| {
+                if self.all {
+                    self.read_all(client).await
+                } else {
+                    client.get("/bans", &self.query()).await
+                }
+            },
+            text,
+        )
+    }
+
+    fn query(&self) -> BanQuery {
+        let is_host = |net: &Net| net.0.prefix_len() == net.0.max_prefix_len();
+        BanQuery {
+            inside: self.net.filter(|net| !is_host(net)),
+            covering: self.net.filter(is_host),
+            origin: self.origin.map(|origin| match origin {
+                OriginWord::Automatic => BanOrigin::Automatic,
+                OriginWord::Manual => BanOrigin::Manual,
+                OriginWord::Forced => BanOrigin::Forced,
+            }),
+            state: self.state.map(|state| match state {
+                StateWord::Pending => BanState::Pending,
+                StateWord::Enforced => BanState::Enforced,
+                StateWord::Ineffective => BanState::Ineffective,
+                StateWord::Failed => BanState::Failed,
+            }),
+            rule: None,
+            sort: Some(match self.sort {
+                OrderWord::Net => BanOrder::Net,
+                OrderWord::Since => BanOrder::Since,
+                OrderWord::Until => BanOrder::Until,
+            }),
+            order: self.reverse.then_some(Direction::Desc),
+            limit: Some(self.limit),
+            cursor: self.cursor.clone(),
+        }
+    }
+
+    /// Page after page, as one.
+    async fn read_all(&self, client: &mut Client) -> Result<Answer<BanPage>, ClientError> {
+        let mut query = BanQuery { limit: Some(MAX_LIMIT), cursor: None, ..self.query() };
+        let mut all = BanPage { items: Vec::new(), total: 0, next: None };
+        let mut steps: Option<Steps> = None;
+        loop {
+            let page = client.get::<BanPage>("/bans", &query).await?.value;
+            all.total = page.total;
+            let read = u64::try_from(page.items.len()).unwrap_or(u64::MAX);
+            steps.get_or_insert_with(|| Steps::new("reading the bans", page.total)).advance(read);
+            all.items.extend(page.items);
+            match page.next {
+                // A page that leads to itself would be read for ever.
+                Some(next) if query.cursor.as_ref() != Some(&next) => query.cursor = Some(next),
+                Some(_) | None => break,
+            }
+        }
+        let body = serde_json::to_string(&all);
+        let body = body.map_err(|error| ClientError::Unreadable { what: error.to_string() })?;
+        Ok(Answer { value: all, body })
+    }
+}
+
+fn text(page: &BanPage) -> String {
+    if page.items.is_empty() {
+        return "nobody is banned\n".to_owned();
+    }
+    let mut text = table(&page.items);
+    if let Some(next) = &page.next {
+        let (shown, total) = (page.items.len(), page.total);
+        out::add(
+            &mut text,
+            format_args!("{shown} of {total}; --cursor {next} goes on, --all shows all\n"),
+        );
+    }
+    text
+}
+
+/// Bans as a table that fits the terminal.
+pub(super) fn table(bans: &[Ban]) -> String {
+    let mut table = Table::new(["NETWORK", "LEFT", "STATE", "WHY"]);
+    for ban in bans {
+        table.row([
+            ban.net.to_string(),
+            ban.remaining_seconds
+                .map_or("for ever".to_owned(), |left| Span(left.ceil()).to_string()),
+            state(ban.state).to_owned(),
+            why::cause(&ban.cause),
+        ]);
+    }
+    table.render(out::width())
+}
+
+pub(super) fn state(state: BanState) -> &'static str {
+    match state {
+        BanState::Pending => "pending",
+        BanState::Enforced => "enforced",
+        BanState::Ineffective => "INEFFECTIVE",
+        BanState::Failed => "FAILED",
+    }
+}

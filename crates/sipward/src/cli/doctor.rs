@@ -1,0 +1,115 @@
+//! `sipward doctor`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::out;
+use super::remote::{Exit, block_on, patiently};
+use crate::doctor::{self, Examination, Patient, State};
+use crate::text::Plain;
+
+/// FreeSWITCH sends a HEARTBEAT every 20 s.
+const HEARTBEAT: Duration = Duration::from_secs(25);
+
+/// Check everything that sipward needs, and say what to do about what is missing.
+///
+/// Works with and without a running daemon, and changes nothing. Run it as root: much of it nobody else
+/// may look at. Takes up to 25 s, until FreeSWITCH sends a HEARTBEAT. Exit status, as of a monitoring
+/// plugin: 0 all is well, 1 something needs a look (WARN), 2 something does not work (FAIL).
+#[derive(Debug, clap::Args)]
+pub(super) struct DoctorCommand {
+    /// Print JSON, for monitoring.
+    #[arg(long)]
+    json: bool,
+    /// Do not wait for a HEARTBEAT.
+    #[arg(long)]
+    no_wait: bool,
+    /// Configuration file; without it, /etc/sipward/sipward.toml if it exists. Credentials are looked for
+    /// in the environment, then beside it (`esl-password`, `environment`).
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The daemon's socket; without it, the one that the configuration file names.
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+}
+
+impl DoctorCommand {
+    pub(super) fn run(&self) -> anyhow::Result<Exit> {
+        let patient = Patient {
+            config: self.config.clone(),
+            socket: self.socket.clone(),
+            heartbeat: if self.no_wait { Duration::ZERO } else { HEARTBEAT },
+            root: "/".into(),
+        };
+        let what = "examining; FreeSWITCH sends a HEARTBEAT every 20 s";
+        let examination = block_on(patiently(what, doctor::examine(&patient)))??;
+        if self.json {
+            out::json(&serde_json::to_string(&examination)?)?;
+        } else {
+            out::text(&text(&examination, out::width()))?;
+        }
+        Ok(match examination.worst {
+            State::Ok => Exit::Done,
+            State::Warn => Exit::Code(1),
+            State::Fail => Exit::Code(2),
+        })
+    }
+}
+
+/// A line for each check, and one below it where there is something to do.
+fn text(examination: &Examination, width: Option<usize>) -> String {
+    let checks = &examination.checks;
+    let widest = checks.iter().map(|check| check.check.len()).max().unwrap_or(0);
+    let indent = "FAIL  ".len() + widest + 2;
+    let mut text = String::new();
+    for check in checks {
+        let state = match check.state {
+            State::Ok => "OK",
+            State::Warn => "WARN",
+            State::Fail => "FAIL",
+        };
+        out::add(&mut text, format_args!("{state:<6}{:<widest$}  ", check.check));
+        // Errors of the configuration show the line they are about.
+        let found: Vec<String> = check.found.lines().map(|line| Plain(line).to_string()).collect();
+        text.push_str(&out::wrap(&found.join("\n"), indent, width));
+        if let Some(advice) = &check.advice {
+            let advice = format!("→ {}", Plain(advice));
+            text.push_str(&" ".repeat(indent));
+            text.push_str(&out::wrap(&advice, indent, width));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::Check;
+
+    #[test]
+    fn each_check_says_what_to_do_and_fits_the_terminal() {
+        let check = |check, state, found: &str, advice: Option<&str>| Check {
+            check,
+            state,
+            found: found.to_owned(),
+            advice: advice.map(str::to_owned),
+        };
+        let checks = vec![
+            check("clock", State::Ok, "FreeSWITCH's is 0.02 s behind ours", None),
+            check(
+                "gate",
+                State::Fail,
+                &"no ".repeat(40),
+                Some("do \u{1b}[2J something about it, soon"),
+            ),
+        ];
+        let examination = Examination { worst: State::Fail, checks };
+        let shown = text(&examination, Some(40));
+        assert!(shown.lines().all(|line| line.chars().count() <= 40), "{shown}");
+        assert!(!shown.contains('\u{1b}'), "{shown}");
+        let piped = text(&examination, None);
+        assert_eq!(piped.lines().count(), 3, "{piped}");
+        assert!(piped.starts_with("OK    clock  FreeSWITCH's"), "{piped}");
+        assert!(piped.contains("\nFAIL  gate   no no"), "{piped}");
+    }
+}

@@ -1,0 +1,117 @@
+//! `sipward history`.
+
+use clap::ValueEnum;
+
+use super::out::{self, Table};
+use super::remote::{Exit, Remote};
+use super::why;
+use crate::api::model::{HistoryEntry, HistoryKind, HistoryPage, HistoryQuery, MAX_LIMIT, Net};
+use crate::text::Time;
+
+/// Show what was decided before: bans, unbans and refusals, newest first.
+#[derive(Debug, clap::Args)]
+pub(super) struct HistoryCommand {
+    /// Only of this address or network: of itself, of what lies inside it and of what covers it.
+    #[arg(value_name = "ADDR|CIDR")]
+    net: Option<Net>,
+    /// Only decisions of this kind.
+    #[arg(long)]
+    event: Option<EventWord>,
+    /// Not before this time, such as 2026-11-23T22:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    from: Option<Time>,
+    /// Before this time.
+    #[arg(long, value_name = "TIME")]
+    to: Option<Time>,
+    /// Decisions to show.
+    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_LIMIT)))]
+    limit: u16,
+    /// Go on behind the page that ended with this `next`.
+    #[arg(long, value_name = "NEXT")]
+    cursor: Option<String>,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// What was decided.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum EventWord {
+    /// A ban.
+    Ban,
+    /// A ban ended.
+    Unban,
+    /// A ban was due and was not done.
+    Refused,
+}
+
+impl HistoryCommand {
+    pub(super) fn run(&self) -> anyhow::Result<Exit> {
+        let query = self.query();
+        self.remote.run(
+            "reading the history",
+            async |client| client.get("/history", &query).await,
+            text,
+        )
+    }
+
+    fn query(&self) -> HistoryQuery {
+        HistoryQuery {
+            net: self.net,
+            event: self.event.map(|event| match event {
+                EventWord::Ban => HistoryKind::Ban,
+                EventWord::Unban => HistoryKind::Unban,
+                EventWord::Refused => HistoryKind::Refused,
+            }),
+            from: self.from,
+            to: self.to,
+            limit: Some(self.limit),
+            cursor: self.cursor.clone(),
+        }
+    }
+}
+
+fn text(page: &HistoryPage) -> String {
+    if page.items.is_empty() {
+        return "nothing was decided\n".to_owned();
+    }
+    let mut text = table(&page.items);
+    if let Some(next) = &page.next {
+        out::add(&mut text, format_args!("there is more; --cursor {next} goes on\n"));
+    }
+    text
+}
+
+/// Decisions as a table that fits the terminal.
+pub(super) fn table(entries: &[HistoryEntry]) -> String {
+    let mut table = Table::new(["TIME", "WHAT", "NETWORK", "WHY"]);
+    for entry in entries {
+        table.row([
+            entry.time.to_string(),
+            why::word(&entry.event),
+            entry.net.to_string(),
+            reason(entry),
+        ]);
+    }
+    table.render(out::width())
+}
+
+fn reason(entry: &HistoryEntry) -> String {
+    let mut parts = Vec::new();
+    if let Some(reason) = &entry.reason {
+        parts.push(reason.replace('_', " "));
+    }
+    if let Some(refusal) = &entry.refusal {
+        let class = refusal.class.map(|class| format!(" ({})", why::word(&class)));
+        let reason = refusal.reason.replace('_', " ");
+        parts.push(format!("{reason}{}", class.unwrap_or_default()));
+    }
+    if let Some(cause) = &entry.cause {
+        parts.push(why::cause(cause));
+    }
+    if let Some(until) = &entry.until {
+        parts.push(format!("until {until}"));
+    } else if entry.event == HistoryKind::Ban {
+        parts.push("for ever".to_owned());
+    }
+    parts.join("; ")
+}

@@ -1,0 +1,126 @@
+//! `sipward import`.
+
+mod apply;
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use clap::Subcommand;
+use serde::Serialize;
+
+use super::out;
+use super::remote::{Exit, Remote, block_on};
+use crate::clock;
+use crate::config::HostEntry;
+use crate::fail2ban::{self, Sources, Takeover};
+use crate::text::Time;
+use apply::{Applied, apply};
+
+/// Take over what another program has set up.
+#[derive(Debug, clap::Args)]
+pub(super) struct ImportCommand {
+    #[command(subcommand)]
+    from: From,
+}
+
+#[derive(Debug, Subcommand)]
+enum From {
+    /// Read fail2ban's jails for SIP (ignoreip, maxretry, findtime, bantime) and the bans that stand.
+    ///
+    /// Prints what it takes over, as a configuration file with the bans in comments. Nothing is changed
+    /// without --apply, and fail2ban's own files never.
+    Fail2ban(Fail2ban),
+}
+
+#[derive(Debug, clap::Args)]
+struct Fail2ban {
+    /// fail2ban's configuration.
+    #[arg(long, value_name = "DIR", default_value = fail2ban::DEFAULT_DIRECTORY)]
+    dir: PathBuf,
+    /// fail2ban's database; without it, the one that fail2ban.conf names.
+    #[arg(long, value_name = "FILE")]
+    database: Option<PathBuf>,
+    /// A jail to take; may be repeated. Without it, all enabled jails that watch SIP.
+    #[arg(long, value_name = "NAME")]
+    jail: Vec<String>,
+    /// Give it to the running daemon: allow list, policy and bans. They are stored.
+    #[arg(long)]
+    apply: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+impl ImportCommand {
+    pub(super) fn run(&self) -> anyhow::Result<Exit> {
+        match &self.from {
+            From::Fail2ban(command) => command.run(),
+        }
+    }
+}
+
+impl Fail2ban {
+    fn run(&self) -> anyhow::Result<Exit> {
+        let takeover = fail2ban::read(&Sources {
+            directory: &self.dir,
+            database: self.database.as_deref(),
+            jails: &self.jail,
+            now: clock::stamp(SystemTime::now()),
+        })?;
+        let applied = if self.apply {
+            let socket = self.remote.socket()?;
+            Some(block_on(apply(&socket, &takeover))??)
+        } else {
+            None
+        };
+        if self.remote.wants_json() {
+            out::json(&serde_json::to_string(&Document::new(&takeover, applied.as_ref()))?)?;
+        } else if let Some(applied) = &applied {
+            out::text(&applied.to_text())?;
+        } else {
+            out::text(&fail2ban::to_toml(&takeover))?;
+        }
+        let refused = applied.is_some_and(|applied| !applied.refused.is_empty());
+        Ok(if refused { Exit::Refused } else { Exit::Done })
+    }
+}
+
+/// The takeover as JSON.
+#[derive(Serialize)]
+struct Document<'a> {
+    jails: Vec<&'a str>,
+    max_failures: Option<u32>,
+    window_seconds: Option<u64>,
+    ban_time_seconds: Option<u64>,
+    allow: &'a [HostEntry],
+    bans: Vec<Ban<'a>>,
+    notes: &'a [String],
+    /// What became of it; `null` without `--apply`.
+    applied: Option<&'a Applied>,
+}
+
+#[derive(Serialize)]
+struct Ban<'a> {
+    net: ipnet::IpNet,
+    until: Option<Time>,
+    jail: &'a str,
+}
+
+impl<'a> Document<'a> {
+    fn new(takeover: &'a Takeover, applied: Option<&'a Applied>) -> Self {
+        let ban = |ban: &'a fail2ban::StandingBan| Ban {
+            net: ban.net,
+            until: ban.until.map(Time),
+            jail: &ban.jail,
+        };
+        Self {
+            jails: takeover.jails.iter().map(|jail| jail.name.as_str()).collect(),
+            max_failures: takeover.max_failures,
+            window_seconds: takeover.window_seconds,
+            ban_time_seconds: takeover.ban_time_seconds,
+            allow: &takeover.allow,
+            bans: takeover.bans.iter().map(ban).collect(),
+            notes: &takeover.notes,
+            applied,
+        }
+    }
+}

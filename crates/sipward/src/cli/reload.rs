@@ -1,0 +1,30 @@
+//! `sipward reload`.
+
+use hyper::Method;
+
+use super::remote::{Exit, Remote};
+use crate::api::model::Reloaded;
+use crate::text::Plain;
+
+/// Have the daemon read its configuration file again. Bans, counts and changes at run time stay.
+#[derive(Debug, clap::Args)]
+pub(super) struct ReloadCommand {
+    #[command(flatten)]
+    remote: Remote,
+}
+
+impl ReloadCommand {
+    pub(super) fn run(&self) -> anyhow::Result<Exit> {
+        self.remote.run(
+            "reloading",
+            async |client| client.send(Method::POST, "/reload").await,
+            |done: &Reloaded| match done.needs_restart.as_slice() {
+                [] => "the configuration is in force\n".to_owned(),
+                sections => format!(
+                    "the configuration is in force, but for {}: these wait for a restart\n",
+                    Plain(&sections.join(", "))
+                ),
+            },
+        )
+    }
+}

@@ -1,0 +1,211 @@
+//! What every command has in common that talks to the daemon: the socket, the waiting, the exit status.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::out;
+use crate::api::model::ProblemKind;
+use crate::client::{Answer, Client, ClientError};
+use crate::config::Config;
+use crate::config::file::DEFAULT_SOCKET;
+
+/// Where the daemon's socket is.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Remote {
+    /// Print the answer of the API as JSON.
+    #[arg(long)]
+    json: bool,
+    /// The daemon's socket; without it, the one that the configuration file names.
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists.
+    #[arg(long, short, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// Done.
+    Done,
+    /// Not done.
+    Failed,
+    /// Wrong usage, by clap or by a value that the daemon does not take.
+    Usage,
+    /// The daemon is not running.
+    NotRunning,
+    /// The daemon refuses.
+    Refused,
+    /// What was asked for as a state: of `doctor`, the worst check.
+    Code(u8),
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Done => Self::SUCCESS,
+            Exit::Failed => Self::from(1),
+            Exit::Usage => Self::from(2),
+            Exit::NotRunning => Self::from(3),
+            Exit::Refused => Self::from(4),
+            Exit::Code(code) => Self::from(code),
+        }
+    }
+}
+
+impl Exit {
+    /// The status that an error ends with.
+    pub(super) fn of(error: &anyhow::Error) -> Self {
+        match error.downcast_ref::<ClientError>() {
+            Some(ClientError::NotRunning { .. }) => Self::NotRunning,
+            Some(ClientError::NotPermitted { .. }) => Self::Refused,
+            Some(ClientError::Problem { problem, .. }) => match problem.kind {
+                ProblemKind::Refused | ProblemKind::Configuration | ProblemKind::Forbidden => {
+                    Self::Refused
+                }
+                ProblemKind::Invalid => Self::Usage,
+                ProblemKind::Unreadable
+                | ProblemKind::NotFound
+                | ProblemKind::MethodNotAllowed
+                | ProblemKind::TooSlow
+                | ProblemKind::TooLarge
+                | ProblemKind::UriTooLong
+                | ProblemKind::UnsupportedMediaType
+                | ProblemKind::Unavailable => Self::Failed,
+            },
+            Some(
+                ClientError::Connect { .. }
+                | ClientError::TooSlow { .. }
+                | ClientError::Broken(_)
+                | ClientError::Unreadable { .. },
+            )
+            | None => Self::Failed,
+        }
+    }
+}
+
+impl Remote {
+    /// Whether JSON is wanted.
+    pub(super) fn wants_json(&self) -> bool {
+        self.json
+    }
+
+    /// The socket.
+    pub(super) fn socket(&self) -> anyhow::Result<PathBuf> {
+        socket(self.socket.as_deref(), self.config.as_deref())
+    }
+
+    /// Connects, asks, and prints: as JSON what came, else what `text` makes of it.
+    pub(super) fn run<T: DeserializeOwned + Serialize>(
+        &self,
+        what: &'static str,
+        ask: impl AsyncFnOnce(&mut Client) -> Result<Answer<T>, ClientError>,
+        text: impl FnOnce(&T) -> String,
+    ) -> anyhow::Result<Exit> {
+        let socket = self.socket()?;
+        let asked = block_on(async {
+            let mut client = Client::connect(&socket).await?;
+            patiently(what, ask(&mut client)).await
+        })?;
+        match asked {
+            Ok(answer) if self.json => out::json(&answer.body)?,
+            Ok(answer) => out::text(&text(&answer.value))?,
+            Err(error) => {
+                // Whoever reads JSON reads the problem document too.
+                if let (true, ClientError::Problem { body, .. }) = (self.json, &error) {
+                    out::json(body)?;
+                }
+                return Err(error.into());
+            }
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// The socket that is named, or the one of the configuration file.
+pub(super) fn socket(named: Option<&Path>, config: Option<&Path>) -> anyhow::Result<PathBuf> {
+    if let Some(socket) = named {
+        return Ok(socket.to_owned());
+    }
+    match Config::load(config) {
+        Ok(config) => config.api.socket.context(
+            "the control API is switched off ([api] socket = \"\"); set a path and restart sipward",
+        ),
+        Err(error) => {
+            // The daemon may run with the file as it was.
+            eprintln!("sipward: {error}\nsipward: trying the usual socket");
+            Ok(PathBuf::from(DEFAULT_SOCKET))
+        }
+    }
+}
+
+/// Runs on a runtime of this thread.
+pub(super) fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    Ok(runtime.block_on(work))
+}
+
+/// How long a command stays silent. Whoever waits longer is told.
+pub(super) const SILENCE: Duration = Duration::from_secs(1);
+
+/// Waits for `work`, and says that it waits when it takes longer than [`SILENCE`]; on standard error,
+/// and only on a terminal.
+pub(super) async fn patiently<T>(what: &'static str, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    if let Ok(done) = tokio::time::timeout(SILENCE, work.as_mut()).await {
+        return done;
+    }
+    let bar = ProgressBar::new_spinner().with_message(what);
+    bar.enable_steady_tick(Duration::from_millis(120));
+    let done = work.await;
+    bar.finish_and_clear();
+    done
+}
+
+/// A bar for `count` steps, shown once it has taken longer than [`SILENCE`].
+pub(super) struct Steps {
+    what: &'static str,
+    count: u64,
+    done: u64,
+    started: std::time::Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Steps {
+    pub(super) fn new(what: &'static str, count: u64) -> Self {
+        Self { what, count, done: 0, started: std::time::Instant::now(), bar: None }
+    }
+
+    /// `count` more are done.
+    pub(super) fn advance(&mut self, count: u64) {
+        self.done += count;
+        if self.bar.is_none() && self.started.elapsed() > SILENCE {
+            let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
+            let bar = ProgressBar::new(self.count).with_message(self.what);
+            self.bar = Some(match style {
+                Ok(style) => bar.with_style(style),
+                Err(_) => bar,
+            });
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(self.done);
+        }
+    }
+}
+
+impl Drop for Steps {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

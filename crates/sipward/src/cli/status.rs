@@ -1,0 +1,145 @@
+//! `sipward status`.
+
+use std::fmt::Write as _;
+
+use super::remote::{Exit, Remote};
+use crate::api::model::{Status, StoreState};
+use crate::client::NoQuery;
+use crate::config::Mode;
+use crate::text::{Plain, Span};
+
+/// How the daemon stands.
+#[derive(Debug, clap::Args)]
+pub(super) struct StatusCommand {
+    #[command(flatten)]
+    remote: Remote,
+}
+
+impl StatusCommand {
+    pub(super) fn run(&self) -> anyhow::Result<Exit> {
+        self.remote.run(
+            "asking the daemon",
+            async |client| client.get("/status", &NoQuery {}).await,
+            text,
+        )
+    }
+}
+
+/// One line for each part.
+fn text(status: &Status) -> String {
+    let mut out = String::new();
+    // Writing into a string cannot fail.
+    let _ = write(status, &mut out);
+    out
+}
+
+fn write(status: &Status, out: &mut String) -> std::fmt::Result {
+    let mode = match status.mode {
+        Mode::Ban => "bans are set in the kernel",
+        Mode::Observe => "observe mode: nothing touches the kernel",
+    };
+    let uptime = Span(status.uptime_seconds.floor());
+    writeln!(out, "sipward      {}, up {uptime}; {mode}", Plain(&status.version))?;
+    writeln!(out, "FreeSWITCH   {}", event_socket(status))?;
+    let bans = &status.bans;
+    write!(out, "Bans         {} now", bans.active)?;
+    if bans.not_enforced > 0 {
+        write!(out, ", {} of them NOT enforced", bans.not_enforced)?;
+    }
+    let totals = &status.totals;
+    writeln!(
+        out,
+        "; since the start {} made, {} ended, {} refused",
+        totals.bans, totals.unbans, totals.refused
+    )?;
+    let grades = &status.failures;
+    writeln!(
+        out,
+        "Failures     {} since the start: {} answered, {} unchallenged, {} unproven, {} unjoined{}",
+        totals.failures,
+        grades.answered,
+        grades.unchallenged,
+        grades.unproven,
+        grades.unjoined,
+        if grades.assumed > 0 { format!(", {} assumed", grades.assumed) } else { String::new() },
+    )?;
+    write!(out, "Events       {} since the start", totals.events)?;
+    if totals.events_dropped > 0 {
+        write!(
+            out,
+            ", {} DROPPED: they came faster than they could be judged",
+            totals.events_dropped
+        )?;
+    }
+    writeln!(out)?;
+    let sources = &status.sources;
+    writeln!(
+        out,
+        "Sources      {} with failures, {} known, {} offenders{}",
+        sources.tracked,
+        sources.known,
+        sources.offenders,
+        match sources.attention {
+            0 => String::new(),
+            phones => format!(", {phones} phones need attention"),
+        },
+    )?;
+    let policy = &status.policy;
+    writeln!(
+        out,
+        "Policy       {} failures within {} ban for {}",
+        policy.max_failures,
+        Span(policy.window_seconds),
+        Span(policy.ban_time_seconds)
+    )?;
+    if let Some(gate) = &status.gate {
+        let covered = match (gate.ipv4_inbound, gate.ipv6_inbound) {
+            (true, true) => "what banned hosts send is dropped on arrival",
+            (true, false) => "IPv4 is dropped on arrival, IPv6 is NOT",
+            (false, true) => "IPv6 is dropped on arrival, IPv4 is NOT",
+            (false, false) => "what banned hosts send is NOT dropped on arrival",
+        };
+        writeln!(out, "Gate         {covered}")?;
+        gate.gaps.iter().try_for_each(|gap| writeln!(out, "             {}", Plain(gap)))?;
+    }
+    store(status, out)?;
+    if !status.needs_restart.is_empty() {
+        let sections = status.needs_restart.join(", ");
+        writeln!(out, "Restart      needed for changes of {}", Plain(&sections))?;
+    }
+    Ok(())
+}
+
+fn event_socket(status: &Status) -> String {
+    let socket = &status.event_socket;
+    match (&socket.peer, &socket.error) {
+        (Some(peer), _) if socket.connected => {
+            format!("connected to {} since {}", Plain(peer), socket.since)
+        }
+        (_, Some(error)) => format!("NOT connected since {}: {}", socket.since, Plain(error)),
+        (_, None) => format!("NOT connected since {}", socket.since),
+    }
+}
+
+fn store(status: &Status, out: &mut String) -> std::fmt::Result {
+    let store = &status.store;
+    let place = store.file.as_deref().unwrap_or("in memory");
+    match store.state {
+        StoreState::Ok => {
+            writeln!(out, "Store        {}, {} kB", Plain(place), store.size_bytes / 1000)?;
+        }
+        StoreState::Degraded => writeln!(
+            out,
+            "Store        DEGRADED: {} ({})",
+            Plain(store.problem.as_deref().unwrap_or("it does not say why")),
+            Plain(place)
+        )?,
+    }
+    if store.dropped_entries > 0 {
+        writeln!(out, "             {} entries were lost", store.dropped_entries)?;
+    }
+    if let Some(file) = &store.set_aside {
+        writeln!(out, "             a corrupt database was set aside as {}", Plain(file))?;
+    }
+    Ok(())
+}

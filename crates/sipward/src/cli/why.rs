@@ -1,0 +1,172 @@
+//! `sipward why`.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use super::bans;
+use super::history;
+use super::out::{self, Table};
+use super::remote::{Exit, Remote};
+use crate::api::model::{By, Cause, Evidence, RouteState, SourceReport};
+use crate::client::{NoQuery, segment};
+use crate::text::{Plain, Span};
+
+/// Failures and decisions shown of each source.
+const SHOWN: usize = 20;
+
+/// Tell why an address is banned, or is not.
+#[derive(Debug, clap::Args)]
+pub(super) struct WhyCommand {
+    /// The address.
+    #[arg(value_name = "ADDR")]
+    address: IpAddr,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+impl WhyCommand {
+    pub(super) fn run(&self) -> anyhow::Result<Exit> {
+        let path = format!("/sources/{}", segment(self.address));
+        self.remote.run(
+            "asking the daemon",
+            async |client| client.get(&path, &NoQuery {}).await,
+            text,
+        )
+    }
+}
+
+fn text(report: &SourceReport) -> String {
+    let mut out = String::new();
+    // Writing into a string cannot fail.
+    let _ = write(report, &mut out);
+    out
+}
+
+fn write(report: &SourceReport, out: &mut String) -> std::fmt::Result {
+    let banned = if report.bans.is_empty() { "is not banned" } else { "is BANNED" };
+    writeln!(
+        out,
+        "{} {banned}; it counts as {}, {}",
+        report.address,
+        report.source,
+        word(&report.identity)
+    )?;
+    if !report.bans.is_empty() {
+        write!(out, "\n{}", bans::table(&report.bans))?;
+    }
+    for exempt in &report.exempt {
+        writeln!(out, "exempt by {}: {}", word(&exempt.class), exempt.net)?;
+    }
+    writeln!(
+        out,
+        "\nFailures     {} within {}, score {:.2} of {}{}",
+        report.failures,
+        Span(report.window_seconds),
+        report.score,
+        report.max_failures,
+        report.grade.map_or(String::new(), |grade| format!(", at least {}", word(&grade))),
+    )?;
+    if report.unproven + report.unjoined > 0 {
+        writeln!(
+            out,
+            "             and {} unproven, {} unjoined: anybody can have sent those",
+            report.unproven, report.unjoined
+        )?;
+    }
+    if !report.users.is_empty() {
+        let users: Vec<String> = report.users.iter().map(|user| Plain(user).to_string()).collect();
+        writeln!(out, "Users tried  {}", users.join(", "))?;
+    }
+    if report.ban_count > 0 {
+        writeln!(out, "Bans so far  {}", report.ban_count)?;
+    }
+    let kernel = match report.kernel.state {
+        RouteState::Blackhole => "a blackhole route stands",
+        RouteState::Other => "no blackhole route wins",
+        RouteState::Unknown => "unknown",
+    };
+    match &report.kernel.detail {
+        Some(detail) => writeln!(out, "Kernel       {kernel}: {}", Plain(detail))?,
+        None => writeln!(out, "Kernel       {kernel}")?,
+    }
+    seen(report, out)?;
+    past(report, out)
+}
+
+fn seen(report: &SourceReport, out: &mut String) -> std::fmt::Result {
+    if report.seen.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new(["FAILED AT", "GRADE", "METHOD", "USER", "USER AGENT"]);
+    for failure in report.seen.iter().take(SHOWN) {
+        let aged_out = || "(aged out)".to_owned();
+        table.row([
+            failure.time.to_string(),
+            word(&failure.grade),
+            if failure.invite { "INVITE" } else { "REGISTER" }.to_owned(),
+            failure.user.clone().unwrap_or_else(aged_out),
+            failure.user_agent.clone().unwrap_or_else(aged_out),
+        ]);
+    }
+    write!(out, "\n{}", table.render(out::width()))?;
+    match report.seen.len().checked_sub(SHOWN) {
+        Some(more) if more > 0 => writeln!(out, "and {more} more; --json shows them"),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn past(report: &SourceReport, out: &mut String) -> std::fmt::Result {
+    if let Some(error) = &report.history_error {
+        return writeln!(out, "\nThe history cannot be read: {}", Plain(error));
+    }
+    if report.history.is_empty() {
+        return Ok(());
+    }
+    let shown = report.history.get(..SHOWN).unwrap_or(&report.history);
+    write!(out, "\n{}", history::table(shown))
+}
+
+/// Why, in a few words. Not escaped: for a cell of a table.
+pub(super) fn cause(cause: &Cause) -> String {
+    let mut text = match (&cause.by, &cause.evidence) {
+        (By::Rule, Some(evidence)) => rule(evidence),
+        (By::Rule, None) => "a rule".to_owned(),
+        (By::Manual, _) => "by hand".to_owned(),
+        (By::Adopted, _) => "found in the kernel at start".to_owned(),
+    };
+    if let Some(comment) = &cause.comment {
+        text.push_str(": ");
+        text.push_str(comment);
+    }
+    if let Some(net) = &cause.split_of {
+        out::add(&mut text, format_args!(" (left of {net})"));
+    }
+    text
+}
+
+fn rule(evidence: &Evidence) -> String {
+    let mut text = format!("{} {}", word(&evidence.rule), evidence.failures);
+    match evidence.users.as_slice() {
+        [] => {}
+        [user] => out::add(&mut text, format_args!(", user {user}")),
+        users => out::add(&mut text, format_args!(", {} users", users.len())),
+    }
+    if let Some(agent) = evidence.user_agent.as_ref().filter(|agent| !agent.is_empty()) {
+        text.push_str(", ");
+        text.push_str(agent);
+    }
+    if let Some(report) = &evidence.report {
+        text.push_str(", ");
+        text.push_str(report);
+    }
+    text
+}
+
+/// The word that the API has for a value of an enum.
+pub(super) fn word(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word.replace('_', " "),
+        Ok(other) => other.to_string(),
+        Err(_) => "?".to_owned(),
+    }
+}

@@ -1,0 +1,127 @@
+//! One look at everything that sipward needs, with what to do about what is missing.
+//!
+//! Works with and without a running daemon, and changes nothing. What cannot be looked at (for want of
+//! rights, or because something before it failed) is a [`State::Warn`] that says so.
+//!
+//! | module | checks |
+//! |---|---|
+//! | `settings` | the configuration file and the credentials |
+//! | `event_socket` | FreeSWITCH: reachable, events really arriving, clocks, `log-auth-failures` |
+//! | `kernel` | the right to change routes, the gate, clashes with others |
+//! | `processes` | the daemon, and others that ban beside it |
+//! | `disk` | the database and the room for it |
+
+mod disk;
+mod event_socket;
+mod kernel;
+mod processes;
+mod settings;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::config::ConfigError;
+use crate::store::Location;
+
+/// How one thing stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// As it should be.
+    Ok,
+    /// Needs a look.
+    Warn,
+    /// Does not work.
+    Fail,
+}
+
+/// One check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What was looked at.
+    pub check: &'static str,
+    /// How it stands.
+    pub state: State,
+    /// What was found. May hold what strangers wrote: whoever prints it must escape it.
+    pub found: String,
+    /// What to do; `None` where there is nothing to do.
+    pub advice: Option<String>,
+}
+
+/// All checks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Examination {
+    /// The worst state among them.
+    pub worst: State,
+    /// One for each thing, always all of them and in the same order.
+    pub checks: Vec<Check>,
+}
+
+/// What to look at.
+#[derive(Clone, Debug)]
+pub struct Patient {
+    /// The configuration file; `None` looks where the daemon does.
+    pub config: Option<PathBuf>,
+    /// The daemon's socket; `None` takes the configuration's.
+    pub socket: Option<PathBuf>,
+    /// Longest wait for a HEARTBEAT; FreeSWITCH sends one every 20 s. Zero does not wait.
+    pub heartbeat: Duration,
+    /// Where `/proc` and `/etc` are.
+    pub root: PathBuf,
+}
+
+/// Looks at everything.
+///
+/// # Errors
+/// When even the defaults are no configuration.
+pub async fn examine(patient: &Patient) -> Result<Examination, ConfigError> {
+    let (config, configuration) = settings::configuration(patient.config.as_deref())?;
+    let (credentials, found_credentials) = settings::credentials(patient);
+    let socket = patient.socket.clone().or_else(|| config.api.socket.clone());
+    let processes = processes::Processes::read(&patient.root.join("proc"));
+    let daemon = processes::daemon(&processes, socket.as_deref()).await;
+    let is_running = daemon.is_running();
+
+    let (event_socket, kernel) = tokio::join!(
+        event_socket::checks(&config, credentials.as_ref(), patient.heartbeat),
+        kernel::checks(&config, daemon.process, patient),
+    );
+    let database = match &config.store.location {
+        Location::File(file) => disk::checks(file, is_running).await,
+        Location::Memory => disk::in_memory(),
+    };
+    let rivals = processes::rivals(&processes, &patient.root.join("etc"));
+
+    let mut checks = vec![configuration, found_credentials, daemon.check];
+    checks.extend(event_socket);
+    checks.extend(kernel);
+    checks.push(rivals);
+    checks.extend(database);
+    let worst = checks.iter().map(|check| check.state).max().unwrap_or(State::Ok);
+    Ok(Examination { worst, checks })
+}
+
+impl Check {
+    fn ok(check: &'static str, found: impl Into<String>) -> Self {
+        Self { check, state: State::Ok, found: found.into(), advice: None }
+    }
+
+    fn warn(check: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { check, state: State::Warn, found: found.into(), advice: Some(advice.into()) }
+    }
+
+    fn fail(check: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self { check, state: State::Fail, found: found.into(), advice: Some(advice.into()) }
+    }
+}
+
+/// The configuration's directory: where credentials lie beside it.
+fn directory_of(config: Option<&Path>) -> PathBuf {
+    let file = config.unwrap_or(Path::new(crate::config::DEFAULT_PATH));
+    file.parent().unwrap_or(Path::new("/")).to_owned()
+}
+
+#[cfg(test)]
+mod tests;

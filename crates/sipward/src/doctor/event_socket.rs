@@ -1,0 +1,285 @@
+//! FreeSWITCH, over a connection of our own: the daemon's is left alone.
+
+mod sofia;
+
+use std::time::{Duration, Instant, SystemTime};
+
+use sipward_esl::client::{ClientError, Connection};
+use sipward_esl::{Command, Event, JobUuid, Limits, Subscription};
+use tokio::time::{timeout, timeout_at};
+
+use super::{Check, State};
+use crate::bridge;
+use crate::config::{Config, Credentials};
+use crate::daemon;
+use crate::text::Plain;
+
+/// Longest wait for log-in, subscription and each answer.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Difference of the clocks that needs a look. FreeSWITCH's moves in steps of 20 ms, and an event may
+/// wait for one round of its listener.
+const SKEW: Duration = Duration::from_secs(2);
+
+const REACHED: &str = "event socket";
+const EVENTS: &str = "events";
+const HEARTBEAT: &str = "heartbeat";
+const CLOCK: &str = "clock";
+const LOG: &str = "log-auth-failures";
+
+/// Five checks.
+pub(super) async fn checks(
+    config: &Config,
+    credentials: Option<&Credentials>,
+    heartbeat: Duration,
+) -> [Check; 5] {
+    let Some(credentials) = credentials else {
+        return unreached(Check::fail(REACHED, "not tried without credentials", "see above"));
+    };
+    let connected = connect(config, credentials).await;
+    let mut session = match connected {
+        Ok(session) => session,
+        Err(error) => {
+            return unreached(Check::fail(REACHED, error.to_string(), advice(&error)));
+        }
+    };
+    let found = format!("{}:{} lets us in", credentials.host, credentials.port);
+    let reached = Check::ok(REACHED, found);
+    if let Err(error) = session.subscribe().await {
+        let lost = Check::fail(EVENTS, error.to_string(), advice(&error));
+        let [_, _, heartbeat, clock, log] = unreached(lost.clone());
+        return [reached, lost, heartbeat, clock, log];
+    }
+    let started = Instant::now();
+    let (events, clock) = session.events().await;
+    let log = session.log_auth_failures().await;
+    let heartbeat = session.heartbeat(started, heartbeat).await;
+    [reached, events, heartbeat, clock, log]
+}
+
+/// Nothing behind the connection can be looked at.
+fn unreached(reached: Check) -> [Check; 5] {
+    let blind = |name| Check::warn(name, "not looked at: no connection", "see above");
+    [reached, blind(EVENTS), blind(HEARTBEAT), blind(CLOCK), blind(LOG)]
+}
+
+/// Errors of the client say what to do where they can.
+fn advice(error: &ClientError) -> String {
+    let text = match error {
+        ClientError::Connect { .. } | ClientError::Timeout { .. } => {
+            "is FreeSWITCH running, mod_event_socket loaded, and listening there (listen-ip, listen-port in \
+             event_socket.conf.xml)? Another host or port is set by ESL_HOST and ESL_PORT"
+        }
+        ClientError::WrongPassword { .. } => "correct the password",
+        ClientError::AclRejected => "change the access list and `reload mod_event_socket`",
+        ClientError::NotAllowed { .. } => {
+            "allow these events to the user, or use the password alone"
+        }
+        _ => "see FreeSWITCH's log",
+    };
+    text.to_owned()
+}
+
+struct Session {
+    connection: Connection,
+    /// A HEARTBEAT came while something else was waited for.
+    heartbeat: Option<Instant>,
+}
+
+async fn connect(config: &Config, credentials: &Credentials) -> Result<Session, ClientError> {
+    let Credentials { host, port, user, password } = credentials;
+    let within = config.esl.connect_timeout;
+    let mut connection = Connection::connect(host, *port, Limits::default(), within).await?;
+    connection.login(user.as_deref(), password, ANSWER).await?;
+    Ok(Session { connection, heartbeat: None })
+}
+
+impl Session {
+    /// To what the daemon subscribes, and to the answers of `bgapi`.
+    async fn subscribe(&mut self) -> Result<(), ClientError> {
+        let subscription = Subscription::sofia().custom(bridge::REPORT)?.event("BACKGROUND_JOB")?;
+        self.connection.subscribe(&subscription, ANSWER).await
+    }
+
+    /// FreeSWITCH answers `+OK` to any subscription, so only an event that comes proves anything: the one
+    /// that answers `bgapi`. It also carries FreeSWITCH's time.
+    async fn events(&mut self) -> (Check, Check) {
+        let no_clock = || Check::warn(CLOCK, "not looked at: no event came", "see above");
+        let job = match self.job("module_exists mod_sofia").await {
+            Ok(job) => job,
+            Err(error) => {
+                let advice = "the user of the Event Socket needs the API (esl-allowed-api): without it \
+                              phones, gateways and access lists stay unknown";
+                return (Check::warn(EVENTS, error, advice), no_clock());
+            }
+        };
+        let events = match job.text.trim() {
+            "true" => Check::ok(EVENTS, "they arrive, and mod_sofia is loaded"),
+            "false" => Check::fail(
+                EVENTS,
+                "they arrive, but mod_sofia is not loaded: nobody can fail to log in",
+                "`fs_cli -x 'load mod_sofia'`",
+            ),
+            other => Check::warn(
+                EVENTS,
+                format!("they arrive; whether mod_sofia is loaded is not known: {}", Plain(other)),
+                "see `fs_cli -x 'module_exists mod_sofia'`",
+            ),
+        };
+        (events, clock(&job.event, job.received))
+    }
+
+    async fn log_auth_failures(&mut self) -> Check {
+        // The configuration as FreeSWITCH has it, also where it comes from a database (FusionPBX).
+        let question = "xml_locate configuration configuration name sofia.conf";
+        let unknown = |why: &str| {
+            let found = format!("not known: {why}");
+            Check { check: LOG, state: State::Ok, found, advice: None }
+        };
+        match self.job(question).await {
+            Err(error) => unknown(&error),
+            Ok(job) => match sofia::profiles_with_log(&job.text) {
+                Err(error) => unknown(&error),
+                Ok(profiles) if profiles.is_empty() => {
+                    Check::ok(LOG, "off; sipward needs no log line")
+                }
+                Ok(profiles) => {
+                    let profiles = profiles.join(", ");
+                    let found = format!(
+                        "on in profile {profiles}; sipward needs no log line, and each challenge costs one"
+                    );
+                    Check::ok(LOG, found)
+                }
+            },
+        }
+    }
+
+    /// The daemon takes a connection without HEARTBEAT for dead.
+    async fn heartbeat(&mut self, since: Instant, patience: Duration) -> Check {
+        if self.heartbeat.is_none() && patience.is_zero() {
+            return Check::warn(HEARTBEAT, "not waited for", "leave --no-wait out");
+        }
+        let deadline = tokio::time::Instant::from_std(since) + patience;
+        while self.heartbeat.is_none() {
+            match timeout_at(deadline, self.connection.next_frame()).await {
+                Ok(Ok(frame)) => {
+                    // Log lines and notices are no events, and no answer either.
+                    if let Ok(event) = frame.into_event() {
+                        self.note(&event);
+                    }
+                }
+                Ok(Err(error)) => {
+                    return Check::fail(HEARTBEAT, error.to_string(), advice(&error));
+                }
+                Err(_) => {
+                    return Check::fail(
+                        HEARTBEAT,
+                        format!("none within {} s", patience.as_secs()),
+                        "set event-heartbeat-interval in switch.conf.xml to 20, and allow HEARTBEAT to the \
+                         Event Socket user (esl-allowed-events)",
+                    );
+                }
+            }
+        }
+        let waited = self.heartbeat.map_or(0, |at| at.duration_since(since).as_secs());
+        Check::ok(HEARTBEAT, format!("came after {waited} s"))
+    }
+
+    /// Runs an API command by `bgapi` and waits for the event that answers it.
+    async fn job(&mut self, command: &str) -> Result<Job, String> {
+        let id = JobUuid(fastrand::Rng::with_seed(daemon::seed()).u128(..));
+        let request = Command::bgapi(command, id).map_err(|error| error.to_string())?;
+        let answered = timeout(ANSWER, async {
+            let reply = self.connection.request(&request).await.map_err(|e| e.to_string())?;
+            if reply.is_error() {
+                return Err(format!("FreeSWITCH refused bgapi: {reply}"));
+            }
+            let wanted = id.to_string();
+            loop {
+                let frame = self.connection.next_frame().await.map_err(|e| e.to_string())?;
+                let Ok(event) = frame.into_event() else {
+                    continue;
+                };
+                self.note(&event);
+                if event.header("Job-UUID").is_some_and(|job| job == wanted.as_str()) {
+                    let text = String::from_utf8_lossy(event.body()).into_owned();
+                    return Ok(Job { event, text, received: SystemTime::now() });
+                }
+            }
+        });
+        match answered.await {
+            Ok(done) => done,
+            Err(_) => Err(format!("no event answered bgapi within {} s", ANSWER.as_secs())),
+        }
+    }
+
+    fn note(&mut self, event: &Event) {
+        if event.name().is_some_and(|name| name == "HEARTBEAT") {
+            self.heartbeat.get_or_insert_with(Instant::now);
+        }
+    }
+}
+
+/// The answer to a `bgapi`.
+struct Job {
+    event: Event,
+    text: String,
+    received: SystemTime,
+}
+
+/// Holds FreeSWITCH's time at the event against ours when it came.
+fn clock(event: &Event, received: SystemTime) -> Check {
+    let stamp = event.header("Event-Date-Timestamp");
+    let micros = stamp.and_then(|stamp| stamp.to_str()?.parse::<u64>().ok());
+    let at =
+        micros.and_then(|micros| SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(micros)));
+    let Some(at) = at else {
+        return Check::warn(
+            CLOCK,
+            "the event carries no Event-Date-Timestamp",
+            "see FreeSWITCH's log",
+        );
+    };
+    let (skew, way) = match received.duration_since(at) {
+        Ok(behind) => (behind, "behind"),
+        Err(error) => (error.duration(), "ahead of"),
+    };
+    let found = format!("FreeSWITCH's is {:.2} s {way} ours", skew.as_secs_f64());
+    if skew > SKEW {
+        Check::warn(CLOCK, found, "run an NTP client on both hosts; `fs_cli -x 'fsctl sync_clock'`")
+    } else {
+        Check::ok(CLOCK, found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event_at(time: SystemTime) -> Event {
+        let micros = time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros();
+        Event::from_plain(format!("Event-Name: BACKGROUND_JOB\nEvent-Date-Timestamp: {micros}\n\n"))
+    }
+
+    #[test]
+    fn clocks_that_differ_are_told_with_the_way() {
+        let now = SystemTime::now();
+        for (offset, state, way) in [
+            (Duration::from_millis(30), State::Ok, "behind"),
+            (Duration::from_secs(90), State::Warn, "90.00 s behind"),
+        ] {
+            let check = clock(&event_at(now - offset), now);
+            assert_eq!(check.state, state);
+            assert!(check.found.contains(way), "{}", check.found);
+        }
+        let ahead = clock(&event_at(now + Duration::from_secs(5)), now);
+        assert_eq!(ahead.state, State::Warn);
+        assert!(ahead.found.contains("5.00 s ahead of"), "{}", ahead.found);
+    }
+
+    #[test]
+    fn an_event_without_a_time_is_no_panic() {
+        let check = clock(&Event::from_plain("Event-Date-Timestamp: soon\n\n"), SystemTime::now());
+        assert_eq!(check.state, State::Warn);
+    }
+}

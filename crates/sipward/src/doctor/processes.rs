@@ -1,0 +1,187 @@
+//! Who else runs here: the daemon, and others that ban.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+
+use super::Check;
+use crate::api::model::Status;
+use crate::client::{Client, ClientError, NoQuery};
+use crate::fail2ban;
+use crate::text::Plain;
+
+/// Processes looked at, at most; `kernel.pid_max` may be four million.
+const MOST: usize = 65_536;
+
+/// Bytes of a command line that are read.
+const MAX_COMMAND: u64 = 4_096;
+
+const DAEMON: &str = "daemon";
+const START: &str = "`systemctl enable --now sipward`";
+const RIVALS: &str = "others that ban";
+
+/// Every process that can be seen.
+#[derive(Debug, Default)]
+pub(super) struct Processes(Vec<Process>);
+
+#[derive(Debug)]
+struct Process {
+    id: u32,
+    /// `argv`.
+    arguments: Vec<String>,
+}
+
+/// The daemon, as far as it can be seen.
+pub(super) struct Daemon {
+    pub(super) process: Option<u32>,
+    pub(super) check: Check,
+}
+
+impl Daemon {
+    pub(super) fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+}
+
+impl Processes {
+    pub(super) fn read(proc: &Path) -> Self {
+        let entries = fs::read_dir(proc).into_iter().flatten().filter_map(Result::ok);
+        let process = |entry: fs::DirEntry| {
+            let id = entry.file_name().to_str()?.parse().ok()?;
+            let mut command = Vec::new();
+            let file = fs::File::open(entry.path().join("cmdline")).ok()?;
+            file.take(MAX_COMMAND).read_to_end(&mut command).ok()?;
+            let arguments = command.split(|byte| *byte == 0).filter(|word| !word.is_empty());
+            let arguments =
+                arguments.map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+            Some(Process { id, arguments })
+        };
+        Self(entries.filter_map(process).take(MOST).collect())
+    }
+
+    /// One whose program, or whose script when the program runs scripts, is called `name`.
+    fn running(&self, name: &str) -> Option<&Process> {
+        self.0.iter().find(|process| process.is_called(name))
+    }
+}
+
+impl Process {
+    fn is_called(&self, name: &str) -> bool {
+        // `python3 /usr/bin/fail2ban-server -xf start`, `php /var/www/…/event_guard.php`.
+        self.arguments.iter().take(4).any(|word| {
+            let file = word.rsplit('/').next().unwrap_or_default();
+            file == name || file.strip_suffix(".php").is_some_and(|script| script == name)
+        })
+    }
+}
+
+/// Whether the daemon runs and answers.
+pub(super) async fn daemon(processes: &Processes, socket: Option<&Path>) -> Daemon {
+    let by_name = processes.0.iter().find(|process| {
+        let is_run = process.arguments.iter().any(|word| word == "run");
+        is_run
+            && process.arguments.first().is_some_and(|program| {
+                program.rsplit('/').next().is_some_and(|file| file == "sipward")
+            })
+    });
+    let by_name = by_name.map(|process| process.id);
+    let Some(socket) = socket else {
+        let check = match by_name {
+            Some(id) => Check::ok(DAEMON, format!("runs as process {id}; its API is switched off")),
+            None => Check::warn(DAEMON, "is not running", START),
+        };
+        return Daemon { process: by_name, check };
+    };
+    let by_socket = Client::server_process(socket).await;
+    let process = match &by_socket {
+        Ok(id) => id.and_then(|id| u32::try_from(id).ok()).or(by_name),
+        Err(_) => by_name,
+    };
+    let check = match (process, by_socket) {
+        (_, Ok(_)) => answering(socket).await,
+        (Some(id), Err(ClientError::NotPermitted { .. })) => {
+            Check::ok(DAEMON, format!("runs as process {id}; this user may not ask it more"))
+        }
+        (None, Err(error @ ClientError::NotPermitted { .. })) => {
+            Check::warn(DAEMON, error.to_string(), "run `sipward doctor` as root")
+        }
+        (Some(id), Err(error)) => Check::warn(
+            DAEMON,
+            format!("runs as process {id}, but its socket does not answer: {error}"),
+            "`journalctl -u sipward` says why there is no control socket",
+        ),
+        (None, Err(ClientError::NotRunning { .. })) => Check::warn(DAEMON, "is not running", START),
+        (None, Err(error)) => Check::warn(DAEMON, error.to_string(), "`systemctl status sipward`"),
+    };
+    Daemon { process, check }
+}
+
+async fn answering(socket: &Path) -> Check {
+    let status = async {
+        let mut client = Client::connect(socket).await?;
+        client.get::<Status>("/status", &NoQuery {}).await
+    };
+    match status.await.map(|answer| answer.value) {
+        Ok(status) if status.event_socket.connected => Check::ok(
+            DAEMON,
+            format!("runs, is connected to FreeSWITCH, and bans {} networks", status.bans.active),
+        ),
+        Ok(status) => {
+            let why = status.event_socket.error.unwrap_or_else(|| "it does not say why".to_owned());
+            let advice = "what is wrong with the Event Socket stands below";
+            Check::warn(
+                DAEMON,
+                format!("runs, but is not connected to FreeSWITCH: {}", Plain(&why)),
+                advice,
+            )
+        }
+        Err(error) => Check::warn(
+            DAEMON,
+            format!("its socket is served, but does not answer: {error}"),
+            "`journalctl -u sipward -n 50`",
+        ),
+    }
+}
+
+/// Others that ban the same attackers, and then lift bans, or ban customers, as they see fit.
+pub(super) fn rivals(processes: &Processes, etc: &Path) -> Check {
+    let mut found = Vec::new();
+    let mut advice = Vec::new();
+    let starts = |unit: &str| {
+        etc.join("systemd/system/multi-user.target.wants").join(unit).symlink_metadata().is_ok()
+    };
+    let state = |runs: bool| if runs { "runs" } else { "starts at boot" };
+
+    let runs = processes.running("fail2ban-server").is_some();
+    if runs || starts("fail2ban.service") {
+        let jails = fail2ban::sip_jails(&etc.join("fail2ban"));
+        if !jails.is_empty() {
+            let jails: Vec<String> = jails.iter().map(|jail| Plain(jail).to_string()).collect();
+            let jails = jails.join(", ");
+            found.push(format!("fail2ban {} and watches SIP (jail {jails})", state(runs)));
+            advice.push(
+                "take over what it has with `sipward import fail2ban`, then disable the jail",
+            );
+        }
+    }
+    let runs = processes.running("event_guard").is_some();
+    if runs || starts("event_guard.service") {
+        found.push(format!("FusionPBX's event_guard {}", state(runs)));
+        advice.push("`systemctl disable --now event_guard`");
+    }
+    for name in ["sipban", "fail2ban-rs"] {
+        if processes.running(name).is_some() {
+            found.push(format!("{name} runs"));
+            advice.push("let only one of them watch SIP");
+        }
+    }
+    if found.is_empty() {
+        let fail2ban =
+            processes.running("fail2ban-server").map(|_| "; fail2ban runs, but watches no SIP");
+        return Check::ok(
+            RIVALS,
+            format!("nobody else watches SIP{}", fail2ban.unwrap_or_default()),
+        );
+    }
+    Check::warn(RIVALS, found.join("; "), advice.join("; "))
+}

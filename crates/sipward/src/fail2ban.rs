@@ -1,0 +1,171 @@
+//! What a fail2ban on this host has set up against SIP attackers, for `sipward import fail2ban`.
+//!
+//! Everything is read, nothing is written: the configuration in fail2ban's own order and by its own
+//! rules, and its database, opened read-only. A line that makes no sense is told as a note; the rest
+//! is taken all the same.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `ini` | sections, keys, continuation lines, `%(…)s` |
+//! | `files` | which files, in which order, `[INCLUDES]` |
+//! | `time` | `10m`, `1d 12h`, `-1` |
+//! | `jail` | the jails that watch SIP, and their settings |
+//! | `database` | who is banned now |
+//! | `show` | the takeover as a `sipward.toml` |
+
+mod database;
+mod files;
+mod ini;
+mod jail;
+mod show;
+mod time;
+
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+use sipward_engine::Timestamp;
+
+use crate::config::HostEntry;
+pub use jail::Jail;
+pub use show::to_toml;
+
+/// Where Debian, RHEL and fail2ban's own installer put its configuration.
+pub const DEFAULT_DIRECTORY: &str = "/etc/fail2ban";
+
+/// Its `dbfile` unless `fail2ban.conf` says another.
+pub const DEFAULT_DATABASE: &str = "/var/lib/fail2ban/fail2ban.sqlite3";
+
+/// Notes kept at most: a directory full of broken files says no more in its thousandth line.
+const MAX_NOTES: usize = 200;
+
+/// What is taken over.
+#[derive(Clone, Debug, Default)]
+pub struct Takeover {
+    /// The jails it comes from; the first one's numbers are taken.
+    pub jails: Vec<Jail>,
+    /// `maxretry`, within sipward's range.
+    pub max_failures: Option<u32>,
+    /// `findtime` in seconds, within sipward's range.
+    pub window_seconds: Option<u64>,
+    /// `bantime` in seconds, within sipward's range.
+    pub ban_time_seconds: Option<u64>,
+    /// `ignoreip` of all these jails, without what is always protected.
+    pub allow: Vec<HostEntry>,
+    /// Bans that stand, sorted by network, each once with its latest end.
+    pub bans: Vec<StandingBan>,
+    /// What could not be taken over, or not as it is.
+    pub notes: Vec<String>,
+}
+
+/// A ban of fail2ban that has not ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandingBan {
+    /// Who.
+    pub net: IpNet,
+    /// Its end; `None` for a ban without one.
+    pub until: Option<Timestamp>,
+    /// The jail that made it.
+    pub jail: String,
+}
+
+/// What to read.
+#[derive(Clone, Debug)]
+pub struct Sources<'a> {
+    /// fail2ban's configuration.
+    pub directory: &'a Path,
+    /// Its database; `None` takes what `fail2ban.conf` says.
+    pub database: Option<&'a Path>,
+    /// The jails to take; none means those that watch SIP and are enabled.
+    pub jails: &'a [String],
+    /// The present moment: bans that have ended are left out.
+    pub now: Timestamp,
+}
+
+/// Why nothing can be taken over.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// No configuration.
+    #[error("no fail2ban configuration in {}: {reason}; --dir names another directory", .directory.display())]
+    NoConfiguration {
+        /// Where it was looked for.
+        directory: PathBuf,
+        /// What the system said, or what is missing.
+        reason: String,
+    },
+    /// No jail fits.
+    #[error("{0}")]
+    NoJail(String),
+    /// The database that was asked for cannot be read.
+    #[error("cannot read the bans in {}: {reason}", .file.display())]
+    Database {
+        /// The file.
+        file: PathBuf,
+        /// What SQLite said.
+        reason: String,
+    },
+}
+
+/// Reads configuration and database.
+///
+/// # Errors
+/// When there is no configuration, no jail that fits, or the database that `sources` names cannot be
+/// read. A database that is only missing where it is expected is a note.
+pub fn read(sources: &Sources<'_>) -> Result<Takeover, ImportError> {
+    let mut notes = Notes::default();
+    let jail_files = files::read(sources.directory, "jail", &mut notes)?;
+    let jails = jail::choose(&jail_files, sources.jails, &mut notes)?;
+    let mut takeover = jail::take_over(jails, &mut notes);
+
+    let (file, asked_for) = match sources.database {
+        Some(file) => (Some(file.to_owned()), true),
+        None => (database_file(sources.directory, &mut notes), false),
+    };
+    match file.map(|file| (database::bans(&file, &takeover.jails, sources.now, &mut notes), file)) {
+        Some((Ok(bans), _)) => takeover.bans = bans,
+        Some((Err(reason), file)) if asked_for => {
+            return Err(ImportError::Database { file, reason });
+        }
+        Some((Err(reason), file)) => {
+            notes.add(format!("no bans are taken over: {}: {reason}", file.display()));
+        }
+        None => notes.add("fail2ban keeps no database (dbfile), so no bans are taken over".into()),
+    }
+    takeover.notes = notes.0;
+    Ok(takeover)
+}
+
+/// The enabled jails that watch SIP, by name; none where there is no fail2ban.
+#[must_use]
+pub fn sip_jails(directory: &Path) -> Vec<String> {
+    let mut notes = Notes::default();
+    let files = files::read(directory, "jail", &mut notes);
+    files.map(|files| jail::enabled_sip_jails(&files)).unwrap_or_default()
+}
+
+/// `dbfile` of `fail2ban.conf`; `None` when it is switched off.
+fn database_file(directory: &Path, notes: &mut Notes) -> Option<PathBuf> {
+    let configured = files::read(directory, "fail2ban", notes).ok().and_then(|files| {
+        let section = if files.has_section("Definition") { "Definition" } else { "DEFAULT" };
+        files.value(section, "dbfile").and_then(Result::ok)
+    });
+    match configured.as_deref().map(str::trim) {
+        Some("None" | ":memory:") => None,
+        None | Some("") => Some(DEFAULT_DATABASE.into()),
+        Some(file) => Some(file.into()),
+    }
+}
+
+/// What an operator should know of the takeover.
+#[derive(Debug, Default)]
+struct Notes(Vec<String>);
+
+impl Notes {
+    fn add(&mut self, note: String) {
+        if self.0.len() < MAX_NOTES && !self.0.contains(&note) {
+            self.0.push(note);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! Who is banned now, by fail2ban's SQLite database.
+//!
+//! Since 0.11 the table `bips` holds the present ban of each address and jail, with its length; before,
+//! `bans` held every ban and the length stood in the jail's settings.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use rusqlite::{Connection, OpenFlags, Row};
+use sipward_engine::Timestamp;
+
+use super::time::Span;
+use super::{Jail, Notes, StandingBan};
+
+/// Bans taken at most: as many as sipward holds by default (`policy.max_bans`).
+const MAX_BANS: usize = 500_000;
+
+/// How long a write of fail2ban may hold up the reading.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// fail2ban's default `bantime` in seconds, for a database of before 0.11 and a jail that sets none.
+const DEFAULT_BAN_TIME: i64 = 600;
+
+/// The bans of these jails that stand at `now`.
+pub(super) fn bans(
+    file: &Path,
+    jails: &[Jail],
+    now: Timestamp,
+    notes: &mut Notes,
+) -> Result<Vec<StandingBan>, String> {
+    let said = |error: rusqlite::Error| error.to_string();
+    // Opening must not create it.
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let database = Connection::open_with_flags(file, flags).map_err(said)?;
+    database.busy_timeout(PATIENCE).map_err(said)?;
+    let known = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'bips'";
+    let has_bips: i64 = database.query_row(known, [], |row| row.get(0)).map_err(said)?;
+    let query = if has_bips == 1 {
+        "SELECT ip, timeofban, bantime FROM bips WHERE jail = ?1"
+    } else {
+        "SELECT ip, max(timeofban), NULL FROM bans WHERE jail = ?1 GROUP BY ip"
+    };
+    let mut found: BTreeMap<IpNet, StandingBan> = BTreeMap::new();
+    let mut statement = database.prepare(query).map_err(said)?;
+    for jail in jails {
+        let configured = match jail.ban_time {
+            Some(Span::Seconds(seconds)) => i64::try_from(seconds).unwrap_or(i64::MAX),
+            Some(Span::Permanent) => -1,
+            None => DEFAULT_BAN_TIME,
+        };
+        let mut rows = statement.query([&jail.name]).map_err(said)?;
+        while let Some(row) = rows.next().map_err(said)? {
+            let Some(ban) = standing(row, jail, configured, now, notes) else {
+                continue;
+            };
+            if found.len() >= MAX_BANS && !found.contains_key(&ban.net) {
+                notes.add(format!("more than {MAX_BANS} bans; the rest is left out"));
+                break;
+            }
+            let kept = found.entry(ban.net).or_insert_with(|| ban.clone());
+            // No end is later than any.
+            if kept.until.is_some_and(|kept| ban.until.is_none_or(|until| until > kept)) {
+                *kept = ban;
+            }
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+fn standing(
+    row: &Row<'_>,
+    jail: &Jail,
+    configured: i64,
+    now: Timestamp,
+    notes: &mut Notes,
+) -> Option<StandingBan> {
+    // SQLite columns hold whatever was put into them.
+    let text: String = row.get(0).ok()?;
+    let since: i64 = row.get(1).ok()?;
+    let length = row.get::<_, Option<i64>>(2).ok()?.unwrap_or(configured);
+    let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    let Ok(net) = net else {
+        notes.add(format!("`{}` is banned and no address; left out", text.escape_debug()));
+        return None;
+    };
+    let until = if length < 0 {
+        None
+    } else {
+        let end = u64::try_from(since.saturating_add(length)).unwrap_or(0);
+        Some(Timestamp::from_micros(end.saturating_mul(1_000_000)))
+    };
+    if until.is_some_and(|until| until <= now) {
+        return None;
+    }
+    Some(StandingBan { net: net.trunc(), until, jail: jail.name.clone() })
+}

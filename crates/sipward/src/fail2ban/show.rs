@@ -1,0 +1,69 @@
+//! The takeover as a `sipward.toml`: what is no setting stands in comments, so that the whole text can
+//! be used as the file.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::{StandingBan, Takeover};
+use crate::text::{Plain, Time};
+
+/// Writes the settings, then the bans and the notes as comments.
+#[must_use]
+pub fn to_toml(takeover: &Takeover) -> String {
+    let mut out = String::new();
+    // Writing into a string cannot fail.
+    let _ = write(takeover, &mut out);
+    out
+}
+
+fn write(takeover: &Takeover, out: &mut String) -> std::fmt::Result {
+    let jails: Vec<String> =
+        takeover.jails.iter().map(|jail| Plain(&jail.name).to_string()).collect();
+    writeln!(out, "# Taken over from fail2ban: jail {}.", jails.join(", "))?;
+    for note in &takeover.notes {
+        writeln!(out, "# Note: {}", Plain(note))?;
+    }
+    writeln!(out)?;
+    if !takeover.allow.is_empty() {
+        // Addresses, networks and DNS names hold no character that TOML would read.
+        writeln!(out, "# ignoreip; loopback and this host's own addresses are protected unasked.")?;
+        writeln!(out, "allow = [")?;
+        takeover.allow.iter().try_for_each(|host| writeln!(out, "  \"{host}\","))?;
+        writeln!(out, "]\n")?;
+    }
+    let settings = [
+        takeover.max_failures.map(|count| format!("max_failures = {count} # maxretry")),
+        takeover.window_seconds.map(|seconds| format!("window = \"{}\" # findtime", span(seconds))),
+        takeover.ban_time_seconds.map(|s| format!("ban_time = \"{}\" # bantime", span(s))),
+        // sipward refuses a first ban that is longer than the longest.
+        takeover
+            .ban_time_seconds
+            .filter(|seconds| *seconds > LONGEST_BY_DEFAULT)
+            .map(|s| format!("escalation.max = \"{}\" # at least ban_time", span(s))),
+    ];
+    if settings.iter().any(Option::is_some) {
+        writeln!(out, "[policy]")?;
+        settings.iter().flatten().try_for_each(|line| writeln!(out, "{line}"))?;
+        writeln!(out)?;
+    }
+    writeln!(out, "# Bans that stand: {}.", takeover.bans.len())?;
+    takeover.bans.iter().try_for_each(|ban| writeln!(out, "#   {}", line(ban)))
+}
+
+/// Default of `policy.escalation.max`, in seconds.
+const LONGEST_BY_DEFAULT: u64 = 7 * 86_400;
+
+fn span(seconds: u64) -> String {
+    // humantime counts months and years, which are no whole days.
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    match (days, rest) {
+        (0, _) => humantime::format_duration(Duration::from_secs(seconds)).to_string(),
+        (_, 0) => format!("{days}d"),
+        (_, _) => format!("{days}d {}", humantime::format_duration(Duration::from_secs(rest))),
+    }
+}
+
+fn line(ban: &StandingBan) -> String {
+    let end = ban.until.map_or("for ever".to_owned(), |until| format!("until {}", Time(until)));
+    format!("{} {end} (jail {})", ban.net, Plain(&ban.jail))
+}

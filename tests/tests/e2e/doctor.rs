@@ -1,0 +1,254 @@
+//! `sipward doctor` on hosts that are well and that are not, and `sipward watch` on a terminal.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::pty::{Winsize, openpty};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use sipward_tests::daemon::{PATIENCE, Setup};
+use sipward_tests::fake_freeswitch::{Builder, FakeFreeSwitch, Greeting};
+
+use super::world::{World, setup_without_credentials};
+
+super::cases![
+    a_host_where_all_is_well_is_told_so,
+    without_a_daemon_the_doctor_looks_all_the_same,
+    a_freeswitch_that_is_down_or_refuses_is_a_failure_with_advice,
+    a_gate_that_was_taken_away_is_seen,
+    credentials_are_found_beside_the_configuration,
+    watch_shows_a_ban_and_gives_the_terminal_back,
+    watch_gives_the_terminal_back_when_it_is_ended,
+];
+
+const SOFIA: &str = "<configuration name=\"sofia.conf\"><profiles><profile name=\"internal\"><settings>\
+    <param name=\"log-auth-failures\" value=\"true\"></param></settings></profile></profiles></configuration>";
+
+/// A FreeSWITCH whose answers the doctor understands, and whose heart beats often.
+fn freeswitch() -> Builder {
+    FakeFreeSwitch::builder()
+        .heartbeat_every(Duration::from_millis(200))
+        .answer("module_exists mod_sofia", "true")
+        .answer("xml_locate configuration configuration name sofia.conf", SOFIA)
+}
+
+/// Examines the PBX and gives each check by name.
+fn examine(world: &World, setup: &Setup) -> (Option<i32>, Value) {
+    let output = world.pbx.run(|| setup.shell(&["doctor", "--json"]));
+    let examination: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    (output.status.code(), examination)
+}
+
+fn state(examination: &Value, name: &str) -> (String, String) {
+    let checks = examination["checks"].as_array().expect("checks");
+    let check = checks.iter().find(|check| check["check"] == name).expect("the check");
+    let text = |field: &str| check[field].as_str().unwrap_or_default().to_owned();
+    (text("state"), format!("{} {}", text("found"), text("advice")))
+}
+
+/// Everything but what this machine decides: its disk, and who else runs on it.
+const OURS: [&str; 12] = [
+    "configuration",
+    "credentials",
+    "daemon",
+    "event socket",
+    "events",
+    "heartbeat",
+    "clock",
+    "log-auth-failures",
+    "capability",
+    "gate",
+    "clashes",
+    "database",
+];
+
+fn a_host_where_all_is_well_is_told_so() {
+    let world = World::with(freeswitch());
+    let setup = world.setup("");
+    let daemon = world.watch(&setup);
+    world.fail("198.51.100.7", 5);
+    daemon.expect("ban");
+    let (_, examination) = examine(&world, &setup);
+    for name in OURS {
+        let (state, told) = state(&examination, name);
+        assert_eq!(state, "ok", "{name}: {told}");
+    }
+    let (_, gate) = state(&examination, "gate");
+    assert!(gate.contains("1 of 1 bans looked up, a blackhole wins for each"), "{gate}");
+    assert!(state(&examination, "log-auth-failures").1.contains("on in profile internal"));
+    assert!(world.fs.violations().is_empty(), "{:?}", world.fs.violations());
+    // For people: a line for each check.
+    let output = world.pbx.run(|| setup.shell(&["doctor"]));
+    let text = String::from_utf8(output.stdout).unwrap();
+    for name in OURS {
+        assert!(text.contains(&format!("OK    {name}")), "{name} in {text}");
+    }
+}
+
+fn without_a_daemon_the_doctor_looks_all_the_same() {
+    let world = World::with(freeswitch());
+    let setup = world.setup("");
+    let (status, examination) = examine(&world, &setup);
+    assert_eq!(state(&examination, "heartbeat").0, "ok");
+    // The namespace's gate is set by nobody yet.
+    for (name, part) in [("daemon", "systemctl"), ("gate", "the daemon sets it when it starts")] {
+        let (state, told) = state(&examination, name);
+        assert_eq!(state, "warn", "{name}: {told}");
+        assert!(told.contains(part), "{told}");
+    }
+    assert_eq!(state(&examination, "database").0, "ok");
+    assert!(matches!(status, Some(1 | 2)), "{status:?}");
+}
+
+fn a_freeswitch_that_is_down_or_refuses_is_a_failure_with_advice() {
+    let world = World::with(freeswitch());
+    let setup = world.setup("");
+    let fails = |part: &str| {
+        let (status, examination) = examine(&world, &setup);
+        assert_eq!(status, Some(2));
+        let (state, told) = state(&examination, "event socket");
+        assert_eq!(state, "fail", "{told}");
+        assert!(told.contains(part), "{part} in {told}");
+    };
+    world.fs.greet_with(Greeting::RudeRejection);
+    fails("access list");
+    world.fs.greet_with(Greeting::Handshake);
+    world.fs.expect_password("another");
+    fails("refused the password");
+    world.fs.kill().unwrap();
+    fails("is FreeSWITCH running");
+}
+
+fn a_gate_that_was_taken_away_is_seen() {
+    let world = World::with(freeswitch());
+    let setup = world.setup("");
+    world.watch(&setup).kill();
+    // Nobody is left to put it back.
+    let (_, before) = examine(&world, &setup);
+    assert!(state(&before, "gate").1.contains("its rules stand"), "{before:#}");
+    assert!(world.pbx.run(|| setup.run("flush")).status.success());
+    let (_, after) = examine(&world, &setup);
+    let (state, told) = state(&after, "gate");
+    assert_eq!(state, "warn", "{told}");
+    assert!(told.contains("IPv6 has no rp_filter"), "{told}");
+}
+
+fn credentials_are_found_beside_the_configuration() {
+    let world = World::with(freeswitch());
+    let setup = setup_without_credentials("");
+    let (status, examination) = examine(&world, &setup);
+    assert_eq!(status, Some(2));
+    assert_eq!(state(&examination, "credentials").0, "fail");
+    let address = world.fs.address();
+    let environment = format!("ESL_HOST={}\nESL_PORT={}\n", address.ip(), address.port());
+    std::fs::write(setup.directory().join("environment"), environment).unwrap();
+    std::fs::write(setup.directory().join("esl-password"), "ClueCon\n").unwrap();
+    let (_, examination) = examine(&world, &setup);
+    for name in ["credentials", "event socket", "events"] {
+        let (state, told) = state(&examination, name);
+        assert_eq!(state, "ok", "{name}: {told}");
+        assert!(!told.contains("ClueCon"), "{told}");
+    }
+}
+
+/// A program on a terminal of 80 columns and 24 lines.
+struct Screen {
+    child: Child,
+    keys: File,
+    shown: mpsc::Receiver<Vec<u8>>,
+    text: String,
+}
+
+impl Screen {
+    fn start(setup: &Setup, words: &[&str]) -> Self {
+        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        let pty = openpty(Some(&size), None).unwrap();
+        let slave = || Stdio::from(pty.slave.try_clone().unwrap());
+        let mut command = setup.command(words);
+        let child = command.stdin(slave()).stdout(slave()).stderr(slave()).spawn().unwrap();
+        drop((command, pty.slave));
+        let keys = File::from(pty.master.try_clone().unwrap());
+        Self { child, keys, shown: read(pty.master), text: String::new() }
+    }
+
+    /// Waits until `part` was written.
+    fn wait_for(&mut self, part: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.text.contains(part) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(bytes) = self.shown.recv_timeout(left) else {
+                panic!("{part:?} is not in {:?}", self.text);
+            };
+            self.text.push_str(&String::from_utf8_lossy(&bytes));
+        }
+    }
+
+    /// Waits for its end, and holds it against what a terminal needs.
+    fn ends_well(mut self) {
+        // Leaves the second screen and shows the cursor again.
+        self.wait_for("\u{1b}[?1049l");
+        self.wait_for("\u{1b}[?25h");
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "it does not end");
+            thread::sleep(Duration::from_millis(10));
+        };
+        assert!(status.success(), "{status}");
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        // Ended already, as a rule.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn read(master: OwnedFd) -> mpsc::Receiver<Vec<u8>> {
+    let (out, shown) = mpsc::channel();
+    thread::spawn(move || {
+        let mut master = File::from(master);
+        let mut buffer = [0; 4096];
+        // A terminal that nobody has open any more reads as an error.
+        while let Ok(count) = master.read(&mut buffer) {
+            if count == 0 || out.send(buffer[..count].to_vec()).is_err() {
+                return;
+            }
+        }
+    });
+    shown
+}
+
+fn watch_shows_a_ban_and_gives_the_terminal_back() {
+    let world = World::new();
+    let setup = world.setup("");
+    let _daemon = world.watch(&setup);
+    let mut screen = Screen::start(&setup, &["watch"]);
+    screen.wait_for("connected");
+    screen.wait_for("q quits");
+    world.fail("198.51.100.7", 5);
+    screen.wait_for("198.51.100.7/32");
+    screen.keys.write_all(b"q").unwrap();
+    screen.ends_well();
+}
+
+fn watch_gives_the_terminal_back_when_it_is_ended() {
+    let world = World::new();
+    let setup = world.setup("");
+    let _daemon = world.watch(&setup);
+    let mut screen = Screen::start(&setup, &["watch"]);
+    screen.wait_for("q quits");
+    kill(Pid::from_raw(screen.child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    screen.ends_well();
+}

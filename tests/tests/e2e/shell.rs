@@ -1,0 +1,369 @@
+//! The command line: each command against the real daemon, and without one.
+
+use std::fs;
+use std::process::Output;
+
+use rusqlite::Connection;
+use serde_json::Value;
+use sipward_tests::daemon::Setup;
+use sipward_tests::fake_freeswitch::{Attempt, Outcome};
+
+use super::kernel::blackholes;
+use super::world::{ALL, Family, GATEWAYS, NONE, World, ip, of};
+
+super::cases![
+    every_command_without_a_daemon_says_so_and_ends_with_3,
+    what_the_daemon_knows_is_shown_and_moves_no_cursor,
+    every_answer_is_there_as_json,
+    a_ban_by_hand_holds_until_it_is_lifted,
+    the_names_of_fail2ban_work,
+    a_refused_ban_ends_with_4_and_the_reason,
+    the_ssh_client_is_not_banned_by_a_slip,
+    values_that_cannot_be_end_with_2,
+    allowing_a_host_lets_it_in_and_the_file_is_left_alone,
+    the_policy_is_changed_and_given_back,
+    reload_tells_what_waits_for_a_restart,
+    all_bans_are_listed_beyond_a_page,
+    what_fail2ban_had_is_printed_and_nothing_changed,
+    what_fail2ban_had_is_taken_over,
+];
+
+/// What a command wrote and how it ended.
+struct Said {
+    status: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+        Self { status: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+impl Said {
+    /// Its standard output, when it ended as expected.
+    fn expect(self, status: i32) -> String {
+        assert_eq!(self.status, Some(status), "{}{}", self.out, self.err);
+        self.out
+    }
+
+    fn json(self, status: i32) -> Value {
+        let out = self.expect(status);
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error} in {out}"))
+    }
+}
+
+fn sipward(setup: &Setup, words: &[&str]) -> Said {
+    setup.shell(words).into()
+}
+
+/// Each command that asks the daemon.
+const ASKING: [&[&str]; 14] = [
+    &["status"],
+    &["bans"],
+    &["bans", "--all"],
+    &["ban", "203.0.113.99"],
+    &["unban", "203.0.113.98"],
+    &["unban", "--all"],
+    &["why", "198.51.100.7"],
+    &["allow", "list"],
+    &["allow", "add", "203.0.113.97"],
+    &["allow", "remove", "203.0.113.97"],
+    &["history"],
+    &["policy", "show"],
+    &["policy", "set", "--max-failures", "7"],
+    &["reload"],
+];
+
+fn every_command_without_a_daemon_says_so_and_ends_with_3() {
+    let world = World::new();
+    let setup = world.setup("");
+    for words in ASKING.into_iter().chain([&["watch", "--json"] as &[&str]]) {
+        let said = sipward(&setup, words);
+        assert_eq!(said.status, Some(3), "{words:?}: {}{}", said.out, said.err);
+        assert_eq!(said.out, "", "{words:?}");
+        assert!(said.err.contains("sipward is not running"), "{words:?}: {}", said.err);
+        assert!(said.err.contains("systemctl start sipward"), "{words:?}: {}", said.err);
+    }
+}
+
+/// An attacker that would like to own the terminal.
+fn hostile(world: &World) {
+    for n in 0..5 {
+        let attempt =
+            Attempt::new(ip("198.51.100.7"), 5060 + n, "\u{1b}[2J\u{9b}31m1000\n\u{202e}")
+                .user_agent("friendly\u{1b}]0;owned\u{7}\r\n\u{9b}2Jscanner");
+        world.fs.emit(&attempt, Outcome::WrongPassword);
+    }
+}
+
+/// Neither control characters but the line end, nor anything that turns text around.
+fn assert_harmless(text: &str) {
+    let harmful = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+    assert!(!text.contains(harmful), "{text:?}");
+}
+
+fn what_the_daemon_knows_is_shown_and_moves_no_cursor() {
+    let world = World::new();
+    let setup = world.setup("allow = [\"192.0.2.77\"]\n");
+    let daemon = world.watch(&setup);
+    hostile(&world);
+    daemon.expect("ban");
+    let peer = world.fs.address().to_string();
+    for (words, parts) in [
+        (&["status"] as &[&str], vec![peer.as_str(), "1 now", "5 failures within 10m ban for 1h"]),
+        (&["bans"], vec!["NETWORK", "198.51.100.7/32", "enforced", "friendly"]),
+        (&["why", "198.51.100.7"], vec!["is BANNED", "a blackhole route stands", "\\u{1b}[2J"]),
+        (&["history"], vec!["198.51.100.7/32", "ban", "until"]),
+        (&["allow", "list"], vec!["192.0.2.77/32", "file"]),
+        (&["policy", "show"], vec!["max_failures", "rules.users.threshold", "default"]),
+    ] {
+        let out = sipward(&setup, words).expect(0);
+        for part in parts {
+            assert!(out.contains(part), "{words:?}: {part:?} in {out}");
+        }
+        assert_harmless(&out);
+    }
+    let out = sipward(&setup, &["why", "203.0.113.5"]).expect(0);
+    assert!(out.contains("is not banned"), "{out}");
+}
+
+fn every_answer_is_there_as_json() {
+    let world = World::new();
+    let setup = world.setup("");
+    let daemon = world.watch(&setup);
+    hostile(&world);
+    daemon.expect("ban");
+    let why = sipward(&setup, &["why", "198.51.100.7", "--json"]).json(0);
+    assert_eq!(why["source"], "198.51.100.7/32");
+    // Escaped for the terminal, and still what the attacker sent.
+    let agent = why["bans"][0]["cause"]["evidence"]["user_agent"].as_str().unwrap_or_default();
+    assert!(agent.contains("\u{1b}]0;owned\u{7}"), "{why:#}");
+    for words in ASKING {
+        let words = [words, &["--json"]].concat();
+        let said = sipward(&setup, &words);
+        assert_harmless(&said.out);
+        assert!(said.json(0).is_object(), "{words:?}");
+    }
+}
+
+fn a_ban_by_hand_holds_until_it_is_lifted() {
+    let world = World::new();
+    let setup = world.setup("");
+    let _daemon = world.watch(&setup);
+    let words = ["ban", "198.51.100.0/24", "--for", "2h", "--reason", "rang at night"];
+    let out = sipward(&setup, &words).expect(0);
+    assert!(out.starts_with("198.51.100.0/24 is banned until "), "{out}");
+    assert_eq!(world.attacker_arrives(Family::V4), NONE);
+    assert!(sipward(&setup, &["bans", "198.51.100.7"]).expect(0).contains("rang at night"));
+
+    let out = sipward(&setup, &["unban", "198.51.100.7"]).expect(0);
+    assert!(out.contains("8 bans stand for what is left"), "{out}");
+    assert_eq!(world.attacker_arrives(Family::V4), ALL);
+    let out = sipward(&setup, &["unban", "198.51.100.7"]).expect(0);
+    assert_eq!(out, "198.51.100.7/32 was not banned\n");
+    assert!(sipward(&setup, &["unban", "--all"]).expect(0).starts_with("8 bans ended"));
+    assert_eq!(sipward(&setup, &["bans"]).expect(0), "nobody is banned\n");
+
+    let out = sipward(&setup, &["ban", "198.51.100.7", "--permanent"]).expect(0);
+    assert_eq!(out, "198.51.100.7/32 is banned until it is lifted\n");
+    assert!(sipward(&setup, &["bans"]).expect(0).contains("for ever"));
+}
+
+fn the_names_of_fail2ban_work() {
+    let world = World::new();
+    let setup = world.setup("");
+    let _daemon = world.watch(&setup);
+    sipward(&setup, &["banip", "198.51.100.7"]).expect(0);
+    assert!(sipward(&setup, &["banned"]).expect(0).contains("198.51.100.7/32"));
+    sipward(&setup, &["unbanip", "198.51.100.7"]).expect(0);
+    let words = ["policy", "set", "--maxretry", "3", "--findtime", "600", "--bantime", "1d"];
+    let out = sipward(&setup, &words).expect(0);
+    assert!(out.contains("86400"), "{out}");
+}
+
+fn a_refused_ban_ends_with_4_and_the_reason() {
+    let world = World::new();
+    let setup = world.setup("");
+    let _daemon = world.watch(&setup);
+    for (net, why) in [(GATEWAYS[0], "gateway"), ("127.0.0.1", "this host"), ("10.0.0.0/8", "/16")]
+    {
+        let said = sipward(&setup, &["ban", net]);
+        assert_eq!((said.status, said.out.as_str()), (Some(4), ""), "{net}: {}", said.err);
+        assert!(said.err.contains(why), "{net}: {}", said.err);
+    }
+    let problem = sipward(&setup, &["ban", GATEWAYS[0], "--json"]).json(4);
+    assert_eq!(problem["refusal"]["force_overrides"], true);
+    sipward(&setup, &["ban", "10.0.0.0/8", "--force"]).expect(0);
+    assert_eq!(sipward(&setup, &["ban", "127.0.0.1", "--force"]).status, Some(4));
+}
+
+fn the_ssh_client_is_not_banned_by_a_slip() {
+    let world = World::new();
+    let setup = world.setup("").env("SSH_CONNECTION", "203.0.113.5 50022 192.0.2.1 22");
+    let _daemon = world.watch(&setup);
+    let said = sipward(&setup, &["ban", "203.0.113.0/24"]);
+    assert_eq!(said.status, Some(4), "{}{}", said.out, said.err);
+    assert!(said.err.contains("203.0.113.5"), "{}", said.err);
+    assert!(blackholes(&world.pbx).is_empty());
+    sipward(&setup, &["ban", "203.0.113.0/24", "--force"]).expect(0);
+    assert_eq!(world.phone_arrives(Family::V4), NONE);
+}
+
+fn values_that_cannot_be_end_with_2() {
+    let world = World::new();
+    let setup = world.setup("");
+    let _daemon = world.watch(&setup);
+    for words in [
+        &["ban"] as &[&str],
+        &["ban", "office.example.org"],
+        &["ban", "192.0.2.7/33"],
+        &["ban", "198.51.100.7", "--for", "soon"],
+        &["ban", "198.51.100.7", "--for", "0"],
+        &["ban", "198.51.100.7", "--for", "1h", "--permanent"],
+        &["ban", "198.51.100.7", "--for", "20y"],
+        &["unban"],
+        &["policy", "set"],
+        &["policy", "set", "--max-failures", "1001"],
+        &["policy", "reset", "window_minutes"],
+        &["bans", "--limit", "1001"],
+        &["why", "198.51.100.0/24"],
+    ] {
+        let said = sipward(&setup, words);
+        assert_eq!(said.status, Some(2), "{words:?}: {}{}", said.out, said.err);
+        assert!(!said.err.is_empty(), "{words:?}");
+    }
+    assert!(blackholes(&world.pbx).is_empty());
+}
+
+fn allowing_a_host_lets_it_in_and_the_file_is_left_alone() {
+    let world = World::new();
+    let setup = world.setup("allow = [\"192.0.2.77\"]\n");
+    let daemon = world.watch(&setup);
+    world.fail("198.51.100.7", 5);
+    daemon.expect_that("ban", of("198.51.100.7/32"));
+    let words = ["allow", "add", "198.51.100.7", "--comment", "our test phone"];
+    let out = sipward(&setup, &words).expect(0);
+    assert_eq!(out, "198.51.100.7/32 is never banned by a rule; 1 bans ended\n");
+    daemon.expect("unban");
+    assert_eq!(world.attacker_arrives(Family::V4), ALL);
+    let out = sipward(&setup, &["allow", "list"]).expect(0);
+    assert!(out.contains("our test phone") && out.contains("run time"), "{out}");
+    sipward(&setup, &["allow", "remove", "198.51.100.7"]).expect(0);
+    let said = sipward(&setup, &["allow", "remove", "192.0.2.77"]);
+    assert_eq!(said.status, Some(4), "{}", said.err);
+}
+
+fn the_policy_is_changed_and_given_back() {
+    let world = World::new();
+    let setup = world.setup("[policy]\nmax_failures = 4\n");
+    let daemon = world.watch(&setup);
+    let out = sipward(&setup, &["policy", "set", "--max-failures", "2"]).expect(0);
+    assert!(out.contains("run time, stored (else 4)"), "{out}");
+    world.fail("198.51.100.7", 2);
+    daemon.expect_that("ban", of("198.51.100.7/32"));
+    let words = ["policy", "set", "--window", "5m", "--until-restart"];
+    let out = sipward(&setup, &words).expect(0);
+    assert!(out.contains("300") && out.contains("until the daemon ends"), "{out}");
+    for key in ["max_failures", "window"] {
+        let out = sipward(&setup, &["policy", "reset", key]).expect(0);
+        assert!(!out.contains(if key == "window" { "until" } else { "stored" }), "{out}");
+    }
+}
+
+fn reload_tells_what_waits_for_a_restart() {
+    let world = World::new();
+    let setup = world.setup("");
+    let _daemon = world.watch(&setup);
+    assert_eq!(sipward(&setup, &["reload"]).expect(0), "the configuration is in force\n");
+    setup.configure("on_exit = \"flush\"\n");
+    let out = sipward(&setup, &["reload"]).expect(0);
+    assert!(out.contains("but for on_exit"), "{out}");
+    // The socket is named by a file that is broken now, so it is named by hand.
+    setup.configure("[policy]\nmax_failure = 3\n");
+    let socket = setup.socket();
+    let said = sipward(&setup, &["reload", "--socket", socket.to_str().unwrap()]);
+    assert_eq!(said.status, Some(4), "{}", said.err);
+    assert!(said.err.contains("did you mean `max_failures`?"), "{}", said.err);
+}
+
+fn all_bans_are_listed_beyond_a_page() {
+    let world = World::new();
+    let setup = world.setup("mode = \"observe\"\n");
+    let daemon = world.watch(&setup);
+    for n in 0..1_100_u32 {
+        let address = std::net::Ipv4Addr::from(0x0b00_0000 + n).into();
+        let attempt = Attempt::new(address, 5060, "1000").user_agent("friendly-scanner");
+        world.fs.emit(&attempt, Outcome::WrongPassword);
+    }
+    daemon.expect_many("ban", 1_100, |_| true);
+    let page = sipward(&setup, &["bans", "--limit", "10"]).expect(0);
+    assert!(page.contains("10 of 1100; --cursor "), "{page}");
+    let all = sipward(&setup, &["bans", "--all", "--json"]).json(0);
+    assert_eq!(all["items"].as_array().map(Vec::len), Some(1_100));
+    assert_eq!(sipward(&setup, &["bans", "--all"]).expect(0).lines().count(), 1_101);
+}
+
+/// A fail2ban with one jail and three bans; returns its directory and its database.
+fn fail2ban(setup: &Setup) -> [String; 2] {
+    let directory = setup.directory().join("fail2ban");
+    fs::create_dir(&directory).unwrap();
+    fs::write(
+        directory.join("jail.local"),
+        "[freeswitch]\nenabled = true\nmaxretry = 3\nfindtime = 1h\nbantime = 1d\n\
+         ignoreip = 127.0.0.1/8 203.0.113.5\n",
+    )
+    .unwrap();
+    let file = directory.join("fail2ban.sqlite3");
+    let database = Connection::open(&file).unwrap();
+    database
+        .execute_batch(
+            "CREATE TABLE bips(ip TEXT, jail TEXT, timeofban INTEGER, bantime INTEGER);
+             INSERT INTO bips VALUES('198.51.100.7', 'freeswitch', unixepoch(), 3600);
+             INSERT INTO bips VALUES('203.0.113.5', 'freeswitch', unixepoch(), 3600);
+             INSERT INTO bips VALUES('192.0.2.254', 'freeswitch', unixepoch(), -1);",
+        )
+        .unwrap();
+    [directory, file].map(|path| path.to_str().unwrap().to_owned())
+}
+
+fn what_fail2ban_had_is_printed_and_nothing_changed() {
+    let world = World::new();
+    let setup = world.setup("");
+    let _daemon = world.watch(&setup);
+    let [directory, database] = fail2ban(&setup);
+    let words = ["import", "fail2ban", "--dir", &directory, "--database", &database];
+    let out = sipward(&setup, &words).expect(0);
+    for part in ["max_failures = 3", "\"203.0.113.5/32\"", "# Bans that stand: 3."] {
+        assert!(out.contains(part), "{part} in {out}");
+    }
+    assert_eq!(sipward(&setup, &["bans"]).expect(0), "nobody is banned\n");
+    assert_eq!(sipward(&setup, &["allow", "list"]).expect(0), "the allow list is empty\n");
+    // What is printed is a configuration.
+    setup.configure(&out);
+    sipward(&setup, &["check"]).expect(0);
+}
+
+fn what_fail2ban_had_is_taken_over() {
+    let world = World::new();
+    let setup = world.setup("");
+    let _daemon = world.watch(&setup);
+    let [directory, database] = fail2ban(&setup);
+    let words =
+        ["import", "fail2ban", "--dir", &directory, "--database", &database, "--apply", "--json"];
+    // The gateway is refused: fail2ban would have cut this host off.
+    let done = sipward(&setup, &words).json(4);
+    let applied = &done["applied"];
+    assert_eq!(applied["allow"], 1, "{done:#}");
+    assert_eq!(applied["policy"], true);
+    assert_eq!(applied["bans"], 1);
+    assert_eq!(applied["bans_of_allowed"], 1);
+    assert!(applied["refused"][0].as_str().unwrap().starts_with("192.0.2.254/32: "), "{done:#}");
+    assert_eq!(world.attacker_arrives(Family::V4), NONE);
+    assert_eq!(world.phone_arrives(Family::V4), ALL);
+    let status = sipward(&setup, &["status"]).expect(0);
+    assert!(status.contains("3 failures within 1h ban for 1day"), "{status}");
+    assert!(sipward(&setup, &["bans"]).expect(0).contains("fail2ban: freeswitch"));
+}
