@@ -39,9 +39,13 @@ trap summary EXIT
 # need PROGRAM PACKAGE: installs the Debian package when the program is missing.
 need() {
   command -v "$1" >/dev/null && return
+  install_package "$2"
+  command -v "$1" >/dev/null
+}
+
+install_package() {
   local sudo=()
   ((EUID == 0)) || sudo=(sudo)
   "${sudo[@]}" apt-get update -q
-  "${sudo[@]}" apt-get install -qy --no-install-recommends "$2"
-  command -v "$1" >/dev/null
+  "${sudo[@]}" apt-get install -qy --no-install-recommends "$1"
 }

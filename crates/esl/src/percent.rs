@@ -66,14 +66,22 @@ pub(crate) fn encode_into(value: &[u8], out: &mut Vec<u8>) {
 /// The value of one hex digit, in either letter case.
 #[inline]
 pub(crate) fn hex_digit(digit: u8) -> Option<u8> {
-    HEX_DIGITS.get(usize::from(digit)).copied().filter(|&value| value < 16)
+    Some(hex_value(digit)).filter(|&value| value < NO_DIGIT)
 }
 
-/// The values of hex digits by their byte; 16 for every other byte. A table, because the UUID of every
-/// record is read with it.
+/// The value of one hex digit, in either letter case; [`NO_DIGIT`] for every other byte.
+#[inline]
+pub(crate) fn hex_value(digit: u8) -> u8 {
+    HEX_DIGITS.get(usize::from(digit)).copied().unwrap_or(NO_DIGIT)
+}
+
+/// A bit that no digit's value has.
+pub(crate) const NO_DIGIT: u8 = 16;
+
+/// A table, because the UUID of every record is read with it.
 #[allow(clippy::indexing_slicing)] // Evaluated by the compiler, which refuses what is out of bounds.
 static HEX_DIGITS: [u8; 256] = {
-    let mut values = [16; 256];
+    let mut values = [NO_DIGIT; 256];
     let mut value = 0;
     while value < 16 {
         values[hex_char(value) as usize] = value;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::percent::hex_digit;
+use crate::percent::{NO_DIGIT, hex_value};
 
 /// `Core-UUID`: identity of one run of FreeSWITCH. A new value means that it was restarted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,16 +60,25 @@ impl fmt::Debug for JobUuid {
 }
 
 fn parse(text: &[u8]) -> Option<u128> {
-    let mut groups = text.split(|&byte| byte == b'-');
-    let mut value = 0;
-    for digits in [8, 4, 4, 4, 12] {
-        let group = groups.next().filter(|group| group.len() == digits)?;
-        let group = group
-            .iter()
-            .try_fold(0, |group: u64, &digit| Some(group << 4 | u64::from(hex_digit(digit)?)))?;
-        value = value << (4 * digits) | u128::from(group);
-    }
-    groups.next().is_none().then_some(value)
+    let (time_low, text) = group::<8>(text)?;
+    let (time_mid, text) = group::<4>(text.strip_prefix(b"-")?)?;
+    let (time_high, text) = group::<4>(text.strip_prefix(b"-")?)?;
+    let (clock, text) = group::<4>(text.strip_prefix(b"-")?)?;
+    let (node, text) = group::<12>(text.strip_prefix(b"-")?)?;
+    let high = time_low << 32 | time_mid << 16 | time_high;
+    let low = clock << 48 | node;
+    text.is_empty().then_some(u128::from(high) << 64 | u128::from(low))
+}
+
+/// So many hex digits, and what follows. Each event brings a UUID, so the loop has no way out but its end,
+/// and the compiler unrolls it.
+fn group<const DIGITS: usize>(text: &[u8]) -> Option<(u64, &[u8])> {
+    let (digits, rest) = text.split_first_chunk::<DIGITS>()?;
+    let (value, all) = digits.iter().fold((0, 0), |(value, all), &digit| {
+        let digit = hex_value(digit);
+        (value << 4 | u64::from(digit), all | digit)
+    });
+    (all < NO_DIGIT).then_some((value, rest))
 }
 
 fn write(value: u128, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -141,6 +141,66 @@ fn a_forged_event_says_who_sent_it() {
     assert_eq!(sofia::parse(&forged[0]), Ok(None));
 }
 
+/// The raw recordings are of connections that had not subscribed to this one; the readable result of the
+/// scenarios, written from another connection's events, names its headers and values.
+#[test]
+fn an_abandoned_invite_is_read_as_it_was_observed() {
+    let table = std::fs::read_to_string(common::fixtures().join("scenarios/TABLE-lo.txt")).unwrap();
+    let mut sources = Vec::new();
+    for line in table.lines() {
+        let Some((_, observed)) = line.split_once("EVENT CUSTOM sofia::wrong_call_state | ") else {
+            continue;
+        };
+        let headers: String = observed
+            .split("; ")
+            .map(|header| header.replacen('=', ": ", 1).replace('\'', "") + "\n")
+            .collect();
+        let event = Event::from_plain(format!(
+            "Event-Subclass: sofia%3A%3Awrong_call_state\nEvent-Name: CUSTOM\n\
+             Core-UUID: 3833e5b9-30a6-4853-84cc-577f3c1402af\n\
+             Event-Date-Timestamp: 1795335885484124\nEvent-Calling-File: sofia.c\n\
+             Event-Sequence: 700\n{headers}\n"
+        ));
+        let Ok(Some(SofiaEvent::WrongCallState(call))) = sofia::parse(&event) else {
+            panic!("{line}");
+        };
+        sources.push(format!("{} of {}", call.source.socket_addr(), call.from_user.unwrap()));
+    }
+    assert_eq!(sources, ["127.0.0.1:54902 of 1000", "127.0.0.1:45092 of 1001"]);
+}
+
+#[test]
+fn a_lingering_good_bye_is_no_good_bye_yet() {
+    let outbound = decode(&recording("session/outbound-linger.raw").bytes);
+    let notice = |frame: &&sipward_esl::Frame| {
+        frame.content_type() == sipward_esl::ContentType::DisconnectNotice
+    };
+    let at = outbound.frames.iter().position(|frame| notice(&frame)).unwrap();
+    assert_eq!(outbound.frames[at].header("content-disposition"), Some(&b"linger"[..]));
+    assert_eq!(outbound.frames[at].header("Linger-Time"), Some(&b"2"[..]));
+    assert!(outbound.frames[at + 1..].iter().any(|frame| frame.clone().into_event().is_ok()));
+}
+
+#[test]
+fn xml_is_handed_on_as_it_came() {
+    let mut seen = 0;
+    for Recording { name, bytes } in recordings() {
+        if !name.ends_with(".xml.raw") || bytes.len() > 100_000 {
+            continue;
+        }
+        for frame in decode(&bytes).frames {
+            if frame.content_type() != sipward_esl::ContentType::EventXml {
+                continue;
+            }
+            assert!(frame.body().starts_with(b"<event>"), "{name}: {frame:?}");
+            assert!(memchr::memmem::find(&bytes, frame.body()).is_some(), "{name}");
+            assert!(frame.into_event().is_err(), "{name}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 100, "{seen}");
+}
+
 #[test]
 fn a_link_local_address_keeps_its_zone() {
     let events = events(&recording("scenarios/ns-udp6-linklocal.plain.raw"));

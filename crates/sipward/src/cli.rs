@@ -10,8 +10,10 @@ mod history;
 mod import;
 mod out;
 mod policy;
+mod record;
 mod reload;
 mod remote;
+mod replay;
 mod ssh;
 mod status;
 mod watch;
@@ -81,6 +83,8 @@ enum Command {
     Reload(reload::ReloadCommand),
     Doctor(doctor::DoctorCommand),
     Import(import::ImportCommand),
+    Record(record::Record),
+    Replay(replay::Replay),
     /// Watch sipward fend off a storm: no root, no FreeSWITCH, nothing on this host is changed.
     Demo {
         /// Run until interrupted instead of 20 s.
@@ -136,6 +140,8 @@ pub fn main() -> ExitCode {
         Command::Reload(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Import(command) => command.run(),
+        Command::Record(args) => record::run(args).map(|()| Exit::Done),
+        Command::Replay(args) => replay::run(args).map(|()| Exit::Done),
         Command::Demo { forever } => on_runtime(demo::run(*forever)).map(|()| Exit::Done),
     };
     match done {

@@ -5,19 +5,21 @@
 //! which file and function wrote the message, how it begins, and how the *whole* message ends. A row
 //! inside a message is never read as a row of its own.
 
-mod row;
+pub(crate) mod row;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nom::branch::alt;
 use nom::bytes::complete::{tag, take_till1};
 use nom::sequence::delimited;
 use nom::{IResult, Parser as _};
 use serde::Serialize;
-use sipward_engine::{self as engine, ComplaintKind, Method};
+use sipward_engine::{self as engine, ComplaintKind, Method, Timestamp};
 use sipward_esl::LogLine;
+
+use self::row::Row;
 
 /// Between the line that says why a right password was refused and the line of its failure, which the
 /// same thread writes next.
@@ -25,9 +27,8 @@ const REASON_LIFE: Duration = Duration::from_secs(1);
 
 /// One message of the log, whole.
 ///
-/// In a log file a message goes on for as many rows as there are before the next one that begins with
-/// a date; all of them belong to it. Whoever hands over single rows lets senders forge the ends of
-/// messages.
+/// In a log file it may take several rows (`row::goes_on`). Whoever hands over single rows lets senders
+/// forge the ends of messages.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'t> {
     /// Its text, without the last line end.
@@ -86,26 +87,30 @@ pub enum Heard<'t> {
 #[derive(Debug, Default)]
 pub struct LogReader {
     /// A reason whose failure has not come yet.
-    reason: Option<(RefusedFor, Method, Instant)>,
+    reason: Option<(RefusedFor, Method, Timestamp)>,
 }
 
 impl LogReader {
     /// What a line means, read at `now`. `None`: nothing that accuses anybody.
-    pub fn read<'t>(&mut self, line: &'t LogLine, now: Instant) -> Option<Heard<'t>> {
+    pub fn read<'t>(&mut self, line: &'t LogLine, now: Timestamp) -> Option<Heard<'t>> {
         // The end of a message is what it is read by.
         if line.truncated().is_some() {
             return None;
         }
         let origin = Some((line.file()?, line.function()?));
-        match read(Message { text: line.text(), origin })? {
+        self.read_message(Message { text: line.text(), origin }, now)
+    }
+
+    /// What a message means, written at `now`. `None`: nothing that accuses anybody.
+    pub fn read_message<'t>(&mut self, message: Message<'t>, now: Timestamp) -> Option<Heard<'t>> {
+        match read(message)? {
             Reading::Refused { reason, method } => {
                 self.reason = Some((reason, method, now));
                 None
             }
             Reading::Complaint(complaint) if complaint.kind == ComplaintKind::AuthFailure => {
-                let fits = |(_, method, since): &(_, Method, Instant)| {
-                    complaint.method == Some(*method)
-                        && now.saturating_duration_since(*since) <= REASON_LIFE
+                let fits = |(_, method, since): &(_, Method, Timestamp)| {
+                    complaint.method == Some(*method) && now.since(*since) <= REASON_LIFE
                 };
                 Some(match self.reason.take().filter(fits) {
                     Some((reason, ..)) => Heard::RefusedLogin(complaint, reason),
@@ -129,7 +134,7 @@ impl Complaint<'_> {
 #[must_use]
 pub fn read(message: Message<'_>) -> Option<Reading<'_>> {
     // The head of a message holds no line end, so only its first row can match.
-    let (file, text) = row::split(message.text)?;
+    let Row { file, message: text, .. } = row::split(message.text)?;
     let function = match message.origin {
         Some((told, function)) if told == file => Some(function),
         Some(_) => return None,
@@ -140,6 +145,11 @@ pub fn read(message: Message<'_>) -> Option<Reading<'_>> {
         .iter()
         .filter(|(by, function, _)| by.as_bytes() == file && wrote(function))
         .find_map(|(_, _, reader)| reader(text))
+}
+
+/// Whether messages that the source file `file` writes can accuse anybody.
+pub(crate) fn may_accuse(file: &[u8]) -> bool {
+    AUTHORS.iter().any(|(by, ..)| by.as_bytes() == file)
 }
 
 /// Who writes what: source file, beginning of the function's name, reader of the message.
@@ -205,8 +215,8 @@ fn unknown_user(text: &[u8]) -> Option<Reading<'_>> {
     let mut rows = text.split(|byte| *byte == b'\n');
     let (first, second, third) = (rows.next()?, rows.next()?, rows.next()?);
     let whole = rows.next().is_none()
-        && second.starts_with(b"You must define a domain called '")
-        && third.starts_with(b"and you must configure your device ");
+        && second.starts_with(row::UNKNOWN_USER_ROWS[0])
+        && third.starts_with(row::UNKNOWN_USER_ROWS[1]);
     let rest = first.strip_prefix(b"Can't find user [").filter(|_| whole)?;
     let (account, address) = cut_last(rest, b"] from ")?;
     Some(Reading::Complaint(Complaint {

@@ -19,6 +19,8 @@
 //! | [`names`] | DNS names of `allow` and `proxies`, name servers |
 //! | [`record`] | what is told: log lines, later the API |
 //! | [`store`] | what outlives the process |
+//! | [`recorder`] | `sipward record`: the socket's bytes, saved |
+//! | [`replay`] | `sipward replay`: recordings and log files through a policy |
 //! | [`logging`] | JSON and text form of log lines |
 //! | [`demo`] | the storm that `sipward demo` plays |
 
@@ -38,6 +40,8 @@ pub mod fail2ban;
 pub mod logging;
 pub mod names;
 pub mod record;
+pub mod recorder;
+pub mod replay;
 pub mod store;
 pub mod systemd;
 pub mod text;

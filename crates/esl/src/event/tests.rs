@@ -21,6 +21,21 @@ fn odd_lines_harm_nothing() {
     assert_eq!(Event::from_plain("\n\n").headers().count(), 0);
 }
 
+/// The search for line ends looks at eight bytes at once, so each place and each neighbour of LF counts.
+#[test]
+fn a_line_ends_at_its_line_end_wherever_that_is() {
+    for length in 0..40 {
+        for byte in [b'x', 0, 0x09, 0x0b, 0x8a, 0x80, 0xff, b':'] {
+            let value = vec![byte; length];
+            let event = [b"a:", &value[..], b"\n\x0b\x0b: \x0b", &value[..]].concat();
+            let event = Event::from_plain(event);
+            let values: Vec<_> = event.headers().map(|header| header.raw_value()).collect();
+            let last = [b"\x0b", &value[..]].concat();
+            assert_eq!(values, [&value[..], &last], "{length} times {byte}");
+        }
+    }
+}
+
 #[test]
 fn a_sender_cannot_add_a_header() {
     let event = Event::from_plain("user: x%0D%0Anetwork-ip: 10.9.9.9\nnetwork-ip: 192.0.2.1\n\n");

@@ -6,7 +6,7 @@ use nom::{
     bytes::complete::{tag, take_till, take_while},
     character::complete::{line_ending, not_line_ending, u64 as decimal},
     combinator::{eof, value},
-    sequence::{delimited, terminated},
+    sequence::terminated,
 };
 
 /// `Content-Type` of a frame.
@@ -57,10 +57,10 @@ pub(super) enum BadHead {
 /// The head of a plain event exactly as FreeSWITCH writes it. Spares the common case the search for
 /// the head's end and the header by header reading.
 pub(super) fn usual_event_head(input: &[u8]) -> Option<Envelope> {
-    let mut head =
-        delimited(tag("Content-Length: "), decimal, tag("\nContent-Type: text/event-plain\n\n"));
-    let parsed: IResult<&[u8], u64> = head.parse(input);
+    let rest = input.strip_prefix(b"Content-Length: ")?;
+    let parsed: IResult<&[u8], u64> = decimal(rest);
     let (rest, body_len) = parsed.ok()?;
+    let rest = rest.strip_prefix(b"\nContent-Type: text/event-plain\n\n")?;
     let head_len = input.len().checked_sub(rest.len())?;
     Some(Envelope { head_len, content_type: ContentType::EventPlain, body_len })
 }

@@ -90,9 +90,16 @@ impl Frame {
     /// [`EventError::NotAnEvent`] for every other kind of frame (`text/event-xml` is handed on raw),
     /// [`EventError::Json`] for a JSON body that is no object of strings.
     pub fn into_event(self) -> Result<Event, EventError> {
+        self.try_into_event().map_err(|(error, _)| error)
+    }
+
+    /// [`into_event`](Self::into_event), with the frame back when it holds none.
+    pub(crate) fn try_into_event(self) -> Result<Event, (EventError, Self)> {
         match self.content_type {
             ContentType::EventPlain => Ok(Event::new(self.bytes, self.body, self.cut)),
-            ContentType::EventJson => Event::from_json(self.body(), self.cut.clone()),
+            ContentType::EventJson => {
+                Event::from_json(self.body(), self.cut.clone()).map_err(|error| (error, self))
+            }
             ContentType::AuthRequest
             | ContentType::CommandReply
             | ContentType::ApiResponse
@@ -100,7 +107,7 @@ impl Frame {
             | ContentType::LogData
             | ContentType::DisconnectNotice
             | ContentType::RudeRejection
-            | ContentType::Other => Err(EventError::NotAnEvent(self.content_type)),
+            | ContentType::Other => Err((EventError::NotAnEvent(self.content_type), self)),
         }
     }
 

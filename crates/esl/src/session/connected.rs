@@ -9,6 +9,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::mpsc,
+    task::yield_now,
     time::{Instant, sleep},
 };
 
@@ -108,7 +109,15 @@ impl<'s> Connected<'s> {
                     self.start(request, connection);
                     Ok(())
                 }
-                filled = connection.fill() => filled.and_then(|()| self.receive(connection)),
+                filled = connection.fill() => match filled.and_then(|()| self.receive(connection)) {
+                    Ok(()) => {
+                        // A flood is always ready to be read. The consumer gets its turn after each
+                        // read, while the events are still in the cache, not after a hundred of them.
+                        yield_now().await;
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                },
                 () = &mut silence => {
                     let left = limit.saturating_sub(self.last_event.elapsed());
                     if left.is_zero() {
@@ -165,9 +174,9 @@ impl<'s> Connected<'s> {
         match frame.content_type() {
             ContentType::EventPlain | ContentType::EventJson => {
                 self.last_event = received;
-                match frame.clone().into_event() {
+                match frame.try_into_event() {
                     Ok(event) => self.event(event, received),
-                    Err(error) => self.batch.push(Notice::Damaged { error, frame }),
+                    Err((error, frame)) => self.batch.push(Notice::Damaged { error, frame }),
                 }
             }
             ContentType::LogData => match LogLine::from_frame(frame.clone()) {

@@ -1,6 +1,6 @@
 mod commands;
 
-use std::time::Duration;
+use std::{io::Write as _, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -309,6 +309,30 @@ async fn a_consumer_that_sleeps_never_stops_the_reader() {
         }
     }
     assert!(seen <= sent + 1, "every event is told, as itself or as dropped");
+}
+
+/// However fast the events come, a consumer that keeps up loses none of them to the session's own haste.
+#[tokio::test]
+async fn the_consumer_gets_its_turn_after_each_read() {
+    const EVENT: &[u8] =
+        b"Content-Length: 23\nContent-Type: text/event-plain\n\nEvent-Name: HEARTBEAT\n\n";
+    const SENT: usize = 100_000;
+    let (freeswitch, mut config) = FreeSwitch::start().await;
+    // A read brings some 900 of these; the sockets hold tens of thousands.
+    config.queue = 4_000;
+    let (_handle, mut notices, _task) = run(config);
+    let client = connected(&freeswitch, &mut notices).await;
+    let mut stream = client.0.into_std().unwrap();
+    stream.set_nonblocking(false).unwrap();
+    let flood = std::thread::spawn(move || {
+        stream.write_all(&EVENT.repeat(SENT)).unwrap();
+        stream
+    });
+    for _ in 0..SENT {
+        let notice = next(&mut notices).await;
+        assert!(matches!(notice, Notice::Event { .. }), "{notice:?}");
+    }
+    drop(flood.join().unwrap());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::{
 use crate::text::Text;
 
 /// `sofia::wrong_call_state`: an INVITE was challenged and given up. Comes about 10 s after the challenge;
-/// its headers are written with underscores (`network_ip`).
+/// its headers are written with underscores (`network_ip`), and it names no profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WrongCallState<'e> {

@@ -22,22 +22,28 @@ const MAX_ADDRESS: usize = 47;
 impl<'e> Endpoint<'e> {
     /// From the raw header: percent-encoded, IPv6 without brackets (with them is accepted too).
     pub(super) fn parse(raw: &'e [u8], port: u16) -> Option<Self> {
+        if raw.contains(&b'%') || raw.starts_with(b"[") {
+            return Self::parse_encoded(raw, port);
+        }
+        Some(Self { ip: address(raw)?, port, zone: None })
+    }
+
+    fn parse_encoded(raw: &'e [u8], port: u16) -> Option<Self> {
         // The zone's own percent sign is encoded like any other.
-        let (address, zone) = match memchr::memmem::find(raw, b"%25") {
+        let (raw_address, zone) = match memchr::memmem::find(raw, b"%25") {
             Some(at) => (raw.get(..at)?, raw.get(at + 3..)),
             None => (raw, None),
         };
         let mut buffer = [0; MAX_ADDRESS];
-        let address = percent::decode_into(address, &mut buffer)?;
-        let address = address.strip_prefix(b"[").unwrap_or(address);
-        let (address, zone) = match (address.strip_suffix(b"]"), zone) {
-            (Some(address), _) => (address, zone),
-            (None, Some(zone)) => (address, Some(zone.strip_suffix(b"%5D").unwrap_or(zone))),
-            (None, None) => (address, None),
+        let decoded = percent::decode_into(raw_address, &mut buffer)?;
+        let decoded = decoded.strip_prefix(b"[").unwrap_or(decoded);
+        let (decoded, zone) = match (decoded.strip_suffix(b"]"), zone) {
+            (Some(decoded), _) => (decoded, zone),
+            (None, Some(zone)) => (decoded, Some(zone.strip_suffix(b"%5D").unwrap_or(zone))),
+            (None, None) => (decoded, None),
         };
-        let ip = std::str::from_utf8(address).ok()?.parse().ok()?;
         let zone = zone.filter(|zone| !zone.is_empty()).map(Text::decode);
-        Some(Self { ip, port, zone })
+        Some(Self { ip: address(decoded)?, port, zone })
     }
 
     /// Address and port, without the zone.
@@ -45,4 +51,8 @@ impl<'e> Endpoint<'e> {
     pub const fn socket_addr(&self) -> SocketAddr {
         SocketAddr::new(self.ip, self.port)
     }
+}
+
+fn address(text: &[u8]) -> Option<IpAddr> {
+    std::str::from_utf8(text).ok()?.parse().ok()
 }

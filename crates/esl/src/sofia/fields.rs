@@ -39,6 +39,8 @@ pub(super) struct Fields<'e> {
     pub(super) registration_type: Option<&'e [u8]>,
     pub(super) update_reg: Option<&'e [u8]>,
     pub(super) gateway: Option<&'e [u8]>,
+    register_ip: Option<&'e [u8]>,
+    register_port: Option<&'e [u8]>,
     pub(super) state: Option<&'e [u8]>,
     pub(super) ping_status: Option<&'e [u8]>,
     pub(super) gateway_status: Option<&'e [u8]>,
@@ -48,11 +50,20 @@ pub(super) struct Fields<'e> {
 /// What FreeSWITCH writes for an empty value in plain and XML events (`switch_event_serialize`).
 const UNDEFINED: &[u8] = b"_undef_";
 
-/// Takes the line's value into the slot of the first name that fits, and returns. FreeSWITCH spells each
-/// name in one way only, so bytes are compared, not letters.
+/// The value of a header line, if this is its name. The name and its colon are compared at once, as bytes:
+/// FreeSWITCH spells each name in one way only.
+macro_rules! value_of {
+    ($line:ident, $name:literal) => {
+        $line
+            .strip_prefix(concat!($name, ":").as_bytes())
+            .map(|value| value.strip_prefix(b" ").unwrap_or(value))
+    };
+}
+
+/// Takes the line's value into the slot of the first name that fits, and returns.
 macro_rules! take {
     ($line:ident, $($name:literal => $slot:expr),+ $(,)?) => {{
-        $(if let Some(value) = value_of($line, $name) {
+        $(if let Some(value) = value_of!($line, $name) {
             $slot.get_or_insert(value);
             return;
         })+
@@ -73,51 +84,64 @@ impl<'e> Fields<'e> {
     #[inline]
     fn line(&mut self, line: &'e [u8]) {
         match line.first() {
-            Some(b'E') => {
-                take!(line,
-                    b"Event-Subclass" => self.event_subclass,
-                    b"Event-Date-Timestamp" => self.timestamp,
-                    b"Event-Sequence" => self.sequence,
-                );
-                if let Some(file) = value_of(line, b"Event-Calling-File") {
+            Some(b'E') => self.event_line(line),
+            Some(b'C') => {
+                take!(line, "Core-UUID" => self.core_uuid);
+                self.sent_by_client |= value_of!(line, "Command").is_some();
+            }
+            Some(b'n') => take!(line,
+                "network-ip" => self.network_ip,
+                "network-port" => self.network_port,
+                "network_ip" => self.network_ip,
+                "network_port" => self.network_port,
+            ),
+            Some(b't') => take!(line, "to-user" => self.to_user, "to-host" => self.to_host),
+            Some(b'f') => take!(line,
+                "from-user" => self.from_user,
+                "from-host" => self.from_host,
+                "from_user" => self.from_user,
+            ),
+            Some(b'u') => take!(line,
+                "user-agent" => self.user_agent,
+                "username" => self.username,
+                "user" => self.user,
+                "update-reg" => self.update_reg,
+            ),
+            Some(b'r') => take!(line,
+                "registration-type" => self.registration_type,
+                "realm" => self.realm,
+            ),
+            Some(b'c') => take!(line, "call-id" => self.call_id, "contact" => self.contact),
+            Some(b'p') => take!(line, "profile-name" => self.profile_name),
+            Some(b'a') => take!(line, "auth-result" => self.auth_result),
+            Some(b's') => take!(line, "status" => self.status),
+            Some(b'e') => take!(line, "expires" => self.expires),
+            Some(b'h') => take!(line, "host" => self.host),
+            Some(b'R') => take!(line,
+                "Register-Network-IP" => self.register_ip,
+                "Register-Network-Port" => self.register_port,
+            ),
+            Some(b'G') => take!(line, "Gateway" => self.gateway),
+            Some(b'S') => take!(line, "State" => self.state, "Status" => self.gateway_status),
+            Some(b'P') => take!(line, "Ping-Status" => self.ping_status, "Phrase" => self.phrase),
+            Some(_) | None => {}
+        }
+    }
+
+    /// A third of all lines begin with `Event-`; the next letter tells them apart.
+    #[inline]
+    fn event_line(&mut self, line: &'e [u8]) {
+        match line.get(b"Event-".len()) {
+            Some(b'S') => take!(line,
+                "Event-Subclass" => self.event_subclass,
+                "Event-Sequence" => self.sequence,
+            ),
+            Some(b'D') => take!(line, "Event-Date-Timestamp" => self.timestamp),
+            Some(b'C') => {
+                if let Some(file) = value_of!(line, "Event-Calling-File") {
                     self.calling_file(file);
                 }
             }
-            Some(b'C') => {
-                take!(line, b"Core-UUID" => self.core_uuid);
-                self.sent_by_client |= value_of(line, b"Command").is_some();
-            }
-            Some(b'n') => take!(line,
-                b"network-ip" => self.network_ip,
-                b"network-port" => self.network_port,
-                b"network_ip" => self.network_ip,
-                b"network_port" => self.network_port,
-            ),
-            Some(b't') => take!(line, b"to-user" => self.to_user, b"to-host" => self.to_host),
-            Some(b'f') => take!(line,
-                b"from-user" => self.from_user,
-                b"from-host" => self.from_host,
-                b"from_user" => self.from_user,
-            ),
-            Some(b'u') => take!(line,
-                b"user-agent" => self.user_agent,
-                b"username" => self.username,
-                b"user" => self.user,
-                b"update-reg" => self.update_reg,
-            ),
-            Some(b'r') => take!(line,
-                b"registration-type" => self.registration_type,
-                b"realm" => self.realm,
-            ),
-            Some(b'c') => take!(line, b"call-id" => self.call_id, b"contact" => self.contact),
-            Some(b'p') => take!(line, b"profile-name" => self.profile_name),
-            Some(b'a') => take!(line, b"auth-result" => self.auth_result),
-            Some(b's') => take!(line, b"status" => self.status),
-            Some(b'e') => take!(line, b"expires" => self.expires),
-            Some(b'h') => take!(line, b"host" => self.host),
-            Some(b'G') => take!(line, b"Gateway" => self.gateway),
-            Some(b'S') => take!(line, b"State" => self.state, b"Status" => self.gateway_status),
-            Some(b'P') => take!(line, b"Ping-Status" => self.ping_status, b"Phrase" => self.phrase),
             Some(_) | None => {}
         }
     }
@@ -146,11 +170,14 @@ impl<'e> Fields<'e> {
     }
 
     pub(super) fn endpoint(&self) -> Result<Endpoint<'e>, Defect<'e>> {
-        const ADDRESS: &str = "network-ip";
-        let raw = required(ADDRESS, self.network_ip)?;
-        let malformed = Defect { header: ADDRESS, kind: DefectKind::NotAnAddress, raw };
-        let port = number("network-port", self.network_port)?;
-        Endpoint::parse(raw, port).ok_or(malformed)
+        endpoint("network-ip", self.network_ip, "network-port", self.network_port)
+    }
+
+    /// Where a gateway is registered, once it is.
+    pub(super) fn registrar(&self) -> Result<Option<Endpoint<'e>>, Defect<'e>> {
+        let Some(ip) = self.register_ip else { return Ok(None) };
+        let port = self.register_port;
+        endpoint("Register-Network-IP", Some(ip), "Register-Network-Port", port).map(Some)
     }
 
     pub(super) fn profile(&self) -> Result<Text<'e>, Defect<'e>> {
@@ -168,11 +195,16 @@ impl<'e> Fields<'e> {
     }
 }
 
-/// The value of a header line, if this is its name.
 #[inline]
-fn value_of<'e>(line: &'e [u8], name: &[u8]) -> Option<&'e [u8]> {
-    let value = line.strip_prefix(name)?.strip_prefix(b":")?;
-    Some(value.strip_prefix(b" ").unwrap_or(value))
+fn endpoint<'e>(
+    ip_header: &'static str,
+    ip: Option<&'e [u8]>,
+    port_header: &'static str,
+    port: Option<&'e [u8]>,
+) -> Result<Endpoint<'e>, Defect<'e>> {
+    let raw = required(ip_header, ip)?;
+    let malformed = Defect { header: ip_header, kind: DefectKind::NotAnAddress, raw };
+    Endpoint::parse(raw, number(port_header, port)?).ok_or(malformed)
 }
 
 /// A value that must be there.
@@ -201,12 +233,14 @@ fn number<'e, N: TryFrom<u64>>(
 
 /// A decimal number, digits only.
 pub(super) fn decimal(raw: &[u8]) -> Option<u64> {
-    if raw.is_empty() {
+    /// Numbers of so many digits fit; FreeSWITCH's have 16 at most.
+    const DIGITS: usize = 19;
+    if raw.is_empty() || raw.len() > DIGITS {
         return None;
     }
-    raw.iter().try_fold(0_u64, |number, digit| {
-        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
-        number.checked_mul(10)?.checked_add(digit)
+    raw.iter().try_fold(0, |number: u64, &byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit < 10).then(|| number * 10 + u64::from(digit))
     })
 }
 

@@ -1,14 +1,15 @@
 //! Gateways: registrations that FreeSWITCH holds elsewhere.
 
 use super::{
-    EventMeta,
+    Endpoint, EventMeta,
     error::Defect,
     fields::{Fields, decimal, required, text},
 };
 use crate::text::Text;
 
 /// `sofia::gateway_state`: a gateway's registration changed
-/// (`sofia_reg.c`, `sofia_reg_fire_custom_gateway_state_event`).
+/// (`sofia_reg.c`, `sofia_reg_fire_custom_gateway_state_event`). Its header names are from there; no
+/// recording holds this event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GatewayState<'e> {
@@ -18,6 +19,8 @@ pub struct GatewayState<'e> {
     pub gateway: Text<'e>,
     /// `State`.
     pub state: GatewayStatus<'e>,
+    /// `Register-Network-IP` and `-Port`: the registrar that answered, once it has (newer FreeSWITCH only).
+    pub registrar: Option<Endpoint<'e>>,
     /// `Ping-Status`: `UP`, `DOWN`, `INVALID`.
     pub ping_status: Option<Text<'e>>,
     /// `Status`: the SIP status that led here.
@@ -62,6 +65,7 @@ impl<'e> GatewayState<'e> {
             meta: fields.meta()?,
             gateway: Text::decode(required("Gateway", fields.gateway)?),
             state: GatewayStatus::read(required("State", fields.state)?),
+            registrar: fields.registrar()?,
             ping_status: text(fields.ping_status),
             sip_status: fields
                 .gateway_status

@@ -78,16 +78,37 @@ fn reads_the_other_records() {
     assert_eq!((expire.user.unwrap(), expire.domain.unwrap()), ("1003".into(), "pbx.test".into()));
     assert_eq!(expire.expired.unwrap().as_micros(), 1_795_336_097_000_000);
 
-    let lines = "Gateway: trunk%201\nState: REGED\nPing-Status: UP\nPhrase: OK\nStatus: 200\n";
-    let gateway = event("gateway_state", lines);
-    let Some(SofiaEvent::GatewayState(gateway)) = parse(&gateway).unwrap() else { panic!() };
-    assert_eq!(gateway.gateway, "trunk 1");
-    assert_eq!((gateway.state, gateway.sip_status), (GatewayStatus::Registered, Some(200)));
-
     let call = event("wrong_call_state", "from_user: 1000\nnetwork_ip: ::1\nnetwork_port: 54902\n");
     let Some(SofiaEvent::WrongCallState(call)) = parse(&call).unwrap() else { panic!() };
     assert_eq!(call.source.socket_addr(), "[::1]:54902".parse().unwrap());
     assert_eq!(call.from_user.unwrap(), "1000");
+}
+
+/// No recording holds this event; names and order are those of FreeSWITCH's source.
+#[test]
+fn reads_the_state_of_a_gateway() {
+    let lines = "Gateway: trunk%201\nState: REGED\nPing-Status: UP\n\
+                 Register-Network-IP: 2001%3Adb8%3A%3A9\nRegister-Network-Port: 5060\n\
+                 Phrase: OK\nStatus: 200\n";
+    let registered = event("gateway_state", lines);
+    let Some(SofiaEvent::GatewayState(gateway)) = parse(&registered).unwrap() else { panic!() };
+    assert_eq!(gateway.gateway, "trunk 1");
+    assert_eq!((gateway.state, gateway.sip_status), (GatewayStatus::Registered, Some(200)));
+    assert_eq!((gateway.ping_status, gateway.phrase), (Some("UP".into()), Some("OK".into())));
+    assert_eq!(gateway.registrar.unwrap().socket_addr(), "[2001:db8::9]:5060".parse().unwrap());
+
+    let down = event("gateway_state", "Gateway: a\nState: FAIL_WAIT\nPing-Status: DOWN\n");
+    let Some(SofiaEvent::GatewayState(gateway)) = parse(&down).unwrap() else { panic!() };
+    assert_eq!(gateway.state, GatewayStatus::FailedWaiting);
+    assert_eq!((gateway.registrar, gateway.sip_status, gateway.phrase), (None, None, None));
+
+    let other = event("gateway_state", "Gateway: a\nState: NEW%20ONE\n");
+    let Some(SofiaEvent::GatewayState(gateway)) = parse(&other).unwrap() else { panic!() };
+    assert_eq!(gateway.state, GatewayStatus::Other("NEW ONE".into()));
+
+    let broken = error(&event("gateway_state", &lines.replace("5060", "x")));
+    assert_eq!(broken.header, "Register-Network-Port");
+    assert_eq!(error(&event("gateway_state", "State: REGED\n")).header, "Gateway");
 }
 
 #[test]
@@ -163,6 +184,7 @@ fn reads_addresses_as_freeswitch_writes_them() {
     assert_eq!(source("fd66::1"), plain("fd66::1"));
     assert_eq!(source("::ffff:192.0.2.1"), plain("::ffff:192.0.2.1"));
     assert_eq!(source("%5B2001%3Adb8%3A%3A1%5D"), plain("2001:db8::1"));
+    assert_eq!(source("[2001:db8::1]"), plain("2001:db8::1"));
     let zoned = Some(("fe80::1".to_owned(), Some("eth0".to_owned())));
     assert_eq!(source("fe80%3A%3A1%25eth0"), zoned);
     assert_eq!(source("%5Bfe80%3A%3A1%25eth0%5D"), zoned);

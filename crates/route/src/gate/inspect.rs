@@ -110,7 +110,7 @@ pub(super) async fn dropped(
                 {
                     let packets =
                         list.get_elem().find_map(|expression| match expression.get_data() {
-                            Ok(ExprOps::Counter(counter)) => counter.get_packets().ok(),
+                            Ok(ExprOps::Counter(total)) => total.get_packets().ok(),
                             Ok(_) | Err(_) => None,
                         });
                     by_handle.insert(handle, packets.unwrap_or(0));

@@ -41,7 +41,8 @@ fn words(complaint: &Complaint<'_>) -> String {
 
 /// What a recording means, in words.
 fn heard(recording: &[u8]) -> Vec<String> {
-    let (mut reader, now) = (LogReader::default(), Instant::now());
+    let now = Timestamp::from_micros(1_795_000_000_000_000);
+    let mut reader = LogReader::default();
     let mut heard = Vec::new();
     for line in lines(recording) {
         heard.extend(reader.read(&line, now).map(|heard| match heard {
@@ -150,9 +151,44 @@ fn a_row_with_anything_else_before_the_message_is_none() {
         "2026-01-01 00:00:00.000000 [WARNING] sofia_presence.c:1787",
         "2026-01-01 00:00:00.000000 [WARNING] sofia_reg.c:1787 x",
         "2026-01-01 00:00:00.000000 [WARNING] sofia_reg.c:",
+        // The same where every row has something before it.
+        "9f5186b2-422b-43cb-9a6b-408f84ebfdea  2026-01-01 00:00:00.000000 [WARNING] sofia_reg.c:1787",
+        "Nov 22 08:24:26 pbx freeswitch[815]:  2026-01-01 00:00:00.000000 [WARNING] sofia_reg.c:1787",
+        "2026-11-22T08:24:26.1+01:00 pbx freeswitch[815]:  2026-01-01 00:00:00.000000 [WARNING] \
+         sofia_reg.c:1787",
         "",
     ] {
         assert_eq!(row(&format!("{head} {MESSAGE}")), None, "{head}");
+    }
+}
+
+#[test]
+fn folded_rows_and_those_of_an_unknown_user_go_on_with_a_message_and_no_others() {
+    let goes_on = |text: &'static str| row::goes_on(text.as_bytes());
+    for (text, rest) in [
+        (" folded", " folded"),
+        ("\tfolded", "\tfolded"),
+        ("9f5186b2-422b-43cb-9a6b-408f84ebfdea  2026-11-22 00:00:00", " 2026-11-22 00:00:00"),
+        ("Nov 22 08:24:26 pbx freeswitch[815]:  folded", " folded"),
+        (
+            "9f5186b2-422b-43cb-9a6b-408f84ebfdea You must define a domain called 'x' in",
+            "You must define a domain called 'x' in",
+        ),
+        (
+            "and you must configure your device to use the proper domain",
+            "and you must configure your device to use the proper domain",
+        ),
+    ] {
+        assert_eq!(goes_on(text), Some(rest.as_bytes()), "{text}");
+    }
+    for text in [
+        "",
+        "Dialplan: sofia/internal/1000@pbx.test parsing [default->x] continue=true",
+        "EXECUTE [depth=0] sofia/internal/1000@pbx.test answer()",
+        "9f5186b2-422b-43cb-9a6b-408f84ebfdea EXECUTE [depth=0] sofia/internal/1000 answer()",
+        "v=0",
+    ] {
+        assert_eq!(goes_on(text), None, "{text}");
     }
 }
 
@@ -244,7 +280,8 @@ fn a_reason_belongs_to_the_next_failure_of_its_method_within_a_second() {
         "../../../../tests/fixtures/freeswitch/scenarios/09b-user-agent-filter.log.raw"
     );
     let lines = lines(recording);
-    let (mut reader, now) = (LogReader::default(), Instant::now());
+    let now = Timestamp::from_micros(1_795_000_000_000_000);
+    let mut reader = LogReader::default();
     let later = now + REASON_LIFE + Duration::from_millis(1);
     let last: Vec<_> = lines
         .iter()

@@ -79,9 +79,9 @@ impl Judge {
     }
 
     pub(super) fn log_line(&mut self, line: &LogLine, received: Instant) {
-        match self.log.read(line, received) {
+        let now = self.clock.at(received);
+        match self.log.read(line, now) {
             Some(Heard::Complaint(complaint)) => {
-                let now = self.clock.at(received);
                 let input = Input::Complaint(complaint.as_input());
                 self.engine.handle(input, now, &mut self.actions);
                 self.carry_out(Some(received));

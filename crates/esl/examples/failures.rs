@@ -1,9 +1,11 @@
 //! Authentication failures as JSON lines, one an event.
 //!
 //! ```console
-//! $ ESL_PASSWORD=ClueCon cargo run -p sipward-examples --example failures
-//! {"time":1795335866444097,"source":"127.0.0.1","port":33752,"user":"1000","domain":"pbx.test",…}
+//! $ ESL_PASSWORD=ClueCon cargo run --example failures
+//! {"domain":"pbx.test","method":"REGISTER","origin":"from mod_sofia","port":33752,"profile":"internal",…}
 //! ```
+
+mod common;
 
 use std::error::Error;
 
@@ -12,7 +14,7 @@ use sipward_esl::{Notice, SofiaEvent, Text, session, sofia};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let (session, _handle, mut notices) = session(sipward_examples::config()?);
+    let (session, _handle, mut notices) = session(common::config()?);
     tokio::spawn(session.run());
     while let Some(notice) = notices.recv().await {
         match notice {
@@ -37,7 +39,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 Ok(_) => {}
                 Err(error) => eprintln!("{error}"),
             },
-            Notice::Disconnected { error, retry_in } => eprintln!("{error}; again in {retry_in:?}"),
+            Notice::Disconnected { error, retry_in } => {
+                eprintln!("{error}; again in {retry_in:.1?}");
+            }
             Notice::Blind { from, to } => eprintln!("saw nothing from {from:?} to {to:?}"),
             Notice::Overflow { dropped } => eprintln!("dropped {dropped} events"),
             _ => {}

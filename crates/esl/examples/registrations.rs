@@ -1,8 +1,10 @@
 //! A live table of the registered phones: a snapshot by `bgapi`, kept up to date by events.
 //!
 //! ```console
-//! $ ESL_PASSWORD=ClueCon cargo run -p sipward-examples --example registrations
+//! $ ESL_PASSWORD=ClueCon cargo run --example registrations
 //! ```
+
+mod common;
 
 use std::{collections::BTreeMap, error::Error};
 
@@ -13,7 +15,7 @@ type Phones = BTreeMap<(String, String), String>;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let (session, handle, mut notices) = session(sipward_examples::config()?);
+    let (session, handle, mut notices) = session(common::config()?);
     tokio::spawn(session.run());
     let (snapshots, mut snapshot) = tokio::sync::mpsc::channel(1);
     let mut phones = Phones::new();

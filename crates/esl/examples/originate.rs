@@ -1,11 +1,13 @@
 //! Places a call by `bgapi originate` and prints the answer: `originate ENDPOINT APPLICATION`
 //!
 //! ```console
-//! $ ESL_PASSWORD=ClueCon cargo run -p sipward-examples --example originate -- user/1000 '&echo'
+//! $ ESL_PASSWORD=ClueCon cargo run --example originate -- user/1000 '&echo'
 //! +OK 278611fb-ee7f-48b8-8219-6ceb3350750a
 //! ```
 //!
 //! Exits with 1 when FreeSWITCH says `-ERR`.
+
+mod common;
 
 use std::{env, error::Error, process::ExitCode, time::Duration};
 
@@ -17,7 +19,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let [endpoint, application] = &args[..] else {
         return Err("usage: originate ENDPOINT APPLICATION".into());
     };
-    let mut config = sipward_examples::config()?;
+    let mut config = common::config()?;
     // The answer comes when the called party answers or gives up.
     config.command_timeout = Duration::from_secs(90);
     let (session, handle, mut notices) = session(config);
@@ -26,7 +28,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     loop {
         match notices.recv().await {
             Some(Notice::Connected { .. }) => break,
-            Some(Notice::Disconnected { error, .. }) => return Err(error.into()),
+            Some(Notice::Disconnected { error, .. }) => return Err(error.to_string().into()),
             Some(_) => {}
             None => return Err("the session has ended".into()),
         }
