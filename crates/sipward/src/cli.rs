@@ -232,7 +232,10 @@ fn on_runtime<T: Send + 'static>(
         .context("cannot start the runtime")?;
     // On the worker, beside the tasks it talks to, not on this thread.
     let work = runtime.spawn(work);
-    runtime.block_on(work)?
+    let done = runtime.block_on(work);
+    // A look-up of a name that nobody answers would hold up the end for as long as the resolver tries.
+    runtime.shutdown_background();
+    done?
 }
 
 #[cfg(test)]

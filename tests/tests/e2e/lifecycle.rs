@@ -13,6 +13,7 @@ use super::kernel::{blackholes, everything, nets};
 use super::world::{ALL, Family, NONE, World, ip, of};
 
 super::cases![
+    a_name_that_nobody_answers_does_not_hold_up_the_stop,
     bans_outlive_a_stop,
     a_stop_can_flush_instead,
     a_crash_in_the_storm_loses_no_ban,
@@ -260,5 +261,13 @@ fn a_stop_is_quick_in_a_storm_and_without_freeswitch() {
     world.fs.kill().unwrap();
     let daemon = world.start(&setup);
     daemon.expect_many("esl_disconnected", 2, |_| true);
+    daemon.stop();
+}
+
+fn a_name_that_nobody_answers_does_not_hold_up_the_stop() {
+    let world = World::new();
+    // The name servers of this machine are out of reach in here, so the resolver tries on.
+    let setup = world.setup("allow = [\"office.example.org\"]\n");
+    let daemon = world.watch(&setup);
     daemon.stop();
 }

@@ -160,7 +160,7 @@ fn a_ban_by_hand_holds_until_it_is_lifted() {
     assert!(sipward(&setup, &["bans", "198.51.100.7"]).expect(0).contains("rang at night"));
 
     let out = sipward(&setup, &["unban", "198.51.100.7"]).expect(0);
-    assert!(out.contains("8 bans stand for what is left"), "{out}");
+    assert!(out.contains("what is left of wider ones stands as 8 bans"), "{out}");
     assert_eq!(world.attacker_arrives(Family::V4), ALL);
     let out = sipward(&setup, &["unban", "198.51.100.7"]).expect(0);
     assert_eq!(out, "198.51.100.7/32 was not banned\n");
@@ -246,7 +246,7 @@ fn allowing_a_host_lets_it_in_and_the_file_is_left_alone() {
     daemon.expect_that("ban", of("198.51.100.7/32"));
     let words = ["allow", "add", "198.51.100.7", "--comment", "our test phone"];
     let out = sipward(&setup, &words).expect(0);
-    assert_eq!(out, "198.51.100.7/32 is never banned by a rule; 1 bans ended\n");
+    assert_eq!(out, "198.51.100.7/32 is never banned by a rule; 1 ban ended\n");
     daemon.expect("unban");
     assert_eq!(world.attacker_arrives(Family::V4), ALL);
     let out = sipward(&setup, &["allow", "list"]).expect(0);

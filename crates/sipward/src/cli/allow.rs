@@ -118,7 +118,7 @@ fn listed(page: &AllowPage) -> String {
 fn changed(done: &AllowChanged, what: &str) -> String {
     let ended = match done.count {
         0 => String::new(),
-        count => format!("; {count} bans ended"),
+        count => format!("; {} ended", out::count(count, "ban")),
     };
     format!("{} {what}{ended}\n{}", done.entry.host, degraded(&done.store))
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hyper::Method;
 
+use super::out;
 use super::remote::{Exit, Remote};
 use super::ssh;
 use crate::api::model::{BanMade, BanState, Net, NewBan, StoreHealth, StoreState, Unbanned};
@@ -101,9 +102,9 @@ impl UnbanCommand {
                 }
                 let left = match done.left.len() {
                     0 => String::new(),
-                    pieces => format!("; {pieces} bans stand for what is left of wider ones"),
+                    pieces => format!("; what is left of wider ones stands as {pieces} bans"),
                 };
-                format!("{} bans ended{left}\n{}", done.count, degraded(&done.store))
+                format!("{} ended{left}\n{}", out::count(done.count, "ban"), degraded(&done.store))
             },
         )
     }

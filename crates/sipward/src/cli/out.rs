@@ -67,6 +67,11 @@ pub(super) fn add(text: &mut String, more: fmt::Arguments<'_>) {
     let _ = text.write_fmt(more);
 }
 
+/// `1 ban`, `2 bans`.
+pub(super) fn count(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Width of the terminal in columns; `None` where standard output is none.
 pub(super) fn width() -> Option<usize> {
     if !io::stdout().is_terminal() {

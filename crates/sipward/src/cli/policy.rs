@@ -95,7 +95,7 @@ fn changed(view: &PolicyView) -> String {
 }
 
 fn table<'a>(values: impl Iterator<Item = &'a PolicyValue>) -> String {
-    let mut table = Table::new(["KEY", "VALUE", "FROM"]);
+    let mut table = Table::new(["KEY", "FROM", "VALUE"]);
     for value in values {
         let origin = match value.origin {
             PolicyOrigin::Default => "default",
@@ -108,7 +108,7 @@ fn table<'a>(values: impl Iterator<Item = &'a PolicyValue>) -> String {
             serde_json::Value::String(word) => word.clone(),
             other => other.to_string(),
         };
-        table.row([value.key.clone(), shown, format!("{origin}{}", instead.unwrap_or_default())]);
+        table.row([value.key.clone(), format!("{origin}{}", instead.unwrap_or_default()), shown]);
     }
     table.render(out::width())
 }

@@ -47,7 +47,7 @@ pub(super) struct Applied {
 impl Applied {
     pub(super) fn to_text(&self) -> String {
         let mut text = format!(
-            "{} entries are on the allow list; {}; {} bans were made\n",
+            "allowed: {}; {}; banned: {}\n",
             self.allow,
             if self.policy { "the policy is changed" } else { "the policy is as it was" },
             self.bans,
@@ -55,7 +55,7 @@ impl Applied {
         if self.bans_of_allowed > 0 {
             out::add(
                 &mut text,
-                format_args!("{} bans of allowed hosts were left out\n", self.bans_of_allowed),
+                format_args!("left out, because they are allowed: {}\n", self.bans_of_allowed),
             );
         }
         for refusal in &self.refused {
