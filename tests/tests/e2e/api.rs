@@ -541,22 +541,29 @@ fn events_are_told_as_they_happen() {
     let setup = world.setup("");
     let daemon = world.watch(&setup);
     let mut events = setup.client().listen("");
+    // What FreeSWITCH answers about its phones and gateways comes when it comes.
+    let mut next = || loop {
+        let told = events.event();
+        if !["registrations", "trunks"].contains(&told.0.as_str()) {
+            return told;
+        }
+    };
     world.fail("198.51.100.7", 5);
 
     for _ in 0..5 {
-        let (name, line) = events.event();
+        let (name, line) = next();
         assert_eq!((name.as_str(), &line["event"]), ("auth_failure", &json!("auth_failure")));
         assert_eq!(line["source"], "198.51.100.7");
         assert!(line["time"].as_str().unwrap().ends_with('Z'), "{line}");
     }
-    let (name, line) = events.event();
+    let (name, line) = next();
     assert_eq!(name, "ban");
     let logged = daemon.expect("ban");
     for field in ["source", "until", "enforced", "by", "failures", "users"] {
         assert_eq!(line[field], *logged.field(field), "{field} as in the log");
     }
     setup.client().delete("/bans/198.51.100.7").expect(200);
-    assert_eq!(events.event().0, "unban");
+    assert_eq!(next().0, "unban");
 }
 
 fn only_the_wanted_events_are_told() {
