@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::limits::{Limits, millis};
+use crate::limits::{Limits, millis, window_ms};
 use crate::lru::LruTable;
 use crate::seen::Seen;
 use crate::sources::{Entry, History, Key};
@@ -201,7 +201,7 @@ impl Identities {
         if *healthy.agent_hash.get_or_insert(seen.agent_hash) != seen.agent_hash {
             return None;
         }
-        let window_ms = window_ms();
+        let window_ms = window_ms(ATTENTION_WINDOW);
         let attention = self.attention.entry(key);
         if attention.user_hash != seen.user_hash {
             let busy = attention.history.holds_others(seen.user_hash, millis(now), window_ms);
@@ -283,8 +283,4 @@ impl Known {
         };
         self.users.iter().all(recent)
     }
-}
-
-fn window_ms() -> u32 {
-    u32::try_from(ATTENTION_WINDOW.as_millis()).unwrap_or(u32::MAX)
 }

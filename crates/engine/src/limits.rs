@@ -99,6 +99,7 @@ impl Limits {
     }
 }
 
+/// The length of a window on the clock of [`millis`].
 pub(crate) fn window_ms(window: Duration) -> u32 {
     u32::try_from(window.as_millis()).unwrap_or(u32::MAX)
 }

@@ -1,7 +1,7 @@
 //! The failures of one source: exact times, hashes instead of names.
 
 use crate::identity::MISTYPES;
-use crate::limits::{Limits, millis};
+use crate::limits::{Limits, millis, window_ms};
 use crate::seen::Seen;
 use crate::{Grade, Guard, Method, Rule, Timestamp};
 
@@ -186,7 +186,7 @@ impl History {
         if !rule.guard.is_on() || self.0.len() < rule.threshold as usize {
             return Finding::default();
         }
-        let window = window_ms(rule);
+        let window = window_ms(rule.window);
         let found = self.0.iter().filter(|entry| age(now, **entry) < window && what(**entry));
         let sure = found.clone().filter(|entry| rule.guard.admits(entry.grade()));
         Finding { sure: count(sure), all: count(found) }
@@ -196,7 +196,7 @@ impl History {
         if !rule.guard.is_on() || self.0.len() < rule.threshold as usize {
             return Finding::default();
         }
-        let window = window_ms(rule);
+        let window = window_ms(rule.window);
         let (mut sure, mut all) = (Users::default(), Users::default());
         for entry in self.0.iter().filter(|entry| age(now, **entry) < window) {
             all.add(entry.user());
@@ -236,10 +236,6 @@ impl Users {
 
 fn count<'a>(entries: impl Iterator<Item = &'a Entry>) -> u32 {
     u32::try_from(entries.count()).unwrap_or(u32::MAX)
-}
-
-fn window_ms(rule: &Rule) -> u32 {
-    u32::try_from(rule.window.as_millis()).unwrap_or(u32::MAX)
 }
 
 /// As many bits of the user's hash as fit beside the rest.
