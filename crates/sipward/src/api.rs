@@ -37,23 +37,23 @@
 //! | `bans`, `select`, `sources`, `allow`, `history`, `policy`, `status`, `events`, `what_if`, `metrics` | the handlers |
 //! | `convert` | the engine's and the store's words → those of the wire |
 
-mod allow;
-mod bans;
+pub(crate) mod allow;
+pub(crate) mod bans;
 mod convert;
 mod document;
 mod door;
-mod events;
-mod extract;
-mod fault;
-mod history;
+pub(crate) mod events;
+pub(crate) mod extract;
+pub(crate) mod fault;
+pub(crate) mod history;
 mod metrics;
 pub mod model;
-mod policy;
+pub(crate) mod policy;
 mod select;
 mod serve;
-mod sources;
-mod status;
-mod what_if;
+pub(crate) mod sources;
+pub(crate) mod status;
+pub(crate) mod what_if;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -17,7 +17,7 @@ use crate::text::Time;
     get, path = "/api/v1/status", tag = "daemon",
     responses((status = 200, description = "How it stands", body = Status), fault::Usual)
 )]
-pub(super) async fn show(State(api): State<Api>) -> Answer<Status> {
+pub(crate) async fn show(State(api): State<Api>) -> Answer<Status> {
     let store = convert::health(api.store.health());
     let needs_restart = api.settings.needs_restart().into_iter().map(str::to_owned).collect();
     let mode = api.mode;
