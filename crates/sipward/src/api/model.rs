@@ -14,6 +14,7 @@ mod policy;
 mod problem;
 mod sources;
 mod status;
+mod tokens;
 mod what_if;
 pub(crate) mod words;
 
@@ -37,6 +38,10 @@ pub use sources::{Exempting, KernelRoute, RouteState, SeenFailure, SourceReport}
 pub use status::{
     BanCounts, EventSocket, Gate, Grades, PolicyBrief, SourceCounts, Status, StoreHealth,
     StoreState, Totals,
+};
+pub use tokens::{
+    LinkMade, NewLink, NewToken, Scope, SessionsEnded, TokenEntry, TokenList, TokenMade,
+    TokenRevoked,
 };
 pub use what_if::{Reading, WhatIf, WhatIfRequest};
 
