@@ -92,8 +92,8 @@ pub(super) async fn of_memory<T: Send + 'static>(
     make: impl FnOnce(&Remembered) -> T + Send + 'static,
 ) -> Result<T, Fault> {
     let seen = api.metrics.recall(|chronicle, now| chronicle.attacks.remembered(now));
-    let made = tokio::task::spawn_blocking(move || make(&seen)).await;
-    made.map_err(|error| Fault::new(ProblemKind::Unavailable, error.to_string()))
+    let table = tokio::task::spawn_blocking(move || make(&seen)).await;
+    table.map_err(|error| Fault::new(ProblemKind::Unavailable, error.to_string()))
 }
 
 /// Which of these addresses are banned.

@@ -159,7 +159,7 @@ pub(super) fn word(record: &Record) -> Option<Word> {
         Record::ApiOpened { .. } => over(Concern::ApiFailed),
         Record::DeliveryFailed { by, .. } => about(Concern::DeliveryFailed, by),
         Record::Delivered { by, .. } => Some(Word::Over(Concern::DeliveryFailed, Some(by.clone()))),
-        Record::Alarm(alarm) => raised_by_engine(alarm),
+        Record::Alarm(alarm) => Some(raised_by_engine(alarm)),
         Record::StoreSetAside { .. } => raised(Concern::StoreSetAside),
         Record::ProtocolTaken { .. } => raised(Concern::ProtocolTaken),
         Record::RouteFailed { .. } => raised(Concern::RouteFailed),
@@ -191,7 +191,7 @@ pub(super) fn word(record: &Record) -> Option<Word> {
     }
 }
 
-fn raised_by_engine(alarm: &Alarm) -> Option<Word> {
+fn raised_by_engine(alarm: &Alarm) -> Word {
     let (concern, about) = match alarm {
         Alarm::BanTableFull { .. } => (Concern::BanTableFull, None),
         Alarm::NotEnforced { .. } => (Concern::NotEnforced, None),
@@ -202,5 +202,5 @@ fn raised_by_engine(alarm: &Alarm) -> Option<Word> {
         Alarm::Deaf { .. } => (Concern::Deaf, None),
         Alarm::PolicyRejected { .. } => (Concern::PolicyRejected, None),
     };
-    Some(Word::Raised(concern, about))
+    Word::Raised(concern, about)
 }
