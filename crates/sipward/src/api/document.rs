@@ -10,7 +10,10 @@ use utoipa_axum::routes;
 
 use super::fault::{self, Fault};
 use super::model::{Line, PolicyKey, ProblemKind};
-use super::{Api, allow, bans, events, history, metrics, policy, sources, status, tokens, what_if};
+use super::{
+    Api, alarms, allow, attacks, bans, events, history, metrics, policy, series, sources, status,
+    tokens, what_if,
+};
 
 /// What the document says beside the handlers.
 #[derive(OpenApi)]
@@ -76,6 +79,10 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(tokens::revoke))
         .routes(routes!(tokens::link))
         .routes(routes!(tokens::end_sessions))
+        .routes(routes!(series::show))
+        .routes(routes!(alarms::list))
+        .routes(routes!(attacks::users))
+        .routes(routes!(attacks::top))
         .routes(routes!(show))
 }
 

@@ -133,7 +133,7 @@ impl Daemon {
         let (clock, heart) = (Clock::start(), tasks::heart(logs.clone()));
         let whois = Arc::new(Whois::new(config.whois.clone()));
         let tellers = Tellers::start(&config, &secrets, &whois, &records, clock)?;
-        let (metrics, counting) = Metrics::new(&records, tellers.ledgers());
+        let (metrics, counting) = Metrics::new(&records, tellers.ledgers(), clock);
         let (ask, questions) = mpsc::channel(directory::QUESTIONS);
         let wishes = Wishes::new(changes);
         let voices =
@@ -187,6 +187,7 @@ impl Daemon {
             tokio::spawn(tasks::look_up_names(names, current_in, in_force_out, orders_out.clone())),
             tokio::spawn(tasks::reload_on_hangup(Arc::clone(&settings))?),
             tokio::spawn(counting),
+            tokio::spawn(tasks::recall_decisions(store.clone(), Arc::clone(&metrics), clock)),
         ];
         let api = Api::new(
             desk,
@@ -211,9 +212,7 @@ impl Daemon {
         session.abort();
         let kernel_end = kernel.end().await;
         store.close().await;
-        if config.on_exit == OnExit::Flush && config.mode == Mode::Ban {
-            sipward_route::flush(&config.route).await.context("cannot flush at the end")?;
-        }
+        flush_if_wanted(&config).await?;
         Record::Stopped(totals).tell(&records);
         tellers.finish().await;
         kernel_end?;
@@ -247,6 +246,14 @@ fn certificates(config: &Config) -> anyhow::Result<Option<Arc<Certificates>>> {
     let files = config.http.tls.as_ref().filter(|_| !config.http.listen.is_empty());
     let read = files.map(Certificates::read).transpose().context("cannot serve TLS ([http])")?;
     Ok(read.map(Arc::new))
+}
+
+/// Removes what is ours from the kernel at the end, where `on_exit` says so.
+async fn flush_if_wanted(config: &Config) -> anyhow::Result<()> {
+    if config.on_exit == OnExit::Flush && config.mode == Mode::Ban {
+        sipward_route::flush(&config.route).await.context("cannot flush at the end")?;
+    }
+    Ok(())
 }
 
 /// Opens the store beside the kernel side: both take their time where there are many bans.
