@@ -103,7 +103,8 @@ impl Api {
         match Door::open(socket) {
             Ok(door) => {
                 Record::ApiOpened { socket: socket.to_owned() }.tell(&self.records);
-                serve::serve(door, document::router(self)).await;
+                let router = document::router(self.clone()).merge(crate::page::router(self));
+                serve::serve(door, router).await;
             }
             Err(error) => Record::ApiFailed { error: error.to_string() }.tell(&self.records),
         }

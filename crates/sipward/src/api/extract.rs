@@ -18,7 +18,7 @@ const MAX_BODY: usize = 256 * 1024;
 const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// Longest query, in bytes: every parameter at its longest, percent-encoded.
-pub(super) const MAX_QUERY: usize = 4 * 1024;
+pub(crate) const MAX_QUERY: usize = 4 * 1024;
 
 /// A query.
 pub(crate) struct Query<T>(pub(crate) T);
@@ -85,7 +85,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Sent<T> {
     }
 }
 
-async fn read(body: Body) -> Result<Bytes, Fault> {
+pub(crate) async fn read(body: Body) -> Result<Bytes, Fault> {
     let all = Limited::new(body, MAX_BODY).collect();
     match tokio::time::timeout(BODY_TIME, all).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
