@@ -78,6 +78,8 @@ pub struct Stats {
     pub challenges: u64,
     /// Reports from the dialplan.
     pub reports: u64,
+    /// Failed log-ins to our own page and API.
+    pub login_failures: u64,
     /// Complaints of the log.
     pub complaints: u64,
     /// Complaints among them that told of a failure already told of, by an event or another line.
