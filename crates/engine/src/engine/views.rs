@@ -276,6 +276,18 @@ impl Engine {
         }
     }
 
+    /// A ban was refused for want of room, and the table was not below 95 % since.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// A flood silences FreeSWITCH, or did until a moment ago ([`crate::Alarm::Deaf`]).
+    #[must_use]
+    pub fn is_deaf(&self) -> bool {
+        self.pulse.is_deaf(self.now)
+    }
+
     /// The policy in force.
     #[must_use]
     pub const fn policy(&self) -> &crate::Policy {
