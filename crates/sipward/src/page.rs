@@ -8,6 +8,7 @@
 //! | `/` | how it stands, what happened lately | |
 //! | `/bans` | who is banned | ban, unban |
 //! | `/sources/{address}` | why an address is banned, or is not | |
+//! | `/users` | which accounts are attacked from where, which healthy phones fail | |
 //! | `/allow` | who is never banned by a rule | add, remove |
 //! | `/policy` | every value and where it comes from | set, reset, reload |
 //! | `/test` | what would happen | |
@@ -28,15 +29,18 @@
 mod allow;
 mod assets;
 mod bans;
+mod chart;
 mod fields;
 mod forms;
 mod frame;
 mod history;
+mod overview;
 mod policy;
 mod say;
 mod source;
 mod trial;
 mod trouble;
+mod users;
 mod viewer;
 
 use axum::Router;
@@ -47,6 +51,8 @@ use crate::api::Api;
 /// What serves the pages.
 pub(crate) fn router(api: Api) -> Router {
     let pages = Router::new()
+        .route("/", get(overview::show))
+        .route("/users", get(users::list))
         .route("/bans", get(bans::list).post(bans::ban))
         .route("/bans/unban", post(bans::unban))
         .route("/sources", get(source::find))

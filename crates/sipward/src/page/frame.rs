@@ -9,7 +9,7 @@ use super::assets;
 use super::say::{self, Shown, plain};
 use super::trouble::Trouble;
 use super::viewer::Viewer;
-use crate::api::model::{Gate, Status, StoreState};
+use crate::api::model::{AlarmState, Gate, Status, StoreState};
 use crate::api::{self, Api};
 use crate::config::Mode;
 
@@ -84,14 +84,21 @@ impl Frame {
 
     /// How it stands, in a line.
     fn strip(&self) -> Markup {
-        let Status { event_socket, gate, bans, store, mode, needs_restart, .. } = &self.status;
+        let Status { event_socket, gate, bans, store, mode, needs_restart, alarms, .. } =
+            &self.status;
+        let (gate_class, gate_said) = gate_words(*mode, gate.as_ref());
         html! {
             ul.strip #strip data-live="" aria-label="State" {
                 li {
                     @if event_socket.connected { span.pill.good { "FreeSWITCH connected" } }
                     @else { span.pill.bad { "FreeSWITCH not connected" } }
                 }
-                li { (gate_pill(*mode, gate.as_ref())) }
+                li { span class={ "pill " (gate_class) } { "gate " (gate_said) } }
+                @match alarms.state {
+                    AlarmState::Ok => {},
+                    AlarmState::Attention => li { a.pill.warn href="/#alarms" { "needs attention" } },
+                    AlarmState::Alarm => li { a.pill.bad href="/#alarms" { "alarm" } },
+                }
                 li { a.pill href="/bans" { (say::count(bans.active, "ban")) } }
                 @if bans.not_enforced > 0 && *mode == Mode::Ban {
                     li { span.pill.bad { (say::number(bans.not_enforced)) " not enforced" } }
@@ -107,20 +114,19 @@ impl Frame {
     }
 }
 
-/// Whether what the banned send is dropped.
-pub(super) fn gate_pill(mode: Mode, gate: Option<&Gate>) -> Markup {
-    let (class, words) = match (mode, gate) {
-        (Mode::Observe, _) => ("warn", "observing: nothing is blocked"),
-        (Mode::Ban, None) => ("warn", "gate not set yet"),
+/// Whether what the banned send is dropped: how good that is, and in words.
+pub(super) fn gate_words(mode: Mode, gate: Option<&Gate>) -> (&'static str, &'static str) {
+    match (mode, gate) {
+        (Mode::Observe, _) => ("warn", "observing only"),
+        (Mode::Ban, None) => ("warn", "not set yet"),
         (Mode::Ban, Some(gate)) => match (gate.ipv4_inbound, gate.ipv6_inbound) {
-            (true, true) if gate.gaps.is_empty() => ("good", "gate enforced"),
-            (true, true) => ("warn", "gate enforced, with gaps"),
+            (true, true) if gate.gaps.is_empty() => ("good", "enforced"),
+            (true, true) => ("warn", "enforced, with gaps"),
             (false, true) => ("bad", "IPv4 NOT enforced"),
             (true, false) => ("bad", "IPv6 NOT enforced"),
             (false, false) => ("bad", "NOT enforced"),
         },
-    };
-    html! { span class={ "pill " (class) } { (words) } }
+    }
 }
 
 /// A page for whoever is nobody yet, and for what goes wrong.

@@ -196,6 +196,7 @@ pub(super) fn rule(rule: RuleName) -> &'static str {
         RuleName::Account => "attack on one account",
         RuleName::Network => "attack from one network",
         RuleName::Log => "lines of the log",
+        RuleName::Login => "failed log-ins here",
         RuleName::Attention => "phone with an old password",
         RuleName::Deafness => "FreeSWITCH deaf",
     }
