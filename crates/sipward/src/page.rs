@@ -20,6 +20,7 @@
 //! | `fields` | queries and forms, read within limits |
 //! | `trouble` | what goes wrong, as a page |
 //! | `say` | values as people read them; text from the network, escaped |
+//! | `login` | the page for who is nobody yet |
 //! | `assets` | style sheet, script, icon |
 //! | the others | a page each |
 //!
@@ -34,6 +35,7 @@ mod fields;
 mod forms;
 mod frame;
 mod history;
+mod login;
 mod overview;
 mod policy;
 mod say;
@@ -47,6 +49,8 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use crate::api::Api;
+pub(crate) use login::{LoginView, login};
+pub(crate) use trouble::instead;
 
 /// What serves the pages.
 pub(crate) fn router(api: Api) -> Router {

@@ -20,8 +20,8 @@ const AXIS: RGBColor = RGBColor(0x7C, 0x87, 0x96);
 
 /// Sizes that the two drawings have, in pixels; the style sheet shows one of them, so that its text can be
 /// read on a phone.
-const LARGE: (u32, u32) = (620, 230);
-const SMALL: (u32, u32) = (340, 210);
+const LARGE: (u32, u32) = (1_160, 240);
+const SMALL: (u32, u32) = (340, 230);
 
 /// Percent of the height for failures; bans have the rest.
 const FAILURES: i32 = 62;
@@ -141,7 +141,7 @@ fn bars<'a>(
         .axis_style(AXIS)
         .label_style(("sans-serif", 12).into_font().color(&AXIS))
         .x_labels(7)
-        .y_labels(4)
+        .y_labels(if clock.is_some() { 2 } else { 4 })
         .y_label_formatter(&whole)
         .x_label_formatter(clock.unwrap_or(&nothing))
         .draw()?;

@@ -8,7 +8,7 @@ use axum::http::{header, request::Parts};
 use serde::de::DeserializeOwned;
 
 use super::trouble::Trouble;
-use crate::api::extract::{MAX_QUERY, read};
+use crate::api::extract::{MAX_BODY, MAX_QUERY, read};
 use crate::api::fault::Fault;
 use crate::api::model::ProblemKind;
 
@@ -112,7 +112,7 @@ impl<S: Send + Sync> FromRequest<S> for Filled {
             let detail = "send `Content-Type: application/x-www-form-urlencoded`";
             return Err(Fault::new(ProblemKind::UnsupportedMediaType, detail).into());
         }
-        Ok(Self(Fields::parse(&read(request.into_body()).await?)?))
+        Ok(Self(Fields::parse(&read(request.into_body(), MAX_BODY).await?)?))
     }
 }
 

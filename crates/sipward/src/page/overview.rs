@@ -130,7 +130,7 @@ fn facts(frame: &Frame) -> Markup {
         }))
         (fact("", "Failing now", &html! {
             strong { @if status.failed_now.at_least { "≥ " } (say::number(status.failed_now.failures)) }
-            p.soft { "from " (say::count(status.failed_now.sources, "address")) @if status.failed_now.sources != 1 { "es" } ", in " (say::span_of(status.policy.window_seconds)) }
+            p.soft { "from " (say::count(status.failed_now.sources, "source")) " in " (say::span_of(status.policy.window_seconds)) }
             p.soft { (say::number(status.totals.failures)) " since the start" }
         }))
     }

@@ -1,6 +1,6 @@
 //! What goes wrong, as a page that says what to do.
 
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 
@@ -53,6 +53,15 @@ fn advice(status: u16) -> Option<&'static str> {
         503 => Some("The daemon starts, stops or is very busy. Try again in a moment."),
         _ => None,
     }
+}
+
+/// Puts a page in place of a problem document; status and other headers stay.
+pub(crate) fn instead(response: &mut Response, problem: &Problem) {
+    let (parts, body) = page(problem).into_response().into_parts();
+    *response.body_mut() = body;
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_LENGTH);
+    headers.extend(parts.headers);
 }
 
 /// A problem above the page that it belongs to.
