@@ -73,6 +73,9 @@ pub struct Engine {
     /// The latest time seen: time never goes backwards in here.
     now: Timestamp,
     next_sweep: Option<Timestamp>,
+    /// Nothing is due before: what makes an event that is not late cost one comparison. May be too
+    /// early, never too late.
+    wake: Timestamp,
     fingerprints: Fingerprints,
     joins: Joins,
     exemptions: Exemptions,
@@ -123,8 +126,9 @@ impl Engine {
         Ok(Self {
             now: Timestamp::EPOCH,
             next_sweep: None,
+            wake: Timestamp::EPOCH,
             fingerprints: Fingerprints::new(seed),
-            joins: Joins::new(seed),
+            joins: Joins::new(),
             exemptions: Exemptions::new(seed),
             sources: Sources::new(policy.max_tracked, seed),
             weightless: Weightless::new(policy.max_unproven, seed),
@@ -217,6 +221,19 @@ impl Engine {
     /// sources that no longer count are forgotten.
     pub fn tick(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         let end = now.max(self.now);
+        if end < self.wake {
+            self.now = end;
+        } else {
+            self.catch_up(end, actions);
+        }
+    }
+
+    /// Something is due by `at`: the next call at that time or later looks what.
+    fn wake_by(&mut self, at: Timestamp) {
+        self.wake = self.wake.min(at);
+    }
+
+    fn catch_up(&mut self, end: Timestamp, actions: &mut Vec<Action>) {
         // One deadline after the other, each at its own time: a late call gives the same bans.
         while let Some(due) = self.next_due().filter(|due| *due <= end) {
             self.now = due.max(self.now);
@@ -228,7 +245,8 @@ impl Engine {
         if self.next_sweep.is_some_and(|sweep| sweep <= end) {
             self.sweep(end);
         }
-        self.next_sweep.get_or_insert(end + SWEEP_EVERY);
+        let sweep = *self.next_sweep.get_or_insert(end + SWEEP_EVERY);
+        self.wake = self.next_due().map_or(sweep, |due| due.min(sweep));
         // Before the first call nothing was seen.
         self.blind_until.get_or_insert(end);
     }

@@ -68,6 +68,9 @@ impl<K: Copy + Eq + Hash, V: Default, const CLASSES: usize> LruTable<K, V, CLASS
 
     /// The entry of `key`.
     pub(crate) fn find(&self, key: &K) -> Option<Slot> {
+        if self.index.is_empty() {
+            return None;
+        }
         let hash = self.hasher.hash_one(key);
         self.index.find(hash, |&slot| self.node(slot).is_some_and(|n| n.key == *key)).copied()
     }

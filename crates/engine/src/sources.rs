@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 
 use ipnet::IpNet;
 
-pub(crate) use history::{Entry, Finding, History, Tally};
+pub(crate) use history::{Entry, Finding, Findings, History, Tally};
 
 use crate::limits::{Limits, seconds};
 use crate::lru::{LruTable, Slot};

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::Engine;
-use crate::{PolicyError, net};
+use crate::{PolicyError, Timestamp, net};
 
 /// Protects nothing here: a preview lives for one question.
 const SEED: u64 = 0;
@@ -45,6 +45,8 @@ impl Engine {
                 }
             }
         }
+        // What was copied may be due.
+        copy.wake = Timestamp::EPOCH;
         Ok(copy)
     }
 }

@@ -1,0 +1,44 @@
+//! One storm without a clock, to count what a guess costs: instructions do not depend on neighbours.
+//!
+//! ```console
+//! $ cargo bench -p sipward-engine --bench instructions --no-run
+//! $ valgrind --tool=callgrind --toggle-collect='*::measured' target/release/deps/instructions-… watched
+//! ```
+//!
+//! The argument is `watched`, `shuffled` or `banned`, as in the bench `engine`; 30 failures of each
+//! source have come before, as many as any rule looks at.
+
+mod storm;
+
+use std::time::{Duration, Instant};
+
+use crate::storm::{SOURCES, Storm};
+
+/// Failures that the longest history holds.
+const ROUNDS: u32 = 30;
+
+fn main() {
+    let case = std::env::args().nth(1).filter(|case| !case.starts_with('-'));
+    let case = case.as_deref().unwrap_or("watched");
+    let step = Duration::from_millis(if case == "banned" { 1 } else { 2 });
+    let mut storm = Storm::new(0, step);
+    if case == "shuffled" {
+        storm.shuffle();
+    }
+    for _ in 0..ROUNDS * SOURCES {
+        storm.guess();
+    }
+    let began = Instant::now();
+    measured(&mut storm);
+    let each = began.elapsed() / SOURCES;
+    let stats = storm.engine.stats();
+    println!("{case}: {each:?} a guess; {SOURCES} guesses, {} sources tracked", stats.tracked);
+}
+
+/// Every source once.
+#[inline(never)]
+fn measured(storm: &mut Storm) {
+    for _ in 0..SOURCES {
+        storm.guess();
+    }
+}
