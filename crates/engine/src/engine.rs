@@ -39,6 +39,9 @@ use crate::{Action, Enforcement, Input, Policy, PolicyError, Timestamp};
 /// that memory follows an attack down.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
+/// How soon a sweep goes on that has more to look at than it may at once.
+const SWEEP_ON: Duration = Duration::from_millis(100);
+
 /// Decides who is banned and for how long.
 ///
 /// ```
@@ -264,15 +267,19 @@ impl Engine {
     /// Forgets what no longer counts. That changes no verdict, so the sweeps that a late call missed
     /// are one.
     fn sweep(&mut self, now: Timestamp) {
+        let sources = self.sources.expire(now, &self.limits);
+        let active = self.activity.expire(now, &self.limits.activity);
+        if !(sources && active) {
+            self.next_sweep = Some(now + SWEEP_ON);
+            return;
+        }
         self.next_sweep = Some(now + SWEEP_EVERY);
-        self.sources.expire(now, &self.limits);
         self.weightless.expire(now, &self.limits);
         self.spared.expire(now, &self.limits);
         self.offenders.expire(now);
         self.expire_identities(now);
         self.forget_acl_answers(now);
         let rules = &self.limits.policy.rules;
-        self.activity.expire(now, &self.limits.activity);
         self.accounts.expire(now, rules.account.window);
         self.networks.expire(now, rules.network.window);
         self.reports.expire(now, rules.report.window);

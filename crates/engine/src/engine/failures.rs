@@ -5,8 +5,8 @@ use super::rules::Subject;
 use crate::activity::Event;
 use crate::join::{Account, JOIN_WAIT, Joined};
 use crate::limits::millis;
-use crate::lru::Slot;
 use crate::seen::Seen;
+use crate::slot::Slot;
 use crate::sources::{Entry, Key, Tally};
 use crate::{
     Action, AuthAttempt, AuthFailure, AuthResult, Exemption, FailureText, Grade, Identity,
@@ -184,7 +184,11 @@ impl Engine {
             return Outcome::Attention(failures);
         }
         let entry = Entry::new(seen, grade, self.now);
-        let (slot, tally) = self.sources.record(key, entry, self.now, &self.limits);
+        let hint = self.activity.source(&key);
+        let (slot, tally) = self.sources.record(key, hint, entry, self.now, &self.limits);
+        if hint != Some(slot) {
+            self.activity.set_source(&key, slot);
+        }
         let mut ask = false;
         if let Some(source) = self.sources.at_mut(slot) {
             source.newest_detail = self.recent.push(key, entry, *text, source.newest_detail);

@@ -30,7 +30,7 @@ impl Engine {
         for addr in addrs {
             let addr = net::canonical(*addr);
             let (key, source) = (self.limits.key(addr), self.limits.source_net(addr));
-            copy.sources.copy(&self.sources, key, &self.limits);
+            copy.sources.copy(&self.sources, key);
             copy.weightless.copy(&self.weightless, key);
             copy.identities.copy(&self.identities, key);
             copy.live.copy(&self.live, key);

@@ -9,8 +9,8 @@ use ipnet::IpNet;
 use super::Engine;
 use crate::identity::ATTENTION_WINDOW;
 use crate::limits::{UNIT, millis};
-use crate::lru::Slot;
 use crate::seen::{Seen, is_raw_address};
+use crate::slot::Slot;
 use crate::sources::{Finding, Findings, Key, Tally};
 use crate::{
     Action, Alarm, Cause, Details, Evidence, Grade, Identity, Mode, Refusal, Rule, RuleName, Rules,
