@@ -101,6 +101,8 @@ pub struct Engine {
     networks: Crowds,
     /// Reports by source.
     reports: Crowds,
+    /// Failed log-ins to our own page by source.
+    logins: Crowds,
     /// Log lines that may yet turn out to be failures seen as events.
     complaints: Complaints,
     /// Log lines by source.
@@ -148,6 +150,7 @@ impl Engine {
             accounts: Crowds::new(seed),
             networks: Crowds::new(seed),
             reports: Crowds::new(seed),
+            logins: Crowds::new(seed),
             complaints: Complaints::new(seed),
             lines: Crowds::new(seed),
             lines_counted: 0,
@@ -178,6 +181,7 @@ impl Engine {
             Input::Remember(success) => self.on_remember(&success, actions),
             Input::AbandonedCall { source } => self.on_abandoned_call(source, actions),
             Input::Report { source, reason } => self.on_report(source, reason, actions),
+            Input::LoginFailure { source } => self.on_login_failure(source, actions),
             Input::Complaint(complaint) => self.on_complaint(&complaint, actions),
             Input::AclsChanged => self.on_acls_changed(actions),
             Input::AclAnswer { addr, allowed } => self.on_acl_answer(addr, allowed, actions),
@@ -257,7 +261,7 @@ impl Engine {
     fn remembers(&self) -> bool {
         let (known, healthy, attention) = self.identities.sizes();
         let crowds = self.accounts.len() + self.networks.len() + self.reports.len();
-        let lines = self.lines.len();
+        let lines = self.lines.len() + self.logins.len();
         let sources = self.sources.len() + self.weightless.len() + self.spared.len();
         let others = self.offenders.len() + self.activity.len() + self.acl.len();
         let (live, _) = self.live.sizes();
@@ -283,6 +287,7 @@ impl Engine {
         self.accounts.expire(now, rules.account.window);
         self.networks.expire(now, rules.network.window);
         self.reports.expire(now, rules.report.window);
+        self.logins.expire(now, rules.login.window);
         self.lines.expire(now, rules.log.window);
     }
 }

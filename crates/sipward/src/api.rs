@@ -17,6 +17,10 @@
 //! | `/policy` | PATCH | [`model::PolicyChange`] → [`model::PolicyView`] |
 //! | `/policy/{key}` | DELETE | an override → [`model::PolicyView`] |
 //! | `/events` | GET | [`model::EventQuery`] → server-sent events, each a [`model::Line`] |
+//! | `/series` | GET | [`model::SeriesQuery`] → [`model::Series`] |
+//! | `/alarms` | GET | [`model::AlarmList`] |
+//! | `/users` | GET | [`model::UserQuery`] → [`model::UserPage`] |
+//! | `/top` | GET | [`model::TopQuery`] → [`model::Top`] |
 //! | `/failures` | GET | [`model::FailureQuery`] → [`model::FailurePage`] |
 //! | `/test` | POST | [`model::WhatIfRequest`] → [`model::WhatIf`] |
 //! | `/reload` | POST | [`model::Reloaded`]; 409 with what is wrong in the file |
@@ -34,26 +38,29 @@
 //! | `serve` | connections and their limits |
 //! | `extract`, `fault` | what comes in, read within limits; what goes wrong, as a document |
 //! | `document` | the routes, and the `OpenAPI` document made from them |
-//! | `bans`, `select`, `sources`, `allow`, `history`, `policy`, `status`, `events`, `what_if`, `metrics` | the handlers |
+//! | `bans`, `select`, `sources`, `attacks`, `allow`, `history`, `series`, `policy`, `status`, `alarms`, `events`, `what_if`, `metrics` | the handlers |
 //! | `convert` | the engine's and the store's words → those of the wire |
 
-mod allow;
-mod bans;
+pub(crate) mod alarms;
+pub(crate) mod allow;
+pub(crate) mod attacks;
+pub(crate) mod bans;
 mod convert;
 mod document;
 mod door;
-mod events;
-mod extract;
-mod fault;
-mod history;
+pub(crate) mod events;
+pub(crate) mod extract;
+pub(crate) mod fault;
+pub(crate) mod history;
 mod metrics;
 pub mod model;
-mod policy;
+pub(crate) mod policy;
 mod select;
+pub(crate) mod series;
 mod serve;
-mod sources;
-mod status;
-mod what_if;
+pub(crate) mod sources;
+pub(crate) mod status;
+pub(crate) mod what_if;
 
 use std::path::Path;
 use std::sync::Arc;

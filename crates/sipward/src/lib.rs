@@ -20,6 +20,7 @@
 //! | [`record`] | what is told: log lines, later the API |
 //! | [`store`] | what outlives the process |
 //! | [`tell`] | who is told of records beside the log: [`mail`], [`webhook`], with [`whois`] |
+//! | `chronicle` | what is remembered of records: by the minute, alarms, failures |
 //! | [`metrics`] | counts and states for Prometheus |
 //! | [`recorder`] | `sipward record`: the socket's bytes, saved |
 //! | [`replay`] | `sipward replay`: recordings and log files through a policy |
@@ -28,6 +29,7 @@
 
 pub mod api;
 pub mod bridge;
+mod chronicle;
 pub mod cli;
 
 pub mod client;

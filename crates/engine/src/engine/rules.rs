@@ -198,6 +198,7 @@ impl Engine {
                 | RuleName::Account
                 | RuleName::Network
                 | RuleName::Log
+                | RuleName::Login
                 | RuleName::Deafness,
             ) => Some(Refusal::Known { net: self.limits.source_net(subject.addr) }),
         }

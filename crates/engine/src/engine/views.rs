@@ -78,6 +78,8 @@ pub struct Stats {
     pub challenges: u64,
     /// Reports from the dialplan.
     pub reports: u64,
+    /// Failed log-ins to our own page and API.
+    pub login_failures: u64,
     /// Complaints of the log.
     pub complaints: u64,
     /// Complaints among them that told of a failure already told of, by an event or another line.
@@ -272,6 +274,18 @@ impl Engine {
             not_enforced: self.bans.failed(),
             ..self.stats
         }
+    }
+
+    /// A ban was refused for want of room, and the table was not below 95 % since.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// A flood silences FreeSWITCH, or did until a moment ago ([`crate::Alarm::Deaf`]).
+    #[must_use]
+    pub fn is_deaf(&self) -> bool {
+        self.pulse.is_deaf(self.now)
     }
 
     /// The policy in force.

@@ -34,7 +34,7 @@ type Answers = HashMap<String, Vec<IpAddr>>;
         fault::Asked, fault::Usual
     )
 )]
-pub(super) async fn list(
+pub(crate) async fn list(
     State(api): State<Api>,
     Query(query): Query<AllowQuery>,
 ) -> Answer<AllowPage> {
@@ -62,7 +62,7 @@ pub(super) async fn list(
         fault::Sent, fault::Usual
     )
 )]
-pub(super) async fn add(
+pub(crate) async fn add(
     State(api): State<Api>,
     Sent(NewAllow { host, comment }): Sent<NewAllow>,
 ) -> Result<Response, Fault> {
@@ -96,7 +96,7 @@ pub(super) async fn add(
         fault::Asked, fault::Usual
     )
 )]
-pub(super) async fn remove(State(api): State<Api>, Place(host): Place) -> Answer<AllowChanged> {
+pub(crate) async fn remove(State(api): State<Api>, Place(host): Place) -> Answer<AllowChanged> {
     let host: HostEntry = host.parse().map_err(|error: String| Fault::field("host", error))?;
     let entry = api.settings.disallow(&host).await?;
     let store = convert::health(api.store.settled().await);

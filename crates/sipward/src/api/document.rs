@@ -9,7 +9,10 @@ use utoipa_axum::routes;
 
 use super::fault::{self, Fault};
 use super::model::{Line, PolicyKey, ProblemKind};
-use super::{Api, allow, bans, events, history, metrics, policy, sources, status, what_if};
+use super::{
+    Api, alarms, allow, attacks, bans, events, history, metrics, policy, series, sources, status,
+    what_if,
+};
 
 /// What the document says beside the handlers.
 #[derive(OpenApi)]
@@ -50,6 +53,10 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(events::listen))
         .routes(routes!(events::failures))
         .routes(routes!(what_if::ask))
+        .routes(routes!(series::show))
+        .routes(routes!(alarms::list))
+        .routes(routes!(attacks::users))
+        .routes(routes!(attacks::top))
         .routes(routes!(show))
 }
 

@@ -21,13 +21,13 @@ const BODY_TIME: Duration = Duration::from_secs(10);
 pub(super) const MAX_QUERY: usize = 4 * 1024;
 
 /// A query.
-pub(super) struct Query<T>(pub(super) T);
+pub(crate) struct Query<T>(pub(crate) T);
 
 /// The one variable part of a path, percent-decoded.
-pub(super) struct Place(pub(super) String);
+pub(crate) struct Place(pub(crate) String);
 
 /// A JSON body.
-pub(super) struct Sent<T>(pub(super) T);
+pub(crate) struct Sent<T>(pub(crate) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Fault;

@@ -14,13 +14,13 @@ use crate::store::StoreError;
 
 /// An answer that is a problem document.
 #[derive(Debug)]
-pub(super) struct Fault(Box<Problem>);
+pub(crate) struct Fault(Box<Problem>);
 
 /// What a handler gives.
-pub(super) type Answer<T> = Result<axum::Json<T>, Fault>;
+pub(crate) type Answer<T> = Result<axum::Json<T>, Fault>;
 
 impl Fault {
-    pub(super) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         let status = status(kind);
         Self(Box::new(Problem {
             kind,
@@ -33,7 +33,7 @@ impl Fault {
     }
 
     /// A field has a value that cannot be.
-    pub(super) fn field(field: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub(crate) fn field(field: impl Into<String>, detail: impl Into<String>) -> Self {
         let error = FieldError { field: field.into(), detail: detail.into() };
         let mut fault =
             Self::new(ProblemKind::Invalid, format!("`{}`: {}", error.field, error.detail));

@@ -129,7 +129,7 @@ impl Daemon {
         let (clock, heart) = (Clock::start(), tasks::heart(logs.clone()));
         let whois = Arc::new(Whois::new(config.whois.clone()));
         let tellers = Tellers::start(&config, &secrets, &whois, &records, clock)?;
-        let (metrics, counting) = Metrics::new(&records, tellers.ledgers());
+        let (metrics, counting) = Metrics::new(&records, tellers.ledgers(), clock);
         let (ask, questions) = mpsc::channel(directory::QUESTIONS);
         let wishes = Wishes::new(changes);
         let voices =
@@ -182,6 +182,7 @@ impl Daemon {
             tokio::spawn(tasks::look_up_names(names, current_in, in_force_out, orders_out.clone())),
             tokio::spawn(tasks::reload_on_hangup(Arc::clone(&settings))?),
             tokio::spawn(counting),
+            tokio::spawn(tasks::recall_decisions(store.clone(), Arc::clone(&metrics), clock)),
             tokio::spawn(serve_api(
                 config.clone(),
                 desk,

@@ -10,11 +10,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::judge::{Heart, Order};
 use super::settings::{InForce, Settings};
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::logging::LogControl;
+use crate::metrics::Metrics;
 use crate::names::Names;
 use crate::record::Record;
-use crate::store::Notice;
+use crate::store::{Notice, Store};
 use crate::systemd;
 
 /// Cancels `stop` on SIGTERM or SIGINT.
@@ -80,6 +82,20 @@ pub(super) async fn hear_store(
             }
         };
         record.tell(&records);
+    }
+}
+
+/// How far back decisions of before the start are counted.
+const DAY: Duration = Duration::from_hours(24);
+
+/// Counts the bans and unbans that the store's history has of the day before the start. Without it, counting
+/// begins with the start.
+pub(super) async fn recall_decisions(store: Store, metrics: Arc<Metrics>, clock: Clock) {
+    let start = clock.at_start();
+    let from = start.earlier(DAY);
+    match store.decisions_by_minute(from, start).await {
+        Ok(minutes) => metrics.recall(|chronicle, _| chronicle.series.fill(from, &minutes)),
+        Err(error) => tracing::debug!(%error, "decisions of before the start are not counted"),
     }
 }
 
