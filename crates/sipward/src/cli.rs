@@ -17,6 +17,7 @@ mod replay;
 mod ssh;
 mod status;
 mod watch;
+mod whois;
 mod why;
 
 use std::path::PathBuf;
@@ -77,6 +78,7 @@ enum Command {
     #[command(visible_alias = "unbanip")]
     Unban(ban::UnbanCommand),
     Why(why::WhyCommand),
+    Whois(whois::WhoisCommand),
     Allow(allow::AllowCommand),
     History(history::HistoryCommand),
     Policy(policy::PolicyCommand),
@@ -134,6 +136,7 @@ pub fn main() -> ExitCode {
         Command::Ban(command) => command.run(),
         Command::Unban(command) => command.run(),
         Command::Why(command) => command.run(),
+        Command::Whois(command) => command.run(),
         Command::Allow(command) => command.run(),
         Command::History(command) => command.run(),
         Command::Policy(command) => command.run(),

@@ -142,7 +142,7 @@ impl Engine {
 
     /// Who logged in from there is spared: by every rule behind a proxy, by nearly every one when
     /// trusted, otherwise by those that prove no address or that healthy phones might trip.
-    fn spares(&self, rule: RuleName, subject: &Subject) -> Option<Refusal> {
+    pub(super) fn spares(&self, rule: RuleName, subject: &Subject) -> Option<Refusal> {
         match (subject.identity, rule) {
             (Identity::Shared, _) => Some(Refusal::Shared),
             (Identity::Stranger, _)
@@ -182,7 +182,7 @@ impl Engine {
         !told
     }
 
-    fn base_due(&self, subject: &Subject, tally: &Tally) -> Option<Due> {
+    pub(super) fn base_due(&self, subject: &Subject, tally: &Tally) -> Option<Due> {
         let guard = self.limits.policy.rules.failures;
         let threshold = match subject.identity {
             Identity::Stranger => self.limits.threshold,
@@ -226,7 +226,7 @@ impl Engine {
         })
     }
 
-    fn counting_dues(&self, subject: &Subject) -> [Option<Due>; 4] {
+    pub(super) fn counting_dues(&self, subject: &Subject) -> [Option<Due>; 4] {
         let source = subject.slot.and_then(|slot| self.sources.at(slot));
         let Some(source) = source else {
             return [const { None }; 4];

@@ -14,7 +14,7 @@ use crate::store::StoreError;
 
 /// An answer that is a problem document.
 #[derive(Debug)]
-pub(crate) struct Fault(Box<Problem>);
+pub(crate) struct Fault(Box<Problem>, Option<u32>);
 
 /// What a handler gives.
 pub(crate) type Answer<T> = Result<axum::Json<T>, Fault>;
@@ -22,14 +22,23 @@ pub(crate) type Answer<T> = Result<axum::Json<T>, Fault>;
 impl Fault {
     pub(crate) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         let status = status(kind);
-        Self(Box::new(Problem {
-            kind,
-            title: title(kind).to_owned(),
-            status: status.as_u16(),
-            detail: detail.into(),
-            errors: Vec::new(),
-            refusal: None,
-        }))
+        Self(
+            Box::new(Problem {
+                kind,
+                title: title(kind).to_owned(),
+                status: status.as_u16(),
+                detail: detail.into(),
+                errors: Vec::new(),
+                refusal: None,
+            }),
+            None,
+        )
+    }
+
+    /// It may be asked for again after this time, in seconds.
+    pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
+        self.1 = Some(seconds);
+        self
     }
 
     /// A field has a value that cannot be.
@@ -109,6 +118,9 @@ fn status(kind: ProblemKind) -> StatusCode {
         ProblemKind::UriTooLong => StatusCode::URI_TOO_LONG,
         ProblemKind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         ProblemKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        ProblemKind::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+        ProblemKind::BadGateway => StatusCode::BAD_GATEWAY,
+        ProblemKind::NoAnswer => StatusCode::GATEWAY_TIMEOUT,
         ProblemKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
@@ -126,6 +138,9 @@ fn title(kind: ProblemKind) -> &'static str {
         ProblemKind::UriTooLong => "The path and the query are too long",
         ProblemKind::UnsupportedMediaType => "The body must be application/json",
         ProblemKind::Invalid => "A field has a value that cannot be",
+        ProblemKind::TooManyRequests => "Too much was asked for",
+        ProblemKind::BadGateway => "Somebody else cannot be asked",
+        ProblemKind::NoAnswer => "Somebody else does not answer",
         ProblemKind::Unavailable => "Not at the moment",
     }
 }
@@ -136,6 +151,9 @@ impl IntoResponse for Fault {
         let mut response = (status, axum::Json(self.0)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if let Some(seconds) = self.1 {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         response
     }
 }
@@ -149,7 +167,7 @@ impl From<Away> for Fault {
 impl From<Denied> for Fault {
     fn from(denied: Denied) -> Self {
         match denied {
-            Denied::Unfit(unfit) => Self::field(unfit.key.as_str(), unfit.detail),
+            Denied::Unfit(unfit) => Self::field(unfit.key.to_string(), unfit.detail),
             Denied::File(error) => Self::new(ProblemKind::Configuration, error),
             Denied::InFile(_) => Self::new(ProblemKind::Configuration, denied.to_string()),
             Denied::NoEntry(_) => Self::new(ProblemKind::NotFound, denied.to_string()),

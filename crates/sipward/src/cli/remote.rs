@@ -77,6 +77,9 @@ impl Exit {
                 | ProblemKind::TooLarge
                 | ProblemKind::UriTooLong
                 | ProblemKind::UnsupportedMediaType
+                | ProblemKind::TooManyRequests
+                | ProblemKind::BadGateway
+                | ProblemKind::NoAnswer
                 | ProblemKind::Unavailable => Self::Failed,
             },
             Some(
@@ -124,6 +127,23 @@ impl Remote {
                 return Err(error.into());
             }
         }
+        Ok(Exit::Done)
+    }
+}
+
+impl Remote {
+    /// Connects, asks for a file, and writes it to standard output as it comes.
+    pub(super) fn download(
+        &self,
+        what: &'static str,
+        path: &str,
+        query: &(impl Serialize + Sync),
+    ) -> anyhow::Result<Exit> {
+        let socket = self.socket()?;
+        block_on(async {
+            let mut client = Client::connect(&socket).await?;
+            patiently(what, client.download(path, query, out::bytes)).await
+        })??;
         Ok(Exit::Done)
     }
 }

@@ -39,7 +39,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::Api;
+use crate::api::{Api, Oracles};
 use crate::bridge;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Credentials, Mode, OnExit, Secrets};
@@ -48,6 +48,7 @@ use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::names::{Exempt, Names};
 use crate::record::{Record, Started, Totals};
+use crate::reverse::Reverse;
 use crate::store::{Saved, Store, StoreSettings};
 use crate::systemd;
 use crate::tell::Tellers;
@@ -128,6 +129,8 @@ impl Daemon {
         let engine = Engine::new(config.policy.clone(), seed())?;
         let (clock, heart) = (Clock::start(), tasks::heart(logs.clone()));
         let whois = Arc::new(Whois::new(config.whois.clone()));
+        let oracles =
+            Oracles { whois: Arc::clone(&whois), geo: Arc::default(), reverse: Reverse::default() };
         let tellers = Tellers::start(&config, &secrets, &whois, &records, clock)?;
         let (metrics, counting) = Metrics::new(&records, tellers.ledgers(), clock);
         let (ask, questions) = mpsc::channel(directory::QUESTIONS);
@@ -172,6 +175,7 @@ impl Daemon {
                 records: records.clone(),
                 store: store.clone(),
                 logs,
+                geo: Arc::clone(&oracles.geo),
             },
             reload,
             settings,
@@ -190,6 +194,7 @@ impl Daemon {
                 store.clone(),
                 records.clone(),
                 metrics,
+                oracles,
             )),
         ];
         helpers.extend(store_notices.map(|notices| {
@@ -223,9 +228,12 @@ async fn serve_api(
     store: Store,
     records: broadcast::Sender<Arc<Record>>,
     metrics: Arc<Metrics>,
+    oracles: Oracles,
 ) {
+    // Nobody but the API looks into them, and bans must not wait for a disk.
+    settings::read_geo(&oracles.geo, &config.geo, &records).await;
     if let Some(socket) = &config.api.socket {
-        Api::new(desk, settings, store, records, config.mode, metrics).run(socket).await;
+        Api::new(desk, settings, store, records, config.mode, metrics, oracles).run(socket).await;
     }
 }
 

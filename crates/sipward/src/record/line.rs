@@ -80,6 +80,9 @@ impl fmt::Display for Record {
             Self::NameFailed { name, error } => {
                 write!(f, "cannot look up {}: {}; the last answer stays", Plain(name), Plain(error))
             }
+            Self::GeoFailed { file, error } => {
+                write!(f, "cannot use {} of [geo]: {}", file.display(), Plain(error))
+            }
             Self::ApiOpened { socket } => write!(f, "control socket {}", socket.display()),
             Self::ApiFailed { error } => write!(f, "no control socket: {error}"),
             Self::DeliveryFailed { .. } | Self::Delivered { .. } | Self::RecordsMissed { .. } => {

@@ -222,6 +222,13 @@ pub enum Record {
         /// Why.
         error: String,
     },
+    /// A file of `[geo]` cannot be used.
+    GeoFailed {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        error: String,
+    },
     /// The control API is served.
     ApiOpened {
         /// On this Unix socket.
@@ -358,6 +365,7 @@ impl Record {
             | Self::ProtocolTaken { .. }
             | Self::Alarm(_)
             | Self::NameFailed { .. }
+            | Self::GeoFailed { .. }
             | Self::ApiFailed { .. }
             | Self::DeliveryFailed { .. }
             | Self::RecordsMissed { .. }

@@ -91,6 +91,15 @@ pub enum ProblemKind {
     /// 422: a field has a value that cannot be; `errors` says which.
     #[serde(rename = "urn:sipward:problem:invalid")]
     Invalid,
+    /// 429: too much was asked for; `Retry-After` says when it may be asked for again.
+    #[serde(rename = "urn:sipward:problem:too-many-requests")]
+    TooManyRequests,
+    /// 502: somebody else who was to be asked cannot be.
+    #[serde(rename = "urn:sipward:problem:bad-gateway")]
+    BadGateway,
+    /// 504: somebody else who was asked did not answer in time.
+    #[serde(rename = "urn:sipward:problem:no-answer")]
+    NoAnswer,
     /// 503: too many listeners, or the daemon stops or does not answer in time.
     #[serde(rename = "urn:sipward:problem:unavailable")]
     Unavailable,
