@@ -1,4 +1,4 @@
-//! The control API: HTTP/1 and JSON on a Unix socket.
+//! The control API: HTTP/1 and JSON on a Unix socket, and on TCP by [`crate::http`].
 //!
 //! | path under `/api/v1` | methods | body → answer |
 //! |---|---|---|
@@ -28,6 +28,11 @@
 //! | `/top` | GET | [`model::TopQuery`] → [`model::Top`] |
 //! | `/failures` | GET | [`model::FailureQuery`] → [`model::FailurePage`] |
 //! | `/test` | POST | [`model::WhatIfRequest`] → [`model::WhatIf`] |
+//! | `/tokens` | GET | [`model::TokenList`] |
+//! | `/tokens` | POST | [`model::NewToken`] → 201 [`model::TokenMade`], with the secret |
+//! | `/tokens/{name}` | DELETE | [`model::TokenRevoked`] |
+//! | `/links` | POST | [`model::NewLink`] → 201 [`model::LinkMade`], a one-time log-in |
+//! | `/sessions` | DELETE | all of them → [`model::SessionsEnded`] |
 //! | `/reload` | POST | [`model::Reloaded`]; 409 with what is wrong in the file |
 //! | `/openapi.json` | GET | the `OpenAPI` document |
 //!
@@ -40,10 +45,9 @@
 //! |---|---|
 //! | [`model`] | the bodies and queries, for clients too |
 //! | `door` | the socket file, who may use it |
-//! | `serve` | connections and their limits |
 //! | `extract`, `fault` | what comes in, read within limits; what goes wrong, as a document |
 //! | `document` | the routes, and the `OpenAPI` document made from them |
-//! | `bans`, `select`, `export`, `sources`, `attacks`, `hosts`, `allow`, `history`, `series`, `policy`, `preview`, `status`, `alarms`, `events`, `what_if`, `metrics` | the handlers |
+//! | `bans`, `select`, `export`, `sources`, `attacks`, `hosts`, `allow`, `history`, `series`, `policy`, `preview`, `status`, `alarms`, `events`, `what_if`, `tokens`, `metrics` | the handlers |
 //! | `convert` | the engine's and the store's words → those of the wire |
 
 pub(crate) mod alarms;
@@ -65,23 +69,26 @@ pub(crate) mod policy;
 pub(crate) mod preview;
 mod select;
 pub(crate) mod series;
-mod serve;
 pub(crate) mod sources;
 pub(crate) mod status;
+mod tokens;
 pub(crate) mod what_if;
 
 use std::path::Path;
 use std::sync::Arc;
 
+use axum::Router;
 use ipnet::IpNet;
 use tokio::sync::{Semaphore, broadcast};
 
 use crate::config::Mode;
 use crate::daemon::{Desk, Settings};
+use crate::http::{Access, serve};
 use crate::metrics::Metrics;
 use crate::record::Record;
 use crate::store::Store;
 pub use document::document;
+pub(crate) use document::router;
 use door::Door;
 pub(crate) use events::line;
 use fault::Fault;
@@ -96,23 +103,41 @@ pub(crate) struct Api {
     records: broadcast::Sender<Arc<Record>>,
     mode: Mode,
     metrics: Arc<Metrics>,
+    access: Arc<Access>,
     oracles: Oracles,
     /// Seats for listeners of events.
     listeners: Arc<Semaphore>,
 }
 
+/// What of the daemon the API works with.
+pub(crate) struct Parts {
+    pub(crate) desk: Desk,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) store: Store,
+    pub(crate) records: broadcast::Sender<Arc<Record>>,
+    pub(crate) mode: Mode,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) access: Arc<Access>,
+    pub(crate) oracles: Oracles,
+}
+
 impl Api {
-    pub(crate) fn new(
-        desk: Desk,
-        settings: Arc<Settings>,
-        store: Store,
-        records: broadcast::Sender<Arc<Record>>,
-        mode: Mode,
-        metrics: Arc<Metrics>,
-        oracles: Oracles,
-    ) -> Self {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { desk, settings, store, records, mode, metrics, access, oracles } = parts;
         let listeners = Arc::new(Semaphore::new(events::LISTENERS));
-        Self { desk, settings, store, records, mode, metrics, oracles, listeners }
+        Self { desk, settings, store, records, mode, metrics, access, oracles, listeners }
+    }
+
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
     }
 
     /// Opens the socket and serves until it is dropped. When the socket cannot be opened that is told, and
@@ -121,7 +146,7 @@ impl Api {
         match Door::open(socket) {
             Ok(door) => {
                 Record::ApiOpened { socket: socket.to_owned() }.tell(&self.records);
-                serve::serve(door, document::router(self)).await;
+                serve::serve(door, router(self, Router::new())).await;
             }
             Err(error) => Record::ApiFailed { error: error.to_string() }.tell(&self.records),
         }

@@ -6,13 +6,14 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`api`] | the control API on a Unix socket |
+//! | [`api`] | the control API |
 //! | [`cli`] | the command line |
 //! | [`client`] | the control API from the other end |
 //! | [`config`] | file, environment, their errors |
 //! | [`daemon`] | the tasks, how they start and stop |
 //! | [`bridge`] | Event Socket events → engine inputs |
 //! | [`complaint`] | log lines → engine inputs |
+//! | [`http`] | the API and the page on TCP: tokens, sessions, TLS |
 //! | [`enforce`] | engine actions → kernel, or nobody |
 //! | [`fail2ban`] | what a fail2ban on this host has set up, for `import` |
 //! | [`doctor`] | a look at everything that sipward needs |
@@ -43,6 +44,7 @@ pub mod doctor;
 pub mod enforce;
 pub mod fail2ban;
 pub mod geo;
+pub mod http;
 pub mod logging;
 pub mod mail;
 pub mod metrics;

@@ -43,7 +43,7 @@ use sipward_engine::Timestamp;
 use tokio::sync::mpsc;
 
 use database::{Database, Place, Trouble};
-pub use entry::{AllowEntry, Entry, Override, Saved, SavedBan};
+pub use entry::{AllowEntry, Entry, Override, Saved, SavedBan, SavedToken};
 use health::Status;
 pub use health::{Health, Notice, State};
 pub use history::{Cursor, HistoryEvent, HistoryKind, HistoryPage, HistoryQuery, NoCursor, What};

@@ -68,7 +68,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Sent<T> {
             let detail = "send `Content-Type: application/json`";
             return Err(Fault::new(ProblemKind::UnsupportedMediaType, detail));
         }
-        let body = read(request.into_body()).await?;
+        let body = read(request.into_body(), MAX_BODY).await?;
         let mut json = serde_json::Deserializer::from_slice(&body);
         let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let message = error.inner().to_string();
@@ -85,12 +85,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Sent<T> {
     }
 }
 
-async fn read(body: Body) -> Result<Bytes, Fault> {
-    let all = Limited::new(body, MAX_BODY).collect();
+/// A whole body of at most `limit` bytes.
+pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, Fault> {
+    let all = Limited::new(body, limit).collect();
     match tokio::time::timeout(BODY_TIME, all).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let detail = format!("the body has more than {MAX_BODY} bytes");
+            let detail = format!("the body has more than {limit} bytes");
             Err(Fault::new(ProblemKind::TooLarge, detail))
         }
         Ok(Err(error)) => {

@@ -13,7 +13,7 @@ use crate::daemon::{Away, Denied};
 use crate::store::StoreError;
 
 /// An answer that is a problem document.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Fault(Box<Problem>, Option<u32>);
 
 /// What a handler gives.
@@ -109,6 +109,7 @@ fn whose(class: Exemption) -> &'static str {
 fn status(kind: ProblemKind) -> StatusCode {
     match kind {
         ProblemKind::Unreadable => StatusCode::BAD_REQUEST,
+        ProblemKind::Unauthorized => StatusCode::UNAUTHORIZED,
         ProblemKind::Forbidden => StatusCode::FORBIDDEN,
         ProblemKind::NotFound => StatusCode::NOT_FOUND,
         ProblemKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -117,8 +118,9 @@ fn status(kind: ProblemKind) -> StatusCode {
         ProblemKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ProblemKind::UriTooLong => StatusCode::URI_TOO_LONG,
         ProblemKind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ProblemKind::Misdirected => StatusCode::MISDIRECTED_REQUEST,
         ProblemKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
-        ProblemKind::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+        ProblemKind::TooMany => StatusCode::TOO_MANY_REQUESTS,
         ProblemKind::BadGateway => StatusCode::BAD_GATEWAY,
         ProblemKind::NoAnswer => StatusCode::GATEWAY_TIMEOUT,
         ProblemKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -128,6 +130,7 @@ fn status(kind: ProblemKind) -> StatusCode {
 fn title(kind: ProblemKind) -> &'static str {
     match kind {
         ProblemKind::Unreadable => "The request cannot be read",
+        ProblemKind::Unauthorized => "Only after a log-in",
         ProblemKind::Forbidden => "Not for this user",
         ProblemKind::NotFound => "There is no such thing",
         ProblemKind::MethodNotAllowed => "Not with this method",
@@ -137,8 +140,9 @@ fn title(kind: ProblemKind) -> &'static str {
         ProblemKind::TooLarge => "The body is too large",
         ProblemKind::UriTooLong => "The path and the query are too long",
         ProblemKind::UnsupportedMediaType => "The body must be application/json",
+        ProblemKind::Misdirected => "Not for this host",
+        ProblemKind::TooMany => "Too many requests",
         ProblemKind::Invalid => "A field has a value that cannot be",
-        ProblemKind::TooManyRequests => "Too much was asked for",
         ProblemKind::BadGateway => "Somebody else cannot be asked",
         ProblemKind::NoAnswer => "Somebody else does not answer",
         ProblemKind::Unavailable => "Not at the moment",
@@ -148,12 +152,14 @@ fn title(kind: ProblemKind) -> &'static str {
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         let status = status(self.0.kind);
-        let mut response = (status, axum::Json(self.0)).into_response();
+        let mut response = (status, axum::Json(&self.0)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         if let Some(seconds) = self.1 {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        // For who shows it to people.
+        response.extensions_mut().insert(*self.0);
         response
     }
 }
@@ -187,12 +193,21 @@ impl From<StoreError> for Fault {
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "says what the document says; a fault is made by its kind")]
 pub(super) enum Usual {
-    /// This user may not use the socket.
+    /// On TCP: no token and no session, or one that opens nothing.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthorized(Problem),
+    /// This user may not use the socket, or this token not do that.
     #[response(status = 403, content_type = "application/problem+json")]
     Forbidden(Problem),
     /// The path and the query are too long.
     #[response(status = 414, content_type = "application/problem+json")]
     TooLong(Problem),
+    /// On TCP: the `Host` is none that this server is known by.
+    #[response(status = 421, content_type = "application/problem+json")]
+    Misdirected(Problem),
+    /// On TCP: too many failed log-ins; `Retry-After` says how long to wait.
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooMany(Problem),
     /// The daemon stops or does not answer in time; nothing was changed.
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(Problem),

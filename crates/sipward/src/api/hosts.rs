@@ -10,6 +10,7 @@ use super::extract::Place;
 use super::fault::{self, Answer, Fault};
 use super::model::{Host, HostName, Location, Problem, ProblemKind, WhoisReport};
 use super::{Api, net_of};
+use crate::config::Config;
 use crate::geo::{self, Geo};
 use crate::reverse::Reverse;
 use crate::whois::{Whois, WhoisError};
@@ -23,6 +24,14 @@ pub(crate) struct Oracles {
     pub(crate) whois: Arc<Whois>,
     pub(crate) geo: Arc<Geo>,
     pub(crate) reverse: Reverse,
+}
+
+impl Oracles {
+    /// Asks nothing, and has read no file yet.
+    pub(crate) fn new(config: &Config) -> Self {
+        let whois = Arc::new(Whois::new(config.whois.clone()));
+        Self { whois, geo: Arc::default(), reverse: Reverse::default() }
+    }
 }
 
 /// The name of an address in DNS, and where it is by the files of `[geo]`.
@@ -78,9 +87,7 @@ pub(crate) async fn whois(State(api): State<Api>, Place(address): Place) -> Answ
         let detail = error.to_string();
         match error {
             WhoisError::NotPublic(_) => Fault::field("address", detail),
-            WhoisError::TooMany(_) => {
-                Fault::new(ProblemKind::TooManyRequests, detail).retry_after(RETRY)
-            }
+            WhoisError::TooMany(_) => Fault::new(ProblemKind::TooMany, detail).retry_after(RETRY),
             WhoisError::TimedOut(_) => Fault::new(ProblemKind::NoAnswer, detail),
             WhoisError::Server { .. } => Fault::new(ProblemKind::BadGateway, detail),
         }

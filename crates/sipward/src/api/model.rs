@@ -19,6 +19,7 @@ mod problem;
 mod series;
 mod sources;
 mod status;
+mod tokens;
 mod what_if;
 pub(crate) mod words;
 
@@ -55,6 +56,10 @@ pub use sources::{Exempting, KernelRoute, RouteState, SeenFailure, SourceReport}
 pub use status::{
     AlarmBrief, BanCounts, EventSocket, FailedNow, Gate, Grades, PolicyBrief, SourceCounts, Status,
     StoreHealth, StoreState, Totals,
+};
+pub use tokens::{
+    LinkMade, NewLink, NewToken, Scope, SessionsEnded, TokenEntry, TokenList, TokenMade,
+    TokenRevoked,
 };
 pub use what_if::{Reading, WhatIf, WhatIfRequest};
 

@@ -99,9 +99,9 @@ pub(crate) async fn reset(State(api): State<Api>, Place(key): Place) -> Answer<P
     )
 )]
 pub(crate) async fn reload(State(api): State<Api>) -> Answer<Reloaded> {
-    let needs_restart = api.settings.reload().await?;
+    let daemon::Reloaded { needs_restart, certificate_problem } = api.settings.reload().await?;
     let needs_restart = needs_restart.into_iter().map(str::to_owned).collect();
-    Ok(Json(Reloaded { needs_restart }))
+    Ok(Json(Reloaded { needs_restart, certificate_problem }))
 }
 
 async fn settled(api: &Api) -> Answer<PolicyView> {

@@ -23,7 +23,7 @@ mod tasks;
 
 pub(crate) use desk::{Away, Desk};
 pub(crate) use judge::{FAILURES, Failure, Judge};
-pub(crate) use settings::{Allowed, Denied, PolicyEdit, Settings, State};
+pub(crate) use settings::{Allowed, Denied, PolicyEdit, Reloaded, Settings, State};
 pub(crate) use tasks::stop_on_signals;
 
 use std::hash::BuildHasher as _;
@@ -39,22 +39,21 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Api, Oracles};
+use crate::api::{Api, Oracles, Parts};
 use crate::bridge;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Credentials, Mode, OnExit, Secrets};
 use crate::enforce::{self, Wishes};
+use crate::http::{self, Access, Certificates, Links};
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::names::{Exempt, Names};
 use crate::record::{Record, Started, Totals};
-use crate::reverse::Reverse;
 use crate::store::{Saved, Store, StoreSettings};
 use crate::systemd;
 use crate::tell::Tellers;
-use crate::whois::Whois;
 use judge::{Ears, End, Restored, Spare, Voices};
-use settings::{InForce, Overrides, Ways};
+use settings::{InForce, Overrides, Ways, read_geo};
 use tasks::Current;
 
 /// Orders that wait for the engine at most; they come from the name look-ups and SIGHUP.
@@ -78,6 +77,8 @@ pub struct Daemon {
     pub logs: Option<LogControl>,
     /// Reads the settings again, for SIGHUP.
     pub reload: Reload,
+    /// One-time log-in links of the page; whoever starts the daemon may make some before.
+    pub links: Arc<Links>,
 }
 
 /// Reads the settings again.
@@ -114,11 +115,12 @@ impl Daemon {
         stop: CancellationToken,
         records: broadcast::Sender<Arc<Record>>,
     ) -> anyhow::Result<Totals> {
-        let Self { config, credentials, secrets, logs, reload } = self;
+        let Self { config, credentials, secrets, logs, reload, links } = self;
         let (changes, changes_in) = mpsc::channel(enforce::CHANGES);
         let (reports_out, mut reports) = mpsc::channel(enforce::REPORTS);
         let (orders_out, orders) = mpsc::channel(ORDERS);
         let (lists, spared) = watch::channel(Arc::from([]));
+        let certificates = certificates(&config)?;
         let (kernel, (store, saved)) = tokio::try_join!(
             Kernel::start(&config, changes_in, reports_out, spared),
             open_store(&config),
@@ -128,10 +130,8 @@ impl Daemon {
 
         let engine = Engine::new(config.policy.clone(), seed())?;
         let (clock, heart) = (Clock::start(), tasks::heart(logs.clone()));
-        let whois = Arc::new(Whois::new(config.whois.clone()));
-        let oracles =
-            Oracles { whois: Arc::clone(&whois), geo: Arc::default(), reverse: Reverse::default() };
-        let tellers = Tellers::start(&config, &secrets, &whois, &records, clock)?;
+        let oracles = Oracles::new(&config);
+        let tellers = Tellers::start(&config, &secrets, &oracles.whois, &records, clock)?;
         let (metrics, counting) = Metrics::new(&records, tellers.ledgers(), clock);
         let (ask, questions) = mpsc::channel(directory::QUESTIONS);
         let wishes = Wishes::new(changes);
@@ -142,11 +142,9 @@ impl Daemon {
         let config = settings.effective();
         judge.tell(Input::Policy(Box::new(config.policy.clone())));
         let mut names = Names::default();
-        for (class, nets) in
-            host_exemptions(&kernel.found.host).into_iter().chain(names.classes(&config))
-        {
-            judge.tell(Input::Exempt { class, nets });
-        }
+        exempt(&mut judge, host_exemptions(&kernel.found.host));
+        exempt(&mut judge, names.classes(&config));
+        let access = Arc::new(Access::new(&config.http, saved.tokens.clone(), links, clock));
         let restored = judge.take_over(saved, &kernel.found.routes);
         for record in started(&config, &credentials, &kernel.found, &restored) {
             judge.publish(record);
@@ -176,30 +174,34 @@ impl Daemon {
                 store: store.clone(),
                 logs,
                 geo: Arc::clone(&oracles.geo),
+                certificates: certificates.clone(),
             },
             reload,
             settings,
         ));
-        let store_notices = store.take_notices();
         let mut helpers = vec![
             tokio::spawn(directory::run(handle.clone(), acls_in, questions, orders_out.clone())),
             tokio::spawn(tasks::look_up_names(names, current_in, in_force_out, orders_out.clone())),
             tokio::spawn(tasks::reload_on_hangup(Arc::clone(&settings))?),
             tokio::spawn(counting),
+            tokio::spawn(read_geo(oracles.geo.clone(), config.geo.clone(), records.clone())),
             tokio::spawn(tasks::recall_decisions(store.clone(), Arc::clone(&metrics), clock)),
-            tokio::spawn(serve_api(
-                config.clone(),
-                desk,
-                Arc::clone(&settings),
-                store.clone(),
-                records.clone(),
-                metrics,
-                oracles,
-            )),
         ];
-        helpers.extend(store_notices.map(|notices| {
-            tokio::spawn(tasks::hear_store(notices, settings, orders_out, records.clone()))
-        }));
+        let api = Api::new(Parts {
+            desk,
+            settings: Arc::clone(&settings),
+            store: store.clone(),
+            records: records.clone(),
+            mode: config.mode,
+            metrics,
+            access: Arc::clone(&access),
+            oracles,
+        });
+        helpers.extend(serve_api(&config, &api, certificates, &records));
+        if let Some(notices) = store.take_notices() {
+            let told = (settings, access, orders_out, records.clone());
+            helpers.push(tokio::spawn(tasks::hear_store(notices, told)));
+        }
 
         let (totals, end) = judge.run(Ears { notices, reports, orders }, stop).await;
 
@@ -209,9 +211,7 @@ impl Daemon {
         session.abort();
         let kernel_end = kernel.end().await;
         store.close().await;
-        if config.on_exit == OnExit::Flush && config.mode == Mode::Ban {
-            sipward_route::flush(&config.route).await.context("cannot flush at the end")?;
-        }
+        flush_if_wanted(&config).await?;
         Record::Stopped(totals).tell(&records);
         tellers.finish().await;
         kernel_end?;
@@ -220,21 +220,39 @@ impl Daemon {
     }
 }
 
-/// Serves the control API, if it is wanted.
-async fn serve_api(
-    config: Config,
-    desk: Desk,
-    settings: Arc<Settings>,
-    store: Store,
-    records: broadcast::Sender<Arc<Record>>,
-    metrics: Arc<Metrics>,
-    oracles: Oracles,
-) {
-    // Nobody but the API looks into them, and bans must not wait for a disk.
-    settings::read_geo(&oracles.geo, &config.geo, &records).await;
-    if let Some(socket) = &config.api.socket {
-        Api::new(desk, settings, store, records, config.mode, metrics, oracles).run(socket).await;
+/// Serves the API on the Unix socket and on TCP, as far as it is wanted.
+fn serve_api(
+    config: &Config,
+    api: &Api,
+    certificates: Option<Arc<Certificates>>,
+    records: &broadcast::Sender<Arc<Record>>,
+) -> Vec<JoinHandle<()>> {
+    let mut tasks = Vec::new();
+    if let Some(socket) = config.api.socket.clone() {
+        let api = api.clone();
+        tasks.push(tokio::spawn(async move { api.run(&socket).await }));
     }
+    if !config.http.listen.is_empty() {
+        let (settings, records) = (config.http.clone(), records.clone());
+        tasks.push(tokio::spawn(http::run(api.clone(), settings, certificates, records)));
+    }
+    tasks
+}
+
+/// The certificate of the API on TCP. One that cannot be used ends the start: nothing may be served in clear
+/// that was to be encrypted.
+fn certificates(config: &Config) -> anyhow::Result<Option<Arc<Certificates>>> {
+    let files = config.http.tls.as_ref().filter(|_| !config.http.listen.is_empty());
+    let read = files.map(Certificates::read).transpose().context("cannot serve TLS ([http])")?;
+    Ok(read.map(Arc::new))
+}
+
+/// Removes what is ours from the kernel at the end, where `on_exit` says so.
+async fn flush_if_wanted(config: &Config) -> anyhow::Result<()> {
+    if config.on_exit == OnExit::Flush && config.mode == Mode::Ban {
+        sipward_route::flush(&config.route).await.context("cannot flush at the end")?;
+    }
+    Ok(())
 }
 
 /// Opens the store beside the kernel side: both take their time where there are many bans.
@@ -254,10 +272,14 @@ async fn look_up(names: &mut Names, judge: &mut Judge, config: &Config) {
         tracing::warn!("names of `allow` and `proxies` are not known yet");
         return;
     };
+    exempt(judge, classes);
+    failed.iter().for_each(Record::log);
+}
+
+fn exempt(judge: &mut Judge, classes: impl IntoIterator<Item = Exempt>) {
     for (class, nets) in classes {
         judge.tell(Input::Exempt { class, nets });
     }
-    failed.iter().for_each(Record::log);
 }
 
 /// The kernel side, real or not.

@@ -12,6 +12,7 @@ use super::judge::{Heart, Order};
 use super::settings::{InForce, Settings};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::http::Access;
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::names::Names;
@@ -61,9 +62,12 @@ pub(super) fn reload_on_hangup(
 /// Tells what the store has to tell, and hands its late bans to the engine.
 pub(super) async fn hear_store(
     mut notices: mpsc::Receiver<Notice>,
-    settings: Arc<Settings>,
-    orders: mpsc::Sender<Order>,
-    records: broadcast::Sender<Arc<Record>>,
+    (settings, access, orders, records): (
+        Arc<Settings>,
+        Arc<Access>,
+        mpsc::Sender<Order>,
+        broadcast::Sender<Arc<Record>>,
+    ),
 ) {
     while let Some(notice) = notices.recv().await {
         let record = match notice {
@@ -71,6 +75,7 @@ pub(super) async fn hear_store(
             Notice::Recovered { dropped } => Record::StoreRecovered { dropped },
             Notice::SetAside { kept: file, error } => Record::StoreSetAside { file, error },
             Notice::Late(saved) => {
+                access.tokens.take_over(saved.tokens.clone());
                 // They decide what of the bans comes back. What they cannot be is told.
                 if settings.take_over(&saved).await.is_err() {
                     return;

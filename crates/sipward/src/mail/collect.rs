@@ -106,6 +106,13 @@ impl Collector {
             | Record::GeoFailed { .. }
             | Record::ApiOpened { .. }
             | Record::ApiFailed { .. }
+            | Record::HttpOpened { .. }
+            | Record::HttpFailed { .. }
+            | Record::CertificateFailed { .. }
+            | Record::TokenAdded { .. }
+            | Record::TokenRevoked { .. }
+            | Record::LoggedIn { .. }
+            | Record::LoginFailed { .. }
             | Record::DeliveryFailed { .. }
             | Record::Delivered { .. }
             | Record::RecordsMissed { .. }

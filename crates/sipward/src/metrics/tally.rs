@@ -195,6 +195,13 @@ impl Tally {
             | Record::GeoFailed { .. }
             | Record::ApiOpened { .. }
             | Record::ApiFailed { .. }
+            | Record::HttpOpened { .. }
+            | Record::HttpFailed { .. }
+            | Record::CertificateFailed { .. }
+            | Record::TokenAdded { .. }
+            | Record::TokenRevoked { .. }
+            | Record::LoggedIn { .. }
+            | Record::LoginFailed { .. }
             | Record::DeliveryFailed { .. }
             | Record::Delivered { .. }
             | Record::RecordsMissed { .. }

@@ -1,6 +1,8 @@
 //! A record as one line for people. Text that came from the network is escaped: it may hold
 //! anything.
 
+mod http;
+
 use std::fmt;
 
 use ipnet::IpNet;
@@ -83,6 +85,13 @@ impl fmt::Display for Record {
             Self::GeoFailed { file, error } => {
                 write!(f, "cannot use {} of [geo]: {}", file.display(), Plain(error))
             }
+            Self::HttpOpened { .. }
+            | Self::HttpFailed { .. }
+            | Self::CertificateFailed { .. }
+            | Self::TokenAdded { .. }
+            | Self::TokenRevoked { .. }
+            | Self::LoggedIn { .. }
+            | Self::LoginFailed { .. } => http::line(f, self),
             Self::ApiOpened { socket } => write!(f, "control socket {}", socket.display()),
             Self::ApiFailed { error } => write!(f, "no control socket: {error}"),
             Self::DeliveryFailed { .. } | Self::Delivered { .. } | Self::RecordsMissed { .. } => {

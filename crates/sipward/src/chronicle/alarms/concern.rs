@@ -28,6 +28,10 @@ pub enum Concern {
     ReloadFailed,
     /// The control socket is not served. Ends when it is.
     ApiFailed,
+    /// The API and the page are not served at an address. Ends when they are.
+    HttpFailed,
+    /// The certificate was read again and cannot be used.
+    CertificateFailed,
     /// A mail or webhook was not delivered. Ends with the next that is.
     DeliveryFailed,
     /// Many bans within a minute.
@@ -101,6 +105,8 @@ impl Concern {
             | Self::Deaf => Severity::Alarm,
             Self::ReloadFailed
             | Self::ApiFailed
+            | Self::HttpFailed
+            | Self::CertificateFailed
             | Self::DeliveryFailed
             | Self::ManyBans
             | Self::Spoofing
@@ -126,7 +132,10 @@ impl Concern {
     #[must_use]
     pub const fn has_end(self) -> bool {
         self.is_watched()
-            || matches!(self, Self::ReloadFailed | Self::ApiFailed | Self::DeliveryFailed)
+            || matches!(
+                self,
+                Self::ReloadFailed | Self::ApiFailed | Self::HttpFailed | Self::DeliveryFailed
+            )
     }
 
     /// Whether somebody in the daemon knows if it stands now, so that no record is needed for that.
@@ -160,6 +169,11 @@ pub(super) fn word(record: &Record) -> Option<Word> {
         Record::Reload { .. } => over(Concern::ReloadFailed),
         Record::ApiFailed { .. } => raised(Concern::ApiFailed),
         Record::ApiOpened { .. } => over(Concern::ApiFailed),
+        Record::HttpFailed { address, .. } => about(Concern::HttpFailed, &address.to_string()),
+        Record::HttpOpened { address, .. } => {
+            Some(Word::Over(Concern::HttpFailed, Some(address.to_string())))
+        }
+        Record::CertificateFailed { .. } => raised(Concern::CertificateFailed),
         Record::DeliveryFailed { by, .. } => about(Concern::DeliveryFailed, by),
         Record::Delivered { by, .. } => Some(Word::Over(Concern::DeliveryFailed, Some(by.clone()))),
         Record::Alarm(alarm) => Some(raised_by_engine(alarm)),
@@ -191,6 +205,10 @@ pub(super) fn word(record: &Record) -> Option<Word> {
         | Record::NeedsAttention { .. }
         | Record::Registrations { .. }
         | Record::Trunks { .. }
+        | Record::TokenAdded { .. }
+        | Record::TokenRevoked { .. }
+        | Record::LoggedIn { .. }
+        | Record::LoginFailed { .. }
         | Record::StoreRead { .. } => None,
     }
 }

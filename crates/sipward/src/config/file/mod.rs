@@ -6,6 +6,7 @@
 
 mod api;
 mod geo;
+mod http;
 mod policy;
 mod route;
 mod rules;
@@ -22,6 +23,7 @@ use super::{Config, HostEntry};
 use api::ApiFile;
 pub use api::{Api, DEFAULT_SOCKET};
 use geo::GeoFile;
+use http::HttpFile;
 use policy::PolicyFile;
 use route::RouteFile;
 use span::Span;
@@ -51,6 +53,7 @@ pub struct File {
     store: StoreFile,
     log: LogFile,
     api: ApiFile,
+    http: HttpFile,
     mail: MailFile,
     webhook: WebhookFile,
     whois: WhoisFile,
@@ -138,7 +141,8 @@ impl File {
     /// Checks ranges and what depends on each other.
     pub(super) fn into_config(self) -> Result<Config, Problem> {
         let File { mode, on_exit, allow, allow_acl, proxies, dns_refresh, .. } = self;
-        let File { policy, route, esl, store, log, api, mail, webhook, whois, geo, .. } = self;
+        let File { policy, route, esl, store, log, api, http, mail, webhook, whois, geo, .. } =
+            self;
         let allow = hosts("allow", allow)?;
         let proxies = hosts("proxies", proxies)?;
         let allow_acl = acls(allow_acl)?;
@@ -162,6 +166,7 @@ impl File {
             store: store.checked()?,
             log_level: log.level.unwrap_or_default(),
             api: api.checked()?,
+            http: http.checked()?,
             mail: mail.checked()?,
             webhook: webhook.checked()?,
             whois: whois.checked()?,
