@@ -35,7 +35,7 @@ enum Action {
         /// Any value by its key in `policy show`: rules.users.mode=shadow, rules.slow.window=12h. Several
         /// user agents are separated by commas.
         #[arg(value_name = "KEY=VALUE", value_parser = assignment, group = "values")]
-        values: Vec<(PolicyKey, Value)>,
+        assignments: Vec<(PolicyKey, Value)>,
         /// Failures within the window that ban.
         #[arg(long, alias = "maxretry", value_name = "COUNT", group = "values")]
         max_failures: Option<u32>,
@@ -85,12 +85,12 @@ impl PolicyCommand {
                 async |client| client.get("/policy", &NoQuery {}).await,
                 |view: &PolicyView| table(view.values.iter()),
             ),
-            Action::Set { values, max_failures, window, ban_time, until_restart, remote } => {
+            Action::Set { assignments, max_failures, window, ban_time, until_restart, remote } => {
                 let change = PolicyChange {
                     max_failures: *max_failures,
                     window_seconds: window.map(|window| window.as_secs()),
                     ban_time_seconds: ban_time.map(|ban_time| ban_time.as_secs()),
-                    values: values
+                    values: assignments
                         .iter()
                         .map(|(key, value)| (key.to_string(), value.clone()))
                         .collect(),
