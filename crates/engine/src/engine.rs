@@ -40,6 +40,9 @@ use crate::{Action, Enforcement, Input, Policy, PolicyError, Timestamp};
 /// that memory follows an attack down.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
+/// How soon a sweep goes on that has more to look at than it may at once.
+const SWEEP_ON: Duration = Duration::from_millis(100);
+
 /// Decides who is banned and for how long.
 ///
 /// ```
@@ -74,6 +77,9 @@ pub struct Engine {
     /// The latest time seen: time never goes backwards in here.
     now: Timestamp,
     next_sweep: Option<Timestamp>,
+    /// Nothing is due before: what makes an event that is not late cost one comparison. May be too
+    /// early, never too late.
+    wake: Timestamp,
     fingerprints: Fingerprints,
     joins: Joins,
     exemptions: Exemptions,
@@ -126,8 +132,9 @@ impl Engine {
         Ok(Self {
             now: Timestamp::EPOCH,
             next_sweep: None,
+            wake: Timestamp::EPOCH,
             fingerprints: Fingerprints::new(seed),
-            joins: Joins::new(seed),
+            joins: Joins::new(),
             exemptions: Exemptions::new(seed),
             sources: Sources::new(policy.max_tracked, seed),
             weightless: Weightless::new(policy.max_unproven, seed),
@@ -222,6 +229,19 @@ impl Engine {
     /// sources that no longer count are forgotten.
     pub fn tick(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         let end = now.max(self.now);
+        if end < self.wake {
+            self.now = end;
+        } else {
+            self.catch_up(end, actions);
+        }
+    }
+
+    /// Something is due by `at`: the next call at that time or later looks what.
+    fn wake_by(&mut self, at: Timestamp) {
+        self.wake = self.wake.min(at);
+    }
+
+    fn catch_up(&mut self, end: Timestamp, actions: &mut Vec<Action>) {
         // One deadline after the other, each at its own time: a late call gives the same bans.
         while let Some(due) = self.next_due().filter(|due| *due <= end) {
             self.now = due.max(self.now);
@@ -233,7 +253,8 @@ impl Engine {
         if self.next_sweep.is_some_and(|sweep| sweep <= end) {
             self.sweep(end);
         }
-        self.next_sweep.get_or_insert(end + SWEEP_EVERY);
+        let sweep = *self.next_sweep.get_or_insert(end + SWEEP_EVERY);
+        self.wake = self.next_due().map_or(sweep, |due| due.min(sweep));
         // Before the first call nothing was seen.
         self.blind_until.get_or_insert(end);
     }
@@ -251,15 +272,19 @@ impl Engine {
     /// Forgets what no longer counts. That changes no verdict, so the sweeps that a late call missed
     /// are one.
     fn sweep(&mut self, now: Timestamp) {
+        let sources = self.sources.expire(now, &self.limits);
+        let active = self.activity.expire(now, &self.limits.activity);
+        if !(sources && active) {
+            self.next_sweep = Some(now + SWEEP_ON);
+            return;
+        }
         self.next_sweep = Some(now + SWEEP_EVERY);
-        self.sources.expire(now, &self.limits);
         self.weightless.expire(now, &self.limits);
         self.spared.expire(now, &self.limits);
         self.offenders.expire(now);
         self.expire_identities(now);
         self.forget_acl_answers(now);
         let rules = &self.limits.policy.rules;
-        self.activity.expire(now, &self.limits.activity);
         self.accounts.expire(now, rules.account.window);
         self.networks.expire(now, rules.network.window);
         self.reports.expire(now, rules.report.window);

@@ -23,7 +23,6 @@ mod guard;
 mod headers;
 mod links;
 mod login;
-mod plain;
 mod secret;
 pub(crate) mod serve;
 mod sessions;
@@ -44,9 +43,11 @@ use tokio::sync::broadcast;
 
 use crate::api::{self, Api};
 use crate::clock::Clock;
+use crate::page;
 use crate::record::Record;
 use crate::store::SavedToken;
 use attempts::Attempts;
+pub(crate) use client::Client;
 use door::Door;
 use guard::Gatekeeper;
 pub use links::Links;
@@ -134,6 +135,7 @@ fn router(api: Api, keeper: Arc<Gatekeeper>) -> Router {
         .route("/login", get(login::show).post(login::log_in))
         .route("/logout", axum::routing::post(login::log_out))
         .with_state(Arc::clone(&keeper));
+    let ours = ours.merge(page::router(api.clone()));
     api::router(api, ours).layer(from_fn_with_state(keeper, guard::guard))
 }
 

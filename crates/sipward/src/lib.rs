@@ -16,6 +16,7 @@
 //! | [`http`] | the API and the page on TCP: tokens, sessions, TLS |
 //! | [`enforce`] | engine actions → kernel, or nobody |
 //! | [`fail2ban`] | what a fail2ban on this host has set up, for `import` |
+//! | `page` | the console: pages for people |
 //! | [`doctor`] | a look at everything that sipward needs |
 //! | [`names`] | DNS names of `allow` and `proxies`, name servers |
 //! | [`record`] | what is told: log lines, later the API |
@@ -49,6 +50,7 @@ pub mod logging;
 pub mod mail;
 pub mod metrics;
 pub mod names;
+mod page;
 pub mod record;
 pub mod recorder;
 pub mod replay;

@@ -214,7 +214,7 @@ impl Engine {
             return Vec::new();
         };
         let now = crate::limits::millis(self.now);
-        let counted = source.history.within(now, self.limits.window_ms).rev();
+        let counted = source.history.within(now, self.limits.window_ms);
         let mut texts = self.recent.of(key, source.newest_detail);
         counted
             .filter(|entry| self.limits.weight(entry.grade()) > 0)

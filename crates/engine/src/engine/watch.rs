@@ -11,7 +11,6 @@ use crate::activity::{CHALLENGE_LIFE, Event};
 use crate::bans::Ban;
 use crate::limits::UNIT;
 use crate::pulse::Deaf;
-use crate::seen::Seen;
 use crate::sources::{Finding, Key};
 use crate::{
     Action, Alarm, Cause, Challenge, Expiry, Grade, Identity, Mode, Origin, Refusal, RuleName,
@@ -136,13 +135,18 @@ impl Engine {
     }
 
     /// A failure as part of the whole.
-    pub(super) fn watch_failure(&mut self, seen: &Seen, grade: Grade, actions: &mut Vec<Action>) {
+    pub(super) fn watch_failure(
+        &mut self,
+        source: IpAddr,
+        grade: Grade,
+        actions: &mut Vec<Action>,
+    ) {
         self.pulse.failure(&self.limits.policy.deafness, self.now);
         if !matches!(grade, Grade::Unproven | Grade::Unchallenged) {
             return;
         }
         let limit = self.limits.policy.alarm_forgeable_per_minute;
-        if let Some((failures, victims)) = self.pulse.forgeable(seen.source, limit, self.now) {
+        if let Some((failures, victims)) = self.pulse.forgeable(source, limit, self.now) {
             actions.push(Action::Alarm(Alarm::Spoofing { failures, victims }));
         }
     }

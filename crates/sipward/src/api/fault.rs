@@ -50,6 +50,11 @@ impl Fault {
         fault
     }
 
+    /// What goes over the wire.
+    pub(crate) fn problem(&self) -> &Problem {
+        &self.0
+    }
+
     /// A ban is refused.
     pub(super) fn refused(net: IpNet, refusal: Refusal, why: impl fmt::Display) -> Self {
         let advice = if refusal.force_overrides { "; `force` overrides this" } else { "" };

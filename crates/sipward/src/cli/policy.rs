@@ -7,13 +7,14 @@ use hyper::Method;
 use serde_json::Value;
 use sipward_engine::RuleName;
 
-use super::ban::{degraded, span};
+use super::ban::degraded;
 use super::out::{self, Table};
 use super::remote::{Exit, Remote};
 use crate::api::model::{
     PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView, RuleSetting,
 };
 use crate::client::{ClientError, NoQuery, segment};
+use crate::text::read_span;
 
 /// The policy in force.
 #[derive(Debug, clap::Args)]
@@ -40,10 +41,10 @@ enum Action {
         #[arg(long, alias = "maxretry", value_name = "COUNT", group = "values")]
         max_failures: Option<u32>,
         /// Length of the window: 90s, 10m, 2h.
-        #[arg(long, alias = "findtime", value_name = "SPAN", value_parser = span, group = "values")]
+        #[arg(long, alias = "findtime", value_name = "SPAN", value_parser = read_span, group = "values")]
         window: Option<Duration>,
         /// Length of a first ban: 10m, 2h, 7d.
-        #[arg(long, alias = "bantime", value_name = "SPAN", value_parser = span, group = "values")]
+        #[arg(long, alias = "bantime", value_name = "SPAN", value_parser = read_span, group = "values")]
         ban_time: Option<Duration>,
         /// Only until the daemon ends.
         #[arg(long)]
@@ -205,7 +206,7 @@ fn assignment(text: &str) -> Result<(PolicyKey, Value), String> {
     let key = key(name.trim())?;
     let value = value.trim();
     let value = match key {
-        _ if key.is_span() => Value::from(span(value)?.as_secs()),
+        _ if key.is_span() => Value::from(read_span(value)?.as_secs()),
         PolicyKey::Rule(_, RuleSetting::Patterns) => {
             let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
             Value::from(parts.collect::<Vec<_>>())

@@ -24,10 +24,11 @@ use super::secret::Hash;
 use super::settings::Settings;
 use super::tokens::Credential;
 use super::visitor::{Scope, Visitor, Way};
-use super::{Access, headers, plain};
+use super::{Access, headers};
 use crate::api::Api;
 use crate::api::fault::Fault;
 use crate::api::model::{Problem, ProblemKind};
+use crate::page;
 use crate::record::Record;
 use crate::store::Entry;
 
@@ -64,7 +65,7 @@ pub(super) async fn guard(
     };
     let for_people = page.is_some_and(|path| !is_for_programs(&path));
     if for_people && let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        plain::instead(&mut response, &problem);
+        page::instead(&mut response, &problem);
     }
     response
 }
