@@ -30,9 +30,11 @@
     reason = "a test fails by panicking"
 )]
 
+mod addresses;
 mod api;
 mod api_hostile;
 mod bans;
+mod changes;
 mod connection;
 mod console;
 mod crash;
@@ -72,6 +74,8 @@ fn main() -> ExitCode {
             deafness::cases(),
             connection::cases(),
             console::cases(),
+            changes::cases(),
+            addresses::cases(),
             lifecycle::cases(),
             metrics::cases(),
             http::cases(),

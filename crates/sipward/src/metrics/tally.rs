@@ -192,6 +192,7 @@ impl Tally {
             | Record::Reload { .. }
             | Record::ReloadFailed { .. }
             | Record::NameFailed { .. }
+            | Record::GeoFailed { .. }
             | Record::ApiOpened { .. }
             | Record::ApiFailed { .. }
             | Record::HttpOpened { .. }
