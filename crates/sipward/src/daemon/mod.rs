@@ -48,7 +48,7 @@ use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::names::{Exempt, Names};
 use crate::record::{Record, Started, Totals};
-use crate::store::{Saved, Store, StoreSettings};
+use crate::store::{Closed, Saved, Store, StoreSettings};
 use crate::systemd;
 use crate::tell::Tellers;
 use crate::whois::Whois;
@@ -202,7 +202,9 @@ impl Daemon {
         handle.close();
         session.abort();
         let kernel_end = kernel.end().await;
-        store.close().await;
+        if let Closed::Lost { entries } = store.close().await {
+            Record::StoreIncomplete { error: not_written(entries) }.tell(&records);
+        }
         if config.on_exit == OnExit::Flush && config.mode == Mode::Ban {
             sipward_route::flush(&config.route).await.context("cannot flush at the end")?;
         }
@@ -235,6 +237,13 @@ async fn open_store(config: &Config) -> anyhow::Result<(Store, Saved)> {
         .await
         .context("the task that opens the store failed")?
         .context("cannot use the store")
+}
+
+fn not_written(entries: u64) -> String {
+    format!(
+        "the daemon stopped before {entries} entries were written; the kernel's routes stay and become \
+         bans at the next start, history and reasons of these are lost (is the disk slow or full?)"
+    )
 }
 
 /// Looks the names of `allow` and `proxies` up before the first event is judged, if that is quick.

@@ -67,6 +67,8 @@ pub(super) async fn hear_store(
         let record = match notice {
             Notice::Degraded { error } => Record::StoreDegraded { error },
             Notice::Recovered { dropped } => Record::StoreRecovered { dropped },
+            Notice::Begun { file } => Record::StoreBegun { file },
+            Notice::Incomplete { error } => Record::StoreIncomplete { error },
             Notice::SetAside { kept: file, error } => Record::StoreSetAside { file, error },
             Notice::Late(saved) => {
                 // They decide what of the bans comes back. What they cannot be is told.
