@@ -94,7 +94,7 @@ impl AclAnswers {
 
     /// What marks `addr` as asked about: nothing does after [`AclAnswers::clear`].
     pub(crate) fn mark(&self, addr: IpAddr) -> Option<NonZeroU32> {
-        let hash = Key::of(&addr.into()).short_hash()?;
+        let hash = Key::of_addr(addr).short_hash()?;
         NonZeroU32::new(hash.get() ^ self.generation)
     }
 

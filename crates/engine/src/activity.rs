@@ -1,14 +1,12 @@
 //! What every source does lately, whether it fails or not: challenges, floods, calls given up.
 
-use std::hash::BuildHasher;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use foldhash::fast::FixedState;
-
 use crate::limits::{millis, seconds, window_ms};
-use crate::lru::LruTable;
+use crate::slot::Slot;
 use crate::sources::Key;
+use crate::table::{Rank, Table};
 use crate::{Rule, Rules, Timestamp};
 
 /// Sources watched at once: 90 s of a forger's best, 2,900 challenges/s each with a new address.
@@ -22,21 +20,33 @@ pub(crate) const CHALLENGE_LIFE: Duration = Duration::from_secs(90);
 /// The latest doings of the sources.
 #[derive(Debug)]
 pub(crate) struct Activity {
-    hasher: FixedState,
-    /// By a fingerprint of the source: half of its key is enough to count by.
-    table: LruTable<u64, Doings>,
+    table: Table<Doings>,
 }
 
-/// 28 bytes: with all sources active this is the largest table.
+/// 32 bytes: with all sources active this is the largest table.
 #[derive(Clone, Debug, Default)]
 struct Doings {
     /// Seconds of the epoch.
     last: u32,
     /// Seconds of the epoch.
     challenged_at: Option<NonZeroU32>,
+    /// Where its failures are counted, if it is still there.
+    source: Option<Slot>,
     events: Count,
     unanswered: Count,
     abandoned: Count,
+    /// It did more than what makes others be challenged in its name.
+    answered: bool,
+}
+
+impl Rank for Doings {
+    fn class(&self) -> u8 {
+        self.answered.into()
+    }
+
+    fn last_use(&self) -> u32 {
+        self.last
+    }
 }
 
 /// A count within a window that begins with the first event after the last window. Coarser than the
@@ -51,7 +61,7 @@ struct Count {
 
 impl Activity {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { hasher: FixedState::with_seed(seed), table: LruTable::new(MAX_ACTIVE, seed) }
+        Self { table: Table::new(MAX_ACTIVE, seed) }
     }
 
     /// An event of a source: which rules it brings to their threshold.
@@ -62,11 +72,14 @@ impl Activity {
         limits: &ActivityLimits,
         now: Timestamp,
     ) -> Reached {
-        let doings = self.table.entry(self.hasher.hash_one(key));
+        let (slot, _) = self.table.find_or_insert(key, None);
+        let Some(doings) = self.table.get_mut(slot) else {
+            return Reached::default();
+        };
         let seconds = seconds(now);
         if seconds.saturating_sub(doings.last) > limits.keep_seconds {
             // Also what keeps the wrapping clock of the counts right.
-            *doings = Doings::default();
+            *doings = Doings { source: doings.source, ..Doings::default() };
         }
         doings.last = seconds;
         let events = doings.events.add(limits.flood, now);
@@ -77,7 +90,10 @@ impl Activity {
                 reached.challenges = doings.unanswered.add(limits.challenges, now);
             }
             // Well or badly: it is no mere knocker.
-            Event::Answered => doings.unanswered = Count::default(),
+            Event::Answered => {
+                doings.unanswered = Count::default();
+                doings.answered = true;
+            }
             Event::Abandoned => reached.calls = doings.abandoned.add(limits.calls, now),
             Event::Other => {}
         }
@@ -86,24 +102,49 @@ impl Activity {
 
     /// Takes over what `other` knows of one source.
     pub(crate) fn copy(&mut self, other: &Self, key: Key) {
-        if let Some(doings) = other.table.get(&other.hasher.hash_one(key)) {
-            *self.table.entry(self.hasher.hash_one(key)) = doings.clone();
+        let Some(doings) = other.doings(&key) else {
+            return;
+        };
+        let (slot, _) = self.table.find_or_insert(key, None);
+        if let Some(mine) = self.table.get_mut(slot) {
+            *mine = Doings { source: None, ..doings.clone() };
         }
     }
 
     /// A challenge went to this source lately.
     pub(crate) fn was_challenged(&self, key: &Key, now: Timestamp) -> bool {
-        let doings = self.table.get(&self.hasher.hash_one(key));
-        let challenged_at = doings.and_then(|doings| doings.challenged_at);
+        let challenged_at = self.doings(key).and_then(|doings| doings.challenged_at);
         challenged_at.is_some_and(|at| {
             u64::from(seconds(now).saturating_sub(at.get())) <= CHALLENGE_LIFE.as_secs()
         })
     }
 
-    /// Forgets sources that have been quiet for longer than any of the windows.
-    pub(crate) fn expire(&mut self, now: Timestamp, limits: &ActivityLimits) {
-        let now = seconds(now);
-        self.table.expire(|_, doings| now.saturating_sub(doings.last) > limits.keep_seconds);
+    /// Where the failures of this source may be counted: spares them a look-up of their own.
+    pub(crate) fn source(&self, key: &Key) -> Option<Slot> {
+        self.doings(key)?.source
+    }
+
+    /// Remembers where the failures of this source are counted.
+    pub(crate) fn set_source(&mut self, key: &Key, source: Slot) {
+        let slot = self.table.find(key);
+        if let Some(doings) = slot.and_then(|slot| self.table.get_mut(slot)) {
+            doings.source = Some(source);
+        }
+    }
+
+    /// Forgets sources that have been quiet for longer than any of the windows. True when it has
+    /// looked at all of them.
+    pub(crate) fn expire(&mut self, now: Timestamp, limits: &ActivityLimits) -> bool {
+        self.table.expire(seconds(now), limits.keep_seconds, |_| {})
+    }
+
+    /// Windows have changed.
+    pub(crate) fn distrust_ages(&mut self) {
+        self.table.distrust_ages();
+    }
+
+    fn doings(&self, key: &Key) -> Option<&Doings> {
+        self.table.get(self.table.find(key)?)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -1,6 +1,7 @@
 //! How many different ones did the same thing within a window: sources of an account, hosts of a
 //! network.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::Timestamp;
@@ -18,7 +19,7 @@ pub(crate) struct Crowds {
 #[derive(Debug, Default)]
 struct Crowd {
     /// Hash and last time of each, the latest last; at most the rule's threshold, of 64.
-    members: Vec<(u64, Timestamp)>,
+    members: VecDeque<(u64, Timestamp)>,
 }
 
 impl Crowds {
@@ -36,14 +37,15 @@ impl Crowds {
         now: Timestamp,
     ) -> (u32, u32) {
         let members = &mut self.table.entry(crowd).members;
-        let old = members.iter().take_while(|(_, at)| now.since(*at) >= window).count();
-        members.drain(..old);
+        while members.front().is_some_and(|(_, at)| now.since(*at) >= window) {
+            members.pop_front();
+        }
         let before = count(members);
         let known = members.iter().position(|(other, _)| *other == member);
         if known.is_some() || before >= most {
             members.remove(known.unwrap_or_default());
         }
-        members.push((member, now));
+        members.push_back((member, now));
         (before, count(members))
     }
 
@@ -55,7 +57,7 @@ impl Crowds {
     /// Forgets the crowds that have gone home.
     pub(crate) fn expire(&mut self, now: Timestamp, window: Duration) {
         self.table.expire(|_, crowd| {
-            crowd.members.last().is_none_or(|(_, last)| now.since(*last) >= window)
+            crowd.members.back().is_none_or(|(_, last)| now.since(*last) >= window)
         });
     }
 
@@ -64,6 +66,6 @@ impl Crowds {
     }
 }
 
-fn count(members: &[(u64, Timestamp)]) -> u32 {
+fn count(members: &VecDeque<(u64, Timestamp)>) -> u32 {
     u32::try_from(members.len()).unwrap_or(u32::MAX)
 }

@@ -39,6 +39,9 @@ use crate::{Action, Enforcement, Input, Policy, PolicyError, Timestamp};
 /// that memory follows an attack down.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
+/// How soon a sweep goes on that has more to look at than it may at once.
+const SWEEP_ON: Duration = Duration::from_millis(100);
+
 /// Decides who is banned and for how long.
 ///
 /// ```
@@ -73,6 +76,9 @@ pub struct Engine {
     /// The latest time seen: time never goes backwards in here.
     now: Timestamp,
     next_sweep: Option<Timestamp>,
+    /// Nothing is due before: what makes an event that is not late cost one comparison. May be too
+    /// early, never too late.
+    wake: Timestamp,
     fingerprints: Fingerprints,
     joins: Joins,
     exemptions: Exemptions,
@@ -95,6 +101,8 @@ pub struct Engine {
     networks: Crowds,
     /// Reports by source.
     reports: Crowds,
+    /// Failed log-ins to our own page by source.
+    logins: Crowds,
     /// Log lines that may yet turn out to be failures seen as events.
     complaints: Complaints,
     /// Log lines by source.
@@ -123,8 +131,9 @@ impl Engine {
         Ok(Self {
             now: Timestamp::EPOCH,
             next_sweep: None,
+            wake: Timestamp::EPOCH,
             fingerprints: Fingerprints::new(seed),
-            joins: Joins::new(seed),
+            joins: Joins::new(),
             exemptions: Exemptions::new(seed),
             sources: Sources::new(policy.max_tracked, seed),
             weightless: Weightless::new(policy.max_unproven, seed),
@@ -141,6 +150,7 @@ impl Engine {
             accounts: Crowds::new(seed),
             networks: Crowds::new(seed),
             reports: Crowds::new(seed),
+            logins: Crowds::new(seed),
             complaints: Complaints::new(seed),
             lines: Crowds::new(seed),
             lines_counted: 0,
@@ -171,6 +181,7 @@ impl Engine {
             Input::Remember(success) => self.on_remember(&success, actions),
             Input::AbandonedCall { source } => self.on_abandoned_call(source, actions),
             Input::Report { source, reason } => self.on_report(source, reason, actions),
+            Input::LoginFailure { source } => self.on_login_failure(source, actions),
             Input::Complaint(complaint) => self.on_complaint(&complaint, actions),
             Input::AclsChanged => self.on_acls_changed(actions),
             Input::AclAnswer { addr, allowed } => self.on_acl_answer(addr, allowed, actions),
@@ -217,6 +228,19 @@ impl Engine {
     /// sources that no longer count are forgotten.
     pub fn tick(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         let end = now.max(self.now);
+        if end < self.wake {
+            self.now = end;
+        } else {
+            self.catch_up(end, actions);
+        }
+    }
+
+    /// Something is due by `at`: the next call at that time or later looks what.
+    fn wake_by(&mut self, at: Timestamp) {
+        self.wake = self.wake.min(at);
+    }
+
+    fn catch_up(&mut self, end: Timestamp, actions: &mut Vec<Action>) {
         // One deadline after the other, each at its own time: a late call gives the same bans.
         while let Some(due) = self.next_due().filter(|due| *due <= end) {
             self.now = due.max(self.now);
@@ -228,7 +252,8 @@ impl Engine {
         if self.next_sweep.is_some_and(|sweep| sweep <= end) {
             self.sweep(end);
         }
-        self.next_sweep.get_or_insert(end + SWEEP_EVERY);
+        let sweep = *self.next_sweep.get_or_insert(end + SWEEP_EVERY);
+        self.wake = self.next_due().map_or(sweep, |due| due.min(sweep));
         // Before the first call nothing was seen.
         self.blind_until.get_or_insert(end);
     }
@@ -236,7 +261,7 @@ impl Engine {
     fn remembers(&self) -> bool {
         let (known, healthy, attention) = self.identities.sizes();
         let crowds = self.accounts.len() + self.networks.len() + self.reports.len();
-        let lines = self.lines.len();
+        let lines = self.lines.len() + self.logins.len();
         let sources = self.sources.len() + self.weightless.len() + self.spared.len();
         let others = self.offenders.len() + self.activity.len() + self.acl.len();
         let (live, _) = self.live.sizes();
@@ -246,18 +271,23 @@ impl Engine {
     /// Forgets what no longer counts. That changes no verdict, so the sweeps that a late call missed
     /// are one.
     fn sweep(&mut self, now: Timestamp) {
+        let sources = self.sources.expire(now, &self.limits);
+        let active = self.activity.expire(now, &self.limits.activity);
+        if !(sources && active) {
+            self.next_sweep = Some(now + SWEEP_ON);
+            return;
+        }
         self.next_sweep = Some(now + SWEEP_EVERY);
-        self.sources.expire(now, &self.limits);
         self.weightless.expire(now, &self.limits);
         self.spared.expire(now, &self.limits);
         self.offenders.expire(now);
         self.expire_identities(now);
         self.forget_acl_answers(now);
         let rules = &self.limits.policy.rules;
-        self.activity.expire(now, &self.limits.activity);
         self.accounts.expire(now, rules.account.window);
         self.networks.expire(now, rules.network.window);
         self.reports.expire(now, rules.report.window);
+        self.logins.expire(now, rules.login.window);
         self.lines.expire(now, rules.log.window);
     }
 }

@@ -185,7 +185,7 @@ impl Identities {
     pub(crate) fn patient(
         &mut self,
         key: Key,
-        seen: &Seen,
+        seen: &Seen<'_>,
         others: bool,
         now: Timestamp,
         limits: &Limits,

@@ -44,6 +44,11 @@ pub enum Input<'a> {
         /// The dialplan's words.
         reason: &'a str,
     },
+    /// Somebody failed to log in to sipward's own page or API. Over TCP, so the address is proved.
+    LoginFailure {
+        /// Whose client it was.
+        source: IpAddr,
+    },
     /// A line of FreeSWITCH's log accuses an address.
     Complaint(Complaint<'a>),
     /// Other access control lists are asked from now on: what was answered before is worth nothing.

@@ -11,12 +11,10 @@
 //! only the *set* of joined events matters, not who is joined with whom; see `Joins::exchange`.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
-
-use crate::seen::Seen;
+use crate::seen::{Held, Seen};
 use crate::{CoreId, Text, Timestamp};
 
 /// How long a failure waits for its attempt. FreeSWITCH sends the attempt first, from the same
@@ -35,9 +33,15 @@ const ATTEMPT_LIFE: Duration = Duration::from_secs(10);
 /// without its attempt.
 const MAX_WAITING: usize = 2_048;
 
+/// Chains of attempts: as many as attempts, so that few share one.
+const CHAINS: usize = MAX_ATTEMPTS;
+
 /// Attempts of one key that are looked at: more than 64 guesses of one socket in flight at once are
 /// not in disorder but a flood, and the newest serve it as well.
 const MAX_STEPS: usize = 64;
+
+/// Attempts of one chain that are looked at, whatever their key.
+const MAX_CHAIN: usize = 4 * MAX_STEPS;
 
 /// FreeSWITCH runs remembered as senders of attempts. Only restarts make new ones.
 const MAX_CORES: usize = 4;
@@ -47,9 +51,9 @@ const MAX_CORES: usize = 4;
 pub(crate) struct Joins {
     /// In order of arrival; the number of the first is `first`.
     attempts: VecDeque<Attempt>,
-    first: u64,
-    /// Number of the newest attempt of each key.
-    newest: HashMap<u64, u64, FixedState>,
+    first: NonZeroU64,
+    /// Number of the newest attempt in each chain; nobody takes out what is gone, its number tells.
+    newest: Box<[Option<NonZeroU64>]>,
     /// In order of arrival and so of deadline.
     waiting: VecDeque<Waiting>,
     cores: VecDeque<CoreId>,
@@ -60,8 +64,8 @@ struct Attempt {
     key: u64,
     sequence: u64,
     at: Timestamp,
-    /// The attempt of the same key that came before it.
-    previous: Option<u64>,
+    /// The attempt in the same chain that came before it.
+    previous: Option<NonZeroU64>,
     /// Sequence of the failure that took it.
     taken_by: Option<u64>,
     account: Option<Account>,
@@ -71,7 +75,7 @@ struct Attempt {
 struct Waiting {
     deadline: Timestamp,
     /// Boxed, to keep the scan for a key short.
-    failure: Box<Seen>,
+    failure: Box<Held>,
 }
 
 /// Whose password was tried, by the digest. The To user of an INVITE is only the number called.
@@ -92,11 +96,11 @@ pub(crate) enum Joined {
 }
 
 impl Joins {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             attempts: VecDeque::new(),
-            first: 0,
-            newest: HashMap::with_hasher(FixedState::with_seed(seed)),
+            first: NonZeroU64::MIN,
+            newest: vec![None; CHAINS].into_boxed_slice(),
             waiting: VecDeque::new(),
             cores: VecDeque::with_capacity(MAX_CORES),
         }
@@ -135,8 +139,8 @@ impl Joins {
     }
 
     /// Lets a failure wait for its attempt.
-    pub(crate) fn wait(&mut self, failure: Seen, now: Timestamp) {
-        let failure = Box::new(failure);
+    pub(crate) fn wait(&mut self, failure: &Seen<'_>, now: Timestamp) {
+        let failure = Box::new(failure.held());
         self.waiting.push_back(Waiting { deadline: now + JOIN_WAIT, failure });
     }
 
@@ -147,10 +151,11 @@ impl Joins {
         sequence: u64,
         account: Option<Account>,
         now: Timestamp,
-    ) -> Option<(Box<Seen>, Joined)> {
+    ) -> Option<(Box<Held>, Joined)> {
         self.forget_old(now);
-        let number = self.first + self.attempts.len() as u64;
-        let previous = self.newest.insert(key, number);
+        let number = self.first.saturating_add(self.attempts.len() as u64);
+        let newest = self.newest.get_mut(chain_of(key));
+        let previous = newest.and_then(|newest| newest.replace(number));
         let attempt = Attempt { key, sequence, at: now, previous, taken_by: None, account };
         self.attempts.push_back(attempt);
         if self.waiting.is_empty() {
@@ -173,7 +178,7 @@ impl Joins {
     }
 
     /// A failure that has waited long enough, or is one too many.
-    pub(crate) fn due(&mut self, now: Timestamp) -> Option<Box<Seen>> {
+    pub(crate) fn due(&mut self, now: Timestamp) -> Option<Box<Held>> {
         let oldest = self.waiting.front()?;
         if oldest.deadline <= now || self.waiting.len() > MAX_WAITING {
             return self.waiting.pop_front().map(|waiting| waiting.failure);
@@ -199,7 +204,7 @@ impl Joins {
     /// been two pairs, so 11 gets 20. That is right exactly when, at each failure between the two,
     /// more attempts than failures came before (each failure then still has a lower attempt of its
     /// own, however they are paired).
-    fn exchange(&self, key: u64, failure: u64) -> Option<u64> {
+    fn exchange(&self, key: u64, failure: u64) -> Option<NonZeroU64> {
         let (number, attempt) = self
             .chain(key)
             .filter(|(_, attempt)| attempt.taken_by.is_none() && attempt.sequence > failure)
@@ -216,22 +221,29 @@ impl Joins {
         (spare_at(failure) && between.into_iter().all(spare_at)).then_some(number)
     }
 
-    fn take(&mut self, number: u64, sequence: u64) -> Option<Joined> {
-        let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
+    fn take(&mut self, number: NonZeroU64, sequence: u64) -> Option<Joined> {
+        let at = self.place(number)?;
         let attempt = self.attempts.get_mut(at)?;
         attempt.taken_by = Some(sequence);
         Some(attempt.account.take().map_or(Joined::NonceUnchecked, Joined::NonceValid))
     }
 
     /// Attempts of one key with their numbers, newest first.
-    fn chain(&self, key: u64) -> impl Iterator<Item = (u64, &Attempt)> {
-        let get = move |number: u64| {
-            let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
-            self.attempts.get(at).map(|attempt| (number, attempt))
+    fn chain(&self, key: u64) -> impl Iterator<Item = (NonZeroU64, &Attempt)> {
+        let get = |number: NonZeroU64| {
+            let attempt = self.attempts.get(self.place(number)?)?;
+            Some((number, attempt))
         };
-        let newest = self.newest.get(&key).and_then(|&number| get(number));
-        std::iter::successors(newest, move |(_, attempt)| attempt.previous.and_then(get))
+        let newest = self.newest.get(chain_of(key)).copied().flatten();
+        std::iter::successors(newest.and_then(get), move |(_, a)| a.previous.and_then(get))
+            .take(MAX_CHAIN)
+            .filter(move |(_, attempt)| attempt.key == key)
             .take(MAX_STEPS)
+    }
+
+    /// Where the attempt of this number stands; `None` when it is gone.
+    fn place(&self, number: NonZeroU64) -> Option<usize> {
+        usize::try_from(number.get().checked_sub(self.first.get())?).ok()
     }
 
     fn forget_old(&mut self, now: Timestamp) {
@@ -239,11 +251,13 @@ impl Joins {
             if self.attempts.len() < MAX_ATTEMPTS && now.since(oldest.at) < ATTEMPT_LIFE {
                 break;
             }
-            if self.newest.get(&oldest.key) == Some(&self.first) {
-                self.newest.remove(&oldest.key);
-            }
             self.attempts.pop_front();
-            self.first += 1;
+            self.first = self.first.saturating_add(1);
         }
     }
+}
+
+/// Keys are hashes already, seeded: nobody can choose one that shares a chain with another.
+fn chain_of(key: u64) -> usize {
+    usize::try_from(key % CHAINS as u64).unwrap_or_default()
 }

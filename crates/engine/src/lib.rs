@@ -22,7 +22,8 @@
 //! | `bans` | the bans that stand, how they nest, split and end |
 //!
 //! Memory is bounded everywhere, by the [`Policy`] or by a named constant; `lru` is the table that
-//! forgets the least important first.
+//! forgets the least important first, `table` the one for what every event looks up: it writes nothing
+//! but the entry, and forgets the least important of a few.
 
 mod acl;
 mod action;
@@ -46,8 +47,10 @@ mod policy;
 mod pulse;
 mod recent;
 mod seen;
+mod slot;
 mod sources;
 mod spared;
+mod table;
 mod text;
 mod time;
 

@@ -93,9 +93,9 @@ impl Limits {
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX).min(longest)
     }
 
-    /// After this time without a failure nothing is left to count of a source.
-    pub(crate) fn idle(&self) -> Duration {
-        Duration::from_millis(u64::from(self.keep_ms))
+    /// After so many seconds without a failure nothing is left to count of a source.
+    pub(crate) fn idle_seconds(&self) -> u32 {
+        self.keep_ms / 1_000
     }
 }
 

@@ -1,20 +1,11 @@
 //! A bounded table that forgets the least important entry first.
 
 use std::hash::{BuildHasher, Hash};
-use std::num::NonZeroU32;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-/// Entries per page. Pages are never moved, so growing to a quarter million entries copies nothing
-/// and wastes at most one page.
-const PAGE: usize = 1024;
-
-/// Handle of an entry, valid until the entry is removed or evicted.
-///
-/// Four bytes, also as an `Option`: the tables hold three of them per entry.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Slot(NonZeroU32);
+use crate::slot::{PAGE, Slot};
 
 /// A hash table of at most `capacity` entries, each in one of `CLASSES` lists ordered by last use.
 ///
@@ -68,6 +59,9 @@ impl<K: Copy + Eq + Hash, V: Default, const CLASSES: usize> LruTable<K, V, CLASS
 
     /// The entry of `key`.
     pub(crate) fn find(&self, key: &K) -> Option<Slot> {
+        if self.index.is_empty() {
+            return None;
+        }
         let hash = self.hasher.hash_one(key);
         self.index.find(hash, |&slot| self.node(slot).is_some_and(|n| n.key == *key)).copied()
     }
@@ -103,10 +97,10 @@ impl<K: Copy + Eq + Hash, V: Default, const CLASSES: usize> LruTable<K, V, CLASS
     /// in silence.
     pub(crate) fn entry(&mut self, key: K) -> &mut V {
         let (slot, _) = self.find_or_insert(key);
-        let at = slot.0.get() as usize - 1;
+        let (page, place) = slot.place();
         let spare = &mut self.spare;
-        let page = self.pages.get_mut(at / PAGE);
-        page.and_then(|page| page.get_mut(at % PAGE)).map_or(spare, |node| &mut node.value)
+        let page = self.pages.get_mut(page);
+        page.and_then(|page| page.get_mut(place)).map_or(spare, |node| &mut node.value)
     }
 
     /// Makes an entry the newest of `class` (clamped to the highest there is).
@@ -199,7 +193,7 @@ impl<K: Copy + Eq + Hash, V: Default, const CLASSES: usize> LruTable<K, V, CLASS
             page.push(node);
         }
         let nodes = (self.pages.len() - 1) * PAGE + self.pages.last().map_or(0, Vec::len);
-        Slot(u32::try_from(nodes).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX))
+        Slot::new(nodes.saturating_sub(1))
     }
 
     fn remove_slot(&mut self, slot: Slot) -> Option<(K, V)> {
@@ -259,14 +253,14 @@ impl<K: Copy + Eq + Hash, V: Default, const CLASSES: usize> LruTable<K, V, CLASS
     }
 
     fn node_mut(&mut self, slot: Slot) -> Option<&mut Node<K, V>> {
-        let at = slot.0.get() as usize - 1;
-        self.pages.get_mut(at / PAGE)?.get_mut(at % PAGE)
+        let (page, place) = slot.place();
+        self.pages.get_mut(page)?.get_mut(place)
     }
 }
 
 fn node_in<K, V>(pages: &[Vec<Node<K, V>>], slot: Slot) -> Option<&Node<K, V>> {
-    let at = slot.0.get() as usize - 1;
-    pages.get(at / PAGE)?.get(at % PAGE)
+    let (page, place) = slot.place();
+    pages.get(page)?.get(place)
 }
 
 #[cfg(test)]

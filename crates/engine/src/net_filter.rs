@@ -1,7 +1,7 @@
 //! Whether a network may cover an address, in constant time.
 
 use std::hash::BuildHasher;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -21,6 +21,17 @@ pub(crate) struct NetFilter {
     /// Prefix lengths in use.
     ipv4: Vec<Length>,
     ipv6: Vec<Length>,
+    /// IPv4 networks that share an address with each /8: what is exempt lies in few of them.
+    octets: Octets,
+}
+
+#[derive(Debug)]
+struct Octets([u32; 256]);
+
+impl Default for Octets {
+    fn default() -> Self {
+        Self([0; 256])
+    }
 }
 
 #[derive(Debug)]
@@ -41,6 +52,9 @@ impl NetFilter {
         let (key, prefix) = (Key::of(net), net.prefix_len());
         let fingerprint = self.fingerprint(key, prefix);
         self.fingerprints.insert_unique(fingerprint, fingerprint, |&fingerprint| fingerprint);
+        for networks in self.octets.touched(net) {
+            *networks = networks.saturating_add(1);
+        }
         let lengths = self.lengths_mut(net);
         if let Some(length) = lengths.iter_mut().find(|length| length.prefix == prefix) {
             length.count += 1;
@@ -56,6 +70,9 @@ impl NetFilter {
         let entry = self.fingerprints.find_entry(fingerprint, |&other| other == fingerprint);
         let Ok(entry) = entry else { return };
         entry.remove();
+        for networks in self.octets.touched(net) {
+            *networks = networks.saturating_sub(1);
+        }
         let lengths = self.lengths_mut(net);
         if let Some(length) = lengths.iter_mut().find(|length| length.prefix == net.prefix_len()) {
             length.count -= 1;
@@ -65,7 +82,11 @@ impl NetFilter {
 
     /// False when no network of the set covers the address.
     pub(crate) fn may_cover(&self, addr: IpAddr) -> bool {
-        let lengths = if addr.is_ipv4() { &self.ipv4 } else { &self.ipv6 };
+        let lengths = match addr {
+            IpAddr::V4(v4) if self.octets.none(v4) => return false,
+            IpAddr::V4(_) => &self.ipv4,
+            IpAddr::V6(_) => &self.ipv6,
+        };
         let key = Key::of_addr(addr);
         lengths.iter().any(|length| {
             let fingerprint = self.fingerprint(key.masked(length.mask), length.prefix);
@@ -82,6 +103,24 @@ impl NetFilter {
             IpNet::V4(_) => &mut self.ipv4,
             IpNet::V6(_) => &mut self.ipv6,
         }
+    }
+}
+
+impl Octets {
+    fn none(&self, addr: Ipv4Addr) -> bool {
+        let [first, ..] = addr.octets();
+        self.0.get(usize::from(first)) == Some(&0)
+    }
+
+    fn touched(&mut self, net: &IpNet) -> impl Iterator<Item = &mut u32> {
+        let range = match net {
+            IpNet::V4(v4) => {
+                let octet = |addr: Ipv4Addr| usize::from(addr.octets()[0]);
+                octet(v4.network())..octet(v4.broadcast()) + 1
+            }
+            IpNet::V6(_) => 0..0,
+        };
+        self.0.get_mut(range).into_iter().flatten()
     }
 }
 

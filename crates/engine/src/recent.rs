@@ -2,9 +2,8 @@
 
 use std::num::NonZeroU32;
 
-use crate::seen::Seen;
 use crate::sources::{Entry, Key};
-use crate::{Details, FailureText, Text};
+use crate::{Details, FailureText};
 
 /// Failures remembered with their texts: 1.8 MB. Enough that a source at its threshold still finds
 /// its own during an attack of more than a thousand sources.
@@ -30,9 +29,7 @@ struct Detail {
     key: Key,
     /// The failure as it is counted.
     entry: Entry,
-    user: Text,
-    profile: Text,
-    user_agent: Text,
+    text: FailureText,
     /// The failure of the same source before it.
     previous: Option<NonZeroU32>,
 }
@@ -43,11 +40,10 @@ impl Recent {
         &mut self,
         key: Key,
         entry: Entry,
-        seen: &Seen,
+        text: FailureText,
         previous: Option<NonZeroU32>,
     ) -> Option<NonZeroU32> {
-        let Seen { user, profile, user_agent, .. } = *seen;
-        let detail = Detail { key, entry, user, profile, user_agent, previous };
+        let detail = Detail { key, entry, text, previous };
         self.newest = self.newest.wrapping_add(1);
         match self.ring.get_mut(place(self.newest)) {
             Some(old) => *old = detail,
@@ -65,10 +61,8 @@ impl Recent {
     ) -> impl Iterator<Item = (Entry, FailureText)> {
         let last = newest.and_then(|newest| self.get(key, newest));
         let older = move |detail: &&Detail| self.get(key, detail.previous?);
-        std::iter::successors(last, older).take(CAPACITY as usize).map(|detail| {
-            let Detail { entry, user, profile, user_agent, .. } = *detail;
-            (entry, FailureText { user, profile, user_agent })
-        })
+        let all = std::iter::successors(last, older).take(CAPACITY as usize);
+        all.map(|detail| (detail.entry, detail.text))
     }
 
     /// What the latest failures of a source looked like, as far as they are still here.
@@ -76,8 +70,8 @@ impl Recent {
         let last = self.get(key, newest?)?;
         let mut details = Details {
             users: Vec::new(),
-            profile: last.profile,
-            user_agent: last.user_agent,
+            profile: last.text.profile,
+            user_agent: last.text.user_agent,
             reason: None,
         };
         let older = |detail: &&Detail| self.get(key, detail.previous?);
@@ -85,8 +79,8 @@ impl Recent {
             if details.users.len() >= MAX_USERS {
                 break;
             }
-            if !details.users.contains(&detail.user) {
-                details.users.push(detail.user);
+            if !details.users.contains(&detail.text.user) {
+                details.users.push(detail.text.user);
             }
         }
         details.users.reverse();

@@ -1,20 +1,28 @@
-//! One failure as the engine keeps it.
+//! One failure as the engine sees and keeps it.
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 use std::net::IpAddr;
 
 use foldhash::quality::FixedState;
 
-use crate::{AuthAttempt, AuthFailure, CoreId, Method, Text, net};
+use crate::sources::Key;
+use crate::text::Excerpt;
+use crate::{AuthAttempt, AuthFailure, CoreId, FailureText, Method, Text, net};
 
-/// A failure, owned and bounded: what is judged now or held until its attempt comes.
-#[derive(Clone, Debug)]
-pub(crate) struct Seen {
+/// A failure that is judged: its texts are still where they came from.
+pub(crate) type Seen<'a> = Failure<Excerpt<'a>>;
+
+/// A failure, owned and bounded: what is held until its attempt comes.
+pub(crate) type Held = Failure<Text>;
+
+/// A failure; `T` holds each of its texts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failure<T> {
     /// Canonical.
     pub(crate) source: IpAddr,
-    pub(crate) profile: Text,
-    pub(crate) user: Text,
-    pub(crate) user_agent: Text,
+    pub(crate) profile: T,
+    pub(crate) user: T,
+    pub(crate) user_agent: T,
     pub(crate) method: Method,
     /// The domain is an IP address.
     pub(crate) raw_address: bool,
@@ -28,6 +36,44 @@ pub(crate) struct Seen {
     pub(crate) join_key: u64,
 }
 
+impl<T> Failure<T> {
+    fn map<'a, U>(&'a self, text: impl Fn(&'a T) -> U) -> Failure<U> {
+        let Self { source, method, raw_address, core, sequence, .. } = *self;
+        let Self { user_hash, agent_hash, join_key, .. } = *self;
+        Failure {
+            source,
+            profile: text(&self.profile),
+            user: text(&self.user),
+            user_agent: text(&self.user_agent),
+            method,
+            raw_address,
+            core,
+            sequence,
+            user_hash,
+            agent_hash,
+            join_key,
+        }
+    }
+}
+
+impl Seen<'_> {
+    pub(crate) fn held(&self) -> Held {
+        self.map(|text| text.to_text())
+    }
+
+    /// Its texts, to keep.
+    pub(crate) fn text(&self) -> FailureText {
+        let (user, profile) = (self.user.to_text(), self.profile.to_text());
+        FailureText { user, profile, user_agent: self.user_agent.to_text() }
+    }
+}
+
+impl Held {
+    pub(crate) fn seen(&self) -> Seen<'_> {
+        self.map(Text::excerpt)
+    }
+}
+
 /// Hashes of what strangers choose: seeded, so that nobody outside can make two of them collide.
 #[derive(Clone, Debug)]
 pub(crate) struct Fingerprints(FixedState);
@@ -37,40 +83,42 @@ impl Fingerprints {
         Self(FixedState::with_seed(seed))
     }
 
-    /// The owned form of a failure.
-    pub(crate) fn failure(&self, failure: &AuthFailure<'_>) -> Seen {
+    /// A failure with its hashes.
+    pub(crate) fn failure<'a>(&self, failure: &AuthFailure<'a>) -> Seen<'a> {
         let source = net::canonical(failure.source);
-        let AuthFailure { port, profile, user, core, .. } = *failure;
+        let AuthFailure { port, profile, user, user_agent, core, .. } = *failure;
+        let user_hash = self.text(user);
         Seen {
             source,
-            profile: Text::new(profile),
-            user: Text::new(user),
-            user_agent: Text::new(failure.user_agent),
+            profile: Excerpt::new(profile),
+            user: Excerpt::new(user),
+            user_agent: Excerpt::new(user_agent),
             method: failure.method,
             raw_address: is_raw_address(failure.domain),
             core,
             sequence: failure.sequence,
-            user_hash: self.text(user),
-            agent_hash: self.text(failure.user_agent),
-            join_key: self.join_key(source, port, profile, user, core),
+            user_hash,
+            agent_hash: self.text(user_agent),
+            join_key: self.join_key(source, port, profile, user_hash, core),
         }
     }
 
     /// The hash of a user name, a user agent.
     pub(crate) fn text(&self, text: &str) -> u64 {
-        self.0.hash_one(text)
+        let mut hasher = self.0.build_hasher();
+        hasher.write(text.as_bytes());
+        hasher.finish()
     }
 
-    /// What an attempt shares with its failure.
-    pub(crate) fn attempt(&self, attempt: &AuthAttempt<'_>) -> u64 {
-        let source = net::canonical(attempt.source);
-        let AuthAttempt { port, profile, user, core, .. } = *attempt;
-        self.join_key(source, port, profile, user, core)
+    /// What an attempt, whose To user has this hash, shares with its failure.
+    pub(crate) fn attempt(&self, attempt: &AuthAttempt<'_>, user_hash: u64) -> u64 {
+        let AuthAttempt { port, profile, core, .. } = *attempt;
+        self.join_key(net::canonical(attempt.source), port, profile, user_hash, core)
     }
 
     /// What a log line shares with the event of the same failure.
-    pub(crate) fn complaint(&self, source: IpAddr, user_hash: u64) -> u64 {
-        self.0.hash_one((source, user_hash))
+    pub(crate) fn complaint(&self, host: Key, user_hash: u64) -> u64 {
+        self.0.hash_one((host, user_hash))
     }
 
     /// What the events of one registration share.
@@ -78,8 +126,15 @@ impl Fingerprints {
         self.0.hash_one((user, domain, call_id))
     }
 
-    fn join_key(&self, source: IpAddr, port: u16, profile: &str, user: &str, core: CoreId) -> u64 {
-        self.0.hash_one((source, port, profile, user, core))
+    fn join_key(
+        &self,
+        source: IpAddr,
+        port: u16,
+        profile: &str,
+        user_hash: u64,
+        core: CoreId,
+    ) -> u64 {
+        self.0.hash_one((Key::of_addr(source), core, self.text(profile), user_hash, port))
     }
 }
 

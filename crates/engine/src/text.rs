@@ -24,14 +24,12 @@ impl Text {
     /// What fits of `text`.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        let end = text.floor_char_boundary(Self::MAX_BYTES);
-        let kept = text.as_bytes().get(..end).unwrap_or_default();
-        let mut bytes = [0; Self::MAX_BYTES];
-        if let Some(to) = bytes.get_mut(..kept.len()) {
-            to.copy_from_slice(kept);
-        }
-        let len = u8::try_from(kept.len()).unwrap_or_default();
-        Self { len, cut: kept.len() < text.len(), bytes }
+        Excerpt::new(text).to_text()
+    }
+
+    /// The kept text, not copied.
+    pub(crate) fn excerpt(&self) -> Excerpt<'_> {
+        Excerpt { kept: self.as_str(), cut: self.cut }
     }
 
     /// The kept text.
@@ -46,6 +44,37 @@ impl Text {
     #[must_use]
     pub const fn is_cut(&self) -> bool {
         self.cut
+    }
+}
+
+/// What a [`Text`] keeps, where it came from: most are looked at and never kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Excerpt<'a> {
+    kept: &'a str,
+    cut: bool,
+}
+
+impl<'a> Excerpt<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        if text.len() <= Text::MAX_BYTES {
+            return Self { kept: text, cut: false };
+        }
+        let end = text.floor_char_boundary(Text::MAX_BYTES);
+        Self { kept: text.get(..end).unwrap_or_default(), cut: true }
+    }
+
+    pub(crate) fn as_str(self) -> &'a str {
+        self.kept
+    }
+
+    pub(crate) fn to_text(self) -> Text {
+        let kept = self.kept.as_bytes();
+        let mut bytes = [0; Text::MAX_BYTES];
+        if let Some(to) = bytes.get_mut(..kept.len()) {
+            to.copy_from_slice(kept);
+        }
+        let len = u8::try_from(kept.len()).unwrap_or_default();
+        Text { len, cut: self.cut, bytes }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The control API: HTTP/1 and JSON on a Unix socket.
+//! The control API: HTTP/1 and JSON on a Unix socket, and on TCP by [`crate::http`].
 //!
 //! | path under `/api/v1` | methods | body → answer |
 //! |---|---|---|
@@ -17,8 +17,17 @@
 //! | `/policy` | PATCH | [`model::PolicyChange`] → [`model::PolicyView`] |
 //! | `/policy/{key}` | DELETE | an override → [`model::PolicyView`] |
 //! | `/events` | GET | [`model::EventQuery`] → server-sent events, each a [`model::Line`] |
+//! | `/series` | GET | [`model::SeriesQuery`] → [`model::Series`] |
+//! | `/alarms` | GET | [`model::AlarmList`] |
+//! | `/users` | GET | [`model::UserQuery`] → [`model::UserPage`] |
+//! | `/top` | GET | [`model::TopQuery`] → [`model::Top`] |
 //! | `/failures` | GET | [`model::FailureQuery`] → [`model::FailurePage`] |
 //! | `/test` | POST | [`model::WhatIfRequest`] → [`model::WhatIf`] |
+//! | `/tokens` | GET | [`model::TokenList`] |
+//! | `/tokens` | POST | [`model::NewToken`] → 201 [`model::TokenMade`], with the secret |
+//! | `/tokens/{name}` | DELETE | [`model::TokenRevoked`] |
+//! | `/links` | POST | [`model::NewLink`] → 201 [`model::LinkMade`], a one-time log-in |
+//! | `/sessions` | DELETE | all of them → [`model::SessionsEnded`] |
 //! | `/reload` | POST | [`model::Reloaded`]; 409 with what is wrong in the file |
 //! | `/openapi.json` | GET | the `OpenAPI` document |
 //!
@@ -31,42 +40,47 @@
 //! |---|---|
 //! | [`model`] | the bodies and queries, for clients too |
 //! | `door` | the socket file, who may use it |
-//! | `serve` | connections and their limits |
 //! | `extract`, `fault` | what comes in, read within limits; what goes wrong, as a document |
 //! | `document` | the routes, and the `OpenAPI` document made from them |
-//! | `bans`, `select`, `sources`, `allow`, `history`, `policy`, `status`, `events`, `what_if`, `metrics` | the handlers |
+//! | `bans`, `select`, `sources`, `attacks`, `allow`, `history`, `series`, `policy`, `status`, `alarms`, `events`, `what_if`, `tokens`, `metrics` | the handlers |
 //! | `convert` | the engine's and the store's words → those of the wire |
 
-mod allow;
-mod bans;
+pub(crate) mod alarms;
+pub(crate) mod allow;
+pub(crate) mod attacks;
+pub(crate) mod bans;
 mod convert;
 mod document;
 mod door;
-mod events;
-mod extract;
-mod fault;
-mod history;
+pub(crate) mod events;
+pub(crate) mod extract;
+pub(crate) mod fault;
+pub(crate) mod history;
 mod metrics;
 pub mod model;
-mod policy;
+pub(crate) mod policy;
 mod select;
-mod serve;
-mod sources;
-mod status;
-mod what_if;
+pub(crate) mod series;
+pub(crate) mod sources;
+pub(crate) mod status;
+mod tokens;
+pub(crate) mod what_if;
 
 use std::path::Path;
 use std::sync::Arc;
 
+use axum::Router;
 use ipnet::IpNet;
 use tokio::sync::{Semaphore, broadcast};
 
 use crate::config::Mode;
 use crate::daemon::{Desk, Settings};
+use crate::http::{Access, serve};
 use crate::metrics::Metrics;
 use crate::record::Record;
 use crate::store::Store;
 pub use document::document;
+pub(crate) use document::router;
 use door::Door;
 pub(crate) use events::line;
 use fault::Fault;
@@ -80,6 +94,7 @@ pub(crate) struct Api {
     records: broadcast::Sender<Arc<Record>>,
     mode: Mode,
     metrics: Arc<Metrics>,
+    access: Arc<Access>,
     /// Seats for listeners of events.
     listeners: Arc<Semaphore>,
 }
@@ -92,9 +107,22 @@ impl Api {
         records: broadcast::Sender<Arc<Record>>,
         mode: Mode,
         metrics: Arc<Metrics>,
+        access: Arc<Access>,
     ) -> Self {
         let listeners = Arc::new(Semaphore::new(events::LISTENERS));
-        Self { desk, settings, store, records, mode, metrics, listeners }
+        Self { desk, settings, store, records, mode, metrics, access, listeners }
+    }
+
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
     }
 
     /// Opens the socket and serves until it is dropped. When the socket cannot be opened that is told, and
@@ -103,7 +131,7 @@ impl Api {
         match Door::open(socket) {
             Ok(door) => {
                 Record::ApiOpened { socket: socket.to_owned() }.tell(&self.records);
-                serve::serve(door, document::router(self)).await;
+                serve::serve(door, router(self, Router::new())).await;
             }
             Err(error) => Record::ApiFailed { error: error.to_string() }.tell(&self.records),
         }

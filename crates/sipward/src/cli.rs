@@ -16,11 +16,13 @@ mod remote;
 mod replay;
 mod ssh;
 mod status;
+mod token;
 mod watch;
 mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -80,6 +82,7 @@ enum Command {
     Allow(allow::AllowCommand),
     History(history::HistoryCommand),
     Policy(policy::PolicyCommand),
+    Token(token::TokenCommand),
     Watch(watch::WatchCommand),
     Reload(reload::ReloadCommand),
     Doctor(doctor::DoctorCommand),
@@ -137,6 +140,7 @@ pub fn main() -> ExitCode {
         Command::Allow(command) => command.run(),
         Command::History(command) => command.run(),
         Command::Policy(command) => command.run(),
+        Command::Token(command) => command.run(),
         Command::Watch(command) => command.run(),
         Command::Reload(command) => command.run(),
         Command::Doctor(command) => command.run(),
@@ -164,7 +168,8 @@ fn start(run: &Run) -> anyhow::Result<()> {
     let (credentials, secrets) = (Credentials::from_env()?, Secrets::from_env()?);
     let logs = Logs::start(run.log_format, config.log_level)?;
     let control = Some(logs.control());
-    let daemon = Daemon { config, credentials, secrets, logs: control, reload: Box::new(load) };
+    let (reload, links) = (Box::new(load), Arc::default());
+    let daemon = Daemon { config, credentials, secrets, logs: control, reload, links };
     on_runtime(daemon.run())
 }
 

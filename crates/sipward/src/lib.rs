@@ -6,20 +6,23 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`api`] | the control API on a Unix socket |
+//! | [`api`] | the control API |
 //! | [`cli`] | the command line |
 //! | [`client`] | the control API from the other end |
 //! | [`config`] | file, environment, their errors |
 //! | [`daemon`] | the tasks, how they start and stop |
 //! | [`bridge`] | Event Socket events → engine inputs |
 //! | [`complaint`] | log lines → engine inputs |
+//! | [`http`] | the API and the page on TCP: tokens, sessions, TLS |
 //! | [`enforce`] | engine actions → kernel, or nobody |
 //! | [`fail2ban`] | what a fail2ban on this host has set up, for `import` |
+//! | `page` | the console: pages for people |
 //! | [`doctor`] | a look at everything that sipward needs |
 //! | [`names`] | DNS names of `allow` and `proxies`, name servers |
 //! | [`record`] | what is told: log lines, later the API |
 //! | [`store`] | what outlives the process |
 //! | [`tell`] | who is told of records beside the log: [`mail`], [`webhook`], with [`whois`] |
+//! | `chronicle` | what is remembered of records: by the minute, alarms, failures |
 //! | [`metrics`] | counts and states for Prometheus |
 //! | [`recorder`] | `sipward record`: the socket's bytes, saved |
 //! | [`replay`] | `sipward replay`: recordings and log files through a policy |
@@ -28,6 +31,7 @@
 
 pub mod api;
 pub mod bridge;
+mod chronicle;
 pub mod cli;
 
 pub mod client;
@@ -39,10 +43,12 @@ pub mod demo;
 pub mod doctor;
 pub mod enforce;
 pub mod fail2ban;
+pub mod http;
 pub mod logging;
 pub mod mail;
 pub mod metrics;
 pub mod names;
+mod page;
 pub mod record;
 pub mod recorder;
 pub mod replay;

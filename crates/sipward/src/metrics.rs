@@ -19,6 +19,7 @@ mod tally;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use sipward_engine::Timestamp;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +27,8 @@ pub use page::Format;
 pub use render::render;
 pub use tally::{Histogram, Tally};
 
+use crate::chronicle::Chronicle;
+use crate::clock::Clock;
 use crate::record::Record;
 use crate::store::Health;
 use crate::tell::{Delivery, Hearing, Ledger};
@@ -69,10 +72,12 @@ pub struct Snapshot {
     pub deliveries: Vec<Delivery>,
 }
 
-/// Counts what is told, from the moment it is made.
+/// Counts what is told, from the moment it is made, and remembers the latest of it.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     tally: Mutex<Tally>,
+    chronicle: Mutex<Chronicle>,
+    clock: Clock,
     ledgers: Vec<Arc<Ledger>>,
 }
 
@@ -81,15 +86,22 @@ impl Metrics {
     pub(crate) fn new(
         records: &broadcast::Sender<Arc<Record>>,
         ledgers: &[Arc<Ledger>],
+        clock: Clock,
     ) -> (Arc<Self>, impl Future<Output = ()> + Send + 'static) {
         let own = Arc::new(Ledger::new("metrics".to_owned()));
         let ledgers = ledgers.iter().chain([&own]).cloned().collect();
         let mut hearing = Hearing::new(records, own, CancellationToken::new());
-        let metrics = Arc::new(Self { tally: Mutex::default(), ledgers });
+        let metrics = Arc::new(Self {
+            tally: Mutex::default(),
+            chronicle: Mutex::new(Chronicle::new(clock.at_start())),
+            clock,
+            ledgers,
+        });
         let counting = Arc::clone(&metrics);
         let work = async move {
             while let Some(record) = hearing.next().await {
                 counting.lock().note(&record);
+                counting.chronicle().note(&record, clock.now());
             }
         };
         (metrics, work)
@@ -103,6 +115,16 @@ impl Metrics {
     /// What was delivered and lost.
     pub(crate) fn deliveries(&self) -> Vec<Delivery> {
         self.ledgers.iter().map(|ledger| ledger.read()).collect()
+    }
+
+    /// Looks at what is remembered. Counting waits meanwhile: whatever takes longer than copying belongs
+    /// behind it.
+    pub(crate) fn recall<T>(&self, look: impl FnOnce(&mut Chronicle, Timestamp) -> T) -> T {
+        look(&mut self.chronicle(), self.clock.now())
+    }
+
+    fn chronicle(&self) -> MutexGuard<'_, Chronicle> {
+        self.chronicle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Tally> {

@@ -39,11 +39,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use sipward_engine::Timestamp;
 use tokio::sync::mpsc;
 
 use caretaker::Caretaker;
 use database::{Database, Place, Trouble};
-pub use entry::{AllowEntry, Entry, Override, Saved, SavedBan};
+pub use entry::{AllowEntry, Entry, Override, Saved, SavedBan, SavedToken};
 use health::Status;
 pub use health::{Health, Notice, State};
 pub use history::{Cursor, HistoryEvent, HistoryKind, HistoryPage, HistoryQuery, NoCursor, What};
@@ -306,6 +307,27 @@ impl Store {
     /// # Errors
     /// When the store is degraded, the database refuses, or it takes longer than five seconds.
     pub async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, StoreError> {
+        self.ask(move |connection| history::page(connection, &query)).await
+    }
+
+    /// Bans and unbans by the minute, from `from` on and before `to`: the number of each minute since the
+    /// epoch, bans, unbans. Minutes in which there was neither are left out.
+    ///
+    /// # Errors
+    /// As [`Store::history`].
+    pub async fn decisions_by_minute(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<(u64, u32, u32)>, StoreError> {
+        self.ask(move |connection| history::by_minute(connection, from, to)).await
+    }
+
+    /// Puts a question to a connection of its own, within the time limit.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
         if let State::Degraded { error, .. } = self.health().state {
             return Err(StoreError::Degraded { error });
         }
@@ -314,7 +336,7 @@ impl Store {
         let mut answer = tokio::task::spawn_blocking(move || {
             let connection = place.reader()?;
             let _ = handle_out.send(connection.get_interrupt_handle());
-            Ok(history::page(&connection, &query)?)
+            Ok(question(&connection)?)
         });
         if let Ok(joined) = tokio::time::timeout(SLOW, &mut answer).await {
             return joined.map_err(|error| StoreError::Thread(error.to_string()))?;

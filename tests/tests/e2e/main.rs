@@ -32,6 +32,7 @@ mod api;
 mod api_hostile;
 mod bans;
 mod connection;
+mod console;
 mod crash;
 mod deafness;
 mod disk;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
             limit::cases(),
             deafness::cases(),
             connection::cases(),
+            console::cases(),
             lifecycle::cases(),
             metrics::cases(),
             store::cases(),

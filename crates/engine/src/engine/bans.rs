@@ -91,6 +91,9 @@ impl Engine {
         let Ban { since, until, .. } = ban;
         let cause = Arc::clone(&ban.cause);
         self.bans.insert(net, ban);
+        if let Expiry::At(end) = until {
+            self.wake_by(end);
+        }
         self.stats.banned += 1;
         actions.push(Action::Block { net, since, until, cause });
         for net in superseded {

@@ -61,6 +61,8 @@ impl Engine {
         self.weightless.set_capacity(policy.max_unproven);
         self.agents = Agents::new(&policy.rules.user_agents.patterns);
         self.limits = Limits::new(policy);
+        self.sources.distrust_ages();
+        self.activity.distrust_ages();
         // Who is remembered depends on it, and the networks of the known.
         self.note_spared();
     }

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use super::Engine;
-use crate::complaints::{Line, Lines};
+use crate::complaints::{JOIN_LINE, Line, Lines};
+use crate::sources::Key;
 use crate::{Action, Complaint, ComplaintKind, Mode, RuleName, Text, net};
 
 impl Engine {
@@ -17,8 +18,8 @@ impl Engine {
         match kind {
             ComplaintKind::AuthFailure | ComplaintKind::UnknownUser => {
                 let user = self.fingerprints.text(user.unwrap_or_default());
-                let key = self.fingerprints.complaint(source, user);
-                let host = (source, crate::sources::Key::of(&source.into()));
+                let host = (source, Key::of_addr(source));
+                let key = self.fingerprints.complaint(host.1, user);
                 let evicted = match self.complaints.line(key, host, kind, self.now) {
                     Line::Joined => {
                         self.stats.complaints_joined += 1;
@@ -30,6 +31,7 @@ impl Engine {
                         evicted
                     }
                 };
+                self.wake_by(self.now + JOIN_LINE);
                 if let Some(lines) = evicted {
                     self.count_lines(lines, actions);
                 }
@@ -46,7 +48,7 @@ impl Engine {
         if !self.limits.policy.rules.log.guard.is_on() {
             return;
         }
-        let key = self.fingerprints.complaint(source, user);
+        let key = self.fingerprints.complaint(Key::of_addr(source), user);
         self.stats.complaints_joined += u64::from(self.complaints.failure(key, self.now));
     }
 

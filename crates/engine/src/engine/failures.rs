@@ -3,14 +3,14 @@
 use super::Engine;
 use super::rules::Subject;
 use crate::activity::Event;
-use crate::join::{Account, Joined};
+use crate::join::{Account, JOIN_WAIT, Joined};
 use crate::limits::millis;
-use crate::lru::Slot;
 use crate::seen::Seen;
+use crate::slot::Slot;
 use crate::sources::{Entry, Key, Tally};
 use crate::{
-    Action, AuthAttempt, AuthFailure, AuthResult, Exemption, Grade, Identity, Judgement, Method,
-    Text, net,
+    Action, AuthAttempt, AuthFailure, AuthResult, Exemption, FailureText, Grade, Identity,
+    Judgement, Method, Text, net,
 };
 
 /// What became of a failure.
@@ -32,9 +32,11 @@ impl Engine {
         let seen = self.fingerprints.failure(failure);
         self.note_event(seen.source, Event::Other, actions);
         self.note_reported(seen.source, seen.user_hash);
-        match self.joins.take_attempt(seen.join_key, seen.sequence) {
-            Some(joined) => self.judge_joined(seen, joined, actions),
-            None => self.joins.wait(seen, self.now),
+        if let Some(joined) = self.joins.take_attempt(seen.join_key, seen.sequence) {
+            self.judge_joined(&seen, joined, actions);
+        } else {
+            self.joins.wait(&seen, self.now);
+            self.wake_by(self.now + JOIN_WAIT);
         }
         self.judge_waiting(actions);
     }
@@ -56,7 +58,8 @@ impl Engine {
 
     /// Judges the failures whose attempt did not come in time.
     pub(super) fn judge_waiting(&mut self, actions: &mut Vec<Action>) {
-        while let Some(mut seen) = self.joins.due(self.now) {
+        while let Some(held) = self.joins.due(self.now) {
+            let mut seen = held.seen();
             // Old FreeSWITCH sends no attempts at all: nothing to judge by, so the failure counts.
             // One that does send them had 200 ms to show it, also for its very first failure.
             if self.joins.sends_attempts(seen.core) {
@@ -73,17 +76,23 @@ impl Engine {
 
     /// An attempt that a failure follows, or came before.
     fn await_failure(&mut self, attempt: &AuthAttempt<'_>, actions: &mut Vec<Action>) {
-        let key = self.fingerprints.attempt(attempt);
-        let account = attempt.username.map(|name| Account {
-            hash: self.fingerprints.text(name),
-            name: (name != attempt.user).then(|| Box::new(Text::new(name))),
+        let user_hash = self.fingerprints.text(attempt.user);
+        let key = self.fingerprints.attempt(attempt, user_hash);
+        let account = attempt.username.map(|name| {
+            // Most phones register the user whose password they have.
+            if name == attempt.user {
+                return Account { hash: user_hash, name: None };
+            }
+            Account { hash: self.fingerprints.text(name), name: Some(Box::new(Text::new(name))) }
         });
-        if let Some((seen, joined)) = self.joins.attempt(key, attempt.sequence, account, self.now) {
-            self.judge_joined(*seen, joined, actions);
+        if let Some((held, joined)) = self.joins.attempt(key, attempt.sequence, account, self.now) {
+            self.judge_joined(&held.seen(), joined, actions);
         }
     }
 
-    fn judge_joined(&mut self, mut seen: Seen, joined: Joined, actions: &mut Vec<Action>) {
+    fn judge_joined(&mut self, seen: &Seen<'_>, joined: Joined, actions: &mut Vec<Action>) {
+        let name;
+        let mut seen = *seen;
         let grade = match joined {
             Joined::NonceUnchecked => Grade::Unproven,
             Joined::NonceValid(account) => {
@@ -91,7 +100,10 @@ impl Engine {
                     self.note_reported(seen.source, account.hash);
                 }
                 seen.user_hash = account.hash;
-                seen.user = account.name.map_or(seen.user, |name| *name);
+                if let Some(other) = account.name {
+                    name = other;
+                    seen.user = name.excerpt();
+                }
                 let key = self.limits.key(seen.source);
                 if self.was_blind() || self.activity.was_challenged(&key, self.now) {
                     Grade::Answered
@@ -103,12 +115,13 @@ impl Engine {
         self.judge(&seen, grade, actions);
     }
 
-    fn judge(&mut self, seen: &Seen, grade: Grade, actions: &mut Vec<Action>) {
+    fn judge(&mut self, seen: &Seen<'_>, grade: Grade, actions: &mut Vec<Action>) {
         self.stats.failures.add(grade);
         let key = self.limits.key(seen.source);
         let identity = self.identity(&key);
-        self.watch_failure(seen, grade, actions);
-        let outcome = self.outcome(seen, grade, key, identity, actions);
+        self.watch_failure(seen.source, grade, actions);
+        let text = seen.text();
+        let outcome = self.outcome(seen, grade, key, identity, &text, actions);
         let failures = match outcome {
             Outcome::Counted(_, tally) => tally.failures,
             Outcome::Attention(failures) => failures,
@@ -120,9 +133,9 @@ impl Engine {
         };
         actions.push(Action::Judged(Judgement {
             source: seen.source,
-            user: seen.user,
-            profile: seen.profile,
-            user_agent: seen.user_agent,
+            user: text.user,
+            profile: text.profile,
+            user_agent: text.user_agent,
             grade,
             identity,
             attention: matches!(outcome, Outcome::Attention(_)),
@@ -144,10 +157,11 @@ impl Engine {
 
     fn outcome(
         &mut self,
-        seen: &Seen,
+        seen: &Seen<'_>,
         grade: Grade,
         key: Key,
         identity: Identity,
+        text: &FailureText,
         actions: &mut Vec<Action>,
     ) -> Outcome {
         if let Some((class, _)) = self.exemptions.of(seen.source) {
@@ -170,10 +184,14 @@ impl Engine {
             return Outcome::Attention(failures);
         }
         let entry = Entry::new(seen, grade, self.now);
-        let (slot, tally) = self.sources.record(key, entry, self.now, &self.limits);
+        let hint = self.activity.source(&key);
+        let (slot, tally) = self.sources.record(key, hint, entry, self.now, &self.limits);
+        if hint != Some(slot) {
+            self.activity.set_source(&key, slot);
+        }
         let mut ask = false;
         if let Some(source) = self.sources.at_mut(slot) {
-            source.newest_detail = self.recent.push(key, entry, seen, source.newest_detail);
+            source.newest_detail = self.recent.push(key, entry, *text, source.newest_detail);
             // Once for each window of an address: the answers are remembered elsewhere.
             let mark = self.acl.mark(seen.source);
             ask = tally.failures == 1 || source.asked_for != mark;

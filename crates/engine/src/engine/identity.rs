@@ -79,7 +79,7 @@ impl Engine {
     /// A failure of a known source that looks like a phone with an old password: its failures lately.
     pub(super) fn attend(
         &mut self,
-        seen: &Seen,
+        seen: &Seen<'_>,
         key: Key,
         actions: &mut Vec<Action>,
     ) -> Option<u32> {
@@ -90,9 +90,12 @@ impl Engine {
         });
         let patient = self.identities.patient(key, seen, others, self.now, &self.limits)?;
         if patient.tell {
-            let Seen { source, user, user_agent, .. } = *seen;
-            let last_success = patient.last_success;
-            actions.push(Action::NeedsAttention { source, user, user_agent, last_success });
+            actions.push(Action::NeedsAttention {
+                source: seen.source,
+                user: seen.user.to_text(),
+                user_agent: seen.user_agent.to_text(),
+                last_success: patient.last_success,
+            });
         }
         Some(patient.failures)
     }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::Engine;
-use crate::{PolicyError, net};
+use crate::{PolicyError, Timestamp, net};
 
 /// Protects nothing here: a preview lives for one question.
 const SEED: u64 = 0;
@@ -30,7 +30,7 @@ impl Engine {
         for addr in addrs {
             let addr = net::canonical(*addr);
             let (key, source) = (self.limits.key(addr), self.limits.source_net(addr));
-            copy.sources.copy(&self.sources, key, &self.limits);
+            copy.sources.copy(&self.sources, key);
             copy.weightless.copy(&self.weightless, key);
             copy.identities.copy(&self.identities, key);
             copy.live.copy(&self.live, key);
@@ -45,6 +45,8 @@ impl Engine {
                 }
             }
         }
+        // What was copied may be due.
+        copy.wake = Timestamp::EPOCH;
         Ok(copy)
     }
 }

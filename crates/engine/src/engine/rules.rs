@@ -9,9 +9,9 @@ use ipnet::IpNet;
 use super::Engine;
 use crate::identity::ATTENTION_WINDOW;
 use crate::limits::{UNIT, millis};
-use crate::lru::Slot;
 use crate::seen::{Seen, is_raw_address};
-use crate::sources::{Finding, Key, Tally};
+use crate::slot::Slot;
+use crate::sources::{Finding, Findings, Key, Tally};
 use crate::{
     Action, Alarm, Cause, Details, Evidence, Grade, Identity, Mode, Refusal, Rule, RuleName, Rules,
     Text,
@@ -73,22 +73,41 @@ impl Engine {
     /// Holds a counted failure against every rule. The first that bans is the last.
     pub(super) fn apply_rules(
         &mut self,
-        seen: &Seen,
+        seen: &Seen<'_>,
         grade: Grade,
         subject: &Subject,
         tally: &Tally,
         actions: &mut Vec<Action>,
     ) {
-        let account = self.attacked_account(seen, grade, subject, actions);
-        let base = self.base_due(subject, tally);
-        let agent = self.agent_due(seen, grade);
-        let deaf = self.deaf_due(subject);
-        let [users, calls, raw_address, slow] = self.counting_dues(subject);
-        let dues = [agent, base, deaf, account, users, calls, raw_address, slow];
         let mut told = 0;
-        for due in dues.iter().flatten() {
-            told |= bit(due.rule);
-            if self.due(due, subject, actions) {
+        let account = self.attacked_account(seen, grade, subject, actions);
+        let due = self.agent_due(seen, grade);
+        if self.settle(due, subject, &mut told, actions) {
+            return;
+        }
+        let due = self.base_due(subject, tally);
+        if self.settle(due, subject, &mut told, actions) {
+            return;
+        }
+        let due = self.deaf_due(subject);
+        if self.settle(due, subject, &mut told, actions) {
+            return;
+        }
+        if self.settle(account, subject, &mut told, actions) {
+            return;
+        }
+        let findings = self.findings(subject);
+        let rules = &self.limits.policy.rules;
+        let (users, calls, raw_address, slow) =
+            (rules.users, rules.calls, rules.raw_address, rules.slow);
+        for (rule, settings, finding) in [
+            (RuleName::Users, users, findings.users),
+            (RuleName::Calls, calls, findings.calls),
+            (RuleName::RawAddress, raw_address, findings.raw_address),
+            (RuleName::Slow, slow, findings.slow),
+        ] {
+            let due = Due::found(rule, &settings, finding);
+            if self.settle(due, subject, &mut told, actions) {
                 return;
             }
         }
@@ -96,6 +115,19 @@ impl Engine {
             // What is no longer due may be told anew.
             source.told &= told;
         }
+    }
+
+    /// Carries out what is due, if anything is, and marks its rule in `told`. True when it banned.
+    fn settle(
+        &mut self,
+        due: Option<Due>,
+        subject: &Subject,
+        told: &mut u16,
+        actions: &mut Vec<Action>,
+    ) -> bool {
+        let Some(due) = due else { return false };
+        *told |= bit(due.rule);
+        self.due(&due, subject, actions)
     }
 
     /// Carries out what is due, as far as the rule and the source allow. True when it banned.
@@ -166,6 +198,7 @@ impl Engine {
                 | RuleName::Account
                 | RuleName::Network
                 | RuleName::Log
+                | RuleName::Login
                 | RuleName::Deafness,
             ) => Some(Refusal::Known { net: self.limits.source_net(subject.addr) }),
         }
@@ -207,9 +240,9 @@ impl Engine {
         })
     }
 
-    fn agent_due(&mut self, seen: &Seen, grade: Grade) -> Option<Due> {
+    fn agent_due(&mut self, seen: &Seen<'_>, grade: Grade) -> Option<Due> {
         let rule = &self.limits.policy.rules.user_agents;
-        if !rule.guard.is_on() || !self.agents.is_scanner(&seen.user_agent, seen.agent_hash) {
+        if !rule.guard.is_on() || !self.agents.is_scanner(seen.user_agent, seen.agent_hash) {
             return None;
         }
         Some(Due {
@@ -225,27 +258,23 @@ impl Engine {
         })
     }
 
-    fn counting_dues(&self, subject: &Subject) -> [Option<Due>; 4] {
+    /// What the counting rules find in the history of a source.
+    fn findings(&self, subject: &Subject) -> Findings {
         let source = subject.slot.and_then(|slot| self.sources.at(slot));
         let Some(source) = source else {
-            return [const { None }; 4];
+            return Findings::default();
         };
-        let findings = source.history.findings(millis(self.now), &self.limits);
-        let rules = &self.limits.policy.rules;
-        let raw_address =
-            if self.address_domains { Finding::default() } else { findings.raw_address };
-        [
-            Due::found(RuleName::Users, &rules.users, findings.users),
-            Due::found(RuleName::Calls, &rules.calls, findings.calls),
-            Due::found(RuleName::RawAddress, &rules.raw_address, raw_address),
-            Due::found(RuleName::Slow, &rules.slow, findings.slow),
-        ]
+        let mut findings = source.history.findings(millis(self.now), &self.limits);
+        if self.address_domains {
+            findings.raw_address = Finding::default();
+        }
+        findings
     }
 
     /// A stranger fails for a user whom many sources attack.
     fn attacked_account(
         &mut self,
-        seen: &Seen,
+        seen: &Seen<'_>,
         grade: Grade,
         subject: &Subject,
         actions: &mut Vec<Action>,
@@ -262,7 +291,8 @@ impl Engine {
             return None;
         }
         if before < rule.threshold {
-            actions.push(Action::Alarm(Alarm::AccountAttacked { user: seen.user, sources }));
+            actions
+                .push(Action::Alarm(Alarm::AccountAttacked { user: seen.user.to_text(), sources }));
         }
         let source = self.sources.at(subject.slot?)?;
         let window_ms = self.limits.window_ms;
@@ -299,7 +329,7 @@ impl Engine {
     /// An exempt host failed: nothing but a report, once, when its ban would have been due.
     pub(super) fn spare(
         &mut self,
-        seen: &Seen,
+        seen: &Seen<'_>,
         grade: Grade,
         subject: &Subject,
         actions: &mut Vec<Action>,
@@ -324,9 +354,9 @@ impl Engine {
             reason: None,
         };
         let details = Details {
-            users: vec![seen.user],
-            profile: seen.profile,
-            user_agent: seen.user_agent,
+            users: vec![seen.user.to_text()],
+            profile: seen.profile.to_text(),
+            user_agent: seen.user_agent.to_text(),
             reason: None,
         };
         let evidence =

@@ -78,6 +78,8 @@ pub struct Stats {
     pub challenges: u64,
     /// Reports from the dialplan.
     pub reports: u64,
+    /// Failed log-ins to our own page and API.
+    pub login_failures: u64,
     /// Complaints of the log.
     pub complaints: u64,
     /// Complaints among them that told of a failure already told of, by an event or another line.
@@ -212,7 +214,7 @@ impl Engine {
             return Vec::new();
         };
         let now = crate::limits::millis(self.now);
-        let counted = source.history.within(now, self.limits.window_ms).rev();
+        let counted = source.history.within(now, self.limits.window_ms);
         let mut texts = self.recent.of(key, source.newest_detail);
         counted
             .filter(|entry| self.limits.weight(entry.grade()) > 0)
@@ -272,6 +274,18 @@ impl Engine {
             not_enforced: self.bans.failed(),
             ..self.stats
         }
+    }
+
+    /// A ban was refused for want of room, and the table was not below 95 % since.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// A flood silences FreeSWITCH, or did until a moment ago ([`crate::Alarm::Deaf`]).
+    #[must_use]
+    pub fn is_deaf(&self) -> bool {
+        self.pulse.is_deaf(self.now)
     }
 
     /// The policy in force.

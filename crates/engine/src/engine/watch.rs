@@ -11,7 +11,6 @@ use crate::activity::{CHALLENGE_LIFE, Event};
 use crate::bans::Ban;
 use crate::limits::UNIT;
 use crate::pulse::Deaf;
-use crate::seen::Seen;
 use crate::sources::{Finding, Key};
 use crate::{
     Action, Alarm, Cause, Challenge, Expiry, Grade, Identity, Mode, Origin, Refusal, RuleName,
@@ -70,7 +69,30 @@ impl Engine {
         }
     }
 
-    /// Something without proof of its address reached a threshold.
+    /// Somebody failed to log in to our own page: no event of FreeSWITCH, and none of its rules.
+    pub(super) fn on_login_failure(&mut self, addr: IpAddr, actions: &mut Vec<Action>) {
+        let rule = self.limits.policy.rules.login;
+        if !rule.guard.is_on() {
+            return;
+        }
+        let addr = net::canonical(addr);
+        let crowd = self.limits.key(addr).hash();
+        self.stats.login_failures += 1;
+        let member = self.stats.login_failures;
+        let most = (rule.threshold, rule.window);
+        let (before, count) = self.logins.add(crowd, member, most, self.now);
+        // In shadow it is told once, for as long as it stays due. A ban begins the count anew.
+        let shadow = rule.guard.mode == Mode::Shadow;
+        if count < rule.threshold || (shadow && before >= rule.threshold) {
+            return;
+        }
+        if !shadow {
+            self.logins.remove(crowd);
+        }
+        self.accuse(RuleName::Login, count, addr, None, actions);
+    }
+
+    /// Something that is no failed authentication reached a threshold.
     pub(super) fn accuse(
         &mut self,
         rule: RuleName,
@@ -85,9 +107,12 @@ impl Engine {
             RuleName::Challenges => rules.challenges,
             RuleName::Calls => rules.calls,
             RuleName::Log => rules.log,
+            RuleName::Login => rules.login,
             _ => rules.report,
         };
-        let sure = if settings.guard.admits(Grade::Unjoined) { count } else { 0 };
+        // Only the handshake of TCP proves an address.
+        let grade = if rule == RuleName::Login { Grade::Answered } else { Grade::Unjoined };
+        let sure = if settings.guard.admits(grade) { count } else { 0 };
         let Some(due) = Due::found(rule, &settings, Finding { sure, all: count }) else {
             return;
         };
@@ -110,13 +135,18 @@ impl Engine {
     }
 
     /// A failure as part of the whole.
-    pub(super) fn watch_failure(&mut self, seen: &Seen, grade: Grade, actions: &mut Vec<Action>) {
+    pub(super) fn watch_failure(
+        &mut self,
+        source: IpAddr,
+        grade: Grade,
+        actions: &mut Vec<Action>,
+    ) {
         self.pulse.failure(&self.limits.policy.deafness, self.now);
         if !matches!(grade, Grade::Unproven | Grade::Unchallenged) {
             return;
         }
         let limit = self.limits.policy.alarm_forgeable_per_minute;
-        if let Some((failures, victims)) = self.pulse.forgeable(seen.source, limit, self.now) {
+        if let Some((failures, victims)) = self.pulse.forgeable(source, limit, self.now) {
             actions.push(Action::Alarm(Alarm::Spoofing { failures, victims }));
         }
     }

@@ -45,6 +45,9 @@ pub struct Rules {
     /// Lines of FreeSWITCH's log ([`crate::Complaint`]) that no event tells of. Default: shadow at 5
     /// within 10 min, for 1 h, whatever the grade, because a line carries none.
     pub log: Rule,
+    /// Failed log-ins to sipward's own page and API. Default: ban at 10 within 10 min, for 1 h: the
+    /// handshake of TCP proves the address.
+    pub login: Rule,
 }
 
 /// How far a rule may go, and from which evidence on.
@@ -62,7 +65,7 @@ pub struct Rule {
     /// How far it may go.
     pub guard: Guard,
     /// How many it takes. Range 1 to 1,000 (`flood`: to 65,535; `report`, `account`, `network`,
-    /// `log`: to 64).
+    /// `log`, `login`: to 64).
     pub threshold: u32,
     /// Within how long. Range 1 s to 7 d.
     pub window: Duration,
@@ -121,6 +124,8 @@ pub enum RuleName {
     Network,
     /// [`Rules::log`].
     Log,
+    /// [`Rules::login`].
+    Login,
     /// A phone that needs attention failed too often: [`super::Healthy::attention_max_failures`].
     Attention,
     /// FreeSWITCH is deaf: [`super::Deafness`].
@@ -129,7 +134,7 @@ pub enum RuleName {
 
 impl RuleName {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Failures,
         Self::Users,
         Self::UserAgents,
@@ -142,6 +147,7 @@ impl RuleName {
         Self::Account,
         Self::Network,
         Self::Log,
+        Self::Login,
         Self::Attention,
         Self::Deafness,
     ];
@@ -158,6 +164,7 @@ impl RuleName {
             | Self::Calls
             | Self::RawAddress
             | Self::Account
+            | Self::Login
             | Self::Deafness => true,
             Self::Flood | Self::Challenges | Self::Network | Self::Log | Self::Attention => false,
         }
@@ -215,6 +222,7 @@ impl Default for Rules {
             account: Rule::new(Shadow, Answered, 10, HOUR, HOUR),
             network: Rule::new(Shadow, Answered, 10, DAY, DAY),
             log: Rule::new(Shadow, Unjoined, 5, ten_minutes, HOUR),
+            login: Rule::new(Ban, Answered, 10, ten_minutes, HOUR),
         }
     }
 }

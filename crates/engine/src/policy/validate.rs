@@ -90,6 +90,7 @@ impl Rules {
         rule(["account.threshold", "account.window", "account.ban_time"], &self.account, 64)?;
         rule(["network.threshold", "network.window", "network.ban_time"], &self.network, 64)?;
         rule(["log.threshold", "log.window", "log.ban_time"], &self.log, 64)?;
+        rule(["login.threshold", "login.window", "login.ban_time"], &self.login, 64)?;
         duration("user_agents.ban_time", self.user_agents.ban_time, SECOND..=365 * DAY)?;
         let patterns = &self.user_agents.patterns;
         number("user_agents.patterns", patterns.len(), 0..=256)?;

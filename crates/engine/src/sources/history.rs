@@ -1,4 +1,12 @@
 //! The failures of one source: exact times, hashes instead of names.
+//!
+//! A source that fails on may have many of them, and every failure is held against every rule. So the
+//! rules look at the newest first and stop where their window begins, and a rule whose threshold lies
+//! further back than its window looks at a single entry.
+
+mod ring;
+
+use ring::Ring;
 
 use crate::identity::MISTYPES;
 use crate::limits::{Limits, millis, window_ms};
@@ -15,7 +23,7 @@ const USER_SHIFT: u32 = GRADE_BITS + 2;
 const MAX_USERS: usize = 64;
 
 /// One counted failure in eight bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// Milliseconds on the wrapping clock of [`millis`].
     at: u32,
@@ -24,7 +32,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(crate) fn new(seen: &Seen, grade: Grade, now: Timestamp) -> Self {
+    pub(crate) fn new(seen: &Seen<'_>, grade: Grade, now: Timestamp) -> Self {
         let invite = if seen.method == Method::Invite { INVITE } else { 0 };
         let raw = if seen.raw_address { RAW_ADDRESS } else { 0 };
         let tag = user_tag(seen.user_hash) << USER_SHIFT | raw | invite | grade as u32;
@@ -37,7 +45,7 @@ impl Entry {
 
     /// Milliseconds since it.
     pub(crate) fn age(self, now: u32) -> u32 {
-        age(now, self)
+        now.wrapping_sub(self.at)
     }
 
     pub(crate) fn is_invite(self) -> bool {
@@ -47,6 +55,11 @@ impl Entry {
     pub(crate) fn grade(self) -> Grade {
         let index = (self.tag & (INVITE - 1)) as usize;
         Grade::ALL.get(index).copied().unwrap_or(Grade::Unjoined)
+    }
+
+    /// Evidence that some rules take for too little.
+    fn is_weak(self) -> bool {
+        self.grade() < Grade::Assumed
     }
 
     fn has(self, flag: u32) -> bool {
@@ -64,7 +77,11 @@ impl Entry {
 
 /// The failures of one source that can still matter, oldest first.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct History(Vec<Entry>);
+pub(crate) struct History {
+    ring: Ring,
+    /// Failures among them whose evidence is below [`Grade::Assumed`].
+    weak: u16,
+}
 
 /// The weighed window of one source.
 #[derive(Clone, Copy, Debug, Default)]
@@ -95,11 +112,11 @@ pub(crate) struct Findings {
 
 impl History {
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.ring.len()
     }
 
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        *self = Self::default();
     }
 
     /// Adds a failure; drops those that left every window, and the oldest of too many.
@@ -109,35 +126,39 @@ impl History {
 
     /// Adds a failure to a history with a window and a bound of its own.
     pub(crate) fn push_within(&mut self, entry: Entry, window_ms: u32, most: usize) {
-        let old = self.0.iter().take_while(|e| age(entry.at, **e) >= window_ms).count();
-        let too_many = (self.0.len() + 1).saturating_sub(most);
-        let gone = old.max(too_many).min(self.0.len());
-        if gone > 0 {
-            self.0.drain(..gone);
+        let most = most.clamp(1, Ring::MOST);
+        while let Some(oldest) = self.ring.oldest()
+            && (oldest.age(entry.at) >= window_ms || self.len() >= most)
+        {
+            self.ring.pop_oldest();
+            self.weak -= u16::from(oldest.is_weak());
         }
-        self.0.push(entry);
+        self.ring.push(entry);
+        self.weak += u16::from(entry.is_weak());
     }
 
     /// Drops the failures of one user.
     pub(crate) fn forgive(&mut self, user_hash: u64) {
-        self.0.retain(|entry| !entry.is_of(user_hash));
+        self.ring.retain(|entry| !entry.is_of(user_hash));
+        let weak = self.ring.newest_first().filter(|entry| entry.is_weak()).count();
+        self.weak = u16::try_from(weak).unwrap_or(u16::MAX);
     }
 
     /// At most a few mistypes of this user.
     pub(crate) fn is_clean(&self, user_hash: u64) -> bool {
-        self.0.len() <= MISTYPES && self.0.iter().all(|entry| entry.is_of(user_hash))
+        self.len() <= MISTYPES && self.ring.newest_first().all(|entry| entry.is_of(user_hash))
     }
 
     /// Somebody else than this user failed within `window_ms`.
     pub(crate) fn holds_others(&self, user_hash: u64, now: u32, window_ms: u32) -> bool {
-        self.0.iter().any(|entry| age(now, *entry) < window_ms && !entry.is_of(user_hash))
+        self.within(now, window_ms).any(|entry| !entry.is_of(user_hash))
     }
 
     /// Weighs the failures younger than the window that are at least of this grade. `now` is on the
     /// clock of [`millis`].
     pub(crate) fn tally(&self, now: u32, limits: &Limits, at_least: Option<Guard>) -> Tally {
         let mut tally = Tally::default();
-        for entry in self.0.iter().filter(|entry| age(now, **entry) < limits.window_ms) {
+        for entry in self.within(now, limits.window_ms) {
             let grade = entry.grade();
             let weight = limits.weight(grade);
             if weight > 0 && at_least.is_none_or(|guard| guard.admits(grade)) {
@@ -149,25 +170,19 @@ impl History {
         tally
     }
 
-    /// The failures younger than a window, oldest first.
-    pub(crate) fn within(
-        &self,
-        now: u32,
-        window_ms: u32,
-    ) -> impl DoubleEndedIterator<Item = Entry> {
-        self.0.iter().copied().filter(move |entry| age(now, *entry) < window_ms)
+    /// The failures younger than a window, newest first.
+    pub(crate) fn within(&self, now: u32, window_ms: u32) -> impl Iterator<Item = Entry> {
+        self.ring.newest_first().take_while(move |entry| entry.age(now) < window_ms)
     }
 
     /// Failures younger than the window of exactly the strongest grades.
     pub(crate) fn answered(&self, now: u32, window_ms: u32) -> u32 {
-        let young = self.0.iter().filter(|entry| age(now, **entry) < window_ms);
-        count(young.filter(|entry| entry.grade() >= Grade::Assumed))
+        count(self.within(now, window_ms).filter(|entry| !entry.is_weak()))
     }
 
     /// Failures of one user younger than the window.
     pub(crate) fn of_user(&self, user_hash: u64, now: u32, window_ms: u32) -> u32 {
-        let young = self.0.iter().filter(|entry| age(now, **entry) < window_ms);
-        count(young.filter(|entry| entry.is_of(user_hash)))
+        count(self.within(now, window_ms).filter(|entry| entry.is_of(user_hash)))
     }
 
     /// What the counting rules find. Those that cannot have reached their threshold are not looked
@@ -176,29 +191,47 @@ impl History {
         let rules = &limits.policy.rules;
         Findings {
             users: self.distinct_users(now, &rules.users),
-            slow: self.matching(now, &rules.slow, |_| true),
+            slow: self.all(now, &rules.slow),
             calls: self.matching(now, &rules.calls, |entry| entry.has(INVITE)),
             raw_address: self.matching(now, &rules.raw_address, |entry| entry.has(RAW_ADDRESS)),
         }
     }
 
-    fn matching(&self, now: u32, rule: &Rule, what: impl Fn(Entry) -> bool) -> Finding {
-        if !rule.guard.is_on() || self.0.len() < rule.threshold as usize {
-            return Finding::default();
-        }
+    /// So many failures within its window that the rule may have reached its threshold.
+    fn may_reach(&self, now: u32, rule: &Rule) -> bool {
+        let last = self.ring.newest((rule.threshold as usize).saturating_sub(1));
+        rule.guard.is_on() && last.is_some_and(|entry| entry.age(now) < window_ms(rule.window))
+    }
+
+    fn all(&self, now: u32, rule: &Rule) -> Finding {
         let window = window_ms(rule.window);
-        let found = self.0.iter().filter(|entry| age(now, **entry) < window && what(**entry));
-        let sure = found.clone().filter(|entry| rule.guard.admits(entry.grade()));
-        Finding { sure: count(sure), all: count(found) }
+        let whole = self.ring.oldest().is_some_and(|entry| entry.age(now) < window);
+        if whole && self.weak == 0 && self.may_reach(now, rule) {
+            // Nothing to tell apart: a source that fails day and night is here at every failure.
+            let all = u32::try_from(self.len()).unwrap_or(u32::MAX);
+            return Finding { sure: all, all };
+        }
+        self.matching(now, rule, |_| true)
+    }
+
+    fn matching(&self, now: u32, rule: &Rule, what: impl Fn(Entry) -> bool) -> Finding {
+        let mut finding = Finding::default();
+        if !self.may_reach(now, rule) {
+            return finding;
+        }
+        for entry in self.within(now, window_ms(rule.window)).filter(|entry| what(*entry)) {
+            finding.all += 1;
+            finding.sure += u32::from(rule.guard.admits(entry.grade()));
+        }
+        finding
     }
 
     fn distinct_users(&self, now: u32, rule: &Rule) -> Finding {
-        if !rule.guard.is_on() || self.0.len() < rule.threshold as usize {
+        if !self.may_reach(now, rule) {
             return Finding::default();
         }
-        let window = window_ms(rule.window);
         let (mut sure, mut all) = (Users::default(), Users::default());
-        for entry in self.0.iter().filter(|entry| age(now, **entry) < window) {
+        for entry in self.within(now, window_ms(rule.window)) {
             all.add(entry.user());
             if rule.guard.admits(entry.grade()) {
                 sure.add(entry.user());
@@ -234,16 +267,11 @@ impl Users {
     }
 }
 
-fn count<'a>(entries: impl Iterator<Item = &'a Entry>) -> u32 {
+fn count(entries: impl Iterator<Item = Entry>) -> u32 {
     u32::try_from(entries.count()).unwrap_or(u32::MAX)
 }
 
 /// As many bits of the user's hash as fit beside the rest.
 fn user_tag(user_hash: u64) -> u32 {
     (user_hash >> (32 + USER_SHIFT)) as u32
-}
-
-/// Milliseconds since a failure.
-fn age(now: u32, entry: Entry) -> u32 {
-    now.wrapping_sub(entry.at)
 }

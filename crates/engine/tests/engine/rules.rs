@@ -89,6 +89,65 @@ fn a_report_of_the_dialplan_bans_and_says_why() {
     assert!(matches!(refusals(&actions)[..], [Refusal::Known { .. }]));
 }
 
+fn login(world: &mut World, source: &str) -> Vec<Action> {
+    world.handle(Input::LoginFailure { source: source.parse().unwrap() })
+}
+
+#[test]
+fn the_tenth_failed_login_to_the_page_within_ten_minutes_bans() {
+    let mut world = world_with(|_| ());
+    for _ in 0..9 {
+        assert!(login(&mut world, HOST).is_empty());
+        world.pass(MINUTE);
+    }
+    let actions = login(&mut world, "::ffff:192.0.2.7");
+    assert_eq!(rules_of(&actions), [RuleName::Login]);
+    let Some(Action::Block { cause, .. }) = actions.first() else { panic!() };
+    let evidence = cause.evidence().unwrap();
+    assert_eq!((evidence.failures, evidence.grade), (10, Grade::Answered));
+    world.pass(HOUR);
+    assert!(world.banned().is_empty());
+    for _ in 0..9 {
+        login(&mut world, HOST);
+    }
+    assert!(world.banned().is_empty(), "a ban begins the count anew");
+    login(&mut world, HOST);
+    world.pass(HOUR);
+    assert!(world.is_banned(HOST), "the second ban is longer");
+}
+
+#[test]
+fn failed_logins_to_the_page_are_no_sip_failures_and_need_their_window() {
+    let mut world = world_with(|_| ());
+    for _ in 0..100 {
+        login(&mut world, HOST);
+        world.pass(2 * MINUTE);
+    }
+    assert!(world.banned().is_empty());
+    assert_eq!(world.engine.source(HOST.parse().unwrap()).failures, 0);
+}
+
+#[test]
+fn failed_logins_to_the_page_ban_nobody_who_is_known_or_exempt() {
+    let mut world = world_with(|_| ());
+    world.login(HOST, "1000");
+    world.exempt(Exemption::Allow, &["192.0.2.8"]);
+    for (host, known) in [(HOST, true), ("192.0.2.8", false), ("127.0.0.1", false)] {
+        let actions: Vec<_> = (0..10).flat_map(|_| login(&mut world, host)).collect();
+        let [reason] = refusals(&actions)[..] else { panic!("{actions:?}") };
+        assert_eq!(matches!(reason, Refusal::Known { .. }), known);
+    }
+    assert!(world.banned().is_empty());
+}
+
+#[test]
+fn failed_logins_to_the_page_in_shadow_are_told_once() {
+    let mut world = world_with(|policy| policy.rules.login.guard.mode = Mode::Shadow);
+    let actions: Vec<_> = (0..30).flat_map(|_| login(&mut world, HOST)).collect();
+    assert_eq!(shadows_of(&actions), [RuleName::Login]);
+    assert!(world.banned().is_empty());
+}
+
 #[test]
 fn a_flood_is_stopped_for_a_minute_and_is_no_offence() {
     let mut world = world_with(|_| ());

@@ -34,7 +34,7 @@ type Answers = HashMap<String, Vec<IpAddr>>;
         fault::Asked, fault::Usual
     )
 )]
-pub(super) async fn list(
+pub(crate) async fn list(
     State(api): State<Api>,
     Query(query): Query<AllowQuery>,
 ) -> Answer<AllowPage> {
@@ -62,10 +62,18 @@ pub(super) async fn list(
         fault::Sent, fault::Usual
     )
 )]
-pub(super) async fn add(
+pub(crate) async fn add(
     State(api): State<Api>,
-    Sent(NewAllow { host, comment }): Sent<NewAllow>,
+    Sent(new): Sent<NewAllow>,
 ) -> Result<Response, Fault> {
+    let (status, changed) = allow(&api, new).await?;
+    Ok((status, Json(changed)).into_response())
+}
+
+pub(crate) async fn allow(
+    api: &Api,
+    NewAllow { host, comment }: NewAllow,
+) -> Result<(StatusCode, AllowChanged), Fault> {
     at_most("comment", comment.as_deref(), MAX_WORDS)?;
     let mut records = api.records.subscribe();
     let done = api.settings.allow(host.clone(), comment).await?;
@@ -80,7 +88,7 @@ pub(super) async fn add(
         Allowed::New => StatusCode::CREATED,
         Allowed::Already => StatusCode::OK,
     };
-    Ok((status, Json(AllowChanged { entry, count, ended, store })).into_response())
+    Ok((status, AllowChanged { entry, count, ended, store }))
 }
 
 /// Takes a host that was added at run time off the list.
@@ -96,7 +104,7 @@ pub(super) async fn add(
         fault::Asked, fault::Usual
     )
 )]
-pub(super) async fn remove(State(api): State<Api>, Place(host): Place) -> Answer<AllowChanged> {
+pub(crate) async fn remove(State(api): State<Api>, Place(host): Place) -> Answer<AllowChanged> {
     let host: HostEntry = host.parse().map_err(|error: String| Fault::field("host", error))?;
     let entry = api.settings.disallow(&host).await?;
     let store = convert::health(api.store.settled().await);

@@ -47,7 +47,7 @@ const PART: usize = 256;
     get, path = "/api/v1/bans", tag = "bans", params(BanQuery),
     responses((status = 200, description = "A page of bans", body = BanPage), fault::Asked, fault::Usual)
 )]
-pub(super) async fn list(State(api): State<Api>, Query(query): Query<BanQuery>) -> Answer<BanPage> {
+pub(crate) async fn list(State(api): State<Api>, Query(query): Query<BanQuery>) -> Answer<BanPage> {
     let limit = limit(query.limit)?;
     let selected = select(&api.desk, query, limit).await?;
     let nets = selected.nets;
@@ -72,7 +72,7 @@ pub(super) async fn list(State(api): State<Api>, Query(query): Query<BanQuery>) 
         fault::Asked, fault::Usual
     )
 )]
-pub(super) async fn show(State(api): State<Api>, Place(net): Place) -> Answer<Ban> {
+pub(crate) async fn show(State(api): State<Api>, Place(net): Place) -> Answer<Ban> {
     let net = net_of("net", &net)?;
     let ban = api.desk.visit(move |judge| found(judge, net)).await?;
     ban.map(Json).ok_or_else(|| {
@@ -93,7 +93,7 @@ pub(super) async fn show(State(api): State<Api>, Place(net): Place) -> Answer<Ba
         fault::Sent, fault::Usual
     )
 )]
-pub(super) async fn create(
+pub(crate) async fn create(
     State(api): State<Api>,
     Sent(new): Sent<NewBan>,
 ) -> Result<Response, Fault> {
@@ -213,7 +213,7 @@ fn found(judge: &mut Judge, net: IpNet) -> Option<Ban> {
         (status = 200, description = "It is not banned", body = Unbanned), fault::Asked, fault::Usual
     )
 )]
-pub(super) async fn lift(State(api): State<Api>, Place(net): Place) -> Answer<Unbanned> {
+pub(crate) async fn lift(State(api): State<Api>, Place(net): Place) -> Answer<Unbanned> {
     let net = net_of("net", &net)?;
     Ok(Json(unban(&api, &[net]).await?))
 }
@@ -223,7 +223,7 @@ pub(super) async fn lift(State(api): State<Api>, Place(net): Place) -> Answer<Un
     delete, path = "/api/v1/bans", tag = "bans",
     responses((status = 200, description = "Nobody is banned", body = Unbanned), fault::Usual)
 )]
-pub(super) async fn lift_all(State(api): State<Api>) -> Answer<Unbanned> {
+pub(crate) async fn lift_all(State(api): State<Api>) -> Answer<Unbanned> {
     let all = [IpAddr::from([0; 4]), IpAddr::from([0; 16])].map(everything);
     Ok(Json(unban(&api, &all).await?))
 }
@@ -233,7 +233,7 @@ fn everything(zero: IpAddr) -> IpNet {
     IpNet::new_assert(zero, 0)
 }
 
-async fn unban(api: &Api, nets: &[IpNet]) -> Result<Unbanned, Fault> {
+pub(crate) async fn unban(api: &Api, nets: &[IpNet]) -> Result<Unbanned, Fault> {
     let mut ended = Ended::default();
     for net in nets.iter().copied() {
         // There may be half a million: a part at a time. Where a wider ban is to be split, all at once, or

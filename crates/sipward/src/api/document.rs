@@ -3,25 +3,33 @@
 use axum::http::{Method, Uri};
 use axum::response::IntoResponse;
 use axum::{Json, Router};
-use utoipa::OpenApi;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::fault::{self, Fault};
 use super::model::{Line, PolicyKey, ProblemKind};
-use super::{Api, allow, bans, events, history, metrics, policy, sources, status, what_if};
+use super::{
+    Api, alarms, allow, attacks, bans, events, history, metrics, policy, series, sources, status,
+    tokens, what_if,
+};
 
 /// What the document says beside the handlers.
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "sipward",
-        description = "The control API of sipward, on a Unix socket. Times are RFC 3339 in UTC, durations are \
+        description = "The control API of sipward, on a Unix socket and, with a bearer token or the session of \
+                       a browser, on TCP. Times are RFC 3339 in UTC, durations are \
                        seconds. Errors are RFC 9457 problem documents. Text that came from the network may hold \
                        any character.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     components(schemas(Line, PolicyKey)),
+    modifiers(&Doors),
+    // None on the Unix socket, one of the others on TCP.
+    security((), ("token" = []), ("session" = [])),
     tags(
         (name = "daemon", description = "How the daemon stands"),
         (name = "bans", description = "Who is banned"),
@@ -29,10 +37,27 @@ use super::{Api, allow, bans, events, history, metrics, policy, sources, status,
         (name = "allow", description = "Who is never banned by a rule"),
         (name = "history", description = "What was decided"),
         (name = "policy", description = "The rules' values"),
-        (name = "events", description = "What happens")
+        (name = "events", description = "What happens"),
+        (name = "tokens", description = "Who may use the API on TCP; on the Unix socket only")
     )
 )]
 struct Document;
+
+/// How somebody shows on TCP who he is.
+struct Doors;
+
+impl Modify for Doors {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let token = Http::builder().scheme(HttpAuthScheme::Bearer).build();
+        components.add_security_scheme("token", SecurityScheme::Http(token));
+        let session = ApiKey::Cookie(ApiKeyValue::with_description(
+            "sipward",
+            "The page's log-in; `__Host-sipward` under TLS",
+        ));
+        components.add_security_scheme("session", SecurityScheme::ApiKey(session));
+    }
+}
 
 /// The routes with the document beside them.
 fn documented() -> OpenApiRouter<Api> {
@@ -50,15 +75,23 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(events::listen))
         .routes(routes!(events::failures))
         .routes(routes!(what_if::ask))
+        .routes(routes!(tokens::list, tokens::add))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(tokens::link))
+        .routes(routes!(tokens::end_sessions))
+        .routes(routes!(series::show))
+        .routes(routes!(alarms::list))
+        .routes(routes!(attacks::users))
+        .routes(routes!(attacks::top))
         .routes(routes!(show))
 }
 
-/// What serves a request.
-pub(super) fn router(api: Api) -> Router {
+/// What serves a request: the API, `/metrics`, and what else is served beside them.
+pub(crate) fn router(api: Api, more: Router) -> Router {
     let (router, _) = documented().split_for_parts();
     // No part of the API: its text is Prometheus' own.
-    let router = router.route("/metrics", axum::routing::get(metrics::show));
-    router.fallback(nowhere).method_not_allowed_fallback(not_so).with_state(api)
+    let router = router.route("/metrics", axum::routing::get(metrics::show)).with_state(api);
+    router.merge(more).fallback(nowhere).method_not_allowed_fallback(not_so)
 }
 
 /// The `OpenAPI` document of the API.

@@ -11,8 +11,13 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _}
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::{Path, PathBuf};
 
+use axum::response::Response;
 use nix::unistd::{Gid, Uid, User, geteuid, getgrouplist};
 use tokio::net::{UnixListener, UnixStream};
+
+use super::fault::Fault;
+use super::model::ProblemKind;
+use crate::http::{Visitor, serve};
 
 /// Mode of the socket file.
 const MODE: u32 = 0o660;
@@ -90,13 +95,6 @@ impl Door {
         Ok(((made.dev(), made.ino()), Gid::from_raw(made.gid())))
     }
 
-    /// The next one who comes, and who it is.
-    pub(super) async fn next(&self) -> io::Result<(UnixStream, Peer)> {
-        let (stream, _) = self.listener.accept().await?;
-        let credentials = stream.peer_cred()?;
-        Ok((stream, Peer { user: credentials.uid(), group: credentials.gid() }))
-    }
-
     /// Whether `peer` may use the API.
     pub(super) async fn admits(&self, peer: Peer) -> bool {
         if peer.user == 0 || peer.user == geteuid().as_raw() || peer.group == self.group.as_raw() {
@@ -114,6 +112,39 @@ impl Door {
             tokio::task::spawn_blocking(move || is_member(Uid::from_raw(peer.user), group));
         member.await.unwrap_or(false)
     }
+}
+
+impl serve::Door for Door {
+    type Caller = (UnixStream, Peer);
+    type Stream = UnixStream;
+    type Known = Visitor;
+
+    const CONNECTIONS: usize = 64;
+
+    async fn next(&self) -> io::Result<Self::Caller> {
+        let (stream, _) = self.listener.accept().await?;
+        let credentials = stream.peer_cred()?;
+        Ok((stream, Peer { user: credentials.uid(), group: credentials.gid() }))
+    }
+
+    async fn greet(
+        &self,
+        (stream, peer): Self::Caller,
+    ) -> Option<serve::Greeting<UnixStream, Visitor>> {
+        let refusal = (!self.admits(peer).await).then(|| stranger(peer));
+        Some(serve::Greeting { stream, known: Visitor::on_socket(), refusal })
+    }
+
+    fn finish(_: &Visitor, _: &mut Response) {}
+}
+
+fn stranger(Peer { user, .. }: Peer) -> Fault {
+    tracing::warn!(user, "somebody without the right to it tried the control socket");
+    let detail = format!(
+        "user {user} is neither root, nor the daemon's user, nor a member of the socket's group; add it with \
+         `usermod -aG sipward USER`"
+    );
+    Fault::new(ProblemKind::Forbidden, detail)
 }
 
 impl Drop for Door {

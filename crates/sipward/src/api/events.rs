@@ -45,7 +45,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
         fault::Asked, fault::Usual
     )
 )]
-pub(super) async fn listen(
+pub(crate) async fn listen(
     State(api): State<Api>,
     Query(query): Query<EventQuery>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Fault> {
@@ -138,7 +138,7 @@ pub(crate) fn line(record: &Record, now: Timestamp) -> Line {
         fault::Asked, fault::Usual
     )
 )]
-pub(super) async fn failures(
+pub(crate) async fn failures(
     State(api): State<Api>,
     Query(query): Query<FailureQuery>,
 ) -> Answer<FailurePage> {

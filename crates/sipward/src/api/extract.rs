@@ -12,22 +12,22 @@ use super::fault::Fault;
 use super::model::{DEFAULT_LIMIT, MAX_LIMIT, ProblemKind};
 
 /// Largest body, in bytes: events to try are the longest, 32 KiB before JSON escapes them.
-const MAX_BODY: usize = 256 * 1024;
+pub(crate) const MAX_BODY: usize = 256 * 1024;
 
 /// Time for a body to arrive, which comes from this host.
 const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// Longest query, in bytes: every parameter at its longest, percent-encoded.
-pub(super) const MAX_QUERY: usize = 4 * 1024;
+pub(crate) const MAX_QUERY: usize = 4 * 1024;
 
 /// A query.
-pub(super) struct Query<T>(pub(super) T);
+pub(crate) struct Query<T>(pub(crate) T);
 
 /// The one variable part of a path, percent-decoded.
-pub(super) struct Place(pub(super) String);
+pub(crate) struct Place(pub(crate) String);
 
 /// A JSON body.
-pub(super) struct Sent<T>(pub(super) T);
+pub(crate) struct Sent<T>(pub(crate) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Fault;
@@ -68,7 +68,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Sent<T> {
             let detail = "send `Content-Type: application/json`";
             return Err(Fault::new(ProblemKind::UnsupportedMediaType, detail));
         }
-        let body = read(request.into_body()).await?;
+        let body = read(request.into_body(), MAX_BODY).await?;
         let mut json = serde_json::Deserializer::from_slice(&body);
         let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let message = error.inner().to_string();
@@ -85,12 +85,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Sent<T> {
     }
 }
 
-async fn read(body: Body) -> Result<Bytes, Fault> {
-    let all = Limited::new(body, MAX_BODY).collect();
+/// A whole body of at most `limit` bytes.
+pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, Fault> {
+    let all = Limited::new(body, limit).collect();
     match tokio::time::timeout(BODY_TIME, all).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let detail = format!("the body has more than {MAX_BODY} bytes");
+            let detail = format!("the body has more than {limit} bytes");
             Err(Fault::new(ProblemKind::TooLarge, detail))
         }
         Ok(Err(error)) => {

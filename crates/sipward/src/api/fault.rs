@@ -13,14 +13,14 @@ use crate::daemon::{Away, Denied};
 use crate::store::StoreError;
 
 /// An answer that is a problem document.
-#[derive(Debug)]
-pub(super) struct Fault(Box<Problem>);
+#[derive(Clone, Debug)]
+pub(crate) struct Fault(Box<Problem>);
 
 /// What a handler gives.
-pub(super) type Answer<T> = Result<axum::Json<T>, Fault>;
+pub(crate) type Answer<T> = Result<axum::Json<T>, Fault>;
 
 impl Fault {
-    pub(super) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         let status = status(kind);
         Self(Box::new(Problem {
             kind,
@@ -33,12 +33,17 @@ impl Fault {
     }
 
     /// A field has a value that cannot be.
-    pub(super) fn field(field: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub(crate) fn field(field: impl Into<String>, detail: impl Into<String>) -> Self {
         let error = FieldError { field: field.into(), detail: detail.into() };
         let mut fault =
             Self::new(ProblemKind::Invalid, format!("`{}`: {}", error.field, error.detail));
         fault.0.errors.push(error);
         fault
+    }
+
+    /// What goes over the wire.
+    pub(crate) fn problem(&self) -> &Problem {
+        &self.0
     }
 
     /// A ban is refused.
@@ -100,6 +105,7 @@ fn whose(class: Exemption) -> &'static str {
 fn status(kind: ProblemKind) -> StatusCode {
     match kind {
         ProblemKind::Unreadable => StatusCode::BAD_REQUEST,
+        ProblemKind::Unauthorized => StatusCode::UNAUTHORIZED,
         ProblemKind::Forbidden => StatusCode::FORBIDDEN,
         ProblemKind::NotFound => StatusCode::NOT_FOUND,
         ProblemKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -108,7 +114,9 @@ fn status(kind: ProblemKind) -> StatusCode {
         ProblemKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ProblemKind::UriTooLong => StatusCode::URI_TOO_LONG,
         ProblemKind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ProblemKind::Misdirected => StatusCode::MISDIRECTED_REQUEST,
         ProblemKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        ProblemKind::TooMany => StatusCode::TOO_MANY_REQUESTS,
         ProblemKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
@@ -116,6 +124,7 @@ fn status(kind: ProblemKind) -> StatusCode {
 fn title(kind: ProblemKind) -> &'static str {
     match kind {
         ProblemKind::Unreadable => "The request cannot be read",
+        ProblemKind::Unauthorized => "Only after a log-in",
         ProblemKind::Forbidden => "Not for this user",
         ProblemKind::NotFound => "There is no such thing",
         ProblemKind::MethodNotAllowed => "Not with this method",
@@ -125,6 +134,8 @@ fn title(kind: ProblemKind) -> &'static str {
         ProblemKind::TooLarge => "The body is too large",
         ProblemKind::UriTooLong => "The path and the query are too long",
         ProblemKind::UnsupportedMediaType => "The body must be application/json",
+        ProblemKind::Misdirected => "Not for this host",
+        ProblemKind::TooMany => "Too many requests",
         ProblemKind::Invalid => "A field has a value that cannot be",
         ProblemKind::Unavailable => "Not at the moment",
     }
@@ -133,9 +144,11 @@ fn title(kind: ProblemKind) -> &'static str {
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         let status = status(self.0.kind);
-        let mut response = (status, axum::Json(self.0)).into_response();
+        let mut response = (status, axum::Json(&self.0)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        // For who shows it to people.
+        response.extensions_mut().insert(*self.0);
         response
     }
 }
@@ -169,12 +182,21 @@ impl From<StoreError> for Fault {
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "says what the document says; a fault is made by its kind")]
 pub(super) enum Usual {
-    /// This user may not use the socket.
+    /// On TCP: no token and no session, or one that opens nothing.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthorized(Problem),
+    /// This user may not use the socket, or this token not do that.
     #[response(status = 403, content_type = "application/problem+json")]
     Forbidden(Problem),
     /// The path and the query are too long.
     #[response(status = 414, content_type = "application/problem+json")]
     TooLong(Problem),
+    /// On TCP: the `Host` is none that this server is known by.
+    #[response(status = 421, content_type = "application/problem+json")]
+    Misdirected(Problem),
+    /// On TCP: too many failed log-ins; `Retry-After` says how long to wait.
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooMany(Problem),
     /// The daemon stops or does not answer in time; nothing was changed.
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(Problem),

@@ -17,7 +17,7 @@ use crate::store;
         fault::Asked, fault::Usual
     )
 )]
-pub(super) async fn list(
+pub(crate) async fn list(
     State(api): State<Api>,
     Query(query): Query<HistoryQuery>,
 ) -> Answer<HistoryPage> {

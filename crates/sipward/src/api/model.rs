@@ -6,14 +6,18 @@
 //!
 //! Each list is a page: `items`, and `next` for the `cursor` of the page after it.
 
+mod alarms;
 mod allow;
+mod attacks;
 mod bans;
 mod events;
 mod history;
 mod policy;
 mod problem;
+mod series;
 mod sources;
 mod status;
+mod tokens;
 mod what_if;
 pub(crate) mod words;
 
@@ -24,7 +28,12 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use alarms::{Alarm, AlarmKind, AlarmList, AlarmState};
 pub use allow::{AllowChanged, AllowEntry, AllowOrigin, AllowPage, AllowQuery, NewAllow};
+pub use attacks::{
+    AttackedUser, AttackingSource, Memory, Phone, Top, TopBy, TopEntry, TopQuery, UserPage,
+    UserQuery,
+};
 pub use bans::{
     Ban, BanMade, BanOrder, BanOrigin, BanPage, BanQuery, BanState, By, Cause, Direction, Evidence,
     NewBan, Unbanned,
@@ -33,10 +42,15 @@ pub use events::{EventQuery, FailureEntry, FailurePage, FailureQuery, Line};
 pub use history::{HistoryEntry, HistoryKind, HistoryPage, HistoryQuery};
 pub use policy::{PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView, Reloaded};
 pub use problem::{FieldError, Problem, ProblemKind, Refusal};
+pub use series::{Bucket, Series, SeriesQuery, SeriesSpan};
 pub use sources::{Exempting, KernelRoute, RouteState, SeenFailure, SourceReport};
 pub use status::{
-    BanCounts, EventSocket, Gate, Grades, PolicyBrief, SourceCounts, Status, StoreHealth,
-    StoreState, Totals,
+    AlarmBrief, BanCounts, EventSocket, FailedNow, Gate, Grades, PolicyBrief, SourceCounts, Status,
+    StoreHealth, StoreState, Totals,
+};
+pub use tokens::{
+    LinkMade, NewLink, NewToken, Scope, SessionsEnded, TokenEntry, TokenList, TokenMade,
+    TokenRevoked,
 };
 pub use what_if::{Reading, WhatIf, WhatIfRequest};
 

@@ -18,7 +18,7 @@ use crate::daemon::{self, PolicyEdit};
     get, path = "/api/v1/policy", tag = "policy",
     responses((status = 200, description = "The policy in force", body = PolicyView), fault::Usual)
 )]
-pub(super) async fn show(State(api): State<Api>) -> Answer<PolicyView> {
+pub(crate) async fn show(State(api): State<Api>) -> Answer<PolicyView> {
     let health = convert::health(api.store.health());
     view(&api, health).await
 }
@@ -31,7 +31,7 @@ pub(super) async fn show(State(api): State<Api>) -> Answer<PolicyView> {
         fault::Sent, fault::Usual
     )
 )]
-pub(super) async fn change(
+pub(crate) async fn change(
     State(api): State<Api>,
     Sent(change): Sent<PolicyChange>,
 ) -> Answer<PolicyView> {
@@ -61,7 +61,7 @@ pub(super) async fn change(
         fault::Asked, fault::Usual
     )
 )]
-pub(super) async fn reset(State(api): State<Api>, Place(key): Place) -> Answer<PolicyView> {
+pub(crate) async fn reset(State(api): State<Api>, Place(key): Place) -> Answer<PolicyView> {
     let key: PolicyKey = key.parse().map_err(|error: String| Fault::field("key", error))?;
     api.settings.change_policy(PolicyEdit::Reset(key)).await?;
     settled(&api).await
@@ -77,10 +77,10 @@ pub(super) async fn reset(State(api): State<Api>, Place(key): Place) -> Answer<P
         fault::Usual
     )
 )]
-pub(super) async fn reload(State(api): State<Api>) -> Answer<Reloaded> {
-    let needs_restart = api.settings.reload().await?;
+pub(crate) async fn reload(State(api): State<Api>) -> Answer<Reloaded> {
+    let daemon::Reloaded { needs_restart, certificate_problem } = api.settings.reload().await?;
     let needs_restart = needs_restart.into_iter().map(str::to_owned).collect();
-    Ok(Json(Reloaded { needs_restart }))
+    Ok(Json(Reloaded { needs_restart, certificate_problem }))
 }
 
 async fn settled(api: &Api) -> Answer<PolicyView> {

@@ -29,7 +29,7 @@ const HISTORY: usize = 20;
         fault::Asked, fault::Usual
     )
 )]
-pub(super) async fn show(State(api): State<Api>, Place(address): Place) -> Answer<SourceReport> {
+pub(crate) async fn show(State(api): State<Api>, Place(address): Place) -> Answer<SourceReport> {
     let address: IpAddr =
         address.parse().map_err(|_| Fault::field("address", "write an IPv4 or IPv6 address"))?;
     let address = address.to_canonical();

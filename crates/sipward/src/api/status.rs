@@ -1,31 +1,69 @@
 //! `/status`.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 
 use super::fault::{self, Answer};
 use super::model::{
-    BanCounts, EventSocket, Gate, PolicyBrief, SourceCounts, Status, StoreHealth, Totals,
+    AlarmBrief, AlarmList, BanCounts, EventSocket, FailedNow, Gate, PolicyBrief, SourceCounts,
+    Status, StoreHealth, Totals,
 };
-use super::{Api, convert};
+use super::{Api, alarms, attacks, convert};
+use crate::chronicle;
 use crate::config::Mode;
 use crate::daemon::Judge;
 use crate::text::Time;
+
+/// Alarms that are named.
+const TEXTS: usize = 20;
 
 /// How the daemon stands.
 #[utoipa::path(
     get, path = "/api/v1/status", tag = "daemon",
     responses((status = 200, description = "How it stands", body = Status), fault::Usual)
 )]
-pub(super) async fn show(State(api): State<Api>) -> Answer<Status> {
+pub(crate) async fn show(State(api): State<Api>) -> Answer<Status> {
     let store = convert::health(api.store.health());
-    let needs_restart = api.settings.needs_restart().into_iter().map(str::to_owned).collect();
-    let mode = api.mode;
-    let status = api.desk.visit(move |judge| status(judge, mode, store, needs_restart));
-    Ok(Json(status.await?))
+    let alarms = brief(alarms::read(&api).await?);
+    let (window, now) =
+        api.desk.visit(|judge| (judge.engine().policy().window, judge.clock().now())).await?;
+    let failed = attacks::of_memory(&api, move |seen| chronicle::within(seen, window, now)).await?;
+    let beside = Beside {
+        mode: api.mode,
+        store,
+        alarms,
+        failed_now: FailedNow {
+            sources: failed.sources,
+            failures: failed.failures,
+            at_least: failed.is_partial,
+        },
+        blind: api.metrics.tally().blind,
+        needs_restart: api.settings.needs_restart().into_iter().map(str::to_owned).collect(),
+    };
+    Ok(Json(api.desk.visit(move |judge| status(judge, beside)).await?))
 }
 
-fn status(judge: &Judge, mode: Mode, store: StoreHealth, needs_restart: Vec<String>) -> Status {
+/// What the engine's task does not know.
+struct Beside {
+    mode: Mode,
+    store: StoreHealth,
+    alarms: AlarmBrief,
+    failed_now: FailedNow,
+    blind: Duration,
+    needs_restart: Vec<String>,
+}
+
+fn brief(alarms: AlarmList) -> AlarmBrief {
+    let last_day = alarms.items.len() as u64;
+    let counting = alarms.items.into_iter().filter(|alarm| alarm.counts);
+    let texts = counting.take(TEXTS).map(|alarm| alarm.text).collect();
+    AlarmBrief { state: alarms.state, texts, last_day }
+}
+
+fn status(judge: &Judge, beside: Beside) -> Status {
+    let Beside { mode, store, alarms, failed_now, blind, needs_restart } = beside;
     let (clock, standing, totals) = (judge.clock(), judge.standing(), judge.totals());
     let (stats, policy) = (judge.engine().stats(), judge.engine().policy());
     Status {
@@ -38,6 +76,7 @@ fn status(judge: &Judge, mode: Mode, store: StoreHealth, needs_restart: Vec<Stri
             peer: judge.peer().map(|peer| peer.to_string()),
             since: Time(standing.since),
             error: standing.error.clone(),
+            blind_seconds: blind.as_secs_f64(),
         },
         totals: Totals {
             events: totals.events,
@@ -48,6 +87,7 @@ fn status(judge: &Judge, mode: Mode, store: StoreHealth, needs_restart: Vec<Stri
             refused: totals.refused,
         },
         failures: convert::grades(stats.failures),
+        failed_now,
         bans: BanCounts {
             active: stats.bans as u64,
             not_enforced: stats.not_enforced as u64,
@@ -72,6 +112,7 @@ fn status(judge: &Judge, mode: Mode, store: StoreHealth, needs_restart: Vec<Stri
             ban_time_seconds: policy.ban_time.as_secs_f64(),
         },
         store,
+        alarms,
         needs_restart,
     }
 }

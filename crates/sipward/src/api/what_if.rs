@@ -44,7 +44,7 @@ const BASIS: &str = "the policy in force and what is known of the addresses name
         (status = 200, description = "What would happen", body = WhatIf), fault::Sent, fault::Usual
     )
 )]
-pub(super) async fn ask(
+pub(crate) async fn ask(
     State(api): State<Api>,
     Sent(request): Sent<WhatIfRequest>,
 ) -> Answer<WhatIf> {

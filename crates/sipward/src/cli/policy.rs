@@ -5,11 +5,12 @@ use std::time::Duration;
 use clap::Subcommand;
 use hyper::Method;
 
-use super::ban::{degraded, span};
+use super::ban::degraded;
 use super::out::{self, Table};
 use super::remote::{Exit, Remote};
 use crate::api::model::{PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView};
 use crate::client::{NoQuery, segment};
+use crate::text::read_span;
 
 /// The policy in force.
 #[derive(Debug, clap::Args)]
@@ -32,10 +33,10 @@ enum Action {
         #[arg(long, alias = "maxretry", value_name = "COUNT", group = "values")]
         max_failures: Option<u32>,
         /// Length of the window: 90s, 10m, 2h.
-        #[arg(long, alias = "findtime", value_name = "SPAN", value_parser = span, group = "values")]
+        #[arg(long, alias = "findtime", value_name = "SPAN", value_parser = read_span, group = "values")]
         window: Option<Duration>,
         /// Length of a first ban: 10m, 2h, 7d.
-        #[arg(long, alias = "bantime", value_name = "SPAN", value_parser = span, group = "values")]
+        #[arg(long, alias = "bantime", value_name = "SPAN", value_parser = read_span, group = "values")]
         ban_time: Option<Duration>,
         /// Only until the daemon ends.
         #[arg(long)]

@@ -2,6 +2,7 @@
 
 use hyper::Method;
 
+use super::out;
 use super::remote::{Exit, Remote};
 use crate::api::model::Reloaded;
 use crate::text::Plain;
@@ -18,13 +19,22 @@ impl ReloadCommand {
         self.remote.run(
             "reloading",
             async |client| client.send(Method::POST, "/reload").await,
-            |done: &Reloaded| match done.needs_restart.as_slice() {
-                [] => "the configuration is in force\n".to_owned(),
-                sections => format!(
-                    "the configuration is in force, but for {}: these wait for a restart\n",
-                    Plain(&sections.join(", "))
-                ),
-            },
+            text,
         )
     }
+}
+
+fn text(done: &Reloaded) -> String {
+    let mut text = match done.needs_restart.as_slice() {
+        [] => "the configuration is in force\n".to_owned(),
+        sections => format!(
+            "the configuration is in force, but for {}: these wait for a restart\n",
+            Plain(&sections.join(", "))
+        ),
+    };
+    if let Some(problem) = &done.certificate_problem {
+        let problem = Plain(problem);
+        out::add(&mut text, format_args!("the certificate before stays in use: {problem}\n"));
+    }
+    text
 }

@@ -66,9 +66,10 @@ impl Exit {
             Some(ClientError::NotRunning { .. }) => Self::NotRunning,
             Some(ClientError::NotPermitted { .. }) => Self::Refused,
             Some(ClientError::Problem { problem, .. }) => match problem.kind {
-                ProblemKind::Refused | ProblemKind::Configuration | ProblemKind::Forbidden => {
-                    Self::Refused
-                }
+                ProblemKind::Refused
+                | ProblemKind::Configuration
+                | ProblemKind::Forbidden
+                | ProblemKind::Unauthorized => Self::Refused,
                 ProblemKind::Invalid => Self::Usage,
                 ProblemKind::Unreadable
                 | ProblemKind::NotFound
@@ -77,6 +78,8 @@ impl Exit {
                 | ProblemKind::TooLarge
                 | ProblemKind::UriTooLong
                 | ProblemKind::UnsupportedMediaType
+                | ProblemKind::Misdirected
+                | ProblemKind::TooMany
                 | ProblemKind::Unavailable => Self::Failed,
             },
             Some(

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::out as print;
 use super::remote::{Exit, Remote};
-use crate::api::model::{Status, StoreState};
+use crate::api::model::{AlarmState, Status, StoreState};
 use crate::client::NoQuery;
 use crate::config::Mode;
 use crate::text::{Plain, Span};
@@ -40,6 +41,13 @@ fn write(status: &Status, out: &mut String) -> std::fmt::Result {
     };
     let uptime = Span(status.uptime_seconds.floor());
     writeln!(out, "sipward      {}, up {uptime}; {mode}", Plain(&status.version))?;
+    let alarms = &status.alarms;
+    match alarms.state {
+        AlarmState::Ok => writeln!(out, "State        all is well")?,
+        AlarmState::Attention => writeln!(out, "State        NEEDS A LOOK")?,
+        AlarmState::Alarm => writeln!(out, "State        ALARM")?,
+    }
+    alarms.texts.iter().try_for_each(|text| writeln!(out, "             {}", Plain(text)))?;
     writeln!(out, "FreeSWITCH   {}", event_socket(status))?;
     let bans = &status.bans;
     write!(out, "Bans         {} now", bans.active)?;
@@ -63,6 +71,15 @@ fn write(status: &Status, out: &mut String) -> std::fmt::Result {
         grades.unjoined,
         if grades.assumed > 0 { format!(", {} assumed", grades.assumed) } else { String::new() },
     )?;
+    let (failed, policy) = (&status.failed_now, &status.policy);
+    writeln!(
+        out,
+        "Failing now  {}{} within {}, {} failures",
+        if failed.at_least { "at least " } else { "" },
+        print::count(failed.sources, "source"),
+        Span(policy.window_seconds),
+        failed.failures,
+    )?;
     write!(out, "Events       {} since the start", totals.events)?;
     if totals.events_dropped > 0 {
         write!(
@@ -84,7 +101,6 @@ fn write(status: &Status, out: &mut String) -> std::fmt::Result {
             phones => format!(", {phones} phones need attention"),
         },
     )?;
-    let policy = &status.policy;
     writeln!(
         out,
         "Policy       {} failures within {} ban for {}",

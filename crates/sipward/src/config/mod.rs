@@ -61,6 +61,8 @@ pub struct Config {
     pub log_level: file::LogLevel,
     /// The control API.
     pub api: file::Api,
+    /// The API and the page on TCP.
+    pub http: crate::http::Settings,
     /// Mails about bans and alarms.
     pub mail: crate::mail::Settings,
     /// Where records are posted to.

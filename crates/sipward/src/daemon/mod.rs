@@ -23,7 +23,7 @@ mod tasks;
 
 pub(crate) use desk::{Away, Desk};
 pub(crate) use judge::{FAILURES, Failure, Judge};
-pub(crate) use settings::{Allowed, Denied, PolicyEdit, Settings, State};
+pub(crate) use settings::{Allowed, Denied, PolicyEdit, Reloaded, Settings, State};
 pub(crate) use tasks::stop_on_signals;
 
 use std::hash::BuildHasher as _;
@@ -44,6 +44,7 @@ use crate::bridge;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Credentials, Mode, OnExit, Secrets};
 use crate::enforce::{self, Wishes};
+use crate::http::{self, Access, Certificates, Links};
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::names::{Exempt, Names};
@@ -77,6 +78,8 @@ pub struct Daemon {
     pub logs: Option<LogControl>,
     /// Reads the settings again, for SIGHUP.
     pub reload: Reload,
+    /// One-time log-in links of the page; whoever starts the daemon may make some before.
+    pub links: Arc<Links>,
 }
 
 /// Reads the settings again.
@@ -113,11 +116,12 @@ impl Daemon {
         stop: CancellationToken,
         records: broadcast::Sender<Arc<Record>>,
     ) -> anyhow::Result<Totals> {
-        let Self { config, credentials, secrets, logs, reload } = self;
+        let Self { config, credentials, secrets, logs, reload, links } = self;
         let (changes, changes_in) = mpsc::channel(enforce::CHANGES);
         let (reports_out, mut reports) = mpsc::channel(enforce::REPORTS);
         let (orders_out, orders) = mpsc::channel(ORDERS);
         let (lists, spared) = watch::channel(Arc::from([]));
+        let certificates = certificates(&config)?;
         let (kernel, (store, saved)) = tokio::try_join!(
             Kernel::start(&config, changes_in, reports_out, spared),
             open_store(&config),
@@ -129,7 +133,7 @@ impl Daemon {
         let (clock, heart) = (Clock::start(), tasks::heart(logs.clone()));
         let whois = Arc::new(Whois::new(config.whois.clone()));
         let tellers = Tellers::start(&config, &secrets, &whois, &records, clock)?;
-        let (metrics, counting) = Metrics::new(&records, tellers.ledgers());
+        let (metrics, counting) = Metrics::new(&records, tellers.ledgers(), clock);
         let (ask, questions) = mpsc::channel(directory::QUESTIONS);
         let wishes = Wishes::new(changes);
         let voices =
@@ -144,6 +148,7 @@ impl Daemon {
         {
             judge.tell(Input::Exempt { class, nets });
         }
+        let access = Arc::new(Access::new(&config.http, saved.tokens.clone(), links, clock));
         let restored = judge.take_over(saved, &kernel.found.routes);
         for record in started(&config, &credentials, &kernel.found, &restored) {
             judge.publish(record);
@@ -172,28 +177,32 @@ impl Daemon {
                 records: records.clone(),
                 store: store.clone(),
                 logs,
+                certificates: certificates.clone(),
             },
             reload,
             settings,
         ));
-        let store_notices = store.take_notices();
         let mut helpers = vec![
             tokio::spawn(directory::run(handle.clone(), acls_in, questions, orders_out.clone())),
             tokio::spawn(tasks::look_up_names(names, current_in, in_force_out, orders_out.clone())),
             tokio::spawn(tasks::reload_on_hangup(Arc::clone(&settings))?),
             tokio::spawn(counting),
-            tokio::spawn(serve_api(
-                config.clone(),
-                desk,
-                Arc::clone(&settings),
-                store.clone(),
-                records.clone(),
-                metrics,
-            )),
+            tokio::spawn(tasks::recall_decisions(store.clone(), Arc::clone(&metrics), clock)),
         ];
-        helpers.extend(store_notices.map(|notices| {
-            tokio::spawn(tasks::hear_store(notices, settings, orders_out, records.clone()))
-        }));
+        let api = Api::new(
+            desk,
+            Arc::clone(&settings),
+            store.clone(),
+            records.clone(),
+            config.mode,
+            metrics,
+            Arc::clone(&access),
+        );
+        helpers.extend(serve_api(&config, &api, certificates, &records));
+        if let Some(notices) = store.take_notices() {
+            let told = (settings, access, orders_out, records.clone());
+            helpers.push(tokio::spawn(tasks::hear_store(notices, told)));
+        }
 
         let (totals, end) = judge.run(Ears { notices, reports, orders }, stop).await;
 
@@ -202,12 +211,8 @@ impl Daemon {
         handle.close();
         session.abort();
         let kernel_end = kernel.end().await;
-        if let Closed::Lost { entries } = store.close().await {
-            Record::StoreIncomplete { error: not_written(entries) }.tell(&records);
-        }
-        if config.on_exit == OnExit::Flush && config.mode == Mode::Ban {
-            sipward_route::flush(&config.route).await.context("cannot flush at the end")?;
-        }
+        close(store, &records).await;
+        flush_if_wanted(&config).await?;
         Record::Stopped(totals).tell(&records);
         tellers.finish().await;
         kernel_end?;
@@ -216,18 +221,39 @@ impl Daemon {
     }
 }
 
-/// Serves the control API, if it is wanted.
-async fn serve_api(
-    config: Config,
-    desk: Desk,
-    settings: Arc<Settings>,
-    store: Store,
-    records: broadcast::Sender<Arc<Record>>,
-    metrics: Arc<Metrics>,
-) {
-    if let Some(socket) = &config.api.socket {
-        Api::new(desk, settings, store, records, config.mode, metrics).run(socket).await;
+/// Serves the API on the Unix socket and on TCP, as far as it is wanted.
+fn serve_api(
+    config: &Config,
+    api: &Api,
+    certificates: Option<Arc<Certificates>>,
+    records: &broadcast::Sender<Arc<Record>>,
+) -> Vec<JoinHandle<()>> {
+    let mut tasks = Vec::new();
+    if let Some(socket) = config.api.socket.clone() {
+        let api = api.clone();
+        tasks.push(tokio::spawn(async move { api.run(&socket).await }));
     }
+    if !config.http.listen.is_empty() {
+        let (settings, records) = (config.http.clone(), records.clone());
+        tasks.push(tokio::spawn(http::run(api.clone(), settings, certificates, records)));
+    }
+    tasks
+}
+
+/// The certificate of the API on TCP. One that cannot be used ends the start: nothing may be served in clear
+/// that was to be encrypted.
+fn certificates(config: &Config) -> anyhow::Result<Option<Arc<Certificates>>> {
+    let files = config.http.tls.as_ref().filter(|_| !config.http.listen.is_empty());
+    let read = files.map(Certificates::read).transpose().context("cannot serve TLS ([http])")?;
+    Ok(read.map(Arc::new))
+}
+
+/// Removes what is ours from the kernel at the end, where `on_exit` says so.
+async fn flush_if_wanted(config: &Config) -> anyhow::Result<()> {
+    if config.on_exit == OnExit::Flush && config.mode == Mode::Ban {
+        sipward_route::flush(&config.route).await.context("cannot flush at the end")?;
+    }
+    Ok(())
 }
 
 /// Opens the store beside the kernel side: both take their time where there are many bans.
@@ -239,11 +265,15 @@ async fn open_store(config: &Config) -> anyhow::Result<(Store, Saved)> {
         .context("cannot use the store")
 }
 
-fn not_written(entries: u64) -> String {
-    format!(
-        "the daemon stopped before {entries} entries were written; the kernel's routes stay and become \
-         bans at the next start, history and reasons of these are lost (is the disk slow or full?)"
-    )
+/// Closes the store, and says what it could not write.
+async fn close(store: Store, records: &broadcast::Sender<Arc<Record>>) {
+    if let Closed::Lost { entries } = store.close().await {
+        let error = format!(
+            "the daemon stopped before {entries} entries were written; the kernel's routes stay and become \
+             bans at the next start, history and reasons of these are lost (is the disk slow or full?)"
+        );
+        Record::StoreIncomplete { error }.tell(records);
+    }
 }
 
 /// Looks the names of `allow` and `proxies` up before the first event is judged, if that is quick.

@@ -17,6 +17,7 @@ use super::desk::{Away, Desk};
 use super::judge::Order;
 use super::{Current, Reload};
 use crate::config::{Config, HostEntry};
+use crate::http::Certificates;
 use crate::logging::LogControl;
 use crate::record::Record;
 use crate::store::{self, AllowEntry, Saved, Store};
@@ -45,6 +46,8 @@ pub(super) struct Ways {
     pub(super) records: broadcast::Sender<Arc<Record>>,
     pub(super) store: Store,
     pub(super) logs: Option<LogControl>,
+    /// The certificate of the API on TCP, if it has one.
+    pub(super) certificates: Option<Arc<Certificates>>,
 }
 
 /// The settings and the one way to change them.
@@ -96,6 +99,15 @@ pub(crate) enum Allowed {
     Already,
 }
 
+/// What came of reading the file again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reloaded {
+    /// Sections that wait for a restart.
+    pub(crate) needs_restart: Vec<&'static str>,
+    /// What is wrong with the certificate.
+    pub(crate) certificate_problem: Option<String>,
+}
+
 impl Settings {
     /// Takes over `state`, which is in force already.
     pub(super) fn new(ways: Ways, reload: Reload, state: State) -> Self {
@@ -118,8 +130,8 @@ impl Settings {
         self.ways.current.borrow().needs_restart.clone()
     }
 
-    /// Reads the file again; gives the sections that wait for a restart. A broken file changes nothing.
-    pub(crate) async fn reload(&self) -> Result<Vec<&'static str>, Denied> {
+    /// Reads the file again, and the certificate. A broken file changes nothing.
+    pub(crate) async fn reload(&self) -> Result<Reloaded, Denied> {
         let mut state = self.state.lock().await;
         let file = match (self.reload)() {
             Ok(file) => file,
@@ -136,10 +148,19 @@ impl Settings {
         // Also when they are the same: FreeSWITCH may have other contents for them.
         self.ways.acls.send_replace(file.allow_acl.clone());
         self.ways.orders.send(Order::AclsChanged).await.map_err(|_| Away::Stopped)?;
+        let certificate_problem = self.read_certificate_again(&file);
         state.file = file;
         self.put_in_force(&state, needs_restart.clone()).await?;
         Record::Reload { needs_restart: needs_restart.clone() }.tell(&self.ways.records);
-        Ok(needs_restart)
+        Ok(Reloaded { needs_restart, certificate_problem })
+    }
+
+    /// What is wrong with the certificate; then the one before stays in use.
+    fn read_certificate_again(&self, file: &Config) -> Option<String> {
+        let (certificates, files) = (self.ways.certificates.as_ref()?, file.http.tls.as_ref()?);
+        let error = certificates.read_again(files).err()?.to_string();
+        Record::CertificateFailed { error: error.clone() }.tell(&self.ways.records);
+        Some(error)
     }
 
     /// Changes values of the policy.
@@ -239,6 +260,7 @@ fn needs_restart(started: &Config, file: &Config) -> Vec<&'static str> {
         ("esl", started.esl != file.esl),
         ("store", started.store != file.store),
         ("api", started.api != file.api),
+        ("http", started.http.needs_restart(&file.http)),
         ("mail", started.mail != file.mail),
         ("webhook", started.webhook != file.webhook),
         ("whois", started.whois != file.whois),

@@ -10,11 +10,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::judge::{Heart, Order};
 use super::settings::{InForce, Settings};
+use crate::clock::Clock;
 use crate::config::Config;
+use crate::http::Access;
 use crate::logging::LogControl;
+use crate::metrics::Metrics;
 use crate::names::Names;
 use crate::record::Record;
-use crate::store::Notice;
+use crate::store::{Notice, Store};
 use crate::systemd;
 
 /// Cancels `stop` on SIGTERM or SIGINT.
@@ -59,9 +62,12 @@ pub(super) fn reload_on_hangup(
 /// Tells what the store has to tell, and hands its late bans to the engine.
 pub(super) async fn hear_store(
     mut notices: mpsc::Receiver<Notice>,
-    settings: Arc<Settings>,
-    orders: mpsc::Sender<Order>,
-    records: broadcast::Sender<Arc<Record>>,
+    (settings, access, orders, records): (
+        Arc<Settings>,
+        Arc<Access>,
+        mpsc::Sender<Order>,
+        broadcast::Sender<Arc<Record>>,
+    ),
 ) {
     while let Some(notice) = notices.recv().await {
         let record = match notice {
@@ -71,6 +77,7 @@ pub(super) async fn hear_store(
             Notice::Incomplete { error } => Record::StoreIncomplete { error },
             Notice::SetAside { kept: file, error } => Record::StoreSetAside { file, error },
             Notice::Late(saved) => {
+                access.tokens.take_over(saved.tokens.clone());
                 // They decide what of the bans comes back. What they cannot be is told.
                 if settings.take_over(&saved).await.is_err() {
                     return;
@@ -82,6 +89,20 @@ pub(super) async fn hear_store(
             }
         };
         record.tell(&records);
+    }
+}
+
+/// How far back decisions of before the start are counted.
+const DAY: Duration = Duration::from_hours(24);
+
+/// Counts the bans and unbans that the store's history has of the day before the start. Without it, counting
+/// begins with the start.
+pub(super) async fn recall_decisions(store: Store, metrics: Arc<Metrics>, clock: Clock) {
+    let start = clock.at_start();
+    let from = start.earlier(DAY);
+    match store.decisions_by_minute(from, start).await {
+        Ok(minutes) => metrics.recall(|chronicle, _| chronicle.series.fill(from, &minutes)),
+        Err(error) => tracing::debug!(%error, "decisions of before the start are not counted"),
     }
 }
 

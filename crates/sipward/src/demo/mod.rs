@@ -15,6 +15,8 @@ mod screen;
 mod server;
 mod storm;
 
+use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -24,8 +26,10 @@ use tokio_util::sync::CancellationToken;
 
 use sipward_esl::Password;
 
+use crate::api::model::Scope;
 use crate::config::{Config, Credentials, Mode, Secrets};
 use crate::daemon::{self, Daemon};
+use crate::http::Links;
 use screen::Screen;
 use storm::Storm;
 
@@ -47,6 +51,12 @@ ban_time = "4s"
 socket = ""
 "#;
 
+/// Where the page is, if that port is free.
+const PAGE: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 8022);
+
+/// How long the log-in link of the page can be used.
+const LINK_LIFE: Duration = Duration::from_hours(24);
+
 /// Records that the screen may fall behind.
 const RECORDS: usize = 16_384;
 
@@ -55,7 +65,8 @@ const RECORDS: usize = 16_384;
 /// # Errors
 /// When no loopback port can be opened, or a task of the daemon failed.
 pub async fn run(forever: bool) -> anyhow::Result<()> {
-    let config = Config::parse(CONFIG, "the demo's own configuration".as_ref())?;
+    let mut config = Config::parse(CONFIG, "the demo's own configuration".as_ref())?;
+    config.http.listen = vec![page_address()?];
     debug_assert_eq!(config.mode, Mode::Observe);
     let listener =
         TcpListener::bind(("127.0.0.1", 0)).await.context("cannot open a loopback port")?;
@@ -63,7 +74,9 @@ pub async fn run(forever: bool) -> anyhow::Result<()> {
     let password = format!("demo-{:016x}", daemon::seed());
     let (records, for_screen) = broadcast::channel(RECORDS);
     let storm = Storm::new(daemon::seed());
-    let screen = Screen::new(storm.counts(), for_screen, address);
+    let links = Arc::new(Links::default());
+    let code = links.make(Scope::Write, LINK_LIFE)?;
+    let screen = Screen::new(storm.counts(), for_screen, address, code);
 
     let stop = CancellationToken::new();
     daemon::stop_on_signals(stop.clone())?;
@@ -74,7 +87,6 @@ pub async fn run(forever: bool) -> anyhow::Result<()> {
         records.subscribe(),
         stop.clone(),
     ));
-    let screen = tokio::spawn(screen.run());
     if !forever {
         let stop = stop.clone();
         tokio::spawn(async move {
@@ -88,11 +100,22 @@ pub async fn run(forever: bool) -> anyhow::Result<()> {
         user: None,
         password: Password::new(password)?,
     };
-    let reload = Box::new(|| Config::parse(CONFIG, "the demo's own configuration".as_ref()));
-    let daemon = Daemon { config, credentials, secrets: Secrets::default(), logs: None, reload };
+    let unchanged = config.clone();
+    let reload = Box::new(move || Ok(unchanged.clone()));
+    let daemon =
+        Daemon { config, credentials, secrets: Secrets::default(), logs: None, reload, links };
+    let screen = tokio::spawn(screen.run());
     let totals = Box::pin(daemon.run_until(stop, records)).await?;
     server.abort();
-    // The daemon has dropped the last sender of records, so the screen comes to its end.
     screen.await?.summary(&totals);
     Ok(())
+}
+
+/// The usual address of the page, or, where something else listens there, one with a port that is free.
+fn page_address() -> anyhow::Result<SocketAddr> {
+    let usual = SocketAddr::from(PAGE);
+    match StdListener::bind(usual).or_else(|_| StdListener::bind((PAGE.0, 0))) {
+        Ok(listener) => Ok(listener.local_addr()?),
+        Err(error) => Err(error).context("cannot open a loopback port for the page"),
+    }
 }

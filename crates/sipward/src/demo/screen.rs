@@ -14,6 +14,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{self, Instant, MissedTickBehavior};
 
 use super::storm::Counts;
+use crate::config::Secret;
 use crate::record::{Ban, Record, Totals};
 use crate::text::Plain;
 
@@ -22,6 +23,8 @@ use crate::text::Plain;
 pub(super) struct Screen {
     counts: Arc<Counts>,
     records: broadcast::Receiver<Arc<Record>>,
+    /// Of the page's log-in link.
+    code: Secret,
     start: Instant,
     colours: bool,
     /// Networks banned at least once, with how often.
@@ -41,6 +44,7 @@ impl Screen {
         counts: Arc<Counts>,
         records: broadcast::Receiver<Arc<Record>>,
         socket: SocketAddr,
+        code: Secret,
     ) -> Self {
         println!(
             "sipward demo: 14 attackers (IPv4 and IPv6), 30 healthy phones, one allowed office \
@@ -50,6 +54,7 @@ impl Screen {
         Self {
             counts,
             records,
+            code,
             start: Instant::now(),
             colours: std::io::stdout().is_terminal(),
             banned: BTreeMap::new(),
@@ -68,6 +73,8 @@ impl Screen {
         loop {
             tokio::select! {
                 record = self.records.recv() => match record {
+                    // Connections to the page may still hold senders.
+                    Ok(record) if matches!(*record, Record::Stopped(_)) => return self,
                     Ok(record) => self.show(&record),
                     Err(RecvError::Lagged(missed)) => {
                         self.line("33", "note", &format!("{missed} lines not shown"));
@@ -83,6 +90,13 @@ impl Screen {
         match record {
             Record::EslConnected { peer } => {
                 self.line("32", "socket", &format!("connected to {peer}, logged in, subscribed"));
+            }
+            Record::HttpOpened { address, .. } => {
+                let code = self.code.expose();
+                if address.port() != super::PAGE.1 {
+                    println!("Something else listens on port {}.", super::PAGE.1);
+                }
+                println!("The page, until the demo ends: http://{address}/login?code={code}\n");
             }
             Record::Ban(ban) => self.ban(ban),
             Record::Unban { source, reason } => {

@@ -107,6 +107,13 @@ impl Collector {
             | Record::NameFailed { .. }
             | Record::ApiOpened { .. }
             | Record::ApiFailed { .. }
+            | Record::HttpOpened { .. }
+            | Record::HttpFailed { .. }
+            | Record::CertificateFailed { .. }
+            | Record::TokenAdded { .. }
+            | Record::TokenRevoked { .. }
+            | Record::LoggedIn { .. }
+            | Record::LoginFailed { .. }
             | Record::DeliveryFailed { .. }
             | Record::Delivered { .. }
             | Record::RecordsMissed { .. }

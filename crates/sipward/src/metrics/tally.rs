@@ -89,7 +89,7 @@ impl Histogram {
 }
 
 /// The rules, as the configuration and the API write them.
-const RULES: [&str; 14] = [
+const RULES: [&str; 15] = [
     "failures",
     "users",
     "user_agents",
@@ -102,6 +102,7 @@ const RULES: [&str; 14] = [
     "account",
     "network",
     "log",
+    "login",
     "attention",
     "deafness",
 ];
@@ -195,6 +196,13 @@ impl Tally {
             | Record::NameFailed { .. }
             | Record::ApiOpened { .. }
             | Record::ApiFailed { .. }
+            | Record::HttpOpened { .. }
+            | Record::HttpFailed { .. }
+            | Record::CertificateFailed { .. }
+            | Record::TokenAdded { .. }
+            | Record::TokenRevoked { .. }
+            | Record::LoggedIn { .. }
+            | Record::LoginFailed { .. }
             | Record::DeliveryFailed { .. }
             | Record::Delivered { .. }
             | Record::RecordsMissed { .. }
@@ -237,6 +245,7 @@ fn rule(name: RuleName) -> &'static str {
         RuleName::Account => "account",
         RuleName::Network => "network",
         RuleName::Log => "log",
+        RuleName::Login => "login",
         RuleName::Attention => "attention",
         RuleName::Deafness => "deafness",
     }

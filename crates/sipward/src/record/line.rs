@@ -1,6 +1,8 @@
 //! A record as one line for people. Text that came from the network is escaped: it may hold
 //! anything.
 
+mod http;
+
 use std::fmt;
 
 use ipnet::IpNet;
@@ -82,6 +84,13 @@ impl fmt::Display for Record {
             Self::NameFailed { name, error } => {
                 write!(f, "cannot look up {}: {}; the last answer stays", Plain(name), Plain(error))
             }
+            Self::HttpOpened { .. }
+            | Self::HttpFailed { .. }
+            | Self::CertificateFailed { .. }
+            | Self::TokenAdded { .. }
+            | Self::TokenRevoked { .. }
+            | Self::LoggedIn { .. }
+            | Self::LoginFailed { .. } => http::line(f, self),
             Self::ApiOpened { socket } => write!(f, "control socket {}", socket.display()),
             Self::ApiFailed { error } => write!(f, "no control socket: {error}"),
             Self::DeliveryFailed { .. } | Self::Delivered { .. } | Self::RecordsMissed { .. } => {

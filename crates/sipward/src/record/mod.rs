@@ -19,6 +19,7 @@ use tracing::Level;
 
 pub use kind::Kind;
 
+use crate::api::model::Scope;
 use crate::complaint::RefusedFor;
 use crate::text::Time;
 
@@ -242,6 +243,57 @@ pub enum Record {
         /// Why, and what to do.
         error: String,
     },
+    /// The API and the page are served on TCP.
+    HttpOpened {
+        /// Here.
+        address: SocketAddr,
+        /// By TLS.
+        tls: bool,
+    },
+    /// The API and the page are not served there; everything else works.
+    HttpFailed {
+        /// Where they should be.
+        address: SocketAddr,
+        /// Why, and what to do.
+        error: String,
+    },
+    /// The certificate was read again and cannot be used; the one before stays in use.
+    CertificateFailed {
+        /// Why, and what to do.
+        error: String,
+    },
+    /// A token was made.
+    TokenAdded {
+        /// Its name.
+        name: String,
+        /// What it may do.
+        scope: Scope,
+        /// Its end; `null` when it has none.
+        expires: Option<Time>,
+    },
+    /// A token opens nothing any more.
+    TokenRevoked {
+        /// Its name.
+        name: String,
+        /// Sessions that ended with it.
+        sessions_ended: u64,
+    },
+    /// A browser logged in.
+    LoggedIn {
+        /// From where.
+        source: IpAddr,
+        /// The token's name; `link` for a one-time link.
+        name: String,
+        /// What it may do.
+        scope: Scope,
+    },
+    /// Somebody failed to log in to the API or the page.
+    LoginFailed {
+        /// From where.
+        source: IpAddr,
+        /// `token`: a bearer token. `login`: the log-in of the page.
+        what: &'static str,
+    },
     /// A mail or webhook could not be delivered.
     DeliveryFailed {
         /// `mail`, or `webhook` with the host it goes to.
@@ -352,7 +404,11 @@ impl Record {
             | Self::StoreRead { .. }
             | Self::Reload { .. }
             | Self::Delivered { .. }
-            | Self::ApiOpened { .. } => Level::INFO,
+            | Self::ApiOpened { .. }
+            | Self::HttpOpened { .. }
+            | Self::TokenAdded { .. }
+            | Self::TokenRevoked { .. }
+            | Self::LoggedIn { .. } => Level::INFO,
             Self::Gate { gaps, .. } if gaps.is_empty() => Level::INFO,
             Self::EslDisconnected { .. }
             | Self::EslRestarted { .. }
@@ -370,6 +426,9 @@ impl Record {
             | Self::Alarm(_)
             | Self::NameFailed { .. }
             | Self::ApiFailed { .. }
+            | Self::HttpFailed { .. }
+            | Self::CertificateFailed { .. }
+            | Self::LoginFailed { .. }
             | Self::DeliveryFailed { .. }
             | Self::RecordsMissed { .. }
             | Self::LogLost { .. } => Level::WARN,

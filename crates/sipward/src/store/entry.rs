@@ -1,11 +1,13 @@
 //! What the store is given and what it gives back.
 
+use std::fmt;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::Serialize;
 use sipward_engine::{Cause, Expiry, Offender, Refusal, Success, Timestamp, UnblockReason};
 
+use crate::api::model::Scope;
 use crate::config::HostEntry;
 
 /// One thing to keep.
@@ -54,6 +56,41 @@ pub enum Entry {
         /// The setting's dotted name.
         key: String,
     },
+    /// A token was made, or used.
+    Token(SavedToken),
+    /// A token opens nothing any more.
+    RevokeToken {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// A bearer token, without its secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SavedToken {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its secret.
+    pub hash: [u8; 32],
+    /// What it may do.
+    pub scope: Scope,
+    /// Since when.
+    pub since: Timestamp,
+    /// Its end; `None` when it has none.
+    pub until: Option<Timestamp>,
+    /// When it was last used, to some ten minutes.
+    pub used: Option<Timestamp>,
+}
+
+impl fmt::Debug for SavedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the hash: nobody needs it in a log.
+        f.debug_struct("SavedToken")
+            .field("name", &self.name)
+            .field("scope", &self.scope)
+            .field("until", &self.until)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A ban that stood when it was written.
@@ -104,6 +141,8 @@ pub struct Saved {
     pub allow: Vec<AllowEntry>,
     /// Settings changed at run time.
     pub overrides: Vec<Override>,
+    /// Bearer tokens.
+    pub tokens: Vec<SavedToken>,
     /// Rows that made no sense and were left out.
     pub unreadable: usize,
 }

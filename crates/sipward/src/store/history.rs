@@ -156,6 +156,24 @@ pub(super) fn page(connection: &Connection, query: &HistoryQuery) -> rusqlite::R
     Ok(HistoryPage { events, next: last.filter(|_| seen == limit) })
 }
 
+/// Bans and unbans by the minute, each with its number from the epoch; of those decided from `from` on and
+/// before `to`.
+pub(super) fn by_minute(
+    connection: &Connection,
+    from: Timestamp,
+    to: Timestamp,
+) -> rusqlite::Result<Vec<(u64, u32, u32)>> {
+    let sql = "SELECT at / 60000000, SUM(kind = 0), SUM(kind = 1) FROM history \
+               WHERE at >= ? AND at < ? AND kind < 2 GROUP BY 1";
+    let mut statement = connection.prepare(sql)?;
+    let rows = statement.query_map([micros(from), micros(to)], |row| {
+        let count = |column| row.get::<_, i64>(column);
+        let small = |count: i64| u32::try_from(count).unwrap_or(u32::MAX);
+        Ok((count(0)?.unsigned_abs(), small(count(1)?), small(count(2)?)))
+    })?;
+    rows.collect()
+}
+
 /// The conditions of a question and the values they name, in order.
 fn conditions(query: &HistoryQuery) -> (String, Vec<Value>) {
     let HistoryQuery { net, kind, from, to, before, limit: _ } = *query;

@@ -223,9 +223,12 @@ enum Worth {
 impl Worth {
     fn of(entry: &Entry) -> Self {
         match entry {
-            Entry::Allow(_) | Entry::Disallow { .. } | Entry::Override(_) | Entry::Reset { .. } => {
-                Self::Operators
-            }
+            Entry::Allow(_)
+            | Entry::Disallow { .. }
+            | Entry::Override(_)
+            | Entry::Reset { .. }
+            | Entry::Token(_)
+            | Entry::RevokeToken { .. } => Self::Operators,
             Entry::Ban { .. } | Entry::Unban { .. } => Self::Ban,
             Entry::Refused { .. } | Entry::Remember(_) => Self::History,
         }
@@ -249,7 +252,10 @@ fn weight(entry: &Entry) -> usize {
         }
         Entry::Allow(allowed) => allowed.comment.as_ref().map_or(0, String::len) + 256,
         Entry::Override(set) => set.key.len() + 256,
-        Entry::Disallow { .. } | Entry::Reset { .. } => 256,
+        Entry::Disallow { .. }
+        | Entry::Reset { .. }
+        | Entry::Token(_)
+        | Entry::RevokeToken { .. } => 256,
         Entry::Unban { .. } => 0,
     };
     size_of::<Item>() + more

@@ -10,8 +10,9 @@ use sipward_engine::{
     Cause, Evidence, Expiry, Grade, Identity, Offender, RuleName, Success, Text, Timestamp,
 };
 
-use super::entry::{AllowEntry, Override, Saved, SavedBan};
+use super::entry::{AllowEntry, Override, Saved, SavedBan, SavedToken};
 use super::key::Net;
+use crate::api::model::Scope;
 
 /// Bans that come back with the readable part of their evidence (about 1 kB each), the newest: as many as
 /// the engine keeps it of. That of the others stays in the file.
@@ -54,6 +55,13 @@ pub(super) fn all(connection: &Connection, observed: bool) -> rusqlite::Result<S
     )?;
     saved.allow =
         rows(connection, "SELECT host, comment, since FROM allow", [], unreadable, allow)?;
+    saved.tokens = rows(
+        connection,
+        "SELECT name, hash, scope, since, until, used FROM tokens",
+        [],
+        unreadable,
+        token,
+    )?;
     saved.overrides =
         rows(connection, "SELECT key, value, since FROM overrides", [], unreadable, set)?;
     Ok(saved)
@@ -186,6 +194,26 @@ fn allow(row: &Row<'_>) -> rusqlite::Result<AllowEntry> {
 
 fn set(row: &Row<'_>) -> rusqlite::Result<Override> {
     Ok(Override { key: row.get(0)?, value: json(row, 1)?, since: timestamp(row.get(2)?) })
+}
+
+fn token(row: &Row<'_>) -> rusqlite::Result<SavedToken> {
+    let scope = match row.get_ref(2)?.as_str()? {
+        "read" => Scope::Read,
+        "write" => Scope::Write,
+        other => {
+            let kind = rusqlite::types::Type::Text;
+            let error = format!("`{other}` is no scope");
+            return Err(rusqlite::Error::FromSqlConversionFailure(2, kind, error.into()));
+        }
+    };
+    Ok(SavedToken {
+        name: row.get(0)?,
+        hash: row.get(1)?,
+        scope,
+        since: timestamp(row.get(3)?),
+        until: row.get::<_, Option<i64>>(4)?.map(timestamp),
+        used: row.get::<_, Option<i64>>(5)?.map(timestamp),
+    })
 }
 
 #[cfg(test)]

@@ -10,13 +10,29 @@ use rusqlite_migration::{M, Migrations};
 pub(super) const APPLICATION_ID: i64 = 0x5349_5057;
 
 /// Migrations done to a database that is up to date: as many as there are [`STEPS`].
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 /// Every step from an empty file to the present tables.
 pub(super) const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
-const STEPS: &[M<'static>] = &[M::up(
-    "
+const STEPS: &[M<'static>] = &[
+    M::up(FIRST),
+    // Bearer tokens: the SHA-256 of each, and nothing that it can be made from.
+    M::up(
+        "
+CREATE TABLE tokens (
+    name  TEXT PRIMARY KEY,
+    hash  BLOB NOT NULL,
+    scope TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    until INTEGER,
+    used  INTEGER
+) STRICT, WITHOUT ROWID;
+",
+    ),
+];
+
+const FIRST: &str = "
 -- Times are microseconds since the Unix epoch. Networks are keys (see `key.rs`): family (4 or 6),
 -- address, prefix length. `observed` is 1 for what was decided in observe mode and never enforced.
 
@@ -86,8 +102,7 @@ CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
-",
-)];
+";
 
 #[cfg(test)]
 mod tests {

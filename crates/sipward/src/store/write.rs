@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use sipward_engine::{Cause, Expiry, Offender, Refusal, Success, Timestamp, UnblockReason};
 
-use super::entry::{AllowEntry, Override, SavedBan};
+use super::entry::{AllowEntry, Override, SavedBan, SavedToken};
 use super::inbox::Item;
 use super::key::Key;
 use super::{Entry, HistoryKind};
@@ -97,6 +97,10 @@ impl Rows<'_> {
             }
             Entry::Override(set) => self.set(set),
             Entry::Reset { key } => self.run("DELETE FROM overrides WHERE key = ?1", params![key]),
+            Entry::Token(token) => self.token(token),
+            Entry::RevokeToken { name } => {
+                self.run("DELETE FROM tokens WHERE name = ?1", params![name])
+            }
         }
     }
 
@@ -222,6 +226,24 @@ impl Rows<'_> {
             "INSERT INTO overrides (key, value, since) VALUES (?1, ?2, ?3)
              ON CONFLICT (key) DO UPDATE SET value = excluded.value, since = excluded.since",
             params![key, json(value)?, micros(*since)],
+        )
+    }
+
+    fn token(&self, token: &SavedToken) -> rusqlite::Result<()> {
+        let SavedToken { name, hash, scope, since, until, used } = token;
+        self.run(
+            "INSERT INTO tokens (name, hash, scope, since, until, used) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (name) DO UPDATE
+             SET hash = excluded.hash, scope = excluded.scope, since = excluded.since,
+                 until = excluded.until, used = excluded.used",
+            params![
+                name,
+                hash,
+                scope.to_string(),
+                micros(*since),
+                until.map(micros),
+                used.map(micros)
+            ],
         )
     }
 

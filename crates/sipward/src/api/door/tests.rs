@@ -1,4 +1,5 @@
 use super::*;
+use crate::http::serve::Door as _;
 
 fn stranger() -> Peer {
     // Neither root nor, as far as tests are run by people and machines, anybody who runs them.

@@ -126,4 +126,7 @@ fn yes() -> bool {
 pub struct Reloaded {
     /// Sections that differ from those in force and wait for a restart.
     pub needs_restart: Vec<String>,
+    /// What is wrong with the certificate of the API on TCP; then the one before stays in use.
+    #[serde(default)]
+    pub certificate_problem: Option<String>,
 }

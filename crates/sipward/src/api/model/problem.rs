@@ -61,7 +61,10 @@ pub enum ProblemKind {
     /// 400: the body is no JSON, or the request cannot be read.
     #[serde(rename = "urn:sipward:problem:unreadable")]
     Unreadable,
-    /// 403: this user may not use the socket.
+    /// 401: on TCP, no token and no session, or one that opens nothing.
+    #[serde(rename = "urn:sipward:problem:unauthorized")]
+    Unauthorized,
+    /// 403: this user may not use the socket, or this token not do that.
     #[serde(rename = "urn:sipward:problem:forbidden")]
     Forbidden,
     /// 404: there is no such thing.
@@ -88,6 +91,12 @@ pub enum ProblemKind {
     /// 415: the body is not `application/json`.
     #[serde(rename = "urn:sipward:problem:unsupported-media-type")]
     UnsupportedMediaType,
+    /// 421: the `Host` of the request is none that this server is known by.
+    #[serde(rename = "urn:sipward:problem:misdirected")]
+    Misdirected,
+    /// 429: too many; `Retry-After` says how long to wait.
+    #[serde(rename = "urn:sipward:problem:too-many")]
+    TooMany,
     /// 422: a field has a value that cannot be; `errors` says which.
     #[serde(rename = "urn:sipward:problem:invalid")]
     Invalid,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::words;
+use super::{AlarmState, words};
 use crate::config::Mode;
 use crate::text::Time;
 
@@ -27,6 +27,8 @@ pub struct Status {
     pub totals: Totals,
     /// Failures judged since the start, by grade.
     pub failures: Grades,
+    /// Failures within the policy's window: what fail2ban calls `currently failed`.
+    pub failed_now: FailedNow,
     /// Bans now.
     pub bans: BanCounts,
     /// Sources now.
@@ -37,6 +39,8 @@ pub struct Status {
     pub policy: PolicyBrief,
     /// The store.
     pub store: StoreHealth,
+    /// What needs an operator.
+    pub alarms: AlarmBrief,
     /// Sections of the configuration file that were changed and wait for a restart.
     pub needs_restart: Vec<String>,
 }
@@ -54,6 +58,31 @@ pub struct EventSocket {
     pub since: Time,
     /// Why the last connection was lost or could not be made.
     pub error: Option<String>,
+    /// Time since the start of which no events were seen, gaps that are over.
+    pub blind_seconds: f64,
+}
+
+/// Failures within the window, whether they count or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FailedNow {
+    /// Distinct addresses that failed.
+    pub sources: u64,
+    /// Their failures.
+    pub failures: u64,
+    /// There were more than are remembered: both are at least so many.
+    pub at_least: bool,
+}
+
+/// What needs an operator; `GET /alarms` has more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AlarmBrief {
+    /// The worst of what needs one now.
+    pub state: AlarmState,
+    /// That, in the words of the log, the newest first; at most 20.
+    #[schema(max_items = 20)]
+    pub texts: Vec<String>,
+    /// Alarms of the last day.
+    pub last_day: u64,
 }
 
 /// Counts since the start.

@@ -94,6 +94,7 @@ fn rules_of(rules: &Rules, list: &mut List) {
         account,
         network,
         log,
+        login,
     } = rules;
     list.under("failures", |list| guard_of(*failures, list));
     list.under("user_agents", |list| {
@@ -112,6 +113,7 @@ fn rules_of(rules: &Rules, list: &mut List) {
         ("account", account),
         ("network", network),
         ("log", log),
+        ("login", login),
     ] {
         list.under(name, |list| {
             let Rule { guard, threshold, window, ban_time } = rule;

@@ -5,6 +5,7 @@
 //! ([`sipward_engine::Policy`], [`sipward_route::Settings`]): defaults are written down once.
 
 mod api;
+mod http;
 mod policy;
 mod route;
 mod rules;
@@ -20,6 +21,7 @@ use super::error::Problem;
 use super::{Config, HostEntry};
 use api::ApiFile;
 pub use api::{Api, DEFAULT_SOCKET};
+use http::HttpFile;
 use policy::PolicyFile;
 use route::RouteFile;
 use span::Span;
@@ -49,6 +51,7 @@ pub struct File {
     store: StoreFile,
     log: LogFile,
     api: ApiFile,
+    http: HttpFile,
     mail: MailFile,
     webhook: WebhookFile,
     whois: WhoisFile,
@@ -135,7 +138,7 @@ impl File {
     /// Checks ranges and what depends on each other.
     pub(super) fn into_config(self) -> Result<Config, Problem> {
         let File { mode, on_exit, allow, allow_acl, proxies, dns_refresh, .. } = self;
-        let File { policy, route, esl, store, log, api, mail, webhook, whois, .. } = self;
+        let File { policy, route, esl, store, log, api, http, mail, webhook, whois, .. } = self;
         let allow = hosts("allow", allow)?;
         let proxies = hosts("proxies", proxies)?;
         let allow_acl = acls(allow_acl)?;
@@ -159,6 +162,7 @@ impl File {
             store: store.checked()?,
             log_level: log.level.unwrap_or_default(),
             api: api.checked()?,
+            http: http.checked()?,
             mail: mail.checked()?,
             webhook: webhook.checked()?,
             whois: whois.checked()?,

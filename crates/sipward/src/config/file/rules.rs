@@ -22,6 +22,7 @@ pub(super) struct RulesFile {
     account: RuleFile,
     network: RuleFile,
     log: RuleFile,
+    login: RuleFile,
 }
 
 /// `[policy.rules.failures]`: the base rule's numbers stand in `[policy]`.
@@ -68,6 +69,7 @@ impl RulesFile {
         self.account.apply(&mut to.account);
         self.network.apply(&mut to.network);
         self.log.apply(&mut to.log);
+        self.login.apply(&mut to.login);
     }
 }
 

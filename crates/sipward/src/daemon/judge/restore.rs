@@ -50,7 +50,8 @@ impl Judge {
     /// Tells the engine what was stored. Gives the bans that stand again, whose routes are on their way.
     fn restore(&mut self, saved: Saved) -> HashSet<IpNet> {
         // Allowed hosts and changed settings are in force before: they decide what comes back.
-        let Saved { bans, offenders, successes, allow: _, overrides: _, unreadable } = saved;
+        let Saved { bans, offenders, successes, allow: _, overrides: _, unreadable, tokens: _ } =
+            saved;
         if unreadable > 0 {
             let error = format!(
                 "{unreadable} rows make no sense and were left out; was the file changed by hand, or \

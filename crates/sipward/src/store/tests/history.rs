@@ -181,3 +181,18 @@ async fn what_is_too_old_or_too_much_goes_and_the_file_shrinks() {
     assert!(small < large / 3, "{large} bytes became {small}");
     let _ = &mut connection;
 }
+
+#[tokio::test]
+async fn it_counts_bans_and_unbans_by_the_minute() {
+    let dir = TempDir::new().unwrap();
+    let store = filled(&dir).await;
+    let minute = 60_000_000;
+    let later = NOW + 2 * minute;
+    store.put(Entry::Ban { at: at(later), ban: ban("192.0.2.9", later + HOUR) });
+    store.settled().await;
+    let counted = async |from, to| store.decisions_by_minute(at(from), at(to)).await.unwrap();
+    let first = NOW / minute;
+    assert_eq!(counted(NOW, later + 1).await, [(first, 4, 1), (later / minute, 1, 0)]);
+    assert_eq!(counted(NOW + 2, later).await, [(first, 2, 1)], "from the one, before the other");
+    assert_eq!(counted(later + 1, later + 2).await, []);
+}

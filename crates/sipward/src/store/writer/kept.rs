@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::super::inbox::Item;
-use super::super::{AllowEntry, Entry, Override, Saved};
+use super::super::{AllowEntry, Entry, Override, Saved, SavedToken};
 
 /// What an operator changed: the only rows that nobody else could say again.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     allow: BTreeMap<String, AllowEntry>,
     overrides: BTreeMap<String, Override>,
+    tokens: BTreeMap<String, SavedToken>,
 }
 
 impl Kept {
@@ -18,6 +19,7 @@ impl Kept {
         let allow = saved.allow.iter().map(|entry| (entry.host.to_string(), entry.clone()));
         self.allow.extend(allow);
         self.overrides.extend(saved.overrides.iter().map(|set| (set.key.clone(), set.clone())));
+        self.tokens.extend(saved.tokens.iter().map(|token| (token.name.clone(), token.clone())));
     }
 
     /// What goes into it.
@@ -36,6 +38,12 @@ impl Kept {
             Entry::Reset { key } => {
                 self.overrides.remove(key);
             }
+            Entry::Token(token) => {
+                self.tokens.insert(token.name.clone(), token.clone());
+            }
+            Entry::RevokeToken { name } => {
+                self.tokens.remove(name);
+            }
             Entry::Ban { .. }
             | Entry::Unban { .. }
             | Entry::Refused { .. }
@@ -47,6 +55,7 @@ impl Kept {
     pub(super) fn items(&self) -> Vec<Item> {
         let allow = self.allow.values().cloned().map(Entry::Allow);
         let overrides = self.overrides.values().cloned().map(Entry::Override);
-        allow.chain(overrides).map(Item::Entry).collect()
+        let tokens = self.tokens.values().cloned().map(Entry::Token);
+        allow.chain(overrides).chain(tokens).map(Item::Entry).collect()
     }
 }

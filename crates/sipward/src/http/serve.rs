@@ -1,4 +1,4 @@
-//! HTTP/1 on the socket: connections, their limits, their end.
+//! HTTP/1: connections, their limits, their end; the same for every kind of socket.
 
 use std::convert::Infallible;
 use std::io;
@@ -15,16 +15,11 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
-use super::door::{Door, Peer};
-use super::fault::Fault;
-use super::model::ProblemKind;
-
-/// Connections at once. Each costs a task and at most [`MAX_BUFFER`]; who finds no room waits.
-const CONNECTIONS: usize = 64;
+use crate::api::fault::Fault;
+use crate::api::model::ProblemKind;
 
 /// Time for a request's head to arrive, and for the next request on an open connection.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -47,62 +42,95 @@ const MAX_URI: usize = 8 * 1024;
 /// Pause after a failed accept: out of descriptors, as a rule.
 const BREATH: Duration = Duration::from_millis(100);
 
+/// Where connections come from.
+pub(crate) trait Door: Send + Sync + 'static {
+    /// A connection that was accepted and not looked at.
+    type Caller: Send + 'static;
+    /// A connection that can be served.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    /// What is known of a connection: an extension of each of its requests.
+    type Known: Clone + Send + Sync + 'static;
+
+    /// Connections at once. Each costs a task and at most [`MAX_BUFFER`]; who finds no room waits.
+    const CONNECTIONS: usize;
+
+    /// The next one who comes.
+    fn next(&self) -> impl Future<Output = io::Result<Self::Caller>> + Send;
+
+    /// Looks at one who has come, in a task of its own. `None` ends it.
+    fn greet(
+        &self,
+        caller: Self::Caller,
+    ) -> impl Future<Output = Option<Greeting<Self::Stream, Self::Known>>> + Send;
+
+    /// Finishes an answer, whoever made it.
+    fn finish(known: &Self::Known, response: &mut Response);
+}
+
+/// What becomes of a connection.
+pub(crate) struct Greeting<S, K> {
+    pub(crate) stream: S,
+    pub(crate) known: K,
+    /// Every request is answered with this, and the connection closed.
+    pub(crate) refusal: Option<Fault>,
+}
+
 /// Serves until dropped.
-pub(super) async fn serve(door: Door, router: Router) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+pub(crate) async fn serve<D: Door>(door: D, router: Router) {
+    let room = Arc::new(Semaphore::new(D::CONNECTIONS));
     let door = Arc::new(door);
     loop {
         let Ok(place) = Arc::clone(&room).acquire_owned().await else {
             return;
         };
-        let (stream, peer) = match door.next().await {
-            Ok(next) => next,
+        let caller = match door.next().await {
+            Ok(caller) => caller,
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection on the control socket");
+                tracing::warn!(%error, "cannot accept a connection");
                 sleep(BREATH).await;
                 continue;
             }
         };
         let (router, door) = (router.clone(), Arc::clone(&door));
         tokio::spawn(async move {
-            let admitted = door.admits(peer).await;
+            let greeting = door.greet(caller).await;
             drop(door);
-            connection(stream, router, (!admitted).then_some(peer)).await;
+            if let Some(greeting) = greeting {
+                connection::<D>(greeting, router).await;
+            }
             drop(place);
         });
     }
 }
 
-async fn connection(stream: UnixStream, router: Router, stranger: Option<Peer>) {
-    let service = service_fn(move |request| {
-        let router = router.clone();
-        async move { Ok::<_, Infallible>(answer(request, router, stranger).await) }
+async fn connection<D: Door>(greeting: Greeting<D::Stream, D::Known>, router: Router) {
+    let Greeting { stream, known, refusal } = greeting;
+    let keep_alive = refusal.is_none();
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        let (router, known, refusal) = (router.clone(), known.clone(), refusal.clone());
+        async move {
+            request.extensions_mut().insert(known.clone());
+            let mut response = match refusal {
+                Some(fault) => fault.into_response(),
+                None => answer(request, router).await,
+            };
+            D::finish(&known, &mut response);
+            Ok::<_, Infallible>(response)
+        }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(MAX_BUFFER)
         .max_headers(MAX_HEADERS)
-        .keep_alive(stranger.is_none())
+        .keep_alive(keep_alive)
         .serve_connection(TokioIo::new(Patient::new(stream)), service);
     if let Err(error) = served.await {
-        tracing::debug!(%error, "a connection on the control socket ended");
+        tracing::debug!(%error, "a connection ended");
     }
 }
 
-async fn answer(
-    request: hyper::Request<Incoming>,
-    router: Router,
-    stranger: Option<Peer>,
-) -> Response {
-    if let Some(Peer { user, .. }) = stranger {
-        tracing::warn!(user, "somebody without the right to it tried the control socket");
-        let detail = format!(
-            "user {user} is neither root, nor the daemon's user, nor a member of the socket's group; add \
-             it with `usermod -aG sipward USER`"
-        );
-        return Fault::new(ProblemKind::Forbidden, detail).into_response();
-    }
+async fn answer(request: hyper::Request<Incoming>, router: Router) -> Response {
     let length = request.uri().path_and_query().map_or(0, |uri| uri.as_str().len());
     if length > MAX_URI {
         let detail = format!("{length} bytes are more than {MAX_URI}");
@@ -118,15 +146,15 @@ async fn answer(
 }
 
 /// A stream whose other end must read: one that takes nothing for [`WRITE_TIME`] is given up.
-struct Patient {
-    stream: UnixStream,
+struct Patient<S> {
+    stream: S,
     /// Runs while the other end takes nothing.
     deadline: Pin<Box<Sleep>>,
     waiting: bool,
 }
 
-impl Patient {
-    fn new(stream: UnixStream) -> Self {
+impl<S> Patient<S> {
+    fn new(stream: S) -> Self {
         Self { stream, deadline: Box::pin(sleep(WRITE_TIME)), waiting: false }
     }
 
@@ -143,7 +171,7 @@ impl Patient {
     }
 }
 
-impl AsyncRead for Patient {
+impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -153,7 +181,7 @@ impl AsyncRead for Patient {
     }
 }
 
-impl AsyncWrite for Patient {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -1,0 +1,62 @@
+//! What a source is counted under.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+
+use ipnet::IpNet;
+
+/// What a source is counted under: its network as two words, IPv4 in mapped form. The prefix length
+/// is the policy's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Key {
+    high: u64,
+    low: u64,
+}
+
+impl Key {
+    /// The key of a network that [`Limits::source_net`] made, or of a host.
+    pub(crate) fn of(net: &IpNet) -> Self {
+        Self::of_addr(net.network())
+    }
+
+    /// The key of a host.
+    pub(crate) fn of_addr(addr: IpAddr) -> Self {
+        Self::of_bits(match addr {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+            IpAddr::V6(v6) => v6.to_bits(),
+        })
+    }
+
+    /// The bits that a prefix length keeps.
+    pub(crate) fn mask(is_ipv4: bool, prefix: u8) -> Self {
+        let cut = if is_ipv4 { 32 } else { 128_u32 }.saturating_sub(prefix.into());
+        Self::of_bits(u128::MAX.checked_shl(cut).unwrap_or_default())
+    }
+
+    /// The key of the network whose bits `mask` keeps.
+    pub(crate) fn masked(self, mask: Self) -> Self {
+        Self { high: self.high & mask.high, low: self.low & mask.low }
+    }
+
+    fn of_bits(bits: u128) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "the two halves of it")]
+        let (high, low) = ((bits >> 64) as u64, bits as u64);
+        Self { high, low }
+    }
+
+    /// Mixed down to one word. Who finds two keys with the same one gains a count too many in a crowd.
+    pub(crate) fn hash(self) -> u64 {
+        (self.high ^ self.low.rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ self.low
+    }
+
+    /// Half of [`Key::hash`].
+    pub(crate) fn short_hash(self) -> Option<NonZeroU32> {
+        NonZeroU32::new((self.hash() >> 32) as u32)
+    }
+
+    /// The first address of the network.
+    pub(crate) fn addr(self) -> IpAddr {
+        let bits = u128::from(self.high) << 64 | u128::from(self.low);
+        std::net::Ipv6Addr::from_bits(bits).to_canonical()
+    }
+}

@@ -1,0 +1,270 @@
+//! A bounded table for what every event looks up.
+//!
+//! Finding an entry writes nothing but the entry, because it is the memory of its neighbours that
+//! makes an ordered list slow. The price: what goes first is chosen among a few, not among all.
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use crate::slot::{PAGE, Slot};
+use crate::sources::Key;
+
+/// Entries among which the least important is looked for when one has to go: it is in the least
+/// sixteenth of all, nearly always.
+const SAMPLE: usize = 16;
+
+/// Pages looked through at once for what is old: 65,536 entries, about a millisecond.
+const SWEEP: usize = 64;
+
+/// What an entry is worth.
+pub(crate) trait Rank {
+    /// Lower classes go first.
+    fn class(&self) -> u8;
+
+    /// In seconds; among entries of one class the oldest goes first.
+    fn last_use(&self) -> u32;
+}
+
+/// A hash table of at most `capacity` entries. Keys are hashed with a seed, because strangers choose
+/// them.
+#[derive(Debug)]
+pub(crate) struct Table<V> {
+    capacity: usize,
+    hasher: FixedState,
+    index: HashTable<Slot>,
+    pages: Vec<Page<V>>,
+    free: Vec<Slot>,
+    /// The entry found last: the events of one guess follow each other.
+    latest: Option<Slot>,
+    /// The next place to look at for an entry that can go.
+    hand: usize,
+    /// The next page to look through for what is old.
+    broom: usize,
+}
+
+#[derive(Debug)]
+struct Page<V> {
+    places: Vec<Option<Node<V>>>,
+    /// Nothing on it is old before this time, in seconds.
+    fresh_until: u32,
+}
+
+#[derive(Debug)]
+struct Node<V> {
+    key: Key,
+    value: V,
+}
+
+impl<V: Default + Rank> Table<V> {
+    /// An empty table; memory is taken as entries come.
+    pub(crate) fn new(capacity: usize, seed: u64) -> Self {
+        Self {
+            capacity: capacity.clamp(1, u32::MAX as usize - 1),
+            hasher: FixedState::with_seed(seed),
+            index: HashTable::new(),
+            pages: Vec::new(),
+            free: Vec::new(),
+            latest: None,
+            hand: 0,
+            broom: 0,
+        }
+    }
+
+    /// Entries held.
+    pub(crate) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// The entry of `key`.
+    pub(crate) fn find(&self, key: &Key) -> Option<Slot> {
+        if let Some(slot) = self.latest.filter(|slot| self.holds(*slot, key)) {
+            return Some(slot);
+        }
+        let hash = self.hasher.hash_one(key);
+        self.index.find(hash, |&slot| self.holds(slot, key)).copied()
+    }
+
+    /// The value behind a handle.
+    pub(crate) fn get(&self, slot: Slot) -> Option<&V> {
+        self.node(slot).map(|node| &node.value)
+    }
+
+    /// The value behind a handle.
+    pub(crate) fn get_mut(&mut self, slot: Slot) -> Option<&mut V> {
+        let (page, place) = slot.place();
+        let node = self.pages.get_mut(page)?.places.get_mut(place)?.as_mut()?;
+        Some(&mut node.value)
+    }
+
+    /// The entry of `key`, made when missing; `hint` is where it may stand. Tells what had to go for
+    /// it.
+    pub(crate) fn find_or_insert(&mut self, key: Key, hint: Option<Slot>) -> (Slot, Option<V>) {
+        let hint = hint.filter(|slot| self.holds(*slot, &key));
+        if let Some(slot) = hint.or_else(|| self.find(&key)) {
+            self.latest = Some(slot);
+            return (slot, None);
+        }
+        let evicted = if self.len() >= self.capacity { self.evict() } else { None };
+        let slot = self.store(key);
+        self.latest = Some(slot);
+        (slot, evicted)
+    }
+
+    /// Removes the entry of `key`.
+    pub(crate) fn remove(&mut self, key: &Key) -> Option<V> {
+        self.remove_slot(self.find(key)?)
+    }
+
+    /// Removes the oldest entry of the lowest class among a few.
+    pub(crate) fn evict(&mut self) -> Option<V> {
+        let places = self.pages.len() * PAGE;
+        let (mut least, mut seen) = (None, 0);
+        for _ in 0..places {
+            let slot = Slot::new(self.hand);
+            self.hand = (self.hand + 1) % places;
+            let Some(value) = self.get(slot) else {
+                continue;
+            };
+            let rank = (value.class(), value.last_use());
+            if least.is_none_or(|(least, _)| rank < least) {
+                least = Some((rank, slot));
+            }
+            seen += 1;
+            if seen >= SAMPLE {
+                break;
+            }
+        }
+        self.remove_slot(least?.1)
+    }
+
+    /// Removes what was not used for more than `keep` seconds, on as many pages as may be looked
+    /// through at once. True when that was the last of them.
+    pub(crate) fn expire(&mut self, now: u32, keep: u32, mut gone: impl FnMut(&V)) -> bool {
+        let mut looked_through = 0;
+        while looked_through < SWEEP {
+            let Some(page) = self.pages.get(self.broom) else {
+                self.broom = 0;
+                return true;
+            };
+            if page.fresh_until <= now {
+                looked_through += 1;
+                self.expire_page(self.broom, now, keep, &mut gone);
+            }
+            self.broom += 1;
+        }
+        false
+    }
+
+    /// Looks at everything anew when next asked for what is old.
+    pub(crate) fn distrust_ages(&mut self) {
+        self.broom = 0;
+        for page in &mut self.pages {
+            page.fresh_until = 0;
+        }
+    }
+
+    /// Changes the capacity; evicts what no longer fits.
+    pub(crate) fn set_capacity(&mut self, capacity: usize) {
+        self.capacity = capacity.clamp(1, u32::MAX as usize - 1);
+        while self.len() > self.capacity {
+            self.evict();
+        }
+    }
+
+    /// Removes everything and gives the memory back.
+    pub(crate) fn clear(&mut self) {
+        self.index = HashTable::new();
+        self.pages = Vec::new();
+        self.free = Vec::new();
+        (self.latest, self.hand, self.broom) = (None, 0, 0);
+    }
+
+    /// All entries, in no particular order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, &V)> {
+        let places = self.pages.iter().flat_map(|page| &page.places);
+        places.flatten().map(|node| (node.key, &node.value))
+    }
+
+    fn expire_page(&mut self, page: usize, now: u32, keep: u32, gone: &mut impl FnMut(&V)) {
+        let mut oldest = now;
+        for place in page * PAGE..(page + 1) * PAGE {
+            let slot = Slot::new(place);
+            let Some(value) = self.get(slot) else {
+                continue;
+            };
+            if now.saturating_sub(value.last_use()) > keep {
+                gone(value);
+                self.remove_slot(slot);
+            } else {
+                oldest = oldest.min(value.last_use());
+            }
+        }
+        if let Some(page) = self.pages.get_mut(page) {
+            page.fresh_until = oldest.saturating_add(keep).saturating_add(1);
+        }
+    }
+
+    fn store(&mut self, key: Key) -> Slot {
+        let node = Some(Node { key, value: V::default() });
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                let (page, place) = slot.place();
+                let places = self.pages.get_mut(page).map(|page| &mut page.places);
+                if let Some(place) = places.and_then(|places| places.get_mut(place)) {
+                    *place = node;
+                }
+                slot
+            }
+            None => self.append(node),
+        };
+        let hash = self.hasher.hash_one(key);
+        let (hasher, pages) = (&self.hasher, &self.pages);
+        self.index.insert_unique(hash, slot, |&slot| {
+            node_in(pages, slot).map_or(0, |node| hasher.hash_one(node.key))
+        });
+        slot
+    }
+
+    fn append(&mut self, node: Option<Node<V>>) -> Slot {
+        if self.pages.last().is_none_or(|page| page.places.len() >= PAGE) {
+            // The first page grows as needed: a quiet host's table stays small.
+            let size = if self.pages.is_empty() { 0 } else { PAGE };
+            self.pages.push(Page { places: Vec::with_capacity(size), fresh_until: 0 });
+        }
+        let before = (self.pages.len() - 1) * PAGE;
+        let Some(page) = self.pages.last_mut() else {
+            return Slot::new(before);
+        };
+        page.places.push(node);
+        Slot::new(before + page.places.len() - 1)
+    }
+
+    fn remove_slot(&mut self, slot: Slot) -> Option<V> {
+        let (page, place) = slot.place();
+        let Node { key, value } = self.pages.get_mut(page)?.places.get_mut(place)?.take()?;
+        let hash = self.hasher.hash_one(key);
+        if let Ok(entry) = self.index.find_entry(hash, |&other| other == slot) {
+            entry.remove();
+        }
+        self.free.push(slot);
+        Some(value)
+    }
+
+    fn holds(&self, slot: Slot, key: &Key) -> bool {
+        self.node(slot).is_some_and(|node| node.key == *key)
+    }
+
+    fn node(&self, slot: Slot) -> Option<&Node<V>> {
+        node_in(&self.pages, slot)
+    }
+}
+
+fn node_in<V>(pages: &[Page<V>], slot: Slot) -> Option<&Node<V>> {
+    let (page, place) = slot.place();
+    pages.get(page)?.places.get(place)?.as_ref()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+//! `/alarms`: what needs an operator.
+
+use axum::Json;
+use axum::extract::State;
+use sipward_engine::Timestamp;
+
+use super::Api;
+use super::events::line;
+use super::fault::{self, Answer, Fault};
+use super::model::{Alarm, AlarmList, AlarmState};
+use crate::chronicle::{Concern, Seen, Standing};
+use crate::daemon::Judge;
+use crate::store::{self, Health};
+use crate::text::Time;
+
+/// The alarms of the last day, and whether anything needs an operator now.
+#[utoipa::path(
+    get, path = "/api/v1/alarms", tag = "daemon",
+    responses((status = 200, description = "The alarms", body = AlarmList), fault::Usual)
+)]
+pub(crate) async fn list(State(api): State<Api>) -> Answer<AlarmList> {
+    Ok(Json(read(&api).await?))
+}
+
+/// The alarms, with what stands by the word of those who know.
+pub(super) async fn read(api: &Api) -> Result<AlarmList, Fault> {
+    let store = api.store.health();
+    let standing = api.desk.visit(move |judge| standing(judge, store)).await?;
+    let (seen, now) =
+        api.metrics.recall(|chronicle, now| (chronicle.alarms.read(&standing, now), now));
+    let items: Vec<Alarm> = seen.into_iter().map(|seen| alarm(seen, now)).collect();
+    let counting = items.iter().filter(|alarm| alarm.counts).map(|alarm| alarm.severity);
+    let state = counting.max().unwrap_or(AlarmState::Ok);
+    Ok(AlarmList { state, items })
+}
+
+fn alarm(seen: Seen, now: Timestamp) -> Alarm {
+    let fields = seen.record.as_deref().map(|record| line(record, now).fields);
+    Alarm {
+        kind: seen.concern,
+        severity: seen.concern.severity(),
+        counts: seen.weighs(now).is_some(),
+        standing: seen.standing,
+        since: Time(seen.first),
+        at: Time(seen.last),
+        times: seen.times,
+        ended: seen.ended.map(Time),
+        text: seen.text,
+        data: fields.unwrap_or_default(),
+    }
+}
+
+/// What stands now, by those who know it.
+fn standing(judge: &Judge, store: Health) -> Vec<Standing> {
+    let (now, daemon, engine) = (judge.clock().now(), judge.standing(), judge.engine());
+    let mut standing = Vec::new();
+    let mut stands =
+        |concern, since, text: String| standing.push(Standing { concern, since, text });
+    if judge.peer().is_none() {
+        let error = daemon.error.as_deref().unwrap_or("not connected yet");
+        stands(Concern::EslDisconnected, daemon.since, format!("no FreeSWITCH: {error}"));
+    }
+    if let Some(gate) = daemon.gate.as_ref().filter(|gate| !gate.gaps.is_empty()) {
+        stands(Concern::GateOpen, now, gate.gaps.join("; "));
+    }
+    if let store::State::Degraded { error, since } = store.state {
+        stands(Concern::StoreDegraded, since.0, format!("NOTHING IS STORED, bans go on: {error}"));
+    }
+    let stats = engine.stats();
+    if engine.is_full() {
+        let max = engine.policy().max_bans;
+        stands(Concern::BanTableFull, now, format!("the ban table is full ({max})"));
+    }
+    if stats.not_enforced > 0 {
+        let count = stats.not_enforced;
+        stands(Concern::NotEnforced, now, format!("{count} bans are not enforced by the kernel"));
+    }
+    if engine.is_deaf() {
+        stands(Concern::Deaf, now, "FreeSWITCH is deaf".to_owned());
+    }
+    standing
+}

@@ -1,0 +1,47 @@
+//! `/series`: what happened when.
+
+use axum::Json;
+use axum::extract::State;
+
+use super::Api;
+use super::extract::Query;
+use super::fault::{self, Answer};
+use super::model::{Bucket, Grades, Series, SeriesQuery, SeriesSpan};
+use crate::chronicle::Minute;
+use crate::text::Time;
+
+/// Failures, bans and unbans over the last hour or day, in equal buckets.
+#[utoipa::path(
+    get, path = "/api/v1/series", tag = "events", params(SeriesQuery),
+    responses(
+        (status = 200, description = "What happened when", body = Series), fault::Asked, fault::Usual
+    )
+)]
+pub(crate) async fn show(
+    State(api): State<Api>,
+    Query(query): Query<SeriesQuery>,
+) -> Answer<Series> {
+    let span = query.span.unwrap_or_default();
+    let (minutes, count) = match span {
+        SeriesSpan::Hour => (1, 60),
+        SeriesSpan::Day => (15, 96),
+    };
+    Ok(Json(api.metrics.recall(|chronicle, now| Series {
+        span,
+        bucket_seconds: minutes * 60,
+        buckets: chronicle.series.read(now, minutes, count).into_iter().map(bucket).collect(),
+        failures_since: Time(chronicle.series.failures_since()),
+        decisions_since: Time(chronicle.series.decisions_since()),
+    })))
+}
+
+fn bucket((at, sum): (sipward_engine::Timestamp, Minute)) -> Bucket {
+    let [unjoined, unproven, unchallenged, assumed, answered] = sum.failures.map(u64::from);
+    Bucket {
+        at: Time(at),
+        failures: unjoined + unproven + unchallenged + assumed + answered,
+        failures_by_grade: Grades { unjoined, unproven, unchallenged, assumed, answered },
+        bans: sum.bans.into(),
+        unbans: sum.unbans.into(),
+    }
+}

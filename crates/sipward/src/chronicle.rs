@@ -1,0 +1,59 @@
+//! What is remembered of the records for whoever looks later: by the minute, alarms, failures.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `series` | failures, bans and unbans of a day, by the minute |
+//! | `alarms` | alarms of a day, and which of them are over |
+//! | `attacks` | the latest failures, and the tables made from them: users, sources, user agents |
+//!
+//! The task that counts for Prometheus keeps it ([`crate::metrics`]), so the engine's task has no part in it.
+//! Nothing here knows the time: it is handed in. Everything is bounded, and gone with the process but for
+//! what the store's history fills in.
+
+mod alarms;
+mod attacks;
+mod series;
+
+use std::sync::Arc;
+
+use sipward_engine::Timestamp;
+
+pub(crate) use alarms::{Alarms, Seen, Standing};
+pub use alarms::{Concern, Severity};
+pub(crate) use attacks::{
+    Attacked, Attacks, Column, MOST_FAILURES, Patient, Remembered, Row, patients, rows, users,
+    within,
+};
+pub(crate) use series::{Minute, Series};
+
+use crate::record::Record;
+
+/// Everything that is remembered.
+#[derive(Debug)]
+pub(crate) struct Chronicle {
+    pub(crate) series: Series,
+    pub(crate) alarms: Alarms,
+    pub(crate) attacks: Attacks,
+}
+
+impl Chronicle {
+    /// Remembers what comes from `start` on.
+    pub(crate) fn new(start: Timestamp) -> Self {
+        Self { series: Series::new(start), alarms: Alarms::default(), attacks: Attacks::new(start) }
+    }
+
+    /// Takes note of what was told at `now`.
+    pub(crate) fn note(&mut self, record: &Arc<Record>, now: Timestamp) {
+        match &**record {
+            Record::AuthFailure(judgement) => {
+                self.series.failure(judgement.grade, now);
+                self.attacks.failure(record, now);
+            }
+            Record::Ban(_) => self.series.ban(now),
+            Record::Unban { .. } => self.series.unban(now),
+            Record::NeedsAttention { .. } => self.attacks.attention(record, now),
+            _ => {}
+        }
+        self.alarms.note(record, now);
+    }
+}

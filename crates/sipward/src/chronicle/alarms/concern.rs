@@ -1,0 +1,229 @@
+//! What an alarm is about, and which records raise and end it.
+
+use serde::{Deserialize, Serialize};
+use sipward_engine::Alarm;
+use utoipa::ToSchema;
+
+use crate::record::Record;
+
+/// What an alarm is about.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Concern {
+    /// There is no connection to FreeSWITCH. Ends with the next one.
+    EslDisconnected,
+    /// Packets of banned hosts are not dropped on arrival, or not all of them. Ends when they are.
+    GateOpen,
+    /// Nothing is stored. Ends when it is again.
+    StoreDegraded,
+    /// The table of bans is full. Ends below 95 %.
+    BanTableFull,
+    /// The kernel refused bans. Ends when all stand or were lifted.
+    NotEnforced,
+    /// A flood silences FreeSWITCH. Ends when it is over.
+    Deaf,
+    /// The configuration file is broken and the old one in force. Ends with a good one.
+    ReloadFailed,
+    /// The control socket is not served. Ends when it is.
+    ApiFailed,
+    /// The API and the page are not served at an address. Ends when they are.
+    HttpFailed,
+    /// The certificate was read again and cannot be used.
+    CertificateFailed,
+    /// A mail or webhook was not delivered. Ends with the next that is.
+    DeliveryFailed,
+    /// Many bans within a minute.
+    ManyBans,
+    /// Many failures that anybody can have forged.
+    Spoofing,
+    /// A proxy or a NAT with healthy users behind it reached a threshold.
+    LikelyProxy,
+    /// One user is attacked from many sources.
+    AccountAttacked,
+    /// A new policy was out of range.
+    PolicyRejected,
+    /// A corrupt store was put aside.
+    StoreSetAside,
+    /// Something that was stored, or should have been, is not.
+    StoreIncomplete,
+    /// Somebody else marks routes with our protocol number.
+    ProtocolTaken,
+    /// The kernel did not take a change of a route.
+    RouteFailed,
+    /// The limit on the SIP ports does not spare whom it should.
+    NotSpared,
+    /// Something of ours was removed from outside, and put back.
+    Healed,
+    /// Events came faster than they could be judged.
+    EventsDropped,
+    /// A right password was refused.
+    RefusedLogin,
+    /// FreeSWITCH did not answer a question.
+    DirectoryFailed,
+    /// A name of `allow` or `proxies` could not be looked up.
+    NameFailed,
+    /// A listener was too slow and missed records.
+    RecordsMissed,
+    /// Log lines were lost.
+    LogLost,
+}
+
+/// How bad it is.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// All is well.
+    Ok,
+    /// It works; somebody should have a look.
+    Attention,
+    /// sipward does not do what it is there for.
+    Alarm,
+}
+
+/// What a record says of an alarm.
+pub(super) enum Word {
+    /// It is raised; about this one, where there can be several.
+    Raised(Concern, Option<String>),
+    /// It is over.
+    Over(Concern, Option<String>),
+}
+
+impl Concern {
+    /// How bad it is.
+    #[must_use]
+    pub const fn severity(self) -> Severity {
+        match self {
+            Self::EslDisconnected
+            | Self::GateOpen
+            | Self::StoreDegraded
+            | Self::BanTableFull
+            | Self::NotEnforced
+            | Self::Deaf => Severity::Alarm,
+            Self::ReloadFailed
+            | Self::ApiFailed
+            | Self::HttpFailed
+            | Self::CertificateFailed
+            | Self::DeliveryFailed
+            | Self::ManyBans
+            | Self::Spoofing
+            | Self::LikelyProxy
+            | Self::AccountAttacked
+            | Self::PolicyRejected
+            | Self::StoreSetAside
+            | Self::StoreIncomplete
+            | Self::ProtocolTaken
+            | Self::RouteFailed
+            | Self::NotSpared
+            | Self::Healed
+            | Self::EventsDropped
+            | Self::RefusedLogin
+            | Self::DirectoryFailed
+            | Self::NameFailed
+            | Self::RecordsMissed
+            | Self::LogLost => Severity::Attention,
+        }
+    }
+
+    /// Whether it stands until it is over.
+    #[must_use]
+    pub const fn has_end(self) -> bool {
+        self.is_watched()
+            || matches!(
+                self,
+                Self::ReloadFailed | Self::ApiFailed | Self::HttpFailed | Self::DeliveryFailed
+            )
+    }
+
+    /// Whether somebody in the daemon knows if it stands now, so that no record is needed for that.
+    #[must_use]
+    pub const fn is_watched(self) -> bool {
+        matches!(
+            self,
+            Self::EslDisconnected
+                | Self::GateOpen
+                | Self::StoreDegraded
+                | Self::BanTableFull
+                | Self::NotEnforced
+                | Self::Deaf
+        )
+    }
+}
+
+/// What `record` says of alarms.
+pub(super) fn word(record: &Record) -> Option<Word> {
+    let raised = |concern| Some(Word::Raised(concern, None));
+    let over = |concern| Some(Word::Over(concern, None));
+    let about = |concern, about: &str| Some(Word::Raised(concern, Some(about.to_owned())));
+    match record {
+        Record::EslDisconnected { .. } => raised(Concern::EslDisconnected),
+        Record::EslConnected { .. } => over(Concern::EslDisconnected),
+        Record::Gate { gaps, .. } if gaps.is_empty() => over(Concern::GateOpen),
+        Record::Gate { .. } => raised(Concern::GateOpen),
+        Record::StoreDegraded { .. } => raised(Concern::StoreDegraded),
+        Record::StoreRecovered { .. } => over(Concern::StoreDegraded),
+        Record::ReloadFailed { .. } => raised(Concern::ReloadFailed),
+        Record::Reload { .. } => over(Concern::ReloadFailed),
+        Record::ApiFailed { .. } => raised(Concern::ApiFailed),
+        Record::ApiOpened { .. } => over(Concern::ApiFailed),
+        Record::HttpFailed { address, .. } => about(Concern::HttpFailed, &address.to_string()),
+        Record::HttpOpened { address, .. } => {
+            Some(Word::Over(Concern::HttpFailed, Some(address.to_string())))
+        }
+        Record::CertificateFailed { .. } => raised(Concern::CertificateFailed),
+        Record::DeliveryFailed { by, .. } => about(Concern::DeliveryFailed, by),
+        Record::Delivered { by, .. } => Some(Word::Over(Concern::DeliveryFailed, Some(by.clone()))),
+        Record::Alarm(alarm) => Some(raised_by_engine(alarm)),
+        Record::StoreSetAside { .. } => raised(Concern::StoreSetAside),
+        Record::StoreIncomplete { .. } => raised(Concern::StoreIncomplete),
+        Record::ProtocolTaken { .. } => raised(Concern::ProtocolTaken),
+        Record::RouteFailed { .. } => raised(Concern::RouteFailed),
+        Record::NotSpared { .. } => raised(Concern::NotSpared),
+        Record::Healed { .. } => raised(Concern::Healed),
+        Record::EslOverflow { .. } => raised(Concern::EventsDropped),
+        Record::RefusedLogin { user, .. } => about(Concern::RefusedLogin, user),
+        // The question may name an address, of which there are many.
+        Record::DirectoryFailed { .. } => raised(Concern::DirectoryFailed),
+        Record::NameFailed { name, .. } => about(Concern::NameFailed, name),
+        Record::RecordsMissed { by, .. } => about(Concern::RecordsMissed, by),
+        Record::LogLost { .. } => raised(Concern::LogLost),
+        // What happens every day, and what has a page of its own: phones in need of attention.
+        Record::Started(_)
+        | Record::Stopped(_)
+        | Record::EslRestarted { .. }
+        | Record::EslBlind { .. }
+        | Record::EventUnusable { .. }
+        | Record::EventForged { .. }
+        | Record::AuthFailure(_)
+        | Record::Ban(_)
+        | Record::Unban { .. }
+        | Record::Refused { .. }
+        | Record::Shadowed { .. }
+        | Record::NeedsAttention { .. }
+        | Record::Registrations { .. }
+        | Record::Trunks { .. }
+        | Record::TokenAdded { .. }
+        | Record::TokenRevoked { .. }
+        | Record::LoggedIn { .. }
+        | Record::LoginFailed { .. }
+        | Record::StoreBegun { .. }
+        | Record::StoreRead { .. } => None,
+    }
+}
+
+fn raised_by_engine(alarm: &Alarm) -> Word {
+    let (concern, about) = match alarm {
+        Alarm::BanTableFull { .. } => (Concern::BanTableFull, None),
+        Alarm::NotEnforced { .. } => (Concern::NotEnforced, None),
+        Alarm::ManyBans { .. } => (Concern::ManyBans, None),
+        Alarm::Spoofing { .. } => (Concern::Spoofing, None),
+        Alarm::LikelyProxy { source } => (Concern::LikelyProxy, Some(source.to_string())),
+        Alarm::AccountAttacked { user, .. } => (Concern::AccountAttacked, Some(user.to_string())),
+        Alarm::Deaf { .. } => (Concern::Deaf, None),
+        Alarm::PolicyRejected { .. } => (Concern::PolicyRejected, None),
+    };
+    Word::Raised(concern, about)
+}

@@ -1,0 +1,185 @@
+//! `sipward token`.
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use hyper::Method;
+
+use super::ban::degraded;
+use super::out::{self, Table};
+use super::remote::{Exit, Remote};
+use crate::api::model::{
+    LinkMade, NewLink, NewToken, Scope, SessionsEnded, StoreHealth, StoreState, TokenList,
+    TokenMade, TokenRevoked,
+};
+use crate::client::{NoQuery, segment};
+use crate::text::{Plain, read_span};
+
+/// Who may use the API and the page on TCP (`[http]` in the configuration file).
+#[derive(Debug, clap::Args)]
+pub(super) struct TokenCommand {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make a token for a person or a program. Its secret is shown here and nowhere else.
+    Add {
+        /// Its name: letters, digits, `.`, `_`, `-`.
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// What it may do.
+        #[arg(long, value_enum, default_value_t)]
+        scope: Scope,
+        /// Its life: 1h, 90d. Without it, until it is revoked.
+        #[arg(long, value_name = "SPAN", value_parser = read_span)]
+        expires: Option<Duration>,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// List the tokens, without their secrets.
+    List {
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Revoke a token. The sessions that it opened end at once.
+    Revoke {
+        /// Its name.
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Make a link that logs a browser in, once.
+    Link {
+        /// What its session may do.
+        #[arg(long, value_enum, default_value_t)]
+        scope: Scope,
+        /// How long it can be used: 30s, 10m, at most 1d.
+        #[arg(long = "for", value_name = "SPAN", value_parser = read_span, default_value = "10m")]
+        life: Duration,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// End every session of a browser. Tokens stay.
+    EndSessions {
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+impl TokenCommand {
+    pub(super) fn run(&self) -> anyhow::Result<Exit> {
+        match &self.action {
+            Action::Add { name, scope, expires, remote } => {
+                let expires_seconds = expires.map(|life| life.as_secs());
+                let token = NewToken { name: name.clone(), scope: *scope, expires_seconds };
+                remote.run(
+                    "making a token",
+                    async |client| client.post("/tokens", &token).await,
+                    made,
+                )
+            }
+            Action::List { remote } => remote.run(
+                "reading the tokens",
+                async |client| client.get("/tokens", &NoQuery {}).await,
+                listed,
+            ),
+            Action::Revoke { name, remote } => {
+                let path = format!("/tokens/{}", segment(name));
+                remote.run(
+                    "revoking a token",
+                    async |client| client.send(Method::DELETE, &path).await,
+                    revoked,
+                )
+            }
+            Action::Link { scope, life, remote } => {
+                let seconds = u32::try_from(life.as_secs()).unwrap_or(u32::MAX);
+                let link = NewLink { scope: *scope, seconds: Some(seconds) };
+                remote.run(
+                    "making a link",
+                    async |client| client.post("/links", &link).await,
+                    linked,
+                )
+            }
+            Action::EndSessions { remote } => remote.run(
+                "ending sessions",
+                async |client| client.send(Method::DELETE, "/sessions").await,
+                |ended: &SessionsEnded| format!("{} ended\n", out::count(ended.count, "session")),
+            ),
+        }
+    }
+}
+
+fn made(made: &TokenMade) -> String {
+    let entry = &made.entry;
+    let end = entry.expires.map_or("until it is revoked".to_owned(), |end| format!("until {end}"));
+    format!(
+        "{}\n{} may {} {end}. The line above is its secret: it is not shown again\n{}",
+        Plain(&made.token),
+        Plain(&entry.name),
+        entry.scope,
+        kept(&made.store)
+    )
+}
+
+fn listed(list: &TokenList) -> String {
+    let by_link = match list.link_sessions {
+        0 => String::new(),
+        count => format!("{} by one-time links\n", out::count(count, "session")),
+    };
+    if list.items.is_empty() {
+        return format!("there is no token; `sipward token add NAME` makes one\n{by_link}");
+    }
+    let mut table = Table::new(["NAME", "SCOPE", "CREATED", "EXPIRES", "LAST USED", "SESSIONS"]);
+    for token in &list.items {
+        let end = token.expires.map_or("never".to_owned(), |end| end.to_string());
+        table.row([
+            token.name.clone(),
+            token.scope.to_string(),
+            token.created.to_string(),
+            if token.expired { format!("EXPIRED {end}") } else { end },
+            token.last_used.map_or("never".to_owned(), |used| used.to_string()),
+            token.sessions.to_string(),
+        ]);
+    }
+    format!("{}{by_link}{}", table.render(out::width()), kept(&list.store))
+}
+
+fn revoked(done: &TokenRevoked) -> String {
+    let sessions = match done.sessions_ended {
+        0 => String::new(),
+        count => format!("; {} ended", out::count(count, "session")),
+    };
+    format!("{} opens nothing any more{sessions}\n{}", Plain(&done.name), degraded(&done.store))
+}
+
+fn linked(link: &LinkMade) -> String {
+    let mut text = String::new();
+    for url in &link.urls {
+        out::add(&mut text, format_args!("{}\n", Plain(url)));
+    }
+    if link.urls.is_empty() {
+        out::add(
+            &mut text,
+            format_args!(
+                "{}\nthe daemon listens on no TCP address: set `http.listen` and restart it\n",
+                Plain(&link.path)
+            ),
+        );
+    }
+    out::add(
+        &mut text,
+        format_args!("opens one session that may {}, once, until {}\n", link.scope, link.expires),
+    );
+    text
+}
+
+/// Says when what was made does not outlive the daemon.
+fn kept(store: &StoreHealth) -> String {
+    if store.state == StoreState::Ok && store.file.is_none() {
+        return "the store is in memory (`store.path`), so it ends with the daemon\n".to_owned();
+    }
+    degraded(store)
+}

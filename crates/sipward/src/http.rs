@@ -1,0 +1,145 @@
+//! The API and the page on TCP: who may use them, and how they are served.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `door` | the listening sockets, TLS |
+//! | `serve` | connections and their limits, of the Unix socket too |
+//! | `guard` | who asks, and whether he may |
+//! | `client` | whose client it is, behind trusted proxies |
+//! | `login` | the log-in of the page |
+//! | `tokens`, `links`, `sessions` | what opens: bearer tokens, one-time links, cookies |
+//! | `attempts` | who failed to log in too often |
+//! | `secret` | random secrets and their hashes |
+//! | `headers` | what every answer says to a browser |
+//! | `tls` | certificates |
+//!
+//! On the Unix socket the kernel knows who is at the other end. On TCP everything but `/healthz` and the
+//! log-in needs a bearer token or a session.
+
+mod attempts;
+mod client;
+mod door;
+mod guard;
+mod headers;
+mod links;
+mod login;
+mod secret;
+pub(crate) mod serve;
+mod sessions;
+mod settings;
+mod tls;
+mod tokens;
+mod visitor;
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use futures_util::future::join_all;
+use tokio::sync::broadcast;
+
+use crate::api::{self, Api};
+use crate::clock::Clock;
+use crate::page;
+use crate::record::Record;
+use crate::store::SavedToken;
+use attempts::Attempts;
+pub(crate) use client::Client;
+use door::Door;
+use guard::Gatekeeper;
+pub use links::Links;
+pub use secret::NoRandom;
+pub(crate) use sessions::Sessions;
+pub use settings::{Settings, TlsFiles};
+pub(crate) use tls::Certificates;
+pub(crate) use tokens::{NotAdded, Tokens};
+pub(crate) use visitor::{Visitor, Way};
+
+/// What opens the door, and who tried in vain. One for the daemon.
+#[derive(Debug)]
+pub(crate) struct Access {
+    pub(crate) tokens: Tokens,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) links: Arc<Links>,
+    attempts: Attempts,
+    clock: Clock,
+    /// Where it is served.
+    bases: Mutex<Vec<String>>,
+}
+
+impl Access {
+    pub(crate) fn new(
+        settings: &Settings,
+        saved: Vec<SavedToken>,
+        links: Arc<Links>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            tokens: Tokens::new(saved),
+            sessions: Arc::new(Sessions::new(settings.session)),
+            links,
+            attempts: Attempts::default(),
+            clock,
+            bases: Mutex::new(settings.public_bases()),
+        }
+    }
+
+    /// `path` behind each address at which the page is served.
+    pub(crate) fn urls(&self, path: &str) -> Vec<String> {
+        let bases = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
+        bases.iter().map(|base| format!("{base}{path}")).collect()
+    }
+
+    /// The page is served at this address too.
+    fn opened(&self, address: SocketAddr, tls: bool) {
+        let scheme = if tls { "https" } else { "http" };
+        let base = match nix::unistd::gethostname().map(OsString::into_string) {
+            Ok(Ok(host)) if address.ip().is_unspecified() => {
+                format!("{scheme}://{host}:{}", address.port())
+            }
+            Ok(_) | Err(_) => format!("{scheme}://{address}"),
+        };
+        self.bases.lock().unwrap_or_else(PoisonError::into_inner).push(base);
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+}
+
+/// Listens on every address of `settings` until dropped. An address that cannot be had is told, and tried
+/// again: the daemon goes on without, because its bans matter more.
+pub(crate) async fn run(
+    api: Api,
+    settings: Settings,
+    certificates: Option<Arc<Certificates>>,
+    records: broadcast::Sender<Arc<Record>>,
+) {
+    let settings = Arc::new(settings);
+    let keeper = Arc::new(Gatekeeper::new(api.clone(), Arc::clone(&settings), records.clone()));
+    let router = router(api, Arc::clone(&keeper));
+    let doors = settings.listen.iter().map(|address| {
+        let door = Door::new(*address, Arc::clone(&settings), certificates.clone());
+        door::run(door, router.clone(), keeper.access(), &records)
+    });
+    join_all(doors).await;
+}
+
+/// The API and the page behind the guard.
+fn router(api: Api, keeper: Arc<Gatekeeper>) -> Router {
+    let ours = Router::new()
+        .route("/healthz", get(healthy))
+        .route("/login", get(login::show).post(login::log_in))
+        .route("/logout", axum::routing::post(login::log_out))
+        .with_state(Arc::clone(&keeper));
+    let ours = ours.merge(page::router(api.clone()));
+    api::router(api, ours).layer(from_fn_with_state(keeper, guard::guard))
+}
+
+/// The daemon lives; nothing else is told.
+async fn healthy() -> &'static str {
+    "ok\n"
+}

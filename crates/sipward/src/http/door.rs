@@ -1,0 +1,219 @@
+//! The listening sockets.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::response::Response;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::broadcast;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::server::TlsStream;
+
+use super::attempts::client_net;
+use super::client::Link;
+use super::serve::{self, Greeting};
+use super::settings::Settings;
+use super::tls::Certificates;
+use super::{Access, headers};
+use crate::api::fault::Fault;
+use crate::api::model::ProblemKind;
+use crate::record::Record;
+
+/// Connections of one client at once (an IPv4 address, an IPv6 /64): two browsers and a scraper. Loopback and
+/// trusted proxies, which stand for many, may take all.
+const OF_ONE: usize = 16;
+
+/// Time for a TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// Pause before an address that could not be had is tried again: it may come with its network.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// One address to listen on.
+#[derive(Clone, Debug)]
+pub(super) struct Door {
+    address: SocketAddr,
+    settings: Arc<Settings>,
+    certificates: Option<Arc<Certificates>>,
+}
+
+/// An open one.
+struct Open {
+    listener: TcpListener,
+    door: Door,
+    /// Who is connected now, once for each connection.
+    inside: Arc<Mutex<Vec<ipnet::IpNet>>>,
+}
+
+/// Opens the socket, as soon as that can be done, and serves until dropped.
+pub(super) async fn run(
+    door: Door,
+    router: Router,
+    access: &Access,
+    records: &broadcast::Sender<Arc<Record>>,
+) {
+    let mut told = false;
+    let listener = loop {
+        match TcpListener::bind(door.address).await {
+            Ok(listener) => break listener,
+            Err(error) => {
+                if !std::mem::replace(&mut told, true) {
+                    let error = format!(
+                        "{error}; see who listens there with `ss -ltnp`, or set `http.listen` to \
+                         another address; it is tried again"
+                    );
+                    Record::HttpFailed { address: door.address, error }.tell(records);
+                }
+                sleep(AGAIN).await;
+            }
+        }
+    };
+    let address = listener.local_addr().unwrap_or(door.address);
+    let tls = door.certificates.is_some();
+    access.opened(address, tls);
+    Record::HttpOpened { address, tls }.tell(records);
+    serve::serve(Open { listener, door, inside: Arc::default() }, router).await;
+}
+
+impl Door {
+    pub(super) fn new(
+        address: SocketAddr,
+        settings: Arc<Settings>,
+        certificates: Option<Arc<Certificates>>,
+    ) -> Self {
+        Self { address, settings, certificates }
+    }
+
+    /// Whether what `peer` sends in clear crosses no network, or one that the operator has vouched for.
+    fn may_speak_plainly(&self, peer: IpAddr) -> bool {
+        self.certificates.is_some() || peer.is_loopback() || self.settings.trusts(peer)
+    }
+}
+
+impl serve::Door for Open {
+    type Caller = (TcpStream, SocketAddr);
+    type Stream = Stream;
+    type Known = Link;
+
+    const CONNECTIONS: usize = 256;
+
+    async fn next(&self) -> io::Result<Self::Caller> {
+        self.listener.accept().await
+    }
+
+    async fn greet(&self, (stream, peer): Self::Caller) -> Option<Greeting<Stream, Link>> {
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let place = self.place(peer.ip())?;
+        // Events are small and should not wait for more of them.
+        let _ = stream.set_nodelay(true);
+        let inner = match &self.door.certificates {
+            None => Inner::Plain(stream),
+            Some(certificates) => {
+                let greeted = timeout(HANDSHAKE, certificates.acceptor().accept(stream)).await;
+                let stream = greeted.ok()?.inspect_err(|error| {
+                    tracing::debug!(%error, %peer, "no TLS handshake");
+                });
+                Inner::Tls(Box::new(stream.ok()?))
+            }
+        };
+        let known = Link { peer, tls: self.door.certificates.is_some() };
+        let refusal = (!self.door.may_speak_plainly(peer.ip())).then(|| {
+            let detail = "plain HTTP is for `http.trusted_proxies` and this host only; come through the \
+                          proxy, or set `http.certificate` and `http.key`";
+            Fault::new(ProblemKind::Forbidden, detail)
+        });
+        Some(Greeting { stream: Stream { inner, _place: place }, known, refusal })
+    }
+
+    fn finish(known: &Link, response: &mut Response) {
+        headers::adorn(response.headers_mut(), known.tls);
+    }
+}
+
+impl Open {
+    /// A place for one more connection of a client; `None` when it has too many.
+    fn place(&self, peer: IpAddr) -> Option<Place> {
+        let net = client_net(peer);
+        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        let unbounded = peer.is_loopback() || self.door.settings.trusts(peer);
+        if !unbounded && inside.iter().filter(|other| **other == net).count() >= OF_ONE {
+            return None;
+        }
+        inside.push(net);
+        drop(inside);
+        Some(Place { net, inside: Arc::clone(&self.inside) })
+    }
+}
+
+/// A connection's place among those of its client.
+struct Place {
+    net: ipnet::IpNet,
+    inside: Arc<Mutex<Vec<ipnet::IpNet>>>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = inside.iter().position(|net| *net == self.net) {
+            inside.swap_remove(at);
+        }
+    }
+}
+
+/// A connection, with TLS or without.
+pub(super) struct Stream {
+    inner: Inner,
+    _place: Place,
+}
+
+enum Inner {
+    Plain(TcpStream),
+    /// Boxed: its state is large.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.inner {
+            Inner::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Inner::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.inner {
+            Inner::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Inner::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.inner {
+            Inner::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Inner::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.inner {
+            Inner::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Inner::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

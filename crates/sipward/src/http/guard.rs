@@ -1,0 +1,448 @@
+//! Who asks, and whether he may.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{
+    ACCEPT, AUTHORIZATION, COOKIE, LOCATION, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::StreamExt as _;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use sipward_engine::Input;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+use super::client::{self, Client, Link};
+use super::secret::Hash;
+use super::settings::Settings;
+use super::tokens::Credential;
+use super::visitor::{Scope, Visitor, Way};
+use super::{Access, headers};
+use crate::api::Api;
+use crate::api::fault::Fault;
+use crate::api::model::{Problem, ProblemKind};
+use crate::page;
+use crate::record::Record;
+use crate::store::Entry;
+
+/// Name of the cookie. Under TLS the prefix keeps other hosts and ports from setting it (RFC 6265bis).
+const COOKIE_PLAIN: &str = "sipward";
+const COOKIE_SECURE: &str = "__Host-sipward";
+
+/// What the guard works with.
+pub(super) struct Gatekeeper {
+    pub(super) api: Api,
+    pub(super) settings: Arc<Settings>,
+    pub(super) records: broadcast::Sender<Arc<Record>>,
+}
+
+/// How long what somebody was given may last.
+struct Lease {
+    /// Cancelled when the token is revoked or the session closed.
+    ended: CancellationToken,
+    until: Option<Instant>,
+    session: Option<Hash>,
+}
+
+/// Lets a request through to the handlers, as that of a [`Visitor`], or answers it.
+pub(super) async fn guard(
+    State(keeper): State<Arc<Gatekeeper>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let page = wants_page(&request).then(|| request.uri().path().to_owned());
+    let mut response = match keeper.admit(&mut request).await {
+        Ok(None) => next.run(request).await,
+        Ok(Some(lease)) => keeper.lend(next.run(request).await, lease),
+        Err(answer) => *answer,
+    };
+    let for_people = page.is_some_and(|path| !is_for_programs(&path));
+    if for_people && let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        page::instead(&mut response, &problem);
+    }
+    response
+}
+
+impl Gatekeeper {
+    pub(super) fn new(
+        api: Api,
+        settings: Arc<Settings>,
+        records: broadcast::Sender<Arc<Record>>,
+    ) -> Self {
+        Self { api, settings, records }
+    }
+
+    pub(super) fn access(&self) -> &Access {
+        self.api.access()
+    }
+
+    /// Marks a request with its [`Client`] and its [`Visitor`]; gives nothing where none is needed.
+    async fn admit(&self, request: &mut Request) -> Result<Option<Lease>, Box<Response>> {
+        let Some(link) = request.extensions().get::<Link>().copied() else {
+            let fault = Fault::new(ProblemKind::Unavailable, "nobody knows where this came from");
+            return Err(fault.into_response().into());
+        };
+        let path = request.uri().path();
+        if path == "/healthz" {
+            return Ok(None);
+        }
+        let host = client::host(request.headers());
+        if !self.settings.knows_host(host, link.peer.ip()) {
+            return Err(misdirected().into());
+        }
+        let client = Client::of(link, request.headers(), &self.settings);
+        let public = is_public(request.method(), path);
+        request.extensions_mut().insert(client);
+        if public {
+            return Ok(None);
+        }
+        let Some((visitor, lease)) = self.recognise(request.headers(), client).await? else {
+            return Err(nobody(request).into());
+        };
+        let safe = is_safe(request.method());
+        if visitor.way == Way::Session && !safe && !is_own_page(request.headers(), false) {
+            let detail = "a session may only change something from the page itself; programs use a bearer \
+                          token";
+            return Err(Fault::new(ProblemKind::Forbidden, detail).into_response().into());
+        }
+        let needed = scope_needed(request.method(), request.uri().path());
+        if visitor.scope < needed {
+            let name = &visitor.name;
+            let detail = format!("`{name}` has scope read, and this needs scope write");
+            return Err(Fault::new(ProblemKind::Forbidden, detail).into_response().into());
+        }
+        request.extensions_mut().insert(visitor);
+        Ok(Some(lease))
+    }
+
+    /// Who it is, if he says so; refuses who says something wrong.
+    async fn recognise(
+        &self,
+        headers: &HeaderMap,
+        client: Client,
+    ) -> Result<Option<(Visitor, Lease)>, Box<Response>> {
+        let now = Instant::now();
+        if headers.contains_key(AUTHORIZATION) {
+            let Some(Credential { name, scope, until, ended }) =
+                bearer(headers).and_then(|text| self.token(text))
+            else {
+                return Err(self.refuse_bearer(client, now).await.into());
+            };
+            let until = until.map(|until| now + self.access().clock.until(until));
+            let lease = Lease { ended, until, session: None };
+            return Ok(Some((Visitor { name, scope, way: Way::Token }, lease)));
+        }
+        let Some(id) = cookie(headers, client.secure) else {
+            return Ok(None);
+        };
+        Ok(self.access().sessions.find(id, now).map(|found| {
+            let visitor = Visitor { name: found.name, scope: found.scope, way: Way::Session };
+            let lease =
+                Lease { ended: found.ended, until: Some(found.until), session: Some(found.hash) };
+            (visitor, lease)
+        }))
+    }
+
+    /// What a token opens. Its use is noted.
+    pub(super) fn token(&self, text: &str) -> Option<Credential> {
+        let now = self.access().clock.now();
+        let (credential, noted) = self.access().tokens.check(text, now)?;
+        if let Some(saved) = noted {
+            self.api.store().put(Entry::Token(saved));
+        }
+        Some(credential)
+    }
+
+    async fn refuse_bearer(&self, client: Client, now: Instant) -> Response {
+        let wait = self.access().attempts.wait(client.address, now);
+        self.note_failure(client.address, "token", now).await;
+        // A right token opens all the same: with 256 bits nobody finds one by trying.
+        match wait {
+            Some(wait) => too_many(wait),
+            None => unauthorized(
+                "this token opens nothing: it was revoked, has expired, or is mistyped",
+            ),
+        }
+    }
+
+    /// Counts a failed log-in, here and for the rule `login`.
+    pub(super) async fn note_failure(&self, source: IpAddr, what: &'static str, now: Instant) {
+        let attempts = &self.access().attempts;
+        // Whoever goes on while he has to wait fills no log.
+        if attempts.wait(source, now).is_none() {
+            attempts.fail(source, now);
+            Record::LoginFailed { source, what }.tell(&self.records);
+        }
+        // When the engine is busy or gone, one failure is not counted.
+        let _ =
+            self.api.desk().visit(move |judge| judge.tell(Input::LoginFailure { source })).await;
+    }
+
+    /// How long a client must wait before he may try to log in again.
+    pub(super) fn wait(&self, client: Client, now: Instant) -> Option<Duration> {
+        self.access().attempts.wait(client.address, now)
+    }
+
+    /// A stream of events lasts no longer than what opened it.
+    fn lend(&self, response: Response, lease: Lease) -> Response {
+        if !headers::is_stream(response.headers()) {
+            return response;
+        }
+        let Lease { ended, until, session } = lease;
+        let awake = session.map(|hash| self.access().sessions.keep_awake(hash));
+        let end = async move {
+            let late = async {
+                match until {
+                    Some(until) => tokio::time::sleep_until(until.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = ended.cancelled() => {}
+                () = late => {}
+            }
+        };
+        response.map(|body| {
+            let parts = body.into_data_stream().take_until(Box::pin(end));
+            // Lives as long as the stream.
+            let awake = futures_util::stream::poll_fn(move |_| {
+                let _ = &awake;
+                Poll::Ready(None)
+            });
+            Body::from_stream(parts.chain(awake))
+        })
+    }
+}
+
+/// Who may see it without a log-in: nobody but those who want to log in.
+fn is_public(method: &Method, path: &str) -> bool {
+    match path {
+        "/login" => is_safe(method) || *method == Method::POST,
+        _ => path.starts_with("/login/") && is_safe(method),
+    }
+}
+
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// What a request needs. Trials and previews change nothing, and whoever came in may leave.
+fn scope_needed(method: &Method, path: &str) -> Scope {
+    let trial = *method == Method::POST
+        && (matches!(path, "/api/v1/test" | "/test" | "/logout") || path.ends_with("/preview"));
+    if is_safe(method) || trial { Scope::Read } else { Scope::Write }
+}
+
+/// Whether a browser says that a page of ours sent this. Where it says nothing, `or_unsaid` holds.
+pub(super) fn is_own_page(headers: &HeaderMap, or_unsaid: bool) -> bool {
+    let said = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    if let Some(site) = said("sec-fetch-site") {
+        return site == "same-origin";
+    }
+    match said(ORIGIN.as_str()) {
+        Some(origin) => {
+            let host = client::host(headers);
+            let authority = origin.split_once("://").map(|(_, authority)| authority);
+            !host.is_empty() && authority.is_some_and(|it| it.eq_ignore_ascii_case(host))
+        }
+        None => or_unsaid,
+    }
+}
+
+/// The token in `Authorization`, if it is one header and that of a bearer (RFC 6750 section 2.1).
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (value, None) = (values.next()?, values.next()) else {
+        return None;
+    };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
+}
+
+/// The cookie of a session (RFC 6265 section 5.4). One that was set in clear is none under TLS.
+pub(super) fn cookie(headers: &HeaderMap, secure: bool) -> Option<&str> {
+    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
+    let mut pairs = pairs.map(|(name, value)| (name.trim(), value.trim()));
+    pairs.find(|(name, _)| *name == cookie_name(secure)).map(|(_, value)| value)
+}
+
+pub(super) const fn cookie_name(secure: bool) -> &'static str {
+    if secure { COOKIE_SECURE } else { COOKIE_PLAIN }
+}
+
+/// A browser that shows what comes.
+fn wants_page(request: &Request) -> bool {
+    let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// Paths whose errors are read by programs, even where a browser shows them.
+fn is_for_programs(path: &str) -> bool {
+    path.starts_with("/api/") || path == "/metrics"
+}
+
+/// Nobody said who he is.
+fn nobody(request: &Request) -> Response {
+    if wants_page(request) && matches!(*request.method(), Method::GET | Method::HEAD) {
+        let next = request.uri().path_and_query().map_or("/", |uri| uri.as_str());
+        let place = match next {
+            "/" => "/login".to_owned(),
+            _ => format!("/login?next={}", utf8_percent_encode(next, NON_ALPHANUMERIC)),
+        };
+        return see_other(&place);
+    }
+    unauthorized("send `Authorization: Bearer TOKEN`; `sipward token add NAME` makes one")
+}
+
+/// Sends a browser elsewhere on this server.
+pub(super) fn see_other(place: &str) -> Response {
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    // What cannot stand in a header was in no request.
+    let place = HeaderValue::from_str(place).unwrap_or(HeaderValue::from_static("/"));
+    response.headers_mut().insert(LOCATION, place);
+    response
+}
+
+fn unauthorized(detail: &str) -> Response {
+    let mut response = Fault::new(ProblemKind::Unauthorized, detail).into_response();
+    response
+        .headers_mut()
+        .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"sipward\""));
+    response
+}
+
+pub(super) fn too_many(wait: Duration) -> Response {
+    let seconds = wait.as_secs() + 1;
+    let detail = format!("too many failed log-ins from where you are; wait {seconds} s");
+    let mut response = Fault::new(ProblemKind::TooMany, detail).into_response();
+    response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    response
+}
+
+fn misdirected() -> Response {
+    let detail =
+        "the `Host` of this request is not known here; use the address, or name it in `http.hosts`";
+    Fault::new(ProblemKind::Misdirected, detail).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(lines: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn only_the_login_is_public() {
+        for (method, path) in [("GET", "/login"), ("POST", "/login"), ("GET", "/login/style.css")] {
+            assert!(is_public(&method.parse().unwrap(), path), "{method} {path}");
+        }
+        for (method, path) in [
+            ("GET", "/"),
+            ("GET", "/loginx"),
+            ("DELETE", "/login"),
+            ("POST", "/login/x"),
+            ("GET", "/Login"),
+            ("GET", "//login"),
+            ("POST", "/logout"),
+            ("GET", "/metrics"),
+        ] {
+            assert!(!is_public(&method.parse().unwrap(), path), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn what_changes_something_needs_write() {
+        let needed = |method: &str, path| scope_needed(&method.parse().unwrap(), path);
+        for (method, path) in [
+            ("GET", "/api/v1/bans"),
+            ("HEAD", "/metrics"),
+            ("POST", "/api/v1/test"),
+            ("POST", "/api/v1/policy/preview"),
+            ("POST", "/logout"),
+        ] {
+            assert_eq!(needed(method, path), Scope::Read, "{method} {path}");
+        }
+        for (method, path) in [
+            ("POST", "/api/v1/bans"),
+            ("DELETE", "/api/v1/bans/preview"),
+            ("PUT", "/api/v1/test"),
+            ("BREW", "/api/v1/test"),
+            ("POST", "/api/v1/bans%2Fpreview"),
+        ] {
+            assert_eq!(needed(method, path), Scope::Write, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn of_the_api_only_trials_and_previews_are_open_to_readers() {
+        let document = serde_json::to_value(crate::api::document()).unwrap();
+        let mut changing = 0;
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for method in item.as_object().unwrap().keys() {
+                let method: Method = method.to_uppercase().parse().unwrap();
+                let trial = path.ends_with("/preview") || path == "/api/v1/test";
+                let looks = method == Method::GET || trial;
+                assert_eq!(scope_needed(&method, path) == Scope::Read, looks, "{method} {path}");
+                changing += usize::from(!looks);
+            }
+        }
+        assert!(changing > 8, "only {changing}");
+    }
+
+    #[test]
+    fn a_foreign_page_is_told_from_our_own() {
+        let host = ("host", "pbx.example:8022");
+        let own = |lines: &[(&'static str, &str)]| is_own_page(&map(lines), false);
+        assert!(own(&[host, ("sec-fetch-site", "same-origin")]));
+        assert!(own(&[host, ("origin", "https://PBX.example:8022")]));
+        for foreign in [
+            &[host, ("sec-fetch-site", "cross-site")][..],
+            &[host, ("sec-fetch-site", "same-site")],
+            &[host, ("sec-fetch-site", "none")],
+            &[host, ("sec-fetch-site", "cross-site"), ("origin", "https://pbx.example:8022")],
+            &[host, ("origin", "https://evil.example")],
+            &[host, ("origin", "https://pbx.example")],
+            &[host, ("origin", "null")],
+            &[("origin", "null")],
+            &[("origin", "https://")],
+            &[host],
+        ] {
+            assert!(!own(foreign), "{foreign:?}");
+        }
+        assert!(is_own_page(&map(&[host]), true));
+    }
+
+    #[test]
+    fn a_bearer_token_is_one_and_stands_alone() {
+        let token = |lines: &[(&'static str, &str)]| bearer(&map(lines)).map(str::to_owned);
+        assert_eq!(token(&[("authorization", "Bearer abc")]).as_deref(), Some("abc"));
+        assert_eq!(token(&[("authorization", "bearer abc")]).as_deref(), Some("abc"));
+        assert_eq!(token(&[("authorization", "Basic abc")]), None);
+        assert_eq!(token(&[("authorization", "abc")]), None);
+        let twice = [("authorization", "Bearer abc"), ("authorization", "Bearer def")];
+        assert_eq!(token(&twice), None);
+    }
+
+    #[test]
+    fn the_cookie_is_found_among_others_and_by_its_name_of_the_moment() {
+        let headers =
+            map(&[("cookie", "a=b; sipward=plain;__Host-sipward=safe"), ("cookie", "c=d")]);
+        assert_eq!(cookie(&headers, false), Some("plain"));
+        assert_eq!(cookie(&headers, true), Some("safe"));
+        assert_eq!(cookie(&map(&[("cookie", "xsipward=1; sipward")]), false), None);
+    }
+}

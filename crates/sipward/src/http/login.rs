@@ -1,0 +1,222 @@
+//! The log-in of the page: a token or a one-time code becomes a session.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Bytes;
+use axum::extract::{Extension, Request, State};
+use axum::http::header::{CONTENT_TYPE, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
+
+use super::client::Client;
+use super::guard::{self, Gatekeeper};
+use super::links;
+use super::secret::NoRandom;
+use super::visitor::{Scope, Visitor, Way};
+use crate::api::extract::read;
+use crate::api::fault::Fault;
+use crate::api::model::ProblemKind;
+use crate::config::Secret;
+use crate::page::{self, LoginView};
+use crate::record::Record;
+
+/// Largest form, in bytes: a token, and a path of the page to go on to.
+const MAX_FORM: usize = 16 * 1024;
+
+/// Longest path to go on to, in bytes.
+const MAX_NEXT: usize = 2_000;
+
+/// What a form or a query says.
+#[derive(Debug, Default)]
+struct Form {
+    /// A token or a code.
+    secret: String,
+    /// Where to go on.
+    next: Option<String>,
+}
+
+/// `GET /login`: asks for a token. A one-time link (`?code=`) shows a button: chats and mail programs look
+/// at links before anybody follows them, and would use the code up.
+pub(super) async fn show(
+    State(keeper): State<Arc<Gatekeeper>>,
+    Extension(client): Extension<Client>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let form = Form::parse(uri.query().unwrap_or_default().as_bytes());
+    let next = form.next();
+    let id = guard::cookie(&headers, client.secure);
+    if id.is_some_and(|id| keeper.access().sessions.find(id, Instant::now()).is_some()) {
+        return guard::see_other(next);
+    }
+    let code = (!form.secret.is_empty()).then_some(form.secret.as_str());
+    page::login(StatusCode::OK, &LoginView { next, code, problem: None })
+}
+
+/// `POST /login`.
+pub(super) async fn log_in(
+    State(keeper): State<Arc<Gatekeeper>>,
+    Extension(client): Extension<Client>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    // A foreign page could log somebody in as somebody else.
+    if !guard::is_own_page(&parts.headers, true) {
+        let detail = "another page sent this log-in; open /login yourself";
+        return Fault::new(ProblemKind::Forbidden, detail).into_response();
+    }
+    if !is_form(&parts.headers) {
+        let detail = "send `Content-Type: application/x-www-form-urlencoded`";
+        return Fault::new(ProblemKind::UnsupportedMediaType, detail).into_response();
+    }
+    let body: Bytes = match read(body, MAX_FORM).await {
+        Ok(body) => body,
+        Err(fault) => return fault.into_response(),
+    };
+    let form = Form::parse(&body);
+    let now = Instant::now();
+    if let Some(wait) = keeper.wait(client, now) {
+        keeper.note_failure(client.address, "login", now).await;
+        return guard::too_many(wait);
+    }
+    match keeper.open(form.secret.trim(), now) {
+        Ok(Some((id, name, scope))) => {
+            Record::LoggedIn { source: client.address, name, scope }.tell(&keeper.records);
+            keeper.welcome(&id, client, form.next())
+        }
+        Ok(None) => {
+            keeper.note_failure(client.address, "login", now).await;
+            let problem =
+                "This opens nothing: it was mistyped, used already, revoked, or has expired.";
+            let view = LoginView { next: form.next(), code: None, problem: Some(problem) };
+            page::login(StatusCode::UNAUTHORIZED, &view)
+        }
+        Err(error) => Fault::new(ProblemKind::Unavailable, error.to_string()).into_response(),
+    }
+}
+
+/// `POST /logout`.
+pub(super) async fn log_out(
+    State(keeper): State<Arc<Gatekeeper>>,
+    Extension(client): Extension<Client>,
+    Extension(visitor): Extension<Visitor>,
+    headers: HeaderMap,
+) -> Response {
+    let id = guard::cookie(&headers, client.secure).filter(|_| visitor.way == Way::Session);
+    let sessions = &keeper.access().sessions;
+    if let Some(found) = id.and_then(|id| sessions.find(id, Instant::now())) {
+        sessions.close(&found.hash);
+    }
+    let mut response = guard::see_other("/login");
+    set_cookie(&mut response, "", client, 0);
+    response
+}
+
+impl Gatekeeper {
+    /// Opens a session; gives its cookie, and whose it is.
+    fn open(&self, text: &str, now: Instant) -> Result<Option<(Secret, String, Scope)>, NoRandom> {
+        let access = self.access();
+        if text.starts_with(links::PREFIX) {
+            let Some(scope) = access.links.take(text, now) else {
+                return Ok(None);
+            };
+            let id = access.sessions.open_by_link(scope, now)?;
+            return Ok(Some((id, super::sessions::BY_LINK.to_owned(), scope)));
+        }
+        let Some(credential) = self.token(text) else {
+            return Ok(None);
+        };
+        let left = credential.until.map(|until| access.clock.until(until));
+        let id = access.sessions.open_by_token(&credential, left, now)?;
+        Ok(Some((id, credential.name, credential.scope)))
+    }
+
+    fn welcome(&self, id: &Secret, client: Client, next: &str) -> Response {
+        let mut response = guard::see_other(next);
+        set_cookie(&mut response, id.expose(), client, self.access().sessions.life().as_secs());
+        response
+    }
+}
+
+impl Form {
+    /// The first of each field. `token` and `code` are the same to us.
+    fn parse(text: &[u8]) -> Self {
+        let mut form = Self::default();
+        for (name, value) in form_urlencoded::parse(text) {
+            match &*name {
+                "token" | "code" if form.secret.is_empty() => form.secret = value.into_owned(),
+                "next" if form.next.is_none() => form.next = Some(value.into_owned()),
+                _ => {}
+            }
+        }
+        form
+    }
+
+    /// Where to go on: a path of this server, or its front page.
+    fn next(&self) -> &str {
+        self.next.as_deref().filter(|next| is_local(next)).unwrap_or("/")
+    }
+}
+
+/// A path of this server. Browsers read `//host` and `/\host` as another one, and leave tabs and line ends
+/// out before they look.
+fn is_local(next: &str) -> bool {
+    let mut bytes = next.bytes();
+    next.len() <= MAX_NEXT
+        && bytes.next() == Some(b'/')
+        && !matches!(bytes.next(), Some(b'/' | b'\\'))
+        && next.bytes().all(|byte| byte.is_ascii_graphic())
+        && next != "/logout"
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
+
+fn set_cookie(response: &mut Response, id: &str, client: Client, seconds: u64) {
+    let name = guard::cookie_name(client.secure);
+    let secure = if client.secure { "; Secure" } else { "" };
+    let cookie =
+        format!("{name}={id}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
+    // Hexadecimal digits and these words always fit.
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().insert(SET_COOKIE, cookie);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_in_leads_to_a_path_of_this_server_only() {
+        for local in ["/", "/bans?search=%22", "/sources/192.0.2.7"] {
+            assert!(is_local(local), "{local}");
+        }
+        for elsewhere in [
+            "",
+            "bans",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/\t/evil.example",
+            "/a\r\nSet-Cookie: x=y",
+            "/é",
+            "javascript:alert(1)",
+            "/logout",
+        ] {
+            assert!(!is_local(elsewhere), "{elsewhere}");
+        }
+        assert!(!is_local(&format!("/{}", "x".repeat(MAX_NEXT))));
+    }
+
+    #[test]
+    fn the_first_of_each_field_counts() {
+        let form = Form::parse(b"token=a&code=b&next=%2Fbans&next=%2Fx&other=1");
+        assert_eq!((form.secret.as_str(), form.next()), ("a", "/bans"));
+        assert_eq!(Form::parse(b"next=//x").next(), "/");
+    }
+}

@@ -1,0 +1,34 @@
+//! What happens at the door of the API and the page on TCP.
+
+use std::fmt;
+
+use crate::record::Record;
+use crate::text::Plain;
+
+pub(super) fn line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
+    match record {
+        Record::HttpOpened { address, tls } => {
+            write!(f, "page and API at {}://{address}/", if *tls { "https" } else { "http" })
+        }
+        Record::HttpFailed { address, error } => {
+            write!(f, "no page and no API at {address}: {}", Plain(error))
+        }
+        Record::CertificateFailed { error } => {
+            write!(f, "the certificate before stays in use: {}", Plain(error))
+        }
+        Record::TokenAdded { name, scope, expires } => {
+            write!(f, "token {} may {scope}", Plain(name))?;
+            expires.map_or(Ok(()), |expires| write!(f, " until {expires}"))
+        }
+        Record::TokenRevoked { name, sessions_ended } => {
+            write!(f, "token {} is revoked; {sessions_ended} sessions ended", Plain(name))
+        }
+        Record::LoggedIn { source, name, scope } => {
+            write!(f, "log-in from {source} by {}, may {scope}", Plain(name))
+        }
+        Record::LoginFailed { source, what } => {
+            write!(f, "failed log-in from {source} ({what})")
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,205 @@
+//! What a page needs to know beside who is banned: when, who is attacked, what is wrong.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use sipward_tests::daemon::PATIENCE;
+use sipward_tests::http::Client;
+
+use super::world::{World, of};
+
+super::cases![
+    bans_and_failures_are_counted_by_the_minute,
+    bans_of_before_a_restart_are_counted_and_failures_are_not,
+    a_lost_connection_is_an_alarm_until_the_next_one,
+    accounts_under_attack_are_told_with_their_sources,
+    a_healthy_phone_that_fails_is_told_beside_the_attacked,
+    the_most_frequent_are_told_by_source_user_and_user_agent,
+    status_has_the_numbers_of_a_jail,
+];
+
+const ATTACKER: &str = "198.51.100.7";
+
+/// Waits until an answer is as it should be: what is counted comes a moment after what is told.
+fn until(client: &Client, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let body = client.get(path).expect(200);
+        if is_so(&body) {
+            return body;
+        }
+        assert!(Instant::now() < deadline, "waited in vain: {body:#}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn sum(series: &Value, field: &str) -> u64 {
+    let buckets = series["buckets"].as_array().expect("buckets");
+    buckets.iter().map(|bucket| bucket[field].as_u64().expect("a number")).sum()
+}
+
+fn bans_and_failures_are_counted_by_the_minute() {
+    let world = World::new();
+    let setup = world.setup("");
+    let daemon = world.watch(&setup);
+    world.fail(ATTACKER, 5);
+    daemon.expect("ban");
+    let _ = setup.client().delete("/bans").expect(200);
+
+    let series = until(&setup.client(), "/series", |series| sum(series, "unbans") == 1);
+
+    assert_eq!(series["span"], "hour");
+    assert_eq!(series["bucket_seconds"], 60);
+    assert_eq!(series["buckets"].as_array().unwrap().len(), 60);
+    assert_eq!((sum(&series, "failures"), sum(&series, "bans")), (5, 1));
+    let by_grade: u64 = series["buckets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|bucket| bucket["failures_by_grade"]["answered"].as_u64().unwrap())
+        .sum();
+    assert_eq!(by_grade, 5);
+    let day = setup.client().get("/series?span=day").expect(200);
+    assert_eq!(day["buckets"].as_array().unwrap().len(), 96);
+    assert_eq!(day["bucket_seconds"], 900);
+    assert_eq!((sum(&day, "failures"), sum(&day, "bans")), (5, 1));
+    assert_eq!(setup.client().get("/series?span=week").status, 422);
+}
+
+fn bans_of_before_a_restart_are_counted_and_failures_are_not() {
+    let world = World::new();
+    let setup = world.setup("");
+    let daemon = world.watch(&setup);
+    world.fail(ATTACKER, 5);
+    daemon.expect("ban");
+    daemon.stop();
+    let _daemon = world.watch(&setup);
+
+    let series = until(&setup.client(), "/series?span=day", |series| sum(series, "bans") == 1);
+
+    assert_eq!(sum(&series, "failures"), 0);
+    let since = |field: &str| series[field].as_str().unwrap().to_owned();
+    assert!(since("decisions_since") < since("failures_since"), "{series:#}");
+}
+
+fn a_lost_connection_is_an_alarm_until_the_next_one() {
+    let world = World::new();
+    let setup = world.setup("");
+    let daemon = world.watch(&setup);
+    let client = setup.client();
+    assert_eq!(until(&client, "/alarms", |alarms| alarms["state"] == "ok")["items"], json!([]));
+
+    world.fs.kill().unwrap();
+    daemon.expect("esl_disconnected");
+    let alarms = until(&client, "/alarms", |alarms| {
+        alarms["state"] == "alarm" && alarms["items"][0]["data"]["error"].is_string()
+    });
+    let alarm = &alarms["items"][0];
+    assert_eq!((&alarm["kind"], &alarm["standing"]), (&json!("esl_disconnected"), &json!(true)));
+    assert!(alarm["text"].as_str().unwrap().starts_with("no FreeSWITCH"), "{alarm:#}");
+    let status = client.get("/status").expect(200);
+    assert_eq!(status["alarms"]["state"], "alarm");
+    assert!(status["alarms"]["texts"][0].as_str().unwrap().starts_with("no FreeSWITCH"));
+
+    world.fs.boot().unwrap();
+    let alarms = until(&client, "/alarms", |alarms| alarms["state"] == "ok");
+    let alarm = &alarms["items"][0];
+    assert_eq!(alarm["standing"], false);
+    assert!(alarm["ended"].is_string(), "{alarm:#}");
+}
+
+fn accounts_under_attack_are_told_with_their_sources() {
+    let world = World::new();
+    let setup = world.setup("[policy]\nmax_failures = 4\n");
+    let daemon = world.watch(&setup);
+    world.fail(ATTACKER, 4);
+    daemon.expect("ban");
+    world.fail("198.18.0.4", 2);
+    daemon.expect_many("auth_failure", 2, of("198.18.0.4"));
+
+    let page = until(&setup.client(), "/users", |page| page["items"][0]["failures"] == 6);
+
+    assert_eq!(page["total"], 1);
+    assert_eq!(page["next"], Value::Null);
+    let user = &page["items"][0];
+    assert_eq!(
+        (&user["user"], &user["sources"], &user["proved"]),
+        (&json!("1000"), &json!(2), &json!(6))
+    );
+    assert_eq!(
+        user["top_sources"],
+        json!([
+            { "address": ATTACKER, "failures": 4, "banned": true },
+            { "address": "198.18.0.4", "failures": 2, "banned": false },
+        ])
+    );
+    assert_eq!(user["profiles"], json!(["internal"]));
+    assert_eq!(page["memory"]["failures"], 6);
+    assert_eq!(setup.client().get("/users?search=nobody").expect(200)["total"], 0);
+    assert_eq!(setup.client().get("/users?cursor=x").wrong_fields(), ["cursor"]);
+}
+
+fn a_healthy_phone_that_fails_is_told_beside_the_attacked() {
+    let world = World::new();
+    let setup = world.setup("");
+    let daemon = world.watch(&setup);
+    world.fs.success(super::world::ip(ATTACKER), 5060, "1000");
+    world.fail(ATTACKER, 3);
+    daemon.expect("needs_attention");
+
+    let page = until(&setup.client(), "/users", |page| page["attention"][0]["failures"] == 3);
+
+    let phone = &page["attention"][0];
+    assert_eq!((&phone["user"], &phone["source"]), (&json!("1000"), &json!(ATTACKER)));
+    assert_eq!(phone["banned"], false);
+    assert!(phone["last_success"].as_str() <= phone["told"].as_str(), "{phone:#}");
+    assert_eq!(page["attention_total"], 1);
+}
+
+fn the_most_frequent_are_told_by_source_user_and_user_agent() {
+    let world = World::new();
+    let setup = world.setup("");
+    let daemon = world.watch(&setup);
+    world.fail(ATTACKER, 5);
+    daemon.expect("ban");
+    world.fail("198.18.0.4", 1);
+    daemon.expect_that("auth_failure", of("198.18.0.4"));
+    let client = setup.client();
+
+    let sources = until(&client, "/top?limit=1", |top| top["memory"]["failures"] == 6);
+
+    assert_eq!((&sources["by"], &sources["total"]), (&json!("source"), &json!(2)));
+    let first = &sources["items"][0];
+    assert_eq!((&first["name"], &first["failures"]), (&json!(ATTACKER), &json!(5)));
+    assert_eq!((&first["users"], &first["sources"]), (&json!(1), &Value::Null));
+    assert_eq!(first["banned"], true);
+    let agents = client.get("/top?by=user_agent").expect(200);
+    let first = &agents["items"][0];
+    assert_eq!((&first["name"], &first["sources"]), (&json!("pytest/1.0"), &json!(2)));
+    assert_eq!(first["banned"], Value::Null);
+    assert_eq!(client.get("/top?by=user").expect(200)["items"][0]["name"], "1000");
+    assert_eq!(client.get("/top?limit=0").wrong_fields(), ["limit"]);
+}
+
+fn status_has_the_numbers_of_a_jail() {
+    let world = World::new();
+    let setup = world.setup("");
+    let daemon = world.watch(&setup);
+    world.fail(ATTACKER, 5);
+    daemon.expect("ban");
+    world.fail("198.18.0.4", 2);
+    let jail = |status: &Value| {
+        let number = |path: &str| status.pointer(path).unwrap().as_u64().unwrap();
+        // Currently failed, total failed, currently banned, total banned.
+        [
+            number("/failed_now/sources"),
+            number("/failed_now/failures"),
+            number("/totals/failures"),
+            number("/bans/active"),
+            number("/totals/bans"),
+        ]
+    };
+    let status = until(&setup.client(), "/status", |status| jail(status) == [2, 7, 7, 1, 1]);
+    assert_eq!(status["failed_now"]["at_least"], false);
+}
