@@ -22,6 +22,7 @@
 //! | [`record`] | what is told: log lines, later the API |
 //! | [`store`] | what outlives the process |
 //! | [`tell`] | who is told of records beside the log: [`mail`], [`webhook`], with [`whois`] |
+//! | [`geo`], `reverse` | where an address is and in whose network, its name in DNS |
 //! | `chronicle` | what is remembered of records: by the minute, alarms, failures |
 //! | [`metrics`] | counts and states for Prometheus |
 //! | [`recorder`] | `sipward record`: the socket's bytes, saved |
@@ -43,6 +44,7 @@ pub mod demo;
 pub mod doctor;
 pub mod enforce;
 pub mod fail2ban;
+pub mod geo;
 pub mod http;
 pub mod logging;
 pub mod mail;
@@ -52,6 +54,7 @@ mod page;
 pub mod record;
 pub mod recorder;
 pub mod replay;
+mod reverse;
 pub mod store;
 pub mod systemd;
 pub mod tell;

@@ -97,15 +97,7 @@ impl Engine {
             return;
         }
         let findings = self.findings(subject);
-        let rules = &self.limits.policy.rules;
-        let (users, calls, raw_address, slow) =
-            (rules.users, rules.calls, rules.raw_address, rules.slow);
-        for (rule, settings, finding) in [
-            (RuleName::Users, users, findings.users),
-            (RuleName::Calls, calls, findings.calls),
-            (RuleName::RawAddress, raw_address, findings.raw_address),
-            (RuleName::Slow, slow, findings.slow),
-        ] {
+        for (rule, settings, finding) in counting(&self.limits.policy.rules, findings) {
             let due = Due::found(rule, &settings, finding);
             if self.settle(due, subject, &mut told, actions) {
                 return;
@@ -174,7 +166,7 @@ impl Engine {
 
     /// Who logged in from there is spared: by every rule behind a proxy, by nearly every one when
     /// trusted, otherwise by those that prove no address or that healthy phones might trip.
-    fn spares(&self, rule: RuleName, subject: &Subject) -> Option<Refusal> {
+    pub(super) fn spares(&self, rule: RuleName, subject: &Subject) -> Option<Refusal> {
         match (subject.identity, rule) {
             (Identity::Shared, _) => Some(Refusal::Shared),
             (Identity::Stranger, _)
@@ -214,7 +206,7 @@ impl Engine {
         !told
     }
 
-    fn base_due(&self, subject: &Subject, tally: &Tally) -> Option<Due> {
+    pub(super) fn base_due(&self, subject: &Subject, tally: &Tally) -> Option<Due> {
         let guard = self.limits.policy.rules.failures;
         let threshold = match subject.identity {
             Identity::Stranger => self.limits.threshold,
@@ -259,7 +251,7 @@ impl Engine {
     }
 
     /// What the counting rules find in the history of a source.
-    fn findings(&self, subject: &Subject) -> Findings {
+    pub(super) fn findings(&self, subject: &Subject) -> Findings {
         let source = subject.slot.and_then(|slot| self.sources.at(slot));
         let Some(source) = source else {
             return Findings::default();
@@ -393,6 +385,16 @@ impl Engine {
     pub(super) fn note_domain(&mut self, domain: &str) {
         self.address_domains |= is_raw_address(domain);
     }
+}
+
+/// The rules that count failures of one source in an order, with what each has found.
+pub(super) fn counting(rules: &Rules, findings: Findings) -> [(RuleName, Rule, Finding); 4] {
+    [
+        (RuleName::Users, rules.users, findings.users),
+        (RuleName::Calls, rules.calls, findings.calls),
+        (RuleName::RawAddress, rules.raw_address, findings.raw_address),
+        (RuleName::Slow, rules.slow, findings.slow),
+    ]
 }
 
 /// One bit for each rule.

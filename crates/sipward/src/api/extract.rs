@@ -118,7 +118,7 @@ fn wrong(path: &str, message: &str) -> Fault {
 }
 
 /// What strangers sent is not sent back at length.
-fn bounded(text: &str) -> &str {
+pub(super) fn bounded(text: &str) -> &str {
     const MOST: usize = 400;
     text.get(..text.floor_char_boundary(MOST)).unwrap_or_default()
 }

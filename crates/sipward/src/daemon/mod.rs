@@ -39,7 +39,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::Api;
+use crate::api::{Api, Oracles, Parts};
 use crate::bridge;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Credentials, Mode, OnExit, Secrets};
@@ -52,9 +52,8 @@ use crate::record::{Record, Started, Totals};
 use crate::store::{Closed, Saved, Store, StoreSettings};
 use crate::systemd;
 use crate::tell::Tellers;
-use crate::whois::Whois;
 use judge::{Ears, End, Restored, Spare, Voices};
-use settings::{InForce, Overrides, Ways};
+use settings::{InForce, Overrides, Ways, read_geo};
 use tasks::Current;
 
 /// Orders that wait for the engine at most; they come from the name look-ups and SIGHUP.
@@ -131,8 +130,8 @@ impl Daemon {
 
         let engine = Engine::new(config.policy.clone(), seed())?;
         let (clock, heart) = (Clock::start(), tasks::heart(logs.clone()));
-        let whois = Arc::new(Whois::new(config.whois.clone()));
-        let tellers = Tellers::start(&config, &secrets, &whois, &records, clock)?;
+        let oracles = Oracles::new(&config);
+        let tellers = Tellers::start(&config, &secrets, &oracles.whois, &records, clock)?;
         let (metrics, counting) = Metrics::new(&records, tellers.ledgers(), clock);
         let (ask, questions) = mpsc::channel(directory::QUESTIONS);
         let wishes = Wishes::new(changes);
@@ -143,11 +142,8 @@ impl Daemon {
         let config = settings.effective();
         judge.tell(Input::Policy(Box::new(config.policy.clone())));
         let mut names = Names::default();
-        for (class, nets) in
-            host_exemptions(&kernel.found.host).into_iter().chain(names.classes(&config))
-        {
-            judge.tell(Input::Exempt { class, nets });
-        }
+        exempt(&mut judge, host_exemptions(&kernel.found.host));
+        exempt(&mut judge, names.classes(&config));
         let access = Arc::new(Access::new(&config.http, saved.tokens.clone(), links, clock));
         let restored = judge.take_over(saved, &kernel.found.routes);
         for record in started(&config, &credentials, &kernel.found, &restored) {
@@ -177,6 +173,7 @@ impl Daemon {
                 records: records.clone(),
                 store: store.clone(),
                 logs,
+                geo: Arc::clone(&oracles.geo),
                 certificates: certificates.clone(),
             },
             reload,
@@ -187,17 +184,19 @@ impl Daemon {
             tokio::spawn(tasks::look_up_names(names, current_in, in_force_out, orders_out.clone())),
             tokio::spawn(tasks::reload_on_hangup(Arc::clone(&settings))?),
             tokio::spawn(counting),
+            tokio::spawn(read_geo(oracles.geo.clone(), config.geo.clone(), records.clone())),
             tokio::spawn(tasks::recall_decisions(store.clone(), Arc::clone(&metrics), clock)),
         ];
-        let api = Api::new(
+        let api = Api::new(Parts {
             desk,
-            Arc::clone(&settings),
-            store.clone(),
-            records.clone(),
-            config.mode,
+            settings: Arc::clone(&settings),
+            store: store.clone(),
+            records: records.clone(),
+            mode: config.mode,
             metrics,
-            Arc::clone(&access),
-        );
+            access: Arc::clone(&access),
+            oracles,
+        });
         helpers.extend(serve_api(&config, &api, certificates, &records));
         if let Some(notices) = store.take_notices() {
             let told = (settings, access, orders_out, records.clone());
@@ -284,10 +283,14 @@ async fn look_up(names: &mut Names, judge: &mut Judge, config: &Config) {
         tracing::warn!("names of `allow` and `proxies` are not known yet");
         return;
     };
+    exempt(judge, classes);
+    failed.iter().for_each(Record::log);
+}
+
+fn exempt(judge: &mut Judge, classes: impl IntoIterator<Item = Exempt>) {
     for (class, nets) in classes {
         judge.tell(Input::Exempt { class, nets });
     }
-    failed.iter().for_each(Record::log);
 }
 
 /// The kernel side, real or not.

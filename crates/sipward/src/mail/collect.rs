@@ -105,6 +105,7 @@ impl Collector {
             | Record::Reload { .. }
             | Record::ReloadFailed { .. }
             | Record::NameFailed { .. }
+            | Record::GeoFailed { .. }
             | Record::ApiOpened { .. }
             | Record::ApiFailed { .. }
             | Record::HttpOpened { .. }

@@ -194,6 +194,7 @@ impl Tally {
             | Record::Reload { .. }
             | Record::ReloadFailed { .. }
             | Record::NameFailed { .. }
+            | Record::GeoFailed { .. }
             | Record::ApiOpened { .. }
             | Record::ApiFailed { .. }
             | Record::HttpOpened { .. }

@@ -98,6 +98,7 @@ fn query(fields: &Fields) -> Result<BanQuery, Fault> {
         order: Some(fields.word("order")?.unwrap_or(Direction::Desc)),
         limit: Some(fields.read("limit")?.unwrap_or(ROWS)),
         cursor: fields.text("cursor").map(str::to_owned),
+        ..BanQuery::default()
     })
 }
 

@@ -69,6 +69,7 @@ fn change_of(fields: &Fields) -> Result<PolicyChange, Fault> {
         window_seconds: span(fields, "window_seconds")?,
         ban_time_seconds: span(fields, "ban_time_seconds")?,
         stored: !fields.has("until_restart"),
+        ..PolicyChange::default()
     })
 }
 
@@ -101,10 +102,11 @@ async fn page(
 
 fn form(values: &[PolicyValue], draft: Draft<'_>) -> Markup {
     let now = |key: PolicyKey| {
-        let value = values.iter().find(|value| value.key == key.as_str());
+        let value = values.iter().find(|value| value.key == key.to_string());
         value.map(|value| written(&value.key, &value.value)).unwrap_or_default()
     };
-    let [failures, window, time] = PolicyKey::ALL.map(now);
+    let [failures, window, time] =
+        [PolicyKey::MaxFailures, PolicyKey::WindowSeconds, PolicyKey::BanTimeSeconds].map(now);
     html! {
         form.card.fill method="post" action="/policy" {
             (draft.line(&Label { name: "max_failures", text: "Failures that ban", value: &failures, hint: "Within the window; 1 to 1000.", most: 10, ..Label::default() }))

@@ -84,6 +84,9 @@ impl fmt::Display for Record {
             Self::NameFailed { name, error } => {
                 write!(f, "cannot look up {}: {}; the last answer stays", Plain(name), Plain(error))
             }
+            Self::GeoFailed { file, error } => {
+                write!(f, "cannot use {} of [geo]: {}", file.display(), Plain(error))
+            }
             Self::HttpOpened { .. }
             | Self::HttpFailed { .. }
             | Self::CertificateFailed { .. }

@@ -233,6 +233,13 @@ pub enum Record {
         /// Why.
         error: String,
     },
+    /// A file of `[geo]` cannot be used.
+    GeoFailed {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        error: String,
+    },
     /// The control API is served.
     ApiOpened {
         /// On this Unix socket.
@@ -425,6 +432,7 @@ impl Record {
             | Self::ProtocolTaken { .. }
             | Self::Alarm(_)
             | Self::NameFailed { .. }
+            | Self::GeoFailed { .. }
             | Self::ApiFailed { .. }
             | Self::HttpFailed { .. }
             | Self::CertificateFailed { .. }

@@ -64,6 +64,8 @@ pub enum Concern {
     DirectoryFailed,
     /// A name of `allow` or `proxies` could not be looked up.
     NameFailed,
+    /// A file of `[geo]` cannot be used.
+    GeoFailed,
     /// A listener was too slow and missed records.
     RecordsMissed,
     /// Log lines were lost.
@@ -123,6 +125,7 @@ impl Concern {
             | Self::RefusedLogin
             | Self::DirectoryFailed
             | Self::NameFailed
+            | Self::GeoFailed
             | Self::RecordsMissed
             | Self::LogLost => Severity::Attention,
         }
@@ -188,6 +191,7 @@ pub(super) fn word(record: &Record) -> Option<Word> {
         // The question may name an address, of which there are many.
         Record::DirectoryFailed { .. } => raised(Concern::DirectoryFailed),
         Record::NameFailed { name, .. } => about(Concern::NameFailed, name),
+        Record::GeoFailed { file, .. } => about(Concern::GeoFailed, &file.display().to_string()),
         Record::RecordsMissed { by, .. } => about(Concern::RecordsMissed, by),
         Record::LogLost { .. } => raised(Concern::LogLost),
         // What happens every day, and what has a page of its own: phones in need of attention.
