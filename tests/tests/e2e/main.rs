@@ -17,6 +17,8 @@
 //! | `disk` | the store's file is broken, locked, too large, or its disk full |
 //! | `crash` | `kill -9` again and again in a storm |
 //! | `metrics` | what Prometheus is told of it; mails and webhooks of a running daemon |
+//! | `http` | the API on TCP: tokens, sessions, links |
+//! | `http_open` | the API where other hosts reach it: TLS, proxies, failed log-ins, slow and loud clients |
 //! | `shell` | each command of the command line, with and without a daemon |
 //! | `doctor` | what `sipward doctor` finds, and `sipward watch` on a real terminal |
 //! | `secrecy` | the password is in no output |
@@ -40,6 +42,8 @@ mod deafness;
 mod disk;
 mod doctor;
 mod evidence;
+mod http;
+mod http_open;
 mod identity;
 mod kernel;
 mod lifecycle;
@@ -74,6 +78,8 @@ fn main() -> ExitCode {
             addresses::cases(),
             lifecycle::cases(),
             metrics::cases(),
+            http::cases(),
+            http_open::cases(),
             store::cases(),
             disk::cases(),
             crash::cases(),
