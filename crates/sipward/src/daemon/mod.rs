@@ -49,7 +49,7 @@ use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::names::{Exempt, Names};
 use crate::record::{Record, Started, Totals};
-use crate::store::{Saved, Store, StoreSettings};
+use crate::store::{Closed, Saved, Store, StoreSettings};
 use crate::systemd;
 use crate::tell::Tellers;
 use judge::{Ears, End, Restored, Spare, Voices};
@@ -210,7 +210,7 @@ impl Daemon {
         handle.close();
         session.abort();
         let kernel_end = kernel.end().await;
-        store.close().await;
+        close(store, &records).await;
         flush_if_wanted(&config).await?;
         Record::Stopped(totals).tell(&records);
         tellers.finish().await;
@@ -262,6 +262,17 @@ async fn open_store(config: &Config) -> anyhow::Result<(Store, Saved)> {
         .await
         .context("the task that opens the store failed")?
         .context("cannot use the store")
+}
+
+/// Closes the store, and says what it could not write.
+async fn close(store: Store, records: &broadcast::Sender<Arc<Record>>) {
+    if let Closed::Lost { entries } = store.close().await {
+        let error = format!(
+            "the daemon stopped before {entries} entries were written; the kernel's routes stay and become \
+             bans at the next start, history and reasons of these are lost (is the disk slow or full?)"
+        );
+        Record::StoreIncomplete { error }.tell(records);
+    }
 }
 
 /// Looks the names of `allow` and `proxies` up before the first event is judged, if that is quick.

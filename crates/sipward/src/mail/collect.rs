@@ -76,6 +76,7 @@ impl Collector {
             Record::Alarm(_)
             | Record::StoreDegraded { .. }
             | Record::StoreRecovered { .. }
+            | Record::StoreIncomplete { .. }
             | Record::StoreSetAside { .. } => self.alarms.push(record),
             Record::Gate { gaps, .. } => {
                 if !gaps.is_empty() {
@@ -99,6 +100,7 @@ impl Collector {
             | Record::NotSpared { .. }
             | Record::Healed { .. }
             | Record::ProtocolTaken { .. }
+            | Record::StoreBegun { .. }
             | Record::StoreRead { .. }
             | Record::Reload { .. }
             | Record::ReloadFailed { .. }

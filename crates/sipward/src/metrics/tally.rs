@@ -188,6 +188,8 @@ impl Tally {
             | Record::StoreDegraded { .. }
             | Record::StoreRecovered { .. }
             | Record::StoreSetAside { .. }
+            | Record::StoreBegun { .. }
+            | Record::StoreIncomplete { .. }
             | Record::StoreRead { .. }
             | Record::Reload { .. }
             | Record::ReloadFailed { .. }

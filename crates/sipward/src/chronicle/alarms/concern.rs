@@ -46,6 +46,8 @@ pub enum Concern {
     PolicyRejected,
     /// A corrupt store was put aside.
     StoreSetAside,
+    /// Something that was stored, or should have been, is not.
+    StoreIncomplete,
     /// Somebody else marks routes with our protocol number.
     ProtocolTaken,
     /// The kernel did not take a change of a route.
@@ -114,6 +116,7 @@ impl Concern {
             | Self::AccountAttacked
             | Self::PolicyRejected
             | Self::StoreSetAside
+            | Self::StoreIncomplete
             | Self::ProtocolTaken
             | Self::RouteFailed
             | Self::NotSpared
@@ -178,6 +181,7 @@ pub(super) fn word(record: &Record) -> Option<Word> {
         Record::Delivered { by, .. } => Some(Word::Over(Concern::DeliveryFailed, Some(by.clone()))),
         Record::Alarm(alarm) => Some(raised_by_engine(alarm)),
         Record::StoreSetAside { .. } => raised(Concern::StoreSetAside),
+        Record::StoreIncomplete { .. } => raised(Concern::StoreIncomplete),
         Record::ProtocolTaken { .. } => raised(Concern::ProtocolTaken),
         Record::RouteFailed { .. } => raised(Concern::RouteFailed),
         Record::NotSpared { .. } => raised(Concern::NotSpared),
@@ -209,6 +213,7 @@ pub(super) fn word(record: &Record) -> Option<Word> {
         | Record::TokenRevoked { .. }
         | Record::LoggedIn { .. }
         | Record::LoginFailed { .. }
+        | Record::StoreBegun { .. }
         | Record::StoreRead { .. } => None,
     }
 }
