@@ -8,7 +8,7 @@ use maud::{Markup, html};
 
 use super::super::say::{Shown, plain};
 use crate::api::extract::Place;
-use crate::api::fault::Answer;
+use crate::api::fault::{Answer, Fault};
 use crate::api::model::{Host, Location, SourceReport, WhoisReport};
 use crate::api::{self, Api};
 
@@ -68,7 +68,7 @@ fn located(location: &Location) -> Markup {
 fn named(host: &Answer<Host>) -> Markup {
     let host = match host {
         Ok(host) => &host.0,
-        Err(fault) => return html! { (plain(&fault.problem().detail)) },
+        Err(fault) => return html! { (plain(why(fault))) },
     };
     html! {
         @if let Some(error) = &host.names_error { (plain(error)) }
@@ -88,7 +88,13 @@ fn registered(whois: &Answer<WhoisReport>) -> Markup {
                 p.soft { "As " (plain(&report.server)) " says" @if report.cached { " (remembered)" } ":" }
                 pre tabindex="0" aria-label="Answer of whois" { @for line in report.text.lines() { (plain(line)) "\n" } }
             }
-            Err(fault) => p.notice.warn { "whois: " (plain(&fault.problem().detail)) },
+            Err(fault) => p.notice.warn { "whois: " (plain(why(fault))) },
         }
     }
+}
+
+/// Why somebody did not answer; of a field that is wrong without its name, which the page does not show.
+fn why(fault: &Fault) -> &str {
+    let problem = fault.problem();
+    problem.errors.first().map_or(&problem.detail, |error| &error.detail)
 }
