@@ -23,7 +23,7 @@ async fn tokens_are_kept_until_they_are_revoked() {
     let used = SavedToken { used: Some(at(NOW + 1)), ..token("b") };
     store.put(Entry::Token(used.clone()));
     store.put(Entry::RevokeToken { name: "a".to_owned() });
-    store.close().await;
+    let _ = store.close().await;
     let (_store, saved) = open(&settings);
     assert_eq!(saved.tokens, [used]);
     assert_eq!(saved.unreadable, 0);
@@ -46,7 +46,7 @@ async fn a_new_file_in_place_of_a_lost_one_has_the_tokens_too() {
         while !matches!(notices.recv().await, Some(Notice::Recovered { .. })) {}
     });
     told.await.unwrap();
-    store.close().await;
+    let _ = store.close().await;
     let (_store, saved) = open(&settings(&path));
     assert_eq!(saved.tokens, [token("a")]);
 }
@@ -65,7 +65,7 @@ async fn a_file_of_the_version_before_tokens_keeps_what_it_holds() {
     let (store, saved) = open(&settings(&path));
     assert_eq!((saved.allow.len(), saved.tokens.len(), saved.unreadable), (1, 0, 0));
     store.put(Entry::Token(token("a")));
-    store.close().await;
+    let _ = store.close().await;
     let (_store, saved) = open(&settings(&path));
     assert_eq!((saved.allow.len(), saved.tokens.len()), (1, 1));
 }
