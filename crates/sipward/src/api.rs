@@ -132,6 +132,10 @@ impl Api {
         &self.desk
     }
 
+    pub(crate) fn records(&self) -> &broadcast::Sender<Arc<Record>> {
+        &self.records
+    }
+
     pub(crate) fn store(&self) -> &Store {
         &self.store
     }

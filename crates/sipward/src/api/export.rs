@@ -19,8 +19,9 @@ use super::select::Filter;
 use super::{Api, convert};
 use crate::daemon::{Away, Desk};
 
-/// Bans of one part at most: with all their evidence some 2 kB each.
-const PART: usize = 256;
+/// Bans of one part at most: with all their evidence some 2 kB each, and written in between the events of
+/// FreeSWITCH.
+const PART: usize = 64;
 
 /// All bans as a table for spreadsheets (RFC 4180), in the order of their networks.
 ///

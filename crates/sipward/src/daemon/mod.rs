@@ -8,6 +8,7 @@
 //! | `directory` | questions to FreeSWITCH: phones, gateways, access lists | – |
 //! | `tasks` | name look-ups, signals, what the store tells | – |
 //! | [`api`](crate::api) | the control socket, a task for each connection | – |
+//! | [`http`](crate::http) (a thread of its own) | the API and the page on TCP, a task for each connection | – |
 //! | [`metrics`](crate::metrics) | counts made from records | – |
 //! | [`tell`](crate::tell) (a thread of its own) | mail, webhooks | – |
 //! | `store` (threads of its own) | the database | – |
@@ -44,7 +45,7 @@ use crate::bridge;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Credentials, Mode, OnExit, Secrets};
 use crate::enforce::{self, Wishes};
-use crate::http::{self, Access, Certificates, Links};
+use crate::http::{Access, Certificates, Links, Server};
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::names::{Exempt, Names};
@@ -197,7 +198,7 @@ impl Daemon {
             access: Arc::clone(&access),
             oracles,
         });
-        helpers.extend(serve_api(&config, &api, certificates, &records));
+        let server = serve_api(&config, &api, certificates, &mut helpers)?;
         if let Some(notices) = store.take_notices() {
             let told = (settings, access, orders_out, records.clone());
             helpers.push(tokio::spawn(tasks::hear_store(notices, told)));
@@ -207,6 +208,7 @@ impl Daemon {
 
         systemd::stopping();
         helpers.iter().for_each(JoinHandle::abort);
+        drop(server);
         handle.close();
         session.abort();
         let kernel_end = kernel.end().await;
@@ -225,18 +227,17 @@ fn serve_api(
     config: &Config,
     api: &Api,
     certificates: Option<Arc<Certificates>>,
-    records: &broadcast::Sender<Arc<Record>>,
-) -> Vec<JoinHandle<()>> {
-    let mut tasks = Vec::new();
+    helpers: &mut Vec<JoinHandle<()>>,
+) -> anyhow::Result<Option<Server>> {
     if let Some(socket) = config.api.socket.clone() {
         let api = api.clone();
-        tasks.push(tokio::spawn(async move { api.run(&socket).await }));
+        helpers.push(tokio::spawn(async move { api.run(&socket).await }));
     }
-    if !config.http.listen.is_empty() {
-        let (settings, records) = (config.http.clone(), records.clone());
-        tasks.push(tokio::spawn(http::run(api.clone(), settings, certificates, records)));
+    if config.http.listen.is_empty() {
+        return Ok(None);
     }
-    tasks
+    let settings = config.http.clone();
+    Server::start(api.clone(), settings, certificates).map(Some)
 }
 
 /// The certificate of the API on TCP. One that cannot be used ends the start: nothing may be served in clear

@@ -40,7 +40,6 @@ const COOKIE_SECURE: &str = "__Host-sipward";
 pub(super) struct Gatekeeper {
     pub(super) api: Api,
     pub(super) settings: Arc<Settings>,
-    pub(super) records: broadcast::Sender<Arc<Record>>,
 }
 
 /// How long what somebody was given may last.
@@ -71,12 +70,12 @@ pub(super) async fn guard(
 }
 
 impl Gatekeeper {
-    pub(super) fn new(
-        api: Api,
-        settings: Arc<Settings>,
-        records: broadcast::Sender<Arc<Record>>,
-    ) -> Self {
-        Self { api, settings, records }
+    pub(super) fn new(api: Api, settings: Arc<Settings>) -> Self {
+        Self { api, settings }
+    }
+
+    pub(super) fn records(&self) -> &broadcast::Sender<Arc<Record>> {
+        self.api.records()
     }
 
     pub(super) fn access(&self) -> &Access {
@@ -178,7 +177,7 @@ impl Gatekeeper {
         // Whoever goes on while he has to wait fills no log.
         if attempts.wait(source, now).is_none() {
             attempts.fail(source, now);
-            Record::LoginFailed { source, what }.tell(&self.records);
+            Record::LoginFailed { source, what }.tell(self.records());
         }
         // When the engine is busy or gone, one failure is not counted.
         let _ =

@@ -82,7 +82,7 @@ pub(super) async fn log_in(
     }
     match keeper.open(form.secret.trim(), now) {
         Ok(Some((id, name, scope))) => {
-            Record::LoggedIn { source: client.address, name, scope }.tell(&keeper.records);
+            Record::LoggedIn { source: client.address, name, scope }.tell(keeper.records());
             keeper.welcome(&id, client, form.next())
         }
         Ok(None) => {

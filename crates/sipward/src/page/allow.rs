@@ -1,4 +1,6 @@
-//! Who is never banned by a rule.
+//! Who is never banned by a rule. What an entry would mean is shown before it is made.
+
+mod preview;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -9,7 +11,7 @@ use super::forms::{self, Draft, Label};
 use super::frame::Frame;
 use super::say::{self, Shown, plain};
 use super::trouble::{self, Trouble};
-use crate::api::extract::{Place, Query};
+use crate::api::extract::{Place, Query, Sent};
 use crate::api::fault::Fault;
 use crate::api::model::{AllowEntry, AllowOrigin, AllowPage, AllowQuery, NewAllow, Problem};
 use crate::api::{self, Api};
@@ -23,8 +25,7 @@ pub(super) async fn list(
     Asked(fields): Asked,
 ) -> Result<Markup, Trouble> {
     let page = api::allow::list(State(api), Query(query(&fields)?)).await?.0;
-    let draft = Draft { fields: Some(&fields), problem: None };
-    Ok(show(&frame, &fields, &page, draft))
+    Ok(show(&frame, &fields, &page, Draft::default()))
 }
 
 pub(super) async fn add(
@@ -39,6 +40,25 @@ pub(super) async fn add(
     match added.await {
         Ok((_, changed)) => {
             Ok(forms::go_to(&format!("/allow?done=allowed&count={}", changed.count)))
+        }
+        Err(fault) => again(api, &frame, &fields, fault.problem()).await,
+    }
+}
+
+/// What an entry would mean.
+pub(super) async fn preview(
+    State(api): State<Api>,
+    frame: Frame,
+    Filled(fields): Filled,
+) -> Result<Response, Trouble> {
+    let meant = async {
+        let new = entry(&fields)?;
+        api::preview::of_allow(State(api.clone()), Sent(new)).await
+    };
+    match meant.await {
+        Ok(meant) => {
+            let comment = fields.text("comment").unwrap_or_default();
+            Ok(preview::page(&frame, &meant.0, comment).into_response())
         }
         Err(fault) => again(api, &frame, &fields, fault.problem()).await,
     }
@@ -101,12 +121,12 @@ fn show(frame: &Frame, fields: &Fields, page: &AllowPage, draft: Draft<'_>) -> M
 
 fn form(draft: Draft<'_>) -> Markup {
     html! {
-        details.card open[draft.problem.is_some() || draft.has("host")] {
+        details.card open[draft.problem.is_some()] {
             summary { "Allow somebody" }
-            form.fill method="post" action="/allow" {
+            form.fill method="post" action="/allow/preview" {
                 (draft.line(&Label { name: "host", text: "Address, network or DNS name", example: "198.51.100.0/28", required: true, most: 253, ..Label::default() }))
                 (draft.line(&Label { name: "comment", text: "Why", hint: "For whoever reads it later.", most: 500, ..Label::default() }))
-                button type="submit" { "Allow" }
+                button type="submit" { "Show what it would mean" }
             }
         }
     }
@@ -119,7 +139,7 @@ fn rows(frame: &Frame, page: &AllowPage) -> Markup {
     }
     html! {
         form method="post" action="/allow/remove" {
-            table.rows {
+            table.rows.wide {
                 caption.hidden { "Entries of the allow list" }
                 thead { tr {
                     th scope="col" { "Host" } th scope="col" { "Stands for" } th scope="col" { "Why" } th scope="col" { "From" }

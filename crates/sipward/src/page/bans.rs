@@ -23,6 +23,10 @@ use crate::api::model::{
 use crate::api::{self, Api};
 pub(super) use table::{Columns, rows};
 
+/// All bans that the list shows, as files.
+const FILES: [(&str, &str); 2] =
+    [("/api/v1/bans.csv", "All as CSV"), ("/api/v1/bans.json", "All as JSON")];
+
 /// Bans on a page when nothing is said.
 const ROWS: u16 = 50;
 
@@ -86,20 +90,44 @@ pub(super) async fn unban(
 
 /// What the list shows.
 fn query(fields: &Fields) -> Result<BanQuery, Fault> {
-    let net = fields.read::<Net>("q")?;
-    let is_host = |net: &Net| net.0.prefix_len() == net.0.max_prefix_len();
+    // What is an address or a network is looked for as such, anything else as a text.
+    let net = fields.text("q").and_then(|text| text.parse::<Net>().ok());
     Ok(BanQuery {
-        inside: net.filter(|net| !is_host(net)),
-        covering: net.filter(is_host),
+        inside: net.filter(|net| !is_host(*net)),
+        covering: net.filter(|net| is_host(*net)),
         origin: fields.word("origin")?,
         state: fields.word("state")?,
         rule: fields.word("rule")?,
+        search: fields.text("q").filter(|_| net.is_none()).map(str::to_owned),
         sort: Some(fields.word("sort")?.unwrap_or(BanOrder::Since)),
         order: Some(fields.word("order")?.unwrap_or(Direction::Desc)),
         limit: Some(fields.read("limit")?.unwrap_or(ROWS)),
         cursor: fields.text("cursor").map(str::to_owned),
-        ..BanQuery::default()
     })
+}
+
+/// The query of a file of all bans that the list shows.
+fn export_query(fields: &Fields) -> String {
+    let mut export = form_urlencoded::Serializer::new(String::new());
+    if let Some(text) = fields.text("q") {
+        let name = match text.parse::<Net>() {
+            Ok(net) if is_host(net) => "covering",
+            Ok(_) => "inside",
+            Err(_) => "search",
+        };
+        export.append_pair(name, text);
+    }
+    for name in ["origin", "state", "rule"] {
+        if let Some(word) = fields.text(name) {
+            export.append_pair(name, word);
+        }
+    }
+    let query = export.finish();
+    if query.is_empty() { query } else { format!("?{query}") }
+}
+
+fn is_host(net: Net) -> bool {
+    net.0.prefix_len() == net.0.max_prefix_len()
 }
 
 /// What the form asks for.
@@ -144,6 +172,7 @@ fn show(frame: &Frame, fields: &Fields, page: &BanPage, draft: Draft<'_>) -> Mar
         query if query.is_empty() => "/bans".to_owned(),
         query => format!("/bans?{query}"),
     };
+    let export = export_query(fields);
     let body = html! {
         (forms::done(fields))
         @if let Some(problem) = draft.problem { (trouble::banner(problem)) }
@@ -155,17 +184,29 @@ fn show(frame: &Frame, fields: &Fields, page: &BanPage, draft: Draft<'_>) -> Mar
         (filter(fields))
         form method="post" action="/bans/unban" {
             input type="hidden" name="back" value=(here);
-            div #bans data-live="" { (rows(frame, &page.items, &Columns::all(fields))) }
-            @if frame.viewer.may_write && !page.items.is_empty() {
-                p.actions { button type="submit" { "Unban those that are ticked" } }
+            div.tools {
+                // The first button of the form: the one that a key presses.
+                @if frame.viewer.may_write {
+                    button type="submit" { "Unban those that are ticked" }
+                }
+                @for (path, text) in FILES { a.button.quiet download href={ (path) (export) } { (text) } }
             }
+            div #bans data-live="" { (rows(frame, &page.items, &Columns::all(fields))) }
         }
-        nav.pages aria-label="Pages of the list" {
-            @if fields.has("cursor") { a.button href={ "/bans?" (fields.query_with(&[("cursor", ""), ("done", ""), ("count", "")])) } { "First page" } }
-            @if let Some(next) = &page.next { a.button rel="next" href={ "/bans?" (fields.query_with(&[("cursor", next), ("done", ""), ("count", "")])) } { "Next page" } }
-        }
+        (pages(fields, page))
     };
     frame.page("/bans", "Bans", Some(&here), &body)
+}
+
+/// To the pages before and behind.
+fn pages(fields: &Fields, page: &BanPage) -> Markup {
+    let place = |cursor| fields.query_with(&[("cursor", cursor), ("done", ""), ("count", "")]);
+    html! {
+        nav.pages aria-label="Pages of the list" {
+            @if fields.has("cursor") { a.button href={ "/bans?" (place("")) } { "First page" } }
+            @if let Some(next) = &page.next { a.button rel="next" href={ "/bans?" (place(next)) } { "Next page" } }
+        }
+    }
 }
 
 fn ban_form(draft: Draft<'_>) -> Markup {
@@ -187,6 +228,29 @@ fn ban_form(draft: Draft<'_>) -> Markup {
     }
 }
 
+/// By what the list is sorted: for phones, whose tables have no heads.
+fn sorting(fields: &Fields) -> Markup {
+    let chosen = (fields.text("sort").unwrap_or("since"), fields.text("order").unwrap_or("desc"));
+    html! {
+        div.field {
+            label for="sort" { "Sorted by" }
+            select id="sort" name="sort" {
+                @for (value, words) in [("since", "beginning"), ("until", "end"), ("net", "network")] {
+                    option value=(value) selected[chosen.0 == value] { (words) }
+                }
+            }
+        }
+        div.field {
+            label for="order" { "First" }
+            select id="order" name="order" {
+                @for (value, words) in [("desc", "latest"), ("asc", "earliest")] {
+                    option value=(value) selected[chosen.1 == value] { (words) }
+                }
+            }
+        }
+    }
+}
+
 fn filter(fields: &Fields) -> Markup {
     let origins =
         forms::options(&[BanOrigin::Automatic, BanOrigin::Manual, BanOrigin::Forced], |origin| {
@@ -199,16 +263,14 @@ fn filter(fields: &Fields) -> Markup {
     let rules = forms::options(&RuleName::ALL, |rule| say::rule(rule).to_owned());
     html! {
         form.filter method="get" action="/bans" role="search" aria-label="Search the bans" {
-            @for name in ["sort", "order"] {
-                @if let Some(value) = fields.text(name) { input type="hidden" name=(name) value=(value); }
-            }
             div.field.wide {
                 label for="q" { "Search" }
-                input type="search" id="q" name="q" value=(fields.text("q").unwrap_or_default()) maxlength="100" placeholder="address or network" autocomplete="off" spellcheck="false";
+                input type="search" id="q" name="q" value=(fields.text("q").unwrap_or_default()) maxlength="100" placeholder="address, network, user, user agent, reason" autocomplete="off" spellcheck="false";
             }
             (forms::choice("rule", "Rule", fields.text("rule"), &rules))
             (forms::choice("origin", "Decided", fields.text("origin"), &origins))
             (forms::choice("state", "State", fields.text("state"), &states))
+            (sorting(fields))
             button type="submit" { "Search" }
         }
     }

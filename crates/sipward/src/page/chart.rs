@@ -69,7 +69,7 @@ fn proved(bucket: &Bucket) -> u64 {
 fn table(series: &Series) -> Markup {
     let happened = |bucket: &&Bucket| bucket.failures + bucket.bans + bucket.unbans > 0;
     html! {
-        table.rows {
+        table.rows.tight {
             caption.hidden { "When something happened" }
             thead { tr {
                 th scope="col" { "From" } th.num scope="col" { "Failures" } th.num scope="col" { "Proved" }
@@ -141,7 +141,7 @@ fn bars<'a>(
         .axis_style(AXIS)
         .label_style(("sans-serif", 12).into_font().color(&AXIS))
         .x_labels(7)
-        .y_labels(if clock.is_some() { 2 } else { 4 })
+        .y_labels(if clock.is_some() { 3 } else { 4 })
         .y_label_formatter(&whole)
         .x_label_formatter(clock.unwrap_or(&nothing))
         .draw()?;
@@ -159,7 +159,7 @@ fn bars<'a>(
 fn ceiling(most: u64) -> u64 {
     let mut unit: u64 = 1;
     loop {
-        for step in [4, 8, 10, 20] {
+        for step in [4, 10, 20] {
             let round = unit.saturating_mul(step);
             if round >= most || round == u64::MAX {
                 return round;

@@ -50,6 +50,12 @@ impl Fields {
         Some(value.as_str()).filter(|value| !value.trim().is_empty())
     }
 
+    /// What a field holds, if there is such a field: also nothing.
+    pub(super) fn given(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.0.iter().find(|(field, _)| field == name)?;
+        Some(value.trim())
+    }
+
     /// Every value of a field that may come several times.
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let named = self.0.iter().filter(move |(field, _)| field == name);

@@ -70,7 +70,8 @@ impl Draft<'_> {
         }
     }
 
-    fn wrong(&self, name: &str) -> Option<&str> {
+    /// What is wrong with a field.
+    pub(super) fn wrong(&self, name: &str) -> Option<&str> {
         let errors = self.problem.map(|problem| problem.errors.as_slice()).unwrap_or_default();
         errors.iter().find(|error| error.field == name).map(|error| error.detail.as_str())
     }

@@ -94,12 +94,12 @@ impl Frame {
                     @else { span.pill.bad { "FreeSWITCH not connected" } }
                 }
                 li { span class={ "pill " (gate_class) } { "gate " (gate_said) } }
+                li { a.pill href="/bans" { (say::count(bans.active, "ban")) } }
                 @match alarms.state {
                     AlarmState::Ok => {},
                     AlarmState::Attention => li { a.pill.warn href="/#alarms" { "needs attention" } },
                     AlarmState::Alarm => li { a.pill.bad href="/#alarms" { "alarm" } },
                 }
-                li { a.pill href="/bans" { (say::count(bans.active, "ban")) } }
                 @if bans.not_enforced > 0 && *mode == Mode::Ban {
                     li { span.pill.bad { (say::number(bans.not_enforced)) " not enforced" } }
                 }

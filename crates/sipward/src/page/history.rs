@@ -99,7 +99,7 @@ fn rows(frame: &Frame, page: &HistoryPage) -> Markup {
         return html! { p.empty { "Nothing was decided." } };
     }
     html! {
-        table.rows {
+        table.rows.wide {
             caption.hidden { "Decisions" }
             thead { tr { th scope="col" { "When" } th scope="col" { "What" } th scope="col" { "Network" } th scope="col" { "Why" } } }
             tbody {

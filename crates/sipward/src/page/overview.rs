@@ -178,7 +178,7 @@ fn top(frame: &Frame, top: &Top) -> Markup {
         return html! { p.empty { "No failures in the last day." } };
     }
     html! {
-        table.rows {
+        table.rows.tight {
             caption.hidden { @if sources { "Sources that failed most" } @else { "Users that were tried most" } }
             thead { tr {
                 th scope="col" { @if sources { "Source" } @else { "User" } }

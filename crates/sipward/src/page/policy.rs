@@ -1,17 +1,19 @@
-//! The policy: every value, where it comes from, and what can be changed.
+//! The policy: every value, where it comes from, and what can be changed. A change is shown before it is made.
+
+mod preview;
+mod values;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 
 use super::fields::{Asked, Fields, Filled};
-use super::forms::{self, Draft, Label};
+use super::forms::{self, Draft};
 use super::frame::Frame;
-use super::say::{self, plain};
 use super::trouble::{self, Trouble};
 use crate::api::extract::{Place, Sent};
 use crate::api::fault::Fault;
-use crate::api::model::{PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, Problem};
+use crate::api::model::{PolicyChange, PolicyKey, PolicyValue, Problem};
 use crate::api::{self, Api};
 
 pub(super) async fn show(
@@ -19,7 +21,28 @@ pub(super) async fn show(
     frame: Frame,
     Asked(fields): Asked,
 ) -> Result<Markup, Trouble> {
-    page(api, &frame, &fields, Draft::default()).await
+    let values = values_of(api).await?;
+    Ok(page(&frame, &fields, &values, Draft::default()))
+}
+
+/// What the form would mean.
+pub(super) async fn preview(
+    State(api): State<Api>,
+    frame: Frame,
+    Filled(fields): Filled,
+) -> Result<Response, Trouble> {
+    let values = values_of(api.clone()).await?;
+    let previewed = async {
+        let change = change_of(&values, &fields)?;
+        if change.values.is_empty() {
+            return Err(Fault::field("the form", "nothing in it differs from what is in force"));
+        }
+        api::preview::of_policy(State(api), Sent(change.clone())).await.map(|meant| (change, meant))
+    };
+    Ok(match previewed.await {
+        Ok((change, meant)) => preview::page(&frame, &change, &meant.0).into_response(),
+        Err(fault) => again(&frame, &fields, &values, fault.problem()),
+    })
 }
 
 pub(super) async fn change(
@@ -27,21 +50,22 @@ pub(super) async fn change(
     frame: Frame,
     Filled(fields): Filled,
 ) -> Result<Response, Trouble> {
+    let values = values_of(api.clone()).await?;
     let changed = async {
-        let change = change_of(&fields)?;
-        api::policy::change(State(api.clone()), Sent(change)).await
+        let change = change_of(&values, &fields)?;
+        api::policy::change(State(api), Sent(change)).await
     };
-    match changed.await {
-        Ok(_) => Ok(forms::go_to("/policy?done=changed")),
-        Err(fault) => again(api, &frame, &fields, fault.problem()).await,
-    }
+    Ok(match changed.await {
+        Ok(_) => forms::go_to("/policy?done=changed"),
+        Err(fault) => again(&frame, &fields, &values, fault.problem()),
+    })
 }
 
 pub(super) async fn reset(
     State(api): State<Api>,
     Filled(fields): Filled,
 ) -> Result<Response, Trouble> {
-    let key = fields.text("key").unwrap_or_default().to_owned();
+    let key = fields.text("reset").unwrap_or_default().to_owned();
     let _view = api::policy::reset(State(api), Place(key)).await?;
     Ok(forms::go_to("/policy?done=reset"))
 }
@@ -51,157 +75,74 @@ pub(super) async fn reload(State(api): State<Api>) -> Result<Response, Trouble> 
     Ok(forms::go_to("/policy?done=reloaded"))
 }
 
-async fn again(
-    api: Api,
-    frame: &Frame,
-    fields: &Fields,
-    problem: &Problem,
-) -> Result<Response, Trouble> {
-    let draft = Draft { fields: Some(fields), problem: Some(problem) };
-    let page = page(api, frame, &Fields::default(), draft).await?;
-    Ok((trouble::status(problem), page).into_response())
+async fn values_of(api: Api) -> Result<Vec<PolicyValue>, Fault> {
+    Ok(api::policy::show(State(api)).await?.0.values)
 }
 
-/// What the form asks for.
-fn change_of(fields: &Fields) -> Result<PolicyChange, Fault> {
-    Ok(PolicyChange {
-        max_failures: fields.read("max_failures")?,
-        window_seconds: span(fields, "window_seconds")?,
-        ban_time_seconds: span(fields, "ban_time_seconds")?,
-        stored: !fields.has("until_restart"),
-        ..PolicyChange::default()
-    })
+/// The form once more, with what is wrong in it.
+fn again(frame: &Frame, fields: &Fields, values: &[PolicyValue], problem: &Problem) -> Response {
+    let mut problem = problem.clone();
+    for error in &mut problem.errors {
+        if let Some(key) = error.field.strip_prefix("values.") {
+            error.field = key.to_owned();
+        }
+    }
+    let draft = Draft { fields: Some(fields), problem: Some(&problem) };
+    let page = page(frame, &Fields::default(), values, draft);
+    (trouble::status(&problem), page).into_response()
 }
 
-fn span(fields: &Fields, name: &str) -> Result<Option<u64>, Fault> {
-    let span = fields.text(name).map(crate::text::read_span).transpose();
-    Ok(span.map_err(|detail| Fault::field(name, detail))?.map(|span| span.as_secs()))
+/// What of the form differs from what is in force. Fields that it lacks stay as they are.
+fn change_of(values: &[PolicyValue], fields: &Fields) -> Result<PolicyChange, Fault> {
+    let mut change =
+        PolicyChange { stored: !fields.has("until_restart"), ..PolicyChange::default() };
+    for key in PolicyKey::all() {
+        let name = key.to_string();
+        let Some(text) = fields.given(&name) else { continue };
+        let read = values::read(key, text).map_err(|detail| Fault::field(&name, detail))?;
+        if values.iter().all(|value| value.key != name || value.value != read) {
+            change.values.insert(name, read);
+        }
+    }
+    Ok(change)
 }
 
-async fn page(
-    api: Api,
-    frame: &Frame,
-    fields: &Fields,
-    draft: Draft<'_>,
-) -> Result<Markup, Trouble> {
-    let view = api::policy::show(State(api)).await?.0;
+fn page(frame: &Frame, fields: &Fields, values: &[PolicyValue], draft: Draft<'_>) -> Markup {
     let acts = frame.viewer.may_write;
+    let tables = html! {
+        (values::base(values, draft, acts))
+        (values::rules(values, draft, acts))
+        (values::patterns(values, draft, acts))
+    };
     let body = html! {
         (forms::done(fields))
         @if let Some(problem) = draft.problem { (trouble::banner(problem)) }
         div.head {
             h1 { "Policy" }
             p.soft { "Who is banned, and for how long." }
-            @if acts { form.actions method="post" action="/policy/reload" { button.quiet type="submit" { "Read the file again" } } }
+            @if acts {
+                form.actions method="post" action="/policy/reload" {
+                    button.quiet type="submit" { "Read the file again" }
+                }
+            }
         }
-        @if acts { (form(&view.values, draft)) }
-        (groups(&view.values, acts))
+        @if acts { form method="post" action="/policy/preview" { (tables) (submit(draft)) } } @else { (tables) }
+        (values::others(values))
     };
-    Ok(frame.page("/policy", "Policy", None, &body))
+    frame.page("/policy", "Policy", None, &body)
 }
 
-fn form(values: &[PolicyValue], draft: Draft<'_>) -> Markup {
-    let now = |key: PolicyKey| {
-        let value = values.iter().find(|value| value.key == key.to_string());
-        value.map(|value| written(&value.key, &value.value)).unwrap_or_default()
-    };
-    let [failures, window, time] =
-        [PolicyKey::MaxFailures, PolicyKey::WindowSeconds, PolicyKey::BanTimeSeconds].map(now);
+fn submit(draft: Draft<'_>) -> Markup {
     html! {
-        form.card.fill method="post" action="/policy" {
-            (draft.line(&Label { name: "max_failures", text: "Failures that ban", value: &failures, hint: "Within the window; 1 to 1000.", most: 10, ..Label::default() }))
-            (draft.line(&Label { name: "window_seconds", text: "Window", value: &window, hint: "Such as 10m; at most 7d.", most: 40, ..Label::default() }))
-            (draft.line(&Label { name: "ban_time_seconds", text: "First ban", value: &time, hint: "Such as 1h. Each further one is longer.", most: 40, ..Label::default() }))
+        section.card {
             (draft.tick("until_restart", "Only until the daemon ends"))
-            button type="submit" { "Change" }
-        }
-    }
-}
-
-/// A value as the form takes it.
-fn written(key: &str, value: &serde_json::Value) -> String {
-    match value.as_f64().filter(|_| key.ends_with("_seconds")) {
-        Some(seconds) => crate::text::Span(seconds).to_string(),
-        None => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
-    }
-}
-
-/// The values by what they belong to: those of each rule beside each other.
-fn groups(values: &[PolicyValue], acts: bool) -> Markup {
-    let mut groups: Vec<(&str, Vec<&PolicyValue>)> = Vec::new();
-    for value in values {
-        let group = value.key.rsplit_once('.').map_or("", |(group, _)| group);
-        match groups.iter_mut().find(|(name, _)| *name == group) {
-            Some((_, members)) => members.push(value),
-            None => groups.push((group, vec![value])),
-        }
-    }
-    html! {
-        div.grid #values {
-            @for (group, members) in &groups {
-                section.card {
-                    h2 { (title(group)) }
-                    table.rows.compact {
-                        caption.hidden { "Values of " (title(group)) }
-                        thead { tr { th scope="col" { "Value" } th scope="col" { "Now" } th scope="col" { "From" } } }
-                        tbody { @for value in members { (row(value, acts)) } }
-                    }
-                }
+            p.actions {
+                button type="submit" { "Show what it would mean" }
+                span.soft { "Nothing is changed yet." }
             }
         }
     }
 }
 
-fn title(group: &str) -> String {
-    if group.is_empty() {
-        return "In general".to_owned();
-    }
-    if let Some(rule) = group.strip_prefix("rules.") {
-        return format!("Rule: {}", rule.replace('_', " "));
-    }
-    let mut words = group.replace('_', " ");
-    if let Some(first) = words.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    words
-}
-
-fn row(value: &PolicyValue, acts: bool) -> Markup {
-    let PolicyValue { key, value: now, origin, overridden } = value;
-    let name = key.rsplit_once('.').map_or(key.as_str(), |(_, name)| name);
-    let name = name.strip_suffix("_seconds").unwrap_or(name).replace('_', " ");
-    html! {
-        tr {
-            th scope="row" { (name) }
-            td data-label="Now" { (say_value(key, now)) }
-            td data-label="From" {
-                @match origin {
-                    PolicyOrigin::Default => span.soft { "default" },
-                    PolicyOrigin::File => "file",
-                    PolicyOrigin::Stored => span.pill.warn { "changed" },
-                    PolicyOrigin::Runtime => span.pill.warn { "until restart" },
-                }
-                @if let Some(below) = overridden {
-                    " " span.soft { "instead of " (say_value(key, below)) }
-                    @if acts {
-                        form method="post" action="/policy/reset" {
-                            input type="hidden" name="key" value=(key);
-                            button.quiet type="submit" aria-label={ "Reset " (name) } { "Reset" }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn say_value(key: &str, value: &serde_json::Value) -> Markup {
-    match value.as_f64().filter(|_| key.ends_with("_seconds")) {
-        Some(seconds) => html! { (say::span_of(seconds)) },
-        None => match value {
-            serde_json::Value::Array(items) if items.is_empty() => html! { "none" },
-            serde_json::Value::String(word) => plain(&word.replace('_', " ")),
-            other => say::json(other),
-        },
-    }
-}
+#[cfg(test)]
+mod tests;

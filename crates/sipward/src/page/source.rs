@@ -1,5 +1,7 @@
 //! Why an address is banned, or is not.
 
+mod owner;
+
 use std::net::IpAddr;
 
 use axum::extract::State;
@@ -39,7 +41,8 @@ pub(super) async fn show(
     place: Place,
     Asked(fields): Asked,
 ) -> Result<Markup, Trouble> {
-    let report = api::sources::show(State(api), place).await?.0;
+    let report = api::sources::show(State(api.clone()), place).await?.0;
+    let asked = if fields.has("ask") { Some(owner::ask(api, report.address).await) } else { None };
     let here = format!("/sources/{}", report.address);
     let body = html! {
         (forms::done(&fields))
@@ -56,6 +59,10 @@ pub(super) async fn show(
                 h2 #tried-title { "What it tried" }
                 div #tried data-live="" { (tried(&report)) }
             }
+        }
+        section.card aria-labelledby="owner-title" {
+            h2 #owner-title { "Whose it is" }
+            div #owner { (owner::whose(&report, asked.as_ref())) }
         }
         @if !report.bans.is_empty() {
             section.card aria-labelledby="bans-title" {
@@ -96,7 +103,10 @@ fn actions(report: &SourceReport, here: &str) -> Markup {
                 }
             }
             @if !report.exempt.iter().any(|exempt| exempt.class == sipward_engine::Exemption::Allow) {
-                a.button.quiet href={ "/allow?host=" (Shown(report.address)) } { "Allow…" }
+                form method="post" action="/allow/preview" {
+                    input type="hidden" name="host" value=(Shown(report.address));
+                    button.quiet type="submit" { "Allow…" }
+                }
             }
         }
     }

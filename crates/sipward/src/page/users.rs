@@ -67,7 +67,7 @@ fn phones(frame: &Frame, page: &UserPage) -> Markup {
     }
     html! {
         p.soft { "They logged in before and fail now: most likely their password was changed. They are not counted as attackers." }
-        table.rows {
+        table.rows.wide {
             caption.hidden { "Phones that logged in before and fail now" }
             thead { tr {
                 th scope="col" { "User" } th scope="col" { "Source" } th scope="col" { "Phone" }
@@ -99,7 +99,7 @@ fn attacked(frame: &Frame, page: &UserPage) -> Markup {
         return html! { p.empty { "No user." } };
     }
     html! {
-        table.rows {
+        table.rows.wide {
             caption.hidden { "Users that were tried" }
             thead { tr {
                 th scope="col" { "User" } th.num scope="col" { "Failures" } th.num scope="col" { "Sources" }

@@ -36,7 +36,7 @@ pub(in crate::page) fn rows(frame: &Frame, bans: &[Ban], columns: &Columns<'_>) 
         return html! { p.empty { "Nobody is banned" @if columns.sorts.is_some_and(|fields| fields.has("q")) { " there" } "." } };
     }
     html! {
-        table.rows {
+        table.rows.wide {
             caption.hidden { (columns.caption) }
             thead {
                 tr {

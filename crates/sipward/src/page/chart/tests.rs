@@ -42,7 +42,7 @@ fn a_chart_carries_no_style_that_the_content_security_policy_forbids() {
 #[test]
 fn scales_end_at_round_numbers() {
     for (most, end) in
-        [(0, 4), (4, 4), (5, 8), (9, 10), (11, 20), (21, 40), (130, 200), (u64::MAX, u64::MAX)]
+        [(0, 4), (4, 4), (5, 10), (41, 100), (11, 20), (21, 40), (130, 200), (u64::MAX, u64::MAX)]
     {
         assert_eq!(ceiling(most), end);
     }
