@@ -96,17 +96,14 @@ impl Engine {
         if self.settle(account, subject, &mut told, actions) {
             return;
         }
-        let findings = self.findings(subject);
-        let rules = &self.limits.policy.rules;
-        let (users, calls, raw_address, slow) =
-            (rules.users, rules.calls, rules.raw_address, rules.slow);
-        for (rule, settings, finding) in [
-            (RuleName::Users, users, findings.users),
-            (RuleName::Calls, calls, findings.calls),
-            (RuleName::RawAddress, raw_address, findings.raw_address),
-            (RuleName::Slow, slow, findings.slow),
+        let Findings { users, calls, raw_address, slow } = self.findings(subject);
+        for (rule, finding) in [
+            (RuleName::Users, users),
+            (RuleName::Calls, calls),
+            (RuleName::RawAddress, raw_address),
+            (RuleName::Slow, slow),
         ] {
-            let due = Due::found(rule, &settings, finding);
+            let due = self.counting_due(rule, finding);
             if self.settle(due, subject, &mut told, actions) {
                 return;
             }
@@ -256,6 +253,20 @@ impl Engine {
             ban_time: rule.ban_time,
             reason: None,
         })
+    }
+
+    fn counting_due(&self, rule: RuleName, finding: Finding) -> Option<Due> {
+        if finding.all == 0 {
+            return None;
+        }
+        let rules = &self.limits.policy.rules;
+        let settings = match rule {
+            RuleName::Users => &rules.users,
+            RuleName::Calls => &rules.calls,
+            RuleName::RawAddress => &rules.raw_address,
+            _ => &rules.slow,
+        };
+        Due::found(rule, settings, finding)
     }
 
     /// What the counting rules find in the history of a source.
