@@ -82,6 +82,9 @@ _sipward() {
             sipward,watch)
                 cmd="sipward__subcmd__watch"
                 ;;
+            sipward,whois)
+                cmd="sipward__subcmd__whois"
+                ;;
             sipward,why)
                 cmd="sipward__subcmd__why"
                 ;;
@@ -166,6 +169,9 @@ _sipward() {
             sipward__subcmd__help,watch)
                 cmd="sipward__subcmd__help__subcmd__watch"
                 ;;
+            sipward__subcmd__help,whois)
+                cmd="sipward__subcmd__help__subcmd__whois"
+                ;;
             sipward__subcmd__help,why)
                 cmd="sipward__subcmd__help__subcmd__why"
                 ;;
@@ -180,6 +186,12 @@ _sipward() {
                 ;;
             sipward__subcmd__help__subcmd__import,fail2ban)
                 cmd="sipward__subcmd__help__subcmd__import__subcmd__fail2ban"
+                ;;
+            sipward__subcmd__help__subcmd__policy,add-agent)
+                cmd="sipward__subcmd__help__subcmd__policy__subcmd__add__subcmd__agent"
+                ;;
+            sipward__subcmd__help__subcmd__policy,remove-agent)
+                cmd="sipward__subcmd__help__subcmd__policy__subcmd__remove__subcmd__agent"
                 ;;
             sipward__subcmd__help__subcmd__policy,reset)
                 cmd="sipward__subcmd__help__subcmd__policy__subcmd__reset"
@@ -217,8 +229,14 @@ _sipward() {
             sipward__subcmd__import__subcmd__help,help)
                 cmd="sipward__subcmd__import__subcmd__help__subcmd__help"
                 ;;
+            sipward__subcmd__policy,add-agent)
+                cmd="sipward__subcmd__policy__subcmd__add__subcmd__agent"
+                ;;
             sipward__subcmd__policy,help)
                 cmd="sipward__subcmd__policy__subcmd__help"
+                ;;
+            sipward__subcmd__policy,remove-agent)
+                cmd="sipward__subcmd__policy__subcmd__remove__subcmd__agent"
                 ;;
             sipward__subcmd__policy,reset)
                 cmd="sipward__subcmd__policy__subcmd__reset"
@@ -229,8 +247,14 @@ _sipward() {
             sipward__subcmd__policy,show)
                 cmd="sipward__subcmd__policy__subcmd__show"
                 ;;
+            sipward__subcmd__policy__subcmd__help,add-agent)
+                cmd="sipward__subcmd__policy__subcmd__help__subcmd__add__subcmd__agent"
+                ;;
             sipward__subcmd__policy__subcmd__help,help)
                 cmd="sipward__subcmd__policy__subcmd__help__subcmd__help"
+                ;;
+            sipward__subcmd__policy__subcmd__help,remove-agent)
+                cmd="sipward__subcmd__policy__subcmd__help__subcmd__remove__subcmd__agent"
                 ;;
             sipward__subcmd__policy__subcmd__help,reset)
                 cmd="sipward__subcmd__policy__subcmd__help__subcmd__reset"
@@ -284,7 +308,7 @@ _sipward() {
 
     case "${cmd}" in
         sipward)
-            opts="-h -V --help --version run check flush status bans banned ban banip unban unbanip why allow history policy token watch reload doctor import record replay demo help"
+            opts="-h -V --help --version run check flush status bans banned ban banip unban unbanip why whois allow history policy token watch reload doctor import record replay demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -506,7 +530,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__bans)
-            opts="-r -c -h --origin --state --sort --reverse --limit --cursor --all --json --socket --config --help"
+            opts="-r -c -h --origin --state --search --sort --reverse --limit --cursor --all --csv --json --socket --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -518,6 +542,10 @@ _sipward() {
                     ;;
                 --state)
                     COMPREPLY=($(compgen -W "pending enforced ineffective failed" -- "${cur}"))
+                    return 0
+                    ;;
+                --search)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --sort)
@@ -636,7 +664,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__help)
-            opts="run check flush status bans ban unban why allow history policy token watch reload doctor import record replay demo help"
+            opts="run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -846,8 +874,36 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__help__subcmd__policy)
-            opts="show set reset"
+            opts="show set reset add-agent remove-agent"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__help__subcmd__policy__subcmd__add__subcmd__agent)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__help__subcmd__policy__subcmd__remove__subcmd__agent)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1083,6 +1139,20 @@ _sipward() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sipward__subcmd__help__subcmd__whois)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sipward__subcmd__help__subcmd__why)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1238,7 +1308,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__policy)
-            opts="-h --help show set reset help"
+            opts="-h --help show set reset add-agent remove-agent help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1251,8 +1321,34 @@ _sipward() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sipward__subcmd__policy__subcmd__add__subcmd__agent)
+            opts="-c -h --json --socket --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sipward__subcmd__policy__subcmd__help)
-            opts="show set reset help"
+            opts="show set reset add-agent remove-agent help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1265,7 +1361,35 @@ _sipward() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sipward__subcmd__policy__subcmd__help__subcmd__add__subcmd__agent)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sipward__subcmd__policy__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__policy__subcmd__help__subcmd__remove__subcmd__agent)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1314,6 +1438,32 @@ _sipward() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__policy__subcmd__remove__subcmd__agent)
+            opts="-c -h --json --socket --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1839,6 +1989,32 @@ _sipward() {
             ;;
         sipward__subcmd__watch)
             opts="-c -h --socket --config --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__whois)
+            opts="-c -h --json --socket --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

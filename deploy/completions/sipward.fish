@@ -37,6 +37,7 @@ complete -c sipward -n "__fish_sipward_needs_command" -f -a "banip" -d 'Ban an a
 complete -c sipward -n "__fish_sipward_needs_command" -f -a "unban" -d 'Lift a ban'
 complete -c sipward -n "__fish_sipward_needs_command" -f -a "unbanip" -d 'Lift a ban'
 complete -c sipward -n "__fish_sipward_needs_command" -f -a "why" -d 'Tell why an address is banned, or is not'
+complete -c sipward -n "__fish_sipward_needs_command" -f -a "whois" -d 'Whose an address is: its name, country and network, and what its registry says'
 complete -c sipward -n "__fish_sipward_needs_command" -f -a "allow" -d 'Who is never banned by a rule'
 complete -c sipward -n "__fish_sipward_needs_command" -f -a "history" -d 'Show what was decided before: bans, unbans and refusals, newest first'
 complete -c sipward -n "__fish_sipward_needs_command" -f -a "policy" -d 'The policy in force'
@@ -77,6 +78,7 @@ complete -c sipward -n "__fish_sipward_using_subcommand bans" -l state -d 'Only 
 enforced\t'What the network sends is dropped'
 ineffective\t'The route does not keep the packets out'
 failed\t'The kernel refused the route'"
+complete -c sipward -n "__fish_sipward_using_subcommand bans" -l search -d 'Only bans with this in their network, users, user agent, report or comment' -r
 complete -c sipward -n "__fish_sipward_using_subcommand bans" -l sort -d 'Sort by this' -r -f -a "net\t'The network'
 since\t'The beginning'
 until\t'The end'"
@@ -86,6 +88,7 @@ complete -c sipward -n "__fish_sipward_using_subcommand bans" -l socket -d 'The 
 complete -c sipward -n "__fish_sipward_using_subcommand bans" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand bans" -s r -l reverse -d 'The largest or latest first'
 complete -c sipward -n "__fish_sipward_using_subcommand bans" -l all -d 'Show all of them'
+complete -c sipward -n "__fish_sipward_using_subcommand bans" -l csv -d 'Write all of them as a table for spreadsheets, in the order of their networks'
 complete -c sipward -n "__fish_sipward_using_subcommand bans" -l json -d 'Print the answer of the API as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand bans" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand banned" -l origin -d 'Only bans of this origin' -r -f -a "automatic\t'A rule, or a route found at start'
@@ -95,6 +98,7 @@ complete -c sipward -n "__fish_sipward_using_subcommand banned" -l state -d 'Onl
 enforced\t'What the network sends is dropped'
 ineffective\t'The route does not keep the packets out'
 failed\t'The kernel refused the route'"
+complete -c sipward -n "__fish_sipward_using_subcommand banned" -l search -d 'Only bans with this in their network, users, user agent, report or comment' -r
 complete -c sipward -n "__fish_sipward_using_subcommand banned" -l sort -d 'Sort by this' -r -f -a "net\t'The network'
 since\t'The beginning'
 until\t'The end'"
@@ -104,6 +108,7 @@ complete -c sipward -n "__fish_sipward_using_subcommand banned" -l socket -d 'Th
 complete -c sipward -n "__fish_sipward_using_subcommand banned" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand banned" -s r -l reverse -d 'The largest or latest first'
 complete -c sipward -n "__fish_sipward_using_subcommand banned" -l all -d 'Show all of them'
+complete -c sipward -n "__fish_sipward_using_subcommand banned" -l csv -d 'Write all of them as a table for spreadsheets, in the order of their networks'
 complete -c sipward -n "__fish_sipward_using_subcommand banned" -l json -d 'Print the answer of the API as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand banned" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand ban" -l for -d 'For how long: 90s, 10m, 2h, 7d. Without it, the policy\'s `ban_time`' -r
@@ -136,6 +141,10 @@ complete -c sipward -n "__fish_sipward_using_subcommand why" -l socket -d 'The d
 complete -c sipward -n "__fish_sipward_using_subcommand why" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand why" -l json -d 'Print the answer of the API as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand why" -s h -l help -d 'Print help'
+complete -c sipward -n "__fish_sipward_using_subcommand whois" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
+complete -c sipward -n "__fish_sipward_using_subcommand whois" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
+complete -c sipward -n "__fish_sipward_using_subcommand whois" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand whois" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and not __fish_seen_subcommand_from list add remove help" -s h -l help -d 'Print help'
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and not __fish_seen_subcommand_from list add remove help" -f -a "list" -d 'List the entries of the configuration file and those added at run time'
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and not __fish_seen_subcommand_from list add remove help" -f -a "add" -d 'Never ban an address, a network or a DNS name again, and lift the bans that cover it'
@@ -171,11 +180,13 @@ complete -c sipward -n "__fish_sipward_using_subcommand history" -l socket -d 'T
 complete -c sipward -n "__fish_sipward_using_subcommand history" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand history" -l json -d 'Print the answer of the API as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand history" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c sipward -n "__fish_sipward_using_subcommand policy; and not __fish_seen_subcommand_from show set reset help" -s h -l help -d 'Print help'
-complete -c sipward -n "__fish_sipward_using_subcommand policy; and not __fish_seen_subcommand_from show set reset help" -f -a "show" -d 'Show every value and where it comes from'
-complete -c sipward -n "__fish_sipward_using_subcommand policy; and not __fish_seen_subcommand_from show set reset help" -f -a "set" -d 'Change values while the daemon runs. They stand over the configuration file until they are reset'
-complete -c sipward -n "__fish_sipward_using_subcommand policy; and not __fish_seen_subcommand_from show set reset help" -f -a "reset" -d 'Take a change back: the configuration file holds again'
-complete -c sipward -n "__fish_sipward_using_subcommand policy; and not __fish_seen_subcommand_from show set reset help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and not __fish_seen_subcommand_from show set reset add-agent remove-agent help" -s h -l help -d 'Print help'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and not __fish_seen_subcommand_from show set reset add-agent remove-agent help" -f -a "show" -d 'Show every value and where it comes from'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and not __fish_seen_subcommand_from show set reset add-agent remove-agent help" -f -a "set" -d 'Change values while the daemon runs. They stand over the configuration file until they are reset'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and not __fish_seen_subcommand_from show set reset add-agent remove-agent help" -f -a "reset" -d 'Take a change back: the configuration file holds again'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and not __fish_seen_subcommand_from show set reset add-agent remove-agent help" -f -a "add-agent" -d 'Ban user agents with this in their name at the first failure, beside those that are banned so'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and not __fish_seen_subcommand_from show set reset add-agent remove-agent help" -f -a "remove-agent" -d 'Take a part of a user agent off the list again'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and not __fish_seen_subcommand_from show set reset add-agent remove-agent help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from show" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from show" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from show" -l json -d 'Print the answer of the API as JSON'
@@ -192,9 +203,19 @@ complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from reset" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from reset" -l json -d 'Print the answer of the API as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from reset" -s h -l help -d 'Print help'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from add-agent" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from add-agent" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from add-agent" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from add-agent" -s h -l help -d 'Print help'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from remove-agent" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from remove-agent" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from remove-agent" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from remove-agent" -s h -l help -d 'Print help'
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show every value and where it comes from'
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from help" -f -a "set" -d 'Change values while the daemon runs. They stand over the configuration file until they are reset'
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from help" -f -a "reset" -d 'Take a change back: the configuration file holds again'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from help" -f -a "add-agent" -d 'Ban user agents with this in their name at the first failure, beside those that are banned so'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from help" -f -a "remove-agent" -d 'Take a part of a user agent off the list again'
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sipward -n "__fish_sipward_using_subcommand token; and not __fish_seen_subcommand_from add list revoke link end-sessions help" -s h -l help -d 'Print help'
 complete -c sipward -n "__fish_sipward_using_subcommand token; and not __fish_seen_subcommand_from add list revoke link end-sessions help" -f -a "add" -d 'Make a token for a person or a program. Its secret is shown here and nowhere else'
@@ -272,32 +293,35 @@ complete -c sipward -n "__fish_sipward_using_subcommand replay" -l json -d 'Prin
 complete -c sipward -n "__fish_sipward_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand demo" -l forever -d 'Run until interrupted instead of 20 s'
 complete -c sipward -n "__fish_sipward_using_subcommand demo" -s h -l help -d 'Print help'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why allow history policy token watch reload doctor import record replay demo help" -f -a "run" -d 'Run the daemon'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why allow history policy token watch reload doctor import record replay demo help" -f -a "check" -d 'Check the configuration and the credentials, and say what they mean'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why allow history policy token watch reload doctor import record replay demo help" -f -a "flush" -d 'Remove every route, rule and table of sipward from the kernel, and end the stored bans'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why allow history policy token watch reload doctor import record replay demo help" -f -a "status" -d 'How the daemon stands'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why allow history policy token watch reload doctor import record replay demo help" -f -a "bans" -d 'List the bans that stand'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why allow history policy token watch reload doctor import record replay demo help" -f -a "ban" -d 'Ban an address or a network'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why allow history policy token watch reload doctor import record replay demo help" -f -a "unban" -d 'Lift a ban'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why allow history policy token watch reload doctor import record replay demo help" -f -a "why" -d 'Tell why an address is banned, or is not'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why allow history policy token watch reload doctor import record replay demo help" -f -a "allow" -d 'Who is never banned by a rule'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why allow history policy token watch reload doctor import record replay demo help" -f -a "history" -d 'Show what was decided before: bans, unbans and refusals, newest first'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why allow history policy token watch reload doctor import record replay demo help" -f -a "policy" -d 'The policy in force'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why allow history policy token watch reload doctor import record replay demo help" -f -a "token" -d 'Who may use the API and the page on TCP (`[http]` in the configuration file)'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why allow history policy token watch reload doctor import record replay demo help" -f -a "watch" -d 'Watch what happens: the connection, rates, the newest bans, the busiest sources. `q` quits'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why allow history policy token watch reload doctor import record replay demo help" -f -a "reload" -d 'Have the daemon read its configuration file again. Bans, counts and changes at run time stay'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why allow history policy token watch reload doctor import record replay demo help" -f -a "doctor" -d 'Check everything that sipward needs, and say what to do about what is missing'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why allow history policy token watch reload doctor import record replay demo help" -f -a "import" -d 'Take over what another program has set up'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why allow history policy token watch reload doctor import record replay demo help" -f -a "record" -d 'Save what FreeSWITCH sends on its Event Socket, to replay it later'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why allow history policy token watch reload doctor import record replay demo help" -f -a "replay" -d 'Play recordings or log files through a policy: what would have been banned, and why?'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why allow history policy token watch reload doctor import record replay demo help" -f -a "demo" -d 'Watch sipward fend off a storm: no root, no FreeSWITCH, nothing on this host is changed'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why allow history policy token watch reload doctor import record replay demo help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "run" -d 'Run the daemon'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "check" -d 'Check the configuration and the credentials, and say what they mean'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "flush" -d 'Remove every route, rule and table of sipward from the kernel, and end the stored bans'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "status" -d 'How the daemon stands'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "bans" -d 'List the bans that stand'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "ban" -d 'Ban an address or a network'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "unban" -d 'Lift a ban'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "why" -d 'Tell why an address is banned, or is not'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "whois" -d 'Whose an address is: its name, country and network, and what its registry says'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "allow" -d 'Who is never banned by a rule'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "history" -d 'Show what was decided before: bans, unbans and refusals, newest first'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "policy" -d 'The policy in force'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "token" -d 'Who may use the API and the page on TCP (`[http]` in the configuration file)'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "watch" -d 'Watch what happens: the connection, rates, the newest bans, the busiest sources. `q` quits'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "reload" -d 'Have the daemon read its configuration file again. Bans, counts and changes at run time stay'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "doctor" -d 'Check everything that sipward needs, and say what to do about what is missing'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "import" -d 'Take over what another program has set up'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "record" -d 'Save what FreeSWITCH sends on its Event Socket, to replay it later'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "replay" -d 'Play recordings or log files through a policy: what would have been banned, and why?'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "demo" -d 'Watch sipward fend off a storm: no root, no FreeSWITCH, nothing on this host is changed'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from allow" -f -a "list" -d 'List the entries of the configuration file and those added at run time'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from allow" -f -a "add" -d 'Never ban an address, a network or a DNS name again, and lift the bans that cover it'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from allow" -f -a "remove" -d 'Take back what was added at run time. Entries of the file are only changed there'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from policy" -f -a "show" -d 'Show every value and where it comes from'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from policy" -f -a "set" -d 'Change values while the daemon runs. They stand over the configuration file until they are reset'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from policy" -f -a "reset" -d 'Take a change back: the configuration file holds again'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from policy" -f -a "add-agent" -d 'Ban user agents with this in their name at the first failure, beside those that are banned so'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from policy" -f -a "remove-agent" -d 'Take a part of a user agent off the list again'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from token" -f -a "add" -d 'Make a token for a person or a program. Its secret is shown here and nowhere else'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from token" -f -a "list" -d 'List the tokens, without their secrets'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from token" -f -a "revoke" -d 'Revoke a token. The sessions that it opened end at once'

@@ -23,7 +23,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ipnet::IpNet;
-use sipward::store::{Entry, Location, SavedBan, State, Store, StoreSettings};
+use sipward::store::{Closed, Entry, Location, SavedBan, State, Store, StoreSettings};
 use sipward_engine::{
     Cause, Details, Evidence, Expiry, Grade, Identity, RuleName, Text, Timestamp,
 };
@@ -193,7 +193,8 @@ fn fill(file: &Path) {
     settle(&store);
     assert_eq!(store.health().dropped, 0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(store.close());
+    // Only a file that is complete by itself may be copied.
+    assert_eq!(runtime.block_on(store.close()), Closed::Whole);
 }
 
 fn settle(store: &Store) {

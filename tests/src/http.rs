@@ -131,6 +131,9 @@ impl Client {
 impl Answer {
     fn parse(text: &str) -> Self {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
+        let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+        let whole = if chunked { dechunked(body) } else { body.to_owned() };
+        let body = whole.as_str();
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
         let body = if body.is_empty() {
             Value::Null
@@ -152,6 +155,20 @@ impl Answer {
     pub fn wrong_fields(&self) -> Vec<String> {
         let errors = self.body["errors"].as_array().cloned().unwrap_or_default();
         errors.iter().filter_map(|error| Some(error["field"].as_str()?.to_owned())).collect()
+    }
+}
+
+/// The chunks of a body (RFC 9112 section 7.1) as one. What is broken off is a failed test.
+fn dechunked(mut body: &str) -> String {
+    let mut whole = String::new();
+    loop {
+        let (size, rest) = body.split_once("\r\n").expect("the size of a chunk");
+        let size = usize::from_str_radix(size, 16).expect("a size");
+        if size == 0 {
+            return whole;
+        }
+        whole.push_str(&rest[..size]);
+        body = rest[size..].strip_prefix("\r\n").expect("the end of a chunk");
     }
 }
 

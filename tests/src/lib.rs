@@ -4,3 +4,4 @@ pub mod daemon;
 pub mod fake_freeswitch;
 pub mod http;
 pub mod netns;
+pub mod web;

@@ -4,6 +4,7 @@ mod bans;
 mod commands;
 mod complaints;
 mod failures;
+mod forecast;
 mod identity;
 mod preview;
 mod registrations;

@@ -6,15 +6,20 @@
 //! | `/bans` | GET | [`model::BanQuery`] → [`model::BanPage`] |
 //! | `/bans` | POST | [`model::NewBan`] → 201 [`model::BanMade`], 409 refused |
 //! | `/bans` | DELETE | all of them → [`model::Unbanned`] |
+//! | `/bans.csv`, `/bans.json` | GET | [`model::BanFilter`] → all of them as a file |
 //! | `/bans/{net}` | GET | [`model::Ban`] of exactly this network |
 //! | `/bans/{net}` | DELETE | everything inside it, wider ones are split → [`model::Unbanned`] |
 //! | `/sources/{address}` | GET | [`model::SourceReport`] |
 //! | `/allow` | GET | [`model::AllowQuery`] → [`model::AllowPage`] |
 //! | `/allow` | POST | [`model::NewAllow`] → 201, or 200 when it is there already, [`model::AllowChanged`] |
+//! | `/allow/preview` | POST | [`model::NewAllow`] → [`model::AllowPreview`]; nothing is changed |
 //! | `/allow/{host}` | DELETE | [`model::AllowChanged`]; 409 for an entry of the file |
+//! | `/hosts/{address}` | GET | [`model::Host`] |
+//! | `/whois/{address}` | GET | [`model::WhoisReport`]; 429, 502, 504 |
 //! | `/history` | GET | [`model::HistoryQuery`] → [`model::HistoryPage`] |
 //! | `/policy` | GET | [`model::PolicyView`] |
 //! | `/policy` | PATCH | [`model::PolicyChange`] → [`model::PolicyView`] |
+//! | `/policy/preview` | POST | [`model::PolicyChange`] → [`model::PolicyPreview`]; nothing is changed |
 //! | `/policy/{key}` | DELETE | an override → [`model::PolicyView`] |
 //! | `/events` | GET | [`model::EventQuery`] → server-sent events, each a [`model::Line`] |
 //! | `/series` | GET | [`model::SeriesQuery`] → [`model::Series`] |
@@ -42,7 +47,7 @@
 //! | `door` | the socket file, who may use it |
 //! | `extract`, `fault` | what comes in, read within limits; what goes wrong, as a document |
 //! | `document` | the routes, and the `OpenAPI` document made from them |
-//! | `bans`, `select`, `sources`, `attacks`, `allow`, `history`, `series`, `policy`, `status`, `alarms`, `events`, `what_if`, `tokens`, `metrics` | the handlers |
+//! | `bans`, `select`, `export`, `sources`, `attacks`, `hosts`, `allow`, `history`, `series`, `policy`, `preview`, `status`, `alarms`, `events`, `what_if`, `tokens`, `metrics` | the handlers |
 //! | `convert` | the engine's and the store's words → those of the wire |
 
 pub(crate) mod alarms;
@@ -53,12 +58,15 @@ mod convert;
 mod document;
 mod door;
 pub(crate) mod events;
+pub(crate) mod export;
 pub(crate) mod extract;
 pub(crate) mod fault;
 pub(crate) mod history;
+pub(crate) mod hosts;
 mod metrics;
 pub mod model;
 pub(crate) mod policy;
+pub(crate) mod preview;
 mod select;
 pub(crate) mod series;
 pub(crate) mod sources;
@@ -84,6 +92,7 @@ pub(crate) use document::router;
 use door::Door;
 pub(crate) use events::line;
 use fault::Fault;
+pub(crate) use hosts::Oracles;
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -95,26 +104,36 @@ pub(crate) struct Api {
     mode: Mode,
     metrics: Arc<Metrics>,
     access: Arc<Access>,
+    oracles: Oracles,
     /// Seats for listeners of events.
     listeners: Arc<Semaphore>,
 }
 
+/// What of the daemon the API works with.
+pub(crate) struct Parts {
+    pub(crate) desk: Desk,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) store: Store,
+    pub(crate) records: broadcast::Sender<Arc<Record>>,
+    pub(crate) mode: Mode,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) access: Arc<Access>,
+    pub(crate) oracles: Oracles,
+}
+
 impl Api {
-    pub(crate) fn new(
-        desk: Desk,
-        settings: Arc<Settings>,
-        store: Store,
-        records: broadcast::Sender<Arc<Record>>,
-        mode: Mode,
-        metrics: Arc<Metrics>,
-        access: Arc<Access>,
-    ) -> Self {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { desk, settings, store, records, mode, metrics, access, oracles } = parts;
         let listeners = Arc::new(Semaphore::new(events::LISTENERS));
-        Self { desk, settings, store, records, mode, metrics, access, listeners }
+        Self { desk, settings, store, records, mode, metrics, access, oracles, listeners }
     }
 
     pub(crate) fn desk(&self) -> &Desk {
         &self.desk
+    }
+
+    pub(crate) fn records(&self) -> &broadcast::Sender<Arc<Record>> {
+        &self.records
     }
 
     pub(crate) fn store(&self) -> &Store {

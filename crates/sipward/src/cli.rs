@@ -18,6 +18,7 @@ mod ssh;
 mod status;
 mod token;
 mod watch;
+mod whois;
 mod why;
 
 use std::path::PathBuf;
@@ -79,6 +80,7 @@ enum Command {
     #[command(visible_alias = "unbanip")]
     Unban(ban::UnbanCommand),
     Why(why::WhyCommand),
+    Whois(whois::WhoisCommand),
     Allow(allow::AllowCommand),
     History(history::HistoryCommand),
     Policy(policy::PolicyCommand),
@@ -137,6 +139,7 @@ pub fn main() -> ExitCode {
         Command::Ban(command) => command.run(),
         Command::Unban(command) => command.run(),
         Command::Why(command) => command.run(),
+        Command::Whois(command) => command.run(),
         Command::Allow(command) => command.run(),
         Command::History(command) => command.run(),
         Command::Policy(command) => command.run(),

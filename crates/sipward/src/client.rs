@@ -131,6 +131,36 @@ impl Client {
         Err(refused(read(response).await?))
     }
 
+    /// `GET path?query` of a file of any size: each part goes to `take` as it comes.
+    ///
+    /// # Errors
+    /// As [`Client::get`]; [`ClientError::Unreadable`] also when `take` fails or the file ends early.
+    pub async fn download(
+        &mut self,
+        path: &str,
+        query: &(impl Serialize + Sync),
+        mut take: impl FnMut(&[u8]) -> std::io::Result<()>,
+    ) -> Result<(), ClientError> {
+        let path = format!("{path}{}", query_string(query)?);
+        let response = self.exchange(Method::GET, &path, None).await?;
+        if !response.status().is_success() {
+            return Err(refused(read(response).await?));
+        }
+        let mut body = response.into_body();
+        loop {
+            let frame = timeout(ANSWER, body.frame()).await;
+            match frame.map_err(|_| ClientError::TooSlow { after: ANSWER })? {
+                None => return Ok(()),
+                Some(Err(error)) => return Err(ClientError::Broken(error)),
+                Some(Ok(frame)) => {
+                    let part = frame.into_data().unwrap_or_default();
+                    take(&part)
+                        .map_err(|error| ClientError::Unreadable { what: error.to_string() })?;
+                }
+            }
+        }
+    }
+
     async fn ask<T: DeserializeOwned>(
         &mut self,
         method: Method,

@@ -14,7 +14,7 @@
 //! | `tls` | certificates |
 //!
 //! On the Unix socket the kernel knows who is at the other end. On TCP everything but `/healthz` and the
-//! log-in needs a bearer token or a session.
+//! log-in needs a bearer token or a session, and all of it has a thread of its own ([`Server`]).
 
 mod attempts;
 mod client;
@@ -23,7 +23,6 @@ mod guard;
 mod headers;
 mod links;
 mod login;
-mod plain;
 mod secret;
 pub(crate) mod serve;
 mod sessions;
@@ -36,17 +35,19 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use anyhow::Context as _;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use futures_util::future::join_all;
-use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Api};
 use crate::clock::Clock;
-use crate::record::Record;
+use crate::page;
 use crate::store::SavedToken;
 use attempts::Attempts;
+pub(crate) use client::Client;
 use door::Door;
 use guard::Gatekeeper;
 pub use links::Links;
@@ -56,6 +57,9 @@ pub use settings::{Settings, TlsFiles};
 pub(crate) use tls::Certificates;
 pub(crate) use tokens::{NotAdded, Tokens};
 pub(crate) use visitor::{Visitor, Way};
+
+/// Threads for what blocks: questions to the history, look-ups of names.
+const BLOCKING: usize = 8;
 
 /// What opens the door, and who tried in vain. One for the daemon.
 #[derive(Debug)]
@@ -109,20 +113,58 @@ impl Access {
     }
 }
 
+/// The thread that serves. It ends when this is dropped, and every connection with it.
+#[derive(Debug)]
+pub(crate) struct Server {
+    stop: CancellationToken,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Server {
+    /// Serves on every address of `settings`, on a thread with a runtime of its own: TLS handshakes and the
+    /// making of pages take milliseconds, for which no ban shall wait.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn start(
+        api: Api,
+        settings: Settings,
+        certificates: Option<Arc<Certificates>>,
+    ) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(BLOCKING)
+            .enable_all()
+            .build()
+            .context("cannot start the runtime of the page")?;
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        std::thread::Builder::new()
+            .name("http".to_owned())
+            .spawn(move || {
+                let served = run(api, settings, certificates);
+                runtime.block_on(stopped.run_until_cancelled(served));
+                // A look-up that nobody answers must not hold up the end.
+                runtime.shutdown_background();
+            })
+            .context("cannot start the thread of the page")?;
+        Ok(Self { stop })
+    }
+}
+
 /// Listens on every address of `settings` until dropped. An address that cannot be had is told, and tried
 /// again: the daemon goes on without, because its bans matter more.
-pub(crate) async fn run(
-    api: Api,
-    settings: Settings,
-    certificates: Option<Arc<Certificates>>,
-    records: broadcast::Sender<Arc<Record>>,
-) {
+async fn run(api: Api, settings: Settings, certificates: Option<Arc<Certificates>>) {
     let settings = Arc::new(settings);
-    let keeper = Arc::new(Gatekeeper::new(api.clone(), Arc::clone(&settings), records.clone()));
+    let keeper = Arc::new(Gatekeeper::new(api.clone(), Arc::clone(&settings)));
     let router = router(api, Arc::clone(&keeper));
     let doors = settings.listen.iter().map(|address| {
         let door = Door::new(*address, Arc::clone(&settings), certificates.clone());
-        door::run(door, router.clone(), keeper.access(), &records)
+        door::run(door, router.clone(), keeper.access(), keeper.records())
     });
     join_all(doors).await;
 }
@@ -134,6 +176,7 @@ fn router(api: Api, keeper: Arc<Gatekeeper>) -> Router {
         .route("/login", get(login::show).post(login::log_in))
         .route("/logout", axum::routing::post(login::log_out))
         .with_state(Arc::clone(&keeper));
+    let ours = ours.merge(page::router(api.clone()));
     api::router(api, ours).layer(from_fn_with_state(keeper, guard::guard))
 }
 

@@ -16,11 +16,13 @@
 //! | [`http`] | the API and the page on TCP: tokens, sessions, TLS |
 //! | [`enforce`] | engine actions → kernel, or nobody |
 //! | [`fail2ban`] | what a fail2ban on this host has set up, for `import` |
+//! | `page` | the console: pages for people |
 //! | [`doctor`] | a look at everything that sipward needs |
 //! | [`names`] | DNS names of `allow` and `proxies`, name servers |
 //! | [`record`] | what is told: log lines, later the API |
 //! | [`store`] | what outlives the process |
 //! | [`tell`] | who is told of records beside the log: [`mail`], [`webhook`], with [`whois`] |
+//! | [`geo`], `reverse` | where an address is and in whose network, its name in DNS |
 //! | `chronicle` | what is remembered of records: by the minute, alarms, failures |
 //! | [`metrics`] | counts and states for Prometheus |
 //! | [`recorder`] | `sipward record`: the socket's bytes, saved |
@@ -42,14 +44,17 @@ pub mod demo;
 pub mod doctor;
 pub mod enforce;
 pub mod fail2ban;
+pub mod geo;
 pub mod http;
 pub mod logging;
 pub mod mail;
 pub mod metrics;
 pub mod names;
+mod page;
 pub mod record;
 pub mod recorder;
 pub mod replay;
+mod reverse;
 pub mod store;
 pub mod systemd;
 pub mod tell;

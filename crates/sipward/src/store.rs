@@ -42,6 +42,7 @@ use std::time::{Duration, Instant};
 use sipward_engine::Timestamp;
 use tokio::sync::mpsc;
 
+use caretaker::Caretaker;
 use database::{Database, Place, Trouble};
 pub use entry::{AllowEntry, Entry, Override, Saved, SavedBan, SavedToken};
 use health::Status;
@@ -56,8 +57,9 @@ const NOTICES: usize = 16;
 /// Longest time that a question to the history may take.
 const SLOW: Duration = Duration::from_secs(5);
 
-/// Longest wait for the last commit at the end: the daemon has to stop within 2 s.
-const LAST_COMMIT: Duration = Duration::from_millis(700);
+/// Longest wait at the end until all is written and the file is closed: half of what systemd gives a daemon
+/// to stop (`TimeoutStopSec=10s`). It takes a fraction of it, unless a backlog meets a slow disk.
+const LAST_COMMIT: Duration = Duration::from_secs(5);
 
 /// Where the store is, and how much of the past it keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +92,21 @@ pub enum Location {
     File(PathBuf),
     /// In memory: nothing outlives the process.
     Memory,
+}
+
+/// How a store was left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Closed {
+    /// All is written, and the file is complete by itself.
+    Whole,
+    /// All is written, a part of it in the write-ahead log beside the file. The next start reads both.
+    WithLog,
+    /// Entries that were put in are not written: the time was over, or the store is degraded.
+    Lost {
+        /// How many.
+        entries: u64,
+    },
 }
 
 /// Why the daemon must not start, or a question has no answer.
@@ -143,7 +160,7 @@ pub enum StoreError {
 pub struct Store {
     shared: Arc<Shared>,
     notices: Arc<Mutex<Option<mpsc::Receiver<Notice>>>>,
-    end: Arc<End>,
+    _end: Arc<End>,
 }
 
 /// What the handles and the writer share.
@@ -153,14 +170,14 @@ struct Shared {
     place: Place,
     inbox: Inbox,
     status: Status,
+    /// None before the file is read, after the end, and where there is no file.
+    caretaker: Mutex<Option<Caretaker>>,
 }
 
 /// Tells the writer that no handle is left.
 #[derive(Debug)]
 struct End {
     shared: Arc<Shared>,
-    /// The caretaker goes when this does.
-    _caretaker: std::sync::mpsc::Sender<()>,
 }
 
 impl Drop for End {
@@ -186,18 +203,18 @@ impl Store {
             settings: settings.clone(),
             inbox: Inbox::default(),
             status: Status::new(notices),
+            caretaker: Mutex::new(None),
         });
         let (first_out, first) = std::sync::mpsc::sync_channel(1);
         let writer = Writer::new(Arc::clone(&shared));
         spawn("store", move || writer.run(&first_out))?;
-        let (caretaker, end_in) = std::sync::mpsc::channel();
-        let end = Arc::new(End { shared: Arc::clone(&shared), _caretaker: caretaker });
-        if shared.place.file().is_some() {
-            let shared = Arc::clone(&shared);
-            spawn("store-care", move || caretaker::run(&shared, &end_in))?;
-        }
+        let end = Arc::new(End { shared: Arc::clone(&shared) });
         let saved = first.recv().map_err(|error| StoreError::Thread(error.to_string()))??;
-        Ok((Self { shared, notices: Arc::new(Mutex::new(Some(notices_in))), end }, saved))
+        if shared.place.file().is_some() {
+            let caretaker = Caretaker::start(&shared)?;
+            *shared.caretaker.lock().unwrap_or_else(PoisonError::into_inner) = Some(caretaker);
+        }
+        Ok((Self { shared, notices: Arc::new(Mutex::new(Some(notices_in))), _end: end }, saved))
     }
 
     /// Ends every stored ban that was enforced, and says how many there were. For a store that no daemon
@@ -330,24 +347,29 @@ impl Store {
         Err(StoreError::Slow { limit: SLOW })
     }
 
-    /// Writes what waits and closes the file, for at most a fraction of a second. What other handles
-    /// put in afterwards is lost.
-    pub async fn close(self) {
+    /// Writes what waits and closes the file, for at most five seconds. What other handles put in afterwards
+    /// is lost.
+    pub async fn close(self) -> Closed {
         let mut progress = self.shared.status.progress().subscribe();
         self.shared.inbox.close();
         let ended = progress.wait_for(|now| now.ended);
-        if tokio::time::timeout(LAST_COMMIT, ended).await.is_err() {
-            tracing::warn!("stopped before the store had written all");
+        let in_time = tokio::time::timeout(LAST_COMMIT, ended).await.is_ok();
+        let written = self.shared.status.progress().borrow().written;
+        match self.shared.inbox.put_so_far().saturating_sub(written) {
+            0 if in_time && self.shared.place.log_size() == 0 => Closed::Whole,
+            0 => Closed::WithLog,
+            entries => Closed::Lost { entries },
         }
-        drop(self.end);
     }
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
+fn spawn(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<std::thread::JoinHandle<()>, StoreError> {
     std::thread::Builder::new()
         .name(name.to_owned())
         .spawn(work)
-        .map(drop)
         .map_err(|error| StoreError::Thread(error.to_string()))
 }
 

@@ -60,6 +60,22 @@ impl fmt::Display for Span {
     }
 }
 
+/// Reads a span as the configuration file writes it: `90s`, `10m`, `2h`, `7d`, or a number of seconds.
+///
+/// # Errors
+/// What to write instead, when it is no span or shorter than a second.
+pub fn read_span(text: &str) -> Result<Duration, String> {
+    let read = match text.parse() {
+        Ok(seconds) => Ok(Duration::from_secs(seconds)),
+        Err(_) => humantime::parse_duration(text),
+    };
+    match read {
+        Ok(span) if span.as_secs() == 0 => Err("at least 1s".to_owned()),
+        Ok(span) => Ok(span),
+        Err(error) => Err(format!("{error}; write 90s, 10m, 2h or 7d")),
+    }
+}
+
 /// Text from the network, with control and invisible characters escaped; `-` when empty.
 #[derive(Clone, Copy, Debug)]
 pub struct Plain<'a>(pub &'a str);

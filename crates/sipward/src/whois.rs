@@ -26,7 +26,8 @@ use tokio::time::{Instant, timeout_at};
 
 pub(crate) use answer::host_and_port;
 use ask::Reach;
-use memory::{Found, Memory};
+pub use memory::Found;
+use memory::Memory;
 
 /// Servers asked for one address at most: IANA, a regional registry, a national one, and one to spare.
 const MAX_HOPS: usize = 4;
@@ -147,6 +148,11 @@ impl Whois {
         let found = timeout_at(deadline, self.follow(address)).await.unwrap_or(Err(too_long));
         self.memory().keep(address, found.clone());
         found
+    }
+
+    /// What is remembered of `address`, without asking anybody.
+    pub fn recall(&self, address: IpAddr) -> Option<Found> {
+        self.memory().recall(address)
     }
 
     /// Asks the first server, and whom it refers to. The last one that has something to say is believed.

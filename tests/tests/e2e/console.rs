@@ -22,7 +22,7 @@ super::cases![
 const ATTACKER: &str = "198.51.100.7";
 
 /// Waits until an answer is as it should be: what is counted comes a moment after what is told.
-fn until(client: &Client, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+pub(super) fn until(client: &Client, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let body = client.get(path).expect(200);

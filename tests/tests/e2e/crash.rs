@@ -96,6 +96,8 @@ struct Told {
 
 impl Told {
     fn note(&mut self, log: &Log) {
+        let gaps = log.all("store_incomplete");
+        assert!(gaps.is_empty(), "a kill costs nothing that was written: {gaps:?}");
         for ban in log.all("ban") {
             let net: IpNet = ban.text("source").parse().unwrap();
             let until: Timestamp = ban.text("until").parse().unwrap();

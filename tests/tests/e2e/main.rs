@@ -17,6 +17,8 @@
 //! | `disk` | the store's file is broken, locked, too large, or its disk full |
 //! | `crash` | `kill -9` again and again in a storm |
 //! | `metrics` | what Prometheus is told of it; mails and webhooks of a running daemon |
+//! | `http` | the API on TCP: tokens, sessions, links |
+//! | `http_open` | the API where other hosts reach it: TLS, proxies, failed log-ins, slow and loud clients |
 //! | `shell` | each command of the command line, with and without a daemon |
 //! | `doctor` | what `sipward doctor` finds, and `sipward watch` on a real terminal |
 //! | `secrecy` | the password is in no output |
@@ -28,9 +30,11 @@
     reason = "a test fails by panicking"
 )]
 
+mod addresses;
 mod api;
 mod api_hostile;
 mod bans;
+mod changes;
 mod connection;
 mod console;
 mod crash;
@@ -38,6 +42,8 @@ mod deafness;
 mod disk;
 mod doctor;
 mod evidence;
+mod http;
+mod http_open;
 mod identity;
 mod kernel;
 mod lifecycle;
@@ -68,8 +74,12 @@ fn main() -> ExitCode {
             deafness::cases(),
             connection::cases(),
             console::cases(),
+            changes::cases(),
+            addresses::cases(),
             lifecycle::cases(),
             metrics::cases(),
+            http::cases(),
+            http_open::cases(),
             store::cases(),
             disk::cases(),
             crash::cases(),

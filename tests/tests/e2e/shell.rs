@@ -60,7 +60,7 @@ fn sipward(setup: &Setup, words: &[&str]) -> Said {
 }
 
 /// Each command that asks the daemon.
-const ASKING: [&[&str]; 14] = [
+const ASKING: [&[&str]; 18] = [
     &["status"],
     &["bans"],
     &["bans", "--all"],
@@ -74,6 +74,10 @@ const ASKING: [&[&str]; 14] = [
     &["history"],
     &["policy", "show"],
     &["policy", "set", "--max-failures", "7"],
+    &["policy", "set", "rules.users.mode=shadow", "rules.slow.window=12h"],
+    &["policy", "add-agent", "evil-agent"],
+    &["policy", "reset", "rules.slow.window"],
+    &["whois", "198.51.100.7"],
     &["reload"],
 ];
 
@@ -114,6 +118,10 @@ fn what_the_daemon_knows_is_shown_and_moves_no_cursor() {
     let peer = world.fs.address().to_string();
     for (words, parts) in [
         (&["status"] as &[&str], vec![peer.as_str(), "1 now", "5 failures within 10m ban for 1h"]),
+        (&["status"], vec!["all is well", "1 source within 10m, 5 failures"]),
+        (&["bans", "--search", "SCANNER"], vec!["198.51.100.7/32"]),
+        (&["bans", "--search", "phone"], vec!["nobody is banned"]),
+        (&["whois", "198.51.100.7"], vec!["Address   198.51.100.7", "which no registry knows"]),
         (&["bans"], vec!["NETWORK", "198.51.100.7/32", "enforced", "friendly"]),
         (&["why", "198.51.100.7"], vec!["is BANNED", "a blackhole route stands", "\\u{1b}[2J"]),
         (&["history"], vec!["198.51.100.7/32", "ban", "until"]),

@@ -22,6 +22,7 @@ super::cases![
     a_phone_that_was_healthy_before_a_restart_is_known_after_it,
     what_was_only_observed_is_never_enforced,
     flush_ends_the_stored_bans_too,
+    a_start_that_restores_nothing_says_why,
 ];
 
 /// What a store holds. No daemon runs.
@@ -228,4 +229,28 @@ fn flush_ends_the_stored_bans_too() {
     for family in [Family::V4, Family::V6] {
         assert_eq!(world.attacker_arrives(family), ALL);
     }
+}
+
+fn a_start_that_restores_nothing_says_why() {
+    let world = World::new();
+    let setup = world.setup("");
+    let daemon = world.watch(&setup);
+    let begun = daemon.expect("store_begun");
+    assert_eq!(Path::new(begun.text("file")), setup.store_file());
+    ban_both(&world, &daemon);
+    stored(&setup.store_file(), 2);
+    daemon.kill();
+    flush(&world.pbx);
+    // As in a copy of the file alone.
+    fs::remove_file(setup.directory().join("sipward.db-wal")).unwrap();
+
+    let again = world.watch(&setup);
+
+    assert_eq!(taken_over(&again), (Some(0), Some(0)));
+    let told = again.expect("store_incomplete");
+    assert!(told.text("error").contains("sipward.db-wal is not there"), "{}", told.raw);
+    assert!(again.log().all("store_begun").is_empty(), "there was a file");
+    again.stop();
+    let once_more = world.watch(&setup);
+    assert!(once_more.log().all("store_incomplete").is_empty(), "that is old news");
 }

@@ -96,13 +96,7 @@ impl Engine {
         if self.settle(account, subject, &mut told, actions) {
             return;
         }
-        let Findings { users, calls, raw_address, slow } = self.findings(subject);
-        for (rule, finding) in [
-            (RuleName::Users, users),
-            (RuleName::Calls, calls),
-            (RuleName::RawAddress, raw_address),
-            (RuleName::Slow, slow),
-        ] {
+        for (rule, finding) in self.findings(subject).each() {
             let due = self.counting_due(rule, finding);
             if self.settle(due, subject, &mut told, actions) {
                 return;
@@ -171,7 +165,7 @@ impl Engine {
 
     /// Who logged in from there is spared: by every rule behind a proxy, by nearly every one when
     /// trusted, otherwise by those that prove no address or that healthy phones might trip.
-    fn spares(&self, rule: RuleName, subject: &Subject) -> Option<Refusal> {
+    pub(super) fn spares(&self, rule: RuleName, subject: &Subject) -> Option<Refusal> {
         match (subject.identity, rule) {
             (Identity::Shared, _) => Some(Refusal::Shared),
             (Identity::Stranger, _)
@@ -211,7 +205,7 @@ impl Engine {
         !told
     }
 
-    fn base_due(&self, subject: &Subject, tally: &Tally) -> Option<Due> {
+    pub(super) fn base_due(&self, subject: &Subject, tally: &Tally) -> Option<Due> {
         let guard = self.limits.policy.rules.failures;
         let threshold = match subject.identity {
             Identity::Stranger => self.limits.threshold,
@@ -255,7 +249,8 @@ impl Engine {
         })
     }
 
-    fn counting_due(&self, rule: RuleName, finding: Finding) -> Option<Due> {
+    /// Whether what a counting rule found is enough for it.
+    pub(super) fn counting_due(&self, rule: RuleName, finding: Finding) -> Option<Due> {
         if finding.all == 0 {
             return None;
         }
@@ -270,7 +265,7 @@ impl Engine {
     }
 
     /// What the counting rules find in the history of a source.
-    fn findings(&self, subject: &Subject) -> Findings {
+    pub(super) fn findings(&self, subject: &Subject) -> Findings {
         let source = subject.slot.and_then(|slot| self.sources.at(slot));
         let Some(source) = source else {
             return Findings::default();

@@ -154,7 +154,8 @@ impl RuleName {
 
     /// A ban by this rule makes the next one longer. Not where the evidence proves no address, or
     /// where the ban is a pause rather than a punishment.
-    pub(crate) const fn escalates(self) -> bool {
+    #[must_use]
+    pub const fn escalates(self) -> bool {
         match self {
             Self::Failures
             | Self::Users

@@ -11,7 +11,7 @@ use ring::Ring;
 use crate::identity::MISTYPES;
 use crate::limits::{Counting, Limits, millis};
 use crate::seen::Seen;
-use crate::{Grade, Guard, Method, Timestamp};
+use crate::{Grade, Guard, Method, RuleName, Timestamp};
 
 const GRADE_BITS: u32 = 3;
 const INVITE: u32 = 1 << GRADE_BITS;
@@ -114,6 +114,18 @@ pub(crate) struct Findings {
     pub(crate) slow: Finding,
     pub(crate) calls: Finding,
     pub(crate) raw_address: Finding,
+}
+
+impl Findings {
+    /// What each rule has found, in the order in which they may ban.
+    pub(crate) fn each(self) -> [(RuleName, Finding); 4] {
+        [
+            (RuleName::Users, self.users),
+            (RuleName::Calls, self.calls),
+            (RuleName::RawAddress, self.raw_address),
+            (RuleName::Slow, self.slow),
+        ]
+    }
 }
 
 impl History {

@@ -14,6 +14,7 @@
 mod banning;
 mod evidence;
 mod exemptions;
+mod forecast;
 mod joining;
 mod log_lines;
 mod memory;

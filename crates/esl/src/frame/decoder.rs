@@ -16,8 +16,11 @@ use crate::Limits;
 ///
 /// An incomplete frame is `Ok(None)`. After an error the connection is of no more use: where the next
 /// frame starts cannot be known. Memory stays within [`Limits`] whatever the peer sends, and nothing is
-/// allocated by an announced length.
-#[derive(Debug)]
+/// allocated by an announced length. Every byte is looked at a bounded number of times, in however small
+/// pieces it comes.
+///
+/// Two decoders that are equal do the same with what follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FrameDecoder {
     limits: Limits,
     state: State,
@@ -70,7 +73,7 @@ pub enum FrameError {
 /// (`mod_event_socket.c`, `parse_command`).
 const CUT_USERAUTH_REPLY: usize = 28 + 510;
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     /// In a head, of which the first `scanned` bytes hold no blank line.
     Head { scanned: usize },

@@ -54,12 +54,17 @@ pub(super) enum BadHead {
     ContentLength,
 }
 
+/// Digits of the largest length that can be written.
+const MAX_DIGITS: usize = 20;
+
 /// The head of a plain event exactly as FreeSWITCH writes it. Spares the common case the search for
-/// the head's end and the header by header reading.
+/// the head's end and the header by header reading. It looks at a hundred bytes at most, because an
+/// incomplete head is tried again with each piece that comes.
 pub(super) fn usual_event_head(input: &[u8]) -> Option<Envelope> {
     let rest = input.strip_prefix(b"Content-Length: ")?;
-    let parsed: IResult<&[u8], u64> = decimal(rest);
-    let (rest, body_len) = parsed.ok()?;
+    let digits = rest.iter().take(MAX_DIGITS).take_while(|byte| byte.is_ascii_digit()).count();
+    let (digits, rest) = rest.split_at_checked(digits)?;
+    let body_len = length(digits)?;
     let rest = rest.strip_prefix(b"\nContent-Type: text/event-plain\n\n")?;
     let head_len = input.len().checked_sub(rest.len())?;
     Some(Envelope { head_len, content_type: ContentType::EventPlain, body_len })

@@ -64,8 +64,16 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn add(
     State(api): State<Api>,
-    Sent(NewAllow { host, comment }): Sent<NewAllow>,
+    Sent(new): Sent<NewAllow>,
 ) -> Result<Response, Fault> {
+    let (status, changed) = allow(&api, new).await?;
+    Ok((status, Json(changed)).into_response())
+}
+
+pub(crate) async fn allow(
+    api: &Api,
+    NewAllow { host, comment }: NewAllow,
+) -> Result<(StatusCode, AllowChanged), Fault> {
     at_most("comment", comment.as_deref(), MAX_WORDS)?;
     let mut records = api.records.subscribe();
     let done = api.settings.allow(host.clone(), comment).await?;
@@ -80,7 +88,7 @@ pub(crate) async fn add(
         Allowed::New => StatusCode::CREATED,
         Allowed::Already => StatusCode::OK,
     };
-    Ok((status, Json(AllowChanged { entry, count, ended, store })).into_response())
+    Ok((status, AllowChanged { entry, count, ended, store }))
 }
 
 /// Takes a host that was added at run time off the list.

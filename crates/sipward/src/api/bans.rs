@@ -233,7 +233,7 @@ fn everything(zero: IpAddr) -> IpNet {
     IpNet::new_assert(zero, 0)
 }
 
-async fn unban(api: &Api, nets: &[IpNet]) -> Result<Unbanned, Fault> {
+pub(crate) async fn unban(api: &Api, nets: &[IpNet]) -> Result<Unbanned, Fault> {
     let mut ended = Ended::default();
     for net in nets.iter().copied() {
         // There may be half a million: a part at a time. Where a wider ban is to be split, all at once, or

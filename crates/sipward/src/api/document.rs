@@ -11,8 +11,8 @@ use utoipa_axum::routes;
 use super::fault::{self, Fault};
 use super::model::{Line, PolicyKey, ProblemKind};
 use super::{
-    Api, alarms, allow, attacks, bans, events, history, metrics, policy, series, sources, status,
-    tokens, what_if,
+    Api, alarms, allow, attacks, bans, events, export, history, hosts, metrics, policy, preview,
+    series, sources, status, tokens, what_if,
 };
 
 /// What the document says beside the handlers.
@@ -65,12 +65,16 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(status::show))
         .routes(routes!(bans::list, bans::create, bans::lift_all))
         .routes(routes!(bans::show, bans::lift))
+        .routes(routes!(export::as_csv))
+        .routes(routes!(export::as_json))
         .routes(routes!(sources::show))
         .routes(routes!(allow::list, allow::add))
         .routes(routes!(allow::remove))
         .routes(routes!(history::list))
         .routes(routes!(policy::show, policy::change))
         .routes(routes!(policy::reset))
+        .routes(routes!(preview::of_policy))
+        .routes(routes!(preview::of_allow))
         .routes(routes!(policy::reload))
         .routes(routes!(events::listen))
         .routes(routes!(events::failures))
@@ -83,6 +87,8 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(alarms::list))
         .routes(routes!(attacks::users))
         .routes(routes!(attacks::top))
+        .routes(routes!(hosts::show))
+        .routes(routes!(hosts::whois))
         .routes(routes!(show))
 }
 

@@ -12,13 +12,13 @@ use super::fault::Fault;
 use super::model::{DEFAULT_LIMIT, MAX_LIMIT, ProblemKind};
 
 /// Largest body, in bytes: events to try are the longest, 32 KiB before JSON escapes them.
-const MAX_BODY: usize = 256 * 1024;
+pub(crate) const MAX_BODY: usize = 256 * 1024;
 
 /// Time for a body to arrive, which comes from this host.
 const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// Longest query, in bytes: every parameter at its longest, percent-encoded.
-pub(super) const MAX_QUERY: usize = 4 * 1024;
+pub(crate) const MAX_QUERY: usize = 4 * 1024;
 
 /// A query.
 pub(crate) struct Query<T>(pub(crate) T);
@@ -118,7 +118,7 @@ fn wrong(path: &str, message: &str) -> Fault {
 }
 
 /// What strangers sent is not sent back at length.
-fn bounded(text: &str) -> &str {
+pub(super) fn bounded(text: &str) -> &str {
     const MOST: usize = 400;
     text.get(..text.floor_char_boundary(MOST)).unwrap_or_default()
 }

@@ -14,7 +14,7 @@ use crate::store::StoreError;
 
 /// An answer that is a problem document.
 #[derive(Clone, Debug)]
-pub(crate) struct Fault(Box<Problem>);
+pub(crate) struct Fault(Box<Problem>, Option<u32>);
 
 /// What a handler gives.
 pub(crate) type Answer<T> = Result<axum::Json<T>, Fault>;
@@ -22,14 +22,23 @@ pub(crate) type Answer<T> = Result<axum::Json<T>, Fault>;
 impl Fault {
     pub(crate) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         let status = status(kind);
-        Self(Box::new(Problem {
-            kind,
-            title: title(kind).to_owned(),
-            status: status.as_u16(),
-            detail: detail.into(),
-            errors: Vec::new(),
-            refusal: None,
-        }))
+        Self(
+            Box::new(Problem {
+                kind,
+                title: title(kind).to_owned(),
+                status: status.as_u16(),
+                detail: detail.into(),
+                errors: Vec::new(),
+                refusal: None,
+            }),
+            None,
+        )
+    }
+
+    /// It may be asked for again after this time, in seconds.
+    pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
+        self.1 = Some(seconds);
+        self
     }
 
     /// A field has a value that cannot be.
@@ -39,6 +48,11 @@ impl Fault {
             Self::new(ProblemKind::Invalid, format!("`{}`: {}", error.field, error.detail));
         fault.0.errors.push(error);
         fault
+    }
+
+    /// What goes over the wire.
+    pub(crate) fn problem(&self) -> &Problem {
+        &self.0
     }
 
     /// A ban is refused.
@@ -112,6 +126,8 @@ fn status(kind: ProblemKind) -> StatusCode {
         ProblemKind::Misdirected => StatusCode::MISDIRECTED_REQUEST,
         ProblemKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
         ProblemKind::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        ProblemKind::BadGateway => StatusCode::BAD_GATEWAY,
+        ProblemKind::NoAnswer => StatusCode::GATEWAY_TIMEOUT,
         ProblemKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
@@ -132,6 +148,8 @@ fn title(kind: ProblemKind) -> &'static str {
         ProblemKind::Misdirected => "Not for this host",
         ProblemKind::TooMany => "Too many requests",
         ProblemKind::Invalid => "A field has a value that cannot be",
+        ProblemKind::BadGateway => "Somebody else cannot be asked",
+        ProblemKind::NoAnswer => "Somebody else does not answer",
         ProblemKind::Unavailable => "Not at the moment",
     }
 }
@@ -142,6 +160,9 @@ impl IntoResponse for Fault {
         let mut response = (status, axum::Json(&self.0)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if let Some(seconds) = self.1 {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         // For who shows it to people.
         response.extensions_mut().insert(*self.0);
         response
@@ -157,7 +178,7 @@ impl From<Away> for Fault {
 impl From<Denied> for Fault {
     fn from(denied: Denied) -> Self {
         match denied {
-            Denied::Unfit(unfit) => Self::field(unfit.key.as_str(), unfit.detail),
+            Denied::Unfit(unfit) => Self::field(unfit.key.to_string(), unfit.detail),
             Denied::File(error) => Self::new(ProblemKind::Configuration, error),
             Denied::InFile(_) => Self::new(ProblemKind::Configuration, denied.to_string()),
             Denied::NoEntry(_) => Self::new(ProblemKind::NotFound, denied.to_string()),

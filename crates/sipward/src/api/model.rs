@@ -12,7 +12,9 @@ mod attacks;
 mod bans;
 mod events;
 mod history;
+mod hosts;
 mod policy;
+mod preview;
 mod problem;
 mod series;
 mod sources;
@@ -35,12 +37,19 @@ pub use attacks::{
     UserQuery,
 };
 pub use bans::{
-    Ban, BanMade, BanOrder, BanOrigin, BanPage, BanQuery, BanState, By, Cause, Direction, Evidence,
-    NewBan, Unbanned,
+    Ban, BanFilter, BanMade, BanOrder, BanOrigin, BanPage, BanQuery, BanState, By, Cause,
+    Direction, Evidence, NewBan, Unbanned,
 };
 pub use events::{EventQuery, FailureEntry, FailurePage, FailureQuery, Line};
 pub use history::{HistoryEntry, HistoryKind, HistoryPage, HistoryQuery};
-pub use policy::{PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView, Reloaded};
+pub use hosts::{Host, HostName, Location, WhoisReport};
+pub(crate) use policy::MAX_PATTERN;
+pub use policy::{
+    PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView, Reloaded, RuleSetting,
+};
+pub use preview::{
+    AllowPreview, NotMadeBecause, PolicyPreview, PreviewedBan, PreviewedSource, ValueChange,
+};
 pub use problem::{FieldError, Problem, ProblemKind, Refusal};
 pub use series::{Bucket, Series, SeriesQuery, SeriesSpan};
 pub use sources::{Exempting, KernelRoute, RouteState, SeenFailure, SourceReport};

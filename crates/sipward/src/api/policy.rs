@@ -2,10 +2,14 @@
 
 mod values;
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
+use serde_json::Value;
+use sipward_engine::Policy;
 
-use super::extract::{Place, Sent};
+use super::extract::{Place, Sent, bounded};
 use super::fault::{self, Answer, Fault};
 use super::model::{
     PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView, Problem, Reloaded, StoreHealth,
@@ -35,21 +39,38 @@ pub(crate) async fn change(
     State(api): State<Api>,
     Sent(change): Sent<PolicyChange>,
 ) -> Answer<PolicyView> {
-    let PolicyChange { max_failures, window_seconds, ban_time_seconds, stored } = change;
-    let values: Vec<(PolicyKey, u64)> = [
+    let stored = change.stored;
+    let values = wanted(change)?;
+    api.settings.change_policy(PolicyEdit::Set { values, stored }).await?;
+    settled(&api).await
+}
+
+/// The values of a change, by their keys.
+pub(super) fn wanted(change: PolicyChange) -> Result<Vec<(PolicyKey, Value)>, Fault> {
+    let PolicyChange { max_failures, window_seconds, ban_time_seconds, values, stored: _ } = change;
+    let mut wanted: BTreeMap<PolicyKey, Value> = BTreeMap::new();
+    for (name, value) in values {
+        let field = || format!("values.{}", bounded(&name));
+        let key: PolicyKey = name.parse().map_err(|error: String| Fault::field(field(), error))?;
+        if wanted.insert(key, value).is_some() {
+            return Err(Fault::field(field(), "it is named twice"));
+        }
+    }
+    let named = [
         (PolicyKey::MaxFailures, max_failures.map(u64::from)),
         (PolicyKey::WindowSeconds, window_seconds),
         (PolicyKey::BanTimeSeconds, ban_time_seconds),
-    ]
-    .into_iter()
-    .filter_map(|(key, value)| Some((key, value?)))
-    .collect();
-    if values.is_empty() {
-        let detail = "give max_failures, window_seconds or ban_time_seconds";
+    ];
+    for (key, value) in named.into_iter().filter_map(|(key, value)| Some((key, value?))) {
+        if wanted.insert(key, value.into()).is_some() {
+            return Err(Fault::field(key.to_string(), "it is in `values` as well"));
+        }
+    }
+    if wanted.is_empty() {
+        let detail = "give max_failures, window_seconds, ban_time_seconds, or other `values`";
         return Err(Fault::field("the body", detail));
     }
-    api.settings.change_policy(PolicyEdit::Set { values, stored }).await?;
-    settled(&api).await
+    Ok(wanted.into_iter().collect())
 }
 
 /// Drops what was set for one value: that of the file holds again.
@@ -93,6 +114,13 @@ async fn view(api: &Api, store: StoreHealth) -> Answer<PolicyView> {
     let policy = state.effective().policy;
     let values = values::of(&policy).into_iter().map(|(key, value)| described(&state, key, value));
     Ok(Json(PolicyView { values: values.collect(), store }))
+}
+
+/// The values in which two policies differ, by their keys.
+pub(super) fn differences(one: &Policy, other: &Policy) -> Vec<(String, Value, Value)> {
+    let both = values::of(one).into_iter().zip(values::of(other));
+    let differing = both.filter(|((_, one), (_, other))| one != other);
+    differing.map(|((key, one), (_, other))| (key, one, other)).collect()
 }
 
 /// One value and where it comes from.

@@ -4,15 +4,21 @@
 use std::collections::BTreeSet;
 
 use ipnet::IpNet;
-use sipward_engine::{BanView, Expiry};
+use memchr::memchr2_iter;
+use sipward_engine::{BanView, Cause, Expiry};
 
+use super::attacks::MAX_SEARCH;
 use super::convert;
+use super::extract::at_most;
 use super::fault::Fault;
-use super::model::{BanOrder, BanQuery, Direction};
+use super::model::{BanFilter, BanOrder, BanQuery, Direction};
 use crate::daemon::Desk;
 
 /// Bans looked at in one visit of the engine: well under a millisecond.
 const PART: usize = 4_096;
+
+/// The same where their texts are searched.
+const SEARCHED: usize = 1_024;
 
 /// What a page is sorted by: the time in question, 0 for networks alone, then the network.
 type Key = (u64, IpNet);
@@ -27,11 +33,12 @@ pub(super) struct Selected {
 
 /// Finds the bans of the page that `query` asks for.
 pub(super) async fn select(desk: &Desk, query: BanQuery, limit: usize) -> Result<Selected, Fault> {
-    let mut page = Page::new(query, limit)?;
+    let mut page = Page::new(&query, limit)?;
     let mut last = None;
     loop {
         let visit = desk.visit(move |judge| {
-            let more = page.take(judge.engine().bans_after(last).take(PART));
+            let part = page.filter.part();
+            let more = page.take(judge.engine().bans_after(last).take(part));
             (page, more)
         });
         let more;
@@ -43,10 +50,68 @@ pub(super) async fn select(desk: &Desk, query: BanQuery, limit: usize) -> Result
     }
 }
 
+/// Which bans are wanted.
+#[derive(Clone, Debug)]
+pub(super) struct Filter {
+    wanted: BanFilter,
+    /// In lower case.
+    search: Option<Vec<u8>>,
+}
+
+impl Filter {
+    pub(super) fn new(wanted: BanFilter) -> Result<Self, Fault> {
+        at_most("search", wanted.search.as_deref(), MAX_SEARCH)?;
+        let search = wanted.search.as_ref().filter(|search| !search.is_empty());
+        let search = search.map(|search| search.to_ascii_lowercase().into_bytes());
+        Ok(Self { wanted, search })
+    }
+
+    /// Bans to look at in one visit of the engine.
+    pub(super) fn part(&self) -> usize {
+        if self.search.is_some() { SEARCHED } else { PART }
+    }
+
+    pub(super) fn fits(&self, ban: &BanView<'_>) -> bool {
+        let BanFilter { inside, covering, origin, state, rule, search: _ } = &self.wanted;
+        inside.is_none_or(|net| net.0.contains(&ban.net))
+            && covering.is_none_or(|net| ban.net.contains(&net.0))
+            && origin.is_none_or(|origin| origin == convert::origin(ban.origin))
+            && state.is_none_or(|state| state == convert::state(ban.enforcement))
+            && rule.is_none_or(|rule| ban.cause.evidence().is_some_and(|seen| seen.rule == rule))
+            && self.search.as_ref().is_none_or(|part| is_about(ban, part))
+    }
+}
+
+/// Whether the texts of a ban hold `part`, which is in lower case.
+fn is_about(ban: &BanView<'_>, part: &[u8]) -> bool {
+    if holds(&ban.net.to_string(), part) {
+        return true;
+    }
+    if let Cause::Manual { reason, .. } = &**ban.cause.original() {
+        return holds(reason, part);
+    }
+    let details = ban.cause.evidence().and_then(|evidence| evidence.details.as_deref());
+    details.is_some_and(|details| {
+        holds(&details.user_agent, part)
+            || details.users.iter().any(|user| holds(user, part))
+            || details.reason.as_ref().is_some_and(|report| holds(report, part))
+    })
+}
+
+/// Whether `text` holds `part`, which is in lower case.
+fn holds(text: &str, part: &[u8]) -> bool {
+    let Some(first) = part.first() else { return true };
+    let text = text.as_bytes();
+    memchr2_iter(*first, first.to_ascii_uppercase(), text).any(|place| {
+        let found = text.get(place..place + part.len());
+        found.is_some_and(|found| found.eq_ignore_ascii_case(part))
+    })
+}
+
 /// A page in the making.
 #[derive(Debug)]
 struct Page {
-    query: BanQuery,
+    filter: Filter,
     order: BanOrder,
     falling: bool,
     /// Behind this.
@@ -58,12 +123,13 @@ struct Page {
 }
 
 impl Page {
-    fn new(query: BanQuery, limit: usize) -> Result<Self, Fault> {
+    fn new(query: &BanQuery, limit: usize) -> Result<Self, Fault> {
         let cursor = query.cursor.as_deref().map(key_of).transpose()?;
         let order = query.sort.unwrap_or_default();
         let falling = query.order == Some(Direction::Desc);
         let (room, best) = (limit + 1, BTreeSet::new());
-        Ok(Self { query, order, falling, cursor, room, best, total: 0 })
+        let filter = Filter::new(query.filter())?;
+        Ok(Self { filter, order, falling, cursor, room, best, total: 0 })
     }
 
     /// Looks at a part; gives the last network when there may be more.
@@ -72,21 +138,12 @@ impl Page {
         for ban in part {
             seen += 1;
             last = Some(ban.net);
-            if self.fits(&ban) {
+            if self.filter.fits(&ban) {
                 self.total += 1;
                 self.add((self.time(&ban), ban.net));
             }
         }
-        last.filter(|_| seen >= PART)
-    }
-
-    fn fits(&self, ban: &BanView<'_>) -> bool {
-        let BanQuery { inside, covering, origin, state, rule, .. } = &self.query;
-        inside.is_none_or(|net| net.0.contains(&ban.net))
-            && covering.is_none_or(|net| ban.net.contains(&net.0))
-            && origin.is_none_or(|origin| origin == convert::origin(ban.origin))
-            && state.is_none_or(|state| state == convert::state(ban.enforcement))
-            && rule.is_none_or(|rule| ban.cause.evidence().is_some_and(|seen| seen.rule == rule))
+        last.filter(|_| seen >= self.filter.part())
     }
 
     fn time(&self, ban: &BanView<'_>) -> u64 {
@@ -132,4 +189,24 @@ fn key_of(cursor: &str) -> Result<Key, Fault> {
     let parts = cursor.split_once('_');
     let key = parts.and_then(|(time, net)| Some((time.parse().ok()?, net.parse().ok()?)));
     key.ok_or_else(|| Fault::field("cursor", "take it from `next` of the page before"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_searched_without_regard_to_the_case_of_letters() {
+        for (text, part, found) in [
+            ("Friendly-Scanner", "friendly", true),
+            ("Friendly-Scanner", "y-s", true),
+            ("Friendly-Scanner", "scanner!", false),
+            ("aaab", "aab", true),
+            ("äÄ", "ä", true),
+            ("", "a", false),
+            ("x", "", true),
+        ] {
+            assert_eq!(holds(text, part.as_bytes()), found, "{text} {part}");
+        }
+    }
 }

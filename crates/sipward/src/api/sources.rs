@@ -9,6 +9,7 @@ use sipward_route::Route;
 
 use super::extract::Place;
 use super::fault::{self, Answer, Fault};
+use super::hosts::location;
 use super::model::{
     Exempting, HistoryEntry, KernelRoute, MAX_LISTED, RouteState, SeenFailure, SourceReport,
 };
@@ -34,6 +35,7 @@ pub(crate) async fn show(State(api): State<Api>, Place(address): Place) -> Answe
         address.parse().map_err(|_| Fault::field("address", "write an IPv4 or IPv6 address"))?;
     let address = address.to_canonical();
     let mut report = api.desk.visit(move |judge| report(judge, address)).await?;
+    report.location = api.oracles.geo.look_up(address).map(location);
     let query =
         HistoryQuery { net: Some(report.source), limit: HISTORY, ..HistoryQuery::default() };
     match api.store.history(query).await {
@@ -75,6 +77,7 @@ fn report(judge: &Judge, address: IpAddr) -> SourceReport {
         ban_count: view.ban_count,
         history: Vec::<HistoryEntry>::new(),
         history_error: None,
+        location: None,
         kernel: KernelRoute { state: RouteState::Unknown, detail: None },
     }
 }

@@ -9,7 +9,7 @@ use super::remote::{Exit, Remote};
 use super::ssh;
 use crate::api::model::{BanMade, BanState, Net, NewBan, StoreHealth, StoreState, Unbanned};
 use crate::client::segment;
-use crate::text::Plain;
+use crate::text::{Plain, read_span};
 
 /// Ban an address or a network.
 ///
@@ -22,7 +22,7 @@ pub(super) struct BanCommand {
     #[arg(value_name = "ADDR|CIDR")]
     net: Net,
     /// For how long: 90s, 10m, 2h, 7d. Without it, the policy's `ban_time`.
-    #[arg(long = "for", value_name = "SPAN", value_parser = span, conflicts_with = "permanent")]
+    #[arg(long = "for", value_name = "SPAN", value_parser = read_span, conflicts_with = "permanent")]
     length: Option<Duration>,
     /// Until somebody lifts it.
     #[arg(long)]
@@ -118,18 +118,5 @@ pub(super) fn degraded(store: &StoreHealth) -> String {
             "the store does not keep it, so it ends with the daemon: {}\n",
             Plain(store.problem.as_deref().unwrap_or("it does not say why"))
         ),
-    }
-}
-
-/// A span as the configuration file writes it, of at least a second.
-pub(super) fn span(text: &str) -> Result<Duration, String> {
-    let read = match text.parse() {
-        Ok(seconds) => Ok(Duration::from_secs(seconds)),
-        Err(_) => humantime::parse_duration(text),
-    };
-    match read {
-        Ok(span) if span.as_secs() == 0 => Err("at least 1s".to_owned()),
-        Ok(span) => Ok(span),
-        Err(error) => Err(format!("{error}; write 90s, 10m, 2h or 7d")),
     }
 }

@@ -23,6 +23,9 @@ pub(super) struct BansCommand {
     /// Only bans that the kernel has taken like this.
     #[arg(long)]
     state: Option<StateWord>,
+    /// Only bans with this in their network, users, user agent, report or comment.
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
     /// Sort by this.
     #[arg(long, default_value = "net")]
     sort: OrderWord,
@@ -38,6 +41,9 @@ pub(super) struct BansCommand {
     /// Show all of them.
     #[arg(long, conflicts_with_all = ["limit", "cursor"])]
     all: bool,
+    /// Write all of them as a table for spreadsheets, in the order of their networks.
+    #[arg(long, conflicts_with_all = ["limit", "cursor", "all", "json", "sort", "reverse"])]
+    csv: bool,
     #[command(flatten)]
     remote: Remote,
 }
@@ -79,6 +85,10 @@ enum OrderWord {
 
 impl BansCommand {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
+        if self.csv {
+            let filter = self.query().filter();
+            return self.remote.download("reading the bans", "/bans.csv", &filter);
+        }
         self.remote.run(
             "reading the bans",
             async |client| {
@@ -109,6 +119,7 @@ impl BansCommand {
                 StateWord::Failed => BanState::Failed,
             }),
             rule: None,
+            search: self.search.clone(),
             sort: Some(match self.sort {
                 OrderWord::Net => BanOrder::Net,
                 OrderWord::Since => BanOrder::Since,

@@ -53,8 +53,13 @@ fn is_obeyed(c: char) -> bool {
 }
 
 fn write(text: &str) -> io::Result<()> {
+    bytes(text.as_bytes())
+}
+
+/// Writes a part of a file in which nothing is left that a terminal may obey.
+pub(super) fn bytes(part: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout.write_all(part).and_then(|()| stdout.flush()) {
         // `sipward bans | head` has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => done,

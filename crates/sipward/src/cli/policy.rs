@@ -4,12 +4,17 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use hyper::Method;
+use serde_json::Value;
+use sipward_engine::RuleName;
 
-use super::ban::{degraded, span};
+use super::ban::degraded;
 use super::out::{self, Table};
 use super::remote::{Exit, Remote};
-use crate::api::model::{PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView};
-use crate::client::{NoQuery, segment};
+use crate::api::model::{
+    PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView, RuleSetting,
+};
+use crate::client::{ClientError, NoQuery, segment};
+use crate::text::read_span;
 
 /// The policy in force.
 #[derive(Debug, clap::Args)]
@@ -28,14 +33,18 @@ enum Action {
     /// Change values while the daemon runs. They stand over the configuration file until they are reset.
     #[command(group(clap::ArgGroup::new("values").required(true).multiple(true)))]
     Set {
+        /// Any value by its key in `policy show`: rules.users.mode=shadow, rules.slow.window=12h. Several
+        /// user agents are separated by commas.
+        #[arg(value_name = "KEY=VALUE", value_parser = assignment, group = "values")]
+        assignments: Vec<(PolicyKey, Value)>,
         /// Failures within the window that ban.
         #[arg(long, alias = "maxretry", value_name = "COUNT", group = "values")]
         max_failures: Option<u32>,
         /// Length of the window: 90s, 10m, 2h.
-        #[arg(long, alias = "findtime", value_name = "SPAN", value_parser = span, group = "values")]
+        #[arg(long, alias = "findtime", value_name = "SPAN", value_parser = read_span, group = "values")]
         window: Option<Duration>,
         /// Length of a first ban: 10m, 2h, 7d.
-        #[arg(long, alias = "bantime", value_name = "SPAN", value_parser = span, group = "values")]
+        #[arg(long, alias = "bantime", value_name = "SPAN", value_parser = read_span, group = "values")]
         ban_time: Option<Duration>,
         /// Only until the daemon ends.
         #[arg(long)]
@@ -51,6 +60,22 @@ enum Action {
         #[command(flatten)]
         remote: Remote,
     },
+    /// Ban user agents with this in their name at the first failure, beside those that are banned so.
+    AddAgent {
+        /// A part of the user agent, letter case ignored; at least 3 bytes.
+        #[arg(value_name = "PART")]
+        pattern: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Take a part of a user agent off the list again.
+    RemoveAgent {
+        /// As `policy show` lists it in `rules.user_agents.patterns`.
+        #[arg(value_name = "PART")]
+        pattern: String,
+        #[command(flatten)]
+        remote: Remote,
+    },
 }
 
 impl PolicyCommand {
@@ -61,11 +86,15 @@ impl PolicyCommand {
                 async |client| client.get("/policy", &NoQuery {}).await,
                 |view: &PolicyView| table(view.values.iter()),
             ),
-            Action::Set { max_failures, window, ban_time, until_restart, remote } => {
+            Action::Set { assignments, max_failures, window, ban_time, until_restart, remote } => {
                 let change = PolicyChange {
                     max_failures: *max_failures,
                     window_seconds: window.map(|window| window.as_secs()),
                     ban_time_seconds: ban_time.map(|ban_time| ban_time.as_secs()),
+                    values: assignments
+                        .iter()
+                        .map(|(key, value)| (key.to_string(), value.clone()))
+                        .collect(),
                     stored: !until_restart,
                 };
                 remote.run(
@@ -82,14 +111,61 @@ impl PolicyCommand {
                     changed,
                 )
             }
+            Action::AddAgent { pattern, remote } => {
+                edit_agents(remote, |agents| Ok(add(agents, pattern)))
+            }
+            Action::RemoveAgent { pattern, remote } => {
+                edit_agents(remote, |agents| remove(agents, pattern))
+            }
         }
     }
 }
 
-/// The values that can be changed, as they are now.
+/// The key of the user agents that are banned at the first failure.
+const AGENTS: PolicyKey = PolicyKey::Rule(RuleName::UserAgents, RuleSetting::Patterns);
+
+/// Reads the list of user agents, and gives back what `edit` makes of it.
+fn edit_agents(
+    remote: &Remote,
+    edit: impl FnOnce(Vec<String>) -> Result<Vec<String>, String>,
+) -> anyhow::Result<Exit> {
+    remote.run(
+        "changing the policy",
+        async |client| {
+            let view: PolicyView = client.get("/policy", &NoQuery {}).await?.value;
+            let agents = view.values.iter().find(|value| value.key == AGENTS.to_string());
+            let agents = agents.and_then(|agents| agents.value.as_array()).cloned();
+            let agents = agents.unwrap_or_default();
+            let agents = agents.iter().filter_map(|agent| Some(agent.as_str()?.to_owned()));
+            let edited = edit(agents.collect())
+                .map_err(|detail| ClientError::invalid(&AGENTS.to_string(), &detail))?;
+            let values = [(AGENTS.to_string(), Value::from(edited))].into();
+            let change = PolicyChange { values, ..PolicyChange::default() };
+            client.patch("/policy", &change).await
+        },
+        changed,
+    )
+}
+
+fn add(mut agents: Vec<String>, pattern: &str) -> Vec<String> {
+    if !agents.iter().any(|agent| agent.eq_ignore_ascii_case(pattern)) {
+        agents.push(pattern.to_owned());
+    }
+    agents
+}
+
+fn remove(mut agents: Vec<String>, pattern: &str) -> Result<Vec<String>, String> {
+    let before = agents.len();
+    agents.retain(|agent| !agent.eq_ignore_ascii_case(pattern));
+    if agents.len() < before { Ok(agents) } else { Err(format!("`{pattern}` is not on the list")) }
+}
+
+/// The values that stand over the file, and the three that everybody knows.
 fn changed(view: &PolicyView) -> String {
-    let changeable = |value: &&PolicyValue| value.key.parse::<PolicyKey>().is_ok();
-    let mut text = table(view.values.iter().filter(changeable));
+    let known = ["max_failures", "window_seconds", "ban_time_seconds"];
+    let shown =
+        |value: &&PolicyValue| value.overridden.is_some() || known.contains(&value.key.as_str());
+    let mut text = table(view.values.iter().filter(shown));
     text.push_str(&degraded(&view.store));
     text
 }
@@ -113,12 +189,54 @@ fn table<'a>(values: impl Iterator<Item = &'a PolicyValue>) -> String {
     table.render(out::width())
 }
 
-/// Also by the names of the file and of fail2ban.
+/// Also by the names of fail2ban.
 fn key(text: &str) -> Result<PolicyKey, String> {
     match text {
-        "max_failures" | "maxretry" => Ok(PolicyKey::MaxFailures),
-        "window" | "window_seconds" | "findtime" => Ok(PolicyKey::WindowSeconds),
-        "ban_time" | "ban_time_seconds" | "bantime" => Ok(PolicyKey::BanTimeSeconds),
-        _ => Err("write max_failures, window or ban_time".to_owned()),
+        "maxretry" => Ok(PolicyKey::MaxFailures),
+        "findtime" => Ok(PolicyKey::WindowSeconds),
+        "bantime" => Ok(PolicyKey::BanTimeSeconds),
+        _ => text.parse(),
+    }
+}
+
+/// `KEY=VALUE`, with spans as the configuration file writes them.
+fn assignment(text: &str) -> Result<(PolicyKey, Value), String> {
+    let (name, value) =
+        text.split_once('=').ok_or("write KEY=VALUE, such as rules.users.mode=off")?;
+    let key = key(name.trim())?;
+    let value = value.trim();
+    let value = match key {
+        _ if key.is_span() => Value::from(read_span(value)?.as_secs()),
+        PolicyKey::Rule(_, RuleSetting::Patterns) => {
+            let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
+            Value::from(parts.collect::<Vec<_>>())
+        }
+        PolicyKey::Rule(_, RuleSetting::Mode | RuleSetting::MinGrade) => Value::from(value),
+        _ => {
+            Value::from(value.parse::<u64>().map_err(|_| format!("`{value}` is no whole number"))?)
+        }
+    };
+    Ok((key, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_written_as_in_the_configuration_file() {
+        let read = |text| assignment(text).map(|(key, value)| format!("{key} {value}"));
+        for (text, expected) in [
+            ("findtime=10m", "window_seconds 600"),
+            ("rules.users.mode = shadow", "rules.users.mode \"shadow\""),
+            ("rules.slow.window=12h", "rules.slow.window_seconds 43200"),
+            ("rules.slow.threshold=40", "rules.slow.threshold 40"),
+            ("rules.user_agents.patterns=abc, def", r#"rules.user_agents.patterns ["abc","def"]"#),
+        ] {
+            assert_eq!(read(text).as_deref(), Ok(expected));
+        }
+        for wrong in ["rules.users.mode", "colour=red", "maxretry=many", "window=soon"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -80,6 +80,8 @@ impl Exit {
                 | ProblemKind::UnsupportedMediaType
                 | ProblemKind::Misdirected
                 | ProblemKind::TooMany
+                | ProblemKind::BadGateway
+                | ProblemKind::NoAnswer
                 | ProblemKind::Unavailable => Self::Failed,
             },
             Some(
@@ -127,6 +129,23 @@ impl Remote {
                 return Err(error.into());
             }
         }
+        Ok(Exit::Done)
+    }
+}
+
+impl Remote {
+    /// Connects, asks for a file, and writes it to standard output as it comes.
+    pub(super) fn download(
+        &self,
+        what: &'static str,
+        path: &str,
+        query: &(impl Serialize + Sync),
+    ) -> anyhow::Result<Exit> {
+        let socket = self.socket()?;
+        block_on(async {
+            let mut client = Client::connect(&socket).await?;
+            patiently(what, client.download(path, query, out::bytes)).await
+        })??;
         Ok(Exit::Done)
     }
 }

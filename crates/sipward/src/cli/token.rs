@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use hyper::Method;
 
-use super::ban::{degraded, span};
+use super::ban::degraded;
 use super::out::{self, Table};
 use super::remote::{Exit, Remote};
 use crate::api::model::{
@@ -13,7 +13,7 @@ use crate::api::model::{
     TokenMade, TokenRevoked,
 };
 use crate::client::{NoQuery, segment};
-use crate::text::Plain;
+use crate::text::{Plain, read_span};
 
 /// Who may use the API and the page on TCP (`[http]` in the configuration file).
 #[derive(Debug, clap::Args)]
@@ -33,7 +33,7 @@ enum Action {
         #[arg(long, value_enum, default_value_t)]
         scope: Scope,
         /// Its life: 1h, 90d. Without it, until it is revoked.
-        #[arg(long, value_name = "SPAN", value_parser = span)]
+        #[arg(long, value_name = "SPAN", value_parser = read_span)]
         expires: Option<Duration>,
         #[command(flatten)]
         remote: Remote,
@@ -57,7 +57,7 @@ enum Action {
         #[arg(long, value_enum, default_value_t)]
         scope: Scope,
         /// How long it can be used: 30s, 10m, at most 1d.
-        #[arg(long = "for", value_name = "SPAN", value_parser = span, default_value = "10m")]
+        #[arg(long = "for", value_name = "SPAN", value_parser = read_span, default_value = "10m")]
         life: Duration,
         #[command(flatten)]
         remote: Remote,

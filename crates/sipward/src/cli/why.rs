@@ -7,7 +7,7 @@ use super::bans;
 use super::history;
 use super::out::{self, Table};
 use super::remote::{Exit, Remote};
-use crate::api::model::{By, Cause, Evidence, RouteState, SourceReport};
+use crate::api::model::{By, Cause, Evidence, Location, RouteState, SourceReport};
 use crate::client::{NoQuery, segment};
 use crate::text::{Plain, Span};
 
@@ -85,12 +85,32 @@ fn write(report: &SourceReport, out: &mut String) -> std::fmt::Result {
         RouteState::Other => "no blackhole route wins",
         RouteState::Unknown => "unknown",
     };
+    if let Some(place) = &report.location {
+        out.push_str(&location("Place        ", place));
+    }
     match &report.kernel.detail {
         Some(detail) => writeln!(out, "Kernel       {kernel}: {}", Plain(detail))?,
         None => writeln!(out, "Kernel       {kernel}")?,
     }
     seen(report, out)?;
     past(report, out)
+}
+
+/// Country, city and network of an address in one line behind `head`.
+pub(super) fn location(head: &str, place: &Location) -> String {
+    let Location { country, country_name, city, as_number, as_name, network } = place;
+    let mut parts: Vec<String> = [city, country_name].into_iter().flatten().cloned().collect();
+    if let Some(code) = country {
+        match parts.last_mut() {
+            Some(last) => out::add(last, format_args!(" ({code})")),
+            None => parts.push(code.clone()),
+        }
+    }
+    parts.extend(as_number.map(|number| format!("AS{number}")));
+    parts.extend(as_name.clone());
+    parts.extend(network.map(|network| network.to_string()));
+    let plain: Vec<String> = parts.iter().map(|part| Plain(part).to_string()).collect();
+    format!("{head}{}\n", plain.join(", "))
 }
 
 fn seen(report: &SourceReport, out: &mut String) -> std::fmt::Result {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::api::model::Problem;
+use crate::api::model::{Problem, ProblemKind};
 use crate::text::Plain;
 
 /// Why there is no answer, or not the one that was wanted.
@@ -67,6 +67,20 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// What a command finds wrong with a value before it asks, in the daemon's words.
+    pub(crate) fn invalid(field: &str, detail: &str) -> Self {
+        let problem = Problem {
+            kind: ProblemKind::Invalid,
+            title: "A field has a value that cannot be".to_owned(),
+            status: 422,
+            detail: format!("`{field}`: {detail}"),
+            errors: Vec::new(),
+            refusal: None,
+        };
+        let body = serde_json::to_string(&problem).unwrap_or_default();
+        Self::Problem { problem: Box::new(problem), body }
+    }
+
     pub(super) fn connecting(socket: &Path, error: io::Error) -> Self {
         let socket = socket.to_owned();
         match error.kind() {

@@ -69,6 +69,8 @@ pub struct Config {
     pub webhook: crate::webhook::Settings,
     /// How to ask whom an address belongs to.
     pub whois: crate::whois::Settings,
+    /// Files that tell where addresses are.
+    pub geo: crate::geo::Settings,
     /// Keys of `[policy]` that the file sets, dotted, without `policy.`, by their names of today.
     pub policy_keys: BTreeSet<String>,
 }

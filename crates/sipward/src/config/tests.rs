@@ -223,3 +223,43 @@ fn the_port_of_a_mail_server_follows_from_tls_unless_it_is_named() {
         }
     }
 }
+
+#[test]
+fn http_is_served_in_clear_only_where_nobody_else_can_read_along() {
+    let http = |source: &str| parse(&format!("[http]\n{source}\n")).map(|config| config.http);
+    assert_eq!(http(""), Ok(crate::http::Settings::default()));
+    let loopback = http("listen = [\"127.0.0.1:8022\", \"[::1]:8022\"]").unwrap();
+    assert_eq!(loopback.listen.len(), 2);
+    for open in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80", "[::ffff:192.0.2.1]:80"] {
+        let listen = format!("listen = [\"127.0.0.1:1\", \"{open}\"]\n");
+        let refused = http(&listen).unwrap_err();
+        assert!(refused.contains("sipward.toml:2:10: `http.listen`: "), "{refused}");
+        assert!(refused.contains("in clear") && refused.contains("deploy/nginx"), "{refused}");
+        http(&format!("{listen}trusted_proxies = [\"192.0.2.10\"]")).unwrap();
+        http(&format!("{listen}certificate = \"/c.pem\"\nkey = \"/k.pem\"")).unwrap();
+    }
+}
+
+#[test]
+fn wrong_values_of_http_are_refused_with_what_to_write() {
+    for (source, told) in [
+        (
+            "listen = [\"8022\"]",
+            "`http.listen`: `8022` is no address with a port; write 127.0.0.1:8022",
+        ),
+        ("listen = [\"localhost:8022\"]", "is no address with a port"),
+        ("certificate = \"/c.pem\"", "`http.certificate`: `http.key` is not set"),
+        ("key = \"/k.pem\"", "`http.key`: `http.certificate` is not set"),
+        ("certificate = \"c.pem\"\nkey = \"/k.pem\"", "is not an absolute path"),
+        ("trusted_proxies = [\"proxy.example\"]", "is no address or network"),
+        ("hosts = [\"https://pbx.example\"]", "without scheme and port"),
+        ("hosts = [\"pbx.example:8022\"]", "without scheme and port"),
+        ("session = \"1s\"", "`http.session`: 1s is not between 1m and 30days"),
+        ("tokens = []", "unknown key `tokens`"),
+    ] {
+        let error = refused(&format!("[http]\n{source}\n"));
+        assert!(error.contains(told), "{source}: {error}");
+    }
+    let hosts = "[http]\nhosts = [\"PBX.example.\", \"192.0.2.1\", \"2001:db8::1\"]\n";
+    assert_eq!(parse(hosts).unwrap().http.hosts, ["pbx.example", "192.0.2.1", "2001:db8::1"]);
+}

@@ -8,6 +8,7 @@
 //! | `directory` | questions to FreeSWITCH: phones, gateways, access lists | – |
 //! | `tasks` | name look-ups, signals, what the store tells | – |
 //! | [`api`](crate::api) | the control socket, a task for each connection | – |
+//! | [`http`](crate::http) (a thread of its own) | the API and the page on TCP, a task for each connection | – |
 //! | [`metrics`](crate::metrics) | counts made from records | – |
 //! | [`tell`](crate::tell) (a thread of its own) | mail, webhooks | – |
 //! | `store` (threads of its own) | the database | – |
@@ -39,22 +40,21 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::Api;
+use crate::api::{Api, Oracles, Parts};
 use crate::bridge;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Credentials, Mode, OnExit, Secrets};
 use crate::enforce::{self, Wishes};
-use crate::http::{self, Access, Certificates, Links};
+use crate::http::{Access, Certificates, Links, Server};
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::names::{Exempt, Names};
 use crate::record::{Record, Started, Totals};
-use crate::store::{Saved, Store, StoreSettings};
+use crate::store::{Closed, Saved, Store, StoreSettings};
 use crate::systemd;
 use crate::tell::Tellers;
-use crate::whois::Whois;
 use judge::{Ears, End, Restored, Spare, Voices};
-use settings::{InForce, Overrides, Ways};
+use settings::{InForce, Overrides, Ways, read_geo};
 use tasks::Current;
 
 /// Orders that wait for the engine at most; they come from the name look-ups and SIGHUP.
@@ -131,8 +131,8 @@ impl Daemon {
 
         let engine = Engine::new(config.policy.clone(), seed())?;
         let (clock, heart) = (Clock::start(), tasks::heart(logs.clone()));
-        let whois = Arc::new(Whois::new(config.whois.clone()));
-        let tellers = Tellers::start(&config, &secrets, &whois, &records, clock)?;
+        let oracles = Oracles::new(&config);
+        let tellers = Tellers::start(&config, &secrets, &oracles.whois, &records, clock)?;
         let (metrics, counting) = Metrics::new(&records, tellers.ledgers(), clock);
         let (ask, questions) = mpsc::channel(directory::QUESTIONS);
         let wishes = Wishes::new(changes);
@@ -143,11 +143,8 @@ impl Daemon {
         let config = settings.effective();
         judge.tell(Input::Policy(Box::new(config.policy.clone())));
         let mut names = Names::default();
-        for (class, nets) in
-            host_exemptions(&kernel.found.host).into_iter().chain(names.classes(&config))
-        {
-            judge.tell(Input::Exempt { class, nets });
-        }
+        exempt(&mut judge, host_exemptions(&kernel.found.host));
+        exempt(&mut judge, names.classes(&config));
         let access = Arc::new(Access::new(&config.http, saved.tokens.clone(), links, clock));
         let restored = judge.take_over(saved, &kernel.found.routes);
         for record in started(&config, &credentials, &kernel.found, &restored) {
@@ -177,6 +174,7 @@ impl Daemon {
                 records: records.clone(),
                 store: store.clone(),
                 logs,
+                geo: Arc::clone(&oracles.geo),
                 certificates: certificates.clone(),
             },
             reload,
@@ -187,18 +185,20 @@ impl Daemon {
             tokio::spawn(tasks::look_up_names(names, current_in, in_force_out, orders_out.clone())),
             tokio::spawn(tasks::reload_on_hangup(Arc::clone(&settings))?),
             tokio::spawn(counting),
+            tokio::spawn(read_geo(oracles.geo.clone(), config.geo.clone(), records.clone())),
             tokio::spawn(tasks::recall_decisions(store.clone(), Arc::clone(&metrics), clock)),
         ];
-        let api = Api::new(
+        let api = Api::new(Parts {
             desk,
-            Arc::clone(&settings),
-            store.clone(),
-            records.clone(),
-            config.mode,
+            settings: Arc::clone(&settings),
+            store: store.clone(),
+            records: records.clone(),
+            mode: config.mode,
             metrics,
-            Arc::clone(&access),
-        );
-        helpers.extend(serve_api(&config, &api, certificates, &records));
+            access: Arc::clone(&access),
+            oracles,
+        });
+        let server = serve_api(&config, &api, certificates, &mut helpers)?;
         if let Some(notices) = store.take_notices() {
             let told = (settings, access, orders_out, records.clone());
             helpers.push(tokio::spawn(tasks::hear_store(notices, told)));
@@ -208,10 +208,11 @@ impl Daemon {
 
         systemd::stopping();
         helpers.iter().for_each(JoinHandle::abort);
+        drop(server);
         handle.close();
         session.abort();
         let kernel_end = kernel.end().await;
-        store.close().await;
+        close(store, &records).await;
         flush_if_wanted(&config).await?;
         Record::Stopped(totals).tell(&records);
         tellers.finish().await;
@@ -226,18 +227,17 @@ fn serve_api(
     config: &Config,
     api: &Api,
     certificates: Option<Arc<Certificates>>,
-    records: &broadcast::Sender<Arc<Record>>,
-) -> Vec<JoinHandle<()>> {
-    let mut tasks = Vec::new();
+    helpers: &mut Vec<JoinHandle<()>>,
+) -> anyhow::Result<Option<Server>> {
     if let Some(socket) = config.api.socket.clone() {
         let api = api.clone();
-        tasks.push(tokio::spawn(async move { api.run(&socket).await }));
+        helpers.push(tokio::spawn(async move { api.run(&socket).await }));
     }
-    if !config.http.listen.is_empty() {
-        let (settings, records) = (config.http.clone(), records.clone());
-        tasks.push(tokio::spawn(http::run(api.clone(), settings, certificates, records)));
+    if config.http.listen.is_empty() {
+        return Ok(None);
     }
-    tasks
+    let settings = config.http.clone();
+    Server::start(api.clone(), settings, certificates).map(Some)
 }
 
 /// The certificate of the API on TCP. One that cannot be used ends the start: nothing may be served in clear
@@ -265,6 +265,17 @@ async fn open_store(config: &Config) -> anyhow::Result<(Store, Saved)> {
         .context("cannot use the store")
 }
 
+/// Closes the store, and says what it could not write.
+async fn close(store: Store, records: &broadcast::Sender<Arc<Record>>) {
+    if let Closed::Lost { entries } = store.close().await {
+        let error = format!(
+            "the daemon stopped before {entries} entries were written; the kernel's routes stay and become \
+             bans at the next start, history and reasons of these are lost (is the disk slow or full?)"
+        );
+        Record::StoreIncomplete { error }.tell(records);
+    }
+}
+
 /// Looks the names of `allow` and `proxies` up before the first event is judged, if that is quick.
 async fn look_up(names: &mut Names, judge: &mut Judge, config: &Config) {
     let found = tokio::time::timeout(FIRST_LOOK_UP, names.refresh(config)).await;
@@ -273,10 +284,14 @@ async fn look_up(names: &mut Names, judge: &mut Judge, config: &Config) {
         tracing::warn!("names of `allow` and `proxies` are not known yet");
         return;
     };
+    exempt(judge, classes);
+    failed.iter().for_each(Record::log);
+}
+
+fn exempt(judge: &mut Judge, classes: impl IntoIterator<Item = Exempt>) {
     for (class, nets) in classes {
         judge.tell(Input::Exempt { class, nets });
     }
-    failed.iter().for_each(Record::log);
 }
 
 /// The kernel side, real or not.

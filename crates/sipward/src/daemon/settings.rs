@@ -11,12 +11,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sipward_engine::Policy;
 use tokio::sync::{Mutex, broadcast, mpsc, watch};
 
 use super::desk::{Away, Desk};
 use super::judge::Order;
 use super::{Current, Reload};
 use crate::config::{Config, HostEntry};
+use crate::geo::{self, Geo};
 use crate::http::Certificates;
 use crate::logging::LogControl;
 use crate::record::Record;
@@ -46,6 +48,7 @@ pub(super) struct Ways {
     pub(super) records: broadcast::Sender<Arc<Record>>,
     pub(super) store: Store,
     pub(super) logs: Option<LogControl>,
+    pub(super) geo: Arc<Geo>,
     /// The certificate of the API on TCP, if it has one.
     pub(super) certificates: Option<Arc<Certificates>>,
 }
@@ -148,6 +151,8 @@ impl Settings {
         // Also when they are the same: FreeSWITCH may have other contents for them.
         self.ways.acls.send_replace(file.allow_acl.clone());
         self.ways.orders.send(Order::AclsChanged).await.map_err(|_| Away::Stopped)?;
+        let geo = Arc::clone(&self.ways.geo);
+        read_geo(geo, file.geo.clone(), self.ways.records.clone()).await;
         let certificate_problem = self.read_certificate_again(&file);
         state.file = file;
         self.put_in_force(&state, needs_restart.clone()).await?;
@@ -166,9 +171,7 @@ impl Settings {
     /// Changes values of the policy.
     pub(crate) async fn change_policy(&self, edit: PolicyEdit) -> Result<(), Denied> {
         let mut state = self.state.lock().await;
-        let mut overrides = state.overrides.clone();
-        overrides.edit(&edit);
-        overrides.check(&edit, &state.file).map_err(Denied::Unfit)?;
+        let overrides = edited(&state, &edit)?;
         let entries = overrides.entries_since(&state.overrides, self.now().await?);
         state.overrides = overrides;
         self.put_in_force(&state, self.needs_restart()).await?;
@@ -176,6 +179,16 @@ impl Settings {
             self.ways.store.put(entry);
         }
         Ok(())
+    }
+
+    /// The policy in force, and what a change would make of it. Nothing is changed.
+    pub(crate) async fn preview_policy(
+        &self,
+        edit: &PolicyEdit,
+    ) -> Result<(Policy, Policy), Denied> {
+        let state = self.state().await;
+        let then = edited(&state, edit)?.over(&state.file).policy;
+        Ok((state.effective().policy, then))
     }
 
     /// Allows a host.
@@ -249,6 +262,24 @@ impl State {
     pub(crate) fn effective(&self) -> Config {
         self.overrides.over(&self.file)
     }
+}
+
+/// Reads the files of `[geo]` anew, away from the tasks that ban, and tells of those that cannot be used.
+pub(super) async fn read_geo(
+    geo: Arc<Geo>,
+    settings: geo::Settings,
+    records: broadcast::Sender<Arc<Record>>,
+) {
+    let failed = tokio::task::spawn_blocking(move || geo.read(&settings)).await;
+    failed.unwrap_or_default().into_iter().for_each(|record| record.tell(&records));
+}
+
+/// The overrides with a change, if its values can be.
+fn edited(state: &State, edit: &PolicyEdit) -> Result<Overrides, Denied> {
+    let mut overrides = state.overrides.clone();
+    overrides.edit(edit);
+    overrides.check(edit, &state.file).map_err(Denied::Unfit)?;
+    Ok(overrides)
 }
 
 /// Sections that a running daemon cannot change.

@@ -73,6 +73,8 @@ pub(super) async fn hear_store(
         let record = match notice {
             Notice::Degraded { error } => Record::StoreDegraded { error },
             Notice::Recovered { dropped } => Record::StoreRecovered { dropped },
+            Notice::Begun { file } => Record::StoreBegun { file },
+            Notice::Incomplete { error } => Record::StoreIncomplete { error },
             Notice::SetAside { kept: file, error } => Record::StoreSetAside { file, error },
             Notice::Late(saved) => {
                 access.tokens.take_over(saved.tokens.clone());

@@ -21,8 +21,8 @@ pub(super) struct Link {
 
 /// Whose request it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Client {
-    pub(super) address: IpAddr,
+pub(crate) struct Client {
+    pub(crate) address: IpAddr,
     /// Nobody between him and us can read along, as far as we or a trusted proxy can tell.
     pub(super) secure: bool,
 }

@@ -24,10 +24,11 @@ use super::secret::Hash;
 use super::settings::Settings;
 use super::tokens::Credential;
 use super::visitor::{Scope, Visitor, Way};
-use super::{Access, headers, plain};
+use super::{Access, headers};
 use crate::api::Api;
 use crate::api::fault::Fault;
 use crate::api::model::{Problem, ProblemKind};
+use crate::page;
 use crate::record::Record;
 use crate::store::Entry;
 
@@ -39,7 +40,6 @@ const COOKIE_SECURE: &str = "__Host-sipward";
 pub(super) struct Gatekeeper {
     pub(super) api: Api,
     pub(super) settings: Arc<Settings>,
-    pub(super) records: broadcast::Sender<Arc<Record>>,
 }
 
 /// How long what somebody was given may last.
@@ -64,18 +64,18 @@ pub(super) async fn guard(
     };
     let for_people = page.is_some_and(|path| !is_for_programs(&path));
     if for_people && let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        plain::instead(&mut response, &problem);
+        page::instead(&mut response, &problem);
     }
     response
 }
 
 impl Gatekeeper {
-    pub(super) fn new(
-        api: Api,
-        settings: Arc<Settings>,
-        records: broadcast::Sender<Arc<Record>>,
-    ) -> Self {
-        Self { api, settings, records }
+    pub(super) fn new(api: Api, settings: Arc<Settings>) -> Self {
+        Self { api, settings }
+    }
+
+    pub(super) fn records(&self) -> &broadcast::Sender<Arc<Record>> {
+        self.api.records()
     }
 
     pub(super) fn access(&self) -> &Access {
@@ -177,7 +177,7 @@ impl Gatekeeper {
         // Whoever goes on while he has to wait fills no log.
         if attempts.wait(source, now).is_none() {
             attempts.fail(source, now);
-            Record::LoginFailed { source, what }.tell(&self.records);
+            Record::LoginFailed { source, what }.tell(self.records());
         }
         // When the engine is busy or gone, one failure is not counted.
         let _ =

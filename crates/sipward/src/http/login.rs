@@ -12,13 +12,13 @@ use axum::response::{IntoResponse as _, Response};
 use super::client::Client;
 use super::guard::{self, Gatekeeper};
 use super::links;
-use super::plain::{self, LoginView};
 use super::secret::NoRandom;
 use super::visitor::{Scope, Visitor, Way};
 use crate::api::extract::read;
 use crate::api::fault::Fault;
 use crate::api::model::ProblemKind;
 use crate::config::Secret;
+use crate::page::{self, LoginView};
 use crate::record::Record;
 
 /// Largest form, in bytes: a token, and a path of the page to go on to.
@@ -51,7 +51,7 @@ pub(super) async fn show(
         return guard::see_other(next);
     }
     let code = (!form.secret.is_empty()).then_some(form.secret.as_str());
-    plain::login(StatusCode::OK, &LoginView { next, code, problem: None })
+    page::login(StatusCode::OK, &LoginView { next, code, problem: None })
 }
 
 /// `POST /login`.
@@ -82,7 +82,7 @@ pub(super) async fn log_in(
     }
     match keeper.open(form.secret.trim(), now) {
         Ok(Some((id, name, scope))) => {
-            Record::LoggedIn { source: client.address, name, scope }.tell(&keeper.records);
+            Record::LoggedIn { source: client.address, name, scope }.tell(keeper.records());
             keeper.welcome(&id, client, form.next())
         }
         Ok(None) => {
@@ -90,7 +90,7 @@ pub(super) async fn log_in(
             let problem =
                 "This opens nothing: it was mistyped, used already, revoked, or has expired.";
             let view = LoginView { next: form.next(), code: None, problem: Some(problem) };
-            plain::login(StatusCode::UNAUTHORIZED, &view)
+            page::login(StatusCode::UNAUTHORIZED, &view)
         }
         Err(error) => Fault::new(ProblemKind::Unavailable, error.to_string()).into_response(),
     }

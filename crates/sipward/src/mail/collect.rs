@@ -76,6 +76,7 @@ impl Collector {
             Record::Alarm(_)
             | Record::StoreDegraded { .. }
             | Record::StoreRecovered { .. }
+            | Record::StoreIncomplete { .. }
             | Record::StoreSetAside { .. } => self.alarms.push(record),
             Record::Gate { gaps, .. } => {
                 if !gaps.is_empty() {
@@ -99,10 +100,12 @@ impl Collector {
             | Record::NotSpared { .. }
             | Record::Healed { .. }
             | Record::ProtocolTaken { .. }
+            | Record::StoreBegun { .. }
             | Record::StoreRead { .. }
             | Record::Reload { .. }
             | Record::ReloadFailed { .. }
             | Record::NameFailed { .. }
+            | Record::GeoFailed { .. }
             | Record::ApiOpened { .. }
             | Record::ApiFailed { .. }
             | Record::HttpOpened { .. }

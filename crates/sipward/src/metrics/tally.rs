@@ -188,10 +188,13 @@ impl Tally {
             | Record::StoreDegraded { .. }
             | Record::StoreRecovered { .. }
             | Record::StoreSetAside { .. }
+            | Record::StoreBegun { .. }
+            | Record::StoreIncomplete { .. }
             | Record::StoreRead { .. }
             | Record::Reload { .. }
             | Record::ReloadFailed { .. }
             | Record::NameFailed { .. }
+            | Record::GeoFailed { .. }
             | Record::ApiOpened { .. }
             | Record::ApiFailed { .. }
             | Record::HttpOpened { .. }

@@ -66,6 +66,8 @@ impl fmt::Display for Record {
             Self::StoreDegraded { .. }
             | Self::StoreRecovered { .. }
             | Self::StoreSetAside { .. }
+            | Self::StoreBegun { .. }
+            | Self::StoreIncomplete { .. }
             | Self::StoreRead { .. } => store_line(f, self),
             Self::Alarm(alarm) => alarm_line(f, alarm),
             Self::Reload { needs_restart } if needs_restart.is_empty() => {
@@ -81,6 +83,9 @@ impl fmt::Display for Record {
             }
             Self::NameFailed { name, error } => {
                 write!(f, "cannot look up {}: {}; the last answer stays", Plain(name), Plain(error))
+            }
+            Self::GeoFailed { file, error } => {
+                write!(f, "cannot use {} of [geo]: {}", file.display(), Plain(error))
             }
             Self::HttpOpened { .. }
             | Self::HttpFailed { .. }
@@ -199,6 +204,12 @@ fn store_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
             Plain(error),
             file.display()
         ),
+        Record::StoreBegun { file } => {
+            write!(f, "there was no store at {}; a new one is begun", file.display())
+        }
+        Record::StoreIncomplete { error } => {
+            write!(f, "the store is incomplete: {}", Plain(error))
+        }
         Record::StoreRead { restored } => {
             write!(f, "the store can be read: {restored} bans restored")
         }

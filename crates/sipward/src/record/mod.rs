@@ -199,6 +199,16 @@ pub enum Record {
         /// What is wrong with it.
         error: String,
     },
+    /// There was no store: a new one is begun, and nothing is restored.
+    StoreBegun {
+        /// Where.
+        file: PathBuf,
+    },
+    /// Something that was stored, or should have been, is not.
+    StoreIncomplete {
+        /// What, why, and what to do.
+        error: String,
+    },
     /// The store could be read only now, and the bans in it stand again.
     StoreRead {
         /// Bans that stand again.
@@ -220,6 +230,13 @@ pub enum Record {
     NameFailed {
         /// The name.
         name: String,
+        /// Why.
+        error: String,
+    },
+    /// A file of `[geo]` cannot be used.
+    GeoFailed {
+        /// The file.
+        file: PathBuf,
         /// Why.
         error: String,
     },
@@ -390,6 +407,7 @@ impl Record {
             | Self::Registrations { .. }
             | Self::Trunks { .. }
             | Self::StoreRecovered { .. }
+            | Self::StoreBegun { .. }
             | Self::StoreRead { .. }
             | Self::Reload { .. }
             | Self::Delivered { .. }
@@ -414,6 +432,7 @@ impl Record {
             | Self::ProtocolTaken { .. }
             | Self::Alarm(_)
             | Self::NameFailed { .. }
+            | Self::GeoFailed { .. }
             | Self::ApiFailed { .. }
             | Self::HttpFailed { .. }
             | Self::CertificateFailed { .. }
@@ -424,6 +443,7 @@ impl Record {
             Self::RouteFailed { .. }
             | Self::ReloadFailed { .. }
             | Self::StoreDegraded { .. }
+            | Self::StoreIncomplete { .. }
             | Self::StoreSetAside { .. } => Level::ERROR,
         }
     }

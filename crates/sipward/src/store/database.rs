@@ -11,7 +11,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::schema::{APPLICATION_ID, MIGRATIONS, VERSION};
-use super::{Location, StoreError};
+use super::{Location, StoreError, write};
 
 /// How long another process may hold the file locked before that is trouble: a backup takes less.
 const BUSY: Duration = Duration::from_secs(1);
@@ -20,8 +20,9 @@ const BUSY: Duration = Duration::from_secs(1);
 /// does it long before, except when entries come faster than the disk takes them.
 const CHECKPOINT_PAGES: i64 = 65_536;
 
-/// What stays of the write-ahead log after it was worked in, in bytes.
-const LOG_KEPT: i64 = 4 * 1024 * 1024;
+/// What stays of the write-ahead log after it was worked in, in bytes: what a flood fills before that is done
+/// again. To give the room back and take it again would cost more than all the writing.
+const LOG_KEPT: i64 = 32 * 1024 * 1024;
 
 /// Memory for pages of the file, in KiB, negative as SQLite wants it: what one commit of
 /// two thousand scattered bans changes.
@@ -45,6 +46,10 @@ pub(super) struct Database {
     pub(super) connection: Connection,
     /// Device and inode of the file.
     identity: Option<(u64, u64)>,
+    /// It was empty.
+    pub(super) is_new: bool,
+    /// Whoever used it last did not close it, and the write-ahead log that should be beside it then is not.
+    pub(super) lacks_log: bool,
 }
 
 /// Why there is no open database.
@@ -114,6 +119,11 @@ impl Place {
         std::fs::metadata(path).map_or(0, |found| found.len()) + self.log_size()
     }
 
+    /// Whether there is a write-ahead log, be it empty.
+    fn has_log(&self) -> bool {
+        self.file().is_some_and(|path| beside(path, "-wal").exists())
+    }
+
     /// Bytes of the write-ahead log.
     pub(super) fn log_size(&self) -> u64 {
         let Self::File(path) = self else { return 0 };
@@ -172,18 +182,26 @@ impl Database {
             Place::Memory(_) => None,
         };
         let said = |error: rusqlite::Error| place.trouble(&error);
+        let has_log = place.has_log();
         let mut connection = place.connect().map_err(said)?;
         // A file that is not ours stays as it is, its write-ahead log too.
         let no_checkpoint = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
         connection.set_db_config(no_checkpoint, true).map_err(said)?;
-        let is_new = inspect(place, &connection)?;
+        let content = inspect(place, &connection)?;
+        let is_new = content == Content::None;
         connection.set_db_config(no_checkpoint, false).map_err(said)?;
         prepare(&mut connection, is_new).map_err(said)?;
         MIGRATIONS.to_latest(&mut connection).map_err(|error| match error {
             rusqlite_migration::Error::RusqliteError { err, .. } => place.trouble(&err),
             other => Trouble::Indigestible(format!("cannot bring the tables up to date: {other}")),
         })?;
-        Ok(Self { connection, identity })
+        let lacks_log = !has_log
+            && match content {
+                Content::None => false,
+                Content::NoTables => true,
+                Content::Tables => write::is_in_use(&connection).map_err(said)?,
+            };
+        Ok(Self { connection, identity, is_new, lacks_log })
     }
 
     /// Whether the file is still there under its name.
@@ -214,8 +232,19 @@ fn claim(path: &Path) -> Result<(u64, u64), Trouble> {
     Ok((found.dev(), found.ino()))
 }
 
-/// Looks whose database it is. True when it is empty.
-fn inspect(place: &Place, connection: &Connection) -> Result<bool, Trouble> {
+/// What is in a file before anything is done to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    /// Nothing.
+    None,
+    /// Only that it is ours: the tables were in a log.
+    NoTables,
+    /// Our tables.
+    Tables,
+}
+
+/// Looks whose database it is.
+fn inspect(place: &Place, connection: &Connection) -> Result<Content, Trouble> {
     let number = |pragma| {
         connection
             .pragma_query_value(None, pragma, |row| row.get::<_, i64>(0))
@@ -224,14 +253,14 @@ fn inspect(place: &Place, connection: &Connection) -> Result<bool, Trouble> {
     let (application, version, pages) =
         (number("application_id")?, number("user_version")?, number("page_count")?);
     if pages == 0 {
-        return Ok(true);
+        return Ok(Content::None);
     }
     let file = place.file().unwrap_or(Path::new(":memory:")).to_owned();
     let tables = connection
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
         .map_err(|error| place.trouble(&error))?;
     if application == 0 && version == 0 && tables == 0 {
-        return Ok(true);
+        return Ok(Content::None);
     }
     if application != APPLICATION_ID {
         return Err(Trouble::Refused(StoreError::Foreign { file }));
@@ -240,7 +269,7 @@ fn inspect(place: &Place, connection: &Connection) -> Result<bool, Trouble> {
         let (found, known) = (version, VERSION);
         return Err(Trouble::Refused(StoreError::Newer { file, found, known }));
     }
-    Ok(false)
+    Ok(if tables == 0 { Content::NoTables } else { Content::Tables })
 }
 
 fn prepare(connection: &mut Connection, is_new: bool) -> rusqlite::Result<()> {

@@ -58,6 +58,16 @@ pub enum Notice {
         /// Entries lost meanwhile.
         dropped: u64,
     },
+    /// There was no file, or an empty one.
+    Begun {
+        /// Where.
+        file: PathBuf,
+    },
+    /// Something that was stored is not there any more.
+    Incomplete {
+        /// What, why, and what to do.
+        error: String,
+    },
     /// A corrupt file was put aside and a new one begun.
     SetAside {
         /// Where it is now.
@@ -96,6 +106,8 @@ pub(super) struct Word {
     pub(super) at_work: (usize, Option<std::time::Instant>),
     /// What the file held at the start is not in force yet.
     pub(super) is_unread: bool,
+    /// The caretaker has worked the log in but for a small rest, which is the writer's.
+    pub(super) log_rest: bool,
     /// What was found wrong with the file, until the writer has put it aside.
     pub(super) damage: Option<String>,
 }
@@ -108,6 +120,7 @@ impl Status {
             set_aside: None,
             at_work: (0, None),
             is_unread: false,
+            log_rest: false,
             damage: None,
         };
         Self { word: Mutex::new(word), progress: watch::Sender::default(), notices }

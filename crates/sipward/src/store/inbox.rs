@@ -192,6 +192,11 @@ impl Inbox {
         self.news.notify_one();
     }
 
+    /// Items put in since the start. What found no room is not among them.
+    pub(super) fn put_so_far(&self) -> u64 {
+        self.lock().put
+    }
+
     /// Items that wait here, when the first of them came, and what was dropped.
     pub(super) fn figures(&self) -> (usize, Option<Instant>, u64) {
         let waiting = self.lock();

@@ -76,7 +76,7 @@ fn unban(store: &Store, ban: &SavedBan, reason: UnblockReason) {
 /// What a store holds after everything is written and it was closed.
 async fn reopened(store: Store, settings: &StoreSettings) -> Saved {
     store.settled().await;
-    store.close().await;
+    assert_eq!(store.close().await, Closed::Whole);
     open(settings).1
 }
 
@@ -221,7 +221,7 @@ async fn bans_of_observe_mode_are_kept_apart() {
     let (store, _) = open(&enforcing);
     let real = ban("192.0.2.7", NOW + HOUR);
     put_ban(&store, &real);
-    store.close().await;
+    assert_eq!(store.close().await, Closed::Whole);
     let (store, saved) = open(&observing);
     assert_eq!(saved, Saved::default());
     let seen = SavedBan { until: Expiry::Never, ..real.clone() };
@@ -268,5 +268,6 @@ async fn what_is_put_in_is_written_within_a_tenth_of_a_second_without_being_aske
     }
 }
 
+mod closing;
 mod history;
 mod trouble;

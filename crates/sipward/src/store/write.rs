@@ -29,6 +29,10 @@ pub(super) fn batch(
     transaction.commit()
 }
 
+/// `meta` row of a file that is in use, until it is closed. In a file without a write-ahead log beside it, it
+/// tells that the log was lost.
+const IN_USE: &str = "in_use_since";
+
 /// Notes when the file was opened, and by which version.
 pub(super) fn opened(connection: &Connection, at: Timestamp) -> rusqlite::Result<()> {
     let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2)
@@ -36,7 +40,19 @@ pub(super) fn opened(connection: &Connection, at: Timestamp) -> rusqlite::Result
     let at = Time(at).to_string();
     connection.execute(sql, params!["opened_at", at])?;
     connection.execute(sql, params!["opened_by", env!("CARGO_PKG_VERSION")])?;
+    connection.execute(sql, params![IN_USE, at])?;
     Ok(())
+}
+
+/// Notes that all is in the file.
+pub(super) fn closed(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM meta WHERE key = ?1", params![IN_USE]).map(drop)
+}
+
+/// Whether nobody closed the file.
+pub(super) fn is_in_use(connection: &Connection) -> rusqlite::Result<bool> {
+    let mut rows = connection.prepare("SELECT 1 FROM meta WHERE key = ?1")?;
+    rows.exists(params![IN_USE])
 }
 
 /// Ends all bans that were enforced; gives how many.
@@ -48,6 +64,8 @@ pub(super) fn end_bans(connection: &mut Connection, at: Timestamp) -> rusqlite::
         params![micros(at), HistoryKind::Unban.number(), json(&UnblockReason::Manual)?],
     )?;
     let ended = transaction.execute("DELETE FROM bans WHERE observed = 0", [])?;
+    // Nobody uses it, and after this connection there is no log.
+    closed(&transaction)?;
     transaction.commit()?;
     Ok(ended)
 }

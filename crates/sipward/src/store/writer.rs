@@ -3,15 +3,16 @@
 mod kept;
 mod trouble;
 
-use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::caretaker::Caretaker;
 use super::database::{Database, Trouble};
 use super::health::Notice;
 use super::inbox::{Batch, Wake};
 use super::prune::{self, Pruned};
-use super::{Saved, Shared, StoreError, load, write};
+use super::{Saved, Shared, StoreError, caretaker, load, write};
 use crate::clock::stamp;
 use kept::Kept;
 use trouble::FIRST_PAUSE;
@@ -39,6 +40,8 @@ pub(super) struct Writer {
     kept: Kept,
     /// Whether the file's content is known to the daemon.
     is_read: bool,
+    /// Whether this run has written into the file: what it was before is told.
+    is_marked: bool,
     /// How long it rests after the next failure.
     pause: Duration,
     /// When it tries again.
@@ -58,6 +61,7 @@ impl Writer {
             batch: Batch::default(),
             kept: Kept::default(),
             is_read: false,
+            is_marked: false,
             pause: FIRST_PAUSE,
             try_at: now,
             look_at: now + LOOK_AFTER,
@@ -109,6 +113,7 @@ impl Writer {
             Wake::News => {
                 self.take();
                 self.write();
+                self.finish_log();
             }
             Wake::Time => {}
         }
@@ -131,6 +136,14 @@ impl Writer {
             self.take();
             self.write();
         }
+        if self.batch.items.is_empty()
+            && let Some(database) = &self.database
+            && let Err(error) = write::closed(&database.connection)
+        {
+            tracing::debug!(%error, "the file does not know that it was closed");
+        }
+        let caretaker = self.shared.caretaker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        caretaker.into_iter().for_each(Caretaker::stop);
         // Works the log into the file.
         self.database = None;
         self.shared.status.progress().send_modify(|progress| progress.ended = true);
@@ -154,6 +167,18 @@ impl Writer {
                 let trouble = self.shared.place.trouble(&error);
                 self.degrade(trouble);
             }
+        }
+    }
+
+    /// Works in what the caretaker has left of the log. Until the next commit is due there is time for that.
+    fn finish_log(&mut self) {
+        let Some(database) = &self.database else { return };
+        if !std::mem::take(&mut self.shared.status.word().log_rest) {
+            return;
+        }
+        if let Err(error) = caretaker::checkpoint(&database.connection, "PASSIVE") {
+            let trouble = self.shared.place.trouble(&error);
+            self.degrade(trouble);
         }
     }
 
@@ -198,12 +223,37 @@ impl Writer {
     /// Whether something can be written; to be able to read is not enough.
     fn probe(&mut self) -> bool {
         let Some(database) = &self.database else { return false };
-        let probed = write::opened(&database.connection, stamp(SystemTime::now()));
-        if let Err(error) = &probed {
-            let trouble = self.shared.place.trouble(error);
+        if let Err(error) = write::opened(&database.connection, stamp(SystemTime::now())) {
+            let trouble = self.shared.place.trouble(&error);
             self.degrade(trouble);
+            return false;
         }
-        probed.is_ok()
+        if !std::mem::replace(&mut self.is_marked, true) {
+            self.tell_found();
+        }
+        true
+    }
+
+    /// Says what explains that less comes back than was stored.
+    fn tell_found(&self) {
+        let (Some(database), Some(file)) = (&self.database, self.shared.place.file()) else {
+            return;
+        };
+        let status = &self.shared.status;
+        if database.lacks_log {
+            let shown = file.display();
+            status.tell(Notice::Incomplete {
+                error: format!(
+                    "{shown} was in use when it was last written, and its write-ahead log {shown}-wal \
+                     is not there; if it is a copy that was made without the log, what was stored last \
+                     is missing: copy both, or use `sqlite3 FILE .backup`"
+                ),
+            });
+        }
+        // What was put aside has explained it.
+        if database.is_new && self.put_aside == 0 {
+            status.tell(Notice::Begun { file: file.to_owned() });
+        }
     }
 
     fn open(&mut self) -> Result<(), Trouble> {

@@ -20,7 +20,7 @@ const FAILED_FOR: Duration = Duration::from_mins(5);
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// What a question comes to.
-pub(super) type Found = Result<Answer, WhoisError>;
+pub type Found = Result<Answer, WhoisError>;
 
 #[derive(Debug)]
 pub(super) struct Memory {

@@ -7,7 +7,7 @@ use crate::frame::CutValue;
 ///
 /// FreeSWITCH writes one flat object whose values are strings or arrays of strings. That shape is what
 /// comes out, whatever goes in: what nests deeper is flattened into its array.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct JsonCutter {
     string: Option<StringPlace>,
     /// 1 inside the object, 2 inside an array in it.
@@ -25,7 +25,7 @@ pub(super) struct JsonCutter {
 }
 
 /// Inside a string.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct StringPlace {
     is_name: bool,
     escape: Escape,
@@ -36,7 +36,7 @@ struct StringPlace {
 }
 
 /// Where in an escape we are, so that none is cut in two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Escape {
     None,
     /// Behind the backslash.

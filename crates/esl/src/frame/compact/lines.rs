@@ -4,14 +4,14 @@ use super::{Kept, MAX_NAME};
 use crate::frame::CutValue;
 
 /// State between two pieces of the body.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LineCutter {
     place: Place,
     headers: usize,
     name: Vec<u8>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Place {
     /// In a name, or at the start of a line.
     Name,
@@ -23,7 +23,7 @@ enum Place {
     Body { left: usize },
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Value {
     limit: usize,
     kept: usize,

@@ -21,7 +21,7 @@ const MAX_NAME: usize = 128;
 const MIN_VALUE: usize = 64;
 
 /// Collects one oversized body.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Compactor {
     content_type: ContentType,
     /// Bytes of the body that have not come yet.
@@ -31,7 +31,7 @@ pub(super) struct Compactor {
 }
 
 /// How the body is cut.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Cutter {
     /// `Name: value` lines.
     Lines(LineCutter),
@@ -42,7 +42,7 @@ enum Cutter {
 }
 
 /// What is kept: the head as it came, the body shortened.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Kept {
     limits: Limits,
     out: BytesMut,

@@ -143,6 +143,10 @@ pub struct BanQuery {
     /// Only bans that this rule decided.
     #[param(schema_with = words::rule)]
     pub rule: Option<RuleName>,
+    /// Only bans with this in their network, users, user agent, report or comment; the case of ASCII letters
+    /// is ignored. Texts that have aged out of memory are not found.
+    #[param(max_length = 128)]
+    pub search: Option<String>,
     /// What to sort by; by network when left out.
     #[param(inline)]
     pub sort: Option<BanOrder>,
@@ -155,6 +159,41 @@ pub struct BanQuery {
     /// `next` of the page before.
     #[param(max_length = 128)]
     pub cursor: Option<String>,
+}
+
+/// Which bans, all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub struct BanFilter {
+    /// Only bans inside this network, or of it.
+    #[param(value_type = Option<String>, example = "203.0.113.0/24", max_length = 64)]
+    pub inside: Option<Net>,
+    /// Only bans that cover this address or network.
+    #[param(value_type = Option<String>, example = "203.0.113.7", max_length = 64)]
+    pub covering: Option<Net>,
+    /// Only bans of this origin.
+    #[param(inline)]
+    pub origin: Option<BanOrigin>,
+    /// Only bans in this state.
+    #[param(inline)]
+    pub state: Option<BanState>,
+    /// Only bans that this rule decided.
+    #[param(schema_with = words::rule)]
+    pub rule: Option<RuleName>,
+    /// Only bans with this in their network, users, user agent, report or comment; the case of ASCII letters
+    /// is ignored. Texts that have aged out of memory are not found.
+    #[param(max_length = 128)]
+    pub search: Option<String>,
+}
+
+impl BanQuery {
+    /// Which bans, without their order and the page.
+    #[must_use]
+    pub fn filter(&self) -> BanFilter {
+        let Self { inside, covering, origin, state, rule, .. } = *self;
+        BanFilter { inside, covering, origin, state, rule, search: self.search.clone() }
+    }
 }
 
 /// What bans are sorted by. Bans that are equal in it are sorted by network.

@@ -1,10 +1,14 @@
 //! The policy: its values, where each comes from, and what can be changed at run time.
 
-use std::fmt;
-use std::str::FromStr;
+mod key;
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+pub(crate) use key::MAX_PATTERN;
+pub use key::{PolicyKey, RuleSetting};
 
 use super::StoreHealth;
 
@@ -49,54 +53,8 @@ pub enum PolicyOrigin {
     Runtime,
 }
 
-/// A value that can be changed at run time.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum PolicyKey {
-    /// Failures within the window that ban.
-    MaxFailures,
-    /// Length of the window.
-    WindowSeconds,
-    /// Length of a first ban.
-    BanTimeSeconds,
-}
-
-impl PolicyKey {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::MaxFailures, Self::WindowSeconds, Self::BanTimeSeconds];
-
-    /// As it is written.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::MaxFailures => "max_failures",
-            Self::WindowSeconds => "window_seconds",
-            Self::BanTimeSeconds => "ban_time_seconds",
-        }
-    }
-}
-
-impl fmt::Display for PolicyKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for PolicyKey {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|key| key.as_str() == text)
-            .ok_or_else(|| "write max_failures, window_seconds or ban_time_seconds".to_owned())
-    }
-}
-
 /// New values; what is left out stays as it is. At least one must be given.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyChange {
     /// Failures within the window that ban, 1 to 1000.
@@ -111,10 +69,29 @@ pub struct PolicyChange {
     #[serde(default)]
     #[schema(minimum = 1, maximum = 31_536_000)]
     pub ban_time_seconds: Option<u64>,
+    /// Any value that can be changed, by its key in `GET /policy`: `{"rules.users.mode": "shadow"}`. The
+    /// ranges are those of the configuration file; `rules.user_agents.patterns` are at most 256 parts of user
+    /// agents of 3 to 62 bytes each.
+    #[serde(default)]
+    #[schema(schema_with = key::values)]
+    pub values: BTreeMap<String, serde_json::Value>,
     /// Whether it outlives a restart. True when left out.
     #[serde(default = "yes")]
     #[schema(default = true)]
     pub stored: bool,
+}
+
+impl Default for PolicyChange {
+    /// Changes nothing, for good.
+    fn default() -> Self {
+        Self {
+            max_failures: None,
+            window_seconds: None,
+            ban_time_seconds: None,
+            values: BTreeMap::new(),
+            stored: true,
+        }
+    }
 }
 
 fn yes() -> bool {

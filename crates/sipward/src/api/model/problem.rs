@@ -100,6 +100,12 @@ pub enum ProblemKind {
     /// 422: a field has a value that cannot be; `errors` says which.
     #[serde(rename = "urn:sipward:problem:invalid")]
     Invalid,
+    /// 502: somebody else who was to be asked cannot be.
+    #[serde(rename = "urn:sipward:problem:bad-gateway")]
+    BadGateway,
+    /// 504: somebody else who was asked did not answer in time.
+    #[serde(rename = "urn:sipward:problem:no-answer")]
+    NoAnswer,
     /// 503: too many listeners, or the daemon stops or does not answer in time.
     #[serde(rename = "urn:sipward:problem:unavailable")]
     Unavailable,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sipward_engine::{Exemption, Grade, Identity};
 use utoipa::ToSchema;
 
-use super::{Ban, HistoryEntry, words};
+use super::{Ban, HistoryEntry, Location, words};
 use crate::text::Time;
 
 /// Everything that is known of an address.
@@ -57,6 +57,8 @@ pub struct SourceReport {
     pub history: Vec<HistoryEntry>,
     /// Why the history cannot be read, if so.
     pub history_error: Option<String>,
+    /// Where it is, by the files of `[geo]`; `null` when they say nothing of it, or there are none.
+    pub location: Option<Location>,
     /// What the kernel does with packets to it.
     pub kernel: KernelRoute,
 }

@@ -46,6 +46,8 @@ pub enum Concern {
     PolicyRejected,
     /// A corrupt store was put aside.
     StoreSetAside,
+    /// Something that was stored, or should have been, is not.
+    StoreIncomplete,
     /// Somebody else marks routes with our protocol number.
     ProtocolTaken,
     /// The kernel did not take a change of a route.
@@ -62,6 +64,8 @@ pub enum Concern {
     DirectoryFailed,
     /// A name of `allow` or `proxies` could not be looked up.
     NameFailed,
+    /// A file of `[geo]` cannot be used.
+    GeoFailed,
     /// A listener was too slow and missed records.
     RecordsMissed,
     /// Log lines were lost.
@@ -112,6 +116,7 @@ impl Concern {
             | Self::AccountAttacked
             | Self::PolicyRejected
             | Self::StoreSetAside
+            | Self::StoreIncomplete
             | Self::ProtocolTaken
             | Self::RouteFailed
             | Self::NotSpared
@@ -120,6 +125,7 @@ impl Concern {
             | Self::RefusedLogin
             | Self::DirectoryFailed
             | Self::NameFailed
+            | Self::GeoFailed
             | Self::RecordsMissed
             | Self::LogLost => Severity::Attention,
         }
@@ -175,6 +181,7 @@ pub(super) fn word(record: &Record) -> Option<Word> {
         Record::Delivered { by, .. } => Some(Word::Over(Concern::DeliveryFailed, Some(by.clone()))),
         Record::Alarm(alarm) => Some(raised_by_engine(alarm)),
         Record::StoreSetAside { .. } => raised(Concern::StoreSetAside),
+        Record::StoreIncomplete { .. } => raised(Concern::StoreIncomplete),
         Record::ProtocolTaken { .. } => raised(Concern::ProtocolTaken),
         Record::RouteFailed { .. } => raised(Concern::RouteFailed),
         Record::NotSpared { .. } => raised(Concern::NotSpared),
@@ -184,6 +191,7 @@ pub(super) fn word(record: &Record) -> Option<Word> {
         // The question may name an address, of which there are many.
         Record::DirectoryFailed { .. } => raised(Concern::DirectoryFailed),
         Record::NameFailed { name, .. } => about(Concern::NameFailed, name),
+        Record::GeoFailed { file, .. } => about(Concern::GeoFailed, &file.display().to_string()),
         Record::RecordsMissed { by, .. } => about(Concern::RecordsMissed, by),
         Record::LogLost { .. } => raised(Concern::LogLost),
         // What happens every day, and what has a page of its own: phones in need of attention.
@@ -205,6 +213,7 @@ pub(super) fn word(record: &Record) -> Option<Word> {
         | Record::TokenRevoked { .. }
         | Record::LoggedIn { .. }
         | Record::LoginFailed { .. }
+        | Record::StoreBegun { .. }
         | Record::StoreRead { .. } => None,
     }
 }

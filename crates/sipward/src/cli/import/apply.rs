@@ -90,9 +90,9 @@ pub(super) async fn apply(socket: &Path, takeover: &Takeover) -> Result<Applied,
         max_failures: takeover.max_failures,
         window_seconds: takeover.window_seconds,
         ban_time_seconds: takeover.ban_time_seconds,
-        stored: true,
+        ..PolicyChange::default()
     };
-    if change != (PolicyChange { stored: true, ..PolicyChange::default() }) {
+    if change != PolicyChange::default() {
         match refusal(client.patch::<PolicyView>("/policy", &change).await)? {
             None => applied.policy = true,
             Some(error) => applied.refuse("policy", &error),

@@ -5,6 +5,7 @@
 //! ([`sipward_engine::Policy`], [`sipward_route::Settings`]): defaults are written down once.
 
 mod api;
+mod geo;
 mod http;
 mod policy;
 mod route;
@@ -21,6 +22,7 @@ use super::error::Problem;
 use super::{Config, HostEntry};
 use api::ApiFile;
 pub use api::{Api, DEFAULT_SOCKET};
+use geo::GeoFile;
 use http::HttpFile;
 use policy::PolicyFile;
 use route::RouteFile;
@@ -55,6 +57,7 @@ pub struct File {
     mail: MailFile,
     webhook: WebhookFile,
     whois: WhoisFile,
+    geo: GeoFile,
 }
 
 /// Ban, or watch only.
@@ -138,7 +141,8 @@ impl File {
     /// Checks ranges and what depends on each other.
     pub(super) fn into_config(self) -> Result<Config, Problem> {
         let File { mode, on_exit, allow, allow_acl, proxies, dns_refresh, .. } = self;
-        let File { policy, route, esl, store, log, api, http, mail, webhook, whois, .. } = self;
+        let File { policy, route, esl, store, log, api, http, mail, webhook, whois, geo, .. } =
+            self;
         let allow = hosts("allow", allow)?;
         let proxies = hosts("proxies", proxies)?;
         let allow_acl = acls(allow_acl)?;
@@ -166,6 +170,7 @@ impl File {
             mail: mail.checked()?,
             webhook: webhook.checked()?,
             whois: whois.checked()?,
+            geo: geo.checked()?,
         })
     }
 }

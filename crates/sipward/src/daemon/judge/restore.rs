@@ -53,7 +53,11 @@ impl Judge {
         let Saved { bans, offenders, successes, allow: _, overrides: _, unreadable, tokens: _ } =
             saved;
         if unreadable > 0 {
-            tracing::warn!(rows = unreadable, "the store holds rows that make no sense");
+            let error = format!(
+                "{unreadable} rows make no sense and were left out; was the file changed by hand, or \
+                 written by another version?"
+            );
+            self.publish(Record::StoreIncomplete { error });
         }
         for success in successes {
             self.tell(Input::Remember(success));

@@ -1,6 +1,8 @@
 //! What an operator set over the file while the daemon ran.
 
-use std::time::Duration;
+mod set;
+
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 use sipward_engine::{Policy, PolicyError, Timestamp};
@@ -9,6 +11,7 @@ use crate::api::model::PolicyKey;
 use crate::config::Config;
 use crate::config::HostEntry;
 use crate::store::{AllowEntry, Entry, Override, Saved};
+use set::set;
 
 /// Entries added at run time at most: as many as the file may have.
 const MAX_ALLOW: usize = 16_384;
@@ -17,30 +20,29 @@ const MAX_ALLOW: usize = 16_384;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Overrides {
     allow: Vec<AllowEntry>,
-    /// In the order of [`PolicyKey::ALL`].
-    policy: [Layers; PolicyKey::ALL.len()],
+    policy: BTreeMap<PolicyKey, Layers>,
 }
 
 /// The two layers over the file: what lasts, and over it what ends with the process.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Layers {
-    pub(crate) stored: Option<u64>,
-    pub(crate) runtime: Option<u64>,
+    pub(crate) stored: Option<Value>,
+    pub(crate) runtime: Option<Value>,
 }
 
 impl Layers {
     /// What counts.
-    pub(crate) fn value(self) -> Option<u64> {
-        self.runtime.or(self.stored)
+    pub(crate) fn value(&self) -> Option<&Value> {
+        self.runtime.as_ref().or(self.stored.as_ref())
     }
 }
 
 /// A change of the policy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum PolicyEdit {
     /// These values hold from now on.
     Set {
-        values: Vec<(PolicyKey, u64)>,
+        values: Vec<(PolicyKey, Value)>,
         /// Beyond the end of the process.
         stored: bool,
     },
@@ -71,12 +73,13 @@ impl Overrides {
             }
         }
         for Override { key, value, .. } in &saved.overrides {
-            let known = PolicyKey::ALL.into_iter().find(|known| name(*known) == key);
-            let Some((key, value)) = known.zip(value.as_u64()) else {
+            let known = PolicyKey::all().find(|known| name(*known) == *key);
+            let fits = |known| set(&mut Policy::default(), known, value).is_ok();
+            let Some(known) = known.filter(|known| fits(*known)) else {
                 tracing::warn!(key, %value, "a stored override means nothing to this version");
                 continue;
             };
-            self.layers(key).stored.get_or_insert(value);
+            self.layers(known).stored.get_or_insert_with(|| value.clone());
         }
     }
 
@@ -107,7 +110,7 @@ impl Overrides {
 
     /// What was set for a value of the policy.
     pub(crate) fn policy(&self, key: PolicyKey) -> Layers {
-        self.policy.get(key as usize).copied().unwrap_or_default()
+        self.policy.get(&key).cloned().unwrap_or_default()
     }
 
     /// Makes a change.
@@ -117,13 +120,13 @@ impl Overrides {
                 for (key, value) in values {
                     let layers = self.layers(*key);
                     if *stored {
-                        *layers = Layers { stored: Some(*value), runtime: None };
+                        *layers = Layers { stored: Some(value.clone()), runtime: None };
                     } else {
-                        layers.runtime = Some(*value);
+                        layers.runtime = Some(value.clone());
                     }
                 }
             }
-            PolicyEdit::Reset(key) => *self.layers(*key) = Layers::default(),
+            PolicyEdit::Reset(key) => drop(self.policy.remove(key)),
         }
     }
 
@@ -139,15 +142,11 @@ impl Overrides {
 
     /// What the store must hear of to get from `before` to this.
     pub(crate) fn entries_since(&self, before: &Self, at: Timestamp) -> Vec<Entry> {
-        let changed = PolicyKey::ALL.into_iter().filter_map(|key| {
+        let changed = PolicyKey::all().filter_map(|key| {
             let (old, new) = (before.policy(key).stored, self.policy(key).stored);
             (old != new).then(|| match new {
-                Some(value) => Entry::Override(Override {
-                    key: name(key).to_owned(),
-                    value: Value::from(value),
-                    since: at,
-                }),
-                None => Entry::Reset { key: name(key).to_owned() },
+                Some(value) => Entry::Override(Override { key: name(key), value, since: at }),
+                None => Entry::Reset { key: name(key) },
             })
         });
         changed.collect()
@@ -167,8 +166,8 @@ impl Overrides {
     /// Puts the values over a policy as far as they fit; gives the last one that does not.
     fn lay_over(&self, policy: &mut Policy) -> Option<Unfit> {
         let mut unfit = None;
-        for key in PolicyKey::ALL {
-            let Some(value) = self.policy(key).value() else {
+        for (key, layers) in &self.policy {
+            let (key, Some(value)) = (*key, layers.value()) else {
                 continue;
             };
             let mut changed = policy.clone();
@@ -181,34 +180,14 @@ impl Overrides {
     }
 
     fn layers(&mut self, key: PolicyKey) -> &mut Layers {
-        let [max_failures, window, ban_time] = &mut self.policy;
-        match key {
-            PolicyKey::MaxFailures => max_failures,
-            PolicyKey::WindowSeconds => window,
-            PolicyKey::BanTimeSeconds => ban_time,
-        }
+        self.policy.entry(key).or_default()
     }
 }
 
 /// The name by which a value is stored, as the file's key is written.
-fn name(key: PolicyKey) -> &'static str {
-    match key {
-        PolicyKey::MaxFailures => "policy.max_failures",
-        PolicyKey::WindowSeconds => "policy.window",
-        PolicyKey::BanTimeSeconds => "policy.ban_time",
-    }
-}
-
-fn set(policy: &mut Policy, key: PolicyKey, value: u64) -> Result<(), String> {
-    match key {
-        PolicyKey::MaxFailures => {
-            policy.max_failures =
-                u32::try_from(value).map_err(|_| format!("{value} is not between 1 and 1000"))?;
-        }
-        PolicyKey::WindowSeconds => policy.window = Duration::from_secs(value),
-        PolicyKey::BanTimeSeconds => policy.ban_time = Duration::from_secs(value),
-    }
-    Ok(())
+fn name(key: PolicyKey) -> String {
+    let key = key.to_string();
+    format!("policy.{}", key.strip_suffix("_seconds").unwrap_or(&key))
 }
 
 fn valid(policy: &Policy) -> Result<(), String> {

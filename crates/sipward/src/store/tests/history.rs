@@ -158,7 +158,7 @@ async fn what_is_too_old_or_too_much_goes_and_the_file_shrinks() {
         store.put(at_time(now - 1_000 * HOUR / 1_000 - u64::from(3_000 - n), n));
     }
     store.settled().await;
-    store.close().await;
+    assert_eq!(store.close().await, Closed::Whole);
     let large = std::fs::metadata(&path).unwrap().len();
 
     let mut connection = Connection::open(&path).unwrap();

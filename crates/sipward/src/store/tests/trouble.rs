@@ -18,7 +18,7 @@ async fn a_newer_schema_is_refused_and_not_touched() {
     let settings = settings(&path);
     let (store, _) = open(&settings);
     put_ban(&store, &ban("192.0.2.7", NOW + HOUR));
-    store.close().await;
+    assert_eq!(store.close().await, Closed::Whole);
     let newer = Connection::open(&path).unwrap();
     newer.pragma_update(None, "user_version", schema::VERSION + 1).unwrap();
     newer.close().unwrap();
@@ -78,7 +78,7 @@ async fn a_damaged_page_of_the_bans_is_found_at_the_start() {
         put_ban(&store, &ban(&format!("192.0.2.{n}"), NOW + HOUR));
     }
     store.settled().await;
-    store.close().await;
+    assert_eq!(store.close().await, Closed::Whole);
     let mut bytes = std::fs::read(&path).unwrap();
     // Every page but the first, which holds the schema.
     bytes.iter_mut().skip(4_096).for_each(|byte| *byte = !*byte);
@@ -102,7 +102,7 @@ async fn damage_in_the_history_is_found_while_it_runs_and_costs_no_ban() {
         put_ban(&store, &standing);
     }
     store.settled().await;
-    store.close().await;
+    assert_eq!(store.close().await, Closed::Whole);
     let reader = Connection::open(&path).unwrap();
     let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'history_net'";
     let root: i64 = reader.query_row(root, [], |row| row.get(0)).unwrap();
@@ -135,7 +135,7 @@ async fn a_row_that_makes_no_sense_costs_only_itself() {
     for n in 1..4 {
         put_ban(&store, &ban(&format!("192.0.2.{n}"), NOW + HOUR));
     }
-    store.close().await;
+    assert_eq!(store.close().await, Closed::Whole);
     let hand = Connection::open(&path).unwrap();
     hand.execute("UPDATE bans SET net = x'00' WHERE id = 1", []).unwrap();
     hand.execute("UPDATE bans SET cause = '{' WHERE id = 2", []).unwrap();
@@ -171,6 +171,7 @@ async fn a_missing_directory_degrades_says_what_to_do_and_recovers() {
 
     let mut notices = store.take_notices().unwrap();
     assert!(matches!(next(&mut notices).await, Notice::Degraded { .. }));
+    assert_eq!(next(&mut notices).await, Notice::Begun { file: path.clone() });
     assert_eq!(next(&mut notices).await, Notice::Recovered { dropped: 0 });
     assert_eq!(store.settled().await.behind_entries, 0);
     assert_eq!(reopened(store, &settings).await.bans.len(), 1);
@@ -187,7 +188,7 @@ async fn what_a_locked_file_held_comes_late_and_is_not_overwritten() {
     let (before, lifted) = (ban("192.0.2.7", NOW + HOUR), ban("192.0.2.8", NOW + HOUR));
     put_ban(&store, &before);
     put_ban(&store, &lifted);
-    store.close().await;
+    assert_eq!(store.close().await, Closed::Whole);
     let other = Connection::open(&path).unwrap();
     other.execute_batch("PRAGMA locking_mode = exclusive; BEGIN EXCLUSIVE").unwrap();
 
@@ -206,7 +207,7 @@ async fn what_a_locked_file_held_comes_late_and_is_not_overwritten() {
         match next(&mut notices).await {
             Notice::Late(saved) => break saved,
             Notice::Degraded { .. } | Notice::Recovered { .. } => {}
-            Notice::SetAside { kept, error } => panic!("{error}: {}", kept.display()),
+            other => panic!("{other:?}"),
         }
     };
     assert_eq!(saved.bans, std::slice::from_ref(&before));

@@ -10,9 +10,11 @@ fn scene() -> Scene {
     let status = json!({
         "version": "0.1.0", "mode": "ban", "started": "2026-11-23T22:00:00Z", "uptime_seconds": 60.0,
         "event_socket": {"connected": true, "peer": "127.0.0.1:8021", "since": "2026-11-23T22:00:00Z",
-            "error": null},
+            "error": null, "blind_seconds": 0.0},
         "totals": {"events": 10, "events_dropped": 0, "failures": 5, "bans": 1, "unbans": 0, "refused": 0},
         "failures": {"unjoined": 0, "unproven": 0, "unchallenged": 0, "assumed": 0, "answered": 5},
+        "failed_now": {"sources": 1, "failures": 5, "at_least": false},
+        "alarms": {"state": "ok", "texts": [], "last_day": 0},
         "bans": {"active": 1, "not_enforced": 0, "max": 500_000},
         "sources": {"tracked": 3, "weightless": 0, "known": 0, "attention": 0, "offenders": 1,
             "evicted": 0},

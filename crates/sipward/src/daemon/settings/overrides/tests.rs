@@ -1,11 +1,16 @@
+use std::time::Duration;
+
+use sipward_engine::{Grade, Mode, RuleName};
+
 use super::*;
+use crate::api::model::RuleSetting;
 
 fn file(text: &str) -> Config {
     Config::parse(text, "sipward.toml".as_ref()).unwrap()
 }
 
-fn set(key: PolicyKey, value: u64, stored: bool) -> PolicyEdit {
-    PolicyEdit::Set { values: vec![(key, value)], stored }
+fn set(key: PolicyKey, value: impl Into<Value>, stored: bool) -> PolicyEdit {
+    PolicyEdit::Set { values: vec![(key, value.into())], stored }
 }
 
 fn entry(host: &str) -> AllowEntry {
@@ -33,7 +38,11 @@ fn the_file_is_outranked_by_what_is_stored_and_that_by_what_is_not() {
     assert_eq!(max_failures(&overrides), 4);
     overrides.edit(&set(PolicyKey::MaxFailures, 3, false));
     assert_eq!(max_failures(&overrides), 3);
-    assert_eq!(overrides.policy(PolicyKey::MaxFailures).stored, Some(4), "for the next start");
+    assert_eq!(
+        overrides.policy(PolicyKey::MaxFailures).stored,
+        Some(4.into()),
+        "for the next start"
+    );
     overrides.edit(&set(PolicyKey::MaxFailures, 2, true));
     assert_eq!(max_failures(&overrides), 2, "the latest word");
     overrides.edit(&PolicyEdit::Reset(PolicyKey::MaxFailures));
@@ -111,18 +120,74 @@ fn what_was_stored_comes_back_under_what_was_set_since() {
             value("policy.max_failures", 3.into()),
             value("policy.window", "soon".into()),
             value("policy.colour", 3.into()),
+            value("policy.rules.users.mode", "off".into()),
         ],
         ..Saved::default()
     };
     let overrides = Overrides::stored(&saved);
-    assert_eq!(overrides.policy(PolicyKey::MaxFailures).value(), Some(3));
+    assert_eq!(overrides.policy(PolicyKey::MaxFailures).value(), Some(&3.into()));
     assert_eq!(overrides.policy(PolicyKey::WindowSeconds).value(), None);
+    assert_eq!(overrides.over(&file("")).policy.rules.users.guard.mode, Mode::Off);
     assert_eq!(overrides.allowed(), saved.allow);
 
     let mut later = Overrides::default();
     later.edit(&set(PolicyKey::MaxFailures, 9, true));
     later.allow(AllowEntry { comment: Some("since".to_owned()), ..entry("192.0.2.7") }).unwrap();
     later.take_over(&saved);
-    assert_eq!(later.policy(PolicyKey::MaxFailures).value(), Some(9));
+    assert_eq!(later.policy(PolicyKey::MaxFailures).value(), Some(&9.into()));
     assert_eq!(later.allowed().len(), 2);
+}
+
+#[test]
+fn every_value_of_a_rule_can_be_set_over_the_file() {
+    let file = file("[policy.rules.users]\nthreshold = 9\n");
+    let mut overrides = Overrides::default();
+    let key = |rule, setting| PolicyKey::Rule(rule, setting);
+    for (key, value) in [
+        (key(RuleName::Users, RuleSetting::Mode), Value::from("shadow")),
+        (key(RuleName::Users, RuleSetting::MinGrade), "unchallenged".into()),
+        (key(RuleName::Users, RuleSetting::Threshold), 3.into()),
+        (key(RuleName::Users, RuleSetting::WindowSeconds), 60.into()),
+        (key(RuleName::Users, RuleSetting::BanTimeSeconds), 120.into()),
+        (key(RuleName::Failures, RuleSetting::Mode), "off".into()),
+        (key(RuleName::UserAgents, RuleSetting::Patterns), vec!["pytest"].into()),
+    ] {
+        let edit = set(key, value, true);
+        overrides.edit(&edit);
+        assert_eq!(overrides.check(&edit, &file), Ok(()), "{key}");
+    }
+    let rules = overrides.over(&file).policy.rules;
+    assert_eq!((rules.users.guard.mode, rules.failures.mode), (Mode::Shadow, Mode::Off));
+    assert_eq!((rules.users.guard.min_grade, rules.users.threshold), (Grade::Unchallenged, 3));
+    assert_eq!(rules.users.window, Duration::from_secs(60));
+    assert_eq!(rules.users.ban_time, Duration::from_secs(120));
+    assert_eq!(rules.user_agents.patterns, ["pytest"]);
+    let told = told(&Overrides::default(), &overrides);
+    assert!(told.contains(&"policy.rules.users.window = 60".to_owned()), "{told:?}");
+    overrides.edit(&PolicyEdit::Reset(key(RuleName::Users, RuleSetting::Threshold)));
+    assert_eq!(overrides.over(&file).policy.rules.users.threshold, 9);
+}
+
+#[test]
+fn a_value_of_a_rule_that_cannot_be_is_refused() {
+    let refused = |rule, setting, value: Value| {
+        let mut overrides = Overrides::default();
+        let edit = set(PolicyKey::Rule(rule, setting), value, true);
+        overrides.edit(&edit);
+        overrides.check(&edit, &file("")).unwrap_err().detail
+    };
+    for (rule, setting, value, why) in [
+        (RuleName::Users, RuleSetting::Mode, Value::from("maybe"), "ban, shadow or off"),
+        (RuleName::Users, RuleSetting::Mode, 1.into(), "ban, shadow or off"),
+        (RuleName::Log, RuleSetting::Threshold, 65.into(), "out of range"),
+        (RuleName::Log, RuleSetting::Threshold, (-1).into(), "no whole number"),
+        (RuleName::Log, RuleSetting::WindowSeconds, "1h".into(), "no whole number of seconds"),
+        (RuleName::UserAgents, RuleSetting::Patterns, vec!["ab"].into(), "at least 3 bytes"),
+        (RuleName::UserAgents, RuleSetting::Patterns, vec!["x".repeat(63)].into(), "62 bytes"),
+        (RuleName::UserAgents, RuleSetting::Patterns, vec![1].into(), "no list of texts"),
+        (RuleName::UserAgents, RuleSetting::Patterns, vec!["abc"; 257].into(), "out of range"),
+    ] {
+        let detail = refused(rule, setting, value);
+        assert!(detail.contains(why), "{detail}");
+    }
 }

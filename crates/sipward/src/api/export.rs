@@ -1,0 +1,158 @@
+//! `/bans.csv` and `/bans.json`: all bans that are wanted, however many.
+//!
+//! They are read a part at a time, each when the one before has left: half a million never are in memory at
+//! once, and whoever reads slowly holds up nobody else.
+
+mod csv;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::try_unfold;
+use ipnet::IpNet;
+
+use super::extract::Query;
+use super::fault::{self, Fault};
+use super::model::{Ban, BanFilter};
+use super::select::Filter;
+use super::{Api, convert};
+use crate::daemon::{Away, Desk};
+
+/// Bans of one part at most: with all their evidence some 2 kB each, and written in between the events of
+/// FreeSWITCH.
+const PART: usize = 64;
+
+/// All bans as a table for spreadsheets (RFC 4180), in the order of their networks.
+///
+/// Cells that a spreadsheet would take for a formula begin with `'`; control characters are escaped.
+#[utoipa::path(
+    get, path = "/api/v1/bans.csv", tag = "bans", params(BanFilter),
+    responses(
+        (status = 200, description = "A head and a line for each ban", body = String,
+         content_type = "text/csv"),
+        fault::Asked, fault::Usual
+    )
+)]
+pub(crate) async fn as_csv(
+    State(api): State<Api>,
+    Query(filter): Query<BanFilter>,
+) -> Result<Response, Fault> {
+    send(api, filter, &CSV)
+}
+
+/// All bans as one JSON list, in the order of their networks.
+#[utoipa::path(
+    get, path = "/api/v1/bans.json", tag = "bans", params(BanFilter),
+    responses(
+        (status = 200, description = "The bans", body = Vec<Ban>), fault::Asked, fault::Usual
+    )
+)]
+pub(crate) async fn as_json(
+    State(api): State<Api>,
+    Query(filter): Query<BanFilter>,
+) -> Result<Response, Fault> {
+    send(api, filter, &JSON)
+}
+
+/// How a file is written.
+struct Form {
+    head: fn() -> Vec<u8>,
+    /// Some bans; whether they are the first.
+    part: fn(&[Ban], bool) -> Vec<u8>,
+    tail: &'static str,
+    kind: &'static str,
+    disposition: &'static str,
+}
+
+static CSV: Form = Form {
+    head: csv::head,
+    part: |bans, _| csv::lines(bans),
+    tail: "",
+    kind: "text/csv; charset=utf-8; header=present",
+    disposition: "attachment; filename=\"sipward-bans.csv\"",
+};
+
+static JSON: Form = Form {
+    head: || b"[".to_vec(),
+    part: json,
+    tail: "]\n",
+    kind: "application/json",
+    disposition: "attachment; filename=\"sipward-bans.json\"",
+};
+
+fn json(bans: &[Ban], first: bool) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (n, ban) in bans.iter().enumerate() {
+        if n > 0 || !first {
+            out.extend_from_slice(b",\n");
+        }
+        // Nothing in it can fail to be written into memory.
+        out.extend(serde_json::to_vec(ban).unwrap_or_default());
+    }
+    out
+}
+
+/// What is still to be sent.
+enum Rest {
+    All,
+    /// What comes behind this network; whether nothing was sent yet.
+    Behind(Option<IpNet>, bool),
+    Nothing,
+}
+
+fn send(api: Api, filter: BanFilter, form: &'static Form) -> Result<Response, Fault> {
+    let reader = Reader { desk: api.desk, filter: Filter::new(filter)? };
+    let parts = try_unfold((reader, Rest::All), move |(reader, rest)| async move {
+        let (bytes, rest) = match rest {
+            Rest::All => ((form.head)(), Rest::Behind(None, true)),
+            Rest::Behind(last, first) => {
+                let (bans, last) = reader.read(last).await?;
+                let mut bytes = (form.part)(&bans, first);
+                let rest = if last.is_some() {
+                    Rest::Behind(last, first && bans.is_empty())
+                } else {
+                    bytes.extend_from_slice(form.tail.as_bytes());
+                    Rest::Nothing
+                };
+                (bytes, rest)
+            }
+            Rest::Nothing => return Ok::<_, Away>(None),
+        };
+        Ok(Some((Bytes::from(bytes), (reader, rest))))
+    });
+    let headers =
+        [(header::CONTENT_TYPE, form.kind), (header::CONTENT_DISPOSITION, form.disposition)];
+    Ok((headers, Body::from_stream(parts)).into_response())
+}
+
+struct Reader {
+    desk: Desk,
+    filter: Filter,
+}
+
+impl Reader {
+    /// The next wanted bans behind a network, and the last that was looked at; `None` at the end.
+    async fn read(&self, last: Option<IpNet>) -> Result<(Vec<Ban>, Option<IpNet>), Away> {
+        let filter = self.filter.clone();
+        self.desk
+            .visit(move |judge| {
+                let now = judge.clock().now();
+                let (mut bans, mut looked_at) = (Vec::new(), 0);
+                for ban in judge.engine().bans_after(last) {
+                    looked_at += 1;
+                    if filter.fits(&ban) {
+                        bans.push(convert::ban(&ban, now));
+                    }
+                    if bans.len() >= PART || looked_at >= filter.part() {
+                        return (bans, Some(ban.net));
+                    }
+                }
+                (bans, None)
+            })
+            .await
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,277 @@
+//! `/policy/preview` and `/allow/preview`: what a change would mean for the bans that stand. Nothing is
+//! changed.
+
+mod verdict;
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use ipnet::IpNet;
+use sipward_engine::{BanView, Engine, Exemption, Expiry, Input, Origin, Policy, RuleName};
+
+use super::attacks::of_memory;
+use super::bans::{Ended, MAX_WORDS};
+use super::extract::{Sent, at_most};
+use super::fault::{self, Answer, Fault};
+use super::model::{
+    AllowPreview, NewAllow, PolicyChange, PolicyPreview, PreviewedBan, PreviewedSource, ValueChange,
+};
+use super::{Api, policy};
+use crate::config::HostEntry;
+use crate::daemon::{Desk, Judge, PolicyEdit};
+use crate::names;
+use verdict::{Verdict, verdict};
+
+/// Items that a preview lists.
+const LISTED: usize = 100;
+
+/// Bans looked at in one visit of the engine.
+const BANS: usize = 1_024;
+
+/// Bans whose exemption is tried in one visit: splitting one takes some microseconds.
+const TRIED: usize = 64;
+
+/// Sources looked at in one visit: what is known of each is copied.
+const SOURCES: usize = 64;
+
+/// What a change of the policy would mean: which bans would not have been made, and who is due.
+///
+/// A changed policy ends no ban: those listed go on. What it says of them rests on what was seen when each was
+/// made: some of them would have come later instead.
+#[utoipa::path(
+    post, path = "/api/v1/policy/preview", tag = "policy", request_body = PolicyChange,
+    responses(
+        (status = 200, description = "What it would mean", body = PolicyPreview),
+        fault::Sent, fault::Usual
+    )
+)]
+pub(crate) async fn of_policy(
+    State(api): State<Api>,
+    Sent(change): Sent<PolicyChange>,
+) -> Answer<PolicyPreview> {
+    let stored = change.stored;
+    let edit = PolicyEdit::Set { values: policy::wanted(change)?, stored };
+    let (now, then) = api.settings.preview_policy(&edit).await?;
+    let changes = policy::differences(&now, &then);
+    let changes = changes.into_iter().map(|(key, from, to)| ValueChange { key, from, to });
+    let then = Arc::new(then);
+    let mut preview = PolicyPreview { changes: changes.collect(), ..PolicyPreview::default() };
+    let mut last = None;
+    loop {
+        let then = Arc::clone(&then);
+        let (part, more) = api.desk.visit(move |judge| look_at_bans(judge, last, &then)).await?;
+        for seen in part {
+            preview.add(&seen);
+        }
+        match more {
+            Some(net) => last = Some(net),
+            None => break,
+        }
+    }
+    let sources = of_memory(&api, |seen| {
+        let mut known = HashSet::new();
+        let sources = seen.failures().map(|(_, failure)| failure.source);
+        sources.filter(|source| known.insert(*source)).collect::<Vec<IpAddr>>()
+    })
+    .await?;
+    preview.sources_looked_at = sources.len() as u64;
+    for part in sources.chunks(SOURCES) {
+        let (part, then) = (part.to_vec(), Arc::clone(&then));
+        let due = api.desk.visit(move |judge| look_at_sources(judge, &part, &then)).await?;
+        preview.due_total += due.len() as u64;
+        let room = LISTED.saturating_sub(preview.due.len());
+        preview.due.extend(due.into_iter().take(room));
+    }
+    preview.sources_tracked = api.desk.visit(|judge| judge.engine().stats().tracked).await? as u64;
+    Ok(Json(preview))
+}
+
+/// What is said of one ban.
+struct SeenBan {
+    net: IpNet,
+    rule: RuleName,
+    verdict: Verdict,
+    /// Longer or shorter than it is.
+    length: std::cmp::Ordering,
+}
+
+impl PolicyPreview {
+    fn add(&mut self, seen: &SeenBan) {
+        let SeenBan { net, rule, verdict, length } = *seen;
+        self.bans_looked_at += 1;
+        match verdict {
+            Verdict::Made => {
+                self.longer += u64::from(length.is_gt());
+                self.shorter += u64::from(length.is_lt());
+            }
+            Verdict::Unsure => self.unsure_total += 1,
+            Verdict::NotMade(because) => {
+                self.not_made_total += 1;
+                if self.not_made.len() < LISTED {
+                    self.not_made.push(PreviewedBan { net, rule, because });
+                }
+            }
+        }
+    }
+}
+
+/// The next bans of rules behind a network, and the last one that was looked at; `None` at the end.
+fn look_at_bans(
+    judge: &Judge,
+    last: Option<IpNet>,
+    then: &Policy,
+) -> (Vec<SeenBan>, Option<IpNet>) {
+    let engine = judge.engine();
+    // A small engine with the new policy knows how long its bans last.
+    let Ok(ruler) = with_policy(engine, &[], then, judge) else { return (Vec::new(), None) };
+    let (mut seen, mut count, mut last_seen) = (Vec::new(), 0, None);
+    for ban in engine.bans_after(last).take(BANS) {
+        count += 1;
+        last_seen = Some(ban.net);
+        seen.extend(look_at_ban(&ban, then, &ruler));
+    }
+    (seen, last_seen.filter(|_| count >= BANS))
+}
+
+fn look_at_ban(ban: &BanView<'_>, then: &Policy, ruler: &Engine) -> Option<SeenBan> {
+    let evidence = ban.cause.evidence()?;
+    let verdict = verdict(evidence, then);
+    let first = verdict::first_length(evidence.rule, then);
+    let count = evidence.ban_count.max(1);
+    let length = if evidence.rule.escalates() { ruler.ban_length(first, count) } else { first };
+    let Expiry::At(until) = ban.until else { return None };
+    let length = length.cmp(&until.since(ban.since));
+    Some(SeenBan { net: ban.net, rule: evidence.rule, verdict, length })
+}
+
+/// Those of `sources` that are due under another policy and not under the one in force.
+fn look_at_sources(judge: &Judge, sources: &[IpAddr], then: &Policy) -> Vec<PreviewedSource> {
+    let engine = judge.engine();
+    let Ok(copy) = with_policy(engine, sources, then, judge) else { return Vec::new() };
+    let fresh = |source: &&IpAddr| engine.already_due(**source).is_none();
+    let due = sources.iter().filter(fresh).filter_map(|source| {
+        let rule = copy.already_due(*source)?;
+        let view = copy.source(*source);
+        let (failures, score) = (view.failures, view.score);
+        Some(PreviewedSource { address: *source, rule, failures, score })
+    });
+    due.collect()
+}
+
+/// A small engine that knows of `sources` what the real one knows, with another policy.
+fn with_policy(
+    engine: &Engine,
+    sources: &[IpAddr],
+    then: &Policy,
+    judge: &Judge,
+) -> Result<Engine, sipward_engine::PolicyError> {
+    let mut copy = engine.preview(sources)?;
+    let policy = Input::Policy(Box::new(then.clone()));
+    copy.handle(policy, judge.clock().now(), &mut Vec::new());
+    Ok(copy)
+}
+
+/// What allowing a host would mean: which bans would be lifted or split, and which stand by an operator's hand
+/// and would stay.
+#[utoipa::path(
+    post, path = "/api/v1/allow/preview", tag = "allow", request_body = NewAllow,
+    responses(
+        (status = 200, description = "What it would mean", body = AllowPreview),
+        fault::Sent, fault::Usual
+    )
+)]
+pub(crate) async fn of_allow(
+    State(api): State<Api>,
+    Sent(NewAllow { host, comment }): Sent<NewAllow>,
+) -> Answer<AllowPreview> {
+    at_most("comment", comment.as_deref(), MAX_WORDS)?;
+    let state = api.settings.state().await;
+    let already = state.effective().allow.contains(&host);
+    let (nets, name_error) = match &host {
+        HostEntry::Net(net) => (vec![*net], None),
+        HostEntry::Name(name) => match names::look_up(name.clone()).await.1 {
+            Ok(found) => (found.into_iter().map(IpNet::from).collect(), None),
+            Err(error) => (Vec::new(), Some(error)),
+        },
+    };
+    let mut preview = AllowPreview {
+        host,
+        already,
+        nets,
+        name_error,
+        ended_total: 0,
+        ended: Vec::new(),
+        left_total: 0,
+        left: Vec::new(),
+        staying_total: 0,
+        staying: Vec::new(),
+    };
+    if !already {
+        let mut touched = HashSet::new();
+        for net in preview.nets.clone() {
+            try_net(&api.desk, net, &mut touched, &mut preview).await?;
+        }
+    }
+    Ok(Json(preview))
+}
+
+/// What becomes of the bans that share an address with `net`, a part at a time.
+async fn try_net(
+    desk: &Desk,
+    net: IpNet,
+    touched: &mut HashSet<IpNet>,
+    preview: &mut AllowPreview,
+) -> Result<(), Fault> {
+    let wider = desk.visit(move |judge| {
+        judge.engine().bans_covering(net).map(|ban| ban.net).collect::<Vec<_>>()
+    });
+    let mut part: Vec<IpNet> = wider.await?;
+    let mut last = net;
+    loop {
+        // One ban may hold several of the nets: it is tried with all of them, once.
+        part.retain(|banned| touched.insert(*banned));
+        let nets = preview.nets.clone();
+        let visit = desk.visit(move |judge| {
+            let (engine, staying) = (judge.engine(), by_hand(judge, &part));
+            let tried = engine.try_exemption(&part, Exemption::Allow, &nets).unwrap_or_default();
+            let inside = engine.bans_after(Some(last)).map(|ban| ban.net);
+            let behind: Vec<IpNet> =
+                inside.take_while(|inner| net.contains(inner)).take(TRIED).collect();
+            (Ended::of(&tried), staying, behind)
+        });
+        let (ended, staying, behind) = visit.await?;
+        preview.add(ended, staying);
+        match behind.last() {
+            Some(inner) => last = *inner,
+            None => return Ok(()),
+        }
+        part = behind;
+    }
+}
+
+/// Those of `nets` that an operator has banned.
+fn by_hand(judge: &Judge, nets: &[IpNet]) -> Vec<IpNet> {
+    let is_manual = |net: &&IpNet| {
+        let ban = judge.engine().ban(**net);
+        ban.is_some_and(|ban| ban.origin != Origin::Automatic)
+    };
+    nets.iter().filter(is_manual).copied().collect()
+}
+
+impl AllowPreview {
+    fn add(&mut self, ended: Ended, staying: Vec<IpNet>) {
+        let fill = |list: &mut Vec<IpNet>, more: Vec<IpNet>| {
+            let room = LISTED.saturating_sub(list.len());
+            list.extend(more.into_iter().take(room));
+        };
+        self.ended_total += ended.count;
+        self.left_total += ended.left.len() as u64;
+        self.staying_total += staying.len() as u64;
+        fill(&mut self.ended, ended.nets);
+        fill(&mut self.left, ended.left);
+        fill(&mut self.staying, staying);
+    }
+}

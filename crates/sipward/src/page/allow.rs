@@ -1,0 +1,180 @@
+//! Who is never banned by a rule. What an entry would mean is shown before it is made.
+
+mod preview;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+
+use super::fields::{Asked, Fields, Filled};
+use super::forms::{self, Draft, Label};
+use super::frame::Frame;
+use super::say::{self, Shown, plain};
+use super::trouble::{self, Trouble};
+use crate::api::extract::{Place, Query, Sent};
+use crate::api::fault::Fault;
+use crate::api::model::{AllowEntry, AllowOrigin, AllowPage, AllowQuery, NewAllow, Problem};
+use crate::api::{self, Api};
+
+/// Entries on a page.
+const ROWS: u16 = 50;
+
+pub(super) async fn list(
+    State(api): State<Api>,
+    frame: Frame,
+    Asked(fields): Asked,
+) -> Result<Markup, Trouble> {
+    let page = api::allow::list(State(api), Query(query(&fields)?)).await?.0;
+    Ok(show(&frame, &fields, &page, Draft::default()))
+}
+
+pub(super) async fn add(
+    State(api): State<Api>,
+    frame: Frame,
+    Filled(fields): Filled,
+) -> Result<Response, Trouble> {
+    let added = async {
+        let new = entry(&fields)?;
+        api::allow::allow(&api, new).await
+    };
+    match added.await {
+        Ok((_, changed)) => {
+            Ok(forms::go_to(&format!("/allow?done=allowed&count={}", changed.count)))
+        }
+        Err(fault) => again(api, &frame, &fields, fault.problem()).await,
+    }
+}
+
+/// What an entry would mean.
+pub(super) async fn preview(
+    State(api): State<Api>,
+    frame: Frame,
+    Filled(fields): Filled,
+) -> Result<Response, Trouble> {
+    let meant = async {
+        let new = entry(&fields)?;
+        api::preview::of_allow(State(api.clone()), Sent(new)).await
+    };
+    match meant.await {
+        Ok(meant) => {
+            let comment = fields.text("comment").unwrap_or_default();
+            Ok(preview::page(&frame, &meant.0, comment).into_response())
+        }
+        Err(fault) => again(api, &frame, &fields, fault.problem()).await,
+    }
+}
+
+pub(super) async fn remove(
+    State(api): State<Api>,
+    frame: Frame,
+    Filled(fields): Filled,
+) -> Result<Response, Trouble> {
+    let host = fields.text("remove").unwrap_or_default().to_owned();
+    match api::allow::remove(State(api.clone()), Place(host)).await {
+        Ok(_) => Ok(forms::go_to("/allow?done=disallowed")),
+        Err(fault) => again(api, &frame, &Fields::default(), fault.problem()).await,
+    }
+}
+
+/// The list once more, with what is wrong.
+async fn again(
+    api: Api,
+    frame: &Frame,
+    fields: &Fields,
+    problem: &Problem,
+) -> Result<Response, Trouble> {
+    let nothing = Fields::default();
+    let page = api::allow::list(State(api), Query(query(&nothing)?)).await?.0;
+    let draft = Draft { fields: Some(fields), problem: Some(problem) };
+    Ok((trouble::status(problem), show(frame, &nothing, &page, draft)).into_response())
+}
+
+fn query(fields: &Fields) -> Result<AllowQuery, Fault> {
+    let cursor = fields.text("cursor").map(str::to_owned);
+    Ok(AllowQuery { origin: fields.word("origin")?, limit: Some(ROWS), cursor })
+}
+
+fn entry(fields: &Fields) -> Result<NewAllow, Fault> {
+    let Some(host) = fields.read("host")? else {
+        return Err(Fault::field("host", "write an address, a network or a DNS name"));
+    };
+    Ok(NewAllow { host, comment: fields.text("comment").map(str::to_owned) })
+}
+
+fn show(frame: &Frame, fields: &Fields, page: &AllowPage, draft: Draft<'_>) -> Markup {
+    let body = html! {
+        (forms::done(fields))
+        @if let Some(problem) = draft.problem { (trouble::banner(problem)) }
+        div.head {
+            h1 { "Allow list" }
+            p.soft { "No rule bans them. An operator may." }
+        }
+        @if frame.viewer.may_write { (form(draft)) }
+        div #allow data-live="" { (rows(frame, page)) }
+        nav.pages aria-label="Pages of the list" {
+            @if fields.has("cursor") { a.button href="/allow" { "First page" } }
+            @if let Some(next) = &page.next { a.button rel="next" href={ "/allow?" (fields.query_with(&[("cursor", next), ("done", ""), ("count", "")])) } { "Next page" } }
+        }
+    };
+    frame.page("/allow", "Allow list", Some("/allow"), &body)
+}
+
+fn form(draft: Draft<'_>) -> Markup {
+    html! {
+        details.card open[draft.problem.is_some()] {
+            summary { "Allow somebody" }
+            form.fill method="post" action="/allow/preview" {
+                (draft.line(&Label { name: "host", text: "Address, network or DNS name", example: "198.51.100.0/28", required: true, most: 253, ..Label::default() }))
+                (draft.line(&Label { name: "comment", text: "Why", hint: "For whoever reads it later.", most: 500, ..Label::default() }))
+                button type="submit" { "Show what it would mean" }
+            }
+        }
+    }
+}
+
+fn rows(frame: &Frame, page: &AllowPage) -> Markup {
+    let acts = frame.viewer.may_write;
+    if page.items.is_empty() {
+        return html! { p.empty { "Nobody is on the list." } };
+    }
+    html! {
+        form method="post" action="/allow/remove" {
+            table.rows.wide {
+                caption.hidden { "Entries of the allow list" }
+                thead { tr {
+                    th scope="col" { "Host" } th scope="col" { "Stands for" } th scope="col" { "Why" } th scope="col" { "From" }
+                    @if acts { th scope="col" { span.hidden { "Action" } } }
+                } }
+                tbody { @for entry in &page.items { (row(frame, entry, acts)) } }
+            }
+        }
+    }
+}
+
+fn row(frame: &Frame, entry: &AllowEntry, acts: bool) -> Markup {
+    /// Networks of a name that a row shows.
+    const MOST: usize = 8;
+    html! {
+        tr data-key=(Shown(&entry.host)) {
+            th.mono scope="row" { (Shown(&entry.host)) }
+            td data-label="Stands for" {
+                @if entry.nets.is_empty() { span.pill.warn { "no answer yet" } }
+                @else { @for (place, net) in entry.nets.iter().take(MOST).enumerate() { @if place > 0 { ", " } (say::net(*net)) } }
+            }
+            td data-label="Why" { @if let Some(comment) = &entry.comment { (plain(comment)) } }
+            td data-label="From" {
+                @match entry.origin {
+                    AllowOrigin::File => "the configuration file",
+                    AllowOrigin::Runtime => { "added " @if let Some(since) = entry.since { (say::ago(since, frame.now)) } }
+                }
+            }
+            @if acts {
+                td.act {
+                    @if entry.origin == AllowOrigin::Runtime {
+                        button.quiet name="remove" value=(Shown(&entry.host)) aria-label={ "Remove " (Shown(&entry.host)) } { "Remove" }
+                    }
+                }
+            }
+        }
+    }
+}

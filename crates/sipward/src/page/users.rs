@@ -1,0 +1,137 @@
+//! Which accounts are attacked from where, and which healthy phones failed.
+
+use axum::extract::State;
+use maud::{Markup, html};
+
+use super::fields::Asked;
+use super::frame::Frame;
+use super::say::{self, Shown, plain};
+use super::trouble::Trouble;
+use crate::api::extract::Query;
+use crate::api::model::{AttackedUser, AttackingSource, Phone, UserPage, UserQuery};
+use crate::api::{self, Api};
+use crate::text::Plain;
+
+/// Accounts on a page.
+const ROWS: u16 = 50;
+
+pub(super) async fn list(
+    State(api): State<Api>,
+    frame: Frame,
+    Asked(fields): Asked,
+) -> Result<Markup, Trouble> {
+    let query = UserQuery {
+        search: fields.text("search").map(str::to_owned),
+        limit: Some(ROWS),
+        cursor: fields.text("cursor").map(str::to_owned),
+    };
+    let page = api::attacks::users(State(api), Query(query)).await?.0;
+    let here = match fields.query_with(&[]) {
+        query if query.is_empty() => "/users".to_owned(),
+        query => format!("/users?{query}"),
+    };
+    let body = html! {
+        div.head {
+            h1 { "Users" }
+            p.soft #memory data-live="" {
+                "Counted from " (say::count(page.memory.failures, "failure")) " since " (say::at(page.memory.since)) "."
+            }
+        }
+        section.card aria-labelledby="phones-title" {
+            h2 #phones-title { "Healthy phones that fail" }
+            div #phones data-live="" { (phones(&frame, &page)) }
+        }
+        section.card aria-labelledby="attacked-title" {
+            h2 #attacked-title { "Accounts under attack" }
+            form.filter method="get" action="/users" role="search" aria-label="Search the users" {
+                div.field.wide {
+                    label for="search" { "User" }
+                    input type="search" id="search" name="search" value=(fields.text("search").unwrap_or_default()) maxlength="128" autocomplete="off" spellcheck="false";
+                }
+                button type="submit" { "Search" }
+            }
+            div #attacked data-live="" { (attacked(&frame, &page)) }
+            nav.pages aria-label="Pages of the list" {
+                @if fields.has("cursor") { a.button href={ "/users?" (fields.query_with(&[("cursor", "")])) } { "First page" } }
+                @if let Some(next) = &page.next { a.button rel="next" href={ "/users?" (fields.query_with(&[("cursor", next)])) } { "Next page" } }
+            }
+        }
+    };
+    Ok(frame.page("/users", "Users", Some(&here), &body))
+}
+
+fn phones(frame: &Frame, page: &UserPage) -> Markup {
+    let left_out = page.attention_total.saturating_sub(page.attention.len() as u64);
+    if page.attention.is_empty() {
+        return html! { p.empty { "None in the last day." } };
+    }
+    html! {
+        p.soft { "They logged in before and fail now: most likely their password was changed. They are not counted as attackers." }
+        table.rows.wide {
+            caption.hidden { "Phones that logged in before and fail now" }
+            thead { tr {
+                th scope="col" { "User" } th scope="col" { "Source" } th scope="col" { "Phone" }
+                th scope="col" { "Last log-in" } th.num scope="col" { "Failures" }
+            } }
+            tbody { @for phone in &page.attention { (phone_row(frame, phone)) } }
+        }
+        @if left_out > 0 { p.soft { "and " (left_out) " more" } }
+    }
+}
+
+fn phone_row(frame: &Frame, phone: &Phone) -> Markup {
+    html! {
+        tr data-key={ (Shown(Plain(&phone.user))) " " (Shown(phone.source)) } {
+            th scope="row" { (plain(&phone.user)) }
+            td data-label="Source" {
+                a.net href={ "/sources/" (Shown(phone.source)) } { (Shown(phone.source)) }
+                @if phone.banned { " " span.pill.bad { "banned" } }
+            }
+            td data-label="Phone" { (plain(&phone.user_agent)) }
+            td data-label="Last log-in" { (say::ago(phone.last_success, frame.now)) }
+            td.num data-label="Failures" { (say::number(phone.failures)) }
+        }
+    }
+}
+
+fn attacked(frame: &Frame, page: &UserPage) -> Markup {
+    if page.items.is_empty() {
+        return html! { p.empty { "No user." } };
+    }
+    html! {
+        table.rows.wide {
+            caption.hidden { "Users that were tried" }
+            thead { tr {
+                th scope="col" { "User" } th.num scope="col" { "Failures" } th.num scope="col" { "Sources" }
+                th scope="col" { "Most from" } th scope="col" { "Profiles" } th scope="col" { "Last" }
+            } }
+            tbody { @for user in &page.items { (user_row(frame, user)) } }
+        }
+    }
+}
+
+fn user_row(frame: &Frame, user: &AttackedUser) -> Markup {
+    /// Sources that a row shows.
+    const MOST: usize = 4;
+    html! {
+        tr data-key=(Shown(Plain(&user.user))) {
+            th scope="row" { (plain(&user.user)) }
+            td.num data-label="Failures" {
+                (say::number(user.failures))
+                @if user.proved < user.failures { span.soft { " (" (say::number(user.proved)) " proved)" } }
+            }
+            td.num data-label="Sources" { (say::number(user.sources)) }
+            td data-label="Most from" {
+                @for (place, AttackingSource { address, failures, banned }) in user.top_sources.iter().take(MOST).enumerate() {
+                    @if place > 0 { ", " }
+                    a.net href={ "/sources/" (Shown(address)) } { (Shown(address)) }
+                    span.soft { " × " (say::number(*failures)) @if *banned { " banned" } }
+                }
+            }
+            td data-label="Profiles" {
+                @for (place, profile) in user.profiles.iter().enumerate() { @if place > 0 { ", " } (plain(profile)) }
+            }
+            td data-label="Last" { (say::ago(user.last, frame.now)) }
+        }
+    }
+}

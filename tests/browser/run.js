@@ -1,0 +1,336 @@
+// The console in a real browser. `npm ci && node run.js` after `cargo build --workspace --bins`; it needs Chromium.
+// Names of tests as arguments run only those that contain one of them.
+
+import assert from "node:assert/strict";
+import { World, barriers, until } from "./world.js";
+
+const PAGES = ["/", "/?span=day", "/bans", "/sources/203.0.113.9", "/users", "/allow", "/policy", "/test?example=event", "/history"];
+
+const tests = {
+  async "a link logs in once, and a log-out ends it"(world) {
+    const page = await world.visitor();
+    const link = world.sipward("token", "link", "--scope", "write").split("\n")[0];
+    await page.goto("/bans");
+    assert.match(page.url(), /\/login\?next=%2Fbans/);
+    await page.goto(link);
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByRole("heading", { name: "Overview" }).waitFor({ state: "attached" });
+    assert.deepEqual(page.wrong, []);
+    await page.getByRole("button", { name: "Log out" }).click();
+    await page.waitForURL(/\/login/);
+    await page.goto(link);
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByRole("alert").waitFor();
+  },
+
+  async "a ban arrives while one looks, in place and without a shift"(world) {
+    const page = await world.visitor("write");
+    await page.goto("/bans");
+    await page.getByText(/^Live/).waitFor();
+    await page.evaluate(() => {
+      globalThis.shifts = [];
+      const note = ({ sources }) => globalThis.shifts.push(...sources.map(({ node }) => node?.outerHTML?.slice(0, 120) ?? "?"));
+      new PerformanceObserver((list) => list.getEntries().forEach(note)).observe({ type: "layout-shift" });
+    });
+    const head = await page.getByRole("heading", { name: "Bans" }).boundingBox();
+    world.tell("fail 203.0.113.50 1000 5");
+    await row(page, "203.0.113.50").waitFor();
+    await page.getByText("203.0.113.50/32 banned").waitFor();
+    assert.deepEqual(await page.getByRole("heading", { name: "Bans" }).boundingBox(), head);
+    assert.deepEqual(await page.evaluate(() => globalThis.shifts), []);
+    assert.deepEqual(page.wrong, []);
+    await page.context().close();
+  },
+
+  async "paused means paused, and ticks outlive a renewal"(world) {
+    const page = await world.visitor("write");
+    world.tell("fail 203.0.113.51 1000 5");
+    await page.goto("/bans");
+    await row(page, "203.0.113.51").getByRole("checkbox").check();
+    world.tell("fail 203.0.113.52 1000 5");
+    await row(page, "203.0.113.52").waitFor();
+    assert.ok(await row(page, "203.0.113.51").getByRole("checkbox").isChecked());
+    await page.getByRole("button", { name: "Pause" }).click();
+    world.tell("fail 203.0.113.53 1000 5");
+    await until("it is banned", () => world.sipward("bans").includes("203.0.113.53"));
+    await page.waitForTimeout(2_500);
+    assert.equal(await row(page, "203.0.113.53").count(), 0);
+    await page.getByRole("button", { name: "Resume" }).click();
+    await row(page, "203.0.113.53").waitFor();
+    assert.deepEqual(page.wrong, []);
+    await page.context().close();
+  },
+
+  async "one is unbanned by its button, several by their ticks"(world) {
+    const page = await world.visitor("write");
+    for (const last of [60, 61, 62]) world.tell(`fail 203.0.113.${last} 1000 5`);
+    await page.goto("/bans?q=203.0.113.0/24");
+    await row(page, "203.0.113.62").waitFor();
+    await page.getByRole("button", { name: "Unban 203.0.113.60" }).click();
+    await page.getByText("1 ban ended.").waitFor();
+    assert.match(page.url(), /q=203/);
+    for (const last of [61, 62]) await row(page, `203.0.113.${last}`).getByRole("checkbox").check();
+    await page.getByRole("button", { name: "Unban those that are ticked" }).click();
+    await page.getByText("2 bans ended.").waitFor();
+    for (const last of [60, 61, 62]) assert.equal(await row(page, `203.0.113.${last}`).count(), 0);
+    assert.deepEqual(page.wrong, []);
+    await page.context().close();
+  },
+
+  async "a network is banned, with its time and reason"(world) {
+    const page = await world.visitor("write");
+    await page.goto("/bans");
+    await page.getByText("Ban an address or a network").click();
+    await page.getByLabel("Address or network").fill("198.18.4.0/22");
+    await page.getByLabel("For how long").fill("2h");
+    await page.getByLabel("Why").fill("<b>rings</b> at night");
+    await page.getByRole("button", { name: "Ban", exact: true }).click();
+    await page.getByText("It is banned.").waitFor();
+    await page.getByText("by hand: <b>rings</b> at night").waitFor();
+    assert.match(world.sipward("bans"), /198\.18\.4\.0\/22 +(2h|1h)/);
+    assert.deepEqual(page.wrong, []);
+    await page.context().close();
+  },
+
+  async "what is refused says why, and whether one may insist"(world) {
+    const page = await world.visitor("write");
+    const ask = async (net) => {
+      await page.goto("/bans");
+      await page.getByText("Ban an address or a network").click();
+      await page.getByLabel("Address or network").fill(net);
+      await page.getByRole("button", { name: "Ban", exact: true }).click();
+      return page.getByRole("alert").first().textContent();
+    };
+    assert.match(await ask("203.0.113.300"), /write an address/);
+    assert.equal(await page.getByLabel("Address or network").getAttribute("aria-invalid"), "true");
+    assert.match(await ask("127.0.0.1"), /not banned/);
+    assert.match(await ask("198.0.0.0/8"), /wider than/);
+    await page.getByLabel("Ban it in spite of that").check();
+    await page.getByRole("button", { name: "Ban", exact: true }).click();
+    await page.getByText("It is banned.").waitFor();
+    world.sipward("unban", "198.0.0.0/8");
+    await page.context().close();
+  },
+
+  async "the page of a source says why and lifts the ban"(world) {
+    const page = await world.visitor("write");
+    world.tell("fail 203.0.113.70 1000 3 Evil\u202e<script>alert(1)</script>");
+    world.tell("fail 203.0.113.70 1001 2 Evil\u202e<script>alert(1)</script>");
+    await until("it is banned", () => world.sipward("bans").includes("203.0.113.70"));
+    await page.goto("/");
+    await page.getByLabel("Why is an address banned, or not?").fill("203.0.113.70");
+    await page.getByRole("button", { name: "Look up" }).click();
+    await page.getByRole("heading", { name: "203.0.113.70 banned" }).waitFor();
+    const text = await page.getByRole("main").innerText();
+    assert.match(text, /1001/);
+    assert.ok(text.includes("Evil\\u{202e}<script>alert(1)</script>"), text);
+    await page.getByRole("button", { name: "Unban" }).click();
+    await page.getByText("1 ban ended.").waitFor();
+    await page.getByRole("heading", { name: "203.0.113.70 not banned" }).waitFor();
+    assert.deepEqual(page.wrong, []);
+    await page.context().close();
+  },
+
+  async "a policy is changed after it was shown what that means"(world) {
+    world.tell("fail 203.0.113.90 1000 5");
+    await until("it is banned", () => world.sipward("bans").includes("203.0.113.90"));
+    const page = await world.visitor("write");
+    await page.goto("/policy");
+    await page.getByLabel("Failures that ban").fill("many");
+    await page.getByRole("button", { name: "Show what it would mean" }).first().click();
+    assert.match(await page.getByRole("alert").textContent(), /whole number/);
+    await page.getByLabel("Failures that ban").fill("9");
+    await page.getByLabel("Mode of the rule slow").selectOption("ban");
+    await page.getByRole("button", { name: "Show what it would mean" }).first().click();
+    await page.getByRole("heading", { name: "What it would mean" }).waitFor();
+    const text = await page.getByRole("main").innerText();
+    assert.match(text, /max_failures: 5 → 9/);
+    assert.match(text, /rules.slow.mode: shadow → ban/);
+    await page.getByText("Which would not have been made").click();
+    await page.getByText("203.0.113.90, failures: it takes more than was seen").waitFor();
+    assert.deepEqual(await barriers(page), []);
+    assert.match(world.sipward("policy", "show"), /max_failures +default +5/);
+    await page.getByRole("button", { name: "Put it in force" }).click();
+    await page.getByText("It is in force.").waitFor();
+    assert.match(world.sipward("policy", "show"), /max_failures +run time, stored.* 9/);
+    await page.getByRole("button", { name: "Reset max_failures" }).click();
+    await page.getByText("The value below it holds again.").waitFor();
+    assert.match(world.sipward("policy", "show"), /max_failures +default +5/);
+    world.sipward("policy", "reset", "rules.slow.mode");
+    assert.deepEqual(page.wrong.filter((line) => !line.includes("422")), []);
+    await page.context().close();
+  },
+
+  async "whoever is allowed is shown first, then unbanned"(world) {
+    world.tell("fail 203.0.113.91 1000 5");
+    await until("it is banned", () => world.sipward("bans").includes("203.0.113.91"));
+    const page = await world.visitor("write");
+    await page.goto("/sources/203.0.113.91");
+    await page.getByRole("button", { name: "Allow…" }).click();
+    await page.getByRole("heading", { name: "Allow 203.0.113.91/32?" }).waitFor();
+    assert.match(await page.getByRole("main").innerText(), /Bans that end\s+1/);
+    assert.deepEqual(await barriers(page), []);
+    await page.getByRole("button", { name: "Allow it" }).click();
+    await page.getByText("It is on the allow list; 1 ban ended.").waitFor();
+    await page.getByRole("button", { name: "Remove 203.0.113.91/32" }).click();
+    await page.getByText("It is no longer on the allow list.").waitFor();
+    await page.getByText("Allow somebody").click();
+    await page.getByLabel("Address, network or DNS name").fill("not a host!");
+    await page.getByRole("button", { name: "Show what it would mean" }).click();
+    assert.match(await page.getByRole("alert").textContent(), /neither an address/);
+    await page.context().close();
+  },
+
+  async "whose an address is, is asked when one asks"(world) {
+    const page = await world.visitor("read");
+    // Of documentation: nobody is asked outside, and the page says why.
+    await page.goto("/sources/203.0.113.9");
+    await page.getByRole("button", { name: "Ask DNS and whois" }).click();
+    await page.getByText(/^whois: /).waitFor();
+    assert.deepEqual(await barriers(page), []);
+    assert.deepEqual(page.wrong, []);
+    await page.context().close();
+  },
+
+  async "all that the list shows can be had as a file"(world) {
+    const page = await world.visitor("read");
+    world.tell("fail 203.0.113.92 1000 1 friendly-scanner");
+    await until("it is banned", () => world.sipward("bans").includes("203.0.113.92"));
+    await page.goto("/bans");
+    await page.getByLabel("Search", { exact: true }).fill("friendly");
+    await page.getByRole("button", { name: "Search" }).click();
+    await row(page, "203.0.113.92").waitFor();
+    const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "All as CSV" }).click()]);
+    const { createReadStream } = await import("node:fs");
+    let text = "";
+    for await (const part of createReadStream(await file.path(), "utf8")) text += part;
+    assert.match(text, /203\.0\.113\.92\/32/);
+    assert.equal(text.trim().split("\n").length, 2);
+    await page.context().close();
+  },
+
+  async "a rule test shows what was read and what would follow"(world) {
+    const page = await world.visitor("write");
+    await page.goto("/test");
+    await page.getByRole("link", { name: "Example: events" }).click();
+    await page.getByRole("button", { name: "Test" }).click();
+    const verdict = page.locator("#verdict");
+    await verdict.getByText("auth failure").first().waitFor();
+    await verdict.getByText("ban", { exact: true }).waitFor();
+    assert.equal(await page.getByLabel("Text").inputValue().then((text) => text.includes("friendly-scanner")), true);
+    await page.getByRole("link", { name: "Example: log line" }).click();
+    await page.getByRole("button", { name: "Test" }).click();
+    await verdict.getByText("complaint").first().waitFor();
+    assert.ok(!world.sipward("bans").includes("203.0.113.9/"));
+    assert.deepEqual(page.wrong, []);
+    await page.context().close();
+  },
+
+  async "who may only read sees no buttons, and gets no further by hand"(world) {
+    world.tell("fail 203.0.113.80 1000 5");
+    await until("it is banned", () => world.sipward("bans").includes("203.0.113.80"));
+    const page = await world.visitor("read");
+    for (const path of [...PAGES, "/sources/203.0.113.80"]) {
+      await page.goto(path);
+      const buttons = await page.getByRole("main").getByRole("button").allTextContents();
+      assert.deepEqual(buttons.filter((text) => !/^(Search|Look up|Test|Ask DNS and whois)$/.test(text)), [], path);
+    }
+    assert.deepEqual(page.wrong, []);
+    const status = await page.evaluate(async () => {
+      const body = new URLSearchParams({ net: "203.0.113.80" });
+      return (await fetch("/bans/unban", { method: "POST", body, headers: { accept: "text/html" } })).status;
+    });
+    assert.equal(status, 403);
+    assert.ok(world.sipward("bans").includes("203.0.113.80"));
+    await page.context().close();
+  },
+
+  async "without a script one reads, bans and unbans"(world) {
+    const page = await world.visitor("write", { javaScriptEnabled: false });
+    for (const path of PAGES) {
+      assert.equal((await page.goto(path)).status(), 200, path);
+    }
+    await page.goto("/bans");
+    await page.getByText("Ban an address or a network").click();
+    await page.getByLabel("Address or network").fill("198.18.9.9");
+    await page.getByRole("button", { name: "Ban", exact: true }).click();
+    await page.getByText("It is banned.").waitFor();
+    await page.getByRole("button", { name: "Unban 198.18.9.9" }).click();
+    await page.getByText("1 ban ended.").waitFor();
+    assert.deepEqual(page.wrong, []);
+    await page.context().close();
+  },
+
+  async "everything can be reached by the keyboard"(world) {
+    const page = await world.visitor("write");
+    await page.goto("/bans");
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to the content");
+    await page.keyboard.press("Enter");
+    assert.equal(await page.evaluate(() => document.activeElement.id), "main");
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    assert.ok(await page.getByLabel("Address or network").isVisible());
+    await page.context().close();
+  },
+
+  async "what goes wrong is a page that says what to do"(world) {
+    const page = await world.visitor("write");
+    for (const [path, status] of [["/nowhere", 404], ["/sources/nobody", 422], ["/bans?sort=size", 422], ["/history?from=yesterday", 422]]) {
+      assert.equal((await page.goto(path)).status(), status, path);
+      assert.ok(await page.getByRole("link", { name: "To the overview" }).isVisible(), path);
+    }
+    await page.context().close();
+  },
+
+  async "no page keeps somebody out, in the light and in the dark, wide and narrow"(world) {
+    world.tell("fail 203.0.113.9 1000 5");
+    world.tell("login 198.51.100.30 2000");
+    await until("it is banned", () => world.sipward("bans").includes("203.0.113.9"));
+    const found = [];
+    for (const [colorScheme, width] of [["light", 1280], ["dark", 390]]) {
+      const page = await world.visitor("write", { colorScheme, viewport: { width, height: 844 } });
+      for (const path of PAGES) {
+        await page.goto(path);
+        await page.getByText(/^(Live|As of)/).first().waitFor();
+        found.push(...(await barriers(page)));
+        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        if (overflow > 0) found.push(`${path} is ${overflow} px too wide for ${width}`);
+      }
+      assert.deepEqual(page.wrong, []);
+      await page.context().close();
+      const nobody = await world.visitor(undefined, { colorScheme, viewport: { width, height: 844 } });
+      await nobody.goto("/login");
+      found.push(...(await barriers(nobody)));
+      await nobody.context().close();
+    }
+    assert.deepEqual(found, []);
+  },
+};
+
+function row(page, net) {
+  return page.locator(`tr[data-key="${net.includes("/") ? net : `${net}/32`}"]`);
+}
+
+const wanted = process.argv.slice(2);
+const chosen = Object.entries(tests).filter(([name]) => wanted.length === 0 || wanted.some((part) => name.includes(part)));
+let passed = 0;
+let failed = 0;
+const world = await World.open().catch((error) => { console.error(error); process.exit(1); });
+try {
+  for (const [name, test] of chosen) {
+    const began = Date.now();
+    try {
+      await test(world);
+      passed += 1;
+      console.log(`ok ${name} (${Date.now() - began} ms)`);
+    } catch (error) {
+      failed += 1;
+      console.log(`FAILED ${name}\n${error.stack}`);
+    }
+  }
+} finally {
+  await world.close();
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
