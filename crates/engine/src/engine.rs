@@ -182,6 +182,7 @@ impl Engine {
     #[inline(never)]
     fn on_rare(&mut self, input: Input<'_>, actions: &mut Vec<Action>) {
         match input {
+            // Taken above.
             Input::AuthFailure(_) | Input::AuthAttempt(_) | Input::Challenge(_) => {}
             Input::Registered(registered) => self.on_registered(&registered, actions),
             Input::RegistrationEnded(registered) => self.on_registration_ended(&registered),
