@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use bytes::BytesMut;
 use common::{Decoded, Recording, decode, decode_pieces, label, recording, recordings, storm};
-use sipward_esl::{FrameDecoder, Limits, MAX_BODY, SofiaEvent, percent, sofia};
+use sipward_esl::{FrameDecoder, Limits, MAX_BODY, MAX_HEAD, SofiaEvent, percent, sofia};
 use tokio_util::codec::Decoder as _;
 
 /// Of a frame that is cut because it is over the limit, the ordinary tests split so many bytes at each end
@@ -20,7 +20,7 @@ const STEP: usize = 997;
 
 /// Limits that nearly every event is over.
 const SMALL: Limits =
-    Limits { max_head: 1024, max_body: 300, max_reply: 200, max_value: 80, max_headers: 12 };
+    Limits { max_head: MAX_HEAD, max_body: 300, max_reply: 200, max_value: 80, max_headers: 12 };
 
 #[test]
 fn every_recording_holds_the_frames_that_its_list_names() {
@@ -85,7 +85,7 @@ fn every_split_of_the_storm_as_json_gives_the_same_frames() {
 /// and each byte of every recording under limits that cut nearly every event. A decoder that cuts has taken
 /// in what has come, so each split means to decode the whole frame again: work by the square of its length.
 #[test]
-#[ignore = "a minute when optimised, an hour when not; .ci/full runs it"]
+#[ignore = "minutes when optimised, hours when not; .ci/full runs it"]
 fn every_split_of_frames_that_are_cut_gives_the_same_frames() {
     for Recording { name, bytes } in recordings() {
         assert_splits(&name, &bytes, Limits::default(), |_, len| len > MAX_BODY);

@@ -9,11 +9,13 @@
 //! | `event_socket` | FreeSWITCH: reachable, events really arriving, clocks, `log-auth-failures` |
 //! | `kernel` | the right to change routes, the gate, clashes with others |
 //! | `processes` | the daemon, and others that ban beside it |
+//! | `page` | the page and the API on TCP |
 //! | `disk` | the database and the room for it |
 
 mod disk;
 mod event_socket;
 mod kernel;
+mod page;
 mod processes;
 mod settings;
 
@@ -84,9 +86,10 @@ pub async fn examine(patient: &Patient) -> Result<Examination, ConfigError> {
     let daemon = processes::daemon(&processes, socket.as_deref()).await;
     let is_running = daemon.is_running();
 
-    let (event_socket, kernel) = tokio::join!(
+    let (event_socket, kernel, page) = tokio::join!(
         event_socket::checks(&config, credentials.as_ref(), patient.heartbeat),
         kernel::checks(&config, daemon.process, patient),
+        page::check(&config.http, is_running),
     );
     let database = match &config.store.location {
         Location::File(file) => disk::checks(file, is_running).await,
@@ -99,6 +102,7 @@ pub async fn examine(patient: &Patient) -> Result<Examination, ConfigError> {
     checks.extend(kernel);
     checks.push(rivals);
     checks.extend(database);
+    checks.push(page);
     let worst = checks.iter().map(|check| check.state).max().unwrap_or(State::Ok);
     Ok(Examination { worst, checks })
 }

@@ -14,7 +14,7 @@
 //! | `tls` | certificates |
 //!
 //! On the Unix socket the kernel knows who is at the other end. On TCP everything but `/healthz` and the
-//! log-in needs a bearer token or a session, and all of it has a thread of its own ([`Server`]).
+//! log-in needs a bearer token or a session, and all of it has a thread of its own (`Server`).
 
 mod attempts;
 mod client;

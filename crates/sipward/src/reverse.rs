@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use dns_lookup::{LookupError, LookupErrorKind};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
@@ -132,12 +133,22 @@ impl Memory {
 async fn ask(address: IpAddr) -> Found {
     let answer = tokio::task::spawn_blocking(move || dns_lookup::lookup_addr(&address)).await;
     let answer = answer.map_err(|error| ReverseError::Resolver(error.to_string()))?;
-    let answer = answer.map_err(|error| ReverseError::Resolver(error.to_string()))?;
-    let Some(name) = readable(&answer) else { return Ok(None) };
+    let Some(name) = heard(answer)? else { return Ok(None) };
     // What is no host name leads nowhere.
     let confirmed = !name.contains('?')
         && names::look_up(name.clone()).await.1.is_ok_and(|found| found.contains(&address));
     Ok(Some(Name { name, confirmed }))
+}
+
+/// The name in an answer. That there is none is an answer too.
+fn heard(answer: Result<String, LookupError>) -> Result<Option<String>, ReverseError> {
+    match answer {
+        Ok(answer) => Ok(readable(&answer)),
+        Err(error) => match error.kind() {
+            LookupErrorKind::NoName | LookupErrorKind::NoData => Ok(None),
+            _ => Err(ReverseError::Resolver(std::io::Error::from(error).to_string())),
+        },
+    }
 }
 
 /// What of an answer may be shown; `None` when it is the address again, which means that it has no name.

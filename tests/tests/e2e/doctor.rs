@@ -54,7 +54,7 @@ fn state(examination: &Value, name: &str) -> (String, String) {
 }
 
 /// Everything but what this machine decides: its disk, and who else runs on it.
-const OURS: [&str; 12] = [
+const OURS: [&str; 13] = [
     "configuration",
     "credentials",
     "daemon",
@@ -67,6 +67,7 @@ const OURS: [&str; 12] = [
     "gate",
     "clashes",
     "database",
+    "page",
 ];
 
 fn a_host_where_all_is_well_is_told_so() {

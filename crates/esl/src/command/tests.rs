@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
-use super::{Command, Format, LogLevel, Message, Password, Subscription};
+use super::{
+    Command, Format, InvalidCommand, InvalidText, LogLevel, Message, Password, Subscription,
+};
 use crate::JobUuid;
 
 fn wire(command: &Command) -> &str {
@@ -49,6 +51,7 @@ fn writes_each_command_as_freeswitch_reads_it() {
         (Ok(Command::nolog()), "nolog\n\n"),
         (Ok(Command::noevents()), "noevents\n\n"),
         (Ok(Command::divert_events(true)), "divert_events on\n\n"),
+        (Ok(Command::divert_events(false)), "divert_events off\n\n"),
         (Ok(Command::exit()), "exit\n\n"),
     ] {
         assert_eq!(wire(&command.unwrap()), expected);
@@ -68,6 +71,51 @@ fn a_message_carries_headers_and_a_counted_body() {
          Content-Length: 11\n\nhello\nworld"
     );
     assert_eq!(wire(&Command::sendmsg(None, &Message::new()).unwrap()), "sendmsg\n\n");
+}
+
+/// A channel's UUID, as `show channels` gives it.
+const CHANNEL: &str = "278611fb-ee7f-48b8-8219-6ceb3350750a";
+
+#[test]
+fn a_message_to_a_channel_names_it() {
+    let execute = Message::new()
+        .header("call-command", "execute")
+        .and_then(|message| message.header("execute-app-name", "playback"))
+        .unwrap();
+    assert_eq!(
+        wire(&Command::sendmsg(Some(CHANNEL), &execute).unwrap()),
+        "sendmsg 278611fb-ee7f-48b8-8219-6ceb3350750a\ncall-command: execute\n\
+         execute-app-name: playback\n\n"
+    );
+    assert_eq!(
+        wire(&Command::sendmsg(Some(CHANNEL), &execute.body("a\n\nb")).unwrap()),
+        "sendmsg 278611fb-ee7f-48b8-8219-6ceb3350750a\ncall-command: execute\n\
+         execute-app-name: playback\nContent-Length: 4\n\na\n\nb",
+        "a body may hold anything, because it is counted"
+    );
+}
+
+#[test]
+fn a_line_end_in_any_part_of_a_message_is_refused() {
+    for end in ["\r", "\n", "\0", "\r\n", "\n\nexit\n\n"] {
+        let text = format!("{CHANNEL}{end}x");
+        let to = Command::sendmsg(Some(&text), &Message::new());
+        let name = Message::new().header(&text, "x");
+        let value = Message::new().header("x", &text);
+        for (part, error) in [
+            ("channel UUID", to.unwrap_err()),
+            ("header name", name.unwrap_err()),
+            ("header value", value.unwrap_err()),
+        ] {
+            assert_eq!(error, InvalidCommand { part, problem: InvalidText::LineEnd }, "{text:?}");
+        }
+    }
+    for (uuid, problem) in
+        [("", InvalidText::Empty), (" ", InvalidText::Empty), ("a b", InvalidText::NotOneWord)]
+    {
+        let error = Command::sendmsg(Some(uuid), &Message::new()).unwrap_err();
+        assert_eq!(error, InvalidCommand { part: "channel UUID", problem });
+    }
 }
 
 #[test]

@@ -44,7 +44,10 @@ async fn ask(client: &mut Client, address: &str) -> Result<Answer<Found>, Client
     let (whois, whois_error) = match whois {
         Ok(answer) => (Some(answer.value), None),
         // The rest is worth to be shown.
-        Err(ClientError::Problem { problem, .. }) => (None, Some(problem.detail)),
+        Err(ClientError::Problem { problem, .. }) => {
+            let field = problem.errors.first().map(|error| error.detail.clone());
+            (None, Some(field.unwrap_or(problem.detail)))
+        }
         Err(error) => return Err(error),
     };
     let value = Found { host, whois, whois_error };

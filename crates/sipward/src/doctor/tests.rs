@@ -98,6 +98,7 @@ async fn without_anything_every_check_is_there_and_says_what_to_do() {
             "others that ban",
             "database",
             "disk space",
+            "page",
         ]
     );
     assert_eq!(examination.worst, State::Fail);

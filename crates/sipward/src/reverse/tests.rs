@@ -13,6 +13,14 @@ fn nothing_but_a_host_name_is_shown() {
     assert_eq!(readable(&"a.".repeat(500)).map(|name| name.len()), Some(MAX_NAME));
 }
 
+#[test]
+fn an_address_without_a_name_is_no_failure_of_the_resolver() {
+    // EAI_NONAME and EAI_AGAIN of glibc and musl (netdb.h).
+    assert_eq!(heard(Err(LookupError::new(-2))), Ok(None));
+    assert!(matches!(heard(Err(LookupError::new(-3))), Err(ReverseError::Resolver(_))));
+    assert_eq!(heard(Ok("a.example".to_owned())), Ok(Some("a.example".to_owned())));
+}
+
 #[tokio::test]
 async fn the_name_of_this_host_is_found_and_leads_back() {
     // Of /etc/hosts: nobody outside is asked.

@@ -270,4 +270,5 @@ async fn what_is_put_in_is_written_within_a_tenth_of_a_second_without_being_aske
 
 mod closing;
 mod history;
+mod tokens;
 mod trouble;

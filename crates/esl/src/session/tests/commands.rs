@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{FreeSwitch, OLD, connected, names, run};
-use crate::{Command, CommandError};
+use crate::{Command, CommandError, Message};
 
 #[tokio::test]
 async fn answers_api_and_refusals() {
@@ -53,6 +53,44 @@ async fn background_jobs_find_their_askers_in_any_order() {
     assert_eq!(second.await.unwrap().unwrap(), "two");
     client.heartbeat(OLD).await;
     assert_eq!(names(&mut notices, 1).await, ["Event"], "jobs are no notices");
+}
+
+#[tokio::test]
+async fn messages_to_channels_and_diverted_events_go_there_and_back() {
+    let (freeswitch, config) = FreeSwitch::start().await;
+    let (handle, mut notices, _task) = run(config);
+    let mut client = connected(&freeswitch, &mut notices).await;
+    let hang_up = Message::new()
+        .header("call-command", "hangup")
+        .and_then(|message| message.header("hangup-cause", "USER_BUSY"))
+        .unwrap();
+    let to = |uuid| Command::sendmsg(Some(uuid), &hang_up).unwrap();
+    let (here, gone) = (to("278611fb-ee7f-48b8-8219-6ceb3350750a"), to("gone"));
+    let asked = tokio::spawn(async move {
+        let mut answers = Vec::new();
+        for command in [here, gone, Command::divert_events(true), Command::divert_events(false)] {
+            answers.push(handle.command(command).await.map(|reply| reply.lossy().into_owned()));
+        }
+        answers
+    });
+    let refusal = "-ERR invalid session id [gone]";
+    for (command, reply) in [
+        (
+            "sendmsg 278611fb-ee7f-48b8-8219-6ceb3350750a\ncall-command: hangup\n\
+             hangup-cause: USER_BUSY",
+            "+OK",
+        ),
+        ("sendmsg gone\ncall-command: hangup\nhangup-cause: USER_BUSY", refusal),
+        ("divert_events on", "+OK"),
+        ("divert_events off", "+OK"),
+    ] {
+        assert_eq!(client.command().await, command);
+        client.heartbeat(OLD).await;
+        client.reply(reply).await;
+    }
+    let ok = Ok("+OK".to_owned());
+    let refused = Err(CommandError::Refused { reply: refusal.into() });
+    assert_eq!(asked.await.unwrap(), [ok.clone(), refused, ok.clone(), ok]);
 }
 
 fn job(command: &str) -> (String, String) {
