@@ -51,7 +51,6 @@ socket = "${world.directory}/sipward.sock"
       const connected = world.log.some((line) => line.includes('"esl_connected"'));
       return connected && (await fetch(`${world.base}/healthz`)).ok;
     });
-    world.browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
     return world;
   }
 
@@ -66,6 +65,7 @@ socket = "${world.directory}/sipward.sock"
 
   // A page of somebody who has logged in. What goes wrong in it is collected.
   async visitor(scope, options = {}) {
+    this.browser ??= await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
     const context = await this.browser.newContext({ baseURL: this.base, ...options });
     context.setDefaultTimeout(PATIENCE);
     const page = await context.newPage();

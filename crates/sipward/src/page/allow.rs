@@ -113,7 +113,12 @@ fn show(frame: &Frame, fields: &Fields, page: &AllowPage, draft: Draft<'_>) -> M
         div #allow data-live="" { (rows(frame, page)) }
         nav.pages aria-label="Pages of the list" {
             @if fields.has("cursor") { a.button href="/allow" { "First page" } }
-            @if let Some(next) = &page.next { a.button rel="next" href={ "/allow?" (fields.query_with(&[("cursor", next), ("done", ""), ("count", "")])) } { "Next page" } }
+            @if let Some(next) = &page.next {
+                a.button rel="next"
+                    href={ "/allow?" (fields.query_with(&[("cursor", next), ("done", ""), ("count", "")])) } {
+                    "Next page"
+                }
+            }
         }
     };
     frame.page("/allow", "Allow list", Some("/allow"), &body)
@@ -124,8 +129,21 @@ fn form(draft: Draft<'_>) -> Markup {
         details.card open[draft.problem.is_some()] {
             summary { "Allow somebody" }
             form.fill method="post" action="/allow/preview" {
-                (draft.line(&Label { name: "host", text: "Address, network or DNS name", example: "198.51.100.0/28", required: true, most: 253, ..Label::default() }))
-                (draft.line(&Label { name: "comment", text: "Why", hint: "For whoever reads it later.", most: 500, ..Label::default() }))
+                (draft.line(&Label {
+                    name: "host",
+                    text: "Address, network or DNS name",
+                    example: "198.51.100.0/28",
+                    required: true,
+                    most: 253,
+                    ..Label::default()
+                }))
+                (draft.line(&Label {
+                    name: "comment",
+                    text: "Why",
+                    hint: "For whoever reads it later.",
+                    most: 500,
+                    ..Label::default()
+                }))
                 button type="submit" { "Show what it would mean" }
             }
         }
@@ -142,7 +160,8 @@ fn rows(frame: &Frame, page: &AllowPage) -> Markup {
             table.rows.wide {
                 caption.hidden { "Entries of the allow list" }
                 thead { tr {
-                    th scope="col" { "Host" } th scope="col" { "Stands for" } th scope="col" { "Why" } th scope="col" { "From" }
+                    th scope="col" { "Host" } th scope="col" { "Stands for" }
+                    th scope="col" { "Why" } th scope="col" { "From" }
                     @if acts { th scope="col" { span.hidden { "Action" } } }
                 } }
                 tbody { @for entry in &page.items { (row(frame, entry, acts)) } }
@@ -159,19 +178,28 @@ fn row(frame: &Frame, entry: &AllowEntry, acts: bool) -> Markup {
             th.mono scope="row" { (Shown(&entry.host)) }
             td data-label="Stands for" {
                 @if entry.nets.is_empty() { span.pill.warn { "no answer yet" } }
-                @else { @for (place, net) in entry.nets.iter().take(MOST).enumerate() { @if place > 0 { ", " } (say::net(*net)) } }
+                @else {
+                    @for (place, net) in entry.nets.iter().take(MOST).enumerate() {
+                        @if place > 0 { ", " }
+                        (say::net(*net))
+                    }
+                }
             }
             td data-label="Why" { @if let Some(comment) = &entry.comment { (plain(comment)) } }
             td data-label="From" {
                 @match entry.origin {
                     AllowOrigin::File => "the configuration file",
-                    AllowOrigin::Runtime => { "added " @if let Some(since) = entry.since { (say::ago(since, frame.now)) } }
+                    AllowOrigin::Runtime => {
+                        "added "
+                        @if let Some(since) = entry.since { (say::ago(since, frame.now)) }
+                    }
                 }
             }
             @if acts {
                 td.act {
                     @if entry.origin == AllowOrigin::Runtime {
-                        button.quiet name="remove" value=(Shown(&entry.host)) aria-label={ "Remove " (Shown(&entry.host)) } { "Remove" }
+                        button.quiet name="remove" value=(Shown(&entry.host))
+                            aria-label={ "Remove " (Shown(&entry.host)) } { "Remove" }
                     }
                 }
             }

@@ -27,6 +27,9 @@ pub(super) use table::{Columns, rows};
 const FILES: [(&str, &str); 2] =
     [("/api/v1/bans.csv", "All as CSV"), ("/api/v1/bans.json", "All as JSON")];
 
+/// What the list can be sorted by.
+const SORTED: [(&str, &str); 3] = [("since", "beginning"), ("until", "end"), ("net", "network")];
+
 /// Bans on a page when nothing is said.
 const ROWS: u16 = 50;
 
@@ -178,7 +181,13 @@ fn show(frame: &Frame, fields: &Fields, page: &BanPage, draft: Draft<'_>) -> Mar
         @if let Some(problem) = draft.problem { (trouble::banner(problem)) }
         div.head {
             h1 { "Bans" }
-            p.soft #total data-live="" { (say::count(page.total, "ban")) @if fields.has("q") || fields.has("rule") || fields.has("state") || fields.has("origin") { " match" } }
+            p.soft #total data-live="" {
+                (say::count(page.total, "ban"))
+                @if fields.has("q") || fields.has("rule") || fields.has("state") ||
+                    fields.has("origin") {
+                    " match"
+                }
+            }
         }
         @if frame.viewer.may_write { (ban_form(draft)) }
         (filter(fields))
@@ -189,7 +198,9 @@ fn show(frame: &Frame, fields: &Fields, page: &BanPage, draft: Draft<'_>) -> Mar
                 @if frame.viewer.may_write {
                     button type="submit" { "Unban those that are ticked" }
                 }
-                @for (path, text) in FILES { a.button.quiet download href={ (path) (export) } { (text) } }
+                @for (path, text) in FILES {
+                    a.button.quiet download href={ (path) (export) } { (text) }
+                }
             }
             div #bans data-live="" { (rows(frame, &page.items, &Columns::all(fields))) }
         }
@@ -204,7 +215,9 @@ fn pages(fields: &Fields, page: &BanPage) -> Markup {
     html! {
         nav.pages aria-label="Pages of the list" {
             @if fields.has("cursor") { a.button href={ "/bans?" (place("")) } { "First page" } }
-            @if let Some(next) = &page.next { a.button rel="next" href={ "/bans?" (place(next)) } { "Next page" } }
+            @if let Some(next) = &page.next {
+                a.button rel="next" href={ "/bans?" (place(next)) } { "Next page" }
+            }
         }
     }
 }
@@ -215,9 +228,29 @@ fn ban_form(draft: Draft<'_>) -> Markup {
         details.card #ban open[draft.problem.is_some()] {
             summary { "Ban an address or a network" }
             form.fill method="post" action="/bans" {
-                (draft.line(&Label { name: "net", text: "Address or network", example: "203.0.113.7 or 203.0.113.0/24", required: true, most: 64, ..Label::default() }))
-                (draft.line(&Label { name: "for", text: "For how long", example: "2h", hint: "Such as 10m, 2h, 7d. Empty: as long as the policy says.", most: 64, ..Label::default() }))
-                (draft.line(&Label { name: "reason", text: "Why", hint: "For whoever reads it later.", most: 500, ..Label::default() }))
+                (draft.line(&Label {
+                    name: "net",
+                    text: "Address or network",
+                    example: "203.0.113.7 or 203.0.113.0/24",
+                    required: true,
+                    most: 64,
+                    ..Label::default()
+                }))
+                (draft.line(&Label {
+                    name: "for",
+                    text: "For how long",
+                    example: "2h",
+                    hint: "Such as 10m, 2h, 7d. Empty: as long as the policy says.",
+                    most: 64,
+                    ..Label::default()
+                }))
+                (draft.line(&Label {
+                    name: "reason",
+                    text: "Why",
+                    hint: "For whoever reads it later.",
+                    most: 500,
+                    ..Label::default()
+                }))
                 (draft.tick("permanent", "Until somebody lifts it"))
                 @if refusal.is_some_and(|refusal: &Refusal| refusal.force_overrides) {
                     (draft.tick("force", "Ban it in spite of that"))
@@ -235,7 +268,7 @@ fn sorting(fields: &Fields) -> Markup {
         div.field {
             label for="sort" { "Sorted by" }
             select id="sort" name="sort" {
-                @for (value, words) in [("since", "beginning"), ("until", "end"), ("net", "network")] {
+                @for (value, words) in SORTED {
                     option value=(value) selected[chosen.0 == value] { (words) }
                 }
             }
@@ -265,7 +298,9 @@ fn filter(fields: &Fields) -> Markup {
         form.filter method="get" action="/bans" role="search" aria-label="Search the bans" {
             div.field.wide {
                 label for="q" { "Search" }
-                input type="search" id="q" name="q" value=(fields.text("q").unwrap_or_default()) maxlength="100" placeholder="address, network, user, user agent, reason" autocomplete="off" spellcheck="false";
+                input type="search" id="q" name="q" value=(fields.text("q").unwrap_or_default())
+                    maxlength="100" placeholder="address, network, user, user agent, reason"
+                    autocomplete="off" spellcheck="false";
             }
             (forms::choice("rule", "Rule", fields.text("rule"), &rules))
             (forms::choice("origin", "Decided", fields.text("origin"), &origins))

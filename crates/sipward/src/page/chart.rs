@@ -72,7 +72,8 @@ fn table(series: &Series) -> Markup {
         table.rows.tight {
             caption.hidden { "When something happened" }
             thead { tr {
-                th scope="col" { "From" } th.num scope="col" { "Failures" } th.num scope="col" { "Proved" }
+                th scope="col" { "From" } th.num scope="col" { "Failures" }
+                th.num scope="col" { "Proved" }
                 th.num scope="col" { "Bans" } th.num scope="col" { "Ended" }
             } }
             tbody {

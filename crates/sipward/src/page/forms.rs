@@ -55,7 +55,8 @@ impl Draft<'_> {
                 input type="text" id=(label.name) name=(label.name) value=(self.value(label))
                     placeholder=[(!label.example.is_empty()).then_some(label.example)]
                     maxlength=[(label.most > 0).then_some(label.most)]
-                    required[label.required] autocomplete="off" autocapitalize="off" spellcheck="false"
+                    required[label.required] autocomplete="off" autocapitalize="off"
+                        spellcheck="false"
                     aria-invalid=[wrong.map(|_| "true")] aria-describedby=[described];
                 @if let Some(wrong) = wrong { p.error id=(error_id) { (plain(wrong)) } }
                 @if !label.hint.is_empty() { p.hint id=(hint_id) { (label.hint) } }
@@ -66,7 +67,10 @@ impl Draft<'_> {
     /// A box to tick.
     pub(super) fn tick(&self, name: &str, text: &str) -> Markup {
         html! {
-            label.tick { input type="checkbox" name=(name) value="on" checked[self.has(name)]; " " (text) }
+            label.tick {
+                input type="checkbox" name=(name) value="on" checked[self.has(name)];
+                " " (text)
+            }
         }
     }
 

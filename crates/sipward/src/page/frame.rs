@@ -58,12 +58,19 @@ impl Frame {
             nav aria-label="Pages" {
                 ul {
                     @for (path, name) in PLACES {
-                        li { a href=(path) aria-current=[(path == place).then_some("page")] { (name) } }
+                        li {
+                            a href=(path) aria-current=[(path == place).then_some("page")] {
+                                (name)
+                            }
+                        }
                     }
                 }
             }
             form.who method="post" action="/logout" {
-                span title="Who is logged in" { (plain(&self.viewer.name)) @if !self.viewer.may_write { " · read only" } }
+                span title="Who is logged in" {
+                    (plain(&self.viewer.name))
+                    @if !self.viewer.may_write { " · read only" }
+                }
                 button.quiet type="submit" { "Log out" }
             }
         };
@@ -73,7 +80,9 @@ impl Frame {
                 div.live data-live-controls {
                     p #live role="status" { "As of " (say::at(crate::text::Time(self.now))) }
                     button.quiet #pause type="button" hidden { "Pause" }
-                    button.quiet #alerts type="button" hidden aria-pressed="false" { "Desktop alerts" }
+                    button.quiet #alerts type="button" hidden aria-pressed="false" {
+                        "Alerts"
+                    }
                     a.button.quiet #reload href=(fresh.unwrap_or(place)) { "Reload" }
                 }
             }
@@ -97,7 +106,9 @@ impl Frame {
                 li { a.pill href="/bans" { (say::count(bans.active, "ban")) } }
                 @match alarms.state {
                     AlarmState::Ok => {},
-                    AlarmState::Attention => li { a.pill.warn href="/#alarms" { "needs attention" } },
+                    AlarmState::Attention => {
+                        li { a.pill.warn href="/#alarms" { "needs attention" } }
+                    }
                     AlarmState::Alarm => li { a.pill.bad href="/#alarms" { "alarm" } },
                 }
                 @if bans.not_enforced > 0 && *mode == Mode::Ban {
@@ -151,12 +162,20 @@ fn document(title: &str, head: &Markup, body: &Markup, version: Option<&str>) ->
             body {
                 a.skip href="#main" { "Skip to the content" }
                 header.top {
-                    a.brand href="/" { img src=(assets::ICON.path) alt="" width="24" height="24"; "sipward" }
+                    a.brand href="/" {
+                        img src=(assets::ICON.path) alt="" width="24" height="24";
+                        "sipward"
+                    }
                     (head)
                 }
                 (body)
                 @if let Some(version) = version {
-                    footer { p { "sipward " (version) " · " a href="/api/v1/openapi.json" { "API" } " · " a href="/metrics" { "Metrics" } } }
+                    footer {
+                        p {
+                            "sipward " (version) " · " a href="/api/v1/openapi.json" { "API" } " · "
+                            a href="/metrics" { "Metrics" }
+                        }
+                    }
                 }
             }
         }

@@ -32,8 +32,16 @@ pub(super) async fn list(
         (filter(&fields))
         div #history data-live="" { (rows(&frame, &page)) }
         nav.pages aria-label="Pages of the list" {
-            @if fields.has("cursor") { a.button href={ "/history?" (fields.query_with(&[("cursor", "")])) } { "First page" } }
-            @if let Some(next) = &page.next { a.button rel="next" href={ "/history?" (fields.query_with(&[("cursor", next)])) } { "Next page" } }
+            @if fields.has("cursor") {
+                a.button href={ "/history?" (fields.query_with(&[("cursor", "")])) } {
+                    "First page"
+                }
+            }
+            @if let Some(next) = &page.next {
+                a.button rel="next" href={ "/history?" (fields.query_with(&[("cursor", next)])) } {
+                    "Next page"
+                }
+            }
         }
     };
     Ok(frame.page("/history", "History", Some(&here), &body))
@@ -67,13 +75,16 @@ fn filter(fields: &Fields) -> Markup {
         form.filter method="get" action="/history" role="search" aria-label="Search the history" {
             div.field.wide {
                 label for="net" { "Address or network" }
-                input type="search" id="net" name="net" value=(fields.text("net").unwrap_or_default()) maxlength="64" autocomplete="off" spellcheck="false";
+                input type="search" id="net" name="net"
+                    value=(fields.text("net").unwrap_or_default()) maxlength="64" autocomplete="off"
+                    spellcheck="false";
             }
             (forms::choice("event", "What", fields.text("event"), &kinds))
             @for (name, text) in [("from", "From (UTC)"), ("to", "To (UTC)")] {
                 div.field.date {
                     label for=(name) { (text) }
-                    input type="datetime-local" id=(name) name=(name) value=(local(fields.text(name).unwrap_or_default()));
+                    input type="datetime-local" id=(name) name=(name)
+                        value=(local(fields.text(name).unwrap_or_default()));
                 }
             }
             button type="submit" { "Search" }
@@ -101,11 +112,19 @@ fn rows(frame: &Frame, page: &HistoryPage) -> Markup {
     html! {
         table.rows.wide {
             caption.hidden { "Decisions" }
-            thead { tr { th scope="col" { "When" } th scope="col" { "What" } th scope="col" { "Network" } th scope="col" { "Why" } } }
+            thead {
+                tr {
+                    th scope="col" { "When" } th scope="col" { "What" } th scope="col" { "Network" }
+                    th scope="col" { "Why" }
+                }
+            }
             tbody {
                 @for entry in &page.items {
                     tr {
-                        td data-label="When" { (say::at(entry.time)) " " span.soft { "(" (say::ago(entry.time, frame.now)) ")" } }
+                        td data-label="When" {
+                            (say::at(entry.time)) " "
+                            span.soft { "(" (say::ago(entry.time, frame.now)) ")" }
+                        }
                         td data-label="What" { (what(entry)) }
                         th scope="row" { (say::net(entry.net)) }
                         td data-label="Why" { (why(entry)) }
@@ -143,7 +162,9 @@ pub(super) fn why(entry: &HistoryEntry) -> Markup {
             HistoryKind::Unban => (reason(entry.reason.as_deref().unwrap_or_default())),
             HistoryKind::Refused => {
                 @if let Some(refusal) = &entry.refusal { (refused(refusal)) }
-                @if let Some(cause) = &entry.cause { span.soft { "; due for " } (say::cause(cause)) }
+                @if let Some(cause) = &entry.cause {
+                    span.soft { "; due for " } (say::cause(cause))
+                }
             }
         }
     }

@@ -40,12 +40,19 @@ pub(super) async fn show(
         api::attacks::top(State(api.clone()), Query(query)).await
     };
     let series = SeriesQuery { span: Some(span) };
+    let (series, alarms, bans, sources, users) = tokio::try_join!(
+        api::series::show(State(api.clone()), Query(series)),
+        api::alarms::list(State(api.clone())),
+        api::bans::list(State(api.clone()), Query(query)),
+        top(TopBy::Source),
+        top(TopBy::User),
+    )?;
     let found = Found {
-        series: api::series::show(State(api.clone()), Query(series)).await?.0,
-        alarms: api::alarms::list(State(api.clone())).await?.0,
-        bans: api::bans::list(State(api.clone()), Query(query)).await?.0,
-        sources: top(TopBy::Source).await?.0,
-        users: top(TopBy::User).await?.0,
+        series: series.0,
+        alarms: alarms.0,
+        bans: bans.0,
+        sources: sources.0,
+        users: users.0,
     };
     Ok(page(&frame, &fields, &found))
 }
@@ -67,13 +74,17 @@ fn page(frame: &Frame, fields: &Fields, found: &Found) -> Markup {
     let body = html! {
         h1.hidden { "Overview" }
         div.facts #facts data-live="" { (facts(frame)) }
-        section.card #alarms data-live="" aria-labelledby="alarms-title" { (alarms(frame, &found.alarms)) }
+        section.card #alarms data-live="" aria-labelledby="alarms-title" {
+            (alarms(frame, &found.alarms))
+        }
         section.card aria-labelledby="chart-title" {
             div.head {
                 h2 #chart-title { "Failures and bans" }
                 ul.tabs aria-label="How far back" {
                     @for (path, text) in [("/", "Hour"), ("/?span=day", "Day")] {
-                        li { a href=(path) aria-current=[(path == here).then_some("true")] { (text) } }
+                        li {
+                            a href=(path) aria-current=[(path == here).then_some("true")] { (text) }
+                        }
                     }
                 }
             }
@@ -91,12 +102,15 @@ fn page(frame: &Frame, fields: &Fields, found: &Found) -> Markup {
         }
         section.card aria-labelledby="newest-title" {
             h2 #newest-title { a href="/bans" { "Newest bans" } }
-            div #newest data-live="" { (rows(frame, &found.bans.items, &Columns::plain("Newest bans"))) }
+            div #newest data-live="" {
+                (rows(frame, &found.bans.items, &Columns::plain("Newest bans")))
+            }
         }
         form.filter method="get" action="/sources" role="search" aria-label="Look up an address" {
             div.field.wide {
                 label for="address" { "Why is an address banned, or not?" }
-                input type="search" id="address" name="address" placeholder="203.0.113.7" required maxlength="45" autocomplete="off" spellcheck="false";
+                input type="search" id="address" name="address" placeholder="203.0.113.7" required
+                    maxlength="45" autocomplete="off" spellcheck="false";
             }
             button type="submit" { "Look up" }
         }
@@ -114,8 +128,13 @@ fn facts(frame: &Frame) -> Markup {
     html! {
         (fact(if socket.connected { "good" } else { "bad" }, "FreeSWITCH", &html! {
             strong { @if socket.connected { "connected" } @else { "NOT connected" } }
-            p.soft { "for " (say::span(frame.now.since(socket.since.0).as_secs())) @if let Some(peer) = &socket.peer { ", " (peer) } }
-            @if socket.blind_seconds > 0.0 { p { "blind for " (say::span_of(socket.blind_seconds)) " since the start" } }
+            p.soft {
+                "for " (say::span(frame.now.since(socket.since.0).as_secs()))
+                @if let Some(peer) = &socket.peer { ", " (peer) }
+            }
+            @if socket.blind_seconds > 0.0 {
+                p { "blind for " (say::span_of(socket.blind_seconds)) " since the start" }
+            }
             @if !socket.connected { @if let Some(error) = &socket.error { p { (plain(error)) } } }
         }))
         (fact(gate, "Gate", &html! {
@@ -129,8 +148,14 @@ fn facts(frame: &Frame) -> Markup {
             p.soft { (say::number(status.totals.bans)) " since the start" }
         }))
         (fact("", "Failing now", &html! {
-            strong { @if status.failed_now.at_least { "≥ " } (say::number(status.failed_now.failures)) }
-            p.soft { "from " (say::count(status.failed_now.sources, "source")) " in " (say::span_of(status.policy.window_seconds)) }
+            strong {
+                @if status.failed_now.at_least { "≥ " }
+                (say::number(status.failed_now.failures))
+            }
+            p.soft {
+                "from " (say::count(status.failed_now.sources, "source")) " in "
+                (say::span_of(status.policy.window_seconds))
+            }
             p.soft { (say::number(status.totals.failures)) " since the start" }
         }))
     }
@@ -166,8 +191,16 @@ fn line(frame: &Frame, alarm: &Alarm) -> Markup {
     };
     html! {
         li {
-            span class={ "pill " (class) } { @if over { "over" } @else if alarm.standing == Some(true) { "stands" } @else { "happened" } }
-            span { (plain(&alarm.text)) span.soft { " · " (say::ago(alarm.at, frame.now)) @if alarm.times > 1 { ", " (alarm.times) " times" } } }
+            span class={ "pill " (class) } {
+                @if over { "over" } @else if alarm.standing == Some(true) { "stands" } @else { "happened" }
+            }
+            span {
+                (plain(&alarm.text))
+                span.soft {
+                    " · " (say::ago(alarm.at, frame.now))
+                    @if alarm.times > 1 { ", " (alarm.times) " times" }
+                }
+            }
         }
     }
 }
@@ -179,7 +212,10 @@ fn top(frame: &Frame, top: &Top) -> Markup {
     }
     html! {
         table.rows.tight {
-            caption.hidden { @if sources { "Sources that failed most" } @else { "Users that were tried most" } }
+            caption.hidden {
+                @if sources { "Sources that failed most" }
+                @else { "Users that were tried most" }
+            }
             thead { tr {
                 th scope="col" { @if sources { "Source" } @else { "User" } }
                 th.num scope="col" { "Failures" }
@@ -190,11 +226,16 @@ fn top(frame: &Frame, top: &Top) -> Markup {
                 @for entry in &top.items {
                     tr data-key=(Shown(crate::text::Plain(&entry.name))) {
                         th scope="row" {
-                            @if sources { a.net href={ "/sources/" (entry.name) } { (entry.name) } @if entry.banned == Some(true) { " " span.pill.bad { "banned" } } }
+                            @if sources {
+                                a.net href={ "/sources/" (entry.name) } { (entry.name) }
+                                @if entry.banned == Some(true) { " " span.pill.bad { "banned" } }
+                            }
                             @else { (plain(&entry.name)) }
                         }
                         td.num data-label="Failures" { (say::number(entry.failures)) }
-                        td.num data-label=(if sources { "Users" } else { "Sources" }) { (say::number(entry.users.or(entry.sources).unwrap_or_default())) }
+                        td.num data-label=(if sources { "Users" } else { "Sources" }) {
+                            (say::number(entry.users.or(entry.sources).unwrap_or_default()))
+                        }
                         td data-label="Last" { (say::ago(entry.last, frame.now)) }
                     }
                 }

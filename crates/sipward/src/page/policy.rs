@@ -126,7 +126,8 @@ fn page(frame: &Frame, fields: &Fields, values: &[PolicyValue], draft: Draft<'_>
                 }
             }
         }
-        @if acts { form method="post" action="/policy/preview" { (tables) (submit(draft)) } } @else { (tables) }
+        @if acts { form method="post" action="/policy/preview" { (tables) (submit(draft)) } }
+        @else { (tables) }
         (values::others(values))
     };
     frame.page("/policy", "Policy", None, &body)

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
+use sipward_engine::Exemption;
 
 use super::bans::{Columns, rows};
 use super::fields::Asked;
@@ -47,7 +48,9 @@ pub(super) async fn show(
     let body = html! {
         (forms::done(&fields))
         div.head {
-            h1 #verdict data-live="" { span.mono { (Shown(report.address)) } " " (verdict(&report)) }
+            h1 #verdict data-live="" {
+                span.mono { (Shown(report.address)) } " " (verdict(&report))
+            }
             @if frame.viewer.may_write { (actions(&report, &here)) }
         }
         div.grid {
@@ -67,7 +70,9 @@ pub(super) async fn show(
         @if !report.bans.is_empty() {
             section.card aria-labelledby="bans-title" {
                 h2 #bans-title { "Bans that cover it" }
-                div #bans data-live="" { (rows(&frame, &report.bans, &Columns::plain("Bans that cover it"))) }
+                div #bans data-live="" {
+                    (rows(&frame, &report.bans, &Columns::plain("Bans that cover it")))
+                }
             }
         }
         section.card aria-labelledby="timeline-title" {
@@ -102,7 +107,7 @@ fn actions(report: &SourceReport, here: &str) -> Markup {
                     button type="submit" { "Unban" }
                 }
             }
-            @if !report.exempt.iter().any(|exempt| exempt.class == sipward_engine::Exemption::Allow) {
+            @if !report.exempt.iter().any(|exempt| exempt.class == Exemption::Allow) {
                 form method="post" action="/allow/preview" {
                     input type="hidden" name="host" value=(Shown(report.address));
                     button.quiet type="submit" { "Allow…" }
@@ -119,19 +124,25 @@ fn facts(report: &SourceReport) -> Markup {
             dt { "It is" } dd { (say::identity(report.identity)) }
             dt { "Counted as" } dd { span.mono { (Shown(report.source)) } }
             @for exempt in &report.exempt {
-                dt { "Exempt" } dd { (say::exemption(exempt.class)) ", " span.mono { (Shown(exempt.net)) } }
+                dt { "Exempt" }
+                dd { (say::exemption(exempt.class)) ", " span.mono { (Shown(exempt.net)) } }
             }
             dt { "Failures" }
             dd {
-                (report.failures) " in the last " (say::span_of(report.window_seconds)) ", weighing "
+                (report.failures) " in the last " (say::span_of(report.window_seconds))
+                ", weighing "
                 (format!("{:.2}", report.score)) " of " (report.max_failures)
                 br;
-                meter min="0" max=(most) value=(report.score.min(most)) aria-label="Weight of the failures against the threshold" {}
+                meter min="0" max=(most) value=(report.score.min(most))
+                    aria-label="Weight of the failures against the threshold" {}
             }
             @if let Some(grade) = report.grade { dt { "Weakest" } dd { (say::grade(grade)) } }
             @if report.unproven + report.unjoined > 0 {
                 dt { "Not counted" }
-                dd { (report.unproven) " unproven, " (report.unjoined) " unjoined: anybody can have sent those" }
+                dd {
+                    (report.unproven) " unproven, " (report.unjoined)
+                    " unjoined: anybody can have sent those"
+                }
             }
             dt { "Bans so far" } dd { (report.ban_count) }
             dt { "Kernel" } dd { (kernel(report)) }
@@ -170,7 +181,9 @@ fn tried(report: &SourceReport) -> Markup {
             (chips("Users", &users))
             (chips("User agents", &agents))
             (chips("Profiles", &profiles))
-            @if report.aged_out > 0 { p.soft { "Of " (report.aged_out) " failures only time and grade are remembered." } }
+            @if report.aged_out > 0 {
+                p.soft { "Of " (report.aged_out) " failures only time and grade are remembered." }
+            }
         }
     }
 }
@@ -192,7 +205,9 @@ fn chips(title: &str, words: &[&str]) -> Markup {
     html! {
         @if !words.is_empty() {
             h3 { (title) }
-            ul.chips { @for word in words { li { @if word.is_empty() { "none" } @else { (plain(word)) } } } }
+            ul.chips {
+                @for word in words { li { @if word.is_empty() { "none" } @else { (plain(word)) } } }
+            }
         }
     }
 }
@@ -219,7 +234,9 @@ fn timeline(frame: &Frame, report: &SourceReport) -> Markup {
     events.sort_by_key(|event| std::cmp::Reverse(event.time()));
     let left_out = events.len().saturating_sub(LINES);
     html! {
-        @if let Some(error) = &report.history_error { p.notice.warn { "The history cannot be read: " (plain(error)) } }
+        @if let Some(error) = &report.history_error {
+            p.notice.warn { "The history cannot be read: " (plain(error)) }
+        }
         @if events.is_empty() { p.empty { "Nothing is known of it." } }
         ol.timeline {
             @for event in events.iter().take(LINES) {
@@ -228,12 +245,16 @@ fn timeline(frame: &Frame, report: &SourceReport) -> Markup {
                         (say::at(failure.time)) " · " (say::ago(failure.time, frame.now)) br;
                         "Failed " @if failure.invite { "INVITE" } @else { "REGISTER" }
                         @if let Some(user) = &failure.user { ", user " strong { (plain(user)) } }
-                        @if let Some(agent) = failure.user_agent.as_ref().filter(|agent| !agent.is_empty()) { ", " (plain(agent)) }
+                        @if let Some(agent) =
+                            failure.user_agent.as_ref().filter(|agent| !agent.is_empty()) {
+                            ", " (plain(agent))
+                        }
                         span.soft { " · " (say::word(&failure.grade)) }
                     },
                     Event::Decided(entry) => li class=(class(entry)) {
                         (say::at(entry.time)) " · " (say::ago(entry.time, frame.now)) br;
-                        (history::what(entry)) " " span.mono { (Shown(entry.net)) } " " (history::why(entry))
+                        (history::what(entry)) " " span.mono { (Shown(entry.net)) } " "
+                        (history::why(entry))
                     },
                 }
             }

@@ -73,8 +73,14 @@ fn page(
         form.card method="post" action="/test" {
             fieldset {
                 legend { "This is" }
-                label.tick { input type="radio" name="kind" value="event" checked[kind == "event"]; "events, as the Event Socket sends them in plain form; a blank line between two" }
-                label.tick { input type="radio" name="kind" value="log_line" checked[kind == "log_line"]; "a message of FreeSWITCH's log" }
+                label.tick {
+                    input type="radio" name="kind" value="event" checked[kind == "event"];
+                    "events, as the Event Socket sends them in plain form; a blank line between two"
+                }
+                label.tick {
+                    input type="radio" name="kind" value="log_line" checked[kind == "log_line"];
+                    "a message of FreeSWITCH's log"
+                }
             }
             div.field {
                 label for="text" { "Text" }
@@ -100,13 +106,18 @@ fn verdict(answer: &WhatIf) -> Markup {
                 @for reading in &answer.read {
                     li {
                         strong { (plain(&reading.kind.replace('_', " "))) }
-                        @if let Some(source) = reading.source { " from " a.net href={ "/sources/" (Shown(source)) } { (Shown(source)) } }
+                        @if let Some(source) = reading.source {
+                            " from "
+                            a.net href={ "/sources/" (Shown(source)) } { (Shown(source)) }
+                        }
                         @if let Some(detail) = &reading.detail { ": " (plain(detail)) }
                     }
                 }
             }
             h2 { "What would follow" }
-            @if answer.effects.is_empty() { p { "Nothing: nobody would be banned, and nothing counted." } }
+            @if answer.effects.is_empty() {
+                p { "Nothing: nobody would be banned, and nothing counted." }
+            }
             @for effect in &answer.effects { (consequence(effect)) }
             p.soft { "Based on " (plain(&answer.basis)) }
         }

@@ -46,14 +46,24 @@ pub(super) async fn list(
             form.filter method="get" action="/users" role="search" aria-label="Search the users" {
                 div.field.wide {
                     label for="search" { "User" }
-                    input type="search" id="search" name="search" value=(fields.text("search").unwrap_or_default()) maxlength="128" autocomplete="off" spellcheck="false";
+                    input type="search" id="search" name="search"
+                        value=(fields.text("search").unwrap_or_default()) maxlength="128"
+                        autocomplete="off" spellcheck="false";
                 }
                 button type="submit" { "Search" }
             }
             div #attacked data-live="" { (attacked(&frame, &page)) }
             nav.pages aria-label="Pages of the list" {
-                @if fields.has("cursor") { a.button href={ "/users?" (fields.query_with(&[("cursor", "")])) } { "First page" } }
-                @if let Some(next) = &page.next { a.button rel="next" href={ "/users?" (fields.query_with(&[("cursor", next)])) } { "Next page" } }
+                @if fields.has("cursor") {
+                    a.button href={ "/users?" (fields.query_with(&[("cursor", "")])) } {
+                        "First page"
+                    }
+                }
+                @if let Some(next) = &page.next {
+                    a.button rel="next" href={ "/users?" (fields.query_with(&[("cursor", next)])) } {
+                        "Next page"
+                    }
+                }
             }
         }
     };
@@ -66,7 +76,9 @@ fn phones(frame: &Frame, page: &UserPage) -> Markup {
         return html! { p.empty { "None in the last day." } };
     }
     html! {
-        p.soft { "They logged in before and fail now: most likely their password was changed. They are not counted as attackers." }
+        p.soft {
+            "They logged in before and fail now: most likely their password was changed. They are not counted as attackers."
+        }
         table.rows.wide {
             caption.hidden { "Phones that logged in before and fail now" }
             thead { tr {
@@ -102,8 +114,10 @@ fn attacked(frame: &Frame, page: &UserPage) -> Markup {
         table.rows.wide {
             caption.hidden { "Users that were tried" }
             thead { tr {
-                th scope="col" { "User" } th.num scope="col" { "Failures" } th.num scope="col" { "Sources" }
-                th scope="col" { "Most from" } th scope="col" { "Profiles" } th scope="col" { "Last" }
+                th scope="col" { "User" } th.num scope="col" { "Failures" }
+                th.num scope="col" { "Sources" }
+                th scope="col" { "Most from" } th scope="col" { "Profiles" }
+                th scope="col" { "Last" }
             } }
             tbody { @for user in &page.items { (user_row(frame, user)) } }
         }
@@ -118,7 +132,9 @@ fn user_row(frame: &Frame, user: &AttackedUser) -> Markup {
             th scope="row" { (plain(&user.user)) }
             td.num data-label="Failures" {
                 (say::number(user.failures))
-                @if user.proved < user.failures { span.soft { " (" (say::number(user.proved)) " proved)" } }
+                @if user.proved < user.failures {
+                    span.soft { " (" (say::number(user.proved)) " proved)" }
+                }
             }
             td.num data-label="Sources" { (say::number(user.sources)) }
             td data-label="Most from" {
@@ -129,7 +145,10 @@ fn user_row(frame: &Frame, user: &AttackedUser) -> Markup {
                 }
             }
             td data-label="Profiles" {
-                @for (place, profile) in user.profiles.iter().enumerate() { @if place > 0 { ", " } (plain(profile)) }
+                @for (place, profile) in user.profiles.iter().enumerate() {
+                    @if place > 0 { ", " }
+                    (plain(profile))
+                }
             }
             td data-label="Last" { (say::ago(user.last, frame.now)) }
         }

@@ -53,8 +53,7 @@ pub(super) fn all(connection: &Connection, observed: bool) -> rusqlite::Result<S
         unreadable,
         success,
     )?;
-    saved.allow =
-        rows(connection, "SELECT host, comment, since FROM allow", [], unreadable, allow)?;
+    saved.allow = rows(connection, ALLOW, [], unreadable, allow)?;
     saved.tokens = rows(
         connection,
         "SELECT name, hash, scope, since, until, used FROM tokens",
@@ -62,9 +61,22 @@ pub(super) fn all(connection: &Connection, observed: bool) -> rusqlite::Result<S
         unreadable,
         token,
     )?;
-    saved.overrides =
-        rows(connection, "SELECT key, value, since FROM overrides", [], unreadable, set)?;
+    saved.overrides = rows(connection, OVERRIDES, [], unreadable, set)?;
     Ok(saved)
+}
+
+const ALLOW: &str = "SELECT host, comment, since FROM allow";
+const OVERRIDES: &str = "SELECT key, value, since FROM overrides";
+
+/// Of a damaged file, what an operator allowed and changed, as far as these tables can be read: nobody else
+/// could say it again. Tokens are not among it; from a damaged table none comes back that was revoked.
+pub(super) fn operators_words(connection: &Connection) -> Saved {
+    let mut unreadable = 0;
+    Saved {
+        allow: rows(connection, ALLOW, [], &mut unreadable, allow).unwrap_or_default(),
+        overrides: rows(connection, OVERRIDES, [], &mut unreadable, set).unwrap_or_default(),
+        ..Saved::default()
+    }
 }
 
 /// All rows of a question. One that makes no sense, because somebody wrote into the file by hand, is

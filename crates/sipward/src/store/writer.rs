@@ -275,10 +275,12 @@ impl Writer {
             .map_err(|error| self.shared.place.trouble(&error));
         let saved = match saved {
             Err(Trouble::Corrupt(error)) => {
+                let salvaged = load::operators_words(&database.connection);
                 self.database = None;
+                self.kept.note_saved(&salvaged);
                 self.put_aside(error)?;
                 self.open()?;
-                Saved::default()
+                salvaged
             }
             other => other?,
         };

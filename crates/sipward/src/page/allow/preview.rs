@@ -18,16 +18,31 @@ pub(super) fn page(frame: &Frame, meant: &AllowPreview, comment: &str) -> Markup
             h2 { "What it would mean" }
             @if *already { p { "It is on the list already." } }
             @if let Some(error) = name_error {
-                p.notice.warn { "Its name cannot be looked up: " (plain(error)) " It is allowed as soon as that succeeds." }
+                p.notice.warn {
+                    "Its name cannot be looked up: " (plain(error))
+                    " It is allowed as soon as that succeeds."
+                }
             }
             dl.pairs {
                 @if !nets.is_empty() { dt { "Stands for" } dd { (list(nets, nets.len() as u64)) } }
-                dt { "Bans that end" } dd { strong { (say::number(meant.ended_total)) } (listed(&meant.ended, meant.ended_total)) }
+                dt { "Bans that end" }
+                dd {
+                    strong { (say::number(meant.ended_total)) }
+                    (listed(&meant.ended, meant.ended_total))
+                }
                 @if meant.left_total > 0 {
-                    dt { "Left of them" } dd { (say::count(meant.left_total, "ban")) " for what is around it" (listed(&meant.left, meant.left_total)) }
+                    dt { "Left of them" }
+                    dd {
+                        (say::count(meant.left_total, "ban")) " for what is around it"
+                        (listed(&meant.left, meant.left_total))
+                    }
                 }
                 @if meant.staying_total > 0 {
-                    dt { "Stay" } dd { (say::count(meant.staying_total, "ban")) " by hand, which outrank the list" (listed(&meant.staying, meant.staying_total)) }
+                    dt { "Stay" }
+                    dd {
+                        (say::count(meant.staying_total, "ban")) " by hand, which outrank the list"
+                        (listed(&meant.staying, meant.staying_total))
+                    }
                 }
             }
             p { "From then on no rule bans it." }

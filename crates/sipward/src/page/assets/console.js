@@ -78,7 +78,7 @@ async function look() {
     const many = ban + unban > 1 ? `${ban} banned, ${unban} ended; last: ` : "";
     const last = waiting.words ? ` · ${many}${waiting.words}` : "";
     waiting = { ban: 0, unban: 0, words: "" };
-    say(true, `${source?.readyState === 1 ? "Live" : "Every 15 s"} · ${hour()} UTC${last}`);
+    say(true, `${source?.readyState === 1 ? "Live" : "Every 15 s"} · ${hour()}${last}`);
   } catch (error) {
     say(false, `No answer since ${hour()} UTC`);
   } finally {
@@ -120,8 +120,8 @@ function place(element) {
 function listen() {
   source?.close();
   source = new EventSource(`/api/v1/events?event=${KINDS}`);
-  source.onopen = () => { say(true, `Live · ${hour()} UTC`); plan(SOONEST); };
-  source.onerror = () => { if (source.readyState === 2) say(true, `Every 15 s · ${hour()} UTC`); };
+  source.onopen = () => { say(true, `Live · ${hour()}`); plan(SOONEST); };
+  source.onerror = () => { if (source.readyState === 2) say(true, `Every 15 s · ${hour()}`); };
   for (const kind of [...KINDS.split(","), "missed"]) {
     source.addEventListener(kind, (event) => heard(kind, event.data));
   }

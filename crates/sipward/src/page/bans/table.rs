@@ -33,14 +33,20 @@ impl<'a> Columns<'a> {
 pub(in crate::page) fn rows(frame: &Frame, bans: &[Ban], columns: &Columns<'_>) -> Markup {
     let acts = columns.acts && frame.viewer.may_write;
     if bans.is_empty() {
-        return html! { p.empty { "Nobody is banned" @if columns.sorts.is_some_and(|fields| fields.has("q")) { " there" } "." } };
+        let there = columns.sorts.is_some_and(|fields| fields.has("q"));
+        return html! { p.empty { "Nobody is banned" @if there { " there" } "." } };
     }
     html! {
         table.rows.wide {
             caption.hidden { (columns.caption) }
             thead {
                 tr {
-                    @if acts { th.tick scope="col" { input #all type="checkbox" aria-label="Tick all on this page" autocomplete="off"; } }
+                    @if acts {
+                        th.tick scope="col" {
+                            input #all type="checkbox" aria-label="Tick all on this page"
+                                autocomplete="off";
+                        }
+                    }
                     (head(columns, "Network", "net", "asc"))
                     th scope="col" { "Why" }
                     (head(columns, "Since", "since", "desc"))
@@ -59,7 +65,10 @@ fn row(frame: &Frame, ban: &Ban, acts: bool) -> Markup {
     html! {
         tr data-key=(Shown(ban.net)) {
             @if acts {
-                td.tick { input type="checkbox" name="net" value=(Shown(ban.net)) aria-label={ "Tick " (net) }; }
+                td.tick {
+                    input type="checkbox" name="net" value=(Shown(ban.net))
+                        aria-label={ "Tick " (net) };
+                }
             }
             th scope="row" { (say::net(ban.net)) }
             td data-label="Why" { (say::cause(&ban.cause)) }
@@ -75,7 +84,11 @@ fn row(frame: &Frame, ban: &Ban, acts: bool) -> Markup {
                 @if let Some(error) = &ban.error { " " span.soft { (say::plain(error)) } }
             }
             @if acts {
-                td.act { button.quiet name="only" value=(Shown(ban.net)) aria-label={ "Unban " (net) } { "Unban" } }
+                td.act {
+                    button.quiet name="only" value=(Shown(ban.net)) aria-label={ "Unban " (net) } {
+                        "Unban"
+                    }
+                }
             }
         }
     }

@@ -21,15 +21,25 @@ pub(super) fn page(frame: &Frame, change: &PolicyChange, meant: &PolicyPreview) 
                         }
                     }
                 }
-                p.soft { @if change.stored { "It outlives a restart." } @else { "It ends with the daemon." } }
+                p.soft {
+                    @if change.stored { "It outlives a restart." }
+                    @else { "It ends with the daemon." }
+                }
             }
             section.card {
                 h2 { "Bans that stand" }
                 p { "They go on: a changed policy ends no ban." }
                 dl.pairs {
                     dt { "Looked at" } dd { (say::count(meant.bans_looked_at, "ban")) " by rules" }
-                    dt { "Not made" } dd { strong { (say::number(meant.not_made_total)) } " would not have been made" }
-                    @if meant.unsure_total > 0 { dt { "Unsure" } dd { (say::number(meant.unsure_total)) ", whose evidence does not tell" } }
+                    dt { "Not made" }
+                    dd {
+                        strong { (say::number(meant.not_made_total)) }
+                        " would not have been made"
+                    }
+                    @if meant.unsure_total > 0 {
+                        dt { "Unsure" }
+                        dd { (say::number(meant.unsure_total)) ", whose evidence does not tell" }
+                    }
                     dt { "Longer" } dd { (say::number(meant.longer)) " would last longer" }
                     dt { "Shorter" } dd { (say::number(meant.shorter)) " would last shorter" }
                 }
@@ -64,7 +74,12 @@ fn not_made(meant: &PolicyPreview) -> Markup {
             details {
                 summary { "Which would not have been made" }
                 ul {
-                    @for ban in &meant.not_made { li { (say::net(ban.net)) ", " (say::rule(ban.rule)) ": " (because(ban.because)) } }
+                    @for ban in &meant.not_made {
+                        li {
+                            (say::net(ban.net)) ", " (say::rule(ban.rule)) ": "
+                            (because(ban.because))
+                        }
+                    }
                 }
                 @if meant.not_made_total > meant.not_made.len() as u64 { p.soft { "and more" } }
             }
@@ -88,7 +103,10 @@ fn due(meant: &PolicyPreview) -> Markup {
                 summary { "Which" }
                 ul {
                     @for source in &meant.due {
-                        li { (say::net(source.address.into())) ", " (say::rule(source.rule)) " × " (source.failures) }
+                        li {
+                            (say::net(source.address.into())) ", " (say::rule(source.rule)) " × "
+                            (source.failures)
+                        }
                     }
                 }
                 @if meant.due_total > meant.due.len() as u64 { p.soft { "and more" } }

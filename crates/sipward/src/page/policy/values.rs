@@ -76,7 +76,15 @@ pub(super) fn base(values: &[PolicyValue], draft: Draft<'_>, acts: bool) -> Mark
                     @if let Some(value) = value {
                         div {
                             @if acts {
-                                (draft.line(&Label { name: &value.key, text, hint, value: &written(&value.key, &value.value), required: true, most: MOST, ..Label::default() }))
+                                (draft.line(&Label {
+                                    name: &value.key,
+                                    text,
+                                    hint,
+                                    value: &written(&value.key, &value.value),
+                                    required: true,
+                                    most: MOST,
+                                    ..Label::default()
+                                }))
                             } @else {
                                 dl.pairs { dt { (text) } dd { (said(value)) } }
                             }
@@ -101,18 +109,29 @@ pub(super) fn rules(values: &[PolicyValue], draft: Draft<'_>, acts: bool) -> Mar
     html! {
         section.card aria-labelledby="rules-title" {
             h2 #rules-title { "Rules" }
-            p.soft { "A rule in shadow bans nobody and says whom it would have banned. A first ban is as long as the rule says." }
+            p.soft {
+                "A rule in shadow bans nobody and says whom it would have banned. A first ban is as long as the rule says."
+            }
             table.rows.wide.matrix {
                 caption.hidden { "Rules" }
-                thead { tr { th scope="col" { "Rule" } @for (_, text) in COLUMNS { th scope="col" { (text) } } } }
+                thead {
+                    tr {
+                        th scope="col" { "Rule" }
+                        @for (_, text) in COLUMNS { th scope="col" { (text) } }
+                    }
+                }
                 tbody {
                     @for name in names {
                         tr {
-                            th scope="row" { (name.replace('_', " ")) @if let Some(words) = meaning(name) { span.soft { " " (words) } } }
+                            th scope="row" {
+                                (name.replace('_', " "))
+                                @if let Some(words) = meaning(name) { span.soft { " " (words) } }
+                            }
                             @for (setting, text) in COLUMNS {
                                 td data-label=(text) {
                                     @match find(values, &format!("rules.{name}.{setting}")) {
-                                        Some(value) => (cell(value, setting, &format!("{text} of the rule {name}"), draft, acts)),
+                                        Some(value) =>
+                                            (cell(value, setting, &format!("{text} of the rule {name}"), draft, acts)),
                                         None => span.soft { "–" },
                                     }
                                 }
@@ -170,10 +189,15 @@ pub(super) fn patterns(values: &[PolicyValue], draft: Draft<'_>, acts: bool) -> 
             @if acts {
                 div.field {
                     label for="patterns" { "Parts of user agents, each on a line" }
-                    textarea.short id="patterns" name=(value.key) maxlength="16384" spellcheck="false"
-                        aria-invalid=[wrong.map(|_| "true")] aria-describedby="patterns-hint" { (held) }
+                    textarea.short id="patterns" name=(value.key) maxlength="16384"
+                        spellcheck="false"
+                        aria-invalid=[wrong.map(|_| "true")] aria-describedby="patterns-hint" {
+                            (held)
+                        }
                     @if let Some(wrong) = wrong { p.error { (plain(wrong)) } }
-                    p.hint id="patterns-hint" { "Letter case does not matter. A user agent that holds one of them bans by the rule user agents." }
+                    p.hint id="patterns-hint" {
+                        "Letter case does not matter. A user agent that holds one of them bans by the rule user agents."
+                    }
                 }
             } @else {
                 ul.chips { @for line in held.lines() { li { (plain(line)) } } }
@@ -258,7 +282,8 @@ fn mark(value: &PolicyValue, acts: bool) -> Markup {
             span.pill.warn { (words) }
             @if let Some(below) = overridden { " instead of " (of(key, below)) " " }
             @if acts {
-                button.quiet type="submit" formaction="/policy/reset" formnovalidate name="reset" value=(key)
+                button.quiet type="submit" formaction="/policy/reset" formnovalidate name="reset"
+                    value=(key)
                     aria-label={ "Reset " (key) } { "Reset" }
             }
         }

@@ -85,8 +85,14 @@ fn registered(whois: &Answer<WhoisReport>) -> Markup {
     html! {
         @match whois {
             Ok(report) => {
-                p.soft { "As " (plain(&report.server)) " says" @if report.cached { " (remembered)" } ":" }
-                pre tabindex="0" aria-label="Answer of whois" { @for line in report.text.lines() { (plain(line)) "\n" } }
+                p.soft {
+                    "As " (plain(&report.server)) " says"
+                    @if report.cached { " (remembered)" }
+                    ":"
+                }
+                pre tabindex="0" aria-label="Answer of whois" {
+                    @for line in report.text.lines() { (plain(line)) "\n" }
+                }
             }
             Err(fault) => p.notice.warn { "whois: " (plain(why(fault))) },
         }

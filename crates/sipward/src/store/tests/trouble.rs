@@ -92,6 +92,47 @@ async fn a_damaged_page_of_the_bans_is_found_at_the_start() {
 }
 
 #[tokio::test]
+async fn what_an_operator_said_is_saved_from_a_file_whose_bans_are_damaged() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("sipward.db");
+    let settings = settings(&path);
+    let (store, _) = open(&settings);
+    let office =
+        AllowEntry { host: "192.0.2.0/24".parse().unwrap(), comment: None, since: at(NOW) };
+    let window = Override {
+        key: "policy.window".to_owned(),
+        value: serde_json::json!(600.5),
+        since: at(NOW),
+    };
+    store.put(Entry::Allow(office.clone()));
+    store.put(Entry::Override(window.clone()));
+    put_ban(&store, &ban("198.51.100.7", NOW + HOUR));
+    assert_eq!(store.close().await, Closed::Whole);
+    damage(&path, "bans");
+
+    let (store, saved) = open(&settings);
+
+    assert!(store.health().set_aside.is_some(), "put aside");
+    assert_eq!((saved.bans, &saved.allow), (vec![], &vec![office.clone()]));
+    assert_eq!(saved.overrides, std::slice::from_ref(&window));
+    // The new file has them too.
+    let again = reopened(store, &settings).await;
+    assert_eq!((again.allow, again.overrides), (vec![office], vec![window]));
+}
+
+/// Turns the first page of a table or an index into rubbish.
+fn damage(path: &Path, name: &str) {
+    let reader = Connection::open(path).unwrap();
+    let root = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
+    let root: i64 = reader.query_row(root, [name], |row| row.get(0)).unwrap();
+    let root = usize::try_from(root).unwrap();
+    drop(reader);
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes.iter_mut().skip((root - 1) * 4_096).take(4_096).for_each(|byte| *byte = !*byte);
+    std::fs::write(path, &bytes).unwrap();
+}
+
+#[tokio::test]
 async fn damage_in_the_history_is_found_while_it_runs_and_costs_no_ban() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("sipward.db");
@@ -103,14 +144,7 @@ async fn damage_in_the_history_is_found_while_it_runs_and_costs_no_ban() {
     }
     store.settled().await;
     assert_eq!(store.close().await, Closed::Whole);
-    let reader = Connection::open(&path).unwrap();
-    let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'history_net'";
-    let root: i64 = reader.query_row(root, [], |row| row.get(0)).unwrap();
-    let root = usize::try_from(root).unwrap();
-    drop(reader);
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes.iter_mut().skip((root - 1) * 4_096).take(4_096).for_each(|byte| *byte = !*byte);
-    std::fs::write(&path, &bytes).unwrap();
+    damage(&path, "history_net");
 
     let (store, saved) = open(&settings);
 
