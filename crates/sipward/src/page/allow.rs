@@ -39,7 +39,8 @@ pub(super) async fn add(
     };
     match added.await {
         Ok((_, changed)) => {
-            Ok(forms::go_to(&format!("/allow?done=allowed&count={}", changed.count)))
+            let (count, staying) = (changed.count, changed.staying_total);
+            Ok(forms::go_to(&format!("/allow?done=allowed&count={count}&staying={staying}")))
         }
         Err(fault) => again(api, &frame, &fields, fault.problem()).await,
     }
@@ -115,7 +116,7 @@ fn show(frame: &Frame, fields: &Fields, page: &AllowPage, draft: Draft<'_>) -> M
             @if fields.has("cursor") { a.button href="/allow" { "First page" } }
             @if let Some(next) = &page.next {
                 a.button rel="next"
-                    href={ "/allow?" (fields.query_with(&[("cursor", next), ("done", ""), ("count", "")])) } {
+                    href={ "/allow?" (fields.query_with(&[("cursor", next), ("done", ""), ("count", ""), ("staying", "")])) } {
                     "Next page"
                 }
             }
