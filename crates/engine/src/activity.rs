@@ -65,6 +65,7 @@ impl Activity {
     }
 
     /// An event of a source: which rules it brings to their threshold.
+    #[inline]
     pub(crate) fn note(
         &mut self,
         key: Key,
@@ -76,25 +77,25 @@ impl Activity {
         let Some(doings) = self.table.get_mut(slot) else {
             return Reached::default();
         };
-        let seconds = seconds(now);
+        let (seconds, millis) = (seconds(now), millis(now));
         if seconds.saturating_sub(doings.last) > limits.keep_seconds {
             // Also what keeps the wrapping clock of the counts right.
             *doings = Doings { source: doings.source, ..Doings::default() };
         }
         doings.last = seconds;
-        let events = doings.events.add(limits.flood, now);
+        let events = doings.events.add(limits.flood, millis);
         let mut reached = Reached { flood: events, ..Reached::default() };
         match event {
             Event::Challenged => {
                 doings.challenged_at = NonZeroU32::new(seconds);
-                reached.challenges = doings.unanswered.add(limits.challenges, now);
+                reached.challenges = doings.unanswered.add(limits.challenges, millis);
             }
             // Well or badly: it is no mere knocker.
             Event::Answered => {
                 doings.unanswered = Count::default();
                 doings.answered = true;
             }
-            Event::Abandoned => reached.calls = doings.abandoned.add(limits.calls, now),
+            Event::Abandoned => reached.calls = doings.abandoned.add(limits.calls, millis),
             Event::Other => {}
         }
         reached
@@ -144,7 +145,7 @@ impl Activity {
     }
 
     fn doings(&self, key: &Key) -> Option<&Doings> {
-        self.table.get(self.table.find(key)?)
+        self.table.value(key)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -158,8 +159,7 @@ impl Activity {
 
 impl Count {
     /// Counts one. True when it is the one that reaches the threshold.
-    fn add(&mut self, limit: Limit, now: Timestamp) -> bool {
-        let now = millis(now);
+    fn add(&mut self, limit: Limit, now: u32) -> bool {
         let [low, high] = self.begin;
         let age = now.wrapping_sub(u32::from(high) << 16 | u32::from(low));
         if self.count == 0 || age >= limit.window_ms {
@@ -218,7 +218,7 @@ pub(crate) enum Event {
 }
 
 /// Rules whose threshold an event reached: true at that very event only.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reached {
     pub(crate) flood: bool,
     pub(crate) challenges: bool,

@@ -150,10 +150,12 @@ impl Complaints {
     }
 
     fn forget(&mut self, now: Timestamp) {
-        let old = |(_, at): &(u64, Timestamp)| now.since(*at) > JOIN_LINE;
+        let old = |(_, at): &(u64, Timestamp)| *at + JOIN_LINE < now;
         while self.failures.front().is_some_and(old) {
             self.failures.pop_front();
         }
-        self.unknown.expire(|_, entry| old(entry));
+        if self.unknown.len() > 0 {
+            self.unknown.expire(|_, entry| old(entry));
+        }
     }
 }

@@ -37,13 +37,14 @@ impl Crowds {
         now: Timestamp,
     ) -> (u32, u32) {
         let members = &mut self.table.entry(crowd).members;
-        while members.front().is_some_and(|(_, at)| now.since(*at) >= window) {
+        while members.front().is_some_and(|(_, at)| *at + window <= now) {
             members.pop_front();
         }
         let before = count(members);
-        let known = members.iter().position(|(other, _)| *other == member);
-        if known.is_some() || before >= most {
-            members.remove(known.unwrap_or_default());
+        if let Some(known) = members.iter().position(|(other, _)| *other == member) {
+            members.remove(known);
+        } else if before >= most {
+            members.pop_front();
         }
         members.push_back((member, now));
         (before, count(members))

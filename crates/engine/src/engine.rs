@@ -170,10 +170,20 @@ impl Engine {
     /// counts as that.
     pub fn handle(&mut self, input: Input<'_>, now: Timestamp, actions: &mut Vec<Action>) {
         self.tick(now, actions);
+        // What comes by the thousand first, where it lies.
+        match &input {
+            Input::AuthFailure(failure) => self.on_failure(failure, actions),
+            Input::AuthAttempt(attempt) => self.on_attempt(attempt, actions),
+            Input::Challenge(challenge) => self.on_challenge(challenge, actions),
+            _ => self.on_rare(input, actions),
+        }
+    }
+
+    #[inline(never)]
+    fn on_rare(&mut self, input: Input<'_>, actions: &mut Vec<Action>) {
         match input {
-            Input::AuthFailure(failure) => self.on_failure(&failure, actions),
-            Input::AuthAttempt(attempt) => self.on_attempt(&attempt, actions),
-            Input::Challenge(challenge) => self.on_challenge(&challenge, actions),
+            // Taken above.
+            Input::AuthFailure(_) | Input::AuthAttempt(_) | Input::Challenge(_) => {}
             Input::Registered(registered) => self.on_registered(&registered, actions),
             Input::RegistrationEnded(registered) => self.on_registration_ended(&registered),
             Input::Registrations { phones, asked } => {
@@ -227,6 +237,7 @@ impl Engine {
 
     /// Does what is due at `now`: bans end, failures that waited for their attempt are judged,
     /// sources that no longer count are forgotten.
+    #[inline]
     pub fn tick(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         let end = now.max(self.now);
         if end < self.wake {
@@ -241,6 +252,7 @@ impl Engine {
         self.wake = self.wake.min(at);
     }
 
+    #[inline(never)]
     fn catch_up(&mut self, end: Timestamp, actions: &mut Vec<Action>) {
         // One deadline after the other, each at its own time: a late call gives the same bans.
         while let Some(due) = self.next_due().filter(|due| *due <= end) {

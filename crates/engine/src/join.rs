@@ -248,7 +248,7 @@ impl Joins {
 
     fn forget_old(&mut self, now: Timestamp) {
         while let Some(oldest) = self.attempts.front() {
-            if self.attempts.len() < MAX_ATTEMPTS && now.since(oldest.at) < ATTEMPT_LIFE {
+            if self.attempts.len() < MAX_ATTEMPTS && now < oldest.at + ATTEMPT_LIFE {
                 break;
             }
             self.attempts.pop_front();

@@ -4,10 +4,25 @@ use std::time::Duration;
 
 use crate::activity::ActivityLimits;
 use crate::sources::Key;
-use crate::{Grade, Policy, Timestamp};
+use crate::{Grade, Guard, Policy, Rule, Timestamp};
 
 /// Weights are counted in thousandths: sums of them are exact.
 pub(crate) const UNIT: u32 = 1_000;
+
+/// A rule that looks at histories, made ready to count with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counting {
+    pub(crate) guard: Guard,
+    pub(crate) threshold: u32,
+    pub(crate) window_ms: u32,
+}
+
+impl Counting {
+    fn new(rule: &Rule) -> Self {
+        let Rule { guard, threshold, window, .. } = *rule;
+        Self { guard, threshold, window_ms: window_ms(window) }
+    }
+}
 
 /// A validated policy, made ready for one failure after the other.
 #[derive(Debug)]
@@ -21,6 +36,11 @@ pub(crate) struct Limits {
     pub(crate) window_ms: u32,
     /// What is counted of every event, whether it is a failure or not.
     pub(crate) activity: ActivityLimits,
+    /// The rules that look at histories.
+    pub(crate) users: Counting,
+    pub(crate) slow: Counting,
+    pub(crate) calls: Counting,
+    pub(crate) raw_address: Counting,
     /// The bits of an address that it is counted by.
     ipv4_mask: Key,
     ipv6_mask: Key,
@@ -59,6 +79,10 @@ impl Limits {
             known_threshold,
             window_ms: window_ms(policy.window),
             activity: ActivityLimits::new(rules),
+            users: Counting::new(&rules.users),
+            slow: Counting::new(&rules.slow),
+            calls: Counting::new(&rules.calls),
+            raw_address: Counting::new(&rules.raw_address),
             ipv4_mask: Key::mask(true, policy.ipv4_prefix),
             ipv6_mask: Key::mask(false, policy.ipv6_prefix),
             weights,

@@ -7,7 +7,7 @@ use foldhash::quality::FixedState;
 
 use crate::sources::Key;
 use crate::text::Excerpt;
-use crate::{AuthAttempt, AuthFailure, CoreId, FailureText, Method, Text, net};
+use crate::{AuthFailure, CoreId, FailureText, Method, Text, net};
 
 /// A failure that is judged: its texts are still where they came from.
 pub(crate) type Seen<'a> = Failure<Excerpt<'a>>;
@@ -110,12 +110,6 @@ impl Fingerprints {
         hasher.finish()
     }
 
-    /// What an attempt, whose To user has this hash, shares with its failure.
-    pub(crate) fn attempt(&self, attempt: &AuthAttempt<'_>, user_hash: u64) -> u64 {
-        let AuthAttempt { port, profile, core, .. } = *attempt;
-        self.join_key(net::canonical(attempt.source), port, profile, user_hash, core)
-    }
-
     /// What a log line shares with the event of the same failure.
     pub(crate) fn complaint(&self, host: Key, user_hash: u64) -> u64 {
         self.0.hash_one((host, user_hash))
@@ -126,7 +120,9 @@ impl Fingerprints {
         self.0.hash_one((user, domain, call_id))
     }
 
-    fn join_key(
+    /// What an attempt shares with its failure: canonical address, port, profile, To user, and the
+    /// FreeSWITCH that tells of both.
+    pub(crate) fn join_key(
         &self,
         source: IpAddr,
         port: u16,

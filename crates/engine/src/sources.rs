@@ -143,7 +143,7 @@ impl Sources {
     }
 
     pub(crate) fn get(&self, key: &Key) -> Option<&Source> {
-        self.at(self.find(key)?)
+        self.table.value(key)
     }
 
     /// Takes over what `other` counts against one source, without the texts.

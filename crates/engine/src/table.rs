@@ -78,10 +78,15 @@ impl<V: Default + Rank> Table<V> {
     }
 
     /// The entry of `key`.
+    #[inline]
     pub(crate) fn find(&self, key: &Key) -> Option<Slot> {
-        if let Some(slot) = self.latest.filter(|slot| self.holds(*slot, key)) {
-            return Some(slot);
+        match self.latest {
+            Some(slot) if self.holds(slot, key) => Some(slot),
+            _ => self.look_up(key),
         }
+    }
+
+    fn look_up(&self, key: &Key) -> Option<Slot> {
         let hash = self.hasher.hash_one(key);
         self.index.find(hash, |&slot| self.holds(slot, key)).copied()
     }
@@ -89,6 +94,14 @@ impl<V: Default + Rank> Table<V> {
     /// The value behind a handle.
     pub(crate) fn get(&self, slot: Slot) -> Option<&V> {
         self.node(slot).map(|node| &node.value)
+    }
+
+    /// The value of `key`.
+    #[inline]
+    pub(crate) fn value(&self, key: &Key) -> Option<&V> {
+        let latest = self.latest.and_then(|slot| self.node(slot)).filter(|node| node.key == *key);
+        let node = latest.or_else(|| self.node(self.look_up(key)?))?;
+        Some(&node.value)
     }
 
     /// The value behind a handle.
@@ -100,12 +113,28 @@ impl<V: Default + Rank> Table<V> {
 
     /// The entry of `key`, made when missing; `hint` is where it may stand. Tells what had to go for
     /// it.
+    #[inline]
     pub(crate) fn find_or_insert(&mut self, key: Key, hint: Option<Slot>) -> (Slot, Option<V>) {
-        let hint = hint.filter(|slot| self.holds(*slot, &key));
-        if let Some(slot) = hint.or_else(|| self.find(&key)) {
+        for likely in [hint, self.latest].into_iter().flatten() {
+            if self.holds(likely, &key) {
+                self.latest = Some(likely);
+                return (likely, None);
+            }
+        }
+        self.look_up_or_insert(key)
+    }
+
+    fn look_up_or_insert(&mut self, key: Key) -> (Slot, Option<V>) {
+        if let Some(slot) = self.look_up(&key) {
             self.latest = Some(slot);
             return (slot, None);
         }
+        self.insert(key)
+    }
+
+    /// Out of the way of those who are there already.
+    #[inline(never)]
+    fn insert(&mut self, key: Key) -> (Slot, Option<V>) {
         let evicted = if self.len() >= self.capacity { self.evict() } else { None };
         let slot = self.store(key);
         self.latest = Some(slot);

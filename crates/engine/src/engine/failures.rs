@@ -1,5 +1,7 @@
 //! From a failure to a verdict.
 
+use std::net::IpAddr;
+
 use super::Engine;
 use super::rules::Subject;
 use crate::activity::Event;
@@ -44,15 +46,18 @@ impl Engine {
     pub(super) fn on_attempt(&mut self, attempt: &AuthAttempt<'_>, actions: &mut Vec<Action>) {
         self.stats.attempts += 1;
         self.joins.note_sender(attempt.core);
+        let source = net::canonical(attempt.source);
         // A stale nonce is an answer too; whoever sends one is challenged anew.
-        self.note_event(net::canonical(attempt.source), Event::Answered, actions);
+        self.note_event(source, Event::Answered, actions);
         match attempt.result {
             AuthResult::Success => {
                 let user = attempt.username.unwrap_or(attempt.user);
-                self.on_success(attempt.source, user, attempt.user_agent, actions);
+                self.on_success(source, user, attempt.user_agent, actions);
             }
             AuthResult::Stale => {}
-            AuthResult::Forbidden | AuthResult::Other => self.await_failure(attempt, actions),
+            AuthResult::Forbidden | AuthResult::Other => {
+                self.await_failure(source, attempt, actions);
+            }
         }
     }
 
@@ -75,9 +80,15 @@ impl Engine {
     }
 
     /// An attempt that a failure follows, or came before.
-    fn await_failure(&mut self, attempt: &AuthAttempt<'_>, actions: &mut Vec<Action>) {
+    fn await_failure(
+        &mut self,
+        source: IpAddr,
+        attempt: &AuthAttempt<'_>,
+        actions: &mut Vec<Action>,
+    ) {
+        let AuthAttempt { port, profile, core, .. } = *attempt;
         let user_hash = self.fingerprints.text(attempt.user);
-        let key = self.fingerprints.attempt(attempt, user_hash);
+        let key = self.fingerprints.join_key(source, port, profile, user_hash, core);
         let account = attempt.username.map(|name| {
             // Most phones register the user whose password they have.
             if name == attempt.user {

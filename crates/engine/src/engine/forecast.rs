@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::Engine;
-use super::rules::{Due, Subject, counting};
+use super::rules::Subject;
 use crate::{Action, Exemption, Mode, PolicyError, RuleName, net};
 
 impl Engine {
@@ -23,8 +23,8 @@ impl Engine {
         let (identity, slot) = (self.identity(&key), self.sources.find(&key));
         let subject = Subject { addr, key, identity, slot };
         let base = self.base_due(&subject, &self.tally(&key));
-        let counting = counting(&self.limits.policy.rules, self.findings(&subject));
-        let counting = counting.map(|(rule, settings, found)| Due::found(rule, &settings, found));
+        let found = self.findings(&subject).each();
+        let counting = found.map(|(rule, finding)| self.counting_due(rule, finding));
         let mut dues = [base].into_iter().chain(counting).flatten();
         dues.find(|due| due.mode == Mode::Ban && self.spares(due.rule, &subject).is_none())
             .map(|due| due.rule)

@@ -96,9 +96,8 @@ impl Engine {
         if self.settle(account, subject, &mut told, actions) {
             return;
         }
-        let findings = self.findings(subject);
-        for (rule, settings, finding) in counting(&self.limits.policy.rules, findings) {
-            let due = Due::found(rule, &settings, finding);
+        for (rule, finding) in self.findings(subject).each() {
+            let due = self.counting_due(rule, finding);
             if self.settle(due, subject, &mut told, actions) {
                 return;
             }
@@ -250,6 +249,21 @@ impl Engine {
         })
     }
 
+    /// Whether what a counting rule found is enough for it.
+    pub(super) fn counting_due(&self, rule: RuleName, finding: Finding) -> Option<Due> {
+        if finding.all == 0 {
+            return None;
+        }
+        let rules = &self.limits.policy.rules;
+        let settings = match rule {
+            RuleName::Users => &rules.users,
+            RuleName::Calls => &rules.calls,
+            RuleName::RawAddress => &rules.raw_address,
+            _ => &rules.slow,
+        };
+        Due::found(rule, settings, finding)
+    }
+
     /// What the counting rules find in the history of a source.
     pub(super) fn findings(&self, subject: &Subject) -> Findings {
         let source = subject.slot.and_then(|slot| self.sources.at(slot));
@@ -385,16 +399,6 @@ impl Engine {
     pub(super) fn note_domain(&mut self, domain: &str) {
         self.address_domains |= is_raw_address(domain);
     }
-}
-
-/// The rules that count failures of one source in an order, with what each has found.
-pub(super) fn counting(rules: &Rules, findings: Findings) -> [(RuleName, Rule, Finding); 4] {
-    [
-        (RuleName::Users, rules.users, findings.users),
-        (RuleName::Calls, rules.calls, findings.calls),
-        (RuleName::RawAddress, rules.raw_address, findings.raw_address),
-        (RuleName::Slow, rules.slow, findings.slow),
-    ]
 }
 
 /// One bit for each rule.

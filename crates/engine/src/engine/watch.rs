@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::Engine;
 use super::rules::{Due, Subject};
-use crate::activity::{CHALLENGE_LIFE, Event};
+use crate::activity::{CHALLENGE_LIFE, Event, Reached};
 use crate::bans::Ban;
 use crate::limits::UNIT;
 use crate::pulse::Deaf;
@@ -26,8 +26,15 @@ impl Engine {
     pub(super) fn note_event(&mut self, addr: IpAddr, event: Event, actions: &mut Vec<Action>) {
         self.pulse.event(self.now);
         let key = self.limits.key(addr);
-        let rules = &self.limits.policy.rules;
         let reached = self.activity.note(key, event, &self.limits.activity, self.now);
+        if reached != Reached::default() {
+            self.on_reached(addr, reached, actions);
+        }
+    }
+
+    #[cold]
+    fn on_reached(&mut self, addr: IpAddr, reached: Reached, actions: &mut Vec<Action>) {
+        let rules = &self.limits.policy.rules;
         let (flood, challenges) = (rules.flood.threshold, rules.challenges.threshold);
         let calls = rules.calls.threshold;
         if reached.flood {

@@ -9,9 +9,9 @@ mod ring;
 use ring::Ring;
 
 use crate::identity::MISTYPES;
-use crate::limits::{Limits, millis, window_ms};
+use crate::limits::{Counting, Limits, millis};
 use crate::seen::Seen;
-use crate::{Grade, Guard, Method, Rule, Timestamp};
+use crate::{Grade, Guard, Method, RuleName, Timestamp};
 
 const GRADE_BITS: u32 = 3;
 const INVITE: u32 = 1 << GRADE_BITS;
@@ -62,6 +62,10 @@ impl Entry {
         self.grade() < Grade::Assumed
     }
 
+    fn marks(self) -> u8 {
+        (self.tag & (INVITE | RAW_ADDRESS)) as u8
+    }
+
     fn has(self, flag: u32) -> bool {
         self.tag & flag != 0
     }
@@ -81,6 +85,8 @@ pub(crate) struct History {
     ring: Ring,
     /// Failures among them whose evidence is below [`Grade::Assumed`].
     weak: u16,
+    /// Marks that failures of this source ever had, as in [`Entry::tag`].
+    marks: u8,
 }
 
 /// The weighed window of one source.
@@ -110,6 +116,18 @@ pub(crate) struct Findings {
     pub(crate) raw_address: Finding,
 }
 
+impl Findings {
+    /// What each rule has found, in the order in which they may ban.
+    pub(crate) fn each(self) -> [(RuleName, Finding); 4] {
+        [
+            (RuleName::Users, self.users),
+            (RuleName::Calls, self.calls),
+            (RuleName::RawAddress, self.raw_address),
+            (RuleName::Slow, self.slow),
+        ]
+    }
+}
+
 impl History {
     pub(crate) fn len(&self) -> usize {
         self.ring.len()
@@ -135,6 +153,7 @@ impl History {
         }
         self.ring.push(entry);
         self.weak += u16::from(entry.is_weak());
+        self.marks |= entry.marks();
     }
 
     /// Drops the failures of one user.
@@ -188,25 +207,26 @@ impl History {
     /// What the counting rules find. Those that cannot have reached their threshold are not looked
     /// at closer.
     pub(crate) fn findings(&self, now: u32, limits: &Limits) -> Findings {
-        let rules = &limits.policy.rules;
         Findings {
-            users: self.distinct_users(now, &rules.users),
-            slow: self.all(now, &rules.slow),
-            calls: self.matching(now, &rules.calls, |entry| entry.has(INVITE)),
-            raw_address: self.matching(now, &rules.raw_address, |entry| entry.has(RAW_ADDRESS)),
+            users: self.distinct_users(now, &limits.users),
+            slow: self.all(now, &limits.slow),
+            calls: self.marked(now, &limits.calls, INVITE),
+            raw_address: self.marked(now, &limits.raw_address, RAW_ADDRESS),
         }
     }
 
     /// So many failures within its window that the rule may have reached its threshold.
-    fn may_reach(&self, now: u32, rule: &Rule) -> bool {
+    fn may_reach(&self, now: u32, rule: &Counting) -> bool {
         let last = self.ring.newest((rule.threshold as usize).saturating_sub(1));
-        rule.guard.is_on() && last.is_some_and(|entry| entry.age(now) < window_ms(rule.window))
+        last.is_some_and(|entry| entry.age(now) < rule.window_ms) && rule.guard.is_on()
     }
 
-    fn all(&self, now: u32, rule: &Rule) -> Finding {
-        let window = window_ms(rule.window);
-        let whole = self.ring.oldest().is_some_and(|entry| entry.age(now) < window);
-        if whole && self.weak == 0 && self.may_reach(now, rule) {
+    fn all(&self, now: u32, rule: &Counting) -> Finding {
+        if !self.may_reach(now, rule) {
+            return Finding::default();
+        }
+        let whole = self.ring.oldest().is_some_and(|entry| entry.age(now) < rule.window_ms);
+        if whole && self.weak == 0 {
             // Nothing to tell apart: a source that fails day and night is here at every failure.
             let all = u32::try_from(self.len()).unwrap_or(u32::MAX);
             return Finding { sure: all, all };
@@ -214,24 +234,28 @@ impl History {
         self.matching(now, rule, |_| true)
     }
 
-    fn matching(&self, now: u32, rule: &Rule, what: impl Fn(Entry) -> bool) -> Finding {
-        let mut finding = Finding::default();
-        if !self.may_reach(now, rule) {
-            return finding;
+    fn marked(&self, now: u32, rule: &Counting, mark: u32) -> Finding {
+        if u32::from(self.marks) & mark == 0 || !self.may_reach(now, rule) {
+            return Finding::default();
         }
-        for entry in self.within(now, window_ms(rule.window)).filter(|entry| what(*entry)) {
+        self.matching(now, rule, |entry| entry.has(mark))
+    }
+
+    fn matching(&self, now: u32, rule: &Counting, what: impl Fn(Entry) -> bool) -> Finding {
+        let mut finding = Finding::default();
+        for entry in self.within(now, rule.window_ms).filter(|entry| what(*entry)) {
             finding.all += 1;
             finding.sure += u32::from(rule.guard.admits(entry.grade()));
         }
         finding
     }
 
-    fn distinct_users(&self, now: u32, rule: &Rule) -> Finding {
+    fn distinct_users(&self, now: u32, rule: &Counting) -> Finding {
         if !self.may_reach(now, rule) {
             return Finding::default();
         }
         let (mut sure, mut all) = (Users::default(), Users::default());
-        for entry in self.within(now, window_ms(rule.window)) {
+        for entry in self.within(now, rule.window_ms) {
             all.add(entry.user());
             if rule.guard.admits(entry.grade()) {
                 sure.add(entry.user());

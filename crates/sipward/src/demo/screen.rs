@@ -1,7 +1,7 @@
 //! What the demo's terminal shows.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +17,13 @@ use super::storm::Counts;
 use crate::config::Secret;
 use crate::record::{Ban, Record, Totals};
 use crate::text::Plain;
+
+/// Prints a line. `sipward demo | head` has seen enough: the storm goes on unseen.
+macro_rules! say {
+    ($($words:tt)*) => {{
+        let _ = writeln!(std::io::stdout(), $($words)*);
+    }};
+}
 
 /// Prints the storm as it is fought off.
 #[derive(Debug)]
@@ -46,7 +53,7 @@ impl Screen {
         socket: SocketAddr,
         code: Secret,
     ) -> Self {
-        println!(
+        say!(
             "sipward demo: 14 attackers (IPv4 and IPv6), 30 healthy phones, one allowed office \
              with an old password\nand one forger, reported by an embedded Event Socket at \
              {socket}. Nothing on this host is changed.\n"
@@ -94,9 +101,9 @@ impl Screen {
             Record::HttpOpened { address, .. } => {
                 let code = self.code.expose();
                 if address.port() != super::PAGE.1 {
-                    println!("Something else listens on port {}.", super::PAGE.1);
+                    say!("Something else listens on port {}.", super::PAGE.1);
                 }
-                println!("The page, until the demo ends: http://{address}/login?code={code}\n");
+                say!("The page, until the demo ends: http://{address}/login?code={code}\n");
             }
             Record::Ban(ban) => self.ban(ban),
             Record::Unban { source, reason } => {
@@ -177,9 +184,9 @@ impl Screen {
     fn line(&self, colour: &str, word: &str, text: &str) {
         let at = self.start.elapsed().as_secs_f64();
         if self.colours {
-            println!("{at:6.2}s \x1b[{colour}m{word:<6} {text}\x1b[0m");
+            say!("{at:6.2}s \x1b[{colour}m{word:<6} {text}\x1b[0m");
         } else {
-            println!("{at:6.2}s {word:<6} {text}");
+            say!("{at:6.2}s {word:<6} {text}");
         }
     }
 
@@ -192,29 +199,29 @@ impl Screen {
             let last = self.delays.len().saturating_sub(1);
             self.delays.get(last * share / 100).copied().unwrap_or_default()
         };
-        println!("\nSummary");
-        println!("  events read            {:>8}", totals.events);
-        println!("  failures judged        {:>8}", totals.failures);
-        println!(
+        say!("\nSummary");
+        say!("  events read            {:>8}", totals.events);
+        say!("  failures judged        {:>8}", totals.failures);
+        say!(
             "  bans                   {:>8}   of {} networks, {} for longer than the first time",
             totals.bans,
             self.banned.len(),
             self.banned.values().filter(|times| **times > 1).count(),
         );
-        println!("  event to route, µs     {:>8}   median ({} at most)", at(50), at(100));
-        println!(
+        say!("  event to route, µs     {:>8}   median ({} at most)", at(50), at(100));
+        say!(
             "  attackers' requests    {:>8}   {answered} reached FreeSWITCH, {dropped} would have \
              been dropped by the kernel",
             answered + dropped
         );
-        println!(
+        say!(
             "  healthy registrations  {:>8}   {} harmed",
             read(&self.counts.registered),
             read(&self.counts.harmed)
         );
         for (why, times) in &self.spared {
-            println!("  spared                 {times:>8}   {why}");
+            say!("  spared                 {times:>8}   {why}");
         }
-        println!("\nThe same against your own FreeSWITCH: README.md, \"First week\".");
+        say!("\nThe same against your own FreeSWITCH: README.md, \"First week\".");
     }
 }

@@ -50,7 +50,9 @@ impl Ring {
     }
 
     pub(super) fn newest_first(&self) -> impl Iterator<Item = Entry> {
-        (0..self.len()).rev().map_while(|at| self.get(at))
+        let Self { places, oldest, .. } = self;
+        let (oldest, mask) = (usize::from(*oldest), places.len().wrapping_sub(1));
+        (0..self.len()).rev().map_while(move |at| places.get((oldest + at) & mask).copied())
     }
 
     /// Keeps some, in the same order.
