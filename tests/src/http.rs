@@ -87,10 +87,10 @@ impl Client {
     #[must_use]
     pub fn raw(&self, bytes: &str) -> Answer {
         let mut stream = self.connect();
-        // A peer that is refused in the middle of what it sends may find the connection closed.
-        let _ = stream.write_all(bytes.as_bytes());
+        // Also who is refused in the middle of what he sends is heard out, and sees why.
+        stream.write_all(bytes.as_bytes()).expect("the request is taken");
         let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
+        stream.read_to_end(&mut answer).expect("an answer, and its end");
         Answer::parse(&String::from_utf8_lossy(&answer))
     }
 

@@ -24,6 +24,7 @@ super::cases![
     the_policy_is_changed_and_given_back,
     reload_tells_what_waits_for_a_restart,
     all_bans_are_listed_beyond_a_page,
+    a_ban_in_observe_mode_names_the_mode,
     what_fail2ban_had_is_printed_and_nothing_changed,
     what_fail2ban_had_is_taken_over,
 ];
@@ -312,6 +313,18 @@ fn all_bans_are_listed_beyond_a_page() {
     let all = sipward(&setup, &["bans", "--all", "--json"]).json(0);
     assert_eq!(all["items"].as_array().map(Vec::len), Some(1_100));
     assert_eq!(sipward(&setup, &["bans", "--all"]).expect(0).lines().count(), 1_101);
+}
+
+fn a_ban_in_observe_mode_names_the_mode() {
+    let world = World::new();
+    let setup = world.setup("mode = \"observe\"\n");
+    let _daemon = world.watch(&setup);
+    let said = sipward(&setup, &["ban", "198.18.0.0/24"]).expect(0);
+    assert!(said.contains("198.18.0.0/24 is banned until"), "{said}");
+    assert!(said.contains("in observe mode") && said.contains("only noted"), "{said}");
+    assert!(!said.contains("doctor"), "nothing is wrong: {said}");
+    let json = sipward(&setup, &["ban", "198.18.1.0/24", "--json"]).json(0);
+    assert_eq!(json["ban"]["net"], "198.18.1.0/24");
 }
 
 /// A fail2ban with one jail and three bans; returns its directory and its database.

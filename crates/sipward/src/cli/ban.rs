@@ -1,5 +1,6 @@
 //! `sipward ban` and `sipward unban`.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use hyper::Method;
@@ -7,8 +8,11 @@ use hyper::Method;
 use super::out;
 use super::remote::{Exit, Remote};
 use super::ssh;
-use crate::api::model::{BanMade, BanState, Net, NewBan, StoreHealth, StoreState, Unbanned};
-use crate::client::segment;
+use crate::api::model::{
+    BanMade, BanState, Net, NewBan, Status, StoreHealth, StoreState, Unbanned,
+};
+use crate::client::{NoQuery, segment};
+use crate::config::Mode;
 use crate::text::{Plain, read_span};
 
 /// Ban an address or a network.
@@ -47,11 +51,25 @@ impl BanCommand {
             force: self.force,
             spare: ssh::clients(),
         };
-        self.remote.run("banning", async |client| client.post("/bans", &order).await, made)
+        let observes = Cell::new(false);
+        self.remote.run(
+            "banning",
+            async |client| {
+                let made = client.post::<BanMade>("/bans", &order).await?;
+                if made.value.ban.state == BanState::Ineffective {
+                    // The ban is made, whatever becomes of this question.
+                    let status = client.get::<Status>("/status", &NoQuery {}).await;
+                    observes.set(status.is_ok_and(|status| status.value.mode == Mode::Observe));
+                }
+                Ok(made)
+            },
+            |done| made(done, observes.get()),
+        )
     }
 }
 
-fn made(made: &BanMade) -> String {
+/// `observes` when nothing reaches the kernel by intent.
+fn made(made: &BanMade, observes: bool) -> String {
     let ban = &made.ban;
     let end = ban.until.map_or("until it is lifted".to_owned(), |until| format!("until {until}"));
     let problem = |what: &str| match &ban.error {
@@ -61,6 +79,11 @@ fn made(made: &BanMade) -> String {
     let kernel = match ban.state {
         BanState::Enforced => String::new(),
         BanState::Pending => "; the kernel has not answered yet".to_owned(),
+        BanState::Ineffective if observes => {
+            "; in observe mode (`mode = \"observe\"`, or --dry-run) that is only noted, its packets \
+             still arrive"
+                .to_owned()
+        }
         BanState::Ineffective => problem("but its packets still arrive, see `sipward doctor`"),
         BanState::Failed => problem("but the kernel refused the route"),
     };

@@ -1,6 +1,7 @@
 //! HTTP/1: connections, their limits, their end; the same for every kind of socket.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
@@ -39,6 +40,11 @@ const MAX_HEADERS: usize = 64;
 /// Longest path and query, in bytes (414 beyond it).
 const MAX_URI: usize = 8 * 1024;
 
+/// What is still read of a client that sends on after its answer: a socket that is closed with bytes unread
+/// is reset, and the client may never see why it was refused (RFC 9112 section 9.6).
+const LINGER_BYTES: usize = 4 * 1024 * 1024;
+const LINGER_TIME: Duration = Duration::from_secs(2);
+
 /// Pause after a failed accept: out of descriptors, as a rule.
 const BREATH: Duration = Duration::from_millis(100);
 
@@ -49,7 +55,7 @@ pub(crate) trait Door: Send + Sync + 'static {
     /// A connection that can be served.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
     /// What is known of a connection: an extension of each of its requests.
-    type Known: Clone + Send + Sync + 'static;
+    type Known: Clone + Send + Sync + Unpin + 'static;
 
     /// Connections at once. Each costs a task and at most [`MAX_BUFFER`]; who finds no room waits.
     const CONNECTIONS: usize;
@@ -108,7 +114,8 @@ async fn connection<D: Door>(greeting: Greeting<D::Stream, D::Known>, router: Ro
     let keep_alive = refusal.is_none();
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         let (router, known, refusal) = (router.clone(), known.clone(), refusal.clone());
-        async move {
+        // Pinned, so that the connection can be polled without its end.
+        Box::pin(async move {
             request.extensions_mut().insert(known.clone());
             let mut response = match refusal {
                 Some(fault) => fault.into_response(),
@@ -116,18 +123,35 @@ async fn connection<D: Door>(greeting: Greeting<D::Stream, D::Known>, router: Ro
             };
             D::finish(&known, &mut response);
             Ok::<_, Infallible>(response)
-        }
+        })
     });
-    let served = http1::Builder::new()
+    let mut serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(MAX_BUFFER)
         .max_headers(MAX_HEADERS)
         .keep_alive(keep_alive)
         .serve_connection(TokioIo::new(Patient::new(stream)), service);
-    if let Err(error) = served.await {
+    if let Err(error) = poll_fn(|cx| serving.poll_without_shutdown(cx)).await {
         tracing::debug!(%error, "a connection ended");
     }
+    // It is closed already where the client was the first.
+    let _ = timeout(LINGER_TIME, linger(serving.into_parts().io.into_inner())).await;
+}
+
+/// Says that no more will come, and hears the client out, within limits.
+async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+    stream.shutdown().await?;
+    let mut left = LINGER_BYTES;
+    let mut buffer = [0; 4096];
+    while left > 0 {
+        let read = stream.read(&mut buffer).await?;
+        if read == 0 {
+            break;
+        }
+        left = left.saturating_sub(read);
+    }
+    Ok(())
 }
 
 async fn answer(request: hyper::Request<Incoming>, router: Router) -> Response {
