@@ -181,3 +181,21 @@ fn document(title: &str, head: &Markup, body: &Markup, version: Option<&str>) ->
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gate_that_lets_packets_through_is_red_and_says_which() {
+        let gate = |ipv4_inbound, ipv6_inbound| Gate { ipv4_inbound, ipv6_inbound, gaps: vec![] };
+        let said = |gate: Gate| gate_words(Mode::Ban, Some(&gate));
+        assert_eq!(said(gate(true, true)), ("good", "enforced"));
+        assert_eq!(said(gate(true, false)), ("bad", "IPv6 NOT enforced"));
+        assert_eq!(said(gate(false, true)), ("bad", "IPv4 NOT enforced"));
+        assert_eq!(said(gate(false, false)), ("bad", "NOT enforced"));
+        let gaps = vec!["a bridge".to_owned()];
+        assert_eq!(said(Gate { gaps, ..gate(true, true) }).0, "warn");
+        assert_eq!(gate_words(Mode::Observe, None).0, "warn");
+    }
+}

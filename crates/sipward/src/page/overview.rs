@@ -208,7 +208,7 @@ fn line(frame: &Frame, alarm: &Alarm) -> Markup {
 fn top(frame: &Frame, top: &Top) -> Markup {
     let sources = top.by == TopBy::Source;
     if top.items.is_empty() {
-        return html! { p.empty { "No failures in the last day." } };
+        return html! { p.empty { "No failures since " (say::at(top.memory.since)) "." } };
     }
     html! {
         table.rows.tight {

@@ -115,11 +115,26 @@ fn verdict(answer: &WhatIf) -> Markup {
                 }
             }
             h2 { "What would follow" }
-            @if answer.effects.is_empty() {
-                p { "Nothing: nobody would be banned, and nothing counted." }
-            }
+            p { strong { (outcome(answer)) } }
             @for effect in &answer.effects { (consequence(effect)) }
             p.soft { "Based on " (plain(&answer.basis)) }
+        }
+    }
+}
+
+/// What matters of it, in a sentence.
+fn outcome(answer: &WhatIf) -> Markup {
+    let banned = answer.effects.iter().filter(|effect| effect.event == "ban");
+    let banned: Vec<_> = banned.filter_map(|effect| effect.fields.get("source")).collect();
+    html! {
+        @if answer.effects.is_empty() { "Nothing: nothing of it counts, and nobody would be banned." }
+        @else if banned.is_empty() { "Nobody would be banned." }
+        @else {
+            @for (place, net) in banned.iter().enumerate() {
+                @if place > 0 { ", " }
+                (say::json(net))
+            }
+            " would be banned."
         }
     }
 }
