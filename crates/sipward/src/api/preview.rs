@@ -82,8 +82,7 @@ pub(crate) async fn of_policy(
         let (part, then) = (part.to_vec(), Arc::clone(&then));
         let due = api.desk.visit(move |judge| look_at_sources(judge, &part, &then)).await?;
         preview.due_total += due.len() as u64;
-        let room = LISTED.saturating_sub(preview.due.len());
-        preview.due.extend(due.into_iter().take(room));
+        list(&mut preview.due, due);
     }
     preview.sources_tracked = api.desk.visit(|judge| judge.engine().stats().tracked).await? as u64;
     Ok(Json(preview))
@@ -110,9 +109,7 @@ impl PolicyPreview {
             Verdict::Unsure => self.unsure_total += 1,
             Verdict::NotMade(because) => {
                 self.not_made_total += 1;
-                if self.not_made.len() < LISTED {
-                    self.not_made.push(PreviewedBan { net, rule, because });
-                }
+                list(&mut self.not_made, [PreviewedBan { net, rule, because }]);
             }
         }
     }
@@ -263,15 +260,17 @@ fn by_hand(judge: &Judge, nets: &[IpNet]) -> Vec<IpNet> {
 
 impl AllowPreview {
     fn add(&mut self, ended: Ended, staying: Vec<IpNet>) {
-        let fill = |list: &mut Vec<IpNet>, more: Vec<IpNet>| {
-            let room = LISTED.saturating_sub(list.len());
-            list.extend(more.into_iter().take(room));
-        };
         self.ended_total += ended.count;
         self.left_total += ended.left.len() as u64;
         self.staying_total += staying.len() as u64;
-        fill(&mut self.ended, ended.nets);
-        fill(&mut self.left, ended.left);
-        fill(&mut self.staying, staying);
+        list(&mut self.ended, ended.nets);
+        list(&mut self.left, ended.left);
+        list(&mut self.staying, staying);
     }
+}
+
+/// Lists more, as far as there is room.
+fn list<T>(listed: &mut Vec<T>, more: impl IntoIterator<Item = T>) {
+    let room = LISTED.saturating_sub(listed.len());
+    listed.extend(more.into_iter().take(room));
 }
