@@ -22,8 +22,8 @@
 //! | `bans` | the bans that stand, how they nest, split and end |
 //!
 //! Memory is bounded everywhere, by the [`Policy`] or by a named constant; `lru` is the table that
-//! forgets the least important first, `table` the one for what every event looks up: it writes nothing
-//! but the entry, and forgets the least important of a few.
+//! forgets what was not used for the longest time, `table` the one for what every event looks up: it
+//! writes nothing but the entry, and forgets the least important of a few. `slot` is their storage.
 
 mod acl;
 mod action;

@@ -1,24 +1,24 @@
-//! A bounded table that forgets the least important entry first.
+//! A bounded table that forgets what was not used for the longest time.
 
 use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use crate::slot::{PAGE, Slot};
+use crate::slot::{Pages, Slot};
 
-/// A hash table of at most `capacity` entries, each in one of `CLASSES` lists ordered by last use.
+/// A hash table of at most `capacity` entries in a list ordered by last use.
 ///
-/// When it is full, the oldest entry of the lowest class makes room, in constant time. Keys are
-/// hashed with a seed, because strangers choose them.
+/// When it is full, the oldest entry makes room, in constant time. Keys are hashed with a seed,
+/// because strangers choose them.
 #[derive(Debug)]
-pub(crate) struct LruTable<K, V, const CLASSES: usize = 1> {
+pub(crate) struct LruTable<K, V> {
     capacity: usize,
     hasher: FixedState,
     index: HashTable<Slot>,
-    pages: Vec<Vec<Node<K, V>>>,
-    free: Vec<Slot>,
-    lists: [List; CLASSES],
+    nodes: Pages<Node<K, V>>,
+    oldest: Option<Slot>,
+    newest: Option<Slot>,
     /// Stands in for a slot that does not exist, which cannot be: there is no panic in here.
     spare: V,
 }
@@ -29,25 +29,18 @@ struct Node<K, V> {
     value: V,
     older: Option<Slot>,
     newer: Option<Slot>,
-    class: u8,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct List {
-    oldest: Option<Slot>,
-    newest: Option<Slot>,
-}
-
-impl<K: Copy + Eq + Hash, V: Default, const CLASSES: usize> LruTable<K, V, CLASSES> {
+impl<K: Copy + Eq + Hash, V: Default> LruTable<K, V> {
     /// An empty table; memory is taken as entries come.
     pub(crate) fn new(capacity: usize, seed: u64) -> Self {
         Self {
             capacity: capacity.clamp(1, u32::MAX as usize - 1),
             hasher: FixedState::with_seed(seed),
             index: HashTable::new(),
-            pages: Vec::new(),
-            free: Vec::new(),
-            lists: [List::default(); CLASSES],
+            nodes: Pages::new(),
+            oldest: None,
+            newest: None,
             spare: V::default(),
         }
     }
@@ -63,7 +56,7 @@ impl<K: Copy + Eq + Hash, V: Default, const CLASSES: usize> LruTable<K, V, CLASS
             return None;
         }
         let hash = self.hasher.hash_one(key);
-        self.index.find(hash, |&slot| self.node(slot).is_some_and(|n| n.key == *key)).copied()
+        self.index.find(hash, |&slot| self.nodes.get(slot).is_some_and(|n| n.key == *key)).copied()
     }
 
     /// The value of `key`.
@@ -73,44 +66,29 @@ impl<K: Copy + Eq + Hash, V: Default, const CLASSES: usize> LruTable<K, V, CLASS
 
     /// The value behind a handle.
     pub(crate) fn value(&self, slot: Slot) -> Option<&V> {
-        self.node(slot).map(|node| &node.value)
+        self.nodes.get(slot).map(|node| &node.value)
     }
 
     /// The value behind a handle.
     pub(crate) fn value_mut(&mut self, slot: Slot) -> Option<&mut V> {
-        self.node_mut(slot).map(|node| &mut node.value)
+        self.nodes.get_mut(slot).map(|node| &mut node.value)
     }
 
-    /// The entry of `key`, made when missing (with the default value, in class 0), now the newest of
-    /// its class. Tells what had to go for it.
+    /// The entry of `key`, made when missing (with the default value), now the newest. Tells what had
+    /// to go for it.
     pub(crate) fn find_or_insert(&mut self, key: K) -> (Slot, Option<(K, V)>) {
         if let Some(slot) = self.find(&key) {
-            let class = self.node(slot).map_or(0, |node| node.class);
-            self.touch(slot, class);
+            self.touch(slot);
             return (slot, None);
         }
         let evicted = if self.len() >= self.capacity { self.evict() } else { None };
         (self.insert_new(key), evicted)
     }
 
-    /// The value of `key`, made when missing, now the newest of its class. What has to go for it goes
-    /// in silence.
+    /// The value of `key`, made when missing, now the newest. What has to go for it goes in silence.
     pub(crate) fn entry(&mut self, key: K) -> &mut V {
         let (slot, _) = self.find_or_insert(key);
-        let (page, place) = slot.place();
-        let spare = &mut self.spare;
-        let page = self.pages.get_mut(page);
-        page.and_then(|page| page.get_mut(place)).map_or(spare, |node| &mut node.value)
-    }
-
-    /// Makes an entry the newest of `class` (clamped to the highest there is).
-    pub(crate) fn touch(&mut self, slot: Slot, class: u8) {
-        let class = usize::from(class).min(CLASSES.saturating_sub(1));
-        if self.lists.get(class).is_some_and(|list| list.newest == Some(slot)) {
-            return;
-        }
-        self.unlink(slot);
-        self.link(slot, class);
+        self.nodes.get_mut(slot).map_or(&mut self.spare, |node| &mut node.value)
     }
 
     /// Removes the entry of `key`.
@@ -119,28 +97,24 @@ impl<K: Copy + Eq + Hash, V: Default, const CLASSES: usize> LruTable<K, V, CLASS
         self.remove_slot(slot).map(|(_, value)| value)
     }
 
-    /// The oldest entry of the lowest class: what [`LruTable::evict`] would remove.
+    /// The oldest entry: what [`LruTable::evict`] would remove.
     pub(crate) fn oldest(&self) -> Option<&V> {
-        let slot = self.lists.iter().find_map(|list| list.oldest)?;
-        self.value(slot)
+        self.value(self.oldest?)
     }
 
-    /// Removes the oldest entry of the lowest class.
+    /// Removes the oldest entry.
     pub(crate) fn evict(&mut self) -> Option<(K, V)> {
-        let slot = self.lists.iter().find_map(|list| list.oldest)?;
-        self.remove_slot(slot)
+        self.remove_slot(self.oldest?)
     }
 
-    /// Removes the oldest entries of every class as long as `done_with` says so, oldest first.
-    /// Takes time for what it removes, not for what stays.
+    /// Removes the oldest entries as long as `done_with` says so, oldest first. Takes time for what it
+    /// removes, not for what stays.
     pub(crate) fn expire(&mut self, mut done_with: impl FnMut(&K, &V) -> bool) {
-        for class in 0..CLASSES {
-            while let Some(slot) = self.lists.get(class).and_then(|list| list.oldest) {
-                if !self.node(slot).is_some_and(|node| done_with(&node.key, &node.value)) {
-                    break;
-                }
-                self.remove_slot(slot);
+        while let Some(slot) = self.oldest {
+            if !self.nodes.get(slot).is_some_and(|node| done_with(&node.key, &node.value)) {
+                break;
             }
+            self.remove_slot(slot);
         }
     }
 
@@ -155,112 +129,74 @@ impl<K: Copy + Eq + Hash, V: Default, const CLASSES: usize> LruTable<K, V, CLASS
     /// Removes everything and gives the memory back.
     pub(crate) fn clear(&mut self) {
         self.index = HashTable::new();
-        self.pages = Vec::new();
-        self.free = Vec::new();
-        self.lists = [List::default(); CLASSES];
+        self.nodes = Pages::new();
+        (self.oldest, self.newest) = (None, None);
     }
 
     /// All entries, in no particular order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.index.iter().filter_map(|&slot| self.node(slot)).map(|node| (&node.key, &node.value))
+        self.index
+            .iter()
+            .filter_map(|&slot| self.nodes.get(slot))
+            .map(|node| (&node.key, &node.value))
     }
 
     fn insert_new(&mut self, key: K) -> Slot {
-        let node = Node { key, value: V::default(), older: None, newer: None, class: 0 };
-        let slot = self.store(node);
+        let node = Node { key, value: V::default(), older: None, newer: None };
+        let slot = self.nodes.store(node);
         let hash = self.hasher.hash_one(key);
-        let (hasher, pages) = (&self.hasher, &self.pages);
+        let (hasher, nodes) = (&self.hasher, &self.nodes);
         self.index.insert_unique(hash, slot, |&slot| {
-            node_in(pages, slot).map_or(0, |node| hasher.hash_one(node.key))
+            nodes.get(slot).map_or(0, |node| hasher.hash_one(node.key))
         });
-        self.link(slot, 0);
+        self.link(slot);
         slot
     }
 
-    fn store(&mut self, node: Node<K, V>) -> Slot {
-        if let Some(slot) = self.free.pop() {
-            if let Some(place) = self.node_mut(slot) {
-                *place = node;
-            }
-            return slot;
+    /// Makes an entry the newest.
+    fn touch(&mut self, slot: Slot) {
+        if self.newest != Some(slot) {
+            self.unlink(slot);
+            self.link(slot);
         }
-        if self.pages.last().is_none_or(|page| page.len() >= PAGE) {
-            // The first page grows as needed: most tables of a quiet host stay small.
-            let size = if self.pages.is_empty() { 0 } else { PAGE };
-            self.pages.push(Vec::with_capacity(size));
-        }
-        if let Some(page) = self.pages.last_mut() {
-            page.push(node);
-        }
-        let nodes = (self.pages.len() - 1) * PAGE + self.pages.last().map_or(0, Vec::len);
-        Slot::new(nodes.saturating_sub(1))
     }
 
     fn remove_slot(&mut self, slot: Slot) -> Option<(K, V)> {
         self.unlink(slot);
-        let node = self.node_mut(slot)?;
+        let node = self.nodes.get_mut(slot)?;
         let key = node.key;
         let value = std::mem::take(&mut node.value);
         let hash = self.hasher.hash_one(key);
         if let Ok(entry) = self.index.find_entry(hash, |&other| other == slot) {
             entry.remove();
         }
-        self.free.push(slot);
+        self.nodes.release(slot);
         Some((key, value))
     }
 
-    fn link(&mut self, slot: Slot, class: usize) {
-        let Some(list) = self.lists.get_mut(class) else {
-            return;
-        };
-        let newest = list.newest.replace(slot);
-        if list.oldest.is_none() {
-            list.oldest = Some(slot);
+    fn link(&mut self, slot: Slot) {
+        let newest = self.newest.replace(slot);
+        self.oldest = self.oldest.or(Some(slot));
+        if let Some(node) = self.nodes.get_mut(slot) {
+            (node.older, node.newer) = (newest, None);
         }
-        if let Some(node) = self.node_mut(slot) {
-            node.older = newest;
-            node.newer = None;
-            node.class = u8::try_from(class).unwrap_or_default();
-        }
-        if let Some(node) = newest.and_then(|newest| self.node_mut(newest)) {
+        if let Some(node) = newest.and_then(|newest| self.nodes.get_mut(newest)) {
             node.newer = Some(slot);
         }
     }
 
     fn unlink(&mut self, slot: Slot) {
-        let Some(node) = self.node(slot) else { return };
-        let (older, newer, class) = (node.older, node.newer, usize::from(node.class));
-        match older.and_then(|older| self.node_mut(older)) {
+        let Some(node) = self.nodes.get(slot) else { return };
+        let (older, newer) = (node.older, node.newer);
+        match older.and_then(|older| self.nodes.get_mut(older)) {
             Some(node) => node.newer = newer,
-            None => {
-                if let Some(list) = self.lists.get_mut(class) {
-                    list.oldest = newer;
-                }
-            }
+            None => self.oldest = newer,
         }
-        match newer.and_then(|newer| self.node_mut(newer)) {
+        match newer.and_then(|newer| self.nodes.get_mut(newer)) {
             Some(node) => node.older = older,
-            None => {
-                if let Some(list) = self.lists.get_mut(class) {
-                    list.newest = older;
-                }
-            }
+            None => self.newest = older,
         }
     }
-
-    fn node(&self, slot: Slot) -> Option<&Node<K, V>> {
-        node_in(&self.pages, slot)
-    }
-
-    fn node_mut(&mut self, slot: Slot) -> Option<&mut Node<K, V>> {
-        let (page, place) = slot.place();
-        self.pages.get_mut(page)?.get_mut(place)
-    }
-}
-
-fn node_in<K, V>(pages: &[Vec<Node<K, V>>], slot: Slot) -> Option<&Node<K, V>> {
-    let (page, place) = slot.place();
-    pages.get(page)?.get(place)
 }
 
 #[cfg(test)]

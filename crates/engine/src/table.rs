@@ -8,7 +8,7 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
-use crate::slot::{PAGE, Slot};
+use crate::slot::{PAGE, Pages, Slot};
 use crate::sources::Key;
 
 /// Entries among which the least important is looked for when one has to go: it is in the least
@@ -34,21 +34,15 @@ pub(crate) struct Table<V> {
     capacity: usize,
     hasher: FixedState,
     index: HashTable<Slot>,
-    pages: Vec<Page<V>>,
-    free: Vec<Slot>,
+    nodes: Pages<Option<Node<V>>>,
+    /// For each page a time, in seconds, before which nothing on it is old.
+    fresh_until: Vec<u32>,
     /// The entry found last: the events of one guess follow each other.
     latest: Option<Slot>,
     /// The next place to look at for an entry that can go.
     hand: usize,
     /// The next page to look through for what is old.
     broom: usize,
-}
-
-#[derive(Debug)]
-struct Page<V> {
-    places: Vec<Option<Node<V>>>,
-    /// Nothing on it is old before this time, in seconds.
-    fresh_until: u32,
 }
 
 #[derive(Debug)]
@@ -64,8 +58,8 @@ impl<V: Default + Rank> Table<V> {
             capacity: capacity.clamp(1, u32::MAX as usize - 1),
             hasher: FixedState::with_seed(seed),
             index: HashTable::new(),
-            pages: Vec::new(),
-            free: Vec::new(),
+            nodes: Pages::new(),
+            fresh_until: Vec::new(),
             latest: None,
             hand: 0,
             broom: 0,
@@ -106,9 +100,7 @@ impl<V: Default + Rank> Table<V> {
 
     /// The value behind a handle.
     pub(crate) fn get_mut(&mut self, slot: Slot) -> Option<&mut V> {
-        let (page, place) = slot.place();
-        let node = self.pages.get_mut(page)?.places.get_mut(place)?.as_mut()?;
-        Some(&mut node.value)
+        self.nodes.get_mut(slot)?.as_mut().map(|node| &mut node.value)
     }
 
     /// The entry of `key`, made when missing; `hint` is where it may stand. Tells what had to go for
@@ -148,7 +140,7 @@ impl<V: Default + Rank> Table<V> {
 
     /// Removes the oldest entry of the lowest class among a few.
     pub(crate) fn evict(&mut self) -> Option<V> {
-        let places = self.pages.len() * PAGE;
+        let places = self.nodes.count() * PAGE;
         let (mut least, mut seen) = (None, 0);
         for _ in 0..places {
             let slot = Slot::new(self.hand);
@@ -173,11 +165,11 @@ impl<V: Default + Rank> Table<V> {
     pub(crate) fn expire(&mut self, now: u32, keep: u32, mut gone: impl FnMut(&V)) -> bool {
         let mut looked_through = 0;
         while looked_through < SWEEP {
-            let Some(page) = self.pages.get(self.broom) else {
+            let Some(&fresh_until) = self.fresh_until.get(self.broom) else {
                 self.broom = 0;
                 return true;
             };
-            if page.fresh_until <= now {
+            if fresh_until <= now {
                 looked_through += 1;
                 self.expire_page(self.broom, now, keep, &mut gone);
             }
@@ -189,9 +181,7 @@ impl<V: Default + Rank> Table<V> {
     /// Looks at everything anew when next asked for what is old.
     pub(crate) fn distrust_ages(&mut self) {
         self.broom = 0;
-        for page in &mut self.pages {
-            page.fresh_until = 0;
-        }
+        self.fresh_until.fill(0);
     }
 
     /// Changes the capacity; evicts what no longer fits.
@@ -205,15 +195,14 @@ impl<V: Default + Rank> Table<V> {
     /// Removes everything and gives the memory back.
     pub(crate) fn clear(&mut self) {
         self.index = HashTable::new();
-        self.pages = Vec::new();
-        self.free = Vec::new();
+        self.nodes = Pages::new();
+        self.fresh_until = Vec::new();
         (self.latest, self.hand, self.broom) = (None, 0, 0);
     }
 
     /// All entries, in no particular order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, &V)> {
-        let places = self.pages.iter().flat_map(|page| &page.places);
-        places.flatten().map(|node| (node.key, &node.value))
+        self.nodes.iter().flatten().map(|node| (node.key, &node.value))
     }
 
     fn expire_page(&mut self, page: usize, now: u32, keep: u32, gone: &mut impl FnMut(&V)) {
@@ -230,54 +219,29 @@ impl<V: Default + Rank> Table<V> {
                 oldest = oldest.min(value.last_use());
             }
         }
-        if let Some(page) = self.pages.get_mut(page) {
-            page.fresh_until = oldest.saturating_add(keep).saturating_add(1);
+        if let Some(fresh_until) = self.fresh_until.get_mut(page) {
+            *fresh_until = oldest.saturating_add(keep).saturating_add(1);
         }
     }
 
     fn store(&mut self, key: Key) -> Slot {
-        let node = Some(Node { key, value: V::default() });
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                let (page, place) = slot.place();
-                let places = self.pages.get_mut(page).map(|page| &mut page.places);
-                if let Some(place) = places.and_then(|places| places.get_mut(place)) {
-                    *place = node;
-                }
-                slot
-            }
-            None => self.append(node),
-        };
+        let slot = self.nodes.store(Some(Node { key, value: V::default() }));
+        self.fresh_until.resize(self.nodes.count(), 0);
         let hash = self.hasher.hash_one(key);
-        let (hasher, pages) = (&self.hasher, &self.pages);
+        let (hasher, nodes) = (&self.hasher, &self.nodes);
         self.index.insert_unique(hash, slot, |&slot| {
-            node_in(pages, slot).map_or(0, |node| hasher.hash_one(node.key))
+            nodes.get(slot).and_then(Option::as_ref).map_or(0, |node| hasher.hash_one(node.key))
         });
         slot
     }
 
-    fn append(&mut self, node: Option<Node<V>>) -> Slot {
-        if self.pages.last().is_none_or(|page| page.places.len() >= PAGE) {
-            // The first page grows as needed: a quiet host's table stays small.
-            let size = if self.pages.is_empty() { 0 } else { PAGE };
-            self.pages.push(Page { places: Vec::with_capacity(size), fresh_until: 0 });
-        }
-        let before = (self.pages.len() - 1) * PAGE;
-        let Some(page) = self.pages.last_mut() else {
-            return Slot::new(before);
-        };
-        page.places.push(node);
-        Slot::new(before + page.places.len() - 1)
-    }
-
     fn remove_slot(&mut self, slot: Slot) -> Option<V> {
-        let (page, place) = slot.place();
-        let Node { key, value } = self.pages.get_mut(page)?.places.get_mut(place)?.take()?;
+        let Node { key, value } = self.nodes.get_mut(slot)?.take()?;
         let hash = self.hasher.hash_one(key);
         if let Ok(entry) = self.index.find_entry(hash, |&other| other == slot) {
             entry.remove();
         }
-        self.free.push(slot);
+        self.nodes.release(slot);
         Some(value)
     }
 
@@ -286,13 +250,8 @@ impl<V: Default + Rank> Table<V> {
     }
 
     fn node(&self, slot: Slot) -> Option<&Node<V>> {
-        node_in(&self.pages, slot)
+        self.nodes.get(slot)?.as_ref()
     }
-}
-
-fn node_in<V>(pages: &[Page<V>], slot: Slot) -> Option<&Node<V>> {
-    let (page, place) = slot.place();
-    pages.get(page)?.places.get(place)?.as_ref()
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@
 //! |---|---|
 //! | `frame` | what is around every page |
 //! | `fields` | queries and forms, read within limits |
+//! | `paging` | the ways from one part of a list to the others |
 //! | `trouble` | what goes wrong, as a page |
 //! | `say` | values as people read them; text from the network, escaped |
 //! | `login` | the page for who is nobody yet |
@@ -37,6 +38,7 @@ mod frame;
 mod history;
 mod login;
 mod overview;
+mod paging;
 mod policy;
 mod say;
 mod source;

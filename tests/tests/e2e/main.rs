@@ -17,7 +17,8 @@
 //! | `disk` | the store's file is broken, locked, too large, or its disk full |
 //! | `crash` | `kill -9` again and again in a storm |
 //! | `metrics` | what Prometheus is told of it; mails and webhooks of a running daemon |
-//! | `http` | the API on TCP: tokens, sessions, links |
+//! | `http` | the API on TCP: tokens |
+//! | `http_sessions` | the API on TCP: sessions, links, who fails too often |
 //! | `http_open` | the API where other hosts reach it: TLS, proxies, failed log-ins, slow and loud clients |
 //! | `shell` | each command of the command line, with and without a daemon |
 //! | `doctor` | what `sipward doctor` finds, and `sipward watch` on a real terminal |
@@ -44,6 +45,7 @@ mod doctor;
 mod evidence;
 mod http;
 mod http_open;
+mod http_sessions;
 mod identity;
 mod kernel;
 mod lifecycle;
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
             lifecycle::cases(),
             metrics::cases(),
             http::cases(),
+            http_sessions::cases(),
             http_open::cases(),
             store::cases(),
             disk::cases(),

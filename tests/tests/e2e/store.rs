@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use sipward::store::{Location, Saved, Store, StoreSettings};
 use sipward_tests::daemon::{Daemon, Line};
 
@@ -237,9 +238,15 @@ fn a_start_that_restores_nothing_says_why() {
     let daemon = world.watch(&setup);
     let begun = daemon.expect("store_begun");
     assert_eq!(Path::new(begun.text("file")), setup.store_file());
+    // What comes now stays in the log: nobody works in what is newer than what somebody reads.
+    let reader = Connection::open(setup.store_file()).unwrap();
+    // Nor does he, when he is the last to go.
+    reader.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema").unwrap();
     ban_both(&world, &daemon);
     stored(&setup.store_file(), 2);
     daemon.kill();
+    drop(reader);
     flush(&world.pbx);
     // As in a copy of the file alone.
     fs::remove_file(setup.directory().join("sipward.db-wal")).unwrap();

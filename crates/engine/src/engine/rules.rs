@@ -1,21 +1,20 @@
-//! The rules at work: what is due against a source.
+//! The rules at work: what is due against a source, and what becomes of it.
+
+mod due;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ipnet::IpNet;
 
 use super::Engine;
 use crate::identity::ATTENTION_WINDOW;
-use crate::limits::{UNIT, millis};
+use crate::limits::UNIT;
 use crate::seen::{Seen, is_raw_address};
 use crate::slot::Slot;
-use crate::sources::{Finding, Findings, Key, Tally};
-use crate::{
-    Action, Alarm, Cause, Details, Evidence, Grade, Identity, Mode, Refusal, Rule, RuleName, Rules,
-    Text,
-};
+use crate::sources::{Key, Tally};
+use crate::{Action, Alarm, Cause, Details, Evidence, Grade, Identity, Mode, Refusal, RuleName};
+pub(super) use due::Due;
 
 /// Whom an event is about.
 #[derive(Clone, Copy, Debug)]
@@ -25,48 +24,6 @@ pub(super) struct Subject {
     pub(super) identity: Identity,
     /// Its record, if it has failed.
     pub(super) slot: Option<Slot>,
-}
-
-/// A threshold that was reached.
-#[derive(Clone, Debug)]
-pub(super) struct Due {
-    pub(super) rule: RuleName,
-    pub(super) mode: Mode,
-    /// What was counted, and its weight in thousandths.
-    pub(super) count: u32,
-    pub(super) score: u32,
-    pub(super) threshold: u32,
-    pub(super) window: Duration,
-    pub(super) grade: Grade,
-    pub(super) ban_time: Duration,
-    /// The words of a report. Boxed, because few have them and every failure makes some of these.
-    pub(super) reason: Option<Box<Text>>,
-}
-
-impl Due {
-    /// What a counting rule found, if that is enough; in shadow, if only with weaker evidence.
-    pub(super) fn found(rule: RuleName, settings: &Rule, finding: Finding) -> Option<Self> {
-        let sure = finding.sure >= settings.threshold;
-        if finding.all < settings.threshold || !settings.guard.is_on() {
-            return None;
-        }
-        let (count, grade) = if sure {
-            (finding.sure, settings.guard.min_grade)
-        } else {
-            (finding.all, Grade::Unjoined)
-        };
-        Some(Self {
-            rule,
-            mode: if sure { settings.guard.mode } else { Mode::Shadow },
-            count,
-            score: count.saturating_mul(UNIT),
-            threshold: settings.threshold,
-            window: settings.window,
-            grade,
-            ban_time: settings.ban_time,
-            reason: None,
-        })
-    }
 }
 
 impl Engine {
@@ -203,108 +160,6 @@ impl Engine {
         let told = source.told & bit(rule) != 0;
         source.told |= bit(rule);
         !told
-    }
-
-    pub(super) fn base_due(&self, subject: &Subject, tally: &Tally) -> Option<Due> {
-        let guard = self.limits.policy.rules.failures;
-        let threshold = match subject.identity {
-            Identity::Stranger => self.limits.threshold,
-            Identity::Known | Identity::Trusted | Identity::Shared => self.limits.known_threshold,
-        };
-        if tally.score < threshold || !guard.is_on() {
-            return None;
-        }
-        let source = self.sources.at(subject.slot?)?;
-        let sure = source.history.tally(millis(self.now), &self.limits, Some(guard));
-        let enough = sure.score >= threshold;
-        let (mode, tally) = if enough { (guard.mode, &sure) } else { (Mode::Shadow, tally) };
-        Some(Due {
-            rule: RuleName::Failures,
-            mode,
-            count: tally.failures,
-            score: tally.score,
-            threshold: threshold / UNIT,
-            window: self.limits.policy.window,
-            grade: tally.weakest.unwrap_or(Grade::Unjoined),
-            ban_time: self.limits.policy.ban_time,
-            reason: None,
-        })
-    }
-
-    fn agent_due(&mut self, seen: &Seen<'_>, grade: Grade) -> Option<Due> {
-        let rule = &self.limits.policy.rules.user_agents;
-        if !rule.guard.is_on() || !self.agents.is_scanner(seen.user_agent, seen.agent_hash) {
-            return None;
-        }
-        Some(Due {
-            rule: RuleName::UserAgents,
-            mode: if rule.guard.admits(grade) { rule.guard.mode } else { Mode::Shadow },
-            count: 1,
-            score: UNIT,
-            threshold: 1,
-            window: self.limits.policy.window,
-            grade,
-            ban_time: rule.ban_time,
-            reason: None,
-        })
-    }
-
-    /// Whether what a counting rule found is enough for it.
-    pub(super) fn counting_due(&self, rule: RuleName, finding: Finding) -> Option<Due> {
-        if finding.all == 0 {
-            return None;
-        }
-        let rules = &self.limits.policy.rules;
-        let settings = match rule {
-            RuleName::Users => &rules.users,
-            RuleName::Calls => &rules.calls,
-            RuleName::RawAddress => &rules.raw_address,
-            _ => &rules.slow,
-        };
-        Due::found(rule, settings, finding)
-    }
-
-    /// What the counting rules find in the history of a source.
-    pub(super) fn findings(&self, subject: &Subject) -> Findings {
-        let source = subject.slot.and_then(|slot| self.sources.at(slot));
-        let Some(source) = source else {
-            return Findings::default();
-        };
-        let mut findings = source.history.findings(millis(self.now), &self.limits);
-        if self.address_domains {
-            findings.raw_address = Finding::default();
-        }
-        findings
-    }
-
-    /// A stranger fails for a user whom many sources attack.
-    fn attacked_account(
-        &mut self,
-        seen: &Seen<'_>,
-        grade: Grade,
-        subject: &Subject,
-        actions: &mut Vec<Action>,
-    ) -> Option<Due> {
-        let rule = self.limits.policy.rules.account;
-        let strange = subject.identity == Identity::Stranger && rule.guard.admits(grade);
-        if !rule.guard.is_on() || !strange {
-            return None;
-        }
-        let member = subject.key.hash();
-        let (before, sources) =
-            self.accounts.add(seen.user_hash, member, (rule.threshold, rule.window), self.now);
-        if sources < rule.threshold {
-            return None;
-        }
-        if before < rule.threshold {
-            actions
-                .push(Action::Alarm(Alarm::AccountAttacked { user: seen.user.to_text(), sources }));
-        }
-        let source = self.sources.at(subject.slot?)?;
-        let window_ms = self.limits.window_ms;
-        let all = source.history.of_user(seen.user_hash, millis(self.now), window_ms);
-        let settings = Rule { threshold: Rules::ACCOUNT_MAX_FAILURES, ..rule };
-        Due::found(RuleName::Account, &settings, Finding { sure: all, all })
     }
 
     /// A phone that needs attention failed too often.

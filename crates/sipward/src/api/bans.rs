@@ -13,7 +13,7 @@ use sipward_engine::{Action, Cause, Expiry, Input, UnblockReason};
 use tokio::sync::broadcast;
 
 use super::Api;
-use super::extract::{Place, Query, Sent, at_most, limit};
+use super::extract::{Place, Query, Sent, at_most, between, limit};
 use super::fault::{self, Answer, Fault};
 use super::model::{
     Ban, BanMade, BanPage, BanQuery, MAX_LISTED, NewBan, Problem, ProblemKind, Refusal, Unbanned,
@@ -128,11 +128,8 @@ fn check(new: &NewBan) -> Result<(), Fault> {
         Some(_) if new.permanent => {
             Err(Fault::field("ban_time_seconds", "a permanent ban has none; leave it out"))
         }
-        Some(time) if !(1..=MAX_BAN_TIME).contains(&time) => {
-            let detail = format!("{time} is not between 1 and {MAX_BAN_TIME}");
-            Err(Fault::field("ban_time_seconds", detail))
-        }
-        Some(_) | None => Ok(()),
+        Some(time) => between("ban_time_seconds", time, &(1..=MAX_BAN_TIME)).map(drop),
+        None => Ok(()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Queries, paths and bodies: read within limits, and refused with the name of the field.
 
+use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -125,12 +127,20 @@ pub(super) fn bounded(text: &str) -> &str {
 
 /// The size of a page.
 pub(super) fn limit(asked: Option<u16>) -> Result<usize, Fault> {
-    let limit = asked.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        let detail = format!("{limit} is not between 1 and {MAX_LIMIT}");
-        return Err(Fault::field("limit", detail));
+    between("limit", asked.unwrap_or(DEFAULT_LIMIT), &(1..=MAX_LIMIT)).map(usize::from)
+}
+
+/// Refuses a number out of its range.
+pub(super) fn between<T: Copy + Display + PartialOrd>(
+    field: &str,
+    number: T,
+    range: &RangeInclusive<T>,
+) -> Result<T, Fault> {
+    if range.contains(&number) {
+        return Ok(number);
     }
-    Ok(limit.into())
+    let (least, most) = (range.start(), range.end());
+    Err(Fault::field(field, format!("{number} is not between {least} and {most}")))
 }
 
 /// Refuses text over its limit, in bytes.

@@ -8,6 +8,9 @@ use sipward_engine::Origin;
 use super::fault::Fault;
 use crate::daemon::{Desk, Judge};
 
+/// Items that are listed of what a change does; beside them stands how many there are.
+const LISTED: usize = 100;
+
 /// Bans looked at in one visit of the engine, where a look is all.
 const LOOKED_AT: usize = 1_024;
 
@@ -58,9 +61,6 @@ pub(super) struct Staying {
 }
 
 impl Staying {
-    /// At most this many are listed: who asks wants to know of them, `/bans` has them all.
-    pub(super) const LISTED: usize = 100;
-
     /// Those that share an address with one of `nets`.
     pub(super) async fn on(desk: &Desk, nets: &[IpNet]) -> Result<Self, Fault> {
         let mut all = Self::default();
@@ -80,7 +80,12 @@ impl Staying {
 
     pub(super) fn add(&mut self, other: Self) {
         self.total += other.total;
-        let room = Self::LISTED.saturating_sub(self.nets.len());
-        self.nets.extend(other.nets.into_iter().take(room));
+        list(&mut self.nets, other.nets);
     }
+}
+
+/// Lists more, as far as there is room.
+pub(super) fn list<T>(listed: &mut Vec<T>, more: impl IntoIterator<Item = T>) {
+    let room = LISTED.saturating_sub(listed.len());
+    listed.extend(more.into_iter().take(room));
 }

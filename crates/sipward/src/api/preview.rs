@@ -19,15 +19,12 @@ use super::fault::{self, Answer};
 use super::model::{
     AllowPreview, NewAllow, PolicyChange, PolicyPreview, PreviewedBan, PreviewedSource, ValueChange,
 };
-use super::overlap::{Staying, visit_overlapping};
+use super::overlap::{Staying, list, visit_overlapping};
 use super::{Api, policy};
 use crate::config::HostEntry;
 use crate::daemon::{Judge, PolicyEdit};
 use crate::names;
 use verdict::{Verdict, verdict};
-
-/// Items that a preview lists.
-const LISTED: usize = 100;
 
 /// Bans looked at in one visit of the engine.
 const BANS: usize = 1_024;
@@ -83,8 +80,7 @@ pub(crate) async fn of_policy(
         let (part, then) = (part.to_vec(), Arc::clone(&then));
         let due = api.desk.visit(move |judge| look_at_sources(judge, &part, &then)).await?;
         preview.due_total += due.len() as u64;
-        let room = LISTED.saturating_sub(preview.due.len());
-        preview.due.extend(due.into_iter().take(room));
+        list(&mut preview.due, due);
     }
     preview.sources_tracked = api.desk.visit(|judge| judge.engine().stats().tracked).await? as u64;
     Ok(Json(preview))
@@ -111,9 +107,7 @@ impl PolicyPreview {
             Verdict::Unsure => self.unsure_total += 1,
             Verdict::NotMade(because) => {
                 self.not_made_total += 1;
-                if self.not_made.len() < LISTED {
-                    self.not_made.push(PreviewedBan { net, rule, because });
-                }
+                list(&mut self.not_made, [PreviewedBan { net, rule, because }]);
             }
         }
     }
@@ -230,13 +224,9 @@ pub(crate) async fn of_allow(
 
 impl AllowPreview {
     fn add(&mut self, ended: Ended) {
-        let fill = |list: &mut Vec<IpNet>, more: Vec<IpNet>| {
-            let room = LISTED.saturating_sub(list.len());
-            list.extend(more.into_iter().take(room));
-        };
         self.ended_total += ended.count;
         self.left_total += ended.left.len() as u64;
-        fill(&mut self.ended, ended.nets);
-        fill(&mut self.left, ended.left);
+        list(&mut self.ended, ended.nets);
+        list(&mut self.left, ended.left);
     }
 }

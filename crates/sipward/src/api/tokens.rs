@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 
-use super::extract::{Place, Sent};
+use super::extract::{Place, Sent, between};
 use super::fault::{self, Answer, Fault};
 use super::model::{
     LinkMade, NewLink, NewToken, Problem, ProblemKind, SessionsEnded, TokenEntry, TokenList,
@@ -78,13 +78,10 @@ pub(crate) async fn add(
         let detail = format!("write 1 to {MAX_NAME} letters, digits, `.`, `_`, `-`");
         return Err(Fault::field("name", detail));
     }
-    if let Some(seconds) = expires_seconds.filter(|seconds| !LIFE.contains(seconds)) {
-        let (least, most) = (LIFE.start(), LIFE.end());
-        let detail = format!("{seconds} is not between {least} and {most}");
-        return Err(Fault::field("expires_seconds", detail));
-    }
+    let life =
+        expires_seconds.map(|seconds| between("expires_seconds", seconds, &LIFE)).transpose()?;
     let now = api.access.clock().now();
-    let until = expires_seconds.map(|seconds| now + Duration::from_secs(seconds));
+    let until = life.map(|seconds| now + Duration::from_secs(seconds));
     let (secret, saved) =
         api.access.tokens.add(&name, scope, until, now).map_err(|error| match error {
             NotAdded::Taken | NotAdded::Full => Fault::field("name", error.to_string()),
@@ -137,12 +134,7 @@ pub(crate) async fn link(
     State(api): State<Api>,
     Sent(NewLink { scope, seconds }): Sent<NewLink>,
 ) -> Result<Response, Fault> {
-    let seconds = seconds.unwrap_or(USUAL_LINK_LIFE);
-    if !LINK_LIFE.contains(&seconds) {
-        let (least, most) = (LINK_LIFE.start(), LINK_LIFE.end());
-        let detail = format!("{seconds} is not between {least} and {most}");
-        return Err(Fault::field("seconds", detail));
-    }
+    let seconds = between("seconds", seconds.unwrap_or(USUAL_LINK_LIFE), &LINK_LIFE)?;
     let life = Duration::from_secs(seconds.into());
     let code = api.access.links.make(scope, life);
     let code = code.map_err(|error| Fault::new(ProblemKind::Unavailable, error.to_string()))?;

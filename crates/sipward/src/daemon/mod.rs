@@ -19,6 +19,7 @@
 mod desk;
 mod directory;
 mod judge;
+mod kernel;
 mod settings;
 mod tasks;
 
@@ -32,11 +33,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use ipnet::IpNet;
-use sipward_engine::{Engine, Exemption, Input};
+use sipward_engine::{Engine, Input};
 use sipward_esl::{SessionConfig, Subscription};
-use sipward_route::{Enforcer, Found, HostFacts};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use sipward_route::Found;
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -54,6 +54,7 @@ use crate::store::{Closed, Saved, Store, StoreSettings};
 use crate::systemd;
 use crate::tell::Tellers;
 use judge::{Ears, End, Restored, Spare, Voices};
+use kernel::{Kernel, host_exemptions};
 use settings::{InForce, Overrides, Ways, read_geo};
 use tasks::Current;
 
@@ -294,65 +295,10 @@ fn exempt(judge: &mut Judge, classes: impl IntoIterator<Item = Exempt>) {
     }
 }
 
-/// The kernel side, real or not.
-struct Kernel {
-    task: JoinHandle<anyhow::Result<()>>,
-    stop: oneshot::Sender<()>,
-    found: Found,
-}
-
-impl Kernel {
-    async fn start(
-        config: &Config,
-        changes: mpsc::Receiver<sipward_route::Change>,
-        reports: mpsc::Sender<sipward_route::Report>,
-        spared: watch::Receiver<Arc<[IpNet]>>,
-    ) -> anyhow::Result<Self> {
-        let (stop, stopped) = oneshot::channel();
-        match config.mode {
-            Mode::Ban => {
-                let (enforcer, found) = Enforcer::open(config.route.clone()).await?;
-                let enforcer = enforcer.spare_from(spared);
-                let task = tokio::spawn(async move {
-                    enforcer.run(changes, reports, stopped).await.context("netlink was lost")
-                });
-                Ok(Self { task, stop, found })
-            }
-            Mode::Observe => {
-                let host = sipward_route::host_facts(&config.route).await?;
-                let task = tokio::spawn(async move {
-                    sipward_route::dry_run(changes, reports).await;
-                    Ok(())
-                });
-                Ok(Self { task, stop, found: Found { host, ..Found::default() } })
-            }
-        }
-    }
-
-    /// Lets it carry out what it was asked, and waits for its end.
-    async fn end(self) -> anyhow::Result<()> {
-        let _ = self.stop.send(());
-        self.task.await.context("the task that owns netlink failed")?
-    }
-}
-
 /// A number that nobody outside can guess: the standard library seeds its hashers with the
 /// system's randomness.
 pub(crate) fn seed() -> u64 {
     std::hash::RandomState::new().hash_one(0_u8)
-}
-
-/// What of this host must never be banned.
-///
-/// A network that this host is connected to counts by its first address, which belongs to the
-/// network itself (RFC 4291 section 2.6.1: all its routers): so a ban is never as wide as a
-/// connected network, where its route would lose against the kernel's own (IPv6 metric 1024
-/// against 256) or cut off every neighbour, but narrows to the failing address.
-fn host_exemptions(host: &HostFacts) -> [Exempt; 2] {
-    let own = host.own.iter().copied().map(IpNet::from).collect();
-    let networks = host.on_link.iter().filter(|net| net.max_prefix_len() - net.prefix_len() > 1);
-    let gateways = host.gateways.iter().copied().chain(networks.map(IpNet::network));
-    [(Exemption::Own, own), (Exemption::Gateway, gateways.map(IpNet::from).collect())]
 }
 
 fn session_config(config: &Config, credentials: &Credentials) -> anyhow::Result<SessionConfig> {
@@ -420,6 +366,3 @@ pub fn summary(config: &Config) -> String {
         },
     )
 }
-
-#[cfg(test)]
-mod tests;

@@ -9,15 +9,13 @@ use maud::{Markup, html};
 use super::fields::{Asked, Fields, Filled};
 use super::forms::{self, Draft, Label};
 use super::frame::Frame;
+use super::paging::{ROWS, here, pages};
 use super::say::{self, Shown, plain};
 use super::trouble::{self, Trouble};
 use crate::api::extract::{Place, Query, Sent};
 use crate::api::fault::Fault;
 use crate::api::model::{AllowEntry, AllowOrigin, AllowPage, AllowQuery, NewAllow, Problem};
 use crate::api::{self, Api};
-
-/// Entries on a page.
-const ROWS: u16 = 50;
 
 pub(super) async fn list(
     State(api): State<Api>,
@@ -112,17 +110,9 @@ fn show(frame: &Frame, fields: &Fields, page: &AllowPage, draft: Draft<'_>) -> M
         }
         @if frame.viewer.may_write { (form(draft)) }
         div #allow data-live="" { (rows(frame, page)) }
-        nav.pages aria-label="Pages of the list" {
-            @if fields.has("cursor") { a.button href="/allow" { "First page" } }
-            @if let Some(next) = &page.next {
-                a.button rel="next"
-                    href={ "/allow?" (fields.query_with(&[("cursor", next), ("done", ""), ("count", ""), ("staying", "")])) } {
-                    "Next page"
-                }
-            }
-        }
+        (pages("/allow", fields, page.next.as_deref()))
     };
-    frame.page("/allow", "Allow list", Some("/allow"), &body)
+    frame.page("/allow", "Allow list", Some(&here("/allow", fields)), &body)
 }
 
 fn form(draft: Draft<'_>) -> Markup {

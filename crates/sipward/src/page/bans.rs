@@ -12,6 +12,7 @@ use sipward_engine::RuleName;
 use super::fields::{Asked, Fields, Filled};
 use super::forms::{self, Draft, Label};
 use super::frame::Frame;
+use super::paging::{ROWS, here, pages};
 use super::say;
 use super::trouble::{self, Trouble};
 use super::viewer::Viewer;
@@ -29,9 +30,6 @@ const FILES: [(&str, &str); 2] =
 
 /// What the list can be sorted by.
 const SORTED: [(&str, &str); 3] = [("since", "beginning"), ("until", "end"), ("net", "network")];
-
-/// Bans on a page when nothing is said.
-const ROWS: u16 = 50;
 
 /// Who is banned.
 pub(super) async fn list(
@@ -171,10 +169,7 @@ fn renamed(problem: &crate::api::model::Problem) -> crate::api::model::Problem {
 }
 
 fn show(frame: &Frame, fields: &Fields, page: &BanPage, draft: Draft<'_>) -> Markup {
-    let here = match fields.query_with(&[("done", ""), ("count", "")]) {
-        query if query.is_empty() => "/bans".to_owned(),
-        query => format!("/bans?{query}"),
-    };
+    let here = here("/bans", fields);
     let export = export_query(fields);
     let body = html! {
         (forms::done(fields))
@@ -204,22 +199,9 @@ fn show(frame: &Frame, fields: &Fields, page: &BanPage, draft: Draft<'_>) -> Mar
             }
             div #bans data-live="" { (rows(frame, &page.items, &Columns::all(fields))) }
         }
-        (pages(fields, page))
+        (pages("/bans", fields, page.next.as_deref()))
     };
     frame.page("/bans", "Bans", Some(&here), &body)
-}
-
-/// To the pages before and behind.
-fn pages(fields: &Fields, page: &BanPage) -> Markup {
-    let place = |cursor| fields.query_with(&[("cursor", cursor), ("done", ""), ("count", "")]);
-    html! {
-        nav.pages aria-label="Pages of the list" {
-            @if fields.has("cursor") { a.button href={ "/bans?" (place("")) } { "First page" } }
-            @if let Some(next) = &page.next {
-                a.button rel="next" href={ "/bans?" (place(next)) } { "Next page" }
-            }
-        }
-    }
 }
 
 fn ban_form(draft: Draft<'_>) -> Markup {

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use super::fields::{Asked, Fields};
 use super::forms;
 use super::frame::Frame;
+use super::paging::{ROWS, here, pages};
 use super::say::{self, Shown, plain};
 use super::trouble::Trouble;
 use crate::api::extract::Query;
@@ -14,37 +15,19 @@ use crate::api::model::{HistoryEntry, HistoryKind, HistoryPage, HistoryQuery, Ne
 use crate::api::{self, Api};
 use crate::text::Time;
 
-/// Decisions on a page when nothing is said.
-const ROWS: u16 = 50;
-
 pub(super) async fn list(
     State(api): State<Api>,
     frame: Frame,
     Asked(fields): Asked,
 ) -> Result<Markup, Trouble> {
     let page = api::history::list(State(api), Query(query(&fields)?)).await?.0;
-    let here = match fields.query_with(&[]) {
-        query if query.is_empty() => "/history".to_owned(),
-        query => format!("/history?{query}"),
-    };
     let body = html! {
         div.head { h1 { "History" } p.soft { "What was decided, newest first." } }
         (filter(&fields))
         div #history data-live="" { (rows(&frame, &page)) }
-        nav.pages aria-label="Pages of the list" {
-            @if fields.has("cursor") {
-                a.button href={ "/history?" (fields.query_with(&[("cursor", "")])) } {
-                    "First page"
-                }
-            }
-            @if let Some(next) = &page.next {
-                a.button rel="next" href={ "/history?" (fields.query_with(&[("cursor", next)])) } {
-                    "Next page"
-                }
-            }
-        }
+        (pages("/history", &fields, page.next.as_deref()))
     };
-    Ok(frame.page("/history", "History", Some(&here), &body))
+    Ok(frame.page("/history", "History", Some(&here("/history", &fields)), &body))
 }
 
 fn query(fields: &Fields) -> Result<HistoryQuery, Fault> {

@@ -18,8 +18,11 @@ use super::say::{self, Shown, plain};
 use super::trouble::Trouble;
 use crate::api::extract::Place;
 use crate::api::fault::Fault;
-use crate::api::model::{Evidence, HistoryEntry, RouteState, SeenFailure, SourceReport};
+use crate::api::model::{
+    Evidence, HistoryEntry, KernelRoute, RouteState, SeenFailure, SourceReport,
+};
 use crate::api::{self, Api};
+use crate::config::Mode;
 use crate::text::Time;
 
 /// Lines of the timeline at most; the history has all decisions.
@@ -56,7 +59,7 @@ pub(super) async fn show(
         div.grid {
             section.card aria-labelledby="facts-title" {
                 h2 #facts-title { "What is known" }
-                div #facts data-live="" { (facts(&report)) }
+                div #facts data-live="" { (facts(&report, frame.status.mode)) }
             }
             section.card aria-labelledby="tried-title" {
                 h2 #tried-title { "What it tried" }
@@ -117,8 +120,9 @@ fn actions(report: &SourceReport, here: &str) -> Markup {
     }
 }
 
-fn facts(report: &SourceReport) -> Markup {
+fn facts(report: &SourceReport, mode: Mode) -> Markup {
     let most = f64::from(report.max_failures);
+    let observed = mode == Mode::Observe && !report.bans.is_empty();
     html! {
         dl.pairs {
             dt { "It is" } dd { (say::identity(report.identity)) }
@@ -145,19 +149,21 @@ fn facts(report: &SourceReport) -> Markup {
                 }
             }
             dt { "Bans so far" } dd { (report.ban_count) }
-            dt { "Kernel" } dd { (kernel(report)) }
+            dt { "Kernel" } dd { (kernel(&report.kernel, observed)) }
         }
     }
 }
 
-fn kernel(report: &SourceReport) -> Markup {
+/// What the kernel does with its packets; `observed` when it is banned in observe mode.
+fn kernel(route: &KernelRoute, observed: bool) -> Markup {
     html! {
-        @match report.kernel.state {
+        @match route.state {
             RouteState::Blackhole => "a blackhole route stands",
+            RouteState::Other if observed => "no blackhole route: observe mode sets none",
             RouteState::Other => "no blackhole route",
             RouteState::Unknown => "could not be asked",
         }
-        @if let Some(detail) = &report.kernel.detail { " " span.soft { "(" (plain(detail)) ")" } }
+        @if let Some(detail) = &route.detail { " " span.soft { "(" (plain(detail)) ")" } }
     }
 }
 
@@ -269,5 +275,22 @@ fn class(entry: &HistoryEntry) -> &'static str {
         Ban => "bad",
         Unban => "good",
         Refused => "warn",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ban_that_is_only_observed_says_why_there_is_no_route() {
+        let route = KernelRoute { state: RouteState::Other, detail: Some("via eth0".to_owned()) };
+        let said = |observed| kernel(&route, observed).into_string();
+        assert!(
+            said(true).starts_with("no blackhole route: observe mode sets none "),
+            "{}",
+            said(true)
+        );
+        assert!(said(false).starts_with("no blackhole route <"), "{}", said(false));
     }
 }

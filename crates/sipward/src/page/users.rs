@@ -5,15 +5,13 @@ use maud::{Markup, html};
 
 use super::fields::Asked;
 use super::frame::Frame;
+use super::paging::{ROWS, here, pages};
 use super::say::{self, Shown, plain};
 use super::trouble::Trouble;
 use crate::api::extract::Query;
 use crate::api::model::{AttackedUser, AttackingSource, Phone, UserPage, UserQuery};
 use crate::api::{self, Api};
 use crate::text::Plain;
-
-/// Accounts on a page.
-const ROWS: u16 = 50;
 
 pub(super) async fn list(
     State(api): State<Api>,
@@ -26,10 +24,6 @@ pub(super) async fn list(
         cursor: fields.text("cursor").map(str::to_owned),
     };
     let page = api::attacks::users(State(api), Query(query)).await?.0;
-    let here = match fields.query_with(&[]) {
-        query if query.is_empty() => "/users".to_owned(),
-        query => format!("/users?{query}"),
-    };
     let body = html! {
         div.head {
             h1 { "Users" }
@@ -53,21 +47,10 @@ pub(super) async fn list(
                 button type="submit" { "Search" }
             }
             div #attacked data-live="" { (attacked(&frame, &page)) }
-            nav.pages aria-label="Pages of the list" {
-                @if fields.has("cursor") {
-                    a.button href={ "/users?" (fields.query_with(&[("cursor", "")])) } {
-                        "First page"
-                    }
-                }
-                @if let Some(next) = &page.next {
-                    a.button rel="next" href={ "/users?" (fields.query_with(&[("cursor", next)])) } {
-                        "Next page"
-                    }
-                }
-            }
+            (pages("/users", &fields, page.next.as_deref()))
         }
     };
-    Ok(frame.page("/users", "Users", Some(&here), &body))
+    Ok(frame.page("/users", "Users", Some(&here("/users", &fields)), &body))
 }
 
 fn phones(frame: &Frame, page: &UserPage) -> Markup {

@@ -3,7 +3,9 @@
 //! for people.
 
 mod kind;
+mod level;
 mod line;
+mod parts;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -12,12 +14,13 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::Serialize;
-use sipward_engine::{Alarm, Cause, Expiry, Judgement, Refusal, Text, UnblockReason};
+use sipward_engine::{Alarm, Cause, Judgement, Refusal, Text, UnblockReason};
 use sipward_route::Coverage;
 use tokio::sync::broadcast;
 use tracing::Level;
 
 pub use kind::Kind;
+pub use parts::{Ban, Started, Totals};
 
 use crate::api::model::Scope;
 use crate::complaint::RefusedFor;
@@ -331,123 +334,7 @@ pub enum Record {
     },
 }
 
-/// [`Record::Started`].
-#[derive(Clone, Debug, Serialize)]
-pub struct Started {
-    /// Version of sipward.
-    pub version: &'static str,
-    /// `ban`, or `observe`: nothing touches the kernel.
-    pub mode: &'static str,
-    /// Where FreeSWITCH is expected.
-    pub esl: String,
-    /// Bans from before that stand again.
-    pub restored: usize,
-    /// Routes of ours that were there and that no stored ban explains: bans from now on.
-    pub adopted: usize,
-    /// Failures that ban, within the window.
-    pub max_failures: u32,
-    /// The window.
-    pub window_seconds: f64,
-    /// A first ban's length.
-    pub ban_time_seconds: f64,
-}
-
-/// Counts since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Totals {
-    /// Events received.
-    pub events: u64,
-    /// Failures judged.
-    pub failures: u64,
-    /// Bans made.
-    pub bans: u64,
-    /// Bans ended.
-    pub unbans: u64,
-    /// Bans refused.
-    pub refused: u64,
-    /// Networks banned now.
-    pub banned_now: usize,
-    /// Registrations that stand now.
-    pub registered_now: usize,
-}
-
-/// [`Record::Ban`].
-#[derive(Clone, Debug, Serialize)]
-pub struct Ban {
-    /// The banned network.
-    pub source: IpNet,
-    /// Its end; `null` for a ban without an end.
-    pub until: Option<Time>,
-    /// A lookup showed that the kernel drops what the network sends.
-    pub enforced: bool,
-    /// Why it is not enforced.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub not_enforced_because: Option<String>,
-    /// From the event that crossed the threshold, as it left the socket, to the route, µs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub event_to_route_us: Option<u64>,
-    /// Why.
-    #[serde(flatten)]
-    pub cause: Arc<Cause>,
-}
-
 impl Record {
-    /// How urgent it is.
-    #[must_use]
-    pub fn level(&self) -> Level {
-        match self {
-            Self::Started(_)
-            | Self::Stopped(_)
-            | Self::EslConnected { .. }
-            | Self::AuthFailure(_)
-            | Self::Ban(_)
-            | Self::Unban { .. }
-            | Self::Refused { .. }
-            | Self::Shadowed { .. }
-            | Self::Registrations { .. }
-            | Self::Trunks { .. }
-            | Self::StoreRecovered { .. }
-            | Self::StoreBegun { .. }
-            | Self::StoreRead { .. }
-            | Self::Reload { .. }
-            | Self::Delivered { .. }
-            | Self::ApiOpened { .. }
-            | Self::HttpOpened { .. }
-            | Self::TokenAdded { .. }
-            | Self::TokenRevoked { .. }
-            | Self::LoggedIn { .. } => Level::INFO,
-            Self::Gate { gaps, .. } if gaps.is_empty() => Level::INFO,
-            Self::EslDisconnected { .. }
-            | Self::EslRestarted { .. }
-            | Self::EslBlind { .. }
-            | Self::EslOverflow { .. }
-            | Self::EventUnusable { .. }
-            | Self::EventForged { .. }
-            | Self::NeedsAttention { .. }
-            | Self::RefusedLogin { .. }
-            | Self::DirectoryFailed { .. }
-            | Self::NotSpared { .. }
-            | Self::Healed { .. }
-            | Self::Gate { .. }
-            | Self::ProtocolTaken { .. }
-            | Self::Alarm(_)
-            | Self::NameFailed { .. }
-            | Self::GeoFailed { .. }
-            | Self::ApiFailed { .. }
-            | Self::HttpFailed { .. }
-            | Self::CertificateFailed { .. }
-            | Self::LoginFailed { .. }
-            | Self::DeliveryFailed { .. }
-            | Self::RecordsMissed { .. }
-            | Self::LogLost { .. } => Level::WARN,
-            Self::RouteFailed { .. }
-            | Self::ReloadFailed { .. }
-            | Self::StoreDegraded { .. }
-            | Self::StoreIncomplete { .. }
-            | Self::StoreSetAside { .. } => Level::ERROR,
-        }
-    }
-
     /// Writes it to the log and hands it to whoever listens.
     pub fn tell(self, listeners: &broadcast::Sender<Arc<Self>>) {
         self.log();
@@ -489,24 +376,6 @@ impl From<&Coverage> for Record {
             ipv4_inbound: coverage.ipv4_inbound,
             ipv6_inbound: coverage.ipv6_inbound,
             gaps: coverage.gaps.clone(),
-        }
-    }
-}
-
-impl Ban {
-    /// A ban as the engine decided it, before the kernel has answered.
-    #[must_use]
-    pub fn decided(source: IpNet, until: Expiry, cause: Arc<Cause>) -> Self {
-        Self {
-            source,
-            until: match until {
-                Expiry::At(at) => Some(Time(at)),
-                Expiry::Never => None,
-            },
-            enforced: false,
-            not_enforced_because: None,
-            event_to_route_us: None,
-            cause,
         }
     }
 }

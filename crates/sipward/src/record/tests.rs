@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use sipward_engine::{Details, Evidence, Grade, Identity, RuleName, Text, Timestamp};
+use sipward_engine::{Details, Evidence, Expiry, Grade, Identity, RuleName, Text, Timestamp};
 
 use super::*;
 

@@ -40,7 +40,7 @@ pub(super) fn whose(report: &SourceReport, asked: Option<&Asked>) -> Markup {
                 input type="hidden" name="ask" value="1";
                 p.actions {
                     button.quiet type="submit" { "Ask DNS and whois" }
-                    span.soft { "Nobody is asked before." }
+                    span.soft { "Asked only when you press this: whoever owns the address may notice." }
                 }
             },
         }

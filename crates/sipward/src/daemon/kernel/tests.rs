@@ -1,6 +1,9 @@
-use sipward_engine::{Action, AuthFailure, AuthResult, Challenge, CoreId, Method, Policy};
+use sipward_engine::{
+    Action, AuthFailure, AuthResult, Challenge, CoreId, Engine, Input, Method, Policy,
+};
 
 use super::*;
+use crate::clock::Clock;
 
 /// The nets that failures of `source` ban when the host is connected as `host` says.
 fn banned(host: &HostFacts, source: &str) -> Vec<String> {

@@ -1,0 +1,71 @@
+//! The kernel side of the daemon: the task that owns netlink, and what the host's own addresses forbid.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use ipnet::IpNet;
+use sipward_engine::Exemption;
+use sipward_route::{Enforcer, Found, HostFacts};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::config::{Config, Mode};
+use crate::names::Exempt;
+
+/// The kernel side, real or not.
+pub(super) struct Kernel {
+    task: JoinHandle<anyhow::Result<()>>,
+    stop: oneshot::Sender<()>,
+    pub(super) found: Found,
+}
+
+impl Kernel {
+    pub(super) async fn start(
+        config: &Config,
+        changes: mpsc::Receiver<sipward_route::Change>,
+        reports: mpsc::Sender<sipward_route::Report>,
+        spared: watch::Receiver<Arc<[IpNet]>>,
+    ) -> anyhow::Result<Self> {
+        let (stop, stopped) = oneshot::channel();
+        match config.mode {
+            Mode::Ban => {
+                let (enforcer, found) = Enforcer::open(config.route.clone()).await?;
+                let enforcer = enforcer.spare_from(spared);
+                let task = tokio::spawn(async move {
+                    enforcer.run(changes, reports, stopped).await.context("netlink was lost")
+                });
+                Ok(Self { task, stop, found })
+            }
+            Mode::Observe => {
+                let host = sipward_route::host_facts(&config.route).await?;
+                let task = tokio::spawn(async move {
+                    sipward_route::dry_run(changes, reports).await;
+                    Ok(())
+                });
+                Ok(Self { task, stop, found: Found { host, ..Found::default() } })
+            }
+        }
+    }
+
+    /// Lets it carry out what it was asked, and waits for its end.
+    pub(super) async fn end(self) -> anyhow::Result<()> {
+        let _ = self.stop.send(());
+        self.task.await.context("the task that owns netlink failed")?
+    }
+}
+
+/// What of this host must never be banned.
+///
+/// A network that this host is connected to counts by its first address, which belongs to the
+/// network itself (RFC 4291 section 2.6.1: all its routers): so a ban is never as wide as a
+/// connected network, where its route would lose against the kernel's own (IPv6 metric 1024
+/// against 256) or cut off every neighbour, but narrows to the failing address.
+pub(super) fn host_exemptions(host: &HostFacts) -> [Exempt; 2] {
+    let own = host.own.iter().copied().map(IpNet::from).collect();
+    let networks = host.on_link.iter().filter(|net| net.max_prefix_len() - net.prefix_len() > 1);
+    let gateways = host.gateways.iter().copied().chain(networks.map(IpNet::network));
+    [(Exemption::Own, own), (Exemption::Gateway, gateways.map(IpNet::from).collect())]
+}
+
+#[cfg(test)]
+mod tests;

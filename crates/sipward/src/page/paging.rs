@@ -1,0 +1,56 @@
+//! Lists that come in parts: where one is, and the ways to the other parts.
+
+use maud::{Markup, html};
+
+use super::fields::Fields;
+
+/// Rows of a part when nothing is said.
+pub(super) const ROWS: u16 = 50;
+
+/// What a link to the list does not carry on: it was said once.
+const SAID: [(&str, &str); 3] = [("done", ""), ("count", ""), ("staying", "")];
+
+/// The list at `path` as it was asked for.
+pub(super) fn here(path: &str, fields: &Fields) -> String {
+    at(path, &fields.query_with(&SAID))
+}
+
+/// To the first part, and to the one that begins at `next`.
+pub(super) fn pages(path: &str, fields: &Fields, next: Option<&str>) -> Markup {
+    let [done, count, staying] = SAID;
+    let place = |cursor| at(path, &fields.query_with(&[("cursor", cursor), done, count, staying]));
+    html! {
+        nav.pages aria-label="Pages of the list" {
+            @if fields.has("cursor") { a.button href=(place("")) { "First page" } }
+            @if let Some(next) = next {
+                a.button rel="next" href=(place(next)) { "Next page" }
+            }
+        }
+    }
+}
+
+fn at(path: &str, query: &str) -> String {
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_asked_for_again_without_what_was_said_once() {
+        let fields = Fields::parse(b"q=a&done=banned&count=1&staying=2&cursor=9").unwrap();
+        assert_eq!(here("/bans", &fields), "/bans?q=a&cursor=9");
+        assert_eq!(here("/bans", &Fields::parse(b"done=banned").unwrap()), "/bans");
+    }
+
+    #[test]
+    fn the_other_parts_are_of_the_same_search() {
+        let first = Fields::parse(b"q=a&done=banned").unwrap();
+        let shown = pages("/bans", &first, Some("9")).into_string();
+        assert!(shown.contains("href=\"/bans?q=a&amp;cursor=9\"") && !shown.contains("First page"));
+        let last = Fields::parse(b"q=a&cursor=9").unwrap();
+        let shown = pages("/bans", &last, None).into_string();
+        assert!(shown.contains("href=\"/bans?q=a\"") && !shown.contains("Next page"));
+    }
+}

@@ -1,0 +1,63 @@
+//! How urgent each kind of record is.
+
+use tracing::Level;
+
+use super::Record;
+
+impl Record {
+    /// How urgent it is.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        match self {
+            Self::Started(_)
+            | Self::Stopped(_)
+            | Self::EslConnected { .. }
+            | Self::AuthFailure(_)
+            | Self::Ban(_)
+            | Self::Unban { .. }
+            | Self::Refused { .. }
+            | Self::Shadowed { .. }
+            | Self::Registrations { .. }
+            | Self::Trunks { .. }
+            | Self::StoreRecovered { .. }
+            | Self::StoreBegun { .. }
+            | Self::StoreRead { .. }
+            | Self::Reload { .. }
+            | Self::Delivered { .. }
+            | Self::ApiOpened { .. }
+            | Self::HttpOpened { .. }
+            | Self::TokenAdded { .. }
+            | Self::TokenRevoked { .. }
+            | Self::LoggedIn { .. } => Level::INFO,
+            Self::Gate { gaps, .. } if gaps.is_empty() => Level::INFO,
+            Self::EslDisconnected { .. }
+            | Self::EslRestarted { .. }
+            | Self::EslBlind { .. }
+            | Self::EslOverflow { .. }
+            | Self::EventUnusable { .. }
+            | Self::EventForged { .. }
+            | Self::NeedsAttention { .. }
+            | Self::RefusedLogin { .. }
+            | Self::DirectoryFailed { .. }
+            | Self::NotSpared { .. }
+            | Self::Healed { .. }
+            | Self::Gate { .. }
+            | Self::ProtocolTaken { .. }
+            | Self::Alarm(_)
+            | Self::NameFailed { .. }
+            | Self::GeoFailed { .. }
+            | Self::ApiFailed { .. }
+            | Self::HttpFailed { .. }
+            | Self::CertificateFailed { .. }
+            | Self::LoginFailed { .. }
+            | Self::DeliveryFailed { .. }
+            | Self::RecordsMissed { .. }
+            | Self::LogLost { .. } => Level::WARN,
+            Self::RouteFailed { .. }
+            | Self::ReloadFailed { .. }
+            | Self::StoreDegraded { .. }
+            | Self::StoreIncomplete { .. }
+            | Self::StoreSetAside { .. } => Level::ERROR,
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What records hold that is more than a few fields.
+
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use serde::Serialize;
+use sipward_engine::{Cause, Expiry};
+
+use crate::text::Time;
+
+/// [`Record::Started`](super::Record::Started).
+#[derive(Clone, Debug, Serialize)]
+pub struct Started {
+    /// Version of sipward.
+    pub version: &'static str,
+    /// `ban`, or `observe`: nothing touches the kernel.
+    pub mode: &'static str,
+    /// Where FreeSWITCH is expected.
+    pub esl: String,
+    /// Bans from before that stand again.
+    pub restored: usize,
+    /// Routes of ours that were there and that no stored ban explains: bans from now on.
+    pub adopted: usize,
+    /// Failures that ban, within the window.
+    pub max_failures: u32,
+    /// The window.
+    pub window_seconds: f64,
+    /// A first ban's length.
+    pub ban_time_seconds: f64,
+}
+
+/// Counts since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Events received.
+    pub events: u64,
+    /// Failures judged.
+    pub failures: u64,
+    /// Bans made.
+    pub bans: u64,
+    /// Bans ended.
+    pub unbans: u64,
+    /// Bans refused.
+    pub refused: u64,
+    /// Networks banned now.
+    pub banned_now: usize,
+    /// Registrations that stand now.
+    pub registered_now: usize,
+}
+
+/// [`Record::Ban`](super::Record::Ban).
+#[derive(Clone, Debug, Serialize)]
+pub struct Ban {
+    /// The banned network.
+    pub source: IpNet,
+    /// Its end; `null` for a ban without an end.
+    pub until: Option<Time>,
+    /// A lookup showed that the kernel drops what the network sends.
+    pub enforced: bool,
+    /// Why it is not enforced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_enforced_because: Option<String>,
+    /// From the event that crossed the threshold, as it left the socket, to the route, µs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_to_route_us: Option<u64>,
+    /// Why.
+    #[serde(flatten)]
+    pub cause: Arc<Cause>,
+}
+
+impl Ban {
+    /// A ban as the engine decided it, before the kernel has answered.
+    #[must_use]
+    pub fn decided(source: IpNet, until: Expiry, cause: Arc<Cause>) -> Self {
+        Self {
+            source,
+            until: match until {
+                Expiry::At(at) => Some(Time(at)),
+                Expiry::Never => None,
+            },
+            enforced: false,
+            not_enforced_because: None,
+            event_to_route_us: None,
+            cause,
+        }
+    }
+}
