@@ -65,6 +65,7 @@ pub(crate) mod history;
 pub(crate) mod hosts;
 mod metrics;
 pub mod model;
+mod overlap;
 pub(crate) mod policy;
 pub(crate) mod preview;
 mod select;

@@ -10,6 +10,7 @@ mod history;
 mod import;
 mod out;
 mod policy;
+mod progress;
 mod record;
 mod reload;
 mod remote;

@@ -83,7 +83,7 @@ pub async fn examine(patient: &Patient) -> Result<Examination, ConfigError> {
     let (credentials, found_credentials) = settings::credentials(patient);
     let socket = patient.socket.clone().or_else(|| config.api.socket.clone());
     let processes = processes::Processes::read(&patient.root.join("proc"));
-    let daemon = processes::daemon(&processes, socket.as_deref()).await;
+    let daemon = processes::daemon(&processes, patient.config.as_deref(), socket.as_deref()).await;
     let is_running = daemon.is_running();
 
     let (event_socket, kernel, page) = tokio::join!(

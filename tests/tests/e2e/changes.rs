@@ -131,6 +131,9 @@ fn a_preview_of_the_allow_list_says_what_the_change_does() {
 
     assert_eq!((&preview["ended_total"], &preview["ended"]), (&done["count"], &done["ended"]));
     assert_eq!(preview["staying"], json!(["198.51.100.0/25"]));
+    for field in ["staying_total", "staying"] {
+        assert_eq!(preview[field], done[field], "{field}");
+    }
     let again = client.post("/allow/preview", &host).expect(200);
     assert_eq!((&again["already"], &again["staying_total"]), (&json!(true), &json!(0)));
 }

@@ -53,7 +53,7 @@ fn state(examination: &Value, name: &str) -> (String, String) {
     (text("state"), format!("{} {}", text("found"), text("advice")))
 }
 
-/// Everything but what this machine decides: its disk, and who else runs on it.
+/// Everything but what this machine decides: its disk, and who else bans on it.
 const OURS: [&str; 13] = [
     "configuration",
     "credentials",
@@ -94,6 +94,10 @@ fn a_host_where_all_is_well_is_told_so() {
 }
 
 fn without_a_daemon_the_doctor_looks_all_the_same() {
+    // Another on this machine, which a container shows us, is nothing to us.
+    let elsewhere = World::new();
+    let other = elsewhere.setup("");
+    let _daemon = elsewhere.watch(&other);
     let world = World::with(freeswitch());
     let setup = world.setup("");
     let (status, examination) = examine(&world, &setup);

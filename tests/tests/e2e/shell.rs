@@ -21,6 +21,7 @@ super::cases![
     the_ssh_client_is_not_banned_by_a_slip,
     values_that_cannot_be_end_with_2,
     allowing_a_host_lets_it_in_and_the_file_is_left_alone,
+    a_ban_by_hand_on_whom_is_allowed_is_told_with_what_lifts_it,
     the_policy_is_changed_and_given_back,
     reload_tells_what_waits_for_a_restart,
     all_bans_are_listed_beyond_a_page,
@@ -263,6 +264,32 @@ fn allowing_a_host_lets_it_in_and_the_file_is_left_alone() {
     sipward(&setup, &["allow", "remove", "198.51.100.7"]).expect(0);
     let said = sipward(&setup, &["allow", "remove", "192.0.2.77"]);
     assert_eq!(said.status, Some(4), "{}", said.err);
+}
+
+fn a_ban_by_hand_on_whom_is_allowed_is_told_with_what_lifts_it() {
+    let world = World::new();
+    let setup = world.setup("");
+    let _daemon = world.watch(&setup);
+    sipward(&setup, &["ban", "198.51.100.0/25"]).expect(0);
+    let out = sipward(&setup, &["allow", "add", "198.51.100.0/26"]).expect(0);
+    let told = "but 1 ban by hand stands on it, which no allow list lifts: 198.51.100.0/25; \
+                `sipward unban 198.51.100.0/26` lifts it\n";
+    assert_eq!(out, format!("198.51.100.0/26 is never banned by a rule\n{told}"));
+    assert_eq!(world.attacker_arrives(Family::V4), NONE);
+    // It is said as long as it is so.
+    let again = sipward(&setup, &["allow", "add", "198.51.100.0/26"]).expect(0);
+    assert!(again.ends_with(told), "{again}");
+    sipward(&setup, &["unban", "198.51.100.0/26"]).expect(0);
+    assert_eq!(world.attacker_arrives(Family::V4), ALL);
+    let after = sipward(&setup, &["allow", "add", "198.51.100.0/26", "--json"]).json(0);
+    assert_eq!(after["staying_total"], 0);
+    // However many there are, the answer is short.
+    for n in 1..=10 {
+        sipward(&setup, &["ban", &format!("203.0.113.{n}")]).expect(0);
+    }
+    let many = sipward(&setup, &["allow", "add", "203.0.113.0/24"]).expect(0);
+    assert!(many.contains("but 10 bans by hand stand on it"), "{many}");
+    assert!(many.contains("203.0.113.8/32 and 2 more; `sipward unban 203.0.113.0/24`"), "{many}");
 }
 
 fn the_policy_is_changed_and_given_back() {

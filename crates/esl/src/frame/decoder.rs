@@ -73,6 +73,10 @@ pub enum FrameError {
 /// (`mod_event_socket.c`, `parse_command`).
 const CUT_USERAUTH_REPLY: usize = 28 + 510;
 
+/// Bytes at the end of an incomplete head that are looked at again: a CRLF there, or an LF with the CR of
+/// the blank line, may be the beginning of the head's end.
+const LINE_END: usize = 2;
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     /// In a head, of which the first `scanned` bytes hold no blank line.
@@ -110,7 +114,7 @@ impl FrameDecoder {
         let head_len = match found {
             Some(len) if len <= CUT_USERAUTH_REPLY || !is_cut_userauth_reply(src) => len,
             None if !is_cut_userauth_reply(src) => {
-                return Ok(Head::Incomplete { scanned: src.len().saturating_sub(2) });
+                return Ok(Head::Incomplete { scanned: src.len().saturating_sub(LINE_END) });
             }
             Some(_) | None => CUT_USERAUTH_REPLY,
         };
@@ -118,6 +122,18 @@ impl FrameDecoder {
             Ok(envelope) => Ok(Head::Complete(envelope)),
             Err(BadHead::NoContentType) => Err(FrameError::NoContentType { offset: self.offset }),
             Err(BadHead::ContentLength) => Err(FrameError::ContentLength { offset: self.offset }),
+        }
+    }
+
+    /// What is to be done about a body when so many bytes of its frame are `held`. Their number decides, so a
+    /// body that drips in is not looked at before it is complete.
+    fn body(&self, envelope: &Envelope, held: usize) -> Body {
+        match usize::try_from(envelope.body_len) {
+            Ok(body_len) if body_len <= self.max_body(envelope.content_type) => {
+                let frame_len = envelope.head_len.saturating_add(body_len);
+                if held < frame_len { Body::Incomplete } else { Body::Complete { frame_len } }
+            }
+            Ok(_) | Err(_) => Body::Oversized,
         }
     }
 
@@ -147,6 +163,12 @@ enum Head {
     Incomplete { scanned: usize },
 }
 
+enum Body {
+    Incomplete,
+    Complete { frame_len: usize },
+    Oversized,
+}
+
 impl Decoder for FrameDecoder {
     type Item = Frame;
     type Error = FrameError;
@@ -169,18 +191,15 @@ impl Decoder for FrameDecoder {
                 }
                 State::Body(envelope) => {
                     let envelope = *envelope;
-                    match usize::try_from(envelope.body_len) {
-                        Ok(body_len) if body_len <= self.max_body(envelope.content_type) => {
-                            let len = envelope.head_len.saturating_add(body_len);
-                            if src.len() < len {
-                                return Ok(None);
-                            }
+                    match self.body(&envelope, src.len()) {
+                        Body::Incomplete => return Ok(None),
+                        Body::Complete { frame_len } => {
                             self.state = State::Head { scanned: 0 };
-                            let bytes = self.take(src, len);
+                            let bytes = self.take(src, frame_len);
                             let body = envelope.head_len;
                             return Ok(Some(Frame::new(envelope.content_type, bytes, body, None)));
                         }
-                        Ok(_) | Err(_) => {
+                        Body::Oversized => {
                             let start = self.offset;
                             let head = self.take(src, envelope.head_len);
                             let compactor = Compactor::new(&head, &envelope, self.limits);
@@ -246,5 +265,7 @@ fn is_cut_userauth_reply(src: &[u8]) -> bool {
         && src.starts_with(b"Content-Type: command/reply\nReply-Text: +OK accepted\nAllowed-")
 }
 
+#[cfg(test)]
+mod dripping;
 #[cfg(test)]
 mod tests;

@@ -57,15 +57,23 @@ pub(super) enum BadHead {
 /// Digits of the largest length that can be written.
 const MAX_DIGITS: usize = 20;
 
+/// What stands before the length in the head of a plain event, and behind it.
+const BEFORE_LENGTH: &[u8] = b"Content-Length: ";
+const BEHIND_LENGTH: &[u8] = b"\nContent-Type: text/event-plain\n\n";
+
+/// Bytes that [`usual_event_head`] looks at, at most: an incomplete head is tried again with each piece
+/// that comes.
+pub(super) const MAX_USUAL_HEAD: usize = BEFORE_LENGTH.len() + MAX_DIGITS + BEHIND_LENGTH.len();
+
 /// The head of a plain event exactly as FreeSWITCH writes it. Spares the common case the search for
-/// the head's end and the header by header reading. It looks at a hundred bytes at most, because an
-/// incomplete head is tried again with each piece that comes.
+/// the head's end and the header by header reading.
 pub(super) fn usual_event_head(input: &[u8]) -> Option<Envelope> {
-    let rest = input.strip_prefix(b"Content-Length: ")?;
+    let input = input.get(..MAX_USUAL_HEAD).unwrap_or(input);
+    let rest = input.strip_prefix(BEFORE_LENGTH)?;
     let digits = rest.iter().take(MAX_DIGITS).take_while(|byte| byte.is_ascii_digit()).count();
     let (digits, rest) = rest.split_at_checked(digits)?;
     let body_len = length(digits)?;
-    let rest = rest.strip_prefix(b"\nContent-Type: text/event-plain\n\n")?;
+    let rest = rest.strip_prefix(BEHIND_LENGTH)?;
     let head_len = input.len().checked_sub(rest.len())?;
     Some(Envelope { head_len, content_type: ContentType::EventPlain, body_len })
 }

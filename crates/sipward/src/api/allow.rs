@@ -18,6 +18,7 @@ use super::fault::{self, Answer, Fault};
 use super::model::{
     AllowChanged, AllowEntry, AllowOrigin, AllowPage, AllowQuery, MAX_LISTED, NewAllow, Problem,
 };
+use super::overlap::Staying;
 use super::{Api, convert};
 use crate::config::HostEntry;
 use crate::daemon::{self, Allowed};
@@ -54,6 +55,8 @@ pub(crate) async fn list(
 }
 
 /// Allows a host: no rule bans it, and bans that cover it are lifted or split. It is stored.
+///
+/// A ban by an operator outranks the list: those that stand on the host are told, and `DELETE /bans/{net}` lifts them.
 #[utoipa::path(
     post, path = "/api/v1/allow", tag = "allow", request_body = NewAllow,
     responses(
@@ -88,7 +91,9 @@ pub(crate) async fn allow(
         Allowed::New => StatusCode::CREATED,
         Allowed::Already => StatusCode::OK,
     };
-    Ok((status, AllowChanged { entry, count, ended, store }))
+    let Staying { total: staying_total, nets: staying } =
+        Staying::on(&api.desk, &entry.nets).await?;
+    Ok((status, AllowChanged { entry, count, ended, staying_total, staying, store }))
 }
 
 /// Takes a host that was added at run time off the list.
@@ -109,7 +114,8 @@ pub(crate) async fn remove(State(api): State<Api>, Place(host): Place) -> Answer
     let entry = api.settings.disallow(&host).await?;
     let store = convert::health(api.store.settled().await);
     let entry = runtime(entry, &api.settings.answers());
-    Ok(Json(AllowChanged { entry, count: 0, ended: Vec::new(), store }))
+    let (ended, staying) = (Vec::new(), Vec::new());
+    Ok(Json(AllowChanged { entry, count: 0, ended, staying_total: 0, staying, store }))
 }
 
 /// Every entry, by its host as text. One that stands in the file and was added too is told once, as the

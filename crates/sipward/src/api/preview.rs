@@ -10,23 +10,21 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use ipnet::IpNet;
-use sipward_engine::{BanView, Engine, Exemption, Expiry, Input, Origin, Policy, RuleName};
+use sipward_engine::{BanView, Engine, Exemption, Expiry, Input, Policy, RuleName};
 
 use super::attacks::of_memory;
 use super::bans::{Ended, MAX_WORDS};
 use super::extract::{Sent, at_most};
-use super::fault::{self, Answer, Fault};
+use super::fault::{self, Answer};
 use super::model::{
     AllowPreview, NewAllow, PolicyChange, PolicyPreview, PreviewedBan, PreviewedSource, ValueChange,
 };
+use super::overlap::{Staying, list, visit_overlapping};
 use super::{Api, policy};
 use crate::config::HostEntry;
-use crate::daemon::{Desk, Judge, PolicyEdit};
+use crate::daemon::{Judge, PolicyEdit};
 use crate::names;
 use verdict::{Verdict, verdict};
-
-/// Items that a preview lists.
-const LISTED: usize = 100;
 
 /// Bans looked at in one visit of the engine.
 const BANS: usize = 1_024;
@@ -207,70 +205,28 @@ pub(crate) async fn of_allow(
         staying: Vec::new(),
     };
     if !already {
-        let mut touched = HashSet::new();
-        for net in preview.nets.clone() {
-            try_net(&api.desk, net, &mut touched, &mut preview).await?;
-        }
+        let nets = preview.nets.clone();
+        let tried = nets.clone();
+        let look = move |judge: &Judge, part: &[IpNet]| {
+            let ended = judge.engine().try_exemption(part, Exemption::Allow, &tried);
+            (Ended::of(&ended.unwrap_or_default()), Staying::among(judge, part))
+        };
+        let mut staying = Staying::default();
+        visit_overlapping(&api.desk, &nets, TRIED, look, |(ended, stay)| {
+            preview.add(ended);
+            staying.add(stay);
+        })
+        .await?;
+        (preview.staying_total, preview.staying) = (staying.total, staying.nets);
     }
     Ok(Json(preview))
 }
 
-/// What becomes of the bans that share an address with `net`, a part at a time.
-async fn try_net(
-    desk: &Desk,
-    net: IpNet,
-    touched: &mut HashSet<IpNet>,
-    preview: &mut AllowPreview,
-) -> Result<(), Fault> {
-    let wider = desk.visit(move |judge| {
-        judge.engine().bans_covering(net).map(|ban| ban.net).collect::<Vec<_>>()
-    });
-    let mut part: Vec<IpNet> = wider.await?;
-    let mut last = net;
-    loop {
-        // One ban may hold several of the nets: it is tried with all of them, once.
-        part.retain(|banned| touched.insert(*banned));
-        let nets = preview.nets.clone();
-        let visit = desk.visit(move |judge| {
-            let (engine, staying) = (judge.engine(), by_hand(judge, &part));
-            let tried = engine.try_exemption(&part, Exemption::Allow, &nets).unwrap_or_default();
-            let inside = engine.bans_after(Some(last)).map(|ban| ban.net);
-            let behind: Vec<IpNet> =
-                inside.take_while(|inner| net.contains(inner)).take(TRIED).collect();
-            (Ended::of(&tried), staying, behind)
-        });
-        let (ended, staying, behind) = visit.await?;
-        preview.add(ended, staying);
-        match behind.last() {
-            Some(inner) => last = *inner,
-            None => return Ok(()),
-        }
-        part = behind;
-    }
-}
-
-/// Those of `nets` that an operator has banned.
-fn by_hand(judge: &Judge, nets: &[IpNet]) -> Vec<IpNet> {
-    let is_manual = |net: &&IpNet| {
-        let ban = judge.engine().ban(**net);
-        ban.is_some_and(|ban| ban.origin != Origin::Automatic)
-    };
-    nets.iter().filter(is_manual).copied().collect()
-}
-
 impl AllowPreview {
-    fn add(&mut self, ended: Ended, staying: Vec<IpNet>) {
+    fn add(&mut self, ended: Ended) {
         self.ended_total += ended.count;
         self.left_total += ended.left.len() as u64;
-        self.staying_total += staying.len() as u64;
         list(&mut self.ended, ended.nets);
         list(&mut self.left, ended.left);
-        list(&mut self.staying, staying);
     }
-}
-
-/// Lists more, as far as there is room.
-fn list<T>(listed: &mut Vec<T>, more: impl IntoIterator<Item = T>) {
-    let room = LISTED.saturating_sub(listed.len());
-    listed.extend(more.into_iter().take(room));
 }

@@ -120,5 +120,29 @@ fn changed(done: &AllowChanged, what: &str) -> String {
         0 => String::new(),
         count => format!("; {} ended", out::count(count, "ban")),
     };
-    format!("{} {what}{ended}\n{}", done.entry.host, degraded(&done.store))
+    format!("{} {what}{ended}\n{}{}", done.entry.host, staying(done), degraded(&done.store))
+}
+
+/// The bans by hand that outrank the entry, and what lifts them.
+fn staying(done: &AllowChanged) -> String {
+    /// Networks that are named.
+    const NAMED: usize = 8;
+    if done.staying_total == 0 {
+        return String::new();
+    }
+    let named: Vec<String> = done.staying.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = match done.staying_total.saturating_sub(named.len() as u64) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let lift = match done.entry.nets[..] {
+        [net] => format!("`sipward unban {net}`"),
+        _ => "`sipward unban` with the network".to_owned(),
+    };
+    let (stand, them) = if done.staying_total == 1 { ("stands", "it") } else { ("stand", "them") };
+    format!(
+        "but {} by hand {stand} on it, which no allow list lifts: {}{more}; {lift} lifts {them}\n",
+        out::count(done.staying_total, "ban"),
+        named.join(", ")
+    )
 }

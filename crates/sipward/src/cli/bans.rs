@@ -3,7 +3,8 @@
 use clap::ValueEnum;
 
 use super::out::{self, Table};
-use super::remote::{Exit, Remote, Steps};
+use super::progress::Progress;
+use super::remote::{Exit, Remote};
 use super::why;
 use crate::api::model::{
     Ban, BanOrder, BanOrigin, BanPage, BanQuery, BanState, Direction, MAX_LIMIT, Net,
@@ -89,11 +90,12 @@ impl BansCommand {
             let filter = self.query().filter();
             return self.remote.download("reading the bans", "/bans.csv", &filter);
         }
-        self.remote.run(
-            "reading the bans",
+        let progress = self.remote.progress("reading the bans");
+        self.remote.run_showing(
+            &progress,
             async |client| {
                 if self.all {
-                    self.read_all(client).await
+                    self.read_all(client, &progress).await
                 } else {
                     client.get("/bans", &self.query()).await
                 }
@@ -132,15 +134,19 @@ impl BansCommand {
     }
 
     /// Page after page, as one.
-    async fn read_all(&self, client: &mut Client) -> Result<Answer<BanPage>, ClientError> {
+    async fn read_all(
+        &self,
+        client: &mut Client,
+        progress: &Progress,
+    ) -> Result<Answer<BanPage>, ClientError> {
         let mut query = BanQuery { limit: Some(MAX_LIMIT), cursor: None, ..self.query() };
         let mut all = BanPage { items: Vec::new(), total: 0, next: None };
-        let mut steps: Option<Steps> = None;
         loop {
             let page = client.get::<BanPage>("/bans", &query).await?.value;
             all.total = page.total;
             let read = u64::try_from(page.items.len()).unwrap_or(u64::MAX);
-            steps.get_or_insert_with(|| Steps::new("reading the bans", page.total)).advance(read);
+            progress.steps(page.total);
+            progress.advance(read);
             all.items.extend(page.items);
             match page.next {
                 // A page that leads to itself would be read for ever.

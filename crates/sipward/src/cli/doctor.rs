@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::out;
-use super::remote::{Exit, block_on, patiently};
+use super::progress::Progress;
+use super::remote::{Exit, block_on};
 use crate::doctor::{self, Examination, Patient, State};
 use crate::text::Plain;
 
@@ -42,7 +43,8 @@ impl DoctorCommand {
             root: "/".into(),
         };
         let what = "examining; FreeSWITCH sends a HEARTBEAT every 20 s";
-        let examination = block_on(patiently(what, doctor::examine(&patient)))??;
+        let progress = Progress::new(what, !self.json);
+        let examination = block_on(progress.around(doctor::examine(&patient)))??;
         if self.json {
             out::json(&serde_json::to_string(&examination)?)?;
         } else {

@@ -68,7 +68,8 @@ impl Fail2ban {
         })?;
         let applied = if self.apply {
             let socket = self.remote.socket()?;
-            Some(block_on(apply(&socket, &takeover))??)
+            let progress = self.remote.progress("taking over");
+            Some(block_on(progress.around(apply(&socket, &takeover, &progress)))??)
         } else {
             None
         };

@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::out;
+use super::progress::Progress;
 use crate::api::model::ProblemKind;
 use crate::client::{Answer, Client, ClientError};
 use crate::config::Config;
@@ -101,6 +100,11 @@ impl Remote {
         self.json
     }
 
+    /// What is shown while it waits: nothing beside JSON.
+    pub(super) fn progress(&self, what: &'static str) -> Progress {
+        Progress::new(what, !self.json)
+    }
+
     /// The socket.
     pub(super) fn socket(&self) -> anyhow::Result<PathBuf> {
         socket(self.socket.as_deref(), self.config.as_deref())
@@ -113,10 +117,20 @@ impl Remote {
         ask: impl AsyncFnOnce(&mut Client) -> Result<Answer<T>, ClientError>,
         text: impl FnOnce(&T) -> String,
     ) -> anyhow::Result<Exit> {
+        self.run_showing(&self.progress(what), ask, text)
+    }
+
+    /// As [`run`](Self::run), where `ask` tells how far it is.
+    pub(super) fn run_showing<T: DeserializeOwned + Serialize>(
+        &self,
+        progress: &Progress,
+        ask: impl AsyncFnOnce(&mut Client) -> Result<Answer<T>, ClientError>,
+        text: impl FnOnce(&T) -> String,
+    ) -> anyhow::Result<Exit> {
         let socket = self.socket()?;
         let asked = block_on(async {
             let mut client = Client::connect(&socket).await?;
-            patiently(what, ask(&mut client)).await
+            progress.around(ask(&mut client)).await
         })?;
         match asked {
             Ok(answer) if self.json => out::json(&answer.body)?,
@@ -144,7 +158,7 @@ impl Remote {
         let socket = self.socket()?;
         block_on(async {
             let mut client = Client::connect(&socket).await?;
-            patiently(what, client.download(path, query, out::bytes)).await
+            self.progress(what).around(client.download(path, query, out::bytes)).await
         })??;
         Ok(Exit::Done)
     }
@@ -174,60 +188,4 @@ pub(super) fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
         .build()
         .context("cannot start the runtime")?;
     Ok(runtime.block_on(work))
-}
-
-/// How long a command stays silent. Whoever waits longer is told.
-pub(super) const SILENCE: Duration = Duration::from_secs(1);
-
-/// Waits for `work`, and says that it waits when it takes longer than [`SILENCE`]; on standard error,
-/// and only on a terminal.
-pub(super) async fn patiently<T>(what: &'static str, work: impl Future<Output = T>) -> T {
-    let mut work = std::pin::pin!(work);
-    if let Ok(done) = tokio::time::timeout(SILENCE, work.as_mut()).await {
-        return done;
-    }
-    let bar = ProgressBar::new_spinner().with_message(what);
-    bar.enable_steady_tick(Duration::from_millis(120));
-    let done = work.await;
-    bar.finish_and_clear();
-    done
-}
-
-/// A bar for `count` steps, shown once it has taken longer than [`SILENCE`].
-pub(super) struct Steps {
-    what: &'static str,
-    count: u64,
-    done: u64,
-    started: std::time::Instant,
-    bar: Option<ProgressBar>,
-}
-
-impl Steps {
-    pub(super) fn new(what: &'static str, count: u64) -> Self {
-        Self { what, count, done: 0, started: std::time::Instant::now(), bar: None }
-    }
-
-    /// `count` more are done.
-    pub(super) fn advance(&mut self, count: u64) {
-        self.done += count;
-        if self.bar.is_none() && self.started.elapsed() > SILENCE {
-            let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {eta}");
-            let bar = ProgressBar::new(self.count).with_message(self.what);
-            self.bar = Some(match style {
-                Ok(style) => bar.with_style(style),
-                Err(_) => bar,
-            });
-        }
-        if let Some(bar) = &self.bar {
-            bar.set_position(self.done);
-        }
-    }
-}
-
-impl Drop for Steps {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ipnet::IpNet;
 use jiff::tz::{Offset, TimeZone};
 use serde::Serialize;
@@ -73,7 +73,7 @@ pub(super) fn run(replay: &Replay) -> anyhow::Result<()> {
     let open = |path: &PathBuf| Source::open(path, zone.clone(), Arc::clone(&read));
     let mut sources = replay.files.iter().map(open).collect::<Result<Vec<Source>, _>>()?;
 
-    play_with_bar(&mut sources, &mut courts, &replay.files, &read);
+    play_with_bar(&mut sources, &mut courts, replay, &read);
 
     let tallies: Vec<Tally> = sources.iter().map(Source::tally).collect();
     let reports: Vec<Report> = courts.into_iter().map(Court::finish).collect();
@@ -170,15 +170,13 @@ fn offset(text: &str) -> Result<Offset, String> {
     Offset::from_seconds(if negative { -seconds } else { seconds }).map_err(|_| wrong())
 }
 
-/// On a terminal a bar shows how far it is, by the bytes read.
-fn play_with_bar(
-    sources: &mut [Source],
-    courts: &mut [Court],
-    files: &[PathBuf],
-    read: &AtomicU64,
-) {
+/// On a terminal a bar shows how far it is, by the bytes read; not beside JSON.
+fn play_with_bar(sources: &mut [Source], courts: &mut [Court], replay: &Replay, read: &AtomicU64) {
     let size = |path: &PathBuf| std::fs::metadata(path).map_or(0, |file| file.len());
-    let bar = ProgressBar::new(files.iter().map(size).sum());
+    let bar = ProgressBar::new(replay.files.iter().map(size).sum());
+    if replay.json {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
     let style = "{wide_bar} {binary_bytes} of {binary_total_bytes}, {eta} left";
     if let Ok(style) = ProgressStyle::with_template(style) {
         bar.set_style(style);

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::Check;
 use crate::api::model::Status;
 use crate::client::{Client, ClientError, NoQuery};
+use crate::config::DEFAULT_PATH;
 use crate::fail2ban;
 use crate::text::Plain;
 
@@ -73,17 +74,41 @@ impl Process {
             file == name || file.strip_suffix(".php").is_some_and(|script| script == name)
         })
     }
+
+    /// A `sipward run` that may have read this file. A host may run several, in containers for instance, whose
+    /// processes it sees; one that names another file is none of ours.
+    fn is_daemon_of(&self, config: &Path) -> bool {
+        let program = self.arguments.first().and_then(|program| program.rsplit('/').next());
+        let is_run = self.arguments.iter().any(|word| word == "run");
+        // What a relative path is relative to, only root can see.
+        let is_same = |named: &Path| named.is_relative() || config.is_relative() || named == config;
+        program == Some("sipward") && is_run && is_same(self.config())
+    }
+
+    /// The configuration file that a daemon was started with.
+    fn config(&self) -> &Path {
+        let mut words = self.arguments.iter();
+        let named = words.find_map(|word| match word.strip_prefix("--config") {
+            Some("") => Some(None),
+            Some(value) => value.strip_prefix('=').map(Some),
+            None => match word.strip_prefix("-c") {
+                Some("") => Some(None),
+                value => value.map(|value| Some(value.strip_prefix('=').unwrap_or(value))),
+            },
+        });
+        let named = named.and_then(|value| value.or_else(|| words.next().map(String::as_str)));
+        Path::new(named.unwrap_or(DEFAULT_PATH))
+    }
 }
 
-/// Whether the daemon runs and answers.
-pub(super) async fn daemon(processes: &Processes, socket: Option<&Path>) -> Daemon {
-    let by_name = processes.0.iter().find(|process| {
-        let is_run = process.arguments.iter().any(|word| word == "run");
-        is_run
-            && process.arguments.first().is_some_and(|program| {
-                program.rsplit('/').next().is_some_and(|file| file == "sipward")
-            })
-    });
+/// Whether the daemon of this configuration runs and answers.
+pub(super) async fn daemon(
+    processes: &Processes,
+    config: Option<&Path>,
+    socket: Option<&Path>,
+) -> Daemon {
+    let config = config.unwrap_or(Path::new(DEFAULT_PATH));
+    let by_name = processes.0.iter().find(|process| process.is_daemon_of(config));
     let by_name = by_name.map(|process| process.id);
     let Some(socket) = socket else {
         let check = match by_name {

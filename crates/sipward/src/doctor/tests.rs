@@ -69,6 +69,31 @@ fn event_guard_is_known_by_its_script() {
 }
 
 #[tokio::test]
+async fn a_daemon_that_was_started_with_another_file_is_another_daemon() {
+    const OURS: &str = "/etc/sipward/sipward.toml";
+    for (words, config, is_ours) in [
+        (&[] as &[&str], None, true),
+        (&[], Some(OURS), true),
+        (&[], Some("/srv/two.toml"), false),
+        (&["--config", "/srv/two.toml"], None, false),
+        (&["--config=/srv/two.toml"], None, false),
+        (&["-c", "/srv/two.toml"], Some(OURS), false),
+        (&["-c/srv/two.toml", "--dry-run"], Some("/srv/two.toml"), true),
+        (&["-c=/srv/two.toml"], Some("/srv/two.toml"), true),
+        (&["--dry-run", "--config", "/srv/two.toml"], Some("/srv/two.toml"), true),
+        // Relative to what nobody but root can see.
+        (&["--config", "two.toml"], Some("/srv/two.toml"), true),
+        (&["--config"], None, true),
+    ] {
+        let host = host();
+        process(&host, 80, &[&["/usr/bin/sipward", "run"], words].concat());
+        let processes = processes::Processes::read(&host.path().join("proc"));
+        let daemon = processes::daemon(&processes, config.map(Path::new), None).await;
+        assert_eq!(daemon.process, is_ours.then_some(80), "{words:?} and {config:?}");
+    }
+}
+
+#[tokio::test]
 async fn without_anything_every_check_is_there_and_says_what_to_do() {
     let host = host();
     let config = host.path().join("etc/sipward.toml");

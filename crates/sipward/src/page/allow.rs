@@ -37,7 +37,8 @@ pub(super) async fn add(
     };
     match added.await {
         Ok((_, changed)) => {
-            Ok(forms::go_to(&format!("/allow?done=allowed&count={}", changed.count)))
+            let (count, staying) = (changed.count, changed.staying_total);
+            Ok(forms::go_to(&format!("/allow?done=allowed&count={count}&staying={staying}")))
         }
         Err(fault) => again(api, &frame, &fields, fault.problem()).await,
     }

@@ -143,12 +143,30 @@ pub(super) fn done(fields: &Fields) -> Markup {
         (Some("reloaded"), _) => "The configuration file was read again.".to_owned(),
         _ => return html! {},
     };
-    html! { div.notice.good role="status" { (words) } }
+    let staying = fields.text("staying").and_then(|count| count.parse::<u64>().ok()).unwrap_or(0);
+    html! {
+        div.notice.good role="status" { (words) }
+        @if staying > 0 {
+            div.notice.warn role="status" {
+                "Not lifted, as made by hand: " (say::count(staying, "ban")) ". "
+                a href="/bans" { "Unban" } " whom it shall let in."
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ban_by_hand_on_whom_is_allowed_is_told() {
+        let told = |query: &str| done(&Fields::parse(query.as_bytes()).unwrap()).into_string();
+        assert!(told("done=allowed&count=1&staying=2").contains("made by hand: 2 bans"));
+        for none in ["done=allowed&count=1&staying=0", "done=allowed", "staying=2"] {
+            assert!(!told(none).contains("made by hand"), "{none}");
+        }
+    }
 
     #[test]
     fn a_form_leads_nowhere_else() {

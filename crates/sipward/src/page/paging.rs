@@ -8,7 +8,7 @@ use super::fields::Fields;
 pub(super) const ROWS: u16 = 50;
 
 /// What a link to the list does not carry on: it was said once.
-const SAID: [(&str, &str); 2] = [("done", ""), ("count", "")];
+const SAID: [(&str, &str); 3] = [("done", ""), ("count", ""), ("staying", "")];
 
 /// The list at `path` as it was asked for.
 pub(super) fn here(path: &str, fields: &Fields) -> String {
@@ -17,8 +17,8 @@ pub(super) fn here(path: &str, fields: &Fields) -> String {
 
 /// To the first part, and to the one that begins at `next`.
 pub(super) fn pages(path: &str, fields: &Fields, next: Option<&str>) -> Markup {
-    let [done, count] = SAID;
-    let place = |cursor| at(path, &fields.query_with(&[("cursor", cursor), done, count]));
+    let [done, count, staying] = SAID;
+    let place = |cursor| at(path, &fields.query_with(&[("cursor", cursor), done, count, staying]));
     html! {
         nav.pages aria-label="Pages of the list" {
             @if fields.has("cursor") { a.button href=(place("")) { "First page" } }
@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn a_list_is_asked_for_again_without_what_was_said_once() {
-        let fields = Fields::parse(b"q=a&done=banned&count=1&cursor=9").unwrap();
+        let fields = Fields::parse(b"q=a&done=banned&count=1&staying=2&cursor=9").unwrap();
         assert_eq!(here("/bans", &fields), "/bans?q=a&cursor=9");
         assert_eq!(here("/bans", &Fields::parse(b"done=banned").unwrap()), "/bans");
     }

@@ -87,6 +87,12 @@ pub struct AllowChanged {
     /// Their networks; at most the first 1000.
     #[schema(value_type = Vec<String>, max_items = 1000)]
     pub ended: Vec<IpNet>,
+    /// Bans by an operator that stand on a part of it: they outrank the list. `DELETE /bans/{net}` with a
+    /// network of the entry lifts or splits them. None when an entry was removed.
+    pub staying_total: u64,
+    /// The first of them.
+    #[schema(value_type = Vec<String>, max_items = 100)]
+    pub staying: Vec<IpNet>,
     /// How the store stands, after it was told.
     pub store: StoreHealth,
 }

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::api::model::{AllowChanged, BanMade, Net, NewAllow, NewBan, PolicyChange, PolicyView};
 use crate::cli::out;
-use crate::cli::remote::Steps;
+use crate::cli::progress::Progress;
 use crate::cli::ssh;
 use crate::client::{Client, ClientError};
 use crate::clock;
@@ -75,7 +75,11 @@ impl Applied {
 ///
 /// # Errors
 /// When the daemon cannot be asked.
-pub(super) async fn apply(socket: &Path, takeover: &Takeover) -> Result<Applied, ClientError> {
+pub(super) async fn apply(
+    socket: &Path,
+    takeover: &Takeover,
+    progress: &Progress,
+) -> Result<Applied, ClientError> {
     let mut applied = Applied::default();
     let mut client = Client::connect(socket).await?;
     for host in &takeover.allow {
@@ -98,7 +102,7 @@ pub(super) async fn apply(socket: &Path, takeover: &Takeover) -> Result<Applied,
             Some(error) => applied.refuse("policy", &error),
         }
     }
-    bans(socket, takeover, &mut applied).await?;
+    bans(socket, takeover, &mut applied, progress).await?;
     Ok(applied)
 }
 
@@ -106,6 +110,7 @@ async fn bans(
     socket: &Path,
     takeover: &Takeover,
     applied: &mut Applied,
+    progress: &Progress,
 ) -> Result<(), ClientError> {
     // A ban by hand holds against the allow list, which fail2ban's do not.
     let is_allowed = |ban: &&StandingBan| takeover.allow.iter().any(|host| overlap(host, ban.net));
@@ -114,7 +119,7 @@ async fn bans(
     let spare = ssh::clients();
     let orders: Vec<NewBan> = wanted.into_iter().map(|ban| order(ban, &spare)).collect();
     let count = u64::try_from(orders.len()).unwrap_or(u64::MAX);
-    let mut steps = Steps::new("banning", count);
+    progress.steps(count);
 
     let (answers, mut answered) = mpsc::channel(SIDE_BY_SIDE);
     let mut workers = JoinSet::new();
@@ -136,7 +141,7 @@ async fn bans(
     }
     drop(answers);
     while let Some((net, answer)) = answered.recv().await {
-        steps.advance(1);
+        progress.advance(1);
         match refusal(answer)? {
             None => applied.bans += 1,
             Some(error) => {
