@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use sipward_tests::daemon::{Daemon, Setup};
 
 use super::kernel::{blackholes, flush, nets};
+use super::metrics::scrape_until;
 use super::store::{ban_both, number, saved, stored, taken_over, until};
 use super::world::{Family, NONE, World, of};
 
@@ -142,6 +143,9 @@ fn a_full_disk_stops_no_ban_and_heals() {
     }
     let told = daemon.expect("store_degraded");
     assert!(told.text("error").contains("no space left"), "{}", told.raw);
+    let _ = scrape_until(&setup, "sipward_store_up 0");
+    let status = setup.client().get("/status").expect(200);
+    assert_eq!(status["store"]["state"], "degraded", "{status:#}");
     daemon.expect_many("ban", 201, |ban| ban.field("enforced") == true);
     assert_eq!(blackholes(&world.pbx).len(), 201, "bans go on");
 
@@ -149,6 +153,7 @@ fn a_full_disk_stops_no_ban_and_heals() {
 
     let recovered = daemon.expect("store_recovered");
     assert_eq!(recovered.number("dropped"), Some(0));
+    let _ = scrape_until(&setup, "sipward_store_up 1");
     as_seen_by(&daemon, || stored(&file, 201));
     daemon.stop();
 }

@@ -59,7 +59,8 @@ fn prometheus_is_told(family: Family, name: &str) {
     daemon.stop();
 }
 
-fn scrape_until(setup: &Setup, line: &str) -> String {
+/// The metrics, as soon as `line` is among them.
+pub(crate) fn scrape_until(setup: &Setup, line: &str) -> String {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let text = scrape(setup);

@@ -19,7 +19,7 @@ use trouble::FIRST_PAUSE;
 
 /// How long entries gather, so that many share a commit. With the commit itself they are at most
 /// 100 ms behind.
-const GATHER: Duration = Duration::from_millis(40);
+const GATHER: Duration = Duration::from_millis(20);
 
 /// How often the thread looks after the file: its size, its place, what is too old.
 const LOOK_AFTER: Duration = Duration::from_secs(2);
