@@ -43,6 +43,7 @@ pub mod frame;
 mod limits;
 mod log_line;
 pub mod percent;
+mod scan;
 pub mod session;
 pub mod sofia;
 mod text;

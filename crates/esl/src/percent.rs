@@ -2,16 +2,24 @@
 
 use std::borrow::Cow;
 
+use crate::scan;
+
 /// Undoes FreeSWITCH's `switch_url_encode`: `%XX` becomes one byte, in either letter case.
 ///
 /// A `%` that two hex digits do not follow stays as it is, and so does `+`. Borrows when there is
 /// nothing to undo. The result can hold any byte, CR, LF and NUL included: senders choose them.
 #[must_use]
+#[inline]
 pub fn decode(raw: &[u8]) -> Cow<'_, [u8]> {
-    let Some(first) = memchr::memchr(b'%', raw) else {
-        return Cow::Borrowed(raw);
-    };
-    let (clean, mut rest) = raw.split_at(first);
+    match scan::position::<b'%'>(raw) {
+        Some(first) => Cow::Owned(decode_from(raw, first)),
+        None => Cow::Borrowed(raw),
+    }
+}
+
+/// Decodes what has its first `%` at `first`.
+fn decode_from(raw: &[u8], first: usize) -> Vec<u8> {
+    let (clean, mut rest) = raw.split_at_checked(first).unwrap_or((raw, &[]));
     let mut decoded = Vec::with_capacity(raw.len());
     decoded.extend_from_slice(clean);
     while let Some(at) = memchr::memchr(b'%', rest) {
@@ -28,7 +36,7 @@ pub fn decode(raw: &[u8]) -> Cow<'_, [u8]> {
         };
     }
     decoded.extend_from_slice(rest);
-    Cow::Owned(decoded)
+    decoded
 }
 
 /// [`decode`] into a buffer on the stack; `None` when it does not fit.

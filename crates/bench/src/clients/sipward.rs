@@ -48,10 +48,10 @@ fn subscription() -> Result<Subscription> {
 }
 
 fn take(event: &Event, tally: &mut Tally) -> Result<bool> {
-    let Some(SofiaEvent::RegisterFailure(failure)) = sofia::parse(event)? else {
-        bail!("{event:?} is no failure");
-    };
-    tally.add(&record(&failure))
+    match &sofia::parse(event)? {
+        Some(SofiaEvent::RegisterFailure(failure)) => tally.add(&record(failure)),
+        _ => bail!("{event:?} is no failure"),
+    }
 }
 
 pub(crate) fn record<'r>(failure: &'r sofia::RegisterFailure<'_>) -> Record<'r> {

@@ -5,6 +5,7 @@
 
 mod error;
 mod handshake;
+mod input;
 mod reply;
 
 use std::{
@@ -24,6 +25,7 @@ use tokio::{
 };
 use tokio_util::{codec::Decoder as _, io::poll_read_buf};
 
+use self::input::Input;
 pub use self::{
     error::{ClientError, Step},
     reply::Reply,
@@ -35,13 +37,6 @@ use crate::{
     text::excerpt,
 };
 
-/// Bytes asked of the system at once, and size of a read buffer: some 90 events. Frames keep their
-/// buffer alive, so a larger one would let a single event keep more.
-const READ_BUFFER: usize = 64 * 1024;
-
-/// A read is only worth a system call with this much room, in bytes.
-const MIN_ROOM: usize = 4 * 1024;
-
 /// Frames kept aside while [`Connection::request`] waits for its reply. Events of a second or two; beyond
 /// that the oldest is dropped and counted, because a reader that stops stalls FreeSWITCH.
 pub const MAX_PENDING: usize = 4096;
@@ -51,7 +46,7 @@ pub const MAX_PENDING: usize = 4096;
 pub struct Connection<S = TcpStream> {
     stream: S,
     decoder: FrameDecoder,
-    input: BytesMut,
+    input: Input,
     /// Commands on their way out.
     output: BytesMut,
     /// The peer will send no more.
@@ -98,7 +93,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Self {
             stream,
             decoder: FrameDecoder::new(limits),
-            input: BytesMut::new(),
+            input: Input::new(),
             output: BytesMut::new(),
             ended: false,
             pending: VecDeque::new(),
@@ -178,11 +173,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn decode(&mut self) -> Result<Option<Frame>, ClientError> {
-        if let Some(frame) = self.decoder.decode(&mut self.input)? {
+        if let Some(frame) = self.decoder.decode(&mut self.input.bytes)? {
             return Ok(Some(frame));
         }
         if self.ended {
-            self.decoder.decode_eof(&mut self.input)?;
+            self.decoder.decode_eof(&mut self.input.bytes)?;
             return Err(ClientError::Closed);
         }
         Ok(None)
@@ -209,11 +204,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ClientError>> {
-        if self.input.capacity() - self.input.len() < MIN_ROOM {
-            self.input.reserve(READ_BUFFER);
-        }
-        match ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input)) {
+        self.input.make_room();
+        let room = self.input.room();
+        match ready!(poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.input.bytes)) {
             Ok(read) => {
+                self.input.has_read(read, room);
                 self.ended = read == 0;
                 Poll::Ready(Ok(()))
             }

@@ -1,6 +1,6 @@
 //! `Name: value` lines.
 
-use crate::text::Text;
+use crate::{scan, text::Text};
 
 /// The headers of an event or of a frame's envelope, in order.
 ///
@@ -35,9 +35,8 @@ impl<'e> Headers<'e> {
         if self.ended || self.rest.is_empty() {
             return None;
         }
-        let end = line_end(self.rest);
-        let (line, after) = self.rest.split_at_checked(end)?;
-        self.rest = after.split_first().map_or(&[], |(_, after)| after);
+        let (line, after) = split_line(self.rest);
+        self.rest = after;
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         self.ended = line.is_empty();
         (!self.ended).then_some(line)
@@ -97,25 +96,12 @@ impl<'e> Header<'e> {
     }
 }
 
-/// Where the line ends. Eight bytes at a time, in place: lines are some 30 bytes long, so that calling a
-/// library's search for each costs more than searching.
+/// The line at the front without its LF, and what follows it.
 #[inline]
-fn line_end(bytes: &[u8]) -> usize {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    const LINE_ENDS: u64 = EACH * 0x0a;
-    const HIGH_BITS: u64 = EACH * 0x80;
-    let (words, tail) = bytes.as_chunks::<8>();
-    for (at, word) in words.iter().enumerate() {
-        // A byte is zero where the word holds a line end. Subtracting 1 borrows into the high bit of zero
-        // bytes; it may also do so behind the first of them, which does not matter here.
-        let zero = u64::from_le_bytes(*word) ^ LINE_ENDS;
-        let found = zero.wrapping_sub(EACH) & !zero & HIGH_BITS;
-        if found != 0 {
-            return at * 8 + (found.trailing_zeros() / 8) as usize;
-        }
-    }
-    let in_tail = tail.iter().position(|&byte| byte == b'\n').unwrap_or(tail.len());
-    words.len() * 8 + in_tail
+pub(crate) fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let end = scan::position::<b'\n'>(bytes).unwrap_or(bytes.len());
+    let (line, after) = bytes.split_at_checked(end).unwrap_or((bytes, &[]));
+    (line, after.split_first().map_or(&[], |(_, after)| after))
 }
 
 /// The parts between occurrences of `separator`.

@@ -7,6 +7,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+pub(crate) use self::headers::split_line;
 pub use self::headers::{Header, Headers};
 use crate::{
     CoreUuid,

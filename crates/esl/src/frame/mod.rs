@@ -29,7 +29,7 @@ use crate::{
 
 /// One frame: a view into the received bytes. Cloning shares them.
 ///
-/// A frame keeps the read buffer it came with alive (64 KiB, shared with its neighbours); copy out what
+/// A frame keeps the read buffer it came with alive (64 KiB, in a flood 512, shared with its neighbours); copy out what
 /// is to be kept for long.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame {

@@ -28,6 +28,9 @@ use crate::{
 /// Answers to `bgapi` that may be outstanding. Each costs a hundred bytes.
 const MAX_JOBS: usize = 1024;
 
+/// Notices handed over together, at most.
+const MAX_BATCH: usize = 256;
+
 const BACKGROUND_JOB: &str = "BACKGROUND_JOB";
 
 /// Serves one connection.
@@ -36,7 +39,7 @@ pub(super) struct Connected<'s> {
     notices: &'s Sender,
     memory: &'s mut Memory,
     random: &'s mut fastrand::Rng,
-    /// Notices of one read, handed over together.
+    /// Notices of one read, or of a part of it, handed over together.
     batch: Vec<Notice>,
     /// Commands whose replies have not come, in order.
     in_flight: VecDeque<InFlight>,
@@ -95,7 +98,7 @@ impl<'s> Connected<'s> {
         if connection.dropped() > 0 {
             self.batch.push(Notice::Overflow { dropped: connection.dropped() });
         }
-        let mut outcome = self.receive(connection);
+        let mut outcome = self.receive_all(connection).await;
         loop {
             if let Err(error) = outcome {
                 return error;
@@ -109,13 +112,8 @@ impl<'s> Connected<'s> {
                     self.start(request, connection);
                     Ok(())
                 }
-                filled = connection.fill() => match filled.and_then(|()| self.receive(connection)) {
-                    Ok(()) => {
-                        // A flood is always ready to be read. The consumer gets its turn after each
-                        // read, while the events are still in the cache, not after a hundred of them.
-                        yield_now().await;
-                        Ok(())
-                    }
+                filled = connection.fill() => match filled {
+                    Ok(()) => self.receive_all(connection).await,
                     Err(error) => Err(error),
                 },
                 () = &mut silence => {
@@ -143,20 +141,40 @@ impl<'s> Connected<'s> {
         self.memory.blind = true;
     }
 
-    /// Takes every frame that has come, and hands the notices over even if the last one is an error.
-    fn receive<S: AsyncRead + AsyncWrite + Unpin>(
+    /// Takes every frame that has come. A flood is always ready to be read: the consumer gets its turn after each
+    /// batch, while the events are still in the cache and the queue has room.
+    async fn receive_all<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         connection: &mut Connection<S>,
     ) -> Result<(), ClientError> {
+        loop {
+            let more = self.receive(connection)?;
+            yield_now().await;
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes a batch of the frames that have come, and hands the notices over even if the last one is an
+    /// error. Says whether there may be more.
+    fn receive<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        connection: &mut Connection<S>,
+    ) -> Result<bool, ClientError> {
         let received = Instant::now();
+        let most = MAX_BATCH.min(self.config.queue / 2).max(1);
         let outcome = loop {
+            if self.batch.len() >= most {
+                break Ok(true);
+            }
             match connection.next_ready() {
                 Ok(Some(frame)) => {
                     if let Err(error) = self.frame(frame, received) {
                         break Err(error);
                     }
                 }
-                Ok(None) => break Ok(()),
+                Ok(None) => break Ok(false),
                 Err(error) => break Err(error),
             }
         };

@@ -4,6 +4,7 @@ use super::{
     Endpoint, EventMeta,
     error::Defect,
     fields::{Fields, text},
+    name::Name,
     registration::Contact,
 };
 use crate::text::Text;
@@ -149,11 +150,11 @@ impl<'e> RegisterFailure<'e> {
         Ok(Self {
             meta: fields.meta()?,
             profile: fields.profile()?,
-            source: fields.endpoint()?,
-            user: text(fields.to_user),
-            domain: text(fields.to_host),
-            user_agent: text(fields.user_agent),
-            method: match fields.registration_type {
+            source: fields.source()?,
+            user: fields.text(Name::ToUser),
+            domain: fields.text(Name::ToHost),
+            user_agent: fields.text(Name::UserAgent),
+            method: match fields.get(Name::RegistrationType) {
                 Some(b"REGISTER") => Method::Register,
                 Some(b"INVITE") => Method::Invite,
                 Some(_) | None => Method::Other,
@@ -167,14 +168,14 @@ impl<'e> RegisterAttempt<'e> {
         Ok(Self {
             meta: fields.meta()?,
             profile: fields.profile()?,
-            source: fields.endpoint()?,
-            user: text(fields.from_user),
-            domain: text(fields.from_host),
-            from_user: text(fields.to_user),
-            from_domain: text(fields.to_host),
-            username: text(fields.username.filter(|&name| name != USERNAME_NOT_READ)),
-            realm: text(fields.realm),
-            result: match fields.auth_result {
+            source: fields.source()?,
+            user: fields.text(Name::FromUser),
+            domain: fields.text(Name::FromHost),
+            from_user: fields.text(Name::ToUser),
+            from_domain: fields.text(Name::ToHost),
+            username: text(fields.get(Name::Username).filter(|&name| name != USERNAME_NOT_READ)),
+            realm: fields.text(Name::Realm),
+            result: match fields.get(Name::AuthResult) {
                 Some(b"SUCCESS") => AuthResult::Success,
                 Some(b"RENEWED") => AuthResult::Renewed,
                 Some(b"FORBIDDEN") => AuthResult::Forbidden,
@@ -182,7 +183,7 @@ impl<'e> RegisterAttempt<'e> {
                 Some(_) | None => AuthResult::Other,
             },
             contact: Contact::read(fields),
-            user_agent: text(fields.user_agent),
+            user_agent: fields.text(Name::UserAgent),
         })
     }
 }
@@ -192,13 +193,13 @@ impl<'e> PreRegister<'e> {
         Ok(Self {
             meta: fields.meta()?,
             profile: fields.profile()?,
-            source: fields.endpoint()?,
-            user: text(fields.from_user),
-            domain: text(fields.from_host),
-            from_user: text(fields.to_user),
-            from_domain: text(fields.to_host),
+            source: fields.source()?,
+            user: fields.text(Name::FromUser),
+            domain: fields.text(Name::FromHost),
+            from_user: fields.text(Name::ToUser),
+            from_domain: fields.text(Name::ToHost),
             contact: Contact::read(fields),
-            user_agent: text(fields.user_agent),
+            user_agent: fields.text(Name::UserAgent),
         })
     }
 }

@@ -1,10 +1,6 @@
 //! Calls that never authenticated.
 
-use super::{
-    Endpoint, EventMeta,
-    error::Defect,
-    fields::{Fields, text},
-};
+use super::{Endpoint, EventMeta, error::Defect, fields::Fields, name::Name};
 use crate::text::Text;
 
 /// `sofia::wrong_call_state`: an INVITE was challenged and given up. Comes about 10 s after the challenge;
@@ -24,8 +20,8 @@ impl<'e> WrongCallState<'e> {
     pub(super) fn read(fields: &Fields<'e>) -> Result<Self, Defect<'e>> {
         Ok(Self {
             meta: fields.meta()?,
-            source: fields.endpoint()?,
-            from_user: text(fields.from_user),
+            source: fields.source()?,
+            from_user: fields.text(Name::FromUser),
         })
     }
 }

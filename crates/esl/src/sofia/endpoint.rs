@@ -1,6 +1,6 @@
 //! Where a packet came from.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::{percent, text::Text};
 
@@ -22,10 +22,10 @@ const MAX_ADDRESS: usize = 47;
 impl<'e> Endpoint<'e> {
     /// From the raw header: percent-encoded, IPv6 without brackets (with them is accepted too).
     pub(super) fn parse(raw: &'e [u8], port: u16) -> Option<Self> {
-        if raw.contains(&b'%') || raw.starts_with(b"[") {
-            return Self::parse_encoded(raw, port);
+        if let Some(ip) = dotted(raw) {
+            return Some(Self { ip: ip.into(), port, zone: None });
         }
-        Some(Self { ip: address(raw)?, port, zone: None })
+        Self::parse_encoded(raw, port)
     }
 
     fn parse_encoded(raw: &'e [u8], port: u16) -> Option<Self> {
@@ -53,6 +53,59 @@ impl<'e> Endpoint<'e> {
     }
 }
 
+/// An IPv4 address as `Ipv4Addr` would read it, without asking whether it is UTF-8 first: nearly every record
+/// has one.
+fn dotted(text: &[u8]) -> Option<Ipv4Addr> {
+    /// `255.255.255.255`.
+    const LONGEST: usize = 15;
+    if text.len() > LONGEST {
+        return None;
+    }
+    let (mut address, mut dots, mut octet, mut digits) = (0, 0, 0, 0);
+    for &byte in text {
+        if byte == b'.' {
+            if digits == 0 {
+                return None;
+            }
+            address = address << 8 | octet;
+            (dots, octet, digits) = (dots + 1, 0, 0);
+            continue;
+        }
+        let digit = u32::from(byte.wrapping_sub(b'0'));
+        let leading_zero = digits == 1 && octet == 0;
+        octet = octet * 10 + digit;
+        digits += 1;
+        if digit > 9 || leading_zero || octet > 255 {
+            return None;
+        }
+    }
+    (dots == 3 && digits > 0).then(|| Ipv4Addr::from_bits(address << 8 | octet))
+}
+
 fn address(text: &[u8]) -> Option<IpAddr> {
     std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use proptest::prelude::*;
+
+    use super::dotted;
+
+    proptest! {
+        #[test]
+        fn reads_ipv4_as_the_standard_library_does(
+            text in "[0-9]{0,4}(\\.[0-9]{0,4}){0,4}|[0-9.:/%a-f\\[ -]{0,20}"
+        ) {
+            prop_assert_eq!(dotted(text.as_bytes()), text.parse().ok());
+        }
+
+        #[test]
+        fn reads_every_ipv4_address(bits: u32) {
+            let ip = Ipv4Addr::from_bits(bits);
+            prop_assert_eq!(dotted(ip.to_string().as_bytes()), Some(ip));
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Origin, Subclass};
+use super::{Origin, Subclass, name::Name};
 use crate::text::excerpt;
 
 /// A `mod_sofia` event that cannot be read as a record: which header, and why.
@@ -39,7 +39,7 @@ pub enum Problem {
 /// A [`Problem`] while the record is read, when nothing has been copied yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Defect<'e> {
-    pub(super) header: &'static str,
+    pub(super) name: Name,
     pub(super) kind: DefectKind,
     pub(super) raw: &'e [u8],
 }
@@ -64,7 +64,7 @@ impl RecordError {
             DefectKind::NotANumber => Problem::NotANumber(quoted()),
             DefectKind::NotAUuid => Problem::NotAUuid(quoted()),
         };
-        Self { subclass, origin, header: defect.header, problem }
+        Self { subclass, origin, header: defect.name.as_str(), problem }
     }
 }
 

@@ -3,185 +3,96 @@
 use super::{
     Endpoint, EventMeta, EventTime, Origin,
     error::{Defect, DefectKind},
+    name::Name,
 };
-use crate::{CoreUuid, Event, text::Text};
+use crate::{CoreUuid, Event, event::split_line, text::Text};
 
 /// The raw values of every header that a record needs. The first of several wins, as it does in
 /// FreeSWITCH (`register_failure` names its profile twice).
 #[derive(Debug, Default)]
 pub(super) struct Fields<'e> {
-    pub(super) event_subclass: Option<&'e [u8]>,
-    core_uuid: Option<&'e [u8]>,
-    timestamp: Option<&'e [u8]>,
-    sequence: Option<&'e [u8]>,
-    /// `Command` is there: the event came in by `sendevent`.
-    sent_by_client: bool,
+    values: [Option<&'e [u8]>; Name::ALL.len()],
     /// `Event-Calling-File` is there, and every one of them names a file of `mod_sofia`.
     sofia_file: bool,
     other_file: bool,
-    pub(super) profile_name: Option<&'e [u8]>,
-    pub(super) network_ip: Option<&'e [u8]>,
-    pub(super) network_port: Option<&'e [u8]>,
-    pub(super) to_user: Option<&'e [u8]>,
-    pub(super) to_host: Option<&'e [u8]>,
-    pub(super) from_user: Option<&'e [u8]>,
-    pub(super) from_host: Option<&'e [u8]>,
-    pub(super) user: Option<&'e [u8]>,
-    pub(super) host: Option<&'e [u8]>,
-    pub(super) username: Option<&'e [u8]>,
-    pub(super) realm: Option<&'e [u8]>,
-    pub(super) user_agent: Option<&'e [u8]>,
-    pub(super) call_id: Option<&'e [u8]>,
-    pub(super) contact: Option<&'e [u8]>,
-    pub(super) status: Option<&'e [u8]>,
-    pub(super) expires: Option<&'e [u8]>,
-    pub(super) auth_result: Option<&'e [u8]>,
-    pub(super) registration_type: Option<&'e [u8]>,
-    pub(super) update_reg: Option<&'e [u8]>,
-    pub(super) gateway: Option<&'e [u8]>,
-    register_ip: Option<&'e [u8]>,
-    register_port: Option<&'e [u8]>,
-    pub(super) state: Option<&'e [u8]>,
-    pub(super) ping_status: Option<&'e [u8]>,
-    pub(super) gateway_status: Option<&'e [u8]>,
-    pub(super) phrase: Option<&'e [u8]>,
 }
 
 /// What FreeSWITCH writes for an empty value in plain and XML events (`switch_event_serialize`).
 const UNDEFINED: &[u8] = b"_undef_";
 
-/// The value of a header line, if this is its name. The name and its colon are compared at once, as bytes:
-/// FreeSWITCH spells each name in one way only.
-macro_rules! value_of {
-    ($line:ident, $name:literal) => {
-        $line
-            .strip_prefix(concat!($name, ":").as_bytes())
-            .map(|value| value.strip_prefix(b" ").unwrap_or(value))
-    };
-}
-
-/// Takes the line's value into the slot of the first name that fits, and returns.
-macro_rules! take {
-    ($line:ident, $($name:literal => $slot:expr),+ $(,)?) => {{
-        $(if let Some(value) = value_of!($line, $name) {
-            $slot.get_or_insert(value);
-            return;
-        })+
+/// Reads the lines at the front of an event as long as they are these, in this order, and returns what
+/// follows them.
+macro_rules! in_order {
+    ($fields:ident, $rest:ident: $($text:literal $(=> $name:ident)?),+ $(,)?) => {{
+        let rest = $rest;
+        $(
+            let Some(value) = rest.strip_prefix(concat!($text, ": ").as_bytes()) else {
+                return rest;
+            };
+            let (_value, rest) = split_line(value);
+            $($fields.put(Name::$name, _value);)?
+        )+
+        rest
     }};
 }
 
 impl<'e> Fields<'e> {
+    #[inline]
     pub(super) fn collect(event: &'e Event) -> Self {
         let mut fields = Self::default();
-        let mut headers = event.headers();
-        while let Some(line) = headers.next_line() {
-            fields.line(line);
+        let mut rest = fields.beginning(event.as_bytes());
+        while !matches!(rest, [] | [b'\n', ..] | [b'\r', b'\n', ..]) {
+            let name = Name::at_front(rest);
+            // Names are half of all bytes; the line's end is looked for behind them.
+            let known = name.map_or(0, |(_, len)| len);
+            let (value, after) = split_line(rest.get(known..).unwrap_or_default());
+            if let Some((name, _)) = name {
+                fields.put(name, value.strip_prefix(b" ").unwrap_or(value));
+            }
+            rest = after;
         }
         fields
     }
 
-    /// Compares a line with the names that begin with its letter. Cheaper than finding its colon first.
+    /// Every event begins with the lines up to its sequence (`switch_event.c`,
+    /// `switch_event_prep_for_delivery_detailed`), a `CUSTOM` one with its subclass; a failure goes on with the
+    /// others (`sofia_reg.c`). Knowing what comes next spares looking for it.
+    fn beginning(&mut self, rest: &'e [u8]) -> &'e [u8] {
+        in_order!(self, rest:
+            "Event-Subclass" => Subclass,
+            "Event-Name",
+            "Core-UUID" => CoreUuid,
+            "FreeSWITCH-Hostname",
+            "FreeSWITCH-Switchname",
+            "FreeSWITCH-IPv4",
+            "FreeSWITCH-IPv6",
+            "Event-Date-Local",
+            "Event-Date-GMT",
+            "Event-Date-Timestamp" => Timestamp,
+            "Event-Calling-File" => CallingFile,
+            "Event-Calling-Function",
+            "Event-Calling-Line-Number",
+            "Event-Sequence" => Sequence,
+            "profile-name" => Profile,
+            "to-user" => ToUser,
+            "to-host" => ToHost,
+            "network-ip" => NetworkIp,
+            "user-agent" => UserAgent,
+            "profile-name" => Profile,
+            "network-port" => NetworkPort,
+            "registration-type" => RegistrationType,
+        )
+    }
+
     #[inline]
-    fn line(&mut self, line: &'e [u8]) {
-        match line.first() {
-            Some(b'E') => self.event_line(line),
-            Some(b'C') => {
-                take!(line, "Core-UUID" => self.core_uuid);
-                self.sent_by_client |= value_of!(line, "Command").is_some();
-            }
-            Some(b'n') => take!(line,
-                "network-ip" => self.network_ip,
-                "network-port" => self.network_port,
-                "network_ip" => self.network_ip,
-                "network_port" => self.network_port,
-            ),
-            Some(b't') => take!(line, "to-user" => self.to_user, "to-host" => self.to_host),
-            Some(b'f') => take!(line,
-                "from-user" => self.from_user,
-                "from-host" => self.from_host,
-                "from_user" => self.from_user,
-            ),
-            Some(b'u') => take!(line,
-                "user-agent" => self.user_agent,
-                "username" => self.username,
-                "user" => self.user,
-                "update-reg" => self.update_reg,
-            ),
-            Some(b'r') => take!(line,
-                "registration-type" => self.registration_type,
-                "realm" => self.realm,
-            ),
-            Some(b'c') => take!(line, "call-id" => self.call_id, "contact" => self.contact),
-            Some(b'p') => take!(line, "profile-name" => self.profile_name),
-            Some(b'a') => take!(line, "auth-result" => self.auth_result),
-            Some(b's') => take!(line, "status" => self.status),
-            Some(b'e') => take!(line, "expires" => self.expires),
-            Some(b'h') => take!(line, "host" => self.host),
-            Some(b'R') => take!(line,
-                "Register-Network-IP" => self.register_ip,
-                "Register-Network-Port" => self.register_port,
-            ),
-            Some(b'G') => take!(line, "Gateway" => self.gateway),
-            Some(b'S') => take!(line, "State" => self.state, "Status" => self.gateway_status),
-            Some(b'P') => take!(line, "Ping-Status" => self.ping_status, "Phrase" => self.phrase),
-            Some(_) | None => {}
+    fn put(&mut self, name: Name, value: &'e [u8]) {
+        let value = value.strip_suffix(b"\r").unwrap_or(value);
+        if name == Name::CallingFile {
+            self.calling_file(value);
         }
-    }
-
-    /// A third of all lines begin with `Event-`; the next letter tells them apart.
-    #[inline]
-    fn event_line(&mut self, line: &'e [u8]) {
-        match line.get(b"Event-".len()) {
-            Some(b'S') => take!(line,
-                "Event-Subclass" => self.event_subclass,
-                "Event-Sequence" => self.sequence,
-            ),
-            Some(b'D') => take!(line, "Event-Date-Timestamp" => self.timestamp),
-            Some(b'C') => {
-                if let Some(file) = value_of!(line, "Event-Calling-File") {
-                    self.calling_file(file);
-                }
-            }
-            Some(_) | None => {}
+        if let Some(slot) = self.values.get_mut(name as usize) {
+            slot.get_or_insert(value);
         }
-    }
-
-    /// Who sent the event.
-    pub(super) const fn origin(&self) -> Origin {
-        if self.sent_by_client {
-            Origin::Sendevent
-        } else if self.sofia_file && !self.other_file {
-            Origin::Sofia
-        } else {
-            Origin::Elsewhere
-        }
-    }
-
-    pub(super) fn meta(&self) -> Result<EventMeta, Defect<'e>> {
-        const UUID: &str = "Core-UUID";
-        let core = required(UUID, self.core_uuid)?;
-        let malformed = Defect { header: UUID, kind: DefectKind::NotAUuid, raw: core };
-        Ok(EventMeta {
-            time: EventTime::from_micros(number("Event-Date-Timestamp", self.timestamp)?),
-            sequence: number("Event-Sequence", self.sequence)?,
-            core: CoreUuid::parse(core).ok_or(malformed)?,
-            origin: self.origin(),
-        })
-    }
-
-    pub(super) fn endpoint(&self) -> Result<Endpoint<'e>, Defect<'e>> {
-        endpoint("network-ip", self.network_ip, "network-port", self.network_port)
-    }
-
-    /// Where a gateway is registered, once it is.
-    pub(super) fn registrar(&self) -> Result<Option<Endpoint<'e>>, Defect<'e>> {
-        let Some(ip) = self.register_ip else { return Ok(None) };
-        let port = self.register_port;
-        endpoint("Register-Network-IP", Some(ip), "Register-Network-Port", port).map(Some)
-    }
-
-    pub(super) fn profile(&self) -> Result<Text<'e>, Defect<'e>> {
-        required("profile-name", self.profile_name).map(Text::decode)
     }
 
     fn calling_file(&mut self, file: &[u8]) {
@@ -193,45 +104,91 @@ impl<'e> Fields<'e> {
             self.other_file = true;
         }
     }
-}
 
-#[inline]
-fn endpoint<'e>(
-    ip_header: &'static str,
-    ip: Option<&'e [u8]>,
-    port_header: &'static str,
-    port: Option<&'e [u8]>,
-) -> Result<Endpoint<'e>, Defect<'e>> {
-    let raw = required(ip_header, ip)?;
-    let malformed = Defect { header: ip_header, kind: DefectKind::NotAnAddress, raw };
-    Endpoint::parse(raw, number(port_header, port)?).ok_or(malformed)
-}
+    /// The raw value.
+    #[inline]
+    pub(super) fn get(&self, name: Name) -> Option<&'e [u8]> {
+        self.values.get(name as usize).copied().flatten()
+    }
 
-/// A value that must be there.
-pub(super) fn required<'e>(
-    header: &'static str,
-    value: Option<&'e [u8]>,
-) -> Result<&'e [u8], Defect<'e>> {
-    let missing = Defect { header, kind: DefectKind::Missing, raw: b"" };
-    value.filter(|value| is_defined(value)).ok_or(missing)
+    /// The raw value, which must be there.
+    #[inline]
+    pub(super) fn required(&self, name: Name) -> Result<&'e [u8], Defect<'e>> {
+        let missing = Defect { name, kind: DefectKind::Missing, raw: b"" };
+        self.get(name).filter(|value| is_defined(value)).ok_or(missing)
+    }
+
+    /// The decoded value.
+    #[inline]
+    pub(super) fn text(&self, name: Name) -> Option<Text<'e>> {
+        text(self.get(name))
+    }
+
+    /// A decimal number, which must be there.
+    #[inline]
+    fn number<N: TryFrom<u64>>(&self, name: Name) -> Result<N, Defect<'e>> {
+        let raw = self.required(name)?;
+        let malformed = Defect { name, kind: DefectKind::NotANumber, raw };
+        decimal(raw).and_then(|number| N::try_from(number).ok()).ok_or(malformed)
+    }
+
+    /// Who sent the event. A `Command` means that it came in by `sendevent`.
+    pub(super) fn origin(&self) -> Origin {
+        if self.get(Name::Command).is_some() {
+            Origin::Sendevent
+        } else if self.sofia_file && !self.other_file {
+            Origin::Sofia
+        } else {
+            Origin::Elsewhere
+        }
+    }
+
+    #[inline]
+    pub(super) fn meta(&self) -> Result<EventMeta, Defect<'e>> {
+        let raw = self.required(Name::CoreUuid)?;
+        let malformed = Defect { name: Name::CoreUuid, kind: DefectKind::NotAUuid, raw };
+        Ok(EventMeta {
+            time: EventTime::from_micros(self.number(Name::Timestamp)?),
+            sequence: self.number(Name::Sequence)?,
+            core: CoreUuid::parse(raw).ok_or(malformed)?,
+            origin: self.origin(),
+        })
+    }
+
+    #[inline]
+    pub(super) fn source(&self) -> Result<Endpoint<'e>, Defect<'e>> {
+        self.endpoint(Name::NetworkIp, Name::NetworkPort)
+    }
+
+    /// Where a gateway is registered, once it is.
+    pub(super) fn registrar(&self) -> Result<Option<Endpoint<'e>>, Defect<'e>> {
+        if self.get(Name::RegisterIp).is_none() {
+            return Ok(None);
+        }
+        self.endpoint(Name::RegisterIp, Name::RegisterPort).map(Some)
+    }
+
+    #[inline]
+    fn endpoint(&self, ip: Name, port: Name) -> Result<Endpoint<'e>, Defect<'e>> {
+        let raw = self.required(ip)?;
+        let malformed = Defect { name: ip, kind: DefectKind::NotAnAddress, raw };
+        Endpoint::parse(raw, self.number(port)?).ok_or(malformed)
+    }
+
+    #[inline]
+    pub(super) fn profile(&self) -> Result<Text<'e>, Defect<'e>> {
+        self.required(Name::Profile).map(Text::decode)
+    }
 }
 
 /// A decoded value that need not be there.
+#[inline]
 pub(super) fn text(value: Option<&[u8]>) -> Option<Text<'_>> {
     value.filter(|value| is_defined(value)).map(Text::decode)
 }
 
-/// A decimal number that must be there.
-fn number<'e, N: TryFrom<u64>>(
-    header: &'static str,
-    value: Option<&'e [u8]>,
-) -> Result<N, Defect<'e>> {
-    let raw = required(header, value)?;
-    let malformed = Defect { header, kind: DefectKind::NotANumber, raw };
-    decimal(raw).and_then(|number| N::try_from(number).ok()).ok_or(malformed)
-}
-
 /// A decimal number, digits only.
+#[inline]
 pub(super) fn decimal(raw: &[u8]) -> Option<u64> {
     /// Numbers of so many digits fit; FreeSWITCH's have 16 at most.
     const DIGITS: usize = 19;
@@ -244,6 +201,65 @@ pub(super) fn decimal(raw: &[u8]) -> Option<u64> {
     })
 }
 
+#[inline]
 fn is_defined(value: &[u8]) -> bool {
     !value.is_empty() && value != UNDEFINED
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*, sample::select};
+
+    use super::{Fields, Name};
+    use crate::Event;
+
+    /// A line: often one that is looked for, often the one that usually comes next, sometimes anything.
+    fn line() -> impl Strategy<Value = String> {
+        let name = prop_oneof![
+            select(&Name::ALL[..]).prop_map(|name| name.as_str().to_owned()),
+            "Event-Name|FreeSWITCH-IPv4|network_ip|from_user|USER|Command-|user-agen|[a-z]{0,3}",
+        ];
+        (
+            name,
+            select(&[": ", ":", " : ", "", ":  "][..]),
+            "[ -~]{0,20}",
+            select(&["\n", "\r\n"][..]),
+        )
+            .prop_map(|(name, colon, value, end)| format!("{name}{colon}{value}{end}"))
+    }
+
+    /// The lines that every event begins with.
+    fn beginning() -> impl Strategy<Value = String> {
+        let lines = "Event-Subclass: s\nEvent-Name: CUSTOM\nCore-UUID: u\nFreeSWITCH-Hostname: h\n\
+            FreeSWITCH-Switchname: s\nFreeSWITCH-IPv4: 4\nFreeSWITCH-IPv6: 6\nEvent-Date-Local: l\n\
+            Event-Date-GMT: g\nEvent-Date-Timestamp: 1\r\nEvent-Calling-File: sofia_reg.c\n\
+            Event-Calling-Function: f\nEvent-Calling-Line-Number: 1\nEvent-Sequence: 7\n";
+        (0..=lines.len()).prop_map(|end| lines[..end].to_owned())
+    }
+
+    proptest! {
+        /// What the pass takes is what the headers say one by one.
+        #[test]
+        fn takes_the_first_header_of_each_name(
+            beginning in beginning(),
+            lines in vec(line(), 0..20),
+            end in select(&["", "\n", "\r\n", "\r", "\nCommand: x\n"][..]),
+        ) {
+            let event = Event::from_plain(format!("{beginning}{}{end}", lines.concat()));
+            let fields = Fields::collect(&event);
+            for name in Name::ALL {
+                let spelled = |header: &[u8]| match header {
+                    b"network_ip" => name == Name::NetworkIp,
+                    b"network_port" => name == Name::NetworkPort,
+                    b"from_user" => name == Name::FromUser,
+                    _ => header == name.as_str().as_bytes(),
+                };
+                let expected = event
+                    .headers()
+                    .find(|header| spelled(header.name()))
+                    .map(|header| header.raw_value());
+                prop_assert_eq!(fields.get(name), expected, "{:?} in {:?}", name, event);
+            }
+        }
+    }
 }

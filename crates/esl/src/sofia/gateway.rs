@@ -3,7 +3,8 @@
 use super::{
     Endpoint, EventMeta,
     error::Defect,
-    fields::{Fields, decimal, required, text},
+    fields::{Fields, decimal},
+    name::Name,
 };
 use crate::text::Text;
 
@@ -63,15 +64,15 @@ impl<'e> GatewayState<'e> {
     pub(super) fn read(fields: &Fields<'e>) -> Result<Self, Defect<'e>> {
         Ok(Self {
             meta: fields.meta()?,
-            gateway: Text::decode(required("Gateway", fields.gateway)?),
-            state: GatewayStatus::read(required("State", fields.state)?),
+            gateway: Text::decode(fields.required(Name::Gateway)?),
+            state: GatewayStatus::read(fields.required(Name::State)?),
             registrar: fields.registrar()?,
-            ping_status: text(fields.ping_status),
+            ping_status: fields.text(Name::PingStatus),
             sip_status: fields
-                .gateway_status
+                .get(Name::GatewayStatus)
                 .and_then(decimal)
                 .and_then(|status| u16::try_from(status).ok()),
-            phrase: text(fields.phrase),
+            phrase: fields.text(Name::Phrase),
         })
     }
 }

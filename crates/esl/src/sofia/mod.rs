@@ -7,6 +7,7 @@
 //! | `auth` | [`RegisterFailure`], [`RegisterAttempt`], [`PreRegister`] |
 //! | `registration` | [`Register`], [`Unregister`], [`Expire`], [`Contact`] |
 //! | `gateway`, `call` | [`GatewayState`], [`WrongCallState`] |
+//! | `name` | the headers that are read, and how FreeSWITCH spells them |
 //! | `fields` | one pass over the header lines, no allocation |
 //! | `error` | [`RecordError`]: which header, and why |
 //!
@@ -19,9 +20,9 @@ mod error;
 mod fields;
 mod gateway;
 mod meta;
+mod name;
 mod registration;
 
-use self::fields::Fields;
 pub use self::{
     auth::{AuthResult, Method, PreRegister, RegisterAttempt, RegisterFailure},
     call::WrongCallState,
@@ -31,6 +32,7 @@ pub use self::{
     meta::{EventMeta, EventTime, Origin},
     registration::{Contact, Expire, Register, Unregister},
 };
+use self::{fields::Fields, name::Name};
 use crate::Event;
 
 /// One record of `mod_sofia`.
@@ -87,7 +89,7 @@ pub enum Subclass {
 /// [`RecordError`] when a header is missing or malformed. It is bounded and safe to log.
 pub fn parse(event: &Event) -> Result<Option<SofiaEvent<'_>>, RecordError> {
     let fields = Fields::collect(event);
-    let Some(subclass) = fields.event_subclass.and_then(Subclass::from_header) else {
+    let Some(subclass) = fields.get(Name::Subclass).and_then(Subclass::from_header) else {
         return Ok(None);
     };
     let record = match subclass {
@@ -158,17 +160,10 @@ impl Subclass {
     /// From the raw `Event-Subclass` header: FreeSWITCH encodes the colons in plain events.
     fn from_header(raw: &[u8]) -> Option<Self> {
         let name = raw.strip_prefix(b"sofia%3A%3A").or_else(|| raw.strip_prefix(b"sofia::"))?;
-        match name {
-            b"register_failure" => Some(Self::RegisterFailure),
-            b"register_attempt" => Some(Self::RegisterAttempt),
-            b"pre_register" => Some(Self::PreRegister),
-            b"register" => Some(Self::Register),
-            b"unregister" => Some(Self::Unregister),
-            b"expire" => Some(Self::Expire),
-            b"gateway_state" => Some(Self::GatewayState),
-            b"wrong_call_state" => Some(Self::WrongCallState),
-            _ => None,
-        }
+        let is_called = |subclass: &Self| {
+            subclass.as_str().as_bytes().strip_prefix(b"sofia::").is_some_and(|known| known == name)
+        };
+        Self::ALL.into_iter().find(is_called)
     }
 }
 

@@ -4,6 +4,7 @@ use super::{
     Endpoint, EventMeta, EventTime,
     error::Defect,
     fields::{Fields, decimal, text},
+    name::Name,
 };
 use crate::text::Text;
 
@@ -102,14 +103,14 @@ pub struct Expire<'e> {
 
 impl<'e> Contact<'e> {
     pub(super) fn read(fields: &Fields<'e>) -> Self {
-        let claimed = fields.status.and_then(|status| {
+        let claimed = fields.get(Name::Status).and_then(|status| {
             status.strip_prefix(b"Registered(").and_then(|rest| rest.strip_suffix(b")"))
         });
         Self {
-            uri: text(fields.contact),
-            call_id: text(fields.call_id),
+            uri: fields.text(Name::Contact),
+            call_id: fields.text(Name::CallId),
             claimed_transport: text(claimed),
-            expires: fields.expires.and_then(decimal),
+            expires: fields.get(Name::Expires).and_then(decimal),
         }
     }
 }
@@ -119,14 +120,14 @@ impl<'e> Register<'e> {
         Ok(Self {
             meta: fields.meta()?,
             profile: fields.profile()?,
-            source: fields.endpoint()?,
-            user: text(fields.from_user),
-            domain: text(fields.from_host),
-            username: text(fields.username),
-            realm: text(fields.realm),
+            source: fields.source()?,
+            user: fields.text(Name::FromUser),
+            domain: fields.text(Name::FromHost),
+            username: fields.text(Name::Username),
+            realm: fields.text(Name::Realm),
             contact: Contact::read(fields),
-            user_agent: text(fields.user_agent),
-            renewed: fields.update_reg == Some(b"true"),
+            user_agent: fields.text(Name::UserAgent),
+            renewed: fields.get(Name::UpdateReg) == Some(b"true"),
         })
     }
 }
@@ -136,31 +137,32 @@ impl<'e> Unregister<'e> {
         Ok(Self {
             meta: fields.meta()?,
             profile: fields.profile()?,
-            source: fields.endpoint()?,
-            user: text(fields.from_user),
-            domain: text(fields.from_host),
-            username: text(fields.username),
-            realm: text(fields.realm),
+            source: fields.source()?,
+            user: fields.text(Name::FromUser),
+            domain: fields.text(Name::FromHost),
+            username: fields.text(Name::Username),
+            realm: fields.text(Name::Realm),
             contact: Contact::read(fields),
-            user_agent: text(fields.user_agent),
+            user_agent: fields.text(Name::UserAgent),
         })
     }
 }
 
 impl<'e> Expire<'e> {
     pub(super) fn read(fields: &Fields<'e>) -> Result<Self, Defect<'e>> {
-        let expired = fields.expires.and_then(decimal).and_then(|s| s.checked_mul(1_000_000));
+        let expired =
+            fields.get(Name::Expires).and_then(decimal).and_then(|s| s.checked_mul(1_000_000));
         Ok(Self {
             meta: fields.meta()?,
             profile: fields.profile()?,
-            source: fields.endpoint()?,
-            user: text(fields.user),
-            domain: text(fields.host),
-            username: text(fields.username),
-            realm: text(fields.realm),
-            contact: text(fields.contact),
-            call_id: text(fields.call_id),
-            user_agent: text(fields.user_agent),
+            source: fields.source()?,
+            user: fields.text(Name::User),
+            domain: fields.text(Name::Host),
+            username: fields.text(Name::Username),
+            realm: fields.text(Name::Realm),
+            contact: fields.text(Name::Contact),
+            call_id: fields.text(Name::CallId),
+            user_agent: fields.text(Name::UserAgent),
             expired: expired.map(EventTime::from_micros),
         })
     }

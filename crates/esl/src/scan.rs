@@ -1,0 +1,37 @@
+//! Looking for a byte in a few others.
+
+/// Where the first `BYTE` is. Eight bytes at a time, in place: lines and values are some 30 bytes long, so that
+/// calling a library's search for each costs more than searching.
+#[inline]
+pub(crate) fn position<const BYTE: u8>(bytes: &[u8]) -> Option<usize> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGH_BITS: u64 = EACH * 0x80;
+    let (words, tail) = bytes.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        // A byte is zero where the word holds the one looked for. Subtracting 1 borrows into the high bit of zero
+        // bytes; it may also do so behind the first of them, which does not matter here.
+        let zero = u64::from_le_bytes(*word) ^ (EACH * u64::from(BYTE));
+        let found = zero.wrapping_sub(EACH) & !zero & HIGH_BITS;
+        if found != 0 {
+            return Some(at * 8 + (found.trailing_zeros() / 8) as usize);
+        }
+    }
+    let in_tail = tail.iter().position(|&byte| byte == BYTE)?;
+    Some(words.len() * 8 + in_tail)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::position;
+
+    proptest! {
+        /// All that is special about the eight bytes is how they are compared.
+        #[test]
+        fn finds_the_first(bytes in proptest::collection::vec(prop_oneof![Just(b'\n'), any::<u8>(), Just(0x0b), Just(0x8a)], 0..40)) {
+            let expected = bytes.iter().position(|&byte| byte == b'\n');
+            prop_assert_eq!(position::<b'\n'>(&bytes), expected);
+        }
+    }
+}
