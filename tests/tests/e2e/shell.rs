@@ -350,6 +350,8 @@ fn a_ban_in_observe_mode_names_the_mode() {
     assert!(said.contains("198.18.0.0/24 is banned until"), "{said}");
     assert!(said.contains("in observe mode") && said.contains("only noted"), "{said}");
     assert!(!said.contains("doctor"), "nothing is wrong: {said}");
+    let said = sipward(&setup, &["why", "198.18.0.7"]).expect(0);
+    assert!(said.contains("no blackhole route: observe mode sets none"), "{said}");
     let json = sipward(&setup, &["ban", "198.18.1.0/24", "--json"]).json(0);
     assert_eq!(json["ban"]["net"], "198.18.1.0/24");
 }
