@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Output;
 
 use rusqlite::Connection;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sipward_tests::daemon::Setup;
 use sipward_tests::fake_freeswitch::{Attempt, Outcome};
 
@@ -401,6 +401,7 @@ fn what_fail2ban_had_is_taken_over() {
     let setup = world.setup("");
     let _daemon = world.watch(&setup);
     let [directory, database] = fail2ban(&setup);
+    sipward(&setup, &["ban", "203.0.113.5"]).expect(0);
     let words =
         ["import", "fail2ban", "--dir", &directory, "--database", &database, "--apply", "--json"];
     // The gateway is refused: fail2ban would have cut this host off.
@@ -410,6 +411,8 @@ fn what_fail2ban_had_is_taken_over() {
     assert_eq!(applied["policy"], true);
     assert_eq!(applied["bans"], 1);
     assert_eq!(applied["bans_of_allowed"], 1);
+    assert_eq!(applied["bans_staying"], json!(["203.0.113.5/32"]), "a ban by hand");
+    sipward(&setup, &["unban", "203.0.113.5"]).expect(0);
     assert!(applied["refused"][0].as_str().unwrap().starts_with("192.0.2.254/32: "), "{done:#}");
     assert_eq!(world.attacker_arrives(Family::V4), NONE);
     assert_eq!(world.phone_arrives(Family::V4), ALL);
