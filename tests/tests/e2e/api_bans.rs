@@ -43,7 +43,7 @@ fn a_ban_by_hand_is_in_the_kernel_when_it_is_answered() {
         assert_eq!(shown["net"], made["ban"]["net"]);
         let lifted = setup.client().delete(&format!("/bans/{net}")).expect(200);
         assert_eq!(lifted["count"], 1);
-        until(|| (world.attacker_arrives(family) == ALL).then_some(()));
+        world.attacker_is_let_in(family);
         assert_eq!(setup.client().get(&format!("/bans/{net}")).status, 404);
     }
 }
