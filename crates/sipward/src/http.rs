@@ -17,6 +17,7 @@
 //! log-in needs a bearer token or a session, and all of it has a thread of its own (`Server`).
 
 mod attempts;
+mod audit;
 mod client;
 mod door;
 mod guard;
@@ -47,6 +48,7 @@ use crate::clock::Clock;
 use crate::page;
 use crate::store::SavedToken;
 use attempts::Attempts;
+pub(crate) use audit::audit;
 pub(crate) use client::Client;
 use door::Door;
 use guard::Gatekeeper;
@@ -56,7 +58,8 @@ pub(crate) use sessions::Sessions;
 pub use settings::{Settings, TlsFiles};
 pub(crate) use tls::Certificates;
 pub(crate) use tokens::{NotAdded, Tokens};
-pub(crate) use visitor::{Visitor, Way};
+pub(crate) use visitor::Visitor;
+pub use visitor::Way;
 
 /// Threads for what blocks: questions to the history, look-ups of names.
 const BLOCKING: usize = 8;

@@ -1,4 +1,4 @@
-//! The control socket: what an operator sees and changes.
+//! The control socket: how the daemon stands, what it tells, and who may ask.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
@@ -9,27 +9,11 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sipward_tests::daemon::{PATIENCE, Setup};
 
-use super::kernel::{blackholes, nets};
-use super::world::{ALL, Family, GATEWAYS, NONE, World, of};
+use super::world::{GATEWAYS, World, of};
 
 super::cases![
     status_tells_how_the_daemon_stands,
-    a_ban_by_hand_is_in_the_kernel_when_it_is_answered,
-    a_ban_by_hand_ends_when_it_was_told_to,
-    a_permanent_ban_outlives_a_restart,
-    a_ban_that_would_cover_a_protected_address_is_refused_with_the_reason,
-    force_overrides_all_but_own_addresses,
-    unbanning_an_address_splits_the_banned_net_around_it,
-    unbanning_forgets_the_counted_failures,
-    unbanning_all_lets_everybody_in,
-    bans_are_filtered_sorted_and_paged,
     an_address_is_explained,
-    allowing_a_host_lifts_the_bans_it_covers_and_outlives_a_restart,
-    an_entry_of_the_file_is_only_removed_there,
-    the_policy_is_changed_at_run_time_and_tells_the_origin_of_each_value,
-    a_stored_override_outlives_a_restart_and_another_does_not,
-    a_reload_rereads_the_file_below_the_overrides,
-    a_broken_file_is_told_to_whoever_reloads,
     events_are_told_as_they_happen,
     only_the_wanted_events_are_told,
     the_history_tells_what_was_decided,
@@ -41,13 +25,13 @@ super::cases![
 ];
 
 /// Items of a page, by one of their fields.
-fn each(page: &Value, field: &str) -> Vec<String> {
+pub(super) fn each(page: &Value, field: &str) -> Vec<String> {
     let items = page["items"].as_array().expect("items");
     items.iter().map(|item| item[field].as_str().expect("text").to_owned()).collect()
 }
 
 /// Waits until `look` gives something.
-fn until<T>(look: impl Fn() -> Option<T>) -> T {
+pub(super) fn until<T>(look: impl Fn() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look() {
@@ -56,12 +40,6 @@ fn until<T>(look: impl Fn() -> Option<T>) -> T {
         assert!(Instant::now() < deadline, "waited in vain");
         thread::sleep(Duration::from_millis(20));
     }
-}
-
-fn value(policy: &Value, key: &str) -> (Value, String) {
-    let values = policy["values"].as_array().expect("values");
-    let found = values.iter().find(|value| value["key"] == key).expect("the key");
-    (found["value"].clone(), found["origin"].as_str().expect("an origin").to_owned())
 }
 
 fn status_tells_how_the_daemon_stands() {
@@ -95,221 +73,6 @@ fn status_tells_how_the_daemon_stands() {
     });
     assert_eq!(status["event_socket"]["connected"], false);
     assert_eq!(status["event_socket"]["peer"], Value::Null);
-}
-
-fn a_ban_by_hand_is_in_the_kernel_when_it_is_answered() {
-    let world = World::new();
-    let setup = world.setup("");
-    let _daemon = world.watch(&setup);
-    for family in [Family::V4, Family::V6] {
-        let new = json!({ "net": family.attacker(), "reason": "rang at night" });
-        let answer = setup.client().post("/bans", &new);
-        let place = answer.head.clone();
-        let made = answer.expect(201);
-
-        assert_eq!(world.attacker_arrives(family), NONE);
-        assert_eq!(made["ban"]["state"], "enforced", "{made:#}");
-        assert_eq!(made["ban"]["origin"], "manual");
-        assert_eq!(made["ban"]["cause"]["by"], "manual");
-        assert_eq!(made["ban"]["cause"]["comment"], "rang at night");
-        assert_eq!(made["store"]["state"], "ok");
-        let net = made["ban"]["net"].as_str().unwrap().replace('/', "%2F");
-        assert!(
-            place.contains(&format!("location: /api/v1/bans/{}", net.to_lowercase())),
-            "{place}"
-        );
-        let shown = setup.client().get(&format!("/bans/{net}")).expect(200);
-        assert_eq!(shown["net"], made["ban"]["net"]);
-        let lifted = setup.client().delete(&format!("/bans/{net}")).expect(200);
-        assert_eq!(lifted["count"], 1);
-        until(|| (world.attacker_arrives(family) == ALL).then_some(()));
-        assert_eq!(setup.client().get(&format!("/bans/{net}")).status, 404);
-    }
-}
-
-fn a_ban_by_hand_ends_when_it_was_told_to() {
-    let world = World::new();
-    let setup = world.setup("");
-    let daemon = world.watch(&setup);
-    let new = json!({ "net": "198.51.100.7", "ban_time_seconds": 1 });
-    setup.client().post("/bans", &new).expect(201);
-    assert_eq!(daemon.expect("unban").text("reason"), "expired");
-    until(|| blackholes(&world.pbx).is_empty().then_some(()));
-}
-
-fn a_permanent_ban_outlives_a_restart() {
-    let world = World::new();
-    let setup = world.setup("");
-    let daemon = world.watch(&setup);
-    let new = json!({ "net": "198.51.100.7", "permanent": true, "reason": "for good" });
-    let made = setup.client().post("/bans", &new).expect(201);
-    assert_eq!(made["ban"]["until"], Value::Null);
-    assert_eq!(made["ban"]["remaining_seconds"], Value::Null);
-    // Without a word, right after the answer: it was durable by then.
-    daemon.kill();
-
-    let _again = world.watch(&setup);
-
-    let ban = setup.client().get("/bans/198.51.100.7").expect(200);
-    assert_eq!(ban["until"], Value::Null);
-    assert_eq!(ban["cause"]["comment"], "for good");
-    assert_eq!(ban["since"], made["ban"]["since"]);
-}
-
-fn a_ban_that_would_cover_a_protected_address_is_refused_with_the_reason() {
-    let world = World::new();
-    let setup = world.setup("");
-    let _daemon = world.watch(&setup);
-    let client = setup.client();
-    for (new, reason, class) in [
-        (json!({ "net": "127.0.0.1" }), "exempt", Some("own")),
-        (json!({ "net": Family::V4.pbx() }), "exempt", Some("own")),
-        (json!({ "net": Family::V6.pbx() }), "exempt", Some("own")),
-        (json!({ "net": GATEWAYS[0] }), "exempt", Some("gateway")),
-        (json!({ "net": GATEWAYS[1] }), "exempt", Some("gateway")),
-        (json!({ "net": "203.0.0.0/15" }), "too_wide", None),
-        (json!({ "net": "2001:db8::/31" }), "too_wide", None),
-        (json!({ "net": "fe80:0:0:1::/64" }), "link_local", None),
-        (json!({ "net": "203.0.113.0/24", "spare": ["203.0.113.5"] }), "spared", None),
-        (json!({ "net": "203.0.113.5", "spare": ["::ffff:203.0.113.5"] }), "spared", None),
-    ] {
-        let problem = client.post("/bans", &new);
-        assert!(problem.head.contains("application/problem+json"), "{}", problem.head);
-        let problem = problem.expect(409);
-        assert_eq!(problem["refusal"]["reason"], reason, "{new}: {problem:#}");
-        assert_eq!(problem["refusal"]["class"], json!(class), "{new}: {problem:#}");
-        let own = class == Some("own");
-        assert_eq!(problem["refusal"]["force_overrides"], !own, "{new}: {problem:#}");
-    }
-    assert_eq!(client.get("/bans").expect(200)["total"], 0);
-    assert_eq!(blackholes(&world.pbx), nets([]));
-    // The same again is no second ban.
-    client.post("/bans", &json!({ "net": "203.0.113.0/24", "permanent": true })).expect(201);
-    let problem = client.post("/bans", &json!({ "net": "203.0.113.5" })).expect(409);
-    assert_eq!(problem["refusal"]["reason"], "covered");
-    assert_eq!(problem["refusal"]["net"], "203.0.113.0/24");
-}
-
-fn force_overrides_all_but_own_addresses() {
-    let world = World::new();
-    let setup = world.setup("");
-    let _daemon = world.watch(&setup);
-    let client = setup.client();
-    let forced = |net: &str| json!({ "net": net, "force": true, "spare": ["203.0.113.5"] });
-    for net in ["203.0.113.0/24", "10.0.0.0/8"] {
-        let made = client.post("/bans", &forced(net)).expect(201);
-        assert_eq!(made["ban"]["origin"], "forced");
-    }
-    for net in ["127.0.0.1", "192.0.2.0/24", "0.0.0.0/0", "::1"] {
-        let problem = client.post("/bans", &forced(net)).expect(409);
-        assert_eq!(problem["refusal"]["class"], "own", "{net}");
-    }
-}
-
-fn unbanning_an_address_splits_the_banned_net_around_it() {
-    let world = World::new();
-    let setup = world.setup("");
-    let _daemon = world.watch(&setup);
-    let client = setup.client();
-    client.post("/bans", &json!({ "net": "198.51.100.0/29" })).expect(201);
-    assert_eq!(world.attacker_arrives(Family::V4), NONE);
-
-    let done = client.delete("/bans/198.51.100.7").expect(200);
-
-    assert_eq!(done["count"], 1);
-    assert_eq!(done["ended"], json!(["198.51.100.0/29"]));
-    assert_eq!(done["left"], json!(["198.51.100.0/30", "198.51.100.4/31", "198.51.100.6/32"]));
-    let left = nets(["198.51.100.0/30", "198.51.100.4/31", "198.51.100.6/32"]);
-    until(|| (blackholes(&world.pbx) == left).then_some(()));
-    assert_eq!(world.attacker_arrives(Family::V4), ALL);
-    let piece = client.get("/bans/198.51.100.4%2F31").expect(200);
-    assert_eq!(piece["cause"]["split_of"], "198.51.100.0/29");
-    assert_eq!(piece["cause"]["by"], "manual");
-}
-
-fn unbanning_forgets_the_counted_failures() {
-    let world = World::new();
-    let setup = world.setup("");
-    let daemon = world.watch(&setup);
-    world.fail("198.51.100.7", 4);
-    daemon.expect_many("auth_failure", 4, of("198.51.100.7"));
-
-    let done = setup.client().delete("/bans/198.51.100.7").expect(200);
-
-    assert_eq!(done["count"], 0, "nobody was banned, which is no error");
-    world.fail("198.51.100.7", 1);
-    let judged = daemon.expect_many("auth_failure", 5, of("198.51.100.7")).pop().unwrap();
-    assert_eq!(judged.number("failures"), Some(1));
-}
-
-fn unbanning_all_lets_everybody_in() {
-    let world = World::new();
-    let setup = world.setup("");
-    let daemon = world.watch(&setup);
-    for n in 0..30 {
-        world.fail(&format!("198.18.0.{n}"), 5);
-    }
-    world.fail(Family::V6.attacker(), 5);
-    daemon.expect_many("ban", 31, |_| true);
-    world.fail("198.51.100.7", 4);
-    daemon.expect_many("auth_failure", 4, of("198.51.100.7"));
-
-    let done = setup.client().delete("/bans").expect(200);
-
-    assert_eq!(done["count"], 31);
-    assert_eq!(done["ended"].as_array().unwrap().len(), 31);
-    until(|| blackholes(&world.pbx).is_empty().then_some(()));
-    assert_eq!(setup.client().get("/bans").expect(200)["total"], 0);
-    world.fail("198.51.100.7", 1);
-    let judged = daemon.expect_many("auth_failure", 5, of("198.51.100.7")).pop().unwrap();
-    assert_eq!(judged.number("failures"), Some(1), "counted failures are forgotten too");
-}
-
-fn bans_are_filtered_sorted_and_paged() {
-    let world = World::new();
-    let setup = world.setup("");
-    let daemon = world.watch(&setup);
-    let client = setup.client();
-    for n in 0..7 {
-        let new = json!({ "net": format!("203.0.113.{n}"), "ban_time_seconds": 9_000 - n * 100 });
-        client.post("/bans", &new).expect(201);
-    }
-    client.post("/bans", &json!({ "net": "2001:db8:7::/48", "permanent": true })).expect(201);
-    world.fail("198.51.100.7", 5);
-    daemon.expect_that("ban", of("198.51.100.7/32"));
-
-    for limit in [1, 2, 3, 8, 9, 1000] {
-        for (sort, first, last) in [
-            ("sort=net", "198.51.100.7/32", "2001:db8:7::/48"),
-            ("sort=net&order=desc", "2001:db8:7::/48", "198.51.100.7/32"),
-            ("sort=since", "203.0.113.0/32", "198.51.100.7/32"),
-            ("sort=until", "198.51.100.7/32", "2001:db8:7::/48"),
-            ("sort=until&order=desc", "2001:db8:7::/48", "198.51.100.7/32"),
-        ] {
-            let (mut all, mut cursor) = (Vec::new(), String::new());
-            loop {
-                let page = client.get(&format!("/bans?{sort}&limit={limit}{cursor}")).expect(200);
-                assert_eq!(page["total"], 9);
-                let nets = each(&page, "net");
-                assert!(nets.len() <= limit);
-                all.extend(nets);
-                match page["next"].as_str() {
-                    Some(next) => cursor = format!("&cursor={}", next.replace('/', "%2F")),
-                    None => break,
-                }
-            }
-            assert_eq!(all.len(), 9, "{sort} by {limit}: {all:?}");
-            assert_eq!((all[0].as_str(), all[8].as_str()), (first, last), "{sort} by {limit}");
-        }
-    }
-    let filtered = |query: &str| each(&client.get(&format!("/bans?{query}")).expect(200), "net");
-    assert_eq!(filtered("origin=automatic"), ["198.51.100.7/32"]);
-    assert_eq!(filtered("rule=failures"), ["198.51.100.7/32"]);
-    assert_eq!(filtered("rule=users"), [""; 0]);
-    assert_eq!(filtered("covering=2001:db8:7::9"), ["2001:db8:7::/48"]);
-    assert_eq!(filtered("inside=203.0.113.4/31"), ["203.0.113.4/32", "203.0.113.5/32"]);
-    assert_eq!(filtered("state=failed"), [""; 0]);
-    assert_eq!(filtered("state=enforced").len(), 9);
 }
 
 fn an_address_is_explained() {
@@ -360,180 +123,6 @@ fn an_address_is_explained() {
     assert_eq!(why["exempt"], json!([{ "class": "allow", "net": "203.0.113.0/24" }]));
     let why = client.get(&format!("/sources/{}", GATEWAYS[0])).expect(200);
     assert_eq!(why["exempt"][0]["class"], "gateway");
-}
-
-fn allowing_a_host_lifts_the_bans_it_covers_and_outlives_a_restart() {
-    let world = World::new();
-    let setup = world.setup("");
-    let daemon = world.watch(&setup);
-    let client = setup.client();
-    world.fail("198.51.100.7", 5);
-    world.fail("198.18.0.1", 5);
-    daemon.expect_many("ban", 2, |_| true);
-
-    let new = json!({ "host": "198.51.100.0/28", "comment": "the new office" });
-    let added = client.post("/allow", &new).expect(201);
-
-    assert_eq!(added["count"], 1);
-    assert_eq!(added["ended"], json!(["198.51.100.7/32"]));
-    assert_eq!(added["entry"]["origin"], "runtime");
-    until(|| (blackholes(&world.pbx) == nets(["198.18.0.1/32"])).then_some(()));
-    client.post("/allow", &new).expect(200);
-    world.fail("198.51.100.7", 5);
-    let judged = daemon.expect_many("auth_failure", 10, of("198.51.100.7")).pop().unwrap();
-    assert_eq!(judged.text("exempt"), "allow");
-    daemon.kill();
-
-    let daemon = world.watch(&setup);
-    let page = client.get("/allow").expect(200);
-    assert_eq!(each(&page, "host"), ["198.51.100.0/28"]);
-    assert_eq!(page["items"][0]["comment"], "the new office");
-    world.fail("198.51.100.7", 5);
-    daemon.expect_many("auth_failure", 5, |line| line.text("exempt") == "allow");
-
-    client.delete("/allow/198.51.100.0%2F28").expect(200);
-    assert_eq!(client.delete("/allow/198.51.100.0%2F28").status, 404);
-    world.fail("198.51.100.7", 5);
-    daemon.expect_that("ban", of("198.51.100.7/32"));
-}
-
-fn an_entry_of_the_file_is_only_removed_there() {
-    let world = World::new();
-    let setup = world.setup("allow = [\"203.0.113.0/24\", \"localhost\"]\n");
-    let _daemon = world.watch(&setup);
-    let client = setup.client();
-    client.post("/allow", &json!({ "host": "192.0.2.77" })).expect(201);
-
-    let page = client.get("/allow").expect(200);
-    assert_eq!(each(&page, "host"), ["192.0.2.77/32", "203.0.113.0/24", "localhost"]);
-    assert_eq!(each(&page, "origin"), ["runtime", "file", "file"]);
-    assert_eq!(each(&client.get("/allow?origin=runtime").expect(200), "host"), ["192.0.2.77/32"]);
-    let first = client.get("/allow?limit=2").expect(200);
-    assert_eq!(each(&first, "host").len(), 2);
-    let next = first["next"].as_str().unwrap().replace('/', "%2F");
-    let second = client.get(&format!("/allow?limit=2&cursor={next}")).expect(200);
-    assert_eq!(
-        (each(&second, "host"), &second["next"]),
-        (vec!["localhost".to_owned()], &Value::Null)
-    );
-
-    let problem = client.delete("/allow/203.0.113.0%2F24").expect(409);
-    assert!(problem["detail"].as_str().unwrap().contains("configuration file"), "{problem:#}");
-}
-
-fn the_policy_is_changed_at_run_time_and_tells_the_origin_of_each_value() {
-    let world = World::new();
-    let setup = world.setup("[policy]\nmax_failures = 7\n[policy.rules.users]\nthreshold = 9\n");
-    let daemon = world.watch(&setup);
-    let client = setup.client();
-    let policy = client.get("/policy").expect(200);
-    assert_eq!(value(&policy, "max_failures"), (json!(7), "file".to_owned()));
-    assert_eq!(value(&policy, "window_seconds"), (json!(600), "default".to_owned()));
-    assert_eq!(value(&policy, "rules.users.threshold"), (json!(9), "file".to_owned()));
-
-    let change = json!({ "max_failures": 2, "ban_time_seconds": 120, "stored": false });
-    let policy = client.patch("/policy", &change).expect(200);
-
-    assert_eq!(value(&policy, "max_failures"), (json!(2), "runtime".to_owned()));
-    assert_eq!(value(&policy, "ban_time_seconds"), (json!(120), "runtime".to_owned()));
-    let overridden = policy["values"].as_array().unwrap();
-    let overridden = overridden.iter().find(|value| value["key"] == "max_failures").unwrap();
-    assert_eq!(overridden["overridden"], 7);
-    world.fail("198.51.100.7", 2);
-    let ban = daemon.expect_that("ban", of("198.51.100.7/32"));
-    assert_eq!(ban.number("max_failures"), Some(2), "in force when it is answered");
-
-    let policy = client.delete("/policy/max_failures").expect(200);
-    assert_eq!(value(&policy, "max_failures"), (json!(7), "file".to_owned()));
-    assert_eq!(value(&policy, "ban_time_seconds"), (json!(120), "runtime".to_owned()));
-    for (change, field) in [
-        (json!({ "max_failures": 0 }), "max_failures"),
-        (json!({ "window_seconds": 604_801 }), "window_seconds"),
-        (json!({ "ban_time_seconds": 604_801 }), "ban_time_seconds"),
-        (json!({ "max_failures": "5" }), "max_failures"),
-        (json!({ "maxretry": 5 }), "maxretry"),
-        (json!({}), "the body"),
-    ] {
-        let answer = client.patch("/policy", &change);
-        assert_eq!(
-            (answer.status, answer.wrong_fields()),
-            (422, vec![field.to_owned()]),
-            "{change}"
-        );
-    }
-    assert_eq!(client.delete("/policy/colour").wrong_fields(), ["key"]);
-}
-
-fn a_stored_override_outlives_a_restart_and_another_does_not() {
-    let world = World::new();
-    let setup = world.setup("");
-    let daemon = world.watch(&setup);
-    let client = setup.client();
-    client.patch("/policy", &json!({ "max_failures": 3 })).expect(200);
-    client.patch("/policy", &json!({ "window_seconds": 60, "stored": false })).expect(200);
-    daemon.kill();
-
-    let daemon = world.watch(&setup);
-
-    let policy = client.get("/policy").expect(200);
-    assert_eq!(value(&policy, "max_failures"), (json!(3), "stored".to_owned()));
-    assert_eq!(value(&policy, "window_seconds"), (json!(600), "default".to_owned()));
-    world.fail("198.51.100.7", 3);
-    daemon.expect_that("ban", of("198.51.100.7/32"));
-    client.delete("/policy/max_failures").expect(200);
-    daemon.kill();
-    let _daemon = world.watch(&setup);
-    let policy = client.get("/policy").expect(200);
-    assert_eq!(value(&policy, "max_failures"), (json!(5), "default".to_owned()));
-}
-
-fn a_reload_rereads_the_file_below_the_overrides() {
-    let world = World::new();
-    let setup = world.setup("");
-    let daemon = world.watch(&setup);
-    let client = setup.client();
-    client.patch("/policy", &json!({ "max_failures": 3 })).expect(200);
-    client.post("/allow", &json!({ "host": "192.0.2.77" })).expect(201);
-    setup.configure(
-        "allow = [\"198.51.100.7\"]\non_exit = \"flush\"\n[policy]\nmax_failures = 9\nwindow = \"5m\"\n",
-    );
-
-    let reloaded = client.post("/reload", &json!({})).expect(200);
-
-    assert_eq!(reloaded["needs_restart"], json!(["on_exit"]));
-    let policy = client.get("/policy").expect(200);
-    assert_eq!(value(&policy, "max_failures"), (json!(3), "stored".to_owned()));
-    assert_eq!(value(&policy, "window_seconds"), (json!(300), "file".to_owned()));
-    assert_eq!(
-        each(&client.get("/allow").expect(200), "host"),
-        ["192.0.2.77/32", "198.51.100.7/32"]
-    );
-    assert_eq!(client.get("/status").expect(200)["needs_restart"], json!(["on_exit"]));
-    // The signal does the same.
-    setup.configure("[policy]\nmax_failures = 9\nwindow = \"4m\"\n");
-    daemon.hang_up();
-    daemon.expect_many("reload", 2, |_| true);
-    let policy = client.get("/policy").expect(200);
-    assert_eq!(value(&policy, "max_failures"), (json!(3), "stored".to_owned()));
-    assert_eq!(value(&policy, "window_seconds"), (json!(240), "file".to_owned()));
-    assert_eq!(client.get("/status").expect(200)["needs_restart"], json!([]));
-}
-
-fn a_broken_file_is_told_to_whoever_reloads() {
-    let world = World::new();
-    let setup = world.setup("[policy]\nmax_failures = 2\n");
-    let daemon = world.watch(&setup);
-    setup.configure("[policy]\nmax_failures = 7\nban_tyme = \"1h\"\n");
-
-    let problem = setup.client().post("/reload", &json!({})).expect(409);
-
-    let detail = problem["detail"].as_str().unwrap();
-    for word in ["sipward.toml:3:1", "ban_tyme", "ban_time"] {
-        assert!(detail.contains(word), "{word} in {detail}");
-    }
-    daemon.expect("reload_failed");
-    let policy = setup.client().get("/policy").expect(200);
-    assert_eq!(value(&policy, "max_failures"), (json!(2), "file".to_owned()));
 }
 
 fn events_are_told_as_they_happen() {

@@ -65,7 +65,7 @@ fn out_and_in_again(family: Family) {
     assert_eq!(unban.text("reason"), "expired");
     let banned_for = unban.read.duration_since(ban.read);
     assert!((5.5..8.0).contains(&banned_for.as_secs_f64()), "it lasted {banned_for:?}");
-    assert_eq!(world.attacker_arrives(family), ALL, "afterwards");
+    world.attacker_is_let_in(family);
     assert_eq!(blackholes(&world.pbx), nets([]));
     assert_eq!(daemon.log().all("ban").len(), 1);
     assert_eq!(world.fs.violations(), [""; 0]);

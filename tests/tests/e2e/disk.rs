@@ -13,8 +13,8 @@ use sipward_tests::daemon::{Daemon, Setup};
 
 use super::kernel::{blackholes, flush, nets};
 use super::metrics::scrape_until;
-use super::store::{ban_both, number, saved, stored, taken_over, until};
-use super::world::{Family, NONE, World, of};
+use super::store::{ban_both, number, saved, stored, taken_over};
+use super::world::{Family, NONE, World, of, until};
 
 super::cases![
     a_corrupt_file_is_put_aside_and_nobody_gets_in,

@@ -14,6 +14,7 @@ use super::world::{World, of};
 super::cases![
     nothing_but_healthz_and_the_login_answers_without_a_token,
     a_token_is_made_listed_and_revoked_by_the_command_line,
+    every_change_is_told_with_who_asked_for_it,
     a_token_outlives_a_restart_and_its_secret_is_stored_nowhere,
     a_token_in_a_store_in_memory_says_that_it_ends_with_the_daemon,
     a_read_token_looks_and_tries_and_a_write_token_changes,
@@ -168,6 +169,41 @@ fn a_token_is_made_listed_and_revoked_by_the_command_line() {
     assert_eq!(served.shell(&["token", "revoke", "grafana"]).status.code(), Some(1));
     let listed = text(&served.shell(&["token", "list"]).stdout);
     assert!(listed.starts_with("there is no token"), "{listed}");
+}
+
+fn every_change_is_told_with_who_asked_for_it() {
+    let served = Served::new();
+    let secret = token(&served.setup.client(), "ops", "write");
+    let told = served.daemon.expect_that("changed", |line| line.text("path") == "/api/v1/tokens");
+    assert_eq!((told.text("name"), told.text("way")), ("root", "socket"));
+    assert!(told.field("source").is_null() && told.text("body").contains("ops"), "{told:?}");
+
+    let ban = json!({"net": "192.0.2.7", "comment": "x"});
+    let asked = served.ask(|web| web.bearer(&secret).ask("POST", "/api/v1/bans", Some(&ban)));
+    let told = served.daemon.expect_that("changed", |line| line.text("path") == "/api/v1/bans");
+    assert_eq!((told.text("name"), told.text("way")), ("ops", "token"));
+    assert_eq!((told.text("source"), told.text("method")), ("127.0.0.1", "POST"));
+    assert_eq!(told.number("status"), Some(asked.status.into()));
+    assert!(told.text("body").contains("192.0.2.7"), "{told:?}");
+
+    // What is refused is told too; a body of any length is not.
+    let long = json!({"net": "192.0.2.8", "nonsense": "x".repeat(2_000)});
+    served.ask(|web| web.bearer(&secret).ask("POST", "/api/v1/bans?long", Some(&long))).expect(422);
+    let told = served.daemon.expect_that("changed", |line| line.text("path").ends_with("?long"));
+    assert!(told.number("status") == Some(422) && told.field("body").is_null(), "{told:?}");
+
+    // Looking and trying change nothing, and who may not write is turned away before.
+    let before = served.daemon.log().text().matches("\"changed\"").count();
+    let reader = token(&served.setup.client(), "reader", "read");
+    served.ask(|web| web.bearer(&secret).get("/api/v1/bans")).expect(200);
+    served.ask(|web| web.bearer(&reader).ask("POST", "/api/v1/bans", Some(&ban))).expect(403);
+    let preview = json!({"max_failures": 3});
+    let path = "/api/v1/policy/preview";
+    served.ask(|web| web.bearer(&reader).ask("POST", path, Some(&preview))).expect(200);
+    served.daemon.expect_that("changed", |line| line.text("body").contains("reader"));
+    let after = served.daemon.log().text().matches("\"changed\"").count();
+    assert_eq!(after, before + 1, "the token was a change, the rest was none");
+    assert!(!served.daemon.log().text().contains(&secret), "the secret is in the log");
 }
 
 fn a_token_outlives_a_restart_and_its_secret_is_stored_nowhere() {

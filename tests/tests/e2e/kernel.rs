@@ -11,6 +11,8 @@ use rtnetlink::packet_route::route::{
 use rtnetlink::{IpVersion, RouteMessageBuilder};
 use sipward_tests::netns::Host;
 
+use super::world::until;
+
 /// Sipward's default `route.protocol`.
 const PROTOCOL: RouteProtocol = RouteProtocol::Other(216);
 
@@ -23,6 +25,12 @@ const KERNELS_OWN: [&str; 2] = ["fe80::/64", "ff00::/8"];
 /// Nets that sipward has blackholed on `host`.
 pub(crate) fn blackholes(host: &Host) -> BTreeSet<IpNet> {
     routes(host).iter().filter(|route| is_ours(route)).map(net).collect()
+}
+
+/// Waits until sipward has blackholed these nets, and no others, on `host`.
+pub(crate) fn blackholes_become<'a>(host: &Host, wanted: impl IntoIterator<Item = &'a str>) {
+    let wanted = nets(wanted);
+    until("its blackholes", || blackholes(host) == wanted);
 }
 
 /// The same, each as often as it is there.

@@ -2,8 +2,13 @@
 //!
 //! | module | shows |
 //! |---|---|
-//! | `api` | the control socket: what an operator sees and changes |
+//! | `api` | the control socket: how the daemon stands, what it tells, and who may ask |
+//! | `api_bans` | the control socket: bans by hand |
+//! | `api_policy` | the control socket: the allow list, the policy, and the file below them |
 //! | `api_hostile` | the control socket under bad requests |
+//! | `changes` | what is changed at run time, and what a change would mean |
+//! | `console` | what a page needs to know beside who is banned |
+//! | `addresses` | whose an address is, and all banned ones as a file |
 //! | `bans` | whoever fails too often is out, for his time, and nobody else |
 //! | `spared` | who is never banned |
 //! | `evidence` | recordings of a real FreeSWITCH: what counts and what does not |
@@ -33,7 +38,9 @@
 
 mod addresses;
 mod api;
+mod api_bans;
 mod api_hostile;
+mod api_policy;
 mod bans;
 mod changes;
 mod connection;
@@ -66,6 +73,8 @@ fn main() -> ExitCode {
     netns::main(|| {
         [
             api::cases(),
+            api_bans::cases(),
+            api_policy::cases(),
             api_hostile::cases(),
             bans::cases(),
             spared::cases(),

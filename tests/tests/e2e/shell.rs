@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Output;
 
 use rusqlite::Connection;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sipward_tests::daemon::Setup;
 use sipward_tests::fake_freeswitch::{Attempt, Outcome};
 
@@ -171,7 +171,7 @@ fn a_ban_by_hand_holds_until_it_is_lifted() {
 
     let out = sipward(&setup, &["unban", "198.51.100.7"]).expect(0);
     assert!(out.contains("what is left of wider ones stands as 8 bans"), "{out}");
-    assert_eq!(world.attacker_arrives(Family::V4), ALL);
+    world.attacker_is_let_in(Family::V4);
     let out = sipward(&setup, &["unban", "198.51.100.7"]).expect(0);
     assert_eq!(out, "198.51.100.7/32 was not banned\n");
     assert!(sipward(&setup, &["unban", "--all"]).expect(0).starts_with("8 bans ended"));
@@ -258,7 +258,7 @@ fn allowing_a_host_lets_it_in_and_the_file_is_left_alone() {
     let out = sipward(&setup, &words).expect(0);
     assert_eq!(out, "198.51.100.7/32 is never banned by a rule; 1 ban ended\n");
     daemon.expect("unban");
-    assert_eq!(world.attacker_arrives(Family::V4), ALL);
+    world.attacker_is_let_in(Family::V4);
     let out = sipward(&setup, &["allow", "list"]).expect(0);
     assert!(out.contains("our test phone") && out.contains("run time"), "{out}");
     sipward(&setup, &["allow", "remove", "198.51.100.7"]).expect(0);
@@ -280,7 +280,7 @@ fn a_ban_by_hand_on_whom_is_allowed_is_told_with_what_lifts_it() {
     let again = sipward(&setup, &["allow", "add", "198.51.100.0/26"]).expect(0);
     assert!(again.ends_with(told), "{again}");
     sipward(&setup, &["unban", "198.51.100.0/26"]).expect(0);
-    assert_eq!(world.attacker_arrives(Family::V4), ALL);
+    world.attacker_is_let_in(Family::V4);
     let after = sipward(&setup, &["allow", "add", "198.51.100.0/26", "--json"]).json(0);
     assert_eq!(after["staying_total"], 0);
     // However many there are, the answer is short.
@@ -350,6 +350,8 @@ fn a_ban_in_observe_mode_names_the_mode() {
     assert!(said.contains("198.18.0.0/24 is banned until"), "{said}");
     assert!(said.contains("in observe mode") && said.contains("only noted"), "{said}");
     assert!(!said.contains("doctor"), "nothing is wrong: {said}");
+    let said = sipward(&setup, &["why", "198.18.0.7"]).expect(0);
+    assert!(said.contains("no blackhole route: observe mode sets none"), "{said}");
     let json = sipward(&setup, &["ban", "198.18.1.0/24", "--json"]).json(0);
     assert_eq!(json["ban"]["net"], "198.18.1.0/24");
 }
@@ -399,6 +401,7 @@ fn what_fail2ban_had_is_taken_over() {
     let setup = world.setup("");
     let _daemon = world.watch(&setup);
     let [directory, database] = fail2ban(&setup);
+    sipward(&setup, &["ban", "203.0.113.5"]).expect(0);
     let words =
         ["import", "fail2ban", "--dir", &directory, "--database", &database, "--apply", "--json"];
     // The gateway is refused: fail2ban would have cut this host off.
@@ -408,6 +411,8 @@ fn what_fail2ban_had_is_taken_over() {
     assert_eq!(applied["policy"], true);
     assert_eq!(applied["bans"], 1);
     assert_eq!(applied["bans_of_allowed"], 1);
+    assert_eq!(applied["bans_staying"], json!(["203.0.113.5/32"]), "a ban by hand");
+    sipward(&setup, &["unban", "203.0.113.5"]).expect(0);
     assert!(applied["refused"][0].as_str().unwrap().starts_with("192.0.2.254/32: "), "{done:#}");
     assert_eq!(world.attacker_arrives(Family::V4), NONE);
     assert_eq!(world.phone_arrives(Family::V4), ALL);

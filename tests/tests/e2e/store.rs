@@ -2,8 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::Connection;
@@ -12,7 +11,7 @@ use sipward::store::{Location, Saved, Store, StoreSettings};
 use sipward_tests::daemon::{Daemon, Line};
 
 use super::kernel::{blackholes, flush, nets};
-use super::world::{ALL, Family, NONE, World, ip, of};
+use super::world::{ALL, Family, NONE, World, ip, of, until};
 
 super::cases![
     a_restart_keeps_bans_and_the_time_they_have_left,
@@ -31,15 +30,6 @@ pub(crate) fn saved(file: &Path) -> Saved {
     let settings =
         StoreSettings { location: Location::File(file.to_owned()), ..StoreSettings::default() };
     Store::open(&settings).unwrap().1
-}
-
-/// Waits, for long on a busy machine, until something is so.
-pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}: never");
-        thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// Waits until the store holds `count` bans.

@@ -11,6 +11,8 @@
 //! The PBX has a default route by the router, and `rp_filter` is 0 everywhere.
 
 use std::net::IpAddr;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use sipward_tests::daemon::{Daemon, Line, Setup};
 use sipward_tests::fake_freeswitch::{Builder, DEFAULT_PASSWORD, FakeFreeSwitch};
@@ -138,6 +140,11 @@ impl World {
         arrivals((&self.attacker, family.attacker()), (&self.pbx, family.pbx()))
     }
 
+    /// Waits until packets of the attacker arrive: that a ban ends is told before the kernel has dropped its route.
+    pub(crate) fn attacker_is_let_in(&self, family: Family) {
+        until("the attacker is let in", || self.attacker_arrives(family) == ALL);
+    }
+
     /// Whether packets of the phone arrive at the PBX.
     pub(crate) fn phone_arrives(&self, family: Family) -> Arrivals {
         arrivals((&self.phone, family.phone()), (&self.pbx, family.pbx()))
@@ -174,4 +181,13 @@ pub(crate) fn of(net: &str) -> impl Fn(&Line) -> bool {
 
 pub(crate) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
+}
+
+/// Waits, for long on a busy machine, until something is so.
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}: never");
+        thread::sleep(Duration::from_millis(20));
+    }
 }

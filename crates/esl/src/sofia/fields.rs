@@ -228,12 +228,14 @@ mod tests {
             .prop_map(|(name, colon, value, end)| format!("{name}{colon}{value}{end}"))
     }
 
-    /// The lines that every event begins with.
+    /// The lines that a failure begins with.
     fn beginning() -> impl Strategy<Value = String> {
         let lines = "Event-Subclass: s\nEvent-Name: CUSTOM\nCore-UUID: u\nFreeSWITCH-Hostname: h\n\
             FreeSWITCH-Switchname: s\nFreeSWITCH-IPv4: 4\nFreeSWITCH-IPv6: 6\nEvent-Date-Local: l\n\
             Event-Date-GMT: g\nEvent-Date-Timestamp: 1\r\nEvent-Calling-File: sofia_reg.c\n\
-            Event-Calling-Function: f\nEvent-Calling-Line-Number: 1\nEvent-Sequence: 7\n";
+            Event-Calling-Function: f\nEvent-Calling-Line-Number: 1\nEvent-Sequence: 7\n\
+            profile-name: p\nto-user: u\nto-host: h\nnetwork-ip: i\nuser-agent: a\nprofile-name: q\n\
+            network-port: 1\nregistration-type: R\n";
         (0..=lines.len()).prop_map(|end| lines[..end].to_owned())
     }
 

@@ -1,6 +1,7 @@
 //! The routes, and the `OpenAPI` document that is generated from them.
 
 use axum::http::{Method, Uri};
+use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::{Json, Router};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
@@ -14,6 +15,7 @@ use super::{
     Api, alarms, allow, attacks, bans, events, export, history, hosts, metrics, policy, preview,
     series, sources, status, tokens, what_if,
 };
+use crate::http::audit;
 
 /// What the document says beside the handlers.
 #[derive(OpenApi)]
@@ -96,8 +98,9 @@ fn documented() -> OpenApiRouter<Api> {
 pub(crate) fn router(api: Api, more: Router) -> Router {
     let (router, _) = documented().split_for_parts();
     // No part of the API: its text is Prometheus' own.
+    let audit = from_fn_with_state(api.records.clone(), audit);
     let router = router.route("/metrics", axum::routing::get(metrics::show)).with_state(api);
-    router.merge(more).fallback(nowhere).method_not_allowed_fallback(not_so)
+    router.merge(more).fallback(nowhere).method_not_allowed_fallback(not_so).layer(audit)
 }
 
 /// The `OpenAPI` document of the API.

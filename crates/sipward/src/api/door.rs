@@ -132,7 +132,7 @@ impl serve::Door for Door {
         (stream, peer): Self::Caller,
     ) -> Option<serve::Greeting<UnixStream, Visitor>> {
         let refusal = (!self.admits(peer).await).then(|| stranger(peer));
-        Some(serve::Greeting { stream, known: Visitor::on_socket(), refusal })
+        Some(serve::Greeting { stream, known: Visitor::on_socket(peer.user), refusal })
     }
 
     fn finish(_: &Visitor, _: &mut Response) {}

@@ -11,7 +11,7 @@ use super::ssh;
 use crate::api::model::{
     BanMade, BanState, Net, NewBan, Status, StoreHealth, StoreState, Unbanned,
 };
-use crate::client::{NoQuery, segment};
+use crate::client::{Client, NoQuery, segment};
 use crate::config::Mode;
 use crate::text::{Plain, read_span};
 
@@ -57,15 +57,20 @@ impl BanCommand {
             async |client| {
                 let made = client.post::<BanMade>("/bans", &order).await?;
                 if made.value.ban.state == BanState::Ineffective {
-                    // The ban is made, whatever becomes of this question.
-                    let status = client.get::<Status>("/status", &NoQuery {}).await;
-                    observes.set(status.is_ok_and(|status| status.value.mode == Mode::Observe));
+                    observes.set(is_observing(client).await);
                 }
                 Ok(made)
             },
             |done| made(done, observes.get()),
         )
     }
+}
+
+/// Whether nothing reaches the kernel by intent. What was asked before is answered, whatever becomes of this
+/// question.
+pub(super) async fn is_observing(client: &mut Client) -> bool {
+    let status = client.get::<Status>("/status", &NoQuery {}).await;
+    status.is_ok_and(|status| status.value.mode == Mode::Observe)
 }
 
 /// `observes` when nothing reaches the kernel by intent.

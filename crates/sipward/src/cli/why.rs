@@ -1,8 +1,10 @@
 //! `sipward why`.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use super::ban::is_observing;
 use super::bans;
 use super::history;
 use super::out::{self, Table};
@@ -27,22 +29,30 @@ pub(super) struct WhyCommand {
 impl WhyCommand {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         let path = format!("/sources/{}", segment(self.address));
+        let observes = Cell::new(false);
         self.remote.run(
             "asking the daemon",
-            async |client| client.get(&path, &NoQuery {}).await,
-            text,
+            async |client| {
+                let report = client.get::<SourceReport>(&path, &NoQuery {}).await?;
+                if !report.value.bans.is_empty() && report.value.kernel.state == RouteState::Other {
+                    observes.set(is_observing(client).await);
+                }
+                Ok(report)
+            },
+            |report| text(report, observes.get()),
         )
     }
 }
 
-fn text(report: &SourceReport) -> String {
+/// `observes` when nothing reaches the kernel by intent.
+fn text(report: &SourceReport, observes: bool) -> String {
     let mut out = String::new();
     // Writing into a string cannot fail.
-    let _ = write(report, &mut out);
+    let _ = write(report, observes, &mut out);
     out
 }
 
-fn write(report: &SourceReport, out: &mut String) -> std::fmt::Result {
+fn write(report: &SourceReport, observes: bool, out: &mut String) -> std::fmt::Result {
     let banned = if report.bans.is_empty() { "is not banned" } else { "is BANNED" };
     writeln!(
         out,
@@ -82,6 +92,7 @@ fn write(report: &SourceReport, out: &mut String) -> std::fmt::Result {
     }
     let kernel = match report.kernel.state {
         RouteState::Blackhole => "a blackhole route stands",
+        RouteState::Other if observes => "no blackhole route: observe mode sets none",
         RouteState::Other => "no blackhole route wins",
         RouteState::Unknown => "unknown",
     };

@@ -233,7 +233,7 @@ fn is_safe(method: &Method) -> bool {
 }
 
 /// What a request needs. Trials and previews change nothing, and whoever came in may leave.
-fn scope_needed(method: &Method, path: &str) -> Scope {
+pub(super) fn scope_needed(method: &Method, path: &str) -> Scope {
     let trial = *method == Method::POST
         && (matches!(path, "/api/v1/test" | "/test" | "/logout") || path.ends_with("/preview"));
     if is_safe(method) || trial { Scope::Read } else { Scope::Write }

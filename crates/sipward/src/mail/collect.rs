@@ -114,6 +114,7 @@ impl Collector {
             | Record::TokenAdded { .. }
             | Record::TokenRevoked { .. }
             | Record::LoggedIn { .. }
+            | Record::Changed { .. }
             | Record::LoginFailed { .. }
             | Record::DeliveryFailed { .. }
             | Record::Delivered { .. }

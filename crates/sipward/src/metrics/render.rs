@@ -60,6 +60,8 @@ fn evidence(page: &mut Page, now: &Snapshot) {
     );
     let help = "Alarms raised, by name.";
     labelled(page, "sipward_alarms", help, "alarm", &tally.alarms);
+    let help = "Log-ins to the API and the page that failed, without those of who had to wait.";
+    counter(page, "sipward_login_failures", help, tally.login_failures);
 }
 
 fn bans(page: &mut Page, now: &Snapshot) {

@@ -38,6 +38,8 @@ pub struct Tally {
     pub blind: Duration,
     /// Events that no evidence was made of: unusable, or made by another client of the Event Socket.
     pub events_ignored: u64,
+    /// Log-ins to the API and the page that failed.
+    pub login_failures: u64,
     /// Changes of routes that the kernel refused.
     pub route_failures: u64,
     /// Routes and rules put back.
@@ -139,6 +141,7 @@ impl Default for Tally {
             disconnections: 0,
             blind: Duration::ZERO,
             events_ignored: 0,
+            login_failures: 0,
             route_failures: 0,
             healed: 0,
             event_to_route: Histogram::default(),
@@ -171,6 +174,7 @@ impl Tally {
                 self.blind = self.blind.saturating_add(blind);
             }
             Record::EventUnusable { .. } | Record::EventForged { .. } => self.events_ignored += 1,
+            Record::LoginFailed { .. } => self.login_failures += 1,
             Record::RouteFailed { .. } => self.route_failures += 1,
             Record::Healed { routes, rules, .. } => self.healed += (routes + rules) as u64,
             Record::Started(_)
@@ -203,7 +207,7 @@ impl Tally {
             | Record::TokenAdded { .. }
             | Record::TokenRevoked { .. }
             | Record::LoggedIn { .. }
-            | Record::LoginFailed { .. }
+            | Record::Changed { .. }
             | Record::DeliveryFailed { .. }
             | Record::Delivered { .. }
             | Record::RecordsMissed { .. }

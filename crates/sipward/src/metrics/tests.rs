@@ -44,6 +44,7 @@ fn snapshot() -> Snapshot {
         Record::Alarm(Alarm::ManyBans { bans: 7 }),
         Record::EslBlind { seconds: 1.5 },
         Record::Healed { routes: 3, rules: 1, gate: false },
+        Record::LoginFailed { source: "203.0.113.9".parse().unwrap(), what: "token" },
     ] {
         tally.note(&record);
     }
@@ -89,6 +90,7 @@ fn what_was_counted_is_told() {
         "sipward_alarms_total{alarm=\"many_bans\"} 1",
         // There from the start: of a counter that begins with 1, Prometheus sees no increase.
         "sipward_alarms_total{alarm=\"deaf\"} 0",
+        "sipward_login_failures_total 1",
         "sipward_esl_blind_seconds_total 1.5",
         "sipward_healed_total 4",
         "sipward_registrations 30",

@@ -28,7 +28,8 @@ impl Record {
             | Self::HttpOpened { .. }
             | Self::TokenAdded { .. }
             | Self::TokenRevoked { .. }
-            | Self::LoggedIn { .. } => Level::INFO,
+            | Self::LoggedIn { .. }
+            | Self::Changed { .. } => Level::INFO,
             Self::Gate { gaps, .. } if gaps.is_empty() => Level::INFO,
             Self::EslDisconnected { .. }
             | Self::EslRestarted { .. }

@@ -93,6 +93,7 @@ impl fmt::Display for Record {
             | Self::TokenAdded { .. }
             | Self::TokenRevoked { .. }
             | Self::LoggedIn { .. }
+            | Self::Changed { .. }
             | Self::LoginFailed { .. } => http::line(f, self),
             Self::ApiOpened { socket } => write!(f, "control socket {}", socket.display()),
             Self::ApiFailed { error } => write!(f, "no control socket: {error}"),

@@ -24,6 +24,7 @@ pub use parts::{Ban, Started, Totals};
 
 use crate::api::model::Scope;
 use crate::complaint::RefusedFor;
+use crate::http::Way;
 use crate::text::Time;
 
 /// `tracing` target of every record.
@@ -296,6 +297,23 @@ pub enum Record {
         name: String,
         /// What it may do.
         scope: Scope,
+    },
+    /// Somebody asked for a change by the API or the page, and was answered.
+    Changed {
+        /// Who: a token's name, `link` for a one-time link, `root` or `uid N` on the Unix socket.
+        name: String,
+        /// How he came in.
+        way: Way,
+        /// From where; `null` on the Unix socket.
+        source: Option<IpAddr>,
+        /// The method of the request.
+        method: String,
+        /// Its path and query, at most 512 characters.
+        path: String,
+        /// What it said; `null` above 1,024 bytes.
+        body: Option<String>,
+        /// The status of the answer; 400 and above changed nothing.
+        status: u16,
     },
     /// Somebody failed to log in to the API or the page.
     LoginFailed {

@@ -212,6 +212,7 @@ pub(super) fn word(record: &Record) -> Option<Word> {
         | Record::TokenAdded { .. }
         | Record::TokenRevoked { .. }
         | Record::LoggedIn { .. }
+        | Record::Changed { .. }
         | Record::LoginFailed { .. }
         | Record::StoreBegun { .. }
         | Record::StoreRead { .. } => None,

@@ -1,5 +1,6 @@
 //! Gives a takeover to the running daemon.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 use std::time::SystemTime;
@@ -26,7 +27,7 @@ const SIDE_BY_SIDE: usize = 16;
 /// Longest ban that the API takes, in seconds: ten years.
 const LONGEST: u64 = 3_653 * 86_400;
 
-/// Refusals told at most.
+/// Refusals, and bans that stay, told at most.
 const MAX_TOLD: usize = 100;
 
 /// What became of a takeover.
@@ -40,6 +41,8 @@ pub(super) struct Applied {
     pub(super) bans: usize,
     /// Bans left out because who is allowed would have been banned.
     pub(super) bans_of_allowed: usize,
+    /// Bans by an operator that stand on what is allowed, and outrank it; at most the first 100.
+    pub(super) bans_staying: BTreeSet<IpNet>,
     /// What the daemon refused, and why; at most the first 100.
     pub(super) refused: Vec<String>,
 }
@@ -58,10 +61,25 @@ impl Applied {
                 format_args!("left out, because they are allowed: {}\n", self.bans_of_allowed),
             );
         }
+        if !self.bans_staying.is_empty() {
+            let nets: Vec<String> = self.bans_staying.iter().map(ToString::to_string).collect();
+            out::add(
+                &mut text,
+                format_args!(
+                    "banned by hand, which no allow list lifts: {}; `sipward unban` lifts them\n",
+                    nets.join(", ")
+                ),
+            );
+        }
         for refusal in &self.refused {
             out::add(&mut text, format_args!("refused: {}\n", Plain(refusal)));
         }
         text
+    }
+
+    fn stay(&mut self, nets: Vec<IpNet>) {
+        let room = MAX_TOLD.saturating_sub(self.bans_staying.len());
+        self.bans_staying.extend(nets.into_iter().take(room));
     }
 
     fn refuse(&mut self, what: &str, error: &ClientError) {
@@ -86,8 +104,11 @@ pub(super) async fn apply(
         let entry =
             NewAllow { host: host.clone(), comment: Some("ignoreip of fail2ban".to_owned()) };
         match refusal(client.post::<AllowChanged>("/allow", &entry).await)? {
-            None => applied.allow += 1,
-            Some(error) => applied.refuse(&host.to_string(), &error),
+            Ok(changed) => {
+                applied.allow += 1;
+                applied.stay(changed.value.staying);
+            }
+            Err(error) => applied.refuse(&host.to_string(), &error),
         }
     }
     let change = PolicyChange {
@@ -98,8 +119,8 @@ pub(super) async fn apply(
     };
     if change != PolicyChange::default() {
         match refusal(client.patch::<PolicyView>("/policy", &change).await)? {
-            None => applied.policy = true,
-            Some(error) => applied.refuse("policy", &error),
+            Ok(_) => applied.policy = true,
+            Err(error) => applied.refuse("policy", &error),
         }
     }
     bans(socket, takeover, &mut applied, progress).await?;
@@ -143,8 +164,8 @@ async fn bans(
     while let Some((net, answer)) = answered.recv().await {
         progress.advance(1);
         match refusal(answer)? {
-            None => applied.bans += 1,
-            Some(error) => {
+            Ok(()) => applied.bans += 1,
+            Err(error) => {
                 let what = net.map_or("ban".to_owned(), |net| net.to_string());
                 applied.refuse(&what, &error);
             }
@@ -175,11 +196,11 @@ fn overlap(host: &HostEntry, net: IpNet) -> bool {
     }
 }
 
-/// A "no" to this one thing, apart from what ends everything.
-fn refusal<T>(answer: Result<T, ClientError>) -> Result<Option<ClientError>, ClientError> {
+/// A "no" to this one thing, inside, apart from what ends everything.
+fn refusal<T>(answer: Result<T, ClientError>) -> Result<Result<T, ClientError>, ClientError> {
     match answer {
-        Ok(_) => Ok(None),
-        Err(error @ ClientError::Problem { .. }) => Ok(Some(error)),
+        Ok(done) => Ok(Ok(done)),
+        Err(error @ ClientError::Problem { .. }) => Ok(Err(error)),
         Err(error) => Err(error),
     }
 }

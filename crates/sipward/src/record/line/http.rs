@@ -26,6 +26,14 @@ pub(super) fn line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
         Record::LoggedIn { source, name, scope } => {
             write!(f, "log-in from {source} by {}, may {scope}", Plain(name))
         }
+        Record::Changed { name, way, source, method, path, body, status } => {
+            write!(f, "{} ({way}", Plain(name))?;
+            source.map_or(Ok(()), |source| write!(f, " from {source}"))?;
+            write!(f, "): {} {}", Plain(method), Plain(path))?;
+            let said = body.as_deref().filter(|body| !body.is_empty());
+            said.map_or(Ok(()), |body| write!(f, " {}", Plain(body)))?;
+            write!(f, ", answered {status}")
+        }
         Record::LoginFailed { source, what } => {
             write!(f, "failed log-in from {source} ({what})")
         }
