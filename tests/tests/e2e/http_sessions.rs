@@ -1,12 +1,17 @@
-//! The API on TCP: who may use it by session or by link, and who must wait.
+//! The API on TCP: who may use it by session or by link, how long, and who must wait.
 
+use std::time::{Duration, SystemTime};
+
+use rusqlite::Connection;
 use serde_json::json;
 use sipward_tests::daemon::PATIENCE;
 use sipward_tests::web::{Reply, Web, ends_within};
 
 use super::http::{Served, cookie, text, web};
+use super::world::until;
 
 super::cases![
+    a_token_and_what_it_opened_end_on_time,
     a_token_becomes_a_session_and_a_log_out_ends_it,
     a_session_changes_nothing_for_a_foreign_page,
     a_link_logs_in_once,
@@ -173,4 +178,32 @@ fn revoking_a_token_ends_its_sessions_and_its_streams() {
         line.clear();
         assert!(std::io::BufRead::read_line(&mut staying, &mut line).unwrap() > 0, "it ended too");
     }
+}
+
+fn a_token_and_what_it_opened_end_on_time() {
+    let Served { world, setup, daemon } = Served::new();
+    let new = json!({ "name": "brief", "scope": "read", "expires_seconds": 60 });
+    let made = setup.client().post("/tokens", &new).expect(201);
+    let secret = made["token"].as_str().unwrap();
+    daemon.stop();
+    // No token is made for less than a minute, which would be long to wait for.
+    let soon =
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap() + Duration::from_secs(10);
+    let stored = Connection::open(setup.store_file()).unwrap();
+    let changed = stored
+        .execute("UPDATE tokens SET until = ?1", [i64::try_from(soon.as_micros()).unwrap()])
+        .unwrap();
+    assert_eq!(changed, 1);
+    drop(stored);
+
+    let daemon = world.watch(&setup);
+    daemon.expect("http_opened");
+    let served = Served { world, setup, daemon };
+    let session = served.session(secret);
+    let ask = || {
+        [web().bearer(secret), web().with("Cookie", &session)]
+            .map(|web| served.world.pbx.run(|| web.get("/api/v1/status").status))
+    };
+    assert_eq!(ask(), [200, 200]);
+    until("both are shut out", || ask() == [401, 401]);
 }

@@ -147,8 +147,9 @@ impl<'s> Connected<'s> {
         &mut self,
         connection: &mut Connection<S>,
     ) -> Result<(), ClientError> {
+        let received = Instant::now();
         loop {
-            let more = self.receive(connection)?;
+            let more = self.receive(connection, received)?;
             yield_now().await;
             if !more {
                 return Ok(());
@@ -161,8 +162,8 @@ impl<'s> Connected<'s> {
     fn receive<S: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         connection: &mut Connection<S>,
+        received: Instant,
     ) -> Result<bool, ClientError> {
-        let received = Instant::now();
         let most = MAX_BATCH.min(self.config.queue / 2).max(1);
         let outcome = loop {
             if self.batch.len() >= most {
