@@ -3,17 +3,17 @@
 use std::net::IpAddr;
 
 /// The fields of `sofia::register_failure` that `sipward_esl::sofia::RegisterFailure` has, decoded. `Core-UUID`
-/// and origin are left out in the peers' favour.
+/// and origin are left out in the peers' favour. Texts are bytes: their senders need not write UTF-8.
 pub(crate) struct Record<'e> {
     pub(crate) time: u64,
     pub(crate) sequence: u64,
     pub(crate) ip: IpAddr,
     pub(crate) port: u16,
-    pub(crate) profile: &'e str,
-    pub(crate) user: &'e str,
-    pub(crate) domain: &'e str,
-    pub(crate) user_agent: &'e str,
-    pub(crate) method: &'e str,
+    pub(crate) profile: &'e [u8],
+    pub(crate) user: &'e [u8],
+    pub(crate) domain: &'e [u8],
+    pub(crate) user_agent: &'e [u8],
+    pub(crate) method: &'e [u8],
 }
 
 /// What a stream of records adds up to: shows that a client has read every field of every event.

@@ -11,9 +11,13 @@ pub(crate) fn position<const BYTE: u8>(bytes: &[u8]) -> Option<usize> {
         // A byte is zero where the word holds the one looked for. Subtracting 1 borrows into the high bit of zero
         // bytes; it may also do so behind the first of them, which does not matter here.
         let zero = u64::from_le_bytes(*word) ^ (EACH * u64::from(BYTE));
-        let found = zero.wrapping_sub(EACH) & !zero & HIGH_BITS;
-        if found != 0 {
-            return Some(at * 8 + (found.trailing_zeros() / 8) as usize);
+        let perhaps = zero.wrapping_sub(EACH) & HIGH_BITS;
+        if perhaps != 0 {
+            // Bytes that have that bit by themselves are rare: FreeSWITCH encodes what is not ASCII.
+            let found = perhaps & !zero;
+            if found != 0 {
+                return Some(at * 8 + (found.trailing_zeros() / 8) as usize);
+            }
         }
     }
     let in_tail = tail.iter().position(|&byte| byte == BYTE)?;

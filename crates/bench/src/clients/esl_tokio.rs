@@ -25,11 +25,11 @@ pub(crate) async fn read(port: u16, tally: &mut Tally) -> Result<()> {
             sequence: text("Event-Sequence")?.parse()?,
             ip: text("network-ip")?.parse()?,
             port: text("network-port")?.parse()?,
-            profile: text("profile-name")?,
-            user: text("to-user")?,
-            domain: text("to-host")?,
-            user_agent: text("user-agent")?,
-            method: text("registration-type")?,
+            profile: text("profile-name")?.as_bytes(),
+            user: text("to-user")?.as_bytes(),
+            domain: text("to-host")?.as_bytes(),
+            user_agent: text("user-agent")?.as_bytes(),
+            method: text("registration-type")?.as_bytes(),
         };
         if tally.add(&record)? {
             break;

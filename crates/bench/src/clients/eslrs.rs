@@ -1,6 +1,8 @@
 //! `eslrs`. It leaves values percent-encoded, so decoding is done here, only where there is a `%`; and it
 //! never tells that the stream has ended, so the count ends the run.
 
+use std::borrow::Cow;
+
 use anyhow::{Context as _, Result, anyhow};
 use eslrs::{Command, Inbound, event::PlainEvent};
 use percent_encoding::percent_decode_str;
@@ -18,15 +20,14 @@ pub(crate) async fn read(port: u16, tally: &mut Tally) -> Result<()> {
             continue;
         }
         let event = PlainEvent::try_from(event)?;
-        let text = |name: &'static str| {
-            let raw = event.get_header(name).context(name)?;
-            anyhow::Ok(percent_decode_str(raw).decode_utf8_lossy())
-        };
+        let raw = |name: &'static str| event.get_header(name).context(name);
+        let text = |name: &'static str| anyhow::Ok(Cow::from(percent_decode_str(raw(name)?)));
+        let word = |name: &'static str| anyhow::Ok(percent_decode_str(raw(name)?).decode_utf8()?);
         let record = Record {
-            time: text("Event-Date-Timestamp")?.parse()?,
-            sequence: text("Event-Sequence")?.parse()?,
-            ip: text("network-ip")?.parse()?,
-            port: text("network-port")?.parse()?,
+            time: word("Event-Date-Timestamp")?.parse()?,
+            sequence: word("Event-Sequence")?.parse()?,
+            ip: word("network-ip")?.parse()?,
+            port: word("network-port")?.parse()?,
             profile: &text("profile-name")?,
             user: &text("to-user")?,
             domain: &text("to-host")?,

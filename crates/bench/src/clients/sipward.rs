@@ -55,16 +55,16 @@ fn take(event: &Event, tally: &mut Tally) -> Result<bool> {
 }
 
 pub(crate) fn record<'r>(failure: &'r sofia::RegisterFailure<'_>) -> Record<'r> {
-    let text = |value: &'r Option<Text<'_>>| value.as_ref().and_then(Text::to_str).unwrap_or("");
+    let text = |value: &'r Option<Text<'_>>| value.as_ref().map_or(&b""[..], Text::as_bytes);
     Record {
         time: failure.meta.time.as_micros(),
         sequence: failure.meta.sequence,
         ip: failure.source.ip,
         port: failure.source.port,
-        profile: failure.profile.to_str().unwrap_or(""),
+        profile: failure.profile.as_bytes(),
         user: text(&failure.user),
         domain: text(&failure.domain),
         user_agent: text(&failure.user_agent),
-        method: failure.method.as_str(),
+        method: failure.method.as_str().as_bytes(),
     }
 }
