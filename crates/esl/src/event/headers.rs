@@ -31,7 +31,7 @@ impl<'e> Headers<'e> {
 
     /// The next line without its line end, or `None` at the blank line or the end.
     #[inline]
-    pub(crate) fn next_line(&mut self) -> Option<&'e [u8]> {
+    fn next_line(&mut self) -> Option<&'e [u8]> {
         if self.ended || self.rest.is_empty() {
             return None;
         }

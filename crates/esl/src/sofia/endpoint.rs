@@ -25,7 +25,10 @@ impl<'e> Endpoint<'e> {
         if let Some(ip) = dotted(raw) {
             return Some(Self { ip: ip.into(), port, zone: None });
         }
-        Self::parse_encoded(raw, port)
+        if raw.contains(&b'%') || raw.starts_with(b"[") {
+            return Self::parse_encoded(raw, port);
+        }
+        Some(Self { ip: address(raw)?, port, zone: None })
     }
 
     fn parse_encoded(raw: &'e [u8], port: u16) -> Option<Self> {
@@ -92,7 +95,15 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::dotted;
+    use super::{Endpoint, dotted};
+
+    #[test]
+    fn a_bracket_that_closes_none_is_no_address() {
+        assert!(Endpoint::parse(b"[2001:db8::7]", 5060).is_some());
+        for raw in ["2001:db8::7]", "192.0.2.7]", "[2001:db8::7x"] {
+            assert_eq!(Endpoint::parse(raw.as_bytes(), 5060), None, "{raw}");
+        }
+    }
 
     proptest! {
         #[test]
