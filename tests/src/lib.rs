@@ -2,6 +2,8 @@
 
 pub mod daemon;
 pub mod fake_freeswitch;
+pub mod fake_sofia;
 pub mod http;
 pub mod netns;
+pub mod sip;
 pub mod web;

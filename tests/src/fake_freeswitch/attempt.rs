@@ -97,8 +97,13 @@ pub enum Outcome {
     ForgedBySendevent,
     /// Challenged, and never answered: `pre_register` only.
     Challenged,
+    /// The nonce of a challenge, or one that somebody made up, which is not known or no longer:
+    /// `register_attempt` with `STALE`, `pre_register`.
+    Stale,
     /// The right password: `pre_register`, `register_attempt`, `register`.
     Registered,
+    /// The right password with a nonce whose challenge made its event already: `register_attempt`, `register`.
+    Admitted,
     /// The right password and `Expires: 0`: `pre_register`, `register_attempt`, `unregister`.
     Unregistered,
     /// No request at all: the registration ran out, `expire`.

@@ -55,6 +55,12 @@ impl Core {
             Outcome::AttemptLost => vec![self.failure(attempt)],
             Outcome::ForgedBySendevent => vec![self.forged(attempt)],
             Outcome::Challenged => vec![self.pre_register(attempt)],
+            Outcome::Stale => {
+                vec![self.attempt(attempt, "unknown", "STALE"), self.pre_register(attempt)]
+            }
+            Outcome::Admitted => {
+                vec![self.attempt(attempt, &attempt.user, "RENEWED"), self.register(attempt)]
+            }
             Outcome::Registered => vec![
                 self.pre_register(attempt),
                 self.attempt(attempt, &attempt.user, "RENEWED"),

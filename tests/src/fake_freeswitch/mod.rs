@@ -92,11 +92,14 @@ impl FakeFreeSwitch {
 
     /// The events of `attempt` with `outcome`, in one go.
     pub fn emit(&self, attempt: &Attempt, outcome: Outcome) {
-        self.shared.with(|state| {
-            for event in state.core.events(attempt, outcome) {
-                state.publish(&event);
-            }
-        });
+        self.emitter().emit(attempt, outcome);
+    }
+
+    /// A way to cause events and to change answers from another thread, such as that of a SIP side
+    /// ([`FakeSofia`](crate::fake_sofia::FakeSofia)).
+    #[must_use]
+    pub fn emitter(&self) -> Emitter {
+        Emitter { shared: Arc::clone(&self.shared) }
     }
 
     /// A HEARTBEAT out of turn.
@@ -141,9 +144,7 @@ impl FakeFreeSwitch {
 
     /// Answers `command` of further connections by `body`, as [`Builder::answer`].
     pub fn answer(&self, command: &str, body: &str) {
-        self.shared.with(|state| {
-            state.settings.answers.insert(command.to_owned(), body.to_owned());
-        });
+        self.emitter().answer(command, body);
     }
 
     /// Sends half a HEARTBEAT to every client and closes.
@@ -272,6 +273,30 @@ impl FakeFreeSwitch {
         let orders = self.orders.as_ref().ok_or_else(gone)?;
         orders.try_send(order(done)).map_err(|_| gone())?;
         answer.recv().map_err(|_| gone())?
+    }
+}
+
+/// Causes events of a [`FakeFreeSwitch`], as long as it runs.
+#[derive(Clone, Debug)]
+pub struct Emitter {
+    shared: Arc<Shared>,
+}
+
+impl Emitter {
+    /// As [`FakeFreeSwitch::emit`].
+    pub fn emit(&self, attempt: &Attempt, outcome: Outcome) {
+        self.shared.with(|state| {
+            for event in state.core.events(attempt, outcome) {
+                state.publish(&event);
+            }
+        });
+    }
+
+    /// As [`FakeFreeSwitch::answer`].
+    pub fn answer(&self, command: &str, body: &str) {
+        self.shared.with(|state| {
+            state.settings.answers.insert(command.to_owned(), body.to_owned());
+        });
     }
 }
 

@@ -12,7 +12,11 @@ use std::time::{Duration, Instant};
 use futures_util::TryStreamExt;
 use ipnet::IpNet;
 use nix::sched::{CloneFlags, setns, unshare};
+use rtnetlink::packet_route::route::{RouteScope, RouteType};
 use rtnetlink::{Handle, LinkUnspec, RouteMessageBuilder};
+
+/// The kernel's table of its own addresses (`RT_TABLE_LOCAL`).
+const LOCAL_TABLE: u32 = 255;
 
 /// A host of the test's little network: a fresh network namespace with its loopback up.
 ///
@@ -123,6 +127,27 @@ impl Host {
                 thread::sleep(Duration::from_millis(2));
             }
         });
+    }
+
+    /// `ip route add local NET dev lo`: every address of `net` is this host's own, to send from and to be sent
+    /// to. Who leads its packets here is another question.
+    pub fn own(&self, net: &str) {
+        let parsed: IpNet = net.parse().expect("ADDRESS/LENGTH");
+        let lo = self.interface("lo");
+        let local = RouteMessageBuilder::<IpAddr>::new()
+            .destination_prefix(parsed.network(), parsed.prefix_len())
+            .expect("a length that fits")
+            .output_interface(lo)
+            .table_id(LOCAL_TABLE)
+            .kind(RouteType::Local)
+            .scope(RouteScope::Host)
+            .build();
+        self.netlink(async |handle| handle.route().add(local).execute().await)
+            .unwrap_or_else(|error| panic!("{}: own {net}: {error}", self.name));
+        if parsed.addr().is_ipv6() {
+            // IPv6 sends from addresses of interfaces only, unless it may send from all.
+            self.sysctl("ipv6/ip_nonlocal_bind", "1");
+        }
     }
 
     /// `ip address del NET dev INTERFACE`.
