@@ -13,11 +13,24 @@ use super::enter_user_namespace;
 /// what to set and fails; a test that silently passes proves nothing.
 #[must_use]
 pub fn main(cases: impl FnOnce() -> Vec<Trial>) -> ExitCode {
+    run(&Arguments::from_args(), cases)
+}
+
+/// As [`main`], one case after the other unless the command line says otherwise: for cases that need the
+/// machine for themselves.
+#[must_use]
+pub fn main_one_by_one(cases: impl FnOnce() -> Vec<Trial>) -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(1);
+    run(&arguments, cases)
+}
+
+fn run(arguments: &Arguments, cases: impl FnOnce() -> Vec<Trial>) -> ExitCode {
     if let Err(refused) = enter_user_namespace() {
         eprintln!("{refused}");
         return ExitCode::FAILURE;
     }
-    libtest_mimic::run(&Arguments::from_args(), cases()).exit_code()
+    libtest_mimic::run(arguments, cases()).exit_code()
 }
 
 /// One case, named like the function that holds it; it fails by panicking.

@@ -1,0 +1,42 @@
+//! The shield under floods: the real daemon, the real kernel, real UDP and TCP, and a fake sofia that goes deaf
+//! as a real one does.
+//!
+//! | module | shows |
+//! |---|---|
+//! | `floods` | a phone that registers five times a second loses nothing, whatever the flood |
+//!
+//! One case runs at a time: a flood needs the machine. Those that take minutes are ignored here and run in
+//! `.ci/full` (`cargo test --release -p sipward-tests --test shield -- --ignored`).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod floods;
+mod world;
+
+use std::process::ExitCode;
+
+use sipward_tests::netns;
+
+fn main() -> ExitCode {
+    netns::main_one_by_one(|| [floods::cases()].into_iter().flatten().collect())
+}
+
+/// The cases of a module: each is named like its function. After `long`, those that take minutes.
+macro_rules! cases {
+    ($($name:ident),* $(,)? ; long $($long:ident),* $(,)?) => {
+        pub(crate) fn cases() -> Vec<libtest_mimic::Trial> {
+            let module = module_path!().rsplit("::").next().unwrap_or_default();
+            let name = |case: &str| format!("{module}::{case}");
+            vec![
+                $(sipward_tests::netns::case(&name(stringify!($name)), $name),)*
+                $(sipward_tests::netns::case(&name(stringify!($long)), $long).with_ignored_flag(true),)*
+            ]
+        }
+    };
+}
+pub(crate) use cases;
