@@ -61,6 +61,7 @@ pub(crate) mod events;
 pub(crate) mod export;
 pub(crate) mod extract;
 pub(crate) mod fault;
+mod flood;
 pub(crate) mod history;
 pub(crate) mod hosts;
 mod metrics;

@@ -60,6 +60,23 @@ impl fmt::Display for Span {
     }
 }
 
+/// `12,345`.
+#[derive(Clone, Copy, Debug)]
+pub struct Thousands(pub u64);
+
+impl fmt::Display for Thousands {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        for (place, digit) in digits.chars().enumerate() {
+            if place > 0 && (digits.len() - place).is_multiple_of(3) {
+                f.write_char(',')?;
+            }
+            f.write_char(digit)?;
+        }
+        Ok(())
+    }
+}
+
 /// Reads a span as the configuration file writes it: `90s`, `10m`, `2h`, `7d`, or a number of seconds.
 ///
 /// # Errors

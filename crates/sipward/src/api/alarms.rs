@@ -75,8 +75,14 @@ fn standing(judge: &Judge, store: Health) -> Vec<Standing> {
         let count = stats.not_enforced;
         stands(Concern::NotEnforced, now, format!("{count} bans are not enforced by the kernel"));
     }
-    if engine.is_deaf() {
-        stands(Concern::Deaf, now, "FreeSWITCH is deaf".to_owned());
+    let flood = judge.flood();
+    let deaf = flood.profiles.deaf_since();
+    if engine.is_deaf() || deaf.is_some() {
+        stands(Concern::Deaf, deaf.unwrap_or(now), "FreeSWITCH is deaf".to_owned());
+    }
+    if let Some(shielded) = flood.shielded() {
+        let text = "shielded: strangers send more than they may all together".to_owned();
+        stands(Concern::Shielded, shielded.since, text);
     }
     standing
 }

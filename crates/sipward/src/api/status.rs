@@ -10,7 +10,7 @@ use super::model::{
     AlarmBrief, AlarmList, BanCounts, EventSocket, FailedNow, Gate, PolicyBrief, SourceCounts,
     Status, StoreHealth, Totals,
 };
-use super::{Api, alarms, attacks, convert};
+use super::{Api, alarms, attacks, convert, flood};
 use crate::chronicle;
 use crate::config::Mode;
 use crate::daemon::Judge;
@@ -106,6 +106,7 @@ fn status(judge: &Judge, beside: Beside) -> Status {
             ipv6_inbound: gate.ipv6_inbound,
             gaps: gate.gaps.clone(),
         }),
+        flood: flood::flood(judge),
         policy: PolicyBrief {
             max_failures: policy.max_failures,
             window_seconds: policy.window.as_secs_f64(),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::out as print;
 use super::remote::{Exit, Remote};
-use crate::api::model::{AlarmState, Status, StoreState};
+use crate::api::model::{AlarmState, FloodState, Status, StoreState};
 use crate::client::NoQuery;
 use crate::config::Mode;
 use crate::text::{Plain, Span};
@@ -118,10 +118,26 @@ fn write(status: &Status, out: &mut String) -> std::fmt::Result {
         writeln!(out, "Gate         {covered}")?;
         gate.gaps.iter().try_for_each(|gap| writeln!(out, "             {}", Plain(gap)))?;
     }
+    flood(status, out)?;
     store(status, out)?;
     if !status.needs_restart.is_empty() {
         let sections = status.needs_restart.join(", ");
         writeln!(out, "Restart      needed for changes of {}", Plain(&sections))?;
+    }
+    Ok(())
+}
+
+fn flood(status: &Status, out: &mut String) -> std::fmt::Result {
+    let flood = &status.flood;
+    let state = match flood.state {
+        FloodState::Quiet => "",
+        FloodState::Shielded => "SHIELDED: ",
+        FloodState::Deaf => "DEAF: ",
+    };
+    writeln!(out, "Flood        {state}{}", Plain(&flood.summary))?;
+    for stranger in flood.strangers.iter().filter(|stranger| stranger.limited_since.is_some()) {
+        let rate = stranger.packets_per_second.unwrap_or_default();
+        writeln!(out, "             {} sends {rate:.0} packets/s and is limited", stranger.source)?;
     }
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! The task that owns the engine: events in, wishes for the kernel and records out.
 //!
 //! `hear` holds what comes in, `act` what goes out, `standing` what is remembered of that, `restore` what
-//! the start brings back.
+//! the start brings back, `flood` how FreeSWITCH fares in a flood.
 
 mod act;
+mod flood;
 mod hear;
+mod prober;
 mod restore;
 mod spare;
 mod standing;
@@ -23,12 +25,15 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::time::{self, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use flood::{Answers, Flood, Profiles};
+pub(super) use prober::Prober;
 pub(super) use spare::Spare;
 
 use crate::clock::Clock;
 use crate::complaint::LogReader;
 use crate::daemon::desk::Visit;
 use crate::daemon::directory::{Question, Registration};
+use crate::daemon::probe::Probed;
 use crate::enforce::Wishes;
 use crate::names::Exempt;
 use crate::record::{Ban, Record, Totals};
@@ -73,6 +78,8 @@ pub(super) enum Order {
     Saved(Box<Saved>),
     /// What FreeSWITCH's access control lists say of an address; `None` when they said nothing.
     Acl { addr: IpAddr, allowed: Option<bool> },
+    /// Whether a profile of FreeSWITCH answers.
+    Probed(Probed),
     /// Somebody has something to ask or to do ([`crate::daemon::Desk`]).
     Visit(Visit),
 }
@@ -127,6 +134,9 @@ pub(crate) struct Judge {
     missed: bool,
     /// `None` where nothing is limited.
     spare: Option<Spare>,
+    flood: Flood,
+    /// `None` where nobody is asked: in observe mode.
+    prober: Option<Prober>,
 }
 
 /// Called once a beat.
@@ -185,7 +195,14 @@ impl Judge {
             standing: Standing::new(clock.now()),
             missed: false,
             spare,
+            flood: Flood::default(),
+            prober: None,
         }
+    }
+
+    /// Has FreeSWITCH's profiles asked whether they answer.
+    pub(super) fn ask_by(&mut self, prober: Prober) {
+        self.prober = Some(prober);
     }
 
     /// Bans whose route is under way.
@@ -220,6 +237,11 @@ impl Judge {
 
     pub(crate) fn standing(&self) -> &Standing {
         &self.standing
+    }
+
+    /// How FreeSWITCH fares in a flood.
+    pub(crate) fn flood(&self) -> &Flood {
+        &self.flood
     }
 
     /// The FreeSWITCH end, while connected.
@@ -268,6 +290,13 @@ impl Judge {
         self.complete_store();
         if std::mem::take(&mut self.missed) {
             self.ask(Question::Snapshot);
+        }
+        let now = self.clock.now();
+        if let Some(record) = self.flood.beat(self.totals.registered_now, now) {
+            self.publish(record);
+        }
+        if let Some(prober) = &self.prober {
+            prober.beat(&mut self.flood, self.peer, now);
         }
         if let Some(left_out) = self.spare.as_mut().and_then(|spare| spare.beat(&self.engine)) {
             let error = format!(

@@ -6,6 +6,7 @@
 //! | `judge` | the engine | the kernel: what netlink does not take waits in a bounded queue |
 //! | enforcer (`sipward-route`) | netlink | – |
 //! | `directory` | questions to FreeSWITCH: phones, gateways, access lists | – |
+//! | `probe` | OPTIONS requests to FreeSWITCH's profiles in a flood | – |
 //! | `tasks` | name look-ups, signals, what the store tells | – |
 //! | [`api`](crate::api) | the control socket, a task for each connection | – |
 //! | [`http`](crate::http) (a thread of its own) | the API and the page on TCP, a task for each connection | – |
@@ -20,11 +21,12 @@ mod desk;
 mod directory;
 mod judge;
 mod kernel;
+mod probe;
 mod settings;
 mod tasks;
 
 pub(crate) use desk::{Away, Desk};
-pub(crate) use judge::{FAILURES, Failure, Judge};
+pub(crate) use judge::{Answers, FAILURES, Failure, Judge, Profiles};
 pub(crate) use settings::{Allowed, Denied, PolicyEdit, Reloaded, Settings, State};
 pub(crate) use tasks::stop_on_signals;
 
@@ -53,7 +55,7 @@ use crate::record::{Record, Started, Totals};
 use crate::store::{Closed, Saved, Store, StoreSettings};
 use crate::systemd;
 use crate::tell::Tellers;
-use judge::{Ears, End, Restored, Spare, Voices};
+use judge::{Ears, End, Prober, Restored, Spare, Voices};
 use kernel::{Kernel, host_exemptions};
 use settings::{InForce, Overrides, Ways, read_geo};
 use tasks::Current;
@@ -160,8 +162,7 @@ impl Daemon {
             sipward_esl::session(session_config(&config, &credentials)?);
         let session = tokio::spawn(session.run());
         let (acls, acls_in) = watch::channel(config.allow_acl.clone());
-        let current = Current { config: config.clone(), needs_restart: Vec::new(), generation: 0 };
-        let (current, current_in) = watch::channel(current);
+        let (current, current_in) = watch::channel(Current::at_start(&config));
         let in_force = InForce { generation: 0, answers: names.answers() };
         let (in_force_out, in_force) = watch::channel(in_force);
         let desk = Desk::new(orders_out.clone());
@@ -183,6 +184,7 @@ impl Daemon {
         ));
         let mut helpers = vec![
             tokio::spawn(directory::run(handle.clone(), acls_in, questions, orders_out.clone())),
+            tokio::spawn(ask_profiles(&mut judge, &config, &kernel.found, orders_out.clone())),
             tokio::spawn(tasks::look_up_names(names, current_in, in_force_out, orders_out.clone())),
             tokio::spawn(tasks::reload_on_hangup(Arc::clone(&settings))?),
             tokio::spawn(counting),
@@ -221,6 +223,21 @@ impl Daemon {
         anyhow::ensure!(end == End::Asked, "the task that owns the Event Socket ended by itself");
         Ok(totals)
     }
+}
+
+/// Has `judge` ask FreeSWITCH's profiles whether they answer; gives the work of it. In observe mode nobody asks.
+fn ask_profiles(
+    judge: &mut Judge,
+    config: &Config,
+    found: &Found,
+    orders: mpsc::Sender<judge::Order>,
+) -> impl Future<Output = ()> + use<> {
+    let (want, wanted) = watch::channel(Arc::from([]));
+    if config.mode == Mode::Ban {
+        let (own, ports) = (found.host.own.clone(), config.route.gate.sip_ports.clone());
+        judge.ask_by(Prober::new(want, own, ports, found.coverage.gate));
+    }
+    probe::run(wanted, orders)
 }
 
 /// Serves the API on the Unix socket and on TCP, as far as it is wanted.

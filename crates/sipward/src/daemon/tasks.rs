@@ -44,6 +44,13 @@ pub(super) struct Current {
     pub(super) generation: u64,
 }
 
+impl Current {
+    /// As the daemon starts.
+    pub(super) fn at_start(config: &Config) -> Self {
+        Self { config: config.clone(), needs_restart: Vec::new(), generation: 0 }
+    }
+}
+
 /// Reads the configuration again on each SIGHUP. A broken one changes nothing.
 pub(super) fn reload_on_hangup(
     settings: Arc<Settings>,

@@ -74,6 +74,10 @@ impl Collector {
                 }
             }
             Record::Alarm(_)
+            | Record::Shielded { .. }
+            | Record::ShieldOver { .. }
+            | Record::Deaf { .. }
+            | Record::Hears { .. }
             | Record::StoreDegraded { .. }
             | Record::StoreRecovered { .. }
             | Record::StoreIncomplete { .. }
@@ -98,6 +102,7 @@ impl Collector {
             | Record::DirectoryFailed { .. }
             | Record::RouteFailed { .. }
             | Record::NotSpared { .. }
+            | Record::Limited { .. }
             | Record::Healed { .. }
             | Record::ProtocolTaken { .. }
             | Record::StoreBegun { .. }

@@ -116,7 +116,7 @@ const UNBANS: [&str; 6] = ["expired", "manual", "exempted", "split", "superseded
 
 const REFUSALS: [&str; 6] = ["exempt", "known", "shared", "link_local", "covered", "too_many_bans"];
 
-const ALARMS: [&str; 8] = [
+const ALARMS: [&str; 10] = [
     "ban_table_full",
     "not_enforced",
     "many_bans",
@@ -125,6 +125,8 @@ const ALARMS: [&str; 8] = [
     "account_attacked",
     "deaf",
     "policy_rejected",
+    "shielded",
+    "limited",
 ];
 
 impl Default for Tally {
@@ -167,6 +169,9 @@ impl Tally {
             Record::Refused { refusal, .. } => one(&mut self.refusals, refused(refusal)),
             Record::Shadowed { cause, .. } => one(&mut self.shadowed, decided_by(cause)),
             Record::Alarm(alarm) => one(&mut self.alarms, raised(alarm)),
+            Record::Deaf { .. } => one(&mut self.alarms, "deaf"),
+            Record::Shielded { .. } => one(&mut self.alarms, "shielded"),
+            Record::Limited { .. } => one(&mut self.alarms, "limited"),
             Record::NeedsAttention { .. } => self.attention += 1,
             Record::EslDisconnected { .. } => self.disconnections += 1,
             Record::EslBlind { seconds } => {
@@ -187,6 +192,8 @@ impl Tally {
             | Record::RefusedLogin { .. }
             | Record::DirectoryFailed { .. }
             | Record::NotSpared { .. }
+            | Record::ShieldOver { .. }
+            | Record::Hears { .. }
             | Record::Gate { .. }
             | Record::ProtocolTaken { .. }
             | Record::StoreDegraded { .. }

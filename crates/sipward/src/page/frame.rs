@@ -6,6 +6,7 @@ use maud::{DOCTYPE, Markup, html};
 use sipward_engine::Timestamp;
 
 use super::assets;
+use super::overview::flood_pill;
 use super::say::{self, Shown, plain};
 use super::trouble::Trouble;
 use super::viewer::Viewer;
@@ -93,7 +94,7 @@ impl Frame {
 
     /// How it stands, in a line.
     fn strip(&self) -> Markup {
-        let Status { event_socket, gate, bans, store, mode, needs_restart, alarms, .. } =
+        let Status { event_socket, gate, bans, store, mode, needs_restart, alarms, flood, .. } =
             &self.status;
         let (gate_class, gate_said) = gate_words(*mode, gate.as_ref());
         html! {
@@ -111,6 +112,7 @@ impl Frame {
                     }
                     AlarmState::Alarm => li { a.pill.bad href="/#alarms" { "alarm" } },
                 }
+                (flood_pill(flood))
                 @if bans.not_enforced > 0 && *mode == Mode::Ban {
                     li { span.pill.bad { (say::number(bans.not_enforced)) " not enforced" } }
                 }

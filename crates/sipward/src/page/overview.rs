@@ -1,5 +1,7 @@
 //! How it stands, and what happened lately.
 
+mod flood;
+
 use axum::extract::State;
 use maud::{Markup, html};
 
@@ -16,6 +18,8 @@ use crate::api::model::{
 };
 use crate::api::{self, Api};
 use crate::config::Mode;
+
+pub(super) use flood::pill as flood_pill;
 
 /// Lines of each short table.
 const LINES: u16 = 8;
@@ -100,6 +104,10 @@ fn page(frame: &Frame, fields: &Fields, found: &Found) -> Markup {
                 div #users data-live="" { (top(frame, &found.users)) }
             }
         }
+        section.card aria-labelledby="strangers-title" {
+            h2 #strangers-title { "Busiest strangers" }
+            div #strangers data-live="" { (flood::strangers(frame)) }
+        }
         section.card aria-labelledby="newest-title" {
             h2 #newest-title { a href="/bans" { "Newest bans" } }
             div #newest data-live="" {
@@ -142,6 +150,7 @@ fn facts(frame: &Frame) -> Markup {
             @for gap in gaps { p { (plain(gap)) } }
             @if status.mode == Mode::Observe { p.soft { "mode = \"observe\"" } }
         }))
+        (flood::fact(frame))
         (fact(if refused { "bad" } else { "" }, "Banned now", &html! {
             strong { (say::number(status.bans.active)) }
             @if refused { p { (say::number(status.bans.not_enforced)) " not enforced" } }

@@ -9,7 +9,7 @@ use sipward_engine::{Exemption, Grade, Identity, RuleName, Timestamp};
 
 use crate::api::model::{BanOrigin, BanState, By, Cause, Evidence};
 use crate::config::Mode;
-use crate::text::{Plain, Time};
+use crate::text::{Plain, Thousands, Time};
 
 /// Text from the network: no control character and none that changes the direction of text gets through,
 /// and what direction it has ends with it.
@@ -70,15 +70,7 @@ pub(super) fn span_of(seconds: f64) -> String {
 
 /// `12,345`.
 pub(super) fn number(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+    Thousands(number).to_string()
 }
 
 /// `1 ban`, `2 bans`.

@@ -19,6 +19,8 @@ impl Record {
             | Self::Shadowed { .. }
             | Self::Registrations { .. }
             | Self::Trunks { .. }
+            | Self::ShieldOver { .. }
+            | Self::Hears { .. }
             | Self::StoreRecovered { .. }
             | Self::StoreBegun { .. }
             | Self::StoreRead { .. }
@@ -41,6 +43,8 @@ impl Record {
             | Self::RefusedLogin { .. }
             | Self::DirectoryFailed { .. }
             | Self::NotSpared { .. }
+            | Self::Shielded { .. }
+            | Self::Limited { .. }
             | Self::Healed { .. }
             | Self::Gate { .. }
             | Self::ProtocolTaken { .. }
@@ -54,7 +58,8 @@ impl Record {
             | Self::DeliveryFailed { .. }
             | Self::RecordsMissed { .. }
             | Self::LogLost { .. } => Level::WARN,
-            Self::RouteFailed { .. }
+            Self::Deaf { .. }
+            | Self::RouteFailed { .. }
             | Self::ReloadFailed { .. }
             | Self::StoreDegraded { .. }
             | Self::StoreIncomplete { .. }

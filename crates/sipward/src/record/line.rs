@@ -63,6 +63,11 @@ impl fmt::Display for Record {
             | Self::Healed { .. }
             | Self::Gate { .. }
             | Self::ProtocolTaken { .. } => kernel_line(f, self),
+            Self::Shielded { .. }
+            | Self::ShieldOver { .. }
+            | Self::Deaf { .. }
+            | Self::Hears { .. }
+            | Self::Limited { .. } => flood_line(f, self),
             Self::StoreDegraded { .. }
             | Self::StoreRecovered { .. }
             | Self::StoreSetAside { .. }
@@ -184,6 +189,32 @@ fn kernel_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
              to a free one: {}",
             routes.len(),
             Plain(&routes.join(", "))
+        ),
+        _ => Ok(()),
+    }
+}
+
+fn flood_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
+    match record {
+        Record::Shielded { dropped_per_second, phones } => write!(
+            f,
+            "shielded: {dropped_per_second} packets/s of strangers dropped; {phones} phones registered"
+        ),
+        Record::ShieldOver { seconds, dropped, most_per_second } => write!(
+            f,
+            "the flood is over after {}: {dropped} packets dropped, at most {most_per_second}/s",
+            Span(*seconds)
+        ),
+        Record::Deaf { profile, seconds } => {
+            write!(f, "FreeSWITCH is deaf: {profile} answers no OPTIONS for {}", Span(*seconds))
+        }
+        Record::Hears { profile, seconds } => {
+            write!(f, "FreeSWITCH hears again: {profile} was deaf for {}", Span(*seconds))
+        }
+        Record::Limited { source, packets_per_second, limit } => write!(
+            f,
+            "{source} sends {packets_per_second} packets/s for a minute; {limit}/s pass. Allow it if it is \
+             a carrier or a monitor"
         ),
         _ => Ok(()),
     }

@@ -161,6 +161,46 @@ pub enum Record {
         /// Why, and what to do.
         error: String,
     },
+    /// Strangers send more than they may all together, and have for 5 s: what is above is dropped, healthy
+    /// hosts pass.
+    Shielded {
+        /// Packets dropped in the last second.
+        dropped_per_second: u64,
+        /// Phones that are registered.
+        phones: usize,
+    },
+    /// Strangers have kept within what they may for 10 s.
+    ShieldOver {
+        /// How long they did not.
+        seconds: f64,
+        /// Packets dropped meanwhile.
+        dropped: u64,
+        /// The most of them in one second.
+        most_per_second: u64,
+    },
+    /// FreeSWITCH has answered no OPTIONS request to a profile for 3 s.
+    Deaf {
+        /// Where the profile listens.
+        profile: SocketAddr,
+        /// How long it has not.
+        seconds: f64,
+    },
+    /// A profile that was deaf answers, or is gone.
+    Hears {
+        /// Where the profile listens.
+        profile: SocketAddr,
+        /// How long it was deaf.
+        seconds: f64,
+    },
+    /// A stranger has sent more than its own limit for a minute.
+    Limited {
+        /// The IPv4 address or IPv6 /64.
+        source: IpNet,
+        /// Packets a second that it sends to the SIP ports.
+        packets_per_second: u64,
+        /// How many of them pass.
+        limit: u32,
+    },
     /// Something of ours was removed from outside and is back.
     Healed {
         /// Routes put back.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{AlarmState, words};
+use super::{AlarmState, Flood, words};
 use crate::config::Mode;
 use crate::text::Time;
 
@@ -35,6 +35,8 @@ pub struct Status {
     pub sources: SourceCounts,
     /// What the gate covers; `null` in observe mode.
     pub gate: Option<Gate>,
+    /// How FreeSWITCH fares in a flood.
+    pub flood: Flood,
     /// The three values of the policy that can be changed at run time, as they are in force.
     pub policy: PolicyBrief,
     /// The store.

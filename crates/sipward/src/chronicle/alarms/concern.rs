@@ -24,6 +24,8 @@ pub enum Concern {
     NotEnforced,
     /// A flood silences FreeSWITCH. Ends when it is over.
     Deaf,
+    /// Strangers send more than they may all together. Ends when they no longer do.
+    Shielded,
     /// The configuration file is broken and the old one in force. Ends with a good one.
     ReloadFailed,
     /// The control socket is not served. Ends when it is.
@@ -54,6 +56,8 @@ pub enum Concern {
     RouteFailed,
     /// The limit on the SIP ports does not spare whom it should.
     NotSpared,
+    /// A stranger has sent more than its own limit for a minute.
+    Limited,
     /// Something of ours was removed from outside, and put back.
     Healed,
     /// Events came faster than they could be judged.
@@ -105,7 +109,9 @@ impl Concern {
             | Self::BanTableFull
             | Self::NotEnforced
             | Self::Deaf => Severity::Alarm,
-            Self::ReloadFailed
+            Self::Shielded
+            | Self::Limited
+            | Self::ReloadFailed
             | Self::ApiFailed
             | Self::HttpFailed
             | Self::CertificateFailed
@@ -152,6 +158,7 @@ impl Concern {
                 | Self::BanTableFull
                 | Self::NotEnforced
                 | Self::Deaf
+                | Self::Shielded
         )
     }
 }
@@ -185,6 +192,11 @@ pub(super) fn word(record: &Record) -> Option<Word> {
         Record::ProtocolTaken { .. } => raised(Concern::ProtocolTaken),
         Record::RouteFailed { .. } => raised(Concern::RouteFailed),
         Record::NotSpared { .. } => raised(Concern::NotSpared),
+        Record::Shielded { .. } => raised(Concern::Shielded),
+        Record::ShieldOver { .. } => over(Concern::Shielded),
+        Record::Deaf { .. } => raised(Concern::Deaf),
+        Record::Hears { .. } => over(Concern::Deaf),
+        Record::Limited { source, .. } => about(Concern::Limited, &source.to_string()),
         Record::Healed { .. } => raised(Concern::Healed),
         Record::EslOverflow { .. } => raised(Concern::EventsDropped),
         Record::RefusedLogin { user, .. } => about(Concern::RefusedLogin, user),

@@ -7,6 +7,7 @@ use ratatui::text::Line;
 use ratatui::widgets::{Block, Borders, Paragraph, Row, Sparkline, Table};
 
 use super::scene::{NewBan, Scene};
+use crate::api::model::{Flood, FloodState};
 use crate::cli::out;
 use crate::config::Mode;
 use crate::text::Plain;
@@ -17,7 +18,7 @@ const SIDE_BY_SIDE: u16 = 110;
 /// Draws everything.
 pub(super) fn draw(frame: &mut Frame<'_>, scene: &Scene) {
     let [head, rates, body, foot] = Layout::vertical([
-        Constraint::Length(3),
+        Constraint::Length(4),
         Constraint::Length(3),
         Constraint::Min(0),
         Constraint::Length(1),
@@ -81,7 +82,17 @@ fn status(scene: &Scene) -> Vec<Line<'static>> {
         ),
         connection,
         Line::from(format!("{banned}   {} sources fail   {rule}", status.sources.tracked)),
+        flood(&status.flood),
     ]
+}
+
+fn flood(flood: &Flood) -> Line<'static> {
+    let summary = Plain(&flood.summary);
+    match flood.state {
+        FloodState::Quiet => Line::from(summary.to_string()),
+        FloodState::Shielded => Line::styled(format!("SHIELDED: {summary}"), warning()),
+        FloodState::Deaf => Line::styled(format!("DEAF: {summary}"), bad()),
+    }
 }
 
 fn draw_rates(frame: &mut Frame<'_>, area: Rect, scene: &Scene) {
@@ -132,6 +143,10 @@ fn titled(title: &str) -> Block<'_> {
 
 fn good() -> Style {
     Style::new().fg(Color::Green)
+}
+
+fn warning() -> Style {
+    Style::new().fg(Color::Yellow).add_modifier(Modifier::BOLD)
 }
 
 fn bad() -> Style {

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use sipward_engine::{Action, Input};
 use sipward_route::{Change, Report};
 
+use super::flood::Second;
 use super::{Judge, UNDER_WAY, UnderWay};
 use crate::daemon::directory::Question;
 use crate::daemon::host_exemptions;
@@ -29,13 +30,27 @@ impl Judge {
             Report::Healed { routes, rules, gate } => {
                 self.publish(Record::Healed { routes, rules, gate });
             }
-            Report::Packets { count } => self.tell(Input::Packets { count }),
+            Report::Packets { count } => {
+                let second = Second { passed: count, ..Second::default() };
+                self.flood.counted(second, self.clock.now());
+                self.tell(Input::Packets { count });
+            }
             Report::Spared { networks } => tracing::debug!(networks, "the limit spares"),
             Report::NotSpared { error } => self.publish(Record::NotSpared { error }),
-            Report::Coverage(coverage) => self.publish((&coverage).into()),
-            Report::Host(host) => host_exemptions(&host)
-                .into_iter()
-                .for_each(|(class, nets)| self.tell(Input::Exempt { class, nets })),
+            Report::Coverage(coverage) => {
+                if let Some(prober) = &mut self.prober {
+                    prober.counts(coverage.gate);
+                }
+                self.publish((&coverage).into());
+            }
+            Report::Host(host) => {
+                if let Some(prober) = &mut self.prober {
+                    prober.moved(host.own.clone());
+                }
+                for (class, nets) in host_exemptions(&host) {
+                    self.tell(Input::Exempt { class, nets });
+                }
+            }
         }
     }
 

@@ -23,6 +23,9 @@ impl Judge {
                     self.tell(Input::Blind { from, to });
                 }
                 self.peer = Some(peer);
+                if let Some(prober) = &mut self.prober {
+                    prober.connected(self.clock.now());
+                }
                 let nets = vec![peer.ip().into()];
                 self.tell(Input::Exempt { class: Exemption::EslPeer, nets });
                 if self.wants_log() {
@@ -139,6 +142,11 @@ impl Judge {
             Order::Registered { phones, asked } => self.registrations(&phones, asked),
             Order::Saved(saved) => self.late(*saved),
             Order::Acl { addr, allowed } => self.tell(Input::AclAnswer { addr, allowed }),
+            Order::Probed(probed) => {
+                if let Some(record) = self.flood.probed(probed, self.clock.now()) {
+                    self.publish(record);
+                }
+            }
             Order::Visit(visit) => visit.pay(self),
         }
     }

@@ -22,6 +22,10 @@ fn scene() -> Scene {
         "policy": {"max_failures": 5, "window_seconds": 600.0, "ban_time_seconds": 3600.0},
         "store": {"state": "ok", "problem": null, "since": null, "file": null, "size_bytes": 0,
             "behind_entries": 0, "behind_seconds": 0.0, "dropped_entries": 0, "set_aside": null},
+        "flood": {"state": "shielded", "since": "2026-11-23T22:00:00Z",
+            "summary": "31,204 packets/s dropped; 212 phones registered; FreeSWITCH answers in 4 ms",
+            "passed_per_second": 412, "dropped_per_second": 31_204, "phones": 212,
+            "answer_seconds": 0.004, "profiles": [], "strangers": []},
         "needs_restart": []
     });
     scene.take(News::Status(serde_json::from_value(status).unwrap()));
@@ -51,6 +55,7 @@ fn an_ordinary_terminal_shows_everything() {
         "sipward 0.1.0   mode ban",
         "FreeSWITCH 127.0.0.1:8021 connected",
         "1 banned   3 sources fail   5 failures in 10m ban for 1h",
+        "SHIELDED: 31,204 packets/s dropped; 212 phones registered; FreeSWITCH answers",
         "failures 1/s, 1 in the last minute   bans 1 in the last minute",
         "Newest bans",
         "22:01:02 203.0.113.7/32",

@@ -1,0 +1,101 @@
+//! The strangers that send most, and which of them are above their own limit for long.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use sipward_engine::Timestamp;
+
+use crate::record::Record;
+
+/// A stranger above its own limit for so long is reported.
+const LONG: Duration = Duration::from_mins(1);
+
+/// Strangers reported at once at most; the list has the others.
+const REPORTED: usize = 10;
+
+/// How long a list stands when no other comes: none comes while nobody sends enough.
+const STANDS: Duration = Duration::from_secs(30);
+
+/// Strangers followed at most: as many as the kernel side tells of.
+const MOST: usize = 1_024;
+
+/// The strangers of the latest list.
+#[derive(Debug, Default)]
+pub(crate) struct Strangers {
+    at: Option<Timestamp>,
+    all: HashMap<IpNet, Busy>,
+}
+
+/// One of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Busy {
+    /// Packets in at most the last ten minutes.
+    pub(crate) packets: u64,
+    /// Packets a second between the last two lists; `None` on its first.
+    pub(crate) rate: Option<f64>,
+    /// Since when it is above its own limit.
+    pub(crate) limited: Option<Timestamp>,
+    reported: bool,
+}
+
+impl Strangers {
+    /// Takes a new list of sources and their packets, `limit` being what each may send a second. Gives the records
+    /// of those that are newly limited for long.
+    pub(super) fn take(
+        &mut self,
+        list: impl IntoIterator<Item = (IpNet, u64)>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Vec<Record> {
+        let between = self.at.map(|at| now.since(at).as_secs_f64()).filter(|span| *span > 0.0);
+        let before = std::mem::take(&mut self.all);
+        self.at = Some(now);
+        let mut records = Vec::new();
+        for (source, packets) in list.into_iter().take(MOST) {
+            let known = before.get(&source);
+            let rate = known.zip(between).map(|(known, span)| {
+                // A count that has begun anew meanwhile.
+                let more = packets.checked_sub(known.packets).unwrap_or(packets);
+                let more = u32::try_from(more).unwrap_or(u32::MAX);
+                f64::from(more) / span
+            });
+            let is_limited = rate.is_some_and(|rate| rate > f64::from(limit));
+            let limited = is_limited.then(|| known.and_then(|known| known.limited).unwrap_or(now));
+            let for_long = limited.is_some_and(|since| now.since(since) >= LONG);
+            let mut reported = limited.is_some() && known.is_some_and(|known| known.reported);
+            if for_long && !reported && records.len() < REPORTED {
+                reported = true;
+                let packets_per_second = rounded(rate.unwrap_or_default());
+                records.push(Record::Limited { source, packets_per_second, limit });
+            }
+            self.all.insert(source, Busy { packets, rate, limited, reported });
+        }
+        records
+    }
+
+    /// The busiest first; nobody when the list is old.
+    pub(crate) fn busiest(&self, count: usize, now: Timestamp) -> Vec<(IpNet, Busy)> {
+        if self.at.is_none_or(|at| now.since(at) >= STANDS) {
+            return Vec::new();
+        }
+        let mut all: Vec<(IpNet, Busy)> =
+            self.all.iter().map(|(source, busy)| (*source, *busy)).collect();
+        let rate = |busy: &Busy| busy.rate.unwrap_or_default();
+        all.sort_by(|(net, a), (other, b)| {
+            rate(b).total_cmp(&rate(a)).then(b.packets.cmp(&a.packets)).then(net.cmp(other))
+        });
+        all.truncate(count);
+        all
+    }
+}
+
+/// A rate as a whole number.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a float that is cast stays within the range"
+)]
+pub(crate) fn rounded(rate: f64) -> u64 {
+    rate.round() as u64
+}

@@ -1,0 +1,143 @@
+use ipnet::IpNet;
+
+use super::*;
+use crate::daemon::probe::Outcome;
+
+fn at(seconds: f64) -> Timestamp {
+    let since = Duration::from_secs_f64(1_000_000.0 + seconds);
+    Timestamp::from_micros(u64::try_from(since.as_micros()).unwrap())
+}
+
+fn dropping(by_budgets: u64) -> Second {
+    Second { passed: 400, dropped: by_budgets + 10, by_budgets }
+}
+
+/// Counts and beats each second; the names of what is told, with the second.
+fn told(
+    flood: &mut Flood,
+    seconds: impl IntoIterator<Item = (u32, Option<u64>)>,
+) -> Vec<(u32, &'static str)> {
+    let mut told = Vec::new();
+    for (second, by_budgets) in seconds {
+        let now = at(second.into());
+        if let Some(by_budgets) = by_budgets {
+            flood.counted(dropping(by_budgets), now);
+        }
+        match flood.beat(212, now) {
+            Some(Record::Shielded { phones: 212, .. }) => told.push((second, "shielded")),
+            Some(Record::ShieldOver { .. }) => told.push((second, "over")),
+            Some(other) => panic!("{other:?}"),
+            None => {}
+        }
+    }
+    told
+}
+
+#[test]
+fn budgets_that_drop_for_five_seconds_are_a_state_until_ten_quiet_ones() {
+    let mut flood = Flood::default();
+    let seconds = (0..30).map(|second| (second, (second < 9).then_some(31_204)));
+    assert_eq!(told(&mut flood, seconds), [(5, "shielded"), (18, "over")]);
+    assert_eq!(flood.shielded(), None);
+}
+
+#[test]
+fn a_burst_is_no_flood_and_one_late_count_no_pause() {
+    let mut flood = Flood::default();
+    let bursts = (0..60).map(|second| (second, Some(if second % 6 < 4 { 100 } else { 0 })));
+    assert_eq!(told(&mut flood, bursts), []);
+    let mut flood = Flood::default();
+    let late = (0..8).map(|second| (second, (second != 3).then_some(100)));
+    assert_eq!(told(&mut flood, late), [(5, "shielded")]);
+    assert_eq!(flood.shielded().unwrap().most, 110);
+}
+
+#[test]
+fn it_is_asked_only_while_it_may_be_deaf() {
+    let mut flood = Flood::default();
+    assert!(!flood.wants_probe(1_000, at(0.0)), "nothing arrives");
+    flood.counted(Second { passed: 499, dropped: 100, by_budgets: 0 }, at(1.0));
+    assert!(!flood.wants_probe(1_000, at(1.0)), "strangers above their own limits harm nobody");
+    flood.counted(Second { passed: 500, dropped: 0, by_budgets: 0 }, at(2.0));
+    assert!(flood.wants_probe(1_000, at(2.0)), "near the limit");
+    assert!(!flood.wants_probe(1_000, at(6.0)), "which is over");
+    flood.counted(dropping(1), at(7.0));
+    assert!(flood.wants_probe(1_000, at(7.0)) && flood.wants_probe(1_000, at(16.0)));
+    assert!(!flood.wants_probe(1_000, at(17.0)));
+}
+
+fn profile() -> SocketAddr {
+    "192.0.2.1:5060".parse().unwrap()
+}
+
+fn probed(outcome: Outcome) -> Probed {
+    Probed { target: profile(), outcome }
+}
+
+#[test]
+fn three_seconds_without_an_answer_are_deaf_and_the_next_answer_ends_it() {
+    let mut flood = Flood::default();
+    let mut hear = |outcome, seconds| flood.probed(probed(outcome), at(seconds));
+    let silent = |seconds| Outcome::Silent(Duration::from_secs(seconds));
+    assert!(hear(Outcome::Answered(Duration::from_millis(4)), 0.0).is_none());
+    assert!(hear(silent(1), 2.0).is_none());
+    assert!(hear(silent(2), 3.0).is_none());
+    let deaf = hear(silent(3), 4.0);
+    assert!(matches!(deaf, Some(Record::Deaf { profile, .. }) if profile == self::profile()));
+    assert!(hear(silent(4), 5.0).is_none(), "told once");
+    let over = hear(Outcome::Answered(Duration::from_millis(900)), 9.0);
+    let Some(Record::Hears { seconds, .. }) = over else { panic!("{over:?}") };
+    assert!((seconds - 8.0).abs() < 0.01, "deaf since the first request without an answer");
+    assert_eq!(flood.profiles.slowest(), Some(Duration::from_millis(900)));
+}
+
+#[test]
+fn what_never_answered_is_not_deaf_and_what_is_closed_no_longer() {
+    let mut flood = Flood::default();
+    let silent = Outcome::Silent(Duration::from_secs(60));
+    assert!(flood.probed(probed(silent), at(60.0)).is_none(), "it may be no profile at all");
+    assert!(!flood.profiles.is_deaf());
+    flood.probed(probed(Outcome::Answered(Duration::ZERO)), at(61.0));
+    assert!(flood.probed(probed(silent), at(121.0)).is_some());
+    assert!(flood.wants_probe(1_000, at(121.0)), "until it hears again");
+    assert!(matches!(flood.probed(probed(Outcome::Closed), at(130.0)), Some(Record::Hears { .. })));
+    assert_eq!(flood.profiles.all().count(), 0);
+}
+
+#[test]
+fn a_stranger_above_its_limit_for_a_minute_is_told_once() {
+    let net: IpNet = "198.51.100.7/32".parse().unwrap();
+    let quiet: IpNet = "198.51.100.8/32".parse().unwrap();
+    let mut strangers = Strangers::default();
+    let mut told = Vec::new();
+    for round in 0..20_u32 {
+        let now = at(f64::from(round) * 10.0);
+        let packets = |rate: u32| u64::from(round * rate * 10 + 300);
+        let records = strangers.take([(net, packets(60)), (quiet, packets(1))], 50, now);
+        told.extend(records.into_iter().map(|record| (round, record)));
+    }
+    let [(7, Record::Limited { source, packets_per_second, limit: 50 })] = told.as_slice() else {
+        panic!("{told:?}")
+    };
+    assert_eq!((*source, *packets_per_second), (net, 60));
+    let busiest = strangers.busiest(20, at(190.0));
+    assert_eq!(busiest[0].0, net);
+    assert_eq!(busiest[0].1.limited, Some(at(10.0)), "since its rate is known");
+    assert_eq!((busiest[1].0, busiest[1].1.rate, busiest[1].1.limited), (quiet, Some(1.0), None));
+    assert!(strangers.busiest(20, at(300.0)).is_empty(), "the list is old");
+}
+
+#[test]
+fn many_limited_strangers_are_told_a_few_at_a_time() {
+    let mut strangers = Strangers::default();
+    let mut told = Vec::new();
+    for round in 0..9_u32 {
+        let list = (0..2_000_u32).map(|n| {
+            let net = IpNet::from(std::net::IpAddr::from(n.to_be_bytes()));
+            (net, u64::from(round) * 1_000)
+        });
+        told.push(strangers.take(list, 50, at(f64::from(round) * 10.0)).len());
+    }
+    assert_eq!(told, [0, 0, 0, 0, 0, 0, 0, 10, 10]);
+    assert_eq!(strangers.busiest(usize::MAX, at(80.0)).len(), 1_024);
+}

@@ -1,0 +1,107 @@
+//! How FreeSWITCH fares in a flood, and which strangers send most.
+
+use maud::{Markup, html};
+
+use super::super::frame::Frame;
+use super::super::say::{self, plain};
+use crate::api::model::{BusyStranger, Flood, FloodState};
+
+/// The state in a word, as a fact, and the sentence.
+pub(super) fn fact(frame: &Frame) -> Markup {
+    let flood = &frame.status.flood;
+    let (class, word) = state(flood.state);
+    html! {
+        section class={ "fact " (class) } {
+            h2 { "Flood" }
+            strong { (word) }
+            @if let Some(since) = flood.since {
+                p.soft { "for " (say::span(frame.now.since(since.0).as_secs())) }
+            }
+            p { (plain(&flood.summary)) }
+        }
+    }
+}
+
+/// The state in the strip at the top of each page; nothing while it is quiet.
+pub(crate) fn pill(flood: &Flood) -> Markup {
+    let (class, word) = state(flood.state);
+    html! {
+        @if flood.state != FloodState::Quiet {
+            li { a class={ "pill " (class) } href="/#facts" { (word) } }
+        }
+    }
+}
+
+fn state(state: FloodState) -> (&'static str, &'static str) {
+    match state {
+        FloodState::Quiet => ("good", "none"),
+        FloodState::Shielded => ("warn", "shielded"),
+        FloodState::Deaf => ("bad", "FreeSWITCH deaf"),
+    }
+}
+
+/// The strangers that send most; nothing while none sends much.
+pub(super) fn strangers(frame: &Frame) -> Markup {
+    let strangers = &frame.status.flood.strangers;
+    html! {
+        @if strangers.is_empty() { p.empty { "None has sent 300 packets in ten minutes." } }
+        @else {
+            table.rows.tight {
+                caption.hidden { "Strangers that send most to the SIP ports" }
+                thead { tr {
+                    th scope="col" { "Source" }
+                    th.num scope="col" { "Packets/s" }
+                    th.num scope="col" { "In 10 min" }
+                    th scope="col" { "Limited" }
+                } }
+                tbody { @for stranger in strangers { (row(frame, stranger)) } }
+            }
+        }
+    }
+}
+
+fn row(frame: &Frame, stranger: &BusyStranger) -> Markup {
+    let rate = stranger.packets_per_second.map(|rate| format!("{rate:.1}"));
+    html! {
+        tr data-key=(say::Shown(stranger.source)) {
+            th scope="row" { (say::net(stranger.source)) }
+            td.num data-label="Packets/s" { (rate.as_deref().unwrap_or("–")) }
+            td.num data-label="In 10 min" { (say::number(stranger.packets)) }
+            td data-label="Limited" {
+                @if let Some(since) = stranger.limited_since {
+                    span.pill.warn { "for " (say::span(frame.now.since(since.0).as_secs())) }
+                }
+                @else { span.soft { "no" } }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flood(state: FloodState) -> Flood {
+        let (profiles, strangers) = (Vec::new(), Vec::new());
+        Flood {
+            state,
+            since: None,
+            summary: "no packets dropped; 0 phones registered".to_owned(),
+            passed_per_second: 0,
+            dropped_per_second: 0,
+            phones: 0,
+            answer_seconds: None,
+            profiles,
+            strangers,
+        }
+    }
+
+    #[test]
+    fn the_strip_says_only_what_is_not_quiet() {
+        let said = |state| pill(&flood(state)).into_string();
+        assert_eq!(said(FloodState::Quiet), "");
+        assert!(said(FloodState::Shielded).contains("pill warn"));
+        let deaf = said(FloodState::Deaf);
+        assert!(deaf.contains("pill bad") && deaf.contains("FreeSWITCH deaf"), "{deaf}");
+    }
+}
