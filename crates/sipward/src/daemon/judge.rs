@@ -6,7 +6,7 @@
 mod act;
 mod hear;
 mod restore;
-mod spare;
+mod shielding;
 mod standing;
 
 use std::collections::HashMap;
@@ -18,15 +18,16 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 use sipward_engine::{Action, Engine, Input, Policy};
 use sipward_esl::Notices;
-use sipward_route::{MOST_SPARED, Report};
+use sipward_route::Report;
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::{self, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-pub(super) use spare::Spare;
+pub(super) use shielding::Shielding;
 
 use crate::clock::Clock;
 use crate::complaint::LogReader;
+use crate::config::file::Shield;
 use crate::daemon::desk::Visit;
 use crate::daemon::directory::{Question, Registration};
 use crate::enforce::Wishes;
@@ -71,6 +72,11 @@ pub(super) enum Order {
     },
     /// What the store holds, known only now.
     Saved(Box<Saved>),
+    /// The shield's settings were read again.
+    Shield(Shield),
+    /// The smallest `max-recv-requests-per-second` of the running profiles; `None` where that is unknown.
+    #[expect(dead_code, reason = "no question to FreeSWITCH has this answer yet")]
+    Takes(Option<u32>),
     /// What FreeSWITCH's access control lists say of an address; `None` when they said nothing.
     Acl { addr: IpAddr, allowed: Option<bool> },
     /// Somebody has something to ask or to do ([`crate::daemon::Desk`]).
@@ -125,8 +131,8 @@ pub(crate) struct Judge {
     standing: Standing,
     /// Events were dropped since the last beat: registrations may have gone unseen.
     missed: bool,
-    /// `None` where nothing is limited.
-    spare: Option<Spare>,
+    /// `None` where the kernel is left alone.
+    shielding: Option<Shielding>,
 }
 
 /// Called once a beat.
@@ -164,7 +170,7 @@ impl Judge {
         clock: Clock,
         voices: Voices,
         heart: Heart,
-        spare: Option<Spare>,
+        shielding: Option<Shielding>,
     ) -> Self {
         let Voices { wishes, store, questions, records } = voices;
         Self {
@@ -184,7 +190,7 @@ impl Judge {
             unasked: Vec::new(),
             standing: Standing::new(clock.now()),
             missed: false,
-            spare,
+            shielding,
         }
     }
 
@@ -269,10 +275,13 @@ impl Judge {
         if std::mem::take(&mut self.missed) {
             self.ask(Question::Snapshot);
         }
-        if let Some(left_out) = self.spare.as_mut().and_then(|spare| spare.beat(&self.engine)) {
-            let error = format!(
-                "{left_out} networks of known hosts are more than the {MOST_SPARED} it can spare"
-            );
+        let full = self.shielding.as_mut().and_then(|shielding| shielding.beat(&self.engine));
+        self.note_full(full);
+    }
+
+    /// The shield has no room for somebody.
+    fn note_full(&mut self, full: Option<String>) {
+        if let Some(error) = full {
             self.publish(Record::NotSpared { error });
         }
     }

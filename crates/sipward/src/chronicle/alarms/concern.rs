@@ -52,7 +52,7 @@ pub enum Concern {
     ProtocolTaken,
     /// The kernel did not take a change of a route.
     RouteFailed,
-    /// The limit on the SIP ports does not spare whom it should.
+    /// The shield limits healthy hosts like strangers.
     NotSpared,
     /// Something of ours was removed from outside, and put back.
     Healed,

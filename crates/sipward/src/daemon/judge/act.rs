@@ -30,8 +30,10 @@ impl Judge {
                 self.publish(Record::Healed { routes, rules, gate });
             }
             Report::Packets { count } => self.tell(Input::Packets { count }),
-            Report::Spared { networks } => tracing::debug!(networks, "the limit spares"),
-            Report::NotSpared { error } => self.publish(Record::NotSpared { error }),
+            Report::Shield(counts) => tracing::trace!(?counts, "the shield"),
+            Report::Strangers(strangers) => tracing::debug!(?strangers, "busy strangers"),
+            Report::Shielded { hosts } => tracing::debug!(hosts, "the shield knows all hosts"),
+            Report::ShieldFailed { error } => self.publish(Record::NotSpared { error }),
             Report::Coverage(coverage) => self.publish((&coverage).into()),
             Report::Host(host) => host_exemptions(&host)
                 .into_iter()
