@@ -134,11 +134,9 @@ impl Enforcer {
                 () = sleep_until(self.sip.step_due().unwrap_or_else(Instant::now)),
                     if self.sip.step_due().is_some() && self.outbox.has_room_for(1) =>
                 {
-                    self.spare_more().await?;
+                    self.follow_shield().await?;
                 }
-                nets = self.sip.next_spared(), if self.outbox.has_room_for(1) => {
-                    self.spare(&nets).await?;
-                }
+                () = self.sip.shield_changed() => self.sip.note_change(Instant::now()),
             }
         }
         changes.close();

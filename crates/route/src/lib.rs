@@ -5,8 +5,9 @@
 //! that owns netlink: it applies [`Change`]s in batches, looks up whether each really wins, watches for
 //! outsiders who take something of ours away, and puts it back.
 //!
-//! The gate also counts what arrives for the SIP ports ([`Report::Packets`]) and can limit each source
-//! ([`GateSettings::limit`]) except those it is told to spare ([`Enforcer::spare_from`]).
+//! The gate also counts what arrives for the SIP ports ([`Report::Packets`]) and holds the shield: all
+//! strangers together share a budget of packets to them ([`ShieldSettings`]), healthy and unlimited hosts
+//! pass ([`Shield`], [`Enforcer::shield_by`]).
 //!
 //! ```no_run
 //! use sipward_route::{Change, Enforcer, Report, Settings};
@@ -35,9 +36,10 @@
 //! | module | holds |
 //! |---|---|
 //! | `settings` | what an operator may choose, and its ranges |
-//! | `report` | [`Change`]: what the engine asks; [`Report`]: what comes back |
+//! | `report`, `counts` | [`Change`]: what the engine asks; [`Report`]: what comes back |
+//! | `shield` | [`Shield`]: who is healthy, unlimited, slowed |
 //! | `found` | what is known about this host and about what a ban covers |
-//! | `enforcer` | [`Enforcer`]: open, run, apply, heal; count and spare for the SIP ports |
+//! | `enforcer` | [`Enforcer`]: open, run, apply, heal; count, and follow the shield's hosts |
 //! | `flush` | [`flush`]: the way out without a daemon |
 //! | `inspect` | [`inspect()`]: a look at all of it that changes nothing |
 //! | `look_up` | [`look_up()`]: which route the kernel takes to an address |
@@ -48,6 +50,7 @@
 //! | `netlink` | batches of requests in one send, answers matched by number |
 
 mod blackhole;
+mod counts;
 mod dry_run;
 mod enforcer;
 mod error;
@@ -63,15 +66,20 @@ mod report;
 mod reverse_path;
 mod rules;
 mod settings;
+mod shield;
 
+pub use counts::{ByFamily, Dropped, ShieldCounts, Stranger};
 pub use dry_run::dry_run;
 pub use enforcer::Enforcer;
 pub use error::RouteError;
 pub use flush::{Flushed, flush};
 pub use found::{Coverage, Found, HostFacts};
-pub use gate::MOST_SPARED;
 pub use host::host_facts;
 pub use inspect::{GateState, Inspection, inspect};
 pub use look_up::{Route, look_up};
 pub use report::{Change, Enforcement, Report};
-pub use settings::{GateMode, GateSettings, OwnTable, Settings, SettingsError};
+pub use settings::{
+    GateMode, GateSettings, HealthyLimits, OwnLimits, OwnTable, Settings, SettingsError,
+    ShieldSettings, USUAL_REQUESTS,
+};
+pub use shield::{Admission, Admitted, MOST_HEALTHY, MOST_SLOWED, MOST_UNLIMITED, Shield};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use ipnet::IpNet;
 
-use crate::{Coverage, HostFacts};
+use crate::{Coverage, HostFacts, ShieldCounts, Stranger};
 
 /// One wish of the ban engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,13 +64,21 @@ pub enum Report {
         /// How many; never 0.
         count: u64,
     },
-    /// The limit on the SIP ports now spares these networks. Comes also where nothing is limited.
-    Spared {
-        /// How many networks were given.
-        networks: usize,
+    /// What the shield let pass and dropped since the last such report. Comes once a second while packets
+    /// to the SIP ports arrive and the shield stands; the counts of two looks that nobody took are summed.
+    Shield(ShieldCounts),
+    /// The strangers that have sent most, 300 packets or more in at most ten minutes each: 1,024 of them
+    /// at most, the busiest first. Comes every ten seconds while there are any. Healthy and slowed hosts
+    /// are left out.
+    Strangers(Vec<Stranger>),
+    /// All healthy hosts are in the kernel: the budgets drop. Comes after the first complete list, and again
+    /// when the gate was put back. Does not come where there is no shield.
+    Shielded {
+        /// Healthy hosts in the kernel.
+        hosts: usize,
     },
-    /// The networks given to spare were not taken; those given before are still spared.
-    NotSpared {
+    /// Hosts or settings of the shield were not taken; those before stay in force.
+    ShieldFailed {
         /// Why, and what to do.
         error: String,
     },

@@ -1,5 +1,9 @@
 //! What an operator may choose about the kernel side.
 
+mod shield;
+
+pub use self::shield::{HealthyLimits, OwnLimits, ShieldSettings, USUAL_REQUESTS};
+
 /// Where and how routes, rules and the gate are set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -37,22 +41,20 @@ pub struct GateSettings {
     /// Table that holds the fallback `default dev lo`; not 0, not the kernel's 253 to 255 and not the
     /// bans' own. Default 217.
     pub fallback_table: u32,
-    /// Ports on which SIP is spoken, over UDP and TCP: packets to them are counted
-    /// ([`Report::Packets`](crate::Report::Packets)) and, with `limit`, limited. 1 to 65,535 each, at
-    /// most 64 of them; none means that nothing is counted or limited. Default 5060, 5061, 5080, 5081.
+    /// Ports on which SIP is spoken, over UDP and TCP (WebSockets included): packets to them are counted
+    /// ([`Report::Packets`](crate::Report::Packets)) and shielded. 1 to 65,535 each, at most 64 of them; none
+    /// means that nothing is counted or shielded. Default 5060, 5061, 5066, 5080, 5081, 7443.
     pub sip_ports: Vec<u16>,
-    /// Packets a second that one source (an IPv4 address, an IPv6 /64) may send to the SIP ports; what is
-    /// above is dropped. A source that was quiet may send one second's worth at once. 1 to 100,000;
-    /// `None`, the default, limits nothing. A phone sends a handful, FreeSWITCH goes deaf at some
-    /// hundreds from all sources together: 50 keeps it hearing. Needs the gate.
-    pub limit: Option<u32>,
+    /// The shield of the SIP ports; `None` is off. Needs the gate. Default: for a FreeSWITCH whose
+    /// limit is not known.
+    pub shield: Option<ShieldSettings>,
 }
 
 /// How packets of a banned host are kept out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum GateMode {
     /// Install the gate unless nothing can be banned past it: `rp_filter` drops what banned IPv4 hosts
-    /// send on every interface, and this host has no IPv6 address. [`GateSettings::limit`] needs the gate
+    /// send on every interface, and this host has no IPv6 address. [`GateSettings::shield`] needs the gate
     /// in any case; counting packets does not, and happens where the gate stands.
     #[default]
     Auto,
@@ -76,17 +78,14 @@ impl Default for GateSettings {
             mark: 0x2000_0000,
             rule_preference: 40_000,
             fallback_table: 217,
-            sip_ports: vec![5060, 5061, 5080, 5081],
-            limit: None,
+            sip_ports: vec![5060, 5061, 5066, 5080, 5081, 7443],
+            shield: Some(ShieldSettings::default()),
         }
     }
 }
 
 /// SIP ports at most. A host has two per profile; this bounds the set in the kernel.
 const MOST_SIP_PORTS: usize = 64;
-/// Packets a second of one source that can be set as limit. Above, it would limit nothing that a host
-/// survives.
-const LIMITS: std::ops::RangeInclusive<u32> = 1..=100_000;
 
 /// Number of the main routing table (`RT_TABLE_MAIN`).
 pub(crate) const MAIN_TABLE: u32 = 254;
@@ -156,10 +155,7 @@ impl Settings {
         if gate.sip_ports.contains(&0) {
             return Err(SettingsError::SipPort);
         }
-        match gate.limit {
-            Some(limit) if !LIMITS.contains(&limit) => Err(SettingsError::Limit(limit)),
-            Some(_) | None => Ok(()),
-        }
+        gate.shield.as_ref().map_or(Ok(()), ShieldSettings::check)
     }
 
     /// Number of the table that holds the bans.
@@ -174,9 +170,9 @@ impl GateSettings {
         !self.sip_ports.is_empty()
     }
 
-    /// Packets a second of one source, where there is something to limit.
-    pub(crate) fn effective_limit(&self) -> Option<u32> {
-        self.limit.filter(|_| self.counts())
+    /// The shield, where there is something to shield.
+    pub(crate) fn effective_shield(&self) -> Option<&ShieldSettings> {
+        self.shield.as_ref().filter(|_| self.counts())
     }
 }
 
@@ -200,12 +196,12 @@ pub enum SettingsError {
     SharedTable(u32),
     #[error("nftables table name {0:?} must be 1 to 31 letters, digits, '_' or '-'")]
     TableName(String),
-    #[error("{0} SIP ports are too many; at most 64 can be counted and limited")]
+    #[error("{0} SIP ports are too many; at most 64 can be counted and shielded")]
     SipPorts(usize),
     #[error("0 is no SIP port; choose from 1 to 65535")]
     SipPort,
-    #[error("a limit of {0} packets a second and source cannot work; choose from 1 to 100000")]
-    Limit(u32),
+    #[error("{value} is not between {least} and {most}")]
+    Shield { key: &'static str, value: u32, least: u32, most: u32 },
 }
 
 fn is_free_table(id: u32) -> bool {

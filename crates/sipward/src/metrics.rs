@@ -20,6 +20,7 @@ mod tally;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sipward_engine::Timestamp;
+use sipward_route::ShieldCounts;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
@@ -64,12 +65,29 @@ pub struct Snapshot {
     pub gate: Option<[bool; 2]>,
     /// Sources: tracked, weightless, known, in need of attention, banned before.
     pub sources: [u64; 5],
+    /// How FreeSWITCH fares in a flood.
+    pub flood: FloodNow,
     /// How the store stands.
     pub store: Health,
     /// Counts made from records.
     pub tally: Tally,
     /// Mail, webhooks, and the counting itself.
     pub deliveries: Vec<Delivery>,
+}
+
+/// How FreeSWITCH fares in a flood.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct FloodNow {
+    /// The budgets of all strangers drop.
+    pub shielded: bool,
+    /// A profile of FreeSWITCH does not answer.
+    pub deaf: bool,
+    /// How long the slowest profile took for its latest answer, in seconds; `None` while none is asked.
+    pub answer: Option<f64>,
+    /// Hosts that the shield lets pass as healthy; `None` without a shield.
+    pub healthy_hosts: Option<u64>,
+    /// What the shield has counted since the start.
+    pub counts: ShieldCounts,
 }
 
 /// Counts what is told, from the moment it is made, and remembers the latest of it.

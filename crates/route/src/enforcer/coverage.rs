@@ -1,9 +1,10 @@
 //! What a ban covers: keeps the gate where it is needed and says what is open where it is not.
 
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::Enforcer;
-use crate::gate::Repaired;
+use crate::gate::{Gate, Repaired};
 use crate::{Coverage, GateMode, GateSettings, HostFacts, RouteError, reverse_path};
 
 impl Enforcer {
@@ -11,8 +12,8 @@ impl Enforcer {
     /// put back.
     pub(super) async fn cover(&mut self) -> Result<Repaired, RouteError> {
         let open = reverse_path::open_interfaces(&mut self.route).await?;
-        let limit = self.settings.gate.effective_limit().is_some();
-        let needed = !open.is_empty() || has_ipv6(&self.host) || limit;
+        let shield = self.settings.gate.effective_shield().is_some();
+        let needed = !open.is_empty() || has_ipv6(&self.host) || shield;
         let mut refused = None;
         let mut repaired = Repaired::default();
         let mut stands = false;
@@ -35,6 +36,11 @@ impl Enforcer {
         }
         let mut coverage = coverage(&self.settings.gate, stands, &open, &self.host);
         coverage.gaps.splice(0..0, refused);
+        if stands && let Some(reason) = self.gate.as_ref().ok().and_then(Gate::shield_refused) {
+            coverage.gaps.push(format!("nothing shields the SIP ports: {reason}"));
+        }
+        // A new table waits for its hosts.
+        self.sip.note_change(Instant::now());
         self.coverage = coverage;
         Ok(repaired)
     }
@@ -93,8 +99,8 @@ pub(crate) fn coverage(
         let gap = "IPv6 has no rp_filter, so what banned hosts send still arrives";
         coverage.gaps.push(gap.to_owned());
     }
-    if settings.effective_limit().is_some() && !gate {
-        let gap = "the limit on the SIP ports needs the gate, so nothing is limited";
+    if settings.effective_shield().is_some() && !gate {
+        let gap = "the shield of the SIP ports needs the gate, so nothing is shielded";
         coverage.gaps.push(gap.to_owned());
     }
     coverage

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use crate::Report;
+use crate::{Report, ShieldCounts, Stranger};
 
 /// Reports held at most before no further changes are taken. A daemon that lets so many wait is busy
 /// with something else; its changes wait in their own queue.
@@ -15,14 +15,19 @@ const ROOM: usize = 8192;
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     queue: VecDeque<Report>,
-    /// Packets counted and not told yet. They come every second, so they are summed, not queued.
+    /// What was counted and is not reported yet. It comes every second, so it is summed, not queued.
     packets: u64,
+    shield: ShieldCounts,
+    /// The latest.
+    strangers: Vec<Stranger>,
 }
 
 impl Outbox {
     pub(super) fn push(&mut self, report: Report) {
         match report {
             Report::Packets { count } => self.packets = self.packets.saturating_add(count),
+            Report::Shield(counts) => self.shield += counts,
+            Report::Strangers(strangers) => self.strangers = strangers,
             other => self.queue.push_back(other),
         }
     }
@@ -46,7 +51,7 @@ impl Outbox {
 
     /// Waits until the daemon has room for a report; for ever when none waits.
     pub(super) async fn room(&self, reports: &mpsc::Sender<Report>) {
-        if self.queue.is_empty() && self.packets == 0 {
+        if self.queue.is_empty() && !self.has_counts() {
             return std::future::pending().await;
         }
         // A closed queue has no room but needs a look.
@@ -62,17 +67,29 @@ impl Outbox {
         }
     }
 
-    /// Packets go first: their count is about now, and a queue that never empties must not hide it.
+    /// Counts go first: they are about now, and a queue that never empties must not hide them.
     fn next(&mut self) -> Option<Report> {
-        match std::mem::take(&mut self.packets) {
-            0 => self.queue.pop_front(),
-            count => Some(Report::Packets { count }),
+        if self.packets > 0 {
+            return Some(Report::Packets { count: std::mem::take(&mut self.packets) });
         }
+        if !self.shield.is_empty() {
+            return Some(Report::Shield(std::mem::take(&mut self.shield)));
+        }
+        if !self.strangers.is_empty() {
+            return Some(Report::Strangers(std::mem::take(&mut self.strangers)));
+        }
+        self.queue.pop_front()
+    }
+
+    fn has_counts(&self) -> bool {
+        self.packets > 0 || !self.shield.is_empty() || !self.strangers.is_empty()
     }
 
     fn put_back(&mut self, report: Report) {
         match report {
-            packets @ Report::Packets { .. } => self.push(packets),
+            counts @ (Report::Packets { .. } | Report::Shield(_) | Report::Strangers(_)) => {
+                self.push(counts);
+            }
             other => self.queue.push_front(other),
         }
     }

@@ -1,89 +1,97 @@
-//! The SIP side of the gate: counts what arrives, and keeps up with whom the limit spares.
+//! The SIP side of the gate: counts what arrives, and follows the hosts and settings of the shield.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use ipnet::IpNet;
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::Enforcer;
-use crate::gate::Spared;
-use crate::{Report, RouteError};
+use crate::gate::{Gate, Ranges, STEP};
+use crate::shield::Shield;
+use crate::{Report, RouteError, ShieldSettings};
 
-/// Between two looks at the counter.
+/// Between two looks at the counters.
 const COUNT_INTERVAL: Duration = Duration::from_secs(1);
-/// Between two replacements of the spared networks. Every phone that registers may change them.
-const SPARE_INTERVAL: Duration = Duration::from_secs(1);
-/// Part of the time that replacing them may take: one in so many. No ban is set meanwhile.
-const SPARE_SHARE: u32 = 4;
+/// Between two looks at the packets of each stranger, and the share of the time that they may take.
+const STRANGERS_INTERVAL: Duration = Duration::from_secs(10);
+const STRANGERS_SHARE: u32 = 50;
+/// From the first change of a host to the transaction: phones register in swarms.
+const GATHER: Duration = Duration::from_millis(10);
+/// After a transaction as long again for whatever else there is to do, and after a refusal this long.
+const AFTER_REFUSAL: Duration = Duration::from_secs(5);
 
-/// When to count, and whom to spare.
+/// When to count, and when to follow the shield.
 #[derive(Debug)]
 pub(super) struct Sip {
     count_due: Instant,
-    spare_due: Instant,
-    /// Nobody says whom, or says so no more.
-    spared: Option<watch::Receiver<Arc<[IpNet]>>>,
-    /// A list that is in force in part.
-    under_way: Option<UnderWay>,
-}
-
-/// A list on its way into the kernel.
-#[derive(Debug)]
-struct UnderWay {
-    target: Spared,
-    networks: usize,
-    /// When the next step may be taken.
-    due: Instant,
+    strangers_due: Instant,
+    /// Strangers' packets were counted since the last look at each.
+    strangers_came: bool,
+    shield: Option<Shield>,
+    step_due: Option<Instant>,
+    /// Unlimited networks that are in force in part.
+    unlimited: Option<Ranges>,
+    /// All healthy hosts were in the kernel, and this was reported.
+    is_reported: bool,
+    /// What the kernel held from an earlier run was compared with the first complete list.
+    is_learned: bool,
+    /// What was refused and reported last.
+    refused: Option<String>,
+    /// The sets are set anew after a refusal.
+    is_mending: bool,
 }
 
 impl Sip {
     pub(super) fn new(now: Instant) -> Self {
-        Self { count_due: now + COUNT_INTERVAL, spare_due: now, spared: None, under_way: None }
+        Self {
+            count_due: now + COUNT_INTERVAL,
+            strangers_due: now + STRANGERS_INTERVAL,
+            strangers_came: false,
+            shield: None,
+            step_due: None,
+            unlimited: None,
+            is_reported: false,
+            is_learned: false,
+            refused: None,
+            is_mending: false,
+        }
     }
 
-    /// When to look at the counter next.
+    /// When to look at the counters next.
     pub(super) fn count_due(&self) -> Instant {
         self.count_due
     }
 
-    /// When the next step towards the present list is due, if it is not in force yet.
+    /// When the next step after the shield is due, if it changed.
     pub(super) fn step_due(&self) -> Option<Instant> {
-        self.under_way.as_ref().map(|under_way| under_way.due)
+        self.step_due
     }
 
-    /// Waits for the next list. Cancel safe: a list is taken when it is returned.
-    pub(super) async fn next_spared(&mut self) -> Arc<[IpNet]> {
-        sleep_until(self.spare_due).await;
-        if let Some(lists) = &mut self.spared
-            && lists.changed().await.is_ok()
-        {
-            return Arc::clone(&lists.borrow_and_update());
+    /// Waits until the shield changes. Cancel safe.
+    pub(super) async fn shield_changed(&self) {
+        match &self.shield {
+            Some(shield) => shield.changed().await,
+            None => std::future::pending().await,
         }
-        // The last list stays in force.
-        self.spared = None;
-        std::future::pending().await
+    }
+
+    /// Notes that the shield changed, or what the kernel holds of it.
+    pub(super) fn note_change(&mut self, now: Instant) {
+        self.step_due.get_or_insert(now + GATHER);
     }
 }
 
 impl Enforcer {
-    /// Follows a list of networks that the [limit](crate::GateSettings::limit) never touches: known
-    /// phones, allowed and protected hosts. They may overlap; at most
-    /// [`MOST_SPARED`](crate::MOST_SPARED) of them. An IPv6 source is limited by its /64 and spared by
-    /// its address.
+    /// Follows a shield: its hosts, its unlimited networks, its settings. Without it the shield stands as
+    /// [`GateSettings::shield`](crate::GateSettings::shield) says, nobody is healthy, and the budgets drop
+    /// nothing.
     ///
-    /// Each new list replaces the one before, at most once a second. Some thousand new networks are one
-    /// transaction; more take several, with bans set in between, and what is no longer spared goes with
-    /// the first. A list is answered by [`Report::Spared`] or [`Report::NotSpared`], unless a newer one
-    /// replaces it before; lists in between are skipped.
-    ///
-    /// The first list taken is one that `networks` has not seen yet, so not the one that its channel was
-    /// made with. Until it comes nobody is spared, except whom a gate from an earlier run still spares:
-    /// so a restart limits no customer before it is known who they are.
+    /// Each change is in the kernel within 100 ms; thousands at once take several transactions, with bans
+    /// set in between. Until the shield is [complete](Shield::complete) the kernel keeps what a gate from an
+    /// earlier run holds, so that a restart makes nobody a stranger.
     #[must_use]
-    pub fn spare_from(mut self, networks: watch::Receiver<Arc<[IpNet]>>) -> Self {
-        self.sip.spared = Some(networks);
+    pub fn shield_by(mut self, shield: Shield) -> Self {
+        self.sip.shield = Some(shield);
+        self.sip.note_change(Instant::now());
         self
     }
 
@@ -92,61 +100,148 @@ impl Enforcer {
         self.coverage.gate && self.settings.gate.counts()
     }
 
-    /// Reads the counter and reports what arrived.
+    /// Reads the counters and reports what arrived.
     pub(super) async fn count(&mut self) -> Result<(), RouteError> {
         let Ok(gate) = &mut self.gate else { return Ok(()) };
-        let count = gate.arrivals().await?;
-        if count > 0 {
-            self.outbox.push(Report::Packets { count });
+        let counted = gate.count().await?;
+        if counted.arrived > 0 {
+            self.outbox.push(Report::Packets { count: counted.arrived });
         }
-        self.sip.count_due = Instant::now() + COUNT_INTERVAL;
+        if !counted.shield.is_empty() {
+            self.outbox.push(Report::Shield(counted.shield));
+        }
+        self.sip.strangers_came |= counted.shield.strangers > 0;
+        let now = Instant::now();
+        self.sip.count_due = now + COUNT_INTERVAL;
+        if self.sip.strangers_came && self.sip.strangers_due <= now {
+            self.sip.strangers_came = false;
+            let strangers = gate.strangers().await?;
+            if !strangers.is_empty() {
+                self.outbox.push(Report::Strangers(strangers));
+            }
+            let done = Instant::now();
+            let rest = (done - now) * STRANGERS_SHARE;
+            self.sip.strangers_due = done + rest.max(STRANGERS_INTERVAL);
+        }
         Ok(())
     }
 
-    /// Takes a new list, and the first step towards it.
-    pub(super) async fn spare(&mut self, nets: &[IpNet]) -> Result<(), RouteError> {
-        let now = Instant::now();
-        self.sip.spare_due = now + SPARE_INTERVAL;
-        match Spared::new(nets) {
-            Ok(target) => {
-                let networks = nets.len();
-                self.sip.under_way = Some(UnderWay { target, networks, due: now });
-                self.spare_more().await
-            }
-            Err(error) => self.report_spared(Err(error)),
-        }
-    }
-
-    /// Takes a step towards the present list; reports it when it is in force.
-    pub(super) async fn spare_more(&mut self) -> Result<(), RouteError> {
+    /// Takes a step after the shield.
+    pub(super) async fn follow_shield(&mut self) -> Result<(), RouteError> {
+        self.sip.step_due = None;
+        let Some(shield) = self.sip.shield.clone() else { return Ok(()) };
         let started = Instant::now();
-        let Some(mut under_way) = self.sip.under_way.take() else { return Ok(()) };
-        let outcome = match &mut self.gate {
-            Ok(gate) => gate.spare(&under_way.target, self.coverage.gate).await,
-            // Without netfilter nothing is limited.
-            Err(_) => Ok(true),
-        };
-        let (now, took) = (Instant::now(), started.elapsed());
-        self.sip.spare_due = self.sip.spare_due.max(now + took * SPARE_SHARE);
-        if let Ok(false) = outcome {
-            // As long again for whatever else there is to do.
-            under_way.due = now + took;
-            self.sip.under_way = Some(under_way);
-            return Ok(());
-        }
-        self.report_spared(outcome.map(|_| under_way.networks))
-    }
-
-    fn report_spared(&mut self, outcome: Result<usize, RouteError>) -> Result<(), RouteError> {
-        self.outbox.push(match outcome {
-            Ok(networks) => Report::Spared { networks },
-            Err(error @ (RouteError::Socket(_) | RouteError::Silent)) => return Err(error),
+        let outcome = self.step_after(&shield).await;
+        let now = Instant::now();
+        match outcome {
+            Ok(done) => {
+                (self.sip.refused, self.sip.is_mending) = (None, false);
+                if !done {
+                    self.sip.step_due = Some(now + (now - started));
+                }
+                Ok(())
+            }
+            Err(error @ (RouteError::Socket(_) | RouteError::Silent)) => Err(error),
             Err(
                 error @ (RouteError::Refused { .. }
                 | RouteError::NotPermitted
                 | RouteError::Settings(_)),
-            ) => Report::NotSpared { error: error.to_string() },
-        });
+            ) => {
+                let error = error.to_string();
+                // Somebody changed the sets: they are set anew at once, which is no failure.
+                let suspect = self.gate.as_ref().is_ok_and(Gate::is_suspect);
+                let first = suspect && !std::mem::replace(&mut self.sip.is_mending, true);
+                self.sip.step_due = Some(if first { now } else { now + AFTER_REFUSAL });
+                if !first && self.sip.refused.as_ref() != Some(&error) {
+                    self.outbox.push(Report::ShieldFailed { error: error.clone() });
+                    self.sip.refused = Some(error);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives whether nothing is left to do.
+    async fn step_after(&mut self, shield: &Shield) -> Result<bool, RouteError> {
+        if let Some(settings) = shield.take_settings() {
+            settings.as_ref().map_or(Ok(()), ShieldSettings::check)?;
+            self.change_shield(settings).await?;
+        }
+        self.mend_gate(shield).await?;
+        let standing = self.coverage.gate;
+        let Ok(gate) = &mut self.gate else { return Ok(true) };
+        if let Some(nets) = shield.take_unlimited() {
+            self.sip.unlimited = Some(Ranges::new(&nets));
+        }
+        if let Some(target) = self.sip.unlimited.take() {
+            match gate.unlimit(&target, standing).await {
+                Ok(true) => {}
+                Ok(false) => self.sip.unlimited = Some(target),
+                Err(error) => {
+                    if gate.is_suspect() {
+                        self.sip.unlimited = Some(target);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        if !standing || gate.shield().is_none() {
+            return Ok(true);
+        }
+        let slowed = shield.take_slowed();
+        gate.slow(&slowed).await?;
+        // Those of an earlier run stay until all are named.
+        if !shield.is_complete() && gate.has_budgets() {
+            return Ok(self.sip.unlimited.is_none());
+        }
+        let hosts = shield.take_hosts(STEP);
+        gate.change_hosts(&hosts).await?;
+        if shield.has_changed_hosts() || self.sip.unlimited.is_some() {
+            return Ok(false);
+        }
+        if shield.is_complete() {
+            gate.set_budgets(true).await?;
+            if !std::mem::replace(&mut self.sip.is_reported, true) {
+                let hosts = gate.healthy().len();
+                self.outbox.push(Report::Shielded { hosts });
+            }
+        }
+        Ok(true)
+    }
+
+    /// Puts other limits in force. The table is set anew in one transaction.
+    async fn change_shield(&mut self, settings: Option<ShieldSettings>) -> Result<(), RouteError> {
+        if self.settings.gate.shield == settings {
+            return Ok(());
+        }
+        self.settings.gate.shield = settings;
+        if let Ok(gate) = &mut self.gate {
+            gate.change_shield(settings);
+        }
+        let before = self.coverage.clone();
+        self.cover().await?;
+        if self.coverage != before {
+            self.outbox.push(Report::Coverage(self.coverage.clone()));
+        }
+        Ok(())
+    }
+
+    /// Brings gate and shield together again where the gate is not as it was left.
+    async fn mend_gate(&mut self, shield: &Shield) -> Result<(), RouteError> {
+        if self.gate.as_ref().is_ok_and(Gate::is_suspect) {
+            self.cover().await?;
+        }
+        let Ok(gate) = &mut self.gate else { return Ok(()) };
+        if gate.take_fresh() {
+            self.sip.is_reported = false;
+            shield.forget_taken([]);
+        } else if shield.is_complete() && !self.sip.is_learned {
+            // What the kernel holds from an earlier run is compared with what it shall hold.
+            shield.forget_taken(gate.healthy().collect::<Vec<_>>());
+        }
+        if shield.is_complete() {
+            self.sip.is_learned = true;
+        }
         Ok(())
     }
 }

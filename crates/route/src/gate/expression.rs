@@ -1,8 +1,8 @@
 //! The expressions of the gate's rules, in the words of `nft`.
 //!
 //! The bindings' specification knows neither `dynset` nor `limit`, and numbers the attributes of `lookup`
-//! in another order than the kernel; those three are laid out here, after
-//! `linux/netfilter/nf_tables.h`.
+//! in another order than the kernel; those three are laid out here and in [`stateful`](super::stateful),
+//! after `linux/netfilter/nf_tables.h`.
 
 use netlink_bindings::nftables::{
     CmpOps, FibFlags, MetaKeys, ObjectType, PayloadBase, PushExprListAttrs, PushRuleAttrs,
@@ -11,11 +11,13 @@ use netlink_bindings::nftables::{
 use netlink_bindings::traits::Pusher;
 use netlink_packet_route::route::RouteType;
 
+use super::family::Family;
+
 /// A list of expressions in the making.
 pub(super) type List<'a> = PushExprListAttrs<PushRuleAttrs<&'a mut Vec<u8>>>;
 
 /// `NFT_REG_1`, the only register needed, and `NFT_REG_VERDICT`.
-const REGISTER: u32 = 1;
+pub(super) const REGISTER: u32 = 1;
 const VERDICT: u32 = 0;
 /// `NFT_FIB_RESULT_OIF` and `NFT_FIB_RESULT_ADDRTYPE` of `linux/netfilter/nf_tables.h`. The bindings'
 /// own `FibResult` is one too low: its specification lacks `NFT_FIB_RESULT_UNSPEC`.
@@ -25,34 +27,34 @@ const RESULT_TYPE: u32 = 3;
 /// `NFTA_EXPR_NAME` and `NFTA_EXPR_DATA`.
 const EXPRESSION_NAME: u16 = 1;
 const EXPRESSION_DATA: u16 = 2;
-/// `NFTA_LOOKUP_SET` and `NFTA_LOOKUP_SREG`.
+/// `NFTA_LOOKUP_…` and the flag that turns "in" into "not in".
 const LOOKUP_SET: u16 = 1;
 const LOOKUP_REGISTER: u16 = 2;
-/// `NFTA_DYNSET_…` and the operation that adds an element or renews its timeout.
-const DYNSET_SET_NAME: u16 = 1;
-const DYNSET_OP: u16 = 3;
-const DYNSET_KEY_REGISTER: u16 = 4;
-const DYNSET_EXPRESSION: u16 = 7;
-const DYNSET_UPDATE: u32 = 1;
-/// `NFTA_LIMIT_…`, packets as the unit, and the flag that turns "up to" into "over".
-const LIMIT_RATE: u16 = 1;
-const LIMIT_UNIT: u16 = 2;
-const LIMIT_BURST: u16 = 3;
-const LIMIT_TYPE: u16 = 4;
-const LIMIT_FLAGS: u16 = 5;
-const LIMIT_PACKETS: u32 = 0;
-const LIMIT_OVER: u32 = 1;
-/// Seconds a rate is counted over.
-const PER_SECOND: u64 = 1;
+const LOOKUP_FLAGS: u16 = 5;
+const LOOKUP_INVERTED: u32 = 1;
+
+/// Bytes of a UDP header.
+const UDP_HEADER: u32 = 8;
+/// Offset of the flags in a TCP header, and FIN, SYN, RST, ACK among them.
+const TCP_FLAGS: u32 = 13;
+const CONNECTION_FLAGS: u8 = 0x17;
+const SYN: u8 = 0x02;
+
+/// Which address of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Source,
+    Destination,
+}
 
 /// `iif INTERFACE`
 pub(super) fn interface_is(list: List<'_>, index: u32) -> List<'_> {
     compare(load(list, MetaKeys::Iif), CmpOps::Eq, &index.to_ne_bytes())
 }
 
-/// `meta nfproto PROTOCOL`
-pub(super) fn protocol_is(list: List<'_>, protocol: u8) -> List<'_> {
-    compare(load(list, MetaKeys::Nfproto), CmpOps::Eq, &[protocol])
+/// `meta nfproto FAMILY`
+pub(super) fn family_is(list: List<'_>, family: Family) -> List<'_> {
+    compare(load(list, MetaKeys::Nfproto), CmpOps::Eq, &[family.number()])
 }
 
 /// `meta l4proto TRANSPORT`
@@ -60,31 +62,68 @@ pub(super) fn transport_is(list: List<'_>, transport: u8) -> List<'_> {
     compare(load(list, MetaKeys::L4Proto), CmpOps::Eq, &[transport])
 }
 
+/// `meta l4proto != TRANSPORT`
+pub(super) fn transport_is_not(list: List<'_>, transport: u8) -> List<'_> {
+    compare(load(list, MetaKeys::L4Proto), CmpOps::Neq, &[transport])
+}
+
+/// `meta l4proto != @SET`
+pub(super) fn transport_not_in<'a>(list: List<'a>, set: &str) -> List<'a> {
+    is_not_in(load(list, MetaKeys::L4Proto), set)
+}
+
 /// `th dport @SET`. Of a fragmented packet only the first fragment has a port.
-pub(super) fn port_in<'a>(list: List<'a>, set: &[u8]) -> List<'a> {
-    lookup(payload(list, PayloadBase::TransportHeader, 2, 2), set)
+pub(super) fn port_in<'a>(list: List<'a>, set: &str) -> List<'a> {
+    is_in(payload(list, PayloadBase::TransportHeader, 2, 2), set)
 }
 
-/// `ip saddr @SET`
-pub(super) fn ipv4_source_in<'a>(list: List<'a>, set: &[u8]) -> List<'a> {
-    lookup(ipv4_source(list), set)
+/// `th sport != @SET`
+pub(super) fn source_port_not_in<'a>(list: List<'a>, set: &str) -> List<'a> {
+    is_not_in(payload(list, PayloadBase::TransportHeader, 0, 2), set)
 }
 
-/// `ip6 saddr @SET`
-pub(super) fn ipv6_source_in<'a>(list: List<'a>, set: &[u8]) -> List<'a> {
-    lookup(ipv6_source(list), set)
+/// `tcp flags & (fin | syn | rst | ack) == syn`
+pub(super) fn opens_connection(list: List<'_>) -> List<'_> {
+    let list = payload(list, PayloadBase::TransportHeader, TCP_FLAGS, 1);
+    compare(bitwise(list, &[CONNECTION_FLAGS], &[0]), CmpOps::Eq, &[SYN])
 }
 
-/// `update @SET { ip saddr limit rate over RATE/second burst RATE packets }`
-pub(super) fn ipv4_source_over<'a>(list: List<'a>, set: &[u8], rate: u32) -> List<'a> {
-    over(ipv4_source(list), set, rate)
+/// `@th,64,… START`: what a datagram begins with. At most 16 bytes.
+pub(super) fn datagram_starts<'a>(list: List<'a>, start: &[u8]) -> List<'a> {
+    let length = u32::try_from(start.len()).unwrap_or(u32::MAX);
+    let list = payload(list, PayloadBase::TransportHeader, UDP_HEADER, length);
+    compare(list, CmpOps::Eq, start)
 }
 
-/// `update @SET { ip6 saddr & ffff:ffff:ffff:ffff:: limit rate over RATE/second burst RATE packets }`
-pub(super) fn ipv6_network_over<'a>(list: List<'a>, set: &[u8], rate: u32) -> List<'a> {
-    let network = (u128::MAX << 64).to_be_bytes();
-    let list = bitwise(ipv6_source(list), &network, &[0; 16]);
-    over(list, set, rate)
+/// Loads an address: `ip saddr`, `ip6 saddr`, `ip daddr`, `ip6 daddr`. The family must have been compared.
+pub(super) fn address(list: List<'_>, family: Family, end: End) -> List<'_> {
+    let (offset, length) = match (family, end) {
+        (Family::V4, End::Source) => (12, 4),
+        (Family::V4, End::Destination) => (16, 4),
+        (Family::V6, End::Source) => (8, 16),
+        (Family::V6, End::Destination) => (24, 16),
+    };
+    payload(list, PayloadBase::NetworkHeader, offset, length)
+}
+
+/// Loads the host at an end: an IPv4 address, an IPv6 /64 (`ip6 saddr & ffff:ffff:ffff:ffff::`).
+pub(super) fn host(list: List<'_>, family: Family, end: End) -> List<'_> {
+    let list = address(list, family, end);
+    match family {
+        Family::V4 => list,
+        Family::V6 => bitwise(list, &(u128::MAX << 64).to_be_bytes(), &[0; 16]),
+    }
+}
+
+/// Ends the rule for packets whose register is not in a set; where the element found has a limit, also
+/// for those that the limit does not match.
+pub(super) fn is_in<'a>(list: List<'a>, set: &str) -> List<'a> {
+    lookup(list, set, 0)
+}
+
+/// Ends the rule for packets whose register is in a set.
+pub(super) fn is_not_in<'a>(list: List<'a>, set: &str) -> List<'a> {
+    lookup(list, set, LOOKUP_INVERTED)
 }
 
 /// `fib saddr type KIND`
@@ -116,16 +155,16 @@ pub(super) fn count(list: List<'_>) -> List<'_> {
 }
 
 /// `counter name NAME`
-pub(super) fn count_in<'a>(list: List<'a>, name: &[u8]) -> List<'a> {
-    list.nested_elem()
-        .nested_data_objref()
-        .push_imm_type(ObjectType::Counter as u32)
-        .push_imm_name_bytes(name)
-        .end_nested()
-        .end_nested()
+pub(super) fn count_in<'a>(list: List<'a>, name: &str) -> List<'a> {
+    object(list, ObjectType::Counter, name)
 }
 
-/// `accept`, `drop` or `return`
+/// `limit name NAME`: ends the rule for packets above it.
+pub(super) fn limit<'a>(list: List<'a>, name: &str) -> List<'a> {
+    object(list, ObjectType::Limit, name)
+}
+
+/// `accept` or `drop`
 pub(super) fn verdict(list: List<'_>, code: VerdictCode) -> List<'_> {
     list.nested_elem()
         .nested_data_immediate()
@@ -139,27 +178,56 @@ pub(super) fn verdict(list: List<'_>, code: VerdictCode) -> List<'_> {
         .end_nested()
 }
 
-/// `jump CHAIN`
-pub(super) fn jump<'a>(list: List<'a>, chain: &[u8]) -> List<'a> {
+/// `jump CHAIN` or `goto CHAIN`
+pub(super) fn to_chain<'a>(list: List<'a>, code: VerdictCode, chain: &str) -> List<'a> {
     list.nested_elem()
         .nested_data_immediate()
         .push_dreg(VERDICT)
         .nested_data()
         .nested_verdict()
-        .push_code(VerdictCode::Jump as u32)
-        .push_chain_bytes(chain)
+        .push_code(code as u32)
+        .push_chain_bytes(chain.as_bytes())
         .end_nested()
         .end_nested()
         .end_nested()
         .end_nested()
 }
 
-fn ipv4_source(list: List<'_>) -> List<'_> {
-    payload(list, PayloadBase::NetworkHeader, 12, 4)
+/// An expression laid out by hand.
+pub(super) fn expression<'a>(list: List<'a>, name: &str, data: &[u8]) -> List<'a> {
+    let mut element = list.nested_elem();
+    element.as_vec_mut().extend(laid_out(name, data));
+    element.end_nested()
 }
 
-fn ipv6_source(list: List<'_>) -> List<'_> {
-    payload(list, PayloadBase::NetworkHeader, 8, 16)
+/// Name and data of an expression.
+pub(super) fn laid_out(name: &str, data: &[u8]) -> Vec<u8> {
+    let name = attribute(EXPRESSION_NAME, &terminated(name));
+    [name, attribute(EXPRESSION_DATA, data)].concat()
+}
+
+/// A name as netlink wants it.
+pub(super) fn terminated(name: &str) -> Vec<u8> {
+    [name.as_bytes(), b"\0"].concat()
+}
+
+/// One netlink attribute, padded to four bytes.
+pub(super) fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+    // All are far below the field's range.
+    let length = u16::try_from(value.len() + 4).unwrap_or(u16::MAX);
+    let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
+    bytes.extend_from_slice(value);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
+}
+
+fn object<'a>(list: List<'a>, kind: ObjectType, name: &str) -> List<'a> {
+    list.nested_elem()
+        .nested_data_objref()
+        .push_imm_type(kind as u32)
+        .push_imm_name_bytes(name.as_bytes())
+        .end_nested()
+        .end_nested()
 }
 
 /// Loads what is known about a packet into the register.
@@ -197,7 +265,7 @@ fn fib(list: List<'_>, result: u32, flags: u32) -> List<'_> {
 
 /// `(register & KEEP) ^ FLIP`, both as long as what the register holds.
 fn bitwise<'a>(list: List<'a>, keep: &[u8], flip: &[u8]) -> List<'a> {
-    // 4 or 16 bytes.
+    // 1, 4 or 16 bytes.
     let length = u32::try_from(keep.len()).unwrap_or(u32::MAX);
     list.nested_elem()
         .nested_data_bitwise()
@@ -227,51 +295,11 @@ fn compare<'a>(list: List<'a>, op: CmpOps, value: &[u8]) -> List<'a> {
         .end_nested()
 }
 
-/// Ends the rule for packets whose register is not in a set.
-fn lookup<'a>(list: List<'a>, set: &[u8]) -> List<'a> {
+fn lookup<'a>(list: List<'a>, set: &str, flags: u32) -> List<'a> {
     let lookup = [
-        attribute(LOOKUP_SET, &[set, b"\0"].concat()),
+        attribute(LOOKUP_SET, &terminated(set)),
         attribute(LOOKUP_REGISTER, &REGISTER.to_be_bytes()),
+        attribute(LOOKUP_FLAGS, &flags.to_be_bytes()),
     ];
-    expression(list, b"lookup\0", &lookup.concat())
-}
-
-/// Ends the rule for packets of a register value that came less often than `rate` a second. When the set
-/// is full the rule ends too: who is not known is not limited.
-fn over<'a>(list: List<'a>, set: &[u8], rate: u32) -> List<'a> {
-    let limit = [
-        attribute(LIMIT_RATE, &u64::from(rate).to_be_bytes()),
-        attribute(LIMIT_UNIT, &PER_SECOND.to_be_bytes()),
-        attribute(LIMIT_BURST, &rate.to_be_bytes()),
-        attribute(LIMIT_TYPE, &LIMIT_PACKETS.to_be_bytes()),
-        attribute(LIMIT_FLAGS, &LIMIT_OVER.to_be_bytes()),
-    ];
-    let limit =
-        [attribute(EXPRESSION_NAME, b"limit\0"), attribute(EXPRESSION_DATA, &limit.concat())];
-    let dynset = [
-        attribute(DYNSET_SET_NAME, &[set, b"\0"].concat()),
-        attribute(DYNSET_OP, &DYNSET_UPDATE.to_be_bytes()),
-        attribute(DYNSET_KEY_REGISTER, &REGISTER.to_be_bytes()),
-        attribute(DYNSET_EXPRESSION, &limit.concat()),
-    ];
-    expression(list, b"dynset\0", &dynset.concat())
-}
-
-/// An expression laid out here.
-fn expression<'a>(list: List<'a>, name: &[u8], data: &[u8]) -> List<'a> {
-    let mut element = list.nested_elem();
-    let room = element.as_vec_mut();
-    room.extend(attribute(EXPRESSION_NAME, name));
-    room.extend(attribute(EXPRESSION_DATA, data));
-    element.end_nested()
-}
-
-/// One netlink attribute, padded to four bytes.
-fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-    // All are far below the field's range.
-    let length = u16::try_from(value.len() + 4).unwrap_or(u16::MAX);
-    let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
-    bytes.extend_from_slice(value);
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-    bytes
+    expression(list, "lookup", &lookup.concat())
 }

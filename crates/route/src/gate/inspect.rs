@@ -1,20 +1,25 @@
 //! Does the gate stand as we would set it?
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::CStr;
 
 use netlink_bindings::nftables::{
-    ExprOps, IterableSetelemAttrs, IterableTableAttrs, ObjData, ObjectType, OpGetchainDo,
-    OpGetobjDo, OpGetruleDump, OpGetsetelemDump, OpGettableDo, OpGettableDump, SetElemFlags,
+    ExprOps, IterableTableAttrs, OpGetchainDo, OpGetruleDump, OpGettableDo, OpGettableDump,
     TableFlags,
 };
-use netlink_packet_core::NLM_F_DUMP;
+use netlink_packet_core::{NLM_F_DUMP, NlasIterator};
 use nix::errno::Errno;
 
-use super::ruleset::{CHAIN, COUNTER, POLICY, PREROUTING, PRIORITY, Rule, header, table_user_data};
-use super::sets::{Element, Set};
-use super::spared::Spared;
+use super::chain::{CHAIN_USERDATA, Chain, PRIORITY};
+use super::content;
+use super::elements::{self, Element};
+use super::family::Family;
+use super::ranges::Ranges;
+use super::rule::Rule;
+use super::ruleset::{POLICY, header, table_user_data};
+use super::sets::{self, Set};
 use crate::netlink::{Batch, Channel, Dump, Reply};
+use crate::shield::Key;
 use crate::{GateSettings, RouteError};
 
 // linux/netfilter/nf_tables.h, in NFNL_SUBSYS_NFTABLES
@@ -23,14 +28,13 @@ const GET_TABLE: u16 = 10 << 8 | 1;
 const NEW_CHAIN: u16 = 10 << 8 | 3;
 const GET_CHAIN: u16 = 10 << 8 | 4;
 const GET_RULE: u16 = 10 << 8 | 7;
-const GET_ELEMENTS: u16 = 10 << 8 | 0x0d;
-const NEW_OBJECT: u16 = 10 << 8 | 0x12;
-const GET_OBJECT: u16 = 10 << 8 | 0x13;
+/// Bytes of `struct nfgenmsg`.
+const HEADER: usize = 4;
 
 /// How the gate was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// As these settings want it: the table awake, the chain on its hook, our rules and no others, our
+    /// As these settings want it: the table awake, the chains on their hooks, our rules and no others, our
     /// sets filled.
     Standing,
     /// Missing or not as it should be.
@@ -39,53 +43,37 @@ pub(super) enum State {
     Foreign,
 }
 
-/// Looks at table, chain, rules and sets.
+/// What the sets hold as far as that is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Expected<'a> {
+    /// The networks without a limit.
+    pub(super) unlimited: Option<&'a Ranges>,
+    /// The healthy hosts.
+    pub(super) healthy: Option<&'a HashMap<Key, u32>>,
+    /// Whether the budgets drop.
+    pub(super) budgets: Option<bool>,
+    /// The numbers of the shield may be others: they are FreeSWITCH's, which only a daemon knows.
+    pub(super) any_numbers: bool,
+}
+
+/// Looks at table, chains, rules and sets.
 ///
 /// # Errors
 /// When netlink fails.
 pub(super) async fn state(
     netfilter: &mut Channel,
     gate: &GateSettings,
-    spared: Option<&Spared>,
+    expected: Expected<'_>,
 ) -> Result<State, RouteError> {
-    let frame = frame(netfilter, gate).await?;
+    let frame = frame(netfilter, gate, expected.any_numbers).await?;
     if frame != State::Standing {
         return Ok(frame);
     }
-    if rules_stand(netfilter, gate).await? && sets_stand(netfilter, gate, spared).await? {
+    if rules_stand(netfilter, gate).await? && sets_stand(netfilter, gate, expected).await? {
         Ok(State::Standing)
     } else {
         Ok(State::Damaged)
     }
-}
-
-/// Reads the counter of packets to the SIP ports; `None` when there is none.
-///
-/// # Errors
-/// When netlink fails.
-pub(super) async fn packets(
-    netfilter: &mut Channel,
-    gate: &GateSettings,
-) -> Result<Option<u64>, RouteError> {
-    let mut batch = Batch::default();
-    let mut payload = Vec::new();
-    OpGetobjDo::encode_request(&mut payload, &header())
-        .push_table_bytes(gate.table_name.as_bytes())
-        .push_name_bytes(COUNTER)
-        .push_type(ObjectType::Counter as u32);
-    batch.raw(GET_OBJECT, 0, &payload);
-    let mut packets = None;
-    netfilter
-        .exchange(batch, |_, reply| {
-            if let Reply::Object(NEW_OBJECT, payload) = reply {
-                let (_, object) = OpGetobjDo::decode_request(payload);
-                if let Ok(ObjData::Counter(counter)) = object.get_data() {
-                    packets = counter.get_packets().ok();
-                }
-            }
-        })
-        .await?;
-    Ok(packets)
 }
 
 /// Packets of banned sources that the gate has dropped since it was set.
@@ -162,30 +150,44 @@ pub(super) async fn tables(netfilter: &mut Channel) -> Result<BTreeSet<String>, 
     }
 }
 
-async fn frame(netfilter: &mut Channel, gate: &GateSettings) -> Result<State, RouteError> {
+/// The table, and the chains: on their hooks, with their comments.
+async fn frame(
+    netfilter: &mut Channel,
+    gate: &GateSettings,
+    any_numbers: bool,
+) -> Result<State, RouteError> {
     let name = gate.table_name.as_bytes();
+    let chains = Chain::all(gate);
     let mut batch = Batch::default();
     let mut payload = Vec::new();
     OpGettableDo::encode_request(&mut payload, &header()).push_name_bytes(name);
     batch.raw(GET_TABLE, 0, &payload);
-    payload.clear();
-    OpGetchainDo::encode_request(&mut payload, &header())
-        .push_table_bytes(name)
-        .push_name_bytes(CHAIN);
-    batch.raw(GET_CHAIN, 0, &payload);
-    let (mut foreign, mut awake, mut hooked) = (false, false, false);
+    for chain in &chains {
+        payload.clear();
+        OpGetchainDo::encode_request(&mut payload, &header())
+            .push_table_bytes(name)
+            .push_name_bytes(chain.name().as_bytes());
+        batch.raw(GET_CHAIN, 0, &payload);
+    }
+    let (mut foreign, mut awake, mut standing) = (false, false, 0);
     netfilter
-        .exchange(batch, |_, reply| match reply {
+        .exchange(batch, |place, reply| match reply {
             Reply::Object(NEW_TABLE, payload) => {
                 let (_, table) = OpGettableDo::decode_request(payload);
                 foreign = table.get_userdata() != Ok(&table_user_data());
                 awake = is_awake(&table);
             }
-            Reply::Object(NEW_CHAIN, payload) => hooked = is_hooked(payload),
+            Reply::Object(NEW_CHAIN, payload) => {
+                let chain = place.checked_sub(1).and_then(|place| chains.get(place));
+                let stands = chain.is_some_and(|chain| {
+                    is_hooked(*chain, payload) && (any_numbers || is_named(*chain, payload, gate))
+                });
+                standing += usize::from(stands);
+            }
             Reply::Object(..) | Reply::Done | Reply::Refused(_) => {}
         })
         .await?;
-    Ok(match (foreign, awake && hooked) {
+    Ok(match (foreign, awake && standing == chains.len()) {
         (true, _) => State::Foreign,
         (false, true) => State::Standing,
         (false, false) => State::Damaged,
@@ -210,7 +212,8 @@ async fn rules_stand(netfilter: &mut Channel, gate: &GateSettings) -> Result<boo
         .await?;
     let wanted = Rule::all(gate).into_iter();
     stands(outcome, || {
-        found.into_values().eq(wanted.map(|rule| (rule.chain().to_vec(), rule.user_data(gate))))
+        let of = |rule: Rule| (rule.chain().name().as_bytes().to_vec(), rule.user_data(gate));
+        found.into_values().eq(wanted.map(of))
     })
 }
 
@@ -218,26 +221,50 @@ async fn rules_stand(netfilter: &mut Channel, gate: &GateSettings) -> Result<boo
 async fn sets_stand(
     netfilter: &mut Channel,
     gate: &GateSettings,
-    spared: Option<&Spared>,
+    expected: Expected<'_>,
 ) -> Result<bool, RouteError> {
     for set in Set::all(gate) {
-        let Some(wanted) = set.content(gate, spared) else { continue };
+        let Some(wanted) = wanted(set, gate, expected) else { continue };
         let mut found = BTreeSet::new();
-        let request = || {
-            let mut batch = Batch::default();
-            let mut payload = Vec::new();
-            OpGetsetelemDump::encode_request(&mut payload, &header())
-                .push_table_bytes(gate.table_name.as_bytes())
-                .push_set_bytes(set.name());
-            batch.raw(GET_ELEMENTS, NLM_F_DUMP, &payload);
-            batch
+        let collect = |element, _| {
+            found.insert(element);
         };
-        let outcome = netfilter.dump(request, |_, payload| found.extend(elements(payload))).await?;
+        let outcome = content::read(netfilter, gate, set, collect).await?;
         if !stands(outcome, || found == wanted)? {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// What a set shall hold; `None` when that is not ours to say: packets fill it, its elements run out, or
+/// nobody has said yet.
+fn wanted(set: Set, gate: &GateSettings, expected: Expected<'_>) -> Option<BTreeSet<Element>> {
+    Some(match set {
+        Set::SipPorts => elements::ports(gate),
+        Set::Budgets if expected.budgets? => elements::transports(),
+        Set::Budgets => BTreeSet::new(),
+        Set::Unlimited(Family::V4) => {
+            elements::ranges(Family::V4, &expected.unlimited?.ipv4).collect()
+        }
+        Set::Unlimited(Family::V6) => {
+            elements::ranges(Family::V6, &expected.unlimited?.ipv6).collect()
+        }
+        Set::Healthy(_, family) => {
+            let of_family = |key: &Key| {
+                let (its, value) = sets::host(*key);
+                (its == family).then_some(Element::value(value))
+            };
+            expected.healthy?.keys().filter_map(of_family).collect()
+        }
+        Set::Slowed(..)
+        | Set::Own(..)
+        | Set::Guaranteed(..)
+        | Set::Counted(_)
+        | Set::Challenged(_)
+        | Set::Granted(_)
+        | Set::Admitted(_) => return None,
+    })
 }
 
 /// Judges a dump: what is not there does not stand.
@@ -249,29 +276,22 @@ fn stands(outcome: Dump, is_right: impl FnOnce() -> bool) -> Result<bool, RouteE
     }
 }
 
-fn elements(payload: &[u8]) -> Vec<Element> {
-    let (_, list) = OpGetsetelemDump::decode_request(payload);
-    let Ok(list) = list.get_elements() else { return Vec::new() };
-    let element = |element: IterableSetelemAttrs<'_>| {
-        let data = element.get_key().ok()?;
-        let key = data.get_value().ok()?.iter().fold(0, |key, byte| key << 8 | u128::from(*byte));
-        let flags = element.get_flags().ok().and_then(<[u8]>::first_chunk);
-        let flags = flags.map_or(0, |flags| u32::from_be_bytes(*flags));
-        Some(Element { key, is_end: flags & SetElemFlags::IntervalEnd as u32 != 0 })
-    };
-    list.get_elem().filter_map(element).collect()
-}
-
 fn is_awake(table: &IterableTableAttrs<'_>) -> bool {
     table.get_flags().is_ok_and(|flags| flags & TableFlags::Dormant as u32 == 0)
 }
 
-fn is_hooked(payload: &[u8]) -> bool {
+fn is_hooked(chain: Chain, payload: &[u8]) -> bool {
+    let Some(wanted) = chain.hook() else { return true };
     let (_, chain) = OpGetchainDo::decode_request(payload);
-    let Ok(hook) = chain.get_hook() else {
-        return false;
-    };
-    hook.get_num() == Ok(PREROUTING)
+    let Ok(hook) = chain.get_hook() else { return false };
+    hook.get_num() == Ok(wanted)
         && hook.get_priority() == Ok(PRIORITY)
         && chain.get_policy() == Ok(POLICY)
+}
+
+fn is_named(chain: Chain, payload: &[u8], gate: &GateSettings) -> bool {
+    NlasIterator::new(payload.get(HEADER..).unwrap_or_default())
+        .filter_map(Result::ok)
+        .find(|attribute| attribute.kind() == CHAIN_USERDATA)
+        .is_some_and(|attribute| attribute.value() == chain.user_data(gate))
 }

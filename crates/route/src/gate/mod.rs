@@ -9,19 +9,42 @@
 //!     meta nfproto ipv4 meta mark set meta mark | 0x20000000 fib saddr . mark oif missing \
 //!       fib saddr type != local counter drop
 //!     meta nfproto ipv4 meta mark set meta mark & 0xdfffffff
-//!     meta l4proto udp th dport @sip_ports jump sip
-//!     meta l4proto tcp th dport @sip_ports jump sip
+//!     meta l4proto udp th dport @sip_ports goto sip_udp
+//!     meta l4proto tcp th dport @sip_ports goto sip_tcp
 //!   }
-//!   chain sip {
+//!   chain sip_udp {
 //!     counter name "sip"
-//!     ip saddr @spared4 return
-//!     ip6 saddr @spared6 return
-//!     update @limited4 { ip saddr limit rate over 50/second burst 50 packets } counter drop
-//!     update @limited6 { ip6 saddr & ffff:ffff:ffff:ffff:: limit rate over 50/second burst 50 packets } \
-//!       counter drop
+//!     ip saddr @unlimited4 goto unlimited
+//!     ip saddr @slowed_udp4 counter name "dropped_slowed4" drop
+//!     ip saddr @healthy_udp4 jump healthy_udp
+//!     counter name "strangers"
+//!     add @counted4 { ip saddr counter }
+//!     update @strangers_udp4 { ip saddr limit rate over 50/second burst 50 packets } \
+//!       counter name "dropped_own_udp4" drop
+//!     meta l4proto != @budgets accept
+//!     ip saddr @granted4 limit name "newcomers_udp" counter name "newcomers" accept
+//!     ip saddr != @admitted4 limit name "newcomers_udp" add @admitted4 { ip saddr } \
+//!       counter name "newcomers" accept
+//!     limit name "strangers_udp" accept
+//!     meta nfproto ipv4 counter name "dropped_budget_udp4" drop
+//!   }
+//!   chain healthy_udp {
+//!     limit name "healthy_udp" counter name "healthy" accept
+//!     update @guaranteed_udp4 { ip saddr limit rate 5/second burst 5 packets } \
+//!       counter name "healthy" accept
+//!   }
+//!   chain challenges {
+//!     type filter hook output priority raw; policy accept;
+//!     meta l4proto != udp accept
+//!     th sport != @sip_ports accept
+//!     @th,64,88 "SIP/2.0 401" ip daddr != @healthy_udp4 ip daddr != @challenged4 \
+//!       add @challenged4 { ip daddr } add @granted4 { ip daddr limit rate 1/hour burst 5 packets }
 //!   }
 //! }
 //! ```
+//!
+//! The same again for IPv6, by /64, and in `sip_tcp` and `new_tcp` for TCP, where bytes and new
+//! connections are limited; `docs/ARCHITECTURE.md` shows the listing.
 //!
 //! IPv6 can ask whether a source is blackholed. IPv4 can only ask which interface leads to it, and "none"
 //! also means "no route". So the IPv4 lookup is made with one more mark bit, and a policy rule behind all
@@ -31,33 +54,51 @@
 //! `src_valid_mark` sees it; other bits are left as they are.
 //!
 //! What banned sources do not send and is for the SIP ports is counted: a flood can silence FreeSWITCH's
-//! events, but not this counter. With a limit, each source may send so many packets a second and no
-//! more, except the spared ones. The chain `sip` and what it uses are there only where the settings
-//! name SIP ports, its last four rules only with a limit. Fragments behind the first name no port: they
-//! pass, and are of no use without it.
+//! events, but not this counter. Then comes the shield. Unlimited hosts pass. Slowed hosts pass once a second.
+//! Healthy hosts pass as long as they keep to their limits, by the named limit of all of them together or
+//! by what is guaranteed to each. The rest are strangers: each has limits of its own, and all of them
+//! share budgets, named limits of both families. Half of the budget of UDP packets is for newcomers: the
+//! first packet of a stranger in 30 s, and the 4 that follow a challenge.
+//!
+//! The budgets are in force for the transports in the set `budgets`, which is empty until the healthy
+//! hosts are in the kernel. The chains of the shield and what they use are there only where the settings
+//! name SIP ports and a shield. Fragments behind the first name no port: they pass, and are of no use
+//! without it.
 
+mod chain;
+mod content;
+mod elements;
 mod expression;
+mod family;
+mod hosts;
 mod inspect;
+mod objects;
+mod ranges;
+mod rule;
 mod ruleset;
 mod sets;
-mod spared;
+mod stateful;
+
+use std::collections::HashMap;
+use std::time::Instant;
 
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::errno::Errno;
 
-use self::inspect::State;
-pub use self::spared::MOST_SPARED;
-pub(crate) use self::spared::Spared;
+pub(crate) use self::content::Counted;
+use self::content::Counters;
+pub(crate) use self::hosts::STEP;
+use self::inspect::{Expected, State};
+pub(crate) use self::ranges::Ranges;
 use crate::netlink::{Batch, Channel, Refusal, Reply};
 use crate::rules::{self, Rule};
-use crate::{GateSettings, GateState, RouteError};
+use crate::shield::Key;
+use crate::{GateSettings, GateState, RouteError, ShieldSettings};
 
 /// What cannot be done without the kernel's modules.
 const SET: &str = "set the nftables gate";
-/// What cannot be done with too many networks.
-const SPARE: &str = "spare these networks from the limit";
-/// Bytes of a transaction that sets the gate without spared networks: less than twenty messages.
-const GATE_ONLY: usize = 16 * 1024;
+/// Messages of a transaction that changes nothing: its begin and its end.
+const NOTHING: usize = 2;
 
 /// The nftables rules together with the policy rule and the fallback route they rely on.
 #[derive(Debug)]
@@ -65,11 +106,23 @@ pub(crate) struct Gate {
     netfilter: Channel,
     settings: GateSettings,
     protocol: u8,
-    /// Whom the limit spares; `None` until somebody says so. Until then a gate that stands from an
-    /// earlier run keeps sparing whom it spared, so that a restart hits no customer.
-    spared: Option<Spared>,
-    /// Where the counter of packets to the SIP ports stood when it was read last.
-    counted: Option<u64>,
+    /// Why the kernel does not take the shield; then the gate stands without it.
+    shield_refused: Option<String>,
+    /// The networks without a limit; `None` until somebody says so. Until then a gate that stands from an
+    /// earlier run keeps those it had, so that a restart hits no customer.
+    unlimited: Option<Ranges>,
+    /// The healthy hosts in the kernel, with the registrations that their limits were made for.
+    healthy: HashMap<Key, u32>,
+    /// Whether the budgets are in force; `None` until the kernel was asked.
+    budgets: Option<bool>,
+    /// Until when hosts are slowed.
+    slowed: HashMap<Key, Instant>,
+    /// The kernel refused a change of hosts: its sets are not as we left them.
+    is_suspect: bool,
+    /// The table was set anew: it holds no hosts.
+    is_fresh: bool,
+    /// Where the counters stood when they were read last.
+    counted: Option<Counters>,
 }
 
 /// What had to be set to make the gate stand.
@@ -89,7 +142,19 @@ impl Gate {
     pub(crate) fn open(settings: GateSettings, protocol: u8) -> Result<Self, RouteError> {
         let mut netfilter = Channel::open(NETLINK_NETFILTER).map_err(RouteError::Socket)?;
         netfilter.allow_large_sends();
-        Ok(Self { netfilter, settings, protocol, spared: None, counted: None })
+        Ok(Self {
+            netfilter,
+            settings,
+            protocol,
+            shield_refused: None,
+            unlimited: None,
+            healthy: HashMap::new(),
+            budgets: None,
+            slowed: HashMap::new(),
+            is_suspect: false,
+            is_fresh: false,
+            counted: None,
+        })
     }
 
     /// The port that marks notifications about our own changes.
@@ -107,10 +172,9 @@ impl Gate {
         let fallback = rules::ensure_fallback(route, self.protocol, &self.settings).await?;
         let wanted = [rules::for_gate(&self.settings)];
         let added = rules::ensure(route, self.protocol, &wanted).await?;
-        let state = self.state().await?;
-        match state {
-            State::Standing => {}
-            State::Damaged => self.install().await?,
+        let damaged = match self.state().await? {
+            State::Standing => self.is_suspect,
+            State::Damaged => true,
             State::Foreign => {
                 let name = &self.settings.table_name;
                 return Err(RouteError::Refused {
@@ -120,8 +184,13 @@ impl Gate {
                     ),
                 });
             }
+        };
+        if damaged {
+            self.install().await?;
+        } else if self.budgets.is_none() && self.shield().is_some() {
+            self.learn().await?;
         }
-        Ok(Repaired { rules: added + usize::from(fallback), ruleset: state == State::Damaged })
+        Ok(Repaired { rules: added + usize::from(fallback), ruleset: damaged })
     }
 
     /// Removes our rulesets, then the rules and the fallback they rely on; returns what was there.
@@ -148,80 +217,52 @@ impl Gate {
         Ok(())
     }
 
-    /// Packets that arrived for the SIP ports since this was asked last; 0 when asked first, because the
-    /// counter of a gate that stands from an earlier run tells of times long gone.
+    /// What was counted since this was asked last; nothing when asked first, because the counters of a
+    /// gate that stands from an earlier run tell of times long gone.
     ///
     /// # Errors
     /// When netlink fails.
-    pub(crate) async fn arrivals(&mut self) -> Result<u64, RouteError> {
-        let Some(now) = inspect::packets(&mut self.netfilter, &self.settings).await? else {
-            return Ok(0);
-        };
-        Ok(match self.counted.replace(now) {
-            Some(before) if before <= now => now - before,
-            // Somebody has set it back.
-            Some(_) => now,
-            None => 0,
-        })
+    pub(crate) async fn count(&mut self) -> Result<Counted, RouteError> {
+        let now = content::counters(&mut self.netfilter, &self.settings).await?;
+        let counted = self.counted.as_ref().map(|before| now.since(before)).unwrap_or_default();
+        self.counted = Some(now);
+        Ok(counted)
     }
 
-    /// Goes a step towards sparing the networks of `target`, at once in the kernel where the gate is
-    /// `standing`. Tells whether it is reached. Many new networks take many steps, so that bans are set
-    /// in between.
-    ///
-    /// # Errors
-    /// When netlink fails, the kernel refuses, or they are more than this host lets us send at once; then
-    /// those spared before stay.
-    pub(crate) async fn spare(
-        &mut self,
-        target: &Spared,
-        standing: bool,
-    ) -> Result<bool, RouteError> {
-        if !standing || self.settings.effective_limit().is_none() {
-            self.spared = Some(target.clone());
-            return Ok(true);
-        }
-        if self.spared.as_ref() == Some(target) {
-            return Ok(true);
-        }
-        self.check_size(target)?;
-        let nobody = Spared::default();
-        let next = self.spared.as_ref().unwrap_or(&nobody).towards(target);
-        self.respare(&next).await?;
-        let reached = next == *target;
-        self.spared = Some(next);
-        Ok(reached)
+    /// Takes other settings of the shield; they are in force after the next [`ensure`](Self::ensure).
+    pub(crate) fn change_shield(&mut self, shield: Option<ShieldSettings>) {
+        self.settings.shield = shield;
+        self.shield_refused = None;
     }
 
-    /// A gate that was flushed is put back with all of them in one piece.
-    fn check_size(&self, target: &Spared) -> Result<(), RouteError> {
-        let largest = self.netfilter.largest_send();
-        // Start and end of each range.
-        let needed = GATE_ONLY + target.len() * 2 * sets::LARGEST_ELEMENT;
-        if needed > largest {
-            let reason = format!(
-                "{needed} bytes are more than this host takes in one piece ({largest}); raise the \
-                 sysctl net.core.wmem_max to {needed} or spare fewer"
-            );
-            return Err(RouteError::Refused { what: SPARE.to_owned(), reason });
-        }
-        Ok(())
+    /// The shield as it is in the kernel, or would be.
+    pub(crate) fn shield(&self) -> Option<&ShieldSettings> {
+        self.settings.effective_shield().filter(|_| self.shield_refused.is_none())
     }
 
-    async fn respare(&mut self, now: &Spared) -> Result<(), RouteError> {
-        let largest = self.netfilter.largest_send();
-        let batch = ruleset::respare(&self.settings, self.spared.as_ref(), now);
-        if batch.size() <= largest && self.transact(batch).await?.is_none() {
-            return Ok(());
-        }
-        // The sets are not as they were left, or the difference is larger than the whole.
-        match self.transact(ruleset::install(&self.settings, Some(now))).await? {
-            None => {
-                self.counted = Some(0);
-                Ok(())
-            }
-            Some(refusal) => Err(refused(SPARE, &refusal)),
-        }
+    /// Why the kernel does not take the shield.
+    pub(crate) fn shield_refused(&self) -> Option<&str> {
+        self.shield_refused.as_deref()
+    }
+
+    /// Healthy hosts in the kernel.
+    pub(crate) fn healthy(&self) -> impl ExactSizeIterator<Item = Key> {
+        self.healthy.keys().copied()
+    }
+
+    /// Whether the budgets are in force.
+    pub(crate) fn has_budgets(&self) -> bool {
+        self.budgets == Some(true)
+    }
+
+    /// Whether the table was set anew since this was asked last.
+    pub(crate) fn take_fresh(&mut self) -> bool {
+        std::mem::take(&mut self.is_fresh)
+    }
+
+    /// Whether the kernel holds something else than was left there.
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.is_suspect
     }
 
     /// How it stands, looked at without changing anything.
@@ -234,7 +275,10 @@ impl Gate {
         let wanted = rules::for_gate(&self.settings);
         let rule = rules::ours(route, self.protocol).await?.contains(&wanted);
         let fallback = rules::has_fallback(route, self.protocol, &self.settings).await?;
-        Ok(match self.state().await? {
+        // Its numbers are FreeSWITCH's, and known to a running daemon only.
+        let expected = Expected { any_numbers: true, ..Expected::default() };
+        let gate = self.in_force();
+        Ok(match inspect::state(&mut self.netfilter, &gate, expected).await? {
             State::Foreign => GateState::Foreign,
             State::Damaged if !there && !rule && !fallback => GateState::Missing,
             State::Damaged if !there => {
@@ -253,18 +297,53 @@ impl Gate {
     }
 
     async fn state(&mut self) -> Result<State, RouteError> {
-        inspect::state(&mut self.netfilter, &self.settings, self.spared.as_ref()).await
+        let gate = self.in_force();
+        let expected = Expected {
+            unlimited: self.unlimited.as_ref(),
+            healthy: self.budgets.is_some().then_some(&self.healthy),
+            budgets: self.budgets,
+            any_numbers: false,
+        };
+        inspect::state(&mut self.netfilter, &gate, expected).await
     }
 
+    /// The settings without a shield that the kernel does not take.
+    fn in_force(&self) -> GateSettings {
+        let shield = self.shield().copied();
+        GateSettings { shield, ..self.settings.clone() }
+    }
+
+    /// Sets the table anew; without the shield where the kernel does not take it, because the bans must
+    /// hold all the same.
     async fn install(&mut self) -> Result<(), RouteError> {
-        let batch = ruleset::install(&self.settings, self.spared.as_ref());
-        match self.transact(batch).await? {
-            None => {
-                self.counted = Some(0);
-                Ok(())
-            }
-            Some(refusal) => Err(refused(SET, &refusal)),
+        let refusal = match self.try_install().await? {
+            None => return self.installed().await,
+            Some(refusal) => refusal,
+        };
+        if self.shield().is_none() || refusal.errno == Errno::EPERM {
+            return Err(refused(SET, &refusal));
         }
+        self.shield_refused = Some(refused("set the shield", &refusal).to_string());
+        match self.try_install().await? {
+            None => self.installed().await,
+            Some(refusal) => {
+                self.shield_refused = None;
+                Err(refused(SET, &refusal))
+            }
+        }
+    }
+
+    async fn try_install(&mut self) -> Result<Option<Refusal>, RouteError> {
+        let batch = ruleset::install(&self.in_force(), self.unlimited.as_ref());
+        self.transact(batch).await
+    }
+
+    async fn installed(&mut self) -> Result<(), RouteError> {
+        self.counted = Some(Counters::default());
+        self.healthy.clear();
+        self.budgets = Some(false);
+        (self.is_suspect, self.is_fresh) = (false, true);
+        self.slow_again().await
     }
 
     async fn remove_rulesets(
@@ -302,6 +381,9 @@ impl Gate {
     /// Sends a transaction; returns the first refusal.
     async fn transact(&mut self, batch: Batch) -> Result<Option<Refusal>, RouteError> {
         let mut first = None;
+        if batch.len() <= NOTHING {
+            return Ok(first);
+        }
         self.netfilter
             .transact(batch, |_, reply| {
                 if let Reply::Refused(refusal) = reply {

@@ -1,52 +1,89 @@
-//! The named sets of the gate: which ports speak SIP, who is limited, who never is.
+//! The named sets of the gate: which ports speak SIP, who is unlimited, healthy or slowed, and what the
+//! packets themselves fill.
 
-use std::collections::BTreeSet;
+use std::time::Duration;
 
-use netlink_bindings::nftables::{
-    OpDelsetelemDo, OpNewsetDo, OpNewsetelemDo, PushSetelemListAttrs, SetElemFlags, SetFlags,
-};
+use netlink_bindings::nftables::{OpNewsetDo, SetFlags};
 use netlink_packet_core::NLM_F_CREATE;
 
+use super::expression::attribute;
+use super::family::{Family, Transport};
+use super::objects::Budget;
 use super::ruleset::header;
-use super::spared::{Range, Spared};
-use crate::GateSettings;
+use super::stateful::Rate;
 use crate::netlink::Batch;
+use crate::shield::{Key, MOST_HEALTHY, MOST_SLOWED};
+use crate::{GateSettings, ShieldSettings};
 
 // linux/netfilter/nf_tables.h, in NFNL_SUBSYS_NFTABLES
 const NEW_SET: u16 = 10 << 8 | 9;
-const NEW_ELEMENTS: u16 = 10 << 8 | 0x0c;
-const DELETE_ELEMENTS: u16 = 10 << 8 | 0x0e;
+/// `NFTA_SET_EXPR`
+const SET_EXPRESSION: u16 = 17;
+/// `NFTNL_UDATA_SET_COMMENT`
+const SET_COMMENT: u8 = 7;
 /// Key types by the numbers of `nft`, which shows elements by them.
 const IPV4_ADDRESS: u32 = 7;
 const IPV6_ADDRESS: u32 = 8;
+const PROTOCOL: u32 = 12;
 const SERVICE: u32 = 13;
-/// Sources whose rate is remembered at once, per family, about 200 bytes each. In a flood from more
-/// (or more invented) sources the rest is not limited.
-const MOST_LIMITED: u32 = 65_536;
-/// How long the rate of a source is remembered, in milliseconds. After one second of silence it may
-/// send a whole burst again, so there is nothing left to remember; the rest spares the set churn.
-const REMEMBERED: u64 = 5000;
-/// Elements in one message; its list, at most 36 bytes each, must stay below 65,536 bytes.
-const ELEMENTS: usize = 1024;
-/// Bytes that an element takes at most in a transaction, its share of the message's header included.
-pub(super) const LARGEST_ELEMENT: usize = 40;
+/// Hosts that are remembered at once in each set that packets fill, about 200 bytes each. When a set is
+/// full, hosts that are not in it are not limited by it until others have run out.
+const MOST_REMEMBERED: u32 = 65_536;
+/// How long the rate of a host is remembered. After one second of silence it may send a whole burst
+/// again, so there is nothing left to remember; the rest spares the set churn.
+const RATE_REMEMBERED: Duration = Duration::from_secs(5);
+/// How long the packets of a stranger are counted, from the first on.
+const COUNTED: Duration = Duration::from_mins(10);
+/// From one grant to a stranger to the next.
+const BETWEEN_GRANTS: Duration = Duration::from_secs(30);
+/// How long a grant is good.
+const GRANT: Duration = Duration::from_secs(4);
+/// From one packet that a stranger may send as a newcomer to the next.
+const NEWCOMER_AGAIN: Duration = Duration::from_secs(30);
+
+/// Packets of a slowed host a second, and at once. A monitor that asks every second is not disturbed.
+const SLOW_PACKETS: u32 = 1;
+const SLOW_BURST: u32 = 20;
+/// Bytes of TCP of a slowed host: a request a second.
+const SLOW_BYTES: u32 = 1_500;
+const SLOW_BURST_BYTES: u32 = 20_000;
 
 /// A named set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Set {
     SipPorts,
-    SparedIpv4,
-    SparedIpv6,
-    LimitedIpv4,
-    LimitedIpv6,
+    /// The transports whose budgets are in force: none until the healthy hosts are known.
+    Budgets,
+    /// Networks that are not limited.
+    Unlimited(Family),
+    /// Healthy hosts, each with its own limit.
+    Healthy(Transport, Family),
+    /// Slowed hosts.
+    Slowed(Transport, Family),
+    /// Own limits of strangers.
+    Own(Budget, Family),
+    /// What is guaranteed to each healthy host.
+    Guaranteed(Transport, Family),
+    /// Packets of each stranger.
+    Counted(Family),
+    /// Strangers that had a grant lately.
+    Challenged(Family),
+    /// Strangers with a grant.
+    Granted(Family),
+    /// Strangers that passed as newcomers lately.
+    Admitted(Family),
 }
 
-/// What a set whose content we choose holds: a value, or in a set of intervals the start of one or the
-/// first value behind it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Element {
-    pub(super) key: u128,
-    pub(super) is_end: bool,
+/// How a set is filled.
+enum Kind {
+    /// By us, with values.
+    Plain,
+    /// By us, with ranges.
+    Ranges,
+    /// By us, with hosts that have a limit each.
+    Limited { size: usize, rate: Rate, timeout: bool },
+    /// By packets.
+    Dynamic { timeout: Duration },
 }
 
 impl Set {
@@ -56,180 +93,246 @@ impl Set {
         if gate.counts() {
             all.push(Self::SipPorts);
         }
-        if gate.effective_limit().is_some() {
-            all.extend([Self::SparedIpv4, Self::SparedIpv6, Self::LimitedIpv4, Self::LimitedIpv6]);
+        let Some(shield) = gate.effective_shield() else { return all };
+        all.push(Self::Budgets);
+        for family in Family::BOTH {
+            all.push(Self::Unlimited(family));
+            for transport in Transport::BOTH {
+                all.push(Self::Slowed(transport, family));
+                all.push(Self::Healthy(transport, family));
+                if together(transport, shield).is_some() {
+                    all.push(Self::Guaranteed(transport, family));
+                }
+            }
+            all.extend(Budget::ALL.map(|budget| Self::Own(budget, family)));
+            all.push(Self::Counted(family));
+            if shield.packets.is_some() {
+                all.extend([
+                    Self::Challenged(family),
+                    Self::Granted(family),
+                    Self::Admitted(family),
+                ]);
+            }
         }
         all
     }
 
-    pub(super) fn name(self) -> &'static [u8] {
+    pub(super) fn name(self) -> &'static str {
+        use Budget::{Connections, Packets};
+        use Family::{V4, V6};
+        use Transport::{Tcp, Udp};
         match self {
-            Self::SipPorts => b"sip_ports",
-            Self::SparedIpv4 => b"spared4",
-            Self::SparedIpv6 => b"spared6",
-            Self::LimitedIpv4 => b"limited4",
-            Self::LimitedIpv6 => b"limited6",
+            Self::SipPorts => "sip_ports",
+            Self::Budgets => "budgets",
+            Self::Unlimited(V4) => "unlimited4",
+            Self::Unlimited(V6) => "unlimited6",
+            Self::Healthy(Udp, V4) => "healthy_udp4",
+            Self::Healthy(Udp, V6) => "healthy_udp6",
+            Self::Healthy(Tcp, V4) => "healthy_tcp4",
+            Self::Healthy(Tcp, V6) => "healthy_tcp6",
+            Self::Slowed(Udp, V4) => "slowed_udp4",
+            Self::Slowed(Udp, V6) => "slowed_udp6",
+            Self::Slowed(Tcp, V4) => "slowed_tcp4",
+            Self::Slowed(Tcp, V6) => "slowed_tcp6",
+            Self::Own(Packets, V4) => "strangers_udp4",
+            Self::Own(Packets, V6) => "strangers_udp6",
+            Self::Own(Connections, V4) => "strangers_new4",
+            Self::Own(Connections, V6) => "strangers_new6",
+            Self::Own(Budget::Tcp, V4) => "strangers_tcp4",
+            Self::Own(Budget::Tcp, V6) => "strangers_tcp6",
+            Self::Guaranteed(Udp, V4) => "guaranteed_udp4",
+            Self::Guaranteed(Udp, V6) => "guaranteed_udp6",
+            Self::Guaranteed(Tcp, V4) => "guaranteed_tcp4",
+            Self::Guaranteed(Tcp, V6) => "guaranteed_tcp6",
+            Self::Counted(V4) => "counted4",
+            Self::Counted(V6) => "counted6",
+            Self::Challenged(V4) => "challenged4",
+            Self::Challenged(V6) => "challenged6",
+            Self::Granted(V4) => "granted4",
+            Self::Granted(V6) => "granted6",
+            Self::Admitted(V4) => "admitted4",
+            Self::Admitted(V6) => "admitted6",
         }
     }
 
-    /// What the set shall hold; `None` when that is not ours to say: the kernel fills it, or nobody has
-    /// told yet whom to spare.
-    pub(super) fn content(
-        self,
-        gate: &GateSettings,
-        spared: Option<&Spared>,
-    ) -> Option<BTreeSet<Element>> {
+    /// What it holds, for people.
+    fn comment(self) -> &'static str {
         match self {
-            Self::SipPorts => {
-                let element = |port: &u16| Element { key: u128::from(*port), is_end: false };
-                Some(gate.sip_ports.iter().map(element).collect())
-            }
-            Self::SparedIpv4 => Some(self.elements(&spared?.ipv4).collect()),
-            Self::SparedIpv6 => Some(self.elements(&spared?.ipv6).collect()),
-            Self::LimitedIpv4 | Self::LimitedIpv6 => None,
+            Self::SipPorts => "sipward: ports on which SIP is spoken",
+            Self::Budgets => "sipward: whose budgets drop; none until the healthy are known",
+            Self::Unlimited(_) => "sipward: exempt hosts, trunks, access lists",
+            Self::Healthy(..) => "sipward: phones that are registered or known, with their limits",
+            Self::Slowed(..) => "sipward: slowed hosts",
+            Self::Own(..) => "sipward: rates of strangers",
+            Self::Guaranteed(..) => "sipward: what each healthy host may send in any case",
+            Self::Counted(_) => "sipward: packets of strangers, 10 minutes each",
+            Self::Challenged(_) => "sipward: strangers that FreeSWITCH challenged in the last 30 s",
+            Self::Granted(_) => "sipward: strangers just challenged, 4 packets each",
+            Self::Admitted(_) => "sipward: strangers that passed as newcomers in the last 30 s",
         }
-    }
-
-    /// Starts and ends of intervals. The one that reaches the last address has no end.
-    fn elements<'a>(
-        self,
-        ranges: impl IntoIterator<Item = &'a Range>,
-    ) -> impl Iterator<Item = Element> {
-        let last_address = match self {
-            Self::SparedIpv6 | Self::LimitedIpv6 => u128::MAX,
-            Self::SparedIpv4 | Self::LimitedIpv4 => u32::MAX.into(),
-            Self::SipPorts => u16::MAX.into(),
-        };
-        ranges.into_iter().flat_map(move |range| {
-            let start = Element { key: range.first, is_end: false };
-            let behind = range.last.checked_add(1).filter(|key| *key <= last_address);
-            [Some(start), behind.map(|key| Element { key, is_end: true })].into_iter().flatten()
-        })
     }
 
     fn key_type(self) -> u32 {
-        match self {
-            Self::SipPorts => SERVICE,
-            Self::SparedIpv4 | Self::LimitedIpv4 => IPV4_ADDRESS,
-            Self::SparedIpv6 | Self::LimitedIpv6 => IPV6_ADDRESS,
+        match (self, self.family()) {
+            (Self::SipPorts, _) => SERVICE,
+            (_, None) => PROTOCOL,
+            (_, Some(Family::V4)) => IPV4_ADDRESS,
+            (_, Some(Family::V6)) => IPV6_ADDRESS,
         }
     }
 
     /// Bytes of a key.
-    fn key_length(self) -> usize {
-        match self {
-            Self::SipPorts => 2,
-            Self::SparedIpv4 | Self::LimitedIpv4 => 4,
-            Self::SparedIpv6 | Self::LimitedIpv6 => 16,
+    pub(super) fn key_length(self) -> usize {
+        match (self, self.family()) {
+            (Self::SipPorts, _) => 2,
+            (_, None) => 1,
+            (_, Some(Family::V4)) => 4,
+            (_, Some(Family::V6)) => 16,
         }
     }
-}
 
-/// Creates the sets these settings need, and fills those whose content is known.
-pub(super) fn create(batch: &mut Batch, gate: &GateSettings, spared: Option<&Spared>) {
-    // A number unique in the transaction, which the kernel demands.
-    for (id, set) in (1..).zip(Set::all(gate)) {
-        let mut payload = Vec::new();
-        let attributes = OpNewsetDo::encode_request(&mut payload, &header())
-            .push_table_bytes(gate.table_name.as_bytes())
-            .push_name_bytes(set.name())
-            .push_key_type(set.key_type())
-            .push_key_len(u32::try_from(set.key_length()).unwrap_or(u32::MAX))
-            .push_id(id);
-        match set {
-            Set::SipPorts => drop(attributes),
-            Set::SparedIpv4 | Set::SparedIpv6 => {
-                drop(attributes.push_flags(SetFlags::Interval as u32));
+    pub(super) fn family(self) -> Option<Family> {
+        match self {
+            Self::SipPorts | Self::Budgets => None,
+            Self::Unlimited(family)
+            | Self::Healthy(_, family)
+            | Self::Slowed(_, family)
+            | Self::Own(_, family)
+            | Self::Guaranteed(_, family)
+            | Self::Counted(family)
+            | Self::Challenged(family)
+            | Self::Granted(family)
+            | Self::Admitted(family) => Some(family),
+        }
+    }
+
+    fn kind(self, shield: &ShieldSettings) -> Kind {
+        let dynamic = |timeout| Kind::Dynamic { timeout };
+        match self {
+            Self::SipPorts | Self::Budgets => Kind::Plain,
+            Self::Unlimited(_) => Kind::Ranges,
+            Self::Healthy(transport, _) => {
+                let rate = healthy(transport, shield, 1);
+                Kind::Limited { size: MOST_HEALTHY, rate, timeout: false }
             }
-            Set::LimitedIpv4 | Set::LimitedIpv6 => drop(
-                attributes
-                    .push_flags(SetFlags::Eval as u32 | SetFlags::Timeout as u32)
-                    // The bindings leave this field in the host's byte order; the kernel does not.
-                    .push_timeout(REMEMBERED.to_be())
+            Self::Slowed(transport, _) => {
+                Kind::Limited { size: MOST_SLOWED, rate: slow(transport), timeout: true }
+            }
+            Self::Own(..) | Self::Guaranteed(..) => dynamic(RATE_REMEMBERED),
+            Self::Counted(_) => dynamic(COUNTED),
+            Self::Challenged(_) => dynamic(BETWEEN_GRANTS),
+            Self::Granted(_) => dynamic(GRANT),
+            Self::Admitted(_) => dynamic(NEWCOMER_AGAIN),
+        }
+    }
+
+    /// Hosts that a set which packets fill holds at most. A healthy host is never without its guarantee.
+    fn most(self) -> u32 {
+        match self {
+            Self::Guaranteed(..) => u32::try_from(MOST_HEALTHY).unwrap_or(u32::MAX),
+            _ => MOST_REMEMBERED,
+        }
+    }
+
+    fn create(self, batch: &mut Batch, gate: &GateSettings, shield: &ShieldSettings, id: u32) {
+        let mut payload = Vec::new();
+        let set = OpNewsetDo::encode_request(&mut payload, &header())
+            .push_table_bytes(gate.table_name.as_bytes())
+            .push_name_bytes(self.name().as_bytes())
+            .push_key_type(self.key_type())
+            .push_key_len(u32::try_from(self.key_length()).unwrap_or(u32::MAX))
+            .push_id(id)
+            .push_userdata(&user_data(self.comment()));
+        // The bindings leave timeouts in the host's byte order; the kernel does not.
+        match self.kind(shield) {
+            Kind::Plain => drop(set),
+            Kind::Ranges => drop(set.push_flags(SetFlags::Interval as u32)),
+            Kind::Limited { size, rate, timeout } => {
+                let set = if timeout { set.push_flags(SetFlags::Timeout as u32) } else { set };
+                let size = u32::try_from(size).unwrap_or(u32::MAX);
+                drop(set.nested_desc().push_size(size).end_nested());
+                payload.extend(attribute(SET_EXPRESSION, &rate.laid_out()));
+            }
+            Kind::Dynamic { timeout } => drop(
+                set.push_flags(SetFlags::Eval as u32 | SetFlags::Timeout as u32)
+                    .push_timeout(milliseconds(timeout).to_be())
                     .nested_desc()
-                    .push_size(MOST_LIMITED)
+                    .push_size(self.most())
                     .end_nested(),
             ),
         }
         batch.raw(NEW_SET, NLM_F_CREATE, &payload);
-        if let Some(content) = set.content(gate, spared) {
-            add(batch, gate, set, content);
+    }
+}
+
+/// Creates the sets these settings need, all empty.
+pub(super) fn create(batch: &mut Batch, gate: &GateSettings) {
+    let shield = gate.shield.unwrap_or_default();
+    // A number unique in the transaction, which the kernel demands.
+    for (id, set) in (1..).zip(Set::all(gate)) {
+        set.create(batch, gate, &shield, id);
+    }
+}
+
+/// What a healthy host with so many registrations may send. Above it the element does not match.
+pub(super) fn healthy(transport: Transport, shield: &ShieldSettings, registrations: u32) -> Rate {
+    let healthy = &shield.healthy;
+    let times = |value: u32| value.saturating_mul(registrations);
+    match transport {
+        Transport::Udp => Rate::packets(times(healthy.packets), times(healthy.burst)),
+        Transport::Tcp => {
+            Rate::bytes(times(healthy.tcp_bytes), times(healthy.tcp_bytes.saturating_mul(2)))
         }
     }
 }
 
-/// Replaces the spared networks: by the difference to `before`, or whole when that is not known.
-pub(super) fn respare(
-    batch: &mut Batch,
-    gate: &GateSettings,
-    before: Option<&Spared>,
-    now: &Spared,
-) {
-    let nothing = Spared::default();
-    let known = before.unwrap_or(&nothing);
-    for (set, before, now) in
-        [(Set::SparedIpv4, &known.ipv4, &now.ipv4), (Set::SparedIpv6, &known.ipv6, &now.ipv6)]
-    {
-        let stale = set.elements(before.difference(now)).collect::<Vec<_>>();
-        let fresh = set.elements(now.difference(before));
-        if known == &nothing {
-            empty(batch, gate, set);
-        }
-        change(batch, gate, set, DELETE_ELEMENTS, stale);
-        add(batch, gate, set, fresh);
+/// What each healthy host may send when all together send too much.
+pub(super) fn guaranteed(transport: Transport, shield: &ShieldSettings) -> Rate {
+    let healthy = &shield.healthy;
+    match transport {
+        Transport::Udp => Rate::packets(healthy.guaranteed, healthy.guaranteed),
+        Transport::Tcp => Rate::bytes(healthy.guaranteed_tcp_bytes, healthy.guaranteed_tcp_bytes),
     }
 }
 
-fn add(
-    batch: &mut Batch,
-    gate: &GateSettings,
-    set: Set,
-    elements: impl IntoIterator<Item = Element>,
-) {
-    change(batch, gate, set, NEW_ELEMENTS, elements);
-}
-
-/// `nft flush set`: to delete no element in particular is to delete all.
-fn empty(batch: &mut Batch, gate: &GateSettings, set: Set) {
-    let mut payload = Vec::new();
-    drop(addressed(OpDelsetelemDo::encode_request(&mut payload, &header()), gate, set));
-    batch.raw(DELETE_ELEMENTS, 0, &payload);
-}
-
-/// Adds or deletes elements. Both requests are laid out alike.
-fn change(
-    batch: &mut Batch,
-    gate: &GateSettings,
-    set: Set,
-    kind: u16,
-    elements: impl IntoIterator<Item = Element>,
-) {
-    let mut elements = elements.into_iter().peekable();
-    let flags = if kind == NEW_ELEMENTS { NLM_F_CREATE } else { 0 };
-    while elements.peek().is_some() {
-        let mut payload = Vec::new();
-        let request = OpNewsetelemDo::encode_request(&mut payload, &header());
-        let mut list = addressed(request, gate, set).nested_elements();
-        for element in elements.by_ref().take(ELEMENTS) {
-            let key = element.key.to_be_bytes();
-            let key = key.get(key.len() - set.key_length()..).unwrap_or_default();
-            let encoded = list.nested_elem().nested_key().push_value(key).end_nested();
-            list = if element.is_end {
-                let flags = SetElemFlags::IntervalEnd as u32;
-                encoded.push_flags(&flags.to_be_bytes()).end_nested()
-            } else {
-                encoded.end_nested()
-            };
-        }
-        drop(list);
-        batch.raw(kind, flags, &payload);
+/// The limit of all healthy hosts together.
+pub(super) fn together(transport: Transport, shield: &ShieldSettings) -> Option<u32> {
+    match transport {
+        Transport::Udp => shield.healthy.together,
+        Transport::Tcp => shield.healthy.together_tcp_bytes,
     }
 }
 
-fn addressed<'a>(
-    request: PushSetelemListAttrs<&'a mut Vec<u8>>,
-    gate: &GateSettings,
-    set: Set,
-) -> PushSetelemListAttrs<&'a mut Vec<u8>> {
-    request.push_table_bytes(gate.table_name.as_bytes()).push_set_bytes(set.name())
+/// What one stranger may send. Matches what is above it.
+pub(super) fn own(budget: Budget, shield: &ShieldSettings) -> Rate {
+    let own = &shield.own;
+    match budget {
+        Budget::Packets => Rate::packets(own.packets, own.packets).over(),
+        Budget::Connections => Rate::packets(own.connections, own.connections).over(),
+        Budget::Tcp => Rate::bytes(own.tcp_bytes, 0).over(),
+    }
+}
+
+/// What a slowed host may send. Matches what is above it.
+fn slow(transport: Transport) -> Rate {
+    match transport {
+        Transport::Udp => Rate::packets(SLOW_PACKETS, SLOW_BURST).over(),
+        Transport::Tcp => Rate::bytes(SLOW_BYTES, SLOW_BURST_BYTES).over(),
+    }
+}
+
+/// The key of a host, as a set of its family holds it.
+pub(super) fn host(key: Key) -> (Family, u128) {
+    match key {
+        Key::V4(address) => (Family::V4, address.to_bits().into()),
+        Key::V6(address) => (Family::V6, address.to_bits()),
+    }
+}
+
+pub(super) fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn user_data(text: &str) -> Vec<u8> {
+    super::ruleset::user_data(SET_COMMENT, text)
 }

@@ -88,11 +88,6 @@ impl Batch {
         self.offsets.len()
     }
 
-    /// Bytes to send.
-    pub(crate) fn size(&self) -> usize {
-        self.bytes.len()
-    }
-
     /// The place of the message whose answer ends the exchange.
     pub(crate) fn last(&self) -> usize {
         self.last

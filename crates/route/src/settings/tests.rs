@@ -63,20 +63,47 @@ fn sip_ports_are_real_and_few() {
 }
 
 #[test]
-fn a_limit_lets_something_through() {
-    let with = |limit| changed(|s| s.gate.limit = limit);
-    assert_eq!(with(None), Ok(()));
-    assert_eq!(with(Some(1)), Ok(()));
-    assert_eq!(with(Some(100_000)), Ok(()));
-    for refused in [0, 100_001] {
-        assert_eq!(with(Some(refused)), Err(SettingsError::Limit(refused)));
+fn every_limit_of_the_shield_has_a_range() {
+    let with = |change: fn(&mut ShieldSettings)| {
+        changed(|settings| {
+            let mut shield = ShieldSettings::default();
+            change(&mut shield);
+            settings.gate.shield = Some(shield);
+        })
+    };
+    let refused = |key, value, least, most| Err(SettingsError::Shield { key, value, least, most });
+    assert_eq!(with(|s| s.packets = Some(2)), Ok(()));
+    assert_eq!(with(|s| s.packets = Some(1)), refused("packets", 1, 2, 100_000));
+    assert_eq!(with(|s| s.packets = None), Ok(()));
+    let above = with(|s| s.connections = Some(100_001));
+    assert_eq!(above, refused("connections", 100_001, 1, 100_000));
+    let small = with(|s| s.own.tcp_bytes = 1_999);
+    assert_eq!(small, refused("stranger_tcp_bytes", 1_999, 2_000, 100_000_000));
+    let none = with(|s| s.healthy.guaranteed = 0);
+    assert_eq!(none, refused("guaranteed_packets", 0, 1, 100_000));
+}
+
+#[test]
+fn the_budgets_are_shares_of_what_freeswitch_takes() {
+    let of = |requests| ShieldSettings::for_requests(requests);
+    assert_eq!(of(None), of(Some(1000)));
+    assert_eq!(of(None), of(Some(0)));
+    assert_eq!(of(None).packets, Some(400));
+    assert_eq!(of(None).tcp_bytes, Some(100_000));
+    let small = of(Some(200));
+    assert_eq!(
+        (small.packets, small.connections, small.healthy.together),
+        (Some(80), Some(20), Some(100))
+    );
+    for requests in [1, 2, 7, u32::MAX] {
+        assert_eq!(of(Some(requests)).check(), Ok(()), "{requests}");
     }
 }
 
 #[test]
-fn without_ports_there_is_nothing_to_limit() {
-    let mut gate = GateSettings { limit: Some(50), ..GateSettings::default() };
-    assert_eq!(gate.effective_limit(), Some(50));
-    gate.sip_ports.clear();
-    assert_eq!(gate.effective_limit(), None);
+fn without_ports_there_is_nothing_to_shield() {
+    let mut gate = GateSettings::default();
+    assert!(gate.effective_shield().is_some());
+    gate.sip_ports = Vec::new();
+    assert_eq!(gate.effective_shield(), None);
 }

@@ -9,7 +9,7 @@ use super::Api;
 use super::fault::Fault;
 use crate::config::Mode;
 use crate::daemon::Judge;
-use crate::metrics::{self, Format, Snapshot, Tally};
+use crate::metrics::{self, FloodNow, Format, Snapshot, Tally};
 use crate::store::Health;
 use crate::tell::Delivery;
 
@@ -58,8 +58,20 @@ fn snapshot(
         gate: standing.gate.as_ref().map(|gate| [gate.ipv4_inbound, gate.ipv6_inbound]),
         sources: [stats.tracked, stats.weightless, stats.known, stats.attention, stats.offenders]
             .map(count),
+        flood: flood(judge),
         store,
         tally,
         deliveries,
+    }
+}
+
+fn flood(judge: &Judge) -> FloodNow {
+    let flood = judge.flood();
+    FloodNow {
+        shielded: flood.shielded().is_some(),
+        deaf: flood.profiles.is_deaf(),
+        answer: flood.profiles.slowest().map(|took| took.as_secs_f64()),
+        healthy_hosts: judge.healthy_hosts().map(|hosts| hosts as u64),
+        counts: *flood.totals(),
     }
 }

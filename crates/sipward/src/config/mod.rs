@@ -53,6 +53,8 @@ pub struct Config {
     pub policy: sipward_engine::Policy,
     /// The kernel side.
     pub route: sipward_route::Settings,
+    /// The shield of the SIP ports.
+    pub shield: file::Shield,
     /// The Event Socket connection.
     pub esl: file::Esl,
     /// What outlives the process, and where.

@@ -118,6 +118,9 @@ fn a_value_out_of_range_is_refused_with_its_place() {
         ("[route]\nprotocol = 4\n", "sipward.toml:2:12: `route.protocol`"),
         ("[route]\ngate_mark = 3\n", "sipward.toml:2:13: `route.gate_mark`"),
         ("[route]\ngate_limit = 0\n", "sipward.toml:2:14: `route.gate_limit`"),
+        ("[shield]\npackets = 1\n", "sipward.toml:2:11: `shield.packets`"),
+        ("[shield]\nstranger_tcp_bytes = 10\n", "sipward.toml:2:22: `shield.stranger_tcp_bytes`"),
+        ("[shield]\nmode = \"off\"\npackets = 1\n", "sipward.toml:3:11: `shield.packets`"),
         ("[esl]\nqueue = 1\n", "sipward.toml:2:9: `esl.queue`"),
         ("dns_refresh = \"1s\"\n", "sipward.toml:1:15: `dns_refresh`"),
         ("[store]\npath = \"sipward.db\"\n", "sipward.toml:2:8: `store.path`"),
@@ -139,14 +142,24 @@ fn the_store_is_a_file_or_nowhere() {
 }
 
 #[test]
-fn the_gate_limits_nothing_unless_told_so() {
-    for (source, limit) in [
-        ("", None),
-        ("[route]\ngate_limit = \"off\"\n", None),
-        ("[route]\ngate_limit = 50\n", Some(50)),
-    ] {
-        assert_eq!(parse(source).unwrap().route.gate.limit, limit, "{source}");
-    }
+fn the_shield_is_on_unless_told_so() {
+    let shield = |source: &str| parse(source).unwrap().route.gate.shield;
+    let usual = shield("").unwrap();
+    assert_eq!(usual.packets, Some(400));
+    assert_eq!(shield("[shield]\npackets = \"auto\"\nhealthy_packets = 20\n"), Some(usual));
+    let other = shield("[shield]\npackets = 90\ntcp_bytes = \"off\"\nunlimited_packets = 900\n");
+    let other = other.unwrap();
+    let numbers = (other.packets, other.tcp_bytes, other.unlimited, other.connections);
+    assert_eq!(numbers, (Some(90), None, Some(900), Some(100)));
+    assert_eq!(shield("[shield]\nmode = \"off\"\n"), None);
+}
+
+#[test]
+fn the_old_limit_of_the_gate_is_what_one_stranger_may_send() {
+    let packets = |source: &str| parse(source).unwrap().route.gate.shield.unwrap().own.packets;
+    assert_eq!(packets("[route]\ngate_limit = 20\n"), 20);
+    assert_eq!(packets("[route]\ngate_limit = \"off\"\n"), 50);
+    assert_eq!(packets("[route]\ngate_limit = 20\n[shield]\nstranger_packets = 30\n"), 30);
 }
 
 #[test]
@@ -165,6 +178,10 @@ fn wrong_types_and_broken_toml_are_refused_with_their_place() {
         (
             "[route]\ngate_limit = \"on\"\n",
             "sipward.toml:2:14: expected \"off\" or packets a second",
+        ),
+        (
+            "[shield]\npackets = \"many\"\n",
+            "sipward.toml:2:11: expected \"auto\", \"off\" or a number",
         ),
         ("[route]\ntable = \"other\"\n", "sipward.toml:2:9: expected \"main\" or a table number"),
     ] {

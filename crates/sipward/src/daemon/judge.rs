@@ -8,7 +8,7 @@ mod flood;
 mod hear;
 mod prober;
 mod restore;
-mod spare;
+mod shielding;
 mod standing;
 
 use std::collections::HashMap;
@@ -20,17 +20,18 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 use sipward_engine::{Action, Engine, Input, Policy};
 use sipward_esl::Notices;
-use sipward_route::{MOST_SPARED, Report};
+use sipward_route::{Report, USUAL_REQUESTS};
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::{self, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use flood::{Answers, Flood, Profiles};
 pub(super) use prober::Prober;
-pub(super) use spare::Spare;
+pub(super) use shielding::Shielding;
 
 use crate::clock::Clock;
 use crate::complaint::LogReader;
+use crate::config::file::Shield;
 use crate::daemon::desk::Visit;
 use crate::daemon::directory::{Question, Registration};
 use crate::daemon::probe::Probed;
@@ -76,6 +77,11 @@ pub(super) enum Order {
     },
     /// What the store holds, known only now.
     Saved(Box<Saved>),
+    /// The shield's settings were read again.
+    Shield(Shield),
+    /// The smallest `max-recv-requests-per-second` of the running profiles; `None` where that is unknown.
+    #[expect(dead_code, reason = "no question to FreeSWITCH has this answer yet")]
+    Takes(Option<u32>),
     /// What FreeSWITCH's access control lists say of an address; `None` when they said nothing.
     Acl { addr: IpAddr, allowed: Option<bool> },
     /// Whether a profile of FreeSWITCH answers.
@@ -132,8 +138,8 @@ pub(crate) struct Judge {
     standing: Standing,
     /// Events were dropped since the last beat: registrations may have gone unseen.
     missed: bool,
-    /// `None` where nothing is limited.
-    spare: Option<Spare>,
+    /// `None` where the kernel is left alone.
+    shielding: Option<Shielding>,
     flood: Flood,
     /// `None` where nobody is asked: in observe mode.
     prober: Option<Prober>,
@@ -174,7 +180,7 @@ impl Judge {
         clock: Clock,
         voices: Voices,
         heart: Heart,
-        spare: Option<Spare>,
+        shielding: Option<Shielding>,
     ) -> Self {
         let Voices { wishes, store, questions, records } = voices;
         Self {
@@ -194,7 +200,7 @@ impl Judge {
             unasked: Vec::new(),
             standing: Standing::new(clock.now()),
             missed: false,
-            spare,
+            shielding,
             flood: Flood::default(),
             prober: None,
         }
@@ -242,6 +248,11 @@ impl Judge {
     /// How FreeSWITCH fares in a flood.
     pub(crate) fn flood(&self) -> &Flood {
         &self.flood
+    }
+
+    /// Hosts that the shield lets pass as healthy; `None` without a shield.
+    pub(crate) fn healthy_hosts(&self) -> Option<usize> {
+        self.shielding.as_ref().and_then(Shielding::healthy_hosts)
     }
 
     /// The FreeSWITCH end, while connected.
@@ -296,12 +307,16 @@ impl Judge {
             self.publish(record);
         }
         if let Some(prober) = &self.prober {
-            prober.beat(&mut self.flood, self.peer, now);
+            let requests = self.shielding.as_ref().map_or(USUAL_REQUESTS, Shielding::requests);
+            prober.beat(&mut self.flood, self.peer, requests, now);
         }
-        if let Some(left_out) = self.spare.as_mut().and_then(|spare| spare.beat(&self.engine)) {
-            let error = format!(
-                "{left_out} networks of known hosts are more than the {MOST_SPARED} it can spare"
-            );
+        let full = self.shielding.as_mut().and_then(|shielding| shielding.beat(&self.engine));
+        self.note_full(full);
+    }
+
+    /// The shield has no room for somebody.
+    fn note_full(&mut self, full: Option<String>) {
+        if let Some(error) = full {
             self.publish(Record::NotSpared { error });
         }
     }

@@ -1,12 +1,10 @@
 //! The kernel side of the daemon: the task that owns netlink, and what the host's own addresses forbid.
 
-use std::sync::Arc;
-
 use anyhow::Context as _;
 use ipnet::IpNet;
 use sipward_engine::Exemption;
-use sipward_route::{Enforcer, Found, HostFacts};
-use tokio::sync::{mpsc, oneshot, watch};
+use sipward_route::{Enforcer, Found, HostFacts, Shield};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, Mode};
@@ -24,13 +22,13 @@ impl Kernel {
         config: &Config,
         changes: mpsc::Receiver<sipward_route::Change>,
         reports: mpsc::Sender<sipward_route::Report>,
-        spared: watch::Receiver<Arc<[IpNet]>>,
+        shield: Shield,
     ) -> anyhow::Result<Self> {
         let (stop, stopped) = oneshot::channel();
         match config.mode {
             Mode::Ban => {
                 let (enforcer, found) = Enforcer::open(config.route.clone()).await?;
-                let enforcer = enforcer.spare_from(spared);
+                let enforcer = enforcer.shield_by(shield);
                 let task = tokio::spawn(async move {
                     enforcer.run(changes, reports, stopped).await.context("netlink was lost")
                 });

@@ -37,7 +37,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use sipward_engine::{Engine, Input};
 use sipward_esl::{SessionConfig, Subscription};
-use sipward_route::Found;
+use sipward_route::{Found, Shield};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -55,7 +55,7 @@ use crate::record::{Record, Started, Totals};
 use crate::store::{Closed, Saved, Store, StoreSettings};
 use crate::systemd;
 use crate::tell::Tellers;
-use judge::{Ears, End, Prober, Restored, Spare, Voices};
+use judge::{Ears, End, Prober, Restored, Shielding, Voices};
 use kernel::{Kernel, host_exemptions};
 use settings::{InForce, Overrides, Ways, read_geo};
 use tasks::Current;
@@ -123,14 +123,13 @@ impl Daemon {
         let (changes, changes_in) = mpsc::channel(enforce::CHANGES);
         let (reports_out, mut reports) = mpsc::channel(enforce::REPORTS);
         let (orders_out, orders) = mpsc::channel(ORDERS);
-        let (lists, spared) = watch::channel(Arc::from([]));
+        let shield = Shield::default();
         let certificates = certificates(&config)?;
         let (kernel, (store, saved)) = tokio::try_join!(
-            Kernel::start(&config, changes_in, reports_out, spared),
+            Kernel::start(&config, changes_in, reports_out, shield.clone()),
             open_store(&config),
         )?;
-        let limited = config.mode == Mode::Ban && config.route.gate.limit.is_some();
-        let spare = limited.then(|| Spare::new(lists));
+        let shielding = (config.mode == Mode::Ban).then(|| Shielding::new(shield, config.shield));
 
         let engine = Engine::new(config.policy.clone(), seed())?;
         let (clock, heart) = (Clock::start(), tasks::heart(logs.clone()));
@@ -141,7 +140,7 @@ impl Daemon {
         let wishes = Wishes::new(changes);
         let voices =
             Voices { wishes, store: store.clone(), questions: ask, records: records.clone() };
-        let mut judge = Judge::new(engine, clock, voices, heart, spare);
+        let mut judge = Judge::new(engine, clock, voices, heart, shielding);
         let settings = State { overrides: Overrides::stored(&saved), file: config };
         let config = settings.effective();
         judge.tell(Input::Policy(Box::new(config.policy.clone())));

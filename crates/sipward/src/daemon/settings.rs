@@ -237,6 +237,8 @@ impl Settings {
         let config = state.effective();
         let policy = Order::Policy(Box::new(config.policy.clone()));
         self.ways.orders.send(policy).await.map_err(|_| Away::Stopped)?;
+        let shield = Order::Shield(config.shield);
+        self.ways.orders.send(shield).await.map_err(|_| Away::Stopped)?;
         let generation = self.ways.current.borrow().generation + 1;
         // Wakes the name look-ups, which tell the engine the new lists.
         self.ways.current.send_replace(Current { config, needs_restart, generation });
@@ -287,7 +289,7 @@ fn needs_restart(started: &Config, file: &Config) -> Vec<&'static str> {
     [
         ("mode", started.mode != file.mode),
         ("on_exit", started.on_exit != file.on_exit),
-        ("route", started.route != file.route),
+        ("route", !same_route(started, file)),
         ("esl", started.esl != file.esl),
         ("store", started.store != file.store),
         ("api", started.api != file.api),
@@ -299,4 +301,11 @@ fn needs_restart(started: &Config, file: &Config) -> Vec<&'static str> {
     .into_iter()
     .filter_map(|(section, changed)| changed.then_some(section))
     .collect()
+}
+
+/// The shield within it is no reason: a running daemon changes it.
+fn same_route(started: &Config, file: &Config) -> bool {
+    let mut route = file.route.clone();
+    route.gate.shield = started.route.gate.shield;
+    route == started.route
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use sipward_route::ShieldCounts;
+
 use super::page::{Format, Kind, Page};
 use super::tally::grade;
-use super::{Histogram, Snapshot};
+use super::{FloodNow, Histogram, Snapshot};
 use crate::store::State;
 
 /// All metrics as text.
@@ -15,6 +17,7 @@ pub fn render(snapshot: &Snapshot, format: Format) -> String {
     evidence(&mut page, snapshot);
     bans(&mut page, snapshot);
     kernel(&mut page, snapshot);
+    flood(&mut page, &snapshot.flood);
     event_socket(&mut page, snapshot);
     store(&mut page, snapshot);
     deliveries(&mut page, snapshot);
@@ -94,6 +97,46 @@ fn kernel(page: &mut Page, now: &Snapshot) {
     }
     let help = "From the event that caused a ban, as it left the socket, to its proved route.";
     histogram(page, "sipward_event_to_route_seconds", help, &tally.event_to_route);
+}
+
+fn flood(page: &mut Page, now: &FloodNow) {
+    let help = "1 while strangers send more than they may all together.";
+    gauge(page, "sipward_shielded", None, help, u8::from(now.shielded));
+    let help = "1 while a profile of FreeSWITCH answers no OPTIONS request.";
+    gauge(page, "sipward_deaf", None, help, u8::from(now.deaf));
+    let help = "Latest answer of FreeSWITCH's slowest profile; absent while none is asked.";
+    let mut answer = page.family(Kind::Gauge, "sipward_answer_seconds", Some("seconds"), help);
+    if let Some(seconds) = now.answer {
+        answer.sample(&[], seconds);
+    }
+    let help = "Hosts that the shield lets pass as healthy; absent without a shield.";
+    let mut hosts = page.family(Kind::Gauge, "sipward_shield_healthy_hosts", None, help);
+    if let Some(healthy) = now.healthy_hosts {
+        hosts.sample(&[], healthy);
+    }
+    let ShieldCounts { unlimited, healthy, strangers, newcomers, dropped } = &now.counts;
+    let help = "Packets to the SIP ports that the shield judged, by whose they are.";
+    let mut packets = page.family(Kind::Counter, "sipward_sip_packets", None, help);
+    for (host, count) in [("unlimited", unlimited), ("healthy", healthy), ("stranger", strangers)] {
+        packets.sample(&[("host", host)], count);
+    }
+    let help = "Packets of newcomers that passed by their half of the budget.";
+    counter(page, "sipward_newcomer_packets", help, *newcomers);
+    let help = "Packets to the SIP ports that the shield dropped, by the limit that was exceeded.";
+    let mut packets = page.family(Kind::Counter, "sipward_sip_packets_dropped", None, help);
+    for (by, count) in [
+        ("slowed", dropped.slowed),
+        ("own_packets", dropped.own_packets),
+        ("own_connections", dropped.own_connections),
+        ("own_tcp", dropped.own_tcp),
+        ("budget_packets", dropped.budget_packets),
+        ("budget_connections", dropped.budget_connections),
+        ("budget_tcp", dropped.budget_tcp),
+        ("unlimited", dropped.unlimited),
+    ] {
+        packets.sample(&[("by", by), ("family", "ipv4")], count.ipv4);
+        packets.sample(&[("by", by), ("family", "ipv6")], count.ipv6);
+    }
 }
 
 fn event_socket(page: &mut Page, now: &Snapshot) {

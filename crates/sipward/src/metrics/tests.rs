@@ -64,6 +64,7 @@ fn snapshot() -> Snapshot {
         routes: 2,
         gate: Some([true, false]),
         sources: [1, 2, 3, 4, 5],
+        flood: FloodNow { answer: Some(0.004), healthy_hosts: Some(212), ..FloodNow::default() },
         store: Health {
             state: State::Ok,
             file: None,

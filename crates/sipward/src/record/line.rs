@@ -171,7 +171,7 @@ fn kernel_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
             write!(f, "cannot {change} {source}: {}", Plain(error))
         }
         Record::NotSpared { error } => {
-            write!(f, "the gate limits known hosts like strangers: {}", Plain(error))
+            write!(f, "the shield limits healthy hosts like strangers: {}", Plain(error))
         }
         Record::Healed { routes, rules, gate } => {
             write!(f, "put back what was removed from outside: {routes} routes, {rules} rules")?;

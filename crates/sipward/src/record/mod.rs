@@ -156,7 +156,7 @@ pub enum Record {
         /// The kernel's words, and what to do.
         error: String,
     },
-    /// The limit on the SIP ports does not spare whom it should.
+    /// The shield has no room for a host, or was refused: healthy hosts may be limited like strangers.
     NotSpared {
         /// Why, and what to do.
         error: String,

@@ -54,7 +54,7 @@ pub enum Concern {
     ProtocolTaken,
     /// The kernel did not take a change of a route.
     RouteFailed,
-    /// The limit on the SIP ports does not spare whom it should.
+    /// The shield limits healthy hosts like strangers.
     NotSpared,
     /// A stranger has sent more than its own limit for a minute.
     Limited,

@@ -10,6 +10,7 @@ mod http;
 mod policy;
 mod route;
 mod rules;
+mod shield;
 mod span;
 mod store;
 mod tell;
@@ -26,6 +27,8 @@ use geo::GeoFile;
 use http::HttpFile;
 use policy::PolicyFile;
 use route::RouteFile;
+use shield::ShieldFile;
+pub use shield::{Share, Shield};
 use span::Span;
 use store::StoreFile;
 use tell::{MailFile, WebhookFile, WhoisFile};
@@ -49,6 +52,7 @@ pub struct File {
     dns_refresh: Option<Span>,
     policy: PolicyFile,
     route: RouteFile,
+    shield: ShieldFile,
     esl: EslFile,
     store: StoreFile,
     log: LogFile,
@@ -141,8 +145,21 @@ impl File {
     /// Checks ranges and what depends on each other.
     pub(super) fn into_config(self) -> Result<Config, Problem> {
         let File { mode, on_exit, allow, allow_acl, proxies, dns_refresh, .. } = self;
-        let File { policy, route, esl, store, log, api, http, mail, webhook, whois, geo, .. } =
-            self;
+        let File {
+            policy,
+            route,
+            shield,
+            esl,
+            store,
+            log,
+            api,
+            http,
+            mail,
+            webhook,
+            whois,
+            geo,
+            ..
+        } = self;
         let allow = hosts("allow", allow)?;
         let proxies = hosts("proxies", proxies)?;
         let allow_acl = acls(allow_acl)?;
@@ -152,6 +169,7 @@ impl File {
             dns_refresh,
             Duration::from_secs(10)..=Duration::from_hours(24),
         )?;
+        let shield = shield.checked(route.stranger_packets())?;
         Ok(Config {
             mode: mode.unwrap_or_default(),
             on_exit: on_exit.unwrap_or_default(),
@@ -161,7 +179,8 @@ impl File {
             policy_keys: policy.written(),
             policy: policy.checked(!allow_acl.is_empty())?,
             allow_acl,
-            route: route.checked()?,
+            route: route.checked(&shield)?,
+            shield,
             esl: esl.checked()?,
             store: store.checked()?,
             log_level: log.level.unwrap_or_default(),

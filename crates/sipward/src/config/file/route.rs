@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use sipward_route::{GateMode, OwnTable, Settings, SettingsError};
 
 use super::set;
+use super::shield::Shield;
 use crate::config::error::Problem;
 
 /// Preference of the rule of an own table where the file leaves it out.
@@ -48,7 +49,7 @@ enum Gate {
     Off,
 }
 
-/// `route.gate_limit`.
+/// `route.gate_limit`: what `shield.stranger_packets` was called. "off" was its default and changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(untagged, expecting = "expected \"off\" or packets a second")]
 enum Limit {
@@ -62,17 +63,17 @@ enum NoLimit {
     Off,
 }
 
-impl Limit {
-    fn rate(self) -> Option<u32> {
-        match self {
-            Self::Off(NoLimit::Off) => None,
-            Self::Rate(rate) => Some(rate),
+impl RouteFile {
+    /// Packets a second of one stranger, where the file still says it by its old name.
+    pub(super) fn stranger_packets(&self) -> Option<u32> {
+        match self.gate_limit? {
+            Limit::Off(NoLimit::Off) => None,
+            Limit::Rate(rate) => Some(rate),
         }
     }
-}
 
-impl RouteFile {
-    pub(super) fn checked(self) -> Result<Settings, Problem> {
+    /// `shield` is checked already.
+    pub(super) fn checked(self, shield: &Shield) -> Result<Settings, Problem> {
         let mut settings = Settings::default();
         set(&mut settings.protocol, self.protocol);
         if let Some(Table::Own(id)) = self.table {
@@ -86,7 +87,7 @@ impl RouteFile {
         set(&mut gate.fallback_table, self.gate_fallback_table);
         set(&mut gate.table_name, self.gate_table_name);
         set(&mut gate.sip_ports, self.sip_ports);
-        gate.limit = self.gate_limit.and_then(Limit::rate);
+        gate.shield = shield.settings(None);
         settings.check().map_err(|e| Problem::new(key_of(&e), e.to_string()))?;
         Ok(settings)
     }
@@ -113,6 +114,7 @@ fn key_of(error: &SettingsError) -> &'static str {
         SettingsError::SharedTable(_) => "route.gate_fallback_table",
         SettingsError::TableName(_) => "route.gate_table_name",
         SettingsError::SipPorts(_) | SettingsError::SipPort => "route.sip_ports",
-        SettingsError::Limit(_) => "route.gate_limit",
+        // Checked by itself, with names of its own.
+        SettingsError::Shield { .. } => "shield",
     }
 }

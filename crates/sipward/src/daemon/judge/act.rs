@@ -6,10 +6,9 @@ use std::time::Instant;
 
 use ipnet::IpNet;
 use sipward_engine::{Action, Input};
-use sipward_route::{Change, Report};
+use sipward_route::{Change, Report, Stranger};
 
-use super::flood::Second;
-use super::{Judge, UNDER_WAY, UnderWay};
+use super::{Judge, Shielding, UNDER_WAY, UnderWay};
 use crate::daemon::directory::Question;
 use crate::daemon::host_exemptions;
 use crate::record::{Ban, Record};
@@ -31,12 +30,13 @@ impl Judge {
                 self.publish(Record::Healed { routes, rules, gate });
             }
             Report::Packets { count } => {
-                let second = Second { passed: count, ..Second::default() };
-                self.flood.counted(second, self.clock.now());
+                self.flood.arrived(count, self.clock.now());
                 self.tell(Input::Packets { count });
             }
-            Report::Spared { networks } => tracing::debug!(networks, "the limit spares"),
-            Report::NotSpared { error } => self.publish(Record::NotSpared { error }),
+            Report::Shield(counts) => self.flood.counted(&counts, self.clock.now()),
+            Report::Strangers(strangers) => self.busy_strangers(&strangers),
+            Report::Shielded { hosts } => tracing::debug!(hosts, "the shield knows all hosts"),
+            Report::ShieldFailed { error } => self.publish(Record::NotSpared { error }),
             Report::Coverage(coverage) => {
                 if let Some(prober) = &mut self.prober {
                     prober.counts(coverage.gate);
@@ -51,6 +51,15 @@ impl Judge {
                     self.tell(Input::Exempt { class, nets });
                 }
             }
+        }
+    }
+
+    fn busy_strangers(&mut self, strangers: &[Stranger]) {
+        let limit = self.shielding.as_ref().map(Shielding::stranger_packets);
+        let list = strangers.iter().map(|stranger| (stranger.source, stranger.packets));
+        let now = self.clock.now();
+        for record in self.flood.busy(list, limit.unwrap_or(u32::MAX), now) {
+            self.publish(record);
         }
     }
 

@@ -10,7 +10,9 @@ mod strangers;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use sipward_engine::Timestamp;
+use sipward_route::ShieldCounts;
 
 pub(crate) use profiles::{Answers, Profiles};
 pub(crate) use strangers::Strangers;
@@ -50,6 +52,10 @@ pub(crate) struct Second {
 pub(crate) struct Flood {
     second: Second,
     counted_at: Option<Timestamp>,
+    /// When the shield has counted last. Without a shield only what arrives is counted.
+    shield_at: Option<Timestamp>,
+    /// Since the start.
+    totals: ShieldCounts,
     /// Since when the budgets drop without a pause, and when they did last.
     dropping: Option<(Timestamp, Timestamp)>,
     shielded: Option<Shielded>,
@@ -69,8 +75,26 @@ pub(crate) struct Shielded {
 }
 
 impl Flood {
-    /// Takes what was counted in the last second.
-    pub(super) fn counted(&mut self, second: Second, now: Timestamp) {
+    /// Takes what has arrived in the last second, where no shield says what becomes of it.
+    pub(super) fn arrived(&mut self, packets: u64, now: Timestamp) {
+        if self.shield_at.is_none_or(|at| now.since(at) >= PRESENT) {
+            self.note(Second { passed: packets, ..Second::default() }, now);
+        }
+    }
+
+    /// Takes what the shield has counted in the last second.
+    pub(super) fn counted(&mut self, counts: &ShieldCounts, now: Timestamp) {
+        self.shield_at = Some(now);
+        self.totals += *counts;
+        self.note(Second::from(counts), now);
+    }
+
+    /// What the shield has counted since the start.
+    pub(crate) fn totals(&self) -> &ShieldCounts {
+        &self.totals
+    }
+
+    fn note(&mut self, second: Second, now: Timestamp) {
         self.second = second;
         self.counted_at = Some(now);
         if let Some(shielded) = &mut self.shielded {
@@ -130,9 +154,33 @@ impl Flood {
         self.profiles.probed(probed, now)
     }
 
-    /// Nobody is asked any more.
+    /// Takes the strangers that send most: each with its packets. `limit` is what each may send a second.
+    pub(super) fn busy(
+        &mut self,
+        list: impl IntoIterator<Item = (IpNet, u64)>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Vec<Record> {
+        self.strangers.take(list, limit, now)
+    }
+
+    /// Nobody but `targets` is asked any more.
     pub(super) fn rests(&mut self, targets: &[SocketAddr]) {
         self.profiles.keep(targets);
+    }
+}
+
+impl From<&ShieldCounts> for Second {
+    fn from(counts: &ShieldCounts) -> Self {
+        let ShieldCounts { unlimited, healthy, strangers, newcomers: _, dropped } = counts;
+        // Slowed hosts are dropped before anything else is counted.
+        let judged = unlimited.saturating_add(*healthy).saturating_add(*strangers);
+        let of_judged = dropped.total().saturating_sub(dropped.slowed.total());
+        Self {
+            passed: judged.saturating_sub(of_judged),
+            dropped: dropped.total(),
+            by_budgets: dropped.by_budgets(),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sipward_engine::{Exemption, Input, Mode, Registered, Text};
 use sipward_esl::{Event, LogLine, Notice};
 
-use super::{Judge, LIST_LAG, Order};
+use super::{Judge, LIST_LAG, Order, shielding};
 use crate::bridge::{self, Aside};
 use crate::clock::stamp;
 use crate::complaint::Heard;
@@ -72,8 +72,15 @@ impl Judge {
     pub(super) fn event(&mut self, event: &Event, received: Instant) {
         self.totals.events += 1;
         let now = self.clock.at(received);
-        let Self { engine, actions, .. } = self;
-        match bridge::translate(event, |input| engine.handle(input, now, actions)) {
+        let Self { engine, actions, shielding, .. } = self;
+        let tell = |input: Input<'_>| {
+            let concerned = shielding::concerned(&input);
+            engine.handle(input, now, actions);
+            if let (Some(shielding), Some(address)) = (shielding, concerned) {
+                shielding.look_at(engine, address);
+            }
+        };
+        match bridge::translate(event, tell) {
             Aside::Nothing => {}
             Aside::Gateway => self.ask(Question::Gateways),
             Aside::Told(record) => self.publish(*record),
@@ -109,9 +116,9 @@ impl Judge {
         });
         let asked = self.clock.at(asked.checked_sub(LIST_LAG).unwrap_or(asked));
         self.tell(Input::Registrations { phones: registered.collect(), asked });
-        if let Some(spare) = &mut self.spare {
-            spare.phones_known();
-        }
+        let Self { shielding, engine, .. } = self;
+        let full = shielding.as_mut().and_then(|shielding| shielding.phones_known(engine));
+        self.note_full(full);
         self.publish(Record::Registrations { phones: phones.len() });
     }
 
@@ -142,6 +149,16 @@ impl Judge {
             Order::Registered { phones, asked } => self.registrations(&phones, asked),
             Order::Saved(saved) => self.late(*saved),
             Order::Acl { addr, allowed } => self.tell(Input::AclAnswer { addr, allowed }),
+            Order::Shield(choice) => {
+                if let Some(shielding) = &mut self.shielding {
+                    shielding.choose(choice);
+                }
+            }
+            Order::Takes(requests) => {
+                if let Some(shielding) = &mut self.shielding {
+                    shielding.takes(requests);
+                }
+            }
             Order::Probed(probed) => {
                 if let Some(record) = self.flood.probed(probed, self.clock.now()) {
                     self.publish(record);

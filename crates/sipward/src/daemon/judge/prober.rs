@@ -10,9 +10,6 @@ use tokio::sync::watch;
 use super::flood::Flood;
 use crate::daemon::probe;
 
-/// Requests a second that a profile takes where nothing better is known (`max-recv-requests-per-second`).
-const USUAL_REQUESTS: u32 = 1_000;
-
 /// How long all are asked after a connection: so it is known which of them answer before a flood begins.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -54,19 +51,25 @@ impl Prober {
         self.counts = counts;
     }
 
-    /// Where FreeSWITCH's profiles may listen, and the least of the requests a second that they take.
-    fn profiles(&self) -> (Arc<[SocketAddr]>, u32) {
-        (probe::candidates(&self.own, &self.ports), USUAL_REQUESTS)
+    /// Where FreeSWITCH's profiles may listen.
+    fn profiles(&self) -> Arc<[SocketAddr]> {
+        probe::candidates(&self.own, &self.ports)
     }
 
-    /// Asks for what is to be known now. `peer` is the FreeSWITCH end of the Event Socket.
-    pub(super) fn beat(&self, flood: &mut Flood, peer: Option<SocketAddr>, now: Timestamp) {
-        let (profiles, requests) = self.profiles();
+    /// Asks for what is to be known now. `peer` is the FreeSWITCH end of the Event Socket, `requests` what each
+    /// profile takes a second.
+    pub(super) fn beat(
+        &self,
+        flood: &mut Flood,
+        peer: Option<SocketAddr>,
+        requests: u32,
+        now: Timestamp,
+    ) {
         // Where nothing counts packets, nothing but the answers shows a flood.
         let looks = self.connected.is_some_and(|at| now.since(at) < LOOK);
         let in_need = !self.counts || looks || flood.wants_probe(requests, now);
         let wanted = in_need && self.is_here(peer);
-        let targets = if wanted { profiles } else { Arc::from([]) };
+        let targets = if wanted { self.profiles() } else { Arc::from([]) };
         self.wanted.send_if_modified(|old| {
             let differs = **old != *targets;
             if differs {
@@ -85,7 +88,6 @@ impl Prober {
 
 #[cfg(test)]
 mod tests {
-    use super::super::flood::Second;
     use super::*;
 
     fn asked(counts: bool, peer: Option<&str>, passed: u64) -> usize {
@@ -94,8 +96,8 @@ mod tests {
         let prober = Prober::new(wanted, own, vec![5_060, 5_080], counts);
         let mut flood = Flood::default();
         let now = Timestamp::from_micros(1_000_000);
-        flood.counted(Second { passed, dropped: 0, by_budgets: 0 }, now);
-        prober.beat(&mut flood, peer.map(|peer| peer.parse().unwrap()), now);
+        flood.arrived(passed, now);
+        prober.beat(&mut flood, peer.map(|peer| peer.parse().unwrap()), 1_000, now);
         asked.borrow().len()
     }
 

@@ -150,8 +150,10 @@ fn answered(report: &Report) -> Option<IpNet> {
         Report::Failed { change, .. } => Some(change.net()),
         Report::Healed { .. }
         | Report::Packets { .. }
-        | Report::Spared { .. }
-        | Report::NotSpared { .. }
+        | Report::Shield(_)
+        | Report::Strangers(_)
+        | Report::Shielded { .. }
+        | Report::ShieldFailed { .. }
         | Report::Host(_)
         | Report::Coverage(_) => None,
     }

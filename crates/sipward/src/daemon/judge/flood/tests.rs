@@ -1,4 +1,4 @@
-use ipnet::IpNet;
+use sipward_route::ByFamily;
 
 use super::*;
 use crate::daemon::probe::Outcome;
@@ -8,8 +8,41 @@ fn at(seconds: f64) -> Timestamp {
     Timestamp::from_micros(u64::try_from(since.as_micros()).unwrap())
 }
 
-fn dropping(by_budgets: u64) -> Second {
-    Second { passed: 400, dropped: by_budgets + 10, by_budgets }
+/// A second in which so many packets were dropped by the budgets, 10 by limits of single strangers, and 400 passed.
+fn dropping(by_budgets: u64) -> ShieldCounts {
+    let of_ipv4 = |ipv4| ByFamily { ipv4, ipv6: 0 };
+    let mut counts =
+        ShieldCounts { healthy: 300, strangers: 110 + by_budgets, ..ShieldCounts::default() };
+    counts.dropped.budget_packets = of_ipv4(by_budgets);
+    counts.dropped.own_packets = of_ipv4(10);
+    counts
+}
+
+/// So many passed and nothing was dropped but what single strangers sent too much.
+fn passing(healthy: u64, own: u64) -> ShieldCounts {
+    let mut counts = ShieldCounts { healthy, strangers: own, ..ShieldCounts::default() };
+    counts.dropped.own_packets = ByFamily { ipv4: 0, ipv6: own };
+    counts
+}
+
+#[test]
+fn what_passed_is_what_was_judged_without_what_was_dropped() {
+    let second = Second::from(&dropping(31_204));
+    assert_eq!(second, Second { passed: 400, dropped: 31_214, by_budgets: 31_204 });
+    let mut slowed = passing(500, 20);
+    slowed.dropped.slowed = ByFamily { ipv4: 7, ipv6: 0 };
+    assert_eq!(Second::from(&slowed), Second { passed: 500, dropped: 27, by_budgets: 0 });
+}
+
+#[test]
+fn without_a_shield_what_arrives_is_what_passes() {
+    let mut flood = Flood::default();
+    flood.arrived(20_000, at(0.0));
+    assert_eq!(flood.second(at(0.0)).passed, 20_000);
+    flood.counted(&dropping(19_600), at(1.0));
+    flood.arrived(20_000, at(1.0));
+    assert_eq!(flood.second(at(1.0)).passed, 400, "the shield knows better");
+    assert_eq!(flood.second(at(4.0)), Second::default(), "long ago");
 }
 
 /// Counts and beats each second; the names of what is told, with the second.
@@ -21,7 +54,8 @@ fn told(
     for (second, by_budgets) in seconds {
         let now = at(second.into());
         if let Some(by_budgets) = by_budgets {
-            flood.counted(dropping(by_budgets), now);
+            let counts = if by_budgets == 0 { passing(400, 10) } else { dropping(by_budgets) };
+            flood.counted(&counts, now);
         }
         match flood.beat(212, now) {
             Some(Record::Shielded { phones: 212, .. }) => told.push((second, "shielded")),
@@ -56,12 +90,12 @@ fn a_burst_is_no_flood_and_one_late_count_no_pause() {
 fn it_is_asked_only_while_it_may_be_deaf() {
     let mut flood = Flood::default();
     assert!(!flood.wants_probe(1_000, at(0.0)), "nothing arrives");
-    flood.counted(Second { passed: 499, dropped: 100, by_budgets: 0 }, at(1.0));
+    flood.counted(&passing(499, 100), at(1.0));
     assert!(!flood.wants_probe(1_000, at(1.0)), "strangers above their own limits harm nobody");
-    flood.counted(Second { passed: 500, dropped: 0, by_budgets: 0 }, at(2.0));
+    flood.counted(&passing(500, 0), at(2.0));
     assert!(flood.wants_probe(1_000, at(2.0)), "near the limit");
     assert!(!flood.wants_probe(1_000, at(6.0)), "which is over");
-    flood.counted(dropping(1), at(7.0));
+    flood.counted(&dropping(1), at(7.0));
     assert!(flood.wants_probe(1_000, at(7.0)) && flood.wants_probe(1_000, at(16.0)));
     assert!(!flood.wants_probe(1_000, at(17.0)));
 }

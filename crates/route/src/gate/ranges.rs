@@ -1,24 +1,17 @@
-//! The networks that the limit never touches, as the kernel's interval sets want them.
+//! The networks that are not limited, as the kernel's interval sets want them.
 
 use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
-use crate::RouteError;
-
 /// Networks added in one transaction. A thousand are some 20 ms of the kernel's work on a busy machine,
 /// in which no ban is set.
 const STEP: usize = 2_048;
 
-/// Networks at most that the limit can spare ([`Enforcer::spare_from`](crate::Enforcer::spare_from)). The
-/// phones, proxies and gateways of a large host are some thousands; 65,536 are 3.4 MB of elements, which
-/// the kernel takes in some seconds, step by step.
-pub const MOST_SPARED: usize = 65_536;
-
-/// Networks that the limit spares, by family: ranges of addresses that neither overlap nor touch, since
+/// Networks that are not limited, by family: ranges of addresses that neither overlap nor touch, since
 /// the kernel refuses sets that contradict themselves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Spared {
+pub(crate) struct Ranges {
     pub(super) ipv4: BTreeSet<Range>,
     pub(super) ipv6: BTreeSet<Range>,
 }
@@ -30,17 +23,9 @@ pub(super) struct Range {
     pub(super) last: u128,
 }
 
-impl Spared {
+impl Ranges {
     /// Takes networks in any order, overlapping or not.
-    ///
-    /// # Errors
-    /// When there are too many.
-    pub(crate) fn new(nets: &[IpNet]) -> Result<Self, RouteError> {
-        if nets.len() > MOST_SPARED {
-            let (what, count) = (super::SPARE.to_owned(), nets.len());
-            let reason = format!("{count} networks are too many, at most {MOST_SPARED} can be");
-            return Err(RouteError::Refused { what, reason });
-        }
+    pub(crate) fn new(nets: &[IpNet]) -> Self {
         let (mut ipv4, mut ipv6) = (Vec::new(), Vec::new());
         for net in nets {
             match net {
@@ -53,7 +38,7 @@ impl Spared {
                 }
             }
         }
-        Ok(Self { ipv4: merged(ipv4), ipv6: merged(ipv6) })
+        Self { ipv4: merged(ipv4), ipv6: merged(ipv6) }
     }
 
     /// A step from here to `target`: without what is not in it, and with some more of what is. Takes as

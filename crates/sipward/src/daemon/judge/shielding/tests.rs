@@ -1,0 +1,72 @@
+use sipward_engine::{Exemption, Policy, Registered, Timestamp};
+
+use super::*;
+
+fn engine_allowing(nets: &[&str]) -> Engine {
+    let mut engine = Engine::new(Policy::default(), 1).unwrap();
+    let nets = nets.iter().map(|net| net.parse().unwrap()).collect();
+    let input = Input::Exempt { class: Exemption::Allow, nets };
+    engine.handle(input, Timestamp::from_micros(1), &mut Vec::new());
+    engine
+}
+
+fn phone(source: &str, call_id: &'static str) -> Registered<'static> {
+    Registered {
+        source: source.parse().unwrap(),
+        user: "1000",
+        domain: "pbx.test",
+        call_id,
+        user_agent: "",
+        life: None,
+    }
+}
+
+fn happens(engine: &mut Engine, shielding: &mut Shielding, input: Input<'_>) {
+    let address = concerned(&input).unwrap();
+    engine.handle(input, Timestamp::from_micros(2), &mut Vec::new());
+    shielding.look_at(engine, address);
+}
+
+fn shielding() -> (Shield, Shielding) {
+    let shield = Shield::default();
+    (shield.clone(), Shielding::new(shield, file::Shield::default()))
+}
+
+#[test]
+fn the_list_is_complete_when_the_phones_are_known() {
+    let (shield, mut shielding) = shielding();
+    let mut engine = engine_allowing(&["203.0.113.0/24"]);
+    shielding.beat(&engine);
+    assert!(!shield.is_complete(), "nobody has asked FreeSWITCH");
+    let phones = vec![phone("192.0.2.7", "a"), phone("192.0.2.8", "b")];
+    let asked = Timestamp::from_micros(2);
+    let input = Input::Registrations { phones, asked };
+    engine.handle(input, Timestamp::from_micros(2), &mut Vec::new());
+    assert_eq!(shielding.phones_known(&engine), None);
+    assert!(shield.is_complete());
+    assert_eq!(shield.healthy(), 2, "the exempt are unlimited, not healthy");
+}
+
+#[test]
+fn a_phone_is_healthy_at_once_and_a_forgery_never() {
+    let (shield, mut shielding) = shielding();
+    let mut engine = engine_allowing(&[]);
+    shielding.phones_known(&engine);
+    happens(&mut engine, &mut shielding, Input::Registered(phone("192.0.2.7", "a")));
+    assert_eq!(shield.healthy(), 1);
+    // The end of a registration that never was makes nobody healthy.
+    happens(&mut engine, &mut shielding, Input::RegistrationEnded(phone("192.0.2.66", "x")));
+    assert_eq!(shield.healthy(), 1);
+}
+
+#[test]
+fn settings_follow_what_freeswitch_takes() {
+    let choice = file::Shield { packets: file::Share::Fixed(123), ..file::Shield::default() };
+    let settings = choice.settings(Some(300)).unwrap();
+    assert_eq!(settings.packets, Some(123));
+    assert_eq!(settings.connections, Some(30));
+    assert_eq!(settings.tcp_bytes, Some(30_000));
+    assert_eq!(settings.healthy.together, Some(150));
+    assert_eq!(choice.settings(None).unwrap().connections, Some(100));
+    assert_eq!(file::Shield { is_on: false, ..choice }.settings(None), None);
+}
