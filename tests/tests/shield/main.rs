@@ -4,6 +4,7 @@
 //! | module | shows |
 //! |---|---|
 //! | `floods` | a phone that registers five times a second loses nothing, whatever the flood |
+//! | `newcomers` | phones that nobody knows yet, and many at once |
 //! | `states` | what people see of it |
 //!
 //! One case runs at a time: a flood needs the machine. Those that take minutes are ignored here and run in
@@ -17,6 +18,7 @@
 )]
 
 mod floods;
+mod newcomers;
 mod states;
 mod world;
 
@@ -25,7 +27,9 @@ use std::process::ExitCode;
 use sipward_tests::netns;
 
 fn main() -> ExitCode {
-    netns::main_one_by_one(|| [floods::cases(), states::cases()].into_iter().flatten().collect())
+    netns::main_one_by_one(|| {
+        [floods::cases(), newcomers::cases(), states::cases()].into_iter().flatten().collect()
+    })
 }
 
 /// The cases of a module: each is named like its function. After `long`, those that take minutes.

@@ -1,14 +1,18 @@
 //! What people see of a flood: *shielded* and *deaf*, in records, status and metrics.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use sipward_tests::daemon::Setup;
 use sipward_tests::sip::Kind;
 
-use super::world::{World, until};
+use super::world::{self, World, until};
 
 super::cases![
-    with_the_gate_off_a_flood_deafens_freeswitch_and_that_is_told;
+    with_the_gate_off_a_flood_deafens_freeswitch_and_that_is_told,
+    a_flood_behind_the_shield_is_told_with_its_numbers;
     long
+    a_stranger_limited_for_long_is_told_with_its_rate,
 ];
 
 /// The part of the status that is about floods.
@@ -49,4 +53,66 @@ fn with_the_gate_off_a_flood_deafens_freeswitch_and_that_is_told() {
     assert_eq!(hears.text("profile"), "192.0.2.1:5060");
     until("it is quiet", || flood_of(&setup)["state"] == "quiet");
     daemon.stop();
+}
+
+fn a_flood_behind_the_shield_is_told_with_its_numbers() {
+    let world = World::new();
+    world.sofia.remember(world::USER, world::PHONE.parse().unwrap());
+    let setup = world.setup("");
+    let daemon = world.watch(&setup);
+    assert_eq!(flood_of(&setup)["phones"], 1);
+
+    let flood = world.flood(Kind::Options, 500, 3_000).start(&world.attacker);
+    let shielded = daemon.expect("shielded");
+    assert!(shielded.number("dropped_per_second").unwrap() > 1_000, "{}", shielded.raw);
+    assert_eq!(shielded.number("phones"), Some(1));
+    until("FreeSWITCH has answered", || flood_of(&setup)["answer_seconds"].is_number());
+    let now = flood_of(&setup);
+    assert_eq!(now["state"], "shielded", "{now}");
+    assert!(now["dropped_per_second"].as_u64().unwrap() > 1_000, "{now}");
+    assert!(now["passed_per_second"].as_u64().unwrap() < 1_000, "{now}");
+    let summary = now["summary"].as_str().unwrap();
+    let parts = ["packets/s dropped; 1 phone registered; FreeSWITCH answers in "];
+    assert!(parts.iter().all(|part| summary.contains(part)), "{summary}");
+    let status = setup.shell(&["status"]);
+    let printed = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(printed.contains("Flood        SHIELDED: "), "{printed}");
+    let metrics = world::metrics(&setup);
+    for line in
+        ["sipward_shielded 1", "sipward_deaf 0", "sipward_alarms_total{alarm=\"shielded\"} 1"]
+    {
+        assert!(metrics.lines().any(|told| told == line), "{line} in\n{metrics}");
+    }
+    let by_budget = "sipward_sip_packets_dropped_total{by=\"budget_packets\",family=\"ipv4\"} ";
+    let counted = metrics.lines().find_map(|line| line.strip_prefix(by_budget)?.parse().ok());
+    assert!(counted.is_some_and(|count: u64| count > 5_000), "{metrics}");
+
+    flood.stop();
+    let over = daemon.expect("shield_over");
+    assert!(over.number("dropped").unwrap() > 5_000, "{}", over.raw);
+    assert_eq!(flood_of(&setup)["state"], "quiet");
+    assert!(daemon.log().all("deaf").is_empty());
+    daemon.stop();
+}
+
+fn a_stranger_limited_for_long_is_told_with_its_rate() {
+    let world = World::new();
+    let setup = world.setup("");
+    let daemon = world.watch(&setup);
+    let flood = world.flood(Kind::Options, 2, 300).start(&world.attacker);
+    let limited = || daemon.log().all("limited");
+    world::until_within(Duration::from_secs(150), "both are told", || limited().len() >= 2);
+    flood.stop();
+    let limited = limited();
+    for line in &limited {
+        assert!(line.text("source").starts_with("198.18.0."), "{}", line.raw);
+        let rate = line.number("packets_per_second").unwrap();
+        assert!((100..=200).contains(&rate) && line.number("limit") == Some(50), "{}", line.raw);
+    }
+    let strangers = flood_of(&setup)["strangers"].as_array().unwrap().clone();
+    assert_eq!(strangers.len(), 2, "{strangers:?}");
+    assert!(strangers.iter().all(|stranger| stranger["limited_since"].is_string()));
+    let status = setup.shell(&["status"]);
+    let printed = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(printed.contains(" packets/s and is limited"), "{printed}");
 }

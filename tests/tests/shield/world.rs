@@ -11,6 +11,7 @@
 //! The attacker may also forge the phones' addresses: the answers reach the phones.
 #![allow(dead_code, reason = "the tests and the benchmark each use their part")]
 
+use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -141,6 +142,16 @@ fn addresses(second: u8, count: u32) -> impl Iterator<Item = Ipv4Addr> {
     (first..first + count).map(Ipv4Addr::from)
 }
 
+/// What Prometheus is told.
+pub(crate) fn metrics(setup: &Setup) -> String {
+    let mut stream = setup.client().connect();
+    let request = "GET /metrics HTTP/1.1\r\nHost: sipward\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).expect("the request is taken");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer, and its end");
+    answer
+}
+
 /// Whether an address is one of the attacker's own.
 pub(crate) fn is_attacker(source: IpAddr) -> bool {
     match source {
@@ -152,8 +163,13 @@ pub(crate) fn is_attacker(source: IpAddr) -> bool {
 }
 
 /// Waits, for long on a busy machine, until something is so.
-pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+pub(crate) fn until(what: &str, is_so: impl FnMut() -> bool) {
+    until_within(Duration::from_secs(60), what, is_so);
+}
+
+/// As [`until`], for what takes longer.
+pub(crate) fn until_within(limit: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + limit;
     while !is_so() {
         assert!(Instant::now() < deadline, "{what}: never");
         thread::sleep(Duration::from_millis(20));
