@@ -80,9 +80,9 @@ fn standing(judge: &Judge, store: Health) -> Vec<Standing> {
     if engine.is_deaf() || deaf.is_some() {
         stands(Concern::Deaf, deaf.unwrap_or(now), "FreeSWITCH is deaf".to_owned());
     }
-    if let Some(shielded) = flood.shielded() {
+    if let Some(since) = flood.shielded_since() {
         let text = "shielded: strangers send more than they may all together".to_owned();
-        stands(Concern::Shielded, shielded.since, text);
+        stands(Concern::Shielded, since, text);
     }
     standing
 }

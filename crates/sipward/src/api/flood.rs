@@ -13,9 +13,9 @@ const STRANGERS: usize = 20;
 pub(super) fn flood(judge: &Judge) -> Flood {
     let (flood, now) = (judge.flood(), judge.clock().now());
     let (second, profiles) = (flood.second(now), &flood.profiles);
-    let (state, since) = match (profiles.deaf_since(), flood.shielded()) {
+    let (state, since) = match (profiles.deaf_since(), flood.shielded_since()) {
         (Some(since), _) => (FloodState::Deaf, Some(since)),
-        (None, Some(shielded)) => (FloodState::Shielded, Some(shielded.since)),
+        (None, Some(since)) => (FloodState::Shielded, Some(since)),
         (None, None) => (FloodState::Quiet, None),
     };
     let phones = judge.engine().stats().registrations as u64;

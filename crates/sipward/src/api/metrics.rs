@@ -68,7 +68,7 @@ fn snapshot(
 fn flood(judge: &Judge) -> FloodNow {
     let flood = judge.flood();
     FloodNow {
-        shielded: flood.shielded().is_some(),
+        shielded: flood.shielded_since().is_some(),
         deaf: flood.profiles.is_deaf(),
         answer: flood.profiles.slowest().map(|took| took.as_secs_f64()),
         healthy_hosts: judge.healthy_hosts().map(|hosts| hosts as u64),

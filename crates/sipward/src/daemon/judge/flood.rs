@@ -56,22 +56,22 @@ pub(crate) struct Flood {
     shield_at: Option<Timestamp>,
     /// Since the start.
     totals: ShieldCounts,
-    /// Since when the budgets drop without a pause, and when they did last.
-    dropping: Option<(Timestamp, Timestamp)>,
-    shielded: Option<Shielded>,
+    /// The budgets drop, or did a moment ago.
+    dropping: Option<Dropping>,
+    is_shielded: bool,
     pub(crate) profiles: Profiles,
     pub(crate) strangers: Strangers,
 }
 
-/// The shield is at work.
+/// The budgets drop without a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shielded {
-    /// Since when the budgets drop.
-    pub(crate) since: Timestamp,
-    /// Packets dropped since then.
-    pub(crate) dropped: u64,
+struct Dropping {
+    since: Timestamp,
+    last: Timestamp,
+    /// Packets dropped since then, by whatever limit.
+    dropped: u64,
     /// The most in one second.
-    pub(crate) most: u64,
+    most: u64,
 }
 
 impl Flood {
@@ -97,18 +97,22 @@ impl Flood {
     fn note(&mut self, second: Second, now: Timestamp) {
         self.second = second;
         self.counted_at = Some(now);
-        if let Some(shielded) = &mut self.shielded {
-            shielded.dropped = shielded.dropped.saturating_add(second.dropped);
-            shielded.most = shielded.most.max(second.dropped);
+        // Within the state a pause ends nothing: it may be over soon, or come again.
+        let goes_on = |dropping: &Dropping| self.is_shielded || now.since(dropping.last) < PAUSE;
+        match (&mut self.dropping, second.by_budgets) {
+            (Some(dropping), drops) if goes_on(dropping) => {
+                dropping.dropped = dropping.dropped.saturating_add(second.dropped);
+                dropping.most = dropping.most.max(second.dropped);
+                if drops > 0 {
+                    dropping.last = now;
+                }
+            }
+            (Some(_) | None, 0) => {}
+            (dropping, _) => {
+                let (since, last, most) = (now, now, second.dropped);
+                *dropping = Some(Dropping { since, last, dropped: second.dropped, most });
+            }
         }
-        if second.by_budgets == 0 {
-            return;
-        }
-        let since = match self.dropping {
-            Some((since, last)) if now.since(last) < PAUSE => since,
-            Some(_) | None => now,
-        };
-        self.dropping = Some((since, now));
     }
 
     /// Packets of the last second; none when nothing arrives.
@@ -117,34 +121,32 @@ impl Flood {
         if is_present { self.second } else { Second::default() }
     }
 
-    /// Since when the shield is at work, and what it did.
-    pub(crate) fn shielded(&self) -> Option<Shielded> {
-        self.shielded
+    /// Since when the shield is at work.
+    pub(crate) fn shielded_since(&self) -> Option<Timestamp> {
+        self.dropping.filter(|_| self.is_shielded).map(|dropping| dropping.since)
     }
 
     /// Looks whether a state has begun or is over. `phones` is how many are registered.
     pub(super) fn beat(&mut self, phones: usize, now: Timestamp) -> Option<Record> {
-        let (since, last) = self.dropping?;
-        match self.shielded {
-            None if now.since(last) < PAUSE && last.since(since) >= SHIELDED_AFTER => {
-                let dropped = self.second(now).dropped;
-                self.shielded = Some(Shielded { since, dropped, most: dropped });
-                Some(Record::Shielded { dropped_per_second: dropped, phones })
-            }
-            Some(Shielded { since, dropped, most }) if now.since(last) >= OVER_AFTER => {
-                self.shielded = None;
-                self.dropping = None;
-                let seconds = last.since(since).as_secs_f64();
-                Some(Record::ShieldOver { seconds, dropped, most_per_second: most })
-            }
-            _ => None,
+        let Dropping { since, last, dropped, most } = self.dropping?;
+        let is_present = now.since(last) < PAUSE;
+        if !self.is_shielded && is_present && last.since(since) >= SHIELDED_AFTER {
+            self.is_shielded = true;
+            return Some(Record::Shielded { dropped_per_second: self.second(now).dropped, phones });
         }
+        if self.is_shielded && now.since(last) >= OVER_AFTER {
+            self.is_shielded = false;
+            self.dropping = None;
+            let seconds = last.since(since).as_secs_f64();
+            return Some(Record::ShieldOver { seconds, dropped, most_per_second: most });
+        }
+        None
     }
 
     /// Whether FreeSWITCH is to be asked whether it answers: the shield drops, or what passes is not far from
     /// the `requests` a second that a profile takes, or it did not answer last.
     pub(super) fn wants_probe(&self, requests: u32, now: Timestamp) -> bool {
-        let drops = self.dropping.is_some_and(|(_, last)| now.since(last) < OVER_AFTER);
+        let drops = self.dropping.is_some_and(|dropping| now.since(dropping.last) < OVER_AFTER);
         let near = self.second(now).passed * 100 >= u64::from(requests) * NEAR_PERCENT;
         drops || near || self.profiles.is_deaf()
     }

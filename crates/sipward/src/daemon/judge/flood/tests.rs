@@ -72,7 +72,7 @@ fn budgets_that_drop_for_five_seconds_are_a_state_until_ten_quiet_ones() {
     let mut flood = Flood::default();
     let seconds = (0..30).map(|second| (second, (second < 9).then_some(31_204)));
     assert_eq!(told(&mut flood, seconds), [(5, "shielded"), (18, "over")]);
-    assert_eq!(flood.shielded(), None);
+    assert_eq!(flood.shielded_since(), None);
 }
 
 #[test]
@@ -83,7 +83,13 @@ fn a_burst_is_no_flood_and_one_late_count_no_pause() {
     let mut flood = Flood::default();
     let late = (0..8).map(|second| (second, (second != 3).then_some(100)));
     assert_eq!(told(&mut flood, late), [(5, "shielded")]);
-    assert_eq!(flood.shielded().unwrap().most, 110);
+    assert_eq!(flood.shielded_since(), Some(at(0.0)));
+    let over = (8..20).filter_map(|second| flood.beat(212, at(second.into()))).next();
+    let Some(Record::ShieldOver { seconds, dropped, most_per_second }) = over else {
+        panic!("{over:?}")
+    };
+    assert!((seconds - 7.0).abs() < 0.01, "{seconds}");
+    assert_eq!((dropped, most_per_second), (7 * 110, 110), "from the first second on");
 }
 
 #[test]
