@@ -7,10 +7,11 @@
 //! | `gate.rs` | the gate drops nothing else |
 //! | `routes.rs` | whose routes are touched, and which win |
 //! | `healing.rs` | what outsiders take away comes back |
-//! | `sip.rs` | packets to the SIP ports are counted, and limited by source |
+//! | `sip.rs` | packets to the SIP ports are counted |
+//! | `shield.rs` | strangers share a budget, healthy hosts pass |
 //! | `looking.rs` | a look at all of it that changes nothing |
 //! | `opening.rs` | start, coverage, flush, missing capability |
-//! | `world.rs`, `outside.rs` | the little network, and what others do to it |
+//! | `world.rs`, `outside.rs`, `traffic.rs` | the little network, what others do to it, what is sent in it |
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -25,7 +26,9 @@ mod looking;
 mod opening;
 mod outside;
 mod routes;
+mod shield;
 mod sip;
+mod traffic;
 mod world;
 
 use std::process::ExitCode;
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
             looking::cases(),
             opening::cases(),
             sip::cases(),
+            shield::cases(),
         ];
         files.into_iter().flatten().collect()
     })

@@ -1,19 +1,20 @@
 //! The little network of these tests, and the enforcer that runs in it.
 
-use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
-use sipward_route::{Change, Enforcement, Enforcer, Found, Report, RouteError, Settings};
+use sipward_route::{
+    Change, Enforcement, Enforcer, Found, Report, RouteError, Settings, Shield, ShieldCounts,
+};
 use sipward_tests::netns::{self, Host, tcp_connects, udp_arrives};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 /// How long a report may take. Damage is healed within a second where the processors are not busy elsewhere; the
 /// audit, which would find it too, comes every five minutes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
-/// How long sparing may take: 65,536 networks are seconds of work, and as many of rest.
-const SPARING: Duration = Duration::from_mins(2);
+/// How long the shield may take for its hosts: hundreds of thousands are seconds of work, and as many of rest.
+const SHIELDING: Duration = Duration::from_mins(2);
 
 /// A PBX between two hosts: `attacker` on `eth0`, `phone` on `eth1`. `rp_filter` is 0 everywhere.
 pub(crate) struct World {
@@ -90,7 +91,7 @@ impl World {
 pub(crate) struct Running {
     pub(crate) found: Found,
     changes: mpsc::Sender<Change>,
-    spared: watch::Sender<Arc<[IpNet]>>,
+    pub(crate) shield: Shield,
     reports: mpsc::Receiver<Report>,
     shutdown: oneshot::Sender<()>,
     thread: JoinHandle<Result<(), RouteError>>,
@@ -102,22 +103,10 @@ impl Running {
     }
 
     pub(crate) fn try_start(host: &Host, settings: Settings) -> Result<Self, RouteError> {
-        Self::open(host, settings, |enforcer, _| enforcer)
-    }
-
-    /// Starts an enforcer that is told whom the limit spares; nobody at first.
-    pub(crate) fn start_sparing(host: &Host, settings: Settings) -> Self {
-        Self::open(host, settings, Enforcer::spare_from).expect("an open kernel side")
-    }
-
-    fn open(
-        host: &Host,
-        settings: Settings,
-        follow: fn(Enforcer, watch::Receiver<Arc<[IpNet]>>) -> Enforcer,
-    ) -> Result<Self, RouteError> {
         let (changes, change_queue) = mpsc::channel(1024);
         let (report_queue, reports) = mpsc::channel(1024);
-        let (spared, networks) = watch::channel(Arc::from([]));
+        let shield = Shield::default();
+        let followed = shield.clone();
         let (shutdown, stop) = oneshot::channel();
         let (opened, outcome) = std::sync::mpsc::channel();
         let thread = host.spawn(move || {
@@ -129,8 +118,7 @@ impl Running {
                 match Enforcer::open(settings).await {
                     Ok((enforcer, found)) => {
                         opened.send(Ok(found)).expect("the test waits");
-                        let enforcer = follow(enforcer, networks);
-                        enforcer.run(change_queue, report_queue, stop).await
+                        enforcer.shield_by(followed).run(change_queue, report_queue, stop).await
                     }
                     Err(error) => {
                         opened.send(Err(error)).expect("the test waits");
@@ -140,7 +128,7 @@ impl Running {
             })
         });
         let found = outcome.recv().expect("an outcome")?;
-        Ok(Self { found, changes, spared, reports, shutdown, thread })
+        Ok(Self { found, changes, shield, reports, shutdown, thread })
     }
 
     pub(crate) fn send(&self, change: Change) {
@@ -165,26 +153,34 @@ impl Running {
         assert_eq!(report, Report::Unblocked { net: net(target) });
     }
 
-    /// Replaces the networks that the limit spares.
-    pub(crate) fn hand_over(&self, networks: Vec<IpNet>) {
-        self.spared.send_replace(Arc::from(networks));
+    /// Names all healthy hosts, with a registration each, and waits until they are in the kernel and the
+    /// budgets in force; gives how many there are.
+    pub(crate) fn shielded(&mut self, healthy: &[&str]) -> usize {
+        self.shield.replace(healthy.iter().map(|text| (net(text), 1)));
+        self.shield.complete();
+        self.all_known()
     }
 
-    /// Replaces the networks that the limit spares, and waits for the answer.
-    pub(crate) fn spare(&mut self, networks: Vec<IpNet>) -> Report {
-        let count = networks.len();
-        self.hand_over(networks);
-        self.expect_within(SPARING, "spared", |report| match report {
-            Report::Spared { networks } => *networks == count,
-            Report::NotSpared { .. } => true,
-            Report::Blocked { .. }
-            | Report::Unblocked { .. }
-            | Report::Failed { .. }
-            | Report::Healed { .. }
-            | Report::Packets { .. }
-            | Report::Host(_)
-            | Report::Coverage(_) => false,
-        })
+    /// Waits until all healthy hosts are in the kernel and the budgets in force.
+    pub(crate) fn all_known(&mut self) -> usize {
+        let report = self.expect_within(SHIELDING, "all hosts are known", |report| {
+            matches!(report, Report::Shielded { .. })
+        });
+        match report {
+            Report::Shielded { hosts } => hosts,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What the shield counted until nothing more comes for two looks.
+    pub(crate) fn counted(&mut self) -> ShieldCounts {
+        let mut sum = ShieldCounts::default();
+        for report in self.reports_within(Duration::from_millis(2200)) {
+            if let Report::Shield(counts) = report {
+                sum += counts;
+            }
+        }
+        sum
     }
 
     /// Sends a change and waits for its own report.
@@ -195,8 +191,10 @@ impl Running {
             Report::Failed { change: failed, .. } => *failed == change,
             Report::Healed { .. }
             | Report::Packets { .. }
-            | Report::Spared { .. }
-            | Report::NotSpared { .. }
+            | Report::Shield(_)
+            | Report::Strangers(_)
+            | Report::Shielded { .. }
+            | Report::ShieldFailed { .. }
             | Report::Host(_)
             | Report::Coverage(_) => false,
         })
@@ -207,7 +205,7 @@ impl Running {
         self.expect_within(PATIENCE, what, wanted)
     }
 
-    fn expect_within(
+    pub(crate) fn expect_within(
         &mut self,
         patience: Duration,
         what: &str,

@@ -111,7 +111,7 @@ impl Chain {
         } else {
             drop(chain);
         }
-        payload.extend(expression::attribute(CHAIN_USERDATA, &self.user_data(gate)));
+        expression::append(&mut payload, CHAIN_USERDATA, &self.user_data(gate));
         batch.raw(NEW_CHAIN, NLM_F_CREATE, &payload);
     }
 }

@@ -221,6 +221,13 @@ pub(super) fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// Appends an attribute laid out here to a message in the making. The bindings pad an attribute only when
+/// they append the next one.
+pub(super) fn append(message: &mut Vec<u8>, kind: u16, value: &[u8]) {
+    message.resize(message.len().next_multiple_of(4), 0);
+    message.extend(attribute(kind, value));
+}
+
 fn object<'a>(list: List<'a>, kind: ObjectType, name: &str) -> List<'a> {
     list.nested_elem()
         .nested_data_objref()

@@ -3,7 +3,7 @@
 use netlink_bindings::nftables::OpNewobjDo;
 use netlink_packet_core::NLM_F_CREATE;
 
-use super::expression::attribute;
+use super::expression::append;
 use super::family::{Family, Transport};
 use super::ruleset::header;
 use super::stateful::Rate;
@@ -197,7 +197,7 @@ fn create_one(batch: &mut Batch, gate: &GateSettings, name: &str, kind: u32, dat
             .push_table_bytes(gate.table_name.as_bytes())
             .push_name_bytes(name.as_bytes()),
     );
-    payload.extend(attribute(OBJECT_TYPE, &kind.to_be_bytes()));
-    payload.extend(attribute(OBJECT_DATA, data));
+    append(&mut payload, OBJECT_TYPE, &kind.to_be_bytes());
+    append(&mut payload, OBJECT_DATA, data);
     batch.raw(NEW_OBJECT, NLM_F_CREATE, &payload);
 }

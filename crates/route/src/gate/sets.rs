@@ -6,7 +6,7 @@ use std::time::Duration;
 use netlink_bindings::nftables::{OpNewsetDo, SetFlags};
 use netlink_packet_core::NLM_F_CREATE;
 
-use super::expression::attribute;
+use super::expression::append;
 use super::family::{Family, Transport};
 use super::objects::Budget;
 use super::ruleset::header;
@@ -251,7 +251,7 @@ impl Set {
                 let set = if timeout { set.push_flags(SetFlags::Timeout as u32) } else { set };
                 let size = u32::try_from(size).unwrap_or(u32::MAX);
                 drop(set.nested_desc().push_size(size).end_nested());
-                payload.extend(attribute(SET_EXPRESSION, &rate.laid_out()));
+                append(&mut payload, SET_EXPRESSION, &rate.laid_out());
             }
             Kind::Dynamic { timeout } => drop(
                 set.push_flags(SetFlags::Eval as u32 | SetFlags::Timeout as u32)
