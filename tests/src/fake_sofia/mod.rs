@@ -1,4 +1,4 @@
-//! The SIP side of a FreeSWITCH: what mod_sofia does with requests, over real UDP and TCP sockets.
+//! The SIP side of a FreeSWITCH: what `mod_sofia` does with requests, over real UDP and TCP sockets.
 //!
 //! It answers, and has a [`FakeFreeSwitch`](crate::fake_freeswitch::FakeFreeSwitch) send the events that a real
 //! one sends. What matters in a flood is modelled after `max-recv-requests-per-second` as it was observed:

@@ -139,7 +139,7 @@ impl Registrar {
         profile: &str,
         now: Instant,
     ) -> Verdict {
-        let to = request.to_user();
+        let to = request.user();
         let attempt = attempt(request, source, profile);
         let answered = |answer: String, outcome| Verdict {
             answer: Some(answer),
@@ -182,7 +182,7 @@ impl Registrar {
         let call_id = request.header("Call-ID").unwrap_or_default().to_owned();
         let until = seconds() + expires.unwrap_or(EXPIRES);
         self.registrations
-            .insert((request.to_user().to_owned(), call_id), Registration { source, until });
+            .insert((request.user().to_owned(), call_id), Registration { source, until });
         let contact = request.header("Contact").unwrap_or_default();
         let expires = expires.unwrap_or(EXPIRES);
         request.answer("200 OK", &format!("Contact: {contact};expires={expires}\r\n"))
@@ -212,7 +212,7 @@ impl Registrar {
 
 fn attempt(request: &Request<'_>, source: SocketAddr, profile: &str) -> Attempt {
     let method = if request.method == "INVITE" { Method::Invite } else { Method::Register };
-    let mut attempt = Attempt::new(source.ip(), source.port(), request.to_user())
+    let mut attempt = Attempt::new(source.ip(), source.port(), request.user())
         .user_agent(request.header("User-Agent").unwrap_or("unknown"))
         .call_id(request.header("Call-ID").unwrap_or_default())
         .method(method);

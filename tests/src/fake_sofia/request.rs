@@ -27,12 +27,12 @@ impl<'a> Request<'a> {
     }
 
     /// The user of the To field.
-    pub(super) fn to_user(&self) -> &'a str {
+    pub(super) fn user(self) -> &'a str {
         let uri = self.header("To").and_then(|to| to.split_once("sip:"));
         uri.and_then(|(_, rest)| rest.split(['@', '>']).next()).unwrap_or_default()
     }
 
-    /// What asks for another answer than the request before: its Via branch, Call-ID and CSeq.
+    /// What asks for another answer than the request before: its branch, call and number.
     pub(super) fn transaction(&self) -> String {
         let field = |name| self.header(name).unwrap_or_default();
         format!("{}|{}|{}", field("Via"), field("Call-ID"), field("CSeq"))
@@ -104,7 +104,7 @@ mod tests {
         for noise in ["", "\r\n\r\n", "SIP/2.0 200 OK\r\n\r\n", "GET / HTTP/1.1\r\n\r\n", "x"] {
             assert!(Request::read(noise).is_none(), "{noise:?}");
         }
-        assert_eq!(Request::read(MESSAGE).unwrap().to_user(), "12");
+        assert_eq!(Request::read(MESSAGE).unwrap().user(), "12");
     }
 
     #[test]

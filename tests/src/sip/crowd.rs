@@ -21,8 +21,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// Longest rest between two looks at the socket.
 const REST: Duration = Duration::from_millis(1);
 
-/// Phones, each with an address of its own, that all begin at the same moment. They retransmit as RFC 3261
-/// says, and begin anew 5 s after they have given up.
+/// Phones, each with an address of its own. They retransmit as RFC 3261 says, and begin anew 5 s after they have
+/// given up.
 #[derive(Clone, Debug)]
 pub struct Crowd {
     /// The address of each.
@@ -31,6 +31,8 @@ pub struct Crowd {
     pub first_user: u32,
     /// Where they register.
     pub server: SocketAddr,
+    /// Time from the first that begins to the last; zero is all at once.
+    pub spread: Duration,
     /// Whether they retransmit and begin anew. If not, each packet is sent once.
     pub patient: bool,
 }
@@ -52,7 +54,7 @@ struct Member {
     user: String,
     cseq: u32,
     nonce: Option<String>,
-    /// When the present request was first sent.
+    /// When the present request was first sent, or is to be.
     begun: Instant,
     /// Time to the next retransmission.
     pause: Duration,
@@ -71,28 +73,23 @@ impl Crowd {
             sent: 0,
         };
         let began = work.began;
+        let count = u32::try_from(self.addresses.len()).expect("a crowd that fits").max(1);
         let mut members: Vec<Member> = (self.first_user..)
             .zip(&self.addresses)
-            .map(|(user, address)| Member {
+            .enumerate()
+            .map(|(place, (user, address))| Member {
                 address: *address,
                 user: user.to_string(),
                 cseq: 1,
                 nonce: None,
-                begun: began,
-                pause: T1,
+                begun: began + self.spread * u32::try_from(place).unwrap_or(u32::MAX) / count,
+                pause: Duration::ZERO,
                 took: None,
             })
             .collect();
-        // When who is to retransmit what.
+        // When who is to send what, first or again.
         let mut due: BinaryHeap<Reverse<(Instant, usize, u32)>> = BinaryHeap::new();
-        for (place, member) in members.iter().enumerate() {
-            work.send(place, member);
-            due.push(Reverse((Instant::now() + T1, place, member.cseq)));
-            // Answers do not wait until the last has sent.
-            if place % 64 == 0 {
-                thread::yield_now();
-            }
-        }
+        due.extend(members.iter().enumerate().map(|(n, member)| Reverse((member.begun, n, 1))));
         let mut out = members.len();
         let mut buffer = [0; 4_096];
         while out > 0 && began.elapsed() < limit {
@@ -109,7 +106,8 @@ impl Crowd {
             {
                 due.pop();
                 let member = &mut members[place];
-                if self.patient && member.took.is_none() && member.cseq == cseq {
+                let is_first = member.pause.is_zero();
+                if (is_first || self.patient) && member.took.is_none() && member.cseq == cseq {
                     let again = work.again(place, member, now);
                     due.push(Reverse((again, place, member.cseq)));
                 }
@@ -173,7 +171,9 @@ impl Work {
 
     /// Sends the present request once more, or gives it up; when to look again.
     fn again(&mut self, place: usize, member: &mut Member, now: Instant) -> Instant {
-        if now - member.begun >= TIMER_F + PAUSE {
+        if member.pause.is_zero() {
+            member.pause = T1;
+        } else if now - member.begun >= TIMER_F + PAUSE {
             member.cseq += 1;
             member.nonce = None;
             (member.begun, member.pause) = (now, T1);

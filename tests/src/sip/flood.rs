@@ -76,11 +76,11 @@ impl Flood {
     fn datagrams(&self, host: &Host, goes_on: &AtomicBool) -> u64 {
         let socket = ManySocket::open(host, 0, self.target.is_ipv4());
         let mut nonces: Vec<Option<String>> = vec![None; self.sources.len()];
-        let mut pace = Pace::new(self.rate);
+        let mut rhythm = Rhythm::new(self.rate);
         let mut buffer = [0; 4_096];
         let mut cseq = 1;
         while goes_on.load(Ordering::Relaxed) {
-            let place = usize::try_from(pace.sent).unwrap_or_default() % self.sources.len();
+            let place = usize::try_from(rhythm.sent).unwrap_or_default() % self.sources.len();
             let source = self.sources[place];
             if place == 0 {
                 cseq += 1;
@@ -104,12 +104,12 @@ impl Flood {
             if self.kind != Kind::SharedNonce || nonce.is_some() || place == 0 {
                 socket.send(source, self.target, request.text().as_bytes());
             }
-            pace.wait();
+            rhythm.wait();
             while let Some(message) = socket.receive(&mut buffer) {
                 fetch(&mut nonces, message);
             }
         }
-        pace.sent
+        rhythm.sent
     }
 
     fn method(&self) -> &'static str {
@@ -122,7 +122,7 @@ impl Flood {
 
     fn pipeline(&self, host: &Host, goes_on: &AtomicBool) -> u64 {
         let mut lines: Vec<Line> = self.sources.iter().map(|source| Line::new(*source)).collect();
-        let mut pace = Pace::new(self.rate);
+        let mut rhythm = Rhythm::new(self.rate);
         let mut cseq = 1;
         let mut waste = vec![0; 64 * 1_024];
         'flood: while goes_on.load(Ordering::Relaxed) {
@@ -151,11 +151,11 @@ impl Flood {
                 line.write(host, self.target, segment.as_bytes());
                 line.discard(&mut waste);
                 // Also what could not be sent counts as tried: a flood does not wait.
-                (0..PIPELINED).for_each(|_| pace.count());
-                pace.wait_for_due();
+                (0..PIPELINED).for_each(|_| rhythm.count());
+                rhythm.wait_for_due();
             }
         }
-        pace.sent
+        rhythm.sent
     }
 }
 
@@ -179,13 +179,13 @@ fn fetch(nonces: &mut [Option<String>], message: &str) {
 }
 
 /// When the next request is due.
-struct Pace {
+struct Rhythm {
     rate: u64,
     began: Instant,
     sent: u64,
 }
 
-impl Pace {
+impl Rhythm {
     fn new(rate: u32) -> Self {
         Self { rate: rate.max(1).into(), began: Instant::now(), sent: 0 }
     }

@@ -32,7 +32,7 @@ const BEFORE: Duration = Duration::from_secs(1);
 
 /// How the phone fares in a flood.
 fn phone_in(world: &World, flood: Flood) -> Heard {
-    let phone = world.phone().start(&world.phones);
+    let phone = world::phone().start(&world.phones);
     thread::sleep(BEFORE);
     let flood = flood.start(&world.attacker);
     thread::sleep(FLOOD);
@@ -46,7 +46,7 @@ fn assert_nothing_is_lost(kind: Kind, sources: u32, rate: u32) {
     let world = World::new();
     let setup = world.setup("");
     let daemon = world.watch(&setup);
-    let heard = phone_in(&world, world.flood(kind, sources, rate));
+    let heard = phone_in(&world, world::flood(kind, sources, rate));
     let counts = world.sofia.counts("internal");
     let of_attackers = counts.from(world::is_attacker);
     let said = format!(
@@ -73,7 +73,7 @@ fn without_the_shield_freeswitch_is_deaf() {
     let world = World::new();
     let setup = world.setup("[shield]\nmode = \"off\"\n");
     let daemon = world.watch(&setup);
-    let heard = phone_in(&world, world.flood(Kind::Options, 5, 1_500));
+    let heard = phone_in(&world, world::flood(Kind::Options, 5, 1_500));
     assert!(heard.registered * 2 < heard.begun, "{heard:?}");
     let counts = world.sofia.counts("internal");
     assert!(counts.dropped > 3_000, "{} of {} dropped", counts.dropped, counts.received);
@@ -115,7 +115,7 @@ fn options_over_ipv6() {
     let sources = (0..500_u16).map(|n| IpAddr::from([0x2001, 0xdb8, 0xbad, n, 0, 0, 0, 7]));
     let target = "[2001:db8:0:1::1]:5060".parse().unwrap();
     let flood = Flood { kind: Kind::Options, sources: sources.collect(), rate: 1_500, target };
-    let mut phone = world.phone();
+    let mut phone = world::phone();
     phone.address = "2001:db8:900d::5".parse().unwrap();
     phone.server = target;
     let phone = phone.start(&world.phones);
@@ -154,7 +154,7 @@ fn forged_sources_of_30_other_phones() {
 fn sipward_is_started_in_the_middle() {
     let world = World::new();
     world.sofia.remember(world::USER, world::PHONE.parse().unwrap());
-    let flood = world.flood(Kind::Options, 500, 1_500).start(&world.attacker);
+    let flood = world::flood(Kind::Options, 500, 1_500).start(&world.attacker);
     world::until("FreeSWITCH is deaf", || world.sofia.counts("internal").dropped > 500);
 
     let setup = world.setup("");
@@ -162,7 +162,7 @@ fn sipward_is_started_in_the_middle() {
     // FreeSWITCH drops the whole second after the last that had too many.
     thread::sleep(Duration::from_secs(2));
     let before = world.sofia.counts("internal").dropped;
-    let phone = world.phone().start(&world.phones);
+    let phone = world::phone().start(&world.phones);
     thread::sleep(FLOOD);
     let heard = phone.stop();
     flood.stop();

@@ -17,9 +17,13 @@ super::cases![
     a_thousand_new_phones_register_in_a_flood_within_three,
 ];
 
+/// Time from the first new phone of many to the last: they boot, or move to another provider, within seconds.
+const SPREAD: Duration = Duration::from_secs(2);
+
 fn crowd(count: u32) -> Crowd {
     let addresses = world::phones(count).map(IpAddr::from).collect();
-    Crowd { addresses, first_user: FIRST_USER, server: sip(), patient: true }
+    let spread = if count > 1 { SPREAD } else { Duration::ZERO };
+    Crowd { addresses, first_user: FIRST_USER, server: sip(), spread, patient: true }
 }
 
 /// Registers `count` new phones in a flood of 1,500/s of `sources` hosts; without one when there are none.
@@ -27,7 +31,7 @@ fn new_phones_in(kind: Kind, sources: u32, count: u32, limit: Duration) -> Regis
     let world = World::new();
     let setup = world.setup("");
     let daemon = world.watch(&setup);
-    let flood = (sources > 0).then(|| world.flood(kind, sources, 1_500).start(&world.attacker));
+    let flood = (sources > 0).then(|| world::flood(kind, sources, 1_500).start(&world.attacker));
     // The flood has used up what a quiet moment leaves.
     std::thread::sleep(Duration::from_secs(2));
     let registered = crowd(count).register(&world.phones, limit);
@@ -76,7 +80,7 @@ fn of_5_000_known_phones_that_register_at_once_the_shield_drops_nothing() {
     let setup = world.setup("");
     let daemon = world.watch(&setup);
 
-    let once = Crowd { patient: false, ..crowd(PHONES) };
+    let once = Crowd { patient: false, spread: Duration::ZERO, ..crowd(PHONES) };
     let registered = once.register(&world.phones, Duration::from_secs(5));
 
     // What FreeSWITCH itself drops is its own limit. The kernel counts what came and what it dropped.

@@ -34,7 +34,7 @@ fn with_the_gate_off_a_flood_deafens_freeswitch_and_that_is_told() {
     let summary = flood_of(&setup)["summary"].as_str().unwrap().to_owned();
     assert!(summary.contains("; FreeSWITCH answers in "), "{summary}");
 
-    let flood = world.flood(Kind::Options, 5, 2_000).start(&world.attacker);
+    let flood = world::flood(Kind::Options, 5, 2_000).start(&world.attacker);
     let deaf = daemon.expect("deaf");
     assert_eq!(deaf.text("profile"), "192.0.2.1:5060", "{}", deaf.raw);
     let now = flood_of(&setup);
@@ -62,7 +62,7 @@ fn a_flood_behind_the_shield_is_told_with_its_numbers() {
     let daemon = world.watch(&setup);
     assert_eq!(flood_of(&setup)["phones"], 1);
 
-    let flood = world.flood(Kind::Options, 500, 3_000).start(&world.attacker);
+    let flood = world::flood(Kind::Options, 500, 3_000).start(&world.attacker);
     let shielded = daemon.expect("shielded");
     assert!(shielded.number("dropped_per_second").unwrap() > 1_000, "{}", shielded.raw);
     assert_eq!(shielded.number("phones"), Some(1));
@@ -99,7 +99,7 @@ fn a_stranger_limited_for_long_is_told_with_its_rate() {
     let world = World::new();
     let setup = world.setup("");
     let daemon = world.watch(&setup);
-    let flood = world.flood(Kind::Options, 2, 300).start(&world.attacker);
+    let flood = world::flood(Kind::Options, 2, 300).start(&world.attacker);
     let limited = || daemon.log().all("limited");
     world::until_within(Duration::from_secs(150), "both are told", || limited().len() >= 2);
     flood.stop();

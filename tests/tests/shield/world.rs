@@ -106,17 +106,17 @@ impl World {
         thread::sleep(SETTLE);
         daemon
     }
+}
 
-    /// The phone that registers five times a second.
-    pub(crate) fn phone(&self) -> Phone {
-        Phone::new(PHONE, USER, sip())
-    }
+/// The phone that registers five times a second.
+pub(crate) fn phone() -> Phone {
+    Phone::new(PHONE, USER, sip())
+}
 
-    /// A flood of the attacker from so many addresses.
-    pub(crate) fn flood(&self, kind: Kind, sources: u32, rate: u32) -> Flood {
-        let sources = attackers(sources).map(IpAddr::from).collect();
-        Flood { kind, sources, rate, target: sip() }
-    }
+/// A flood of the attacker from so many addresses.
+pub(crate) fn flood(kind: Kind, sources: u32, rate: u32) -> Flood {
+    let sources = attackers(sources).map(IpAddr::from).collect();
+    Flood { kind, sources, rate, target: sip() }
 }
 
 /// Time in which what the daemon knows is in the kernel, with a machine's worst added.
