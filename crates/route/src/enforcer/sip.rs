@@ -16,7 +16,7 @@ const STRANGERS_INTERVAL: Duration = Duration::from_secs(10);
 const STRANGERS_SHARE: u32 = 50;
 /// From the first change of a host to the transaction: phones register in swarms.
 const GATHER: Duration = Duration::from_millis(10);
-/// After a transaction as long again for whatever else there is to do, and after a refusal this long.
+/// From a refusal by the kernel that repeats itself to the next try.
 const AFTER_REFUSAL: Duration = Duration::from_secs(5);
 
 /// When to count, and when to follow the shield.
@@ -151,7 +151,9 @@ impl Enforcer {
                 // Somebody changed the sets: they are set anew at once, which is no failure.
                 let suspect = self.gate.as_ref().is_ok_and(Gate::is_suspect);
                 let first = suspect && !std::mem::replace(&mut self.sip.is_mending, true);
-                self.sip.step_due = Some(if first { now } else { now + AFTER_REFUSAL });
+                // What cannot be was taken from the shield, and what is left may go on.
+                let at_once = first || !suspect;
+                self.sip.step_due = Some(if at_once { now } else { now + AFTER_REFUSAL });
                 if !first && self.sip.refused.as_ref() != Some(&error) {
                     self.outbox.push(Report::ShieldFailed { error: error.clone() });
                     self.sip.refused = Some(error);

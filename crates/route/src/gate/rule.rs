@@ -91,10 +91,10 @@ impl Rule {
         }
         Self::limit_strangers(all, shield, Budget::Connections);
         for transport in Transport::BOTH {
-            all.push(Self::PassHealthy(transport));
             if sets::together(transport, shield).is_some() {
                 all.extend(Family::BOTH.map(|family| Self::PassGuaranteed(transport, family)));
             }
+            all.push(Self::PassHealthy(transport));
         }
         all.extend([Self::CountUnlimited, Self::PassUnlimited]);
         if shield.unlimited.is_some() {
