@@ -57,8 +57,7 @@ fn restart() {
 fn mid_flood() {
     let world = World::new().with_default_route();
     own_all_of(&world.attacker, "10.66.0.0/16");
-    let flood =
-        Flood::begin(&world.attacker, &addresses("10.66.0.0/16", 1000), PBX, 10_000);
+    let flood = Flood::begin(&world.attacker, &addresses("10.66.0.0/16", 1000), PBX, 10_000);
     thread::sleep(Duration::from_millis(500));
     let mut running = Running::start(&world.pbx, settings(ShieldSettings::default()));
     let arrivals = Arrivals::at(&world.pbx, "0.0.0.0");
@@ -67,7 +66,7 @@ fn mid_flood() {
     assert_eq!(running.shielded(&[PHONE]), 1);
     arrivals.end();
     let arrivals = Arrivals::at(&world.pbx, "0.0.0.0");
-    let sent = phone(&world.phone, PHONE, PBX_FOR_PHONE, Duration::from_secs(2));
+    let sent = phone((&world.phone, PHONE), PBX_FOR_PHONE, 10, Duration::from_secs(2));
     let arrived = arrivals.end();
     assert_eq!(arrived.get(&PHONE.parse::<IpAddr>().unwrap()), Some(&sent));
     assert!(arrived.values().sum::<usize>() < 3000, "the flood is cut");
@@ -98,7 +97,8 @@ fn refused() {
     let (world, mut running) = start(narrow());
     running.shielded(&[PHONE]);
     running.shield.set_settings(Some(ShieldSettings { packets: Some(1), ..narrow() }));
-    let report = running.expect("a refusal", |report| matches!(report, Report::ShieldFailed { .. }));
+    let report =
+        running.expect("a refusal", |report| matches!(report, Report::ShieldFailed { .. }));
     let Report::ShieldFailed { error } = report else { panic!("{report:?}") };
     assert!(error.contains("1 is not between 2 and 100000"), "{error}");
     assert_budget(&world, true);

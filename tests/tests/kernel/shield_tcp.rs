@@ -12,7 +12,9 @@ use sipward_route::{GateSettings, HealthyLimits, OwnLimits, Settings, ShieldSett
 use sipward_tests::netns::{Host, case};
 
 use crate::traffic::{Flood, SIP, addresses, connect, knocks, own_all_of, pour};
-use crate::world::{ATTACKER, ATTACKER6, FAR, PBX, PBX_FOR_PHONE, PBX6, PHONE, Running, World, net};
+use crate::world::{
+    ATTACKER, ATTACKER6, FAR, PBX, PBX_FOR_PHONE, PBX6, PHONE, Running, World, net,
+};
 
 pub(crate) fn cases() -> Vec<Trial> {
     vec![
@@ -95,9 +97,7 @@ fn budget_of_connections() {
     running.shielded(&[PHONE]);
     let _server = Server::at(&world.pbx);
     let established = connect((&world.attacker, ATTACKER), PBX, SIP).expect("a connection");
-    let tries = |from: (&Host, &str), to: &str| {
-        (0..20).filter(|_| knocks_once(from, to)).count()
-    };
+    let tries = |from: (&Host, &str), to: &str| (0..20).filter(|_| knocks_once(from, to)).count();
     let both = tries((&world.attacker, ATTACKER), PBX) + tries((&world.attacker, ATTACKER6), PBX6);
     assert!(both < 30, "{both} of 40 connections");
     assert!(echoes(&established), "one that stands is not concerned");

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::io::{ErrorKind, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -158,17 +158,17 @@ pub(crate) fn addresses(target: &str, count: usize) -> Vec<IpAddr> {
     target.hosts().take(count).map(IpAddr::V4).collect()
 }
 
-/// A phone that sends every 100 ms for a time; gives how many.
-pub(crate) fn phone(host: &Host, from: &str, to: &str, time: Duration) -> usize {
-    let source: IpAddr = from.parse().expect("an address");
-    let socket = host.run(|| UdpSocket::bind((source, 0))).expect("a socket");
+/// A phone that sends `rate` datagrams a second for a time; gives how many.
+pub(crate) fn phone(from: (&Host, &str), to: &str, rate: u32, time: Duration) -> usize {
+    let source: IpAddr = from.1.parse().expect("an address");
+    let socket = from.0.run(|| UdpSocket::bind((source, 0))).expect("a socket");
     let target = SocketAddr::new(to.parse().expect("an address"), SIP);
     let began = Instant::now();
     let mut sent = 0;
     while began.elapsed() < time {
         socket.send_to(b"REGISTER sip:pbx.test SIP/2.0\r\n\r\n", target).expect("a way out");
         sent += 1;
-        thread::sleep(Duration::from_millis(100));
+        thread::sleep(Duration::from_secs(1) / rate);
     }
     sent
 }

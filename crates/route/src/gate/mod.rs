@@ -316,9 +316,8 @@ impl Gate {
     /// Sets the table anew; without the shield where the kernel does not take it, because the bans must
     /// hold all the same.
     async fn install(&mut self) -> Result<(), RouteError> {
-        let refusal = match self.try_install().await? {
-            None => return self.installed().await,
-            Some(refusal) => refusal,
+        let Some(refusal) = self.try_install().await? else {
+            return self.installed().await;
         };
         if self.shield().is_none() || refusal.errno == Errno::EPERM {
             return Err(refused(SET, &refusal));

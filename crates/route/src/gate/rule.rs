@@ -258,7 +258,10 @@ impl Rule {
             Self::CountStranger(_, family) => {
                 stateful::count_for(source(list, family), Set::Counted(family).name())
             }
-            Self::ToNewTcp => go_to(nft::opens_connection(list), Chain::NewTcp),
+            Self::ToNewTcp => {
+                let list = nft::transport_is(list, Transport::Tcp.number());
+                go_to(nft::opens_connection(list), Chain::NewTcp)
+            }
             Self::Own(budget, family) => {
                 let (set, rate) = (Set::Own(budget, family), sets::own(budget, &shield));
                 let list = stateful::meter(source(list, family), set.name(), rate);

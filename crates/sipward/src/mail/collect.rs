@@ -98,6 +98,7 @@ impl Collector {
             | Record::DirectoryFailed { .. }
             | Record::RouteFailed { .. }
             | Record::NotSpared { .. }
+            | Record::Slowed { .. }
             | Record::Healed { .. }
             | Record::ProtocolTaken { .. }
             | Record::StoreBegun { .. }

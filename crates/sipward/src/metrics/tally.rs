@@ -187,6 +187,7 @@ impl Tally {
             | Record::RefusedLogin { .. }
             | Record::DirectoryFailed { .. }
             | Record::NotSpared { .. }
+            | Record::Slowed { .. }
             | Record::Gate { .. }
             | Record::ProtocolTaken { .. }
             | Record::StoreDegraded { .. }

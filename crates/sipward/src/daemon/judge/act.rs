@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use ipnet::IpNet;
 use sipward_engine::{Action, Input};
-use sipward_route::{Change, Report};
+use sipward_route::{Change, Report, Stranger};
 
 use super::{Judge, UNDER_WAY, UnderWay};
 use crate::daemon::directory::Question;
@@ -31,13 +31,23 @@ impl Judge {
             }
             Report::Packets { count } => self.tell(Input::Packets { count }),
             Report::Shield(counts) => tracing::trace!(?counts, "the shield"),
-            Report::Strangers(strangers) => tracing::debug!(?strangers, "busy strangers"),
+            Report::Strangers(strangers) => self.slow_scanners(&strangers),
             Report::Shielded { hosts } => tracing::debug!(hosts, "the shield knows all hosts"),
             Report::ShieldFailed { error } => self.publish(Record::NotSpared { error }),
             Report::Coverage(coverage) => self.publish((&coverage).into()),
             Report::Host(host) => host_exemptions(&host)
                 .into_iter()
                 .for_each(|(class, nets)| self.tell(Input::Exempt { class, nets })),
+        }
+    }
+
+    /// Rule `scan`: a stranger that has sent hundreds of packets to the SIP ports, and nobody knows it, may send
+    /// one a second for a while. Only the kernel sees it: OPTIONS, SUBSCRIBE, MESSAGE and INVITE without SDP
+    /// cause no event.
+    fn slow_scanners(&mut self, strangers: &[Stranger]) {
+        let Some(shielding) = &self.shielding else { return };
+        for record in shielding.slow_scanners(&self.engine, strangers) {
+            self.publish(record);
         }
     }
 
