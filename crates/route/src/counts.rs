@@ -57,6 +57,8 @@ pub struct Stranger {
     /// Packets to the SIP ports in at most the last ten minutes, dropped ones included: each source has
     /// ten minutes of its own, which begin with its first packet.
     pub packets: u64,
+    /// It is slowed now ([`Shield::slow`](crate::Shield::slow)).
+    pub is_slowed: bool,
 }
 
 impl ShieldCounts {

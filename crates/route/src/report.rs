@@ -68,8 +68,7 @@ pub enum Report {
     /// to the SIP ports arrive and the shield stands; the counts of two looks that nobody took are summed.
     Shield(ShieldCounts),
     /// The strangers that have sent most, 300 packets or more in at most ten minutes each: 1,024 of them
-    /// at most, the busiest first. Comes every ten seconds while there are any. Healthy and slowed hosts
-    /// are left out.
+    /// at most, the busiest first. Comes every ten seconds while there are any. Healthy hosts are left out.
     Strangers(Vec<Stranger>),
     /// All healthy hosts are in the kernel: the budgets drop. Comes after the first complete list, and again
     /// when the gate was put back. Does not come where there is no shield.

@@ -41,7 +41,7 @@ pub struct GateSettings {
     /// Table that holds the fallback `default dev lo`; not 0, not the kernel's 253 to 255 and not the
     /// bans' own. Default 217.
     pub fallback_table: u32,
-    /// Ports on which SIP is spoken, over UDP and TCP (WebSockets included): packets to them are counted
+    /// Ports on which SIP is spoken, over UDP and TCP (`WebSockets` included): packets to them are counted
     /// ([`Report::Packets`](crate::Report::Packets)) and shielded. 1 to 65,535 each, at most 64 of them; none
     /// means that nothing is counted or shielded. Default 5060, 5061, 5066, 5080, 5081, 7443.
     pub sip_ports: Vec<u16>,

@@ -47,9 +47,13 @@ struct State {
     hosts: Hosts,
     is_complete: bool,
     unlimited: Option<Arc<[IpNet]>>,
-    settings: Option<Option<ShieldSettings>>,
+    settings: Option<NewSettings>,
     slowed: Vec<Slowed>,
 }
+
+/// Settings that nobody has taken yet; `None` within is no shield.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NewSettings(pub(crate) Option<ShieldSettings>);
 
 /// A host that is slowed, or no longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +88,7 @@ pub struct Admitted {
 impl Shield {
     /// Puts a host among the healthy, or says anew how many registrations it has. With 0 it is known, and
     /// passes as with one; when there is no more room, hosts with registrations take the place of such.
+    #[allow(clippy::must_use_candidate, reason = "the next list tells of those left out")]
     pub fn admit(&self, net: IpNet, registrations: u32) -> Admission {
         self.change(|state| {
             let Some(keys) = keys(net) else { return Admission::TooWide };
@@ -104,7 +109,9 @@ impl Shield {
     /// Makes a host a stranger again.
     pub fn dismiss(&self, net: IpNet) {
         self.change(|state| {
-            keys(net).into_iter().flatten().for_each(|key| state.hosts.remove(key))
+            for key in keys(net).into_iter().flatten() {
+                state.hosts.remove(key);
+            }
         });
     }
 
@@ -132,6 +139,7 @@ impl Shield {
 
     /// Replaces the networks that the shield does not limit: configured and exempt ones, trunks, access
     /// lists. They may overlap. Gives how many of them, the last ones, found no room.
+    #[allow(clippy::must_use_candidate, reason = "few lists are too long")]
     pub fn set_unlimited(&self, nets: &[IpNet]) -> usize {
         let taken = nets.get(..MOST_UNLIMITED).unwrap_or(nets);
         self.change(|state| state.unlimited = Some(taken.into()));
@@ -153,7 +161,7 @@ impl Shield {
     /// Replaces the settings; `None` takes the shield away. What is out of range is refused and reported
     /// ([`Report::ShieldFailed`](crate::Report::ShieldFailed)).
     pub fn set_settings(&self, settings: Option<ShieldSettings>) {
-        self.change(|state| state.settings = Some(settings));
+        self.change(|state| state.settings = Some(NewSettings(settings)));
     }
 
     fn slow_until(&self, net: IpNet, until: Option<Instant>) {
@@ -193,7 +201,7 @@ impl Shield {
     }
 
     /// Takes new settings.
-    pub(crate) fn take_settings(&self) -> Option<Option<ShieldSettings>> {
+    pub(crate) fn take_settings(&self) -> Option<NewSettings> {
         self.state().settings.take()
     }
 

@@ -14,7 +14,7 @@
 //! | `evidence` | recordings of a real FreeSWITCH: what counts and what does not |
 //! | `identity` | phones, gateways and access lists of FreeSWITCH, reports of its dialplan |
 //! | `live` | registrations that come and go; what a reload asks of FreeSWITCH |
-//! | `limit` | the gate's limit on each source, and whom it spares |
+//! | `shield` | strangers share a budget, registered phones pass |
 //! | `deafness` | a FreeSWITCH that a flood has silenced |
 //! | `connection` | the Event Socket: refused, cut, stalled, restarted |
 //! | `lifecycle` | start, reload, stop, crash, observe, flush, missing rights |
@@ -56,11 +56,11 @@ mod http_sessions;
 mod identity;
 mod kernel;
 mod lifecycle;
-mod limit;
 mod live;
 mod metrics;
 mod secrecy;
 mod shell;
+mod shield;
 mod spared;
 mod store;
 mod world;
@@ -81,7 +81,7 @@ fn main() -> ExitCode {
             evidence::cases(),
             identity::cases(),
             live::cases(),
-            limit::cases(),
+            shield::cases(),
             deafness::cases(),
             connection::cases(),
             console::cases(),

@@ -8,7 +8,8 @@
 //! | `routes.rs` | whose routes are touched, and which win |
 //! | `healing.rs` | what outsiders take away comes back |
 //! | `sip.rs` | packets to the SIP ports are counted |
-//! | `shield.rs` | strangers share a budget, healthy hosts pass |
+//! | `shield.rs`, `shield_tcp.rs` | strangers share budgets, healthy hosts pass |
+//! | `shield_hosts.rs` | the shield's hosts over restarts and damage; newcomers |
 //! | `looking.rs` | a look at all of it that changes nothing |
 //! | `opening.rs` | start, coverage, flush, missing capability |
 //! | `world.rs`, `outside.rs`, `traffic.rs` | the little network, what others do to it, what is sent in it |
@@ -27,6 +28,8 @@ mod opening;
 mod outside;
 mod routes;
 mod shield;
+mod shield_hosts;
+mod shield_tcp;
 mod sip;
 mod traffic;
 mod world;
@@ -46,6 +49,8 @@ fn main() -> ExitCode {
             opening::cases(),
             sip::cases(),
             shield::cases(),
+            shield_hosts::cases(),
+            shield_tcp::cases(),
         ];
         files.into_iter().flatten().collect()
     })

@@ -120,7 +120,10 @@ fn auto_without_gate() {
     let world = World::new().with_default_route();
     world.pbx.sysctl("ipv6/conf/all/disable_ipv6", "1");
     world.pbx.sysctl("ipv4/conf/all/rp_filter", "1");
-    let mut running = Running::start(&world.pbx, Settings::default());
+    // A shield needs the gate.
+    let gate = GateSettings { shield: None, ..GateSettings::default() };
+    let settings = Settings { gate, ..Settings::default() };
+    let mut running = Running::start(&world.pbx, settings);
     let coverage = running.found.coverage.clone();
     assert!(!coverage.gate && coverage.ipv4_inbound && coverage.ipv6_inbound, "{coverage:?}");
     assert!(coverage.gaps.is_empty(), "{coverage:?}");

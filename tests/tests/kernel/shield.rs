@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 use sipward_route::{
-    Dropped, GateSettings, HealthyLimits, OwnLimits, Report, Settings, ShieldSettings,
+    Dropped, GateSettings, HealthyLimits, OwnLimits, Report, Settings, ShieldSettings, Stranger,
 };
 use sipward_tests::netns::{case, udp_burst as burst};
 
@@ -118,11 +118,11 @@ fn healthy() {
     assert_eq!(arrived, BURST, "healthy now");
     let arrived = burst((&world.phone, PHONE), (&world.pbx, PBX_FOR_PHONE), SIP, BURST);
     assert!(arrived < BURST / 2, "{arrived}: a stranger now");
+    let counts = running.counted();
+    assert!(counts.healthy >= 3 * BURST as u64, "{counts:?}");
     // Healthy or not, a ban holds.
     running.block(ATTACKER);
     assert_eq!(burst((&world.attacker, ATTACKER), (&world.pbx, PBX), SIP, 5), 0);
-    let counts = running.counted();
-    assert!(counts.healthy >= 3 * BURST as u64, "{counts:?}");
     running.stop();
 }
 
@@ -198,10 +198,7 @@ fn unlimited() {
     assert_eq!(counts.unlimited, 2 * BURST as u64);
     // A slowed network is not: it is unlimited before.
     running.shield.slow(net(ATTACKER), Duration::from_mins(10));
-    running.shield.set_settings(Some(ShieldSettings {
-        unlimited: Some(LIMIT),
-        ..all_together(2)
-    }));
+    running.shield.set_settings(Some(ShieldSettings { unlimited: Some(LIMIT), ..all_together(2) }));
     running.all_known();
     let arrived = burst((&world.attacker, ATTACKER), (&world.pbx, PBX), SIP, BURST);
     assert!((2..BURST / 2).contains(&arrived), "{arrived}");
@@ -254,7 +251,7 @@ fn flood() {
         let sources = addresses("10.66.0.0/16", sources);
         let flood = Flood::begin(&world.attacker, &sources, PBX, 20_000);
         let began = std::time::Instant::now();
-        let sent = phone(&world.phone, PHONE, PBX_FOR_PHONE, Duration::from_secs(3));
+        let sent = phone((&world.phone, PHONE), PBX_FOR_PHONE, 10, Duration::from_secs(3));
         let sent_by_flood = flood.end();
         let seconds = began.elapsed().as_secs() + 1;
         let arrived = arrivals.end();
@@ -267,7 +264,8 @@ fn flood() {
     running.stop();
 }
 
-/// The attacker knows the addresses of thirty phones and forges their packets.
+/// The attacker knows the addresses of thirty phones and forges their packets. What they may send at once
+/// takes all that is shared for two seconds; another phone has what is guaranteed.
 fn forged() {
     let (world, mut running) = start(ShieldSettings::default());
     own_all_of(&world.attacker, "10.77.0.0/24");
@@ -279,7 +277,7 @@ fn forged() {
         let arrivals = Arrivals::at(&world.pbx, "0.0.0.0");
         let flood = Flood::begin(&world.attacker, &known, PBX, rate);
         let began = std::time::Instant::now();
-        let sent = phone(&world.phone, PHONE, PBX_FOR_PHONE, Duration::from_secs(4));
+        let sent = phone((&world.phone, PHONE), PBX_FOR_PHONE, 5, Duration::from_secs(4));
         flood.end();
         let seconds = began.elapsed().as_secs() + 1;
         let arrived = arrivals.end();
@@ -299,13 +297,23 @@ fn named() {
     burst((&world.attacker, FAR), (&world.pbx, PBX), SIP, 350);
     burst((&world.attacker, FAR6), (&world.pbx, PBX6), SIP, 360);
     burst((&world.phone, PHONE), (&world.pbx, PBX_FOR_PHONE), SIP, BURST);
+    let (far6, far) = ("2001:db8:66::/64".to_owned(), format!("{FAR}/32"));
+    assert_eq!(strangers(&mut running), [(far6.clone(), 360, false), (far.clone(), 350, false)]);
+    running.shield.slow(net(FAR), Duration::from_mins(10));
+    burst((&world.attacker, ATTACKER), (&world.pbx, PBX), OTHER, 1);
+    burst((&world.attacker, FAR6), (&world.pbx, PBX6), SIP, 1);
+    assert_eq!(strangers(&mut running), [(far6, 361, false), (far, 350, true)]);
+    running.stop();
+}
+
+/// The next list of busy strangers: source, packets, whether it is slowed.
+fn strangers(running: &mut Running) -> Vec<(String, u64, bool)> {
     let report = running.expect_within(Duration::from_secs(30), "strangers", |report| {
         matches!(report, Report::Strangers(_))
     });
     let Report::Strangers(strangers) = report else { panic!("{report:?}") };
-    let all: Vec<_> = strangers.iter().map(|s| (s.source.to_string(), s.packets)).collect();
-    assert_eq!(all, [("2001:db8:66::/64".to_owned(), 360), (format!("{FAR}/32"), 350)]);
-    running.stop();
+    let name = |s: Stranger| (s.source.to_string(), s.packets, s.is_slowed);
+    strangers.into_iter().map(name).collect()
 }
 
 /// Only the own limit of a stranger drops.

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::io::{ErrorKind, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rtnetlink::RouteMessageBuilder;
-use rtnetlink::packet_route::route::RouteType;
+use rtnetlink::packet_route::route::{RouteScope, RouteType};
 use sipward_tests::netns::Host;
 
 use crate::world::net;
@@ -27,6 +27,7 @@ pub(crate) fn own_all_of(host: &Host, target: &str) {
         .destination_prefix(target.network(), target.prefix_len())
         .output_interface(LOOPBACK)
         .table_id(255)
+        .scope(RouteScope::Host)
         .build();
     message.header.kind = RouteType::Local;
     host.netlink(async |handle| handle.route().add(message).execute().await).expect("a route");
@@ -57,7 +58,8 @@ pub(crate) fn connect(from: (&Host, &str), to: &str, port: u16) -> Option<TcpStr
 
 /// A SIP socket of the PBX that counts what reaches it, by source.
 pub(crate) struct Arrivals {
-    counting: JoinHandle<HashMap<IpAddr, usize>>,
+    counting: JoinHandle<()>,
+    arrived: Arc<Mutex<HashMap<IpAddr, usize>>>,
     over: Arc<AtomicBool>,
     socket: UdpSocket,
 }
@@ -67,24 +69,11 @@ impl Arrivals {
         let address: IpAddr = address.parse().expect("an address");
         let socket = pbx.run(|| UdpSocket::bind((address, SIP))).expect("a socket");
         socket.set_read_timeout(Some(Duration::from_millis(50))).expect("a timeout");
-        let (listening, over) =
-            (socket.try_clone().expect("a clone"), Arc::new(AtomicBool::new(false)));
-        let ends = Arc::clone(&over);
-        let counting = thread::spawn(move || {
-            let mut arrived = HashMap::new();
-            loop {
-                match listening.recv_from(&mut [0; 2048]) {
-                    Ok((_, peer)) => *arrived.entry(peer.ip()).or_default() += 1,
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                        if ends.load(Ordering::Relaxed) {
-                            return arrived;
-                        }
-                    }
-                    Err(error) => panic!("the PBX's socket: {error}"),
-                }
-            }
-        });
-        Self { counting, over, socket }
+        let listening = socket.try_clone().expect("a clone");
+        let (over, arrived) = (Arc::new(AtomicBool::new(false)), Arc::default());
+        let (ends, counted) = (Arc::clone(&over), Arc::clone(&arrived));
+        let counting = thread::spawn(move || count(&listening, &counted, &ends));
+        Self { counting, arrived, over, socket }
     }
 
     /// Answers like FreeSWITCH that it wants to know a password.
@@ -92,12 +81,32 @@ impl Arrivals {
         self.socket.send_to(b"SIP/2.0 401 Unauthorized\r\n\r\n", to).expect("a way out");
     }
 
+    /// What has arrived of a source.
+    pub(crate) fn of(&self, source: IpAddr) -> usize {
+        let arrived = self.arrived.lock().expect("no panic");
+        arrived.get(&source).copied().unwrap_or_default()
+    }
+
     /// What has arrived, by source.
     pub(crate) fn end(self) -> HashMap<IpAddr, usize> {
         // What was sent last is on its way for microseconds.
         thread::sleep(Duration::from_millis(100));
         self.over.store(true, Ordering::Relaxed);
-        self.counting.join().expect("no panic")
+        self.counting.join().expect("no panic");
+        std::mem::take(&mut self.arrived.lock().expect("no panic"))
+    }
+}
+
+fn count(socket: &UdpSocket, arrived: &Mutex<HashMap<IpAddr, usize>>, over: &AtomicBool) {
+    // A flood may never let it rest.
+    while !over.load(Ordering::Relaxed) {
+        match socket.recv_from(&mut [0; 2048]) {
+            Ok((_, peer)) => {
+                *arrived.lock().expect("no panic").entry(peer.ip()).or_default() += 1;
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => panic!("the PBX's socket: {error}"),
+        }
     }
 }
 
@@ -149,17 +158,17 @@ pub(crate) fn addresses(target: &str, count: usize) -> Vec<IpAddr> {
     target.hosts().take(count).map(IpAddr::V4).collect()
 }
 
-/// A phone that sends every 100 ms for a time; gives how many.
-pub(crate) fn phone(host: &Host, from: &str, to: &str, time: Duration) -> usize {
-    let source: IpAddr = from.parse().expect("an address");
-    let socket = host.run(|| UdpSocket::bind((source, 0))).expect("a socket");
+/// A phone that sends `rate` datagrams a second for a time; gives how many.
+pub(crate) fn phone(from: (&Host, &str), to: &str, rate: u32, time: Duration) -> usize {
+    let source: IpAddr = from.1.parse().expect("an address");
+    let socket = from.0.run(|| UdpSocket::bind((source, 0))).expect("a socket");
     let target = SocketAddr::new(to.parse().expect("an address"), SIP);
     let began = Instant::now();
     let mut sent = 0;
     while began.elapsed() < time {
         socket.send_to(b"REGISTER sip:pbx.test SIP/2.0\r\n\r\n", target).expect("a way out");
         sent += 1;
-        thread::sleep(Duration::from_millis(100));
+        thread::sleep(Duration::from_secs(1) / rate);
     }
     sent
 }

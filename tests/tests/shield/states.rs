@@ -114,5 +114,5 @@ fn a_stranger_limited_for_long_is_told_with_its_rate() {
     assert!(strangers.iter().all(|stranger| stranger["limited_since"].is_string()));
     let status = setup.shell(&["status"]);
     let printed = String::from_utf8_lossy(&status.stdout).into_owned();
-    assert!(printed.contains(" packets/s and is limited"), "{printed}");
+    assert!(printed.contains(" packets/s and is slowed to 1/s"), "{printed}");
 }

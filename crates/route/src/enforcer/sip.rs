@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::Enforcer;
 use crate::gate::{Gate, Ranges, STEP};
-use crate::shield::Shield;
+use crate::shield::{NewSettings, Shield};
 use crate::{Report, RouteError, ShieldSettings};
 
 /// Between two looks at the counters.
@@ -16,7 +16,7 @@ const STRANGERS_INTERVAL: Duration = Duration::from_secs(10);
 const STRANGERS_SHARE: u32 = 50;
 /// From the first change of a host to the transaction: phones register in swarms.
 const GATHER: Duration = Duration::from_millis(10);
-/// After a transaction as long again for whatever else there is to do, and after a refusal this long.
+/// From a refusal by the kernel that repeats itself to the next try.
 const AFTER_REFUSAL: Duration = Duration::from_secs(5);
 
 /// When to count, and when to follow the shield.
@@ -30,14 +30,20 @@ pub(super) struct Sip {
     step_due: Option<Instant>,
     /// Unlimited networks that are in force in part.
     unlimited: Option<Ranges>,
-    /// All healthy hosts were in the kernel, and this was reported.
-    is_reported: bool,
-    /// What the kernel held from an earlier run was compared with the first complete list.
-    is_learned: bool,
+    progress: Progress,
     /// What was refused and reported last.
     refused: Option<String>,
     /// The sets are set anew after a refusal.
     is_mending: bool,
+}
+
+/// How far the shield's hosts have come.
+#[derive(Debug, Default)]
+struct Progress {
+    /// All healthy hosts were in the kernel, and this was reported.
+    is_reported: bool,
+    /// What the kernel held from an earlier run was compared with the first complete list.
+    is_learned: bool,
 }
 
 impl Sip {
@@ -49,8 +55,7 @@ impl Sip {
             shield: None,
             step_due: None,
             unlimited: None,
-            is_reported: false,
-            is_learned: false,
+            progress: Progress::default(),
             refused: None,
             is_mending: false,
         }
@@ -151,7 +156,9 @@ impl Enforcer {
                 // Somebody changed the sets: they are set anew at once, which is no failure.
                 let suspect = self.gate.as_ref().is_ok_and(Gate::is_suspect);
                 let first = suspect && !std::mem::replace(&mut self.sip.is_mending, true);
-                self.sip.step_due = Some(if first { now } else { now + AFTER_REFUSAL });
+                // What cannot be was taken from the shield, and what is left may go on.
+                let at_once = first || !suspect;
+                self.sip.step_due = Some(if at_once { now } else { now + AFTER_REFUSAL });
                 if !first && self.sip.refused.as_ref() != Some(&error) {
                     self.outbox.push(Report::ShieldFailed { error: error.clone() });
                     self.sip.refused = Some(error);
@@ -163,7 +170,7 @@ impl Enforcer {
 
     /// Gives whether nothing is left to do.
     async fn step_after(&mut self, shield: &Shield) -> Result<bool, RouteError> {
-        if let Some(settings) = shield.take_settings() {
+        if let Some(NewSettings(settings)) = shield.take_settings() {
             settings.as_ref().map_or(Ok(()), ShieldSettings::check)?;
             self.change_shield(settings).await?;
         }
@@ -201,7 +208,7 @@ impl Enforcer {
         }
         if shield.is_complete() {
             gate.set_budgets(true).await?;
-            if !std::mem::replace(&mut self.sip.is_reported, true) {
+            if !std::mem::replace(&mut self.sip.progress.is_reported, true) {
                 let hosts = gate.healthy().len();
                 self.outbox.push(Report::Shielded { hosts });
             }
@@ -233,14 +240,14 @@ impl Enforcer {
         }
         let Ok(gate) = &mut self.gate else { return Ok(()) };
         if gate.take_fresh() {
-            self.sip.is_reported = false;
+            self.sip.progress.is_reported = false;
             shield.forget_taken([]);
-        } else if shield.is_complete() && !self.sip.is_learned {
+        } else if shield.is_complete() && !self.sip.progress.is_learned {
             // What the kernel holds from an earlier run is compared with what it shall hold.
             shield.forget_taken(gate.healthy().collect::<Vec<_>>());
         }
         if shield.is_complete() {
-            self.sip.is_learned = true;
+            self.sip.progress.is_learned = true;
         }
         Ok(())
     }

@@ -116,13 +116,14 @@ impl Chain {
     }
 }
 
-/// All numbers of a shield, short enough for a comment of 127 bytes.
+/// All numbers of a shield. `nft` shows comments of up to 127 bytes, which only huge numbers exceed.
 fn numbers(shield: &ShieldSettings) -> String {
     let ShieldSettings { packets, connections, tcp_bytes, own, healthy, unlimited } = *shield;
     let off =
         |value: Option<u32>| value.map_or_else(|| "off".to_owned(), |value| value.to_string());
     format!(
-        "sipward: {} {} {}; {} {} {}; {} {} {} {} {} {} {}; {}",
+        "sipward: all {}/s {}/s {}B/s; each {}/s {}/s {}B/s; healthy {}/s {} {}B/s, {}/s {}B/s, \
+         {}/s {}B/s; {}",
         off(packets),
         off(connections),
         off(tcp_bytes),

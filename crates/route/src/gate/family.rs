@@ -7,7 +7,7 @@ pub(super) enum Family {
     V6,
 }
 
-/// What carries SIP: UDP, or TCP also for TLS and WebSockets.
+/// What carries SIP: UDP, or TCP also for TLS and `WebSockets`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Transport {
     Udp,

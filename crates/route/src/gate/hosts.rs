@@ -24,7 +24,7 @@ const MANY: u64 = 300;
 const HOSTS: &str = "change the hosts of the shield";
 const UNLIMITED: &str = "change the unlimited networks of the shield";
 /// Bytes of a transaction that sets the gate without hosts: less than 200 messages.
-const GATE_ONLY: usize = 64 * 1024;
+pub(super) const GATE_ONLY: usize = 64 * 1024;
 
 impl Gate {
     /// Changes healthy hosts in one transaction.
@@ -253,14 +253,19 @@ impl Gate {
         for family in Family::BOTH {
             let set = Set::Counted(family);
             let found = content::hosts(&mut self.netfilter, &gate, set).await?;
-            named.extend(found.into_iter().filter(|(key, packets)| {
-                let slowed = self.slowed.get(key).is_some_and(|until| *until > now);
-                *packets >= MANY && !slowed && !self.healthy.contains_key(key)
-            }));
+            named.extend(
+                found
+                    .into_iter()
+                    .filter(|(key, packets)| *packets >= MANY && !self.healthy.contains_key(key)),
+            );
         }
         named.sort_unstable_by_key(|(key, packets)| (std::cmp::Reverse(*packets), *key));
         named.truncate(NAMED);
-        let stranger = |(key, packets): (Key, u64)| Stranger { source: key.net(), packets };
+        let stranger = |(key, packets): (Key, u64)| Stranger {
+            source: key.net(),
+            packets,
+            is_slowed: self.slowed.get(&key).is_some_and(|until| *until > now),
+        };
         Ok(named.into_iter().map(stranger).collect())
     }
 

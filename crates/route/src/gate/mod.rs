@@ -29,9 +29,9 @@
 //!     meta nfproto ipv4 counter name "dropped_budget_udp4" drop
 //!   }
 //!   chain healthy_udp {
-//!     limit name "healthy_udp" counter name "healthy" accept
 //!     update @guaranteed_udp4 { ip saddr limit rate 5/second burst 5 packets } \
 //!       counter name "healthy" accept
+//!     limit name "healthy_udp" counter name "healthy" accept
 //!   }
 //!   chain challenges {
 //!     type filter hook output priority raw; policy accept;
@@ -55,8 +55,8 @@
 //!
 //! What banned sources do not send and is for the SIP ports is counted: a flood can silence FreeSWITCH's
 //! events, but not this counter. Then comes the shield. Unlimited hosts pass. Slowed hosts pass once a second.
-//! Healthy hosts pass as long as they keep to their limits, by the named limit of all of them together or
-//! by what is guaranteed to each. The rest are strangers: each has limits of its own, and all of them
+//! Healthy hosts pass as long as they keep to their limits, by what is guaranteed to each or by the named
+//! limit of all of them together. The rest are strangers: each has limits of its own, and all of them
 //! share budgets, named limits of both families. Half of the budget of UDP packets is for newcomers: the
 //! first packet of a stranger in 30 s, and the 4 that follow a challenge.
 //!
@@ -316,9 +316,8 @@ impl Gate {
     /// Sets the table anew; without the shield where the kernel does not take it, because the bans must
     /// hold all the same.
     async fn install(&mut self) -> Result<(), RouteError> {
-        let refusal = match self.try_install().await? {
-            None => return self.installed().await,
-            Some(refusal) => refusal,
+        let Some(refusal) = self.try_install().await? else {
+            return self.installed().await;
         };
         if self.shield().is_none() || refusal.errno == Errno::EPERM {
             return Err(refused(SET, &refusal));

@@ -91,10 +91,10 @@ impl Rule {
         }
         Self::limit_strangers(all, shield, Budget::Connections);
         for transport in Transport::BOTH {
-            all.push(Self::PassHealthy(transport));
             if sets::together(transport, shield).is_some() {
                 all.extend(Family::BOTH.map(|family| Self::PassGuaranteed(transport, family)));
             }
+            all.push(Self::PassHealthy(transport));
         }
         all.extend([Self::CountUnlimited, Self::PassUnlimited]);
         if shield.unlimited.is_some() {
@@ -258,7 +258,10 @@ impl Rule {
             Self::CountStranger(_, family) => {
                 stateful::count_for(source(list, family), Set::Counted(family).name())
             }
-            Self::ToNewTcp => go_to(nft::opens_connection(list), Chain::NewTcp),
+            Self::ToNewTcp => {
+                let list = nft::transport_is(list, Transport::Tcp.number());
+                go_to(nft::opens_connection(list), Chain::NewTcp)
+            }
             Self::Own(budget, family) => {
                 let (set, rate) = (Set::Own(budget, family), sets::own(budget, &shield));
                 let list = stateful::meter(source(list, family), set.name(), rate);

@@ -121,3 +121,6 @@ pub(super) fn header() -> Nfgenmsg {
     header.nfgen_family = FAMILY;
     header
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,8 +24,9 @@ const HOUR: u64 = 3600;
 /// A rate, and what it lets through at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rate {
-    rate: u32,
-    /// Seconds that `rate` is counted over.
+    /// Packets or bytes in each `unit`.
+    count: u32,
+    /// Seconds.
     unit: u64,
     burst: u32,
     is_bytes: bool,
@@ -35,18 +36,18 @@ pub(super) struct Rate {
 impl Rate {
     /// `limit rate RATE/second burst BURST packets`
     pub(super) fn packets(rate: u32, burst: u32) -> Self {
-        Self { rate, unit: SECOND, burst, is_bytes: false, is_over: false }
+        Self { count: rate, unit: SECOND, burst, is_bytes: false, is_over: false }
     }
 
     /// `limit rate RATE bytes/second burst BURST bytes`. The kernel lets through `rate + burst` bytes at
     /// once.
     pub(super) fn bytes(rate: u32, burst: u32) -> Self {
-        Self { rate, unit: SECOND, burst, is_bytes: true, is_over: false }
+        Self { count: rate, unit: SECOND, burst, is_bytes: true, is_over: false }
     }
 
     /// So many packets, and then hardly any.
     pub(super) fn once(packets: u32) -> Self {
-        Self { rate: 1, unit: HOUR, burst: packets, is_bytes: false, is_over: false }
+        Self { count: 1, unit: HOUR, burst: packets, is_bytes: false, is_over: false }
     }
 
     /// Matches what is above it, where it otherwise matches what is not.
@@ -59,7 +60,7 @@ impl Rate {
         let kind = if self.is_bytes { LIMIT_BYTES } else { LIMIT_PACKETS };
         let flags = if self.is_over { LIMIT_OVER } else { 0 };
         [
-            attribute(LIMIT_RATE, &u64::from(self.rate).to_be_bytes()),
+            attribute(LIMIT_RATE, &u64::from(self.count).to_be_bytes()),
             attribute(LIMIT_UNIT, &self.unit.to_be_bytes()),
             attribute(LIMIT_BURST, &self.burst.to_be_bytes()),
             attribute(LIMIT_TYPE, &kind.to_be_bytes()),

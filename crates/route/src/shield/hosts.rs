@@ -32,7 +32,7 @@ pub(crate) struct Wanted {
 /// The healthy hosts.
 #[derive(Debug, Default)]
 pub(super) struct Hosts {
-    hosts: HashMap<Key, Host>,
+    table: HashMap<Key, Host>,
     /// Hosts without a registration, the earliest first.
     known: BTreeMap<u64, Key>,
     next: u64,
@@ -48,18 +48,18 @@ struct Host {
 
 impl Hosts {
     pub(super) fn len(&self) -> usize {
-        self.hosts.len()
+        self.table.len()
     }
 
     pub(super) fn admit(&mut self, key: Key, registrations: u32) -> Admission {
         let registrations = registrations.min(MOST_REGISTRATIONS);
         let mut admission = Admission::Admitted;
-        if let Some(before) = self.hosts.get(&key) {
+        if let Some(before) = self.table.get(&key) {
             if before.registrations == registrations {
                 return admission;
             }
             self.remove(key);
-        } else if self.hosts.len() >= MOST_HEALTHY {
+        } else if self.table.len() >= MOST_HEALTHY {
             let Some((_, oldest)) = self.known.first_key_value().filter(|_| registrations > 0)
             else {
                 return Admission::Full;
@@ -72,13 +72,13 @@ impl Hosts {
             self.known.insert(self.next, key);
             self.next
         });
-        self.hosts.insert(key, Host { registrations, place });
+        self.table.insert(key, Host { registrations, place });
         self.changed.insert(key);
         admission
     }
 
     pub(super) fn remove(&mut self, key: Key) {
-        if let Some(host) = self.hosts.remove(&key) {
+        if let Some(host) = self.table.remove(&key) {
             if let Some(place) = host.place {
                 self.known.remove(&place);
             }
@@ -106,12 +106,14 @@ impl Hosts {
         fresh.truncate(MOST_HEALTHY);
         let stays: HashMap<Key, (u32, usize)> = fresh.iter().copied().collect();
         let gone: Vec<Key> =
-            self.hosts.keys().filter(|key| !stays.contains_key(key)).copied().collect();
-        gone.into_iter().for_each(|key| self.remove(key));
+            self.table.keys().filter(|key| !stays.contains_key(key)).copied().collect();
+        for key in gone {
+            self.remove(key);
+        }
         for (key, (registrations, _)) in fresh {
             self.admit(key, registrations);
         }
-        Admitted { hosts: self.hosts.len(), left_out }
+        Admitted { hosts: self.table.len(), left_out }
     }
 
     pub(super) fn has_changed(&self) -> bool {
@@ -123,14 +125,14 @@ impl Hosts {
         while taken.len() < most
             && let Some(key) = self.changed.pop_first()
         {
-            let host = self.hosts.get(&key);
+            let host = self.table.get(&key);
             taken.push(Wanted { key, registrations: host.map(|host| host.registrations.max(1)) });
         }
         taken
     }
 
     pub(super) fn mark_all(&mut self, also: impl IntoIterator<Item = Key>) {
-        self.changed.extend(self.hosts.keys().copied());
+        self.changed.extend(self.table.keys().copied());
         self.changed.extend(also);
     }
 }

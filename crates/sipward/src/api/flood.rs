@@ -38,6 +38,7 @@ pub(super) fn flood(judge: &Judge) -> Flood {
                 packets: busy.packets,
                 packets_per_second: busy.rate,
                 limited_since: busy.limited.map(Time),
+                slowed: busy.is_slowed,
             })
             .collect(),
     }

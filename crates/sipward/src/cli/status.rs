@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::out as print;
 use super::remote::{Exit, Remote};
-use crate::api::model::{AlarmState, FloodState, Status, StoreState};
+use crate::api::model::{AlarmState, BusyStranger, FloodState, Status, StoreState};
 use crate::client::NoQuery;
 use crate::config::Mode;
 use crate::text::{Plain, Span};
@@ -135,9 +135,11 @@ fn flood(status: &Status, out: &mut String) -> std::fmt::Result {
         FloodState::Deaf => "DEAF: ",
     };
     writeln!(out, "Flood        {state}{}", Plain(&flood.summary))?;
-    for stranger in flood.strangers.iter().filter(|stranger| stranger.limited_since.is_some()) {
+    let stopped = |one: &&BusyStranger| one.slowed || one.limited_since.is_some();
+    for stranger in flood.strangers.iter().filter(stopped) {
         let rate = stranger.packets_per_second.unwrap_or_default();
-        writeln!(out, "             {} sends {rate:.0} packets/s and is limited", stranger.source)?;
+        let word = if stranger.slowed { "slowed to 1/s" } else { "limited" };
+        writeln!(out, "             {} sends {rate:.0} packets/s and is {word}", stranger.source)?;
     }
     Ok(())
 }

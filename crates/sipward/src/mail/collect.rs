@@ -103,6 +103,7 @@ impl Collector {
             | Record::RouteFailed { .. }
             | Record::NotSpared { .. }
             | Record::Limited { .. }
+            | Record::Slowed { .. }
             | Record::Healed { .. }
             | Record::ProtocolTaken { .. }
             | Record::StoreBegun { .. }

@@ -194,6 +194,7 @@ impl Tally {
             | Record::NotSpared { .. }
             | Record::ShieldOver { .. }
             | Record::Hears { .. }
+            | Record::Slowed { .. }
             | Record::Gate { .. }
             | Record::ProtocolTaken { .. }
             | Record::StoreDegraded { .. }

@@ -31,6 +31,7 @@ impl Record {
             | Self::TokenAdded { .. }
             | Self::TokenRevoked { .. }
             | Self::LoggedIn { .. }
+            | Self::Slowed { .. }
             | Self::Changed { .. } => Level::INFO,
             Self::Gate { gaps, .. } if gaps.is_empty() => Level::INFO,
             Self::EslDisconnected { .. }

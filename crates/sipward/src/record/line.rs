@@ -60,6 +60,7 @@ impl fmt::Display for Record {
             }
             Self::RouteFailed { .. }
             | Self::NotSpared { .. }
+            | Self::Slowed { .. }
             | Self::Healed { .. }
             | Self::Gate { .. }
             | Self::ProtocolTaken { .. } => kernel_line(f, self),
@@ -172,6 +173,12 @@ fn kernel_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
         }
         Record::NotSpared { error } => {
             write!(f, "the shield limits healthy hosts like strangers: {}", Plain(error))
+        }
+        Record::Slowed { source, packets, seconds } => {
+            write!(
+                f,
+                "slowed {source} to 1 packet/s for {seconds} s: {packets} packets in 10 minutes"
+            )
         }
         Record::Healed { routes, rules, gate } => {
             write!(f, "put back what was removed from outside: {routes} routes, {rules} rules")?;

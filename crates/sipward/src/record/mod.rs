@@ -201,6 +201,15 @@ pub enum Record {
         /// How many of them pass.
         limit: u32,
     },
+    /// A stranger has sent so many packets to the SIP ports that it may send one a second only, for a while.
+    Slowed {
+        /// The IPv4 address or IPv6 /64.
+        source: IpNet,
+        /// Packets in at most ten minutes.
+        packets: u64,
+        /// How long, in seconds.
+        seconds: u64,
+    },
     /// Something of ours was removed from outside and is back.
     Healed {
         /// Routes put back.

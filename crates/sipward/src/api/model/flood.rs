@@ -89,4 +89,6 @@ pub struct BusyStranger {
     /// Since when it sends more than its own limit; `null` when it does not.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub limited_since: Option<Time>,
+    /// It may send one packet a second only, for ten minutes: it has sent 300 packets in ten minutes.
+    pub slowed: bool,
 }

@@ -218,6 +218,7 @@ pub(super) fn word(record: &Record) -> Option<Word> {
         | Record::Unban { .. }
         | Record::Refused { .. }
         | Record::Shadowed { .. }
+        | Record::Slowed { .. }
         | Record::NeedsAttention { .. }
         | Record::Registrations { .. }
         | Record::Trunks { .. }

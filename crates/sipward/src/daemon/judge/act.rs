@@ -34,7 +34,10 @@ impl Judge {
                 self.tell(Input::Packets { count });
             }
             Report::Shield(counts) => self.flood.counted(&counts, self.clock.now()),
-            Report::Strangers(strangers) => self.busy_strangers(&strangers),
+            Report::Strangers(strangers) => {
+                self.busy_strangers(&strangers);
+                self.slow_scanners(&strangers);
+            }
             Report::Shielded { hosts } => tracing::debug!(hosts, "the shield knows all hosts"),
             Report::ShieldFailed { error } => self.publish(Record::NotSpared { error }),
             Report::Coverage(coverage) => {
@@ -56,9 +59,19 @@ impl Judge {
 
     fn busy_strangers(&mut self, strangers: &[Stranger]) {
         let limit = self.shielding.as_ref().map(Shielding::stranger_packets);
-        let list = strangers.iter().map(|stranger| (stranger.source, stranger.packets));
+        let list = strangers.iter().map(|one| (one.source, one.packets, one.is_slowed));
         let now = self.clock.now();
         for record in self.flood.busy(list, limit.unwrap_or(u32::MAX), now) {
+            self.publish(record);
+        }
+    }
+
+    /// Rule `scan`: a stranger that has sent hundreds of packets to the SIP ports, and nobody knows it, may send
+    /// one a second for a while. Only the kernel sees it: OPTIONS, SUBSCRIBE, MESSAGE and INVITE without SDP
+    /// cause no event.
+    fn slow_scanners(&mut self, strangers: &[Stranger]) {
+        let Some(shielding) = &self.shielding else { return };
+        for record in shielding.slow_scanners(&self.engine, strangers) {
             self.publish(record);
         }
     }

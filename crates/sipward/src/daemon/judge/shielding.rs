@@ -5,15 +5,21 @@ use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use sipward_engine::{Engine, Identity, Input};
-use sipward_route::{Admission, MOST_HEALTHY, MOST_UNLIMITED, Shield, USUAL_REQUESTS};
+use sipward_route::{Admission, MOST_HEALTHY, MOST_UNLIMITED, Shield, Stranger, USUAL_REQUESTS};
 
 use crate::config::file;
+use crate::record::Record;
 
 /// A new list is made after this time at the latest: how many registrations a host has may have changed
 /// without a word.
 const AGAIN: Duration = Duration::from_mins(1);
 /// Part of the time that making lists may take: one in so many.
 const SHARE: u32 = 20;
+
+/// How long a scanner is slowed.
+const SLOWED: Duration = Duration::from_mins(10);
+/// Scanners slowed at once at most. The next list, ten seconds later, names those that are left.
+const MOST_SLOWED: usize = 100;
 
 /// What the shield was told last.
 #[derive(Debug)]
@@ -102,6 +108,24 @@ impl Shielding {
         let changed = self.version != Some(engine.spared_version());
         let wanted = (changed && now >= self.rested) || now >= self.due;
         if wanted { self.hand_over(engine, now) } else { None }
+    }
+
+    /// Slows the strangers that have sent much and are not slowed yet: 300 packets in 10 minutes, which is what the
+    /// kernel side names. Gives what was done. Monitors that ask once a second notice nothing.
+    pub(super) fn slow_scanners(&self, engine: &Engine, strangers: &[Stranger]) -> Vec<Record> {
+        let is_scanner = |stranger: &&Stranger| {
+            let view = engine.source(stranger.source.addr());
+            !stranger.is_slowed
+                && view.identity == Identity::Stranger
+                && view.exempt.is_none()
+                && view.ban.is_none()
+        };
+        let slow = |stranger: &Stranger| {
+            let Stranger { source, packets, .. } = *stranger;
+            self.shield.slow(source, SLOWED);
+            Record::Slowed { source, packets, seconds: SLOWED.as_secs() }
+        };
+        strangers.iter().filter(is_scanner).take(MOST_SLOWED).map(slow).collect()
     }
 
     fn hand_over(&mut self, engine: &Engine, now: Instant) -> Option<String> {

@@ -68,7 +68,8 @@ fn row(frame: &Frame, stranger: &BusyStranger) -> Markup {
             td.num data-label="Packets/s" { (rate.as_deref().unwrap_or("–")) }
             td.num data-label="In 10 min" { (say::number(stranger.packets)) }
             td data-label="Limited" {
-                @if let Some(since) = stranger.limited_since {
+                @if stranger.slowed { span.pill.warn { "slowed to 1/s" } }
+                @else if let Some(since) = stranger.limited_since {
                     span.pill.warn { "for " (say::span(frame.now.since(since.0).as_secs())) }
                 }
                 @else { span.soft { "no" } }

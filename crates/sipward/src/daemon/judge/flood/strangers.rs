@@ -36,15 +36,17 @@ pub(crate) struct Busy {
     pub(crate) rate: Option<f64>,
     /// Since when it is above its own limit.
     pub(crate) limited: Option<Timestamp>,
+    /// It may send one packet a second only: rule `scan`, or an insider.
+    pub(crate) is_slowed: bool,
     reported: bool,
 }
 
 impl Strangers {
-    /// Takes a new list of sources and their packets, `limit` being what each may send a second. Gives the records
+    /// Takes a new list of sources, their packets and whether they are slowed, `limit` being what each may send a second. Gives the records
     /// of those that are newly limited for long.
     pub(super) fn take(
         &mut self,
-        list: impl IntoIterator<Item = (IpNet, u64)>,
+        list: impl IntoIterator<Item = (IpNet, u64, bool)>,
         limit: u32,
         now: Timestamp,
     ) -> Vec<Record> {
@@ -52,7 +54,7 @@ impl Strangers {
         let before = std::mem::take(&mut self.all);
         self.at = Some(now);
         let mut records = Vec::new();
-        for (source, packets) in list.into_iter().take(MOST) {
+        for (source, packets, is_slowed) in list.into_iter().take(MOST) {
             let known = before.get(&source);
             let rate = known.zip(between).map(|(known, span)| {
                 // A count that has begun anew meanwhile.
@@ -69,7 +71,7 @@ impl Strangers {
                 let packets_per_second = rounded(rate.unwrap_or_default());
                 records.push(Record::Limited { source, packets_per_second, limit });
             }
-            self.all.insert(source, Busy { packets, rate, limited, reported });
+            self.all.insert(source, Busy { packets, rate, limited, is_slowed, reported });
         }
         records
     }

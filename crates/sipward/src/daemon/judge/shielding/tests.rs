@@ -70,3 +70,25 @@ fn settings_follow_what_freeswitch_takes() {
     assert_eq!(choice.settings(None).unwrap().connections, Some(100));
     assert_eq!(file::Shield { is_on: false, ..choice }.settings(None), None);
 }
+
+#[test]
+fn scanners_are_slowed_once_and_nobody_else_is() {
+    let (shield, mut shielding) = shielding();
+    let mut engine = engine_allowing(&["203.0.113.0/24"]);
+    happens(&mut engine, &mut shielding, Input::Registered(phone("192.0.2.7", "a")));
+    let stranger =
+        |text: &str, is_slowed| Stranger { source: text.parse().unwrap(), packets: 400, is_slowed };
+    let strangers = [
+        stranger("192.0.2.7/32", false),
+        stranger("203.0.113.9/32", false),
+        stranger("198.51.100.1/32", true),
+        stranger("198.51.100.2/32", false),
+        stranger("2001:db8:66::/64", false),
+    ];
+    let records = shielding.slow_scanners(&engine, &strangers);
+    let slowed: Vec<String> = records.iter().map(Record::to_string).collect();
+    assert_eq!(slowed.len(), 2, "{slowed:?}");
+    assert!(slowed[0].starts_with("slowed 198.51.100.2/32 to 1 packet/s for 600 s"), "{slowed:?}");
+    assert!(slowed[1].starts_with("slowed 2001:db8:66::/64"), "{slowed:?}");
+    drop(shield);
+}
