@@ -28,7 +28,7 @@ use sipward_tests::sip::{Crowd, Kind};
 use world::{FIRST_USER, World, sip};
 
 /// How long each flood lasts, and how long the new phone has.
-const FLOOD: Duration = Duration::from_secs(30);
+const FLOOD: Duration = Duration::from_secs(15);
 
 /// The phone has registered a few times before.
 const BEFORE: Duration = Duration::from_secs(1);
