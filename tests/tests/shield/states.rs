@@ -1,7 +1,5 @@
 //! What people see of a flood: *shielded* and *deaf*, in records, status and metrics.
 
-use std::time::Duration;
-
 use serde_json::Value;
 use sipward_tests::daemon::Setup;
 use sipward_tests::sip::Kind;
@@ -12,7 +10,6 @@ super::cases![
     with_the_gate_off_a_flood_deafens_freeswitch_and_that_is_told,
     a_flood_behind_the_shield_is_told_with_its_numbers;
     long
-    a_stranger_limited_for_long_is_told_with_its_rate,
 ];
 
 /// The part of the status that is about floods.
@@ -93,26 +90,4 @@ fn a_flood_behind_the_shield_is_told_with_its_numbers() {
     assert_eq!(flood_of(&setup)["state"], "quiet");
     assert!(daemon.log().all("deaf").is_empty());
     daemon.stop();
-}
-
-fn a_stranger_limited_for_long_is_told_with_its_rate() {
-    let world = World::new();
-    let setup = world.setup("");
-    let daemon = world.watch(&setup);
-    let flood = world::flood(Kind::Options, 2, 300).start(&world.attacker);
-    let limited = || daemon.log().all("limited");
-    world::until_within(Duration::from_secs(150), "both are told", || limited().len() >= 2);
-    flood.stop();
-    let limited = limited();
-    for line in &limited {
-        assert!(line.text("source").starts_with("198.18.0."), "{}", line.raw);
-        let rate = line.number("packets_per_second").unwrap();
-        assert!((100..=200).contains(&rate) && line.number("limit") == Some(50), "{}", line.raw);
-    }
-    let strangers = flood_of(&setup)["strangers"].as_array().unwrap().clone();
-    assert_eq!(strangers.len(), 2, "{strangers:?}");
-    assert!(strangers.iter().all(|stranger| stranger["limited_since"].is_string()));
-    let status = setup.shell(&["status"]);
-    let printed = String::from_utf8_lossy(&status.stdout).into_owned();
-    assert!(printed.contains(" packets/s and is slowed to 1/s"), "{printed}");
 }
