@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use sipward_engine::*;
 
-use crate::world::{CORE, DAY, HOUR, MINUTE, SECOND};
+use crate::world::{CALL, CORE, DAY, HOUR, MINUTE, SECOND};
 
 /// What one actor does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -245,7 +245,10 @@ impl Population {
             port: 5060,
             profile: "internal",
             user,
+            domain: "pbx.test",
             username: Some(user),
+            call_id: CALL,
+            websocket: false,
             result: AuthResult::Success,
             user_agent: "phone",
             sequence: self.sequence,
@@ -284,7 +287,10 @@ impl Population {
             port: 5060,
             profile: "internal",
             user,
+            domain: "pbx.test",
             username: (grade != Grade::Unproven).then_some(user),
+            call_id: CALL,
+            websocket: false,
             result: AuthResult::Forbidden,
             user_agent,
             sequence: self.sequence,
@@ -310,6 +316,7 @@ impl Population {
             port: 5060,
             profile: "internal",
             user: "",
+            call_id: CALL,
             core: CORE,
         }));
     }
