@@ -198,7 +198,7 @@ mod tests {
         for key in PolicyKey::all() {
             assert_eq!(key.to_string().parse(), Ok(key));
         }
-        assert_eq!(PolicyKey::all().count(), 64);
+        assert_eq!(PolicyKey::all().count(), 69);
         assert_eq!("rules.slow.window".parse::<PolicyKey>(), "rules.slow.window_seconds".parse());
     }
 
