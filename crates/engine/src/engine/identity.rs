@@ -36,6 +36,8 @@ const MAX_UNPROVED: usize = 1_024;
 pub(super) struct UnprovedSuccesses {
     /// By host, account and Call-ID.
     table: LruTable<u64, Option<UnprovedSuccess>>,
+    /// Registrations that came before the attempt which proves them, by the same.
+    early: LruTable<u64, Option<(Timestamp, IpAddr, Put)>>,
 }
 
 #[derive(Clone, Debug)]
@@ -62,7 +64,8 @@ impl UnprovedSuccess {
 
 impl UnprovedSuccesses {
     pub(super) fn new(seed: u64) -> Self {
-        Self { table: LruTable::new(MAX_UNPROVED, seed) }
+        let (table, early) = (LruTable::new(MAX_UNPROVED, seed), LruTable::new(MAX_UNPROVED, seed));
+        Self { table, early }
     }
 
     fn is_empty(&self) -> bool {
@@ -75,12 +78,22 @@ impl UnprovedSuccesses {
         }
     }
 
-    /// A registration came of it.
-    pub(super) fn note_registration(&mut self, put: Put) {
+    /// A registration came, of a success that waits or of one that is still to come.
+    pub(super) fn note_registration(&mut self, source: IpAddr, put: Put, now: Timestamp) {
         let slot = self.table.find(&put.line);
-        if let Some(success) = slot.and_then(|slot| self.table.value_mut(slot)?.as_mut()) {
-            success.registration = Some(put);
+        match slot.and_then(|slot| self.table.value_mut(slot)?.as_mut()) {
+            Some(success) => success.registration = Some(put),
+            None => *self.early.entry(put.line) = Some((now, source, put)),
         }
+    }
+
+    /// The registration that came before the success which is proved now.
+    fn take_early(&mut self, line: u64, now: Timestamp) -> Option<(IpAddr, Put)> {
+        if self.early.len() == 0 {
+            return None;
+        }
+        let (at, source, put) = self.early.remove(&line).flatten()?;
+        (now.since(at) < PROVED_WITHIN).then_some((source, put))
     }
 
     fn take(&mut self, line: u64, now: Timestamp) -> Option<UnprovedSuccess> {
@@ -92,10 +105,13 @@ impl UnprovedSuccesses {
         self.table.expire(|_, success| {
             success.as_ref().is_none_or(|success| now.since(success.at) >= PROVED_WITHIN)
         });
+        self.early.expire(|_, early| {
+            early.as_ref().is_none_or(|(at, ..)| now.since(*at) >= PROVED_WITHIN)
+        });
     }
 
     pub(super) fn len(&self) -> usize {
-        self.table.len()
+        self.table.len() + self.early.len()
     }
 }
 
@@ -142,6 +158,9 @@ impl Engine {
         if proved {
             self.note_proved(host, account);
             self.on_success(success, actions);
+            if let Some((source, put)) = self.unproved.take_early(line, self.now) {
+                self.note_proved_registration(source, put);
+            }
             return;
         }
         self.stats.unproved_successes += 1;

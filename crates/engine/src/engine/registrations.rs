@@ -71,7 +71,7 @@ impl Engine {
             || self.is_proved(put.host, put.account, put.line);
         if !proved {
             // While nobody was looking the challenge may have been missed: a list will show it.
-            self.unproved.note_registration(put);
+            self.unproved.note_registration(source, put, self.now);
             if !self.was_blind() {
                 self.live.put(Put { proof: Proof::Unproved, ..put }, self.now);
             }

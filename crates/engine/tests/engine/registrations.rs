@@ -264,6 +264,20 @@ fn a_success_that_overtook_its_challenge_is_proved_by_it() {
 }
 
 #[test]
+fn a_registration_that_overtook_its_attempt_is_proved_by_it() {
+    let mut world = World::new(Policy::default());
+    world.pass(2 * MINUTE);
+    world.register("203.0.113.77", "1009");
+    world.call = "a";
+    world.challenge(PHONE);
+    world.handle(Input::Registered(phone(PHONE, "a")));
+    assert_eq!(world.seen(PHONE), (Identity::Stranger, 0));
+    world.pass(SECOND / 10);
+    world.succeed(PHONE.parse().unwrap(), "1000");
+    assert_eq!(world.seen(PHONE), (Identity::Known, 1));
+}
+
+#[test]
 fn a_phone_that_goes_on_with_its_nonce_stays_known_without_a_challenge() {
     let mut world = world();
     world.put(phone(PHONE, "a"));
