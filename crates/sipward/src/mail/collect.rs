@@ -74,6 +74,7 @@ impl Collector {
                 }
             }
             Record::Alarm(_)
+            | Record::Slowed { .. }
             | Record::StoreDegraded { .. }
             | Record::StoreRecovered { .. }
             | Record::StoreIncomplete { .. }
@@ -98,7 +99,7 @@ impl Collector {
             | Record::DirectoryFailed { .. }
             | Record::RouteFailed { .. }
             | Record::NotSpared { .. }
-            | Record::Slowed { .. }
+            | Record::Scanner { .. }
             | Record::Healed { .. }
             | Record::ProtocolTaken { .. }
             | Record::StoreBegun { .. }
