@@ -4,6 +4,7 @@
 //! the start brings back, `flood` how FreeSWITCH fares in a flood.
 
 mod act;
+mod first_list;
 mod flood;
 mod hear;
 mod prober;
@@ -25,6 +26,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::time::{self, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+pub(super) use first_list::FirstList;
 pub(crate) use flood::{Answers, Flood, Profiles};
 pub(super) use prober::Prober;
 pub(super) use shielding::Shielding;
@@ -143,6 +145,8 @@ pub(crate) struct Judge {
     flood: Flood,
     /// `None` where nobody is asked: in observe mode.
     prober: Option<Prober>,
+    /// `None` once a list of registrations came.
+    first_list: Option<FirstList>,
 }
 
 /// Called once a beat.
@@ -203,12 +207,18 @@ impl Judge {
             shielding,
             flood: Flood::default(),
             prober: None,
+            first_list: None,
         }
     }
 
     /// Has FreeSWITCH's profiles asked whether they answer.
     pub(super) fn ask_by(&mut self, prober: Prober) {
         self.prober = Some(prober);
+    }
+
+    /// The next list of registrations is the first that this installation sees.
+    pub(super) fn await_first_list(&mut self, first_list: Option<FirstList>) {
+        self.first_list = first_list;
     }
 
     /// Bans whose route is under way.

@@ -78,6 +78,7 @@ impl Collector {
             | Record::ShieldOver { .. }
             | Record::Deaf { .. }
             | Record::Hears { .. }
+            | Record::Slowed { .. }
             | Record::StoreDegraded { .. }
             | Record::StoreRecovered { .. }
             | Record::StoreIncomplete { .. }
@@ -103,7 +104,7 @@ impl Collector {
             | Record::RouteFailed { .. }
             | Record::NotSpared { .. }
             | Record::Limited { .. }
-            | Record::Slowed { .. }
+            | Record::Scanner { .. }
             | Record::Healed { .. }
             | Record::ProtocolTaken { .. }
             | Record::StoreBegun { .. }

@@ -31,7 +31,7 @@ impl Record {
             | Self::TokenAdded { .. }
             | Self::TokenRevoked { .. }
             | Self::LoggedIn { .. }
-            | Self::Slowed { .. }
+            | Self::Scanner { .. }
             | Self::Changed { .. } => Level::INFO,
             Self::Gate { gaps, .. } if gaps.is_empty() => Level::INFO,
             Self::EslDisconnected { .. }
@@ -41,6 +41,7 @@ impl Record {
             | Self::EventUnusable { .. }
             | Self::EventForged { .. }
             | Self::NeedsAttention { .. }
+            | Self::Slowed { .. }
             | Self::RefusedLogin { .. }
             | Self::DirectoryFailed { .. }
             | Self::NotSpared { .. }

@@ -117,8 +117,20 @@ pub enum Record {
         user: Text,
         /// Its user agent.
         user_agent: Text,
-        /// When it last logged in.
-        last_success: Time,
+        /// When it last logged in; `null` where this user never did from there, but another is
+        /// registered there.
+        last_success: Option<Time>,
+    },
+    /// A source guesses the passwords of others while somebody is registered from there: it is limited
+    /// to a packet a second.
+    Slowed {
+        /// The address.
+        source: IpAddr,
+        /// Until when.
+        until: Time,
+        /// What made it due.
+        #[serde(flatten)]
+        cause: Arc<Cause>,
     },
     /// Phones that FreeSWITCH says are registered: they are known from now on.
     Registrations {
@@ -202,7 +214,7 @@ pub enum Record {
         limit: u32,
     },
     /// A stranger has sent so many packets to the SIP ports that it may send one a second only, for a while.
-    Slowed {
+    Scanner {
         /// The IPv4 address or IPv6 /64.
         source: IpNet,
         /// Packets in at most ten minutes.

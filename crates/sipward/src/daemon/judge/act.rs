@@ -141,8 +141,14 @@ impl Judge {
                     self.publish(Record::Shadowed { source: net, cause });
                 }
                 Action::NeedsAttention { source, user, user_agent, last_success } => {
-                    let last_success = Time(last_success);
+                    let last_success = last_success.map(Time);
                     self.publish(Record::NeedsAttention { source, user, user_agent, last_success });
+                }
+                Action::Slow { source, until, cause } => {
+                    if let Some(shielding) = &self.shielding {
+                        shielding.slow(source, until.since(self.clock.now()));
+                    }
+                    self.publish(Record::Slowed { source, until: Time(until), cause });
                 }
                 Action::AskAcl { addr } => self.ask_acl(addr),
                 Action::Remember(success) => self.store.put(Entry::Remember(Box::new(success))),

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use sipward_engine::{Exemption, Input, Mode, Registered, Text};
+use sipward_engine::{CoreId, Exemption, Input, Mode, Registered, Text};
 use sipward_esl::{Event, LogLine, Notice};
 
-use super::{Judge, LIST_LAG, Order, shielding};
+use super::{FirstList, Judge, LIST_LAG, Order, shielding};
 use crate::bridge::{self, Aside};
 use crate::clock::stamp;
 use crate::complaint::Heard;
@@ -110,12 +110,15 @@ impl Judge {
             source: phone.source,
             user: &phone.user,
             domain: &phone.domain,
+            username: None,
             call_id: &phone.token,
             user_agent: "",
             life: phone.expires.map(|at| Duration::from_secs(at.saturating_sub(now))),
+            core: CoreId::default(),
         });
         let asked = self.clock.at(asked.checked_sub(LIST_LAG).unwrap_or(asked));
-        self.tell(Input::Registrations { phones: registered.collect(), asked });
+        let first = self.first_list.take().is_some_and(FirstList::claim);
+        self.tell(Input::Registrations { phones: registered.collect(), asked, first });
         let Self { shielding, engine, .. } = self;
         let full = shielding.as_mut().and_then(|shielding| shielding.phones_known(engine));
         self.note_full(full);

@@ -92,7 +92,7 @@ impl Shielding {
     pub(super) fn look_at(&mut self, engine: &Engine, address: IpAddr) {
         let view = engine.source(address);
         match view.identity {
-            Identity::Stranger => self.shield.dismiss(view.source),
+            Identity::Stranger | Identity::Caller => self.shield.dismiss(view.source),
             Identity::Known | Identity::Trusted | Identity::Shared => {
                 if self.shield.admit(view.source, view.registrations) == Admission::Full {
                     // The next list counts them.
@@ -123,9 +123,14 @@ impl Shielding {
         let slow = |stranger: &Stranger| {
             let Stranger { source, packets, .. } = *stranger;
             self.shield.slow(source, SLOWED);
-            Record::Slowed { source, packets, seconds: SLOWED.as_secs() }
+            Record::Scanner { source, packets, seconds: SLOWED.as_secs() }
         };
         strangers.iter().filter(is_scanner).take(MOST_SLOWED).map(slow).collect()
+    }
+
+    /// Slows an insider, as the engine decided.
+    pub(super) fn slow(&self, source: IpAddr, time: Duration) {
+        self.shield.slow(source.into(), time);
     }
 
     fn hand_over(&mut self, engine: &Engine, now: Instant) -> Option<String> {
@@ -156,7 +161,8 @@ impl Shielding {
 /// The address whose place in the shield an input may change.
 pub(super) fn concerned(input: &Input<'_>) -> Option<IpAddr> {
     match input {
-        Input::Registered(phone) | Input::RegistrationEnded(phone) => Some(phone.source),
+        Input::Registered(phone) => Some(phone.source),
+        Input::RegistrationEnded(phone) => phone.source,
         _ => None,
     }
 }

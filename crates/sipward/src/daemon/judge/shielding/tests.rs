@@ -1,4 +1,4 @@
-use sipward_engine::{Exemption, Policy, Registered, Timestamp};
+use sipward_engine::{CoreId, Exemption, Policy, Registered, RegistrationEnded, Timestamp};
 
 use super::*;
 
@@ -14,10 +14,12 @@ fn phone(source: &str, call_id: &'static str) -> Registered<'static> {
     Registered {
         source: source.parse().unwrap(),
         user: "1000",
+        username: Some("1000"),
         domain: "pbx.test",
         call_id,
         user_agent: "",
         life: None,
+        core: CoreId(1),
     }
 }
 
@@ -40,7 +42,7 @@ fn the_list_is_complete_when_the_phones_are_known() {
     assert!(!shield.is_complete(), "nobody has asked FreeSWITCH");
     let phones = vec![phone("192.0.2.7", "a"), phone("192.0.2.8", "b")];
     let asked = Timestamp::from_micros(2);
-    let input = Input::Registrations { phones, asked };
+    let input = Input::Registrations { phones, asked, first: false };
     engine.handle(input, Timestamp::from_micros(2), &mut Vec::new());
     assert_eq!(shielding.phones_known(&engine), None);
     assert!(shield.is_complete());
@@ -55,7 +57,13 @@ fn a_phone_is_healthy_at_once_and_a_forgery_never() {
     happens(&mut engine, &mut shielding, Input::Registered(phone("192.0.2.7", "a")));
     assert_eq!(shield.healthy(), 1);
     // The end of a registration that never was makes nobody healthy.
-    happens(&mut engine, &mut shielding, Input::RegistrationEnded(phone("192.0.2.66", "x")));
+    let ended = RegistrationEnded {
+        source: Some("192.0.2.66".parse().unwrap()),
+        user: "1000",
+        domain: "pbx.test",
+        call_id: "x",
+    };
+    happens(&mut engine, &mut shielding, Input::RegistrationEnded(ended));
     assert_eq!(shield.healthy(), 1);
 }
 
