@@ -1,0 +1,1 @@
+pub(crate) const FAMILIES: &[crate::play::Family] = &[];
