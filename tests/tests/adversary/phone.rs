@@ -121,6 +121,15 @@ impl World {
         (ip, phones.collect())
     }
 
+    /// All phones begin within this time, whatever they had planned.
+    pub(crate) fn together(&mut self, within: Duration) {
+        self.forget_plans();
+        for phone in 0..self.phones.len() {
+            let after = self.between(Duration::ZERO, within);
+            self.wake_phone(phone, after);
+        }
+    }
+
     /// The phone begins anew, at another address perhaps: another Call-ID, no nonce.
     pub(crate) fn reboot(&mut self, phone: usize) {
         let call_id = self.fresh("phone");

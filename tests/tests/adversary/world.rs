@@ -237,6 +237,38 @@ impl World {
         self.tell(Input::Remember(success));
     }
 
+    /// sipward is not there yet, or it is.
+    pub(crate) fn unseen(&mut self, unseen: bool) {
+        self.blind_since = unseen.then_some(self.now);
+        if !unseen {
+            let core = self.sofia.core;
+            self.tell(Input::Core(core));
+        }
+    }
+
+    /// A new installation: nothing is remembered.
+    pub(crate) fn engine_anew(&mut self) {
+        self.engine = Engine::new(self.policy.clone(), self.random.u64(..)).unwrap();
+        self.ledger = Ledger::default();
+        self.tick();
+    }
+
+    /// A list of registrations names a phone that FreeSWITCH serves.
+    pub(crate) fn engine_hears_of(&mut self, phone: &Phone) {
+        let (asked, core) = (self.now, self.sofia.core);
+        let listed = Registered {
+            source: phone.addr.ip(),
+            user: &phone.user,
+            domain: DOMAIN,
+            username: None,
+            call_id: &phone.call_id,
+            user_agent: &phone.agent,
+            life: Some(HOUR),
+            core,
+        };
+        self.tell(Input::Registrations { phones: vec![listed], asked, first: false });
+    }
+
     /// A name that nobody had before.
     pub(crate) fn fresh(&mut self, what: &str) -> Name {
         self.serial += 1;
@@ -244,7 +276,13 @@ impl World {
     }
 
     pub(crate) fn wake_phone(&mut self, phone: usize, after: Duration) {
+        self.agenda.retain(|_, due| !matches!(due, Due::Phone(other) if *other == phone));
         self.plan(after, Due::Phone(phone));
+    }
+
+    /// What phones had planned.
+    pub(crate) fn forget_plans(&mut self) {
+        self.agenda.retain(|_, due| !matches!(due, Due::Phone(_)));
     }
 
     pub(crate) fn request(&mut self, source: SocketAddr, to: &Name, agent: &Name) -> Request {
