@@ -191,6 +191,17 @@ impl Bans {
         None
     }
 
+    /// Removes the automatic ban that ends first, if that is before `end`.
+    pub(crate) fn pop_first_to_end(&mut self, end: Expiry) -> Option<IpNet> {
+        let Reverse((until, net)) = *self.expiries.peek()?;
+        let automatic = self.get(&net)?.origin == Origin::Automatic;
+        if !automatic || Expiry::At(until) >= end {
+            return None;
+        }
+        self.remove(&net);
+        Some(net)
+    }
+
     fn drop_stale_weak(&mut self) {
         for kind in 0..self.weak.len() {
             let Some(weak) = self.weak.get_mut(kind) else { continue };

@@ -18,6 +18,7 @@ use std::time::Duration;
 pub use views::{ByGrade, FailureText, FailureView, SourceView, Stats};
 pub use watch::MAX_NETWORK_BANS;
 
+use self::identity::UnprovedSuccesses;
 use crate::accounts::Accounts;
 use crate::acl::AclAnswers;
 use crate::activity::Activity;
@@ -111,6 +112,7 @@ pub struct Engine {
     live: Live,
     /// When accounts last logged in at a host in a way that proves their address.
     proved: LruTable<u64, Timestamp>,
+    unproved: UnprovedSuccesses,
     /// Source networks that hold somebody known, and when he was last seen.
     inhabited: LruTable<Key, Timestamp>,
     /// The same for /24s and /48s.
@@ -120,6 +122,8 @@ pub struct Engine {
     insiders: Insiders,
     /// Hosts whose calls the dialplan accepted, and until when that holds.
     callers: LruTable<Key, Timestamp>,
+    /// The /24s and /48s of them, and until when that holds.
+    caller_networks: LruTable<Key, Timestamp>,
     /// When known hosts were last banned briefly.
     brief: LruTable<Key, Timestamp>,
     /// Changes when others are spared.
@@ -178,11 +182,13 @@ impl Engine {
             identities: Identities::new(seed),
             live: Live::new(seed),
             proved: LruTable::new(MAX_PROVED, seed),
+            unproved: UnprovedSuccesses::new(seed),
             inhabited: LruTable::new(MAX_INHABITED, seed),
             populated: LruTable::new(MAX_INHABITED, seed),
             accounts_spread: Accounts::new(seed),
             insiders: Insiders::new(seed),
             callers: LruTable::new(MAX_CALLERS, seed),
+            caller_networks: LruTable::new(MAX_CALLERS, seed),
             brief: LruTable::new(MAX_CALLERS, seed),
             spared_version: 0,
             acl: AclAnswers::new(seed),
@@ -322,7 +328,8 @@ impl Engine {
     fn remembers(&self) -> bool {
         let (known, healthy, attention) = self.identities.sizes();
         let crowds = self.accounts.len() + self.reports.len() + self.accounts_spread.len();
-        let hosts = self.insiders.len() + self.callers.len() + self.brief.len();
+        let hosts =
+            self.unproved.len() + self.insiders.len() + self.callers.len() + self.brief.len();
         let lines = self.lines.len() + self.logins.len();
         let sources = self.sources.len() + self.weightless.len() + self.spared.len();
         let others = self.offenders.len() + self.activity.len() + self.acl.len();

@@ -17,6 +17,9 @@ const MAX_NAMES: usize = 8;
 /// Failures kept at least: more users than that in an hour are as good as this many.
 const MIN_KEPT: usize = 64;
 
+/// Failures within the window that are told whatever the number of users.
+const MANY_FAILURES: u32 = 20;
+
 /// How often an insider that goes on is told.
 const TELL_EVERY: Duration = Duration::from_hours(1);
 
@@ -31,6 +34,8 @@ struct Insider {
     history: History,
     names: Vec<Text>,
     told: Option<Timestamp>,
+    /// Not all of it looks like a line with a wrong password.
+    guesses: bool,
     /// It was dealt with, and is not again before this time.
     dealt_until: Option<Timestamp>,
 }
@@ -53,11 +58,12 @@ impl Insiders {
         Self { table: LruTable::new(MAX_INSIDERS, seed) }
     }
 
-    /// A host where users log in failed for one who never did there.
+    /// A host where users log in failed for one who never did there; `is_phone` when it looks like a line
+    /// with a wrong password.
     pub(crate) fn note(
         &mut self,
         host: Key,
-        entry: Entry,
+        (entry, is_phone): (Entry, bool),
         name: Text,
         limits: &Limits,
         now: Timestamp,
@@ -78,7 +84,10 @@ impl Insiders {
         let (users, failures) = insider.history.users(weakest, now_ms, window_ms(rule.window));
         let (answered_users, answered) =
             insider.history.users(Grade::Answered, now_ms, limits.window_ms);
-        let due = users >= rule.threshold
+        // Guesses of one user's password are many, those of a line with a wrong one look the same.
+        insider.guesses |= !is_phone;
+        let many = insider.guesses && failures >= MANY_FAILURES;
+        let due = (users >= rule.threshold || many)
             && insider.told.is_none_or(|told| now.since(told) >= TELL_EVERY);
         if due {
             insider.told = Some(now);

@@ -180,6 +180,16 @@ impl Limits {
         }
     }
 
+    /// The /24 or /48 of an address, which a busy attacker gets hold of whole; `None` where every address
+    /// stands for another host anyway.
+    pub(crate) fn wide_net(&self, addr: IpAddr) -> Option<IpNet> {
+        let translated = match addr {
+            IpAddr::V4(_) => false,
+            IpAddr::V6(v6) => self.translated.iter().any(|net| net.contains(&v6)),
+        };
+        (!translated).then(|| crate::net::wide_net(addr))
+    }
+
     /// What the network of an address is counted under, when nobody in it has to be told apart.
     pub(crate) fn net_key(&self, addr: IpAddr) -> Key {
         if self.is_host(addr) {

@@ -214,6 +214,14 @@ impl Live {
         self.line(line, now).is_some_and(|line| line.genuine)
     }
 
+    /// The dialog with this Call-ID (of a user and a domain) is registered from somewhere now.
+    pub(crate) fn is_registered_call(&self, call: u64, now: Timestamp) -> bool {
+        let registration = self.calls.get(&call).and_then(|id| self.registrations.get(id));
+        registration.is_some_and(|held| {
+            held.call == call && held.proof != Proof::Unproved && held.until > now
+        })
+    }
+
     /// Takes over how many registrations `other` has of one host, without what each is.
     pub(crate) fn copy(&mut self, other: &Self, host: Key) {
         if let Some(live) = other.hosts.get(&host) {

@@ -8,11 +8,15 @@ use std::time::Duration;
 use crate::Timestamp;
 use crate::limits::{UNIT, millis};
 
-/// Networks watched at once; the key of a network chooses its place. 48 bytes each.
+/// Networks watched at once; the key of a network chooses its place. 56 bytes each.
 const PLACES: usize = 32_768;
 
 /// Parts of the window.
 const PARTS: usize = 10;
+
+/// Parts in which hosts are kept together, and how many such groups are kept.
+const GROUP: u32 = PARTS as u32 / 2;
+const GROUPS: usize = 3;
 
 /// The smallest weight that counts: a twentieth of a failure ([`crate::Weights`]).
 const GRAIN: u32 = UNIT / 20;
@@ -31,8 +35,9 @@ struct Network {
     /// Weights by part, in [`GRAIN`]s, the part of now at `part % PARTS`. Full at 65,535: the
     /// highest threshold needs 1,280.
     weights: [u16; PARTS],
-    /// Hosts that failed, one bit for each hash, of this half of the window's time and the one before.
-    hosts: [u64; 2],
+    /// Hosts that failed, one bit for each hash, of the last three halves of the window: a host counts for
+    /// a little longer than what it did.
+    hosts: [u64; GROUPS],
 }
 
 /// What a network has done within the window.
@@ -79,7 +84,7 @@ impl Networks {
             let grains = u16::try_from(weight.div_ceil(GRAIN)).unwrap_or(u16::MAX);
             *sum = sum.saturating_add(grains);
         }
-        if let Some(hosts) = entry.hosts.get_mut(half(part)) {
+        if let Some(hosts) = entry.hosts.get_mut(group(part)) {
             *hosts |= 1 << (host % 64);
         }
         entry.found()
@@ -108,13 +113,11 @@ impl Network {
                 *weight = 0;
             }
         }
-        if half(part) != half(self.part) || gone >= PARTS as u32 / 2 {
-            if let Some(hosts) = self.hosts.get_mut(half(part)) {
+        let (last, now) = (self.part / GROUP, part / GROUP);
+        for n in 1..=now.wrapping_sub(last).min(GROUPS as u32) {
+            if let Some(hosts) = self.hosts.get_mut(last.wrapping_add(n) as usize % GROUPS) {
                 *hosts = 0;
             }
-        }
-        if gone >= PARTS as u32 {
-            self.hosts = [0; 2];
         }
         self.part = part;
     }
@@ -128,14 +131,14 @@ impl Network {
 
     fn found(&self) -> Found {
         let grains: u32 = self.weights.iter().map(|weight| u32::from(*weight)).sum();
-        let [one, other] = self.hosts;
-        Found { score: grains.saturating_mul(GRAIN), hosts: (one | other).count_ones() }
+        let hosts = self.hosts.iter().fold(0, |all, hosts| all | hosts);
+        Found { score: grains.saturating_mul(GRAIN), hosts: hosts.count_ones() }
     }
 }
 
-/// Which half of the window's time a part belongs to.
-fn half(part: u32) -> usize {
-    (part as usize / (PARTS / 2)) % 2
+/// Where the hosts of a part are kept.
+fn group(part: u32) -> usize {
+    (part / GROUP) as usize % GROUPS
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ pub(crate) struct Source {
     /// When it failed last: seconds of the epoch.
     seen: u32,
     /// Rules that were due and did not ban, which was told: one bit for each [`crate::RuleName`].
-    pub(crate) told: u32,
+    pub(crate) told: u16,
     /// How far it is on its way to the threshold.
     class: u8,
 }

@@ -106,14 +106,19 @@ impl Engine {
         Ok(())
     }
 
-    /// The table is full: a ban on good evidence takes the place of the oldest on worse, if there is one.
+    /// The table is full: a ban on good evidence takes the place of the oldest on worse; where there is
+    /// none, of the automatic one that ends first.
     fn make_room(&mut self, ban: &Ban, actions: &mut Vec<Action>) -> bool {
         if ban.is_weak() {
             return false;
         }
-        let Some(net) = self.bans.pop_weakest() else {
+        let weakest = self.bans.pop_weakest();
+        let Some(net) = weakest.or_else(|| self.bans.pop_first_to_end(ban.until)) else {
             return false;
         };
+        if weakest.is_none() {
+            self.note_full(actions);
+        }
         actions.push(Action::Unblock { net, reason: UnblockReason::MadeRoom });
         true
     }
@@ -128,7 +133,13 @@ impl Engine {
     ) {
         self.stats.refused += 1;
         actions.push(Action::Refused { net, reason, cause });
-        if reason == Refusal::TooManyBans && !std::mem::replace(&mut self.full, true) {
+        if reason == Refusal::TooManyBans {
+            self.note_full(actions);
+        }
+    }
+
+    fn note_full(&mut self, actions: &mut Vec<Action>) {
+        if !std::mem::replace(&mut self.full, true) {
             let max_bans = self.limits.policy.max_bans;
             actions.push(Action::Alarm(Alarm::BanTableFull { max_bans }));
         }

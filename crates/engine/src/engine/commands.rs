@@ -107,9 +107,8 @@ impl Engine {
         let (key, host) = (self.limits.net_key(net.network()), Key::of_addr(net.network()));
         self.sources.remove(&key);
         self.sources.remove(&host);
-        self.brief.remove(&host);
         // Looks at every source, which is only needed for more than one.
-        if !self.limits.source_net(net.network()).contains(&net) {
+        if net.prefix_len() < net.max_prefix_len() {
             self.sources.remove_inside(&net);
         }
     }
@@ -136,6 +135,12 @@ impl Engine {
         if let Some(offender) = Offender::of(&cause, until) {
             self.on_offender(&offender);
         }
+        if let Some(evidence) = cause.evidence()
+            && Effect::acting(evidence.rule, Standing::unregistered(evidence.identity))
+                == Effect::Brief
+        {
+            *self.brief.entry(Key::of_addr(net::canonical(evidence.source))) = since;
+        }
         if until <= Expiry::At(self.now) {
             if self.bans.get(&net).is_none() {
                 actions.push(Action::Unblock { net, reason: UnblockReason::Expired });
@@ -147,12 +152,6 @@ impl Engine {
             Cause::Manual { force: false, .. } => Origin::Manual,
             Cause::Rule(_) | Cause::Adopted | Cause::Split { .. } => Origin::Automatic,
         };
-        if let Some(evidence) = cause.evidence()
-            && Effect::acting(evidence.rule, Standing::unregistered(evidence.identity))
-                == Effect::Brief
-        {
-            *self.brief.entry(Key::of_addr(net::canonical(evidence.source))) = since;
-        }
         self.take_over(net, Ban::new(since, until, origin, cause), actions);
     }
 

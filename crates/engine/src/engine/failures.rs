@@ -182,7 +182,8 @@ impl Engine {
             banned: matches!(outcome, Outcome::Banned),
         }));
         if !matches!(outcome, Outcome::Exempt(_) | Outcome::Banned) {
-            self.watch_insider(seen, grade, &subject, actions);
+            let is_phone = matches!(outcome, Outcome::Attention(_));
+            self.watch_insider(seen, (grade, is_phone), &subject, actions);
         }
         match outcome {
             Outcome::Counted(slot, tally) => {

@@ -10,7 +10,10 @@ use super::Engine;
 use super::rules::Subject;
 use crate::acl::AclAnswers;
 use crate::identity::{Login, Patient};
+use crate::join::JOIN_WAIT;
 use crate::limits::millis;
+use crate::live::Put;
+use crate::lru::LruTable;
 use crate::seen::Seen;
 use crate::sources::Key;
 use crate::{
@@ -21,6 +24,80 @@ use crate::{
 /// How long a proved success vouches for the `sofia::register` behind it. FreeSWITCH sends both from the
 /// same request.
 const REGISTERS_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a success waits for its challenge, like a failure for its attempt.
+const PROVED_WITHIN: Duration = JOIN_WAIT;
+
+/// Successes that wait at once, oldest out first.
+const MAX_UNPROVED: usize = 1_024;
+
+/// Right passwords whose dialog nobody has seen challenged yet.
+#[derive(Debug)]
+pub(super) struct UnprovedSuccesses {
+    /// By host, account and Call-ID.
+    table: LruTable<u64, Option<UnprovedSuccess>>,
+}
+
+#[derive(Clone, Debug)]
+struct UnprovedSuccess {
+    at: Timestamp,
+    source: IpAddr,
+    user: Text,
+    domain: Text,
+    user_agent: Text,
+    /// The registration that came of it.
+    registration: Option<Put>,
+}
+
+impl UnprovedSuccess {
+    /// `None` when a text is longer than what is kept: its user would be another one.
+    fn new(success: LoggedIn<'_>, at: Timestamp) -> Option<Self> {
+        let LoggedIn { source, .. } = success;
+        let text = |text| Some(Text::new(text)).filter(|text| !text.is_cut());
+        let (user, domain) = (text(success.user)?, text(success.domain)?);
+        let user_agent = text(success.user_agent)?;
+        Some(Self { at, source, user, domain, user_agent, registration: None })
+    }
+}
+
+impl UnprovedSuccesses {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { table: LruTable::new(MAX_UNPROVED, seed) }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.table.len() == 0
+    }
+
+    fn put(&mut self, line: u64, success: Option<UnprovedSuccess>) {
+        if success.is_some() {
+            *self.table.entry(line) = success;
+        }
+    }
+
+    /// A registration came of it.
+    pub(super) fn note_registration(&mut self, put: Put) {
+        let slot = self.table.find(&put.line);
+        if let Some(success) = slot.and_then(|slot| self.table.value_mut(slot)?.as_mut()) {
+            success.registration = Some(put);
+        }
+    }
+
+    fn take(&mut self, line: u64, now: Timestamp) -> Option<UnprovedSuccess> {
+        self.table.remove(&line).flatten().filter(|late| now.since(late.at) < PROVED_WITHIN)
+    }
+
+    /// Forgets those that have waited long enough.
+    pub(super) fn expire(&mut self, now: Timestamp) {
+        self.table.expire(|_, success| {
+            success.as_ref().is_none_or(|success| now.since(success.at) >= PROVED_WITHIN)
+        });
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+}
 
 /// A user who logged in, whose address something proves.
 #[derive(Clone, Copy)]
@@ -51,18 +128,54 @@ impl Engine {
         let profile_hash = self.fingerprints.text(profile);
         let dialog = self.fingerprints.dialog(host, profile, call);
         let answered = self.dialogs.answer(dialog, profile_hash, self.now);
+        let domain_hash = self.fingerprints.text(domain);
+        let user_hash = self.fingerprints.text(attempt.user);
+        let registered = self.fingerprints.registration_call(user_hash, domain_hash, call);
         let line = self.fingerprints.line(host, account, call);
         let proved = answered
             || attempt.websocket
             || self.live.is_registered_line(line, self.now)
+            // The same phone at another address: nobody else knows its Call-ID.
+            || self.live.is_registered_call(registered, self.now)
             || self.was_challenged_for(attempt, source, profile_hash);
-        if !proved {
-            self.stats.unproved_successes += 1;
+        let success = LoggedIn { source, user, domain, user_agent };
+        if proved {
+            self.note_proved(host, account);
+            self.on_success(success, actions);
             return;
         }
+        self.stats.unproved_successes += 1;
+        // Its challenge may be on its way: events of a busy FreeSWITCH were seen to overtake each other.
+        self.unproved.put(line, UnprovedSuccess::new(success, self.now));
+    }
+
+    fn note_proved(&mut self, host: Key, account: u64) {
         let recent = self.fingerprints.line(host, account, 0);
         *self.proved.entry(recent) = self.now;
+    }
+
+    /// A challenge of a dialog came: does a success wait for it?
+    pub(super) fn prove_late(
+        &mut self,
+        host: Key,
+        account: u64,
+        call: u64,
+        actions: &mut Vec<Action>,
+    ) {
+        if self.unproved.is_empty() {
+            return;
+        }
+        let line = self.fingerprints.line(host, account, call);
+        let Some(late) = self.unproved.take(line, self.now) else {
+            return;
+        };
+        let UnprovedSuccess { source, user, domain, user_agent, registration, .. } = late;
+        self.note_proved(host, account);
+        let (user, domain, user_agent) = (&user, &domain, &user_agent);
         self.on_success(LoggedIn { source, user, domain, user_agent }, actions);
+        if let Some(put) = registration {
+            self.note_proved_registration(source, put);
+        }
     }
 
     /// The same user was challenged last, from the same address and port: only a forger who first has
@@ -93,13 +206,13 @@ impl Engine {
         let source = net::canonical(source);
         let (host, key) = (Key::of_addr(source), self.key(source));
         let user_hash = self.fingerprints.text(user);
+        let clean = self.sources.get(&key).is_none_or(|source| source.history.is_clean(user_hash));
         self.sources.forgive(&key, user_hash);
         if !self.may_become_known(success, host, user_hash, actions) {
             return;
         }
         let agent = self.agent(user_agent);
         self.greet(source);
-        let clean = self.sources.get(&key).is_none_or(|source| source.history.is_clean(user_hash));
         let (since, at) = (self.now, self.now);
         let login = Login { user: user_hash, agent, since, at, clean };
         let first = self.identities.success(host, login, &self.limits);

@@ -4,12 +4,16 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::Engine;
 use super::identity::LoggedIn;
-use crate::effect::Standing;
+use crate::effect::{Effect, Standing};
 use crate::live::{self, Proof, Put};
 use crate::sources::Key;
-use crate::{Action, Identity, Registered, RegistrationEnded, Timestamp, net};
+use crate::{
+    Action, Identity, Origin, Registered, RegistrationEnded, Timestamp, UnblockReason, net,
+};
 
 /// A user at more addresses than this in the first list of registrations is not trusted there.
 const MAX_LISTED_ADDRESSES: u32 = 3;
@@ -67,6 +71,7 @@ impl Engine {
             || self.is_proved(put.host, put.account, put.line);
         if !proved {
             // While nobody was looking the challenge may have been missed: a list will show it.
+            self.unproved.note_registration(put);
             if !self.was_blind() {
                 self.live.put(Put { proof: Proof::Unproved, ..put }, self.now);
             }
@@ -74,6 +79,11 @@ impl Engine {
         }
         self.note_domain(domain);
         self.on_success(LoggedIn { source, user, domain, user_agent }, actions);
+        self.note_proved_registration(source, put);
+    }
+
+    /// An account that came from too many new addresses is known at the first of them only.
+    pub(super) fn note_proved_registration(&mut self, source: IpAddr, put: Put) {
         if self.identities.is_at_home(put.host, put.account, self.now, &self.limits) {
             self.note_registration(source, put);
         }
@@ -103,19 +113,37 @@ impl Engine {
             let user = self.fingerprints.text(phone.user);
             let account = self.fingerprints.account(user, phone.domain);
             let trusted = spread.get(&account).is_some_and(|n| *n <= MAX_LISTED_ADDRESSES);
-            // Later lists make as many new addresses known as successes do.
-            let known = first || self.may_be_listed(phone, put.host, actions);
+            // Other lists, and users at many addresses, make as many of them known as successes do.
+            let known = trusted || self.may_be_listed(phone, put.host, actions);
             let proof = if known { Proof::Listed } else { Proof::Unproved };
             self.note_registration(phone.source, Put { proof, ..put });
             // A registration that was made from elsewhere is listed, too, and stays unproved.
             if self.live.of(&put.host, self.now) > 0 && known {
                 self.on_listed(phone, trusted, actions);
+                self.lift_what_holds_no_longer(phone.source, actions);
             }
         }
         let (_, hosts) = self.live.sizes();
         // Whatever the caller's clock says: who is in the list stays.
         self.live.forget_unseen(asked.min(self.now), self.now);
         self.note_fewer_live(hosts);
+    }
+
+    /// Lifts a ban that would not be made now: it fell before the list told who is registered.
+    fn lift_what_holds_no_longer(&mut self, source: IpAddr, actions: &mut Vec<Action>) {
+        let source = net::canonical(source);
+        let Some((net, ban)) = self.bans.covering(source) else {
+            return;
+        };
+        let Some(evidence) = ban.cause.evidence().filter(|_| ban.origin == Origin::Automatic)
+        else {
+            return;
+        };
+        let (_, standing) = self.standing(source, None);
+        let own = net == IpNet::from(source);
+        if own && !Effect::of(evidence.rule, standing, evidence.grade).acts() {
+            self.split(net, Vec::new(), UnblockReason::Exempted, actions);
+        }
     }
 
     /// At how many addresses each account is.
@@ -141,6 +169,8 @@ impl Engine {
         self.accounts_spread.expire(now);
         self.insiders.expire(now, &self.limits);
         self.callers.expire(|_, until| *until <= now);
+        self.caller_networks.expire(|_, until| *until <= now);
+        self.unproved.expire(now);
         self.proved.expire(|_, at| now.since(*at) >= Duration::from_mins(1));
         self.brief.expire(|_, at| now.since(*at) >= super::rules::BRIEF_ONCE_IN);
         let remember = self.limits.policy.healthy.remember;

@@ -108,7 +108,7 @@ impl Engine {
         &mut self,
         due: Option<Due>,
         subject: &Subject,
-        told: &mut u32,
+        told: &mut u16,
         actions: &mut Vec<Action>,
     ) -> bool {
         let Some(due) = due else { return false };
@@ -354,6 +354,6 @@ const fn weakest(on_answered: bool) -> Grade {
 }
 
 /// One bit for each rule.
-fn bit(rule: RuleName) -> u32 {
+fn bit(rule: RuleName) -> u16 {
     1 << rule as u16
 }

@@ -25,8 +25,9 @@ use crate::{
 /// Bans of whole networks at once.
 pub const MAX_NETWORK_BANS: usize = 100;
 
-/// How long nothing more is done about an insider that was dealt with.
-const DEALT_FOR: Duration = Duration::from_mins(10);
+/// How long nothing more is done about an insider that was dealt with: a patient forger must not have a
+/// phone slowed down for good.
+const DEALT_FOR: Duration = Duration::from_hours(1);
 
 /// How long an accepted call makes a host a caller.
 const CALLER_FOR: Duration = Duration::from_hours(24);
@@ -65,6 +66,7 @@ impl Engine {
         let (user, call) = (text(user), text(challenge.call_id));
         let dialog = self.fingerprints.dialog(Key::of_addr(source), profile, call);
         self.dialogs.challenged(dialog, self.now);
+        self.prove_late(Key::of_addr(source), user, call, actions);
         let whom = self.fingerprints.challenged(profile, port, user);
         self.note_event(source, Event::Challenged(whom), actions);
     }
@@ -99,8 +101,9 @@ impl Engine {
     /// The dialplan accepted a call: its reports about this host are no news for a day.
     pub(super) fn on_call_accepted(&mut self, addr: IpAddr) {
         let addr = net::canonical(addr);
-        *self.callers.entry(Key::of_addr(addr)) = self.now + CALLER_FOR;
-        self.note_inhabited(addr);
+        let until = self.now + CALLER_FOR;
+        *self.callers.entry(Key::of_addr(addr)) = until;
+        *self.caller_networks.entry(Key::of(&net::wide_net(addr))) = until;
     }
 
     pub(super) fn is_caller(&self, host: &Key) -> bool {
@@ -223,11 +226,12 @@ impl Engine {
         }
     }
 
-    /// A host where users log in fails for one who never did there.
+    /// A host where users log in fails for one who never did there; `is_phone` when it is taken for a line
+    /// with a wrong password.
     pub(super) fn watch_insider(
         &mut self,
         seen: &Seen<'_>,
-        grade: Grade,
+        (grade, is_phone): (Grade, bool),
         subject: &Subject,
         actions: &mut Vec<Action>,
     ) {
@@ -245,7 +249,8 @@ impl Engine {
             self.identities.distrust(&host, self.now);
         }
         let entry = Entry::new(seen, grade, self.now);
-        let found = self.insiders.note(host, entry, seen.user.to_text(), &self.limits, self.now);
+        let name = seen.user.to_text();
+        let found = self.insiders.note(host, (entry, is_phone), name, &self.limits, self.now);
         if let Some(names) = found.tell {
             let (users, failures) = (found.users, found.failures);
             actions.push(Action::Alarm(Alarm::Insider { source: addr, users, failures, names }));
@@ -320,7 +325,7 @@ impl Engine {
         if !acts || !rule.guard.is_on() || !rule.guard.admits(grade) {
             return None;
         }
-        let network = net::wide_net(subject.addr);
+        let network = self.limits.wide_net(subject.addr)?;
         let crowd = self.fingerprints.network(Key::of(&network));
         let weight = self.limits.weight(grade);
         let member = self.fingerprints.network(subject.key);
@@ -384,9 +389,12 @@ impl Engine {
 
     /// Somebody known, or a caller, is inside a network.
     fn known_inside(&self, network: &IpNet) -> Option<IpNet> {
-        let last = self.populated.get(&Key::of(network))?;
-        let remember = self.limits.policy.healthy.remember;
-        (self.now.since(*last) < remember).then_some(*network)
+        let (key, remember) = (Key::of(network), self.limits.policy.healthy.remember);
+        let known = self.populated.get(&key);
+        let caller = self.caller_networks.get(&key);
+        let inside = known.is_some_and(|last| self.now.since(*last) < remember)
+            || caller.is_some_and(|until| *until > self.now);
+        inside.then_some(*network)
     }
 
     pub(super) fn on_packets(&mut self, count: u64, actions: &mut Vec<Action>) {

@@ -42,6 +42,12 @@ impl World {
         }
     }
 
+    /// Whole networks are left alone: the strangers of a test share them.
+    pub(crate) fn without_networks(mut policy: Policy) -> Self {
+        policy.rules.network.guard.mode = Mode::Off;
+        Self::new(policy)
+    }
+
     pub(crate) fn handle(&mut self, input: Input<'_>) -> Vec<Action> {
         let mut actions = Vec::new();
         self.engine.handle(input, self.now, &mut actions);
@@ -94,7 +100,7 @@ impl World {
         self.attempt_and_fail(source, "1000", Some("1000"))
     }
 
-    fn attempt_and_fail(
+    pub(crate) fn attempt_and_fail(
         &mut self,
         source: &str,
         user: &str,
