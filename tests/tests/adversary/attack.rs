@@ -172,6 +172,15 @@ impl World {
 
     /// A network of an attacker's own.
     pub(crate) fn network6(&mut self) -> Ipv6Addr {
-        Ipv6Addr::new(0x2a0d, self.random.u16(..), self.random.u16(..), self.random.u16(..), 0, 0, 0, 1)
+        Ipv6Addr::new(
+            0x2a0d,
+            self.random.u16(..),
+            self.random.u16(..),
+            self.random.u16(..),
+            0,
+            0,
+            0,
+            1,
+        )
     }
 }

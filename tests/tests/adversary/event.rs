@@ -121,8 +121,8 @@ impl Event {
         for value in [&mut self.user, &mut self.call_id, &mut self.agent] {
             *value = kept(value).into();
         }
-        if let Kind::Attempt { username: Some(name), .. } | Kind::Registered { username: name, .. } =
-            &mut self.kind
+        if let Kind::Attempt { username: Some(name), .. }
+        | Kind::Registered { username: name, .. } = &mut self.kind
         {
             *name = kept(name).into();
         }

@@ -136,7 +136,10 @@ impl Ledger {
     /// The longest that an address was banned within any hour.
     pub(crate) fn worst_hour(&self, addr: IpAddr, now: Timestamp) -> Duration {
         let begins = self.bans.iter().filter(|ban| ban.net.contains(&addr)).map(|ban| ban.since);
-        begins.map(|begin| self.banned(addr, begin, (begin + HOUR).min(now))).max().unwrap_or_default()
+        begins
+            .map(|begin| self.banned(addr, begin, (begin + HOUR).min(now)))
+            .max()
+            .unwrap_or_default()
     }
 
     /// Somebody was told of this address: by an alarm that names it, a ban, a refusal, a shadow or a phone

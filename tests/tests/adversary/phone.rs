@@ -9,6 +9,9 @@ use crate::event::Name;
 use crate::sofia::{Answer, Credentials, Nonce};
 use crate::world::{DAY, HOUR, MINUTE, SECOND, World};
 
+/// What a client does not notice: some of its packets are lost for less than this.
+const CUT_OFF: Duration = MINUTE;
+
 /// How a client answers a challenge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Habit {
@@ -32,6 +35,8 @@ pub(crate) struct Phone {
     pub(crate) retry: Duration,
     pub(crate) wrong_password: bool,
     pub(crate) asleep: bool,
+    /// The number of its plan.
+    pub(crate) plan: u64,
     nonce: Option<Nonce>,
     answering: bool,
     lost_since: Option<Timestamp>,
@@ -47,7 +52,7 @@ impl Phone {
     }
 
     /// How long nothing of it got through, although it tried.
-    pub(crate) fn lost(&self, now: Timestamp) -> Duration {
+    pub(crate) fn cut_off(&self, now: Timestamp) -> Duration {
         self.lost + self.lost_since.map_or(Duration::ZERO, |since| now.since(since))
     }
 }
@@ -68,7 +73,8 @@ impl World {
     /// known there already; zero for a new one.
     pub(crate) fn phone_at(&mut self, addr: SocketAddr, age: Duration) -> usize {
         let habit = if self.random.bool() { Habit::Asks } else { Habit::KeepsNonce };
-        let agents = ["Yealink SIP-T46S 66.86.0.15", "Grandstream GXP2170 1.0.11", "baresip v1.0.0"];
+        let agents =
+            ["Yealink SIP-T46S 66.86.0.15", "Grandstream GXP2170 1.0.11", "baresip v1.0.0"];
         let agent: Name = agents[self.random.usize(..agents.len())].into();
         let expires = [MINUTE, 2 * MINUTE, 10 * MINUTE, HOUR][self.random.usize(..4)];
         let phone = Phone {
@@ -81,6 +87,7 @@ impl World {
             retry: self.between(5 * SECOND, 30 * SECOND),
             wrong_password: false,
             asleep: false,
+            plan: 0,
             nonce: None,
             answering: false,
             lost_since: None,
@@ -123,7 +130,6 @@ impl World {
 
     /// All phones begin within this time, whatever they had planned.
     pub(crate) fn together(&mut self, within: Duration) {
-        self.forget_plans();
         for phone in 0..self.phones.len() {
             let after = self.between(Duration::ZERO, within);
             self.wake_phone(phone, after);
@@ -157,7 +163,9 @@ impl World {
         let now = self.now;
         let again = match answer {
             Answer::Nothing => self.between(2 * SECOND, 6 * SECOND),
-            Answer::Challenged(_) => self.between(10 * crate::world::MILLISECOND, 120 * crate::world::MILLISECOND),
+            Answer::Challenged(_) => {
+                self.between(10 * crate::world::MILLISECOND, 120 * crate::world::MILLISECOND)
+            }
             Answer::Forbidden { .. } => phone.retry,
             Answer::Ok => self.between(phone.expires / 2, phone.expires * 9 / 10),
         };
@@ -185,7 +193,10 @@ impl World {
     /// The most that a phone lost: banned within the worst hour, or cut off by a limit.
     pub(crate) fn lost(&self) -> Duration {
         let lost = |phone: &Phone| {
-            self.ledger.worst_hour(phone.addr.ip(), self.now).max(phone.lost(self.now))
+            let banned = self.ledger.worst_hour(phone.addr.ip(), self.now);
+            // A retransmission of a few seconds is no minute.
+            let cut_off = phone.cut_off(self.now);
+            if banned.is_zero() && cut_off < CUT_OFF { Duration::ZERO } else { banned.max(cut_off) }
         };
         self.phones.iter().map(lost).max().unwrap_or_default()
     }

@@ -29,9 +29,13 @@ const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 #[derive(Debug)]
 enum Due {
     Deliver(Event),
-    Phone(usize),
+    /// By number, and the number of its plan: a later plan replaces it.
+    Phone(usize, u64),
     Sweep,
-    Snapshot { asked: Timestamp, first: bool },
+    Snapshot {
+        asked: Timestamp,
+        first: bool,
+    },
     Acl(IpAddr),
 }
 
@@ -276,13 +280,9 @@ impl World {
     }
 
     pub(crate) fn wake_phone(&mut self, phone: usize, after: Duration) {
-        self.agenda.retain(|_, due| !matches!(due, Due::Phone(other) if *other == phone));
-        self.plan(after, Due::Phone(phone));
-    }
-
-    /// What phones had planned.
-    pub(crate) fn forget_plans(&mut self) {
-        self.agenda.retain(|_, due| !matches!(due, Due::Phone(_)));
+        self.serial += 1;
+        self.phones[phone].plan = self.serial;
+        self.plan(after, Due::Phone(phone, self.serial));
     }
 
     pub(crate) fn request(&mut self, source: SocketAddr, to: &Name, agent: &Name) -> Request {
@@ -319,7 +319,8 @@ impl World {
                     self.note();
                 }
             }
-            Due::Phone(phone) => self.step_phone(phone),
+            Due::Phone(phone, plan) if self.phones[phone].plan == plan => self.step_phone(phone),
+            Due::Phone(..) => {}
             Due::Sweep => {
                 let mut events = std::mem::take(&mut self.events);
                 self.sofia.sweep(self.now, &mut events);

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use sipward_engine::{Alarm, MAX_FORGEABLE_PER_MINUTE, Policy, RuleName};
+use sipward_engine::{Alarm, MAX_FORGEABLE_PER_MINUTE, Policy, Refusal, RuleName};
 
 use crate::attack::{Forger, Guess, How};
 use crate::ensure;
@@ -18,7 +18,10 @@ pub(crate) const FAMILIES: &[Family] = &[
         name: "report flood",
         members: &[
             Member::new("forged reports against strangers, three each", reports),
-            Member::new("forged reports against phones, carriers and callers", reports_against_friends),
+            Member::new(
+                "forged reports against phones, carriers and callers",
+                reports_against_friends,
+            ),
             Member::new("half a million forged one-packet reports", half_a_million).every(50),
         ],
     },
@@ -34,7 +37,10 @@ pub(crate) const FAMILIES: &[Family] = &[
         name: "boot storm",
         members: &[
             Member::new("phones behind one new address", storm_at_a_new_address),
-            Member::new("phones behind a known address, some on an old password", storm_at_a_known_address),
+            Member::new(
+                "phones behind a known address, some on an old password",
+                storm_at_a_known_address,
+            ),
             Member::new("every phone of the installation after a power cut", storm_everywhere),
         ],
     },
@@ -55,11 +61,15 @@ fn falls(world: &mut World) -> Result<(), String> {
 }
 
 fn forgeable_bans(world: &World) -> usize {
-    world.ledger.standing().filter(|ban| {
-        ban.cause.evidence().is_some_and(|evidence| {
-            matches!(evidence.rule, RuleName::Report | RuleName::Flood)
+    world
+        .ledger
+        .standing()
+        .filter(|ban| {
+            ban.cause
+                .evidence()
+                .is_some_and(|evidence| matches!(evidence.rule, RuleName::Report | RuleName::Flood))
         })
-    }).count()
+        .count()
 }
 
 fn reports(seed: u64) -> Outcome {
@@ -91,7 +101,10 @@ fn reports(seed: u64) -> Outcome {
     ensure!(longest <= 10 * MINUTE, "a forged report banned for {longest:?}");
     let fast = strangers.len() as u64 > most;
     let alarm = world.ledger.alarm(|alarm| matches!(alarm, Alarm::ForgeableBans { .. }));
-    ensure!(alarm.is_some() || !fast, "{} reported, no alarm", strangers.len());
+    let refused =
+        |refused: &(sipward_engine::Timestamp, IpNet, Refusal)| refused.2 == Refusal::ShareUsedUp;
+    let told = alarm.is_some() || world.ledger.refused.iter().any(refused);
+    ensure!(told || !fast, "{} reported, no alarm", strangers.len());
     falls(&mut world)?;
     world.check()?;
     let lost = world.lost();
@@ -206,7 +219,8 @@ fn fill_with_patience(seed: u64) -> Outcome {
 fn nobody_banned(world: &mut World, began: sipward_engine::Timestamp) -> Outcome {
     world.check()?;
     let ban = world.ledger.bans.first();
-    let why = ban.map(|ban| (ban.net, ban.since.since(began), ban.cause.evidence().map(|e| e.rule)));
+    let why =
+        ban.map(|ban| (ban.net, ban.since.since(began), ban.cause.evidence().map(|e| e.rule)));
     ensure!(why.is_none(), "banned: {why:?}");
     Ok(Played::new(0, DAY, world.lost()))
 }

@@ -26,8 +26,11 @@ pub(crate) const FAMILIES: &[Family] = &[
         members: &[
             Member::new("a registered phone's own user", patient_own_user),
             Member::new("many users in a registered phone's name", patient_many_users),
-            Member::new("until the phone is slowed down, then packets that use it up", slow_as_a_weapon),
-            Member::new("a known phone that is not registered", patient_asleep),
+            Member::new(
+                "until the phone is slowed down, then packets that use it up",
+                slow_as_a_weapon,
+            ),
+            Member::new("a known phone that is not registered", patient_asleep).every(2),
             Member::new("again after an operator has lifted the ban", patient_after_unban),
         ],
     },
@@ -209,7 +212,7 @@ fn patient_asleep(seed: u64) -> Outcome {
     ensure!(!world.sofia.is_registered(addr), "it is still registered");
     let users = world.random.usize(0..12);
     let began = world.now;
-    while world.now.since(began) < 3 * HOUR {
+    while world.now.since(began) < 2 * HOUR {
         let (guesses, gap) = (world.random.u64(20..80), world.between(MILLISECOND, 2 * SECOND));
         forge(&mut world, victim, users, guesses, gap);
         let pause = world.between(MINUTE, 15 * MINUTE);
@@ -318,7 +321,8 @@ fn patient_successes(seed: u64) -> Outcome {
     let users = world.users(2);
     let own = world.address();
     let mut nonce = world.log_in(own, &users[0]).ok_or("no way in")?.0;
-    let machines: Vec<SocketAddr> = (0..world.random.u32(10..40)).map(|_| world.address()).collect();
+    let machines: Vec<SocketAddr> =
+        (0..world.random.u32(10..40)).map(|_| world.address()).collect();
     let began = world.now;
     for machine in &machines {
         let mut request = world.request(*machine, &users[0], &users[0]);
@@ -362,7 +366,8 @@ fn ports(seed: u64) -> Outcome {
         let phone = world.phones[victim].clone();
         let mut forger = Forger::default();
         for _ in 0..world.random.u32(1..25) {
-            let port = if world.random.bool() { phone.addr.port() } else { world.random.u16(1_025..) };
+            let port =
+                if world.random.bool() { phone.addr.port() } else { world.random.u16(1_025..) };
             let mut guess = Guess::new(SocketAddr::new(phone.addr.ip(), port), &phone.user);
             guess.agent = phone.agent.clone();
             let nonce = forger.nonce(&mut world);

@@ -25,8 +25,8 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family {
         name: "NAT of twenty",
         members: &[
-            Member::new("some of twenty phones on an old password", office_partly),
-            Member::new("all twenty on an old password", office_wholly),
+            Member::new("some of twenty phones on an old password", office_partly).every(2),
+            Member::new("all twenty on an old password", office_wholly).every(2),
         ],
     },
     Family {
@@ -51,7 +51,13 @@ fn nobody_banned(world: &mut World, began: sipward_engine::Timestamp) -> Outcome
     world.check()?;
     let lost = world.lost();
     let ban = world.ledger.bans.first();
-    let why = ban.map(|ban| (ban.net, ban.since.since(began), ban.cause.evidence().map(|e| (e.rule, e.identity, e.grade))));
+    let why = ban.map(|ban| {
+        (
+            ban.net,
+            ban.since.since(began),
+            ban.cause.evidence().map(|e| (e.rule, e.identity, e.grade)),
+        )
+    });
     ensure!(why.is_none() && lost.is_zero(), "lost {lost:?}, banned: {why:?}");
     Ok(Played::new(0, DAY, lost))
 }
@@ -118,7 +124,7 @@ fn office_wholly(seed: u64) -> Outcome {
         world.reboot(phone);
         world.phones[phone].retry = world.between(30 * SECOND, 2 * MINUTE);
     }
-    world.pass(3 * HOUR);
+    world.pass(100 * MINUTE);
     world.check()?;
     let lost = world.ledger.worst_hour(ip, world.now);
     let most = if old { Duration::ZERO } else { 10 * MINUTE + SECOND };

@@ -238,9 +238,8 @@ fn many_hosts(seed: u64) -> Outcome {
 }
 
 fn known_among(world: &World, hosts: &[SocketAddr]) -> usize {
-    let strange = |host: &&SocketAddr| {
-        world.engine.source(host.ip()).identity == Identity::Stranger
-    };
+    let strange =
+        |host: &&SocketAddr| world.engine.source(host.ip()).identity == Identity::Stranger;
     hosts.len() - hosts.iter().filter(strange).count()
 }
 

@@ -252,8 +252,11 @@ fn translated(seed: u64) -> Outcome {
 }
 
 fn configured(seed: u64) -> Outcome {
-    let prefixes: [(&str, &str); 3] =
-        [("2a0e:1234:5678:64::", "2a0e:1234:5678:64::/96"), ("64:ff9b:1:aa::", ""), ("2001:0:4136::", "")];
+    let prefixes: [(&str, &str); 3] = [
+        ("2a0e:1234:5678:64::", "2a0e:1234:5678:64::/96"),
+        ("64:ff9b:1:aa::", ""),
+        ("2001:0:4136::", ""),
+    ];
     let (prefix, net) = prefixes[seed as usize % 3];
     let nets: Vec<IpNet> = net.parse().into_iter().collect();
     let nat64_prefixes = nets.into_iter().filter_map(|net| match net {

@@ -25,7 +25,8 @@ pub(crate) const FAMILIES: &[Family] = &[
         name: "distributed",
         members: &[
             Member::new("ten thousand hosts, five guesses a second in all", ten_thousand).every(4),
-            Member::new("ten thousand hosts with one borrowed nonce", ten_thousand_borrowed).every(4),
+            Member::new("ten thousand hosts with one borrowed nonce", ten_thousand_borrowed)
+                .every(4),
             Member::new("many hosts against one account", one_account),
         ],
     },
