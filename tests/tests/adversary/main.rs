@@ -46,7 +46,7 @@ fn main() -> std::process::ExitCode {
     let trials = families.iter().enumerate().map(|(index, family)| {
         let (family, played) = (family.clone(), played.clone());
         let name = format!("family::{}", family.name.replace(' ', "_"));
-        Trial::test(name, move || played.of(index, &family).map(|_| ()).map_err(Into::into))
+        Trial::test(name, move || played.of(index, &family).1.map_err(Into::into))
     });
     let whole = (families.clone(), played.clone());
     let table = Trial::test("the_table_of_the_policy_page_is_no_better_than_what_was_measured", {
