@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use sipward_engine::{
-    Action, Engine, Input, Method, Offender, Policy, Registered, Success, Text, Timestamp,
+    Action, Engine, Expiry, Input, Method, Offender, Policy, Registered, Success, Text, Timestamp,
 };
 
 use crate::event::{DOMAIN, Event, Kind, Name};
@@ -202,7 +202,13 @@ impl World {
                 self.tell(Input::Offender(offender));
             }
         }
-        let standing: Vec<_> = self.ledger.standing().cloned().collect();
+        // Also those that ended by themselves within the hour: a known host is not banned again so soon.
+        let now = self.now;
+        let ended = bans.iter().filter(|ban| {
+            let expired = ban.ended.is_some_and(|end| ban.planned <= Expiry::At(end));
+            expired && ban.planned > Expiry::At(now.earlier(HOUR))
+        });
+        let standing: Vec<_> = self.ledger.standing().chain(ended).cloned().collect();
         for ban in standing {
             let (net, since, until) = (ban.net, ban.since, ban.planned);
             self.tell(Input::Restore { net, since, until, cause: ban.cause });
