@@ -17,6 +17,7 @@
     clippy::indexing_slicing,
     reason = "a failed expectation is a failed test"
 )]
+#![allow(clippy::cast_possible_truncation, reason = "seeds, counts and short times are small")]
 
 /// Ends a play with an explanation unless something holds.
 macro_rules! ensure {
