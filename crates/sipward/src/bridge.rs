@@ -1,7 +1,7 @@
 //! Event Socket events → engine inputs: the only place that knows both vocabularies.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use sipward_engine::{
@@ -16,13 +16,31 @@ use crate::record::Record;
 /// `deploy/freeswitch/zz_sipward_report.xml`.
 pub const REPORT: &str = "sipward::report";
 
+/// Plain event that FreeSWITCH sends when it has read its configuration again.
+pub const RELOADED: &str = "RELOADXML";
+
+/// Subclass of the event that a profile sends when it starts.
+pub const PROFILE_START: &str = "sofia::profile_start";
+
+/// In place of an address where the event has none: a WebSocket that closes ends its registrations.
+pub const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
 /// What an event meant beside what it told the engine.
 #[derive(Debug)]
 pub enum Aside {
     /// Nothing more.
     Nothing,
-    /// A gateway changed its state: its address may be another one now.
-    Gateway,
+    /// A gateway came or went.
+    Gateways,
+    /// A gateway changed its state; the address from which its registrar has answered, once it has.
+    Gateway {
+        /// Its name.
+        name: String,
+        /// The registrar.
+        registrar: Option<IpAddr>,
+    },
+    /// FreeSWITCH has read its configuration again, or started a profile.
+    Configuration,
     /// An operator should hear of it: it cannot be used, or another Event Socket client made it up.
     Told(Box<Record>),
 }
@@ -34,6 +52,7 @@ pub fn translate(event: &Event, input: impl FnOnce(Input<'_>)) -> Aside {
         Ok(None) if event.subclass().is_some_and(|subclass| subclass == REPORT) => {
             return report(event, input);
         }
+        Ok(None) if is_about_configuration(event) => return Aside::Configuration,
         // HEARTBEAT and the like.
         Ok(None) => return Aside::Nothing,
         Err(error) if error.origin != Origin::Sofia => {
@@ -87,7 +106,7 @@ pub fn translate(event: &Event, input: impl FnOnce(Input<'_>)) -> Aside {
             life: phone.contact.expires.map(Duration::from_secs),
         })),
         SofiaEvent::Unregister(phone) => input(Input::RegistrationEnded(Registered {
-            source: phone.source.ip,
+            source: phone.source.as_ref().map_or(NOWHERE, |source| source.ip),
             user: &lossy(phone.user.as_ref()),
             domain: &lossy(phone.domain.as_ref()),
             call_id: &lossy(phone.contact.call_id.as_ref()),
@@ -105,7 +124,12 @@ pub fn translate(event: &Event, input: impl FnOnce(Input<'_>)) -> Aside {
         SofiaEvent::WrongCallState(call) => {
             input(Input::AbandonedCall { source: call.source.ip });
         }
-        SofiaEvent::GatewayState(_) => return Aside::Gateway,
+        SofiaEvent::GatewayState(gateway) => {
+            let name = gateway.gateway.lossy().into_owned();
+            let registrar = gateway.registrar.as_ref().map(|registrar| registrar.ip);
+            return Aside::Gateway { name, registrar };
+        }
+        SofiaEvent::GatewayAdd(_) | SofiaEvent::GatewayDelete(_) => return Aside::Gateways,
         _ => {}
     }
     Aside::Nothing
@@ -130,6 +154,11 @@ fn report(event: &Event, input: impl FnOnce(Input<'_>)) -> Aside {
     Aside::Nothing
 }
 
+fn is_about_configuration(event: &Event) -> bool {
+    event.name().is_some_and(|name| name == RELOADED)
+        || event.subclass().is_some_and(|subclass| subclass == PROFILE_START)
+}
+
 fn told(record: Record) -> Aside {
     Aside::Told(Box::new(record))
 }
@@ -151,7 +180,7 @@ fn named(record: &SofiaEvent<'_>) -> Option<IpAddr> {
         SofiaEvent::RegisterAttempt(attempt) => Some(attempt.source.ip),
         SofiaEvent::PreRegister(challenge) => Some(challenge.source.ip),
         SofiaEvent::Register(phone) => Some(phone.source.ip),
-        SofiaEvent::Unregister(phone) => Some(phone.source.ip),
+        SofiaEvent::Unregister(phone) => phone.source.as_ref().map(|source| source.ip),
         SofiaEvent::Expire(phone) => Some(phone.source.ip),
         SofiaEvent::WrongCallState(call) => Some(call.source.ip),
         _ => None,

@@ -42,6 +42,7 @@ pub mod complaint;
 pub mod config;
 pub mod daemon;
 pub mod demo;
+mod dns;
 pub mod doctor;
 pub mod enforce;
 pub mod fail2ban;

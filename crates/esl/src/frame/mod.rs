@@ -21,6 +21,7 @@ pub use self::{
     decoder::{FrameDecoder, FrameError},
     envelope::ContentType,
 };
+pub(crate) use self::decoder::Streaming;
 use crate::{
     event::{Event, EventError, Headers},
     percent,

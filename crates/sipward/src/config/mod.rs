@@ -45,6 +45,11 @@ pub struct Config {
     pub allow: Vec<HostEntry>,
     /// FreeSWITCH's own access control lists that count as `allow`.
     pub allow_acl: Vec<String>,
+    /// Whether `register-proxy`, `outbound-proxy` and `nonce-ttl` are read from FreeSWITCH's `sofia.conf`, which
+    /// holds the passwords of the gateways.
+    pub read_sofia_conf: bool,
+    /// Whether the SIP ports are those of FreeSWITCH's running profiles.
+    pub sip_ports_auto: bool,
     /// SIP proxies and SBCs: every failure behind them names them.
     pub proxies: Vec<HostEntry>,
     /// How often DNS names in `allow` and `proxies` are looked up again.

@@ -17,7 +17,10 @@ impl Record {
             | Self::Unban { .. }
             | Self::Refused { .. }
             | Self::Shadowed { .. }
-            | Self::Registrations { .. }
+            | Self::Registrations { problem: None, .. }
+            | Self::GatewayProtected { .. }
+            | Self::AccessListUsed { .. }
+            | Self::SipPorts { .. }
             | Self::Trunks { .. }
             | Self::StoreRecovered { .. }
             | Self::StoreBegun { .. }
@@ -39,6 +42,10 @@ impl Record {
             | Self::EventForged { .. }
             | Self::NeedsAttention { .. }
             | Self::RefusedLogin { .. }
+            | Self::Registrations { .. }
+            | Self::GatewayUnprotected { .. }
+            | Self::AccessListUnused { .. }
+            | Self::EventsNotAllowed { .. }
             | Self::DirectoryFailed { .. }
             | Self::NotSpared { .. }
             | Self::Healed { .. }

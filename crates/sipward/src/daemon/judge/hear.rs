@@ -2,14 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use sipward_engine::{Exemption, Input, Mode, Registered, Text};
+use sipward_engine::{Exemption, Input, Mode, Registered, Text, Timestamp};
 use sipward_esl::{Event, LogLine, Notice};
 
-use super::{Judge, LIST_LAG, Order};
+use super::{Judge, LIST_LAG, Order, TELL_AGAIN};
 use crate::bridge::{self, Aside};
 use crate::clock::stamp;
 use crate::complaint::Heard;
-use crate::daemon::directory::{Question, Registration};
+use crate::daemon::directory::phones::Phone;
+use crate::daemon::directory::table::Part;
+use crate::daemon::directory::{Listed, Question, Registration};
+use crate::freeswitch::registrations::Outcome;
 use crate::record::Record;
 
 impl Judge {
@@ -24,20 +27,19 @@ impl Judge {
                 }
                 self.peer = Some(peer);
                 let nets = vec![peer.ip().into()];
-                self.tell(Input::Exempt { class: Exemption::EslPeer, nets });
+                self.exempt(Exemption::EslPeer, nets);
+                self.told_failure = None;
                 if self.wants_log() {
                     self.ask(Question::Log { wanted: true });
                 }
-                self.ask(Question::Snapshot);
+                self.protected.know(Part::Registrations, false);
+                self.ask(Question::Connected);
                 self.publish(Record::EslConnected { peer });
             }
             Notice::Disconnected { error, retry_in } => {
                 self.peer = None;
-                let retry_in_seconds = retry_in.as_secs_f64();
-                self.publish(Record::EslDisconnected {
-                    error: error.to_string(),
-                    retry_in_seconds,
-                });
+                self.protected.know(Part::Registrations, false);
+                self.disconnected(error.to_string(), retry_in);
             }
             Notice::Restarted { old, new } => {
                 self.tell(Input::Core(bridge::core_id(new)));
@@ -50,8 +52,10 @@ impl Judge {
                 let seconds = stamp(to).since(stamp(from)).as_secs_f64();
                 self.publish(Record::EslBlind { seconds });
             }
+            Notice::NotAllowed { names } => self.publish(Record::EventsNotAllowed { names }),
             Notice::Overflow { dropped } => {
                 self.missed = true;
+                self.protected.know(Part::Registrations, false);
                 self.publish(Record::EslOverflow { dropped });
             }
             Notice::Damaged { error, .. } => {
@@ -69,10 +73,35 @@ impl Judge {
     pub(super) fn event(&mut self, event: &Event, received: Instant) {
         self.totals.events += 1;
         let now = self.clock.at(received);
-        let Self { engine, actions, .. } = self;
-        match bridge::translate(event, |input| engine.handle(input, now, actions)) {
+        let Self { engine, actions, protected, .. } = self;
+        let aside = bridge::translate(event, |mut input| {
+            let is_known = match &mut input {
+                Input::Registered(phone) => {
+                    let heard = Phone { port: port_of(event), ..phone_of(phone) };
+                    protected.phones.registered(&heard, phone.life, now);
+                    true
+                }
+                Input::RegistrationEnded(phone) => {
+                    let (user, domain) = (phone.user, phone.domain);
+                    let was_at = protected.phones.ended(user, domain, phone.call_id, now);
+                    if phone.source == bridge::NOWHERE {
+                        phone.source = was_at.unwrap_or(bridge::NOWHERE);
+                    }
+                    phone.source != bridge::NOWHERE
+                }
+                _ => true,
+            };
+            if is_known {
+                engine.handle(input, now, actions);
+            }
+        });
+        match aside {
             Aside::Nothing => {}
-            Aside::Gateway => self.ask(Question::Gateways),
+            Aside::Gateways => self.ask(Question::Gateways),
+            Aside::Gateway { name: gateway, registrar } => {
+                self.ask(Question::Gateway { gateway, registrar });
+            }
+            Aside::Configuration => self.ask(Question::Configuration),
             Aside::Told(record) => self.publish(*record),
         }
         self.carry_out(Some(received));
@@ -94,22 +123,76 @@ impl Judge {
         }
     }
 
-    fn registrations(&mut self, phones: &[Registration], asked: Instant) {
-        let now = self.clock.now().as_micros() / 1_000_000;
-        let registered = phones.iter().map(|phone| Registered {
-            source: phone.source,
-            user: &phone.user,
-            domain: &phone.domain,
-            call_id: &phone.token,
-            user_agent: "",
-            life: phone.expires.map(|at| Duration::from_secs(at.saturating_sub(now))),
+    /// A failed attempt is told when its reason is another one, and now and then.
+    fn disconnected(&mut self, error: String, retry_in: Duration) {
+        let now = Instant::now();
+        let is_told = self.told_failure.as_ref().is_some_and(|(known, at)| {
+            *known == error && now.saturating_duration_since(*at) < TELL_AGAIN
         });
-        let asked = self.clock.at(asked.checked_sub(LIST_LAG).unwrap_or(asked));
-        self.tell(Input::Registrations { phones: registered.collect(), asked });
+        if is_told {
+            return;
+        }
+        self.told_failure = Some((error.clone(), now));
+        let retry_in_seconds = retry_in.as_secs_f64();
+        self.publish(Record::EslDisconnected { error, retry_in_seconds });
+    }
+
+    /// A part of FreeSWITCH's list. Nothing is lifted before its end.
+    fn listed(&mut self, phones: &[Registration], asked: Instant) {
+        let (now, asked) = (self.clock.now(), self.list_made(asked));
+        let seconds = now.as_micros() / 1_000_000;
+        let life = |phone: &Registration| {
+            phone.expires.map(|at| Duration::from_secs(at.saturating_sub(seconds)))
+        };
+        let standing = phones.iter().filter(|phone| {
+            let heard = Phone {
+                user: &phone.user,
+                domain: &phone.domain,
+                source: phone.source,
+                call_id: &phone.call_id,
+                port: phone.port,
+            };
+            // It may have ended since.
+            self.protected.phones.listed(&heard, life(phone), asked, now)
+        });
+        let registered: Vec<Registered<'_>> = standing
+            .map(|phone| Registered {
+                source: phone.source,
+                user: &phone.user,
+                domain: &phone.domain,
+                call_id: &phone.call_id,
+                user_agent: "",
+                life: life(phone),
+            })
+            .collect();
+        // As if it were of long ago: these stand, and no other is lifted yet.
+        self.tell(Input::Registrations { phones: registered, asked: Timestamp::from_micros(0) });
+    }
+
+    /// All of the list was read. What it did not hold is gone, unless something of it is missing.
+    fn list_ends(&mut self, outcome: &Outcome, asked: Instant) {
+        let is_whole = outcome.incomplete.is_none() && outcome.odd.count == 0;
+        if is_whole {
+            let asked = self.list_made(asked);
+            self.protected.phones.list_ends(asked);
+            self.tell(Input::Registrations { phones: Vec::new(), asked });
+        }
+        self.protected.know(Part::Registrations, is_whole);
         if let Some(spare) = &mut self.spare {
             spare.phones_known();
         }
-        self.publish(Record::Registrations { phones: phones.len() });
+        let odd = (outcome.odd.count > 0).then(|| outcome.odd.to_string());
+        let problem = match (odd, &outcome.incomplete) {
+            (Some(odd), Some(incomplete)) => Some(format!("{odd}; {incomplete}")),
+            (odd, incomplete) => odd.or_else(|| incomplete.clone()),
+        };
+        let phones = self.protected.phones.count();
+        self.publish(Record::Registrations { phones, problem });
+    }
+
+    /// When a list that was asked for at `asked` was true.
+    fn list_made(&self, asked: Instant) -> Timestamp {
+        self.clock.at(asked.checked_sub(LIST_LAG).unwrap_or(asked))
     }
 
     /// The log is of use as long as the rule is on, if only in shadow.
@@ -126,20 +209,35 @@ impl Judge {
                     self.ask(Question::Log { wanted: !wanted });
                 }
             }
-            Order::AclsChanged => self.tell(Input::AclsChanged),
+            Order::Acls(nets) => {
+                self.tell(Input::AclsChanged);
+                self.exempt(Exemption::Acl, nets);
+            }
             Order::Exempt(classes) => {
                 for (class, nets) in classes {
-                    self.tell(Input::Exempt { class, nets });
+                    self.exempt(class, nets);
                 }
             }
             Order::Trunks(nets) => {
-                self.tell(Input::Exempt { class: Exemption::Trunk, nets: nets.clone() });
+                self.exempt(Exemption::Trunk, nets.clone());
                 self.publish(Record::Trunks { sources: nets });
             }
-            Order::Registered { phones, asked } => self.registrations(&phones, asked),
+            Order::Listed(Listed::Phones { phones, asked }) => self.listed(&phones, asked),
+            Order::Listed(Listed::End { outcome, asked }) => self.list_ends(&outcome, asked),
+            Order::Known(part, whole) => self.protected.know(part, whole),
+            Order::Profiles(profiles) => self.profiles = profiles,
             Order::Saved(saved) => self.late(*saved),
             Order::Acl { addr, allowed } => self.tell(Input::AclAnswer { addr, allowed }),
             Order::Visit(visit) => visit.pay(self),
         }
     }
+}
+
+fn phone_of<'p>(phone: &Registered<'p>) -> Phone<'p> {
+    let Registered { user, domain, source, call_id, .. } = *phone;
+    Phone { user, domain, source, call_id, port: None }
+}
+
+fn port_of(event: &Event) -> Option<u16> {
+    event.header("network-port")?.to_str()?.parse().ok()
 }
