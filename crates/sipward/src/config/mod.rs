@@ -14,6 +14,7 @@ pub mod file;
 pub mod hosts;
 pub mod secrets;
 mod span;
+mod survey;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -99,6 +100,25 @@ impl Config {
                 Self::parse("", &path)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// As [`Config::load`], with everything that is wrong instead of the first of it, and the configuration that is
+    /// left without that; `None` when there is none.
+    #[must_use]
+    pub fn survey(path: Option<&Path>) -> (Option<Self>, Vec<ConfigError>) {
+        let (file, required) = match path {
+            Some(path) => (path.to_owned(), true),
+            None => (PathBuf::from(DEFAULT_PATH), false),
+        };
+        match read(&file) {
+            Ok(source) => survey::all(&source, &file),
+            Err(ConfigError::Read { source, .. })
+                if !required && source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                survey::all("", &file)
+            }
+            Err(error) => (None, vec![error]),
         }
     }
 
