@@ -32,11 +32,10 @@ use clap::{Parser, Subcommand};
 
 use crate::config::file::LogLevel;
 use crate::config::{Config, Credentials, Mode, OnExit, Secrets};
-use crate::daemon::{self, Daemon};
+use crate::daemon::Daemon;
 use crate::demo;
 use crate::logging::{Format, Logs};
 use crate::store::Store;
-use crate::tell::Tellers;
 use remote::Exit;
 
 /// Bans SIP brute-forcers by what FreeSWITCH itself reports on its Event Socket.

@@ -12,6 +12,7 @@ mod attacks;
 mod bans;
 mod events;
 mod history;
+mod healthy;
 mod hosts;
 mod policy;
 mod preview;
@@ -42,6 +43,7 @@ pub use bans::{
 };
 pub use events::{EventQuery, FailureEntry, FailurePage, FailureQuery, Line};
 pub use history::{HistoryEntry, HistoryKind, HistoryPage, HistoryQuery};
+pub use healthy::{Healthy, HealthyHost, HealthyReason};
 pub use hosts::{Host, HostName, Location, WhoisReport};
 pub(crate) use policy::MAX_PATTERN;
 pub use policy::{

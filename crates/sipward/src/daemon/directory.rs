@@ -14,7 +14,7 @@
 //! | `snapshot` | the list of registrations, read in pieces |
 
 mod ask;
-mod lists;
+pub(crate) mod lists;
 pub(crate) mod phones;
 mod snapshot;
 pub(crate) mod table;
@@ -87,6 +87,19 @@ pub(super) enum Question {
     /// The configuration was read again, or a profile started.
     Configuration,
 }
+
+/// The API commands that a user of the directory needs (`esl-allowed-api`), an example of each that changes nothing,
+/// and what sipward lacks without it.
+pub(crate) const COMMANDS: [(&str, &str, &str); 4] = [
+    ("show", "show registrations count", "who is registered stays unknown"),
+    ("sofia", "sofia xmlstatus gateway", "gateways and SIP ports stay unknown"),
+    ("acl", "acl 127.0.0.1 domains", "whom access lists allow by `domain=` stays unknown"),
+    (
+        "xml_locate",
+        "xml_locate configuration configuration name acl.conf",
+        "networks of access lists, and register-proxy and outbound-proxy of gateways, stay unknown",
+    ),
+];
 
 /// What the settings say about questions.
 #[derive(Clone, Debug, PartialEq, Eq)]

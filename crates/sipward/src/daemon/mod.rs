@@ -25,8 +25,8 @@ mod settings;
 mod tasks;
 
 pub(crate) use desk::{Away, Desk};
-pub(crate) use directory::ProfileFacts;
-pub(crate) use directory::table::{Entry as ProtectedEntry, Reason as ProtectedReason};
+pub(crate) use directory::{COMMANDS, lists};
+pub(crate) use directory::table::Reason as ProtectedReason;
 pub(crate) use judge::{FAILURES, Failure, Judge};
 pub(crate) use settings::{Allowed, Denied, PolicyEdit, Reloaded, Settings, State};
 pub(crate) use tasks::stop_on_signals;

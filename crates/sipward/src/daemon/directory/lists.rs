@@ -16,22 +16,22 @@ const NOBODY: [&[&str]; 2] = [
 
 /// What the configured lists come to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Decided {
+pub(crate) struct Decided {
     /// Networks that a list allows.
-    pub(super) nets: BTreeSet<IpNet>,
+    pub(crate) nets: BTreeSet<IpNet>,
     /// Lists that FreeSWITCH itself is asked about, an address at a time.
-    pub(super) asked: Vec<String>,
+    pub(crate) asked: Vec<String>,
     /// Lists of which something is not used, and why.
-    pub(super) unused: BTreeMap<String, String>,
+    pub(crate) unused: BTreeMap<String, String>,
 }
 
 /// The addresses to ask a list about, to see whether it allows everybody: a family at a time.
-pub(super) fn nobody() -> impl Iterator<Item = Vec<IpAddr>> {
+pub(crate) fn nobody() -> impl Iterator<Item = Vec<IpAddr>> {
     NOBODY.iter().map(|family| family.iter().filter_map(|address| address.parse().ok()).collect())
 }
 
 /// What the file says of the lists in `wanted`; without the file all are asked about.
-pub(super) fn decide(wanted: &[String], file: Option<&AccessLists>) -> Decided {
+pub(crate) fn decide(wanted: &[String], file: Option<&AccessLists>) -> Decided {
     let mut decided = Decided::default();
     for name in wanted {
         match file.map_or(Verdict::Unknown, |file| file.verdict(name)) {
@@ -55,7 +55,7 @@ pub(super) fn decide(wanted: &[String], file: Option<&AccessLists>) -> Decided {
 
 impl Decided {
     /// FreeSWITCH said that this list allows everybody: it is not asked about anybody.
-    pub(super) fn allows_everybody(&mut self, list: &str) {
+    pub(crate) fn allows_everybody(&mut self, list: &str) {
         self.asked.retain(|asked| asked != list);
         self.unused.insert(list.to_owned(), "FreeSWITCH says that it allows everybody".to_owned());
     }
