@@ -36,7 +36,10 @@ fn tell(record: &SofiaEvent<'_>) -> Option<String> {
         SofiaEvent::PreRegister(challenge) => Some(format!("challenge to {}", challenge.source.ip)),
         SofiaEvent::Register(record) => Some(format!("registered from {}", record.source.ip)),
         SofiaEvent::Unregister(record) => {
-            let source = record.source.as_ref().map_or_else(|| "nowhere".to_owned(), |source| source.ip.to_string());
+            let source = record
+                .source
+                .as_ref()
+                .map_or_else(|| "nowhere".to_owned(), |source| source.ip.to_string());
             Some(format!("unregistered from {source}"))
         }
         SofiaEvent::Expire(record) => Some(format!("expired at {}", record.source.ip)),

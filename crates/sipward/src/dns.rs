@@ -12,9 +12,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{
-    ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts,
-};
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{RData, RecordType};
@@ -175,7 +173,8 @@ impl Dns {
                 RData::NAPTR(naptr) => {
                     let service = naptr.services.to_ascii_uppercase();
                     let wanted = if target.secure { &b"SIPS+"[..] } else { b"SIP" };
-                    let leads = naptr.flags.eq_ignore_ascii_case(b"s") && service.starts_with(wanted);
+                    let leads =
+                        naptr.flags.eq_ignore_ascii_case(b"s") && service.starts_with(wanted);
                     leads.then(|| plain(&naptr.replacement.to_string()))
                 }
                 _ => None,

@@ -255,8 +255,14 @@ async fn pieces(connection: &mut Connection<DuplexStream>) -> Result<Vec<u8>, Cl
 #[tokio::test(start_paused = true)]
 async fn an_answer_comes_in_pieces_and_what_follows_is_read_as_ever() {
     for answer in [Send(ANSWER), Dribble(ANSWER)] {
-        let (mut connection, _task) =
-            peer(&[Expect("api show x\n\n"), Send(EVENT), answer, Send(EVENT), Expect("api y\n\n"), Send(ANSWER)]);
+        let (mut connection, _task) = peer(&[
+            Expect("api show x\n\n"),
+            Send(EVENT),
+            answer,
+            Send(EVENT),
+            Expect("api y\n\n"),
+            Send(ANSWER),
+        ]);
         assert!(matches!(connection.stream_api("show x").await, Ok(Streamed::Body)));
         assert_eq!(pieces(&mut connection).await.unwrap(), b"hello");
         assert!(connection.next_piece().await.unwrap().is_none(), "nothing is behind it");
@@ -294,13 +300,17 @@ async fn an_answer_larger_than_any_limit_is_never_held_as_a_whole() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_does_not_come_whole_is_an_error() {
-    let (mut connection, _task) =
-        peer(&[Expect("api x\n\n"), Send("Content-Type: api/response\nContent-Length: 9\n\nhello")]);
+    let (mut connection, _task) = peer(&[
+        Expect("api x\n\n"),
+        Send("Content-Type: api/response\nContent-Length: 9\n\nhello"),
+    ]);
     assert!(matches!(connection.stream_api("x").await, Ok(Streamed::Body)));
     let error = pieces(&mut connection).await.unwrap_err();
     assert!(matches!(error, ClientError::Damaged(FrameError::PartialFrame { .. })), "{error:?}");
     let (mut connection, _task) = peer(&[Expect("api x\n\n"), Send(DENIED)]);
-    assert!(matches!(connection.stream_api("x").await, Ok(Streamed::Refused(reply)) if reply.is_error()));
+    assert!(
+        matches!(connection.stream_api("x").await, Ok(Streamed::Refused(reply)) if reply.is_error())
+    );
     let (mut connection, _task) = peer(&[Expect("api x\n\n"), Send(GOOD_BYE)]);
     assert!(matches!(connection.stream_api("x").await, Err(ClientError::Disconnected { .. })));
     let (mut connection, _task) = peer(&[Expect("api x\n\n"), Send("Content-Type: api/resp")]);
@@ -312,7 +322,9 @@ async fn an_answer_that_does_not_come_whole_is_an_error() {
 async fn events_that_a_user_may_not_have_cost_only_themselves() {
     let optional = Subscription::sofia_optional().event("RELOADXML").unwrap();
     let (mut connection, task) = peer(&[
-        Expect("event plain HEARTBEAT RELOADXML CUSTOM sofia::gateway_state sofia::gateway_add sofia::gateway_delete sofia::wrong_call_state\n\n"),
+        Expect(
+            "event plain HEARTBEAT RELOADXML CUSTOM sofia::gateway_state sofia::gateway_add sofia::gateway_delete sofia::wrong_call_state\n\n",
+        ),
         Send(DENIED),
         Expect("event plain HEARTBEAT\n\n"),
         Send(SUBSCRIBED),

@@ -137,7 +137,8 @@ impl Subscription {
             subclasses,
             log: None,
         };
-        let names = self.names.iter().map(move |name| (name.clone(), alone(vec![name.clone()], vec![])));
+        let names =
+            self.names.iter().map(move |name| (name.clone(), alone(vec![name.clone()], vec![])));
         let subclasses = self
             .subclasses
             .iter()

@@ -179,9 +179,10 @@ impl FrameDecoder {
                 self.state = State::Streamed { start, remaining: envelope.body_len };
                 Ok(Streaming::Begun)
             }
-            State::Head { .. } | State::Body(_) | State::Oversized { .. } | State::Streamed { .. } => {
-                Ok(Streaming::Other)
-            }
+            State::Head { .. }
+            | State::Body(_)
+            | State::Oversized { .. }
+            | State::Streamed { .. } => Ok(Streaming::Other),
         }
     }
 

@@ -16,12 +16,12 @@ use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
 
+pub(crate) use self::decoder::Streaming;
 pub use self::{
     cut::{Cut, CutValue},
     decoder::{FrameDecoder, FrameError},
     envelope::ContentType,
 };
-pub(crate) use self::decoder::Streaming;
 use crate::{
     event::{Event, EventError, Headers},
     percent,

@@ -123,8 +123,11 @@ impl Session {
                 self.memory.blind = true;
             }
             failures = if lasted >= STABLE { 1 } else { failures.saturating_add(1) };
-            let backoff =
-                if error.is_retryable() { self.config.backoff } else { self.config.refused_backoff };
+            let backoff = if error.is_retryable() {
+                self.config.backoff
+            } else {
+                self.config.refused_backoff
+            };
             let retry_in = backoff.wait(failures, &mut self.random);
             tracing::debug!(%error, ?retry_in, "disconnected");
             self.notices.push(Notice::Disconnected { error, retry_in });

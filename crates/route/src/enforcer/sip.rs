@@ -42,7 +42,13 @@ struct UnderWay {
 
 impl Sip {
     pub(super) fn new(now: Instant) -> Self {
-        Self { count_due: now + COUNT_INTERVAL, spare_due: now, spared: None, ports: None, under_way: None }
+        Self {
+            count_due: now + COUNT_INTERVAL,
+            spare_due: now,
+            spared: None,
+            ports: None,
+            under_way: None,
+        }
     }
 
     /// When to look at the counter next.

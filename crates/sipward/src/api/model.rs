@@ -11,8 +11,8 @@ mod allow;
 mod attacks;
 mod bans;
 mod events;
-mod history;
 mod healthy;
+mod history;
 mod hosts;
 mod policy;
 mod preview;
@@ -42,8 +42,8 @@ pub use bans::{
     Direction, Evidence, NewBan, Unbanned,
 };
 pub use events::{EventQuery, FailureEntry, FailurePage, FailureQuery, Line};
-pub use history::{HistoryEntry, HistoryKind, HistoryPage, HistoryQuery};
 pub use healthy::{Healthy, HealthyHost, HealthyReason};
+pub use history::{HistoryEntry, HistoryKind, HistoryPage, HistoryQuery};
 pub use hosts::{Host, HostName, Location, WhoisReport};
 pub(crate) use policy::MAX_PATTERN;
 pub use policy::{

@@ -59,7 +59,8 @@ pub(super) fn run(path: Option<&Path>) -> anyhow::Result<()> {
         }
         (_, _) => {
             let count = problems.len();
-            Err(anyhow::Error::msg(problems.join("\n"))).with_context(|| format!("{count} errors:\n"))
+            Err(anyhow::Error::msg(problems.join("\n")))
+                .with_context(|| format!("{count} errors:\n"))
         }
     }
 }

@@ -101,13 +101,12 @@ impl Credentials {
 }
 
 fn password(lookup: &impl Fn(&str) -> Option<OsString>) -> Result<Password, CredentialsError> {
-    let text =
-        match (variable(lookup, "ESL_PASSWORD")?, variable(lookup, "ESL_PASSWORD_FILE")?) {
-            (Some(_), Some(_)) => return Err(CredentialsError::TwoPasswords),
-            (None, None) => return Err(CredentialsError::NoPassword),
-            (Some(password), None) => password,
-            (None, Some(path)) => secret_file("ESL_PASSWORD_FILE", Path::new(&path))?,
-        };
+    let text = match (variable(lookup, "ESL_PASSWORD")?, variable(lookup, "ESL_PASSWORD_FILE")?) {
+        (Some(_), Some(_)) => return Err(CredentialsError::TwoPasswords),
+        (None, None) => return Err(CredentialsError::NoPassword),
+        (Some(password), None) => password,
+        (None, Some(path)) => secret_file("ESL_PASSWORD_FILE", Path::new(&path))?,
+    };
     Password::new(text).map_err(|_| CredentialsError::Variable {
         variable: "the Event Socket password",
         problem: ONE_LINE.to_owned(),
@@ -121,7 +120,8 @@ fn host(lookup: &impl Fn(&str) -> Option<OsString>) -> Result<String, Credential
         return Ok(DEFAULT_HOST.to_owned());
     };
     let refused = |problem: String| CredentialsError::Variable { variable: VARIABLE, problem };
-    let bare = written.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&written);
+    let bare =
+        written.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&written);
     let address = bare.split('%').next().unwrap_or_default();
     if address.parse::<IpAddr>().is_ok() || hosts::is_host_name(bare) {
         return Ok(bare.to_owned());
@@ -174,7 +174,9 @@ fn user(lookup: &impl Fn(&str) -> Option<OsString>) -> Result<Option<String>, Cr
         };
         one_line(VARIABLE, user)?;
         if user.contains(':') {
-            return Err(refused("must not hold `:`, which ends the name in `userauth user:password`"));
+            return Err(refused(
+                "must not hold `:`, which ends the name in `userauth user:password`",
+            ));
         }
         if user.contains(char::is_whitespace) {
             return Err(refused("must not hold white space; write name@domain"));

@@ -36,7 +36,8 @@ pub(super) fn all(source: &str, path: &Path) -> (Option<Config>, Vec<ConfigError
 /// Empties the statement, or the table, that holds this line (from 1). False when there is none.
 fn take_out(lines: &mut [&str], line: usize) -> bool {
     let Some(at) = line.checked_sub(1).filter(|at| *at < lines.len()) else { return false };
-    let Some(start) = (0..=at).rev().find(|at| lines.get(*at).is_some_and(|line| begins(line))) else {
+    let Some(start) = (0..=at).rev().find(|at| lines.get(*at).is_some_and(|line| begins(line)))
+    else {
         return false;
     };
     let is_table = lines.get(start).is_some_and(|line| is_header(line));
@@ -61,14 +62,17 @@ fn take_out(lines: &mut [&str], line: usize) -> bool {
 fn begins(line: &str) -> bool {
     let line = line.trim_start();
     let key = |c: char| c.is_ascii_alphanumeric() || "_-.\"' ".contains(c);
-    let is_statement = line.split_once('=').is_some_and(|(name, _)| !name.is_empty() && name.chars().all(key));
+    let is_statement =
+        line.split_once('=').is_some_and(|(name, _)| !name.is_empty() && name.chars().all(key));
     is_header(line) || is_statement
 }
 
 fn is_header(line: &str) -> bool {
     let line = line.trim();
     // Not an array in an array.
-    line.starts_with('[') && line.trim_end_matches(|c: char| c != ']').ends_with(']') && !line.ends_with(',')
+    line.starts_with('[')
+        && line.trim_end_matches(|c: char| c != ']').ends_with(']')
+        && !line.ends_with(',')
 }
 
 #[cfg(test)]
@@ -99,7 +103,10 @@ mod tests {
         ];
         assert_eq!(found.len(), expected.len(), "{found:#?}");
         for ((line, words), found) in expected.iter().zip(&found) {
-            assert!(found.starts_with(&format!("x.toml:{line}:")) && found.contains(words), "{found}");
+            assert!(
+                found.starts_with(&format!("x.toml:{line}:")) && found.contains(words),
+                "{found}"
+            );
         }
     }
 

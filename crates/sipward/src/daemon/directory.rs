@@ -288,8 +288,8 @@ impl Directory {
             // A gateway that fails says so every few seconds: only what is new is looked at.
             Question::Gateway { gateway, registrar } => {
                 let now = Instant::now();
-                let is_news =
-                    registrar.is_some_and(|address| self.trunks.set_registrar(&gateway, address, now));
+                let is_news = registrar
+                    .is_some_and(|address| self.trunks.set_registrar(&gateway, address, now));
                 if is_news || !self.trunks.knows(&gateway) {
                     self.plan(Look::Gateways, SOON, SPACING);
                 }
@@ -461,7 +461,9 @@ impl Directory {
     async fn tell_trunks(&mut self) -> Result<(), Stopped> {
         for change in self.trunks.changes() {
             let record = match change {
-                Change::Unprotected { gateway, error } => Record::GatewayUnprotected { gateway, error },
+                Change::Unprotected { gateway, error } => {
+                    Record::GatewayUnprotected { gateway, error }
+                }
                 Change::Protected { gateway } => Record::GatewayProtected { gateway },
             };
             record.tell(&self.ways.records);
@@ -470,7 +472,8 @@ impl Directory {
             self.trunks.stale().map(|(_, missing)| missing.to_owned()).collect();
         for missing in stale.difference(&self.stale) {
             let (name, error) = missing.split_once(": ").unwrap_or((missing, "no answer"));
-            Record::NameFailed { name: name.to_owned(), error: error.to_owned() }.tell(&self.ways.records);
+            Record::NameFailed { name: name.to_owned(), error: error.to_owned() }
+                .tell(&self.ways.records);
         }
         self.stale = stale;
         let whole = self.trunks.are_known();

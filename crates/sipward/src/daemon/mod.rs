@@ -25,8 +25,8 @@ mod settings;
 mod tasks;
 
 pub(crate) use desk::{Away, Desk};
-pub(crate) use directory::{COMMANDS, lists};
 pub(crate) use directory::table::Reason as ProtectedReason;
+pub(crate) use directory::{COMMANDS, lists};
 pub(crate) use judge::{FAILURES, Failure, Judge};
 pub(crate) use settings::{Allowed, Denied, PolicyEdit, Reloaded, Settings, State};
 pub(crate) use tasks::stop_on_signals;
@@ -304,10 +304,7 @@ async fn look_up(names: &mut Names, judge: &mut Judge, config: &Config) {
 
 /// What the settings say about questions to FreeSWITCH.
 fn asked(config: &Config) -> directory::Asked {
-    directory::Asked {
-        lists: config.allow_acl.clone(),
-        reads_sofia_conf: config.read_sofia_conf,
-    }
+    directory::Asked { lists: config.allow_acl.clone(), reads_sofia_conf: config.read_sofia_conf }
 }
 
 fn exempt(judge: &mut Judge, classes: impl IntoIterator<Item = Exempt>) {

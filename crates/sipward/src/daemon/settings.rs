@@ -286,10 +286,7 @@ fn needs_restart(started: &Config, file: &Config) -> Vec<&'static str> {
     [
         ("mode", started.mode != file.mode),
         ("on_exit", started.on_exit != file.on_exit),
-        (
-            "route",
-            (&started.route, started.sip_ports_auto) != (&file.route, file.sip_ports_auto),
-        ),
+        ("route", (&started.route, started.sip_ports_auto) != (&file.route, file.sip_ports_auto)),
         ("esl", started.esl != file.esl),
         ("store", started.store != file.store),
         ("api", started.api != file.api),

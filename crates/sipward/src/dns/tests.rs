@@ -54,10 +54,22 @@ async fn every_target_of_srv_counts_and_the_web_server_does_not() {
 #[tokio::test]
 async fn naptr_leads_to_services_of_any_name() {
     let server = carrier();
-    server.put("region.test", NAPTR, 30, &["s SIP+D2U _sip._udp.eu.carrier.test", "s SIPS+D2T _sips._tcp.carrier.test", "s E2U+email x.test"]);
+    server.put(
+        "region.test",
+        NAPTR,
+        30,
+        &[
+            "s SIP+D2U _sip._udp.eu.carrier.test",
+            "s SIPS+D2T _sips._tcp.carrier.test",
+            "s E2U+email x.test",
+        ],
+    );
     server.put("_sip._udp.eu.carrier.test", SRV, 60, &["eu.carrier.test"]);
     server.put("eu.carrier.test", A, 60, &["192.0.2.40"]);
-    assert_eq!(locate(&server, "sip:region.test", false).await.unwrap(), ["192.0.2.3", "192.0.2.40"]);
+    assert_eq!(
+        locate(&server, "sip:region.test", false).await.unwrap(),
+        ["192.0.2.3", "192.0.2.40"]
+    );
     assert_eq!(locate(&server, "sips:region.test", false).await.unwrap(), ["192.0.2.3"]);
     assert_eq!(server.asked("x.test", SRV), 0);
 }
@@ -101,7 +113,10 @@ async fn a_name_server_that_fails_is_told_and_changes_nothing_that_is_known() {
 #[tokio::test]
 async fn what_has_no_address_says_so() {
     let server = carrier();
-    assert_eq!(locate(&server, "sip:nowhere.test", false).await.unwrap_err(), "nowhere.test: has no address");
+    assert_eq!(
+        locate(&server, "sip:nowhere.test", false).await.unwrap_err(),
+        "nowhere.test: has no address"
+    );
     server.put("_sip._udp.off.test", SRV, 60, &["."]);
     let error = locate(&server, "sip:off.test;transport=udp", false).await.unwrap_err();
     assert_eq!(error, "has no address", "its zone says that there is no such service");
@@ -114,7 +129,8 @@ async fn a_hostile_zone_is_bounded() {
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     server.put("_sip._udp.big.test", SRV, 60, &many);
     for name in &many {
-        let addresses: Vec<String> = (0..20).map(|n| format!("10.{n}.0.{}", &name[1..name.find('.').unwrap()])).collect();
+        let addresses: Vec<String> =
+            (0..20).map(|n| format!("10.{n}.0.{}", &name[1..name.find('.').unwrap()])).collect();
         server.put(name, A, 60, &addresses.iter().map(String::as_str).collect::<Vec<_>>());
     }
     let found = locate(&server, "sip:big.test;transport=udp", false).await.unwrap();

@@ -80,7 +80,8 @@ pub(crate) fn read(text: &str) -> Result<AccessLists, String> {
             "list" => {
                 let name = attribute(tag, "name", MAX_TEXT).unwrap_or_default();
                 let default = attribute(tag, "default", MAX_TEXT).unwrap_or_default();
-                list = Some((name, List { allows_by_default: is_true(&default), ..List::default() }));
+                list =
+                    Some((name, List { allows_by_default: is_true(&default), ..List::default() }));
             }
             "node" => {
                 if let Some((_, list)) = &mut list {
@@ -217,7 +218,8 @@ fn without(net: IpNet, hole: &IpNet) -> Vec<IpNet> {
     while rest.contains(hole) && rest != *hole {
         let Ok(mut halves) = rest.subnets(rest.prefix_len() + 1) else { break };
         let (Some(first), Some(second)) = (halves.next(), halves.next()) else { break };
-        let (inside, outside) = if first.contains(hole) { (first, second) } else { (second, first) };
+        let (inside, outside) =
+            if first.contains(hole) { (first, second) } else { (second, first) };
         pieces.push(outside);
         rest = inside;
     }
@@ -226,7 +228,10 @@ fn without(net: IpNet, hole: &IpNet) -> Vec<IpNet> {
 
 /// `10.0.0.0/8`, `2001:db8::/32`, or an address alone.
 fn read_net(text: &str) -> Option<IpNet> {
-    text.parse().map(|net: IpNet| net.trunc()).or_else(|_| text.parse().map(|a: IpAddr| a.into())).ok()
+    text.parse()
+        .map(|net: IpNet| net.trunc())
+        .or_else(|_| text.parse().map(|a: IpAddr| a.into()))
+        .ok()
 }
 
 /// `host` and `mask` of a node.
@@ -245,10 +250,8 @@ mod tests {
     use crate::freeswitch::registrations::tests::recorded;
 
     fn verdict(default: &str, nodes: &[(&str, &str)]) -> Verdict {
-        let nodes: String = nodes
-            .iter()
-            .map(|(kind, rest)| format!("<node type=\"{kind}\" {rest}/>"))
-            .collect();
+        let nodes: String =
+            nodes.iter().map(|(kind, rest)| format!("<node type=\"{kind}\" {rest}/>")).collect();
         let text = format!(
             "<configuration><network-lists><list name=\"l\" default=\"{default}\">{nodes}</list>\
              </network-lists></configuration>"
@@ -266,7 +269,11 @@ mod tests {
         let lists = read(&recorded("2-xml_locate-acl.conf")).unwrap();
         assert_eq!(lists.verdict("trusted"), nets(&["10.66.50.0/24"], false));
         assert_eq!(lists.verdict("providers"), nets(&["10.66.1.50/32"], false));
-        assert_eq!(lists.verdict("domains"), nets(&[], true), "only FreeSWITCH knows these addresses");
+        assert_eq!(
+            lists.verdict("domains"),
+            nets(&[], true),
+            "only FreeSWITCH knows these addresses"
+        );
         assert!(matches!(lists.verdict("regdeny"), Verdict::Everybody(_)));
         assert_eq!(lists.verdict("localnet.auto"), Verdict::Unknown);
     }
@@ -282,12 +289,19 @@ mod tests {
         assert_eq!(
             verdict(
                 "deny",
-                &[deny("cidr=\"10.0.0.0/24\""), allow("cidr=\"10.0.0.7/32\""), allow("cidr=\"10.0.0.0/16\"")]
+                &[
+                    deny("cidr=\"10.0.0.0/24\""),
+                    allow("cidr=\"10.0.0.7/32\""),
+                    allow("cidr=\"10.0.0.0/16\"")
+                ]
             )
             .clone(),
             {
                 let mut all = vec!["10.0.0.7/32".parse().unwrap()];
-                all.extend(without("10.0.0.0/16".parse().unwrap(), &"10.0.0.0/24".parse().unwrap()));
+                all.extend(without(
+                    "10.0.0.0/16".parse().unwrap(),
+                    &"10.0.0.0/24".parse().unwrap(),
+                ));
                 Verdict::Nets { nets: IpNet::aggregate(&all), asks: false, unused: None }
             }
         );
@@ -311,10 +325,14 @@ mod tests {
             ("deny", &[("allow", "cidr=\"0.0.0.0/1\""), ("allow", "cidr=\"128.0.0.0/1\"")]),
             ("deny", &[("allow", "host=\"0.0.0.0\" mask=\"0.0.0.0\"")]),
         ] {
-            assert!(matches!(verdict(default, nodes), Verdict::Everybody(_)), "{default} {nodes:?}");
+            assert!(
+                matches!(verdict(default, nodes), Verdict::Everybody(_)),
+                "{default} {nodes:?}"
+            );
         }
         let everywhere: Vec<String> = (1..200).map(|n| format!("cidr=\"{n}.0.0.0/8\"")).collect();
-        let nodes: Vec<(&str, &str)> = everywhere.iter().map(|net| ("allow", net.as_str())).collect();
+        let nodes: Vec<(&str, &str)> =
+            everywhere.iter().map(|net| ("allow", net.as_str())).collect();
         assert!(matches!(verdict("deny", &nodes), Verdict::Everybody(_)), "in pieces");
     }
 

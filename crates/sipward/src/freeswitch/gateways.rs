@@ -43,7 +43,8 @@ pub(crate) fn read(text: &str) -> Result<Gateways, String> {
             match tag.name().as_ref() {
                 "gateways" => any = true,
                 "gateway" => {
-                    gateway = Some(Gateway { name: String::new(), profile: String::new(), proxy: None });
+                    gateway =
+                        Some(Gateway { name: String::new(), profile: String::new(), proxy: None });
                 }
                 "name" => field = Field::Name,
                 "profile" => field = Field::Profile,

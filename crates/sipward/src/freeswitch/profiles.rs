@@ -97,8 +97,9 @@ pub(crate) fn profile(text: &str) -> Result<Profile, String> {
         let Some(port) = Target::read(url).and_then(|target| target.port) else { continue };
         let named = url.split(';').find_map(|part| part.trim().strip_prefix("transport="));
         for transport in transports {
-            let bound = named
-                .is_none_or(|named| named.split(',').any(|word| Transport::read(word) == Some(*transport)));
+            let bound = named.is_none_or(|named| {
+                named.split(',').any(|word| Transport::read(word) == Some(*transport))
+            });
             if bound {
                 binds.push(Bind { transport: *transport, port });
             }
@@ -121,8 +122,15 @@ struct Fields {
 }
 
 impl Fields {
-    const NAMES: [&str; 7] =
-        ["name", "state", "bind-url", "tls-bind-url", "ws-bind-url", "wss-bind-url", "max-recv-rps"];
+    const NAMES: [&str; 7] = [
+        "name",
+        "state",
+        "bind-url",
+        "tls-bind-url",
+        "ws-bind-url",
+        "wss-bind-url",
+        "max-recv-rps",
+    ];
 
     fn open(&mut self, name: &str) {
         self.open = Self::NAMES.iter().position(|known| *known == name);
@@ -180,7 +188,9 @@ mod tests {
     #[test]
     fn a_profile_that_does_not_run_or_has_no_name_for_a_command_is_not_asked_about() {
         let row = |name: &str, state: &str| {
-            format!("<profile><name>{name}</name><type>profile</type><state>{state}</state></profile>")
+            format!(
+                "<profile><name>{name}</name><type>profile</type><state>{state}</state></profile>"
+            )
         };
         let text = format!(
             "<profiles>{}{}{}{}</profiles>",

@@ -266,8 +266,8 @@ impl Rows {
 
 impl<'r> Row<'r> {
     fn read(text: &'r str) -> Result<Self, String> {
-        let row: Written<'r> =
-            serde_json::from_str(text).map_err(|error| Plain(&shortened(&error.to_string())).to_string())?;
+        let row: Written<'r> = serde_json::from_str(text)
+            .map_err(|error| Plain(&shortened(&error.to_string())).to_string())?;
         // A link-local address has its interface behind it: `fe80::1%eth0`.
         let address = row.network_ip.split('%').next().unwrap_or_default();
         let Ok(source) = address.parse() else {

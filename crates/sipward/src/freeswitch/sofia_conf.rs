@@ -213,7 +213,9 @@ mod tests {
 
     #[test]
     fn what_is_no_configuration_is_an_error_that_quotes_nothing() {
-        for text in ["", "-ERR s3cret\n", "<configuration></configuration>", "<profile name=\"x\"><!s3cret"] {
+        for text in
+            ["", "-ERR s3cret\n", "<configuration></configuration>", "<profile name=\"x\"><!s3cret"]
+        {
             let error = read(text).unwrap_err();
             assert!(!error.contains("s3cret"), "{error}");
         }

@@ -150,14 +150,26 @@ mod tests {
         for (uri, host, port, transport, secure) in [
             ("sip:host.example", "host.example", None, None, false),
             ("SIP:Host.Example.", "host.example", None, None, false),
-            ("sips:u@host.example:5061;transport=tls", "host.example", Some(5061), Some("tls"), true),
+            (
+                "sips:u@host.example:5061;transport=tls",
+                "host.example",
+                Some(5061),
+                Some("tls"),
+                true,
+            ),
             ("host.example:5060", "host.example", Some(5060), None, false),
             ("<sip:192.0.2.1>", "192.0.2.1", None, None, false),
             ("\"x\" <sip:u@192.0.2.1:5080>;a=b", "192.0.2.1", Some(5080), None, false),
             ("sip:u@[2001:db8::1]:5060", "2001:db8::1", Some(5060), None, false),
             ("2001:db8::1", "2001:db8::1", None, None, false),
             ("sip:a@b@192.0.2.1", "192.0.2.1", None, None, false),
-            ("sip:mod_sofia@198.51.100.1:5060;maddr=10.0.0.1;transport=udp,tcp", "10.0.0.1", Some(5060), Some("udp"), false),
+            (
+                "sip:mod_sofia@198.51.100.1:5060;maddr=10.0.0.1;transport=udp,tcp",
+                "10.0.0.1",
+                Some(5060),
+                Some("udp"),
+                false,
+            ),
             ("sip:_sip.example;transport=TCP", "_sip.example", None, Some("tcp"), false),
         ] {
             let expected = Some((host.to_owned(), port, transport, secure));

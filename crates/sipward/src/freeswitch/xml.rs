@@ -50,7 +50,8 @@ pub(super) fn attribute(tag: &BytesStart<'_>, name: &str, most: usize) -> Option
 
 /// Whether an attribute is there and is exactly `wanted`.
 pub(super) fn attribute_is(tag: &BytesStart<'_>, name: &str, wanted: &str) -> bool {
-    tag.try_get_attribute(name).is_ok_and(|found| found.is_some_and(|found| *found.value == *wanted))
+    tag.try_get_attribute(name)
+        .is_ok_and(|found| found.is_some_and(|found| *found.value == *wanted))
 }
 
 /// As FreeSWITCH reads a switch (`switch_utils.h`, `switch_true`).

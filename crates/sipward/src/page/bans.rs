@@ -19,8 +19,8 @@ use super::viewer::Viewer;
 use crate::api::extract::{Query, Sent};
 use crate::api::fault::Fault;
 use crate::api::model::{
-    ProblemKind,
-    BanOrder, BanOrigin, BanPage, BanQuery, BanState, Direction, MAX_LIMIT, Net, NewBan, Refusal,
+    BanOrder, BanOrigin, BanPage, BanQuery, BanState, Direction, MAX_LIMIT, Net, NewBan,
+    ProblemKind, Refusal,
 };
 use crate::api::{self, Api};
 pub(super) use table::{Columns, rows};
@@ -54,7 +54,8 @@ pub(super) async fn ban(
         if !fields.has("sure") {
             let there = api::healthy::of(&api, net.0).await?.words();
             if !there.is_empty() {
-                let detail = format!("{}. Tick \"Ban it all the same\" to ban it", there.join("; "));
+                let detail =
+                    format!("{}. Tick \"Ban it all the same\" to ban it", there.join("; "));
                 return Err(Fault::new(ProblemKind::Refused, detail));
             }
         }

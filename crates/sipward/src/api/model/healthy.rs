@@ -57,7 +57,9 @@ macro_rules! word {
                 serializer.serialize_str($word)
             }
 
-            pub(super) fn deserialize<'de, D: Deserializer<'de>>(reader: D) -> Result<(), D::Error> {
+            pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+                reader: D,
+            ) -> Result<(), D::Error> {
                 let word = String::deserialize(reader)?;
                 if word == $word { Ok(()) } else { Err(D::Error::custom("another word")) }
             }

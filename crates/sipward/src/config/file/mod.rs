@@ -147,7 +147,8 @@ pub(super) fn aliases(key: &str) -> &'static [&'static str] {
 impl File {
     /// Checks ranges and what depends on each other.
     pub(super) fn into_config(self) -> Result<Config, Problem> {
-        let File { mode, on_exit, allow, allow_acl, read_sofia_conf, proxies, dns_refresh, .. } = self;
+        let File { mode, on_exit, allow, allow_acl, read_sofia_conf, proxies, dns_refresh, .. } =
+            self;
         let File { policy, route, esl, store, log, api, http, mail, webhook, whois, geo, .. } =
             self;
         let allow = hosts("allow", allow)?;

@@ -219,10 +219,8 @@ impl Asker {
 
     fn problem(&self, question: &str, error: &CommandError, weight: Weight) {
         // The loss of the connection is told by itself, and all is asked again after it.
-        let lost = matches!(
-            error,
-            CommandError::NotConnected | CommandError::Lost | CommandError::Ended
-        );
+        let lost =
+            matches!(error, CommandError::NotConnected | CommandError::Lost | CommandError::Ended);
         if !lost {
             self.failed(question, &error.to_string(), weight);
         }

@@ -93,12 +93,7 @@ impl Phones {
     }
 
     /// A phone registered, or renewed its registration; `life` as far as it is known.
-    pub(crate) fn registered(
-        &mut self,
-        phone: &Phone<'_>,
-        life: Option<Duration>,
-        now: Timestamp,
-    ) {
+    pub(crate) fn registered(&mut self, phone: &Phone<'_>, life: Option<Duration>, now: Timestamp) {
         let id = self.dialog_id(phone.user, phone.domain, phone.call_id);
         self.ended.remove(&id);
         self.put(id, phone, life, now);

@@ -100,11 +100,12 @@ impl Asker {
             Connection::connect(&login.host, login.port, limits, self.connect_timeout)
                 .await
                 .map_err(another)?;
-        connection
-            .login(login.user.as_deref(), &login.password, LOGIN)
+        connection.login(login.user.as_deref(), &login.password, LOGIN).await.map_err(another)?;
+        match timeout(PIECE, connection.stream_api(QUESTION))
             .await
-            .map_err(another)?;
-        match timeout(PIECE, connection.stream_api(QUESTION)).await.map_err(late)?.map_err(another)? {
+            .map_err(late)?
+            .map_err(another)?
+        {
             Streamed::Body => {}
             Streamed::Refused(reply) => return Err(Failed::AnotherWay(reply.to_string())),
         }

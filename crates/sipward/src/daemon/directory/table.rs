@@ -202,7 +202,8 @@ mod tests {
             ]
         );
         let touching = table.touching(&"192.0.2.3/32".parse().unwrap());
-        let reasons: Vec<_> = touching.iter().map(|entry| (entry.reason, entry.registrations)).collect();
+        let reasons: Vec<_> =
+            touching.iter().map(|entry| (entry.reason, entry.registrations)).collect();
         assert_eq!(
             reasons,
             [

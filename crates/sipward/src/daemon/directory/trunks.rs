@@ -59,14 +59,12 @@ impl Trunks {
     /// The gateways there are, asked for at `asked`.
     pub(super) fn set_gateways(&mut self, gateways: Gateways, asked: Instant) {
         self.left_out = gateways.left_out;
-        self.proxies = gateways
-            .list
-            .into_iter()
-            .map(|gateway| (gateway.name, gateway.proxy))
-            .collect();
+        self.proxies =
+            gateways.list.into_iter().map(|gateway| (gateway.name, gateway.proxy)).collect();
         let proxies = &self.proxies;
         // What was heard since may be of a gateway that came since.
-        self.registrars.retain(|gateway, (_, heard)| proxies.contains_key(gateway) || *heard >= asked);
+        self.registrars
+            .retain(|gateway, (_, heard)| proxies.contains_key(gateway) || *heard >= asked);
         self.listed = true;
         self.follow();
     }
@@ -76,7 +74,10 @@ impl Trunks {
         self.conf.clear();
         self.unreadable.clear();
         for gateway in &conf.gateways {
-            self.conf.entry(gateway.name.clone()).or_default().extend(gateway.proxies.iter().cloned());
+            self.conf
+                .entry(gateway.name.clone())
+                .or_default()
+                .extend(gateway.proxies.iter().cloned());
             if gateway.unreadable {
                 self.unreadable.insert(gateway.name.clone());
             }
@@ -106,8 +107,11 @@ impl Trunks {
 
     /// Keeps the names that gateways have now, and asks for new ones.
     fn follow(&mut self) {
-        let targets: BTreeSet<Target> =
-            self.targets().filter(|(_, target)| is_name(target)).map(|(_, target)| target.clone()).collect();
+        let targets: BTreeSet<Target> = self
+            .targets()
+            .filter(|(_, target)| is_name(target))
+            .map(|(_, target)| target.clone())
+            .collect();
         self.names.retain(|target, _| targets.contains(target));
         let now = Instant::now();
         for target in targets {
@@ -121,14 +125,14 @@ impl Trunks {
             .proxies
             .iter()
             .filter_map(|(gateway, proxy)| Some((gateway.as_str(), proxy.as_ref()?)));
-        let further = self
-            .conf
-            .iter()
-            .flat_map(|(gateway, targets)| targets.iter().map(move |target| (gateway.as_str(), target)));
+        let further = self.conf.iter().flat_map(|(gateway, targets)| {
+            targets.iter().map(move |target| (gateway.as_str(), target))
+        });
         // A gateway of the file that does not run needs no look-up.
-        proxies.chain(further.filter(|(gateway, _)| {
-            gateway.is_empty() || self.proxies.contains_key(*gateway)
-        }))
+        proxies.chain(
+            further
+                .filter(|(gateway, _)| gateway.is_empty() || self.proxies.contains_key(*gateway)),
+        )
     }
 
     /// When the next name is due.
@@ -149,7 +153,12 @@ impl Trunks {
     }
 
     /// The answer for a name. An error, or what it does not know, leaves what was known.
-    pub(super) fn located(&mut self, target: &Target, answer: Result<Located, String>, now: Instant) {
+    pub(super) fn located(
+        &mut self,
+        target: &Target,
+        answer: Result<Located, String>,
+        now: Instant,
+    ) {
         let Some(name) = self.names.get_mut(target) else { return };
         let again = match answer {
             Ok(Located { addresses, again_at, missing: None }) => {
@@ -175,7 +184,8 @@ impl Trunks {
 
     /// The addresses of all gateways, sorted, each once.
     pub(super) fn addresses(&self) -> BTreeSet<IpAddr> {
-        let mut all: BTreeSet<IpAddr> = self.registrars.values().map(|(address, _)| *address).collect();
+        let mut all: BTreeSet<IpAddr> =
+            self.registrars.values().map(|(address, _)| *address).collect();
         for (_, target) in self.targets() {
             match &target.host {
                 Host::Address(address) => {
@@ -203,7 +213,8 @@ impl Trunks {
     fn problems(&self) -> BTreeMap<String, String> {
         let mut found = BTreeMap::new();
         let mut note = |gateway: &str, error: String| {
-            let gateway = if gateway.is_empty() { "the outbound-proxy of a profile" } else { gateway };
+            let gateway =
+                if gateway.is_empty() { "the outbound-proxy of a profile" } else { gateway };
             found.entry(gateway.to_owned()).or_insert(error);
         };
         for (gateway, proxy) in &self.proxies {
@@ -211,7 +222,8 @@ impl Trunks {
                 note(gateway, "its proxy is no SIP address".to_owned());
             }
         }
-        for gateway in self.unreadable.iter().filter(|gateway| self.proxies.contains_key(*gateway)) {
+        for gateway in self.unreadable.iter().filter(|gateway| self.proxies.contains_key(*gateway))
+        {
             note(gateway, "its register-proxy or outbound-proxy is no SIP address".to_owned());
         }
         for (gateway, target) in self.targets() {

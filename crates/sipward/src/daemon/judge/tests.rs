@@ -107,11 +107,8 @@ fn a_websocket_that_closes_ends_its_registration_without_an_address() {
     assert_eq!(judge.totals.registered_now, 0);
     assert_eq!(judge.engine.source(IpAddr::from([192, 0, 2, 7])).registrations, 0);
     // The list that was made before that does not bring it back.
-    let back = Registration {
-        user: "1103".into(),
-        call_id: "a42306d26d9ab501".into(),
-        ..phone(7, None)
-    };
+    let back =
+        Registration { user: "1103".into(), call_id: "a42306d26d9ab501".into(), ..phone(7, None) };
     list(&mut judge, vec![back], Instant::now(), Outcome::default());
     assert_eq!(judge.totals.registered_now, 0);
     assert_eq!(judge.engine.source(IpAddr::from([192, 0, 2, 7])).registrations, 0);

@@ -36,7 +36,8 @@ impl NameServer {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         let address = socket.local_addr().unwrap();
-        let (zone, stop) = (Arc::new(Mutex::new(Zone::default())), Arc::new(AtomicBool::new(false)));
+        let (zone, stop) =
+            (Arc::new(Mutex::new(Zone::default())), Arc::new(AtomicBool::new(false)));
         let thread = {
             let (zone, stop) = (Arc::clone(&zone), Arc::clone(&stop));
             thread::spawn(move || {

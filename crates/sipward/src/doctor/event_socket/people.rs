@@ -38,12 +38,16 @@ impl Session {
     pub(super) async fn permissions(&mut self, refused: &[String]) -> Check {
         let needed: BTreeSet<String> =
             Subscription::sofia_required().each().map(|(name, _)| name).collect();
-        let mut fatal: Vec<String> = refused.iter().filter(|name| needed.contains(*name)).cloned().collect();
+        let mut fatal: Vec<String> =
+            refused.iter().filter(|name| needed.contains(*name)).cloned().collect();
         if refused.iter().any(|name| name == "BACKGROUND_JOB") {
             fatal.push("BACKGROUND_JOB".to_owned());
         }
-        let mut lacking: Vec<String> =
-            refused.iter().filter(|name| !fatal.contains(name)).map(|name| format!("event {name}")).collect();
+        let mut lacking: Vec<String> = refused
+            .iter()
+            .filter(|name| !fatal.contains(name))
+            .map(|name| format!("event {name}"))
+            .collect();
         if fatal.is_empty() {
             for (command, example, without) in COMMANDS {
                 if self.job(example).await.is_err_and(|error| error.contains("refused")) {
@@ -75,7 +79,9 @@ impl Session {
         };
         let listed = match listed {
             Ok(listed) => listed,
-            Err(error) => return Check::warn(GATEWAYS, format!("not known: {}", Plain(&error)), advice),
+            Err(error) => {
+                return Check::warn(GATEWAYS, format!("not known: {}", Plain(&error)), advice);
+            }
         };
         if listed.list.is_empty() {
             return Check::ok(GATEWAYS, "FreeSWITCH has none");
@@ -92,7 +98,9 @@ impl Session {
                     names.push((gateway.name.clone(), target.clone()));
                 }
                 Some(_) => {}
-                None => lost.push(format!("{} (its proxy is no SIP address)", Plain(&gateway.name))),
+                None => {
+                    lost.push(format!("{} (its proxy is no SIP address)", Plain(&gateway.name)))
+                }
             }
         }
         let dns = match Dns::from_system() {
@@ -143,7 +151,11 @@ impl Session {
             .map(|(list, error)| format!("{}: {}", Plain(list), Plain(error)))
             .collect();
         if unused.is_empty() {
-            let found = format!("{} networks are never banned by {}", decided.nets.len(), wanted.join(", "));
+            let found = format!(
+                "{} networks are never banned by {}",
+                decided.nets.len(),
+                wanted.join(", ")
+            );
             return Check::ok(LISTS, found);
         }
         Check::warn(
@@ -163,20 +175,37 @@ impl Session {
         let (names, _) = match names {
             Ok(names) => names,
             Err(error) => {
-                let found = format!("{configured:?}; FreeSWITCH does not say where it listens: {}", Plain(&error));
+                let found = format!(
+                    "{configured:?}; FreeSWITCH does not say where it listens: {}",
+                    Plain(&error)
+                );
                 return Check::warn(PORTS, found, "write the ports into `sip_ports`");
             }
         };
         let mut said = Vec::new();
         let mut missed = BTreeSet::new();
         for name in names {
-            let Ok(job) = self.job(&format!("{} profile {name}", profiles::QUESTION)).await else { continue };
+            let Ok(job) = self.job(&format!("{} profile {name}", profiles::QUESTION)).await else {
+                continue;
+            };
             let Ok(profile) = profiles::profile(&job.text) else { continue };
-            let binds: Vec<String> =
-                profile.binds.iter().map(|bind| format!("{} {}", bind.transport.as_str(), bind.port)).collect();
-            let limit = profile.max_rps.map(|rps| format!("; takes {rps} requests a second")).unwrap_or_default();
+            let binds: Vec<String> = profile
+                .binds
+                .iter()
+                .map(|bind| format!("{} {}", bind.transport.as_str(), bind.port))
+                .collect();
+            let limit = profile
+                .max_rps
+                .map(|rps| format!("; takes {rps} requests a second"))
+                .unwrap_or_default();
             said.push(format!("{}: {}{limit}", Plain(&profile.name), binds.join(", ")));
-            missed.extend(profile.binds.iter().map(|bind| bind.port).filter(|port| !configured.contains(port)));
+            missed.extend(
+                profile
+                    .binds
+                    .iter()
+                    .map(|bind| bind.port)
+                    .filter(|port| !configured.contains(port)),
+            );
         }
         if said.is_empty() {
             return Check::ok(PORTS, format!("no profile runs; {configured:?} are counted"));

@@ -59,7 +59,12 @@ fn phones_are_read_as_freeswitch_showed_them_first() {
 
 #[test]
 fn nobody_registered_is_no_error_and_nonsense_is() {
-    for nobody in ["{\"row_count\":0}", "{ \"row_count\": 0 }\n", "0 total.\n", "{\"row_count\":0,\"rows\":[]}"] {
+    for nobody in [
+        "{\"row_count\":0}",
+        "{ \"row_count\": 0 }\n",
+        "0 total.\n",
+        "{\"row_count\":0,\"rows\":[]}",
+    ] {
         assert_eq!(read(nobody.as_bytes(), 3), (vec![], Ok(Outcome::default())), "{nobody}");
     }
     for nonsense in ["", "-ERR no reply", "+OK\n", "{}", "[1]", "{\"row_count\":3}"] {
@@ -71,9 +76,13 @@ const GOOD: &str = r#"{"reg_user":"1","realm":"r","token":"t","expires":"17","ne
 
 #[test]
 fn an_odd_row_costs_itself_and_is_named() {
-    let long = format!(r#"{{"reg_user":"{}","realm":"r","network_ip":"::1"}}"#, "x".repeat(MAX_ROW));
+    let long =
+        format!(r#"{{"reg_user":"{}","realm":"r","network_ip":"::1"}}"#, "x".repeat(MAX_ROW));
     for (odd, problem) in [
-        (r#"{"reg_user":"7","realm":"r","token":"t","expires":"0","network_ip":"nowhere"}"#, "7@r: network_ip `nowhere`"),
+        (
+            r#"{"reg_user":"7","realm":"r","token":"t","expires":"0","network_ip":"nowhere"}"#,
+            "7@r: network_ip `nowhere`",
+        ),
         (r#"{"reg_user":"7","realm":"r"}"#, "missing field `network_ip`"),
         (r#"{"reg_user":7,"realm":"r","network_ip":"::1"}"#, "invalid type"),
         (r#"{"reg_user":"a"b","realm":"r","network_ip":"::1"}"#, "row 2"),
@@ -100,7 +109,9 @@ fn an_odd_row_costs_itself_and_is_named() {
         (r#","expires":17"#, Some(17)),
         (r#","network_port":99999"#, None),
     ] {
-        let text = format!(r#"{{"rows":[{{"reg_user":"1","realm":"r","network_ip":"fe80::1%eth0"{rest}}}]}}"#);
+        let text = format!(
+            r#"{{"rows":[{{"reg_user":"1","realm":"r","network_ip":"fe80::1%eth0"{rest}}}]}}"#
+        );
         let (found, outcome) = read(text.as_bytes(), 5);
         assert_eq!((found[0].expires, found[0].port), (expires, None), "{rest}");
         assert_eq!(outcome.unwrap().rows, 1);
@@ -109,7 +120,8 @@ fn an_odd_row_costs_itself_and_is_named() {
 
 #[test]
 fn what_is_no_utf8_is_read_as_the_events_are() {
-    let mut text = b"{\"rows\":[{\"reg_user\":\"a\xffb\",\"realm\":\"r\",\"network_ip\":\"::1\"}]}".to_vec();
+    let mut text =
+        b"{\"rows\":[{\"reg_user\":\"a\xffb\",\"realm\":\"r\",\"network_ip\":\"::1\"}]}".to_vec();
     text.push(b'\n');
     let (found, _) = read(&text, 4);
     assert_eq!(found[0].user, "a\u{fffd}b");

@@ -9,9 +9,9 @@ pub(super) fn line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
     match record {
         Record::Registrations { phones, problem } => {
             write!(f, "{phones} phones are registered")?;
-            problem.as_ref().map_or(Ok(()), |problem| {
-                write!(f, ", and more may be: {}", Plain(problem))
-            })
+            problem
+                .as_ref()
+                .map_or(Ok(()), |problem| write!(f, ", and more may be: {}", Plain(problem)))
         }
         Record::GatewayUnprotected { gateway, error } => write!(
             f,

@@ -59,7 +59,8 @@ fn a_list_never_lifts_nor_brings_back_what_events_said_since() {
     assert!(phones.listed(&phone("listed", "192.0.2.5", "e", 1), None, asked, now));
     phones.list_ends(asked);
 
-    let mut all: Vec<String> = phones.addresses().map(|(address, ..)| address.to_string()).collect();
+    let mut all: Vec<String> =
+        phones.addresses().map(|(address, ..)| address.to_string()).collect();
     all.sort();
     assert_eq!(all, ["192.0.2.33", "192.0.2.4", "192.0.2.5"], "old was not in the list");
     // It registers again, and a later list has it.

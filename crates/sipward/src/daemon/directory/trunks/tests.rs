@@ -6,7 +6,9 @@ use crate::freeswitch::{gateways, sofia_conf};
 fn listed(trunks: &mut Trunks, list: &[(&str, &str)]) {
     let rows: String = list
         .iter()
-        .map(|(name, proxy)| format!("<gateway><name>{name}</name><proxy>{proxy}</proxy></gateway>"))
+        .map(|(name, proxy)| {
+            format!("<gateway><name>{name}</name><proxy>{proxy}</proxy></gateway>")
+        })
         .collect();
     let list = gateways::read(&format!("<gateways>{rows}</gateways>")).unwrap();
     trunks.set_gateways(list, Instant::now());
@@ -98,7 +100,9 @@ async fn a_gateway_that_cannot_be_found_is_told_once_and_once_that_it_is_found()
     look_up(&mut trunks, &server, now).await;
     let changes = trunks.changes();
     assert_eq!(unprotected(&changes), ["lost", "odd"]);
-    assert!(matches!(&changes[0], Change::Unprotected { error, .. } if error.contains("nowhere.test")));
+    assert!(
+        matches!(&changes[0], Change::Unprotected { error, .. } if error.contains("nowhere.test"))
+    );
     assert!(!trunks.are_known());
     let mut waits = Vec::new();
     for _ in 0..8 {
@@ -141,7 +145,10 @@ fn proxies_of_the_configuration_count_for_gateways_that_run() {
     let mut trunks = Trunks::default();
     trunks.set_conf(&sofia_conf::read(conf).unwrap());
     listed(&mut trunks, &[("g", "sip:192.0.2.6"), ("bad", "sip:192.0.2.5")]);
-    assert_eq!(addresses(&trunks), ["192.0.2.5", "192.0.2.6", "192.0.2.7", "192.0.2.8", "192.0.2.10"]);
+    assert_eq!(
+        addresses(&trunks),
+        ["192.0.2.5", "192.0.2.6", "192.0.2.7", "192.0.2.8", "192.0.2.10"]
+    );
     assert_eq!(unprotected(&trunks.changes()), ["bad"]);
     trunks.set_conf(&SofiaConf::default());
     assert_eq!(addresses(&trunks), ["192.0.2.5", "192.0.2.6"]);
