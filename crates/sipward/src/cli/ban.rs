@@ -72,7 +72,7 @@ impl BanCommand {
 
 /// Who in `net` is no stranger, in words. Not being told that is no reason against a ban.
 pub(super) async fn healthy(client: &mut Client, net: Net) -> Vec<String> {
-    let path = format!("/healthy/{}", segment(&net));
+    let path = format!("/healthy/{}", segment(net));
     let healthy = client.get::<Healthy>(&path, &NoQuery {}).await;
     healthy.map_or_else(|_| Vec::new(), |healthy| healthy.value.words())
 }

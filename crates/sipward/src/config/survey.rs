@@ -117,7 +117,7 @@ mod tests {
             let found = messages(source);
             assert!((1..=MOST).contains(&found.len()), "{source}: {found:?}");
         }
-        let many: String = (0..200).map(|n| format!("k{n} = 1\n")).collect();
+        let many = (0..200).map(|n| format!("k{n} = 1")).collect::<Vec<_>>().join("\n");
         assert_eq!(messages(&many).len(), MOST);
     }
 

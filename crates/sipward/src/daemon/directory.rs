@@ -136,6 +136,21 @@ pub(super) struct Ways {
     pub(super) records: broadcast::Sender<Arc<Record>>,
 }
 
+impl Ways {
+    /// Whom it asks; what it is asked; whom it tells.
+    pub(super) fn new(
+        (session, credentials, connect_timeout): (SessionHandle, Credentials, Duration),
+        (asked, questions): (watch::Receiver<Asked>, mpsc::Receiver<Question>),
+        (orders, ports, records): Told,
+    ) -> Self {
+        Self { session, credentials, connect_timeout, asked, questions, orders, ports, records }
+    }
+}
+
+/// Where answers go: to the engine's task, to the gate, to the log.
+pub(super) type Told =
+    (mpsc::Sender<Order>, Option<watch::Sender<Vec<u16>>>, broadcast::Sender<Arc<Record>>);
+
 /// A thing that is looked at now and then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Look {
@@ -267,14 +282,14 @@ impl Directory {
     fn question(&mut self, question: Question) {
         match question {
             Question::Acl(addr) => {
-                let asker = Arc::clone(&self.asker);
+                let freeswitch = Arc::clone(&self.asker);
                 self.under_way
-                    .spawn(async move { Done::Acl { addr, allowed: asker.acl(addr).await } });
+                    .spawn(async move { Done::Acl { addr, allowed: freeswitch.acl(addr).await } });
             }
             Question::Log { wanted } => {
-                let asker = Arc::clone(&self.asker);
+                let freeswitch = Arc::clone(&self.asker);
                 self.under_way.spawn(async move {
-                    asker.log(wanted).await;
+                    freeswitch.log(wanted).await;
                     Done::Nothing
                 });
             }
@@ -346,25 +361,26 @@ impl Directory {
     }
 
     fn begin(&mut self, look: Look) {
-        let asker = Arc::clone(&self.asker);
+        let freeswitch = Arc::clone(&self.asker);
         match look {
             Look::Registrations => {
                 let orders = self.ways.orders.clone();
                 self.under_way.spawn(async move {
-                    asker.registrations(&orders).await;
+                    freeswitch.registrations(&orders).await;
                     Done::Registrations
                 });
             }
             Look::Gateways => {
                 let asked = Instant::now();
-                self.under_way
-                    .spawn(async move { Done::Gateways { asked, answer: asker.gateways().await } });
+                self.under_way.spawn(async move {
+                    Done::Gateways { asked, answer: freeswitch.gateways().await }
+                });
             }
             Look::SofiaConf => {
                 let wanted = self.ways.asked.borrow().reads_sofia_conf;
                 self.under_way.spawn(async move {
                     Done::SofiaConf(if wanted {
-                        asker.sofia_conf().await
+                        freeswitch.sofia_conf().await
                     } else {
                         Some(SofiaConf::default())
                     })
@@ -373,12 +389,12 @@ impl Directory {
             Look::Lists => {
                 let asked = self.ways.asked.borrow().clone();
                 self.under_way.spawn(async move {
-                    let (file, decided) = asker.lists(&asked.lists).await;
+                    let (file, decided) = freeswitch.lists(&asked.lists).await;
                     Done::Lists { file, decided, asked }
                 });
             }
             Look::Profiles => {
-                self.under_way.spawn(async move { Done::Profiles(asker.profiles().await) });
+                self.under_way.spawn(async move { Done::Profiles(freeswitch.profiles().await) });
             }
         }
     }

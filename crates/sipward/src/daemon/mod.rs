@@ -115,6 +115,7 @@ impl Daemon {
     ///
     /// # Errors
     /// As [`Daemon::run`].
+    #[allow(clippy::too_many_lines, reason = "the order of the start is read in one piece")]
     pub async fn run_until(
         self,
         stop: CancellationToken,
@@ -185,17 +186,13 @@ impl Daemon {
             reload,
             settings,
         ));
+        let directory = directory::Ways::new(
+            (handle.clone(), credentials, config.esl.connect_timeout),
+            (asked_in, questions),
+            (orders_out.clone(), kernel.ports.clone(), records.clone()),
+        );
         let mut helpers = vec![
-            tokio::spawn(directory::run(directory::Ways {
-                session: handle.clone(),
-                credentials: credentials.clone(),
-                connect_timeout: config.esl.connect_timeout,
-                asked: asked_in,
-                questions,
-                orders: orders_out.clone(),
-                ports: kernel.ports.clone(),
-                records: records.clone(),
-            })),
+            tokio::spawn(directory::run(directory)),
             tokio::spawn(tasks::look_up_names(names, current_in, in_force_out, orders_out.clone())),
             tokio::spawn(tasks::reload_on_hangup(Arc::clone(&settings))?),
             tokio::spawn(counting),

@@ -12,12 +12,11 @@ const LOOK_UP: Duration = Duration::from_secs(2);
 
 /// Whether every address of `host` is near.
 pub(super) async fn is_near(host: &str, facts: &HostFacts) -> bool {
-    let addresses = match host.parse::<IpAddr>() {
-        Ok(address) => vec![address],
-        Err(_) => {
-            let found = tokio::time::timeout(LOOK_UP, names::look_up(host.to_owned())).await;
-            found.ok().and_then(|(_, addresses)| addresses.ok()).unwrap_or_default()
-        }
+    let addresses = if let Ok(address) = host.parse::<IpAddr>() {
+        vec![address]
+    } else {
+        let found = tokio::time::timeout(LOOK_UP, names::look_up(host.to_owned())).await;
+        found.ok().and_then(|(_, addresses)| addresses.ok()).unwrap_or_default()
     };
     !addresses.is_empty() && addresses.into_iter().all(|address| is_local(address, facts))
 }

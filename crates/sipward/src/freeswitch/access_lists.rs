@@ -250,8 +250,11 @@ mod tests {
     use crate::freeswitch::registrations::tests::recorded;
 
     fn verdict(default: &str, nodes: &[(&str, &str)]) -> Verdict {
-        let nodes: String =
-            nodes.iter().map(|(kind, rest)| format!("<node type=\"{kind}\" {rest}/>")).collect();
+        let nodes = nodes
+            .iter()
+            .map(|(kind, rest)| format!("<node type=\"{kind}\" {rest}/>"))
+            .collect::<Vec<_>>()
+            .concat();
         let text = format!(
             "<configuration><network-lists><list name=\"l\" default=\"{default}\">{nodes}</list>\
              </network-lists></configuration>"

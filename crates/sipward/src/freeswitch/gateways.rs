@@ -65,8 +65,8 @@ pub(crate) fn read(text: &str) -> Result<Gateways, String> {
         Step::Close(_) => {
             if let Some(gateway) = &mut gateway {
                 match field {
-                    Field::Name => gateway.name = value.trim().to_owned(),
-                    Field::Profile => gateway.profile = value.trim().to_owned(),
+                    Field::Name => value.trim().clone_into(&mut gateway.name),
+                    Field::Profile => value.trim().clone_into(&mut gateway.profile),
                     Field::Proxy => gateway.proxy = Target::read(&value),
                     Field::None => {}
                 }

@@ -129,7 +129,7 @@ impl Rows {
             match self.state {
                 State::Prelude => self.prelude(byte),
                 State::Between => match byte {
-                    b'{' => self.begin(&[b'{']),
+                    b'{' => self.begin(b"{"),
                     b']' => {
                         self.state = State::End;
                         self.held.clear();

@@ -90,8 +90,8 @@ pub(crate) fn read(text: &str) -> Result<SofiaConf, String> {
                 let Some(wanted) = Wanted::of(tag) else { return };
                 let value = attribute(tag, "value", MAX_VALUE);
                 match (&mut gateway, &mut profile) {
-                    (Some(gateway), _) => gateway.take(&wanted, value),
-                    (None, Some(profile)) => profile.take(&wanted, value),
+                    (Some(gateway), _) => gateway.take(&wanted, value.as_deref()),
+                    (None, Some(profile)) => profile.take(&wanted, value.as_deref()),
                     (None, None) => {}
                 }
             }
@@ -134,29 +134,29 @@ impl Wanted {
 }
 
 impl ProfileConf {
-    fn take(&mut self, wanted: &Wanted, value: Option<String>) {
+    fn take(&mut self, wanted: &Wanted, value: Option<&str>) {
         let Some(value) = value else { return };
         match wanted {
             Wanted::NonceTtl => {
                 let seconds = value.trim().parse().ok().map(Duration::from_secs);
                 self.nonce_ttl = seconds.map(|ttl| ttl.min(MAX_NONCE_TTL));
             }
-            Wanted::LogAuthFailures => self.logs = is_true(&value),
-            Wanted::OutboundProxy => self.outbound_proxy = Target::read(&value),
+            Wanted::LogAuthFailures => self.logs = is_true(value),
+            Wanted::OutboundProxy => self.outbound_proxy = Target::read(value),
             Wanted::RegisterProxy => {}
         }
     }
 }
 
 impl GatewayConf {
-    fn take(&mut self, wanted: &Wanted, value: Option<String>) {
+    fn take(&mut self, wanted: &Wanted, value: Option<&str>) {
         if !matches!(wanted, Wanted::RegisterProxy | Wanted::OutboundProxy) {
             return;
         }
-        if value.as_ref().is_some_and(|value| value.trim().is_empty()) {
+        if value.is_some_and(|value| value.trim().is_empty()) {
             return;
         }
-        match value.as_deref().and_then(Target::read) {
+        match value.and_then(Target::read) {
             Some(target) if self.proxies.len() < 8 => self.proxies.push(target),
             Some(_) | None => self.unreadable = true,
         }

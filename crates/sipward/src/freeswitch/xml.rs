@@ -78,16 +78,13 @@ fn unescaped(value: &str) -> String {
     while let Some((before, after)) = rest.split_once('&') {
         text.push_str(before);
         let entity = after.split_once(';').and_then(|(name, after)| Some((resolved(name)?, after)));
-        match entity {
-            Some((character, after)) => {
-                text.push_str(character);
-                rest = after;
-            }
+        if let Some((character, after)) = entity {
+            text.push_str(character);
+            rest = after;
+        } else {
             // FreeSWITCH does not escape everything it writes.
-            None => {
-                text.push('&');
-                rest = after;
-            }
+            text.push('&');
+            rest = after;
         }
     }
     text.push_str(rest);

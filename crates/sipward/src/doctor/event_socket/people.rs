@@ -99,7 +99,7 @@ impl Session {
                 }
                 Some(_) => {}
                 None => {
-                    lost.push(format!("{} (its proxy is no SIP address)", Plain(&gateway.name)))
+                    lost.push(format!("{} (its proxy is no SIP address)", Plain(&gateway.name)));
                 }
             }
         }
