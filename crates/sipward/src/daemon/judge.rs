@@ -4,6 +4,7 @@
 //! the start brings back.
 
 mod act;
+mod first_list;
 mod hear;
 mod restore;
 mod spare;
@@ -23,13 +24,14 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::time::{self, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+pub(super) use first_list::FirstList;
 pub(super) use spare::Spare;
 
 use crate::clock::Clock;
 use crate::complaint::LogReader;
 use crate::daemon::desk::Visit;
 use crate::daemon::directory::table::{Part, Protected};
-use crate::daemon::directory::{Listed, ProfileFacts, Question};
+use crate::daemon::directory::{Listed, ProfileFacts, Question, Registration};
 use crate::enforce::Wishes;
 use crate::names::Exempt;
 use crate::record::{Ban, Record, Totals};
@@ -52,6 +54,11 @@ const EXPIRE_BEATS: u64 = 30;
 
 /// How often a failed attempt is told again whose reason is still the same: there may be four a second.
 const TELL_AGAIN: Duration = Duration::from_secs(30);
+
+/// Phones of the first list that are kept until its end, and bytes of their text. A larger one makes known, not
+/// trusted.
+const FIRST_PHONES: usize = 131_072;
+const FIRST_BYTES: usize = 32 * 1024 * 1024;
 
 /// FreeSWITCH writes its list of registrations by a queue: it lags behind the events by up to a second.
 const LIST_LAG: Duration = Duration::from_secs(2);
@@ -140,6 +147,11 @@ pub(crate) struct Judge {
     /// The last failed attempt that was told, and when.
     told_failure: Option<(String, Instant)>,
     beats: u64,
+    /// `None` once a list of registrations came.
+    first_list: Option<FirstList>,
+    /// The phones of that list, which is judged as a whole.
+    first_phones: Vec<Registration>,
+    first_bytes: usize,
 }
 
 /// Called once a beat.
@@ -202,7 +214,15 @@ impl Judge {
             profiles: Arc::from([]),
             told_failure: None,
             beats: 0,
+            first_list: None,
+            first_phones: Vec::new(),
+            first_bytes: 0,
         }
+    }
+
+    /// The next list of registrations is the first that this installation sees.
+    pub(super) fn await_first_list(&mut self, first_list: Option<FirstList>) {
+        self.first_list = first_list;
     }
 
     /// Bans whose route is under way.

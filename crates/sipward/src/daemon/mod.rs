@@ -56,7 +56,7 @@ use crate::record::{Record, Started, Totals};
 use crate::store::{Closed, Saved, Store, StoreSettings};
 use crate::systemd;
 use crate::tell::Tellers;
-use judge::{Ears, End, Restored, Spare, Voices};
+use judge::{Ears, End, FirstList, Restored, Spare, Voices};
 use kernel::{Kernel, host_exemptions};
 use settings::{InForce, Overrides, Ways, read_geo};
 use tasks::Current;
@@ -151,6 +151,7 @@ impl Daemon {
         exempt(&mut judge, host_exemptions(&kernel.found.host));
         exempt(&mut judge, names.classes(&config));
         let access = Arc::new(Access::new(&config.http, saved.tokens.clone(), links, clock));
+        judge.await_first_list(FirstList::awaited(&config.store.location, &saved));
         let restored = judge.take_over(saved, &kernel.found.routes);
         for record in started(&config, &credentials, &kernel.found, &restored) {
             judge.publish(record);
@@ -343,6 +344,7 @@ fn session_config(
 pub(crate) fn optional_events() -> Result<Subscription, InvalidCommand> {
     Subscription::sofia_optional()
         .custom(bridge::REPORT)?
+        .custom(bridge::CALL)?
         .custom(bridge::PROFILE_START)?
         .event(bridge::RELOADED)
 }

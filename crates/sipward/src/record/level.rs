@@ -41,6 +41,7 @@ impl Record {
             | Self::EventUnusable { .. }
             | Self::EventForged { .. }
             | Self::NeedsAttention { .. }
+            | Self::Slowed { .. }
             | Self::RefusedLogin { .. }
             | Self::Registrations { .. }
             | Self::GatewayUnprotected { .. }

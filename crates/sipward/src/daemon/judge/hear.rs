@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use sipward_engine::{Exemption, Input, Mode, Registered, Text, Timestamp};
+use sipward_engine::{CoreId, Exemption, Input, Mode, Registered, Text, Timestamp};
 use sipward_esl::{Event, LogLine, Notice};
 
-use super::{Judge, LIST_LAG, Order, TELL_AGAIN};
+use super::{FIRST_BYTES, FIRST_PHONES, Judge, LIST_LAG, Order, TELL_AGAIN};
 use crate::bridge::{self, Aside};
 use crate::clock::stamp;
 use crate::complaint::Heard;
@@ -33,6 +33,8 @@ impl Judge {
                     self.ask(Question::Log { wanted: true });
                 }
                 self.protected.know(Part::Registrations, false);
+                // What came of a list before does not count twice.
+                (self.first_phones, self.first_bytes) = (Vec::new(), 0);
                 self.ask(Question::Connected);
                 self.publish(Record::EslConnected { peer });
             }
@@ -75,25 +77,19 @@ impl Judge {
         let now = self.clock.at(received);
         let Self { engine, actions, protected, .. } = self;
         let aside = bridge::translate(event, |mut input| {
-            let is_known = match &mut input {
+            match &mut input {
                 Input::Registered(phone) => {
                     let heard = Phone { port: port_of(event), ..phone_of(phone) };
                     protected.phones.registered(&heard, phone.life, now);
-                    true
                 }
                 Input::RegistrationEnded(phone) => {
                     let (user, domain) = (phone.user, phone.domain);
                     let was_at = protected.phones.ended(user, domain, phone.call_id, now);
-                    if phone.source == bridge::NOWHERE {
-                        phone.source = was_at.unwrap_or(bridge::NOWHERE);
-                    }
-                    phone.source != bridge::NOWHERE
+                    phone.source = phone.source.or(was_at);
                 }
-                _ => true,
-            };
-            if is_known {
-                engine.handle(input, now, actions);
+                _ => {}
             }
+            engine.handle(input, now, actions);
         });
         match aside {
             Aside::Nothing => {}
@@ -155,27 +151,50 @@ impl Judge {
             // It may have ended since.
             self.protected.phones.listed(&heard, life(phone), asked, now)
         });
-        let registered: Vec<Registered<'_>> = standing
-            .map(|phone| Registered {
-                source: phone.source,
-                user: &phone.user,
-                domain: &phone.domain,
-                call_id: &phone.call_id,
-                user_agent: "",
-                life: life(phone),
-            })
-            .collect();
-        // As if it were of long ago: these stand, and no other is lifted yet.
-        self.tell(Input::Registrations { phones: registered, asked: Timestamp::from_micros(0) });
+        let standing: Vec<Registration> = standing.cloned().collect();
+        if self.first_list.is_none() {
+            return self.make_known(&standing, Timestamp::from_micros(0), false);
+        }
+        // Whom the first list makes trusted is judged by all of it.
+        let text =
+            |phone: &Registration| phone.user.len() + phone.domain.len() + phone.call_id.len();
+        self.first_bytes += standing.iter().map(text).sum::<usize>();
+        self.first_phones.extend(standing);
+        if self.first_phones.len() > FIRST_PHONES || self.first_bytes > FIRST_BYTES {
+            self.first_list = None;
+            let phones = std::mem::take(&mut self.first_phones);
+            self.make_known(&phones, Timestamp::from_micros(0), false);
+        }
+    }
+
+    /// Tells the engine who is registered. With a time of long ago these stand, and no other is lifted.
+    fn make_known(&mut self, phones: &[Registration], asked: Timestamp, first: bool) {
+        let now = self.clock.now().as_micros() / 1_000_000;
+        let phones = phones.iter().map(|phone| Registered {
+            source: phone.source,
+            user: &phone.user,
+            domain: &phone.domain,
+            username: None,
+            call_id: &phone.call_id,
+            user_agent: "",
+            life: phone.expires.map(|at| Duration::from_secs(at.saturating_sub(now))),
+            core: CoreId::default(),
+        });
+        self.tell(Input::Registrations { phones: phones.collect(), asked, first });
     }
 
     /// All of the list was read. What it did not hold is gone, unless something of it is missing.
     fn list_ends(&mut self, outcome: &Outcome, asked: Instant) {
         let is_whole = outcome.incomplete.is_none() && outcome.odd.count == 0;
+        if let Some(first) = self.first_list.take() {
+            let phones = std::mem::take(&mut self.first_phones);
+            let first = first.claim();
+            self.make_known(&phones, Timestamp::from_micros(0), first);
+        }
         if is_whole {
             let asked = self.list_made(asked);
             self.protected.phones.list_ends(asked);
-            self.tell(Input::Registrations { phones: Vec::new(), asked });
+            self.make_known(&[], asked, false);
         }
         self.protected.know(Part::Registrations, is_whole);
         if let Some(spare) = &mut self.spare {
