@@ -18,7 +18,7 @@ pub(crate) use self::apply::sample;
 pub(crate) use self::coverage::coverage;
 use self::heal::Schedule;
 use self::outbox::Outbox;
-use self::sip::Sip;
+use self::sip::{Sip, Wish};
 use crate::blackhole::Blackholes;
 use crate::gate::Gate;
 use crate::inspect::{self, Survey};
@@ -136,9 +136,10 @@ impl Enforcer {
                 {
                     self.spare_more().await?;
                 }
-                nets = self.sip.next_spared(), if self.outbox.has_room_for(1) => {
-                    self.spare(&nets).await?;
-                }
+                wish = self.sip.next_wish(), if self.outbox.has_room_for(1) => match wish {
+                    Wish::Spare(nets) => self.spare(&nets).await?,
+                    Wish::Ports(ports) => self.listen_on(ports).await?,
+                },
             }
         }
         changes.close();

@@ -74,4 +74,4 @@ pub use host::host_facts;
 pub use inspect::{GateState, Inspection, inspect};
 pub use look_up::{Route, look_up};
 pub use report::{Change, Enforcement, Report};
-pub use settings::{GateMode, GateSettings, OwnTable, Settings, SettingsError};
+pub use settings::{GateMode, GateSettings, MOST_SIP_PORTS, OwnTable, Settings, SettingsError};

@@ -82,8 +82,8 @@ impl Default for GateSettings {
     }
 }
 
-/// SIP ports at most. A host has two per profile; this bounds the set in the kernel.
-const MOST_SIP_PORTS: usize = 64;
+/// SIP ports at most. A host has a handful per profile; this bounds the set in the kernel.
+pub const MOST_SIP_PORTS: usize = 64;
 /// Packets a second of one source that can be set as limit. Above, it would limit nothing that a host
 /// survives.
 const LIMITS: std::ops::RangeInclusive<u32> = 1..=100_000;

@@ -14,6 +14,7 @@
 //! | `/allow` | POST | [`model::NewAllow`] → 201, or 200 when it is there already, [`model::AllowChanged`] |
 //! | `/allow/preview` | POST | [`model::NewAllow`] → [`model::AllowPreview`]; nothing is changed |
 //! | `/allow/{host}` | DELETE | [`model::AllowChanged`]; 409 for an entry of the file |
+//! | `/healthy/{net}` | GET | [`model::Healthy`] |
 //! | `/hosts/{address}` | GET | [`model::Host`] |
 //! | `/whois/{address}` | GET | [`model::WhoisReport`]; 429, 502, 504 |
 //! | `/history` | GET | [`model::HistoryQuery`] → [`model::HistoryPage`] |
@@ -47,7 +48,7 @@
 //! | `door` | the socket file, who may use it |
 //! | `extract`, `fault` | what comes in, read within limits; what goes wrong, as a document |
 //! | `document` | the routes, and the `OpenAPI` document made from them |
-//! | `bans`, `select`, `export`, `sources`, `attacks`, `hosts`, `allow`, `history`, `series`, `policy`, `preview`, `status`, `alarms`, `events`, `what_if`, `tokens`, `metrics` | the handlers |
+//! | `bans`, `select`, `export`, `sources`, `attacks`, `hosts`, `healthy`, `allow`, `history`, `series`, `policy`, `preview`, `status`, `alarms`, `events`, `what_if`, `tokens`, `metrics` | the handlers |
 //! | `convert` | the engine's and the store's words → those of the wire |
 
 pub(crate) mod alarms;
@@ -61,6 +62,7 @@ pub(crate) mod events;
 pub(crate) mod export;
 pub(crate) mod extract;
 pub(crate) mod fault;
+pub(crate) mod healthy;
 pub(crate) mod history;
 pub(crate) mod hosts;
 mod metrics;

@@ -3,6 +3,7 @@
 mod allow;
 mod ban;
 mod bans;
+mod check;
 mod doctor;
 #[cfg(test)]
 mod generated;
@@ -31,11 +32,10 @@ use clap::{Parser, Subcommand};
 
 use crate::config::file::LogLevel;
 use crate::config::{Config, Credentials, Mode, OnExit, Secrets};
-use crate::daemon::{self, Daemon};
+use crate::daemon::Daemon;
 use crate::demo;
 use crate::logging::{Format, Logs};
 use crate::store::Store;
-use crate::tell::Tellers;
 use remote::Exit;
 
 /// Bans SIP brute-forcers by what FreeSWITCH itself reports on its Event Socket.
@@ -133,7 +133,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match &cli.command {
         Command::Run(run) => start(run).map(|()| Exit::Done),
-        Command::Check { file } => check(file).map(|()| Exit::Done),
+        Command::Check { file } => check::run(file.config.as_deref()).map(|()| Exit::Done),
         Command::Flush { file } => flush(file).map(|()| Exit::Done),
         Command::Status(command) => command.run(),
         Command::Bans(command) => command.run(),
@@ -194,22 +194,6 @@ impl Overrides {
         config.log_level = self.level.unwrap_or(config.log_level);
         config
     }
-}
-
-fn check(file: &ConfigFile) -> anyhow::Result<()> {
-    let config = Config::load(file.config.as_deref())?;
-    let credentials = Credentials::from_env();
-    let secrets = Secrets::from_env()?;
-    Tellers::check(&config, &secrets)?;
-    println!("{}", daemon::summary(&config));
-    let credentials = credentials.context("the configuration is good, the credentials are not")?;
-    println!(
-        "Event Socket at {}:{}{}, password set",
-        credentials.host,
-        credentials.port,
-        credentials.user.map(|user| format!(" as {user}")).unwrap_or_default()
-    );
-    Ok(())
 }
 
 fn flush(file: &ConfigFile) -> anyhow::Result<()> {

@@ -6,7 +6,8 @@
 //! | module | checks |
 //! |---|---|
 //! | `settings` | the configuration file and the credentials |
-//! | `event_socket` | FreeSWITCH: reachable, events really arriving, clocks, `log-auth-failures` |
+//! | `event_socket` | FreeSWITCH: reachable, events really arriving, clocks, `log-auth-failures`, what its user may have,
+//! |  | whom it knows: gateways, access lists, SIP ports |
 //! | `kernel` | the right to change routes, the gate, clashes with others |
 //! | `processes` | the daemon, and others that ban beside it |
 //! | `page` | the page and the API on TCP |

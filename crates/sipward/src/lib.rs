@@ -15,6 +15,7 @@
 //! | [`complaint`] | log lines → engine inputs |
 //! | [`http`] | the API and the page on TCP: tokens, sessions, TLS |
 //! | [`enforce`] | engine actions → kernel, or nobody |
+//! | `freeswitch` | what FreeSWITCH answers to questions about itself, read |
 //! | [`fail2ban`] | what a fail2ban on this host has set up, for `import` |
 //! | `page` | the console: pages for people |
 //! | [`doctor`] | a look at everything that sipward needs |
@@ -41,9 +42,11 @@ pub mod complaint;
 pub mod config;
 pub mod daemon;
 pub mod demo;
+mod dns;
 pub mod doctor;
 pub mod enforce;
 pub mod fail2ban;
+mod freeswitch;
 pub mod geo;
 pub mod http;
 pub mod logging;

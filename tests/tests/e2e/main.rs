@@ -13,6 +13,7 @@
 //! | `spared` | who is never banned |
 //! | `evidence` | recordings of a real FreeSWITCH: what counts and what does not |
 //! | `identity` | phones, gateways and access lists of FreeSWITCH, reports of its dialplan |
+//! | `directory` | gateways, access lists, registrations and profiles as FreeSWITCH has them |
 //! | `live` | registrations that come and go; what a reload asks of FreeSWITCH |
 //! | `limit` | the gate's limit on each source, and whom it spares |
 //! | `deafness` | a FreeSWITCH that a flood has silenced |
@@ -47,6 +48,7 @@ mod connection;
 mod console;
 mod crash;
 mod deafness;
+mod directory;
 mod disk;
 mod doctor;
 mod evidence;
@@ -80,6 +82,7 @@ fn main() -> ExitCode {
             spared::cases(),
             evidence::cases(),
             identity::cases(),
+            directory::cases(),
             live::cases(),
             limit::cases(),
             deafness::cases(),

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Enforcer;
 use crate::gate::Spared;
-use crate::{Report, RouteError};
+use crate::{MOST_SIP_PORTS, Report, RouteError};
 
 /// Between two looks at the counter.
 const COUNT_INTERVAL: Duration = Duration::from_secs(1);
@@ -25,6 +25,8 @@ pub(super) struct Sip {
     spare_due: Instant,
     /// Nobody says whom, or says so no more.
     spared: Option<watch::Receiver<Arc<[IpNet]>>>,
+    /// The ports on which SIP is spoken; nobody says so, or says so no more.
+    ports: Option<watch::Receiver<Vec<u16>>>,
     /// A list that is in force in part.
     under_way: Option<UnderWay>,
 }
@@ -40,7 +42,13 @@ struct UnderWay {
 
 impl Sip {
     pub(super) fn new(now: Instant) -> Self {
-        Self { count_due: now + COUNT_INTERVAL, spare_due: now, spared: None, under_way: None }
+        Self {
+            count_due: now + COUNT_INTERVAL,
+            spare_due: now,
+            spared: None,
+            ports: None,
+            under_way: None,
+        }
     }
 
     /// When to look at the counter next.
@@ -53,18 +61,48 @@ impl Sip {
         self.under_way.as_ref().map(|under_way| under_way.due)
     }
 
-    /// Waits for the next list. Cancel safe: a list is taken when it is returned.
-    pub(super) async fn next_spared(&mut self) -> Arc<[IpNet]> {
-        sleep_until(self.spare_due).await;
-        if let Some(lists) = &mut self.spared
-            && lists.changed().await.is_ok()
-        {
-            return Arc::clone(&lists.borrow_and_update());
+    /// Waits for what is wished next. Cancel safe: a wish is taken when it is returned.
+    pub(super) async fn next_wish(&mut self) -> Wish {
+        let Self { spare_due, spared, ports, .. } = self;
+        tokio::select! {
+            nets = next_spared(*spare_due, spared) => Wish::Spare(nets),
+            ports = next_ports(ports) => Wish::Ports(ports),
         }
-        // The last list stays in force.
-        self.spared = None;
-        std::future::pending().await
     }
+}
+
+/// What the gate's SIP side is to do.
+pub(super) enum Wish {
+    /// Spare these networks.
+    Spare(Arc<[IpNet]>),
+    /// Count and limit packets to these ports.
+    Ports(Vec<u16>),
+}
+
+async fn next_spared(
+    due: Instant,
+    spared: &mut Option<watch::Receiver<Arc<[IpNet]>>>,
+) -> Arc<[IpNet]> {
+    sleep_until(due).await;
+    if let Some(lists) = spared
+        && lists.changed().await.is_ok()
+    {
+        return Arc::clone(&lists.borrow_and_update());
+    }
+    // The last list stays in force.
+    *spared = None;
+    std::future::pending().await
+}
+
+async fn next_ports(ports: &mut Option<watch::Receiver<Vec<u16>>>) -> Vec<u16> {
+    if let Some(ports) = ports
+        && ports.changed().await.is_ok()
+    {
+        return ports.borrow_and_update().clone();
+    }
+    // The last ports stay in force.
+    *ports = None;
+    std::future::pending().await
 }
 
 impl Enforcer {
@@ -85,6 +123,38 @@ impl Enforcer {
     pub fn spare_from(mut self, networks: watch::Receiver<Arc<[IpNet]>>) -> Self {
         self.sip.spared = Some(networks);
         self
+    }
+
+    /// Follows the ports on which SIP is spoken, instead of those that [`GateSettings`](crate::GateSettings::sip_ports)
+    /// was opened with. Each list replaces the one before; of more than [`MOST_SIP_PORTS`] the first count, and 0
+    /// is no port.
+    ///
+    /// The first list taken is one that `ports` has not seen yet.
+    #[must_use]
+    pub fn sip_ports_from(mut self, ports: watch::Receiver<Vec<u16>>) -> Self {
+        self.sip.ports = Some(ports);
+        self
+    }
+
+    /// Takes other ports. The gate is set anew with them where it stands.
+    pub(super) async fn listen_on(&mut self, mut ports: Vec<u16>) -> Result<(), RouteError> {
+        ports.retain(|port| *port != 0);
+        ports.sort_unstable();
+        ports.dedup();
+        ports.truncate(MOST_SIP_PORTS);
+        if ports == self.settings.gate.sip_ports {
+            return Ok(());
+        }
+        self.settings.gate.sip_ports.clone_from(&ports);
+        if let Ok(gate) = &mut self.gate {
+            gate.listen_on(ports);
+        }
+        let before = self.coverage.clone();
+        self.cover().await?;
+        if self.coverage != before {
+            self.outbox.push(Report::Coverage(self.coverage.clone()));
+        }
+        Ok(())
     }
 
     /// Whether packets to the SIP ports are counted now.

@@ -12,8 +12,8 @@ use utoipa_axum::routes;
 use super::fault::{self, Fault};
 use super::model::{Line, PolicyKey, ProblemKind};
 use super::{
-    Api, alarms, allow, attacks, bans, events, export, history, hosts, metrics, policy, preview,
-    series, sources, status, tokens, what_if,
+    Api, alarms, allow, attacks, bans, events, export, healthy, history, hosts, metrics, policy,
+    preview, series, sources, status, tokens, what_if,
 };
 use crate::http::audit;
 
@@ -89,6 +89,7 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(alarms::list))
         .routes(routes!(attacks::users))
         .routes(routes!(attacks::top))
+        .routes(routes!(healthy::show))
         .routes(routes!(hosts::show))
         .routes(routes!(hosts::whois))
         .routes(routes!(show))

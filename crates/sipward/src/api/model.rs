@@ -11,6 +11,7 @@ mod allow;
 mod attacks;
 mod bans;
 mod events;
+mod healthy;
 mod history;
 mod hosts;
 mod policy;
@@ -41,6 +42,7 @@ pub use bans::{
     Direction, Evidence, NewBan, Unbanned,
 };
 pub use events::{EventQuery, FailureEntry, FailurePage, FailureQuery, Line};
+pub use healthy::{Healthy, HealthyHost, HealthyReason};
 pub use history::{HistoryEntry, HistoryKind, HistoryPage, HistoryQuery};
 pub use hosts::{Host, HostName, Location, WhoisReport};
 pub(crate) use policy::MAX_PATTERN;

@@ -122,8 +122,8 @@ impl Tried {
                     });
                     match aside {
                         Aside::Told(record) => each(None, Some(&record)),
-                        Aside::Nothing | Aside::Gateway if !meant => each(None, None),
-                        Aside::Nothing | Aside::Gateway => {}
+                        _ if !meant => each(None, None),
+                        _ => {}
                     }
                 }
             }

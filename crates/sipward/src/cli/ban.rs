@@ -9,7 +9,7 @@ use super::out;
 use super::remote::{Exit, Remote};
 use super::ssh;
 use crate::api::model::{
-    BanMade, BanState, Net, NewBan, Status, StoreHealth, StoreState, Unbanned,
+    BanMade, BanState, Healthy, Net, NewBan, Status, StoreHealth, StoreState, Unbanned,
 };
 use crate::client::{Client, NoQuery, segment};
 use crate::config::Mode;
@@ -19,7 +19,8 @@ use crate::text::{Plain, read_span};
 ///
 /// Refused with the reason when it would cut off this host's gateways, name servers, trunks, the
 /// FreeSWITCH end of the Event Socket, or the SSH client that this command is typed over, and when it is
-/// wider than /16 (IPv4) or /32 (IPv6). Unlike a rule, it may ban who is on the allow list.
+/// wider than /16 (IPv4) or /32 (IPv6). Unlike a rule, it may ban who is on the allow list. Hosts there that are
+/// registered, known or exempt are named on standard error before it bans.
 #[derive(Debug, clap::Args)]
 pub(super) struct BanCommand {
     /// Whom: 203.0.113.7, 203.0.113.0/24, `2001:db8:bad::/48`.
@@ -55,6 +56,9 @@ impl BanCommand {
         self.remote.run(
             "banning",
             async |client| {
+                for line in healthy(client, self.net).await {
+                    eprintln!("sipward: {}", Plain(&line));
+                }
                 let made = client.post::<BanMade>("/bans", &order).await?;
                 if made.value.ban.state == BanState::Ineffective {
                     observes.set(is_observing(client).await);
@@ -64,6 +68,13 @@ impl BanCommand {
             |done| made(done, observes.get()),
         )
     }
+}
+
+/// Who in `net` is no stranger, in words. Not being told that is no reason against a ban.
+pub(super) async fn healthy(client: &mut Client, net: Net) -> Vec<String> {
+    let path = format!("/healthy/{}", segment(net));
+    let healthy = client.get::<Healthy>(&path, &NoQuery {}).await;
+    healthy.map_or_else(|_| Vec::new(), |healthy| healthy.value.words())
 }
 
 /// Whether nothing reaches the kernel by intent. What was asked before is answered, whatever becomes of this

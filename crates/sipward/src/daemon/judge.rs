@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
-use sipward_engine::{Action, Engine, Input, Policy};
+use sipward_engine::{Action, Engine, Exemption, Input, Policy};
 use sipward_esl::Notices;
 use sipward_route::{MOST_SPARED, Report};
 use tokio::sync::{broadcast, mpsc};
@@ -30,7 +30,8 @@ pub(super) use spare::Spare;
 use crate::clock::Clock;
 use crate::complaint::LogReader;
 use crate::daemon::desk::Visit;
-use crate::daemon::directory::{Question, Registration};
+use crate::daemon::directory::table::{Part, Protected};
+use crate::daemon::directory::{Listed, ProfileFacts, Question, Registration};
 use crate::enforce::Wishes;
 use crate::names::Exempt;
 use crate::record::{Ban, Record, Totals};
@@ -48,6 +49,17 @@ const UNDER_WAY: usize = 256;
 /// How often the heart beats: watchdog, status line, lost log lines.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
+/// Beats between two looks for registrations that ran out without a word.
+const EXPIRE_BEATS: u64 = 30;
+
+/// How often a failed attempt is told again whose reason is still the same: there may be four a second.
+const TELL_AGAIN: Duration = Duration::from_secs(30);
+
+/// Phones of the first list that are kept until its end, and bytes of their text. A larger one makes known, not
+/// trusted.
+const FIRST_PHONES: usize = 131_072;
+const FIRST_BYTES: usize = 32 * 1024 * 1024;
+
 /// FreeSWITCH writes its list of registrations by a queue: it lags behind the events by up to a second.
 const LIST_LAG: Duration = Duration::from_secs(2);
 
@@ -59,18 +71,19 @@ const DRAIN: Duration = Duration::from_millis(1_200);
 pub(super) enum Order {
     /// A policy that was read again.
     Policy(Box<Policy>),
-    /// Other access control lists are asked from now on.
-    AclsChanged,
+    /// Networks that the access control lists allow, all of them; what FreeSWITCH answered about single
+    /// addresses before is worth nothing.
+    Acls(Vec<IpNet>),
     /// New networks for classes of exemption.
     Exempt(Vec<Exempt>),
     /// Addresses of FreeSWITCH's gateways, all of them.
     Trunks(Vec<IpNet>),
-    /// The phones that FreeSWITCH says are registered, all of them.
-    Registered {
-        phones: Vec<Registration>,
-        /// When it was asked.
-        asked: Instant,
-    },
+    /// A part of the phones that FreeSWITCH says are registered.
+    Listed(Listed),
+    /// Whether all of a part of the table of protected addresses is known.
+    Known(Part, bool),
+    /// The profiles that run, all of them.
+    Profiles(Arc<[ProfileFacts]>),
     /// What the store holds, known only now.
     Saved(Box<Saved>),
     /// What FreeSWITCH's access control lists say of an address; `None` when they said nothing.
@@ -129,8 +142,16 @@ pub(crate) struct Judge {
     missed: bool,
     /// `None` where nothing is limited.
     spare: Option<Spare>,
+    protected: Protected,
+    profiles: Arc<[ProfileFacts]>,
+    /// The last failed attempt that was told, and when.
+    told_failure: Option<(String, Instant)>,
+    beats: u64,
     /// `None` once a list of registrations came.
     first_list: Option<FirstList>,
+    /// The phones of that list, which is judged as a whole.
+    first_phones: Vec<Registration>,
+    first_bytes: usize,
 }
 
 /// Called once a beat.
@@ -189,7 +210,13 @@ impl Judge {
             standing: Standing::new(clock.now()),
             missed: false,
             spare,
+            protected: Protected::new(),
+            profiles: Arc::from([]),
+            told_failure: None,
+            beats: 0,
             first_list: None,
+            first_phones: Vec::new(),
+            first_bytes: 0,
         }
     }
 
@@ -214,6 +241,23 @@ impl Judge {
         let seen = look(&self.actions);
         self.carry_out(None);
         seen
+    }
+
+    /// Exempts these networks, instead of those that the class had before.
+    pub(crate) fn exempt(&mut self, class: Exemption, nets: Vec<IpNet>) {
+        self.protected.exempt(class, &nets, self.clock.now());
+        self.tell(Input::Exempt { class, nets });
+    }
+
+    /// The table of addresses that must be let in, with reason and age.
+    pub(crate) fn protected(&self) -> &Protected {
+        &self.protected
+    }
+
+    /// The running profiles: their sockets, what FreeSWITCH takes, how long their nonces live.
+    #[allow(dead_code, reason = "the engine has no input for it yet")]
+    pub(crate) fn profiles(&self) -> &[ProfileFacts] {
+        &self.profiles
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -276,8 +320,12 @@ impl Judge {
         let stores = self.store.health().state == State::Ok;
         (self.heart)(&Beat { peer: self.peer, totals: self.totals, stores });
         self.complete_store();
+        self.beats += 1;
+        if self.beats.is_multiple_of(EXPIRE_BEATS) {
+            self.protected.phones.expire(self.clock.now());
+        }
         if std::mem::take(&mut self.missed) {
-            self.ask(Question::Snapshot);
+            self.ask(Question::Registrations);
         }
         if let Some(left_out) = self.spare.as_mut().and_then(|spare| spare.beat(&self.engine)) {
             let error = format!(

@@ -17,6 +17,8 @@ pub(super) struct Kernel {
     task: JoinHandle<anyhow::Result<()>>,
     stop: oneshot::Sender<()>,
     pub(super) found: Found,
+    /// Where the ports of FreeSWITCH's profiles go, if they are the ones that count.
+    pub(super) ports: Option<watch::Sender<Vec<u16>>>,
 }
 
 impl Kernel {
@@ -27,14 +29,16 @@ impl Kernel {
         spared: watch::Receiver<Arc<[IpNet]>>,
     ) -> anyhow::Result<Self> {
         let (stop, stopped) = oneshot::channel();
+        let (ports, ports_in) = watch::channel(Vec::new());
+        let ports = config.sip_ports_auto.then_some(ports);
         match config.mode {
             Mode::Ban => {
                 let (enforcer, found) = Enforcer::open(config.route.clone()).await?;
-                let enforcer = enforcer.spare_from(spared);
+                let enforcer = enforcer.spare_from(spared).sip_ports_from(ports_in);
                 let task = tokio::spawn(async move {
                     enforcer.run(changes, reports, stopped).await.context("netlink was lost")
                 });
-                Ok(Self { task, stop, found })
+                Ok(Self { task, stop, found, ports })
             }
             Mode::Observe => {
                 let host = sipward_route::host_facts(&config.route).await?;
@@ -42,7 +46,7 @@ impl Kernel {
                     sipward_route::dry_run(changes, reports).await;
                     Ok(())
                 });
-                Ok(Self { task, stop, found: Found { host, ..Found::default() } })
+                Ok(Self { task, stop, found: Found { host, ..Found::default() }, ports })
             }
         }
     }

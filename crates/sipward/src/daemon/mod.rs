@@ -20,10 +20,13 @@ mod desk;
 mod directory;
 mod judge;
 mod kernel;
+mod near;
 mod settings;
 mod tasks;
 
 pub(crate) use desk::{Away, Desk};
+pub(crate) use directory::table::Reason as ProtectedReason;
+pub(crate) use directory::{COMMANDS, lists};
 pub(crate) use judge::{FAILURES, Failure, Judge};
 pub(crate) use settings::{Allowed, Denied, PolicyEdit, Reloaded, Settings, State};
 pub(crate) use tasks::stop_on_signals;
@@ -34,7 +37,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use sipward_engine::{Engine, Input};
-use sipward_esl::{SessionConfig, Subscription};
+use sipward_esl::{Backoff, InvalidCommand, SessionConfig, Subscription};
 use sipward_route::Found;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -112,6 +115,7 @@ impl Daemon {
     ///
     /// # Errors
     /// As [`Daemon::run`].
+    #[allow(clippy::too_many_lines, reason = "the order of the start is read in one piece")]
     pub async fn run_until(
         self,
         stop: CancellationToken,
@@ -157,10 +161,11 @@ impl Daemon {
         systemd::ready();
         look_up(&mut names, &mut judge, &config).await;
 
+        let is_near = near::is_near(&credentials.host, &kernel.found.host).await;
         let (session, handle, notices) =
-            sipward_esl::session(session_config(&config, &credentials)?);
+            sipward_esl::session(session_config(&config, &credentials, is_near)?);
         let session = tokio::spawn(session.run());
-        let (acls, acls_in) = watch::channel(config.allow_acl.clone());
+        let (asked, asked_in) = watch::channel(asked(&config));
         let current = Current { config: config.clone(), needs_restart: Vec::new(), generation: 0 };
         let (current, current_in) = watch::channel(current);
         let in_force = InForce { generation: 0, answers: names.answers() };
@@ -171,7 +176,7 @@ impl Daemon {
                 desk: desk.clone(),
                 orders: orders_out.clone(),
                 current,
-                acls,
+                asked,
                 in_force,
                 records: records.clone(),
                 store: store.clone(),
@@ -182,8 +187,13 @@ impl Daemon {
             reload,
             settings,
         ));
+        let directory = directory::Ways::new(
+            (handle.clone(), credentials, config.esl.connect_timeout),
+            (asked_in, questions),
+            (orders_out.clone(), kernel.ports.clone(), records.clone()),
+        );
         let mut helpers = vec![
-            tokio::spawn(directory::run(handle.clone(), acls_in, questions, orders_out.clone())),
+            tokio::spawn(directory::run(directory)),
             tokio::spawn(tasks::look_up_names(names, current_in, in_force_out, orders_out.clone())),
             tokio::spawn(tasks::reload_on_hangup(Arc::clone(&settings))?),
             tokio::spawn(counting),
@@ -290,9 +300,14 @@ async fn look_up(names: &mut Names, judge: &mut Judge, config: &Config) {
     failed.iter().for_each(Record::log);
 }
 
+/// What the settings say about questions to FreeSWITCH.
+fn asked(config: &Config) -> directory::Asked {
+    directory::Asked { lists: config.allow_acl.clone(), reads_sofia_conf: config.read_sofia_conf }
+}
+
 fn exempt(judge: &mut Judge, classes: impl IntoIterator<Item = Exempt>) {
     for (class, nets) in classes {
-        judge.tell(Input::Exempt { class, nets });
+        judge.exempt(class, nets);
     }
 }
 
@@ -302,18 +317,36 @@ pub(crate) fn seed() -> u64 {
     std::hash::RandomState::new().hash_one(0_u8)
 }
 
-fn session_config(config: &Config, credentials: &Credentials) -> anyhow::Result<SessionConfig> {
+fn session_config(
+    config: &Config,
+    credentials: &Credentials,
+    is_near: bool,
+) -> anyhow::Result<SessionConfig> {
+    let (near, far) = (config.esl.retry_near, config.esl.retry_far);
+    let far = Backoff { initial: near.min(far), max: far, ..Backoff::default() };
+    let backoff = if is_near { Backoff { initial: near, max: near, jitter: 0.0 } } else { far };
     Ok(SessionConfig {
+        backoff,
+        refused_backoff: far,
         port: credentials.port,
         user: credentials.user.clone(),
         connect_timeout: config.esl.connect_timeout,
         heartbeat_timeout: config.esl.heartbeat_timeout,
         queue: config.esl.queue,
         seed: seed(),
-        // HEARTBEAT and every record of mod_sofia, which is what a session asks for by itself.
-        subscription: Subscription::sofia().custom(bridge::REPORT)?.custom(bridge::CALL)?,
+        subscription: Subscription::sofia_required(),
+        optional: Some(optional_events()?),
         ..SessionConfig::new(credentials.host.clone(), credentials.password.clone())
     })
+}
+
+/// The events that are good to have beside those without which nobody can be banned.
+pub(crate) fn optional_events() -> Result<Subscription, InvalidCommand> {
+    Subscription::sofia_optional()
+        .custom(bridge::REPORT)?
+        .custom(bridge::CALL)?
+        .custom(bridge::PROFILE_START)?
+        .event(bridge::RELOADED)
 }
 
 fn started(

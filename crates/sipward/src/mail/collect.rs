@@ -96,6 +96,12 @@ impl Collector {
             | Record::Shadowed { .. }
             | Record::Registrations { .. }
             | Record::Trunks { .. }
+            | Record::GatewayProtected { .. }
+            | Record::AccessListUsed { .. }
+            | Record::SipPorts { .. }
+            | Record::GatewayUnprotected { .. }
+            | Record::AccessListUnused { .. }
+            | Record::EventsNotAllowed { .. }
             | Record::DirectoryFailed { .. }
             | Record::RouteFailed { .. }
             | Record::NotSpared { .. }

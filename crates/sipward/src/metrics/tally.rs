@@ -188,6 +188,12 @@ impl Tally {
             | Record::EslOverflow { .. }
             | Record::Registrations { .. }
             | Record::Trunks { .. }
+            | Record::GatewayProtected { .. }
+            | Record::AccessListUsed { .. }
+            | Record::SipPorts { .. }
+            | Record::GatewayUnprotected { .. }
+            | Record::AccessListUnused { .. }
+            | Record::EventsNotAllowed { .. }
             | Record::RefusedLogin { .. }
             | Record::DirectoryFailed { .. }
             | Record::NotSpared { .. }

@@ -17,7 +17,10 @@ impl Record {
             | Self::Unban { .. }
             | Self::Refused { .. }
             | Self::Shadowed { .. }
-            | Self::Registrations { .. }
+            | Self::Registrations { problem: None, .. }
+            | Self::GatewayProtected { .. }
+            | Self::AccessListUsed { .. }
+            | Self::SipPorts { .. }
             | Self::Trunks { .. }
             | Self::StoreRecovered { .. }
             | Self::StoreBegun { .. }
@@ -40,6 +43,10 @@ impl Record {
             | Self::NeedsAttention { .. }
             | Self::Slowed { .. }
             | Self::RefusedLogin { .. }
+            | Self::Registrations { .. }
+            | Self::GatewayUnprotected { .. }
+            | Self::AccessListUnused { .. }
+            | Self::EventsNotAllowed { .. }
             | Self::DirectoryFailed { .. }
             | Self::NotSpared { .. }
             | Self::Healed { .. }

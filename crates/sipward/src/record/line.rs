@@ -1,6 +1,7 @@
 //! A record as one line for people. Text that came from the network is escaped: it may hold
 //! anything.
 
+mod directory;
 mod http;
 
 use std::fmt;
@@ -51,7 +52,13 @@ impl fmt::Display for Record {
                 write!(f, "slowed down: {source} until {until}")?;
                 cause.evidence().map_or(Ok(()), |evidence| evidence_part(f, evidence))
             }
-            Self::Registrations { phones } => write!(f, "{phones} phones are registered"),
+            Self::Registrations { .. }
+            | Self::GatewayUnprotected { .. }
+            | Self::GatewayProtected { .. }
+            | Self::AccessListUnused { .. }
+            | Self::AccessListUsed { .. }
+            | Self::SipPorts { .. }
+            | Self::EventsNotAllowed { .. } => directory::line(f, self),
             Self::Trunks { sources } => {
                 write!(f, "{} addresses of gateways:", sources.len())?;
                 sources.iter().try_for_each(|net| write!(f, " {net}"))

@@ -134,13 +134,52 @@ pub enum Record {
     },
     /// Phones that FreeSWITCH says are registered: they are known from now on.
     Registrations {
-        /// How many.
+        /// How many: users, each counted once at each address.
         phones: usize,
+        /// What of FreeSWITCH's list could not be read. Then nobody is forgotten by it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        problem: Option<String>,
     },
     /// Where FreeSWITCH's gateways are: they are never banned.
     Trunks {
         /// Their addresses.
         sources: Vec<IpNet>,
+    },
+    /// Not all addresses of a gateway are known: its carrier can be banned.
+    GatewayUnprotected {
+        /// The gateway's name.
+        gateway: String,
+        /// Why, of its name.
+        error: String,
+    },
+    /// All addresses of a gateway are known now.
+    GatewayProtected {
+        /// The gateway's name.
+        gateway: String,
+    },
+    /// One of FreeSWITCH's access control lists does not exempt anybody, or not all whom it allows.
+    AccessListUnused {
+        /// Its name.
+        list: String,
+        /// Why.
+        error: String,
+    },
+    /// An access control list counts again.
+    AccessListUsed {
+        /// Its name.
+        list: String,
+    },
+    /// The ports on which FreeSWITCH speaks SIP: packets to them are counted and limited.
+    SipPorts {
+        /// The ports.
+        ports: Vec<u16>,
+        /// The running profiles that listen on them.
+        profiles: Vec<String>,
+    },
+    /// FreeSWITCH does not let the user of the Event Socket have these events.
+    EventsNotAllowed {
+        /// Their names.
+        names: Vec<String>,
     },
     /// FreeSWITCH refused a right password. Known from the log, where the reason and the failure are
     /// two lines.

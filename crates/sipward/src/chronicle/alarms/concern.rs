@@ -74,6 +74,14 @@ pub enum Concern {
     RefusedLogin,
     /// FreeSWITCH did not answer a question.
     DirectoryFailed,
+    /// Not all addresses of a gateway are known: its carrier can be banned. Ends when they are.
+    GatewayUnprotected,
+    /// One of FreeSWITCH's access control lists allows everybody, or too much, and is not used. Ends when it is.
+    AccessListUnused,
+    /// Registrations of FreeSWITCH's list could not be read. Ends with a list that can.
+    RegistrationsUnreadable,
+    /// FreeSWITCH does not let the user of the Event Socket have some events.
+    EventsNotAllowed,
     /// A name of `allow` or `proxies` could not be looked up.
     NameFailed,
     /// A file of `[geo]` cannot be used.
@@ -142,6 +150,10 @@ impl Concern {
             | Self::EventsDropped
             | Self::RefusedLogin
             | Self::DirectoryFailed
+            | Self::GatewayUnprotected
+            | Self::AccessListUnused
+            | Self::RegistrationsUnreadable
+            | Self::EventsNotAllowed
             | Self::NameFailed
             | Self::GeoFailed
             | Self::RecordsMissed
@@ -155,7 +167,13 @@ impl Concern {
         self.is_watched()
             || matches!(
                 self,
-                Self::ReloadFailed | Self::ApiFailed | Self::HttpFailed | Self::DeliveryFailed
+                Self::ReloadFailed
+                    | Self::ApiFailed
+                    | Self::HttpFailed
+                    | Self::DeliveryFailed
+                    | Self::GatewayUnprotected
+                    | Self::AccessListUnused
+                    | Self::RegistrationsUnreadable
             )
     }
 
@@ -208,6 +226,17 @@ pub(super) fn word(record: &Record) -> Option<Word> {
         Record::RefusedLogin { user, .. } => about(Concern::RefusedLogin, user),
         // The question may name an address, of which there are many.
         Record::DirectoryFailed { .. } => raised(Concern::DirectoryFailed),
+        Record::GatewayUnprotected { gateway, .. } => about(Concern::GatewayUnprotected, gateway),
+        Record::GatewayProtected { gateway } => {
+            Some(Word::Over(Concern::GatewayUnprotected, Some(gateway.clone())))
+        }
+        Record::AccessListUnused { list, .. } => about(Concern::AccessListUnused, list),
+        Record::AccessListUsed { list } => {
+            Some(Word::Over(Concern::AccessListUnused, Some(list.clone())))
+        }
+        Record::Registrations { problem: Some(_), .. } => raised(Concern::RegistrationsUnreadable),
+        Record::Registrations { problem: None, .. } => over(Concern::RegistrationsUnreadable),
+        Record::EventsNotAllowed { .. } => raised(Concern::EventsNotAllowed),
         Record::NameFailed { name, .. } => about(Concern::NameFailed, name),
         Record::GeoFailed { file, .. } => about(Concern::GeoFailed, &file.display().to_string()),
         Record::RecordsMissed { by, .. } => about(Concern::RecordsMissed, by),
@@ -226,7 +255,7 @@ pub(super) fn word(record: &Record) -> Option<Word> {
         | Record::Shadowed { .. }
         | Record::NeedsAttention { .. }
         | Record::Slowed { .. }
-        | Record::Registrations { .. }
+        | Record::SipPorts { .. }
         | Record::Trunks { .. }
         | Record::TokenAdded { .. }
         | Record::TokenRevoked { .. }

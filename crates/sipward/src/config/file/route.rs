@@ -21,7 +21,7 @@ pub(super) struct RouteFile {
     gate_rule_preference: Option<u32>,
     gate_fallback_table: Option<u32>,
     gate_table_name: Option<String>,
-    sip_ports: Option<Vec<u16>>,
+    sip_ports: Option<Ports>,
     gate_limit: Option<Limit>,
 }
 
@@ -48,6 +48,20 @@ enum Gate {
     Off,
 }
 
+/// `route.sip_ports`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(untagged, expecting = "expected \"auto\" or a list of ports")]
+enum Ports {
+    Auto(AutoPorts),
+    These(Vec<u16>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum AutoPorts {
+    Auto,
+}
+
 /// `route.gate_limit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(untagged, expecting = "expected \"off\" or packets a second")]
@@ -72,6 +86,11 @@ impl Limit {
 }
 
 impl RouteFile {
+    /// Whether FreeSWITCH says which ports there are.
+    pub(super) fn has_auto_ports(&self) -> bool {
+        !matches!(self.sip_ports, Some(Ports::These(_)))
+    }
+
     pub(super) fn checked(self) -> Result<Settings, Problem> {
         let mut settings = Settings::default();
         set(&mut settings.protocol, self.protocol);
@@ -85,7 +104,9 @@ impl RouteFile {
         set(&mut gate.rule_preference, self.gate_rule_preference);
         set(&mut gate.fallback_table, self.gate_fallback_table);
         set(&mut gate.table_name, self.gate_table_name);
-        set(&mut gate.sip_ports, self.sip_ports);
+        if let Some(Ports::These(ports)) = self.sip_ports {
+            gate.sip_ports = ports;
+        }
         gate.limit = self.gate_limit.and_then(Limit::rate);
         settings.check().map_err(|e| Problem::new(key_of(&e), e.to_string()))?;
         Ok(settings)

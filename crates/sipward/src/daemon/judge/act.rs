@@ -35,7 +35,7 @@ impl Judge {
             Report::Coverage(coverage) => self.publish((&coverage).into()),
             Report::Host(host) => host_exemptions(&host)
                 .into_iter()
-                .for_each(|(class, nets)| self.tell(Input::Exempt { class, nets })),
+                .for_each(|(class, nets)| self.exempt(class, nets)),
         }
     }
 
@@ -117,7 +117,7 @@ impl Judge {
         }
         let stats = self.engine.stats();
         self.totals.banned_now = stats.bans;
-        self.totals.registered_now = stats.registrations;
+        self.totals.registered_now = self.protected.phones.count();
         for addr in std::mem::take(&mut self.unasked) {
             self.tell(Input::AclAnswer { addr, allowed: None });
         }
@@ -127,8 +127,9 @@ impl Judge {
 
     /// A snapshot that finds no room is made after the next connection; a wish for the log is not made again.
     pub(super) fn ask(&mut self, question: Question) {
+        let is_log = matches!(question, Question::Log { .. });
         let refused = self.questions.try_send(question).is_err();
-        if refused && matches!(question, Question::Log { .. }) {
+        if refused && is_log {
             let (question, error) = ("log".to_owned(), "too many questions wait".to_owned());
             self.publish(Record::DirectoryFailed { question, error });
         }

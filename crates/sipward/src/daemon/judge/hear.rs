@@ -2,14 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use sipward_engine::{CoreId, Exemption, Input, Mode, Registered, Text};
+use sipward_engine::{CoreId, Exemption, Input, Mode, Registered, Text, Timestamp};
 use sipward_esl::{Event, LogLine, Notice};
 
-use super::{FirstList, Judge, LIST_LAG, Order};
+use super::{FIRST_BYTES, FIRST_PHONES, Judge, LIST_LAG, Order, TELL_AGAIN};
 use crate::bridge::{self, Aside};
 use crate::clock::stamp;
 use crate::complaint::Heard;
-use crate::daemon::directory::{Question, Registration};
+use crate::daemon::directory::phones::Phone;
+use crate::daemon::directory::table::Part;
+use crate::daemon::directory::{Listed, Question, Registration};
+use crate::freeswitch::registrations::Outcome;
 use crate::record::Record;
 
 impl Judge {
@@ -24,20 +27,21 @@ impl Judge {
                 }
                 self.peer = Some(peer);
                 let nets = vec![peer.ip().into()];
-                self.tell(Input::Exempt { class: Exemption::EslPeer, nets });
+                self.exempt(Exemption::EslPeer, nets);
+                self.told_failure = None;
                 if self.wants_log() {
                     self.ask(Question::Log { wanted: true });
                 }
-                self.ask(Question::Snapshot);
+                self.protected.know(Part::Registrations, false);
+                // What came of a list before does not count twice.
+                (self.first_phones, self.first_bytes) = (Vec::new(), 0);
+                self.ask(Question::Connected);
                 self.publish(Record::EslConnected { peer });
             }
             Notice::Disconnected { error, retry_in } => {
                 self.peer = None;
-                let retry_in_seconds = retry_in.as_secs_f64();
-                self.publish(Record::EslDisconnected {
-                    error: error.to_string(),
-                    retry_in_seconds,
-                });
+                self.protected.know(Part::Registrations, false);
+                self.disconnected(error.to_string(), retry_in);
             }
             Notice::Restarted { old, new } => {
                 self.tell(Input::Core(bridge::core_id(new)));
@@ -50,8 +54,10 @@ impl Judge {
                 let seconds = stamp(to).since(stamp(from)).as_secs_f64();
                 self.publish(Record::EslBlind { seconds });
             }
+            Notice::NotAllowed { names } => self.publish(Record::EventsNotAllowed { names }),
             Notice::Overflow { dropped } => {
                 self.missed = true;
+                self.protected.know(Part::Registrations, false);
                 self.publish(Record::EslOverflow { dropped });
             }
             Notice::Damaged { error, .. } => {
@@ -69,10 +75,29 @@ impl Judge {
     pub(super) fn event(&mut self, event: &Event, received: Instant) {
         self.totals.events += 1;
         let now = self.clock.at(received);
-        let Self { engine, actions, .. } = self;
-        match bridge::translate(event, |input| engine.handle(input, now, actions)) {
+        let Self { engine, actions, protected, .. } = self;
+        let aside = bridge::translate(event, |mut input| {
+            match &mut input {
+                Input::Registered(phone) => {
+                    let heard = Phone { port: port_of(event), ..phone_of(phone) };
+                    protected.phones.registered(&heard, phone.life, now);
+                }
+                Input::RegistrationEnded(phone) => {
+                    let (user, domain) = (phone.user, phone.domain);
+                    let was_at = protected.phones.ended(user, domain, phone.call_id, now);
+                    phone.source = phone.source.or(was_at);
+                }
+                _ => {}
+            }
+            engine.handle(input, now, actions);
+        });
+        match aside {
             Aside::Nothing => {}
-            Aside::Gateway => self.ask(Question::Gateways),
+            Aside::Gateways => self.ask(Question::Gateways),
+            Aside::Gateway { name: gateway, registrar } => {
+                self.ask(Question::Gateway { gateway, registrar });
+            }
+            Aside::Configuration => self.ask(Question::Configuration),
             Aside::Told(record) => self.publish(*record),
         }
         self.carry_out(Some(received));
@@ -94,25 +119,99 @@ impl Judge {
         }
     }
 
-    fn registrations(&mut self, phones: &[Registration], asked: Instant) {
+    /// A failed attempt is told when its reason is another one, and now and then.
+    fn disconnected(&mut self, error: String, retry_in: Duration) {
+        let now = Instant::now();
+        let is_told = self.told_failure.as_ref().is_some_and(|(known, at)| {
+            *known == error && now.saturating_duration_since(*at) < TELL_AGAIN
+        });
+        if is_told {
+            return;
+        }
+        self.told_failure = Some((error.clone(), now));
+        let retry_in_seconds = retry_in.as_secs_f64();
+        self.publish(Record::EslDisconnected { error, retry_in_seconds });
+    }
+
+    /// A part of FreeSWITCH's list. Nothing is lifted before its end.
+    fn listed(&mut self, phones: &[Registration], asked: Instant) {
+        let (now, asked) = (self.clock.now(), self.list_made(asked));
+        let seconds = now.as_micros() / 1_000_000;
+        let life = |phone: &Registration| {
+            phone.expires.map(|at| Duration::from_secs(at.saturating_sub(seconds)))
+        };
+        let standing = phones.iter().filter(|phone| {
+            let heard = Phone {
+                user: &phone.user,
+                domain: &phone.domain,
+                source: phone.source,
+                call_id: &phone.call_id,
+                port: phone.port,
+            };
+            // It may have ended since.
+            self.protected.phones.listed(&heard, life(phone), asked, now)
+        });
+        let standing: Vec<Registration> = standing.cloned().collect();
+        if self.first_list.is_none() {
+            return self.make_known(&standing, Timestamp::from_micros(0), false);
+        }
+        // Whom the first list makes trusted is judged by all of it.
+        let text =
+            |phone: &Registration| phone.user.len() + phone.domain.len() + phone.call_id.len();
+        self.first_bytes += standing.iter().map(text).sum::<usize>();
+        self.first_phones.extend(standing);
+        if self.first_phones.len() > FIRST_PHONES || self.first_bytes > FIRST_BYTES {
+            self.first_list = None;
+            let phones = std::mem::take(&mut self.first_phones);
+            self.make_known(&phones, Timestamp::from_micros(0), false);
+        }
+    }
+
+    /// Tells the engine who is registered. With a time of long ago these stand, and no other is lifted.
+    fn make_known(&mut self, phones: &[Registration], asked: Timestamp, first: bool) {
         let now = self.clock.now().as_micros() / 1_000_000;
-        let registered = phones.iter().map(|phone| Registered {
+        let phones = phones.iter().map(|phone| Registered {
             source: phone.source,
             user: &phone.user,
             domain: &phone.domain,
             username: None,
-            call_id: &phone.token,
+            call_id: &phone.call_id,
             user_agent: "",
             life: phone.expires.map(|at| Duration::from_secs(at.saturating_sub(now))),
             core: CoreId::default(),
         });
-        let asked = self.clock.at(asked.checked_sub(LIST_LAG).unwrap_or(asked));
-        let first = self.first_list.take().is_some_and(FirstList::claim);
-        self.tell(Input::Registrations { phones: registered.collect(), asked, first });
+        self.tell(Input::Registrations { phones: phones.collect(), asked, first });
+    }
+
+    /// All of the list was read. What it did not hold is gone, unless something of it is missing.
+    fn list_ends(&mut self, outcome: &Outcome, asked: Instant) {
+        let is_whole = outcome.incomplete.is_none() && outcome.odd.count == 0;
+        if let Some(first) = self.first_list.take() {
+            let phones = std::mem::take(&mut self.first_phones);
+            let first = first.claim();
+            self.make_known(&phones, Timestamp::from_micros(0), first);
+        }
+        if is_whole {
+            let asked = self.list_made(asked);
+            self.protected.phones.list_ends(asked);
+            self.make_known(&[], asked, false);
+        }
+        self.protected.know(Part::Registrations, is_whole);
         if let Some(spare) = &mut self.spare {
             spare.phones_known();
         }
-        self.publish(Record::Registrations { phones: phones.len() });
+        let odd = (outcome.odd.count > 0).then(|| outcome.odd.to_string());
+        let problem = match (odd, &outcome.incomplete) {
+            (Some(odd), Some(incomplete)) => Some(format!("{odd}; {incomplete}")),
+            (odd, incomplete) => odd.or_else(|| incomplete.clone()),
+        };
+        let phones = self.protected.phones.count();
+        self.publish(Record::Registrations { phones, problem });
+    }
+
+    /// When a list that was asked for at `asked` was true.
+    fn list_made(&self, asked: Instant) -> Timestamp {
+        self.clock.at(asked.checked_sub(LIST_LAG).unwrap_or(asked))
     }
 
     /// The log is of use as long as the rule is on, if only in shadow.
@@ -129,20 +228,35 @@ impl Judge {
                     self.ask(Question::Log { wanted: !wanted });
                 }
             }
-            Order::AclsChanged => self.tell(Input::AclsChanged),
+            Order::Acls(nets) => {
+                self.tell(Input::AclsChanged);
+                self.exempt(Exemption::Acl, nets);
+            }
             Order::Exempt(classes) => {
                 for (class, nets) in classes {
-                    self.tell(Input::Exempt { class, nets });
+                    self.exempt(class, nets);
                 }
             }
             Order::Trunks(nets) => {
-                self.tell(Input::Exempt { class: Exemption::Trunk, nets: nets.clone() });
+                self.exempt(Exemption::Trunk, nets.clone());
                 self.publish(Record::Trunks { sources: nets });
             }
-            Order::Registered { phones, asked } => self.registrations(&phones, asked),
+            Order::Listed(Listed::Phones { phones, asked }) => self.listed(&phones, asked),
+            Order::Listed(Listed::End { outcome, asked }) => self.list_ends(&outcome, asked),
+            Order::Known(part, whole) => self.protected.know(part, whole),
+            Order::Profiles(profiles) => self.profiles = profiles,
             Order::Saved(saved) => self.late(*saved),
             Order::Acl { addr, allowed } => self.tell(Input::AclAnswer { addr, allowed }),
             Order::Visit(visit) => visit.pay(self),
         }
     }
+}
+
+fn phone_of<'p>(phone: &Registered<'p>) -> Phone<'p> {
+    let Registered { user, domain, source, call_id, .. } = *phone;
+    Phone { user, domain, source, call_id, port: None }
+}
+
+fn port_of(event: &Event) -> Option<u16> {
+    event.header("network-port")?.to_str()?.parse().ok()
 }
