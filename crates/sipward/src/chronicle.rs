@@ -15,6 +15,7 @@ mod attacks;
 mod series;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sipward_engine::Timestamp;
 
@@ -45,6 +46,7 @@ impl Chronicle {
     /// Takes note of what was told at `now`.
     pub(crate) fn note(&mut self, record: &Arc<Record>, now: Timestamp) {
         match &**record {
+            Record::ClockStepped { by_seconds, .. } => self.shift(micros(*by_seconds)),
             Record::AuthFailure(judgement) => {
                 self.series.failure(judgement.grade, now);
                 self.attacks.failure(record, now);
@@ -56,4 +58,17 @@ impl Chronicle {
         }
         self.alarms.note(record, now);
     }
+
+    /// The system's clock was set: what was remembered happened at other times than it seemed.
+    fn shift(&mut self, by: i64) {
+        self.series.shift(by);
+        self.alarms.shift(by);
+        self.attacks.shift(by);
+    }
+}
+
+fn micros(seconds: f64) -> i64 {
+    let span = Duration::try_from_secs_f64(seconds.abs()).unwrap_or_default();
+    let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+    if seconds < 0.0 { -micros } else { micros }
 }

@@ -57,6 +57,7 @@ pub use secret::NoRandom;
 pub(crate) use sessions::Sessions;
 pub use settings::{Settings, TlsFiles};
 pub(crate) use tls::Certificates;
+pub use tokens::Dead;
 pub(crate) use tokens::{NotAdded, Tokens};
 pub(crate) use visitor::Visitor;
 pub use visitor::Way;
@@ -111,8 +112,8 @@ impl Access {
         self.bases.lock().unwrap_or_else(PoisonError::into_inner).push(base);
     }
 
-    pub(crate) fn clock(&self) -> Clock {
-        self.clock
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 }
 

@@ -15,7 +15,7 @@
 //! | `caretaker` | another thread: the write-ahead log, soundness of the whole file |
 //! | `database` | the file: opened, checked, put aside |
 //! | `schema` | its tables |
-//! | `write`, `load`, `prune`, `key` | rows: in, back, out again; networks as keys |
+//! | `write`, `step`, `load`, `prune`, `key` | rows: in, back, out again; networks as keys |
 //!
 //! Nothing that goes wrong with the file stops a ban. A full disk, a locked file, a missing directory
 //! make the store *degraded*: entries wait in memory, what does not fit is counted, and when the file
@@ -32,6 +32,7 @@ mod key;
 mod load;
 mod prune;
 mod schema;
+mod step;
 mod write;
 mod writer;
 
@@ -44,7 +45,7 @@ use tokio::sync::mpsc;
 
 use caretaker::Caretaker;
 use database::{Database, Place, Trouble};
-pub use entry::{AllowEntry, Entry, Override, Saved, SavedBan, SavedToken};
+pub use entry::{AllowEntry, Entry, Override, Saved, SavedBan, SavedToken, Stepped};
 use health::Status;
 pub use health::{Health, Notice, State};
 pub use history::{Cursor, HistoryEvent, HistoryKind, HistoryPage, HistoryQuery, NoCursor, What};
@@ -273,6 +274,13 @@ impl Store {
     /// What came with [`Notice::Late`] is in force: from now on the bans that stand include it.
     pub fn took_over(&self) {
         self.shared.status.word().is_unread = false;
+    }
+
+    /// Reads everything again, once what was put in before is written; it comes as [`Notice::Late`]. When the
+    /// store is degraded that is later, or after the next start.
+    pub fn read_again(&self) {
+        self.shared.inbox.ask_to_read();
+        self.shared.inbox.hurry();
     }
 
     /// Waits until everything put in before is written, or cannot be.

@@ -16,6 +16,7 @@
 //! | `live` | registrations that come and go; what a reload asks of FreeSWITCH |
 //! | `limit` | the gate's limit on each source, and whom it spares |
 //! | `deafness` | a FreeSWITCH that a flood has silenced |
+//! | `clock` | a clock that is wrong at boot, that is set; a process that stands still |
 //! | `connection` | the Event Socket: refused, cut, stalled, restarted |
 //! | `lifecycle` | start, reload, stop, crash, observe, flush, missing rights |
 //! | `store` | what outlives a stop, a crash, a reboot |
@@ -43,6 +44,7 @@ mod api_hostile;
 mod api_policy;
 mod bans;
 mod changes;
+mod clock;
 mod connection;
 mod console;
 mod crash;
@@ -88,6 +90,7 @@ fn main() -> ExitCode {
             changes::cases(),
             addresses::cases(),
             lifecycle::cases(),
+            clock::cases(),
             metrics::cases(),
             http::cases(),
             http_sessions::cases(),

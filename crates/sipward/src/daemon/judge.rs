@@ -4,28 +4,30 @@
 //! the start brings back.
 
 mod act;
+mod gather;
 mod hear;
 mod restore;
 mod spare;
 mod standing;
+mod time;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
-use sipward_engine::{Action, Engine, Input, Policy};
+use sipward_engine::{Action, Engine, Input, Policy, Timestamp};
 use sipward_esl::Notices;
 use sipward_route::{MOST_SPARED, Report};
 use tokio::sync::{broadcast, mpsc};
-use tokio::time::{self, MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 pub(super) use spare::Spare;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, StepWatch};
 use crate::complaint::LogReader;
 use crate::daemon::desk::Visit;
 use crate::daemon::directory::{Question, Registration};
@@ -34,6 +36,7 @@ use crate::names::Exempt;
 use crate::record::{Ban, Record, Totals};
 use crate::store::{Saved, State, Store};
 pub(super) use restore::Restored;
+use gather::Gathered;
 use standing::Standing;
 pub(crate) use standing::{FAILURES, Failure};
 
@@ -127,6 +130,17 @@ pub(crate) struct Judge {
     missed: bool,
     /// `None` where nothing is limited.
     spare: Option<Spare>,
+    /// When the last turn ended.
+    turned: Instant,
+    /// Steps of the clock that the store has not followed, in µs, and whether it must for all bans.
+    unmoved: i64,
+    unmoved_bans: bool,
+    /// Bans whose end had passed at the start are still stored: the clock may have been ahead.
+    keeps_ended: bool,
+    /// Bans about to end by a time that was set a moment ago: they stay stored as well.
+    ending: HashSet<IpNet>,
+    forged: Gathered,
+    unusable: Gathered,
 }
 
 /// Called once a beat.
@@ -154,8 +168,16 @@ impl fmt::Display for Beat {
 
 struct UnderWay {
     ban: Ban,
-    /// When the event that caused it left the socket.
-    received: Option<Instant>,
+    cause: Option<Happened>,
+}
+
+/// When an event happened.
+#[derive(Clone, Copy, Debug)]
+struct Happened {
+    /// It left the socket.
+    received: Instant,
+    /// By FreeSWITCH's clock.
+    dated: Option<Timestamp>,
 }
 
 impl Judge {
@@ -167,6 +189,7 @@ impl Judge {
         spare: Option<Spare>,
     ) -> Self {
         let Voices { wishes, store, questions, records } = voices;
+        let standing = Standing::new(clock.now());
         Self {
             engine: Box::new(engine),
             clock,
@@ -182,9 +205,16 @@ impl Judge {
             questions,
             log: LogReader::default(),
             unasked: Vec::new(),
-            standing: Standing::new(clock.now()),
+            standing,
             missed: false,
             spare,
+            turned: Instant::now(),
+            unmoved: 0,
+            unmoved_bans: false,
+            ending: HashSet::new(),
+            keeps_ended: false,
+            forged: Gathered::default(),
+            unusable: Gathered::default(),
         }
     }
 
@@ -200,7 +230,7 @@ impl Judge {
 
     /// Tells the engine something, and looks at what it decided before that is carried out.
     pub(crate) fn decide<T>(&mut self, input: Input<'_>, look: impl FnOnce(&[Action]) -> T) -> T {
-        self.engine.handle(input, self.clock.now(), &mut self.actions);
+        self.engine.handle(input, self.clock.steady(), &mut self.actions);
         let seen = look(&self.actions);
         self.carry_out(None);
         seen
@@ -210,8 +240,8 @@ impl Judge {
         &self.engine
     }
 
-    pub(crate) fn clock(&self) -> Clock {
-        self.clock
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     pub(crate) fn totals(&self) -> Totals {
@@ -231,10 +261,12 @@ impl Judge {
     pub(super) async fn run(mut self, mut ears: Ears, stop: CancellationToken) -> (Totals, End) {
         let mut notices = Vec::with_capacity(TURN);
         let mut reports = Vec::with_capacity(TURN);
-        let mut beat = time::interval(HEARTBEAT);
+        let steps = StepWatch::start();
+        self.turned = Instant::now();
+        let mut beat = tokio::time::interval(HEARTBEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let end = loop {
-            let deadline = self.engine.next_deadline().map(|at| self.clock.until(at));
+            let deadline = self.engine.next_deadline().map(|at| self.clock.until_steady(at));
             tokio::select! {
                 () = stop.cancelled() => break End::Asked,
                 count = ears.notices.recv_many(&mut notices, TURN) => {
@@ -250,13 +282,15 @@ impl Judge {
                     reports.drain(..).for_each(|report| self.report(report));
                 }
                 Some(order) = ears.orders.recv() => self.order(order),
-                () = time::sleep(deadline.unwrap_or_default()), if deadline.is_some() => {
-                    self.engine.tick(self.clock.now(), &mut self.actions);
+                () = tokio::time::sleep(deadline.unwrap_or_default()), if deadline.is_some() => {
+                    self.engine.tick(self.clock.steady(), &mut self.actions);
                     self.carry_out(None);
                 }
                 () = self.wishes.flow(), if self.wishes.is_waiting() => {}
+                () = steps.stepped() => self.look_at_clock(),
                 _ = beat.tick() => self.beat(),
             }
+            self.end_turn();
         };
         self.drain(ears).await;
         (self.totals, end)
@@ -264,6 +298,9 @@ impl Judge {
 
     fn beat(&mut self) {
         let stores = self.store.health().state == State::Ok;
+        self.look_at_clock();
+        self.forget_ended();
+        self.tell_gathered(false);
         (self.heart)(&Beat { peer: self.peer, totals: self.totals, stores });
         self.complete_store();
         if std::mem::take(&mut self.missed) {
@@ -288,7 +325,8 @@ impl Judge {
             self.notice(notice);
         }
         drop(notices);
-        let drained = time::timeout(DRAIN, async {
+        self.tell_gathered(true);
+        let drained = tokio::time::timeout(DRAIN, async {
             while !self.under_way.is_empty() || self.wishes.is_waiting() {
                 tokio::select! {
                     report = reports.recv() => match report {

@@ -53,6 +53,7 @@ use crate::record::{Record, Started, Totals};
 use crate::store::{Closed, Saved, Store, StoreSettings};
 use crate::systemd;
 use crate::tell::Tellers;
+use crate::text::Time;
 use judge::{Ears, End, Restored, Spare, Voices};
 use kernel::{Kernel, host_exemptions};
 use settings::{InForce, Overrides, Ways, read_geo};
@@ -131,25 +132,29 @@ impl Daemon {
         let spare = limited.then(|| Spare::new(lists));
 
         let engine = Engine::new(config.policy.clone(), seed())?;
-        let (clock, heart) = (Clock::start(), tasks::heart(logs.clone()));
+        let (clock, heart) = (Clock::start(saved.written), tasks::heart(logs.clone()));
         let oracles = Oracles::new(&config);
-        let tellers = Tellers::start(&config, &secrets, &oracles.whois, &records, clock)?;
-        let (metrics, counting) = Metrics::new(&records, tellers.ledgers(), clock);
+        let tellers = Tellers::start(&config, &secrets, &oracles.whois, &records, &clock)?;
+        let (metrics, counting) = Metrics::new(&records, tellers.ledgers(), clock.clone());
         let (ask, questions) = mpsc::channel(directory::QUESTIONS);
         let wishes = Wishes::new(changes);
         let voices =
             Voices { wishes, store: store.clone(), questions: ask, records: records.clone() };
-        let mut judge = Judge::new(engine, clock, voices, heart, spare);
+        let mut judge = Judge::new(engine, clock.clone(), voices, heart, spare);
         let settings = State { overrides: Overrides::stored(&saved), file: config };
         let config = settings.effective();
         judge.tell(Input::Policy(Box::new(config.policy.clone())));
         let mut names = Names::default();
         exempt(&mut judge, host_exemptions(&kernel.found.host));
         exempt(&mut judge, names.classes(&config));
-        let access = Arc::new(Access::new(&config.http, saved.tokens.clone(), links, clock));
+        let access = Arc::new(Access::new(&config.http, saved.tokens.clone(), links, clock.clone()));
         let restored = judge.take_over(saved, &kernel.found.routes);
         for record in started(&config, &credentials, &kernel.found, &restored) {
             judge.publish(record);
+        }
+        if let Some(written) = clock.behind() {
+            let by_seconds = written.since(clock.now()).as_secs_f64();
+            judge.publish(Record::ClockBehind { by_seconds, written: Time(written) });
         }
         judge.settle(restored.missing, &mut reports, &stop).await;
         // Bans stand: FreeSWITCH may start. It must not wait for a name server.
@@ -187,7 +192,7 @@ impl Daemon {
             tokio::spawn(tasks::reload_on_hangup(Arc::clone(&settings))?),
             tokio::spawn(counting),
             tokio::spawn(read_geo(oracles.geo.clone(), config.geo.clone(), records.clone())),
-            tokio::spawn(tasks::recall_decisions(store.clone(), Arc::clone(&metrics), clock)),
+            tokio::spawn(tasks::recall_decisions(store.clone(), Arc::clone(&metrics), clock.clone())),
         ];
         let api = Api::new(Parts {
             desk,

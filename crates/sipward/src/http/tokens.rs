@@ -44,6 +44,16 @@ pub(crate) struct Credential {
     pub(crate) ended: CancellationToken,
 }
 
+/// Why a token opens nothing any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dead {
+    /// Its end has come.
+    Expired,
+    /// Somebody revoked it.
+    Revoked,
+}
+
 /// Why a token was not made.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 pub(crate) enum NotAdded {

@@ -40,6 +40,13 @@ pub enum Entry {
         /// What made it due.
         cause: Arc<Cause>,
     },
+    /// The system's clock was set: what is stored keeps its time left.
+    Stepped(Stepped),
+    /// Bans whose end has passed are over.
+    EndPast {
+        /// By this time.
+        at: Timestamp,
+    },
     /// A user succeeded.
     Remember(Box<Success>),
     /// An operator allows a host.
@@ -63,6 +70,19 @@ pub enum Entry {
         /// Its name.
         name: String,
     },
+}
+
+/// A step of the system's clock, for rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stepped {
+    /// What this run has stored has times from then on.
+    pub from: Timestamp,
+    /// Until then.
+    pub to: Timestamp,
+    /// How far these are moved, in µs; backwards is negative.
+    pub by: i64,
+    /// The bans of earlier runs are moved, too.
+    pub all_bans: bool,
 }
 
 /// A bearer token, without its secret.
@@ -145,4 +165,6 @@ pub struct Saved {
     pub tokens: Vec<SavedToken>,
     /// Rows that made no sense and were left out.
     pub unreadable: usize,
+    /// When something was stored last; `None` in a new store.
+    pub written: Option<Timestamp>,
 }

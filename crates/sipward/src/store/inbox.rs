@@ -43,6 +43,8 @@ struct Waiting {
     incomplete: bool,
     /// Somebody waits for the writer.
     urgent: bool,
+    /// What is stored is to be read again.
+    reread: bool,
     closed: bool,
 }
 
@@ -186,6 +188,16 @@ impl Inbox {
         put
     }
 
+    /// Asks the writer to read again what is stored, once what waits here is written.
+    pub(super) fn ask_to_read(&self) {
+        self.lock().reread = true;
+    }
+
+    /// Whether it should.
+    pub(super) fn wants_reading(&self) -> bool {
+        std::mem::take(&mut self.lock().reread)
+    }
+
     /// Nothing more will come.
     pub(super) fn close(&self) {
         self.lock().closed = true;
@@ -229,7 +241,10 @@ impl Worth {
             | Entry::Reset { .. }
             | Entry::Token(_)
             | Entry::RevokeToken { .. } => Self::Operators,
-            Entry::Ban { .. } | Entry::Unban { .. } => Self::Ban,
+            Entry::Ban { .. }
+            | Entry::Unban { .. }
+            | Entry::Stepped(_)
+            | Entry::EndPast { .. } => Self::Ban,
             Entry::Refused { .. } | Entry::Remember(_) => Self::History,
         }
     }
@@ -256,7 +271,7 @@ fn weight(entry: &Entry) -> usize {
         | Entry::Reset { .. }
         | Entry::Token(_)
         | Entry::RevokeToken { .. } => 256,
-        Entry::Unban { .. } => 0,
+        Entry::Unban { .. } | Entry::Stepped(_) | Entry::EndPast { .. } => 0,
     };
     size_of::<Item>() + more
 }

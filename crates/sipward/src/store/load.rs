@@ -12,7 +12,9 @@ use sipward_engine::{
 
 use super::entry::{AllowEntry, Override, Saved, SavedBan, SavedToken};
 use super::key::Net;
+use super::write::WRITTEN;
 use crate::api::model::Scope;
+use crate::text::Time;
 
 /// Bans that come back with the readable part of their evidence (about 1 kB each), the newest: as many as
 /// the engine keeps it of. That of the others stays in the file.
@@ -62,6 +64,13 @@ pub(super) fn all(connection: &Connection, observed: bool) -> rusqlite::Result<S
         token,
     )?;
     saved.overrides = rows(connection, OVERRIDES, [], unreadable, set)?;
+    saved.written = connection
+        .query_row("SELECT value FROM meta WHERE key = ?1", params![WRITTEN], |row| {
+            row.get::<_, String>(0)
+        })
+        .optional()?
+        .and_then(|text| text.parse().ok())
+        .map(|Time(at)| at);
     Ok(saved)
 }
 

@@ -47,6 +47,8 @@ impl Kept {
             Entry::Ban { .. }
             | Entry::Unban { .. }
             | Entry::Refused { .. }
+            | Entry::Stepped(_)
+            | Entry::EndPast { .. }
             | Entry::Remember(_) => {}
         }
     }
