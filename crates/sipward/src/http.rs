@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `door` | the listening sockets, TLS |
+//! | `room` | how many connections there may be, and which is closed for another |
 //! | `serve` | connections and their limits, of the Unix socket too |
 //! | `guard` | who asks, and whether he may |
 //! | `client` | whose client it is, behind trusted proxies |
@@ -24,6 +25,7 @@ mod guard;
 mod headers;
 mod links;
 mod login;
+mod room;
 mod secret;
 pub(crate) mod serve;
 mod sessions;
@@ -50,6 +52,7 @@ use crate::store::SavedToken;
 use attempts::Attempts;
 pub(crate) use audit::audit;
 pub(crate) use client::Client;
+pub(crate) use room::{Caller, Room, raise_descriptors};
 use door::Door;
 use guard::Gatekeeper;
 pub use links::Links;
@@ -72,6 +75,8 @@ pub(crate) struct Access {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) links: Arc<Links>,
     attempts: Attempts,
+    /// For all connections, those of the Unix socket too.
+    pub(crate) room: Arc<Room>,
     clock: Clock,
     /// Where it is served.
     bases: Mutex<Vec<String>>,
@@ -83,12 +88,14 @@ impl Access {
         saved: Vec<SavedToken>,
         links: Arc<Links>,
         clock: Clock,
+        room: Room,
     ) -> Self {
         Self {
             tokens: Tokens::new(saved),
             sessions: Arc::new(Sessions::new(settings.session)),
             links,
             attempts: Attempts::default(),
+            room: Arc::new(room),
             clock,
             bases: Mutex::new(settings.public_bases()),
         }

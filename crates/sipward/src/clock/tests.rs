@@ -161,12 +161,19 @@ async fn the_timer_fires_when_the_system_clock_is_set() {
     }
     let (watch, clock) = (StepWatch::start(), Clock::start(None));
     for millis in [2, -2] {
-        if let Err(error) = step(millis) {
-            println!("NOT TRIED: a step of the clock: {error}");
-            return;
+        // Time that passes between the reading and the setting is lost to the step.
+        let mut stepped = 0;
+        for _ in 0..20 {
+            if let Err(error) = step(millis) {
+                println!("NOT TRIED: a step of the clock: {error}");
+                return;
+            }
+            watch.stepped().await;
+            stepped = clock.look().stepped;
+            if (stepped - millis * 1_000).abs() < 900 {
+                break;
+            }
         }
-        watch.stepped().await;
-        let stepped = clock.look().stepped;
         assert!((stepped - millis * 1_000).abs() < 900, "{stepped} µs for {millis} ms");
     }
 }

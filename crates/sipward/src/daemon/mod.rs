@@ -20,6 +20,7 @@ mod desk;
 mod directory;
 mod judge;
 mod kernel;
+mod only;
 mod settings;
 mod tasks;
 
@@ -45,7 +46,7 @@ use crate::bridge;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Credentials, Mode, OnExit, Secrets};
 use crate::enforce::{self, Wishes};
-use crate::http::{Access, Certificates, Links, Server};
+use crate::http::{Access, Certificates, Links, Room, Server, raise_descriptors};
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::names::{Exempt, Names};
@@ -56,6 +57,7 @@ use crate::tell::Tellers;
 use crate::text::Time;
 use judge::{Ears, End, Restored, Spare, Voices};
 use kernel::{Kernel, host_exemptions};
+use only::Only;
 use settings::{InForce, Overrides, Ways, read_geo};
 use tasks::Current;
 
@@ -124,6 +126,8 @@ impl Daemon {
         let (orders_out, orders) = mpsc::channel(ORDERS);
         let (lists, spared) = watch::channel(Arc::from([]));
         let certificates = certificates(&config)?;
+        // Before anything is touched. Held until the end, the flush included.
+        let _only = Only::take(&config)?;
         let (kernel, (store, saved)) = tokio::try_join!(
             Kernel::start(&config, changes_in, reports_out, spared),
             open_store(&config),
@@ -147,7 +151,9 @@ impl Daemon {
         let mut names = Names::default();
         exempt(&mut judge, host_exemptions(&kernel.found.host));
         exempt(&mut judge, names.classes(&config));
-        let access = Arc::new(Access::new(&config.http, saved.tokens.clone(), links, clock.clone()));
+        let room = Room::within(raise_descriptors());
+        let access = Access::new(&config.http, saved.tokens.clone(), links, clock.clone(), room);
+        let access = Arc::new(access);
         let restored = judge.take_over(saved, &kernel.found.routes);
         for record in started(&config, &credentials, &kernel.found, &restored) {
             judge.publish(record);
