@@ -15,7 +15,6 @@ mod attacks;
 mod series;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use sipward_engine::Timestamp;
 
@@ -27,6 +26,7 @@ pub(crate) use attacks::{
 };
 pub(crate) use series::{Minute, Series};
 
+use crate::clock;
 use crate::record::Record;
 
 /// Everything that is remembered.
@@ -46,7 +46,7 @@ impl Chronicle {
     /// Takes note of what was told at `now`.
     pub(crate) fn note(&mut self, record: &Arc<Record>, now: Timestamp) {
         match &**record {
-            Record::ClockStepped { by_seconds, .. } => self.shift(micros(*by_seconds)),
+            Record::ClockStepped { by_seconds, .. } => self.shift(clock::micros(*by_seconds)),
             Record::AuthFailure(judgement) => {
                 self.series.failure(judgement.grade, now);
                 self.attacks.failure(record, now);
@@ -65,10 +65,4 @@ impl Chronicle {
         self.alarms.shift(by);
         self.attacks.shift(by);
     }
-}
-
-fn micros(seconds: f64) -> i64 {
-    let span = Duration::try_from_secs_f64(seconds.abs()).unwrap_or_default();
-    let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
-    if seconds < 0.0 { -micros } else { micros }
 }

@@ -224,6 +224,14 @@ pub(crate) fn moved(time: Timestamp, by: i64) -> Timestamp {
     Timestamp::from_micros(time.as_micros().saturating_add_signed(by))
 }
 
+/// Seconds as µs.
+#[must_use]
+pub(crate) fn micros(seconds: f64) -> i64 {
+    let span = Duration::try_from_secs_f64(seconds.abs()).unwrap_or_default();
+    let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+    if seconds < 0.0 { -micros } else { micros }
+}
+
 /// `one` − `other` in µs.
 fn difference(one: Timestamp, other: Timestamp) -> i64 {
     let micros = |time: Timestamp| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);

@@ -25,6 +25,7 @@ mod guard;
 mod headers;
 mod links;
 mod login;
+mod refused;
 mod room;
 mod secret;
 pub(crate) mod serve;
@@ -48,13 +49,15 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, Api};
 use crate::clock::Clock;
 use crate::page;
-use crate::store::SavedToken;
+use crate::rights;
+use crate::store::{RetiredToken, SavedToken};
 use attempts::Attempts;
 pub(crate) use audit::audit;
 pub(crate) use client::Client;
 pub(crate) use room::{Caller, Room, raise_descriptors};
 use door::Door;
 use guard::Gatekeeper;
+use refused::Refused;
 pub use links::Links;
 pub use secret::NoRandom;
 pub(crate) use sessions::Sessions;
@@ -75,6 +78,7 @@ pub(crate) struct Access {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) links: Arc<Links>,
     attempts: Attempts,
+    refused: Refused,
     /// For all connections, those of the Unix socket too.
     pub(crate) room: Arc<Room>,
     clock: Clock,
@@ -85,13 +89,14 @@ pub(crate) struct Access {
 impl Access {
     pub(crate) fn new(
         settings: &Settings,
-        saved: Vec<SavedToken>,
+        (saved, retired): (Vec<SavedToken>, Vec<RetiredToken>),
         links: Arc<Links>,
         clock: Clock,
         room: Room,
     ) -> Self {
         Self {
-            tokens: Tokens::new(saved),
+            tokens: Tokens::new(saved, retired),
+            refused: Refused::default(),
             sessions: Arc::new(Sessions::new(settings.session)),
             links,
             attempts: Attempts::default(),
@@ -157,6 +162,7 @@ impl Server {
         std::thread::Builder::new()
             .name("http".to_owned())
             .spawn(move || {
+                rights::keep_none();
                 let served = run(api, settings, certificates);
                 runtime.block_on(stopped.run_until_cancelled(served));
                 // A look-up that nobody answers must not hold up the end.

@@ -43,9 +43,10 @@ use std::time::{Duration, Instant};
 use sipward_engine::Timestamp;
 use tokio::sync::mpsc;
 
+use crate::rights;
 use caretaker::Caretaker;
 use database::{Database, Place, Trouble};
-pub use entry::{AllowEntry, Entry, Override, Saved, SavedBan, SavedToken, Stepped};
+pub use entry::{AllowEntry, Entry, Override, RetiredToken, Saved, SavedBan, SavedToken, Stepped};
 use health::Status;
 pub use health::{Health, Notice, State};
 pub use history::{Cursor, HistoryEvent, HistoryKind, HistoryPage, HistoryQuery, NoCursor, What};
@@ -54,6 +55,9 @@ use writer::Writer;
 
 /// Notices that wait for the daemon at most; they come seconds apart.
 const NOTICES: usize = 16;
+
+/// Revoked tokens that are remembered: the newest.
+pub(crate) const MOST_RETIRED: usize = 256;
 
 /// Longest time that a question to the history may take.
 const SLOW: Duration = Duration::from_secs(5);
@@ -377,7 +381,10 @@ fn spawn(
 ) -> Result<std::thread::JoinHandle<()>, StoreError> {
     std::thread::Builder::new()
         .name(name.to_owned())
-        .spawn(work)
+        .spawn(move || {
+            rights::keep_none();
+            work();
+        })
         .map_err(|error| StoreError::Thread(error.to_string()))
 }
 

@@ -34,6 +34,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Secrets};
 use crate::mail::{self, Mailer};
 use crate::record::Record;
+use crate::rights;
 use crate::webhook::{self, Hook};
 use crate::whois::Whois;
 
@@ -123,6 +124,7 @@ pub(crate) fn apart(
     std::thread::Builder::new()
         .name(THREAD.to_owned())
         .spawn(move || {
+            rights::keep_none();
             // `work` is called inside: its tasks belong to this runtime.
             runtime.block_on(async move { work().await });
             // Nobody waits when the daemon has given up on last words.

@@ -152,7 +152,8 @@ impl Daemon {
         exempt(&mut judge, host_exemptions(&kernel.found.host));
         exempt(&mut judge, names.classes(&config));
         let room = Room::within(raise_descriptors());
-        let access = Access::new(&config.http, saved.tokens.clone(), links, clock.clone(), room);
+        let tokens = (saved.tokens.clone(), saved.retired.clone());
+        let access = Access::new(&config.http, tokens, links, clock.clone(), room);
         let access = Arc::new(access);
         let restored = judge.take_over(saved, &kernel.found.routes);
         for record in started(&config, &credentials, &kernel.found, &restored) {
@@ -197,6 +198,10 @@ impl Daemon {
             tokio::spawn(tasks::look_up_names(names, current_in, in_force_out, orders_out.clone())),
             tokio::spawn(tasks::reload_on_hangup(Arc::clone(&settings))?),
             tokio::spawn(counting),
+            tokio::spawn(tasks::move_tokens(
+                records.subscribe(),
+                (Arc::clone(&access), store.clone(), clock.clone()),
+            )),
             tokio::spawn(read_geo(oracles.geo.clone(), config.geo.clone(), records.clone())),
             tokio::spawn(tasks::recall_decisions(store.clone(), Arc::clone(&metrics), clock.clone())),
         ];

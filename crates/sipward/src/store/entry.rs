@@ -66,10 +66,7 @@ pub enum Entry {
     /// A token was made, or used.
     Token(SavedToken),
     /// A token opens nothing any more.
-    RevokeToken {
-        /// Its name.
-        name: String,
-    },
+    RevokeToken(RetiredToken),
 }
 
 /// A step of the system's clock, for rows.
@@ -110,6 +107,23 @@ impl fmt::Debug for SavedToken {
             .field("scope", &self.scope)
             .field("until", &self.until)
             .finish_non_exhaustive()
+    }
+}
+
+/// A token that was revoked: whoever still shows it is no guesser.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RetiredToken {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its secret.
+    pub hash: [u8; 32],
+    /// When it was revoked.
+    pub at: Timestamp,
+}
+
+impl fmt::Debug for RetiredToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetiredToken").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -163,6 +177,8 @@ pub struct Saved {
     pub overrides: Vec<Override>,
     /// Bearer tokens.
     pub tokens: Vec<SavedToken>,
+    /// Bearer tokens that were revoked, the latest last.
+    pub retired: Vec<RetiredToken>,
     /// Rows that made no sense and were left out.
     pub unreadable: usize,
     /// When something was stored last; `None` in a new store.

@@ -240,7 +240,7 @@ impl Worth {
             | Entry::Override(_)
             | Entry::Reset { .. }
             | Entry::Token(_)
-            | Entry::RevokeToken { .. } => Self::Operators,
+            | Entry::RevokeToken(_) => Self::Operators,
             Entry::Ban { .. }
             | Entry::Unban { .. }
             | Entry::Stepped(_)
@@ -270,7 +270,7 @@ fn weight(entry: &Entry) -> usize {
         Entry::Disallow { .. }
         | Entry::Reset { .. }
         | Entry::Token(_)
-        | Entry::RevokeToken { .. } => 256,
+        | Entry::RevokeToken(_) => 256,
         Entry::Unban { .. } | Entry::Stepped(_) | Entry::EndPast { .. } => 0,
     };
     size_of::<Item>() + more

@@ -10,7 +10,7 @@ use sipward_engine::{
     Cause, Evidence, Expiry, Grade, Identity, Offender, RuleName, Success, Text, Timestamp,
 };
 
-use super::entry::{AllowEntry, Override, Saved, SavedBan, SavedToken};
+use super::entry::{AllowEntry, Override, RetiredToken, Saved, SavedBan, SavedToken};
 use super::key::Net;
 use super::write::WRITTEN;
 use crate::api::model::Scope;
@@ -62,6 +62,15 @@ pub(super) fn all(connection: &Connection, observed: bool) -> rusqlite::Result<S
         [],
         unreadable,
         token,
+    )?;
+    saved.retired = rows(
+        connection,
+        "SELECT name, hash, at FROM retired_tokens ORDER BY at",
+        [],
+        unreadable,
+        |row| {
+            Ok(RetiredToken { name: row.get(0)?, hash: row.get(1)?, at: timestamp(row.get(2)?) })
+        },
     )?;
     saved.overrides = rows(connection, OVERRIDES, [], unreadable, set)?;
     saved.written = connection

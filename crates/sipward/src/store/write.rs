@@ -6,10 +6,10 @@ use ipnet::IpNet;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use sipward_engine::{Cause, Expiry, Offender, Refusal, Success, Timestamp, UnblockReason};
 
-use super::entry::{AllowEntry, Override, SavedBan, SavedToken};
+use super::entry::{AllowEntry, Override, RetiredToken, SavedBan, SavedToken};
 use super::inbox::Item;
 use super::key::Key;
-use super::{Entry, HistoryKind, step};
+use super::{Entry, HistoryKind, MOST_RETIRED, step};
 use crate::text::Time;
 
 /// Writes a batch in one transaction: all of it or nothing.
@@ -113,9 +113,7 @@ impl Rows<'_> {
             Entry::Override(set) => self.set(set),
             Entry::Reset { key } => self.run("DELETE FROM overrides WHERE key = ?1", params![key]),
             Entry::Token(token) => self.token(token),
-            Entry::RevokeToken { name } => {
-                self.run("DELETE FROM tokens WHERE name = ?1", params![name])
-            }
+            Entry::RevokeToken(token) => self.retire(token),
         }
     }
 
@@ -273,6 +271,20 @@ impl Rows<'_> {
                 until.map(micros),
                 used.map(micros)
             ],
+        )
+    }
+
+    fn retire(&self, token: &RetiredToken) -> rusqlite::Result<()> {
+        let RetiredToken { name, hash, at } = token;
+        self.run("DELETE FROM tokens WHERE name = ?1 AND hash = ?2", params![name, hash])?;
+        self.run(
+            "INSERT OR REPLACE INTO retired_tokens (hash, name, at) VALUES (?1, ?2, ?3)",
+            params![hash, name, micros(*at)],
+        )?;
+        self.run(
+            "DELETE FROM retired_tokens WHERE hash NOT IN
+             (SELECT hash FROM retired_tokens ORDER BY at DESC LIMIT ?1)",
+            params![i64::try_from(MOST_RETIRED).unwrap_or(i64::MAX)],
         )
     }
 
