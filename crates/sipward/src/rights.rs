@@ -68,7 +68,10 @@ mod tests {
             let had = caps::read(None, CapSet::Permitted).unwrap();
             keep_net_admin().unwrap();
             let kept = caps::read(None, CapSet::Permitted).unwrap();
-            assert_eq!(kept.contains(&Capability::CAP_NET_ADMIN), had.contains(&Capability::CAP_NET_ADMIN));
+            assert_eq!(
+                kept.contains(&Capability::CAP_NET_ADMIN),
+                had.contains(&Capability::CAP_NET_ADMIN)
+            );
             assert!(kept.len() <= 1, "{kept:?}");
             assert!(caps::read(None, CapSet::Inheritable).unwrap().is_empty());
             if had.contains(&Capability::CAP_SETPCAP) {

@@ -58,7 +58,8 @@ impl Source for System {
                 break;
             }
         }
-        let none = Reading { wall: Timestamp::EPOCH, boot: Duration::ZERO, monotonic: Duration::ZERO };
+        let none =
+            Reading { wall: Timestamp::EPOCH, boot: Duration::ZERO, monotonic: Duration::ZERO };
         best.map_or(none, |(_, reading)| reading)
     }
 

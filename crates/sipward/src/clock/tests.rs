@@ -20,7 +20,8 @@ impl ByHand {
     /// Time passes.
     pub(crate) fn pass(&self, time: Duration) {
         let mut now = self.0.lock().unwrap();
-        (now.wall, now.boot, now.monotonic) = (now.wall + time, now.boot + time, now.monotonic + time);
+        (now.wall, now.boot, now.monotonic) =
+            (now.wall + time, now.boot + time, now.monotonic + time);
     }
 
     /// The machine sleeps.

@@ -203,7 +203,11 @@ impl Daemon {
                 (Arc::clone(&access), store.clone(), clock.clone()),
             )),
             tokio::spawn(read_geo(oracles.geo.clone(), config.geo.clone(), records.clone())),
-            tokio::spawn(tasks::recall_decisions(store.clone(), Arc::clone(&metrics), clock.clone())),
+            tokio::spawn(tasks::recall_decisions(
+                store.clone(),
+                Arc::clone(&metrics),
+                clock.clone(),
+            )),
         ];
         let api = Api::new(Parts {
             desk,

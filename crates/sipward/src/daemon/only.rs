@@ -114,7 +114,10 @@ impl Only {
         if config.mode == Mode::Ban {
             let route = &config.route;
             for (name, what) in [
-                (format!("protocol-{}", route.protocol), format!("routes of protocol {}", route.protocol)),
+                (
+                    format!("protocol-{}", route.protocol),
+                    format!("routes of protocol {}", route.protocol),
+                ),
                 (
                     format!("table-{}", route.gate.table_name),
                     format!("the nftables table `{}`", route.gate.table_name),
@@ -154,7 +157,9 @@ fn lock(path: &Path, words: &str) -> Result<Option<File>, NotAlone> {
     match file.try_lock() {
         Ok(()) => {
             let written = file.set_len(0).and_then(|()| file.write_all(words.as_bytes()));
-            written.unwrap_or_else(|error| tracing::debug!(%error, "the lock does not say whose it is"));
+            written.unwrap_or_else(
+                |error| tracing::debug!(%error, "the lock does not say whose it is"),
+            );
             Ok(Some(file))
         }
         Err(TryLockError::WouldBlock) => {
@@ -219,13 +224,13 @@ fn may_change_routes(pid: u32) -> bool {
     let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
         return false;
     };
-    threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("status")).ok()).any(
-        |status| {
+    threads
+        .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("status")).ok())
+        .any(|status| {
             let permitted = status.lines().find_map(|line| line.strip_prefix("CapPrm:"));
             let set = permitted.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
             set.is_some_and(|set| set & CAP_NET_ADMIN != 0)
-        },
-    )
+        })
 }
 
 fn heard(from: impl io::Read) -> Option<Holder> {

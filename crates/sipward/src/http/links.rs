@@ -127,7 +127,8 @@ mod tests {
         let links = Links::default();
         let codes: Vec<_> =
             (0..=MAX_LINKS).map(|_| links.make(Scope::Write, MINUTE).unwrap()).collect();
-        let opens = |code: &Secret| matches!(links.take(code.expose(), Instant::now()), Code::Opens(_));
+        let opens =
+            |code: &Secret| matches!(links.take(code.expose(), Instant::now()), Code::Opens(_));
         assert!(!opens(&codes[0]));
         assert!(codes[1..].iter().all(opens));
     }

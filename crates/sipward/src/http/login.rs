@@ -139,7 +139,9 @@ impl Gatekeeper {
         if text.starts_with(links::PREFIX) {
             let scope = match access.links.take(text, now) {
                 Code::Opens(scope) => scope,
-                Code::Spent => return Ok(Opened::Spent("This link was used already, or has expired.")),
+                Code::Spent => {
+                    return Ok(Opened::Spent("This link was used already, or has expired."));
+                }
                 Code::Nothing => return Ok(Opened::Nothing),
             };
             let id = access.sessions.open_by_link(scope, now)?;

@@ -133,7 +133,8 @@ impl Room {
     fn try_admit(self: &Arc<Self>, caller: Caller) -> Result<Option<Seat>, Full> {
         let mut seats = self.lock();
         if let Caller::Remote { net, unbounded: false } = caller {
-            let of_one = |taken: &&Taken| matches!(taken.caller, Caller::Remote { net: n, .. } if n == net);
+            let of_one =
+                |taken: &&Taken| matches!(taken.caller, Caller::Remote { net: n, .. } if n == net);
             if seats.iter().filter(of_one).count() >= OF_ONE {
                 return Ok(None);
             }

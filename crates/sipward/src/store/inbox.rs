@@ -241,10 +241,9 @@ impl Worth {
             | Entry::Reset { .. }
             | Entry::Token(_)
             | Entry::RevokeToken(_) => Self::Operators,
-            Entry::Ban { .. }
-            | Entry::Unban { .. }
-            | Entry::Stepped(_)
-            | Entry::EndPast { .. } => Self::Ban,
+            Entry::Ban { .. } | Entry::Unban { .. } | Entry::Stepped(_) | Entry::EndPast { .. } => {
+                Self::Ban
+            }
             Entry::Refused { .. } | Entry::Remember(_) => Self::History,
         }
     }
@@ -267,10 +266,9 @@ fn weight(entry: &Entry) -> usize {
         }
         Entry::Allow(allowed) => allowed.comment.as_ref().map_or(0, String::len) + 256,
         Entry::Override(set) => set.key.len() + 256,
-        Entry::Disallow { .. }
-        | Entry::Reset { .. }
-        | Entry::Token(_)
-        | Entry::RevokeToken(_) => 256,
+        Entry::Disallow { .. } | Entry::Reset { .. } | Entry::Token(_) | Entry::RevokeToken(_) => {
+            256
+        }
         Entry::Unban { .. } | Entry::Stepped(_) | Entry::EndPast { .. } => 0,
     };
     size_of::<Item>() + more

@@ -68,9 +68,7 @@ pub(super) fn all(connection: &Connection, observed: bool) -> rusqlite::Result<S
         "SELECT name, hash, at FROM retired_tokens ORDER BY at",
         [],
         unreadable,
-        |row| {
-            Ok(RetiredToken { name: row.get(0)?, hash: row.get(1)?, at: timestamp(row.get(2)?) })
-        },
+        |row| Ok(RetiredToken { name: row.get(0)?, hash: row.get(1)?, at: timestamp(row.get(2)?) }),
     )?;
     saved.overrides = rows(connection, OVERRIDES, [], unreadable, set)?;
     saved.written = connection

@@ -37,7 +37,8 @@ impl Hooked {
                 .with_tls(tls::trusting([CertificateDer::from_pem_slice(pem).unwrap()]).unwrap());
         }
         let events = Settings::default().events;
-        let done = apart(move || Box::pin(deliver(post, events, hearing, Clock::start(None), FAST)));
+        let done =
+            apart(move || Box::pin(deliver(post, events, hearing, Clock::start(None), FAST)));
         Self { records, ledger, stop, done: done.unwrap() }
     }
 

@@ -35,7 +35,9 @@ impl Gathered {
         }
         let Self { latest, count, .. } = std::mem::take(self);
         latest.map(|record| match record {
-            Record::EventForged { error, source, .. } => Record::EventForged { error, source, count },
+            Record::EventForged { error, source, .. } => {
+                Record::EventForged { error, source, count }
+            }
             Record::EventUnusable { error, .. } => Record::EventUnusable { error, count },
             other => other,
         })

@@ -10,7 +10,10 @@ pub(super) fn line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
         Record::ClockStepped { by_seconds, now, corrected } => {
             let way = if *by_seconds < 0.0 { "back" } else { "forward" };
             let span = Span(by_seconds.abs());
-            write!(f, "the system clock was set {way} by {span}; it is {now} now, bans keep their time left")?;
+            write!(
+                f,
+                "the system clock was set {way} by {span}; it is {now} now, bans keep their time left"
+            )?;
             f.write_str(if *corrected { "; stored bans are read again by this time" } else { "" })
         }
         Record::ClockBehind { by_seconds, written } => write!(

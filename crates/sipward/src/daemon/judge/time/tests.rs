@@ -134,7 +134,11 @@ async fn bans_keep_their_time_left_when_a_clock_that_was_behind_at_boot_is_set_r
     court.ban(C, DAY);
     court.pass(Duration::from_secs(3));
     court.set(NOW + MINUTE / 2).await;
-    assert!(around(court.left(A), MINUTE / 2), "it has what its stored end says: {:?}", court.left(A));
+    assert!(
+        around(court.left(A), MINUTE / 2),
+        "it has what its stored end says: {:?}",
+        court.left(A)
+    );
     assert!(around(court.left(B), 7 * DAY - MINUTE / 2), "{:?}", court.left(B));
     assert!(around(court.left(C), DAY - Duration::from_secs(3)), "{:?}", court.left(C));
     let (since, until) = court.stored(C).await.unwrap();
@@ -169,7 +173,10 @@ async fn bans_that_a_clock_ahead_has_ended_come_back_when_it_is_set_right() {
     assert_eq!(ahead.left(A), None, "its time is over by any clock");
     assert!(around(ahead.left(B), 7 * DAY - 2 * MINUTE), "{:?}", ahead.left(B));
     let c = ahead.left(C).unwrap();
-    assert!(c <= DAY && c > DAY - 3 * MINUTE, "made by the wrong clock, and no longer than it was: {c:?}");
+    assert!(
+        c <= DAY && c > DAY - 3 * MINUTE,
+        "made by the wrong clock, and no longer than it was: {c:?}"
+    );
     ahead.stop().await;
     let right = court(&directory, NOW + 3 * MINUTE);
     assert!(around(right.left(B), 7 * DAY - 3 * MINUTE), "{:?}", right.left(B));
