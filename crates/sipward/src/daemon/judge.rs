@@ -11,7 +11,7 @@ mod spare;
 mod standing;
 mod time;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -39,6 +39,7 @@ use gather::Gathered;
 pub(super) use restore::Restored;
 use standing::Standing;
 pub(crate) use standing::{FAILURES, Failure};
+use time::Stored;
 
 /// Notices and reports handled in one turn, so that neither starves the other.
 const TURN: usize = 256;
@@ -132,13 +133,7 @@ pub(crate) struct Judge {
     spare: Option<Spare>,
     /// When the last turn ended.
     turned: Instant,
-    /// Steps of the clock that the store has not followed, in µs, and whether it must for all bans.
-    unmoved: i64,
-    unmoved_bans: bool,
-    /// Bans whose end had passed at the start are still stored: the clock may have been ahead.
-    keeps_ended: bool,
-    /// Bans about to end by a time that was set a moment ago: they stay stored as well.
-    ending: HashSet<IpNet>,
+    stored: Stored,
     forged: Gathered,
     unusable: Gathered,
 }
@@ -209,10 +204,7 @@ impl Judge {
             missed: false,
             spare,
             turned: Instant::now(),
-            unmoved: 0,
-            unmoved_bans: false,
-            ending: HashSet::new(),
-            keeps_ended: false,
+            stored: Stored::default(),
             forged: Gathered::default(),
             unusable: Gathered::default(),
         }

@@ -147,21 +147,11 @@ impl Daemon {
         let mut judge = Judge::new(engine, clock.clone(), voices, heart, spare);
         let settings = State { overrides: Overrides::stored(&saved), file: config };
         let config = settings.effective();
-        judge.tell(Input::Policy(Box::new(config.policy.clone())));
-        let mut names = Names::default();
-        exempt(&mut judge, host_exemptions(&kernel.found.host));
-        exempt(&mut judge, names.classes(&config));
-        let room = Room::within(raise_descriptors());
-        let tokens = (saved.tokens.clone(), saved.retired.clone());
-        let access = Access::new(&config.http, tokens, links, clock.clone(), room);
-        let access = Arc::new(access);
+        let mut names = prepare(&mut judge, &config, &kernel.found);
+        let access = Arc::new(access(&config, &saved, links, &clock));
         let restored = judge.take_over(saved, &kernel.found.routes);
-        for record in started(&config, &credentials, &kernel.found, &restored) {
+        for record in started(&config, &credentials, &kernel.found, &restored, &clock) {
             judge.publish(record);
-        }
-        if let Some(written) = clock.behind() {
-            let by_seconds = written.since(clock.now()).as_secs_f64();
-            judge.publish(Record::ClockBehind { by_seconds, written: Time(written) });
         }
         judge.settle(restored.missing, &mut reports, &stop).await;
         // Bans stand: FreeSWITCH may start. It must not wait for a name server.
@@ -198,10 +188,7 @@ impl Daemon {
             tokio::spawn(tasks::look_up_names(names, current_in, in_force_out, orders_out.clone())),
             tokio::spawn(tasks::reload_on_hangup(Arc::clone(&settings))?),
             tokio::spawn(counting),
-            tokio::spawn(tasks::move_tokens(
-                records.subscribe(),
-                (Arc::clone(&access), store.clone(), clock.clone()),
-            )),
+            tokio::spawn(tasks::move_tokens(&records, &access, &store, &clock)),
             tokio::spawn(read_geo(oracles.geo.clone(), config.geo.clone(), records.clone())),
             tokio::spawn(tasks::recall_decisions(
                 store.clone(),
@@ -232,15 +219,41 @@ impl Daemon {
         drop(server);
         handle.close();
         session.abort();
-        let kernel_end = kernel.end().await;
-        close(store, &records).await;
-        flush_if_wanted(&config).await?;
-        Record::Stopped(totals).tell(&records);
-        tellers.finish().await;
-        kernel_end?;
+        finish(kernel, (store, &config), (totals, &records), tellers).await?;
         anyhow::ensure!(end == End::Asked, "the task that owns the Event Socket ended by itself");
         Ok(totals)
     }
+}
+
+/// Tells the engine the policy, and who is never banned as far as that is known without a look-up.
+fn prepare(judge: &mut Judge, config: &Config, found: &Found) -> Names {
+    judge.tell(Input::Policy(Box::new(config.policy.clone())));
+    let names = Names::default();
+    exempt(judge, host_exemptions(&found.host));
+    exempt(judge, names.classes(config));
+    names
+}
+
+/// The end, when nothing is judged any more: what was decided is carried out, written and reported.
+async fn finish(
+    kernel: Kernel,
+    (store, config): (Store, &Config),
+    (totals, records): (Totals, &broadcast::Sender<Arc<Record>>),
+    tellers: Tellers,
+) -> anyhow::Result<()> {
+    let kernel_end = kernel.end().await;
+    close(store, records).await;
+    flush_if_wanted(config).await?;
+    Record::Stopped(totals).tell(records);
+    tellers.finish().await;
+    kernel_end
+}
+
+/// Who may use the API and the page, and how many at once.
+fn access(config: &Config, saved: &Saved, links: Arc<Links>, clock: &Clock) -> Access {
+    let room = Room::within(raise_descriptors());
+    let tokens = (saved.tokens.clone(), saved.retired.clone());
+    Access::new(&config.http, tokens, links, clock.clone(), room)
 }
 
 /// Serves the API on the Unix socket and on TCP, as far as it is wanted.
@@ -340,6 +353,7 @@ fn started(
     credentials: &Credentials,
     found: &Found,
     restored: &Restored,
+    clock: &Clock,
 ) -> Vec<Record> {
     let mut records = vec![Record::Started(Started {
         version: env!("CARGO_PKG_VERSION"),
@@ -356,6 +370,10 @@ fn started(
     })];
     if config.mode == Mode::Ban {
         records.push((&found.coverage).into());
+    }
+    if let Some(written) = clock.behind() {
+        let by_seconds = written.since(clock.now()).as_secs_f64();
+        records.push(Record::ClockBehind { by_seconds, written: Time(written) });
     }
     if !found.foreign.is_empty() {
         records.push(Record::ProtocolTaken {

@@ -38,9 +38,10 @@ const MODE: u32 = 0o640;
 /// What this daemon holds. Dropping it lets go.
 #[derive(Debug)]
 pub(super) struct Only {
-    _store: Option<File>,
+    /// Locked as long as it is open.
+    _file: Option<File>,
     /// One for each object of the kernel's: answers who asks.
-    _kernel: JoinSet<()>,
+    _names: JoinSet<()>,
 }
 
 /// Why the daemon must not start.
@@ -109,8 +110,8 @@ impl Only {
             store: store.clone(),
         };
         let words = serde_json::to_string(&own).unwrap_or_default();
-        let _store = store.and_then(|path| lock(&path, &words).transpose()).transpose()?;
-        let mut kernel = JoinSet::new();
+        let file = store.and_then(|path| lock(&path, &words).transpose()).transpose()?;
+        let mut names = JoinSet::new();
         if config.mode == Mode::Ban {
             let route = &config.route;
             for (name, what) in [
@@ -124,11 +125,11 @@ impl Only {
                 ),
             ] {
                 if let Some(listener) = hold(&name, &what)? {
-                    kernel.spawn(answer(listener, words.clone()));
+                    names.spawn(answer(listener, words.clone()));
                 }
             }
         }
-        Ok(Self { _store, _kernel: kernel })
+        Ok(Self { _file: file, _names: names })
     }
 }
 
@@ -177,7 +178,7 @@ fn lock(path: &Path, words: &str) -> Result<Option<File>, NotAlone> {
 /// Holds an object of the kernel's. `None` when somebody else holds the name who can have nothing to do with it.
 fn hold(name: &str, what: &str) -> Result<Option<StdListener>, NotAlone> {
     let bound = SocketAddr::from_abstract_name(format!("sipward/{name}"))
-        .and_then(|address| Ok((StdListener::bind_addr(&address), address)));
+        .map(|address| (StdListener::bind_addr(&address), address));
     let address = match bound {
         Ok((Ok(listener), _)) => return Ok(Some(listener)),
         Ok((Err(error), address)) if error.kind() == io::ErrorKind::AddrInUse => address,

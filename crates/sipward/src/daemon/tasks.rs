@@ -93,9 +93,21 @@ pub(super) async fn hear_store(
 }
 
 /// Moves the ends of tokens that were made by a wrong clock, when it is set right.
-pub(super) async fn move_tokens(
+pub(super) fn move_tokens(
+    records: &broadcast::Sender<Arc<Record>>,
+    access: &Arc<Access>,
+    store: &Store,
+    clock: &Clock,
+) -> impl Future<Output = ()> + Send + 'static {
+    let heard = records.subscribe();
+    moving_tokens(heard, Arc::clone(access), store.clone(), clock.clone())
+}
+
+async fn moving_tokens(
     mut heard: broadcast::Receiver<Arc<Record>>,
-    (access, store, clock): (Arc<Access>, Store, Clock),
+    access: Arc<Access>,
+    store: Store,
+    clock: Clock,
 ) {
     loop {
         let record = match heard.recv().await {

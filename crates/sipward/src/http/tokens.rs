@@ -93,7 +93,9 @@ impl Tokens {
     /// What the store could read only now. What was made meanwhile stays, and what was revoked meanwhile does
     /// not come back.
     pub(crate) fn take_over(&self, saved: Vec<SavedToken>, retired: Vec<RetiredToken>) {
-        retired.into_iter().for_each(|token| self.retire(token));
+        for token in retired {
+            self.retire(token);
+        }
         let mut all = self.lock();
         for saved in saved {
             let known = all.iter().any(|token| token.saved.name == saved.name);

@@ -1,5 +1,6 @@
 //! What waits to be written. Whoever puts something in never waits; the writer does.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,8 @@ pub(super) enum Item {
 pub(super) struct Inbox {
     waiting: Mutex<Waiting>,
     news: Condvar,
+    /// What is stored is to be read again.
+    reread: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -43,8 +46,6 @@ struct Waiting {
     incomplete: bool,
     /// Somebody waits for the writer.
     urgent: bool,
-    /// What is stored is to be read again.
-    reread: bool,
     closed: bool,
 }
 
@@ -190,12 +191,12 @@ impl Inbox {
 
     /// Asks the writer to read again what is stored, once what waits here is written.
     pub(super) fn ask_to_read(&self) {
-        self.lock().reread = true;
+        self.reread.store(true, Ordering::Relaxed);
     }
 
     /// Whether it should.
     pub(super) fn wants_reading(&self) -> bool {
-        std::mem::take(&mut self.lock().reread)
+        self.reread.swap(false, Ordering::Relaxed)
     }
 
     /// Nothing more will come.

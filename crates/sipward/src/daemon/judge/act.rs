@@ -105,8 +105,8 @@ impl Judge {
                 Action::Unblock { net, reason } => {
                     self.totals.unbans += 1;
                     self.wishes.push(Change::Unblock(net));
-                    if self.ending.remove(&net) && reason == UnblockReason::Expired {
-                        self.keeps_ended = true;
+                    if self.stored.ending.remove(&net) && reason == UnblockReason::Expired {
+                        self.stored.keeps_ended = true;
                     } else {
                         self.store.put(Entry::Unban { net, at: self.clock.now(), reason });
                     }

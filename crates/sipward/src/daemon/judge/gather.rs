@@ -60,9 +60,9 @@ mod tests {
         Record::EventForged { error: "sendevent".into(), source: None, count }
     }
 
-    fn count(record: Option<Record>) -> Option<u64> {
+    fn count(record: Option<&Record>) -> Option<u64> {
         match record {
-            Some(Record::EventForged { count, .. }) => Some(count),
+            Some(Record::EventForged { count, .. }) => Some(*count),
             _ => None,
         }
     }
@@ -70,15 +70,15 @@ mod tests {
     #[test]
     fn a_burst_is_one_record_with_a_count_and_the_next_is_another() {
         let mut gathered = Gathered::default();
-        assert_eq!(count(gathered.due(false)), None);
+        assert_eq!(count(gathered.due(false).as_ref()), None);
         for _ in 0..20_000 {
             gathered.take(forged(1));
         }
-        assert_eq!(count(gathered.due(false)), None, "more may come");
-        assert_eq!(count(gathered.due(false)), Some(20_000));
-        assert_eq!(count(gathered.due(false)), None);
+        assert_eq!(count(gathered.due(false).as_ref()), None, "more may come");
+        assert_eq!(count(gathered.due(false).as_ref()), Some(20_000));
+        assert_eq!(count(gathered.due(false).as_ref()), None);
         gathered.take(forged(1));
-        assert_eq!(count(gathered.due(true)), Some(1), "at the end nothing waits");
+        assert_eq!(count(gathered.due(true).as_ref()), Some(1), "at the end nothing waits");
     }
 
     #[test]
@@ -86,6 +86,6 @@ mod tests {
         let mut gathered = Gathered::default();
         gathered.take(forged(1));
         gathered.since = Instant::now().checked_sub(LONGEST);
-        assert_eq!(count(gathered.due(false)), Some(1));
+        assert_eq!(count(gathered.due(false).as_ref()), Some(1));
     }
 }

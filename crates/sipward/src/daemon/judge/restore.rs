@@ -81,7 +81,7 @@ impl Judge {
         if is_over && self.engine.ban(net).is_some() {
             // It stands, by a time that was wrong: the engine ends it as it ends others.
             until = Expiry::At(now + AT_ONCE);
-            self.ending.insert(net);
+            self.stored.ending.insert(net);
         }
         let input = Input::Restore { net, since, until, cause };
         self.engine.handle(input, now, &mut self.actions);
@@ -110,7 +110,7 @@ impl Judge {
             !matches!(action, Action::Unblock { net: n, reason: UnblockReason::Expired } if *n == net)
         });
         if self.actions.len() < before {
-            self.keeps_ended = true;
+            self.stored.keeps_ended = true;
             self.totals.unbans += 1;
             self.wishes.push(Change::Unblock(net));
             self.publish(Record::Unban { source: net, reason: UnblockReason::Expired });

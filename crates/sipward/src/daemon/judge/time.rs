@@ -1,7 +1,9 @@
 //! What the engine's task makes of time: steps of the system's clock, suspension, stalls.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use ipnet::IpNet;
 use sipward_engine::{Expiry, Timestamp};
 
 use super::{HEARTBEAT, Judge};
@@ -16,6 +18,19 @@ const STALL: Duration = Duration::from_secs(2 * HEARTBEAT.as_secs());
 /// What the store follows at least, in µs: rows are not moved for the milliseconds of an NTP client.
 const WORTH_MOVING: u64 = 1_000_000;
 
+/// How what is stored differs from what holds.
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    /// Steps of the clock that it has not followed, in µs.
+    by: i64,
+    /// It must follow them for all bans, not only for those of this run.
+    all_bans: bool,
+    /// Bans whose end had passed at the start are still in it: the clock may have been ahead.
+    pub(super) keeps_ended: bool,
+    /// Bans about to end by a time that was set a moment ago: they stay in it as well.
+    pub(super) ending: HashSet<IpNet>,
+}
+
 impl Judge {
     /// Was the clock set, the machine suspended?
     pub(super) fn look_at_clock(&mut self) {
@@ -27,9 +42,9 @@ impl Judge {
             return;
         }
         self.standing.shift(found.stepped);
-        self.unmoved = self.unmoved.saturating_add(found.stepped);
-        self.unmoved_bans |= !found.corrected;
-        if found.corrected || self.unmoved.unsigned_abs() >= WORTH_MOVING {
+        self.stored.by = self.stored.by.saturating_add(found.stepped);
+        self.stored.all_bans |= !found.corrected;
+        if found.corrected || self.stored.by.unsigned_abs() >= WORTH_MOVING {
             self.move_stored();
         }
         if found.corrected {
@@ -44,8 +59,8 @@ impl Judge {
     }
 
     fn move_stored(&mut self) {
-        let by = std::mem::take(&mut self.unmoved);
-        let all_bans = std::mem::take(&mut self.unmoved_bans);
+        let by = std::mem::take(&mut self.stored.by);
+        let all_bans = std::mem::take(&mut self.stored.all_bans);
         // As the rows have it.
         let from = moved(self.clock.at_start(), by.saturating_neg());
         let to = moved(self.clock.now(), by.saturating_neg());
@@ -63,8 +78,8 @@ impl Judge {
 
     /// Bans that had ended at the start leave the store when the clock has had its time to be set right.
     pub(super) fn forget_ended(&mut self) {
-        if self.keeps_ended && self.clock.uptime() >= BOOT {
-            self.keeps_ended = false;
+        if self.stored.keeps_ended && self.clock.uptime() >= BOOT {
+            self.stored.keeps_ended = false;
             self.store.put(Entry::EndPast { at: self.clock.now() });
         }
     }
