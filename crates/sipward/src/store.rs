@@ -284,7 +284,6 @@ impl Store {
     /// store is degraded that is later, or after the next start.
     pub fn read_again(&self) {
         self.shared.inbox.ask_to_read();
-        self.shared.inbox.hurry();
     }
 
     /// Waits until everything put in before is written, or cannot be.

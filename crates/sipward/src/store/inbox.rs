@@ -1,6 +1,5 @@
 //! What waits to be written. Whoever puts something in never waits; the writer does.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,6 +20,8 @@ pub(super) enum Item {
     Entry(Entry),
     /// All bans that stand, in place of those that are stored.
     Bans(Vec<SavedBan>),
+    /// What is stored is to be read again.
+    Read,
 }
 
 /// The queue between the daemon and the writer.
@@ -28,8 +29,6 @@ pub(super) enum Item {
 pub(super) struct Inbox {
     waiting: Mutex<Waiting>,
     news: Condvar,
-    /// What is stored is to be read again.
-    reread: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -189,14 +188,9 @@ impl Inbox {
         put
     }
 
-    /// Asks the writer to read again what is stored, once what waits here is written.
+    /// Asks the writer to read again what is stored, once what was put in before is written.
     pub(super) fn ask_to_read(&self) {
-        self.reread.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it should.
-    pub(super) fn wants_reading(&self) -> bool {
-        self.reread.swap(false, Ordering::Relaxed)
+        self.push(self.lock(), Item::Read);
     }
 
     /// Nothing more will come.
@@ -254,7 +248,7 @@ fn item_weight(item: &Item) -> usize {
     match item {
         Item::Entry(entry) => weight(entry),
         // One at a time, and bounded by the engine's `max_bans`.
-        Item::Bans(_) => 0,
+        Item::Bans(_) | Item::Read => 0,
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) fn batch(
         match item {
             Item::Entry(entry) => rows.entry(entry)?,
             Item::Bans(bans) => rows.all_bans(bans)?,
+            // Once all is written.
+            Item::Read => {}
         }
     }
     written(&transaction, now)?;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::caretaker::Caretaker;
 use super::database::{Database, Trouble};
 use super::health::Notice;
-use super::inbox::{Batch, Wake};
+use super::inbox::{Batch, Item, Wake};
 use super::prune::{self, Pruned};
 use super::{Saved, Shared, StoreError, caretaker, load, write};
 use sipward_engine::Timestamp;
@@ -52,6 +52,8 @@ pub(super) struct Writer {
     look_at: Instant,
     /// Corrupt files put aside so far.
     put_aside: u32,
+    /// What is stored is to be read again.
+    wants_reading: bool,
     /// When the thread began.
     began: Instant,
     /// When an earlier run has written last.
@@ -72,6 +74,7 @@ impl Writer {
             try_at: now,
             look_at: now + LOOK_AFTER,
             put_aside: 0,
+            wants_reading: false,
             began: now,
             written_before: None,
         }
@@ -187,7 +190,8 @@ impl Writer {
     /// Reads everything once more where that was asked for and all is written.
     fn read_again(&mut self) {
         let all_written = self.database.is_some() && self.batch.items.is_empty();
-        if !all_written || !self.is_read || !self.shared.inbox.wants_reading() {
+        // What was never read is read soon anyway.
+        if !all_written || !self.is_read || !std::mem::take(&mut self.wants_reading) {
             return;
         }
         match self.read() {
@@ -210,6 +214,7 @@ impl Writer {
 
     fn written(&mut self) {
         self.shared.inbox.done(&self.batch);
+        self.wants_reading |= self.batch.items.iter().any(|item| matches!(item, Item::Read));
         self.finish_batch();
         self.recover();
     }
@@ -238,6 +243,7 @@ impl Writer {
         }
         // Before the file is read: what was undone meanwhile must not come back.
         self.write();
+        self.read_again();
         if self.database.is_some() && self.batch.items.is_empty() && !self.is_read {
             match self.read() {
                 Ok(saved) => self.shared.status.tell(Notice::Late(Box::new(saved))),

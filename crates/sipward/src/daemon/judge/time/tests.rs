@@ -241,6 +241,24 @@ async fn a_step_that_is_taken_back_within_the_first_hour_ends_nothing_for_good()
 }
 
 #[tokio::test]
+async fn a_step_to_a_time_before_what_is_stored_ends_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut before = court(&directory, NOW);
+    before.ban(B, 7 * DAY);
+    before.stop().await;
+    // A run by a clock ahead makes that the latest time that is stored.
+    let mut ahead = court(&directory, NOW + YEAR);
+    ahead.ban(C, DAY);
+    ahead.stop().await;
+    let mut right = court(&directory, NOW + MINUTE);
+    right.set(NOW.earlier(YEAR)).await;
+    assert!(around(right.left(B), 7 * DAY - MINUTE), "{:?}", right.left(B));
+    right.set(NOW + MINUTE).await;
+    assert!(around(right.left(B), 7 * DAY - MINUTE), "{:?}", right.left(B));
+    assert!(around(right.left(C), DAY), "{:?}", right.left(C));
+}
+
+#[tokio::test]
 async fn bans_that_ended_while_the_daemon_was_down_leave_the_store_an_hour_after_the_start() {
     let directory = tempfile::tempdir().unwrap();
     let mut before = court(&directory, NOW);
