@@ -36,7 +36,7 @@ pub enum Format {
     Text,
 }
 
-/// The running log. Dropping it writes out what is queued, for at most [`LAST_LINES`].
+/// The running log. Dropping it writes out what is queued, for at most half a second.
 #[derive(Debug)]
 pub struct Logs {
     control: LogControl,
