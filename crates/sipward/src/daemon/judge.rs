@@ -4,6 +4,7 @@
 //! the start brings back.
 
 mod act;
+mod first_list;
 mod gather;
 mod hear;
 mod restore;
@@ -25,6 +26,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+pub(super) use first_list::FirstList;
 pub(super) use spare::Spare;
 
 use crate::clock::{Clock, StepWatch};
@@ -136,6 +138,8 @@ pub(crate) struct Judge {
     stored: Stored,
     forged: Gathered,
     unusable: Gathered,
+    /// `None` once a list of registrations came.
+    first_list: Option<FirstList>,
 }
 
 /// Called once a beat.
@@ -207,7 +211,13 @@ impl Judge {
             stored: Stored::default(),
             forged: Gathered::default(),
             unusable: Gathered::default(),
+            first_list: None,
         }
+    }
+
+    /// The next list of registrations is the first that this installation sees.
+    pub(super) fn await_first_list(&mut self, first_list: Option<FirstList>) {
+        self.first_list = first_list;
     }
 
     /// Bans whose route is under way.

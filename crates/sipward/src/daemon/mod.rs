@@ -55,7 +55,7 @@ use crate::store::{Closed, Saved, Store, StoreSettings};
 use crate::systemd;
 use crate::tell::Tellers;
 use crate::text::Time;
-use judge::{Ears, End, Restored, Spare, Voices};
+use judge::{Ears, End, FirstList, Restored, Spare, Voices};
 use kernel::{Kernel, host_exemptions};
 use only::Only;
 use settings::{InForce, Overrides, Ways, read_geo};
@@ -149,6 +149,7 @@ impl Daemon {
         let config = settings.effective();
         let mut names = prepare(&mut judge, &config, &kernel.found);
         let access = Arc::new(access(&config, &saved, links, &clock));
+        judge.await_first_list(FirstList::awaited(&config.store.location, &saved));
         let restored = judge.take_over(saved, &kernel.found.routes);
         for record in started(&config, &credentials, &kernel.found, &restored, &clock) {
             judge.publish(record);
@@ -343,7 +344,7 @@ fn session_config(config: &Config, credentials: &Credentials) -> anyhow::Result<
         queue: config.esl.queue,
         seed: seed(),
         // HEARTBEAT and every record of mod_sofia, which is what a session asks for by itself.
-        subscription: Subscription::sofia().custom(bridge::REPORT)?,
+        subscription: Subscription::sofia().custom(bridge::REPORT)?.custom(bridge::CALL)?,
         ..SessionConfig::new(credentials.host.clone(), credentials.password.clone())
     })
 }

@@ -130,8 +130,12 @@ impl Judge {
                     self.publish(Record::Shadowed { source: net, cause });
                 }
                 Action::NeedsAttention { source, user, user_agent, last_success } => {
-                    let last_success = Time(self.clock.wall(last_success));
+                    let last_success = last_success.map(|at| Time(self.clock.wall(at)));
                     self.publish(Record::NeedsAttention { source, user, user_agent, last_success });
+                }
+                Action::Slow { source, until, cause } => {
+                    let until = Time(self.clock.wall(until));
+                    self.publish(Record::Slowed { source, until, cause });
                 }
                 Action::AskAcl { addr } => self.ask_acl(addr),
                 Action::Remember(success) => {
