@@ -153,7 +153,8 @@ impl Api {
         match Door::open(socket) {
             Ok(door) => {
                 Record::ApiOpened { socket: socket.to_owned() }.tell(&self.records);
-                serve::serve(door, router(self, Router::new())).await;
+                let (room, records) = (Arc::clone(&self.access.room), self.records.clone());
+                serve::serve(door, router(self, Router::new()), &room, &records).await;
             }
             Err(error) => Record::ApiFailed { error: error.to_string() }.tell(&self.records),
         }

@@ -26,6 +26,7 @@ mod why;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -35,6 +36,7 @@ use crate::config::{Config, Credentials, Mode, OnExit, Secrets};
 use crate::daemon::Daemon;
 use crate::demo;
 use crate::logging::{Format, Logs};
+use crate::rights;
 use crate::store::Store;
 use remote::Exit;
 
@@ -170,11 +172,14 @@ fn start(run: &Run) -> anyhow::Result<()> {
     };
     let config = load()?;
     let (credentials, secrets) = (Credentials::from_env()?, Secrets::from_env()?);
+    // Before the first thread, because each has the rights of the one that starts it.
+    rights::keep_net_admin()?;
     let logs = Logs::start(run.log_format, config.log_level)?;
     let control = Some(logs.control());
     let (reload, links) = (Box::new(load), Arc::default());
     let daemon = Daemon { config, credentials, secrets, logs: control, reload, links };
-    on_runtime(daemon.run())
+    // This thread only waits for the others.
+    on_runtime_then(daemon.run(), rights::keep_none)
 }
 
 /// What the command line sets, over the file and again over every reload of it.
@@ -216,8 +221,23 @@ fn flush(file: &ConfigFile) -> anyhow::Result<()> {
 fn on_runtime<T: Send + 'static>(
     work: impl Future<Output = anyhow::Result<T>> + Send + 'static,
 ) -> anyhow::Result<T> {
+    on_runtime_then(work, || ())
+}
+
+/// The same, and `then` on this thread once the work has begun.
+fn on_runtime_then<T: Send + 'static>(
+    work: impl Future<Output = anyhow::Result<T>> + Send + 'static,
+    then: impl FnOnce(),
+) -> anyhow::Result<T> {
+    // The first thread that starts is the worker, on which netlink is spoken. What comes later does look-ups.
+    let is_first = AtomicBool::new(true);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
+        .on_thread_start(move || {
+            if !is_first.swap(false, Ordering::Relaxed) {
+                rights::keep_none();
+            }
+        })
         // DNS look-ups block; they are few.
         .max_blocking_threads(16)
         .enable_all()
@@ -225,6 +245,7 @@ fn on_runtime<T: Send + 'static>(
         .context("cannot start the runtime")?;
     // On the worker, beside the tasks it talks to, not on this thread.
     let work = runtime.spawn(work);
+    then();
     let done = runtime.block_on(work);
     // A look-up of a name that nobody answers would hold up the end for as long as the resolver tries.
     runtime.shutdown_background();

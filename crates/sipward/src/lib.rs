@@ -28,6 +28,7 @@
 //! | [`metrics`] | counts and states for Prometheus |
 //! | [`recorder`] | `sipward record`: the socket's bytes, saved |
 //! | [`replay`] | `sipward replay`: recordings and log files through a policy |
+//! | [`rights`] | capabilities, and which threads have them |
 //! | [`logging`] | JSON and text form of log lines |
 //! | [`demo`] | the storm that `sipward demo` plays |
 
@@ -58,6 +59,7 @@ pub mod record;
 pub mod recorder;
 pub mod replay;
 mod reverse;
+pub mod rights;
 pub mod store;
 pub mod systemd;
 pub mod tell;

@@ -17,6 +17,9 @@
 //! | `live` | registrations that come and go; what a reload asks of FreeSWITCH |
 //! | `limit` | the gate's limit on each source, and whom it spares |
 //! | `deafness` | a FreeSWITCH that a flood has silenced |
+//! | `alone` | a second daemon on the same store, or beside the same kernel |
+//! | `resources` | descriptors, connections, rights of threads, a log that nobody reads, forged events by the thousand |
+//! | `clock` | a clock that is wrong at boot, that is set; a process that stands still |
 //! | `connection` | the Event Socket: refused, cut, stalled, restarted |
 //! | `lifecycle` | start, reload, stop, crash, observe, flush, missing rights |
 //! | `store` | what outlives a stop, a crash, a reboot |
@@ -38,12 +41,14 @@
 )]
 
 mod addresses;
+mod alone;
 mod api;
 mod api_bans;
 mod api_hostile;
 mod api_policy;
 mod bans;
 mod changes;
+mod clock;
 mod connection;
 mod console;
 mod crash;
@@ -61,6 +66,7 @@ mod lifecycle;
 mod limit;
 mod live;
 mod metrics;
+mod resources;
 mod secrecy;
 mod shell;
 mod spared;
@@ -91,6 +97,9 @@ fn main() -> ExitCode {
             changes::cases(),
             addresses::cases(),
             lifecycle::cases(),
+            clock::cases(),
+            alone::cases(),
+            resources::cases(),
             metrics::cases(),
             http::cases(),
             http_sessions::cases(),

@@ -52,10 +52,9 @@ pub(crate) async fn list(State(api): State<Api>, Query(query): Query<BanQuery>) 
     let selected = select(&api.desk, query, limit).await?;
     let nets = selected.nets;
     let items = api.desk.visit(move |judge| {
-        let now = judge.clock().now();
         // One that ended since is left out.
         let bans = nets.into_iter().filter_map(|net| judge.engine().ban(net));
-        bans.map(|ban| convert::ban(&ban, now)).collect()
+        bans.map(|ban| convert::ban(&ban, judge.clock())).collect()
     });
     let (items, total, next) = (items.await?, selected.total, selected.next);
     Ok(Json(BanPage { items, total, next }))
@@ -164,7 +163,7 @@ fn decide(judge: &mut Judge, new: NewBan) -> Option<sipward_engine::Refusal> {
         None => judge.engine().policy().ban_time,
     };
     let until =
-        if new.permanent { Expiry::Never } else { Expiry::At(judge.clock().now() + ban_time) };
+        if new.permanent { Expiry::Never } else { Expiry::At(judge.clock().steady() + ban_time) };
     let reason = new.reason.unwrap_or_default();
     judge.decide(Input::Ban { net, until, reason, force: new.force }, |actions| {
         actions.iter().find_map(|action| match action {
@@ -197,8 +196,7 @@ async fn wait_for_kernel(records: &mut broadcast::Receiver<Arc<Record>>, net: Ip
 }
 
 fn found(judge: &mut Judge, net: IpNet) -> Option<Ban> {
-    let now = judge.clock().now();
-    judge.engine().ban(net).map(|ban| convert::ban(&ban, now))
+    judge.engine().ban(net).map(|ban| convert::ban(&ban, judge.clock()))
 }
 
 /// Unbans a network: lifts every ban inside it, splits wider ones around it, and forgets the failures

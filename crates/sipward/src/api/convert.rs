@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use sipward_engine::{self as engine, BanView, Enforcement, Expiry, Origin, Timestamp};
+use sipward_engine::{self as engine, BanView, Enforcement, Expiry, Origin};
 
 use super::fault::refusal;
 use super::model::{
     Ban, BanOrigin, BanState, By, Cause, Evidence, FailureEntry, Grades, HistoryEntry, HistoryKind,
     StoreHealth, StoreState,
 };
+use crate::clock::Clock;
 use crate::daemon::Failure;
 use crate::store::{self, What};
 use crate::text::Time;
 
-pub(super) fn ban(ban: &BanView<'_>, now: Timestamp) -> Ban {
+pub(super) fn ban(ban: &BanView<'_>, clock: &Clock) -> Ban {
     let (state, error) = match ban.enforcement {
         Enforcement::Pending => (BanState::Pending, None),
         Enforcement::Enforced => (BanState::Enforced, None),
@@ -22,10 +23,10 @@ pub(super) fn ban(ban: &BanView<'_>, now: Timestamp) -> Ban {
     };
     Ban {
         net: ban.net,
-        since: Time(ban.since),
-        until: until(ban.until),
+        since: Time(clock.wall(ban.since)),
+        until: until(clock.wall_end(ban.until)),
         remaining_seconds: match ban.until {
-            Expiry::At(end) => Some(end.since(now).as_secs_f64()),
+            Expiry::At(end) => Some(clock.until_steady(end).as_secs_f64()),
             Expiry::Never => None,
         },
         origin: origin(ban.origin),

@@ -137,12 +137,11 @@ impl Reader {
         let filter = self.filter.clone();
         self.desk
             .visit(move |judge| {
-                let now = judge.clock().now();
                 let (mut bans, mut looked_at) = (Vec::new(), 0);
                 for ban in judge.engine().bans_after(last) {
                     looked_at += 1;
                     if filter.fits(&ban) {
-                        bans.push(convert::ban(&ban, now));
+                        bans.push(convert::ban(&ban, judge.clock()));
                     }
                     if bans.len() >= PART || looked_at >= filter.part() {
                         return (bans, Some(ban.net));

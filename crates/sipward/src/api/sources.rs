@@ -14,6 +14,7 @@ use super::model::{
     Exempting, HistoryEntry, KernelRoute, MAX_LISTED, RouteState, SeenFailure, SourceReport,
 };
 use super::{Api, convert};
+use crate::clock::Clock;
 use crate::daemon::Judge;
 use crate::store::HistoryQuery;
 use crate::text::Time;
@@ -47,7 +48,7 @@ pub(crate) async fn show(State(api): State<Api>, Place(address): Place) -> Answe
 }
 
 fn report(judge: &Judge, address: IpAddr) -> SourceReport {
-    let (engine, now) = (judge.engine(), judge.clock().now());
+    let (engine, clock) = (judge.engine(), judge.clock());
     let view = engine.source(address);
     let failures = engine.failures(address);
     let bans: Vec<_> = engine.bans_covering(IpNet::from(address)).collect();
@@ -66,14 +67,14 @@ fn report(judge: &Judge, address: IpAddr) -> SourceReport {
         users: view.details.map_or_else(Vec::new, |details| {
             details.users.iter().map(ToString::to_string).collect()
         }),
-        seen: failures.into_iter().take(MAX_LISTED).map(seen).collect(),
+        seen: failures.into_iter().take(MAX_LISTED).map(|failure| seen(failure, clock)).collect(),
         aged_out: u32::try_from(aged_out).unwrap_or(u32::MAX),
         exempt: engine
             .exemptions(address)
             .into_iter()
             .map(|(class, net)| Exempting { class, net })
             .collect(),
-        bans: bans.iter().rev().map(|ban| convert::ban(ban, now)).collect(),
+        bans: bans.iter().rev().map(|ban| convert::ban(ban, clock)).collect(),
         ban_count: view.ban_count,
         history: Vec::<HistoryEntry>::new(),
         history_error: None,
@@ -82,9 +83,9 @@ fn report(judge: &Judge, address: IpAddr) -> SourceReport {
     }
 }
 
-fn seen(failure: sipward_engine::FailureView) -> SeenFailure {
+fn seen(failure: sipward_engine::FailureView, clock: &Clock) -> SeenFailure {
     SeenFailure {
-        time: Time(failure.at),
+        time: Time(clock.wall(failure.at)),
         grade: failure.grade,
         invite: failure.invite,
         user: failure.text.map(|text| text.user.to_string()),

@@ -70,7 +70,7 @@ fn status(judge: &Judge, beside: Beside) -> Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         mode,
         started: Time(clock.at_start()),
-        uptime_seconds: clock.now().since(clock.at_start()).as_secs_f64(),
+        uptime_seconds: clock.uptime().as_secs_f64(),
         event_socket: EventSocket {
             connected: judge.peer().is_some(),
             peer: judge.peer().map(|peer| peer.to_string()),

@@ -5,10 +5,12 @@
 
 mod act;
 mod first_list;
+mod gather;
 mod hear;
 mod restore;
 mod spare;
 mod standing;
+mod time;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,17 +19,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
-use sipward_engine::{Action, Engine, Exemption, Input, Policy};
+use sipward_engine::{Action, Engine, Exemption, Input, Policy, Timestamp};
 use sipward_esl::Notices;
 use sipward_route::{MOST_SPARED, Report};
 use tokio::sync::{broadcast, mpsc};
-use tokio::time::{self, MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 pub(super) use first_list::FirstList;
 pub(super) use spare::Spare;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, StepWatch};
 use crate::complaint::LogReader;
 use crate::daemon::desk::Visit;
 use crate::daemon::directory::table::{Part, Protected};
@@ -36,9 +38,11 @@ use crate::enforce::Wishes;
 use crate::names::Exempt;
 use crate::record::{Ban, Record, Totals};
 use crate::store::{Saved, State, Store};
+use gather::Gathered;
 pub(super) use restore::Restored;
 use standing::Standing;
 pub(crate) use standing::{FAILURES, Failure};
+use time::Stored;
 
 /// Notices and reports handled in one turn, so that neither starves the other.
 const TURN: usize = 256;
@@ -147,6 +151,11 @@ pub(crate) struct Judge {
     /// The last failed attempt that was told, and when.
     told_failure: Option<(String, Instant)>,
     beats: u64,
+    /// When the last turn ended.
+    turned: Instant,
+    stored: Stored,
+    forged: Gathered,
+    unusable: Gathered,
     /// `None` once a list of registrations came.
     first_list: Option<FirstList>,
     /// The phones of that list, which is judged as a whole.
@@ -179,8 +188,16 @@ impl fmt::Display for Beat {
 
 struct UnderWay {
     ban: Ban,
-    /// When the event that caused it left the socket.
-    received: Option<Instant>,
+    cause: Option<Happened>,
+}
+
+/// When an event happened.
+#[derive(Clone, Copy, Debug)]
+struct Happened {
+    /// It left the socket.
+    received: Instant,
+    /// By FreeSWITCH's clock.
+    dated: Option<Timestamp>,
 }
 
 impl Judge {
@@ -192,6 +209,7 @@ impl Judge {
         spare: Option<Spare>,
     ) -> Self {
         let Voices { wishes, store, questions, records } = voices;
+        let standing = Standing::new(clock.now());
         Self {
             engine: Box::new(engine),
             clock,
@@ -207,13 +225,17 @@ impl Judge {
             questions,
             log: LogReader::default(),
             unasked: Vec::new(),
-            standing: Standing::new(clock.now()),
+            standing,
             missed: false,
             spare,
             protected: Protected::new(),
             profiles: Arc::from([]),
             told_failure: None,
             beats: 0,
+            turned: Instant::now(),
+            stored: Stored::default(),
+            forged: Gathered::default(),
+            unusable: Gathered::default(),
             first_list: None,
             first_phones: Vec::new(),
             first_bytes: 0,
@@ -237,7 +259,7 @@ impl Judge {
 
     /// Tells the engine something, and looks at what it decided before that is carried out.
     pub(crate) fn decide<T>(&mut self, input: Input<'_>, look: impl FnOnce(&[Action]) -> T) -> T {
-        self.engine.handle(input, self.clock.now(), &mut self.actions);
+        self.engine.handle(input, self.clock.steady(), &mut self.actions);
         let seen = look(&self.actions);
         self.carry_out(None);
         seen
@@ -245,7 +267,7 @@ impl Judge {
 
     /// Exempts these networks, instead of those that the class had before.
     pub(crate) fn exempt(&mut self, class: Exemption, nets: Vec<IpNet>) {
-        self.protected.exempt(class, &nets, self.clock.now());
+        self.protected.exempt(class, &nets, self.clock.steady());
         self.tell(Input::Exempt { class, nets });
     }
 
@@ -264,8 +286,8 @@ impl Judge {
         &self.engine
     }
 
-    pub(crate) fn clock(&self) -> Clock {
-        self.clock
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     pub(crate) fn totals(&self) -> Totals {
@@ -285,10 +307,12 @@ impl Judge {
     pub(super) async fn run(mut self, mut ears: Ears, stop: CancellationToken) -> (Totals, End) {
         let mut notices = Vec::with_capacity(TURN);
         let mut reports = Vec::with_capacity(TURN);
-        let mut beat = time::interval(HEARTBEAT);
+        let steps = StepWatch::start();
+        self.turned = Instant::now();
+        let mut beat = tokio::time::interval(HEARTBEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let end = loop {
-            let deadline = self.engine.next_deadline().map(|at| self.clock.until(at));
+            let deadline = self.engine.next_deadline().map(|at| self.clock.until_steady(at));
             tokio::select! {
                 () = stop.cancelled() => break End::Asked,
                 count = ears.notices.recv_many(&mut notices, TURN) => {
@@ -304,13 +328,15 @@ impl Judge {
                     reports.drain(..).for_each(|report| self.report(report));
                 }
                 Some(order) = ears.orders.recv() => self.order(order),
-                () = time::sleep(deadline.unwrap_or_default()), if deadline.is_some() => {
-                    self.engine.tick(self.clock.now(), &mut self.actions);
+                () = tokio::time::sleep(deadline.unwrap_or_default()), if deadline.is_some() => {
+                    self.engine.tick(self.clock.steady(), &mut self.actions);
                     self.carry_out(None);
                 }
                 () = self.wishes.flow(), if self.wishes.is_waiting() => {}
+                () = steps.stepped() => self.look_at_clock(),
                 _ = beat.tick() => self.beat(),
             }
+            self.end_turn();
         };
         self.drain(ears).await;
         (self.totals, end)
@@ -318,11 +344,14 @@ impl Judge {
 
     fn beat(&mut self) {
         let stores = self.store.health().state == State::Ok;
+        self.look_at_clock();
+        self.forget_ended();
+        self.tell_gathered(false);
         (self.heart)(&Beat { peer: self.peer, totals: self.totals, stores });
         self.complete_store();
         self.beats += 1;
         if self.beats.is_multiple_of(EXPIRE_BEATS) {
-            self.protected.phones.expire(self.clock.now());
+            self.protected.phones.expire(self.clock.steady());
         }
         if std::mem::take(&mut self.missed) {
             self.ask(Question::Registrations);
@@ -346,7 +375,8 @@ impl Judge {
             self.notice(notice);
         }
         drop(notices);
-        let drained = time::timeout(DRAIN, async {
+        self.tell_gathered(true);
+        let drained = tokio::time::timeout(DRAIN, async {
             while !self.under_way.is_empty() || self.wishes.is_waiting() {
                 tokio::select! {
                     report = reports.recv() => match report {

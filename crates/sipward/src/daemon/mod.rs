@@ -21,6 +21,7 @@ mod directory;
 mod judge;
 mod kernel;
 mod near;
+mod only;
 mod settings;
 mod tasks;
 
@@ -48,7 +49,7 @@ use crate::bridge;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Credentials, Mode, OnExit, Secrets};
 use crate::enforce::{self, Wishes};
-use crate::http::{Access, Certificates, Links, Server};
+use crate::http::{Access, Certificates, Links, Room, Server, raise_descriptors};
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::names::{Exempt, Names};
@@ -56,8 +57,10 @@ use crate::record::{Record, Started, Totals};
 use crate::store::{Closed, Saved, Store, StoreSettings};
 use crate::systemd;
 use crate::tell::Tellers;
+use crate::text::Time;
 use judge::{Ears, End, FirstList, Restored, Spare, Voices};
 use kernel::{Kernel, host_exemptions};
+use only::Only;
 use settings::{InForce, Overrides, Ways, read_geo};
 use tasks::Current;
 
@@ -127,6 +130,8 @@ impl Daemon {
         let (orders_out, orders) = mpsc::channel(ORDERS);
         let (lists, spared) = watch::channel(Arc::from([]));
         let certificates = certificates(&config)?;
+        // Before anything is touched. Held until the end, the flush included.
+        let _only = Only::take(&config)?;
         let (kernel, (store, saved)) = tokio::try_join!(
             Kernel::start(&config, changes_in, reports_out, spared),
             open_store(&config),
@@ -135,25 +140,22 @@ impl Daemon {
         let spare = limited.then(|| Spare::new(lists));
 
         let engine = Engine::new(config.policy.clone(), seed())?;
-        let (clock, heart) = (Clock::start(), tasks::heart(logs.clone()));
+        let (clock, heart) = (Clock::start(saved.written), tasks::heart(logs.clone()));
         let oracles = Oracles::new(&config);
-        let tellers = Tellers::start(&config, &secrets, &oracles.whois, &records, clock)?;
-        let (metrics, counting) = Metrics::new(&records, tellers.ledgers(), clock);
+        let tellers = Tellers::start(&config, &secrets, &oracles.whois, &records, &clock)?;
+        let (metrics, counting) = Metrics::new(&records, tellers.ledgers(), clock.clone());
         let (ask, questions) = mpsc::channel(directory::QUESTIONS);
         let wishes = Wishes::new(changes);
         let voices =
             Voices { wishes, store: store.clone(), questions: ask, records: records.clone() };
-        let mut judge = Judge::new(engine, clock, voices, heart, spare);
+        let mut judge = Judge::new(engine, clock.clone(), voices, heart, spare);
         let settings = State { overrides: Overrides::stored(&saved), file: config };
         let config = settings.effective();
-        judge.tell(Input::Policy(Box::new(config.policy.clone())));
-        let mut names = Names::default();
-        exempt(&mut judge, host_exemptions(&kernel.found.host));
-        exempt(&mut judge, names.classes(&config));
-        let access = Arc::new(Access::new(&config.http, saved.tokens.clone(), links, clock));
+        let mut names = prepare(&mut judge, &config, &kernel.found);
+        let access = Arc::new(access(&config, &saved, links, &clock));
         judge.await_first_list(FirstList::awaited(&config.store.location, &saved));
         let restored = judge.take_over(saved, &kernel.found.routes);
-        for record in started(&config, &credentials, &kernel.found, &restored) {
+        for record in started(&config, &credentials, &kernel.found, &restored, &clock) {
             judge.publish(record);
         }
         judge.settle(restored.missing, &mut reports, &stop).await;
@@ -197,8 +199,13 @@ impl Daemon {
             tokio::spawn(tasks::look_up_names(names, current_in, in_force_out, orders_out.clone())),
             tokio::spawn(tasks::reload_on_hangup(Arc::clone(&settings))?),
             tokio::spawn(counting),
+            tokio::spawn(tasks::move_tokens(&records, &access, &store, &clock)),
             tokio::spawn(read_geo(oracles.geo.clone(), config.geo.clone(), records.clone())),
-            tokio::spawn(tasks::recall_decisions(store.clone(), Arc::clone(&metrics), clock)),
+            tokio::spawn(tasks::recall_decisions(
+                store.clone(),
+                Arc::clone(&metrics),
+                clock.clone(),
+            )),
         ];
         let api = Api::new(Parts {
             desk,
@@ -223,15 +230,41 @@ impl Daemon {
         drop(server);
         handle.close();
         session.abort();
-        let kernel_end = kernel.end().await;
-        close(store, &records).await;
-        flush_if_wanted(&config).await?;
-        Record::Stopped(totals).tell(&records);
-        tellers.finish().await;
-        kernel_end?;
+        finish(kernel, (store, &config), (totals, &records), tellers).await?;
         anyhow::ensure!(end == End::Asked, "the task that owns the Event Socket ended by itself");
         Ok(totals)
     }
+}
+
+/// Tells the engine the policy, and who is never banned as far as that is known without a look-up.
+fn prepare(judge: &mut Judge, config: &Config, found: &Found) -> Names {
+    judge.tell(Input::Policy(Box::new(config.policy.clone())));
+    let names = Names::default();
+    exempt(judge, host_exemptions(&found.host));
+    exempt(judge, names.classes(config));
+    names
+}
+
+/// The end, when nothing is judged any more: what was decided is carried out, written and reported.
+async fn finish(
+    kernel: Kernel,
+    (store, config): (Store, &Config),
+    (totals, records): (Totals, &broadcast::Sender<Arc<Record>>),
+    tellers: Tellers,
+) -> anyhow::Result<()> {
+    let kernel_end = kernel.end().await;
+    close(store, records).await;
+    flush_if_wanted(config).await?;
+    Record::Stopped(totals).tell(records);
+    tellers.finish().await;
+    kernel_end
+}
+
+/// Who may use the API and the page, and how many at once.
+fn access(config: &Config, saved: &Saved, links: Arc<Links>, clock: &Clock) -> Access {
+    let room = Room::within(raise_descriptors());
+    let tokens = (saved.tokens.clone(), saved.retired.clone());
+    Access::new(&config.http, tokens, links, clock.clone(), room)
 }
 
 /// Serves the API on the Unix socket and on TCP, as far as it is wanted.
@@ -354,6 +387,7 @@ fn started(
     credentials: &Credentials,
     found: &Found,
     restored: &Restored,
+    clock: &Clock,
 ) -> Vec<Record> {
     let mut records = vec![Record::Started(Started {
         version: env!("CARGO_PKG_VERSION"),
@@ -370,6 +404,10 @@ fn started(
     })];
     if config.mode == Mode::Ban {
         records.push((&found.coverage).into());
+    }
+    if let Some(written) = clock.behind() {
+        let by_seconds = written.since(clock.now()).as_secs_f64();
+        records.push(Record::ClockBehind { by_seconds, written: Time(written) });
     }
     if !found.foreign.is_empty() {
         records.push(Record::ProtocolTaken {

@@ -12,7 +12,7 @@ const RIGHT: &str = "capability";
 const GATE: &str = "gate";
 const CLASH: &str = "clashes";
 
-/// `CAP_NET_ADMIN` (`linux/capability.h`), a bit of `CapEff` in `/proc/PID/status`.
+/// `CAP_NET_ADMIN` (`linux/capability.h`), a bit of `CapEff` in `/proc/PID/task/TID/status`.
 const CAP_NET_ADMIN: u64 = 1 << 12;
 
 /// Routes and networks named in a line at most.
@@ -20,8 +20,7 @@ const NAMED: usize = 3;
 
 /// Three checks. `daemon` is the process of a running daemon.
 pub(super) async fn checks(config: &Config, daemon: Option<u32>, patient: &Patient) -> [Check; 3] {
-    let of_daemon =
-        daemon.and_then(|id| has_right(&patient.root.join(format!("proc/{id}/status"))));
+    let of_daemon = daemon.and_then(|id| has_right(&patient.root.join(format!("proc/{id}/task"))));
     match sipward_route::inspect(&config.route).await {
         Ok(inspection) => [
             right(config, of_daemon, inspection.permitted),
@@ -149,8 +148,16 @@ fn owner(iproute: &Path, protocol: u8) -> Option<String> {
     })
 }
 
-/// Whether a process has `CAP_NET_ADMIN`; `None` when the system does not tell.
-fn has_right(status: &Path) -> Option<bool> {
+/// Whether one of a process' threads has `CAP_NET_ADMIN`, as the one of the daemon that talks netlink does;
+/// `None` when the system does not say.
+fn has_right(threads: &Path) -> Option<bool> {
+    let threads = fs::read_dir(threads).ok()?.filter_map(Result::ok);
+    let rights: Vec<bool> =
+        threads.filter_map(|thread| is_able(&thread.path().join("status"))).collect();
+    rights.iter().copied().reduce(|one, other| one || other)
+}
+
+fn is_able(status: &Path) -> Option<bool> {
     let status = fs::read_to_string(status).ok()?;
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
     Some(u64::from_str_radix(effective.trim(), 16).ok()? & CAP_NET_ADMIN != 0)

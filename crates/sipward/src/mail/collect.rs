@@ -126,6 +126,12 @@ impl Collector {
             | Record::DeliveryFailed { .. }
             | Record::Delivered { .. }
             | Record::RecordsMissed { .. }
+            | Record::ClockStepped { .. }
+            | Record::ClockBehind { .. }
+            | Record::Suspended { .. }
+            | Record::Stalled { .. }
+            | Record::TokenRefused { .. }
+            | Record::ConnectionsShed { .. }
             | Record::LogLost { .. } => {}
         }
     }

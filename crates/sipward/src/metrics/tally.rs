@@ -177,7 +177,9 @@ impl Tally {
                 let blind = Duration::try_from_secs_f64(*seconds).unwrap_or_default();
                 self.blind = self.blind.saturating_add(blind);
             }
-            Record::EventUnusable { .. } | Record::EventForged { .. } => self.events_ignored += 1,
+            Record::EventUnusable { count, .. } | Record::EventForged { count, .. } => {
+                self.events_ignored = self.events_ignored.saturating_add(*count);
+            }
             Record::LoginFailed { .. } => self.login_failures += 1,
             Record::RouteFailed { .. } => self.route_failures += 1,
             Record::Healed { routes, rules, .. } => self.healed += (routes + rules) as u64,
@@ -221,6 +223,12 @@ impl Tally {
             | Record::DeliveryFailed { .. }
             | Record::Delivered { .. }
             | Record::RecordsMissed { .. }
+            | Record::ClockStepped { .. }
+            | Record::ClockBehind { .. }
+            | Record::Suspended { .. }
+            | Record::Stalled { .. }
+            | Record::TokenRefused { .. }
+            | Record::ConnectionsShed { .. }
             | Record::LogLost { .. } => {}
         }
     }

@@ -64,6 +64,12 @@ pub enum Kind {
     DeliveryFailed,
     Delivered,
     RecordsMissed,
+    ClockStepped,
+    ClockBehind,
+    Suspended,
+    Stalled,
+    TokenRefused,
+    ConnectionsShed,
     LogLost,
 }
 
@@ -127,6 +133,12 @@ impl Record {
             Self::DeliveryFailed { .. } => Kind::DeliveryFailed,
             Self::Delivered { .. } => Kind::Delivered,
             Self::RecordsMissed { .. } => Kind::RecordsMissed,
+            Self::ClockStepped { .. } => Kind::ClockStepped,
+            Self::ClockBehind { .. } => Kind::ClockBehind,
+            Self::Suspended { .. } => Kind::Suspended,
+            Self::Stalled { .. } => Kind::Stalled,
+            Self::TokenRefused { .. } => Kind::TokenRefused,
+            Self::ConnectionsShed { .. } => Kind::ConnectionsShed,
             Self::LogLost { .. } => Kind::LogLost,
         }
     }

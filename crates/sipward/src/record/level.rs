@@ -33,6 +33,7 @@ impl Record {
             | Self::TokenRevoked { .. }
             | Self::LoggedIn { .. }
             | Self::Changed { .. } => Level::INFO,
+            Self::ClockStepped { by_seconds, .. } if by_seconds.abs() < 1.0 => Level::INFO,
             Self::Gate { gaps, .. } if gaps.is_empty() => Level::INFO,
             Self::EslDisconnected { .. }
             | Self::EslRestarted { .. }
@@ -61,6 +62,12 @@ impl Record {
             | Self::LoginFailed { .. }
             | Self::DeliveryFailed { .. }
             | Self::RecordsMissed { .. }
+            | Self::ClockStepped { .. }
+            | Self::ClockBehind { .. }
+            | Self::Suspended { .. }
+            | Self::Stalled { .. }
+            | Self::TokenRefused { .. }
+            | Self::ConnectionsShed { .. }
             | Self::LogLost { .. } => Level::WARN,
             Self::RouteFailed { .. }
             | Self::ReloadFailed { .. }

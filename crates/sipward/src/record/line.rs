@@ -3,6 +3,7 @@
 
 mod directory;
 mod http;
+mod time;
 
 use std::fmt;
 
@@ -108,12 +109,18 @@ impl fmt::Display for Record {
             | Self::TokenRevoked { .. }
             | Self::LoggedIn { .. }
             | Self::Changed { .. }
-            | Self::LoginFailed { .. } => http::line(f, self),
+            | Self::LoginFailed { .. }
+            | Self::TokenRefused { .. }
+            | Self::ConnectionsShed { .. } => http::line(f, self),
             Self::ApiOpened { socket } => write!(f, "control socket {}", socket.display()),
             Self::ApiFailed { error } => write!(f, "no control socket: {error}"),
             Self::DeliveryFailed { .. } | Self::Delivered { .. } | Self::RecordsMissed { .. } => {
                 delivery_line(f, self)
             }
+            Self::ClockStepped { .. }
+            | Self::ClockBehind { .. }
+            | Self::Suspended { .. }
+            | Self::Stalled { .. } => time::line(f, self),
             Self::LogLost { lines } => write!(f, "{lines} log lines lost"),
         }
     }
@@ -148,9 +155,13 @@ fn socket_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
         Record::EslOverflow { dropped } => {
             write!(f, "{dropped} events dropped: they came faster than they could be judged")
         }
-        Record::EventUnusable { error } => write!(f, "unusable event: {}", Plain(error)),
-        Record::EventForged { error, source } => {
-            write!(f, "event ignored: {}", Plain(error))?;
+        Record::EventUnusable { error, count } => {
+            let events = if *count == 1 { "unusable event" } else { "unusable events" };
+            write!(f, "{count} {events}: {}", Plain(error))
+        }
+        Record::EventForged { error, source, count } => {
+            let events = if *count == 1 { "event" } else { "events" };
+            write!(f, "{count} {events} ignored: {}", Plain(error))?;
             source.map_or(Ok(()), |source| write!(f, ", naming {source}"))
         }
         _ => Ok(()),

@@ -24,7 +24,7 @@ pub use parts::{Ban, Started, Totals};
 
 use crate::api::model::Scope;
 use crate::complaint::RefusedFor;
-use crate::http::Way;
+use crate::http::{Dead, Way};
 use crate::text::Time;
 
 /// `tracing` target of every record.
@@ -67,17 +67,21 @@ pub enum Record {
         /// How many.
         dropped: u64,
     },
-    /// An event could not be used.
+    /// Events could not be used. Logged once a minute at most.
     EventUnusable {
-        /// Which header, and why.
+        /// Which header of the latest, and why.
         error: String,
+        /// How many there were since the last such line.
+        count: u64,
     },
-    /// An event was no evidence: another Event Socket client made it.
+    /// Events were no evidence: another Event Socket client made them. Logged once a minute at most.
     EventForged {
-        /// Who made it, as far as it can be told.
+        /// Who made the latest, as far as it can be known.
         error: String,
-        /// The address it names.
+        /// The address that it names.
         source: Option<IpAddr>,
+        /// How many there were since the last such line.
+        count: u64,
     },
     /// One failed authentication and what became of it.
     AuthFailure(Judgement),
@@ -395,6 +399,51 @@ pub enum Record {
         by: String,
         /// How many.
         count: u64,
+    },
+    /// The system's clock was set. Bans keep their time left.
+    ClockStepped {
+        /// How far, in seconds; backwards is negative.
+        by_seconds: f64,
+        /// The time now.
+        now: Time,
+        /// Stored bans were read again, because the time that the start went by was wrong.
+        corrected: bool,
+    },
+    /// The system's clock is behind what an earlier run has stored: it is wrong now, or was then.
+    ClockBehind {
+        /// How far at least, in seconds.
+        by_seconds: f64,
+        /// The latest time that is stored.
+        written: Time,
+    },
+    /// The machine was suspended. Bans ran on.
+    Suspended {
+        /// How long, in seconds.
+        seconds: f64,
+    },
+    /// Nothing was judged for a while: the process was stopped, or found no processor.
+    Stalled {
+        /// How long, in seconds; at most one too many.
+        seconds: f64,
+    },
+    /// A token was shown that opens nothing any more. It counts as no guess. Logged once a minute for each
+    /// token at most.
+    TokenRefused {
+        /// From where.
+        source: IpAddr,
+        /// The token's name.
+        name: String,
+        /// `expired` or `revoked`.
+        because: Dead,
+        /// How many times since the last such line.
+        count: u64,
+    },
+    /// There was no room for a further connection to the API or the page. Logged once a minute at most.
+    ConnectionsShed {
+        /// Connections that were closed for others, or refused, since the last such line.
+        count: u64,
+        /// Connections at most.
+        limit: usize,
     },
     /// Log lines were lost because whatever reads them did not keep up.
     LogLost {

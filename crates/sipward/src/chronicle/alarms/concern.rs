@@ -90,6 +90,12 @@ pub enum Concern {
     RecordsMissed,
     /// Log lines were lost.
     LogLost,
+    /// The system's clock was set, or is wrong.
+    Clock,
+    /// Nothing was judged for a while.
+    Stalled,
+    /// There was no room for a further connection.
+    ConnectionsShed,
 }
 
 /// How bad it is.
@@ -157,7 +163,10 @@ impl Concern {
             | Self::NameFailed
             | Self::GeoFailed
             | Self::RecordsMissed
-            | Self::LogLost => Severity::Attention,
+            | Self::LogLost
+            | Self::Clock
+            | Self::Stalled
+            | Self::ConnectionsShed => Severity::Attention,
         }
     }
 
@@ -241,6 +250,10 @@ pub(super) fn word(record: &Record) -> Option<Word> {
         Record::GeoFailed { file, .. } => about(Concern::GeoFailed, &file.display().to_string()),
         Record::RecordsMissed { by, .. } => about(Concern::RecordsMissed, by),
         Record::LogLost { .. } => raised(Concern::LogLost),
+        Record::ClockStepped { by_seconds, .. } if by_seconds.abs() < 1.0 => None,
+        Record::ClockStepped { .. } | Record::ClockBehind { .. } => raised(Concern::Clock),
+        Record::Stalled { .. } | Record::Suspended { .. } => raised(Concern::Stalled),
+        Record::ConnectionsShed { .. } => raised(Concern::ConnectionsShed),
         // What happens every day, and what has a page of its own: phones in need of attention.
         Record::Started(_)
         | Record::Stopped(_)
@@ -262,6 +275,7 @@ pub(super) fn word(record: &Record) -> Option<Word> {
         | Record::LoggedIn { .. }
         | Record::Changed { .. }
         | Record::LoginFailed { .. }
+        | Record::TokenRefused { .. }
         | Record::StoreBegun { .. }
         | Record::StoreRead { .. } => None,
     }

@@ -2,18 +2,21 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use ipnet::IpNet;
-use sipward_engine::{Action, Input};
+use sipward_engine::{Action, Cause, Expiry, Input, Success, Timestamp, UnblockReason};
 use sipward_route::{Change, Report};
 
-use super::{Judge, UNDER_WAY, UnderWay};
+use super::{Happened, Judge, UNDER_WAY, UnderWay};
 use crate::daemon::directory::Question;
 use crate::daemon::host_exemptions;
 use crate::record::{Ban, Record};
 use crate::store::{Entry, SavedBan};
 use crate::text::Time;
+
+/// More between FreeSWITCH's clock and ours is no delay: they are not set alike.
+const MOST_DELAY: Duration = Duration::from_mins(10);
 
 impl Judge {
     pub(super) fn report(&mut self, report: Report) {
@@ -53,7 +56,7 @@ impl Judge {
 
     /// The kernel has answered: the ban's record is complete.
     pub(super) fn answered(&mut self, net: IpNet, enforced: bool, because: Option<String>) {
-        let Some(UnderWay { mut ban, received }) = self.under_way.remove(&net) else {
+        let Some(UnderWay { mut ban, cause }) = self.under_way.remove(&net) else {
             return;
         };
         if self.under_way.is_empty() {
@@ -62,12 +65,31 @@ impl Judge {
         }
         ban.enforced = enforced;
         ban.not_enforced_because = because;
-        ban.event_to_route_us =
-            received.map(|at| u64::try_from(at.elapsed().as_micros()).unwrap_or(u64::MAX));
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        ban.event_to_route_us = cause.map(|cause| micros(cause.received.elapsed()));
+        ban.event_time_to_route_us = cause.and_then(|cause| self.delay(cause.dated?)).map(micros);
         self.publish(Record::Ban(ban));
     }
 
-    pub(super) fn carry_out(&mut self, received: Option<Instant>) {
+    /// Time since `dated` by FreeSWITCH's clock, as far as that and ours can be compared.
+    fn delay(&self, dated: Timestamp) -> Option<Duration> {
+        let now = self.clock.now();
+        let delay = now.since(dated);
+        (dated <= now && delay <= MOST_DELAY).then_some(delay)
+    }
+
+    /// A ban as the store has it.
+    pub(super) fn saved(
+        &self,
+        net: IpNet,
+        since: Timestamp,
+        until: Expiry,
+        cause: Arc<Cause>,
+    ) -> SavedBan {
+        SavedBan { net, since: self.clock.wall(since), until: self.clock.wall_end(until), cause }
+    }
+
+    pub(super) fn carry_out(&mut self, because: Option<Happened>) {
         let mut actions = std::mem::take(&mut self.actions);
         for action in actions.drain(..) {
             match action {
@@ -75,15 +97,19 @@ impl Judge {
                     self.totals.bans += 1;
                     // The route first: nothing that becomes of the store delays it.
                     self.wishes.push(Change::Block(net));
-                    let ban = SavedBan { net, since, until, cause: Arc::clone(&cause) };
+                    let ban = self.saved(net, since, until, Arc::clone(&cause));
                     self.store.put(Entry::Ban { at: self.clock.now(), ban });
-                    let ban = Ban::decided(net, until, cause);
-                    self.under_way.insert(net, UnderWay { ban, received });
+                    let ban = Ban::decided(net, self.clock.wall_end(until), cause);
+                    self.under_way.insert(net, UnderWay { ban, cause: because });
                 }
                 Action::Unblock { net, reason } => {
                     self.totals.unbans += 1;
                     self.wishes.push(Change::Unblock(net));
-                    self.store.put(Entry::Unban { net, at: self.clock.now(), reason });
+                    if self.stored.ending.remove(&net) && reason == UnblockReason::Expired {
+                        self.stored.keeps_ended = true;
+                    } else {
+                        self.store.put(Entry::Unban { net, at: self.clock.now(), reason });
+                    }
                     if let Some(UnderWay { ban, .. }) = self.under_way.remove(&net) {
                         // Lifted before the kernel had answered: the ban happened all the same.
                         self.publish(Record::Ban(ban));
@@ -104,14 +130,19 @@ impl Judge {
                     self.publish(Record::Shadowed { source: net, cause });
                 }
                 Action::NeedsAttention { source, user, user_agent, last_success } => {
-                    let last_success = last_success.map(Time);
+                    let last_success = last_success.map(|at| Time(self.clock.wall(at)));
                     self.publish(Record::NeedsAttention { source, user, user_agent, last_success });
                 }
                 Action::Slow { source, until, cause } => {
-                    self.publish(Record::Slowed { source, until: Time(until), cause });
+                    let until = Time(self.clock.wall(until));
+                    self.publish(Record::Slowed { source, until, cause });
                 }
                 Action::AskAcl { addr } => self.ask_acl(addr),
-                Action::Remember(success) => self.store.put(Entry::Remember(Box::new(success))),
+                Action::Remember(success) => {
+                    let Success { since, at, .. } = success;
+                    let (since, at) = (self.clock.wall(since), self.clock.wall(at));
+                    self.store.put(Entry::Remember(Box::new(Success { since, at, ..success })));
+                }
                 Action::Alarm(alarm) => self.publish(Record::Alarm(alarm)),
             }
         }

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use sipward_engine::{CoreId, Exemption, Input, Mode, Registered, Text, Timestamp};
+use sipward_engine::{Action, CoreId, Exemption, Input, Mode, Registered, Text, Timestamp};
 use sipward_esl::{Event, LogLine, Notice};
 
-use super::{FIRST_BYTES, FIRST_PHONES, Judge, LIST_LAG, Order, TELL_AGAIN};
+use super::{FIRST_BYTES, FIRST_PHONES, Happened, Judge, LIST_LAG, Order, TELL_AGAIN};
 use crate::bridge::{self, Aside};
 use crate::clock::stamp;
 use crate::complaint::Heard;
@@ -22,7 +22,7 @@ impl Judge {
             Notice::Connected { peer, local: _ } => {
                 if std::mem::take(&mut self.never_connected) {
                     // Challenges before were not seen, so none is missing.
-                    let (from, to) = (self.clock.at_start(), self.clock.now());
+                    let (from, to) = (self.clock.steady_start(), self.clock.steady());
                     self.tell(Input::Blind { from, to });
                 }
                 self.peer = Some(peer);
@@ -50,8 +50,10 @@ impl Judge {
             }
             Notice::Blind { from, to } => {
                 // The snapshot that fills the gap is asked for by the `Connected` before it.
-                self.tell(Input::Blind { from: stamp(from), to: stamp(to) });
-                let seconds = stamp(to).since(stamp(from)).as_secs_f64();
+                let (from, to) = (stamp(from), stamp(to));
+                let (begin, end) = (self.clock.steady_of(from), self.clock.steady_of(to));
+                self.tell(Input::Blind { from: begin, to: end });
+                let seconds = to.since(from).as_secs_f64();
                 self.publish(Record::EslBlind { seconds });
             }
             Notice::NotAllowed { names } => self.publish(Record::EventsNotAllowed { names }),
@@ -61,7 +63,7 @@ impl Judge {
                 self.publish(Record::EslOverflow { dropped });
             }
             Notice::Damaged { error, .. } => {
-                self.publish(Record::EventUnusable { error: error.to_string() });
+                self.unusable.take(Record::EventUnusable { error: error.to_string(), count: 1 });
             }
             Notice::Unusable { frame } => {
                 tracing::debug!(content_type = ?frame.content_type(), "frame without a use");
@@ -74,7 +76,7 @@ impl Judge {
 
     pub(super) fn event(&mut self, event: &Event, received: Instant) {
         self.totals.events += 1;
-        let now = self.clock.at(received);
+        let now = self.clock.steady_at(received);
         let Self { engine, actions, protected, .. } = self;
         let aside = bridge::translate(event, |mut input| {
             match &mut input {
@@ -98,18 +100,24 @@ impl Judge {
                 self.ask(Question::Gateway { gateway, registrar });
             }
             Aside::Configuration => self.ask(Question::Configuration),
-            Aside::Told(record) => self.publish(*record),
+            Aside::Told(record) => match *record {
+                forged @ Record::EventForged { .. } => self.forged.take(forged),
+                unusable => self.unusable.take(unusable),
+            },
         }
-        self.carry_out(Some(received));
+        // Most events lead to nothing, and their date is not looked at.
+        let bans = self.actions.iter().any(|action| matches!(action, Action::Block { .. }));
+        let dated = bans.then(|| date(event)).flatten();
+        self.carry_out(Some(Happened { received, dated }));
     }
 
     pub(super) fn log_line(&mut self, line: &LogLine, received: Instant) {
-        let now = self.clock.at(received);
+        let now = self.clock.steady_at(received);
         match self.log.read(line, now) {
             Some(Heard::Complaint(complaint)) => {
                 let input = Input::Complaint(complaint.as_input());
                 self.engine.handle(input, now, &mut self.actions);
-                self.carry_out(Some(received));
+                self.carry_out(Some(Happened { received, dated: None }));
             }
             Some(Heard::RefusedLogin(complaint, reason)) => {
                 let user = Text::new(complaint.user.as_deref().unwrap_or_default());
@@ -135,7 +143,7 @@ impl Judge {
 
     /// A part of FreeSWITCH's list. Nothing is lifted before its end.
     fn listed(&mut self, phones: &[Registration], asked: Instant) {
-        let (now, asked) = (self.clock.now(), self.list_made(asked));
+        let (now, asked) = (self.clock.steady(), self.list_made(asked));
         let seconds = now.as_micros() / 1_000_000;
         let life = |phone: &Registration| {
             phone.expires.map(|at| Duration::from_secs(at.saturating_sub(seconds)))
@@ -211,7 +219,7 @@ impl Judge {
 
     /// When a list that was asked for at `asked` was true.
     fn list_made(&self, asked: Instant) -> Timestamp {
-        self.clock.at(asked.checked_sub(LIST_LAG).unwrap_or(asked))
+        self.clock.steady_at(asked.checked_sub(LIST_LAG).unwrap_or(asked))
     }
 
     /// The log is of use as long as the rule is on, if only in shadow.
@@ -259,4 +267,10 @@ fn phone_of<'p>(phone: &Registered<'p>) -> Phone<'p> {
 
 fn port_of(event: &Event) -> Option<u16> {
     event.header("network-port")?.to_str()?.parse().ok()
+}
+
+/// The time of an event by FreeSWITCH's clock.
+fn date(event: &Event) -> Option<Timestamp> {
+    let date = event.header("Event-Date-Timestamp")?;
+    date.lossy().parse().ok().map(Timestamp::from_micros)
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use sipward_engine::{Judgement, Timestamp};
 
+use crate::clock::moved;
 use crate::record::Record;
 
 /// Failures remembered: about 1 MB, and four seconds of FreeSWITCH's best.
@@ -45,6 +46,14 @@ impl Standing {
     pub(super) fn new(now: Timestamp) -> Self {
         let failures = VecDeque::new();
         Self { since: now, error: None, dropped: 0, gate: None, failures, next_id: 1 }
+    }
+
+    /// Moves all times by so many µs.
+    pub(super) fn shift(&mut self, by: i64) {
+        self.since = moved(self.since, by);
+        for failure in &mut self.failures {
+            failure.at = moved(failure.at, by);
+        }
     }
 
     /// Takes note of what is about to be told.

@@ -18,7 +18,7 @@ fn judge() -> (Judge, mpsc::Receiver<Question>) {
     let settings = StoreSettings { location: Location::Memory, ..StoreSettings::default() };
     let (store, _) = Store::open(&settings).unwrap();
     let voices = Voices { wishes, store, questions: ask, records };
-    (Judge::new(engine, Clock::start(), voices, heart, None), questions)
+    (Judge::new(engine, Clock::start(None), voices, heart, None), questions)
 }
 
 fn phone(n: u8, expires: Option<u64>) -> Registration {
