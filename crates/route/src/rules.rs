@@ -12,7 +12,8 @@ use rtnetlink::RouteMessageBuilder;
 
 use crate::blackhole::{self, Filter, Route};
 use crate::netlink::{Batch, Channel, Dump, Refusal, Reply};
-use crate::{GateSettings, RouteError, Settings};
+use crate::place::Place;
+use crate::{GateSettings, RouteError};
 
 /// Index of `lo`, the same in every network namespace (`LOOPBACK_IFINDEX`).
 pub(crate) const LOOPBACK: u32 = 1;
@@ -26,11 +27,10 @@ pub(crate) struct Rule {
     table: u32,
 }
 
-/// The rules that these settings need for the bans themselves.
-pub(crate) fn for_bans(settings: &Settings) -> Vec<Rule> {
+/// The rules that bans in this place need.
+pub(crate) fn for_bans(place: Place) -> Vec<Rule> {
     let own = |family| {
-        let table = settings.table?;
-        Some(Rule { family, preference: table.preference, mark: None, table: table.id })
+        Some(Rule { family, preference: place.preference?, mark: None, table: place.table })
     };
     [AddressFamily::Inet, AddressFamily::Inet6].into_iter().filter_map(own).collect()
 }
@@ -195,6 +195,14 @@ pub(crate) fn is_fallback(route: &Route, gate: &GateSettings) -> bool {
 }
 
 impl Rule {
+    pub(crate) fn table(&self) -> u32 {
+        self.table
+    }
+
+    pub(crate) fn preference(&self) -> u32 {
+        self.preference
+    }
+
     /// Whether it leads marked packets to a gate's fallback, of these settings or others.
     pub(crate) fn is_for_gate(&self) -> bool {
         self.mark.is_some()
