@@ -110,6 +110,11 @@ pub(crate) fn lookup(batch: &mut Batch, address: IpAddr, mark: Option<u32>, way:
         IpAddr::V4(own) => RouteAddress::Inet(own),
         IpAddr::V6(own) => RouteAddress::Inet6(own),
     });
+    let flags = match address {
+        // Without it, IPv4 calls every table main; IPv6 refuses it, and names the table in any case.
+        IpAddr::V4(_) => RouteFlags::FibMatch | RouteFlags::LookupTable,
+        IpAddr::V6(_) => RouteFlags::FibMatch,
+    };
     // Strictly checked requests may hold nothing else.
     let length = message.header.destination_prefix_length;
     message.header = RouteHeader {
@@ -117,7 +122,7 @@ pub(crate) fn lookup(batch: &mut Batch, address: IpAddr, mark: Option<u32>, way:
         destination_prefix_length: length,
         source_prefix_length: if source.is_some() { length } else { 0 },
         tos: way.tos,
-        flags: RouteFlags::FibMatch,
+        flags,
         ..RouteHeader::default()
     };
     let attributes = &mut message.attributes;

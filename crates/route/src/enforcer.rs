@@ -125,6 +125,8 @@ impl Enforcer {
         enforcer.tidy_gate().await?;
         let foreign = enforcer.adopt().await?;
         enforcer.cover().await?;
+        // Nothing was reported yet that could have changed.
+        enforcer.round = Round::new(Instant::now());
         let mut routes: Vec<IpNet> = enforcer.wanted.iter().copied().collect();
         routes.sort_unstable();
         let found = Found {
@@ -156,7 +158,10 @@ impl Enforcer {
         let mut taken = Vec::with_capacity(TAKE);
         loop {
             self.outbox.deliver(&reports);
-            let (look_again, is_moving) = (self.round_due(), self.moving.is_some());
+            let is_moving = self.moving.is_some();
+            // Damage is healed first: what is missing is not worth a look.
+            let is_calm = self.schedule.next() > Instant::now();
+            let look_again = self.round_due().filter(|_| is_calm);
             tokio::select! {
                 _ = &mut shutdown => break,
                 count = changes.recv_many(&mut taken, TAKE), if self.outbox.has_room_for(TAKE) => {

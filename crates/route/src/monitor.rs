@@ -74,6 +74,7 @@ pub(crate) struct Own {
 
 /// What may need a look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "any of them, in any combination")]
 pub(crate) struct Signs {
     /// A route with our mark was deleted, replaced, or set by somebody else.
     pub(crate) routes: bool,

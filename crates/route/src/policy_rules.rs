@@ -22,6 +22,7 @@ const LOCAL_TABLE: u32 = 255;
 
 /// One rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a selector of its own")]
 pub(crate) struct PolicyRule {
     pub(crate) family: AddressFamily,
     pub(crate) preference: u32,
@@ -130,7 +131,7 @@ impl PolicyRule {
             suppressed: None,
             is_inverted: header.flags.contains(RuleFlags::Invert),
         };
-        let (mut mark, mut mask) = (None, None);
+        let (mut value, mut bits) = (None, None);
         for attribute in &message.attributes {
             match attribute {
                 RuleAttribute::Priority(preference) => rule.preference = *preference,
@@ -142,8 +143,8 @@ impl PolicyRule {
                 }
                 RuleAttribute::Iifname(name) => rule.iif = Some(name.clone()),
                 RuleAttribute::Oifname(name) => rule.oif = Some(name.clone()),
-                RuleAttribute::FwMark(value) => mark = Some(*value),
-                RuleAttribute::FwMask(value) => mask = Some(*value),
+                RuleAttribute::FwMark(number) => value = Some(*number),
+                RuleAttribute::FwMask(number) => bits = Some(*number),
                 RuleAttribute::L3MDev(is_set) => rule.l3mdev = *is_set,
                 RuleAttribute::IpProtocol(number) => rule.transport = Some(u8::from(*number)),
                 RuleAttribute::SourcePortRange(_) | RuleAttribute::DestinationPortRange(_) => {
@@ -158,9 +159,9 @@ impl PolicyRule {
                 _ => {}
             }
         }
-        rule.mark = match (mark, mask) {
+        rule.mark = match (value, bits) {
             (None, None) | (_, Some(0)) => None,
-            (mark, mask) => Some((mark.unwrap_or(0), mask.unwrap_or(u32::MAX))),
+            (value, bits) => Some((value.unwrap_or(0), bits.unwrap_or(u32::MAX))),
         };
         Some(rule)
     }

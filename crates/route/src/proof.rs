@@ -1,5 +1,6 @@
 //! Proves bans: looks them up as the gate does, for each way in.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use netlink_packet_route::AddressFamily;
@@ -100,11 +101,6 @@ impl Proof {
         verdict
     }
 
-    /// Whether other rules are read before the bans at all.
-    pub(crate) fn is_passed_by(&self) -> bool {
-        !self.ipv4.rules.is_empty() || !self.ipv6.rules.is_empty()
-    }
-
     /// Whether a route in this table may win against bans by a rule before them.
     pub(crate) fn is_read_before(&self, table: u32) -> bool {
         let mut rules = self.ipv4.rules.iter().chain(&self.ipv6.rules);
@@ -195,39 +191,36 @@ pub(crate) async fn answers(
 }
 
 fn gap(way: &Way, rule: &PolicyRule, place: Place) -> String {
+    let way = way.to_string();
+    let gap = if way.is_empty() { "" } else { " " };
     format!(
-        "{} by the bans: `{rule}` is read before table {place}; set [route] table = \"auto\" (or an own \
-         table with a rule_preference below {})",
-        way.packets_pass(),
+        "packets{gap}{way} pass by the bans: `{rule}` is read before table {place}; set [route] table = \
+         \"auto\" (or an own table with a rule_preference below {})",
         rule.preference
     )
 }
 
-impl Way {
-    /// "packets to 192.0.2.1 pass".
-    fn packets_pass(&self) -> String {
-        format!("packets{} pass", self.suffix())
-    }
-
-    /// " to 192.0.2.1 over TCP in VRF red", or nothing.
-    pub(crate) fn suffix(&self) -> String {
-        let mut text = String::new();
+/// "to 192.0.2.1 over TCP in VRF red"; nothing for packets of any way.
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { destination, vrf, tos, transport } = self;
+        let mut gap = "";
+        let mut next = || std::mem::replace(&mut gap, " ");
         if let Some(own) = destination {
-            text.push_str(&format!(" to {own}"));
+            write!(f, "{}to {own}", next())?;
         }
         match transport {
-            Some(6) => text.push_str(" over TCP"),
-            Some(17) => text.push_str(" over UDP"),
+            Some(6) => write!(f, "{}over TCP", next())?,
+            Some(17) => write!(f, "{}over UDP", next())?,
             Some(_) | None => {}
         }
         if *tos != 0 {
-            text.push_str(&format!(" with type of service {tos:#x}"));
+            write!(f, "{}with type of service {tos:#x}", next())?;
         }
         if let Some(vrf) = vrf {
-            text.push_str(&format!(" in VRF {}", vrf.name.escape_debug()));
+            write!(f, "{}in VRF {}", next(), vrf.name.escape_debug())?;
         }
-        text
+        Ok(())
     }
 }
 
@@ -236,11 +229,9 @@ impl Verdict {
     pub(crate) fn enforcement(self) -> Option<Enforcement> {
         match self {
             Self::Blackhole | Self::Refusing(_) => None,
-            Self::Passed { way, rule: Some(rule), winner } => Some(Enforcement::PassedBy {
-                packets: way.suffix().trim_start().to_owned(),
-                rule,
-                winner,
-            }),
+            Self::Passed { way, rule: Some(rule), winner } => {
+                Some(Enforcement::PassedBy { packets: way.to_string(), rule, winner })
+            }
             Self::Passed { rule: None, winner, .. } => Some(Enforcement::Outranked { winner }),
         }
     }

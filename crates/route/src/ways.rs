@@ -29,7 +29,7 @@ pub(crate) struct Way {
     pub(crate) vrf: Option<Vrf>,
     /// Their type of service.
     pub(crate) tos: u8,
-    /// TCP (6) or UDP (17), where a rule selects one; `None` for anything else.
+    /// TCP (6) or UDP (17), where rules select by it.
     pub(crate) transport: Option<u8>,
 }
 
@@ -126,10 +126,10 @@ impl<'a> Host<'a> {
         let vrfs = before.iter().any(|rule| rule.selects_vrfs());
         let vrfs = self.links.vrfs.iter().filter(|_| vrfs).cloned().map(Some);
         let services: BTreeSet<u8> = before.iter().map(|rule| rule.tos()).chain([0]).collect();
-        // The only ones that a look-up takes beside ICMP.
-        let transports =
-            before.iter().filter_map(|rule| rule.transport).filter(|t| matches!(t, 6 | 17));
-        let transports: BTreeSet<Option<u8>> = transports.map(Some).chain([None]).collect();
+        let selects_transport = before.iter().any(|rule| rule.transport.is_some());
+        // A look-up without one is one for UDP in IPv4: where it matters, each is named.
+        let transports: Vec<Option<u8>> =
+            if selects_transport { vec![Some(6), Some(17)] } else { vec![None] };
         let mut all = Vec::new();
         for vrf in [None].into_iter().chain(vrfs) {
             for destination in &sources {

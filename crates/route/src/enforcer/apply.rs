@@ -39,7 +39,7 @@ impl Enforcer {
         let mut steps: Vec<Step> = changes.iter().map(|change| self.plan(*change)).collect();
         self.carry_out(&mut steps).await?;
         for step in steps {
-            let report = self.conclude(step).report;
+            let report = self.conclude(&step).report;
             self.outbox.push(report);
         }
         Ok(())
@@ -119,7 +119,7 @@ impl Enforcer {
             nets.into_iter().filter_map(|net| self.plan_again(net)).collect();
         self.carry_out(&mut steps).await?;
         for step in steps {
-            let outcome = self.conclude(step);
+            let outcome = self.conclude(&step);
             if outcome.is_news {
                 self.outbox.push(outcome.report);
             }
@@ -173,7 +173,7 @@ impl Enforcer {
             };
             owners.push(About::Change(index));
             if let (Task::Delete, Some(moving)) = (&step.task, &self.moving) {
-                for old in moving.from_tables() {
+                for old in moving.old_tables() {
                     old.delete_any(&mut batch, step.net);
                     owners.push(About::Nothing);
                 }
@@ -295,8 +295,8 @@ impl Enforcer {
     }
 
     /// Puts the outcome of a step into what is known, and into words.
-    fn conclude(&mut self, step: Step) -> Outcome {
-        let Step { change, net, .. } = step;
+    fn conclude(&mut self, step: &Step) -> Outcome {
+        let Step { change, net, .. } = *step;
         let failure = match (&step.task, &step.refusal) {
             (Task::Refuse(reason), _) => Some(reason.clone()),
             // Gone is gone.
@@ -305,7 +305,7 @@ impl Enforcer {
             (_, None) => None,
         };
         if let Some(error) = failure {
-            let report = self.stopped_by_other(&step).unwrap_or(Report::Failed { change, error });
+            let report = self.stopped_by_other(step).unwrap_or(Report::Failed { change, error });
             let is_full = self.unsettled.len() >= MOST_ROUTES;
             let is_news = is_full || self.unsettled.note(net, Why::Refused(change), &report);
             return Outcome { report, is_news };

@@ -22,7 +22,7 @@ pub(super) struct Moving {
 }
 
 impl Moving {
-    pub(super) fn from_tables(&self) -> &[Blackholes] {
+    pub(super) fn old_tables(&self) -> &[Blackholes] {
         &self.from
     }
 }

@@ -33,6 +33,9 @@ impl Enforcer {
         // The rule first: a table that is still empty is passed through.
         let wanted = rules::for_bans(place);
         let added = rules::ensure(&mut self.route, self.settings.protocol, &wanted).await?;
+        if added > 0 {
+            self.rules = policy_rules::read(&mut self.route).await?;
+        }
         if place == before {
             return Ok(if self.is_placed { added } else { 0 });
         }

@@ -38,7 +38,7 @@ pub use attacks::{
 };
 pub use bans::{
     Ban, BanFilter, BanMade, BanOrder, BanOrigin, BanPage, BanQuery, BanState, By, Cause,
-    Direction, Evidence, NewBan, Unbanned,
+    Direction, Evidence, NewBan, StillStopped, Unbanned,
 };
 pub use events::{EventQuery, FailureEntry, FailurePage, FailureQuery, Line};
 pub use history::{HistoryEntry, HistoryKind, HistoryPage, HistoryQuery};

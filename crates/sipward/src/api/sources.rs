@@ -42,7 +42,7 @@ pub(crate) async fn show(State(api): State<Api>, Place(address): Place) -> Answe
         Ok(page) => report.history = page.events.into_iter().map(convert::history).collect(),
         Err(error) => report.history_error = Some(error.to_string()),
     }
-    report.kernel = kernel(address).await;
+    report.kernel = kernel(&api.routes, address).await;
     Ok(Json(report))
 }
 
@@ -73,7 +73,7 @@ fn report(judge: &Judge, address: IpAddr) -> SourceReport {
             .into_iter()
             .map(|(class, net)| Exempting { class, net })
             .collect(),
-        bans: bans.iter().rev().map(|ban| convert::ban(ban, now)).collect(),
+        bans: bans.iter().rev().map(|ban| convert::ban(ban, judge.kernel(), now)).collect(),
         ban_count: view.ban_count,
         history: Vec::<HistoryEntry>::new(),
         history_error: None,
@@ -93,8 +93,8 @@ fn seen(failure: sipward_engine::FailureView) -> SeenFailure {
     }
 }
 
-async fn kernel(address: IpAddr) -> KernelRoute {
-    match sipward_route::look_up(address).await {
+async fn kernel(routes: &sipward_route::Settings, address: IpAddr) -> KernelRoute {
+    match sipward_route::look_up(routes, address).await {
         Ok(Route::Blackhole) => KernelRoute { state: RouteState::Blackhole, detail: None },
         Ok(Route::Other(route)) => KernelRoute { state: RouteState::Other, detail: Some(route) },
         Err(error) => KernelRoute { state: RouteState::Unknown, detail: Some(error.to_string()) },

@@ -198,7 +198,9 @@ fn effect(action: Action, now: Timestamp) -> Option<Line> {
         Action::Block { net, since: _, until, cause } => {
             Record::Ban(Ban::decided(net, until, cause))
         }
-        Action::Unblock { net, reason } => Record::Unban { source: net, reason },
+        Action::Unblock { net, reason } => {
+            Record::Unban { source: net, reason, still_stopped_by: None }
+        }
         Action::Refused { net, reason, cause } => {
             Record::Refused { source: net, refusal: reason, cause }
         }

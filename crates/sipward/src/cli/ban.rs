@@ -9,7 +9,7 @@ use super::out;
 use super::remote::{Exit, Remote};
 use super::ssh;
 use crate::api::model::{
-    BanMade, BanState, Net, NewBan, Status, StoreHealth, StoreState, Unbanned,
+    BanMade, BanState, Net, NewBan, Status, StillStopped, StoreHealth, StoreState, Unbanned,
 };
 use crate::client::{Client, NoQuery, segment};
 use crate::config::Mode;
@@ -82,14 +82,17 @@ fn made(made: &BanMade, observes: bool) -> String {
         None => format!("; {what}"),
     };
     let kernel = match ban.state {
-        BanState::Enforced => String::new(),
+        BanState::Enforced => match &ban.enforced_by {
+            Some(route) => format!("; a route of another program stops it: {}", Plain(route)),
+            None => String::new(),
+        },
         BanState::Pending => "; the kernel has not answered yet".to_owned(),
         BanState::Ineffective if observes => {
             "; in observe mode (`mode = \"observe\"`, or --dry-run) that is only noted, its packets \
              still arrive"
                 .to_owned()
         }
-        BanState::Ineffective => problem("but its packets still arrive, see `sipward doctor`"),
+        BanState::Ineffective => problem("but its packets still arrive (see `sipward doctor`)"),
         BanState::Failed => problem("but the kernel refused the route"),
     };
     format!("{} is banned {end}{kernel}\n{}", ban.net, degraded(&made.store))
@@ -132,7 +135,19 @@ impl UnbanCommand {
                     0 => String::new(),
                     pieces => format!("; what is left of wider ones stands as {pieces} bans"),
                 };
-                format!("{} ended{left}\n{}", out::count(done.count, "ban"), degraded(&done.store))
+                let unfinished = match done.unfinished {
+                    0 => String::new(),
+                    some => format!("; the kernel has not removed {some} routes yet"),
+                };
+                let mut text =
+                    format!("{} ended{left}{unfinished}\n", out::count(done.count, "ban"));
+                for StillStopped { net, by } in &done.still_stopped {
+                    out::add(
+                        &mut text,
+                        format_args!("{net} is stopped all the same: {}\n", Plain(by)),
+                    );
+                }
+                text + &degraded(&done.store)
             },
         )
     }

@@ -1,10 +1,11 @@
 //! The task that owns the engine: events in, wishes for the kernel and records out.
 //!
-//! `hear` holds what comes in, `act` what goes out, `standing` what is remembered of that, `restore` what
-//! the start brings back.
+//! `hear` holds what comes in, `act` what goes out, `standing` and `kernel` what is remembered of that,
+//! `restore` what the start brings back.
 
 mod act;
 mod hear;
+mod kernel;
 mod restore;
 mod spare;
 mod standing;
@@ -33,6 +34,7 @@ use crate::enforce::Wishes;
 use crate::names::Exempt;
 use crate::record::{Ban, Record, Totals};
 use crate::store::{Saved, State, Store};
+pub(crate) use kernel::{KernelSide, Note};
 pub(super) use restore::Restored;
 use standing::Standing;
 pub(crate) use standing::{FAILURES, Failure};
@@ -123,6 +125,7 @@ pub(crate) struct Judge {
     /// Addresses whose question found no room.
     unasked: Vec<IpAddr>,
     standing: Standing,
+    kernel: KernelSide,
     /// Events were dropped since the last beat: registrations may have gone unseen.
     missed: bool,
     /// `None` where nothing is limited.
@@ -183,6 +186,7 @@ impl Judge {
             log: LogReader::default(),
             unasked: Vec::new(),
             standing: Standing::new(clock.now()),
+            kernel: KernelSide::default(),
             missed: false,
             spare,
         }
@@ -220,6 +224,11 @@ impl Judge {
 
     pub(crate) fn standing(&self) -> &Standing {
         &self.standing
+    }
+
+    /// What the kernel said of bans and unbans.
+    pub(crate) fn kernel(&self) -> &KernelSide {
+        &self.kernel
     }
 
     /// The FreeSWITCH end, while connected.
@@ -266,6 +275,9 @@ impl Judge {
         let stores = self.store.health().state == State::Ok;
         (self.heart)(&Beat { peer: self.peer, totals: self.totals, stores });
         self.complete_store();
+        if let Some(record) = self.kernel.take_changed() {
+            self.publish(record);
+        }
         if std::mem::take(&mut self.missed) {
             self.ask(Question::Snapshot);
         }
@@ -289,7 +301,10 @@ impl Judge {
         }
         drop(notices);
         let drained = time::timeout(DRAIN, async {
-            while !self.under_way.is_empty() || self.wishes.is_waiting() {
+            while !self.under_way.is_empty()
+                || self.kernel.leaving() > 0
+                || self.wishes.is_waiting()
+            {
                 tokio::select! {
                     report = reports.recv() => match report {
                         Some(report) => self.report(report),
@@ -300,7 +315,8 @@ impl Judge {
             }
         });
         if drained.await.is_err() {
-            tracing::warn!(routes = self.under_way.len(), "stopped before the kernel answered");
+            let routes = self.under_way.len() + self.kernel.leaving();
+            tracing::warn!(routes, "stopped before the kernel answered");
         }
     }
 }

@@ -24,7 +24,7 @@ mod settings;
 mod tasks;
 
 pub(crate) use desk::{Away, Desk};
-pub(crate) use judge::{FAILURES, Failure, Judge};
+pub(crate) use judge::{FAILURES, Failure, Judge, KernelSide, Note};
 pub(crate) use settings::{Allowed, Denied, PolicyEdit, Reloaded, Settings, State};
 pub(crate) use tasks::stop_on_signals;
 
@@ -194,7 +194,7 @@ impl Daemon {
             settings: Arc::clone(&settings),
             store: store.clone(),
             records: records.clone(),
-            mode: config.mode,
+            config: &config,
             metrics,
             access: Arc::clone(&access),
             oracles,

@@ -97,6 +97,9 @@ impl Collector {
             | Record::Trunks { .. }
             | Record::DirectoryFailed { .. }
             | Record::RouteFailed { .. }
+            | Record::Enforcement { .. }
+            | Record::BansMoved { .. }
+            | Record::StrayRoutes { .. }
             | Record::NotSpared { .. }
             | Record::Healed { .. }
             | Record::ProtocolTaken { .. }

@@ -186,6 +186,9 @@ impl Tally {
             | Record::Trunks { .. }
             | Record::RefusedLogin { .. }
             | Record::DirectoryFailed { .. }
+            | Record::Enforcement { .. }
+            | Record::BansMoved { .. }
+            | Record::StrayRoutes { .. }
             | Record::NotSpared { .. }
             | Record::Gate { .. }
             | Record::ProtocolTaken { .. }

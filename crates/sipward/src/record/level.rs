@@ -29,7 +29,9 @@ impl Record {
             | Self::TokenAdded { .. }
             | Self::TokenRevoked { .. }
             | Self::LoggedIn { .. }
-            | Self::Changed { .. } => Level::INFO,
+            | Self::Changed { .. }
+            | Self::BansMoved { .. } => Level::INFO,
+            Self::Enforcement { not_enforced: 0, .. } => Level::INFO,
             Self::Gate { gaps, .. } if gaps.is_empty() => Level::INFO,
             Self::EslDisconnected { .. }
             | Self::EslRestarted { .. }
@@ -40,6 +42,8 @@ impl Record {
             | Self::NeedsAttention { .. }
             | Self::RefusedLogin { .. }
             | Self::DirectoryFailed { .. }
+            | Self::Enforcement { .. }
+            | Self::StrayRoutes { .. }
             | Self::NotSpared { .. }
             | Self::Healed { .. }
             | Self::Gate { .. }

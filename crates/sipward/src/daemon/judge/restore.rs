@@ -146,9 +146,11 @@ impl Judge {
 
 fn answered(report: &Report) -> Option<IpNet> {
     match report {
-        Report::Blocked { net, .. } | Report::Unblocked { net } => Some(*net),
+        Report::Blocked { net, .. } | Report::Unblocked { net, .. } => Some(*net),
         Report::Failed { change, .. } => Some(change.net()),
         Report::Healed { .. }
+        | Report::Moved { .. }
+        | Report::Strays { .. }
         | Report::Packets { .. }
         | Report::Spared { .. }
         | Report::NotSpared { .. }
