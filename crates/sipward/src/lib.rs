@@ -43,6 +43,7 @@ pub mod daemon;
 pub mod demo;
 pub mod doctor;
 pub mod enforce;
+mod explain;
 pub mod fail2ban;
 pub mod geo;
 pub mod http;

@@ -150,12 +150,12 @@ impl Rule {
 
 /// `ip rule add …`.
 pub(crate) fn add_rule(host: &Host, rule: &Rule) {
-    send(host, NLM_F_CREATE | NLM_F_EXCL, RouteNetlinkMessage::NewRule(rule.message()));
+    send(host, NLM_F_CREATE | NLM_F_EXCL, &RouteNetlinkMessage::NewRule(rule.message()));
 }
 
 /// `ip rule del …`.
 pub(crate) fn delete_rule(host: &Host, rule: &Rule) {
-    send(host, 0, RouteNetlinkMessage::DelRule(rule.message()));
+    send(host, 0, &RouteNetlinkMessage::DelRule(rule.message()));
 }
 
 /// `ip route add default via GATEWAY dev INTERFACE table TABLE`.
@@ -190,7 +190,7 @@ pub(crate) fn try_vrf(host: &Host, name: &str, table: u32) -> bool {
     host.netlink(async |handle| handle.link().add(vrf).execute().await).is_ok()
 }
 
-fn send(host: &Host, flags: u16, message: RouteNetlinkMessage) {
+fn send(host: &Host, flags: u16, message: &RouteNetlinkMessage) {
     let mut payload = vec![0; message.buffer_len()];
     message.emit(&mut payload);
     exchange(host, NETLINK_ROUTE, &[(message.message_type(), flags | NLM_F_ACK, payload)]);

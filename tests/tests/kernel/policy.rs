@@ -75,7 +75,15 @@ fn second(preference: u32) -> [Rule; 2] {
 }
 
 fn add_second(host: &Host, preference: u32) {
-    second(preference).iter().for_each(|rule| add_rule(host, rule));
+    for rule in &second(preference) {
+        add_rule(host, rule);
+    }
+}
+
+fn delete_second(host: &Host) {
+    for rule in &second(1000) {
+        delete_rule(host, rule);
+    }
 }
 
 fn with(table: BanTable) -> Settings {
@@ -208,7 +216,7 @@ fn rule_goes() {
     running.expect("the rule", |report| {
         matches!(report, Report::Blocked { enforcement: Enforcement::PassedBy { .. }, .. })
     });
-    second(1000).iter().for_each(|rule| delete_rule(&world.pbx, rule));
+    delete_second(&world.pbx);
     running.expect("its end", |report| {
         matches!(report, Report::Blocked { enforcement: Enforcement::Full, .. })
     });
@@ -417,7 +425,7 @@ fn back_to_main() {
     let mut running = Running::start(&world.pbx, Settings::default());
     running.block(FAR);
     running.stop();
-    second(1000).iter().for_each(|rule| delete_rule(&world.pbx, rule));
+    delete_second(&world.pbx);
     let mut running = Running::start(&world.pbx, Settings::default());
     assert_eq!(running.found.coverage.table, MAIN);
     is_moved(&mut running, MAIN);
@@ -430,9 +438,13 @@ fn unban_while_moving() {
     let world = world();
     let mut running = Running::start(&world.pbx, Settings::default());
     let targets: Vec<String> = (0..200).map(|n| format!("10.7.{n}.1")).collect();
-    targets.iter().for_each(|target| assert_eq!(running.block(target), Enforcement::Full));
+    for target in &targets {
+        assert_eq!(running.block(target), Enforcement::Full);
+    }
     add_second(&world.pbx, 1000);
-    targets.iter().for_each(|target| running.unblock(target));
+    for target in &targets {
+        running.unblock(target);
+    }
     let left = |table: u32| {
         let end = format!("proto 216 table {table}");
         routes(&world.pbx)

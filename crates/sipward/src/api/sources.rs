@@ -1,10 +1,12 @@
 //! `/sources/{address}`: why an address is banned, or is not.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use ipnet::IpNet;
+use sipward_engine::Timestamp;
 use sipward_route::Route;
 
 use super::extract::Place;
@@ -15,6 +17,7 @@ use super::model::{
 };
 use super::{Api, convert};
 use crate::daemon::Judge;
+use crate::explain::{self, Facts, Latest};
 use crate::store::HistoryQuery;
 use crate::text::Time;
 
@@ -50,15 +53,19 @@ fn report(judge: &Judge, address: IpAddr) -> SourceReport {
     let (engine, now) = (judge.engine(), judge.clock().now());
     let view = engine.source(address);
     let failures = engine.failures(address);
+    let latest = latest(judge, view.source, engine.policy().window, now);
+    let verdict = explain::verdict(&Facts { view: &view, policy: engine.policy(), latest });
+    let threshold = explain::threshold(view.identity, engine.policy());
     let bans: Vec<_> = engine.bans_covering(IpNet::from(address)).collect();
     let aged_out = failures.iter().filter(|failure| failure.text.is_none()).count();
     SourceReport {
         address: view.addr,
         source: view.source,
+        verdict,
         identity: view.identity,
         failures: view.failures,
         score: view.score,
-        max_failures: view.max_failures,
+        max_failures: threshold.unwrap_or(view.max_failures),
         window_seconds: engine.policy().window.as_secs_f64(),
         grade: view.grade,
         unproven: view.unproven,
@@ -80,6 +87,18 @@ fn report(judge: &Judge, address: IpAddr) -> SourceReport {
         location: None,
         kernel: KernelRoute { state: RouteState::Unknown, detail: None },
     }
+}
+
+/// The latest failures of a source within the window, whether they count or not.
+fn latest(judge: &Judge, source: IpNet, window: Duration, now: Timestamp) -> Latest {
+    let failures = judge.standing().failures();
+    let recent = failures.take_while(|failure| now.since(failure.at) <= window);
+    let mut latest = Latest::default();
+    for failure in recent.filter(|failure| source.contains(&failure.judgement.source)) {
+        latest.failures += 1;
+        latest.attention += usize::from(failure.judgement.attention);
+    }
+    latest
 }
 
 fn seen(failure: sipward_engine::FailureView) -> SeenFailure {

@@ -119,6 +119,7 @@ async fn without_anything_every_check_is_there_and_says_what_to_do() {
             "log-auth-failures",
             "capability",
             "gate",
+            "bans",
             "clashes",
             "others that ban",
             "database",
