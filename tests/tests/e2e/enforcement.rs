@@ -65,7 +65,7 @@ fn doctor(world: &World, setup: &Setup, name: &str) -> (String, String) {
 
 /// The first ban that the daemon lists.
 fn listed(setup: &Setup) -> Value {
-    setup.client().get("/api/v1/bans").expect(200)["items"][0].clone()
+    setup.client().get("/bans").expect(200)["items"][0].clone()
 }
 
 fn ban_both(world: &World, daemon: &sipward_tests::daemon::Daemon) -> Vec<Line> {
@@ -147,7 +147,7 @@ fn with_main_asked_for_status_bans_why_and_doctor_name_the_rule() {
     assert!(shown[0].contains("2 of them NOT enforced"), "{}", shown[0]);
     assert!(shown[1].contains("INEFFECTIVE"), "{}", shown[1]);
     assert_eq!(doctor(&world, &setup, "gate").0, "fail");
-    let status = setup.client().get("/api/v1/status").expect(200);
+    let status = setup.client().get("/status").expect(200);
     assert_eq!(status["gate"]["ipv4_inbound"], false, "{status:#}");
 }
 
