@@ -9,7 +9,8 @@ use super::out;
 use super::remote::{Exit, Remote};
 use super::ssh;
 use crate::api::model::{
-    BanMade, BanState, Net, NewBan, Status, StillStopped, StoreHealth, StoreState, Unbanned,
+    BanMade, BanState, Net, NewBan, RouteState, SourceReport, Status, StillStopped, StoreHealth,
+    StoreState, Unbanned,
 };
 use crate::client::{Client, NoQuery, segment};
 use crate::config::Mode;
@@ -123,7 +124,12 @@ impl UnbanCommand {
         let whom = self.net.map_or("nobody".to_owned(), |net| net.to_string());
         self.remote.run(
             "lifting bans",
-            async |client| client.send(Method::DELETE, &path).await,
+            async |client| {
+                let mut done = client.send::<Unbanned>(Method::DELETE, &path).await?;
+                look_again(client, &mut done.value).await;
+                done.body = serde_json::to_string(&done.value).unwrap_or(done.body);
+                Ok(done)
+            },
             |done: &Unbanned| {
                 if done.count == 0 {
                     return match self.net {
@@ -150,6 +156,32 @@ impl UnbanCommand {
                 text + &degraded(&done.store)
             },
         )
+    }
+}
+
+/// Networks that are looked at again after an unban.
+const LOOKED_AT: usize = 8;
+/// From an unban to that look. Who heals routes that are not his, a second sipward for instance, takes some
+/// 50 ms.
+const COMES_BACK: Duration = Duration::from_millis(200);
+
+/// Whether somebody has put back what was unbanned. What was answered before is answered, whatever becomes of
+/// this question.
+async fn look_again(client: &mut Client, done: &mut Unbanned) {
+    if done.ended.is_empty() || done.ended.len() > LOOKED_AT {
+        return;
+    }
+    tokio::time::sleep(COMES_BACK).await;
+    for net in done.ended.clone() {
+        let path = format!("/sources/{}", segment(net.addr()));
+        let Ok(report) = client.get::<SourceReport>(&path, &NoQuery {}).await else { return };
+        let is_stopped = report.value.kernel.state == RouteState::Blackhole;
+        let is_known = done.still_stopped.iter().any(|still| still.net == net);
+        if is_stopped && report.value.bans.is_empty() && !is_known {
+            let by = "a blackhole route is there again, which is no ban of this daemon; does a second sipward run? \
+                      See `sipward doctor`";
+            done.still_stopped.push(StillStopped { net, by: by.to_owned() });
+        }
     }
 }
 
