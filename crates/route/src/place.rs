@@ -81,17 +81,16 @@ impl fmt::Display for Place {
 }
 
 impl Settings {
-    /// The tables in which blackholes of ours are bans of these settings.
+    /// The tables in which blackholes of ours are bans: that of these settings, and those where other
+    /// settings may have left them, from which they move.
     pub(crate) fn tables(&self) -> Vec<u32> {
-        match self.table {
-            BanTable::Main => vec![MAIN_TABLE],
-            BanTable::Own(own) => vec![own.id],
-            BanTable::Auto { .. } => {
-                let free = |table: &u32| *table != self.gate.fallback_table;
-                let own = AUTO_TABLES.into_iter().filter(free);
-                [MAIN_TABLE].into_iter().chain(own).collect()
-            }
-        }
+        let own = match self.table {
+            BanTable::Own(own) => Some(own.id),
+            BanTable::Main | BanTable::Auto { .. } => None,
+        };
+        let known = [MAIN_TABLE].into_iter().chain(AUTO_TABLES);
+        let free = |table: &u32| *table != self.gate.fallback_table && Some(*table) != own;
+        own.into_iter().chain(known.filter(free)).collect()
     }
 }
 
@@ -115,7 +114,7 @@ async fn free_table(
     settings: &Settings,
     host: &Host<'_>,
 ) -> Result<u32, RouteError> {
-    let candidates = settings.tables().into_iter().filter(|table| *table != MAIN_TABLE);
+    let candidates = settings.tables().into_iter().filter(|table| AUTO_TABLES.contains(table));
     let mut first = None;
     for table in candidates {
         first.get_or_insert(table);

@@ -46,7 +46,7 @@ pub(crate) fn for_gate(gate: &GateSettings) -> Rule {
     }
 }
 
-/// Adds the rules that are missing; returns how many were.
+/// Adds the rules that are missing; returns how many were. On a host without IPv6 none of it is missing.
 ///
 /// # Errors
 /// When netlink fails or the kernel refuses.
@@ -58,18 +58,22 @@ pub(crate) async fn ensure(
     let present = ours(channel, protocol).await?;
     let missing: Vec<Rule> =
         wanted.iter().filter(|rule| !present.contains(rule)).copied().collect();
+    let mut added = 0;
     for rule in &missing {
         let mut batch = Batch::default();
         let message = RouteNetlinkMessage::NewRule(rule.message(protocol));
         batch.route(NLM_F_CREATE | NLM_F_EXCL, message);
         match execute(channel, batch).await? {
-            None => {}
+            None => added += 1,
+            Some(refusal)
+                if rule.family == AddressFamily::Inet6
+                    && matches!(refusal.errno, Errno::EAFNOSUPPORT | Errno::EOPNOTSUPP) => {}
             // The kernel compares everything but the protocol: the same rule, set by somebody else.
             Some(refusal) if refusal.errno == Errno::EEXIST => {}
             Some(refusal) => return Err(refused(format!("add the rule `{rule}`"), &refusal)),
         }
     }
-    Ok(missing.len())
+    Ok(added)
 }
 
 /// All rules with our protocol number.

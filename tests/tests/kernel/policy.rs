@@ -43,6 +43,7 @@ pub(crate) fn cases() -> Vec<Trial> {
         case("a_used_table_is_not_taken", used_table),
         case("bans_of_an_earlier_run_move_at_the_start", moves_at_start),
         case("bans_go_back_to_main_at_a_start_without_the_rule", back_to_main),
+        case("bans_follow_a_changed_setting", changed_setting),
         case("unbanning_while_bans_move_leaves_nothing", unban_while_moving),
         case("flush_removes_bans_of_the_own_table_and_its_rule", flushes),
         case("ten_thousand_bans_move", ten_thousand),
@@ -432,6 +433,32 @@ fn back_to_main() {
     assert!(is_blackholed(&world.pbx, FAR, MAIN) && !is_blackholed(&world.pbx, FAR, AUTO));
     assert!(rule_preferences(&world.pbx, AUTO).is_empty());
     running.stop();
+}
+
+fn changed_setting() {
+    let world = world();
+    add_second(&world.pbx, 1000);
+    let mut running = Running::start(&world.pbx, Settings::default());
+    running.block(FAR);
+    running.block(FAR6);
+    running.stop();
+    // From a table that sipward has taken to one that is asked for, and from there to main.
+    let own = BanTable::Own(OwnTable { id: AUTO + 2, preference: 20 });
+    for (table, number) in [(own, AUTO + 2), (BanTable::Main, MAIN)] {
+        let mut running = Running::start(&world.pbx, with(table));
+        assert_eq!(running.found.routes.len(), 2, "{table:?}");
+        assert!(running.found.foreign.is_empty(), "{:?}", running.found.foreign);
+        is_moved(&mut running, number);
+        let tables = [MAIN, AUTO, AUTO + 2];
+        for target in [FAR, FAR6] {
+            let found =
+                tables.into_iter().filter(|table| is_blackholed(&world.pbx, target, *table));
+            assert_eq!(found.collect::<Vec<_>>(), [number], "{table:?}");
+        }
+        assert!(rule_preferences(&world.pbx, AUTO).is_empty());
+        running.stop();
+    }
+    assert!(rule_preferences(&world.pbx, AUTO + 2).is_empty());
 }
 
 fn unban_while_moving() {
