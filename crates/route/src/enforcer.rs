@@ -1,5 +1,6 @@
 //! The one task that owns netlink.
 
+mod again;
 mod apply;
 mod coverage;
 mod heal;

@@ -6,20 +6,17 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use netlink_packet_route::route::RouteType;
 use nix::errno::Errno;
-use tokio::time::Instant;
 
 use super::Enforcer;
-use super::unsettled::{Scope, Why};
+use super::unsettled::Why;
 use crate::blackhole::{self, Filter, Route, Winner};
 use crate::netlink::{Batch, Refusal, Reply};
-use crate::{Change, Enforcement, HostFacts, Report, RouteError};
+use crate::{Change, Enforcement, Report, RouteError};
 
 /// Changes in one send. Their answers (at most a refusal and a lookup each, 768 bytes of kernel memory
 /// apiece) and their notifications to the monitor must fit into a receive buffer of the default size,
 /// 212,992 bytes, because nothing is read while the kernel works through a send.
 pub(super) const SEND: usize = 128;
-/// Bans looked up again at most when this host is connected to a network: far more than live in one.
-const MOST_RECHECKED: usize = 1024;
 /// Routes of one network that are deleted at an unban at most: ours, and a few that others set with our mark.
 const MOST_LEFT: usize = 4;
 /// Routes at most. The engine holds half a million bans; this only bounds what a caller could ask.
@@ -51,7 +48,7 @@ impl Enforcer {
         (SEND * 2 / (1 + self.proof.width())).max(1)
     }
 
-    async fn carry_out(&mut self, steps: &mut [Step]) -> Result<(), RouteError> {
+    pub(super) async fn carry_out(&mut self, steps: &mut [Step]) -> Result<(), RouteError> {
         self.execute(steps).await?;
         if steps.iter().any(Step::found_taken) {
             self.read_back(steps).await?;
@@ -59,86 +56,8 @@ impl Enforcer {
         self.delete_what_is_left(steps).await
     }
 
-    /// Asks for a look at the bans that overlap a network this host was connected to since: a connected
-    /// network can win.
-    pub(super) fn recheck(&mut self, before: &HostFacts) {
-        let is_new = |link: &&IpNet| !before.on_link.contains(link);
-        let new: Vec<IpNet> = self.host.on_link.iter().filter(is_new).copied().collect();
-        let overlaps = |net: &&IpNet| new.iter().any(|new| new.contains(*net) || net.contains(new));
-        let nets = self.wanted.iter().filter(overlaps).take(MOST_RECHECKED).copied();
-        self.round.add(nets.collect::<Vec<_>>(), Instant::now());
-        // A refusal may have been for a gateway that this host has no more.
-        self.round.note(Scope::Unsettled, Instant::now());
-    }
-
-    /// Asks for a look at the bans that new routes of others are about.
-    pub(super) fn hear_of_routes(&mut self) {
-        let now = Instant::now();
-        let arrived = self.monitor.take_arrived();
-        if arrived.iter().any(|(_, table)| self.proof.is_read_before(*table)) {
-            self.round.note(Scope::All, now);
-        }
-        let table = self.proof.place.table;
-        let here = arrived.into_iter().filter(|(_, of)| *of == table);
-        let nets: Vec<IpNet> = here.flat_map(|(net, _)| self.bans_around(net)).collect();
-        self.round.add(nets, now);
-    }
-
-    /// Our bans that a network lies in, or is.
-    fn bans_around(&self, net: IpNet) -> Vec<IpNet> {
-        let around = (0..=net.prefix_len()).filter_map(|length| {
-            let wider = IpNet::new(net.addr(), length).ok()?.trunc();
-            self.wanted.contains(&wider).then_some(wider)
-        });
-        around.collect()
-    }
-
-    /// When a round goes on, or something is tried again.
-    pub(super) fn round_due(&self) -> Option<Instant> {
-        // What is on its way to another table is looked at there.
-        if self.moving.is_some() { None } else { self.round.due(!self.unsettled.is_empty()) }
-    }
-
-    /// Looks at some bans again, and tries again what was refused; reports what has changed.
-    pub(super) async fn look_again(&mut self) -> Result<(), RouteError> {
-        let started = Instant::now();
-        match self.round.begins(!self.unsettled.is_empty(), started) {
-            Some(Scope::All) => {
-                let refused = self.unsettled.nets().filter(|net| !self.wanted.contains(net));
-                let all: Vec<IpNet> = self.wanted.iter().copied().chain(refused).collect();
-                self.round.add(all, started);
-            }
-            Some(Scope::Unsettled) => {
-                let some: Vec<IpNet> = self.unsettled.nets().collect();
-                self.round.add(some, started);
-            }
-            None => {}
-        }
-        let nets = self.round.take(self.part());
-        let mut steps: Vec<Step> =
-            nets.into_iter().filter_map(|net| self.plan_again(net)).collect();
-        self.carry_out(&mut steps).await?;
-        for step in steps {
-            let outcome = self.conclude(&step);
-            if outcome.is_news {
-                self.outbox.push(outcome.report);
-            }
-        }
-        self.round.finished(started, Instant::now());
-        self.monitor.drain().map_err(RouteError::Socket)
-    }
-
-    /// What a network needs that is looked at again; nothing when it was unbanned meanwhile.
-    fn plan_again(&self, net: IpNet) -> Option<Step> {
-        match self.unsettled.get(net) {
-            Some(Why::Refused(change)) => Some(self.plan(change)),
-            Some(Why::Weak) | None if self.wanted.contains(&net) => Some(Step::standing(net)),
-            Some(Why::Weak) | None => None,
-        }
-    }
-
     /// Decides what a change needs.
-    fn plan(&self, change: Change) -> Step {
+    pub(super) fn plan(&self, change: Change) -> Step {
         let net = change.net();
         let stands = self.wanted.contains(&net);
         let lost = match change {
@@ -295,7 +214,7 @@ impl Enforcer {
     }
 
     /// Puts the outcome of a step into what is known, and into words.
-    fn conclude(&mut self, step: &Step) -> Outcome {
+    pub(super) fn conclude(&mut self, step: &Step) -> Outcome {
         let Step { change, net, .. } = *step;
         let failure = match (&step.task, &step.refusal) {
             (Task::Refuse(reason), _) => Some(reason.clone()),
@@ -376,10 +295,10 @@ impl Enforcer {
 }
 
 /// What came of a step.
-struct Outcome {
-    report: Report,
+pub(super) struct Outcome {
+    pub(super) report: Report,
     /// It differs from what was reported before.
-    is_news: bool,
+    pub(super) is_news: bool,
 }
 
 /// What the answer to a message is about.
@@ -393,7 +312,7 @@ enum About {
 }
 
 /// One change on its way through the kernel.
-struct Step {
+pub(super) struct Step {
     change: Change,
     net: IpNet,
     task: Task,
@@ -423,7 +342,7 @@ impl Step {
     }
 
     /// A ban that stands already and is only looked up.
-    fn standing(net: IpNet) -> Self {
+    pub(super) fn standing(net: IpNet) -> Self {
         Self::new(Change::Block(net), net, Task::Nothing)
     }
 
