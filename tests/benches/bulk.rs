@@ -87,11 +87,11 @@ fn moves() {
         ip("route add unreachable default table 100");
         let started = Instant::now();
         ip("rule add from 192.0.2.1 lookup 100 pref 1000");
-        let (mut waits, mut next) = (Vec::new(), ipv6().into_iter());
+        let (mut waits, mut others) = (Vec::new(), ipv6().into_iter());
         let mut sent = None;
         loop {
             if sent.is_none() {
-                let net = next.next().expect("enough of them");
+                let net = others.next().expect("enough of them");
                 changes.send(Change::Block(net)).await.expect("a running enforcer");
                 sent = Some(Instant::now());
             }
