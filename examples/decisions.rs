@@ -68,8 +68,9 @@ fn tell(engine: &mut Engine, record: &SofiaEvent<'_>, now: Timestamp, actions: &
         SofiaEvent::PreRegister(challenge) => {
             let (source, port) = (challenge.source.ip, challenge.source.port);
             let (profile, user) = (challenge.profile.lossy(), text(&challenge.user));
-            let (profile, user) = (&*profile, user.as_str());
-            let input = Input::Challenge(Challenge { source, port, profile, user, core });
+            let call_id = text(&challenge.contact.call_id);
+            let (profile, user, call_id) = (&*profile, user.as_str(), call_id.as_str());
+            let input = Input::Challenge(Challenge { source, port, profile, user, call_id, core });
             engine.handle(input, now, actions);
         }
         SofiaEvent::RegisterAttempt(attempt) => {
@@ -81,7 +82,10 @@ fn tell(engine: &mut Engine, record: &SofiaEvent<'_>, now: Timestamp, actions: &
                 port: attempt.source.port,
                 profile: &profile,
                 user: &user,
+                domain: &text(&attempt.domain),
                 username: username.as_deref(),
+                call_id: &text(&attempt.contact.call_id),
+                websocket: attempt.contact.is_websocket(),
                 result: match attempt.result {
                     sofia::AuthResult::Success | sofia::AuthResult::Renewed => AuthResult::Success,
                     sofia::AuthResult::Forbidden => AuthResult::Forbidden,

@@ -16,6 +16,9 @@ pub use judgement::{Grade, Identity, Judgement};
 
 use crate::{Exemption, Expiry, Text, Timestamp};
 
+/// Packets a second that pass of a host that is slowed down ([`Action::Slow`]); twenty at once before.
+pub const SLOWED_PER_SECOND: u32 = 1;
+
 /// One decision. The caller carries it out and reports back
 /// ([`crate::Input::Applied`], [`crate::Input::ApplyFailed`]).
 ///
@@ -68,8 +71,20 @@ pub enum Action {
         user: Text,
         /// Its user agent.
         user_agent: Text,
-        /// When it last succeeded.
-        last_success: Timestamp,
+        /// When it last succeeded; `None` where this user never did from there, but another is
+        /// registered there: a line with a wrong password beside a good one.
+        last_success: Option<Timestamp>,
+    },
+    /// A source guesses passwords of others while somebody is registered from there: let only
+    /// [`crate::SLOWED_PER_SECOND`] packets a second of it pass until then. The phone goes on registering
+    /// and calling, guessing becomes slow.
+    Slow {
+        /// The address.
+        source: IpAddr,
+        /// Until when.
+        until: Timestamp,
+        /// What made it due.
+        cause: Arc<Cause>,
     },
     /// There is evidence against `addr`: do FreeSWITCH's ACLs allow it? The answer is
     /// [`crate::Input::AclAnswer`].
@@ -116,7 +131,7 @@ impl Offender {
     /// What a ban says of its source: how many it makes, where its rule counts them.
     #[must_use]
     pub fn of(cause: &Cause, until: Expiry) -> Option<Self> {
-        let evidence = cause.evidence().filter(|evidence| evidence.rule.escalates())?;
+        let evidence = cause.evidence().filter(|evidence| evidence.makes_offender())?;
         let Expiry::At(until) = until else { return None };
         Some(Self { source: evidence.source, bans: evidence.ban_count, until })
     }
@@ -136,6 +151,8 @@ pub enum UnblockReason {
     Split,
     /// A wider ban covers it, and lasts at least as long.
     Superseded,
+    /// The table was full, and a ban on better evidence took its place.
+    MadeRoom,
     /// A route found at start cannot become a ban (the action beside it says why).
     NotAdopted,
 }
@@ -168,4 +185,9 @@ pub enum Refusal {
     },
     /// `max_bans` is reached.
     TooManyBans,
+    /// Bans of its kind have a share of the table, which is used up: those on evidence that anybody can
+    /// forge a tenth, those of whole networks [`crate::MAX_NETWORK_BANS`].
+    ShareUsedUp,
+    /// A known source was banned briefly within the last hour, and is not again so soon.
+    BannedLately,
 }

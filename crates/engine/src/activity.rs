@@ -13,9 +13,9 @@ use crate::{Rule, Rules, Timestamp};
 /// About 15 MB when full.
 const MAX_ACTIVE: usize = 262_144;
 
-/// A challenge is answered within its nonce's life (60 s by default in FreeSWITCH); half more for
-/// clocks and slow phones.
-pub(crate) const CHALLENGE_LIFE: Duration = Duration::from_secs(90);
+/// A source that did nothing for this long is challenged anew: the longest life of a nonce by default
+/// ([`crate::dialogs`]).
+const CHALLENGE_LIFE: Duration = Duration::from_secs(90);
 
 /// The latest doings of the sources.
 #[derive(Debug)]
@@ -23,13 +23,15 @@ pub(crate) struct Activity {
     table: Table<Doings>,
 }
 
-/// 32 bytes: with all sources active this is the largest table.
+/// 36 bytes: with all sources active this is the largest table.
 #[derive(Clone, Debug, Default)]
 struct Doings {
     /// Seconds of the epoch.
     last: u32,
     /// Seconds of the epoch.
     challenged_at: Option<NonZeroU32>,
+    /// Hash of profile, port and user of that challenge.
+    challenged_for: u32,
     /// Where its failures are counted, if it is still there.
     source: Option<Slot>,
     events: Count,
@@ -86,8 +88,9 @@ impl Activity {
         let events = doings.events.add(limits.flood, millis);
         let mut reached = Reached { flood: events, ..Reached::default() };
         match event {
-            Event::Challenged => {
+            Event::Challenged(whom) => {
                 doings.challenged_at = NonZeroU32::new(seconds);
+                doings.challenged_for = whom;
                 reached.challenges = doings.unanswered.add(limits.challenges, millis);
             }
             // Well or badly: it is no mere knocker.
@@ -112,12 +115,22 @@ impl Activity {
         }
     }
 
-    /// A challenge went to this source lately.
-    pub(crate) fn was_challenged(&self, key: &Key, now: Timestamp) -> bool {
-        let challenged_at = self.doings(key).and_then(|doings| doings.challenged_at);
-        challenged_at.is_some_and(|at| {
-            u64::from(seconds(now).saturating_sub(at.get())) <= CHALLENGE_LIFE.as_secs()
-        })
+    /// A challenge went to this source within so many seconds.
+    pub(crate) fn was_challenged(&self, key: &Key, life: u32, now: Timestamp) -> bool {
+        self.doings(key).is_some_and(|doings| doings.was_challenged(life, now))
+    }
+
+    /// The last challenge that went to this source did within so many seconds, and was for `whom`: a hash
+    /// of profile, port and user.
+    pub(crate) fn was_challenged_for(
+        &self,
+        key: &Key,
+        whom: u32,
+        life: u32,
+        now: Timestamp,
+    ) -> bool {
+        self.doings(key)
+            .is_some_and(|doings| doings.challenged_for == whom && doings.was_challenged(life, now))
     }
 
     /// Where the failures of this source may be counted: spares them a look-up of their own.
@@ -154,6 +167,12 @@ impl Activity {
 
     pub(crate) fn clear(&mut self) {
         self.table.clear();
+    }
+}
+
+impl Doings {
+    fn was_challenged(&self, life: u32, now: Timestamp) -> bool {
+        self.challenged_at.is_some_and(|at| seconds(now).saturating_sub(at.get()) <= life)
     }
 }
 
@@ -207,8 +226,8 @@ impl ActivityLimits {
 /// What a source did.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event {
-    /// It was challenged.
-    Challenged,
+    /// It was challenged: hash of profile, port and user.
+    Challenged(u32),
     /// It answered a challenge.
     Answered,
     /// It gave up a call after its challenge.

@@ -13,7 +13,7 @@ use prefix_trie::joint::JointPrefixMap;
 pub use views::{BanView, Enforcement, Origin};
 
 use crate::net_filter::NetFilter;
-use crate::{Cause, Expiry, Timestamp};
+use crate::{Cause, Expiry, Grade, RuleName, Timestamp};
 
 /// Bans that keep the readable part of their evidence (about 1 kB each); older ones keep numbers only,
 /// so that half a million bans stay within the daemon's memory.
@@ -35,6 +35,13 @@ pub(crate) struct Bans {
     detailed: VecDeque<IpNet>,
     /// Bans the kernel refused.
     failed: usize,
+    /// Bans on evidence that one packet can forge: what anybody can without a nonce, and what takes one.
+    /// The oldest first; may name some that are gone.
+    weak: [VecDeque<IpNet>; 2],
+    /// How many of the first kind there are.
+    forgeable: usize,
+    /// Bans of whole networks by rule.
+    networks: usize,
 }
 
 fn unboxed((net, ban): (IpNet, &impl AsRef<Ban>)) -> (IpNet, &Ban) {
@@ -59,6 +66,29 @@ impl Ban {
     pub(crate) fn view(&self, net: IpNet) -> BanView<'_> {
         let Self { since, until, origin, ref cause, ref enforcement } = *self;
         BanView { net, since, until, origin, cause, enforcement }
+    }
+
+    /// It was decided on evidence that one packet can forge.
+    pub(crate) fn is_weak(&self) -> bool {
+        self.weakness().is_some()
+    }
+
+    /// The kind of weak ban it is: its place in [`Bans::weak`].
+    fn weakness(&self) -> Option<usize> {
+        let evidence = self.cause.evidence().filter(|_| self.origin == Origin::Automatic)?;
+        match evidence.grade {
+            Grade::Unjoined | Grade::Unproven => Some(0),
+            Grade::Unchallenged => Some(1),
+            Grade::Challenged | Grade::Assumed | Grade::Answered | Grade::Genuine => None,
+        }
+    }
+
+    fn is_forgeable(&self) -> bool {
+        self.weakness() == Some(0)
+    }
+
+    fn is_of_network(&self) -> bool {
+        matches!(&*self.cause, Cause::Rule(evidence) if evidence.rule == RuleName::Network)
     }
 }
 
@@ -124,11 +154,64 @@ impl Bans {
             self.detailed.push_back(net);
         }
         self.failed += usize::from(ban.enforcement.is_failed());
+        self.forgeable += usize::from(ban.is_forgeable());
+        self.networks += usize::from(ban.is_of_network());
+        if let Some(weak) = ban.weakness().and_then(|kind| self.weak.get_mut(kind)) {
+            weak.push_back(net);
+        }
         self.filter.insert(&net);
         self.nets.insert(net, Box::new(ban));
         self.age_details();
+        self.drop_stale_weak();
         if self.expiries.len() > 2 * self.nets.len() + EXPIRY_SLACK {
             self.rebuild_expiries();
+        }
+    }
+
+    /// Bans on evidence that anybody can forge with one packet and no nonce.
+    pub(crate) fn forgeable(&self) -> usize {
+        self.forgeable
+    }
+
+    /// Bans of whole networks by rule.
+    pub(crate) fn networks(&self) -> usize {
+        self.networks
+    }
+
+    /// Removes the oldest ban on the weakest evidence, if any is weak.
+    pub(crate) fn pop_weakest(&mut self) -> Option<IpNet> {
+        for kind in 0..self.weak.len() {
+            while let Some(net) = self.weak.get_mut(kind).and_then(VecDeque::pop_front) {
+                if self.get(&net).and_then(Ban::weakness) == Some(kind) {
+                    self.remove(&net);
+                    return Some(net);
+                }
+            }
+        }
+        None
+    }
+
+    /// Removes the automatic ban that ends first, if that is before `end`.
+    pub(crate) fn pop_first_to_end(&mut self, end: Expiry) -> Option<IpNet> {
+        let Reverse((until, net)) = *self.expiries.peek()?;
+        let automatic = self.get(&net)?.origin == Origin::Automatic;
+        if !automatic || Expiry::At(until) >= end {
+            return None;
+        }
+        self.remove(&net);
+        Some(net)
+    }
+
+    fn drop_stale_weak(&mut self) {
+        for kind in 0..self.weak.len() {
+            let Some(weak) = self.weak.get_mut(kind) else { continue };
+            if weak.len() > 2 * self.nets.len() + EXPIRY_SLACK {
+                let mut kept = std::mem::take(weak);
+                kept.retain(|net| self.get(net).and_then(Ban::weakness) == Some(kind));
+                if let Some(weak) = self.weak.get_mut(kind) {
+                    *weak = kept;
+                }
+            }
         }
     }
 
@@ -136,6 +219,8 @@ impl Bans {
         let ban = *self.nets.remove(net)?;
         self.filter.remove(net);
         self.failed -= usize::from(ban.enforcement.is_failed());
+        self.forgeable -= usize::from(ban.is_forgeable());
+        self.networks -= usize::from(ban.is_of_network());
         self.drop_stale_expiries();
         Some(ban)
     }

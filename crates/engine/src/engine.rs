@@ -16,23 +16,31 @@ mod watch;
 use std::time::Duration;
 
 pub use views::{ByGrade, FailureText, FailureView, SourceView, Stats};
+pub use watch::MAX_NETWORK_BANS;
 
+use self::identity::UnprovedSuccesses;
+use crate::accounts::Accounts;
 use crate::acl::AclAnswers;
 use crate::activity::Activity;
 use crate::agents::Agents;
 use crate::bans::Bans;
 use crate::complaints::Complaints;
 use crate::crowd::Crowds;
+use crate::dialogs::Dialogs;
 use crate::exempt::Exemptions;
+use crate::held::HeldAccusations;
 use crate::identity::Identities;
+use crate::insiders::Insiders;
 use crate::join::Joins;
 use crate::limits::Limits;
 use crate::live::Live;
+use crate::lru::LruTable;
+use crate::networks::Networks;
 use crate::offenders::Offenders;
 use crate::pulse::Pulse;
 use crate::recent::Recent;
 use crate::seen::Fingerprints;
-use crate::sources::{Sources, Weightless};
+use crate::sources::{Key, Sources, Weightless};
 use crate::spared::Spared;
 use crate::{Action, Enforcement, Input, Policy, PolicyError, Timestamp};
 
@@ -42,6 +50,15 @@ const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
 /// How soon a sweep goes on that has more to look at than it may at once.
 const SWEEP_ON: Duration = Duration::from_millis(100);
+
+/// Accounts at a host whose success was proved a moment ago: two seconds of the most that FreeSWITCH takes.
+const MAX_PROVED: usize = 8_192;
+
+/// Networks with somebody known in them: as many as there are known sources at most.
+const MAX_INHABITED: usize = 131_072;
+
+/// Callers, and known hosts banned briefly within the hour.
+const MAX_CALLERS: usize = 65_536;
 
 /// Decides who is banned and for how long.
 ///
@@ -82,6 +99,7 @@ pub struct Engine {
     wake: Timestamp,
     fingerprints: Fingerprints,
     joins: Joins,
+    dialogs: Dialogs,
     exemptions: Exemptions,
     sources: Sources,
     weightless: Weightless,
@@ -92,14 +110,30 @@ pub struct Engine {
     activity: Activity,
     identities: Identities,
     live: Live,
+    /// When accounts last logged in at a host in a way that proves their address.
+    proved: LruTable<u64, Timestamp>,
+    unproved: UnprovedSuccesses,
+    /// Source networks that hold somebody known, and when he was last seen.
+    inhabited: LruTable<Key, Timestamp>,
+    /// The same for /24s and /48s.
+    populated: LruTable<Key, Timestamp>,
+    /// New addresses by account.
+    accounts_spread: Accounts,
+    insiders: Insiders,
+    /// Hosts whose calls the dialplan accepted, and until when that holds.
+    callers: LruTable<Key, Timestamp>,
+    /// The /24s and /48s of them, and until when that holds.
+    caller_networks: LruTable<Key, Timestamp>,
+    /// When known hosts were last banned briefly.
+    brief: LruTable<Key, Timestamp>,
     /// Changes when others are spared.
     spared_version: u64,
     acl: AclAnswers,
     agents: Agents,
     /// Sources by the user they attack.
     accounts: Crowds,
-    /// Banned hosts by network.
-    networks: Crowds,
+    /// Failures of strangers by network.
+    networks: Networks,
     /// Reports by source.
     reports: Crowds,
     /// Failed log-ins to our own page by source.
@@ -111,6 +145,7 @@ pub struct Engine {
     /// Gives each line a number of its own.
     lines_counted: u64,
     pulse: Pulse,
+    held: HeldAccusations,
     /// Until when events may have gone unseen.
     blind_until: Option<Timestamp>,
     /// Somebody registered to a domain that is an address.
@@ -135,6 +170,7 @@ impl Engine {
             wake: Timestamp::EPOCH,
             fingerprints: Fingerprints::new(seed),
             joins: Joins::new(),
+            dialogs: Dialogs::new(),
             exemptions: Exemptions::new(seed),
             sources: Sources::new(policy.max_tracked, seed),
             weightless: Weightless::new(policy.max_unproven, seed),
@@ -145,17 +181,27 @@ impl Engine {
             activity: Activity::new(seed),
             identities: Identities::new(seed),
             live: Live::new(seed),
+            proved: LruTable::new(MAX_PROVED, seed),
+            unproved: UnprovedSuccesses::new(seed),
+            inhabited: LruTable::new(MAX_INHABITED, seed),
+            populated: LruTable::new(MAX_INHABITED, seed),
+            accounts_spread: Accounts::new(seed),
+            insiders: Insiders::new(seed),
+            callers: LruTable::new(MAX_CALLERS, seed),
+            caller_networks: LruTable::new(MAX_CALLERS, seed),
+            brief: LruTable::new(MAX_CALLERS, seed),
             spared_version: 0,
             acl: AclAnswers::new(seed),
             agents: Agents::new(&policy.rules.user_agents.patterns),
             accounts: Crowds::new(seed),
-            networks: Crowds::new(seed),
+            networks: Networks::default(),
             reports: Crowds::new(seed),
             logins: Crowds::new(seed),
             complaints: Complaints::new(seed),
             lines: Crowds::new(seed),
             lines_counted: 0,
             pulse: Pulse::default(),
+            held: HeldAccusations::default(),
             blind_until: None,
             address_domains: false,
             full: false,
@@ -186,12 +232,18 @@ impl Engine {
             Input::AuthFailure(_) | Input::AuthAttempt(_) | Input::Challenge(_) => {}
             Input::Registered(registered) => self.on_registered(&registered, actions),
             Input::RegistrationEnded(registered) => self.on_registration_ended(&registered),
-            Input::Registrations { phones, asked } => {
-                self.on_registrations(&phones, asked, actions);
+            Input::Registrations { phones, asked, first } => {
+                self.on_registrations(&phones, asked, first, actions);
+            }
+            Input::NonceLife { profile, life } => {
+                self.dialogs.set_life(self.fingerprints.text(profile), life);
             }
             Input::Remember(success) => self.on_remember(&success, actions),
             Input::AbandonedCall { source } => self.on_abandoned_call(source, actions),
-            Input::Report { source, reason } => self.on_report(source, reason, actions),
+            Input::Report { source, reason, proved } => {
+                self.on_report(source, reason, proved, actions);
+            }
+            Input::CallAccepted { source } => self.on_call_accepted(source),
             Input::LoginFailure { source } => self.on_login_failure(source, actions),
             Input::Complaint(complaint) => self.on_complaint(&complaint, actions),
             Input::AclsChanged => self.on_acls_changed(actions),
@@ -232,7 +284,8 @@ impl Engine {
     /// The next deadline that is no sweep.
     fn next_due(&self) -> Option<Timestamp> {
         let (failure, line) = (self.joins.next_deadline(), self.complaints.next_deadline());
-        [failure, line, self.bans.next_expiry()].into_iter().flatten().min()
+        let (held, end) = (self.held.next_deadline(), self.bans.next_expiry());
+        [failure, line, held, end].into_iter().flatten().min()
     }
 
     /// Does what is due at `now`: bans end, failures that waited for their attempt are judged,
@@ -260,6 +313,7 @@ impl Engine {
             self.expire_bans(actions);
             self.judge_waiting(actions);
             self.count_waiting_lines(actions);
+            self.judge_held(actions);
         }
         self.now = end;
         if self.next_sweep.is_some_and(|sweep| sweep <= end) {
@@ -273,12 +327,14 @@ impl Engine {
 
     fn remembers(&self) -> bool {
         let (known, healthy, attention) = self.identities.sizes();
-        let crowds = self.accounts.len() + self.networks.len() + self.reports.len();
+        let crowds = self.accounts.len() + self.reports.len() + self.accounts_spread.len();
+        let hosts =
+            self.unproved.len() + self.insiders.len() + self.callers.len() + self.brief.len();
         let lines = self.lines.len() + self.logins.len();
         let sources = self.sources.len() + self.weightless.len() + self.spared.len();
         let others = self.offenders.len() + self.activity.len() + self.acl.len();
         let (live, _) = self.live.sizes();
-        sources + others + crowds + lines + known + healthy + attention + live > 0
+        sources + others + crowds + hosts + lines + known + healthy + attention + live > 0
     }
 
     /// Forgets what no longer counts. That changes no verdict, so the sweeps that a late call missed
@@ -298,7 +354,6 @@ impl Engine {
         self.forget_acl_answers(now);
         let rules = &self.limits.policy.rules;
         self.accounts.expire(now, rules.account.window);
-        self.networks.expire(now, rules.network.window);
         self.reports.expire(now, rules.report.window);
         self.logins.expire(now, rules.login.window);
         self.lines.expire(now, rules.log.window);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::effect::Standing;
 use crate::limits::{Limits, millis, window_ms};
 use crate::lru::LruTable;
 use crate::seen::Seen;
@@ -24,10 +25,13 @@ pub(crate) const MISTYPES: usize = 2;
 /// Phones that need attention at once. At 60 failures each about 2 MB.
 const MAX_ATTENTION: usize = 4_096;
 
-/// Healthy users within [`SHARED_WITHIN`] that make a source a proxy or a NAT.
+/// Healthy users of at least a day, within [`SHARED_WITHIN`], that make a source a proxy or a NAT.
 const SHARED_USERS: usize = 3;
 
 const SHARED_WITHIN: Duration = Duration::from_hours(24);
+
+/// How long new addresses of one user are counted: [`crate::Healthy::max_new_addresses`].
+const NEW_ADDRESSES_WITHIN: Duration = Duration::from_hours(24);
 
 /// How often a success is told to the store, and a phone in need to the operator.
 const TELL_EVERY: Duration = Duration::from_hours(24);
@@ -51,8 +55,20 @@ struct Known {
     last_success: Timestamp,
     /// Its first success was that of a user who is trusted elsewhere.
     vouched: bool,
-    /// The latest users, each with its last success.
-    users: [Option<(u64, Timestamp)>; SHARED_USERS],
+    /// It was in the first list of registrations that this installation saw, and nobody failed there for
+    /// another user since.
+    listed: bool,
+    /// Some of its users: settled ones before others, the latest before earlier ones.
+    users: [Option<User>; SHARED_USERS],
+}
+
+/// A user who succeeds at a source.
+#[derive(Clone, Copy, Debug)]
+struct User {
+    hash: u64,
+    last_success: Timestamp,
+    /// For a day at least.
+    settled: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -69,6 +85,9 @@ struct Healthy {
 struct Home {
     first_success: Option<Timestamp>,
     last_success: Timestamp,
+    /// New addresses it vouched for within a day, and since when they are counted.
+    vouched: u32,
+    vouching_since: Timestamp,
 }
 
 /// What a success says.
@@ -94,9 +113,11 @@ struct Attention {
 /// A phone that succeeded before and fails now.
 #[derive(Debug)]
 pub(crate) struct Patient {
-    pub(crate) last_success: Timestamp,
-    /// Failures within [`ATTENTION_WINDOW`].
+    /// `None`: this user never succeeded there, another is registered there.
+    pub(crate) last_success: Option<Timestamp>,
+    /// Failures within [`ATTENTION_WINDOW`], and genuine ones among them.
     pub(crate) failures: u32,
+    pub(crate) genuine: u32,
     /// It was not told of today.
     pub(crate) tell: bool,
 }
@@ -114,14 +135,12 @@ impl Identities {
     /// A user succeeded. Gives the first success when the store should hear of it.
     pub(crate) fn success(&mut self, key: Key, login: Login, limits: &Limits) -> Option<Timestamp> {
         let Login { user, agent, since, at, clean } = login;
-        let vouched = clean && self.is_at_home(&login, limits);
+        let is_new = self.known.get(&key).is_none_or(|known| known.first_success.is_none());
+        let vouched = is_new && clean && self.vouches(&login, limits);
         let known = self.known.entry(key);
-        if known.first_success.is_none() {
-            known.vouched = vouched;
-        }
+        known.vouched |= vouched;
         known.first_success = Some(known.first_success.map_or(since, |first| first.min(since)));
         known.last_success = known.last_success.max(at);
-        known.note_user(user, at);
         if self.attention.get(&key).is_some_and(|attention| attention.user_hash == user) {
             self.attention.remove(&key);
         }
@@ -135,6 +154,9 @@ impl Identities {
         healthy.first_success = Some(first);
         healthy.last_success = healthy.last_success.max(at);
         healthy.agent_hash = agent.or(healthy.agent_hash);
+        let settled = at.since(first) >= limits.policy.healthy.trust_after;
+        self.known.entry(key).note_user(User { hash: user, last_success: at, settled });
+        let healthy = self.healthy.entry((key, user));
         if healthy.told.is_some_and(|told| at.since(told) < TELL_EVERY) {
             return None;
         }
@@ -143,24 +165,80 @@ impl Identities {
     }
 
     /// A user is said to be registered: it succeeded before, nobody knows when and with what. So that is
-    /// no first success: trust begins with one that is seen.
-    pub(crate) fn confirm(&mut self, key: Key, user: u64, at: Timestamp) {
+    /// no first success: trust begins with one that is seen. In the very first list it is: then the
+    /// store has to hear of it, with the time that this gives.
+    pub(crate) fn confirm(
+        &mut self,
+        key: Key,
+        user: u64,
+        first: bool,
+        at: Timestamp,
+        limits: &Limits,
+    ) -> Option<Timestamp> {
+        let settled = at.earlier(limits.policy.healthy.trust_after);
         let known = self.known.entry(key);
         known.last_success = known.last_success.max(at);
-        known.note_user(user, at);
+        known.listed |= first;
+        if first {
+            known.first_success = Some(known.first_success.map_or(settled, |f| f.min(settled)));
+        }
         let healthy = self.healthy.entry((key, user));
         healthy.last_success = healthy.last_success.max(at);
+        if first {
+            healthy.first_success = Some(healthy.first_success.map_or(settled, |f| f.min(settled)));
+            healthy.told = Some(at);
+        }
+        let since = healthy.first_success.unwrap_or(at);
+        let settled_now = at.since(since) >= limits.policy.healthy.trust_after;
+        self.known.entry(key).note_user(User {
+            hash: user,
+            last_success: at,
+            settled: settled_now,
+        });
+        first.then_some(settled)
     }
 
-    /// The user succeeded somewhere for long enough to be trusted, with the same user agent.
-    fn is_at_home(&self, login: &Login, limits: &Limits) -> bool {
+    /// Somebody failed at a source for a user who never logged in there: being in the first list is no
+    /// reason to trust it any more.
+    pub(crate) fn distrust(&mut self, key: &Key, now: Timestamp) {
+        let slot = self.known.find(key);
+        let Some(known) = slot.and_then(|slot| self.known.value_mut(slot)) else {
+            return;
+        };
+        if std::mem::take(&mut known.listed) {
+            known.first_success = Some(now);
+            for user in known.users.iter_mut().flatten() {
+                user.settled = false;
+            }
+        }
+    }
+
+    /// This user logged in from there lately.
+    pub(crate) fn is_at_home(&self, key: Key, user: u64, now: Timestamp, limits: &Limits) -> bool {
+        let healthy = self.healthy.get(&(key, user));
+        let remember = limits.policy.healthy.remember;
+        healthy.is_some_and(|healthy| now.since(healthy.last_success) < remember)
+    }
+
+    /// The user succeeded somewhere for long enough to be trusted, with the same user agent, and did not
+    /// vouch for too many new addresses lately. Counts one more.
+    fn vouches(&mut self, login: &Login, limits: &Limits) -> bool {
         let healthy = &limits.policy.healthy;
-        let home = login.agent.and_then(|agent| self.homes.get(&(login.user, agent)));
-        home.is_some_and(|home| {
-            let first = home.first_success.unwrap_or(home.last_success);
-            login.at.since(home.last_success) < healthy.remember
-                && home.last_success.since(first) >= healthy.trust_after
-        })
+        let home = login.agent.and_then(|agent| self.homes.find(&(login.user, agent)));
+        let Some(home) = home.and_then(|slot| self.homes.value_mut(slot)) else {
+            return false;
+        };
+        let first = home.first_success.unwrap_or(home.last_success);
+        let trusted = login.at.since(home.last_success) < healthy.remember
+            && home.last_success.since(first) >= healthy.trust_after;
+        if !trusted {
+            return false;
+        }
+        if login.at.since(home.vouching_since) >= NEW_ADDRESSES_WITHIN {
+            (home.vouched, home.vouching_since) = (0, login.at);
+        }
+        home.vouched = home.vouched.saturating_add(1);
+        home.vouched <= healthy.max_new_addresses
     }
 
     /// What is known of a source.
@@ -179,46 +257,52 @@ impl Identities {
         if settled || known.vouched { Identity::Trusted } else { Identity::Known }
     }
 
-    /// A failure of a known source: the phone it is taken for, when all hold: this user succeeded from
-    /// this source with this user agent, and nobody else failed there lately (`others`, or another
-    /// phone that needs attention).
+    /// A failure of a known source: the phone it is taken for. Either its dialog shows that it is the
+    /// registered one (`grade` is genuine), or all of these hold: this user succeeded from this source
+    /// with this user agent, or another user is registered there now; and nobody else failed there lately
+    /// (`others`, or another phone that needs attention).
     pub(crate) fn patient(
         &mut self,
         key: Key,
         seen: &Seen<'_>,
+        (grade, standing): (Grade, Standing),
         others: bool,
         now: Timestamp,
         limits: &Limits,
     ) -> Option<Patient> {
-        let slot = self.healthy.find(&(key, seen.user_hash))?;
-        let healthy = self.healthy.value_mut(slot)?;
-        let last_success = healthy.last_success;
-        let remembered = now.since(last_success) < limits.policy.healthy.remember;
-        if others || !remembered {
-            return None;
-        }
-        // Whom only a list of registrations names has no user agent yet: the first will do.
-        if *healthy.agent_hash.get_or_insert(seen.agent_hash) != seen.agent_hash {
+        let genuine = grade == Grade::Genuine;
+        let slot = self.healthy.find(&(key, seen.user_hash));
+        let healthy = slot.and_then(|slot| self.healthy.value_mut(slot));
+        let remember = limits.policy.healthy.remember;
+        let healthy = healthy.filter(|healthy| now.since(healthy.last_success) < remember);
+        let last_success = healthy.as_ref().map(|healthy| healthy.last_success);
+        let same_phone = match healthy {
+            // Whom only a list of registrations names has no user agent yet: the first will do.
+            Some(healthy) => *healthy.agent_hash.get_or_insert(seen.agent_hash) == seen.agent_hash,
+            None => standing == Standing::OthersRegistered,
+        };
+        if !genuine && (others || !same_phone) {
             return None;
         }
         let window_ms = window_ms(ATTENTION_WINDOW);
         let attention = self.attention.entry(key);
         if attention.user_hash != seen.user_hash {
             let busy = attention.history.holds_others(seen.user_hash, millis(now), window_ms);
-            if busy {
+            if busy && !genuine {
                 return None;
             }
             *attention = Attention { user_hash: seen.user_hash, ..Attention::default() };
         }
-        let entry = Entry::new(seen, Grade::Answered, now);
+        let entry = Entry::new(seen, grade, now);
         let most = limits.policy.healthy.attention_max_failures as usize;
         attention.history.push_within(entry, window_ms, most);
         let tell = attention.told.is_none_or(|told| now.since(told) >= TELL_EVERY);
         if tell {
             attention.told = Some(now);
         }
-        let failures = attention.history.answered(millis(now), window_ms);
-        Some(Patient { last_success, failures, tell })
+        let failures = attention.history.at_least(Grade::Answered, millis(now), window_ms);
+        let genuine = attention.history.at_least(Grade::Genuine, millis(now), window_ms);
+        Some(Patient { last_success, failures, genuine, tell })
     }
 
     /// Sources that succeeded lately.
@@ -242,12 +326,12 @@ impl Identities {
         let Some(known) = other.known.get(&key) else {
             return;
         };
-        for (user, _) in known.users.iter().flatten() {
-            let Some(healthy) = other.healthy.get(&(key, *user)) else {
+        for user in known.users.iter().flatten().map(|user| user.hash) {
+            let Some(healthy) = other.healthy.get(&(key, user)) else {
                 continue;
             };
-            *self.healthy.entry((key, *user)) = healthy.clone();
-            let home = healthy.agent_hash.map(|agent| (*user, agent));
+            *self.healthy.entry((key, user)) = healthy.clone();
+            let home = healthy.agent_hash.map(|agent| (user, agent));
             if let Some((home, known)) = home.and_then(|home| Some((home, other.homes.get(&home)?)))
             {
                 *self.homes.entry(home) = known.clone();
@@ -266,21 +350,27 @@ impl Identities {
 }
 
 impl Known {
-    fn note_user(&mut self, user: u64, at: Timestamp) {
-        let same = |slot: &&mut Option<(u64, Timestamp)>| slot.is_some_and(|(u, _)| u == user);
+    fn note_user(&mut self, user: User) {
+        let same = |slot: &&mut Option<User>| slot.is_some_and(|other| other.hash == user.hash);
         if let Some(slot) = self.users.iter_mut().find(same) {
-            *slot = Some((user, at));
+            *slot = Some(user);
             return;
         }
-        if let Some(oldest) = self.users.iter_mut().min_by_key(|slot| slot.map(|(_, at)| at)) {
-            *oldest = Some((user, at));
+        let worth = |slot: &Option<User>| slot.map(|other| (other.settled, other.last_success));
+        let least = self.users.iter_mut().min_by_key(|slot| worth(slot));
+        // A new user does not take the place of one of long standing that still comes.
+        let gives_way = |other: User| {
+            user.settled
+                || !other.settled
+                || user.last_success.since(other.last_success) >= SHARED_WITHIN
+        };
+        if let Some(slot) = least.filter(|slot| slot.is_none_or(gives_way)) {
+            *slot = Some(user);
         }
     }
 
     fn is_shared(&self, now: Timestamp) -> bool {
-        let recent = |slot: &Option<(u64, Timestamp)>| {
-            slot.is_some_and(|(_, at)| now.since(at) < SHARED_WITHIN)
-        };
-        self.users.iter().all(recent)
+        let counts = |user: User| user.settled && now.since(user.last_success) < SHARED_WITHIN;
+        self.users.iter().all(|slot| slot.is_some_and(counts))
     }
 }

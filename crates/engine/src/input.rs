@@ -8,6 +8,10 @@ use ipnet::IpNet;
 
 use crate::{Cause, Expiry, Offender, Policy, Success, Timestamp};
 
+/// How long a call over UDP must have lasted after it was answered before it proves its address: a forger
+/// does not see the answer.
+pub const CALL_PROVES_AFTER: Duration = Duration::from_secs(5);
+
 /// One thing that happened.
 #[derive(Clone, Debug)]
 pub enum Input<'a> {
@@ -21,14 +25,25 @@ pub enum Input<'a> {
     Registered(Registered<'a>),
     /// `sofia::unregister`, `sofia::expire`: this registration ended. That the user logged in is
     /// remembered all the same.
-    RegistrationEnded(Registered<'a>),
-    /// All registrations there are. It replaces those that stand, as after a connection or a gap in
+    RegistrationEnded(RegistrationEnded<'a>),
+    /// All registrations there are. It replaces those that hold, as after a connection or a gap in
     /// the events.
     Registrations {
         /// The registrations; their user agents are not looked at.
         phones: Vec<Registered<'a>>,
         /// When FreeSWITCH was asked: what was registered since need not be among them.
         asked: Timestamp,
+        /// The first list that this installation has ever seen. Its phones are trusted, each user at
+        /// the address where the list has it ([`crate::Healthy::trust_first_list`]).
+        first: bool,
+    },
+    /// How long nonces of a profile live: its `nonce-ttl`. Until it is known 60 s are assumed, the
+    /// default of FreeSWITCH (`sofia_reg.c`).
+    NonceLife {
+        /// `profile-name`.
+        profile: &'a str,
+        /// Its `nonce-ttl`; a day at most counts.
+        life: Duration,
     },
     /// A success from before a restart, as [`crate::Action::Remember`] told it.
     Remember(Success),
@@ -43,6 +58,16 @@ pub enum Input<'a> {
         source: IpAddr,
         /// The dialplan's words.
         reason: &'a str,
+        /// The call came over TCP, TLS or WebSocket, whose handshake proves the address. Over UDP
+        /// one packet can name anybody.
+        proved: bool,
+    },
+    /// `sipward::call`: the dialplan accepted a call from this address. Tell only of calls over TCP,
+    /// TLS and WebSocket, and of those over UDP that were answered and lasted
+    /// [`crate::CALL_PROVES_AFTER`].
+    CallAccepted {
+        /// The address.
+        source: IpAddr,
     },
     /// Somebody failed to log in to sipward's own page or API. Over TCP, so the address is proved.
     LoginFailure {
@@ -177,8 +202,16 @@ pub struct AuthAttempt<'a> {
     pub profile: &'a str,
     /// The To user (FreeSWITCH writes it into `from-user`).
     pub user: &'a str,
+    /// Its domain (`from-host`).
+    pub domain: &'a str,
     /// Digest user name; `None` when FreeSWITCH wrote `unknown`, so the nonce was never checked.
     pub username: Option<&'a str>,
+    /// `call-id`: the dialog, named by the sender. Somebody off the path does not know that of
+    /// another phone.
+    pub call_id: &'a str,
+    /// The request came over WebSocket: sofia-sip drops a request whose Via names another transport
+    /// than its own, so `status: Registered(WS…)` is true, and a handshake proved the address.
+    pub websocket: bool,
     /// `auth-result`.
     pub result: AuthResult,
     /// `user-agent`; empty when absent.
@@ -194,17 +227,35 @@ pub struct AuthAttempt<'a> {
 pub struct Registered<'a> {
     /// `network-ip`.
     pub source: IpAddr,
-    /// The registered user.
+    /// The registered user (`from-user`, the To user).
     pub user: &'a str,
     /// Its domain (`from-host`).
     pub domain: &'a str,
-    /// `call-id`, in a list of registrations the `token`: one phone of several of a user.
+    /// Digest user name (`username`): whose password was proved. `None` where FreeSWITCH does not
+    /// say, as in a list of registrations; then it is `user`.
+    pub username: Option<&'a str>,
+    /// `call-id`, in a list of registrations the `token`.
     pub call_id: &'a str,
     /// `user-agent`; empty when absent.
     pub user_agent: &'a str,
     /// How long it holds from now on; `None` when nobody says. It is forgotten a few minutes later,
     /// after a day at most, if its end goes unseen.
     pub life: Option<Duration>,
+    /// `Core-UUID` of the FreeSWITCH that reports it.
+    pub core: CoreId,
+}
+
+/// A registration that ended.
+#[derive(Clone, Copy, Debug)]
+pub struct RegistrationEnded<'a> {
+    /// `network-ip`; a WebSocket connection that closed leaves none.
+    pub source: Option<IpAddr>,
+    /// The registered user.
+    pub user: &'a str,
+    /// Its domain.
+    pub domain: &'a str,
+    /// `call-id`.
+    pub call_id: &'a str,
 }
 
 /// A challenge that went out to `source`.
@@ -218,6 +269,8 @@ pub struct Challenge<'a> {
     pub profile: &'a str,
     /// The To user.
     pub user: &'a str,
+    /// `call-id`: the dialog that was challenged.
+    pub call_id: &'a str,
     /// `Core-UUID`.
     pub core: CoreId,
 }

@@ -6,6 +6,10 @@
 //! attempt once. Under load events arrive out of order, so a failure without its attempt waits
 //! [`JOIN_WAIT`] for it.
 //!
+//! The To user is the sender's, of any length and any characters, and an event that is too long comes
+//! cut. Only the beginning of it is compared; and a failure that has waited in vain takes the attempt in
+//! front of it from the same socket, whatever user that names. So no name hides a guess.
+//!
 //! Among several attempts of one key (one socket guessing quickly) the order of arrival must not
 //! decide how many failures find one. Because every attempt that enters here has exactly one failure,
 //! only the *set* of joined events matters, not who is joined with whom; see `Joins::exchange`.
@@ -61,14 +65,23 @@ pub(crate) struct Joins {
 
 #[derive(Debug)]
 struct Attempt {
-    key: u64,
+    key: JoinKey,
     sequence: u64,
     at: Timestamp,
     /// The attempt in the same chain that came before it.
     previous: Option<NonZeroU64>,
     /// Sequence of the failure that took it.
     taken_by: Option<u64>,
-    account: Option<Account>,
+    tried: Option<Tried>,
+}
+
+/// What an attempt shares with its failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct JoinKey {
+    /// Hash of canonical address, port, profile, and the FreeSWITCH that tells of both.
+    pub(crate) socket: u64,
+    /// Hash of the beginning of the To user.
+    pub(crate) user: u64,
 }
 
 #[derive(Debug)]
@@ -80,17 +93,22 @@ struct Waiting {
 
 /// Whose password was tried, by the digest. The To user of an INVITE is only the number called.
 #[derive(Clone, Debug)]
-pub(crate) struct Account {
-    pub(crate) hash: u64,
+pub(crate) struct Tried {
+    /// Hash of its name.
+    pub(crate) account: u64,
     /// Its name, where it is another than the To user.
     pub(crate) name: Option<Box<Text>>,
+    /// Hash of the Call-ID.
+    pub(crate) call: u64,
+    /// A handshake proved the address.
+    pub(crate) proved: bool,
 }
 
 /// What the attempt of a failure says.
 #[derive(Debug)]
 pub(crate) enum Joined {
-    /// The nonce was valid, and the password of this account was not.
-    NonceValid(Account),
+    /// The nonce was valid, and the password was not.
+    NonceValid(Tried),
     /// Refused before the nonce was looked at.
     NonceUnchecked,
 }
@@ -128,13 +146,16 @@ impl Joins {
     }
 
     /// A failure came (its key and sequence): what its attempt says, if that is here.
-    pub(crate) fn take_attempt(&mut self, key: u64, sequence: u64) -> Option<Joined> {
-        let nearest = self
-            .chain(key)
-            .filter(|(_, attempt)| attempt.taken_by.is_none() && attempt.sequence < sequence)
-            .max_by_key(|(_, attempt)| attempt.sequence)
-            .map(|(number, _)| number);
+    pub(crate) fn take_attempt(&mut self, key: JoinKey, sequence: u64) -> Option<Joined> {
+        let nearest = nearest(self.chain(key), sequence);
         let number = nearest.or_else(|| self.exchange(key, sequence))?;
+        self.take(number, sequence)
+    }
+
+    /// A failure has waited in vain: what the attempt in front of it from the same socket says, if that
+    /// belongs to no other failure.
+    pub(crate) fn take_adjacent(&mut self, key: JoinKey, sequence: u64) -> Option<Joined> {
+        let number = nearest(self.socket(key.socket).take(MAX_STEPS), sequence)?;
         self.take(number, sequence)
     }
 
@@ -147,16 +168,16 @@ impl Joins {
     /// An attempt came that a failure will follow: the failure that waited for it, if any.
     pub(crate) fn attempt(
         &mut self,
-        key: u64,
+        key: JoinKey,
         sequence: u64,
-        account: Option<Account>,
+        tried: Option<Tried>,
         now: Timestamp,
     ) -> Option<(Box<Held>, Joined)> {
         self.forget_old(now);
         let number = self.first.saturating_add(self.attempts.len() as u64);
-        let newest = self.newest.get_mut(chain_of(key));
+        let newest = self.newest.get_mut(chain_of(key.socket));
         let previous = newest.and_then(|newest| newest.replace(number));
-        let attempt = Attempt { key, sequence, at: now, previous, taken_by: None, account };
+        let attempt = Attempt { key, sequence, at: now, previous, taken_by: None, tried };
         self.attempts.push_back(attempt);
         if self.waiting.is_empty() {
             return None;
@@ -204,7 +225,7 @@ impl Joins {
     /// been two pairs, so 11 gets 20. That is right exactly when, at each failure between the two,
     /// more attempts than failures came before (each failure then still has a lower attempt of its
     /// own, however they are paired).
-    fn exchange(&self, key: u64, failure: u64) -> Option<NonZeroU64> {
+    fn exchange(&self, key: JoinKey, failure: u64) -> Option<NonZeroU64> {
         let (number, attempt) = self
             .chain(key)
             .filter(|(_, attempt)| attempt.taken_by.is_none() && attempt.sequence > failure)
@@ -225,20 +246,25 @@ impl Joins {
         let at = self.place(number)?;
         let attempt = self.attempts.get_mut(at)?;
         attempt.taken_by = Some(sequence);
-        Some(attempt.account.take().map_or(Joined::NonceUnchecked, Joined::NonceValid))
+        Some(attempt.tried.take().map_or(Joined::NonceUnchecked, Joined::NonceValid))
     }
 
     /// Attempts of one key with their numbers, newest first.
-    fn chain(&self, key: u64) -> impl Iterator<Item = (NonZeroU64, &Attempt)> {
+    fn chain(&self, key: JoinKey) -> impl Iterator<Item = (NonZeroU64, &Attempt)> {
+        let socket = self.socket(key.socket);
+        socket.filter(move |(_, attempt)| attempt.key == key).take(MAX_STEPS)
+    }
+
+    /// Attempts from one socket with their numbers, newest first.
+    fn socket(&self, socket: u64) -> impl Iterator<Item = (NonZeroU64, &Attempt)> {
         let get = |number: NonZeroU64| {
             let attempt = self.attempts.get(self.place(number)?)?;
             Some((number, attempt))
         };
-        let newest = self.newest.get(chain_of(key)).copied().flatten();
+        let newest = self.newest.get(chain_of(socket)).copied().flatten();
         std::iter::successors(newest.and_then(get), move |(_, a)| a.previous.and_then(get))
             .take(MAX_CHAIN)
-            .filter(move |(_, attempt)| attempt.key == key)
-            .take(MAX_STEPS)
+            .filter(move |(_, attempt)| attempt.key.socket == socket)
     }
 
     /// Where the attempt of this number stands; `None` when it is gone.
@@ -255,6 +281,15 @@ impl Joins {
             self.first = self.first.saturating_add(1);
         }
     }
+}
+
+/// The free attempt in front of a failure.
+fn nearest<'a>(
+    attempts: impl Iterator<Item = (NonZeroU64, &'a Attempt)>,
+    failure: u64,
+) -> Option<NonZeroU64> {
+    let free = attempts.filter(|(_, a)| a.taken_by.is_none() && a.sequence < failure);
+    free.max_by_key(|(_, attempt)| attempt.sequence).map(|(number, _)| number)
 }
 
 /// Keys are hashes already, seeded: nobody can choose one that shares a chain with another.

@@ -9,7 +9,7 @@
 //! | module | step |
 //! |---|---|
 //! | `seen` | owned and bounded; what strangers chose is hashed with the seed |
-//! | `join` | finds the attempt beside it, or waits 200 ms for it: the [`Grade`] |
+//! | `join`, `dialogs` | finds the attempt beside it, or waits 200 ms for it, and the challenge of its dialog: the [`Grade`] |
 //! | `complaints` | joins it with the log lines that tell of it too |
 //! | `exempt` | who is never banned: tries of networks by [`Exemption`] |
 //! | `sources` | the exact sliding window of each source, in eight bytes per failure |
@@ -17,14 +17,18 @@
 //! | `offenders` | how often it was banned before: longer bans |
 //! | `activity` | challenges and floods by source: was this one challenged? |
 //! | `identity`, `live` | who logged in from there before, who is registered now: [`Identity`] |
+//! | `effect` | what each rule does to whom on which evidence: the one table |
+//! | `accounts`, `insiders` | accounts at many addresses; guesses from where users log in |
+//! | `held` | accusations that wait a second for those who may know the accused |
 //! | `acl` | what FreeSWITCH's ACLs said about suspects |
-//! | `agents`, `crowd`, `pulse` | scanners' names; accounts and networks; deafness and campaigns |
+//! | `agents`, `crowd`, `networks`, `pulse` | scanners' names; accounts; networks; deafness and campaigns |
 //! | `bans` | the bans that stand, how they nest, split and end |
 //!
 //! Memory is bounded everywhere, by the [`Policy`] or by a named constant; `lru` is the table that
 //! forgets what was not used for the longest time, `table` the one for what every event looks up: it
 //! writes nothing but the entry, and forgets the least important of a few. `slot` is their storage.
 
+mod accounts;
 mod acl;
 mod action;
 mod activity;
@@ -32,16 +36,21 @@ mod agents;
 mod bans;
 mod complaints;
 mod crowd;
+mod dialogs;
+mod effect;
 mod engine;
 mod exempt;
+mod held;
 mod identity;
 mod input;
+mod insiders;
 mod join;
 mod limits;
 mod live;
 mod lru;
 mod net;
 mod net_filter;
+mod networks;
 mod offenders;
 mod policy;
 mod pulse;
@@ -56,9 +65,11 @@ mod time;
 
 pub use action::*;
 pub use bans::{BanView, Enforcement, Origin};
-pub use engine::{ByGrade, Engine, FailureText, FailureView, SourceView, Stats};
+pub use effect::{Effect, Standing};
+pub use engine::{ByGrade, Engine, FailureText, FailureView, MAX_NETWORK_BANS, SourceView, Stats};
 pub use input::*;
 pub use net::canonical_net;
 pub use policy::*;
+pub use pulse::MAX_FORGEABLE_PER_MINUTE;
 pub use text::Text;
 pub use time::*;

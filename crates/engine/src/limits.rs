@@ -1,13 +1,24 @@
 //! The policy in the units the engine counts with.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
+use ipnet::{IpNet, Ipv6Net};
+
 use crate::activity::ActivityLimits;
+use crate::effect::{Effect, Standing};
 use crate::sources::Key;
-use crate::{Grade, Guard, Policy, Rule, Timestamp};
+use crate::{Grade, Guard, Policy, Rule, RuleName, Timestamp};
+
+/// Well-known prefixes of which every address stands for another IPv4 host: NAT64 (RFC 6052, RFC 8215)
+/// and Teredo (RFC 4380).
+const TRANSLATED: [&str; 3] = ["64:ff9b::/96", "64:ff9b:1::/48", "2001::/32"];
 
 /// Weights are counted in thousandths: sums of them are exact.
 pub(crate) const UNIT: u32 = 1_000;
+
+/// Grades, as the bits of their numbers.
+pub(crate) type Grades = u8;
 
 /// A rule that looks at histories, made ready to count with.
 #[derive(Clone, Copy, Debug)]
@@ -15,13 +26,48 @@ pub(crate) struct Counting {
     pub(crate) guard: Guard,
     pub(crate) threshold: u32,
     pub(crate) window_ms: u32,
+    admitted: Admitted,
+}
+
+/// What a rule makes of evidence against each standing: a row of the table of [`Effect`]s.
+#[derive(Clone, Copy, Debug, Default)]
+struct Admitted([(Grades, Grades); Standing::ALL.len()]);
+
+impl Admitted {
+    fn new(rule: RuleName, guard: Guard) -> Self {
+        let mut rows = [(0, 0); Standing::ALL.len()];
+        for (row, standing) in rows.iter_mut().zip(Standing::ALL) {
+            for grade in Grade::ALL {
+                let effect = Effect::of(rule, standing, grade);
+                row.0 |= bit(grade) * u8::from(effect != Effect::Nothing);
+                row.1 |= bit(grade) * u8::from(effect.acts() && guard.admits(grade));
+            }
+        }
+        Self(rows)
+    }
+
+    /// The grades that count, and those on which something is done.
+    fn of(&self, standing: Standing) -> (Grades, Grades) {
+        self.0.get(standing as usize).copied().unwrap_or_default()
+    }
 }
 
 impl Counting {
-    fn new(rule: &Rule) -> Self {
+    fn new(name: RuleName, rule: &Rule) -> Self {
         let Rule { guard, threshold, window, .. } = *rule;
-        Self { guard, threshold, window_ms: window_ms(window) }
+        let admitted = Admitted::new(name, guard);
+        Self { guard, threshold, window_ms: window_ms(window), admitted }
     }
+
+    /// The grades that count against `standing`, and those on which something is done.
+    pub(crate) fn grades(&self, standing: Standing) -> (Grades, Grades) {
+        self.admitted.of(standing)
+    }
+}
+
+/// The bit of a grade.
+pub(crate) const fn bit(grade: Grade) -> Grades {
+    1 << grade as u8
 }
 
 /// A validated policy, made ready for one failure after the other.
@@ -44,8 +90,12 @@ pub(crate) struct Limits {
     /// The bits of an address that it is counted by.
     ipv4_mask: Key,
     ipv6_mask: Key,
+    /// Prefixes of which every address stands for another host.
+    translated: Vec<Ipv6Net>,
     /// Weight of each grade in thousandths, in the order of [`Grade::ALL`].
     weights: [u32; Grade::ALL.len()],
+    /// What the base rule makes of it.
+    failures: Admitted,
     /// The longest window that looks at histories.
     pub(crate) keep_ms: u32,
     /// Failures of one source that can matter to any rule.
@@ -61,6 +111,8 @@ impl Limits {
             thousandths(given.unchallenged),
             thousandths(given.answered),
             thousandths(given.answered),
+            thousandths(given.answered),
+            thousandths(given.answered),
         ];
         let threshold = policy.max_failures.saturating_mul(UNIT);
         let known_threshold = policy.healthy.known_max_failures.saturating_mul(UNIT).max(threshold);
@@ -70,6 +122,8 @@ impl Limits {
         let base =
             threshold.div_ceil(lightest).max(known_threshold.div_ceil(thousandths(given.answered)));
         let rules = &policy.rules;
+        let translated = TRANSLATED.iter().filter_map(|net| net.parse().ok());
+        let translated = translated.chain(policy.nat64_prefixes.iter().copied()).collect();
         let counting = [&rules.users, &rules.slow, &rules.calls, &rules.raw_address];
         let on = counting.into_iter().filter(|rule| rule.guard.is_on());
         let most = on.clone().map(|rule| rule.threshold).fold(base, u32::max);
@@ -79,12 +133,14 @@ impl Limits {
             known_threshold,
             window_ms: window_ms(policy.window),
             activity: ActivityLimits::new(rules),
-            users: Counting::new(&rules.users),
-            slow: Counting::new(&rules.slow),
-            calls: Counting::new(&rules.calls),
-            raw_address: Counting::new(&rules.raw_address),
+            users: Counting::new(RuleName::Users, &rules.users),
+            slow: Counting::new(RuleName::Slow, &rules.slow),
+            calls: Counting::new(RuleName::Calls, &rules.calls),
+            raw_address: Counting::new(RuleName::RawAddress, &rules.raw_address),
             ipv4_mask: Key::mask(true, policy.ipv4_prefix),
             ipv6_mask: Key::mask(false, policy.ipv6_prefix),
+            translated,
+            failures: Admitted::new(RuleName::Failures, rules.failures),
             weights,
             keep_ms: window_ms(longest),
             max_history: most as usize,
@@ -97,14 +153,57 @@ impl Limits {
         self.weights.get(grade as usize).copied().unwrap_or_default()
     }
 
-    /// What an address is counted under.
-    pub(crate) fn key(&self, addr: std::net::IpAddr) -> Key {
+    /// The grades that the base rule counts against `standing`, and those on which something is done.
+    pub(crate) fn base_grades(&self, standing: Standing) -> (Grades, Grades) {
+        self.failures.of(standing)
+    }
+
+    /// What a failure of this grade counts for the base rule against `standing`, in thousandths.
+    pub(crate) fn base_weight(&self, standing: Standing, grade: Grade) -> u32 {
+        let (counted, _) = self.base_grades(standing);
+        if counted & bit(grade) == 0 { 0 } else { self.weight(grade) }
+    }
+
+    /// The threshold of the base rule for `standing`, in thousandths.
+    pub(crate) fn base_threshold(&self, standing: Standing) -> u32 {
+        if standing.is_strange() { self.threshold } else { self.known_threshold }
+    }
+
+    /// Every address of its network stands for another host, or the policy counts hosts.
+    pub(crate) fn is_host(&self, addr: IpAddr) -> bool {
+        match addr {
+            IpAddr::V4(_) => self.policy.ipv4_prefix == 32,
+            IpAddr::V6(v6) => {
+                self.policy.ipv6_prefix == 128
+                    || self.translated.iter().any(|net| net.contains(&v6))
+            }
+        }
+    }
+
+    /// The /24 or /48 of an address, which a busy attacker gets hold of whole; `None` where every address
+    /// stands for another host anyway.
+    pub(crate) fn wide_net(&self, addr: IpAddr) -> Option<IpNet> {
+        let translated = match addr {
+            IpAddr::V4(_) => false,
+            IpAddr::V6(v6) => self.translated.iter().any(|net| net.contains(&v6)),
+        };
+        (!translated).then(|| crate::net::wide_net(addr))
+    }
+
+    /// What the network of an address is counted under, when nobody in it has to be told apart.
+    pub(crate) fn net_key(&self, addr: IpAddr) -> Key {
+        if self.is_host(addr) {
+            return Key::of_addr(addr);
+        }
         let mask = if addr.is_ipv4() { self.ipv4_mask } else { self.ipv6_mask };
         Key::of_addr(addr).masked(mask)
     }
 
-    /// The network an address is counted and banned by.
-    pub(crate) fn source_net(&self, addr: std::net::IpAddr) -> ipnet::IpNet {
+    /// The network of an address, when nobody in it has to be told apart.
+    pub(crate) fn source_net(&self, addr: IpAddr) -> IpNet {
+        if self.is_host(addr) {
+            return IpNet::from(addr);
+        }
         let prefix = if addr.is_ipv4() { self.policy.ipv4_prefix } else { self.policy.ipv6_prefix };
         crate::net::net_of(addr, prefix)
     }

@@ -1,13 +1,15 @@
-//! Who is registered now.
+//! Who is registered now, and by which dialogs.
 
 use std::time::Duration;
 
 use crate::Timestamp;
+use crate::limits::seconds;
 use crate::lru::LruTable;
 use crate::sources::Key;
 
-/// Registrations held at once, some 100 bytes each. Only who has a password comes in here; beyond it
-/// the one that was renewed longest ago is forgotten, and health memory still knows its source.
+/// Registrations held at once, some 200 bytes each with what is looked up by. Only users with a password
+/// come in here; beyond it the one that was renewed longest ago is forgotten, and health memory still
+/// knows its source.
 const MAX_LIVE: usize = 131_072;
 
 /// Life of a registration whose event does not say: what a SIP registrar grants by itself
@@ -21,102 +23,235 @@ const MAX_LIFE: Duration = Duration::from_hours(24);
 /// by a sweep every 30 s; as much again for a refresh on its way.
 const GRACE: Duration = Duration::from_mins(3);
 
-/// The registrations that stand, and how many each source has.
+/// How long the dialog of a registration still proves its user after the end of it, in seconds.
+const GENUINE_FOR: u32 = 3_600;
+
+/// The registrations that hold, how many each host has, and their dialogs.
 #[derive(Debug)]
 pub(crate) struct Live {
+    /// By user at its host: [`Registration::id`] of the caller.
     registrations: LruTable<u64, Registration>,
-    /// Holds the sources of `registrations`, so it is never larger.
-    sources: LruTable<Key, Source>,
+    /// Holds the hosts of `registrations`, so it is never larger.
+    hosts: LruTable<Key, Host>,
+    /// From a dialog's Call-ID (with user and domain) to its registration: an end may come without an
+    /// address.
+    calls: LruTable<u64, u64>,
+    /// By host, account and Call-ID: the dialogs by which accounts are or were registered.
+    lines: LruTable<u64, Line>,
+}
+
+/// A registration that is made or renewed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Put {
+    /// Hash of user, domain and host: one user at one address.
+    pub(crate) id: u64,
+    pub(crate) host: Key,
+    /// Hash of the account whose password was proved.
+    pub(crate) account: u64,
+    /// Hash of user, domain and Call-ID.
+    pub(crate) call: u64,
+    /// Hash of host, account and Call-ID.
+    pub(crate) line: u64,
+    /// As far as it is known.
+    pub(crate) life: Option<Duration>,
+    pub(crate) proof: Proof,
+}
+
+/// What shows that a registration is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// A success from an address that nothing proves: somebody elsewhere may have sent it. It stays
+    /// unproved when a list of registrations holds it, too.
+    #[default]
+    Unproved,
+    /// A list of registrations.
+    Listed,
+    /// A success in a dialog that was challenged there.
+    Proved,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Registration {
     /// `None` while it is being made.
-    source: Option<Key>,
+    host: Option<Key>,
+    call: u64,
+    line: u64,
     until: Timestamp,
     /// When it was made, renewed, or seen in a snapshot.
     seen: Timestamp,
+    proof: Proof,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Source {
+struct Host {
+    /// Proved and listed ones.
     registrations: u32,
     /// The latest end of any it has had. An upper bound: the sweep makes it exact.
     until: Timestamp,
+    /// The account of the first of them.
+    account: u64,
+    /// Another account was registered there, too, since nobody was.
+    several: bool,
+}
+
+/// A dialog by which an account is or was registered.
+#[derive(Clone, Copy, Debug, Default)]
+struct Line {
+    /// Seconds of the epoch.
+    until: u32,
+    genuine: bool,
+}
+
+/// Accounts registered at a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Registered {
+    Nobody,
+    Only(u64),
+    Several,
 }
 
 impl Live {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             registrations: LruTable::new(MAX_LIVE, seed),
-            sources: LruTable::new(MAX_LIVE, seed),
+            hosts: LruTable::new(MAX_LIVE, seed),
+            calls: LruTable::new(MAX_LIVE, seed),
+            lines: LruTable::new(MAX_LIVE, seed),
         }
     }
 
-    /// A registration is made or renewed; `life` as far as it is known.
-    pub(crate) fn put(&mut self, id: u64, source: Key, life: Option<Duration>, now: Timestamp) {
+    /// A registration is made or renewed.
+    pub(crate) fn put(&mut self, put: Put, now: Timestamp) {
+        let Put { id, host, account, call, line, life, .. } = put;
         let until = now + life.unwrap_or(DEFAULT_LIFE).min(MAX_LIFE) + GRACE;
         let (slot, evicted) = self.registrations.find_or_insert(id);
         if let Some((_, gone)) = evicted {
-            self.leave(gone.source);
+            self.leave(gone, now);
         }
         let Some(place) = self.registrations.value_mut(slot) else {
             return;
         };
-        let before =
-            std::mem::replace(place, Registration { source: Some(source), until, seen: now });
-        if before.source != Some(source) {
-            // The same call from another address: the phone has moved.
-            self.leave(before.source);
-            self.sources.entry(source).registrations += 1;
+        let before = *place;
+        let same_dialog = before.host.is_some() && before.call == call;
+        let proof = match (put.proof, before.proof) {
+            // A success from elsewhere changes nothing about what was proved.
+            (Proof::Unproved, Proof::Proved | Proof::Listed) => return,
+            // FreeSWITCH lists it all the same.
+            (Proof::Listed, Proof::Unproved) if same_dialog => Proof::Unproved,
+            (Proof::Listed, Proof::Proved) if same_dialog => Proof::Proved,
+            (proof, _) => proof,
+        };
+        *place = Registration { host: Some(host), call, line, until, seen: now, proof };
+        if !same_dialog {
+            // The phone has begun anew, here or (the same call) at another address.
+            self.calls.remove(&before.call);
+            self.end_line(before.line, now);
+            if proof != Proof::Unproved {
+                self.end(call, now);
+            }
         }
-        let entry = self.sources.entry(source);
+        *self.calls.entry(call) = id;
+        if proof == Proof::Unproved {
+            return;
+        }
+        if before.proof == Proof::Unproved {
+            self.enter(host, account);
+        }
+        let genuine = proof == Proof::Proved;
+        *self.lines.entry(line) =
+            Line { until: seconds(until).saturating_add(GENUINE_FOR), genuine };
+        let entry = self.hosts.entry(host);
+        entry.several |= entry.account != account;
         entry.until = entry.until.max(until);
     }
 
-    /// A registration ended.
-    pub(crate) fn end(&mut self, id: u64) {
-        let gone = self.registrations.remove(&id);
-        self.leave(gone.and_then(|gone| gone.source));
+    /// The registration with this Call-ID ended.
+    pub(crate) fn end(&mut self, call: u64, now: Timestamp) {
+        let Some(id) = self.calls.remove(&call) else {
+            return;
+        };
+        // A newer dialog of the same user at the same address goes on.
+        if self.registrations.get(&id).is_some_and(|registration| registration.call == call)
+            && let Some(gone) = self.registrations.remove(&id)
+        {
+            self.leave(gone, now);
+        }
     }
 
     /// Forgets what was not seen since `since`: a snapshot of that time did not hold it.
-    pub(crate) fn forget_unseen(&mut self, since: Timestamp) {
-        self.forget(|registration| registration.seen < since);
+    pub(crate) fn forget_unseen(&mut self, since: Timestamp, now: Timestamp) {
+        self.forget(now, |registration| registration.seen < since);
     }
 
     /// Forgets what has run out without a word.
     pub(crate) fn expire(&mut self, now: Timestamp) {
-        self.forget(|registration| registration.until <= now);
+        self.forget(now, |registration| registration.until <= now);
+        let seconds = seconds(now);
+        self.lines.expire(|_, line| line.until <= seconds);
     }
 
-    /// Registrations of a source.
-    pub(crate) fn of(&self, source: &Key, now: Timestamp) -> u32 {
-        if self.sources.len() == 0 {
-            return 0;
+    /// Registrations of a host.
+    pub(crate) fn of(&self, host: &Key, now: Timestamp) -> u32 {
+        self.host(host, now).map_or(0, |host| host.registrations)
+    }
+
+    /// Whose they are.
+    pub(crate) fn accounts(&self, host: &Key, now: Timestamp) -> Registered {
+        match self.host(host, now) {
+            None => Registered::Nobody,
+            Some(host) if host.several => Registered::Several,
+            Some(host) => Registered::Only(host.account),
         }
-        let live = self.sources.get(source).filter(|live| live.until > now);
-        live.map_or(0, |live| live.registrations)
     }
 
-    /// Takes over how many registrations `other` has of one source, without what each is.
-    pub(crate) fn copy(&mut self, other: &Self, source: Key) {
-        if let Some(live) = other.sources.get(&source) {
-            *self.sources.entry(source) = *live;
+    /// This dialog is one by which the account is registered at its host, or was within the last hour.
+    pub(crate) fn is_registered_line(&self, line: u64, now: Timestamp) -> bool {
+        self.line(line, now).is_some()
+    }
+
+    /// The same, and a success showed it: a list of registrations alone does not make it genuine.
+    pub(crate) fn is_genuine(&self, line: u64, now: Timestamp) -> bool {
+        self.line(line, now).is_some_and(|line| line.genuine)
+    }
+
+    /// The dialog with this Call-ID (of a user and a domain) is registered from somewhere now.
+    pub(crate) fn is_registered_call(&self, call: u64, now: Timestamp) -> bool {
+        let registration = self.calls.get(&call).and_then(|id| self.registrations.get(id));
+        registration.is_some_and(|held| {
+            held.call == call && held.proof != Proof::Unproved && held.until > now
+        })
+    }
+
+    /// Takes over how many registrations `other` has of one host, without what each is.
+    pub(crate) fn copy(&mut self, other: &Self, host: Key) {
+        if let Some(live) = other.hosts.get(&host) {
+            *self.hosts.entry(host) = *live;
         }
     }
 
-    /// Sources with registrations.
-    pub(crate) fn sources(&self, now: Timestamp) -> impl Iterator<Item = Key> {
-        self.sources.iter().filter(move |(_, live)| live.until > now).map(|(key, _)| *key)
-    }
-
-    /// Registrations and their sources.
+    /// Registrations, and hosts of them.
     pub(crate) fn sizes(&self) -> (usize, usize) {
-        (self.registrations.len(), self.sources.len())
+        (self.registrations.len(), self.hosts.len())
     }
 
-    fn forget(&mut self, which: impl Fn(&Registration) -> bool) {
+    /// Hosts with registrations that hold.
+    pub(crate) fn hosts(&self, now: Timestamp) -> impl Iterator<Item = Key> {
+        let live = self.hosts.iter().filter(move |(_, host)| host.until > now);
+        live.map(|(key, _)| *key)
+    }
+
+    fn host(&self, host: &Key, now: Timestamp) -> Option<&Host> {
+        if self.hosts.len() == 0 {
+            return None;
+        }
+        self.hosts.get(host).filter(|live| live.until > now && live.registrations > 0)
+    }
+
+    fn line(&self, line: u64, now: Timestamp) -> Option<&Line> {
+        self.lines.get(&line).filter(|line| line.until > seconds(now))
+    }
+
+    fn forget(&mut self, now: Timestamp, which: impl Fn(&Registration) -> bool) {
         let gone: Vec<u64> = self
             .registrations
             .iter()
@@ -124,19 +259,42 @@ impl Live {
             .map(|(id, _)| *id)
             .collect();
         for id in gone {
-            self.end(id);
+            if let Some(gone) = self.registrations.remove(&id) {
+                self.calls.remove(&gone.call);
+                self.leave(gone, now);
+            }
         }
     }
 
-    fn leave(&mut self, source: Option<Key>) {
-        let Some(source) = source else { return };
-        let slot = self.sources.find(&source);
-        let Some(live) = slot.and_then(|slot| self.sources.value_mut(slot)) else {
+    fn enter(&mut self, host: Key, account: u64) {
+        let host = self.hosts.entry(host);
+        if host.registrations == 0 {
+            (host.account, host.several) = (account, false);
+        }
+        host.several |= host.account != account;
+        host.registrations += 1;
+    }
+
+    fn leave(&mut self, gone: Registration, now: Timestamp) {
+        self.end_line(gone.line, now);
+        let Some(key) = gone.host.filter(|_| gone.proof != Proof::Unproved) else {
             return;
         };
-        live.registrations = live.registrations.saturating_sub(1);
-        if live.registrations == 0 {
-            self.sources.remove(&source);
+        let slot = self.hosts.find(&key);
+        let Some(host) = slot.and_then(|slot| self.hosts.value_mut(slot)) else {
+            return;
+        };
+        host.registrations = host.registrations.saturating_sub(1);
+        if host.registrations == 0 {
+            self.hosts.remove(&key);
+        }
+    }
+
+    /// A registration is over: its dialog still proves its user for an hour.
+    fn end_line(&mut self, line: u64, now: Timestamp) {
+        let slot = self.lines.find(&line);
+        if let Some(line) = slot.and_then(|slot| self.lines.value_mut(slot)) {
+            line.until = line.until.min(seconds(now).saturating_add(GENUINE_FOR));
         }
     }
 }

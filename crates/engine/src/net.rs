@@ -34,6 +34,12 @@ pub(crate) fn net_of(addr: IpAddr, prefix: u8) -> IpNet {
     IpNet::new(addr, prefix).map_or_else(|_| IpNet::from(addr), |net| net.trunc())
 }
 
+/// The network that a busy attacker gets hold of whole: what registries assign to one customer, an IPv4
+/// /24 or an IPv6 /48.
+pub(crate) fn wide_net(addr: IpAddr) -> IpNet {
+    net_of(addr, if addr.is_ipv4() { 24 } else { 48 })
+}
+
 /// True when one network holds the other. Two networks are nested or disjoint, nothing between.
 pub(crate) fn overlap(a: &IpNet, b: &IpNet) -> bool {
     a.contains(b) || b.contains(a)

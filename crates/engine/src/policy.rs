@@ -5,6 +5,8 @@ mod validate;
 
 use std::time::Duration;
 
+use ipnet::Ipv6Net;
+
 pub use rules::{Guard, Mode, Rule, RuleName, Rules, UserAgents};
 pub use validate::PolicyError;
 
@@ -36,6 +38,13 @@ pub struct Policy {
     /// Forgeable failures within a minute that raise [`crate::Alarm::Spoofing`]. Range 1 to
     /// 1,000,000; default 100.
     pub alarm_forgeable_per_minute: u32,
+    /// Strangers that fail for the first time within a minute that raise [`crate::Alarm::Distributed`].
+    /// Range 1 to 1,000,000; default 100.
+    pub alarm_distributed_per_minute: u32,
+    /// IPv6 prefixes of which every address stands for another IPv4 host (RFC 6052): a source inside is
+    /// one address, whatever `ipv6_prefix` says. `64:ff9b::/96`, `64:ff9b:1::/48` (RFC 8215) and Teredo
+    /// (`2001::/32`, RFC 4380) always count as such. At most 16; default none.
+    pub nat64_prefixes: Vec<Ipv6Net>,
     /// Prefix length that an IPv4 source is counted and banned by. Range 24 to 32; default 32.
     pub ipv4_prefix: u8,
     /// Prefix length that an IPv6 source is counted and banned by. Range 48 to 128; default 64.
@@ -66,7 +75,7 @@ pub struct Escalation {
 /// 1, with a resolution of 0.001.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
-    /// [`crate::Grade::Answered`] and [`crate::Grade::Assumed`]. Not 0. Default 1.
+    /// [`crate::Grade::Challenged`] and stronger ones. Not 0. Default 1.
     pub answered: f64,
     /// [`crate::Grade::Unchallenged`]. Default 0.25: somebody who fetches challenges with one address
     /// and guesses with another must still fall.
@@ -80,8 +89,8 @@ pub struct Weights {
 /// How those are treated who logged in before.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Healthy {
-    /// Failures within `window` that ban a known source: one that logged in within `remember`.
-    /// Range 1 to 1,000; default 20. The larger of this and `max_failures` holds.
+    /// Answered failures within `window` that ban a known source briefly: one that logged in within
+    /// `remember`, and where nobody is registered now. Range 1 to 1,000; default 20. The larger of this and `max_failures` holds.
     pub known_max_failures: u32,
     /// How long a success is remembered. Range 1 h to 365 d; default 30 d.
     pub remember: Duration,
@@ -92,8 +101,17 @@ pub struct Healthy {
     /// Failures within 10 min of a phone that needs attention (one user with one user agent who
     /// succeeded from here before) that ban it for a while. Range 1 to 1,000; default 60.
     pub attention_max_failures: u32,
-    /// Length of that ban. Range 1 s to 1 d; default 10 min.
+    /// Length of that ban, and of every other that a known source can get: at most one an hour. Range
+    /// 1 s to 10 min; default 10 min.
     pub attention_ban_time: Duration,
+    /// New addresses that one account makes known within a day, and new addresses at which one user with
+    /// one user agent is trusted at once. Beyond it a success is a success and no more. Range 1 to 1,000;
+    /// default 5.
+    pub max_new_addresses: u32,
+    /// The phones of the first list of registrations that an installation ever sees are trusted, each
+    /// user at the address where the list has it; not a user at more than three addresses. Failures for
+    /// other users from there end it. Default true.
+    pub trust_first_list: bool,
 }
 
 /// A flood above `max-recv-requests-per-second` makes FreeSWITCH drop every request unseen.
@@ -120,6 +138,8 @@ impl Default for Healthy {
             trust_after: Duration::from_hours(24),
             attention_max_failures: 60,
             attention_ban_time: Duration::from_mins(10),
+            max_new_addresses: 5,
+            trust_first_list: true,
         }
     }
 }
@@ -144,6 +164,8 @@ impl Default for Policy {
             ask_acl: true,
             alarm_bans_per_minute: 600,
             alarm_forgeable_per_minute: 100,
+            alarm_distributed_per_minute: 100,
+            nat64_prefixes: Vec::new(),
             ipv4_prefix: 32,
             ipv6_prefix: 64,
             max_tracked: 262_144,

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::{Deafness, Timestamp};
+use crate::{Deafness, Text, Timestamp};
 
 /// No event for this long after a burst is silence: sofia drops whole windows of one second.
 const SILENCE: Duration = Duration::from_millis(1_200);
@@ -21,6 +21,13 @@ const MINUTE: Duration = Duration::from_mins(1);
 /// Victims named by an alarm.
 const MAX_VICTIMS: usize = 8;
 
+/// Accounts named by an alarm.
+const MAX_TRIED: usize = 8;
+
+/// Bans within a minute on evidence that anybody can forge (`report` over UDP, `flood` and the like):
+/// further ones are only reported.
+pub const MAX_FORGEABLE_PER_MINUTE: u32 = 60;
+
 /// Counts over all sources.
 #[derive(Debug, Default)]
 pub(crate) struct Pulse {
@@ -32,6 +39,11 @@ pub(crate) struct Pulse {
     bans: Tumbling,
     forgeable: Tumbling,
     victims: VecDeque<IpAddr>,
+    forgeable_bans: Tumbling,
+    /// Strangers that failed for the first time.
+    newcomers: Tumbling,
+    /// The accounts they tried.
+    tried: VecDeque<Text>,
 }
 
 /// A count within a window that begins with the first event after the last window.
@@ -94,7 +106,33 @@ impl Pulse {
         (bans == limit).then_some(bans)
     }
 
-    /// A failure that anybody could have forged. Gives count and victims when it reaches the limit
+    /// A ban is due on evidence that anybody can forge. True when it may be done; gives the count with it
+    /// when it is the first that may not.
+    pub(crate) fn forgeable_ban(&mut self, now: Timestamp) -> (bool, Option<u32>) {
+        let bans = self.forgeable_bans.add(MINUTE, now);
+        let first = bans == MAX_FORGEABLE_PER_MINUTE + 1;
+        (bans <= MAX_FORGEABLE_PER_MINUTE, first.then_some(bans))
+    }
+
+    /// A stranger failed for the first time in its window. Gives count and accounts tried when it reaches
+    /// the limit for a minute.
+    pub(crate) fn newcomer(
+        &mut self,
+        user: Text,
+        limit: u32,
+        now: Timestamp,
+    ) -> Option<(u32, Vec<Text>)> {
+        if !self.tried.contains(&user) {
+            if self.tried.len() >= MAX_TRIED {
+                self.tried.pop_front();
+            }
+            self.tried.push_back(user);
+        }
+        let count = self.newcomers.add(MINUTE, now);
+        (count == limit).then(|| (count, self.tried.iter().copied().collect()))
+    }
+
+    /// A failure that anybody could have forged, or that names a known or protected host. Gives count and victims when it reaches the limit
     /// for a minute.
     pub(crate) fn forgeable(
         &mut self,

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use foldhash::quality::FixedState;
 
+use crate::join::JoinKey;
 use crate::sources::Key;
 use crate::text::Excerpt;
 use crate::{AuthFailure, CoreId, FailureText, Method, Text, net};
@@ -28,18 +29,20 @@ pub(crate) struct Failure<T> {
     pub(crate) raw_address: bool,
     pub(crate) core: CoreId,
     pub(crate) sequence: u64,
-    /// Hash of the whole user name, of which `user` may be a part.
+    /// Hash of the user name, of which `user` may be a part.
     pub(crate) user_hash: u64,
-    /// Hash of the whole user agent.
+    /// Hash of the user agent.
     pub(crate) agent_hash: u64,
+    /// Hash of the Call-ID; `None` where no attempt told it.
+    pub(crate) call: Option<u64>,
     /// What it shares with its attempt.
-    pub(crate) join_key: u64,
+    pub(crate) join_key: JoinKey,
 }
 
 impl<T> Failure<T> {
     fn map<'a, U>(&'a self, text: impl Fn(&'a T) -> U) -> Failure<U> {
         let Self { source, method, raw_address, core, sequence, .. } = *self;
-        let Self { user_hash, agent_hash, join_key, .. } = *self;
+        let Self { user_hash, agent_hash, call, join_key, .. } = *self;
         Failure {
             source,
             profile: text(&self.profile),
@@ -51,6 +54,7 @@ impl<T> Failure<T> {
             sequence,
             user_hash,
             agent_hash,
+            call,
             join_key,
         }
     }
@@ -73,6 +77,10 @@ impl Held {
         self.map(Text::excerpt)
     }
 }
+
+/// Bytes of a text that tell it from others. An event over the limit keeps 4 KiB of each value, of
+/// which percent-encoding leaves a third (`sipward-esl`, `Limits`).
+const HASHED_BYTES: usize = 256;
 
 /// Hashes of what strangers choose: seeded, so that nobody outside can make two of them collide.
 #[derive(Clone, Debug)]
@@ -99,15 +107,43 @@ impl Fingerprints {
             sequence: failure.sequence,
             user_hash,
             agent_hash: self.text(user_agent),
+            call: None,
             join_key: self.join_key(source, port, profile, user_hash, core),
         }
     }
 
-    /// The hash of a user name, a user agent.
+    /// The hash of what a sender chose: a user name, a user agent, a Call-ID. Only the beginning counts, so
+    /// that it is the same where an event was too long and came cut.
     pub(crate) fn text(&self, text: &str) -> u64 {
+        let bytes = text.as_bytes();
         let mut hasher = self.0.build_hasher();
-        hasher.write(text.as_bytes());
+        hasher.write(bytes.get(..HASHED_BYTES).unwrap_or(bytes));
         hasher.finish()
+    }
+
+    /// One user of one domain: whose password was proved.
+    pub(crate) fn account(&self, user: u64, domain: &str) -> u64 {
+        self.0.hash_one((user, self.text(domain)))
+    }
+
+    /// A dialog at a profile and an address.
+    pub(crate) fn dialog(&self, host: Key, profile: &str, call: u64) -> u64 {
+        self.0.hash_one((host, self.text(profile), call))
+    }
+
+    /// A dialog by which an account is registered from an address.
+    pub(crate) fn line(&self, host: Key, user: u64, call: u64) -> u64 {
+        self.0.hash_one((host, user, call))
+    }
+
+    /// Whom a challenge was for.
+    pub(crate) fn challenged(&self, profile: &str, port: u16, user: u64) -> u32 {
+        (self.0.hash_one((self.text(profile), port, user)) >> 32) as u32
+    }
+
+    /// A network, for tables whose places strangers could otherwise choose.
+    pub(crate) fn network(&self, network: Key) -> u64 {
+        self.0.hash_one(network)
     }
 
     /// What a log line shares with the event of the same failure.
@@ -115,22 +151,27 @@ impl Fingerprints {
         self.0.hash_one((host, user_hash))
     }
 
-    /// What the events of one registration share.
-    pub(crate) fn registration(&self, user: &str, domain: &str, call_id: &str) -> u64 {
-        self.0.hash_one((user, domain, call_id))
+    /// A registration: one user of one domain at one address.
+    pub(crate) fn registration(&self, user: u64, domain: u64, host: Key) -> u64 {
+        self.0.hash_one((user, domain, host))
     }
 
-    /// What an attempt shares with its failure: canonical address, port, profile, To user, and the
-    /// FreeSWITCH that tells of both.
+    /// What the events of one registration share, wherever they come from.
+    pub(crate) fn registration_call(&self, user: u64, domain: u64, call: u64) -> u64 {
+        self.0.hash_one((user, domain, call))
+    }
+
+    /// What an attempt shares with its failure.
     pub(crate) fn join_key(
         &self,
         source: IpAddr,
         port: u16,
         profile: &str,
-        user_hash: u64,
+        user: u64,
         core: CoreId,
-    ) -> u64 {
-        self.0.hash_one((Key::of_addr(source), core, self.text(profile), user_hash, port))
+    ) -> JoinKey {
+        let socket = self.0.hash_one((Key::of_addr(source), core, self.text(profile), port));
+        JoinKey { socket, user }
     }
 }
 

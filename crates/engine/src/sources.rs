@@ -12,10 +12,11 @@ pub(crate) use history::{Entry, Finding, Findings, History, Tally};
 pub(crate) use key::Key;
 pub(crate) use weightless::Weightless;
 
-use crate::Timestamp;
+use crate::effect::Standing;
 use crate::limits::{Limits, seconds};
 use crate::slot::Slot;
 use crate::table::{Rank, Table};
+use crate::{Grade, Timestamp};
 
 /// The heaviest class: the lighter a source weighs, the sooner it is forgotten when memory is short.
 const HEAVIEST: u64 = 7;
@@ -66,12 +67,13 @@ impl Sources {
         Self { table: Table::new(max_tracked, seed), entries: 0, max_entries, evicted: 0 }
     }
 
-    /// Adds a failure and weighs the window. `hint` is where the source may stand.
+    /// Adds a failure and weighs the window against `standing`. `hint` is where the source may be.
     pub(crate) fn record(
         &mut self,
         key: Key,
         hint: Option<Slot>,
         entry: Entry,
+        standing: Standing,
         now: Timestamp,
         limits: &Limits,
     ) -> (Slot, Tally) {
@@ -91,7 +93,8 @@ impl Sources {
         }
         source.seen = now_seconds;
         source.history.push(entry, limits);
-        let tally = source.history.tally(entry.at(), limits, None);
+        let (counted, _) = limits.base_grades(standing);
+        let tally = source.history.tally(entry.at(), limits, counted);
         source.class = class(&tally, limits);
         self.entries = self.entries + source.history.len() - before;
         while self.entries > self.max_entries {
@@ -132,14 +135,17 @@ impl Sources {
         self.entries -= before - source.history.len();
     }
 
-    /// All of them, with how many answered failures each has within the base window.
-    pub(crate) fn answered(
+    /// All of them, with how many failures each has within the base window whose nonce was fetched by its
+    /// own address, as far as that can be known.
+    pub(crate) fn challenged(
         &self,
         now: Timestamp,
         limits: &Limits,
     ) -> impl Iterator<Item = (Key, u32)> {
         let now = crate::limits::millis(now);
-        self.table.iter().map(move |(key, s)| (key, s.history.answered(now, limits.window_ms)))
+        self.table.iter().map(move |(key, s)| {
+            (key, s.history.at_least(Grade::Challenged, now, limits.window_ms))
+        })
     }
 
     pub(crate) fn get(&self, key: &Key) -> Option<&Source> {

@@ -54,13 +54,17 @@ fn guess(
     actions: &mut Vec<sipward_engine::Action>,
 ) {
     let (port, profile, user, core) = (5060, "internal", "1000", CoreId(1));
-    let challenge = Challenge { source, port, profile, user, core };
+    let call_id = "1125b20f21f84149";
+    let challenge = Challenge { source, port, profile, user, call_id, core };
     let attempt = AuthAttempt {
         source,
         port,
         profile,
         user,
+        domain: "pbx.example",
         username: Some(user),
+        call_id,
+        websocket: false,
         result: AuthResult::Forbidden,
         user_agent: "pjsip",
         sequence,

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use sipward_engine::{
-    AuthAttempt, AuthFailure, AuthResult, Challenge, CoreId, Input, Method, Registered,
+    AuthAttempt, AuthFailure, AuthResult, CALL_PROVES_AFTER, Challenge, CoreId, Input, Method,
+    Registered, RegistrationEnded,
 };
 use sipward_esl::sofia::{self, EventMeta, Origin, SofiaEvent};
 use sipward_esl::{CoreUuid, Event, Text};
@@ -15,6 +16,9 @@ use crate::record::Record;
 /// Subclass of the events by which a dialplan reports an address; see
 /// `deploy/freeswitch/zz_sipward_report.xml`.
 pub const REPORT: &str = "sipward::report";
+
+/// Subclass of the events by which a dialplan says that it accepted a call; see the same file.
+pub const CALL: &str = "sipward::call";
 
 /// What an event meant beside what it told the engine.
 #[derive(Debug)]
@@ -32,7 +36,18 @@ pub fn translate(event: &Event, input: impl FnOnce(Input<'_>)) -> Aside {
     let record = match sofia::parse(event) {
         Ok(Some(record)) => record,
         Ok(None) if event.subclass().is_some_and(|subclass| subclass == REPORT) => {
-            return report(event, input);
+            return dialplan(event, REPORT, |source| {
+                let reason = event.header("sipward-reason");
+                let proved = is_proved(event);
+                input(Input::Report { source, reason: &lossy(reason.as_ref()), proved });
+            });
+        }
+        Ok(None) if event.subclass().is_some_and(|subclass| subclass == CALL) => {
+            return dialplan(event, CALL, |source| {
+                if is_proved(event) || talked(event) >= CALL_PROVES_AFTER {
+                    input(Input::CallAccepted { source });
+                }
+            });
         }
         // HEARTBEAT and the like.
         Ok(None) => return Aside::Nothing,
@@ -65,6 +80,9 @@ pub fn translate(event: &Event, input: impl FnOnce(Input<'_>)) -> Aside {
             port: attempt.source.port,
             profile: &attempt.profile.lossy(),
             user: &lossy(attempt.user.as_ref()),
+            domain: &lossy(attempt.domain.as_ref()),
+            call_id: &lossy(attempt.contact.call_id.as_ref()),
+            websocket: attempt.contact.is_websocket(),
             username: attempt.username.as_ref().map(Text::lossy).as_deref(),
             result: result(attempt.result),
             user_agent: &lossy(attempt.user_agent.as_ref()),
@@ -76,31 +94,30 @@ pub fn translate(event: &Event, input: impl FnOnce(Input<'_>)) -> Aside {
             port: challenge.source.port,
             profile: &challenge.profile.lossy(),
             user: &lossy(challenge.user.as_ref()),
+            call_id: &lossy(challenge.contact.call_id.as_ref()),
             core: core(meta),
         })),
         SofiaEvent::Register(phone) => input(Input::Registered(Registered {
             source: phone.source.ip,
             user: &lossy(phone.user.as_ref()),
             domain: &lossy(phone.domain.as_ref()),
+            username: phone.username.as_ref().map(Text::lossy).as_deref(),
             call_id: &lossy(phone.contact.call_id.as_ref()),
             user_agent: &lossy(phone.user_agent.as_ref()),
             life: phone.contact.expires.map(Duration::from_secs),
+            core: core(meta),
         })),
-        SofiaEvent::Unregister(phone) => input(Input::RegistrationEnded(Registered {
-            source: phone.source.ip,
+        SofiaEvent::Unregister(phone) => input(Input::RegistrationEnded(RegistrationEnded {
+            source: Some(phone.source.ip),
             user: &lossy(phone.user.as_ref()),
             domain: &lossy(phone.domain.as_ref()),
             call_id: &lossy(phone.contact.call_id.as_ref()),
-            user_agent: &lossy(phone.user_agent.as_ref()),
-            life: None,
         })),
-        SofiaEvent::Expire(phone) => input(Input::RegistrationEnded(Registered {
-            source: phone.source.ip,
+        SofiaEvent::Expire(phone) => input(Input::RegistrationEnded(RegistrationEnded {
+            source: Some(phone.source.ip),
             user: &lossy(phone.user.as_ref()),
             domain: &lossy(phone.domain.as_ref()),
             call_id: &lossy(phone.call_id.as_ref()),
-            user_agent: &lossy(phone.user_agent.as_ref()),
-            life: None,
         })),
         SofiaEvent::WrongCallState(call) => {
             input(Input::AbandonedCall { source: call.source.ip });
@@ -111,23 +128,37 @@ pub fn translate(event: &Event, input: impl FnOnce(Input<'_>)) -> Aside {
     Aside::Nothing
 }
 
-/// `sipward::report`: the dialplan accuses an address. Only FreeSWITCH's own modules are believed;
-/// `sendevent` of another client leaves a `Command` header (`mod_event_socket.c`).
-fn report(event: &Event, input: impl FnOnce(Input<'_>)) -> Aside {
+/// An event of the dialplan about an address. Only FreeSWITCH's own modules are believed; `sendevent`
+/// of another client leaves a `Command` header (`mod_event_socket.c`).
+fn dialplan(event: &Event, subclass: &str, tell: impl FnOnce(IpAddr)) -> Aside {
     let address = event.header("sipward-address");
     let address = address.as_ref().map(Text::lossy).unwrap_or_default();
     let source = address.trim().parse::<IpAddr>();
     if event.header("Command").is_some() {
-        let error = format!("{REPORT} by sendevent of another client");
+        let error = format!("{subclass} by sendevent of another client");
         return told(Record::EventForged { error, source: source.ok() });
     }
     let Ok(source) = source else {
-        let error = format!("{REPORT}: sipward-address `{address}` is no IP address");
+        let error = format!("{subclass}: sipward-address `{address}` is no IP address");
         return told(Record::EventUnusable { error });
     };
-    let reason = event.header("sipward-reason");
-    input(Input::Report { source, reason: &lossy(reason.as_ref()) });
+    tell(source);
     Aside::Nothing
+}
+
+/// The call behind an event of the dialplan came over a transport whose handshake proves the address.
+/// The variable is true: sofia-sip drops a request whose Via lies about its transport.
+fn is_proved(event: &Event) -> bool {
+    let transport = event.header("variable_sip_via_protocol");
+    let transport = transport.as_ref().map(Text::lossy).unwrap_or_default();
+    ["tcp", "tls", "ws", "wss"].iter().any(|proved| transport.eq_ignore_ascii_case(proved))
+}
+
+/// How long the call behind an event had been answered (`sipward-talked`, in seconds).
+fn talked(event: &Event) -> Duration {
+    let seconds = event.header("sipward-talked");
+    let seconds = seconds.and_then(|seconds| seconds.lossy().trim().parse().ok());
+    Duration::from_secs(seconds.unwrap_or_default())
 }
 
 fn told(record: Record) -> Aside {

@@ -150,7 +150,7 @@ fn settings(credentials: &Credentials) -> Result<SessionConfig, ClientError> {
     Ok(SessionConfig {
         port: credentials.port,
         user: credentials.user.clone(),
-        subscription: Subscription::sofia().custom(bridge::REPORT)?,
+        subscription: Subscription::sofia().custom(bridge::REPORT)?.custom(bridge::CALL)?,
         limits: Limits { max_body: MAX_BODY, ..Limits::default() },
         ..SessionConfig::new(host, credentials.password.clone())
     })

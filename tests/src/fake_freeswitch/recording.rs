@@ -1,8 +1,11 @@
 //! Recordings of a real FreeSWITCH (`tests/fixtures/freeswitch`).
 
+use std::io::Read as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
+
+use flate2::read::GzDecoder;
 
 use super::Frame;
 
@@ -15,15 +18,25 @@ pub struct Recording {
     tail: Vec<u8>,
 }
 
+/// What is in `PATH.gz`.
+fn unzipped(path: &Path) -> io::Result<Vec<u8>> {
+    let mut zipped = path.as_os_str().to_owned();
+    zipped.push(".gz");
+    let mut stream = Vec::new();
+    GzDecoder::new(fs::File::open(zipped)?).read_to_end(&mut stream)?;
+    Ok(stream)
+}
+
 impl Recording {
-    /// Reads a recording by its path below `tests/fixtures/freeswitch`, without `.raw`:
+    /// Reads a recording by its path below `tests/fixtures/freeswitch`, without `.raw` or `.raw.gz`:
     /// `scenarios/01a-register-wrongpw-udp4.plain`.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn load(name: &str) -> io::Result<Self> {
         let path = Self::directory().join(format!("{name}.raw"));
-        let stream = fs::read(&path).map_err(|error| {
+        let read = if path.exists() { fs::read(&path) } else { unzipped(&path) };
+        let stream = read.map_err(|error| {
             io::Error::new(error.kind(), format!("{}: {error}", path.display()))
         })?;
         let (frames, tail) = Frame::split_stream(&stream);
@@ -40,6 +53,22 @@ impl Recording {
             let file = entry?.file_name();
             if let Some(name) = file.to_str().and_then(|name| name.strip_suffix(".plain.raw")) {
                 names.push(format!("scenarios/{name}.plain"));
+            }
+        }
+        names.sort();
+        names.iter().map(|name| Self::load(name)).collect()
+    }
+
+    /// Every recording of the second set (`2-*`: dialogs, forgeries, floods), ordered by name.
+    ///
+    /// # Errors
+    /// When the directory or a file cannot be read.
+    pub fn second_set() -> io::Result<Vec<Self>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(Self::directory().join("second"))? {
+            let file = entry?.file_name();
+            if let Some(name) = file.to_str().and_then(|name| name.strip_suffix(".raw.gz")) {
+                names.push(format!("second/{name}"));
             }
         }
         names.sort();

@@ -64,13 +64,17 @@ impl Storm {
         self.sequence += 10;
         let (port, profile, core) = (5060, "internal", CoreId(1));
         let (user, user_agent) = ("1000", "Grandstream GXP1625 1.0.7.13");
-        let challenge = Challenge { source, port, profile, user, core };
+        let call_id = "1125b20f21f84149@192.168.178.23";
+        let challenge = Challenge { source, port, profile, user, call_id, core };
         let attempt = AuthAttempt {
             source,
             port,
             profile,
             user,
+            domain: "pbx.example",
             username: Some(user),
+            call_id,
+            websocket: false,
             result: AuthResult::Forbidden,
             user_agent,
             sequence: self.sequence,

@@ -51,6 +51,54 @@ pub enum Alarm {
         /// Sources within the window.
         sources: u32,
     },
+    /// A source where users log in guesses the passwords of others. Raised when it begins, and again
+    /// every hour while it goes on.
+    Insider {
+        /// Its address.
+        source: IpAddr,
+        /// Users tried within the hour who never logged in from there.
+        users: u32,
+        /// Failures for them within the hour.
+        failures: u32,
+        /// Names of the latest of them.
+        names: Vec<Text>,
+    },
+    /// One account logged in from more new addresses within a day than
+    /// [`crate::Healthy::max_new_addresses`]: stolen, or shared by many phones. Those beyond do not become known.
+    AccountSpread {
+        /// The user.
+        user: Text,
+        /// New addresses so far.
+        addresses: u32,
+    },
+    /// Failures of a stranger come without their attempts although this FreeSWITCH sends attempts:
+    /// somebody may hide his guesses. Nothing is banned for them.
+    Unjoined {
+        /// The address.
+        source: IpAddr,
+        /// Such failures so far.
+        failures: u32,
+    },
+    /// Many strangers fail within a minute, each too seldom to be banned.
+    Distributed {
+        /// Strangers that failed for the first time within the minute.
+        sources: u32,
+        /// The accounts they tried, the latest last.
+        users: Vec<Text>,
+    },
+    /// More bans within a minute on evidence that anybody can forge than
+    /// [`crate::MAX_FORGEABLE_PER_MINUTE`]: further ones are only reported.
+    ForgeableBans {
+        /// Such bans in that minute so far.
+        bans: u32,
+    },
+    /// A whole network was banned.
+    NetworkBanned {
+        /// The network.
+        net: IpNet,
+        /// The failures of its addresses, by weight.
+        failures: u32,
+    },
     /// A flood silences FreeSWITCH: packets arrive, events do not.
     Deaf {
         /// Failures in the burst before the silence.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::effect::{Effect, Standing};
 use crate::{Grade, Identity, RuleName, Text};
 
 /// Why a ban was decided.
@@ -103,6 +104,20 @@ pub struct Evidence {
     /// What the failures looked like; `None` when that has aged out of memory.
     #[serde(flatten)]
     pub details: Option<Box<Details>>,
+}
+
+impl Evidence {
+    /// The ban makes the next one of the same source longer.
+    #[must_use]
+    pub fn escalates(&self) -> bool {
+        let effect = Effect::acting(self.rule, Standing::unregistered(self.identity));
+        effect == Effect::Ban && self.rule.escalates(self.grade)
+    }
+
+    /// The same, and the source is the host or network that failed, not one around it.
+    pub(crate) fn makes_offender(&self) -> bool {
+        self.escalates() && self.rule != RuleName::Network
+    }
 }
 
 /// The readable part of an [`Evidence`]; kept for a bounded number of bans.

@@ -32,12 +32,12 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) -> bool {
         let earlier = self.offenders.bans(&subject.key, self.now);
-        let escalates = due.rule.escalates();
+        let escalates = due.rule.escalates(due.grade);
         let count = if escalates { earlier.saturating_add(1) } else { earlier.max(1) };
         let length =
             if escalates { self.limits.ban_time(due.ban_time, count) } else { due.ban_time };
         let end = self.now + length;
-        let net = self.narrowed(subject.addr);
+        let net = self.source_net(subject.addr);
         let cause = Arc::new(Cause::Rule(self.evidence(due, subject, count)));
         let ban = Ban::new(self.now, Expiry::At(end), Origin::Automatic, cause);
         if let Err(reason) = self.place(net, ban, actions) {
@@ -49,15 +49,18 @@ impl Engine {
             self.offenders.record(subject.key, count, forget_at);
         }
         self.sources.remove(&subject.key);
-        self.watch_ban(net, subject, actions);
+        self.watch_ban(actions);
         true
     }
 
-    /// The network to ban for an address, which itself is not exempt: its source, or only the host
-    /// when the source holds somebody exempt or the link's neighbours.
-    fn narrowed(&self, addr: IpAddr) -> IpNet {
+    /// The network to ban for an address, which itself is not exempt: its source, or only the host when
+    /// somebody else in the source is known or exempt, or the link's neighbours are.
+    pub(super) fn source_net(&self, addr: IpAddr) -> IpNet {
         let net = self.limits.source_net(addr);
-        if self.objection(&net, Origin::Automatic).is_some() {
+        if self.limits.is_host(addr)
+            || self.objection(&net, Origin::Automatic).is_some()
+            || self.is_inhabited(addr, &self.limits.net_key(addr))
+        {
             return IpNet::from(addr);
         }
         net
@@ -85,7 +88,7 @@ impl Engine {
         let inside = self.bans.inside(&net).filter(|(_, inner)| replaces(&ban, inner));
         let superseded: Vec<IpNet> = inside.map(|(net, _)| net).collect();
         let gone = superseded.len() + usize::from(self.bans.get(&net).is_some());
-        if self.bans.len() - gone >= self.limits.policy.max_bans {
+        if self.bans.len() - gone >= self.limits.policy.max_bans && !self.make_room(&ban, actions) {
             return Err(Refusal::TooManyBans);
         }
         let Ban { since, until, .. } = ban;
@@ -103,6 +106,23 @@ impl Engine {
         Ok(())
     }
 
+    /// The table is full: a ban on good evidence takes the place of the oldest on worse; where there is
+    /// none, of the automatic one that ends first.
+    fn make_room(&mut self, ban: &Ban, actions: &mut Vec<Action>) -> bool {
+        if ban.is_weak() {
+            return false;
+        }
+        let weakest = self.bans.pop_weakest();
+        let Some(net) = weakest.or_else(|| self.bans.pop_first_to_end(ban.until)) else {
+            return false;
+        };
+        if weakest.is_none() {
+            self.note_full(actions);
+        }
+        actions.push(Action::Unblock { net, reason: UnblockReason::MadeRoom });
+        true
+    }
+
     /// Reports a ban that was due and is not done.
     pub(super) fn refuse(
         &mut self,
@@ -113,7 +133,13 @@ impl Engine {
     ) {
         self.stats.refused += 1;
         actions.push(Action::Refused { net, reason, cause });
-        if reason == Refusal::TooManyBans && !std::mem::replace(&mut self.full, true) {
+        if reason == Refusal::TooManyBans {
+            self.note_full(actions);
+        }
+    }
+
+    fn note_full(&mut self, actions: &mut Vec<Action>) {
+        if !std::mem::replace(&mut self.full, true) {
             let max_bans = self.limits.policy.max_bans;
             actions.push(Action::Alarm(Alarm::BanTableFull { max_bans }));
         }

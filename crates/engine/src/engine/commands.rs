@@ -1,5 +1,6 @@
 //! What operators, the store and the kernel's state ask for.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -7,7 +8,9 @@ use ipnet::IpNet;
 use super::Engine;
 use crate::agents::Agents;
 use crate::bans::Ban;
+use crate::effect::{Effect, Standing};
 use crate::limits::Limits;
+use crate::sources::Key;
 use crate::{
     Action, Alarm, Cause, Exemption, Expiry, Offender, Origin, Policy, Timestamp, UnblockReason,
     net,
@@ -51,7 +54,10 @@ impl Engine {
             return;
         }
         let old = &self.limits.policy;
-        if (old.ipv4_prefix, old.ipv6_prefix) != (policy.ipv4_prefix, policy.ipv6_prefix) {
+        let sources = |policy: &Policy| {
+            (policy.ipv4_prefix, policy.ipv6_prefix, policy.nat64_prefixes.clone())
+        };
+        if sources(old) != sources(&policy) {
             // Counts of networks cannot be divided among smaller ones.
             self.sources.clear();
             self.weightless.clear();
@@ -63,6 +69,10 @@ impl Engine {
         self.limits = Limits::new(policy);
         self.sources.distrust_ages();
         self.activity.distrust_ages();
+        let known: Vec<IpAddr> = self.known_sources().map(Key::addr).collect();
+        for addr in known {
+            self.note_inhabited(addr);
+        }
         // Who is remembered depends on it, and the networks of the known.
         self.note_spared();
     }
@@ -94,9 +104,11 @@ impl Engine {
             let pieces = net::pieces_around(banned, net);
             self.split(banned, pieces, UnblockReason::Manual, actions);
         }
-        self.sources.remove(&self.limits.key(net.network()));
+        let (key, host) = (self.limits.net_key(net.network()), Key::of_addr(net.network()));
+        self.sources.remove(&key);
+        self.sources.remove(&host);
         // Looks at every source, which is only needed for more than one.
-        if !self.limits.source_net(net.network()).contains(&net) {
+        if net.prefix_len() < net.max_prefix_len() {
             self.sources.remove_inside(&net);
         }
     }
@@ -123,6 +135,12 @@ impl Engine {
         if let Some(offender) = Offender::of(&cause, until) {
             self.on_offender(&offender);
         }
+        if let Some(evidence) = cause.evidence()
+            && Effect::acting(evidence.rule, Standing::unregistered(evidence.identity))
+                == Effect::Brief
+        {
+            *self.brief.entry(Key::of_addr(net::canonical(evidence.source))) = since;
+        }
         if until <= Expiry::At(self.now) {
             if self.bans.get(&net).is_none() {
                 actions.push(Action::Unblock { net, reason: UnblockReason::Expired });
@@ -141,7 +159,7 @@ impl Engine {
         let Offender { source, bans, until } = *offender;
         let forget_at = until + self.limits.policy.escalation.forget_after;
         if forget_at > self.now {
-            let key = self.limits.key(net::canonical(source));
+            let key = self.key(net::canonical(source));
             self.offenders.raise(key, bans, forget_at);
         }
     }

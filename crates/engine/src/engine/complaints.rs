@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use super::Engine;
 use crate::complaints::{JOIN_LINE, Line, Lines};
+use crate::held::Accusation;
 use crate::sources::Key;
-use crate::{Action, Complaint, ComplaintKind, Mode, RuleName, Text, net};
+use crate::{Action, Complaint, ComplaintKind, Grade, Mode, RuleName, Text, net};
 
 impl Engine {
     pub(super) fn on_complaint(&mut self, complaint: &Complaint<'_>, actions: &mut Vec<Action>) {
@@ -72,7 +73,7 @@ impl Engine {
 
     fn count_line(&mut self, source: IpAddr, kind: ComplaintKind, actions: &mut Vec<Action>) {
         let rule = self.limits.policy.rules.log;
-        let crowd = self.limits.key(source).hash();
+        let crowd = self.key(source).hash();
         self.lines_counted += 1;
         let member = self.lines_counted;
         let most = (rule.threshold, rule.window);
@@ -86,7 +87,8 @@ impl Engine {
         if !shadow {
             self.lines.remove(crowd);
         }
-        let reason = Some(Text::new(kind.as_str()));
-        self.accuse(RuleName::Log, count, source, reason, actions);
+        let reason = Some(Box::new(Text::new(kind.as_str())));
+        let (rule, grade, addr) = (RuleName::Log, Grade::Unjoined, source);
+        self.accuse(Accusation { rule, grade, count, addr, reason }, actions);
     }
 }

@@ -5,29 +5,34 @@ use std::net::IpAddr;
 use super::Engine;
 use super::rules::Subject;
 use crate::activity::Event;
-use crate::join::{Account, JOIN_WAIT, Joined};
+use crate::effect::Standing;
+use crate::identity::Patient;
+use crate::join::{JOIN_WAIT, Joined, Tried};
 use crate::limits::millis;
 use crate::seen::Seen;
 use crate::slot::Slot;
 use crate::sources::{Entry, Key, Tally};
 use crate::{
-    Action, AuthAttempt, AuthFailure, AuthResult, Exemption, FailureText, Grade, Identity,
-    Judgement, Method, Text, net,
+    Action, AuthAttempt, AuthFailure, AuthResult, Exemption, FailureText, Grade, Judgement, Method,
+    Text, net,
 };
 
 /// What became of a failure.
-enum Outcome {
+pub(super) enum Outcome {
     /// Its source is exempt.
     Exempt(Exemption),
     /// In flight when the ban fell. It counts for nothing: when the ban ends the window begins anew,
     /// and only a new offence makes the next ban longer.
     Banned,
-    /// Taken for a phone with an old password; so many failures of it lately.
-    Attention(u32),
-    /// Its evidence weighs nothing.
-    Weightless,
+    /// Taken for a phone with an old password.
+    Attention(Patient),
+    /// Its evidence counts nothing against this source; so many such failures of it without attempts.
+    Weightless(u32),
     Counted(Slot, Tally),
 }
+
+/// Failures of a stranger without their attempts that are told.
+const UNJOINED_TOLD: u32 = 20;
 
 impl Engine {
     pub(super) fn on_failure(&mut self, failure: &AuthFailure<'_>, actions: &mut Vec<Action>) {
@@ -47,13 +52,10 @@ impl Engine {
         self.stats.attempts += 1;
         self.joins.note_sender(attempt.core);
         let source = net::canonical(attempt.source);
-        // A stale nonce is an answer too; whoever sends one is challenged anew.
+        // A stale nonce is an answer too; its sender is challenged anew.
         self.note_event(source, Event::Answered, actions);
         match attempt.result {
-            AuthResult::Success => {
-                let user = attempt.username.unwrap_or(attempt.user);
-                self.on_success(source, user, attempt.user_agent, actions);
-            }
+            AuthResult::Success => self.on_attempted_success(source, attempt, actions),
             AuthResult::Stale => {}
             AuthResult::Forbidden | AuthResult::Other => {
                 self.await_failure(source, attempt, actions);
@@ -68,7 +70,10 @@ impl Engine {
             // Old FreeSWITCH sends no attempts at all: nothing to judge by, so the failure counts.
             // One that does send them had 200 ms to show it, also for its very first failure.
             if self.joins.sends_attempts(seen.core) {
-                self.judge(&seen, Grade::Unjoined, actions);
+                match self.joins.take_adjacent(seen.join_key, seen.sequence) {
+                    Some(joined) => self.judge_joined(&seen, joined, actions),
+                    None => self.judge(&seen, Grade::Unjoined, actions),
+                }
                 continue;
             }
             if seen.method == Method::Invite {
@@ -89,14 +94,17 @@ impl Engine {
         let AuthAttempt { port, profile, core, .. } = *attempt;
         let user_hash = self.fingerprints.text(attempt.user);
         let key = self.fingerprints.join_key(source, port, profile, user_hash, core);
-        let account = attempt.username.map(|name| {
+        let tried = attempt.username.map(|name| {
+            let call = self.fingerprints.text(attempt.call_id);
+            let proved = attempt.websocket;
             // Most phones register the user whose password they have.
             if name == attempt.user {
-                return Account { hash: user_hash, name: None };
+                return Tried { account: user_hash, name: None, call, proved };
             }
-            Account { hash: self.fingerprints.text(name), name: Some(Box::new(Text::new(name))) }
+            let other = Some(Box::new(Text::new(name)));
+            Tried { account: self.fingerprints.text(name), name: other, call, proved }
         });
-        if let Some((held, joined)) = self.joins.attempt(key, attempt.sequence, account, self.now) {
+        if let Some((held, joined)) = self.joins.attempt(key, attempt.sequence, tried, self.now) {
             self.judge_joined(&held.seen(), joined, actions);
         }
     }
@@ -106,37 +114,56 @@ impl Engine {
         let mut seen = *seen;
         let grade = match joined {
             Joined::NonceUnchecked => Grade::Unproven,
-            Joined::NonceValid(account) => {
-                if account.hash != seen.user_hash {
-                    self.note_reported(seen.source, account.hash);
+            Joined::NonceValid(tried) => {
+                if tried.account != seen.user_hash {
+                    self.note_reported(seen.source, tried.account);
                 }
-                seen.user_hash = account.hash;
-                if let Some(other) = account.name {
+                seen.user_hash = tried.account;
+                seen.call = Some(tried.call);
+                let grade = self.grade(&seen, tried.call, tried.proved);
+                if let Some(other) = tried.name {
                     name = other;
                     seen.user = name.excerpt();
                 }
-                let key = self.limits.key(seen.source);
-                if self.was_blind() || self.activity.was_challenged(&key, self.now) {
-                    Grade::Answered
-                } else {
-                    Grade::Unchallenged
-                }
+                grade
             }
         };
         self.judge(&seen, grade, actions);
     }
 
+    /// What proves that the named address sent a failure whose nonce was valid.
+    fn grade(&mut self, seen: &Seen<'_>, call: u64, proved: bool) -> Grade {
+        let host = Key::of_addr(seen.source);
+        let line = self.fingerprints.line(host, seen.user_hash, call);
+        if self.live.is_genuine(line, self.now) {
+            return Grade::Genuine;
+        }
+        let profile = self.fingerprints.text(seen.profile.as_str());
+        let dialog = self.fingerprints.dialog(host, seen.profile.as_str(), call);
+        if self.dialogs.answer(dialog, profile, self.now) || proved {
+            return Grade::Answered;
+        }
+        let (key, life) = (self.key(seen.source), self.dialogs.life(profile));
+        if self.was_blind() || self.activity.was_challenged(&key, life, self.now) {
+            return Grade::Challenged;
+        }
+        Grade::Unchallenged
+    }
+
     fn judge(&mut self, seen: &Seen<'_>, grade: Grade, actions: &mut Vec<Action>) {
         self.stats.failures.add(grade);
-        let key = self.limits.key(seen.source);
-        let identity = self.identity(&key);
-        self.watch_failure(seen.source, grade, actions);
+        let key = self.key(seen.source);
+        let (identity, standing) = self.standing(seen.source, Some(seen.user_hash));
+        let mut subject = Subject { addr: seen.source, key, identity, standing, slot: None };
         let text = seen.text();
-        let outcome = self.outcome(seen, grade, key, identity, &text, actions);
+        let outcome = self.outcome(seen, grade, &subject, &text, actions);
+        self.watch_failure(seen.source, (grade, standing), &outcome, text.user, actions);
         let failures = match outcome {
             Outcome::Counted(_, tally) => tally.failures,
-            Outcome::Attention(failures) => failures,
-            Outcome::Exempt(_) | Outcome::Banned | Outcome::Weightless => self.tally(&key).failures,
+            Outcome::Attention(Patient { failures, .. }) => failures,
+            Outcome::Exempt(_) | Outcome::Banned | Outcome::Weightless(_) => {
+                self.tally(&key, standing).failures
+            }
         };
         let exempt = match outcome {
             Outcome::Exempt(class) => Some(class),
@@ -154,15 +181,23 @@ impl Engine {
             exempt,
             banned: matches!(outcome, Outcome::Banned),
         }));
-        let mut subject = Subject { addr: seen.source, key, identity, slot: None };
+        if !matches!(outcome, Outcome::Exempt(_) | Outcome::Banned) {
+            let is_phone = matches!(outcome, Outcome::Attention(_));
+            self.watch_insider(seen, (grade, is_phone), &subject, actions);
+        }
         match outcome {
             Outcome::Counted(slot, tally) => {
                 subject.slot = Some(slot);
                 self.apply_rules(seen, grade, &subject, &tally, actions);
             }
-            Outcome::Attention(failures) => self.limit_attention(&subject, failures, actions),
+            Outcome::Attention(patient) => self.limit_attention(&subject, &patient, actions),
             Outcome::Exempt(_) => self.spare(seen, grade, &subject, actions),
-            Outcome::Banned | Outcome::Weightless => {}
+            Outcome::Weightless(unjoined) => {
+                if unjoined == UNJOINED_TOLD && grade == Grade::Unjoined {
+                    self.report_unjoined(&subject, unjoined, actions);
+                }
+            }
+            Outcome::Banned => {}
         }
     }
 
@@ -170,11 +205,11 @@ impl Engine {
         &mut self,
         seen: &Seen<'_>,
         grade: Grade,
-        key: Key,
-        identity: Identity,
+        subject: &Subject,
         text: &FailureText,
         actions: &mut Vec<Action>,
     ) -> Outcome {
+        let Subject { key, standing, .. } = *subject;
         if let Some((class, _)) = self.exemptions.of(seen.source) {
             self.stats.exempt += 1;
             return Outcome::Exempt(class);
@@ -183,20 +218,18 @@ impl Engine {
             self.stats.in_flight += 1;
             return Outcome::Banned;
         }
-        // What anybody can forge weighs nothing against those who logged in.
-        let forgeable = grade < Grade::Assumed && identity != Identity::Stranger;
-        if forgeable || self.limits.weight(grade) == 0 {
-            self.weightless.record(key, grade, self.now);
-            return Outcome::Weightless;
+        if self.limits.base_weight(standing, grade) == 0 {
+            let counts = self.weightless.record(key, grade, self.now);
+            return Outcome::Weightless(counts.unjoined);
         }
-        if identity != Identity::Stranger
-            && let Some(failures) = self.attend(seen, key, actions)
+        if !standing.is_strange()
+            && let Some(patient) = self.attend(seen, grade, subject, actions)
         {
-            return Outcome::Attention(failures);
+            return Outcome::Attention(patient);
         }
         let entry = Entry::new(seen, grade, self.now);
         let hint = self.activity.source(&key);
-        let (slot, tally) = self.sources.record(key, hint, entry, self.now, &self.limits);
+        let (slot, tally) = self.sources.record(key, hint, entry, standing, self.now, &self.limits);
         if hint != Some(slot) {
             self.activity.set_source(&key, slot);
         }
@@ -214,10 +247,12 @@ impl Engine {
         Outcome::Counted(slot, tally)
     }
 
-    pub(super) fn tally(&self, key: &Key) -> Tally {
+    /// The weighed window of a source, as the base rule counts against `standing`.
+    pub(super) fn tally(&self, key: &Key, standing: Standing) -> Tally {
+        let (counted, _) = self.limits.base_grades(standing);
         let source = self.sources.get(key);
         source.map_or_else(Tally::default, |source| {
-            source.history.tally(millis(self.now), &self.limits, None)
+            source.history.tally(millis(self.now), &self.limits, counted)
         })
     }
 }

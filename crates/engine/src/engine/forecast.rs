@@ -6,7 +6,6 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::Engine;
-use super::rules::Subject;
 use crate::{Action, Exemption, Mode, PolicyError, RuleName, net};
 
 impl Engine {
@@ -19,15 +18,12 @@ impl Engine {
         if self.exemptions.of(addr).is_some() || self.bans.covering(addr).is_some() {
             return None;
         }
-        let key = self.limits.key(addr);
-        let (identity, slot) = (self.identity(&key), self.sources.find(&key));
-        let subject = Subject { addr, key, identity, slot };
-        let base = self.base_due(&subject, &self.tally(&key));
+        let subject = self.subject(addr);
+        let base = self.base_due(&subject, &self.tally(&subject.key, subject.standing));
         let found = self.findings(&subject).each();
-        let counting = found.map(|(rule, finding)| self.counting_due(rule, finding));
+        let counting = found.map(|(rule, finding)| self.counting_due(rule, finding, &subject));
         let mut dues = [base].into_iter().chain(counting).flatten();
-        dues.find(|due| due.mode == Mode::Ban && self.spares(due.rule, &subject).is_none())
-            .map(|due| due.rule)
+        dues.find(|due| due.mode == Mode::Ban && due.effect.acts()).map(|due| due.rule)
     }
 
     /// Length of ban number `count` (from 1) of a source, when the first lasts `first`.

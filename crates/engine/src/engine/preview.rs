@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::Engine;
+use crate::sources::Key;
 use crate::{PolicyError, Timestamp, net};
 
 /// Protects nothing here: a preview lives for one question.
@@ -25,15 +26,26 @@ impl Engine {
         // Users are told apart by these.
         copy.fingerprints = self.fingerprints.clone();
         copy.joins.copy_senders(&self.joins);
+        copy.dialogs.copy_lives(&self.dialogs);
         copy.blind_until = self.blind_until;
         copy.address_domains = self.address_domains;
         for addr in addrs {
             let addr = net::canonical(*addr);
-            let (key, source) = (self.limits.key(addr), self.limits.source_net(addr));
+            let (key, host) = (self.key(addr), Key::of_addr(addr));
+            let source = self.limits.source_net(addr);
+            if self.is_inhabited(addr, &self.limits.net_key(addr)) {
+                copy.note_inhabited(addr);
+            }
             copy.sources.copy(&self.sources, key);
             copy.weightless.copy(&self.weightless, key);
-            copy.identities.copy(&self.identities, key);
-            copy.live.copy(&self.live, key);
+            copy.identities.copy(&self.identities, host);
+            copy.live.copy(&self.live, host);
+            if let Some(until) = self.callers.get(&host) {
+                *copy.callers.entry(host) = *until;
+            }
+            if let Some(last) = self.brief.get(&host) {
+                *copy.brief.entry(host) = *last;
+            }
             copy.activity.copy(&self.activity, key);
             copy.offenders.copy(&self.offenders, key);
             for (class, net) in self.exemptions.touching(&source) {

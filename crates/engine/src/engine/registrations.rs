@@ -1,99 +1,229 @@
-//! Registrations that stand: who is known because FreeSWITCH serves him right now.
+//! Registrations that hold: who is known because FreeSWITCH serves him right now.
 
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
 
 use super::Engine;
+use super::identity::LoggedIn;
+use crate::effect::{Effect, Standing};
+use crate::live::{self, Proof, Put};
 use crate::sources::Key;
-use crate::{Action, Identity, Registered, Timestamp, net};
+use crate::{
+    Action, Identity, Origin, Registered, RegistrationEnded, Timestamp, UnblockReason, net,
+};
+
+/// A user at more addresses than this in the first list of registrations is not trusted there.
+const MAX_LISTED_ADDRESSES: u32 = 3;
 
 impl Engine {
-    /// What is known of a source: somebody logged in from there lately, or is registered now.
-    pub(super) fn identity(&self, key: &Key) -> Identity {
-        match self.identities.of(key, self.now, &self.limits) {
-            Identity::Stranger if self.live.of(key, self.now) > 0 => Identity::Known,
+    /// What is known of an address: who logged in from there, and what may be done to it when `account`
+    /// (the hash of a user) fails.
+    pub(super) fn standing(&self, addr: IpAddr, account: Option<u64>) -> (Identity, Standing) {
+        let host = Key::of_addr(addr);
+        let identity = self.identities.of(&host, self.now, &self.limits);
+        let registered = self.live.accounts(&host, self.now);
+        let identity = match identity {
+            Identity::Stranger if registered != live::Registered::Nobody => Identity::Known,
+            Identity::Stranger if self.is_caller(&host) => Identity::Caller,
             identity => identity,
+        };
+        let standing = match registered {
+            live::Registered::Nobody => Standing::unregistered(identity),
+            live::Registered::Only(only) if account == Some(only) => Standing::Registered,
+            live::Registered::Only(_) | live::Registered::Several => Standing::OthersRegistered,
+        };
+        (identity, standing)
+    }
+
+    /// What an address is counted under: its network, or the host alone where somebody else in the
+    /// network is known or exempt, so that neither has to answer for the other.
+    pub(super) fn key(&self, addr: IpAddr) -> Key {
+        let key = self.limits.net_key(addr);
+        if self.limits.is_host(addr) || !self.is_inhabited(addr, &key) {
+            return key;
         }
+        Key::of_addr(addr)
+    }
+
+    /// Somebody known or exempt is in the network of an address.
+    pub(super) fn is_inhabited(&self, addr: IpAddr, net_key: &Key) -> bool {
+        let remember = self.limits.policy.healthy.remember;
+        let known = self.inhabited.get(net_key);
+        known.is_some_and(|last| self.now.since(*last) < remember)
+            || self.exemptions.touching(&self.limits.source_net(addr)).next().is_some()
     }
 
     /// Sources that are no strangers. Some come twice.
     pub(super) fn known_sources(&self) -> impl Iterator<Item = Key> {
         let remember = self.limits.policy.healthy.remember;
-        self.live.sources(self.now).chain(self.identities.known(self.now, remember))
+        self.live.hosts(self.now).chain(self.identities.known(self.now, remember))
     }
 
     pub(super) fn on_registered(&mut self, registered: &Registered<'_>, actions: &mut Vec<Action>) {
-        self.note_domain(registered.domain);
-        let Registered { source, user, user_agent, .. } = *registered;
-        self.note_registration(registered);
-        self.on_success(source, user, user_agent, actions);
+        let Registered { source, domain, user_agent, .. } = *registered;
+        let user = registered.username.unwrap_or(registered.user);
+        let put = self.registration(registered);
+        // An old FreeSWITCH sends no attempts: nothing to judge by.
+        let proved = !self.joins.sends_attempts(registered.core)
+            || self.is_proved(put.host, put.account, put.line);
+        if !proved {
+            // While nobody was looking the challenge may have been missed: a list will show it.
+            self.unproved.note_registration(source, put, self.now);
+            if !self.was_blind() {
+                self.live.put(Put { proof: Proof::Unproved, ..put }, self.now);
+            }
+            return;
+        }
+        self.note_domain(domain);
+        self.on_success(LoggedIn { source, user, domain, user_agent }, actions);
+        self.note_proved_registration(source, put);
     }
 
-    pub(super) fn on_registration_ended(&mut self, registered: &Registered<'_>) {
-        let (_, sources) = self.live.sizes();
-        self.live.end(self.registration_id(registered));
-        self.note_fewer_live(sources);
+    /// An account that came from too many new addresses is known at the first of them only.
+    pub(super) fn note_proved_registration(&mut self, source: IpAddr, put: Put) {
+        if self.identities.is_at_home(put.host, put.account, self.now, &self.limits) {
+            self.note_registration(source, put);
+        }
     }
 
-    /// Replaces what stands by a snapshot.
+    pub(super) fn on_registration_ended(&mut self, ended: &RegistrationEnded<'_>) {
+        let (_, hosts) = self.live.sizes();
+        let text = |text| self.fingerprints.text(text);
+        let (user, domain, call) = (text(ended.user), text(ended.domain), text(ended.call_id));
+        self.live.end(self.fingerprints.registration_call(user, domain, call), self.now);
+        self.note_fewer_live(hosts);
+    }
+
+    /// Replaces what holds by a snapshot.
     pub(super) fn on_registrations(
         &mut self,
         phones: &[Registered<'_>],
         asked: Timestamp,
+        first: bool,
         actions: &mut Vec<Action>,
     ) {
+        let first = first && self.limits.policy.healthy.trust_first_list;
+        let spread = if first { self.addresses_by_account(phones) } else { HashMap::new() };
         for phone in phones {
+            let put = self.registration(phone);
             self.note_domain(phone.domain);
-            self.note_registration(phone);
-            let source = net::canonical(phone.source);
-            let key = self.limits.key(source);
-            // It logged in some time ago: that forgives no failure since, and tells no user agent.
             let user = self.fingerprints.text(phone.user);
-            self.identities.confirm(key, user, self.now);
-            self.free_from_network_ban(source, actions);
+            let account = self.fingerprints.account(user, phone.domain);
+            let trusted = spread.get(&account).is_some_and(|n| *n <= MAX_LISTED_ADDRESSES);
+            // Other lists, and users at many addresses, make as many of them known as successes do.
+            let known = trusted || self.may_be_listed(phone, put.host, actions);
+            let proof = if known { Proof::Listed } else { Proof::Unproved };
+            self.note_registration(phone.source, Put { proof, ..put });
+            // A registration that was made from elsewhere is listed, too, and stays unproved.
+            if self.live.of(&put.host, self.now) > 0 && known {
+                self.on_listed(phone, trusted, actions);
+                self.lift_what_holds_no_longer(phone.source, actions);
+            }
         }
-        let (_, sources) = self.live.sizes();
+        let (_, hosts) = self.live.sizes();
         // Whatever the caller's clock says: who is in the list stays.
-        self.live.forget_unseen(asked.min(self.now));
-        self.note_fewer_live(sources);
+        self.live.forget_unseen(asked.min(self.now), self.now);
+        self.note_fewer_live(hosts);
+    }
+
+    /// Lifts a ban that would not be made now: it fell before the list told who is registered.
+    fn lift_what_holds_no_longer(&mut self, source: IpAddr, actions: &mut Vec<Action>) {
+        let source = net::canonical(source);
+        let Some((net, ban)) = self.bans.covering(source) else {
+            return;
+        };
+        let Some(evidence) = ban.cause.evidence().filter(|_| ban.origin == Origin::Automatic)
+        else {
+            return;
+        };
+        let (_, standing) = self.standing(source, None);
+        let own = net == IpNet::from(source);
+        if own && !Effect::of(evidence.rule, standing, evidence.grade).acts() {
+            self.split(net, Vec::new(), UnblockReason::Exempted, actions);
+        }
+    }
+
+    /// At how many addresses each account is.
+    fn addresses_by_account(&self, phones: &[Registered<'_>]) -> HashMap<u64, u32> {
+        let mut seen = HashSet::new();
+        let mut spread = HashMap::new();
+        for phone in phones {
+            let user = self.fingerprints.text(phone.user);
+            let account = self.fingerprints.account(user, phone.domain);
+            if seen.insert((account, net::canonical(phone.source))) {
+                *spread.entry(account).or_default() += 1;
+            }
+        }
+        spread
     }
 
     /// Forgets who was not seen for too long.
     pub(super) fn expire_identities(&mut self, now: Timestamp) {
         let (known, ..) = self.identities.sizes();
-        let (_, sources) = self.live.sizes();
+        let (_, hosts) = self.live.sizes();
         self.identities.expire(now, &self.limits);
         self.live.expire(now);
+        self.accounts_spread.expire(now);
+        self.insiders.expire(now, &self.limits);
+        self.callers.expire(|_, until| *until <= now);
+        self.caller_networks.expire(|_, until| *until <= now);
+        self.unproved.expire(now);
+        self.proved.expire(|_, at| now.since(*at) >= Duration::from_mins(1));
+        self.brief.expire(|_, at| now.since(*at) >= super::rules::BRIEF_ONCE_IN);
+        let remember = self.limits.policy.healthy.remember;
+        self.inhabited.expire(|_, last| now.since(*last) >= remember);
+        self.populated.expire(|_, last| now.since(*last) >= remember);
         if self.identities.sizes().0 != known {
             self.note_spared();
         }
-        self.note_fewer_live(sources);
+        self.note_fewer_live(hosts);
     }
 
-    fn note_registration(&mut self, registered: &Registered<'_>) {
-        let source = net::canonical(registered.source);
-        self.greet(source);
-        let (_, sources) = self.live.sizes();
-        let id = self.registration_id(registered);
-        self.live.put(id, self.limits.key(source), registered.life, self.now);
-        self.note_fewer_live(sources);
+    fn note_registration(&mut self, source: IpAddr, put: Put) {
+        self.greet(net::canonical(source));
+        let (_, hosts) = self.live.sizes();
+        self.live.put(put, self.now);
+        self.note_fewer_live(hosts);
     }
 
-    fn note_fewer_live(&mut self, sources_before: usize) {
-        if self.live.sizes().1 < sources_before {
+    fn note_fewer_live(&mut self, hosts_before: usize) {
+        if self.live.sizes().1 < hosts_before {
             self.note_spared();
         }
     }
 
-    fn registration_id(&self, registered: &Registered<'_>) -> u64 {
+    fn registration(&self, registered: &Registered<'_>) -> Put {
         let Registered { user, domain, call_id, .. } = *registered;
-        self.fingerprints.registration(user, domain, call_id)
+        let host = Key::of_addr(net::canonical(registered.source));
+        let text = |text| self.fingerprints.text(text);
+        let account = text(registered.username.unwrap_or(user));
+        let (user, domain, call) = (text(user), text(domain), text(call_id));
+        Put {
+            id: self.fingerprints.registration(user, domain, host),
+            host,
+            account,
+            call: self.fingerprints.registration_call(user, domain, call),
+            line: self.fingerprints.line(host, account, call),
+            life: registered.life,
+            proof: Proof::Proved,
+        }
     }
 
-    /// Somebody new is no stranger from now on.
+    /// Somebody is no stranger from now on, and the others of his network no longer share what is counted.
     pub(super) fn greet(&mut self, source: IpAddr) {
-        let key = self.limits.key(source);
-        if self.identity(&key) == Identity::Stranger {
+        if self.standing(source, None).1.is_strange() {
             self.note_spared();
         }
+        self.note_inhabited(source);
+    }
+
+    pub(super) fn note_inhabited(&mut self, source: IpAddr) {
+        if !self.limits.is_host(source) {
+            *self.inhabited.entry(self.limits.net_key(source)) = self.now;
+        }
+        *self.populated.entry(Key::of(&net::wide_net(source))) = self.now;
     }
 }

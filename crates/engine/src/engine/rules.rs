@@ -4,31 +4,69 @@ mod due;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
 use super::Engine;
-use crate::identity::ATTENTION_WINDOW;
+use crate::bans::Ban;
+use crate::effect::{Effect, Standing};
+use crate::identity::{ATTENTION_WINDOW, Patient};
 use crate::limits::UNIT;
 use crate::seen::{Seen, is_raw_address};
 use crate::slot::Slot;
 use crate::sources::{Key, Tally};
-use crate::{Action, Alarm, Cause, Details, Evidence, Grade, Identity, Mode, Refusal, RuleName};
+use crate::{
+    Action, Alarm, Cause, Details, Evidence, Expiry, Grade, Identity, Mode, Origin, Refusal,
+    RuleName,
+};
 pub(super) use due::Due;
+
+/// A known host is banned briefly at most once within this time, whoever brings it about.
+pub(super) const BRIEF_ONCE_IN: Duration = Duration::from_hours(1);
+
+/// How long an insider is slowed down.
+const SLOW_FOR: Duration = Duration::from_mins(10);
 
 /// Whom an event is about.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Subject {
     pub(super) addr: IpAddr,
+    /// What it is counted under.
     pub(super) key: Key,
     pub(super) identity: Identity,
+    pub(super) standing: Standing,
     /// Its record, if it has failed.
     pub(super) slot: Option<Slot>,
 }
 
 impl Engine {
-    /// Holds a counted failure against every rule. The first that bans is the last.
+    /// An address as the subject of rules about no user in particular.
+    pub(super) fn subject(&self, addr: IpAddr) -> Subject {
+        let key = self.key(addr);
+        let (identity, standing) = self.standing(addr, None);
+        Subject { addr, key, identity, standing, slot: self.sources.find(&key) }
+    }
+
+    /// Holds a counted failure against every rule.
     pub(super) fn apply_rules(
+        &mut self,
+        seen: &Seen<'_>,
+        grade: Grade,
+        subject: &Subject,
+        tally: &Tally,
+        actions: &mut Vec<Action>,
+    ) {
+        // Counted whether its host is banned or not.
+        let network = self.count_in_network(grade, subject);
+        self.apply_source_rules(seen, grade, subject, tally, actions);
+        if let Some((network, due)) = network {
+            self.ban_network(network, &due, subject, actions);
+        }
+    }
+
+    /// The rules about one source. The first that bans is the last.
+    fn apply_source_rules(
         &mut self,
         seen: &Seen<'_>,
         grade: Grade,
@@ -38,7 +76,7 @@ impl Engine {
     ) {
         let mut told = 0;
         let account = self.attacked_account(seen, grade, subject, actions);
-        let due = self.agent_due(seen, grade);
+        let due = self.agent_due(seen, grade, subject);
         if self.settle(due, subject, &mut told, actions) {
             return;
         }
@@ -54,7 +92,7 @@ impl Engine {
             return;
         }
         for (rule, finding) in self.findings(subject).each() {
-            let due = self.counting_due(rule, finding);
+            let due = self.counting_due(rule, finding, subject);
             if self.settle(due, subject, &mut told, actions) {
                 return;
             }
@@ -78,27 +116,96 @@ impl Engine {
         self.due(&due, subject, actions)
     }
 
-    /// Carries out what is due, as far as the rule and the source allow. True when it banned.
+    /// Carries out what is due, as far as the rule's mode and the table allow. True when it banned.
     pub(super) fn due(&mut self, due: &Due, subject: &Subject, actions: &mut Vec<Action>) -> bool {
-        match due.mode {
-            Mode::Off => false,
-            Mode::Shadow => {
-                if self.tell_once(due.rule, subject) {
-                    let net = self.limits.source_net(subject.addr);
-                    let cause = Arc::new(Cause::Rule(self.evidence(due, subject, 0)));
-                    self.stats.shadowed += 1;
-                    actions.push(Action::Shadowed { net, cause });
-                }
+        match (due.mode, due.effect) {
+            (Mode::Off, _) | (_, Effect::Nothing) => false,
+            (Mode::Shadow, _) => {
+                self.shadow(due, subject, actions);
                 false
             }
-            Mode::Ban => match self.spares(due.rule, subject) {
-                None => self.ban_subject(due, subject, actions),
-                Some(reason) => {
-                    self.refuse_due(due, subject, reason, actions);
-                    false
-                }
-            },
+            (Mode::Ban, Effect::Report) if subject.standing.is_strange() => {
+                self.shadow(due, subject, actions);
+                false
+            }
+            (Mode::Ban, Effect::Report) => {
+                let reason = match subject.identity {
+                    Identity::Shared => Refusal::Shared,
+                    _ => Refusal::Known { net: IpNet::from(subject.addr) },
+                };
+                self.refuse_due(due, subject, reason, actions);
+                false
+            }
+            (Mode::Ban, Effect::Slow) => {
+                let until = self.now + SLOW_FOR;
+                let cause = Arc::new(Cause::Rule(self.evidence(due, subject, 0)));
+                self.stats.slowed += 1;
+                actions.push(Action::Slow { source: subject.addr, until, cause });
+                false
+            }
+            (Mode::Ban, Effect::Brief) => self.ban_briefly(due, subject, actions),
+            (Mode::Ban, Effect::Ban) if due.grade <= Grade::Unproven => {
+                self.ban_on_forgeable(due, subject, actions)
+            }
+            (Mode::Ban, Effect::Ban) => self.ban_subject(due, subject, actions),
         }
+    }
+
+    /// Reports what would have been banned, once for as long as it stays due.
+    pub(super) fn shadow(&mut self, due: &Due, subject: &Subject, actions: &mut Vec<Action>) {
+        if self.tell_once(due.rule, subject) {
+            let net = self.source_net(subject.addr);
+            let cause = Arc::new(Cause::Rule(self.evidence(due, subject, 0)));
+            self.stats.shadowed += 1;
+            actions.push(Action::Shadowed { net, cause });
+        }
+    }
+
+    /// Bans a known host for a few minutes, unless it was within the hour.
+    fn ban_briefly(&mut self, due: &Due, subject: &Subject, actions: &mut Vec<Action>) -> bool {
+        let host = Key::of_addr(subject.addr);
+        let last = self.brief.get(&host).copied();
+        if last.is_some_and(|last| self.now.since(last) < BRIEF_ONCE_IN) {
+            self.refuse_due(due, subject, Refusal::BannedLately, actions);
+            return false;
+        }
+        let net = IpNet::from(subject.addr);
+        let until = Expiry::At(self.now + self.limits.policy.healthy.attention_ban_time);
+        let count = self.offenders.bans(&subject.key, self.now).max(1);
+        let cause = Arc::new(Cause::Rule(self.evidence(due, subject, count)));
+        let ban = Ban::new(self.now, until, Origin::Automatic, cause);
+        if let Err(reason) = self.place(net, ban, actions) {
+            self.refuse_due(due, subject, reason, actions);
+            return false;
+        }
+        *self.brief.entry(host) = self.now;
+        self.sources.remove(&subject.key);
+        self.watch_ban(actions);
+        true
+    }
+
+    /// Bans on evidence that anybody can forge: only so many within a minute, and not more than their share
+    /// of the table.
+    fn ban_on_forgeable(
+        &mut self,
+        due: &Due,
+        subject: &Subject,
+        actions: &mut Vec<Action>,
+    ) -> bool {
+        let share = self.limits.policy.max_bans.div_ceil(FORGEABLE_SHARE);
+        if self.bans.forgeable() >= share {
+            self.refuse_due(due, subject, Refusal::ShareUsedUp, actions);
+            return false;
+        }
+        let (may, too_many) = self.pulse.forgeable_ban(self.now);
+        if let Some(bans) = too_many {
+            actions.push(Action::Alarm(Alarm::ForgeableBans { bans }));
+        }
+        if !may {
+            self.shadow(due, subject, actions);
+            return false;
+        }
+        self.ban_subject(due, subject, actions)
     }
 
     /// Reports a due ban that is not done, once for as long as it stays due.
@@ -112,43 +219,11 @@ impl Engine {
         if !self.tell_once(due.rule, subject) {
             return;
         }
-        let net = self.limits.source_net(subject.addr);
+        let net = self.source_net(subject.addr);
         let cause = Arc::new(Cause::Rule(self.evidence(due, subject, 0)));
         self.refuse(net, reason, cause, actions);
         if reason == Refusal::Shared {
             actions.push(Action::Alarm(Alarm::LikelyProxy { source: subject.addr }));
-        }
-    }
-
-    /// Who logged in from there is spared: by every rule behind a proxy, by nearly every one when
-    /// trusted, otherwise by those that prove no address or that healthy phones might trip.
-    pub(super) fn spares(&self, rule: RuleName, subject: &Subject) -> Option<Refusal> {
-        match (subject.identity, rule) {
-            (Identity::Shared, _) => Some(Refusal::Shared),
-            (Identity::Stranger, _)
-            | (Identity::Trusted, RuleName::Attention)
-            | (
-                Identity::Known,
-                RuleName::Failures
-                | RuleName::Users
-                | RuleName::UserAgents
-                | RuleName::Slow
-                | RuleName::Attention,
-            ) => None,
-            (Identity::Trusted, _)
-            | (
-                Identity::Known,
-                RuleName::Report
-                | RuleName::Flood
-                | RuleName::Challenges
-                | RuleName::Calls
-                | RuleName::RawAddress
-                | RuleName::Account
-                | RuleName::Network
-                | RuleName::Log
-                | RuleName::Login
-                | RuleName::Deafness,
-            ) => Some(Refusal::Known { net: self.limits.source_net(subject.addr) }),
         }
     }
 
@@ -166,21 +241,34 @@ impl Engine {
     pub(super) fn limit_attention(
         &mut self,
         subject: &Subject,
-        failures: u32,
+        patient: &Patient,
         actions: &mut Vec<Action>,
     ) {
         let healthy = &self.limits.policy.healthy;
-        if failures < healthy.attention_max_failures {
+        let threshold = healthy.attention_max_failures;
+        // As many as something is done about, if that is enough; else as many as there are.
+        let on_answered = Effect::of(RuleName::Attention, subject.standing, Grade::Answered).acts();
+        let sure = if on_answered { patient.failures } else { patient.genuine };
+        let enough = sure >= threshold;
+        if !enough && patient.failures < threshold {
             return;
         }
+        let (count, grade) =
+            if enough { (sure, weakest(on_answered)) } else { (patient.failures, Grade::Answered) };
+        let effect = if enough {
+            Effect::acting(RuleName::Attention, subject.standing)
+        } else {
+            Effect::Report
+        };
         let due = Due {
             rule: RuleName::Attention,
             mode: Mode::Ban,
-            count: failures,
-            score: failures.saturating_mul(UNIT),
-            threshold: healthy.attention_max_failures,
+            effect,
+            count,
+            score: count.saturating_mul(UNIT),
+            threshold,
             window: ATTENTION_WINDOW,
-            grade: Grade::Answered,
+            grade,
             ban_time: healthy.attention_ban_time,
             reason: None,
         };
@@ -206,6 +294,7 @@ impl Engine {
         let due = Due {
             rule: RuleName::Failures,
             mode: Mode::Ban,
+            effect: Effect::Report,
             count: self.limits.threshold.div_ceil(weight.max(1)),
             score: self.limits.threshold,
             threshold: self.limits.policy.max_failures,
@@ -254,6 +343,14 @@ impl Engine {
     pub(super) fn note_domain(&mut self, domain: &str) {
         self.address_domains |= is_raw_address(domain);
     }
+}
+
+/// What part of the table bans on forgeable evidence may have: a tenth.
+const FORGEABLE_SHARE: usize = 10;
+
+/// The weakest grade on which a phone that needs attention is banned.
+const fn weakest(on_answered: bool) -> Grade {
+    if on_answered { Grade::Answered } else { Grade::Genuine }
 }
 
 /// One bit for each rule.

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Engine;
 use crate::limits::UNIT;
+use crate::sources::Key;
 use crate::{BanView, Details, Exemption, Grade, Identity, Text, Timestamp, net};
 
 /// What the engine knows of an address.
@@ -25,8 +26,11 @@ pub struct SourceView<'a> {
     pub failures: u32,
     /// Sum of their weights.
     pub score: f64,
-    /// The threshold in force.
+    /// The threshold that holds for it.
     pub max_failures: u32,
+    /// Until when it is slowed down, or left alone after a brief ban, because its users guess the passwords
+    /// of others.
+    pub insider_until: Option<Timestamp>,
     /// Weakest grade among the counted failures.
     pub grade: Option<Grade>,
     /// Unproven failures, which weigh nothing.
@@ -84,6 +88,10 @@ pub struct Stats {
     pub complaints: u64,
     /// Complaints among them that told of a failure already told of, by an event or another line.
     pub complaints_joined: u64,
+    /// Right passwords from addresses that nothing proves: they count for nothing.
+    pub unproved_successes: u64,
+    /// Insiders that were slowed down.
+    pub slowed: u64,
     /// Bans that were due in shadow.
     pub shadowed: u64,
     /// Failures of exempt sources.
@@ -129,10 +137,14 @@ pub struct ByGrade {
     pub unproven: u64,
     /// [`Grade::Unchallenged`].
     pub unchallenged: u64,
+    /// [`Grade::Challenged`].
+    pub challenged: u64,
     /// [`Grade::Assumed`].
     pub assumed: u64,
     /// [`Grade::Answered`].
     pub answered: u64,
+    /// [`Grade::Genuine`].
+    pub genuine: u64,
 }
 
 impl ByGrade {
@@ -141,8 +153,10 @@ impl ByGrade {
             Grade::Unjoined => &mut self.unjoined,
             Grade::Unproven => &mut self.unproven,
             Grade::Unchallenged => &mut self.unchallenged,
+            Grade::Challenged => &mut self.challenged,
             Grade::Assumed => &mut self.assumed,
             Grade::Answered => &mut self.answered,
+            Grade::Genuine => &mut self.genuine,
         };
         *counter += 1;
     }
@@ -150,7 +164,8 @@ impl ByGrade {
     /// All of them.
     #[must_use]
     pub const fn total(&self) -> u64 {
-        self.unjoined + self.unproven + self.unchallenged + self.assumed + self.answered
+        let weak = self.unjoined + self.unproven + self.unchallenged + self.challenged;
+        weak + self.assumed + self.answered + self.genuine
     }
 }
 
@@ -209,7 +224,8 @@ impl Engine {
     /// still remembered.
     #[must_use]
     pub fn failures(&self, addr: IpAddr) -> Vec<FailureView> {
-        let key = self.limits.key(net::canonical(addr));
+        let addr = net::canonical(addr);
+        let (key, (_, standing)) = (self.key(addr), self.standing(addr, None));
         let Some(source) = self.sources.get(&key) else {
             return Vec::new();
         };
@@ -217,7 +233,7 @@ impl Engine {
         let counted = source.history.within(now, self.limits.window_ms);
         let mut texts = self.recent.of(key, source.newest_detail);
         counted
-            .filter(|entry| self.limits.weight(entry.grade()) > 0)
+            .filter(move |entry| self.limits.base_weight(standing, entry.grade()) > 0)
             .map(|entry| FailureView {
                 at: self.now.earlier(Duration::from_millis(entry.age(now).into())),
                 grade: entry.grade(),
@@ -233,18 +249,20 @@ impl Engine {
     #[must_use]
     pub fn source(&self, addr: IpAddr) -> SourceView<'_> {
         let addr = net::canonical(addr);
-        let key = self.limits.key(addr);
-        let tally = self.tally(&key);
+        let (key, host) = (self.key(addr), Key::of_addr(addr));
+        let (identity, standing) = self.standing(addr, None);
+        let tally = self.tally(&key, standing);
         let counts = self.weightless.get(&key);
         let newest = self.sources.get(&key).and_then(|source| source.newest_detail);
         SourceView {
             addr,
-            source: self.limits.source_net(addr),
-            identity: self.identity(&key),
-            registrations: self.live.of(&key, self.now),
+            source: self.source_net(addr),
+            identity,
+            registrations: self.live.of(&host, self.now),
             failures: tally.failures,
             score: f64::from(tally.score) / f64::from(UNIT),
-            max_failures: self.limits.policy.max_failures,
+            max_failures: self.limits.base_threshold(standing) / UNIT,
+            insider_until: self.insiders.dealt_until(&host, self.now),
             grade: tally.weakest,
             unproven: counts.unproven,
             unjoined: counts.unjoined,

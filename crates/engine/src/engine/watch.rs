@@ -2,30 +2,41 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
 use super::Engine;
+use super::failures::Outcome;
 use super::rules::{Due, Subject};
-use crate::activity::{CHALLENGE_LIFE, Event, Reached};
+use crate::activity::{Event, Reached};
 use crate::bans::Ban;
+use crate::effect::{Effect, Standing};
+use crate::held::Accusation;
 use crate::limits::UNIT;
 use crate::pulse::Deaf;
-use crate::sources::{Finding, Key};
+use crate::seen::Seen;
+use crate::sources::{Entry, Finding, Key};
 use crate::{
-    Action, Alarm, Cause, Challenge, Expiry, Grade, Identity, Mode, Origin, Refusal, RuleName,
-    Text, Timestamp, net,
+    Action, Alarm, Cause, Challenge, Expiry, Grade, Mode, Origin, Refusal, RuleName, Rules, Text,
+    Timestamp, net,
 };
 
-/// Networks that a busy attacker gets hold of whole: what registries assign to one customer.
-const IPV4_NETWORK: u8 = 24;
-const IPV6_NETWORK: u8 = 48;
+/// Bans of whole networks at once.
+pub const MAX_NETWORK_BANS: usize = 100;
+
+/// How long nothing more is done about an insider that was dealt with: a patient forger must not have a
+/// phone slowed down for good.
+const DEALT_FOR: Duration = Duration::from_hours(1);
+
+/// How long an accepted call makes a host a caller.
+const CALLER_FOR: Duration = Duration::from_hours(24);
 
 impl Engine {
     /// Any event about a source (canonical): is it one too many?
     pub(super) fn note_event(&mut self, addr: IpAddr, event: Event, actions: &mut Vec<Action>) {
         self.pulse.event(self.now);
-        let key = self.limits.key(addr);
+        let key = self.key(addr);
         let reached = self.activity.note(key, event, &self.limits.activity, self.now);
         if reached != Reached::default() {
             self.on_reached(addr, reached, actions);
@@ -35,45 +46,68 @@ impl Engine {
     #[cold]
     fn on_reached(&mut self, addr: IpAddr, reached: Reached, actions: &mut Vec<Action>) {
         let rules = &self.limits.policy.rules;
-        let (flood, challenges) = (rules.flood.threshold, rules.challenges.threshold);
-        let calls = rules.calls.threshold;
-        if reached.flood {
-            // Nothing in a flood proves its address. The rule bans all the same where its
-            // `min_grade` says so: what floods is dropped, whoever is named.
-            self.accuse(RuleName::Flood, flood, addr, None, actions);
-        }
-        if reached.challenges {
-            self.accuse(RuleName::Challenges, challenges, addr, None, actions);
-        }
-        if reached.calls {
-            self.accuse(RuleName::Calls, calls, addr, None, actions);
+        // Nothing in these proves its address.
+        let accusations = [
+            (reached.flood, RuleName::Flood, rules.flood.threshold),
+            (reached.challenges, RuleName::Challenges, rules.challenges.threshold),
+            (reached.calls, RuleName::Calls, rules.calls.threshold),
+        ];
+        for (_, rule, count) in accusations.into_iter().filter(|(reached, ..)| *reached) {
+            let grade = Grade::Unjoined;
+            self.accuse(Accusation { rule, grade, count, addr, reason: None }, actions);
         }
     }
 
     pub(super) fn on_challenge(&mut self, challenge: &Challenge<'_>, actions: &mut Vec<Action>) {
         self.stats.challenges += 1;
-        self.note_event(net::canonical(challenge.source), Event::Challenged, actions);
+        let Challenge { port, profile, user, .. } = *challenge;
+        let source = net::canonical(challenge.source);
+        let text = |text| self.fingerprints.text(text);
+        let (user, call) = (text(user), text(challenge.call_id));
+        let dialog = self.fingerprints.dialog(Key::of_addr(source), profile, call);
+        self.dialogs.challenged(dialog, self.now);
+        self.prove_late(Key::of_addr(source), user, call, actions);
+        let whom = self.fingerprints.challenged(profile, port, user);
+        self.note_event(source, Event::Challenged(whom), actions);
     }
 
     pub(super) fn on_abandoned_call(&mut self, addr: IpAddr, actions: &mut Vec<Action>) {
         self.note_event(net::canonical(addr), Event::Abandoned, actions);
     }
 
-    pub(super) fn on_report(&mut self, addr: IpAddr, reason: &str, actions: &mut Vec<Action>) {
+    pub(super) fn on_report(
+        &mut self,
+        addr: IpAddr,
+        reason: &str,
+        proved: bool,
+        actions: &mut Vec<Action>,
+    ) {
         let addr = net::canonical(addr);
         self.note_event(addr, Event::Other, actions);
-        let key = self.limits.key(addr);
         let rule = self.limits.policy.rules.report;
         self.stats.reports += 1;
-        let (_, count) = self.reports.add(
-            key.hash(),
-            self.stats.reports,
-            (rule.threshold, rule.window),
-            self.now,
-        );
+        // Proved and forgeable reports are counted apart: one packet more must not make a forgery true.
+        let crowd = self.key(addr).hash() ^ u64::from(proved);
+        let most = (rule.threshold, rule.window);
+        let (_, count) = self.reports.add(crowd, self.stats.reports, most, self.now);
         if count >= rule.threshold {
-            self.accuse(RuleName::Report, count, addr, Some(Text::new(reason)), actions);
+            let grade = if proved { Grade::Answered } else { Grade::Unjoined };
+            let reason = Some(Box::new(Text::new(reason)));
+            let rule = RuleName::Report;
+            self.accuse(Accusation { rule, grade, count, addr, reason }, actions);
         }
+    }
+
+    /// The dialplan accepted a call: its reports about this host are no news for a day.
+    pub(super) fn on_call_accepted(&mut self, addr: IpAddr) {
+        let addr = net::canonical(addr);
+        let until = self.now + CALLER_FOR;
+        *self.callers.entry(Key::of_addr(addr)) = until;
+        *self.caller_networks.entry(Key::of(&net::wide_net(addr))) = until;
+    }
+
+    pub(super) fn is_caller(&self, host: &Key) -> bool {
+        self.callers.get(host).is_some_and(|until| *until > self.now)
     }
 
     /// Somebody failed to log in to our own page: no event of FreeSWITCH, and none of its rules.
@@ -83,7 +117,7 @@ impl Engine {
             return;
         }
         let addr = net::canonical(addr);
-        let crowd = self.limits.key(addr).hash();
+        let crowd = self.key(addr).hash();
         self.stats.login_failures += 1;
         let member = self.stats.login_failures;
         let most = (rule.threshold, rule.window);
@@ -96,18 +130,35 @@ impl Engine {
         if !shadow {
             self.logins.remove(crowd);
         }
-        self.accuse(RuleName::Login, count, addr, None, actions);
+        // Only the handshake of TCP proves an address.
+        let (rule, grade) = (RuleName::Login, Grade::Answered);
+        self.accuse(Accusation { rule, grade, count, addr, reason: None }, actions);
     }
 
-    /// Something that is no failed authentication reached a threshold.
-    pub(super) fn accuse(
-        &mut self,
-        rule: RuleName,
-        count: u32,
-        addr: IpAddr,
-        reason: Option<Text>,
-        actions: &mut Vec<Action>,
-    ) {
+    /// Something that is no failed authentication reached a threshold. What anybody can forge waits a
+    /// second for those who may know the accused.
+    pub(super) fn accuse(&mut self, accusation: Accusation, actions: &mut Vec<Action>) {
+        let addr = accusation.addr;
+        self.ask_acl(addr, actions);
+        let unknown =
+            self.standing(addr, None).1.is_strange() && self.exemptions.of(addr).is_none();
+        let waits = matches!(accusation.rule, RuleName::Report | RuleName::Flood);
+        if waits && unknown {
+            let deadline = self.held.hold(accusation, self.now);
+            self.wake_by(deadline);
+        } else {
+            self.judge_accusation(&accusation, actions);
+        }
+    }
+
+    pub(super) fn judge_held(&mut self, actions: &mut Vec<Action>) {
+        while let Some(accusation) = self.held.due(self.now) {
+            self.judge_accusation(&accusation, actions);
+        }
+    }
+
+    fn judge_accusation(&mut self, accusation: &Accusation, actions: &mut Vec<Action>) {
+        let Accusation { rule, grade, count, addr, .. } = *accusation;
         let rules = &self.limits.policy.rules;
         let settings = match rule {
             RuleName::Flood => rules.flood,
@@ -117,16 +168,15 @@ impl Engine {
             RuleName::Login => rules.login,
             _ => rules.report,
         };
-        // Only the handshake of TCP proves an address.
-        let grade = if rule == RuleName::Login { Grade::Answered } else { Grade::Unjoined };
-        let sure = if settings.guard.admits(grade) { count } else { 0 };
-        let Some(due) = Due::found(rule, &settings, Finding { sure, all: count }) else {
+        let subject = self.subject(addr);
+        let effect = Effect::of(rule, subject.standing, grade);
+        let good = effect.acts() && settings.guard.admits(grade);
+        let counted = if effect == Effect::Nothing { 0 } else { count };
+        let finding = Finding { sure: if good { counted } else { 0 }, all: counted };
+        let Some(due) = Due::found(rule, &settings, subject.standing, (finding, grade)) else {
             return;
         };
-        let due = Due { reason: reason.map(Box::new), ..due };
-        let key = self.limits.key(addr);
-        let identity = self.identity(&key);
-        let subject = Subject { addr, key, identity, slot: self.sources.find(&key) };
+        let due = Due { grade, reason: accusation.reason.clone(), ..due };
         if self.bans.covering(addr).is_some() {
             return;
         }
@@ -145,77 +195,206 @@ impl Engine {
     pub(super) fn watch_failure(
         &mut self,
         source: IpAddr,
-        grade: Grade,
+        (grade, standing): (Grade, Standing),
+        outcome: &Outcome,
+        user: Text,
         actions: &mut Vec<Action>,
     ) {
         self.pulse.failure(&self.limits.policy.deafness, self.now);
-        if !matches!(grade, Grade::Unproven | Grade::Unchallenged) {
-            return;
+        let forgeable = grade <= Grade::Unchallenged;
+        let names_others = match outcome {
+            Outcome::Exempt(_) => true,
+            Outcome::Weightless(_) | Outcome::Counted(..) => {
+                !standing.is_strange() && grade < Grade::Genuine
+            }
+            Outcome::Attention(_) | Outcome::Banned => false,
+        };
+        if forgeable || names_others {
+            let limit = self.limits.policy.alarm_forgeable_per_minute;
+            if let Some((failures, victims)) = self.pulse.forgeable(source, limit, self.now) {
+                actions.push(Action::Alarm(Alarm::Spoofing { failures, victims }));
+            }
         }
-        let limit = self.limits.policy.alarm_forgeable_per_minute;
-        if let Some((failures, victims)) = self.pulse.forgeable(source, limit, self.now) {
-            actions.push(Action::Alarm(Alarm::Spoofing { failures, victims }));
+        if let Outcome::Counted(_, tally) = outcome
+            && standing.is_strange()
+            && tally.failures == 1
+        {
+            let limit = self.limits.policy.alarm_distributed_per_minute;
+            if let Some((sources, users)) = self.pulse.newcomer(user, limit, self.now) {
+                actions.push(Action::Alarm(Alarm::Distributed { sources, users }));
+            }
         }
     }
 
-    /// A rule banned `net`: too many bans at once, or too many neighbours?
-    pub(super) fn watch_ban(&mut self, net: IpNet, subject: &Subject, actions: &mut Vec<Action>) {
+    /// A host where users log in fails for one who never did there; `is_phone` when it is taken for a line
+    /// with a wrong password.
+    pub(super) fn watch_insider(
+        &mut self,
+        seen: &Seen<'_>,
+        (grade, is_phone): (Grade, bool),
+        subject: &Subject,
+        actions: &mut Vec<Action>,
+    ) {
+        let Subject { addr, standing, .. } = *subject;
+        let rule = self.limits.policy.rules.insider;
+        let counts = Effect::of(RuleName::Insider, standing, grade) != Effect::Nothing;
+        let host = Key::of_addr(addr);
+        if !counts
+            || !rule.guard.is_on()
+            || self.identities.is_at_home(host, seen.user_hash, self.now, &self.limits)
+        {
+            return;
+        }
+        if grade >= Grade::Answered {
+            self.identities.distrust(&host, self.now);
+        }
+        let entry = Entry::new(seen, grade, self.now);
+        let name = seen.user.to_text();
+        let found = self.insiders.note(host, (entry, is_phone), name, &self.limits, self.now);
+        if let Some(names) = found.tell {
+            let (users, failures) = (found.users, found.failures);
+            actions.push(Action::Alarm(Alarm::Insider { source: addr, users, failures, names }));
+        }
+        let healthy = &self.limits.policy.healthy;
+        let threshold = healthy.known_max_failures;
+        if found.answered < threshold || found.answered_users < Rules::INSIDER_USERS {
+            return;
+        }
+        if !self.insiders.deal(&host, self.now + DEALT_FOR, self.now) {
+            return;
+        }
+        let due = Due {
+            rule: RuleName::Insider,
+            mode: rule.guard.mode,
+            effect: Effect::acting(RuleName::Insider, standing),
+            count: found.answered,
+            score: found.answered.saturating_mul(UNIT),
+            threshold,
+            window: self.limits.policy.window,
+            grade: Grade::Answered,
+            ban_time: healthy.attention_ban_time,
+            reason: None,
+        };
+        self.due(&due, subject, actions);
+    }
+
+    /// Failures of a stranger come without their attempts, although this FreeSWITCH sends attempts.
+    pub(super) fn report_unjoined(
+        &mut self,
+        subject: &Subject,
+        failures: u32,
+        actions: &mut Vec<Action>,
+    ) {
+        let effect = Effect::of(RuleName::Failures, subject.standing, Grade::Unjoined);
+        let guard = self.limits.policy.rules.failures;
+        if effect == Effect::Nothing || !guard.is_on() {
+            return;
+        }
+        let due = Due {
+            rule: RuleName::Failures,
+            mode: guard.mode,
+            effect,
+            count: failures,
+            score: 0,
+            threshold: self.limits.policy.max_failures,
+            window: self.limits.policy.window,
+            grade: Grade::Unjoined,
+            ban_time: self.limits.policy.ban_time,
+            reason: None,
+        };
+        actions.push(Action::Alarm(Alarm::Unjoined { source: subject.addr, failures }));
+        self.shadow(&due, subject, actions);
+    }
+
+    /// A rule banned something: too many bans at once?
+    pub(super) fn watch_ban(&mut self, actions: &mut Vec<Action>) {
         let limit = self.limits.policy.alarm_bans_per_minute;
         if let Some(bans) = self.pulse.ban(limit, self.now) {
             actions.push(Action::Alarm(Alarm::ManyBans { bans }));
         }
-        let rule = self.limits.policy.rules.network;
-        let prefix = if subject.addr.is_ipv4() { IPV4_NETWORK } else { IPV6_NETWORK };
-        if !rule.guard.is_on() || net.prefix_len() <= prefix {
-            return;
-        }
-        let network = net::net_of(subject.addr, prefix);
-        let (crowd, member) = (Key::of(&network).hash(), Key::of(&net).hash());
-        let (before, hosts) =
-            self.networks.add(crowd, member, (rule.threshold, rule.window), self.now);
-        if before >= rule.threshold || hosts < rule.threshold {
-            return;
-        }
-        let finding = Finding { sure: hosts, all: hosts };
-        let Some(due) = Due::found(RuleName::Network, &rule, finding) else {
-            return;
-        };
-        self.ban_network(network, &due, subject, actions);
     }
 
-    fn ban_network(
+    /// A failure of a stranger as part of its /24 or /48: what is due against the network.
+    pub(super) fn count_in_network(
+        &mut self,
+        grade: Grade,
+        subject: &Subject,
+    ) -> Option<(IpNet, Due)> {
+        let rule = self.limits.policy.rules.network;
+        let acts = Effect::of(RuleName::Network, subject.standing, grade).acts();
+        if !acts || !rule.guard.is_on() || !rule.guard.admits(grade) {
+            return None;
+        }
+        let network = self.limits.wide_net(subject.addr)?;
+        let crowd = self.fingerprints.network(Key::of(&network));
+        let weight = self.limits.weight(grade);
+        let member = self.fingerprints.network(subject.key);
+        let found = self.networks.add(crowd, member, weight, rule.window, self.now);
+        let threshold = rule.threshold.saturating_mul(UNIT);
+        if found.score < threshold || found.hosts < Rules::NETWORK_SOURCES {
+            return None;
+        }
+        // What it has done counts for one ban, or one report.
+        self.networks.remove(crowd);
+        let due = Due {
+            rule: RuleName::Network,
+            mode: rule.guard.mode,
+            effect: Effect::Ban,
+            count: found.score / UNIT,
+            score: found.score,
+            threshold: rule.threshold,
+            window: rule.window,
+            grade,
+            ban_time: rule.ban_time,
+            reason: None,
+        };
+        Some((network, due))
+    }
+
+    pub(super) fn ban_network(
         &mut self,
         network: IpNet,
         due: &Due,
         subject: &Subject,
         actions: &mut Vec<Action>,
     ) {
-        let cause = Arc::new(Cause::Rule(self.evidence(due, subject, 0)));
+        let key = Key::of_network(&network);
+        let count = self.offenders.bans(&key, self.now).saturating_add(1);
+        let cause = Arc::new(Cause::Rule(self.evidence(due, subject, count)));
         if due.mode != Mode::Ban {
             self.stats.shadowed += 1;
             actions.push(Action::Shadowed { net: network, cause });
             return;
         }
-        let refused = self.objection(&network, Origin::Automatic).or_else(|| {
-            let net = self.known_inside(&network)?;
-            Some(Refusal::Known { net })
-        });
-        let until = Expiry::At(self.now + due.ban_time);
-        let ban = Ban::new(self.now, until, Origin::Automatic, Arc::clone(&cause));
+        let refused = self
+            .objection(&network, Origin::Automatic)
+            .or_else(|| self.known_inside(&network).map(|net| Refusal::Known { net }))
+            .or_else(|| (self.bans.networks() >= MAX_NETWORK_BANS).then_some(Refusal::ShareUsedUp));
+        let end = self.now + self.limits.ban_time(due.ban_time, count);
+        let ban = Ban::new(self.now, Expiry::At(end), Origin::Automatic, Arc::clone(&cause));
         let placed = match refused {
             Some(reason) => Err(reason),
             None => self.place(network, ban, actions),
         };
         if let Err(reason) = placed {
             self.refuse(network, reason, cause, actions);
+            return;
         }
+        let forget_at = end + self.limits.policy.escalation.forget_after;
+        self.offenders.record(key, count, forget_at);
+        let failures = due.count;
+        actions.push(Action::Alarm(Alarm::NetworkBanned { net: network, failures }));
+        self.watch_ban(actions);
     }
 
-    /// A known source inside a network. Looks at all of them, which is rare: once for each network
-    /// that fills with banned hosts.
+    /// Somebody known, or a caller, is inside a network.
     fn known_inside(&self, network: &IpNet) -> Option<IpNet> {
-        let mut known = self.known_sources().map(Key::addr);
-        known.find(|addr| network.contains(addr)).map(|addr| self.limits.source_net(addr))
+        let (key, remember) = (Key::of(network), self.limits.policy.healthy.remember);
+        let known = self.populated.get(&key);
+        let caller = self.caller_networks.get(&key);
+        let inside = known.is_some_and(|last| self.now.since(*last) < remember)
+            || caller.is_some_and(|until| *until > self.now);
+        inside.then_some(*network)
     }
 
     pub(super) fn on_packets(&mut self, count: u64, actions: &mut Vec<Action>) {
@@ -225,17 +404,16 @@ impl Engine {
         };
         actions.push(Action::Alarm(Alarm::Deaf { burst, packets }));
         // Nobody will reach the threshold any more: act on what was seen.
-        let seen = self.sources.answered(self.now, &self.limits);
+        let seen = self.sources.challenged(self.now, &self.limits);
         let fallen: Vec<Key> =
             seen.filter(|(_, n)| *n >= settings.max_failures).map(|(key, _)| key).collect();
         for key in fallen {
-            let addr = key.addr();
-            let identity = self.identity(&key);
-            let subject = Subject { addr, key, identity, slot: self.sources.find(&key) };
             // Its host is not remembered: a source that is partly exempt is left alone.
-            let free = self.objection(&self.limits.source_net(addr), Origin::Automatic).is_none();
+            let subject = self.subject(key.addr());
+            let free =
+                self.objection(&self.limits.source_net(subject.addr), Origin::Automatic).is_none();
             if free
-                && self.bans.covering(addr).is_none()
+                && self.bans.covering(subject.addr).is_none()
                 && let Some(due) = self.deaf_due(&subject)
             {
                 self.due(&due, &subject, actions);
@@ -246,21 +424,23 @@ impl Engine {
     /// In times of deafness strangers fall sooner.
     pub(super) fn deaf_due(&self, subject: &Subject) -> Option<Due> {
         let settings = &self.limits.policy.deafness;
-        let strange = subject.identity == Identity::Stranger;
-        if !strange || settings.mode == Mode::Off || !self.pulse.is_deaf(self.now) {
+        if settings.mode == Mode::Off || !self.pulse.is_deaf(self.now) {
             return None;
         }
+        let effect = Effect::acting(RuleName::Deafness, subject.standing);
         let source = self.sources.at(subject.slot?)?;
         let now = crate::limits::millis(self.now);
-        let count = source.history.answered(now, self.limits.window_ms);
+        let weakest = Grade::Challenged;
+        let count = source.history.at_least(weakest, now, self.limits.window_ms);
         (count >= settings.max_failures).then(|| Due {
             rule: RuleName::Deafness,
             mode: settings.mode,
+            effect,
             count,
             score: count.saturating_mul(UNIT),
             threshold: settings.max_failures,
             window: self.limits.policy.window,
-            grade: Grade::Answered,
+            grade: weakest,
             ban_time: self.limits.policy.ban_time,
             reason: None,
         })
@@ -273,6 +453,7 @@ impl Engine {
 
     /// A challenge that counts now may have gone unseen.
     pub(super) fn was_blind(&self) -> bool {
-        self.blind_until.is_some_and(|until| self.now.since(until) <= CHALLENGE_LIFE)
+        let life = Duration::from_secs(self.dialogs.longest_life().into());
+        self.blind_until.is_some_and(|until| self.now.since(until) <= life)
     }
 }

@@ -11,30 +11,91 @@ fn live() -> Live {
     Live::new(42)
 }
 
-#[test]
-fn a_source_has_as_many_registrations_as_stand() {
-    let (mut live, office) = (live(), key("192.0.2.7"));
-    for id in 0..3 {
-        live.put(id, office, None, NOW);
-    }
-    live.put(1, office, None, NOW + MINUTE);
-    assert_eq!((live.of(&office, NOW), live.sizes()), (3, (3, 1)));
-    live.end(0);
-    live.end(0);
-    live.end(99);
-    assert_eq!(live.of(&office, NOW), 2);
-    live.end(1);
-    live.end(2);
-    assert_eq!((live.of(&office, NOW), live.sizes()), (0, (0, 0)));
+/// Registration `id` of account `id` by dialog `id`.
+fn of(id: u64, host: Key) -> Put {
+    Put { id, host, account: id, call: id + 1_000_000, line: id, life: None, proof: Proof::Proved }
+}
+
+fn call(id: u64) -> u64 {
+    of(id, key("::")).call
 }
 
 #[test]
-fn a_phone_that_moves_leaves_its_old_address() {
+fn a_host_has_as_many_registrations_as_hold() {
+    let (mut live, office) = (live(), key("192.0.2.7"));
+    for id in 0..3 {
+        live.put(of(id, office), NOW);
+    }
+    live.put(of(1, office), NOW + MINUTE);
+    assert_eq!((live.of(&office, NOW), live.sizes()), (3, (3, 1)));
+    assert_eq!(live.accounts(&office, NOW), Registered::Several);
+    for id in [0, 0, 99] {
+        live.end(call(id), NOW);
+    }
+    assert_eq!(live.of(&office, NOW), 2);
+    live.end(call(1), NOW);
+    live.end(call(2), NOW);
+    assert_eq!((live.of(&office, NOW), live.sizes()), (0, (0, 0)));
+    assert_eq!(live.accounts(&office, NOW), Registered::Nobody);
+    live.put(of(5, office), NOW);
+    assert_eq!(live.accounts(&office, NOW), Registered::Only(5));
+}
+
+#[test]
+fn a_call_that_moves_leaves_its_old_address() {
     let mut live = live();
-    live.put(1, key("192.0.2.7"), None, NOW);
-    live.put(1, key("198.51.100.7"), None, NOW);
-    assert_eq!(live.sources(NOW).collect::<Vec<_>>(), [key("198.51.100.7")]);
+    live.put(of(1, key("192.0.2.7")), NOW);
+    live.put(Put { id: 2, ..of(1, key("198.51.100.7")) }, NOW);
+    assert_eq!(live.hosts(NOW).collect::<Vec<_>>(), [key("198.51.100.7")]);
     assert_eq!(live.sizes(), (1, 1));
+}
+
+#[test]
+fn a_new_dialog_of_a_user_at_its_address_is_no_second_registration() {
+    let (mut live, host) = (live(), key("192.0.2.7"));
+    live.put(of(1, host), NOW);
+    live.put(Put { call: 8, line: 80, ..of(1, host) }, NOW);
+    assert_eq!(live.of(&host, NOW), 1);
+    live.end(call(1), NOW);
+    assert_eq!(live.of(&host, NOW), 1, "the end of the old dialog comes late");
+    live.end(8, NOW);
+    assert_eq!(live.of(&host, NOW), 0);
+}
+
+#[test]
+fn a_dialog_is_genuine_while_registered_and_for_an_hour_after() {
+    let (mut live, host) = (live(), key("192.0.2.7"));
+    live.put(of(1, host), NOW);
+    let later = NOW + 10 * MINUTE;
+    assert!(live.is_genuine(1, later) && !live.is_genuine(2, later));
+    live.end(call(1), later);
+    assert!(live.is_genuine(1, later + 59 * MINUTE));
+    assert!(!live.is_genuine(1, later + 60 * MINUTE));
+}
+
+#[test]
+fn a_list_makes_registered_and_not_genuine() {
+    let (mut live, host) = (live(), key("192.0.2.7"));
+    live.put(Put { proof: Proof::Listed, ..of(1, host) }, NOW);
+    assert_eq!(live.of(&host, NOW), 1);
+    assert!(live.is_registered_line(1, NOW) && !live.is_genuine(1, NOW));
+    live.put(of(1, host), NOW);
+    assert!(live.is_genuine(1, NOW));
+    live.put(Put { proof: Proof::Listed, ..of(1, host) }, NOW);
+    assert!(live.is_genuine(1, NOW), "the list says nothing less");
+}
+
+#[test]
+fn an_unproved_success_registers_nobody_and_takes_nothing_away() {
+    let (mut live, host) = (live(), key("192.0.2.7"));
+    let forged = Put { proof: Proof::Unproved, ..of(1, host) };
+    live.put(forged, NOW);
+    live.put(Put { proof: Proof::Listed, ..forged }, NOW);
+    assert_eq!((live.of(&host, NOW), live.is_registered_line(1, NOW)), (0, false));
+    live.put(of(1, host), NOW);
+    live.put(Put { call: 7, line: 70, ..forged }, NOW);
+    assert_eq!((live.of(&host, NOW), live.is_genuine(1, NOW)), (1, true));
+    assert!(!live.is_genuine(70, NOW));
 }
 
 #[test]
@@ -45,13 +106,13 @@ fn a_life_is_what_the_phone_asked_for_within_a_day_and_an_hour_if_nobody_says() 
         (Some(Duration::MAX), MAX_LIFE),
         (None, DEFAULT_LIFE),
     ] {
-        let (mut live, source) = (live(), key("2001:db8::7"));
-        live.put(1, source, life, NOW);
+        let (mut live, host) = (live(), key("2001:db8::7"));
+        live.put(Put { life, ..of(1, host) }, NOW);
         let end = NOW + expected + GRACE;
         let before = Timestamp::from_micros(end.as_micros() - 1);
         live.expire(before);
-        assert_eq!(live.of(&source, before), 1, "{life:?}");
-        assert_eq!(live.of(&source, end), 0, "{life:?}: also before the sweep");
+        assert_eq!(live.of(&host, before), 1, "{life:?}");
+        assert_eq!(live.of(&host, end), 0, "{life:?}: also before the sweep");
         live.expire(end);
         assert_eq!(live.sizes(), (0, 0), "{life:?}");
     }
@@ -61,13 +122,13 @@ fn a_life_is_what_the_phone_asked_for_within_a_day_and_an_hour_if_nobody_says() 
 fn what_is_older_than_a_snapshot_and_not_in_it_goes() {
     let mut live = live();
     let (gone, stays, newer) = (key("192.0.2.1"), key("192.0.2.2"), key("192.0.2.3"));
-    live.put(1, gone, None, NOW);
-    live.put(2, stays, None, NOW);
+    live.put(of(1, gone), NOW);
+    live.put(of(2, stays), NOW);
     let asked = NOW + MINUTE;
-    live.put(3, newer, None, asked);
-    live.put(2, stays, None, asked + MINUTE);
-    live.forget_unseen(asked);
-    let left = [gone, stays, newer].map(|source| live.of(&source, asked + MINUTE));
+    live.put(of(3, newer), asked);
+    live.put(of(2, stays), asked + MINUTE);
+    live.forget_unseen(asked, asked + MINUTE);
+    let left = [gone, stays, newer].map(|host| live.of(&host, asked + MINUTE));
     assert_eq!(left, [0, 1, 1]);
 }
 
@@ -75,15 +136,15 @@ fn what_is_older_than_a_snapshot_and_not_in_it_goes() {
 fn beyond_its_bound_the_longest_unseen_goes_and_the_counts_stay_right() {
     let mut live = live();
     let most = u32::try_from(MAX_LIVE).unwrap();
-    let source = |n: u32| key(&std::net::Ipv4Addr::from(0x0A00_0000 + n).to_string());
+    let host = |n: u32| key(&std::net::Ipv4Addr::from(0x0A00_0000 + n).to_string());
     for n in 0..most + 10 {
-        // Each source twice, one after the other.
-        live.put(n.into(), source(n / 2), None, NOW);
+        // Each host twice, one after the other.
+        live.put(of(n.into(), host(n / 2)), NOW);
     }
     assert_eq!(live.sizes(), (MAX_LIVE, MAX_LIVE / 2));
-    assert_eq!([4, 5].map(|n| live.of(&source(n), NOW)), [0, 2]);
+    assert_eq!([4, 5].map(|n| live.of(&host(n), NOW)), [0, 2]);
     for n in 0..most + 10 {
-        live.end(n.into());
+        live.end(call(n.into()), NOW);
     }
     assert_eq!(live.sizes(), (0, 0));
 }

@@ -19,11 +19,12 @@ pub struct Rules {
     pub users: Rule,
     /// User agents of known scanners, at the first failure.
     pub user_agents: UserAgents,
-    /// `sipward::report` events from the dialplan. Default: ban at 1, for 1 h, whatever the grade,
-    /// because a report carries none.
+    /// `sipward::report` events from the dialplan. Default: ban at 3 within 10 min, for 10 min. Over UDP
+    /// anybody can be named in one, so such a ban does not make later ones longer.
     pub report: Rule,
-    /// Events of any kind. Default: ban at 200 within 1 s, for 60 s, whatever the grade: a flood
-    /// deafens FreeSWITCH for everyone. Does not make later bans longer.
+    /// Events of any kind, unless a user logs in within the next second. Default: ban at 200 within
+    /// 1 s, for 60 s, whatever the grade: a flood deafens FreeSWITCH for everyone. Does not make later
+    /// bans longer.
     pub flood: Rule,
     /// Failures over a long time. Default: shadow at 30 within 24 h.
     pub slow: Rule,
@@ -39,9 +40,15 @@ pub struct Rules {
     /// One user attacked from many sources: alarm at 10 sources within 1 h; from then on strangers
     /// who fail for that user fall at [`Rules::ACCOUNT_MAX_FAILURES`]. Default: shadow.
     pub account: Rule,
-    /// Banned hosts in one IPv4 /24 or IPv6 /48: the network is banned. Default: shadow at 10 within
-    /// 24 h, for 24 h.
+    /// Failures by weight of at least [`Rules::NETWORK_SOURCES`] strangers in one IPv4 /24 or IPv6 /48:
+    /// the network is banned. Never one that holds somebody known or exempt, or a caller. Default: ban
+    /// at 20 within 10 min, for 10 min. Range of the threshold 4 to 64.
     pub network: Rule,
+    /// Users tried from a source where others log in, who never did so there. Default: alarm at 5
+    /// within 1 h. In ban mode answered failures for [`Rules::INSIDER_USERS`] of them, as many as
+    /// [`super::Healthy::known_max_failures`] within the base window, have the host slowed down or banned
+    /// briefly. The ban time is not used: it is [`super::Healthy::attention_ban_time`].
+    pub insider: Rule,
     /// Lines of FreeSWITCH's log ([`crate::Complaint`]) that no event tells of. Default: shadow at 5
     /// within 10 min, for 1 h, whatever the grade, because a line carries none.
     pub log: Rule,
@@ -128,13 +135,15 @@ pub enum RuleName {
     Login,
     /// A phone that needs attention failed too often: [`super::Healthy::attention_max_failures`].
     Attention,
+    /// [`Rules::insider`].
+    Insider,
     /// FreeSWITCH is deaf: [`super::Deafness`].
     Deafness,
 }
 
 impl RuleName {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Failures,
         Self::Users,
         Self::UserAgents,
@@ -149,25 +158,27 @@ impl RuleName {
         Self::Log,
         Self::Login,
         Self::Attention,
+        Self::Insider,
         Self::Deafness,
     ];
 
-    /// A ban by this rule makes the next one longer. Not where the evidence proves no address, or
-    /// where the ban is a pause rather than a punishment.
+    /// A ban by this rule on evidence of this grade makes the next one longer. Not where the evidence
+    /// proves no address, or where the ban is a pause rather than a punishment.
     #[must_use]
-    pub const fn escalates(self) -> bool {
+    pub fn escalates(self, grade: Grade) -> bool {
         match self {
             Self::Failures
             | Self::Users
             | Self::UserAgents
-            | Self::Report
             | Self::Slow
             | Self::Calls
             | Self::RawAddress
             | Self::Account
             | Self::Login
+            | Self::Network
             | Self::Deafness => true,
-            Self::Flood | Self::Challenges | Self::Network | Self::Log | Self::Attention => false,
+            Self::Report => grade > Grade::Unproven,
+            Self::Flood | Self::Challenges | Self::Log | Self::Attention | Self::Insider => false,
         }
     }
 }
@@ -175,6 +186,13 @@ impl RuleName {
 impl Rules {
     /// Failures at which a stranger falls who tries an account under attack.
     pub const ACCOUNT_MAX_FAILURES: u32 = 2;
+
+    /// Strangers in a network that must have failed before the whole of it is banned.
+    pub const NETWORK_SOURCES: u32 = 4;
+
+    /// Users that a known source must have tried, who never logged in from there, before anything is
+    /// done to it.
+    pub const INSIDER_USERS: u32 = 3;
 }
 
 impl Guard {
@@ -182,10 +200,10 @@ impl Guard {
         Self { mode, min_grade }
     }
 
-    /// Evidence of this grade is enough.
+    /// Evidence of this grade is enough. Challenged and assumed pass for answered.
     #[must_use]
     pub fn admits(self, grade: Grade) -> bool {
-        grade >= self.min_grade.min(Grade::Assumed)
+        grade >= self.min_grade.min(Grade::Challenged)
     }
 
     pub(crate) fn is_on(self) -> bool {
@@ -214,14 +232,15 @@ impl Default for Rules {
             failures: Guard::new(Ban, Unchallenged),
             users: Rule::new(Ban, Answered, 10, ten_minutes, HOUR),
             user_agents: UserAgents::default(),
-            report: Rule::new(Ban, Unjoined, 1, ten_minutes, HOUR),
+            report: Rule::new(Ban, Unjoined, 3, ten_minutes, ten_minutes),
             flood: Rule::new(Ban, Unjoined, 200, Duration::from_secs(1), MINUTE),
             slow: Rule::new(Shadow, Answered, 30, DAY, DAY),
             challenges: Rule::new(Shadow, Unjoined, 60, ten_minutes, HOUR),
             calls: Rule::new(Shadow, Answered, 5, ten_minutes, HOUR),
             raw_address: Rule::new(Shadow, Answered, 3, ten_minutes, HOUR),
             account: Rule::new(Shadow, Answered, 10, HOUR, HOUR),
-            network: Rule::new(Shadow, Answered, 10, DAY, DAY),
+            network: Rule::new(Ban, Unchallenged, 20, ten_minutes, ten_minutes),
+            insider: Rule::new(Ban, Unchallenged, 5, HOUR, ten_minutes),
             log: Rule::new(Shadow, Unjoined, 5, ten_minutes, HOUR),
             login: Rule::new(Ban, Answered, 10, ten_minutes, HOUR),
         }

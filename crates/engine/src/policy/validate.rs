@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{Deafness, Escalation, Healthy, Policy, Rule, Rules, Weights};
 
 const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
 const TEN_YEARS: Duration = Duration::from_hours(3_653 * 24);
 
@@ -43,6 +44,8 @@ impl Policy {
         self.deafness.validate()?;
         number("alarm_bans_per_minute", self.alarm_bans_per_minute, 1..=1_000_000)?;
         number("alarm_forgeable_per_minute", self.alarm_forgeable_per_minute, 1..=1_000_000)?;
+        number("alarm_distributed_per_minute", self.alarm_distributed_per_minute, 1..=1_000_000)?;
+        number("nat64_prefixes", self.nat64_prefixes.len(), 0..=16)?;
         number("ipv4_prefix", self.ipv4_prefix, 24..=32)?;
         number("ipv6_prefix", self.ipv6_prefix, 48..=128)?;
         number("max_tracked", self.max_tracked, 1_000..=16_777_216)?;
@@ -89,6 +92,9 @@ impl Rules {
         // These keep a list of whom or what they have seen, for each account, network and source.
         rule(["account.threshold", "account.window", "account.ban_time"], &self.account, 64)?;
         rule(["network.threshold", "network.window", "network.ban_time"], &self.network, 64)?;
+        number("network.threshold", self.network.threshold, Rules::NETWORK_SOURCES..=64)?;
+        duration("network.window", self.network.window, 10 * SECOND..=DAY)?;
+        rule(["insider.threshold", "insider.window", "insider.ban_time"], &self.insider, 64)?;
         rule(["log.threshold", "log.window", "log.ban_time"], &self.log, 64)?;
         rule(["login.threshold", "login.window", "login.ban_time"], &self.login, 64)?;
         duration("user_agents.ban_time", self.user_agents.ban_time, SECOND..=365 * DAY)?;
@@ -111,7 +117,8 @@ impl Healthy {
         duration("healthy.remember", self.remember, DAY / 24..=365 * DAY)?;
         duration("healthy.trust_after", self.trust_after, DAY / 24..=365 * DAY)?;
         number("healthy.attention_max_failures", self.attention_max_failures, 1..=1_000)?;
-        duration("healthy.attention_ban_time", self.attention_ban_time, SECOND..=DAY)
+        duration("healthy.attention_ban_time", self.attention_ban_time, SECOND..=10 * MINUTE)?;
+        number("healthy.max_new_addresses", self.max_new_addresses, 1..=1_000)
     }
 }
 

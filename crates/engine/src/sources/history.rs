@@ -8,10 +8,11 @@ mod ring;
 
 use ring::Ring;
 
+use crate::effect::Standing;
 use crate::identity::MISTYPES;
-use crate::limits::{Counting, Limits, millis};
+use crate::limits::{Counting, Grades, Limits, millis};
 use crate::seen::Seen;
-use crate::{Grade, Guard, Method, RuleName, Timestamp};
+use crate::{Grade, Method, RuleName, Timestamp};
 
 const GRADE_BITS: u32 = 3;
 const INVITE: u32 = 1 << GRADE_BITS;
@@ -59,7 +60,11 @@ impl Entry {
 
     /// Evidence that some rules take for too little.
     fn is_weak(self) -> bool {
-        self.grade() < Grade::Assumed
+        self.grade() < Grade::Challenged
+    }
+
+    fn is_one_of(self, grades: Grades) -> bool {
+        grades & 1 << (self.tag & (INVITE - 1)) != 0
     }
 
     fn marks(self) -> u8 {
@@ -83,7 +88,7 @@ impl Entry {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
     ring: Ring,
-    /// Failures among them whose evidence is below [`Grade::Assumed`].
+    /// Failures among them whose evidence is below [`Grade::Challenged`].
     weak: u16,
     /// Marks that failures of this source ever had, as in [`Entry::tag`].
     marks: u8,
@@ -173,14 +178,14 @@ impl History {
         self.within(now, window_ms).any(|entry| !entry.is_of(user_hash))
     }
 
-    /// Weighs the failures younger than the window that are at least of this grade. `now` is on the
-    /// clock of [`millis`].
-    pub(crate) fn tally(&self, now: u32, limits: &Limits, at_least: Option<Guard>) -> Tally {
+    /// Weighs the failures younger than the window whose grade is one of these. `now` is on the clock of
+    /// [`millis`].
+    pub(crate) fn tally(&self, now: u32, limits: &Limits, grades: Grades) -> Tally {
         let mut tally = Tally::default();
         for entry in self.within(now, limits.window_ms) {
             let grade = entry.grade();
             let weight = limits.weight(grade);
-            if weight > 0 && at_least.is_none_or(|guard| guard.admits(grade)) {
+            if weight > 0 && entry.is_one_of(grades) {
                 tally.failures += 1;
                 tally.score = tally.score.saturating_add(weight);
                 tally.weakest = Some(tally.weakest.map_or(grade, |weakest| weakest.min(grade)));
@@ -194,9 +199,20 @@ impl History {
         self.ring.newest_first().take_while(move |entry| entry.age(now) < window_ms)
     }
 
-    /// Failures younger than the window of exactly the strongest grades.
-    pub(crate) fn answered(&self, now: u32, window_ms: u32) -> u32 {
-        count(self.within(now, window_ms).filter(|entry| !entry.is_weak()))
+    /// Failures younger than the window of this grade or a stronger one.
+    pub(crate) fn at_least(&self, grade: Grade, now: u32, window_ms: u32) -> u32 {
+        count(self.within(now, window_ms).filter(|entry| entry.grade() >= grade))
+    }
+
+    /// Users told apart among the failures younger than the window of this grade or a stronger one, and
+    /// those failures.
+    pub(crate) fn users(&self, grade: Grade, now: u32, window_ms: u32) -> (u32, u32) {
+        let (mut users, mut failures) = (Users::default(), 0);
+        for entry in self.within(now, window_ms).filter(|entry| entry.grade() >= grade) {
+            users.add(entry.user());
+            failures += 1;
+        }
+        (users.count(), failures)
     }
 
     /// Failures of one user younger than the window.
@@ -204,14 +220,14 @@ impl History {
         count(self.within(now, window_ms).filter(|entry| entry.is_of(user_hash)))
     }
 
-    /// What the counting rules find. Those that cannot have reached their threshold are not looked
-    /// at closer.
-    pub(crate) fn findings(&self, now: u32, limits: &Limits) -> Findings {
+    /// What the counting rules find against `standing`. Those that cannot have reached their threshold
+    /// are not looked at closer.
+    pub(crate) fn findings(&self, now: u32, limits: &Limits, standing: Standing) -> Findings {
         Findings {
-            users: self.distinct_users(now, &limits.users),
-            slow: self.all(now, &limits.slow),
-            calls: self.marked(now, &limits.calls, INVITE),
-            raw_address: self.marked(now, &limits.raw_address, RAW_ADDRESS),
+            users: self.distinct_users(now, &limits.users, standing),
+            slow: self.all(now, &limits.slow, standing),
+            calls: self.marked(now, &limits.calls, standing, INVITE),
+            raw_address: self.marked(now, &limits.raw_address, standing, RAW_ADDRESS),
         }
     }
 
@@ -221,43 +237,53 @@ impl History {
         last.is_some_and(|entry| entry.age(now) < rule.window_ms) && rule.guard.is_on()
     }
 
-    fn all(&self, now: u32, rule: &Counting) -> Finding {
+    fn all(&self, now: u32, rule: &Counting, standing: Standing) -> Finding {
         if !self.may_reach(now, rule) {
             return Finding::default();
         }
         let whole = self.ring.oldest().is_some_and(|entry| entry.age(now) < rule.window_ms);
-        if whole && self.weak == 0 {
+        if whole && self.weak == 0 && standing.is_strange() {
             // Nothing to tell apart: a source that fails day and night is here at every failure.
             let all = u32::try_from(self.len()).unwrap_or(u32::MAX);
             return Finding { sure: all, all };
         }
-        self.matching(now, rule, |_| true)
+        self.matching(now, rule, standing, |_| true)
     }
 
-    fn marked(&self, now: u32, rule: &Counting, mark: u32) -> Finding {
+    fn marked(&self, now: u32, rule: &Counting, standing: Standing, mark: u32) -> Finding {
         if u32::from(self.marks) & mark == 0 || !self.may_reach(now, rule) {
             return Finding::default();
         }
-        self.matching(now, rule, |entry| entry.has(mark))
+        self.matching(now, rule, standing, |entry| entry.has(mark))
     }
 
-    fn matching(&self, now: u32, rule: &Counting, what: impl Fn(Entry) -> bool) -> Finding {
+    fn matching(
+        &self,
+        now: u32,
+        rule: &Counting,
+        standing: Standing,
+        what: impl Fn(Entry) -> bool,
+    ) -> Finding {
+        let (counted, acting) = rule.grades(standing);
         let mut finding = Finding::default();
         for entry in self.within(now, rule.window_ms).filter(|entry| what(*entry)) {
-            finding.all += 1;
-            finding.sure += u32::from(rule.guard.admits(entry.grade()));
+            finding.all += u32::from(entry.is_one_of(counted));
+            finding.sure += u32::from(entry.is_one_of(acting));
         }
         finding
     }
 
-    fn distinct_users(&self, now: u32, rule: &Counting) -> Finding {
+    fn distinct_users(&self, now: u32, rule: &Counting, standing: Standing) -> Finding {
         if !self.may_reach(now, rule) {
             return Finding::default();
         }
+        let (counted, acting) = rule.grades(standing);
         let (mut sure, mut all) = (Users::default(), Users::default());
         for entry in self.within(now, rule.window_ms) {
-            all.add(entry.user());
-            if rule.guard.admits(entry.grade()) {
+            if entry.is_one_of(counted) {
+                all.add(entry.user());
+            }
+            if entry.is_one_of(acting) {
                 sure.add(entry.user());
             }
         }

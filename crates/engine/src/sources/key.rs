@@ -27,6 +27,18 @@ impl Key {
         })
     }
 
+    /// The key of a network as a whole, another one than that of its first host or source.
+    pub(crate) fn of_network(net: &IpNet) -> Self {
+        let Self { high, low } = Self::of(net);
+        // No address of the network that is counted has these bits: IPv4 keys have none in `high`, and
+        // those of IPv6 sources none in `low`.
+        if net.addr().is_ipv4() {
+            Self { high: u64::MAX, low }
+        } else {
+            Self { high, low: u64::MAX }
+        }
+    }
+
     /// The bits that a prefix length keeps.
     pub(crate) fn mask(is_ipv4: bool, prefix: u8) -> Self {
         let cut = if is_ipv4 { 32 } else { 128_u32 }.saturating_sub(prefix.into());

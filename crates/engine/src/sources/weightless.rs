@@ -17,7 +17,7 @@ pub(crate) struct Weightless {
 pub(crate) struct Counts {
     pub(crate) unproven: u32,
     pub(crate) unjoined: u32,
-    /// Of another grade that the policy gives no weight.
+    /// Of another grade, which counts nothing against this source.
     pub(crate) other: u32,
     last: Timestamp,
 }
@@ -27,18 +27,24 @@ impl Weightless {
         Self { table: LruTable::new(capacity, seed) }
     }
 
-    pub(crate) fn record(&mut self, key: Key, grade: Grade, now: Timestamp) {
+    /// Counts one; gives the counts of its source.
+    pub(crate) fn record(&mut self, key: Key, grade: Grade, now: Timestamp) -> Counts {
         let (slot, _) = self.table.find_or_insert(key);
         let Some(counts) = self.table.value_mut(slot) else {
-            return;
+            return Counts::default();
         };
         let count = match grade {
             Grade::Unproven => &mut counts.unproven,
             Grade::Unjoined => &mut counts.unjoined,
-            Grade::Unchallenged | Grade::Assumed | Grade::Answered => &mut counts.other,
+            Grade::Unchallenged
+            | Grade::Challenged
+            | Grade::Assumed
+            | Grade::Answered
+            | Grade::Genuine => &mut counts.other,
         };
         *count = count.saturating_add(1);
         counts.last = now;
+        *counts
     }
 
     pub(crate) fn get(&self, key: &Key) -> Counts {

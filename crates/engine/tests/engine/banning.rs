@@ -149,7 +149,7 @@ fn a_late_wake_up_ends_bans_all_the_same() {
 
 #[test]
 fn a_full_table_refuses_and_alarms_once_until_there_is_room() {
-    let mut world = World::new(Policy { max_bans: 20, ..Policy::default() });
+    let mut world = World::without_networks(Policy { max_bans: 20, ..Policy::default() });
     let storm = |world: &mut World, net: u8| -> Vec<Action> {
         (1..=25).flat_map(|host| world.fails(&format!("192.0.{net}.{host}"), 7)).collect()
     };

@@ -44,22 +44,53 @@ fn a_borrowed_nonce_is_unchallenged_and_weighs_a_quarter() {
 }
 
 #[test]
-fn a_challenge_within_90_seconds_makes_a_failure_answered() {
+fn a_failure_is_answered_once_for_each_challenge_of_its_dialog() {
     let mut world = world();
-    world.handle(Input::Challenge(a_challenge(PHONE.parse().unwrap())));
+    world.challenge(PHONE);
     world.pass(Duration::from_secs(90));
     assert_eq!(grades(&world.borrow_nonce(PHONE)), [Grade::Answered]);
+    world.challenge(PHONE);
     world.pass(SECOND);
+    assert_eq!(grades(&world.borrow_nonce(PHONE)), [Grade::Answered]);
+    assert_eq!(grades(&world.borrow_nonce(PHONE)), [Grade::Challenged], "it is used up");
+    world.call = "another";
+    assert_eq!(grades(&world.borrow_nonce(PHONE)), [Grade::Challenged], "of another dialog");
+    world.pass(90 * SECOND);
     assert_eq!(grades(&world.borrow_nonce(PHONE)), [Grade::Unchallenged]);
 }
 
 #[test]
-fn what_was_challenged_while_we_were_blind_is_answered() {
+fn a_nonce_lives_as_long_as_its_profile_says() {
+    let mut world = world();
+    let life = Duration::from_mins(5);
+    world.handle(Input::NonceLife { profile: "internal", life });
+    world.challenge(PHONE);
+    world.pass(life);
+    assert_eq!(grades(&world.borrow_nonce(PHONE)), [Grade::Answered]);
+    assert_eq!(grades(&world.borrow_nonce(PHONE)), [Grade::Challenged]);
+    world.pass(MINUTE);
+    assert_eq!(grades(&world.borrow_nonce(PHONE)), [Grade::Unchallenged]);
+}
+
+#[test]
+fn the_dialog_of_a_registration_is_genuine_for_its_own_user_only() {
+    let mut world = world();
+    world.register(PHONE, "1000");
+    assert_eq!(grades(&world.borrow_nonce(PHONE)), [Grade::Genuine], "without a challenge");
+    let other = world.fail_as(PHONE, "1001", Some("1001"));
+    assert_eq!(grades(&other), [Grade::Answered], "its Call-ID for another user");
+    assert_eq!(grades(&world.borrow_nonce(ELSEWHERE)), [Grade::Unchallenged], "elsewhere");
+    world.call = "of a forger";
+    assert!(grades(&world.borrow_nonce(PHONE))[0] < Grade::Answered);
+}
+
+#[test]
+fn what_may_have_been_challenged_while_we_were_blind_is_challenged() {
     let mut world = world();
     world.pass(HOUR);
     let (from, to) = (world.now, world.now);
     world.handle(Input::Blind { from, to });
-    assert_eq!(grades(&world.borrow_nonce(PHONE)), [Grade::Answered]);
+    assert_eq!(grades(&world.borrow_nonce(PHONE)), [Grade::Challenged]);
     world.pass(91 * SECOND);
     assert_eq!(grades(&world.borrow_nonce(PHONE)), [Grade::Unchallenged]);
 }
@@ -87,21 +118,178 @@ fn blind_and_borrowing_forgers_cannot_harm_a_known_source() {
     assert!(!world.is_banned(PHONE), "not even by the flood rule");
 }
 
-#[test]
-fn a_patient_forger_cannot_harm_a_trusted_source() {
-    let mut world = world();
-    world.login(PHONE, "1000");
-    world.pass(DAY);
-    world.login(PHONE, "1000");
+/// Failures of `times` invented users whose dialogs were challenged, as a patient forger sends them.
+fn patient_forgery(world: &mut World, times: usize) -> Vec<Action> {
+    let call = std::mem::replace(&mut world.call, "of a forger");
     let mut actions = Vec::new();
-    for n in 0..2_000 {
-        // Forged challenges before forged failures look like a real attack.
-        let user = format!("{n}");
+    for n in 0..times {
+        let user = format!("f{n}");
         actions.extend(world.fail_as(PHONE, &user, Some(&user)));
     }
-    assert!(!world.is_banned(PHONE));
+    world.call = call;
+    actions
+}
+
+#[test]
+fn a_patient_forger_takes_no_minute_from_a_registered_phone() {
+    let mut world = world();
+    world.register(PHONE, "1000");
+    let actions = patient_forgery(&mut world, 2_000);
+    assert!(world.banned().is_empty());
     assert!(refusals(&actions).iter().all(|reason| matches!(reason, Refusal::Known { .. })));
     assert!((1..=6).contains(&refusals(&actions).len()), "told, once for each rule");
+}
+
+#[test]
+fn a_patient_forger_takes_ten_minutes_an_hour_from_a_known_host_that_is_not_registered() {
+    let mut world = world();
+    world.login(PHONE, "1000");
+    let mut banned = Duration::ZERO;
+    for _ in 0..24 * 60 {
+        patient_forgery(&mut world, 40);
+        banned += if world.is_banned(PHONE) { MINUTE } else { Duration::ZERO };
+        world.pass(MINUTE);
+    }
+    assert!((220 * MINUTE..=240 * MINUTE).contains(&banned), "{banned:?} of a day");
+    let view = world.engine.source(PHONE.parse().unwrap());
+    assert_eq!(view.ban_count, 0, "no offence");
+}
+
+#[test]
+fn an_operator_who_lifts_a_brief_ban_is_not_overruled_within_the_hour() {
+    let mut world = world();
+    world.login(PHONE, "1000");
+    patient_forgery(&mut world, 40);
+    assert!(world.is_banned(PHONE));
+    world.unban(PHONE);
+    let actions = patient_forgery(&mut world, 400);
+    assert!(!world.is_banned(PHONE));
+    assert!(refusals(&actions).contains(&Refusal::BannedLately));
+}
+
+#[test]
+fn one_packet_bans_nobodys_phone() {
+    for agent in ["friendly-scanner", "Yealink SIP-T46S"] {
+        for register in [true, false] {
+            let mut world = world();
+            if register {
+                world.register(PHONE, "1000");
+            } else {
+                world.login(PHONE, "1000");
+            }
+            world.call = "of a forger";
+            world.agent = agent;
+            world.borrow_nonce(PHONE);
+            for n in 0..30 {
+                let user = format!("{n}");
+                world.attempt_and_fail(PHONE, &user, Some(&user));
+                world.forge(PHONE);
+            }
+            assert!(world.banned().is_empty(), "{agent}, registered: {register}");
+        }
+    }
+}
+
+#[test]
+fn a_registered_phone_is_banned_briefly_beyond_the_attention_limit_by_its_own_dialog_only() {
+    let mut world = world();
+    world.register(PHONE, "1000");
+    world.call = "after a restart";
+    world.fails(PHONE, 200);
+    assert!(!world.is_banned(PHONE), "a forger's failures look the same");
+    world.call = CALL;
+    world.pass(10 * MINUTE);
+    world.fails(PHONE, 59);
+    assert!(!world.is_banned(PHONE));
+    assert_eq!(blocks(&world.fail(PHONE)), ["192.0.2.7/32"]);
+    world.pass(10 * MINUTE);
+    assert!(!world.is_banned(PHONE));
+}
+
+#[test]
+fn a_line_with_a_wrong_password_takes_nothing_from_the_one_beside_it() {
+    let mut world = world();
+    world.register(PHONE, "1000");
+    let mut told = 0;
+    for _ in 0..2_000 {
+        world.call = "second line";
+        told += attention(&world.fail_as(PHONE, "1003", Some("1003")));
+        world.pass(SECOND);
+        world.call = CALL;
+        if world.now.as_micros() % 20_000_000 == 0 {
+            world.register(PHONE, "1000");
+        }
+    }
+    assert!(!world.is_banned(PHONE));
+    assert_eq!(told, 1);
+    world.call = "second line";
+    world.register(PHONE, "1003");
+    let actions: Vec<_> =
+        (0..100).flat_map(|_| world.fail_as(PHONE, "1003", Some("1003"))).collect();
+    assert_eq!(grades(&actions), [Grade::Genuine; 100]);
+    assert!(!world.is_banned(PHONE), "neither answers for the other");
+    assert!(insiders(&actions).is_empty());
+}
+
+fn insiders(actions: &[Action]) -> Vec<(u32, u32)> {
+    let insiders = alarms(actions).into_iter().filter_map(|alarm| match alarm {
+        Alarm::Insider { users, failures, .. } => Some((*users, *failures)),
+        _ => None,
+    });
+    insiders.collect()
+}
+
+#[test]
+fn an_account_that_guesses_the_passwords_of_others_is_told() {
+    let mut world = world();
+    world.register(PHONE, "1000");
+    world.pass(95 * SECOND);
+    let mut actions = Vec::new();
+    for n in 0..12 {
+        // With the nonce of its own registration.
+        world.call = "a new one";
+        let user = format!("{}", 1100 + n);
+        actions.extend(world.attempt_and_fail(PHONE, &user, Some(&user)));
+    }
+    assert_eq!(insiders(&actions), [(5, 5)]);
+    assert!(world.banned().is_empty(), "one forged packet each could do the same");
+    let mut one = self::world();
+    one.login(PHONE, "1000");
+    one.pass(95 * SECOND);
+    one.call = "a new one";
+    let actions: Vec<_> =
+        (0..30).flat_map(|_| one.attempt_and_fail(PHONE, "1100", Some("1100"))).collect();
+    assert_eq!(insiders(&actions), [(1, 20)], "also when it is one user only");
+}
+
+#[test]
+fn an_insider_is_slowed_down_where_somebody_is_registered_and_else_banned_briefly() {
+    let slows = |actions: &[Action]| {
+        let slow = |action: &&Action| matches!(action, Action::Slow { .. });
+        actions.iter().filter(slow).count()
+    };
+    let guess = |world: &mut World, users: usize, times: usize| -> Vec<Action> {
+        world.call = "guessing";
+        let guesses = (0..times).map(|n| format!("{}", 1100 + n % users));
+        guesses.flat_map(|user| world.fail_as(PHONE, &user, Some(&user))).collect()
+    };
+    let mut registered = world();
+    registered.register(PHONE, "1000");
+    let actions = guess(&mut registered, 3, 100);
+    assert_eq!(slows(&actions), 1);
+    assert!(registered.banned().is_empty());
+    let view = registered.engine.source(PHONE.parse().unwrap());
+    assert!(view.insider_until.is_some());
+    registered.pass(HOUR);
+    assert_eq!(slows(&guess(&mut registered, 3, 100)), 1, "once an hour");
+
+    let mut gone = world();
+    gone.login(PHONE, "1000");
+    let actions = guess(&mut gone, 4, 20);
+    assert_eq!(slows(&actions), 0);
+    assert_eq!(gone.banned(), ["192.0.2.7/32"]);
+    gone.pass(10 * MINUTE);
+    assert!(gone.banned().is_empty());
 }
 
 /// A user who was at home for two days, now at another address.
@@ -113,7 +301,7 @@ fn roaming(world: &mut World, mistypes: usize) -> Identity {
     for _ in 0..mistypes {
         world.fail_as(ELSEWHERE, "1000", Some("1000"));
     }
-    world.login(ELSEWHERE, "1000");
+    world.register(ELSEWHERE, "1000");
     world.engine.source(ELSEWHERE.parse().unwrap()).identity
 }
 
@@ -148,8 +336,8 @@ fn a_trusted_user_with_another_user_agent_is_not_trusted_at_a_new_address() {
         world.pass(DAY);
     }
     let addr = ELSEWHERE.parse().unwrap();
-    let phone = a_registration(addr);
-    world.handle(Input::Registered(Registered { user_agent: "another", ..phone }));
+    world.agent = "another";
+    world.register(ELSEWHERE, "1000");
     assert_eq!(world.engine.source(addr).identity, Identity::Known);
 }
 
@@ -157,7 +345,7 @@ fn a_trusted_user_with_another_user_agent_is_not_trusted_at_a_new_address() {
 fn who_has_just_guessed_a_password_is_not_trusted() {
     let mut world = world();
     world.login(PHONE, "1000");
-    for n in 0..10 {
+    for n in 0..20 {
         let user = format!("{n}");
         world.fail_as(PHONE, &user, Some(&user));
     }
@@ -226,8 +414,8 @@ fn a_second_user_or_another_agent_is_no_phone_with_an_old_password() {
 
     let mut world = self::world();
     world.login(PHONE, "1000");
-    world.agent = "friendly-scanner";
-    assert_eq!(blocks(&world.fail(PHONE)), ["192.0.2.7/32"], "a scanner that knows the user");
+    world.agent = "another";
+    assert_eq!(attention(&world.fail(PHONE)), 0);
 }
 
 #[test]
@@ -240,14 +428,23 @@ fn a_success_forgives_the_failures_of_that_user_only() {
 }
 
 #[test]
-fn a_source_with_three_healthy_users_is_a_proxy_that_no_rule_bans() {
+fn a_source_with_three_users_of_a_day_is_a_proxy_that_no_rule_bans() {
     let mut world = world();
-    for user in ["1000", "1001", "1002"] {
+    let users = ["1000", "1001", "1002"];
+    for user in users {
         world.login(PHONE, user);
     }
+    assert_eq!(world.identity(PHONE), Identity::Known, "three fresh accounts are no proxy");
+    world.pass(DAY);
+    for user in users {
+        world.login(PHONE, user);
+    }
+    assert_eq!(world.identity(PHONE), Identity::Shared);
+    world.login(PHONE, "1003");
+    assert_eq!(world.identity(PHONE), Identity::Shared, "a new phone behind it changes nothing");
     let mut actions = Vec::new();
     for n in 0..200 {
-        let user = format!("guess{n}");
+        let user = format!("guess{}", n % 2);
         world.agent = "friendly-scanner";
         actions.extend(world.fail_as(PHONE, &user, Some(&user)));
     }
@@ -256,7 +453,72 @@ fn a_source_with_three_healthy_users_is_a_proxy_that_no_rule_bans() {
     let likely = alarms(&actions).iter().filter(|a| matches!(a, Alarm::LikelyProxy { .. })).count();
     assert!((1..=4).contains(&likely), "told once for each rule, not {likely} times");
     world.pass(DAY);
-    assert_eq!(world.engine.source(PHONE.parse().unwrap()).identity, Identity::Known);
+    assert_eq!(world.identity(PHONE), Identity::Trusted);
+}
+
+#[test]
+fn an_aged_account_vouches_for_a_handful_of_new_addresses_a_day() {
+    let mut policy = Policy::default();
+    policy.healthy.max_new_addresses = 3;
+    let mut world = World::new(policy);
+    for _ in 0..3 {
+        world.login(PHONE, "1000");
+        world.pass(DAY);
+    }
+    let mut trusted = 0;
+    for day in 0..2 {
+        for n in 0..10 {
+            let addr = format!("198.51.{day}.{n}");
+            world.login(&addr, "1000");
+            trusted += u32::from(world.identity(&addr) == Identity::Trusted);
+        }
+        world.pass(DAY);
+    }
+    assert_eq!(trusted, 6);
+}
+
+#[test]
+fn a_neighbour_in_a_64_does_not_answer_for_a_known_phone() {
+    let (phone, neighbour) = ("2001:db8:c20::cafe", "2001:db8:c20::bad");
+    let mut world = world();
+    world.register(phone, "4001");
+    world.agent = "friendly-scanner";
+    world.fail(neighbour);
+    assert_eq!(world.banned(), ["2001:db8:c20::bad/128"]);
+
+    let mut world = self::world();
+    world.fails(neighbour, 5);
+    assert_eq!(world.banned(), ["2001:db8:c20::/64"], "a /64 is one stranger");
+    world.handle(Input::Registrations {
+        phones: vec![a_registration(phone.parse().unwrap())],
+        asked: world.now,
+        first: false,
+    });
+    assert_eq!(world.banned(), ["2001:db8:c20::bad/128"], "narrowed");
+}
+
+#[test]
+fn behind_nat64_and_teredo_each_address_is_a_host_of_its_own() {
+    let mut policy = Policy::default();
+    policy.nat64_prefixes = vec!["2001:db8:64::/96".parse().unwrap()];
+    let mut world = World::new(policy);
+    for (n, source) in
+        ["64:ff9b::c633:6407", "64:ff9b:1::7", "2001:0:4136:e378:8000::1", "2001:db8:64::7"]
+            .into_iter()
+            .enumerate()
+    {
+        world.fails(source, 5);
+        assert_eq!(world.banned().len(), n + 1);
+        assert!(
+            world
+                .banned()
+                .contains(&format!("{}/128", source.parse::<std::net::IpAddr>().unwrap()))
+        );
+    }
+    for n in 0..40 {
+        world.fail(&format!("64:ff9b::c633:{n:x}"));
+    }
+    assert_eq!(world.banned().len(), 4, "no network either");
 }
 
 #[test]

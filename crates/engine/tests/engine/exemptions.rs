@@ -312,6 +312,7 @@ fn a_restored_pause_is_no_offence() {
         for _ in 0..200 {
             actions.extend(first.fail("192.0.2.7"));
         }
+        actions.extend(first.pass(SECOND));
         actions
     };
     let cause = actions.iter().find_map(|action| match action {

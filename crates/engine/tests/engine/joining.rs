@@ -30,7 +30,7 @@ fn a_valid_nonce_counts_fully() {
     let mut world = world();
     world.handle(attempt(1, true));
     let actions = world.handle(failure(2));
-    assert_eq!(grades(&actions), [Grade::Answered]);
+    assert_eq!(grades(&actions), [Grade::Challenged], "just started: its challenge went unseen");
     assert_eq!(blocks(&actions), ["192.0.2.7/32"]);
 }
 
@@ -104,7 +104,7 @@ fn after_a_restart_the_new_core_is_judged_anew() {
 fn each_attempt_serves_one_failure() {
     let mut world = world();
     world.handle(attempt(1, true));
-    assert_eq!(grades(&world.handle(failure(2))), [Grade::Answered]);
+    assert_eq!(grades(&world.handle(failure(2))), [Grade::Challenged]);
     assert!(world.handle(failure(3)).is_empty());
     assert_eq!(grades(&world.pass(WAIT)), [Grade::Unjoined]);
 }
@@ -122,7 +122,33 @@ fn port_profile_user_and_core_must_agree() {
     ] {
         assert!(world.handle(Input::AuthFailure(wrong)).is_empty());
     }
-    assert_eq!(grades(&world.handle(Input::AuthFailure(right))), [Grade::Answered]);
+    assert_eq!(grades(&world.handle(Input::AuthFailure(right))), [Grade::Challenged]);
+    let late = world.pass(WAIT);
+    assert_eq!(grades(&late), [Grade::Unjoined, Grade::Unjoined, Grade::Unjoined, Grade::Assumed]);
+}
+
+/// The To user is the sender's: whatever makes it look different, the attempt in front of a failure from
+/// the same socket is its own.
+#[test]
+fn a_failure_that_names_another_user_takes_the_attempt_in_front_of_it_at_last() {
+    let mut world = world();
+    world.handle(attempt(1, true));
+    world.handle(attempt(10, false));
+    let failure = AuthFailure { user: "1000\u{fffd}", ..a_failure(addr(), 11) };
+    assert!(world.handle(Input::AuthFailure(failure)).is_empty());
+    assert_eq!(grades(&world.pass(WAIT)), [Grade::Unproven], "of the attempt at 10");
+    assert_eq!(grades(&world.handle(self::failure(12))), [Grade::Challenged], "that at 1 is free");
+}
+
+#[test]
+fn a_user_that_came_cut_joins_like_the_whole_one() {
+    let mut world = world();
+    let whole = "9".repeat(4_200);
+    let cut = &whole[..4_000];
+    world.handle(Input::AuthAttempt(AuthAttempt { user: cut, ..an_attempt(addr(), 1) }));
+    let failure = AuthFailure { user: &whole, ..a_failure(addr(), 2) };
+    let actions = world.handle(Input::AuthFailure(failure));
+    assert_eq!(grades(&actions), [Grade::Challenged]);
 }
 
 #[test]
@@ -142,7 +168,7 @@ fn a_flood_of_attempts_does_not_push_out_a_join_in_flight() {
         let source = std::net::IpAddr::from((0x0A00_0000 + n).to_be_bytes());
         world.handle(Input::AuthAttempt(an_attempt(source, 10 + u64::from(n))));
     }
-    assert_eq!(grades(&world.handle(failure(2))), [Grade::Answered]);
+    assert_eq!(grades(&world.handle(failure(2))), [Grade::Challenged]);
 }
 
 #[test]

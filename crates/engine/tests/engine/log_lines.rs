@@ -182,7 +182,7 @@ fn what_no_event_tells_of_counts_at_once() {
         assert!(world.line(AclRejected, HOST, "").is_empty());
     }
     let actions = world.line(Reported, HOST, "");
-    let Some(Action::Block { cause, .. }) = actions.first() else { panic!() };
+    let [Action::AskAcl { .. }, Action::Block { cause, .. }] = &actions[..] else { panic!() };
     let evidence = cause.evidence().unwrap();
     assert_eq!(
         (evidence.rule, evidence.failures, evidence.grade),

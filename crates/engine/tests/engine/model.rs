@@ -89,8 +89,11 @@ struct Model {
 }
 
 impl Model {
-    fn source(addr: IpAddr) -> IpNet {
-        IpNet::new(addr, if addr.is_ipv4() { 32 } else { 64 }).unwrap().trunc()
+    /// A host is its own source where somebody in its network is exempt.
+    fn source(&self, addr: IpAddr) -> IpNet {
+        let net = IpNet::new(addr, if addr.is_ipv4() { 32 } else { 64 }).unwrap().trunc();
+        let shared = self.allowed.iter().any(|a| a.contains(&net) || net.contains(a));
+        if shared { IpNet::from(addr) } else { net }
     }
 
     fn is_allowed(&self, addr: IpAddr) -> bool {
@@ -106,7 +109,7 @@ impl Model {
         if self.is_allowed(addr) || self.is_banned(addr) || !proven {
             return false;
         }
-        let source = Self::source(addr);
+        let source = self.source(addr);
         self.failures.push((source, self.now));
         let in_window =
             self.failures.iter().filter(|(s, at)| *s == source && self.now - at < 10_000);
@@ -118,8 +121,7 @@ impl Model {
         let count = earlier.filter(|(.., until)| *until > self.now).map_or(1, |(_, n, _)| n + 1);
         let until = self.now + (60_000 << (count - 1).min(10)).min(600_000);
         self.offences.push((source, count, until + 300_000));
-        let alone = source == net("fe80::/64")
-            || self.allowed.iter().any(|net| net.contains(&source) || source.contains(net));
+        let alone = source == net("fe80::/64");
         for host in hosts() {
             if host == addr || (source.contains(&host) && !alone) {
                 self.bans.push((host, until, false));

@@ -24,6 +24,14 @@ enum Kind {
     Roaming,
     /// A phone whose password was changed and that was left on the old one for a week.
     OldPassword,
+    /// A phone with two lines, one of them with a wrong password for ever.
+    TwoLines,
+    /// A phone in a /64 where an attacker lives, too.
+    Neighbour,
+    /// A phone behind NAT64.
+    BehindNat64,
+    /// A user who is new every day, at a new address.
+    FirstDay,
     /// Guesses quickly: five a second.
     Fast,
     /// One guess a minute.
@@ -44,11 +52,24 @@ enum Kind {
     ForgingPhones,
     /// Borrowed nonces in the name of phones.
     BorrowingForPhones,
+    /// Has an account, is registered, and guesses the passwords of others.
+    Insider,
+    /// Guesses from the /64 of a phone.
+    BadNeighbour,
     /// Forged challenges and borrowed nonces in the name of phones that log in for days.
     PatientForger,
 }
 
-const HEALTHY: [Kind; 4] = [Kind::Phone, Kind::Behind, Kind::Roaming, Kind::OldPassword];
+const HEALTHY: [Kind; 8] = [
+    Kind::Phone,
+    Kind::Behind,
+    Kind::Roaming,
+    Kind::OldPassword,
+    Kind::TwoLines,
+    Kind::Neighbour,
+    Kind::BehindNat64,
+    Kind::FirstDay,
+];
 
 struct Actor {
     kind: Kind,
@@ -57,12 +78,19 @@ struct Actor {
     steps: u32,
 }
 
+/// Host `low` of a /64 that a provider gives to many customers.
+fn shared_64(n: u32, low: u16) -> IpAddr {
+    Ipv6Addr::new(0x2001, 0xdb8, 0xc000, n as u16, 0, 0, 0, low).into()
+}
+
 #[derive(Default)]
 struct Tally {
     actors: u32,
     banned: BTreeSet<u32>,
     failures: u64,
     bans: u64,
+    /// Ten minutes at most, once an hour, while nobody is registered there.
+    brief: u64,
 }
 
 struct Population {
@@ -76,6 +104,8 @@ struct Population {
     actions: Vec<Action>,
     tallies: BTreeMap<Kind, Tally>,
     wrong: Vec<String>,
+    /// Addresses that an alarm named as those of insiders.
+    alarmed: BTreeSet<IpAddr>,
     sequence: u64,
     random: u64,
 }
@@ -96,6 +126,7 @@ impl Population {
             actions: Vec::new(),
             tallies: BTreeMap::new(),
             wrong: Vec::new(),
+            alarmed: BTreeSet::new(),
             sequence: 0,
             random: 88_172_645_463_325_252,
         };
@@ -103,7 +134,9 @@ impl Population {
             let kind = match n % 20 {
                 0..=11 => Kind::Phone,
                 12..=16 => Kind::Behind,
-                17..=18 => Kind::Roaming,
+                17 => Kind::Roaming,
+                18 => [Kind::TwoLines, Kind::Neighbour, Kind::BehindNat64, Kind::FirstDay]
+                    [n as usize / 20 % 4],
                 _ => Kind::OldPassword,
             };
             population.add(kind, n);
@@ -119,6 +152,8 @@ impl Population {
             Kind::BlindForger,
             Kind::ForgingPhones,
             Kind::BorrowingForPhones,
+            Kind::Insider,
+            Kind::BadNeighbour,
             Kind::PatientForger,
         ];
         for kind in kinds {
@@ -136,6 +171,11 @@ impl Population {
             // Twenty phones behind each address.
             Kind::Behind => host(0x0A10_0000, n / 80),
             Kind::Rotating => Ipv6Addr::new(0x2001, 0xdb8, 0xbad, n as u16, 0, 0, 0, 1).into(),
+            Kind::Neighbour => shared_64(n / 80, 0xcafe),
+            Kind::BadNeighbour => shared_64(n, 0xbad),
+            Kind::BehindNat64 => {
+                Ipv6Addr::from_bits(0x64_ff9b << 96 | 0x0A40_0000 | u128::from(n)).into()
+            }
             kind => host(0x0B00_0000 + ((kind as u32) << 20), n),
         };
         self.owners.insert(addr, (kind, id));
@@ -179,6 +219,32 @@ impl Population {
                     self.actors[index].addr = addr;
                 }
                 self.phone(self.actors[index].addr, &user)
+            }
+            Kind::TwoLines => {
+                self.guess(addr, &format!("{id}b"), "phone", Grade::Answered);
+                if steps % 20 == 0 {
+                    self.phone(addr, &user);
+                }
+                MINUTE + self.up_to(MINUTE)
+            }
+            Kind::Neighbour | Kind::BehindNat64 => self.phone(addr, &user),
+            Kind::FirstDay => {
+                let day = self.now.since(self.began).as_secs() / 86_400;
+                let addr = IpAddr::from((0x0AC0_0000 + id * 2_000 + day as u32).to_be_bytes());
+                self.owners.insert(addr, (kind, id));
+                self.actors[index].addr = addr;
+                self.phone(addr, &format!("{id}-{day}"))
+            }
+            Kind::Insider => {
+                if steps % 25 == 0 {
+                    self.phone(addr, &user);
+                }
+                self.guess(addr, &format!("e{}", steps % 50), "pjsip", Grade::Answered);
+                MINUTE
+            }
+            Kind::BadNeighbour => {
+                self.guess(addr, "100", "pjsip", Grade::Answered);
+                MINUTE
             }
             Kind::OldPassword => {
                 // Two weeks well, one week wrong: phones ask again every minute or two.
@@ -233,25 +299,39 @@ impl Population {
 
     /// A healthy phone: a success, now and then with a mistype or two before it.
     fn phone(&mut self, addr: IpAddr, user: &str) -> Duration {
+        let call = format!("{user}@{addr}");
         if self.below(100) == 0 {
             for _ in 0..=self.below(2) {
                 self.guess(addr, user, "phone", Grade::Answered);
             }
         }
-        self.challenge(addr);
+        self.challenge(addr, &call);
         self.sequence += 1;
         let attempt = AuthAttempt {
             source: addr,
             port: 5060,
             profile: "internal",
             user,
+            domain: "pbx.test",
             username: Some(user),
+            call_id: &call,
+            websocket: false,
             result: AuthResult::Success,
             user_agent: "phone",
             sequence: self.sequence,
             core: CORE,
         };
         self.handle(Input::AuthAttempt(attempt));
+        self.handle(Input::Registered(Registered {
+            source: addr,
+            user,
+            domain: "pbx.test",
+            username: Some(user),
+            call_id: &call,
+            user_agent: "phone",
+            life: Some(HOUR),
+            core: CORE,
+        }));
         // Some sleep through the night.
         if self.below(40) == 0 { 10 * HOUR } else { 25 * MINUTE + self.up_to(10 * MINUTE) }
     }
@@ -275,8 +355,11 @@ impl Population {
         if let Some(kind) = owner {
             self.tallies.entry(kind).or_default().failures += 1;
         }
+        // A phone keeps its Call-ID; forgers do not know it.
+        let call =
+            if user_agent == "phone" { format!("{user}@{source}") } else { "forged".to_owned() };
         if grade == Grade::Answered {
-            self.challenge(source);
+            self.challenge(source, &call);
         }
         self.sequence += 2;
         let attempt = AuthAttempt {
@@ -284,7 +367,10 @@ impl Population {
             port: 5060,
             profile: "internal",
             user,
+            domain: "pbx.test",
             username: (grade != Grade::Unproven).then_some(user),
+            call_id: &call,
+            websocket: false,
             result: AuthResult::Forbidden,
             user_agent,
             sequence: self.sequence,
@@ -304,12 +390,13 @@ impl Population {
         }));
     }
 
-    fn challenge(&mut self, source: IpAddr) {
+    fn challenge(&mut self, source: IpAddr, call_id: &str) {
         self.handle(Input::Challenge(Challenge {
             source,
             port: 5060,
             profile: "internal",
             user: "",
+            call_id,
             core: CORE,
         }));
     }
@@ -318,19 +405,33 @@ impl Population {
         let mut actions = std::mem::take(&mut self.actions);
         self.engine.handle(input, self.now, &mut actions);
         for action in actions.drain(..) {
-            let Action::Block { cause, .. } = action else {
-                continue;
+            let (cause, until) = match action {
+                Action::Block { cause, until, .. } => (cause, until),
+                Action::Alarm(Alarm::Insider { source, .. }) => {
+                    self.alarmed.insert(source);
+                    continue;
+                }
+                _ => continue,
             };
             let evidence = cause.evidence().unwrap();
             let source = match evidence.source {
                 IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64 | 1).into(),
                 v4 @ IpAddr::V4(_) => v4,
             };
+            let source =
+                if self.owners.contains_key(&evidence.source) { evidence.source } else { source };
             let Some((kind, id)) = self.owners.get(&source) else {
                 self.wrong.push(format!("a stranger: {evidence:?}"));
                 continue;
             };
             let tally = self.tallies.entry(*kind).or_default();
+            let brief = until <= Expiry::At(self.now + 10 * MINUTE);
+            let registered = self.engine.source(evidence.source).registrations > 0;
+            if HEALTHY.contains(kind) && brief && !registered {
+                // What a patient forger can do to a host where nobody is registered.
+                tally.brief += 1;
+                continue;
+            }
             tally.bans += 1;
             tally.banned.insert(*id);
             if HEALTHY.contains(kind) {
@@ -352,11 +453,13 @@ impl Population {
     }
 
     fn print(&self, began: Instant) {
-        println!("| who | actors | failures that arrived | banned at least once | bans |");
-        println!("|---|---|---|---|---|");
+        println!(
+            "| who | actors | failures that arrived | banned at least once | bans | brief bans |"
+        );
+        println!("|---|---|---|---|---|---|");
         for (kind, tally) in &self.tallies {
-            let Tally { actors, banned, failures, bans } = tally;
-            println!("| {kind:?} | {actors} | {failures} | {} | {bans} |", banned.len());
+            let Tally { actors, banned, failures, bans, brief } = tally;
+            println!("| {kind:?} | {actors} | {failures} | {} | {bans} | {brief} |", banned.len());
         }
         println!("{} wrong bans; {:?}", self.wrong.len(), began.elapsed());
         println!("{:?}", self.engine.stats());
@@ -371,10 +474,15 @@ impl Population {
             Kind::Scanner,
             Kind::Rotating,
             Kind::Borrowing,
+            Kind::BadNeighbour,
         ] {
             let tally = &self.tallies[&kind];
             let caught = tally.banned.len() as f64 / f64::from(tally.actors);
             assert!(caught >= 0.99, "{kind:?}: {caught}");
+        }
+        let insiders = self.actors.iter().filter(|actor| actor.kind == Kind::Insider);
+        for insider in insiders {
+            assert!(self.alarmed.contains(&insider.addr), "{}", insider.addr);
         }
     }
 }

@@ -52,15 +52,29 @@ fn evidence_below_the_grade_of_a_rule_only_shadows() {
 }
 
 #[test]
-fn a_source_that_tries_ten_users_falls_even_if_known() {
-    let mut world = world_with(|_| ());
-    world.login(HOST, "1000");
+fn a_stranger_that_tries_ten_users_falls() {
+    let mut world = world_with(|policy| policy.max_failures = 20);
     let mut actions = Vec::new();
     for n in 1..=10 {
         assert!(world.banned().is_empty());
         actions = world.fail_as(HOST, &format!("guess{n}"), Some(&format!("guess{n}")));
     }
     assert_eq!(rules_of(&actions), [RuleName::Users]);
+}
+
+#[test]
+fn neither_many_users_nor_a_scanners_name_ban_a_known_host() {
+    let mut world = world_with(|_| ());
+    world.login(HOST, "1000");
+    world.agent = "friendly-scanner";
+    let mut actions = Vec::new();
+    for n in 1..=12 {
+        let user = format!("guess{n}");
+        actions.extend(world.fail_as(HOST, &user, Some(&user)));
+    }
+    assert!(world.banned().is_empty());
+    assert!(refusals(&actions).iter().all(|reason| matches!(reason, Refusal::Known { .. })));
+    assert_eq!(refusals(&actions).len(), 2, "each rule once");
 }
 
 #[test]
@@ -71,22 +85,134 @@ fn a_known_scanner_falls_at_its_first_answered_failure() {
     assert_eq!(rules_of(&world.fail(HOST)), [RuleName::UserAgents]);
 }
 
+fn report(source: &str, proved: bool) -> Input<'static> {
+    let reason = "call to a premium number";
+    Input::Report { source: source.parse().unwrap(), reason, proved }
+}
+
+fn reports(world: &mut World, source: &str, times: usize) -> Vec<Action> {
+    (0..times).flat_map(|_| world.handle(report(source, false))).collect()
+}
+
 #[test]
-fn a_report_of_the_dialplan_bans_and_says_why() {
+fn the_third_report_of_the_dialplan_bans_for_ten_minutes_and_says_why() {
     let mut world = world_with(|_| ());
-    let report = |source: &str| Input::Report {
-        source: source.parse().unwrap(),
-        reason: "call to a premium number",
-    };
-    let actions = world.handle(report(HOST));
+    assert!(blocks(&reports(&mut world, HOST, 2)).is_empty());
+    let asked = reports(&mut world, HOST, 1);
+    assert_eq!(asked, [Action::AskAcl { addr: HOST.parse().unwrap() }], "held for the answer");
+    let actions = world.pass(SECOND);
     assert_eq!(rules_of(&actions), [RuleName::Report]);
     let Some(Action::Block { cause, .. }) = actions.first() else { panic!() };
-    let details = cause.evidence().unwrap().details.as_ref().unwrap();
-    assert_eq!(details.reason.unwrap(), "call to a premium number");
+    let evidence = cause.evidence().unwrap();
+    assert_eq!(evidence.grade, Grade::Unjoined, "over UDP anybody can be named");
+    assert_eq!(evidence.details.as_ref().unwrap().reason.unwrap(), "call to a premium number");
+    world.pass(10 * MINUTE);
+    assert!(world.banned().is_empty());
+    assert_eq!(world.engine.source(HOST.parse().unwrap()).ban_count, 0, "no offence");
+}
 
+#[test]
+fn a_report_over_tcp_is_proved_and_its_bans_grow() {
+    let mut world = world_with(|_| ());
+    for minutes in [10, 20] {
+        for _ in 0..3 {
+            world.handle(report(HOST, true));
+        }
+        world.pass(SECOND);
+        assert_eq!(world.banned(), [format!("{HOST}/32")]);
+        world.pass(minutes * MINUTE - SECOND);
+        assert!(world.is_banned(HOST), "{minutes} minutes");
+        world.pass(2 * SECOND);
+        assert!(world.banned().is_empty());
+    }
+}
+
+#[test]
+fn an_allowed_carrier_is_not_banned_by_reports_while_the_answer_is_on_its_way() {
+    let mut world = world_with(|_| ());
+    reports(&mut world, HOST, 5);
+    let addr = HOST.parse().unwrap();
+    world.pass(SECOND / 2);
+    world.handle(Input::AclAnswer { addr, allowed: Some(true) });
+    let actions = world.pass(SECOND);
+    assert!(matches!(refusals(&actions)[..], [Refusal::Exempt { class: Exemption::Acl, .. }]));
+    let late = "192.0.2.8";
+    reports(&mut world, late, 3);
+    world.pass(SECOND);
+    assert!(world.is_banned(late));
+    world.handle(Input::AclAnswer { addr: late.parse().unwrap(), allowed: Some(true) });
+    assert!(!world.is_banned(late), "a late answer lifts the ban");
+}
+
+#[test]
+fn reports_ban_nobody_who_is_known_or_whose_call_was_accepted() {
+    let mut world = world_with(|_| ());
     world.login("192.0.2.8", "1000");
-    let actions = world.handle(report("192.0.2.8"));
-    assert!(matches!(refusals(&actions)[..], [Refusal::Known { .. }]));
+    let actions = reports(&mut world, "192.0.2.8", 9);
+    assert!(matches!(refusals(&actions)[..], [Refusal::Known { .. }, ..]));
+
+    let caller = "192.0.2.9";
+    world.handle(Input::CallAccepted { source: caller.parse().unwrap() });
+    assert_eq!(world.identity(caller), Identity::Caller);
+    reports(&mut world, caller, 9);
+    world.pass(SECOND);
+    assert!(world.banned().is_empty());
+    world.fails(caller, 5);
+    assert!(world.is_banned(caller), "of reports only");
+    world.pass(DAY);
+    assert_eq!(world.identity(caller), Identity::Stranger);
+}
+
+#[test]
+fn forged_reports_ban_only_so_many_strangers_a_minute_and_leave_room() {
+    let mut world = world_with(|policy| {
+        policy.max_bans = 50;
+        policy.rules.report.threshold = 1;
+        policy.rules.network.guard.mode = Mode::Off;
+    });
+    let mut actions = Vec::new();
+    for n in 1..=100 {
+        actions.extend(reports(&mut world, &format!("198.51.{n}.1"), 1));
+    }
+    actions.extend(world.pass(SECOND));
+    assert_eq!(world.banned().len(), 5, "a tenth of the table");
+    assert!(refusals(&actions).contains(&Refusal::ShareUsedUp));
+
+    let mut world = world_with(|policy| policy.rules.report.threshold = 1);
+    let mut actions = Vec::new();
+    for n in 1..=200 {
+        actions.extend(reports(&mut world, &format!("198.51.{n}.1"), 1));
+    }
+    actions.extend(world.pass(SECOND));
+    assert_eq!(world.banned().len(), MAX_FORGEABLE_PER_MINUTE as usize);
+    let told = |alarm: &Alarm| matches!(alarm, Alarm::ForgeableBans { bans: 61 });
+    assert!(has_alarm(&actions, told));
+    assert_eq!(shadows_of(&actions).len(), 140);
+}
+
+#[test]
+fn a_proved_attacker_finds_room_in_a_table_full_of_forgeries() {
+    let mut world = world_with(|policy| {
+        policy.max_bans = 20;
+        policy.rules.report.threshold = 1;
+        policy.rules.network.guard.mode = Mode::Off;
+    });
+    for n in 1..=18 {
+        world.fails(&format!("203.0.{n}.1"), 5);
+    }
+    reports(&mut world, "198.51.100.1", 1);
+    reports(&mut world, "198.51.101.1", 1);
+    world.pass(SECOND);
+    assert_eq!(world.banned().len(), 20);
+    let actions = world.fails(HOST, 5);
+    assert!(unblocks(&actions).contains(&("198.51.100.1/32".into(), UnblockReason::MadeRoom)));
+    assert!(world.is_banned(HOST) && world.is_banned("198.51.101.1"));
+    world.fails("192.0.3.7", 5);
+    assert!(!world.is_banned("198.51.101.1"));
+    let actions = world.fails("192.0.4.7", 5);
+    assert!(world.is_banned("192.0.4.7"));
+    assert_eq!(unblocks(&actions).len(), 1, "the ban that ends first gives way");
+    assert!(has_alarm(&actions, |alarm| matches!(alarm, Alarm::BanTableFull { .. })));
 }
 
 fn login(world: &mut World, source: &str) -> Vec<Action> {
@@ -102,7 +228,7 @@ fn the_tenth_failed_login_to_the_page_within_ten_minutes_bans() {
     }
     let actions = login(&mut world, "::ffff:192.0.2.7");
     assert_eq!(rules_of(&actions), [RuleName::Login]);
-    let Some(Action::Block { cause, .. }) = actions.first() else { panic!() };
+    let [_, Action::Block { cause, .. }] = &actions[..] else { panic!("{actions:?}") };
     let evidence = cause.evidence().unwrap();
     assert_eq!((evidence.failures, evidence.grade), (10, Grade::Answered));
     world.pass(HOUR);
@@ -152,11 +278,27 @@ fn failed_logins_to_the_page_in_shadow_are_told_once() {
 fn a_flood_is_stopped_for_a_minute_and_is_no_offence() {
     let mut world = world_with(|_| ());
     let challenge = Input::Challenge(a_challenge(HOST.parse().unwrap()));
-    let actions: Vec<_> = (0..200).flat_map(|_| world.handle(challenge.clone())).collect();
-    assert_eq!(rules_of(&actions), [RuleName::Flood]);
+    for _ in 0..200 {
+        world.handle(challenge.clone());
+    }
+    assert_eq!(rules_of(&world.pass(SECOND)), [RuleName::Flood]);
     world.pass(MINUTE);
     assert!(world.banned().is_empty());
     assert_eq!(world.engine.source(HOST.parse().unwrap()).ban_count, 0);
+}
+
+#[test]
+fn phones_that_boot_together_and_then_log_in_are_no_flood() {
+    let mut world = world_with(|_| ());
+    for _ in 0..220 {
+        world.handle(Input::Challenge(a_challenge(HOST.parse().unwrap())));
+    }
+    world.pass(SECOND / 2);
+    for n in 0..220 {
+        world.login(HOST, &format!("{n}"));
+    }
+    world.pass(10 * SECOND);
+    assert!(world.banned().is_empty());
 }
 
 #[test]
@@ -263,40 +405,86 @@ fn an_account_attacked_from_many_sources_alarms_and_lowers_the_threshold_for_str
 }
 
 #[test]
-fn a_network_full_of_banned_hosts_is_banned_whole() {
-    let mut world = world_with(|policy| policy.rules.network.guard.mode = Mode::Ban);
-    for n in 1..=10 {
-        world.fails(&format!("192.0.2.{n}"), 5);
+fn a_network_of_strangers_that_fails_twenty_times_is_banned_whole_for_ten_minutes() {
+    let mut world = world_with(|_| ());
+    let mut actions = Vec::new();
+    for n in 1..=20 {
+        assert!(world.banned().is_empty(), "{n}");
+        actions = world.fail(&format!("192.0.2.{n}"));
     }
     assert_eq!(world.banned(), ["192.0.2.0/24"]);
-    // An attacker who rotates through the /64s of a /48.
-    for n in 1..=10 {
-        world.fails(&format!("2001:db8:7:{n:x}::1"), 5);
+    let network = net("192.0.2.0/24");
+    assert!(has_alarm(&actions, |alarm| {
+        matches!(alarm, Alarm::NetworkBanned { net, failures: 20 } if *net == network)
+    }));
+    world.pass(10 * MINUTE);
+    assert!(world.banned().is_empty());
+    for n in 1..=20 {
+        world.fail(&format!("192.0.2.{n}"));
     }
+    world.pass(10 * MINUTE);
+    assert!(world.is_banned("192.0.2.1"), "the second time it is longer");
+}
+
+#[test]
+fn an_attacker_who_rotates_through_a_48_has_twenty_guesses() {
+    let mut world = world_with(|_| ());
+    let mut guesses = 0;
+    for n in 0..65_536_u32 {
+        let source = format!("2001:db8:7:{:x}::1", n * 7_919 % 65_536);
+        if !world.is_banned(&source) {
+            world.fail(&source);
+            guesses += 1;
+        }
+        world.pass(Duration::from_millis(5));
+    }
+    assert_eq!(guesses, 20);
     assert!(world.is_banned("2001:db8:7:ffff::1"));
 }
 
 #[test]
-fn a_network_that_holds_a_known_or_exempt_host_is_not_banned() {
-    for known in [true, false] {
-        let mut world = world_with(|policy| policy.rules.network.guard.mode = Mode::Ban);
-        if known {
-            world.login("192.0.2.200", "1000");
-        } else {
-            world.exempt(Exemption::Allow, &["192.0.2.200"]);
+fn three_hosts_are_no_network() {
+    let mut world = world_with(|policy| policy.max_failures = 100);
+    for n in 0..60 {
+        world.fail(&format!("192.0.2.{}", n % 3));
+    }
+    assert!(world.banned().is_empty());
+}
+
+#[test]
+fn networks_have_a_share_of_the_table() {
+    let mut world = world_with(|_| ());
+    let mut actions = Vec::new();
+    for network in 0..=MAX_NETWORK_BANS {
+        for n in 1..=20 {
+            actions.extend(world.fail(&format!("198.{}.{}.{n}", network / 100, network % 100)));
         }
+    }
+    assert_eq!(world.banned().len(), MAX_NETWORK_BANS);
+    assert!(refusals(&actions).contains(&Refusal::ShareUsedUp));
+}
+
+#[test]
+fn a_network_that_holds_a_known_or_exempt_host_or_a_caller_is_not_banned() {
+    for what in 0..3 {
+        let mut world = world_with(|_| ());
+        match what {
+            0 => world.login("192.0.2.200", "1000"),
+            1 => world.exempt(Exemption::Allow, &["192.0.2.200"]),
+            _ => world.handle(Input::CallAccepted { source: "192.0.2.200".parse().unwrap() }),
+        };
         let actions: Vec<_> =
-            (1..=12).flat_map(|n| world.fails(&format!("192.0.2.{n}"), 5)).collect();
-        assert_eq!(world.banned().len(), 12);
-        assert_eq!(refusals(&actions).len(), 1);
+            (1..=20).flat_map(|n| world.fails(&format!("192.0.2.{n}"), 4)).collect();
+        assert!(world.banned().is_empty());
+        assert_eq!(refusals(&actions).len(), 4, "once for each twenty");
     }
 }
 
 #[test]
 fn a_banned_network_is_split_where_a_known_host_appears() {
-    let mut world = world_with(|policy| policy.rules.network.guard.mode = Mode::Ban);
-    for n in 1..=10 {
-        world.fails(&format!("192.0.2.{n}"), 5);
+    let mut world = world_with(|_| ());
+    for n in 1..=20 {
+        world.fail(&format!("192.0.2.{n}"));
     }
     world.login("192.0.2.200", "1000");
     assert!(!world.is_banned("192.0.2.200"));
@@ -304,9 +492,50 @@ fn a_banned_network_is_split_where_a_known_host_appears() {
 }
 
 #[test]
+fn distributed_guessing_is_told_with_the_accounts_it_tries() {
+    let mut world = world_with(|_| ());
+    let mut actions = Vec::new();
+    let began = world.now;
+    for n in 0..300_u32 {
+        let source = format!("{}.{}.7.1", 100 + n / 200, n % 200);
+        let user = format!("{}", 1000 + n % 3);
+        actions.extend(world.fail_as(&source, &user, Some(&user)));
+        world.pass(Duration::from_millis(200));
+        if has_alarm(&actions, |alarm| matches!(alarm, Alarm::Distributed { .. })) {
+            break;
+        }
+    }
+    assert!(world.now.since(began) <= MINUTE);
+    let users = ["1000", "1001", "1002"].map(Text::new).to_vec();
+    let tried = actions.iter().find_map(|action| match action {
+        Action::Alarm(Alarm::Distributed { sources: 100, users }) => Some(users),
+        _ => None,
+    });
+    let tried = tried.unwrap();
+    assert_eq!(tried.iter().collect::<std::collections::HashSet<_>>(), users.iter().collect());
+}
+
+#[test]
+fn failures_without_attempts_are_no_silence() {
+    let mut world = world_with(|_| ());
+    world.fail("203.0.113.1");
+    let mut actions = Vec::new();
+    for _ in 0..40 {
+        let sequence = world.next();
+        actions
+            .extend(world.handle(Input::AuthFailure(a_failure(HOST.parse().unwrap(), sequence))));
+        actions.extend(world.pass(SECOND));
+    }
+    assert!(world.banned().is_empty());
+    let host = HOST.parse().unwrap();
+    assert!(has_alarm(&actions, |alarm| *alarm == Alarm::Unjoined { source: host, failures: 20 }));
+    assert_eq!(shadows_of(&actions), [RuleName::Failures]);
+}
+
+#[test]
 fn many_bans_in_a_minute_alarm_once_and_stand() {
     let mut world = world_with(|policy| policy.alarm_bans_per_minute = 20);
-    let actions: Vec<_> = (1..=50).flat_map(|n| world.fails(&format!("192.0.2.{n}"), 5)).collect();
+    let actions: Vec<_> = (1..=50).flat_map(|n| world.fails(&format!("192.0.{n}.1"), 5)).collect();
     let many = actions.iter().filter(|a| matches!(a, Action::Alarm(Alarm::ManyBans { bans: 20 })));
     assert_eq!(many.count(), 1);
     assert_eq!(world.banned().len(), 50);
@@ -317,7 +546,7 @@ fn deafen(world: &mut World) -> Vec<Action> {
     world.handle(Input::Packets { count: 0 });
     for _ in 0..3 {
         for n in 0..500_u32 {
-            world.fail(&format!("198.18.{}.{}", n / 250, n % 250));
+            world.fail(&format!("198.{}.{}.1", 18 + n / 250, n % 250));
         }
         world.pass(Duration::from_millis(200));
     }
@@ -348,7 +577,7 @@ fn silence_without_packets_is_a_quiet_night() {
     assert!(!actions.is_empty());
     let mut quiet = world_with(|_| ());
     for n in 0..500_u32 {
-        quiet.fail(&format!("198.18.{}.{}", n / 250, n % 250));
+        quiet.fail(&format!("198.{}.{}.1", 18 + n / 250, n % 250));
     }
     quiet.handle(Input::Packets { count: 0 });
     quiet.pass(2 * SECOND);

@@ -19,7 +19,7 @@ fn net(text: &str) -> IpNet {
 }
 
 fn world(max_failures: u32) -> World {
-    World::new(Policy { max_failures, ..Policy::default() })
+    World::without_networks(Policy { max_failures, ..Policy::default() })
 }
 
 fn ban(world: &mut World, net: &str) {

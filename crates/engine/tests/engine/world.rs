@@ -7,6 +7,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 use sipward_engine::*;
 
+/// Call-ID of a phone that starts once.
+pub(crate) const CALL: &str = "7a6737b8270b022b";
+
 pub(crate) const CORE: CoreId = CoreId(0xC0DE);
 
 /// An engine, its clock, and the set of networks the kernel would hold.
@@ -17,6 +20,8 @@ pub(crate) struct World {
     pub(crate) agent: &'static str,
     pub(crate) domain: &'static str,
     pub(crate) method: Method,
+    /// Call-ID of what follows.
+    pub(crate) call: &'static str,
     sequence: u64,
 }
 
@@ -32,8 +37,15 @@ impl World {
             agent: "pytest/1.0",
             domain: "pbx.test",
             method: Method::Register,
+            call: CALL,
             sequence: 0,
         }
+    }
+
+    /// Whole networks are left alone: the strangers of a test share them.
+    pub(crate) fn without_networks(mut policy: Policy) -> Self {
+        policy.rules.network.guard.mode = Mode::Off;
+        Self::new(policy)
     }
 
     pub(crate) fn handle(&mut self, input: Input<'_>) -> Vec<Action> {
@@ -71,10 +83,16 @@ impl World {
     ) -> Vec<Action> {
         let mut actions = Vec::new();
         if username.is_some() {
-            actions = self.handle(Input::Challenge(a_challenge(source.parse().unwrap())));
+            actions = self.challenge(source);
         }
         actions.extend(self.attempt_and_fail(source, user, username));
         actions
+    }
+
+    /// A request without credentials is challenged.
+    pub(crate) fn challenge(&mut self, source: &str) -> Vec<Action> {
+        let challenge = a_challenge(source.parse().unwrap());
+        self.handle(Input::Challenge(Challenge { call_id: self.call, ..challenge }))
     }
 
     /// A failure with a valid nonce that was not fetched by this source.
@@ -82,7 +100,7 @@ impl World {
         self.attempt_and_fail(source, "1000", Some("1000"))
     }
 
-    fn attempt_and_fail(
+    pub(crate) fn attempt_and_fail(
         &mut self,
         source: &str,
         user: &str,
@@ -91,7 +109,8 @@ impl World {
         let source = source.parse().unwrap();
         let (user_agent, domain, method) = (self.agent, self.domain, self.method);
         let attempt = an_attempt(source, self.next());
-        let attempt = AuthAttempt { user, username, user_agent, ..attempt };
+        let call_id = self.call;
+        let attempt = AuthAttempt { user, username, user_agent, call_id, domain, ..attempt };
         let mut actions = self.handle(Input::AuthAttempt(attempt));
         let failure = a_failure(source, self.next());
         let failure = AuthFailure { user, user_agent, domain, method, ..failure };
@@ -102,15 +121,42 @@ impl World {
     /// Challenge and success.
     pub(crate) fn login(&mut self, source: &str, user: &str) -> Vec<Action> {
         let source = source.parse().unwrap();
-        self.handle(Input::Challenge(a_challenge(source)));
+        let call_id = self.call;
+        self.handle(Input::Challenge(Challenge { call_id, ..a_challenge(source) }));
+        self.succeed(source, user)
+    }
+
+    /// The right password, without a challenge.
+    pub(crate) fn succeed(&mut self, source: IpAddr, user: &str) -> Vec<Action> {
         let attempt = an_attempt(source, self.next());
         self.handle(Input::AuthAttempt(AuthAttempt {
             user,
             username: Some(user),
             user_agent: self.agent,
+            domain: self.domain,
+            call_id: self.call,
             result: AuthResult::Success,
             ..attempt
         }))
+    }
+
+    /// Challenge, success and registration.
+    pub(crate) fn register(&mut self, source: &str, user: &str) -> Vec<Action> {
+        let mut actions = self.login(source, user);
+        let registered = a_registration(source.parse().unwrap());
+        let (call_id, user_agent) = (self.call, self.agent);
+        actions.extend(self.handle(Input::Registered(Registered {
+            user,
+            username: Some(user),
+            call_id,
+            user_agent,
+            ..registered
+        })));
+        actions
+    }
+
+    pub(crate) fn identity(&self, addr: &str) -> Identity {
+        self.engine.source(addr.parse().unwrap()).identity
     }
 
     pub(crate) fn fails(&mut self, source: &str, times: usize) -> Vec<Action> {
@@ -176,7 +222,8 @@ pub(crate) fn a_failure(source: IpAddr, sequence: u64) -> AuthFailure<'static> {
 }
 
 pub(crate) fn a_challenge(source: IpAddr) -> Challenge<'static> {
-    Challenge { source, port: 5060, profile: "internal", user: "1000", core: CORE }
+    let (profile, user) = ("internal", "1000");
+    Challenge { source, port: 5060, profile, user, call_id: CALL, core: CORE }
 }
 
 pub(crate) fn an_attempt(source: IpAddr, sequence: u64) -> AuthAttempt<'static> {
@@ -185,7 +232,10 @@ pub(crate) fn an_attempt(source: IpAddr, sequence: u64) -> AuthAttempt<'static> 
         port: 5060,
         profile: "internal",
         user: "1000",
+        domain: "pbx.test",
         username: Some("1000"),
+        call_id: CALL,
+        websocket: false,
         result: AuthResult::Forbidden,
         user_agent: "pytest/1.0",
         sequence,
@@ -198,9 +248,11 @@ pub(crate) fn a_registration(source: IpAddr) -> Registered<'static> {
         source,
         user: "1000",
         domain: "pbx.test",
-        call_id: "7a6737b8270b022b",
+        username: Some("1000"),
+        call_id: CALL,
         user_agent: "pytest/1.0",
         life: None,
+        core: CORE,
     }
 }
 

@@ -102,6 +102,18 @@ pub struct Expire<'e> {
 }
 
 impl<'e> Contact<'e> {
+    /// The request came over WebSocket (`status: Registered(WS…)`, also `WSS`). This one is true: it comes
+    /// from the Via, and sofia-sip drops a request whose Via names another transport than its own. What
+    /// `status` says of TCP and TLS is the sender's claim.
+    #[must_use]
+    pub fn is_websocket(&self) -> bool {
+        let claimed = self.claimed_transport.as_ref().map(Text::lossy);
+        claimed.is_some_and(|transport| {
+            let transport = transport.split('-').next().unwrap_or_default();
+            matches!(transport, "WS" | "WSS")
+        })
+    }
+
     pub(super) fn read(fields: &Fields<'e>) -> Self {
         let claimed = fields.get(Name::Status).and_then(|status| {
             status.strip_prefix(b"Registered(").and_then(|rest| rest.strip_suffix(b")"))

@@ -144,7 +144,7 @@ fn phone(patient: Patient, banned: &HashSet<IpAddr>) -> Phone {
         user,
         source,
         user_agent,
-        last_success: Time(last_success),
+        last_success: last_success.map(Time),
         told: Time(told),
         failures,
         last: last.map(Time),

@@ -317,6 +317,7 @@ impl Ended {
                     }
                     UnblockReason::Expired
                     | UnblockReason::Superseded
+                    | UnblockReason::MadeRoom
                     | UnblockReason::NotAdopted => {}
                 },
                 Action::Block { net, cause, .. } if matches!(**cause, Cause::Split { .. }) => {

@@ -120,8 +120,16 @@ pub(super) fn failure(failure: &Failure) -> FailureEntry {
 }
 
 pub(super) fn grades(counts: engine::ByGrade) -> Grades {
-    let engine::ByGrade { unjoined, unproven, unchallenged, assumed, answered } = counts;
-    Grades { unjoined, unproven, unchallenged, assumed, answered }
+    let engine::ByGrade {
+        unjoined,
+        unproven,
+        unchallenged,
+        challenged,
+        assumed,
+        answered,
+        genuine,
+    } = counts;
+    Grades { unjoined, unproven, unchallenged, challenged, assumed, answered, genuine }
 }
 
 pub(super) fn health(health: store::Health) -> StoreHealth {

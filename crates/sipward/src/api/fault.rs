@@ -78,6 +78,10 @@ impl Fault {
                 format!("the ban of {net} covers it and lasts at least as long")
             }
             Objection::TooManyBans => "the table of bans is full (`policy.max_bans`)".to_owned(),
+            Objection::ShareUsedUp => {
+                "bans of its kind have used up their share of the table".to_owned()
+            }
+            Objection::BannedLately => "it is known, and was banned within the hour".to_owned(),
         };
         Self::refused(net, refusal(objection), why)
     }
@@ -94,6 +98,8 @@ pub(super) fn refusal(objection: Objection) -> Refusal {
         Objection::LinkLocal => ("link_local", None, None, true),
         Objection::Covered { net } => ("covered", None, Some(net), false),
         Objection::TooManyBans => ("too_many_bans", None, None, false),
+        Objection::ShareUsedUp => ("share_used_up", None, None, false),
+        Objection::BannedLately => ("banned_lately", None, None, false),
     };
     Refusal { reason: reason.to_owned(), class, net, force_overrides }
 }

@@ -136,7 +136,7 @@ fn look_at_ban(ban: &BanView<'_>, then: &Policy, ruler: &Engine) -> Option<SeenB
     let verdict = verdict(evidence, then);
     let first = verdict::first_length(evidence.rule, then);
     let count = evidence.ban_count.max(1);
-    let length = if evidence.rule.escalates() { ruler.ban_length(first, count) } else { first };
+    let length = if evidence.escalates() { ruler.ban_length(first, count) } else { first };
     let Expiry::At(until) = ban.until else { return None };
     let length = length.cmp(&until.since(ban.since));
     Some(SeenBan { net: ban.net, rule: evidence.rule, verdict, length })

@@ -36,11 +36,20 @@ pub(crate) async fn show(
 }
 
 fn bucket((at, sum): (sipward_engine::Timestamp, Minute)) -> Bucket {
-    let [unjoined, unproven, unchallenged, assumed, answered] = sum.failures.map(u64::from);
+    let counts = sum.failures.map(u64::from);
+    let [unjoined, unproven, unchallenged, challenged, assumed, answered, genuine] = counts;
     Bucket {
         at: Time(at),
-        failures: unjoined + unproven + unchallenged + assumed + answered,
-        failures_by_grade: Grades { unjoined, unproven, unchallenged, assumed, answered },
+        failures: counts.iter().sum(),
+        failures_by_grade: Grades {
+            unjoined,
+            unproven,
+            unchallenged,
+            challenged,
+            assumed,
+            answered,
+            genuine,
+        },
         bans: sum.bans.into(),
         unbans: sum.unbans.into(),
     }

@@ -164,9 +164,10 @@ fn meaning(input: &Input<'_>) -> (&'static str, Option<IpAddr>, Option<String>) 
         }
         Input::Challenge(challenge) => ("challenge", Some(challenge.source), None),
         Input::Registered(phone) => ("registered", Some(phone.source), None),
-        Input::RegistrationEnded(phone) => ("registration_ended", Some(phone.source), None),
+        Input::RegistrationEnded(phone) => ("registration_ended", phone.source, None),
         Input::AbandonedCall { source } => ("abandoned_call", Some(*source), None),
         Input::Report { source, .. } => ("report", Some(*source), None),
+        Input::CallAccepted { source } => ("call_accepted", Some(*source), None),
         Input::Complaint(complaint) => {
             ("complaint", Some(complaint.source), Some(complaint.kind.as_str().to_owned()))
         }
@@ -206,7 +207,11 @@ fn effect(action: Action, now: Timestamp) -> Option<Line> {
         }
         Action::Shadowed { net, cause } => Record::Shadowed { source: net, cause },
         Action::NeedsAttention { source, user, user_agent, last_success } => {
-            Record::NeedsAttention { source, user, user_agent, last_success: Time(last_success) }
+            let last_success = last_success.map(Time);
+            Record::NeedsAttention { source, user, user_agent, last_success }
+        }
+        Action::Slow { source, until, cause } => {
+            Record::Slowed { source, until: Time(until), cause }
         }
         Action::Judged(judgement) => Record::AuthFailure(judgement),
         Action::Alarm(alarm) => Record::Alarm(alarm),

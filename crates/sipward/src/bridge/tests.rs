@@ -35,9 +35,15 @@ fn words(input: &Input<'_>) -> String {
         }
         Input::Challenge(c) => format!("challenge {} {}", c.source, c.user),
         Input::Registered(r) => format!("registered {} for {:?}", registration(r), r.life),
-        Input::RegistrationEnded(r) => format!("ended {}", registration(r)),
+        Input::RegistrationEnded(r) => {
+            let source = r.source.map_or_else(|| "-".to_owned(), |source| source.to_string());
+            format!("ended {source} {}@{} call {}", r.user, r.domain, r.call_id)
+        }
         Input::AbandonedCall { source } => format!("abandoned {source}"),
-        Input::Report { source, reason } => format!("report {source}: {reason}"),
+        Input::Report { source, reason, proved } => {
+            format!("report {source}: {reason}{}", if *proved { ", proved" } else { "" })
+        }
+        Input::CallAccepted { source } => format!("call from {source}"),
         other => format!("{other:?}"),
     }
 }

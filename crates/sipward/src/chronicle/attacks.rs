@@ -48,7 +48,7 @@ struct Phone<'a> {
     source: std::net::IpAddr,
     user: &'a Text,
     user_agent: &'a Text,
-    last_success: Timestamp,
+    last_success: Option<Timestamp>,
 }
 
 impl Attacks {
@@ -105,7 +105,7 @@ impl Remembered {
                 source: *source,
                 user,
                 user_agent,
-                last_success: last_success.0,
+                last_success: last_success.map(|at| at.0),
             }),
             _ => None,
         })

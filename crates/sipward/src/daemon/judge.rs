@@ -4,6 +4,7 @@
 //! `restore` what the start brings back.
 
 mod act;
+mod first_list;
 mod hear;
 mod kernel;
 mod restore;
@@ -24,6 +25,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::time::{self, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+pub(super) use first_list::FirstList;
 pub(super) use spare::Spare;
 
 use crate::clock::Clock;
@@ -130,6 +132,8 @@ pub(crate) struct Judge {
     missed: bool,
     /// `None` where nothing is limited.
     spare: Option<Spare>,
+    /// `None` once a list of registrations came.
+    first_list: Option<FirstList>,
 }
 
 /// Called once a beat.
@@ -189,7 +193,13 @@ impl Judge {
             kernel: KernelSide::default(),
             missed: false,
             spare,
+            first_list: None,
         }
+    }
+
+    /// The next list of registrations is the first that this installation sees.
+    pub(super) fn await_first_list(&mut self, first_list: Option<FirstList>) {
+        self.first_list = first_list;
     }
 
     /// Bans whose route is under way.

@@ -53,7 +53,7 @@ use crate::record::{Record, Started, Totals};
 use crate::store::{Closed, Saved, Store, StoreSettings};
 use crate::systemd;
 use crate::tell::Tellers;
-use judge::{Ears, End, Restored, Spare, Voices};
+use judge::{Ears, End, FirstList, Restored, Spare, Voices};
 use kernel::{Kernel, host_exemptions};
 use settings::{InForce, Overrides, Ways, read_geo};
 use tasks::Current;
@@ -147,6 +147,7 @@ impl Daemon {
         exempt(&mut judge, host_exemptions(&kernel.found.host));
         exempt(&mut judge, names.classes(&config));
         let access = Arc::new(Access::new(&config.http, saved.tokens.clone(), links, clock));
+        judge.await_first_list(FirstList::awaited(&config.store.location, &saved));
         let restored = judge.take_over(saved, &kernel.found.routes);
         for record in started(&config, &credentials, &kernel.found, &restored) {
             judge.publish(record);
@@ -310,7 +311,7 @@ fn session_config(config: &Config, credentials: &Credentials) -> anyhow::Result<
         queue: config.esl.queue,
         seed: seed(),
         // HEARTBEAT and every record of mod_sofia, which is what a session asks for by itself.
-        subscription: Subscription::sofia().custom(bridge::REPORT)?,
+        subscription: Subscription::sofia().custom(bridge::REPORT)?.custom(bridge::CALL)?,
         ..SessionConfig::new(credentials.host.clone(), credentials.password.clone())
     })
 }

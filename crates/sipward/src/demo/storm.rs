@@ -74,7 +74,8 @@ impl Storm {
         let mut actors = Vec::new();
         // Brute-forcers over IPv4: from patient to furious.
         for (n, per_second) in (0_u8..).zip([2_u32, 4, 8, 15, 30, 60, 3, 5, 10, 20, 40, 6]) {
-            let address = Ipv4Addr::new(203, 0, 113, 10 + n * 7);
+            // Each in a network of its own, or the rule `network` would ban them together.
+            let address = Ipv4Addr::new(198, 18, n, 10 + n * 7);
             let agent = AGENTS.get(usize::from(n) % AGENTS.len()).copied().unwrap_or_default();
             actors.push(Actor::attacker(
                 Source::Fixed(address.into()),

@@ -74,6 +74,7 @@ impl Collector {
                 }
             }
             Record::Alarm(_)
+            | Record::Slowed { .. }
             | Record::StoreDegraded { .. }
             | Record::StoreRecovered { .. }
             | Record::StoreIncomplete { .. }

@@ -58,6 +58,8 @@ fn evidence(page: &mut Page, now: &Snapshot) {
         "Phones told of that logged in before and fail now.",
         tally.attention,
     );
+    let help = "Times a host was slowed down whose users guessed the passwords of others.";
+    counter(page, "sipward_slowed", help, tally.slowed);
     let help = "Alarms raised, by name.";
     labelled(page, "sipward_alarms", help, "alarm", &tally.alarms);
     let help = "Log-ins to the API and the page that failed, without those of who had to wait.";

@@ -32,6 +32,8 @@ pub struct Tally {
     pub alarms: BTreeMap<&'static str, u64>,
     /// Phones told of as in need of attention.
     pub attention: u64,
+    /// Insiders that were slowed down.
+    pub slowed: u64,
     /// Connections to FreeSWITCH lost, and attempts that failed.
     pub disconnections: u64,
     /// Time of which no events were seen.
@@ -138,6 +140,7 @@ impl Default for Tally {
             shadowed: none(&RULES),
             alarms: none(&ALARMS),
             attention: 0,
+            slowed: 0,
             disconnections: 0,
             blind: Duration::ZERO,
             events_ignored: 0,
@@ -168,6 +171,7 @@ impl Tally {
             Record::Shadowed { cause, .. } => one(&mut self.shadowed, decided_by(cause)),
             Record::Alarm(alarm) => one(&mut self.alarms, raised(alarm)),
             Record::NeedsAttention { .. } => self.attention += 1,
+            Record::Slowed { .. } => self.slowed += 1,
             Record::EslDisconnected { .. } => self.disconnections += 1,
             Record::EslBlind { seconds } => {
                 let blind = Duration::try_from_secs_f64(*seconds).unwrap_or_default();
@@ -255,6 +259,7 @@ fn rule(name: RuleName) -> &'static str {
         RuleName::Log => "log",
         RuleName::Login => "login",
         RuleName::Attention => "attention",
+        RuleName::Insider => "insider",
         RuleName::Deafness => "deafness",
     }
 }
@@ -264,8 +269,10 @@ pub(super) fn grade(grade: Grade) -> &'static str {
         Grade::Unjoined => "unjoined",
         Grade::Unproven => "unproven",
         Grade::Unchallenged => "unchallenged",
+        Grade::Challenged => "challenged",
         Grade::Assumed => "assumed",
         Grade::Answered => "answered",
+        Grade::Genuine => "genuine",
     }
 }
 
@@ -276,6 +283,7 @@ fn unban(reason: UnblockReason) -> &'static str {
         UnblockReason::Exempted => "exempted",
         UnblockReason::Split => "split",
         UnblockReason::Superseded => "superseded",
+        UnblockReason::MadeRoom => "made_room",
         UnblockReason::NotAdopted => "not_adopted",
     }
 }
@@ -288,6 +296,8 @@ fn refused(refusal: &Refusal) -> &'static str {
         Refusal::LinkLocal => "link_local",
         Refusal::Covered { .. } => "covered",
         Refusal::TooManyBans => "too_many_bans",
+        Refusal::ShareUsedUp => "share_used_up",
+        Refusal::BannedLately => "banned_lately",
     }
 }
 
@@ -299,6 +309,12 @@ fn raised(alarm: &Alarm) -> &'static str {
         Alarm::Spoofing { .. } => "spoofing",
         Alarm::LikelyProxy { .. } => "likely_proxy",
         Alarm::AccountAttacked { .. } => "account_attacked",
+        Alarm::Insider { .. } => "insider",
+        Alarm::AccountSpread { .. } => "account_spread",
+        Alarm::Unjoined { .. } => "unjoined",
+        Alarm::Distributed { .. } => "distributed",
+        Alarm::ForgeableBans { .. } => "forgeable_bans",
+        Alarm::NetworkBanned { .. } => "network_banned",
         Alarm::Deaf { .. } => "deaf",
         Alarm::PolicyRejected { .. } => "policy_rejected",
     }

@@ -198,6 +198,7 @@ pub(super) fn rule(rule: RuleName) -> &'static str {
         RuleName::Log => "lines of the log",
         RuleName::Login => "failed log-ins here",
         RuleName::Attention => "phone with an old password",
+        RuleName::Insider => "guessing for other users",
         RuleName::Deafness => "FreeSWITCH deaf",
     }
 }
@@ -205,8 +206,10 @@ pub(super) fn rule(rule: RuleName) -> &'static str {
 /// How sure an address is.
 pub(super) fn grade(grade: Grade) -> &'static str {
     match grade {
-        Grade::Answered => "answered: the nonce was valid",
+        Grade::Genuine => "genuine: the dialog by which the user is registered",
+        Grade::Answered => "answered: this dialog was challenged there",
         Grade::Assumed => "assumed: an old FreeSWITCH sends no attempts",
+        Grade::Challenged => "challenged: the address was, another dialog",
         Grade::Unchallenged => "unchallenged: the nonce was fetched elsewhere",
         Grade::Unproven => "unproven: anybody can have sent it",
         Grade::Unjoined => "unjoined: no attempt came beside it",
@@ -217,6 +220,7 @@ pub(super) fn grade(grade: Grade) -> &'static str {
 pub(super) fn identity(identity: Identity) -> &'static str {
     match identity {
         Identity::Stranger => "a stranger: nobody logged in from there lately",
+        Identity::Caller => "a caller: the dialplan accepted a call from there",
         Identity::Known => "known: somebody logged in from there lately",
         Identity::Trusted => "trusted: somebody has logged in from there for long",
         Identity::Shared => "shared: several users logged in from there, a proxy or a NAT",

@@ -83,7 +83,9 @@ fn phone_row(frame: &Frame, phone: &Phone) -> Markup {
                 @if phone.banned { " " span.pill.bad { "banned" } }
             }
             td data-label="Phone" { (plain(&phone.user_agent)) }
-            td data-label="Last log-in" { (say::ago(phone.last_success, frame.now)) }
+            td data-label="Last log-in" {
+                @if let Some(at) = phone.last_success { (say::ago(at, frame.now)) } @else { "never" }
+            }
             td.num data-label="Failures" { (say::number(phone.failures)) }
         }
     }

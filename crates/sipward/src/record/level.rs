@@ -40,6 +40,7 @@ impl Record {
             | Self::EventUnusable { .. }
             | Self::EventForged { .. }
             | Self::NeedsAttention { .. }
+            | Self::Slowed { .. }
             | Self::RefusedLogin { .. }
             | Self::DirectoryFailed { .. }
             | Self::Enforcement { .. }

@@ -41,13 +41,20 @@ impl fmt::Display for Record {
                 write!(f, "would ban {source}")?;
                 cause.evidence().map_or(Ok(()), |evidence| evidence_part(f, evidence))
             }
-            Self::NeedsAttention { source, user, user_agent, last_success } => write!(
-                f,
-                "needs attention: user {} at {source} with {} failed, but logged in at \
-                 {last_success}; was the password changed?",
-                Plain(user),
-                Plain(user_agent),
-            ),
+            Self::NeedsAttention { source, user, user_agent, last_success } => {
+                let (user, agent) = (Plain(user), Plain(user_agent));
+                write!(f, "needs attention: user {user} at {source} with {agent} failed, ")?;
+                match last_success {
+                    Some(at) => write!(f, "but logged in at {at}; was the password changed?"),
+                    None => {
+                        f.write_str("while another user is registered there: a wrong password?")
+                    }
+                }
+            }
+            Self::Slowed { source, until, cause } => {
+                write!(f, "slowed down: {source} until {until}")?;
+                cause.evidence().map_or(Ok(()), |evidence| evidence_part(f, evidence))
+            }
             Self::Registrations { phones } => write!(f, "{phones} phones are registered"),
             Self::Trunks { sources } => {
                 write!(f, "{} addresses of gateways:", sources.len())?;
@@ -305,6 +312,10 @@ fn refusal_line(f: &mut fmt::Formatter<'_>, source: &IpNet, refusal: &Refusal) -
             f.write_str("three or more users logged in from there: a proxy or a NAT")
         }
         Refusal::TooManyBans => f.write_str("the ban table is full"),
+        Refusal::ShareUsedUp => {
+            f.write_str("bans of its kind have used up their share of the table")
+        }
+        Refusal::BannedLately => f.write_str("known, and banned briefly within the hour"),
     }
 }
 
@@ -327,6 +338,37 @@ fn alarm_line(f: &mut fmt::Formatter<'_>, alarm: &Alarm) -> fmt::Result {
         }
         Alarm::LikelyProxy { source } => {
             write!(f, "{source} fails, and healthy users are behind it: a proxy or a NAT?")
+        }
+        Alarm::Insider { source, users, failures, names } => {
+            write!(
+                f,
+                "{source}, where users log in, guesses passwords of others: {failures} failures for \
+                 {users} users within the hour, lately"
+            )?;
+            names.iter().try_for_each(|name| write!(f, " {}", Plain(name)))
+        }
+        Alarm::AccountSpread { user, addresses } => write!(
+            f,
+            "account {} was used from {addresses} new addresses within a day: stolen?",
+            Plain(user)
+        ),
+        Alarm::Unjoined { source, failures } => write!(
+            f,
+            "{failures} failures of {source} came without their attempts: it may hide its guesses"
+        ),
+        Alarm::Distributed { sources, users } => {
+            write!(
+                f,
+                "{sources} strangers failed within a minute, each too seldom for a ban; users"
+            )?;
+            users.iter().try_for_each(|user| write!(f, " {}", Plain(user)))
+        }
+        Alarm::ForgeableBans { bans } => write!(
+            f,
+            "{bans} bans within a minute on evidence that anybody can forge: more are only reported"
+        ),
+        Alarm::NetworkBanned { net, failures } => {
+            write!(f, "the network {net} is banned: its addresses failed {failures} times")
         }
         Alarm::AccountAttacked { user, sources } => {
             write!(f, "user {} is attacked from {sources} sources", Plain(user))

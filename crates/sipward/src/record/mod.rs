@@ -120,8 +120,20 @@ pub enum Record {
         user: Text,
         /// Its user agent.
         user_agent: Text,
-        /// When it last logged in.
-        last_success: Time,
+        /// When it last logged in; `null` where this user never did from there, but another is
+        /// registered there.
+        last_success: Option<Time>,
+    },
+    /// A source guesses the passwords of others while somebody is registered from there: it is limited
+    /// to a packet a second.
+    Slowed {
+        /// The address.
+        source: IpAddr,
+        /// Until when.
+        until: Time,
+        /// What made it due.
+        #[serde(flatten)]
+        cause: Arc<Cause>,
     },
     /// Phones that FreeSWITCH says are registered: they are known from now on.
     Registrations {

@@ -196,9 +196,13 @@ impl Court {
                     report.refused.push(Told { at, record });
                 }
                 Action::NeedsAttention { source, user, user_agent, last_success } => {
-                    let last_success = Time(last_success);
+                    let last_success = last_success.map(Time);
                     let record = Record::NeedsAttention { source, user, user_agent, last_success };
                     report.attention.push(Told { at, record });
+                }
+                Action::Slow { source, until, cause } => {
+                    let record = Record::Slowed { source, until: Time(until), cause };
+                    report.alarms.push(Told { at, record });
                 }
                 Action::Alarm(alarm) => {
                     report.alarms.push(Told { at, record: Record::Alarm(alarm) });

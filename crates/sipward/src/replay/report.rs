@@ -162,6 +162,7 @@ pub(super) const fn mode_of(policy: &Policy, rule: RuleName) -> Mode {
         RuleName::Network => rules.network.guard.mode,
         RuleName::Log => rules.log.guard.mode,
         RuleName::Login => rules.login.guard.mode,
+        RuleName::Insider => rules.insider.guard.mode,
         RuleName::Deafness => policy.deafness.mode,
         // It has no mode: it always bans.
         RuleName::Attention => Mode::Ban,

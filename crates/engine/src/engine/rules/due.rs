@@ -3,17 +3,21 @@
 use std::time::Duration;
 
 use super::Subject;
+use crate::effect::{Effect, Standing};
 use crate::engine::Engine;
-use crate::limits::{UNIT, millis};
+use crate::limits::{Grades, UNIT, bit, millis};
 use crate::seen::Seen;
 use crate::sources::{Finding, Findings, Tally};
-use crate::{Action, Alarm, Grade, Identity, Mode, Rule, RuleName, Rules, Text};
+use crate::{Action, Alarm, Grade, Mode, Rule, RuleName, Rules, Text};
 
 /// A threshold that was reached.
 #[derive(Clone, Debug)]
 pub(in crate::engine) struct Due {
     pub(in crate::engine) rule: RuleName,
+    /// How far its settings let the rule go.
     pub(in crate::engine) mode: Mode,
+    /// What the table says.
+    pub(in crate::engine) effect: Effect,
     /// What was counted, and its weight in thousandths.
     pub(in crate::engine) count: u32,
     pub(in crate::engine) score: u32,
@@ -26,24 +30,27 @@ pub(in crate::engine) struct Due {
 }
 
 impl Due {
-    /// What a counting rule found, if that is enough; in shadow, if only with weaker evidence.
+    /// What a counting rule found, if that is enough: what the table says when enough of it is good
+    /// enough, else no more than a report. `grade` is the weakest of what is good enough.
     pub(in crate::engine) fn found(
         rule: RuleName,
         settings: &Rule,
-        finding: Finding,
+        standing: Standing,
+        (finding, grade): (Finding, Grade),
     ) -> Option<Self> {
         let sure = finding.sure >= settings.threshold;
         if finding.all < settings.threshold || !settings.guard.is_on() {
             return None;
         }
-        let (count, grade) = if sure {
-            (finding.sure, settings.guard.min_grade)
+        let (effect, count, grade) = if sure {
+            (Effect::acting(rule, standing), finding.sure, grade)
         } else {
-            (finding.all, Grade::Unjoined)
+            (Effect::Report, finding.all, Grade::Unjoined)
         };
         Some(Self {
             rule,
-            mode: if sure { settings.guard.mode } else { Mode::Shadow },
+            mode: settings.guard.mode,
+            effect,
             count,
             score: count.saturating_mul(UNIT),
             threshold: settings.threshold,
@@ -55,23 +62,30 @@ impl Due {
     }
 }
 
+/// The weakest grade on which something is done.
+fn weakest(acting: Grades) -> Grade {
+    Grade::ALL.into_iter().find(|grade| acting & bit(*grade) != 0).unwrap_or(Grade::Answered)
+}
+
 impl Engine {
     pub(in crate::engine) fn base_due(&self, subject: &Subject, tally: &Tally) -> Option<Due> {
         let guard = self.limits.policy.rules.failures;
-        let threshold = match subject.identity {
-            Identity::Stranger => self.limits.threshold,
-            Identity::Known | Identity::Trusted | Identity::Shared => self.limits.known_threshold,
-        };
+        let threshold = self.limits.base_threshold(subject.standing);
         if tally.score < threshold || !guard.is_on() {
             return None;
         }
         let source = self.sources.at(subject.slot?)?;
-        let sure = source.history.tally(millis(self.now), &self.limits, Some(guard));
-        let enough = sure.score >= threshold;
-        let (mode, tally) = if enough { (guard.mode, &sure) } else { (Mode::Shadow, tally) };
+        let (_, acting) = self.limits.base_grades(subject.standing);
+        let sure = source.history.tally(millis(self.now), &self.limits, acting);
+        let (effect, tally) = if sure.score >= threshold {
+            (Effect::acting(RuleName::Failures, subject.standing), &sure)
+        } else {
+            (Effect::Report, tally)
+        };
         Some(Due {
             rule: RuleName::Failures,
-            mode,
+            mode: guard.mode,
+            effect,
             count: tally.failures,
             score: tally.score,
             threshold: threshold / UNIT,
@@ -82,14 +96,21 @@ impl Engine {
         })
     }
 
-    pub(super) fn agent_due(&mut self, seen: &Seen<'_>, grade: Grade) -> Option<Due> {
+    pub(super) fn agent_due(
+        &mut self,
+        seen: &Seen<'_>,
+        grade: Grade,
+        subject: &Subject,
+    ) -> Option<Due> {
         let rule = &self.limits.policy.rules.user_agents;
         if !rule.guard.is_on() || !self.agents.is_scanner(seen.user_agent, seen.agent_hash) {
             return None;
         }
+        let effect = Effect::of(RuleName::UserAgents, subject.standing, grade);
         Some(Due {
             rule: RuleName::UserAgents,
-            mode: if rule.guard.admits(grade) { rule.guard.mode } else { Mode::Shadow },
+            mode: rule.guard.mode,
+            effect: if rule.guard.admits(grade) { effect } else { effect.min(Effect::Report) },
             count: 1,
             score: UNIT,
             threshold: 1,
@@ -101,18 +122,24 @@ impl Engine {
     }
 
     /// Whether what a counting rule found is enough for it.
-    pub(in crate::engine) fn counting_due(&self, rule: RuleName, finding: Finding) -> Option<Due> {
+    pub(in crate::engine) fn counting_due(
+        &self,
+        rule: RuleName,
+        finding: Finding,
+        subject: &Subject,
+    ) -> Option<Due> {
         if finding.all == 0 {
             return None;
         }
-        let rules = &self.limits.policy.rules;
-        let settings = match rule {
-            RuleName::Users => &rules.users,
-            RuleName::Calls => &rules.calls,
-            RuleName::RawAddress => &rules.raw_address,
-            _ => &rules.slow,
+        let (rules, limits) = (&self.limits.policy.rules, &self.limits);
+        let (settings, counting) = match rule {
+            RuleName::Users => (&rules.users, &limits.users),
+            RuleName::Calls => (&rules.calls, &limits.calls),
+            RuleName::RawAddress => (&rules.raw_address, &limits.raw_address),
+            _ => (&rules.slow, &limits.slow),
         };
-        Due::found(rule, settings, finding)
+        let (_, acting) = counting.grades(subject.standing);
+        Due::found(rule, settings, subject.standing, (finding, weakest(acting)))
     }
 
     /// What the counting rules find in the history of a source.
@@ -121,7 +148,8 @@ impl Engine {
         let Some(source) = source else {
             return Findings::default();
         };
-        let mut findings = source.history.findings(millis(self.now), &self.limits);
+        let mut findings =
+            source.history.findings(millis(self.now), &self.limits, subject.standing);
         if self.address_domains {
             findings.raw_address = Finding::default();
         }
@@ -137,8 +165,8 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) -> Option<Due> {
         let rule = self.limits.policy.rules.account;
-        let strange = subject.identity == Identity::Stranger && rule.guard.admits(grade);
-        if !rule.guard.is_on() || !strange {
+        let counts = Effect::of(RuleName::Account, subject.standing, grade).acts();
+        if !rule.guard.is_on() || !counts || !rule.guard.admits(grade) {
             return None;
         }
         let member = subject.key.hash();
@@ -155,6 +183,7 @@ impl Engine {
         let window_ms = self.limits.window_ms;
         let all = source.history.of_user(seen.user_hash, millis(self.now), window_ms);
         let settings = Rule { threshold: Rules::ACCOUNT_MAX_FAILURES, ..rule };
-        Due::found(RuleName::Account, &settings, Finding { sure: all, all })
+        let found = (Finding { sure: all, all }, grade);
+        Due::found(RuleName::Account, &settings, subject.standing, found)
     }
 }

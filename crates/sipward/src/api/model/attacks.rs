@@ -90,9 +90,9 @@ pub struct Phone {
     pub source: IpAddr,
     /// Its user agent.
     pub user_agent: String,
-    /// When it last logged in.
-    #[schema(value_type = String, format = DateTime)]
-    pub last_success: Time,
+    /// When it last logged in; `null` where this user never did from there, but another is registered there.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_success: Option<Time>,
     /// When it was told of: once a day while it goes on failing.
     #[schema(value_type = String, format = DateTime)]
     pub told: Time,

@@ -111,10 +111,14 @@ pub struct Grades {
     pub unproven: u64,
     /// The nonce was valid, but this address was not challenged.
     pub unchallenged: u64,
+    /// This address was challenged, but for another dialog, or the challenge was used up.
+    pub challenged: u64,
     /// An old FreeSWITCH that sends no attempts.
     pub assumed: u64,
-    /// The nonce was valid.
+    /// This dialog was challenged at this address.
     pub answered: u64,
+    /// The dialog by which the user is registered from there.
+    pub genuine: u64,
 }
 
 /// Bans now.

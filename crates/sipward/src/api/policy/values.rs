@@ -26,6 +26,8 @@ pub(super) fn of(policy: &Policy) -> Vec<(String, Value)> {
         ask_acl: _,
         alarm_bans_per_minute,
         alarm_forgeable_per_minute,
+        alarm_distributed_per_minute,
+        nat64_prefixes,
         ipv4_prefix,
         ipv6_prefix,
         max_tracked,
@@ -42,6 +44,8 @@ pub(super) fn of(policy: &Policy) -> Vec<(String, Value)> {
     list.add("max_bans", max_bans);
     list.add("alarm_bans_per_minute", alarm_bans_per_minute);
     list.add("alarm_forgeable_per_minute", alarm_forgeable_per_minute);
+    list.add("alarm_distributed_per_minute", alarm_distributed_per_minute);
+    list.add("nat64_prefixes", nat64_prefixes);
     list.under("escalation", |list| {
         let Escalation { factor, max, forget_after } = escalation;
         list.add("factor", factor);
@@ -62,12 +66,16 @@ pub(super) fn of(policy: &Policy) -> Vec<(String, Value)> {
             trust_after,
             attention_max_failures,
             attention_ban_time,
+            max_new_addresses,
+            trust_first_list,
         } = healthy;
         list.add("known_max_failures", known_max_failures);
         list.span("remember", *remember);
         list.span("trust_after", *trust_after);
         list.add("attention_max_failures", attention_max_failures);
         list.span("attention_ban_time", *attention_ban_time);
+        list.add("max_new_addresses", max_new_addresses);
+        list.add("trust_first_list", trust_first_list);
     });
     list.under("deafness", |list| {
         let Deafness { mode, max_failures, burst, packets } = deafness;
@@ -93,6 +101,7 @@ fn rules_of(rules: &Rules, list: &mut List) {
         raw_address,
         account,
         network,
+        insider,
         log,
         login,
     } = rules;
@@ -112,6 +121,7 @@ fn rules_of(rules: &Rules, list: &mut List) {
         ("raw_address", raw_address),
         ("account", account),
         ("network", network),
+        ("insider", insider),
         ("log", log),
         ("login", login),
     ] {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sipward_engine::{Evidence, Grade, Guard, Identity, Mode, Policy, Rule, RuleName};
+use sipward_engine::{Evidence, Grade, Guard, Mode, Policy, Rule, RuleName, Standing};
 
 use crate::api::model::NotMadeBecause;
 
@@ -23,11 +23,10 @@ pub(super) fn verdict(seen: &Evidence, then: &Policy) -> Verdict {
     let rules = &then.rules;
     let (guard, threshold, window) = match seen.rule {
         RuleName::Failures => {
-            let threshold = match seen.identity {
-                Identity::Stranger => then.max_failures,
-                Identity::Known | Identity::Trusted | Identity::Shared => {
-                    then.max_failures.max(then.healthy.known_max_failures)
-                }
+            let threshold = if Standing::unregistered(seen.identity).is_strange() {
+                then.max_failures
+            } else {
+                then.max_failures.max(then.healthy.known_max_failures)
             };
             (rules.failures, threshold, then.window)
         }
@@ -36,6 +35,7 @@ pub(super) fn verdict(seen: &Evidence, then: &Policy) -> Verdict {
         RuleName::Account if rules.account.guard.mode == Mode::Ban => {
             return Verdict::Unsure;
         }
+        RuleName::Insider => (rules.insider.guard, then.healthy.known_max_failures, then.window),
         // Nothing of these can be changed at run time.
         RuleName::Attention | RuleName::Deafness => return Verdict::Made,
         name => match rule(name, then) {
@@ -60,7 +60,7 @@ pub(super) fn first_length(name: RuleName, then: &Policy) -> Duration {
     match name {
         RuleName::Failures | RuleName::Deafness => then.ban_time,
         RuleName::UserAgents => then.rules.user_agents.ban_time,
-        RuleName::Attention => then.healthy.attention_ban_time,
+        RuleName::Attention | RuleName::Insider => then.healthy.attention_ban_time,
         name => rule(name, then).map_or(then.ban_time, |rule| rule.ban_time),
     }
 }
@@ -111,9 +111,11 @@ fn rule(name: RuleName, policy: &Policy) -> Option<&Rule> {
         RuleName::Network => &rules.network,
         RuleName::Log => &rules.log,
         RuleName::Login => &rules.login,
-        RuleName::Failures | RuleName::UserAgents | RuleName::Attention | RuleName::Deafness => {
-            return None;
-        }
+        RuleName::Failures
+        | RuleName::UserAgents
+        | RuleName::Attention
+        | RuleName::Insider
+        | RuleName::Deafness => return None,
     })
 }
 

@@ -42,6 +42,18 @@ pub enum Concern {
     LikelyProxy,
     /// One user is attacked from many sources.
     AccountAttacked,
+    /// A source where users log in guesses the passwords of others.
+    Insider,
+    /// One account was used from many new addresses within a day.
+    AccountSpread,
+    /// Failures of a stranger came without their attempts.
+    Unjoined,
+    /// Many strangers fail, each too seldom for a ban.
+    Distributed,
+    /// Many bans within a minute on evidence that anybody can forge.
+    ForgeableBans,
+    /// A whole network was banned.
+    NetworkBanned,
     /// A new policy was out of range.
     PolicyRejected,
     /// A corrupt store was put aside.
@@ -108,6 +120,7 @@ impl Concern {
             | Self::StoreDegraded
             | Self::BanTableFull
             | Self::NotEnforced
+            | Self::Insider
             | Self::Deaf => Severity::Alarm,
             Self::ReloadFailed
             | Self::ApiFailed
@@ -118,6 +131,11 @@ impl Concern {
             | Self::Spoofing
             | Self::LikelyProxy
             | Self::AccountAttacked
+            | Self::AccountSpread
+            | Self::Unjoined
+            | Self::Distributed
+            | Self::ForgeableBans
+            | Self::NetworkBanned
             | Self::PolicyRejected
             | Self::StoreSetAside
             | Self::StoreIncomplete
@@ -219,6 +237,7 @@ pub(super) fn word(record: &Record) -> Option<Word> {
         | Record::Refused { .. }
         | Record::Shadowed { .. }
         | Record::NeedsAttention { .. }
+        | Record::Slowed { .. }
         | Record::Registrations { .. }
         | Record::Trunks { .. }
         | Record::TokenAdded { .. }
@@ -239,6 +258,12 @@ fn raised_by_engine(alarm: &Alarm) -> Word {
         Alarm::Spoofing { .. } => (Concern::Spoofing, None),
         Alarm::LikelyProxy { source } => (Concern::LikelyProxy, Some(source.to_string())),
         Alarm::AccountAttacked { user, .. } => (Concern::AccountAttacked, Some(user.to_string())),
+        Alarm::Insider { source, .. } => (Concern::Insider, Some(source.to_string())),
+        Alarm::AccountSpread { user, .. } => (Concern::AccountSpread, Some(user.to_string())),
+        Alarm::Unjoined { .. } => (Concern::Unjoined, None),
+        Alarm::Distributed { .. } => (Concern::Distributed, None),
+        Alarm::ForgeableBans { .. } => (Concern::ForgeableBans, None),
+        Alarm::NetworkBanned { .. } => (Concern::NetworkBanned, None),
         Alarm::Deaf { .. } => (Concern::Deaf, None),
         Alarm::PolicyRejected { .. } => (Concern::PolicyRejected, None),
     };

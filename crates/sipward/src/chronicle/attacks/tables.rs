@@ -56,7 +56,7 @@ pub(crate) struct Patient {
     pub(crate) user: String,
     pub(crate) source: IpAddr,
     pub(crate) user_agent: String,
-    pub(crate) last_success: Timestamp,
+    pub(crate) last_success: Option<Timestamp>,
     pub(crate) told: Timestamp,
     pub(crate) failures: u64,
     pub(crate) last: Option<Timestamp>,

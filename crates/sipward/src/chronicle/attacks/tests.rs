@@ -128,7 +128,7 @@ fn a_healthy_phone_that_fails_is_told_once_with_its_failures() {
         source: phone,
         user: Text::new("1001"),
         user_agent: Text::new("Yealink"),
-        last_success: Time(NOON),
+        last_success: Some(Time(NOON)),
     });
     attacks.attention(&record, at(1));
     attacks.attention(&record, at(4));
@@ -138,7 +138,7 @@ fn a_healthy_phone_that_fails_is_told_once_with_its_failures() {
         user: "1001".to_owned(),
         source: phone,
         user_agent: "Yealink".to_owned(),
-        last_success: NOON,
+        last_success: Some(NOON),
         told: at(4),
         failures: 2,
         last: Some(at(3)),

@@ -27,8 +27,8 @@ fn spans_are_equal_filled_with_zeros_and_end_now() {
         [(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 0, 0), (0, 0, 0), (0, 0, 1), (0, 0, 0)]
     );
     assert_eq!(spans.last().unwrap().0, NOON + minutes(5));
-    assert_eq!(spans[1].1.failures, [0, 0, 0, 0, 1], "by grade, the weakest first");
-    assert_eq!(spans[2].1.failures, [0, 1, 0, 0, 0]);
+    assert_eq!(spans[1].1.failures, [0, 0, 0, 0, 0, 1, 0], "by grade, the weakest first");
+    assert_eq!(spans[2].1.failures, [0, 1, 0, 0, 0, 0, 0]);
     let wide = series.read(NOON + minutes(5), 3, 2);
     assert_eq!(figures(&wide), [(2, 1, 0), (0, 0, 1)]);
     assert_eq!(wide[0].0, NOON);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use ipnet::Ipv6Net;
 use serde::{Deserialize, Serialize};
 use sipward_engine::{Mode, Policy};
 
@@ -27,6 +28,8 @@ pub(super) struct PolicyFile {
     max_bans: Option<usize>,
     alarm_bans_per_minute: Option<u32>,
     alarm_forgeable_per_minute: Option<u32>,
+    alarm_distributed_per_minute: Option<u32>,
+    nat64_prefixes: Option<Vec<Ipv6Net>>,
     escalation: Escalation,
     weights: Weights,
     healthy: Healthy,
@@ -62,6 +65,8 @@ struct Healthy {
     trust_after: Option<Span>,
     attention_max_failures: Option<u32>,
     attention_ban_time: Option<Span>,
+    max_new_addresses: Option<u32>,
+    trust_first_list: Option<bool>,
 }
 
 /// `[policy.deafness]`.
@@ -95,6 +100,8 @@ impl PolicyFile {
         set(&mut policy.max_bans, self.max_bans);
         set(&mut policy.alarm_bans_per_minute, self.alarm_bans_per_minute);
         set(&mut policy.alarm_forgeable_per_minute, self.alarm_forgeable_per_minute);
+        set(&mut policy.alarm_distributed_per_minute, self.alarm_distributed_per_minute);
+        set(&mut policy.nat64_prefixes, self.nat64_prefixes);
         self.escalation.apply(&mut policy.escalation);
         self.weights.apply(&mut policy.weights);
         self.healthy.apply(&mut policy.healthy);
@@ -145,6 +152,8 @@ impl Healthy {
         span::set(&mut to.trust_after, self.trust_after);
         set(&mut to.attention_max_failures, self.attention_max_failures);
         span::set(&mut to.attention_ban_time, self.attention_ban_time);
+        set(&mut to.max_new_addresses, self.max_new_addresses);
+        set(&mut to.trust_first_list, self.trust_first_list);
     }
 }
 

@@ -21,6 +21,7 @@ pub(super) struct RulesFile {
     raw_address: RuleFile,
     account: RuleFile,
     network: RuleFile,
+    insider: RuleFile,
     log: RuleFile,
     login: RuleFile,
 }
@@ -68,6 +69,7 @@ impl RulesFile {
         self.raw_address.apply(&mut to.raw_address);
         self.account.apply(&mut to.account);
         self.network.apply(&mut to.network);
+        self.insider.apply(&mut to.insider);
         self.log.apply(&mut to.log);
         self.login.apply(&mut to.login);
     }

@@ -136,8 +136,11 @@ impl Judge {
                     self.publish(Record::Shadowed { source: net, cause });
                 }
                 Action::NeedsAttention { source, user, user_agent, last_success } => {
-                    let last_success = Time(last_success);
+                    let last_success = last_success.map(Time);
                     self.publish(Record::NeedsAttention { source, user, user_agent, last_success });
+                }
+                Action::Slow { source, until, cause } => {
+                    self.publish(Record::Slowed { source, until: Time(until), cause });
                 }
                 Action::AskAcl { addr } => self.ask_acl(addr),
                 Action::Remember(success) => self.store.put(Entry::Remember(Box::new(success))),

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use sipward_engine::{Exemption, Input, Mode, Registered, Text};
+use sipward_engine::{CoreId, Exemption, Input, Mode, Registered, Text};
 use sipward_esl::{Event, LogLine, Notice};
 
-use super::{Judge, LIST_LAG, Order};
+use super::{FirstList, Judge, LIST_LAG, Order};
 use crate::bridge::{self, Aside};
 use crate::clock::stamp;
 use crate::complaint::Heard;
@@ -100,12 +100,15 @@ impl Judge {
             source: phone.source,
             user: &phone.user,
             domain: &phone.domain,
+            username: None,
             call_id: &phone.token,
             user_agent: "",
             life: phone.expires.map(|at| Duration::from_secs(at.saturating_sub(now))),
+            core: CoreId::default(),
         });
         let asked = self.clock.at(asked.checked_sub(LIST_LAG).unwrap_or(asked));
-        self.tell(Input::Registrations { phones: registered.collect(), asked });
+        let first = self.first_list.take().is_some_and(FirstList::claim);
+        self.tell(Input::Registrations { phones: registered.collect(), asked, first });
         if let Some(spare) = &mut self.spare {
             spare.phones_known();
         }

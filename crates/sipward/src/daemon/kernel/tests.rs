@@ -21,14 +21,18 @@ fn banned_besides(host: &HostFacts, others: Vec<Exempt>, source: &str) -> Vec<St
     }
     let source = source.parse().unwrap();
     let (port, profile, user, core) = (5060, "internal", "1000", CoreId(1));
-    let challenge = Challenge { source, port, profile, user, core };
+    let call_id = "1125b20f21f84149";
+    let challenge = Challenge { source, port, profile, user, call_id, core };
     engine.handle(Input::Challenge(challenge), clock.now(), &mut actions);
     let attempt = sipward_engine::AuthAttempt {
         source,
         port,
         profile,
         user,
+        domain: "pbx.test",
         username: Some(user),
+        call_id,
+        websocket: false,
         result: AuthResult::Forbidden,
         user_agent: "",
         sequence: 2,

@@ -73,7 +73,7 @@ fn report(bans: usize) -> Report {
         report.refused.push(Told { at: AT, record: refused });
         let (user, user_agent) = (Text::new(EVIL), Text::new(EVIL));
         let source = "192.0.2.7".parse().unwrap();
-        let record = Record::NeedsAttention { source, user, user_agent, last_success: AT };
+        let record = Record::NeedsAttention { source, user, user_agent, last_success: Some(AT) };
         report.attention.push(Told { at: AT, record });
     }
     report

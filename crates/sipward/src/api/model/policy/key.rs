@@ -42,7 +42,7 @@ pub enum RuleSetting {
 }
 
 /// The rules that have a section in the configuration file.
-const RULES: [(RuleName, &str); 13] = [
+const RULES: [(RuleName, &str); 14] = [
     (RuleName::Failures, "failures"),
     (RuleName::Users, "users"),
     (RuleName::UserAgents, "user_agents"),
@@ -54,6 +54,7 @@ const RULES: [(RuleName, &str); 13] = [
     (RuleName::RawAddress, "raw_address"),
     (RuleName::Account, "account"),
     (RuleName::Network, "network"),
+    (RuleName::Insider, "insider"),
     (RuleName::Log, "log"),
     (RuleName::Login, "login"),
 ];
@@ -197,7 +198,7 @@ mod tests {
         for key in PolicyKey::all() {
             assert_eq!(key.to_string().parse(), Ok(key));
         }
-        assert_eq!(PolicyKey::all().count(), 64);
+        assert_eq!(PolicyKey::all().count(), 69);
         assert_eq!("rules.slow.window".parse::<PolicyKey>(), "rules.slow.window_seconds".parse());
     }
 

@@ -20,14 +20,17 @@ fn attacked(policy: &Policy, users: &[&str], agent: &str) -> Option<Evidence> {
             sequence += 1;
             sequence
         };
-        let profile = "internal";
-        let challenge = Challenge { source, port: 5060, profile, user, core: CORE };
+        let (profile, call_id) = ("internal", "1125b20f21f84149");
+        let challenge = Challenge { source, port: 5060, profile, user, call_id, core: CORE };
         let attempt = AuthAttempt {
             source,
             port: 5060,
             profile,
             user,
+            domain,
             username: Some(user),
+            call_id,
+            websocket: false,
             user_agent: agent,
             result: AuthResult::Forbidden,
             sequence: next(),

@@ -42,6 +42,7 @@ fn part(rules: &mut Rules, name: RuleName) -> Option<Part<'_>> {
         RuleName::RawAddress => Part::Rule(&mut rules.raw_address),
         RuleName::Account => Part::Rule(&mut rules.account),
         RuleName::Network => Part::Rule(&mut rules.network),
+        RuleName::Insider => Part::Rule(&mut rules.insider),
         RuleName::Log => Part::Rule(&mut rules.log),
         RuleName::Login => Part::Rule(&mut rules.login),
         RuleName::Attention | RuleName::Deafness => return None,

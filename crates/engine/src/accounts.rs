@@ -1,0 +1,109 @@
+//! From how many new addresses each account logged in lately.
+//!
+//! A success proves a password, not an address: over UDP an account's owner can send one from any
+//! address, and a stolen account is used from many.
+
+use std::time::Duration;
+
+use crate::Timestamp;
+use crate::lru::LruTable;
+
+/// Accounts watched at once. Only those that come from new addresses.
+const MAX_ACCOUNTS: usize = 65_536;
+
+/// How long new addresses are counted together.
+const WITHIN: Duration = Duration::from_hours(24);
+
+/// Addresses of an account that are told apart; further ones count as new each time.
+const MAX_TOLD_APART: usize = 16;
+
+/// New addresses by account.
+#[derive(Debug)]
+pub(crate) struct Accounts {
+    table: LruTable<u64, Account>,
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    since: Timestamp,
+    /// Hashes of them.
+    addresses: Vec<u32>,
+    count: u32,
+    /// The next number of addresses that is told.
+    tell_at: u32,
+}
+
+/// A success from a new address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NewAddress {
+    /// It may become known.
+    pub(crate) within_limit: bool,
+    /// So many addresses are too many, and it is time to tell.
+    pub(crate) tell: Option<u32>,
+}
+
+impl Accounts {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { table: LruTable::new(MAX_ACCOUNTS, seed) }
+    }
+
+    /// An account logged in from an address where it is not known.
+    pub(crate) fn new_address(
+        &mut self,
+        account: u64,
+        address: u32,
+        limit: u32,
+        now: Timestamp,
+    ) -> NewAddress {
+        let entry = self.table.entry(account);
+        if entry.count == 0 || now.since(entry.since) >= WITHIN {
+            *entry = Account { since: now, tell_at: limit.saturating_add(1), ..Account::default() };
+        }
+        let place = entry.addresses.iter().position(|known| *known == address);
+        if let Some(place) = place {
+            let within_limit = u32::try_from(place).is_ok_and(|place| place < limit);
+            return NewAddress { within_limit, tell: None };
+        }
+        if entry.addresses.len() < MAX_TOLD_APART.max(limit as usize) {
+            entry.addresses.push(address);
+        }
+        entry.count = entry.count.saturating_add(1);
+        let tell = (entry.count >= entry.tell_at).then_some(entry.count);
+        if tell.is_some() {
+            entry.tell_at = entry.count.saturating_mul(2);
+        }
+        NewAddress { within_limit: entry.count <= limit, tell }
+    }
+
+    /// Forgets accounts that have not come from a new address for long.
+    pub(crate) fn expire(&mut self, now: Timestamp) {
+        self.table.expire(|_, account| now.since(account.since) >= 2 * WITHIN);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+
+    #[test]
+    fn the_sixth_new_address_of_a_day_is_one_too_many() {
+        let mut accounts = Accounts::new(42);
+        let mut come = |address, now| accounts.new_address(1, address, 5, now);
+        let fine = NewAddress { within_limit: true, tell: None };
+        for address in 0..5 {
+            assert_eq!(come(address, NOW), fine);
+        }
+        assert_eq!(come(3, NOW), fine, "again");
+        assert_eq!(come(5, NOW), NewAddress { within_limit: false, tell: Some(6) });
+        assert_eq!(come(5, NOW), NewAddress { within_limit: false, tell: None }, "again");
+        let told: Vec<u32> = (6..100).filter_map(|address| come(address, NOW).tell).collect();
+        assert_eq!(told, [12, 24, 48, 96], "told again when it doubles");
+        assert_eq!(come(200, NOW + WITHIN), fine, "the next day");
+    }
+}

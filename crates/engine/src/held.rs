@@ -1,0 +1,64 @@
+//! Accusations that wait a second: what anybody can forge is held until those are heard who may know the
+//! accused.
+//!
+//! A report waits for the answer of FreeSWITCH's access lists, a flood for the first log-in: two hundred
+//! phones that boot together behind one new address look like a flood until one of them has answered its
+//! challenge.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::{Grade, RuleName, Text, Timestamp};
+
+/// How long an accusation waits.
+pub(crate) const HELD_FOR: Duration = Duration::from_secs(1);
+
+/// Accusations that wait at once. One more is judged without waiting: the oldest.
+const MAX_HELD: usize = 1_024;
+
+/// Something that is no failed authentication reached a threshold.
+#[derive(Clone, Debug)]
+pub(crate) struct Accusation {
+    pub(crate) rule: RuleName,
+    /// What proves the address: unjoined or answered.
+    pub(crate) grade: Grade,
+    pub(crate) count: u32,
+    pub(crate) addr: IpAddr,
+    pub(crate) reason: Option<Box<Text>>,
+}
+
+/// Accusations in the order of their deadlines.
+#[derive(Debug, Default)]
+pub(crate) struct HeldAccusations {
+    queue: VecDeque<(Timestamp, Accusation)>,
+}
+
+impl HeldAccusations {
+    /// Lets an accusation wait, unless the same one does. Gives its deadline.
+    pub(crate) fn hold(&mut self, accusation: Accusation, now: Timestamp) -> Timestamp {
+        let same = |(_, held): &&(Timestamp, Accusation)| {
+            held.addr == accusation.addr && held.rule == accusation.rule
+        };
+        if let Some((deadline, _)) = self.queue.iter().find(same) {
+            return *deadline;
+        }
+        let deadline = now + HELD_FOR;
+        self.queue.push_back((deadline, accusation));
+        deadline
+    }
+
+    /// The next accusation that has waited long enough, or is one too many.
+    pub(crate) fn due(&mut self, now: Timestamp) -> Option<Accusation> {
+        let (deadline, _) = self.queue.front()?;
+        if *deadline > now && self.queue.len() <= MAX_HELD {
+            return None;
+        }
+        self.queue.pop_front().map(|(_, accusation)| accusation)
+    }
+
+    /// When the next one has waited long enough.
+    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
+        self.queue.front().map(|(deadline, _)| *deadline)
+    }
+}

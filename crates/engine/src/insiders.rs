@@ -1,0 +1,131 @@
+//! Who guesses the passwords of others from where users log in.
+
+use std::time::Duration;
+
+use crate::limits::{Limits, millis, window_ms};
+use crate::lru::LruTable;
+use crate::sources::History;
+use crate::sources::{Entry, Key};
+use crate::{Grade, Text, Timestamp};
+
+/// Hosts watched at once: up to 2 kB each with failures and names.
+const MAX_INSIDERS: usize = 4_096;
+
+/// Names kept of the users tried.
+const MAX_NAMES: usize = 8;
+
+/// Failures kept at least: more users than that in an hour are as good as this many.
+const MIN_KEPT: usize = 64;
+
+/// Failures within the window that are told whatever the number of users.
+const MANY_FAILURES: u32 = 20;
+
+/// How often an insider that goes on is told.
+const TELL_EVERY: Duration = Duration::from_hours(1);
+
+/// Known hosts that fail for users who never logged in there.
+#[derive(Debug)]
+pub(crate) struct Insiders {
+    table: LruTable<Key, Insider>,
+}
+
+#[derive(Debug, Default)]
+struct Insider {
+    history: History,
+    names: Vec<Text>,
+    told: Option<Timestamp>,
+    /// Not all of it looks like a line with a wrong password.
+    guesses: bool,
+    /// It was dealt with, and is not again before this time.
+    dealt_until: Option<Timestamp>,
+}
+
+/// What is known of an insider.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Finding {
+    /// Users tried within the rule's window, and failures for them.
+    pub(crate) users: u32,
+    pub(crate) failures: u32,
+    /// The same within the base window, of evidence that a patient forger at least is needed for.
+    pub(crate) answered_users: u32,
+    pub(crate) answered: u32,
+    /// Names of the latest users, when it is time to tell.
+    pub(crate) tell: Option<Vec<Text>>,
+}
+
+impl Insiders {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { table: LruTable::new(MAX_INSIDERS, seed) }
+    }
+
+    /// A host where users log in failed for one who never did there; `is_phone` when it looks like a line
+    /// with a wrong password.
+    pub(crate) fn note(
+        &mut self,
+        host: Key,
+        (entry, is_phone): (Entry, bool),
+        name: Text,
+        limits: &Limits,
+        now: Timestamp,
+    ) -> Finding {
+        let rule = limits.policy.rules.insider;
+        let window = window_ms(rule.window.max(limits.policy.window));
+        let most = MIN_KEPT.max(limits.policy.healthy.known_max_failures as usize);
+        let insider = self.table.entry(host);
+        insider.history.push_within(entry, window, most);
+        if !insider.names.contains(&name) {
+            if insider.names.len() >= MAX_NAMES {
+                insider.names.remove(0);
+            }
+            insider.names.push(name);
+        }
+        let now_ms = millis(now);
+        let weakest = Grade::Unchallenged;
+        let (users, failures) = insider.history.users(weakest, now_ms, window_ms(rule.window));
+        let (answered_users, answered) =
+            insider.history.users(Grade::Answered, now_ms, limits.window_ms);
+        // Guesses of one user's password are many, those of a line with a wrong one look the same.
+        insider.guesses |= !is_phone;
+        let many = insider.guesses && failures >= MANY_FAILURES;
+        let due = (users >= rule.threshold || many)
+            && insider.told.is_none_or(|told| now.since(told) >= TELL_EVERY);
+        if due {
+            insider.told = Some(now);
+        }
+        let tell = due.then(|| insider.names.clone());
+        Finding { users, failures, answered_users, answered, tell }
+    }
+
+    /// Something is due against an insider. True when it was not dealt with yet, or is to be again: it is
+    /// not until `until`.
+    pub(crate) fn deal(&mut self, host: &Key, until: Timestamp, now: Timestamp) -> bool {
+        let slot = self.table.find(host);
+        let Some(insider) = slot.and_then(|slot| self.table.value_mut(slot)) else {
+            return false;
+        };
+        let due = insider.dealt_until.is_none_or(|dealt| dealt <= now);
+        if due {
+            insider.dealt_until = Some(until);
+        }
+        due
+    }
+
+    /// Until when an insider is slowed down or left alone after a brief ban.
+    pub(crate) fn dealt_until(&self, host: &Key, now: Timestamp) -> Option<Timestamp> {
+        self.table.get(host)?.dealt_until.filter(|until| *until > now)
+    }
+
+    /// Forgets those that have stopped for long.
+    pub(crate) fn expire(&mut self, now: Timestamp, limits: &Limits) {
+        let window = window_ms(limits.policy.rules.insider.window.max(limits.policy.window));
+        let now_ms = millis(now);
+        self.table.expire(|_, insider| {
+            let quiet = insider.history.within(now_ms, window).next().is_none();
+            quiet && insider.told.is_none_or(|told| now.since(told) >= TELL_EVERY)
+        });
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+}
