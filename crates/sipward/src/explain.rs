@@ -30,7 +30,7 @@ pub(crate) struct Latest {
 /// The weight of failures at which this source is banned; `None` where no rule bans it for failures.
 pub(crate) fn threshold(identity: Identity, policy: &Policy) -> Option<u32> {
     match identity {
-        Identity::Stranger => Some(policy.max_failures),
+        Identity::Stranger | Identity::Caller => Some(policy.max_failures),
         Identity::Known | Identity::Trusted => {
             Some(policy.healthy.known_max_failures.max(policy.max_failures))
         }
@@ -88,6 +88,7 @@ fn by_rule(evidence: &Evidence) -> String {
     let rule = rule.as_ref().and_then(serde_json::Value::as_str).unwrap_or("unknown").to_owned();
     let who = match evidence.identity {
         Identity::Stranger => "",
+        Identity::Caller => ", whose call was accepted",
         Identity::Known => ", a known source",
         Identity::Trusted => ", a trusted source",
         Identity::Shared => ", a shared source",
@@ -124,6 +125,7 @@ fn exempt(class: Exemption, net: IpNet, latest: Latest, window: Duration) -> Str
 fn identity(identity: Identity) -> &'static str {
     match identity {
         Identity::Stranger => "stranger",
+        Identity::Caller => "a call from there was accepted lately",
         Identity::Known => "known phone; forgeable failures do not count",
         Identity::Trusted => {
             "trusted phone; forgeable failures do not count, and a ban that is due is reported, not done"

@@ -62,9 +62,8 @@ fn a_packed_storm_is_compared_as_json() {
     // The 2,000 addresses lie in a few networks.
     let hosts = "[policy.rules.network]\nmode = \"off\"\n";
     let first = config(&dir, "first.toml", hosts);
-    let off = format!(
-        "{hosts}[policy.rules.user_agents]\nmode = \"off\"\n[policy]\nmax_failures = 20\n"
-    );
+    let off =
+        format!("{hosts}[policy.rules.user_agents]\nmode = \"off\"\n[policy]\nmax_failures = 20\n");
     let off = off.as_str();
     let second = config(&dir, "second.toml", off);
     let storm = fixture("freeswitch/storm/storm-20k-register_failure.plain.raw.gz");
