@@ -42,7 +42,9 @@
 //! | `inspect` | [`inspect()`]: a look at all of it that changes nothing |
 //! | `look_up` | [`look_up()`]: which route the kernel takes to an address |
 //! | `dry_run` | [`dry_run`]: the same answers without a kernel |
-//! | `blackhole`, `host`, `rules`, `reverse_path` | the rtnetlink messages behind each |
+//! | `place` | which table holds the bans |
+//! | `policy_rules`, `ways`, `proof` | the rules of others, the ways in that they tell apart, and the look-ups that prove a ban for each |
+//! | `blackhole`, `host`, `links`, `rules`, `reverse_path` | the rtnetlink messages behind each |
 //! | `gate` | the nftables rules and sets, and whether they stand |
 //! | `monitor` | multicast notifications: who changed what |
 //! | `netlink` | batches of requests in one send, answers matched by number |
@@ -56,13 +58,18 @@ mod found;
 mod gate;
 mod host;
 mod inspect;
+mod links;
 mod look_up;
 mod monitor;
 mod netlink;
+mod place;
+mod policy_rules;
+mod proof;
 mod report;
 mod reverse_path;
 mod rules;
 mod settings;
+mod ways;
 
 pub use dry_run::dry_run;
 pub use enforcer::Enforcer;
@@ -74,4 +81,7 @@ pub use host::host_facts;
 pub use inspect::{GateState, Inspection, inspect};
 pub use look_up::{Route, look_up};
 pub use report::{Change, Enforcement, Report};
-pub use settings::{GateMode, GateSettings, MOST_SIP_PORTS, OwnTable, Settings, SettingsError};
+pub use settings::{
+    BanTable, GateMode, GateSettings, MOST_SIP_PORTS, OwnTable, RULE_PREFERENCE, Settings,
+    SettingsError,
+};

@@ -84,7 +84,7 @@ use axum::Router;
 use ipnet::IpNet;
 use tokio::sync::{Semaphore, broadcast};
 
-use crate::config::Mode;
+use crate::config::{Config, Mode};
 use crate::daemon::{Desk, Settings};
 use crate::http::{Access, serve};
 use crate::metrics::Metrics;
@@ -108,27 +108,30 @@ pub(crate) struct Api {
     metrics: Arc<Metrics>,
     access: Arc<Access>,
     oracles: Oracles,
+    /// Where routes are looked up.
+    routes: Arc<sipward_route::Settings>,
     /// Seats for listeners of events.
     listeners: Arc<Semaphore>,
 }
 
 /// What of the daemon the API works with.
-pub(crate) struct Parts {
+pub(crate) struct Parts<'a> {
     pub(crate) desk: Desk,
     pub(crate) settings: Arc<Settings>,
     pub(crate) store: Store,
     pub(crate) records: broadcast::Sender<Arc<Record>>,
-    pub(crate) mode: Mode,
+    pub(crate) config: &'a Config,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) access: Arc<Access>,
     pub(crate) oracles: Oracles,
 }
 
 impl Api {
-    pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { desk, settings, store, records, mode, metrics, access, oracles } = parts;
+    pub(crate) fn new(parts: Parts<'_>) -> Self {
+        let Parts { desk, settings, store, records, config, metrics, access, oracles } = parts;
+        let (mode, routes) = (config.mode, Arc::new(config.route.clone()));
         let listeners = Arc::new(Semaphore::new(events::LISTENERS));
-        Self { desk, settings, store, records, mode, metrics, access, oracles, listeners }
+        Self { desk, settings, store, records, mode, metrics, access, oracles, routes, listeners }
     }
 
     pub(crate) fn desk(&self) -> &Desk {

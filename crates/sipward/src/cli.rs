@@ -35,6 +35,7 @@ use crate::config::file::LogLevel;
 use crate::config::{Config, Credentials, Mode, OnExit, Secrets};
 use crate::daemon::Daemon;
 use crate::demo;
+use crate::doctor as doctor_checks;
 use crate::logging::{Format, Logs};
 use crate::rights;
 use crate::store::Store;
@@ -69,11 +70,14 @@ enum Command {
     },
     /// Remove every route, rule and table of sipward from the kernel, and end the stored bans.
     ///
-    /// The way out when something is banned that must not be. A running daemon puts its bans
-    /// back: stop it first.
+    /// The way out when something is banned that must not be. A running daemon would put its bans
+    /// back, so beside one it is refused: stop it first.
     Flush {
         #[command(flatten)]
         file: ConfigFile,
+        /// Also beside a running daemon, which puts all of it back within a second.
+        #[arg(long)]
+        force: bool,
     },
     Status(status::StatusCommand),
     #[command(visible_alias = "banned")]
@@ -136,7 +140,7 @@ pub fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Run(run) => start(run).map(|()| Exit::Done),
         Command::Check { file } => check::run(file.config.as_deref()).map(|()| Exit::Done),
-        Command::Flush { file } => flush(file).map(|()| Exit::Done),
+        Command::Flush { file, force } => flush(file, *force),
         Command::Status(command) => command.run(),
         Command::Bans(command) => command.run(),
         Command::Ban(command) => command.run(),
@@ -201,9 +205,24 @@ impl Overrides {
     }
 }
 
-fn flush(file: &ConfigFile) -> anyhow::Result<()> {
+fn flush(file: &ConfigFile, force: bool) -> anyhow::Result<Exit> {
     let config = Config::load(file.config.as_deref())?;
     let store = config.store.clone();
+    if !force {
+        let (path, socket) = (file.config.clone(), config.api.socket.clone());
+        let daemon = on_runtime(async move {
+            Ok(doctor_checks::running_daemon(path.as_deref(), socket.as_deref()).await)
+        })?;
+        if let Some(daemon) = daemon {
+            let process = daemon.process.map_or(String::new(), |id| format!(" as process {id}"));
+            eprintln!(
+                "sipward: nothing removed: the daemon runs{process} and would put its routes back within a \
+                 second. `sipward unban --all` ends its bans; `systemctl stop sipward` stops it, then \
+                 flush; --force flushes all the same"
+            );
+            return Ok(Exit::Code(4));
+        }
+    }
     let done = on_runtime(async move { Ok(sipward_route::flush(&config.route).await?) })?;
     let gate = if done.gate { " and the gate" } else { "; there was no gate" };
     print!("removed {} routes, {} rules{gate}", done.routes, done.rules);
@@ -212,7 +231,8 @@ fn flush(file: &ConfigFile) -> anyhow::Result<()> {
         Ok(0) | Err(_) => println!(),
         Ok(bans) => println!("; ended {bans} stored bans"),
     }
-    ended.map(drop).context("the bans in the store come back with the next start")
+    ended.context("the bans in the store come back with the next start")?;
+    Ok(Exit::Done)
 }
 
 /// One thread for all tasks: from event to route they hand each other a few hundred bytes, and waking

@@ -46,6 +46,7 @@ pub mod demo;
 mod dns;
 pub mod doctor;
 pub mod enforce;
+mod explain;
 pub mod fail2ban;
 mod freeswitch;
 pub mod geo;

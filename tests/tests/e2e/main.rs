@@ -10,6 +10,7 @@
 //! | `console` | what a page needs to know beside who is banned |
 //! | `addresses` | whose an address is, and all banned ones as a file |
 //! | `bans` | whoever fails too often is out, for his time, and nobody else |
+//! | `enforcement` | what is said of a ban is so, whatever rules and routes others set |
 //! | `spared` | who is never banned |
 //! | `evidence` | recordings of a real FreeSWITCH: what counts and what does not |
 //! | `identity` | phones, gateways and access lists of FreeSWITCH, reports of its dialplan |
@@ -56,6 +57,7 @@ mod deafness;
 mod directory;
 mod disk;
 mod doctor;
+mod enforcement;
 mod evidence;
 mod http;
 mod http_open;
@@ -85,6 +87,7 @@ fn main() -> ExitCode {
             api_policy::cases(),
             api_hostile::cases(),
             bans::cases(),
+            enforcement::cases(),
             spared::cases(),
             evidence::cases(),
             identity::cases(),

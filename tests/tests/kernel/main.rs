@@ -6,6 +6,8 @@
 //! | `bans.rs` | a banned host's packets arrive no more, another host's do |
 //! | `gate.rs` | the gate drops nothing else |
 //! | `routes.rs` | whose routes are touched, and which win |
+//! | `policy.rs` | policy rules of others: proved for each way in, moved where they pass by |
+//! | `foreign.rs` | routes of others: counted where they stop, tried again when they go; what an unban leaves |
 //! | `healing.rs` | what outsiders take away comes back |
 //! | `sip.rs` | packets to the SIP ports are counted, and limited by source |
 //! | `looking.rs` | a look at all of it that changes nothing |
@@ -19,11 +21,13 @@
 )]
 
 mod bans;
+mod foreign;
 mod gate;
 mod healing;
 mod looking;
 mod opening;
 mod outside;
+mod policy;
 mod routes;
 mod sip;
 mod world;
@@ -38,6 +42,8 @@ fn main() -> ExitCode {
             bans::cases(),
             gate::cases(),
             routes::cases(),
+            policy::cases(),
+            foreign::cases(),
             healing::cases(),
             looking::cases(),
             opening::cases(),

@@ -162,7 +162,7 @@ impl Running {
 
     pub(crate) fn unblock(&mut self, target: &str) {
         let report = self.ask(Change::Unblock(net(target)));
-        assert_eq!(report, Report::Unblocked { net: net(target) });
+        assert_eq!(report, Report::Unblocked { net: net(target), still: None });
     }
 
     /// Replaces the networks that the limit spares.
@@ -181,6 +181,8 @@ impl Running {
             | Report::Unblocked { .. }
             | Report::Failed { .. }
             | Report::Healed { .. }
+            | Report::Moved { .. }
+            | Report::Strays { .. }
             | Report::Packets { .. }
             | Report::Host(_)
             | Report::Coverage(_) => false,
@@ -191,9 +193,11 @@ impl Running {
     pub(crate) fn ask(&mut self, change: Change) -> Report {
         self.send(change);
         self.expect("an answer", |report| match report {
-            Report::Blocked { net, .. } | Report::Unblocked { net } => *net == change.net(),
+            Report::Blocked { net, .. } | Report::Unblocked { net, .. } => *net == change.net(),
             Report::Failed { change: failed, .. } => *failed == change,
             Report::Healed { .. }
+            | Report::Moved { .. }
+            | Report::Strays { .. }
             | Report::Packets { .. }
             | Report::Spared { .. }
             | Report::NotSpared { .. }

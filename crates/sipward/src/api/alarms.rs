@@ -71,8 +71,8 @@ fn standing(judge: &Judge, store: Health) -> Vec<Standing> {
         let max = engine.policy().max_bans;
         stands(Concern::BanTableFull, now, format!("the ban table is full ({max})"));
     }
-    if stats.not_enforced > 0 {
-        let count = stats.not_enforced;
+    let count = stats.not_enforced + judge.kernel().ineffective();
+    if count > 0 {
         stands(Concern::NotEnforced, now, format!("{count} bans are not enforced by the kernel"));
     }
     if engine.is_deaf() {

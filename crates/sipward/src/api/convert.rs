@@ -10,16 +10,21 @@ use super::model::{
     StoreHealth, StoreState,
 };
 use crate::clock::Clock;
-use crate::daemon::Failure;
+use crate::daemon::{Failure, KernelSide, Note};
 use crate::store::{self, What};
 use crate::text::Time;
 
-pub(super) fn ban(ban: &BanView<'_>, clock: &Clock) -> Ban {
-    let (state, error) = match ban.enforcement {
-        Enforcement::Pending => (BanState::Pending, None),
-        Enforcement::Enforced => (BanState::Enforced, None),
-        Enforcement::Ineffective => (BanState::Ineffective, None),
-        Enforcement::Failed { error } => (BanState::Failed, Some(error.to_string())),
+pub(super) fn ban(ban: &BanView<'_>, kernel: &KernelSide, clock: &Clock) -> Ban {
+    let (ineffective, stopped_by) = match kernel.note(ban.net) {
+        Some(Note::Ineffective(why)) => (Some(why.to_string()), None),
+        Some(Note::StoppedBy(route)) => (None, Some(route.to_string())),
+        None => (None, None),
+    };
+    let (state, error, enforced_by) = match ban.enforcement {
+        Enforcement::Pending => (BanState::Pending, None, None),
+        Enforcement::Enforced => (BanState::Enforced, None, stopped_by),
+        Enforcement::Ineffective => (BanState::Ineffective, ineffective, None),
+        Enforcement::Failed { error } => (BanState::Failed, Some(error.to_string()), None),
     };
     Ban {
         net: ban.net,
@@ -32,6 +37,7 @@ pub(super) fn ban(ban: &BanView<'_>, clock: &Clock) -> Ban {
         origin: origin(ban.origin),
         state,
         error,
+        enforced_by,
         cause: cause(ban.cause),
     }
 }

@@ -69,6 +69,7 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(bans::show, bans::lift))
         .routes(routes!(export::as_csv))
         .routes(routes!(export::as_json))
+        .routes(routes!(export::as_text))
         .routes(routes!(sources::show))
         .routes(routes!(allow::list, allow::add))
         .routes(routes!(allow::remove))

@@ -39,7 +39,7 @@ pub use attacks::{
 };
 pub use bans::{
     Ban, BanFilter, BanMade, BanOrder, BanOrigin, BanPage, BanQuery, BanState, By, Cause,
-    Direction, Evidence, NewBan, Unbanned,
+    Direction, Evidence, NewBan, StillStopped, Unbanned,
 };
 pub use events::{EventQuery, FailureEntry, FailurePage, FailureQuery, Line};
 pub use healthy::{Healthy, HealthyHost, HealthyReason};

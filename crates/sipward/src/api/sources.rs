@@ -1,10 +1,12 @@
 //! `/sources/{address}`: why an address is banned, or is not.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use ipnet::IpNet;
+use sipward_engine::Timestamp;
 use sipward_route::Route;
 
 use super::extract::Place;
@@ -16,6 +18,7 @@ use super::model::{
 use super::{Api, convert};
 use crate::clock::Clock;
 use crate::daemon::Judge;
+use crate::explain::{self, Facts, Latest};
 use crate::store::HistoryQuery;
 use crate::text::Time;
 
@@ -43,7 +46,7 @@ pub(crate) async fn show(State(api): State<Api>, Place(address): Place) -> Answe
         Ok(page) => report.history = page.events.into_iter().map(convert::history).collect(),
         Err(error) => report.history_error = Some(error.to_string()),
     }
-    report.kernel = kernel(address).await;
+    report.kernel = kernel(&api.routes, address).await;
     Ok(Json(report))
 }
 
@@ -51,15 +54,19 @@ fn report(judge: &Judge, address: IpAddr) -> SourceReport {
     let (engine, clock) = (judge.engine(), judge.clock());
     let view = engine.source(address);
     let failures = engine.failures(address);
+    let latest = latest(judge, view.source, engine.policy().window, clock.now());
+    let verdict = explain::verdict(&Facts { view: &view, policy: engine.policy(), latest });
+    let threshold = explain::threshold(view.identity, engine.policy());
     let bans: Vec<_> = engine.bans_covering(IpNet::from(address)).collect();
     let aged_out = failures.iter().filter(|failure| failure.text.is_none()).count();
     SourceReport {
         address: view.addr,
         source: view.source,
+        verdict,
         identity: view.identity,
         failures: view.failures,
         score: view.score,
-        max_failures: view.max_failures,
+        max_failures: threshold.unwrap_or(view.max_failures),
         window_seconds: engine.policy().window.as_secs_f64(),
         grade: view.grade,
         unproven: view.unproven,
@@ -74,13 +81,25 @@ fn report(judge: &Judge, address: IpAddr) -> SourceReport {
             .into_iter()
             .map(|(class, net)| Exempting { class, net })
             .collect(),
-        bans: bans.iter().rev().map(|ban| convert::ban(ban, clock)).collect(),
+        bans: bans.iter().rev().map(|ban| convert::ban(ban, judge.kernel(), clock)).collect(),
         ban_count: view.ban_count,
         history: Vec::<HistoryEntry>::new(),
         history_error: None,
         location: None,
         kernel: KernelRoute { state: RouteState::Unknown, detail: None },
     }
+}
+
+/// The latest failures of a source within the window, whether they count or not.
+fn latest(judge: &Judge, source: IpNet, window: Duration, now: Timestamp) -> Latest {
+    let failures = judge.standing().failures();
+    let recent = failures.take_while(|failure| now.since(failure.at) <= window);
+    let mut latest = Latest::default();
+    for failure in recent.filter(|failure| source.contains(&failure.judgement.source)) {
+        latest.failures += 1;
+        latest.attention += usize::from(failure.judgement.attention);
+    }
+    latest
 }
 
 fn seen(failure: sipward_engine::FailureView, clock: &Clock) -> SeenFailure {
@@ -94,8 +113,8 @@ fn seen(failure: sipward_engine::FailureView, clock: &Clock) -> SeenFailure {
     }
 }
 
-async fn kernel(address: IpAddr) -> KernelRoute {
-    match sipward_route::look_up(address).await {
+async fn kernel(routes: &sipward_route::Settings, address: IpAddr) -> KernelRoute {
+    match sipward_route::look_up(routes, address).await {
         Ok(Route::Blackhole) => KernelRoute { state: RouteState::Blackhole, detail: None },
         Ok(Route::Other(route)) => KernelRoute { state: RouteState::Other, detail: Some(route) },
         Err(error) => KernelRoute { state: RouteState::Unknown, detail: Some(error.to_string()) },

@@ -200,7 +200,9 @@ fn effect(action: Action, clock: &Clock) -> Option<Line> {
         Action::Block { net, since: _, until, cause } => {
             Record::Ban(Ban::decided(net, clock.wall_end(until), cause))
         }
-        Action::Unblock { net, reason } => Record::Unban { source: net, reason },
+        Action::Unblock { net, reason } => {
+            Record::Unban { source: net, reason, still_stopped_by: None }
+        }
         Action::Refused { net, reason, cause } => {
             Record::Refused { source: net, refusal: reason, cause }
         }

@@ -166,7 +166,10 @@ fn wrong_types_and_broken_toml_are_refused_with_their_place() {
             "[route]\ngate_limit = \"on\"\n",
             "sipward.toml:2:14: expected \"off\" or packets a second",
         ),
-        ("[route]\ntable = \"other\"\n", "sipward.toml:2:9: expected \"main\" or a table number"),
+        (
+            "[route]\ntable = \"other\"\n",
+            "sipward.toml:2:9: expected \"auto\", \"main\" or a table number",
+        ),
     ] {
         let error = refused(source);
         assert!(error.starts_with(start), "{source:?} gave {error}");

@@ -1,12 +1,13 @@
 //! The task that owns the engine: events in, wishes for the kernel and records out.
 //!
-//! `hear` holds what comes in, `act` what goes out, `standing` what is remembered of that, `restore` what
-//! the start brings back.
+//! `hear` holds what comes in, `act` what goes out, `standing` and `kernel` what is remembered of that,
+//! `restore` what the start brings back.
 
 mod act;
 mod first_list;
 mod gather;
 mod hear;
+mod kernel;
 mod restore;
 mod spare;
 mod standing;
@@ -39,6 +40,7 @@ use crate::names::Exempt;
 use crate::record::{Ban, Record, Totals};
 use crate::store::{Saved, State, Store};
 use gather::Gathered;
+pub(crate) use kernel::{KernelSide, Note};
 pub(super) use restore::Restored;
 use standing::Standing;
 pub(crate) use standing::{FAILURES, Failure};
@@ -142,6 +144,7 @@ pub(crate) struct Judge {
     /// Addresses whose question found no room.
     unasked: Vec<IpAddr>,
     standing: Standing,
+    kernel: KernelSide,
     /// Events were dropped since the last beat: registrations may have gone unseen.
     missed: bool,
     /// `None` where nothing is limited.
@@ -226,6 +229,7 @@ impl Judge {
             log: LogReader::default(),
             unasked: Vec::new(),
             standing,
+            kernel: KernelSide::default(),
             missed: false,
             spare,
             protected: Protected::new(),
@@ -298,6 +302,11 @@ impl Judge {
         &self.standing
     }
 
+    /// What the kernel said of bans and unbans.
+    pub(crate) fn kernel(&self) -> &KernelSide {
+        &self.kernel
+    }
+
     /// The FreeSWITCH end, while connected.
     pub(crate) fn peer(&self) -> Option<SocketAddr> {
         self.peer
@@ -353,6 +362,9 @@ impl Judge {
         if self.beats.is_multiple_of(EXPIRE_BEATS) {
             self.protected.phones.expire(self.clock.steady());
         }
+        if let Some(record) = self.kernel.take_changed() {
+            self.publish(record);
+        }
         if std::mem::take(&mut self.missed) {
             self.ask(Question::Registrations);
         }
@@ -377,7 +389,10 @@ impl Judge {
         drop(notices);
         self.tell_gathered(true);
         let drained = tokio::time::timeout(DRAIN, async {
-            while !self.under_way.is_empty() || self.wishes.is_waiting() {
+            while !self.under_way.is_empty()
+                || self.kernel.leaving() > 0
+                || self.wishes.is_waiting()
+            {
                 tokio::select! {
                     report = reports.recv() => match report {
                         Some(report) => self.report(report),
@@ -388,7 +403,8 @@ impl Judge {
             }
         });
         if drained.await.is_err() {
-            tracing::warn!(routes = self.under_way.len(), "stopped before the kernel answered");
+            let routes = self.under_way.len() + self.kernel.leaving();
+            tracing::warn!(routes, "stopped before the kernel answered");
         }
     }
 }

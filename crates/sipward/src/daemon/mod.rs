@@ -28,7 +28,7 @@ mod tasks;
 pub(crate) use desk::{Away, Desk};
 pub(crate) use directory::table::Reason as ProtectedReason;
 pub(crate) use directory::{COMMANDS, lists};
-pub(crate) use judge::{FAILURES, Failure, Judge};
+pub(crate) use judge::{FAILURES, Failure, Judge, KernelSide, Note};
 pub(crate) use settings::{Allowed, Denied, PolicyEdit, Reloaded, Settings, State};
 pub(crate) use tasks::stop_on_signals;
 
@@ -212,7 +212,7 @@ impl Daemon {
             settings: Arc::clone(&settings),
             store: store.clone(),
             records: records.clone(),
-            mode: config.mode,
+            config: &config,
             metrics,
             access: Arc::clone(&access),
             oracles,

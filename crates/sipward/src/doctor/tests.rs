@@ -123,6 +123,7 @@ async fn without_anything_every_check_is_there_and_says_what_to_do() {
             "sip ports",
             "capability",
             "gate",
+            "bans",
             "clashes",
             "others that ban",
             "database",

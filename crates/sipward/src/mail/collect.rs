@@ -104,6 +104,9 @@ impl Collector {
             | Record::EventsNotAllowed { .. }
             | Record::DirectoryFailed { .. }
             | Record::RouteFailed { .. }
+            | Record::Enforcement { .. }
+            | Record::BansMoved { .. }
+            | Record::StrayRoutes { .. }
             | Record::NotSpared { .. }
             | Record::Healed { .. }
             | Record::ProtocolTaken { .. }

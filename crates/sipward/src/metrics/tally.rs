@@ -198,6 +198,9 @@ impl Tally {
             | Record::EventsNotAllowed { .. }
             | Record::RefusedLogin { .. }
             | Record::DirectoryFailed { .. }
+            | Record::Enforcement { .. }
+            | Record::BansMoved { .. }
+            | Record::StrayRoutes { .. }
             | Record::NotSpared { .. }
             | Record::Gate { .. }
             | Record::ProtocolTaken { .. }

@@ -32,8 +32,10 @@ impl Record {
             | Self::TokenAdded { .. }
             | Self::TokenRevoked { .. }
             | Self::LoggedIn { .. }
-            | Self::Changed { .. } => Level::INFO,
+            | Self::Changed { .. }
+            | Self::BansMoved { .. } => Level::INFO,
             Self::ClockStepped { by_seconds, .. } if by_seconds.abs() < 1.0 => Level::INFO,
+            Self::Enforcement { not_enforced: 0, .. } => Level::INFO,
             Self::Gate { gaps, .. } if gaps.is_empty() => Level::INFO,
             Self::EslDisconnected { .. }
             | Self::EslRestarted { .. }
@@ -49,6 +51,8 @@ impl Record {
             | Self::AccessListUnused { .. }
             | Self::EventsNotAllowed { .. }
             | Self::DirectoryFailed { .. }
+            | Self::Enforcement { .. }
+            | Self::StrayRoutes { .. }
             | Self::NotSpared { .. }
             | Self::Healed { .. }
             | Self::Gate { .. }

@@ -93,6 +93,9 @@ pub enum Record {
         source: IpNet,
         /// Why.
         reason: UnblockReason,
+        /// A route that is not sipward's and stops it all the same; left out where there is none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        still_stopped_by: Option<String>,
     },
     /// A ban was due and was not done.
     Refused {
@@ -211,6 +214,35 @@ pub enum Record {
         /// The kernel's words, and what to do.
         error: String,
     },
+    /// Bans that stand are worth something else than before: a rule or a route of another program came or
+    /// went. Once a second at most.
+    Enforcement {
+        /// Bans that stop packets now, and did not.
+        enforced: usize,
+        /// Bans that stop nothing any more.
+        not_enforced: usize,
+        /// One of them, of the latter if there are any.
+        source: IpNet,
+        /// Why that one stops nothing; `null` when it does.
+        because: Option<String>,
+    },
+    /// The bans are in another routing table now; each was set there before it went here.
+    BansMoved {
+        /// How many.
+        routes: usize,
+        /// The table; 254 is main.
+        table: u32,
+        /// The rules of others that are read before the table where they were.
+        because: Vec<String>,
+    },
+    /// Blackhole routes with our protocol number that are no ban: another program, or somebody by hand, set
+    /// them.
+    StrayRoutes {
+        /// How many.
+        count: usize,
+        /// Their networks, at most 64.
+        sources: Vec<IpNet>,
+    },
     /// The limit on the SIP ports does not spare whom it should.
     NotSpared {
         /// Why, and what to do.
@@ -231,6 +263,8 @@ pub enum Record {
         ipv4_inbound: bool,
         /// IPv6 packets from banned hosts are dropped on arrival.
         ipv6_inbound: bool,
+        /// The routing table that holds the bans; 254 is main.
+        table: u32,
         /// What is not covered, and why.
         gaps: Vec<String>,
     },
@@ -493,6 +527,7 @@ impl From<&Coverage> for Record {
         Self::Gate {
             ipv4_inbound: coverage.ipv4_inbound,
             ipv6_inbound: coverage.ipv6_inbound,
+            table: coverage.table,
             gaps: coverage.gaps.clone(),
         }
     }

@@ -62,6 +62,10 @@ pub enum Concern {
     StoreIncomplete,
     /// Somebody else marks routes with our protocol number.
     ProtocolTaken,
+    /// Blackhole routes with our protocol number are no bans.
+    StrayRoutes,
+    /// Bans that stopped packets stop them no more.
+    BansIneffective,
     /// The kernel did not take a change of a route.
     RouteFailed,
     /// The limit on the SIP ports does not spare whom it should.
@@ -150,6 +154,8 @@ impl Concern {
             | Self::StoreSetAside
             | Self::StoreIncomplete
             | Self::ProtocolTaken
+            | Self::StrayRoutes
+            | Self::BansIneffective
             | Self::RouteFailed
             | Self::NotSpared
             | Self::Healed
@@ -229,6 +235,10 @@ pub(super) fn word(record: &Record) -> Option<Word> {
         Record::StoreIncomplete { .. } => raised(Concern::StoreIncomplete),
         Record::ProtocolTaken { .. } => raised(Concern::ProtocolTaken),
         Record::RouteFailed { .. } => raised(Concern::RouteFailed),
+        Record::StrayRoutes { .. } => raised(Concern::StrayRoutes),
+        Record::Enforcement { not_enforced, .. } if *not_enforced > 0 => {
+            raised(Concern::BansIneffective)
+        }
         Record::NotSpared { .. } => raised(Concern::NotSpared),
         Record::Healed { .. } => raised(Concern::Healed),
         Record::EslOverflow { .. } => raised(Concern::EventsDropped),
@@ -257,6 +267,8 @@ pub(super) fn word(record: &Record) -> Option<Word> {
         // What happens every day, and what has a page of its own: phones in need of attention.
         Record::Started(_)
         | Record::Stopped(_)
+        | Record::Enforcement { .. }
+        | Record::BansMoved { .. }
         | Record::EslRestarted { .. }
         | Record::EslBlind { .. }
         | Record::EventUnusable { .. }

@@ -1,13 +1,10 @@
 //! `[route]`.
 
 use serde::{Deserialize, Serialize};
-use sipward_route::{GateMode, OwnTable, Settings, SettingsError};
+use sipward_route::{BanTable, GateMode, OwnTable, RULE_PREFERENCE, Settings, SettingsError};
 
 use super::set;
 use crate::config::error::Problem;
-
-/// Preference of the rule of an own table where the file leaves it out.
-const RULE_PREFERENCE: u32 = 900;
 
 /// `[route]`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -27,15 +24,16 @@ pub(super) struct RouteFile {
 
 /// `route.table`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(untagged, expecting = "expected \"main\" or a table number")]
+#[serde(untagged, expecting = "expected \"auto\", \"main\" or a table number")]
 enum Table {
-    Main(MainTable),
+    Named(NamedTable),
     Own(u32),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum MainTable {
+enum NamedTable {
+    Auto,
     Main,
 }
 
@@ -94,10 +92,12 @@ impl RouteFile {
     pub(super) fn checked(self) -> Result<Settings, Problem> {
         let mut settings = Settings::default();
         set(&mut settings.protocol, self.protocol);
-        if let Some(Table::Own(id)) = self.table {
-            let preference = self.rule_preference.unwrap_or(RULE_PREFERENCE);
-            settings.table = Some(OwnTable { id, preference });
-        }
+        let preference = self.rule_preference.unwrap_or(RULE_PREFERENCE);
+        settings.table = match self.table.unwrap_or(Table::Named(NamedTable::Auto)) {
+            Table::Named(NamedTable::Auto) => BanTable::Auto { preference },
+            Table::Named(NamedTable::Main) => BanTable::Main,
+            Table::Own(id) => BanTable::Own(OwnTable { id, preference }),
+        };
         let gate = &mut settings.gate;
         set(&mut gate.mode, self.gate.map(GateMode::from));
         set(&mut gate.mark, self.gate_mark);

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use sipward_engine::{Action, Cause, Expiry, Input, Success, Timestamp, UnblockReason};
-use sipward_route::{Change, Report};
+use sipward_engine::{
+    self as engine, Action, Cause, Expiry, Input, Success, Timestamp, UnblockReason,
+};
+use sipward_route::{Change, Enforcement, Report};
 
 use super::{Happened, Judge, UNDER_WAY, UnderWay};
 use crate::daemon::directory::Question;
@@ -21,16 +23,19 @@ const MOST_DELAY: Duration = Duration::from_mins(10);
 impl Judge {
     pub(super) fn report(&mut self, report: Report) {
         match report {
-            Report::Blocked { net, enforcement } => {
-                let enforced = enforcement.is_full();
-                let because = (!enforced).then(|| enforcement.to_string());
-                self.answered(net, enforced, because);
-                self.tell(Input::Applied { net, enforced });
-            }
-            Report::Unblocked { net: _ } => {}
+            Report::Blocked { net, enforcement } => self.blocked(net, &enforcement),
+            Report::Unblocked { net, still } => self.unblocked(net, still),
             Report::Failed { change, error } => self.failed(change, error),
             Report::Healed { routes, rules, gate } => {
                 self.publish(Record::Healed { routes, rules, gate });
+            }
+            Report::Moved { routes, table, preference: _, because } => {
+                self.publish(Record::BansMoved { routes, table, because });
+            }
+            Report::Strays { nets, count } => {
+                if count > 0 {
+                    self.publish(Record::StrayRoutes { count, sources: nets });
+                }
             }
             Report::Packets { count } => self.tell(Input::Packets { count }),
             Report::Spared { networks } => tracing::debug!(networks, "the limit spares"),
@@ -42,9 +47,33 @@ impl Judge {
         }
     }
 
+    fn blocked(&mut self, net: IpNet, enforcement: &Enforcement) {
+        let enforced = enforcement.is_full();
+        let because = (!enforced).then(|| enforcement.to_string());
+        let before = self.engine.ban(net).map(|ban| match ban.enforcement {
+            engine::Enforcement::Pending => None,
+            other => Some(other.is_enforced()),
+        });
+        if let Some(before) = before {
+            self.kernel.take_note(net, enforcement);
+            if before.is_some_and(|before| before != enforced) {
+                self.kernel.changed(net, enforced, because.clone());
+            }
+        }
+        self.answered(net, enforced, because);
+        self.tell(Input::Applied { net, enforced });
+    }
+
+    fn unblocked(&mut self, net: IpNet, still: Option<String>) {
+        if let Some(reason) = self.kernel.left(net, still.as_deref()) {
+            self.publish(Record::Unban { source: net, reason, still_stopped_by: still });
+        }
+    }
+
     pub(super) fn failed(&mut self, change: Change, error: String) {
         let (net, word) = match change {
             Change::Block(net) => {
+                self.kernel.forget(net);
                 self.answered(net, false, Some(error.clone()));
                 self.tell(Input::ApplyFailed { net, error: error.clone() });
                 (net, "block")
@@ -95,6 +124,10 @@ impl Judge {
             match action {
                 Action::Block { net, since, until, cause } => {
                     self.totals.bans += 1;
+                    if let Some(reason) = self.kernel.left(net, None) {
+                        // Banned again before the kernel had carried out the unban: it happened all the same.
+                        self.publish(Record::Unban { source: net, reason, still_stopped_by: None });
+                    }
                     // The route first: nothing that becomes of the store delays it.
                     self.wishes.push(Change::Block(net));
                     let ban = self.saved(net, since, until, Arc::clone(&cause));
@@ -114,7 +147,8 @@ impl Judge {
                         // Lifted before the kernel had answered: the ban happened all the same.
                         self.publish(Record::Ban(ban));
                     }
-                    self.publish(Record::Unban { source: net, reason });
+                    // Told when no route of ours is left.
+                    self.kernel.leave(net, reason);
                 }
                 Action::Refused { net, reason, cause } => {
                     self.totals.refused += 1;

@@ -113,7 +113,11 @@ impl Judge {
             self.stored.keeps_ended = true;
             self.totals.unbans += 1;
             self.wishes.push(Change::Unblock(net));
-            self.publish(Record::Unban { source: net, reason: UnblockReason::Expired });
+            self.publish(Record::Unban {
+                source: net,
+                reason: UnblockReason::Expired,
+                still_stopped_by: None,
+            });
         }
     }
 
@@ -179,9 +183,11 @@ impl Judge {
 
 fn answered(report: &Report) -> Option<IpNet> {
     match report {
-        Report::Blocked { net, .. } | Report::Unblocked { net } => Some(*net),
+        Report::Blocked { net, .. } | Report::Unblocked { net, .. } => Some(*net),
         Report::Failed { change, .. } => Some(change.net()),
         Report::Healed { .. }
+        | Report::Moved { .. }
+        | Report::Strays { .. }
         | Report::Packets { .. }
         | Report::Spared { .. }
         | Report::NotSpared { .. }

@@ -30,6 +30,8 @@ pub(crate) struct Standing {
 pub(crate) struct Gate {
     pub(crate) ipv4_inbound: bool,
     pub(crate) ipv6_inbound: bool,
+    /// The table that holds the bans.
+    pub(crate) table: u32,
     pub(crate) gaps: Vec<String>,
 }
 
@@ -69,9 +71,9 @@ impl Standing {
                 self.since = if first { now } else { self.since };
             }
             Record::EslOverflow { dropped } => self.dropped = self.dropped.saturating_add(*dropped),
-            Record::Gate { ipv4_inbound, ipv6_inbound, gaps } => {
-                let (ipv4_inbound, ipv6_inbound) = (*ipv4_inbound, *ipv6_inbound);
-                self.gate = Some(Gate { ipv4_inbound, ipv6_inbound, gaps: gaps.clone() });
+            Record::Gate { ipv4_inbound, ipv6_inbound, table, gaps } => {
+                let (ipv4_inbound, ipv6_inbound, table) = (*ipv4_inbound, *ipv6_inbound, *table);
+                self.gate = Some(Gate { ipv4_inbound, ipv6_inbound, table, gaps: gaps.clone() });
             }
             Record::AuthFailure(judgement) => {
                 if self.failures.len() >= FAILURES {

@@ -9,15 +9,8 @@ fn config(text: &str) -> Config {
 
 fn inspection(gate: GateState, gaps: &[&str]) -> Inspection {
     let gaps = gaps.iter().map(|&gap| gap.to_owned()).collect();
-    Inspection {
-        permitted: true,
-        routes: 0,
-        foreign: Vec::new(),
-        gate,
-        coverage: Coverage { gaps, ..Coverage::default() },
-        looked_up: 0,
-        outranked: Vec::new(),
-    }
+    let coverage = Coverage { gaps, ..Coverage::default() };
+    Inspection { gate, coverage, ..found_for_tests() }
 }
 
 #[test]
@@ -43,6 +36,14 @@ fn a_standing_gate_is_no_good_when_another_route_wins() {
     let check = gate(&config(""), true, &found);
     assert_eq!(check.state, State::Fail);
     assert!(check.found.contains("1 of 9 bans looked up stop nothing"), "{check:?}");
+}
+
+#[test]
+fn a_standing_gate_is_no_good_when_packets_pass_the_bans_by() {
+    let gap = "packets to 192.0.2.1 pass by the bans";
+    let check = gate(&config(""), true, &inspection(GateState::Standing { dropped: 0 }, &[gap]));
+    assert_eq!(check.state, State::Fail);
+    assert!(check.found.contains(gap), "{check:?}");
 }
 
 #[test]
