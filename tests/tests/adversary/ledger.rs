@@ -39,7 +39,6 @@ pub(crate) struct Ledger {
 #[derive(Clone, Debug)]
 pub(crate) struct Ban {
     pub(crate) net: IpNet,
-    pub(crate) since: Timestamp,
     pub(crate) planned: Expiry,
     pub(crate) cause: Arc<Cause>,
     pub(crate) ended: Option<Timestamp>,
@@ -48,7 +47,6 @@ pub(crate) struct Ban {
 /// A host that is limited: a bucket of packets.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Slowed {
-    pub(crate) since: Timestamp,
     pub(crate) until: Timestamp,
     tokens: f64,
     at: Timestamp,
@@ -67,7 +65,7 @@ impl Ledger {
             }
             Action::NeedsAttention { source, .. } => self.attention.push((now, source)),
             Action::Slow { source, until, .. } => {
-                let slowed = Slowed { since: now, until, tokens: SLOWED_BURST, at: now };
+                let slowed = Slowed { until, tokens: SLOWED_BURST, at: now };
                 let held = self.slowed.entry(source).or_insert(slowed);
                 held.until = until;
             }

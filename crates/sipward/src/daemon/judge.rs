@@ -150,7 +150,6 @@ pub(crate) struct Judge {
     /// `None` where nothing is limited.
     spare: Option<Spare>,
     protected: Protected,
-    profiles: Arc<[ProfileFacts]>,
     /// The last failed attempt that was told, and when.
     told_failure: Option<(String, Instant)>,
     beats: u64,
@@ -233,7 +232,6 @@ impl Judge {
             missed: false,
             spare,
             protected: Protected::new(),
-            profiles: Arc::from([]),
             told_failure: None,
             beats: 0,
             turned: Instant::now(),
@@ -278,12 +276,6 @@ impl Judge {
     /// The table of addresses that must be let in, with reason and age.
     pub(crate) fn protected(&self) -> &Protected {
         &self.protected
-    }
-
-    /// The running profiles: their sockets, what FreeSWITCH takes, how long their nonces live.
-    #[allow(dead_code, reason = "the engine has no input for it yet")]
-    pub(crate) fn profiles(&self) -> &[ProfileFacts] {
-        &self.profiles
     }
 
     pub(crate) fn engine(&self) -> &Engine {

@@ -13,6 +13,7 @@ fn view() -> SourceView<'static> {
         failures: 0,
         score: 0.0,
         max_failures: 5,
+        insider_until: None,
         grade: None,
         unproven: 0,
         unjoined: 0,

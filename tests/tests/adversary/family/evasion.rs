@@ -5,7 +5,6 @@ use std::time::Duration;
 use sipward_engine::Method;
 
 use crate::attack::{Guess, How};
-use crate::ensure;
 use crate::event::Name;
 use crate::play::{Family, Member, Played};
 use crate::world::{HOUR, MILLISECOND, MINUTE, World};

@@ -7,7 +7,6 @@ use ipnet::IpNet;
 use sipward_engine::{Alarm, MAX_FORGEABLE_PER_MINUTE, Policy, Refusal, RuleName};
 
 use crate::attack::{Forger, Guess, How};
-use crate::ensure;
 use crate::play::{Family, Member, Played, at_length};
 use crate::world::{DAY, HOUR, MILLISECOND, MINUTE, SECOND, World};
 

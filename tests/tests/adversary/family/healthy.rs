@@ -6,7 +6,6 @@ use std::time::Duration;
 use sipward_engine::Identity;
 
 use crate::attack::{Forger, Guess, How};
-use crate::ensure;
 use crate::phone::Habit;
 use crate::play::{Family, Member, Played};
 use crate::sofia::Answer;

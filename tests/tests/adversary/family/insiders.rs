@@ -6,7 +6,6 @@ use std::time::Duration;
 use sipward_engine::{Alarm, Identity};
 
 use crate::attack::{Guess, How};
-use crate::ensure;
 use crate::event::Name;
 use crate::play::{Family, Member, Played};
 use crate::sofia::Nonce;

@@ -7,7 +7,6 @@ use ipnet::IpNet;
 use sipward_engine::{Alarm, Policy};
 
 use crate::attack::{Guess, How};
-use crate::ensure;
 use crate::event::Kind;
 use crate::play::{Family, Member, Played};
 use crate::world::{DAY, HOUR, MILLISECOND, MINUTE, SECOND, World};

@@ -5,7 +5,6 @@ use std::time::Duration;
 use sipward_engine::Identity;
 
 use crate::attack::{Forger, Guess, How};
-use crate::ensure;
 use crate::play::{Family, Member, Played};
 use crate::world::{DAY, HOUR, MILLISECOND, MINUTE, SECOND, World};
 

@@ -252,7 +252,13 @@ impl Judge {
             Order::Listed(Listed::Phones { phones, asked }) => self.listed(&phones, asked),
             Order::Listed(Listed::End { outcome, asked }) => self.list_ends(&outcome, asked),
             Order::Known(part, whole) => self.protected.know(part, whole),
-            Order::Profiles(profiles) => self.profiles = profiles,
+            Order::Profiles(profiles) => {
+                for facts in profiles.iter() {
+                    if let Some(life) = facts.nonce_ttl {
+                        self.tell(Input::NonceLife { profile: &facts.name, life });
+                    }
+                }
+            }
             Order::Saved(saved) => self.late(*saved),
             Order::Acl { addr, allowed } => self.tell(Input::AclAnswer { addr, allowed }),
             Order::Visit(visit) => visit.pay(self),
