@@ -39,6 +39,7 @@ pub(crate) struct Ledger {
 #[derive(Clone, Debug)]
 pub(crate) struct Ban {
     pub(crate) net: IpNet,
+    pub(crate) since: Timestamp,
     pub(crate) planned: Expiry,
     pub(crate) cause: Arc<Cause>,
     pub(crate) ended: Option<Timestamp>,
