@@ -642,7 +642,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__flush)
-            opts="-c -h --config --help"
+            opts="-c -h --config --force --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

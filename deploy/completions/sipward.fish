@@ -66,6 +66,7 @@ complete -c sipward -n "__fish_sipward_using_subcommand run" -s h -l help -d 'Pr
 complete -c sipward -n "__fish_sipward_using_subcommand check" -s c -l config -d 'Configuration file; without it, /etc/sipward/sipward.toml if it exists' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand check" -s h -l help -d 'Print help'
 complete -c sipward -n "__fish_sipward_using_subcommand flush" -s c -l config -d 'Configuration file; without it, /etc/sipward/sipward.toml if it exists' -r -F
+complete -c sipward -n "__fish_sipward_using_subcommand flush" -l force -d 'Also beside a running daemon, which puts all of it back within a second'
 complete -c sipward -n "__fish_sipward_using_subcommand flush" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand status" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand status" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F

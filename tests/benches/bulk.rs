@@ -51,7 +51,64 @@ fn main() -> ExitCode {
         |share: usize| round_trips.get(round_trips.len() * share / 1000).expect("a round trip");
     println!("\none ban at a time, change sent to report received, among {BANS} others");
     println!("p50 {:?}, p99 {:?}, p99.9 {:?}", at(500), at(990), at(999));
+    moves();
     ExitCode::SUCCESS
+}
+
+/// Bans that move to another table.
+const MOVING: u32 = 500_000;
+
+/// From a rule of somebody else that passes the main table by to the report that all bans are in a table of
+/// their own, and how long single bans take meanwhile.
+fn moves() {
+    let host = Host::new("pbx");
+    host.address("lo", "192.0.2.1/32");
+    let ip = |words: &str| {
+        let status = host.run(|| Command::new("ip").args(words.split(' ')).status());
+        assert!(status.expect("the ip program").success(), "ip {words}");
+    };
+    let (took, mut waits) = host.block_on(async || {
+        let (enforcer, _) = Enforcer::open(Settings::default()).await.expect("the kernel side");
+        let (changes, change_queue) = mpsc::channel(4096);
+        let (report_queue, mut reports) = mpsc::channel(4096);
+        let (_running, stop) = oneshot::channel();
+        tokio::spawn(enforcer.run(change_queue, report_queue, stop));
+        let first = u32::from(Ipv4Addr::new(10, 0, 0, 0));
+        let nets: Vec<IpNet> =
+            (0..MOVING).map(|n| IpNet::from(IpAddr::V4((first + n).into()))).collect();
+        for some in nets.chunks(1024) {
+            for net in some {
+                changes.send(Change::Block(*net)).await.expect("a running enforcer");
+            }
+            for _ in some {
+                reports.recv().await.expect("a report");
+            }
+        }
+        ip("route add unreachable default table 100");
+        let started = Instant::now();
+        ip("rule add from 192.0.2.1 lookup 100 pref 1000");
+        let (mut waits, mut others) = (Vec::new(), ipv6().into_iter());
+        let mut sent = None;
+        loop {
+            if sent.is_none() {
+                let net = others.next().expect("enough of them");
+                changes.send(Change::Block(net)).await.expect("a running enforcer");
+                sent = Some(Instant::now());
+            }
+            match reports.recv().await.expect("a report") {
+                Report::Moved { routes, .. } => {
+                    assert!(routes >= nets.len(), "{routes} of them");
+                    return (started.elapsed(), waits);
+                }
+                Report::Blocked { .. } => waits.extend(sent.take().map(|sent| sent.elapsed())),
+                _ => {}
+            }
+        }
+    });
+    waits.sort_unstable();
+    let at = |share: usize| waits.get(waits.len() * share / 100).copied().unwrap_or_default();
+    println!("\n{MOVING} bans move to another table: {} ms", took.as_millis());
+    println!("{} single bans meanwhile: p50 {:?}, p99 {:?}", waits.len(), at(50), at(99));
 }
 
 /// Round trips of single bans, with the bulk standing already.

@@ -124,7 +124,22 @@ impl Setup {
     /// Starts `sipward run` in the network namespace of the calling thread.
     #[must_use]
     pub fn start(&self) -> Daemon {
-        let mut command = self.command(&["run"]);
+        self.start_by(self.command(&["run"]))
+    }
+
+    /// As [`Setup::start`], after what `shell` has done to the process, such as `ulimit -n 400`.
+    #[must_use]
+    pub fn start_after(&self, shell: &str) -> Daemon {
+        let run = self.command(&["run"]);
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(format!("{shell}; exec \"$0\" \"$@\""));
+        command.arg(run.get_program()).args(run.get_args());
+        command.env_clear().envs(run.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.stdin(Stdio::null());
+        self.start_by(command)
+    }
+
+    fn start_by(&self, mut command: Command) -> Daemon {
         command.args(["--log-format", "json"]).args(&self.arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the daemon's program");

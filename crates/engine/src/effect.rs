@@ -202,8 +202,8 @@ const TABLE: [(RuleName, Rows); RuleName::ALL.len()] = [
         /* others registered */ [N, N, N, N, N, R, R],
     ]),
     (RuleName::Account, [
-        /* stranger */          [N, N, R, B, B, B, B],
-        /* caller */            [N, N, R, B, B, B, B],
+        /* stranger */          [N, N, N, B, B, B, B],
+        /* caller */            [N, N, N, B, B, B, B],
         /* known */             [N, N, N, N, N, N, N],
         /* trusted */           [N, N, N, N, N, N, N],
         /* shared */            [N, N, N, N, N, N, N],

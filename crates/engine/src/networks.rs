@@ -12,11 +12,11 @@ use crate::limits::{UNIT, millis};
 const PLACES: usize = 32_768;
 
 /// Parts of the window.
-const PARTS: usize = 10;
+const PARTS: u32 = 10;
 
 /// Parts in which hosts are kept together, and how many such groups are kept.
-const GROUP: u32 = PARTS as u32 / 2;
-const GROUPS: usize = 3;
+const GROUP: u32 = PARTS / 2;
+const GROUPS: u32 = 3;
 
 /// The smallest weight that counts: a twentieth of a failure ([`crate::Weights`]).
 const GRAIN: u32 = UNIT / 20;
@@ -34,10 +34,10 @@ struct Network {
     part: u32,
     /// Weights by part, in [`GRAIN`]s, the part of now at `part % PARTS`. Full at 65,535: the
     /// highest threshold needs 1,280.
-    weights: [u16; PARTS],
+    weights: [u16; PARTS as usize],
     /// Hosts that failed, one bit for each hash, of the last three halves of the window: a host counts for
     /// a little longer than what it did.
-    hosts: [u64; GROUPS],
+    hosts: [u64; GROUPS as usize],
 }
 
 /// What a network has done within the window.
@@ -62,7 +62,7 @@ impl Networks {
         if self.places.is_empty() {
             self.places = vec![Network::default(); PLACES];
         }
-        let part_ms = (crate::limits::window_ms(window) / PARTS as u32).max(1);
+        let part_ms = (crate::limits::window_ms(window) / PARTS).max(1);
         // Another one than 0, and it may wrap: then a window is lost every 49 days.
         let part = millis(now) / part_ms + 1;
         let tag = (network >> 32) as u32;
@@ -71,7 +71,7 @@ impl Networks {
             return Found::default();
         };
         if entry.tag != tag || entry.part == 0 {
-            let other = entry.part != 0 && part.wrapping_sub(entry.part) < PARTS as u32;
+            let other = entry.part != 0 && part.wrapping_sub(entry.part) < PARTS;
             // A network that has done more keeps its place while it goes on.
             if other && entry.found().score > weight {
                 entry.decay(GRAIN);
@@ -80,7 +80,7 @@ impl Networks {
             *entry = Network { tag, part, ..Network::default() };
         }
         entry.advance(part);
-        if let Some(sum) = entry.weights.get_mut(part as usize % PARTS) {
+        if let Some(sum) = entry.weights.get_mut((part % PARTS) as usize) {
             let grains = u16::try_from(weight.div_ceil(GRAIN)).unwrap_or(u16::MAX);
             *sum = sum.saturating_add(grains);
         }
@@ -108,14 +108,15 @@ impl Network {
         if gone == 0 {
             return;
         }
-        for n in 1..=gone.min(PARTS as u32) {
-            if let Some(weight) = self.weights.get_mut(self.part.wrapping_add(n) as usize % PARTS) {
+        for n in 1..=gone.min(PARTS) {
+            if let Some(weight) = self.weights.get_mut((self.part.wrapping_add(n) % PARTS) as usize)
+            {
                 *weight = 0;
             }
         }
         let (last, now) = (self.part / GROUP, part / GROUP);
-        for n in 1..=now.wrapping_sub(last).min(GROUPS as u32) {
-            if let Some(hosts) = self.hosts.get_mut(last.wrapping_add(n) as usize % GROUPS) {
+        for n in 1..=now.wrapping_sub(last).min(GROUPS) {
+            if let Some(hosts) = self.hosts.get_mut((last.wrapping_add(n) % GROUPS) as usize) {
                 *hosts = 0;
             }
         }
@@ -138,7 +139,7 @@ impl Network {
 
 /// Where the hosts of a part are kept.
 fn group(part: u32) -> usize {
-    (part / GROUP) as usize % GROUPS
+    (part / GROUP % GROUPS) as usize
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 pub(crate) use history::{Entry, Finding, Findings, History, Tally};
 pub(crate) use key::Key;
-pub(crate) use weightless::Weightless;
+pub(crate) use weightless::{Counts, Weightless};
 
 use crate::effect::Standing;
 use crate::limits::{Limits, seconds};

@@ -13,12 +13,16 @@ use nix::errno::Errno;
 use rtnetlink::RouteMessageBuilder;
 use tracing::debug;
 
-use crate::netlink::{Batch, Channel, Dump, Refusal};
-use crate::{RouteError, Settings};
+use crate::RouteError;
+use crate::netlink::{Batch, Channel, Dump, Refusal, Reply};
+use crate::rules::LOOPBACK;
+use crate::ways::Way;
 
-/// Metric of our IPv6 routes: the kernel's default for routes that say none (`IP6_RT_PRIO_USER`). Named
-/// in every request, because IPv6 keeps routes that differ in metric only side by side.
-const IPV6_METRIC: u32 = 1024;
+/// Metric of our IPv6 routes. IPv6 keeps routes that differ in metric only side by side, and the lowest wins:
+/// one below the default for routes that say none (`IP6_RT_PRIO_USER`, 1024), so that a ban neither fails
+/// nor loses because another program has a route of the same network. The networks that this host is
+/// connected to (256) stay before it.
+const IPV6_METRIC: u32 = 1023;
 
 /// Makes the messages for our blackhole routes of one table and protocol.
 #[derive(Clone, Copy, Debug)]
@@ -28,10 +32,7 @@ pub(crate) struct Blackholes {
 }
 
 impl Blackholes {
-    pub(crate) fn new(settings: &Settings) -> Self {
-        Self::in_table(settings.table_id(), settings.protocol)
-    }
-
+    /// Of one table.
     pub(crate) fn in_table(table: u32, protocol: u8) -> Self {
         Self { table, protocol }
     }
@@ -44,6 +45,29 @@ impl Blackholes {
     /// `ip route del blackhole NET proto PROTOCOL table TABLE`: never anybody else's route.
     pub(crate) fn delete(self, batch: &mut Batch, net: IpNet) -> usize {
         batch.route(0, RouteNetlinkMessage::DelRoute(self.route(net)))
+    }
+
+    /// As [`delete`](Self::delete), but in IPv6 of any metric: what is left when ours is gone was set by hand
+    /// or by an earlier version. Of routes without a way out only (`dev lo`): IPv6 does not compare types.
+    pub(crate) fn delete_any(self, batch: &mut Batch, net: IpNet) -> usize {
+        let mut message = self.route(net);
+        if matches!(net, IpNet::V6(_)) {
+            message.attributes.retain(|a| !matches!(a, RouteAttribute::Priority(_)));
+            message.attributes.push(RouteAttribute::Oif(LOOPBACK));
+        }
+        batch.route(0, RouteNetlinkMessage::DelRoute(message))
+    }
+
+    /// Deletes a route of ours as a dump has shown it.
+    pub(crate) fn delete_found(self, batch: &mut Batch, route: &Route) -> usize {
+        let mut message = self.route(route.net);
+        message.attributes.retain(|a| !matches!(a, RouteAttribute::Priority(_)));
+        message.attributes.extend(route.metric.map(RouteAttribute::Priority));
+        batch.route(0, RouteNetlinkMessage::DelRoute(message))
+    }
+
+    pub(crate) fn table(self) -> u32 {
+        self.table
     }
 
     /// Whether a route is one of ours.
@@ -71,8 +95,9 @@ impl Blackholes {
     }
 }
 
-/// `ip route get fibmatch ADDRESS mark MARK`: which route would the kernel take?
-pub(crate) fn lookup(batch: &mut Batch, address: IpAddr, mark: Option<u32>) -> usize {
+/// `ip route get fibmatch ADDRESS from OWN oif VRF tos TOS ipproto TRANSPORT mark MARK`: which route would the
+/// kernel take? With the own address that packets are sent to as source, as the gate asks.
+pub(crate) fn lookup(batch: &mut Batch, address: IpAddr, mark: Option<u32>, way: &Way) -> usize {
     let mut message = match address {
         IpAddr::V4(address) => {
             RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(address, 32).build()
@@ -81,14 +106,34 @@ pub(crate) fn lookup(batch: &mut Batch, address: IpAddr, mark: Option<u32>) -> u
             RouteMessageBuilder::<Ipv6Addr>::new().destination_prefix(address, 128).build()
         }
     };
-    // Strictly checked requests may hold nothing but the family, the destination and the flags.
+    let source = way.destination.map(|own| match own {
+        IpAddr::V4(own) => RouteAddress::Inet(own),
+        IpAddr::V6(own) => RouteAddress::Inet6(own),
+    });
+    let flags = match address {
+        // Without it, IPv4 calls every table main; IPv6 refuses it, and names the table in any case.
+        IpAddr::V4(_) => RouteFlags::FibMatch | RouteFlags::LookupTable,
+        IpAddr::V6(_) => RouteFlags::FibMatch,
+    };
+    // Strictly checked requests may hold nothing else.
+    let length = message.header.destination_prefix_length;
     message.header = RouteHeader {
         address_family: message.header.address_family,
-        destination_prefix_length: message.header.destination_prefix_length,
-        flags: RouteFlags::FibMatch,
+        destination_prefix_length: length,
+        source_prefix_length: if source.is_some() { length } else { 0 },
+        tos: way.tos,
+        flags,
         ..RouteHeader::default()
     };
-    message.attributes.extend(mark.map(RouteAttribute::Mark));
+    let attributes = &mut message.attributes;
+    attributes.extend(source.map(RouteAttribute::Source));
+    attributes.extend(way.vrf.as_ref().map(|vrf| RouteAttribute::Oif(vrf.index)));
+    attributes.extend(way.transport.map(RouteAttribute::IpProto));
+    attributes.extend(mark.map(RouteAttribute::Mark));
+    if *way != Way::default() {
+        // The gate's look-up is root's, which counts where a rule selects by user.
+        attributes.push(RouteAttribute::Uid(0));
+    }
     batch.route(0, RouteNetlinkMessage::GetRoute(message))
 }
 
@@ -97,30 +142,53 @@ pub(crate) fn lookup(batch: &mut Batch, address: IpAddr, mark: Option<u32>) -> u
 pub(crate) enum Winner {
     /// A blackhole.
     Blackhole,
-    /// Something else, in the words of `ip route`.
-    Other(String),
+    /// An unreachable or a prohibit route, by its kind with the article.
+    Refusing(&'static str),
+    /// Something else.
+    Other {
+        /// In the words of `ip route`.
+        route: String,
+        /// The table that it is in, where the answer says so.
+        table: Option<u32>,
+    },
 }
 
 impl Winner {
+    /// Reads the answer to a lookup.
+    pub(crate) fn of(reply: &Reply<'_>) -> Option<Self> {
+        match reply {
+            Reply::Refused(refusal) => Some(Self::of_refusal(refusal)),
+            Reply::Object(_, payload) => Some(Self::of_route(payload)),
+            Reply::Done => None,
+        }
+    }
+
     /// Reads a refused lookup: the kernel answers a lookup that ends at a blackhole with EINVAL, the
     /// error it would give to a sender (`fib_props`, `ip6_rt_type_to_error`). A malformed request gives
     /// EINVAL too, but with an explanation.
-    pub(crate) fn of_refusal(refusal: &Refusal) -> Self {
+    fn of_refusal(refusal: &Refusal) -> Self {
+        let other = |route: String| Self::Other { route, table: None };
         match refusal.errno {
             Errno::EINVAL if refusal.explanation.is_none() => Self::Blackhole,
-            Errno::ENETUNREACH => Self::Other("no route at all".to_owned()),
-            Errno::EHOSTUNREACH => Self::Other("an unreachable route".to_owned()),
-            Errno::EACCES => Self::Other("a prohibit route".to_owned()),
-            _ => Self::Other(format!("unknown (lookup failed: {refusal})")),
+            Errno::ENETUNREACH => other("no route at all".to_owned()),
+            Errno::EHOSTUNREACH => Self::Refusing("an unreachable"),
+            Errno::EACCES => Self::Refusing("a prohibit"),
+            _ => other(format!("unknown (lookup failed: {refusal})")),
         }
     }
 
     /// Reads the route that a lookup found.
-    pub(crate) fn of_route(payload: &[u8]) -> Self {
+    fn of_route(payload: &[u8]) -> Self {
         match Route::read(payload) {
-            Some(route) if route.kind == RouteType::BlackHole => Self::Blackhole,
-            Some(route) => Self::Other(route.to_string()),
-            None => Self::Other("a route this program cannot read".to_owned()),
+            Some(route) => match route.kind {
+                RouteType::BlackHole => Self::Blackhole,
+                RouteType::Unreachable => Self::Refusing("an unreachable"),
+                RouteType::Prohibit => Self::Refusing("a prohibit"),
+                _ => Self::Other { route: route.to_string(), table: Some(route.table) },
+            },
+            None => {
+                Self::Other { route: "a route this program cannot read".to_owned(), table: None }
+            }
         }
     }
 }
@@ -136,6 +204,13 @@ pub(crate) struct Route {
     pub(crate) gateways: Vec<IpAddr>,
     /// Interface of a route with one next hop.
     pub(crate) interface: Option<u32>,
+}
+
+impl Route {
+    /// Whether it ends a look-up without a way: packets of its sources get no answer.
+    pub(crate) fn stops(&self) -> bool {
+        matches!(self.kind, RouteType::BlackHole | RouteType::Unreachable | RouteType::Prohibit)
+    }
 }
 
 impl Route {

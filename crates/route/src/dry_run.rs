@@ -10,7 +10,7 @@ pub async fn dry_run(mut changes: mpsc::Receiver<Change>, reports: mpsc::Sender<
     while let Some(change) = changes.recv().await {
         let report = match change {
             Change::Block(net) => Report::Blocked { net, enforcement: Enforcement::DryRun },
-            Change::Unblock(net) => Report::Unblocked { net },
+            Change::Unblock(net) => Report::Unblocked { net, still: None },
         };
         if reports.send(report).await.is_err() {
             return;

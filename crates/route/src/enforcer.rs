@@ -1,10 +1,14 @@
 //! The one task that owns netlink.
 
+mod again;
 mod apply;
 mod coverage;
 mod heal;
+mod moving;
 mod outbox;
+mod routing;
 mod sip;
+mod unsettled;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -15,16 +19,22 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) use self::apply::sample;
-pub(crate) use self::coverage::coverage;
+pub(crate) use self::coverage::{Drops, coverage};
 use self::heal::Schedule;
+use self::moving::Moving;
 use self::outbox::Outbox;
-use self::sip::Sip;
+pub(crate) use self::routing::host as host_of_rules;
+use self::sip::{Sign, Sip};
+use self::unsettled::{Round, Scope, Unsettled};
 use crate::blackhole::Blackholes;
 use crate::gate::Gate;
 use crate::inspect::{self, Survey};
+use crate::links::Links;
 use crate::monitor::{Monitor, Own};
 use crate::netlink::{Batch, Channel, Reply};
-use crate::rules;
+use crate::place::Place;
+use crate::policy_rules::PolicyRule;
+use crate::proof::Proof;
 use crate::{Change, Coverage, Found, HostFacts, Report, RouteError, Settings, host};
 
 /// Changes taken from the queue at once. Reports leave and the monitor is heard between two takes; a
@@ -37,14 +47,33 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Enforcer {
     settings: Settings,
+    /// Makes routes in the table where the bans are.
     blackholes: Blackholes,
+    /// Where that is, and how bans are looked up.
+    proof: Proof,
+    /// Whether a place was chosen before.
+    is_placed: bool,
+    /// Every policy rule of this host.
+    rules: Vec<PolicyRule>,
+    links: Links,
+    /// Bans on their way from one table to another.
+    moving: Option<Moving>,
+    /// The rules of others that made them move.
+    moved_because: Vec<String>,
     route: Channel,
     /// Why there is none, where this kernel has no netfilter.
     gate: Result<Gate, String>,
     monitor: Monitor,
     /// The networks whose routes shall stand.
     wanted: HashSet<IpNet>,
+    /// What was refused, or stands and stops nothing.
+    unsettled: Unsettled,
+    round: Round,
+    /// Routes with our mark that are no ban, as they were reported.
+    strays: Vec<IpNet>,
     host: HostFacts,
+    /// What gate and `rp_filter` drop, whatever the rules say.
+    drops: Drops,
     coverage: Coverage,
     outbox: Outbox,
     schedule: Schedule,
@@ -67,24 +96,38 @@ impl Enforcer {
         let own = Own { route: route.port(), netfilter: gate.as_ref().ok().map(Gate::port) };
         // Listen before looking: what changes while we look is heard.
         let monitor = Monitor::open(own, settings.protocol).map_err(RouteError::Socket)?;
-        rules::ensure(&mut route, settings.protocol, &rules::for_bans(&settings)).await?;
         let host = host::facts(&mut route, settings.protocol).await?;
+        let now = Instant::now();
         let mut enforcer = Self {
-            blackholes: Blackholes::new(&settings),
+            blackholes: Blackholes::in_table(Place::MAIN.table, settings.protocol),
+            proof: Proof::default(),
+            is_placed: false,
+            rules: Vec::new(),
+            links: Links::default(),
+            moving: None,
+            moved_because: Vec::new(),
             settings,
             route,
             gate,
             monitor,
             wanted: HashSet::new(),
+            unsettled: Unsettled::default(),
+            round: Round::new(now),
+            strays: Vec::new(),
             host,
+            drops: Drops::default(),
             coverage: Coverage::default(),
             outbox: Outbox::default(),
-            schedule: Schedule::new(Instant::now()),
-            sip: Sip::new(Instant::now()),
+            schedule: Schedule::new(now),
+            sip: Sip::new(now),
         };
+        enforcer.reroute().await?;
+        enforcer.is_placed = true;
         enforcer.tidy_gate().await?;
         let foreign = enforcer.adopt().await?;
         enforcer.cover().await?;
+        // Nothing was reported yet that could have changed.
+        enforcer.round = Round::new(Instant::now());
         let mut routes: Vec<IpNet> = enforcer.wanted.iter().copied().collect();
         routes.sort_unstable();
         let found = Found {
@@ -116,6 +159,10 @@ impl Enforcer {
         let mut taken = Vec::with_capacity(TAKE);
         loop {
             self.outbox.deliver(&reports);
+            let is_moving = self.moving.is_some();
+            // Damage is healed first: what is missing is not worth a look.
+            let is_calm = self.schedule.next() > Instant::now();
+            let look_again = self.round_due().filter(|_| is_calm);
             tokio::select! {
                 _ = &mut shutdown => break,
                 count = changes.recv_many(&mut taken, TAKE), if self.outbox.has_room_for(TAKE) => {
@@ -130,13 +177,22 @@ impl Enforcer {
                     self.schedule.note(signs.map_err(RouteError::Socket)?, Instant::now());
                 }
                 () = sleep_until(self.schedule.next()) => self.look_after().await?,
+                () = std::future::ready(()), if is_moving => self.move_on().await?,
+                () = sleep_until(look_again.unwrap_or_else(Instant::now)),
+                    if look_again.is_some() && self.outbox.has_room_for(TAKE) =>
+                {
+                    self.look_again().await?;
+                }
                 () = sleep_until(self.sip.count_due()), if self.counts() => self.count().await?,
                 () = sleep_until(self.sip.step_due().unwrap_or_else(Instant::now)),
                     if self.sip.step_due().is_some() && self.outbox.has_room_for(1) =>
                 {
                     self.follow_shield().await?;
                 }
-                () = self.sip.shield_changed() => self.sip.note_change(Instant::now()),
+                sign = self.sip.next_sign(), if self.outbox.has_room_for(1) => match sign {
+                    Sign::Shield => self.sip.note_change(Instant::now()),
+                    Sign::Ports(ports) => self.listen_on(ports).await?,
+                },
             }
         }
         changes.close();
@@ -152,8 +208,15 @@ impl Enforcer {
 
     /// Takes over the routes of ours that are there; returns what carries our protocol and is not ours.
     async fn adopt(&mut self) -> Result<Vec<String>, RouteError> {
-        let Survey { ours, foreign } = inspect::survey(&mut self.route, &self.settings).await?;
+        let survey = inspect::survey(&mut self.route, &self.settings, self.proof.place).await?;
+        let Survey { ours, elsewhere, foreign } = survey;
         self.wanted.extend(ours);
+        self.wanted.extend(elsewhere.iter().map(|(net, _)| *net));
+        if elsewhere.is_empty() {
+            self.remove_stale_rules().await?;
+        } else {
+            self.begin_move(elsewhere);
+        }
         Ok(foreign)
     }
 
@@ -161,15 +224,19 @@ impl Enforcer {
     async fn look_after(&mut self) -> Result<(), RouteError> {
         let started = Instant::now();
         let mut signs = self.schedule.due(started);
+        if self.schedule.take_audit() {
+            self.round.note(Scope::All, started);
+        }
         if signs.host {
             let facts = host::facts(&mut self.route, self.settings.protocol).await?;
             if facts != self.host {
                 let before = std::mem::replace(&mut self.host, facts.clone());
                 self.outbox.push(Report::Host(facts));
-                self.recheck(&before).await?;
-                // Whether the gate is needed depends on the addresses.
+                self.recheck(&before);
+                // Whether the gate is needed depends on the addresses, and so does what the rules tell apart.
                 signs.fixtures = true;
             }
+            self.hear_of_routes();
         }
         let healed = self.heal(signs).await?;
         self.schedule.finished(signs, healed, started, Instant::now());

@@ -61,7 +61,7 @@ async fn remove_routes(route: &mut Channel, settings: &Settings) -> Result<usize
     for routes in found.chunks(SEND) {
         let mut batch = Batch::default();
         for route in routes {
-            Blackholes::in_table(route.table, settings.protocol).delete(&mut batch, route.net);
+            Blackholes::in_table(route.table, settings.protocol).delete_found(&mut batch, route);
         }
         let mut refused = None;
         removed += routes.len();

@@ -61,12 +61,15 @@ impl HostFacts {
 /// What a ban covers with the present settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
-    /// IPv4 packets from a banned host are dropped on arrival.
+    /// IPv4 packets from a banned host are dropped on arrival, whichever of this host's addresses they are
+    /// sent to.
     pub ipv4_inbound: bool,
     /// IPv6 packets from a banned host are dropped on arrival, or this host has no IPv6 address.
     pub ipv6_inbound: bool,
     /// The nftables gate stands.
     pub gate: bool,
+    /// The routing table that holds the bans; 254 is main.
+    pub table: u32,
     /// What is not covered and why; empty when all is.
     pub gaps: Vec<String>,
 }

@@ -68,6 +68,19 @@ pub(crate) async fn facts(
     })
 }
 
+/// This host's addresses, sorted.
+///
+/// # Errors
+/// When netlink fails or the kernel refuses.
+pub(crate) async fn own(channel: &mut Channel) -> Result<Vec<IpAddr>, RouteError> {
+    let mut own = BTreeSet::new();
+    addresses(channel, |address, _| {
+        own.insert(address);
+    })
+    .await?;
+    Ok(own.into_iter().take(MOST_FACTS).collect())
+}
+
 /// Hands each address of this host to `each`, with the network it connects to (none for a single
 /// address).
 async fn addresses(

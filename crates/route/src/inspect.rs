@@ -1,17 +1,21 @@
 //! A look at what stands in the kernel, by somebody who changes nothing.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use ipnet::IpNet;
+use netlink_packet_route::route::RouteType;
 use netlink_sys::protocols::NETLINK_ROUTE;
 
-use crate::blackhole::{self, Blackholes, Filter, Winner};
-use crate::enforcer::{ask_permission, coverage, sample};
+use crate::blackhole::{self, Filter, Winner};
+use crate::enforcer::{ask_permission, coverage, host_of_rules, sample};
 use crate::gate::Gate;
-use crate::netlink::{Batch, Channel, Reply};
+use crate::netlink::{Batch, Channel};
+use crate::place::Place;
+use crate::proof::{self, Proof};
 use crate::rules::{self, Rule};
-use crate::{Coverage, GateMode, RouteError, Settings, host, reverse_path};
+use crate::{
+    Coverage, Enforcement, GateMode, RouteError, Settings, host, links, policy_rules, reverse_path,
+};
 
 /// Bans looked up at most: what is wrong with the routing shows on the first, and a large host holds
 /// half a million.
@@ -27,6 +31,13 @@ pub struct Inspection {
     pub permitted: bool,
     /// Bans: our routes with these settings.
     pub routes: usize,
+    /// Their networks.
+    pub bans: BTreeSet<IpNet>,
+    /// Networks for which a blackhole, unreachable or prohibit route of somebody else stands in a table of
+    /// the bans.
+    pub stopped_by_others: BTreeSet<IpNet>,
+    /// The table that holds the bans; 254 is main.
+    pub table: u32,
     /// Routes and rules with our protocol number that are not ours with these settings, in the words of
     /// `ip`; at most 32 of them.
     pub foreign: Vec<String>,
@@ -77,7 +88,6 @@ pub async fn inspect(settings: &Settings) -> Result<Inspection, RouteError> {
         Err(RouteError::NotPermitted) => false,
         Err(error) => return Err(error),
     };
-    let Survey { ours, foreign } = survey(&mut route, settings).await?;
     let gate = match Gate::open(settings.gate.clone(), settings.protocol) {
         Ok(mut gate) => gate.look(&mut route).await,
         Err(error) => Err(error),
@@ -94,23 +104,36 @@ pub async fn inspect(settings: &Settings) -> Result<Inspection, RouteError> {
     let host = host::facts(&mut route, settings.protocol).await?;
     let open = reverse_path::open_interfaces(&mut route).await?;
     let stands = matches!(gate, GateState::Standing { .. });
-    let coverage = coverage(&settings.gate, stands, &open, &host);
-    let nets: Vec<IpNet> = ours.iter().take(LOOKED_UP).copied().collect();
     let mark = (stands && settings.gate.mode == GateMode::Auto).then_some(settings.gate.mark);
+    let proof = proof(&mut route, settings, mark).await?;
+    let passed_by = proof::passed_by(&mut route, &proof).await?;
+    let coverage =
+        coverage(&settings.gate, stands, &open, &host).passed_by(passed_by, proof.place.table);
+    let Survey { mut ours, elsewhere, foreign } = survey(&mut route, settings, proof.place).await?;
+    let strays = stops_of_others(&mut route, settings).await?;
+    ours.extend(elsewhere.into_iter().map(|(net, _)| net));
+    let nets: Vec<IpNet> = ours.iter().take(LOOKED_UP).copied().collect();
+    let outranked = outranked(&mut route, &nets, &proof).await?;
     Ok(Inspection {
         permitted,
         routes: ours.len(),
+        table: proof.place.table,
         foreign: foreign.into_iter().take(NAMED).collect(),
         gate,
         coverage,
         looked_up: nets.len(),
-        outranked: outranked(&mut route, &nets, mark).await?,
+        outranked,
+        bans: ours,
+        stopped_by_others: strays,
     })
 }
 
 /// Our routes, and what else carries our protocol number.
 pub(crate) struct Survey {
+    /// Where the bans are.
     pub(crate) ours: BTreeSet<IpNet>,
+    /// Bans in another table of these settings, with its number.
+    pub(crate) elsewhere: Vec<(IpNet, u32)>,
     /// Sorted, in the words of `ip`.
     pub(crate) foreign: Vec<String>,
 }
@@ -119,59 +142,103 @@ pub(crate) struct Survey {
 ///
 /// # Errors
 /// When netlink fails or the kernel refuses.
-pub(crate) async fn survey(route: &mut Channel, settings: &Settings) -> Result<Survey, RouteError> {
-    let (mut ours, mut foreign) = (BTreeSet::new(), Vec::new());
+pub(crate) async fn survey(
+    route: &mut Channel,
+    settings: &Settings,
+    place: Place,
+) -> Result<Survey, RouteError> {
+    let (mut ours, mut elsewhere, mut foreign) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
     let filter = Filter { protocol: Some(settings.protocol), ..Filter::default() };
-    let (blackholes, gate) = (Blackholes::new(settings), &settings.gate);
+    let (gate, tables) = (&settings.gate, settings.tables());
     blackhole::dump(route, filter, |route| {
-        if blackholes.owns(&route) {
+        let is_blackhole = route.kind == RouteType::BlackHole;
+        if is_blackhole && route.table == place.table {
             ours.insert(route.net);
+        } else if is_blackhole && tables.contains(&route.table) {
+            elsewhere.insert((route.net, route.table));
         } else if !rules::is_fallback(&route, gate) {
             foreign.push(route.to_string());
         }
     })
     .await?;
-    let expected = [rules::for_bans(settings), vec![rules::for_gate(gate)]].concat();
+    let expected = [rules::for_bans(place), vec![rules::for_gate(gate)]].concat();
+    let is_foreign = |rule: &&Rule| {
+        let is_for_bans = !rule.is_for_gate() && tables.contains(&rule.table());
+        !expected.contains(rule) && !is_for_bans
+    };
     let rules = rules::ours(route, settings.protocol).await?;
-    let is_foreign = |rule: &&Rule| !expected.contains(rule);
     foreign.extend(rules.iter().filter(is_foreign).map(ToString::to_string));
     foreign.sort_unstable();
     foreign.dedup();
-    Ok(Survey { ours, foreign })
+    Ok(Survey { ours, elsewhere: elsewhere.into_iter().collect(), foreign })
+}
+
+/// How bans are looked up on this host, for somebody who only looks. `mark` is the gate's where it stands.
+///
+/// # Errors
+/// When netlink fails or the kernel refuses.
+pub(crate) async fn proof(
+    route: &mut Channel,
+    settings: &Settings,
+    mark: Option<u32>,
+) -> Result<Proof, RouteError> {
+    let all = policy_rules::read(route).await?;
+    let links = links::read(route).await?;
+    let own = host::own(route).await?;
+    let ours = rules::ours(route, settings.protocol).await?;
+    let host = host_of_rules(&all, &own, &links, settings.protocol);
+    Ok(Proof::new(&host, Place::found(settings, &ours), mark))
+}
+
+/// Networks that a route of somebody else stops, in the tables of the bans.
+async fn stops_of_others(
+    route: &mut Channel,
+    settings: &Settings,
+) -> Result<BTreeSet<IpNet>, RouteError> {
+    let tables = settings.tables();
+    let mut found = BTreeSet::new();
+    for kind in [RouteType::BlackHole, RouteType::Unreachable, RouteType::Prohibit] {
+        let filter = Filter { kind: Some(kind), ..Filter::default() };
+        blackhole::dump(route, filter, |route| {
+            if route.protocol != settings.protocol && tables.contains(&route.table) {
+                found.insert(route.net);
+            }
+        })
+        .await?;
+    }
+    Ok(found)
 }
 
 async fn outranked(
     route: &mut Channel,
     nets: &[IpNet],
-    mark: Option<u32>,
+    proof: &Proof,
 ) -> Result<Vec<(IpNet, String)>, RouteError> {
-    let mut batch = Batch::default();
-    for net in nets {
-        // Only IPv4 has the gate's rule for the mark.
-        let address = sample(*net);
-        let mark = match address {
-            IpAddr::V4(_) => mark,
-            IpAddr::V6(_) => None,
-        };
-        blackhole::lookup(&mut batch, address, mark);
-    }
-    let mut winners: Vec<Option<Winner>> = vec![None; nets.len()];
-    route
-        .exchange(batch, |place, reply| {
-            let winner = match reply {
-                Reply::Refused(refusal) => Winner::of_refusal(&refusal),
-                Reply::Object(_, payload) => Winner::of_route(payload),
-                Reply::Done => return,
-            };
-            if let Some(slot) = winners.get_mut(place) {
-                *slot = Some(winner);
+    let mut lost = Vec::new();
+    for some in nets.chunks((LOOKED_UP / proof.width()).max(1)) {
+        let (mut batch, mut owners) = (Batch::default(), Vec::new());
+        for (index, net) in some.iter().enumerate() {
+            let count = proof.ask(&mut batch, sample(*net));
+            owners.extend((0..count).map(|way| (index, way)));
+        }
+        let mut answers: Vec<Vec<Option<Winner>>> = vec![vec![None; proof.width()]; some.len()];
+        route
+            .exchange(batch, |place, reply| {
+                let slot = owners
+                    .get(place)
+                    .and_then(|(index, way)| answers.get_mut(*index)?.get_mut(*way));
+                if let (Some(slot), Some(winner)) = (slot, Winner::of(&reply)) {
+                    *slot = Some(winner);
+                }
+            })
+            .await?;
+        for (net, answers) in some.iter().zip(answers) {
+            match proof.judge(sample(*net), &answers).enforcement() {
+                None => {}
+                Some(Enforcement::Outranked { winner }) => lost.push((*net, winner)),
+                Some(other) => lost.push((*net, other.to_string())),
             }
-        })
-        .await?;
-    let lost = nets.iter().zip(winners).filter_map(|(net, winner)| match winner {
-        Some(Winner::Blackhole) => None,
-        Some(Winner::Other(other)) => Some((*net, other)),
-        None => Some((*net, "unknown (no answer to the lookup)".to_owned())),
-    });
-    Ok(lost.collect())
+        }
+    }
+    Ok(lost)
 }

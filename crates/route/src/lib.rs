@@ -44,7 +44,9 @@
 //! | `inspect` | [`inspect()`]: a look at all of it that changes nothing |
 //! | `look_up` | [`look_up()`]: which route the kernel takes to an address |
 //! | `dry_run` | [`dry_run`]: the same answers without a kernel |
-//! | `blackhole`, `host`, `rules`, `reverse_path` | the rtnetlink messages behind each |
+//! | `place` | which table holds the bans |
+//! | `policy_rules`, `ways`, `proof` | the rules of others, the ways in that they tell apart, and the look-ups that prove a ban for each |
+//! | `blackhole`, `host`, `links`, `rules`, `reverse_path` | the rtnetlink messages behind each |
 //! | `gate` | the nftables rules and sets, and whether they stand |
 //! | `monitor` | multicast notifications: who changed what |
 //! | `netlink` | batches of requests in one send, answers matched by number |
@@ -59,14 +61,19 @@ mod found;
 mod gate;
 mod host;
 mod inspect;
+mod links;
 mod look_up;
 mod monitor;
 mod netlink;
+mod place;
+mod policy_rules;
+mod proof;
 mod report;
 mod reverse_path;
 mod rules;
 mod settings;
 mod shield;
+mod ways;
 
 pub use counts::{ByFamily, Dropped, ShieldCounts, Stranger};
 pub use dry_run::dry_run;
@@ -79,7 +86,7 @@ pub use inspect::{GateState, Inspection, inspect};
 pub use look_up::{Route, look_up};
 pub use report::{Change, Enforcement, Report};
 pub use settings::{
-    GateMode, GateSettings, HealthyLimits, OwnLimits, OwnTable, Settings, SettingsError,
-    ShieldSettings, USUAL_REQUESTS,
+    BanTable, GateMode, GateSettings, HealthyLimits, MOST_SIP_PORTS, OwnLimits, OwnTable,
+    RULE_PREFERENCE, Settings, SettingsError, ShieldSettings, USUAL_REQUESTS,
 };
 pub use shield::{Admission, Admitted, MOST_HEALTHY, MOST_SLOWED, MOST_UNLIMITED, Shield};

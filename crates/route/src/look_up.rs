@@ -1,42 +1,40 @@
-//! What the kernel does with packets to one address.
+//! What the kernel does with packets of one address.
 
 use std::net::IpAddr;
 
 use netlink_sys::protocols::NETLINK_ROUTE;
 
-use crate::RouteError;
-use crate::blackhole::{self, Winner};
-use crate::netlink::{Batch, Channel, Reply};
+use crate::netlink::Channel;
+use crate::proof::{self, Verdict};
+use crate::{Enforcement, RouteError, Settings, inspect};
 
 /// Which route the kernel takes to an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// A blackhole: nothing is sent, and where the gate stands nothing is let in.
+    /// A blackhole, whichever of this host's addresses its packets are sent to: nothing is sent, and where
+    /// the gate stands nothing is let in.
     Blackhole,
-    /// Another one, in the words of `ip route`.
+    /// Another one, for some packets at least, in the words of `ip route`; with the rule of somebody else by
+    /// which it wins against a blackhole.
     Other(String),
 }
 
-/// `ip route get fibmatch ADDRESS`: asks the kernel which route it takes to `address`. Needs no
-/// privilege, and knows nothing of the gate.
+/// Asks the kernel which route it takes to `address`, as the gate asks: for each own address that rules tell
+/// apart. Needs no privilege, and knows nothing of the gate.
 ///
 /// # Errors
 /// When netlink fails.
-pub async fn look_up(address: IpAddr) -> Result<Route, RouteError> {
+pub async fn look_up(settings: &Settings, address: IpAddr) -> Result<Route, RouteError> {
     let mut channel = Channel::open(NETLINK_ROUTE).map_err(RouteError::Socket)?;
-    let mut batch = Batch::default();
-    blackhole::lookup(&mut batch, address, None);
-    let mut winner = None;
-    channel
-        .exchange(batch, |_, reply| match reply {
-            Reply::Refused(refusal) => winner = Some(Winner::of_refusal(&refusal)),
-            Reply::Object(_, payload) => winner = Some(Winner::of_route(payload)),
-            Reply::Done => {}
-        })
-        .await?;
-    Ok(match winner {
-        Some(Winner::Blackhole) => Route::Blackhole,
-        Some(Winner::Other(route)) => Route::Other(route),
-        None => Route::Other("unknown (no answer to the lookup)".to_owned()),
+    let proof = inspect::proof(&mut channel, settings, None).await?;
+    let answers = proof::answers(&mut channel, &proof, address).await?;
+    Ok(match proof.judge(address, &answers) {
+        Verdict::Blackhole => Route::Blackhole,
+        Verdict::Refusing(kind) => Route::Other(format!("{kind} route")),
+        verdict @ Verdict::Passed { .. } => match verdict.enforcement() {
+            Some(Enforcement::Outranked { winner }) => Route::Other(winner),
+            Some(other) => Route::Other(other.to_string()),
+            None => Route::Blackhole,
+        },
     })
 }

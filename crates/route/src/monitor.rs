@@ -2,6 +2,7 @@
 
 use std::io;
 
+use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_REPLACE, NetlinkBuffer};
 use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
 use netlink_sys::{AsyncSocket, AsyncSocketExt, TokioSocket};
@@ -11,6 +12,7 @@ use rtnetlink::MulticastGroup;
 use socket2::{SockFilter, SockRef};
 use tracing::debug;
 
+use crate::blackhole::Route;
 use crate::netlink::{LARGEST_DATAGRAM, messages};
 
 /// Receive buffer of a monitor socket, in bytes: some ten thousand notifications, which is what a
@@ -20,6 +22,9 @@ const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
 const NFTABLES_GROUP: u32 = 7;
 /// Message type of the end of an nftables transaction (`NFNL_SUBSYS_NFTABLES`, `NFT_MSG_NEWGEN`).
 const NEW_GENERATION: u16 = 10 << 8 | 15;
+
+/// Routes of others remembered between two looks, a second apart.
+const MOST_ARRIVALS: usize = 256;
 
 /// The rtnetlink groups we listen to.
 const GROUPS: [MulticastGroup; 9] = [
@@ -54,6 +59,8 @@ pub(crate) struct Monitor {
     own: Own,
     protocol: u8,
     seen: Signs,
+    /// Routes that others added since these were taken, with their tables.
+    arrived: Vec<(IpNet, u32)>,
     buffer: Vec<u8>,
     other_buffer: Vec<u8>,
 }
@@ -67,19 +74,22 @@ pub(crate) struct Own {
 
 /// What may need a look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "any of them, in any combination")]
 pub(crate) struct Signs {
-    /// A route of ours was deleted or replaced.
+    /// A route with our mark was deleted, replaced, or set by somebody else.
     pub(crate) routes: bool,
     /// Rules, the ruleset, addresses, interfaces or `rp_filter` changed: rules and gate may be gone, or
     /// needed now.
     pub(crate) fixtures: bool,
     /// Addresses, interfaces or routes of others changed.
     pub(crate) host: bool,
+    /// A route of somebody else went: it may have been in the way of one of ours.
+    pub(crate) obstacles: bool,
 }
 
 impl Signs {
     /// Everything: after an overrun nobody knows what was missed.
-    pub(crate) const ALL: Self = Self { routes: true, fixtures: true, host: true };
+    pub(crate) const ALL: Self = Self { routes: true, fixtures: true, host: true, obstacles: true };
 
     pub(crate) fn any(self) -> bool {
         self != Self::default()
@@ -89,6 +99,7 @@ impl Signs {
         self.routes |= other.routes;
         self.fixtures |= other.fixtures;
         self.host |= other.host;
+        self.obstacles |= other.obstacles;
     }
 }
 
@@ -111,6 +122,7 @@ impl Monitor {
             own,
             protocol,
             seen: Signs::default(),
+            arrived: Vec::new(),
             buffer: Vec::with_capacity(LARGEST_DATAGRAM),
             other_buffer: Vec::with_capacity(LARGEST_DATAGRAM),
         })
@@ -137,20 +149,29 @@ impl Monitor {
     /// # Errors
     /// When a socket fails.
     pub(crate) fn drain(&mut self) -> io::Result<()> {
-        let Self { route, netfilter, .. } = self;
+        let Self { route, netfilter, arrived, .. } = self;
         let sockets = [Some(&*route), netfilter.as_ref()];
         for socket in sockets.into_iter().flatten() {
             loop {
                 self.buffer.clear();
                 let outcome = socket.socket_ref().recv(&mut self.buffer, 0);
                 match outcome {
-                    Ok(_) => self.seen.add(signs(&self.buffer, self.own, self.protocol)),
+                    Ok(_) => {
+                        self.seen.add(signs(&self.buffer, self.own, self.protocol));
+                        note_arrivals(&self.buffer, self.own, self.protocol, arrived);
+                    }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) => self.seen.add(overrun(error)?),
                 }
             }
         }
         Ok(())
+    }
+
+    /// Routes that others have added since this was asked last, with their tables; at most
+    /// [`MOST_ARRIVALS`]. On a router where more come, the audit finds what they do.
+    pub(crate) fn take_arrived(&mut self) -> Vec<(IpNet, u32)> {
+        std::mem::take(&mut self.arrived)
     }
 
     /// Waits for one datagram.
@@ -166,7 +187,10 @@ impl Monitor {
             },
         };
         let signs = match outcome {
-            Ok(()) => signs(heard, self.own, self.protocol),
+            Ok(()) => {
+                note_arrivals(heard, self.own, self.protocol, &mut self.arrived);
+                signs(heard, self.own, self.protocol)
+            }
             Err(error) => overrun(error)?,
         };
         self.seen.add(signs);
@@ -236,6 +260,22 @@ fn signs(datagram: &[u8], own: Own, protocol: u8) -> Signs {
     signs
 }
 
+/// Remembers the routes of others that a datagram announces.
+fn note_arrivals(datagram: &[u8], own: Own, protocol: u8, arrived: &mut Vec<(IpNet, u32)>) {
+    for message in messages(datagram) {
+        if arrived.len() >= MOST_ARRIVALS {
+            return;
+        }
+        if message.message_type() == RTM_NEWROUTE
+            && message.port_number() != own.route
+            && let Some(route) = Route::read(message.payload())
+            && route.protocol != protocol
+        {
+            arrived.push((route.net, route.table));
+        }
+    }
+}
+
 fn sign(message: &NetlinkBuffer<&[u8]>, protocol: u8) -> Signs {
     let none = Signs::default();
     match message.message_type() {
@@ -245,10 +285,11 @@ fn sign(message: &NetlinkBuffer<&[u8]>, protocol: u8) -> Signs {
             let ours = message.payload().get(5) == Some(&protocol);
             if ours {
                 // The fallback route carries our protocol too.
-                Signs { routes: deleted, fixtures: deleted, ..none }
+                Signs { routes: true, fixtures: deleted, ..none }
             } else {
                 // `ip route replace` announces the new route only.
-                Signs { routes: message.flags() & NLM_F_REPLACE != 0, host: true, ..none }
+                let replaced = message.flags() & NLM_F_REPLACE != 0;
+                Signs { routes: replaced, host: true, obstacles: deleted || replaced, ..none }
             }
         }
         RTM_NEWADDR | RTM_DELADDR => Signs { host: true, fixtures: true, ..none },

@@ -28,20 +28,23 @@ impl Change {
 /// What the enforcer tells the daemon.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Report {
-    /// The route of `net` stands. Comes once more when this host is connected to a network that overlaps
-    /// it, which can change what the ban is worth.
+    /// The route of `net` stands, or one of another program stops it. Comes once more whenever what the ban
+    /// is worth has changed: a rule or route of somebody else came or went, the gate was lost.
     Blocked {
         /// The network.
         net: IpNet,
         /// What the kernel makes of its packets.
         enforcement: Enforcement,
     },
-    /// The route of `net` is gone, or never was there.
+    /// No route of ours covers `net` any more.
     Unblocked {
         /// The network.
         net: IpNet,
+        /// What stops it all the same: a route that is not ours.
+        still: Option<String>,
     },
-    /// The kernel refused.
+    /// The kernel refused. It is tried again when the obstacle went, and every few seconds; what becomes of it
+    /// is reported.
     Failed {
         /// What was asked.
         change: Change,
@@ -56,6 +59,25 @@ pub enum Report {
         rules: usize,
         /// The nftables gate was put back.
         gate: bool,
+    },
+    /// The bans are in another table now; each was set there before it went here.
+    Moved {
+        /// How many.
+        routes: usize,
+        /// The table; 254 is main.
+        table: u32,
+        /// Preference of the rule that leads there; `None` for main.
+        preference: Option<u32>,
+        /// The rules of others, in the words of `ip`, that are read before the table where they were.
+        because: Vec<String>,
+    },
+    /// Blackholes with our mark that are no ban: another program, or somebody by hand, set them. They stop
+    /// whom they name. Comes again when they change; none left is an empty list.
+    Strays {
+        /// Some of them, sorted.
+        nets: Vec<IpNet>,
+        /// How many there are.
+        count: usize,
     },
     /// Packets that arrived for the SIP ports since the last such report, from sources that are not
     /// banned, limited ones included. Comes once a second while some arrive and the gate stands. What
@@ -102,6 +124,22 @@ pub enum Enforcement {
         /// The route that wins, in the words of `ip route`.
         winner: String,
     },
+    /// The route stands, but for some packets a rule of somebody else is read before it: those are not
+    /// stopped.
+    PassedBy {
+        /// Which packets: "to 192.0.2.1", "in VRF red"; empty for all.
+        packets: String,
+        /// The rule, in the words of `ip`.
+        rule: String,
+        /// The route that wins, in the words of `ip route`.
+        winner: String,
+    },
+    /// A route of another program for the same network stops it: a blackhole, or in IPv4 an unreachable or
+    /// prohibit route. Ours is set when that one goes.
+    StoppedByOther {
+        /// That route, in the words of `ip route`.
+        route: String,
+    },
     /// Nothing was asked of the kernel ([`dry_run`](crate::dry_run)).
     DryRun,
 }
@@ -111,8 +149,10 @@ impl Enforcement {
     #[must_use]
     pub fn is_full(&self) -> bool {
         match self {
-            Self::Full => true,
-            Self::RepliesOnly | Self::Outranked { .. } | Self::DryRun => false,
+            Self::Full | Self::StoppedByOther { .. } => true,
+            Self::RepliesOnly | Self::Outranked { .. } | Self::PassedBy { .. } | Self::DryRun => {
+                false
+            }
         }
     }
 }
@@ -123,6 +163,13 @@ impl fmt::Display for Enforcement {
             Self::Full => f.write_str("dropped on arrival"),
             Self::RepliesOnly => f.write_str("only replies are stopped"),
             Self::Outranked { winner } => write!(f, "not stopped: {winner} wins"),
+            Self::PassedBy { packets, rule, winner } => {
+                let gap = if packets.is_empty() { "" } else { " " };
+                write!(f, "not stopped{gap}{packets}: `{rule}` is read first, {winner} wins")
+            }
+            Self::StoppedByOther { route } => {
+                write!(f, "stopped by a route of another program: {route}")
+            }
             Self::DryRun => f.write_str("dry run: the kernel is left alone"),
         }
     }

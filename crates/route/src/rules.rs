@@ -12,7 +12,8 @@ use rtnetlink::RouteMessageBuilder;
 
 use crate::blackhole::{self, Filter, Route};
 use crate::netlink::{Batch, Channel, Dump, Refusal, Reply};
-use crate::{GateSettings, RouteError, Settings};
+use crate::place::Place;
+use crate::{GateSettings, RouteError};
 
 /// Index of `lo`, the same in every network namespace (`LOOPBACK_IFINDEX`).
 pub(crate) const LOOPBACK: u32 = 1;
@@ -26,11 +27,10 @@ pub(crate) struct Rule {
     table: u32,
 }
 
-/// The rules that these settings need for the bans themselves.
-pub(crate) fn for_bans(settings: &Settings) -> Vec<Rule> {
+/// The rules that bans in this place need.
+pub(crate) fn for_bans(place: Place) -> Vec<Rule> {
     let own = |family| {
-        let table = settings.table?;
-        Some(Rule { family, preference: table.preference, mark: None, table: table.id })
+        Some(Rule { family, preference: place.preference?, mark: None, table: place.table })
     };
     [AddressFamily::Inet, AddressFamily::Inet6].into_iter().filter_map(own).collect()
 }
@@ -46,7 +46,7 @@ pub(crate) fn for_gate(gate: &GateSettings) -> Rule {
     }
 }
 
-/// Adds the rules that are missing; returns how many were.
+/// Adds the rules that are missing; returns how many were. On a host without IPv6 none of it is missing.
 ///
 /// # Errors
 /// When netlink fails or the kernel refuses.
@@ -58,18 +58,22 @@ pub(crate) async fn ensure(
     let present = ours(channel, protocol).await?;
     let missing: Vec<Rule> =
         wanted.iter().filter(|rule| !present.contains(rule)).copied().collect();
+    let mut added = 0;
     for rule in &missing {
         let mut batch = Batch::default();
         let message = RouteNetlinkMessage::NewRule(rule.message(protocol));
         batch.route(NLM_F_CREATE | NLM_F_EXCL, message);
         match execute(channel, batch).await? {
-            None => {}
+            None => added += 1,
+            Some(refusal)
+                if rule.family == AddressFamily::Inet6
+                    && matches!(refusal.errno, Errno::EAFNOSUPPORT | Errno::EOPNOTSUPP) => {}
             // The kernel compares everything but the protocol: the same rule, set by somebody else.
             Some(refusal) if refusal.errno == Errno::EEXIST => {}
             Some(refusal) => return Err(refused(format!("add the rule `{rule}`"), &refusal)),
         }
     }
-    Ok(missing.len())
+    Ok(added)
 }
 
 /// All rules with our protocol number.
@@ -195,6 +199,14 @@ pub(crate) fn is_fallback(route: &Route, gate: &GateSettings) -> bool {
 }
 
 impl Rule {
+    pub(crate) fn table(&self) -> u32 {
+        self.table
+    }
+
+    pub(crate) fn preference(&self) -> u32 {
+        self.preference
+    }
+
     /// Whether it leads marked packets to a gate's fallback, of these settings or others.
     pub(crate) fn is_for_gate(&self) -> bool {
         self.mark.is_some()

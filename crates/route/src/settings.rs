@@ -10,10 +10,33 @@ pub struct Settings {
     /// Route protocol number that marks our routes and rules (`rtm_protocol`). Range 5 to 255 without
     /// the numbers that routing daemons use (`/etc/iproute2/rt_protos`); default 216.
     pub protocol: u8,
-    /// Routing table of the bans; `None` is the main table.
-    pub table: Option<OwnTable>,
+    /// Routing table of the bans.
+    pub table: BanTable,
     /// The gate.
     pub gate: GateSettings,
+}
+
+/// Which routing table holds the bans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BanTable {
+    /// The main table; where rules of others are read before it and may answer for a banned host, a table
+    /// of our own (216, or the first of 218 to 225 that nobody uses), with a rule before theirs. Bans move
+    /// while they stand when such a rule comes later. This is the default.
+    Auto {
+        /// Preference of that rule, 1 to 999; lower where theirs is. Default 900.
+        preference: u32,
+    },
+    /// The main table. Rules of others that are read before it are named
+    /// ([`Coverage::gaps`](crate::Coverage::gaps)), and nothing is done about them.
+    Main,
+    /// A table of our own.
+    Own(OwnTable),
+}
+
+impl Default for BanTable {
+    fn default() -> Self {
+        Self::Auto { preference: RULE_PREFERENCE }
+    }
 }
 
 /// A routing table of our own, with the `ip rule` that makes the kernel read it.
@@ -66,7 +89,7 @@ pub enum GateMode {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { protocol: 216, table: None, gate: GateSettings::default() }
+        Self { protocol: 216, table: BanTable::default(), gate: GateSettings::default() }
     }
 }
 
@@ -84,9 +107,11 @@ impl Default for GateSettings {
     }
 }
 
-/// SIP ports at most. A host has two per profile; this bounds the set in the kernel.
-const MOST_SIP_PORTS: usize = 64;
+/// SIP ports at most. A host has a handful per profile; this bounds the set in the kernel.
+pub const MOST_SIP_PORTS: usize = 64;
 
+/// Preference of the rule of an own table, where nobody says another.
+pub const RULE_PREFERENCE: u32 = 900;
 /// Number of the main routing table (`RT_TABLE_MAIN`).
 pub(crate) const MAIN_TABLE: u32 = 254;
 /// The kernel's own tables: default, main, local.
@@ -111,13 +136,18 @@ impl Settings {
         if self.protocol < 5 || KNOWN_PROTOCOLS.contains(&self.protocol) {
             return Err(SettingsError::Protocol(self.protocol));
         }
-        if let Some(own) = self.table {
-            if !is_free_table(own.id) {
-                return Err(SettingsError::Table(own.id));
+        if let BanTable::Own(own) = self.table
+            && !is_free_table(own.id)
+        {
+            return Err(SettingsError::Table(own.id));
+        }
+        match self.table {
+            BanTable::Own(OwnTable { preference, .. }) | BanTable::Auto { preference }
+                if !(1..FIRST_FOREIGN_PREFERENCE).contains(&preference) =>
+            {
+                return Err(SettingsError::Preference(preference));
             }
-            if !(1..FIRST_FOREIGN_PREFERENCE).contains(&own.preference) {
-                return Err(SettingsError::Preference(own.preference));
-            }
+            BanTable::Own(_) | BanTable::Auto { .. } | BanTable::Main => {}
         }
         self.check_gate()
     }
@@ -133,7 +163,7 @@ impl Settings {
         if !is_free_table(gate.fallback_table) {
             return Err(SettingsError::Table(gate.fallback_table));
         }
-        if self.table.is_some_and(|own| own.id == gate.fallback_table) {
+        if matches!(self.table, BanTable::Own(own) if own.id == gate.fallback_table) {
             return Err(SettingsError::SharedTable(gate.fallback_table));
         }
         let name_ok = (1..=LONGEST_TABLE_NAME).contains(&gate.table_name.len())
@@ -156,11 +186,6 @@ impl Settings {
             return Err(SettingsError::SipPort);
         }
         gate.shield.as_ref().map_or(Ok(()), ShieldSettings::check)
-    }
-
-    /// Number of the table that holds the bans.
-    pub(crate) fn table_id(&self) -> u32 {
-        self.table.map_or(MAIN_TABLE, |own| own.id)
     }
 }
 

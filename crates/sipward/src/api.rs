@@ -14,6 +14,7 @@
 //! | `/allow` | POST | [`model::NewAllow`] → 201, or 200 when it is there already, [`model::AllowChanged`] |
 //! | `/allow/preview` | POST | [`model::NewAllow`] → [`model::AllowPreview`]; nothing is changed |
 //! | `/allow/{host}` | DELETE | [`model::AllowChanged`]; 409 for an entry of the file |
+//! | `/healthy/{net}` | GET | [`model::Healthy`] |
 //! | `/hosts/{address}` | GET | [`model::Host`] |
 //! | `/whois/{address}` | GET | [`model::WhoisReport`]; 429, 502, 504 |
 //! | `/history` | GET | [`model::HistoryQuery`] → [`model::HistoryPage`] |
@@ -47,7 +48,7 @@
 //! | `door` | the socket file, who may use it |
 //! | `extract`, `fault` | what comes in, read within limits; what goes wrong, as a document |
 //! | `document` | the routes, and the `OpenAPI` document made from them |
-//! | `bans`, `select`, `export`, `sources`, `attacks`, `hosts`, `allow`, `history`, `series`, `policy`, `preview`, `status`, `alarms`, `events`, `what_if`, `tokens`, `metrics` | the handlers |
+//! | `bans`, `select`, `export`, `sources`, `attacks`, `hosts`, `healthy`, `allow`, `history`, `series`, `policy`, `preview`, `status`, `alarms`, `events`, `what_if`, `tokens`, `metrics` | the handlers |
 //! | `convert` | the engine's and the store's words → those of the wire |
 
 pub(crate) mod alarms;
@@ -62,6 +63,7 @@ pub(crate) mod export;
 pub(crate) mod extract;
 pub(crate) mod fault;
 mod flood;
+pub(crate) mod healthy;
 pub(crate) mod history;
 pub(crate) mod hosts;
 mod metrics;
@@ -83,7 +85,7 @@ use axum::Router;
 use ipnet::IpNet;
 use tokio::sync::{Semaphore, broadcast};
 
-use crate::config::Mode;
+use crate::config::{Config, Mode};
 use crate::daemon::{Desk, Settings};
 use crate::http::{Access, serve};
 use crate::metrics::Metrics;
@@ -107,27 +109,30 @@ pub(crate) struct Api {
     metrics: Arc<Metrics>,
     access: Arc<Access>,
     oracles: Oracles,
+    /// Where routes are looked up.
+    routes: Arc<sipward_route::Settings>,
     /// Seats for listeners of events.
     listeners: Arc<Semaphore>,
 }
 
 /// What of the daemon the API works with.
-pub(crate) struct Parts {
+pub(crate) struct Parts<'a> {
     pub(crate) desk: Desk,
     pub(crate) settings: Arc<Settings>,
     pub(crate) store: Store,
     pub(crate) records: broadcast::Sender<Arc<Record>>,
-    pub(crate) mode: Mode,
+    pub(crate) config: &'a Config,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) access: Arc<Access>,
     pub(crate) oracles: Oracles,
 }
 
 impl Api {
-    pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { desk, settings, store, records, mode, metrics, access, oracles } = parts;
+    pub(crate) fn new(parts: Parts<'_>) -> Self {
+        let Parts { desk, settings, store, records, config, metrics, access, oracles } = parts;
+        let (mode, routes) = (config.mode, Arc::new(config.route.clone()));
         let listeners = Arc::new(Semaphore::new(events::LISTENERS));
-        Self { desk, settings, store, records, mode, metrics, access, oracles, listeners }
+        Self { desk, settings, store, records, mode, metrics, access, oracles, routes, listeners }
     }
 
     pub(crate) fn desk(&self) -> &Desk {
@@ -152,7 +157,8 @@ impl Api {
         match Door::open(socket) {
             Ok(door) => {
                 Record::ApiOpened { socket: socket.to_owned() }.tell(&self.records);
-                serve::serve(door, router(self, Router::new())).await;
+                let (room, records) = (Arc::clone(&self.access.room), self.records.clone());
+                serve::serve(door, router(self, Router::new()), &room, &records).await;
             }
             Err(error) => Record::ApiFailed { error: error.to_string() }.tell(&self.records),
         }

@@ -17,6 +17,12 @@ use crate::record::Record;
 /// `deploy/freeswitch/zz_sipward_report.xml`.
 pub const REPORT: &str = "sipward::report";
 
+/// Plain event that FreeSWITCH sends when it has read its configuration again.
+pub const RELOADED: &str = "RELOADXML";
+
+/// Subclass of the event that a profile sends when it starts.
+pub const PROFILE_START: &str = "sofia::profile_start";
+
 /// Subclass of the events by which a dialplan says that it accepted a call; see the same file.
 pub const CALL: &str = "sipward::call";
 
@@ -25,8 +31,17 @@ pub const CALL: &str = "sipward::call";
 pub enum Aside {
     /// Nothing more.
     Nothing,
-    /// A gateway changed its state: its address may be another one now.
-    Gateway,
+    /// A gateway came or went.
+    Gateways,
+    /// A gateway changed its state; the address from which its registrar has answered, once it has.
+    Gateway {
+        /// Its name.
+        name: String,
+        /// The registrar.
+        registrar: Option<IpAddr>,
+    },
+    /// FreeSWITCH has read its configuration again, or started a profile.
+    Configuration,
     /// An operator should hear of it: it cannot be used, or another Event Socket client made it up.
     Told(Box<Record>),
 }
@@ -49,19 +64,20 @@ pub fn translate(event: &Event, input: impl FnOnce(Input<'_>)) -> Aside {
                 }
             });
         }
+        Ok(None) if is_about_configuration(event) => return Aside::Configuration,
         // HEARTBEAT and the like.
         Ok(None) => return Aside::Nothing,
         Err(error) if error.origin != Origin::Sofia => {
             let address = event.header("network-ip");
             let source = address.and_then(|address| address.lossy().parse().ok());
-            return told(Record::EventForged { error: error.to_string(), source });
+            return told(Record::EventForged { error: error.to_string(), source, count: 1 });
         }
-        Err(error) => return told(Record::EventUnusable { error: error.to_string() }),
+        Err(error) => return told(Record::EventUnusable { error: error.to_string(), count: 1 }),
     };
     let meta = *record.meta();
     if meta.origin != Origin::Sofia {
         let (error, source) = (meta.origin.to_string(), named(&record));
-        return told(Record::EventForged { error, source });
+        return told(Record::EventForged { error, source, count: 1 });
     }
     match &record {
         SofiaEvent::RegisterFailure(failure) => input(Input::AuthFailure(AuthFailure {
@@ -108,7 +124,7 @@ pub fn translate(event: &Event, input: impl FnOnce(Input<'_>)) -> Aside {
             core: core(meta),
         })),
         SofiaEvent::Unregister(phone) => input(Input::RegistrationEnded(RegistrationEnded {
-            source: Some(phone.source.ip),
+            source: phone.source.as_ref().map(|source| source.ip),
             user: &lossy(phone.user.as_ref()),
             domain: &lossy(phone.domain.as_ref()),
             call_id: &lossy(phone.contact.call_id.as_ref()),
@@ -122,7 +138,12 @@ pub fn translate(event: &Event, input: impl FnOnce(Input<'_>)) -> Aside {
         SofiaEvent::WrongCallState(call) => {
             input(Input::AbandonedCall { source: call.source.ip });
         }
-        SofiaEvent::GatewayState(_) => return Aside::Gateway,
+        SofiaEvent::GatewayState(gateway) => {
+            let name = gateway.gateway.lossy().into_owned();
+            let registrar = gateway.registrar.as_ref().map(|registrar| registrar.ip);
+            return Aside::Gateway { name, registrar };
+        }
+        SofiaEvent::GatewayAdd(_) | SofiaEvent::GatewayDelete(_) => return Aside::Gateways,
         _ => {}
     }
     Aside::Nothing
@@ -136,14 +157,19 @@ fn dialplan(event: &Event, subclass: &str, tell: impl FnOnce(IpAddr)) -> Aside {
     let source = address.trim().parse::<IpAddr>();
     if event.header("Command").is_some() {
         let error = format!("{subclass} by sendevent of another client");
-        return told(Record::EventForged { error, source: source.ok() });
+        return told(Record::EventForged { error, source: source.ok(), count: 1 });
     }
     let Ok(source) = source else {
         let error = format!("{subclass}: sipward-address `{address}` is no IP address");
-        return told(Record::EventUnusable { error });
+        return told(Record::EventUnusable { error, count: 1 });
     };
     tell(source);
     Aside::Nothing
+}
+
+fn is_about_configuration(event: &Event) -> bool {
+    event.name().is_some_and(|name| name == RELOADED)
+        || event.subclass().is_some_and(|subclass| subclass == PROFILE_START)
 }
 
 /// The call behind an event of the dialplan came over a transport whose handshake proves the address.
@@ -182,7 +208,7 @@ fn named(record: &SofiaEvent<'_>) -> Option<IpAddr> {
         SofiaEvent::RegisterAttempt(attempt) => Some(attempt.source.ip),
         SofiaEvent::PreRegister(challenge) => Some(challenge.source.ip),
         SofiaEvent::Register(phone) => Some(phone.source.ip),
-        SofiaEvent::Unregister(phone) => Some(phone.source.ip),
+        SofiaEvent::Unregister(phone) => phone.source.as_ref().map(|source| source.ip),
         SofiaEvent::Expire(phone) => Some(phone.source.ip),
         SofiaEvent::WrongCallState(call) => Some(call.source.ip),
         _ => None,

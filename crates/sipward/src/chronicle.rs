@@ -26,6 +26,7 @@ pub(crate) use attacks::{
 };
 pub(crate) use series::{Minute, Series};
 
+use crate::clock;
 use crate::record::Record;
 
 /// Everything that is remembered.
@@ -45,6 +46,7 @@ impl Chronicle {
     /// Takes note of what was told at `now`.
     pub(crate) fn note(&mut self, record: &Arc<Record>, now: Timestamp) {
         match &**record {
+            Record::ClockStepped { by_seconds, .. } => self.shift(clock::micros(*by_seconds)),
             Record::AuthFailure(judgement) => {
                 self.series.failure(judgement.grade, now);
                 self.attacks.failure(record, now);
@@ -55,5 +57,12 @@ impl Chronicle {
             _ => {}
         }
         self.alarms.note(record, now);
+    }
+
+    /// The system's clock was set: what was remembered happened at other times than it seemed.
+    fn shift(&mut self, by: i64) {
+        self.series.shift(by);
+        self.alarms.shift(by);
+        self.attacks.shift(by);
     }
 }

@@ -3,6 +3,7 @@
 mod allow;
 mod ban;
 mod bans;
+mod check;
 mod doctor;
 #[cfg(test)]
 mod generated;
@@ -25,17 +26,19 @@ mod why;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use crate::config::file::LogLevel;
 use crate::config::{Config, Credentials, Mode, OnExit, Secrets};
-use crate::daemon::{self, Daemon};
+use crate::daemon::Daemon;
 use crate::demo;
+use crate::doctor as doctor_checks;
 use crate::logging::{Format, Logs};
+use crate::rights;
 use crate::store::Store;
-use crate::tell::Tellers;
 use remote::Exit;
 
 /// Bans SIP brute-forcers by what FreeSWITCH itself reports on its Event Socket.
@@ -67,11 +70,14 @@ enum Command {
     },
     /// Remove every route, rule and table of sipward from the kernel, and end the stored bans.
     ///
-    /// The way out when something is banned that must not be. A running daemon puts its bans
-    /// back: stop it first.
+    /// The way out when something is banned that must not be. A running daemon would put its bans
+    /// back, so beside one it is refused: stop it first.
     Flush {
         #[command(flatten)]
         file: ConfigFile,
+        /// Also beside a running daemon, which puts all of it back within a second.
+        #[arg(long)]
+        force: bool,
     },
     Status(status::StatusCommand),
     #[command(visible_alias = "banned")]
@@ -133,8 +139,8 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match &cli.command {
         Command::Run(run) => start(run).map(|()| Exit::Done),
-        Command::Check { file } => check(file).map(|()| Exit::Done),
-        Command::Flush { file } => flush(file).map(|()| Exit::Done),
+        Command::Check { file } => check::run(file.config.as_deref()).map(|()| Exit::Done),
+        Command::Flush { file, force } => flush(file, *force),
         Command::Status(command) => command.run(),
         Command::Bans(command) => command.run(),
         Command::Ban(command) => command.run(),
@@ -170,11 +176,14 @@ fn start(run: &Run) -> anyhow::Result<()> {
     };
     let config = load()?;
     let (credentials, secrets) = (Credentials::from_env()?, Secrets::from_env()?);
+    // Before the first thread, because each has the rights of the one that starts it.
+    rights::keep_net_admin()?;
     let logs = Logs::start(run.log_format, config.log_level)?;
     let control = Some(logs.control());
     let (reload, links) = (Box::new(load), Arc::default());
     let daemon = Daemon { config, credentials, secrets, logs: control, reload, links };
-    on_runtime(daemon.run())
+    // This thread only waits for the others.
+    on_runtime_then(daemon.run(), rights::keep_none)
 }
 
 /// What the command line sets, over the file and again over every reload of it.
@@ -196,25 +205,24 @@ impl Overrides {
     }
 }
 
-fn check(file: &ConfigFile) -> anyhow::Result<()> {
-    let config = Config::load(file.config.as_deref())?;
-    let credentials = Credentials::from_env();
-    let secrets = Secrets::from_env()?;
-    Tellers::check(&config, &secrets)?;
-    println!("{}", daemon::summary(&config));
-    let credentials = credentials.context("the configuration is good, the credentials are not")?;
-    println!(
-        "Event Socket at {}:{}{}, password set",
-        credentials.host,
-        credentials.port,
-        credentials.user.map(|user| format!(" as {user}")).unwrap_or_default()
-    );
-    Ok(())
-}
-
-fn flush(file: &ConfigFile) -> anyhow::Result<()> {
+fn flush(file: &ConfigFile, force: bool) -> anyhow::Result<Exit> {
     let config = Config::load(file.config.as_deref())?;
     let store = config.store.clone();
+    if !force {
+        let (path, socket) = (file.config.clone(), config.api.socket.clone());
+        let daemon = on_runtime(async move {
+            Ok(doctor_checks::running_daemon(path.as_deref(), socket.as_deref()).await)
+        })?;
+        if let Some(daemon) = daemon {
+            let process = daemon.process.map_or(String::new(), |id| format!(" as process {id}"));
+            eprintln!(
+                "sipward: nothing removed: the daemon runs{process} and would put its routes back within a \
+                 second. `sipward unban --all` ends its bans; `systemctl stop sipward` stops it, then \
+                 flush; --force flushes all the same"
+            );
+            return Ok(Exit::Code(4));
+        }
+    }
     let done = on_runtime(async move { Ok(sipward_route::flush(&config.route).await?) })?;
     let gate = if done.gate { " and the gate" } else { "; there was no gate" };
     print!("removed {} routes, {} rules{gate}", done.routes, done.rules);
@@ -223,7 +231,8 @@ fn flush(file: &ConfigFile) -> anyhow::Result<()> {
         Ok(0) | Err(_) => println!(),
         Ok(bans) => println!("; ended {bans} stored bans"),
     }
-    ended.map(drop).context("the bans in the store come back with the next start")
+    ended.context("the bans in the store come back with the next start")?;
+    Ok(Exit::Done)
 }
 
 /// One thread for all tasks: from event to route they hand each other a few hundred bytes, and waking
@@ -232,8 +241,23 @@ fn flush(file: &ConfigFile) -> anyhow::Result<()> {
 fn on_runtime<T: Send + 'static>(
     work: impl Future<Output = anyhow::Result<T>> + Send + 'static,
 ) -> anyhow::Result<T> {
+    on_runtime_then(work, || ())
+}
+
+/// The same, and `then` on this thread once the work has begun.
+fn on_runtime_then<T: Send + 'static>(
+    work: impl Future<Output = anyhow::Result<T>> + Send + 'static,
+    then: impl FnOnce(),
+) -> anyhow::Result<T> {
+    // The first thread that starts is the worker, on which netlink is spoken. What comes later does look-ups.
+    let is_first = AtomicBool::new(true);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
+        .on_thread_start(move || {
+            if !is_first.swap(false, Ordering::Relaxed) {
+                rights::keep_none();
+            }
+        })
         // DNS look-ups block; they are few.
         .max_blocking_threads(16)
         .enable_all()
@@ -241,6 +265,7 @@ fn on_runtime<T: Send + 'static>(
         .context("cannot start the runtime")?;
     // On the worker, beside the tasks it talks to, not on this thread.
     let work = runtime.spawn(work);
+    then();
     let done = runtime.block_on(work);
     // A look-up of a name that nobody answers would hold up the end for as long as the resolver tries.
     runtime.shutdown_background();

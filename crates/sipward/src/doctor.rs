@@ -6,12 +6,14 @@
 //! | module | checks |
 //! |---|---|
 //! | `settings` | the configuration file and the credentials |
-//! | `event_socket` | FreeSWITCH: reachable, events really arriving, clocks, `log-auth-failures` |
-//! | `kernel` | the right to change routes, the gate, clashes with others |
+//! | `event_socket` | FreeSWITCH: reachable, events really arriving, clocks, `log-auth-failures`, what its user may have,
+//! |  | whom it knows: gateways, access lists, SIP ports |
+//! | `kernel`, `bans` | the right to change routes, the gate, the daemon's bans against the kernel's routes, clashes with others |
 //! | `processes` | the daemon, and others that ban beside it |
 //! | `page` | the page and the API on TCP |
 //! | `disk` | the database and the room for it |
 
+mod bans;
 mod disk;
 mod event_socket;
 mod kernel;
@@ -74,6 +76,19 @@ pub struct Patient {
     pub root: PathBuf,
 }
 
+/// A daemon that runs with this configuration, or another on this host's network: a change of the kernel
+/// beside it would be undone. Gives its process, where the system tells.
+pub async fn running_daemon(config: Option<&Path>, socket: Option<&Path>) -> Option<Running> {
+    processes::running(Path::new("/proc"), config, socket).await
+}
+
+/// A daemon that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// Its process; `None` where the system does not tell.
+    pub process: Option<u32>,
+}
+
 /// Looks at everything.
 ///
 /// # Errors
@@ -88,7 +103,7 @@ pub async fn examine(patient: &Patient) -> Result<Examination, ConfigError> {
 
     let (event_socket, kernel, page) = tokio::join!(
         event_socket::checks(&config, credentials.as_ref(), patient.heartbeat),
-        kernel::checks(&config, daemon.process, patient),
+        kernel::checks(&config, daemon.process, socket.as_deref(), patient),
         page::check(&config.http, is_running),
     );
     let database = match &config.store.location {

@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `door` | the listening sockets, TLS |
+//! | `room` | how many connections there may be, and which is closed for another |
 //! | `serve` | connections and their limits, of the Unix socket too |
 //! | `guard` | who asks, and whether he may |
 //! | `client` | whose client it is, behind trusted proxies |
@@ -24,6 +25,8 @@ mod guard;
 mod headers;
 mod links;
 mod login;
+mod refused;
+mod room;
 mod secret;
 pub(crate) mod serve;
 mod sessions;
@@ -46,17 +49,21 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, Api};
 use crate::clock::Clock;
 use crate::page;
-use crate::store::SavedToken;
+use crate::rights;
+use crate::store::{RetiredToken, SavedToken};
 use attempts::Attempts;
 pub(crate) use audit::audit;
 pub(crate) use client::Client;
 use door::Door;
 use guard::Gatekeeper;
 pub use links::Links;
+use refused::Refused;
+pub(crate) use room::{Caller, Room, raise_descriptors};
 pub use secret::NoRandom;
 pub(crate) use sessions::Sessions;
 pub use settings::{Settings, TlsFiles};
 pub(crate) use tls::Certificates;
+pub use tokens::Dead;
 pub(crate) use tokens::{NotAdded, Tokens};
 pub(crate) use visitor::Visitor;
 pub use visitor::Way;
@@ -71,6 +78,9 @@ pub(crate) struct Access {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) links: Arc<Links>,
     attempts: Attempts,
+    refused: Refused,
+    /// For all connections, those of the Unix socket too.
+    pub(crate) room: Arc<Room>,
     clock: Clock,
     /// Where it is served.
     bases: Mutex<Vec<String>>,
@@ -79,15 +89,18 @@ pub(crate) struct Access {
 impl Access {
     pub(crate) fn new(
         settings: &Settings,
-        saved: Vec<SavedToken>,
+        (saved, retired): (Vec<SavedToken>, Vec<RetiredToken>),
         links: Arc<Links>,
         clock: Clock,
+        room: Room,
     ) -> Self {
         Self {
-            tokens: Tokens::new(saved),
+            tokens: Tokens::new(saved, retired),
+            refused: Refused::default(),
             sessions: Arc::new(Sessions::new(settings.session)),
             links,
             attempts: Attempts::default(),
+            room: Arc::new(room),
             clock,
             bases: Mutex::new(settings.public_bases()),
         }
@@ -111,8 +124,8 @@ impl Access {
         self.bases.lock().unwrap_or_else(PoisonError::into_inner).push(base);
     }
 
-    pub(crate) fn clock(&self) -> Clock {
-        self.clock
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 }
 
@@ -149,6 +162,7 @@ impl Server {
         std::thread::Builder::new()
             .name("http".to_owned())
             .spawn(move || {
+                rights::keep_none();
                 let served = run(api, settings, certificates);
                 runtime.block_on(stopped.run_until_cancelled(served));
                 // A look-up that nobody answers must not hold up the end.

@@ -15,6 +15,7 @@
 //! | [`complaint`] | log lines → engine inputs |
 //! | [`http`] | the API and the page on TCP: tokens, sessions, TLS |
 //! | [`enforce`] | engine actions → kernel, or nobody |
+//! | `freeswitch` | what FreeSWITCH answers to questions about itself, read |
 //! | [`fail2ban`] | what a fail2ban on this host has set up, for `import` |
 //! | `page` | the console: pages for people |
 //! | [`doctor`] | a look at everything that sipward needs |
@@ -27,6 +28,7 @@
 //! | [`metrics`] | counts and states for Prometheus |
 //! | [`recorder`] | `sipward record`: the socket's bytes, saved |
 //! | [`replay`] | `sipward replay`: recordings and log files through a policy |
+//! | [`rights`] | capabilities, and which threads have them |
 //! | [`logging`] | JSON and text form of log lines |
 //! | [`demo`] | the storm that `sipward demo` plays |
 
@@ -41,9 +43,12 @@ pub mod complaint;
 pub mod config;
 pub mod daemon;
 pub mod demo;
+mod dns;
 pub mod doctor;
 pub mod enforce;
+mod explain;
 pub mod fail2ban;
+mod freeswitch;
 pub mod geo;
 pub mod http;
 pub mod logging;
@@ -55,6 +60,7 @@ pub mod record;
 pub mod recorder;
 pub mod replay;
 mod reverse;
+pub mod rights;
 pub mod store;
 pub mod systemd;
 pub mod tell;

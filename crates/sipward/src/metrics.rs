@@ -112,7 +112,7 @@ impl Metrics {
         let metrics = Arc::new(Self {
             tally: Mutex::default(),
             chronicle: Mutex::new(Chronicle::new(clock.at_start())),
-            clock,
+            clock: clock.clone(),
             ledgers,
         });
         let counting = Arc::clone(&metrics);

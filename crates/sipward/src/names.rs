@@ -24,7 +24,7 @@ const AT_ONCE: usize = 16;
 const MAX_ADDRESSES: usize = 64;
 
 /// Where the name servers stand.
-const RESOLV_CONF: &str = "/etc/resolv.conf";
+pub(crate) const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// Largest resolv.conf that is read, in bytes (glibc uses three name servers).
 const MAX_RESOLV_CONF: u64 = 64 * 1024;
@@ -145,7 +145,7 @@ pub async fn look_up(name: String) -> Answer {
 
 /// Name servers of this host; none when the file cannot be read, which is what the resolver
 /// makes of it too.
-fn name_servers(path: &Path) -> Vec<IpNet> {
+pub(crate) fn name_servers(path: &Path) -> Vec<IpNet> {
     let small = std::fs::metadata(path).is_ok_and(|file| file.len() <= MAX_RESOLV_CONF);
     let Some(text) = small.then(|| std::fs::read(path).ok()).flatten() else {
         return Vec::new();

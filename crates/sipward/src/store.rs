@@ -15,7 +15,7 @@
 //! | `caretaker` | another thread: the write-ahead log, soundness of the whole file |
 //! | `database` | the file: opened, checked, put aside |
 //! | `schema` | its tables |
-//! | `write`, `load`, `prune`, `key` | rows: in, back, out again; networks as keys |
+//! | `write`, `step`, `load`, `prune`, `key` | rows: in, back, out again; networks as keys |
 //!
 //! Nothing that goes wrong with the file stops a ban. A full disk, a locked file, a missing directory
 //! make the store *degraded*: entries wait in memory, what does not fit is counted, and when the file
@@ -32,6 +32,7 @@ mod key;
 mod load;
 mod prune;
 mod schema;
+mod step;
 mod write;
 mod writer;
 
@@ -42,9 +43,10 @@ use std::time::{Duration, Instant};
 use sipward_engine::Timestamp;
 use tokio::sync::mpsc;
 
+use crate::rights;
 use caretaker::Caretaker;
 use database::{Database, Place, Trouble};
-pub use entry::{AllowEntry, Entry, Override, Saved, SavedBan, SavedToken};
+pub use entry::{AllowEntry, Entry, Override, RetiredToken, Saved, SavedBan, SavedToken, Stepped};
 use health::Status;
 pub use health::{Health, Notice, State};
 pub use history::{Cursor, HistoryEvent, HistoryKind, HistoryPage, HistoryQuery, NoCursor, What};
@@ -53,6 +55,9 @@ use writer::Writer;
 
 /// Notices that wait for the daemon at most; they come seconds apart.
 const NOTICES: usize = 16;
+
+/// Revoked tokens that are remembered: the newest.
+pub(crate) const MOST_RETIRED: usize = 256;
 
 /// Longest time that a question to the history may take.
 const SLOW: Duration = Duration::from_secs(5);
@@ -275,6 +280,12 @@ impl Store {
         self.shared.status.word().is_unread = false;
     }
 
+    /// Reads everything again, once what was put in before is written; it comes as [`Notice::Late`]. When the
+    /// store is degraded that is later, or after the next start.
+    pub fn read_again(&self) {
+        self.shared.inbox.ask_to_read();
+    }
+
     /// Waits until everything put in before is written, or cannot be.
     pub async fn settled(&self) -> Health {
         let put = self.shared.inbox.hurry();
@@ -369,7 +380,10 @@ fn spawn(
 ) -> Result<std::thread::JoinHandle<()>, StoreError> {
     std::thread::Builder::new()
         .name(name.to_owned())
-        .spawn(work)
+        .spawn(move || {
+            rights::keep_none();
+            work();
+        })
         .map_err(|error| StoreError::Thread(error.to_string()))
 }
 

@@ -34,6 +34,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Secrets};
 use crate::mail::{self, Mailer};
 use crate::record::Record;
+use crate::rights;
 use crate::webhook::{self, Hook};
 use crate::whois::Whois;
 
@@ -61,7 +62,7 @@ impl Tellers {
         secrets: &Secrets,
         whois: &Arc<Whois>,
         records: &broadcast::Sender<Arc<Record>>,
-        clock: Clock,
+        clock: &Clock,
     ) -> anyhow::Result<Self> {
         let stop = CancellationToken::new();
         let mut ledgers = Vec::new();
@@ -77,14 +78,14 @@ impl Tellers {
         let done = if ledgers.is_empty() {
             oneshot::channel().1
         } else {
-            let whois = Arc::clone(whois);
+            let (whois, clock) = (Arc::clone(whois), clock.clone());
             apart(move || {
                 let mut all: Vec<LocalBoxFuture<'static, ()>> = Vec::new();
                 if let Some((mailer, hearing)) = mailer {
-                    all.push(Box::pin(mail::run(mailer, hearing, whois, clock)));
+                    all.push(Box::pin(mail::run(mailer, hearing, whois, clock.clone())));
                 }
                 for (hearing, hook) in hooks {
-                    all.push(Box::pin(webhook::run(hook, hearing, clock)));
+                    all.push(Box::pin(webhook::run(hook, hearing, clock.clone())));
                 }
                 Box::pin(join_all(all).map(drop))
             })?
@@ -123,6 +124,7 @@ pub(crate) fn apart(
     std::thread::Builder::new()
         .name(THREAD.to_owned())
         .spawn(move || {
+            rights::keep_none();
             // `work` is called inside: its tasks belong to this runtime.
             runtime.block_on(async move { work().await });
             // Nobody waits when the daemon has given up on last words.

@@ -93,6 +93,25 @@ pub fn read_span(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Whether a character does something to a terminal or a line instead of showing: controls (C0, DEL, C1), line and
+/// paragraph separators, what turns the direction of writing or shows nothing (Unicode's Cf, as far as it does).
+#[must_use]
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
 /// Text from the network, with control and invisible characters escaped; `-` when empty.
 #[derive(Clone, Copy, Debug)]
 pub struct Plain<'a>(pub &'a str);

@@ -116,7 +116,7 @@ impl Builder {
     }
 
     /// What `api` and `bgapi` answer to `command`; default: nobody is registered, there are no
-    /// gateways, every ACL says no, and other commands are not found.
+    /// gateways and profiles, `acl.conf` is empty, every ACL says no, and other commands are not found.
     #[must_use]
     pub fn answer(mut self, command: &str, body: &str) -> Self {
         self.settings.answers.insert(command.to_owned(), body.to_owned());
@@ -152,6 +152,16 @@ fn quiet_directory() -> BTreeMap<String, String> {
     [
         ("show registrations as json", "{\"row_count\":0}"),
         ("sofia xmlstatus gateway", "<gateways>\n</gateways>\n"),
+        ("sofia xmlstatus", "<profiles>\n</profiles>\n"),
+        (
+            "xml_locate configuration configuration name acl.conf",
+            "<configuration name=\"acl.conf\"><network-lists></network-lists></configuration>",
+        ),
+        (
+            "xml_locate configuration configuration name sofia.conf",
+            "<configuration name=\"sofia.conf\"><profiles><profile name=\"internal\"></profile></profiles>\
+             </configuration>",
+        ),
     ]
     .map(|(command, body)| (command.to_owned(), body.to_owned()))
     .into()

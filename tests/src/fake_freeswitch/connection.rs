@@ -153,7 +153,8 @@ impl Connection {
                 return Ok(Flow::Break(()));
             }
             "api" => {
-                self.send(&Frame::api_response(&self.settings.answer(arguments))).await?;
+                let answer = self.seat.shared.with(|state| state.settings.answer(arguments));
+                self.send(&Frame::api_response(&answer)).await?;
                 return Ok(Flow::Continue(()));
             }
             "bgapi" => return self.background_job(arguments).await,
@@ -168,7 +169,7 @@ impl Connection {
         let (command, headers) = arguments.split_once('\n').unwrap_or((arguments, ""));
         let given = headers.lines().find_map(|line| line.strip_prefix("Job-UUID: "));
         let job = given.map_or_else(super::core::random_uuid, str::to_owned);
-        let body = self.settings.answer(command);
+        let body = self.seat.shared.with(|state| state.settings.answer(command));
         let reply = format!("+OK Job-UUID: {job}\nJob-UUID: {job}");
         self.send(&Frame::reply(&reply)).await?;
         self.seat.shared.with(|state| {

@@ -142,7 +142,7 @@ impl FakeFreeSwitch {
         self.shared.with(|state| password.clone_into(&mut state.settings.password));
     }
 
-    /// Answers `command` of further connections by `body`, as [`Builder::answer`].
+    /// Answers `command` by `body` from now on, as [`Builder::answer`].
     pub fn answer(&self, command: &str, body: &str) {
         self.emitter().answer(command, body);
     }

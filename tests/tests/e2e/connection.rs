@@ -34,8 +34,11 @@ fn the_subscription_is_what_the_daemon_needs() {
         [
             "sipward::report",
             "sofia::expire",
+            "sofia::gateway_add",
+            "sofia::gateway_delete",
             "sofia::gateway_state",
             "sofia::pre_register",
+            "sofia::profile_start",
             "sofia::register",
             "sofia::register_attempt",
             "sofia::register_failure",

@@ -29,7 +29,7 @@ super::cases![
 const OPEN: &str = "192.0.2.1:8443";
 
 /// Name in the certificates.
-const NAME: &str = "pbx.example";
+pub(super) const NAME: &str = "pbx.example";
 
 /// Makes a certificate, writes it where [`TLS`] says, and gives it.
 fn certify(setup: &Setup) -> String {
@@ -47,14 +47,14 @@ fn tls_config(setup: &Setup) -> String {
 }
 
 /// A setup that serves TLS on [`OPEN`], and its certificate.
-fn with_tls(world: &World) -> (Setup, String) {
+pub(super) fn with_tls(world: &World) -> (Setup, String) {
     let setup = world.setup("");
     let certificate = certify(&setup);
     setup.configure(&tls_config(&setup));
     (setup, certificate)
 }
 
-fn web() -> Web {
+pub(super) fn web() -> Web {
     Web::new(OPEN.parse::<SocketAddr>().unwrap())
 }
 

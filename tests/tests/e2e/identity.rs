@@ -8,7 +8,7 @@ use super::world::{ALL, Family, NONE, World, of};
 super::cases![
     a_gateway_of_freeswitch_stays_in,
     a_host_that_an_access_list_allows_stays_in,
-    where_a_phone_is_registered_more_failures_are_needed,
+    where_a_phone_is_registered_no_failure_of_others_bans,
     a_phone_with_an_old_password_is_told_and_stays_in,
     a_report_of_the_dialplan_bans_and_one_by_sendevent_does_not,
     a_scanner_is_banned_by_its_name_at_the_first_failure,
@@ -55,31 +55,23 @@ fn a_host_that_an_access_list_allows_stays_in() {
     assert_eq!(world.attacker_arrives(Family::V4), ALL);
 }
 
-fn where_a_phone_is_registered_more_failures_are_needed() {
+fn where_a_phone_is_registered_no_failure_of_others_bans() {
     let phones = r#"{"row_count":1,"rows":[{"reg_user":"1000","realm":"pbx.test","token":"x","url":"sofia/internal/sip:1000@198.51.100.7:5060","expires":"1795338368","network_ip":"198.51.100.7","network_port":"5060","network_proto":"udp","hostname":"fslab","metadata":""}]}"#;
     let fs = FakeFreeSwitch::builder().answer("show registrations as json", phones);
     let world = World::with(fs);
     let setup = world.setup("");
     let daemon = world.watch(&setup);
     assert_eq!(daemon.expect("registrations").number("phones"), Some(1));
-    let fail = |times: u16| {
-        for n in 0..times {
-            world.fs.failure(
-                super::world::ip(ATTACKER),
-                5060 + n,
-                ["2001", "2002"][usize::from(n % 2)],
-            );
-        }
-    };
+    for n in 0..40_u16 {
+        let user = ["2001", "2002", "2003", "2004", "2005"][usize::from(n % 5)];
+        world.fs.failure(super::world::ip(ATTACKER), 5060 + n, user);
+    }
 
-    fail(19);
-    daemon.expect_many("auth_failure", 19, of(ATTACKER));
-    assert_eq!(blackholes(&world.pbx), nets([]), "19 of 20");
-    fail(1);
-
-    let ban = daemon.expect("ban");
-    assert_eq!(ban.number("failures"), Some(20));
-    assert_eq!(ban.text("identity"), "known");
+    let insider = daemon.expect_that("alarm", |line| line.text("alarm") == "insider");
+    assert_eq!(insider.text("source"), ATTACKER);
+    assert_eq!(daemon.expect("slowed").text("source"), ATTACKER);
+    daemon.expect_many("auth_failure", 40, of(ATTACKER));
+    assert_eq!(blackholes(&world.pbx), nets([]), "a patient forger could have sent these");
 }
 
 fn a_phone_with_an_old_password_is_told_and_stays_in() {
@@ -110,9 +102,15 @@ fn a_report_of_the_dialplan_bans_and_one_by_sendevent_does_not() {
     };
     let forged = "Command: sendevent%20CUSTOM\nEvent-Calling-File: mod_event_socket.c\n";
 
+    let true_one = report(ATTACKER, "Event-Calling-File: mod_dptools.c\n");
+    let forged = report("198.51.100.9", forged);
     world.fs.replay_verbatim(&[
-        report("198.51.100.9", forged),
-        report(ATTACKER, "Event-Calling-File: mod_dptools.c\n"),
+        forged.clone(),
+        forged.clone(),
+        forged,
+        true_one.clone(),
+        true_one.clone(),
+        true_one,
     ]);
 
     let ban = daemon.expect("ban");

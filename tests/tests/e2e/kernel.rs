@@ -5,9 +5,11 @@ use std::net::IpAddr;
 
 use futures_util::TryStreamExt as _;
 use ipnet::IpNet;
+use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteType,
 };
+use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 use rtnetlink::{IpVersion, RouteMessageBuilder};
 use sipward_tests::netns::Host;
 
@@ -48,6 +50,67 @@ pub(crate) fn flush(host: &Host) {
     for route in routes(host).into_iter().filter(is_ours) {
         host.netlink(async |handle| handle.route().del(route).execute().await).unwrap();
     }
+}
+
+/// `ip route add KIND NET`, as somebody else sets it.
+pub(crate) fn add_route(host: &Host, kind: RouteType, target: &str) {
+    let message = route(kind, target, RouteProtocol::Boot);
+    host.netlink(async |handle| handle.route().add(message).execute().await).unwrap();
+}
+
+/// `ip route del KIND NET`.
+pub(crate) fn delete_route(host: &Host, kind: RouteType, target: &str) {
+    let message = route(kind, target, RouteProtocol::Boot);
+    host.netlink(async |handle| handle.route().del(message).execute().await).unwrap();
+}
+
+/// `ip route add blackhole NET proto 216`, by hand.
+pub(crate) fn add_route_of_ours(host: &Host, target: &str) {
+    let message = route(RouteType::BlackHole, target, PROTOCOL);
+    host.netlink(async |handle| handle.route().add(message).execute().await).unwrap();
+}
+
+fn route(kind: RouteType, target: &str, protocol: RouteProtocol) -> RouteMessage {
+    let net: IpNet = target.parse().unwrap();
+    let mut message = RouteMessageBuilder::<IpAddr>::new()
+        .destination_prefix(net.addr(), net.prefix_len())
+        .unwrap()
+        .build();
+    message.header.kind = kind;
+    message.header.protocol = protocol;
+    message
+}
+
+/// `ip route add default via GATEWAY table TABLE; ip rule add from OWN lookup TABLE pref 1000`: what hosts with
+/// a second uplink have.
+pub(crate) fn from_own_address(host: &Host, own: &str, gateway: &str, table: u32) {
+    let (own, gateway): (IpAddr, IpAddr) = (own.parse().unwrap(), gateway.parse().unwrap());
+    let (family, any) = match own {
+        IpAddr::V4(_) => (AddressFamily::Inet, IpAddr::from([0; 4])),
+        IpAddr::V6(_) => (AddressFamily::Inet6, IpAddr::from([0; 16])),
+    };
+    let route = RouteMessageBuilder::<IpAddr>::new()
+        .destination_prefix(any, 0)
+        .and_then(|route| route.gateway(gateway))
+        .unwrap()
+        .table_id(table)
+        .build();
+    host.netlink(async |handle| handle.route().add(route).execute().await).unwrap();
+    let mut rule = RuleMessage::default();
+    rule.header.family = family;
+    rule.header.action = RuleAction::ToTable;
+    rule.header.src_len = IpNet::from(own).prefix_len();
+    rule.attributes = vec![
+        RuleAttribute::Priority(1000),
+        RuleAttribute::Table(table),
+        RuleAttribute::Source(own),
+    ];
+    host.netlink(async |handle| {
+        let mut request = handle.rule().add();
+        *request.message_mut() = rule;
+        request.execute().await
+    })
+    .unwrap();
 }
 
 /// Every route and rule of `host`, to see whether anything changed; without those that the kernel

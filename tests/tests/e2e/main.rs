@@ -10,12 +10,17 @@
 //! | `console` | what a page needs to know beside who is banned |
 //! | `addresses` | whose an address is, and all banned ones as a file |
 //! | `bans` | whoever fails too often is out, for his time, and nobody else |
+//! | `enforcement` | what is said of a ban is so, whatever rules and routes others set |
 //! | `spared` | who is never banned |
 //! | `evidence` | recordings of a real FreeSWITCH: what counts and what does not |
 //! | `identity` | phones, gateways and access lists of FreeSWITCH, reports of its dialplan |
+//! | `directory` | gateways, access lists, registrations and profiles as FreeSWITCH has them |
 //! | `live` | registrations that come and go; what a reload asks of FreeSWITCH |
 //! | `shield` | strangers share a budget, registered phones pass |
 //! | `deafness` | a FreeSWITCH that a flood has silenced |
+//! | `alone` | a second daemon on the same store, or beside the same kernel |
+//! | `resources` | descriptors, connections, rights of threads, a log that nobody reads, forged events by the thousand |
+//! | `clock` | a clock that is wrong at boot, that is set; a process that stands still |
 //! | `connection` | the Event Socket: refused, cut, stalled, restarted |
 //! | `lifecycle` | start, reload, stop, crash, observe, flush, missing rights |
 //! | `store` | what outlives a stop, a crash, a reboot |
@@ -37,18 +42,22 @@
 )]
 
 mod addresses;
+mod alone;
 mod api;
 mod api_bans;
 mod api_hostile;
 mod api_policy;
 mod bans;
 mod changes;
+mod clock;
 mod connection;
 mod console;
 mod crash;
 mod deafness;
+mod directory;
 mod disk;
 mod doctor;
+mod enforcement;
 mod evidence;
 mod http;
 mod http_open;
@@ -58,6 +67,7 @@ mod kernel;
 mod lifecycle;
 mod live;
 mod metrics;
+mod resources;
 mod secrecy;
 mod shell;
 mod shield;
@@ -77,9 +87,11 @@ fn main() -> ExitCode {
             api_policy::cases(),
             api_hostile::cases(),
             bans::cases(),
+            enforcement::cases(),
             spared::cases(),
             evidence::cases(),
             identity::cases(),
+            directory::cases(),
             live::cases(),
             shield::cases(),
             deafness::cases(),
@@ -88,6 +100,9 @@ fn main() -> ExitCode {
             changes::cases(),
             addresses::cases(),
             lifecycle::cases(),
+            clock::cases(),
+            alone::cases(),
+            resources::cases(),
             metrics::cases(),
             http::cases(),
             http_sessions::cases(),

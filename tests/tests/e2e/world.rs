@@ -112,7 +112,15 @@ impl World {
     }
 
     /// A daemon's setup with `config` and the right password.
+    ///
+    /// Whole networks are not banned: the strangers of a test share them.
     pub(crate) fn setup(&self, config: &str) -> Setup {
+        let config = format!("{config}\n[policy.rules.network]\nmode = \"off\"\n");
+        self.setup_with_networks(&config)
+    }
+
+    /// A daemon's setup with `config` and nothing else, and the right password.
+    pub(crate) fn setup_with_networks(&self, config: &str) -> Setup {
         setup_without_credentials(config).event_socket(self.fs.address(), DEFAULT_PASSWORD)
     }
 

@@ -1,7 +1,7 @@
 //! A banned host's packets arrive no more; another host's do.
 
 use libtest_mimic::Trial;
-use sipward_route::{Enforcement, OwnTable, Settings};
+use sipward_route::{BanTable, Enforcement, OwnTable, Settings};
 use sipward_tests::netns::{Conversation, case};
 
 use crate::outside::{is_blackholed, packets_dropped, rule_preferences};
@@ -73,7 +73,7 @@ fn high_table() {
 fn bans_in_table(table: OwnTable) {
     let world = World::new().with_default_route();
     let mut running =
-        Running::start(&world.pbx, Settings { table: Some(table), ..Settings::default() });
+        Running::start(&world.pbx, Settings { table: BanTable::Own(table), ..Settings::default() });
     assert_eq!(rule_preferences(&world.pbx, table.id), [table.preference; 2]);
     for target in [ATTACKER, ATTACKER6, FAR, FAR6] {
         assert_eq!(running.block(target), Enforcement::Full);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 use libtest_mimic::Trial;
 use rtnetlink::packet_route::route::RouteType;
-use sipward_route::{Change, Enforcement, Enforcer, OwnTable, Report, Settings};
+use sipward_route::{BanTable, Change, Enforcement, Enforcer, OwnTable, Report, Settings};
 use sipward_tests::netns::case;
 use tokio::sync::{mpsc, oneshot};
 
@@ -73,7 +73,7 @@ fn deleted_rule() {
 
 fn own_table_rule() {
     let world = World::new().with_default_route();
-    let table = Some(OwnTable { id: 100, preference: 500 });
+    let table = BanTable::Own(OwnTable { id: 100, preference: 500 });
     let mut running = Running::start(&world.pbx, Settings { table, ..Settings::default() });
     running.block(ATTACKER);
     delete_rules(&world.pbx, 100);
@@ -143,10 +143,12 @@ fn replaced_route() {
     let (world, mut running) = start();
     delete_route(&world.pbx, RouteType::BlackHole, FAR, 216, 254);
     add_route(&world.pbx, RouteType::Unreachable, FAR, 4, 254);
-    let report = running.expect("a failure", |report| matches!(report, Report::Failed { .. }));
-    let Report::Failed { change, error } = report else { panic!("{report:?}") };
-    assert_eq!(change, Change::Block(net(FAR)));
-    assert!(error.contains("somebody else"), "{error}");
+    let report = running.expect("another route", |report| {
+        matches!(report, Report::Blocked { enforcement: Enforcement::StoppedByOther { .. }, .. })
+    });
+    let Report::Blocked { net: target, enforcement } = report else { panic!("{report:?}") };
+    assert_eq!(target, net(FAR));
+    assert!(enforcement.to_string().contains("unreachable 203.0.113.66/32"), "{enforcement}");
     running.stop();
 }
 

@@ -6,6 +6,8 @@
 //! | `bans.rs` | a banned host's packets arrive no more, another host's do |
 //! | `gate.rs` | the gate drops nothing else |
 //! | `routes.rs` | whose routes are touched, and which win |
+//! | `policy.rs` | policy rules of others: proved for each way in, moved where they pass by |
+//! | `foreign.rs` | routes of others: counted where they stop, tried again when they go; what an unban leaves |
 //! | `healing.rs` | what outsiders take away comes back |
 //! | `sip.rs` | packets to the SIP ports are counted |
 //! | `shield.rs`, `shield_tcp.rs` | strangers share budgets, healthy hosts pass |
@@ -21,11 +23,13 @@
 )]
 
 mod bans;
+mod foreign;
 mod gate;
 mod healing;
 mod looking;
 mod opening;
 mod outside;
+mod policy;
 mod routes;
 mod shield;
 mod shield_hosts;
@@ -44,6 +48,8 @@ fn main() -> ExitCode {
             bans::cases(),
             gate::cases(),
             routes::cases(),
+            policy::cases(),
+            foreign::cases(),
             healing::cases(),
             looking::cases(),
             opening::cases(),

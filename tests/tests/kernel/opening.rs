@@ -4,8 +4,8 @@ use caps::{CapSet, Capability};
 use libtest_mimic::Trial;
 use rtnetlink::packet_route::route::RouteType;
 use sipward_route::{
-    Change, Enforcement, Enforcer, Flushed, GateMode, GateSettings, OwnTable, Report, RouteError,
-    Settings, flush,
+    BanTable, Change, Enforcement, Enforcer, Flushed, GateMode, GateSettings, OwnTable, Report,
+    RouteError, Settings, flush,
 };
 use sipward_tests::netns::{Host, case, udp_arrives};
 
@@ -185,7 +185,7 @@ fn taken_name() {
 }
 
 fn flush_all() {
-    for table in [None, Some(OwnTable { id: 100, preference: 500 })] {
+    for table in [BanTable::Main, BanTable::Own(OwnTable { id: 100, preference: 500 })] {
         let world = World::new().with_default_route();
         add_route(&world.pbx, RouteType::BlackHole, "10.3.0.0/16", 4, 254);
         let before = routes(&world.pbx);
@@ -196,7 +196,7 @@ fn flush_all() {
         }
         running.stop();
         let flushed = world.pbx.block_on(async || flush(&settings).await).unwrap();
-        let rules = if table.is_some() { 4 } else { 2 };
+        let rules = if table == BanTable::Main { 2 } else { 4 };
         assert_eq!(flushed, Flushed { routes: 3, rules, gate: true });
         assert_eq!(routes(&world.pbx), before);
         assert_eq!(rule_preferences(&world.pbx, 217), [0_u32; 0]);

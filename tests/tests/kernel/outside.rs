@@ -1,6 +1,6 @@
 //! What others do to routes, rules and nftables: an administrator, another daemon.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use futures_util::TryStreamExt;
 use ipnet::IpNet;
@@ -15,10 +15,10 @@ use netlink_packet_core::{
 };
 use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
 use netlink_sys::{Socket, SocketAddr};
-use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::route::{RouteAttribute, RouteMessage, RouteProtocol, RouteType};
-use rtnetlink::packet_route::rule::{RuleAttribute, RuleMessage};
-use rtnetlink::{IpVersion, RouteMessageBuilder};
+use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
+use rtnetlink::{IpVersion, LinkUnspec, LinkVrf, RouteMessageBuilder};
 use sipward_tests::netns::Host;
 
 use crate::world::net;
@@ -26,6 +26,19 @@ use crate::world::net;
 /// `ip route add KIND NET proto PROTOCOL table TABLE`.
 pub(crate) fn add_route(host: &Host, kind: RouteType, target: &str, protocol: u8, table: u32) {
     let message = route(kind, net(target), protocol, table);
+    host.netlink(async |handle| handle.route().add(message).execute().await).expect("a route");
+}
+
+/// `ip route add KIND NET proto PROTOCOL metric METRIC`, in the main table.
+pub(crate) fn add_route_with_metric(
+    host: &Host,
+    kind: RouteType,
+    target: &str,
+    protocol: u8,
+    metric: u32,
+) {
+    let mut message = route(kind, net(target), protocol, 254);
+    message.attributes.push(RouteAttribute::Priority(metric));
     host.netlink(async |handle| handle.route().add(message).execute().await).expect("a route");
 }
 
@@ -85,6 +98,143 @@ pub(crate) fn delete_rules(host: &Host, table: u32) {
     for message in rules(host, table) {
         host.netlink(async |handle| handle.rule().del(message).execute().await).expect("a rule");
     }
+}
+
+/// A policy rule of somebody else: `ip rule add … pref PREFERENCE lookup TABLE`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rule {
+    pub(crate) is_ipv6: bool,
+    pub(crate) preference: u32,
+    pub(crate) table: u32,
+    pub(crate) from: Option<IpNet>,
+    pub(crate) to: Option<IpNet>,
+    pub(crate) iif: Option<String>,
+    pub(crate) mark: Option<u32>,
+    pub(crate) inverted: bool,
+    pub(crate) suppress: Option<u32>,
+    pub(crate) transport: Option<u8>,
+}
+
+impl Rule {
+    /// Without a selector, of the family that an address or a network has.
+    pub(crate) fn lookup(family: &str, preference: u32, table: u32) -> Self {
+        Self { is_ipv6: family.contains(':'), preference, table, ..Self::default() }
+    }
+
+    fn message(&self) -> RuleMessage {
+        let mut message = RuleMessage::default();
+        let header = &mut message.header;
+        header.family = if self.is_ipv6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
+        header.action = RuleAction::ToTable;
+        let attributes = &mut message.attributes;
+        attributes
+            .extend([RuleAttribute::Priority(self.preference), RuleAttribute::Table(self.table)]);
+        if let Some(from) = self.from {
+            header.src_len = from.prefix_len();
+            attributes.push(RuleAttribute::Source(from.addr()));
+        }
+        if let Some(to) = self.to {
+            header.dst_len = to.prefix_len();
+            attributes.push(RuleAttribute::Destination(to.addr()));
+        }
+        attributes.extend(self.iif.clone().map(RuleAttribute::Iifname));
+        attributes.extend(self.mark.map(RuleAttribute::FwMark));
+        attributes.extend(self.suppress.map(RuleAttribute::SuppressPrefixLen));
+        attributes.extend(self.transport.map(|number| RuleAttribute::IpProtocol(number.into())));
+        if self.inverted {
+            header.flags = RuleFlags::Invert;
+        }
+        message
+    }
+}
+
+/// `ip rule add …`.
+pub(crate) fn add_rule(host: &Host, rule: &Rule) {
+    send(host, NLM_F_CREATE | NLM_F_EXCL, &RouteNetlinkMessage::NewRule(rule.message()));
+}
+
+/// `ip rule del …`.
+pub(crate) fn delete_rule(host: &Host, rule: &Rule) {
+    send(host, 0, &RouteNetlinkMessage::DelRule(rule.message()));
+}
+
+/// `ip route add default via GATEWAY dev INTERFACE table TABLE`.
+pub(crate) fn add_default_route(host: &Host, gateway: &str, interface: &str, table: u32) {
+    let index = host.interface(interface);
+    let message = match gateway.parse().expect("an address") {
+        IpAddr::V4(gateway) => RouteMessageBuilder::<Ipv4Addr>::new()
+            .gateway(gateway)
+            .output_interface(index)
+            .table_id(table)
+            .build(),
+        IpAddr::V6(gateway) => RouteMessageBuilder::<Ipv6Addr>::new()
+            .gateway(gateway)
+            .output_interface(index)
+            .table_id(table)
+            .build(),
+    };
+    host.netlink(async |handle| handle.route().add(message).execute().await).expect("a route");
+}
+
+/// `ip link add NAME type vrf table TABLE; ip link set INTERFACE master NAME`, both up.
+pub(crate) fn add_vrf(host: &Host, name: &str, table: u32, interface: &str) {
+    assert!(try_vrf(host, name, table), "a VRF");
+    let master = host.interface(name);
+    let slave = LinkUnspec::new_with_name(interface).controller(master).build();
+    host.netlink(async |handle| handle.link().set(slave).execute().await).expect("its interface");
+}
+
+/// `ip link add NAME type vrf table TABLE`; whether this kernel has VRFs.
+pub(crate) fn try_vrf(host: &Host, name: &str, table: u32) -> bool {
+    let vrf = LinkVrf::new(name, table).up().build();
+    host.netlink(async |handle| handle.link().add(vrf).execute().await).is_ok()
+}
+
+fn send(host: &Host, flags: u16, message: &RouteNetlinkMessage) {
+    let mut payload = vec![0; message.buffer_len()];
+    message.emit(&mut payload);
+    exchange(host, NETLINK_ROUTE, &[(message.message_type(), flags | NLM_F_ACK, payload)]);
+}
+
+/// Marks every packet before the gate sees it.
+pub(crate) fn mark_all(host: &Host, mark: u32) {
+    let (mut table, mut chain) = (Vec::new(), Vec::new());
+    OpNewtableDo::encode_request(&mut table, &inet()).push_name_bytes(b"marks");
+    OpNewchainDo::encode_request(&mut chain, &inet())
+        .push_table_bytes(b"marks")
+        .push_name_bytes(b"before")
+        .nested_hook()
+        .push_num(0)
+        .push_priority(-350)
+        .end_nested()
+        .push_policy(1)
+        .push_type_bytes(b"filter");
+    let rule = setting_mark(b"before", mark);
+    nft(host, &[(10 << 8, 0x400, table), (10 << 8 | 3, 0x400, chain), (10 << 8 | 6, 0xc00, rule)]);
+}
+
+/// `meta mark set MARK` in a chain of the table `marks`.
+fn setting_mark(chain: &[u8], mark: u32) -> Vec<u8> {
+    let mut set = Vec::new();
+    OpNewruleDo::encode_request(&mut set, &inet())
+        .push_table_bytes(b"marks")
+        .push_chain_bytes(chain)
+        .nested_expressions()
+        .nested_elem()
+        .nested_data_immediate()
+        .push_dreg(1)
+        .nested_data()
+        .push_value(&mark.to_ne_bytes())
+        .end_nested()
+        .end_nested()
+        .end_nested()
+        .nested_elem()
+        .nested_data_meta()
+        .push_key(MetaKeys::Mark as u32)
+        .push_sreg(1)
+        .end_nested()
+        .end_nested();
+    set
 }
 
 /// `nft flush ruleset`.
@@ -185,25 +335,7 @@ pub(crate) fn demand_mark(host: &Host, mark: u32) {
     };
     let mut table = Vec::new();
     OpNewtableDo::encode_request(&mut table, &inet()).push_name_bytes(b"marks");
-    let mut set = Vec::new();
-    OpNewruleDo::encode_request(&mut set, &inet())
-        .push_table_bytes(b"marks")
-        .push_chain_bytes(b"before")
-        .nested_expressions()
-        .nested_elem()
-        .nested_data_immediate()
-        .push_dreg(1)
-        .nested_data()
-        .push_value(&mark.to_ne_bytes())
-        .end_nested()
-        .end_nested()
-        .end_nested()
-        .nested_elem()
-        .nested_data_meta()
-        .push_key(MetaKeys::Mark as u32)
-        .push_sreg(1)
-        .end_nested()
-        .end_nested();
+    let set = setting_mark(b"before", mark);
     let mut demand = Vec::new();
     OpNewruleDo::encode_request(&mut demand, &inet())
         .push_table_bytes(b"marks")

@@ -14,14 +14,11 @@ use crate::world::{ATTACKER, FAR, FAR6, ROUTER, ROUTER6, Running, World, net};
 
 /// Number of the main table.
 const MAIN: u32 = 254;
-/// Somebody else's protocol number (`static`).
-const STATIC: u8 = 4;
 
 pub(crate) fn cases() -> Vec<Trial> {
     vec![
         case("a_route_of_ours_that_exists_is_a_ban", exists_ours),
         case("a_foreign_route_with_the_same_prefix_is_no_ban_and_stays", exists_foreign),
-        case("a_foreign_blackhole_is_not_taken_for_a_ban", foreign_blackhole),
         case("unbanning_never_removes_the_connected_ipv6_network", on_link_ipv6),
         case("banning_a_gateway_or_the_connected_ipv4_network_is_refused", on_link_ipv4),
         case("a_more_specific_route_is_told", more_specific),
@@ -66,19 +63,6 @@ fn exists_foreign() {
     assert!(error.contains("ip route show table 254 exact 203.0.113.66/32"), "{error}");
     running.unblock(FAR);
     assert!(routes(&world.pbx).contains(&"unicast 203.0.113.66/32 proto 4 table 254".to_owned()));
-    running.stop();
-}
-
-fn foreign_blackhole() {
-    let (world, mut running) = start();
-    for target in [FAR, FAR6] {
-        add_route(&world.pbx, RouteType::BlackHole, target, STATIC, MAIN);
-        let error = failure(&mut running, target);
-        assert!(error.contains("somebody else"), "{error}");
-        running.unblock(target);
-        let theirs = format!("blackhole {} proto 4 table 254", net(target));
-        assert!(routes(&world.pbx).contains(&theirs), "{theirs}");
-    }
     running.stop();
 }
 

@@ -150,7 +150,7 @@ impl Running {
 
     pub(crate) fn unblock(&mut self, target: &str) {
         let report = self.ask(Change::Unblock(net(target)));
-        assert_eq!(report, Report::Unblocked { net: net(target) });
+        assert_eq!(report, Report::Unblocked { net: net(target), still: None });
     }
 
     /// Names all healthy hosts, with a registration each, and waits until they are in the kernel and the
@@ -187,9 +187,11 @@ impl Running {
     pub(crate) fn ask(&mut self, change: Change) -> Report {
         self.send(change);
         self.expect("an answer", |report| match report {
-            Report::Blocked { net, .. } | Report::Unblocked { net } => *net == change.net(),
+            Report::Blocked { net, .. } | Report::Unblocked { net, .. } => *net == change.net(),
             Report::Failed { change: failed, .. } => *failed == change,
             Report::Healed { .. }
+            | Report::Moved { .. }
+            | Report::Strays { .. }
             | Report::Packets { .. }
             | Report::Shield(_)
             | Report::Strangers(_)

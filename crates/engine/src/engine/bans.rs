@@ -243,7 +243,7 @@ impl Engine {
 fn outranks(class: Exemption, origin: Origin) -> bool {
     match origin {
         Origin::Automatic => true,
-        Origin::Manual => !matches!(class, Exemption::Proxy | Exemption::Allow),
+        Origin::Manual => !matches!(class, Exemption::Proxy | Exemption::Acl | Exemption::Allow),
         Origin::Forced => class == Exemption::Own,
     }
 }

@@ -11,10 +11,10 @@ use crate::join::{JOIN_WAIT, Joined, Tried};
 use crate::limits::millis;
 use crate::seen::Seen;
 use crate::slot::Slot;
-use crate::sources::{Entry, Key, Tally};
+use crate::sources::{Counts, Entry, Key, Tally};
 use crate::{
-    Action, AuthAttempt, AuthFailure, AuthResult, Exemption, FailureText, Grade, Judgement, Method,
-    Text, net,
+    Action, Alarm, AuthAttempt, AuthFailure, AuthResult, Exemption, FailureText, Grade, Judgement,
+    Method, Text, net,
 };
 
 /// What became of a failure.
@@ -26,13 +26,14 @@ pub(super) enum Outcome {
     Banned,
     /// Taken for a phone with an old password.
     Attention(Patient),
-    /// Its evidence counts nothing against this source; so many such failures of it without attempts.
-    Weightless(u32),
+    /// Its evidence counts nothing against this source.
+    Weightless(Counts),
     Counted(Slot, Tally),
 }
 
-/// Failures of a stranger without their attempts that are told.
-const UNJOINED_TOLD: u32 = 20;
+/// Failures that count nothing, of a source without a quiet window between them, that are told: those of
+/// a stranger without their attempts, and those with a valid nonce that name a known one.
+const WEIGHTLESS_TOLD: u32 = 20;
 
 impl Engine {
     pub(super) fn on_failure(&mut self, failure: &AuthFailure<'_>, actions: &mut Vec<Action>) {
@@ -143,8 +144,8 @@ impl Engine {
         if self.dialogs.answer(dialog, profile, self.now) || proved {
             return Grade::Answered;
         }
-        let (key, life) = (self.key(seen.source), self.dialogs.life(profile));
-        if self.was_blind() || self.activity.was_challenged(&key, life, self.now) {
+        let (key, seconds) = (self.key(seen.source), self.dialogs.life(profile));
+        if self.was_blind() || self.activity.was_challenged(&key, seconds, self.now) {
             return Grade::Challenged;
         }
         Grade::Unchallenged
@@ -192,10 +193,8 @@ impl Engine {
             }
             Outcome::Attention(patient) => self.limit_attention(&subject, &patient, actions),
             Outcome::Exempt(_) => self.spare(seen, grade, &subject, actions),
-            Outcome::Weightless(unjoined) => {
-                if unjoined == UNJOINED_TOLD && grade == Grade::Unjoined {
-                    self.report_unjoined(&subject, unjoined, actions);
-                }
+            Outcome::Weightless(counts) => {
+                self.watch_weightless(counts, grade, &subject, actions);
             }
             Outcome::Banned => {}
         }
@@ -219,8 +218,7 @@ impl Engine {
             return Outcome::Banned;
         }
         if self.limits.base_weight(standing, grade) == 0 {
-            let counts = self.weightless.record(key, grade, self.now);
-            return Outcome::Weightless(counts.unjoined);
+            return Outcome::Weightless(self.weightless.record(key, grade, self.now));
         }
         if !standing.is_strange()
             && let Some(patient) = self.attend(seen, grade, subject, actions)
@@ -245,6 +243,24 @@ impl Engine {
             self.ask_acl(seen.source, actions);
         }
         Outcome::Counted(slot, tally)
+    }
+
+    /// What counts nothing is no silence either.
+    fn watch_weightless(
+        &mut self,
+        counts: Counts,
+        grade: Grade,
+        subject: &Subject,
+        actions: &mut Vec<Action>,
+    ) {
+        if grade == Grade::Unjoined && counts.unjoined == WEIGHTLESS_TOLD {
+            self.report_unjoined(subject, counts.unjoined, actions);
+        }
+        let guesses = counts.guesses();
+        if grade > Grade::Unproven && guesses == WEIGHTLESS_TOLD {
+            let victims = vec![subject.addr];
+            actions.push(Action::Alarm(Alarm::Spoofing { failures: guesses, victims }));
+        }
     }
 
     /// The weighed window of a source, as the base rule counts against `standing`.

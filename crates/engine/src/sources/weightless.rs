@@ -12,6 +12,13 @@ pub(crate) struct Weightless {
     table: LruTable<Key, Counts>,
 }
 
+impl Counts {
+    /// Failures whose nonce was valid.
+    pub(crate) fn guesses(self) -> u32 {
+        self.other
+    }
+}
+
 /// Failures of one source that weigh nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {

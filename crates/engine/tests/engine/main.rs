@@ -12,6 +12,7 @@
 #![allow(clippy::wildcard_imports, reason = "the whole public face is what is tested")]
 
 mod banning;
+mod cells;
 mod evidence;
 mod exemptions;
 mod forecast;

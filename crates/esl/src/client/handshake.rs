@@ -57,6 +57,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(())
     }
 
+    /// Subscribes to events that are good to have. FreeSWITCH refuses a whole command when its user may not have
+    /// one of the names in it (`esl-allowed-events`); then each is asked for alone. Returns the names that were
+    /// refused. `within` counts for each command.
+    ///
+    /// # Errors
+    /// [`ClientError::Timeout`] and those of [`next_frame`](Self::next_frame).
+    pub async fn subscribe_optional(
+        &mut self,
+        subscription: &Subscription,
+        within: Duration,
+    ) -> Result<Vec<String>, ClientError> {
+        if self.is_granted(subscription, within).await? {
+            return Ok(Vec::new());
+        }
+        let mut refused = Vec::new();
+        for (name, alone) in subscription.each() {
+            if !self.is_granted(&alone, within).await? {
+                refused.push(name);
+            }
+        }
+        Ok(refused)
+    }
+
+    async fn is_granted(
+        &mut self,
+        subscription: &Subscription,
+        within: Duration,
+    ) -> Result<bool, ClientError> {
+        match self.ask(&Command::event(subscription), within).await {
+            Ok(_) => Ok(true),
+            Err(ClientError::NotAllowed { .. } | ClientError::Refused { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn greeting(&mut self) -> Result<(), ClientError> {
         let frame = self.receive().await?;
         if let Some(error) = good_bye(&frame) {

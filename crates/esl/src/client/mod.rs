@@ -7,6 +7,7 @@ mod error;
 mod handshake;
 mod input;
 mod reply;
+mod stream;
 
 use std::{
     collections::VecDeque,
@@ -29,6 +30,7 @@ use self::input::Input;
 pub use self::{
     error::{ClientError, Step},
     reply::Reply,
+    stream::Streamed,
 };
 use crate::{
     Limits,

@@ -5,7 +5,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{ClientError, Connection, MAX_PENDING, Step};
+use super::{ClientError, Connection, MAX_PENDING, Step, Streamed};
 use crate::{
     Command, ContentType, FrameError, Limits, Password, Subscription, command::CommandKind,
 };
@@ -239,5 +239,107 @@ async fn reads_while_a_command_is_stuck() {
     });
     let reply = tokio::time::timeout(LIMIT, connection.request(&long)).await.unwrap().unwrap();
     assert_eq!(reply.lossy(), "");
+    task.await.unwrap();
+}
+
+const ANSWER: &str = "Content-Type: api/response\nContent-Length: 5\n\nhello";
+
+async fn pieces(connection: &mut Connection<DuplexStream>) -> Result<Vec<u8>, ClientError> {
+    let mut body = Vec::new();
+    while let Some(piece) = connection.next_piece().await? {
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_comes_in_pieces_and_what_follows_is_read_as_ever() {
+    for answer in [Send(ANSWER), Dribble(ANSWER)] {
+        let (mut connection, _task) = peer(&[
+            Expect("api show x\n\n"),
+            Send(EVENT),
+            answer,
+            Send(EVENT),
+            Expect("api y\n\n"),
+            Send(ANSWER),
+        ]);
+        assert!(matches!(connection.stream_api("show x").await, Ok(Streamed::Body)));
+        assert_eq!(pieces(&mut connection).await.unwrap(), b"hello");
+        assert!(connection.next_piece().await.unwrap().is_none(), "nothing is behind it");
+        assert_eq!(connection.next_frame().await.unwrap().content_type(), ContentType::EventPlain);
+        let reply = connection.request(&Command::api("y").unwrap()).await.unwrap();
+        assert_eq!(reply.lossy(), "hello");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_larger_than_any_limit_is_never_held_as_a_whole() {
+    const SIZE: usize = 20 * 1024 * 1024;
+    let (ours, mut theirs) = duplex(1024 * 1024);
+    let mut connection = Connection::new(ours, Limits::default());
+    let sender = tokio::spawn(async move {
+        let mut command = [0; 12];
+        theirs.read_exact(&mut command).await.unwrap();
+        let head = format!("Content-Type: api/response\nContent-Length: {SIZE}\n\n");
+        theirs.write_all(head.as_bytes()).await.unwrap();
+        for _ in 0..SIZE / 1024 {
+            theirs.write_all(&[b'x'; 1024]).await.unwrap();
+        }
+        theirs
+    });
+    assert!(matches!(connection.stream_api("show x").await, Ok(Streamed::Body)));
+    let (mut total, mut largest) = (0, 0);
+    while let Some(piece) = connection.next_piece().await.unwrap() {
+        total += piece.len();
+        largest = largest.max(piece.len());
+    }
+    assert_eq!(total, SIZE);
+    assert!(largest <= 1024 * 1024, "{largest}");
+    drop(sender.await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_does_not_come_whole_is_an_error() {
+    let (mut connection, _task) = peer(&[
+        Expect("api x\n\n"),
+        Send("Content-Type: api/response\nContent-Length: 9\n\nhello"),
+    ]);
+    assert!(matches!(connection.stream_api("x").await, Ok(Streamed::Body)));
+    let error = pieces(&mut connection).await.unwrap_err();
+    assert!(matches!(error, ClientError::Damaged(FrameError::PartialFrame { .. })), "{error:?}");
+    let (mut connection, _task) = peer(&[Expect("api x\n\n"), Send(DENIED)]);
+    assert!(
+        matches!(connection.stream_api("x").await, Ok(Streamed::Refused(reply)) if reply.is_error())
+    );
+    let (mut connection, _task) = peer(&[Expect("api x\n\n"), Send(GOOD_BYE)]);
+    assert!(matches!(connection.stream_api("x").await, Err(ClientError::Disconnected { .. })));
+    let (mut connection, _task) = peer(&[Expect("api x\n\n"), Send("Content-Type: api/resp")]);
+    assert!(connection.stream_api("x").await.is_err());
+    assert!(connection.stream_api("x\ny").await.is_err(), "no line of text");
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_a_user_may_not_have_cost_only_themselves() {
+    let optional = Subscription::sofia_optional().event("RELOADXML").unwrap();
+    let (mut connection, task) = peer(&[
+        Expect(
+            "event plain HEARTBEAT RELOADXML CUSTOM sofia::gateway_state sofia::gateway_add sofia::gateway_delete sofia::wrong_call_state\n\n",
+        ),
+        Send(DENIED),
+        Expect("event plain HEARTBEAT\n\n"),
+        Send(SUBSCRIBED),
+        Expect("event plain RELOADXML\n\n"),
+        Send(DENIED),
+        Expect("event plain CUSTOM sofia::gateway_state\n\n"),
+        Send(SUBSCRIBED),
+        Expect("event plain CUSTOM sofia::gateway_add\n\n"),
+        Send(DENIED),
+        Expect("event plain CUSTOM sofia::gateway_delete\n\n"),
+        Send(SUBSCRIBED),
+        Expect("event plain CUSTOM sofia::wrong_call_state\n\n"),
+        Send(SUBSCRIBED),
+    ]);
+    let refused = connection.subscribe_optional(&optional, LIMIT).await.unwrap();
+    assert_eq!(refused, ["RELOADXML", "sofia::gateway_add"]);
     task.await.unwrap();
 }

@@ -59,7 +59,23 @@ impl Subscription {
     /// Every record of [`sofia`](crate::sofia), in plain format.
     #[must_use]
     pub fn sofia() -> Self {
-        let subclasses = Subclass::ALL.map(|subclass| subclass.as_str().to_owned()).into();
+        Self::of(&Subclass::ALL)
+    }
+
+    /// What must be heard of to know attackers from phones: `HEARTBEAT` and [`Subclass::REQUIRED`].
+    #[must_use]
+    pub fn sofia_required() -> Self {
+        Self::of(&Subclass::REQUIRED)
+    }
+
+    /// What is good to hear of beside it: [`Subclass::OPTIONAL`].
+    #[must_use]
+    pub fn sofia_optional() -> Self {
+        Self::of(&Subclass::OPTIONAL)
+    }
+
+    fn of(subclasses: &[Subclass]) -> Self {
+        let subclasses = subclasses.iter().map(|subclass| subclass.as_str().to_owned()).collect();
         Self { subclasses, ..Self::new(Format::Plain) }
     }
 
@@ -113,6 +129,23 @@ impl Subscription {
         self.log
     }
 
+    /// A subscription to each event alone, with its name.
+    pub fn each(&self) -> impl Iterator<Item = (String, Self)> {
+        let alone = |names: Vec<String>, subclasses: Vec<String>| Self {
+            format: self.format,
+            names,
+            subclasses,
+            log: None,
+        };
+        let names =
+            self.names.iter().map(move |name| (name.clone(), alone(vec![name.clone()], vec![])));
+        let subclasses = self
+            .subclasses
+            .iter()
+            .map(move |subclass| (subclass.clone(), alone(vec![], vec![subclass.clone()])));
+        names.chain(subclasses)
+    }
+
     /// Is this plain event subscribed to by name?
     pub(crate) fn names_event(&self, name: &str) -> bool {
         self.names.iter().any(|known| known == name || known == "ALL")
@@ -122,7 +155,7 @@ impl Subscription {
     pub(super) fn words(&self) -> String {
         let mut words = self.names.join(" ");
         if !self.subclasses.is_empty() {
-            words.push_str(" CUSTOM ");
+            words.push_str(if words.is_empty() { "CUSTOM " } else { " CUSTOM " });
             words.push_str(&self.subclasses.join(" "));
         }
         words

@@ -15,7 +15,8 @@ fn subscribes_to_heartbeats_before_custom() {
         wire(&Command::event(&Subscription::sofia())),
         "event plain HEARTBEAT CUSTOM sofia::register_failure sofia::register_attempt \
          sofia::pre_register sofia::register sofia::unregister sofia::expire \
-         sofia::gateway_state sofia::wrong_call_state\n\n"
+         sofia::gateway_state sofia::gateway_add sofia::gateway_delete \
+         sofia::wrong_call_state\n\n"
     );
     let subscription = Subscription::new(Format::Json)
         .custom("conference::maintenance")

@@ -83,6 +83,8 @@ enum State {
     Head { scanned: usize },
     /// The head is known, the body not complete.
     Body(Envelope),
+    /// The body of an answer is handed on piece by piece; so much of it is still to come.
+    Streamed { start: u64, remaining: u64 },
     /// A body over the limit streams in; `start` is where its frame starts.
     Oversized { start: u64, compactor: Box<Compactor> },
 }
@@ -152,10 +154,66 @@ impl FrameDecoder {
         }
     }
 
+    /// When the next frame is an `api/response`, takes its head only: its body then comes by
+    /// [`take_streamed`](Self::take_streamed), whatever its length. `None` while that is not known yet.
+    ///
+    /// # Errors
+    /// As [`decode`](Decoder::decode).
+    pub(crate) fn stream_answer(&mut self, src: &mut BytesMut) -> Result<Streaming, FrameError> {
+        if let State::Head { scanned } = self.state {
+            if scanned == 0 {
+                self.offset += skip_blank_lines(src);
+            }
+            match self.head(src, scanned)? {
+                Head::Complete(envelope) => self.state = State::Body(envelope),
+                Head::Incomplete { scanned } => {
+                    self.state = State::Head { scanned };
+                    return Ok(Streaming::Incomplete);
+                }
+            }
+        }
+        match self.state {
+            State::Body(envelope) if envelope.content_type == ContentType::ApiResponse => {
+                let start = self.offset;
+                self.take(src, envelope.head_len);
+                self.state = State::Streamed { start, remaining: envelope.body_len };
+                Ok(Streaming::Begun)
+            }
+            State::Head { .. }
+            | State::Body(_)
+            | State::Oversized { .. }
+            | State::Streamed { .. } => Ok(Streaming::Other),
+        }
+    }
+
+    /// What has come of the body of a streamed answer; `None` once all of it was taken.
+    pub(crate) fn take_streamed(&mut self, src: &mut BytesMut) -> Option<Bytes> {
+        let State::Streamed { remaining, .. } = &mut self.state else { return None };
+        if *remaining == 0 {
+            self.state = State::Head { scanned: 0 };
+            return None;
+        }
+        let wanted = usize::try_from(*remaining).unwrap_or(usize::MAX);
+        let len = wanted.min(src.len());
+        *remaining -= len as u64;
+        Some(self.take(src, len))
+    }
+
     fn take(&mut self, src: &mut BytesMut, len: usize) -> Bytes {
         self.offset += len as u64;
         src.split_to(len).freeze()
     }
+}
+
+/// What the next frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Streaming {
+    /// An answer, whose body can be taken now.
+    Begun,
+    /// Another frame.
+    Other,
+    /// Its head is not complete.
+    Incomplete,
 }
 
 enum Head {
@@ -207,6 +265,9 @@ impl Decoder for FrameDecoder {
                         }
                     }
                 }
+                // Its bytes are taken by `take_streamed`.
+                State::Streamed { remaining, .. } if *remaining > 0 => return Ok(None),
+                State::Streamed { .. } => self.state = State::Head { scanned: 0 },
                 State::Oversized { compactor, .. } => {
                     let consumed = compactor.push(src);
                     src.advance(consumed);
@@ -226,7 +287,7 @@ impl Decoder for FrameDecoder {
             return Ok(Some(frame));
         }
         let start = match &self.state {
-            State::Oversized { start, .. } => *start,
+            State::Oversized { start, .. } | State::Streamed { start, .. } => *start,
             State::Head { .. } | State::Body(_) if src.is_empty() => return Ok(None),
             State::Head { .. } | State::Body(_) => self.offset,
         };

@@ -16,6 +16,7 @@ use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
 
+pub(crate) use self::decoder::Streaming;
 pub use self::{
     cut::{Cut, CutValue},
     decoder::{FrameDecoder, FrameError},

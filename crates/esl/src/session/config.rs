@@ -33,8 +33,12 @@ pub struct SessionConfig {
     pub user: Option<String>,
     /// The password.
     pub password: Password,
-    /// What to listen to; repeated after every reconnect, because FreeSWITCH keeps nothing.
+    /// What must be listened to; repeated after every reconnect, because FreeSWITCH keeps nothing.
     pub subscription: Subscription,
+    /// What is listened to besides, as far as FreeSWITCH lets the user have it; default
+    /// [`Subscription::sofia_optional`]. What it refuses is told by
+    /// [`Notice::NotAllowed`](super::Notice::NotAllowed).
+    pub optional: Option<Subscription>,
     /// Bounds on what a frame may occupy.
     pub limits: Limits,
     /// Longest wait for the TCP connection. Default 5 s.
@@ -49,6 +53,10 @@ pub struct SessionConfig {
     pub command_timeout: Duration,
     /// How long to wait between attempts.
     pub backoff: Backoff,
+    /// How long to wait after an attempt that cannot succeed before somebody changes a setting
+    /// ([`ClientError::is_retryable`](crate::client::ClientError::is_retryable)): FreeSWITCH writes a log line
+    /// for each.
+    pub refused_backoff: Backoff,
     /// Notices kept for a consumer that is behind. Default [`DEFAULT_QUEUE`].
     pub queue: usize,
     /// Bytes of events kept for a consumer that is behind. Default [`DEFAULT_QUEUE_BYTES`].
@@ -72,7 +80,8 @@ pub struct Backoff {
 }
 
 impl SessionConfig {
-    /// The defaults, for this host, the usual port and every record of [`sofia`](crate::sofia).
+    /// The defaults, for this host, the usual port and every record of [`sofia`](crate::sofia) that FreeSWITCH
+    /// lets the user have.
     #[must_use]
     pub fn new(host: impl Into<String>, password: Password) -> Self {
         Self {
@@ -80,13 +89,15 @@ impl SessionConfig {
             port: DEFAULT_PORT,
             user: None,
             password,
-            subscription: Subscription::sofia(),
+            subscription: Subscription::sofia_required(),
+            optional: Some(Subscription::sofia_optional()),
             limits: Limits::default(),
             connect_timeout: Duration::from_secs(5),
             auth_timeout: Duration::from_secs(10),
             heartbeat_timeout: Duration::from_mins(1),
             command_timeout: Duration::from_secs(10),
             backoff: Backoff::default(),
+            refused_backoff: Backoff::default(),
             queue: DEFAULT_QUEUE,
             queue_bytes: DEFAULT_QUEUE_BYTES,
             seed: RandomState::new().build_hasher().finish(),

@@ -115,9 +115,20 @@ impl Session {
     async fn supervise(&mut self) -> Infallible {
         let mut failures: u32 = 0;
         loop {
+            let begun = SystemTime::now();
             let (error, lasted) = self.attempt().await;
+            if self.memory.last_seen.is_none() {
+                // From the first failure on, what happens is not seen.
+                self.memory.last_seen = Some(begun);
+                self.memory.blind = true;
+            }
             failures = if lasted >= STABLE { 1 } else { failures.saturating_add(1) };
-            let retry_in = self.config.backoff.wait(failures, &mut self.random);
+            let backoff = if error.is_retryable() {
+                self.config.backoff
+            } else {
+                self.config.refused_backoff
+            };
+            let retry_in = backoff.wait(failures, &mut self.random);
             tracing::debug!(%error, ?retry_in, "disconnected");
             self.notices.push(Notice::Disconnected { error, retry_in });
             tokio::select! {
@@ -133,12 +144,12 @@ impl Session {
             connected = connect(&self.config) => connected,
             never = refuse(&mut self.requests) => match never {},
         };
-        let mut connection = match connected {
-            Ok(connection) => connection,
+        let (mut connection, refused) = match connected {
+            Ok(connected) => connected,
             Err(error) => return (error, Duration::ZERO),
         };
         let since = Instant::now();
-        if let Err(error) = self.announce(&connection) {
+        if let Err(error) = self.announce(&connection, refused) {
             return (error, Duration::ZERO);
         }
         let mut connected =
@@ -148,11 +159,18 @@ impl Session {
         (error, since.elapsed())
     }
 
-    fn announce(&mut self, connection: &Connection) -> Result<(), ClientError> {
+    fn announce(
+        &mut self,
+        connection: &Connection,
+        refused: Vec<String>,
+    ) -> Result<(), ClientError> {
         let (peer, local) = connection.addresses()?;
         tracing::debug!(%peer, "subscribed");
         let now = SystemTime::now();
         self.notices.push(Notice::Connected { peer, local });
+        if !refused.is_empty() {
+            self.notices.push(Notice::NotAllowed { names: refused });
+        }
         if let Some(from) = self.memory.last_seen
             && std::mem::take(&mut self.memory.blind)
         {
@@ -169,13 +187,18 @@ impl fmt::Debug for Session {
     }
 }
 
-async fn connect(config: &SessionConfig) -> Result<Connection, ClientError> {
+/// A connection, and the events of `optional` that FreeSWITCH refused.
+async fn connect(config: &SessionConfig) -> Result<(Connection, Vec<String>), ClientError> {
     let limits = config.limits;
     let mut connection =
         Connection::connect(&config.host, config.port, limits, config.connect_timeout).await?;
     connection.login(config.user.as_deref(), &config.password, config.auth_timeout).await?;
     connection.subscribe(&config.subscription, config.auth_timeout).await?;
-    Ok(connection)
+    let refused = match &config.optional {
+        Some(optional) => connection.subscribe_optional(optional, config.auth_timeout).await?,
+        None => Vec::new(),
+    };
+    Ok((connection, refused))
 }
 
 /// Answers requests while there is no connection.

@@ -18,6 +18,12 @@ pub enum Notice {
         /// This end.
         local: SocketAddr,
     },
+    /// FreeSWITCH does not let this user have these events of [`SessionConfig::optional`](super::SessionConfig::optional).
+    /// Comes after `Connected`.
+    NotAllowed {
+        /// Their names.
+        names: Vec<String>,
+    },
     /// An attempt failed, or the connection was lost.
     Disconnected {
         /// Why.
@@ -35,7 +41,8 @@ pub enum Notice {
     /// Events between these times, by this host's clock, were not seen. Comes once the connection is
     /// back, after `Connected`.
     Blind {
-        /// Last event before the gap, or the moment of the connection when it brought none.
+        /// Last event before the gap, or the moment of the connection when it brought none; before the first
+        /// connection, the first attempt that failed.
         from: SystemTime,
         /// First moment after it.
         to: SystemTime,
@@ -81,6 +88,7 @@ impl Notice {
             Self::Log { line, .. } => line.text().len(),
             Self::Damaged { frame, .. } | Self::Unusable { frame } => frame.as_bytes().len(),
             Self::Connected { .. }
+            | Self::NotAllowed { .. }
             | Self::Disconnected { .. }
             | Self::Restarted { .. }
             | Self::Blind { .. }
@@ -100,6 +108,7 @@ impl Notice {
     pub(super) const fn is_about_connection(&self) -> bool {
         match self {
             Self::Connected { .. }
+            | Self::NotAllowed { .. }
             | Self::Disconnected { .. }
             | Self::Restarted { .. }
             | Self::Blind { .. }

@@ -31,6 +31,8 @@ impl FreeSwitch {
             port,
             backoff: Backoff { initial: millis(10), max: millis(40), jitter: 0.0 },
             command_timeout: Duration::from_secs(2),
+            refused_backoff: Backoff { initial: millis(10), max: millis(40), jitter: 0.0 },
+            optional: None,
             ..SessionConfig::new("127.0.0.1", Password::new("ClueCon").unwrap())
         };
         (Self(listener), config)
@@ -340,4 +342,52 @@ fn the_password_is_shown_nowhere() {
     let config = SessionConfig::new("h", Password::new("s3cret").unwrap());
     assert!(!format!("{config:?}").contains("s3cret"));
     assert!(!format!("{:?}", session(config).0).contains("s3cret"));
+}
+
+#[tokio::test]
+async fn time_before_the_first_connection_is_blind_from_the_first_failure_on() {
+    let (freeswitch, config) = FreeSwitch::start().await;
+    let before = std::time::SystemTime::now();
+    let (_handle, mut notices, _task) = run(config);
+    // Refuses twice, then lets it in.
+    for _ in 0..2 {
+        drop(freeswitch.accept().await);
+    }
+    let _client = freeswitch.subscribed().await;
+    loop {
+        match next(&mut notices).await {
+            Notice::Disconnected { .. } | Notice::Connected { .. } => {}
+            Notice::Blind { from, to } => {
+                assert!(from >= before && to > from, "{from:?} {to:?}");
+                return;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_first_connection_that_is_there_at_once_is_not_blind() {
+    let (freeswitch, config) = FreeSwitch::start().await;
+    let (_handle, mut notices, _task) = run(config);
+    let mut client = connected(&freeswitch, &mut notices).await;
+    client.heartbeat(NEW).await;
+    assert!(matches!(next(&mut notices).await, Notice::Event { .. }));
+}
+
+#[tokio::test]
+async fn events_that_the_user_may_not_have_are_told_after_the_connection() {
+    let (freeswitch, config) = FreeSwitch::start().await;
+    let optional = Subscription::new(Format::Plain).custom("sofia::gateway_add").unwrap();
+    let (_handle, mut notices, _task) = run(SessionConfig { optional: Some(optional), ..config });
+    let mut client = freeswitch.subscribed().await;
+    assert_eq!(client.command().await, "event plain HEARTBEAT CUSTOM sofia::gateway_add");
+    client.reply("-ERR permission denied").await;
+    assert_eq!(client.command().await, "event plain HEARTBEAT");
+    client.reply("+OK event listener enabled").await;
+    assert_eq!(client.command().await, "event plain CUSTOM sofia::gateway_add");
+    client.reply("-ERR permission denied").await;
+    assert!(matches!(next(&mut notices).await, Notice::Connected { .. }));
+    let Notice::NotAllowed { names } = next(&mut notices).await else { panic!() };
+    assert_eq!(names, ["sofia::gateway_add"]);
 }

@@ -160,6 +160,14 @@ impl<'e> Fields<'e> {
         self.endpoint(Name::NetworkIp, Name::NetworkPort)
     }
 
+    /// Where the request came from, if there was one.
+    pub(super) fn optional_source(&self) -> Result<Option<Endpoint<'e>>, Defect<'e>> {
+        if self.get(Name::NetworkIp).is_none() {
+            return Ok(None);
+        }
+        self.source().map(Some)
+    }
+
     /// Where a gateway is registered, once it is.
     pub(super) fn registrar(&self) -> Result<Option<Endpoint<'e>>, Defect<'e>> {
         if self.get(Name::RegisterIp).is_none() {

@@ -9,8 +9,7 @@ use super::{
 use crate::text::Text;
 
 /// `sofia::gateway_state`: a gateway's registration changed
-/// (`sofia_reg.c`, `sofia_reg_fire_custom_gateway_state_event`). Its header names are from there; no
-/// recording holds this event.
+/// (`sofia_reg.c`, `sofia_reg_fire_custom_gateway_state_event`). A gateway that does not register never sends it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct GatewayState<'e> {
@@ -28,6 +27,19 @@ pub struct GatewayState<'e> {
     pub sip_status: Option<u16>,
     /// `Phrase` beside that status.
     pub phrase: Option<Text<'e>>,
+}
+
+/// `sofia::gateway_add` and `sofia::gateway_delete` (`sofia_reg.c`, `sofia_reg_add_gateway`). They carry no
+/// address: `sofia xmlstatus gateway` has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GatewayChange<'e> {
+    /// Time, sequence, core and origin.
+    pub meta: EventMeta,
+    /// `Gateway`: its name.
+    pub gateway: Text<'e>,
+    /// `profile-name`.
+    pub profile: Option<Text<'e>>,
 }
 
 /// `State` of a gateway (`sofia_state_names` in `sofia.c`).
@@ -73,6 +85,16 @@ impl<'e> GatewayState<'e> {
                 .and_then(decimal)
                 .and_then(|status| u16::try_from(status).ok()),
             phrase: fields.text(Name::Phrase),
+        })
+    }
+}
+
+impl<'e> GatewayChange<'e> {
+    pub(super) fn read(fields: &Fields<'e>) -> Result<Self, Defect<'e>> {
+        Ok(Self {
+            meta: fields.meta()?,
+            gateway: Text::decode(fields.required(Name::Gateway)?),
+            profile: fields.text(Name::Profile),
         })
     }
 }

@@ -6,7 +6,7 @@
 //! | `endpoint` | [`Endpoint`]: `network-ip` and `network-port` |
 //! | `auth` | [`RegisterFailure`], [`RegisterAttempt`], [`PreRegister`] |
 //! | `registration` | [`Register`], [`Unregister`], [`Expire`], [`Contact`] |
-//! | `gateway`, `call` | [`GatewayState`], [`WrongCallState`] |
+//! | `gateway`, `call` | [`GatewayState`], [`GatewayChange`], [`WrongCallState`] |
 //! | `name` | the headers that are read, and how FreeSWITCH spells them |
 //! | `fields` | one pass over the header lines, no allocation |
 //! | `error` | [`RecordError`]: which header, and why |
@@ -28,7 +28,7 @@ pub use self::{
     call::WrongCallState,
     endpoint::Endpoint,
     error::{Problem, RecordError},
-    gateway::{GatewayState, GatewayStatus},
+    gateway::{GatewayChange, GatewayState, GatewayStatus},
     meta::{EventMeta, EventTime, Origin},
     registration::{Contact, Expire, Register, Unregister},
 };
@@ -53,6 +53,10 @@ pub enum SofiaEvent<'e> {
     Expire(Expire<'e>),
     /// `sofia::gateway_state`.
     GatewayState(GatewayState<'e>),
+    /// `sofia::gateway_add`.
+    GatewayAdd(GatewayChange<'e>),
+    /// `sofia::gateway_delete`.
+    GatewayDelete(GatewayChange<'e>),
     /// `sofia::wrong_call_state`.
     WrongCallState(WrongCallState<'e>),
 }
@@ -75,6 +79,10 @@ pub enum Subclass {
     Expire,
     /// `sofia::gateway_state`.
     GatewayState,
+    /// `sofia::gateway_add`: a rescan or a restart found a new gateway.
+    GatewayAdd,
+    /// `sofia::gateway_delete`: `killgw`, or a rescan found it gone.
+    GatewayDelete,
     /// `sofia::wrong_call_state`: a challenged INVITE was given up, reported some 10 s later.
     WrongCallState,
 }
@@ -104,6 +112,8 @@ pub fn parse(event: &Event) -> Result<Option<SofiaEvent<'_>>, RecordError> {
         Subclass::Unregister => Unregister::read(&fields).map(SofiaEvent::Unregister),
         Subclass::Expire => Expire::read(&fields).map(SofiaEvent::Expire),
         Subclass::GatewayState => GatewayState::read(&fields).map(SofiaEvent::GatewayState),
+        Subclass::GatewayAdd => GatewayChange::read(&fields).map(SofiaEvent::GatewayAdd),
+        Subclass::GatewayDelete => GatewayChange::read(&fields).map(SofiaEvent::GatewayDelete),
         Subclass::WrongCallState => WrongCallState::read(&fields).map(SofiaEvent::WrongCallState),
     };
     match record {
@@ -124,6 +134,7 @@ impl SofiaEvent<'_> {
             Self::Unregister(record) => &record.meta,
             Self::Expire(record) => &record.meta,
             Self::GatewayState(record) => &record.meta,
+            Self::GatewayAdd(record) | Self::GatewayDelete(record) => &record.meta,
             Self::WrongCallState(record) => &record.meta,
         }
     }
@@ -131,7 +142,7 @@ impl SofiaEvent<'_> {
 
 impl Subclass {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::RegisterFailure,
         Self::RegisterAttempt,
         Self::PreRegister,
@@ -139,8 +150,25 @@ impl Subclass {
         Self::Unregister,
         Self::Expire,
         Self::GatewayState,
+        Self::GatewayAdd,
+        Self::GatewayDelete,
         Self::WrongCallState,
     ];
+
+    /// Those without which nobody can tell an attacker from a phone.
+    pub const REQUIRED: [Self; 6] = [
+        Self::RegisterFailure,
+        Self::RegisterAttempt,
+        Self::PreRegister,
+        Self::Register,
+        Self::Unregister,
+        Self::Expire,
+    ];
+
+    /// The others. A user of the directory that may not have one of them is refused the whole `event` command,
+    /// so that they are better asked for apart.
+    pub const OPTIONAL: [Self; 4] =
+        [Self::GatewayState, Self::GatewayAdd, Self::GatewayDelete, Self::WrongCallState];
 
     /// As it is subscribed to.
     #[must_use]
@@ -153,6 +181,8 @@ impl Subclass {
             Self::Unregister => "sofia::unregister",
             Self::Expire => "sofia::expire",
             Self::GatewayState => "sofia::gateway_state",
+            Self::GatewayAdd => "sofia::gateway_add",
+            Self::GatewayDelete => "sofia::gateway_delete",
             Self::WrongCallState => "sofia::wrong_call_state",
         }
     }

@@ -57,8 +57,9 @@ pub struct Unregister<'e> {
     pub meta: EventMeta,
     /// `profile-name`.
     pub profile: Text<'e>,
-    /// Where the request came from.
-    pub source: Endpoint<'e>,
+    /// Where the request came from. `None` when there was none: a WebSocket that closes ends its registrations
+    /// (`reason: socket-disconnection`), and the event names neither address nor port.
+    pub source: Option<Endpoint<'e>>,
     /// The user of the To address (`from-user`).
     pub user: Option<Text<'e>>,
     /// The domain of the To address (`from-host`).
@@ -149,7 +150,7 @@ impl<'e> Unregister<'e> {
         Ok(Self {
             meta: fields.meta()?,
             profile: fields.profile()?,
-            source: fields.source()?,
+            source: fields.optional_source()?,
             user: fields.text(Name::FromUser),
             domain: fields.text(Name::FromHost),
             username: fields.text(Name::Username),

@@ -1,11 +1,30 @@
 //! What a ban covers: keeps the gate where it is needed and says what is open where it is not.
 
+use ipnet::IpNet;
 use tokio::time::Instant;
 use tracing::warn;
 
 use super::Enforcer;
+use super::unsettled::Scope;
 use crate::gate::{Gate, Repaired};
+use crate::proof::{self, PassedBy};
 use crate::{Coverage, GateMode, GateSettings, HostFacts, RouteError, reverse_path};
+
+/// Of which family gate or `rp_filter` drop what a blackholed source sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Drops {
+    pub(crate) ipv4: bool,
+    pub(crate) ipv6: bool,
+}
+
+impl Drops {
+    pub(crate) fn all_of(self, net: IpNet) -> bool {
+        match net {
+            IpNet::V4(_) => self.ipv4,
+            IpNet::V6(_) => self.ipv6,
+        }
+    }
+}
 
 impl Enforcer {
     /// Sets the gate where these settings want it, and finds out what is covered. Returns what had to be
@@ -41,7 +60,15 @@ impl Enforcer {
         }
         // A new table waits for its hosts.
         self.sip.note_change(Instant::now());
-        self.coverage = coverage;
+        let drops = Drops { ipv4: coverage.ipv4_inbound, ipv6: coverage.ipv6_inbound };
+        if drops != std::mem::replace(&mut self.drops, drops) {
+            self.round.note(Scope::All, Instant::now());
+        }
+        // Look-ups carry the gate's mark where it stands.
+        self.coverage.gate = coverage.gate;
+        self.renew_proof();
+        let passed_by = proof::passed_by(&mut self.route, &self.proof).await?;
+        self.coverage = coverage.passed_by(passed_by, self.proof.place.table);
         Ok(repaired)
     }
 
@@ -87,6 +114,7 @@ pub(crate) fn coverage(
         ipv4_inbound: gate || open.is_empty(),
         ipv6_inbound: gate || !has_ipv6(host),
         gate,
+        table: crate::settings::MAIN_TABLE,
         gaps: Vec::new(),
     };
     if !coverage.ipv4_inbound {
@@ -105,6 +133,22 @@ pub(crate) fn coverage(
     }
     coverage
 }
+
+impl Coverage {
+    /// With what rules before the bans let through.
+    pub(crate) fn passed_by(mut self, passed: PassedBy, table: u32) -> Self {
+        self.ipv4_inbound &= passed.ipv4.is_empty();
+        self.ipv6_inbound &= passed.ipv6.is_empty();
+        self.gaps.extend(passed.ipv4);
+        self.gaps.extend(passed.ipv6);
+        self.gaps.truncate(MOST_GAPS);
+        self.table = table;
+        self
+    }
+}
+
+/// Gaps named at most.
+const MOST_GAPS: usize = 32;
 
 fn has_ipv6(host: &HostFacts) -> bool {
     host.own.iter().any(|ip| ip.is_ipv6() && !ip.is_loopback())

@@ -1,5 +1,6 @@
 //! Puts back what others took away, and decides when to look.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -9,9 +10,10 @@ use tracing::warn;
 
 use super::Enforcer;
 use super::apply::SEND;
+use super::unsettled::Scope;
 use crate::monitor::Signs;
 use crate::netlink::{Batch, Refusal, Reply};
-use crate::{Change, Report, RouteError, rules};
+use crate::{Change, Report, RouteError};
 
 /// From a sign to the look. Removals come in swarms (`ip route flush` deletes one by one); a look at
 /// their start would be followed by another.
@@ -23,8 +25,8 @@ const AUDIT: Duration = Duration::from_mins(5);
 /// A look that finds nothing may take this share of the time: one part in it, then that many parts of
 /// rest. A host on which others never rest would keep us looking; damage is repaired at once.
 const REST: u32 = 3;
-/// Failures reported per look; the rest are counted in the log.
-const MOST_FAILURES: usize = 64;
+/// Routes with our mark that are no bans, reported at most.
+const MOST_STRAYS: usize = 64;
 
 /// When to look at what.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub(super) struct Schedule {
     due: Option<Instant>,
     host_due: Option<Instant>,
     audit: Instant,
+    /// The audit is what is due.
+    is_audit: bool,
     rested: Instant,
     host_rested: Instant,
 }
@@ -45,6 +49,7 @@ impl Schedule {
             due: None,
             host_due: None,
             audit: now + AUDIT,
+            is_audit: false,
             rested: now,
             host_rested: now,
         }
@@ -72,6 +77,7 @@ impl Schedule {
         if now >= self.audit {
             self.audit = now + AUDIT;
             self.note(Signs::ALL, now);
+            self.is_audit = true;
             (self.due, self.host_due) = (Some(now), Some(now));
         }
         let mut signs = Signs::default();
@@ -84,6 +90,11 @@ impl Schedule {
             signs.add(std::mem::take(&mut self.pending));
         }
         signs
+    }
+
+    /// Whether the audit is what is due: then every ban is looked up again.
+    pub(super) fn take_audit(&mut self) -> bool {
+        std::mem::take(&mut self.is_audit)
     }
 
     /// Notes what a look took, so that looking never takes all the time. `healed`: it found damage.
@@ -101,8 +112,7 @@ impl Enforcer {
     pub(super) async fn heal(&mut self, signs: Signs) -> Result<bool, RouteError> {
         let (mut healed_rules, mut healed_gate) = (0, false);
         if signs.fixtures {
-            let wanted = rules::for_bans(&self.settings);
-            match rules::ensure(&mut self.route, self.settings.protocol, &wanted).await {
+            match self.reroute().await {
                 Ok(added) => healed_rules += added,
                 Err(error @ RouteError::Refused { .. }) => warn!(%error, "our rule is missing"),
                 Err(error) => return Err(error),
@@ -117,7 +127,11 @@ impl Enforcer {
                 self.outbox.push(Report::Coverage(self.coverage.clone()));
             }
         }
-        let routes = if signs.routes { self.restore().await? } else { 0 };
+        if signs.obstacles && !self.unsettled.is_empty() {
+            self.round.note(Scope::Unsettled, Instant::now());
+        }
+        // While they move, a look comes at the end.
+        let routes = if signs.routes && self.moving.is_none() { self.restore().await? } else { 0 };
         let healed = routes > 0 || healed_rules > 0 || healed_gate;
         if healed {
             self.outbox.push(Report::Healed { routes, rules: healed_rules, gate: healed_gate });
@@ -127,7 +141,7 @@ impl Enforcer {
 
     /// Puts back missing routes; returns how many.
     async fn restore(&mut self) -> Result<usize, RouteError> {
-        let standing = self.standing().await?;
+        let mut standing = self.standing().await?;
         let missing: Vec<IpNet> = self.wanted.difference(&standing).copied().collect();
         let mut failures = Vec::new();
         for nets in missing.chunks(SEND) {
@@ -136,21 +150,33 @@ impl Enforcer {
         }
         if failures.iter().any(|(_, refusal)| refusal.errno == Errno::EEXIST) {
             // Not missing after all: the first look ran into a change.
-            let standing = self.standing().await?;
+            standing = self.standing().await?;
             failures.retain(|(net, _)| !standing.contains(net));
         }
         let restored = missing.len() - failures.len();
-        if failures.len() > MOST_FAILURES {
-            warn!(
-                count = failures.len(),
-                "routes could not be put back; only the first are reported"
-            );
+        for (net, _) in failures {
+            // Tried again with a look at what is in the way, and reported then.
+            self.wanted.remove(&net);
+            self.unsettled.await_change(net, Change::Block(net));
+            self.round.note(Scope::Unsettled, Instant::now());
         }
-        for (net, refusal) in failures.into_iter().take(MOST_FAILURES) {
-            let error = self.explain(net, &refusal);
-            self.outbox.push(Report::Failed { change: Change::Block(net), error });
-        }
+        self.report_strays(&standing);
         Ok(restored)
+    }
+
+    /// Reports routes with our mark that are no bans, when they are others than before.
+    fn report_strays(&mut self, standing: &HashSet<IpNet>) {
+        let is_on_its_way = |net: &&IpNet| self.unsettled.get(**net).is_none();
+        let strays = standing.difference(&self.wanted).filter(is_on_its_way);
+        let all: Vec<IpNet> = strays.copied().collect();
+        let count = all.len();
+        let mut nets = all;
+        nets.sort_unstable();
+        nets.truncate(MOST_STRAYS);
+        if nets != self.strays {
+            self.strays.clone_from(&nets);
+            self.outbox.push(Report::Strays { nets, count });
+        }
     }
 
     /// Adds routes again; returns which could not be.

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Enforcer;
 use crate::gate::{Gate, Ranges, STEP};
 use crate::shield::{NewSettings, Shield};
-use crate::{Report, RouteError, ShieldSettings};
+use crate::{MOST_SIP_PORTS, Report, RouteError, ShieldSettings};
 
 /// Between two looks at the counters.
 const COUNT_INTERVAL: Duration = Duration::from_secs(1);
@@ -26,6 +27,8 @@ pub(super) struct Sip {
     strangers_due: Instant,
     /// Strangers' packets were counted since the last look at each.
     strangers_came: bool,
+    /// The ports on which SIP is spoken; nobody says so, or says so no more.
+    ports: Option<watch::Receiver<Vec<u16>>>,
     shield: Option<Shield>,
     step_due: Option<Instant>,
     /// Unlimited networks that are in force in part.
@@ -52,6 +55,7 @@ impl Sip {
             count_due: now + COUNT_INTERVAL,
             strangers_due: now + STRANGERS_INTERVAL,
             strangers_came: false,
+            ports: None,
             shield: None,
             step_due: None,
             unlimited: None,
@@ -71,11 +75,18 @@ impl Sip {
         self.step_due
     }
 
-    /// Waits until the shield changes. Cancel safe.
-    pub(super) async fn shield_changed(&self) {
-        match &self.shield {
-            Some(shield) => shield.changed().await,
-            None => std::future::pending().await,
+    /// Waits for what is new. Cancel safe: a sign is taken when it is returned.
+    pub(super) async fn next_sign(&mut self) -> Sign {
+        let Self { shield, ports, .. } = self;
+        let shield_changed = async {
+            match shield {
+                Some(shield) => shield.changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = shield_changed => Sign::Shield,
+            ports = next_ports(ports) => Sign::Ports(ports),
         }
     }
 
@@ -83,6 +94,25 @@ impl Sip {
     pub(super) fn note_change(&mut self, now: Instant) {
         self.step_due.get_or_insert(now + GATHER);
     }
+}
+
+/// What is new of the gate's SIP side.
+pub(super) enum Sign {
+    /// The shield changed.
+    Shield,
+    /// Count and shield packets to these ports.
+    Ports(Vec<u16>),
+}
+
+async fn next_ports(ports: &mut Option<watch::Receiver<Vec<u16>>>) -> Vec<u16> {
+    if let Some(ports) = ports
+        && ports.changed().await.is_ok()
+    {
+        return ports.borrow_and_update().clone();
+    }
+    // The last ports stay in force.
+    *ports = None;
+    std::future::pending().await
 }
 
 impl Enforcer {
@@ -98,6 +128,38 @@ impl Enforcer {
         self.sip.shield = Some(shield);
         self.sip.note_change(Instant::now());
         self
+    }
+
+    /// Follows the ports on which SIP is spoken, instead of those that [`GateSettings`](crate::GateSettings::sip_ports)
+    /// was opened with. Each list replaces the one before; of more than [`MOST_SIP_PORTS`] the first count, and 0
+    /// is no port.
+    ///
+    /// The first list taken is one that `ports` has not seen yet.
+    #[must_use]
+    pub fn sip_ports_from(mut self, ports: watch::Receiver<Vec<u16>>) -> Self {
+        self.sip.ports = Some(ports);
+        self
+    }
+
+    /// Takes other ports. The gate is set anew with them where it stands.
+    pub(super) async fn listen_on(&mut self, mut ports: Vec<u16>) -> Result<(), RouteError> {
+        ports.retain(|port| *port != 0);
+        ports.sort_unstable();
+        ports.dedup();
+        ports.truncate(MOST_SIP_PORTS);
+        if ports == self.settings.gate.sip_ports {
+            return Ok(());
+        }
+        self.settings.gate.sip_ports.clone_from(&ports);
+        if let Ok(gate) = &mut self.gate {
+            gate.listen_on(ports);
+        }
+        let before = self.coverage.clone();
+        self.cover().await?;
+        if self.coverage != before {
+            self.outbox.push(Report::Coverage(self.coverage.clone()));
+        }
+        Ok(())
     }
 
     /// Whether packets to the SIP ports are counted now.

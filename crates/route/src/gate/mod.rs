@@ -157,6 +157,11 @@ impl Gate {
         })
     }
 
+    /// Other ports on which SIP is spoken; [`Gate::ensure`] sets them.
+    pub(crate) fn listen_on(&mut self, ports: Vec<u16>) {
+        self.settings.sip_ports = ports;
+    }
+
     /// The port that marks notifications about our own changes.
     pub(crate) fn port(&self) -> u32 {
         self.netfilter.port()

@@ -27,9 +27,18 @@ fn what_we_change_ourselves_is_no_sign() {
 }
 
 #[test]
-fn a_deleted_route_of_ours_is_a_sign_and_an_added_one_is_not() {
-    assert!(signs(&notification(RTM_DELROUTE, 0, 1, 216), OWN, 216).routes);
-    assert_eq!(signs(&notification(RTM_NEWROUTE, 0, 1, 216), OWN, 216), Signs::default());
+fn a_route_with_our_mark_that_others_set_or_delete_is_a_sign() {
+    for kind in [RTM_DELROUTE, RTM_NEWROUTE] {
+        assert!(signs(&notification(kind, 0, 1, 216), OWN, 216).routes);
+        assert!(!signs(&notification(kind, 0, 1, 4), OWN, 216).routes);
+    }
+}
+
+#[test]
+fn a_route_of_others_that_goes_may_have_been_in_the_way() {
+    assert!(signs(&notification(RTM_DELROUTE, 0, 1, 4), OWN, 216).obstacles);
+    assert!(signs(&notification(RTM_NEWROUTE, NLM_F_REPLACE, 1, 4), OWN, 216).obstacles);
+    assert!(!signs(&notification(RTM_NEWROUTE, 0, 1, 4), OWN, 216).obstacles);
 }
 
 #[test]

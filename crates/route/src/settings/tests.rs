@@ -22,13 +22,16 @@ fn a_protocol_number_with_an_owner_is_refused() {
 
 #[test]
 fn an_own_table_is_none_of_the_kernels_and_is_read_first() {
-    let own = |id, preference| changed(|s| s.table = Some(OwnTable { id, preference }));
+    let own = |id, preference| changed(|s| s.table = BanTable::Own(OwnTable { id, preference }));
     assert_eq!(own(1000, 999), Ok(()));
     assert_eq!(own(0, 10), Err(SettingsError::Table(0)));
     assert_eq!(own(254, 10), Err(SettingsError::Table(254)));
     assert_eq!(own(1000, 0), Err(SettingsError::Preference(0)));
     assert_eq!(own(1000, 1000), Err(SettingsError::Preference(1000)));
     assert_eq!(own(217, 10), Err(SettingsError::SharedTable(217)));
+    let auto = |preference| changed(|s| s.table = BanTable::Auto { preference });
+    assert_eq!((auto(1), auto(999)), (Ok(()), Ok(())));
+    assert_eq!(auto(1000), Err(SettingsError::Preference(1000)));
 }
 
 #[test]

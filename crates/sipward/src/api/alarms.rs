@@ -71,18 +71,18 @@ fn standing(judge: &Judge, store: Health) -> Vec<Standing> {
         let max = engine.policy().max_bans;
         stands(Concern::BanTableFull, now, format!("the ban table is full ({max})"));
     }
-    if stats.not_enforced > 0 {
-        let count = stats.not_enforced;
+    let count = stats.not_enforced + judge.kernel().ineffective();
+    if count > 0 {
         stands(Concern::NotEnforced, now, format!("{count} bans are not enforced by the kernel"));
     }
-    let flood = judge.flood();
-    let deaf = flood.profiles.deaf_since();
+    let (flood, clock) = (judge.flood(), judge.clock());
+    let deaf = flood.profiles.deaf_since().map(|since| clock.wall(since));
     if engine.is_deaf() || deaf.is_some() {
         stands(Concern::Deaf, deaf.unwrap_or(now), "FreeSWITCH is deaf".to_owned());
     }
     if let Some(since) = flood.shielded_since() {
         let text = "shielded: strangers send more than they may all together".to_owned();
-        stands(Concern::Shielded, since, text);
+        stands(Concern::Shielded, clock.wall(since), text);
     }
     standing
 }

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use sipward_engine::UnblockReason;
 use tokio::sync::broadcast;
 
-use super::bans::MAX_WORDS;
+use super::bans::{MAX_WORDS, wait_for_unbans};
 use super::extract::{Place, Query, Sent, at_most, limit};
 use super::fault::{self, Answer, Fault};
 use super::model::{
@@ -80,6 +80,7 @@ pub(crate) async fn allow(
     at_most("comment", comment.as_deref(), MAX_WORDS)?;
     let mut records = api.records.subscribe();
     let done = api.settings.allow(host.clone(), comment).await?;
+    wait_for_unbans(&api.desk).await?;
     let (count, ended) = lifted(&mut records);
     let store = convert::health(api.store.settled().await);
     let (state, answers) = (api.settings.state().await, api.settings.answers());
@@ -154,7 +155,7 @@ fn lifted(records: &mut broadcast::Receiver<Arc<Record>>) -> (u64, Vec<IpNet>) {
     loop {
         match records.try_recv() {
             Ok(record) => {
-                let Record::Unban { source, reason } = &*record else {
+                let Record::Unban { source, reason, .. } = &*record else {
                     continue;
                 };
                 if matches!(reason, UnblockReason::Exempted | UnblockReason::Split) {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
@@ -16,11 +16,12 @@ use super::Api;
 use super::extract::{Place, Query, Sent, at_most, between, limit};
 use super::fault::{self, Answer, Fault};
 use super::model::{
-    Ban, BanMade, BanPage, BanQuery, MAX_LISTED, NewBan, Problem, ProblemKind, Refusal, Unbanned,
+    Ban, BanMade, BanPage, BanQuery, MAX_LISTED, NewBan, Problem, ProblemKind, Refusal,
+    StillStopped, Unbanned,
 };
 use super::select::select;
 use super::{convert, net_of};
-use crate::daemon::Judge;
+use crate::daemon::{Desk, Judge};
 use crate::record::Record;
 
 /// Longest ban that is not permanent, in seconds: ten years, as the policy's.
@@ -39,6 +40,9 @@ const WIDEST_V6: u8 = 32;
 /// Wait for the kernel's answer to a ban, which takes a fraction of a millisecond.
 const KERNEL: Duration = Duration::from_secs(2);
 
+/// Between two looks whether the kernel has carried out unbans.
+const LOOK: Duration = Duration::from_millis(2);
+
 /// Bans lifted in one visit of the engine.
 const PART: usize = 256;
 
@@ -52,10 +56,9 @@ pub(crate) async fn list(State(api): State<Api>, Query(query): Query<BanQuery>) 
     let selected = select(&api.desk, query, limit).await?;
     let nets = selected.nets;
     let items = api.desk.visit(move |judge| {
-        let now = judge.clock().now();
         // One that ended since is left out.
         let bans = nets.into_iter().filter_map(|net| judge.engine().ban(net));
-        bans.map(|ban| convert::ban(&ban, now)).collect()
+        bans.map(|ban| convert::ban(&ban, judge.kernel(), judge.clock())).collect()
     });
     let (items, total, next) = (items.await?, selected.total, selected.next);
     Ok(Json(BanPage { items, total, next }))
@@ -164,7 +167,7 @@ fn decide(judge: &mut Judge, new: NewBan) -> Option<sipward_engine::Refusal> {
         None => judge.engine().policy().ban_time,
     };
     let until =
-        if new.permanent { Expiry::Never } else { Expiry::At(judge.clock().now() + ban_time) };
+        if new.permanent { Expiry::Never } else { Expiry::At(judge.clock().steady() + ban_time) };
     let reason = new.reason.unwrap_or_default();
     judge.decide(Input::Ban { net, until, reason, force: new.force }, |actions| {
         actions.iter().find_map(|action| match action {
@@ -197,8 +200,7 @@ async fn wait_for_kernel(records: &mut broadcast::Receiver<Arc<Record>>, net: Ip
 }
 
 fn found(judge: &mut Judge, net: IpNet) -> Option<Ban> {
-    let now = judge.clock().now();
-    judge.engine().ban(net).map(|ban| convert::ban(&ban, now))
+    judge.engine().ban(net).map(|ban| convert::ban(&ban, judge.kernel(), judge.clock()))
 }
 
 /// Unbans a network: lifts every ban inside it, splits wider ones around it, and forgets the failures
@@ -247,8 +249,36 @@ pub(crate) async fn unban(api: &Api, nets: &[IpNet]) -> Result<Unbanned, Fault> 
         ended
             .add(api.desk.visit(move |judge| judge.decide(Input::Unban { net }, Ended::of)).await?);
     }
+    let unfinished = wait_for_unbans(&api.desk).await?;
+    let nets = ended.nets.clone();
+    let still_stopped = api.desk.visit(move |judge| still_stopped(judge, nets)).await?;
     let store = convert::health(api.store.settled().await);
-    Ok(Unbanned { count: ended.count, ended: ended.nets, left: ended.left, store })
+    let Ended { count, nets: ended, left } = ended;
+    Ok(Unbanned { count, ended, left, unfinished, still_stopped, store })
+}
+
+/// Waits until no route is left of what was unbanned; gives how many still are when the kernel makes no
+/// progress any more.
+pub(super) async fn wait_for_unbans(desk: &Desk) -> Result<u64, Fault> {
+    let (mut fewest, mut progress) = (usize::MAX, Instant::now());
+    loop {
+        let leaving = desk.visit(|judge| judge.kernel().leaving()).await?;
+        if leaving < fewest {
+            (fewest, progress) = (leaving, Instant::now());
+        }
+        if leaving == 0 || progress.elapsed() > KERNEL {
+            return Ok(leaving as u64);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn still_stopped(judge: &mut Judge, nets: Vec<IpNet>) -> Vec<StillStopped> {
+    let of = |net: IpNet| {
+        let by = judge.kernel().still_stopped_by(net)?.to_owned();
+        judge.kernel().has_left(net).then_some(StillStopped { net, by })
+    };
+    nets.into_iter().filter_map(of).collect()
 }
 
 /// Lifts some of the bans inside a network around which there is none.

@@ -2,35 +2,42 @@
 
 use std::sync::Arc;
 
-use sipward_engine::{self as engine, BanView, Enforcement, Expiry, Origin, Timestamp};
+use sipward_engine::{self as engine, BanView, Enforcement, Expiry, Origin};
 
 use super::fault::refusal;
 use super::model::{
     Ban, BanOrigin, BanState, By, Cause, Evidence, FailureEntry, Grades, HistoryEntry, HistoryKind,
     StoreHealth, StoreState,
 };
-use crate::daemon::Failure;
+use crate::clock::Clock;
+use crate::daemon::{Failure, KernelSide, Note};
 use crate::store::{self, What};
 use crate::text::Time;
 
-pub(super) fn ban(ban: &BanView<'_>, now: Timestamp) -> Ban {
-    let (state, error) = match ban.enforcement {
-        Enforcement::Pending => (BanState::Pending, None),
-        Enforcement::Enforced => (BanState::Enforced, None),
-        Enforcement::Ineffective => (BanState::Ineffective, None),
-        Enforcement::Failed { error } => (BanState::Failed, Some(error.to_string())),
+pub(super) fn ban(ban: &BanView<'_>, kernel: &KernelSide, clock: &Clock) -> Ban {
+    let (ineffective, stopped_by) = match kernel.note(ban.net) {
+        Some(Note::Ineffective(why)) => (Some(why.to_string()), None),
+        Some(Note::StoppedBy(route)) => (None, Some(route.to_string())),
+        None => (None, None),
+    };
+    let (state, error, enforced_by) = match ban.enforcement {
+        Enforcement::Pending => (BanState::Pending, None, None),
+        Enforcement::Enforced => (BanState::Enforced, None, stopped_by),
+        Enforcement::Ineffective => (BanState::Ineffective, ineffective, None),
+        Enforcement::Failed { error } => (BanState::Failed, Some(error.to_string()), None),
     };
     Ban {
         net: ban.net,
-        since: Time(ban.since),
-        until: until(ban.until),
+        since: Time(clock.wall(ban.since)),
+        until: until(clock.wall_end(ban.until)),
         remaining_seconds: match ban.until {
-            Expiry::At(end) => Some(end.since(now).as_secs_f64()),
+            Expiry::At(end) => Some(clock.until_steady(end).as_secs_f64()),
             Expiry::Never => None,
         },
         origin: origin(ban.origin),
         state,
         error,
+        enforced_by,
         cause: cause(ban.cause),
     }
 }

@@ -12,8 +12,8 @@ use utoipa_axum::routes;
 use super::fault::{self, Fault};
 use super::model::{Line, PolicyKey, ProblemKind};
 use super::{
-    Api, alarms, allow, attacks, bans, events, export, history, hosts, metrics, policy, preview,
-    series, sources, status, tokens, what_if,
+    Api, alarms, allow, attacks, bans, events, export, healthy, history, hosts, metrics, policy,
+    preview, series, sources, status, tokens, what_if,
 };
 use crate::http::audit;
 
@@ -69,6 +69,7 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(bans::show, bans::lift))
         .routes(routes!(export::as_csv))
         .routes(routes!(export::as_json))
+        .routes(routes!(export::as_text))
         .routes(routes!(sources::show))
         .routes(routes!(allow::list, allow::add))
         .routes(routes!(allow::remove))
@@ -89,6 +90,7 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(alarms::list))
         .routes(routes!(attacks::users))
         .routes(routes!(attacks::top))
+        .routes(routes!(healthy::show))
         .routes(routes!(hosts::show))
         .routes(routes!(hosts::whois))
         .routes(routes!(show))

@@ -17,7 +17,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 use super::fault::Fault;
 use super::model::ProblemKind;
-use crate::http::{Visitor, serve};
+use crate::http::{Caller, Visitor, serve};
 
 /// Mode of the socket file.
 const MODE: u32 = 0o660;
@@ -119,12 +119,14 @@ impl serve::Door for Door {
     type Stream = UnixStream;
     type Known = Visitor;
 
-    const CONNECTIONS: usize = 64;
-
     async fn next(&self) -> io::Result<Self::Caller> {
         let (stream, _) = self.listener.accept().await?;
         let credentials = stream.peer_cred()?;
         Ok((stream, Peer { user: credentials.uid(), group: credentials.gid() }))
+    }
+
+    fn caller(&self, _: &Self::Caller) -> Caller {
+        Caller::Local
     }
 
     async fn greet(

@@ -54,7 +54,7 @@ pub(crate) async fn listen(
         let detail = format!("{LISTENERS} listen already; try again when one has left");
         Fault::new(ProblemKind::Unavailable, detail)
     })?;
-    let clock = api.desk.visit(|judge| judge.clock()).await?;
+    let clock = api.desk.visit(|judge| judge.clock().clone()).await?;
     let listener = Listener { records: api.records.subscribe(), wanted, clock, _seat: seat };
     let events = unfold(listener, |mut listener| async {
         let event = listener.next().await?;

@@ -1,4 +1,4 @@
-//! `/bans.csv` and `/bans.json`: all bans that are wanted, however many.
+//! `/bans.csv`, `/bans.json` and `/bans.txt`: all bans that are wanted, however many.
 //!
 //! They are read a part at a time, each when the one before has left: half a million never are in memory at
 //! once, and whoever reads slowly holds up nobody else.
@@ -55,6 +55,22 @@ pub(crate) async fn as_json(
     send(api, filter, &JSON)
 }
 
+/// The networks of all bans, a line for each, in their order: for a firewall, and to compare with the kernel's
+/// routes.
+#[utoipa::path(
+    get, path = "/api/v1/bans.txt", tag = "bans", params(BanFilter),
+    responses(
+        (status = 200, description = "A network on each line", body = String, content_type = "text/plain"),
+        fault::Asked, fault::Usual
+    )
+)]
+pub(crate) async fn as_text(
+    State(api): State<Api>,
+    Query(filter): Query<BanFilter>,
+) -> Result<Response, Fault> {
+    send(api, filter, &TEXT)
+}
+
 /// How a file is written.
 struct Form {
     head: fn() -> Vec<u8>,
@@ -79,6 +95,14 @@ static JSON: Form = Form {
     tail: "]\n",
     kind: "application/json",
     disposition: "attachment; filename=\"sipward-bans.json\"",
+};
+
+static TEXT: Form = Form {
+    head: Vec::new,
+    part: |bans, _| bans.iter().flat_map(|ban| format!("{}\n", ban.net).into_bytes()).collect(),
+    tail: "",
+    kind: "text/plain; charset=utf-8",
+    disposition: "attachment; filename=\"sipward-bans.txt\"",
 };
 
 fn json(bans: &[Ban], first: bool) -> Vec<u8> {
@@ -137,12 +161,11 @@ impl Reader {
         let filter = self.filter.clone();
         self.desk
             .visit(move |judge| {
-                let now = judge.clock().now();
                 let (mut bans, mut looked_at) = (Vec::new(), 0);
                 for ban in judge.engine().bans_after(last) {
                     looked_at += 1;
                     if filter.fits(&ban) {
-                        bans.push(convert::ban(&ban, now));
+                        bans.push(convert::ban(&ban, judge.kernel(), judge.clock()));
                     }
                     if bans.len() >= PART || looked_at >= filter.part() {
                         return (bans, Some(ban.net));

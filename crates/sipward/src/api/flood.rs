@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::model::{BusyStranger, Flood, FloodState, ProfileState};
+use crate::clock::Clock;
 use crate::daemon::{Answers, Judge, Profiles};
 use crate::text::{Span, Thousands, Time};
 
@@ -11,24 +12,25 @@ const STRANGERS: usize = 20;
 
 /// What the engine's task knows of it.
 pub(super) fn flood(judge: &Judge) -> Flood {
-    let (flood, now) = (judge.flood(), judge.clock().now());
+    let (flood, clock) = (judge.flood(), judge.clock());
+    let now = clock.steady();
     let (second, profiles) = (flood.second(now), &flood.profiles);
     let (state, since) = match (profiles.deaf_since(), flood.shielded_since()) {
         (Some(since), _) => (FloodState::Deaf, Some(since)),
         (None, Some(since)) => (FloodState::Shielded, Some(since)),
         (None, None) => (FloodState::Quiet, None),
     };
-    let phones = judge.engine().stats().registrations as u64;
+    let phones = judge.protected().phones.count() as u64;
     let deaf = profiles.deaf_since().map(|since| now.since(since));
     Flood {
         state,
-        since: since.map(Time),
+        since: since.map(|at| Time(clock.wall(at))),
         summary: summary(second.dropped, phones, profiles.slowest(), deaf),
         passed_per_second: second.passed,
         dropped_per_second: second.dropped,
         phones,
         answer_seconds: profiles.slowest().map(|took| took.as_secs_f64()),
-        profiles: each(profiles),
+        profiles: each(profiles, clock),
         strangers: flood
             .strangers
             .busiest(STRANGERS, now)
@@ -37,14 +39,14 @@ pub(super) fn flood(judge: &Judge) -> Flood {
                 source,
                 packets: busy.packets,
                 packets_per_second: busy.rate,
-                limited_since: busy.limited.map(Time),
+                limited_since: busy.limited.map(|at| Time(clock.wall(at))),
                 slowed: busy.is_slowed,
             })
             .collect(),
     }
 }
 
-fn each(profiles: &Profiles) -> Vec<ProfileState> {
+fn each(profiles: &Profiles, clock: &Clock) -> Vec<ProfileState> {
     let state = |(address, answers): (std::net::SocketAddr, Answers)| ProfileState {
         address: address.to_string(),
         answer_seconds: match answers {
@@ -52,7 +54,7 @@ fn each(profiles: &Profiles) -> Vec<ProfileState> {
             Answers::Unknown | Answers::Deaf(_) => None,
         },
         deaf_since: match answers {
-            Answers::Deaf(since) => Some(Time(since)),
+            Answers::Deaf(since) => Some(Time(clock.wall(since))),
             Answers::Unknown | Answers::Within(_) => None,
         },
     };

@@ -53,7 +53,7 @@ fn snapshot(
         registrations: count(stats.registrations),
         bans: count(stats.bans),
         max_bans: count(judge.engine().policy().max_bans),
-        not_enforced: count(stats.not_enforced),
+        not_enforced: count(stats.not_enforced + judge.kernel().ineffective()),
         routes: count(routes),
         gate: standing.gate.as_ref().map(|gate| [gate.ipv4_inbound, gate.ipv6_inbound]),
         sources: [stats.tracked, stats.weightless, stats.known, stats.attention, stats.offenders]

@@ -12,6 +12,7 @@ mod attacks;
 mod bans;
 mod events;
 mod flood;
+mod healthy;
 mod history;
 mod hosts;
 mod policy;
@@ -39,10 +40,11 @@ pub use attacks::{
 };
 pub use bans::{
     Ban, BanFilter, BanMade, BanOrder, BanOrigin, BanPage, BanQuery, BanState, By, Cause,
-    Direction, Evidence, NewBan, Unbanned,
+    Direction, Evidence, NewBan, StillStopped, Unbanned,
 };
 pub use events::{EventQuery, FailureEntry, FailurePage, FailureQuery, Line};
 pub use flood::{BusyStranger, Flood, FloodState, ProfileState};
+pub use healthy::{Healthy, HealthyHost, HealthyReason};
 pub use history::{HistoryEntry, HistoryKind, HistoryPage, HistoryQuery};
 pub use hosts::{Host, HostName, Location, WhoisReport};
 pub(crate) use policy::MAX_PATTERN;

@@ -165,7 +165,7 @@ fn with_policy(
 ) -> Result<Engine, sipward_engine::PolicyError> {
     let mut copy = engine.preview(sources)?;
     let policy = Input::Policy(Box::new(then.clone()));
-    copy.handle(policy, judge.clock().now(), &mut Vec::new());
+    copy.handle(policy, judge.clock().steady(), &mut Vec::new());
     Ok(copy)
 }
 

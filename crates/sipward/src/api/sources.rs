@@ -1,10 +1,12 @@
 //! `/sources/{address}`: why an address is banned, or is not.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use ipnet::IpNet;
+use sipward_engine::Timestamp;
 use sipward_route::Route;
 
 use super::extract::Place;
@@ -14,7 +16,9 @@ use super::model::{
     Exempting, HistoryEntry, KernelRoute, MAX_LISTED, RouteState, SeenFailure, SourceReport,
 };
 use super::{Api, convert};
+use crate::clock::Clock;
 use crate::daemon::Judge;
+use crate::explain::{self, Facts, Latest};
 use crate::store::HistoryQuery;
 use crate::text::Time;
 
@@ -42,23 +46,27 @@ pub(crate) async fn show(State(api): State<Api>, Place(address): Place) -> Answe
         Ok(page) => report.history = page.events.into_iter().map(convert::history).collect(),
         Err(error) => report.history_error = Some(error.to_string()),
     }
-    report.kernel = kernel(address).await;
+    report.kernel = kernel(&api.routes, address).await;
     Ok(Json(report))
 }
 
 fn report(judge: &Judge, address: IpAddr) -> SourceReport {
-    let (engine, now) = (judge.engine(), judge.clock().now());
+    let (engine, clock) = (judge.engine(), judge.clock());
     let view = engine.source(address);
     let failures = engine.failures(address);
+    let latest = latest(judge, view.source, engine.policy().window, clock.now());
+    let verdict = explain::verdict(&Facts { view: &view, policy: engine.policy(), latest });
+    let threshold = explain::threshold(view.identity, engine.policy());
     let bans: Vec<_> = engine.bans_covering(IpNet::from(address)).collect();
     let aged_out = failures.iter().filter(|failure| failure.text.is_none()).count();
     SourceReport {
         address: view.addr,
         source: view.source,
+        verdict,
         identity: view.identity,
         failures: view.failures,
         score: view.score,
-        max_failures: view.max_failures,
+        max_failures: threshold.unwrap_or(view.max_failures),
         window_seconds: engine.policy().window.as_secs_f64(),
         grade: view.grade,
         unproven: view.unproven,
@@ -66,14 +74,14 @@ fn report(judge: &Judge, address: IpAddr) -> SourceReport {
         users: view.details.map_or_else(Vec::new, |details| {
             details.users.iter().map(ToString::to_string).collect()
         }),
-        seen: failures.into_iter().take(MAX_LISTED).map(seen).collect(),
+        seen: failures.into_iter().take(MAX_LISTED).map(|failure| seen(failure, clock)).collect(),
         aged_out: u32::try_from(aged_out).unwrap_or(u32::MAX),
         exempt: engine
             .exemptions(address)
             .into_iter()
             .map(|(class, net)| Exempting { class, net })
             .collect(),
-        bans: bans.iter().rev().map(|ban| convert::ban(ban, now)).collect(),
+        bans: bans.iter().rev().map(|ban| convert::ban(ban, judge.kernel(), clock)).collect(),
         ban_count: view.ban_count,
         history: Vec::<HistoryEntry>::new(),
         history_error: None,
@@ -82,9 +90,21 @@ fn report(judge: &Judge, address: IpAddr) -> SourceReport {
     }
 }
 
-fn seen(failure: sipward_engine::FailureView) -> SeenFailure {
+/// The latest failures of a source within the window, whether they count or not.
+fn latest(judge: &Judge, source: IpNet, window: Duration, now: Timestamp) -> Latest {
+    let failures = judge.standing().failures();
+    let recent = failures.take_while(|failure| now.since(failure.at) <= window);
+    let mut latest = Latest::default();
+    for failure in recent.filter(|failure| source.contains(&failure.judgement.source)) {
+        latest.failures += 1;
+        latest.attention += usize::from(failure.judgement.attention);
+    }
+    latest
+}
+
+fn seen(failure: sipward_engine::FailureView, clock: &Clock) -> SeenFailure {
     SeenFailure {
-        time: Time(failure.at),
+        time: Time(clock.wall(failure.at)),
         grade: failure.grade,
         invite: failure.invite,
         user: failure.text.map(|text| text.user.to_string()),
@@ -93,8 +113,8 @@ fn seen(failure: sipward_engine::FailureView) -> SeenFailure {
     }
 }
 
-async fn kernel(address: IpAddr) -> KernelRoute {
-    match sipward_route::look_up(address).await {
+async fn kernel(routes: &sipward_route::Settings, address: IpAddr) -> KernelRoute {
+    match sipward_route::look_up(routes, address).await {
         Ok(Route::Blackhole) => KernelRoute { state: RouteState::Blackhole, detail: None },
         Ok(Route::Other(route)) => KernelRoute { state: RouteState::Other, detail: Some(route) },
         Err(error) => KernelRoute { state: RouteState::Unknown, detail: Some(error.to_string()) },

@@ -70,7 +70,7 @@ fn status(judge: &Judge, beside: Beside) -> Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         mode,
         started: Time(clock.at_start()),
-        uptime_seconds: clock.now().since(clock.at_start()).as_secs_f64(),
+        uptime_seconds: clock.uptime().as_secs_f64(),
         event_socket: EventSocket {
             connected: judge.peer().is_some(),
             peer: judge.peer().map(|peer| peer.to_string()),
@@ -90,7 +90,7 @@ fn status(judge: &Judge, beside: Beside) -> Status {
         failed_now,
         bans: BanCounts {
             active: stats.bans as u64,
-            not_enforced: stats.not_enforced as u64,
+            not_enforced: (stats.not_enforced + judge.kernel().ineffective()) as u64,
             max: policy.max_bans as u64,
         },
         sources: SourceCounts {
@@ -104,6 +104,7 @@ fn status(judge: &Judge, beside: Beside) -> Status {
         gate: standing.gate.as_ref().map(|gate| Gate {
             ipv4_inbound: gate.ipv4_inbound,
             ipv6_inbound: gate.ipv6_inbound,
+            table: gate.table,
             gaps: gate.gaps.clone(),
         }),
         flood: flood::flood(judge),

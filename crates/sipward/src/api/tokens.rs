@@ -110,12 +110,13 @@ pub(crate) async fn revoke(
     State(api): State<Api>,
     Place(name): Place,
 ) -> Answer<TokenRevoked> {
-    let Some(SavedToken { name, .. }) = api.access.tokens.revoke(&name) else {
+    let now = api.access.clock().now();
+    let Some(retired) = api.access.tokens.revoke(&name, now) else {
         let detail = "there is no token of this name; `sipward token list` shows all";
         return Err(Fault::new(ProblemKind::NotFound, detail));
     };
     let sessions_ended = api.access.sessions.close_of(&name) as u64;
-    api.store.put(Entry::RevokeToken { name: name.clone() });
+    api.store.put(Entry::RevokeToken(retired));
     Record::TokenRevoked { name: name.clone(), sessions_ended }.tell(&api.records);
     let store = convert::health(api.store.settled().await);
     Ok(Json(TokenRevoked { name, sessions_ended, store }))

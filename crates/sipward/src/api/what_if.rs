@@ -14,6 +14,7 @@ use super::extract::{Sent, at_most};
 use super::fault::{self, Answer, Fault};
 use super::model::{Line, Reading, WhatIf, WhatIfRequest};
 use crate::bridge::{self, Aside};
+use crate::clock::Clock;
 use crate::complaint::{self, Message};
 use crate::daemon::Judge;
 use crate::record::{Ban, Record};
@@ -81,7 +82,7 @@ fn events(text: &str) -> Result<Vec<Event>, Fault> {
 }
 
 fn play(judge: &mut Judge, tried: &Tried) -> WhatIf {
-    let now = judge.clock().now();
+    let (clock, now) = (judge.clock(), judge.clock().steady());
     let mut named = Vec::new();
     let mut read = Vec::new();
     tried.read(|input, aside| {
@@ -105,7 +106,7 @@ fn play(judge: &mut Judge, tried: &Tried) -> WhatIf {
         }
     });
     stage.wait(now);
-    let effects = stage.actions.into_iter().filter_map(|action| effect(action, now)).collect();
+    let effects = stage.actions.into_iter().filter_map(|action| effect(action, clock)).collect();
     WhatIf { read, effects, basis: BASIS.to_owned() }
 }
 
@@ -122,8 +123,8 @@ impl Tried {
                     });
                     match aside {
                         Aside::Told(record) => each(None, Some(&record)),
-                        Aside::Nothing | Aside::Gateway if !meant => each(None, None),
-                        Aside::Nothing | Aside::Gateway => {}
+                        _ if !meant => each(None, None),
+                        _ => {}
                     }
                 }
             }
@@ -145,7 +146,7 @@ impl Tried {
 fn reading(input: Option<Input<'_>>, aside: Option<&Record>) -> Reading {
     let (kind, source, detail) = match (input, aside) {
         (Some(input), _) => meaning(&input),
-        (None, Some(Record::EventForged { error, source })) => {
+        (None, Some(Record::EventForged { error, source, .. })) => {
             ("unusable", *source, Some(error.clone()))
         }
         (None, Some(record)) => ("unusable", None, Some(record.to_string())),
@@ -194,27 +195,29 @@ impl Stage {
 }
 
 /// An action as the log would tell it.
-fn effect(action: Action, now: Timestamp) -> Option<Line> {
+fn effect(action: Action, clock: &Clock) -> Option<Line> {
     let record = match action {
         Action::Block { net, since: _, until, cause } => {
-            Record::Ban(Ban::decided(net, until, cause))
+            Record::Ban(Ban::decided(net, clock.wall_end(until), cause))
         }
-        Action::Unblock { net, reason } => Record::Unban { source: net, reason },
+        Action::Unblock { net, reason } => {
+            Record::Unban { source: net, reason, still_stopped_by: None }
+        }
         Action::Refused { net, reason, cause } => {
             Record::Refused { source: net, refusal: reason, cause }
         }
         Action::Shadowed { net, cause } => Record::Shadowed { source: net, cause },
         Action::NeedsAttention { source, user, user_agent, last_success } => {
-            let last_success = last_success.map(Time);
+            let last_success = last_success.map(|at| Time(clock.wall(at)));
             Record::NeedsAttention { source, user, user_agent, last_success }
         }
         Action::Slow { source, until, cause } => {
-            Record::Slowed { source, until: Time(until), cause }
+            Record::Slowed { source, until: Time(clock.wall(until)), cause }
         }
         Action::Judged(judgement) => Record::AuthFailure(judgement),
         Action::Alarm(alarm) => Record::Alarm(alarm),
         // Between the engine and its helpers.
         Action::AskAcl { .. } | Action::Remember(_) => return None,
     };
-    Some(line(&record, now))
+    Some(line(&record, clock.now()))
 }

@@ -11,6 +11,7 @@ use sipward_engine::Timestamp;
 pub use concern::{Concern, Severity};
 use concern::{Word, word};
 
+use crate::clock::moved;
 use crate::record::Record;
 
 /// Alarms remembered at most. Each holds the record of its latest time, about 1 kB.
@@ -164,6 +165,15 @@ impl Alarms {
             ended: None,
         });
         self.entries.retain(|entry| !is_old(entry, now));
+    }
+
+    /// Moves all times by so many µs.
+    pub(super) fn shift(&mut self, by: i64) {
+        for entry in &mut self.entries {
+            entry.first = moved(entry.first, by);
+            entry.last = moved(entry.last, by);
+            entry.ended = entry.ended.map(|ended| moved(ended, by));
+        }
     }
 
     fn end(&mut self, concern: Concern, about: Option<&str>, now: Timestamp) {

@@ -13,6 +13,7 @@ use sipward_engine::{Judgement, Text, Timestamp};
 
 pub(crate) use tables::{Attacked, Column, Patient, Row, patients, rows, users, within};
 
+use crate::clock::moved;
 use crate::record::Record;
 
 /// Failures remembered at most: with their records some 6 MB, and 15 seconds of FreeSWITCH's best.
@@ -67,6 +68,14 @@ impl Attacks {
     pub(crate) fn attention(&mut self, record: &Arc<Record>, now: Timestamp) {
         self.phones.push_back((now, Arc::clone(record)));
         forget(&mut self.phones, MOST_PHONES, now);
+    }
+
+    /// Moves all times by so many µs.
+    pub(super) fn shift(&mut self, by: i64) {
+        for (at, _) in self.failures.iter_mut().chain(&mut self.phones) {
+            *at = moved(*at, by);
+        }
+        self.since = moved(self.since, by);
     }
 
     /// What is remembered at `now`.

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use sipward_engine::{Grade, Timestamp};
 
+use crate::clock::moved;
+
 /// What one place of the ring counts, in microseconds.
 pub(crate) const MINUTE_MICROS: u64 = 60_000_000;
 
@@ -85,6 +87,14 @@ impl Series {
             }
         }
         self.decisions_since = self.decisions_since.min(from);
+    }
+
+    /// Moves all minutes by so many µs, as far as those are whole minutes.
+    pub(super) fn shift(&mut self, by: i64) {
+        let minutes = by / MINUTE_MICROS.cast_signed();
+        self.newest = self.newest.saturating_add_signed(minutes);
+        self.failures_since = moved(self.failures_since, by);
+        self.decisions_since = moved(self.decisions_since, by);
     }
 
     /// `count` spans of `minutes` each, the oldest first, the last of which ends with the minute of `now`;

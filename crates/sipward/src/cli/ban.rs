@@ -9,7 +9,8 @@ use super::out;
 use super::remote::{Exit, Remote};
 use super::ssh;
 use crate::api::model::{
-    BanMade, BanState, Net, NewBan, Status, StoreHealth, StoreState, Unbanned,
+    BanMade, BanState, Healthy, Net, NewBan, RouteState, SourceReport, Status, StillStopped,
+    StoreHealth, StoreState, Unbanned,
 };
 use crate::client::{Client, NoQuery, segment};
 use crate::config::Mode;
@@ -19,7 +20,8 @@ use crate::text::{Plain, read_span};
 ///
 /// Refused with the reason when it would cut off this host's gateways, name servers, trunks, the
 /// FreeSWITCH end of the Event Socket, or the SSH client that this command is typed over, and when it is
-/// wider than /16 (IPv4) or /32 (IPv6). Unlike a rule, it may ban who is on the allow list.
+/// wider than /16 (IPv4) or /32 (IPv6). Unlike a rule, it may ban who is on the allow list. Hosts there that are
+/// registered, known or exempt are named on standard error before it bans.
 #[derive(Debug, clap::Args)]
 pub(super) struct BanCommand {
     /// Whom: 203.0.113.7, 203.0.113.0/24, `2001:db8:bad::/48`.
@@ -55,6 +57,9 @@ impl BanCommand {
         self.remote.run(
             "banning",
             async |client| {
+                for line in healthy(client, self.net).await {
+                    eprintln!("sipward: {}", Plain(&line));
+                }
                 let made = client.post::<BanMade>("/bans", &order).await?;
                 if made.value.ban.state == BanState::Ineffective {
                     observes.set(is_observing(client).await);
@@ -64,6 +69,13 @@ impl BanCommand {
             |done| made(done, observes.get()),
         )
     }
+}
+
+/// Who in `net` is no stranger, in words. Not being told that is no reason against a ban.
+pub(super) async fn healthy(client: &mut Client, net: Net) -> Vec<String> {
+    let path = format!("/healthy/{}", segment(net));
+    let healthy = client.get::<Healthy>(&path, &NoQuery {}).await;
+    healthy.map_or_else(|_| Vec::new(), |healthy| healthy.value.words())
 }
 
 /// Whether nothing reaches the kernel by intent. What was asked before is answered, whatever becomes of this
@@ -82,14 +94,17 @@ fn made(made: &BanMade, observes: bool) -> String {
         None => format!("; {what}"),
     };
     let kernel = match ban.state {
-        BanState::Enforced => String::new(),
+        BanState::Enforced => match &ban.enforced_by {
+            Some(route) => format!("; a route of another program stops it: {}", Plain(route)),
+            None => String::new(),
+        },
         BanState::Pending => "; the kernel has not answered yet".to_owned(),
         BanState::Ineffective if observes => {
             "; in observe mode (`mode = \"observe\"`, or --dry-run) that is only noted, its packets \
              still arrive"
                 .to_owned()
         }
-        BanState::Ineffective => problem("but its packets still arrive, see `sipward doctor`"),
+        BanState::Ineffective => problem("but its packets still arrive (see `sipward doctor`)"),
         BanState::Failed => problem("but the kernel refused the route"),
     };
     format!("{} is banned {end}{kernel}\n{}", ban.net, degraded(&made.store))
@@ -120,7 +135,12 @@ impl UnbanCommand {
         let whom = self.net.map_or("nobody".to_owned(), |net| net.to_string());
         self.remote.run(
             "lifting bans",
-            async |client| client.send(Method::DELETE, &path).await,
+            async |client| {
+                let mut done = client.send::<Unbanned>(Method::DELETE, &path).await?;
+                look_again(client, &mut done.value).await;
+                done.body = serde_json::to_string(&done.value).unwrap_or(done.body);
+                Ok(done)
+            },
             |done: &Unbanned| {
                 if done.count == 0 {
                     return match self.net {
@@ -132,9 +152,47 @@ impl UnbanCommand {
                     0 => String::new(),
                     pieces => format!("; what is left of wider ones stands as {pieces} bans"),
                 };
-                format!("{} ended{left}\n{}", out::count(done.count, "ban"), degraded(&done.store))
+                let unfinished = match done.unfinished {
+                    0 => String::new(),
+                    some => format!("; the kernel has not removed {some} routes yet"),
+                };
+                let mut text =
+                    format!("{} ended{left}{unfinished}\n", out::count(done.count, "ban"));
+                for StillStopped { net, by } in &done.still_stopped {
+                    out::add(
+                        &mut text,
+                        format_args!("{net} is stopped all the same: {}\n", Plain(by)),
+                    );
+                }
+                text + &degraded(&done.store)
             },
         )
+    }
+}
+
+/// Networks that are looked at again after an unban.
+const LOOKED_AT: usize = 8;
+/// From an unban to that look. Who heals routes that are not his, a second sipward for instance, takes some
+/// 50 ms.
+const COMES_BACK: Duration = Duration::from_millis(200);
+
+/// Whether somebody has put back what was unbanned. What was answered before is answered, whatever becomes of
+/// this question.
+async fn look_again(client: &mut Client, done: &mut Unbanned) {
+    if done.ended.is_empty() || done.ended.len() > LOOKED_AT {
+        return;
+    }
+    tokio::time::sleep(COMES_BACK).await;
+    for net in done.ended.clone() {
+        let path = format!("/sources/{}", segment(net.addr()));
+        let Ok(report) = client.get::<SourceReport>(&path, &NoQuery {}).await else { return };
+        let is_stopped = report.value.kernel.state == RouteState::Blackhole;
+        let is_known = done.still_stopped.iter().any(|still| still.net == net);
+        if is_stopped && report.value.bans.is_empty() && !is_known {
+            let by = "a blackhole route is there again, which is no ban of this daemon; does a second sipward run? \
+                      See `sipward doctor`";
+            done.still_stopped.push(StillStopped { net, by: by.to_owned() });
+        }
     }
 }
 

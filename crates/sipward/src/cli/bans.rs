@@ -10,7 +10,7 @@ use crate::api::model::{
     Ban, BanOrder, BanOrigin, BanPage, BanQuery, BanState, Direction, MAX_LIMIT, Net,
 };
 use crate::client::{Answer, Client, ClientError};
-use crate::text::Span;
+use crate::text::{Plain, Span};
 
 /// List the bans that stand.
 #[derive(Debug, clap::Args)]
@@ -187,7 +187,46 @@ pub(super) fn table(bans: &[Ban]) -> String {
             why::cause(&ban.cause),
         ]);
     }
-    table.render(out::width())
+    let mut text = table.render(out::width());
+    for (net, why) in reasons(bans) {
+        out::add(&mut text, format_args!("{net}: {}\n", Plain(&why)));
+    }
+    text
+}
+
+/// Reasons named below a table at most: a rule that passes bans by passes all of them by.
+const REASONS: usize = 8;
+
+/// Why bans stop nothing, or by whose route they are stopped, each reason once.
+fn reasons(bans: &[Ban]) -> Vec<(String, String)> {
+    let mut reasons: Vec<Reason> = Vec::new();
+    for ban in bans {
+        let by = ban.enforced_by.as_ref();
+        let by = by.map(|route| format!("stopped by a route of another program: {route}"));
+        let Some(text) = ban.error.clone().or(by) else { continue };
+        // One reason names another network for each ban.
+        let key = text.replace(&ban.net.to_string(), "").replace(&ban.net.addr().to_string(), "");
+        if let Some(reason) = reasons.iter_mut().find(|reason| reason.key == key) {
+            reason.more += 1;
+        } else if reasons.len() < REASONS {
+            reasons.push(Reason { key, net: ban.net.to_string(), text, more: 0 });
+        }
+    }
+    let named = reasons.into_iter().map(|Reason { net, text, more, .. }| match more {
+        0 => (net, text),
+        more => (format!("{net} and {more} more"), text),
+    });
+    named.collect()
+}
+
+/// Why bans are not just enforced.
+struct Reason {
+    key: String,
+    /// The first ban.
+    net: String,
+    text: String,
+    /// Further bans.
+    more: usize,
 }
 
 pub(super) fn state(state: BanState) -> &'static str {

@@ -115,7 +115,11 @@ fn write(status: &Status, out: &mut String) -> std::fmt::Result {
             (false, true) => "IPv6 is dropped on arrival, IPv4 is NOT",
             (false, false) => "what banned hosts send is NOT dropped on arrival",
         };
-        writeln!(out, "Gate         {covered}")?;
+        let table = match gate.table {
+            0 | 254 => String::new(),
+            own => format!("; the bans are in routing table {own}"),
+        };
+        writeln!(out, "Gate         {covered}{table}")?;
         gate.gaps.iter().try_for_each(|gap| writeln!(out, "             {}", Plain(gap)))?;
     }
     flood(status, out)?;

@@ -61,6 +61,7 @@ fn write(report: &SourceReport, observes: bool, out: &mut String) -> std::fmt::R
         report.source,
         word(&report.identity)
     )?;
+    writeln!(out, "{}", Plain(&report.verdict))?;
     if !report.bans.is_empty() {
         write!(out, "\n{}", bans::table(&report.bans))?;
     }

@@ -2,9 +2,12 @@
 //! configuration file can be shown to anybody.
 
 use std::ffi::OsString;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use sipward_esl::Password;
+
+use super::hosts;
 
 /// `event_socket.conf.xml` ships these.
 const DEFAULT_HOST: &str = "127.0.0.1";
@@ -71,53 +74,120 @@ impl Credentials {
     /// As [`Credentials::from_env`], with another source of variables.
     ///
     /// # Errors
-    /// As [`Credentials::from_env`].
+    /// As [`Credentials::from_env`]: the first of [`Credentials::all_from_lookup`].
     pub fn from_lookup(
         lookup: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Self, CredentialsError> {
-        let text = |name: &'static str| variable(&lookup, name);
-        let host = text("ESL_HOST")?.unwrap_or_else(|| DEFAULT_HOST.to_owned());
-        let port = match text("ESL_PORT")? {
-            None => DEFAULT_PORT,
-            Some(value) => value.parse().ok().filter(|port| *port != 0).ok_or_else(|| {
-                CredentialsError::Variable {
-                    variable: "ESL_PORT",
-                    problem: format!(
-                        "`{}` is not a port number (1 to 65535)",
-                        value.escape_debug()
-                    ),
-                }
-            })?,
-        };
-        let user = text("ESL_USER")?;
-        let password = match (text("ESL_PASSWORD")?, text("ESL_PASSWORD_FILE")?) {
-            (Some(_), Some(_)) => return Err(CredentialsError::TwoPasswords),
-            (None, None) => return Err(CredentialsError::NoPassword),
-            (Some(password), None) => password,
-            (None, Some(path)) => secret_file("ESL_PASSWORD_FILE", Path::new(&path))?,
-        };
-        one_line("ESL_HOST", &host)?;
-        if let Some(user) = &user {
-            one_line("ESL_USER", user)?;
-            if user.contains(':') {
-                return Err(CredentialsError::Variable {
-                    variable: "ESL_USER",
-                    problem: "must not hold `:`, which ends the name in `userauth user:password`"
-                        .to_owned(),
-                });
+        Self::all_from_lookup(lookup).map_err(|mut errors| errors.swap_remove(0))
+    }
+
+    /// As [`Credentials::from_lookup`], with everything that is wrong instead of the first of it.
+    ///
+    /// # Errors
+    /// At least one.
+    pub fn all_from_lookup(
+        lookup: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, Vec<CredentialsError>> {
+        let (password, host) = (password(&lookup), host(&lookup));
+        let (port, user) = (port(&lookup), user(&lookup));
+        match (password, host, port, user) {
+            (Ok(password), Ok(host), Ok(port), Ok(user)) => Ok(Self { host, port, user, password }),
+            (password, host, port, user) => {
+                let errors = [password.err(), host.err(), port.err(), user.err()];
+                Err(errors.into_iter().flatten().collect())
             }
         }
-        let password = Password::new(password).map_err(|_| CredentialsError::Variable {
-            variable: "the Event Socket password",
-            problem: ONE_LINE.to_owned(),
-        })?;
-        Ok(Self { host, port, user, password })
     }
+}
+
+fn password(lookup: &impl Fn(&str) -> Option<OsString>) -> Result<Password, CredentialsError> {
+    let text = match (variable(lookup, "ESL_PASSWORD")?, variable(lookup, "ESL_PASSWORD_FILE")?) {
+        (Some(_), Some(_)) => return Err(CredentialsError::TwoPasswords),
+        (None, None) => return Err(CredentialsError::NoPassword),
+        (Some(password), None) => password,
+        (None, Some(path)) => secret_file("ESL_PASSWORD_FILE", Path::new(&path))?,
+    };
+    Password::new(text).map_err(|_| CredentialsError::Variable {
+        variable: "the Event Socket password",
+        problem: ONE_LINE.to_owned(),
+    })
+}
+
+/// A name or an address, and nothing else: what cannot connect is refused here, with the form that can.
+fn host(lookup: &impl Fn(&str) -> Option<OsString>) -> Result<String, CredentialsError> {
+    const VARIABLE: &str = "ESL_HOST";
+    let Some(written) = variable(lookup, VARIABLE)? else {
+        return Ok(DEFAULT_HOST.to_owned());
+    };
+    let refused = |problem: String| CredentialsError::Variable { variable: VARIABLE, problem };
+    let bare =
+        written.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&written);
+    let address = bare.split('%').next().unwrap_or_default();
+    if address.parse::<IpAddr>().is_ok() || hosts::is_host_name(bare) {
+        return Ok(bare.to_owned());
+    }
+    let advice = right_host(&written).map_or_else(
+        || "write a host name (pbx.example.org) or an address (192.0.2.1, ::1)".to_owned(),
+        |(host, port)| match port {
+            Some(port) => format!("write ESL_HOST={host} and ESL_PORT={port}"),
+            None => format!("write ESL_HOST={host}"),
+        },
+    );
+    Err(refused(format!("`{}` is no host: {advice}", written.escape_debug())))
+}
+
+/// The host, and the port if there is one, that was meant by what cannot be used.
+fn right_host(written: &str) -> Option<(String, Option<u16>)> {
+    let rest = written.trim().trim_matches(['"', '\'']);
+    let rest = rest.split_once("://").map_or(rest, |(_, rest)| rest);
+    let rest = rest.split('/').next()?;
+    let rest = rest.rsplit('@').next()?;
+    let (host, port) = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, port)) => (host, port.strip_prefix(':')),
+        None => rest.rsplit_once(':').map_or((rest, None), |(host, port)| (host, Some(port))),
+    };
+    let is_host = host.parse::<IpAddr>().is_ok() || hosts::is_host_name(host);
+    let port = port.map(str::parse);
+    match port {
+        Some(Err(_)) => None,
+        _ if !is_host => None,
+        _ => Some((host.to_owned(), port.and_then(Result::ok))),
+    }
+}
+
+fn port(lookup: &impl Fn(&str) -> Option<OsString>) -> Result<u16, CredentialsError> {
+    const VARIABLE: &str = "ESL_PORT";
+    let Some(value) = variable(lookup, VARIABLE)? else { return Ok(DEFAULT_PORT) };
+    value.parse().ok().filter(|port| *port != 0).ok_or_else(|| CredentialsError::Variable {
+        variable: VARIABLE,
+        problem: format!("`{}` is not a port number (1 to 65535)", value.escape_debug()),
+    })
+}
+
+fn user(lookup: &impl Fn(&str) -> Option<OsString>) -> Result<Option<String>, CredentialsError> {
+    const VARIABLE: &str = "ESL_USER";
+    let user = variable(lookup, VARIABLE)?;
+    if let Some(user) = &user {
+        let refused = |problem: &str| CredentialsError::Variable {
+            variable: VARIABLE,
+            problem: problem.to_owned(),
+        };
+        one_line(VARIABLE, user)?;
+        if user.contains(':') {
+            return Err(refused(
+                "must not hold `:`, which ends the name in `userauth user:password`",
+            ));
+        }
+        if user.contains(char::is_whitespace) {
+            return Err(refused("must not hold white space; write name@domain"));
+        }
+    }
+    Ok(user)
 }
 
 /// A variable's text; `None` when it is not set or empty.
 pub(super) fn variable(
-    lookup: impl Fn(&str) -> Option<OsString>,
+    lookup: &impl Fn(&str) -> Option<OsString>,
     variable: &'static str,
 ) -> Result<Option<String>, CredentialsError> {
     match lookup(variable).map(OsString::into_string) {

@@ -65,3 +65,48 @@ fn debug_output_has_no_password() {
     let credentials = from(&[("ESL_PASSWORD", "s3cret")]).unwrap();
     assert!(!format!("{credentials:?}").contains("s3cret"));
 }
+
+#[test]
+fn a_host_that_cannot_connect_is_refused_with_the_form_that_can() {
+    let host = |host: &str| {
+        from(&[("ESL_PASSWORD", "s3cret"), ("ESL_HOST", host)]).map(|credentials| credentials.host)
+    };
+    for (written, taken) in [
+        ("[::1]", "::1"),
+        ("::1", "::1"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+        ("[fe80::1%eth0]", "fe80::1%eth0"),
+        ("pbx", "pbx"),
+        ("pbx.example.org.", "pbx.example.org."),
+        ("192.0.2.1", "192.0.2.1"),
+    ] {
+        assert_eq!(host(written).as_deref(), Ok(taken), "{written}");
+    }
+    for (written, right) in [
+        ("127.0.0.1:8021", "write ESL_HOST=127.0.0.1 and ESL_PORT=8021"),
+        ("tcp://127.0.0.1", "write ESL_HOST=127.0.0.1"),
+        ("tcp://user@pbx:8021/x", "write ESL_HOST=pbx and ESL_PORT=8021"),
+        ("[::1]:8021", "write ESL_HOST=::1 and ESL_PORT=8021"),
+        (" 127.0.0.1", "write ESL_HOST=127.0.0.1"),
+        ("\"pbx\"", "write ESL_HOST=pbx"),
+        ("pbx:80x", "write a host name"),
+        ("127.0.0", "write a host name"),
+        ("a b", "write a host name"),
+        ("/run/fs.sock", "write a host name"),
+        ("x\ny", "write a host name"),
+    ] {
+        let error = host(written).expect_err(written);
+        assert!(error.contains(right), "{written}: {error}");
+        assert!(error.starts_with("ESL_HOST: "), "{error}");
+    }
+}
+
+#[test]
+fn everything_that_is_wrong_is_told() {
+    let variables = [("ESL_HOST", "a b"), ("ESL_PORT", "x"), ("ESL_USER", "a:b")];
+    let lookup = |name: &str| {
+        variables.iter().find(|(n, _)| *n == name).map(|(_, value)| OsString::from(value))
+    };
+    let errors = Credentials::all_from_lookup(lookup).unwrap_err();
+    assert_eq!(errors.len(), 4, "{errors:?}");
+}

@@ -77,6 +77,16 @@ impl ConfigError {
     }
 }
 
+impl ConfigError {
+    /// Where in the file, if that is known.
+    pub(super) fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Invalid { place, .. } => place.as_ref(),
+            Self::Read { .. } | Self::TooLarge { .. } => None,
+        }
+    }
+}
+
 impl Place {
     fn at(source: &str, span: &Range<usize>) -> Self {
         let (line, column) = span::line_column(source, span.start);

@@ -43,7 +43,7 @@ impl FromStr for HostEntry {
 /// Letters, digits, hyphens and underscores in labels of at most 63 (RFC 1035 section 2.3.1, RFC
 /// 1123 section 2.1). A last label of digits would be a mistyped address (`192.0.2`), so it is not
 /// a name.
-fn is_host_name(text: &str) -> bool {
+pub(super) fn is_host_name(text: &str) -> bool {
     let name = text.strip_suffix('.').unwrap_or(text);
     let label = |l: &str| {
         (1..=63).contains(&l.len())

@@ -14,6 +14,7 @@ pub mod file;
 pub mod hosts;
 pub mod secrets;
 mod span;
+mod survey;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,11 @@ pub struct Config {
     pub allow: Vec<HostEntry>,
     /// FreeSWITCH's own access control lists that count as `allow`.
     pub allow_acl: Vec<String>,
+    /// Whether `register-proxy`, `outbound-proxy` and `nonce-ttl` are read from FreeSWITCH's `sofia.conf`, which
+    /// holds the passwords of the gateways.
+    pub read_sofia_conf: bool,
+    /// Whether the SIP ports are those of FreeSWITCH's running profiles.
+    pub sip_ports_auto: bool,
     /// SIP proxies and SBCs: every failure behind them names them.
     pub proxies: Vec<HostEntry>,
     /// How often DNS names in `allow` and `proxies` are looked up again.
@@ -96,6 +102,25 @@ impl Config {
                 Self::parse("", &path)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// As [`Config::load`], with everything that is wrong instead of the first of it, and the configuration that is
+    /// left without that; `None` when there is none.
+    #[must_use]
+    pub fn survey(path: Option<&Path>) -> (Option<Self>, Vec<ConfigError>) {
+        let (file, required) = match path {
+            Some(path) => (path.to_owned(), true),
+            None => (PathBuf::from(DEFAULT_PATH), false),
+        };
+        match read(&file) {
+            Ok(source) => survey::all(&source, &file),
+            Err(ConfigError::Read { source, .. })
+                if !required && source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                survey::all("", &file)
+            }
+            Err(error) => (None, vec![error]),
         }
     }
 

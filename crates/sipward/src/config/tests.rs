@@ -183,7 +183,10 @@ fn wrong_types_and_broken_toml_are_refused_with_their_place() {
             "[shield]\npackets = \"many\"\n",
             "sipward.toml:2:11: expected \"auto\", \"off\" or a number",
         ),
-        ("[route]\ntable = \"other\"\n", "sipward.toml:2:9: expected \"main\" or a table number"),
+        (
+            "[route]\ntable = \"other\"\n",
+            "sipward.toml:2:9: expected \"auto\", \"main\" or a table number",
+        ),
     ] {
         let error = refused(source);
         assert!(error.starts_with(start), "{source:?} gave {error}");

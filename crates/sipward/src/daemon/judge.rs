@@ -1,16 +1,19 @@
 //! The task that owns the engine: events in, wishes for the kernel and records out.
 //!
-//! `hear` holds what comes in, `act` what goes out, `standing` what is remembered of that, `restore` what
-//! the start brings back, `flood` how FreeSWITCH fares in a flood.
+//! `hear` holds what comes in, `act` what goes out, `standing` and `kernel` what is remembered of that,
+//! `restore` what the start brings back, `flood` how FreeSWITCH fares in a flood.
 
 mod act;
 mod first_list;
 mod flood;
+mod gather;
 mod hear;
+mod kernel;
 mod prober;
 mod restore;
 mod shielding;
 mod standing;
+mod time;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,11 +22,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
-use sipward_engine::{Action, Engine, Input, Policy};
+use sipward_engine::{Action, Engine, Exemption, Input, Policy, Timestamp};
 use sipward_esl::Notices;
 use sipward_route::{Report, USUAL_REQUESTS};
 use tokio::sync::{broadcast, mpsc};
-use tokio::time::{self, MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 pub(super) use first_list::FirstList;
@@ -31,19 +34,23 @@ pub(crate) use flood::{Answers, Flood, Profiles};
 pub(super) use prober::Prober;
 pub(super) use shielding::Shielding;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, StepWatch};
 use crate::complaint::LogReader;
 use crate::config::file::Shield;
 use crate::daemon::desk::Visit;
-use crate::daemon::directory::{Question, Registration};
+use crate::daemon::directory::table::{Part, Protected};
+use crate::daemon::directory::{Listed, ProfileFacts, Question, Registration};
 use crate::daemon::probe::Probed;
 use crate::enforce::Wishes;
 use crate::names::Exempt;
 use crate::record::{Ban, Record, Totals};
 use crate::store::{Saved, State, Store};
+use gather::Gathered;
+pub(crate) use kernel::{KernelSide, Note};
 pub(super) use restore::Restored;
 use standing::Standing;
 pub(crate) use standing::{FAILURES, Failure};
+use time::Stored;
 
 /// Notices and reports handled in one turn, so that neither starves the other.
 const TURN: usize = 256;
@@ -53,6 +60,17 @@ const UNDER_WAY: usize = 256;
 
 /// How often the heart beats: watchdog, status line, lost log lines.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// Beats between two looks for registrations that ran out without a word.
+const EXPIRE_BEATS: u64 = 30;
+
+/// How often a failed attempt is told again whose reason is still the same: there may be four a second.
+const TELL_AGAIN: Duration = Duration::from_secs(30);
+
+/// Phones of the first list that are kept until its end, and bytes of their text. A larger one makes known, not
+/// trusted.
+const FIRST_PHONES: usize = 131_072;
+const FIRST_BYTES: usize = 32 * 1024 * 1024;
 
 /// FreeSWITCH writes its list of registrations by a queue: it lags behind the events by up to a second.
 const LIST_LAG: Duration = Duration::from_secs(2);
@@ -65,25 +83,23 @@ const DRAIN: Duration = Duration::from_millis(1_200);
 pub(super) enum Order {
     /// A policy that was read again.
     Policy(Box<Policy>),
-    /// Other access control lists are asked from now on.
-    AclsChanged,
+    /// Networks that the access control lists allow, all of them; what FreeSWITCH answered about single
+    /// addresses before is worth nothing.
+    Acls(Vec<IpNet>),
     /// New networks for classes of exemption.
     Exempt(Vec<Exempt>),
     /// Addresses of FreeSWITCH's gateways, all of them.
     Trunks(Vec<IpNet>),
-    /// The phones that FreeSWITCH says are registered, all of them.
-    Registered {
-        phones: Vec<Registration>,
-        /// When it was asked.
-        asked: Instant,
-    },
+    /// A part of the phones that FreeSWITCH says are registered.
+    Listed(Listed),
+    /// Whether all of a part of the table of protected addresses is known.
+    Known(Part, bool),
+    /// The profiles that run, all of them.
+    Profiles(Arc<[ProfileFacts]>),
     /// What the store holds, known only now.
     Saved(Box<Saved>),
     /// The shield's settings were read again.
     Shield(Shield),
-    /// The smallest `max-recv-requests-per-second` of the running profiles; `None` where that is unknown.
-    #[expect(dead_code, reason = "no question to FreeSWITCH has this answer yet")]
-    Takes(Option<u32>),
     /// What FreeSWITCH's access control lists say of an address; `None` when they said nothing.
     Acl { addr: IpAddr, allowed: Option<bool> },
     /// Whether a profile of FreeSWITCH answers.
@@ -138,6 +154,7 @@ pub(crate) struct Judge {
     /// Addresses whose question found no room.
     unasked: Vec<IpAddr>,
     standing: Standing,
+    kernel: KernelSide,
     /// Events were dropped since the last beat: registrations may have gone unseen.
     missed: bool,
     /// `None` where the kernel is left alone.
@@ -145,8 +162,20 @@ pub(crate) struct Judge {
     flood: Flood,
     /// `None` where nobody is asked: in observe mode.
     prober: Option<Prober>,
+    protected: Protected,
+    /// The last failed attempt that was told, and when.
+    told_failure: Option<(String, Instant)>,
+    beats: u64,
+    /// When the last turn ended.
+    turned: Instant,
+    stored: Stored,
+    forged: Gathered,
+    unusable: Gathered,
     /// `None` once a list of registrations came.
     first_list: Option<FirstList>,
+    /// The phones of that list, which is judged as a whole.
+    first_phones: Vec<Registration>,
+    first_bytes: usize,
 }
 
 /// Called once a beat.
@@ -174,8 +203,16 @@ impl fmt::Display for Beat {
 
 struct UnderWay {
     ban: Ban,
-    /// When the event that caused it left the socket.
-    received: Option<Instant>,
+    cause: Option<Happened>,
+}
+
+/// When an event happened.
+#[derive(Clone, Copy, Debug)]
+struct Happened {
+    /// It left the socket.
+    received: Instant,
+    /// By FreeSWITCH's clock.
+    dated: Option<Timestamp>,
 }
 
 impl Judge {
@@ -187,6 +224,7 @@ impl Judge {
         shielding: Option<Shielding>,
     ) -> Self {
         let Voices { wishes, store, questions, records } = voices;
+        let standing = Standing::new(clock.now());
         Self {
             engine: Box::new(engine),
             clock,
@@ -202,12 +240,22 @@ impl Judge {
             questions,
             log: LogReader::default(),
             unasked: Vec::new(),
-            standing: Standing::new(clock.now()),
+            standing,
+            kernel: KernelSide::default(),
             missed: false,
             shielding,
             flood: Flood::default(),
             prober: None,
+            protected: Protected::new(),
+            told_failure: None,
+            beats: 0,
+            turned: Instant::now(),
+            stored: Stored::default(),
+            forged: Gathered::default(),
+            unusable: Gathered::default(),
             first_list: None,
+            first_phones: Vec::new(),
+            first_bytes: 0,
         }
     }
 
@@ -233,18 +281,29 @@ impl Judge {
 
     /// Tells the engine something, and looks at what it decided before that is carried out.
     pub(crate) fn decide<T>(&mut self, input: Input<'_>, look: impl FnOnce(&[Action]) -> T) -> T {
-        self.engine.handle(input, self.clock.now(), &mut self.actions);
+        self.engine.handle(input, self.clock.steady(), &mut self.actions);
         let seen = look(&self.actions);
         self.carry_out(None);
         seen
+    }
+
+    /// Exempts these networks, instead of those that the class had before.
+    pub(crate) fn exempt(&mut self, class: Exemption, nets: Vec<IpNet>) {
+        self.protected.exempt(class, &nets, self.clock.steady());
+        self.tell(Input::Exempt { class, nets });
+    }
+
+    /// The table of addresses that must be let in, with reason and age.
+    pub(crate) fn protected(&self) -> &Protected {
+        &self.protected
     }
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    pub(crate) fn clock(&self) -> Clock {
-        self.clock
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     pub(crate) fn totals(&self) -> Totals {
@@ -265,6 +324,11 @@ impl Judge {
         self.shielding.as_ref().and_then(Shielding::healthy_hosts)
     }
 
+    /// What the kernel said of bans and unbans.
+    pub(crate) fn kernel(&self) -> &KernelSide {
+        &self.kernel
+    }
+
     /// The FreeSWITCH end, while connected.
     pub(crate) fn peer(&self) -> Option<SocketAddr> {
         self.peer
@@ -274,10 +338,12 @@ impl Judge {
     pub(super) async fn run(mut self, mut ears: Ears, stop: CancellationToken) -> (Totals, End) {
         let mut notices = Vec::with_capacity(TURN);
         let mut reports = Vec::with_capacity(TURN);
-        let mut beat = time::interval(HEARTBEAT);
+        let steps = StepWatch::start();
+        self.turned = Instant::now();
+        let mut beat = tokio::time::interval(HEARTBEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let end = loop {
-            let deadline = self.engine.next_deadline().map(|at| self.clock.until(at));
+            let deadline = self.engine.next_deadline().map(|at| self.clock.until_steady(at));
             tokio::select! {
                 () = stop.cancelled() => break End::Asked,
                 count = ears.notices.recv_many(&mut notices, TURN) => {
@@ -293,13 +359,15 @@ impl Judge {
                     reports.drain(..).for_each(|report| self.report(report));
                 }
                 Some(order) = ears.orders.recv() => self.order(order),
-                () = time::sleep(deadline.unwrap_or_default()), if deadline.is_some() => {
-                    self.engine.tick(self.clock.now(), &mut self.actions);
+                () = tokio::time::sleep(deadline.unwrap_or_default()), if deadline.is_some() => {
+                    self.engine.tick(self.clock.steady(), &mut self.actions);
                     self.carry_out(None);
                 }
                 () = self.wishes.flow(), if self.wishes.is_waiting() => {}
+                () = steps.stepped() => self.look_at_clock(),
                 _ = beat.tick() => self.beat(),
             }
+            self.end_turn();
         };
         self.drain(ears).await;
         (self.totals, end)
@@ -307,12 +375,22 @@ impl Judge {
 
     fn beat(&mut self) {
         let stores = self.store.health().state == State::Ok;
+        self.look_at_clock();
+        self.forget_ended();
+        self.tell_gathered(false);
         (self.heart)(&Beat { peer: self.peer, totals: self.totals, stores });
         self.complete_store();
-        if std::mem::take(&mut self.missed) {
-            self.ask(Question::Snapshot);
+        self.beats += 1;
+        if self.beats.is_multiple_of(EXPIRE_BEATS) {
+            self.protected.phones.expire(self.clock.steady());
         }
-        let now = self.clock.now();
+        if let Some(record) = self.kernel.take_changed() {
+            self.publish(record);
+        }
+        if std::mem::take(&mut self.missed) {
+            self.ask(Question::Registrations);
+        }
+        let now = self.clock.steady();
         if let Some(record) = self.flood.beat(self.totals.registered_now, now) {
             self.publish(record);
         }
@@ -342,8 +420,12 @@ impl Judge {
             self.notice(notice);
         }
         drop(notices);
-        let drained = time::timeout(DRAIN, async {
-            while !self.under_way.is_empty() || self.wishes.is_waiting() {
+        self.tell_gathered(true);
+        let drained = tokio::time::timeout(DRAIN, async {
+            while !self.under_way.is_empty()
+                || self.kernel.leaving() > 0
+                || self.wishes.is_waiting()
+            {
                 tokio::select! {
                     report = reports.recv() => match report {
                         Some(report) => self.report(report),
@@ -354,7 +436,8 @@ impl Judge {
             }
         });
         if drained.await.is_err() {
-            tracing::warn!(routes = self.under_way.len(), "stopped before the kernel answered");
+            let routes = self.under_way.len() + self.kernel.leaving();
+            tracing::warn!(routes, "stopped before the kernel answered");
         }
     }
 }

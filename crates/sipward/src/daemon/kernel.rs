@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use ipnet::IpNet;
 use sipward_engine::Exemption;
 use sipward_route::{Enforcer, Found, HostFacts, Shield};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, Mode};
@@ -15,6 +15,8 @@ pub(super) struct Kernel {
     task: JoinHandle<anyhow::Result<()>>,
     stop: oneshot::Sender<()>,
     pub(super) found: Found,
+    /// Where the ports of FreeSWITCH's profiles go, if they are the ones that count.
+    pub(super) ports: Option<watch::Sender<Vec<u16>>>,
 }
 
 impl Kernel {
@@ -25,14 +27,16 @@ impl Kernel {
         shield: Shield,
     ) -> anyhow::Result<Self> {
         let (stop, stopped) = oneshot::channel();
+        let (ports, ports_in) = watch::channel(Vec::new());
+        let ports = config.sip_ports_auto.then_some(ports);
         match config.mode {
             Mode::Ban => {
                 let (enforcer, found) = Enforcer::open(config.route.clone()).await?;
-                let enforcer = enforcer.shield_by(shield);
+                let enforcer = enforcer.shield_by(shield).sip_ports_from(ports_in);
                 let task = tokio::spawn(async move {
                     enforcer.run(changes, reports, stopped).await.context("netlink was lost")
                 });
-                Ok(Self { task, stop, found })
+                Ok(Self { task, stop, found, ports })
             }
             Mode::Observe => {
                 let host = sipward_route::host_facts(&config.route).await?;
@@ -40,7 +44,7 @@ impl Kernel {
                     sipward_route::dry_run(changes, reports).await;
                     Ok(())
                 });
-                Ok(Self { task, stop, found: Found { host, ..Found::default() } })
+                Ok(Self { task, stop, found: Found { host, ..Found::default() }, ports })
             }
         }
     }

@@ -21,12 +21,16 @@ mod desk;
 mod directory;
 mod judge;
 mod kernel;
+mod near;
+mod only;
 mod probe;
 mod settings;
 mod tasks;
 
 pub(crate) use desk::{Away, Desk};
-pub(crate) use judge::{Answers, FAILURES, Failure, Judge, Profiles};
+pub(crate) use directory::table::Reason as ProtectedReason;
+pub(crate) use directory::{COMMANDS, lists};
+pub(crate) use judge::{Answers, FAILURES, Failure, Judge, KernelSide, Note, Profiles};
 pub(crate) use settings::{Allowed, Denied, PolicyEdit, Reloaded, Settings, State};
 pub(crate) use tasks::stop_on_signals;
 
@@ -36,7 +40,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use sipward_engine::{Engine, Input};
-use sipward_esl::{SessionConfig, Subscription};
+use sipward_esl::{Backoff, InvalidCommand, SessionConfig, Subscription};
 use sipward_route::{Found, Shield};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -47,7 +51,7 @@ use crate::bridge;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Credentials, Mode, OnExit, Secrets};
 use crate::enforce::{self, Wishes};
-use crate::http::{Access, Certificates, Links, Server};
+use crate::http::{Access, Certificates, Links, Room, Server, raise_descriptors};
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::names::{Exempt, Names};
@@ -55,8 +59,10 @@ use crate::record::{Record, Started, Totals};
 use crate::store::{Closed, Saved, Store, StoreSettings};
 use crate::systemd;
 use crate::tell::Tellers;
+use crate::text::Time;
 use judge::{Ears, End, FirstList, Prober, Restored, Shielding, Voices};
 use kernel::{Kernel, host_exemptions};
+use only::Only;
 use settings::{InForce, Overrides, Ways, read_geo};
 use tasks::Current;
 
@@ -114,6 +120,7 @@ impl Daemon {
     ///
     /// # Errors
     /// As [`Daemon::run`].
+    #[allow(clippy::too_many_lines, reason = "the order of the start is read in one piece")]
     pub async fn run_until(
         self,
         stop: CancellationToken,
@@ -125,6 +132,8 @@ impl Daemon {
         let (orders_out, orders) = mpsc::channel(ORDERS);
         let shield = Shield::default();
         let certificates = certificates(&config)?;
+        // Before anything is touched. Held until the end, the flush included.
+        let _only = Only::take(&config)?;
         let (kernel, (store, saved)) = tokio::try_join!(
             Kernel::start(&config, changes_in, reports_out, shield.clone()),
             open_store(&config),
@@ -132,25 +141,22 @@ impl Daemon {
         let shielding = (config.mode == Mode::Ban).then(|| Shielding::new(shield, config.shield));
 
         let engine = Engine::new(config.policy.clone(), seed())?;
-        let (clock, heart) = (Clock::start(), tasks::heart(logs.clone()));
+        let (clock, heart) = (Clock::start(saved.written), tasks::heart(logs.clone()));
         let oracles = Oracles::new(&config);
-        let tellers = Tellers::start(&config, &secrets, &oracles.whois, &records, clock)?;
-        let (metrics, counting) = Metrics::new(&records, tellers.ledgers(), clock);
+        let tellers = Tellers::start(&config, &secrets, &oracles.whois, &records, &clock)?;
+        let (metrics, counting) = Metrics::new(&records, tellers.ledgers(), clock.clone());
         let (ask, questions) = mpsc::channel(directory::QUESTIONS);
         let wishes = Wishes::new(changes);
         let voices =
             Voices { wishes, store: store.clone(), questions: ask, records: records.clone() };
-        let mut judge = Judge::new(engine, clock, voices, heart, shielding);
+        let mut judge = Judge::new(engine, clock.clone(), voices, heart, shielding);
         let settings = State { overrides: Overrides::stored(&saved), file: config };
         let config = settings.effective();
-        judge.tell(Input::Policy(Box::new(config.policy.clone())));
-        let mut names = Names::default();
-        exempt(&mut judge, host_exemptions(&kernel.found.host));
-        exempt(&mut judge, names.classes(&config));
-        let access = Arc::new(Access::new(&config.http, saved.tokens.clone(), links, clock));
+        let mut names = prepare(&mut judge, &config, &kernel.found);
+        let access = Arc::new(access(&config, &saved, links, &clock));
         judge.await_first_list(FirstList::awaited(&config.store.location, &saved));
         let restored = judge.take_over(saved, &kernel.found.routes);
-        for record in started(&config, &credentials, &kernel.found, &restored) {
+        for record in started(&config, &credentials, &kernel.found, &restored, &clock) {
             judge.publish(record);
         }
         judge.settle(restored.missing, &mut reports, &stop).await;
@@ -158,10 +164,11 @@ impl Daemon {
         systemd::ready();
         look_up(&mut names, &mut judge, &config).await;
 
+        let is_near = near::is_near(&credentials.host, &kernel.found.host).await;
         let (session, handle, notices) =
-            sipward_esl::session(session_config(&config, &credentials)?);
+            sipward_esl::session(session_config(&config, &credentials, is_near)?);
         let session = tokio::spawn(session.run());
-        let (acls, acls_in) = watch::channel(config.allow_acl.clone());
+        let (asked, asked_in) = watch::channel(asked(&config));
         let (current, current_in) = watch::channel(Current::at_start(&config));
         let in_force = InForce { generation: 0, answers: names.answers() };
         let (in_force_out, in_force) = watch::channel(in_force);
@@ -171,7 +178,7 @@ impl Daemon {
                 desk: desk.clone(),
                 orders: orders_out.clone(),
                 current,
-                acls,
+                asked,
                 in_force,
                 records: records.clone(),
                 store: store.clone(),
@@ -182,21 +189,31 @@ impl Daemon {
             reload,
             settings,
         ));
+        let directory = directory::Ways::new(
+            (handle.clone(), credentials, config.esl.connect_timeout),
+            (asked_in, questions),
+            (orders_out.clone(), kernel.ports.clone(), records.clone()),
+        );
         let mut helpers = vec![
-            tokio::spawn(directory::run(handle.clone(), acls_in, questions, orders_out.clone())),
+            tokio::spawn(directory::run(directory)),
             tokio::spawn(ask_profiles(&mut judge, &config, &kernel.found, orders_out.clone())),
             tokio::spawn(tasks::look_up_names(names, current_in, in_force_out, orders_out.clone())),
             tokio::spawn(tasks::reload_on_hangup(Arc::clone(&settings))?),
             tokio::spawn(counting),
+            tokio::spawn(tasks::move_tokens(&records, &access, &store, &clock)),
             tokio::spawn(read_geo(oracles.geo.clone(), config.geo.clone(), records.clone())),
-            tokio::spawn(tasks::recall_decisions(store.clone(), Arc::clone(&metrics), clock)),
+            tokio::spawn(tasks::recall_decisions(
+                store.clone(),
+                Arc::clone(&metrics),
+                clock.clone(),
+            )),
         ];
         let api = Api::new(Parts {
             desk,
             settings: Arc::clone(&settings),
             store: store.clone(),
             records: records.clone(),
-            mode: config.mode,
+            config: &config,
             metrics,
             access: Arc::clone(&access),
             oracles,
@@ -214,12 +231,7 @@ impl Daemon {
         drop(server);
         handle.close();
         session.abort();
-        let kernel_end = kernel.end().await;
-        close(store, &records).await;
-        flush_if_wanted(&config).await?;
-        Record::Stopped(totals).tell(&records);
-        tellers.finish().await;
-        kernel_end?;
+        finish(kernel, (store, &config), (totals, &records), tellers).await?;
         anyhow::ensure!(end == End::Asked, "the task that owns the Event Socket ended by itself");
         Ok(totals)
     }
@@ -238,6 +250,37 @@ fn ask_profiles(
         judge.ask_by(Prober::new(want, own, ports, found.coverage.gate));
     }
     probe::run(wanted, orders)
+}
+
+/// Tells the engine the policy, and who is never banned as far as that is known without a look-up.
+fn prepare(judge: &mut Judge, config: &Config, found: &Found) -> Names {
+    judge.tell(Input::Policy(Box::new(config.policy.clone())));
+    let names = Names::default();
+    exempt(judge, host_exemptions(&found.host));
+    exempt(judge, names.classes(config));
+    names
+}
+
+/// The end, when nothing is judged any more: what was decided is carried out, written and reported.
+async fn finish(
+    kernel: Kernel,
+    (store, config): (Store, &Config),
+    (totals, records): (Totals, &broadcast::Sender<Arc<Record>>),
+    tellers: Tellers,
+) -> anyhow::Result<()> {
+    let kernel_end = kernel.end().await;
+    close(store, records).await;
+    flush_if_wanted(config).await?;
+    Record::Stopped(totals).tell(records);
+    tellers.finish().await;
+    kernel_end
+}
+
+/// Who may use the API and the page, and how many at once.
+fn access(config: &Config, saved: &Saved, links: Arc<Links>, clock: &Clock) -> Access {
+    let room = Room::within(raise_descriptors());
+    let tokens = (saved.tokens.clone(), saved.retired.clone());
+    Access::new(&config.http, tokens, links, clock.clone(), room)
 }
 
 /// Serves the API on the Unix socket and on TCP, as far as it is wanted.
@@ -306,9 +349,14 @@ async fn look_up(names: &mut Names, judge: &mut Judge, config: &Config) {
     failed.iter().for_each(Record::log);
 }
 
+/// What the settings say about questions to FreeSWITCH.
+fn asked(config: &Config) -> directory::Asked {
+    directory::Asked { lists: config.allow_acl.clone(), reads_sofia_conf: config.read_sofia_conf }
+}
+
 fn exempt(judge: &mut Judge, classes: impl IntoIterator<Item = Exempt>) {
     for (class, nets) in classes {
-        judge.tell(Input::Exempt { class, nets });
+        judge.exempt(class, nets);
     }
 }
 
@@ -318,18 +366,36 @@ pub(crate) fn seed() -> u64 {
     std::hash::RandomState::new().hash_one(0_u8)
 }
 
-fn session_config(config: &Config, credentials: &Credentials) -> anyhow::Result<SessionConfig> {
+fn session_config(
+    config: &Config,
+    credentials: &Credentials,
+    is_near: bool,
+) -> anyhow::Result<SessionConfig> {
+    let (near, far) = (config.esl.retry_near, config.esl.retry_far);
+    let far = Backoff { initial: near.min(far), max: far, ..Backoff::default() };
+    let backoff = if is_near { Backoff { initial: near, max: near, jitter: 0.0 } } else { far };
     Ok(SessionConfig {
+        backoff,
+        refused_backoff: far,
         port: credentials.port,
         user: credentials.user.clone(),
         connect_timeout: config.esl.connect_timeout,
         heartbeat_timeout: config.esl.heartbeat_timeout,
         queue: config.esl.queue,
         seed: seed(),
-        // HEARTBEAT and every record of mod_sofia, which is what a session asks for by itself.
-        subscription: Subscription::sofia().custom(bridge::REPORT)?.custom(bridge::CALL)?,
+        subscription: Subscription::sofia_required(),
+        optional: Some(optional_events()?),
         ..SessionConfig::new(credentials.host.clone(), credentials.password.clone())
     })
+}
+
+/// The events that are good to have beside those without which nobody can be banned.
+pub(crate) fn optional_events() -> Result<Subscription, InvalidCommand> {
+    Subscription::sofia_optional()
+        .custom(bridge::REPORT)?
+        .custom(bridge::CALL)?
+        .custom(bridge::PROFILE_START)?
+        .event(bridge::RELOADED)
 }
 
 fn started(
@@ -337,6 +403,7 @@ fn started(
     credentials: &Credentials,
     found: &Found,
     restored: &Restored,
+    clock: &Clock,
 ) -> Vec<Record> {
     let mut records = vec![Record::Started(Started {
         version: env!("CARGO_PKG_VERSION"),
@@ -353,6 +420,10 @@ fn started(
     })];
     if config.mode == Mode::Ban {
         records.push((&found.coverage).into());
+    }
+    if let Some(written) = clock.behind() {
+        let by_seconds = written.since(clock.now()).as_secs_f64();
+        records.push(Record::ClockBehind { by_seconds, written: Time(written) });
     }
     if !found.foreign.is_empty() {
         records.push(Record::ProtocolTaken {

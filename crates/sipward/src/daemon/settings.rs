@@ -42,8 +42,8 @@ pub(super) struct Ways {
     pub(super) desk: Desk,
     pub(super) orders: mpsc::Sender<Order>,
     pub(super) current: watch::Sender<Current>,
-    /// The access control lists to ask.
-    pub(super) acls: watch::Sender<Vec<String>>,
+    /// What FreeSWITCH is asked.
+    pub(super) asked: watch::Sender<super::directory::Asked>,
     pub(super) in_force: watch::Receiver<InForce>,
     pub(super) records: broadcast::Sender<Arc<Record>>,
     pub(super) store: Store,
@@ -149,8 +149,7 @@ impl Settings {
         }
         let needs_restart = needs_restart(&self.started, &file);
         // Also when they are the same: FreeSWITCH may have other contents for them.
-        self.ways.acls.send_replace(file.allow_acl.clone());
-        self.ways.orders.send(Order::AclsChanged).await.map_err(|_| Away::Stopped)?;
+        self.ways.asked.send_replace(super::asked(&file));
         let geo = Arc::clone(&self.ways.geo);
         read_geo(geo, file.geo.clone(), self.ways.records.clone()).await;
         let certificate_problem = self.read_certificate_again(&file);
@@ -307,5 +306,5 @@ fn needs_restart(started: &Config, file: &Config) -> Vec<&'static str> {
 fn same_route(started: &Config, file: &Config) -> bool {
     let mut route = file.route.clone();
     route.gate.shield = started.route.gate.shield;
-    route == started.route
+    (&route, file.sip_ports_auto) == (&started.route, started.sip_ports_auto)
 }

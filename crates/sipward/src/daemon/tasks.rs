@@ -10,14 +10,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::judge::{Heart, Order};
 use super::settings::{InForce, Settings};
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::http::Access;
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::names::Names;
 use crate::record::Record;
-use crate::store::{Notice, Store};
+use crate::store::{Entry, Notice, Store};
 use crate::systemd;
 
 /// Cancels `stop` on SIGTERM or SIGINT.
@@ -84,7 +84,7 @@ pub(super) async fn hear_store(
             Notice::Incomplete { error } => Record::StoreIncomplete { error },
             Notice::SetAside { kept: file, error } => Record::StoreSetAside { file, error },
             Notice::Late(saved) => {
-                access.tokens.take_over(saved.tokens.clone());
+                access.tokens.take_over(saved.tokens.clone(), saved.retired.clone());
                 // They decide what of the bans comes back. What they cannot be is told.
                 if settings.take_over(&saved).await.is_err() {
                     return;
@@ -96,6 +96,40 @@ pub(super) async fn hear_store(
             }
         };
         record.tell(&records);
+    }
+}
+
+/// Moves the ends of tokens that were made by a wrong clock, when it is set right.
+pub(super) fn move_tokens(
+    records: &broadcast::Sender<Arc<Record>>,
+    access: &Arc<Access>,
+    store: &Store,
+    clock: &Clock,
+) -> impl Future<Output = ()> + Send + 'static {
+    let heard = records.subscribe();
+    moving_tokens(heard, Arc::clone(access), store.clone(), clock.clone())
+}
+
+async fn moving_tokens(
+    mut heard: broadcast::Receiver<Arc<Record>>,
+    access: Arc<Access>,
+    store: Store,
+    clock: Clock,
+) {
+    loop {
+        let record = match heard.recv().await {
+            Ok(record) => record,
+            Err(broadcast::error::RecvError::Lagged(_)) => continue,
+            Err(broadcast::error::RecvError::Closed) => return,
+        };
+        if let Record::ClockStepped { by_seconds, .. } = *record {
+            let by = clock::micros(by_seconds);
+            let before = |at| clock::moved(at, by.saturating_neg());
+            let (from, to) = (before(clock.at_start()), before(clock.now()));
+            for saved in access.tokens.shift(from, to, by) {
+                store.put(Entry::Token(saved));
+            }
+        }
     }
 }
 

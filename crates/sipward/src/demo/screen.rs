@@ -106,7 +106,7 @@ impl Screen {
                 say!("The page, until the demo ends: http://{address}/login?code={code}\n");
             }
             Record::Ban(ban) => self.ban(ban),
-            Record::Unban { source, reason } => {
+            Record::Unban { source, reason, .. } => {
                 self.now_banned = self.now_banned.saturating_sub(1);
                 if *reason == UnblockReason::Expired {
                     self.line(

@@ -1,6 +1,6 @@
 //! FreeSWITCH, over a connection of our own: the daemon's is left alone.
 
-mod sofia;
+mod people;
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -9,7 +9,6 @@ use sipward_esl::{Command, Event, JobUuid, Limits, Subscription};
 use tokio::time::{timeout, timeout_at};
 
 use super::{Check, State};
-use crate::bridge;
 use crate::config::{Config, Credentials};
 use crate::daemon;
 use crate::text::Plain;
@@ -26,13 +25,20 @@ const EVENTS: &str = "events";
 const HEARTBEAT: &str = "heartbeat";
 const CLOCK: &str = "clock";
 const LOG: &str = "log-auth-failures";
+const PERMISSIONS: &str = "permissions";
+const GATEWAYS: &str = "gateways";
+const LISTS: &str = "access lists";
+const PORTS: &str = "sip ports";
 
-/// Five checks.
+/// All behind the connection, in this order.
+const BEHIND: [&str; 8] = [EVENTS, HEARTBEAT, CLOCK, LOG, PERMISSIONS, GATEWAYS, LISTS, PORTS];
+
+/// Nine checks.
 pub(super) async fn checks(
     config: &Config,
     credentials: Option<&Credentials>,
     heartbeat: Duration,
-) -> [Check; 5] {
+) -> Vec<Check> {
     let Some(credentials) = credentials else {
         return unreached(Check::fail(REACHED, "not tried without credentials", "see above"));
     };
@@ -45,22 +51,32 @@ pub(super) async fn checks(
     };
     let found = format!("{}:{} lets us in", credentials.host, credentials.port);
     let reached = Check::ok(REACHED, found);
-    if let Err(error) = session.subscribe().await {
-        let lost = Check::fail(EVENTS, error.to_string(), advice(&error));
-        let [_, _, heartbeat, clock, log] = unreached(lost.clone());
-        return [reached, lost, heartbeat, clock, log];
-    }
+    let refused = match session.subscribe().await {
+        Ok(refused) => refused,
+        Err(error) => {
+            let lost = Check::fail(EVENTS, error.to_string(), advice(&error));
+            let rest = BEHIND.iter().skip(1).map(|name| blind(name));
+            return [reached, lost].into_iter().chain(rest).collect();
+        }
+    };
     let started = Instant::now();
     let (events, clock) = session.events().await;
     let log = session.log_auth_failures().await;
+    let permissions = session.permissions(&refused).await;
+    let gateways = session.gateways().await;
+    let lists = session.access_lists(&config.allow_acl).await;
+    let ports = session.sip_ports(config).await;
     let heartbeat = session.heartbeat(started, heartbeat).await;
-    [reached, events, heartbeat, clock, log]
+    vec![reached, events, heartbeat, clock, log, permissions, gateways, lists, ports]
 }
 
 /// Nothing behind the connection can be looked at.
-fn unreached(reached: Check) -> [Check; 5] {
-    let blind = |name| Check::warn(name, "not looked at: no connection", "see above");
-    [reached, blind(EVENTS), blind(HEARTBEAT), blind(CLOCK), blind(LOG)]
+fn unreached(reached: Check) -> Vec<Check> {
+    std::iter::once(reached).chain(BEHIND.iter().map(|name| blind(name))).collect()
+}
+
+fn blind(name: &'static str) -> Check {
+    Check::warn(name, "not looked at: no connection", "see above")
 }
 
 /// Errors of the client say what to do where they can.
@@ -95,10 +111,13 @@ async fn connect(config: &Config, credentials: &Credentials) -> Result<Session, 
 }
 
 impl Session {
-    /// To what the daemon subscribes, and to the answers of `bgapi`.
-    async fn subscribe(&mut self) -> Result<(), ClientError> {
-        let subscription = Subscription::sofia().custom(bridge::REPORT)?.event("BACKGROUND_JOB")?;
-        self.connection.subscribe(&subscription, ANSWER).await
+    /// To what the daemon subscribes, and to the answers of `bgapi`. Gives the names that are refused.
+    async fn subscribe(&mut self) -> Result<Vec<String>, ClientError> {
+        let needed = Subscription::sofia_required().event("BACKGROUND_JOB")?;
+        let mut refused = self.connection.subscribe_optional(&needed, ANSWER).await?;
+        let optional = daemon::optional_events()?;
+        refused.extend(self.connection.subscribe_optional(&optional, ANSWER).await?);
+        Ok(refused)
     }
 
     /// FreeSWITCH answers `+OK` to any subscription, so only an event that comes proves anything: the one
@@ -138,7 +157,7 @@ impl Session {
         };
         match self.job(question).await {
             Err(error) => unknown(&error),
-            Ok(job) => match sofia::profiles_with_log(&job.text) {
+            Ok(job) => match people::profiles_with_log(&job.text) {
                 Err(error) => unknown(&error),
                 Ok(profiles) if profiles.is_empty() => {
                     Check::ok(LOG, "off; sipward needs no log line")

@@ -5,33 +5,38 @@ use std::path::Path;
 
 use sipward_route::{GateState, Inspection};
 
-use super::{Check, Patient};
+use super::{Check, Patient, bans};
 use crate::config::{Config, Mode};
 
 const RIGHT: &str = "capability";
 const GATE: &str = "gate";
 const CLASH: &str = "clashes";
 
-/// `CAP_NET_ADMIN` (`linux/capability.h`), a bit of `CapEff` in `/proc/PID/status`.
+/// `CAP_NET_ADMIN` (`linux/capability.h`), a bit of `CapEff` in `/proc/PID/task/TID/status`.
 const CAP_NET_ADMIN: u64 = 1 << 12;
 
 /// Routes and networks named in a line at most.
 const NAMED: usize = 3;
 
-/// Three checks. `daemon` is the process of a running daemon.
-pub(super) async fn checks(config: &Config, daemon: Option<u32>, patient: &Patient) -> [Check; 3] {
-    let of_daemon =
-        daemon.and_then(|id| has_right(&patient.root.join(format!("proc/{id}/status"))));
+/// Four checks. `daemon` is the process of a running daemon, `socket` where it answers.
+pub(super) async fn checks(
+    config: &Config,
+    daemon: Option<u32>,
+    socket: Option<&Path>,
+    patient: &Patient,
+) -> [Check; 4] {
+    let of_daemon = daemon.and_then(|id| has_right(&patient.root.join(format!("proc/{id}/task"))));
     match sipward_route::inspect(&config.route).await {
         Ok(inspection) => [
             right(config, of_daemon, inspection.permitted),
             gate(config, daemon.is_some(), &inspection),
+            bans::check(config, daemon.is_some(), socket, &inspection).await,
             clashes(config, &inspection, &patient.root.join("etc/iproute2")),
         ],
         Err(error) => {
             let blind =
                 |name| Check::fail(name, error.to_string(), "sipward cannot work on this kernel");
-            [blind(RIGHT), blind(GATE), blind(CLASH)]
+            [blind(RIGHT), blind(GATE), blind(bans::BANS), blind(CLASH)]
         }
     }
 }
@@ -64,7 +69,8 @@ fn gate(config: &Config, is_running: bool, inspection: &Inspection) -> Check {
             "{count} of {} bans looked up stop nothing: for {net}, {winner} wins",
             inspection.looked_up
         );
-        let advice = "remove that route, or give the bans a table of their own ([route] table)";
+        let advice = "set [route] table = \"auto\" (the bans get a table of their own, read first) and \
+                      restart, or remove that rule or route";
         return Check::fail(GATE, found, advice);
     }
     let looked_up = match inspection.looked_up {
@@ -75,6 +81,11 @@ fn gate(config: &Config, is_running: bool, inspection: &Inspection) -> Check {
     };
     let gaps = inspection.coverage.gaps.join("; ");
     match &inspection.gate {
+        GateState::Standing { dropped } if !gaps.is_empty() => Check::fail(
+            GATE,
+            format!("its rules stand and have dropped {dropped} packets, but {gaps}"),
+            "what is named passes; the daemon's log says when it is closed",
+        ),
         GateState::Standing { dropped } => Check::ok(
             GATE,
             format!("its rules stand and have dropped {dropped} packets; {looked_up}"),
@@ -131,7 +142,10 @@ fn clashes(config: &Config, inspection: &Inspection, iproute: &Path) -> Check {
         let found = format!("protocol {protocol} belongs to `{name}` on this host (rt_protos)");
         return Check::warn(CLASH, found, "choose another `protocol` in [route]");
     }
-    let table = config.route.table.map_or("main".to_owned(), |own| own.id.to_string());
+    let table = match inspection.table {
+        254 => "main".to_owned(),
+        own => own.to_string(),
+    };
     Check::ok(CLASH, format!("protocol {protocol} in table {table} is ours alone"))
 }
 
@@ -149,11 +163,36 @@ fn owner(iproute: &Path, protocol: u8) -> Option<String> {
     })
 }
 
-/// Whether a process has `CAP_NET_ADMIN`; `None` when the system does not tell.
-fn has_right(status: &Path) -> Option<bool> {
+/// Whether one of a process' threads has `CAP_NET_ADMIN`, as the one of the daemon that talks netlink does;
+/// `None` when the system does not say.
+fn has_right(threads: &Path) -> Option<bool> {
+    let threads = fs::read_dir(threads).ok()?.filter_map(Result::ok);
+    let rights: Vec<bool> =
+        threads.filter_map(|thread| is_able(&thread.path().join("status"))).collect();
+    rights.iter().copied().reduce(|one, other| one || other)
+}
+
+fn is_able(status: &Path) -> Option<bool> {
     let status = fs::read_to_string(status).ok()?;
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
     Some(u64::from_str_radix(effective.trim(), 16).ok()? & CAP_NET_ADMIN != 0)
+}
+
+/// What is found on a host on which nothing stands.
+#[cfg(test)]
+pub(super) fn found_for_tests() -> Inspection {
+    Inspection {
+        permitted: true,
+        routes: 0,
+        bans: std::collections::BTreeSet::new(),
+        stopped_by_others: std::collections::BTreeSet::new(),
+        table: 254,
+        foreign: Vec::new(),
+        gate: GateState::Missing,
+        coverage: sipward_route::Coverage::default(),
+        looked_up: 0,
+        outranked: Vec::new(),
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read as _;
 use std::path::Path;
 
-use super::Check;
+use super::{Check, Running};
 use crate::api::model::Status;
 use crate::client::{Client, ClientError, NoQuery};
 use crate::config::DEFAULT_PATH;
@@ -78,11 +78,15 @@ impl Process {
     /// A `sipward run` that may have read this file. A host may run several, in containers for instance, whose
     /// processes it sees; one that names another file is none of ours.
     fn is_daemon_of(&self, config: &Path) -> bool {
-        let program = self.arguments.first().and_then(|program| program.rsplit('/').next());
-        let is_run = self.arguments.iter().any(|word| word == "run");
         // What a relative path is relative to, only root can see.
         let is_same = |named: &Path| named.is_relative() || config.is_relative() || named == config;
-        program == Some("sipward") && is_run && is_same(self.config())
+        self.is_daemon() && is_same(self.config())
+    }
+
+    /// A `sipward run`.
+    fn is_daemon(&self) -> bool {
+        let program = self.arguments.first().and_then(|program| program.rsplit('/').next());
+        program == Some("sipward") && self.arguments.iter().any(|word| word == "run")
     }
 
     /// The configuration file that a daemon was started with.
@@ -139,6 +143,32 @@ pub(super) async fn daemon(
         (None, Err(error)) => Check::warn(DAEMON, error.to_string(), "`systemctl status sipward`"),
     };
     Daemon { process, check }
+}
+
+/// A daemon that answers on `socket`, or one whose network is that of this process.
+pub(super) async fn running(
+    proc: &Path,
+    config: Option<&Path>,
+    socket: Option<&Path>,
+) -> Option<Running> {
+    if let Some(socket) = socket
+        && let Ok(process) = Client::server_process(socket).await
+    {
+        return Some(Running { process: process.and_then(|id| u32::try_from(id).ok()) });
+    }
+    let processes = Processes::read(proc);
+    let own = fs::read_link(proc.join("self/ns/net")).ok();
+    let shares_network = |process: &&Process| {
+        let theirs = fs::read_link(proc.join(format!("{}/ns/net", process.id))).ok();
+        // Where that shows itself to nobody, the configuration decides.
+        match (theirs, &own) {
+            (Some(theirs), Some(own)) => theirs == *own,
+            _ => process.is_daemon_of(config.unwrap_or(Path::new(DEFAULT_PATH))),
+        }
+    };
+    let daemons = processes.0.iter().filter(|process| process.is_daemon());
+    let found = daemons.filter(|process| process.id != std::process::id()).find(shares_network)?;
+    Some(Running { process: Some(found.id) })
 }
 
 async fn answering(socket: &Path) -> Check {

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::attempts::client_net;
 use super::client::Link;
+use super::room::Caller;
 use super::serve::{self, Greeting};
 use super::settings::Settings;
 use super::tls::Certificates;
@@ -24,10 +25,6 @@ use super::{Access, headers};
 use crate::api::fault::Fault;
 use crate::api::model::ProblemKind;
 use crate::record::Record;
-
-/// Connections of one client at once (an IPv4 address, an IPv6 /64): two browsers and a scraper. Loopback and
-/// trusted proxies, which stand for many, may take all.
-const OF_ONE: usize = 16;
 
 /// Time for a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -47,8 +44,6 @@ pub(super) struct Door {
 struct Open {
     listener: TcpListener,
     door: Door,
-    /// Who is connected now, once for each connection.
-    inside: Arc<Mutex<Vec<ipnet::IpNet>>>,
 }
 
 /// Opens the socket, as soon as that can be done, and serves until dropped.
@@ -78,7 +73,7 @@ pub(super) async fn run(
     let tls = door.certificates.is_some();
     access.opened(address, tls);
     Record::HttpOpened { address, tls }.tell(records);
-    serve::serve(Open { listener, door, inside: Arc::default() }, router).await;
+    serve::serve(Open { listener, door }, router, &access.room, records).await;
 }
 
 impl Door {
@@ -101,15 +96,18 @@ impl serve::Door for Open {
     type Stream = Stream;
     type Known = Link;
 
-    const CONNECTIONS: usize = 256;
-
     async fn next(&self) -> io::Result<Self::Caller> {
         self.listener.accept().await
     }
 
+    fn caller(&self, (_, peer): &Self::Caller) -> Caller {
+        let peer = peer.ip().to_canonical();
+        let unbounded = peer.is_loopback() || self.door.settings.trusts(peer);
+        Caller::Remote { net: client_net(peer), unbounded }
+    }
+
     async fn greet(&self, (stream, peer): Self::Caller) -> Option<Greeting<Stream, Link>> {
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        let place = self.place(peer.ip())?;
         // Events are small and should not wait for more of them.
         let _ = stream.set_nodelay(true);
         let inner = match &self.door.certificates {
@@ -128,7 +126,7 @@ impl serve::Door for Open {
                           proxy, or set `http.certificate` and `http.key`";
             Fault::new(ProblemKind::Forbidden, detail)
         });
-        Some(Greeting { stream: Stream { inner, _place: place }, known, refusal })
+        Some(Greeting { stream: Stream { inner }, known, refusal })
     }
 
     fn finish(known: &Link, response: &mut Response) {
@@ -136,40 +134,9 @@ impl serve::Door for Open {
     }
 }
 
-impl Open {
-    /// A place for one more connection of a client; `None` when it has too many.
-    fn place(&self, peer: IpAddr) -> Option<Place> {
-        let net = client_net(peer);
-        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        let unbounded = peer.is_loopback() || self.door.settings.trusts(peer);
-        if !unbounded && inside.iter().filter(|other| **other == net).count() >= OF_ONE {
-            return None;
-        }
-        inside.push(net);
-        drop(inside);
-        Some(Place { net, inside: Arc::clone(&self.inside) })
-    }
-}
-
-/// A connection's place among those of its client.
-struct Place {
-    net: ipnet::IpNet,
-    inside: Arc<Mutex<Vec<ipnet::IpNet>>>,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = inside.iter().position(|net| *net == self.net) {
-            inside.swap_remove(at);
-        }
-    }
-}
-
 /// A connection, with TLS or without.
 pub(super) struct Stream {
     inner: Inner,
-    _place: Place,
 }
 
 enum Inner {

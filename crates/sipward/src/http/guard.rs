@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::client::{self, Client, Link};
 use super::secret::Hash;
 use super::settings::Settings;
-use super::tokens::Credential;
+use super::tokens::{Credential, Dead, Shown};
 use super::visitor::{Scope, Visitor, Way};
 use super::{Access, headers};
 use crate::api::Api;
@@ -129,10 +129,11 @@ impl Gatekeeper {
     ) -> Result<Option<(Visitor, Lease)>, Box<Response>> {
         let now = Instant::now();
         if headers.contains_key(AUTHORIZATION) {
-            let Some(Credential { name, scope, until, ended }) =
-                bearer(headers).and_then(|text| self.token(text))
-            else {
-                return Err(self.refuse_bearer(client, now).await.into());
+            let shown = bearer(headers).map_or(Err(None), |text| self.token(text, client));
+            let Credential { name, scope, until, ended } = match shown {
+                Ok(credential) => credential,
+                Err(Some(because)) => return Err(dead(because).into()),
+                Err(None) => return Err(self.refuse_bearer(client, now).await.into()),
             };
             let until = until.map(|until| now + self.access().clock.until(until));
             let lease = Lease { ended, until, session: None };
@@ -149,14 +150,23 @@ impl Gatekeeper {
         }))
     }
 
-    /// What a token opens. Its use is noted.
-    pub(super) fn token(&self, text: &str) -> Option<Credential> {
-        let now = self.access().clock.now();
-        let (credential, noted) = self.access().tokens.check(text, now)?;
-        if let Some(saved) = noted {
-            self.api.store().put(Entry::Token(saved));
+    /// What a token opens. Its use is noted. The error says why it opens nothing any more; `None` for what was
+    /// never one: only that counts as a guess.
+    pub(super) fn token(&self, text: &str, client: Client) -> Result<Credential, Option<Dead>> {
+        let access = self.access();
+        match access.tokens.check(text, access.clock.now()) {
+            Shown::Opens(credential, noted) => {
+                if let Some(saved) = noted {
+                    self.api.store().put(Entry::Token(saved));
+                }
+                Ok(credential)
+            }
+            Shown::Dead(name, because) => {
+                access.refused.note(client.address, &name, because, self.records());
+                Err(Some(because))
+            }
+            Shown::Nothing => Err(None),
         }
-        Some(credential)
     }
 
     async fn refuse_bearer(&self, client: Client, now: Instant) -> Response {
@@ -165,9 +175,7 @@ impl Gatekeeper {
         // A right token opens all the same: with 256 bits nobody finds one by trying.
         match wait {
             Some(wait) => too_many(wait),
-            None => unauthorized(
-                "this token opens nothing: it was revoked, has expired, or is mistyped",
-            ),
+            None => unauthorized("this token opens nothing: it is mistyped, or of another server"),
         }
     }
 
@@ -316,6 +324,14 @@ fn unauthorized(detail: &str) -> Response {
         .headers_mut()
         .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"sipward\""));
     response
+}
+
+/// A token that was valid once.
+fn dead(because: Dead) -> Response {
+    unauthorized(match because {
+        Dead::Expired => "this token has expired; `sipward token add NAME` makes a new one",
+        Dead::Revoked => "this token was revoked; `sipward token add NAME` makes a new one",
+    })
 }
 
 pub(super) fn too_many(wait: Duration) -> Response {

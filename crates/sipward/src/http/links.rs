@@ -1,5 +1,6 @@
 //! One-time log-in links: a code that opens one session, soon.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,9 @@ use crate::config::Secret;
 /// Links that wait for their use at most; beyond it the oldest is void.
 const MAX_LINKS: usize = 16;
 
+/// Used links that are remembered: whoever opens one again is no guesser.
+const MAX_SPENT: usize = 64;
+
 /// What a code begins with.
 pub(super) const PREFIX: &str = "login_";
 
@@ -17,6 +21,19 @@ pub(super) const PREFIX: &str = "login_";
 #[derive(Debug, Default)]
 pub struct Links {
     all: Mutex<Vec<Link>>,
+    /// Hashes of those that were used or ran out, the latest last.
+    spent: Mutex<VecDeque<Hash>>,
+}
+
+/// What a text that somebody shows as a code is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Code {
+    /// It opens a session.
+    Opens(Scope),
+    /// It was used already, or came too late.
+    Spent,
+    /// It was never a code, as far as that is remembered.
+    Nothing,
 }
 
 #[derive(Debug)]
@@ -36,23 +53,45 @@ impl Links {
         let hash = secret::hash(made.expose()).ok_or(NoRandom)?;
         let now = Instant::now();
         let mut all = self.lock();
-        all.retain(|link| link.until > now);
+        all.retain(|link| {
+            let lives = link.until > now;
+            if !lives {
+                self.spend(link.hash);
+            }
+            lives
+        });
         if all.len() >= MAX_LINKS {
-            all.remove(0);
+            self.spend(all.remove(0).hash);
         }
         all.push(Link { hash, scope, until: now + life });
         Ok(made)
     }
 
     /// Uses a code up.
-    pub(super) fn take(&self, code: &str, now: Instant) -> Option<Scope> {
-        let hash = secret::hash(code)?;
+    pub(super) fn take(&self, code: &str, now: Instant) -> Code {
+        let Some(hash) = secret::hash(code) else {
+            return Code::Nothing;
+        };
         let mut all = self.lock();
-        let scope = secret::find(&*all, &hash, |link| &link.hash)
-            .filter(|link| link.until > now)
-            .map(|link| link.scope);
+        let found = secret::find(&*all, &hash, |link| &link.hash);
+        let Some((scope, lives)) = found.map(|link| (link.scope, link.until > now)) else {
+            drop(all);
+            let spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = secret::find(&*spent, &hash, |hash| hash).is_some();
+            return if known { Code::Spent } else { Code::Nothing };
+        };
         all.retain(|link| link.hash != hash);
-        scope
+        drop(all);
+        self.spend(hash);
+        if lives { Code::Opens(scope) } else { Code::Spent }
+    }
+
+    fn spend(&self, hash: Hash) {
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        if spent.len() >= MAX_SPENT {
+            spent.pop_front();
+        }
+        spent.push_back(hash);
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Link>> {
@@ -71,16 +110,16 @@ mod tests {
     fn a_link_opens_once() {
         let links = Links::default();
         let code = links.make(Scope::Read, MINUTE).unwrap();
-        assert_eq!(links.take("login_", Instant::now()), None);
-        assert_eq!(links.take(code.expose(), Instant::now()), Some(Scope::Read));
-        assert_eq!(links.take(code.expose(), Instant::now()), None);
+        assert_eq!(links.take("login_", Instant::now()), Code::Nothing);
+        assert_eq!(links.take(code.expose(), Instant::now()), Code::Opens(Scope::Read));
+        assert_eq!(links.take(code.expose(), Instant::now()), Code::Spent);
     }
 
     #[test]
     fn a_link_is_void_after_its_time() {
         let links = Links::default();
         let code = links.make(Scope::Read, MINUTE).unwrap();
-        assert_eq!(links.take(code.expose(), Instant::now() + MINUTE), None);
+        assert_eq!(links.take(code.expose(), Instant::now() + MINUTE), Code::Spent);
     }
 
     #[test]
@@ -88,7 +127,8 @@ mod tests {
         let links = Links::default();
         let codes: Vec<_> =
             (0..=MAX_LINKS).map(|_| links.make(Scope::Write, MINUTE).unwrap()).collect();
-        let opens = |code: &Secret| links.take(code.expose(), Instant::now()).is_some();
+        let opens =
+            |code: &Secret| matches!(links.take(code.expose(), Instant::now()), Code::Opens(_));
         assert!(!opens(&codes[0]));
         assert!(codes[1..].iter().all(opens));
     }

@@ -11,8 +11,9 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::client::Client;
 use super::guard::{self, Gatekeeper};
-use super::links;
+use super::links::{self, Code};
 use super::secret::NoRandom;
+use super::tokens::{Dead, Shown};
 use super::visitor::{Scope, Visitor, Way};
 use crate::api::extract::read;
 use crate::api::fault::Fault;
@@ -77,18 +78,26 @@ pub(super) async fn log_in(
     let form = Form::parse(&body);
     let now = Instant::now();
     if let Some(wait) = keeper.wait(client, now) {
-        keeper.note_failure(client.address, "login", now).await;
+        let access = keeper.access();
+        if let Shown::Nothing = access.tokens.check(form.secret.trim(), access.clock.now()) {
+            keeper.note_failure(client.address, "login", now).await;
+        }
         return guard::too_many(wait);
     }
-    match keeper.open(form.secret.trim(), now) {
-        Ok(Some((id, name, scope))) => {
+    match keeper.open(form.secret.trim(), client, now) {
+        Ok(Opened::Session(id, name, scope)) => {
             Record::LoggedIn { source: client.address, name, scope }.tell(keeper.records());
             keeper.welcome(&id, client, form.next())
         }
-        Ok(None) => {
-            keeper.note_failure(client.address, "login", now).await;
-            let problem =
-                "This opens nothing: it was mistyped, used already, revoked, or has expired.";
+        Ok(refused) => {
+            // Whoever shows what was valid once does not guess.
+            let problem = match refused {
+                Opened::Spent(why) => why,
+                Opened::Session(..) | Opened::Nothing => {
+                    keeper.note_failure(client.address, "login", now).await;
+                    "This opens nothing: it was mistyped, or is of another server."
+                }
+            };
             let view = LoginView { next: form.next(), code: None, problem: Some(problem) };
             page::login(StatusCode::UNAUTHORIZED, &view)
         }
@@ -113,23 +122,40 @@ pub(super) async fn log_out(
     response
 }
 
+/// What a log-in led to.
+enum Opened {
+    /// A session: its cookie, whose it is, what it may do.
+    Session(Secret, String, Scope),
+    /// What was shown opened something once.
+    Spent(&'static str),
+    /// It never did.
+    Nothing,
+}
+
 impl Gatekeeper {
-    /// Opens a session; gives its cookie, and whose it is.
-    fn open(&self, text: &str, now: Instant) -> Result<Option<(Secret, String, Scope)>, NoRandom> {
+    /// Opens a session.
+    fn open(&self, text: &str, client: Client, now: Instant) -> Result<Opened, NoRandom> {
         let access = self.access();
         if text.starts_with(links::PREFIX) {
-            let Some(scope) = access.links.take(text, now) else {
-                return Ok(None);
+            let scope = match access.links.take(text, now) {
+                Code::Opens(scope) => scope,
+                Code::Spent => {
+                    return Ok(Opened::Spent("This link was used already, or has expired."));
+                }
+                Code::Nothing => return Ok(Opened::Nothing),
             };
             let id = access.sessions.open_by_link(scope, now)?;
-            return Ok(Some((id, super::sessions::BY_LINK.to_owned(), scope)));
+            return Ok(Opened::Session(id, super::sessions::BY_LINK.to_owned(), scope));
         }
-        let Some(credential) = self.token(text) else {
-            return Ok(None);
+        let credential = match self.token(text, client) {
+            Ok(credential) => credential,
+            Err(Some(Dead::Expired)) => return Ok(Opened::Spent("This token has expired.")),
+            Err(Some(Dead::Revoked)) => return Ok(Opened::Spent("This token was revoked.")),
+            Err(None) => return Ok(Opened::Nothing),
         };
         let left = credential.until.map(|until| access.clock.until(until));
         let id = access.sessions.open_by_token(&credential, left, now)?;
-        Ok(Some((id, credential.name, credential.scope)))
+        Ok(Opened::Session(id, credential.name, credential.scope))
     }
 
     fn welcome(&self, id: &Secret, client: Client, next: &str) -> Response {

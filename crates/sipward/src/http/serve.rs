@@ -16,11 +16,13 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
-use tokio::sync::Semaphore;
+use tokio::sync::broadcast;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
+use super::room::{Busy, Caller, Room, Seat};
 use crate::api::fault::Fault;
 use crate::api::model::ProblemKind;
+use crate::record::Record;
 
 /// Time for a request's head to arrive, and for the next request on an open connection.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -57,11 +59,11 @@ pub(crate) trait Door: Send + Sync + 'static {
     /// What is known of a connection: an extension of each of its requests.
     type Known: Clone + Send + Sync + Unpin + 'static;
 
-    /// Connections at once. Each costs a task and at most [`MAX_BUFFER`]; who finds no room waits.
-    const CONNECTIONS: usize;
-
     /// The next one who comes.
     fn next(&self) -> impl Future<Output = io::Result<Self::Caller>> + Send;
+
+    /// Whose connection it is.
+    fn caller(&self, caller: &Self::Caller) -> Caller;
 
     /// Looks at one who has come, in a task of its own. `None` ends it.
     fn greet(
@@ -81,14 +83,15 @@ pub(crate) struct Greeting<S, K> {
     pub(crate) refusal: Option<Fault>,
 }
 
-/// Serves until dropped.
-pub(crate) async fn serve<D: Door>(door: D, router: Router) {
-    let room = Arc::new(Semaphore::new(D::CONNECTIONS));
+/// Serves until dropped. Who finds no room waits.
+pub(crate) async fn serve<D: Door>(
+    door: D,
+    router: Router,
+    room: &Arc<Room>,
+    records: &broadcast::Sender<Arc<Record>>,
+) {
     let door = Arc::new(door);
     loop {
-        let Ok(place) = Arc::clone(&room).acquire_owned().await else {
-            return;
-        };
         let caller = match door.next().await {
             Ok(caller) => caller,
             Err(error) => {
@@ -97,23 +100,35 @@ pub(crate) async fn serve<D: Door>(door: D, router: Router) {
                 continue;
             }
         };
+        let seat = room.admit(door.caller(&caller)).await;
+        room.report(records);
+        let Some(seat) = seat.map(Arc::new) else {
+            continue;
+        };
         let (router, door) = (router.clone(), Arc::clone(&door));
         tokio::spawn(async move {
-            let greeting = door.greet(caller).await;
-            drop(door);
-            if let Some(greeting) = greeting {
-                connection::<D>(greeting, router).await;
-            }
-            drop(place);
+            let work = async {
+                let greeting = door.greet(caller).await;
+                drop(door);
+                if let Some(greeting) = greeting {
+                    connection::<D>(greeting, router, &seat).await;
+                }
+            };
+            seat.leave.run_until_cancelled(work).await;
         });
     }
 }
 
-async fn connection<D: Door>(greeting: Greeting<D::Stream, D::Known>, router: Router) {
+async fn connection<D: Door>(
+    greeting: Greeting<D::Stream, D::Known>,
+    router: Router,
+    seat: &Arc<Seat>,
+) {
     let Greeting { stream, known, refusal } = greeting;
     let keep_alive = refusal.is_none();
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         let (router, known, refusal) = (router.clone(), known.clone(), refusal.clone());
+        let busy = Busy::begin(seat);
         // Pinned, so that the connection can be polled without its end.
         Box::pin(async move {
             request.extensions_mut().insert(known.clone());
@@ -122,7 +137,7 @@ async fn connection<D: Door>(greeting: Greeting<D::Stream, D::Known>, router: Ro
                 None => answer(request, router).await,
             };
             D::finish(&known, &mut response);
-            Ok::<_, Infallible>(response)
+            Ok::<_, Infallible>(busy.until_sent(response))
         })
     });
     let mut serving = http1::Builder::new()

@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::record::TARGET;
-use crate::text::Plain;
+use crate::text::{Plain, is_hidden};
 
 /// One JSON object a line: `time`, `level`, `event` and the fields of the record. Lines that are
 /// no record have the event `log` with `target` and `message`.
@@ -22,6 +22,42 @@ pub(super) struct Json {
 
 /// One line of text.
 pub(super) struct Text;
+
+/// Writes what [`is_hidden`] as an escape: in JSON it can only be inside of a string.
+struct JsonEscapes<'w, W>(&'w mut W);
+
+impl<W: fmt::Write> fmt::Write for JsonEscapes<'_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        escape(self.0, text, |out, c| {
+            let mut units = [0; 2];
+            c.encode_utf16(&mut units).iter().try_for_each(|unit| write!(out, "\\u{unit:04x}"))
+        })
+    }
+}
+
+/// The same for a line of text.
+struct TextEscapes<'w, W>(&'w mut W);
+
+impl<W: fmt::Write> fmt::Write for TextEscapes<'_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        escape(self.0, text, |out, c| write!(out, "{}", c.escape_debug()))
+    }
+}
+
+fn escape<W: fmt::Write>(
+    out: &mut W,
+    text: &str,
+    mut hidden: impl FnMut(&mut W, char) -> fmt::Result,
+) -> fmt::Result {
+    let mut rest = text;
+    while let Some((place, c)) = rest.char_indices().find(|(_, c)| is_hidden(*c)) {
+        let (plain, after) = rest.split_at(place);
+        out.write_str(plain)?;
+        hidden(out, c)?;
+        rest = after.get(c.len_utf8()..).unwrap_or_default();
+    }
+    out.write_str(rest)
+}
 
 /// Whether standard output goes to journald: `JOURNAL_STREAM` names its device and inode
 /// (systemd.exec(5)); a redirected child has inherited the variable, but not the file.
@@ -52,20 +88,21 @@ where
             write!(out, "<{}>", priority(level))?;
         }
         write!(out, r#"{{"time":"{}","level":"{level}""#, now())?;
+        let mut line = JsonEscapes(&mut out);
         if meta.target() == TARGET {
             let mut object = Only { name: "json", text: String::new() };
             event.record(&mut object);
             // The record is an object of its own: its fields join ours.
-            write!(out, ",{}", object.text.strip_prefix('{').unwrap_or("}"))?;
+            write!(line, ",{}", object.text.strip_prefix('{').unwrap_or("}"))?;
         } else {
             let mut fields = serde_json::Map::new();
             event.record(&mut Fields(&mut fields));
             let target = serde_json::Value::from(meta.target());
-            write!(out, r#","event":"log","target":{target}"#)?;
+            write!(line, r#","event":"log","target":{target}"#)?;
             for (name, value) in fields {
-                write!(out, ",{}:{value}", serde_json::Value::from(name))?;
+                write!(line, ",{}:{value}", serde_json::Value::from(name))?;
             }
-            out.write_char('}')?;
+            line.write_char('}')?;
         }
         writeln!(out)
     }
@@ -86,18 +123,20 @@ where
         let level = *meta.level();
         let (on, off) = if out.has_ansi_escapes() { (colour(level), "\x1b[0m") } else { ("", "") };
         write!(out, "{} {on}{level:5}{off} ", now())?;
+        let mut words = TextEscapes(&mut out);
         if meta.target() == TARGET {
             let mut line = Only { name: "text", text: String::new() };
             event.record(&mut line);
-            return writeln!(out, "{}", line.text);
+            words.write_str(&line.text)?;
+            return writeln!(out);
         }
         let mut fields = serde_json::Map::new();
         event.record(&mut Fields(&mut fields));
         if let Some(message) = fields.remove("message") {
-            write!(out, "{}", Plain(message.as_str().unwrap_or_default()))?;
+            write!(words, "{}", Plain(message.as_str().unwrap_or_default()))?;
         }
         for (name, value) in fields {
-            write!(out, " {name}={value}")?;
+            write!(words, " {name}={value}")?;
         }
         writeln!(out)
     }
@@ -169,5 +208,33 @@ impl Visit for Fields<'_> {
     }
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.insert(field, format!("{value:?}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOSTILE: &str = "a\u{9b}31m\u{202e}b\u{2066}c\u{2028}\u{7f}\u{200b}\u{e0041}é\u{1f600}";
+
+    #[test]
+    fn json_lines_hold_no_hidden_character_and_mean_the_same() {
+        let text = serde_json::to_string(HOSTILE).unwrap();
+        let mut line = String::new();
+        // In pieces, as `write!` hands them over.
+        for piece in text.split_inclusive('b') {
+            JsonEscapes(&mut line).write_str(piece).unwrap();
+        }
+        assert!(!line.chars().any(is_hidden), "{line}");
+        assert!(line.contains("\\u009b31m\\u202e") && line.contains("é\u{1f600}"), "{line}");
+        assert_eq!(serde_json::from_str::<String>(&line).unwrap(), HOSTILE);
+    }
+
+    #[test]
+    fn text_lines_hold_no_hidden_character_and_stay_one_line() {
+        let mut line = String::new();
+        write!(TextEscapes(&mut line), "x{HOSTILE}\n{{\"event\":\"ban\"}}\r\x1b[2J").unwrap();
+        assert!(!line.chars().any(is_hidden), "{line:?}");
+        assert!(line.contains("\\u{9b}31m\\u{202e}b") && line.contains("\\n{"), "{line}");
     }
 }

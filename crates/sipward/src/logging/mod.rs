@@ -6,6 +6,7 @@
 mod format;
 
 use std::io::IsTerminal as _;
+use std::time::Duration;
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -14,10 +15,14 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, fmt, reload};
 
 use crate::config::file::LogLevel;
+use crate::rights;
 
 /// Lines that wait for a slow reader at most: about 4 MB of bans, or one second of the largest
 /// flood that FreeSWITCH reports.
 const QUEUE_LINES: usize = 8_192;
+
+/// Longest wait at the end for whoever reads the log.
+const LAST_LINES: Duration = Duration::from_millis(500);
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -31,11 +36,36 @@ pub enum Format {
     Text,
 }
 
-/// The running log. Dropping it writes out what is queued.
+/// The running log. Dropping it writes out what is queued, for at most half a second.
 #[derive(Debug)]
 pub struct Logs {
     control: LogControl,
-    _writer: WorkerGuard,
+    writer: Option<WorkerGuard>,
+}
+
+impl Drop for Logs {
+    fn drop(&mut self) {
+        let Some(writer) = self.writer.take() else { return };
+        let (told, done) = std::sync::mpsc::channel();
+        // The guard waits for whoever reads standard output, and then complains on standard output. Both may
+        // take for ever, and the process must end: the thread ends with it.
+        let waits = std::thread::Builder::new().name("log-end".to_owned()).spawn(move || {
+            drop(writer);
+            let _ = told.send(());
+        });
+        if waits.is_ok() {
+            let _ = done.recv_timeout(LAST_LINES);
+        }
+    }
+}
+
+/// Does `work` on a thread without rights, so that what it starts has none.
+fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> anyhow::Result<T> {
+    let thread = std::thread::Builder::new().name("log-start".to_owned()).spawn(move || {
+        rights::keep_none();
+        work()
+    })?;
+    thread.join().map_err(|_| anyhow::anyhow!("cannot start the log's thread"))
 }
 
 /// What can be changed and asked of a running log.
@@ -53,11 +83,13 @@ impl Logs {
     pub fn start(format: Format, level: LogLevel) -> anyhow::Result<Self> {
         let stdout = std::io::stdout();
         let terminal = stdout.is_terminal();
-        let (writer, guard) = NonBlockingBuilder::default()
-            .buffered_lines_limit(QUEUE_LINES)
-            .lossy(true)
-            .thread_name("log")
-            .finish(stdout);
+        let (writer, guard) = apart(move || {
+            NonBlockingBuilder::default()
+                .buffered_lines_limit(QUEUE_LINES)
+                .lossy(true)
+                .thread_name("log")
+                .finish(stdout)
+        })?;
         let lost = writer.error_counter();
         let (filter, handle) = reload::Layer::new(filter(level));
         let json = match format {
@@ -73,7 +105,7 @@ impl Logs {
         } else {
             registry.with(layer.event_format(format::Text)).try_init()?;
         }
-        Ok(Self { control: LogControl { level: handle, lost }, _writer: guard })
+        Ok(Self { control: LogControl { level: handle, lost }, writer: Some(guard) })
     }
 
     /// A handle for the parts that change the log or watch over it.

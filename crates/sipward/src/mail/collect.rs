@@ -100,8 +100,17 @@ impl Collector {
             | Record::Shadowed { .. }
             | Record::Registrations { .. }
             | Record::Trunks { .. }
+            | Record::GatewayProtected { .. }
+            | Record::AccessListUsed { .. }
+            | Record::SipPorts { .. }
+            | Record::GatewayUnprotected { .. }
+            | Record::AccessListUnused { .. }
+            | Record::EventsNotAllowed { .. }
             | Record::DirectoryFailed { .. }
             | Record::RouteFailed { .. }
+            | Record::Enforcement { .. }
+            | Record::BansMoved { .. }
+            | Record::StrayRoutes { .. }
             | Record::NotSpared { .. }
             | Record::Limited { .. }
             | Record::Scanner { .. }
@@ -126,6 +135,12 @@ impl Collector {
             | Record::DeliveryFailed { .. }
             | Record::Delivered { .. }
             | Record::RecordsMissed { .. }
+            | Record::ClockStepped { .. }
+            | Record::ClockBehind { .. }
+            | Record::Suspended { .. }
+            | Record::Stalled { .. }
+            | Record::TokenRefused { .. }
+            | Record::ConnectionsShed { .. }
             | Record::LogLost { .. } => {}
         }
     }

@@ -33,7 +33,8 @@ impl Mailing {
         let hearing = Hearing::new(&records, Arc::clone(&ledger), stop.clone());
         let mailer = Mailer::new(settings, login).unwrap().unwrap();
         let whois = Arc::new(Whois::new(whois));
-        let done = apart(move || Box::pin(deliver(mailer, hearing, whois, Clock::start(), FAST)));
+        let done =
+            apart(move || Box::pin(deliver(mailer, hearing, whois, Clock::start(None), FAST)));
         let done = done.unwrap();
         Self { records, ledger, stop, done }
     }

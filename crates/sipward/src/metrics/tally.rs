@@ -182,7 +182,9 @@ impl Tally {
                 let blind = Duration::try_from_secs_f64(*seconds).unwrap_or_default();
                 self.blind = self.blind.saturating_add(blind);
             }
-            Record::EventUnusable { .. } | Record::EventForged { .. } => self.events_ignored += 1,
+            Record::EventUnusable { count, .. } | Record::EventForged { count, .. } => {
+                self.events_ignored = self.events_ignored.saturating_add(*count);
+            }
             Record::LoginFailed { .. } => self.login_failures += 1,
             Record::RouteFailed { .. } => self.route_failures += 1,
             Record::Healed { routes, rules, .. } => self.healed += (routes + rules) as u64,
@@ -193,8 +195,17 @@ impl Tally {
             | Record::EslOverflow { .. }
             | Record::Registrations { .. }
             | Record::Trunks { .. }
+            | Record::GatewayProtected { .. }
+            | Record::AccessListUsed { .. }
+            | Record::SipPorts { .. }
+            | Record::GatewayUnprotected { .. }
+            | Record::AccessListUnused { .. }
+            | Record::EventsNotAllowed { .. }
             | Record::RefusedLogin { .. }
             | Record::DirectoryFailed { .. }
+            | Record::Enforcement { .. }
+            | Record::BansMoved { .. }
+            | Record::StrayRoutes { .. }
             | Record::NotSpared { .. }
             | Record::ShieldOver { .. }
             | Record::Hears { .. }
@@ -223,6 +234,12 @@ impl Tally {
             | Record::DeliveryFailed { .. }
             | Record::Delivered { .. }
             | Record::RecordsMissed { .. }
+            | Record::ClockStepped { .. }
+            | Record::ClockBehind { .. }
+            | Record::Suspended { .. }
+            | Record::Stalled { .. }
+            | Record::TokenRefused { .. }
+            | Record::ConnectionsShed { .. }
             | Record::LogLost { .. } => {}
         }
     }

@@ -40,7 +40,7 @@ fn snapshot() -> Snapshot {
         ban(152),
         ban(250),
         ban(9_000_000),
-        Record::Unban { source, reason: UnblockReason::Expired },
+        Record::Unban { source, reason: UnblockReason::Expired, still_stopped_by: None },
         Record::Alarm(Alarm::ManyBans { bans: 7 }),
         Record::EslBlind { seconds: 1.5 },
         Record::Healed { routes: 3, rules: 1, gate: false },
@@ -163,7 +163,7 @@ fn what_is_counted_first_was_there_before_as_zero() {
     for reason in ["expired", "manual", "exempted", "split", "superseded", "not_adopted"] {
         let reason = serde_json::from_value(reason.into()).unwrap();
         let source = "192.0.2.1/32".parse().unwrap();
-        tally.note(&Record::Unban { source, reason });
+        tally.note(&Record::Unban { source, reason, still_stopped_by: None });
     }
     assert_eq!(sizes(&tally), before);
     assert!(tally.unbans.values().all(|count| *count == 1), "{:?}", tally.unbans);

@@ -19,7 +19,8 @@ use super::viewer::Viewer;
 use crate::api::extract::{Query, Sent};
 use crate::api::fault::Fault;
 use crate::api::model::{
-    BanOrder, BanOrigin, BanPage, BanQuery, BanState, Direction, MAX_LIMIT, Net, NewBan, Refusal,
+    BanOrder, BanOrigin, BanPage, BanQuery, BanState, Direction, MAX_LIMIT, Net, NewBan,
+    ProblemKind, Refusal,
 };
 use crate::api::{self, Api};
 pub(super) use table::{Columns, rows};
@@ -50,6 +51,14 @@ pub(super) async fn ban(
     let made = async {
         let order = order(&fields, &frame.viewer)?;
         let net = order.net;
+        if !fields.has("sure") {
+            let there = api::healthy::of(&api, net.0).await?.words();
+            if !there.is_empty() {
+                let detail =
+                    format!("{}. Tick \"Ban it all the same\" to ban it", there.join("; "));
+                return Err(Fault::new(ProblemKind::Refused, detail));
+            }
+        }
         api::bans::create(State(api.clone()), Sent(order)).await.map(|_| net)
     };
     match made.await {
@@ -236,6 +245,9 @@ fn ban_form(draft: Draft<'_>) -> Markup {
                 (draft.tick("permanent", "Until somebody lifts it"))
                 @if refusal.is_some_and(|refusal: &Refusal| refusal.force_overrides) {
                     (draft.tick("force", "Ban it in spite of that"))
+                }
+                @if draft.problem.is_some_and(|problem| problem.kind == ProblemKind::Refused) {
+                    (draft.tick("sure", "Ban it all the same"))
                 }
                 button type="submit" { "Ban" }
             }

@@ -190,7 +190,8 @@ mod tests {
 
     #[test]
     fn a_gate_that_lets_packets_through_is_red_and_says_which() {
-        let gate = |ipv4_inbound, ipv6_inbound| Gate { ipv4_inbound, ipv6_inbound, gaps: vec![] };
+        let gate =
+            |ipv4_inbound, ipv6_inbound| Gate { ipv4_inbound, ipv6_inbound, ..Gate::default() };
         let said = |gate: Gate| gate_words(Mode::Ban, Some(&gate));
         assert_eq!(said(gate(true, true)), ("good", "enforced"));
         assert_eq!(said(gate(true, false)), ("bad", "IPv6 NOT enforced"));

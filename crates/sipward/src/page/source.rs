@@ -124,6 +124,7 @@ fn facts(report: &SourceReport, mode: Mode) -> Markup {
     let most = f64::from(report.max_failures);
     let observed = mode == Mode::Observe && !report.bans.is_empty();
     html! {
+        p { (say::plain(&report.verdict)) }
         dl.pairs {
             dt { "It is" } dd { (say::identity(report.identity)) }
             dt { "Counted as" } dd { span.mono { (Shown(report.source)) } }

@@ -17,7 +17,10 @@ impl Record {
             | Self::Unban { .. }
             | Self::Refused { .. }
             | Self::Shadowed { .. }
-            | Self::Registrations { .. }
+            | Self::Registrations { problem: None, .. }
+            | Self::GatewayProtected { .. }
+            | Self::AccessListUsed { .. }
+            | Self::SipPorts { .. }
             | Self::Trunks { .. }
             | Self::ShieldOver { .. }
             | Self::Hears { .. }
@@ -32,7 +35,10 @@ impl Record {
             | Self::TokenRevoked { .. }
             | Self::LoggedIn { .. }
             | Self::Scanner { .. }
-            | Self::Changed { .. } => Level::INFO,
+            | Self::Changed { .. }
+            | Self::BansMoved { .. } => Level::INFO,
+            Self::ClockStepped { by_seconds, .. } if by_seconds.abs() < 1.0 => Level::INFO,
+            Self::Enforcement { not_enforced: 0, .. } => Level::INFO,
             Self::Gate { gaps, .. } if gaps.is_empty() => Level::INFO,
             Self::EslDisconnected { .. }
             | Self::EslRestarted { .. }
@@ -43,7 +49,13 @@ impl Record {
             | Self::NeedsAttention { .. }
             | Self::Slowed { .. }
             | Self::RefusedLogin { .. }
+            | Self::Registrations { .. }
+            | Self::GatewayUnprotected { .. }
+            | Self::AccessListUnused { .. }
+            | Self::EventsNotAllowed { .. }
             | Self::DirectoryFailed { .. }
+            | Self::Enforcement { .. }
+            | Self::StrayRoutes { .. }
             | Self::NotSpared { .. }
             | Self::Shielded { .. }
             | Self::Limited { .. }
@@ -59,6 +71,12 @@ impl Record {
             | Self::LoginFailed { .. }
             | Self::DeliveryFailed { .. }
             | Self::RecordsMissed { .. }
+            | Self::ClockStepped { .. }
+            | Self::ClockBehind { .. }
+            | Self::Suspended { .. }
+            | Self::Stalled { .. }
+            | Self::TokenRefused { .. }
+            | Self::ConnectionsShed { .. }
             | Self::LogLost { .. } => Level::WARN,
             Self::Deaf { .. }
             | Self::RouteFailed { .. }

@@ -1,7 +1,9 @@
 //! A record as one line for people. Text that came from the network is escaped: it may hold
 //! anything.
 
+mod directory;
 mod http;
+mod time;
 
 use std::fmt;
 
@@ -31,7 +33,11 @@ impl fmt::Display for Record {
             | Self::EventForged { .. } => socket_line(f, self),
             Self::AuthFailure(judgement) => failure_line(f, judgement),
             Self::Ban(ban) => ban_line(f, ban),
-            Self::Unban { source, reason } => write!(f, "unban {source} ({})", word(reason)),
+            Self::Unban { source, reason, still_stopped_by } => {
+                write!(f, "unban {source} ({})", word(reason))?;
+                let still = still_stopped_by.as_deref().map(Plain);
+                still.map_or(Ok(()), |by| write!(f, ", which is stopped all the same: {by}"))
+            }
             Self::Refused { source, refusal, cause: _ } => refusal_line(f, source, refusal),
             Self::Shadowed { source, cause } => {
                 write!(f, "would ban {source}")?;
@@ -51,7 +57,13 @@ impl fmt::Display for Record {
                 write!(f, "slowed down: {source} until {until}")?;
                 cause.evidence().map_or(Ok(()), |evidence| evidence_part(f, evidence))
             }
-            Self::Registrations { phones } => write!(f, "{phones} phones are registered"),
+            Self::Registrations { .. }
+            | Self::GatewayUnprotected { .. }
+            | Self::GatewayProtected { .. }
+            | Self::AccessListUnused { .. }
+            | Self::AccessListUsed { .. }
+            | Self::SipPorts { .. }
+            | Self::EventsNotAllowed { .. } => directory::line(f, self),
             Self::Trunks { sources } => {
                 write!(f, "{} addresses of gateways:", sources.len())?;
                 sources.iter().try_for_each(|net| write!(f, " {net}"))
@@ -66,6 +78,9 @@ impl fmt::Display for Record {
                 write!(f, "FreeSWITCH did not answer `{}`: {}", Plain(question), Plain(error))
             }
             Self::RouteFailed { .. }
+            | Self::Enforcement { .. }
+            | Self::BansMoved { .. }
+            | Self::StrayRoutes { .. }
             | Self::NotSpared { .. }
             | Self::Scanner { .. }
             | Self::Healed { .. }
@@ -107,12 +122,18 @@ impl fmt::Display for Record {
             | Self::TokenRevoked { .. }
             | Self::LoggedIn { .. }
             | Self::Changed { .. }
-            | Self::LoginFailed { .. } => http::line(f, self),
+            | Self::LoginFailed { .. }
+            | Self::TokenRefused { .. }
+            | Self::ConnectionsShed { .. } => http::line(f, self),
             Self::ApiOpened { socket } => write!(f, "control socket {}", socket.display()),
             Self::ApiFailed { error } => write!(f, "no control socket: {error}"),
             Self::DeliveryFailed { .. } | Self::Delivered { .. } | Self::RecordsMissed { .. } => {
                 delivery_line(f, self)
             }
+            Self::ClockStepped { .. }
+            | Self::ClockBehind { .. }
+            | Self::Suspended { .. }
+            | Self::Stalled { .. } => time::line(f, self),
             Self::LogLost { lines } => write!(f, "{lines} log lines lost"),
         }
     }
@@ -147,9 +168,13 @@ fn socket_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
         Record::EslOverflow { dropped } => {
             write!(f, "{dropped} events dropped: they came faster than they could be judged")
         }
-        Record::EventUnusable { error } => write!(f, "unusable event: {}", Plain(error)),
-        Record::EventForged { error, source } => {
-            write!(f, "event ignored: {}", Plain(error))?;
+        Record::EventUnusable { error, count } => {
+            let events = if *count == 1 { "unusable event" } else { "unusable events" };
+            write!(f, "{count} {events}: {}", Plain(error))
+        }
+        Record::EventForged { error, source, count } => {
+            let events = if *count == 1 { "event" } else { "events" };
+            write!(f, "{count} {events} ignored: {}", Plain(error))?;
             source.map_or(Ok(()), |source| write!(f, ", naming {source}"))
         }
         _ => Ok(()),
@@ -191,10 +216,31 @@ fn kernel_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
             write!(f, "put back what was removed from outside: {routes} routes, {rules} rules")?;
             f.write_str(if *gate { ", the gate" } else { "" })
         }
-        Record::Gate { ipv4_inbound, ipv6_inbound, gaps } => {
+        Record::Enforcement { enforced, not_enforced, source, because } => {
+            write!(
+                f,
+                "{enforced} bans stop packets again, {not_enforced} stop nothing any more, "
+            )?;
+            write!(f, "for example {source}")?;
+            because.iter().try_for_each(|why| write!(f, ": {}", Plain(why)))
+        }
+        Record::BansMoved { routes, table, because } => {
+            write!(f, "{routes} bans moved to routing table {table}")?;
+            because.iter().try_for_each(|rule| write!(f, "; `{}` is read before", Plain(rule)))
+        }
+        Record::StrayRoutes { count, sources } => {
+            let named: Vec<String> = sources.iter().take(8).map(IpNet::to_string).collect();
+            let named = named.join(", ");
+            write!(
+                f,
+                "{count} blackhole routes with our protocol number are no bans, and stop whom they name: \
+                 {named}; does a second sipward run, or did somebody set them by hand?"
+            )
+        }
+        Record::Gate { ipv4_inbound, ipv6_inbound, table, gaps } => {
             let side = |on: &bool| if *on { "dropped on arrival" } else { "NOT dropped" };
             let (v4, v6) = (side(ipv4_inbound), side(ipv6_inbound));
-            write!(f, "packets of banned hosts: IPv4 {v4}, IPv6 {v6}")?;
+            write!(f, "packets of banned hosts: IPv4 {v4}, IPv6 {v6}; bans in table {table}")?;
             gaps.iter().try_for_each(|gap| write!(f, "; {gap}"))
         }
         Record::ProtocolTaken { protocol, routes } => write!(

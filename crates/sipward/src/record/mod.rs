@@ -24,7 +24,7 @@ pub use parts::{Ban, Started, Totals};
 
 use crate::api::model::Scope;
 use crate::complaint::RefusedFor;
-use crate::http::Way;
+use crate::http::{Dead, Way};
 use crate::text::Time;
 
 /// `tracing` target of every record.
@@ -67,17 +67,21 @@ pub enum Record {
         /// How many.
         dropped: u64,
     },
-    /// An event could not be used.
+    /// Events could not be used. Logged once a minute at most.
     EventUnusable {
-        /// Which header, and why.
+        /// Which header of the latest, and why.
         error: String,
+        /// How many there were since the last such line.
+        count: u64,
     },
-    /// An event was no evidence: another Event Socket client made it.
+    /// Events were no evidence: another Event Socket client made them. Logged once a minute at most.
     EventForged {
-        /// Who made it, as far as it can be told.
+        /// Who made the latest, as far as it can be known.
         error: String,
-        /// The address it names.
+        /// The address that it names.
         source: Option<IpAddr>,
+        /// How many there were since the last such line.
+        count: u64,
     },
     /// One failed authentication and what became of it.
     AuthFailure(Judgement),
@@ -89,6 +93,9 @@ pub enum Record {
         source: IpNet,
         /// Why.
         reason: UnblockReason,
+        /// A route that is not sipward's and stops it all the same; left out where there is none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        still_stopped_by: Option<String>,
     },
     /// A ban was due and was not done.
     Refused {
@@ -134,13 +141,52 @@ pub enum Record {
     },
     /// Phones that FreeSWITCH says are registered: they are known from now on.
     Registrations {
-        /// How many.
+        /// How many: users, each counted once at each address.
         phones: usize,
+        /// What of FreeSWITCH's list could not be read. Then nobody is forgotten by it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        problem: Option<String>,
     },
     /// Where FreeSWITCH's gateways are: they are never banned.
     Trunks {
         /// Their addresses.
         sources: Vec<IpNet>,
+    },
+    /// Not all addresses of a gateway are known: its carrier can be banned.
+    GatewayUnprotected {
+        /// The gateway's name.
+        gateway: String,
+        /// Why, of its name.
+        error: String,
+    },
+    /// All addresses of a gateway are known now.
+    GatewayProtected {
+        /// The gateway's name.
+        gateway: String,
+    },
+    /// One of FreeSWITCH's access control lists does not exempt anybody, or not all whom it allows.
+    AccessListUnused {
+        /// Its name.
+        list: String,
+        /// Why.
+        error: String,
+    },
+    /// An access control list counts again.
+    AccessListUsed {
+        /// Its name.
+        list: String,
+    },
+    /// The ports on which FreeSWITCH speaks SIP: packets to them are counted and limited.
+    SipPorts {
+        /// The ports.
+        ports: Vec<u16>,
+        /// The running profiles that listen on them.
+        profiles: Vec<String>,
+    },
+    /// FreeSWITCH does not let the user of the Event Socket have these events.
+    EventsNotAllowed {
+        /// Their names.
+        names: Vec<String>,
     },
     /// FreeSWITCH refused a right password. Known from the log, where the reason and the failure are
     /// two lines.
@@ -167,6 +213,35 @@ pub enum Record {
         change: &'static str,
         /// The kernel's words, and what to do.
         error: String,
+    },
+    /// Bans that stand are worth something else than before: a rule or a route of another program came or
+    /// went. Once a second at most.
+    Enforcement {
+        /// Bans that stop packets now, and did not.
+        enforced: usize,
+        /// Bans that stop nothing any more.
+        not_enforced: usize,
+        /// One of them, of the latter if there are any.
+        source: IpNet,
+        /// Why that one stops nothing; `null` when it does.
+        because: Option<String>,
+    },
+    /// The bans are in another routing table now; each was set there before it went here.
+    BansMoved {
+        /// How many.
+        routes: usize,
+        /// The table; 254 is main.
+        table: u32,
+        /// The rules of others that are read before the table where they were.
+        because: Vec<String>,
+    },
+    /// Blackhole routes with our protocol number that are no ban: another program, or somebody by hand, set
+    /// them.
+    StrayRoutes {
+        /// How many.
+        count: usize,
+        /// Their networks, at most 64.
+        sources: Vec<IpNet>,
     },
     /// The shield has no room for a host, or was refused: healthy hosts may be limited like strangers.
     NotSpared {
@@ -237,6 +312,8 @@ pub enum Record {
         ipv4_inbound: bool,
         /// IPv6 packets from banned hosts are dropped on arrival.
         ipv6_inbound: bool,
+        /// The routing table that holds the bans; 254 is main.
+        table: u32,
         /// What is not covered, and why.
         gaps: Vec<String>,
     },
@@ -406,6 +483,51 @@ pub enum Record {
         /// How many.
         count: u64,
     },
+    /// The system's clock was set. Bans keep their time left.
+    ClockStepped {
+        /// How far, in seconds; backwards is negative.
+        by_seconds: f64,
+        /// The time now.
+        now: Time,
+        /// Stored bans were read again, because the time that the start went by was wrong.
+        corrected: bool,
+    },
+    /// The system's clock is behind what an earlier run has stored: it is wrong now, or was then.
+    ClockBehind {
+        /// How far at least, in seconds.
+        by_seconds: f64,
+        /// The latest time that is stored.
+        written: Time,
+    },
+    /// The machine was suspended. Bans ran on.
+    Suspended {
+        /// How long, in seconds.
+        seconds: f64,
+    },
+    /// Nothing was judged for a while: the process was stopped, or found no processor.
+    Stalled {
+        /// How long, in seconds; at most one too many.
+        seconds: f64,
+    },
+    /// A token was shown that opens nothing any more. It counts as no guess. Logged once a minute for each
+    /// token at most.
+    TokenRefused {
+        /// From where.
+        source: IpAddr,
+        /// The token's name.
+        name: String,
+        /// `expired` or `revoked`.
+        because: Dead,
+        /// How many times since the last such line.
+        count: u64,
+    },
+    /// There was no room for a further connection to the API or the page. Logged once a minute at most.
+    ConnectionsShed {
+        /// Connections that were closed for others, or refused, since the last such line.
+        count: u64,
+        /// Connections at most.
+        limit: usize,
+    },
     /// Log lines were lost because whatever reads them did not keep up.
     LogLost {
         /// How many since the start.
@@ -454,6 +576,7 @@ impl From<&Coverage> for Record {
         Self::Gate {
             ipv4_inbound: coverage.ipv4_inbound,
             ipv6_inbound: coverage.ipv6_inbound,
+            table: coverage.table,
             gaps: coverage.gaps.clone(),
         }
     }

@@ -63,6 +63,11 @@ pub struct Ban {
     /// From the event that crossed the threshold, as it left the socket, to the route, µs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_to_route_us: Option<u64>,
+    /// The same from the event's own time (`Event-Date-Timestamp`), by FreeSWITCH's clock, which moves in steps
+    /// of about 20 ms. It counts what the other does not: a stalled process, a full socket. Absent when the
+    /// clocks of the two hosts are more than 10 min apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_time_to_route_us: Option<u64>,
     /// Why.
     #[serde(flatten)]
     pub cause: Arc<Cause>,
@@ -81,6 +86,7 @@ impl Ban {
             enforced: false,
             not_enforced_because: None,
             event_to_route_us: None,
+            event_time_to_route_us: None,
             cause,
         }
     }

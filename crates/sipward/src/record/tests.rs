@@ -126,7 +126,7 @@ fn a_kind_has_the_name_of_its_records() {
     for record in [
         Record::Ban(ban()),
         Record::Stopped(Totals::default()),
-        Record::Unban { source, reason: UnblockReason::Manual },
+        Record::Unban { source, reason: UnblockReason::Manual, still_stopped_by: None },
         Record::Alarm(Alarm::ManyBans { bans: 7 }),
         Record::DeliveryFailed { by: "mail".into(), error: "no".into(), retry_in_seconds: None },
         Record::RecordsMissed { by: "mail".into(), count: 3 },

@@ -149,7 +149,7 @@ impl Court {
     fn set_aside(&mut self, aside: Aside) {
         match aside {
             // Where the gateways are cannot be asked any more.
-            Aside::Nothing | Aside::Gateway => {}
+            Aside::Nothing | Aside::Gateways | Aside::Gateway { .. } | Aside::Configuration => {}
             Aside::Told(record) if matches!(*record, Record::EventForged { .. }) => {
                 self.report.forged_events += 1;
             }

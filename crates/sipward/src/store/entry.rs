@@ -40,6 +40,13 @@ pub enum Entry {
         /// What made it due.
         cause: Arc<Cause>,
     },
+    /// The system's clock was set: what is stored keeps its time left.
+    Stepped(Stepped),
+    /// Bans whose end has passed are over.
+    EndPast {
+        /// By this time.
+        at: Timestamp,
+    },
     /// A user succeeded.
     Remember(Box<Success>),
     /// An operator allows a host.
@@ -59,10 +66,20 @@ pub enum Entry {
     /// A token was made, or used.
     Token(SavedToken),
     /// A token opens nothing any more.
-    RevokeToken {
-        /// Its name.
-        name: String,
-    },
+    RevokeToken(RetiredToken),
+}
+
+/// A step of the system's clock, for rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stepped {
+    /// What this run has stored has times from then on.
+    pub from: Timestamp,
+    /// Until then.
+    pub to: Timestamp,
+    /// How far these are moved, in µs; backwards is negative.
+    pub by: i64,
+    /// The bans of earlier runs are moved, too.
+    pub all_bans: bool,
 }
 
 /// A bearer token, without its secret.
@@ -90,6 +107,23 @@ impl fmt::Debug for SavedToken {
             .field("scope", &self.scope)
             .field("until", &self.until)
             .finish_non_exhaustive()
+    }
+}
+
+/// A token that was revoked: whoever still shows it is no guesser.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RetiredToken {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its secret.
+    pub hash: [u8; 32],
+    /// When it was revoked.
+    pub at: Timestamp,
+}
+
+impl fmt::Debug for RetiredToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetiredToken").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -143,6 +177,10 @@ pub struct Saved {
     pub overrides: Vec<Override>,
     /// Bearer tokens.
     pub tokens: Vec<SavedToken>,
+    /// Bearer tokens that were revoked, the latest last.
+    pub retired: Vec<RetiredToken>,
     /// Rows that made no sense and were left out.
     pub unreadable: usize,
+    /// When something was stored last; `None` in a new store.
+    pub written: Option<Timestamp>,
 }

@@ -20,6 +20,8 @@ pub(super) enum Item {
     Entry(Entry),
     /// All bans that stand, in place of those that are stored.
     Bans(Vec<SavedBan>),
+    /// What is stored is to be read again.
+    Read,
 }
 
 /// The queue between the daemon and the writer.
@@ -186,6 +188,11 @@ impl Inbox {
         put
     }
 
+    /// Asks the writer to read again what is stored, once what was put in before is written.
+    pub(super) fn ask_to_read(&self) {
+        self.push(self.lock(), Item::Read);
+    }
+
     /// Nothing more will come.
     pub(super) fn close(&self) {
         self.lock().closed = true;
@@ -228,8 +235,10 @@ impl Worth {
             | Entry::Override(_)
             | Entry::Reset { .. }
             | Entry::Token(_)
-            | Entry::RevokeToken { .. } => Self::Operators,
-            Entry::Ban { .. } | Entry::Unban { .. } => Self::Ban,
+            | Entry::RevokeToken(_) => Self::Operators,
+            Entry::Ban { .. } | Entry::Unban { .. } | Entry::Stepped(_) | Entry::EndPast { .. } => {
+                Self::Ban
+            }
             Entry::Refused { .. } | Entry::Remember(_) => Self::History,
         }
     }
@@ -239,7 +248,7 @@ fn item_weight(item: &Item) -> usize {
     match item {
         Item::Entry(entry) => weight(entry),
         // One at a time, and bounded by the engine's `max_bans`.
-        Item::Bans(_) => 0,
+        Item::Bans(_) | Item::Read => 0,
     }
 }
 
@@ -252,11 +261,10 @@ fn weight(entry: &Entry) -> usize {
         }
         Entry::Allow(allowed) => allowed.comment.as_ref().map_or(0, String::len) + 256,
         Entry::Override(set) => set.key.len() + 256,
-        Entry::Disallow { .. }
-        | Entry::Reset { .. }
-        | Entry::Token(_)
-        | Entry::RevokeToken { .. } => 256,
-        Entry::Unban { .. } => 0,
+        Entry::Disallow { .. } | Entry::Reset { .. } | Entry::Token(_) | Entry::RevokeToken(_) => {
+            256
+        }
+        Entry::Unban { .. } | Entry::Stepped(_) | Entry::EndPast { .. } => 0,
     };
     size_of::<Item>() + more
 }

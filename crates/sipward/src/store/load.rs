@@ -10,9 +10,11 @@ use sipward_engine::{
     Cause, Evidence, Expiry, Grade, Identity, Offender, RuleName, Success, Text, Timestamp,
 };
 
-use super::entry::{AllowEntry, Override, Saved, SavedBan, SavedToken};
+use super::entry::{AllowEntry, Override, RetiredToken, Saved, SavedBan, SavedToken};
 use super::key::Net;
+use super::write::WRITTEN;
 use crate::api::model::Scope;
+use crate::text::Time;
 
 /// Bans that come back with the readable part of their evidence (about 1 kB each), the newest: as many as
 /// the engine keeps it of. That of the others stays in the file.
@@ -61,7 +63,21 @@ pub(super) fn all(connection: &Connection, observed: bool) -> rusqlite::Result<S
         unreadable,
         token,
     )?;
+    saved.retired = rows(
+        connection,
+        "SELECT name, hash, at FROM retired_tokens ORDER BY at",
+        [],
+        unreadable,
+        |row| Ok(RetiredToken { name: row.get(0)?, hash: row.get(1)?, at: timestamp(row.get(2)?) }),
+    )?;
     saved.overrides = rows(connection, OVERRIDES, [], unreadable, set)?;
+    saved.written = connection
+        .query_row("SELECT value FROM meta WHERE key = ?1", params![WRITTEN], |row| {
+            row.get::<_, String>(0)
+        })
+        .optional()?
+        .and_then(|text| text.parse().ok())
+        .map(|Time(at)| at);
     Ok(saved)
 }
 

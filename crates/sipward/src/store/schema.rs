@@ -10,7 +10,7 @@ use rusqlite_migration::{M, Migrations};
 pub(super) const APPLICATION_ID: i64 = 0x5349_5057;
 
 /// Migrations done to a database that is up to date: as many as there are [`STEPS`].
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// Every step from an empty file to the present tables.
 pub(super) const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
@@ -27,6 +27,16 @@ CREATE TABLE tokens (
     since INTEGER NOT NULL,
     until INTEGER,
     used  INTEGER
+) STRICT, WITHOUT ROWID;
+",
+    ),
+    // Tokens that were revoked: whoever still shows one is no guesser.
+    M::up(
+        "
+CREATE TABLE retired_tokens (
+    hash BLOB PRIMARY KEY,
+    name TEXT NOT NULL,
+    at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 ",
     ),

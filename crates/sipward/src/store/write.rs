@@ -6,10 +6,10 @@ use ipnet::IpNet;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use sipward_engine::{Cause, Expiry, Offender, Refusal, Success, Timestamp, UnblockReason};
 
-use super::entry::{AllowEntry, Override, SavedBan, SavedToken};
+use super::entry::{AllowEntry, Override, RetiredToken, SavedBan, SavedToken};
 use super::inbox::Item;
 use super::key::Key;
-use super::{Entry, HistoryKind};
+use super::{Entry, HistoryKind, MOST_RETIRED, step};
 use crate::text::Time;
 
 /// Writes a batch in one transaction: all of it or nothing.
@@ -17,6 +17,7 @@ pub(super) fn batch(
     connection: &mut Connection,
     items: &[Item],
     observed: bool,
+    now: Timestamp,
 ) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let rows = Rows { transaction: &transaction, observed };
@@ -24,14 +25,20 @@ pub(super) fn batch(
         match item {
             Item::Entry(entry) => rows.entry(entry)?,
             Item::Bans(bans) => rows.all_bans(bans)?,
+            // Once all is written.
+            Item::Read => {}
         }
     }
+    written(&transaction, now)?;
     transaction.commit()
 }
 
 /// `meta` row of a file that is in use, until it is closed. In a file without a write-ahead log beside it, it
 /// tells that the log was lost.
 const IN_USE: &str = "in_use_since";
+
+/// `meta` row: when something was written last. A clock that is before it is wrong.
+pub(super) const WRITTEN: &str = "written_at";
 
 /// Notes when the file was opened, and by which version.
 pub(super) fn opened(connection: &Connection, at: Timestamp) -> rusqlite::Result<()> {
@@ -44,8 +51,16 @@ pub(super) fn opened(connection: &Connection, at: Timestamp) -> rusqlite::Result
     Ok(())
 }
 
+/// Notes when something was written.
+fn written(connection: &Connection, at: Timestamp) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2)
+               ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+    connection.prepare_cached(sql)?.execute(params![WRITTEN, Time(at).to_string()]).map(drop)
+}
+
 /// Notes that all is in the file.
-pub(super) fn closed(connection: &Connection) -> rusqlite::Result<()> {
+pub(super) fn closed(connection: &Connection, at: Timestamp) -> rusqlite::Result<()> {
+    written(connection, at)?;
     connection.execute("DELETE FROM meta WHERE key = ?1", params![IN_USE]).map(drop)
 }
 
@@ -65,7 +80,7 @@ pub(super) fn end_bans(connection: &mut Connection, at: Timestamp) -> rusqlite::
     )?;
     let ended = transaction.execute("DELETE FROM bans WHERE observed = 0", [])?;
     // Nobody uses it, and after this connection there is no log.
-    closed(&transaction)?;
+    closed(&transaction, at)?;
     transaction.commit()?;
     Ok(ended)
 }
@@ -90,6 +105,8 @@ impl Rows<'_> {
             }
             Entry::Unban { net, at, reason } => self.unban(*net, *at, *reason),
             Entry::Refused { net, at, refusal, cause } => self.refused(*net, *at, *refusal, cause),
+            Entry::Stepped(step) => step::rows(self.transaction, step),
+            Entry::EndPast { at } => self.end_past(*at),
             Entry::Remember(success) => self.success(success),
             Entry::Allow(allowed) => self.allow(allowed),
             Entry::Disallow { host } => {
@@ -98,9 +115,7 @@ impl Rows<'_> {
             Entry::Override(set) => self.set(set),
             Entry::Reset { key } => self.run("DELETE FROM overrides WHERE key = ?1", params![key]),
             Entry::Token(token) => self.token(token),
-            Entry::RevokeToken { name } => {
-                self.run("DELETE FROM tokens WHERE name = ?1", params![name])
-            }
+            Entry::RevokeToken(token) => self.retire(token),
         }
     }
 
@@ -142,6 +157,20 @@ impl Rows<'_> {
             params![self.observed, Key::from(net)],
         )?;
         self.history(at, HistoryKind::Unban, net, None, Some(&json(&reason)?), None)
+    }
+
+    /// Ends the bans whose end has passed.
+    fn end_past(&self, at: Timestamp) -> rusqlite::Result<()> {
+        let reason = json(&UnblockReason::Expired)?;
+        self.run(
+            "INSERT INTO history (at, kind, observed, net, reason)
+             SELECT ?1, ?2, observed, net, ?3 FROM bans WHERE observed = ?4 AND until <= ?1",
+            params![micros(at), HistoryKind::Unban.number(), reason, self.observed],
+        )?;
+        self.run(
+            "DELETE FROM bans WHERE observed = ?1 AND until <= ?2",
+            params![self.observed, micros(at)],
+        )
     }
 
     fn refused(
@@ -244,6 +273,20 @@ impl Rows<'_> {
                 until.map(micros),
                 used.map(micros)
             ],
+        )
+    }
+
+    fn retire(&self, token: &RetiredToken) -> rusqlite::Result<()> {
+        let RetiredToken { name, hash, at } = token;
+        self.run("DELETE FROM tokens WHERE name = ?1 AND hash = ?2", params![name, hash])?;
+        self.run(
+            "INSERT OR REPLACE INTO retired_tokens (hash, name, at) VALUES (?1, ?2, ?3)",
+            params![hash, name, micros(*at)],
+        )?;
+        self.run(
+            "DELETE FROM retired_tokens WHERE hash NOT IN
+             (SELECT hash FROM retired_tokens ORDER BY at DESC LIMIT ?1)",
+            params![i64::try_from(MOST_RETIRED).unwrap_or(i64::MAX)],
         )
     }
 

@@ -10,10 +10,12 @@ use std::time::{Duration, Instant, SystemTime};
 use super::caretaker::Caretaker;
 use super::database::{Database, Trouble};
 use super::health::Notice;
-use super::inbox::{Batch, Wake};
+use super::inbox::{Batch, Item, Wake};
 use super::prune::{self, Pruned};
 use super::{Saved, Shared, StoreError, caretaker, load, write};
-use crate::clock::stamp;
+use sipward_engine::Timestamp;
+
+use crate::clock::{BOOT, stamp};
 use kept::Kept;
 use trouble::FIRST_PAUSE;
 
@@ -50,6 +52,12 @@ pub(super) struct Writer {
     look_at: Instant,
     /// Corrupt files put aside so far.
     put_aside: u32,
+    /// What is stored is to be read again.
+    wants_reading: bool,
+    /// When the thread began.
+    began: Instant,
+    /// When an earlier run has written last.
+    written_before: Option<Timestamp>,
 }
 
 impl Writer {
@@ -66,6 +74,9 @@ impl Writer {
             try_at: now,
             look_at: now + LOOK_AFTER,
             put_aside: 0,
+            wants_reading: false,
+            began: now,
+            written_before: None,
         }
     }
 
@@ -113,6 +124,7 @@ impl Writer {
             Wake::News => {
                 self.take();
                 self.write();
+                self.read_again();
                 self.finish_log();
             }
             Wake::Time => {}
@@ -138,7 +150,7 @@ impl Writer {
         }
         if self.batch.items.is_empty()
             && let Some(database) = &self.database
-            && let Err(error) = write::closed(&database.connection)
+            && let Err(error) = write::closed(&database.connection, stamp(SystemTime::now()))
         {
             tracing::debug!(%error, "the file does not know that it was closed");
         }
@@ -161,12 +173,30 @@ impl Writer {
     fn write(&mut self) {
         let Some(database) = &mut self.database else { return };
         let observed = self.shared.settings.observe;
-        match write::batch(&mut database.connection, &self.batch.items, observed) {
+        match write::batch(
+            &mut database.connection,
+            &self.batch.items,
+            observed,
+            stamp(SystemTime::now()),
+        ) {
             Ok(()) => self.written(),
             Err(error) => {
                 let trouble = self.shared.place.trouble(&error);
                 self.degrade(trouble);
             }
+        }
+    }
+
+    /// Reads everything once more where that was asked for and all is written.
+    fn read_again(&mut self) {
+        let all_written = self.database.is_some() && self.batch.items.is_empty();
+        // What was never read is read soon anyway.
+        if !all_written || !self.is_read || !std::mem::take(&mut self.wants_reading) {
+            return;
+        }
+        match self.read() {
+            Ok(saved) => self.shared.status.tell(Notice::Late(Box::new(saved))),
+            Err(trouble) => self.degrade(trouble),
         }
     }
 
@@ -184,6 +214,7 @@ impl Writer {
 
     fn written(&mut self) {
         self.shared.inbox.done(&self.batch);
+        self.wants_reading |= self.batch.items.iter().any(|item| matches!(item, Item::Read));
         self.finish_batch();
         self.recover();
     }
@@ -212,6 +243,7 @@ impl Writer {
         }
         // Before the file is read: what was undone meanwhile must not come back.
         self.write();
+        self.read_again();
         if self.database.is_some() && self.batch.items.is_empty() && !self.is_read {
             match self.read() {
                 Ok(saved) => self.shared.status.tell(Notice::Late(Box::new(saved))),
@@ -285,7 +317,9 @@ impl Writer {
             other => other?,
         };
         self.kept.note_saved(&saved);
-        self.is_read = true;
+        if !std::mem::replace(&mut self.is_read, true) {
+            self.written_before = saved.written;
+        }
         Ok(saved)
     }
 
@@ -309,7 +343,7 @@ impl Writer {
             self.shared.inbox.set_incomplete();
             return;
         }
-        let now = stamp(SystemTime::now());
+        let now = self.past(stamp(SystemTime::now()));
         match prune::slice(&database.connection, &self.shared.settings, now) {
             Ok(Pruned::All) => {}
             Ok(Pruned::Part) => self.look_at = Instant::now() + NEXT_SLICE,
@@ -317,6 +351,16 @@ impl Writer {
                 let trouble = self.shared.place.trouble(&error);
                 self.degrade(trouble);
             }
+        }
+    }
+
+    /// The time that has passed for certain: soon after the start the system's clock may be ahead, and nothing must
+    /// be too old only for that.
+    fn past(&self, now: Timestamp) -> Timestamp {
+        let ran = self.began.elapsed();
+        match self.written_before {
+            Some(written) if ran < BOOT => now.min(written + ran),
+            Some(_) | None => now,
         }
     }
 

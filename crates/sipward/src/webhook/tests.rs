@@ -37,7 +37,8 @@ impl Hooked {
                 .with_tls(tls::trusting([CertificateDer::from_pem_slice(pem).unwrap()]).unwrap());
         }
         let events = Settings::default().events;
-        let done = apart(move || Box::pin(deliver(post, events, hearing, Clock::start(), FAST)));
+        let done =
+            apart(move || Box::pin(deliver(post, events, hearing, Clock::start(None), FAST)));
         Self { records, ledger, stop, done: done.unwrap() }
     }
 
@@ -161,7 +162,7 @@ async fn a_receiver_with_another_certificate_gets_nothing() {
     // Trusts nobody that this receiver could be.
     let post = Post::new(receiver.url("/").parse().unwrap(), Duration::from_secs(20), None);
     let mut post = post.with_tls(tls::trusting([]).unwrap());
-    let line = crate::api::line(&alarm(1), Clock::start().now());
+    let line = crate::api::line(&alarm(1), Clock::start(None).now());
     let delivery = Delivery::of(&line, &mut fastrand::Rng::with_seed(1));
     match post.deliver(&delivery).await {
         Err(crate::tell::Failure::Later(error)) => assert!(error.starts_with("TLS: "), "{error}"),

@@ -3,7 +3,8 @@ use tokio::sync::mpsc;
 use super::*;
 
 fn report(last: u8) -> Report {
-    Report::Unblocked { net: ipnet::IpNet::new([192, 0, 2, last].into(), 32).unwrap() }
+    let net = ipnet::IpNet::new([192, 0, 2, last].into(), 32).unwrap();
+    Report::Unblocked { net, still: None }
 }
 
 #[test]

@@ -13,6 +13,7 @@ fn ban(user_agent: &str, users: &[&str]) -> Ban {
         origin: BanOrigin::Automatic,
         state: BanState::Enforced,
         error: None,
+        enforced_by: None,
         cause: Cause {
             by: By::Rule,
             split_of: None,

@@ -28,8 +28,11 @@ pub struct Ban {
     pub origin: BanOrigin,
     /// What the kernel made of it.
     pub state: BanState,
-    /// What the kernel said when it refused the route.
+    /// Why it stops nothing: what the kernel said when it refused the route, or the rule or route of another
+    /// program that wins. It is tried again when that goes, and every few seconds.
     pub error: Option<String>,
+    /// The route of another program that stops it, where ours could not be set beside it.
+    pub enforced_by: Option<String>,
     /// Why.
     pub cause: Cause,
 }
@@ -52,7 +55,7 @@ pub enum BanOrigin {
 pub enum BanState {
     /// Its answer is under way.
     Pending,
-    /// A look-up showed that our route wins and the gate stands.
+    /// A look-up for each way in showed that a blackhole wins, and the gate stands.
     Enforced,
     /// The route is set, but does not keep the packets out; in observe mode there is none.
     Ineffective,
@@ -270,6 +273,16 @@ pub struct BanMade {
     pub store: StoreHealth,
 }
 
+/// A network that was unbanned and is stopped all the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StillStopped {
+    /// The network.
+    #[schema(value_type = String)]
+    pub net: IpNet,
+    /// By what; it is not sipward's.
+    pub by: String,
+}
+
 /// Bans that were lifted or split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Unbanned {
@@ -281,6 +294,11 @@ pub struct Unbanned {
     /// The bans that stand for what is left of split ones; at most the first 1000.
     #[schema(value_type = Vec<String>, max_items = 1000)]
     pub left: Vec<IpNet>,
+    /// Bans whose routes the kernel has not removed yet; 0 as a rule, because it is waited for.
+    pub unfinished: u64,
+    /// Networks among `ended` that a route of another program stops all the same.
+    #[schema(max_items = 1000)]
+    pub still_stopped: Vec<StillStopped>,
     /// How the store stands, after it was told.
     pub store: StoreHealth,
 }

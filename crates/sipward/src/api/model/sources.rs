@@ -19,6 +19,11 @@ pub struct SourceReport {
     /// The network it is counted and banned by.
     #[schema(value_type = String, example = "203.0.113.7/32")]
     pub source: IpNet,
+    /// Whether it is banned, and why or why not, in one sentence.
+    #[schema(
+        example = "not banned: 9 of 20 within 10m: known phone; forgeable failures do not count"
+    )]
+    pub verdict: String,
     /// Whether somebody logged in from there lately.
     #[schema(schema_with = words::identity)]
     pub identity: Identity,
@@ -26,7 +31,7 @@ pub struct SourceReport {
     pub failures: u32,
     /// Sum of their weights, which is held against the threshold.
     pub score: f64,
-    /// The threshold.
+    /// The threshold that holds for this identity; the policy's where no rule bans it for failures.
     pub max_failures: u32,
     /// Length of the window.
     pub window_seconds: f64,

@@ -128,7 +128,8 @@ pub struct Grades {
 pub struct BanCounts {
     /// Bans that stand.
     pub active: u64,
-    /// Bans among them that the kernel refused.
+    /// Bans among them that the kernel refused, or that stop nothing because a rule or route of another program
+    /// wins or the gate is missing.
     pub not_enforced: u64,
     /// The limit, `policy.max_bans`.
     pub max: u64,
@@ -158,6 +159,9 @@ pub struct Gate {
     pub ipv4_inbound: bool,
     /// IPv6 packets of banned hosts are dropped on arrival.
     pub ipv6_inbound: bool,
+    /// The routing table that holds the bans; 254 is main.
+    #[serde(default)]
+    pub table: u32,
     /// What is not covered, and why.
     pub gaps: Vec<String>,
 }

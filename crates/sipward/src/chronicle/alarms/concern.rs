@@ -64,6 +64,10 @@ pub enum Concern {
     StoreIncomplete,
     /// Somebody else marks routes with our protocol number.
     ProtocolTaken,
+    /// Blackhole routes with our protocol number are no bans.
+    StrayRoutes,
+    /// Bans that stopped packets stop them no more.
+    BansIneffective,
     /// The kernel did not take a change of a route.
     RouteFailed,
     /// The shield limits healthy hosts like strangers.
@@ -78,6 +82,14 @@ pub enum Concern {
     RefusedLogin,
     /// FreeSWITCH did not answer a question.
     DirectoryFailed,
+    /// Not all addresses of a gateway are known: its carrier can be banned. Ends when they are.
+    GatewayUnprotected,
+    /// One of FreeSWITCH's access control lists allows everybody, or too much, and is not used. Ends when it is.
+    AccessListUnused,
+    /// Registrations of FreeSWITCH's list could not be read. Ends with a list that can.
+    RegistrationsUnreadable,
+    /// FreeSWITCH does not let the user of the Event Socket have some events.
+    EventsNotAllowed,
     /// A name of `allow` or `proxies` could not be looked up.
     NameFailed,
     /// A file of `[geo]` cannot be used.
@@ -86,6 +98,12 @@ pub enum Concern {
     RecordsMissed,
     /// Log lines were lost.
     LogLost,
+    /// The system's clock was set, or is wrong.
+    Clock,
+    /// Nothing was judged for a while.
+    Stalled,
+    /// There was no room for a further connection.
+    ConnectionsShed,
 }
 
 /// How bad it is.
@@ -142,16 +160,25 @@ impl Concern {
             | Self::StoreSetAside
             | Self::StoreIncomplete
             | Self::ProtocolTaken
+            | Self::StrayRoutes
+            | Self::BansIneffective
             | Self::RouteFailed
             | Self::NotSpared
             | Self::Healed
             | Self::EventsDropped
             | Self::RefusedLogin
             | Self::DirectoryFailed
+            | Self::GatewayUnprotected
+            | Self::AccessListUnused
+            | Self::RegistrationsUnreadable
+            | Self::EventsNotAllowed
             | Self::NameFailed
             | Self::GeoFailed
             | Self::RecordsMissed
-            | Self::LogLost => Severity::Attention,
+            | Self::LogLost
+            | Self::Clock
+            | Self::Stalled
+            | Self::ConnectionsShed => Severity::Attention,
         }
     }
 
@@ -161,7 +188,13 @@ impl Concern {
         self.is_watched()
             || matches!(
                 self,
-                Self::ReloadFailed | Self::ApiFailed | Self::HttpFailed | Self::DeliveryFailed
+                Self::ReloadFailed
+                    | Self::ApiFailed
+                    | Self::HttpFailed
+                    | Self::DeliveryFailed
+                    | Self::GatewayUnprotected
+                    | Self::AccessListUnused
+                    | Self::RegistrationsUnreadable
             )
     }
 
@@ -209,6 +242,10 @@ pub(super) fn word(record: &Record) -> Option<Word> {
         Record::StoreIncomplete { .. } => raised(Concern::StoreIncomplete),
         Record::ProtocolTaken { .. } => raised(Concern::ProtocolTaken),
         Record::RouteFailed { .. } => raised(Concern::RouteFailed),
+        Record::StrayRoutes { .. } => raised(Concern::StrayRoutes),
+        Record::Enforcement { not_enforced, .. } if *not_enforced > 0 => {
+            raised(Concern::BansIneffective)
+        }
         Record::NotSpared { .. } => raised(Concern::NotSpared),
         Record::Shielded { .. } => raised(Concern::Shielded),
         Record::ShieldOver { .. } => over(Concern::Shielded),
@@ -220,13 +257,30 @@ pub(super) fn word(record: &Record) -> Option<Word> {
         Record::RefusedLogin { user, .. } => about(Concern::RefusedLogin, user),
         // The question may name an address, of which there are many.
         Record::DirectoryFailed { .. } => raised(Concern::DirectoryFailed),
+        Record::GatewayUnprotected { gateway, .. } => about(Concern::GatewayUnprotected, gateway),
+        Record::GatewayProtected { gateway } => {
+            Some(Word::Over(Concern::GatewayUnprotected, Some(gateway.clone())))
+        }
+        Record::AccessListUnused { list, .. } => about(Concern::AccessListUnused, list),
+        Record::AccessListUsed { list } => {
+            Some(Word::Over(Concern::AccessListUnused, Some(list.clone())))
+        }
+        Record::Registrations { problem: Some(_), .. } => raised(Concern::RegistrationsUnreadable),
+        Record::Registrations { problem: None, .. } => over(Concern::RegistrationsUnreadable),
+        Record::EventsNotAllowed { .. } => raised(Concern::EventsNotAllowed),
         Record::NameFailed { name, .. } => about(Concern::NameFailed, name),
         Record::GeoFailed { file, .. } => about(Concern::GeoFailed, &file.display().to_string()),
         Record::RecordsMissed { by, .. } => about(Concern::RecordsMissed, by),
         Record::LogLost { .. } => raised(Concern::LogLost),
+        Record::ClockStepped { by_seconds, .. } if by_seconds.abs() < 1.0 => None,
+        Record::ClockStepped { .. } | Record::ClockBehind { .. } => raised(Concern::Clock),
+        Record::Stalled { .. } | Record::Suspended { .. } => raised(Concern::Stalled),
+        Record::ConnectionsShed { .. } => raised(Concern::ConnectionsShed),
         // What happens every day, and what has a page of its own: phones in need of attention.
         Record::Started(_)
         | Record::Stopped(_)
+        | Record::Enforcement { .. }
+        | Record::BansMoved { .. }
         | Record::EslRestarted { .. }
         | Record::EslBlind { .. }
         | Record::EventUnusable { .. }
@@ -239,13 +293,14 @@ pub(super) fn word(record: &Record) -> Option<Word> {
         | Record::Slowed { .. }
         | Record::NeedsAttention { .. }
         | Record::Scanner { .. }
-        | Record::Registrations { .. }
+        | Record::SipPorts { .. }
         | Record::Trunks { .. }
         | Record::TokenAdded { .. }
         | Record::TokenRevoked { .. }
         | Record::LoggedIn { .. }
         | Record::Changed { .. }
         | Record::LoginFailed { .. }
+        | Record::TokenRefused { .. }
         | Record::StoreBegun { .. }
         | Record::StoreRead { .. } => None,
     }

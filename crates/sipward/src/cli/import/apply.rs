@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::api::model::{AllowChanged, BanMade, Net, NewAllow, NewBan, PolicyChange, PolicyView};
+use crate::cli::ban::healthy;
 use crate::cli::out;
 use crate::cli::progress::Progress;
 use crate::cli::ssh;
@@ -153,6 +154,9 @@ async fn bans(
                 Err(error) => return drop(answers.send((None, Err(error))).await),
             };
             for order in part {
+                for line in healthy(&mut client, order.net).await {
+                    eprintln!("sipward: {}", Plain(&line));
+                }
                 let answer = client.post::<BanMade>("/bans", &order).await.map(drop);
                 if answers.send((Some(order.net), answer)).await.is_err() {
                     return;

@@ -48,6 +48,7 @@ pub struct File {
     #[serde(alias = "ignoreip")]
     allow: Option<Vec<HostEntry>>,
     allow_acl: Option<Vec<String>>,
+    read_sofia_conf: Option<bool>,
     proxies: Option<Vec<HostEntry>>,
     dns_refresh: Option<Span>,
     policy: PolicyFile,
@@ -92,6 +93,8 @@ pub enum OnExit {
 struct EslFile {
     connect_timeout: Option<Span>,
     heartbeat_timeout: Option<Span>,
+    retry_near: Option<Span>,
+    retry_far: Option<Span>,
     queue: Option<usize>,
 }
 
@@ -102,6 +105,10 @@ pub struct Esl {
     pub connect_timeout: Duration,
     /// Silence after which the connection counts as dead.
     pub heartbeat_timeout: Duration,
+    /// Pause between two attempts where FreeSWITCH is on this host or on a network that it is connected to.
+    pub retry_near: Duration,
+    /// Longest pause between two attempts elsewhere; the first is `retry_near`, and each is twice the last.
+    pub retry_far: Duration,
     /// Events that wait for the engine at most.
     pub queue: usize,
 }
@@ -144,7 +151,8 @@ pub(super) fn aliases(key: &str) -> &'static [&'static str] {
 impl File {
     /// Checks ranges and what depends on each other.
     pub(super) fn into_config(self) -> Result<Config, Problem> {
-        let File { mode, on_exit, allow, allow_acl, proxies, dns_refresh, .. } = self;
+        let File { mode, on_exit, allow, allow_acl, read_sofia_conf, proxies, dns_refresh, .. } =
+            self;
         let File {
             policy,
             route,
@@ -179,6 +187,8 @@ impl File {
             policy_keys: policy.written(),
             policy: policy.checked(!allow_acl.is_empty())?,
             allow_acl,
+            read_sofia_conf: read_sofia_conf.unwrap_or(true),
+            sip_ports_auto: route.has_auto_ports(),
             route: route.checked(&shield)?,
             shield,
             esl: esl.checked()?,
@@ -231,6 +241,8 @@ impl EslFile {
         let esl = Esl {
             connect_timeout: self.connect_timeout.map_or(Duration::from_secs(10), Span::get),
             heartbeat_timeout: self.heartbeat_timeout.map_or(Duration::from_mins(1), Span::get),
+            retry_near: self.retry_near.map_or(Duration::from_millis(250), Span::get),
+            retry_far: self.retry_far.map_or(Duration::from_secs(5), Span::get),
             queue: self.queue.unwrap_or(65_536),
         };
         span::within(
@@ -243,6 +255,16 @@ impl EslFile {
             "esl.heartbeat_timeout",
             esl.heartbeat_timeout,
             Duration::from_secs(21)..=Duration::from_hours(1),
+        )?;
+        span::within(
+            "esl.retry_near",
+            esl.retry_near,
+            Duration::from_millis(50)..=Duration::from_mins(1),
+        )?;
+        span::within(
+            "esl.retry_far",
+            esl.retry_far,
+            Duration::from_millis(250)..=Duration::from_mins(5),
         )?;
         if !(1_024..=1_048_576).contains(&esl.queue) {
             return Err(Problem::new(

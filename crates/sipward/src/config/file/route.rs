@@ -1,14 +1,11 @@
 //! `[route]`.
 
 use serde::{Deserialize, Serialize};
-use sipward_route::{GateMode, OwnTable, Settings, SettingsError};
+use sipward_route::{BanTable, GateMode, OwnTable, RULE_PREFERENCE, Settings, SettingsError};
 
 use super::set;
 use super::shield::Shield;
 use crate::config::error::Problem;
-
-/// Preference of the rule of an own table where the file leaves it out.
-const RULE_PREFERENCE: u32 = 900;
 
 /// `[route]`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -22,21 +19,22 @@ pub(super) struct RouteFile {
     gate_rule_preference: Option<u32>,
     gate_fallback_table: Option<u32>,
     gate_table_name: Option<String>,
-    sip_ports: Option<Vec<u16>>,
+    sip_ports: Option<Ports>,
     gate_limit: Option<Limit>,
 }
 
 /// `route.table`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(untagged, expecting = "expected \"main\" or a table number")]
+#[serde(untagged, expecting = "expected \"auto\", \"main\" or a table number")]
 enum Table {
-    Main(MainTable),
+    Named(NamedTable),
     Own(u32),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum MainTable {
+enum NamedTable {
+    Auto,
     Main,
 }
 
@@ -47,6 +45,20 @@ enum Gate {
     Auto,
     RpFilter,
     Off,
+}
+
+/// `route.sip_ports`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(untagged, expecting = "expected \"auto\" or a list of ports")]
+enum Ports {
+    Auto(AutoPorts),
+    These(Vec<u16>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum AutoPorts {
+    Auto,
 }
 
 /// `route.gate_limit`: what `shield.stranger_packets` was called. "off" was its default and changes nothing.
@@ -72,21 +84,30 @@ impl RouteFile {
         }
     }
 
+    /// Whether FreeSWITCH says which ports there are.
+    pub(super) fn has_auto_ports(&self) -> bool {
+        !matches!(self.sip_ports, Some(Ports::These(_)))
+    }
+
     /// `shield` is checked already.
     pub(super) fn checked(self, shield: &Shield) -> Result<Settings, Problem> {
         let mut settings = Settings::default();
         set(&mut settings.protocol, self.protocol);
-        if let Some(Table::Own(id)) = self.table {
-            let preference = self.rule_preference.unwrap_or(RULE_PREFERENCE);
-            settings.table = Some(OwnTable { id, preference });
-        }
+        let preference = self.rule_preference.unwrap_or(RULE_PREFERENCE);
+        settings.table = match self.table.unwrap_or(Table::Named(NamedTable::Auto)) {
+            Table::Named(NamedTable::Auto) => BanTable::Auto { preference },
+            Table::Named(NamedTable::Main) => BanTable::Main,
+            Table::Own(id) => BanTable::Own(OwnTable { id, preference }),
+        };
         let gate = &mut settings.gate;
         set(&mut gate.mode, self.gate.map(GateMode::from));
         set(&mut gate.mark, self.gate_mark);
         set(&mut gate.rule_preference, self.gate_rule_preference);
         set(&mut gate.fallback_table, self.gate_fallback_table);
         set(&mut gate.table_name, self.gate_table_name);
-        set(&mut gate.sip_ports, self.sip_ports);
+        if let Some(Ports::These(ports)) = self.sip_ports {
+            gate.sip_ports = ports;
+        }
         gate.shield = shield.settings(None);
         settings.check().map_err(|e| Problem::new(key_of(&e), e.to_string()))?;
         Ok(settings)

@@ -2,38 +2,46 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use ipnet::IpNet;
-use sipward_engine::{Action, Input};
-use sipward_route::{Change, Report, Stranger};
+use sipward_engine::{
+    self as engine, Action, Cause, Expiry, Input, Success, Timestamp, UnblockReason,
+};
+use sipward_route::{Change, Enforcement, Report, Stranger};
 
-use super::{Judge, Shielding, UNDER_WAY, UnderWay};
+use super::{Happened, Judge, Shielding, UNDER_WAY, UnderWay};
 use crate::daemon::directory::Question;
 use crate::daemon::host_exemptions;
 use crate::record::{Ban, Record};
 use crate::store::{Entry, SavedBan};
 use crate::text::Time;
 
+/// More between FreeSWITCH's clock and ours is no delay: they are not set alike.
+const MOST_DELAY: Duration = Duration::from_mins(10);
+
 impl Judge {
     pub(super) fn report(&mut self, report: Report) {
         match report {
-            Report::Blocked { net, enforcement } => {
-                let enforced = enforcement.is_full();
-                let because = (!enforced).then(|| enforcement.to_string());
-                self.answered(net, enforced, because);
-                self.tell(Input::Applied { net, enforced });
-            }
-            Report::Unblocked { net: _ } => {}
+            Report::Blocked { net, enforcement } => self.blocked(net, &enforcement),
+            Report::Unblocked { net, still } => self.unblocked(net, still),
             Report::Failed { change, error } => self.failed(change, error),
             Report::Healed { routes, rules, gate } => {
                 self.publish(Record::Healed { routes, rules, gate });
             }
+            Report::Moved { routes, table, preference: _, because } => {
+                self.publish(Record::BansMoved { routes, table, because });
+            }
+            Report::Strays { nets, count } => {
+                if count > 0 {
+                    self.publish(Record::StrayRoutes { count, sources: nets });
+                }
+            }
             Report::Packets { count } => {
-                self.flood.arrived(count, self.clock.now());
+                self.flood.arrived(count, self.clock.steady());
                 self.tell(Input::Packets { count });
             }
-            Report::Shield(counts) => self.flood.counted(&counts, self.clock.now()),
+            Report::Shield(counts) => self.flood.counted(&counts, self.clock.steady()),
             Report::Strangers(strangers) => {
                 self.busy_strangers(&strangers);
                 self.slow_scanners(&strangers);
@@ -51,7 +59,7 @@ impl Judge {
                     prober.moved(host.own.clone());
                 }
                 for (class, nets) in host_exemptions(&host) {
-                    self.tell(Input::Exempt { class, nets });
+                    self.exempt(class, nets);
                 }
             }
         }
@@ -60,7 +68,7 @@ impl Judge {
     fn busy_strangers(&mut self, strangers: &[Stranger]) {
         let limit = self.shielding.as_ref().map(Shielding::stranger_packets);
         let list = strangers.iter().map(|one| (one.source, one.packets, one.is_slowed));
-        let now = self.clock.now();
+        let now = self.clock.steady();
         for record in self.flood.busy(list, limit.unwrap_or(u32::MAX), now) {
             self.publish(record);
         }
@@ -76,9 +84,33 @@ impl Judge {
         }
     }
 
+    fn blocked(&mut self, net: IpNet, enforcement: &Enforcement) {
+        let enforced = enforcement.is_full();
+        let because = (!enforced).then(|| enforcement.to_string());
+        let before = self.engine.ban(net).map(|ban| match ban.enforcement {
+            engine::Enforcement::Pending => None,
+            other => Some(other.is_enforced()),
+        });
+        if let Some(before) = before {
+            self.kernel.take_note(net, enforcement);
+            if before.is_some_and(|before| before != enforced) {
+                self.kernel.changed(net, enforced, because.clone());
+            }
+        }
+        self.answered(net, enforced, because);
+        self.tell(Input::Applied { net, enforced });
+    }
+
+    fn unblocked(&mut self, net: IpNet, still: Option<String>) {
+        if let Some(reason) = self.kernel.left(net, still.as_deref()) {
+            self.publish(Record::Unban { source: net, reason, still_stopped_by: still });
+        }
+    }
+
     pub(super) fn failed(&mut self, change: Change, error: String) {
         let (net, word) = match change {
             Change::Block(net) => {
+                self.kernel.forget(net);
                 self.answered(net, false, Some(error.clone()));
                 self.tell(Input::ApplyFailed { net, error: error.clone() });
                 (net, "block")
@@ -90,7 +122,7 @@ impl Judge {
 
     /// The kernel has answered: the ban's record is complete.
     pub(super) fn answered(&mut self, net: IpNet, enforced: bool, because: Option<String>) {
-        let Some(UnderWay { mut ban, received }) = self.under_way.remove(&net) else {
+        let Some(UnderWay { mut ban, cause }) = self.under_way.remove(&net) else {
             return;
         };
         if self.under_way.is_empty() {
@@ -99,33 +131,61 @@ impl Judge {
         }
         ban.enforced = enforced;
         ban.not_enforced_because = because;
-        ban.event_to_route_us =
-            received.map(|at| u64::try_from(at.elapsed().as_micros()).unwrap_or(u64::MAX));
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        ban.event_to_route_us = cause.map(|cause| micros(cause.received.elapsed()));
+        ban.event_time_to_route_us = cause.and_then(|cause| self.delay(cause.dated?)).map(micros);
         self.publish(Record::Ban(ban));
     }
 
-    pub(super) fn carry_out(&mut self, received: Option<Instant>) {
+    /// Time since `dated` by FreeSWITCH's clock, as far as that and ours can be compared.
+    fn delay(&self, dated: Timestamp) -> Option<Duration> {
+        let now = self.clock.now();
+        let delay = now.since(dated);
+        (dated <= now && delay <= MOST_DELAY).then_some(delay)
+    }
+
+    /// A ban as the store has it.
+    pub(super) fn saved(
+        &self,
+        net: IpNet,
+        since: Timestamp,
+        until: Expiry,
+        cause: Arc<Cause>,
+    ) -> SavedBan {
+        SavedBan { net, since: self.clock.wall(since), until: self.clock.wall_end(until), cause }
+    }
+
+    pub(super) fn carry_out(&mut self, because: Option<Happened>) {
         let mut actions = std::mem::take(&mut self.actions);
         for action in actions.drain(..) {
             match action {
                 Action::Block { net, since, until, cause } => {
                     self.totals.bans += 1;
+                    if let Some(reason) = self.kernel.left(net, None) {
+                        // Banned again before the kernel had carried out the unban: it happened all the same.
+                        self.publish(Record::Unban { source: net, reason, still_stopped_by: None });
+                    }
                     // The route first: nothing that becomes of the store delays it.
                     self.wishes.push(Change::Block(net));
-                    let ban = SavedBan { net, since, until, cause: Arc::clone(&cause) };
+                    let ban = self.saved(net, since, until, Arc::clone(&cause));
                     self.store.put(Entry::Ban { at: self.clock.now(), ban });
-                    let ban = Ban::decided(net, until, cause);
-                    self.under_way.insert(net, UnderWay { ban, received });
+                    let ban = Ban::decided(net, self.clock.wall_end(until), cause);
+                    self.under_way.insert(net, UnderWay { ban, cause: because });
                 }
                 Action::Unblock { net, reason } => {
                     self.totals.unbans += 1;
                     self.wishes.push(Change::Unblock(net));
-                    self.store.put(Entry::Unban { net, at: self.clock.now(), reason });
+                    if self.stored.ending.remove(&net) && reason == UnblockReason::Expired {
+                        self.stored.keeps_ended = true;
+                    } else {
+                        self.store.put(Entry::Unban { net, at: self.clock.now(), reason });
+                    }
                     if let Some(UnderWay { ban, .. }) = self.under_way.remove(&net) {
                         // Lifted before the kernel had answered: the ban happened all the same.
                         self.publish(Record::Ban(ban));
                     }
-                    self.publish(Record::Unban { source: net, reason });
+                    // Told when no route of ours is left.
+                    self.kernel.leave(net, reason);
                 }
                 Action::Refused { net, reason, cause } => {
                     self.totals.refused += 1;
@@ -141,23 +201,28 @@ impl Judge {
                     self.publish(Record::Shadowed { source: net, cause });
                 }
                 Action::NeedsAttention { source, user, user_agent, last_success } => {
-                    let last_success = last_success.map(Time);
+                    let last_success = last_success.map(|at| Time(self.clock.wall(at)));
                     self.publish(Record::NeedsAttention { source, user, user_agent, last_success });
                 }
                 Action::Slow { source, until, cause } => {
                     if let Some(shielding) = &self.shielding {
-                        shielding.slow(source, until.since(self.clock.now()));
+                        shielding.slow(source, self.clock.until_steady(until));
                     }
-                    self.publish(Record::Slowed { source, until: Time(until), cause });
+                    let until = Time(self.clock.wall(until));
+                    self.publish(Record::Slowed { source, until, cause });
                 }
                 Action::AskAcl { addr } => self.ask_acl(addr),
-                Action::Remember(success) => self.store.put(Entry::Remember(Box::new(success))),
+                Action::Remember(success) => {
+                    let Success { since, at, .. } = success;
+                    let (since, at) = (self.clock.wall(since), self.clock.wall(at));
+                    self.store.put(Entry::Remember(Box::new(Success { since, at, ..success })));
+                }
                 Action::Alarm(alarm) => self.publish(Record::Alarm(alarm)),
             }
         }
         let stats = self.engine.stats();
         self.totals.banned_now = stats.bans;
-        self.totals.registered_now = stats.registrations;
+        self.totals.registered_now = self.protected.phones.count();
         for addr in std::mem::take(&mut self.unasked) {
             self.tell(Input::AclAnswer { addr, allowed: None });
         }
@@ -167,8 +232,9 @@ impl Judge {
 
     /// A snapshot that finds no room is made after the next connection; a wish for the log is not made again.
     pub(super) fn ask(&mut self, question: Question) {
+        let is_log = matches!(question, Question::Log { .. });
         let refused = self.questions.try_send(question).is_err();
-        if refused && matches!(question, Question::Log { .. }) {
+        if refused && is_log {
             let (question, error) = ("log".to_owned(), "too many questions wait".to_owned());
             self.publish(Record::DirectoryFailed { question, error });
         }

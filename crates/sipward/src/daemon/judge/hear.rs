@@ -2,14 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use sipward_engine::{CoreId, Exemption, Input, Mode, Registered, Text};
+use sipward_engine::{Action, CoreId, Exemption, Input, Mode, Registered, Text, Timestamp};
 use sipward_esl::{Event, LogLine, Notice};
 
-use super::{FirstList, Judge, LIST_LAG, Order, shielding};
+use super::{FIRST_BYTES, FIRST_PHONES, Happened, Judge, LIST_LAG, Order, TELL_AGAIN, shielding};
 use crate::bridge::{self, Aside};
 use crate::clock::stamp;
 use crate::complaint::Heard;
-use crate::daemon::directory::{Question, Registration};
+use crate::daemon::directory::phones::Phone;
+use crate::daemon::directory::table::Part;
+use crate::daemon::directory::{Listed, ProfileFacts, Question, Registration};
+use crate::freeswitch::registrations::Outcome;
 use crate::record::Record;
 
 impl Judge {
@@ -19,28 +22,29 @@ impl Judge {
             Notice::Connected { peer, local: _ } => {
                 if std::mem::take(&mut self.never_connected) {
                     // Challenges before were not seen, so none is missing.
-                    let (from, to) = (self.clock.at_start(), self.clock.now());
+                    let (from, to) = (self.clock.steady_start(), self.clock.steady());
                     self.tell(Input::Blind { from, to });
                 }
                 self.peer = Some(peer);
                 if let Some(prober) = &mut self.prober {
-                    prober.connected(self.clock.now());
+                    prober.connected(self.clock.steady());
                 }
                 let nets = vec![peer.ip().into()];
-                self.tell(Input::Exempt { class: Exemption::EslPeer, nets });
+                self.exempt(Exemption::EslPeer, nets);
+                self.told_failure = None;
                 if self.wants_log() {
                     self.ask(Question::Log { wanted: true });
                 }
-                self.ask(Question::Snapshot);
+                self.protected.know(Part::Registrations, false);
+                // What came of a list before does not count twice.
+                (self.first_phones, self.first_bytes) = (Vec::new(), 0);
+                self.ask(Question::Connected);
                 self.publish(Record::EslConnected { peer });
             }
             Notice::Disconnected { error, retry_in } => {
                 self.peer = None;
-                let retry_in_seconds = retry_in.as_secs_f64();
-                self.publish(Record::EslDisconnected {
-                    error: error.to_string(),
-                    retry_in_seconds,
-                });
+                self.protected.know(Part::Registrations, false);
+                self.disconnected(error.to_string(), retry_in);
             }
             Notice::Restarted { old, new } => {
                 self.tell(Input::Core(bridge::core_id(new)));
@@ -49,16 +53,20 @@ impl Judge {
             }
             Notice::Blind { from, to } => {
                 // The snapshot that fills the gap is asked for by the `Connected` before it.
-                self.tell(Input::Blind { from: stamp(from), to: stamp(to) });
-                let seconds = stamp(to).since(stamp(from)).as_secs_f64();
+                let (from, to) = (stamp(from), stamp(to));
+                let (begin, end) = (self.clock.steady_of(from), self.clock.steady_of(to));
+                self.tell(Input::Blind { from: begin, to: end });
+                let seconds = to.since(from).as_secs_f64();
                 self.publish(Record::EslBlind { seconds });
             }
+            Notice::NotAllowed { names } => self.publish(Record::EventsNotAllowed { names }),
             Notice::Overflow { dropped } => {
                 self.missed = true;
+                self.protected.know(Part::Registrations, false);
                 self.publish(Record::EslOverflow { dropped });
             }
             Notice::Damaged { error, .. } => {
-                self.publish(Record::EventUnusable { error: error.to_string() });
+                self.unusable.take(Record::EventUnusable { error: error.to_string(), count: 1 });
             }
             Notice::Unusable { frame } => {
                 tracing::debug!(content_type = ?frame.content_type(), "frame without a use");
@@ -71,30 +79,52 @@ impl Judge {
 
     pub(super) fn event(&mut self, event: &Event, received: Instant) {
         self.totals.events += 1;
-        let now = self.clock.at(received);
-        let Self { engine, actions, shielding, .. } = self;
-        let tell = |input: Input<'_>| {
+        let now = self.clock.steady_at(received);
+        let Self { engine, actions, protected, shielding, .. } = self;
+        let aside = bridge::translate(event, |mut input| {
+            match &mut input {
+                Input::Registered(phone) => {
+                    let heard = Phone { port: port_of(event), ..phone_of(phone) };
+                    protected.phones.registered(&heard, phone.life, now);
+                }
+                Input::RegistrationEnded(phone) => {
+                    let (user, domain) = (phone.user, phone.domain);
+                    let was_at = protected.phones.ended(user, domain, phone.call_id, now);
+                    phone.source = phone.source.or(was_at);
+                }
+                _ => {}
+            }
             let concerned = shielding::concerned(&input);
             engine.handle(input, now, actions);
-            if let (Some(shielding), Some(address)) = (shielding, concerned) {
+            if let (Some(shielding), Some(address)) = (&mut *shielding, concerned) {
                 shielding.look_at(engine, address);
             }
-        };
-        match bridge::translate(event, tell) {
+        });
+        match aside {
             Aside::Nothing => {}
-            Aside::Gateway => self.ask(Question::Gateways),
-            Aside::Told(record) => self.publish(*record),
+            Aside::Gateways => self.ask(Question::Gateways),
+            Aside::Gateway { name: gateway, registrar } => {
+                self.ask(Question::Gateway { gateway, registrar });
+            }
+            Aside::Configuration => self.ask(Question::Configuration),
+            Aside::Told(record) => match *record {
+                forged @ Record::EventForged { .. } => self.forged.take(forged),
+                unusable => self.unusable.take(unusable),
+            },
         }
-        self.carry_out(Some(received));
+        // Most events lead to nothing, and their date is not looked at.
+        let bans = self.actions.iter().any(|action| matches!(action, Action::Block { .. }));
+        let dated = bans.then(|| date(event)).flatten();
+        self.carry_out(Some(Happened { received, dated }));
     }
 
     pub(super) fn log_line(&mut self, line: &LogLine, received: Instant) {
-        let now = self.clock.at(received);
+        let now = self.clock.steady_at(received);
         match self.log.read(line, now) {
             Some(Heard::Complaint(complaint)) => {
                 let input = Input::Complaint(complaint.as_input());
                 self.engine.handle(input, now, &mut self.actions);
-                self.carry_out(Some(received));
+                self.carry_out(Some(Happened { received, dated: None }));
             }
             Some(Heard::RefusedLogin(complaint, reason)) => {
                 let user = Text::new(complaint.user.as_deref().unwrap_or_default());
@@ -104,25 +134,117 @@ impl Judge {
         }
     }
 
-    fn registrations(&mut self, phones: &[Registration], asked: Instant) {
+    /// A failed attempt is told when its reason is another one, and now and then.
+    fn disconnected(&mut self, error: String, retry_in: Duration) {
+        let now = Instant::now();
+        let is_told = self.told_failure.as_ref().is_some_and(|(known, at)| {
+            *known == error && now.saturating_duration_since(*at) < TELL_AGAIN
+        });
+        if is_told {
+            return;
+        }
+        self.told_failure = Some((error.clone(), now));
+        let retry_in_seconds = retry_in.as_secs_f64();
+        self.publish(Record::EslDisconnected { error, retry_in_seconds });
+    }
+
+    /// A part of FreeSWITCH's list. Nothing is lifted before its end.
+    fn listed(&mut self, phones: &[Registration], asked: Instant) {
+        let (now, asked) = (self.clock.steady(), self.list_made(asked));
+        let seconds = now.as_micros() / 1_000_000;
+        let life = |phone: &Registration| {
+            phone.expires.map(|at| Duration::from_secs(at.saturating_sub(seconds)))
+        };
+        let standing = phones.iter().filter(|phone| {
+            let heard = Phone {
+                user: &phone.user,
+                domain: &phone.domain,
+                source: phone.source,
+                call_id: &phone.call_id,
+                port: phone.port,
+            };
+            // It may have ended since.
+            self.protected.phones.listed(&heard, life(phone), asked, now)
+        });
+        let standing: Vec<Registration> = standing.cloned().collect();
+        if self.first_list.is_none() {
+            return self.make_known(&standing, Timestamp::from_micros(0), false);
+        }
+        // Whom the first list makes trusted is judged by all of it.
+        let text =
+            |phone: &Registration| phone.user.len() + phone.domain.len() + phone.call_id.len();
+        self.first_bytes += standing.iter().map(text).sum::<usize>();
+        self.first_phones.extend(standing);
+        if self.first_phones.len() > FIRST_PHONES || self.first_bytes > FIRST_BYTES {
+            self.first_list = None;
+            let phones = std::mem::take(&mut self.first_phones);
+            self.make_known(&phones, Timestamp::from_micros(0), false);
+        }
+    }
+
+    /// Tells the engine who is registered. With a time of long ago these stand, and no other is lifted.
+    fn make_known(&mut self, phones: &[Registration], asked: Timestamp, first: bool) {
         let now = self.clock.now().as_micros() / 1_000_000;
-        let registered = phones.iter().map(|phone| Registered {
+        let phones = phones.iter().map(|phone| Registered {
             source: phone.source,
             user: &phone.user,
             domain: &phone.domain,
             username: None,
-            call_id: &phone.token,
+            call_id: &phone.call_id,
             user_agent: "",
             life: phone.expires.map(|at| Duration::from_secs(at.saturating_sub(now))),
             core: CoreId::default(),
         });
-        let asked = self.clock.at(asked.checked_sub(LIST_LAG).unwrap_or(asked));
-        let first = self.first_list.take().is_some_and(FirstList::claim);
-        self.tell(Input::Registrations { phones: registered.collect(), asked, first });
+        self.tell(Input::Registrations { phones: phones.collect(), asked, first });
+    }
+
+    /// All of the list was read. What it did not hold is gone, unless something of it is missing.
+    fn list_ends(&mut self, outcome: &Outcome, asked: Instant) {
+        let is_whole = outcome.incomplete.is_none() && outcome.odd.count == 0;
+        if let Some(first) = self.first_list.take() {
+            let phones = std::mem::take(&mut self.first_phones);
+            let first = first.claim();
+            self.make_known(&phones, Timestamp::from_micros(0), first);
+        }
+        if is_whole {
+            let asked = self.list_made(asked);
+            self.protected.phones.list_ends(asked);
+            self.make_known(&[], asked, false);
+        }
+        self.protected.know(Part::Registrations, is_whole);
         let Self { shielding, engine, .. } = self;
         let full = shielding.as_mut().and_then(|shielding| shielding.phones_known(engine));
         self.note_full(full);
-        self.publish(Record::Registrations { phones: phones.len() });
+        let odd = (outcome.odd.count > 0).then(|| outcome.odd.to_string());
+        let problem = match (odd, &outcome.incomplete) {
+            (Some(odd), Some(incomplete)) => Some(format!("{odd}; {incomplete}")),
+            (odd, incomplete) => odd.or_else(|| incomplete.clone()),
+        };
+        let phones = self.protected.phones.count();
+        self.publish(Record::Registrations { phones, problem });
+    }
+
+    /// When a list that was asked for at `asked` was true.
+    fn list_made(&self, asked: Instant) -> Timestamp {
+        self.clock.steady_at(asked.checked_sub(LIST_LAG).unwrap_or(asked))
+    }
+
+    /// What FreeSWITCH says of its profiles.
+    fn profiles(&mut self, profiles: &[ProfileFacts]) {
+        for facts in profiles {
+            if let Some(life) = facts.nonce_ttl {
+                self.tell(Input::NonceLife { profile: &facts.name, life });
+            }
+        }
+        // 0 is without limit.
+        let limits = profiles.iter().filter_map(|facts| facts.max_rps);
+        let requests = limits.filter(|requests| *requests > 0).min();
+        if let Some(shielding) = &mut self.shielding {
+            shielding.takes(requests);
+        }
+        if let Some(prober) = &mut self.prober {
+            prober.runs(profiles);
+        }
     }
 
     /// The log is of use as long as the rule is on, if only in shadow.
@@ -139,17 +261,23 @@ impl Judge {
                     self.ask(Question::Log { wanted: !wanted });
                 }
             }
-            Order::AclsChanged => self.tell(Input::AclsChanged),
+            Order::Acls(nets) => {
+                self.tell(Input::AclsChanged);
+                self.exempt(Exemption::Acl, nets);
+            }
             Order::Exempt(classes) => {
                 for (class, nets) in classes {
-                    self.tell(Input::Exempt { class, nets });
+                    self.exempt(class, nets);
                 }
             }
             Order::Trunks(nets) => {
-                self.tell(Input::Exempt { class: Exemption::Trunk, nets: nets.clone() });
+                self.exempt(Exemption::Trunk, nets.clone());
                 self.publish(Record::Trunks { sources: nets });
             }
-            Order::Registered { phones, asked } => self.registrations(&phones, asked),
+            Order::Listed(Listed::Phones { phones, asked }) => self.listed(&phones, asked),
+            Order::Listed(Listed::End { outcome, asked }) => self.list_ends(&outcome, asked),
+            Order::Known(part, whole) => self.protected.know(part, whole),
+            Order::Profiles(profiles) => self.profiles(&profiles),
             Order::Saved(saved) => self.late(*saved),
             Order::Acl { addr, allowed } => self.tell(Input::AclAnswer { addr, allowed }),
             Order::Shield(choice) => {
@@ -157,17 +285,27 @@ impl Judge {
                     shielding.choose(choice);
                 }
             }
-            Order::Takes(requests) => {
-                if let Some(shielding) = &mut self.shielding {
-                    shielding.takes(requests);
-                }
-            }
             Order::Probed(probed) => {
-                if let Some(record) = self.flood.probed(probed, self.clock.now()) {
+                if let Some(record) = self.flood.probed(probed, self.clock.steady()) {
                     self.publish(record);
                 }
             }
             Order::Visit(visit) => visit.pay(self),
         }
     }
+}
+
+fn phone_of<'p>(phone: &Registered<'p>) -> Phone<'p> {
+    let Registered { user, domain, source, call_id, .. } = *phone;
+    Phone { user, domain, source, call_id, port: None }
+}
+
+fn port_of(event: &Event) -> Option<u16> {
+    event.header("network-port")?.to_str()?.parse().ok()
+}
+
+/// The time of an event by FreeSWITCH's clock.
+fn date(event: &Event) -> Option<Timestamp> {
+    let date = event.header("Event-Date-Timestamp")?;
+    date.lossy().parse().ok().map(Timestamp::from_micros)
 }

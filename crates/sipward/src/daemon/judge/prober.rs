@@ -1,5 +1,6 @@
 //! Which profiles of FreeSWITCH are asked whether they answer, and when.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,9 @@ use sipward_engine::Timestamp;
 use tokio::sync::watch;
 
 use super::flood::Flood;
+use crate::daemon::directory::ProfileFacts;
 use crate::daemon::probe;
+use crate::freeswitch::uri::Transport;
 
 /// How long all are asked after a connection: so it is known which of them answer before a flood begins.
 const LOOK: Duration = Duration::from_secs(5);
@@ -39,6 +42,16 @@ impl Prober {
     /// This host has other addresses now.
     pub(super) fn moved(&mut self, own: Vec<IpAddr>) {
         self.own = own;
+    }
+
+    /// These profiles run: their UDP ports are asked from now on. Without any, the ports stay as they are.
+    pub(super) fn runs(&mut self, profiles: &[ProfileFacts]) {
+        let binds = profiles.iter().flat_map(|profile| &profile.binds);
+        let udp = binds.filter(|bind| bind.transport == Transport::Udp);
+        let ports: BTreeSet<u16> = udp.map(|bind| bind.port).collect();
+        if !ports.is_empty() {
+            self.ports = ports.into_iter().collect();
+        }
     }
 
     /// FreeSWITCH is there: anew, or for the first time.
@@ -89,6 +102,7 @@ impl Prober {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::freeswitch::profiles::Bind;
 
     fn asked(counts: bool, peer: Option<&str>, passed: u64) -> usize {
         let (wanted, asked) = watch::channel(Arc::from([]));
@@ -110,5 +124,30 @@ mod tests {
         assert_eq!(asked(true, Some("192.0.2.99:8021"), 900), 0, "on another host");
         assert_eq!(asked(true, None, 900), 0, "not connected");
         assert_eq!(asked(false, here, 0), 2, "where nothing is counted, always");
+    }
+
+    #[test]
+    fn the_udp_ports_of_the_profiles_are_asked_once_freeswitch_has_named_them() {
+        let (wanted, asked) = watch::channel(Arc::from([]));
+        let own = vec!["192.0.2.1".parse().unwrap()];
+        let mut prober = Prober::new(wanted, own, vec![5_060, 5_080], false);
+        let (mut flood, now) = (Flood::default(), Timestamp::from_micros(1_000_000));
+        let mut ports = |prober: &Prober| {
+            prober.beat(&mut flood, Some("127.0.0.1:8021".parse().unwrap()), 1_000, now);
+            asked.borrow().iter().map(SocketAddr::port).collect::<Vec<_>>()
+        };
+        let facts = |binds: &[(Transport, u16)]| ProfileFacts {
+            name: "internal".to_owned(),
+            binds: binds.iter().map(|&(transport, port)| Bind { transport, port }).collect(),
+            max_rps: None,
+            nonce_ttl: None,
+        };
+        prober.runs(&[
+            facts(&[(Transport::Udp, 5_070), (Transport::Tcp, 5_070), (Transport::Wss, 7_443)]),
+            facts(&[(Transport::Udp, 5_090)]),
+        ]);
+        assert_eq!(ports(&prober), [5_070, 5_090]);
+        prober.runs(&[]);
+        assert_eq!(ports(&prober), [5_070, 5_090], "no profile is no news of ports");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use sipward_engine::{Action, Input};
+use sipward_engine::{Action, Expiry, Input, Offender, Success, UnblockReason};
 use sipward_route::{Change, Report};
 use tokio::sync::mpsc;
 use tokio::time;
@@ -17,6 +17,9 @@ use crate::store::{Saved, SavedBan};
 /// Longest wait for the kernel to have all bans back before FreeSWITCH's events are read: twice what half
 /// a million take, and within the time that systemd gives a start.
 const RETURN: Duration = Duration::from_secs(20);
+
+/// Time until the end of a ban that should have ended already.
+const AT_ONCE: Duration = Duration::from_millis(1);
 
 /// What the start has brought back.
 #[derive(Clone, Debug)]
@@ -50,8 +53,7 @@ impl Judge {
     /// Tells the engine what was stored. Gives the bans that stand again, whose routes are on their way.
     fn restore(&mut self, saved: Saved) -> HashSet<IpNet> {
         // Allowed hosts and changed settings are in force before: they decide what comes back.
-        let Saved { bans, offenders, successes, allow: _, overrides: _, unreadable, tokens: _ } =
-            saved;
+        let Saved { bans, offenders, successes, unreadable, .. } = saved;
         if unreadable > 0 {
             let error = format!(
                 "{unreadable} rows make no sense and were left out; was the file changed by hand, or \
@@ -60,18 +62,32 @@ impl Judge {
             self.publish(Record::StoreIncomplete { error });
         }
         for success in successes {
-            self.tell(Input::Remember(success));
+            let by = |at| self.clock.restored(at, success.at);
+            let (since, at) = (by(success.since), by(success.at));
+            self.tell(Input::Remember(Success { since, at, ..success }));
         }
         for offender in offenders {
-            self.tell(Input::Offender(offender));
+            let until = self.clock.restored(offender.until, offender.until);
+            self.tell(Input::Offender(Offender { until, ..offender }));
         }
         bans.into_iter().filter_map(|ban| self.restore_ban(ban)).collect()
     }
 
     fn restore_ban(&mut self, ban: SavedBan) -> Option<IpNet> {
-        let SavedBan { net, since, until, cause } = ban;
+        let (since, mut until) = self.restored_times(&ban);
+        let SavedBan { net, cause, .. } = ban;
+        let now = self.clock.steady();
+        let is_over = until <= Expiry::At(now);
+        if is_over && self.engine.ban(net).is_some() {
+            // It stands, by a time that was wrong: the engine ends it as it ends others.
+            until = Expiry::At(now + AT_ONCE);
+            self.stored.ending.insert(net);
+        }
         let input = Input::Restore { net, since, until, cause };
-        self.engine.handle(input, self.clock.now(), &mut self.actions);
+        self.engine.handle(input, now, &mut self.actions);
+        if is_over {
+            self.keep_ended(net);
+        }
         let before = self.actions.len();
         // A ban that stands as it was stored is no news, neither for the log nor for the history.
         self.actions.retain(|action| {
@@ -84,6 +100,25 @@ impl Judge {
         }
         self.carry_out(None);
         stands.then_some(net)
+    }
+
+    /// A ban that has ended while the daemon was down leaves the kernel at once, but not the store: if the clock
+    /// was ahead, it comes back when that is set right.
+    fn keep_ended(&mut self, net: IpNet) {
+        let before = self.actions.len();
+        self.actions.retain(|action| {
+            !matches!(action, Action::Unblock { net: n, reason: UnblockReason::Expired } if *n == net)
+        });
+        if self.actions.len() < before {
+            self.stored.keeps_ended = true;
+            self.totals.unbans += 1;
+            self.wishes.push(Change::Unblock(net));
+            self.publish(Record::Unban {
+                source: net,
+                reason: UnblockReason::Expired,
+                still_stopped_by: None,
+            });
+        }
     }
 
     /// Waits until the kernel has answered for all of `nets`.
@@ -118,12 +153,18 @@ impl Judge {
         }
     }
 
-    /// The store could be read only now.
+    /// The store could be read only now, or was read again because the clock was set right.
     pub(super) fn late(&mut self, mut saved: Saved) {
         // What was decided meanwhile is in it too.
         let standing: HashSet<_> =
             self.engine.bans().map(|ban| (ban.net, ban.since, ban.until)).collect();
-        saved.bans.retain(|ban| !standing.contains(&(ban.net, ban.since, ban.until)));
+        let now = self.clock.now();
+        saved.bans.retain(|ban| {
+            let (since, until) = self.restored_times(ban);
+            // By a clock that shows a time before its beginning nothing is known of a ban's end: it stays as it is.
+            let is_doubtful = ban.since > now && self.engine.ban(ban.net).is_some();
+            !is_doubtful && !standing.contains(&(ban.net, since, until))
+        });
         let restored = self.restore(saved).len();
         self.store.took_over();
         self.publish(Record::StoreRead { restored });
@@ -134,21 +175,19 @@ impl Judge {
         if !self.store.wants_bans() {
             return;
         }
-        let bans = self.engine.bans().map(|ban| SavedBan {
-            net: ban.net,
-            since: ban.since,
-            until: ban.until,
-            cause: ban.cause.clone(),
-        });
+        let bans = self.engine.bans();
+        let bans = bans.map(|ban| self.saved(ban.net, ban.since, ban.until, ban.cause.clone()));
         self.store.put_bans(bans.collect());
     }
 }
 
 fn answered(report: &Report) -> Option<IpNet> {
     match report {
-        Report::Blocked { net, .. } | Report::Unblocked { net } => Some(*net),
+        Report::Blocked { net, .. } | Report::Unblocked { net, .. } => Some(*net),
         Report::Failed { change, .. } => Some(change.net()),
         Report::Healed { .. }
+        | Report::Moved { .. }
+        | Report::Strays { .. }
         | Report::Packets { .. }
         | Report::Shield(_)
         | Report::Strangers(_)

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use sipward_engine::{Judgement, Timestamp};
 
+use crate::clock::moved;
 use crate::record::Record;
 
 /// Failures remembered: about 1 MB, and four seconds of FreeSWITCH's best.
@@ -29,6 +30,8 @@ pub(crate) struct Standing {
 pub(crate) struct Gate {
     pub(crate) ipv4_inbound: bool,
     pub(crate) ipv6_inbound: bool,
+    /// The table that holds the bans.
+    pub(crate) table: u32,
     pub(crate) gaps: Vec<String>,
 }
 
@@ -47,6 +50,14 @@ impl Standing {
         Self { since: now, error: None, dropped: 0, gate: None, failures, next_id: 1 }
     }
 
+    /// Moves all times by so many µs.
+    pub(super) fn shift(&mut self, by: i64) {
+        self.since = moved(self.since, by);
+        for failure in &mut self.failures {
+            failure.at = moved(failure.at, by);
+        }
+    }
+
     /// Takes note of what is about to be told.
     pub(super) fn note(&mut self, record: &Record, now: Timestamp) {
         match record {
@@ -60,9 +71,9 @@ impl Standing {
                 self.since = if first { now } else { self.since };
             }
             Record::EslOverflow { dropped } => self.dropped = self.dropped.saturating_add(*dropped),
-            Record::Gate { ipv4_inbound, ipv6_inbound, gaps } => {
-                let (ipv4_inbound, ipv6_inbound) = (*ipv4_inbound, *ipv6_inbound);
-                self.gate = Some(Gate { ipv4_inbound, ipv6_inbound, gaps: gaps.clone() });
+            Record::Gate { ipv4_inbound, ipv6_inbound, table, gaps } => {
+                let (ipv4_inbound, ipv6_inbound, table) = (*ipv4_inbound, *ipv6_inbound, *table);
+                self.gate = Some(Gate { ipv4_inbound, ipv6_inbound, table, gaps: gaps.clone() });
             }
             Record::AuthFailure(judgement) => {
                 if self.failures.len() >= FAILURES {

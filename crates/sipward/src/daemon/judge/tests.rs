@@ -4,6 +4,8 @@ use sipward_engine::{Identity, Policy};
 use sipward_esl::Notice;
 
 use super::*;
+use crate::daemon::directory::Registration;
+use crate::freeswitch::registrations::{Odd, Outcome};
 use crate::store::{Location, StoreSettings};
 
 /// A judge without a heart, and what it asks of FreeSWITCH.
@@ -16,7 +18,7 @@ fn judge() -> (Judge, mpsc::Receiver<Question>) {
     let settings = StoreSettings { location: Location::Memory, ..StoreSettings::default() };
     let (store, _) = Store::open(&settings).unwrap();
     let voices = Voices { wishes, store, questions: ask, records };
-    (Judge::new(engine, Clock::start(), voices, heart, None), questions)
+    (Judge::new(engine, Clock::start(None), voices, heart, None), questions)
 }
 
 fn phone(n: u8, expires: Option<u64>) -> Registration {
@@ -24,7 +26,8 @@ fn phone(n: u8, expires: Option<u64>) -> Registration {
         user: format!("100{n}"),
         domain: "pbx.test".into(),
         source: IpAddr::from([192, 0, 2, n]),
-        token: format!("call-{n}"),
+        port: Some(5060),
+        call_id: format!("call-{n}"),
         expires,
     }
 }
@@ -47,7 +50,7 @@ fn after_dropped_events_the_registrations_are_asked_for_once() {
     }
     assert!(questions.try_recv().is_err(), "not in the midst of a flood");
     judge.beat();
-    assert_eq!(questions.try_recv(), Ok(Question::Snapshot));
+    assert_eq!(questions.try_recv(), Ok(Question::Registrations));
     judge.beat();
     assert!(questions.try_recv().is_err());
 }
@@ -59,12 +62,69 @@ fn the_list_of_freeswitch_is_what_stands() {
     let now = judge.clock.now().as_micros() / 1_000_000;
     // Run out by FreeSWITCH's clock, which need not be ours: it says that they stand.
     let phones = vec![phone(1, None), phone(2, Some(now + 600)), phone(3, Some(now - 600))];
-    judge.order(Order::Registered { phones, asked });
+    list(&mut judge, phones, asked, Outcome::default());
     assert_eq!(known(&judge), [1, 2, 3].into());
 
     std::thread::sleep(Duration::from_millis(1));
     let later = Instant::now() + LIST_LAG;
-    judge.order(Order::Registered { phones: vec![phone(2, None)], asked: later });
+    // An odd row may be any of them.
+    let odd = Outcome { odd: Odd { count: 1, named: vec!["row 2".into()] }, ..Outcome::default() };
+    list(&mut judge, vec![phone(2, None)], later, odd);
+    assert_eq!(known(&judge), [1, 2, 3].into());
+    assert!(judge.protected.unknown().any(|part| part == Part::Registrations));
+
+    list(&mut judge, vec![phone(2, None)], later, Outcome::default());
     assert_eq!(known(&judge), [2].into());
     assert_eq!(judge.totals.registered_now, 1);
+    assert!(!judge.protected.unknown().any(|part| part == Part::Registrations));
+}
+
+fn list(judge: &mut Judge, phones: Vec<Registration>, asked: Instant, outcome: Outcome) {
+    for phone in phones {
+        judge.order(Order::Listed(Listed::Phones { phones: vec![phone], asked }));
+    }
+    judge.order(Order::Listed(Listed::End { outcome, asked }));
+}
+
+/// An event of `sofia.c`.
+fn event(subclass: &str, headers: &str) -> sipward_esl::Event {
+    sipward_esl::Event::from_plain(format!(
+        "Event-Subclass: sofia%3A%3A{subclass}\nEvent-Name: CUSTOM\n\
+         Core-UUID: 4d36171e-cefe-4a7b-abf8-98eb32b5b3be\nEvent-Date-Timestamp: 1795969629663337\n\
+         Event-Calling-File: sofia.c\nEvent-Sequence: 433\nprofile-name: internal\n{headers}\n"
+    ))
+}
+
+#[test]
+fn a_websocket_that_closes_ends_its_registration_without_an_address() {
+    let (mut judge, _questions) = judge();
+    let who = "from-user: 1103\nfrom-host: pbx.test\ncall-id: a42306d26d9ab501\n";
+    let register = event("register", &format!("{who}network-ip: 192.0.2.7\nnetwork-port: 40000\n"));
+    judge.event(&register, Instant::now());
+    assert_eq!((judge.totals.registered_now, known(&judge)), (1, [7].into()));
+    let close = event("unregister", &format!("{who}rpid: unknown\nreason: socket-disconnection\n"));
+    judge.event(&close, Instant::now());
+    assert_eq!(judge.totals.registered_now, 0);
+    assert_eq!(judge.engine.source(IpAddr::from([192, 0, 2, 7])).registrations, 0);
+    // The list that was made before that does not bring it back.
+    let back =
+        Registration { user: "1103".into(), call_id: "a42306d26d9ab501".into(), ..phone(7, None) };
+    list(&mut judge, vec![back], Instant::now(), Outcome::default());
+    assert_eq!(judge.totals.registered_now, 0);
+    assert_eq!(judge.engine.source(IpAddr::from([192, 0, 2, 7])).registrations, 0);
+}
+
+#[test]
+fn a_failure_to_connect_is_told_once_as_long_as_it_is_the_same() {
+    let (mut judge, _questions) = judge();
+    let (records, mut told) = broadcast::channel(16);
+    judge.records = records;
+    let error = || sipward_esl::client::ClientError::Closed;
+    for _ in 0..8 {
+        judge.notice(Notice::Disconnected { error: error(), retry_in: Duration::from_millis(250) });
+    }
+    let other = sipward_esl::client::ClientError::AclRejected;
+    judge.notice(Notice::Disconnected { error: other, retry_in: Duration::from_secs(5) });
+    let told: Vec<_> = std::iter::from_fn(|| told.try_recv().ok()).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
 }

@@ -14,7 +14,7 @@ fn banned(host: &HostFacts, source: &str) -> Vec<String> {
 fn banned_besides(host: &HostFacts, others: Vec<Exempt>, source: &str) -> Vec<String> {
     let policy = Policy { max_failures: 1, ..Policy::default() };
     let mut engine = Engine::new(policy, 1).unwrap();
-    let clock = Clock::start();
+    let clock = Clock::start(None);
     let mut actions = Vec::new();
     for (class, nets) in host_exemptions(host).into_iter().chain(others) {
         engine.handle(Input::Exempt { class, nets }, clock.now(), &mut actions);

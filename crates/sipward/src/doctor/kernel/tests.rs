@@ -9,15 +9,8 @@ fn config(text: &str) -> Config {
 
 fn inspection(gate: GateState, gaps: &[&str]) -> Inspection {
     let gaps = gaps.iter().map(|&gap| gap.to_owned()).collect();
-    Inspection {
-        permitted: true,
-        routes: 0,
-        foreign: Vec::new(),
-        gate,
-        coverage: Coverage { gaps, ..Coverage::default() },
-        looked_up: 0,
-        outranked: Vec::new(),
-    }
+    let coverage = Coverage { gaps, ..Coverage::default() };
+    Inspection { gate, coverage, ..found_for_tests() }
 }
 
 #[test]
@@ -46,6 +39,14 @@ fn a_standing_gate_is_no_good_when_another_route_wins() {
 }
 
 #[test]
+fn a_standing_gate_is_no_good_when_packets_pass_the_bans_by() {
+    let gap = "packets to 192.0.2.1 pass by the bans";
+    let check = gate(&config(""), true, &inspection(GateState::Standing { dropped: 0 }, &[gap]));
+    assert_eq!(check.state, State::Fail);
+    assert!(check.found.contains(gap), "{check:?}");
+}
+
+#[test]
 fn the_protocol_number_must_be_ours() {
     let directory = tempfile::TempDir::new().unwrap();
     let found = inspection(GateState::Missing, &[]);
@@ -59,12 +60,24 @@ fn the_protocol_number_must_be_ours() {
 }
 
 #[test]
+fn the_right_is_looked_up_in_all_threads_of_a_process() {
+    let threads = tempfile::tempdir().unwrap();
+    let write = |thread: &str, rights: &str| {
+        let directory = threads.path().join(thread);
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("status"), format!("Name:\tsipward\nCapEff:\t{rights}\n"))
+            .unwrap();
+    };
+    assert_eq!(has_right(threads.path()), None);
+    write("1", "0000000000000000");
+    assert_eq!(has_right(threads.path()), Some(false));
+    write("2", "0000000000001000");
+    assert_eq!(has_right(threads.path()), Some(true));
+    assert_eq!(has_right("/nowhere".as_ref()), None);
+}
+
+#[test]
 fn the_right_of_a_running_daemon_counts() {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(file.path(), "Name:\tsipward\nCapEff:\t0000000000001000\n").unwrap();
-    assert_eq!(has_right(file.path()), Some(true));
-    fs::write(file.path(), "Name:\tsipward\nCapEff:\t0000000000000000\n").unwrap();
-    assert_eq!(has_right(file.path()), Some(false));
     assert_eq!(right(&config(""), Some(false), true).state, State::Fail);
     assert_eq!(right(&config(""), None, true).state, State::Ok);
     assert_eq!(right(&config(""), None, false).state, State::Warn);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::http::Dead;
 use crate::record::Record;
 use crate::text::Plain;
 
@@ -37,6 +38,23 @@ pub(super) fn line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
         Record::LoginFailed { source, what } => {
             write!(f, "failed log-in from {source} ({what})")
         }
+        Record::TokenRefused { source, name, because, count } => {
+            let times = if *count == 1 { String::new() } else { format!(", {count} times") };
+            write!(
+                f,
+                "token {} was shown from {source}{times}, but {}; give that client a new one",
+                Plain(name),
+                match because {
+                    Dead::Expired => "has expired",
+                    Dead::Revoked => "is revoked",
+                }
+            )
+        }
+        Record::ConnectionsShed { count, limit } => write!(
+            f,
+            "{count} connections to the page and API closed or refused: more than the {limit} there is \
+             room for"
+        ),
         _ => Ok(()),
     }
 }

@@ -12,6 +12,28 @@ fn token(name: &str) -> SavedToken {
     }
 }
 
+fn retired(name: &str) -> RetiredToken {
+    RetiredToken { name: name.to_owned(), hash: token(name).hash, at: at(NOW) }
+}
+
+#[tokio::test]
+async fn revoked_tokens_are_kept_within_limits() {
+    let dir = TempDir::new().unwrap();
+    let settings = settings(&dir.path().join("sipward.db"));
+    let (store, _) = open(&settings);
+    let count = u16::try_from(MOST_RETIRED).unwrap() + 10;
+    for n in 0..count {
+        let mut hash = [0; 32];
+        hash[..2].copy_from_slice(&n.to_be_bytes());
+        let name = n.to_string();
+        store.put(Entry::RevokeToken(RetiredToken { name, hash, at: at(NOW + u64::from(n)) }));
+    }
+    let _ = store.close().await;
+    let (_store, saved) = open(&settings);
+    assert_eq!(saved.retired.len(), MOST_RETIRED);
+    assert_eq!(saved.retired.first().unwrap().name, "10");
+}
+
 #[tokio::test]
 async fn tokens_are_kept_until_they_are_revoked() {
     let dir = TempDir::new().unwrap();
@@ -22,10 +44,11 @@ async fn tokens_are_kept_until_they_are_revoked() {
     }
     let used = SavedToken { used: Some(at(NOW + 1)), ..token("b") };
     store.put(Entry::Token(used.clone()));
-    store.put(Entry::RevokeToken { name: "a".to_owned() });
+    store.put(Entry::RevokeToken(retired("a")));
     let _ = store.close().await;
     let (_store, saved) = open(&settings);
     assert_eq!(saved.tokens, [used]);
+    assert_eq!(saved.retired, [retired("a")]);
     assert_eq!(saved.unreadable, 0);
 }
 
@@ -36,7 +59,7 @@ async fn a_new_file_in_place_of_a_lost_one_has_the_tokens_too() {
     let (store, _) = open(&settings(&path));
     store.put(Entry::Token(token("a")));
     store.put(Entry::Token(token("b")));
-    store.put(Entry::RevokeToken { name: "b".to_owned() });
+    store.put(Entry::RevokeToken(retired("b")));
     store.settled().await;
     for file in ["sipward.db", "sipward.db-wal", "sipward.db-shm"] {
         let _ = std::fs::remove_file(dir.path().join(file));
@@ -49,6 +72,7 @@ async fn a_new_file_in_place_of_a_lost_one_has_the_tokens_too() {
     let _ = store.close().await;
     let (_store, saved) = open(&settings(&path));
     assert_eq!(saved.tokens, [token("a")]);
+    assert_eq!(saved.retired, [retired("b")]);
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! What an operator said, kept for a file that has to begin anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::super::inbox::Item;
-use super::super::{AllowEntry, Entry, Override, Saved, SavedToken};
+use super::super::{AllowEntry, Entry, MOST_RETIRED, Override, RetiredToken, Saved, SavedToken};
 
 /// What an operator changed: the only rows that nobody else could say again.
 #[derive(Debug, Default)]
@@ -11,6 +11,7 @@ pub(super) struct Kept {
     allow: BTreeMap<String, AllowEntry>,
     overrides: BTreeMap<String, Override>,
     tokens: BTreeMap<String, SavedToken>,
+    retired: VecDeque<RetiredToken>,
 }
 
 impl Kept {
@@ -19,6 +20,9 @@ impl Kept {
         let allow = saved.allow.iter().map(|entry| (entry.host.to_string(), entry.clone()));
         self.allow.extend(allow);
         self.overrides.extend(saved.overrides.iter().map(|set| (set.key.clone(), set.clone())));
+        // What is read again is here already.
+        self.retired.clear();
+        saved.retired.iter().for_each(|token| self.retire(token));
         self.tokens.extend(saved.tokens.iter().map(|token| (token.name.clone(), token.clone())));
     }
 
@@ -41,14 +45,24 @@ impl Kept {
             Entry::Token(token) => {
                 self.tokens.insert(token.name.clone(), token.clone());
             }
-            Entry::RevokeToken { name } => {
-                self.tokens.remove(name);
+            Entry::RevokeToken(token) => {
+                self.tokens.remove(&token.name);
+                self.retire(token);
             }
             Entry::Ban { .. }
             | Entry::Unban { .. }
             | Entry::Refused { .. }
+            | Entry::Stepped(_)
+            | Entry::EndPast { .. }
             | Entry::Remember(_) => {}
         }
+    }
+
+    fn retire(&mut self, token: &RetiredToken) {
+        if self.retired.len() >= MOST_RETIRED {
+            self.retired.pop_front();
+        }
+        self.retired.push_back(token.clone());
     }
 
     /// Everything, to be written again.
@@ -56,6 +70,7 @@ impl Kept {
         let allow = self.allow.values().cloned().map(Entry::Allow);
         let overrides = self.overrides.values().cloned().map(Entry::Override);
         let tokens = self.tokens.values().cloned().map(Entry::Token);
-        allow.chain(overrides).chain(tokens).map(Item::Entry).collect()
+        let retired = self.retired.iter().cloned().map(Entry::RevokeToken);
+        allow.chain(overrides).chain(tokens).chain(retired).map(Item::Entry).collect()
     }
 }

@@ -1,0 +1,107 @@
+use std::sync::Arc;
+
+use sipward_engine::{Enforcement, Grade, Origin, RuleName, Timestamp};
+
+use super::*;
+
+fn view() -> SourceView<'static> {
+    SourceView {
+        addr: "203.0.113.7".parse().unwrap(),
+        source: "203.0.113.7/32".parse().unwrap(),
+        identity: Identity::Stranger,
+        registrations: 0,
+        failures: 0,
+        score: 0.0,
+        max_failures: 5,
+        insider_until: None,
+        grade: None,
+        unproven: 0,
+        unjoined: 0,
+        exempt: None,
+        ban: None,
+        ban_count: 0,
+        details: None,
+    }
+}
+
+fn said(view: &SourceView<'_>, failures: usize, attention: usize) -> String {
+    let policy = Policy::default();
+    verdict(&Facts { view, policy: &policy, latest: Latest { failures, attention } })
+}
+
+#[test]
+fn the_threshold_is_that_of_the_identity() {
+    let of = |identity| said(&SourceView { identity, failures: 9, score: 9.0, ..view() }, 9, 0);
+    assert_eq!(of(Identity::Stranger), "not banned: 9 of 5 within 10m: stranger");
+    assert_eq!(
+        of(Identity::Known),
+        "not banned: 9 of 20 within 10m: known phone; forgeable failures do not count"
+    );
+    assert!(of(Identity::Trusted).starts_with("not banned: 9 of 20 within 10m: trusted phone"));
+    assert!(of(Identity::Shared).starts_with("not banned: 9 failures within 10m: proxy or NAT"));
+}
+
+#[test]
+fn a_known_source_has_never_a_lower_threshold_than_a_stranger() {
+    let policy = Policy { max_failures: 50, ..Policy::default() };
+    assert_eq!(threshold(Identity::Known, &policy), Some(50));
+    assert_eq!(threshold(Identity::Stranger, &policy), Some(50));
+}
+
+#[test]
+fn failures_of_the_exempt_and_of_phones_with_an_old_password_are_told() {
+    let net = "203.0.113.0/24".parse().unwrap();
+    let exempt = SourceView { exempt: Some((Exemption::Trunk, net)), ..view() };
+    assert_eq!(
+        said(&exempt, 12, 0),
+        "exempt: trunk of FreeSWITCH (203.0.113.0/24); 12 failures within 10m do not count"
+    );
+    assert_eq!(said(&exempt, 0, 0), "exempt: trunk of FreeSWITCH (203.0.113.0/24)");
+    let phone = SourceView { identity: Identity::Known, ..view() };
+    let text = said(&phone, 7, 7);
+    assert!(text.contains("7 failures within 10m of a phone that logged in before"), "{text}");
+    assert!(text.contains("do not count before 60"), "{text}");
+}
+
+#[test]
+fn weightless_failures_are_told_and_fractions_are_shown() {
+    let view = SourceView { score: 1.25, failures: 5, unproven: 2, unjoined: 1, ..view() };
+    assert_eq!(
+        said(&view, 8, 0),
+        "not banned: 1.25 of 5 within 10m: stranger; 3 more weigh nothing, because anybody can have sent \
+         them"
+    );
+}
+
+#[test]
+fn a_ban_tells_its_own_evidence_after_the_window_has_passed() {
+    let evidence = Evidence {
+        rule: RuleName::Failures,
+        source: "203.0.113.7".parse().unwrap(),
+        identity: Identity::Stranger,
+        failures: 5,
+        score: 5.0,
+        max_failures: 5,
+        window: Duration::from_mins(10),
+        grade: Grade::Answered,
+        ban_count: 2,
+        details: None,
+    };
+    let cause = Arc::new(Cause::Rule(evidence));
+    let enforcement = Enforcement::Enforced;
+    let ban = BanView {
+        net: "203.0.113.7/32".parse().unwrap(),
+        since: Timestamp::default(),
+        until: Expiry::Never,
+        origin: Origin::Automatic,
+        cause: &cause,
+        enforcement: &enforcement,
+    };
+    // Nothing of it is counted any more.
+    let view = SourceView { ban: Some(ban), ..view() };
+    assert_eq!(
+        said(&view, 0, 0),
+        "BANNED without an end as 203.0.113.7/32 by rule `failures`: 5 of 5 within 10m from 203.0.113.7, \
+         ban 2 of it"
+    );
+}

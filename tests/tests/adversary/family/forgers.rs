@@ -1,0 +1,388 @@
+//! Off the path, in the name of others: borrowed nonces, patient forgers, forged successes, ports.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use sipward_engine::{Alarm, Identity, Input, Method};
+
+use crate::attack::{Forger, Guess, How};
+use crate::play::{Family, Member, Played};
+use crate::world::{DAY, HOUR, MILLISECOND, MINUTE, SECOND, World};
+
+type Outcome = Result<Played, String>;
+
+pub(crate) const FAMILIES: &[Family] = &[
+    Family {
+        name: "borrowed nonce",
+        members: &[
+            Member::new("one packet that names a scanner", one_packet_of_a_scanner),
+            Member::new("many users in the phone's name", many_users),
+            Member::new("the phone's own user and agent, below 100 a minute", own_user),
+        ],
+    },
+    Family {
+        name: "patient forger",
+        members: &[
+            Member::new("a registered phone's own user", patient_own_user),
+            Member::new("many users in a registered phone's name", patient_many_users),
+            Member::new(
+                "until the phone is slowed down, then packets that use it up",
+                slow_as_a_weapon,
+            ),
+            Member::new("a known phone that is not registered", patient_asleep).every(2),
+            Member::new("again after an operator has lifted the ban", patient_after_unban),
+        ],
+    },
+    Family {
+        name: "forged success",
+        members: &[
+            Member::new("a right password in a stranger's name", success_for_a_stranger),
+            Member::new("a right password in a phone's name, then wrong ones", success_for_a_phone),
+            Member::new("patiently, in the name of many addresses", patient_successes),
+        ],
+    },
+    Family {
+        name: "port forgery",
+        members: &[Member::new("between the phone's own mistypes, from its port", ports)],
+    },
+];
+
+/// One phone among a few, all registered.
+fn victims(world: &mut World, phones: usize) -> Result<usize, String> {
+    let phones = world.phones(phones);
+    world.settle();
+    world.all_registered()?;
+    Ok(phones[world.random.usize(..phones.len())])
+}
+
+/// No phone lost a moment.
+fn nobody_lost(world: &mut World) -> Result<(), String> {
+    world.check()?;
+    let lost = world.lost();
+    ensure!(lost.is_zero(), "a registered phone lost {lost:?}: {:?}", world.ledger.bans.first());
+    Ok(())
+}
+
+fn one_packet_of_a_scanner(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let victim = victims(&mut world, 3)?;
+    let phone = world.phones[victim].clone();
+    let mut forger = Forger::default();
+    let began = world.now;
+    let agents = ["friendly-scanner", "sipvicious", "sipcli/v1.8", "iWar"];
+    for _ in 0..world.random.u32(1..4) {
+        let mut guess = Guess::new(phone.addr, &phone.user);
+        guess.agent = agents[world.random.usize(..agents.len())].into();
+        guess.method = if world.random.bool() { Method::Register } else { Method::Invite };
+        let nonce = forger.nonce(&mut world);
+        world.guess(&guess, How::Reused(nonce));
+        let gap = world.between(MILLISECOND, MINUTE);
+        world.pass(gap);
+    }
+    world.pass(10 * MINUTE);
+    nobody_lost(&mut world)?;
+    let span = world.now.since(began);
+    Ok(Played::new(world.guessed, span, world.lost()))
+}
+
+fn many_users(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.disorder = world.between(Duration::ZERO, 150 * MILLISECOND);
+    let victim = victims(&mut world, 3)?;
+    let phone = world.phones[victim].clone();
+    let count = world.random.usize(10..40);
+    let users = world.users(count);
+    let mut forger = Forger::default();
+    let gap = world.between(20 * MILLISECOND, 5 * SECOND);
+    let (began, packets) = (world.now, world.random.u64(10..150));
+    for n in 0..packets {
+        let guess = Guess::new(phone.addr, &users[n as usize % users.len()]);
+        let nonce = forger.nonce(&mut world);
+        world.guess(&guess, How::Reused(nonce));
+        world.pass(gap);
+    }
+    let span = world.now.since(began);
+    world.pass(5 * MINUTE);
+    nobody_lost(&mut world)?;
+    ensure!(world.ledger.told_of(phone.addr.ip()).is_some(), "{packets} forgeries, not a word");
+    Ok(Played::new(world.guessed, span, world.lost()))
+}
+
+/// A guess for the user who is there is a guess all the same: the registration would be made.
+fn own_user(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let victim = victims(&mut world, 2)?;
+    let phone = world.phones[victim].clone();
+    let mut forger = Forger::default();
+    let gap = world.between(700 * MILLISECOND, 3 * SECOND);
+    let (began, packets) = (world.now, world.random.u64(100..200));
+    for _ in 0..packets {
+        let mut guess = Guess::new(phone.addr, &phone.user);
+        guess.agent = phone.agent.clone();
+        let nonce = forger.nonce(&mut world);
+        world.guess(&guess, How::Reused(nonce));
+        world.pass(gap);
+    }
+    let span = world.now.since(began);
+    nobody_lost(&mut world)?;
+    ensure!(
+        world.ledger.told_of(phone.addr.ip()).is_some(),
+        "{packets} guesses of {} with borrowed nonces, one in {gap:?}: not a word",
+        phone.user
+    );
+    Ok(Played::new(world.guessed, span, world.lost()))
+}
+
+/// Patient guesses in the name of a phone.
+fn forge(world: &mut World, victim: usize, users: usize, guesses: u64, gap: Duration) {
+    let phone = world.phones[victim].clone();
+    let others = world.users(users);
+    let mut forger = Forger::default();
+    for n in 0..guesses {
+        let user = others.get(n as usize % users.max(1)).unwrap_or(&phone.user).clone();
+        let mut guess = Guess::new(phone.addr, &user);
+        guess.agent = phone.agent.clone();
+        let nonce = forger.nonce(world);
+        world.guess(&guess, How::Patient(nonce));
+        world.pass(gap);
+    }
+}
+
+fn patient_own_user(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.disorder = world.between(Duration::ZERO, 150 * MILLISECOND);
+    let victim = victims(&mut world, 2)?;
+    let gap = world.between(20 * MILLISECOND, 10 * SECOND);
+    let (began, guesses) = (world.now, world.random.u64(20..150));
+    forge(&mut world, victim, 0, guesses, gap);
+    let span = world.now.since(began);
+    world.pass(10 * MINUTE);
+    nobody_lost(&mut world)?;
+    let addr = world.phones[victim].addr.ip();
+    ensure!(world.ledger.told_of(addr).is_some(), "{guesses} patient forgeries, not a word");
+    Ok(Played::new(world.guessed, span, world.lost()))
+}
+
+fn patient_many_users(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let victim = victims(&mut world, 2)?;
+    let gap = world.between(20 * MILLISECOND, 10 * SECOND);
+    let (users, guesses) = (world.random.usize(2..30), world.random.u64(30..120));
+    let began = world.now;
+    forge(&mut world, victim, users, guesses, gap);
+    let span = world.now.since(began);
+    world.pass(10 * MINUTE);
+    nobody_lost(&mut world)?;
+    Ok(Played::new(world.guessed, span, world.lost()))
+}
+
+/// The limit of an insider is a weapon, if a forger can bring it about and use it up.
+fn slow_as_a_weapon(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let victim = victims(&mut world, 1)?;
+    world.phones[victim].expires = MINUTE;
+    let phone = world.phones[victim].clone();
+    let (users, began) = (world.random.usize(3..10), world.now);
+    let mut forger = Forger::default();
+    let others = world.users(users);
+    let gap = world.between(10 * MILLISECOND, 100 * MILLISECOND);
+    for n in 0..3_000 {
+        let guess = Guess::new(phone.addr, &others[n % users]);
+        let nonce = forger.nonce(&mut world);
+        world.guess(&guess, How::Patient(nonce));
+        world.pass(gap);
+        if world.now.since(began) > 20 * MINUTE {
+            break;
+        }
+    }
+    let span = world.now.since(began);
+    world.pass(10 * MINUTE);
+    nobody_lost(&mut world)?;
+    Ok(Played::new(world.guessed, span, world.lost()))
+}
+
+/// A known phone that sleeps may be banned for 10 minutes in an hour, not longer.
+fn patient_asleep(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let victim = victims(&mut world, 2)?;
+    world.phones[victim].asleep = true;
+    world.pass(HOUR + 10 * MINUTE);
+    let addr = world.phones[victim].addr.ip();
+    ensure!(!world.sofia.is_registered(addr), "it is still registered");
+    let users = world.random.usize(0..12);
+    let began = world.now;
+    while world.now.since(began) < 2 * HOUR {
+        let (guesses, gap) = (world.random.u64(20..80), world.between(MILLISECOND, 2 * SECOND));
+        forge(&mut world, victim, users, guesses, gap);
+        let pause = world.between(MINUTE, 15 * MINUTE);
+        world.pass(pause);
+    }
+    let span = world.now.since(began);
+    world.check()?;
+    let lost = world.lost();
+    ensure!(lost <= 10 * MINUTE + SECOND, "a known phone lost {lost:?} within an hour");
+    Ok(Played::new(world.guessed, span, lost))
+}
+
+fn patient_after_unban(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let victim = victims(&mut world, 1)?;
+    world.phones[victim].asleep = true;
+    world.pass(HOUR + 10 * MINUTE);
+    let addr = world.phones[victim].addr.ip();
+    let began = world.now;
+    while world.now.since(began) < HOUR {
+        forge(&mut world, victim, 0, 25, 50 * MILLISECOND);
+        forge(&mut world, victim, 5, 25, 50 * MILLISECOND);
+        // The operator sees the ban some minutes later, and lifts it.
+        let seen = world.between(3 * MINUTE, 9 * MINUTE);
+        world.pass(seen);
+        world.tell(Input::Unban { net: addr.into() });
+    }
+    world.check()?;
+    let lost = world.lost();
+    ensure!(lost <= 10 * MINUTE + SECOND, "lifted and banned again: {lost:?} within an hour");
+    Ok(Played::new(world.guessed, HOUR, lost))
+}
+
+/// A success without a challenge makes nobody known.
+fn success_for_a_stranger(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.settle();
+    let users = world.users(2);
+    let own = world.address();
+    let (nonce, _) = world.log_in(own, &users[0]).ok_or("no way in")?;
+    // The machine that will guess, named in a success that another host sends.
+    let machine = world.address();
+    for _ in 0..world.random.u32(1..8) {
+        let mut request = world.request(machine, &users[0], &users[0]);
+        ensure!(world.answer(&mut request, nonce), "the nonce is bound to nobody");
+        let gap = world.between(MILLISECOND, 5 * SECOND);
+        world.pass(gap);
+    }
+    world.pass(SECOND);
+    let identity = world.engine.source(machine.ip()).identity;
+    ensure!(identity == Identity::Stranger, "{identity:?} by a success from elsewhere");
+    let began = world.now;
+    for _ in 0..30 {
+        let guess = Guess::new(machine, &users[1]);
+        world.guess(&guess, How::Answered);
+        world.pass(300 * MILLISECOND);
+    }
+    let guesses = world.guesses_of(machine.ip());
+    ensure!(guesses <= 5, "{guesses} guesses of a stranger");
+    world.check()?;
+    Ok(Played::new(guesses, world.now.since(began).max(HOUR), world.lost()))
+}
+
+/// A forger with an account of his own: it succeeds in a phone's name, then fails in its own dialog.
+fn success_for_a_phone(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let victim = victims(&mut world, 2)?;
+    let phone = world.phones[victim].clone();
+    let users = world.users(1);
+    let own = world.address();
+    let patient = world.random.bool();
+    let began = world.now;
+    let (nonce, _) = world.log_in(own, &users[0]).ok_or("no way in")?;
+    let mut request = world.request(phone.addr, &users[0], &users[0]);
+    if patient {
+        world.send(&request);
+        world.pass(20 * MILLISECOND);
+    }
+    world.answer(&mut request, nonce);
+    world.pass(SECOND);
+    let ends = world.random.bool();
+    if ends {
+        request.expires = Duration::ZERO;
+        world.answer(&mut request, nonce);
+        world.pass(SECOND);
+    }
+    let mut guess = Guess::new(phone.addr, &users[0]);
+    guess.call_id = Some(request.call_id.clone());
+    for _ in 0..world.random.u32(20..130) {
+        let how = if world.random.bool() { How::Reused(nonce) } else { How::Patient(nonce) };
+        world.guess(&guess, how);
+        let gap = world.between(MILLISECOND, 500 * MILLISECOND);
+        world.pass(gap);
+    }
+    let span = world.now.since(began);
+    world.pass(10 * MINUTE);
+    nobody_lost(&mut world)?;
+    // He guesses the password that he has.
+    Ok(Played::new(0, span, world.lost()))
+}
+
+/// With challenges forged for each address his account makes five a day known, and there is an alarm.
+fn patient_successes(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.settle();
+    let users = world.users(2);
+    let own = world.address();
+    let mut nonce = world.log_in(own, &users[0]).ok_or("no way in")?.0;
+    let machines: Vec<SocketAddr> =
+        (0..world.random.u32(10..40)).map(|_| world.address()).collect();
+    let began = world.now;
+    for machine in &machines {
+        let mut request = world.request(*machine, &users[0], &users[0]);
+        world.send(&request);
+        world.pass(20 * MILLISECOND);
+        if !world.answer(&mut request, nonce) {
+            nonce = world.log_in(own, &users[0]).ok_or("no way in")?.0;
+            world.answer(&mut request, nonce);
+        }
+        world.pass(2 * SECOND);
+    }
+    let known = machines
+        .iter()
+        .filter(|machine| world.engine.source(machine.ip()).identity != Identity::Stranger)
+        .count();
+    ensure!(known <= 5, "one account made {known} addresses known");
+    let alarmed = world.ledger.alarm(|alarm| matches!(alarm, Alarm::AccountSpread { .. }));
+    ensure!(alarmed.is_some(), "no alarm for an account at {} addresses", machines.len());
+    for machine in machines.iter().rev().take(5) {
+        for _ in 0..10 {
+            world.guess(&Guess::new(*machine, &users[1]), How::Answered);
+            world.pass(300 * MILLISECOND);
+        }
+        let guesses = world.guesses_of(machine.ip());
+        ensure!(guesses <= 5, "{guesses} guesses of a stranger");
+    }
+    world.check()?;
+    Ok(Played::new(world.guessed, world.now.since(began).max(DAY), world.lost()))
+}
+
+/// Forged failures between those of the phone itself, with its port and its user.
+fn ports(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.disorder = world.between(Duration::ZERO, 150 * MILLISECOND);
+    let victim = victims(&mut world, 2)?;
+    let began = world.now;
+    for round in 0..world.random.u32(2..6) {
+        // The user mistypes now and then.
+        world.phones[victim].wrong_password = round % 2 == 0;
+        world.wake_phone(victim, Duration::ZERO);
+        let phone = world.phones[victim].clone();
+        let mut forger = Forger::default();
+        for _ in 0..world.random.u32(1..25) {
+            let port =
+                if world.random.bool() { phone.addr.port() } else { world.random.u16(1_025..) };
+            let mut guess = Guess::new(SocketAddr::new(phone.addr.ip(), port), &phone.user);
+            guess.agent = phone.agent.clone();
+            let nonce = forger.nonce(&mut world);
+            let how = match world.random.u8(..3) {
+                0 => How::Patient(nonce),
+                1 => How::Reused(nonce),
+                _ => How::Blind,
+            };
+            world.guess(&guess, how);
+            let gap = world.between(Duration::ZERO, 30 * MILLISECOND);
+            world.pass(gap);
+        }
+        world.phones[victim].wrong_password = false;
+        world.pass(40 * SECOND);
+    }
+    let span = world.now.since(began);
+    nobody_lost(&mut world)?;
+    Ok(Played::new(world.guessed, span, world.lost()))
+}

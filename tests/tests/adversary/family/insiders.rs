@@ -1,0 +1,362 @@
+//! Those who have an account: they guess from where somebody logs in.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use sipward_engine::{Alarm, Identity};
+
+use crate::attack::{Guess, How};
+use crate::event::Name;
+use crate::play::{Family, Member, Played};
+use crate::sofia::Nonce;
+use crate::world::{DAY, HOUR, MILLISECOND, MINUTE, SECOND, World};
+
+type Outcome = Result<Played, String>;
+
+/// Guesses of an insider until somebody is told.
+const TOLD_WITHIN: u64 = 30;
+
+pub(crate) const FAMILIES: &[Family] = &[
+    Family {
+        name: "insider",
+        members: &[
+            Member::new("own nonce, many users, registered", own_nonce),
+            Member::new("answers challenges, registered", answered),
+            Member::new("answers challenges, logged out", logged_out),
+            Member::new("one user only", one_user),
+            Member::new("a trusted host of long standing", of_long_standing),
+            Member::new("three accounts, to be taken for a proxy", three_accounts),
+        ],
+    },
+    Family {
+        name: "stolen account",
+        members: &[
+            Member::new("one account registered from many hosts", many_hosts),
+            Member::new("many hosts, each guesses for others", many_hosts_guess),
+        ],
+    },
+    Family {
+        name: "vouching",
+        members: &[Member::new("an account of long standing at hundreds of addresses", vouching)],
+    },
+    Family {
+        name: "CGNAT",
+        members: &[
+            Member::new("guesses from the address of other customers' phones", carrier_grade),
+            Member::new("an insider behind the address of others' phones", carrier_grade_insider),
+        ],
+    },
+];
+
+struct Insider {
+    host: SocketAddr,
+    user: Name,
+    nonce: Nonce,
+    call_id: Name,
+}
+
+fn insider(world: &mut World) -> Result<Insider, String> {
+    world.phones(1);
+    world.settle();
+    let (host, users) = (world.address(), world.users(1));
+    let user = users[0].clone();
+    let (nonce, call_id) = world.log_in(host, &user).ok_or("no way in")?;
+    ensure!(world.engine.source(host.ip()).identity == Identity::Known, "a login makes known");
+    Ok(Insider { host, user, nonce, call_id })
+}
+
+/// Guesses for others; somebody must be told of them within 30.
+fn guess_on(
+    world: &mut World,
+    host: SocketAddr,
+    users: &[Name],
+    (guesses, gap): (u64, Duration),
+    how: How,
+) -> Result<(), String> {
+    for n in 0..guesses {
+        let before = world.guesses_of(host.ip());
+        let named = world.ledger.alarm(|alarm| names_insider(alarm, host));
+        let told = world.ledger.told_of(host.ip());
+        ensure!(
+            named.or(told).is_some() || before < TOLD_WITHIN,
+            "{before} guesses for {} users, one in {gap:?}: not a word",
+            users.len()
+        );
+        let user = &users[usize::try_from(n).unwrap() % users.len()];
+        world.guess(&Guess::new(host, user), how);
+        world.pass(gap);
+    }
+    Ok(())
+}
+
+fn names_insider(alarm: &Alarm, host: SocketAddr) -> bool {
+    matches!(alarm, Alarm::Insider { source, .. } if *source == host.ip())
+}
+
+/// The alarm says from where, how many users, and whom.
+fn alarmed(world: &World, host: SocketAddr, users: &[Name]) -> Result<(), String> {
+    let alarm = world.ledger.alarms.iter().find(|(_, alarm)| names_insider(alarm, host));
+    let Some((_, Alarm::Insider { users: count, failures, names, .. })) = alarm else {
+        return Err(format!("no alarm names the insider: {:?}", world.ledger.alarms));
+    };
+    let right = names.iter().all(|name| users.iter().any(|user| **user == **name));
+    ensure!(right && !names.is_empty(), "the alarm names {names:?}");
+    ensure!(*count >= 5 && *failures >= *count, "{count} users, {failures} failures");
+    Ok(())
+}
+
+fn finish(world: &mut World, host: SocketAddr, began: sipward_engine::Timestamp) -> Outcome {
+    world.check()?;
+    let lost = world.lost();
+    ensure!(lost.is_zero(), "a phone elsewhere lost {lost:?}");
+    Ok(Played::new(world.guesses_of(host.ip()), world.now.since(began), lost))
+}
+
+fn own_nonce(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let Insider { host, nonce, .. } = insider(&mut world)?;
+    // The nonce lives as long as the registration; the challenge is forgotten.
+    world.pass(2 * MINUTE);
+    let count = world.random.usize(5..40);
+    let users = world.users(count);
+    let gap = world.between(50 * MILLISECOND, MINUTE);
+    let began = world.now;
+    guess_on(&mut world, host, &users, (60, gap), How::Reused(nonce))?;
+    alarmed(&world, host, &users)?;
+    finish(&mut world, host, began)
+}
+
+fn answered(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let Insider { host, .. } = insider(&mut world)?;
+    let count = world.random.usize(5..40);
+    let users = world.users(count);
+    let gap = world.between(50 * MILLISECOND, 5 * SECOND);
+    let began = world.now;
+    guess_on(&mut world, host, &users, (200, gap), How::Answered)?;
+    alarmed(&world, host, &users)?;
+    let ban = world.ledger.worst_hour(host.ip(), world.now);
+    ensure!(ban.is_zero(), "registered, and banned for {ban:?}");
+    ensure!(world.ledger.slowed.contains_key(&host.ip()), "200 answered guesses, not slowed");
+    finish(&mut world, host, began)
+}
+
+fn logged_out(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let Insider { host, user, nonce, call_id } = insider(&mut world)?;
+    world.log_out(host, &user, nonce, &call_id);
+    let count = world.random.usize(5..40);
+    let users = world.users(count);
+    let gap = world.between(50 * MILLISECOND, 5 * SECOND);
+    let began = world.now;
+    guess_on(&mut world, host, &users, (100, gap), How::Answered)?;
+    alarmed(&world, host, &users)?;
+    let span = world.now.since(began);
+    world.pass(15 * MINUTE);
+    let ban = world.ledger.worst_hour(host.ip(), world.now);
+    ensure!(!ban.is_zero(), "100 answered guesses, not banned");
+    ensure!(ban <= 10 * MINUTE + SECOND, "known, and banned for {ban:?} within an hour");
+    let outcome = finish(&mut world, host, began)?;
+    Ok(Played { span, ..outcome })
+}
+
+fn one_user(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let Insider { host, user, nonce, call_id } = insider(&mut world)?;
+    if world.random.bool() {
+        world.log_out(host, &user, nonce, &call_id);
+    }
+    let count = world.random.usize(1..5);
+    let users = world.users(count);
+    let how = if world.random.bool() { How::Answered } else { How::Reused(nonce) };
+    let gap = world.between(700 * MILLISECOND, 10 * SECOND);
+    let began = world.now;
+    guess_on(&mut world, host, &users, (60, gap), how)?;
+    finish(&mut world, host, began)
+}
+
+fn of_long_standing(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.phones(1);
+    let host = world.address();
+    let own = world.phone_at(host, 20 * DAY);
+    world.settle();
+    world.phones[own].asleep = true;
+    if world.random.bool() {
+        world.pass(HOUR + 5 * MINUTE);
+    }
+    ensure!(world.engine.source(host.ip()).identity == Identity::Trusted, "trusted for 20 days");
+    let users = world.users(20);
+    let gap = world.between(100 * MILLISECOND, 20 * SECOND);
+    let began = world.now;
+    guess_on(&mut world, host, &users, (100, gap), How::Answered)?;
+    alarmed(&world, host, &users)?;
+    let span = world.now.since(began);
+    world.pass(15 * MINUTE);
+    let ban = world.ledger.worst_hour(host.ip(), world.now);
+    ensure!(ban <= 10 * MINUTE + SECOND, "trusted, and banned for {ban:?} within an hour");
+    world.check()?;
+    Ok(Played::new(world.guesses_of(host.ip()), span, Duration::ZERO))
+}
+
+/// Three accounts of his own make nobody a proxy, and nobody silent.
+fn three_accounts(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let Insider { host, .. } = insider(&mut world)?;
+    let own = world.users(3);
+    for user in &own {
+        let port = world.random.u16(2_000..);
+        world.log_in(SocketAddr::new(host.ip(), port), user).ok_or("no way in")?;
+    }
+    let identity = world.engine.source(host.ip()).identity;
+    ensure!(identity == Identity::Known, "{identity:?} by three fresh accounts");
+    let users = world.users(20);
+    let gap = world.between(100 * MILLISECOND, 20 * SECOND);
+    let began = world.now;
+    guess_on(&mut world, host, &users, (80, gap), How::Answered)?;
+    alarmed(&world, host, &users)?;
+    finish(&mut world, host, began)
+}
+
+fn many_hosts(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.phones(2);
+    world.settle();
+    let users = world.users(1);
+    let hosts: Vec<_> = (0..world.random.usize(8..80)).map(|_| world.address()).collect();
+    let began = world.now;
+    for (n, host) in hosts.iter().enumerate() {
+        world.log_in(*host, &users[0]).ok_or("no way in")?;
+        let alarm = world.ledger.alarm(|alarm| matches!(alarm, Alarm::AccountSpread { .. }));
+        ensure!(alarm.is_some() == (n >= 5), "alarm {} at host {}", alarm.is_some(), n + 1);
+    }
+    let known = known_among(&world, &hosts);
+    ensure!(known == 5, "one account made {known} addresses known");
+    world.check()?;
+    Ok(Played::new(0, world.now.since(began).max(DAY), world.lost()))
+}
+
+fn known_among(world: &World, hosts: &[SocketAddr]) -> usize {
+    let strange =
+        |host: &&SocketAddr| world.engine.source(host.ip()).identity == Identity::Stranger;
+    hosts.len() - hosts.iter().filter(strange).count()
+}
+
+fn many_hosts_guess(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.phones(2);
+    world.settle();
+    let (own, users) = (world.users(1), world.users(20));
+    let hosts: Vec<_> = (0..20).map(|_| world.address()).collect();
+    for host in &hosts {
+        world.log_in(*host, &own[0]).ok_or("no way in")?;
+    }
+    let began = world.now;
+    for round in 0..25 {
+        for host in &hosts {
+            world.guess(&Guess::new(*host, &users[round % 20]), How::Answered);
+            let gap = world.between(20 * MILLISECOND, 200 * MILLISECOND);
+            world.pass(gap);
+        }
+    }
+    let many: Vec<u64> =
+        hosts.iter().map(|host| world.guesses_of(host.ip())).filter(|n| *n > 5).collect();
+    ensure!(many.len() <= 5, "{} hosts guessed more than a stranger may: {many:?}", many.len());
+    for host in hosts.iter().take(5) {
+        ensure!(world.ledger.told_of(host.ip()).is_some(), "an insider, and not a word");
+    }
+    world.check()?;
+    let lost = world.lost();
+    ensure!(lost.is_zero(), "a phone lost {lost:?}");
+    Ok(Played::new(world.guessed, world.now.since(began).max(HOUR), lost))
+}
+
+/// Who is at home somewhere is trusted at a handful of new addresses a day.
+fn vouching(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let home = world.address();
+    let own = world.phone_at(home, 30 * DAY);
+    world.settle();
+    let phone = world.phones[own].clone();
+    let began = world.now;
+    let mut most = 0;
+    let mut hosts = Vec::new();
+    for _ in 0..world.random.u32(20..80) {
+        let host = world.address();
+        let mut request = world.request(host, &phone.user, &phone.agent);
+        let nonce = match world.send(&request) {
+            crate::sofia::Answer::Challenged(nonce) => nonce,
+            other => return Err(format!("{other:?} instead of a challenge")),
+        };
+        world.pass(20 * MILLISECOND);
+        world.answer(&mut request, nonce);
+        world.pass(SECOND);
+        hosts.push(host);
+        let trusted = hosts
+            .iter()
+            .filter(|host| world.engine.source(host.ip()).identity == Identity::Trusted)
+            .count();
+        most = most.max(trusted);
+    }
+    ensure!((1..=5).contains(&most), "vouched for {most} addresses of {}", hosts.len());
+    ensure!(known_among(&world, &hosts) <= 5, "known at {}", known_among(&world, &hosts));
+    // Those beyond are strangers, and fall like strangers.
+    let (last, users) = (hosts[hosts.len() - 1], world.users(1));
+    for _ in 0..20 {
+        world.guess(&Guess::new(last, &users[0]), How::Answered);
+        world.pass(300 * MILLISECOND);
+    }
+    let guesses = world.guesses_of(last.ip());
+    ensure!(guesses <= 5, "{guesses} guesses of an address that nobody vouched for");
+    world.check()?;
+    let lost = world.ledger.worst_hour(home.ip(), world.now);
+    Ok(Played::new(guesses, world.now.since(began).max(HOUR), lost))
+}
+
+/// A stranger behind the address of others: he is told of, they stay.
+fn carrier_grade(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let phones = world.random.usize(1..8);
+    let (ip, _) = world.office(phones, if seed % 2 == 0 { Duration::ZERO } else { 3 * DAY });
+    world.settle();
+    world.all_registered()?;
+    let users = world.users(20);
+    let gap = world.between(2 * SECOND, 20 * SECOND);
+    let host = SocketAddr::new(ip, 40_000);
+    let began = world.now;
+    guess_on(&mut world, host, &users, (80, gap), How::Answered)?;
+    alarmed(&world, host, &users)?;
+    world.pass(5 * MINUTE);
+    world.check()?;
+    let banned = world.ledger.worst_hour(ip, world.now);
+    ensure!(banned.is_zero(), "registered phones were banned for {banned:?}");
+    let lost = world.lost();
+    ensure!(lost.is_zero(), "a registered phone lost {lost:?} by the limit");
+    Ok(Played::new(world.guesses_of(ip), world.now.since(began), lost))
+}
+
+/// An account behind the address of others fails in its own dialog, and floods.
+fn carrier_grade_insider(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let phones = world.random.usize(1..8);
+    let (ip, _) = world.office(phones, if seed % 2 == 0 { Duration::ZERO } else { 3 * DAY });
+    world.settle();
+    world.all_registered()?;
+    let (own, users) = (world.users(1), world.users(20));
+    let host = SocketAddr::new(ip, 40_000);
+    let (nonce, call_id) = world.log_in(host, &own[0]).ok_or("no way in")?;
+    let began = world.now;
+    let mut guess = Guess::new(host, &own[0]);
+    guess.call_id = Some(call_id);
+    for _ in 0..30 {
+        world.guess(&guess, How::Reused(nonce));
+        world.pass(100 * MILLISECOND);
+    }
+    let gap = world.between(20 * MILLISECOND, SECOND);
+    guess_on(&mut world, host, &users, (150, gap), How::Reused(nonce))?;
+    world.pass(5 * MINUTE);
+    world.check()?;
+    let lost = world.lost();
+    ensure!(lost.is_zero(), "a registered phone lost {lost:?}");
+    Ok(Played::new(world.guesses_of(ip), world.now.since(began), lost))
+}

@@ -1,0 +1,333 @@
+//! Whole networks: an attacker's own, and those that he shares with others.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use sipward_engine::{Alarm, Policy};
+
+use crate::attack::{Guess, How};
+use crate::event::Kind;
+use crate::play::{Family, Member, Played};
+use crate::world::{DAY, HOUR, MILLISECOND, MINUTE, SECOND, World};
+
+type Outcome = Result<Played, String>;
+
+/// What may arrive of a /24 or /48 before it is banned whole (and of a /64: that is one source).
+const NETWORK: u64 = 24;
+const SOURCE: u64 = 5;
+
+pub(crate) const FAMILIES: &[Family] = &[
+    Family {
+        name: "network rotation",
+        members: &[
+            Member::new("another host of a /24 for each guess", through_a_24),
+            Member::new("another /64 of a /48 for each guess", through_a_48),
+            Member::new("a /48 below its threshold", below_the_threshold),
+            Member::new("a /48 in which somebody is known", beside_somebody_known),
+        ],
+    },
+    Family {
+        name: "/64 rotation",
+        members: &[Member::new("another address of a /64 for each guess", through_a_64)],
+    },
+    Family {
+        name: "neighbour in a /64",
+        members: &[
+            Member::new("guesses from the /64 of a registered phone", neighbour),
+            Member::new("guesses there before the phone comes", neighbour_before),
+        ],
+    },
+    Family {
+        name: "NAT64",
+        members: &[
+            Member::new("hosts behind a NAT64 of all of IPv4", translated),
+            Member::new("hosts behind a configured NAT64 prefix, and Teredo", configured),
+        ],
+    },
+    Family {
+        name: "caller promotion",
+        members: &[
+            Member::new("a caller guesses passwords", caller_guesses),
+            Member::new("a caller's /64 and /48", caller_rotates),
+            Member::new("reports against a caller", caller_reported),
+        ],
+    },
+];
+
+/// One guess from each of these hosts in turn. Gives how many arrived within ten minutes.
+fn rotate(world: &mut World, mut next: impl FnMut(&mut World) -> SocketAddr) -> u64 {
+    let users = world.users(50);
+    let gap = world.between(250 * MILLISECOND, 2 * SECOND);
+    let mut arrived = 0;
+    for n in 0..120 {
+        let host = next(world);
+        arrived += u64::from(world.guess(&Guess::new(host, &users[n % 50]), How::Answered));
+        world.pass(gap);
+    }
+    arrived
+}
+
+fn host_of_24(world: &mut World, net: SocketAddr) -> SocketAddr {
+    let IpAddr::V4(v4) = net.ip() else { unreachable!("an IPv4 network") };
+    let [a, b, c, _] = v4.octets();
+    let host = Ipv4Addr::new(a, b, c, world.random.u8(1..255));
+    SocketAddr::new(host.into(), world.random.u16(1_025..))
+}
+
+fn banned_whole(world: &mut World, arrived: u64, width: u8) -> Outcome {
+    ensure!(arrived <= NETWORK, "{arrived} guesses of one network");
+    let named = world.ledger.alarm(|alarm| match alarm {
+        Alarm::NetworkBanned { net, .. } => net.prefix_len() == width,
+        _ => false,
+    });
+    ensure!(named.is_some(), "no alarm names a /{width}: {:?}", world.ledger.alarms);
+    world.check()?;
+    let lost = world.lost();
+    ensure!(lost.is_zero(), "a phone elsewhere lost {lost:?}");
+    // After the first ban the next one is twice as long, and so on.
+    Ok(Played::new(arrived, HOUR, lost))
+}
+
+fn through_a_24(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.phones(2);
+    world.settle();
+    let net = world.address();
+    let arrived = rotate(&mut world, |world| host_of_24(world, net));
+    banned_whole(&mut world, arrived, 24)
+}
+
+fn through_a_48(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.phones(2);
+    world.settle();
+    let net = world.network6();
+    let arrived = rotate(&mut world, |world| world.inside(net, 48));
+    banned_whole(&mut world, arrived, 48)
+}
+
+fn below_the_threshold(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.settle();
+    let (net, users) = (world.network6(), world.users(40));
+    let began = world.now;
+    let gap = world.between(33 * SECOND, 40 * SECOND);
+    let mut n = 0;
+    while world.now.since(began) < 2 * HOUR {
+        let host = world.inside(net, 48);
+        world.guess(&Guess::new(host, &users[n % 40]), How::Answered);
+        world.pass(gap);
+        n += 1;
+    }
+    world.check()?;
+    Ok(Played::new(world.guessed, world.now.since(began), world.lost()))
+}
+
+/// The network stays because of him; each of its /64s still falls, and what was due is told.
+fn beside_somebody_known(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let net = world.network6();
+    let addr = world.inside(net, 48);
+    world.phone_at(addr, 2 * DAY);
+    world.settle();
+    let began = world.now;
+    rotate(&mut world, |world| world.inside(net, 48));
+    world.check()?;
+    let told = world.ledger.refused.iter().any(|(_, refused, _)| refused.prefix_len() == 48);
+    ensure!(told, "the network was due, and nobody was told");
+    let lost = world.lost();
+    ensure!(lost.is_zero(), "a registered phone lost {lost:?}");
+    Ok(Played::new(world.guessed, world.now.since(began), lost))
+}
+
+fn through_a_64(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.phones(2);
+    world.settle();
+    let net = world.network6();
+    let arrived = rotate(&mut world, |world| world.inside(net, 64));
+    ensure!(arrived <= SOURCE, "{arrived} guesses of one /64");
+    world.check()?;
+    Ok(Played::new(arrived, HOUR, world.lost()))
+}
+
+fn neighbour(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let net = world.network6();
+    let (addr, host) = (world.inside(net, 64), world.inside(net, 64));
+    world.phone_at(addr, if seed % 2 == 0 { Duration::ZERO } else { 2 * DAY });
+    world.settle();
+    world.all_registered()?;
+    let users = world.users(12);
+    for n in 0..40 {
+        let mut guess = Guess::new(host, &users[n % 12]);
+        if world.random.u8(..5) == 0 {
+            guess.agent = "friendly-scanner".into();
+        }
+        world.guess(&guess, How::Answered);
+        let gap = world.between(300 * MILLISECOND, SECOND);
+        world.pass(gap);
+    }
+    world.pass(2 * MINUTE);
+    let arrived = world.guesses_of(host.ip());
+    ensure!(arrived <= SOURCE, "{arrived} guesses of a neighbour");
+    world.check()?;
+    let lost = world.lost();
+    ensure!(lost.is_zero(), "the phone beside it lost {lost:?}");
+    Ok(Played::new(arrived, HOUR, lost))
+}
+
+/// A /64 that was banned whole narrows when somebody in it is known after all, by the list.
+fn neighbour_before(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let net = world.network6();
+    let (addr, host) = (world.inside(net, 64), world.inside(net, 64));
+    world.settle();
+    let users = world.users(2);
+    for _ in 0..world.random.u32(3..8) {
+        world.guess(&Guess::new(host, &users[0]), How::Answered);
+        world.pass(400 * MILLISECOND);
+    }
+    // The phone was there all the time; sipward has lost its memory of it and hears it in a list.
+    world.phone_at(addr, Duration::ZERO);
+    world.pass(MINUTE);
+    let phone = world.phones[0].clone();
+    if phone.successes == 0 {
+        world.engine_hears_of(&phone);
+        world.pass(20 * SECOND);
+    }
+    let before = world.now;
+    for _ in 0..10 {
+        world.guess(&Guess::new(host, &users[1]), How::Answered);
+        world.pass(400 * MILLISECOND);
+    }
+    world.pass(5 * MINUTE);
+    world.check()?;
+    let lost = world.ledger.banned(addr.ip(), before, world.now);
+    ensure!(lost.is_zero(), "the phone beside it lost {lost:?} after it was known");
+    ensure!(world.guesses_of(host.ip()) <= 2 * SOURCE, "{} guesses", world.guesses_of(host.ip()));
+    Ok(Played::new(world.guesses_of(host.ip()), HOUR, lost))
+}
+
+/// Another host behind a translator, whose address stands for an IPv4 one.
+fn behind(world: &mut World, prefix: Ipv6Addr) -> SocketAddr {
+    let v4 = world.random.u32(0x2d00_0000..0x5fff_ffff);
+    SocketAddr::new(Ipv6Addr::from_bits(prefix.to_bits() | u128::from(v4)).into(), 5_060)
+}
+
+fn one_host_at_a_time(world: &mut World, prefix: Ipv6Addr) -> Outcome {
+    let healthy = behind(world, prefix);
+    if world.random.bool() {
+        world.phone_at(healthy, Duration::ZERO);
+    }
+    world.settle();
+    let hosts: Vec<_> = (0..world.random.usize(4..30)).map(|_| behind(world, prefix)).collect();
+    // A stranger who has done nothing yet, and one who calls.
+    let (quiet, began) = (behind(world, prefix), world.now);
+    let users = world.users(20);
+    for n in 0..150 {
+        let host = hosts[world.random.usize(..hosts.len())];
+        world.guess(&Guess::new(host, &users[n % 20]), How::Answered);
+        let gap = world.between(300 * MILLISECOND, SECOND);
+        world.pass(gap);
+    }
+    let wide = world.ledger.bans.iter().find(|ban| ban.net.prefix_len() < 120);
+    ensure!(wide.is_none(), "a ban of {:?} holds hosts of all of IPv4", wide.map(|ban| ban.net));
+    ensure!(!world.ledger.is_blocked(quiet.ip()), "a host that did nothing is banned");
+    for host in &hosts {
+        let guesses = world.guesses_of(host.ip());
+        ensure!(guesses <= SOURCE, "{guesses} guesses of one host");
+    }
+    world.check()?;
+    let lost = world.lost();
+    ensure!(lost.is_zero(), "the phone lost {lost:?}");
+    Ok(Played::new(world.guessed / hosts.len() as u64, world.now.since(began).max(HOUR), lost))
+}
+
+fn translated(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    one_host_at_a_time(&mut world, "64:ff9b::".parse().unwrap())
+}
+
+fn configured(seed: u64) -> Outcome {
+    let prefixes: [(&str, &str); 3] = [
+        ("2a0e:1234:5678:64::", "2a0e:1234:5678:64::/96"),
+        ("64:ff9b:1:aa::", ""),
+        ("2001:0:4136::", ""),
+    ];
+    let (prefix, net) = prefixes[seed as usize % 3];
+    let nets: Vec<IpNet> = net.parse().into_iter().collect();
+    let nat64_prefixes = nets.into_iter().filter_map(|net| match net {
+        IpNet::V6(v6) => Some(v6),
+        IpNet::V4(_) => None,
+    });
+    let policy = Policy { nat64_prefixes: nat64_prefixes.collect(), ..Policy::default() };
+    one_host_at_a_time(&mut World::with(seed, policy), prefix.parse().unwrap())
+}
+
+fn caller_guesses(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.settle();
+    let (host, users) = (world.address(), world.users(1));
+    world.dialplan(host, Kind::Call);
+    world.pass(SECOND);
+    for _ in 0..30 {
+        world.guess(&Guess::new(host, &users[0]), How::Answered);
+        let gap = world.between(300 * MILLISECOND, 2 * SECOND);
+        world.pass(gap);
+    }
+    let guesses = world.guesses_of(host.ip());
+    ensure!(guesses <= SOURCE, "{guesses} guesses of a caller");
+    world.check()?;
+    Ok(Played::new(guesses, HOUR, world.lost()))
+}
+
+/// Anybody may call a public number. That must not make room for guesses.
+fn caller_rotates(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.settle();
+    let net = world.network6();
+    let caller = world.inside(net, 64);
+    world.dialplan(caller, Kind::Call);
+    world.pass(SECOND);
+    let later = [Duration::ZERO, 25 * HOUR][world.random.usize(..2)];
+    world.pass(later);
+    let arrived = rotate(&mut world, |world| world.inside(net, 64));
+    ensure!(arrived <= SOURCE, "{arrived} guesses of a caller's /64, {later:?} after the call");
+    if later > DAY {
+        let arrived = rotate(&mut world, |world| world.inside(net, 48));
+        ensure!(arrived <= NETWORK, "{arrived} guesses of a caller's /48 a day after the call");
+    }
+    world.check()?;
+    Ok(Played::new(world.guessed, HOUR, world.lost()))
+}
+
+/// A carrier misdials, or somebody forges reports in its name; a day later its call is forgotten.
+fn caller_reported(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    world.settle();
+    let carrier = world.address();
+    world.dialplan(carrier, Kind::Call);
+    world.pass(SECOND);
+    for _ in 0..world.random.u32(3..30) {
+        let proved = world.random.bool();
+        world.report(carrier, proved);
+        let gap = world.between(MILLISECOND, 10 * SECOND);
+        world.pass(gap);
+    }
+    world.pass(5 * SECOND);
+    let lost = world.ledger.worst_hour(carrier.ip(), world.now);
+    ensure!(lost.is_zero(), "a caller was banned by `report` for {lost:?}");
+    let still = world.engine.source(carrier.ip()).identity;
+    world.pass(25 * HOUR);
+    for _ in 0..3 {
+        world.report(carrier, true);
+        world.pass(SECOND);
+    }
+    world.pass(5 * SECOND);
+    let banned = world.ledger.worst_hour(carrier.ip(), world.now);
+    ensure!(!banned.is_zero(), "a caller ({still:?}) of yesterday is still spared");
+    world.check()?;
+    Ok(Played::new(0, DAY, Duration::ZERO))
+}
