@@ -122,7 +122,10 @@ fn verdict(recording: &Recording, policy: &Policy) -> Verdict {
             }
             Action::Alarm(alarm) => {
                 let alarm = serde_json::to_value(alarm).unwrap();
-                told.insert(format!("alarm {}", word(alarm["alarm"].clone())));
+                told.insert(format!(
+                    "alarm {}",
+                    word(alarm.get("alarm").cloned().unwrap_or_default())
+                ));
             }
             _ => {}
         }

@@ -45,7 +45,10 @@ pub(crate) struct Worst {
 
 /// The results of all families; each is played once.
 #[derive(Clone)]
-pub(crate) struct Results(Arc<Vec<OnceLock<(Worst, Result<(), String>)>>>);
+pub(crate) struct Results(Arc<Vec<OnceLock<FamilyResult>>>);
+
+/// The worst of a family, and what its assertions say.
+type FamilyResult = (Worst, Result<(), String>);
 
 impl Member {
     pub(crate) const fn new(name: &'static str, play: fn(u64) -> Result<Played, String>) -> Self {

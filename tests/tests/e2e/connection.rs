@@ -32,6 +32,7 @@ fn the_subscription_is_what_the_daemon_needs() {
     assert_eq!(
         subclasses,
         [
+            "sipward::call",
             "sipward::report",
             "sofia::expire",
             "sofia::gateway_add",
@@ -158,7 +159,8 @@ fn a_silent_freeswitch_is_left_and_found_again() {
 
     world.fs.stall();
     // It hears nothing either, so that it does not even notice that its client has gone.
-    world.fs.wait_for_connections(2, Duration::from_secs(40)).unwrap();
+    // The second one asked who is registered.
+    world.fs.wait_for_connections(3, Duration::from_secs(40)).unwrap();
     let told = daemon.expect("esl_disconnected");
     assert!(told.text("error").to_lowercase().contains("heartbeat"), "{}", told.raw);
 

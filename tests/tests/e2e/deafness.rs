@@ -109,7 +109,7 @@ fn a_deafened_freeswitch_is_told_and_the_burst_falls_at_two() {
         daemon.expect_many("ban", usize::from(SOURCES), |ban| of_the_burst(ban.text("source")));
     for ban in &bans {
         let because = (ban.text("rule"), ban.number("failures"), ban.text("grade"));
-        assert_eq!(because, ("deafness", Some(2), "answered"), "{}", ban.raw);
+        assert_eq!(because, ("deafness", Some(2), "challenged"), "{}", ban.raw);
     }
     let banned = blackholes(&world.pbx);
     for source in 0..SOURCES {

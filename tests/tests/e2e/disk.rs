@@ -126,7 +126,7 @@ fn a_full_disk_stops_no_ban_and_heals() {
     fs::create_dir(&directory).unwrap();
     let file = directory.join("sipward.db");
     setup.configure(&format!(
-        "[policy]\nmax_failures = 1\n[store]\npath = \"{}\"\n",
+        "[policy]\nmax_failures = 1\n[policy.rules.network]\nmode = \"off\"\n[store]\npath = \"{}\"\n",
         file.display()
     ));
     let daemon = start_on_small_disk(&world, &setup, &directory);
@@ -163,7 +163,7 @@ fn the_history_is_pruned_and_the_file_shrinks() {
     let world = World::new();
     let setup = world.setup("");
     setup.configure(&format!(
-        "[policy]\nmax_failures = 1\nban_time = \"1s\"\n\
+        "[policy]\nmax_failures = 1\nban_time = \"1s\"\n[policy.rules.network]\nmode = \"off\"\n\
          [store]\npath = \"{}\"\nmax_history = 1000\n",
         setup.store_file().display()
     ));

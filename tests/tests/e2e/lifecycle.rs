@@ -146,7 +146,11 @@ fn a_good_reload_is_in_force_and_forgets_nothing() {
     let ban = daemon.expect_that("ban", of("198.51.100.7/32"));
     assert_eq!(ban.number("failures"), Some(3), "two from before, one after");
     assert_eq!(blackholes(&world.pbx), nets(["198.18.0.1/32", "198.51.100.7/32"]));
-    assert_eq!(world.fs.connections(), 1, "a reload needs no new connection");
+    assert_eq!(
+        world.fs.connections(),
+        2,
+        "no more than at the start: events, and who is registered"
+    );
 }
 
 fn a_broken_reload_changes_nothing_and_says_why() {
@@ -261,7 +265,7 @@ fn a_stop_is_quick_in_a_storm_and_without_freeswitch() {
     });
     world.fs.kill().unwrap();
     let daemon = world.start(&setup);
-    daemon.expect_many("esl_disconnected", 2, |_| true);
+    daemon.expect("esl_disconnected");
     daemon.stop();
 }
 

@@ -141,6 +141,7 @@ impl World {
 }
 
 /// What a rule makes of evidence; `None` when nobody can bring it about.
+#[expect(clippy::too_many_lines, reason = "one arm for each rule")]
 fn effect(rule: RuleName, standing: Standing, grade: Grade) -> Option<&'static str> {
     let carries_none = matches!(
         rule,

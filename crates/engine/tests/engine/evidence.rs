@@ -216,7 +216,7 @@ fn a_line_with_a_wrong_password_takes_nothing_from_the_one_beside_it() {
         told += attention(&world.fail_as(PHONE, "1003", Some("1003")));
         world.pass(SECOND);
         world.call = CALL;
-        if world.now.as_micros() % 20_000_000 == 0 {
+        if world.now.as_micros().is_multiple_of(20_000_000) {
             world.register(PHONE, "1000");
         }
     }
@@ -499,8 +499,8 @@ fn a_neighbour_in_a_64_does_not_answer_for_a_known_phone() {
 
 #[test]
 fn behind_nat64_and_teredo_each_address_is_a_host_of_its_own() {
-    let mut policy = Policy::default();
-    policy.nat64_prefixes = vec!["2001:db8:64::/96".parse().unwrap()];
+    let nat64_prefixes = vec!["2001:db8:64::/96".parse().unwrap()];
+    let policy = Policy { nat64_prefixes, ..Policy::default() };
     let mut world = World::new(policy);
     for (n, source) in
         ["64:ff9b::c633:6407", "64:ff9b:1::7", "2001:0:4136:e378:8000::1", "2001:db8:64::7"]

@@ -144,3 +144,36 @@ fn a_report_by_sendevent_or_without_an_address_is_none() {
         assert!(inputs.is_empty());
     }
 }
+
+/// An event of the dialplan, with what its call says.
+fn of_dialplan(subclass: &str, headers: &str) -> Vec<String> {
+    let text = format!(
+        "Event-Subclass: {}\nEvent-Name: CUSTOM\nCore-UUID: 1f7a5b0e-3a52-4f1c-9a3e-0d6f0c2b8a11\n\
+         Event-Calling-File: mod_dptools.c\nsipward-address: 192.0.2.7\n{headers}\n",
+        subclass.replace(':', "%3A")
+    );
+    let mut inputs = Vec::new();
+    translate(&Event::from_plain(text.into_bytes()), |input| inputs.push(words(&input)));
+    inputs
+}
+
+#[test]
+fn a_report_is_proved_by_the_transport_of_its_call() {
+    for (transport, proved) in
+        [("udp", false), ("UDP", false), ("", false), ("tcp", true), ("TLS", true), ("wss", true)]
+    {
+        let headers = format!("variable_sip_via_protocol: {transport}\nsipward-reason: x\n");
+        let told = of_dialplan(REPORT, &headers);
+        assert_eq!(told, [format!("report 192.0.2.7: x{}", if proved { ", proved" } else { "" })]);
+    }
+}
+
+#[test]
+fn an_accepted_call_over_udp_proves_its_address_once_it_has_lasted_five_seconds() {
+    let udp = "variable_sip_via_protocol: udp\n";
+    assert!(of_dialplan(CALL, &format!("{udp}sipward-talked: 0\n")).is_empty());
+    assert!(of_dialplan(CALL, &format!("{udp}sipward-talked: soon\n")).is_empty());
+    assert_eq!(of_dialplan(CALL, &format!("{udp}sipward-talked: 5\n")), ["call from 192.0.2.7"]);
+    let tcp = "variable_sip_via_protocol: tcp\nsipward-talked: 0\n";
+    assert_eq!(of_dialplan(CALL, tcp), ["call from 192.0.2.7"]);
+}

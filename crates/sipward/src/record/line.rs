@@ -33,30 +33,11 @@ impl fmt::Display for Record {
             | Self::EventForged { .. } => socket_line(f, self),
             Self::AuthFailure(judgement) => failure_line(f, judgement),
             Self::Ban(ban) => ban_line(f, ban),
-            Self::Unban { source, reason, still_stopped_by } => {
-                write!(f, "unban {source} ({})", word(reason))?;
-                let still = still_stopped_by.as_deref().map(Plain);
-                still.map_or(Ok(()), |by| write!(f, ", which is stopped all the same: {by}"))
-            }
-            Self::Refused { source, refusal, cause: _ } => refusal_line(f, source, refusal),
-            Self::Shadowed { source, cause } => {
-                write!(f, "would ban {source}")?;
-                cause.evidence().map_or(Ok(()), |evidence| evidence_part(f, evidence))
-            }
-            Self::NeedsAttention { source, user, user_agent, last_success } => {
-                let (user, agent) = (Plain(user), Plain(user_agent));
-                write!(f, "needs attention: user {user} at {source} with {agent} failed, ")?;
-                match last_success {
-                    Some(at) => write!(f, "but logged in at {at}; was the password changed?"),
-                    None => {
-                        f.write_str("while another user is registered there: a wrong password?")
-                    }
-                }
-            }
-            Self::Slowed { source, until, cause } => {
-                write!(f, "slowed down: {source} until {until}")?;
-                cause.evidence().map_or(Ok(()), |evidence| evidence_part(f, evidence))
-            }
+            Self::Unban { .. }
+            | Self::Refused { .. }
+            | Self::Shadowed { .. }
+            | Self::NeedsAttention { .. }
+            | Self::Slowed { .. } => decision_line(f, self),
             Self::Registrations { .. }
             | Self::GatewayUnprotected { .. }
             | Self::GatewayProtected { .. }
@@ -136,6 +117,34 @@ impl fmt::Display for Record {
             | Self::Stalled { .. } => time::line(f, self),
             Self::LogLost { lines } => write!(f, "{lines} log lines lost"),
         }
+    }
+}
+
+fn decision_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
+    match record {
+        Record::Unban { source, reason, still_stopped_by } => {
+            write!(f, "unban {source} ({})", word(reason))?;
+            let still = still_stopped_by.as_deref().map(Plain);
+            still.map_or(Ok(()), |by| write!(f, ", which is stopped all the same: {by}"))
+        }
+        Record::Refused { source, refusal, cause: _ } => refusal_line(f, source, refusal),
+        Record::Shadowed { source, cause } => {
+            write!(f, "would ban {source}")?;
+            cause.evidence().map_or(Ok(()), |evidence| evidence_part(f, evidence))
+        }
+        Record::NeedsAttention { source, user, user_agent, last_success } => {
+            let (user, agent) = (Plain(user), Plain(user_agent));
+            write!(f, "needs attention: user {user} at {source} with {agent} failed, ")?;
+            match last_success {
+                Some(at) => write!(f, "but logged in at {at}; was the password changed?"),
+                None => f.write_str("while another user is registered there: a wrong password?"),
+            }
+        }
+        Record::Slowed { source, until, cause } => {
+            write!(f, "slowed down: {source} until {until}")?;
+            cause.evidence().map_or(Ok(()), |evidence| evidence_part(f, evidence))
+        }
+        _ => Ok(()),
     }
 }
 

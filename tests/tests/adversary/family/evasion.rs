@@ -67,12 +67,12 @@ fn until_banned(world: &mut World, guesses: &[Guess], gap: Duration, most: u64) 
         world.guess(guess, How::Answered);
         world.pass(gap);
     }
-    let guessed = world.guesses_of(host);
+    let arrived = world.guesses_of(host);
     let told = world.ledger.told_of(host).is_some();
-    ensure!(guessed <= most, "{guessed} guesses arrived, told: {told}");
+    ensure!(arrived <= most, "{arrived} guesses arrived, told: {told}");
     world.check()?;
     let span = world.now.since(began).max(HOUR);
-    Ok(Played::new(guessed, span, world.lost()))
+    Ok(Played::new(arrived, span, world.lost()))
 }
 
 fn long_to(seed: u64) -> Outcome {
@@ -134,7 +134,7 @@ fn lost_attempts(seed: u64) -> Outcome {
     world.loss = world.random.f64() * 0.5;
     let guess = stranger(&mut world);
     // Of a guess two events must arrive: at half of them a quarter, and five are needed.
-    let outcome = until_banned(&mut world, &[guess.clone()], 400 * MILLISECOND, 60)?;
+    let outcome = until_banned(&mut world, std::slice::from_ref(&guess), 400 * MILLISECOND, 60)?;
     let told = world.ledger.told_of(guess.source.ip()).is_some();
     ensure!(told || outcome.guesses < 40, "{} guesses with losses, not a word", outcome.guesses);
     Ok(outcome)

@@ -309,15 +309,16 @@ fn vouching(seed: u64) -> Outcome {
     let guesses = world.guesses_of(last.ip());
     ensure!(guesses <= 5, "{guesses} guesses of an address that nobody vouched for");
     world.check()?;
-    let lost = world.ledger.worst_hour(home.ip(), world.now);
-    Ok(Played::new(guesses, world.now.since(began).max(HOUR), lost))
+    let minutes = world.ledger.worst_hour(home.ip(), world.now);
+    Ok(Played::new(guesses, world.now.since(began).max(HOUR), minutes))
 }
 
 /// A stranger behind the address of others: he is told of, they stay.
 fn carrier_grade(seed: u64) -> Outcome {
     let mut world = World::new(seed);
     let phones = world.random.usize(1..8);
-    let (ip, _) = world.office(phones, if seed % 2 == 0 { Duration::ZERO } else { 3 * DAY });
+    let (ip, _) =
+        world.office(phones, if seed.is_multiple_of(2) { Duration::ZERO } else { 3 * DAY });
     world.settle();
     world.all_registered()?;
     let users = world.users(20);
@@ -339,7 +340,8 @@ fn carrier_grade(seed: u64) -> Outcome {
 fn carrier_grade_insider(seed: u64) -> Outcome {
     let mut world = World::new(seed);
     let phones = world.random.usize(1..8);
-    let (ip, _) = world.office(phones, if seed % 2 == 0 { Duration::ZERO } else { 3 * DAY });
+    let (ip, _) =
+        world.office(phones, if seed.is_multiple_of(2) { Duration::ZERO } else { 3 * DAY });
     world.settle();
     world.all_registered()?;
     let (own, users) = (world.users(1), world.users(20));

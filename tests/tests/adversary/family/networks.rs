@@ -156,7 +156,7 @@ fn neighbour(seed: u64) -> Outcome {
     let mut world = World::new(seed);
     let net = world.network6();
     let (addr, host) = (world.inside(net, 64), world.inside(net, 64));
-    world.phone_at(addr, if seed % 2 == 0 { Duration::ZERO } else { 2 * DAY });
+    world.phone_at(addr, if seed.is_multiple_of(2) { Duration::ZERO } else { 2 * DAY });
     world.settle();
     world.all_registered()?;
     let users = world.users(12);
