@@ -252,7 +252,8 @@ fn a_hundred_thousand_phones_are_read_without_much_memory() {
     let told = daemon.expect_that("registrations", |line| line.number("phones") == Some(100_000));
     assert!(told.field("problem").is_null(), "{}", told.raw);
     let more = daemon.resident_bytes().saturating_sub(before);
-    assert!(more < 64 * 1024 * 1024, "{more} bytes more");
+    // The shield holds each of these hosts too, and what of it is on the way to the kernel.
+    assert!(more < 112 * 1024 * 1024, "{more} bytes more");
     assert!(
         setup.client().get("/healthy/11.1.134.159").expect(200)["unknown"]
             .as_array()
