@@ -37,6 +37,7 @@ impl fmt::Display for Record {
             | Self::Refused { .. }
             | Self::Shadowed { .. }
             | Self::NeedsAttention { .. }
+            | Self::RefusedLogin { .. }
             | Self::Slowed { .. } => decision_line(f, self),
             Self::Registrations { .. }
             | Self::GatewayUnprotected { .. }
@@ -49,12 +50,6 @@ impl fmt::Display for Record {
                 write!(f, "{} addresses of gateways:", sources.len())?;
                 sources.iter().try_for_each(|net| write!(f, " {net}"))
             }
-            Self::RefusedLogin { source, user, reason } => write!(
-                f,
-                "needs attention: user {} at {source} has the right password, but was refused ({})",
-                Plain(user),
-                word(reason),
-            ),
             Self::DirectoryFailed { question, error } => {
                 write!(f, "FreeSWITCH did not answer `{}`: {}", Plain(question), Plain(error))
             }
@@ -140,6 +135,12 @@ fn decision_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
                 None => f.write_str("while another user is registered there: a wrong password?"),
             }
         }
+        Record::RefusedLogin { source, user, reason } => write!(
+            f,
+            "needs attention: user {} at {source} has the right password, but was refused ({})",
+            Plain(user),
+            word(reason),
+        ),
         Record::Slowed { source, until, cause } => {
             write!(f, "slowed down: {source} until {until}")?;
             cause.evidence().map_or(Ok(()), |evidence| evidence_part(f, evidence))

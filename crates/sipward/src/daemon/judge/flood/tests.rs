@@ -84,7 +84,7 @@ fn a_burst_is_no_flood_and_one_late_count_no_pause() {
     let late = (0..8).map(|second| (second, (second != 3).then_some(100)));
     assert_eq!(told(&mut flood, late), [(5, "shielded")]);
     assert_eq!(flood.shielded_since(), Some(at(0.0)));
-    let over = (8..20).filter_map(|second| flood.beat(212, at(second.into()))).next();
+    let over = (8..20).find_map(|second| flood.beat(212, at(second.into())));
     let Some(Record::ShieldOver { seconds, dropped, most_per_second }) = over else {
         panic!("{over:?}")
     };
