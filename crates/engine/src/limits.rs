@@ -90,6 +90,8 @@ pub(crate) struct Limits {
     /// The bits of an address that it is counted by.
     ipv4_mask: Key,
     ipv6_mask: Key,
+    /// Those of a /24 and of a /48.
+    wide_masks: (Key, Key),
     /// Prefixes of which every address stands for another host.
     translated: Vec<Ipv6Net>,
     /// Weight of each grade in thousandths, in the order of [`Grade::ALL`].
@@ -139,6 +141,7 @@ impl Limits {
             raw_address: Counting::new(RuleName::RawAddress, &rules.raw_address),
             ipv4_mask: Key::mask(true, policy.ipv4_prefix),
             ipv6_mask: Key::mask(false, policy.ipv6_prefix),
+            wide_masks: (Key::mask(true, 24), Key::mask(false, 48)),
             translated,
             failures: Admitted::new(RuleName::Failures, rules.failures),
             weights,
@@ -182,12 +185,14 @@ impl Limits {
 
     /// The /24 or /48 of an address, which a busy attacker gets hold of whole; `None` where every address
     /// stands for another host anyway.
-    pub(crate) fn wide_net(&self, addr: IpAddr) -> Option<IpNet> {
-        let translated = match addr {
-            IpAddr::V4(_) => false,
-            IpAddr::V6(v6) => self.translated.iter().any(|net| net.contains(&v6)),
-        };
-        (!translated).then(|| crate::net::wide_net(addr))
+    pub(crate) fn wide_key(&self, addr: IpAddr) -> Option<Key> {
+        match addr {
+            IpAddr::V4(_) => Some(Key::of_addr(addr).masked(self.wide_masks.0)),
+            IpAddr::V6(v6) => {
+                let translated = self.translated.iter().any(|net| net.contains(&v6));
+                (!translated).then(|| Key::of_addr(addr).masked(self.wide_masks.1))
+            }
+        }
     }
 
     /// What the network of an address is counted under, when nobody in it has to be told apart.

@@ -126,21 +126,6 @@ impl Fingerprints {
         self.0.hash_one((user, self.text(domain)))
     }
 
-    /// A dialog at a profile and an address.
-    pub(crate) fn dialog(&self, host: Key, profile: &str, call: u64) -> u64 {
-        self.0.hash_one((host, self.text(profile), call))
-    }
-
-    /// A dialog by which an account is registered from an address.
-    pub(crate) fn line(&self, host: Key, user: u64, call: u64) -> u64 {
-        self.0.hash_one((host, user, call))
-    }
-
-    /// Whom a challenge was for.
-    pub(crate) fn challenged(&self, profile: &str, port: u16, user: u64) -> u32 {
-        (self.0.hash_one((self.text(profile), port, user)) >> 32) as u32
-    }
-
     /// A network, for tables whose places strangers could otherwise choose.
     pub(crate) fn network(&self, network: Key) -> u64 {
         self.0.hash_one(network)
@@ -173,6 +158,30 @@ impl Fingerprints {
         let socket = self.0.hash_one((Key::of_addr(source), core, self.text(profile), port));
         JoinKey { socket, user }
     }
+}
+
+/// A dialog at a profile and an address. The hash of the Call-ID is seeded, so nobody can choose another
+/// dialog with the same one.
+pub(crate) fn dialog(host: Key, profile: u64, call: u64) -> u64 {
+    mixed(host.hash() ^ profile.rotate_left(17), call)
+}
+
+/// A dialog by which an account is registered from an address.
+pub(crate) fn line(host: Key, user: u64, call: u64) -> u64 {
+    mixed(host.hash() ^ user.rotate_left(29), call)
+}
+
+/// Whom a challenge was for.
+pub(crate) fn challenged(profile: u64, port: u16, user: u64) -> u32 {
+    (mixed(profile.rotate_left(16) ^ u64::from(port), user) >> 32) as u32
+}
+
+/// Two hashes in one.
+fn mixed(one: u64, other: u64) -> u64 {
+    let product = u128::from(one ^ other.rotate_left(32)) * 0x9E37_79B9_7F4A_7C15;
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves of it")]
+    let (high, low) = ((product >> 64) as u64, product as u64);
+    high ^ low ^ other
 }
 
 /// An IP address where a domain should be, IPv6 with or without brackets.

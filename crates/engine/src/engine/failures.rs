@@ -9,7 +9,7 @@ use crate::effect::Standing;
 use crate::identity::Patient;
 use crate::join::{JOIN_WAIT, Joined, Tried};
 use crate::limits::millis;
-use crate::seen::Seen;
+use crate::seen::{self, Seen};
 use crate::slot::Slot;
 use crate::sources::{Counts, Entry, Key, Tally};
 use crate::{
@@ -135,12 +135,11 @@ impl Engine {
     /// What proves that the named address sent a failure whose nonce was valid.
     fn grade(&mut self, seen: &Seen<'_>, call: u64, proved: bool) -> Grade {
         let host = Key::of_addr(seen.source);
-        let line = self.fingerprints.line(host, seen.user_hash, call);
-        if self.live.is_genuine(line, self.now) {
+        if self.live.is_genuine(seen::line(host, seen.user_hash, call), self.now) {
             return Grade::Genuine;
         }
         let profile = self.fingerprints.text(seen.profile.as_str());
-        let dialog = self.fingerprints.dialog(host, seen.profile.as_str(), call);
+        let dialog = seen::dialog(host, profile, call);
         if self.dialogs.answer(dialog, profile, self.now) || proved {
             return Grade::Answered;
         }

@@ -14,7 +14,7 @@ use crate::join::JOIN_WAIT;
 use crate::limits::millis;
 use crate::live::Put;
 use crate::lru::LruTable;
-use crate::seen::Seen;
+use crate::seen::{self, Seen};
 use crate::sources::Key;
 use crate::{
     Action, Alarm, AuthAttempt, Exemption, Grade, Origin, Registered, RuleName, Success, Text,
@@ -142,12 +142,12 @@ impl Engine {
         let (account, call) =
             (self.fingerprints.text(user), self.fingerprints.text(attempt.call_id));
         let profile_hash = self.fingerprints.text(profile);
-        let dialog = self.fingerprints.dialog(host, profile, call);
+        let dialog = seen::dialog(host, profile_hash, call);
         let answered = self.dialogs.answer(dialog, profile_hash, self.now);
         let domain_hash = self.fingerprints.text(domain);
         let user_hash = self.fingerprints.text(attempt.user);
         let registered = self.fingerprints.registration_call(user_hash, domain_hash, call);
-        let line = self.fingerprints.line(host, account, call);
+        let line = seen::line(host, account, call);
         let proved = answered
             || attempt.websocket
             || self.live.is_registered_line(line, self.now)
@@ -169,7 +169,7 @@ impl Engine {
     }
 
     fn note_proved(&mut self, host: Key, account: u64) {
-        let recent = self.fingerprints.line(host, account, 0);
+        let recent = seen::line(host, account, 0);
         *self.proved.entry(recent) = self.now;
     }
 
@@ -184,7 +184,7 @@ impl Engine {
         if self.unproved.is_empty() {
             return;
         }
-        let line = self.fingerprints.line(host, account, call);
+        let line = seen::line(host, account, call);
         let Some(late) = self.unproved.take(line, self.now) else {
             return;
         };
@@ -205,15 +205,15 @@ impl Engine {
         source: IpAddr,
         profile_hash: u64,
     ) -> bool {
-        let AuthAttempt { profile, port, user, .. } = *attempt;
-        let whom = self.fingerprints.challenged(profile, port, self.fingerprints.text(user));
+        let AuthAttempt { port, user, .. } = *attempt;
+        let whom = seen::challenged(profile_hash, port, self.fingerprints.text(user));
         let (key, life) = (self.key(source), self.dialogs.life(profile_hash));
         self.activity.was_challenged_for(&key, whom, life, self.now)
     }
 
     /// A `sofia::register` belongs to a success that was proved.
     pub(super) fn is_proved(&self, host: Key, account: u64, line: u64) -> bool {
-        let recent = self.fingerprints.line(host, account, 0);
+        let recent = seen::line(host, account, 0);
         let at = self.proved.get(&recent).copied();
         at.is_some_and(|at| self.now.since(at) < REGISTERS_WITHIN)
             || self.live.is_registered_line(line, self.now)

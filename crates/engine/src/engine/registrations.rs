@@ -206,7 +206,7 @@ impl Engine {
             host,
             account,
             call: self.fingerprints.registration_call(user, domain, call),
-            line: self.fingerprints.line(host, account, call),
+            line: crate::seen::line(host, account, call),
             life: registered.life,
             proof: Proof::Proved,
         }

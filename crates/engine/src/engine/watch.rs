@@ -15,7 +15,7 @@ use crate::effect::{Effect, Standing};
 use crate::held::Accusation;
 use crate::limits::UNIT;
 use crate::pulse::Deaf;
-use crate::seen::Seen;
+use crate::seen::{self, Seen};
 use crate::sources::{Entry, Finding, Key};
 use crate::{
     Action, Alarm, Cause, Challenge, Expiry, Grade, Mode, Origin, Refusal, RuleName, Rules, Text,
@@ -63,11 +63,10 @@ impl Engine {
         let Challenge { port, profile, user, .. } = *challenge;
         let source = net::canonical(challenge.source);
         let text = |text| self.fingerprints.text(text);
-        let (user, call) = (text(user), text(challenge.call_id));
-        let dialog = self.fingerprints.dialog(Key::of_addr(source), profile, call);
-        self.dialogs.challenged(dialog, self.now);
+        let (profile, user, call) = (text(profile), text(user), text(challenge.call_id));
+        self.dialogs.challenged(seen::dialog(Key::of_addr(source), profile, call), self.now);
         self.prove_late(Key::of_addr(source), user, call, actions);
-        let whom = self.fingerprints.challenged(profile, port, user);
+        let whom = seen::challenged(profile, port, user);
         self.note_event(source, Event::Challenged(whom), actions);
     }
 
@@ -325,10 +324,9 @@ impl Engine {
         if !acts || !rule.guard.is_on() || !rule.guard.admits(grade) {
             return None;
         }
-        let network = self.limits.wide_net(subject.addr)?;
-        let crowd = self.fingerprints.network(Key::of(&network));
+        let crowd = self.fingerprints.network(self.limits.wide_key(subject.addr)?);
         let weight = self.limits.weight(grade);
-        let member = self.fingerprints.network(subject.key);
+        let member = subject.key.hash() >> 32;
         let found = self.networks.add(crowd, member, weight, rule.window, self.now);
         let threshold = rule.threshold.saturating_mul(UNIT);
         if found.score < threshold || found.hosts < Rules::NETWORK_SOURCES {
@@ -348,7 +346,7 @@ impl Engine {
             ban_time: rule.ban_time,
             reason: None,
         };
-        Some((network, due))
+        Some((net::wide_net(subject.addr), due))
     }
 
     pub(super) fn ban_network(
