@@ -75,7 +75,9 @@ fn lifted() -> Value {
         "state": "ok", "problem": null, "since": null, "file": null, "size_bytes": 0,
         "behind_entries": 0, "behind_seconds": 0.0, "dropped_entries": 0, "set_aside": null,
     });
-    json!({ "count": 3, "ended": [], "left": [], "store": store })
+    json!({
+        "count": 3, "ended": [], "left": [], "unfinished": 0, "still_stopped": [], "store": store,
+    })
 }
 
 /// A program on a terminal of 80 columns, all it writes.

@@ -122,6 +122,14 @@ impl Events {
     }
 }
 
+/// `BACKGROUND_JOB`: the answer to a `bgapi`.
+pub(super) fn background_job(job: &str, answer: &str) -> String {
+    framed(&format!(
+        "Event-Name: BACKGROUND_JOB\nJob-UUID: {job}\nContent-Length: {}\n\n{answer}",
+        answer.len()
+    ))
+}
+
 fn caller(event: &mut String, Request { source, port, user, .. }: Request<'_>) {
     let host = match source {
         IpAddr::V4(v4) => v4.to_string(),

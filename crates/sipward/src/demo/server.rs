@@ -1,17 +1,19 @@
-//! The Event Socket of the demo: logs a client in and plays the storm to it.
+//! The Event Socket of the demo: answers the daemon's commands and plays the storm to it.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::TryRecvError;
+use tokio::sync::{broadcast, mpsc};
+use tokio::task::JoinSet;
 use tokio::time::{self, Instant};
 use tokio_util::sync::CancellationToken;
 
+use super::events::background_job;
 use super::storm::Storm;
 use crate::record::Record;
 
@@ -21,10 +23,17 @@ const TURN: Duration = Duration::from_millis(20);
 /// `HEARTBEAT` interval (switch.conf.xml, `event-heartbeat-interval`).
 const HEARTBEAT: Duration = Duration::from_secs(20);
 
-/// Longest command line that is read, in bytes.
-const MAX_LINE: u64 = 4096;
+/// Longest command that is read, in bytes.
+const MAX_COMMAND: u64 = 4096;
 
-/// Serves one client until `stop`; `records` tells who is banned.
+/// Time that the daemon has to hang up.
+const GOOD_BYE: Duration = Duration::from_secs(2);
+
+/// Most connections at a time.
+const MAX_CLIENTS: usize = 8;
+
+/// Serves whoever logs in until `stop`; the first client that subscribes gets the storm. `records` tells who is
+/// banned.
 pub(super) async fn serve(
     listener: TcpListener,
     password: String,
@@ -32,33 +41,152 @@ pub(super) async fn serve(
     mut records: broadcast::Receiver<Arc<Record>>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut stream = loop {
-        let (stream, _) = listener.accept().await?;
-        let mut stream = BufReader::new(stream);
-        // Whoever else knocks at a loopback port is not the demo's daemon.
-        if log_in(&mut stream, &password).await.is_ok() {
-            break stream.into_inner();
-        }
-    };
+    let (events, subscriber) = mpsc::channel(1);
+    let clients = tokio::spawn(welcome(listener, password.into(), subscriber));
     let start = Instant::now();
     let mut beat = time::interval(HEARTBEAT);
     let mut turn = time::interval(TURN);
     let mut banned = HashSet::new();
     loop {
-        let events = tokio::select! {
-            () = stop.cancelled() => {
-                // The daemon hangs up first, as it would on a FreeSWITCH that stays.
-                let mut rest = Vec::new();
-                let _ = stream.take(MAX_LINE).read_to_end(&mut rest).await;
-                return Ok(());
-            }
+        let happened = tokio::select! {
+            () = stop.cancelled() => break,
             _ = beat.tick() => storm.heartbeat(),
             _ = turn.tick() => {
                 follow(&mut records, &mut banned);
                 storm.advance(start.elapsed(), &banned)
             }
         };
-        stream.write_all(events.as_bytes()).await?;
+        // The first event waits until somebody listens; an error says that nobody does any more.
+        if !happened.is_empty() && events.send(happened).await.is_err() {
+            break;
+        }
+    }
+    // The daemon hangs up first, as it would on a FreeSWITCH that stays.
+    stop.cancelled().await;
+    time::sleep(GOOD_BYE).await;
+    clients.abort();
+    Ok(())
+}
+
+/// Takes connections until it is aborted.
+async fn welcome(
+    listener: TcpListener,
+    password: Arc<str>,
+    subscriber: mpsc::Receiver<String>,
+) -> anyhow::Result<()> {
+    let subscriber = Arc::new(Mutex::new(Some(subscriber)));
+    let mut clients = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept(), if clients.len() < MAX_CLIENTS => {
+                let stream = BufReader::new(accepted?.0);
+                let client = Client { stream, subscriber: Arc::clone(&subscriber), events: None };
+                clients.spawn(client.run(Arc::clone(&password)));
+            }
+            // Whoever else knocks at a loopback port is not the demo's daemon.
+            Some(_) = clients.join_next() => {}
+        }
+    }
+}
+
+/// What a client gets when it subscribes first.
+type Subscriber = Arc<Mutex<Option<mpsc::Receiver<String>>>>;
+
+/// One connection.
+struct Client {
+    stream: BufReader<TcpStream>,
+    subscriber: Subscriber,
+    events: Option<mpsc::Receiver<String>>,
+}
+
+impl Client {
+    /// Answers commands, and sends events after a subscription, until the client hangs up.
+    async fn run(mut self, password: Arc<str>) -> anyhow::Result<()> {
+        self.send("Content-Type: auth/request\n\n").await?;
+        if self.command().await? != format!("auth {password}") {
+            self.send(&reply("-ERR invalid")).await?;
+            anyhow::bail!("wrong password");
+        }
+        self.send(&reply("+OK accepted")).await?;
+        loop {
+            let events = self.events.as_mut();
+            tokio::select! {
+                // Nothing of a command is lost: it is read after its first byte has come.
+                filled = self.stream.fill_buf() => {
+                    ensure!(!filled?.is_empty(), "the client closed");
+                    let command = self.command().await?;
+                    let answer = self.answer(&command);
+                    self.send(&answer).await?;
+                }
+                Some(happened) = next(events) => self.send(&happened).await?,
+            }
+        }
+    }
+
+    fn answer(&mut self, command: &str) -> String {
+        let (word, rest) = command.split_once(' ').unwrap_or((command, ""));
+        match word {
+            "event" => {
+                let waiting = self.subscriber.lock().unwrap_or_else(PoisonError::into_inner).take();
+                self.events = self.events.take().or(waiting);
+                reply("+OK event listener enabled plain")
+            }
+            "api" => {
+                let answer = said(rest);
+                format!("Content-Type: api/response\nContent-Length: {}\n\n{answer}", answer.len())
+            }
+            "bgapi" => {
+                let (question, job) = rest.split_once("\nJob-UUID: ").unwrap_or((rest, ""));
+                let accepted = format!("+OK Job-UUID: {job}\nJob-UUID: {job}");
+                reply(&accepted) + &background_job(job, &said(question))
+            }
+            "log" | "filter" | "nixevent" | "noevents" | "nolog" => reply("+OK"),
+            _ => reply("-ERR command not found"),
+        }
+    }
+
+    async fn send(&mut self, text: &str) -> anyhow::Result<()> {
+        Ok(self.stream.write_all(text.as_bytes()).await?)
+    }
+
+    /// One command: a line, its headers and the empty line behind them.
+    async fn command(&mut self) -> anyhow::Result<String> {
+        let mut command = String::new();
+        let mut bounded = (&mut self.stream).take(MAX_COMMAND);
+        while !command.ends_with("\n\n") {
+            ensure!(bounded.read_line(&mut command).await? > 0, "the client closed in a command");
+        }
+        command.truncate(command.trim_end().len());
+        Ok(command)
+    }
+}
+
+async fn next(events: Option<&mut mpsc::Receiver<String>>) -> Option<String> {
+    match events {
+        Some(events) => events.recv().await,
+        None => None,
+    }
+}
+
+fn reply(text: &str) -> String {
+    format!("Content-Type: command/reply\nReply-Text: {text}\n\n")
+}
+
+/// What a FreeSWITCH with one profile, without gateways and access lists, answers (`mod_sofia.c`, `mod_commands.c`).
+fn said(command: &str) -> String {
+    let head = "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>";
+    match command {
+        "sofia xmlstatus" => format!(
+            "{head}\n<profiles>\n<profile>\n<name>internal</name>\n<type>profile</type>\n\
+             <data>sip:mod_sofia@192.0.2.2:5060</data>\n<state>RUNNING (0)</state>\n</profile>\n</profiles>\n"
+        ),
+        "sofia xmlstatus gateway" => format!("{head}\n<gateways>\n</gateways>\n"),
+        "show registrations as json" => "{\"row_count\":0}\n".to_owned(),
+        "show registrations count" => "\n0 total.\n".to_owned(),
+        other => {
+            let word = other.split(' ').next().unwrap_or_default();
+            format!("-ERR {word} Command not found!\n")
+        }
     }
 }
 
@@ -72,31 +200,4 @@ fn follow(records: &mut broadcast::Receiver<Arc<Record>>, banned: &mut HashSet<i
             Err(TryRecvError::Empty | TryRecvError::Closed) => return,
         }
     }
-}
-
-async fn log_in(stream: &mut BufReader<TcpStream>, password: &str) -> anyhow::Result<()> {
-    stream.write_all(b"Content-Type: auth/request\n\n").await?;
-    let auth = command(stream).await?;
-    if auth != format!("auth {password}") {
-        stream.write_all(b"Content-Type: command/reply\nReply-Text: -ERR invalid\n\n").await?;
-        anyhow::bail!("wrong password");
-    }
-    stream.write_all(b"Content-Type: command/reply\nReply-Text: +OK accepted\n\n").await?;
-    let event = command(stream).await?;
-    ensure!(event.starts_with("event plain "), "no subscription");
-    let reply = b"Content-Type: command/reply\nReply-Text: +OK event listener enabled plain\n\n";
-    stream.write_all(reply).await?;
-    Ok(())
-}
-
-/// One command: a line and the empty line behind it.
-async fn command(stream: &mut BufReader<TcpStream>) -> anyhow::Result<String> {
-    let mut line = String::new();
-    let mut bounded = stream.take(MAX_LINE);
-    bounded.read_line(&mut line).await?;
-    let mut end = String::new();
-    bounded.read_line(&mut end).await?;
-    ensure!(end == "\n", "a command ends with an empty line");
-    line.pop().context("the client closed")?;
-    Ok(line)
 }
