@@ -171,7 +171,8 @@ fn stall() {
 
     let told = daemon.expect("stalled");
     let seconds = told.field("seconds").as_f64().unwrap();
-    assert!(seconds >= stopped.as_secs_f64(), "{}", told.raw);
+    // The signal takes effect a little after it was sent.
+    assert!(seconds >= stopped.as_secs_f64() - 0.1, "{}", told.raw);
     let ban = daemon.expect_that("ban", of(Family::V4.attackers_net()));
     let [from_socket, from_event] =
         ["event_to_route_us", "event_time_to_route_us"].map(|name| ban.number(name).unwrap());
