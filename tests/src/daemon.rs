@@ -204,6 +204,16 @@ impl Daemon {
         self.log.wait(event, 1, PATIENCE, fits).pop().expect("one line was waited for")
     }
 
+    /// As [`Daemon::expect_that`], for what takes long in an unoptimised build beside other tests.
+    pub fn expect_within(
+        &self,
+        limit: Duration,
+        event: &str,
+        fits: impl Fn(&Line) -> bool,
+    ) -> Line {
+        self.log.wait(event, 1, limit, fits).pop().expect("one line was waited for")
+    }
+
     /// As [`Daemon::expect_that`], for `count` such lines; gives them all.
     pub fn expect_many(
         &self,

@@ -52,8 +52,10 @@ pub(super) async fn ban(
         let order = order(&fields, &frame.viewer)?;
         let net = order.net;
         if !fields.has("sure") {
-            let there = api::healthy::of(&api, net.0).await?.words();
-            if !there.is_empty() {
+            let healthy = api::healthy::of(&api, net.0).await?;
+            let there = healthy.words();
+            // Nobody can insist on a ban of this host itself; the refusal says so.
+            if !there.is_empty() && !healthy.is_this_host() {
                 let detail =
                     format!("{}. Tick \"Ban it all the same\" to ban it", there.join("; "));
                 return Err(Fault::new(ProblemKind::Refused, detail));

@@ -70,6 +70,14 @@ word!(registered, "registered");
 word!(known, "known");
 
 impl Healthy {
+    /// Whether the network is one address, and it is this host's.
+    #[must_use]
+    pub fn is_this_host(&self) -> bool {
+        let is_address = self.net.0.prefix_len() == self.net.0.max_prefix_len();
+        let own = HealthyReason::Exempt(Exemption::Own);
+        is_address && self.hosts.iter().any(|host| host.reason == own)
+    }
+
     /// A line for each reason, for a person who is about to ban the network.
     #[must_use]
     pub fn words(&self) -> Vec<String> {
