@@ -207,7 +207,8 @@ struct Directory {
     under_way: JoinSet<Done>,
     trunks: Trunks,
     told_trunks: Option<BTreeSet<IpAddr>>,
-    stale: BTreeSet<String>,
+    /// Names that keep an old answer, and why: told already.
+    stale: BTreeSet<(String, String)>,
     file: Option<AccessLists>,
     decided: Option<Decided>,
     profiles: Vec<Profile>,
@@ -484,12 +485,10 @@ impl Directory {
             };
             record.tell(&self.ways.records);
         }
-        let stale: BTreeSet<String> =
-            self.trunks.stale().map(|(_, missing)| missing.to_owned()).collect();
-        for missing in stale.difference(&self.stale) {
-            let (name, error) = missing.split_once(": ").unwrap_or((missing, "no answer"));
-            Record::NameFailed { name: name.to_owned(), error: error.to_owned() }
-                .tell(&self.ways.records);
+        let stale: BTreeSet<(String, String)> =
+            self.trunks.stale().map(|(name, error)| (name.to_owned(), error.to_owned())).collect();
+        for (name, error) in stale.difference(&self.stale).cloned() {
+            Record::NameFailed { name, error }.tell(&self.ways.records);
         }
         self.stale = stale;
         let whole = self.trunks.are_known();

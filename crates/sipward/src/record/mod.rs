@@ -368,7 +368,7 @@ pub enum Record {
         /// What is wrong and where.
         error: String,
     },
-    /// A name of `allow` or `proxies` could not be looked up; its last answer stays.
+    /// A name of `allow`, `proxies` or a gateway could not be looked up; its last answer stays.
     NameFailed {
         /// The name.
         name: String,

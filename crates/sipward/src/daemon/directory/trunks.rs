@@ -242,11 +242,15 @@ impl Trunks {
         found
     }
 
-    /// Names that keep an answer from before because the name server failed.
-    pub(super) fn stale(&self) -> impl Iterator<Item = (&Target, &str)> {
+    /// Names that keep an answer from before because the name server failed, and how it failed.
+    pub(super) fn stale(&self) -> impl Iterator<Item = (&str, &str)> {
         self.names.iter().filter_map(|(target, name)| {
             let missing = name.missing.as_deref().filter(|_| !name.addresses.is_empty())?;
-            Some((target, missing))
+            match &target.host {
+                Host::Name(host) => Some((host.as_str(), missing)),
+                // An address is not looked up.
+                Host::Address(_) => None,
+            }
         })
     }
 
