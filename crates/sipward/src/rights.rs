@@ -3,6 +3,9 @@
 //! One thread talks netlink and needs `CAP_NET_ADMIN`; nothing else needs anything. Rights belong to threads, and
 //! a thread has those of the one that started it: so what is given up must be given up before others start.
 
+use std::fs;
+use std::path::Path;
+
 use anyhow::Context as _;
 use caps::{CapSet, Capability, CapsHashSet};
 
@@ -37,6 +40,26 @@ pub fn keep_none() {
             tracing::debug!(%error, ?set, "capabilities stay");
         }
     }
+}
+
+/// Whether one of a process' threads (`/proc/PID/task`) has `CAP_NET_ADMIN` in this set, as the one of
+/// the daemon that talks netlink does; `None` when the system does not say.
+pub(crate) fn any_has_net_admin(threads: &Path, set: CapSet) -> Option<bool> {
+    // `proc_pid_status(5)`.
+    let label = match set {
+        CapSet::Ambient => "CapAmb:",
+        CapSet::Bounding => "CapBnd:",
+        CapSet::Effective => "CapEff:",
+        CapSet::Inheritable => "CapInh:",
+        CapSet::Permitted => "CapPrm:",
+    };
+    let has_it = |thread: &Path| {
+        let status = fs::read_to_string(thread.join("status")).ok()?;
+        let bits = status.lines().find_map(|line| line.strip_prefix(label))?;
+        Some(u64::from_str_radix(bits.trim(), 16).ok()? & Capability::CAP_NET_ADMIN.bitmask() != 0)
+    };
+    let threads = fs::read_dir(threads).ok()?.filter_map(Result::ok);
+    threads.filter_map(|thread| has_it(&thread.path())).reduce(|one, other| one || other)
 }
 
 /// What a program that is started could have at most: nothing. An old kernel does not know all of them.
@@ -86,5 +109,27 @@ mod tests {
             keep_none();
             assert!(SETS.iter().all(|set| caps::read(None, *set).unwrap().is_empty()));
         });
+    }
+
+    #[test]
+    fn the_right_is_looked_up_in_all_threads_of_a_process() {
+        let threads = tempfile::tempdir().unwrap();
+        let write = |thread: &str, rights: &str| {
+            let directory = threads.path().join(thread);
+            fs::create_dir_all(&directory).unwrap();
+            fs::write(directory.join("status"), format!("Name:\tsipward\nCapEff:\t{rights}\n"))
+                .unwrap();
+        };
+        assert_eq!(any_has_net_admin(threads.path(), CapSet::Effective), None);
+        write("1", "0000000000000000");
+        assert_eq!(any_has_net_admin(threads.path(), CapSet::Effective), Some(false));
+        write("2", "0000000000001000");
+        assert_eq!(any_has_net_admin(threads.path(), CapSet::Effective), Some(true));
+        assert_eq!(
+            any_has_net_admin(threads.path(), CapSet::Permitted),
+            None,
+            "not in these files"
+        );
+        assert_eq!(any_has_net_admin("/nowhere".as_ref(), CapSet::Effective), None);
     }
 }

@@ -16,6 +16,7 @@ use std::os::unix::net::{SocketAddr, UnixListener as StdListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use caps::CapSet;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,7 @@ use tokio::net::UnixListener;
 use tokio::task::JoinSet;
 
 use crate::config::{Config, Mode};
+use crate::rights;
 use crate::store::Location;
 
 /// Longest wait for the word of who holds the kernel's objects: it may hang.
@@ -221,17 +223,8 @@ fn peer(stream: &UnixStream) -> Option<(u32, u32)> {
 /// Whether a thread of the process may have `CAP_NET_ADMIN`. Anybody can take an abstract name, and must not keep
 /// the daemon from starting by that.
 fn may_change_routes(pid: u32) -> bool {
-    const CAP_NET_ADMIN: u64 = 1 << 12;
-    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
-        return false;
-    };
-    threads
-        .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("status")).ok())
-        .any(|status| {
-            let permitted = status.lines().find_map(|line| line.strip_prefix("CapPrm:"));
-            let set = permitted.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
-            set.is_some_and(|set| set & CAP_NET_ADMIN != 0)
-        })
+    let threads = PathBuf::from(format!("/proc/{pid}/task"));
+    rights::any_has_net_admin(&threads, CapSet::Permitted).unwrap_or(false)
 }
 
 fn heard(from: impl io::Read) -> Option<Holder> {

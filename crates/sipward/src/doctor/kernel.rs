@@ -3,17 +3,16 @@
 use std::fs;
 use std::path::Path;
 
+use caps::CapSet;
 use sipward_route::{GateState, Inspection};
 
 use super::{Check, Patient, bans};
 use crate::config::{Config, Mode};
+use crate::rights;
 
 const RIGHT: &str = "capability";
 const GATE: &str = "gate";
 const CLASH: &str = "clashes";
-
-/// `CAP_NET_ADMIN` (`linux/capability.h`), a bit of `CapEff` in `/proc/PID/task/TID/status`.
-const CAP_NET_ADMIN: u64 = 1 << 12;
 
 /// Routes and networks named in a line at most.
 const NAMED: usize = 3;
@@ -25,7 +24,10 @@ pub(super) async fn checks(
     socket: Option<&Path>,
     patient: &Patient,
 ) -> [Check; 4] {
-    let of_daemon = daemon.and_then(|id| has_right(&patient.root.join(format!("proc/{id}/task"))));
+    let of_daemon = daemon.and_then(|id| {
+        let threads = patient.root.join(format!("proc/{id}/task"));
+        rights::any_has_net_admin(&threads, CapSet::Effective)
+    });
     match sipward_route::inspect(&config.route).await {
         Ok(inspection) => [
             right(config, of_daemon, inspection.permitted),
@@ -161,21 +163,6 @@ fn owner(iproute: &Path, protocol: u8) -> Option<String> {
         let name = words.next()?;
         (is_ours && name != "sipward").then(|| name.escape_debug().to_string())
     })
-}
-
-/// Whether one of a process' threads has `CAP_NET_ADMIN`, as the one of the daemon that talks netlink does;
-/// `None` when the system does not say.
-fn has_right(threads: &Path) -> Option<bool> {
-    let threads = fs::read_dir(threads).ok()?.filter_map(Result::ok);
-    let rights: Vec<bool> =
-        threads.filter_map(|thread| is_able(&thread.path().join("status"))).collect();
-    rights.iter().copied().reduce(|one, other| one || other)
-}
-
-fn is_able(status: &Path) -> Option<bool> {
-    let status = fs::read_to_string(status).ok()?;
-    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
-    Some(u64::from_str_radix(effective.trim(), 16).ok()? & CAP_NET_ADMIN != 0)
 }
 
 /// What is found on a host on which nothing stands.

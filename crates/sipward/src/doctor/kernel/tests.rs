@@ -60,23 +60,6 @@ fn the_protocol_number_must_be_ours() {
 }
 
 #[test]
-fn the_right_is_looked_up_in_all_threads_of_a_process() {
-    let threads = tempfile::tempdir().unwrap();
-    let write = |thread: &str, rights: &str| {
-        let directory = threads.path().join(thread);
-        fs::create_dir_all(&directory).unwrap();
-        fs::write(directory.join("status"), format!("Name:\tsipward\nCapEff:\t{rights}\n"))
-            .unwrap();
-    };
-    assert_eq!(has_right(threads.path()), None);
-    write("1", "0000000000000000");
-    assert_eq!(has_right(threads.path()), Some(false));
-    write("2", "0000000000001000");
-    assert_eq!(has_right(threads.path()), Some(true));
-    assert_eq!(has_right("/nowhere".as_ref()), None);
-}
-
-#[test]
 fn the_right_of_a_running_daemon_counts() {
     assert_eq!(right(&config(""), Some(false), true).state, State::Fail);
     assert_eq!(right(&config(""), None, true).state, State::Ok);
