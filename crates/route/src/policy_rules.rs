@@ -4,13 +4,13 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use netlink_packet_core::{NLM_F_DUMP, Parseable};
+use netlink_packet_core::Parseable;
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use nix::errno::Errno;
 
 use crate::RouteError;
-use crate::netlink::{Batch, Channel, Dump};
+use crate::netlink::Channel;
+use crate::rules;
 use crate::ways::Way;
 
 /// Rules kept of each family. A host has some dozens, one with a container network some hundreds; each
@@ -54,28 +54,12 @@ pub(crate) struct PolicyRule {
 pub(crate) async fn read(channel: &mut Channel) -> Result<Vec<PolicyRule>, RouteError> {
     let mut found = Vec::new();
     for family in [AddressFamily::Inet, AddressFamily::Inet6] {
-        let request = || {
-            let mut message = RuleMessage::default();
-            message.header.family = family;
-            let mut batch = Batch::default();
-            batch.route(NLM_F_DUMP, RouteNetlinkMessage::GetRule(message));
-            batch
-        };
         let mut of_family: Vec<PolicyRule> = Vec::new();
-        let outcome = channel
-            .dump(request, |_, payload| {
-                let rule = PolicyRule::read(payload).filter(|_| of_family.len() < MOST_RULES);
-                of_family.extend(rule.filter(|rule| !of_family.contains(rule)));
-            })
-            .await?;
-        match outcome {
-            Dump::Complete => {}
-            Dump::Refused(refusal) if refusal.errno == Errno::EAFNOSUPPORT => {}
-            Dump::Refused(refusal) => {
-                let (what, reason) = ("read the rules".to_owned(), refusal.to_string());
-                return Err(RouteError::Refused { what, reason });
-            }
-        }
+        rules::dump(channel, family, |payload| {
+            let rule = PolicyRule::read(payload).filter(|_| of_family.len() < MOST_RULES);
+            of_family.extend(rule.filter(|rule| !of_family.contains(rule)));
+        })
+        .await?;
         // The kernel lists them in its own order, except where a dump was read in two parts.
         of_family.sort_by_key(|rule| rule.preference);
         found.extend(of_family);

@@ -83,26 +83,36 @@ pub(crate) async fn ensure(
 pub(crate) async fn ours(channel: &mut Channel, protocol: u8) -> Result<Vec<Rule>, RouteError> {
     let mut found = Vec::new();
     for family in [AddressFamily::Inet, AddressFamily::Inet6] {
-        let request = || {
-            let mut message = RuleMessage::default();
-            message.header.family = family;
-            let mut batch = Batch::default();
-            batch.route(NLM_F_DUMP, RouteNetlinkMessage::GetRule(message));
-            batch
-        };
-        let outcome = channel
-            .dump(request, |_, payload| {
-                let rule = Rule::read(payload, protocol);
-                found.extend(rule.filter(|rule| !found.contains(rule)));
-            })
-            .await?;
-        match outcome {
-            Dump::Complete => {}
-            Dump::Refused(refusal) if refusal.errno == Errno::EAFNOSUPPORT => {}
-            Dump::Refused(refusal) => return Err(refused("read the rules".to_owned(), &refusal)),
-        }
+        dump(channel, family, |payload| {
+            let rule = Rule::read(payload, protocol);
+            found.extend(rule.filter(|rule| !found.contains(rule)));
+        })
+        .await?;
     }
     Ok(found)
+}
+
+/// Gives every rule of a family to `each`, some of them twice; none on a host without that family.
+///
+/// # Errors
+/// When netlink fails or the kernel refuses.
+pub(crate) async fn dump(
+    channel: &mut Channel,
+    family: AddressFamily,
+    mut each: impl FnMut(&[u8]),
+) -> Result<(), RouteError> {
+    let request = || {
+        let mut message = RuleMessage::default();
+        message.header.family = family;
+        let mut batch = Batch::default();
+        batch.route(NLM_F_DUMP, RouteNetlinkMessage::GetRule(message));
+        batch
+    };
+    match channel.dump(request, |_, payload| each(payload)).await? {
+        Dump::Complete => Ok(()),
+        Dump::Refused(refusal) if refusal.errno == Errno::EAFNOSUPPORT => Ok(()),
+        Dump::Refused(refusal) => Err(refused("read the rules".to_owned(), &refusal)),
+    }
 }
 
 /// Removes a rule; returns whether it was there.

@@ -237,9 +237,14 @@ fn to_rule() {
     running.stop();
     let mut running = Running::start(&world.pbx, Settings::default());
     is_moved(&mut running, AUTO);
+    stops_both(running, &world);
+}
+
+/// Bans of both families are in force, and nothing arrives.
+fn stops_both(mut running: Running, world: &World) {
     assert_eq!(running.block(FAR), Enforcement::Full);
     assert_eq!(running.block(FAR6), Enforcement::Full);
-    assert_eq!(any_reached(&world), [""; 0]);
+    assert_eq!(any_reached(world), [""; 0]);
     running.stop();
 }
 
@@ -250,13 +255,10 @@ fn iif_rule() {
         add_rule(&world.pbx, &Rule { iif, ..Rule::lookup(own, 1000, UPLINK) });
     }
     for table in [BanTable::Main, BanTable::default()] {
-        let mut running = Running::start(&world.pbx, with(table));
+        let running = Running::start(&world.pbx, with(table));
         assert_eq!(running.found.coverage.table, MAIN, "nothing passes main by");
         assert!(running.found.coverage.gaps.is_empty(), "{:?}", running.found.coverage);
-        assert_eq!(running.block(FAR), Enforcement::Full);
-        assert_eq!(running.block(FAR6), Enforcement::Full);
-        assert_eq!(any_reached(&world), [""; 0]);
-        running.stop();
+        stops_both(running, &world);
     }
 }
 
@@ -267,12 +269,9 @@ fn mark_rule() {
     }
     // Somebody marks packets before the gate sees them.
     mark_all(&world.pbx, 0x64);
-    let mut running = Running::start(&world.pbx, Settings::default());
+    let running = Running::start(&world.pbx, Settings::default());
     assert_eq!(running.found.coverage.table, AUTO);
-    assert_eq!(running.block(FAR), Enforcement::Full);
-    assert_eq!(running.block(FAR6), Enforcement::Full);
-    assert_eq!(any_reached(&world), [""; 0]);
-    running.stop();
+    stops_both(running, &world);
 }
 
 fn wg_quick() {
@@ -284,13 +283,10 @@ fn wg_quick() {
             Rule { mark: Some(0xca6c), inverted: true, ..Rule::lookup(own, 32_001, UPLINK) };
         add_rule(&world.pbx, &tunnel);
     }
-    let mut running = Running::start(&world.pbx, Settings::default());
+    let running = Running::start(&world.pbx, Settings::default());
     assert_eq!(running.found.coverage.table, MAIN);
     assert!(running.found.coverage.gaps.is_empty(), "{:?}", running.found.coverage);
-    assert_eq!(running.block(FAR), Enforcement::Full);
-    assert_eq!(running.block(FAR6), Enforcement::Full);
-    assert_eq!(any_reached(&world), [""; 0]);
-    running.stop();
+    stops_both(running, &world);
 }
 
 /// Puts the PBX's cable into a VRF, with its way back.

@@ -17,8 +17,12 @@ pub(crate) const FAMILIES: &[Family] = &[
     Family {
         name: "reconnect and restart",
         members: &[
-            Member::new("forgers when sipward has reconnected", forgers_after_reconnect),
-            Member::new("forgers when sipward was restarted", forgers_after_restart),
+            Member::new("forgers when sipward has reconnected", |seed| {
+                forgers_after(seed, World::reconnect)
+            }),
+            Member::new("forgers when sipward was restarted", |seed| {
+                forgers_after(seed, World::restart_sipward)
+            }),
             Member::new("forgers when FreeSWITCH was restarted", forgers_after_freeswitch),
             Member::new("a stranger goes on guessing through restarts", stranger_through_restarts),
             Member::new("a brief ban before a restart, another one after it", brief_twice),
@@ -74,37 +78,28 @@ fn nobody_lost(world: &mut World, began: sipward_engine::Timestamp) -> Outcome {
     Ok(Played::new(world.guessed, world.now.since(began), lost))
 }
 
-fn forgers_after_reconnect(seed: u64) -> Outcome {
+/// Two registered phones.
+fn two_registered(seed: u64) -> Result<World, String> {
     let mut world = World::new(seed);
     world.phones(2);
     world.settle();
     world.all_registered()?;
-    let gap = world.between(100 * MILLISECOND, 40 * SECOND);
-    let listed = world.between(20 * MILLISECOND, 2 * SECOND);
-    let began = world.now;
-    world.reconnect(gap, listed);
-    forge_at_all(&mut world, 4 * SECOND);
-    nobody_lost(&mut world, began)
+    Ok(world)
 }
 
-fn forgers_after_restart(seed: u64) -> Outcome {
-    let mut world = World::new(seed);
-    world.phones(2);
-    world.settle();
-    world.all_registered()?;
+/// Forgers make use of what `cut` does: events are missed for a time, and the list comes a time after that.
+fn forgers_after(seed: u64, cut: fn(&mut World, Duration, Duration)) -> Outcome {
+    let mut world = two_registered(seed)?;
     let gap = world.between(100 * MILLISECOND, 40 * SECOND);
     let listed = world.between(20 * MILLISECOND, 2 * SECOND);
     let began = world.now;
-    world.restart_sipward(gap, listed);
+    cut(&mut world, gap, listed);
     forge_at_all(&mut world, 4 * SECOND);
     nobody_lost(&mut world, began)
 }
 
 fn forgers_after_freeswitch(seed: u64) -> Outcome {
-    let mut world = World::new(seed);
-    world.phones(2);
-    world.settle();
-    world.all_registered()?;
+    let mut world = two_registered(seed)?;
     let gap = world.between(SECOND, 20 * SECOND);
     let began = world.now;
     // Its database keeps the registrations; a phone that is not registered may be banned briefly.

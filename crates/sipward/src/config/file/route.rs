@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sipward_route::{BanTable, GateMode, OwnTable, RULE_PREFERENCE, Settings, SettingsError};
 
 use super::set;
-use super::shield::Shield;
+use super::shield::{Limit, Shield};
 use crate::config::error::Problem;
 
 /// `[route]`.
@@ -20,6 +20,7 @@ pub(super) struct RouteFile {
     gate_fallback_table: Option<u32>,
     gate_table_name: Option<String>,
     sip_ports: Option<Ports>,
+    /// What `shield.stranger_packets` was called. "off" was its default and changes nothing.
     gate_limit: Option<Limit>,
 }
 
@@ -61,27 +62,10 @@ enum AutoPorts {
     Auto,
 }
 
-/// `route.gate_limit`: what `shield.stranger_packets` was called. "off" was its default and changes nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(untagged, expecting = "expected \"off\" or packets a second")]
-enum Limit {
-    Off(NoLimit),
-    Rate(u32),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum NoLimit {
-    Off,
-}
-
 impl RouteFile {
     /// Packets a second of one stranger, where the file still says it by its old name.
     pub(super) fn stranger_packets(&self) -> Option<u32> {
-        match self.gate_limit? {
-            Limit::Off(NoLimit::Off) => None,
-            Limit::Rate(rate) => Some(rate),
-        }
+        self.gate_limit?.rate()
     }
 
     /// Whether FreeSWITCH says which ports there are.

@@ -51,18 +51,28 @@ enum Word {
     Off,
 }
 
-/// `shield.unlimited_packets`.
+/// `shield.unlimited_packets`, and `route.gate_limit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(untagged, expecting = "expected \"off\" or packets a second")]
-enum Limit {
+pub(super) enum Limit {
     Off(NoLimit),
     Rate(u32),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum NoLimit {
+pub(super) enum NoLimit {
     Off,
+}
+
+impl Limit {
+    /// Packets a second; none when it is off.
+    pub(super) fn rate(self) -> Option<u32> {
+        match self {
+            Self::Off(NoLimit::Off) => None,
+            Self::Rate(rate) => Some(rate),
+        }
+    }
 }
 
 /// The shield as it is chosen. What is `Auto` depends on what FreeSWITCH takes.
@@ -166,10 +176,7 @@ impl ShieldFile {
         set(&mut healthy.tcp_bytes, self.healthy_tcp_bytes);
         set(&mut healthy.guaranteed, self.guaranteed_packets);
         set(&mut healthy.guaranteed_tcp_bytes, self.guaranteed_tcp_bytes);
-        *unlimited = match self.unlimited_packets {
-            Some(Limit::Rate(rate)) => Some(rate),
-            Some(Limit::Off(NoLimit::Off)) | None => None,
-        };
+        *unlimited = self.unlimited_packets.and_then(Limit::rate);
         let settings = Shield { is_on: true, ..shield }.settings(None);
         settings.as_ref().map_or(Ok(()), ShieldSettings::check).map_err(|error| {
             let is_old = self.stranger_packets.is_none() && stranger_packets.is_some();

@@ -121,6 +121,13 @@ fn around(left: Option<Duration>, expected: Duration) -> bool {
     left.is_some_and(|left| left <= expected && left + Duration::from_secs(1) > expected)
 }
 
+/// A run that bans one network.
+async fn run_with(directory: &tempfile::TempDir, now: Timestamp, net: &str, time: Duration) {
+    let mut run = court(directory, now);
+    run.ban(net, time);
+    run.stop().await;
+}
+
 #[tokio::test]
 async fn bans_keep_their_time_left_when_a_clock_that_was_behind_at_boot_is_set_right() {
     let directory = tempfile::tempdir().unwrap();
@@ -186,12 +193,8 @@ async fn bans_that_a_clock_ahead_has_ended_come_back_when_it_is_set_right() {
 #[tokio::test]
 async fn after_a_run_by_a_clock_ahead_the_right_one_gives_every_ban_its_time() {
     let directory = tempfile::tempdir().unwrap();
-    let mut before = court(&directory, NOW);
-    before.ban(B, 7 * DAY);
-    before.stop().await;
-    let mut ahead = court(&directory, NOW + YEAR);
-    ahead.ban(C, DAY);
-    ahead.stop().await;
+    run_with(&directory, NOW, B, 7 * DAY).await;
+    run_with(&directory, NOW + YEAR, C, DAY).await;
     let right = court(&directory, NOW + MINUTE);
     assert!(around(right.left(B), 7 * DAY - MINUTE), "{:?}", right.left(B));
     assert!(around(right.left(C), DAY), "{:?}", right.left(C));
@@ -230,9 +233,7 @@ async fn steps_of_a_running_clock_change_no_time_left_and_are_reported() {
 #[tokio::test]
 async fn a_step_that_is_taken_back_within_the_first_hour_ends_nothing_for_good() {
     let directory = tempfile::tempdir().unwrap();
-    let mut before = court(&directory, NOW);
-    before.ban(B, 7 * DAY);
-    before.stop().await;
+    run_with(&directory, NOW, B, 7 * DAY).await;
     let mut court = court(&directory, NOW + MINUTE);
     court.set(NOW + YEAR).await;
     assert_eq!(court.left(B), None, "its end has passed by the time that seems right");
@@ -243,13 +244,9 @@ async fn a_step_that_is_taken_back_within_the_first_hour_ends_nothing_for_good()
 #[tokio::test]
 async fn a_step_to_a_time_before_what_is_stored_ends_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    let mut before = court(&directory, NOW);
-    before.ban(B, 7 * DAY);
-    before.stop().await;
+    run_with(&directory, NOW, B, 7 * DAY).await;
     // A run by a clock ahead makes that the latest time that is stored.
-    let mut ahead = court(&directory, NOW + YEAR);
-    ahead.ban(C, DAY);
-    ahead.stop().await;
+    run_with(&directory, NOW + YEAR, C, DAY).await;
     let mut right = court(&directory, NOW + MINUTE);
     right.set(NOW.earlier(YEAR)).await;
     assert!(around(right.left(B), 7 * DAY - MINUTE), "{:?}", right.left(B));
