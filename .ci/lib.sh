@@ -6,6 +6,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # Nothing here may wait for a person.
 exec </dev/null
 export DEBIAN_FRONTEND=noninteractive
+# Everything is built once: incremental builds would only fill the disk, by half as much again.
+export CARGO_INCREMENTAL=0
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
 export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
 
