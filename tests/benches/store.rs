@@ -23,7 +23,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ipnet::IpNet;
-use sipward::store::{Closed, Entry, Location, SavedBan, State, Store, StoreSettings};
+use sipward::store::{Closed, Entry, StoreLocation, SavedBan, State, Store, StoreSettings};
 use sipward_engine::{
     Cause, Details, Evidence, Expiry, Grade, Identity, RuleName, Text, Timestamp,
 };
@@ -203,7 +203,7 @@ fn settle(store: &Store) {
 }
 
 fn settings(file: &Path) -> StoreSettings {
-    StoreSettings { location: Location::File(file.to_owned()), ..StoreSettings::default() }
+    StoreSettings { location: StoreLocation::File(file.to_owned()), ..StoreSettings::default() }
 }
 
 /// Addresses as scattered over 10.0.0.0/8 as those of a botnet; no two are the same.

@@ -44,7 +44,6 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`model`] | the bodies and queries, for clients too |
 //! | `door` | the socket file, who may use it |
 //! | `extract`, `fault` | what comes in, read within limits; what goes wrong, as a document |
 //! | `document` | the routes, and the `OpenAPI` document made from them |
@@ -67,7 +66,6 @@ pub(crate) mod healthy;
 pub(crate) mod history;
 pub(crate) mod hosts;
 mod metrics;
-pub mod model;
 mod overlap;
 pub(crate) mod policy;
 pub(crate) mod preview;
@@ -89,12 +87,12 @@ use crate::config::{Config, Mode};
 use crate::daemon::{Desk, Settings};
 use crate::http::{Access, serve};
 use crate::metrics::Metrics;
+use crate::model;
 use crate::record::Record;
 use crate::store::Store;
 pub use document::document;
 pub(crate) use document::router;
 use door::Door;
-pub(crate) use events::line;
 use fault::Fault;
 pub(crate) use hosts::Oracles;
 

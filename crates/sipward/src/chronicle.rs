@@ -19,7 +19,6 @@ use std::sync::Arc;
 use sipward_engine::Timestamp;
 
 pub(crate) use alarms::{Alarms, Seen, Standing};
-pub use alarms::{Concern, Severity};
 pub(crate) use attacks::{
     Attacked, Attacks, Column, MOST_FAILURES, Patient, Remembered, Row, patients, rows, users,
     within,

@@ -33,7 +33,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::file::LogLevel;
 use crate::config::{Config, Credentials, Mode, OnExit, Secrets};
-use crate::daemon::Daemon;
+use crate::run::Daemon;
 use crate::demo;
 use crate::doctor as doctor_checks;
 use crate::logging::{Format, Logs};

@@ -22,7 +22,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use crate::api::model::{BASE, Problem};
+use crate::model::{BASE, Problem};
 pub use error::ClientError;
 pub use events::Events;
 

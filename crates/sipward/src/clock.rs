@@ -12,6 +12,7 @@
 mod source;
 mod watch;
 
+use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -52,6 +53,12 @@ struct Shared {
     is_credible: AtomicBool,
     /// How long the machine was suspended since boot.
     suspended: Mutex<Duration>,
+}
+
+/// A number that nobody outside can guess: the standard library seeds its hashers with the
+/// system's randomness.
+pub(crate) fn seed() -> u64 {
+    std::hash::RandomState::new().hash_one(0_u8)
 }
 
 /// What [`Clock::look`] found.

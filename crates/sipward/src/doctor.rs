@@ -27,7 +27,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::config::ConfigError;
-use crate::store::Location;
+use crate::config::StoreLocation;
 
 /// How one thing stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -107,8 +107,8 @@ pub async fn examine(patient: &Patient) -> Result<Examination, ConfigError> {
         page::check(&config.http, is_running),
     );
     let database = match &config.store.location {
-        Location::File(file) => disk::checks(file, is_running).await,
-        Location::Memory => disk::in_memory(),
+        StoreLocation::File(file) => disk::checks(file, is_running).await,
+        StoreLocation::Memory => disk::in_memory(),
     };
     let rivals = processes::rivals(&processes, &patient.root.join("etc"));
 

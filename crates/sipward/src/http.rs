@@ -12,7 +12,6 @@
 //! | `attempts` | who failed to log in too often |
 //! | `secret` | random secrets and their hashes |
 //! | `headers` | what every answer says to a browser |
-//! | `tls` | certificates |
 //!
 //! On the Unix socket the kernel knows who is at the other end. On TCP everything but `/healthz` and the
 //! log-in needs a bearer token or a session, and all of it has a thread of its own (`Server`).
@@ -30,8 +29,6 @@ mod room;
 mod secret;
 pub(crate) mod serve;
 mod sessions;
-mod settings;
-mod tls;
 mod tokens;
 mod visitor;
 
@@ -47,7 +44,9 @@ use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Api};
+use crate::certificates::Certificates;
 use crate::clock::Clock;
+use crate::config::HttpSettings;
 use crate::page;
 use crate::rights;
 use crate::store::{RetiredToken, SavedToken};
@@ -61,12 +60,8 @@ use refused::Refused;
 pub(crate) use room::{Caller, Room, raise_descriptors};
 pub use secret::NoRandom;
 pub(crate) use sessions::Sessions;
-pub use settings::{Settings, TlsFiles};
-pub(crate) use tls::Certificates;
-pub use tokens::Dead;
 pub(crate) use tokens::{NotAdded, Tokens};
 pub(crate) use visitor::Visitor;
-pub use visitor::Way;
 
 /// Threads for what blocks: questions to the history, look-ups of names.
 const BLOCKING: usize = 8;
@@ -88,7 +83,7 @@ pub(crate) struct Access {
 
 impl Access {
     pub(crate) fn new(
-        settings: &Settings,
+        settings: &HttpSettings,
         (saved, retired): (Vec<SavedToken>, Vec<RetiredToken>),
         links: Arc<Links>,
         clock: Clock,
@@ -149,7 +144,7 @@ impl Server {
     /// When the system gives no thread.
     pub(crate) fn start(
         api: Api,
-        settings: Settings,
+        settings: HttpSettings,
         certificates: Option<Arc<Certificates>>,
     ) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -175,7 +170,7 @@ impl Server {
 
 /// Listens on every address of `settings` until dropped. An address that cannot be had is told, and tried
 /// again: the daemon goes on without, because its bans matter more.
-async fn run(api: Api, settings: Settings, certificates: Option<Arc<Certificates>>) {
+async fn run(api: Api, settings: HttpSettings, certificates: Option<Arc<Certificates>>) {
     let settings = Arc::new(settings);
     let keeper = Arc::new(Gatekeeper::new(api.clone(), Arc::clone(&settings)));
     let router = router(api, Arc::clone(&keeper));

@@ -10,7 +10,8 @@
 //! | [`cli`] | the command line |
 //! | [`client`] | the control API from the other end |
 //! | [`config`] | file, environment, their errors |
-//! | [`daemon`] | the tasks, how they start and stop |
+//! | [`daemon`] | the tasks, and what can be asked of them |
+//! | [`run`] | how the daemon starts, what it serves, how it stops |
 //! | [`bridge`] | Event Socket events → engine inputs |
 //! | [`complaint`] | log lines → engine inputs |
 //! | [`http`] | the API and the page on TCP: tokens, sessions, TLS |
@@ -20,9 +21,10 @@
 //! | `page` | the console: pages for people |
 //! | [`doctor`] | a look at everything that sipward needs |
 //! | [`names`] | DNS names of `allow` and `proxies`, name servers |
+//! | [`model`] | what goes over the wire, and words that all share |
 //! | [`record`] | what is told: log lines, later the API |
 //! | [`store`] | what outlives the process |
-//! | [`tell`] | who is told of records beside the log: [`mail`], [`webhook`], with [`whois`] |
+//! | [`notify`] | mail and webhooks, with [`whois`] |
 //! | [`geo`], `reverse` | where an address is and in whose network, its name in DNS |
 //! | `chronicle` | what is remembered of records: by the minute, alarms, failures |
 //! | [`metrics`] | counts and states for Prometheus |
@@ -34,9 +36,9 @@
 
 pub mod api;
 pub mod bridge;
+mod certificates;
 mod chronicle;
 pub mod cli;
-
 pub mod client;
 pub mod clock;
 pub mod complaint;
@@ -52,18 +54,18 @@ mod freeswitch;
 pub mod geo;
 pub mod http;
 pub mod logging;
-pub mod mail;
 pub mod metrics;
+pub mod model;
 pub mod names;
+pub mod notify;
 mod page;
 pub mod record;
 pub mod recorder;
 pub mod replay;
 mod reverse;
 pub mod rights;
+pub mod run;
 pub mod store;
 pub mod systemd;
-pub mod tell;
 pub mod text;
-pub mod webhook;
 pub mod whois;

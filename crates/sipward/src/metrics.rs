@@ -32,7 +32,7 @@ use crate::chronicle::Chronicle;
 use crate::clock::Clock;
 use crate::record::Record;
 use crate::store::Health;
-use crate::tell::{Delivery, Hearing, Ledger};
+use crate::notify::{Delivery, EventReceiver, DeliveryStats};
 
 /// Everything that a scrape tells.
 #[derive(Clone, Debug)]
@@ -96,19 +96,19 @@ pub(crate) struct Metrics {
     tally: Mutex<Tally>,
     chronicle: Mutex<Chronicle>,
     clock: Clock,
-    ledgers: Vec<Arc<Ledger>>,
+    ledgers: Vec<Arc<DeliveryStats>>,
 }
 
 impl Metrics {
     /// The counter, and the work that keeps it; `ledgers` are told beside.
     pub(crate) fn new(
         records: &broadcast::Sender<Arc<Record>>,
-        ledgers: &[Arc<Ledger>],
+        ledgers: &[Arc<DeliveryStats>],
         clock: Clock,
     ) -> (Arc<Self>, impl Future<Output = ()> + Send + 'static) {
-        let own = Arc::new(Ledger::new("metrics".to_owned()));
+        let own = Arc::new(DeliveryStats::new("metrics".to_owned()));
         let ledgers = ledgers.iter().chain([&own]).cloned().collect();
-        let mut hearing = Hearing::new(records, own, CancellationToken::new());
+        let mut hearing = EventReceiver::new(records, own, CancellationToken::new());
         let metrics = Arc::new(Self {
             tally: Mutex::default(),
             chronicle: Mutex::new(Chronicle::new(clock.at_start())),

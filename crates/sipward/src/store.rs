@@ -43,6 +43,7 @@ use std::time::{Duration, Instant};
 use sipward_engine::Timestamp;
 use tokio::sync::mpsc;
 
+use crate::config::{StoreLocation, StoreSettings};
 use crate::rights;
 use caretaker::Caretaker;
 use database::{Database, Place, Trouble};
@@ -65,39 +66,6 @@ const SLOW: Duration = Duration::from_secs(5);
 /// Longest wait at the end until all is written and the file is closed: half of what systemd gives a daemon
 /// to stop (`TimeoutStopSec=10s`). It takes a fraction of it, unless a backlog meets a slow disk.
 const LAST_COMMIT: Duration = Duration::from_secs(5);
-
-/// Where the store is, and how much of the past it keeps.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoreSettings {
-    /// Where.
-    pub location: Location,
-    /// Age at which an event leaves the history. Range 1 h to 10 years; default 90 d.
-    pub keep_history: Duration,
-    /// Events kept in the history. Range 1,000 to 100,000,000; default 250,000 (about 125 MB).
-    pub max_history: u64,
-    /// Bans of observe mode are kept apart from those that the kernel enforces.
-    pub observe: bool,
-}
-
-impl Default for StoreSettings {
-    fn default() -> Self {
-        Self {
-            location: Location::File("/var/lib/sipward/sipward.db".into()),
-            keep_history: Duration::from_hours(90 * 24),
-            max_history: 250_000,
-            observe: false,
-        }
-    }
-}
-
-/// Where a store is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Location {
-    /// In this file and, beside it, its write-ahead log.
-    File(PathBuf),
-    /// In memory: nothing outlives the process.
-    Memory,
-}
 
 /// How a store was left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,8 +197,8 @@ impl Store {
     /// When the file cannot be used. Nothing is put aside.
     pub fn end_bans(settings: &StoreSettings) -> Result<usize, StoreError> {
         match &settings.location {
-            Location::File(path) if path.exists() => {}
-            Location::File(_) | Location::Memory => return Ok(0),
+            StoreLocation::File(path) if path.exists() => {}
+            StoreLocation::File(_) | StoreLocation::Memory => return Ok(0),
         }
         let now = crate::clock::stamp(std::time::SystemTime::now());
         let place = Place::of(&settings.location);

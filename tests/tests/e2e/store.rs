@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use sipward::store::{Location, Saved, Store, StoreSettings};
+use sipward::store::{StoreLocation, Saved, Store, StoreSettings};
 use sipward_engine::Expiry;
 use sipward_tests::daemon::{Daemon, Line};
 
@@ -29,7 +29,7 @@ super::cases![
 /// What a store holds. No daemon runs.
 pub(crate) fn saved(file: &Path) -> Saved {
     let settings =
-        StoreSettings { location: Location::File(file.to_owned()), ..StoreSettings::default() };
+        StoreSettings { location: StoreLocation::File(file.to_owned()), ..StoreSettings::default() };
     Store::open(&settings).unwrap().1
 }
 

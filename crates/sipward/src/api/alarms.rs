@@ -5,10 +5,10 @@ use axum::extract::State;
 use sipward_engine::Timestamp;
 
 use super::Api;
-use super::events::line;
 use super::fault::{self, Answer, Fault};
-use super::model::{Alarm, AlarmList, AlarmState};
-use crate::chronicle::{Concern, Seen, Standing};
+use crate::record::line;
+use crate::model::{Alarm, AlarmKind, AlarmList, AlarmState};
+use crate::chronicle::{Seen, Standing};
 use crate::daemon::Judge;
 use crate::store::{self, Health};
 use crate::text::Time;
@@ -58,31 +58,31 @@ fn standing(judge: &Judge, store: Health) -> Vec<Standing> {
         |concern, since, text: String| standing.push(Standing { concern, since, text });
     if judge.peer().is_none() {
         let error = daemon.error.as_deref().unwrap_or("not connected yet");
-        stands(Concern::EslDisconnected, daemon.since, format!("no FreeSWITCH: {error}"));
+        stands(AlarmKind::EslDisconnected, daemon.since, format!("no FreeSWITCH: {error}"));
     }
     if let Some(gate) = daemon.gate.as_ref().filter(|gate| !gate.gaps.is_empty()) {
-        stands(Concern::GateOpen, now, gate.gaps.join("; "));
+        stands(AlarmKind::GateOpen, now, gate.gaps.join("; "));
     }
     if let store::State::Degraded { error, since } = store.state {
-        stands(Concern::StoreDegraded, since.0, format!("NOTHING IS STORED, bans go on: {error}"));
+        stands(AlarmKind::StoreDegraded, since.0, format!("NOTHING IS STORED, bans go on: {error}"));
     }
     let stats = engine.stats();
     if engine.is_full() {
         let max = engine.policy().max_bans;
-        stands(Concern::BanTableFull, now, format!("the ban table is full ({max})"));
+        stands(AlarmKind::BanTableFull, now, format!("the ban table is full ({max})"));
     }
     let count = stats.not_enforced + judge.kernel().ineffective();
     if count > 0 {
-        stands(Concern::NotEnforced, now, format!("{count} bans are not enforced by the kernel"));
+        stands(AlarmKind::NotEnforced, now, format!("{count} bans are not enforced by the kernel"));
     }
     let (flood, clock) = (judge.flood(), judge.clock());
     let deaf = flood.profiles.deaf_since().map(|since| clock.wall(since));
     if engine.is_deaf() || deaf.is_some() {
-        stands(Concern::Deaf, deaf.unwrap_or(now), "FreeSWITCH is deaf".to_owned());
+        stands(AlarmKind::Deaf, deaf.unwrap_or(now), "FreeSWITCH is deaf".to_owned());
     }
     if let Some(since) = flood.shielded_since() {
         let text = "shielded: strangers send more than they may all together".to_owned();
-        stands(Concern::Shielded, clock.wall(since), text);
+        stands(AlarmKind::Shielded, clock.wall(since), text);
     }
     standing
 }

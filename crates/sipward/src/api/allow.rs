@@ -15,7 +15,7 @@ use tokio::sync::broadcast;
 use super::bans::{MAX_WORDS, wait_for_unbans};
 use super::extract::{Place, Query, Sent, at_most, limit};
 use super::fault::{self, Answer, Fault};
-use super::model::{
+use crate::model::{
     AllowChanged, AllowEntry, AllowOrigin, AllowPage, AllowQuery, MAX_LISTED, NewAllow, Problem,
 };
 use super::overlap::Staying;

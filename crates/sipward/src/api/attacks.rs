@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use super::Api;
 use super::extract::{Query, at_most, limit};
 use super::fault::{self, Answer, Fault};
-use super::model::{
+use crate::model::{
     AttackedUser, AttackingSource, Memory, Phone, ProblemKind, Top, TopBy, TopEntry, TopQuery,
     UserPage, UserQuery,
 };

@@ -15,7 +15,7 @@ use tokio::sync::broadcast;
 use super::Api;
 use super::extract::{Place, Query, Sent, at_most, between, limit};
 use super::fault::{self, Answer, Fault};
-use super::model::{
+use crate::model::{
     Ban, BanMade, BanPage, BanQuery, MAX_LISTED, NewBan, Problem, ProblemKind, Refusal,
     StillStopped, Unbanned,
 };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sipward_engine::{self as engine, BanView, Enforcement, Expiry, Origin};
 
 use super::fault::refusal;
-use super::model::{
+use crate::model::{
     Ban, BanOrigin, BanState, By, Cause, Evidence, FailureEntry, Grades, HistoryEntry, HistoryKind,
     StoreHealth, StoreState,
 };

@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::fault::{self, Fault};
-use super::model::{Line, PolicyKey, ProblemKind};
+use crate::model::{Line, PolicyKey, ProblemKind};
 use super::{
     Api, alarms, allow, attacks, bans, events, export, healthy, history, hosts, metrics, policy,
     preview, series, sources, status, tokens, what_if,

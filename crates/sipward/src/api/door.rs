@@ -16,7 +16,7 @@ use nix::unistd::{Gid, Uid, User, geteuid, getgrouplist};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::fault::Fault;
-use super::model::ProblemKind;
+use crate::model::ProblemKind;
 use crate::http::{Caller, Visitor, serve};
 
 /// Mode of the socket file.

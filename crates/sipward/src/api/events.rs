@@ -15,11 +15,11 @@ use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::extract::{Query, limit};
 use super::fault::{self, Answer, Fault};
-use super::model::{EventQuery, FailurePage, FailureQuery, Line, Problem, ProblemKind};
+use crate::model::{EventQuery, FailurePage, FailureQuery, Line, Problem, ProblemKind};
 use super::{Api, convert};
 use crate::clock::Clock;
 use crate::daemon::FAILURES;
-use crate::record::Record;
+use crate::record::{Record, line};
 use crate::text::Time;
 
 /// Listeners at once: each may fall thousands of records behind, and takes a connection for good.
@@ -114,20 +114,6 @@ fn event(line: &Line) -> Event {
 fn missed(count: u64, now: Timestamp) -> Line {
     let fields = Map::from_iter([("count".to_owned(), Value::from(count))]);
     Line { time: Time(now), event: "missed".to_owned(), fields }
-}
-
-/// A record as it goes over the wire.
-pub(crate) fn line(record: &Record, now: Timestamp) -> Line {
-    let mut fields = match serde_json::to_value(record) {
-        Ok(Value::Object(fields)) => fields,
-        // A record is always an object.
-        Ok(_) | Err(_) => Map::new(),
-    };
-    let event = match fields.remove("event") {
-        Some(Value::String(event)) => event,
-        Some(_) | None => String::new(),
-    };
-    Line { time: Time(now), event, fields }
 }
 
 /// The latest failures, newest first.

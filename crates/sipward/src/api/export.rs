@@ -14,7 +14,7 @@ use ipnet::IpNet;
 
 use super::extract::Query;
 use super::fault::{self, Fault};
-use super::model::{Ban, BanFilter};
+use crate::model::{Ban, BanFilter};
 use super::select::Filter;
 use super::{Api, convert};
 use crate::daemon::{Away, Desk};

@@ -11,7 +11,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
 use super::fault::Fault;
-use super::model::{DEFAULT_LIMIT, MAX_LIMIT, ProblemKind};
+use crate::model::{DEFAULT_LIMIT, MAX_LIMIT, ProblemKind};
 
 /// Largest body, in bytes: events to try are the longest, 32 KiB before JSON escapes them.
 pub(crate) const MAX_BODY: usize = 256 * 1024;

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use sipward_engine::{Exemption, Refusal as Objection};
 use utoipa::IntoResponses;
 
-use super::model::{FieldError, Problem, ProblemKind, Refusal};
+use crate::model::{FieldError, Problem, ProblemKind, Refusal};
 use crate::daemon::{Away, Denied};
 use crate::store::StoreError;
 

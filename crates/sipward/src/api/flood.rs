@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::model::{BusyStranger, Flood, FloodState, ProfileState};
+use crate::model::{BusyStranger, Flood, FloodState, ProfileState};
 use crate::clock::Clock;
 use crate::daemon::{Answers, Judge, Profiles};
 use crate::text::{Span, Thousands, Time};

@@ -7,7 +7,7 @@ use sipward_engine::Identity;
 
 use super::extract::Place;
 use super::fault::{self, Answer, Fault};
-use super::model::{Healthy, HealthyHost, HealthyReason, Net};
+use crate::model::{Healthy, HealthyHost, HealthyReason, Net};
 use super::{Api, net_of};
 use crate::daemon::{Judge, ProtectedReason};
 use crate::text::Time;

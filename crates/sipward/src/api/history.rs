@@ -5,7 +5,7 @@ use axum::extract::State;
 
 use super::extract::{Query, limit};
 use super::fault::{self, Answer, Fault};
-use super::model::{HistoryKind, HistoryPage, HistoryQuery};
+use crate::model::{HistoryKind, HistoryPage, HistoryQuery};
 use super::{Api, convert};
 use crate::store;
 

@@ -8,7 +8,7 @@ use axum::extract::State;
 
 use super::extract::Place;
 use super::fault::{self, Answer, Fault};
-use super::model::{Host, HostName, Location, Problem, ProblemKind, WhoisReport};
+use crate::model::{Host, HostName, Location, Problem, ProblemKind, WhoisReport};
 use super::{Api, net_of};
 use crate::config::Config;
 use crate::geo::{self, Geo};

@@ -11,7 +11,7 @@ use crate::config::Mode;
 use crate::daemon::Judge;
 use crate::metrics::{self, FloodNow, Format, Snapshot, Tally};
 use crate::store::Health;
-use crate::tell::Delivery;
+use crate::notify::Delivery;
 
 /// Counts and states in the text format that `Accept` asks for.
 pub(super) async fn show(State(api): State<Api>, headers: HeaderMap) -> Result<Response, Fault> {

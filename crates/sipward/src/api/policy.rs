@@ -11,7 +11,7 @@ use sipward_engine::Policy;
 
 use super::extract::{Place, Sent, bounded};
 use super::fault::{self, Answer, Fault};
-use super::model::{
+use crate::model::{
     PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView, Problem, Reloaded, StoreHealth,
 };
 use super::{Api, convert};

@@ -16,7 +16,7 @@ use super::attacks::of_memory;
 use super::bans::{Ended, MAX_WORDS};
 use super::extract::{Sent, at_most};
 use super::fault::{self, Answer};
-use super::model::{
+use crate::model::{
     AllowPreview, NewAllow, PolicyChange, PolicyPreview, PreviewedBan, PreviewedSource, ValueChange,
 };
 use super::overlap::{Staying, list, visit_overlapping};

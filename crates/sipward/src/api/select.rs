@@ -11,7 +11,7 @@ use super::attacks::MAX_SEARCH;
 use super::convert;
 use super::extract::at_most;
 use super::fault::Fault;
-use super::model::{BanFilter, BanOrder, BanQuery, Direction};
+use crate::model::{BanFilter, BanOrder, BanQuery, Direction};
 use crate::daemon::Desk;
 
 /// Bans looked at in one visit of the engine: well under a millisecond.

@@ -6,7 +6,7 @@ use axum::extract::State;
 use super::Api;
 use super::extract::Query;
 use super::fault::{self, Answer};
-use super::model::{Bucket, Grades, Series, SeriesQuery, SeriesSpan};
+use crate::model::{Bucket, Grades, Series, SeriesQuery, SeriesSpan};
 use crate::chronicle::Minute;
 use crate::text::Time;
 

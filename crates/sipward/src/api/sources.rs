@@ -12,7 +12,7 @@ use sipward_route::Route;
 use super::extract::Place;
 use super::fault::{self, Answer, Fault};
 use super::hosts::location;
-use super::model::{
+use crate::model::{
     Exempting, HistoryEntry, KernelRoute, MAX_LISTED, RouteState, SeenFailure, SourceReport,
 };
 use super::{Api, convert};

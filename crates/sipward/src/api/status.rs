@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 
 use super::fault::{self, Answer};
-use super::model::{
+use crate::model::{
     AlarmBrief, AlarmList, BanCounts, EventSocket, FailedNow, Gate, PolicyBrief, SourceCounts,
     Status, StoreHealth, Totals,
 };

@@ -11,12 +11,13 @@ use axum::response::{IntoResponse, Response};
 
 use super::extract::{Place, Sent, between};
 use super::fault::{self, Answer, Fault};
-use super::model::{
+use crate::model::{
     LinkMade, NewLink, NewToken, Problem, ProblemKind, SessionsEnded, TokenEntry, TokenList,
     TokenMade, TokenRevoked,
 };
 use super::{Api, convert};
-use crate::http::{NotAdded, Visitor, Way};
+use crate::http::{NotAdded, Visitor};
+use crate::model::AuthMethod;
 use crate::record::Record;
 use crate::store::{Entry, SavedToken};
 use crate::text::Time;
@@ -41,7 +42,7 @@ impl<S: Send + Sync> FromRequestParts<S> for AtHome {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Fault> {
         let visitor = parts.extensions.get::<Visitor>();
-        if visitor.is_some_and(|visitor| visitor.way == Way::Socket) {
+        if visitor.is_some_and(|visitor| visitor.way == AuthMethod::Socket) {
             return Ok(Self);
         }
         let detail = "tokens are made and revoked on the host itself: `sipward token`";

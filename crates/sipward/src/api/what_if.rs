@@ -9,10 +9,10 @@ use sipward_engine::{Action, Engine, Input, Timestamp};
 use sipward_esl::Event;
 
 use super::Api;
-use super::events::line;
 use super::extract::{Sent, at_most};
 use super::fault::{self, Answer, Fault};
-use super::model::{Line, Reading, WhatIf, WhatIfRequest};
+use crate::record::line;
+use crate::model::{Line, Reading, WhatIf, WhatIfRequest};
 use crate::bridge::{self, Aside};
 use crate::clock::Clock;
 use crate::complaint::{self, Message};

@@ -1,6 +1,6 @@
 //! What needed an operator within the last day, and which of it is over.
 
-mod concern;
+mod change;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use sipward_engine::Timestamp;
 
-pub use concern::{Concern, Severity};
-use concern::{Word, word};
+use change::{AlarmChange, change};
+use crate::model::{AlarmKind, AlarmState};
 
 use crate::clock::moved;
 use crate::record::Record;
@@ -35,7 +35,7 @@ pub(crate) struct Alarms {
 
 #[derive(Clone, Debug)]
 struct Entry {
-    concern: Concern,
+    concern: AlarmKind,
     /// Which of several: a receiver of mail, an address, a user.
     about: Option<String>,
     first: Timestamp,
@@ -49,7 +49,7 @@ struct Entry {
 /// A state that stands by what its owner says now, whatever was told of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Standing {
-    pub(crate) concern: Concern,
+    pub(crate) concern: AlarmKind,
     /// For when nothing was told of it within a day.
     pub(crate) since: Timestamp,
     pub(crate) text: String,
@@ -58,7 +58,7 @@ pub(crate) struct Standing {
 /// An alarm as it is now.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
-    pub(crate) concern: Concern,
+    pub(crate) concern: AlarmKind,
     pub(crate) first: Timestamp,
     pub(crate) last: Timestamp,
     pub(crate) times: u32,
@@ -72,7 +72,7 @@ pub(crate) struct Seen {
 
 impl Seen {
     /// How much it weighs at `now`; `None` when it is over.
-    pub(crate) fn weighs(&self, now: Timestamp) -> Option<Severity> {
+    pub(crate) fn weighs(&self, now: Timestamp) -> Option<AlarmState> {
         let counts = self.standing.unwrap_or_else(|| now.since(self.last) < FRESH);
         counts.then(|| self.concern.severity())
     }
@@ -81,15 +81,15 @@ impl Seen {
 impl Alarms {
     /// Takes note of what was told at `now`.
     pub(crate) fn note(&mut self, record: &Arc<Record>, now: Timestamp) {
-        match word(record) {
-            Some(Word::Raised(concern, about)) => self.raise(concern, about, record, now),
-            Some(Word::Over(concern, about)) => self.end(concern, about.as_deref(), now),
+        match change(record) {
+            Some(AlarmChange::Raised(concern, about)) => self.raise(concern, about, record, now),
+            Some(AlarmChange::Over(concern, about)) => self.end(concern, about.as_deref(), now),
             None => {}
         }
     }
 
     /// All of them, the newest first. `standing` is what its owners say of the states whose truth they
-    /// know ([`Concern::is_watched`]); the others stand until their end was told.
+    /// know ([`AlarmKind::is_watched`]); the others stand until their end was told.
     pub(crate) fn read(&self, standing: &[Standing], now: Timestamp) -> Vec<Seen> {
         let remembered = self.entries.iter().rev();
         let young = remembered.filter(|entry| !is_old(entry, now));
@@ -130,7 +130,7 @@ impl Alarms {
 
     fn raise(
         &mut self,
-        concern: Concern,
+        concern: AlarmKind,
         about: Option<String>,
         record: &Arc<Record>,
         now: Timestamp,
@@ -176,7 +176,7 @@ impl Alarms {
         }
     }
 
-    fn end(&mut self, concern: Concern, about: Option<&str>, now: Timestamp) {
+    fn end(&mut self, concern: AlarmKind, about: Option<&str>, now: Timestamp) {
         for entry in &mut self.entries {
             if entry.concern == concern && entry.about.as_deref() == about {
                 entry.ended.get_or_insert(now);

@@ -6,7 +6,7 @@ use hyper::Method;
 use super::ban::degraded;
 use super::out::{self, Table};
 use super::remote::{Exit, Remote};
-use crate::api::model::{AllowChanged, AllowOrigin, AllowPage, AllowQuery, MAX_LIMIT, NewAllow};
+use crate::model::{AllowChanged, AllowOrigin, AllowPage, AllowQuery, MAX_LIMIT, NewAllow};
 use crate::client::segment;
 use crate::config::HostEntry;
 

@@ -8,7 +8,7 @@ use hyper::Method;
 use super::out;
 use super::remote::{Exit, Remote};
 use super::ssh;
-use crate::api::model::{
+use crate::model::{
     BanMade, BanState, Healthy, Net, NewBan, RouteState, SourceReport, Status, StillStopped,
     StoreHealth, StoreState, Unbanned,
 };

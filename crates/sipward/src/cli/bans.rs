@@ -6,7 +6,7 @@ use super::out::{self, Table};
 use super::progress::Progress;
 use super::remote::{Exit, Remote};
 use super::why;
-use crate::api::model::{
+use crate::model::{
     Ban, BanOrder, BanOrigin, BanPage, BanQuery, BanState, Direction, MAX_LIMIT, Net,
 };
 use crate::client::{Answer, Client, ClientError};

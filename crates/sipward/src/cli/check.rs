@@ -6,9 +6,9 @@ use anyhow::Context as _;
 
 use crate::config::{Config, Credentials, Secrets};
 use crate::daemon;
-use crate::http::Certificates;
-use crate::store::Location;
-use crate::tell::Tellers;
+use crate::certificates::Certificates;
+use crate::config::StoreLocation;
+use crate::notify::Notifiers;
 
 /// Says that all is good, or everything that is not: of the file, of the environment, of the files that they name.
 pub(super) fn run(path: Option<&Path>) -> anyhow::Result<()> {
@@ -21,7 +21,7 @@ pub(super) fn run(path: Option<&Path>) -> anyhow::Result<()> {
     if let Some(config) = &config {
         problems.extend(files(config));
         if let Ok(secrets) = &secrets
-            && let Err(error) = Tellers::check(config, secrets)
+            && let Err(error) = Notifiers::check(config, secrets)
         {
             problems.push(format!("{error:#}"));
         }
@@ -79,8 +79,8 @@ fn files(config: &Config) -> Vec<String> {
         }
     }
     let database = match &config.store.location {
-        Location::File(file) => Some(("[store]", file)),
-        Location::Memory => None,
+        StoreLocation::File(file) => Some(("[store]", file)),
+        StoreLocation::Memory => None,
     };
     let socket = config.api.socket.as_ref().map(|socket| ("[api]", socket));
     for (section, file) in [database, socket].into_iter().flatten() {

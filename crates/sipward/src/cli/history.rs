@@ -5,7 +5,7 @@ use clap::ValueEnum;
 use super::out::{self, Table};
 use super::remote::{Exit, Remote};
 use super::why;
-use crate::api::model::{HistoryEntry, HistoryKind, HistoryPage, HistoryQuery, MAX_LIMIT, Net};
+use crate::model::{HistoryEntry, HistoryKind, HistoryPage, HistoryQuery, MAX_LIMIT, Net};
 use crate::text::Time;
 
 /// Show what was decided before: bans, unbans and refusals, newest first.

@@ -10,7 +10,7 @@ use sipward_engine::RuleName;
 use super::ban::degraded;
 use super::out::{self, Table};
 use super::remote::{Exit, Remote};
-use crate::api::model::{
+use crate::model::{
     PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView, RuleSetting,
 };
 use crate::client::{ClientError, NoQuery, segment};

@@ -4,7 +4,7 @@ use hyper::Method;
 
 use super::out;
 use super::remote::{Exit, Remote};
-use crate::api::model::Reloaded;
+use crate::model::Reloaded;
 use crate::text::Plain;
 
 /// Have the daemon read its configuration file again. Bans, counts and changes at run time stay.

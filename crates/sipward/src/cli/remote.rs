@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::out;
 use super::progress::Progress;
-use crate::api::model::ProblemKind;
+use crate::model::ProblemKind;
 use crate::client::{Answer, Client, ClientError};
 use crate::config::Config;
 use crate::config::file::DEFAULT_SOCKET;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::out as print;
 use super::remote::{Exit, Remote};
-use crate::api::model::{AlarmState, BusyStranger, FloodState, Status, StoreState};
+use crate::model::{AlarmState, BusyStranger, FloodState, Status, StoreState};
 use crate::client::NoQuery;
 use crate::config::Mode;
 use crate::text::{Plain, Span};

@@ -8,7 +8,7 @@ use hyper::Method;
 use super::ban::degraded;
 use super::out::{self, Table};
 use super::remote::{Exit, Remote};
-use crate::api::model::{
+use crate::model::{
     LinkMade, NewLink, NewToken, Scope, SessionsEnded, StoreHealth, StoreState, TokenList,
     TokenMade, TokenRevoked,
 };

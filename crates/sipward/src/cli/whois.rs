@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::out;
 use super::remote::{Exit, Remote};
 use super::why;
-use crate::api::model::{Host, Net, WhoisReport};
+use crate::model::{Host, Net, WhoisReport};
 use crate::client::{Answer, Client, ClientError, NoQuery, segment};
 use crate::text::Plain;
 

@@ -9,7 +9,7 @@ use super::bans;
 use super::history;
 use super::out::{self, Table};
 use super::remote::{Exit, Remote};
-use crate::api::model::{By, Cause, Evidence, Location, RouteState, SourceReport};
+use crate::model::{By, Cause, Evidence, Location, RouteState, SourceReport};
 use crate::client::{NoQuery, segment};
 use crate::text::{Plain, Span};
 

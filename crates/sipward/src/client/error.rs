@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::api::model::{Problem, ProblemKind};
+use crate::model::{Problem, ProblemKind};
 use crate::text::Plain;
 
 /// Why there is no answer, or not the one that was wanted.

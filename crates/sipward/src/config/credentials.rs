@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sipward_esl::Password;
 
-use super::hosts;
+use crate::model::is_host_name;
 
 /// `event_socket.conf.xml` ships these.
 const DEFAULT_HOST: &str = "127.0.0.1";
@@ -123,7 +123,7 @@ fn host(lookup: &impl Fn(&str) -> Option<OsString>) -> Result<String, Credential
     let bare =
         written.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&written);
     let address = bare.split('%').next().unwrap_or_default();
-    if address.parse::<IpAddr>().is_ok() || hosts::is_host_name(bare) {
+    if address.parse::<IpAddr>().is_ok() || is_host_name(bare) {
         return Ok(bare.to_owned());
     }
     let advice = right_host(&written).map_or_else(
@@ -146,7 +146,7 @@ fn right_host(written: &str) -> Option<(String, Option<u16>)> {
         Some((host, port)) => (host, port.strip_prefix(':')),
         None => rest.rsplit_once(':').map_or((rest, None), |(host, port)| (host, Some(port))),
     };
-    let is_host = host.parse::<IpAddr>().is_ok() || hosts::is_host_name(host);
+    let is_host = host.parse::<IpAddr>().is_ok() || is_host_name(host);
     let port = port.map(str::parse);
     match port {
         Some(Err(_)) => None,

@@ -6,15 +6,17 @@
 //! | [`error`] | errors that name line, column and the nearest known key |
 //! | [`credentials`] | Event Socket credentials from the environment |
 //! | [`secrets`] | password of the mail server, key of the webhooks, from the environment |
-//! | [`hosts`] | entries of `allow` and `proxies`: addresses, networks, names |
 
 pub mod credentials;
 pub mod error;
 pub mod file;
-pub mod hosts;
+mod http;
+mod mail;
 pub mod secrets;
 mod span;
+mod store;
 mod survey;
+mod webhook;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -22,11 +24,14 @@ use std::time::Duration;
 
 pub use credentials::Credentials;
 pub use error::ConfigError;
-pub use file::{Mode, OnExit};
-pub use hosts::HostEntry;
+pub use file::OnExit;
+pub use http::{HttpSettings, TlsFiles};
+pub use mail::{MailSettings, MailTls, MailTransport};
+pub use crate::model::{HostEntry, Mode};
 pub use secrets::{Login, Secret, Secrets};
 
-use crate::store::StoreSettings;
+pub use store::{StoreLocation, StoreSettings};
+pub use webhook::{WebhookSettings, WebhookUrl};
 
 /// Where the file is looked for when the command line names none.
 pub const DEFAULT_PATH: &str = "/etc/sipward/sipward.toml";
@@ -70,11 +75,11 @@ pub struct Config {
     /// The control API.
     pub api: file::Api,
     /// The API and the page on TCP.
-    pub http: crate::http::Settings,
+    pub http: HttpSettings,
     /// Mails about bans and alarms.
-    pub mail: crate::mail::Settings,
+    pub mail: MailSettings,
     /// Where records are posted to.
-    pub webhook: crate::webhook::Settings,
+    pub webhook: WebhookSettings,
     /// How to ask whom an address belongs to.
     pub whois: crate::whois::Settings,
     /// Files that tell where addresses are.

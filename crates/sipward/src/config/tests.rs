@@ -3,7 +3,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::store::Location;
+use crate::config::StoreLocation;
 
 fn parse(source: &str) -> Result<Config, String> {
     Config::parse(source, Path::new("sipward.toml")).map_err(|e| e.to_string())
@@ -135,10 +135,10 @@ fn a_value_out_of_range_is_refused_with_its_place() {
 #[test]
 fn the_store_is_a_file_or_nowhere() {
     let location = |source: &str| parse(source).unwrap().store.location;
-    let file = |path: &str| Location::File(path.into());
+    let file = |path: &str| StoreLocation::File(path.into());
     assert_eq!(location(""), file("/var/lib/sipward/sipward.db"));
     assert_eq!(location("[store]\npath = \"/srv/bans.db\"\n"), file("/srv/bans.db"));
-    assert_eq!(location("[store]\npath = \":memory:\"\n"), Location::Memory);
+    assert_eq!(location("[store]\npath = \":memory:\"\n"), StoreLocation::Memory);
 }
 
 #[test]
@@ -238,8 +238,8 @@ fn the_port_of_a_mail_server_follows_from_tls_unless_it_is_named() {
         ("server = \"[2001:db8::25]:2525\"\n", ("2001:db8::25", 2525)),
     ] {
         match parse(&format!("[mail]\n{source}")).unwrap().mail.way {
-            crate::mail::Way::Smtp { host, port, .. } => assert_eq!((host.as_str(), port), place),
-            other @ crate::mail::Way::Sendmail(_) => panic!("{other:?}"),
+            crate::config::MailTransport::Smtp { host, port, .. } => assert_eq!((host.as_str(), port), place),
+            other @ crate::config::MailTransport::Sendmail(_) => panic!("{other:?}"),
         }
     }
 }
@@ -247,7 +247,7 @@ fn the_port_of_a_mail_server_follows_from_tls_unless_it_is_named() {
 #[test]
 fn http_is_served_in_clear_only_where_nobody_else_can_read_along() {
     let http = |source: &str| parse(&format!("[http]\n{source}\n")).map(|config| config.http);
-    assert_eq!(http(""), Ok(crate::http::Settings::default()));
+    assert_eq!(http(""), Ok(crate::config::HttpSettings::default()));
     let loopback = http("listen = [\"127.0.0.1:8022\", \"[::1]:8022\"]").unwrap();
     assert_eq!(loopback.listen.len(), 2);
     for open in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80", "[::ffff:192.0.2.1]:80"] {

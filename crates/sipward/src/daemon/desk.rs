@@ -30,7 +30,7 @@ pub(crate) enum Away {
 }
 
 /// Work to be done on the engine's task.
-pub(super) struct Visit(Box<dyn FnOnce(&mut Judge) + Send>);
+pub(crate) struct Visit(Box<dyn FnOnce(&mut Judge) + Send>);
 
 impl Visit {
     pub(super) fn pay(self, judge: &mut Judge) {
@@ -45,7 +45,7 @@ impl fmt::Debug for Visit {
 }
 
 impl Desk {
-    pub(super) fn new(orders: mpsc::Sender<Order>) -> Self {
+    pub(crate) fn new(orders: mpsc::Sender<Order>) -> Self {
         Self { orders }
     }
 

@@ -31,7 +31,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::judge::Order;
-use crate::config::Credentials;
+use crate::config::{Config, Credentials};
 use crate::dns::{Dns, Located};
 use crate::freeswitch::access_lists::AccessLists;
 use crate::freeswitch::gateways::Gateways;
@@ -47,7 +47,7 @@ use trunks::{Change, Trunks};
 
 /// Questions that wait at most. A storm from more new sources at once leaves the rest unasked: they
 /// are judged without an answer, which only a later one can soften.
-pub(super) const QUESTIONS: usize = 1_024;
+pub(crate) const QUESTIONS: usize = 1_024;
 
 /// Questions to FreeSWITCH under way at once: each is a thread there (`bgapi` makes one).
 const AT_ONCE: usize = 8;
@@ -63,7 +63,7 @@ const SPACING: Duration = Duration::from_secs(5);
 
 /// What is to be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Question {
+pub(crate) enum Question {
     /// Do the access control lists allow this address?
     Acl(IpAddr),
     /// Everything: the connection is new.
@@ -103,11 +103,18 @@ pub(crate) const COMMANDS: [(&str, &str, &str); 4] = [
 
 /// What the settings say about questions.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// The access control lists that count.
-    pub(super) lists: Vec<String>,
+    pub(crate) lists: Vec<String>,
     /// Whether `sofia.conf`, which holds passwords, is looked at.
-    pub(super) reads_sofia_conf: bool,
+    pub(crate) reads_sofia_conf: bool,
+}
+
+impl Asked {
+    /// As the settings say.
+    pub(crate) fn by(config: &Config) -> Self {
+        Self { lists: config.allow_acl.clone(), reads_sofia_conf: config.read_sofia_conf }
+    }
 }
 
 /// One running profile: what is bound, what FreeSWITCH takes, how long its nonces live.
@@ -124,7 +131,7 @@ pub(crate) struct ProfileFacts {
 }
 
 /// What the directory needs of the daemon.
-pub(super) struct Ways {
+pub(crate) struct Ways {
     pub(super) session: SessionHandle,
     pub(super) credentials: Credentials,
     pub(super) connect_timeout: Duration,
@@ -138,7 +145,7 @@ pub(super) struct Ways {
 
 impl Ways {
     /// Whom it asks; what it is asked; whom it tells.
-    pub(super) fn new(
+    pub(crate) fn new(
         (session, credentials, connect_timeout): (SessionHandle, Credentials, Duration),
         (asked, questions): (watch::Receiver<Asked>, mpsc::Receiver<Question>),
         (orders, ports, records): Told,
@@ -148,7 +155,7 @@ impl Ways {
 }
 
 /// Where answers go: to the engine's task, to the gate, to the log.
-pub(super) type Told =
+pub(crate) type Told =
     (mpsc::Sender<Order>, Option<watch::Sender<Vec<u16>>>, broadcast::Sender<Arc<Record>>);
 
 /// A thing that is looked at now and then.
@@ -220,7 +227,7 @@ struct Directory {
 struct Stopped;
 
 /// Asks and passes the answers on until the daemon ends.
-pub(super) async fn run(ways: Ways) {
+pub(crate) async fn run(ways: Ways) {
     let (lists_asked, listed) = watch::channel(None);
     let asker = Asker::new(
         ways.session.clone(),

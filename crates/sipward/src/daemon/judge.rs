@@ -29,10 +29,10 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-pub(super) use first_list::FirstList;
+pub(crate) use first_list::FirstList;
 pub(crate) use flood::{Answers, Flood, Profiles};
-pub(super) use prober::Prober;
-pub(super) use shielding::Shielding;
+pub(crate) use prober::Prober;
+pub(crate) use shielding::Shielding;
 
 use crate::clock::{Clock, StepWatch};
 use crate::complaint::LogReader;
@@ -47,7 +47,7 @@ use crate::record::{Ban, Record, Totals};
 use crate::store::{Saved, State, Store};
 use gather::Gathered;
 pub(crate) use kernel::{KernelSide, Note};
-pub(super) use restore::Restored;
+pub(crate) use restore::Restored;
 use standing::Standing;
 pub(crate) use standing::{FAILURES, Failure};
 use time::Stored;
@@ -80,7 +80,7 @@ const DRAIN: Duration = Duration::from_millis(1_200);
 
 /// What an operator or another task of the daemon wants of the engine.
 #[derive(Debug)]
-pub(super) enum Order {
+pub(crate) enum Order {
     /// A policy that was read again.
     Policy(Box<Policy>),
     /// Networks that the access control lists allow, all of them; what FreeSWITCH answered about single
@@ -110,24 +110,24 @@ pub(super) enum Order {
 
 /// Where the task hears from the others.
 #[derive(Debug)]
-pub(super) struct Ears {
-    pub(super) notices: Notices,
-    pub(super) reports: mpsc::Receiver<Report>,
-    pub(super) orders: mpsc::Receiver<Order>,
+pub(crate) struct Ears {
+    pub(crate) notices: Notices,
+    pub(crate) reports: mpsc::Receiver<Report>,
+    pub(crate) orders: mpsc::Receiver<Order>,
 }
 
 /// Where the task speaks to the others.
 #[derive(Debug)]
-pub(super) struct Voices {
-    pub(super) wishes: Wishes,
-    pub(super) store: Store,
-    pub(super) questions: mpsc::Sender<Question>,
-    pub(super) records: broadcast::Sender<Arc<Record>>,
+pub(crate) struct Voices {
+    pub(crate) wishes: Wishes,
+    pub(crate) store: Store,
+    pub(crate) questions: mpsc::Sender<Question>,
+    pub(crate) records: broadcast::Sender<Arc<Record>>,
 }
 
 /// Why the task ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     /// It was asked to.
     Asked,
     /// The task that owns the socket or netlink is gone.
@@ -179,11 +179,11 @@ pub(crate) struct Judge {
 }
 
 /// Called once a beat.
-pub(super) type Heart = Box<dyn FnMut(&Beat) + Send>;
+pub(crate) type Heart = Box<dyn FnMut(&Beat) + Send>;
 
 /// How the daemon stands, for the status line.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Beat {
+pub(crate) struct Beat {
     peer: Option<SocketAddr>,
     totals: Totals,
     stores: bool,
@@ -216,7 +216,7 @@ struct Happened {
 }
 
 impl Judge {
-    pub(super) fn new(
+    pub(crate) fn new(
         engine: Engine,
         clock: Clock,
         voices: Voices,
@@ -260,12 +260,12 @@ impl Judge {
     }
 
     /// Has FreeSWITCH's profiles asked whether they answer.
-    pub(super) fn ask_by(&mut self, prober: Prober) {
+    pub(crate) fn ask_by(&mut self, prober: Prober) {
         self.prober = Some(prober);
     }
 
     /// The next list of registrations is the first that this installation sees.
-    pub(super) fn await_first_list(&mut self, first_list: Option<FirstList>) {
+    pub(crate) fn await_first_list(&mut self, first_list: Option<FirstList>) {
         self.first_list = first_list;
     }
 
@@ -335,7 +335,7 @@ impl Judge {
     }
 
     /// Works until `stop`, then drains what is on its way and returns the totals.
-    pub(super) async fn run(mut self, mut ears: Ears, stop: CancellationToken) -> (Totals, End) {
+    pub(crate) async fn run(mut self, mut ears: Ears, stop: CancellationToken) -> (Totals, End) {
         let mut notices = Vec::with_capacity(TURN);
         let mut reports = Vec::with_capacity(TURN);
         let steps = StepWatch::start();

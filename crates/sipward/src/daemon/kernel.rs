@@ -11,16 +11,16 @@ use crate::config::{Config, Mode};
 use crate::names::Exempt;
 
 /// The kernel side, real or not.
-pub(super) struct Kernel {
+pub(crate) struct Kernel {
     task: JoinHandle<anyhow::Result<()>>,
     stop: oneshot::Sender<()>,
-    pub(super) found: Found,
+    pub(crate) found: Found,
     /// Where the ports of FreeSWITCH's profiles go, if they are the ones that count.
-    pub(super) ports: Option<watch::Sender<Vec<u16>>>,
+    pub(crate) ports: Option<watch::Sender<Vec<u16>>>,
 }
 
 impl Kernel {
-    pub(super) async fn start(
+    pub(crate) async fn start(
         config: &Config,
         changes: mpsc::Receiver<sipward_route::Change>,
         reports: mpsc::Sender<sipward_route::Report>,
@@ -50,7 +50,7 @@ impl Kernel {
     }
 
     /// Lets it carry out what it was asked, and waits for its end.
-    pub(super) async fn end(self) -> anyhow::Result<()> {
+    pub(crate) async fn end(self) -> anyhow::Result<()> {
         let _ = self.stop.send(());
         self.task.await.context("the task that owns netlink failed")?
     }
@@ -62,7 +62,7 @@ impl Kernel {
 /// network itself (RFC 4291 section 2.6.1: all its routers): so a ban is never as wide as a
 /// connected network, where its route would lose against the kernel's own (IPv6 metric 1024
 /// against 256) or cut off every neighbour, but narrows to the failing address.
-pub(super) fn host_exemptions(host: &HostFacts) -> [Exempt; 2] {
+pub(crate) fn host_exemptions(host: &HostFacts) -> [Exempt; 2] {
     let own = host.own.iter().copied().map(IpNet::from).collect();
     let networks = host.on_link.iter().filter(|net| net.max_prefix_len() - net.prefix_len() > 1);
     let gateways = host.gateways.iter().copied().chain(networks.map(IpNet::network));

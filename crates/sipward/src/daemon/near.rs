@@ -11,7 +11,7 @@ use crate::names;
 const LOOK_UP: Duration = Duration::from_secs(2);
 
 /// Whether every address of `host` is near.
-pub(super) async fn is_near(host: &str, facts: &HostFacts) -> bool {
+pub(crate) async fn is_near(host: &str, facts: &HostFacts) -> bool {
     let addresses = if let Ok(address) = host.parse::<IpAddr>() {
         vec![address]
     } else {

@@ -24,9 +24,8 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixListener;
 use tokio::task::JoinSet;
 
-use crate::config::{Config, Mode};
+use crate::config::{Config, Mode, StoreLocation};
 use crate::rights;
-use crate::store::Location;
 
 /// Longest wait for the word of who holds the kernel's objects: it may hang.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -39,7 +38,7 @@ const MODE: u32 = 0o640;
 
 /// What this daemon holds. Dropping it lets go.
 #[derive(Debug)]
-pub(super) struct Only {
+pub(crate) struct Only {
     /// Locked as long as it is open.
     _file: Option<File>,
     /// One for each object of the kernel's: answers who asks.
@@ -48,7 +47,7 @@ pub(super) struct Only {
 
 /// Why the daemon must not start.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NotAlone {
+pub(crate) enum NotAlone {
     /// Another daemon has the store.
     #[error("{holder} uses the store {}; stop it, or set `store.path` to another file", .store.display())]
     Store {
@@ -72,7 +71,7 @@ pub(super) enum NotAlone {
 
 /// Who holds something, as far as that is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Holder {
+pub(crate) struct Holder {
     pid: u32,
     socket: Option<PathBuf>,
     store: Option<PathBuf>,
@@ -101,10 +100,10 @@ impl Only {
     ///
     /// # Errors
     /// When another daemon has some of it.
-    pub(super) fn take(config: &Config) -> Result<Self, NotAlone> {
+    pub(crate) fn take(config: &Config) -> Result<Self, NotAlone> {
         let store = match &config.store.location {
-            Location::File(path) => Some(path.clone()),
-            Location::Memory => None,
+            StoreLocation::File(path) => Some(path.clone()),
+            StoreLocation::Memory => None,
         };
         let own = Holder {
             pid: std::process::id(),

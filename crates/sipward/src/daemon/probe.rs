@@ -38,7 +38,7 @@ const LONGEST: usize = 2_048;
 
 /// What is known of a profile anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Probed {
+pub(crate) struct Probed {
     /// Where it listens.
     pub(super) target: SocketAddr,
     pub(super) outcome: Outcome,
@@ -70,7 +70,7 @@ pub(super) fn candidates(own: &[IpAddr], ports: &[u16]) -> Arc<[SocketAddr]> {
 }
 
 /// Asks whoever is `wanted`, until the daemon ends.
-pub(super) async fn run(
+pub(crate) async fn run(
     mut wanted: watch::Receiver<Arc<[SocketAddr]>>,
     orders: mpsc::Sender<Order>,
 ) {

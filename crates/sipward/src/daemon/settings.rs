@@ -16,10 +16,11 @@ use tokio::sync::{Mutex, broadcast, mpsc, watch};
 
 use super::desk::{Away, Desk};
 use super::judge::Order;
+use super::directory::Asked;
 use super::{Current, Reload};
 use crate::config::{Config, HostEntry};
 use crate::geo::{self, Geo};
-use crate::http::Certificates;
+use crate::certificates::Certificates;
 use crate::logging::LogControl;
 use crate::record::Record;
 use crate::store::{self, AllowEntry, Saved, Store};
@@ -38,19 +39,19 @@ pub(crate) struct InForce {
 }
 
 /// Where the other tasks are.
-pub(super) struct Ways {
-    pub(super) desk: Desk,
-    pub(super) orders: mpsc::Sender<Order>,
-    pub(super) current: watch::Sender<Current>,
+pub(crate) struct Ways {
+    pub(crate) desk: Desk,
+    pub(crate) orders: mpsc::Sender<Order>,
+    pub(crate) current: watch::Sender<Current>,
     /// What FreeSWITCH is asked.
-    pub(super) asked: watch::Sender<super::directory::Asked>,
-    pub(super) in_force: watch::Receiver<InForce>,
-    pub(super) records: broadcast::Sender<Arc<Record>>,
-    pub(super) store: Store,
-    pub(super) logs: Option<LogControl>,
-    pub(super) geo: Arc<Geo>,
+    pub(crate) asked: watch::Sender<Asked>,
+    pub(crate) in_force: watch::Receiver<InForce>,
+    pub(crate) records: broadcast::Sender<Arc<Record>>,
+    pub(crate) store: Store,
+    pub(crate) logs: Option<LogControl>,
+    pub(crate) geo: Arc<Geo>,
     /// The certificate of the API on TCP, if it has one.
-    pub(super) certificates: Option<Arc<Certificates>>,
+    pub(crate) certificates: Option<Arc<Certificates>>,
 }
 
 /// The settings and the one way to change them.
@@ -113,7 +114,7 @@ pub(crate) struct Reloaded {
 
 impl Settings {
     /// Takes over `state`, which is in force already.
-    pub(super) fn new(ways: Ways, reload: Reload, state: State) -> Self {
+    pub(crate) fn new(ways: Ways, reload: Reload, state: State) -> Self {
         let started = state.file.clone();
         Self { ways, reload, started, state: Mutex::new(state) }
     }
@@ -149,7 +150,7 @@ impl Settings {
         }
         let needs_restart = needs_restart(&self.started, &file);
         // Also when they are the same: FreeSWITCH may have other contents for them.
-        self.ways.asked.send_replace(super::asked(&file));
+        self.ways.asked.send_replace(Asked::by(&file));
         let geo = Arc::clone(&self.ways.geo);
         read_geo(geo, file.geo.clone(), self.ways.records.clone()).await;
         let certificate_problem = self.read_certificate_again(&file);
@@ -266,7 +267,7 @@ impl State {
 }
 
 /// Reads the files of `[geo]` anew, away from the tasks that ban, and tells of those that cannot be used.
-pub(super) async fn read_geo(
+pub(crate) async fn read_geo(
     geo: Arc<Geo>,
     settings: geo::Settings,
     records: broadcast::Sender<Arc<Record>>,

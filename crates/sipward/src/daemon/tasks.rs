@@ -5,19 +5,18 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::judge::{Heart, Order};
 use super::settings::{InForce, Settings};
-use crate::clock::{self, Clock};
+use crate::clock::Clock;
 use crate::config::Config;
-use crate::http::Access;
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::names::Names;
 use crate::record::Record;
-use crate::store::{Entry, Notice, Store};
+use crate::store::Store;
 use crate::systemd;
 
 /// Cancels `stop` on SIGTERM or SIGINT.
@@ -36,23 +35,23 @@ pub(crate) fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<()> {
 
 /// The configuration in force, and which of its sections a running daemon could not take over.
 #[derive(Clone, Debug)]
-pub(super) struct Current {
+pub(crate) struct Current {
     /// The file with what was set at run time on top.
-    pub(super) config: Config,
-    pub(super) needs_restart: Vec<&'static str>,
+    pub(crate) config: Config,
+    pub(crate) needs_restart: Vec<&'static str>,
     /// Counts the changes.
-    pub(super) generation: u64,
+    pub(crate) generation: u64,
 }
 
 impl Current {
     /// As the daemon starts.
-    pub(super) fn at_start(config: &Config) -> Self {
+    pub(crate) fn at_start(config: &Config) -> Self {
         Self { config: config.clone(), needs_restart: Vec::new(), generation: 0 }
     }
 }
 
 /// Reads the configuration again on each SIGHUP. A broken one changes nothing.
-pub(super) fn reload_on_hangup(
+pub(crate) fn reload_on_hangup(
     settings: Arc<Settings>,
 ) -> anyhow::Result<impl Future<Output = ()> + Send> {
     let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
@@ -66,79 +65,12 @@ pub(super) fn reload_on_hangup(
     })
 }
 
-/// Tells what the store has to tell, and hands its late bans to the engine.
-pub(super) async fn hear_store(
-    mut notices: mpsc::Receiver<Notice>,
-    (settings, access, orders, records): (
-        Arc<Settings>,
-        Arc<Access>,
-        mpsc::Sender<Order>,
-        broadcast::Sender<Arc<Record>>,
-    ),
-) {
-    while let Some(notice) = notices.recv().await {
-        let record = match notice {
-            Notice::Degraded { error } => Record::StoreDegraded { error },
-            Notice::Recovered { dropped } => Record::StoreRecovered { dropped },
-            Notice::Begun { file } => Record::StoreBegun { file },
-            Notice::Incomplete { error } => Record::StoreIncomplete { error },
-            Notice::SetAside { kept: file, error } => Record::StoreSetAside { file, error },
-            Notice::Late(saved) => {
-                access.tokens.take_over(saved.tokens.clone(), saved.retired.clone());
-                // They decide what of the bans comes back. What they cannot be is told.
-                if settings.take_over(&saved).await.is_err() {
-                    return;
-                }
-                if orders.send(Order::Saved(saved)).await.is_err() {
-                    return;
-                }
-                continue;
-            }
-        };
-        record.tell(&records);
-    }
-}
-
-/// Moves the ends of tokens that were made by a wrong clock, when it is set right.
-pub(super) fn move_tokens(
-    records: &broadcast::Sender<Arc<Record>>,
-    access: &Arc<Access>,
-    store: &Store,
-    clock: &Clock,
-) -> impl Future<Output = ()> + Send + 'static {
-    let heard = records.subscribe();
-    moving_tokens(heard, Arc::clone(access), store.clone(), clock.clone())
-}
-
-async fn moving_tokens(
-    mut heard: broadcast::Receiver<Arc<Record>>,
-    access: Arc<Access>,
-    store: Store,
-    clock: Clock,
-) {
-    loop {
-        let record = match heard.recv().await {
-            Ok(record) => record,
-            Err(broadcast::error::RecvError::Lagged(_)) => continue,
-            Err(broadcast::error::RecvError::Closed) => return,
-        };
-        if let Record::ClockStepped { by_seconds, .. } = *record {
-            let by = clock::micros(by_seconds);
-            let before = |at| clock::moved(at, by.saturating_neg());
-            let (from, to) = (before(clock.at_start()), before(clock.now()));
-            for saved in access.tokens.shift(from, to, by) {
-                store.put(Entry::Token(saved));
-            }
-        }
-    }
-}
-
 /// How far back decisions of before the start are counted.
 const DAY: Duration = Duration::from_hours(24);
 
 /// Counts the bans and unbans that the store's history has of the day before the start. Without it, counting
 /// begins with the start.
-pub(super) async fn recall_decisions(store: Store, metrics: Arc<Metrics>, clock: Clock) {
+pub(crate) async fn recall_decisions(store: Store, metrics: Arc<Metrics>, clock: Clock) {
     let start = clock.at_start();
     let from = start.earlier(DAY);
     match store.decisions_by_minute(from, start).await {
@@ -152,7 +84,7 @@ const NOT_YET_KNOWN: Duration = Duration::from_secs(10);
 
 /// Looks the names of `allow` and `proxies` up again and again, at once after a change, and passes
 /// `in_force` what the engine was told.
-pub(super) async fn look_up_names(
+pub(crate) async fn look_up_names(
     mut names: Names,
     mut current: watch::Receiver<Current>,
     in_force: watch::Sender<InForce>,
@@ -194,7 +126,7 @@ pub(super) async fn look_up_names(
 }
 
 /// Tells systemd once a beat that the engine's task works, and the log what the log has lost.
-pub(super) fn heart(logs: Option<LogControl>) -> Heart {
+pub(crate) fn heart(logs: Option<LogControl>) -> Heart {
     let watched = systemd::watchdog_interval().is_some();
     let mut told_lost = 0;
     let mut told_status = String::new();

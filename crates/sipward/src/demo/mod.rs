@@ -26,9 +26,11 @@ use tokio_util::sync::CancellationToken;
 
 use sipward_esl::Password;
 
-use crate::api::model::Scope;
+use crate::clock;
+use crate::model::Scope;
 use crate::config::{Config, Credentials, Mode, Secrets};
-use crate::daemon::{self, Daemon};
+use crate::daemon;
+use crate::run::Daemon;
 use crate::http::Links;
 use screen::Screen;
 use storm::Storm;
@@ -71,9 +73,9 @@ pub async fn run(forever: bool) -> anyhow::Result<()> {
     let listener =
         TcpListener::bind(("127.0.0.1", 0)).await.context("cannot open a loopback port")?;
     let address = listener.local_addr()?;
-    let password = format!("demo-{:016x}", daemon::seed());
+    let password = format!("demo-{:016x}", clock::seed());
     let (records, for_screen) = broadcast::channel(RECORDS);
-    let storm = Storm::new(daemon::seed());
+    let storm = Storm::new(clock::seed());
     let links = Arc::new(Links::default());
     let code = links.make(Scope::Write, LINK_LIFE)?;
     let screen = Screen::new(storm.counts(), for_screen, address, code);

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use sipward_route::Inspection;
 
 use super::Check;
-use crate::api::model::BanFilter;
+use crate::model::BanFilter;
 use crate::client::{Client, ClientError};
 use crate::config::{Config, Mode};
 

@@ -9,6 +9,7 @@ use sipward_esl::{Command, Event, JobUuid, Limits, Subscription};
 use tokio::time::{timeout, timeout_at};
 
 use super::{Check, State};
+use crate::clock;
 use crate::config::{Config, Credentials};
 use crate::daemon;
 use crate::text::Plain;
@@ -206,7 +207,7 @@ impl Session {
 
     /// Runs an API command by `bgapi` and waits for the event that answers it.
     async fn job(&mut self, command: &str) -> Result<Job, String> {
-        let id = JobUuid(fastrand::Rng::with_seed(daemon::seed()).u128(..));
+        let id = JobUuid(fastrand::Rng::with_seed(clock::seed()).u128(..));
         let request = Command::bgapi(command, id).map_err(|error| error.to_string())?;
         let answered = timeout(ANSWER, async {
             let reply = self.connection.request(&request).await.map_err(|e| e.to_string())?;

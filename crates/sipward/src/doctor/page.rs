@@ -8,7 +8,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::Check;
-use crate::http::{Certificates, Settings};
+use crate::config::HttpSettings;
+use crate::certificates::Certificates;
 
 const NAME: &str = "page";
 
@@ -16,7 +17,7 @@ const NAME: &str = "page";
 const CONNECT: Duration = Duration::from_secs(2);
 
 /// The certificate, and whether somebody listens on each address.
-pub(super) async fn check(settings: &Settings, is_running: bool) -> Check {
+pub(super) async fn check(settings: &HttpSettings, is_running: bool) -> Check {
     if settings.listen.is_empty() {
         return Check::ok(NAME, "off (`http.listen`)");
     }
@@ -62,13 +63,13 @@ async fn answers(address: SocketAddr) -> bool {
 mod tests {
     use super::super::State;
     use super::*;
-    use crate::http::TlsFiles;
+    use crate::config::TlsFiles;
 
     #[tokio::test]
     async fn an_address_that_nobody_listens_on_and_a_missing_certificate_are_told() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let settings = Settings { listen: vec![address], ..Settings::default() };
+        let settings = HttpSettings { listen: vec![address], ..HttpSettings::default() };
         assert_eq!(check(&settings, true).await.state, State::Ok);
         drop(listener);
         let silent = check(&settings, true).await;
@@ -77,7 +78,7 @@ mod tests {
         assert_eq!(check(&settings, false).await.state, State::Ok);
 
         let files = TlsFiles { certificate: "/nowhere.pem".into(), key: "/nowhere.key".into() };
-        let missing = check(&Settings { tls: Some(files), ..settings }, false).await;
+        let missing = check(&HttpSettings { tls: Some(files), ..settings }, false).await;
         assert_eq!(missing.state, State::Fail);
         assert!(missing.found.starts_with("cannot read /nowhere.pem"), "{}", missing.found);
     }

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use super::{Check, Running};
-use crate::api::model::Status;
+use crate::model::Status;
 use crate::client::{Client, ClientError, NoQuery};
 use crate::config::DEFAULT_PATH;
 use crate::fail2ban;

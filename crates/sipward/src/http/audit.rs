@@ -11,7 +11,8 @@ use tokio::sync::broadcast;
 
 use super::client::Client;
 use super::guard::scope_needed;
-use super::visitor::{Scope, Visitor};
+use super::visitor::Visitor;
+use crate::model::Scope;
 use crate::api::extract::read;
 use crate::record::Record;
 

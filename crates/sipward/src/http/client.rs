@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use axum::http::HeaderMap;
 use axum::http::header::HOST;
 
-use super::settings::Settings;
+use crate::config::HttpSettings;
 
 /// Names in `X-Forwarded-For` that are looked at, from the right: more proxies than anybody has in a row.
 const MAX_HOPS: usize = 16;
@@ -28,7 +28,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(super) fn of(link: Link, headers: &HeaderMap, settings: &Settings) -> Self {
+    pub(super) fn of(link: Link, headers: &HeaderMap, settings: &HttpSettings) -> Self {
         let peer = link.peer.ip();
         if !settings.trusts(peer) {
             return Self { address: peer, secure: link.tls };
@@ -80,7 +80,7 @@ mod tests {
 
     fn of(peer: &str, lines: &[(&'static str, &str)]) -> Client {
         let nets = ["192.0.2.10/32", "2001:db8:1::/64"].map(|net| net.parse().unwrap());
-        let settings = Settings { trusted_proxies: nets.into(), ..Settings::default() };
+        let settings = HttpSettings { trusted_proxies: nets.into(), ..HttpSettings::default() };
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(*name, value.parse().unwrap());

@@ -19,11 +19,11 @@ use super::attempts::client_net;
 use super::client::Link;
 use super::room::Caller;
 use super::serve::{self, Greeting};
-use super::settings::Settings;
-use super::tls::Certificates;
+use crate::config::HttpSettings;
+use crate::certificates::Certificates;
 use super::{Access, headers};
 use crate::api::fault::Fault;
-use crate::api::model::ProblemKind;
+use crate::model::ProblemKind;
 use crate::record::Record;
 
 /// Time for a TLS handshake.
@@ -36,7 +36,7 @@ const AGAIN: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub(super) struct Door {
     address: SocketAddr,
-    settings: Arc<Settings>,
+    settings: Arc<HttpSettings>,
     certificates: Option<Arc<Certificates>>,
 }
 
@@ -79,7 +79,7 @@ pub(super) async fn run(
 impl Door {
     pub(super) fn new(
         address: SocketAddr,
-        settings: Arc<Settings>,
+        settings: Arc<HttpSettings>,
         certificates: Option<Arc<Certificates>>,
     ) -> Self {
         Self { address, settings, certificates }

@@ -21,13 +21,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{self, Client, Link};
 use super::secret::Hash;
-use super::settings::Settings;
-use super::tokens::{Credential, Dead, Shown};
-use super::visitor::{Scope, Visitor, Way};
+use crate::config::HttpSettings;
+use super::tokens::{Credential, Shown};
+use super::visitor::Visitor;
+use crate::model::{AuthMethod, Scope, TokenEnd};
 use super::{Access, headers};
 use crate::api::Api;
 use crate::api::fault::Fault;
-use crate::api::model::{Problem, ProblemKind};
+use crate::model::{Problem, ProblemKind};
 use crate::page;
 use crate::record::Record;
 use crate::store::Entry;
@@ -39,7 +40,7 @@ const COOKIE_SECURE: &str = "__Host-sipward";
 /// What the guard works with.
 pub(super) struct Gatekeeper {
     pub(super) api: Api,
-    pub(super) settings: Arc<Settings>,
+    pub(super) settings: Arc<HttpSettings>,
 }
 
 /// How long what somebody was given may last.
@@ -70,7 +71,7 @@ pub(super) async fn guard(
 }
 
 impl Gatekeeper {
-    pub(super) fn new(api: Api, settings: Arc<Settings>) -> Self {
+    pub(super) fn new(api: Api, settings: Arc<HttpSettings>) -> Self {
         Self { api, settings }
     }
 
@@ -106,7 +107,7 @@ impl Gatekeeper {
             return Err(nobody(request).into());
         };
         let safe = is_safe(request.method());
-        if visitor.way == Way::Session && !safe && !is_own_page(request.headers(), false) {
+        if visitor.way == AuthMethod::Session && !safe && !is_own_page(request.headers(), false) {
             let detail = "a session may only change something from the page itself; programs use a bearer \
                           token";
             return Err(Fault::new(ProblemKind::Forbidden, detail).into_response().into());
@@ -137,13 +138,13 @@ impl Gatekeeper {
             };
             let until = until.map(|until| now + self.access().clock.until(until));
             let lease = Lease { ended, until, session: None };
-            return Ok(Some((Visitor { name, scope, way: Way::Token }, lease)));
+            return Ok(Some((Visitor { name, scope, way: AuthMethod::Token }, lease)));
         }
         let Some(id) = cookie(headers, client.secure) else {
             return Ok(None);
         };
         Ok(self.access().sessions.find(id, now).map(|found| {
-            let visitor = Visitor { name: found.name, scope: found.scope, way: Way::Session };
+            let visitor = Visitor { name: found.name, scope: found.scope, way: AuthMethod::Session };
             let lease =
                 Lease { ended: found.ended, until: Some(found.until), session: Some(found.hash) };
             (visitor, lease)
@@ -152,7 +153,7 @@ impl Gatekeeper {
 
     /// What a token opens. Its use is noted. The error says why it opens nothing any more; `None` for what was
     /// never one: only that counts as a guess.
-    pub(super) fn token(&self, text: &str, client: Client) -> Result<Credential, Option<Dead>> {
+    pub(super) fn token(&self, text: &str, client: Client) -> Result<Credential, Option<TokenEnd>> {
         let access = self.access();
         match access.tokens.check(text, access.clock.now()) {
             Shown::Opens(credential, noted) => {
@@ -327,10 +328,10 @@ fn unauthorized(detail: &str) -> Response {
 }
 
 /// A token that was valid once.
-fn dead(because: Dead) -> Response {
+fn dead(because: TokenEnd) -> Response {
     unauthorized(match because {
-        Dead::Expired => "this token has expired; `sipward token add NAME` makes a new one",
-        Dead::Revoked => "this token was revoked; `sipward token add NAME` makes a new one",
+        TokenEnd::Expired => "this token has expired; `sipward token add NAME` makes a new one",
+        TokenEnd::Revoked => "this token was revoked; `sipward token add NAME` makes a new one",
     })
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::secret::{self, Hash, NoRandom};
-use super::visitor::Scope;
+use crate::model::Scope;
 use crate::config::Secret;
 
 /// Links that wait for their use at most; beyond it the oldest is void.

@@ -13,11 +13,12 @@ use super::client::Client;
 use super::guard::{self, Gatekeeper};
 use super::links::{self, Code};
 use super::secret::NoRandom;
-use super::tokens::{Dead, Shown};
-use super::visitor::{Scope, Visitor, Way};
+use super::tokens::Shown;
+use super::visitor::Visitor;
+use crate::model::{AuthMethod, Scope, TokenEnd};
 use crate::api::extract::read;
 use crate::api::fault::Fault;
-use crate::api::model::ProblemKind;
+use crate::model::ProblemKind;
 use crate::config::Secret;
 use crate::page::{self, LoginView};
 use crate::record::Record;
@@ -112,7 +113,7 @@ pub(super) async fn log_out(
     Extension(visitor): Extension<Visitor>,
     headers: HeaderMap,
 ) -> Response {
-    let id = guard::cookie(&headers, client.secure).filter(|_| visitor.way == Way::Session);
+    let id = guard::cookie(&headers, client.secure).filter(|_| visitor.way == AuthMethod::Session);
     let sessions = &keeper.access().sessions;
     if let Some(found) = id.and_then(|id| sessions.find(id, Instant::now())) {
         sessions.close(&found.hash);
@@ -149,8 +150,8 @@ impl Gatekeeper {
         }
         let credential = match self.token(text, client) {
             Ok(credential) => credential,
-            Err(Some(Dead::Expired)) => return Ok(Opened::Spent("This token has expired.")),
-            Err(Some(Dead::Revoked)) => return Ok(Opened::Spent("This token was revoked.")),
+            Err(Some(TokenEnd::Expired)) => return Ok(Opened::Spent("This token has expired.")),
+            Err(Some(TokenEnd::Revoked)) => return Ok(Opened::Spent("This token was revoked.")),
             Err(None) => return Ok(Opened::Nothing),
         };
         let left = credential.until.map(|until| access.clock.until(until));

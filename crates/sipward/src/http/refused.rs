@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::broadcast;
 
-use super::tokens::Dead;
+use crate::model::TokenEnd;
 use crate::record::Record;
 
 /// Pause between two reports of one token.
@@ -28,7 +28,7 @@ impl Refused {
         &self,
         source: IpAddr,
         name: &str,
-        because: Dead,
+        because: TokenEnd,
         records: &broadcast::Sender<Arc<Record>>,
     ) {
         if let Some(count) = self.count(name, Instant::now()) {

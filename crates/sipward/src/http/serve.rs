@@ -21,7 +21,7 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::room::{Busy, Caller, Room, Seat};
 use crate::api::fault::Fault;
-use crate::api::model::ProblemKind;
+use crate::model::ProblemKind;
 use crate::record::Record;
 
 /// Time for a request's head to arrive, and for the next request on an open connection.

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::secret::{self, Hash, NoRandom};
 use super::tokens::Credential;
-use super::visitor::Scope;
+use crate::model::Scope;
 use crate::config::Secret;
 
 /// Sessions at most; beyond it the one that was idle for longest ends.

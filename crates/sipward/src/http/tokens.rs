@@ -8,7 +8,7 @@ use sipward_engine::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::secret::{self, Hash, NoRandom};
-use super::visitor::Scope;
+use crate::model::{Scope, TokenEnd};
 use crate::clock::moved;
 use crate::config::Secret;
 use crate::store::{MOST_RETIRED, RetiredToken, SavedToken};
@@ -36,7 +36,7 @@ pub(crate) enum Shown {
     /// It opens this; with the token when the store should note its use.
     Opens(Credential, Option<SavedToken>),
     /// It has opened something once.
-    Dead(String, Dead),
+    Dead(String, TokenEnd),
     /// It was never a token, as far as that is remembered.
     Nothing,
 }
@@ -57,16 +57,6 @@ pub(crate) struct Credential {
     pub(crate) until: Option<Timestamp>,
     /// Cancelled when it is revoked.
     pub(crate) ended: CancellationToken,
-}
-
-/// Why a token opens nothing any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Dead {
-    /// Its end has come.
-    Expired,
-    /// Somebody revoked it.
-    Revoked,
 }
 
 /// Why a token was not made.
@@ -178,7 +168,7 @@ impl Tokens {
         };
         let name = token.saved.name.clone();
         if token.saved.until.is_some_and(|until| until <= now) {
-            return Shown::Dead(name, Dead::Expired);
+            return Shown::Dead(name, TokenEnd::Expired);
         }
         let used = token.saved.used;
         let stale = used.is_none_or(|used| now.since(used) >= USED_EXACTLY || used > now);
@@ -197,7 +187,7 @@ impl Tokens {
     fn check_retired(&self, hash: &Hash) -> Shown {
         let retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         match secret::find(&*retired, hash, |token| &token.hash) {
-            Some(token) => Shown::Dead(token.name.clone(), Dead::Revoked),
+            Some(token) => Shown::Dead(token.name.clone(), TokenEnd::Revoked),
             None => Shown::Nothing,
         }
     }
@@ -237,7 +227,7 @@ mod tests {
         }
     }
 
-    fn dead(tokens: &Tokens, text: &str, at: Timestamp) -> Option<(String, Dead)> {
+    fn dead(tokens: &Tokens, text: &str, at: Timestamp) -> Option<(String, TokenEnd)> {
         match tokens.check(text, at) {
             Shown::Dead(name, because) => Some((name, because)),
             Shown::Opens(..) | Shown::Nothing => None,
@@ -258,7 +248,7 @@ mod tests {
         assert!(!credential.ended.is_cancelled());
         let retired = tokens.revoke("grafana", NOW).unwrap();
         assert!(credential.ended.is_cancelled());
-        let revoked = Some(("grafana".to_owned(), Dead::Revoked));
+        let revoked = Some(("grafana".to_owned(), TokenEnd::Revoked));
         assert_eq!(dead(&tokens, secret.expose(), NOW), revoked);
         assert!(matches!(tokens.check("sipward_00", NOW), Shown::Nothing));
         // After a restart it is known as well, and a late store does not bring it back.
@@ -272,7 +262,7 @@ mod tests {
         let tokens = Tokens::default();
         let (secret, _) = tokens.add("ci", Scope::Write, Some(NOW + HOUR), NOW).unwrap();
         assert!(opens(&tokens, secret.expose(), NOW + HOUR / 2).is_some());
-        let expired = Some(("ci".to_owned(), Dead::Expired));
+        let expired = Some(("ci".to_owned(), TokenEnd::Expired));
         assert_eq!(dead(&tokens, secret.expose(), NOW + HOUR), expired);
     }
 

@@ -181,7 +181,7 @@ fn store(page: &mut Page, now: &Snapshot) {
 }
 
 fn deliveries(page: &mut Page, now: &Snapshot) {
-    type Of = fn(&crate::tell::Delivery) -> u64;
+    type Of = fn(&crate::notify::Delivery) -> u64;
     let counters: [(&str, &str, Of); 4] = [
         ("sipward_messages_delivered", "Mails and webhooks delivered.", |d| d.delivered),
         ("sipward_delivery_failures", "Attempts to deliver that failed.", |d| d.failed),

@@ -14,7 +14,7 @@ use super::say::{self, Shown, plain};
 use super::trouble::{self, Trouble};
 use crate::api::extract::{Place, Query, Sent};
 use crate::api::fault::Fault;
-use crate::api::model::{AllowEntry, AllowOrigin, AllowPage, AllowQuery, NewAllow, Problem};
+use crate::model::{AllowEntry, AllowOrigin, AllowPage, AllowQuery, NewAllow, Problem};
 use crate::api::{self, Api};
 
 pub(super) async fn list(

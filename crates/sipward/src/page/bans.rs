@@ -18,7 +18,7 @@ use super::trouble::{self, Trouble};
 use super::viewer::Viewer;
 use crate::api::extract::{Query, Sent};
 use crate::api::fault::Fault;
-use crate::api::model::{
+use crate::model::{
     BanOrder, BanOrigin, BanPage, BanQuery, BanState, Direction, MAX_LIMIT, Net, NewBan,
     ProblemKind, Refusal,
 };
@@ -169,7 +169,7 @@ impl std::str::FromStr for Length {
 }
 
 /// The form's name for a field, where the API has another.
-fn renamed(problem: &crate::api::model::Problem) -> crate::api::model::Problem {
+fn renamed(problem: &crate::model::Problem) -> crate::model::Problem {
     let mut problem = problem.clone();
     for error in &mut problem.errors {
         if error.field == "ban_time_seconds" {

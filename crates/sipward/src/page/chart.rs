@@ -7,7 +7,7 @@ use plotters::prelude::*;
 use plotters::style::RGBColor;
 
 use super::say;
-use crate::api::model::{Bucket, Series, SeriesSpan};
+use crate::model::{Bucket, Series, SeriesSpan};
 
 /// `--chart-1`: failures whose address is proved.
 const PROVED: RGBColor = RGBColor(0xC2, 0x41, 0x0C);

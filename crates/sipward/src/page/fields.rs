@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::trouble::Trouble;
 use crate::api::extract::{MAX_BODY, MAX_QUERY, read};
 use crate::api::fault::Fault;
-use crate::api::model::ProblemKind;
+use crate::model::ProblemKind;
 
 /// Fields of a form at most: a box for each row of the longest page, and some.
 const MAX_FIELDS: usize = 1_100;

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::fields::Fields;
 use super::say::{self, plain};
-use crate::api::model::Problem;
+use crate::model::Problem;
 
 /// A form as it was filled in, and what is wrong with it.
 #[derive(Clone, Copy, Default)]

@@ -10,7 +10,7 @@ use super::overview::flood_pill;
 use super::say::{self, Shown, plain};
 use super::trouble::Trouble;
 use super::viewer::Viewer;
-use crate::api::model::{AlarmState, Gate, Status, StoreState};
+use crate::model::{AlarmState, Gate, Status, StoreState};
 use crate::api::{self, Api};
 use crate::config::Mode;
 

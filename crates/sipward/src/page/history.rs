@@ -11,7 +11,7 @@ use super::say::{self, Shown, plain};
 use super::trouble::Trouble;
 use crate::api::extract::Query;
 use crate::api::fault::Fault;
-use crate::api::model::{HistoryEntry, HistoryKind, HistoryPage, HistoryQuery, Net, Refusal};
+use crate::model::{HistoryEntry, HistoryKind, HistoryPage, HistoryQuery, Net, Refusal};
 use crate::api::{self, Api};
 use crate::text::Time;
 

@@ -12,7 +12,7 @@ use super::frame::{Frame, gate_words};
 use super::say::{self, Shown, plain};
 use super::trouble::Trouble;
 use crate::api::extract::Query;
-use crate::api::model::{
+use crate::model::{
     Alarm, AlarmList, AlarmState, BanOrder, BanPage, BanQuery, Direction, Series, SeriesQuery,
     SeriesSpan, Top, TopBy, TopQuery,
 };

@@ -13,7 +13,7 @@ use super::frame::Frame;
 use super::trouble::{self, Trouble};
 use crate::api::extract::{Place, Sent};
 use crate::api::fault::Fault;
-use crate::api::model::{PolicyChange, PolicyKey, PolicyValue, Problem};
+use crate::model::{PolicyChange, PolicyKey, PolicyValue, Problem};
 use crate::api::{self, Api};
 
 pub(super) async fn show(

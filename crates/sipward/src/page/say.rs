@@ -7,7 +7,7 @@ use maud::{Escaper, Markup, Render, html};
 use serde::Serialize;
 use sipward_engine::{Exemption, Grade, Identity, RuleName, Timestamp};
 
-use crate::api::model::{BanOrigin, BanState, By, Cause, Evidence};
+use crate::model::{BanOrigin, BanState, By, Cause, Evidence};
 use crate::config::Mode;
 use crate::text::{Plain, Thousands, Time};
 

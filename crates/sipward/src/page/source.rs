@@ -18,7 +18,7 @@ use super::say::{self, Shown, plain};
 use super::trouble::Trouble;
 use crate::api::extract::Place;
 use crate::api::fault::Fault;
-use crate::api::model::{
+use crate::model::{
     Evidence, HistoryEntry, KernelRoute, RouteState, SeenFailure, SourceReport,
 };
 use crate::api::{self, Api};
@@ -271,7 +271,7 @@ fn timeline(frame: &Frame, report: &SourceReport) -> Markup {
 }
 
 fn class(entry: &HistoryEntry) -> &'static str {
-    use crate::api::model::HistoryKind::{Ban, Refused, Unban};
+    use crate::model::HistoryKind::{Ban, Refused, Unban};
     match entry.event {
         Ban => "bad",
         Unban => "good",

@@ -9,7 +9,7 @@ use super::frame::Frame;
 use super::say::{self, Shown, plain};
 use super::trouble::{self, Trouble};
 use crate::api::extract::Sent;
-use crate::api::model::{Line, Problem, WhatIf, WhatIfRequest};
+use crate::model::{Line, Problem, WhatIf, WhatIfRequest};
 use crate::api::{self, Api};
 
 /// Longest text, in characters: what the API takes.

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::frame;
 use super::say::plain;
 use crate::api::fault::Fault;
-use crate::api::model::Problem;
+use crate::model::Problem;
 
 /// A page in place of the one that was asked for.
 #[derive(Debug)]

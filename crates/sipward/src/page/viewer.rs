@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-use crate::api::model::Scope;
+use crate::model::Scope;
 use crate::http::{Client, Visitor};
 
 /// Who looks, and what he may do.

@@ -6,6 +6,7 @@ mod kind;
 mod level;
 mod line;
 mod parts;
+mod wire;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -21,10 +22,11 @@ use tracing::Level;
 
 pub use kind::Kind;
 pub use parts::{Ban, Started, Totals};
+pub(crate) use wire::line;
 
-use crate::api::model::Scope;
+use crate::model::{AuthMethod, Scope, TokenEnd};
 use crate::complaint::RefusedFor;
-use crate::http::{Dead, Way};
+
 use crate::text::Time;
 
 /// `tracing` target of every record.
@@ -441,7 +443,7 @@ pub enum Record {
         /// Who: a token's name, `link` for a one-time link, `root` or `uid N` on the Unix socket.
         name: String,
         /// How he came in.
-        way: Way,
+        way: AuthMethod,
         /// From where; `null` on the Unix socket.
         source: Option<IpAddr>,
         /// The method of the request.
@@ -517,7 +519,7 @@ pub enum Record {
         /// The token's name.
         name: String,
         /// `expired` or `revoked`.
-        because: Dead,
+        because: TokenEnd,
         /// How many times since the last such line.
         count: u64,
     },

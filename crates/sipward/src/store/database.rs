@@ -11,7 +11,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::schema::{APPLICATION_ID, MIGRATIONS, VERSION};
-use super::{Location, StoreError, write};
+use super::{StoreError, write};
+use crate::config::StoreLocation;
 
 /// How long another process may hold the file locked before that is trouble: a backup takes less.
 const BUSY: Duration = Duration::from_secs(1);
@@ -74,11 +75,11 @@ pub(super) enum Place {
 }
 
 impl Place {
-    pub(super) fn of(location: &Location) -> Self {
+    pub(super) fn of(location: &StoreLocation) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         match location {
-            Location::File(path) => Self::File(path.clone()),
-            Location::Memory => {
+            StoreLocation::File(path) => Self::File(path.clone()),
+            StoreLocation::Memory => {
                 let number = NEXT.fetch_add(1, Ordering::Relaxed);
                 Self::Memory(format!("file:/sipward-{number}?vfs=memdb"))
             }

@@ -7,8 +7,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 use sipward_engine::{Cause, Expiry, Offender, Refusal, Success, Timestamp, UnblockReason};
 
-use crate::api::model::Scope;
-use crate::config::HostEntry;
+use crate::model::{HostEntry, Scope};
 
 /// One thing to keep.
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use sipward_engine::{
 use super::entry::{AllowEntry, Override, RetiredToken, Saved, SavedBan, SavedToken};
 use super::key::Net;
 use super::write::WRITTEN;
-use crate::api::model::Scope;
+use crate::model::Scope;
 use crate::text::Time;
 
 /// Bans that come back with the readable part of their evidence (about 1 kB each), the newest: as many as

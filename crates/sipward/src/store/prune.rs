@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sipward_engine::Timestamp;
 
-use super::StoreSettings;
+use crate::config::StoreSettings;
 use super::write::micros;
 
 /// Rows deleted in one go: some milliseconds of work.

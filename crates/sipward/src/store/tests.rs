@@ -25,7 +25,7 @@ fn at(micros: u64) -> Timestamp {
 }
 
 fn settings(path: &Path) -> StoreSettings {
-    StoreSettings { location: Location::File(path.to_owned()), ..StoreSettings::default() }
+    StoreSettings { location: StoreLocation::File(path.to_owned()), ..StoreSettings::default() }
 }
 
 fn open(settings: &StoreSettings) -> (Store, Saved) {
@@ -241,7 +241,7 @@ async fn bans_of_observe_mode_are_kept_apart() {
 
 #[tokio::test]
 async fn a_store_in_memory_works_and_two_of_them_share_nothing() {
-    let settings = StoreSettings { location: Location::Memory, ..StoreSettings::default() };
+    let settings = StoreSettings { location: StoreLocation::Memory, ..StoreSettings::default() };
     let (one, _) = open(&settings);
     let (other, saved) = open(&settings);
     assert_eq!(saved, Saved::default());

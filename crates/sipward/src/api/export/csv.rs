@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use csv::{Terminator, WriterBuilder};
 use serde::Serialize;
 
-use crate::api::model::Ban;
+use crate::model::Ban;
 use crate::text::Plain;
 
 /// The columns. Later versions append.

@@ -1,7 +1,7 @@
 use sipward_engine::{Grade, Identity, RuleName, Timestamp};
 
 use super::*;
-use crate::api::model::{BanOrigin, BanState, By, Cause, Evidence};
+use crate::model::{BanOrigin, BanState, By, Cause, Evidence};
 use crate::text::Time;
 
 fn ban(user_agent: &str, users: &[&str]) -> Ban {

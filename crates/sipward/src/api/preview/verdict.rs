@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sipward_engine::{Evidence, Grade, Guard, Mode, Policy, Rule, RuleName, Standing};
 
-use crate::api::model::NotMadeBecause;
+use crate::model::NotMadeBecause;
 
 /// What another policy would have made of the evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -31,19 +31,19 @@ fn told(records: impl IntoIterator<Item = (u64, Record)>) -> Alarms {
     alarms
 }
 
-fn state(concern: Concern) -> Standing {
+fn state(concern: AlarmKind) -> Standing {
     Standing { concern, since: NOON, text: "it stands".to_owned() }
 }
 
 #[test]
 fn attempts_that_fail_one_after_the_other_are_one_alarm() {
     let alarms = told([(0, away("refused")), (1, away("timed out"))]);
-    let seen = alarms.read(&[state(Concern::EslDisconnected)], at(2));
+    let seen = alarms.read(&[state(AlarmKind::EslDisconnected)], at(2));
     assert_eq!(seen.len(), 1);
     assert_eq!((seen[0].first, seen[0].last, seen[0].times), (at(0), at(1), 2));
     assert_eq!(seen[0].standing, Some(true));
     assert!(seen[0].text.contains("timed out"), "{}", seen[0].text);
-    assert_eq!(seen[0].weighs(at(2)), Some(Severity::Alarm));
+    assert_eq!(seen[0].weighs(at(2)), Some(AlarmState::Alarm));
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn what_the_owner_of_a_state_says_outweighs_what_was_told() {
     let alarms = told([(0, away("refused"))]);
     assert_eq!(alarms.read(&[], at(1))[0].standing, Some(false));
     // The beginning was not heard.
-    let seen = Alarms::default().read(&[state(Concern::StoreDegraded)], at(1));
+    let seen = Alarms::default().read(&[state(AlarmKind::StoreDegraded)], at(1));
     assert_eq!(seen[0].standing, Some(true));
     assert_eq!(seen[0].text, "it stands");
 }
@@ -69,7 +69,7 @@ fn what_the_owner_of_a_state_says_outweighs_what_was_told() {
 #[test]
 fn only_the_newest_of_a_kind_stands() {
     let alarms = told([(0, away("a")), (5, back()), (9, away("b"))]);
-    let seen = alarms.read(&[state(Concern::EslDisconnected)], at(10));
+    let seen = alarms.read(&[state(AlarmKind::EslDisconnected)], at(10));
     let stand: Vec<_> = seen.iter().map(|alarm| alarm.standing).collect();
     assert_eq!(stand, [Some(true), Some(false)]);
 }
@@ -87,7 +87,7 @@ fn an_alarm_without_an_end_wants_attention_for_an_hour_and_is_remembered_for_a_d
     let alarms = told([(0, Record::Alarm(Alarm::ManyBans { bans: 700 }))]);
     let seen = alarms.read(&[], at(59));
     assert_eq!(seen[0].standing, None);
-    assert_eq!(seen[0].weighs(at(59)), Some(Severity::Attention));
+    assert_eq!(seen[0].weighs(at(59)), Some(AlarmState::Attention));
     assert_eq!(seen[0].weighs(at(60)), None);
     assert_eq!(alarms.read(&[], at(24 * 60 - 1)).len(), 1);
     assert_eq!(alarms.read(&[], at(24 * 60)).len(), 0);
@@ -106,7 +106,7 @@ fn many_alarms_push_out_those_that_are_over_and_none_that_stands() {
     let seen = alarms.read(&[], at(1));
     assert_eq!(seen.len(), MOST);
     let mail = seen.last().unwrap();
-    assert_eq!((mail.concern, mail.standing), (Concern::DeliveryFailed, Some(true)));
+    assert_eq!((mail.concern, mail.standing), (AlarmKind::DeliveryFailed, Some(true)));
 }
 
 #[test]

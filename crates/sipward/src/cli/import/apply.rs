@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::api::model::{AllowChanged, BanMade, Net, NewAllow, NewBan, PolicyChange, PolicyView};
+use crate::model::{AllowChanged, BanMade, Net, NewAllow, NewBan, PolicyChange, PolicyView};
 use crate::cli::ban::healthy;
 use crate::cli::out;
 use crate::cli::progress::Progress;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use crate::api::model::{
+use crate::model::{
     BanOrder, BanPage, BanQuery, Direction, EventQuery, FailurePage, FailureQuery, Line, Status,
 };
 use crate::cli::out;

@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use serde_json::{Map, Value};
 
 use super::feed::News;
-use crate::api::model::{Ban, FailureEntry, Line, Status};
+use crate::model::{Ban, FailureEntry, Line, Status};
 use crate::cli::why;
 use crate::text::Time;
 

@@ -7,7 +7,7 @@ use ratatui::text::Line;
 use ratatui::widgets::{Block, Borders, Paragraph, Row, Sparkline, Table};
 
 use super::scene::{NewBan, Scene};
-use crate::api::model::{Flood, FloodState};
+use crate::model::{Flood, FloodState};
 use crate::cli::out;
 use crate::config::Mode;
 use crate::text::Plain;

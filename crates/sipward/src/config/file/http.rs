@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::span::{self, Span};
 use crate::config::HostEntry;
 use crate::config::error::Problem;
-use crate::http::{Settings, TlsFiles};
+use crate::config::{HttpSettings, TlsFiles};
 
 /// Most addresses to listen on.
 const MAX_LISTEN: usize = 8;
@@ -33,8 +33,8 @@ pub(super) struct HttpFile {
 }
 
 impl HttpFile {
-    pub(super) fn checked(self) -> Result<Settings, Problem> {
-        let mut settings = Settings::default();
+    pub(super) fn checked(self) -> Result<HttpSettings, Problem> {
+        let mut settings = HttpSettings::default();
         span::set(&mut settings.session, self.session);
         let range = Duration::from_mins(1)..=Duration::from_hours(30 * 24);
         span::within("http.session", settings.session, range)?;

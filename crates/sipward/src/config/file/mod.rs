@@ -20,7 +20,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
-use super::{Config, HostEntry};
+use super::{Config, HostEntry, Mode};
 use api::ApiFile;
 pub use api::{Api, DEFAULT_SOCKET};
 use geo::GeoFile;
@@ -63,17 +63,6 @@ pub struct File {
     webhook: WebhookFile,
     whois: WhoisFile,
     geo: GeoFile,
-}
-
-/// Ban, or watch only.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// Set routes.
-    #[default]
-    Ban,
-    /// Do everything but touch the kernel.
-    Observe,
 }
 
 /// What becomes of the routes when the daemon stops.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::set;
 use super::span::{self, Span};
 use crate::config::error::Problem;
-use crate::store::{Location, StoreSettings};
+use crate::config::{StoreLocation, StoreSettings};
 
 /// The path that stands for no file at all, as in SQLite.
 const MEMORY: &str = ":memory:";
@@ -43,9 +43,9 @@ impl StoreFile {
     }
 }
 
-fn location(path: PathBuf) -> Result<Location, Problem> {
+fn location(path: PathBuf) -> Result<StoreLocation, Problem> {
     if path.as_os_str() == MEMORY {
-        return Ok(Location::Memory);
+        return Ok(StoreLocation::Memory);
     }
     // The working directory of a service is nobody's choice.
     if !path.is_absolute() || path.file_name().is_none() {
@@ -55,5 +55,5 @@ fn location(path: PathBuf) -> Result<Location, Problem> {
             format!("`{path}` is neither an absolute path of a file nor \"{MEMORY}\""),
         ));
     }
-    Ok(Location::File(path))
+    Ok(StoreLocation::File(path))
 }

@@ -9,9 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::set;
 use super::span::{self, Span};
 use crate::config::error::Problem;
-use crate::mail::{self, Tls, Way};
+use crate::config::{MailSettings, MailTls, MailTransport, WebhookSettings, WebhookUrl};
 use crate::record::Kind;
-use crate::webhook::{self, Target};
 use crate::whois::{self, Server};
 
 /// Most recipients of mail: each gets a message of its own.
@@ -27,7 +26,7 @@ pub(super) struct MailFile {
     to: Option<Vec<String>>,
     from: Option<String>,
     server: Option<String>,
-    tls: Option<Tls>,
+    tls: Option<MailTls>,
     sendmail: Option<PathBuf>,
     digest: Option<Span>,
     whois: Option<bool>,
@@ -37,7 +36,7 @@ pub(super) struct MailFile {
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct WebhookFile {
-    urls: Option<Vec<Target>>,
+    urls: Option<Vec<WebhookUrl>>,
     events: Option<Vec<Kind>>,
     timeout: Option<Span>,
 }
@@ -52,8 +51,8 @@ pub(super) struct WhoisFile {
 }
 
 impl MailFile {
-    pub(super) fn checked(self) -> Result<mail::Settings, Problem> {
-        let mut settings = mail::Settings::default();
+    pub(super) fn checked(self) -> Result<MailSettings, Problem> {
+        let mut settings = MailSettings::default();
         let to = self.to.unwrap_or_default();
         if to.len() > MAX_RECIPIENTS {
             let message =
@@ -73,12 +72,12 @@ impl MailFile {
                 let message = format!("`{}` is not an absolute path", program.display());
                 return Err(Problem::new("mail.sendmail", message));
             }
-            settings.way = Way::Sendmail(program);
+            settings.way = MailTransport::Sendmail(program);
         } else {
             let tls = self.tls.unwrap_or_default();
             let server = self.server.as_deref().unwrap_or("127.0.0.1");
             let (host, port) = place("mail.server", server, tls.port())?;
-            settings.way = Way::Smtp { host, port, tls };
+            settings.way = MailTransport::Smtp { host, port, tls };
         }
         span::set(&mut settings.digest, self.digest);
         let range = Duration::from_secs(1)..=Duration::from_hours(24);
@@ -89,8 +88,8 @@ impl MailFile {
 }
 
 impl WebhookFile {
-    pub(super) fn checked(self) -> Result<webhook::Settings, Problem> {
-        let mut settings = webhook::Settings::default();
+    pub(super) fn checked(self) -> Result<WebhookSettings, Problem> {
+        let mut settings = WebhookSettings::default();
         set(&mut settings.targets, self.urls);
         if settings.targets.len() > MAX_TARGETS {
             let message = format!("{} receivers, more than {MAX_TARGETS}", settings.targets.len());

@@ -29,19 +29,19 @@ const TURN: usize = 32 * 1024;
 
 /// One phone that is registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::daemon) struct Registration {
-    pub(in crate::daemon) user: String,
-    pub(in crate::daemon) domain: String,
-    pub(in crate::daemon) source: std::net::IpAddr,
-    pub(in crate::daemon) port: Option<u16>,
-    pub(in crate::daemon) call_id: String,
+pub(crate) struct Registration {
+    pub(crate) user: String,
+    pub(crate) domain: String,
+    pub(crate) source: std::net::IpAddr,
+    pub(crate) port: Option<u16>,
+    pub(crate) call_id: String,
     /// When it runs out, in seconds of the epoch by FreeSWITCH's clock; `None` when it does not.
-    pub(in crate::daemon) expires: Option<u64>,
+    pub(crate) expires: Option<u64>,
 }
 
 /// A part of the list.
 #[derive(Clone, Debug)]
-pub(in crate::daemon) enum Listed {
+pub(crate) enum Listed {
     /// Some phones.
     Phones {
         phones: Vec<Registration>,

@@ -247,7 +247,7 @@ impl Judge {
         }
     }
 
-    pub(in crate::daemon) fn publish(&mut self, record: Record) {
+    pub(crate) fn publish(&mut self, record: Record) {
         self.standing.note(&record, self.clock.now());
         record.tell(&self.records);
     }

@@ -6,22 +6,23 @@
 use std::fs::OpenOptions;
 use std::path::PathBuf;
 
-use crate::store::{Location, Saved};
+use crate::config::StoreLocation;
+use crate::store::Saved;
 
 /// Appended to the name of the store.
 const SUFFIX: &str = ".first-list-seen";
 
 /// The first list is still to come.
 #[derive(Debug)]
-pub(in crate::daemon) struct FirstList {
+pub(crate) struct FirstList {
     mark: PathBuf,
 }
 
 impl FirstList {
     /// `None` when there was one: the mark is there, or the store remembers something.
-    pub(in crate::daemon) fn awaited(store: &Location, saved: &Saved) -> Option<Self> {
+    pub(crate) fn awaited(store: &StoreLocation, saved: &Saved) -> Option<Self> {
         // Where nothing outlives the process, every list would be the first.
-        let Location::File(store) = store else { return None };
+        let StoreLocation::File(store) = store else { return None };
         let mut mark = store.as_os_str().to_owned();
         mark.push(SUFFIX);
         let mark = PathBuf::from(mark);
@@ -45,7 +46,7 @@ mod tests {
     #[test]
     fn the_first_list_comes_once() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Location::File(dir.path().join("sipward.db"));
+        let store = StoreLocation::File(dir.path().join("sipward.db"));
         let saved = Saved::default();
         let (one, other) = (
             FirstList::awaited(&store, &saved).unwrap(),
@@ -58,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_list_that_cannot_be_marked_is_not_the_first() {
-        let store = Location::File("/nonexistent/sipward.db".into());
+        let store = StoreLocation::File("/nonexistent/sipward.db".into());
         assert!(!FirstList::awaited(&store, &Saved::default()).unwrap().claim());
     }
 }

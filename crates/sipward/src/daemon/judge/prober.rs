@@ -18,7 +18,7 @@ const LOOK: Duration = Duration::from_secs(5);
 
 /// Tells the task that asks whom it is to ask.
 #[derive(Debug)]
-pub(in crate::daemon) struct Prober {
+pub(crate) struct Prober {
     wanted: watch::Sender<Arc<[SocketAddr]>>,
     own: Vec<IpAddr>,
     ports: Vec<u16>,
@@ -30,7 +30,7 @@ pub(in crate::daemon) struct Prober {
 
 impl Prober {
     /// For a host with these addresses and SIP ports.
-    pub(in crate::daemon) fn new(
+    pub(crate) fn new(
         wanted: watch::Sender<Arc<[SocketAddr]>>,
         own: Vec<IpAddr>,
         ports: Vec<u16>,

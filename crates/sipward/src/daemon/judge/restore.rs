@@ -23,18 +23,18 @@ const AT_ONCE: Duration = Duration::from_millis(1);
 
 /// What the start has brought back.
 #[derive(Clone, Debug)]
-pub(in crate::daemon) struct Restored {
+pub(crate) struct Restored {
     /// Stored bans that stand again.
-    pub(in crate::daemon) bans: usize,
+    pub(crate) bans: usize,
     /// Routes that became bans, because no stored ban explains them.
-    pub(in crate::daemon) adopted: usize,
+    pub(crate) adopted: usize,
     /// Bans whose routes were not there and are on their way.
-    pub(in crate::daemon) missing: HashSet<IpNet>,
+    pub(crate) missing: HashSet<IpNet>,
 }
 
 impl Judge {
     /// Takes over what was stored and the routes of ours that were found.
-    pub(in crate::daemon) fn take_over(&mut self, saved: Saved, found: &[IpNet]) -> Restored {
+    pub(crate) fn take_over(&mut self, saved: Saved, found: &[IpNet]) -> Restored {
         // A route whose ban has ended meanwhile is explained too: it is on its way out.
         let explained: HashSet<IpNet> = saved.bans.iter().map(|ban| ban.net).collect();
         let mut missing = self.restore(saved);
@@ -122,7 +122,7 @@ impl Judge {
     }
 
     /// Waits until the kernel has answered for all of `nets`.
-    pub(in crate::daemon) async fn settle(
+    pub(crate) async fn settle(
         &mut self,
         mut nets: HashSet<IpNet>,
         reports: &mut mpsc::Receiver<Report>,

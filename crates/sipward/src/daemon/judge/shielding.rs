@@ -23,7 +23,7 @@ const MOST_SLOWED: usize = 100;
 
 /// What the shield was told last.
 #[derive(Debug)]
-pub(in crate::daemon) struct Shielding {
+pub(crate) struct Shielding {
     shield: Shield,
     choice: file::Shield,
     /// Requests a second that FreeSWITCH takes.
@@ -38,7 +38,7 @@ pub(in crate::daemon) struct Shielding {
 }
 
 impl Shielding {
-    pub(in crate::daemon) fn new(shield: Shield, choice: file::Shield) -> Self {
+    pub(crate) fn new(shield: Shield, choice: file::Shield) -> Self {
         let now = Instant::now();
         Self {
             shield,

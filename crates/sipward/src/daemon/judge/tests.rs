@@ -6,7 +6,7 @@ use sipward_esl::Notice;
 use super::*;
 use crate::daemon::directory::Registration;
 use crate::freeswitch::registrations::{Odd, Outcome};
-use crate::store::{Location, StoreSettings};
+use crate::config::{StoreLocation, StoreSettings};
 
 /// A judge without a heart, and what it asks of FreeSWITCH.
 fn judge() -> (Judge, mpsc::Receiver<Question>) {
@@ -15,7 +15,7 @@ fn judge() -> (Judge, mpsc::Receiver<Question>) {
     let (ask, questions) = mpsc::channel(8);
     let (records, _) = broadcast::channel(1);
     let (wishes, heart) = (Wishes::new(changes), Box::new(|_: &Beat| ()));
-    let settings = StoreSettings { location: Location::Memory, ..StoreSettings::default() };
+    let settings = StoreSettings { location: StoreLocation::Memory, ..StoreSettings::default() };
     let (store, _) = Store::open(&settings).unwrap();
     let voices = Voices { wishes, store, questions: ask, records };
     (Judge::new(engine, Clock::start(None), voices, heart, None), questions)

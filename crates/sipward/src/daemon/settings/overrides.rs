@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use sipward_engine::{Policy, PolicyError, Timestamp};
 
-use crate::api::model::PolicyKey;
+use crate::model::PolicyKey;
 use crate::config::Config;
 use crate::config::HostEntry;
 use crate::store::{AllowEntry, Entry, Override, Saved};

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::super::frame::Frame;
 use super::super::say::{self, Shown, plain};
-use crate::api::model::AllowPreview;
+use crate::model::AllowPreview;
 
 pub(super) fn page(frame: &Frame, meant: &AllowPreview, comment: &str) -> Markup {
     let AllowPreview { host, already, nets, name_error, .. } = meant;

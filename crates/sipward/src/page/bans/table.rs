@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::super::fields::Fields;
 use super::super::frame::Frame;
 use super::super::say::{self, Shown};
-use crate::api::model::Ban;
+use crate::model::Ban;
 
 /// What a table of bans has beside the bans.
 #[derive(Clone, Copy, Default)]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::api::model::Grades;
+use crate::model::Grades;
 use crate::text::Time;
 
 fn series(counts: &[(u64, u64, u64)]) -> Series {

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::super::frame::Frame;
 use super::super::say::{self, plain};
-use crate::api::model::{BusyStranger, Flood, FloodState};
+use crate::model::{BusyStranger, Flood, FloodState};
 
 /// The state in a word, as a fact, and the sentence.
 pub(super) fn fact(frame: &Frame) -> Markup {

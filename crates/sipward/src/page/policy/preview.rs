@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::super::frame::Frame;
 use super::super::say;
 use super::values;
-use crate::api::model::{NotMadeBecause, PolicyChange, PolicyPreview};
+use crate::model::{NotMadeBecause, PolicyChange, PolicyPreview};
 
 pub(super) fn page(frame: &Frame, change: &PolicyChange, meant: &PolicyPreview) -> Markup {
     let body = html! {

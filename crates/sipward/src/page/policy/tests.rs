@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::model::PolicyOrigin;
+use crate::model::PolicyOrigin;
 
 fn value(key: &str, value: Value) -> PolicyValue {
     PolicyValue { key: key.to_owned(), value, origin: PolicyOrigin::Default, overridden: None }

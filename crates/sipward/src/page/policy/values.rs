@@ -8,7 +8,7 @@ use sipward_engine::{Grade, Mode, RuleName};
 
 use super::super::forms::{Draft, Label};
 use super::super::say::{self, plain};
-use crate::api::model::{PolicyKey, PolicyOrigin, PolicyValue, RuleSetting};
+use crate::model::{PolicyKey, PolicyOrigin, PolicyValue, RuleSetting};
 use crate::text::{Span, read_span};
 
 /// What rules have in common, and how it is called.

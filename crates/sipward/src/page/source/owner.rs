@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use super::super::say::{Shown, plain};
 use crate::api::extract::Place;
 use crate::api::fault::{Answer, Fault};
-use crate::api::model::{Host, Location, SourceReport, WhoisReport};
+use crate::model::{Host, Location, SourceReport, WhoisReport};
 use crate::api::{self, Api};
 
 /// What was asked for.

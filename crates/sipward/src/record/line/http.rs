@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::http::Dead;
+use crate::model::TokenEnd;
 use crate::record::Record;
 use crate::text::Plain;
 
@@ -45,8 +45,8 @@ pub(super) fn line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
                 "token {} was shown from {source}{times}, but {}; give that client a new one",
                 Plain(name),
                 match because {
-                    Dead::Expired => "has expired",
-                    Dead::Revoked => "is revoked",
+                    TokenEnd::Expired => "has expired",
+                    TokenEnd::Revoked => "is revoked",
                 }
             )
         }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::api::model::Scope;
+use crate::model::Scope;
 
 fn token(name: &str) -> SavedToken {
     SavedToken {

@@ -10,7 +10,8 @@ use crate::clock::Clock;
 use crate::clock::tests::ByHand;
 use crate::daemon::judge::{Beat, Voices};
 use crate::enforce::Wishes;
-use crate::store::{HistoryQuery, Location, Notice, Saved, Store, StoreSettings};
+use crate::config::{StoreLocation, StoreSettings};
+use crate::store::{HistoryQuery, Notice, Saved, Store};
 
 const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -28,7 +29,7 @@ struct Court {
 
 /// Starts by a clock that shows `wall`; gives the bans that stand again.
 fn court(directory: &tempfile::TempDir, wall: Timestamp) -> Court {
-    let location = Location::File(directory.path().join("s.db"));
+    let location = StoreLocation::File(directory.path().join("s.db"));
     let (store, saved) =
         Store::open(&StoreSettings { location, ..StoreSettings::default() }).unwrap();
     let hand = ByHand::at(wall);

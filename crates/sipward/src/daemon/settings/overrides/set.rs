@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sipward_engine::{Guard, Policy, Rule, RuleName, Rules, UserAgents};
 
-use crate::api::model::{MAX_PATTERN, PolicyKey, RuleSetting};
+use crate::model::{MAX_PATTERN, PolicyKey, RuleSetting};
 
 /// Puts `value` into `policy`. What kind of value it is is checked here, its range by the policy itself.
 pub(super) fn set(policy: &mut Policy, key: PolicyKey, value: &Value) -> Result<(), String> {

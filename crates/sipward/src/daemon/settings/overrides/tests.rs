@@ -3,7 +3,7 @@ use std::time::Duration;
 use sipward_engine::{Grade, Mode, RuleName};
 
 use super::*;
-use crate::api::model::RuleSetting;
+use crate::model::RuleSetting;
 
 fn file(text: &str) -> Config {
     Config::parse(text, "sipward.toml".as_ref()).unwrap()

@@ -1,0 +1,122 @@
+//! The text of a letter.
+
+use std::fmt::{Display, Write as _};
+use std::net::IpAddr;
+
+use crate::whois::Answer;
+
+/// Lines of a kind in one letter; more are counted.
+const MAX_LINES: usize = 50;
+
+/// Longest line, in characters: a ban with ten users of 62 bytes each, escaped, may be longer.
+const MAX_LINE: usize = 1_000;
+
+/// Longest subject, in characters.
+const MAX_SUBJECT: usize = 150;
+
+/// Longest answer of whois in a letter, in bytes; ten of them are the largest part of it.
+const MAX_WHOIS: usize = 2_000;
+
+/// Lines for people, at most [`MAX_LINES`] of them.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    lines: Vec<String>,
+    count: usize,
+}
+
+impl Lines {
+    pub(super) fn push(&mut self, line: &impl Display) {
+        self.count += 1;
+        if self.lines.len() < MAX_LINES {
+            self.lines.push(cut(&one_line(&line.to_string()), MAX_LINE));
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    fn write_to(&self, text: &mut String) {
+        for line in &self.lines {
+            text.push_str(line);
+            text.push('\n');
+        }
+        let more = self.count - self.lines.len();
+        if more > 0 {
+            let _ = writeln!(text, "and {more} more; `sipward history` has them all");
+        }
+    }
+}
+
+/// A letter without addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct MailText {
+    /// Behind `sipward on HOST: `. One line.
+    pub(super) subject: String,
+    pub(super) text: String,
+}
+
+impl MailText {
+    pub(super) fn alarms(alarms: &Lines) -> Self {
+        let first = alarms.lines.first().map_or("", String::as_str);
+        let others = alarms.count.saturating_sub(1);
+        let mut subject = cut(first, MAX_SUBJECT);
+        if others > 0 {
+            let _ = write!(subject, " (and {others} more)");
+        }
+        let mut text = String::new();
+        alarms.write_to(&mut text);
+        Self { subject, text }
+    }
+
+    pub(super) fn digest(bans: Lines, attention: Lines, unenforced: usize, unbans: usize) -> Self {
+        let mut subject = counted(bans.count, "ban");
+        if unenforced > 0 {
+            let _ = write!(subject, ", {unenforced} NOT enforced");
+        }
+        if !attention.is_empty() {
+            let phones = counted(attention.count, "phone");
+            let _ = write!(subject, ", {phones} in need of attention");
+        }
+        let mut text = format!("{subject}; {} ended meanwhile.\n", counted(unbans, "ban"));
+        for part in [bans, attention] {
+            if !part.is_empty() {
+                text.push('\n');
+                part.write_to(&mut text);
+            }
+        }
+        Self { subject, text }
+    }
+
+    /// With what whois says of addresses in it.
+    pub(super) fn with_whois(mut self, answers: &[(IpAddr, Answer)]) -> Self {
+        for (address, Answer { server, text }) in answers {
+            let _ = writeln!(self.text, "\nwhois {address} ({server}):\n");
+            let said = text.get(..text.floor_char_boundary(MAX_WHOIS)).unwrap_or_default();
+            for line in said.lines() {
+                // Indented, so that no answer can look like a line of ours.
+                let _ = writeln!(self.text, "    {line}");
+            }
+            if said.len() < text.len() {
+                self.text.push_str("    [...]\n");
+            }
+        }
+        self
+    }
+}
+
+fn counted(count: usize, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}
+
+/// The lines for people are escaped already. Errors of the system are not, and a letter depends on it.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,169 @@
+//! How the daemon starts, what it serves, and how it stops. The only place that knows all parts.
+//!
+//! | step | what it does |
+//! |---|---|
+//! | `open` | takes the lock, opens the kernel side and the store |
+//! | `restore` | makes the engine, and puts every stored ban back in force; systemd hears READY |
+//! | `wire` | starts the connection to FreeSWITCH and the tasks around the engine |
+//! | `serve` | starts the API and the console on the Unix socket and on TCP |
+//! | `shut_down` | carries out, writes and delivers what was decided, then closes everything |
+//!
+//! | task | owns | never waits for |
+//! |---|---|---|
+//! | session (`sipward-esl`) | the socket | anybody: what the engine does not take is dropped, counted |
+//! | `daemon::judge` | the engine | the kernel: what netlink does not take waits in a bounded queue |
+//! | enforcer (`sipward-route`) | netlink | – |
+//! | `daemon::directory` | questions to FreeSWITCH: phones, gateways, access lists | – |
+//! | `daemon::probe` | OPTIONS requests to FreeSWITCH's profiles in a flood | – |
+//! | `daemon::tasks` | name look-ups, signals | – |
+//! | [`api`](crate::api) | the control socket, a task for each connection | – |
+//! | [`http`](crate::http) (a thread of its own) | the API and the console on TCP, a task for each connection | – |
+//! | [`metrics`](crate::metrics) | counts made from records | – |
+//! | [`notify`](crate::notify) (a thread of its own) | mail, webhooks | – |
+//! | `store` (threads of its own) | the database | – |
+
+mod open;
+mod restore;
+mod serve;
+mod shut_down;
+mod tasks;
+mod wire;
+
+use std::sync::Arc;
+
+use sipward_engine::Engine;
+use tokio::sync::{broadcast, mpsc};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{Api, Oracles, Parts};
+use crate::clock::{self, Clock};
+use crate::config::{Config, Credentials, Secrets};
+use crate::daemon::{
+    Ears, End, Judge, Overrides, QUESTIONS, Reload, State, Voices, heart, recall_decisions,
+    stop_on_signals,
+};
+use crate::http::Links;
+use crate::logging::LogControl;
+use crate::metrics::Metrics;
+use crate::notify::Notifiers;
+use crate::record::{Record, Totals};
+use crate::systemd;
+use open::Opened;
+use restore::Restoring;
+use shut_down::shut_down;
+use wire::{Wired, Wiring};
+
+/// Records that a slow listener may fall behind before it misses some.
+const RECORDS: usize = 4_096;
+
+/// A daemon, ready to run.
+pub struct Daemon {
+    /// The settings in force.
+    pub config: Config,
+    /// Where FreeSWITCH is and how to log in.
+    pub credentials: Credentials,
+    /// Password of the mail server, key of the webhooks.
+    pub secrets: Secrets,
+    /// The log, for a change of its level; the demo has none.
+    pub logs: Option<LogControl>,
+    /// Reads the settings again, for SIGHUP.
+    pub reload: Reload,
+    /// One-time log-in links of the console; some may be made before the start.
+    pub links: Arc<Links>,
+}
+
+impl std::fmt::Debug for Daemon {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Daemon")
+            .field("config", &self.config)
+            .field("credentials", &self.credentials)
+            .field("secrets", &self.secrets)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Daemon {
+    /// Runs until SIGTERM or SIGINT.
+    ///
+    /// # Errors
+    /// When the kernel side cannot be opened (`CAP_NET_ADMIN`), or a task ended by itself.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let stop = CancellationToken::new();
+        stop_on_signals(stop.clone())?;
+        let (records, _) = broadcast::channel(RECORDS);
+        Box::pin(self.run_until(stop, records)).await.map(drop)
+    }
+
+    /// Runs until `stop`; every record also goes to `records`.
+    ///
+    /// # Errors
+    /// As [`Daemon::run`].
+    pub async fn run_until(
+        self,
+        stop: CancellationToken,
+        records: broadcast::Sender<Arc<Record>>,
+    ) -> anyhow::Result<Totals> {
+        let Self { config, credentials, secrets, logs, reload, links } = self;
+        let certificates = serve::certificates(&config)?;
+        // The lock is held until the end, the flush included.
+        let Opened { only: _only, kernel, store, saved, wishes, mut reports, shielding } =
+            Opened::open(&config).await?;
+
+        let engine = Engine::new(config.policy.clone(), clock::seed())?;
+        let (clock, lookups) = (Clock::start(saved.written), Oracles::new(&config));
+        let notifiers = Notifiers::start(&config, &secrets, &lookups.whois, &records, &clock)?;
+        let (metrics, counting) = Metrics::new(&records, notifiers.stats(), clock.clone());
+        let settings = State { overrides: Overrides::stored(&saved), file: config };
+        let config = settings.effective();
+        let access = Arc::new(serve::access(&config, &saved, links, &clock));
+
+        let (ask, questions) = mpsc::channel(QUESTIONS);
+        let outputs = Voices { wishes, store: store.clone(), questions: ask, records: records.clone() };
+        let mut judge = Judge::new(engine, clock.clone(), outputs, heart(logs.clone()), shielding);
+        let restoring = Restoring { config: &config, credentials: &credentials, found: &kernel.found };
+        let names = restoring.run(&mut judge, saved, &mut reports, &stop).await;
+
+        let wiring = Wiring {
+            config: &config,
+            credentials,
+            kernel: &kernel,
+            store: &store,
+            records: &records,
+            geo: &lookups.geo,
+            certificates: certificates.as_ref(),
+        };
+        let wired = wiring.start(&mut judge, (settings, reload, logs), (names, questions)).await?;
+        let Wired { session, notices, desk, orders, orders_in, settings, mut helpers } = wired;
+        helpers.extend([
+            tokio::spawn(counting),
+            tokio::spawn(recall_decisions(store.clone(), Arc::clone(&metrics), clock.clone())),
+            tokio::spawn(tasks::move_tokens(&records, &access, &store, &clock)),
+        ]);
+        if let Some(notices) = store.take_notices() {
+            let told = (Arc::clone(&settings), Arc::clone(&access), orders, records.clone());
+            helpers.push(tokio::spawn(tasks::hear_store(notices, told)));
+        }
+        let api = Api::new(Parts {
+            desk,
+            settings,
+            store: store.clone(),
+            records: records.clone(),
+            config: &config,
+            metrics,
+            access,
+            oracles: lookups,
+        });
+        let server = serve::serve(&config, &api, certificates, &mut helpers)?;
+
+        let (totals, end) = judge.run(Ears { notices, reports, orders: orders_in }, stop).await;
+
+        systemd::stopping();
+        helpers.iter().for_each(JoinHandle::abort);
+        drop(server);
+        session.end();
+        shut_down(kernel, (store, &config), (totals, &records), notifiers).await?;
+        anyhow::ensure!(end == End::Asked, "the task that owns the Event Socket ended by itself");
+        Ok(totals)
+    }
+}

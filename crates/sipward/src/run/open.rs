@@ -1,0 +1,51 @@
+//! What is opened before anything is decided.
+
+use anyhow::Context as _;
+use sipward_route::{Report, Shield};
+use tokio::sync::mpsc;
+
+use crate::config::{Config, Mode, StoreSettings};
+use crate::daemon::{Kernel, Only, Shielding};
+use crate::enforce::{self, Wishes};
+use crate::store::{Saved, Store};
+
+/// The kernel side and the store, which nobody else uses meanwhile.
+pub(super) struct Opened {
+    pub(super) only: Only,
+    pub(super) kernel: Kernel,
+    pub(super) store: Store,
+    pub(super) saved: Saved,
+    /// The way to the kernel's task, and back.
+    pub(super) wishes: Wishes,
+    pub(super) reports: mpsc::Receiver<Report>,
+    /// Who is healthy; in observe mode nobody is limited.
+    pub(super) shielding: Option<Shielding>,
+}
+
+impl Opened {
+    /// Takes the lock before anything is touched, then opens both at once: each takes its time where there
+    /// are many bans.
+    ///
+    /// # Errors
+    /// When another daemon runs, or the kernel side or the store cannot be opened.
+    pub(super) async fn open(config: &Config) -> anyhow::Result<Self> {
+        let (changes, changes_in) = mpsc::channel(enforce::CHANGES);
+        let (reports_out, reports) = mpsc::channel(enforce::REPORTS);
+        let shield = Shield::default();
+        let only = Only::take(config)?;
+        let (kernel, (store, saved)) = tokio::try_join!(
+            Kernel::start(config, changes_in, reports_out, shield.clone()),
+            open_store(config),
+        )?;
+        let shielding = (config.mode == Mode::Ban).then(|| Shielding::new(shield, config.shield));
+        Ok(Self { only, kernel, store, saved, wishes: Wishes::new(changes), reports, shielding })
+    }
+}
+
+async fn open_store(config: &Config) -> anyhow::Result<(Store, Saved)> {
+    let settings = StoreSettings { observe: config.mode == Mode::Observe, ..config.store.clone() };
+    tokio::task::spawn_blocking(move || Store::open(&settings))
+        .await
+        .context("the task that opens the store failed")?
+        .context("cannot use the store")
+}

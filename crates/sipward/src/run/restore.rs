@@ -1,0 +1,116 @@
+//! Every stored ban back in force, before the first event is judged.
+
+use std::time::Duration;
+
+use sipward_engine::Input;
+use sipward_route::{Found, Report};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::config::{Config, Credentials, Mode};
+use crate::daemon::{FirstList, Judge, Restored, host_exemptions};
+use crate::names::{Exempt, Names};
+use crate::record::{Record, Started};
+use crate::store::Saved;
+use crate::systemd;
+use crate::text::Time;
+
+/// Longest wait for the first look-up of names; attackers do not wait longer.
+const FIRST_LOOK_UP: Duration = Duration::from_secs(5);
+
+/// What the restoring goes by.
+pub(super) struct Restoring<'a> {
+    pub(super) config: &'a Config,
+    pub(super) credentials: &'a Credentials,
+    /// What the kernel side found at its start.
+    pub(super) found: &'a Found,
+}
+
+impl Restoring<'_> {
+    /// Restores the bans of `saved`, adopts routes that nothing explains, and says READY to systemd once the
+    /// kernel has answered for all of them.
+    pub(super) async fn run(
+        self,
+        judge: &mut Judge,
+        saved: Saved,
+        reports: &mut mpsc::Receiver<Report>,
+        stop: &CancellationToken,
+    ) -> Names {
+        let Self { config, credentials, found } = self;
+        let mut names = prepare(judge, config, found);
+        judge.await_first_list(FirstList::awaited(&config.store.location, &saved));
+        let restored = judge.take_over(saved, &found.routes);
+        for record in started(config, credentials, found, &restored, judge.clock()) {
+            judge.publish(record);
+        }
+        judge.settle(restored.missing, reports, stop).await;
+        // Bans stand: FreeSWITCH may start. It must not wait for a name server.
+        systemd::ready();
+        look_up(&mut names, judge, config).await;
+        names
+    }
+}
+
+/// Tells the engine the policy, and who is never banned as far as that is known without a look-up.
+fn prepare(judge: &mut Judge, config: &Config, found: &Found) -> Names {
+    judge.tell(Input::Policy(Box::new(config.policy.clone())));
+    let names = Names::default();
+    exempt(judge, host_exemptions(&found.host));
+    exempt(judge, names.classes(config));
+    names
+}
+
+/// Looks the names of `allow` and `proxies` up before the first event is judged, if that is quick.
+async fn look_up(names: &mut Names, judge: &mut Judge, config: &Config) {
+    let found = tokio::time::timeout(FIRST_LOOK_UP, names.refresh(config)).await;
+    let Ok((classes, failed)) = found else {
+        // The next look-up is not far, and lifts what it must.
+        tracing::warn!("names of `allow` and `proxies` are not known yet");
+        return;
+    };
+    exempt(judge, classes);
+    failed.iter().for_each(Record::log);
+}
+
+fn exempt(judge: &mut Judge, classes: impl IntoIterator<Item = Exempt>) {
+    for (class, nets) in classes {
+        judge.exempt(class, nets);
+    }
+}
+
+fn started(
+    config: &Config,
+    credentials: &Credentials,
+    found: &Found,
+    restored: &Restored,
+    clock: &Clock,
+) -> Vec<Record> {
+    let mut records = vec![Record::Started(Started {
+        version: env!("CARGO_PKG_VERSION"),
+        mode: match config.mode {
+            Mode::Ban => "ban",
+            Mode::Observe => "observe",
+        },
+        esl: format!("{}:{}", credentials.host, credentials.port),
+        restored: restored.bans,
+        adopted: restored.adopted,
+        max_failures: config.policy.max_failures,
+        window_seconds: config.policy.window.as_secs_f64(),
+        ban_time_seconds: config.policy.ban_time.as_secs_f64(),
+    })];
+    if config.mode == Mode::Ban {
+        records.push((&found.coverage).into());
+    }
+    if let Some(written) = clock.behind() {
+        let by_seconds = written.since(clock.now()).as_secs_f64();
+        records.push(Record::ClockBehind { by_seconds, written: Time(written) });
+    }
+    if !found.foreign.is_empty() {
+        records.push(Record::ProtocolTaken {
+            protocol: config.route.protocol,
+            routes: found.foreign.clone(),
+        });
+    }
+    records
+}

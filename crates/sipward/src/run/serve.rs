@@ -1,0 +1,46 @@
+//! The API and the console, on the Unix socket and on TCP.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::task::JoinHandle;
+
+use crate::api::Api;
+use crate::certificates::Certificates;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::http::{Access, Links, Room, Server, raise_descriptors};
+use crate::store::Saved;
+
+/// Serves the API on the Unix socket and on TCP, as far as it is wanted.
+pub(super) fn serve(
+    config: &Config,
+    api: &Api,
+    certificates: Option<Arc<Certificates>>,
+    helpers: &mut Vec<JoinHandle<()>>,
+) -> anyhow::Result<Option<Server>> {
+    if let Some(socket) = config.api.socket.clone() {
+        let api = api.clone();
+        helpers.push(tokio::spawn(async move { api.run(&socket).await }));
+    }
+    if config.http.listen.is_empty() {
+        return Ok(None);
+    }
+    let settings = config.http.clone();
+    Server::start(api.clone(), settings, certificates).map(Some)
+}
+
+/// Who may use the API and the page, and how many at once.
+pub(super) fn access(config: &Config, saved: &Saved, links: Arc<Links>, clock: &Clock) -> Access {
+    let room = Room::within(raise_descriptors());
+    let tokens = (saved.tokens.clone(), saved.retired.clone());
+    Access::new(&config.http, tokens, links, clock.clone(), room)
+}
+
+/// The certificate of the API on TCP. One that cannot be used ends the start: nothing may be served in clear
+/// that was to be encrypted.
+pub(super) fn certificates(config: &Config) -> anyhow::Result<Option<Arc<Certificates>>> {
+    let files = config.http.tls.as_ref().filter(|_| !config.http.listen.is_empty());
+    let read = files.map(Certificates::read).transpose().context("cannot serve TLS ([http])")?;
+    Ok(read.map(Arc::new))
+}

@@ -1,0 +1,49 @@
+//! The end, when nothing is judged any more.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::sync::broadcast;
+
+use crate::config::{Config, Mode, OnExit};
+use crate::daemon::Kernel;
+use crate::notify::Notifiers;
+use crate::record::{Record, Totals};
+use crate::store::{Closed, Store};
+
+/// Carries out, writes and delivers what was decided, in this order.
+///
+/// # Errors
+/// When the kernel side failed, or cannot be flushed where `on_exit` asks for it.
+pub(super) async fn shut_down(
+    kernel: Kernel,
+    (store, config): (Store, &Config),
+    (totals, records): (Totals, &broadcast::Sender<Arc<Record>>),
+    notifiers: Notifiers,
+) -> anyhow::Result<()> {
+    let kernel_end = kernel.end().await;
+    close(store, records).await;
+    flush_if_wanted(config).await?;
+    Record::Stopped(totals).tell(records);
+    notifiers.finish().await;
+    kernel_end
+}
+
+/// Closes the store, and says what it could not write.
+async fn close(store: Store, records: &broadcast::Sender<Arc<Record>>) {
+    if let Closed::Lost { entries } = store.close().await {
+        let error = format!(
+            "the daemon stopped before {entries} entries were written; the kernel's routes stay and become \
+             bans at the next start, history and reasons of these are lost (is the disk slow or full?)"
+        );
+        Record::StoreIncomplete { error }.tell(records);
+    }
+}
+
+/// Removes what is ours from the kernel at the end, where `on_exit` says so.
+async fn flush_if_wanted(config: &Config) -> anyhow::Result<()> {
+    if config.on_exit == OnExit::Flush && config.mode == Mode::Ban {
+        sipward_route::flush(&config.route).await.context("cannot flush at the end")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! Tasks that join parts of the daemon which do not know each other.
+
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, mpsc};
+
+use crate::clock::{self, Clock};
+use crate::daemon::{Order, Settings};
+use crate::http::Access;
+use crate::record::Record;
+use crate::store::{Entry, Notice, Store};
+
+/// Tells what the store has to tell, and hands its late bans to the engine.
+pub(super) async fn hear_store(
+    mut notices: mpsc::Receiver<Notice>,
+    (settings, access, orders, records): (
+        Arc<Settings>,
+        Arc<Access>,
+        mpsc::Sender<Order>,
+        broadcast::Sender<Arc<Record>>,
+    ),
+) {
+    while let Some(notice) = notices.recv().await {
+        let record = match notice {
+            Notice::Degraded { error } => Record::StoreDegraded { error },
+            Notice::Recovered { dropped } => Record::StoreRecovered { dropped },
+            Notice::Begun { file } => Record::StoreBegun { file },
+            Notice::Incomplete { error } => Record::StoreIncomplete { error },
+            Notice::SetAside { kept: file, error } => Record::StoreSetAside { file, error },
+            Notice::Late(saved) => {
+                access.tokens.take_over(saved.tokens.clone(), saved.retired.clone());
+                // They decide what of the bans comes back. What they cannot be is told.
+                if settings.take_over(&saved).await.is_err() {
+                    return;
+                }
+                if orders.send(Order::Saved(saved)).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+        };
+        record.tell(&records);
+    }
+}
+
+/// Moves the ends of tokens that were made by a wrong clock, when it is set right.
+pub(super) fn move_tokens(
+    records: &broadcast::Sender<Arc<Record>>,
+    access: &Arc<Access>,
+    store: &Store,
+    clock: &Clock,
+) -> impl Future<Output = ()> + Send + 'static {
+    let heard = records.subscribe();
+    moving_tokens(heard, Arc::clone(access), store.clone(), clock.clone())
+}
+
+async fn moving_tokens(
+    mut heard: broadcast::Receiver<Arc<Record>>,
+    access: Arc<Access>,
+    store: Store,
+    clock: Clock,
+) {
+    loop {
+        let record = match heard.recv().await {
+            Ok(record) => record,
+            Err(broadcast::error::RecvError::Lagged(_)) => continue,
+            Err(broadcast::error::RecvError::Closed) => return,
+        };
+        if let Record::ClockStepped { by_seconds, .. } = *record {
+            let by = clock::micros(by_seconds);
+            let before = |at| clock::moved(at, by.saturating_neg());
+            let (from, to) = (before(clock.at_start()), before(clock.now()));
+            for saved in access.tokens.shift(from, to, by) {
+                store.put(Entry::Token(saved));
+            }
+        }
+    }
+}

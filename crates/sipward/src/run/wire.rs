@@ -1,0 +1,151 @@
+//! The connection to FreeSWITCH and the tasks around the engine.
+
+use std::sync::Arc;
+
+use sipward_esl::{Backoff, Notices, SessionConfig, SessionHandle, Subscription};
+use sipward_route::Found;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::certificates::Certificates;
+use crate::clock;
+use crate::config::{Config, Credentials, Mode};
+use crate::daemon::directory::{self, Asked, Question};
+use crate::daemon::{
+    Current, Desk, InForce, Judge, Kernel, Order, Prober, Reload, Settings, State, Ways, is_near,
+    look_up_names, optional_events, probe, read_geo, reload_on_hangup,
+};
+use crate::geo::Geo;
+use crate::logging::LogControl;
+use crate::names::Names;
+use crate::record::Record;
+use crate::store::Store;
+
+/// Orders that wait for the engine at most; they come from the name look-ups and SIGHUP.
+const ORDERS: usize = 16;
+
+/// What is wired together.
+pub(super) struct Wiring<'a> {
+    pub(super) config: &'a Config,
+    pub(super) credentials: Credentials,
+    pub(super) kernel: &'a Kernel,
+    pub(super) store: &'a Store,
+    pub(super) records: &'a broadcast::Sender<Arc<Record>>,
+    pub(super) geo: &'a Arc<Geo>,
+    pub(super) certificates: Option<&'a Arc<Certificates>>,
+}
+
+/// What runs then, and the ways to it.
+pub(super) struct Wired {
+    pub(super) session: Session,
+    pub(super) notices: Notices,
+    pub(super) desk: Desk,
+    pub(super) orders: mpsc::Sender<Order>,
+    pub(super) orders_in: mpsc::Receiver<Order>,
+    pub(super) settings: Arc<Settings>,
+    /// They are aborted at the end.
+    pub(super) helpers: Vec<JoinHandle<()>>,
+}
+
+/// The connection to the Event Socket.
+pub(super) struct Session {
+    handle: SessionHandle,
+    task: JoinHandle<()>,
+}
+
+impl Session {
+    /// Closes the connection.
+    pub(super) fn end(self) {
+        self.handle.close();
+        self.task.abort();
+    }
+}
+
+impl Wiring<'_> {
+    /// Starts the connection to FreeSWITCH and every task that the engine works with.
+    ///
+    /// # Errors
+    /// When the settings of the connection do not fit, or no handler of SIGHUP can be had.
+    pub(super) async fn start(
+        self,
+        judge: &mut Judge,
+        (state, reload, logs): (State, Reload, Option<LogControl>),
+        (names, questions): (Names, mpsc::Receiver<Question>),
+    ) -> anyhow::Result<Wired> {
+        let Self { config, credentials, kernel, store, records, geo, certificates } = self;
+        let (orders, orders_in) = mpsc::channel(ORDERS);
+        let near = is_near(&credentials.host, &kernel.found.host).await;
+        let (task, handle, notices) =
+            sipward_esl::session(session_config(config, &credentials, near)?);
+        let session = Session { handle: handle.clone(), task: tokio::spawn(task.run()) };
+        let (asked, asked_in) = watch::channel(Asked::by(config));
+        let (current, current_in) = watch::channel(Current::at_start(config));
+        let in_force = InForce { generation: 0, answers: names.answers() };
+        let (in_force_out, in_force) = watch::channel(in_force);
+        let desk = Desk::new(orders.clone());
+        let ways = Ways {
+            desk: desk.clone(),
+            orders: orders.clone(),
+            current,
+            asked,
+            in_force,
+            records: records.clone(),
+            store: store.clone(),
+            logs,
+            geo: Arc::clone(geo),
+            certificates: certificates.cloned(),
+        };
+        let settings = Arc::new(Settings::new(ways, reload, state));
+        let directory = directory::Ways::new(
+            (handle, credentials, config.esl.connect_timeout),
+            (asked_in, questions),
+            (orders.clone(), kernel.ports.clone(), records.clone()),
+        );
+        let helpers = vec![
+            tokio::spawn(directory::run(directory)),
+            tokio::spawn(ask_profiles(judge, config, &kernel.found, orders.clone())),
+            tokio::spawn(look_up_names(names, current_in, in_force_out, orders.clone())),
+            tokio::spawn(reload_on_hangup(Arc::clone(&settings))?),
+            tokio::spawn(read_geo(Arc::clone(geo), config.geo.clone(), records.clone())),
+        ];
+        Ok(Wired { session, notices, desk, orders, orders_in, settings, helpers })
+    }
+}
+
+/// Has `judge` ask FreeSWITCH's profiles whether they answer; gives the work of it. In observe mode nobody asks.
+fn ask_profiles(
+    judge: &mut Judge,
+    config: &Config,
+    found: &Found,
+    orders: mpsc::Sender<Order>,
+) -> impl Future<Output = ()> + use<> {
+    let (want, wanted) = watch::channel(Arc::from([]));
+    if config.mode == Mode::Ban {
+        let (own, ports) = (found.host.own.clone(), config.route.gate.sip_ports.clone());
+        judge.ask_by(Prober::new(want, own, ports, found.coverage.gate));
+    }
+    probe::run(wanted, orders)
+}
+
+fn session_config(
+    config: &Config,
+    credentials: &Credentials,
+    is_near: bool,
+) -> anyhow::Result<SessionConfig> {
+    let (near, far) = (config.esl.retry_near, config.esl.retry_far);
+    let far = Backoff { initial: near.min(far), max: far, ..Backoff::default() };
+    let backoff = if is_near { Backoff { initial: near, max: near, jitter: 0.0 } } else { far };
+    Ok(SessionConfig {
+        backoff,
+        refused_backoff: far,
+        port: credentials.port,
+        user: credentials.user.clone(),
+        connect_timeout: config.esl.connect_timeout,
+        heartbeat_timeout: config.esl.heartbeat_timeout,
+        queue: config.esl.queue,
+        seed: clock::seed(),
+        subscription: Subscription::sofia_required(),
+        optional: Some(optional_events()?),
+        ..SessionConfig::new(credentials.host.clone(), credentials.password.clone())
+    })
+}
