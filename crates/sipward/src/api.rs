@@ -45,7 +45,6 @@
 //! | module | holds |
 //! |---|---|
 //! | `door` | the socket file, who may use it |
-//! | `extract`, `fault` | what comes in, read within limits; what goes wrong, as a document |
 //! | `document` | the routes, and the `OpenAPI` document made from them |
 //! | `bans`, `select`, `export`, `sources`, `attacks`, `hosts`, `healthy`, `allow`, `history`, `series`, `policy`, `preview`, `status`, `alarms`, `events`, `what_if`, `tokens`, `metrics` | the handlers |
 //! | `convert` | the engine's and the store's words → those of the wire |
@@ -59,8 +58,6 @@ mod document;
 mod door;
 pub(crate) mod events;
 pub(crate) mod export;
-pub(crate) mod extract;
-pub(crate) mod fault;
 mod flood;
 pub(crate) mod healthy;
 pub(crate) mod history;
@@ -93,7 +90,7 @@ use crate::store::Store;
 pub use document::document;
 pub(crate) use document::router;
 use door::Door;
-use fault::Fault;
+use crate::http::fault::Fault;
 pub(crate) use hosts::Oracles;
 
 /// What the handlers work with.
@@ -145,7 +142,7 @@ impl Api {
         &self.store
     }
 
-    pub(crate) fn access(&self) -> &Access {
+    pub(crate) fn access(&self) -> &Arc<Access> {
         &self.access
     }
 

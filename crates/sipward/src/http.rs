@@ -11,6 +11,7 @@
 //! | `tokens`, `links`, `sessions` | what opens: bearer tokens, one-time links, cookies |
 //! | `attempts` | who failed to log in too often |
 //! | `secret` | random secrets and their hashes |
+//! | `extract`, `fault` | what comes in, read within limits; what goes wrong, as a document |
 //! | `headers` | what every answer says to a browser |
 //!
 //! On the Unix socket the kernel knows who is at the other end. On TCP everything but `/healthz` and the
@@ -20,6 +21,8 @@ mod attempts;
 mod audit;
 mod client;
 mod door;
+pub(crate) mod extract;
+pub(crate) mod fault;
 mod guard;
 mod headers;
 mod links;
@@ -38,24 +41,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use axum::Router;
+use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
+use axum::response::Response;
 use axum::routing::get;
 use futures_util::future::join_all;
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, Api};
 use crate::certificates::Certificates;
 use crate::clock::Clock;
 use crate::config::HttpSettings;
-use crate::page;
+use crate::daemon::Desk;
+use crate::model::Problem;
+use crate::record::Record;
 use crate::rights;
-use crate::store::{RetiredToken, SavedToken};
+use crate::store::{RetiredToken, SavedToken, Store};
 use attempts::Attempts;
 pub(crate) use audit::audit;
 pub(crate) use client::Client;
 use door::Door;
 use guard::Gatekeeper;
 pub use links::Links;
+pub(crate) use login::LoginView;
 use refused::Refused;
 pub(crate) use room::{Caller, Room, raise_descriptors};
 pub use secret::NoRandom;
@@ -124,6 +132,27 @@ impl Access {
     }
 }
 
+/// What is served on TCP, and what the guard in front of it works with.
+pub(crate) struct Site {
+    pub(crate) access: Arc<Access>,
+    pub(crate) records: broadcast::Sender<Arc<Record>>,
+    /// Where failed log-ins are counted.
+    pub(crate) engine: Desk,
+    /// Where the use of tokens is noted.
+    pub(crate) store: Store,
+    pub(crate) pages: Pages,
+    /// Makes the whole router of the log-in's: the API and the console beside it.
+    pub(crate) build: Box<dyn FnOnce(Router) -> Router + Send>,
+}
+
+/// The pages that the guard and the log-in answer with.
+#[derive(Clone, Copy)]
+pub(crate) struct Pages {
+    pub(crate) login: fn(StatusCode, &LoginView<'_>) -> Response,
+    /// Replaces the body of a response to a person by a page that says what is wrong.
+    pub(crate) instead: fn(&mut Response, &Problem),
+}
+
 /// The thread that serves. It ends when this is dropped, and every connection with it.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -143,7 +172,7 @@ impl Server {
     /// # Errors
     /// When the system gives no thread.
     pub(crate) fn start(
-        api: Api,
+        site: Site,
         settings: HttpSettings,
         certificates: Option<Arc<Certificates>>,
     ) -> anyhow::Result<Self> {
@@ -158,7 +187,7 @@ impl Server {
             .name("http".to_owned())
             .spawn(move || {
                 rights::keep_none();
-                let served = run(api, settings, certificates);
+                let served = run(site, settings, certificates);
                 runtime.block_on(stopped.run_until_cancelled(served));
                 // A look-up that nobody answers must not hold up the end.
                 runtime.shutdown_background();
@@ -168,31 +197,27 @@ impl Server {
     }
 }
 
-/// Listens on every address of `settings` until dropped. An address that cannot be had is told, and tried
+/// Listens on every address of `settings` until dropped. An address that cannot be had is reported, and tried
 /// again: the daemon goes on without, because its bans matter more.
-async fn run(api: Api, settings: HttpSettings, certificates: Option<Arc<Certificates>>) {
+async fn run(site: Site, settings: HttpSettings, certificates: Option<Arc<Certificates>>) {
     let settings = Arc::new(settings);
-    let keeper = Arc::new(Gatekeeper::new(api.clone(), Arc::clone(&settings)));
-    let router = router(api, Arc::clone(&keeper));
-    let doors = settings.listen.iter().map(|address| {
-        let door = Door::new(*address, Arc::clone(&settings), certificates.clone());
-        door::run(door, router.clone(), keeper.access(), keeper.records())
-    });
-    join_all(doors).await;
-}
-
-/// The API and the page behind the guard.
-fn router(api: Api, keeper: Arc<Gatekeeper>) -> Router {
-    let ours = Router::new()
+    let Site { access, records, engine, store, pages, build } = site;
+    let keeper = Gatekeeper { access, records, engine, store, pages, settings: Arc::clone(&settings) };
+    let keeper = Arc::new(keeper);
+    let own = Router::new()
         .route("/healthz", get(healthy))
         .route("/login", get(login::show).post(login::log_in))
         .route("/logout", axum::routing::post(login::log_out))
         .with_state(Arc::clone(&keeper));
-    let ours = ours.merge(page::router(api.clone()));
-    api::router(api, ours).layer(from_fn_with_state(keeper, guard::guard))
+    let router = build(own).layer(from_fn_with_state(Arc::clone(&keeper), guard::guard));
+    let doors = settings.listen.iter().map(|address| {
+        let door = Door::new(*address, Arc::clone(&settings), certificates.clone());
+        door::run(door, router.clone(), &keeper.access, &keeper.records)
+    });
+    join_all(doors).await;
 }
 
-/// The daemon lives; nothing else is told.
+/// The daemon lives; nothing else is said.
 async fn healthy() -> &'static str {
     "ok\n"
 }

@@ -51,7 +51,7 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use crate::api::Api;
-pub(crate) use login::{LoginView, login};
+pub(crate) use login::login;
 pub(crate) use trouble::instead;
 
 /// What serves the pages.

@@ -5,7 +5,7 @@ use axum::extract::State;
 use sipward_engine::Timestamp;
 
 use super::Api;
-use super::fault::{self, Answer, Fault};
+use crate::http::fault::{self, Answer, Fault};
 use crate::record::line;
 use crate::model::{Alarm, AlarmKind, AlarmList, AlarmState};
 use crate::chronicle::{Seen, Standing};

@@ -13,8 +13,8 @@ use sipward_engine::UnblockReason;
 use tokio::sync::broadcast;
 
 use super::bans::{MAX_WORDS, wait_for_unbans};
-use super::extract::{Place, Query, Sent, at_most, limit};
-use super::fault::{self, Answer, Fault};
+use crate::http::extract::{Place, Query, Sent, at_most, limit};
+use crate::http::fault::{self, Answer, Fault};
 use crate::model::{
     AllowChanged, AllowEntry, AllowOrigin, AllowPage, AllowQuery, MAX_LISTED, NewAllow, Problem,
 };

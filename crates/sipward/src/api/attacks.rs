@@ -8,8 +8,8 @@ use axum::extract::State;
 use ipnet::IpNet;
 
 use super::Api;
-use super::extract::{Query, at_most, limit};
-use super::fault::{self, Answer, Fault};
+use crate::http::extract::{Query, at_most, limit};
+use crate::http::fault::{self, Answer, Fault};
 use crate::model::{
     AttackedUser, AttackingSource, Memory, Phone, ProblemKind, Top, TopBy, TopEntry, TopQuery,
     UserPage, UserQuery,

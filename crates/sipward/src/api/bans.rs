@@ -13,8 +13,8 @@ use sipward_engine::{Action, Cause, Expiry, Input, UnblockReason};
 use tokio::sync::broadcast;
 
 use super::Api;
-use super::extract::{Place, Query, Sent, at_most, between, limit};
-use super::fault::{self, Answer, Fault};
+use crate::http::extract::{Place, Query, Sent, at_most, between, limit};
+use crate::http::fault::{self, Answer, Fault};
 use crate::model::{
     Ban, BanMade, BanPage, BanQuery, MAX_LISTED, NewBan, Problem, ProblemKind, Refusal,
     StillStopped, Unbanned,

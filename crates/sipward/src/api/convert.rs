@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sipward_engine::{self as engine, BanView, Enforcement, Expiry, Origin};
 
-use super::fault::refusal;
+use crate::http::fault::refusal;
 use crate::model::{
     Ban, BanOrigin, BanState, By, Cause, Evidence, FailureEntry, Grades, HistoryEntry, HistoryKind,
     StoreHealth, StoreState,

@@ -9,7 +9,7 @@ use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::fault::{self, Fault};
+use crate::http::fault::{self, Fault};
 use crate::model::{Line, PolicyKey, ProblemKind};
 use super::{
     Api, alarms, allow, attacks, bans, events, export, healthy, history, hosts, metrics, policy,

@@ -15,7 +15,7 @@ use axum::response::Response;
 use nix::unistd::{Gid, Uid, User, geteuid, getgrouplist};
 use tokio::net::{UnixListener, UnixStream};
 
-use super::fault::Fault;
+use crate::http::fault::Fault;
 use crate::model::ProblemKind;
 use crate::http::{Caller, Visitor, serve};
 

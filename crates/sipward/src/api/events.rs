@@ -13,8 +13,8 @@ use sipward_engine::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use super::extract::{Query, limit};
-use super::fault::{self, Answer, Fault};
+use crate::http::extract::{Query, limit};
+use crate::http::fault::{self, Answer, Fault};
 use crate::model::{EventQuery, FailurePage, FailureQuery, Line, Problem, ProblemKind};
 use super::{Api, convert};
 use crate::clock::Clock;

@@ -12,8 +12,8 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::try_unfold;
 use ipnet::IpNet;
 
-use super::extract::Query;
-use super::fault::{self, Fault};
+use crate::http::extract::Query;
+use crate::http::fault::{self, Fault};
 use crate::model::{Ban, BanFilter};
 use super::select::Filter;
 use super::{Api, convert};

@@ -5,8 +5,8 @@ use axum::extract::State;
 use ipnet::IpNet;
 use sipward_engine::Identity;
 
-use super::extract::Place;
-use super::fault::{self, Answer, Fault};
+use crate::http::extract::Place;
+use crate::http::fault::{self, Answer, Fault};
 use crate::model::{Healthy, HealthyHost, HealthyReason, Net};
 use super::{Api, net_of};
 use crate::daemon::{Judge, ProtectedReason};

@@ -3,8 +3,8 @@
 use axum::Json;
 use axum::extract::State;
 
-use super::extract::{Query, limit};
-use super::fault::{self, Answer, Fault};
+use crate::http::extract::{Query, limit};
+use crate::http::fault::{self, Answer, Fault};
 use crate::model::{HistoryKind, HistoryPage, HistoryQuery};
 use super::{Api, convert};
 use crate::store;

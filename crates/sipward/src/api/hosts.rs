@@ -6,8 +6,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 
-use super::extract::Place;
-use super::fault::{self, Answer, Fault};
+use crate::http::extract::Place;
+use crate::http::fault::{self, Answer, Fault};
 use crate::model::{Host, HostName, Location, Problem, ProblemKind, WhoisReport};
 use super::{Api, net_of};
 use crate::config::Config;

@@ -6,7 +6,7 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 
 use super::Api;
-use super::fault::Fault;
+use crate::http::fault::Fault;
 use crate::config::Mode;
 use crate::daemon::Judge;
 use crate::metrics::{self, FloodNow, Format, Snapshot, Tally};

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use ipnet::IpNet;
 use sipward_engine::Origin;
 
-use super::fault::Fault;
+use crate::http::fault::Fault;
 use crate::daemon::{Desk, Judge};
 
 /// Items that are listed of what a change does; beside them stands how many there are.

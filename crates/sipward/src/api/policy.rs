@@ -9,8 +9,8 @@ use axum::extract::State;
 use serde_json::Value;
 use sipward_engine::Policy;
 
-use super::extract::{Place, Sent, bounded};
-use super::fault::{self, Answer, Fault};
+use crate::http::extract::{Place, Sent, bounded};
+use crate::http::fault::{self, Answer, Fault};
 use crate::model::{
     PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView, Problem, Reloaded, StoreHealth,
 };

@@ -14,8 +14,8 @@ use sipward_engine::{BanView, Engine, Exemption, Expiry, Input, Policy, RuleName
 
 use super::attacks::of_memory;
 use super::bans::{Ended, MAX_WORDS};
-use super::extract::{Sent, at_most};
-use super::fault::{self, Answer};
+use crate::http::extract::{Sent, at_most};
+use crate::http::fault::{self, Answer};
 use crate::model::{
     AllowPreview, NewAllow, PolicyChange, PolicyPreview, PreviewedBan, PreviewedSource, ValueChange,
 };

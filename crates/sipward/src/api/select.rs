@@ -9,8 +9,8 @@ use sipward_engine::{BanView, Cause, Expiry};
 
 use super::attacks::MAX_SEARCH;
 use super::convert;
-use super::extract::at_most;
-use super::fault::Fault;
+use crate::http::extract::at_most;
+use crate::http::fault::Fault;
 use crate::model::{BanFilter, BanOrder, BanQuery, Direction};
 use crate::daemon::Desk;
 

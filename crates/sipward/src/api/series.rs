@@ -4,8 +4,8 @@ use axum::Json;
 use axum::extract::State;
 
 use super::Api;
-use super::extract::Query;
-use super::fault::{self, Answer};
+use crate::http::extract::Query;
+use crate::http::fault::{self, Answer};
 use crate::model::{Bucket, Grades, Series, SeriesQuery, SeriesSpan};
 use crate::chronicle::Minute;
 use crate::text::Time;

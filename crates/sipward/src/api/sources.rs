@@ -9,8 +9,8 @@ use ipnet::IpNet;
 use sipward_engine::Timestamp;
 use sipward_route::Route;
 
-use super::extract::Place;
-use super::fault::{self, Answer, Fault};
+use crate::http::extract::Place;
+use crate::http::fault::{self, Answer, Fault};
 use super::hosts::location;
 use crate::model::{
     Exempting, HistoryEntry, KernelRoute, MAX_LISTED, RouteState, SeenFailure, SourceReport,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 
-use super::fault::{self, Answer};
+use crate::http::fault::{self, Answer};
 use crate::model::{
     AlarmBrief, AlarmList, BanCounts, EventSocket, FailedNow, Gate, PolicyBrief, SourceCounts,
     Status, StoreHealth, Totals,

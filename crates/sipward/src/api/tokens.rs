@@ -9,8 +9,8 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 
-use super::extract::{Place, Sent, between};
-use super::fault::{self, Answer, Fault};
+use crate::http::extract::{Place, Sent, between};
+use crate::http::fault::{self, Answer, Fault};
 use crate::model::{
     LinkMade, NewLink, NewToken, Problem, ProblemKind, SessionsEnded, TokenEntry, TokenList,
     TokenMade, TokenRevoked,

@@ -9,8 +9,8 @@ use sipward_engine::{Action, Engine, Input, Timestamp};
 use sipward_esl::Event;
 
 use super::Api;
-use super::extract::{Sent, at_most};
-use super::fault::{self, Answer, Fault};
+use crate::http::extract::{Sent, at_most};
+use crate::http::fault::{self, Answer, Fault};
 use crate::record::line;
 use crate::model::{Line, Reading, WhatIf, WhatIfRequest};
 use crate::bridge::{self, Aside};

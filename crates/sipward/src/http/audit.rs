@@ -13,7 +13,7 @@ use super::client::Client;
 use super::guard::scope_needed;
 use super::visitor::Visitor;
 use crate::model::Scope;
-use crate::api::extract::read;
+use crate::http::extract::read;
 use crate::record::Record;
 
 /// Longest body that the record shows, in bytes. Bodies name bans, hosts and limits; none holds a secret.

@@ -22,7 +22,7 @@ use super::serve::{self, Greeting};
 use crate::config::HttpSettings;
 use crate::certificates::Certificates;
 use super::{Access, headers};
-use crate::api::fault::Fault;
+use crate::http::fault::Fault;
 use crate::model::ProblemKind;
 use crate::record::Record;
 

@@ -25,13 +25,12 @@ use crate::config::HttpSettings;
 use super::tokens::{Credential, Shown};
 use super::visitor::Visitor;
 use crate::model::{AuthMethod, Scope, TokenEnd};
-use super::{Access, headers};
-use crate::api::Api;
-use crate::api::fault::Fault;
+use super::{Access, Pages, headers};
+use crate::http::fault::Fault;
 use crate::model::{Problem, ProblemKind};
-use crate::page;
+use crate::daemon::Desk;
 use crate::record::Record;
-use crate::store::Entry;
+use crate::store::{Entry, Store};
 
 /// Name of the cookie. Under TLS the prefix keeps other hosts and ports from setting it (RFC 6265bis).
 const COOKIE_PLAIN: &str = "sipward";
@@ -39,7 +38,11 @@ const COOKIE_SECURE: &str = "__Host-sipward";
 
 /// What the guard works with.
 pub(super) struct Gatekeeper {
-    pub(super) api: Api,
+    pub(super) access: Arc<Access>,
+    pub(super) records: broadcast::Sender<Arc<Record>>,
+    pub(super) engine: Desk,
+    pub(super) store: Store,
+    pub(super) pages: Pages,
     pub(super) settings: Arc<HttpSettings>,
 }
 
@@ -57,6 +60,7 @@ pub(super) async fn guard(
     mut request: Request,
     next: Next,
 ) -> Response {
+    let pages = keeper.pages;
     let page = wants_page(&request).then(|| request.uri().path().to_owned());
     let mut response = match keeper.admit(&mut request).await {
         Ok(None) => next.run(request).await,
@@ -65,22 +69,18 @@ pub(super) async fn guard(
     };
     let for_people = page.is_some_and(|path| !is_for_programs(&path));
     if for_people && let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        page::instead(&mut response, &problem);
+        (pages.instead)(&mut response, &problem);
     }
     response
 }
 
 impl Gatekeeper {
-    pub(super) fn new(api: Api, settings: Arc<HttpSettings>) -> Self {
-        Self { api, settings }
-    }
-
     pub(super) fn records(&self) -> &broadcast::Sender<Arc<Record>> {
-        self.api.records()
+        &self.records
     }
 
     pub(super) fn access(&self) -> &Access {
-        self.api.access()
+        &self.access
     }
 
     /// Marks a request with its [`Client`] and its [`Visitor`]; gives nothing where none is needed.
@@ -158,7 +158,7 @@ impl Gatekeeper {
         match access.tokens.check(text, access.clock.now()) {
             Shown::Opens(credential, noted) => {
                 if let Some(saved) = noted {
-                    self.api.store().put(Entry::Token(saved));
+                    self.store.put(Entry::Token(saved));
                 }
                 Ok(credential)
             }
@@ -190,7 +190,7 @@ impl Gatekeeper {
         }
         // When the engine is busy or gone, one failure is not counted.
         let _ =
-            self.api.desk().visit(move |judge| judge.tell(Input::LoginFailure { source })).await;
+            self.engine.visit(move |judge| judge.tell(Input::LoginFailure { source })).await;
     }
 
     /// How long a client must wait before he may try to log in again.

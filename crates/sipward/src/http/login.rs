@@ -16,11 +16,10 @@ use super::secret::NoRandom;
 use super::tokens::Shown;
 use super::visitor::Visitor;
 use crate::model::{AuthMethod, Scope, TokenEnd};
-use crate::api::extract::read;
-use crate::api::fault::Fault;
+use crate::http::extract::read;
+use crate::http::fault::Fault;
 use crate::model::ProblemKind;
 use crate::config::Secret;
-use crate::page::{self, LoginView};
 use crate::record::Record;
 
 /// Largest form, in bytes: a token, and a path of the page to go on to.
@@ -53,7 +52,7 @@ pub(super) async fn show(
         return guard::see_other(next);
     }
     let code = (!form.secret.is_empty()).then_some(form.secret.as_str());
-    page::login(StatusCode::OK, &LoginView { next, code, problem: None })
+    (keeper.pages.login)(StatusCode::OK, &LoginView { next, code, problem: None })
 }
 
 /// `POST /login`.
@@ -100,7 +99,7 @@ pub(super) async fn log_in(
                 }
             };
             let view = LoginView { next: form.next(), code: None, problem: Some(problem) };
-            page::login(StatusCode::UNAUTHORIZED, &view)
+            (keeper.pages.login)(StatusCode::UNAUTHORIZED, &view)
         }
         Err(error) => Fault::new(ProblemKind::Unavailable, error.to_string()).into_response(),
     }
@@ -121,6 +120,17 @@ pub(super) async fn log_out(
     let mut response = guard::see_other("/login");
     set_cookie(&mut response, "", client, 0);
     response
+}
+
+/// What the log-in shows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LoginView<'a> {
+    /// Where it goes on: a path of this server.
+    pub(crate) next: &'a str,
+    /// A one-time code that came with the link.
+    pub(crate) code: Option<&'a str>,
+    /// Why the attempt before failed.
+    pub(crate) problem: Option<&'a str>,
 }
 
 /// What a log-in led to.

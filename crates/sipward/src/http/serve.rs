@@ -20,7 +20,7 @@ use tokio::sync::broadcast;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::room::{Busy, Caller, Room, Seat};
-use crate::api::fault::Fault;
+use crate::http::fault::Fault;
 use crate::model::ProblemKind;
 use crate::record::Record;
 

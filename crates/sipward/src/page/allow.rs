@@ -12,8 +12,8 @@ use super::frame::Frame;
 use super::paging::{ROWS, here, pages};
 use super::say::{self, Shown, plain};
 use super::trouble::{self, Trouble};
-use crate::api::extract::{Place, Query, Sent};
-use crate::api::fault::Fault;
+use crate::http::extract::{Place, Query, Sent};
+use crate::http::fault::Fault;
 use crate::model::{AllowEntry, AllowOrigin, AllowPage, AllowQuery, NewAllow, Problem};
 use crate::api::{self, Api};
 

@@ -16,8 +16,8 @@ use super::paging::{ROWS, here, pages};
 use super::say;
 use super::trouble::{self, Trouble};
 use super::viewer::Viewer;
-use crate::api::extract::{Query, Sent};
-use crate::api::fault::Fault;
+use crate::http::extract::{Query, Sent};
+use crate::http::fault::Fault;
 use crate::model::{
     BanOrder, BanOrigin, BanPage, BanQuery, BanState, Direction, MAX_LIMIT, Net, NewBan,
     ProblemKind, Refusal,

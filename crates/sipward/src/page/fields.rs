@@ -8,8 +8,8 @@ use axum::http::{header, request::Parts};
 use serde::de::DeserializeOwned;
 
 use super::trouble::Trouble;
-use crate::api::extract::{MAX_BODY, MAX_QUERY, read};
-use crate::api::fault::Fault;
+use crate::http::extract::{MAX_BODY, MAX_QUERY, read};
+use crate::http::fault::Fault;
 use crate::model::ProblemKind;
 
 /// Fields of a form at most: a box for each row of the longest page, and some.

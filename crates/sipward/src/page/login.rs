@@ -6,17 +6,7 @@ use maud::html;
 
 use super::frame;
 use super::say::plain;
-
-/// What the log-in shows.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LoginView<'a> {
-    /// Where it goes on: a path of this server.
-    pub(crate) next: &'a str,
-    /// A one-time code that came with the link.
-    pub(crate) code: Option<&'a str>,
-    /// Why the attempt before failed.
-    pub(crate) problem: Option<&'a str>,
-}
+use crate::http::LoginView;
 
 /// The log-in.
 pub(crate) fn login(status: StatusCode, view: &LoginView<'_>) -> Response {

@@ -11,7 +11,7 @@ use super::fields::{Asked, Fields};
 use super::frame::{Frame, gate_words};
 use super::say::{self, Shown, plain};
 use super::trouble::Trouble;
-use crate::api::extract::Query;
+use crate::http::extract::Query;
 use crate::model::{
     Alarm, AlarmList, AlarmState, BanOrder, BanPage, BanQuery, Direction, Series, SeriesQuery,
     SeriesSpan, Top, TopBy, TopQuery,

@@ -11,8 +11,8 @@ use super::fields::{Asked, Fields, Filled};
 use super::forms::{self, Draft};
 use super::frame::Frame;
 use super::trouble::{self, Trouble};
-use crate::api::extract::{Place, Sent};
-use crate::api::fault::Fault;
+use crate::http::extract::{Place, Sent};
+use crate::http::fault::Fault;
 use crate::model::{PolicyChange, PolicyKey, PolicyValue, Problem};
 use crate::api::{self, Api};
 

@@ -16,8 +16,8 @@ use super::frame::Frame;
 use super::history;
 use super::say::{self, Shown, plain};
 use super::trouble::Trouble;
-use crate::api::extract::Place;
-use crate::api::fault::Fault;
+use crate::http::extract::Place;
+use crate::http::fault::Fault;
 use crate::model::{
     Evidence, HistoryEntry, KernelRoute, RouteState, SeenFailure, SourceReport,
 };

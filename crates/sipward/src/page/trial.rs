@@ -8,7 +8,7 @@ use super::fields::{Asked, Fields, Filled};
 use super::frame::Frame;
 use super::say::{self, Shown, plain};
 use super::trouble::{self, Trouble};
-use crate::api::extract::Sent;
+use crate::http::extract::Sent;
 use crate::model::{Line, Problem, WhatIf, WhatIfRequest};
 use crate::api::{self, Api};
 

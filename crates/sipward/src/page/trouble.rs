@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::frame;
 use super::say::plain;
-use crate::api::fault::Fault;
+use crate::http::fault::Fault;
 use crate::model::Problem;
 
 /// A page in place of the one that was asked for.

@@ -8,7 +8,7 @@ use super::frame::Frame;
 use super::paging::{ROWS, here, pages};
 use super::say::{self, Shown, plain};
 use super::trouble::Trouble;
-use crate::api::extract::Query;
+use crate::http::extract::Query;
 use crate::model::{AttackedUser, AttackingSource, Phone, UserPage, UserQuery};
 use crate::api::{self, Api};
 use crate::text::Plain;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio::task::JoinHandle;
 
-use crate::api::Api;
+use crate::api::{self, Api};
 use crate::certificates::Certificates;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::http::{Access, Links, Room, Server, raise_descriptors};
+use crate::http::{Access, Links, Pages, Room, Server, Site, raise_descriptors};
+use crate::page;
 use crate::store::Saved;
 
 /// Serves the API on the Unix socket and on TCP, as far as it is wanted.
@@ -26,8 +27,18 @@ pub(super) fn serve(
     if config.http.listen.is_empty() {
         return Ok(None);
     }
-    let settings = config.http.clone();
-    Server::start(api.clone(), settings, certificates).map(Some)
+    let console = api.clone();
+    let site = Site {
+        access: Arc::clone(api.access()),
+        records: api.records().clone(),
+        engine: api.desk().clone(),
+        store: api.store().clone(),
+        pages: Pages { login: page::login, instead: page::instead },
+        build: Box::new(move |login| {
+            api::router(console.clone(), login.merge(page::router(console)))
+        }),
+    };
+    Server::start(site, config.http.clone(), certificates).map(Some)
 }
 
 /// Who may use the API and the page, and how many at once.

@@ -7,8 +7,8 @@ use axum::extract::State;
 use maud::{Markup, html};
 
 use super::super::say::{Shown, plain};
-use crate::api::extract::Place;
-use crate::api::fault::{Answer, Fault};
+use crate::http::extract::Place;
+use crate::http::fault::{Answer, Fault};
 use crate::model::{Host, Location, SourceReport, WhoisReport};
 use crate::api::{self, Api};
 

@@ -56,7 +56,7 @@ impl Fault {
     }
 
     /// A ban is refused.
-    pub(super) fn refused(net: IpNet, refusal: Refusal, why: impl fmt::Display) -> Self {
+    pub(crate) fn refused(net: IpNet, refusal: Refusal, why: impl fmt::Display) -> Self {
         let advice = if refusal.force_overrides { "; `force` overrides this" } else { "" };
         let mut fault =
             Self::new(ProblemKind::Refused, format!("{net} is not banned: {why}{advice}"));
@@ -65,7 +65,7 @@ impl Fault {
     }
 
     /// The engine objects to a ban.
-    pub(super) fn objection(net: IpNet, objection: Objection) -> Self {
+    pub(crate) fn objection(net: IpNet, objection: Objection) -> Self {
         let why = match objection {
             Objection::Exempt { class, net } => format!("it would cover {net}, {}", whose(class)),
             Objection::Known { net } => format!("it would cover {net}, where somebody logged in"),
@@ -88,7 +88,7 @@ impl Fault {
 }
 
 /// The engine's words for why a ban is not done, on the wire.
-pub(super) fn refusal(objection: Objection) -> Refusal {
+pub(crate) fn refusal(objection: Objection) -> Refusal {
     let (reason, class, net, force_overrides) = match objection {
         Objection::Exempt { class, net } => {
             ("exempt", Some(class), Some(net), class != Exemption::Own)
@@ -203,7 +203,7 @@ impl From<StoreError> for Fault {
 /// What every request may get.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "says what the document says; a fault is made by its kind")]
-pub(super) enum Usual {
+pub(crate) enum Usual {
     /// On TCP: no token and no session, or one that opens nothing.
     #[response(status = 401, content_type = "application/problem+json")]
     Unauthorized(Problem),
@@ -227,7 +227,7 @@ pub(super) enum Usual {
 /// What a request with a query or a part of the path may get.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "as `Usual`")]
-pub(super) enum Asked {
+pub(crate) enum Asked {
     /// The path cannot be read.
     #[response(status = 400, content_type = "application/problem+json")]
     Unreadable(Problem),
@@ -239,7 +239,7 @@ pub(super) enum Asked {
 /// What a request with a body may get.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "as `Usual`")]
-pub(super) enum Sent {
+pub(crate) enum Sent {
     /// The body is no JSON.
     #[response(status = 400, content_type = "application/problem+json")]
     Unreadable(Problem),

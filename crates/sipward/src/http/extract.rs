@@ -120,18 +120,18 @@ fn wrong(path: &str, message: &str) -> Fault {
 }
 
 /// What strangers sent is not sent back at length.
-pub(super) fn bounded(text: &str) -> &str {
+pub(crate) fn bounded(text: &str) -> &str {
     const MOST: usize = 400;
     text.get(..text.floor_char_boundary(MOST)).unwrap_or_default()
 }
 
 /// The size of a page.
-pub(super) fn limit(asked: Option<u16>) -> Result<usize, Fault> {
+pub(crate) fn limit(asked: Option<u16>) -> Result<usize, Fault> {
     between("limit", asked.unwrap_or(DEFAULT_LIMIT), &(1..=MAX_LIMIT)).map(usize::from)
 }
 
 /// Refuses a number out of its range.
-pub(super) fn between<T: Copy + Display + PartialOrd>(
+pub(crate) fn between<T: Copy + Display + PartialOrd>(
     field: &str,
     number: T,
     range: &RangeInclusive<T>,
@@ -144,7 +144,7 @@ pub(super) fn between<T: Copy + Display + PartialOrd>(
 }
 
 /// Refuses text over its limit, in bytes.
-pub(super) fn at_most(field: &str, text: Option<&str>, limit: usize) -> Result<(), Fault> {
+pub(crate) fn at_most(field: &str, text: Option<&str>, limit: usize) -> Result<(), Fault> {
     match text.map(str::len).filter(|length| *length > limit) {
         Some(length) => Err(Fault::field(field, format!("{length} bytes are more than {limit}"))),
         None => Ok(()),
