@@ -23,7 +23,8 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ipnet::IpNet;
-use sipward::store::{Closed, Entry, StoreLocation, SavedBan, State, Store, StoreSettings};
+use sipward::config::{StoreLocation, StoreSettings};
+use sipward::store::{Closed, Entry, SavedBan, State, Store};
 use sipward_engine::{
     Cause, Details, Evidence, Expiry, Grade, Identity, RuleName, Text, Timestamp,
 };

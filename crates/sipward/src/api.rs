@@ -82,6 +82,7 @@ use tokio::sync::{Semaphore, broadcast};
 
 use crate::config::{Config, Mode};
 use crate::daemon::{Desk, Settings};
+use crate::http::fault::Fault;
 use crate::http::{Access, serve};
 use crate::metrics::Metrics;
 use crate::model;
@@ -90,7 +91,6 @@ use crate::store::Store;
 pub use document::document;
 pub(crate) use document::router;
 use door::Door;
-use crate::http::fault::Fault;
 pub(crate) use hosts::Oracles;
 
 /// What the handlers work with.

@@ -22,6 +22,7 @@ mod token;
 mod watch;
 mod whois;
 mod why;
+mod words;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,11 +34,11 @@ use clap::{Parser, Subcommand};
 
 use crate::config::file::LogLevel;
 use crate::config::{Config, Credentials, Mode, OnExit, Secrets};
-use crate::run::Daemon;
 use crate::demo;
 use crate::doctor as doctor_checks;
 use crate::logging::{Format, Logs};
 use crate::rights;
+use crate::run::Daemon;
 use crate::store::Store;
 use remote::Exit;
 

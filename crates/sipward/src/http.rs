@@ -202,7 +202,8 @@ impl Server {
 async fn run(site: Site, settings: HttpSettings, certificates: Option<Arc<Certificates>>) {
     let settings = Arc::new(settings);
     let Site { access, records, engine, store, pages, build } = site;
-    let keeper = Gatekeeper { access, records, engine, store, pages, settings: Arc::clone(&settings) };
+    let keeper =
+        Gatekeeper { access, records, engine, store, pages, settings: Arc::clone(&settings) };
     let keeper = Arc::new(keeper);
     let own = Router::new()
         .route("/healthz", get(healthy))

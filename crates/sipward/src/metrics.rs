@@ -30,9 +30,9 @@ pub use tally::{Histogram, Tally};
 
 use crate::chronicle::Chronicle;
 use crate::clock::Clock;
+use crate::notify::{Delivery, DeliveryStats, EventReceiver};
 use crate::record::Record;
 use crate::store::Health;
-use crate::notify::{Delivery, EventReceiver, DeliveryStats};
 
 /// Everything that a scrape tells.
 #[derive(Clone, Debug)]

@@ -55,6 +55,7 @@ pub use history::{HistoryEntry, HistoryKind, HistoryPage, HistoryQuery};
 pub use host_entry::HostEntry;
 pub(crate) use host_entry::is_host_name;
 pub use hosts::{Host, HostName, Location, WhoisReport};
+pub use mode::Mode;
 pub(crate) use policy::MAX_PATTERN;
 pub use policy::{
     PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView, Reloaded, RuleSetting,
@@ -69,7 +70,6 @@ pub use status::{
     AlarmBrief, BanCounts, EventSocket, FailedNow, Gate, Grades, PolicyBrief, SourceCounts, Status,
     StoreHealth, StoreState, Totals,
 };
-pub use mode::Mode;
 pub use tokens::{
     LinkMade, NewLink, NewToken, Scope, SessionsEnded, TokenEntry, TokenList, TokenMade,
     TokenRevoked,

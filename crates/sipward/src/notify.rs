@@ -11,10 +11,10 @@
 //! | `delivery` | what was delivered and what was lost, for the log and the metrics |
 //! | `tls` | TLS as a client |
 
-mod receiver;
 mod delivery;
 pub mod mail;
 mod outbox;
+mod receiver;
 pub(crate) mod tls;
 pub mod webhook;
 
@@ -27,17 +27,17 @@ use futures_util::future::{LocalBoxFuture, join_all};
 use tokio::sync::{broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use receiver::EventReceiver;
 pub(crate) use delivery::DeliveryReporter;
 pub use delivery::{Delivery, DeliveryStats};
 pub(crate) use outbox::{Failure, Outbox, Retry};
+pub(crate) use receiver::EventReceiver;
 
+use self::mail::Mailer;
+use self::webhook::Hook;
 use crate::clock::Clock;
 use crate::config::{Config, Secrets};
-use self::mail::Mailer;
 use crate::record::Record;
 use crate::rights;
-use self::webhook::Hook;
 use crate::whois::Whois;
 
 /// Time for last words at the end: the whole stop of the daemon must fit into 2 s.

@@ -16,7 +16,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `frame` | what is around every page |
+//! | `document`, `frame` | what is around every page |
 //! | `fields` | queries and forms, read within limits |
 //! | `paging` | the ways from one part of a list to the others |
 //! | `trouble` | what goes wrong, as a page |
@@ -32,7 +32,9 @@ mod allow;
 mod assets;
 mod bans;
 mod chart;
+mod document;
 mod fields;
+mod flood;
 mod forms;
 mod frame;
 mod history;

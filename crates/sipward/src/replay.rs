@@ -30,6 +30,7 @@ pub mod report;
 pub mod source;
 mod stream;
 pub mod table;
+mod tally;
 
 use sipward_engine::Timestamp;
 use sipward_esl::{Event, LogLine};
@@ -38,7 +39,8 @@ pub use self::compare::Comparison;
 pub use self::court::Court;
 pub use self::local::Local;
 pub use self::report::Report;
-pub use self::source::{Source, SourceError, Tally};
+pub use self::source::{Source, SourceError};
+pub use self::tally::{Kind, Tally};
 
 /// What a source tells next, and when that happened.
 #[derive(Debug)]

@@ -119,9 +119,11 @@ impl Daemon {
         let access = Arc::new(serve::access(&config, &saved, links, &clock));
 
         let (ask, questions) = mpsc::channel(QUESTIONS);
-        let outputs = Voices { wishes, store: store.clone(), questions: ask, records: records.clone() };
+        let outputs =
+            Voices { wishes, store: store.clone(), questions: ask, records: records.clone() };
         let mut judge = Judge::new(engine, clock.clone(), outputs, heart(logs.clone()), shielding);
-        let restoring = Restoring { config: &config, credentials: &credentials, found: &kernel.found };
+        let restoring =
+            Restoring { config: &config, credentials: &credentials, found: &kernel.found };
         let names = restoring.run(&mut judge, saved, &mut reports, &stop).await;
 
         let wiring = Wiring {
@@ -134,7 +136,17 @@ impl Daemon {
             certificates: certificates.as_ref(),
         };
         let wired = wiring.start(&mut judge, (settings, reload, logs), (names, questions)).await?;
-        let Wired { session, notices, desk, orders, orders_in, settings, mut helpers } = wired;
+        let Wired {
+            session,
+            notices,
+            desk,
+            orders,
+            orders_in,
+            answers,
+            probed,
+            settings,
+            mut helpers,
+        } = wired;
         helpers.extend([
             tokio::spawn(counting),
             tokio::spawn(recall_decisions(store.clone(), Arc::clone(&metrics), clock.clone())),
@@ -156,7 +168,8 @@ impl Daemon {
         });
         let server = serve::serve(&config, &api, certificates, &mut helpers)?;
 
-        let (totals, end) = judge.run(Ears { notices, reports, orders: orders_in }, stop).await;
+        let (totals, end) =
+            judge.run(Ears { notices, reports, orders: orders_in, answers, probed }, stop).await;
 
         systemd::stopping();
         helpers.iter().for_each(JoinHandle::abort);

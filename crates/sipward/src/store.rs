@@ -23,12 +23,14 @@
 //! name and is kept.
 
 mod caretaker;
+mod column;
 mod database;
 mod entry;
 mod health;
 mod history;
 mod inbox;
 mod key;
+mod kind;
 mod load;
 mod prune;
 mod schema;
@@ -50,8 +52,9 @@ use database::{Database, Place, Trouble};
 pub use entry::{AllowEntry, Entry, Override, RetiredToken, Saved, SavedBan, SavedToken, Stepped};
 use health::Status;
 pub use health::{Health, Notice, State};
-pub use history::{Cursor, HistoryEvent, HistoryKind, HistoryPage, HistoryQuery, NoCursor, What};
+pub use history::{Cursor, HistoryEvent, HistoryPage, HistoryQuery, NoCursor, What};
 use inbox::Inbox;
+pub use kind::HistoryKind;
 use writer::Writer;
 
 /// Notices that wait for the daemon at most; they come seconds apart.

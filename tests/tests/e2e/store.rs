@@ -7,7 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use sipward::store::{StoreLocation, Saved, Store, StoreSettings};
+use sipward::config::{StoreLocation, StoreSettings};
+use sipward::store::{Saved, Store};
 use sipward_engine::Expiry;
 use sipward_tests::daemon::{Daemon, Line};
 
@@ -28,8 +29,10 @@ super::cases![
 
 /// What a store holds. No daemon runs.
 pub(crate) fn saved(file: &Path) -> Saved {
-    let settings =
-        StoreSettings { location: StoreLocation::File(file.to_owned()), ..StoreSettings::default() };
+    let settings = StoreSettings {
+        location: StoreLocation::File(file.to_owned()),
+        ..StoreSettings::default()
+    };
     Store::open(&settings).unwrap().1
 }
 

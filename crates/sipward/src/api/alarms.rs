@@ -5,11 +5,11 @@ use axum::extract::State;
 use sipward_engine::Timestamp;
 
 use super::Api;
-use crate::http::fault::{self, Answer, Fault};
-use crate::record::line;
-use crate::model::{Alarm, AlarmKind, AlarmList, AlarmState};
 use crate::chronicle::{Seen, Standing};
 use crate::daemon::Judge;
+use crate::http::fault::{self, Answer, Fault};
+use crate::model::{Alarm, AlarmKind, AlarmList, AlarmState};
+use crate::record::line;
 use crate::store::{self, Health};
 use crate::text::Time;
 
@@ -64,7 +64,11 @@ fn standing(judge: &Judge, store: Health) -> Vec<Standing> {
         stands(AlarmKind::GateOpen, now, gate.gaps.join("; "));
     }
     if let store::State::Degraded { error, since } = store.state {
-        stands(AlarmKind::StoreDegraded, since.0, format!("NOTHING IS STORED, bans go on: {error}"));
+        stands(
+            AlarmKind::StoreDegraded,
+            since.0,
+            format!("NOTHING IS STORED, bans go on: {error}"),
+        );
     }
     let stats = engine.stats();
     if engine.is_full() {

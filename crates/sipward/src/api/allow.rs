@@ -13,15 +13,15 @@ use sipward_engine::UnblockReason;
 use tokio::sync::broadcast;
 
 use super::bans::{MAX_WORDS, wait_for_unbans};
+use super::overlap::Staying;
+use super::{Api, convert};
+use crate::config::HostEntry;
+use crate::daemon::{self, Allowed};
 use crate::http::extract::{Place, Query, Sent, at_most, limit};
 use crate::http::fault::{self, Answer, Fault};
 use crate::model::{
     AllowChanged, AllowEntry, AllowOrigin, AllowPage, AllowQuery, MAX_LISTED, NewAllow, Problem,
 };
-use super::overlap::Staying;
-use super::{Api, convert};
-use crate::config::HostEntry;
-use crate::daemon::{self, Allowed};
 use crate::record::Record;
 use crate::text::Time;
 

@@ -8,14 +8,14 @@ use axum::extract::State;
 use ipnet::IpNet;
 
 use super::Api;
+use crate::chronicle::{self, Attacked, Column, MOST_FAILURES, Patient, Remembered, Row};
+use crate::daemon::Desk;
 use crate::http::extract::{Query, at_most, limit};
 use crate::http::fault::{self, Answer, Fault};
 use crate::model::{
     AttackedUser, AttackingSource, Memory, Phone, ProblemKind, Top, TopBy, TopEntry, TopQuery,
     UserPage, UserQuery,
 };
-use crate::chronicle::{self, Attacked, Column, MOST_FAILURES, Patient, Remembered, Row};
-use crate::daemon::Desk;
 use crate::text::Time;
 
 /// Longest text to search for, in bytes.

@@ -13,15 +13,15 @@ use sipward_engine::{Action, Cause, Expiry, Input, UnblockReason};
 use tokio::sync::broadcast;
 
 use super::Api;
+use super::select::select;
+use super::{convert, net_of};
+use crate::daemon::{Desk, Judge};
 use crate::http::extract::{Place, Query, Sent, at_most, between, limit};
 use crate::http::fault::{self, Answer, Fault};
 use crate::model::{
     Ban, BanMade, BanPage, BanQuery, MAX_LISTED, NewBan, Problem, ProblemKind, Refusal,
     StillStopped, Unbanned,
 };
-use super::select::select;
-use super::{convert, net_of};
-use crate::daemon::{Desk, Judge};
 use crate::record::Record;
 
 /// Longest ban that is not permanent, in seconds: ten years, as the policy's.

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use sipward_engine::{self as engine, BanView, Enforcement, Expiry, Origin};
 
+use crate::clock::Clock;
+use crate::daemon::{Failure, KernelSide, Note};
 use crate::http::fault::refusal;
 use crate::model::{
     Ban, BanOrigin, BanState, By, Cause, Evidence, FailureEntry, Grades, HistoryEntry, HistoryKind,
     StoreHealth, StoreState,
 };
-use crate::clock::Clock;
-use crate::daemon::{Failure, KernelSide, Note};
 use crate::store::{self, What};
 use crate::text::Time;
 

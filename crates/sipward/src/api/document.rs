@@ -9,13 +9,13 @@ use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::http::fault::{self, Fault};
-use crate::model::{Line, PolicyKey, ProblemKind};
 use super::{
     Api, alarms, allow, attacks, bans, events, export, healthy, history, hosts, metrics, policy,
     preview, series, sources, status, tokens, what_if,
 };
 use crate::http::audit;
+use crate::http::fault::{self, Fault};
+use crate::model::{Line, PolicyKey, ProblemKind};
 
 /// What the document says beside the handlers.
 #[derive(OpenApi)]

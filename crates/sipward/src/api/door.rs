@@ -16,8 +16,8 @@ use nix::unistd::{Gid, Uid, User, geteuid, getgrouplist};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::http::fault::Fault;
-use crate::model::ProblemKind;
 use crate::http::{Caller, Visitor, serve};
+use crate::model::ProblemKind;
 
 /// Mode of the socket file.
 const MODE: u32 = 0o660;

@@ -13,12 +13,12 @@ use sipward_engine::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use crate::http::extract::{Query, limit};
-use crate::http::fault::{self, Answer, Fault};
-use crate::model::{EventQuery, FailurePage, FailureQuery, Line, Problem, ProblemKind};
 use super::{Api, convert};
 use crate::clock::Clock;
 use crate::daemon::FAILURES;
+use crate::http::extract::{Query, limit};
+use crate::http::fault::{self, Answer, Fault};
+use crate::model::{EventQuery, FailurePage, FailureQuery, Line, Problem, ProblemKind};
 use crate::record::{Record, line};
 use crate::text::Time;
 

@@ -12,12 +12,12 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::try_unfold;
 use ipnet::IpNet;
 
-use crate::http::extract::Query;
-use crate::http::fault::{self, Fault};
-use crate::model::{Ban, BanFilter};
 use super::select::Filter;
 use super::{Api, convert};
 use crate::daemon::{Away, Desk};
+use crate::http::extract::Query;
+use crate::http::fault::{self, Fault};
+use crate::model::{Ban, BanFilter};
 
 /// Bans of one part at most: with all their evidence some 2 kB each, and written in between the events of
 /// FreeSWITCH.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::model::{BusyStranger, Flood, FloodState, ProfileState};
 use crate::clock::Clock;
 use crate::daemon::{Answers, Judge, Profiles};
+use crate::model::{BusyStranger, Flood, FloodState, ProfileState};
 use crate::text::{Span, Thousands, Time};
 
 /// Strangers listed.

@@ -5,11 +5,11 @@ use axum::extract::State;
 use ipnet::IpNet;
 use sipward_engine::Identity;
 
+use super::{Api, net_of};
+use crate::daemon::{Judge, ProtectedReason};
 use crate::http::extract::Place;
 use crate::http::fault::{self, Answer, Fault};
 use crate::model::{Healthy, HealthyHost, HealthyReason, Net};
-use super::{Api, net_of};
-use crate::daemon::{Judge, ProtectedReason};
 use crate::text::Time;
 
 /// Who in a network is registered, known or exempt.

@@ -3,10 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 
+use super::{Api, convert};
 use crate::http::extract::{Query, limit};
 use crate::http::fault::{self, Answer, Fault};
 use crate::model::{HistoryKind, HistoryPage, HistoryQuery};
-use super::{Api, convert};
 use crate::store;
 
 /// What was decided before, newest first.

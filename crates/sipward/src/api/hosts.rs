@@ -6,12 +6,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 
-use crate::http::extract::Place;
-use crate::http::fault::{self, Answer, Fault};
-use crate::model::{Host, HostName, Location, Problem, ProblemKind, WhoisReport};
 use super::{Api, net_of};
 use crate::config::Config;
 use crate::geo::{self, Geo};
+use crate::http::extract::Place;
+use crate::http::fault::{self, Answer, Fault};
+use crate::model::{Host, HostName, Location, Problem, ProblemKind, WhoisReport};
 use crate::reverse::Reverse;
 use crate::whois::{Whois, WhoisError};
 

@@ -6,12 +6,12 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 
 use super::Api;
-use crate::http::fault::Fault;
 use crate::config::Mode;
 use crate::daemon::Judge;
+use crate::http::fault::Fault;
 use crate::metrics::{self, FloodNow, Format, Snapshot, Tally};
-use crate::store::Health;
 use crate::notify::Delivery;
+use crate::store::Health;
 
 /// Counts and states in the text format that `Accept` asks for.
 pub(super) async fn show(State(api): State<Api>, headers: HeaderMap) -> Result<Response, Fault> {

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use ipnet::IpNet;
 use sipward_engine::Origin;
 
-use crate::http::fault::Fault;
 use crate::daemon::{Desk, Judge};
+use crate::http::fault::Fault;
 
 /// Items that are listed of what a change does; beside them stands how many there are.
 const LISTED: usize = 100;

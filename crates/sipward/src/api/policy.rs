@@ -9,13 +9,13 @@ use axum::extract::State;
 use serde_json::Value;
 use sipward_engine::Policy;
 
+use super::{Api, convert};
+use crate::daemon::{self, PolicyEdit};
 use crate::http::extract::{Place, Sent, bounded};
 use crate::http::fault::{self, Answer, Fault};
 use crate::model::{
     PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView, Problem, Reloaded, StoreHealth,
 };
-use super::{Api, convert};
-use crate::daemon::{self, PolicyEdit};
 
 /// Every value of the policy, and where it comes from.
 #[utoipa::path(

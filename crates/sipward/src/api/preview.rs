@@ -14,15 +14,15 @@ use sipward_engine::{BanView, Engine, Exemption, Expiry, Input, Policy, RuleName
 
 use super::attacks::of_memory;
 use super::bans::{Ended, MAX_WORDS};
+use super::overlap::{Staying, list, visit_overlapping};
+use super::{Api, policy};
+use crate::config::HostEntry;
+use crate::daemon::{Judge, PolicyEdit};
 use crate::http::extract::{Sent, at_most};
 use crate::http::fault::{self, Answer};
 use crate::model::{
     AllowPreview, NewAllow, PolicyChange, PolicyPreview, PreviewedBan, PreviewedSource, ValueChange,
 };
-use super::overlap::{Staying, list, visit_overlapping};
-use super::{Api, policy};
-use crate::config::HostEntry;
-use crate::daemon::{Judge, PolicyEdit};
 use crate::names;
 use verdict::{Verdict, verdict};
 

@@ -9,10 +9,10 @@ use sipward_engine::{BanView, Cause, Expiry};
 
 use super::attacks::MAX_SEARCH;
 use super::convert;
+use crate::daemon::Desk;
 use crate::http::extract::at_most;
 use crate::http::fault::Fault;
 use crate::model::{BanFilter, BanOrder, BanQuery, Direction};
-use crate::daemon::Desk;
 
 /// Bans looked at in one visit of the engine: well under a millisecond.
 const PART: usize = 4_096;

@@ -4,10 +4,10 @@ use axum::Json;
 use axum::extract::State;
 
 use super::Api;
+use crate::chronicle::Minute;
 use crate::http::extract::Query;
 use crate::http::fault::{self, Answer};
 use crate::model::{Bucket, Grades, Series, SeriesQuery, SeriesSpan};
-use crate::chronicle::Minute;
 use crate::text::Time;
 
 /// Failures, bans and unbans over the last hour or day, in equal buckets.

@@ -9,16 +9,16 @@ use ipnet::IpNet;
 use sipward_engine::Timestamp;
 use sipward_route::Route;
 
-use crate::http::extract::Place;
-use crate::http::fault::{self, Answer, Fault};
 use super::hosts::location;
-use crate::model::{
-    Exempting, HistoryEntry, KernelRoute, MAX_LISTED, RouteState, SeenFailure, SourceReport,
-};
 use super::{Api, convert};
 use crate::clock::Clock;
 use crate::daemon::Judge;
 use crate::explain::{self, Facts, Latest};
+use crate::http::extract::Place;
+use crate::http::fault::{self, Answer, Fault};
+use crate::model::{
+    Exempting, HistoryEntry, KernelRoute, MAX_LISTED, RouteState, SeenFailure, SourceReport,
+};
 use crate::store::HistoryQuery;
 use crate::text::Time;
 

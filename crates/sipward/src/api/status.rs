@@ -5,15 +5,15 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 
+use super::{Api, alarms, attacks, convert, flood};
+use crate::chronicle;
+use crate::config::Mode;
+use crate::daemon::Judge;
 use crate::http::fault::{self, Answer};
 use crate::model::{
     AlarmBrief, AlarmList, BanCounts, EventSocket, FailedNow, Gate, PolicyBrief, SourceCounts,
     Status, StoreHealth, Totals,
 };
-use super::{Api, alarms, attacks, convert, flood};
-use crate::chronicle;
-use crate::config::Mode;
-use crate::daemon::Judge;
 use crate::text::Time;
 
 /// Alarms that are named.

@@ -9,15 +9,15 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 
+use super::{Api, convert};
 use crate::http::extract::{Place, Sent, between};
 use crate::http::fault::{self, Answer, Fault};
+use crate::http::{NotAdded, Visitor};
+use crate::model::AuthMethod;
 use crate::model::{
     LinkMade, NewLink, NewToken, Problem, ProblemKind, SessionsEnded, TokenEntry, TokenList,
     TokenMade, TokenRevoked,
 };
-use super::{Api, convert};
-use crate::http::{NotAdded, Visitor};
-use crate::model::AuthMethod;
 use crate::record::Record;
 use crate::store::{Entry, SavedToken};
 use crate::text::Time;

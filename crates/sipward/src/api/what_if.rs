@@ -9,14 +9,14 @@ use sipward_engine::{Action, Engine, Input, Timestamp};
 use sipward_esl::Event;
 
 use super::Api;
-use crate::http::extract::{Sent, at_most};
-use crate::http::fault::{self, Answer, Fault};
-use crate::record::line;
-use crate::model::{Line, Reading, WhatIf, WhatIfRequest};
 use crate::bridge::{self, Aside};
 use crate::clock::Clock;
 use crate::complaint::{self, Message};
 use crate::daemon::Judge;
+use crate::http::extract::{Sent, at_most};
+use crate::http::fault::{self, Answer, Fault};
+use crate::model::{Line, Reading, WhatIf, WhatIfRequest};
+use crate::record::line;
 use crate::record::{Ban, Record};
 use crate::text::Time;
 

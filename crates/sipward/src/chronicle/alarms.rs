@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use sipward_engine::Timestamp;
 
-use change::{AlarmChange, change};
 use crate::model::{AlarmKind, AlarmState};
+use change::{AlarmChange, change};
 
 use crate::clock::moved;
 use crate::record::Record;

@@ -6,9 +6,9 @@ use hyper::Method;
 use super::ban::degraded;
 use super::out::{self, Table};
 use super::remote::{Exit, Remote};
-use crate::model::{AllowChanged, AllowOrigin, AllowPage, AllowQuery, MAX_LIMIT, NewAllow};
 use crate::client::segment;
 use crate::config::HostEntry;
+use crate::model::{AllowChanged, AllowOrigin, AllowPage, AllowQuery, MAX_LIMIT, NewAllow};
 
 /// Who is never banned by a rule.
 #[derive(Debug, clap::Args)]

@@ -8,12 +8,12 @@ use hyper::Method;
 use super::out;
 use super::remote::{Exit, Remote};
 use super::ssh;
+use crate::client::{Client, NoQuery, segment};
+use crate::config::Mode;
 use crate::model::{
     BanMade, BanState, Healthy, Net, NewBan, RouteState, SourceReport, Status, StillStopped,
     StoreHealth, StoreState, Unbanned,
 };
-use crate::client::{Client, NoQuery, segment};
-use crate::config::Mode;
 use crate::text::{Plain, read_span};
 
 /// Ban an address or a network.

@@ -5,11 +5,11 @@ use clap::ValueEnum;
 use super::out::{self, Table};
 use super::progress::Progress;
 use super::remote::{Exit, Remote};
-use super::why;
+use super::words;
+use crate::client::{Answer, Client, ClientError};
 use crate::model::{
     Ban, BanOrder, BanOrigin, BanPage, BanQuery, BanState, Direction, MAX_LIMIT, Net,
 };
-use crate::client::{Answer, Client, ClientError};
 use crate::text::{Plain, Span};
 
 /// List the bans that stand.
@@ -184,7 +184,7 @@ pub(super) fn table(bans: &[Ban]) -> String {
             ban.remaining_seconds
                 .map_or("for ever".to_owned(), |left| Span(left.ceil()).to_string()),
             state(ban.state).to_owned(),
-            why::cause(&ban.cause),
+            words::cause(&ban.cause),
         ]);
     }
     let mut text = table.render(out::width());

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use crate::config::{Config, Credentials, Secrets};
-use crate::daemon;
 use crate::certificates::Certificates;
 use crate::config::StoreLocation;
+use crate::config::{Config, Credentials, Secrets};
+use crate::daemon;
 use crate::notify::Notifiers;
 
 /// Says that all is good, or everything that is not: of the file, of the environment, of the files that they name.

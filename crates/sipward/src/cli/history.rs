@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 use super::out::{self, Table};
 use super::remote::{Exit, Remote};
-use super::why;
+use super::words;
 use crate::model::{HistoryEntry, HistoryKind, HistoryPage, HistoryQuery, MAX_LIMIT, Net};
 use crate::text::Time;
 
@@ -87,7 +87,7 @@ pub(super) fn table(entries: &[HistoryEntry]) -> String {
     for entry in entries {
         table.row([
             entry.time.to_string(),
-            why::word(&entry.event),
+            words::word(&entry.event),
             entry.net.to_string(),
             reason(entry),
         ]);
@@ -101,12 +101,12 @@ fn reason(entry: &HistoryEntry) -> String {
         parts.push(reason.replace('_', " "));
     }
     if let Some(refusal) = &entry.refusal {
-        let class = refusal.class.map(|class| format!(" ({})", why::word(&class)));
+        let class = refusal.class.map(|class| format!(" ({})", words::word(&class)));
         let reason = refusal.reason.replace('_', " ");
         parts.push(format!("{reason}{}", class.unwrap_or_default()));
     }
     if let Some(cause) = &entry.cause {
-        parts.push(why::cause(cause));
+        parts.push(words::cause(cause));
     }
     if let Some(until) = &entry.until {
         parts.push(format!("until {until}"));

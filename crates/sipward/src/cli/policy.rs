@@ -10,10 +10,8 @@ use sipward_engine::RuleName;
 use super::ban::degraded;
 use super::out::{self, Table};
 use super::remote::{Exit, Remote};
-use crate::model::{
-    PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView, RuleSetting,
-};
 use crate::client::{ClientError, NoQuery, segment};
+use crate::model::{PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView, RuleSetting};
 use crate::text::read_span;
 
 /// The policy in force.

@@ -9,10 +9,10 @@ use serde::de::DeserializeOwned;
 
 use super::out;
 use super::progress::Progress;
-use crate::model::ProblemKind;
 use crate::client::{Answer, Client, ClientError};
 use crate::config::Config;
 use crate::config::file::DEFAULT_SOCKET;
+use crate::model::ProblemKind;
 
 /// Where the daemon's socket is.
 #[derive(Clone, Debug, clap::Args)]

@@ -15,8 +15,9 @@ use sipward_engine::Exemption;
 
 use crate::config::{Config, DEFAULT_PATH, HostEntry};
 use crate::names::Names;
+use crate::replay::Kind;
 use crate::replay::report::Report;
-use crate::replay::source::{Kind, MAX_SOURCES};
+use crate::replay::source::MAX_SOURCES;
 use crate::replay::table::Outcome;
 use crate::replay::{Comparison, Court, Source, Tally, play};
 use crate::text::Plain;

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use super::out as print;
 use super::remote::{Exit, Remote};
-use crate::model::{AlarmState, BusyStranger, FloodState, Status, StoreState};
 use crate::client::NoQuery;
 use crate::config::Mode;
+use crate::model::{AlarmState, BusyStranger, FloodState, Status, StoreState};
 use crate::text::{Plain, Span};
 
 /// How the daemon stands.

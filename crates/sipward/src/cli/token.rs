@@ -8,11 +8,11 @@ use hyper::Method;
 use super::ban::degraded;
 use super::out::{self, Table};
 use super::remote::{Exit, Remote};
+use crate::client::{NoQuery, segment};
 use crate::model::{
     LinkMade, NewLink, NewToken, Scope, SessionsEnded, StoreHealth, StoreState, TokenList,
     TokenMade, TokenRevoked,
 };
-use crate::client::{NoQuery, segment};
 use crate::text::{Plain, read_span};
 
 /// Who may use the API and the page on TCP (`[http]` in the configuration file).

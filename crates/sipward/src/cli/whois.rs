@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::out;
 use super::remote::{Exit, Remote};
 use super::why;
-use crate::model::{Host, Net, WhoisReport};
 use crate::client::{Answer, Client, ClientError, NoQuery, segment};
+use crate::model::{Host, Net, WhoisReport};
 use crate::text::Plain;
 
 /// Whose an address is: its name, country and network, and what its registry says.

@@ -69,7 +69,7 @@ impl ConfigError {
     }
 
     pub(super) fn from_problem(path: &Path, source: &str, problem: &Problem) -> Self {
-        let aliases = super::file::aliases(&problem.key);
+        let aliases = super::aliases::aliases(&problem.key);
         let place =
             span::of_value(source, &problem.key, aliases).map(|span| Place::at(source, &span));
         let message = format!("`{}`: {}", problem.key, problem.message);

@@ -7,6 +7,7 @@
 //! | [`credentials`] | Event Socket credentials from the environment |
 //! | [`secrets`] | password of the mail server, key of the webhooks, from the environment |
 
+mod aliases;
 pub mod credentials;
 pub mod error;
 pub mod file;
@@ -22,12 +23,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use crate::model::{HostEntry, Mode};
 pub use credentials::Credentials;
 pub use error::ConfigError;
 pub use file::OnExit;
 pub use http::{HttpSettings, TlsFiles};
 pub use mail::{MailSettings, MailTls, MailTransport};
-pub use crate::model::{HostEntry, Mode};
 pub use secrets::{Login, Secret, Secrets};
 
 pub use store::{StoreLocation, StoreSettings};

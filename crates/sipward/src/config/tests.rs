@@ -238,7 +238,9 @@ fn the_port_of_a_mail_server_follows_from_tls_unless_it_is_named() {
         ("server = \"[2001:db8::25]:2525\"\n", ("2001:db8::25", 2525)),
     ] {
         match parse(&format!("[mail]\n{source}")).unwrap().mail.way {
-            crate::config::MailTransport::Smtp { host, port, .. } => assert_eq!((host.as_str(), port), place),
+            crate::config::MailTransport::Smtp { host, port, .. } => {
+                assert_eq!((host.as_str(), port), place)
+            }
             other @ crate::config::MailTransport::Sendmail(_) => panic!("{other:?}"),
         }
     }

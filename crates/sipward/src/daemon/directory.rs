@@ -30,7 +30,6 @@ use sipward_esl::SessionHandle;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::judge::Order;
 use crate::config::{Config, Credentials};
 use crate::dns::{Dns, Located};
 use crate::freeswitch::access_lists::AccessLists;
@@ -88,6 +87,29 @@ pub(crate) enum Question {
     Configuration,
 }
 
+/// What FreeSWITCH answered, for the engine's task.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// Networks that the access control lists allow, all of them; what FreeSWITCH answered about single
+    /// addresses before is worth nothing.
+    Acls(Vec<IpNet>),
+    /// What the access control lists say of an address; `None` when they said nothing.
+    Acl {
+        /// The address.
+        addr: IpAddr,
+        /// One of the lists allows it.
+        allowed: Option<bool>,
+    },
+    /// Addresses of FreeSWITCH's gateways, all of them.
+    Trunks(Vec<IpNet>),
+    /// A part of the phones that FreeSWITCH says are registered.
+    Listed(Listed),
+    /// Whether all of a part of the table of protected addresses is known.
+    Known(Part, bool),
+    /// The profiles that run, all of them.
+    Profiles(Arc<[ProfileFacts]>),
+}
+
 /// The API commands that a user of the directory needs (`esl-allowed-api`), an example of each that changes nothing,
 /// and what sipward lacks without it.
 pub(crate) const COMMANDS: [(&str, &str, &str); 4] = [
@@ -137,7 +159,7 @@ pub(crate) struct Ways {
     pub(super) connect_timeout: Duration,
     pub(super) asked: watch::Receiver<Asked>,
     pub(super) questions: mpsc::Receiver<Question>,
-    pub(super) orders: mpsc::Sender<Order>,
+    pub(super) answers: mpsc::Sender<Answer>,
     /// The ports of the running profiles, where the settings leave them to FreeSWITCH.
     pub(super) ports: Option<watch::Sender<Vec<u16>>>,
     pub(super) records: broadcast::Sender<Arc<Record>>,
@@ -148,15 +170,15 @@ impl Ways {
     pub(crate) fn new(
         (session, credentials, connect_timeout): (SessionHandle, Credentials, Duration),
         (asked, questions): (watch::Receiver<Asked>, mpsc::Receiver<Question>),
-        (orders, ports, records): Told,
+        (answers, ports, records): Told,
     ) -> Self {
-        Self { session, credentials, connect_timeout, asked, questions, orders, ports, records }
+        Self { session, credentials, connect_timeout, asked, questions, answers, ports, records }
     }
 }
 
 /// Where answers go: to the engine's task, to the gate, to the log.
 pub(crate) type Told =
-    (mpsc::Sender<Order>, Option<watch::Sender<Vec<u16>>>, broadcast::Sender<Arc<Record>>);
+    (mpsc::Sender<Answer>, Option<watch::Sender<Vec<u16>>>, broadcast::Sender<Arc<Record>>);
 
 /// A thing that is looked at now and then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -372,9 +394,9 @@ impl Directory {
         let freeswitch = Arc::clone(&self.asker);
         match look {
             Look::Registrations => {
-                let orders = self.ways.orders.clone();
+                let answers = self.ways.answers.clone();
                 self.under_way.spawn(async move {
-                    freeswitch.registrations(&orders).await;
+                    freeswitch.registrations(&answers).await;
                     Done::Registrations
                 });
             }
@@ -410,7 +432,7 @@ impl Directory {
     async fn done(&mut self, done: Done) -> Result<(), Stopped> {
         match done {
             Done::Nothing => Ok(()),
-            Done::Acl { addr, allowed } => self.order(Order::Acl { addr, allowed }).await,
+            Done::Acl { addr, allowed } => self.answer(Answer::Acl { addr, allowed }).await,
             Done::Registrations => {
                 self.looked(Look::Registrations);
                 Ok(())
@@ -504,9 +526,9 @@ impl Directory {
         if self.told_trunks.as_ref() != Some(&addresses) {
             let nets: Vec<IpNet> = addresses.iter().copied().map(IpNet::from).collect();
             self.told_trunks = Some(addresses);
-            self.order(Order::Trunks(nets)).await?;
+            self.answer(Answer::Trunks(nets)).await?;
         }
-        self.order(Order::Known(Part::Trunks, whole)).await
+        self.answer(Answer::Known(Part::Trunks, whole)).await
     }
 
     /// Tells of access lists what has changed.
@@ -525,11 +547,11 @@ impl Directory {
         if self.decided.as_ref() != Some(&decided) {
             let nets = decided.nets.iter().copied().collect();
             self.decided = Some(decided);
-            self.order(Order::Acls(nets)).await?;
+            self.answer(Answer::Acls(nets)).await?;
         }
         // `domain=` nodes stand for users' addresses, which are in the table while they are registered.
         let whole = self.file.is_some() || self.ways.asked.borrow().lists.is_empty();
-        self.order(Order::Known(Part::AccessLists, whole)).await
+        self.answer(Answer::Known(Part::AccessLists, whole)).await
     }
 
     /// Tells what has changed of the profiles.
@@ -566,10 +588,10 @@ impl Directory {
                 Record::SipPorts { ports, profiles }.tell(&self.ways.records);
             }
         }
-        self.order(Order::Profiles(facts)).await
+        self.answer(Answer::Profiles(facts)).await
     }
 
-    async fn order(&self, order: Order) -> Result<(), Stopped> {
-        self.ways.orders.send(order).await.map_err(|_| Stopped)
+    async fn answer(&self, answer: Answer) -> Result<(), Stopped> {
+        self.ways.answers.send(answer).await.map_err(|_| Stopped)
     }
 }

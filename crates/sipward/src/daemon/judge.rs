@@ -4,6 +4,7 @@
 //! `restore` what the start brings back, `flood` how FreeSWITCH fares in a flood.
 
 mod act;
+mod desk;
 mod first_list;
 mod flood;
 mod gather;
@@ -29,6 +30,8 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use desk::Visit;
+pub(crate) use desk::{Away, Desk};
 pub(crate) use first_list::FirstList;
 pub(crate) use flood::{Answers, Flood, Profiles};
 pub(crate) use prober::Prober;
@@ -37,9 +40,8 @@ pub(crate) use shielding::Shielding;
 use crate::clock::{Clock, StepWatch};
 use crate::complaint::LogReader;
 use crate::config::file::Shield;
-use crate::daemon::desk::Visit;
-use crate::daemon::directory::table::{Part, Protected};
-use crate::daemon::directory::{Listed, ProfileFacts, Question, Registration};
+use crate::daemon::directory::table::Protected;
+use crate::daemon::directory::{Answer, Question, Registration};
 use crate::daemon::probe::Probed;
 use crate::enforce::Wishes;
 use crate::names::Exempt;
@@ -83,28 +85,13 @@ const DRAIN: Duration = Duration::from_millis(1_200);
 pub(crate) enum Order {
     /// A policy that was read again.
     Policy(Box<Policy>),
-    /// Networks that the access control lists allow, all of them; what FreeSWITCH answered about single
-    /// addresses before is worth nothing.
-    Acls(Vec<IpNet>),
     /// New networks for classes of exemption.
     Exempt(Vec<Exempt>),
-    /// Addresses of FreeSWITCH's gateways, all of them.
-    Trunks(Vec<IpNet>),
-    /// A part of the phones that FreeSWITCH says are registered.
-    Listed(Listed),
-    /// Whether all of a part of the table of protected addresses is known.
-    Known(Part, bool),
-    /// The profiles that run, all of them.
-    Profiles(Arc<[ProfileFacts]>),
     /// What the store holds, known only now.
     Saved(Box<Saved>),
     /// The shield's settings were read again.
     Shield(Shield),
-    /// What FreeSWITCH's access control lists say of an address; `None` when they said nothing.
-    Acl { addr: IpAddr, allowed: Option<bool> },
-    /// Whether a profile of FreeSWITCH answers.
-    Probed(Probed),
-    /// Somebody has something to ask or to do ([`crate::daemon::Desk`]).
+    /// Somebody has something to ask or to do ([`Desk`]).
     Visit(Visit),
 }
 
@@ -114,6 +101,10 @@ pub(crate) struct Ears {
     pub(crate) notices: Notices,
     pub(crate) reports: mpsc::Receiver<Report>,
     pub(crate) orders: mpsc::Receiver<Order>,
+    /// What FreeSWITCH answered.
+    pub(crate) answers: mpsc::Receiver<Answer>,
+    /// Whether FreeSWITCH's profiles answer.
+    pub(crate) probed: mpsc::Receiver<Probed>,
 }
 
 /// Where the task speaks to the others.
@@ -359,6 +350,8 @@ impl Judge {
                     reports.drain(..).for_each(|report| self.report(report));
                 }
                 Some(order) = ears.orders.recv() => self.order(order),
+                Some(answer) = ears.answers.recv() => self.answer(answer),
+                Some(probed) = ears.probed.recv() => self.probed(probed),
                 () = tokio::time::sleep(deadline.unwrap_or_default()), if deadline.is_some() => {
                     self.engine.tick(self.clock.steady(), &mut self.actions);
                     self.carry_out(None);
@@ -411,8 +404,7 @@ impl Judge {
 
     /// Judges the events that are here already, then waits for the kernel's last answers.
     async fn drain(&mut self, ears: Ears) {
-        let Ears { mut notices, mut reports, orders } = ears;
-        drop(orders);
+        let Ears { mut notices, mut reports, .. } = ears;
         for _ in 0..TURN {
             let Some(notice) = notices.try_recv() else {
                 break;

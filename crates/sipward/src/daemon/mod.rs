@@ -2,8 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `judge` | the task that owns the engine |
-//! | `desk` | the way to it for others: work that runs on its task |
+//! | `judge` | the task that owns the engine, and the way to it for others: work that runs on that task |
 //! | `directory` | questions to FreeSWITCH: phones, gateways, access lists |
 //! | `probe` | OPTIONS requests to FreeSWITCH's profiles in a flood |
 //! | `settings` | what is in force, and the one way to change it |
@@ -11,7 +10,6 @@
 //! | `only` | the lock that keeps a second daemon out |
 //! | `tasks` | signals, reload, name look-ups, the heartbeat |
 
-mod desk;
 pub(crate) mod directory;
 mod judge;
 mod kernel;
@@ -23,22 +21,20 @@ mod tasks;
 
 use sipward_esl::{InvalidCommand, Subscription};
 
-pub(crate) use desk::{Away, Desk};
 pub(crate) use directory::table::Reason as ProtectedReason;
 pub(crate) use directory::{COMMANDS, QUESTIONS, lists};
 pub(crate) use judge::{
-    Answers, Ears, End, FAILURES, Failure, FirstList, Judge, KernelSide, Note, Order, Prober,
-    Profiles, Restored, Shielding, Voices,
+    Answers, Away, Desk, Ears, End, FAILURES, Failure, FirstList, Judge, KernelSide, Note, Order,
+    Prober, Profiles, Restored, Shielding, Voices,
 };
 pub(crate) use kernel::{Kernel, host_exemptions};
 pub(crate) use near::is_near;
 pub(crate) use only::Only;
 pub(crate) use settings::{
-    Allowed, Denied, InForce, Overrides, PolicyEdit, Reloaded, Settings, State, Ways, read_geo,
+    Allowed, Current, Denied, InForce, Overrides, PolicyEdit, Reloaded, Settings, State, Ways,
+    read_geo,
 };
-pub(crate) use tasks::{
-    Current, heart, look_up_names, recall_decisions, reload_on_hangup, stop_on_signals,
-};
+pub(crate) use tasks::{heart, look_up_names, recall_decisions, reload_on_hangup, stop_on_signals};
 
 use crate::bridge;
 use crate::config::{Config, ConfigError, Mode};

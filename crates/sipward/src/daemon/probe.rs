@@ -18,7 +18,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{self, MissedTickBehavior};
 
-use super::judge::Order;
 use message::Call;
 
 /// Between two requests to one profile.
@@ -72,7 +71,7 @@ pub(super) fn candidates(own: &[IpAddr], ports: &[u16]) -> Arc<[SocketAddr]> {
 /// Asks whoever is `wanted`, until the daemon ends.
 pub(crate) async fn run(
     mut wanted: watch::Receiver<Arc<[SocketAddr]>>,
-    orders: mpsc::Sender<Order>,
+    probed: mpsc::Sender<Probed>,
 ) {
     // Ends its tasks when it is dropped.
     let mut tasks = JoinSet::new();
@@ -87,8 +86,8 @@ pub(crate) async fn run(
             stays
         });
         for target in targets.iter().take(MOST_TARGETS) {
-            let orders = orders.clone();
-            asked.entry(*target).or_insert_with(|| tasks.spawn(ask(*target, orders)));
+            let probed = probed.clone();
+            asked.entry(*target).or_insert_with(|| tasks.spawn(ask(*target, probed)));
         }
         while tasks.try_join_next().is_some() {}
         if wanted.changed().await.is_err() {
@@ -97,20 +96,20 @@ pub(crate) async fn run(
     }
 }
 
-async fn ask(target: SocketAddr, orders: mpsc::Sender<Order>) {
+async fn ask(target: SocketAddr, probed: mpsc::Sender<Probed>) {
     loop {
-        let Err(error) = converse(target, &orders).await;
-        if orders.is_closed() {
+        let Err(error) = converse(target, &probed).await;
+        if probed.is_closed() {
             return;
         }
         tracing::debug!(%target, %error, "cannot ask this profile");
-        tell(&orders, target, Outcome::Closed).await;
+        tell(&probed, target, Outcome::Closed).await;
         time::sleep(REOPEN).await;
     }
 }
 
 /// Asks and listens until the socket fails.
-async fn converse(target: SocketAddr, orders: &mpsc::Sender<Order>) -> io::Result<Infallible> {
+async fn converse(target: SocketAddr, probed: &mpsc::Sender<Probed>) -> io::Result<Infallible> {
     let socket = UdpSocket::bind((target.ip(), 0)).await?;
     // Nothing from elsewhere is heard, and what refuses is told.
     socket.connect(target).await?;
@@ -140,7 +139,7 @@ async fn converse(target: SocketAddr, orders: &mpsc::Sender<Order>) -> io::Resul
             if outcome == Outcome::Closed {
                 open.forget();
             }
-            tell(orders, target, outcome).await;
+            tell(probed, target, outcome).await;
         }
     }
 }
@@ -153,9 +152,9 @@ fn closed(error: io::Error) -> io::Result<Outcome> {
     }
 }
 
-async fn tell(orders: &mpsc::Sender<Order>, target: SocketAddr, outcome: Outcome) {
+async fn tell(probed: &mpsc::Sender<Probed>, target: SocketAddr, outcome: Outcome) {
     // Whoever has ended needs no word.
-    let _ = orders.send(Order::Probed(Probed { target, outcome })).await;
+    let _ = probed.send(Probed { target, outcome }).await;
 }
 
 /// Requests that wait for an answer.

@@ -14,13 +14,12 @@ use std::time::Duration;
 use sipward_engine::Policy;
 use tokio::sync::{Mutex, broadcast, mpsc, watch};
 
-use super::desk::{Away, Desk};
-use super::judge::Order;
+use super::Reload;
 use super::directory::Asked;
-use super::{Current, Reload};
+use super::judge::{Away, Desk, Order};
+use crate::certificates::Certificates;
 use crate::config::{Config, HostEntry};
 use crate::geo::{self, Geo};
-use crate::certificates::Certificates;
 use crate::logging::LogControl;
 use crate::record::Record;
 use crate::store::{self, AllowEntry, Saved, Store};
@@ -28,6 +27,23 @@ pub(crate) use overrides::{Overrides, PolicyEdit, Unfit};
 
 /// Longest wait for a changed allow list to be in force; what it takes is two messages.
 const IN_FORCE: Duration = Duration::from_secs(5);
+
+/// The configuration in force, and which of its sections a running daemon could not take over.
+#[derive(Clone, Debug)]
+pub(crate) struct Current {
+    /// The file with what was set at run time on top.
+    pub(crate) config: Config,
+    pub(crate) needs_restart: Vec<&'static str>,
+    /// Counts the changes.
+    pub(crate) generation: u64,
+}
+
+impl Current {
+    /// As the daemon starts.
+    pub(crate) fn at_start(config: &Config) -> Self {
+        Self { config: config.clone(), needs_restart: Vec::new(), generation: 0 }
+    }
+}
 
 /// Which settings the exemptions in the engine come from, and what their names stood for.
 #[derive(Clone, Debug, Default)]

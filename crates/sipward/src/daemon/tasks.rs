@@ -9,9 +9,8 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::judge::{Heart, Order};
-use super::settings::{InForce, Settings};
+use super::settings::{Current, InForce, Settings};
 use crate::clock::Clock;
-use crate::config::Config;
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
 use crate::names::Names;
@@ -31,23 +30,6 @@ pub(crate) fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<()> {
         stop.cancel();
     });
     Ok(())
-}
-
-/// The configuration in force, and which of its sections a running daemon could not take over.
-#[derive(Clone, Debug)]
-pub(crate) struct Current {
-    /// The file with what was set at run time on top.
-    pub(crate) config: Config,
-    pub(crate) needs_restart: Vec<&'static str>,
-    /// Counts the changes.
-    pub(crate) generation: u64,
-}
-
-impl Current {
-    /// As the daemon starts.
-    pub(crate) fn at_start(config: &Config) -> Self {
-        Self { config: config.clone(), needs_restart: Vec::new(), generation: 0 }
-    }
 }
 
 /// Reads the configuration again on each SIGHUP. A broken one changes nothing.

@@ -27,11 +27,11 @@ use tokio_util::sync::CancellationToken;
 use sipward_esl::Password;
 
 use crate::clock;
-use crate::model::Scope;
 use crate::config::{Config, Credentials, Mode, Secrets};
 use crate::daemon;
-use crate::run::Daemon;
 use crate::http::Links;
+use crate::model::Scope;
+use crate::run::Daemon;
 use screen::Screen;
 use storm::Storm;
 

@@ -8,9 +8,9 @@ use ipnet::IpNet;
 use sipward_route::Inspection;
 
 use super::Check;
-use crate::model::BanFilter;
 use crate::client::{Client, ClientError};
 use crate::config::{Config, Mode};
+use crate::model::BanFilter;
 
 pub(super) const BANS: &str = "bans";
 

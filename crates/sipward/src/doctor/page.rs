@@ -8,8 +8,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::Check;
-use crate::config::HttpSettings;
 use crate::certificates::Certificates;
+use crate::config::HttpSettings;
 
 const NAME: &str = "page";
 

@@ -5,10 +5,10 @@ use std::io::Read as _;
 use std::path::Path;
 
 use super::{Check, Running};
-use crate::model::Status;
 use crate::client::{Client, ClientError, NoQuery};
 use crate::config::DEFAULT_PATH;
 use crate::fail2ban;
+use crate::model::Status;
 use crate::text::Plain;
 
 /// Processes looked at, at most; `kernel.pid_max` may be four million.

@@ -12,8 +12,8 @@ use tokio::sync::broadcast;
 use super::client::Client;
 use super::guard::scope_needed;
 use super::visitor::Visitor;
-use crate::model::Scope;
 use crate::http::extract::read;
+use crate::model::Scope;
 use crate::record::Record;
 
 /// Longest body that the record shows, in bytes. Bodies name bans, hosts and limits; none holds a secret.

@@ -8,8 +8,8 @@ use ipnet::IpNet;
 use sipward_engine::{Exemption, Refusal as Objection};
 use utoipa::IntoResponses;
 
-use crate::model::{FieldError, Problem, ProblemKind, Refusal};
 use crate::daemon::{Away, Denied};
+use crate::model::{FieldError, Problem, ProblemKind, Refusal};
 use crate::store::StoreError;
 
 /// An answer that is a problem document.

@@ -21,14 +21,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{self, Client, Link};
 use super::secret::Hash;
-use crate::config::HttpSettings;
 use super::tokens::{Credential, Shown};
 use super::visitor::Visitor;
-use crate::model::{AuthMethod, Scope, TokenEnd};
 use super::{Access, Pages, headers};
-use crate::http::fault::Fault;
-use crate::model::{Problem, ProblemKind};
+use crate::config::HttpSettings;
 use crate::daemon::Desk;
+use crate::http::fault::Fault;
+use crate::model::{AuthMethod, Scope, TokenEnd};
+use crate::model::{Problem, ProblemKind};
 use crate::record::Record;
 use crate::store::{Entry, Store};
 
@@ -144,7 +144,8 @@ impl Gatekeeper {
             return Ok(None);
         };
         Ok(self.access().sessions.find(id, now).map(|found| {
-            let visitor = Visitor { name: found.name, scope: found.scope, way: AuthMethod::Session };
+            let visitor =
+                Visitor { name: found.name, scope: found.scope, way: AuthMethod::Session };
             let lease =
                 Lease { ended: found.ended, until: Some(found.until), session: Some(found.hash) };
             (visitor, lease)
@@ -189,8 +190,7 @@ impl Gatekeeper {
             Record::LoginFailed { source, what }.tell(self.records());
         }
         // When the engine is busy or gone, one failure is not counted.
-        let _ =
-            self.engine.visit(move |judge| judge.tell(Input::LoginFailure { source })).await;
+        let _ = self.engine.visit(move |judge| judge.tell(Input::LoginFailure { source })).await;
     }
 
     /// How long a client must wait before he may try to log in again.

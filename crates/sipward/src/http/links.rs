@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::secret::{self, Hash, NoRandom};
-use crate::model::Scope;
 use crate::config::Secret;
+use crate::model::Scope;
 
 /// Links that wait for their use at most; beyond it the oldest is void.
 const MAX_LINKS: usize = 16;

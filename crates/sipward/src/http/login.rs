@@ -15,11 +15,11 @@ use super::links::{self, Code};
 use super::secret::NoRandom;
 use super::tokens::Shown;
 use super::visitor::Visitor;
-use crate::model::{AuthMethod, Scope, TokenEnd};
+use crate::config::Secret;
 use crate::http::extract::read;
 use crate::http::fault::Fault;
 use crate::model::ProblemKind;
-use crate::config::Secret;
+use crate::model::{AuthMethod, Scope, TokenEnd};
 use crate::record::Record;
 
 /// Largest form, in bytes: a token, and a path of the page to go on to.

@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::secret::{self, Hash, NoRandom};
 use super::tokens::Credential;
-use crate::model::Scope;
 use crate::config::Secret;
+use crate::model::Scope;
 
 /// Sessions at most; beyond it the one that was idle for longest ends.
 const MAX_SESSIONS: usize = 256;

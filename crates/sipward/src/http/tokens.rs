@@ -8,9 +8,9 @@ use sipward_engine::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::secret::{self, Hash, NoRandom};
-use crate::model::{Scope, TokenEnd};
 use crate::clock::moved;
 use crate::config::Secret;
+use crate::model::{Scope, TokenEnd};
 use crate::store::{MOST_RETIRED, RetiredToken, SavedToken};
 
 /// Tokens at most: one for each person and program, and each is compared at every request.

@@ -4,8 +4,8 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::StoreHealth;
 use super::HostEntry;
+use super::StoreHealth;
 use crate::text::Time;
 
 /// An entry of the allow list.

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use sipward_engine::RuleName;
 use utoipa::ToSchema;
 
-use super::words;
 use super::HostEntry;
+use super::words;
 
 /// What a change of the policy would mean. A changed policy ends no ban.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]

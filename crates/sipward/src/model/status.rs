@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{AlarmState, Flood, words};
 use super::Mode;
+use super::{AlarmState, Flood, words};
 use crate::text::Time;
 
 /// How the daemon stands.

@@ -76,7 +76,10 @@ pub(crate) struct DeliveryReporter {
 }
 
 impl DeliveryReporter {
-    pub(super) fn new(ledger: Arc<DeliveryStats>, records: broadcast::WeakSender<Arc<Record>>) -> Self {
+    pub(super) fn new(
+        ledger: Arc<DeliveryStats>,
+        records: broadcast::WeakSender<Arc<Record>>,
+    ) -> Self {
         Self { ledger, records, troubled: Arc::default(), full: Arc::default() }
     }
 

@@ -12,8 +12,8 @@
 //! is asked for beside; what has come when the letter is due is in it.
 
 mod collect;
-mod text;
 mod post;
+mod text;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,13 +24,13 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::clock::Clock;
 use crate::config::MailSettings;
-use crate::record::Record;
 use crate::notify::{EventReceiver, Outbox, Retry};
+use crate::record::Record;
 use crate::whois::{Answer, Whois, WhoisError};
 use collect::Collector;
-use text::MailText;
 pub(crate) use post::Mailer;
 use post::{Message, Post};
+use text::MailText;
 
 /// How the log and the metrics call it.
 pub(crate) const NAME: &str = "mail";
@@ -50,7 +50,13 @@ pub(crate) async fn run(mailer: Mailer, hearing: EventReceiver, whois: Arc<Whois
     deliver(mailer, hearing, whois, clock, RETRY).await;
 }
 
-async fn deliver(mailer: Mailer, hearing: EventReceiver, whois: Arc<Whois>, clock: Clock, retry: Retry) {
+async fn deliver(
+    mailer: Mailer,
+    hearing: EventReceiver,
+    whois: Arc<Whois>,
+    clock: Clock,
+    retry: Retry,
+) {
     let (settings, post) = mailer.into_parts();
     let outbox = Outbox::new(ROOM, hearing.voice());
     let write = Writer { settings: &settings, post: &post, outbox: &outbox, clock };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
-use super::{DeliveryStats, DeliveryReporter};
+use super::{DeliveryReporter, DeliveryStats};
 use crate::record::Record;
 
 /// Hears every record, or says how many it did not hear.

@@ -7,8 +7,12 @@ const RETRY: Retry =
     Retry { first: Duration::from_secs(1), longest: Duration::from_secs(4), attempts: 5 };
 
 #[allow(clippy::type_complexity, reason = "taken apart at once")]
-fn voice() -> (DeliveryReporter, Arc<DeliveryStats>, broadcast::Sender<Arc<Record>>, broadcast::Receiver<Arc<Record>>)
-{
+fn voice() -> (
+    DeliveryReporter,
+    Arc<DeliveryStats>,
+    broadcast::Sender<Arc<Record>>,
+    broadcast::Receiver<Arc<Record>>,
+) {
     let (records, heard) = broadcast::channel(64);
     let ledger = Arc::new(DeliveryStats::new("test".to_owned()));
     (DeliveryReporter::new(Arc::clone(&ledger), records.downgrade()), ledger, records, heard)

@@ -18,11 +18,11 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use crate::model::Line;
 use crate::clock::{self, Clock};
 use crate::config::{Secret, WebhookSettings, WebhookUrl};
-use crate::record::Kind;
+use crate::model::Line;
 use crate::notify::{EventReceiver, Outbox, Retry};
+use crate::record::Kind;
 use post::Post;
 
 /// Records that wait for a receiver at most: about 1 MB, and some minutes of a storm.

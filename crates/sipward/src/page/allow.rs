@@ -12,10 +12,10 @@ use super::frame::Frame;
 use super::paging::{ROWS, here, pages};
 use super::say::{self, Shown, plain};
 use super::trouble::{self, Trouble};
+use crate::api::{self, Api};
 use crate::http::extract::{Place, Query, Sent};
 use crate::http::fault::Fault;
 use crate::model::{AllowEntry, AllowOrigin, AllowPage, AllowQuery, NewAllow, Problem};
-use crate::api::{self, Api};
 
 pub(super) async fn list(
     State(api): State<Api>,

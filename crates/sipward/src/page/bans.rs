@@ -16,13 +16,13 @@ use super::paging::{ROWS, here, pages};
 use super::say;
 use super::trouble::{self, Trouble};
 use super::viewer::Viewer;
+use crate::api::{self, Api};
 use crate::http::extract::{Query, Sent};
 use crate::http::fault::Fault;
 use crate::model::{
     BanOrder, BanOrigin, BanPage, BanQuery, BanState, Direction, MAX_LIMIT, Net, NewBan,
     ProblemKind, Refusal,
 };
-use crate::api::{self, Api};
 pub(super) use table::{Columns, rows};
 
 /// All bans that the list shows, as files.

@@ -2,17 +2,17 @@
 
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
-use maud::{DOCTYPE, Markup, html};
+use maud::{Markup, html};
 use sipward_engine::Timestamp;
 
-use super::assets;
-use super::overview::flood_pill;
-use super::say::{self, Shown, plain};
+use super::document::document;
+use super::flood;
+use super::say::{self, plain};
 use super::trouble::Trouble;
 use super::viewer::Viewer;
-use crate::model::{AlarmState, Gate, Status, StoreState};
 use crate::api::{self, Api};
 use crate::config::Mode;
+use crate::model::{AlarmState, Gate, Status, StoreState};
 
 /// The pages that the navigation leads to.
 const PLACES: [(&str, &str); 7] = [
@@ -94,7 +94,7 @@ impl Frame {
 
     /// How it stands, in a line.
     fn strip(&self) -> Markup {
-        let Status { event_socket, gate, bans, store, mode, needs_restart, alarms, flood, .. } =
+        let Status { event_socket, gate, bans, store, mode, needs_restart, alarms, .. } =
             &self.status;
         let (gate_class, gate_said) = gate_words(*mode, gate.as_ref());
         html! {
@@ -112,7 +112,7 @@ impl Frame {
                     }
                     AlarmState::Alarm => li { a.pill.bad href="/#alarms" { "alarm" } },
                 }
-                (flood_pill(flood))
+                (flood::pill(&self.status.flood))
                 @if bans.not_enforced > 0 && *mode == Mode::Ban {
                     li { span.pill.bad { (say::number(bans.not_enforced)) " not enforced" } }
                 }
@@ -139,48 +139,6 @@ pub(super) fn gate_words(mode: Mode, gate: Option<&Gate>) -> (&'static str, &'st
             (true, false) => ("bad", "IPv6 NOT enforced"),
             (false, false) => ("bad", "NOT enforced"),
         },
-    }
-}
-
-/// A page for whoever is nobody yet, and for what goes wrong.
-pub(super) fn bare(title: &str, body: &Markup) -> Markup {
-    document(title, &html! {}, &html! { main #main tabindex="-1" { (body) } }, None)
-}
-
-fn document(title: &str, head: &Markup, body: &Markup, version: Option<&str>) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (Shown(crate::text::Plain(title))) " · sipward" }
-                link rel="icon" type="image/svg+xml" href=(assets::ICON.path);
-                link rel="stylesheet" href=(assets::STYLE.path);
-                // The script needs a session; pages without one have nothing for it to do.
-                @if version.is_some() { script type="module" src=(assets::SCRIPT.path) {} }
-            }
-            body {
-                a.skip href="#main" { "Skip to the content" }
-                header.top {
-                    a.brand href="/" {
-                        img src=(assets::ICON.path) alt="" width="24" height="24";
-                        "sipward"
-                    }
-                    (head)
-                }
-                (body)
-                @if let Some(version) = version {
-                    footer {
-                        p {
-                            "sipward " (version) " · " a href="/api/v1/openapi.json" { "API" } " · "
-                            a href="/metrics" { "Metrics" }
-                        }
-                    }
-                }
-            }
-        }
     }
 }
 

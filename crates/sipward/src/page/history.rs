@@ -9,10 +9,10 @@ use super::frame::Frame;
 use super::paging::{ROWS, here, pages};
 use super::say::{self, Shown, plain};
 use super::trouble::Trouble;
+use crate::api::{self, Api};
 use crate::http::extract::Query;
 use crate::http::fault::Fault;
 use crate::model::{HistoryEntry, HistoryKind, HistoryPage, HistoryQuery, Net, Refusal};
-use crate::api::{self, Api};
 use crate::text::Time;
 
 pub(super) async fn list(

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use maud::html;
 
-use super::frame;
+use super::document;
 use super::say::plain;
 use crate::http::LoginView;
 
@@ -42,5 +42,5 @@ pub(crate) fn login(status: StatusCode, view: &LoginView<'_>) -> Response {
             p.soft { a href=(next) { "Logged in already? Go on." } }
         }
     };
-    (status, frame::bare("Log in", &body)).into_response()
+    (status, document::bare("Log in", &body)).into_response()
 }

@@ -11,15 +11,13 @@ use super::fields::{Asked, Fields};
 use super::frame::{Frame, gate_words};
 use super::say::{self, Shown, plain};
 use super::trouble::Trouble;
+use crate::api::{self, Api};
+use crate::config::Mode;
 use crate::http::extract::Query;
 use crate::model::{
     Alarm, AlarmList, AlarmState, BanOrder, BanPage, BanQuery, Direction, Series, SeriesQuery,
     SeriesSpan, Top, TopBy, TopQuery,
 };
-use crate::api::{self, Api};
-use crate::config::Mode;
-
-pub(super) use flood::pill as flood_pill;
 
 /// Lines of each short table.
 const LINES: u16 = 8;

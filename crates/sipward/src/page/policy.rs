@@ -11,10 +11,10 @@ use super::fields::{Asked, Fields, Filled};
 use super::forms::{self, Draft};
 use super::frame::Frame;
 use super::trouble::{self, Trouble};
+use crate::api::{self, Api};
 use crate::http::extract::{Place, Sent};
 use crate::http::fault::Fault;
 use crate::model::{PolicyChange, PolicyKey, PolicyValue, Problem};
-use crate::api::{self, Api};
 
 pub(super) async fn show(
     State(api): State<Api>,

@@ -7,8 +7,8 @@ use maud::{Escaper, Markup, Render, html};
 use serde::Serialize;
 use sipward_engine::{Exemption, Grade, Identity, RuleName, Timestamp};
 
-use crate::model::{BanOrigin, BanState, By, Cause, Evidence};
 use crate::config::Mode;
+use crate::model::{BanOrigin, BanState, By, Cause, Evidence};
 use crate::text::{Plain, Thousands, Time};
 
 /// Text from the network: no control character and none that changes the direction of text gets through,

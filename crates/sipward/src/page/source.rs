@@ -16,13 +16,11 @@ use super::frame::Frame;
 use super::history;
 use super::say::{self, Shown, plain};
 use super::trouble::Trouble;
-use crate::http::extract::Place;
-use crate::http::fault::Fault;
-use crate::model::{
-    Evidence, HistoryEntry, KernelRoute, RouteState, SeenFailure, SourceReport,
-};
 use crate::api::{self, Api};
 use crate::config::Mode;
+use crate::http::extract::Place;
+use crate::http::fault::Fault;
+use crate::model::{Evidence, HistoryEntry, KernelRoute, RouteState, SeenFailure, SourceReport};
 use crate::text::Time;
 
 /// Lines of the timeline at most; the history has all decisions.

@@ -8,9 +8,9 @@ use super::fields::{Asked, Fields, Filled};
 use super::frame::Frame;
 use super::say::{self, Shown, plain};
 use super::trouble::{self, Trouble};
+use crate::api::{self, Api};
 use crate::http::extract::Sent;
 use crate::model::{Line, Problem, WhatIf, WhatIfRequest};
-use crate::api::{self, Api};
 
 /// Longest text, in characters: what the API takes.
 const MOST: u16 = 32_768;

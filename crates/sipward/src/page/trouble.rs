@@ -4,7 +4,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 
-use super::frame;
+use super::document;
 use super::say::plain;
 use crate::http::fault::Fault;
 use crate::model::Problem;
@@ -42,7 +42,7 @@ pub(super) fn page(problem: &Problem) -> Markup {
             p { a href="/" { "To the overview" } }
         }
     };
-    frame::bare(&problem.title, &body)
+    document::bare(&problem.title, &body)
 }
 
 fn advice(status: u16) -> Option<&'static str> {

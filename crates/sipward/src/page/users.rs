@@ -8,9 +8,9 @@ use super::frame::Frame;
 use super::paging::{ROWS, here, pages};
 use super::say::{self, Shown, plain};
 use super::trouble::Trouble;
+use crate::api::{self, Api};
 use crate::http::extract::Query;
 use crate::model::{AttackedUser, AttackingSource, Phone, UserPage, UserQuery};
-use crate::api::{self, Api};
 use crate::text::Plain;
 
 pub(super) async fn list(

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
-use crate::model::Scope;
 use crate::http::{Client, Visitor};
+use crate::model::Scope;
 
 /// Who looks, and what he may do.
 #[derive(Clone, Debug)]

@@ -24,8 +24,8 @@ pub use kind::Kind;
 pub use parts::{Ban, Started, Totals};
 pub(crate) use wire::line;
 
-use crate::model::{AuthMethod, Scope, TokenEnd};
 use crate::complaint::RefusedFor;
+use crate::model::{AuthMethod, Scope, TokenEnd};
 
 use crate::text::Time;
 

@@ -9,7 +9,7 @@ use sipward_engine::{Cause, Evidence, Refusal};
 use self::cells::{count, row, rows, rule_name, short_time, shortened, some};
 use super::compare::{Both, Comparison};
 use super::report::{Banned, Healthy, Listed, Report, Shadow, Told};
-use super::source::{Kind, Tally};
+use super::tally::{Kind, Tally};
 use crate::record::Record;
 use crate::text::{Plain, Span, Time};
 

@@ -10,10 +10,11 @@ use tokio::task::JoinHandle;
 use crate::certificates::Certificates;
 use crate::clock;
 use crate::config::{Config, Credentials, Mode};
-use crate::daemon::directory::{self, Asked, Question};
+use crate::daemon::directory::{self, Answer, Asked, Question};
+use crate::daemon::probe::{self, Probed};
 use crate::daemon::{
     Current, Desk, InForce, Judge, Kernel, Order, Prober, Reload, Settings, State, Ways, is_near,
-    look_up_names, optional_events, probe, read_geo, reload_on_hangup,
+    look_up_names, optional_events, read_geo, reload_on_hangup,
 };
 use crate::geo::Geo;
 use crate::logging::LogControl;
@@ -23,6 +24,9 @@ use crate::store::Store;
 
 /// Orders that wait for the engine at most; they come from the name look-ups and SIGHUP.
 const ORDERS: usize = 16;
+
+/// Answers of FreeSWITCH that wait for the engine at most; a list of registrations is many.
+const ANSWERS: usize = 16;
 
 /// What is wired together.
 pub(super) struct Wiring<'a> {
@@ -42,6 +46,8 @@ pub(super) struct Wired {
     pub(super) desk: Desk,
     pub(super) orders: mpsc::Sender<Order>,
     pub(super) orders_in: mpsc::Receiver<Order>,
+    pub(super) answers: mpsc::Receiver<Answer>,
+    pub(super) probed: mpsc::Receiver<Probed>,
     pub(super) settings: Arc<Settings>,
     /// They are aborted at the end.
     pub(super) helpers: Vec<JoinHandle<()>>,
@@ -74,6 +80,8 @@ impl Wiring<'_> {
     ) -> anyhow::Result<Wired> {
         let Self { config, credentials, kernel, store, records, geo, certificates } = self;
         let (orders, orders_in) = mpsc::channel(ORDERS);
+        let (answers_out, answers) = mpsc::channel(ANSWERS);
+        let (probed_out, probed) = mpsc::channel(ANSWERS);
         let near = is_near(&credentials.host, &kernel.found.host).await;
         let (task, handle, notices) =
             sipward_esl::session(session_config(config, &credentials, near)?);
@@ -99,16 +107,16 @@ impl Wiring<'_> {
         let directory = directory::Ways::new(
             (handle, credentials, config.esl.connect_timeout),
             (asked_in, questions),
-            (orders.clone(), kernel.ports.clone(), records.clone()),
+            (answers_out, kernel.ports.clone(), records.clone()),
         );
         let helpers = vec![
             tokio::spawn(directory::run(directory)),
-            tokio::spawn(ask_profiles(judge, config, &kernel.found, orders.clone())),
+            tokio::spawn(ask_profiles(judge, config, &kernel.found, probed_out)),
             tokio::spawn(look_up_names(names, current_in, in_force_out, orders.clone())),
             tokio::spawn(reload_on_hangup(Arc::clone(&settings))?),
             tokio::spawn(read_geo(Arc::clone(geo), config.geo.clone(), records.clone())),
         ];
-        Ok(Wired { session, notices, desk, orders, orders_in, settings, helpers })
+        Ok(Wired { session, notices, desk, orders, orders_in, answers, probed, settings, helpers })
     }
 }
 
@@ -117,14 +125,14 @@ fn ask_profiles(
     judge: &mut Judge,
     config: &Config,
     found: &Found,
-    orders: mpsc::Sender<Order>,
+    probed: mpsc::Sender<Probed>,
 ) -> impl Future<Output = ()> + use<> {
     let (want, wanted) = watch::channel(Arc::from([]));
     if config.mode == Mode::Ban {
         let (own, ports) = (found.host.own.clone(), config.route.gate.sip_ports.clone());
         judge.ask_by(Prober::new(want, own, ports, found.coverage.gate));
     }
-    probe::run(wanted, orders)
+    probe::run(wanted, probed)
 }
 
 fn session_config(

@@ -7,12 +7,11 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
-use serde::Serialize;
 use sipward_engine::{Cause, Expiry, Refusal, Timestamp, UnblockReason};
 
+use super::column::{expiry, json, micros, timestamp};
 use super::key::{Key, Net};
-use super::load::{expiry, json, timestamp};
-use super::write::micros;
+use super::kind::HistoryKind;
 
 /// Which part of the history is wanted. Without any condition all of it, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,18 +81,6 @@ pub enum What {
     },
 }
 
-/// The kinds of [`What`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HistoryKind {
-    /// [`What::Ban`].
-    Ban,
-    /// [`What::Unban`].
-    Unban,
-    /// [`What::Refused`].
-    Refused,
-}
-
 /// A place in the history. Its text form is for clients to hand back, not to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
@@ -119,21 +106,6 @@ impl FromStr for Cursor {
         let (at, id) = text.split_once('-').ok_or(NoCursor)?;
         let number = |text: &str| text.parse::<u64>().ok().and_then(|n| i64::try_from(n).ok());
         Ok(Self { at: number(at).ok_or(NoCursor)?, id: number(id).ok_or(NoCursor)? })
-    }
-}
-
-impl HistoryKind {
-    /// How the database has it.
-    pub(super) const fn number(self) -> i64 {
-        match self {
-            Self::Ban => 0,
-            Self::Unban => 1,
-            Self::Refused => 2,
-        }
-    }
-
-    fn of_number(number: i64) -> Option<Self> {
-        [Self::Ban, Self::Unban, Self::Refused].into_iter().find(|kind| kind.number() == number)
     }
 }
 

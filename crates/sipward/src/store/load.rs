@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::Deserialize;
-use sipward_engine::{
-    Cause, Evidence, Expiry, Grade, Identity, Offender, RuleName, Success, Text, Timestamp,
-};
+use sipward_engine::{Cause, Evidence, Grade, Identity, Offender, RuleName, Success, Text};
 
+use super::column::{expiry, json, timestamp};
 use super::entry::{AllowEntry, Override, RetiredToken, Saved, SavedBan, SavedToken};
 use super::key::Net;
-use super::write::WRITTEN;
+use super::schema::WRITTEN;
 use crate::model::Scope;
 use crate::text::Time;
 
@@ -114,27 +113,6 @@ fn rows<T>(
         }
     }
     Ok(all)
-}
-
-/// A time as the engine has it; the epoch for anything before it.
-pub(super) fn timestamp(micros: i64) -> Timestamp {
-    Timestamp::from_micros(u64::try_from(micros).unwrap_or_default())
-}
-
-pub(super) fn expiry(until: Option<i64>) -> Expiry {
-    until.map_or(Expiry::Never, |until| Expiry::At(timestamp(until)))
-}
-
-/// A value from its JSON text, in this column.
-pub(super) fn json<T: serde::de::DeserializeOwned>(
-    row: &Row<'_>,
-    column: usize,
-) -> rusqlite::Result<T> {
-    let text = row.get_ref(column)?.as_str()?;
-    serde_json::from_str(text).map_err(|error| {
-        let kind = rusqlite::types::Type::Text;
-        rusqlite::Error::FromSqlConversionFailure(column, kind, Box::new(error))
-    })
 }
 
 fn ban(row: &Row<'_>, detailed_from: i64) -> rusqlite::Result<SavedBan> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use sipward_engine::Timestamp;
 
+use super::column::micros;
 use crate::config::StoreSettings;
-use super::write::micros;
 
 /// Rows deleted in one go: some milliseconds of work.
 const SLICE: i64 = 2_000;

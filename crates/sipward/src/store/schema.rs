@@ -12,6 +12,9 @@ pub(super) const APPLICATION_ID: i64 = 0x5349_5057;
 /// Migrations done to a database that is up to date: as many as there are [`STEPS`].
 pub(super) const VERSION: i64 = 3;
 
+/// `meta` row: when something was written last. A clock that is before it is wrong.
+pub(super) const WRITTEN: &str = "written_at";
+
 /// Every step from an empty file to the present tables.
 pub(super) const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::Stepped;
-use super::write::micros;
+use super::column::micros;
 
 /// Moves the times of what this run has stored, so that bans keep their time left and events were when they were.
 ///

@@ -6,9 +6,11 @@ use ipnet::IpNet;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use sipward_engine::{Cause, Expiry, Offender, Refusal, Success, Timestamp, UnblockReason};
 
+use super::column::micros;
 use super::entry::{AllowEntry, Override, RetiredToken, SavedBan, SavedToken};
 use super::inbox::Item;
 use super::key::Key;
+use super::schema::WRITTEN;
 use super::{Entry, HistoryKind, MOST_RETIRED, step};
 use crate::text::Time;
 
@@ -36,9 +38,6 @@ pub(super) fn batch(
 /// `meta` row of a file that is in use, until it is closed. In a file without a write-ahead log beside it, it
 /// tells that the log was lost.
 const IN_USE: &str = "in_use_since";
-
-/// `meta` row: when something was written last. A clock that is before it is wrong.
-pub(super) const WRITTEN: &str = "written_at";
 
 /// Notes when the file was opened, and by which version.
 pub(super) fn opened(connection: &Connection, at: Timestamp) -> rusqlite::Result<()> {
@@ -83,11 +82,6 @@ pub(super) fn end_bans(connection: &mut Connection, at: Timestamp) -> rusqlite::
     closed(&transaction, at)?;
     transaction.commit()?;
     Ok(ended)
-}
-
-/// A time as the database has it. Whatever is beyond the year 294,000 is its end.
-pub(super) fn micros(at: Timestamp) -> i64 {
-    i64::try_from(at.as_micros()).unwrap_or(i64::MAX)
 }
 
 struct Rows<'a> {

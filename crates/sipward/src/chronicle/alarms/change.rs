@@ -35,7 +35,9 @@ pub(super) fn change(record: &Record) -> Option<AlarmChange> {
         }
         Record::CertificateFailed { .. } => raised(AlarmKind::CertificateFailed),
         Record::DeliveryFailed { by, .. } => about(AlarmKind::DeliveryFailed, by),
-        Record::Delivered { by, .. } => Some(AlarmChange::Over(AlarmKind::DeliveryFailed, Some(by.clone()))),
+        Record::Delivered { by, .. } => {
+            Some(AlarmChange::Over(AlarmKind::DeliveryFailed, Some(by.clone())))
+        }
         Record::Alarm(alarm) => Some(raised_by_engine(alarm)),
         Record::StoreSetAside { .. } => raised(AlarmKind::StoreSetAside),
         Record::StoreIncomplete { .. } => raised(AlarmKind::StoreIncomplete),
@@ -64,7 +66,9 @@ pub(super) fn change(record: &Record) -> Option<AlarmChange> {
         Record::AccessListUsed { list } => {
             Some(AlarmChange::Over(AlarmKind::AccessListUnused, Some(list.clone())))
         }
-        Record::Registrations { problem: Some(_), .. } => raised(AlarmKind::RegistrationsUnreadable),
+        Record::Registrations { problem: Some(_), .. } => {
+            raised(AlarmKind::RegistrationsUnreadable)
+        }
         Record::Registrations { problem: None, .. } => over(AlarmKind::RegistrationsUnreadable),
         Record::EventsNotAllowed { .. } => raised(AlarmKind::EventsNotAllowed),
         Record::NameFailed { name, .. } => about(AlarmKind::NameFailed, name),

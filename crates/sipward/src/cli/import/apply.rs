@@ -10,7 +10,6 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::model::{AllowChanged, BanMade, Net, NewAllow, NewBan, PolicyChange, PolicyView};
 use crate::cli::ban::healthy;
 use crate::cli::out;
 use crate::cli::progress::Progress;
@@ -19,6 +18,7 @@ use crate::client::{Client, ClientError};
 use crate::clock;
 use crate::config::HostEntry;
 use crate::fail2ban::{StandingBan, Takeover};
+use crate::model::{AllowChanged, BanMade, Net, NewAllow, NewBan, PolicyChange, PolicyView};
 use crate::text::Plain;
 
 /// Bans sent side by side. Each answer waits until the ban is stored and the kernel has taken it; side by

@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use crate::cli::out;
+use crate::client::{Client, ClientError, NoQuery};
 use crate::model::{
     BanOrder, BanPage, BanQuery, Direction, EventQuery, FailurePage, FailureQuery, Line, Status,
 };
-use crate::cli::out;
-use crate::client::{Client, ClientError, NoQuery};
 
 /// How often the status is asked for.
 const STATUS: Duration = Duration::from_secs(2);

@@ -6,8 +6,8 @@ use std::collections::{HashMap, VecDeque};
 use serde_json::{Map, Value};
 
 use super::feed::News;
+use crate::cli::words;
 use crate::model::{Ban, FailureEntry, Line, Status};
-use crate::cli::why;
 use crate::text::Time;
 
 /// Seconds that rates are shown for.
@@ -205,7 +205,7 @@ impl From<&Ban> for NewBan {
         Self {
             time: clock_of(ban.since),
             net: ban.net.to_string(),
-            why: why::cause(&ban.cause),
+            why: words::cause(&ban.cause),
             ended: false,
         }
     }

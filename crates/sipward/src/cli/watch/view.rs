@@ -7,9 +7,9 @@ use ratatui::text::Line;
 use ratatui::widgets::{Block, Borders, Paragraph, Row, Sparkline, Table};
 
 use super::scene::{NewBan, Scene};
-use crate::model::{Flood, FloodState};
 use crate::cli::out;
 use crate::config::Mode;
+use crate::model::{Flood, FloodState};
 use crate::text::Plain;
 
 /// Columns from which bans and sources stand side by side.

@@ -126,17 +126,6 @@ pub enum LogLevel {
     Trace,
 }
 
-/// Other names that a key may be written by.
-pub(super) fn aliases(key: &str) -> &'static [&'static str] {
-    match key {
-        "allow" => &["ignoreip"],
-        "policy.max_failures" => &["maxretry"],
-        "policy.window" => &["findtime"],
-        "policy.ban_time" => &["bantime"],
-        _ => &[],
-    }
-}
-
 impl File {
     /// Checks ranges and what depends on each other.
     pub(super) fn into_config(self) -> Result<Config, Problem> {

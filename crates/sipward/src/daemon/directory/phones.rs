@@ -10,8 +10,6 @@ use std::time::Duration;
 
 use sipward_engine::Timestamp;
 
-use super::table::canonical;
-
 /// Dialogs held at once, some 150 bytes each. Beyond it the table is incomplete.
 const MAX_DIALOGS: usize = 262_144;
 
@@ -157,7 +155,7 @@ impl Phones {
 
     /// How many of them are at this address.
     pub(crate) fn at(&self, address: IpAddr) -> u32 {
-        self.addresses.get(&canonical(address)).map_or(0, |here| here.registrations)
+        self.addresses.get(&address.to_canonical()).map_or(0, |here| here.registrations)
     }
 
     /// Addresses with registrations, since when, and how many.
@@ -171,7 +169,7 @@ impl Phones {
     }
 
     fn put(&mut self, id: u64, phone: &Phone<'_>, life: Option<Duration>, now: Timestamp) {
-        let address = canonical(phone.source);
+        let address = phone.source.to_canonical();
         let registration = self.registration_id(phone.user, phone.domain, address);
         let until = now + life.unwrap_or(DEFAULT_LIFE).min(MAX_LIFE) + GRACE;
         let dialog = Dialog { registration, until, seen: now };

@@ -9,8 +9,8 @@ use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
+use super::Answer;
 use super::ask::Asker;
-use crate::daemon::judge::Order;
 use crate::freeswitch::registrations::{Outcome, QUESTION, Row, Rows};
 
 /// Longest wait for the beginning of the list (FreeSWITCH makes all of it first), and for each piece.
@@ -68,9 +68,9 @@ enum Failed {
 
 impl Asker {
     /// Passes all registrations on. What cannot be had is told.
-    pub(super) async fn registrations(&self, orders: &mpsc::Sender<Order>) {
+    pub(super) async fn registrations(&self, answers: &mpsc::Sender<Answer>) {
         let asked = Instant::now();
-        let why = match self.stream(asked, orders).await {
+        let why = match self.stream(asked, answers).await {
             Ok(()) => return self.answered(QUESTION),
             Err(Failed::Stopped) => return,
             Err(Failed::Unreadable(error)) => return self.needed_failed(QUESTION, &error),
@@ -79,7 +79,7 @@ impl Asker {
         tracing::debug!(error = why, "no second connection; asking beside the events");
         let asked = Instant::now();
         let Some((text, is_cut)) = self.whole_text(QUESTION).await else { return };
-        let mut reader = Reader::new(asked, orders);
+        let mut reader = Reader::new(asked, answers);
         match reader.take(text.as_bytes()).await {
             Ok(()) => {}
             Err(_) => return,
@@ -91,7 +91,7 @@ impl Asker {
         }
     }
 
-    async fn stream(&self, asked: Instant, orders: &mpsc::Sender<Order>) -> Result<(), Failed> {
+    async fn stream(&self, asked: Instant, answers: &mpsc::Sender<Answer>) -> Result<(), Failed> {
         let another = |error: ClientError| Failed::AnotherWay(error.to_string());
         let late = |_| Failed::AnotherWay(format!("no answer within {} s", PIECE.as_secs()));
         let login = &self.credentials;
@@ -109,7 +109,7 @@ impl Asker {
             Streamed::Body => {}
             Streamed::Refused(reply) => return Err(Failed::AnotherWay(reply.to_string())),
         }
-        let mut reader = Reader::new(asked, orders);
+        let mut reader = Reader::new(asked, answers);
         loop {
             match timeout(PIECE, connection.next_piece()).await {
                 Ok(Ok(Some(piece))) => reader.take(&piece).await?,
@@ -121,18 +121,18 @@ impl Asker {
     }
 }
 
-/// Turns pieces of the list into orders.
+/// Turns pieces of the list into answers.
 struct Reader<'o> {
     rows: Rows,
     chunk: Vec<Registration>,
     bytes: usize,
     asked: Instant,
-    orders: &'o mpsc::Sender<Order>,
+    answers: &'o mpsc::Sender<Answer>,
 }
 
 impl<'o> Reader<'o> {
-    fn new(asked: Instant, orders: &'o mpsc::Sender<Order>) -> Self {
-        Self { rows: Rows::new(), chunk: Vec::new(), bytes: 0, asked, orders }
+    fn new(asked: Instant, answers: &'o mpsc::Sender<Answer>) -> Self {
+        Self { rows: Rows::new(), chunk: Vec::new(), bytes: 0, asked, answers }
     }
 
     async fn take(&mut self, piece: &[u8]) -> Result<(), Failed> {
@@ -162,7 +162,7 @@ impl<'o> Reader<'o> {
             .map(|phone| phone.user.len() + phone.domain.len() + phone.call_id.len())
             .sum();
         let asked = self.asked;
-        self.order(Listed::Phones { phones, asked }).await
+        self.answer(Listed::Phones { phones, asked }).await
     }
 
     /// All that came has been taken; `is_cut`: there was more.
@@ -176,10 +176,10 @@ impl<'o> Reader<'o> {
             outcome.incomplete.get_or_insert_with(|| "the answer was cut".to_owned());
         }
         let asked = self.asked;
-        self.order(Listed::End { outcome, asked }).await
+        self.answer(Listed::End { outcome, asked }).await
     }
 
-    async fn order(&self, listed: Listed) -> Result<(), Failed> {
-        self.orders.send(Order::Listed(listed)).await.map_err(|_| Failed::Stopped)
+    async fn answer(&self, listed: Listed) -> Result<(), Failed> {
+        self.answers.send(Answer::Listed(listed)).await.map_err(|_| Failed::Stopped)
     }
 }

@@ -11,7 +11,8 @@ use crate::clock::stamp;
 use crate::complaint::Heard;
 use crate::daemon::directory::phones::Phone;
 use crate::daemon::directory::table::Part;
-use crate::daemon::directory::{Listed, ProfileFacts, Question, Registration};
+use crate::daemon::directory::{Answer, Listed, ProfileFacts, Question, Registration};
+use crate::daemon::probe::Probed;
 use crate::freeswitch::registrations::Outcome;
 use crate::record::Record;
 
@@ -261,36 +262,44 @@ impl Judge {
                     self.ask(Question::Log { wanted: !wanted });
                 }
             }
-            Order::Acls(nets) => {
-                self.tell(Input::AclsChanged);
-                self.exempt(Exemption::Acl, nets);
-            }
             Order::Exempt(classes) => {
                 for (class, nets) in classes {
                     self.exempt(class, nets);
                 }
             }
-            Order::Trunks(nets) => {
-                self.exempt(Exemption::Trunk, nets.clone());
-                self.publish(Record::Trunks { sources: nets });
-            }
-            Order::Listed(Listed::Phones { phones, asked }) => self.listed(&phones, asked),
-            Order::Listed(Listed::End { outcome, asked }) => self.list_ends(&outcome, asked),
-            Order::Known(part, whole) => self.protected.know(part, whole),
-            Order::Profiles(profiles) => self.profiles(&profiles),
             Order::Saved(saved) => self.late(*saved),
-            Order::Acl { addr, allowed } => self.tell(Input::AclAnswer { addr, allowed }),
             Order::Shield(choice) => {
                 if let Some(shielding) = &mut self.shielding {
                     shielding.choose(choice);
                 }
             }
-            Order::Probed(probed) => {
-                if let Some(record) = self.flood.probed(probed, self.clock.steady()) {
-                    self.publish(record);
-                }
-            }
             Order::Visit(visit) => visit.pay(self),
+        }
+    }
+
+    /// Takes in what FreeSWITCH answered.
+    pub(super) fn answer(&mut self, answer: Answer) {
+        match answer {
+            Answer::Acls(nets) => {
+                self.tell(Input::AclsChanged);
+                self.exempt(Exemption::Acl, nets);
+            }
+            Answer::Acl { addr, allowed } => self.tell(Input::AclAnswer { addr, allowed }),
+            Answer::Trunks(nets) => {
+                self.exempt(Exemption::Trunk, nets.clone());
+                self.publish(Record::Trunks { sources: nets });
+            }
+            Answer::Listed(Listed::Phones { phones, asked }) => self.listed(&phones, asked),
+            Answer::Listed(Listed::End { outcome, asked }) => self.list_ends(&outcome, asked),
+            Answer::Known(part, whole) => self.protected.know(part, whole),
+            Answer::Profiles(profiles) => self.profiles(&profiles),
+        }
+    }
+
+    /// Takes in whether a profile of FreeSWITCH answers.
+    pub(super) fn probed(&mut self, probed: Probed) {
+        if let Some(record) = self.flood.probed(probed, self.clock.steady()) {
+            self.publish(record);
         }
     }
 }

@@ -4,9 +4,11 @@ use sipward_engine::{Identity, Policy};
 use sipward_esl::Notice;
 
 use super::*;
-use crate::daemon::directory::Registration;
-use crate::freeswitch::registrations::{Odd, Outcome};
 use crate::config::{StoreLocation, StoreSettings};
+use crate::daemon::directory::Registration;
+use crate::daemon::directory::table::Part;
+use crate::daemon::directory::{Answer, Listed};
+use crate::freeswitch::registrations::{Odd, Outcome};
 
 /// A judge without a heart, and what it asks of FreeSWITCH.
 fn judge() -> (Judge, mpsc::Receiver<Question>) {
@@ -81,9 +83,9 @@ fn the_list_of_freeswitch_is_what_stands() {
 
 fn list(judge: &mut Judge, phones: Vec<Registration>, asked: Instant, outcome: Outcome) {
     for phone in phones {
-        judge.order(Order::Listed(Listed::Phones { phones: vec![phone], asked }));
+        judge.answer(Answer::Listed(Listed::Phones { phones: vec![phone], asked }));
     }
-    judge.order(Order::Listed(Listed::End { outcome, asked }));
+    judge.answer(Answer::Listed(Listed::End { outcome, asked }));
 }
 
 /// An event of `sofia.c`.

@@ -128,9 +128,9 @@ async fn it_asks_who_is_wanted_and_tells_what_it_hears() {
     let address = |socket: &UdpSocket| socket.local_addr().unwrap();
     let targets = [address(&answering), address(&silent), address(&closed)];
     drop(closed);
-    let (orders, mut told) = mpsc::channel(16);
+    let (probed, mut told) = mpsc::channel(16);
     let (want, wanted) = watch::channel(Arc::from(targets));
-    let task = tokio::spawn(run(wanted, orders));
+    let task = tokio::spawn(run(wanted, probed));
     let server = tokio::spawn(async move {
         let mut buffer = [0; 2_048];
         loop {
@@ -143,8 +143,8 @@ async fn it_asks_who_is_wanted_and_tells_what_it_hears() {
 
     let mut seen = [false; 3];
     while seen != [true; 3] {
-        let Some(Order::Probed(Probed { target, outcome })) = told.recv().await else {
-            panic!("nothing else is told");
+        let Some(Probed { target, outcome }) = told.recv().await else {
+            panic!("the task has ended");
         };
         match outcome {
             Outcome::Answered(_) => assert_eq!(target, targets[0]),

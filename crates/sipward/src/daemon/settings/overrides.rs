@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use sipward_engine::{Policy, PolicyError, Timestamp};
 
-use crate::model::PolicyKey;
 use crate::config::Config;
 use crate::config::HostEntry;
+use crate::model::PolicyKey;
 use crate::store::{AllowEntry, Entry, Override, Saved};
 use set::set;
 

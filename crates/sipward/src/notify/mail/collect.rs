@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::text::{MailText, Lines};
+use super::text::{Lines, MailText};
 use crate::record::Record;
 
 /// Pause between two letters with alarms; what is raised meanwhile is in the second.

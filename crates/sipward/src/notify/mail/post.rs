@@ -52,7 +52,10 @@ impl Mailer {
     ///
     /// # Errors
     /// When a password would go over the network in clear, or TLS cannot be set up.
-    pub(crate) fn new(settings: &MailSettings, login: Option<&Login>) -> anyhow::Result<Option<Self>> {
+    pub(crate) fn new(
+        settings: &MailSettings,
+        login: Option<&Login>,
+    ) -> anyhow::Result<Option<Self>> {
         if settings.to.is_empty() {
             return Ok(None);
         }

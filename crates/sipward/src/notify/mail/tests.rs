@@ -9,10 +9,10 @@ use tokio::sync::{broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::config::{MailSettings, MailTls, MailTransport};
 use crate::config::{Login, Secret};
-use crate::record::Ban;
+use crate::config::{MailSettings, MailTls, MailTransport};
 use crate::notify::{DeliveryStats, apart};
+use crate::record::Ban;
 use crate::whois;
 use sink::{Mail, Sink};
 
@@ -30,7 +30,8 @@ struct Mailing {
 impl Mailing {
     fn start(settings: &MailSettings, login: Option<&Login>, whois: whois::Settings) -> Self {
         let (records, _) = broadcast::channel(256);
-        let (ledger, stop) = (Arc::new(DeliveryStats::new(NAME.to_owned())), CancellationToken::new());
+        let (ledger, stop) =
+            (Arc::new(DeliveryStats::new(NAME.to_owned())), CancellationToken::new());
         let hearing = EventReceiver::new(&records, Arc::clone(&ledger), stop.clone());
         let mailer = Mailer::new(settings, login).unwrap().unwrap();
         let whois = Arc::new(Whois::new(whois));
@@ -52,7 +53,8 @@ impl Mailing {
 }
 
 fn settings(sink: &Sink) -> MailSettings {
-    let way = MailTransport::Smtp { host: "127.0.0.1".to_owned(), port: sink.port(), tls: MailTls::Off };
+    let way =
+        MailTransport::Smtp { host: "127.0.0.1".to_owned(), port: sink.port(), tls: MailTls::Off };
     MailSettings {
         to: vec!["NOC <noc@example.org>".parse().unwrap()],
         from: Some("sipward@pbx.example.org".parse().unwrap()),
@@ -225,8 +227,11 @@ async fn nobody_waits_for_whois() {
 async fn a_server_without_starttls_gets_nothing_when_tls_is_wanted() {
     let mut sink = Sink::start().await;
     let mut settings = settings(&sink);
-    settings.way =
-        MailTransport::Smtp { host: "127.0.0.1".to_owned(), port: sink.port(), tls: MailTls::Starttls };
+    settings.way = MailTransport::Smtp {
+        host: "127.0.0.1".to_owned(),
+        port: sink.port(),
+        tls: MailTls::Starttls,
+    };
     let mailing = Mailing::start(&settings, None, whois::Settings::default());
     mailing.tell(ban("203.0.113.7/32", "1000"));
     while mailing.ledger.read().failed == 0 {
@@ -247,10 +252,12 @@ async fn a_password_logs_in_on_this_host_and_is_never_sent_elsewhere_in_clear() 
     mailing.finish().await;
 
     let mut elsewhere = settings(&sink);
-    elsewhere.way = MailTransport::Smtp { host: "mail.example.org".to_owned(), port: 25, tls: MailTls::Off };
+    elsewhere.way =
+        MailTransport::Smtp { host: "mail.example.org".to_owned(), port: 25, tls: MailTls::Off };
     let refused = Mailer::new(&elsewhere, Some(&login)).unwrap_err().to_string();
     assert!(refused.contains("in clear") && !refused.contains("s3cret"), "{refused}");
-    elsewhere.way = MailTransport::Smtp { host: "mail.example.org".to_owned(), port: 465, tls: MailTls::Tls };
+    elsewhere.way =
+        MailTransport::Smtp { host: "mail.example.org".to_owned(), port: 465, tls: MailTls::Tls };
     assert!(!format!("{:?}", Mailer::new(&elsewhere, Some(&login))).contains("s3cret"));
 }
 

@@ -15,8 +15,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::{Delivery, signature};
-use crate::config::WebhookUrl;
 use crate::config::Secret;
+use crate::config::WebhookUrl;
 use crate::notify::{Failure, tls};
 
 /// Bytes of an answer's body that are read so that the connection can be used again. Nobody looks at them.

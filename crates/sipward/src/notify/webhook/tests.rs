@@ -9,8 +9,8 @@ use tokio::sync::{broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::record::Record;
 use crate::notify::{DeliveryStats, apart, tls};
+use crate::record::Record;
 use receiver::{Answer, Posted, Receiver};
 
 const FAST: Retry =

@@ -2,9 +2,10 @@
 
 use maud::{Markup, html};
 
+use super::super::flood::state;
 use super::super::frame::Frame;
 use super::super::say::{self, plain};
-use crate::model::{BusyStranger, Flood, FloodState};
+use crate::model::BusyStranger;
 
 /// The state in a word, as a fact, and the sentence.
 pub(super) fn fact(frame: &Frame) -> Markup {
@@ -19,24 +20,6 @@ pub(super) fn fact(frame: &Frame) -> Markup {
             }
             p { (plain(&flood.summary)) }
         }
-    }
-}
-
-/// The state in the strip at the top of each page; nothing while it is quiet.
-pub(crate) fn pill(flood: &Flood) -> Markup {
-    let (class, word) = state(flood.state);
-    html! {
-        @if flood.state != FloodState::Quiet {
-            li { a class={ "pill " (class) } href="/#facts" { (word) } }
-        }
-    }
-}
-
-fn state(state: FloodState) -> (&'static str, &'static str) {
-    match state {
-        FloodState::Quiet => ("good", "none"),
-        FloodState::Shielded => ("warn", "shielded"),
-        FloodState::Deaf => ("bad", "FreeSWITCH deaf"),
     }
 }
 
@@ -75,34 +58,5 @@ fn row(frame: &Frame, stranger: &BusyStranger) -> Markup {
                 @else { span.soft { "no" } }
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn flood(state: FloodState) -> Flood {
-        let (profiles, strangers) = (Vec::new(), Vec::new());
-        Flood {
-            state,
-            since: None,
-            summary: "no packets dropped; 0 phones registered".to_owned(),
-            passed_per_second: 0,
-            dropped_per_second: 0,
-            phones: 0,
-            answer_seconds: None,
-            profiles,
-            strangers,
-        }
-    }
-
-    #[test]
-    fn the_strip_says_only_what_is_not_quiet() {
-        let said = |state| pill(&flood(state)).into_string();
-        assert_eq!(said(FloodState::Quiet), "");
-        assert!(said(FloodState::Shielded).contains("pill warn"));
-        let deaf = said(FloodState::Deaf);
-        assert!(deaf.contains("pill bad") && deaf.contains("FreeSWITCH deaf"), "{deaf}");
     }
 }

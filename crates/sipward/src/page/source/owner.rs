@@ -7,10 +7,10 @@ use axum::extract::State;
 use maud::{Markup, html};
 
 use super::super::say::{Shown, plain};
+use crate::api::{self, Api};
 use crate::http::extract::Place;
 use crate::http::fault::{Answer, Fault};
 use crate::model::{Host, Location, SourceReport, WhoisReport};
-use crate::api::{self, Api};
 
 /// What was asked for.
 pub(super) struct Asked {

@@ -8,9 +8,9 @@ use tokio::sync::{broadcast, mpsc};
 use super::*;
 use crate::clock::Clock;
 use crate::clock::tests::ByHand;
+use crate::config::{StoreLocation, StoreSettings};
 use crate::daemon::judge::{Beat, Voices};
 use crate::enforce::Wishes;
-use crate::config::{StoreLocation, StoreSettings};
 use crate::store::{HistoryQuery, Notice, Saved, Store};
 
 const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time;
 
-use super::judge::{Judge, Order};
+use super::{Judge, Order};
 
 /// Longest wait for the engine. It answers within milliseconds, except at the start, which waits up to
 /// five seconds for names.
