@@ -38,6 +38,8 @@
 
 pub mod client;
 pub mod command;
+mod content_type;
+mod cut;
 pub mod event;
 pub mod frame;
 mod limits;

@@ -11,7 +11,8 @@ pub(crate) use self::headers::split_line;
 pub use self::headers::{Header, Headers};
 use crate::{
     CoreUuid,
-    frame::{ContentType, Cut},
+    content_type::ContentType,
+    cut::Cut,
     text::{Text, excerpt},
 };
 

@@ -8,9 +8,9 @@ use tokio_util::codec::Decoder;
 use super::{
     Frame,
     compact::Compactor,
-    envelope::{self, BadHead, ContentType, Envelope},
+    envelope::{self, BadHead, Envelope},
 };
-use crate::Limits;
+use crate::{ContentType, Limits};
 
 /// Splits the byte stream of an Event Socket into frames, without copying.
 ///

@@ -5,10 +5,8 @@
 //! | `decoder` | [`FrameDecoder`]: bytes in, frames out, nothing copied |
 //! | `envelope` | the head's grammar (nom) |
 //! | `compact` | bodies over the limit, cut value by value while they stream in |
-//! | `cut` | [`Cut`]: what was cut |
 
 mod compact;
-mod cut;
 mod decoder;
 mod envelope;
 
@@ -17,10 +15,10 @@ use std::{borrow::Cow, fmt};
 use bytes::Bytes;
 
 pub(crate) use self::decoder::Streaming;
-pub use self::{
+pub use self::decoder::{FrameDecoder, FrameError};
+pub use crate::{
+    content_type::ContentType,
     cut::{Cut, CutValue},
-    decoder::{FrameDecoder, FrameError},
-    envelope::ContentType,
 };
 use crate::{
     event::{Event, EventError, Headers},

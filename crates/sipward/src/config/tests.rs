@@ -239,7 +239,7 @@ fn the_port_of_a_mail_server_follows_from_tls_unless_it_is_named() {
     ] {
         match parse(&format!("[mail]\n{source}")).unwrap().mail.way {
             crate::config::MailTransport::Smtp { host, port, .. } => {
-                assert_eq!((host.as_str(), port), place)
+                assert_eq!((host.as_str(), port), place);
             }
             other @ crate::config::MailTransport::Sendmail(_) => panic!("{other:?}"),
         }

@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
-"""Finds modules of a Rust crate that import each other in a circle.
+"""Checks that crates and modules use only what lies below them (layers.txt), and that none import each other in a circle.
 
-    circles.py CRATE...      prints the circles of each crate; exit status 1 when there is one
-    circles.py --edges CRATE prints which module of the crate imports which, and by what names
+    layers.py                everything; exit status 1 when something is wrong
+    layers.py --self-test    the check itself, on crates with planted faults
+    layers.py --edges CRATE  prints which module of the crate uses which
 
 Modules beside each other are compared: those that have the same parent, each with all that is below it. A module
 and its parent may name each other, as Rust's `impl` blocks in several files do. A name that a module only hands on
 (`pub use`) counts for the module that defines it. Test modules are left out.
 """
 
+import json
 import re
+import subprocess
 import sys
+import tempfile
 from collections import defaultdict
 from pathlib import Path
 
@@ -172,23 +176,122 @@ def strongly_connected(pairs):
     return sorted((circle for circle in circles if len(circle) > 1), key=sorted)
 
 
+def table(text):
+    """The sections of layers.txt: {"crates": {name: {allowed}}, "modules PATH": [name, lowest first]}."""
+    sections, current = {}, None
+    for line in (line.split("#")[0].strip() for line in text.splitlines()):
+        if line.startswith("["):
+            current = sections.setdefault(line[1:-1], [])
+        elif line:
+            current.append(line)
+    if "crates" in sections:
+        pairs = (line.split(":") for line in sections["crates"])
+        sections["crates"] = {name: set(allowed.split()) for name, allowed in pairs}
+    return sections
+
+
+def wrong_crates(allowed, packages):
+    """Dependencies between crates of the workspace, tests left out, that the table does not allow."""
+    names = {package["name"] for package in packages}
+    for package in packages:
+        used = {d["name"] for d in package["dependencies"] if d["kind"] != "dev"} & names
+        if package["name"] not in allowed:
+            yield f"{package['name']} is not in the table of crates"
+        for name in sorted(used - allowed.get(package["name"], set())):
+            yield f"{package['name']} must not depend on {name}"
+
+
+def wrong_modules(order, crate):
+    """Uses of a module that is not below its user."""
+    place = {name: at for at, name in enumerate(order)}
+    present = crate.children[()]
+    for name in sorted(present - place.keys()):
+        yield f"module {name} is not in the table"
+    for name in sorted(place.keys() - present):
+        yield f"there is no module {name}"
+    for (user, used), names in sorted(crate.edges()[()].items()):
+        if user in place and used in place and place[used] >= place[user]:
+            yield "\n    ".join([f"module {user} must not use {used}:", *sorted(names)])
+
+
+def circles(path, crate):
+    for parent, circle, pairs in crate.circles():
+        lines = [f"{path}, circle in {'::'.join(('crate',) + parent)}: {', '.join(sorted(circle))}"]
+        for pair, names in sorted(pairs.items()):
+            lines.append(f"  {pair[0]} -> {pair[1]}")
+            lines += [f"    {name}" for name in sorted(names)]
+        yield "\n".join(lines)
+
+
+def check():
+    sections = table((Path(__file__).parent / "layers.txt").read_text())
+    command = ["cargo", "metadata", "--no-deps", "--locked", "--format-version=1"]
+    packages = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["packages"]
+    wrong = list(wrong_crates(sections["crates"], packages))
+    for package in packages:
+        path = Path(package["manifest_path"]).parent
+        wrong += circles(package["name"], Crate(path / "src"))
+    for section, order in sections.items():
+        if section.startswith("modules "):
+            wrong += wrong_modules(order, Crate(Path(section.split()[1]) / "src"))
+    return wrong
+
+
+def self_test():
+    """Plants one fault of each kind, and looks that it is found and nothing else is."""
+
+    def planted(files):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in files.items():
+                file = Path(folder) / name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text)
+            return Crate(Path(folder))
+
+    def found(files):
+        return [sorted(circle) for _, circle, _ in planted(files).circles()]
+
+    two = {"lib.rs": "mod a;\npub mod b;\npub use a::A;"}
+    assert found(two | {"a.rs": "pub struct A;", "b.rs": "use crate::A;"}) == []
+    assert found(two | {"a.rs": "use crate::b::B;", "b.rs": "use crate::A;"}) == [["a", "b"]], "a name handed on"
+    assert found(two | {"a.rs": "fn f() { super::b::g() }", "b.rs": "use super::{a::{self, A}};"}) == [["a", "b"]]
+    assert found(two | {"a.rs": "// use crate::b;\nconst T: &str = \"use crate::b;\";", "b.rs": "use crate::A;"}) == []
+    tests = "#[cfg(test)]\nmod tests { use crate::b::B; }"
+    assert found(two | {"a.rs": tests, "b.rs": "use crate::A;"}) == [], "tests may look everywhere"
+    three = {"lib.rs": "mod a; mod b; mod c;", "b.rs": "use crate::c::C;", "c.rs": "use crate::a::deep::D;"}
+    deep = {"a.rs": "mod deep;", "a/deep.rs": "use crate::b::B;"}
+    assert found(three | deep) == [["a", "b", "c"]], "a circle of three, through a module below"
+    inner = {"lib.rs": "mod p;", "p.rs": "mod x; mod y;", "p/x.rs": "use super::y::Y;", "p/y.rs": "use super::x::X;"}
+    assert found(inner) == [["x", "y"]], "a circle within a module"
+    parent = {"lib.rs": "mod p;", "p.rs": "mod x; use x::X; pub struct P;", "p/x.rs": "use super::P;"}
+    assert found(parent) == [], "a module and its parent"
+
+    crate = planted(two | {"a.rs": "use crate::b::B;", "b.rs": ""})
+    assert list(wrong_modules(["b", "a"], crate)) == []
+    assert "module a must not use b" in next(wrong_modules(["a", "b"], crate))
+    assert list(wrong_modules(["b"], crate)) == ["module a is not in the table"]
+    packages = [
+        {"name": "low", "dependencies": [{"name": "high", "kind": "dev"}]},
+        {"name": "high", "dependencies": [{"name": "low", "kind": None}, {"name": "serde", "kind": None}]},
+    ]
+    allowed = table("[crates]\nlow:\nhigh: low # fine")["crates"]
+    assert list(wrong_crates(allowed, packages)) == []
+    packages[0]["dependencies"][0]["kind"] = None
+    assert list(wrong_crates(allowed, packages)) == ["low must not depend on high"]
+    print("the check finds what was planted")
+
+
 def main(arguments):
+    if arguments[:1] == ["--self-test"]:
+        return self_test()
     if arguments[:1] == ["--edges"]:
         for parent, pairs in sorted(Crate(Path(arguments[1]) / "src").edges().items()):
-            for (a, b), names in sorted(pairs.items()):
-                print(f"{'::'.join(parent) or 'crate'}: {a} -> {b}  ({len(names)})")
-        return 0
-    found = 0
-    for crate in arguments:
-        for parent, circle, pairs in Crate(Path(crate) / "src").circles():
-            found += 1
-            print(f"{crate}, in {'::'.join(('crate',) + parent)}: {', '.join(sorted(circle))}")
-            for pair, names in sorted(pairs.items()):
-                print(f"  {pair[0]} -> {pair[1]}")
-                for name in sorted(names):
-                    print(f"    {name}")
-    print(f"{found} circles of modules" if found else "no circle of modules")
-    return int(found > 0)
+            for (user, used), names in sorted(pairs.items()):
+                print(f"{'::'.join(parent) or 'crate'}: {user} -> {used}  ({len(names)})")
+        return None
+    wrong = check()
+    print("\n".join(wrong) or "every crate and module uses only what lies below it")
+    return int(bool(wrong))
 
 
 if __name__ == "__main__":
