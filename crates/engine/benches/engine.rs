@@ -26,10 +26,14 @@ fn failures(c: &mut Criterion) {
         ("shuffled", 0, watched),
         ("watched", 100_000, watched),
         ("banned", 0, banned),
+        ("crowded", 0, watched),
     ] {
         let mut storm = Storm::new(bans, step);
         if name == "shuffled" {
             storm.shuffle();
+        }
+        if name == "crowded" {
+            storm.crowd();
         }
         group.bench_function(BenchmarkId::new(name, format!("{bans} other bans")), |b| {
             b.iter(|| {

@@ -7,8 +7,8 @@
 //!
 //! Without valgrind it tells the time on the processor, which neighbours who take it away do not lengthen.
 //!
-//! The argument is `watched`, `shuffled` or `banned`, as in the bench `engine`; 30 failures of each
-//! source have come before, as many as any rule looks at.
+//! The argument is `watched`, `shuffled`, `banned` or `crowded`, as in the bench `engine`; 30 failures of
+//! each source have come before, as many as any rule looks at.
 
 mod storm;
 
@@ -29,6 +29,9 @@ fn main() {
     let mut storm = Storm::new(0, step);
     if case == "shuffled" {
         storm.shuffle();
+    }
+    if case == "crowded" {
+        storm.crowd();
     }
     for _ in 0..ROUNDS * SOURCES {
         storm.guess();

@@ -34,6 +34,9 @@ const MAX_PROFILES: usize = 64;
 pub(crate) struct Dialogs {
     /// [`Challenge`]s, packed. Memory of zeros, which the system gives when it is written.
     sets: Vec<u64>,
+    /// Words in front of the first set, so that no set lies in two cache lines: every challenge and every
+    /// answer looks at one, and nearly always waits for memory.
+    skipped: usize,
     /// Hash of the profile, seconds.
     lives: Vec<(u64, u32)>,
 }
@@ -73,8 +76,10 @@ impl Challenge {
 
 impl Dialogs {
     pub(crate) fn new() -> Self {
-        let sets = usize::try_from(SETS).unwrap_or_default();
-        Self { sets: vec![0; sets * WAYS], lives: Vec::new() }
+        let words = usize::try_from(SETS).unwrap_or_default() * WAYS;
+        let sets = vec![0; words + WAYS];
+        let skipped = sets.as_ptr().align_offset(WAYS * size_of::<u64>()).min(WAYS);
+        Self { sets, skipped, lives: Vec::new() }
     }
 
     /// A dialog was challenged.
@@ -82,18 +87,19 @@ impl Dialogs {
         let (tag, now) = (tag_of(key), seconds(now));
         let longest = self.longest_life();
         let set = self.set_mut(key);
-        let same = set.iter().position(|word| {
-            Challenge::unpack(*word).is_some_and(|challenge| challenge.tag == tag)
-        });
+        let challenged =
+            |before: u8| Challenge { tag, at: now, unanswered: before.saturating_add(1) }.pack();
+        for word in set.iter_mut() {
+            if let Some(old) = Challenge::unpack(*word).filter(|old| old.tag == tag) {
+                let before = if old.age(now) <= longest { old.unanswered } else { 0 };
+                *word = challenged(before);
+                return;
+            }
+        }
         let age = |word: &u64| Challenge::unpack(*word).map_or(u32::MAX, |old| old.age(now));
-        let oldest = || (0..set.len()).max_by_key(|&way| set.get(way).map(age));
-        let Some(word) = same.or_else(oldest).and_then(|way| set.get_mut(way)) else {
-            return;
-        };
-        let before = Challenge::unpack(*word)
-            .filter(|old| old.tag == tag && old.age(now) <= longest)
-            .map_or(0, |old| old.unanswered);
-        *word = Challenge { tag, at: now, unanswered: before.saturating_add(1) }.pack();
+        if let Some(oldest) = set.iter_mut().max_by_key(|word| age(word)) {
+            *oldest = challenged(0);
+        }
     }
 
     /// A dialog of this profile is answered. True when a challenge of it was still unanswered, which now
@@ -141,7 +147,7 @@ impl Dialogs {
     }
 
     fn set_mut(&mut self, key: u64) -> &mut [u64] {
-        let set = usize::try_from(key % SETS).unwrap_or_default() * WAYS;
+        let set = self.skipped + usize::try_from(key % SETS).unwrap_or_default() * WAYS;
         self.sets.get_mut(set..set + WAYS).unwrap_or_default()
     }
 }

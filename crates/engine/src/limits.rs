@@ -173,6 +173,7 @@ impl Limits {
     }
 
     /// Every address of its network stands for another host, or the policy counts hosts.
+    #[inline]
     pub(crate) fn is_host(&self, addr: IpAddr) -> bool {
         match addr {
             IpAddr::V4(_) => self.policy.ipv4_prefix == 32,

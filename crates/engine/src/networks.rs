@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::Timestamp;
 use crate::limits::{UNIT, millis};
 
-/// Networks watched at once; the key of a network chooses its place. 56 bytes each.
+/// Networks watched at once; the key of a network chooses its place. 2 MB.
 const PLACES: usize = 32_768;
 
 /// Parts of the window.
@@ -27,7 +27,10 @@ pub(crate) struct Networks {
     places: Vec<Network>,
 }
 
+/// One cache line: every failure of a stranger waits for one of these, and a place that lay in two would
+/// take twice as long.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
 struct Network {
     tag: u32,
     /// The part of time that was counted last, plus one; 0 for an empty place.
@@ -66,8 +69,7 @@ impl Networks {
         // Another one than 0, and it may wrap: then a window is lost every 49 days.
         let part = millis(now) / part_ms + 1;
         let tag = (network >> 32) as u32;
-        let place = usize::try_from(network % PLACES as u64).unwrap_or_default();
-        let Some(entry) = self.places.get_mut(place) else {
+        let Some(entry) = self.places.get_mut(place_of(network)) else {
             return Found::default();
         };
         if entry.tag != tag || entry.part == 0 {
@@ -92,8 +94,7 @@ impl Networks {
 
     /// A network begins anew.
     pub(crate) fn remove(&mut self, network: u64) {
-        let place = usize::try_from(network % PLACES as u64).unwrap_or_default();
-        if let Some(entry) = self.places.get_mut(place)
+        if let Some(entry) = self.places.get_mut(place_of(network))
             && entry.tag == (network >> 32) as u32
         {
             *entry = Network::default();
@@ -135,6 +136,11 @@ impl Network {
         let hosts = self.hosts.iter().fold(0, |all, hosts| all | hosts);
         Found { score: grains.saturating_mul(GRAIN), hosts: hosts.count_ones() }
     }
+}
+
+/// Keys are hashes already, seeded.
+fn place_of(network: u64) -> usize {
+    usize::try_from(network % PLACES as u64).unwrap_or_default()
 }
 
 /// Where the hosts of a part are kept.

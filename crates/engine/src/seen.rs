@@ -22,6 +22,8 @@ pub(crate) struct Failure<T> {
     /// Canonical.
     pub(crate) source: IpAddr,
     pub(crate) profile: T,
+    /// Hash of the profile.
+    pub(crate) profile_hash: u64,
     pub(crate) user: T,
     pub(crate) user_agent: T,
     pub(crate) method: Method,
@@ -42,10 +44,11 @@ pub(crate) struct Failure<T> {
 impl<T> Failure<T> {
     fn map<'a, U>(&'a self, text: impl Fn(&'a T) -> U) -> Failure<U> {
         let Self { source, method, raw_address, core, sequence, .. } = *self;
-        let Self { user_hash, agent_hash, call, join_key, .. } = *self;
+        let Self { profile_hash, user_hash, agent_hash, call, join_key, .. } = *self;
         Failure {
             source,
             profile: text(&self.profile),
+            profile_hash,
             user: text(&self.user),
             user_agent: text(&self.user_agent),
             method,
@@ -95,10 +98,11 @@ impl Fingerprints {
     pub(crate) fn failure<'a>(&self, failure: &AuthFailure<'a>) -> Seen<'a> {
         let source = net::canonical(failure.source);
         let AuthFailure { port, profile, user, user_agent, core, .. } = *failure;
-        let user_hash = self.text(user);
+        let (profile_hash, user_hash) = (self.text(profile), self.text(user));
         Seen {
             source,
             profile: Excerpt::new(profile),
+            profile_hash,
             user: Excerpt::new(user),
             user_agent: Excerpt::new(user_agent),
             method: failure.method,
@@ -108,7 +112,7 @@ impl Fingerprints {
             user_hash,
             agent_hash: self.text(user_agent),
             call: None,
-            join_key: self.join_key(source, port, profile, user_hash, core),
+            join_key: self.join_key(source, port, profile_hash, user_hash, core),
         }
     }
 
@@ -151,11 +155,11 @@ impl Fingerprints {
         &self,
         source: IpAddr,
         port: u16,
-        profile: &str,
+        profile: u64,
         user: u64,
         core: CoreId,
     ) -> JoinKey {
-        let socket = self.0.hash_one((Key::of_addr(source), core, self.text(profile), port));
+        let socket = self.0.hash_one((Key::of_addr(source), core, profile, port));
         JoinKey { socket, user }
     }
 }

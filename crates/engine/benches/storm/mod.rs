@@ -17,6 +17,10 @@ const STRIDE: u32 = 61_803;
 /// Another one: sources no longer come in the order in which the engine met them.
 const OTHER_STRIDE: u32 = 38_197;
 
+/// Addresses from one source to the next: each has a /24 of its own, so that the rule about networks counts
+/// every failure and bans none.
+const APART: u32 = 256;
+
 /// Guesses of [`SOURCES`] sources in turn. One guess is what FreeSWITCH makes of it: challenge, attempt
 /// and failure, three events.
 pub(crate) struct Storm {
@@ -25,6 +29,7 @@ pub(crate) struct Storm {
     now: Timestamp,
     step: Duration,
     stride: u32,
+    apart: u32,
     sequence: u64,
     turn: u32,
     /// Bans made.
@@ -44,8 +49,9 @@ impl Storm {
             engine.handle(ban, now, &mut actions);
             actions.clear();
         }
-        let (stride, sequence, turn) = (STRIDE, 0, 0);
-        let mut storm = Self { engine, actions, now, step, stride, sequence, turn, blocked: 0 };
+        let (stride, apart, sequence, turn) = (STRIDE, APART, 0, 0);
+        let mut storm =
+            Self { engine, actions, now, step, stride, apart, sequence, turn, blocked: 0 };
         for _ in 0..4 * SOURCES {
             storm.guess();
         }
@@ -57,9 +63,14 @@ impl Storm {
         self.stride = OTHER_STRIDE;
     }
 
+    /// From now on the sources fill whole /24s, of which the engine bans as many as it may.
+    pub(crate) fn crowd(&mut self) {
+        self.apart = 1;
+    }
+
     pub(crate) fn guess(&mut self) {
         self.turn = (self.turn + self.stride) % SOURCES;
-        let source = IpAddr::from((0x0A00_0000 + self.turn).to_be_bytes());
+        let source = IpAddr::from((0x1000_0000 + self.turn * self.apart).to_be_bytes());
         self.now = self.now + self.step;
         self.sequence += 10;
         let (port, profile, core) = (5060, "internal", CoreId(1));

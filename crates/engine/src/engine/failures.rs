@@ -94,6 +94,7 @@ impl Engine {
     ) {
         let AuthAttempt { port, profile, core, .. } = *attempt;
         let user_hash = self.fingerprints.text(attempt.user);
+        let profile = self.fingerprints.text(profile);
         let key = self.fingerprints.join_key(source, port, profile, user_hash, core);
         let tried = attempt.username.map(|name| {
             let call = self.fingerprints.text(attempt.call_id);
@@ -138,7 +139,7 @@ impl Engine {
         if self.live.is_genuine(seen::line(host, seen.user_hash, call), self.now) {
             return Grade::Genuine;
         }
-        let profile = self.fingerprints.text(seen.profile.as_str());
+        let profile = seen.profile_hash;
         let dialog = seen::dialog(host, profile, call);
         if self.dialogs.answer(dialog, profile, self.now) || proved {
             return Grade::Answered;

@@ -40,7 +40,17 @@ impl Engine {
 
     /// What an address is counted under: its network, or the host alone where somebody else in the
     /// network is known or exempt, so that neither has to answer for the other.
+    #[inline]
     pub(super) fn key(&self, addr: IpAddr) -> Key {
+        // Most sources are IPv4 hosts: every event asks three times.
+        if addr.is_ipv4() && self.limits.is_host(addr) {
+            return Key::of_addr(addr);
+        }
+        self.key_in_network(addr)
+    }
+
+    #[inline(never)]
+    fn key_in_network(&self, addr: IpAddr) -> Key {
         let key = self.limits.net_key(addr);
         if self.limits.is_host(addr) || !self.is_inhabited(addr, &key) {
             return key;
