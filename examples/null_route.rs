@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (stop, stopped) = oneshot::channel();
     let enforcer = tokio::spawn(enforcer.run(queue, report, stopped));
 
-    changes.send(Change::Block(net)).await?;
+    changes.send(Change::block(net)).await?;
     while let Some(report) = reports.recv().await {
         match report {
             Report::Blocked { net, enforcement } => println!("{net}: {enforcement}"),

@@ -78,7 +78,7 @@ fn moves() {
             (0..MOVING).map(|n| IpNet::from(IpAddr::V4((first + n).into()))).collect();
         for some in nets.chunks(1024) {
             for net in some {
-                changes.send(Change::Block(*net)).await.expect("a running enforcer");
+                changes.send(Change::block(*net)).await.expect("a running enforcer");
             }
             for _ in some {
                 reports.recv().await.expect("a report");
@@ -92,7 +92,7 @@ fn moves() {
         loop {
             if sent.is_none() {
                 let net = others.next().expect("enough of them");
-                changes.send(Change::Block(net)).await.expect("a running enforcer");
+                changes.send(Change::block(net)).await.expect("a running enforcer");
                 sent = Some(Instant::now());
             }
             match reports.recv().await.expect("a report") {
@@ -122,7 +122,7 @@ fn one_by_one() -> Vec<Duration> {
         tokio::spawn(enforcer.run(change_queue, report_queue, stop));
         for some in ipv4().chunks(1024) {
             for net in some {
-                changes.send(Change::Block(*net)).await.expect("a running enforcer");
+                changes.send(Change::block(*net)).await.expect("a running enforcer");
             }
             for _ in some {
                 reports.recv().await.expect("a report");
@@ -132,7 +132,7 @@ fn one_by_one() -> Vec<Duration> {
         for net in ipv6().into_iter().take(SINGLE_BANS) {
             tokio::time::sleep(Duration::from_millis(1)).await;
             let sent = Instant::now();
-            changes.send(Change::Block(net)).await.expect("a running enforcer");
+            changes.send(Change::block(net)).await.expect("a running enforcer");
             reports.recv().await.expect("a report");
             round_trips.push(sent.elapsed());
         }
@@ -153,7 +153,7 @@ fn with_enforcer(nets: &[IpNet]) -> Duration {
         let wishes = nets.to_vec();
         tokio::spawn(async move {
             for net in wishes {
-                changes.send(Change::Block(net)).await.expect("a running enforcer");
+                changes.send(Change::block(net)).await.expect("a running enforcer");
             }
         });
         for _ in nets {

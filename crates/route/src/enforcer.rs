@@ -7,7 +7,9 @@ mod heal;
 mod moving;
 mod outbox;
 mod routing;
+mod sets;
 mod sip;
+mod step;
 mod unsettled;
 
 use std::collections::HashSet;
@@ -18,14 +20,15 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-pub(crate) use self::apply::sample;
 pub(crate) use self::coverage::{Drops, coverage};
 use self::heal::Schedule;
 use self::moving::Moving;
 use self::outbox::Outbox;
 pub(crate) use self::routing::host as host_of_rules;
+pub(crate) use self::sets::SipBans;
 use self::sip::{Sign, Sip};
-use self::unsettled::{Round, Scope, Unsettled};
+pub(crate) use self::step::sample;
+use self::unsettled::{Extent, Round, Unsettled};
 use crate::blackhole::Blackholes;
 use crate::gate::Gate;
 use crate::inspect::{self, Survey};
@@ -64,8 +67,16 @@ pub struct Enforcer {
     /// Why there is none, where this kernel has no netfilter.
     gate: Result<Gate, String>,
     monitor: Monitor,
-    /// The networks whose routes shall stand.
+    /// The networks whose routes shall stand: those that are banned from everything.
     wanted: HashSet<IpNet>,
+    /// The networks that are banned from the SIP ports only.
+    at_sip: SipBans,
+    /// Somebody asked for what the gate alone can do.
+    needs_gate: bool,
+    /// What the gate's sets held at the start was taken over.
+    are_sets_adopted: bool,
+    /// When sets that could not be put right are tried again.
+    mend_sets_at: Instant,
     /// What was refused, or stands and stops nothing.
     unsettled: Unsettled,
     round: Round,
@@ -95,7 +106,8 @@ impl Enforcer {
         let gate = Gate::open(settings.gate.clone(), settings.protocol).map_err(|e| e.to_string());
         let own = Own { route: route.port(), netfilter: gate.as_ref().ok().map(Gate::port) };
         // Listen before looking: what changes while we look is heard.
-        let monitor = Monitor::open(own, settings.protocol).map_err(RouteError::Socket)?;
+        let table = settings.gate.table_name.clone();
+        let monitor = Monitor::open(own, settings.protocol, table).map_err(RouteError::Socket)?;
         let host = host::facts(&mut route, settings.protocol).await?;
         let now = Instant::now();
         let mut enforcer = Self {
@@ -111,6 +123,10 @@ impl Enforcer {
             gate,
             monitor,
             wanted: HashSet::new(),
+            at_sip: SipBans::default(),
+            needs_gate: false,
+            are_sets_adopted: false,
+            mend_sets_at: now,
             unsettled: Unsettled::default(),
             round: Round::new(now),
             strays: Vec::new(),
@@ -126,12 +142,17 @@ impl Enforcer {
         enforcer.tidy_gate().await?;
         let foreign = enforcer.adopt().await?;
         enforcer.cover().await?;
+        let flows = enforcer.adopt_sets().await?;
         // Nothing was reported yet that could have changed.
         enforcer.round = Round::new(Instant::now());
         let mut routes: Vec<IpNet> = enforcer.wanted.iter().copied().collect();
         routes.sort_unstable();
+        let mut sip_bans: Vec<IpNet> = enforcer.at_sip.iter().collect();
+        sip_bans.sort_unstable();
         let found = Found {
             routes,
+            sip_bans,
+            flows,
             foreign,
             host: enforcer.host.clone(),
             coverage: enforcer.coverage.clone(),
@@ -225,7 +246,7 @@ impl Enforcer {
         let started = Instant::now();
         let mut signs = self.schedule.due(started);
         if self.schedule.take_audit() {
-            self.round.note(Scope::All, started);
+            self.round.note(Extent::All, started);
         }
         if signs.host {
             let facts = host::facts(&mut self.route, self.settings.protocol).await?;

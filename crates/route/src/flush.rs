@@ -8,7 +8,7 @@ use crate::blackhole::{self, Blackholes, Filter, Route};
 use crate::enforcer::ask_permission;
 use crate::gate::Gate;
 use crate::netlink::{Batch, Channel, Reply};
-use crate::{RouteError, Settings, rules};
+use crate::{RouteError, Scope, Settings, rules};
 
 /// Routes deleted in one send; see the enforcer's.
 const SEND: usize = 128;
@@ -22,10 +22,14 @@ pub struct Flushed {
     pub rules: usize,
     /// Whether the nftables table was there.
     pub gate: bool,
+    /// Bans from the SIP ports that went with it. Networks that touch count as one.
+    pub sip_bans: usize,
+    /// Denied flows that went with it.
+    pub flows: usize,
 }
 
 /// Removes every route, rule and table of ours: blackholes with our protocol number in any table, rules
-/// with our protocol number, the gate. Works without a daemon; a daemon that runs would put everything
+/// with our protocol number, the gate with its bans and flows. Works without a daemon; a daemon that runs would put everything
 /// back, so stop it first.
 ///
 /// # Errors
@@ -37,7 +41,11 @@ pub async fn flush(settings: &Settings) -> Result<Flushed, RouteError> {
     let mut flushed = Flushed::default();
     // The gate first: from then on nothing is dropped that the kernel would not drop by itself.
     if let Ok(mut gate) = Gate::open(settings.gate.clone(), settings.protocol) {
+        let (sip_bans, flows) = held(&mut gate).await;
         let removed = gate.remove(&mut route).await?;
+        if removed.ruleset {
+            (flushed.sip_bans, flushed.flows) = (sip_bans, flows);
+        }
         flushed.gate = removed.ruleset;
         flushed.rules += removed.rules;
     }
@@ -46,6 +54,12 @@ pub async fn flush(settings: &Settings) -> Result<Flushed, RouteError> {
     }
     flushed.routes = remove_routes(&mut route, settings).await?;
     Ok(flushed)
+}
+
+/// How many bans from the SIP ports and denied flows the gate holds. What cannot be read is removed all the same.
+async fn held(gate: &mut Gate) -> (usize, usize) {
+    let bans = gate.bans(Scope::Sip).await.map_or(0, |bans| bans.len());
+    (bans, gate.denied_in_kernel().await.map_or(0, |flows| flows.len()))
 }
 
 async fn remove_routes(route: &mut Channel, settings: &Settings) -> Result<usize, RouteError> {

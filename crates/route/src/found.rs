@@ -1,8 +1,11 @@
 //! What the kernel side knows about this host.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use ipnet::IpNet;
+
+use crate::Flow;
 
 /// What was found when the kernel side was opened.
 #[derive(Clone, Debug, Default)]
@@ -10,6 +13,11 @@ pub struct Found {
     /// Our routes (table, type and protocol ours) that were there already, sorted. They are adopted: the
     /// enforcer keeps and heals them until it is told to unblock them.
     pub routes: Vec<IpNet>,
+    /// Bans from the SIP ports ([`Scope::Sip`](crate::Scope::Sip)) that the gate's sets held already, sorted. They are
+    /// adopted like routes. Networks that touch are one.
+    pub sip_bans: Vec<IpNet>,
+    /// Flows that the gate denied already, sorted, with the time that each has left. They are adopted too.
+    pub flows: Vec<(Flow, Duration)>,
     /// Routes with our protocol number that are not bans of these settings, in the words of
     /// `ip route`: not blackholes, or in another table (left by other settings; `sipward flush`
     /// removes those). Somebody else may use the number.

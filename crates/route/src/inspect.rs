@@ -1,11 +1,13 @@
 //! A look at what stands in the kernel, by somebody who changes nothing.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use netlink_packet_route::route::RouteType;
 use netlink_sys::protocols::NETLINK_ROUTE;
 
+use crate::ban::Exact;
 use crate::blackhole::{self, Filter, Winner};
 use crate::enforcer::{ask_permission, coverage, host_of_rules, sample};
 use crate::gate::Gate;
@@ -14,7 +16,8 @@ use crate::place::Place;
 use crate::proof::{self, Proof};
 use crate::rules::{self, Rule};
 use crate::{
-    Coverage, Enforcement, GateMode, RouteError, Settings, host, links, policy_rules, reverse_path,
+    Coverage, Enforcement, Flow, GateMode, RouteError, Scope, Settings, host, links, policy_rules,
+    reverse_path,
 };
 
 /// Bans looked up at most: what is wrong with the routing shows on the first, and a large host holds
@@ -33,6 +36,14 @@ pub struct Inspection {
     pub routes: usize,
     /// Their networks.
     pub bans: BTreeSet<IpNet>,
+    /// Bans from the SIP ports ([`Scope::Sip`]), as the gate's sets hold them: networks that touch are one.
+    pub sip_bans: BTreeSet<IpNet>,
+    /// Denied flows, sorted, with the time that each has left.
+    pub flows: Vec<(Flow, Duration)>,
+    /// Banned hosts in the gate's sets.
+    pub hosts: usize,
+    /// Hosts that have a route and are missing in the gate's sets, or the other way round.
+    pub hosts_differ: usize,
     /// Networks for which a blackhole, unreachable or prohibit route of somebody else stands in a table of
     /// the bans.
     pub stopped_by_others: BTreeSet<IpNet>,
@@ -47,7 +58,8 @@ pub struct Inspection {
     pub coverage: Coverage,
     /// Bans that were looked up, at most 128.
     pub looked_up: usize,
-    /// Those of them that another route wins against, and which.
+    /// Those of them that another route wins against, and which. What a host among them sends is dropped all the same
+    /// where the gate stands: its set of banned hosts asks no route.
     pub outranked: Vec<(IpNet, String)>,
 }
 
@@ -56,7 +68,7 @@ pub struct Inspection {
 pub enum GateState {
     /// Table, chain, rules, sets and policy rule are as these settings want them.
     Standing {
-        /// Packets of banned sources that it has dropped since it was set.
+        /// Packets of banned sources and denied flows that it has dropped since it was set.
         dropped: u64,
     },
     /// Nothing of it is there.
@@ -89,17 +101,17 @@ pub async fn inspect(settings: &Settings) -> Result<Inspection, RouteError> {
         Err(error) => return Err(error),
     };
     let gate = match Gate::open(settings.gate.clone(), settings.protocol) {
-        Ok(mut gate) => gate.look(&mut route).await,
+        Ok(mut gate) => look(&mut gate, &mut route).await,
         Err(error) => Err(error),
     };
-    let gate = match gate {
-        Ok(state) => state,
+    let (gate, sets) = match gate {
+        Ok(found) => found,
         Err(error @ (RouteError::Socket(_) | RouteError::Silent)) => return Err(error),
         Err(
             error @ (RouteError::NotPermitted
             | RouteError::Refused { .. }
             | RouteError::Settings(_)),
-        ) => GateState::Unknown { reason: error.to_string() },
+        ) => (GateState::Unknown { reason: error.to_string() }, Sets::default()),
     };
     let host = host::facts(&mut route, settings.protocol).await?;
     let open = reverse_path::open_interfaces(&mut route).await?;
@@ -114,9 +126,14 @@ pub async fn inspect(settings: &Settings) -> Result<Inspection, RouteError> {
     ours.extend(elsewhere.into_iter().map(|(net, _)| net));
     let nets: Vec<IpNet> = ours.iter().take(LOOKED_UP).copied().collect();
     let outranked = outranked(&mut route, &nets, &proof).await?;
+    let hosts_differ = if stands { sets.differ_from(&ours) } else { 0 };
     Ok(Inspection {
         permitted,
         routes: ours.len(),
+        hosts: sets.hosts.len(),
+        hosts_differ,
+        sip_bans: sets.sip_bans,
+        flows: sets.flows,
         table: proof.place.table,
         foreign: foreign.into_iter().take(NAMED).collect(),
         gate,
@@ -126,6 +143,37 @@ pub async fn inspect(settings: &Settings) -> Result<Inspection, RouteError> {
         bans: ours,
         stopped_by_others: strays,
     })
+}
+
+/// What the gate's sets hold.
+#[derive(Debug, Default)]
+struct Sets {
+    hosts: BTreeSet<IpNet>,
+    sip_bans: BTreeSet<IpNet>,
+    flows: Vec<(Flow, Duration)>,
+}
+
+impl Sets {
+    /// Hosts that are in the sets or among the bans, and not in both.
+    fn differ_from(&self, bans: &BTreeSet<IpNet>) -> usize {
+        let exact = bans.iter().filter(|net| Exact::of(**net).is_some());
+        let missing = exact.filter(|net| !self.hosts.contains(net)).count();
+        missing + self.hosts.difference(bans).count()
+    }
+}
+
+async fn look(gate: &mut Gate, route: &mut Channel) -> Result<(GateState, Sets), RouteError> {
+    let state = gate.look(route).await?;
+    match state {
+        GateState::Standing { .. } | GateState::Damaged { .. } => {}
+        GateState::Missing | GateState::Foreign | GateState::Unknown { .. } => {
+            return Ok((state, Sets::default()));
+        }
+    }
+    let mut flows: Vec<_> = gate.denied_in_kernel().await?.into_iter().collect();
+    flows.sort_unstable();
+    let (hosts, sip_bans) = (gate.bans(Scope::Host).await?, gate.bans(Scope::Sip).await?);
+    Ok((state, Sets { hosts, sip_bans, flows }))
 }
 
 /// Our routes, and what else carries our protocol number.

@@ -1,7 +1,9 @@
 //! The kernel side of sipward: blackhole routes, the inbound gate and the route monitor.
 //!
 //! A ban is a blackhole route set through netlink. It stops what would be sent *to* the banned host;
-//! the gate, a handful of nftables rules, drops what the host *sends*. [`Enforcer`] is the one task
+//! the gate, a handful of nftables rules, drops what the host *sends*: by a set of exact hosts, and by asking for
+//! the route of the rest. A ban of [`Scope::Sip`] and a denied [`Flow`] have no route; the gate drops what they send
+//! to the SIP ports. [`Enforcer`] is the one task
 //! that owns netlink: it applies [`Change`]s in batches, looks up whether each really wins, watches for
 //! outsiders who take something of ours away, and puts it back.
 //!
@@ -23,7 +25,7 @@
 //! let (stop, stopped) = oneshot::channel();
 //! let running = tokio::spawn(enforcer.run(change_queue, report_queue, stopped));
 //!
-//! changes.send(Change::Block("203.0.113.66/32".parse()?)).await?;
+//! changes.send(Change::block("203.0.113.66/32".parse()?)).await?;
 //! if let Some(Report::Blocked { net, enforcement }) = reports.recv().await {
 //!     println!("{net}: {enforcement}");
 //! }
@@ -36,6 +38,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `settings` | what an operator may choose, and its ranges |
+//! | `ban` | [`Scope`] and [`Flow`]: what a ban stops |
 //! | `report`, `counts` | [`Change`]: what the engine asks; [`Report`]: what comes back |
 //! | `shield` | [`Shield`]: who is healthy, unlimited, slowed |
 //! | `found` | what is known about this host and about what a ban covers |
@@ -51,6 +54,7 @@
 //! | `monitor` | multicast notifications: who changed what |
 //! | `netlink` | batches of requests in one send, answers matched by number |
 
+mod ban;
 mod blackhole;
 mod counts;
 mod dry_run;
@@ -75,12 +79,14 @@ mod settings;
 mod shield;
 mod ways;
 
+pub use ban::{Flow, Scope, Transport};
 pub use counts::{ByFamily, Dropped, ShieldCounts, Stranger};
 pub use dry_run::dry_run;
 pub use enforcer::Enforcer;
 pub use error::RouteError;
 pub use flush::{Flushed, flush};
 pub use found::{Coverage, Found, HostFacts};
+pub use gate::MOST_DENIED;
 pub use host::host_facts;
 pub use inspect::{GateState, Inspection, inspect};
 pub use look_up::{Route, look_up};
@@ -89,4 +95,6 @@ pub use settings::{
     BanTable, GateMode, GateSettings, HealthyLimits, MOST_SIP_PORTS, OwnLimits, OwnTable,
     RULE_PREFERENCE, Settings, SettingsError, ShieldSettings, USUAL_REQUESTS,
 };
-pub use shield::{Admission, Admitted, MOST_HEALTHY, MOST_SLOWED, MOST_UNLIMITED, Shield};
+pub use shield::{
+    Admission, Admitted, MOST_HEALTHY, MOST_KEPT_FLOWS, MOST_SLOWED, MOST_UNLIMITED, Shield,
+};

@@ -3,7 +3,7 @@
 use std::io;
 
 use ipnet::IpNet;
-use netlink_packet_core::{NLM_F_REPLACE, NetlinkBuffer};
+use netlink_packet_core::{NLM_F_REPLACE, NetlinkBuffer, NlasIterator};
 use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
 use netlink_sys::{AsyncSocket, AsyncSocketExt, TokioSocket};
 use nix::errno::Errno;
@@ -22,6 +22,13 @@ const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
 const NFTABLES_GROUP: u32 = 7;
 /// Message type of the end of an nftables transaction (`NFNL_SUBSYS_NFTABLES`, `NFT_MSG_NEWGEN`).
 const NEW_GENERATION: u16 = 10 << 8 | 15;
+
+/// Message types of a deleted table and set, of added and of deleted elements.
+const SET_CHANGES: [u16; 4] = [10 << 8 | 2, 10 << 8 | 0x0b, 10 << 8 | 0x0c, 10 << 8 | 0x0e];
+/// Attribute of each of them that names the table.
+const TABLE_NAME: u16 = 1;
+/// Bytes of `struct nfgenmsg`.
+const NETFILTER_HEADER: usize = 4;
 
 /// Routes of others remembered between two looks, a second apart.
 const MOST_ARRIVALS: usize = 256;
@@ -58,6 +65,7 @@ pub(crate) struct Monitor {
     netfilter: Option<TokioSocket>,
     own: Own,
     protocol: u8,
+    table: String,
     seen: Signs,
     /// Routes that others added since these were taken, with their tables.
     arrived: Vec<(IpNet, u32)>,
@@ -83,13 +91,16 @@ pub(crate) struct Signs {
     pub(crate) fixtures: bool,
     /// Addresses, interfaces or routes of others changed.
     pub(crate) host: bool,
+    /// Somebody else changed sets of the gate, or deleted its table.
+    pub(crate) sets: bool,
     /// A route of somebody else went: it may have been in the way of one of ours.
     pub(crate) obstacles: bool,
 }
 
 impl Signs {
     /// Everything: after an overrun nobody knows what was missed.
-    pub(crate) const ALL: Self = Self { routes: true, fixtures: true, host: true, obstacles: true };
+    pub(crate) const ALL: Self =
+        Self { routes: true, fixtures: true, host: true, sets: true, obstacles: true };
 
     pub(crate) fn any(self) -> bool {
         self != Self::default()
@@ -99,14 +110,15 @@ impl Signs {
         self.routes |= other.routes;
         self.fixtures |= other.fixtures;
         self.host |= other.host;
+        self.sets |= other.sets;
         self.obstacles |= other.obstacles;
     }
 }
 
 impl Monitor {
-    /// Subscribes. `protocol` is our route protocol number. A kernel without nftables is no error: then
+    /// Subscribes. `protocol` is our route protocol number, `table` the name of the gate's table. A kernel without nftables is no error: then
     /// there is no gate to watch.
-    pub(crate) fn open(own: Own, protocol: u8) -> io::Result<Self> {
+    pub(crate) fn open(own: Own, protocol: u8, table: String) -> io::Result<Self> {
         let groups = GROUPS.map(|group| group as u32);
         let route = subscribe(NETLINK_ROUTE, &groups, Some(own.route))?;
         let netfilter = match subscribe(NETLINK_NETFILTER, &[NFTABLES_GROUP], own.netfilter) {
@@ -121,6 +133,7 @@ impl Monitor {
             netfilter,
             own,
             protocol,
+            table,
             seen: Signs::default(),
             arrived: Vec::new(),
             buffer: Vec::with_capacity(LARGEST_DATAGRAM),
@@ -158,6 +171,7 @@ impl Monitor {
                 match outcome {
                     Ok(_) => {
                         self.seen.add(signs(&self.buffer, self.own, self.protocol));
+                        self.seen.sets |= changes_sets(&self.buffer, self.own, &self.table);
                         note_arrivals(&self.buffer, self.own, self.protocol, arrived);
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -189,7 +203,8 @@ impl Monitor {
         let signs = match outcome {
             Ok(()) => {
                 note_arrivals(heard, self.own, self.protocol, &mut self.arrived);
-                signs(heard, self.own, self.protocol)
+                let sets = changes_sets(heard, self.own, &self.table);
+                Signs { sets, ..signs(heard, self.own, self.protocol) }
             }
             Err(error) => overrun(error)?,
         };
@@ -274,6 +289,24 @@ fn note_arrivals(datagram: &[u8], own: Own, protocol: u8, arrived: &mut Vec<(IpN
             arrived.push((route.net, route.table));
         }
     }
+}
+
+/// Whether a datagram tells of sets of a table, or that the table is gone. To compare the sets with all bans takes a
+/// second on a large host, which changes of other tables are not worth.
+fn changes_sets(datagram: &[u8], own: Own, table: &str) -> bool {
+    messages(datagram).any(|message| {
+        let attributes = message.payload().get(NETFILTER_HEADER..).unwrap_or_default();
+        let names_table = || {
+            let mut attributes = NlasIterator::new(attributes).filter_map(Result::ok);
+            attributes.any(|attribute| {
+                attribute.kind() == TABLE_NAME
+                    && attribute.value().strip_suffix(b"\0") == Some(table.as_bytes())
+            })
+        };
+        SET_CHANGES.contains(&message.message_type())
+            && Some(message.port_number()) != own.netfilter
+            && names_table()
+    })
 }
 
 fn sign(message: &NetlinkBuffer<&[u8]>, protocol: u8) -> Signs {

@@ -1,26 +1,49 @@
 //! What the engine asks of the kernel side, and what comes back.
 
 use std::fmt;
+use std::time::Instant;
 
 use ipnet::IpNet;
 
-use crate::{Coverage, HostFacts, ShieldCounts, Stranger};
+use crate::{Coverage, Flow, HostFacts, Scope, ShieldCounts, Stranger};
 
 /// One wish of the ban engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Change {
-    /// Block this network.
-    Block(IpNet),
-    /// Stop blocking it.
+    /// Block this network. Of a network that is blocked with the other scope, change the scope; meanwhile the
+    /// narrower of the two holds.
+    Block {
+        /// The network.
+        net: IpNet,
+        /// What of it is stopped.
+        scope: Scope,
+    },
+    /// Stop blocking it, whatever its scope.
     Unblock(IpNet),
+    /// Deny a flow the SIP ports. Again changes the time.
+    Deny {
+        /// The flow; port 0 is none.
+        flow: Flow,
+        /// Until when; 24 hours at most. The kernel lets it go by itself, and nothing is reported then.
+        until: Instant,
+    },
+    /// Allow a flow again.
+    Allow(Flow),
 }
 
 impl Change {
-    /// The network it is about.
+    /// Block everything of a network.
     #[must_use]
-    pub fn net(&self) -> IpNet {
+    pub fn block(net: IpNet) -> Self {
+        Self::Block { net, scope: Scope::Host }
+    }
+
+    /// The network it is about, unless it is about a flow.
+    #[must_use]
+    pub fn net(&self) -> Option<IpNet> {
         match self {
-            Self::Block(net) | Self::Unblock(net) => *net,
+            Self::Block { net, .. } | Self::Unblock(net) => Some(*net),
+            Self::Deny { .. } | Self::Allow(_) => None,
         }
     }
 }
@@ -28,7 +51,8 @@ impl Change {
 /// What the enforcer tells the daemon.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Report {
-    /// The route of `net` stands, or one of another program stops it. Comes once more whenever what the ban
+    /// The ban of `net` is set: for [`Scope::Host`] its route stands, or one of another program stops it; for
+    /// [`Scope::Sip`] it is in the gate's set, or will be when there is a gate. Comes once more whenever what the ban
     /// is worth has changed: a rule or route of somebody else came or went, the gate was lost.
     Blocked {
         /// The network.
@@ -36,7 +60,19 @@ pub enum Report {
         /// What the kernel makes of its packets.
         enforcement: Enforcement,
     },
-    /// No route of ours covers `net` any more.
+    /// A flow is noted as denied, and what that is worth.
+    Denied {
+        /// The flow.
+        flow: Flow,
+        /// [`Enforcement::SipOnly`] where the gate drops it.
+        enforcement: Enforcement,
+    },
+    /// A flow is not denied any more.
+    Allowed {
+        /// The flow.
+        flow: Flow,
+    },
+    /// No route of ours covers `net` any more, and no set of the gate holds it.
     Unblocked {
         /// The network.
         net: IpNet,
@@ -59,6 +95,9 @@ pub enum Report {
         rules: usize,
         /// The nftables gate was put back.
         gate: bool,
+        /// Elements of the gate's sets of bans and flows put back, or taken out because they are no bans. Those of
+        /// a gate that was put back are not counted.
+        elements: usize,
     },
     /// The bans are in another table now; each was set there before it went here.
     Moved {
@@ -115,6 +154,19 @@ pub enum Report {
 pub enum Enforcement {
     /// What it sends is dropped on arrival, and so is what would be sent to it.
     Full,
+    /// What it sends to the SIP ports is dropped on arrival, which is all that is asked: for [`Scope::Sip`] and flows.
+    SipOnly,
+    /// What it sends is dropped on arrival by the gate's set of banned hosts, but another route than ours wins: what
+    /// is sent to it still leaves.
+    InboundOnly {
+        /// Which route, in words.
+        because: String,
+    },
+    /// Nothing of it is stopped.
+    NotEnforced {
+        /// Why.
+        reason: String,
+    },
     /// Nothing is sent to it any more, but what it sends still arrives: there is no gate, and
     /// `rp_filter` does not stop it on every interface. [`Coverage::gaps`] says why.
     RepliesOnly,
@@ -145,14 +197,18 @@ pub enum Enforcement {
 }
 
 impl Enforcement {
-    /// Whether the kernel drops what the network sends.
+    /// Whether the kernel drops on arrival what the ban is to stop.
     #[must_use]
     pub fn is_full(&self) -> bool {
         match self {
-            Self::Full | Self::StoppedByOther { .. } => true,
-            Self::RepliesOnly | Self::Outranked { .. } | Self::PassedBy { .. } | Self::DryRun => {
-                false
+            Self::Full | Self::SipOnly | Self::InboundOnly { .. } | Self::StoppedByOther { .. } => {
+                true
             }
+            Self::RepliesOnly
+            | Self::Outranked { .. }
+            | Self::PassedBy { .. }
+            | Self::NotEnforced { .. }
+            | Self::DryRun => false,
         }
     }
 }
@@ -161,6 +217,11 @@ impl fmt::Display for Enforcement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full => f.write_str("dropped on arrival"),
+            Self::SipOnly => f.write_str("dropped on arrival at the SIP ports"),
+            Self::InboundOnly { because } => {
+                write!(f, "dropped on arrival; replies are {because}")
+            }
+            Self::NotEnforced { reason } => write!(f, "not stopped: {reason}"),
             Self::RepliesOnly => f.write_str("only replies are stopped"),
             Self::Outranked { winner } => write!(f, "not stopped: {winner} wins"),
             Self::PassedBy { packets, rule, winner } => {

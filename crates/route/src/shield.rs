@@ -1,6 +1,7 @@
 //! Who passes the shield: the healthy, the unlimited, the slowed. Kept by the daemon, followed by the
 //! enforcer.
 
+mod flows;
 mod hosts;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,14 +10,17 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 use tokio::sync::Notify;
 
+use self::flows::KeptFlows;
 use self::hosts::{Hosts, keys};
 pub(crate) use self::hosts::{Key, Wanted};
-use crate::ShieldSettings;
+use crate::{Flow, ShieldSettings};
 
 /// Healthy hosts at most: IPv4 addresses and IPv6 /64s. Each takes some 400 bytes of kernel memory.
 pub const MOST_HEALTHY: usize = 262_144;
 /// Unlimited networks at most. The kernel takes so many in some seconds, step by step.
 pub const MOST_UNLIMITED: usize = 65_536;
+/// Flows of live registrations kept at most.
+pub const MOST_KEPT_FLOWS: usize = 65_536;
 /// Slowed hosts at most. Those beyond are not slowed.
 pub const MOST_SLOWED: usize = 65_536;
 /// Longest time a host is slowed by one wish.
@@ -45,6 +49,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     hosts: Hosts,
+    flows: KeptFlows,
     is_complete: bool,
     unlimited: Option<Arc<[IpNet]>>,
     settings: Option<NewSettings>,
@@ -120,7 +125,34 @@ impl Shield {
         self.change(|state| state.hosts.replace(hosts))
     }
 
-    /// Says that all healthy hosts are named: the budgets may drop from now on.
+    /// Keeps the flow of a live registration whose host is no longer healthy: it passes with the limits of a healthy
+    /// host with one registration, while the rest of the host is a stranger. A kept flow cannot be denied, because
+    /// ports can be forged. Flows of hosts with [`Scope::Sip`](crate::Scope::Sip) bans are dropped all the same.
+    ///
+    /// [`Admission::Full`] when [`MOST_KEPT_FLOWS`] are kept already.
+    #[allow(clippy::must_use_candidate, reason = "few hosts have so many phones")]
+    pub fn keep_flow(&self, flow: Flow) -> Admission {
+        self.change(|state| state.flows.keep(flow))
+    }
+
+    /// Ends that: the registration has ended, or its host is healthy again.
+    pub fn drop_flow(&self, flow: Flow) {
+        self.change(|state| state.flows.remove(flow));
+    }
+
+    /// Replaces all kept flows. Gives how many of them, the last ones, found no room.
+    #[allow(clippy::must_use_candidate, reason = "few lists are too long")]
+    pub fn replace_flows(&self, flows: impl IntoIterator<Item = Flow>) -> usize {
+        self.change(|state| state.flows.replace(flows))
+    }
+
+    /// Number of kept flows.
+    #[must_use]
+    pub fn kept_flows(&self) -> usize {
+        self.state().flows.len()
+    }
+
+    /// Says that all healthy hosts and kept flows are named: the budgets may drop from now on.
     pub fn complete(&self) {
         self.change(|state| state.is_complete = true);
     }
@@ -193,6 +225,21 @@ impl Shield {
     /// the kernel may hold beside them.
     pub(crate) fn forget_taken(&self, also: impl IntoIterator<Item = Key>) {
         self.change(|state| state.hosts.mark_all(also));
+    }
+
+    /// Takes up to `most` flows that have changed, each with whether it is kept.
+    pub(crate) fn take_flows(&self, most: usize) -> Vec<(Flow, bool)> {
+        self.state().flows.take_changed(most)
+    }
+
+    /// Whether flows have changed that were not taken.
+    pub(crate) fn has_changed_flows(&self) -> bool {
+        self.state().flows.has_changed()
+    }
+
+    /// As [`forget_taken`](Self::forget_taken), for flows.
+    pub(crate) fn forget_taken_flows(&self, also: impl IntoIterator<Item = Flow>) {
+        self.change(|state| state.flows.mark_all(also));
     }
 
     /// Takes new networks without a limit.

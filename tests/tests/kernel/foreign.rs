@@ -108,7 +108,7 @@ fn less_preferred() {
 fn obstacle_goes() {
     let (world, mut running) = start();
     world.pbx.route("203.0.113.66/32", ROUTER);
-    let report = running.ask(Change::Block(net(FAR)));
+    let report = running.ask(Change::block(net(FAR)));
     assert!(matches!(report, Report::Failed { .. }), "{report:?}");
     assert!(world.reached_by_attacker(FAR));
     let again = running.reports_within(Duration::from_secs(6));
@@ -122,7 +122,7 @@ fn obstacle_goes() {
 fn lifted_meanwhile() {
     let (world, mut running) = start();
     world.pbx.route("203.0.113.66/32", ROUTER);
-    running.ask(Change::Block(net(FAR)));
+    running.ask(Change::block(net(FAR)));
     running.unblock(FAR);
     world.pbx.remove_route("203.0.113.66/32", ROUTER);
     assert!(
@@ -136,7 +136,7 @@ fn gateway_goes() {
     let (world, mut running) = start();
     world.pbx.route("10.9.0.0/16", ATTACKER);
     running.expect("a gateway", |report| matches!(report, Report::Host(_)));
-    let report = running.ask(Change::Block(net(ATTACKER)));
+    let report = running.ask(Change::block(net(ATTACKER)));
     assert!(matches!(report, Report::Failed { .. }), "{report:?}");
     world.pbx.remove_route("10.9.0.0/16", ATTACKER);
     becomes_full(&mut running, ATTACKER);

@@ -155,7 +155,7 @@ fn replaced_route() {
 fn own_changes() {
     let (world, mut running) = start();
     for n in 0..200 {
-        running.send(Change::Block(net(&format!("203.0.113.{n}"))));
+        running.send(Change::block(net(&format!("203.0.113.{n}"))));
     }
     for n in 0..200 {
         running.send(Change::Unblock(net(&format!("203.0.113.{n}"))));
@@ -174,7 +174,7 @@ fn thousands() {
         (0..40_000_u32).map(|n| IpNet::from(IpAddr::V4((0x0a00_0000 + n).into()))).collect();
     for some in targets.chunks(1000) {
         for target in some {
-            running.send(Change::Block(*target));
+            running.send(Change::block(*target));
         }
         let last = some.last().copied();
         running.expect(
@@ -206,7 +206,7 @@ fn overrun() {
         let (report_queue, mut reports) = mpsc::channel(16);
         let (_running, stop) = oneshot::channel();
         tokio::spawn(enforcer.run(change_queue, report_queue, stop));
-        changes.send(Change::Block(net(FAR))).await.unwrap();
+        changes.send(Change::block(net(FAR))).await.unwrap();
         assert!(matches!(reports.recv().await, Some(Report::Blocked { .. })));
         add_blackholes(pbx, &elsewhere, 4);
         delete_blackholes(pbx, &[net(FAR)], 216);

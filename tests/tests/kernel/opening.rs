@@ -243,7 +243,7 @@ fn shutdown() {
     let running = Running::start(&world.pbx, Settings::default());
     let targets: Vec<_> = (0..500).map(|n| net(&format!("10.1.{}.{}", n / 250, n % 250))).collect();
     for target in &targets {
-        running.send(Change::Block(*target));
+        running.send(Change::block(*target));
     }
     running.stop();
     let standing =

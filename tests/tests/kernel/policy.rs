@@ -506,7 +506,7 @@ fn ten_thousand() {
         .collect();
     for some in targets.chunks(1000) {
         for target in some {
-            running.send(sipward_route::Change::Block(*target));
+            running.send(sipward_route::Change::block(*target));
         }
         let last = some.last().copied();
         running.expect(

@@ -39,8 +39,8 @@ fn start() -> (World, Running) {
 
 /// The kernel's answer when a ban fails.
 fn failure(running: &mut Running, target: &str) -> String {
-    match running.ask(Change::Block(net(target))) {
-        Report::Failed { change: Change::Block(_), error } => error,
+    match running.ask(Change::block(net(target))) {
+        Report::Failed { change: Change::block(_), error } => error,
         other => panic!("block {target}: {other:?}"),
     }
 }
@@ -153,7 +153,7 @@ fn burst() {
     let (world, mut running) = start();
     let targets: Vec<_> = (0..=255).map(|n| net(&format!("10.1.1.{n}"))).collect();
     for target in &targets {
-        running.send(Change::Block(*target));
+        running.send(Change::block(*target));
     }
     let mut answered = Vec::new();
     while answered.len() < targets.len() {
@@ -177,7 +177,7 @@ fn slow_reader() {
     let sending = thread::spawn(move || {
         for n in 0..count {
             let target = IpAddr::V4((0x0a00_0000 + n).into());
-            sender.blocking_send(Change::Block(target.into())).expect("a running enforcer");
+            sender.blocking_send(Change::block(target.into())).expect("a running enforcer");
         }
     });
     thread::sleep(Duration::from_millis(500));

@@ -213,7 +213,7 @@ fn ban_between() {
     let (_world, mut running) = start(narrow());
     running.shield.replace(many(20_000));
     running.shield.complete();
-    running.send(Change::Block(net(ATTACKER)));
+    running.send(Change::block(net(ATTACKER)));
     let first = running.expect("an answer", |report| {
         matches!(report, Report::Blocked { .. } | Report::Shielded { .. })
     });

@@ -142,7 +142,7 @@ impl Running {
 
     /// Blocks a network; panics unless its route stands.
     pub(crate) fn block(&mut self, target: &str) -> Enforcement {
-        match self.ask(Change::Block(net(target))) {
+        match self.ask(Change::block(net(target))) {
             Report::Blocked { enforcement, .. } => enforcement,
             other => panic!("block {target}: {other:?}"),
         }
@@ -187,7 +187,13 @@ impl Running {
     pub(crate) fn ask(&mut self, change: Change) -> Report {
         self.send(change);
         self.expect("an answer", |report| match report {
-            Report::Blocked { net, .. } | Report::Unblocked { net, .. } => *net == change.net(),
+            Report::Blocked { net, .. } | Report::Unblocked { net, .. } => {
+                change.net() == Some(*net)
+            }
+            Report::Denied { flow, .. } | Report::Allowed { flow } => match change {
+                Change::Deny { flow: asked, .. } | Change::Allow(asked) => asked == *flow,
+                Change::Block { .. } | Change::Unblock(_) => false,
+            },
             Report::Failed { change: failed, .. } => *failed == change,
             Report::Healed { .. }
             | Report::Moved { .. }
@@ -228,7 +234,7 @@ impl Running {
     pub(crate) fn healed(&mut self) -> (usize, usize, bool) {
         let healed = self.expect("healed", |report| matches!(report, Report::Healed { .. }));
         match healed {
-            Report::Healed { routes, rules, gate } => (routes, rules, gate),
+            Report::Healed { routes, rules, gate, .. } => (routes, rules, gate),
             other => panic!("{other:?}"),
         }
     }

@@ -4,9 +4,9 @@ use ipnet::IpNet;
 use tokio::time::Instant;
 
 use super::Enforcer;
-use super::apply::Step;
-use super::unsettled::{Scope, Why};
-use crate::{HostFacts, RouteError};
+use super::step::Step;
+use super::unsettled::{Extent, Why};
+use crate::{HostFacts, RouteError, Scope};
 
 /// Bans looked up again at most when this host is connected to a network: far more than live in one.
 const MOST_RECHECKED: usize = 1024;
@@ -21,7 +21,7 @@ impl Enforcer {
         let nets = self.wanted.iter().filter(overlaps).take(MOST_RECHECKED).copied();
         self.round.add(nets.collect::<Vec<_>>(), Instant::now());
         // A refusal may have been for a gateway that this host has no more.
-        self.round.note(Scope::Unsettled, Instant::now());
+        self.round.note(Extent::Unsettled, Instant::now());
     }
 
     /// Asks for a look at the bans that new routes of others are about.
@@ -29,7 +29,7 @@ impl Enforcer {
         let now = Instant::now();
         let arrived = self.monitor.take_arrived();
         if arrived.iter().any(|(_, table)| self.proof.is_read_before(*table)) {
-            self.round.note(Scope::All, now);
+            self.round.note(Extent::All, now);
         }
         let table = self.proof.place.table;
         let here = arrived.into_iter().filter(|(_, of)| *of == table);
@@ -56,12 +56,15 @@ impl Enforcer {
     pub(super) async fn look_again(&mut self) -> Result<(), RouteError> {
         let started = Instant::now();
         match self.round.begins(!self.unsettled.is_empty(), started) {
-            Some(Scope::All) => {
-                let refused = self.unsettled.nets().filter(|net| !self.wanted.contains(net));
-                let all: Vec<IpNet> = self.wanted.iter().copied().chain(refused).collect();
+            Some(Extent::All) => {
+                let is_new =
+                    |net: &IpNet| !self.wanted.contains(net) && !self.at_sip.contains(*net);
+                let refused = self.unsettled.nets().filter(is_new);
+                let standing = self.wanted.iter().copied().chain(self.at_sip.iter());
+                let all: Vec<IpNet> = standing.chain(refused).collect();
                 self.round.add(all, started);
             }
-            Some(Scope::Unsettled) => {
+            Some(Extent::Unsettled) => {
                 let some: Vec<IpNet> = self.unsettled.nets().collect();
                 self.round.add(some, started);
             }
@@ -70,9 +73,7 @@ impl Enforcer {
         let nets = self.round.take(self.part());
         let mut steps: Vec<Step> =
             nets.into_iter().filter_map(|net| self.plan_again(net)).collect();
-        self.carry_out(&mut steps).await?;
-        for step in steps {
-            let outcome = self.conclude(&step);
+        for outcome in self.carry_out(&mut steps).await? {
             if outcome.is_news {
                 self.outbox.push(outcome.report);
             }
@@ -84,8 +85,13 @@ impl Enforcer {
     /// What a network needs that is looked at again; nothing when it was unbanned meanwhile.
     fn plan_again(&self, net: IpNet) -> Option<Step> {
         match self.unsettled.get(net) {
-            Some(Why::Refused(change)) => Some(self.plan(change)),
-            Some(Why::Weak) | None if self.wanted.contains(&net) => Some(Step::standing(net)),
+            Some(Why::Refused(wish)) => Some(self.plan(wish, net)),
+            Some(Why::Weak) | None if self.wanted.contains(&net) => {
+                Some(Step::standing(net, Scope::Host))
+            }
+            Some(Why::Weak) | None if self.at_sip.contains(net) => {
+                Some(Step::standing(net, Scope::Sip))
+            }
             Some(Why::Weak) | None => None,
         }
     }

@@ -1,17 +1,17 @@
 //! Applies changes: pipelined, verified, reported.
 
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
 
 use ipnet::IpNet;
 use netlink_packet_route::route::RouteType;
 use nix::errno::Errno;
 
 use super::Enforcer;
+use super::step::{Step, Task, Wish, fold, sample};
 use super::unsettled::Why;
 use crate::blackhole::{self, Filter, Route, Winner};
 use crate::netlink::{Batch, Refusal, Reply};
-use crate::{Change, Enforcement, Report, RouteError};
+use crate::{Change, Enforcement, Report, RouteError, Scope};
 
 /// Changes in one send. Their answers (at most a refusal and a lookup each, 768 bytes of kernel memory
 /// apiece) and their notifications to the monitor must fit into a receive buffer of the default size,
@@ -19,27 +19,23 @@ use crate::{Change, Enforcement, Report, RouteError};
 pub(super) const SEND: usize = 128;
 /// Routes of one network that are deleted at an unban at most: ours, and a few that others set with our mark.
 const MOST_LEFT: usize = 4;
-/// Routes at most. The engine holds half a million bans; this only bounds what a caller could ask.
-const MOST_ROUTES: usize = 1_000_000;
+/// Bans at most. The engine holds half a million; this only bounds what a caller could ask.
+const MOST_BANS: usize = 1_000_000;
+/// Networks with [`Scope::Sip`] at most that no hash set holds: the kernel looks them up in a tree.
+const MOST_SIP_NETS: usize = 65_536;
 
 impl Enforcer {
     /// Applies changes and reports each.
     pub(super) async fn apply(&mut self, changes: &[Change]) -> Result<(), RouteError> {
-        for part in fold(changes).chunks(self.part()) {
-            self.apply_part(part).await?;
-            self.monitor.drain().map_err(RouteError::Socket)?;
+        let folded = fold(changes);
+        if !folded.nets.is_empty() {
+            let mut steps: Vec<Step> =
+                folded.nets.into_iter().map(|(wish, net)| self.plan(wish, net)).collect();
+            for outcome in self.carry_out(&mut steps).await? {
+                self.outbox.push(outcome.report);
+            }
         }
-        Ok(())
-    }
-
-    async fn apply_part(&mut self, changes: &[Change]) -> Result<(), RouteError> {
-        let mut steps: Vec<Step> = changes.iter().map(|change| self.plan(*change)).collect();
-        self.carry_out(&mut steps).await?;
-        for step in steps {
-            let report = self.conclude(&step).report;
-            self.outbox.push(report);
-        }
-        Ok(())
+        self.apply_flows(&folded.flows).await
     }
 
     /// Changes in one send, so that their answers fit: most need one look-up, with rules before the bans
@@ -48,7 +44,25 @@ impl Enforcer {
         (SEND * 2 / (1 + self.proof.width())).max(1)
     }
 
-    pub(super) async fn carry_out(&mut self, steps: &mut [Step]) -> Result<(), RouteError> {
+    /// Carries steps out: what goes into a set of the gate first, then the routes, then what leaves a set. So
+    /// something stops the packets of a ban at any moment, also while its scope changes.
+    pub(super) async fn carry_out(
+        &mut self,
+        steps: &mut [Step],
+    ) -> Result<Vec<Outcome>, RouteError> {
+        self.enter_sets(steps).await?;
+        let part = self.part();
+        for some in steps.chunks_mut(part) {
+            self.change_routes(some).await?;
+            self.monitor.drain().map_err(RouteError::Socket)?;
+        }
+        self.leave_sets(steps).await?;
+        let outcomes = steps.iter().map(|step| self.conclude(step)).collect();
+        self.mend_sets().await?;
+        Ok(outcomes)
+    }
+
+    async fn change_routes(&mut self, steps: &mut [Step]) -> Result<(), RouteError> {
         self.execute(steps).await?;
         if steps.iter().any(Step::found_taken) {
             self.read_back(steps).await?;
@@ -56,27 +70,43 @@ impl Enforcer {
         self.delete_what_is_left(steps).await
     }
 
-    /// Decides what a change needs.
-    pub(super) fn plan(&self, change: Change) -> Step {
-        let net = change.net();
+    /// Decides what a change needs of the routes.
+    pub(super) fn plan(&self, wish: Wish, net: IpNet) -> Step {
         let stands = self.wanted.contains(&net);
-        let lost = match change {
-            Change::Block(_) => self.host.lost_by(net),
-            Change::Unblock(_) => None,
-        };
-        let task = match change {
-            Change::Block(_) if let Some(lost) = lost => {
-                Task::Refuse(format!("it would cut this host off from {lost}"))
-            }
-            Change::Block(_) if !stands && self.wanted.len() >= MOST_ROUTES => {
-                Task::Refuse(format!("{MOST_ROUTES} routes stand already"))
+        let task = match wish {
+            Wish::Block(scope) if let Some(reason) = self.forbids(net, scope) => {
+                Task::Refuse(reason)
             }
             // On its way from another table, it need not be here yet.
-            Change::Block(_) if !stands || self.moving.is_some() => Task::Add,
-            Change::Unblock(_) if stands => Task::Delete,
-            Change::Block(_) | Change::Unblock(_) => Task::Nothing,
+            Wish::Block(Scope::Host) if !stands || self.moving.is_some() => Task::Add,
+            Wish::Block(Scope::Sip) | Wish::Unblock if stands => Task::Delete,
+            Wish::Block(_) | Wish::Unblock => Task::Nothing,
         };
-        Step::new(change, net, task)
+        Step::new(wish, net, task)
+    }
+
+    /// Why a network must not be blocked, or cannot be.
+    fn forbids(&self, net: IpNet, scope: Scope) -> Option<String> {
+        let lost = match scope {
+            Scope::Host => self.host.lost_by(net),
+            Scope::Sip => (net.prefix_len() == 0).then(|| "all phones".to_owned()),
+        };
+        let cut_off = lost.map(|lost| format!("it would cut this host off from {lost}"));
+        cut_off
+            .or_else(|| {
+                let is_new = !self.wanted.contains(&net) && !self.at_sip.contains(net);
+                let is_full = is_new && self.wanted.len() + self.at_sip.len() >= MOST_BANS;
+                is_full.then(|| format!("{MOST_BANS} bans stand already"))
+            })
+            .or_else(|| {
+                let is_full = scope == Scope::Sip
+                    && crate::ban::Exact::of(net).is_none()
+                    && !self.at_sip.contains(net)
+                    && self.at_sip.nets.len() >= MOST_SIP_NETS;
+                is_full.then(|| {
+                    format!("{MOST_SIP_NETS} networks are banned from the SIP ports already")
+                })
+            })
     }
 
     /// Sends everything at once: first the changes, then the lookups that show what they came to.
@@ -214,36 +244,34 @@ impl Enforcer {
     }
 
     /// Puts the outcome of a step into what is known, and into words.
-    pub(super) fn conclude(&mut self, step: &Step) -> Outcome {
-        let Step { change, net, .. } = *step;
+    fn conclude(&mut self, step: &Step) -> Outcome {
+        let net = step.net;
         let failure = match (&step.task, &step.refusal) {
             (Task::Refuse(reason), _) => Some(reason.clone()),
-            // Gone is gone.
-            (_, Some(refusal)) if refusal.errno == Errno::ESRCH => None,
-            (_, Some(refusal)) => Some(self.explain(net, refusal)),
-            (_, None) => None,
+            (_, Some(refusal)) if step.has_failed() => Some(self.explain(net, refusal)),
+            (_, Some(_) | None) => None,
         };
         if let Some(error) = failure {
+            let change = step.change();
             let report = self.stopped_by_other(step).unwrap_or(Report::Failed { change, error });
-            let is_full = self.unsettled.len() >= MOST_ROUTES;
-            let is_news = is_full || self.unsettled.note(net, Why::Refused(change), &report);
+            let is_full = self.unsettled.len() >= MOST_BANS;
+            let is_news = is_full || self.unsettled.note(net, Why::Refused(step.wish), &report);
             return Outcome { report, is_news };
         }
-        match change {
-            Change::Block(_) => {
+        let enforcement = match step.wish {
+            Wish::Block(Scope::Host) => {
+                self.at_sip.remove(net);
                 self.wanted.insert(net);
-                let enforcement = self.enforcement(net, &step.answers);
-                let is_weak = !enforcement.is_full();
-                let report = Report::Blocked { net, enforcement };
-                let is_news = if is_weak {
-                    self.unsettled.note(net, Why::Weak, &report)
-                } else {
-                    self.unsettled.settle(net)
-                };
-                Outcome { report, is_news }
+                self.enforcement(net, &step.answers)
             }
-            Change::Unblock(_) => {
+            Wish::Block(Scope::Sip) => {
                 self.wanted.remove(&net);
+                self.at_sip.insert(net);
+                self.sip_enforcement()
+            }
+            Wish::Unblock => {
+                self.wanted.remove(&net);
+                self.at_sip.remove(net);
                 self.unsettled.settle(net);
                 let is_stopped = step.is_still_blackholed() && !self.is_banned(net);
                 let still = is_stopped.then(|| {
@@ -252,9 +280,17 @@ impl Enforcer {
                         sample(net)
                     )
                 });
-                Outcome { report: Report::Unblocked { net, still }, is_news: true }
+                return Outcome { report: Report::Unblocked { net, still }, is_news: true };
             }
-        }
+        };
+        let is_settled = matches!(enforcement, Enforcement::Full | Enforcement::SipOnly);
+        let report = Report::Blocked { net, enforcement };
+        let is_news = if is_settled {
+            self.unsettled.settle(net)
+        } else {
+            self.unsettled.note(net, Why::Weak, &report)
+        };
+        Outcome { report, is_news }
     }
 
     /// What to report of a ban whose prefix is taken by a route that stops the same packets.
@@ -272,6 +308,9 @@ impl Enforcer {
 
     fn enforcement(&self, net: IpNet, answers: &[Option<Winner>]) -> Enforcement {
         match self.proof.judge(sample(net), answers).enforcement() {
+            Some(passed) if self.is_in_set(net) => {
+                Enforcement::InboundOnly { because: passed.to_string() }
+            }
             Some(passed) => passed,
             None if self.drops.all_of(net) => Enforcement::Full,
             None => Enforcement::RepliesOnly,
@@ -310,89 +349,3 @@ enum About {
     LookUp(usize, usize),
     Nothing,
 }
-
-/// One change on its way through the kernel.
-pub(super) struct Step {
-    change: Change,
-    net: IpNet,
-    task: Task,
-    refusal: Option<Refusal>,
-    /// The route of somebody else that has the prefix.
-    obstacle: Option<Route>,
-    /// What each look-up found, way by way.
-    answers: Vec<Option<Winner>>,
-    /// No route of ours is left of an unban.
-    nothing_is_left: bool,
-}
-
-/// What a change needs of the kernel.
-enum Task {
-    Add,
-    Delete,
-    /// It is already so.
-    Nothing,
-    /// It would do harm.
-    Refuse(String),
-}
-
-impl Step {
-    fn new(change: Change, net: IpNet, task: Task) -> Self {
-        let (refusal, obstacle, answers) = (None, None, Vec::new());
-        Self { change, net, task, refusal, obstacle, answers, nothing_is_left: false }
-    }
-
-    /// A ban that stands already and is only looked up.
-    pub(super) fn standing(net: IpNet) -> Self {
-        Self::new(Change::Block(net), net, Task::Nothing)
-    }
-
-    fn wants_lookup(&self) -> bool {
-        !matches!(self.task, Task::Refuse(_))
-    }
-
-    /// Whether a blackhole wins for an address that is to be free, by some way.
-    fn is_still_blackholed(&self) -> bool {
-        matches!(self.change, Change::Unblock(_))
-            && self.answers.iter().any(|answer| matches!(answer, Some(Winner::Blackhole)))
-    }
-
-    /// Whether the kernel refused to add the route because its prefix is taken.
-    fn found_taken(&self) -> bool {
-        matches!(self.task, Task::Add)
-            && self.refusal.as_ref().is_some_and(|refusal| refusal.errno == Errno::EEXIST)
-    }
-}
-
-/// Keeps the last change of each network, in the order of these, with networks in canonical form.
-fn fold(changes: &[Change]) -> Vec<Change> {
-    let mut seen = HashSet::with_capacity(changes.len());
-    let mut last: Vec<Change> = changes
-        .iter()
-        .rev()
-        .map(|change| match change {
-            Change::Block(net) => Change::Block(net.trunc()),
-            Change::Unblock(net) => Change::Unblock(net.trunc()),
-        })
-        .filter(|change| seen.insert(change.net()))
-        .collect();
-    last.reverse();
-    last
-}
-
-/// The address to look up for a network: one in its middle, where hardly ever an address or a gateway
-/// of this host sits, for which more specific routes exist.
-pub(crate) fn sample(net: IpNet) -> IpAddr {
-    let half =
-        1_u128.checked_shl(u32::from(net.max_prefix_len() - net.prefix_len()).wrapping_sub(1));
-    let half = half.unwrap_or(0);
-    match net {
-        IpNet::V4(net) => {
-            let half = u32::try_from(half).unwrap_or(0);
-            IpAddr::V4((u32::from(net.network()) | half).into())
-        }
-        IpNet::V6(net) => IpAddr::V6((u128::from(net.network()) | half).into()),
-    }
-}
-
-#[cfg(test)]
-mod tests;

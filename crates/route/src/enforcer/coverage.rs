@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::Enforcer;
-use super::unsettled::Scope;
+use super::unsettled::Extent;
 use crate::gate::{Gate, Repaired};
 use crate::proof::{self, PassedBy};
 use crate::{Coverage, GateMode, GateSettings, HostFacts, RouteError, reverse_path};
@@ -32,7 +32,7 @@ impl Enforcer {
     pub(super) async fn cover(&mut self) -> Result<Repaired, RouteError> {
         let open = reverse_path::open_interfaces(&mut self.route).await?;
         let shield = self.settings.gate.effective_shield().is_some();
-        let needed = !open.is_empty() || has_ipv6(&self.host) || shield;
+        let needed = !open.is_empty() || has_ipv6(&self.host) || shield || self.needs_sets();
         let mut refused = None;
         let mut repaired = Repaired::default();
         let mut stands = false;
@@ -62,13 +62,18 @@ impl Enforcer {
         self.sip.note_change(Instant::now());
         let drops = Drops { ipv4: coverage.ipv4_inbound, ipv6: coverage.ipv6_inbound };
         if drops != std::mem::replace(&mut self.drops, drops) {
-            self.round.note(Scope::All, Instant::now());
+            self.round.note(Extent::All, Instant::now());
+        }
+        if self.coverage.gate != coverage.gate {
+            // So do bans from the SIP ports.
+            self.round.note(Extent::All, Instant::now());
         }
         // Look-ups carry the gate's mark where it stands.
         self.coverage.gate = coverage.gate;
         self.renew_proof();
         let passed_by = proof::passed_by(&mut self.route, &self.proof).await?;
         self.coverage = coverage.passed_by(passed_by, self.proof.place.table);
+        self.mend_sets().await?;
         Ok(repaired)
     }
 

@@ -10,10 +10,12 @@ use tracing::warn;
 
 use super::Enforcer;
 use super::apply::SEND;
-use super::unsettled::Scope;
+use super::step::Wish;
+use super::unsettled::Extent;
+use crate::gate::Direction;
 use crate::monitor::Signs;
 use crate::netlink::{Batch, Refusal, Reply};
-use crate::{Change, Report, RouteError};
+use crate::{Report, RouteError, Scope};
 
 /// From a sign to the look. Removals come in swarms (`ip route flush` deletes one by one); a look at
 /// their start would be followed by another.
@@ -128,13 +130,16 @@ impl Enforcer {
             }
         }
         if signs.obstacles && !self.unsettled.is_empty() {
-            self.round.note(Scope::Unsettled, Instant::now());
+            self.round.note(Extent::Unsettled, Instant::now());
         }
         // While they move, a look comes at the end.
         let routes = if signs.routes && self.moving.is_none() { self.restore().await? } else { 0 };
-        let healed = routes > 0 || healed_rules > 0 || healed_gate;
+        // A gate that was put back was filled.
+        let elements = if signs.sets && !healed_gate { self.fill_sets().await? } else { 0 };
+        let healed = routes > 0 || healed_rules > 0 || healed_gate || elements > 0;
         if healed {
-            self.outbox.push(Report::Healed { routes, rules: healed_rules, gate: healed_gate });
+            let (rules, gate) = (healed_rules, healed_gate);
+            self.outbox.push(Report::Healed { routes, rules, gate, elements });
         }
         Ok(healed)
     }
@@ -154,11 +159,15 @@ impl Enforcer {
             failures.retain(|(net, _)| !standing.contains(net));
         }
         let restored = missing.len() - failures.len();
-        for (net, _) in failures {
+        for (net, _) in &failures {
             // Tried again with a look at what is in the way, and reported then.
-            self.wanted.remove(&net);
-            self.unsettled.await_change(net, Change::Block(net));
-            self.round.note(Scope::Unsettled, Instant::now());
+            self.wanted.remove(net);
+            self.unsettled.await_change(*net, Wish::Block(Scope::Host));
+            self.round.note(Extent::Unsettled, Instant::now());
+        }
+        if !failures.is_empty() {
+            let lost = failures.iter().map(|(net, _)| (*net, Scope::Host)).collect();
+            self.change_sets(Direction::Out, lost, None).await?;
         }
         self.report_strays(&standing);
         Ok(restored)

@@ -93,7 +93,7 @@ impl Enforcer {
         self.outbox.push(Report::Moved { routes: moving.moved, table, preference, because });
         let now = tokio::time::Instant::now();
         self.schedule.note(Signs { routes: true, ..Signs::default() }, now);
-        self.round.note(super::unsettled::Scope::Unsettled, now);
+        self.round.note(super::unsettled::Extent::Unsettled, now);
         Ok(())
     }
 

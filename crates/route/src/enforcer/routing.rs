@@ -5,7 +5,7 @@ use netlink_packet_route::AddressFamily;
 use tokio::time::Instant;
 
 use super::Enforcer;
-use super::unsettled::Scope;
+use super::unsettled::Extent;
 use crate::blackhole::Blackholes;
 use crate::place::Place;
 use crate::policy_rules::{self, PolicyRule};
@@ -59,7 +59,7 @@ impl Enforcer {
         let proof = Proof::new(&host, self.proof.place, mark);
         if proof != self.proof {
             self.proof = proof;
-            self.round.note(Scope::All, Instant::now());
+            self.round.note(Extent::All, Instant::now());
         }
     }
 }

@@ -254,7 +254,15 @@ impl Enforcer {
                 }
             }
         }
-        if !standing || gate.shield().is_none() {
+        if !standing {
+            return Ok(true);
+        }
+        let flows = shield.take_flows(STEP);
+        gate.keep_flows(&flows).await?;
+        if shield.has_changed_flows() {
+            return Ok(false);
+        }
+        if gate.shield().is_none() {
             return Ok(true);
         }
         let slowed = shield.take_slowed();
@@ -304,9 +312,11 @@ impl Enforcer {
         if gate.take_fresh() {
             self.sip.progress.is_reported = false;
             shield.forget_taken([]);
+            shield.forget_taken_flows([]);
         } else if shield.is_complete() && !self.sip.progress.is_learned {
             // What the kernel holds from an earlier run is compared with what it shall hold.
             shield.forget_taken(gate.healthy().collect::<Vec<_>>());
+            shield.forget_taken_flows(gate.kept().collect::<Vec<_>>());
         }
         if shield.is_complete() {
             self.sip.progress.is_learned = true;

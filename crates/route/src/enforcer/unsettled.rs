@@ -8,7 +8,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tokio::time::Instant;
 
-use crate::{Change, Report};
+use super::step::Wish;
+use crate::Report;
 
 /// Between two attempts without any sign that an obstacle went.
 const RETRY: Duration = Duration::from_secs(5);
@@ -21,7 +22,7 @@ const REST: u32 = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Why {
     /// The kernel refused this change.
-    Refused(Change),
+    Refused(Wish),
     /// Its route stands, and does not do what it should.
     Weak,
 }
@@ -63,8 +64,8 @@ impl Unsettled {
     }
 
     /// A change that is to be made and of which nothing was reported yet.
-    pub(super) fn await_change(&mut self, net: IpNet, change: Change) {
-        self.0.insert(net, Entry { why: Why::Refused(change), told: 0 });
+    pub(super) fn await_change(&mut self, net: IpNet, wish: Wish) {
+        self.0.insert(net, Entry { why: Why::Refused(wish), told: 0 });
     }
 
     /// It is as it should be. Returns whether that is news.
@@ -80,7 +81,7 @@ impl Unsettled {
 
 /// Whom a round is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Scope {
+pub(super) enum Extent {
     Unsettled,
     All,
 }
@@ -90,7 +91,7 @@ pub(super) enum Scope {
 pub(super) struct Round {
     queue: Vec<IpNet>,
     /// To begin when this one is over.
-    next: Option<Scope>,
+    next: Option<Extent>,
     due: Option<Instant>,
     retry: Instant,
 }
@@ -101,7 +102,7 @@ impl Round {
     }
 
     /// Asks for a round.
-    pub(super) fn note(&mut self, scope: Scope, now: Instant) {
+    pub(super) fn note(&mut self, scope: Extent, now: Instant) {
         self.next = self.next.max(Some(scope));
         self.due.get_or_insert(now + SETTLE);
     }
@@ -121,11 +122,11 @@ impl Round {
     }
 
     /// What a new round is about, when one is to begin.
-    pub(super) fn begins(&mut self, has_unsettled: bool, now: Instant) -> Option<Scope> {
+    pub(super) fn begins(&mut self, has_unsettled: bool, now: Instant) -> Option<Extent> {
         if now >= self.retry {
             self.retry = now + RETRY;
             if has_unsettled {
-                self.next = self.next.max(Some(Scope::Unsettled));
+                self.next = self.next.max(Some(Extent::Unsettled));
             }
         }
         if self.queue.is_empty() { self.next.take() } else { None }

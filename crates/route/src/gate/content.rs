@@ -1,6 +1,7 @@
 //! What the sets and counters hold, read from the kernel.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use netlink_bindings::nftables::{
     ExprOps, IterableSetelemAttrs, ObjData, ObjectType, OpGetobjDump, OpGetsetelemDump,
@@ -9,14 +10,14 @@ use netlink_bindings::nftables::{
 use netlink_packet_core::NLM_F_DUMP;
 use nix::errno::Errno;
 
-use super::elements::Element;
+use super::elements::{self, Element};
 use super::family::Family;
 use super::objects::{Budget, Counter};
 use super::ruleset::header;
 use super::sets::Set;
 use crate::netlink::{Batch, Channel, Dump};
 use crate::shield::Key;
-use crate::{ByFamily, Dropped, GateSettings, RouteError, ShieldCounts};
+use crate::{ByFamily, Dropped, Flow, GateSettings, RouteError, ShieldCounts};
 
 // linux/netfilter/nf_tables.h, in NFNL_SUBSYS_NFTABLES
 const GET_ELEMENTS: u16 = 10 << 8 | 0x0d;
@@ -113,26 +114,72 @@ pub(super) async fn read(
     set: Set,
     mut each: impl FnMut(Element, Option<u64>),
 ) -> Result<Dump, RouteError> {
-    let request = || {
-        let mut batch = Batch::default();
-        let mut payload = Vec::new();
-        OpGetsetelemDump::encode_request(&mut payload, &header())
-            .push_table_bytes(gate.table_name.as_bytes())
-            .push_set_bytes(set.name().as_bytes());
-        batch.raw(GET_ELEMENTS, NLM_F_DUMP, &payload);
-        batch
-    };
     netfilter
-        .dump(request, |_, payload| {
-            let (_, list) = OpGetsetelemDump::decode_request(payload);
-            let Ok(list) = list.get_elements() else { return };
-            for found in list.get_elem() {
-                if let Some(element) = element(&found) {
-                    each(element, packets(&found));
+        .dump(
+            || request(gate, set),
+            |_, payload| {
+                let (_, list) = OpGetsetelemDump::decode_request(payload);
+                let Ok(list) = list.get_elements() else { return };
+                for found in list.get_elem() {
+                    if let Some(element) = element(&found) {
+                        each(element, packets(&found));
+                    }
                 }
-            }
-        })
+            },
+        )
         .await
+}
+
+/// The keys of a set of hosts or ranges. None where there is no such set.
+///
+/// # Errors
+/// When netlink fails or the kernel refuses.
+pub(super) async fn elements(
+    netfilter: &mut Channel,
+    gate: &GateSettings,
+    set: Set,
+    mut each: impl FnMut(Element),
+) -> Result<(), RouteError> {
+    match read(netfilter, gate, set, |element, _| each(element)).await? {
+        Dump::Complete => Ok(()),
+        Dump::Refused(refusal) if refusal.errno == Errno::ENOENT => Ok(()),
+        Dump::Refused(refusal) => Err(super::refused("read the gate's sets", &refusal)),
+    }
+}
+
+/// The flows of a set of flows, with the time that is left of each. None where there is no such set.
+///
+/// # Errors
+/// When netlink fails or the kernel refuses.
+pub(super) async fn flows(
+    netfilter: &mut Channel,
+    gate: &GateSettings,
+    set: Set,
+) -> Result<HashMap<Flow, Duration>, RouteError> {
+    let mut flows = HashMap::new();
+    let Some(family) = set.family() else { return Ok(flows) };
+    let outcome = netfilter
+        .dump(
+            || request(gate, set),
+            |_, payload| {
+                let (_, list) = OpGetsetelemDump::decode_request(payload);
+                let Ok(list) = list.get_elements() else { return };
+                for found in list.get_elem() {
+                    let key = found.get_key().and_then(|key| key.get_value()).unwrap_or_default();
+                    // The bindings leave it in the kernel's byte order.
+                    let left = u64::from_be(found.get_expiration().unwrap_or_default());
+                    if let Some(flow) = elements::flow(family, key) {
+                        flows.insert(flow, Duration::from_millis(left));
+                    }
+                }
+            },
+        )
+        .await?;
+    match outcome {
+        Dump::Complete => Ok(flows),
+        Dump::Refused(refusal) if refusal.errno == Errno::ENOENT => Ok(HashMap::new()),
+        Dump::Refused(refusal) => Err(super::refused("read the gate's flows", &refusal)),
+    }
 }
 
 /// The hosts of a set of hosts, with the packets counted for each. None where there is no such set.
@@ -156,6 +203,16 @@ pub(super) async fn hosts(
         Dump::Refused(refusal) if refusal.errno == Errno::ENOENT => Ok(HashMap::new()),
         Dump::Refused(refusal) => Err(super::refused("read the shield's hosts", &refusal)),
     }
+}
+
+fn request(gate: &GateSettings, set: Set) -> Batch {
+    let mut batch = Batch::default();
+    let mut payload = Vec::new();
+    OpGetsetelemDump::encode_request(&mut payload, &header())
+        .push_table_bytes(gate.table_name.as_bytes())
+        .push_set_bytes(set.name().as_bytes());
+    batch.raw(GET_ELEMENTS, NLM_F_DUMP, &payload);
+    batch
 }
 
 fn key(family: Family, element: Element) -> Key {

@@ -1,6 +1,7 @@
 //! Elements of the sets whose content we choose.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use netlink_bindings::nftables::{
@@ -15,15 +16,18 @@ use super::ranges::{Range, Ranges};
 use super::ruleset::header;
 use super::sets::{Set, milliseconds};
 use super::stateful::Rate;
-use crate::GateSettings;
 use crate::netlink::Batch;
+use crate::{Flow, GateSettings};
 
 // linux/netfilter/nf_tables.h, in NFNL_SUBSYS_NFTABLES
 const NEW_ELEMENTS: u16 = 10 << 8 | 0x0c;
 const DELETE_ELEMENTS: u16 = 10 << 8 | 0x0e;
 /// `NFTA_SET_ELEM_EXPR`
 const ELEMENT_EXPRESSION: u16 = 7;
-/// Elements in one message; its list, at most 116 bytes each, must stay below 65,536 bytes.
+/// Bytes of the longest key: an IPv6 address, a transport and a port, four bytes each.
+const LONGEST_KEY: usize = 24;
+type Key = [u8; LONGEST_KEY];
+/// Elements in one message; its list, at most 124 bytes each, must stay below 65,536 bytes.
 const ELEMENTS: usize = 512;
 /// Bytes that an element of ranges takes at most in a transaction, its share of the message's header
 /// included.
@@ -65,10 +69,7 @@ pub(super) fn ranges<'a>(
     family: Family,
     ranges: impl IntoIterator<Item = &'a Range>,
 ) -> impl Iterator<Item = Element> {
-    let last_address = match family {
-        Family::V6 => u128::MAX,
-        Family::V4 => u32::MAX.into(),
-    };
+    let last_address = family.last_address();
     ranges.into_iter().flat_map(move |range| {
         let behind = range.last.checked_add(1).filter(|key| *key <= last_address);
         let end = behind.map(|key| Element { key, is_end: true });
@@ -76,10 +77,11 @@ pub(super) fn ranges<'a>(
     })
 }
 
-/// Replaces the unlimited networks: by the difference to `before`, or whole when that is not known.
-pub(super) fn replace_unlimited(
+/// Replaces the ranges of a set of each family: by the difference to `before`, or whole when that is not known.
+pub(super) fn replace_ranges(
     batch: &mut Batch,
     gate: &GateSettings,
+    set: fn(Family) -> Set,
     before: Option<&Ranges>,
     now: &Ranges,
 ) {
@@ -88,15 +90,77 @@ pub(super) fn replace_unlimited(
     for (family, before, now) in
         [(Family::V4, &known.ipv4, &now.ipv4), (Family::V6, &known.ipv6, &now.ipv6)]
     {
-        let set = Set::Unlimited(family);
         let stale = ranges(family, before.difference(now)).collect::<Vec<_>>();
         let fresh = ranges(family, now.difference(before));
         if known == &nothing {
-            empty(batch, gate, set);
+            empty(batch, gate, set(family));
         }
-        delete(batch, gate, set, stale);
-        add(batch, gate, set, fresh);
+        delete(batch, gate, set(family), stale);
+        add(batch, gate, set(family), fresh);
     }
+}
+
+/// Denies flows, for some time each.
+pub(super) fn deny(
+    batch: &mut Batch,
+    gate: &GateSettings,
+    set: Set,
+    flows: impl IntoIterator<Item = (Flow, Duration)>,
+) {
+    let elements = flows
+        .into_iter()
+        .map(|(flow, time)| (flow_key(flow), false, With { rate: None, timeout: Some(time) }));
+    change_keys(batch, gate, set, NEW_ELEMENTS, elements);
+}
+
+/// Adds flows with a limit each.
+pub(super) fn keep(
+    batch: &mut Batch,
+    gate: &GateSettings,
+    set: Set,
+    flows: impl IntoIterator<Item = Flow>,
+    rate: Rate,
+) {
+    let with = With { rate: Some(rate), timeout: None };
+    let elements = flows.into_iter().map(|flow| (flow_key(flow), false, with));
+    change_keys(batch, gate, set, NEW_ELEMENTS, elements);
+}
+
+/// Deletes flows.
+pub(super) fn delete_flows(
+    batch: &mut Batch,
+    gate: &GateSettings,
+    set: Set,
+    flows: impl IntoIterator<Item = Flow>,
+) {
+    let elements = flows.into_iter().map(|flow| (flow_key(flow), false, With::default()));
+    change_keys(batch, gate, set, DELETE_ELEMENTS, elements);
+}
+
+/// The key of a flow: `ip saddr . inet_proto . inet_service`, each part padded to four bytes.
+fn flow_key(flow: Flow) -> Key {
+    let [high, low] = flow.port.to_be_bytes();
+    let parts = [flow.transport.number(), 0, 0, 0, high, low, 0, 0];
+    let address = match flow.source {
+        IpAddr::V4(address) => u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits(),
+    };
+    let mut key = [0; LONGEST_KEY];
+    for (to, from) in key.iter_mut().zip(address.to_be_bytes().into_iter().chain(parts)) {
+        *to = from;
+    }
+    key
+}
+
+/// A flow by its key, as a set of its family holds it.
+pub(super) fn flow(family: Family, key: &[u8]) -> Option<Flow> {
+    let (source, rest): (IpAddr, &[u8]) = match family {
+        Family::V4 => key.split_first_chunk::<4>().map(|(ip, rest)| ((*ip).into(), rest))?,
+        Family::V6 => key.split_first_chunk::<16>().map(|(ip, rest)| ((*ip).into(), rest))?,
+    };
+    let [number, _, _, _, high, low, _, _] = *rest.first_chunk::<8>()?;
+    let transport = Transport::BOTH.into_iter().find(|one| one.number() == number)?;
+    Some(Flow { source, transport, port: u16::from_be_bytes([high, low]) })
 }
 
 pub(super) fn add(
@@ -137,7 +201,6 @@ pub(super) fn empty(batch: &mut Batch, gate: &GateSettings, set: Set) {
     batch.raw(DELETE_ELEMENTS, 0, &payload);
 }
 
-/// Adds or deletes elements. Both requests are laid out alike.
 fn change(
     batch: &mut Batch,
     gate: &GateSettings,
@@ -145,14 +208,32 @@ fn change(
     kind: u16,
     elements: impl IntoIterator<Item = (Element, With)>,
 ) {
+    let keys = elements.into_iter().map(|(element, with)| {
+        let mut key = [0; LONGEST_KEY];
+        for (to, from) in key.iter_mut().rev().zip(element.key.to_be_bytes().into_iter().rev()) {
+            *to = from;
+        }
+        (key, element.is_end, with)
+    });
+    change_keys(batch, gate, set, kind, keys);
+}
+
+/// Adds or deletes elements. Both requests are laid out alike. Of each key the last bytes count, as many as a key
+/// of the set has.
+fn change_keys(
+    batch: &mut Batch,
+    gate: &GateSettings,
+    set: Set,
+    kind: u16,
+    elements: impl IntoIterator<Item = (Key, bool, With)>,
+) {
     let mut elements = elements.into_iter().peekable();
     let flags = if kind == NEW_ELEMENTS { NLM_F_CREATE } else { 0 };
     while elements.peek().is_some() {
         let mut payload = Vec::new();
         let request = OpNewsetelemDo::encode_request(&mut payload, &header());
         let mut list = addressed(request, gate, set).nested_elements();
-        for (element, with) in elements.by_ref().take(ELEMENTS) {
-            let key = element.key.to_be_bytes();
+        for (key, is_end, with) in elements.by_ref().take(ELEMENTS) {
             let key = key.get(key.len() - set.key_length()..).unwrap_or_default();
             let mut encoded = list.nested_elem().nested_key().push_value(key).end_nested();
             if let Some(timeout) = with.timeout {
@@ -163,7 +244,7 @@ fn change(
                 let limit = attribute(ELEMENT_EXPRESSION, &rate.laid_out());
                 encoded.as_vec_mut().extend(limit);
             }
-            list = if element.is_end {
+            list = if is_end {
                 let flags = SetElemFlags::IntervalEnd as u32;
                 encoded.push_flags(&flags.to_be_bytes()).end_nested()
             } else {

@@ -12,12 +12,15 @@ use netlink_bindings::traits::Pusher;
 use netlink_packet_route::route::RouteType;
 
 use super::family::Family;
+use crate::ban::Exact;
 
 /// A list of expressions in the making.
 pub(super) type List<'a> = PushExprListAttrs<PushRuleAttrs<&'a mut Vec<u8>>>;
 
-/// `NFT_REG_1`, the only register needed, and `NFT_REG_VERDICT`.
+/// `NFT_REG_1`, the only register needed except for flows, and `NFT_REG_VERDICT`.
 pub(super) const REGISTER: u32 = 1;
+/// `NFT_REG32_00`: the first four bytes of `NFT_REG_1`. The next number is the next four bytes.
+const REGISTER_32: u32 = 8;
 const VERDICT: u32 = 0;
 /// `NFT_FIB_RESULT_OIF` and `NFT_FIB_RESULT_ADDRTYPE` of `linux/netfilter/nf_tables.h`. The bindings'
 /// own `FibResult` is one too low: its specification lacks `NFT_FIB_RESULT_UNSPEC`.
@@ -112,6 +115,26 @@ pub(super) fn host(list: List<'_>, family: Family, end: End) -> List<'_> {
     match family {
         Family::V4 => list,
         Family::V6 => bitwise(list, &(u128::MAX << 64).to_be_bytes(), &[0; 16]),
+    }
+}
+
+/// `ip saddr . meta l4proto . th sport`, each padded to four bytes. The family must have been compared.
+pub(super) fn flow(list: List<'_>, family: Family) -> List<'_> {
+    let behind = match family {
+        Family::V4 => REGISTER_32 + 1,
+        Family::V6 => REGISTER_32 + 4,
+    };
+    let list = address(list, family, End::Source);
+    let list = load_to(list, MetaKeys::L4Proto, behind);
+    payload_to(list, PayloadBase::TransportHeader, 0, 2, behind + 1)
+}
+
+/// Loads a source as a set of exact hosts knows it. The family must have been compared.
+pub(super) fn exact_source(list: List<'_>, exact: Exact) -> List<'_> {
+    match exact {
+        Exact::Ipv4 => address(list, Family::V4, End::Source),
+        Exact::Ipv6 => address(list, Family::V6, End::Source),
+        Exact::Ipv6Net => host(list, Family::V6, End::Source),
     }
 }
 
@@ -239,19 +262,33 @@ fn object<'a>(list: List<'a>, kind: ObjectType, name: &str) -> List<'a> {
 
 /// Loads what is known about a packet into the register.
 fn load(list: List<'_>, key: MetaKeys) -> List<'_> {
+    load_to(list, key, REGISTER)
+}
+
+fn load_to(list: List<'_>, key: MetaKeys, register: u32) -> List<'_> {
     list.nested_elem()
         .nested_data_meta()
         .push_key(key as u32)
-        .push_dreg(REGISTER)
+        .push_dreg(register)
         .end_nested()
         .end_nested()
 }
 
 /// Loads bytes of a header into the register; ends the rule for packets that lack them.
 fn payload(list: List<'_>, base: PayloadBase, offset: u32, length: u32) -> List<'_> {
+    payload_to(list, base, offset, length, REGISTER)
+}
+
+fn payload_to(
+    list: List<'_>,
+    base: PayloadBase,
+    offset: u32,
+    length: u32,
+    register: u32,
+) -> List<'_> {
     list.nested_elem()
         .nested_data_payload()
-        .push_dreg(REGISTER)
+        .push_dreg(register)
         .push_base(base as u32)
         .push_offset(offset)
         .push_len(length)

@@ -196,7 +196,7 @@ impl Gate {
         let next = self.unlimited.as_ref().unwrap_or(&nobody).towards(target);
         let gate = self.in_force();
         let batch = ruleset::transaction(|batch| {
-            elements::replace_unlimited(batch, &gate, self.unlimited.as_ref(), &next);
+            elements::replace_ranges(batch, &gate, Set::Unlimited, self.unlimited.as_ref(), &next);
         });
         self.transact_all(batch, UNLIMITED).await?;
         let reached = next == *target;
@@ -269,14 +269,18 @@ impl Gate {
         Ok(named.into_iter().map(stranger).collect())
     }
 
-    async fn transact_all(&mut self, batch: Batch, what: &str) -> Result<(), RouteError> {
+    pub(super) async fn transact_all(
+        &mut self,
+        batch: Batch,
+        what: &str,
+    ) -> Result<(), RouteError> {
         match self.transact(batch).await? {
             None => Ok(()),
             Some(refusal) => Err(self.lost(what, &refusal)),
         }
     }
 
-    fn lost(&mut self, what: &str, refusal: &Refusal) -> RouteError {
+    pub(super) fn lost(&mut self, what: &str, refusal: &Refusal) -> RouteError {
         self.is_suspect = true;
         refused(what, refusal)
     }

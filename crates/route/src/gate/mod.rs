@@ -5,6 +5,9 @@
 //!   chain gate {
 //!     type filter hook prerouting priority raw; policy accept;
 //!     iif lo accept
+//!     ip saddr @banned4 counter drop
+//!     ip6 saddr @banned6 counter drop
+//!     ip6 saddr & ffff:ffff:ffff:ffff:: @banned6_64 counter drop
 //!     meta nfproto ipv6 fib saddr type blackhole counter drop
 //!     meta nfproto ipv4 meta mark set meta mark | 0x20000000 fib saddr . mark oif missing \
 //!       fib saddr type != local counter drop
@@ -13,8 +16,13 @@
 //!     meta l4proto tcp th dport @sip_ports goto sip_tcp
 //!   }
 //!   chain sip_udp {
+//!     ip saddr @sip_banned4 counter drop
+//!     ip saddr @sip_banned_nets4 counter drop
+//!     ip saddr . meta l4proto . th sport @denied4 \
+//!       ip saddr . meta l4proto . th sport != @healthy_flows_udp4 counter drop
 //!     counter name "sip"
 //!     ip saddr @unlimited4 goto unlimited
+//!     ip saddr . meta l4proto . th sport @healthy_flows_udp4 jump healthy_udp
 //!     ip saddr @slowed_udp4 counter name "dropped_slowed4" drop
 //!     ip saddr @healthy_udp4 jump healthy_udp
 //!     counter name "strangers"
@@ -46,6 +54,11 @@
 //! The same again for IPv6, by /64, and in `sip_tcp` and `new_tcp` for TCP, where bytes and new
 //! connections are limited; `docs/ARCHITECTURE.md` shows the listing.
 //!
+//! Exact hosts are in hash sets in front of the look-ups of routes, which cost several times as much. The route
+//! behind each stays: it stops answers, and what a set that somebody flushed lets through. Networks are found by
+//! their routes alone. Bans of the SIP ports and denied flows have no routes: their sets, and those of the banned
+//! hosts, stay with what they hold when the table is set anew.
+//!
 //! IPv6 can ask whether a source is blackholed. IPv4 can only ask which interface leads to it, and "none"
 //! also means "no route". So the IPv4 lookup is made with one more mark bit, and a policy rule behind all
 //! others gives packets with that bit a last route, `default dev lo`: then "none" means that the lookup
@@ -56,7 +69,7 @@
 //! What banned sources do not send and is for the SIP ports is counted: a flood can silence FreeSWITCH's
 //! events, but not this counter. Then comes the shield. Unlimited hosts pass. Slowed hosts pass once a second.
 //! Healthy hosts pass as long as they keep to their limits, by what is guaranteed to each or by the named
-//! limit of all of them together. The rest are strangers: each has limits of its own, and all of them
+//! limit of all of them together. So do flows of registered phones whose hosts are not healthy. The rest are strangers: each has limits of its own, and all of them
 //! share budgets, named limits of both families. Half of the budget of UDP packets is for newcomers: the
 //! first packet of a stranger in 30 s, and the 4 that follow a challenge.
 //!
@@ -65,11 +78,13 @@
 //! name SIP ports and a shield. Fragments behind the first name no port: they pass, and are of no use
 //! without it.
 
+mod bans;
 mod chain;
 mod content;
 mod elements;
 mod expression;
 mod family;
+mod flows;
 mod hosts;
 mod inspect;
 mod objects;
@@ -84,12 +99,18 @@ use std::time::Instant;
 
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::errno::Errno;
+use tracing::debug;
 
+pub(crate) use self::bans::{Direction, nets};
 pub(crate) use self::content::Counted;
 use self::content::Counters;
+use self::flows::Flows;
+pub use self::flows::MOST_DENIED;
+pub(crate) use self::flows::Outcome;
 pub(crate) use self::hosts::STEP;
 use self::inspect::{Expected, State};
 pub(crate) use self::ranges::Ranges;
+use self::sets::Set;
 use crate::netlink::{Batch, Channel, Refusal, Reply};
 use crate::rules::{self, Rule};
 use crate::shield::Key;
@@ -117,6 +138,11 @@ pub(crate) struct Gate {
     budgets: Option<bool>,
     /// Until when hosts are slowed.
     slowed: HashMap<Key, Instant>,
+    /// The networks of the set of those that are banned from the SIP ports.
+    sip_nets: Ranges,
+    flows: Flows,
+    /// The sets of bans and flows are not as they were left.
+    is_stale: bool,
     /// The kernel refused a change of hosts: its sets are not as we left them.
     is_suspect: bool,
     /// The table was set anew: it holds no hosts.
@@ -151,6 +177,10 @@ impl Gate {
             healthy: HashMap::new(),
             budgets: None,
             slowed: HashMap::new(),
+            sip_nets: Ranges::default(),
+            flows: Flows::default(),
+            // What an earlier run left is not known.
+            is_stale: true,
             is_suspect: false,
             is_fresh: false,
             counted: None,
@@ -337,14 +367,31 @@ impl Gate {
         }
     }
 
+    /// Sets the table anew, around the sets of bans and flows where they are as they should be: what these hold
+    /// is dropped all the while.
     async fn try_install(&mut self) -> Result<Option<Refusal>, RouteError> {
-        let batch = ruleset::install(&self.in_force(), self.unlimited.as_ref());
-        self.transact(batch).await
+        let gate = self.in_force();
+        if let Some(content) = inspect::contents(&mut self.netfilter, &gate).await? {
+            let batch = ruleset::install(&gate, self.unlimited.as_ref(), Some(&content));
+            match self.transact(batch).await? {
+                None => {
+                    let lasting = Set::all(&gate).into_iter().filter(|set| set.is_lasting());
+                    self.is_stale |= ruleset::kept(&gate, &content).len() < lasting.count();
+                    return Ok(None);
+                }
+                Some(refusal) => debug!(%refusal, "the whole table is set anew"),
+            }
+        }
+        let batch = ruleset::install(&gate, self.unlimited.as_ref(), None);
+        let outcome = self.transact(batch).await?;
+        self.is_stale |= outcome.is_none();
+        Ok(outcome)
     }
 
     async fn installed(&mut self) -> Result<(), RouteError> {
         self.counted = Some(Counters::default());
         self.healthy.clear();
+        self.forget_kept();
         self.budgets = Some(false);
         (self.is_suspect, self.is_fresh) = (false, true);
         self.slow_again().await

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
+use super::family::Family;
+
 /// Networks added in one transaction. A thousand are some 20 ms of the kernel's work on a busy machine,
 /// in which no ban is set.
 const STEP: usize = 2_048;
@@ -48,6 +50,14 @@ impl Ranges {
         let ipv4 = step(&self.ipv4, &target.ipv4, &mut room);
         let ipv6 = step(&self.ipv6, &target.ipv6, &mut room);
         Self { ipv4, ipv6 }
+    }
+
+    /// Those of a family.
+    pub(super) fn of(&self, family: Family) -> &BTreeSet<Range> {
+        match family {
+            Family::V4 => &self.ipv4,
+            Family::V6 => &self.ipv6,
+        }
     }
 
     /// Ranges of both families.

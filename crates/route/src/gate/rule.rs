@@ -11,6 +11,7 @@ use super::objects::{Budget, Counter, Limit};
 use super::ruleset::{comment, header};
 use super::sets::{self, Set};
 use super::stateful::{self, Rate};
+use crate::ban::Exact;
 use crate::netlink::Batch;
 use crate::rules::LOOPBACK;
 use crate::{GateSettings, ShieldSettings};
@@ -32,11 +33,16 @@ pub(super) enum Challenge {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rule {
     PassLoopback,
+    DropHosts(Exact),
     DropIpv6,
     DropIpv4,
     ClearMark,
     ToSip(Transport),
+    DropSipHosts(Transport, Exact),
+    DropSipNets(Transport, Family),
+    DropFlows(Transport, Family),
     CountSip(Transport),
+    ToHealthyFlows(Transport, Family),
     ToUnlimited(Transport, Family),
     Slow(Transport, Family),
     ToHealthy(Transport, Family),
@@ -62,10 +68,17 @@ pub(super) enum Rule {
 impl Rule {
     /// The rules these settings need, in order of chains and within each.
     pub(super) fn all(gate: &GateSettings) -> Vec<Self> {
-        let mut all = vec![Self::PassLoopback, Self::DropIpv6, Self::DropIpv4, Self::ClearMark];
+        let mut all = vec![Self::PassLoopback];
+        all.extend(Exact::ALL.map(Self::DropHosts));
+        all.extend([Self::DropIpv6, Self::DropIpv4, Self::ClearMark]);
         if gate.counts() {
             all.extend(Transport::BOTH.map(Self::ToSip));
-            all.extend(Transport::BOTH.map(Self::CountSip));
+            for transport in Transport::BOTH {
+                all.extend(Exact::ALL.map(|exact| Self::DropSipHosts(transport, exact)));
+                all.extend(Family::BOTH.map(|family| Self::DropSipNets(transport, family)));
+                all.extend(Family::BOTH.map(|family| Self::DropFlows(transport, family)));
+                all.push(Self::CountSip(transport));
+            }
         }
         if let Some(shield) = gate.effective_shield() {
             Self::shield(&mut all, shield);
@@ -76,6 +89,7 @@ impl Rule {
     fn shield(all: &mut Vec<Self>, shield: &ShieldSettings) {
         for transport in Transport::BOTH {
             all.extend(Family::BOTH.map(|family| Self::ToUnlimited(transport, family)));
+            all.extend(Family::BOTH.map(|family| Self::ToHealthyFlows(transport, family)));
             all.extend(Family::BOTH.map(|family| Self::Slow(transport, family)));
             all.extend(Family::BOTH.map(|family| Self::ToHealthy(transport, family)));
             all.push(Self::CountStrangers(transport));
@@ -125,11 +139,16 @@ impl Rule {
     pub(super) fn chain(self) -> Chain {
         match self {
             Self::PassLoopback
+            | Self::DropHosts(_)
             | Self::DropIpv6
             | Self::DropIpv4
             | Self::ClearMark
             | Self::ToSip(_) => Chain::Gate,
-            Self::CountSip(transport)
+            Self::DropSipHosts(transport, _)
+            | Self::DropSipNets(transport, _)
+            | Self::DropFlows(transport, _)
+            | Self::CountSip(transport)
+            | Self::ToHealthyFlows(transport, _)
             | Self::ToUnlimited(transport, _)
             | Self::Slow(transport, _)
             | Self::ToHealthy(transport, _)
@@ -157,6 +176,17 @@ impl Rule {
     pub(super) fn user_data(self, gate: &GateSettings) -> Vec<u8> {
         comment(&match self {
             Self::PassLoopback => "sipward: own traffic passes".to_owned(),
+            Self::DropHosts(exact) => format!("sipward: banned {}", hosts(exact)),
+            Self::DropSipHosts(_, exact) => {
+                format!("sipward: {} banned from the SIP ports", hosts(exact))
+            }
+            Self::DropSipNets(_, family) => {
+                format!("sipward: {} networks banned from the SIP ports", family.name())
+            }
+            Self::DropFlows(_, family) => format!("sipward: denied {} flows", family.name()),
+            Self::ToHealthyFlows(_, family) => {
+                format!("sipward: {} flows of registered phones", family.name())
+            }
             Self::DropIpv6 => "sipward: banned IPv6 sources".to_owned(),
             Self::DropIpv4 => format!("sipward: banned IPv4 sources, mark {:#x}", gate.mark),
             Self::ClearMark => format!("sipward: clear mark {:#x}", gate.mark),
@@ -240,6 +270,24 @@ impl Rule {
                 let list = nft::transport_is(list, transport.number());
                 let list = nft::port_in(list, Set::SipPorts.name());
                 go_to(list, Chain::Sip(transport))
+            }
+            Self::DropHosts(exact) => drop_in_set(list, exact, Set::Banned(exact)),
+            Self::DropSipHosts(_, exact) => drop_in_set(list, exact, Set::SipBanned(exact)),
+            Self::DropSipNets(_, family) => {
+                let list = nft::address(nft::family_is(list, family), family, End::Source);
+                drop_all(nft::count(nft::is_in(list, Set::SipBannedNets(family).name())))
+            }
+            Self::DropFlows(transport, family) => {
+                let list = nft::flow(nft::family_is(list, family), family);
+                let list = nft::is_in(list, Set::Denied(family).name());
+                // Whoever forges the port of a registered phone must not have it denied.
+                let list = nft::is_not_in(list, Set::KeptFlows(transport, family).name());
+                drop_all(nft::count(list))
+            }
+            Self::ToHealthyFlows(transport, family) => {
+                let list = nft::flow(nft::family_is(list, family), family);
+                let list = nft::is_in(list, Set::KeptFlows(transport, family).name());
+                nft::to_chain(list, VerdictCode::Jump, Chain::Healthy(transport).name())
             }
             Self::CountSip(_) => nft::count_in(list, Counter::Sip.name()),
             Self::ToUnlimited(_, family) => {
@@ -335,6 +383,35 @@ impl Challenge {
             Self::ProxyAuthentication => b"SIP/2.0 407",
         }
     }
+}
+
+/// Rules that drop what is banned or denied, each with a counter of its own.
+pub(super) fn drops(gate: &GateSettings) -> Vec<Rule> {
+    let is_drop = |rule: &Rule| {
+        matches!(
+            rule,
+            Rule::DropHosts(_)
+                | Rule::DropIpv6
+                | Rule::DropIpv4
+                | Rule::DropSipHosts(..)
+                | Rule::DropSipNets(..)
+                | Rule::DropFlows(..)
+        )
+    };
+    Rule::all(gate).into_iter().filter(is_drop).collect()
+}
+
+fn hosts(exact: Exact) -> &'static str {
+    match exact {
+        Exact::Ipv4 => "IPv4 hosts",
+        Exact::Ipv6 => "IPv6 hosts",
+        Exact::Ipv6Net => "IPv6 /64s",
+    }
+}
+
+fn drop_in_set(list: List<'_>, exact: Exact, set: Set) -> List<'_> {
+    let list = nft::exact_source(nft::family_is(list, Family::of(exact)), exact);
+    drop_all(nft::count(nft::is_in(list, set.name())))
 }
 
 fn much(budget: Budget) -> &'static str {

@@ -7,7 +7,9 @@ use netlink_packet_core::NLM_F_CREATE;
 
 use super::chain::Chain;
 use super::elements;
+use super::expression::append;
 use super::family::Family;
+use super::inspect::Content;
 use super::objects;
 use super::ranges::Ranges;
 use super::rule::Rule;
@@ -27,23 +29,43 @@ const BEGIN: u16 = 16;
 const END: u16 = 17;
 const NEW_TABLE: u16 = SUBSYSTEM << 8;
 const DELETE_TABLE: u16 = SUBSYSTEM << 8 | 2;
+const DELETE_CHAIN: u16 = SUBSYSTEM << 8 | 5;
+const DELETE_RULES: u16 = SUBSYSTEM << 8 | 8;
+const DELETE_SET: u16 = SUBSYSTEM << 8 | 0x0b;
+const DELETE_OBJECT: u16 = SUBSYSTEM << 8 | 0x14;
+/// `NFTA_…_TABLE`, `NFTA_CHAIN_NAME`, `NFTA_SET_NAME` and `NFTA_OBJ_NAME`, `NFTA_OBJ_TYPE`.
+const TABLE: u16 = 1;
+const CHAIN_NAME: u16 = 3;
+const OTHER_NAME: u16 = 2;
+const OBJECT_TYPE: u16 = 3;
 /// `NFTNL_UDATA_RULE_COMMENT`, `NFTNL_UDATA_TABLE_COMMENT`, `NFTNL_UDATA_CHAIN_COMMENT`: what `nft list
 /// ruleset` shows as `comment "…"`.
 const COMMENT: u8 = 0;
 
 /// Replaces the table by a fresh one in one transaction: every packet meets the old gate or the new. The
 /// new one has the unlimited networks; no healthy hosts, and no budgets in force, before those are in.
-pub(super) fn install(gate: &GateSettings, unlimited: Option<&Ranges>) -> Batch {
+///
+/// Of a table with `content` the sets in `kept` stay with what they hold; without it the whole table goes.
+pub(super) fn install(
+    gate: &GateSettings,
+    unlimited: Option<&Ranges>,
+    content: Option<&Content>,
+) -> Batch {
+    let kept = content.map(|content| kept(gate, content)).unwrap_or_default();
     transaction(|batch| {
-        // Deleting needs a table that is there, so it is created first.
-        new_table(batch, gate);
-        delete_table(batch, &gate.table_name);
-        new_table(batch, gate);
+        if let Some(content) = content {
+            empty_table(batch, gate, content, &kept);
+        } else {
+            // Deleting needs a table that is there, so it is created first.
+            new_table(batch, gate);
+            delete_table(batch, &gate.table_name);
+            new_table(batch, gate);
+        }
         for chain in Chain::all(gate) {
             chain.create(batch, gate);
         }
         objects::create(batch, gate);
-        sets::create(batch, gate);
+        sets::create(batch, gate, &kept);
         if gate.counts() {
             elements::add(batch, gate, Set::SipPorts, elements::ports(gate));
         }
@@ -57,6 +79,47 @@ pub(super) fn install(gate: &GateSettings, unlimited: Option<&Ranges>) -> Batch 
             rule.create(batch, gate);
         }
     })
+}
+
+/// The sets of bans and denied flows that are there as these settings want them.
+pub(super) fn kept(gate: &GateSettings, content: &Content) -> Vec<Set> {
+    let is_there = |set: &Set| {
+        content.sets.get(set.name().as_bytes()).is_some_and(|(user_data, length)| {
+            *user_data == sets::user_data(set.comment())
+                && usize::try_from(*length).is_ok_and(|length| length == set.key_length())
+        })
+    };
+    Set::all(gate).into_iter().filter(|set| set.is_lasting() && is_there(set)).collect()
+}
+
+/// Deletes all that a table holds, except sets that are kept.
+fn empty_table(batch: &mut Batch, gate: &GateSettings, content: &Content, kept: &[Set]) {
+    let table = gate.table_name.as_str();
+    // Of no chain in particular: the rules of all.
+    batch.raw(DELETE_RULES, 0, &named(table, None));
+    for chain in &content.chains {
+        batch.raw(DELETE_CHAIN, 0, &named(table, Some((CHAIN_NAME, chain))));
+    }
+    for set in content.sets.keys() {
+        if !kept.iter().any(|kept| kept.name().as_bytes() == set) {
+            batch.raw(DELETE_SET, 0, &named(table, Some((OTHER_NAME, set))));
+        }
+    }
+    for (object, kind) in &content.objects {
+        let mut payload = named(table, Some((OTHER_NAME, object)));
+        append(&mut payload, OBJECT_TYPE, &kind.to_be_bytes());
+        batch.raw(DELETE_OBJECT, 0, &payload);
+    }
+}
+
+/// A request about something in a table.
+fn named(table: &str, name: Option<(u16, &[u8])>) -> Vec<u8> {
+    let mut payload = vec![FAMILY, 0, 0, 0];
+    append(&mut payload, TABLE, &[table.as_bytes(), b"\0"].concat());
+    if let Some((kind, name)) = name {
+        append(&mut payload, kind, &[name, b"\0"].concat());
+    }
+    payload
 }
 
 /// Deletes a table; refused with ENOENT when there is none.

@@ -1,16 +1,19 @@
-//! The named sets of the gate: which ports speak SIP, who is unlimited, healthy or slowed, and what the
-//! packets themselves fill.
+//! The named sets of the gate: who is banned and which flows are denied, which ports speak SIP, who is unlimited,
+//! healthy or slowed, and what the packets themselves fill.
 
 use std::time::Duration;
 
-use netlink_bindings::nftables::{OpNewsetDo, SetFlags};
+use netlink_bindings::nftables::{OpNewsetDo, PushSetDescAttrs, SetFlags};
+use netlink_bindings::traits::Pusher;
 use netlink_packet_core::NLM_F_CREATE;
 
 use super::expression::append;
 use super::family::{Family, Transport};
+use super::flows::ROOM_DENIED;
 use super::objects::Budget;
 use super::ruleset::header;
 use super::stateful::Rate;
+use crate::ban::Exact;
 use crate::netlink::Batch;
 use crate::shield::{Key, MOST_HEALTHY, MOST_SLOWED};
 use crate::{GateSettings, ShieldSettings};
@@ -26,6 +29,10 @@ const IPV4_ADDRESS: u32 = 7;
 const IPV6_ADDRESS: u32 = 8;
 const PROTOCOL: u32 = 12;
 const SERVICE: u32 = 13;
+/// `TYPE_BITS`: bits of each type in the number of a concatenation.
+const TYPE_BITS: u32 = 6;
+/// Bytes of the parts of a flow's key behind the address: the transport, the port. Each takes four.
+const FLOW_PARTS: [u32; 2] = [1, 2];
 /// Hosts that are remembered at once in each set that packets fill, about 200 bytes each. When a set is
 /// full, hosts that are not in it are not limited by it until others have run out.
 const MOST_REMEMBERED: u32 = 65_536;
@@ -51,6 +58,16 @@ const SLOW_BURST_BYTES: u32 = 20_000;
 /// A named set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Set {
+    /// Banned hosts.
+    Banned(Exact),
+    /// Hosts that are banned from the SIP ports.
+    SipBanned(Exact),
+    /// Networks that are banned from the SIP ports and are no key of the sets before.
+    SipBannedNets(Family),
+    /// Denied flows.
+    Denied(Family),
+    /// Flows of live registrations, each with its own limit.
+    KeptFlows(Transport, Family),
     SipPorts,
     /// The transports whose budgets are in force: none until the healthy hosts are known.
     Budgets,
@@ -82,6 +99,10 @@ enum Kind {
     Ranges,
     /// By us, with hosts that have a limit each.
     Limited { size: usize, rate: Rate, timeout: bool },
+    /// By us, with flows that run out.
+    Denied,
+    /// By us, with flows that have a limit each.
+    Kept { rate: Rate },
     /// By packets.
     Dynamic { timeout: Duration },
 }
@@ -89,9 +110,14 @@ enum Kind {
 impl Set {
     /// The sets these settings need.
     pub(super) fn all(gate: &GateSettings) -> Vec<Self> {
-        let mut all = Vec::new();
+        let mut all: Vec<Self> = Exact::ALL.map(Self::Banned).into();
         if gate.counts() {
             all.push(Self::SipPorts);
+            all.extend(Exact::ALL.map(Self::SipBanned));
+            for family in Family::BOTH {
+                all.extend([Self::SipBannedNets(family), Self::Denied(family)]);
+                all.extend(Transport::BOTH.map(|transport| Self::KeptFlows(transport, family)));
+            }
         }
         let Some(shield) = gate.effective_shield() else { return all };
         all.push(Self::Budgets);
@@ -117,11 +143,34 @@ impl Set {
         all
     }
 
+    /// Whether its content outlives a new table: what it holds has no route that would stop it meanwhile, or is
+    /// too much to be set anew each time.
+    pub(super) fn is_lasting(self) -> bool {
+        matches!(
+            self,
+            Self::Banned(_) | Self::SipBanned(_) | Self::SipBannedNets(_) | Self::Denied(_)
+        )
+    }
+
     pub(super) fn name(self) -> &'static str {
         use Budget::{Connections, Packets};
         use Family::{V4, V6};
         use Transport::{Tcp, Udp};
         match self {
+            Self::Banned(Exact::Ipv4) => "banned4",
+            Self::Banned(Exact::Ipv6) => "banned6",
+            Self::Banned(Exact::Ipv6Net) => "banned6_64",
+            Self::SipBanned(Exact::Ipv4) => "sip_banned4",
+            Self::SipBanned(Exact::Ipv6) => "sip_banned6",
+            Self::SipBanned(Exact::Ipv6Net) => "sip_banned6_64",
+            Self::SipBannedNets(V4) => "sip_banned_nets4",
+            Self::SipBannedNets(V6) => "sip_banned_nets6",
+            Self::Denied(V4) => "denied4",
+            Self::Denied(V6) => "denied6",
+            Self::KeptFlows(Udp, V4) => "healthy_flows_udp4",
+            Self::KeptFlows(Udp, V6) => "healthy_flows_udp6",
+            Self::KeptFlows(Tcp, V4) => "healthy_flows_tcp4",
+            Self::KeptFlows(Tcp, V6) => "healthy_flows_tcp6",
             Self::SipPorts => "sip_ports",
             Self::Budgets => "budgets",
             Self::Unlimited(V4) => "unlimited4",
@@ -156,8 +205,13 @@ impl Set {
     }
 
     /// What it holds, for people.
-    fn comment(self) -> &'static str {
+    pub(super) fn comment(self) -> &'static str {
         match self {
+            Self::Banned(_) => "sipward: banned hosts",
+            Self::SipBanned(_) => "sipward: hosts banned from the SIP ports",
+            Self::SipBannedNets(_) => "sipward: networks banned from the SIP ports",
+            Self::Denied(_) => "sipward: denied flows, by source port",
+            Self::KeptFlows(..) => "sipward: flows of registered phones, with their limits",
             Self::SipPorts => "sipward: ports on which SIP is spoken",
             Self::Budgets => "sipward: whose budgets drop; none until the healthy are known",
             Self::Unlimited(_) => "sipward: exempt hosts, trunks, access lists",
@@ -172,29 +226,44 @@ impl Set {
         }
     }
 
+    /// Whether its elements are flows.
+    fn holds_flows(self) -> bool {
+        matches!(self, Self::Denied(_) | Self::KeptFlows(..))
+    }
+
     fn key_type(self) -> u32 {
-        match (self, self.family()) {
+        let address = match (self, self.family()) {
             (Self::SipPorts, _) => SERVICE,
             (_, None) => PROTOCOL,
             (_, Some(Family::V4)) => IPV4_ADDRESS,
             (_, Some(Family::V6)) => IPV6_ADDRESS,
+        };
+        if self.holds_flows() {
+            (address << TYPE_BITS | PROTOCOL) << TYPE_BITS | SERVICE
+        } else {
+            address
         }
     }
 
     /// Bytes of a key.
     pub(super) fn key_length(self) -> usize {
-        match (self, self.family()) {
+        let address = match (self, self.family()) {
             (Self::SipPorts, _) => 2,
             (_, None) => 1,
             (_, Some(Family::V4)) => 4,
             (_, Some(Family::V6)) => 16,
-        }
+        };
+        if self.holds_flows() { address + 4 * FLOW_PARTS.len() } else { address }
     }
 
     pub(super) fn family(self) -> Option<Family> {
         match self {
             Self::SipPorts | Self::Budgets => None,
-            Self::Unlimited(family)
+            Self::Banned(exact) | Self::SipBanned(exact) => Some(Family::of(exact)),
+            Self::SipBannedNets(family)
+            | Self::Denied(family)
+            | Self::KeptFlows(_, family)
+            | Self::Unlimited(family)
             | Self::Healthy(_, family)
             | Self::Slowed(_, family)
             | Self::Own(_, family)
@@ -209,8 +278,10 @@ impl Set {
     fn kind(self, shield: &ShieldSettings) -> Kind {
         let dynamic = |timeout| Kind::Dynamic { timeout };
         match self {
-            Self::SipPorts | Self::Budgets => Kind::Plain,
-            Self::Unlimited(_) => Kind::Ranges,
+            Self::Banned(_) | Self::SipBanned(_) | Self::SipPorts | Self::Budgets => Kind::Plain,
+            Self::SipBannedNets(_) | Self::Unlimited(_) => Kind::Ranges,
+            Self::Denied(_) => Kind::Denied,
+            Self::KeptFlows(transport, _) => Kind::Kept { rate: healthy(transport, shield, 1) },
             Self::Healthy(transport, _) => {
                 let rate = healthy(transport, shield, 1);
                 Kind::Limited { size: MOST_HEALTHY, rate, timeout: false }
@@ -243,14 +314,25 @@ impl Set {
             .push_key_len(u32::try_from(self.key_length()).unwrap_or(u32::MAX))
             .push_id(id)
             .push_userdata(&user_data(self.comment()));
+        let concatenated = SetFlags::Concat as u32;
         // The bindings leave timeouts in the host's byte order; the kernel does not.
         match self.kind(shield) {
+            // Without a size the kernel takes a hash table that grows.
             Kind::Plain => drop(set),
             Kind::Ranges => drop(set.push_flags(SetFlags::Interval as u32)),
             Kind::Limited { size, rate, timeout } => {
                 let set = if timeout { set.push_flags(SetFlags::Timeout as u32) } else { set };
                 let size = u32::try_from(size).unwrap_or(u32::MAX);
                 drop(set.nested_desc().push_size(size).end_nested());
+                append(&mut payload, SET_EXPRESSION, &rate.laid_out());
+            }
+            Kind::Denied => {
+                let size = u32::try_from(ROOM_DENIED).unwrap_or(u32::MAX);
+                let set = set.push_flags(concatenated | SetFlags::Timeout as u32);
+                drop(self.parts(set.nested_desc().push_size(size)));
+            }
+            Kind::Kept { rate } => {
+                drop(self.parts(set.push_flags(concatenated).nested_desc()));
                 append(&mut payload, SET_EXPRESSION, &rate.laid_out());
             }
             Kind::Dynamic { timeout } => drop(
@@ -263,13 +345,25 @@ impl Set {
         }
         batch.raw(NEW_SET, NLM_F_CREATE, &payload);
     }
+
+    /// The parts of a concatenation, in bytes.
+    fn parts<P: Pusher>(self, description: PushSetDescAttrs<P>) -> PushSetDescAttrs<P> {
+        let rest = 4 * FLOW_PARTS.len();
+        let address = u32::try_from(self.key_length().saturating_sub(rest)).unwrap_or(u32::MAX);
+        let mut list = description.nested_concat();
+        for length in [address].into_iter().chain(FLOW_PARTS) {
+            list = list.nested_elem().push_len(length).end_nested();
+        }
+        list.end_nested()
+    }
 }
 
-/// Creates the sets these settings need, all empty.
-pub(super) fn create(batch: &mut Batch, gate: &GateSettings) {
+/// Creates the sets these settings need, all empty, except those that are there and `kept`.
+pub(super) fn create(batch: &mut Batch, gate: &GateSettings, kept: &[Set]) {
     let shield = gate.shield.unwrap_or_default();
+    let missing = Set::all(gate).into_iter().filter(|set| !kept.contains(set));
     // A number unique in the transaction, which the kernel demands.
-    for (id, set) in (1..).zip(Set::all(gate)) {
+    for (id, set) in (1..).zip(missing) {
         set.create(batch, gate, &shield, id);
     }
 }
@@ -333,6 +427,7 @@ pub(super) fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn user_data(text: &str) -> Vec<u8> {
+/// The user data of a set: its comment, by which we know it again.
+pub(super) fn user_data(text: &str) -> Vec<u8> {
     super::ruleset::user_data(SET_COMMENT, text)
 }

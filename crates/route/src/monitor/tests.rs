@@ -71,3 +71,23 @@ fn an_overrun_means_that_anything_may_have_happened() {
     assert_eq!(overrun(Errno::ENOBUFS.into()).unwrap(), Signs::ALL);
     assert!(overrun(Errno::EBADF.into()).is_err());
 }
+
+#[test]
+fn only_sets_of_our_table_are_compared() {
+    let told = |kind: u16, port: u32, table: &str| {
+        let mut bytes = notification(kind, 0, port, 0)[..20].to_vec();
+        let name = [table.as_bytes(), b"\0"].concat();
+        bytes.extend(u16::try_from(4 + name.len()).unwrap().to_ne_bytes());
+        bytes.extend(TABLE_NAME.to_ne_bytes());
+        bytes.extend(name);
+        let length = u32::try_from(bytes.len()).unwrap();
+        bytes[..4].copy_from_slice(&length.to_ne_bytes());
+        bytes
+    };
+    for kind in SET_CHANGES {
+        assert!(changes_sets(&told(kind, 1, "sipward"), OWN, "sipward"));
+        assert!(!changes_sets(&told(kind, 1, "sipward2"), OWN, "sipward"));
+        assert!(!changes_sets(&told(kind, 78, "sipward"), OWN, "sipward"), "our own");
+    }
+    assert!(!changes_sets(&told(NEW_GENERATION, 1, "sipward"), OWN, "sipward"));
+}

@@ -1,7 +1,9 @@
 use super::*;
 
-const FIXTURES: Signs = Signs { routes: false, fixtures: true, host: false, obstacles: false };
-const HOST: Signs = Signs { routes: false, fixtures: false, host: true, obstacles: false };
+const FIXTURES: Signs =
+    Signs { routes: false, fixtures: true, host: false, obstacles: false, sets: false };
+const HOST: Signs =
+    Signs { routes: false, fixtures: false, host: true, obstacles: false, sets: false };
 
 #[test]
 fn a_swarm_of_signs_leads_to_one_look() {

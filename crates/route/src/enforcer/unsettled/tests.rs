@@ -27,13 +27,13 @@ fn what_is_unsettled_is_tried_at_intervals_and_after_signs() {
     assert_eq!(round.due(false), None);
     assert_eq!(round.due(true), Some(now + RETRY));
     assert_eq!(round.begins(true, now), None);
-    assert_eq!(round.begins(true, now + RETRY), Some(Scope::Unsettled));
+    assert_eq!(round.begins(true, now + RETRY), Some(Extent::Unsettled));
     round.finished(now, now + Duration::from_secs(1));
     assert_eq!(round.due(false), None, "nothing waits");
-    round.note(Scope::Unsettled, now);
+    round.note(Extent::Unsettled, now);
     assert_eq!(round.due(false), Some(now + SETTLE));
-    round.note(Scope::All, now);
-    assert_eq!(round.begins(false, now + SETTLE), Some(Scope::All));
+    round.note(Extent::All, now);
+    assert_eq!(round.begins(false, now + SETTLE), Some(Extent::All));
 }
 
 #[test]
@@ -44,8 +44,8 @@ fn a_round_goes_on_where_it_was_and_rests_in_between() {
     assert_eq!(round.take(2).len(), 2);
     round.finished(now, now + Duration::from_secs(1));
     assert_eq!(round.due(false), Some(now + Duration::from_secs(4)));
-    round.note(Scope::All, now);
+    round.note(Extent::All, now);
     assert_eq!(round.begins(false, now), None, "not before the one that runs is over");
     assert_eq!(round.take(2), [net("192.0.2.1/32")]);
-    assert_eq!(round.begins(false, now), Some(Scope::All));
+    assert_eq!(round.begins(false, now), Some(Extent::All));
 }

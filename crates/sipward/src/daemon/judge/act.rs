@@ -26,7 +26,11 @@ impl Judge {
             Report::Blocked { net, enforcement } => self.blocked(net, &enforcement),
             Report::Unblocked { net, still } => self.unblocked(net, still),
             Report::Failed { change, error } => self.failed(change, error),
-            Report::Healed { routes, rules, gate } => {
+            Report::Denied { flow, enforcement } => {
+                tracing::debug!(%flow, %enforcement, "denied");
+            }
+            Report::Allowed { flow } => tracing::debug!(%flow, "allowed"),
+            Report::Healed { routes, rules, gate, elements: _ } => {
                 self.publish(Record::Healed { routes, rules, gate });
             }
             Report::Moved { routes, table, preference: _, because } => {
@@ -109,13 +113,17 @@ impl Judge {
 
     pub(super) fn failed(&mut self, change: Change, error: String) {
         let (net, word) = match change {
-            Change::Block(net) => {
+            Change::Block { net, .. } => {
                 self.kernel.forget(net);
                 self.answered(net, false, Some(error.clone()));
                 self.tell(Input::ApplyFailed { net, error: error.clone() });
                 (net, "block")
             }
             Change::Unblock(net) => (net, "unblock"),
+            Change::Deny { flow, .. } | Change::Allow(flow) => {
+                tracing::warn!(%flow, error, "the flow could not be changed");
+                return;
+            }
         };
         self.publish(Record::RouteFailed { source: net, change: word, error });
     }
@@ -166,7 +174,7 @@ impl Judge {
                         self.publish(Record::Unban { source: net, reason, still_stopped_by: None });
                     }
                     // The route first: nothing that becomes of the store delays it.
-                    self.wishes.push(Change::Block(net));
+                    self.wishes.push(Change::block(net));
                     let ban = self.saved(net, since, until, Arc::clone(&cause));
                     self.store.put(Entry::Ban { at: self.clock.now(), ban });
                     let ban = Ban::decided(net, self.clock.wall_end(until), cause);

@@ -56,11 +56,15 @@ impl KernelSide {
     pub(super) fn take_note(&mut self, net: IpNet, enforcement: &Enforcement) {
         let note = match enforcement {
             // In observe mode that is so of every ban.
-            Enforcement::Full | Enforcement::DryRun => None,
+            Enforcement::Full
+            | Enforcement::SipOnly
+            | Enforcement::InboundOnly { .. }
+            | Enforcement::DryRun => None,
             Enforcement::StoppedByOther { route } => Some(Note::StoppedBy(route.as_str().into())),
             Enforcement::RepliesOnly
             | Enforcement::Outranked { .. }
-            | Enforcement::PassedBy { .. } => {
+            | Enforcement::PassedBy { .. }
+            | Enforcement::NotEnforced { .. } => {
                 Some(Note::Ineffective(enforcement.to_string().into()))
             }
         };

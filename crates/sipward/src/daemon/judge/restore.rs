@@ -96,7 +96,7 @@ impl Judge {
         });
         let stands = self.actions.len() < before;
         if stands {
-            self.wishes.push(Change::Block(net));
+            self.wishes.push(Change::block(net));
         }
         self.carry_out(None);
         stands.then_some(net)
@@ -184,8 +184,10 @@ impl Judge {
 fn answered(report: &Report) -> Option<IpNet> {
     match report {
         Report::Blocked { net, .. } | Report::Unblocked { net, .. } => Some(*net),
-        Report::Failed { change, .. } => Some(change.net()),
-        Report::Healed { .. }
+        Report::Failed { change, .. } => change.net(),
+        Report::Denied { .. }
+        | Report::Allowed { .. }
+        | Report::Healed { .. }
         | Report::Moved { .. }
         | Report::Strays { .. }
         | Report::Packets { .. }

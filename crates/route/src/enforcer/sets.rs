@@ -1,0 +1,287 @@
+//! The bans and flows in the gate's sets: set before the routes, taken out after them, put back when somebody
+//! changed them.
+
+use std::collections::{BTreeSet, HashSet};
+use std::time::{Duration, Instant as Moment};
+
+use ipnet::IpNet;
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::Enforcer;
+use super::step::{Step, Wish};
+use crate::ban::Exact;
+use crate::gate::{self, Direction, Gate, MOST_DENIED, Outcome};
+use crate::{Change, Enforcement, Flow, GateMode, Report, RouteError, Scope};
+
+/// From a refusal to put the sets right to the next try.
+const AFTER_REFUSAL: Duration = Duration::from_secs(5);
+
+/// Bans from the SIP ports.
+#[derive(Debug, Default)]
+pub(crate) struct SipBans {
+    /// Those that a hash set holds.
+    pub(crate) hosts: HashSet<IpNet>,
+    /// The others.
+    pub(crate) nets: BTreeSet<IpNet>,
+}
+
+impl SipBans {
+    pub(super) fn len(&self) -> usize {
+        self.hosts.len() + self.nets.len()
+    }
+
+    pub(super) fn contains(&self, net: IpNet) -> bool {
+        self.hosts.contains(&net) || self.nets.contains(&net)
+    }
+
+    pub(super) fn insert(&mut self, net: IpNet) {
+        if Exact::of(net).is_some() {
+            self.hosts.insert(net);
+        } else {
+            self.nets.insert(net);
+        }
+    }
+
+    pub(super) fn remove(&mut self, net: IpNet) {
+        self.hosts.remove(&net);
+        self.nets.remove(&net);
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = IpNet> {
+        self.hosts.iter().chain(&self.nets).copied()
+    }
+}
+
+impl Enforcer {
+    /// Puts into the sets what is to be banned, in one transaction.
+    pub(super) async fn enter_sets(&mut self, steps: &[Step]) -> Result<(), RouteError> {
+        let is_sip = |step: &&Step| step.wish == Wish::Block(Scope::Sip) && !step.has_failed();
+        if steps.iter().any(|step| is_sip(&step)) {
+            self.need_gate().await?;
+        }
+        let mut bans = Vec::new();
+        let mut nets = Vec::new();
+        for step in steps.iter().filter(|step| !step.has_failed()) {
+            match step.wish {
+                Wish::Block(Scope::Host) if !self.wanted.contains(&step.net) => {
+                    bans.push((step.net, Scope::Host));
+                }
+                Wish::Block(Scope::Sip) if !self.at_sip.contains(step.net) => {
+                    bans.push((step.net, Scope::Sip));
+                    nets.extend(Exact::of(step.net).is_none().then_some(step.net));
+                }
+                Wish::Block(_) | Wish::Unblock => {}
+            }
+        }
+        let nets = (!nets.is_empty()).then(|| gate::nets(self.at_sip.nets.iter().chain(&nets)));
+        self.change_sets(Direction::In, bans, nets).await
+    }
+
+    /// Takes out of the sets what is not banned any more, or is banned with the other scope, in one transaction.
+    pub(super) async fn leave_sets(&mut self, steps: &[Step]) -> Result<(), RouteError> {
+        let mut bans = Vec::new();
+        let mut nets = HashSet::new();
+        for step in steps {
+            let (net, was_there) = (step.net, self.wanted.contains(&step.net));
+            let leaves_hosts = match step.wish {
+                // It was put there in vain.
+                Wish::Block(Scope::Host) => step.refusal.is_some() && !was_there,
+                Wish::Block(Scope::Sip) | Wish::Unblock => was_there && !step.has_failed(),
+            };
+            let leaves_sip = !step.has_failed()
+                && step.wish != Wish::Block(Scope::Sip)
+                && self.at_sip.contains(net);
+            bans.extend(leaves_hosts.then_some((net, Scope::Host)));
+            bans.extend(leaves_sip.then_some((net, Scope::Sip)));
+            if leaves_sip && Exact::of(net).is_none() {
+                nets.insert(net);
+            }
+        }
+        let nets = (!nets.is_empty())
+            .then(|| gate::nets(self.at_sip.nets.iter().filter(|net| !nets.contains(*net))));
+        self.change_sets(Direction::Out, bans, nets).await
+    }
+
+    pub(super) async fn change_sets(
+        &mut self,
+        direction: Direction,
+        bans: Vec<(IpNet, Scope)>,
+        nets: Option<gate::Ranges>,
+    ) -> Result<(), RouteError> {
+        let Ok(gate) = &mut self.gate else { return Ok(()) };
+        if bans.is_empty() && nets.is_none() {
+            return Ok(());
+        }
+        if !self.coverage.gate {
+            // What is left of it, if anything, is compared when it stands again.
+            gate.make_stale();
+            return Ok(());
+        }
+        if let Some(error) = gate.change_bans(direction, &bans, nets).await? {
+            // As a rule, somebody changed the sets: then they are put right below.
+            warn!(error, "the gate's sets are compared with the bans");
+        }
+        Ok(())
+    }
+
+    /// Denies and allows flows, and reports each.
+    pub(super) async fn apply_flows(
+        &mut self,
+        wishes: &[(Flow, Option<Moment>)],
+    ) -> Result<(), RouteError> {
+        if wishes.is_empty() {
+            return Ok(());
+        }
+        if wishes.iter().any(|(_, until)| until.is_some()) {
+            self.need_gate().await?;
+        }
+        let standing = self.coverage.gate;
+        let outcomes = match &mut self.gate {
+            Ok(gate) => gate.change_flows(wishes, standing).await?,
+            Err(_) => wishes
+                .iter()
+                .map(|(_, until)| until.map_or(Outcome::Allowed, |_| Outcome::Denied))
+                .collect(),
+        };
+        for ((flow, until), outcome) in wishes.iter().zip(outcomes) {
+            let report = self.report_of(*flow, *until, outcome);
+            self.outbox.push(report);
+        }
+        self.mend_sets().await
+    }
+
+    fn report_of(&self, flow: Flow, until: Option<Moment>, outcome: Outcome) -> Report {
+        let change = until.map_or(Change::Allow(flow), |until| Change::Deny { flow, until });
+        let not = |reason: &str| Report::Denied {
+            flow,
+            enforcement: Enforcement::NotEnforced { reason: reason.to_owned() },
+        };
+        match outcome {
+            Outcome::Denied => Report::Denied { flow, enforcement: self.sip_enforcement() },
+            Outcome::Kept => not("it is the flow of a live registration"),
+            Outcome::Over => not("its time is over"),
+            Outcome::Allowed => Report::Allowed { flow },
+            Outcome::Full => {
+                Report::Failed { change, error: format!("{MOST_DENIED} flows are denied already") }
+            }
+            Outcome::Refused(error) => Report::Failed { change, error },
+        }
+    }
+
+    /// What a ban from the SIP ports is worth: it is in its set, and the gate stands.
+    pub(super) fn sip_enforcement(&self) -> Enforcement {
+        match self.sip_gap() {
+            None => Enforcement::SipOnly,
+            Some(reason) => Enforcement::NotEnforced { reason },
+        }
+    }
+
+    /// Whether the gate's set of banned hosts drops what a banned network sends, whatever routes say.
+    pub(super) fn is_in_set(&self, net: IpNet) -> bool {
+        self.coverage.gate && !self.has_stale_sets() && Exact::of(net).is_some()
+    }
+
+    /// Why nothing drops packets to the SIP ports.
+    fn sip_gap(&self) -> Option<String> {
+        let settings = &self.settings.gate;
+        if settings.mode != GateMode::Auto {
+            return Some("the gate is switched off".to_owned());
+        }
+        if !self.coverage.gate {
+            let gap = self.coverage.gaps.iter().find(|gap| gap.starts_with("the gate"));
+            return Some(gap.map_or("the gate does not stand", String::as_str).to_owned());
+        }
+        if !settings.counts() {
+            return Some("no SIP ports are known".to_owned());
+        }
+        self.has_stale_sets().then(|| "the gate's sets could not be changed".to_owned())
+    }
+
+    fn has_stale_sets(&self) -> bool {
+        self.gate.as_ref().is_ok_and(Gate::is_stale)
+    }
+
+    /// Whether anything needs the gate's sets.
+    pub(super) fn needs_sets(&self) -> bool {
+        self.needs_gate || self.at_sip.len() > 0
+    }
+
+    /// Sets the gate where nothing but bans from the SIP ports needs it.
+    async fn need_gate(&mut self) -> Result<(), RouteError> {
+        if std::mem::replace(&mut self.needs_gate, true) || self.coverage.gate {
+            return Ok(());
+        }
+        let before = self.coverage.clone();
+        self.cover().await?;
+        if self.coverage != before {
+            self.outbox.push(Report::Coverage(self.coverage.clone()));
+        }
+        Ok(())
+    }
+
+    /// Takes over what the sets hold that an earlier run left: bans from the SIP ports and flows. The banned hosts
+    /// are those with routes.
+    pub(super) async fn adopt_sets(&mut self) -> Result<Vec<(Flow, Duration)>, RouteError> {
+        self.are_sets_adopted = true;
+        let standing = self.coverage.gate;
+        let Ok(gate) = self.gate.as_mut() else { return Ok(Vec::new()) };
+        if !standing {
+            return Ok(Vec::new());
+        }
+        let outcome = async {
+            gate.learn_flows().await?;
+            gate.bans(Scope::Sip).await
+        };
+        match outcome.await {
+            Ok(bans) => {
+                for net in bans.into_iter().filter(|net| !self.wanted.contains(net)) {
+                    self.at_sip.insert(net);
+                }
+            }
+            Err(error @ (RouteError::Socket(_) | RouteError::Silent)) => return Err(error),
+            Err(error) => warn!(%error, "what the gate's sets hold is not known"),
+        }
+        self.fill_sets().await?;
+        let mut flows: Vec<_> = self.gate.iter().flat_map(Gate::denied).collect();
+        flows.sort_unstable();
+        Ok(flows)
+    }
+
+    /// Puts the sets right at once when a change was refused, at most every few seconds.
+    pub(super) async fn mend_sets(&mut self) -> Result<(), RouteError> {
+        if self.coverage.gate && self.has_stale_sets() && self.mend_sets_at <= Instant::now() {
+            self.fill_sets().await?;
+        }
+        Ok(())
+    }
+
+    /// Compares the sets with bans and flows and puts right what differs; gives how many elements. Sets that cannot
+    /// be put right are stale.
+    pub(super) async fn fill_sets(&mut self) -> Result<usize, RouteError> {
+        let Ok(gate) = &mut self.gate else { return Ok(0) };
+        if !self.coverage.gate || !self.are_sets_adopted {
+            return Ok(0);
+        }
+        let outcome = async {
+            let flows = gate.restore_flows().await?;
+            Ok(flows + gate.restore_bans(&self.wanted, &self.at_sip).await?)
+        };
+        match outcome.await {
+            Ok(elements) => {
+                self.monitor.drain().map_err(RouteError::Socket)?;
+                self.round.note(super::unsettled::Extent::Unsettled, Instant::now());
+                Ok(elements)
+            }
+            Err(error @ (RouteError::Socket(_) | RouteError::Silent)) => Err(error),
+            Err(error) => {
+                warn!(%error, "the gate's sets are not as they should be");
+                self.mend_sets_at = Instant::now() + AFTER_REFUSAL;
+                Ok(0)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

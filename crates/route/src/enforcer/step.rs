@@ -1,0 +1,146 @@
+//! One change on its way through the kernel.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use nix::errno::Errno;
+
+use crate::blackhole::{Route, Winner};
+use crate::netlink::Refusal;
+use crate::{Change, Flow, Scope};
+
+/// A wish about a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    Block(Scope),
+    Unblock,
+}
+
+/// One change on its way through the kernel.
+pub(super) struct Step {
+    pub(super) wish: Wish,
+    pub(super) net: IpNet,
+    pub(super) task: Task,
+    pub(super) refusal: Option<Refusal>,
+    /// The route of somebody else that has the prefix.
+    pub(super) obstacle: Option<Route>,
+    /// What each look-up found, way by way.
+    pub(super) answers: Vec<Option<Winner>>,
+    /// No route of ours is left of an unban.
+    pub(super) nothing_is_left: bool,
+}
+
+/// What a change needs of the kernel's routes.
+pub(super) enum Task {
+    Add,
+    Delete,
+    /// It is already so.
+    Nothing,
+    /// It would do harm.
+    Refuse(String),
+}
+
+impl Step {
+    pub(super) fn new(wish: Wish, net: IpNet, task: Task) -> Self {
+        let (refusal, obstacle, answers) = (None, None, Vec::new());
+        Self { wish, net, task, refusal, obstacle, answers, nothing_is_left: false }
+    }
+
+    /// A ban that stands already and is only looked up.
+    pub(super) fn standing(net: IpNet, scope: Scope) -> Self {
+        Self::new(Wish::Block(scope), net, Task::Nothing)
+    }
+
+    /// What was asked.
+    pub(super) fn change(&self) -> Change {
+        match self.wish {
+            Wish::Block(scope) => Change::Block { net: self.net, scope },
+            Wish::Unblock => Change::Unblock(self.net),
+        }
+    }
+
+    pub(super) fn wants_lookup(&self) -> bool {
+        match (&self.task, self.wish) {
+            // It has no route.
+            (Task::Refuse(_), _) | (Task::Nothing, Wish::Block(Scope::Sip)) => false,
+            (Task::Add | Task::Delete | Task::Nothing, _) => true,
+        }
+    }
+
+    /// Whether a blackhole wins for an address that is to have none, by some way.
+    pub(super) fn is_still_blackholed(&self) -> bool {
+        self.wish != Wish::Block(Scope::Host)
+            && self.answers.iter().any(|answer| matches!(answer, Some(Winner::Blackhole)))
+    }
+
+    /// Whether the kernel refused to add the route because its prefix is taken.
+    pub(super) fn found_taken(&self) -> bool {
+        matches!(self.task, Task::Add)
+            && self.refusal.as_ref().is_some_and(|refusal| refusal.errno == Errno::EEXIST)
+    }
+
+    /// Whether it was not done. Gone is gone.
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(self.task, Task::Refuse(_))
+            || self.refusal.as_ref().is_some_and(|refusal| refusal.errno != Errno::ESRCH)
+    }
+}
+
+/// Wishes about networks and flows, each once.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Folded {
+    pub(super) nets: Vec<(Wish, IpNet)>,
+    /// With the time until when each is denied.
+    pub(super) flows: Vec<(Flow, Option<std::time::Instant>)>,
+}
+
+/// Keeps the last change of each network and flow, in the order of these, in canonical form.
+pub(super) fn fold(changes: &[Change]) -> Folded {
+    let mut folded = Folded::default();
+    let (mut nets, mut flows) = (HashSet::with_capacity(changes.len()), HashSet::new());
+    for change in changes.iter().rev() {
+        let (wish, net) = match *change {
+            Change::Block { net, scope } => (Wish::Block(scope), net.trunc()),
+            Change::Unblock(net) => (Wish::Unblock, net.trunc()),
+            Change::Deny { flow, until } => {
+                let flow = flow.canonical();
+                if flows.insert(flow) {
+                    folded.flows.push((flow, Some(until)));
+                }
+                continue;
+            }
+            Change::Allow(flow) => {
+                let flow = flow.canonical();
+                if flows.insert(flow) {
+                    folded.flows.push((flow, None));
+                }
+                continue;
+            }
+        };
+        if nets.insert(net) {
+            folded.nets.push((wish, net));
+        }
+    }
+    folded.nets.reverse();
+    folded.flows.reverse();
+    folded
+}
+
+/// The address to look up for a network: one in its middle, where hardly ever an address or a gateway
+/// of this host sits, for which more specific routes exist.
+pub(crate) fn sample(net: IpNet) -> IpAddr {
+    let half =
+        1_u128.checked_shl(u32::from(net.max_prefix_len() - net.prefix_len()).wrapping_sub(1));
+    let half = half.unwrap_or(0);
+    match net {
+        IpNet::V4(net) => {
+            let half = u32::try_from(half).unwrap_or(0);
+            IpAddr::V4((u32::from(net.network()) | half).into())
+        }
+        IpNet::V6(net) => IpAddr::V6((u128::from(net.network()) | half).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

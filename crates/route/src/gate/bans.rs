@@ -1,0 +1,257 @@
+//! Bans on their way into the gate's sets.
+
+use std::collections::{BTreeSet, HashSet};
+
+use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
+use nix::errno::Errno;
+
+use super::elements::{self, Element};
+use super::family::Family;
+use super::ranges::{Range, Ranges};
+use super::sets::Set;
+use super::{Gate, content, refused, ruleset};
+use crate::ban::Exact;
+use crate::enforcer::SipBans;
+use crate::netlink::Batch;
+use crate::{GateSettings, RouteError, Scope};
+
+/// What cannot be done when the kernel refuses.
+const BANS: &str = "change the bans in the gate";
+/// Elements put back in one transaction: some milliseconds of the kernel's work, 70 kB at most.
+const RESTORED: usize = 2_048;
+
+/// Whether bans go in or out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    In,
+    Out,
+}
+
+impl Gate {
+    /// Whether the sets of bans and flows are not as they were left: they are new, or a change was refused.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.is_stale
+    }
+
+    /// Notes that bans changed without the sets.
+    pub(crate) fn make_stale(&mut self) {
+        self.is_stale = true;
+    }
+
+    /// Puts bans into the sets, or takes them out, in one transaction; those that no hash set holds are left alone.
+    /// `nets` are all networks with [`Scope::Sip`] that shall be in the set of networks now; `None` leaves it as it
+    /// is. Gives why the kernel refused: then all is as before.
+    ///
+    /// # Errors
+    /// When netlink fails.
+    pub(crate) async fn change_bans(
+        &mut self,
+        direction: Direction,
+        bans: &[(IpNet, Scope)],
+        nets: Option<Ranges>,
+    ) -> Result<Option<String>, RouteError> {
+        let gate = self.in_force();
+        let nets = nets.filter(|_| gate.counts());
+        let batch = ruleset::transaction(|batch| {
+            for exact in Exact::ALL {
+                for (scope, set) in scopes(&gate, exact) {
+                    let keys = bans.iter().filter(|(_, its)| *its == scope);
+                    let keys = keys.filter_map(|(net, _)| Exact::of(*net));
+                    let keys = keys.filter(|(its, _)| *its == exact);
+                    let elements = keys.map(|(_, key)| Element::value(key));
+                    match direction {
+                        Direction::In => elements::add(batch, &gate, set, elements),
+                        Direction::Out => elements::delete(batch, &gate, set, elements),
+                    }
+                }
+            }
+            if let Some(nets) = &nets {
+                let before = Some(&self.sip_nets);
+                elements::replace_ranges(batch, &gate, Set::SipBannedNets, before, nets);
+            }
+        });
+        if let Some(refusal) = self.transact(batch).await? {
+            self.is_stale = true;
+            return Ok(Some(refused(BANS, &refusal).to_string()));
+        }
+        if let Some(nets) = nets {
+            self.sip_nets = nets;
+        }
+        Ok(None)
+    }
+
+    /// Compares the sets with the bans and puts right what differs, a part at a time. Gives how many elements.
+    ///
+    /// # Errors
+    /// When netlink fails or the kernel refuses; then the sets are still stale.
+    pub(crate) async fn restore_bans(
+        &mut self,
+        hosts: &HashSet<IpNet>,
+        sip: &SipBans,
+    ) -> Result<usize, RouteError> {
+        self.is_stale = true;
+        let gate = self.in_force();
+        let mut changed = 0;
+        if gate.counts() {
+            changed += self.restore_nets(&gate, &sip.nets).await?;
+        }
+        // Those without a route first.
+        for scope in [Scope::Sip, Scope::Host] {
+            let bans = if scope == Scope::Sip { &sip.hosts } else { hosts };
+            for exact in Exact::ALL {
+                let set = scopes(&gate, exact).find(|(its, _)| *its == scope);
+                if let Some((_, set)) = set {
+                    changed += self.restore_set(&gate, set, exact, bans).await?;
+                }
+            }
+        }
+        self.is_stale = false;
+        Ok(changed)
+    }
+
+    async fn restore_set(
+        &mut self,
+        gate: &GateSettings,
+        set: Set,
+        exact: Exact,
+        bans: &HashSet<IpNet>,
+    ) -> Result<usize, RouteError> {
+        let mut extra: HashSet<u128> = HashSet::new();
+        content::elements(&mut self.netfilter, gate, set, |element| {
+            extra.insert(element.key);
+        })
+        .await?;
+        let mut missing = Vec::new();
+        for (its, key) in bans.iter().filter_map(|net| Exact::of(*net)) {
+            if its == exact && !extra.remove(&key) {
+                missing.push(Element::value(key));
+            }
+        }
+        for some in missing.chunks(RESTORED) {
+            let fill = |batch: &mut Batch| elements::add(batch, gate, set, some.iter().copied());
+            if let Some(refusal) = self.transact(ruleset::transaction(fill)).await? {
+                return Err(refused(BANS, &refusal));
+            }
+        }
+        let extra: Vec<Element> = extra.into_iter().map(Element::value).collect();
+        for some in extra.chunks(RESTORED) {
+            let fill = |batch: &mut Batch| elements::delete(batch, gate, set, some.iter().copied());
+            match self.transact(ruleset::transaction(fill)).await? {
+                // Gone meanwhile.
+                Some(refusal) if refusal.errno == Errno::ENOENT => {}
+                Some(refusal) => return Err(refused(BANS, &refusal)),
+                None => {}
+            }
+        }
+        Ok(missing.len() + extra.len())
+    }
+
+    async fn restore_nets(
+        &mut self,
+        gate: &GateSettings,
+        sip: &BTreeSet<IpNet>,
+    ) -> Result<usize, RouteError> {
+        let target = nets(sip);
+        let mut differ = 0;
+        for family in Family::BOTH {
+            let mut found = BTreeSet::new();
+            let set = Set::SipBannedNets(family);
+            content::elements(&mut self.netfilter, gate, set, |element| {
+                found.insert(element);
+            })
+            .await?;
+            let wanted = elements::ranges(family, target.of(family)).collect();
+            differ += found.symmetric_difference(&wanted).count();
+        }
+        if differ > 0 {
+            let mut before: Option<Ranges> = None;
+            loop {
+                let next = before.clone().unwrap_or_default().towards(&target);
+                let batch = ruleset::transaction(|batch| {
+                    elements::replace_ranges(
+                        batch,
+                        gate,
+                        Set::SipBannedNets,
+                        before.as_ref(),
+                        &next,
+                    );
+                });
+                if let Some(refusal) = self.transact(batch).await? {
+                    return Err(refused(BANS, &refusal));
+                }
+                if next == target {
+                    break;
+                }
+                before = Some(next);
+            }
+        }
+        self.sip_nets = target;
+        Ok(differ)
+    }
+
+    /// The bans with [`Scope::Sip`] that the sets hold, and how many hosts with [`Scope::Host`]. Networks that touch
+    /// are joined.
+    ///
+    /// # Errors
+    /// When netlink fails or the kernel refuses.
+    pub(crate) async fn bans(&mut self, scope: Scope) -> Result<BTreeSet<IpNet>, RouteError> {
+        let gate = self.in_force();
+        let mut found = BTreeSet::new();
+        for exact in Exact::ALL {
+            for (_, set) in scopes(&gate, exact).filter(|(its, _)| *its == scope) {
+                content::elements(&mut self.netfilter, &gate, set, |element| {
+                    found.insert(exact.net(element.key));
+                })
+                .await?;
+            }
+        }
+        if scope == Scope::Sip && gate.counts() {
+            for family in Family::BOTH {
+                let (mut starts, mut ends) = (BTreeSet::new(), BTreeSet::new());
+                let set = Set::SipBannedNets(family);
+                content::elements(&mut self.netfilter, &gate, set, |element| {
+                    let side = if element.is_end { &mut ends } else { &mut starts };
+                    side.insert(element.key);
+                })
+                .await?;
+                for first in starts {
+                    let end = ends.range(first.saturating_add(1)..).next();
+                    let last = end.map_or(family.last_address(), |end| end.saturating_sub(1));
+                    found.extend(subnets(family, Range { first, last }));
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The set of each scope that these settings have.
+fn scopes(gate: &GateSettings, exact: Exact) -> impl Iterator<Item = (Scope, Set)> {
+    let sip = gate.counts().then_some((Scope::Sip, Set::SipBanned(exact)));
+    [(Scope::Host, Set::Banned(exact))].into_iter().chain(sip)
+}
+
+/// The networks among bans that no hash set holds, as a set of ranges wants them.
+pub(crate) fn nets<'a>(bans: impl IntoIterator<Item = &'a IpNet>) -> Ranges {
+    let nets: Vec<IpNet> =
+        bans.into_iter().filter(|net| Exact::of(**net).is_none()).copied().collect();
+    Ranges::new(&nets)
+}
+
+/// The networks that make up a range.
+fn subnets(family: Family, range: Range) -> Vec<IpNet> {
+    match family {
+        Family::V4 => {
+            let [first, last] = [range.first, range.last]
+                .map(|key| std::net::Ipv4Addr::from(u32::try_from(key).unwrap_or(u32::MAX)));
+            Ipv4Subnets::new(first, last, 0).map(IpNet::V4).collect()
+        }
+        Family::V6 => {
+            let [first, last] = [range.first, range.last].map(std::net::Ipv6Addr::from);
+            Ipv6Subnets::new(first, last, 0).map(IpNet::V6).collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

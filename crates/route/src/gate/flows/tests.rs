@@ -1,0 +1,46 @@
+use super::*;
+
+fn flow(n: usize) -> Flow {
+    let address = u32::try_from(n / 60_000).unwrap();
+    let port = u16::try_from(n % 60_000 + 1).unwrap();
+    Flow { source: std::net::Ipv4Addr::from(address).into(), transport: Transport::Udp, port }
+}
+
+#[test]
+fn a_full_table_refuses_until_flows_have_run_out() {
+    let (mut flows, now) = (Flows::default(), Instant::now());
+    let soon = now + Duration::from_secs(1);
+    for n in 0..MOST_DENIED {
+        assert_eq!(flows.note(flow(n), Some(soon), now).0, Outcome::Denied);
+    }
+    let other = flow(MOST_DENIED);
+    assert_eq!(flows.note(other, Some(soon), now).0, Outcome::Full);
+    let later = soon + Duration::from_secs(9);
+    assert_eq!(flows.note(flow(7), Some(later), now).0, Outcome::Denied, "it is there already");
+    flows.tidy(soon);
+    assert_eq!(flows.denied.len(), 1);
+    assert_eq!(flows.note(other, Some(later), soon).0, Outcome::Denied);
+}
+
+#[test]
+fn what_a_wish_comes_to_is_told() {
+    let (mut flows, now) = (Flows::default(), Instant::now());
+    let until = now + Duration::from_mins(10);
+    assert_eq!(flows.note(flow(1), Some(until), now), (Outcome::Denied, None, Some(until)));
+    let later = until + Duration::from_secs(1);
+    assert_eq!(flows.note(flow(1), Some(later), now), (Outcome::Denied, Some(until), Some(later)));
+    assert_eq!(flows.note(flow(1), Some(now), now), (Outcome::Over, Some(later), None));
+    assert_eq!(flows.note(flow(1), None, now), (Outcome::Allowed, None, None));
+    flows.kept.insert(flow(2));
+    assert_eq!(flows.note(flow(2), Some(until), now).0, Outcome::Kept);
+    let nowhere = Flow { port: 0, ..flow(3) };
+    assert!(matches!(flows.note(nowhere, Some(until), now).0, Outcome::Refused(_)));
+    assert!(flows.denied.is_empty());
+}
+
+#[test]
+fn a_day_is_the_longest() {
+    let (mut flows, now) = (Flows::default(), Instant::now());
+    let (_, _, until) = flows.note(flow(1), Some(now + LONGEST * 9), now);
+    assert_eq!(until, Some(now + LONGEST));
+}
