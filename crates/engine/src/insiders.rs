@@ -110,7 +110,7 @@ impl Insiders {
         due
     }
 
-    /// Until when an insider is slowed down or left alone after a brief ban.
+    /// Until when an insider is slowed down, or left alone after it was.
     pub(crate) fn dealt_until(&self, host: &Key, now: Timestamp) -> Option<Timestamp> {
         self.table.get(host)?.dealt_until.filter(|until| *until > now)
     }
