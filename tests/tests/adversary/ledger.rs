@@ -1,7 +1,7 @@
 //! What sipward said and did, and what it cost whom.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -153,20 +153,30 @@ impl Ledger {
 
     /// How long an address was banned between two times, counted once.
     pub(crate) fn banned(&self, addr: IpAddr, from: Timestamp, to: Timestamp) -> Duration {
-        let mut spans: Vec<(Timestamp, Timestamp)> = self
-            .bans
-            .iter()
-            .filter(|ban| ban.net.contains(&addr))
-            .map(|ban| (ban.since.max(from), ban.ended.unwrap_or(to).min(to)))
-            .filter(|(begin, end)| begin < end)
-            .collect();
-        spans.sort_unstable();
-        let (mut total, mut covered) = (Duration::ZERO, from);
-        for (begin, end) in spans {
-            total += end.since(begin.max(covered));
-            covered = covered.max(end);
-        }
-        total
+        let bans = self.bans.iter().filter(|ban| ban.net.contains(&addr));
+        covered(bans.map(|ban| (ban.since, ban.ended)), from, to)
+    }
+
+    /// The longest that a port of an address was denied within any hour, over any protocol.
+    pub(crate) fn worst_hour_denied(&self, socket: SocketAddr, now: Timestamp) -> Duration {
+        let begins = self.denials_of(socket).map(|(begin, _)| begin);
+        let hours = begins.map(|begin| self.denied(socket, begin, (begin + HOUR).min(now)));
+        hours.max().unwrap_or_default()
+    }
+
+    /// How long a port of an address was denied between two times, over any protocol.
+    pub(crate) fn denied(&self, socket: SocketAddr, from: Timestamp, to: Timestamp) -> Duration {
+        covered(self.denials_of(socket), from, to)
+    }
+
+    fn denials_of(
+        &self,
+        socket: SocketAddr,
+    ) -> impl Iterator<Item = (Timestamp, Option<Timestamp>)> {
+        let of = move |denial: &&Denial| {
+            (denial.flow.source, denial.flow.port) == (socket.ip(), socket.port())
+        };
+        self.denials.iter().filter(of).map(|denial| (denial.since, denial.ended))
     }
 
     /// The longest that an address was banned within any hour.
@@ -225,6 +235,25 @@ impl Ledger {
             }
         }
     }
+}
+
+/// How much of the time between two is covered by spans, counted once.
+fn covered(
+    spans: impl Iterator<Item = (Timestamp, Option<Timestamp>)>,
+    from: Timestamp,
+    to: Timestamp,
+) -> Duration {
+    let mut spans: Vec<(Timestamp, Timestamp)> = spans
+        .map(|(begin, end)| (begin.max(from), end.unwrap_or(to).min(to)))
+        .filter(|(begin, end)| begin < end)
+        .collect();
+    spans.sort_unstable();
+    let (mut total, mut covered) = (Duration::ZERO, from);
+    for (begin, end) in spans {
+        total += end.since(begin.max(covered));
+        covered = covered.max(end);
+    }
+    total
 }
 
 fn names(alarm: &Alarm, addr: IpAddr) -> bool {

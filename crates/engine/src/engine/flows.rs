@@ -80,7 +80,10 @@ impl Engine {
             let shared = subject.identity == Identity::Shared;
             return Some(if shared { Refusal::Shared } else { Refusal::Registered });
         }
-        (!self.flows.may_deny(&host, port, self.now)).then_some(Refusal::DeniedLately)
+        // Whom a limit has kept from registering is not also denied: both can be forged.
+        let slowed = !subject.standing.is_registered() && self.insiders.was_slowed(&host, self.now);
+        let lately = slowed || !self.flows.may_deny(&host, port, self.now);
+        lately.then_some(Refusal::DeniedLately)
     }
 
     /// A failure came from a flow that is denied: on its way when the denial was made.

@@ -28,8 +28,8 @@ pub struct SourceView<'a> {
     pub score: f64,
     /// The threshold that holds for it.
     pub max_failures: u32,
-    /// Until when it is slowed down, or left alone after it was, because its users guess the passwords of
-    /// others.
+    /// Until when it is not slowed down (again), because something was done about it for guesses of the
+    /// passwords of others.
     pub insider_until: Option<Timestamp>,
     /// Flows of it that are denied.
     pub denied_flows: Vec<Flow>,

@@ -262,9 +262,11 @@ impl Engine {
             return;
         }
         let effect = Effect::acting(RuleName::Insider, standing);
-        // Flows have a bound of their own.
+        let (until, slow) = (self.now + DEALT_FOR, effect == Effect::Slow);
+        let first = self.insiders.deal(&host, slow, until, self.now);
+        // Each further flow, which has a bound of its own; a refusal is told once.
         let denies = effect == Effect::Flow && self.flow_refusal(subject).is_none();
-        if !denies && !self.insiders.deal(&host, self.now + DEALT_FOR, self.now) {
+        if !first && !denies {
             return;
         }
         let due = Due {
