@@ -14,7 +14,7 @@ pub use alarm::Alarm;
 pub use cause::{Cause, Details, Evidence};
 pub use judgement::{Grade, Identity, Judgement};
 
-use crate::{Exemption, Expiry, Text, Timestamp};
+use crate::{Exemption, Expiry, Flow, Scope, Text, Timestamp};
 
 /// Packets a second that pass of a host that is slowed down ([`Action::Slow`]); twenty at once before.
 pub const SLOWED_PER_SECOND: u32 = 1;
@@ -24,10 +24,12 @@ pub const SLOWED_PER_SECOND: u32 = 1;
 ///
 /// Carried out in order, the networks of [`Action::Block`] without those of [`Action::Unblock`] are
 /// exactly the bans of [`crate::Engine::bans`] at every moment. When a ban is split, its pieces come
-/// before it goes, so that no packet slips through in between.
+/// before it goes, so that no packet slips through in between. In the same way the flows of
+/// [`Action::DenyFlow`] without those of [`Action::AllowFlow`] are exactly [`crate::Engine::flows`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Block `net` in the kernel. May name a network that is blocked already, with a new end.
+    /// Block `net` in the kernel. May name a network that is blocked already, with a new end or another
+    /// scope: then what the scope does not ask for (the route) is to go.
     Block {
         /// The network.
         net: IpNet,
@@ -35,6 +37,8 @@ pub enum Action {
         since: Timestamp,
         /// Its end.
         until: Expiry,
+        /// What of it.
+        scope: Scope,
         /// Why: data for the log line, the history and the API.
         cause: Arc<Cause>,
     },
@@ -44,6 +48,35 @@ pub enum Action {
         net: IpNet,
         /// Why.
         reason: UnblockReason,
+    },
+    /// Deny one flow to the SIP ports: its host stays, because others live there. May name a flow that is
+    /// denied already, with a new end.
+    DenyFlow {
+        /// The flow.
+        flow: Flow,
+        /// Its beginning.
+        since: Timestamp,
+        /// Its end.
+        until: Timestamp,
+        /// Why.
+        cause: Arc<Cause>,
+    },
+    /// The denial of a flow is over.
+    AllowFlow {
+        /// The flow.
+        flow: Flow,
+        /// Why: [`UnblockReason::Expired`], `Manual`, `Exempted`, `Registered` or `MadeRoom`.
+        reason: UnblockReason,
+    },
+    /// An address has had [`crate::MAX_DENIED_PORTS`] ports denied within an hour: until then let its new
+    /// flows count as a stranger's where a limit is shared. Flows of its registrations
+    /// ([`crate::Engine::registered_flows`]) keep their place. With an end that is not ahead the address is
+    /// trusted again.
+    Distrust {
+        /// The address.
+        source: IpAddr,
+        /// Until when.
+        until: Timestamp,
     },
     /// A ban was due and is not done.
     Refused {
@@ -155,6 +188,8 @@ pub enum UnblockReason {
     MadeRoom,
     /// A route found at start cannot become a ban (the action beside it says why).
     NotAdopted,
+    /// A registration holds at the flow now.
+    Registered,
 }
 
 /// Why a due ban is not done.
@@ -188,6 +223,11 @@ pub enum Refusal {
     /// Bans of its kind have a share of the table, which is used up: those on evidence that anybody can
     /// forge a tenth, those of whole networks [`crate::MAX_NETWORK_BANS`].
     ShareUsedUp,
-    /// A known source was banned briefly within the last hour, and is not again so soon.
+    /// A known source was banned briefly within the last hour. Decided by versions that did not know flows.
     BannedLately,
+    /// The flow is that of a registration that holds, or may be.
+    Registered,
+    /// The port was denied within the last hour, or [`crate::MAX_DENIED_PORTS`] others of the address were:
+    /// ports can be forged.
+    DeniedLately,
 }

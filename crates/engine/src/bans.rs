@@ -10,10 +10,11 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use prefix_trie::joint::JointPrefixMap;
 
+pub(crate) use views::shared;
 pub use views::{BanView, Enforcement, Origin};
 
 use crate::net_filter::NetFilter;
-use crate::{Cause, Expiry, Grade, RuleName, Timestamp};
+use crate::{Cause, Expiry, Grade, RuleName, Scope, Timestamp};
 
 /// Bans that keep the readable part of their evidence (about 1 kB each); older ones keep numbers only,
 /// so that half a million bans stay within the daemon's memory.
@@ -54,18 +55,25 @@ pub(crate) struct Ban {
     pub(crate) since: Timestamp,
     pub(crate) until: Expiry,
     pub(crate) origin: Origin,
+    pub(crate) scope: Scope,
     pub(crate) cause: Arc<Cause>,
     pub(crate) enforcement: Enforcement,
 }
 
 impl Ban {
-    pub(crate) fn new(since: Timestamp, until: Expiry, origin: Origin, cause: Arc<Cause>) -> Self {
-        Self { since, until, origin, cause, enforcement: Enforcement::Pending }
+    pub(crate) fn new(
+        since: Timestamp,
+        until: Expiry,
+        origin: Origin,
+        scope: Scope,
+        cause: Arc<Cause>,
+    ) -> Self {
+        Self { since, until, origin, scope, cause, enforcement: Enforcement::Pending }
     }
 
     pub(crate) fn view(&self, net: IpNet) -> BanView<'_> {
-        let Self { since, until, origin, ref cause, ref enforcement } = *self;
-        BanView { net, since, until, origin, cause, enforcement }
+        let Self { since, until, origin, scope, ref cause, ref enforcement } = *self;
+        BanView { net, since, until, origin, scope, cause, enforcement }
     }
 
     /// It was decided on evidence that one packet can forge.

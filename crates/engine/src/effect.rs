@@ -15,9 +15,9 @@ pub enum Effect {
     Report,
     /// The host is limited to [`crate::SLOWED_PER_SECOND`] packets a second for a while.
     Slow,
-    /// The host is banned for [`crate::Healthy::attention_ban_time`], once within an hour, never for longer
-    /// as a repeat offender.
-    Brief,
+    /// The flow that fails is denied for [`crate::Healthy::attention_ban_time`], unless a registration holds
+    /// there: the host stays, and others behind the same address.
+    Flow,
     /// The source is banned as the rule says.
     Ban,
 }
@@ -100,7 +100,7 @@ impl Effect {
     /// Something is done about it, not only said.
     #[must_use]
     pub const fn acts(self) -> bool {
-        matches!(self, Self::Slow | Self::Brief | Self::Ban)
+        matches!(self, Self::Slow | Self::Flow | Self::Ban)
     }
 }
 
@@ -113,7 +113,7 @@ type Rows = [Row; Standing::ALL.len()];
 const N: Effect = Effect::Nothing;
 const R: Effect = Effect::Report;
 const S: Effect = Effect::Slow;
-const Q: Effect = Effect::Brief;
+const F: Effect = Effect::Flow;
 const B: Effect = Effect::Ban;
 
 /// Rules whose evidence carries no grade count it as unjoined, or as answered where a handshake proves
@@ -124,11 +124,11 @@ const TABLE: [(RuleName, Rows); RuleName::ALL.len()] = [
     (RuleName::Failures, [
         /* stranger */          [R, N, B, B, B, B, B],
         /* caller */            [R, N, B, B, B, B, B],
-        /* known */             [N, N, N, N, N, Q, Q],
-        /* trusted */           [N, N, N, N, N, R, R],
-        /* shared */            [N, N, N, N, N, R, R],
-        /* registered */        [N, N, N, N, N, R, Q],
-        /* others registered */ [N, N, N, N, N, R, R],
+        /* known */             [N, N, N, N, N, F, F],
+        /* trusted */           [N, N, N, N, N, R, F],
+        /* shared */            [N, N, N, N, N, R, F],
+        /* registered */        [N, N, N, N, N, F, F],
+        /* others registered */ [N, N, N, N, N, F, F],
     ]),
     (RuleName::Users, [
         /* stranger */          [N, N, R, B, B, B, B],
@@ -241,18 +241,18 @@ const TABLE: [(RuleName, Rows); RuleName::ALL.len()] = [
     (RuleName::Attention, [
         /* stranger */          [N, N, N, N, N, N, N],
         /* caller */            [N, N, N, N, N, N, N],
-        /* known */             [N, N, N, N, N, Q, Q],
-        /* trusted */           [N, N, N, N, N, Q, Q],
-        /* shared */            [N, N, N, N, N, R, R],
-        /* registered */        [N, N, N, N, N, R, Q],
-        /* others registered */ [N, N, N, N, N, R, R],
+        /* known */             [N, N, N, N, N, F, F],
+        /* trusted */           [N, N, N, N, N, F, F],
+        /* shared */            [N, N, N, N, N, R, F],
+        /* registered */        [N, N, N, N, N, F, F],
+        /* others registered */ [N, N, N, N, N, F, F],
     ]),
     (RuleName::Insider, [
         /* stranger */          [N, N, N, N, N, N, N],
         /* caller */            [N, N, N, N, N, N, N],
-        /* known */             [N, N, R, R, R, Q, N],
-        /* trusted */           [N, N, R, R, R, Q, N],
-        /* shared */            [N, N, R, R, R, Q, N],
+        /* known */             [N, N, R, R, R, F, N],
+        /* trusted */           [N, N, R, R, R, F, N],
+        /* shared */            [N, N, R, R, R, F, N],
         /* registered */        [N, N, R, R, R, S, N],
         /* others registered */ [N, N, R, R, R, S, N],
     ]),

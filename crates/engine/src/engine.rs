@@ -4,6 +4,7 @@ mod bans;
 mod commands;
 mod complaints;
 mod failures;
+mod flows;
 mod forecast;
 mod identity;
 mod preview;
@@ -28,6 +29,7 @@ use crate::complaints::Complaints;
 use crate::crowd::Crowds;
 use crate::dialogs::Dialogs;
 use crate::exempt::Exemptions;
+use crate::flows::Flows;
 use crate::held::HeldAccusations;
 use crate::identity::Identities;
 use crate::insiders::Insiders;
@@ -57,7 +59,7 @@ const MAX_PROVED: usize = 8_192;
 /// Networks with somebody known in them: as many as there are known sources at most.
 const MAX_INHABITED: usize = 131_072;
 
-/// Callers, and known hosts banned briefly within the hour.
+/// Callers.
 const MAX_CALLERS: usize = 65_536;
 
 /// Decides who is banned and for how long.
@@ -106,6 +108,7 @@ pub struct Engine {
     spared: Spared,
     recent: Recent,
     bans: Bans,
+    flows: Flows,
     offenders: Offenders,
     activity: Activity,
     identities: Identities,
@@ -124,8 +127,6 @@ pub struct Engine {
     callers: LruTable<Key, Timestamp>,
     /// The /24s and /48s of them, and until when that holds.
     caller_networks: LruTable<Key, Timestamp>,
-    /// When known hosts were last banned briefly.
-    brief: LruTable<Key, Timestamp>,
     /// Changes when others are spared.
     spared_version: u64,
     acl: AclAnswers,
@@ -177,6 +178,7 @@ impl Engine {
             spared: Spared::new(seed),
             recent: Recent::default(),
             bans: Bans::new(seed),
+            flows: Flows::new(seed),
             offenders: Offenders::new(seed),
             activity: Activity::new(seed),
             identities: Identities::new(seed),
@@ -189,7 +191,6 @@ impl Engine {
             insiders: Insiders::new(seed),
             callers: LruTable::new(MAX_CALLERS, seed),
             caller_networks: LruTable::new(MAX_CALLERS, seed),
-            brief: LruTable::new(MAX_CALLERS, seed),
             spared_version: 0,
             acl: AclAnswers::new(seed),
             agents: Agents::new(&policy.rules.user_agents.patterns),
@@ -254,22 +255,32 @@ impl Engine {
             Input::Blind { to, .. } => self.on_blind(to),
             Input::Exempt { class, nets } => self.on_exempt(class, &nets, actions),
             Input::Policy(policy) => self.on_policy(*policy, actions),
-            Input::Ban { net, until, reason, force } => {
-                self.on_ban(net, until, reason, force, actions);
+            Input::Ban { net, until, scope, reason, force } => {
+                self.on_ban(net, (until, scope), reason, force, actions);
             }
             Input::Unban { net } => self.on_unban(net, actions),
+            Input::UnbanFlow { flow } => self.on_unban_flow(flow, actions),
             Input::Adopt { net } => self.on_adopt(net, actions),
-            Input::Restore { net, since, until, cause } => {
-                self.on_restore(net, since, until, cause, actions);
+            Input::Restore { net, since, until, scope, cause } => {
+                self.on_restore(net, since, (until, scope), cause, actions);
+            }
+            Input::RestoreFlow { flow, since, until, cause } => {
+                self.on_restore_flow(flow, since, until, cause, actions);
             }
             Input::Offender(offender) => self.on_offender(&offender),
             Input::Applied { net, enforced } => {
-                let state = if enforced { Enforcement::Enforced } else { Enforcement::Ineffective };
-                self.on_enforcement(net, state, actions);
+                self.on_enforcement(net, enforcement(enforced), actions);
             }
             Input::ApplyFailed { net, error } => {
                 let error = error.into_boxed_str();
                 self.on_enforcement(net, Enforcement::Failed { error }, actions);
+            }
+            Input::FlowApplied { flow, enforced } => {
+                self.on_flow_enforcement(flow, enforcement(enforced));
+            }
+            Input::FlowFailed { flow, error } => {
+                let error = error.into_boxed_str();
+                self.on_flow_enforcement(flow, Enforcement::Failed { error });
             }
         }
     }
@@ -285,7 +296,7 @@ impl Engine {
     fn next_due(&self) -> Option<Timestamp> {
         let (failure, line) = (self.joins.next_deadline(), self.complaints.next_deadline());
         let (held, end) = (self.held.next_deadline(), self.bans.next_expiry());
-        [failure, line, held, end].into_iter().flatten().min()
+        [failure, line, held, end, self.flows.next_expiry()].into_iter().flatten().min()
     }
 
     /// Does what is due at `now`: bans end, failures that waited for their attempt are judged,
@@ -311,6 +322,7 @@ impl Engine {
         while let Some(due) = self.next_due().filter(|due| *due <= end) {
             self.now = due.max(self.now);
             self.expire_bans(actions);
+            self.expire_flows(actions);
             self.judge_waiting(actions);
             self.count_waiting_lines(actions);
             self.judge_held(actions);
@@ -329,7 +341,7 @@ impl Engine {
         let (known, healthy, attention) = self.identities.sizes();
         let crowds = self.accounts.len() + self.reports.len() + self.accounts_spread.len();
         let hosts =
-            self.unproved.len() + self.insiders.len() + self.callers.len() + self.brief.len();
+            self.unproved.len() + self.insiders.len() + self.callers.len() + self.flows.hosts();
         let lines = self.lines.len() + self.logins.len();
         let sources = self.sources.len() + self.weightless.len() + self.spared.len();
         let others = self.offenders.len() + self.activity.len() + self.acl.len();
@@ -358,4 +370,8 @@ impl Engine {
         self.logins.expire(now, rules.login.window);
         self.lines.expire(now, rules.log.window);
     }
+}
+
+fn enforcement(enforced: bool) -> Enforcement {
+    if enforced { Enforcement::Enforced } else { Enforcement::Ineffective }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::{Cause, Expiry, Offender, Policy, Success, Timestamp};
+use crate::{Cause, Expiry, Flow, Offender, Policy, Scope, Success, Timestamp};
 
 /// How long a call over UDP must have lasted after it was answered before it proves its address: a forger
 /// does not see the answer.
@@ -115,6 +115,8 @@ pub enum Input<'a> {
         net: IpNet,
         /// Its end.
         until: Expiry,
+        /// What it stops; `None`: [`Policy::scope`].
+        scope: Option<Scope>,
         /// The operator's words.
         reason: String,
         /// Also when it covers a gateway, the ESL peer, a name server or link-local neighbours.
@@ -122,13 +124,20 @@ pub enum Input<'a> {
         force: bool,
     },
     /// An operator lifts every ban inside `net`; a ban that is wider than `net` is split around it.
-    /// The failures counted against the sources inside are forgotten, their ban counts are not.
+    /// Flows of addresses inside are allowed, and the addresses trusted again. The failures counted against
+    /// the sources inside are forgotten, their ban counts are not.
     Unban {
         /// The network.
         net: IpNet,
     },
+    /// An operator allows a flow that is denied. It is not denied again within the hour.
+    UnbanFlow {
+        /// The flow.
+        flow: Flow,
+    },
     /// The kernel already holds a route of ours for `net` that nothing else explains: it becomes a
-    /// ban for `ban_time`, or [`crate::Action::Unblock`] removes it.
+    /// ban for `ban_time`, or [`crate::Action::Unblock`] removes it. Where a ban of scope SIP stands, which
+    /// needs no route, [`crate::Action::Block`] names it again.
     ///
     /// Comes after every [`Input::Restore`], so that those explain what they can.
     Adopt {
@@ -144,6 +153,20 @@ pub enum Input<'a> {
         since: Timestamp,
         /// Its end.
         until: Expiry,
+        /// What it stops. Bans stored by versions without scopes stop the host.
+        scope: Scope,
+        /// Why it was decided.
+        cause: Arc<Cause>,
+    },
+    /// A flow that was denied before a restart. One whose time is over is allowed, but still counts for the
+    /// hour in which its port is not denied again.
+    RestoreFlow {
+        /// The flow.
+        flow: Flow,
+        /// Its beginning.
+        since: Timestamp,
+        /// Its end.
+        until: Timestamp,
         /// Why it was decided.
         cause: Arc<Cause>,
     },
@@ -163,6 +186,20 @@ pub enum Input<'a> {
     ApplyFailed {
         /// The network.
         net: IpNet,
+        /// What the kernel said.
+        error: String,
+    },
+    /// The kernel did what [`crate::Action::DenyFlow`] asked.
+    FlowApplied {
+        /// The flow.
+        flow: Flow,
+        /// It is in the kernel's set, and the gate stands.
+        enforced: bool,
+    },
+    /// The kernel refused what [`crate::Action::DenyFlow`] asked. The flow stays listed, with this error.
+    FlowFailed {
+        /// The flow.
+        flow: Flow,
         /// What the kernel said.
         error: String,
     },
@@ -227,6 +264,9 @@ pub struct AuthAttempt<'a> {
 pub struct Registered<'a> {
     /// `network-ip`.
     pub source: IpAddr,
+    /// `network-port`, in a list of registrations `network_port`, from 1 on. While it is not known of a
+    /// registration, no flow of its address is denied.
+    pub port: Option<u16>,
     /// The registered user (`from-user`, the To user).
     pub user: &'a str,
     /// Its domain (`from-host`).

@@ -38,6 +38,8 @@ struct Insider {
     guesses: bool,
     /// It was dealt with, and is not again before this time.
     dealt_until: Option<Timestamp>,
+    /// By a limit, not by the denial of a flow.
+    slowed: bool,
 }
 
 /// What is known of an insider.
@@ -96,21 +98,32 @@ impl Insiders {
         Finding { users, failures, answered_users, answered, tell }
     }
 
-    /// Something is due against an insider. True when it was not dealt with yet, or is to be again: it is
-    /// not until `until`.
-    pub(crate) fn deal(&mut self, host: &Key, until: Timestamp, now: Timestamp) -> bool {
+    /// Something is due against an insider: a limit, or the denial of a flow. True when it was not dealt with
+    /// yet, or is to be again: it is not until `until`.
+    pub(crate) fn deal(
+        &mut self,
+        host: &Key,
+        slow: bool,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> bool {
         let slot = self.table.find(host);
         let Some(insider) = slot.and_then(|slot| self.table.value_mut(slot)) else {
             return false;
         };
         let due = insider.dealt_until.is_none_or(|dealt| dealt <= now);
         if due {
-            insider.dealt_until = Some(until);
+            (insider.dealt_until, insider.slowed) = (Some(until), slow);
         }
         due
     }
 
-    /// Until when an insider is slowed down or left alone after a brief ban.
+    /// It was slowed down lately.
+    pub(crate) fn was_slowed(&self, host: &Key, now: Timestamp) -> bool {
+        self.dealt_until(host, now).is_some() && self.table.get(host).is_some_and(|i| i.slowed)
+    }
+
+    /// Until when an insider that was dealt with is not slowed down (again).
     pub(crate) fn dealt_until(&self, host: &Key, now: Timestamp) -> Option<Timestamp> {
         self.table.get(host)?.dealt_until.filter(|until| *until > now)
     }

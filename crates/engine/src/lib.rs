@@ -16,13 +16,14 @@
 //! | `recent` | the readable side of the latest failures, for log lines |
 //! | `offenders` | how often it was banned before: longer bans |
 //! | `activity` | challenges and floods by source: was this one challenged? |
-//! | `identity`, `live` | who logged in from there before, who is registered now: [`Identity`] |
+//! | `identity`, `live` | who logged in from there before, who is registered now and from which ports: [`Identity`] |
 //! | `effect` | what each rule does to whom on which evidence: the one table |
 //! | `accounts`, `insiders` | accounts at many addresses; guesses from where users log in |
 //! | `held` | accusations that wait a second for those who may know the accused |
 //! | `acl` | what FreeSWITCH's ACLs said about suspects |
 //! | `agents`, `crowd`, `networks`, `pulse` | scanners' names; accounts; networks; deafness and campaigns |
 //! | `bans` | the bans that stand, how they nest, split and end |
+//! | `flows` | the flows that are denied where the host stays, and how many each address had |
 //!
 //! Memory is bounded everywhere, by the [`Policy`] or by a named constant; `lru` is the table that
 //! forgets what was not used for the longest time, `table` the one for what every event looks up: it
@@ -40,6 +41,8 @@ mod dialogs;
 mod effect;
 mod engine;
 mod exempt;
+mod flow;
+mod flows;
 mod held;
 mod identity;
 mod input;
@@ -55,6 +58,7 @@ mod offenders;
 mod policy;
 mod pulse;
 mod recent;
+mod scope;
 mod seen;
 mod slot;
 mod sources;
@@ -67,9 +71,12 @@ pub use action::*;
 pub use bans::{BanView, Enforcement, Origin};
 pub use effect::{Effect, Standing};
 pub use engine::{ByGrade, Engine, FailureText, FailureView, MAX_NETWORK_BANS, SourceView, Stats};
+pub use flow::{Flow, FlowError, Transport};
+pub use flows::{FlowView, MAX_DENIED_PORTS, MAX_FLOWS};
 pub use input::*;
 pub use net::canonical_net;
 pub use policy::*;
 pub use pulse::MAX_FORGEABLE_PER_MINUTE;
+pub use scope::Scope;
 pub use text::Text;
 pub use time::*;

@@ -1,7 +1,10 @@
-//! Who is registered now, and by which dialogs.
+//! Who is registered now, from which ports, and by which dialogs.
+
+mod ports;
 
 use std::time::Duration;
 
+use self::ports::Ports;
 use crate::Timestamp;
 use crate::limits::seconds;
 use crate::lru::LruTable;
@@ -33,6 +36,8 @@ pub(crate) struct Live {
     registrations: LruTable<u64, Registration>,
     /// Holds the hosts of `registrations`, so it is never larger.
     hosts: LruTable<Key, Host>,
+    /// Of the same registrations as `hosts`.
+    ports: Ports,
     /// From a dialog's Call-ID (with user and domain) to its registration: an end may come without an
     /// address.
     calls: LruTable<u64, u64>,
@@ -46,6 +51,8 @@ pub(crate) struct Put {
     /// Hash of user, domain and host: one user at one address.
     pub(crate) id: u64,
     pub(crate) host: Key,
+    /// `None`: nobody says.
+    pub(crate) port: Option<u16>,
     /// Hash of the account whose password was proved.
     pub(crate) account: u64,
     /// Hash of user, domain and Call-ID.
@@ -74,6 +81,7 @@ pub(crate) enum Proof {
 struct Registration {
     /// `None` while it is being made.
     host: Option<Key>,
+    port: Option<u16>,
     call: u64,
     line: u64,
     until: Timestamp,
@@ -115,33 +123,35 @@ impl Live {
         Self {
             registrations: LruTable::new(MAX_LIVE, seed),
             hosts: LruTable::new(MAX_LIVE, seed),
+            ports: Ports::default(),
             calls: LruTable::new(MAX_LIVE, seed),
             lines: LruTable::new(MAX_LIVE, seed),
         }
     }
 
-    /// A registration is made or renewed.
-    pub(crate) fn put(&mut self, put: Put, now: Timestamp) {
+    /// A registration is made or renewed. Gives the port where it holds now, as far as that is known;
+    /// `None` where nothing proves that it does.
+    pub(crate) fn put(&mut self, put: Put, now: Timestamp) -> Option<Option<u16>> {
         let Put { id, host, account, call, line, life, .. } = put;
         let until = now + life.unwrap_or(DEFAULT_LIFE).min(MAX_LIFE) + GRACE;
         let (slot, evicted) = self.registrations.find_or_insert(id);
         if let Some((_, gone)) = evicted {
             self.leave(gone, now);
         }
-        let Some(place) = self.registrations.value_mut(slot) else {
-            return;
-        };
+        let place = self.registrations.value_mut(slot)?;
         let before = *place;
         let same_dialog = before.host.is_some() && before.call == call;
         let proof = match (put.proof, before.proof) {
             // A success from elsewhere changes nothing about what was proved.
-            (Proof::Unproved, Proof::Proved | Proof::Listed) => return,
+            (Proof::Unproved, Proof::Proved | Proof::Listed) => return None,
             // FreeSWITCH lists it all the same.
             (Proof::Listed, Proof::Unproved) if same_dialog => Proof::Unproved,
             (Proof::Listed, Proof::Proved) if same_dialog => Proof::Proved,
             (proof, _) => proof,
         };
-        *place = Registration { host: Some(host), call, line, until, seen: now, proof };
+        // A list that does not name the port of this dialog changes nothing about it.
+        let port = put.port.or(before.port.filter(|_| same_dialog));
+        *place = Registration { host: Some(host), port, call, line, until, seen: now, proof };
         if !same_dialog {
             // The phone has begun anew, here or (the same call) at another address.
             self.calls.remove(&before.call);
@@ -152,10 +162,14 @@ impl Live {
         }
         *self.calls.entry(call) = id;
         if proof == Proof::Unproved {
-            return;
+            return None;
         }
         if before.proof == Proof::Unproved {
             self.enter(host, account);
+            self.ports.enter(host, port);
+        } else if before.port != port {
+            self.ports.leave(host, before.port);
+            self.ports.enter(host, port);
         }
         let genuine = proof == Proof::Proved;
         *self.lines.entry(line) =
@@ -163,6 +177,7 @@ impl Live {
         let entry = self.hosts.entry(host);
         entry.several |= entry.account != account;
         entry.until = entry.until.max(until);
+        Some(port)
     }
 
     /// The registration with this Call-ID ended.
@@ -204,6 +219,16 @@ impl Live {
         }
     }
 
+    /// A registration is at this port of a host, or may be.
+    pub(crate) fn may_hold(&self, host: Key, port: u16) -> bool {
+        self.ports.may_hold(host, port)
+    }
+
+    /// The known ports of a host's registrations.
+    pub(crate) fn ports(&self, host: Key) -> impl Iterator<Item = u16> {
+        self.ports.of(host)
+    }
+
     /// This dialog is one by which the account is registered at its host, or was within the last hour.
     pub(crate) fn is_registered_line(&self, line: u64, now: Timestamp) -> bool {
         self.line(line, now).is_some()
@@ -226,6 +251,7 @@ impl Live {
     pub(crate) fn copy(&mut self, other: &Self, host: Key) {
         if let Some(live) = other.hosts.get(&host) {
             *self.hosts.entry(host) = *live;
+            self.ports.copy(&other.ports, host);
         }
     }
 
@@ -280,6 +306,7 @@ impl Live {
         let Some(key) = gone.host.filter(|_| gone.proof != Proof::Unproved) else {
             return;
         };
+        self.ports.leave(key, gone.port);
         let slot = self.hosts.find(&key);
         let Some(host) = slot.and_then(|slot| self.hosts.value_mut(slot)) else {
             return;

@@ -10,6 +10,8 @@ use ipnet::Ipv6Net;
 pub use rules::{Guard, Mode, Rule, RuleName, Rules, UserAgents};
 pub use validate::PolicyError;
 
+use crate::Scope;
+
 /// The ban policy. Every value has a range that [`Policy::validate`] checks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
@@ -19,6 +21,8 @@ pub struct Policy {
     pub window: Duration,
     /// Length of a first ban. Range 1 s to 365 d; default 1 h.
     pub ban_time: Duration,
+    /// What bans stop, unless a rule ([`Guard::scope`]) or an operator says otherwise. Default: the host.
+    pub scope: Scope,
     /// Longer bans for repeat offenders.
     pub escalation: Escalation,
     /// What a failure of each grade counts.
@@ -89,8 +93,9 @@ pub struct Weights {
 /// How those are treated who logged in before.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Healthy {
-    /// Answered failures within `window` that ban a known source briefly: one that logged in within
-    /// `remember`, and where nobody is registered now. Range 1 to 1,000; default 20. The larger of this and `max_failures` holds.
+    /// Answered failures within `window` at which a flow of a known source is denied: of one that logged in
+    /// within `remember`, or is registered now. Range 1 to 1,000; default 20. The larger of this and
+    /// `max_failures` holds.
     pub known_max_failures: u32,
     /// How long a success is remembered. Range 1 h to 365 d; default 30 d.
     pub remember: Duration,
@@ -99,10 +104,10 @@ pub struct Healthy {
     /// 365 d; default 24 h.
     pub trust_after: Duration,
     /// Failures within 10 min of a phone that needs attention (one user with one user agent who
-    /// succeeded from here before) that ban it for a while. Range 1 to 1,000; default 60.
+    /// succeeded from here before) at which its flow is denied. Range 1 to 1,000; default 60.
     pub attention_max_failures: u32,
-    /// Length of that ban, and of every other that a known source can get: at most one an hour. Range
-    /// 1 s to 10 min; default 10 min.
+    /// How long a flow is denied ([`crate::Action::DenyFlow`]). The same port at most once an hour, and
+    /// [`crate::MAX_DENIED_PORTS`] of one address. Range 1 s to 10 min; default 10 min.
     pub attention_ban_time: Duration,
     /// New addresses that one account makes known within a day, and new addresses at which one user with
     /// one user agent is trusted at once. Beyond it a success is a success and no more. Range 1 to 1,000;
@@ -156,6 +161,7 @@ impl Default for Policy {
             max_failures: 5,
             window: Duration::from_mins(10),
             ban_time: Duration::from_hours(1),
+            scope: Scope::default(),
             escalation: Escalation::default(),
             weights: Weights::default(),
             rules: Rules::default(),

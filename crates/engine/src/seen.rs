@@ -5,10 +5,11 @@ use std::net::IpAddr;
 
 use foldhash::quality::FixedState;
 
+use crate::flow::Socket;
 use crate::join::JoinKey;
 use crate::sources::Key;
 use crate::text::Excerpt;
-use crate::{AuthFailure, CoreId, FailureText, Method, Text, net};
+use crate::{AuthFailure, CoreId, FailureText, Method, Text, Transport, net};
 
 /// A failure that is judged: its texts are still where they came from.
 pub(crate) type Seen<'a> = Failure<Excerpt<'a>>;
@@ -21,6 +22,9 @@ pub(crate) type Held = Failure<Text>;
 pub(crate) struct Failure<T> {
     /// Canonical.
     pub(crate) source: IpAddr,
+    pub(crate) port: u16,
+    /// A handshake proved the address: it came over TCP.
+    pub(crate) handshake: bool,
     pub(crate) profile: T,
     /// Hash of the profile.
     pub(crate) profile_hash: u64,
@@ -43,10 +47,12 @@ pub(crate) struct Failure<T> {
 
 impl<T> Failure<T> {
     fn map<'a, U>(&'a self, text: impl Fn(&'a T) -> U) -> Failure<U> {
-        let Self { source, method, raw_address, core, sequence, .. } = *self;
+        let Self { source, port, handshake, method, raw_address, core, sequence, .. } = *self;
         let Self { profile_hash, user_hash, agent_hash, call, join_key, .. } = *self;
         Failure {
             source,
+            port,
+            handshake,
             profile: text(&self.profile),
             profile_hash,
             user: text(&self.user),
@@ -64,6 +70,12 @@ impl<T> Failure<T> {
 }
 
 impl Seen<'_> {
+    /// Where it came from, unless FreeSWITCH does not say.
+    pub(crate) fn socket(&self) -> Option<Socket> {
+        let transport = self.handshake.then_some(Transport::Tcp);
+        (self.port != 0).then_some(Socket { port: self.port, transport })
+    }
+
     pub(crate) fn held(&self) -> Held {
         self.map(|text| text.to_text())
     }
@@ -101,6 +113,8 @@ impl Fingerprints {
         let (profile_hash, user_hash) = (self.text(profile), self.text(user));
         Seen {
             source,
+            port,
+            handshake: false,
             profile: Excerpt::new(profile),
             profile_hash,
             user: Excerpt::new(user),

@@ -115,6 +115,8 @@ pub fn translate(event: &Event, input: impl FnOnce(Input<'_>)) -> Aside {
         })),
         SofiaEvent::Register(phone) => input(Input::Registered(Registered {
             source: phone.source.ip,
+            // 0 is what FreeSWITCH writes where there is none.
+            port: Some(phone.source.port).filter(|port| *port > 0),
             user: &lossy(phone.user.as_ref()),
             domain: &lossy(phone.domain.as_ref()),
             username: phone.username.as_ref().map(Text::lossy).as_deref(),

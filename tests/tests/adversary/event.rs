@@ -87,6 +87,7 @@ impl Event {
             }),
             Kind::Registered { username, life } => Input::Registered(Registered {
                 source,
+                port: Some(port),
                 user,
                 domain,
                 username: Some(username),

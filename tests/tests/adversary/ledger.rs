@@ -1,12 +1,14 @@
 //! What sipward said and did, and what it cost whom.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use sipward_engine::{Action, Alarm, Cause, Expiry, Refusal, RuleName, Success, Timestamp};
+use sipward_engine::{
+    Action, Alarm, Cause, Expiry, Flow, Refusal, RuleName, Scope, Success, Timestamp,
+};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -19,6 +21,9 @@ const SLOWED_PER_SECOND: f64 = sipward_engine::SLOWED_PER_SECOND as f64;
 pub(crate) struct Ledger {
     pub(crate) alarms: Vec<(Timestamp, Alarm)>,
     pub(crate) bans: Vec<Ban>,
+    pub(crate) denials: Vec<Denial>,
+    /// Addresses whose new flows count as strangers' ones, and until when.
+    pub(crate) distrusted: Vec<(Timestamp, IpAddr)>,
     /// Phones that need attention.
     pub(crate) attention: Vec<(Timestamp, IpAddr)>,
     /// Due, but not done: the network and why.
@@ -31,6 +36,8 @@ pub(crate) struct Ledger {
     /// Bans that stand, by network: their place in `bans`.
     standing: HashMap<IpNet, usize>,
     lengths: HashMap<u8, usize>,
+    /// Flows that are denied, by their place in `denials`.
+    denied: HashMap<Flow, usize>,
     /// Addresses whose ACLs are asked.
     pub(crate) asked: Vec<IpAddr>,
 }
@@ -41,6 +48,17 @@ pub(crate) struct Ban {
     pub(crate) net: IpNet,
     pub(crate) since: Timestamp,
     pub(crate) planned: Expiry,
+    pub(crate) scope: Scope,
+    pub(crate) cause: Arc<Cause>,
+    pub(crate) ended: Option<Timestamp>,
+}
+
+/// A flow that is denied, from its beginning to its end.
+#[derive(Clone, Debug)]
+pub(crate) struct Denial {
+    pub(crate) flow: Flow,
+    pub(crate) since: Timestamp,
+    pub(crate) planned: Timestamp,
     pub(crate) cause: Arc<Cause>,
     pub(crate) ended: Option<Timestamp>,
 }
@@ -56,7 +74,16 @@ pub(crate) struct Slowed {
 impl Ledger {
     pub(crate) fn note(&mut self, action: Action, now: Timestamp) {
         match action {
-            Action::Block { net, until, cause, .. } => self.block(net, until, cause, now),
+            Action::Block { net, until, scope, cause, .. } => {
+                self.block(net, (until, scope), cause, now);
+            }
+            Action::DenyFlow { flow, since, until, cause } => {
+                self.allow(&flow, now);
+                self.denied.insert(flow, self.denials.len());
+                self.denials.push(Denial { flow, since, planned: until, cause, ended: None });
+            }
+            Action::AllowFlow { flow, .. } => self.allow(&flow, now),
+            Action::Distrust { source, .. } => self.distrusted.push((now, source)),
             Action::Unblock { net, .. } => self.unblock(net, now),
             Action::Refused { net, reason, .. } => self.refused.push((now, net, reason)),
             Action::Shadowed { net, cause } => {
@@ -101,6 +128,16 @@ impl Ledger {
         })
     }
 
+    /// The kernel lets nothing of this flow through to the SIP ports.
+    pub(crate) fn is_denied(&self, flow: &Flow) -> bool {
+        self.denied.contains_key(flow)
+    }
+
+    /// Flows that are denied now.
+    pub(crate) fn denied_now(&self) -> impl Iterator<Item = &Flow> {
+        self.denied.keys()
+    }
+
     /// A packet of a host arrives, if it is not slowed down, or not used up.
     pub(crate) fn passes(&mut self, addr: IpAddr, now: Timestamp) -> bool {
         let Some(slowed) = self.slowed.get_mut(&addr).filter(|slowed| slowed.until > now) else {
@@ -116,20 +153,30 @@ impl Ledger {
 
     /// How long an address was banned between two times, counted once.
     pub(crate) fn banned(&self, addr: IpAddr, from: Timestamp, to: Timestamp) -> Duration {
-        let mut spans: Vec<(Timestamp, Timestamp)> = self
-            .bans
-            .iter()
-            .filter(|ban| ban.net.contains(&addr))
-            .map(|ban| (ban.since.max(from), ban.ended.unwrap_or(to).min(to)))
-            .filter(|(begin, end)| begin < end)
-            .collect();
-        spans.sort_unstable();
-        let (mut total, mut covered) = (Duration::ZERO, from);
-        for (begin, end) in spans {
-            total += end.since(begin.max(covered));
-            covered = covered.max(end);
-        }
-        total
+        let bans = self.bans.iter().filter(|ban| ban.net.contains(&addr));
+        covered(bans.map(|ban| (ban.since, ban.ended)), from, to)
+    }
+
+    /// The longest that a port of an address was denied within any hour, over any protocol.
+    pub(crate) fn worst_hour_denied(&self, socket: SocketAddr, now: Timestamp) -> Duration {
+        let begins = self.denials_of(socket).map(|(begin, _)| begin);
+        let hours = begins.map(|begin| self.denied(socket, begin, (begin + HOUR).min(now)));
+        hours.max().unwrap_or_default()
+    }
+
+    /// How long a port of an address was denied between two times, over any protocol.
+    pub(crate) fn denied(&self, socket: SocketAddr, from: Timestamp, to: Timestamp) -> Duration {
+        covered(self.denials_of(socket), from, to)
+    }
+
+    fn denials_of(
+        &self,
+        socket: SocketAddr,
+    ) -> impl Iterator<Item = (Timestamp, Option<Timestamp>)> {
+        let of = move |denial: &&Denial| {
+            (denial.flow.source, denial.flow.port) == (socket.ip(), socket.port())
+        };
+        self.denials.iter().filter(of).map(|denial| (denial.since, denial.ended))
     }
 
     /// The longest that an address was banned within any hour.
@@ -149,7 +196,9 @@ impl Ledger {
         let refused = self.refused.iter().filter(|(_, net, _)| net.contains(&addr)).map(|r| r.0);
         let shadowed = self.shadowed.iter().filter(|(_, net, _)| net.contains(&addr)).map(|s| s.0);
         let attention = self.attention.iter().filter(|(_, of)| *of == addr).map(|(at, _)| *at);
-        alarms.chain(bans).chain(refused).chain(shadowed).chain(attention).min()
+        let denied =
+            self.denials.iter().filter(|denial| denial.flow.source == addr).map(|d| d.since);
+        alarms.chain(bans).chain(denied).chain(refused).chain(shadowed).chain(attention).min()
     }
 
     /// The first alarm of a kind.
@@ -157,11 +206,23 @@ impl Ledger {
         self.alarms.iter().find(|(_, alarm)| kind(alarm)).map(|(at, _)| *at)
     }
 
-    fn block(&mut self, net: IpNet, planned: Expiry, cause: Arc<Cause>, now: Timestamp) {
+    fn block(
+        &mut self,
+        net: IpNet,
+        (planned, scope): (Expiry, Scope),
+        cause: Arc<Cause>,
+        now: Timestamp,
+    ) {
         self.unblock(net, now);
         *self.lengths.entry(net.prefix_len()).or_default() += 1;
         self.standing.insert(net, self.bans.len());
-        self.bans.push(Ban { net, since: now, planned, cause, ended: None });
+        self.bans.push(Ban { net, since: now, planned, scope, cause, ended: None });
+    }
+
+    fn allow(&mut self, flow: &Flow, now: Timestamp) {
+        if let Some(at) = self.denied.remove(flow) {
+            self.denials[at].ended = Some(now);
+        }
     }
 
     fn unblock(&mut self, net: IpNet, now: Timestamp) {
@@ -174,6 +235,25 @@ impl Ledger {
             }
         }
     }
+}
+
+/// How much of the time between two is covered by spans, counted once.
+fn covered(
+    spans: impl Iterator<Item = (Timestamp, Option<Timestamp>)>,
+    from: Timestamp,
+    to: Timestamp,
+) -> Duration {
+    let mut spans: Vec<(Timestamp, Timestamp)> = spans
+        .map(|(begin, end)| (begin.max(from), end.unwrap_or(to).min(to)))
+        .filter(|(begin, end)| begin < end)
+        .collect();
+    spans.sort_unstable();
+    let (mut total, mut covered) = (Duration::ZERO, from);
+    for (begin, end) in spans {
+        total += end.since(begin.max(covered));
+        covered = covered.max(end);
+    }
+    total
 }
 
 fn names(alarm: &Alarm, addr: IpAddr) -> bool {

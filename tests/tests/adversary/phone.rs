@@ -190,10 +190,15 @@ impl World {
         self.wake_phone(index, again);
     }
 
-    /// The most that a phone lost: banned within the worst hour, or cut off by a limit.
+    /// The most that a phone lost within its worst hour: banned, its port denied, or cut off by a limit. A port
+    /// takes nothing from a phone that has no right password to use it with.
     pub(crate) fn lost(&self) -> Duration {
         let lost = |phone: &Phone| {
-            let banned = self.ledger.worst_hour(phone.addr.ip(), self.now);
+            let mut banned = self.ledger.worst_hour(phone.addr.ip(), self.now);
+            if phone.wrong_password {
+                return banned;
+            }
+            banned = banned.max(self.ledger.worst_hour_denied(phone.addr, self.now));
             // A retransmission of a few seconds is no minute.
             let cut_off = phone.cut_off(self.now);
             if banned.is_zero() && cut_off < CUT_OFF { Duration::ZERO } else { banned.max(cut_off) }

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use sipward_engine::{
-    Action, Engine, Expiry, Input, Method, Offender, Policy, Registered, Success, Text, Timestamp,
+    Action, Engine, Flow, Input, Method, Offender, Policy, Registered, Success, Text, Timestamp,
+    Transport,
 };
 
 use crate::event::{DOMAIN, Event, Kind, Name};
-use crate::ledger::Ledger;
+use crate::ledger::{Denial, Ledger};
 use crate::phone::Phone;
 use crate::sofia::{Answer, Request, SWEEP, Sofia};
 
@@ -140,7 +141,12 @@ impl World {
     pub(crate) fn send(&mut self, request: &Request) -> Answer {
         self.tick();
         let addr = request.source.ip().to_canonical();
-        if self.ledger.is_blocked(addr) || !self.ledger.passes(addr, self.now) {
+        let transport = if request.websocket { Transport::Tcp } else { Transport::Udp };
+        let flow = Flow { source: addr, transport, port: request.source.port() };
+        if self.ledger.is_blocked(addr)
+            || self.ledger.is_denied(&flow)
+            || !self.ledger.passes(addr, self.now)
+        {
             return Answer::Nothing;
         }
         let mut events = std::mem::take(&mut self.events);
@@ -202,16 +208,17 @@ impl World {
                 self.tell(Input::Offender(offender));
             }
         }
-        // Also those that ended by themselves within the hour: a known host is not banned again so soon.
-        let now = self.now;
-        let ended = bans.iter().filter(|ban| {
-            let expired = ban.ended.is_some_and(|end| ban.planned <= Expiry::At(end));
-            expired && ban.planned > Expiry::At(now.earlier(HOUR))
-        });
-        let standing: Vec<_> = self.ledger.standing().chain(ended).cloned().collect();
+        let standing: Vec<_> = self.ledger.standing().cloned().collect();
         for ban in standing {
-            let (net, since, until) = (ban.net, ban.since, ban.planned);
-            self.tell(Input::Restore { net, since, until, cause: ban.cause });
+            let (net, since, until, scope) = (ban.net, ban.since, ban.planned, ban.scope);
+            self.tell(Input::Restore { net, since, until, scope, cause: ban.cause });
+        }
+        // Also those that ended within the hour: a port is not denied again so soon.
+        let lately = self.now.earlier(HOUR);
+        let denied: Vec<_> = self.ledger.denials.clone();
+        for denial in denied.into_iter().filter(|denial| denial.since > lately) {
+            let Denial { flow, since, planned: until, cause, .. } = denial;
+            self.tell(Input::RestoreFlow { flow, since, until, cause });
         }
         let successes: Vec<Success> = self.ledger.remembered.values().copied().collect();
         for success in successes {
@@ -268,6 +275,7 @@ impl World {
         let (asked, core) = (self.now, self.sofia.core);
         let listed = Registered {
             source: phone.addr.ip(),
+            port: Some(phone.addr.port()),
             user: &phone.user,
             domain: DOMAIN,
             username: None,
@@ -347,6 +355,7 @@ impl World {
         let core = self.sofia.core;
         let phones = held.iter().map(|held| Registered {
             source: held.source.ip(),
+            port: Some(held.source.port()),
             user: &held.user,
             domain: DOMAIN,
             username: None,
@@ -392,6 +401,10 @@ impl World {
         let blocked = self.ledger.blocked().count();
         let same = self.engine.bans().all(|ban| self.ledger.is_standing(&ban.net));
         crate::ensure!(bans == blocked && same, "{bans} bans, {blocked} in the kernel");
+        let denied = self.ledger.denied_now().count();
+        let same = self.engine.flows().all(|view| self.ledger.is_denied(&view.flow));
+        let flows = self.engine.flows().count();
+        crate::ensure!(flows == denied && same, "{flows} flows, {denied} in the kernel");
         Ok(())
     }
 }

@@ -45,7 +45,13 @@ impl Storm {
         let mut actions = Vec::new();
         for n in 0..bans {
             let net = IpAddr::from((0x0A80_0000 + n * 3).to_be_bytes()).into();
-            let ban = Input::Ban { net, until: Expiry::Never, reason: String::new(), force: false };
+            let ban = Input::Ban {
+                net,
+                until: Expiry::Never,
+                scope: None,
+                reason: String::new(),
+                force: false,
+            };
             engine.handle(ban, now, &mut actions);
             actions.clear();
         }

@@ -28,7 +28,7 @@ pub struct Judgement {
     pub failures: u32,
     /// Exempt, and why: it was not counted towards a ban.
     pub exempt: Option<Exemption>,
-    /// Already banned when this came (a packet in flight): it was not counted.
+    /// Already banned, or its flow denied, when this came (a packet in flight): it was not counted.
     pub banned: bool,
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use serde::Serialize;
 
-use crate::{Cause, Expiry, Timestamp};
+use crate::{Cause, Expiry, Scope, Timestamp};
 
 /// A standing ban.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -18,6 +18,8 @@ pub struct BanView<'a> {
     pub until: Expiry,
     /// Who decided: what may lift it depends on that.
     pub origin: Origin,
+    /// What it stops.
+    pub scope: Scope,
     /// Why.
     #[serde(serialize_with = "shared")]
     pub cause: &'a Arc<Cause>,
@@ -67,6 +69,6 @@ impl Enforcement {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
-fn shared<S: serde::Serializer>(cause: &&Arc<Cause>, s: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn shared<S: serde::Serializer>(cause: &&Arc<Cause>, s: S) -> Result<S::Ok, S::Error> {
     Cause::serialize(cause, s)
 }

@@ -1,7 +1,8 @@
 //! Placing, splitting and ending bans.
 //!
 //! Bans may lie inside each other, but none is useless: a ban is not placed inside a wider one that
-//! lasts at least as long, and a wider ban replaces those inside it that end no later. An automatic
+//! lasts at least as long, and a wider ban replaces those inside it that end no later. One of scope SIP
+//! never makes one of the whole host useless, which stops more. An automatic
 //! ban never makes an operator's useless, because it yields to exemptions that the other does not
 //! yield to.
 
@@ -14,7 +15,8 @@ use super::Engine;
 use super::rules::{Due, Subject};
 use crate::bans::Ban;
 use crate::{
-    Action, Alarm, Cause, Enforcement, Exemption, Expiry, Origin, Refusal, UnblockReason, net,
+    Action, Alarm, Cause, Enforcement, Exemption, Expiry, Origin, Refusal, Scope, UnblockReason,
+    net,
 };
 
 /// After an alarm for a full table the next one needs room again: below 95 %.
@@ -39,7 +41,10 @@ impl Engine {
         let end = self.now + length;
         let net = self.source_net(subject.addr);
         let cause = Arc::new(Cause::Rule(self.evidence(due, subject, count)));
-        let ban = Ban::new(self.now, Expiry::At(end), Origin::Automatic, cause);
+        // One that stands there stops less: what it stops, it stops until its end.
+        let standing = self.bans.get(&net).map(|standing| standing.until);
+        let until = standing.map_or(Expiry::At(end), |until| until.max(Expiry::At(end)));
+        let ban = Ban::new(self.now, until, Origin::Automatic, self.scope(due), cause);
         if let Err(reason) = self.place(net, ban, actions) {
             self.refuse_due(due, subject, reason, actions);
             return false;
@@ -51,6 +56,29 @@ impl Engine {
         self.sources.remove(&subject.key);
         self.watch_ban(actions);
         true
+    }
+
+    /// What a ban by a rule stops.
+    pub(super) fn scope(&self, due: &Due) -> Scope {
+        if due.rule.is_sip_only(due.grade) {
+            return Scope::Sip;
+        }
+        let policy = &self.limits.policy;
+        policy.rules.scope(due.rule).unwrap_or(policy.scope)
+    }
+
+    /// A ban that stops at least what one of `scope` stops covers an address, or one by hand that a rule
+    /// has no say in.
+    pub(super) fn is_shut_out(&self, addr: IpAddr, scope: Scope) -> bool {
+        if self.bans.covering(addr).is_none() {
+            return false;
+        }
+        let host = IpNet::from(addr);
+        let own = self.bans.get(&host).map(|ban| (host, ban));
+        own.into_iter().chain(self.bans.around(&host)).any(|(net, ban)| {
+            let by_hand = ban.origin != Origin::Automatic && net == self.source_net(addr);
+            by_hand || ban.scope.covers(scope)
+        })
     }
 
     /// The network to ban for an address, which itself is not exempt: its source, or only the host when
@@ -91,14 +119,14 @@ impl Engine {
         if self.bans.len() - gone >= self.limits.policy.max_bans && !self.make_room(&ban, actions) {
             return Err(Refusal::TooManyBans);
         }
-        let Ban { since, until, .. } = ban;
+        let Ban { since, until, scope, .. } = ban;
         let cause = Arc::clone(&ban.cause);
         self.bans.insert(net, ban);
         if let Expiry::At(end) = until {
             self.wake_by(end);
         }
         self.stats.banned += 1;
-        actions.push(Action::Block { net, since, until, cause });
+        actions.push(Action::Block { net, since, until, scope, cause });
         for net in superseded {
             self.bans.remove(&net);
             actions.push(Action::Unblock { net, reason: UnblockReason::Superseded });
@@ -176,7 +204,7 @@ impl Engine {
             if self.bans.get(&piece).is_some_and(|standing| replaces(standing, ban)) {
                 continue;
             }
-            let part = Ban::new(ban.since, ban.until, ban.origin, Arc::clone(&cause));
+            let part = Ban::new(ban.since, ban.until, ban.origin, ban.scope, Arc::clone(&cause));
             let placed = match self.objection(&piece, ban.origin) {
                 Some(objection) => Err(objection),
                 None => self.place(piece, part, actions),
@@ -250,7 +278,9 @@ fn outranks(class: Exemption, origin: Origin) -> bool {
 
 /// Whether `wider` makes `inner` useless.
 fn replaces(wider: &Ban, inner: &Ban) -> bool {
-    wider.until >= inner.until && rank(wider.origin) >= rank(inner.origin)
+    wider.until >= inner.until
+        && rank(wider.origin) >= rank(inner.origin)
+        && wider.scope.covers(inner.scope)
 }
 
 /// The less a ban yields, the higher.
@@ -262,7 +292,7 @@ fn rank(origin: Origin) -> u8 {
     }
 }
 
-fn bounded(state: Enforcement) -> Enforcement {
+pub(super) fn bounded(state: Enforcement) -> Enforcement {
     match state {
         Enforcement::Failed { error } if error.len() > MAX_ERROR_BYTES => {
             let end = error.floor_char_boundary(MAX_ERROR_BYTES);

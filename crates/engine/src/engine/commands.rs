@@ -8,12 +8,11 @@ use ipnet::IpNet;
 use super::Engine;
 use crate::agents::Agents;
 use crate::bans::Ban;
-use crate::effect::{Effect, Standing};
 use crate::limits::Limits;
 use crate::sources::Key;
 use crate::{
-    Action, Alarm, Cause, Exemption, Expiry, Offender, Origin, Policy, Timestamp, UnblockReason,
-    net,
+    Action, Alarm, Cause, Exemption, Expiry, Offender, Origin, Policy, Scope, Timestamp,
+    UnblockReason, net,
 };
 
 impl Engine {
@@ -35,6 +34,7 @@ impl Engine {
         for banned in self.bans.touching(net) {
             self.recheck(banned, actions);
         }
+        self.allow_exempt(net, actions);
     }
 
     /// Lifts or splits a ban that covers somebody exempt now.
@@ -80,7 +80,7 @@ impl Engine {
     pub(super) fn on_ban(
         &mut self,
         net: IpNet,
-        until: Expiry,
+        (until, scope): (Expiry, Option<Scope>),
         reason: String,
         force: bool,
         actions: &mut Vec<Action>,
@@ -88,7 +88,8 @@ impl Engine {
         let net = net::canonical_net(net);
         let origin = if force { Origin::Forced } else { Origin::Manual };
         let cause = Arc::new(Cause::Manual { reason, force });
-        let ban = Ban::new(self.now, until, origin, Arc::clone(&cause));
+        let scope = scope.unwrap_or(self.limits.policy.scope);
+        let ban = Ban::new(self.now, until, origin, scope, Arc::clone(&cause));
         let placed = match self.objection(&net, origin) {
             Some(objection) => Err(objection),
             None => self.place(net, ban, actions),
@@ -104,6 +105,7 @@ impl Engine {
             let pieces = net::pieces_around(banned, net);
             self.split(banned, pieces, UnblockReason::Manual, actions);
         }
+        self.allow_inside(&net, actions);
         let (key, host) = (self.limits.net_key(net.network()), Key::of_addr(net.network()));
         self.sources.remove(&key);
         self.sources.remove(&host);
@@ -115,11 +117,18 @@ impl Engine {
 
     pub(super) fn on_adopt(&mut self, net: IpNet, actions: &mut Vec<Action>) {
         let net = net::canonical_net(net);
-        if self.bans.get(&net).is_some() {
+        if let Some(Ban { since, until, scope, cause, .. }) = self.bans.get(&net) {
+            if *scope == Scope::Sip {
+                // No ban explains its route.
+                let (since, until, scope) = (*since, *until, *scope);
+                let cause = Arc::clone(cause);
+                actions.push(Action::Block { net, since, until, scope, cause });
+            }
             return;
         }
         let until = Expiry::At(self.now + self.limits.policy.ban_time);
-        let ban = Ban::new(self.now, until, Origin::Automatic, Arc::new(Cause::Adopted));
+        let cause = Arc::new(Cause::Adopted);
+        let ban = Ban::new(self.now, until, Origin::Automatic, Scope::Host, cause);
         self.take_over(net, ban, actions);
     }
 
@@ -127,19 +136,13 @@ impl Engine {
         &mut self,
         net: IpNet,
         since: Timestamp,
-        until: Expiry,
+        (until, scope): (Expiry, Scope),
         cause: Arc<Cause>,
         actions: &mut Vec<Action>,
     ) {
         let net = net::canonical_net(net);
         if let Some(offender) = Offender::of(&cause, until) {
             self.on_offender(&offender);
-        }
-        if let Some(evidence) = cause.evidence()
-            && Effect::acting(evidence.rule, Standing::unregistered(evidence.identity))
-                == Effect::Brief
-        {
-            *self.brief.entry(Key::of_addr(net::canonical(evidence.source))) = since;
         }
         if until <= Expiry::At(self.now) {
             if self.bans.get(&net).is_none() {
@@ -152,7 +155,7 @@ impl Engine {
             Cause::Manual { force: false, .. } => Origin::Manual,
             Cause::Rule(_) | Cause::Adopted | Cause::Split { .. } => Origin::Automatic,
         };
-        self.take_over(net, Ban::new(since, until, origin, cause), actions);
+        self.take_over(net, Ban::new(since, until, origin, scope, cause), actions);
     }
 
     pub(super) fn on_offender(&mut self, offender: &Offender) {

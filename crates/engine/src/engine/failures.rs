@@ -21,7 +21,7 @@ use crate::{
 pub(super) enum Outcome {
     /// Its source is exempt.
     Exempt(Exemption),
-    /// In flight when the ban fell. It counts for nothing: when the ban ends the window begins anew,
+    /// In flight when the ban fell, or the denial of its flow. It counts for nothing: when the ban ends the window begins anew,
     /// and only a new offence makes the next ban longer.
     Banned,
     /// Taken for a phone with an old password.
@@ -122,6 +122,7 @@ impl Engine {
                 }
                 seen.user_hash = tried.account;
                 seen.call = Some(tried.call);
+                seen.handshake = tried.proved;
                 let grade = self.grade(&seen, tried.call, tried.proved);
                 if let Some(other) = tried.name {
                     name = other;
@@ -155,7 +156,8 @@ impl Engine {
         self.stats.failures.add(grade);
         let key = self.key(seen.source);
         let (identity, standing) = self.standing(seen.source, Some(seen.user_hash));
-        let mut subject = Subject { addr: seen.source, key, identity, standing, slot: None };
+        let (addr, socket) = (seen.source, seen.socket());
+        let mut subject = Subject { addr, key, identity, standing, slot: None, socket };
         let text = seen.text();
         let outcome = self.outcome(seen, grade, &subject, &text, actions);
         self.watch_failure(seen.source, (grade, standing), &outcome, text.user, actions);
@@ -213,7 +215,8 @@ impl Engine {
             self.stats.exempt += 1;
             return Outcome::Exempt(class);
         }
-        if self.bans.covering(seen.source).is_some() {
+        let denied = !standing.is_strange() && self.is_denied(seen.source, subject.socket);
+        if denied || self.bans.covering(seen.source).is_some() {
             self.stats.in_flight += 1;
             return Outcome::Banned;
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::Engine;
+use crate::effect::Effect;
 use crate::{Action, Exemption, Mode, PolicyError, RuleName, net};
 
 impl Engine {
@@ -23,7 +24,7 @@ impl Engine {
         let found = self.findings(&subject).each();
         let counting = found.map(|(rule, finding)| self.counting_due(rule, finding, &subject));
         let mut dues = [base].into_iter().chain(counting).flatten();
-        dues.find(|due| due.mode == Mode::Ban && due.effect.acts()).map(|due| due.rule)
+        dues.find(|due| due.mode == Mode::Ban && due.effect == Effect::Ban).map(|due| due.rule)
     }
 
     /// Length of ban number `count` (from 1) of a source, when the first lasts `first`.

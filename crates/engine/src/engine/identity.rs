@@ -159,7 +159,7 @@ impl Engine {
             self.note_proved(host, account);
             self.on_success(success, actions);
             if let Some((source, put)) = self.unproved.take_early(line, self.now) {
-                self.note_proved_registration(source, put);
+                self.note_proved_registration(source, put, actions);
             }
             return;
         }
@@ -193,7 +193,7 @@ impl Engine {
         let (user, domain, user_agent) = (&user, &domain, &user_agent);
         self.on_success(LoggedIn { source, user, domain, user_agent }, actions);
         if let Some(put) = registration {
-            self.note_proved_registration(source, put);
+            self.note_proved_registration(source, put, actions);
         }
     }
 

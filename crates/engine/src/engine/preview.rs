@@ -43,9 +43,7 @@ impl Engine {
             if let Some(until) = self.callers.get(&host) {
                 *copy.callers.entry(host) = *until;
             }
-            if let Some(last) = self.brief.get(&host) {
-                *copy.brief.entry(host) = *last;
-            }
+            copy.flows.copy(&self.flows, addr);
             copy.activity.copy(&self.activity, key);
             copy.offenders.copy(&self.offenders, key);
             for (class, net) in self.exemptions.touching(&source) {

@@ -89,13 +89,18 @@ impl Engine {
         }
         self.note_domain(domain);
         self.on_success(LoggedIn { source, user, domain, user_agent }, actions);
-        self.note_proved_registration(source, put);
+        self.note_proved_registration(source, put, actions);
     }
 
     /// An account that came from too many new addresses is known at the first of them only.
-    pub(super) fn note_proved_registration(&mut self, source: IpAddr, put: Put) {
+    pub(super) fn note_proved_registration(
+        &mut self,
+        source: IpAddr,
+        put: Put,
+        actions: &mut Vec<Action>,
+    ) {
         if self.identities.is_at_home(put.host, put.account, self.now, &self.limits) {
-            self.note_registration(source, put);
+            self.note_registration(source, put, actions);
         }
     }
 
@@ -126,7 +131,7 @@ impl Engine {
             // Other lists, and users at many addresses, make as many of them known as successes do.
             let known = trusted || self.may_be_listed(phone, put.host, actions);
             let proof = if known { Proof::Listed } else { Proof::Unproved };
-            self.note_registration(phone.source, Put { proof, ..put });
+            self.note_registration(phone.source, Put { proof, ..put }, actions);
             // A registration that was made from elsewhere is listed, too, and stays unproved.
             if self.live.of(&put.host, self.now) > 0 && known {
                 self.on_listed(phone, trusted, actions);
@@ -151,7 +156,7 @@ impl Engine {
         };
         let (_, standing) = self.standing(source, None);
         let own = net == IpNet::from(source);
-        if own && !Effect::of(evidence.rule, standing, evidence.grade).acts() {
+        if own && Effect::of(evidence.rule, standing, evidence.grade) != Effect::Ban {
             self.split(net, Vec::new(), UnblockReason::Exempted, actions);
         }
     }
@@ -182,7 +187,7 @@ impl Engine {
         self.caller_networks.expire(|_, until| *until <= now);
         self.unproved.expire(now);
         self.proved.expire(|_, at| now.since(*at) >= Duration::from_mins(1));
-        self.brief.expire(|_, at| now.since(*at) >= super::rules::BRIEF_ONCE_IN);
+        self.flows.expire(now);
         let remember = self.limits.policy.healthy.remember;
         self.inhabited.expire(|_, last| now.since(*last) >= remember);
         self.populated.expire(|_, last| now.since(*last) >= remember);
@@ -192,11 +197,15 @@ impl Engine {
         self.note_fewer_live(hosts);
     }
 
-    fn note_registration(&mut self, source: IpAddr, put: Put) {
-        self.greet(net::canonical(source));
+    fn note_registration(&mut self, source: IpAddr, put: Put, actions: &mut Vec<Action>) {
+        let source = net::canonical(source);
+        self.greet(source);
         let (_, hosts) = self.live.sizes();
-        self.live.put(put, self.now);
+        let port = self.live.put(put, self.now);
         self.note_fewer_live(hosts);
+        if let Some(port) = port {
+            self.allow_registered(source, port, actions);
+        }
     }
 
     fn note_fewer_live(&mut self, hosts_before: usize) {
@@ -214,6 +223,7 @@ impl Engine {
         Put {
             id: self.fingerprints.registration(user, domain, host),
             host,
+            port: registered.port.filter(|port| *port > 0),
             account,
             call: self.fingerprints.registration_call(user, domain, call),
             line: crate::seen::line(host, account, call),

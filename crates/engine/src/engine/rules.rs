@@ -9,21 +9,15 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::Engine;
-use crate::bans::Ban;
 use crate::effect::{Effect, Standing};
+use crate::flow::Socket;
 use crate::identity::{ATTENTION_WINDOW, Patient};
 use crate::limits::UNIT;
 use crate::seen::{Seen, is_raw_address};
 use crate::slot::Slot;
 use crate::sources::{Key, Tally};
-use crate::{
-    Action, Alarm, Cause, Details, Evidence, Expiry, Grade, Identity, Mode, Origin, Refusal,
-    RuleName,
-};
+use crate::{Action, Alarm, Cause, Details, Evidence, Grade, Identity, Mode, Refusal, RuleName};
 pub(super) use due::Due;
-
-/// A known host is banned briefly at most once within this time, whoever brings it about.
-pub(super) const BRIEF_ONCE_IN: Duration = Duration::from_hours(1);
 
 /// How long an insider is slowed down.
 const SLOW_FOR: Duration = Duration::from_mins(10);
@@ -38,6 +32,8 @@ pub(super) struct Subject {
     pub(super) standing: Standing,
     /// Its record, if it has failed.
     pub(super) slot: Option<Slot>,
+    /// Where its failure came from; `None` for what is no failure.
+    pub(super) socket: Option<Socket>,
 }
 
 impl Engine {
@@ -45,7 +41,8 @@ impl Engine {
     pub(super) fn subject(&self, addr: IpAddr) -> Subject {
         let key = self.key(addr);
         let (identity, standing) = self.standing(addr, None);
-        Subject { addr, key, identity, standing, slot: self.sources.find(&key) }
+        let slot = self.sources.find(&key);
+        Subject { addr, key, identity, standing, slot, socket: None }
     }
 
     /// Holds a counted failure against every rule.
@@ -65,7 +62,7 @@ impl Engine {
         }
     }
 
-    /// The rules about one source. The first that bans is the last.
+    /// The rules about one source. The first that bans, or denies a flow, is the last.
     fn apply_source_rules(
         &mut self,
         seen: &Seen<'_>,
@@ -143,7 +140,7 @@ impl Engine {
                 actions.push(Action::Slow { source: subject.addr, until, cause });
                 false
             }
-            (Mode::Ban, Effect::Brief) => self.ban_briefly(due, subject, actions),
+            (Mode::Ban, Effect::Flow) => self.deny_flow(due, subject, actions),
             (Mode::Ban, Effect::Ban) if due.grade <= Grade::Unproven => {
                 self.ban_on_forgeable(due, subject, actions)
             }
@@ -159,29 +156,6 @@ impl Engine {
             self.stats.shadowed += 1;
             actions.push(Action::Shadowed { net, cause });
         }
-    }
-
-    /// Bans a known host for a few minutes, unless it was within the hour.
-    fn ban_briefly(&mut self, due: &Due, subject: &Subject, actions: &mut Vec<Action>) -> bool {
-        let host = Key::of_addr(subject.addr);
-        let last = self.brief.get(&host).copied();
-        if last.is_some_and(|last| self.now.since(last) < BRIEF_ONCE_IN) {
-            self.refuse_due(due, subject, Refusal::BannedLately, actions);
-            return false;
-        }
-        let net = IpNet::from(subject.addr);
-        let until = Expiry::At(self.now + self.limits.policy.healthy.attention_ban_time);
-        let count = self.offenders.bans(&subject.key, self.now).max(1);
-        let cause = Arc::new(Cause::Rule(self.evidence(due, subject, count)));
-        let ban = Ban::new(self.now, until, Origin::Automatic, cause);
-        if let Err(reason) = self.place(net, ban, actions) {
-            self.refuse_due(due, subject, reason, actions);
-            return false;
-        }
-        *self.brief.entry(host) = self.now;
-        self.sources.remove(&subject.key);
-        self.watch_ban(actions);
-        true
     }
 
     /// Bans on evidence that anybody can forge: only so many within a minute, and not more than their share
@@ -348,7 +322,7 @@ impl Engine {
 /// What part of the table bans on forgeable evidence may have: a tenth.
 const FORGEABLE_SHARE: usize = 10;
 
-/// The weakest grade on which a phone that needs attention is banned.
+/// The weakest grade on which the flow of a phone that needs attention is denied.
 const fn weakest(on_answered: bool) -> Grade {
     if on_answered { Grade::Answered } else { Grade::Genuine }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::Engine;
 use crate::limits::UNIT;
 use crate::sources::Key;
-use crate::{BanView, Details, Exemption, Grade, Identity, Text, Timestamp, net};
+use crate::{BanView, Details, Exemption, Flow, Grade, Identity, Text, Timestamp, net};
 
 /// What the engine knows of an address.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -28,9 +28,13 @@ pub struct SourceView<'a> {
     pub score: f64,
     /// The threshold that holds for it.
     pub max_failures: u32,
-    /// Until when it is slowed down, or left alone after a brief ban, because its users guess the passwords
-    /// of others.
+    /// Until when it is not slowed down (again), because something was done about it for guesses of the
+    /// passwords of others.
     pub insider_until: Option<Timestamp>,
+    /// Flows of it that are denied.
+    pub denied_flows: Vec<Flow>,
+    /// Until when it is distrusted ([`crate::Action::Distrust`]).
+    pub distrusted_until: Option<Timestamp>,
     /// Weakest grade among the counted failures.
     pub grade: Option<Grade>,
     /// Unproven failures, which weigh nothing.
@@ -92,6 +96,12 @@ pub struct Stats {
     pub unproved_successes: u64,
     /// Insiders that were slowed down.
     pub slowed: u64,
+    /// Ports denied, most of them for both UDP and TCP.
+    pub flows_denied: u64,
+    /// Flows allowed again because [`crate::MAX_FLOWS`] were denied.
+    pub flows_made_room: u64,
+    /// Addresses that were distrusted ([`crate::Action::Distrust`]).
+    pub distrusted: u64,
     /// Bans that were due in shadow.
     pub shadowed: u64,
     /// Failures of exempt sources.
@@ -126,6 +136,10 @@ pub struct Stats {
     pub bans: usize,
     /// Bans now that the kernel refused.
     pub not_enforced: usize,
+    /// Flows denied now.
+    pub flows: usize,
+    /// Flows denied now that the kernel refused.
+    pub flows_not_enforced: usize,
 }
 
 /// A counter for each grade.
@@ -263,6 +277,8 @@ impl Engine {
             score: f64::from(tally.score) / f64::from(UNIT),
             max_failures: self.limits.base_threshold(standing) / UNIT,
             insider_until: self.insiders.dealt_until(&host, self.now),
+            denied_flows: self.flows.within(&IpNet::from(addr)).collect(),
+            distrusted_until: self.flows.distrusted_until(&host, self.now),
             grade: tally.weakest,
             unproven: counts.unproven,
             unjoined: counts.unjoined,
@@ -290,6 +306,8 @@ impl Engine {
             waiting: self.joins.waiting(),
             bans: self.bans.len(),
             not_enforced: self.bans.failed(),
+            flows: self.flows.len(),
+            flows_not_enforced: self.flows.failed(),
             ..self.stats
         }
     }

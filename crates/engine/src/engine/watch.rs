@@ -18,8 +18,8 @@ use crate::pulse::Deaf;
 use crate::seen::{self, Seen};
 use crate::sources::{Entry, Finding, Key};
 use crate::{
-    Action, Alarm, Cause, Challenge, Expiry, Grade, Mode, Origin, Refusal, RuleName, Rules, Text,
-    Timestamp, net,
+    Action, Alarm, Cause, Challenge, Expiry, Grade, Mode, Origin, Refusal, RuleName, Rules, Scope,
+    Text, Timestamp, net,
 };
 
 /// Bans of whole networks at once.
@@ -176,7 +176,9 @@ impl Engine {
             return;
         };
         let due = Due { grade, reason: accusation.reason.clone(), ..due };
-        if self.bans.covering(addr).is_some() {
+        // A ban of scope SIP leaves our own page open.
+        let scope = if rule == RuleName::Login { self.scope(&due) } else { Scope::Sip };
+        if self.is_shut_out(addr, scope) {
             return;
         }
         match self.exemptions.of(addr) {
@@ -259,13 +261,18 @@ impl Engine {
         if found.answered < threshold || found.answered_users < Rules::INSIDER_USERS {
             return;
         }
-        if !self.insiders.deal(&host, self.now + DEALT_FOR, self.now) {
+        let effect = Effect::acting(RuleName::Insider, standing);
+        let (until, slow) = (self.now + DEALT_FOR, effect == Effect::Slow);
+        let first = self.insiders.deal(&host, slow, until, self.now);
+        // Each further flow, which has a bound of its own; a refusal is told once.
+        let denies = effect == Effect::Flow && self.flow_refusal(subject).is_none();
+        if !first && !denies {
             return;
         }
         let due = Due {
             rule: RuleName::Insider,
             mode: rule.guard.mode,
-            effect: Effect::acting(RuleName::Insider, standing),
+            effect,
             count: found.answered,
             score: found.answered.saturating_mul(UNIT),
             threshold,
@@ -369,7 +376,8 @@ impl Engine {
             .or_else(|| self.known_inside(&network).map(|net| Refusal::Known { net }))
             .or_else(|| (self.bans.networks() >= MAX_NETWORK_BANS).then_some(Refusal::ShareUsedUp));
         let end = self.now + self.limits.ban_time(due.ban_time, count);
-        let ban = Ban::new(self.now, Expiry::At(end), Origin::Automatic, Arc::clone(&cause));
+        let (end_at, scope) = (Expiry::At(end), self.scope(due));
+        let ban = Ban::new(self.now, end_at, Origin::Automatic, scope, Arc::clone(&cause));
         let placed = match refused {
             Some(reason) => Err(reason),
             None => self.place(network, ban, actions),

@@ -13,7 +13,8 @@ fn live() -> Live {
 
 /// Registration `id` of account `id` by dialog `id`.
 fn of(id: u64, host: Key) -> Put {
-    Put { id, host, account: id, call: id + 1_000_000, line: id, life: None, proof: Proof::Proved }
+    let (call, port) = (id + 1_000_000, Some(5060));
+    Put { id, host, port, account: id, call, line: id, life: None, proof: Proof::Proved }
 }
 
 fn call(id: u64) -> u64 {

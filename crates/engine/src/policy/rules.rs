@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Grade;
+use crate::{Grade, Scope};
 
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -46,14 +46,14 @@ pub struct Rules {
     pub network: Rule,
     /// Users tried from a source where others log in, who never did so there. Default: alarm at 5
     /// within 1 h. In ban mode answered failures for [`Rules::INSIDER_USERS`] of them, as many as
-    /// [`super::Healthy::known_max_failures`] within the base window, have the host slowed down or banned
-    /// briefly. The ban time is not used: it is [`super::Healthy::attention_ban_time`].
+    /// [`super::Healthy::known_max_failures`] within the base window, have the host slowed down or the flow
+    /// denied. The ban time is not used: it is [`super::Healthy::attention_ban_time`].
     pub insider: Rule,
     /// Lines of FreeSWITCH's log ([`crate::Complaint`]) that no event tells of. Default: shadow at 5
     /// within 10 min, for 1 h, whatever the grade, because a line carries none.
     pub log: Rule,
     /// Failed log-ins to sipward's own page and API. Default: ban at 10 within 10 min, for 1 h: the
-    /// handshake of TCP proves the address.
+    /// handshake of TCP proves the address. Its scope is the host: the page is no SIP port.
     pub login: Rule,
 }
 
@@ -64,6 +64,9 @@ pub struct Guard {
     pub mode: Mode,
     /// Weaker evidence only shadows. [`Grade::Assumed`] passes wherever `Answered` does.
     pub min_grade: Grade,
+    /// What its bans stop; `None`: [`super::Policy::scope`]. Where [`RuleName::is_sip_only`] says so they
+    /// stop SIP only, whatever is set here.
+    pub scope: Option<Scope>,
 }
 
 /// A rule with a count and a window.
@@ -183,7 +186,51 @@ impl RuleName {
     }
 }
 
+impl RuleName {
+    /// Its bans on evidence of this grade stop packets to the SIP ports only: the evidence is forgeable, or
+    /// the ban is of a network, of which most has done nothing.
+    #[must_use]
+    pub fn is_sip_only(self, grade: Grade) -> bool {
+        match self {
+            Self::Flood | Self::Challenges | Self::Log | Self::Network | Self::Deafness => true,
+            Self::Failures
+            | Self::Users
+            | Self::UserAgents
+            | Self::Report
+            | Self::Slow
+            | Self::Calls
+            | Self::RawAddress
+            | Self::Account
+            | Self::Login
+            | Self::Attention
+            | Self::Insider => grade <= Grade::Unchallenged,
+        }
+    }
+}
+
 impl Rules {
+    /// How far the bans of a rule reach, as far as it has a setting of its own.
+    pub(crate) fn scope(&self, rule: RuleName) -> Option<Scope> {
+        let guard = match rule {
+            RuleName::Failures => self.failures,
+            RuleName::Users => self.users.guard,
+            RuleName::UserAgents => self.user_agents.guard,
+            RuleName::Report => self.report.guard,
+            RuleName::Flood => self.flood.guard,
+            RuleName::Slow => self.slow.guard,
+            RuleName::Challenges => self.challenges.guard,
+            RuleName::Calls => self.calls.guard,
+            RuleName::RawAddress => self.raw_address.guard,
+            RuleName::Account => self.account.guard,
+            RuleName::Network => self.network.guard,
+            RuleName::Log => self.log.guard,
+            RuleName::Login => self.login.guard,
+            RuleName::Insider => self.insider.guard,
+            RuleName::Attention | RuleName::Deafness => return None,
+        };
+        guard.scope
+    }
+
     /// Failures at which a stranger falls who tries an account under attack.
     pub const ACCOUNT_MAX_FAILURES: u32 = 2;
 
@@ -197,7 +244,7 @@ impl Rules {
 
 impl Guard {
     const fn new(mode: Mode, min_grade: Grade) -> Self {
-        Self { mode, min_grade }
+        Self { mode, min_grade, scope: None }
     }
 
     /// Evidence of this grade is enough. Challenged and assumed pass for answered.
@@ -242,7 +289,10 @@ impl Default for Rules {
             network: Rule::new(Ban, Unchallenged, 20, ten_minutes, ten_minutes),
             insider: Rule::new(Ban, Unchallenged, 5, HOUR, ten_minutes),
             log: Rule::new(Shadow, Unjoined, 5, ten_minutes, HOUR),
-            login: Rule::new(Ban, Answered, 10, ten_minutes, HOUR),
+            login: Rule {
+                guard: Guard { scope: Some(Scope::Host), ..Guard::new(Ban, Answered) },
+                ..Rule::new(Ban, Answered, 10, ten_minutes, HOUR)
+            },
         }
     }
 }

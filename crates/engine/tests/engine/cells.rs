@@ -16,6 +16,9 @@ use crate::world::*;
 
 const HOST: &str = "192.0.2.7";
 
+/// From which it fails.
+const PORT: u16 = 41_234;
+
 /// A FreeSWITCH that never sends attempts.
 const OLD_CORE: CoreId = CoreId(0x01D);
 
@@ -43,7 +46,7 @@ fn only(rule: RuleName) -> Policy {
         &mut rules.login,
         &mut rules.insider,
     ] {
-        other.guard = Guard { mode: Mode::Off, min_grade: Grade::Unjoined };
+        other.guard = Guard { mode: Mode::Off, min_grade: Grade::Unjoined, scope: None };
     }
     match rule {
         RuleName::Failures => rules.failures.mode = Mode::Ban,
@@ -69,7 +72,7 @@ fn only(rule: RuleName) -> Policy {
 impl World {
     /// Brings a host into a standing. The world's clock goes on, so that nobody is blind any more.
     fn bring(&mut self, host: &str, standing: Standing, grade: Grade) {
-        self.call = CALL;
+        (self.call, self.port) = (CALL, 5060);
         let at = host.parse().unwrap();
         match standing {
             Standing::Stranger => {}
@@ -104,12 +107,14 @@ impl World {
     /// One failure of a user with evidence of a grade.
     fn fail_with(&mut self, host: &str, user: &str, grade: Grade) -> Vec<Action> {
         let source = host.parse().unwrap();
-        self.call = "another dialog";
+        // Not that of a registration, which is never denied.
+        (self.call, self.port) = ("another dialog", PORT);
         match grade {
             Grade::Unjoined => {
                 let failure = a_failure(source, self.next());
                 let (user_agent, domain, method) = (self.agent, self.domain, self.method);
-                let failure = AuthFailure { user, user_agent, domain, method, ..failure };
+                let port = PORT;
+                let failure = AuthFailure { user, user_agent, domain, method, port, ..failure };
                 let mut actions = self.handle(Input::AuthFailure(failure));
                 actions.extend(self.pass(Duration::from_millis(200)));
                 actions
@@ -125,8 +130,9 @@ impl World {
             Grade::Assumed => {
                 let failure = a_failure(source, self.next());
                 let (user_agent, domain, method) = (self.agent, self.domain, self.method);
-                let core = OLD_CORE;
-                let failure = AuthFailure { user, user_agent, domain, method, core, ..failure };
+                let (core, port) = (OLD_CORE, PORT);
+                let failure =
+                    AuthFailure { user, user_agent, domain, method, core, port, ..failure };
                 let mut actions = self.handle(Input::AuthFailure(failure));
                 actions.extend(self.pass(Duration::from_millis(200)));
                 actions
@@ -271,11 +277,11 @@ fn effect(rule: RuleName, standing: Standing, grade: Grade) -> Option<&'static s
         }
     }
     actions.extend(world.pass(SECOND));
-    Some(seen(&actions, rule, world.now))
+    Some(seen(&actions, rule))
 }
 
 /// The strongest thing that a rule did.
-fn seen(actions: &[Action], rule: RuleName, now: Timestamp) -> &'static str {
+fn seen(actions: &[Action], rule: RuleName) -> &'static str {
     let of = |cause: &Cause| cause.evidence().is_some_and(|evidence| evidence.rule == rule);
     let mut found = "nothing";
     for action in actions {
@@ -284,11 +290,14 @@ fn seen(actions: &[Action], rule: RuleName, now: Timestamp) -> &'static str {
             Action::Judged(judged) if judged.attention && rule != RuleName::Attention => {
                 found = if found == "nothing" { "attended" } else { found };
             }
-            Action::Block { cause, until, .. } if of(cause) => {
+            Action::Block { cause, .. } if of(cause) => {
                 let evidence = cause.evidence().unwrap();
-                let brief = *until <= Expiry::At(now + 10 * MINUTE)
-                    && !Standing::unregistered(evidence.identity).is_strange();
-                return if brief { "bans briefly" } else { "bans" };
+                assert!(Standing::unregistered(evidence.identity).is_strange(), "{evidence:?}");
+                return "bans";
+            }
+            Action::DenyFlow { flow, cause, .. } if of(cause) => {
+                assert_eq!((flow.source.to_string().as_str(), flow.port), (HOST, PORT));
+                return "denies its flow";
             }
             Action::Slow { cause, .. } if of(cause) => return "slows",
             Action::Refused { cause, .. } | Action::Shadowed { cause, .. } if of(cause) => {

@@ -102,8 +102,9 @@ fn a_known_source_has_a_higher_threshold() {
     for n in 1..=20 {
         // Another user: not a phone with an old password.
         let actions = world.fail_as(PHONE, "1001", Some("1001"));
-        assert_eq!(!blocks(&actions).is_empty(), n == 20, "failure {n}");
+        assert_eq!(!denials(&actions).is_empty(), n == 20, "failure {n}");
     }
+    assert!(!world.is_banned(PHONE), "the host stays");
 }
 
 #[test]
@@ -136,35 +137,40 @@ fn a_patient_forger_takes_no_minute_from_a_registered_phone() {
     world.register(PHONE, "1000");
     let actions = patient_forgery(&mut world, 2_000);
     assert!(world.banned().is_empty());
-    assert!(refusals(&actions).iter().all(|reason| matches!(reason, Refusal::Known { .. })));
+    let told = |reason: &Refusal| matches!(reason, Refusal::Known { .. } | Refusal::Registered);
+    assert!(refusals(&actions).iter().all(told));
+    assert!(denials(&actions).is_empty(), "its port is known, and forged");
     assert!((1..=6).contains(&refusals(&actions).len()), "told, once for each rule");
 }
 
 #[test]
-fn a_patient_forger_takes_ten_minutes_an_hour_from_a_known_host_that_is_not_registered() {
+fn a_patient_forger_takes_ten_minutes_an_hour_from_one_port_of_a_known_host_without_registrations()
+{
     let mut world = world();
     world.login(PHONE, "1000");
-    let mut banned = Duration::ZERO;
+    let mut denied = Duration::ZERO;
     for _ in 0..24 * 60 {
         patient_forgery(&mut world, 40);
-        banned += if world.is_banned(PHONE) { MINUTE } else { Duration::ZERO };
+        denied += if world.denied.is_empty() { Duration::ZERO } else { MINUTE };
+        assert!(!world.is_banned(PHONE));
         world.pass(MINUTE);
     }
-    assert!((220 * MINUTE..=240 * MINUTE).contains(&banned), "{banned:?} of a day");
+    assert!((220 * MINUTE..=240 * MINUTE).contains(&denied), "{denied:?} of a day");
     let view = world.engine.source(PHONE.parse().unwrap());
     assert_eq!(view.ban_count, 0, "no offence");
 }
 
 #[test]
-fn an_operator_who_lifts_a_brief_ban_is_not_overruled_within_the_hour() {
+fn an_operator_who_allows_a_flow_is_not_overruled_within_the_hour() {
     let mut world = world();
     world.login(PHONE, "1000");
     patient_forgery(&mut world, 40);
-    assert!(world.is_banned(PHONE));
-    world.unban(PHONE);
+    let manual = |flow: &str| (flow.to_owned(), UnblockReason::Manual);
+    let flows = ["192.0.2.7 udp 5060", "192.0.2.7 tcp 5060"];
+    assert_eq!(allowed(&world.unban("192.0.2.0/24")), flows.map(manual));
     let actions = patient_forgery(&mut world, 400);
-    assert!(!world.is_banned(PHONE));
-    assert!(refusals(&actions).contains(&Refusal::BannedLately));
+    assert!(world.denied.is_empty());
+    assert!(refusals(&actions).contains(&Refusal::DeniedLately));
 }
 
 #[test]
@@ -191,19 +197,21 @@ fn one_packet_bans_nobodys_phone() {
 }
 
 #[test]
-fn a_registered_phone_is_banned_briefly_beyond_the_attention_limit_by_its_own_dialog_only() {
+fn a_phone_beyond_the_attention_limit_loses_the_port_that_fails_unless_it_is_registered_there() {
     let mut world = world();
     world.register(PHONE, "1000");
     world.call = "after a restart";
-    world.fails(PHONE, 200);
-    assert!(!world.is_banned(PHONE), "a forger's failures look the same");
-    world.call = CALL;
+    let actions = world.fails(PHONE, 200);
+    assert!(denials(&actions).is_empty(), "a forger's failures look the same");
+    assert!(refusals(&actions).contains(&Refusal::Registered));
     world.pass(10 * MINUTE);
-    world.fails(PHONE, 59);
+    world.port = 40_001;
+    assert!(denials(&world.fails(PHONE, 59)).is_empty());
+    assert_eq!(denials(&world.fail(PHONE)), ["192.0.2.7 udp 40001", "192.0.2.7 tcp 40001"]);
     assert!(!world.is_banned(PHONE));
-    assert_eq!(blocks(&world.fail(PHONE)), ["192.0.2.7/32"]);
-    world.pass(10 * MINUTE);
-    assert!(!world.is_banned(PHONE));
+    let expired = |flow: &str| (flow.to_owned(), UnblockReason::Expired);
+    let flows = ["192.0.2.7 udp 40001", "192.0.2.7 tcp 40001"];
+    assert_eq!(allowed(&world.pass(10 * MINUTE)), flows.map(expired));
 }
 
 #[test]
@@ -263,7 +271,7 @@ fn an_account_that_guesses_the_passwords_of_others_is_told() {
 }
 
 #[test]
-fn an_insider_is_slowed_down_where_somebody_is_registered_and_else_banned_briefly() {
+fn an_insider_is_slowed_down_where_somebody_is_registered_and_loses_its_flow_elsewhere() {
     let slows = |actions: &[Action]| {
         let slow = |action: &&Action| matches!(action, Action::Slow { .. });
         actions.iter().filter(slow).count()
@@ -286,10 +294,10 @@ fn an_insider_is_slowed_down_where_somebody_is_registered_and_else_banned_briefl
     let mut gone = world();
     gone.login(PHONE, "1000");
     let actions = guess(&mut gone, 4, 20);
-    assert_eq!(slows(&actions), 0);
-    assert_eq!(gone.banned(), ["192.0.2.7/32"]);
-    gone.pass(10 * MINUTE);
+    assert_eq!((slows(&actions), denials(&actions).len()), (0, 2));
     assert!(gone.banned().is_empty());
+    gone.pass(10 * MINUTE);
+    assert!(gone.denied.is_empty());
 }
 
 /// A user who was at home for two days, now at another address.
@@ -349,7 +357,7 @@ fn who_has_just_guessed_a_password_is_not_trusted() {
         let user = format!("{n}");
         world.fail_as(PHONE, &user, Some(&user));
     }
-    assert!(world.is_banned(PHONE));
+    assert!(!world.denied.is_empty());
 }
 
 #[test]
@@ -395,13 +403,13 @@ fn a_phone_left_on_its_old_password_needs_attention_and_is_not_banned() {
 }
 
 #[test]
-fn a_phone_that_fails_sixty_times_in_ten_minutes_is_banned_briefly() {
+fn a_phone_that_fails_sixty_times_in_ten_minutes_loses_its_flow_for_ten() {
     let mut world = world();
     world.login(PHONE, "1000");
     let actions = world.fails(PHONE, 60);
-    assert_eq!(blocks(&actions), ["192.0.2.7/32"]);
+    assert_eq!(denials(&actions).len(), 2);
     world.pass(10 * MINUTE);
-    assert!(!world.is_banned(PHONE));
+    assert!(world.denied.is_empty() && !world.is_banned(PHONE));
     assert_eq!(world.engine.source(PHONE.parse().unwrap()).ban_count, 0, "not an offender");
 }
 

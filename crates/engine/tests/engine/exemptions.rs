@@ -129,7 +129,13 @@ fn a_manual_ban_of_a_protected_address_is_refused_unless_forced() {
         assert!(matches!(refusals(&actions)[..], [Refusal::Exempt { class: c, .. }] if c == class));
         let until = Expiry::Never;
         let reason = "I know".to_owned();
-        world.handle(Input::Ban { net: net("192.0.2.0/24"), until, reason, force: true });
+        world.handle(Input::Ban {
+            net: net("192.0.2.0/24"),
+            until,
+            scope: None,
+            reason,
+            force: true,
+        });
         world.exempt(class, &["192.0.2.1", "192.0.2.2"]);
         assert_eq!(world.banned(), ["192.0.2.0/24"], "the operator insisted");
     }
@@ -143,7 +149,8 @@ fn nothing_overrides_own_addresses() {
         for force in [false, true] {
             let reason = String::new();
             let until = Expiry::Never;
-            let actions = world.handle(Input::Ban { net: net(text), until, reason, force });
+            let actions =
+                world.handle(Input::Ban { net: net(text), until, scope: None, reason, force });
             assert!(matches!(
                 refusals(&actions)[..],
                 [Refusal::Exempt { class: Exemption::Own, .. }]
@@ -157,7 +164,7 @@ fn a_forced_ban_still_yields_to_an_own_address_that_comes_later() {
     let mut world = world();
     let until = Expiry::Never;
     let reason = String::new();
-    world.handle(Input::Ban { net: net("192.0.2.0/30"), until, reason, force: true });
+    world.handle(Input::Ban { net: net("192.0.2.0/30"), until, scope: None, reason, force: true });
     world.exempt(Exemption::Own, &["192.0.2.1"]);
     assert_eq!(world.banned(), ["192.0.2.0/32", "192.0.2.2/31"]);
 }
@@ -232,7 +239,13 @@ fn banning_again_sets_the_new_end() {
 fn a_permanent_ban_stays() {
     let mut world = world();
     let reason = "pest".to_owned();
-    world.handle(Input::Ban { net: net("192.0.2.7"), until: Expiry::Never, reason, force: false });
+    world.handle(Input::Ban {
+        net: net("192.0.2.7"),
+        until: Expiry::Never,
+        scope: None,
+        reason,
+        force: false,
+    });
     world.pass(4_000 * DAY);
     assert_eq!(world.banned(), ["192.0.2.7/32"]);
 }
@@ -262,7 +275,7 @@ fn a_found_route_of_somebody_exempt_is_removed() {
 fn a_restored_ban_keeps_its_end_cause_and_count() {
     let mut first = world();
     let actions = first.fails("192.0.2.7", 5);
-    let Some(Action::Block { net, since, until, cause }) = actions.last().cloned() else {
+    let Some(Action::Block { net, since, until, scope, cause }) = actions.last().cloned() else {
         panic!()
     };
     let json = serde_json::to_string(&*cause).unwrap();
@@ -271,7 +284,7 @@ fn a_restored_ban_keeps_its_end_cause_and_count() {
 
     let mut second = world();
     second.now = first.now + MINUTE;
-    second.handle(Input::Restore { net, since, until, cause: stored.into() });
+    second.handle(Input::Restore { net, since, until, scope, cause: stored.into() });
     assert_eq!(second.engine.bans().next().unwrap().until, until);
     second.pass(HOUR);
     assert!(second.banned().is_empty());
@@ -324,7 +337,7 @@ fn a_restored_pause_is_no_offence() {
     assert_eq!(Offender::of(&cause, until), None);
     let mut second = world();
     let (net, since) = (net("192.0.2.7/32"), second.now);
-    second.handle(Input::Restore { net, since, until, cause });
+    second.handle(Input::Restore { net, since, until, scope: Scope::Host, cause });
     assert_eq!(second.banned(), ["192.0.2.7/32"]);
     assert_eq!(second.engine.source("192.0.2.7".parse().unwrap()).ban_count, 0);
 }
@@ -335,7 +348,13 @@ fn a_restored_ban_that_is_over_is_unblocked() {
     let until = Expiry::At(world.now);
     let since = Timestamp::EPOCH;
     let cause = Cause::Adopted.into();
-    let actions = world.handle(Input::Restore { net: net("192.0.2.7"), since, until, cause });
+    let actions = world.handle(Input::Restore {
+        net: net("192.0.2.7"),
+        since,
+        until,
+        scope: Scope::Host,
+        cause,
+    });
     assert_eq!(unblocks(&actions), [("192.0.2.7/32".into(), UnblockReason::Expired)]);
 }
 
@@ -350,7 +369,7 @@ fn a_split_ban_restores_as_what_it_was() {
     for ban in first.engine.bans() {
         let cause = ban.cause.clone();
         let (net, since, until) = (ban.net, ban.since, ban.until);
-        second.handle(Input::Restore { net, since, until, cause });
+        second.handle(Input::Restore { net, since, until, scope: Scope::Host, cause });
     }
     assert_eq!(second.banned(), first.banned(), "manual wins over allow, pieces too");
 }

@@ -76,11 +76,17 @@ fn trying_an_exemption_does_what_the_exemption_does() {
     for (wide, force) in [("192.0.2.0/24", true), ("203.0.113.0/24", false)] {
         let until = Expiry::At(world.now + std::time::Duration::from_secs(9_999));
         let reason = String::new();
-        world.handle(Input::Ban { net: net(wide), until, reason, force });
+        world.handle(Input::Ban { net: net(wide), until, scope: None, reason, force });
     }
     let cause = std::sync::Arc::new(Cause::Adopted);
     let (since, until) = (world.now, Expiry::At(world.now + std::time::Duration::from_secs(99)));
-    world.handle(Input::Restore { net: net("198.18.0.0/30"), since, until, cause });
+    world.handle(Input::Restore {
+        net: net("198.18.0.0/30"),
+        since,
+        until,
+        scope: Scope::Host,
+        cause,
+    });
     let earlier = net("198.18.0.1/32");
     world.handle(Input::Exempt { class: Exemption::Trunk, nets: vec![earlier] });
 

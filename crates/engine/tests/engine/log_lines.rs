@@ -208,7 +208,7 @@ fn known_and_exempt_hosts_are_spared() {
 #[test]
 fn a_stricter_grade_turns_the_rule_into_a_shadow() {
     let mut policy = Policy::default();
-    policy.rules.log.guard = Guard { mode: Mode::Ban, min_grade: Grade::Answered };
+    policy.rules.log.guard = Guard { mode: Mode::Ban, min_grade: Grade::Answered, scope: None };
     let mut world = World::new(policy);
     let actions: Vec<_> = (0..5).flat_map(|_| world.line(Reported, HOST, "")).collect();
     assert_eq!(told(&actions), [RuleName::Log]);

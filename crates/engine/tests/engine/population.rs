@@ -324,6 +324,7 @@ impl Population {
         self.handle(Input::AuthAttempt(attempt));
         self.handle(Input::Registered(Registered {
             source: addr,
+            port: Some(5060),
             user,
             domain: "pbx.test",
             username: Some(user),

@@ -24,7 +24,7 @@ fn world(max_failures: u32) -> World {
 
 fn ban(world: &mut World, net: &str) {
     let (net, until, reason) = (self::net(net), Expiry::At(world.now + HOUR), String::new());
-    world.handle(Input::Ban { net, until, reason, force: false });
+    world.handle(Input::Ban { net, until, scope: None, reason, force: false });
 }
 
 fn users(failures: &[FailureView]) -> Vec<Option<&str>> {
@@ -136,7 +136,7 @@ fn the_bans_around_and_inside_a_network_are_told() {
         ("198.51.100.7/32", Expiry::Never),
     ] {
         let (net, reason) = (self::net(wide), String::new());
-        world.handle(Input::Ban { net, until, reason, force: true });
+        world.handle(Input::Ban { net, until, scope: None, reason, force: true });
     }
     let nets = |bans: Vec<BanView<'_>>| -> Vec<IpNet> { bans.iter().map(|ban| ban.net).collect() };
     let covering = |text: &str| nets(world.engine.bans_covering(net(text)).collect());

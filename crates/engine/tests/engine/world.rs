@@ -1,6 +1,6 @@
 //! A short hand for the tests: one FreeSWITCH, a running sequence, simulated time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -12,16 +12,19 @@ pub(crate) const CALL: &str = "7a6737b8270b022b";
 
 pub(crate) const CORE: CoreId = CoreId(0xC0DE);
 
-/// An engine, its clock, and the set of networks the kernel would hold.
+/// An engine, its clock, and the sets of networks and flows the kernel would hold.
 pub(crate) struct World {
     pub(crate) engine: Engine,
     pub(crate) now: Timestamp,
-    pub(crate) kernel: BTreeSet<IpNet>,
+    pub(crate) kernel: BTreeMap<IpNet, Scope>,
+    pub(crate) denied: BTreeSet<Flow>,
     pub(crate) agent: &'static str,
     pub(crate) domain: &'static str,
     pub(crate) method: Method,
     /// Call-ID of what follows.
     pub(crate) call: &'static str,
+    /// Source port of what follows.
+    pub(crate) port: u16,
     sequence: u64,
 }
 
@@ -33,11 +36,13 @@ impl World {
         Self {
             engine,
             now,
-            kernel: BTreeSet::new(),
+            kernel: BTreeMap::new(),
+            denied: BTreeSet::new(),
             agent: "pytest/1.0",
             domain: "pbx.test",
             method: Method::Register,
             call: CALL,
+            port: 5060,
             sequence: 0,
         }
     }
@@ -92,7 +97,8 @@ impl World {
     /// A request without credentials is challenged.
     pub(crate) fn challenge(&mut self, source: &str) -> Vec<Action> {
         let challenge = a_challenge(source.parse().unwrap());
-        self.handle(Input::Challenge(Challenge { call_id: self.call, ..challenge }))
+        let (call_id, port) = (self.call, self.port);
+        self.handle(Input::Challenge(Challenge { call_id, port, ..challenge }))
     }
 
     /// A failure with a valid nonce that was not fetched by this source.
@@ -109,11 +115,11 @@ impl World {
         let source = source.parse().unwrap();
         let (user_agent, domain, method) = (self.agent, self.domain, self.method);
         let attempt = an_attempt(source, self.next());
-        let call_id = self.call;
-        let attempt = AuthAttempt { user, username, user_agent, call_id, domain, ..attempt };
+        let (call_id, port) = (self.call, self.port);
+        let attempt = AuthAttempt { user, username, user_agent, call_id, domain, port, ..attempt };
         let mut actions = self.handle(Input::AuthAttempt(attempt));
         let failure = a_failure(source, self.next());
-        let failure = AuthFailure { user, user_agent, domain, method, ..failure };
+        let failure = AuthFailure { user, user_agent, domain, method, port, ..failure };
         actions.extend(self.handle(Input::AuthFailure(failure)));
         actions
     }
@@ -121,8 +127,8 @@ impl World {
     /// Challenge and success.
     pub(crate) fn login(&mut self, source: &str, user: &str) -> Vec<Action> {
         let source = source.parse().unwrap();
-        let call_id = self.call;
-        self.handle(Input::Challenge(Challenge { call_id, ..a_challenge(source) }));
+        let (call_id, port) = (self.call, self.port);
+        self.handle(Input::Challenge(Challenge { call_id, port, ..a_challenge(source) }));
         self.succeed(source, user)
     }
 
@@ -136,6 +142,7 @@ impl World {
             domain: self.domain,
             call_id: self.call,
             result: AuthResult::Success,
+            port: self.port,
             ..attempt
         }))
     }
@@ -150,6 +157,7 @@ impl World {
             username: Some(user),
             call_id,
             user_agent,
+            port: Some(self.port),
             ..registered
         })));
         actions
@@ -175,7 +183,13 @@ impl World {
 
     pub(crate) fn ban(&mut self, text: &str, time: Duration) -> Vec<Action> {
         let until = Expiry::At(self.now + time);
-        self.handle(Input::Ban { net: net(text), until, reason: "test".into(), force: false })
+        self.handle(Input::Ban {
+            net: net(text),
+            until,
+            scope: None,
+            reason: "test".into(),
+            force: false,
+        })
     }
 
     pub(crate) fn unban(&mut self, text: &str) -> Vec<Action> {
@@ -193,17 +207,30 @@ impl World {
     fn carry_out(&mut self, actions: &[Action]) {
         for action in actions {
             match action {
-                Action::Block { net, .. } => {
-                    self.kernel.insert(*net);
+                Action::Block { net, scope, .. } => {
+                    self.kernel.insert(*net, *scope);
                 }
                 Action::Unblock { net, .. } => {
                     self.kernel.remove(net);
                 }
+                Action::DenyFlow { flow, .. } => {
+                    self.denied.insert(*flow);
+                }
+                Action::AllowFlow { flow, .. } => {
+                    assert!(self.denied.remove(flow), "{flow} is allowed once");
+                }
                 _ => {}
             }
         }
-        let bans: BTreeSet<IpNet> = self.engine.bans().map(|ban| ban.net).collect();
+        let bans: BTreeMap<IpNet, Scope> =
+            self.engine.bans().map(|ban| (ban.net, ban.scope)).collect();
         assert_eq!(self.kernel, bans, "the actions give the bans");
+        let flows: BTreeSet<Flow> = self.engine.flows().map(|view| view.flow).collect();
+        assert_eq!(self.denied, flows, "the actions give the flows");
+        for flow in flows {
+            let live = self.engine.registered_flows(flow.source).any(|port| port == flow.port);
+            assert!(!live, "{flow} is registered");
+        }
     }
 }
 
@@ -246,6 +273,7 @@ pub(crate) fn an_attempt(source: IpAddr, sequence: u64) -> AuthAttempt<'static> 
 pub(crate) fn a_registration(source: IpAddr) -> Registered<'static> {
     Registered {
         source,
+        port: Some(5060),
         user: "1000",
         domain: "pbx.test",
         username: Some("1000"),
@@ -274,6 +302,24 @@ pub(crate) fn unblocks(actions: &[Action]) -> Vec<(String, UnblockReason)> {
         _ => None,
     });
     nets.collect()
+}
+
+/// Flows that are denied by these, in their order.
+pub(crate) fn denials(actions: &[Action]) -> Vec<String> {
+    let flows = actions.iter().filter_map(|action| match action {
+        Action::DenyFlow { flow, .. } => Some(flow.to_string()),
+        _ => None,
+    });
+    flows.collect()
+}
+
+/// Flows that are allowed again, and why.
+pub(crate) fn allowed(actions: &[Action]) -> Vec<(String, UnblockReason)> {
+    let flows = actions.iter().filter_map(|action| match action {
+        Action::AllowFlow { flow, reason } => Some((flow.to_string(), *reason)),
+        _ => None,
+    });
+    flows.collect()
 }
 
 pub(crate) fn refusals(actions: &[Action]) -> Vec<Refusal> {

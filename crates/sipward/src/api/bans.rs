@@ -169,7 +169,8 @@ fn decide(judge: &mut Judge, new: NewBan) -> Option<sipward_engine::Refusal> {
     let until =
         if new.permanent { Expiry::Never } else { Expiry::At(judge.clock().steady() + ban_time) };
     let reason = new.reason.unwrap_or_default();
-    judge.decide(Input::Ban { net, until, reason, force: new.force }, |actions| {
+    let (scope, force) = (None, new.force);
+    judge.decide(Input::Ban { net, until, scope, reason, force }, |actions| {
         actions.iter().find_map(|action| match action {
             Action::Refused { net: refused, reason, cause }
                 if *refused == net && matches!(**cause, Cause::Manual { .. }) =>
@@ -316,7 +317,8 @@ impl Ended {
                     UnblockReason::Expired
                     | UnblockReason::Superseded
                     | UnblockReason::MadeRoom
-                    | UnblockReason::NotAdopted => {}
+                    | UnblockReason::NotAdopted
+                    | UnblockReason::Registered => {}
                 },
                 Action::Block { net, cause, .. } if matches!(**cause, Cause::Split { .. }) => {
                     this.left.push(*net);

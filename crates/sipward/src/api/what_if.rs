@@ -197,7 +197,7 @@ impl Stage {
 /// An action as the log would tell it.
 fn effect(action: Action, clock: &Clock) -> Option<Line> {
     let record = match action {
-        Action::Block { net, since: _, until, cause } => {
+        Action::Block { net, since: _, until, scope: _, cause } => {
             Record::Ban(Ban::decided(net, clock.wall_end(until), cause))
         }
         Action::Unblock { net, reason } => {
@@ -216,6 +216,10 @@ fn effect(action: Action, clock: &Clock) -> Option<Line> {
         }
         Action::Judged(judgement) => Record::AuthFailure(judgement),
         Action::Alarm(alarm) => Record::Alarm(alarm),
+        // No record tells of flows.
+        Action::DenyFlow { .. } | Action::AllowFlow { .. } | Action::Distrust { .. } => {
+            return None;
+        }
         // Between the engine and its helpers.
         Action::AskAcl { .. } | Action::Remember(_) => return None,
     };

@@ -14,6 +14,8 @@ fn view() -> SourceView<'static> {
         score: 0.0,
         max_failures: 5,
         insider_until: None,
+        denied_flows: Vec::new(),
+        distrusted_until: None,
         grade: None,
         unproven: 0,
         unjoined: 0,
@@ -94,6 +96,7 @@ fn a_ban_tells_its_own_evidence_after_the_window_has_passed() {
         since: Timestamp::default(),
         until: Expiry::Never,
         origin: Origin::Automatic,
+        scope: sipward_engine::Scope::Host,
         cause: &cause,
         enforcement: &enforcement,
     };

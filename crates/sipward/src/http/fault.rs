@@ -82,6 +82,8 @@ impl Fault {
                 "bans of its kind have used up their share of the table".to_owned()
             }
             Objection::BannedLately => "it is known, and was banned within the hour".to_owned(),
+            Objection::Registered => "a phone is registered there".to_owned(),
+            Objection::DeniedLately => "flows of it were denied within the hour".to_owned(),
         };
         Self::refused(net, refusal(objection), why)
     }
@@ -100,6 +102,8 @@ pub(crate) fn refusal(objection: Objection) -> Refusal {
         Objection::TooManyBans => ("too_many_bans", None, None, false),
         Objection::ShareUsedUp => ("share_used_up", None, None, false),
         Objection::BannedLately => ("banned_lately", None, None, false),
+        Objection::Registered => ("registered", None, None, false),
+        Objection::DeniedLately => ("denied_lately", None, None, false),
     };
     Refusal { reason: reason.to_owned(), class, net, force_overrides }
 }

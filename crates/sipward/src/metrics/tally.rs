@@ -307,6 +307,7 @@ fn unban(reason: UnblockReason) -> &'static str {
         UnblockReason::Superseded => "superseded",
         UnblockReason::MadeRoom => "made_room",
         UnblockReason::NotAdopted => "not_adopted",
+        UnblockReason::Registered => "registered",
     }
 }
 
@@ -320,6 +321,8 @@ fn refused(refusal: &Refusal) -> &'static str {
         Refusal::TooManyBans => "too_many_bans",
         Refusal::ShareUsedUp => "share_used_up",
         Refusal::BannedLately => "banned_lately",
+        Refusal::Registered => "registered",
+        Refusal::DeniedLately => "denied_lately",
     }
 }
 

@@ -382,6 +382,8 @@ fn refusal_line(f: &mut fmt::Formatter<'_>, source: &IpNet, refusal: &Refusal) -
             f.write_str("bans of its kind have used up their share of the table")
         }
         Refusal::BannedLately => f.write_str("known, and banned briefly within the hour"),
+        Refusal::Registered => f.write_str("a phone is registered at the port that fails"),
+        Refusal::DeniedLately => f.write_str("known, and flows of it denied within the hour"),
     }
 }
 

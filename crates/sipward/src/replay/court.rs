@@ -163,7 +163,7 @@ impl Court {
         for action in actions.drain(..) {
             let report = &mut self.report;
             match action {
-                Action::Block { net, since, until, cause } => {
+                Action::Block { net, since, until, scope: _, cause } => {
                     let place = match &*cause {
                         // A piece belongs to the ban that it is left of.
                         Cause::Split { of, .. } => self.in_force.get(of),
@@ -208,8 +208,12 @@ impl Court {
                     report.alarms.push(Told { at, record: Record::Alarm(alarm) });
                 }
                 Action::AskAcl { addr: _ } => report.acl_questions += 1,
-                // The counters tell of the judgements; there is no store here.
-                Action::Judged(_) | Action::Remember(_) => {}
+                // The counters tell of the judgements, the engine of flows; there is no store here.
+                Action::Judged(_)
+                | Action::Remember(_)
+                | Action::DenyFlow { .. }
+                | Action::AllowFlow { .. }
+                | Action::Distrust { .. } => {}
             }
         }
         self.actions = actions;

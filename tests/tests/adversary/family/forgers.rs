@@ -43,7 +43,10 @@ pub(crate) const FAMILIES: &[Family] = &[
     },
     Family {
         name: "port forgery",
-        members: &[Member::new("between the phone's own mistypes, from its port", ports)],
+        members: &[
+            Member::new("between the phone's own mistypes, from its port", ports),
+            Member::new("the ports of all phones behind a NAT, one after the other", office_ports),
+        ],
     },
 ];
 
@@ -389,5 +392,36 @@ fn ports(seed: u64) -> Outcome {
     }
     let span = world.now.since(began);
     nobody_lost(&mut world)?;
+    Ok(Played::new(world.guessed, span, world.lost()))
+}
+
+/// Flows are denied by their ports, and every port is known to the forger. Those of registrations stay.
+fn office_ports(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let count = world.random.usize(2..20);
+    let (ip, phones) = world.office(count, [Duration::ZERO, 3 * DAY][seed as usize % 2]);
+    for phone in &phones {
+        world.phones[*phone].expires = 2 * MINUTE;
+    }
+    world.settle();
+    world.all_registered()?;
+    let users = world.users(2);
+    let began = world.now;
+    let mut forger = Forger::default();
+    // Two users: no insider, whose host would be slowed down.
+    for n in 0..300 {
+        let theirs = world.phones[phones[n % phones.len()]].addr.port();
+        let port = if world.random.u8(..4) == 0 { world.random.u16(1_025..) } else { theirs };
+        let nonce = forger.nonce(&mut world);
+        let guess = Guess::new(SocketAddr::new(ip, port), &users[n % 2]);
+        world.guess(&guess, How::Patient(nonce));
+        let gap = world.between(10 * MILLISECOND, SECOND);
+        world.pass(gap);
+    }
+    let span = world.now.since(began);
+    world.pass(10 * MINUTE);
+    nobody_lost(&mut world)?;
+    let denied = world.ledger.denials.len();
+    ensure!((1..=16).contains(&denied), "{denied} flows of forged ports denied within an hour");
     Ok(Played::new(world.guessed, span, world.lost()))
 }

@@ -23,6 +23,8 @@ pub(crate) const FAMILIES: &[Family] = &[
             Member::new("own nonce, many users, registered", own_nonce),
             Member::new("answers challenges, registered", answered),
             Member::new("answers challenges, logged out", logged_out),
+            Member::new("logged out, from a new port for each guess", hopping),
+            Member::new("logged out, for hours from one port", for_hours).every(10),
             Member::new("one user only", one_user),
             Member::new("a trusted host of long standing", of_long_standing),
             Member::new("three accounts, to be taken for a proxy", three_accounts),
@@ -154,10 +156,58 @@ fn logged_out(seed: u64) -> Outcome {
     let span = world.now.since(began);
     world.pass(15 * MINUTE);
     let ban = world.ledger.worst_hour(host.ip(), world.now);
-    ensure!(!ban.is_zero(), "100 answered guesses, not banned");
-    ensure!(ban <= 10 * MINUTE + SECOND, "known, and banned for {ban:?} within an hour");
+    ensure!(ban.is_zero(), "known, and banned for {ban:?}");
+    let denied = world.ledger.worst_hour_denied(host, world.now);
+    ensure!(!denied.is_zero(), "100 answered guesses, and its flow not denied");
+    ensure!(denied <= 10 * MINUTE + SECOND, "one flow denied for {denied:?} within an hour");
     let outcome = finish(&mut world, host, began)?;
     Ok(Played { span, ..outcome })
+}
+
+/// No port is worth anything to it. Eight are denied, then the address is distrusted: the rest is for the
+/// limits that the shield has for strangers, which are not played here.
+fn hopping(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let Insider { host, user, nonce, call_id } = insider(&mut world)?;
+    world.log_out(host, &user, nonce, &call_id);
+    let users = world.users(12);
+    let gap = world.between(50 * MILLISECOND, 5 * SECOND);
+    let (began, first) = (world.now, world.random.u16(20_000..60_000));
+    for n in 0..60_u16 {
+        let from = SocketAddr::new(host.ip(), first + n);
+        world.guess(&Guess::new(from, &users[usize::from(n) % 12]), How::Answered);
+        world.pass(gap);
+    }
+    alarmed(&world, host, &users)?;
+    let ports = world.ledger.denials.len() / 2;
+    ensure!(ports == sipward_engine::MAX_DENIED_PORTS, "{ports} ports denied within an hour");
+    let distrusted = world.ledger.distrusted.iter().any(|(_, addr)| *addr == host.ip());
+    ensure!(distrusted, "a guess from each of 60 ports, and the address is trusted");
+    let ban = world.ledger.worst_hour(host.ip(), world.now);
+    ensure!(ban.is_zero(), "known, and banned for {ban:?}");
+    finish(&mut world, host, began)
+}
+
+/// Ten minutes of each hour are lost to it, whatever it does.
+fn for_hours(seed: u64) -> Outcome {
+    let mut world = World::new(seed);
+    let Insider { host, user, nonce, call_id } = insider(&mut world)?;
+    world.log_out(host, &user, nonce, &call_id);
+    let (count, gap) = (world.random.usize(5..40), world.between(2 * SECOND, 10 * SECOND));
+    let users = world.users(count);
+    let began = world.now;
+    let mut n = 0;
+    while world.now.since(began) < 4 * HOUR {
+        n += 1;
+        world.guess(&Guess::new(host, &users[n % count]), How::Answered);
+        world.pass(gap);
+    }
+    let denied = world.ledger.worst_hour_denied(host, world.now);
+    ensure!(denied <= 10 * MINUTE + SECOND, "one flow denied for {denied:?} within an hour");
+    let (from, to) = (began, world.now);
+    let total = world.ledger.denied(host, from, to);
+    ensure!(total >= 35 * MINUTE, "denied for {total:?} of four hours");
+    finish(&mut world, host, began)
 }
 
 fn one_user(seed: u64) -> Outcome {
@@ -331,6 +381,10 @@ fn carrier_grade(seed: u64) -> Outcome {
     world.check()?;
     let banned = world.ledger.worst_hour(ip, world.now);
     ensure!(banned.is_zero(), "registered phones were banned for {banned:?}");
+    let denied = world.ledger.worst_hour_denied(host, world.now);
+    ensure!(!denied.is_zero(), "80 answered guesses, and their flow not denied");
+    let others = world.ledger.denials.iter().any(|denial| denial.flow.port != host.port());
+    ensure!(!others, "flows of phones were denied: {:?}", world.ledger.denials);
     let lost = world.lost();
     ensure!(lost.is_zero(), "a registered phone lost {lost:?} by the limit");
     Ok(Played::new(world.guesses_of(ip), world.now.since(began), lost))

@@ -17,6 +17,8 @@ pub(super) fn of(policy: &Policy) -> Vec<(String, Value)> {
         max_failures,
         window,
         ban_time,
+        // No key sets it.
+        scope: _,
         escalation,
         weights,
         rules,
@@ -135,7 +137,7 @@ fn rules_of(rules: &Rules, list: &mut List) {
     }
 }
 
-fn guard_of(Guard { mode, min_grade }: Guard, list: &mut List) {
+fn guard_of(Guard { mode, min_grade, scope: _ }: Guard, list: &mut List) {
     list.add("mode", mode);
     list.add("min_grade", min_grade);
 }

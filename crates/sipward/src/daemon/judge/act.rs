@@ -167,7 +167,7 @@ impl Judge {
         let mut actions = std::mem::take(&mut self.actions);
         for action in actions.drain(..) {
             match action {
-                Action::Block { net, since, until, cause } => {
+                Action::Block { net, since, until, scope: _, cause } => {
                     self.totals.bans += 1;
                     if let Some(reason) = self.kernel.left(net, None) {
                         // Banned again before the kernel had carried out the unban: it happened all the same.
@@ -219,6 +219,8 @@ impl Judge {
                     let until = Time(self.clock.wall(until));
                     self.publish(Record::Slowed { source, until, cause });
                 }
+                // The engine lists them; the gate has no set of flows, and every ban is a route.
+                Action::DenyFlow { .. } | Action::AllowFlow { .. } | Action::Distrust { .. } => {}
                 Action::AskAcl { addr } => self.ask_acl(addr),
                 Action::Remember(success) => {
                     let Success { since, at, .. } = success;

@@ -85,8 +85,7 @@ impl Judge {
         let aside = bridge::translate(event, |mut input| {
             match &mut input {
                 Input::Registered(phone) => {
-                    let heard = Phone { port: port_of(event), ..phone_of(phone) };
-                    protected.phones.registered(&heard, phone.life, now);
+                    protected.phones.registered(&phone_of(phone), phone.life, now);
                 }
                 Input::RegistrationEnded(phone) => {
                     let (user, domain) = (phone.user, phone.domain);
@@ -188,6 +187,7 @@ impl Judge {
         let now = self.clock.now().as_micros() / 1_000_000;
         let phones = phones.iter().map(|phone| Registered {
             source: phone.source,
+            port: phone.port,
             user: &phone.user,
             domain: &phone.domain,
             username: None,
@@ -305,12 +305,8 @@ impl Judge {
 }
 
 fn phone_of<'p>(phone: &Registered<'p>) -> Phone<'p> {
-    let Registered { user, domain, source, call_id, .. } = *phone;
-    Phone { user, domain, source, call_id, port: None }
-}
-
-fn port_of(event: &Event) -> Option<u16> {
-    event.header("network-port")?.to_str()?.parse().ok()
+    let Registered { user, domain, source, call_id, port, .. } = *phone;
+    Phone { user, domain, source, call_id, port }
 }
 
 /// The time of an event by FreeSWITCH's clock.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use sipward_engine::{Action, Expiry, Input, Offender, Success, UnblockReason};
+use sipward_engine::{Action, Expiry, Input, Offender, Scope, Success, UnblockReason};
 use sipward_route::{Change, Report};
 use tokio::sync::mpsc;
 use tokio::time;
@@ -83,7 +83,8 @@ impl Judge {
             until = Expiry::At(now + AT_ONCE);
             self.stored.ending.insert(net);
         }
-        let input = Input::Restore { net, since, until, cause };
+        let scope = Scope::Host;
+        let input = Input::Restore { net, since, until, scope, cause };
         self.engine.handle(input, now, &mut self.actions);
         if is_over {
             self.keep_ended(net);

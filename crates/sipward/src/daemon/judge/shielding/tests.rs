@@ -13,6 +13,7 @@ fn engine_allowing(nets: &[&str]) -> Engine {
 fn phone(source: &str, call_id: &'static str) -> Registered<'static> {
     Registered {
         source: source.parse().unwrap(),
+        port: Some(5060),
         user: "1000",
         username: Some("1000"),
         domain: "pbx.test",

@@ -57,7 +57,13 @@ impl Court {
     fn ban(&mut self, net: &str, time: Duration) {
         let until = Expiry::At(self.judge.clock.steady() + time);
         let net = net.parse().unwrap();
-        self.judge.tell(Input::Ban { net, until, reason: "test".into(), force: false });
+        self.judge.tell(Input::Ban {
+            net,
+            until,
+            scope: None,
+            reason: "test".into(),
+            force: false,
+        });
     }
 
     /// What a ban has left, by the engine.
