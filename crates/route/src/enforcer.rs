@@ -254,6 +254,7 @@ impl Enforcer {
                 let before = std::mem::replace(&mut self.host, facts.clone());
                 self.outbox.push(Report::Host(facts));
                 self.recheck(&before);
+                self.follow_links(&before.on_link).await?;
                 // Whether the gate is needed depends on the addresses, and so does what the rules tell apart.
                 signs.fixtures = true;
             }

@@ -92,8 +92,9 @@ fn beside_in_ipv6() {
 fn preferred_in_ipv6() {
     let (world, mut running) = start();
     add_route_with_metric(&world.pbx, RouteType::Unreachable, FAR6, BOOT, 10);
-    let Enforcement::Outranked { winner } = running.block(FAR6) else { panic!("theirs wins") };
-    assert!(winner.contains("unreachable"), "{winner}");
+    let Enforcement::InboundOnly { because } = running.block(FAR6) else { panic!("theirs wins") };
+    assert!(because.contains("unreachable"), "{because}");
+    assert!(!world.reached_by_attacker(FAR6), "the gate's set asks no route");
     running.stop();
 }
 

@@ -212,7 +212,7 @@ fn overrun() {
         delete_blackholes(pbx, &[net(FAR)], 216);
         assert!(!is_blackholed(pbx, FAR, 254));
         let report = tokio::time::timeout(Duration::from_secs(5), reports.recv()).await.unwrap();
-        assert_eq!(report, Some(Report::Healed { routes: 1, rules: 0, gate: false }));
+        assert_eq!(report, Some(Report::Healed { routes: 1, rules: 0, gate: false, elements: 0 }));
         assert!(is_blackholed(pbx, FAR, 254));
     });
 }

@@ -4,6 +4,8 @@
 //! | file | proves |
 //! |---|---|
 //! | `bans.rs` | a banned host's packets arrive no more, another host's do |
+//! | `scope.rs` | bans from the SIP ports; the gate's sets of bans over restarts and damage |
+//! | `flows.rs` | one flow of an address is denied, the others pass; flows of registered phones |
 //! | `gate.rs` | the gate drops nothing else |
 //! | `routes.rs` | whose routes are touched, and which win |
 //! | `policy.rs` | policy rules of others: proved for each way in, moved where they pass by |
@@ -23,6 +25,7 @@
 )]
 
 mod bans;
+mod flows;
 mod foreign;
 mod gate;
 mod healing;
@@ -31,6 +34,7 @@ mod opening;
 mod outside;
 mod policy;
 mod routes;
+mod scope;
 mod shield;
 mod shield_hosts;
 mod shield_tcp;
@@ -46,6 +50,8 @@ fn main() -> ExitCode {
     netns::main(|| {
         let files = [
             bans::cases(),
+            scope::cases(),
+            flows::cases(),
             gate::cases(),
             routes::cases(),
             policy::cases(),

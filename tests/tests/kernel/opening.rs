@@ -167,7 +167,7 @@ fn renamed() {
     running.stop();
     // The way out does not depend on what the file says today.
     let flushed = world.pbx.block_on(async || flush(&Settings::default()).await);
-    let everything = Flushed { routes: 1, rules: 2, gate: true };
+    let everything = Flushed { routes: 1, rules: 2, gate: true, ..Flushed::default() };
     assert_eq!(flushed.unwrap(), everything);
     assert!(tables(&world.pbx).is_empty());
 }
@@ -197,7 +197,7 @@ fn flush_all() {
         running.stop();
         let flushed = world.pbx.block_on(async || flush(&settings).await).unwrap();
         let rules = if table == BanTable::Main { 2 } else { 4 };
-        assert_eq!(flushed, Flushed { routes: 3, rules, gate: true });
+        assert_eq!(flushed, Flushed { routes: 3, rules, gate: true, ..Flushed::default() });
         assert_eq!(routes(&world.pbx), before);
         assert_eq!(rule_preferences(&world.pbx, 217), [0_u32; 0]);
         assert_eq!(rule_preferences(&world.pbx, 100), [0_u32; 0]);

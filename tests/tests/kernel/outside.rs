@@ -6,9 +6,10 @@ use futures_util::TryStreamExt;
 use ipnet::IpNet;
 use netlink_bindings::nftables::{
     CmpOps, MetaKeys, Nfgenmsg, OpBatchBeginDo, OpBatchEndDo, OpDelsetelemDo, OpDeltableDo,
-    OpGetruleDump, OpGetsetDump, OpGettableDump, OpNewchainDo, OpNewruleDo, OpNewtableDo,
-    VerdictCode,
+    OpGetruleDump, OpGetsetDump, OpGettableDump, OpNewchainDo, OpNewruleDo, OpNewsetelemDo,
+    OpNewtableDo, VerdictCode,
 };
+use netlink_bindings::traits::Pusher;
 use netlink_packet_core::{
     Emitable, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkBuffer,
     NetlinkHeader,
@@ -260,6 +261,141 @@ pub(crate) fn flush_set(host: &Host, table: &str, set: &str) {
         .push_table_bytes(table.as_bytes())
         .push_set_bytes(set.as_bytes());
     nft(host, &[(10 << 8 | 0x0e, 0, payload)]);
+}
+
+/// `nft add element inet TABLE SET { ADDRESS }`, of an IPv4 address.
+pub(crate) fn add_host_to_set(host: &Host, table: &str, set: &str, address: &str) {
+    let address: Ipv4Addr = address.parse().expect("an IPv4 address");
+    add_element(host, table, set, &address.octets());
+}
+
+/// `nft add element inet TABLE SET { ADDRESS . TRANSPORT . PORT }`, of an IPv4 address.
+pub(crate) fn add_flow_to_set(
+    host: &Host,
+    table: &str,
+    set: &str,
+    address: &str,
+    transport: u8,
+    port: u16,
+) {
+    let address: Ipv4Addr = address.parse().expect("an IPv4 address");
+    let [high, low] = port.to_be_bytes();
+    let rest = [transport, 0, 0, 0, high, low, 0, 0];
+    add_element(host, table, set, &[address.octets().as_slice(), &rest].concat());
+}
+
+fn add_element(host: &Host, table: &str, set: &str, key: &[u8]) {
+    let mut payload = Vec::new();
+    OpNewsetelemDo::encode_request(&mut payload, &inet())
+        .push_table_bytes(table.as_bytes())
+        .push_set_bytes(set.as_bytes())
+        .nested_elements()
+        .nested_elem()
+        .nested_key()
+        .push_value(key)
+        .end_nested()
+        .end_nested()
+        .end_nested();
+    nft(host, &[(10 << 8 | 0x0c, 0x400, payload)]);
+}
+
+/// A gate as it was before it had sets of bans: its table, known by the comment, its chain, and the rule for IPv6.
+pub(crate) fn old_gate(host: &Host) {
+    let comment = |text: &str| {
+        let length = u8::try_from(text.len() + 1).expect("a short comment");
+        [&[0, length], text.as_bytes(), b"\0"].concat()
+    };
+    let (mut table, mut chain, mut rule) = (Vec::new(), Vec::new(), Vec::new());
+    OpNewtableDo::encode_request(&mut table, &inet())
+        .push_name_bytes(b"sipward")
+        .push_flags(0)
+        .push_userdata(&comment("sipward: drops what blackholed sources send"));
+    OpNewchainDo::encode_request(&mut chain, &inet())
+        .push_table_bytes(b"sipward")
+        .push_name_bytes(b"gate")
+        .nested_hook()
+        .push_num(0)
+        .push_priority(-300)
+        .end_nested()
+        .push_policy(1)
+        .push_type_bytes(b"filter");
+    OpNewruleDo::encode_request(&mut rule, &inet())
+        .push_table_bytes(b"sipward")
+        .push_chain_bytes(b"gate")
+        .nested_expressions()
+        .nested_elem()
+        .nested_data_meta()
+        .push_key(MetaKeys::Nfproto as u32)
+        .push_dreg(1)
+        .end_nested()
+        .end_nested()
+        .nested_elem()
+        .nested_data_cmp()
+        .push_sreg(1)
+        .push_op(CmpOps::Eq as u32)
+        .nested_data()
+        .push_value(&[10])
+        .end_nested()
+        .end_nested()
+        .end_nested()
+        // `fib saddr type blackhole`, by the kernel's numbers.
+        .nested_elem()
+        .nested_data_fib()
+        .push_dreg(1)
+        .push_result(3)
+        .push_flags(1)
+        .end_nested()
+        .end_nested()
+        .nested_elem()
+        .nested_data_cmp()
+        .push_sreg(1)
+        .push_op(CmpOps::Eq as u32)
+        .nested_data()
+        .push_value(&6_u32.to_ne_bytes())
+        .end_nested()
+        .end_nested()
+        .end_nested()
+        .nested_elem()
+        .nested_data_immediate()
+        .push_dreg(0)
+        .nested_data()
+        .nested_verdict()
+        .push_code(VerdictCode::Drop as u32)
+        .end_nested()
+        .end_nested()
+        .end_nested()
+        .end_nested();
+    nft(host, &[(10 << 8, 0x400, table), (10 << 8 | 3, 0x400, chain), (10 << 8 | 6, 0xc00, rule)]);
+}
+
+/// `table ip nat { chain out { type nat hook postrouting priority srcnat; oifname INTERFACE masquerade; } }`.
+pub(crate) fn masquerade(host: &Host) {
+    let ip = || {
+        let mut header = Nfgenmsg::new();
+        header.nfgen_family = 2;
+        header
+    };
+    let (mut table, mut chain, mut rule) = (Vec::new(), Vec::new(), Vec::new());
+    OpNewtableDo::encode_request(&mut table, &ip()).push_name_bytes(b"nat");
+    OpNewchainDo::encode_request(&mut chain, &ip())
+        .push_table_bytes(b"nat")
+        .push_name_bytes(b"out")
+        .nested_hook()
+        .push_num(4)
+        .push_priority(100)
+        .end_nested()
+        .push_policy(1)
+        .push_type_bytes(b"nat");
+    let mut list = OpNewruleDo::encode_request(&mut rule, &ip())
+        .push_table_bytes(b"nat")
+        .push_chain_bytes(b"out")
+        .nested_expressions()
+        .nested_elem();
+    // `NFTA_EXPR_NAME`, which is all that masquerading needs.
+    list.as_vec_mut().extend([9_u16.to_ne_bytes(), 1_u16.to_ne_bytes()].concat());
+    list.as_vec_mut().extend(b"masq\0\0\0\0");
+    drop(list);
+    nft(host, &[(10 << 8, 0x400, table), (10 << 8 | 3, 0x400, chain), (10 << 8 | 6, 0xc00, rule)]);
 }
 
 /// `nft add table inet NAME`.

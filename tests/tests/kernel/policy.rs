@@ -21,6 +21,8 @@ const SECOND6: &str = "2001:db8:a::2";
 /// The table of the second uplink.
 const UPLINK: u32 = 100;
 const MAIN: u32 = 254;
+/// A network around the far attacker: only its route stops it.
+const FAR_NET: &str = "203.0.113.0/24";
 /// Where bans go by themselves.
 const AUTO: u32 = 216;
 
@@ -169,13 +171,13 @@ fn main_asked_for() {
         assert!(gaps.contains(&format!("packets to {own} pass by the bans")), "{gaps}");
     }
     assert!(gaps.contains(&format!("ip rule pref 1000 from {SECOND} lookup {UPLINK}")), "{gaps}");
-    let Enforcement::PassedBy { packets, rule, winner } = running.block(FAR) else {
+    let Enforcement::PassedBy { packets, rule, winner } = running.block(FAR_NET) else {
         panic!("the rule hides the ban")
     };
     assert_eq!(packets, format!("to {SECOND}"));
     assert_eq!(rule, format!("ip rule pref 1000 from {SECOND} lookup {UPLINK}"));
     assert!(winner.contains("table 100"), "{winner}");
-    assert!(matches!(running.block("2001:db8:66::/64"), Enforcement::PassedBy { .. }));
+    assert!(matches!(running.block("2001:db8:66::/48"), Enforcement::PassedBy { .. }));
     assert_eq!(any_reached(&world), [SECOND, SECOND6]);
     // Whoever only looks says the same.
     let (found, route) = world.pbx.block_on(async || {
@@ -190,6 +192,14 @@ fn main_asked_for() {
     );
     assert!(!found.coverage.gaps.is_empty());
     assert!(matches!(&route, Route::Other(why) if why.contains(SECOND)), "{route:?}");
+    // Exact hosts are in the gate's set, which asks no route.
+    for target in [FAR, "2001:db8:66::/64"] {
+        let Enforcement::InboundOnly { because } = running.block(target) else {
+            panic!("{target} is in a set")
+        };
+        assert!(because.contains("pref 1000"), "{because}");
+    }
+    assert_eq!(any_reached(&world), [""; 0]);
     running.stop();
 }
 
@@ -199,7 +209,7 @@ fn own_table_behind() {
     let own = BanTable::Own(OwnTable { id: 70_000, preference: 600 });
     let mut running = Running::start(&world.pbx, with(own));
     assert!(running.found.coverage.gaps.concat().contains("table 70000"));
-    assert!(matches!(running.block(FAR), Enforcement::PassedBy { .. }));
+    assert!(matches!(running.block(FAR_NET), Enforcement::PassedBy { .. }));
     running.stop();
     let before = BanTable::Own(OwnTable { id: 70_000, preference: 499 });
     let mut running = Running::start(&world.pbx, with(before));
@@ -212,7 +222,7 @@ fn own_table_behind() {
 fn rule_goes() {
     let world = world();
     let mut running = Running::start(&world.pbx, with(BanTable::Main));
-    assert_eq!(running.block(FAR), Enforcement::Full);
+    assert_eq!(running.block(FAR_NET), Enforcement::Full);
     add_second(&world.pbx, 1000);
     running.expect("the rule", |report| {
         matches!(report, Report::Blocked { enforcement: Enforcement::PassedBy { .. }, .. })
@@ -231,7 +241,7 @@ fn to_rule() {
         add_rule(&world.pbx, &Rule { to: Some(net(target)), ..Rule::lookup(target, 1000, UPLINK) });
     }
     let mut running = Running::start(&world.pbx, with(BanTable::Main));
-    assert!(matches!(running.block(FAR), Enforcement::PassedBy { .. }));
+    assert!(matches!(running.block(FAR_NET), Enforcement::PassedBy { .. }));
     assert!(reaches(&world, FAR, PBX));
     assert_eq!(running.block(ATTACKER), Enforcement::Full, "the rule is not for this one");
     running.stop();
@@ -312,7 +322,7 @@ fn vrf() {
     into_vrf(&world);
     assert!(!in_vrf(&world).is_empty(), "before");
     let mut running = Running::start(&world.pbx, with(BanTable::Main));
-    let Enforcement::PassedBy { packets, .. } = running.block(FAR) else { panic!("a VRF") };
+    let Enforcement::PassedBy { packets, .. } = running.block(FAR_NET) else { panic!("a VRF") };
     assert_eq!(packets, "in VRF red");
     assert!(running.found.coverage.gaps.concat().contains("in VRF red"));
     assert!(in_vrf(&world).contains(&PBX));
@@ -366,7 +376,7 @@ fn before_local() {
     assert_eq!(rule_preferences(&world.pbx, AUTO), [50, 50]);
     let gaps = running.found.coverage.gaps.concat();
     assert!(gaps.contains(&format!("pref 10 from {SECOND}")), "{gaps}");
-    assert!(matches!(running.block(FAR), Enforcement::PassedBy { .. }));
+    assert!(matches!(running.block(FAR_NET), Enforcement::PassedBy { .. }));
     assert!(world.reached_by_phone());
     running.stop();
 }
@@ -376,7 +386,7 @@ fn by_transport() {
     let udp = Rule { transport: Some(17), ..Rule::lookup(SECOND, 1000, UPLINK) };
     add_rule(&world.pbx, &udp);
     let mut running = Running::start(&world.pbx, with(BanTable::Main));
-    let enforcement = running.block(FAR);
+    let enforcement = running.block(FAR_NET);
     let Enforcement::PassedBy { packets, .. } = enforcement else { panic!("{enforcement:?}") };
     assert_eq!(packets, "over UDP");
     assert!(udp_arrives((&world.attacker, FAR), (&world.pbx, PBX)));

@@ -40,7 +40,7 @@ fn start() -> (World, Running) {
 /// The kernel's answer when a ban fails.
 fn failure(running: &mut Running, target: &str) -> String {
     match running.ask(Change::block(net(target))) {
-        Report::Failed { change: Change::block(_), error } => error,
+        Report::Failed { change: Change::Block { .. }, error } => error,
         other => panic!("block {target}: {other:?}"),
     }
 }

@@ -64,7 +64,9 @@ impl Enforcer {
         let mut nets = Vec::new();
         for step in steps.iter().filter(|step| !step.has_failed()) {
             match step.wish {
-                Wish::Block(Scope::Host) if !self.wanted.contains(&step.net) => {
+                Wish::Block(Scope::Host)
+                    if !self.wanted.contains(&step.net) && !self.is_on_link(step.net) =>
+                {
                     bans.push((step.net, Scope::Host));
                 }
                 Wish::Block(Scope::Sip) if !self.at_sip.contains(step.net) => {
@@ -84,11 +86,12 @@ impl Enforcer {
         let mut nets = HashSet::new();
         for step in steps {
             let (net, was_there) = (step.net, self.wanted.contains(&step.net));
-            let leaves_hosts = match step.wish {
-                // It was put there in vain.
-                Wish::Block(Scope::Host) => step.refusal.is_some() && !was_there,
-                Wish::Block(Scope::Sip) | Wish::Unblock => was_there && !step.has_failed(),
-            };
+            let leaves_hosts = !self.is_on_link(net)
+                && match step.wish {
+                    // It was put there in vain.
+                    Wish::Block(Scope::Host) => step.refusal.is_some() && !was_there,
+                    Wish::Block(Scope::Sip) | Wish::Unblock => was_there && !step.has_failed(),
+                };
             let leaves_sip = !step.has_failed()
                 && step.wish != Wish::Block(Scope::Sip)
                 && self.at_sip.contains(net);
@@ -179,7 +182,25 @@ impl Enforcer {
 
     /// Whether the gate's set of banned hosts drops what a banned network sends, whatever routes say.
     pub(super) fn is_in_set(&self, net: IpNet) -> bool {
-        self.coverage.gate && !self.has_stale_sets() && Exact::of(net).is_some()
+        let is_held = Exact::of(net).is_some() && !self.is_on_link(net);
+        self.coverage.gate && !self.has_stale_sets() && is_held
+    }
+
+    /// Whether this host is connected to a network. A ban of it has a route, which loses, and no place in the set,
+    /// where it would cut this host off from all neighbours.
+    fn is_on_link(&self, net: IpNet) -> bool {
+        self.host.on_link.binary_search(&net).is_ok()
+    }
+
+    /// Brings the set of banned hosts in line with other networks that this host is connected to now.
+    pub(super) async fn follow_links(&mut self, before: &[IpNet]) -> Result<(), RouteError> {
+        let changed = |one: &[IpNet], other: &[IpNet]| {
+            one.iter().any(|net| !other.contains(net) && self.wanted.contains(net))
+        };
+        if changed(before, &self.host.on_link) || changed(&self.host.on_link, before) {
+            self.fill_sets().await?;
+        }
+        Ok(())
     }
 
     /// Why nothing drops packets to the SIP ports.
@@ -265,7 +286,7 @@ impl Enforcer {
         }
         let outcome = async {
             let flows = gate.restore_flows().await?;
-            Ok(flows + gate.restore_bans(&self.wanted, &self.at_sip).await?)
+            Ok(flows + gate.restore_bans(&self.wanted, &self.at_sip, &self.host.on_link).await?)
         };
         match outcome.await {
             Ok(elements) => {

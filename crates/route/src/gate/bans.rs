@@ -80,7 +80,8 @@ impl Gate {
         Ok(None)
     }
 
-    /// Compares the sets with the bans and puts right what differs, a part at a time. Gives how many elements.
+    /// Compares the sets with the bans and puts right what differs, a part at a time. Networks that this host is
+    /// `connected` to (sorted) have no place in the set of banned hosts. Gives how many elements.
     ///
     /// # Errors
     /// When netlink fails or the kernel refuses; then the sets are still stale.
@@ -88,6 +89,7 @@ impl Gate {
         &mut self,
         hosts: &HashSet<IpNet>,
         sip: &SipBans,
+        connected: &[IpNet],
     ) -> Result<usize, RouteError> {
         self.is_stale = true;
         let gate = self.in_force();
@@ -97,11 +99,12 @@ impl Gate {
         }
         // Those without a route first.
         for scope in [Scope::Sip, Scope::Host] {
-            let bans = if scope == Scope::Sip { &sip.hosts } else { hosts };
+            let (bans, except): (_, &[IpNet]) =
+                if scope == Scope::Sip { (&sip.hosts, &[]) } else { (hosts, connected) };
             for exact in Exact::ALL {
                 let set = scopes(&gate, exact).find(|(its, _)| *its == scope);
                 if let Some((_, set)) = set {
-                    changed += self.restore_set(&gate, set, exact, bans).await?;
+                    changed += self.restore_set(&gate, set, exact, bans, except).await?;
                 }
             }
         }
@@ -115,6 +118,7 @@ impl Gate {
         set: Set,
         exact: Exact,
         bans: &HashSet<IpNet>,
+        except: &[IpNet],
     ) -> Result<usize, RouteError> {
         let mut extra: HashSet<u128> = HashSet::new();
         content::elements(&mut self.netfilter, gate, set, |element| {
@@ -122,7 +126,8 @@ impl Gate {
         })
         .await?;
         let mut missing = Vec::new();
-        for (its, key) in bans.iter().filter_map(|net| Exact::of(*net)) {
+        let bans = bans.iter().filter(|net| except.binary_search(net).is_err());
+        for (its, key) in bans.filter_map(|net| Exact::of(*net)) {
             if its == exact && !extra.remove(&key) {
                 missing.push(Element::value(key));
             }

@@ -16,9 +16,45 @@ fn gates() -> Vec<GateSettings> {
 #[test]
 fn the_gate_without_hosts_is_as_small_as_is_assumed() {
     for gate in gates() {
-        let size = install(&gate, None).numbered(0).len();
+        let size = install(&gate, None, Some(&content(&gate))).numbered(0).len();
         assert!(size < GATE_ONLY, "{size}");
     }
+}
+
+/// What a table of these settings holds.
+fn content(gate: &GateSettings) -> Content {
+    let set = |set: Set| {
+        let length = u32::try_from(set.key_length()).unwrap();
+        (set.name().as_bytes().to_vec(), (sets::user_data(set.comment()), length))
+    };
+    Content {
+        chains: Chain::all(gate).iter().map(|chain| chain.name().as_bytes().to_vec()).collect(),
+        sets: Set::all(gate).into_iter().map(set).collect(),
+        objects: objects::Counter::all(gate)
+            .iter()
+            .map(|counter| (counter.name().as_bytes().to_vec(), 1))
+            .collect(),
+    }
+}
+
+#[test]
+fn the_sets_of_bans_and_denied_flows_are_kept_where_they_are_as_they_should_be() {
+    let gate = GateSettings::default();
+    let mut content = content(&gate);
+    let names = |content: &Content| {
+        kept(&gate, content).into_iter().map(Set::name).collect::<BTreeSet<_>>()
+    };
+    let all = names(&content);
+    assert!(all.contains("banned4") && all.contains("denied6") && all.contains("sip_banned_nets4"));
+    assert!(!all.contains("healthy_udp4") && !all.contains("sip_ports"));
+    // Another layout.
+    content.sets.get_mut(b"denied6".as_slice()).unwrap().1 = 20;
+    content.sets.get_mut(b"banned4".as_slice()).unwrap().0 = b"by hand".to_vec();
+    let changed = names(&content);
+    let gone: Vec<_> = all.difference(&changed).copied().collect();
+    assert_eq!(gone, ["banned4", "denied6"]);
+    let without = GateSettings { sip_ports: Vec::new(), ..gate.clone() };
+    assert!(kept(&without, &content).iter().all(|set| set.name().starts_with("banned")));
 }
 
 #[test]
