@@ -103,7 +103,7 @@ impl Insiders {
     pub(crate) fn deal(
         &mut self,
         host: &Key,
-        slow: bool,
+        by_limit: bool,
         until: Timestamp,
         now: Timestamp,
     ) -> bool {
@@ -113,7 +113,7 @@ impl Insiders {
         };
         let due = insider.dealt_until.is_none_or(|dealt| dealt <= now);
         if due {
-            (insider.dealt_until, insider.slowed) = (Some(until), slow);
+            (insider.dealt_until, insider.slowed) = (Some(until), by_limit);
         }
         due
     }

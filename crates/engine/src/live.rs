@@ -129,21 +129,22 @@ impl Live {
         }
     }
 
-    /// A registration is made or renewed. Gives the port where it holds now, as far as that is known;
-    /// `None` where nothing proves that it does.
-    pub(crate) fn put(&mut self, put: Put, now: Timestamp) -> Option<Option<u16>> {
+    /// A registration is made or renewed.
+    pub(crate) fn put(&mut self, put: Put, now: Timestamp) {
         let Put { id, host, account, call, line, life, .. } = put;
         let until = now + life.unwrap_or(DEFAULT_LIFE).min(MAX_LIFE) + GRACE;
         let (slot, evicted) = self.registrations.find_or_insert(id);
         if let Some((_, gone)) = evicted {
             self.leave(gone, now);
         }
-        let place = self.registrations.value_mut(slot)?;
+        let Some(place) = self.registrations.value_mut(slot) else {
+            return;
+        };
         let before = *place;
         let same_dialog = before.host.is_some() && before.call == call;
         let proof = match (put.proof, before.proof) {
             // A success from elsewhere changes nothing about what was proved.
-            (Proof::Unproved, Proof::Proved | Proof::Listed) => return None,
+            (Proof::Unproved, Proof::Proved | Proof::Listed) => return,
             // FreeSWITCH lists it all the same.
             (Proof::Listed, Proof::Unproved) if same_dialog => Proof::Unproved,
             (Proof::Listed, Proof::Proved) if same_dialog => Proof::Proved,
@@ -162,7 +163,7 @@ impl Live {
         }
         *self.calls.entry(call) = id;
         if proof == Proof::Unproved {
-            return None;
+            return;
         }
         if before.proof == Proof::Unproved {
             self.enter(host, account);
@@ -177,7 +178,6 @@ impl Live {
         let entry = self.hosts.entry(host);
         entry.several |= entry.account != account;
         entry.until = entry.until.max(until);
-        Some(port)
     }
 
     /// The registration with this Call-ID ended.

@@ -179,11 +179,18 @@ impl Engine {
             };
             let Err(reason) = placed else { return };
             self.refuse(net, reason, cause, actions);
-            actions.push(Action::Unblock { net, reason: UnblockReason::NotAdopted });
+            self.unblock_unless_banned(net, UnblockReason::NotAdopted, actions);
             return;
         }
         let reason = if pieces.is_empty() { UnblockReason::Exempted } else { UnblockReason::Split };
         self.place_pieces(net, &ban, pieces, actions);
-        actions.push(Action::Unblock { net, reason });
+        self.unblock_unless_banned(net, reason, actions);
+    }
+
+    /// The kernel may hold a route that does not become a ban; another ban of the same network needs it.
+    fn unblock_unless_banned(&self, net: IpNet, reason: UnblockReason, actions: &mut Vec<Action>) {
+        if self.bans.get(&net).is_none() {
+            actions.push(Action::Unblock { net, reason });
+        }
     }
 }

@@ -16,8 +16,7 @@ use crate::flow::Socket;
 use crate::flows::{Denial, MAX_FLOWS};
 use crate::sources::Key;
 use crate::{
-    Action, Cause, Enforcement, Flow, FlowView, Identity, Refusal, Timestamp, Transport,
-    UnblockReason, net,
+    Action, Cause, Enforcement, Flow, FlowView, Identity, Refusal, Timestamp, UnblockReason, net,
 };
 
 impl Engine {
@@ -94,26 +93,18 @@ impl Engine {
             })
     }
 
-    /// A registration holds at a host: its flow is not denied any more, nor is any where its port is not
-    /// known.
-    pub(super) fn allow_registered(
-        &mut self,
-        source: IpAddr,
-        port: Option<u16>,
-        actions: &mut Vec<Action>,
-    ) {
+    /// Registrations hold at a host: their flows are not denied any more, nor is any where the port of one is
+    /// not known.
+    pub(super) fn allow_registered(&mut self, source: IpAddr, actions: &mut Vec<Action>) {
         if self.flows.len() == 0 {
             return;
         }
-        let flows: Vec<Flow> = match port {
-            Some(port) => {
-                let of = |transport: Transport| Flow { source, transport, port };
-                Transport::ALL.into_iter().map(of).collect()
-            }
-            None => self.flows.within(&IpNet::from(source)).collect(),
-        };
+        let host = Key::of_addr(source);
+        let flows: Vec<Flow> = self.flows.within(&IpNet::from(source)).collect();
         for flow in flows {
-            self.allow(flow, UnblockReason::Registered, actions);
+            if self.live.may_hold(host, flow.port) {
+                self.allow(flow, UnblockReason::Registered, actions);
+            }
         }
     }
 

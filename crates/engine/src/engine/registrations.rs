@@ -201,11 +201,9 @@ impl Engine {
         let source = net::canonical(source);
         self.greet(source);
         let (_, hosts) = self.live.sizes();
-        let port = self.live.put(put, self.now);
+        self.live.put(put, self.now);
         self.note_fewer_live(hosts);
-        if let Some(port) = port {
-            self.allow_registered(source, port, actions);
-        }
+        self.allow_registered(source, actions);
     }
 
     fn note_fewer_live(&mut self, hosts_before: usize) {

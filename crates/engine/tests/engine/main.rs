@@ -26,5 +26,6 @@ mod preview;
 mod registrations;
 mod rules;
 mod scopes;
+mod stories;
 mod views;
 mod world;

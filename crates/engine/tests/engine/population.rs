@@ -89,8 +89,8 @@ struct Tally {
     banned: BTreeSet<u32>,
     failures: u64,
     bans: u64,
-    /// Ten minutes at most, once an hour, while nobody is registered there.
-    brief: u64,
+    /// Denials of its port: ten minutes at most, once an hour, while nobody is registered there.
+    denials: u64,
 }
 
 struct Population {
@@ -299,6 +299,9 @@ impl Population {
 
     /// A healthy phone: a success, now and then with a mistype or two before it.
     fn phone(&mut self, addr: IpAddr, user: &str) -> Duration {
+        if self.is_denied(addr) {
+            return MINUTE;
+        }
         let call = format!("{user}@{addr}");
         if self.below(100) == 0 {
             for _ in 0..=self.below(2) {
@@ -348,8 +351,8 @@ impl Population {
     }
 
     fn guess(&mut self, source: IpAddr, user: &str, user_agent: &str, grade: Grade) {
-        // Packets of the banned no longer arrive, forged ones included.
-        if self.engine.source(source).ban.is_some() {
+        // Packets of the banned and the denied no longer arrive, forged ones included.
+        if self.engine.source(source).ban.is_some() || self.is_denied(source) {
             return;
         }
         let owner = self.owners.get(&source).map(|(kind, _)| *kind);
@@ -391,6 +394,10 @@ impl Population {
         }));
     }
 
+    fn is_denied(&self, source: IpAddr) -> bool {
+        self.engine.flow(Flow { source, transport: Transport::Udp, port: 5060 }).is_some()
+    }
+
     fn challenge(&mut self, source: IpAddr, call_id: &str) {
         self.handle(Input::Challenge(Challenge {
             source,
@@ -406,8 +413,12 @@ impl Population {
         let mut actions = std::mem::take(&mut self.actions);
         self.engine.handle(input, self.now, &mut actions);
         for action in actions.drain(..) {
-            let (cause, until) = match action {
-                Action::Block { cause, until, .. } => (cause, until),
+            let (cause, denied) = match action {
+                Action::Block { cause, .. } => (cause, false),
+                // Each port comes twice.
+                Action::DenyFlow { flow, cause, .. } if flow.transport == Transport::Udp => {
+                    (cause, true)
+                }
                 Action::Alarm(Alarm::Insider { source, .. }) => {
                     self.alarmed.insert(source);
                     continue;
@@ -426,11 +437,12 @@ impl Population {
                 continue;
             };
             let tally = self.tallies.entry(*kind).or_default();
-            let brief = until <= Expiry::At(self.now + 10 * MINUTE);
-            let registered = self.engine.source(evidence.source).registrations > 0;
-            if HEALTHY.contains(kind) && brief && !registered {
+            if denied {
+                tally.denials += 1;
                 // What a patient forger can do to a host where nobody is registered.
-                tally.brief += 1;
+                if HEALTHY.contains(kind) && self.engine.source(evidence.source).registrations > 0 {
+                    self.wrong.push(format!("{kind:?}, a flow: {evidence:?}"));
+                }
                 continue;
             }
             tally.bans += 1;
@@ -455,12 +467,15 @@ impl Population {
 
     fn print(&self, began: Instant) {
         println!(
-            "| who | actors | failures that arrived | banned at least once | bans | brief bans |"
+            "| who | actors | failures that arrived | banned at least once | bans | flows denied |"
         );
         println!("|---|---|---|---|---|---|");
         for (kind, tally) in &self.tallies {
-            let Tally { actors, banned, failures, bans, brief } = tally;
-            println!("| {kind:?} | {actors} | {failures} | {} | {bans} | {brief} |", banned.len());
+            let Tally { actors, banned, failures, bans, denials } = tally;
+            println!(
+                "| {kind:?} | {actors} | {failures} | {} | {bans} | {denials} |",
+                banned.len()
+            );
         }
         println!("{} wrong bans; {:?}", self.wrong.len(), began.elapsed());
         println!("{:?}", self.engine.stats());

@@ -204,6 +204,14 @@ impl World {
         self.engine.source(addr.parse().unwrap()).ban.is_some()
     }
 
+    /// Takes in a flow that the kernel has held since before.
+    pub(crate) fn handle_restored(&mut self, input: Input<'_>) -> Vec<Action> {
+        if let Input::RestoreFlow { flow, .. } = &input {
+            self.denied.insert(*flow);
+        }
+        self.handle(input)
+    }
+
     fn carry_out(&mut self, actions: &[Action]) {
         for action in actions {
             match action {
