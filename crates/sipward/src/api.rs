@@ -9,6 +9,8 @@
 //! | `/bans.csv`, `/bans.json` | GET | [`model::BanFilter`] → all of them as a file |
 //! | `/bans/{net}` | GET | [`model::Ban`] of exactly this network |
 //! | `/bans/{net}` | DELETE | everything inside it, wider ones are split → [`model::Unbanned`] |
+//! | `/flows` | GET | [`model::FlowQuery`] → [`model::FlowPage`] |
+//! | `/flows/{flow}` | DELETE | [`model::FlowAllowed`]; 404 |
 //! | `/sources/{address}` | GET | [`model::SourceReport`] |
 //! | `/allow` | GET | [`model::AllowQuery`] → [`model::AllowPage`] |
 //! | `/allow` | POST | [`model::NewAllow`] → 201, or 200 when it is there already, [`model::AllowChanged`] |
@@ -46,7 +48,7 @@
 //! |---|---|
 //! | `door` | the socket file, who may use it |
 //! | `document` | the routes, and the `OpenAPI` document made from them |
-//! | `bans`, `select`, `export`, `sources`, `attacks`, `hosts`, `healthy`, `allow`, `history`, `series`, `policy`, `preview`, `status`, `alarms`, `events`, `what_if`, `tokens`, `metrics` | the handlers |
+//! | `bans`, `flows`, `select`, `export`, `sources`, `attacks`, `hosts`, `healthy`, `allow`, `history`, `series`, `policy`, `preview`, `status`, `alarms`, `events`, `what_if`, `tokens`, `metrics` | the handlers |
 //! | `convert` | the engine's and the store's words → those of the wire |
 
 pub(crate) mod alarms;
@@ -59,6 +61,7 @@ mod door;
 pub(crate) mod events;
 pub(crate) mod export;
 mod flood;
+pub(crate) mod flows;
 pub(crate) mod healthy;
 pub(crate) mod history;
 pub(crate) mod hosts;

@@ -5,6 +5,7 @@ mod ban;
 mod bans;
 mod check;
 mod doctor;
+mod flows;
 #[cfg(test)]
 mod generated;
 mod history;
@@ -83,6 +84,7 @@ enum Command {
     Status(status::StatusCommand),
     #[command(visible_alias = "banned")]
     Bans(bans::BansCommand),
+    Flows(flows::FlowsCommand),
     #[command(visible_alias = "banip")]
     Ban(ban::BanCommand),
     #[command(visible_alias = "unbanip")]
@@ -144,6 +146,7 @@ pub fn main() -> ExitCode {
         Command::Flush { file, force } => flush(file, *force),
         Command::Status(command) => command.run(),
         Command::Bans(command) => command.run(),
+        Command::Flows(command) => command.run(),
         Command::Ban(command) => command.run(),
         Command::Unban(command) => command.run(),
         Command::Why(command) => command.run(),

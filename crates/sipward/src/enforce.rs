@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use sipward_route::Change;
+use sipward_engine as engine;
+use sipward_route::{self as route, Change};
 use tokio::sync::mpsc;
 
 /// Changes that wait in the channel at most; what does not fit waits in [`Wishes`].
@@ -12,7 +13,7 @@ pub const CHANGES: usize = 4_096;
 pub const REPORTS: usize = 4_096;
 
 /// The sending end of the changes. The engine's task must never wait for the kernel, so what the
-/// channel does not take is kept here; the engine's own limit on bans bounds it.
+/// channel does not take is kept here; the engine's own limits on bans and flows bound it.
 #[derive(Debug)]
 pub struct Wishes {
     sender: mpsc::Sender<Change>,
@@ -62,4 +63,35 @@ impl Wishes {
         // What a burst has needed is not needed for good.
         self.waiting.shrink_to(0);
     }
+}
+
+/// What a ban stops, in the words of the kernel side.
+#[must_use]
+pub fn route_scope(scope: engine::Scope) -> route::Scope {
+    match scope {
+        engine::Scope::Host => route::Scope::Host,
+        engine::Scope::Sip => route::Scope::Sip,
+    }
+}
+
+/// A flow in the words of the kernel side.
+#[must_use]
+pub fn route_flow(flow: engine::Flow) -> route::Flow {
+    let engine::Flow { source, transport, port } = flow;
+    let transport = match transport {
+        engine::Transport::Udp => route::Transport::Udp,
+        engine::Transport::Tcp => route::Transport::Tcp,
+    };
+    route::Flow { source, transport, port }
+}
+
+/// A flow in the words of the engine.
+#[must_use]
+pub fn flow_of(flow: route::Flow) -> engine::Flow {
+    let route::Flow { source, transport, port } = flow;
+    let transport = match transport {
+        route::Transport::Udp => engine::Transport::Udp,
+        route::Transport::Tcp => engine::Transport::Tcp,
+    };
+    engine::Flow { source, transport, port }
 }

@@ -14,6 +14,7 @@ mod attacks;
 mod bans;
 mod events;
 mod flood;
+mod flows;
 mod healthy;
 mod history;
 mod host_entry;
@@ -22,6 +23,7 @@ mod mode;
 mod policy;
 mod preview;
 mod problem;
+mod scope;
 mod series;
 mod sources;
 mod status;
@@ -45,11 +47,12 @@ pub use attacks::{
     UserQuery,
 };
 pub use bans::{
-    Ban, BanFilter, BanMade, BanOrder, BanOrigin, BanPage, BanQuery, BanState, By, Cause,
+    Ban, BanFilter, BanMade, BanOrder, BanOrigin, BanPage, BanQuery, BanScope, BanState, By, Cause,
     Direction, Evidence, NewBan, StillStopped, Unbanned,
 };
 pub use events::{EventQuery, FailureEntry, FailurePage, FailureQuery, Line};
 pub use flood::{BusyStranger, Flood, FloodState, ProfileState};
+pub use flows::{DeniedFlow, FlowAllowed, FlowPage, FlowQuery};
 pub use healthy::{Healthy, HealthyHost, HealthyReason};
 pub use history::{HistoryEntry, HistoryKind, HistoryPage, HistoryQuery};
 pub use host_entry::HostEntry;
@@ -64,6 +67,7 @@ pub use preview::{
     AllowPreview, NotMadeBecause, PolicyPreview, PreviewedBan, PreviewedSource, ValueChange,
 };
 pub use problem::{FieldError, Problem, ProblemKind, Refusal};
+pub use scope::RuleScope;
 pub use series::{Bucket, Series, SeriesQuery, SeriesSpan};
 pub use sources::{Exempting, KernelRoute, RouteState, SeenFailure, SourceReport};
 pub use status::{

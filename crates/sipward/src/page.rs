@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | `/` | how it stands, what happened lately | |
 //! | `/bans` | who is banned | ban, unban |
+//! | `/flows` | which single ports are denied, where their hosts stay | allow |
 //! | `/sources/{address}` | why an address is banned, or is not | |
 //! | `/users` | which accounts are attacked from where, which healthy phones fail | |
 //! | `/allow` | who is never banned by a rule | add, remove |
@@ -35,6 +36,7 @@ mod chart;
 mod document;
 mod fields;
 mod flood;
+mod flows;
 mod forms;
 mod frame;
 mod history;
@@ -63,6 +65,8 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/users", get(users::list))
         .route("/bans", get(bans::list).post(bans::ban))
         .route("/bans/unban", post(bans::unban))
+        .route("/flows", get(flows::list))
+        .route("/flows/allow", post(flows::allow))
         .route("/sources", get(source::find))
         .route("/sources/{address}", get(source::show))
         .route("/allow", get(allow::list).post(allow::add))

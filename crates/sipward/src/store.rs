@@ -49,7 +49,9 @@ use crate::config::{StoreLocation, StoreSettings};
 use crate::rights;
 use caretaker::Caretaker;
 use database::{Database, Place, Trouble};
-pub use entry::{AllowEntry, Entry, Override, RetiredToken, Saved, SavedBan, SavedToken, Stepped};
+pub use entry::{
+    AllowEntry, Entry, Override, RetiredToken, Saved, SavedBan, SavedFlow, SavedToken, Stepped,
+};
 use health::Status;
 pub use health::{Health, Notice, State};
 pub use history::{Cursor, HistoryEvent, HistoryPage, HistoryQuery, NoCursor, What};
@@ -241,9 +243,9 @@ impl Store {
         ready && self.shared.inbox.is_incomplete()
     }
 
-    /// Stores these bans, all that stand, in place of those that are stored.
-    pub fn put_bans(&self, bans: Vec<SavedBan>) {
-        self.shared.inbox.put_bans(bans);
+    /// Stores these bans and flows, all that stand, in place of those that are stored.
+    pub fn put_bans(&self, bans: Vec<SavedBan>, flows: Vec<SavedFlow>) {
+        self.shared.inbox.put_bans(bans, flows);
     }
 
     /// What came with [`Notice::Late`] is in force: from now on the bans that stand include it.

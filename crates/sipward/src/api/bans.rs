@@ -169,7 +169,7 @@ fn decide(judge: &mut Judge, new: NewBan) -> Option<sipward_engine::Refusal> {
     let until =
         if new.permanent { Expiry::Never } else { Expiry::At(judge.clock().steady() + ban_time) };
     let reason = new.reason.unwrap_or_default();
-    let (scope, force) = (None, new.force);
+    let (scope, force) = (new.scope.map(convert::engine_scope), new.force);
     judge.decide(Input::Ban { net, until, scope, reason, force }, |actions| {
         actions.iter().find_map(|action| match action {
             Action::Refused { net: refused, reason, cause }
@@ -254,8 +254,8 @@ pub(crate) async fn unban(api: &Api, nets: &[IpNet]) -> Result<Unbanned, Fault> 
     let nets = ended.nets.clone();
     let still_stopped = api.desk.visit(move |judge| still_stopped(judge, nets)).await?;
     let store = convert::health(api.store.settled().await);
-    let Ended { count, nets: ended, left } = ended;
-    Ok(Unbanned { count, ended, left, unfinished, still_stopped, store })
+    let Ended { count, nets: ended, left, flows } = ended;
+    Ok(Unbanned { count, ended, left, flows, unfinished, still_stopped, store })
 }
 
 /// Waits until no route is left of what was unbanned; gives how many still are when the kernel makes no
@@ -301,6 +301,7 @@ pub(super) struct Ended {
     pub(super) count: u64,
     pub(super) nets: Vec<IpNet>,
     pub(super) left: Vec<IpNet>,
+    pub(super) flows: u64,
 }
 
 impl Ended {
@@ -320,6 +321,7 @@ impl Ended {
                     | UnblockReason::NotAdopted
                     | UnblockReason::Registered => {}
                 },
+                Action::AllowFlow { reason: UnblockReason::Manual, .. } => this.flows += 1,
                 Action::Block { net, cause, .. } if matches!(**cause, Cause::Split { .. }) => {
                     this.left.push(*net);
                 }
@@ -331,6 +333,7 @@ impl Ended {
 
     fn add(&mut self, other: Self) {
         self.count += other.count;
+        self.flows += other.flows;
         let room = |list: &Vec<IpNet>| MAX_LISTED.saturating_sub(list.len());
         let (nets, left) = (room(&self.nets), room(&self.left));
         self.nets.extend(other.nets.into_iter().take(nets));

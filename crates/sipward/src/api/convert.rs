@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use sipward_engine::{self as engine, BanView, Enforcement, Expiry, Origin};
+use sipward_engine::{self as engine, BanView, Enforcement, Expiry, FlowView, Origin};
 
 use crate::clock::Clock;
 use crate::daemon::{Failure, KernelSide, Note};
 use crate::http::fault::refusal;
 use crate::model::{
-    Ban, BanOrigin, BanState, By, Cause, Evidence, FailureEntry, Grades, HistoryEntry, HistoryKind,
-    StoreHealth, StoreState,
+    Ban, BanOrigin, BanScope, BanState, By, Cause, DeniedFlow, Evidence, FailureEntry, Grades,
+    HistoryEntry, HistoryKind, StoreHealth, StoreState,
 };
 use crate::store::{self, What};
 use crate::text::Time;
@@ -28,6 +28,7 @@ pub(super) fn ban(ban: &BanView<'_>, kernel: &KernelSide, clock: &Clock) -> Ban 
     };
     Ban {
         net: ban.net,
+        scope: scope(ban.scope),
         since: Time(clock.wall(ban.since)),
         until: until(clock.wall_end(ban.until)),
         remaining_seconds: match ban.until {
@@ -39,6 +40,23 @@ pub(super) fn ban(ban: &BanView<'_>, kernel: &KernelSide, clock: &Clock) -> Ban 
         error,
         enforced_by,
         cause: cause(ban.cause),
+    }
+}
+
+pub(super) fn flow(denied: &FlowView<'_>, clock: &Clock) -> DeniedFlow {
+    let FlowView { flow, since, until, cause: why, enforcement } = *denied;
+    DeniedFlow {
+        flow,
+        source: flow.source,
+        since: Time(clock.wall(since)),
+        until: Time(clock.wall(until)),
+        remaining_seconds: clock.until_steady(until).as_secs_f64(),
+        state: state(enforcement),
+        error: match enforcement {
+            Enforcement::Failed { error } => Some(error.to_string()),
+            Enforcement::Pending | Enforcement::Enforced | Enforcement::Ineffective => None,
+        },
+        cause: cause(why),
     }
 }
 
@@ -158,20 +176,34 @@ pub(super) fn history(event: store::HistoryEvent) -> HistoryEntry {
         event: HistoryKind::Ban,
         net,
         observed,
+        scope: None,
+        flow: None,
         until: None,
         reason: None,
         refusal: None,
         cause: None,
     };
     match what {
-        What::Ban { until: end, cause: why } => {
-            HistoryEntry { until: until(end), cause: Some(cause(&why)), ..blank }
+        What::Ban { scope: what, until: end, cause: why } => HistoryEntry {
+            scope: Some(scope(what)),
+            until: until(end),
+            cause: Some(cause(&why)),
+            ..blank
+        },
+        What::Unban { reason } => {
+            HistoryEntry { event: HistoryKind::Unban, reason: word(reason), ..blank }
         }
-        What::Unban { reason } => HistoryEntry {
-            event: HistoryKind::Unban,
-            reason: serde_json::to_value(reason)
-                .ok()
-                .and_then(|word| Some(word.as_str()?.to_owned())),
+        What::FlowDenied { flow, until: end, cause: why } => HistoryEntry {
+            event: HistoryKind::FlowDenied,
+            flow: Some(flow),
+            until: until(end),
+            cause: Some(cause(&why)),
+            ..blank
+        },
+        What::FlowAllowed { flow, reason } => HistoryEntry {
+            event: HistoryKind::FlowAllowed,
+            flow: Some(flow),
+            reason: word(reason),
             ..blank
         },
         What::Refused { refusal: why_not, cause: why } => HistoryEntry {
@@ -181,4 +213,25 @@ pub(super) fn history(event: store::HistoryEvent) -> HistoryEntry {
             ..blank
         },
     }
+}
+
+/// What a ban stops, on the wire.
+pub(super) fn scope(scope: engine::Scope) -> BanScope {
+    match scope {
+        engine::Scope::Host => BanScope::Host,
+        engine::Scope::Sip => BanScope::Sip,
+    }
+}
+
+/// What a ban is to stop, as the engine has it.
+pub(super) fn engine_scope(scope: BanScope) -> engine::Scope {
+    match scope {
+        BanScope::Host => engine::Scope::Host,
+        BanScope::Sip => engine::Scope::Sip,
+    }
+}
+
+/// The word that serde has for a value.
+fn word(value: impl serde::Serialize) -> Option<String> {
+    serde_json::to_value(value).ok().and_then(|word| Some(word.as_str()?.to_owned()))
 }

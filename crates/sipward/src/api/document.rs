@@ -10,8 +10,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{
-    Api, alarms, allow, attacks, bans, events, export, healthy, history, hosts, metrics, policy,
-    preview, series, sources, status, tokens, what_if,
+    Api, alarms, allow, attacks, bans, events, export, flows, healthy, history, hosts, metrics,
+    policy, preview, series, sources, status, tokens, what_if,
 };
 use crate::http::audit;
 use crate::http::fault::{self, Fault};
@@ -67,6 +67,8 @@ fn documented() -> OpenApiRouter<Api> {
         .routes(routes!(status::show))
         .routes(routes!(bans::list, bans::create, bans::lift_all))
         .routes(routes!(bans::show, bans::lift))
+        .routes(routes!(flows::list))
+        .routes(routes!(flows::allow))
         .routes(routes!(export::as_csv))
         .routes(routes!(export::as_json))
         .routes(routes!(export::as_text))

@@ -29,6 +29,8 @@ pub(crate) async fn list(
             HistoryKind::Ban => store::HistoryKind::Ban,
             HistoryKind::Unban => store::HistoryKind::Unban,
             HistoryKind::Refused => store::HistoryKind::Refused,
+            HistoryKind::FlowDenied => store::HistoryKind::FlowDenied,
+            HistoryKind::FlowAllowed => store::HistoryKind::FlowAllowed,
         }),
         from: from.map(|time| time.0),
         to: to.map(|time| time.0),

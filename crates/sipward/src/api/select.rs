@@ -72,11 +72,12 @@ impl Filter {
     }
 
     pub(super) fn fits(&self, ban: &BanView<'_>) -> bool {
-        let BanFilter { inside, covering, origin, state, rule, search: _ } = &self.wanted;
+        let BanFilter { inside, covering, origin, state, scope, rule, search: _ } = &self.wanted;
         inside.is_none_or(|net| net.0.contains(&ban.net))
             && covering.is_none_or(|net| ban.net.contains(&net.0))
             && origin.is_none_or(|origin| origin == convert::origin(ban.origin))
             && state.is_none_or(|state| state == convert::state(ban.enforcement))
+            && scope.is_none_or(|scope| scope == convert::scope(ban.scope))
             && rule.is_none_or(|rule| ban.cause.evidence().is_some_and(|seen| seen.rule == rule))
             && self.search.as_ref().is_none_or(|part| is_about(ban, part))
     }

@@ -82,6 +82,14 @@ fn report(judge: &Judge, address: IpAddr) -> SourceReport {
             .map(|(class, net)| Exempting { class, net })
             .collect(),
         bans: bans.iter().rev().map(|ban| convert::ban(ban, judge.kernel(), clock)).collect(),
+        flows: view
+            .denied_flows
+            .iter()
+            .take(MAX_LISTED)
+            .filter_map(|flow| engine.flow(*flow))
+            .map(|denied| convert::flow(&denied, clock))
+            .collect(),
+        distrusted_until: view.distrusted_until.map(|until| Time(clock.wall(until))),
         ban_count: view.ban_count,
         history: Vec::<HistoryEntry>::new(),
         history_error: None,

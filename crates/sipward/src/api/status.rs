@@ -92,6 +92,8 @@ fn status(judge: &Judge, beside: Beside) -> Status {
             active: stats.bans as u64,
             not_enforced: (stats.not_enforced + judge.kernel().ineffective()) as u64,
             max: policy.max_bans as u64,
+            flows: stats.flows as u64,
+            flows_not_enforced: stats.flows_not_enforced as u64,
         },
         sources: SourceCounts {
             tracked: stats.tracked as u64,

@@ -16,8 +16,7 @@ use crate::daemon::Judge;
 use crate::http::extract::{Sent, at_most};
 use crate::http::fault::{self, Answer, Fault};
 use crate::model::{Line, Reading, WhatIf, WhatIfRequest};
-use crate::record::line;
-use crate::record::{Ban, Record};
+use crate::record::{Ban, FlowDenied, Record, line};
 use crate::text::Time;
 
 /// Longest text, in bytes: half of the longest event that FreeSWITCH was seen to send.
@@ -197,8 +196,8 @@ impl Stage {
 /// An action as the log would tell it.
 fn effect(action: Action, clock: &Clock) -> Option<Line> {
     let record = match action {
-        Action::Block { net, since: _, until, scope: _, cause } => {
-            Record::Ban(Ban::decided(net, clock.wall_end(until), cause))
+        Action::Block { net, since: _, until, scope, cause } => {
+            Record::Ban(Ban::decided(net, scope, clock.wall_end(until), cause))
         }
         Action::Unblock { net, reason } => {
             Record::Unban { source: net, reason, still_stopped_by: None }
@@ -216,9 +215,14 @@ fn effect(action: Action, clock: &Clock) -> Option<Line> {
         }
         Action::Judged(judgement) => Record::AuthFailure(judgement),
         Action::Alarm(alarm) => Record::Alarm(alarm),
-        // No record tells of flows.
-        Action::DenyFlow { .. } | Action::AllowFlow { .. } | Action::Distrust { .. } => {
-            return None;
+        Action::DenyFlow { flow, since: _, until, cause } => {
+            Record::FlowDenied(FlowDenied::decided(flow, clock.wall(until), cause))
+        }
+        Action::AllowFlow { flow, reason } => {
+            Record::FlowAllowed { source: flow.source, flow, reason }
+        }
+        Action::Distrust { source, until } => {
+            Record::Distrusted { source, until: Time(clock.wall(until)) }
         }
         // Between the engine and its helpers.
         Action::AskAcl { .. } | Action::Remember(_) => return None,

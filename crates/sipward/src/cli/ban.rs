@@ -11,8 +11,8 @@ use super::ssh;
 use crate::client::{Client, NoQuery, segment};
 use crate::config::Mode;
 use crate::model::{
-    BanMade, BanState, Healthy, Net, NewBan, RouteState, SourceReport, Status, StillStopped,
-    StoreHealth, StoreState, Unbanned,
+    BanMade, BanScope, BanState, Healthy, Net, NewBan, RouteState, SourceReport, Status,
+    StillStopped, StoreHealth, StoreState, Unbanned,
 };
 use crate::text::{Plain, read_span};
 
@@ -36,11 +36,33 @@ pub(super) struct BanCommand {
     /// Why, for whoever reads it later.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    /// What it stops: everything, or packets to the SIP ports, which leaves web, mail and SSH reachable. Without it,
+    /// the policy's `scope`.
+    #[arg(long, value_enum, value_name = "SCOPE")]
+    scope: Option<ScopeWord>,
     /// Also when it is refused. Nothing overrides loopback and this host's own addresses.
     #[arg(long)]
     force: bool,
     #[command(flatten)]
     remote: Remote,
+}
+
+/// What a ban stops.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum ScopeWord {
+    /// Everything, by a blackhole route and the gate.
+    Host,
+    /// Packets to the SIP ports, by the gate.
+    Sip,
+}
+
+impl ScopeWord {
+    pub(super) fn scope(self) -> BanScope {
+        match self {
+            Self::Host => BanScope::Host,
+            Self::Sip => BanScope::Sip,
+        }
+    }
 }
 
 impl BanCommand {
@@ -49,6 +71,7 @@ impl BanCommand {
             net: self.net,
             ban_time_seconds: self.length.map(|length| length.as_secs()),
             permanent: self.permanent,
+            scope: self.scope.map(ScopeWord::scope),
             reason: self.reason.clone(),
             force: self.force,
             spare: ssh::clients(),

@@ -2,13 +2,14 @@
 
 use clap::ValueEnum;
 
+use super::ban::ScopeWord;
 use super::out::{self, Table};
 use super::progress::Progress;
 use super::remote::{Exit, Remote};
 use super::words;
 use crate::client::{Answer, Client, ClientError};
 use crate::model::{
-    Ban, BanOrder, BanOrigin, BanPage, BanQuery, BanState, Direction, MAX_LIMIT, Net,
+    Ban, BanOrder, BanOrigin, BanPage, BanQuery, BanScope, BanState, Direction, MAX_LIMIT, Net,
 };
 use crate::text::{Plain, Span};
 
@@ -24,6 +25,9 @@ pub(super) struct BansCommand {
     /// Only bans that the kernel has taken like this.
     #[arg(long)]
     state: Option<StateWord>,
+    /// Only bans of this scope.
+    #[arg(long)]
+    scope: Option<ScopeWord>,
     /// Only bans with this in their network, users, user agent, report or comment.
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
@@ -120,6 +124,7 @@ impl BansCommand {
                 StateWord::Ineffective => BanState::Ineffective,
                 StateWord::Failed => BanState::Failed,
             }),
+            scope: self.scope.map(ScopeWord::scope),
             rule: None,
             search: self.search.clone(),
             sort: Some(match self.sort {
@@ -177,10 +182,11 @@ fn text(page: &BanPage) -> String {
 
 /// Bans as a table that fits the terminal.
 pub(super) fn table(bans: &[Ban]) -> String {
-    let mut table = Table::new(["NETWORK", "LEFT", "STATE", "WHY"]);
+    let mut table = Table::new(["NETWORK", "SCOPE", "LEFT", "STATE", "WHY"]);
     for ban in bans {
         table.row([
             ban.net.to_string(),
+            scope(ban.scope).to_owned(),
             ban.remaining_seconds
                 .map_or("for ever".to_owned(), |left| Span(left.ceil()).to_string()),
             state(ban.state).to_owned(),
@@ -227,6 +233,13 @@ struct Reason {
     text: String,
     /// Further bans.
     more: usize,
+}
+
+pub(super) fn scope(scope: BanScope) -> &'static str {
+    match scope {
+        BanScope::Host => "host",
+        BanScope::Sip => "sip",
+    }
 }
 
 pub(super) fn state(state: BanState) -> &'static str {

@@ -5,7 +5,9 @@ use clap::ValueEnum;
 use super::out::{self, Table};
 use super::remote::{Exit, Remote};
 use super::words;
-use crate::model::{HistoryEntry, HistoryKind, HistoryPage, HistoryQuery, MAX_LIMIT, Net};
+use crate::model::{
+    BanScope, HistoryEntry, HistoryKind, HistoryPage, HistoryQuery, MAX_LIMIT, Net,
+};
 use crate::text::Time;
 
 /// Show what was decided before: bans, unbans and refusals, newest first.
@@ -42,6 +44,10 @@ enum EventWord {
     Unban,
     /// A ban was due and was not done.
     Refused,
+    /// A flow was denied.
+    FlowDenied,
+    /// A flow was allowed again.
+    FlowAllowed,
 }
 
 impl HistoryCommand {
@@ -61,6 +67,8 @@ impl HistoryCommand {
                 EventWord::Ban => HistoryKind::Ban,
                 EventWord::Unban => HistoryKind::Unban,
                 EventWord::Refused => HistoryKind::Refused,
+                EventWord::FlowDenied => HistoryKind::FlowDenied,
+                EventWord::FlowAllowed => HistoryKind::FlowAllowed,
             }),
             from: self.from,
             to: self.to,
@@ -97,6 +105,10 @@ pub(super) fn table(entries: &[HistoryEntry]) -> String {
 
 fn reason(entry: &HistoryEntry) -> String {
     let mut parts = Vec::new();
+    parts.extend(entry.flow.map(|flow| flow.to_string()));
+    if entry.scope == Some(BanScope::Sip) {
+        parts.push("SIP ports only".to_owned());
+    }
     if let Some(reason) = &entry.reason {
         parts.push(reason.replace('_', " "));
     }

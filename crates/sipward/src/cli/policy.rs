@@ -209,7 +209,10 @@ fn assignment(text: &str) -> Result<(PolicyKey, Value), String> {
             let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
             Value::from(parts.collect::<Vec<_>>())
         }
-        PolicyKey::Rule(_, RuleSetting::Mode | RuleSetting::MinGrade) => Value::from(value),
+        PolicyKey::Scope
+        | PolicyKey::Rule(_, RuleSetting::Mode | RuleSetting::MinGrade | RuleSetting::Scope) => {
+            Value::from(value)
+        }
         _ => {
             Value::from(value.parse::<u64>().map_err(|_| format!("`{value}` is no whole number"))?)
         }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use super::ban::is_observing;
 use super::bans;
+use super::flows;
 use super::history;
 use super::out::{self, Table};
 use super::remote::{Exit, Remote};
@@ -65,6 +66,15 @@ fn write(report: &SourceReport, observes: bool, out: &mut String) -> std::fmt::R
     writeln!(out, "{}", Plain(&report.verdict))?;
     if !report.bans.is_empty() {
         write!(out, "\n{}", bans::table(&report.bans))?;
+    }
+    if !report.flows.is_empty() {
+        write!(out, "\n{}", flows::table(&report.flows))?;
+    }
+    if let Some(until) = &report.distrusted_until {
+        writeln!(
+            out,
+            "until {until} its new flows count as a stranger's: many of its ports were denied"
+        )?;
     }
     for exempt in &report.exempt {
         writeln!(out, "exempt by {}: {}", word(&exempt.class), exempt.net)?;

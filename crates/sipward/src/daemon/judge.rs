@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
-use sipward_engine::{Action, Engine, Exemption, Input, Policy, Timestamp};
+use sipward_engine::{Action, Engine, Exemption, Flow, Input, Policy, Timestamp};
 use sipward_esl::Notices;
 use sipward_route::{Report, USUAL_REQUESTS};
 use tokio::sync::{broadcast, mpsc};
@@ -45,7 +45,7 @@ use crate::daemon::directory::{Answer, Question, Registration};
 use crate::daemon::probe::Probed;
 use crate::enforce::Wishes;
 use crate::names::Exempt;
-use crate::record::{Ban, Record, Totals};
+use crate::record::{Ban, FlowDenied, Record, Totals};
 use crate::store::{Saved, State, Store};
 use gather::Gathered;
 pub(crate) use kernel::{KernelSide, Note};
@@ -135,6 +135,8 @@ pub(crate) struct Judge {
     actions: Vec<Action>,
     /// Bans whose route is under way: their record waits for the kernel's answer.
     under_way: HashMap<IpNet, UnderWay>,
+    /// Denied flows for which the kernel has not answered. The engine bounds them.
+    flows_under_way: HashMap<Flow, FlowDenied>,
     totals: Totals,
     records: broadcast::Sender<Arc<Record>>,
     peer: Option<SocketAddr>,
@@ -223,6 +225,7 @@ impl Judge {
             store,
             actions: Vec::new(),
             under_way: HashMap::new(),
+            flows_under_way: HashMap::new(),
             totals: Totals::default(),
             records,
             peer: None,
@@ -391,7 +394,7 @@ impl Judge {
             let requests = self.shielding.as_ref().map_or(USUAL_REQUESTS, Shielding::requests);
             prober.beat(&mut self.flood, self.peer, requests, now);
         }
-        let full = self.shielding.as_mut().and_then(|shielding| shielding.beat(&self.engine));
+        let full = self.shielding.as_mut().and_then(|shielding| shielding.beat(&self.engine, now));
         self.note_full(full);
     }
 

@@ -63,6 +63,11 @@ fn evidence(page: &mut Page, now: &Snapshot) {
     );
     let help = "Times a host was slowed down whose users guessed the passwords of others.";
     counter(page, "sipward_slowed", help, tally.slowed);
+    let help = "Flows denied because their host must stay.";
+    counter(page, "sipward_flows_denied", help, tally.flows_denied);
+    let help =
+        "Addresses whose new flows count as a stranger's, because many of their ports were denied.";
+    counter(page, "sipward_distrusted", help, tally.distrusted);
     let help = "Alarms raised, by name.";
     labelled(page, "sipward_alarms", help, "alarm", &tally.alarms);
     let help = "Log-ins to the API and the page that failed, without those of who had to wait.";

@@ -34,6 +34,10 @@ pub struct Tally {
     pub attention: u64,
     /// Insiders that were slowed down.
     pub slowed: u64,
+    /// Flows denied.
+    pub flows_denied: u64,
+    /// Addresses distrusted, because many of their ports were denied.
+    pub distrusted: u64,
     /// Connections to FreeSWITCH lost, and attempts that failed.
     pub disconnections: u64,
     /// Time of which no events were seen.
@@ -143,6 +147,8 @@ impl Default for Tally {
             alarms: none(&ALARMS),
             attention: 0,
             slowed: 0,
+            flows_denied: 0,
+            distrusted: 0,
             disconnections: 0,
             blind: Duration::ZERO,
             events_ignored: 0,
@@ -177,6 +183,8 @@ impl Tally {
             Record::Limited { .. } => one(&mut self.alarms, "limited"),
             Record::NeedsAttention { .. } => self.attention += 1,
             Record::Slowed { .. } => self.slowed += 1,
+            Record::FlowDenied(_) => self.flows_denied += 1,
+            Record::Distrusted { .. } => self.distrusted += 1,
             Record::EslDisconnected { .. } => self.disconnections += 1,
             Record::EslBlind { seconds } => {
                 let blind = Duration::try_from_secs_f64(*seconds).unwrap_or_default();
@@ -187,7 +195,9 @@ impl Tally {
             }
             Record::LoginFailed { .. } => self.login_failures += 1,
             Record::RouteFailed { .. } => self.route_failures += 1,
-            Record::Healed { routes, rules, .. } => self.healed += (routes + rules) as u64,
+            Record::Healed { routes, rules, elements, .. } => {
+                self.healed += (routes + rules + elements) as u64;
+            }
             Record::Started(_)
             | Record::Stopped(_)
             | Record::EslConnected { .. }
@@ -209,6 +219,7 @@ impl Tally {
             | Record::NotSpared { .. }
             | Record::ShieldOver { .. }
             | Record::Hears { .. }
+            | Record::FlowAllowed { .. }
             | Record::Scanner { .. }
             | Record::Gate { .. }
             | Record::ProtocolTaken { .. }

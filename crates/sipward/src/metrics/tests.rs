@@ -43,7 +43,7 @@ fn snapshot() -> Snapshot {
         Record::Unban { source, reason: UnblockReason::Expired, still_stopped_by: None },
         Record::Alarm(Alarm::ManyBans { bans: 7 }),
         Record::EslBlind { seconds: 1.5 },
-        Record::Healed { routes: 3, rules: 1, gate: false },
+        Record::Healed { routes: 3, rules: 1, gate: false, elements: 0 },
         Record::LoginFailed { source: "203.0.113.9".parse().unwrap(), what: "token" },
     ] {
         tally.note(&record);

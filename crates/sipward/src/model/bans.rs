@@ -16,6 +16,8 @@ pub struct Ban {
     /// The banned network.
     #[schema(value_type = String, example = "203.0.113.7/32")]
     pub net: IpNet,
+    /// What of it is stopped.
+    pub scope: BanScope,
     /// Its beginning.
     #[schema(value_type = String, format = DateTime)]
     pub since: Time,
@@ -37,6 +39,16 @@ pub struct Ban {
     pub cause: Cause,
 }
 
+/// What a ban stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BanScope {
+    /// Everything, by a blackhole route and the gate.
+    Host,
+    /// Packets to the SIP ports (UDP, TCP, TLS, WebSocket), by the gate: web, mail and SSH stay reachable.
+    Sip,
+}
+
 /// Who decided a ban.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -55,7 +67,8 @@ pub enum BanOrigin {
 pub enum BanState {
     /// Its answer is under way.
     Pending,
-    /// A look-up for each way in showed that a blackhole wins, and the gate stands.
+    /// What is to be stopped is dropped on arrival: a look-up for each way in showed that a blackhole wins, or the
+    /// gate holds it in its set; and the gate stands.
     Enforced,
     /// The route is set, but does not keep the packets out; in observe mode there is none.
     Ineffective,
@@ -143,6 +156,9 @@ pub struct BanQuery {
     /// Only bans in this state.
     #[param(inline)]
     pub state: Option<BanState>,
+    /// Only bans of this scope.
+    #[param(inline)]
+    pub scope: Option<BanScope>,
     /// Only bans that this rule decided.
     #[param(schema_with = words::rule)]
     pub rule: Option<RuleName>,
@@ -181,6 +197,9 @@ pub struct BanFilter {
     /// Only bans in this state.
     #[param(inline)]
     pub state: Option<BanState>,
+    /// Only bans of this scope.
+    #[param(inline)]
+    pub scope: Option<BanScope>,
     /// Only bans that this rule decided.
     #[param(schema_with = words::rule)]
     pub rule: Option<RuleName>,
@@ -194,8 +213,8 @@ impl BanQuery {
     /// Which bans, without their order and the page.
     #[must_use]
     pub fn filter(&self) -> BanFilter {
-        let Self { inside, covering, origin, state, rule, .. } = *self;
-        BanFilter { inside, covering, origin, state, rule, search: self.search.clone() }
+        let Self { inside, covering, origin, state, scope, rule, .. } = *self;
+        BanFilter { inside, covering, origin, state, scope, rule, search: self.search.clone() }
     }
 }
 
@@ -249,6 +268,9 @@ pub struct NewBan {
     /// Without an end; then `ban_time_seconds` must be left out.
     #[serde(default)]
     pub permanent: bool,
+    /// What it stops. Left out: the policy's `scope`.
+    #[serde(default)]
+    pub scope: Option<BanScope>,
     /// Why, in the operator's words; kept with the ban. At most 500 bytes.
     #[serde(default)]
     #[schema(max_length = 500)]
@@ -296,6 +318,8 @@ pub struct Unbanned {
     pub left: Vec<IpNet>,
     /// Bans whose routes the kernel has not removed yet; 0 as a rule, because it is waited for.
     pub unfinished: u64,
+    /// Denied flows of addresses in them that are allowed again.
+    pub flows: u64,
     /// Networks among `ended` that a route of another program stops all the same.
     #[schema(max_items = 1000)]
     pub still_stopped: Vec<StillStopped>,

@@ -2,9 +2,10 @@
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use sipward_engine::Flow;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Cause, Net, Refusal};
+use super::{BanScope, Cause, Net, Refusal};
 use crate::text::Time;
 
 /// One decision.
@@ -20,6 +21,11 @@ pub struct HistoryEntry {
     pub net: IpNet,
     /// Decided in observe mode: nothing was blocked.
     pub observed: bool,
+    /// Of a ban: what of the network is stopped.
+    pub scope: Option<BanScope>,
+    /// Of a denial: the flow, as `203.0.113.7 udp 41234`. `net` is its address then.
+    #[schema(value_type = Option<String>, example = "203.0.113.7 udp 41234")]
+    pub flow: Option<Flow>,
     /// Of a ban: its end; `null` for one without an end.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Time>,
@@ -41,6 +47,10 @@ pub enum HistoryKind {
     Unban,
     /// A ban was due and was not done.
     Refused,
+    /// A flow was denied, where the host stays.
+    FlowDenied,
+    /// A flow was allowed again.
+    FlowAllowed,
 }
 
 /// Which decisions.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sipward_engine::{Exemption, Grade, Identity};
 use utoipa::ToSchema;
 
-use super::{Ban, HistoryEntry, Location, words};
+use super::{Ban, DeniedFlow, HistoryEntry, Location, words};
 use crate::text::Time;
 
 /// Everything that is known of an address.
@@ -54,6 +54,13 @@ pub struct SourceReport {
     pub exempt: Vec<Exempting>,
     /// The bans that cover it, narrowest first.
     pub bans: Vec<Ban>,
+    /// Flows of it that are denied: its other ports go on. At most 1000.
+    #[schema(max_items = 1000)]
+    pub flows: Vec<DeniedFlow>,
+    /// Until when its new flows count as a stranger's, because many of its ports were denied within an hour; `null`
+    /// when they do not.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub distrusted_until: Option<Time>,
     /// Bans so far, as far as they are remembered.
     pub ban_count: u32,
     /// What became of it before: bans, unbans and refusals of it and of networks that cover it, newest

@@ -133,6 +133,10 @@ pub struct BanCounts {
     pub not_enforced: u64,
     /// The limit, `policy.max_bans`.
     pub max: u64,
+    /// Flows that are denied: single ports of hosts that must stay.
+    pub flows: u64,
+    /// Flows among them that the kernel does not drop.
+    pub flows_not_enforced: u64,
 }
 
 /// Sources now.

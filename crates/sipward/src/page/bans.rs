@@ -109,6 +109,7 @@ fn query(fields: &Fields) -> Result<BanQuery, Fault> {
         covering: net.filter(|net| is_host(*net)),
         origin: fields.word("origin")?,
         state: fields.word("state")?,
+        scope: fields.word("scope")?,
         rule: fields.word("rule")?,
         search: fields.text("q").filter(|_| net.is_none()).map(str::to_owned),
         sort: Some(fields.word("sort")?.unwrap_or(BanOrder::Since)),
@@ -150,6 +151,7 @@ fn order(fields: &Fields, viewer: &Viewer) -> Result<NewBan, Fault> {
     Ok(NewBan {
         net,
         ban_time_seconds: fields.read::<Length>("for")?.map(|length| length.0.as_secs()),
+        scope: fields.word("scope")?,
         permanent: fields.has("permanent"),
         reason: fields.text("reason").map(str::to_owned),
         force: fields.has("force"),

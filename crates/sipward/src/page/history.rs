@@ -12,7 +12,7 @@ use super::trouble::Trouble;
 use crate::api::{self, Api};
 use crate::http::extract::Query;
 use crate::http::fault::Fault;
-use crate::model::{HistoryEntry, HistoryKind, HistoryPage, HistoryQuery, Net, Refusal};
+use crate::model::{BanScope, HistoryEntry, HistoryKind, HistoryPage, HistoryQuery, Net, Refusal};
 use crate::text::Time;
 
 pub(super) async fn list(
@@ -49,11 +49,16 @@ fn time(fields: &Fields, name: &str) -> Result<Option<Time>, Fault> {
     read.map(Some).map_err(|error: String| Fault::field(name, error))
 }
 
+const KINDS: [HistoryKind; 5] = [
+    HistoryKind::Ban,
+    HistoryKind::Unban,
+    HistoryKind::Refused,
+    HistoryKind::FlowDenied,
+    HistoryKind::FlowAllowed,
+];
+
 fn filter(fields: &Fields) -> Markup {
-    let kinds =
-        forms::options(&[HistoryKind::Ban, HistoryKind::Unban, HistoryKind::Refused], |kind| {
-            title(kind).to_owned()
-        });
+    let kinds = forms::options(&KINDS, |kind| title(kind).to_owned());
     html! {
         form.filter method="get" action="/history" role="search" aria-label="Search the history" {
             div.field.wide {
@@ -85,6 +90,8 @@ fn title(kind: HistoryKind) -> &'static str {
         HistoryKind::Ban => "banned",
         HistoryKind::Unban => "ended",
         HistoryKind::Refused => "not banned",
+        HistoryKind::FlowDenied => "flow denied",
+        HistoryKind::FlowAllowed => "flow allowed",
     }
 }
 
@@ -121,8 +128,8 @@ fn rows(frame: &Frame, page: &HistoryPage) -> Markup {
 /// What was decided, as a mark.
 pub(super) fn what(entry: &HistoryEntry) -> Markup {
     let class = match entry.event {
-        HistoryKind::Ban => "bad",
-        HistoryKind::Unban => "good",
+        HistoryKind::Ban | HistoryKind::FlowDenied => "bad",
+        HistoryKind::Unban | HistoryKind::FlowAllowed => "good",
         HistoryKind::Refused => "warn",
     };
     html! {
@@ -135,14 +142,19 @@ pub(super) fn what(entry: &HistoryEntry) -> Markup {
 pub(super) fn why(entry: &HistoryEntry) -> Markup {
     html! {
         @match entry.event {
-            HistoryKind::Ban => {
+            HistoryKind::Ban | HistoryKind::FlowDenied => {
+                @if let Some(flow) = &entry.flow { (flow.to_string()) ": " }
+                @if entry.scope == Some(BanScope::Sip) { "SIP ports only: " }
                 @if let Some(cause) = &entry.cause { (say::cause(cause)) }
                 @match entry.until {
                     Some(until) => span.soft { ", until " (say::at(until)) },
                     None => span.soft { ", without end" },
                 }
             }
-            HistoryKind::Unban => (reason(entry.reason.as_deref().unwrap_or_default())),
+            HistoryKind::Unban | HistoryKind::FlowAllowed => {
+                @if let Some(flow) = &entry.flow { (flow.to_string()) ": " }
+                (reason(entry.reason.as_deref().unwrap_or_default()))
+            }
             HistoryKind::Refused => {
                 @if let Some(refusal) = &entry.refusal { (refused(refusal)) }
                 @if let Some(cause) = &entry.cause {
@@ -158,6 +170,7 @@ fn reason(word: &str) -> Markup {
         "expired" => "its time was over",
         "manual" => "by hand",
         "exempted" => "it became exempt",
+        "registered" => "a phone registered from there",
         "split" => "it was split",
         "superseded" => "another ban took its place",
         "not_adopted" => "nothing explained the route",

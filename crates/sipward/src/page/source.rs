@@ -11,6 +11,7 @@ use sipward_engine::Exemption;
 
 use super::bans::{Columns, rows};
 use super::fields::Asked;
+use super::flows;
 use super::forms;
 use super::frame::Frame;
 use super::history;
@@ -73,6 +74,20 @@ pub(super) async fn show(
                 h2 #bans-title { "Bans that cover it" }
                 div #bans data-live="" {
                     (rows(&frame, &report.bans, &Columns::plain("Bans that cover it")))
+                }
+            }
+        }
+        @if !report.flows.is_empty() || report.distrusted_until.is_some() {
+            section.card aria-labelledby="flows-title" {
+                h2 #flows-title { "Denied flows" }
+                div #flows data-live="" {
+                    (flows::rows(&frame, &report.flows, &here))
+                    @if let Some(until) = report.distrusted_until {
+                        p {
+                            "Many of its ports were denied: until " (say::at(until))
+                            " its new flows count as a stranger's. Those of its registrations keep their place."
+                        }
+                    }
                 }
             }
         }
@@ -269,10 +284,10 @@ fn timeline(frame: &Frame, report: &SourceReport) -> Markup {
 }
 
 fn class(entry: &HistoryEntry) -> &'static str {
-    use crate::model::HistoryKind::{Ban, Refused, Unban};
+    use crate::model::HistoryKind::{Ban, FlowAllowed, FlowDenied, Refused, Unban};
     match entry.event {
-        Ban => "bad",
-        Unban => "good",
+        Ban | FlowDenied => "bad",
+        Unban | FlowAllowed => "good",
         Refused => "warn",
     }
 }

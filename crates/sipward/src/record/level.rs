@@ -15,6 +15,8 @@ impl Record {
             | Self::AuthFailure(_)
             | Self::Ban(_)
             | Self::Unban { .. }
+            | Self::FlowDenied(_)
+            | Self::FlowAllowed { .. }
             | Self::Refused { .. }
             | Self::Shadowed { .. }
             | Self::Registrations { problem: None, .. }
@@ -48,6 +50,7 @@ impl Record {
             | Self::EventForged { .. }
             | Self::NeedsAttention { .. }
             | Self::Slowed { .. }
+            | Self::Distrusted { .. }
             | Self::RefusedLogin { .. }
             | Self::Registrations { .. }
             | Self::GatewayUnprotected { .. }

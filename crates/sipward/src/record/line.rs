@@ -9,9 +9,9 @@ use std::fmt;
 
 use ipnet::IpNet;
 use serde::Serialize;
-use sipward_engine::{Alarm, Cause, Details, Evidence, Judgement, Refusal};
+use sipward_engine::{Alarm, Cause, Details, Evidence, Judgement, Refusal, Scope};
 
-use super::{Ban, Record, Started};
+use super::{Ban, FlowDenied, Record, Started};
 use crate::text::{Plain, Span};
 
 impl fmt::Display for Record {
@@ -38,7 +38,10 @@ impl fmt::Display for Record {
             | Self::Shadowed { .. }
             | Self::NeedsAttention { .. }
             | Self::RefusedLogin { .. }
+            | Self::FlowAllowed { .. }
+            | Self::Distrusted { .. }
             | Self::Slowed { .. } => decision_line(f, self),
+            Self::FlowDenied(denied) => flow_line(f, denied),
             Self::Registrations { .. }
             | Self::GatewayUnprotected { .. }
             | Self::GatewayProtected { .. }
@@ -141,11 +144,31 @@ fn decision_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
             Plain(user),
             word(reason),
         ),
+        Record::FlowAllowed { flow, reason, source: _ } => {
+            write!(f, "flow {flow} allowed ({})", word(reason))
+        }
+        Record::Distrusted { source, until } => write!(
+            f,
+            "many ports of {source} were denied: its new flows count as a stranger's until {until}, those \
+             of its registrations keep their place"
+        ),
         Record::Slowed { source, until, cause } => {
             write!(f, "slowed down: {source} until {until}")?;
             cause.evidence().map_or(Ok(()), |evidence| evidence_part(f, evidence))
         }
         _ => Ok(()),
+    }
+}
+
+fn flow_line(f: &mut fmt::Formatter<'_>, denied: &FlowDenied) -> fmt::Result {
+    let FlowDenied { flow, until, enforced, not_enforced_because, cause, source: _ } = denied;
+    write!(f, "flow {flow} denied until {until}")?;
+    if let Some(evidence) = cause.evidence() {
+        evidence_part(f, evidence)?;
+    }
+    match not_enforced_because {
+        Some(because) if !enforced => write!(f, "; NOT enforced: {}", Plain(because)),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -222,8 +245,11 @@ fn kernel_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
                 "slowed {source} to 1 packet/s for {seconds} s: {packets} packets in 10 minutes"
             )
         }
-        Record::Healed { routes, rules, gate } => {
+        Record::Healed { routes, rules, gate, elements } => {
             write!(f, "put back what was removed from outside: {routes} routes, {rules} rules")?;
+            if *elements > 0 {
+                write!(f, ", {elements} elements of the gate's sets")?;
+            }
             f.write_str(if *gate { ", the gate" } else { "" })
         }
         Record::Enforcement { enforced, not_enforced, source, because } => {
@@ -335,6 +361,9 @@ fn failure_line(f: &mut fmt::Formatter<'_>, j: &Judgement) -> fmt::Result {
 
 fn ban_line(f: &mut fmt::Formatter<'_>, ban: &Ban) -> fmt::Result {
     write!(f, "ban {}", ban.source)?;
+    if ban.scope == Scope::Sip {
+        f.write_str(" from the SIP ports")?;
+    }
     match &ban.until {
         Some(until) => write!(f, " until {until}")?,
         None => f.write_str(" without end")?,

@@ -15,13 +15,13 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::Serialize;
-use sipward_engine::{Alarm, Cause, Judgement, Refusal, Text, UnblockReason};
+use sipward_engine::{Alarm, Cause, Flow, Judgement, Refusal, Text, UnblockReason};
 use sipward_route::Coverage;
 use tokio::sync::broadcast;
 use tracing::Level;
 
 pub use kind::Kind;
-pub use parts::{Ban, Started, Totals};
+pub use parts::{Ban, FlowDenied, Started, Totals};
 pub(crate) use wire::line;
 
 use crate::complaint::RefusedFor;
@@ -98,6 +98,25 @@ pub enum Record {
         /// A route that is not sipward's and stops it all the same; left out where there is none.
         #[serde(skip_serializing_if = "Option::is_none")]
         still_stopped_by: Option<String>,
+    },
+    /// A flow is denied: its host stays, because others live there.
+    FlowDenied(FlowDenied),
+    /// A flow is allowed again.
+    FlowAllowed {
+        /// Its address.
+        source: IpAddr,
+        /// The flow.
+        flow: Flow,
+        /// Why.
+        reason: UnblockReason,
+    },
+    /// Many ports of an address were denied within an hour: its new flows count as a stranger's, those of its
+    /// registrations keep their place.
+    Distrusted {
+        /// The address.
+        source: IpAddr,
+        /// Until when.
+        until: Time,
     },
     /// A ban was due and was not done.
     Refused {
@@ -307,6 +326,8 @@ pub enum Record {
         rules: usize,
         /// Whether the gate was put back.
         gate: bool,
+        /// Elements of the gate's sets put back, or taken out because they are no bans.
+        elements: usize,
     },
     /// What the gate covers.
     Gate {

@@ -1,10 +1,11 @@
 //! What records hold that is more than a few fields.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::Serialize;
-use sipward_engine::{Cause, Expiry};
+use sipward_engine::{Cause, Expiry, Flow, Scope, Timestamp};
 
 use crate::text::Time;
 
@@ -53,6 +54,8 @@ pub struct Totals {
 pub struct Ban {
     /// The banned network.
     pub source: IpNet,
+    /// What of it is stopped: everything (`host`), or packets to the SIP ports (`sip`).
+    pub scope: Scope,
     /// Its end; `null` for a ban without an end.
     pub until: Option<Time>,
     /// A lookup showed that the kernel drops what the network sends.
@@ -76,9 +79,10 @@ pub struct Ban {
 impl Ban {
     /// A ban as the engine decided it, before the kernel has answered.
     #[must_use]
-    pub fn decided(source: IpNet, until: Expiry, cause: Arc<Cause>) -> Self {
+    pub fn decided(source: IpNet, scope: Scope, until: Expiry, cause: Arc<Cause>) -> Self {
         Self {
             source,
+            scope,
             until: match until {
                 Expiry::At(at) => Some(Time(at)),
                 Expiry::Never => None,
@@ -89,5 +93,33 @@ impl Ban {
             event_time_to_route_us: None,
             cause,
         }
+    }
+}
+
+/// [`Record::FlowDenied`](super::Record::FlowDenied).
+#[derive(Clone, Debug, Serialize)]
+pub struct FlowDenied {
+    /// The address.
+    pub source: IpAddr,
+    /// Address, protocol and source port.
+    pub flow: Flow,
+    /// Until when.
+    pub until: Time,
+    /// The kernel drops what it sends to the SIP ports.
+    pub enforced: bool,
+    /// Why it is not enforced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_enforced_because: Option<String>,
+    /// Why.
+    #[serde(flatten)]
+    pub cause: Arc<Cause>,
+}
+
+impl FlowDenied {
+    /// A denial as the engine decided it, before the kernel has answered.
+    #[must_use]
+    pub fn decided(flow: Flow, until: Timestamp, cause: Arc<Cause>) -> Self {
+        let (source, until) = (flow.source, Time(until));
+        Self { source, flow, until, enforced: false, not_enforced_because: None, cause }
     }
 }

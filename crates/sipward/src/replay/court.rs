@@ -14,7 +14,7 @@ use super::report::{Banned, Listed, MAX_BANS, MAX_OTHERS, Report, Shadow, Told, 
 use super::{Item, Timed};
 use crate::bridge::{self, Aside};
 use crate::complaint::{Heard, LogReader, Message};
-use crate::record::Record;
+use crate::record::{FlowDenied, Record};
 use crate::text::Time;
 
 /// Behind every hold that could still change a verdict: a failure waits 200 ms for its attempt, a log
@@ -163,13 +163,14 @@ impl Court {
         for action in actions.drain(..) {
             let report = &mut self.report;
             match action {
-                Action::Block { net, since, until, scope: _, cause } => {
+                Action::Block { net, since, until, scope, cause } => {
                     let place = match &*cause {
                         // A piece belongs to the ban that it is left of.
                         Cause::Split { of, .. } => self.in_force.get(of),
                         Cause::Rule(_) | Cause::Manual { .. } | Cause::Adopted => {
                             report.bans.push(Banned {
                                 source: net,
+                                scope,
                                 since: Time(since),
                                 until: match until {
                                     Expiry::At(until) => Some(Time(until)),
@@ -208,12 +209,16 @@ impl Court {
                     report.alarms.push(Told { at, record: Record::Alarm(alarm) });
                 }
                 Action::AskAcl { addr: _ } => report.acl_questions += 1,
-                // The counters tell of the judgements, the engine of flows; there is no store here.
-                Action::Judged(_)
-                | Action::Remember(_)
-                | Action::DenyFlow { .. }
-                | Action::AllowFlow { .. }
-                | Action::Distrust { .. } => {}
+                Action::DenyFlow { flow, since: _, until, cause } => {
+                    let record = Record::FlowDenied(FlowDenied::decided(flow, until, cause));
+                    report.flows.push(Told { at, record });
+                }
+                Action::Distrust { source, until } => {
+                    let record = Record::Distrusted { source, until: Time(until) };
+                    report.flows.push(Told { at, record });
+                }
+                // The counters tell of the judgements; there is no store here.
+                Action::Judged(_) | Action::Remember(_) | Action::AllowFlow { .. } => {}
             }
         }
         self.actions = actions;
@@ -257,6 +262,7 @@ impl Report {
             policy,
             bans: Listed::new(MAX_BANS),
             shadowed: Listed::new(MAX_OTHERS),
+            flows: Listed::new(MAX_OTHERS),
             refused: Listed::new(MAX_OTHERS),
             attention: Listed::new(MAX_OTHERS),
             alarms: Listed::new(MAX_OTHERS),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::Serialize;
-use sipward_engine::{Cause, Mode, Policy, RuleName, Stats, Text};
+use sipward_engine::{Cause, Mode, Policy, RuleName, Scope, Stats, Text};
 
 use crate::record::Record;
 use crate::text::Time;
@@ -26,6 +26,8 @@ pub struct Report {
     pub bans: Listed<Banned>,
     /// Bans that only a rule in shadow would have made, or one whose evidence was too weak for it.
     pub shadowed: Listed<Shadow>,
+    /// Flows that would have been denied, and addresses distrusted for them.
+    pub flows: Listed<Told>,
     /// Bans that were due and would not have been done.
     pub refused: Listed<Told>,
     /// Phones that logged in before and then failed, or were refused with the right password.
@@ -60,6 +62,8 @@ pub struct Listed<T> {
 pub struct Banned {
     /// The network.
     pub source: IpNet,
+    /// What of it is stopped.
+    pub scope: Scope,
     /// Its beginning.
     pub since: Time,
     /// Its end; `null` for a ban without an end.

@@ -114,6 +114,7 @@ fn report(f: &mut fmt::Formatter<'_>, report: &Report, has_logins: bool) -> fmt:
     writeln!(f)?;
     healthy(f, &report.healthy, has_logins)?;
     told(f, "Needs attention", &report.attention)?;
+    told(f, "Flows denied", &report.flows)?;
     told(f, "Due and not banned", &report.refused)?;
     told(f, "Alarms", &report.alarms)?;
     if report.acl_questions > 0 {

@@ -40,7 +40,7 @@ impl Restoring<'_> {
         let Self { config, credentials, found } = self;
         let mut names = prepare(judge, config, found);
         judge.await_first_list(FirstList::awaited(&config.store.location, &saved));
-        let restored = judge.take_over(saved, &found.routes);
+        let restored = judge.take_over(saved, found);
         for record in started(config, credentials, found, &restored, judge.clock()) {
             judge.publish(record);
         }

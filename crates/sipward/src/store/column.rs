@@ -1,7 +1,7 @@
 //! Values as columns hold them.
 
 use rusqlite::Row;
-use sipward_engine::{Expiry, Timestamp};
+use sipward_engine::{Expiry, Flow, Scope, Timestamp};
 
 /// A time as the database has it. Whatever is beyond the year 294,000 is its end.
 pub(super) fn micros(at: Timestamp) -> i64 {
@@ -27,4 +27,25 @@ pub(super) fn json<T: serde::de::DeserializeOwned>(
         let kind = rusqlite::types::Type::Text;
         rusqlite::Error::FromSqlConversionFailure(column, kind, Box::new(error))
     })
+}
+
+/// What a ban stops.
+pub(super) fn scope(row: &Row<'_>, column: usize) -> rusqlite::Result<Scope> {
+    let text = row.get_ref(column)?.as_str()?;
+    [Scope::Host, Scope::Sip]
+        .into_iter()
+        .find(|scope| scope.as_str() == text)
+        .ok_or_else(|| unreadable(column, format!("`{text}` is no scope of a ban")))
+}
+
+/// A flow, as it is written for people.
+pub(super) fn flow(row: &Row<'_>, column: usize) -> rusqlite::Result<Flow> {
+    row.get_ref(column)?.as_str()?.parse().map_err(|error| unreadable(column, error))
+}
+
+fn unreadable(
+    column: usize,
+    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error.into())
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::Serialize;
-use sipward_engine::{Cause, Expiry, Offender, Refusal, Success, Timestamp, UnblockReason};
+use sipward_engine::{
+    self as engine, Cause, Expiry, Flow, Offender, Refusal, Success, Timestamp, UnblockReason,
+};
 
 use crate::model::{HostEntry, Scope};
 
@@ -23,6 +25,22 @@ pub enum Entry {
     Unban {
         /// The network.
         net: IpNet,
+        /// When.
+        at: Timestamp,
+        /// Why.
+        reason: UnblockReason,
+    },
+    /// A flow is denied, or denied until another time.
+    DenyFlow {
+        /// When that was decided.
+        at: Timestamp,
+        /// The flow.
+        flow: SavedFlow,
+    },
+    /// A flow is allowed again.
+    AllowFlow {
+        /// The flow.
+        flow: Flow,
         /// When.
         at: Timestamp,
         /// Why.
@@ -131,10 +149,25 @@ impl fmt::Debug for RetiredToken {
 pub struct SavedBan {
     /// The network.
     pub net: IpNet,
+    /// What of it is stopped.
+    pub scope: engine::Scope,
     /// Its beginning.
     pub since: Timestamp,
     /// Its end.
     pub until: Expiry,
+    /// Why.
+    pub cause: Arc<Cause>,
+}
+
+/// A flow that was denied when it was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SavedFlow {
+    /// The flow.
+    pub flow: Flow,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
     /// Why.
     pub cause: Arc<Cause>,
 }
@@ -166,6 +199,8 @@ pub struct Override {
 pub struct Saved {
     /// Bans that stood, some perhaps past their end.
     pub bans: Vec<SavedBan>,
+    /// Flows that were denied, some perhaps past their end.
+    pub flows: Vec<SavedFlow>,
     /// Who was banned before, and how often.
     pub offenders: Vec<Offender>,
     /// Who is healthy.

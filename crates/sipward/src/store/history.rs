@@ -7,9 +7,9 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
-use sipward_engine::{Cause, Expiry, Refusal, Timestamp, UnblockReason};
+use sipward_engine::{Cause, Expiry, Flow, Refusal, Scope, Timestamp, UnblockReason};
 
-use super::column::{expiry, json, micros, timestamp};
+use super::column::{expiry, flow, json, micros, scope, timestamp};
 use super::key::{Key, Net};
 use super::kind::HistoryKind;
 
@@ -62,6 +62,8 @@ pub struct HistoryEvent {
 pub enum What {
     /// It was banned.
     Ban {
+        /// What of it is stopped.
+        scope: Scope,
         /// Until then.
         until: Expiry,
         /// Why.
@@ -69,6 +71,22 @@ pub enum What {
     },
     /// Its ban ended.
     Unban {
+        /// Why.
+        reason: UnblockReason,
+    },
+    /// A flow of it was denied.
+    FlowDenied {
+        /// The flow.
+        flow: Flow,
+        /// Until then.
+        until: Expiry,
+        /// Why.
+        cause: Arc<Cause>,
+    },
+    /// A flow of it was allowed again.
+    FlowAllowed {
+        /// The flow.
+        flow: Flow,
         /// Why.
         reason: UnblockReason,
     },
@@ -114,7 +132,7 @@ pub(super) fn page(connection: &Connection, query: &HistoryQuery) -> rusqlite::R
     let limit = query.limit.clamp(1, HistoryQuery::MAX_LIMIT);
     let (conditions, values) = conditions(query);
     let sql = format!(
-        "SELECT id, at, kind, observed, net, until, reason, cause FROM history {conditions} \
+        "SELECT id, at, kind, observed, net, until, reason, cause, scope, flow FROM history {conditions} \
          ORDER BY at DESC, id DESC LIMIT {limit}"
     );
     let mut statement = connection.prepare(&sql)?;
@@ -189,8 +207,17 @@ fn event(row: &Row<'_>) -> rusqlite::Result<Option<HistoryEvent>> {
         return Ok(None);
     };
     let what = match kind {
-        HistoryKind::Ban => {
-            json(row, 7).map(|cause| What::Ban { until: expiry_of(row), cause: Arc::new(cause) })
+        HistoryKind::Ban => json(row, 7).map(|cause| What::Ban {
+            // Versions without scopes wrote none.
+            scope: scope(row, 8).unwrap_or_default(),
+            until: expiry_of(row),
+            cause: Arc::new(cause),
+        }),
+        HistoryKind::FlowDenied => flow(row, 9).and_then(|flow| {
+            Ok(What::FlowDenied { flow, until: expiry_of(row), cause: Arc::new(json(row, 7)?) })
+        }),
+        HistoryKind::FlowAllowed => {
+            flow(row, 9).and_then(|flow| Ok(What::FlowAllowed { flow, reason: json(row, 6)? }))
         }
         HistoryKind::Unban => json(row, 6).map(|reason| What::Unban { reason }),
         HistoryKind::Refused => json(row, 6)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use sipward_engine::{Cause, Details, Success};
 
-use super::{Entry, SavedBan};
+use super::{Entry, SavedBan, SavedFlow};
 
 /// Memory that waiting entries may take, in bytes: the bans of two seconds at 20,000 a second with all
 /// details, or the end of half a million bans at once.
@@ -19,7 +19,7 @@ const KEPT_FOR_OPERATORS: usize = 4 * 1024 * 1024;
 pub(super) enum Item {
     Entry(Entry),
     /// All bans that stand, in place of those that are stored.
-    Bans(Vec<SavedBan>),
+    Bans(Vec<SavedBan>, Vec<SavedFlow>),
     /// What is stored is to be read again.
     Read,
 }
@@ -89,10 +89,10 @@ impl Inbox {
     }
 
     /// Takes in all bans that stand; from here on the stored ones will be complete again.
-    pub(super) fn put_bans(&self, bans: Vec<SavedBan>) {
+    pub(super) fn put_bans(&self, bans: Vec<SavedBan>, flows: Vec<SavedFlow>) {
         let mut waiting = self.lock();
         waiting.incomplete = false;
-        self.push(waiting, Item::Bans(bans));
+        self.push(waiting, Item::Bans(bans, flows));
     }
 
     fn push(&self, mut waiting: MutexGuard<'_, Waiting>, item: Item) {
@@ -236,9 +236,12 @@ impl Worth {
             | Entry::Reset { .. }
             | Entry::Token(_)
             | Entry::RevokeToken(_) => Self::Operators,
-            Entry::Ban { .. } | Entry::Unban { .. } | Entry::Stepped(_) | Entry::EndPast { .. } => {
-                Self::Ban
-            }
+            Entry::Ban { .. }
+            | Entry::Unban { .. }
+            | Entry::DenyFlow { .. }
+            | Entry::AllowFlow { .. }
+            | Entry::Stepped(_)
+            | Entry::EndPast { .. } => Self::Ban,
             Entry::Refused { .. } | Entry::Remember(_) => Self::History,
         }
     }
@@ -248,7 +251,7 @@ fn item_weight(item: &Item) -> usize {
     match item {
         Item::Entry(entry) => weight(entry),
         // One at a time, and bounded by the engine's `max_bans`.
-        Item::Bans(_) | Item::Read => 0,
+        Item::Bans(..) | Item::Read => 0,
     }
 }
 
@@ -256,15 +259,18 @@ fn item_weight(item: &Item) -> usize {
 fn weight(entry: &Entry) -> usize {
     let more = match entry {
         Entry::Remember(_) => size_of::<Success>(),
-        Entry::Ban { ban: SavedBan { cause, .. }, .. } | Entry::Refused { cause, .. } => {
-            cause_weight(cause)
-        }
+        Entry::Ban { ban: SavedBan { cause, .. }, .. }
+        | Entry::DenyFlow { flow: SavedFlow { cause, .. }, .. }
+        | Entry::Refused { cause, .. } => cause_weight(cause),
         Entry::Allow(allowed) => allowed.comment.as_ref().map_or(0, String::len) + 256,
         Entry::Override(set) => set.key.len() + 256,
         Entry::Disallow { .. } | Entry::Reset { .. } | Entry::Token(_) | Entry::RevokeToken(_) => {
             256
         }
-        Entry::Unban { .. } | Entry::Stepped(_) | Entry::EndPast { .. } => 0,
+        Entry::Unban { .. }
+        | Entry::AllowFlow { .. }
+        | Entry::Stepped(_)
+        | Entry::EndPast { .. } => 0,
     };
     size_of::<Item>() + more
 }
@@ -306,6 +312,7 @@ mod tests {
         let words = Entry::Ban {
             at: Timestamp::EPOCH,
             ban: SavedBan {
+                scope: sipward_engine::Scope::Host,
                 net: "192.0.2.7/32".parse().unwrap(),
                 since: Timestamp::EPOCH,
                 until: sipward_engine::Expiry::Never,

@@ -12,6 +12,10 @@ pub enum HistoryKind {
     Unban,
     /// [`super::What::Refused`].
     Refused,
+    /// [`super::What::FlowDenied`].
+    FlowDenied,
+    /// [`super::What::FlowAllowed`].
+    FlowAllowed,
 }
 
 impl HistoryKind {
@@ -21,10 +25,13 @@ impl HistoryKind {
             Self::Ban => 0,
             Self::Unban => 1,
             Self::Refused => 2,
+            Self::FlowDenied => 3,
+            Self::FlowAllowed => 4,
         }
     }
 
     pub(super) fn of_number(number: i64) -> Option<Self> {
-        [Self::Ban, Self::Unban, Self::Refused].into_iter().find(|kind| kind.number() == number)
+        let all = [Self::Ban, Self::Unban, Self::Refused, Self::FlowDenied, Self::FlowAllowed];
+        all.into_iter().find(|kind| kind.number() == number)
     }
 }

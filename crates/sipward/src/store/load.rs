@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::Deserialize;
 use sipward_engine::{Cause, Evidence, Grade, Identity, Offender, RuleName, Success, Text};
 
-use super::column::{expiry, json, timestamp};
-use super::entry::{AllowEntry, Override, RetiredToken, Saved, SavedBan, SavedToken};
+use super::column::{expiry, flow, json, scope, timestamp};
+use super::entry::{AllowEntry, Override, RetiredToken, Saved, SavedBan, SavedFlow, SavedToken};
 use super::key::Net;
 use super::schema::WRITTEN;
 use crate::model::Scope;
@@ -35,10 +35,17 @@ pub(super) fn all(connection: &Connection, observed: bool) -> rusqlite::Result<S
     saved.bans = rows(
         connection,
         // The plus keeps SQLite from walking the index and the table in an order of its own.
-        "SELECT net, since, until, cause, id FROM bans WHERE +observed = ?1 ORDER BY id",
+        "SELECT net, since, until, cause, id, scope FROM bans WHERE +observed = ?1 ORDER BY id",
         params![observed],
         unreadable,
         |row| ban(row, detailed_from),
+    )?;
+    saved.flows = rows(
+        connection,
+        "SELECT flow, since, until, cause FROM flows WHERE observed = ?1 ORDER BY since",
+        params![observed],
+        unreadable,
+        denied_flow,
     )?;
     saved.offenders = rows(
         connection,
@@ -122,8 +129,19 @@ fn ban(row: &Row<'_>, detailed_from: i64) -> rusqlite::Result<SavedBan> {
     let cause = cause(row.get_ref(3)?.as_str()?, with_details).unwrap_or(Cause::Adopted);
     Ok(SavedBan {
         net,
+        scope: scope(row, 5)?,
         since: timestamp(row.get(1)?),
         until: expiry(row.get(2)?),
+        cause: Arc::new(cause),
+    })
+}
+
+fn denied_flow(row: &Row<'_>) -> rusqlite::Result<SavedFlow> {
+    let cause = cause(row.get_ref(3)?.as_str()?, true).unwrap_or(Cause::Adopted);
+    Ok(SavedFlow {
+        flow: flow(row, 0)?,
+        since: timestamp(row.get(1)?),
+        until: timestamp(row.get(2)?),
         cause: Arc::new(cause),
     })
 }

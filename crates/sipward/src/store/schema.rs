@@ -10,7 +10,7 @@ use rusqlite_migration::{M, Migrations};
 pub(super) const APPLICATION_ID: i64 = 0x5349_5057;
 
 /// Migrations done to a database that is up to date: as many as there are [`STEPS`].
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 4;
 
 /// `meta` row: when something was written last. A clock that is before it is wrong.
 pub(super) const WRITTEN: &str = "written_at";
@@ -40,6 +40,23 @@ CREATE TABLE retired_tokens (
     hash BLOB PRIMARY KEY,
     name TEXT NOT NULL,
     at   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+",
+    ),
+    // What a ban stops (`host` or `sip`), and single flows that are denied, as `203.0.113.7 udp 41234`. `kind` of the
+    // history: 3 a flow was denied, 4 allowed again; `net` is its address then.
+    M::up(
+        "
+ALTER TABLE bans ADD COLUMN scope TEXT NOT NULL DEFAULT 'host';
+ALTER TABLE history ADD COLUMN scope TEXT;
+ALTER TABLE history ADD COLUMN flow TEXT;
+CREATE TABLE flows (
+    observed INTEGER NOT NULL,
+    flow     TEXT NOT NULL,
+    since    INTEGER NOT NULL,
+    until    INTEGER NOT NULL,
+    cause    TEXT NOT NULL,
+    PRIMARY KEY (observed, flow)
 ) STRICT, WITHOUT ROWID;
 ",
     ),

@@ -22,6 +22,7 @@ pub(super) fn rows(connection: &Connection, step: &Stepped) -> rusqlite::Result<
     } else {
         "UPDATE bans SET since = since + ?3, until = until + ?3 WHERE since BETWEEN ?1 AND ?2"
     })?;
+    run("UPDATE flows SET since = since + ?3, until = until + ?3 WHERE since BETWEEN ?1 AND ?2")?;
     run("UPDATE history SET at = at + ?3, until = until + ?3 WHERE at BETWEEN ?1 AND ?2")?;
     run("UPDATE successes SET since = since + ?3 WHERE since BETWEEN ?1 AND ?2")?;
     run("UPDATE successes SET at = at + ?3 WHERE at BETWEEN ?1 AND ?2")?;

@@ -58,6 +58,7 @@ fn cause(source: &str, ban_count: u32, rule: RuleName) -> Arc<Cause> {
 
 fn ban(source: &str, until: u64) -> SavedBan {
     SavedBan {
+        scope: Scope::Host,
         net: net(&format!("{source}/32")),
         since: at(NOW),
         until: Expiry::At(at(until)),
@@ -91,12 +92,14 @@ async fn bans_come_back_with_every_word_an_attacker_chose() {
     let bans = vec![
         first.clone(),
         SavedBan {
+            scope: Scope::Host,
             net: net("2001:db8::/32"),
             until: Expiry::Never,
             cause: manual(HOSTILE[1], true),
             ..first.clone()
         },
         SavedBan {
+            scope: Scope::Host,
             net: net("10.128.0.0/9"),
             cause: Arc::new(Cause::Split { of: net("10.0.0.0/8"), was: manual("", false) }),
             ..first.clone()
@@ -159,6 +162,7 @@ async fn the_count_of_an_offender_outlives_its_ban_and_a_pause_is_no_offence() {
         ..second.clone()
     };
     let flood = SavedBan {
+        scope: Scope::Host,
         net: net("192.0.2.8/32"),
         cause: cause("192.0.2.8", 1, RuleName::Flood),
         ..second.clone()

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
-use sipward_engine::{Cause, Expiry, Offender, Refusal, Success, Timestamp, UnblockReason};
+use sipward_engine::{
+    Cause, Expiry, Flow, Offender, Refusal, Scope, Success, Timestamp, UnblockReason,
+};
 
 use super::column::micros;
-use super::entry::{AllowEntry, Override, RetiredToken, SavedBan, SavedToken};
+use super::entry::{AllowEntry, Override, RetiredToken, SavedBan, SavedFlow, SavedToken};
 use super::inbox::Item;
 use super::key::Key;
 use super::schema::WRITTEN;
@@ -26,7 +28,7 @@ pub(super) fn batch(
     for item in items {
         match item {
             Item::Entry(entry) => rows.entry(entry)?,
-            Item::Bans(bans) => rows.all_bans(bans)?,
+            Item::Bans(bans, flows) => rows.all_bans(bans, flows)?,
             // Once all is written.
             Item::Read => {}
         }
@@ -78,10 +80,29 @@ pub(super) fn end_bans(connection: &mut Connection, at: Timestamp) -> rusqlite::
         params![micros(at), HistoryKind::Unban.number(), json(&UnblockReason::Manual)?],
     )?;
     let ended = transaction.execute("DELETE FROM bans WHERE observed = 0", [])?;
+    transaction.execute("DELETE FROM flows WHERE observed = 0", [])?;
     // Nobody uses it, and after this connection there is no log.
     closed(&transaction, at)?;
     transaction.commit()?;
     Ok(ended)
+}
+
+/// One row of the history.
+struct Happened<'a> {
+    at: Timestamp,
+    kind: HistoryKind,
+    net: IpNet,
+    scope: Option<Scope>,
+    flow: Option<Flow>,
+    until: Option<Expiry>,
+    reason: Option<&'a str>,
+    cause: Option<&'a str>,
+}
+
+impl Happened<'_> {
+    fn new(at: Timestamp, kind: HistoryKind, net: IpNet) -> Self {
+        Self { at, kind, net, scope: None, flow: None, until: None, reason: None, cause: None }
+    }
 }
 
 struct Rows<'a> {
@@ -95,8 +116,15 @@ impl Rows<'_> {
             Entry::Ban { at, ban } => {
                 let cause = json(&*ban.cause)?;
                 self.ban(ban, &cause)?;
-                self.history(*at, HistoryKind::Ban, ban.net, Some(ban.until), None, Some(&cause))
+                self.history(&Happened {
+                    scope: Some(ban.scope),
+                    until: Some(ban.until),
+                    cause: Some(&cause),
+                    ..Happened::new(*at, HistoryKind::Ban, ban.net)
+                })
             }
+            Entry::DenyFlow { at, flow } => self.deny_flow(*at, flow),
+            Entry::AllowFlow { flow, at, reason } => self.allow_flow(*flow, *at, *reason),
             Entry::Unban { net, at, reason } => self.unban(*net, *at, *reason),
             Entry::Refused { net, at, refusal, cause } => self.refused(*net, *at, *refusal, cause),
             Entry::Stepped(step) => step::rows(self.transaction, step),
@@ -121,28 +149,31 @@ impl Rows<'_> {
         // A route that was found explains nothing: where a ban is stored, that is the truth.
         let sql = match &*ban.cause {
             Cause::Adopted => {
-                "INSERT INTO bans (observed, net, since, until, cause) VALUES (?1, ?2, ?3, ?4, ?5)
+                "INSERT INTO bans (observed, net, since, until, cause, scope) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                  ON CONFLICT (observed, net) DO UPDATE
-                 SET since = excluded.since, until = excluded.until, cause = excluded.cause
+                 SET since = excluded.since, until = excluded.until, cause = excluded.cause, scope = excluded.scope
                  WHERE bans.until <= excluded.since"
             }
             Cause::Rule(_) | Cause::Manual { .. } | Cause::Split { .. } => {
-                "INSERT INTO bans (observed, net, since, until, cause) VALUES (?1, ?2, ?3, ?4, ?5)
+                "INSERT INTO bans (observed, net, since, until, cause, scope) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                  ON CONFLICT (observed, net) DO UPDATE
-                 SET since = excluded.since, until = excluded.until, cause = excluded.cause"
+                 SET since = excluded.since, until = excluded.until, cause = excluded.cause, scope = excluded.scope"
             }
         };
         let net = Key::from(ban.net);
-        self.run(sql, params![self.observed, net, micros(ban.since), until, cause])?;
+        let scope = ban.scope.as_str();
+        self.run(sql, params![self.observed, net, micros(ban.since), until, cause, scope])?;
         match Offender::of(&ban.cause, ban.until) {
             Some(offender) => self.offender(&offender),
             None => Ok(()),
         }
     }
 
-    fn all_bans(&self, bans: &[SavedBan]) -> rusqlite::Result<()> {
+    fn all_bans(&self, bans: &[SavedBan], flows: &[SavedFlow]) -> rusqlite::Result<()> {
         self.run("DELETE FROM bans WHERE observed = ?1", params![self.observed])?;
-        bans.iter().try_for_each(|ban| self.ban(ban, &json(&*ban.cause)?))
+        bans.iter().try_for_each(|ban| self.ban(ban, &json(&*ban.cause)?))?;
+        self.run("DELETE FROM flows WHERE observed = ?1", params![self.observed])?;
+        flows.iter().try_for_each(|flow| self.flow(flow, &json(&*flow.cause)?))
     }
 
     fn unban(&self, net: IpNet, at: Timestamp, reason: UnblockReason) -> rusqlite::Result<()> {
@@ -150,7 +181,44 @@ impl Rows<'_> {
             "DELETE FROM bans WHERE observed = ?1 AND net = ?2",
             params![self.observed, Key::from(net)],
         )?;
-        self.history(at, HistoryKind::Unban, net, None, Some(&json(&reason)?), None)
+        let reason = json(&reason)?;
+        self.history(&Happened {
+            reason: Some(&reason),
+            ..Happened::new(at, HistoryKind::Unban, net)
+        })
+    }
+
+    fn deny_flow(&self, at: Timestamp, denied: &SavedFlow) -> rusqlite::Result<()> {
+        let cause = json(&*denied.cause)?;
+        self.flow(denied, &cause)?;
+        self.history(&Happened {
+            flow: Some(denied.flow),
+            until: Some(Expiry::At(denied.until)),
+            cause: Some(&cause),
+            ..Happened::new(at, HistoryKind::FlowDenied, denied.flow.source.into())
+        })
+    }
+
+    fn flow(&self, denied: &SavedFlow, cause: &str) -> rusqlite::Result<()> {
+        let SavedFlow { flow, since, until, cause: _ } = denied;
+        self.run(
+            "INSERT OR REPLACE INTO flows (observed, flow, since, until, cause)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![self.observed, flow.to_string(), micros(*since), micros(*until), cause],
+        )
+    }
+
+    fn allow_flow(&self, flow: Flow, at: Timestamp, reason: UnblockReason) -> rusqlite::Result<()> {
+        self.run(
+            "DELETE FROM flows WHERE observed = ?1 AND flow = ?2",
+            params![self.observed, flow.to_string()],
+        )?;
+        let reason = json(&reason)?;
+        self.history(&Happened {
+            flow: Some(flow),
+            reason: Some(&reason),
+            ..Happened::new(at, HistoryKind::FlowAllowed, flow.source.into())
+        })
     }
 
     /// Ends the bans whose end has passed.
@@ -174,33 +242,35 @@ impl Rows<'_> {
         refusal: Refusal,
         cause: &Arc<Cause>,
     ) -> rusqlite::Result<()> {
-        self.history(
-            at,
-            HistoryKind::Refused,
-            net,
-            None,
-            Some(&json(&refusal)?),
-            Some(&json(&**cause)?),
-        )
+        let (reason, cause) = (json(&refusal)?, json(&**cause)?);
+        self.history(&Happened {
+            reason: Some(&reason),
+            cause: Some(&cause),
+            ..Happened::new(at, HistoryKind::Refused, net)
+        })
     }
 
-    fn history(
-        &self,
-        at: Timestamp,
-        kind: HistoryKind,
-        net: IpNet,
-        until: Option<Expiry>,
-        reason: Option<&str>,
-        cause: Option<&str>,
-    ) -> rusqlite::Result<()> {
+    fn history(&self, happened: &Happened<'_>) -> rusqlite::Result<()> {
+        let Happened { at, kind, net, scope, flow, until, reason, cause } = *happened;
         let until = match until {
             Some(Expiry::At(end)) => Some(micros(end)),
             Some(Expiry::Never) | None => None,
         };
+        let (scope, flow) = (scope.map(Scope::as_str), flow.map(|flow| flow.to_string()));
         self.run(
-            "INSERT INTO history (at, kind, observed, net, until, reason, cause)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![micros(at), kind.number(), self.observed, Key::from(net), until, reason, cause],
+            "INSERT INTO history (at, kind, observed, net, until, reason, cause, scope, flow)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            params![
+                micros(at),
+                kind.number(),
+                self.observed,
+                Key::from(net),
+                until,
+                reason,
+                cause,
+                scope,
+                flow
+            ],
         )
     }
 

@@ -8,6 +8,8 @@ use sipward_engine::{
     Deafness, Escalation, Guard, Healthy, Policy, Rule, Rules, UserAgents, Weights,
 };
 
+use crate::model::RuleScope;
+
 /// All values, each by its key in `[policy]`; those that are durations in seconds, with `_seconds`
 /// behind the key.
 pub(super) fn of(policy: &Policy) -> Vec<(String, Value)> {
@@ -17,8 +19,7 @@ pub(super) fn of(policy: &Policy) -> Vec<(String, Value)> {
         max_failures,
         window,
         ban_time,
-        // No key sets it.
-        scope: _,
+        scope,
         escalation,
         weights,
         rules,
@@ -39,6 +40,7 @@ pub(super) fn of(policy: &Policy) -> Vec<(String, Value)> {
     list.add("max_failures", max_failures);
     list.span("window", *window);
     list.span("ban_time", *ban_time);
+    list.add("scope", scope);
     list.add("ipv4_prefix", ipv4_prefix);
     list.add("ipv6_prefix", ipv6_prefix);
     list.add("max_tracked", max_tracked);
@@ -137,9 +139,10 @@ fn rules_of(rules: &Rules, list: &mut List) {
     }
 }
 
-fn guard_of(Guard { mode, min_grade, scope: _ }: Guard, list: &mut List) {
+fn guard_of(Guard { mode, min_grade, scope }: Guard, list: &mut List) {
     list.add("mode", mode);
     list.add("min_grade", min_grade);
+    list.add("scope", RuleScope::from(scope));
 }
 
 struct List {

@@ -94,6 +94,9 @@ pub(super) fn change(record: &Record) -> Option<AlarmChange> {
         | Record::Refused { .. }
         | Record::Shadowed { .. }
         | Record::Slowed { .. }
+        | Record::FlowDenied(_)
+        | Record::FlowAllowed { .. }
+        | Record::Distrusted { .. }
         | Record::NeedsAttention { .. }
         | Record::Scanner { .. }
         | Record::SipPorts { .. }

@@ -186,6 +186,7 @@ fn order(ban: &StandingBan, spare: &[IpAddr]) -> NewBan {
         net: Net(ban.net),
         ban_time_seconds: left,
         permanent: left.is_none(),
+        scope: None,
         // The API takes 500 bytes.
         reason: Some(format!("fail2ban: {}", ban.jail.chars().take(100).collect::<String>())),
         force: false,

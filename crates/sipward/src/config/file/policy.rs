@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ipnet::Ipv6Net;
 use serde::{Deserialize, Serialize};
-use sipward_engine::{Mode, Policy};
+use sipward_engine::{Mode, Policy, Scope};
 
 use super::rules::RulesFile;
 use super::set;
@@ -21,6 +21,7 @@ pub(super) struct PolicyFile {
     window: Option<Span>,
     #[serde(alias = "bantime")]
     ban_time: Option<Span>,
+    scope: Option<Scope>,
     ipv4_prefix: Option<u8>,
     ipv6_prefix: Option<u8>,
     max_tracked: Option<usize>,
@@ -93,6 +94,7 @@ impl PolicyFile {
         set(&mut policy.max_failures, self.max_failures);
         span::set(&mut policy.window, self.window);
         span::set(&mut policy.ban_time, self.ban_time);
+        set(&mut policy.scope, self.scope);
         set(&mut policy.ipv4_prefix, self.ipv4_prefix);
         set(&mut policy.ipv6_prefix, self.ipv6_prefix);
         set(&mut policy.max_tracked, self.max_tracked);

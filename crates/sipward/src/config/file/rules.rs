@@ -5,6 +5,7 @@ use sipward_engine::{Grade, Guard, Mode, Rule, Rules, UserAgents};
 
 use super::set;
 use super::span::{self, Span};
+use crate::model::RuleScope;
 
 /// `[policy.rules]`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -32,6 +33,7 @@ pub(super) struct RulesFile {
 struct GuardFile {
     mode: Option<Mode>,
     min_grade: Option<Grade>,
+    scope: Option<RuleScope>,
 }
 
 /// Any rule with a count and a window.
@@ -40,6 +42,7 @@ struct GuardFile {
 struct RuleFile {
     mode: Option<Mode>,
     min_grade: Option<Grade>,
+    scope: Option<RuleScope>,
     threshold: Option<u32>,
     window: Option<Span>,
     ban_time: Option<Span>,
@@ -51,14 +54,15 @@ struct RuleFile {
 struct UserAgentsFile {
     mode: Option<Mode>,
     min_grade: Option<Grade>,
+    scope: Option<RuleScope>,
     patterns: Option<Vec<String>>,
     ban_time: Option<Span>,
 }
 
 impl RulesFile {
     pub(super) fn apply(self, to: &mut Rules) {
-        let GuardFile { mode, min_grade } = self.failures;
-        guard(&mut to.failures, mode, min_grade);
+        let GuardFile { mode, min_grade, scope } = self.failures;
+        guard(&mut to.failures, mode, min_grade, scope);
         self.user_agents.apply(&mut to.user_agents);
         self.users.apply(&mut to.users);
         self.report.apply(&mut to.report);
@@ -77,7 +81,7 @@ impl RulesFile {
 
 impl RuleFile {
     fn apply(self, to: &mut Rule) {
-        guard(&mut to.guard, self.mode, self.min_grade);
+        guard(&mut to.guard, self.mode, self.min_grade, self.scope);
         set(&mut to.threshold, self.threshold);
         span::set(&mut to.window, self.window);
         span::set(&mut to.ban_time, self.ban_time);
@@ -86,13 +90,14 @@ impl RuleFile {
 
 impl UserAgentsFile {
     fn apply(self, to: &mut UserAgents) {
-        guard(&mut to.guard, self.mode, self.min_grade);
+        guard(&mut to.guard, self.mode, self.min_grade, self.scope);
         set(&mut to.patterns, self.patterns);
         span::set(&mut to.ban_time, self.ban_time);
     }
 }
 
-fn guard(to: &mut Guard, mode: Option<Mode>, min_grade: Option<Grade>) {
+fn guard(to: &mut Guard, mode: Option<Mode>, min_grade: Option<Grade>, scope: Option<RuleScope>) {
     set(&mut to.mode, mode);
     set(&mut to.min_grade, min_grade);
+    set(&mut to.scope, scope.map(RuleScope::scope));
 }

@@ -2,19 +2,20 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use sipward_engine::{
-    self as engine, Action, Cause, Expiry, Input, Success, Timestamp, UnblockReason,
+    self as engine, Action, Cause, Expiry, Flow, Input, Scope, Success, Timestamp, UnblockReason,
 };
 use sipward_route::{Change, Enforcement, Report, Stranger};
 
 use super::{Happened, Judge, Shielding, UNDER_WAY, UnderWay};
 use crate::daemon::directory::Question;
 use crate::daemon::host_exemptions;
-use crate::record::{Ban, Record};
-use crate::store::{Entry, SavedBan};
+use crate::enforce::{flow_of, route_flow, route_scope};
+use crate::record::{Ban, FlowDenied, Record};
+use crate::store::{Entry, SavedBan, SavedFlow};
 use crate::text::Time;
 
 /// More between FreeSWITCH's clock and ours is no delay: they are not set alike.
@@ -27,11 +28,12 @@ impl Judge {
             Report::Unblocked { net, still } => self.unblocked(net, still),
             Report::Failed { change, error } => self.failed(change, error),
             Report::Denied { flow, enforcement } => {
-                tracing::debug!(%flow, %enforcement, "denied");
+                self.denied(flow_of(flow), Ok(&enforcement));
             }
-            Report::Allowed { flow } => tracing::debug!(%flow, "allowed"),
-            Report::Healed { routes, rules, gate, elements: _ } => {
-                self.publish(Record::Healed { routes, rules, gate });
+            // Said when it was decided: what the kernel lets go by itself, it reports to nobody.
+            Report::Allowed { flow: _ } => {}
+            Report::Healed { routes, rules, gate, elements } => {
+                self.publish(Record::Healed { routes, rules, gate, elements });
             }
             Report::Moved { routes, table, preference: _, because } => {
                 self.publish(Record::BansMoved { routes, table, because });
@@ -105,6 +107,25 @@ impl Judge {
         self.tell(Input::Applied { net, enforced });
     }
 
+    /// The kernel has answered for a flow: its record is complete.
+    fn denied(&mut self, flow: Flow, answer: Result<&Enforcement, &str>) {
+        let because = match answer {
+            Ok(enforcement) if enforcement.is_full() => None,
+            Ok(enforcement) => Some(enforcement.to_string()),
+            Err(error) => Some(error.to_owned()),
+        };
+        let enforced = because.is_none();
+        if let Some(mut denied) = self.flows_under_way.remove(&flow) {
+            denied.enforced = enforced;
+            denied.not_enforced_because = because;
+            self.publish(Record::FlowDenied(denied));
+        }
+        self.tell(match answer {
+            Ok(_) => Input::FlowApplied { flow, enforced },
+            Err(error) => Input::FlowFailed { flow, error: error.to_owned() },
+        });
+    }
+
     fn unblocked(&mut self, net: IpNet, still: Option<String>) {
         if let Some(reason) = self.kernel.left(net, still.as_deref()) {
             self.publish(Record::Unban { source: net, reason, still_stopped_by: still });
@@ -120,10 +141,11 @@ impl Judge {
                 (net, "block")
             }
             Change::Unblock(net) => (net, "unblock"),
-            Change::Deny { flow, .. } | Change::Allow(flow) => {
-                tracing::warn!(%flow, error, "the flow could not be changed");
-                return;
+            Change::Deny { flow, .. } => {
+                self.denied(flow_of(flow), Err(&error));
+                (flow.source.into(), "deny a flow of")
             }
+            Change::Allow(flow) => (flow.source.into(), "allow a flow of"),
         };
         self.publish(Record::RouteFailed { source: net, change: word, error });
     }
@@ -157,27 +179,38 @@ impl Judge {
         &self,
         net: IpNet,
         since: Timestamp,
-        until: Expiry,
+        (scope, until): (Scope, Expiry),
         cause: Arc<Cause>,
     ) -> SavedBan {
-        SavedBan { net, since: self.clock.wall(since), until: self.clock.wall_end(until), cause }
+        let (since, until) = (self.clock.wall(since), self.clock.wall_end(until));
+        SavedBan { net, scope, since, until, cause }
+    }
+
+    /// A denied flow as the store has it.
+    pub(super) fn saved_flow(
+        &self,
+        flow: Flow,
+        (since, until): (Timestamp, Timestamp),
+        cause: Arc<Cause>,
+    ) -> SavedFlow {
+        SavedFlow { flow, since: self.clock.wall(since), until: self.clock.wall(until), cause }
     }
 
     pub(super) fn carry_out(&mut self, because: Option<Happened>) {
         let mut actions = std::mem::take(&mut self.actions);
         for action in actions.drain(..) {
             match action {
-                Action::Block { net, since, until, scope: _, cause } => {
+                Action::Block { net, since, until, scope, cause } => {
                     self.totals.bans += 1;
                     if let Some(reason) = self.kernel.left(net, None) {
                         // Banned again before the kernel had carried out the unban: it happened all the same.
                         self.publish(Record::Unban { source: net, reason, still_stopped_by: None });
                     }
                     // The route first: nothing that becomes of the store delays it.
-                    self.wishes.push(Change::block(net));
-                    let ban = self.saved(net, since, until, Arc::clone(&cause));
+                    self.wishes.push(Change::Block { net, scope: route_scope(scope) });
+                    let ban = self.saved(net, since, (scope, until), Arc::clone(&cause));
                     self.store.put(Entry::Ban { at: self.clock.now(), ban });
-                    let ban = Ban::decided(net, self.clock.wall_end(until), cause);
+                    let ban = Ban::decided(net, scope, self.clock.wall_end(until), cause);
                     self.under_way.insert(net, UnderWay { ban, cause: because });
                 }
                 Action::Unblock { net, reason } => {
@@ -219,8 +252,19 @@ impl Judge {
                     let until = Time(self.clock.wall(until));
                     self.publish(Record::Slowed { source, until, cause });
                 }
-                // The engine lists them; the gate has no set of flows, and every ban is a route.
-                Action::DenyFlow { .. } | Action::AllowFlow { .. } | Action::Distrust { .. } => {}
+                Action::DenyFlow { flow, since, until, cause } => {
+                    self.deny_flow(flow, (since, until), cause);
+                }
+                Action::AllowFlow { flow, reason } => self.allow_flow(flow, reason),
+                Action::Distrust { source, until } => {
+                    if let Some(shielding) = &mut self.shielding {
+                        shielding.distrust(&self.engine, source, until, self.clock.steady());
+                    }
+                    if until > self.clock.steady() {
+                        let until = Time(self.clock.wall(until));
+                        self.publish(Record::Distrusted { source, until });
+                    }
+                }
                 Action::AskAcl { addr } => self.ask_acl(addr),
                 Action::Remember(success) => {
                     let Success { since, at, .. } = success;
@@ -238,6 +282,27 @@ impl Judge {
         }
         // The buffer is kept: the next event needs it.
         self.actions = actions;
+    }
+
+    fn deny_flow(&mut self, flow: Flow, times: (Timestamp, Timestamp), cause: Arc<Cause>) {
+        let (_, until) = times;
+        let end = Instant::now() + self.clock.until_steady(until);
+        self.wishes.push(Change::Deny { flow: route_flow(flow), until: end });
+        let saved = self.saved_flow(flow, times, Arc::clone(&cause));
+        self.store.put(Entry::DenyFlow { at: self.clock.now(), flow: saved });
+        let denied = FlowDenied::decided(flow, self.clock.wall(until), cause);
+        self.flows_under_way.insert(flow, denied);
+    }
+
+    fn allow_flow(&mut self, flow: Flow, reason: UnblockReason) {
+        // The kernel lets it go by itself when its time is over, and does not mind to hear of it.
+        self.wishes.push(Change::Allow(route_flow(flow)));
+        self.store.put(Entry::AllowFlow { flow, at: self.clock.now(), reason });
+        if let Some(denied) = self.flows_under_way.remove(&flow) {
+            // Allowed before the kernel had answered: it was denied all the same.
+            self.publish(Record::FlowDenied(denied));
+        }
+        self.publish(Record::FlowAllowed { source: flow.source, flow, reason });
     }
 
     /// A snapshot that finds no room is made after the next connection; a wish for the log is not made again.

@@ -1,18 +1,19 @@
 //! What the start brings back: stored bans, and routes that nobody explains.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
-use sipward_engine::{Action, Expiry, Input, Offender, Scope, Success, UnblockReason};
-use sipward_route::{Change, Report};
+use sipward_engine::{Action, Expiry, Input, Offender, Success, UnblockReason};
+use sipward_route::{Change, Found, Report};
 use tokio::sync::mpsc;
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
 use super::{Judge, TURN};
+use crate::enforce::{flow_of, route_flow, route_scope};
 use crate::record::Record;
-use crate::store::{Saved, SavedBan};
+use crate::store::{Saved, SavedBan, SavedFlow};
 
 /// Longest wait for the kernel to have all bans back before FreeSWITCH's events are read: twice what half
 /// a million take, and within the time that systemd gives a start.
@@ -33,17 +34,26 @@ pub(crate) struct Restored {
 }
 
 impl Judge {
-    /// Takes over what was stored and the routes of ours that were found.
-    pub(crate) fn take_over(&mut self, saved: Saved, found: &[IpNet]) -> Restored {
+    /// Takes over what was stored, and what the kernel held of an earlier run.
+    pub(crate) fn take_over(&mut self, saved: Saved, found: &Found) -> Restored {
         // A route whose ban has ended meanwhile is explained too: it is on its way out.
         let explained: HashSet<IpNet> = saved.bans.iter().map(|ban| ban.net).collect();
         let mut missing = self.restore(saved);
         let bans = missing.len();
         let before = self.totals.bans;
-        for net in found {
+        for net in &found.routes {
             missing.remove(net);
             if !explained.contains(net) {
                 self.tell(Input::Adopt { net: *net });
+            }
+        }
+        // Nothing tells what they were made for, and unlike a route each has an end that is not known.
+        for net in found.sip_bans.iter().filter(|net| self.engine.ban(**net).is_none()) {
+            self.wishes.push(Change::Unblock(*net));
+        }
+        for (flow, _) in &found.flows {
+            if self.engine.flow(flow_of(*flow)).is_none() {
+                self.wishes.push(Change::Allow(*flow));
             }
         }
         let adopted = usize::try_from(self.totals.bans - before).unwrap_or(usize::MAX);
@@ -53,7 +63,7 @@ impl Judge {
     /// Tells the engine what was stored. Gives the bans that stand again, whose routes are on their way.
     fn restore(&mut self, saved: Saved) -> HashSet<IpNet> {
         // Allowed hosts and changed settings are in force before: they decide what comes back.
-        let Saved { bans, offenders, successes, unreadable, .. } = saved;
+        let Saved { bans, flows, offenders, successes, unreadable, .. } = saved;
         if unreadable > 0 {
             let error = format!(
                 "{unreadable} rows make no sense and were left out; was the file changed by hand, or \
@@ -70,12 +80,39 @@ impl Judge {
             let until = self.clock.restored(offender.until, offender.until);
             self.tell(Input::Offender(Offender { until, ..offender }));
         }
+        for flow in flows {
+            self.restore_flow(flow);
+        }
         bans.into_iter().filter_map(|ban| self.restore_ban(ban)).collect()
+    }
+
+    fn restore_flow(&mut self, saved: SavedFlow) {
+        let SavedFlow { flow, cause, .. } = saved;
+        let by = |at| self.clock.restored(at, saved.since);
+        let (since, until) = (by(saved.since), by(saved.until));
+        // No denial lasts longer than its length, whatever the clock does.
+        let until = until.min(self.clock.steady() + saved.until.since(saved.since));
+        self.engine.handle(
+            Input::RestoreFlow { flow, since, until, cause },
+            self.clock.steady(),
+            &mut self.actions,
+        );
+        // One that stands as it was stored is no news.
+        let before = self.actions.len();
+        self.actions.retain(|action| {
+            !matches!(action, Action::DenyFlow { flow: f, since: s, until: u, .. }
+                if (*f, *s, *u) == (flow, since, until))
+        });
+        if self.actions.len() < before {
+            let end = Instant::now() + self.clock.until_steady(until);
+            self.wishes.push(Change::Deny { flow: route_flow(flow), until: end });
+        }
+        self.carry_out(None);
     }
 
     fn restore_ban(&mut self, ban: SavedBan) -> Option<IpNet> {
         let (since, mut until) = self.restored_times(&ban);
-        let SavedBan { net, cause, .. } = ban;
+        let SavedBan { net, scope, cause, .. } = ban;
         let now = self.clock.steady();
         let is_over = until <= Expiry::At(now);
         if is_over && self.engine.ban(net).is_some() {
@@ -83,7 +120,6 @@ impl Judge {
             until = Expiry::At(now + AT_ONCE);
             self.stored.ending.insert(net);
         }
-        let scope = Scope::Host;
         let input = Input::Restore { net, since, until, scope, cause };
         self.engine.handle(input, now, &mut self.actions);
         if is_over {
@@ -92,12 +128,12 @@ impl Judge {
         let before = self.actions.len();
         // A ban that stands as it was stored is no news, neither for the log nor for the history.
         self.actions.retain(|action| {
-            !matches!(action, Action::Block { net: n, since: s, until: u, .. }
-                if (*n, *s, *u) == (net, since, until))
+            !matches!(action, Action::Block { net: n, scope: c, since: s, until: u, .. }
+                if (*n, *c, *s, *u) == (net, scope, since, until))
         });
         let stands = self.actions.len() < before;
         if stands {
-            self.wishes.push(Change::block(net));
+            self.wishes.push(Change::Block { net, scope: route_scope(scope) });
         }
         self.carry_out(None);
         stands.then_some(net)
@@ -177,8 +213,15 @@ impl Judge {
             return;
         }
         let bans = self.engine.bans();
-        let bans = bans.map(|ban| self.saved(ban.net, ban.since, ban.until, ban.cause.clone()));
-        self.store.put_bans(bans.collect());
+        let bans = bans
+            .map(|ban| self.saved(ban.net, ban.since, (ban.scope, ban.until), ban.cause.clone()));
+        let flows = self.engine.flows();
+        let flows = flows
+            .map(|denied| {
+                self.saved_flow(denied.flow, (denied.since, denied.until), denied.cause.clone())
+            })
+            .collect();
+        self.store.put_bans(bans.collect(), flows);
     }
 }
 

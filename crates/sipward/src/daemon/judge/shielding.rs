@@ -1,13 +1,17 @@
 //! Who passes the shield: the engine's word, handed to the task that owns netlink.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
-use sipward_engine::{Engine, Identity, Input};
-use sipward_route::{Admission, MOST_HEALTHY, MOST_UNLIMITED, Shield, Stranger, USUAL_REQUESTS};
+use sipward_engine::{Engine, Identity, Input, Timestamp, Transport};
+use sipward_route::{
+    Admission, Flow, MOST_HEALTHY, MOST_UNLIMITED, Shield, Stranger, USUAL_REQUESTS,
+};
 
 use crate::config::file;
+use crate::enforce::route_flow;
 use crate::record::Record;
 
 /// A new list is made after this time at the latest: how many registrations a host has may have changed
@@ -20,6 +24,10 @@ const SHARE: u32 = 20;
 const SLOWED: Duration = Duration::from_mins(10);
 /// Scanners slowed at once at most. The next list, ten seconds later, names those that are left.
 const MOST_SLOWED: usize = 100;
+
+/// Addresses distrusted at once at most. Those beyond keep their place in the shield; their flows are denied all
+/// the same.
+const MOST_DISTRUSTED: usize = 4_096;
 
 /// What the shield was told last.
 #[derive(Debug)]
@@ -35,6 +43,15 @@ pub(crate) struct Shielding {
     rested: Instant,
     due: Instant,
     left_out: usize,
+    /// Addresses whose new flows count as a stranger's.
+    distrusted: HashMap<IpAddr, Distrusted>,
+}
+
+/// An address that the shield counts as a stranger, but for the flows of its registrations.
+#[derive(Debug)]
+struct Distrusted {
+    until: Timestamp,
+    kept: Vec<Flow>,
 }
 
 impl Shielding {
@@ -49,6 +66,7 @@ impl Shielding {
             rested: now,
             due: now,
             left_out: 0,
+            distrusted: HashMap::new(),
         }
     }
 
@@ -90,6 +108,10 @@ impl Shielding {
 
     /// Something happened at an address: hands over what the engine makes of it now.
     pub(super) fn look_at(&mut self, engine: &Engine, address: IpAddr) {
+        let address = address.to_canonical();
+        if self.distrusted.contains_key(&address) {
+            return self.keep_registered(engine, address);
+        }
         let view = engine.source(address);
         match view.identity {
             Identity::Stranger | Identity::Caller => self.shield.dismiss(view.source),
@@ -102,8 +124,61 @@ impl Shielding {
         }
     }
 
+    /// Counts new flows of an address as a stranger's until then; with an end that is not ahead no longer.
+    ///
+    /// Of IPv4 only: the shield knows IPv6 hosts by their /64, in which others may live, and phones there have
+    /// addresses of their own, so that the denial of flows is enough.
+    pub(super) fn distrust(
+        &mut self,
+        engine: &Engine,
+        source: IpAddr,
+        until: Timestamp,
+        now: Timestamp,
+    ) {
+        let source = source.to_canonical();
+        if until <= now {
+            return self.trust(engine, source);
+        }
+        if !source.is_ipv4() || self.distrusted.len() >= MOST_DISTRUSTED {
+            return;
+        }
+        let entry = self.distrusted.entry(source);
+        entry.or_insert(Distrusted { until, kept: Vec::new() }).until = until;
+        self.keep_registered(engine, source);
+    }
+
+    fn trust(&mut self, engine: &Engine, source: IpAddr) {
+        let Some(distrusted) = self.distrusted.remove(&source) else { return };
+        // First the host: its phones must not lose their place in between.
+        self.look_at(engine, source);
+        for flow in distrusted.kept {
+            self.shield.drop_flow(flow);
+        }
+    }
+
+    /// Keeps the flows of what is registered at a distrusted address now, and no others.
+    fn keep_registered(&mut self, engine: &Engine, source: IpAddr) {
+        let Some(distrusted) = self.distrusted.get_mut(&source) else { return };
+        let ports = engine.registered_flows(source);
+        let flow = |port, transport| route_flow(sipward_engine::Flow { source, transport, port });
+        let kept: Vec<Flow> =
+            ports.flat_map(|port| Transport::ALL.map(|transport| flow(port, transport))).collect();
+        for flow in kept.iter().filter(|flow| !distrusted.kept.contains(flow)) {
+            self.shield.keep_flow(*flow);
+        }
+        for flow in distrusted.kept.iter().filter(|flow| !kept.contains(flow)) {
+            self.shield.drop_flow(*flow);
+        }
+        distrusted.kept = kept;
+        self.shield.dismiss(source.into());
+    }
+
     /// Hands over a list that may have changed. Says what has no room, when that begins.
-    pub(super) fn beat(&mut self, engine: &Engine) -> Option<String> {
+    pub(super) fn beat(&mut self, engine: &Engine, steady: Timestamp) -> Option<String> {
+        let over = self.distrusted.iter().filter(|(_, distrusted)| distrusted.until <= steady);
+        for source in over.map(|(source, _)| *source).collect::<Vec<_>>() {
+            self.trust(engine, source);
+        }
         let now = Instant::now();
         let changed = self.version != Some(engine.spared_version());
         let wanted = (changed && now >= self.rested) || now >= self.due;
@@ -141,7 +216,11 @@ impl Shielding {
         let mut left_out = self.shield.set_unlimited(&exempt);
         // Before FreeSWITCH has said who is registered, those from an earlier run keep their places.
         if self.is_known {
-            let hosts = healthy.iter().map(|net| (*net, engine.source(net.addr()).registrations));
+            let trusted = |net: &&IpNet| !self.distrusted.contains_key(&net.addr());
+            let hosts = healthy
+                .iter()
+                .filter(trusted)
+                .map(|net| (*net, engine.source(net.addr()).registrations));
             left_out += self.shield.replace(hosts).left_out;
         }
         let took = now.elapsed();

@@ -4,12 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde_json::{Value, json};
-use sipward_engine::{Grade, Mode, RuleName};
+use sipward_engine::{Grade, Mode, RuleName, Scope};
 use utoipa::PartialSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{
     AdditionalProperties, ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type,
 };
+
+use crate::model::RuleScope;
 
 /// A value that can be changed at run time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +22,8 @@ pub enum PolicyKey {
     WindowSeconds,
     /// Length of a first ban.
     BanTimeSeconds,
+    /// What bans stop: `host` or `sip`.
+    Scope,
     /// A value of a rule. Not every rule has every one: [`PolicyKey::all`] are those that there are.
     Rule(RuleName, RuleSetting),
 }
@@ -39,6 +43,8 @@ pub enum RuleSetting {
     BanTimeSeconds,
     /// Parts of the user agents of scanners.
     Patterns,
+    /// What its bans stop: `policy`, `host` or `sip`.
+    Scope,
 }
 
 /// The rules that have a section in the configuration file.
@@ -61,11 +67,11 @@ const RULES: [(RuleName, &str); 14] = [
 
 /// What each of them has.
 const fn settings(rule: RuleName) -> &'static [RuleSetting] {
-    use RuleSetting::{BanTimeSeconds, MinGrade, Mode, Patterns, Threshold, WindowSeconds};
+    use RuleSetting::{BanTimeSeconds, MinGrade, Mode, Patterns, Scope, Threshold, WindowSeconds};
     match rule {
-        RuleName::Failures => &[Mode, MinGrade],
-        RuleName::UserAgents => &[Mode, MinGrade, Patterns, BanTimeSeconds],
-        _ => &[Mode, MinGrade, Threshold, WindowSeconds, BanTimeSeconds],
+        RuleName::Failures => &[Mode, MinGrade, Scope],
+        RuleName::UserAgents => &[Mode, MinGrade, Scope, Patterns, BanTimeSeconds],
+        _ => &[Mode, MinGrade, Scope, Threshold, WindowSeconds, BanTimeSeconds],
     }
 }
 
@@ -78,6 +84,7 @@ impl RuleSetting {
             Self::WindowSeconds => "window_seconds",
             Self::BanTimeSeconds => "ban_time_seconds",
             Self::Patterns => "patterns",
+            Self::Scope => "scope",
         }
     }
 }
@@ -88,7 +95,9 @@ impl PolicyKey {
         let rules = RULES.into_iter().flat_map(|(rule, _)| {
             settings(rule).iter().map(move |setting| Self::Rule(rule, *setting))
         });
-        [Self::MaxFailures, Self::WindowSeconds, Self::BanTimeSeconds].into_iter().chain(rules)
+        [Self::MaxFailures, Self::WindowSeconds, Self::BanTimeSeconds, Self::Scope]
+            .into_iter()
+            .chain(rules)
     }
 
     /// Whether its value is a length of time, in seconds.
@@ -118,6 +127,8 @@ impl PolicyKey {
             Self::BanTimeSeconds | Self::Rule(_, RuleSetting::BanTimeSeconds) => number(31_536_000),
             Self::Rule(_, RuleSetting::Mode) => words(json!([Mode::Ban, Mode::Shadow, Mode::Off])),
             Self::Rule(_, RuleSetting::MinGrade) => words(json!(Grade::ALL)),
+            Self::Scope => words(json!([Scope::Host, Scope::Sip])),
+            Self::Rule(_, RuleSetting::Scope) => words(json!(RuleScope::ALL)),
             Self::Rule(rule, RuleSetting::Threshold) => number(match rule {
                 RuleName::Flood => 65_535,
                 RuleName::Report | RuleName::Account | RuleName::Network | RuleName::Log => 64,
@@ -162,6 +173,7 @@ impl fmt::Display for PolicyKey {
             Self::MaxFailures => f.write_str("max_failures"),
             Self::WindowSeconds => f.write_str("window_seconds"),
             Self::BanTimeSeconds => f.write_str("ban_time_seconds"),
+            Self::Scope => f.write_str("scope"),
             Self::Rule(rule, setting) => {
                 let name = RULES.into_iter().find(|(known, _)| known == rule);
                 let name = name.map_or("?", |(_, name)| name);
@@ -182,8 +194,8 @@ impl FromStr for PolicyKey {
         };
         Self::all().find(is_named).ok_or_else(|| {
             "this cannot be changed at run time; write max_failures, window_seconds, \
-             ban_time_seconds, or rules.NAME. with mode, min_grade, threshold, window_seconds, \
-             ban_time_seconds or patterns behind it, as `GET /policy` lists them"
+             ban_time_seconds, scope, or rules.NAME. with mode, min_grade, scope, threshold, \
+             window_seconds, ban_time_seconds or patterns behind it, as `GET /policy` lists them"
                 .to_owned()
         })
     }
@@ -198,7 +210,7 @@ mod tests {
         for key in PolicyKey::all() {
             assert_eq!(key.to_string().parse(), Ok(key));
         }
-        assert_eq!(PolicyKey::all().count(), 69);
+        assert_eq!(PolicyKey::all().count(), 84);
         assert_eq!("rules.slow.window".parse::<PolicyKey>(), "rules.slow.window_seconds".parse());
     }
 

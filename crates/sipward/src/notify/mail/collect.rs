@@ -79,6 +79,7 @@ impl Collector {
             | Record::Deaf { .. }
             | Record::Hears { .. }
             | Record::Slowed { .. }
+            | Record::Distrusted { .. }
             | Record::StoreDegraded { .. }
             | Record::StoreRecovered { .. }
             | Record::StoreIncomplete { .. }
@@ -97,6 +98,8 @@ impl Collector {
             | Record::EventForged { .. }
             | Record::AuthFailure(_)
             | Record::Refused { .. }
+            | Record::FlowDenied(_)
+            | Record::FlowAllowed { .. }
             | Record::Shadowed { .. }
             | Record::Registrations { .. }
             | Record::Trunks { .. }

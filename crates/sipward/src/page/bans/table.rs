@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::super::fields::Fields;
 use super::super::frame::Frame;
 use super::super::say::{self, Shown};
-use crate::model::Ban;
+use crate::model::{Ban, BanScope};
 
 /// What a table of bans has beside the bans.
 #[derive(Clone, Copy, Default)]
@@ -81,6 +81,7 @@ fn row(frame: &Frame, ban: &Ban, acts: bool) -> Markup {
             }
             td data-label="State" {
                 (say::state(ban.state, frame.status.mode))
+                @if ban.scope == BanScope::Sip { " " span.pill title="Web, mail and SSH stay reachable" { "SIP only" } }
                 @if let Some(error) = &ban.error { " " span.soft { (say::plain(error)) } }
             }
             @if acts {

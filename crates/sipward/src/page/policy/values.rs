@@ -29,7 +29,10 @@ pub(super) fn read(key: PolicyKey, text: &str) -> Result<Value, String> {
         return Ok(read_span(text)?.as_secs().into());
     }
     match key {
-        PolicyKey::Rule(_, RuleSetting::Mode | RuleSetting::MinGrade) => Ok(text.into()),
+        PolicyKey::Scope
+        | PolicyKey::Rule(_, RuleSetting::Mode | RuleSetting::MinGrade | RuleSetting::Scope) => {
+            Ok(text.into())
+        }
         PolicyKey::Rule(_, RuleSetting::Patterns) => {
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
             Ok(lines.collect::<Vec<_>>().into())

@@ -7,6 +7,7 @@ const MANY: u32 = 3_000;
 
 fn many(n: u32) -> SavedBan {
     SavedBan {
+        scope: Scope::Host,
         net: IpNet::from(IpAddr::V4((0x0a00_0000 + n * 7_919).into())),
         ..ban("192.0.2.7", NOW + HOUR)
     }

@@ -29,6 +29,8 @@ async fn told(store: &Store, query: HistoryQuery) -> Vec<String> {
             What::Ban { .. } => "ban",
             What::Unban { .. } => "unban",
             What::Refused { .. } => "refused",
+            What::FlowDenied { .. } => "flow denied",
+            What::FlowAllowed { .. } => "flow allowed",
         };
         format!("{} {what} {}", event.at.as_micros() - NOW, event.net)
     };
@@ -59,7 +61,7 @@ async fn it_tells_everything_newest_first() {
     let until = Expiry::At(at(NOW + HOUR));
     assert_eq!(
         events[5].what,
-        What::Ban { until, cause: cause("192.0.2.7", 2, RuleName::Failures) }
+        What::Ban { scope: Scope::Host, until, cause: cause("192.0.2.7", 2, RuleName::Failures) }
     );
 }
 

@@ -51,6 +51,8 @@ impl Kept {
             }
             Entry::Ban { .. }
             | Entry::Unban { .. }
+            | Entry::DenyFlow { .. }
+            | Entry::AllowFlow { .. }
             | Entry::Refused { .. }
             | Entry::Stepped(_)
             | Entry::EndPast { .. }

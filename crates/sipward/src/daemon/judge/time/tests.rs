@@ -303,6 +303,7 @@ async fn a_row_that_says_nonsense_has_no_more_left_than_its_length() {
     let court = court(&directory, NOW);
     let cause = Arc::new(Cause::Adopted);
     let row = |since, until| SavedBan {
+        scope: Scope::Host,
         net: A.parse().unwrap(),
         since,
         until,

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sipward_engine::{Guard, Policy, Rule, RuleName, Rules, UserAgents};
 
-use crate::model::{MAX_PATTERN, PolicyKey, RuleSetting};
+use crate::model::{MAX_PATTERN, PolicyKey, RuleScope, RuleSetting};
 
 /// Puts `value` into `policy`. What kind of value it is is checked here, its range by the policy itself.
 pub(super) fn set(policy: &mut Policy, key: PolicyKey, value: &Value) -> Result<(), String> {
@@ -14,6 +14,7 @@ pub(super) fn set(policy: &mut Policy, key: PolicyKey, value: &Value) -> Result<
         PolicyKey::MaxFailures => policy.max_failures = number(value)?,
         PolicyKey::WindowSeconds => policy.window = span(value)?,
         PolicyKey::BanTimeSeconds => policy.ban_time = span(value)?,
+        PolicyKey::Scope => policy.scope = word(value, "host or sip")?,
         PolicyKey::Rule(name, setting) => match part(&mut policy.rules, name) {
             Some(part) => part.set(setting, value)?,
             None => return Err(format!("`{key}` cannot be changed")),
@@ -67,6 +68,12 @@ impl Part<'_> {
                 let words = "unjoined, unproven, unchallenged, assumed or answered";
                 guard.min_grade = word(value, words)?;
             }
+            (
+                Self::Base(guard)
+                | Self::Agents(UserAgents { guard, .. })
+                | Self::Rule(Rule { guard, .. }),
+                RuleSetting::Scope,
+            ) => guard.scope = word::<RuleScope>(value, "policy, host or sip")?.scope(),
             (Self::Agents(agents), RuleSetting::Patterns) => agents.patterns = patterns(value)?,
             (
                 Self::Agents(UserAgents { ban_time, .. }) | Self::Rule(Rule { ban_time, .. }),
