@@ -26,8 +26,9 @@ pub(crate) struct Accounts {
 #[derive(Debug, Default)]
 struct Account {
     since: Timestamp,
-    /// Hashes of them.
-    addresses: Vec<u32>,
+    /// Hashes of them: of the first, and of the others. Most accounts have one.
+    first: Option<u32>,
+    others: Vec<u32>,
     count: u32,
     /// The next number of addresses that is told.
     tell_at: u32,
@@ -59,13 +60,16 @@ impl Accounts {
         if entry.count == 0 || now.since(entry.since) >= WITHIN {
             *entry = Account { since: now, tell_at: limit.saturating_add(1), ..Account::default() };
         }
-        let place = entry.addresses.iter().position(|known| *known == address);
+        let mut addresses = entry.first.iter().chain(&entry.others);
+        let place = addresses.position(|known| *known == address);
         if let Some(place) = place {
             let within_limit = u32::try_from(place).is_ok_and(|place| place < limit);
             return NewAddress { within_limit, tell: None };
         }
-        if entry.addresses.len() < MAX_TOLD_APART.max(limit as usize) {
-            entry.addresses.push(address);
+        if entry.first.is_none() {
+            entry.first = Some(address);
+        } else if entry.others.len() + 1 < MAX_TOLD_APART.max(limit as usize) {
+            entry.others.push(address);
         }
         entry.count = entry.count.saturating_add(1);
         let tell = (entry.count >= entry.tell_at).then_some(entry.count);

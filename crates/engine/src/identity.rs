@@ -58,8 +58,35 @@ struct Known {
     /// It was in the first list of registrations that this installation saw, and nobody failed there for
     /// another user since.
     listed: bool,
-    /// Some of its users: settled ones before others, the latest before earlier ones.
-    users: [Option<User>; SHARED_USERS],
+    users: Users,
+}
+
+/// Some users of a source: settled ones before others, the latest before earlier ones. Most sources have one,
+/// so there is room for no more until more come.
+#[derive(Clone, Debug, Default)]
+struct Users {
+    one: Option<User>,
+    others: Option<Box<[Option<User>; SHARED_USERS - 1]>>,
+}
+
+impl Users {
+    fn iter(&self) -> impl Iterator<Item = &User> {
+        self.one.iter().chain(self.others.iter().flat_map(|others| others.iter().flatten()))
+    }
+
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut User> {
+        let others = self.others.iter_mut().flat_map(|others| others.iter_mut().flatten());
+        self.one.iter_mut().chain(others)
+    }
+
+    /// A place that is free, if there is one.
+    fn free(&mut self) -> Option<&mut Option<User>> {
+        if self.one.is_none() {
+            return Some(&mut self.one);
+        }
+        let others = self.others.get_or_insert_default();
+        others.iter_mut().find(|place| place.is_none())
+    }
 }
 
 /// A user who succeeds at a source.
@@ -207,7 +234,7 @@ impl Identities {
         };
         if std::mem::take(&mut known.listed) {
             known.first_success = Some(now);
-            for user in known.users.iter_mut().flatten() {
+            for user in known.users.iter_mut() {
                 user.settled = false;
             }
         }
@@ -326,7 +353,7 @@ impl Identities {
         let Some(known) = other.known.get(&key) else {
             return;
         };
-        for user in known.users.iter().flatten().map(|user| user.hash) {
+        for user in known.users.iter().map(|user| user.hash) {
             let Some(healthy) = other.healthy.get(&(key, user)) else {
                 continue;
             };
@@ -351,26 +378,28 @@ impl Identities {
 
 impl Known {
     fn note_user(&mut self, user: User) {
-        let same = |slot: &&mut Option<User>| slot.is_some_and(|other| other.hash == user.hash);
-        if let Some(slot) = self.users.iter_mut().find(same) {
-            *slot = Some(user);
+        if let Some(known) = self.users.iter_mut().find(|other| other.hash == user.hash) {
+            *known = user;
             return;
         }
-        let worth = |slot: &Option<User>| slot.map(|other| (other.settled, other.last_success));
-        let least = self.users.iter_mut().min_by_key(|slot| worth(slot));
+        if let Some(free) = self.users.free() {
+            *free = Some(user);
+            return;
+        }
         // A new user does not take the place of one of long standing that still comes.
-        let gives_way = |other: User| {
+        let gives_way = |other: &User| {
             user.settled
                 || !other.settled
                 || user.last_success.since(other.last_success) >= SHARED_WITHIN
         };
-        if let Some(slot) = least.filter(|slot| slot.is_none_or(gives_way)) {
-            *slot = Some(user);
+        let least = self.users.iter_mut().min_by_key(|other| (other.settled, other.last_success));
+        if let Some(other) = least.filter(|other| gives_way(other)) {
+            *other = user;
         }
     }
 
     fn is_shared(&self, now: Timestamp) -> bool {
-        let counts = |user: User| user.settled && now.since(user.last_success) < SHARED_WITHIN;
-        self.users.iter().all(|slot| slot.is_some_and(counts))
+        let counts = |user: &&User| user.settled && now.since(user.last_success) < SHARED_WITHIN;
+        self.users.iter().filter(counts).count() >= SHARED_USERS
     }
 }

@@ -195,6 +195,10 @@ impl Live {
 
     /// Forgets what was not seen since `since`: a snapshot of that time did not hold it.
     pub(crate) fn forget_unseen(&mut self, since: Timestamp, now: Timestamp) {
+        // A part of a list, of which there are hundreds: it lifts nothing.
+        if since == Timestamp::EPOCH {
+            return;
+        }
         self.forget(now, |registration| registration.seen < since);
     }
 
