@@ -18,15 +18,12 @@ use crate::slot::Slot;
 use crate::sources::{Key, Tally};
 use crate::{
     Action, Alarm, Cause, Details, Evidence, Expiry, Grade, Identity, Mode, Origin, Refusal,
-    RuleName,
+    RuleName, SLOWED_FOR,
 };
 pub(super) use due::Due;
 
 /// A known host is banned briefly at most once within this time, whoever brings it about.
 pub(super) const BRIEF_ONCE_IN: Duration = Duration::from_hours(1);
-
-/// How long an insider is slowed down.
-const SLOW_FOR: Duration = Duration::from_mins(10);
 
 /// Whom an event is about.
 #[derive(Clone, Copy, Debug)]
@@ -136,11 +133,9 @@ impl Engine {
                 self.refuse_due(due, subject, reason, actions);
                 false
             }
-            (Mode::Ban, Effect::Slow) => {
-                let until = self.now + SLOW_FOR;
-                let cause = Arc::new(Cause::Rule(self.evidence(due, subject, 0)));
-                self.stats.slowed += 1;
-                actions.push(Action::Slow { source: subject.addr, until, cause });
+            (Mode::Slow, Effect::Report) => false,
+            (Mode::Ban, Effect::Slow) | (Mode::Slow, _) => {
+                self.slow(due, subject, actions);
                 false
             }
             (Mode::Ban, Effect::Brief) => self.ban_briefly(due, subject, actions),
@@ -149,6 +144,14 @@ impl Engine {
             }
             (Mode::Ban, Effect::Ban) => self.ban_subject(due, subject, actions),
         }
+    }
+
+    /// Limits a host for a while.
+    pub(super) fn slow(&mut self, due: &Due, subject: &Subject, actions: &mut Vec<Action>) {
+        let until = self.now + SLOWED_FOR;
+        let cause = Arc::new(Cause::Rule(self.evidence(due, subject, 0)));
+        self.stats.slowed += 1;
+        actions.push(Action::Slow { source: subject.addr, until, cause });
     }
 
     /// Reports what would have been banned, once for as long as it stays due.
@@ -353,7 +356,7 @@ const fn weakest(on_answered: bool) -> Grade {
     if on_answered { Grade::Answered } else { Grade::Genuine }
 }
 
-/// One bit for each rule.
+/// One bit for each rule that is held against failures. `scan` is not, and has none.
 fn bit(rule: RuleName) -> u16 {
-    1 << rule as u16
+    1_u16.checked_shl(rule as u32).unwrap_or(0)
 }

@@ -90,7 +90,7 @@ pub struct Stats {
     pub complaints_joined: u64,
     /// Right passwords from addresses that nothing proves: they count for nothing.
     pub unproved_successes: u64,
-    /// Insiders that were slowed down.
+    /// Insiders and scanners that were slowed down.
     pub slowed: u64,
     /// Bans that were due in shadow.
     pub shadowed: u64,

@@ -55,6 +55,11 @@ pub struct Rules {
     /// Failed log-ins to sipward's own page and API. Default: ban at 10 within 10 min, for 1 h: the
     /// handshake of TCP proves the address.
     pub login: Rule,
+    /// Packets of one stranger to the SIP ports, by the kernel's count ([`crate::Input::Scanner`]): the only
+    /// sign of scanners that cause no event (OPTIONS, SUBSCRIBE, MESSAGE, INVITE without SDP). Default: slow
+    /// at 300 within 10 min; in ban mode a ban of 10 min, although a count proves no address. The window is
+    /// the kernel's, always 10 min; range of the threshold 300 to 100,000.
+    pub scan: Rule,
 }
 
 /// How far a rule may go, and from which evidence on.
@@ -97,6 +102,9 @@ pub struct UserAgents {
 pub enum Mode {
     /// Ban.
     Ban,
+    /// Limit the host to [`crate::SLOWED_PER_SECOND`] packets a second for [`crate::SLOWED_FOR`]. Only
+    /// [`Rules::scan`] has this mode.
+    Slow,
     /// Only tell what would have been banned ([`crate::Action::Shadowed`]).
     Shadow,
     /// Nothing.
@@ -139,11 +147,13 @@ pub enum RuleName {
     Insider,
     /// FreeSWITCH is deaf: [`super::Deafness`].
     Deafness,
+    /// [`Rules::scan`].
+    Scan,
 }
 
 impl RuleName {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Failures,
         Self::Users,
         Self::UserAgents,
@@ -160,6 +170,7 @@ impl RuleName {
         Self::Attention,
         Self::Insider,
         Self::Deafness,
+        Self::Scan,
     ];
 
     /// A ban by this rule on evidence of this grade makes the next one longer. Not where the evidence
@@ -178,7 +189,12 @@ impl RuleName {
             | Self::Network
             | Self::Deafness => true,
             Self::Report => grade > Grade::Unproven,
-            Self::Flood | Self::Challenges | Self::Log | Self::Attention | Self::Insider => false,
+            Self::Flood
+            | Self::Challenges
+            | Self::Log
+            | Self::Attention
+            | Self::Insider
+            | Self::Scan => false,
         }
     }
 }
@@ -193,6 +209,10 @@ impl Rules {
     /// Users that a known source must have tried, who never logged in from there, before anything is
     /// done to it.
     pub const INSIDER_USERS: u32 = 3;
+
+    /// Within how long [`Rules::scan`] counts: the kernel counts each source for so long, from its first
+    /// packet on.
+    pub const SCAN_WINDOW: Duration = Duration::from_mins(10);
 }
 
 impl Guard {
@@ -226,7 +246,7 @@ impl Rule {
 impl Default for Rules {
     fn default() -> Self {
         use Grade::{Answered, Unchallenged, Unjoined};
-        use Mode::{Ban, Shadow};
+        use Mode::{Ban, Shadow, Slow};
         let ten_minutes = 10 * MINUTE;
         Self {
             failures: Guard::new(Ban, Unchallenged),
@@ -243,6 +263,7 @@ impl Default for Rules {
             insider: Rule::new(Ban, Unchallenged, 5, HOUR, ten_minutes),
             log: Rule::new(Shadow, Unjoined, 5, ten_minutes, HOUR),
             login: Rule::new(Ban, Answered, 10, ten_minutes, HOUR),
+            scan: Rule::new(Slow, Unjoined, 300, Self::SCAN_WINDOW, ten_minutes),
         }
     }
 }

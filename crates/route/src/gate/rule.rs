@@ -54,6 +54,8 @@ pub(super) enum Rule {
     CountUnlimited,
     PassUnlimited,
     DropUnlimited(Family),
+    CountSlowed(Family),
+    DropSlowed(Family),
     LeaveOthers,
     LeaveOtherPorts,
     Grant(Challenge, Family),
@@ -100,6 +102,8 @@ impl Rule {
         if shield.unlimited.is_some() {
             all.extend(Family::BOTH.map(Self::DropUnlimited));
         }
+        all.extend(Family::BOTH.map(Self::CountSlowed));
+        all.extend(Family::BOTH.map(Self::DropSlowed));
         if shield.packets.is_some() {
             all.extend([Self::LeaveOthers, Self::LeaveOtherPorts]);
             for challenge in [Challenge::Unauthorized, Challenge::ProxyAuthentication] {
@@ -149,6 +153,7 @@ impl Rule {
                 Chain::Healthy(transport)
             }
             Self::CountUnlimited | Self::PassUnlimited | Self::DropUnlimited(_) => Chain::Unlimited,
+            Self::CountSlowed(_) | Self::DropSlowed(_) => Chain::Slowed,
             Self::LeaveOthers | Self::LeaveOtherPorts | Self::Grant(..) => Chain::Challenges,
         }
     }
@@ -198,6 +203,10 @@ impl Rule {
             Self::DropUnlimited(family) => {
                 format!("sipward: too many packets of unlimited hosts, {}", family.name())
             }
+            Self::CountSlowed(family) => {
+                format!("sipward: count for each slowed {}", family.host())
+            }
+            Self::DropSlowed(family) => format!("sipward: above 1/s, {}", family.name()),
             Self::LeaveOthers => "sipward: challenges are sent over UDP".to_owned(),
             Self::LeaveOtherPorts => "sipward: and from a SIP port".to_owned(),
             Self::Grant(challenge, family) => format!(
@@ -248,14 +257,17 @@ impl Rule {
             }
             Self::Slow(transport, family) => {
                 let list = nft::is_in(source(list, family), Set::Slowed(transport, family).name());
-                drop_in(list, Counter::Slowed(family))
+                nft::to_chain(list, VerdictCode::Goto, Chain::Slowed.name())
+            }
+            Self::DropSlowed(family) => {
+                drop_in(nft::family_is(list, family), Counter::Slowed(family))
             }
             Self::ToHealthy(transport, family) => {
                 let list = nft::is_in(source(list, family), Set::Healthy(transport, family).name());
                 nft::to_chain(list, VerdictCode::Jump, Chain::Healthy(transport).name())
             }
             Self::CountStrangers(_) => nft::count_in(list, Counter::Strangers.name()),
-            Self::CountStranger(_, family) => {
+            Self::CountStranger(_, family) | Self::CountSlowed(family) => {
                 stateful::count_for(source(list, family), Set::Counted(family).name())
             }
             Self::ToNewTcp => {

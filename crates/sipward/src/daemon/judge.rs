@@ -33,6 +33,7 @@ pub(super) use first_list::FirstList;
 pub(crate) use flood::{Answers, Flood, Profiles};
 pub(super) use prober::Prober;
 pub(super) use shielding::Shielding;
+pub(crate) use shielding::SlowedHost;
 
 use crate::clock::{Clock, StepWatch};
 use crate::complaint::LogReader;
@@ -322,6 +323,11 @@ impl Judge {
     /// Hosts that the shield lets pass as healthy; `None` without a shield.
     pub(crate) fn healthy_hosts(&self) -> Option<usize> {
         self.shielding.as_ref().and_then(Shielding::healthy_hosts)
+    }
+
+    /// The host of an address if it is slowed down now; `None` also without a shield.
+    pub(crate) fn slowed(&self, address: IpAddr) -> Option<SlowedHost> {
+        self.shielding.as_ref()?.slowed().of(address, self.clock.steady())
     }
 
     /// What the kernel said of bans and unbans.

@@ -30,7 +30,7 @@ mod tasks;
 pub(crate) use desk::{Away, Desk};
 pub(crate) use directory::table::Reason as ProtectedReason;
 pub(crate) use directory::{COMMANDS, lists};
-pub(crate) use judge::{Answers, FAILURES, Failure, Judge, KernelSide, Note, Profiles};
+pub(crate) use judge::{Answers, FAILURES, Failure, Judge, KernelSide, Note, Profiles, SlowedHost};
 pub(crate) use settings::{Allowed, Denied, PolicyEdit, Reloaded, Settings, State};
 pub(crate) use tasks::stop_on_signals;
 

@@ -93,7 +93,7 @@ impl Histogram {
 }
 
 /// The rules, as the configuration and the API write them.
-const RULES: [&str; 15] = [
+const RULES: [&str; 16] = [
     "failures",
     "users",
     "user_agents",
@@ -109,6 +109,7 @@ const RULES: [&str; 15] = [
     "login",
     "attention",
     "deafness",
+    "scan",
 ];
 
 /// What decides beside them.
@@ -283,6 +284,7 @@ fn rule(name: RuleName) -> &'static str {
         RuleName::Attention => "attention",
         RuleName::Insider => "insider",
         RuleName::Deafness => "deafness",
+        RuleName::Scan => "scan",
     }
 }
 

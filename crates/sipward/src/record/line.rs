@@ -439,10 +439,14 @@ fn alarm_line(f: &mut fmt::Formatter<'_>, alarm: &Alarm) -> fmt::Result {
         Alarm::AccountAttacked { user, sources } => {
             write!(f, "user {} is attacked from {sources} sources", Plain(user))
         }
-        Alarm::Deaf { burst, packets } => write!(
+        Alarm::Deaf { burst, packets: Some(packets) } => write!(
             f,
             "FreeSWITCH is deaf: {packets} packets/s arrive and, after a burst of {burst} \
              failures, no events come"
+        ),
+        Alarm::Deaf { burst, packets: None } => write!(
+            f,
+            "FreeSWITCH is deaf: it answers no OPTIONS request after a burst of {burst} failures"
         ),
     }
 }

@@ -156,7 +156,8 @@ impl Flood {
         self.profiles.probed(probed, now)
     }
 
-    /// Takes the strangers that send most: each with its packets, and whether it is slowed. `limit` is what each may send a second.
+    /// Takes the strangers that send most: each with its packets, and whether it is slowed. `limit` is what each
+    /// may send a second that is not.
     pub(super) fn busy(
         &mut self,
         list: impl IntoIterator<Item = (IpNet, u64, bool)>,

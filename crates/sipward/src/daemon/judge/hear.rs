@@ -12,6 +12,7 @@ use crate::complaint::Heard;
 use crate::daemon::directory::phones::Phone;
 use crate::daemon::directory::table::Part;
 use crate::daemon::directory::{Listed, ProfileFacts, Question, Registration};
+use crate::daemon::probe::Probed;
 use crate::freeswitch::registrations::Outcome;
 use crate::record::Record;
 
@@ -285,12 +286,24 @@ impl Judge {
                     shielding.choose(choice);
                 }
             }
-            Order::Probed(probed) => {
-                if let Some(record) = self.flood.probed(probed, self.clock.steady()) {
-                    self.publish(record);
-                }
-            }
+            Order::Probed(probed) => self.probed(probed),
             Order::Visit(visit) => visit.pay(self),
+        }
+    }
+}
+
+impl Judge {
+    /// A profile has answered, or has not. Deafness of the policy holds only while one does not.
+    fn probed(&mut self, probed: Probed) {
+        let now = self.clock.steady();
+        if let Some(record) = self.flood.probed(probed, now) {
+            self.publish(record);
+        }
+        let profiles = &self.flood.profiles;
+        match profiles.deaf_since() {
+            Some(since) => self.tell(Input::Probed { deaf_for: Some(now.since(since)) }),
+            None if profiles.all_answer() => self.tell(Input::Probed { deaf_for: None }),
+            None => {}
         }
     }
 }

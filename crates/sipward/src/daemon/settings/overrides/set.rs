@@ -45,6 +45,7 @@ fn part(rules: &mut Rules, name: RuleName) -> Option<Part<'_>> {
         RuleName::Insider => Part::Rule(&mut rules.insider),
         RuleName::Log => Part::Rule(&mut rules.log),
         RuleName::Login => Part::Rule(&mut rules.login),
+        RuleName::Scan => Part::Rule(&mut rules.scan),
         RuleName::Attention | RuleName::Deafness => return None,
     })
 }
@@ -57,7 +58,7 @@ impl Part<'_> {
                 | Self::Agents(UserAgents { guard, .. })
                 | Self::Rule(Rule { guard, .. }),
                 RuleSetting::Mode,
-            ) => guard.mode = word(value, "ban, shadow or off")?,
+            ) => guard.mode = word(value, "ban, slow, shadow or off")?,
             (
                 Self::Base(guard)
                 | Self::Agents(UserAgents { guard, .. })
