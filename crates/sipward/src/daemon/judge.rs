@@ -400,12 +400,20 @@ impl Judge {
         if let Some(record) = self.flood.beat(self.totals.registered_now, now) {
             self.publish(record);
         }
+        if let Some(record) = self.flood.overload_beat(now) {
+            self.publish(record);
+        }
+        let requests = self.requests();
         if let Some(prober) = &self.prober {
-            let requests = self.shielding.as_ref().map_or(USUAL_REQUESTS, Shielding::requests);
             prober.beat(&mut self.flood, self.peer, requests, now);
         }
         let full = self.shielding.as_mut().and_then(|shielding| shielding.beat(&self.engine));
         self.note_full(full);
+    }
+
+    /// Requests a second that each of FreeSWITCH's profiles takes.
+    fn requests(&self) -> u32 {
+        self.shielding.as_ref().map_or(USUAL_REQUESTS, Shielding::requests)
     }
 
     /// The shield has no room for somebody.

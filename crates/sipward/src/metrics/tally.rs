@@ -119,7 +119,7 @@ const UNBANS: [&str; 6] = ["expired", "manual", "exempted", "split", "superseded
 
 const REFUSALS: [&str; 6] = ["exempt", "known", "shared", "link_local", "covered", "too_many_bans"];
 
-const ALARMS: [&str; 10] = [
+const ALARMS: [&str; 11] = [
     "ban_table_full",
     "not_enforced",
     "many_bans",
@@ -130,6 +130,7 @@ const ALARMS: [&str; 10] = [
     "policy_rejected",
     "shielded",
     "limited",
+    "overload",
 ];
 
 impl Default for Tally {
@@ -176,6 +177,7 @@ impl Tally {
             Record::Deaf { .. } => one(&mut self.alarms, "deaf"),
             Record::Shielded { .. } => one(&mut self.alarms, "shielded"),
             Record::Limited { .. } => one(&mut self.alarms, "limited"),
+            Record::Overload { .. } => one(&mut self.alarms, "overload"),
             Record::NeedsAttention { .. } => self.attention += 1,
             Record::Slowed { .. } => self.slowed += 1,
             Record::EslDisconnected { .. } => self.disconnections += 1,
@@ -210,6 +212,7 @@ impl Tally {
             | Record::NotSpared { .. }
             | Record::ShieldOver { .. }
             | Record::Hears { .. }
+            | Record::OverloadOver { .. }
             | Record::Scanner { .. }
             | Record::Gate { .. }
             | Record::ProtocolTaken { .. }

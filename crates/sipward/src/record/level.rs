@@ -24,6 +24,7 @@ impl Record {
             | Self::Trunks { .. }
             | Self::ShieldOver { .. }
             | Self::Hears { .. }
+            | Self::OverloadOver { .. }
             | Self::StoreRecovered { .. }
             | Self::StoreBegun { .. }
             | Self::StoreRead { .. }
@@ -59,6 +60,7 @@ impl Record {
             | Self::NotSpared { .. }
             | Self::Shielded { .. }
             | Self::Limited { .. }
+            | Self::Overload { .. }
             | Self::Healed { .. }
             | Self::Gate { .. }
             | Self::ProtocolTaken { .. }

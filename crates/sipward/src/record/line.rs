@@ -66,6 +66,8 @@ impl fmt::Display for Record {
             | Self::ShieldOver { .. }
             | Self::Deaf { .. }
             | Self::Hears { .. }
+            | Self::Overload { .. }
+            | Self::OverloadOver { .. }
             | Self::Limited { .. } => flood_line(f, self),
             Self::StoreDegraded { .. }
             | Self::StoreRecovered { .. }
@@ -281,6 +283,17 @@ fn flood_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
         Record::Hears { profile, seconds } => {
             write!(f, "FreeSWITCH hears again: {profile} was deaf for {}", Span(*seconds))
         }
+        Record::Overload { packets_per_second, limit } => write!(
+            f,
+            "exempt hosts, trunks and access lists send {packets_per_second} packets/s, and nothing limits \
+             them; FreeSWITCH takes {limit} requests/s. Raise max-recv-requests-per-second or set \
+             shield.unlimited_packets"
+        ),
+        Record::OverloadOver { seconds, most_per_second } => write!(
+            f,
+            "exempt hosts, trunks and access lists sent too much for {}, at most {most_per_second} packets/s",
+            Span(*seconds)
+        ),
         Record::Limited { source, packets_per_second, limit } => write!(
             f,
             "{source} sends {packets_per_second} packets/s for a minute; {limit}/s pass. Allow it if it is \

@@ -26,6 +26,8 @@ pub enum Concern {
     Deaf,
     /// Strangers send more than they may all together. Ends when they no longer do.
     Shielded,
+    /// Hosts that the shield does not limit send more than FreeSWITCH takes. Ends when they no longer do.
+    Overload,
     /// The configuration file is broken and the old one in force. Ends with a good one.
     ReloadFailed,
     /// The control socket is not served. Ends when it is.
@@ -141,6 +143,7 @@ impl Concern {
             | Self::Insider
             | Self::Deaf => Severity::Alarm,
             Self::Shielded
+            | Self::Overload
             | Self::Limited
             | Self::ReloadFailed
             | Self::ApiFailed
@@ -210,6 +213,7 @@ impl Concern {
                 | Self::NotEnforced
                 | Self::Deaf
                 | Self::Shielded
+                | Self::Overload
         )
     }
 }
@@ -249,6 +253,8 @@ pub(super) fn word(record: &Record) -> Option<Word> {
         Record::NotSpared { .. } => raised(Concern::NotSpared),
         Record::Shielded { .. } => raised(Concern::Shielded),
         Record::ShieldOver { .. } => over(Concern::Shielded),
+        Record::Overload { .. } => raised(Concern::Overload),
+        Record::OverloadOver { .. } => over(Concern::Overload),
         Record::Deaf { .. } => raised(Concern::Deaf),
         Record::Hears { .. } => over(Concern::Deaf),
         Record::Limited { source, .. } => about(Concern::Limited, &source.to_string()),

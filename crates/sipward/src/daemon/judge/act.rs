@@ -43,7 +43,10 @@ impl Judge {
                 self.flood.arrived(count, self.clock.steady());
                 self.tell(Input::Packets { count });
             }
-            Report::Shield(counts) => self.flood.counted(&counts, self.clock.steady()),
+            Report::Shield(counts) => {
+                let (requests, now) = (self.requests(), self.clock.steady());
+                self.flood.counted(&counts, requests, now);
+            }
             Report::Strangers(strangers) => {
                 self.busy_strangers(&strangers);
                 // Only the kernel sees them: OPTIONS, SUBSCRIBE, MESSAGE and INVITE without SDP cause no event.

@@ -15,7 +15,7 @@ pub(super) fn set(policy: &mut Policy, key: PolicyKey, value: &Value) -> Result<
         PolicyKey::WindowSeconds => policy.window = span(value)?,
         PolicyKey::BanTimeSeconds => policy.ban_time = span(value)?,
         PolicyKey::Rule(name, setting) => match part(&mut policy.rules, name) {
-            Some(part) => part.set(setting, value)?,
+            Some(part) => part.set(setting, value, modes(name))?,
             None => return Err(format!("`{key}` cannot be changed")),
         },
     }
@@ -50,15 +50,23 @@ fn part(rules: &mut Rules, name: RuleName) -> Option<Part<'_>> {
     })
 }
 
+/// The modes of a rule. That no other is slow the policy checks.
+fn modes(name: RuleName) -> &'static str {
+    match name {
+        RuleName::Scan => "ban, slow, shadow or off",
+        _ => "ban, shadow or off",
+    }
+}
+
 impl Part<'_> {
-    fn set(self, setting: RuleSetting, value: &Value) -> Result<(), String> {
+    fn set(self, setting: RuleSetting, value: &Value, modes: &str) -> Result<(), String> {
         match (self, setting) {
             (
                 Self::Base(guard)
                 | Self::Agents(UserAgents { guard, .. })
                 | Self::Rule(Rule { guard, .. }),
                 RuleSetting::Mode,
-            ) => guard.mode = word(value, "ban, slow, shadow or off")?,
+            ) => guard.mode = word(value, modes)?,
             (
                 Self::Base(guard)
                 | Self::Agents(UserAgents { guard, .. })
