@@ -265,7 +265,7 @@ fn flood() {
 }
 
 /// The attacker knows the addresses of thirty phones and forges their packets. What they may send at once
-/// takes all that is shared for two seconds; another phone has what is guaranteed.
+/// takes all that is shared for two seconds; another phone has what is guaranteed, and as much again.
 fn forged() {
     let (world, mut running) = start(ShieldSettings::default());
     own_all_of(&world.attacker, "10.77.0.0/24");

@@ -50,6 +50,7 @@ pub(super) enum Rule {
     PassBudget(Budget),
     DropBudget(Budget, Family),
     PassHealthy(Transport),
+    PassEven(Family),
     PassGuaranteed(Transport, Family),
     CountUnlimited,
     PassUnlimited,
@@ -95,6 +96,9 @@ impl Rule {
         for transport in Transport::BOTH {
             if sets::together(transport, shield).is_some() {
                 all.extend(Family::BOTH.map(|family| Self::PassGuaranteed(transport, family)));
+                if transport == Transport::Udp {
+                    all.extend(Family::BOTH.map(Self::PassEven));
+                }
             }
             all.push(Self::PassHealthy(transport));
         }
@@ -152,6 +156,7 @@ impl Rule {
             Self::PassHealthy(transport) | Self::PassGuaranteed(transport, _) => {
                 Chain::Healthy(transport)
             }
+            Self::PassEven(_) => Chain::Healthy(Transport::Udp),
             Self::CountUnlimited | Self::PassUnlimited | Self::DropUnlimited(_) => Chain::Unlimited,
             Self::CountSlowed(_) | Self::DropSlowed(_) => Chain::Slowed,
             Self::LeaveOthers | Self::LeaveOtherPorts | Self::Grant(..) => Chain::Challenges,
@@ -193,6 +198,9 @@ impl Rule {
             Self::PassBudget(_) => "sipward: all strangers together".to_owned(),
             Self::DropBudget(budget, family) => {
                 format!("sipward: too {} from all strangers, {}", much(budget), family.name())
+            }
+            Self::PassEven(family) => {
+                format!("sipward: {} hosts that send evenly", family.name())
             }
             Self::PassHealthy(_) => "sipward: all healthy hosts together".to_owned(),
             Self::PassGuaranteed(_, family) => {
@@ -308,6 +316,7 @@ impl Rule {
                 let list = stateful::meter(source(list, family), set.name(), rate);
                 accept(nft::count_in(list, Counter::Healthy.name()))
             }
+            Self::PassEven(family) => pass_even(list, family, &shield),
             Self::CountUnlimited => nft::count_in(list, Counter::Unlimited.name()),
             Self::PassUnlimited => accept(match shield.unlimited {
                 Some(_) => nft::limit(list, Limit::Unlimited.name()),
@@ -359,6 +368,12 @@ fn much(budget: Budget) -> &'static str {
 
 fn source(list: List<'_>, family: Family) -> List<'_> {
     nft::host(nft::family_is(list, family), family, End::Source)
+}
+
+fn pass_even<'a>(list: List<'a>, family: Family, shield: &ShieldSettings) -> List<'a> {
+    let list = stateful::meter(source(list, family), Set::Even(family).name(), sets::even(shield));
+    let list = nft::limit(list, Limit::Even.name());
+    accept(nft::count_in(list, Counter::Healthy.name()))
 }
 
 fn pass_newcomer(list: List<'_>) -> List<'_> {
