@@ -6,6 +6,7 @@ mod judgement;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,9 @@ use crate::{Exemption, Expiry, Flow, Scope, Text, Timestamp};
 
 /// Packets a second that pass of a host that is slowed down ([`Action::Slow`]); twenty at once before.
 pub const SLOWED_PER_SECOND: u32 = 1;
+
+/// How long a host is slowed down.
+pub const SLOWED_FOR: Duration = Duration::from_mins(10);
 
 /// One decision. The caller carries it out and reports back
 /// ([`crate::Input::Applied`], [`crate::Input::ApplyFailed`]).
@@ -108,9 +112,9 @@ pub enum Action {
         /// registered there: a line with a wrong password beside a good one.
         last_success: Option<Timestamp>,
     },
-    /// A source guesses passwords of others while somebody is registered from there: let only
-    /// [`crate::SLOWED_PER_SECOND`] packets a second of it pass until then. The phone goes on registering
-    /// and calling, guessing becomes slow.
+    /// Let only [`crate::SLOWED_PER_SECOND`] packets a second of a source pass until then. It guesses passwords
+    /// of others while somebody is registered from there ([`crate::Rules::insider`]): the phone goes on
+    /// registering and calling, guessing becomes slow. Or it is a stranger that scans ([`crate::Rules::scan`]).
     Slow {
         /// The address.
         source: IpAddr,

@@ -117,7 +117,7 @@ const F: Effect = Effect::Flow;
 const B: Effect = Effect::Ban;
 
 /// Rules whose evidence carries no grade count it as unjoined, or as answered where a handshake proves
-/// the address: a report, a flood, lines of the log, failed log-ins to sipward's own page.
+/// the address: a report, a flood, lines of the log, failed log-ins to sipward's own page, a count of packets.
 #[rustfmt::skip]
 const TABLE: [(RuleName, Rows); RuleName::ALL.len()] = [
     //                      unjoined, unproven, unchallenged, challenged, assumed, answered, genuine
@@ -257,8 +257,17 @@ const TABLE: [(RuleName, Rows); RuleName::ALL.len()] = [
         /* others registered */ [N, N, R, R, R, S, N],
     ]),
     (RuleName::Deafness, [
-        /* stranger */          [N, N, N, B, B, B, B],
-        /* caller */            [N, N, N, B, B, B, B],
+        /* stranger */          [N, N, B, B, B, B, B],
+        /* caller */            [N, N, B, B, B, B, B],
+        /* known */             [N, N, N, N, N, N, N],
+        /* trusted */           [N, N, N, N, N, N, N],
+        /* shared */            [N, N, N, N, N, N, N],
+        /* registered */        [N, N, N, N, N, N, N],
+        /* others registered */ [N, N, N, N, N, N, N],
+    ]),
+    (RuleName::Scan, [
+        /* stranger */          [B, N, N, N, N, N, N],
+        /* caller */            [N, N, N, N, N, N, N],
         /* known */             [N, N, N, N, N, N, N],
         /* trusted */           [N, N, N, N, N, N, N],
         /* shared */            [N, N, N, N, N, N, N],

@@ -250,6 +250,8 @@ impl Engine {
             Input::AclsChanged => self.on_acls_changed(actions),
             Input::AclAnswer { addr, allowed } => self.on_acl_answer(addr, allowed, actions),
             Input::Packets { count } => self.on_packets(count, actions),
+            Input::Probed { deaf_for } => self.on_probed(deaf_for, actions),
+            Input::Scanner { source, packets } => self.on_scanner(source, packets, actions),
             // Whoever answers a challenge of the run before was challenged unseen.
             Input::Core(_) => self.on_blind(self.now),
             Input::Blind { to, .. } => self.on_blind(to),

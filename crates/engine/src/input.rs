@@ -91,6 +91,20 @@ pub enum Input<'a> {
         /// How many.
         count: u64,
     },
+    /// What OPTIONS requests to FreeSWITCH have come to. About once a second while it is asked. As long as it
+    /// answers, it is not deaf, whatever the packets say; where nobody asks it, the packets decide alone.
+    Probed {
+        /// How long a profile has answered nothing, when that is long enough to call it deaf; `None` when all
+        /// that were asked have answered.
+        deaf_for: Option<Duration>,
+    },
+    /// A stranger that is not slowed down has sent many packets to the SIP ports, by the kernel's count.
+    Scanner {
+        /// The address; of an IPv6 /64 the first.
+        source: IpAddr,
+        /// How many within [`Rules::SCAN_WINDOW`](crate::Rules::SCAN_WINDOW) at most.
+        packets: u64,
+    },
     /// The connection now shows this FreeSWITCH (`Core-UUID`); a new value means a restart.
     Core(CoreId),
     /// No events were seen between these two times.

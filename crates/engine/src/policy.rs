@@ -124,7 +124,9 @@ pub struct Healthy {
 pub struct Deafness {
     /// What happens to the sources of the burst. Default: ban.
     pub mode: Mode,
-    /// Answered failures at which strangers fall then. Range 1 to 1,000; default 2.
+    /// Failures, unchallenged or better, at which strangers fall then: for 60 s after the burst, as long as
+    /// FreeSWITCH answers no probe ([`crate::Input::Probed`]); where it is not asked, for 30 s after its silence
+    /// was last seen. Range 1 to 1,000; default 2.
     pub max_failures: u32,
     /// Failures within one second that are a burst, when silence follows while packets go on. Range
     /// 10 to 100,000; default 300 (FreeSWITCH shows 1,000 to 2,500 before it falls silent, of which a

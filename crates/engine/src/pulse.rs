@@ -12,9 +12,15 @@ const SILENCE: Duration = Duration::from_millis(1_200);
 /// A burst is the cause of a silence that follows within this time.
 const BURST_LIFE: Duration = Duration::from_secs(5);
 
-/// Deafness is over when it was not seen for this long. FreeSWITCH stays deaf for 1.3 s after a flood
-/// and hears a second now and then during one.
+/// Deafness that no probe follows is over when it was not seen for this long. FreeSWITCH stays deaf for
+/// 1.3 s after a flood and hears a second now and then during one.
 const DEAF_FOR: Duration = Duration::from_secs(30);
+
+/// Deafness that a probe has found lasts for so long after the last burst, unless the probe is answered.
+const PROBED_DEAF_FOR: Duration = Duration::from_mins(1);
+
+/// An answer to a probe is news for so long: FreeSWITCH is asked once a second.
+const ANSWER_LIFE: Duration = Duration::from_secs(2);
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -36,6 +42,7 @@ pub(crate) struct Pulse {
     last_event: Option<Timestamp>,
     deaf_until: Option<Timestamp>,
     packets_at: Option<Timestamp>,
+    probe: Option<Probe>,
     bans: Tumbling,
     forgeable: Tumbling,
     victims: VecDeque<IpAddr>,
@@ -53,11 +60,19 @@ struct Tumbling {
     count: u32,
 }
 
+/// What a probe has found last.
+#[derive(Clone, Copy, Debug)]
+enum Probe {
+    Answered(Timestamp),
+    Deaf,
+}
+
 /// FreeSWITCH fell silent under a flood.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Deaf {
     pub(crate) burst: u32,
-    pub(crate) packets: u32,
+    /// Packets a second; `None` where a probe has found it.
+    pub(crate) packets: Option<u32>,
 }
 
 impl Pulse {
@@ -87,12 +102,38 @@ impl Pulse {
         let silent = self.last_event.is_some_and(|last| now.since(last) >= SILENCE);
         let (at, burst) = self.burst?;
         let recent = now.since(at) < BURST_LIFE || self.is_deaf(now);
+        match self.probe {
+            // The probe knows better.
+            Some(Probe::Deaf) => return None,
+            Some(Probe::Answered(at)) if now.since(at) < ANSWER_LIFE => return None,
+            Some(Probe::Answered(_)) | None => {}
+        }
         if packets < settings.packets || !silent || !recent {
             return None;
         }
         let begins = !self.is_deaf(now);
         self.deaf_until = Some(now + DEAF_FOR);
-        begins.then_some(Deaf { burst, packets })
+        begins.then_some(Deaf { burst, packets: Some(packets) })
+    }
+
+    /// What a probe has found: for how long FreeSWITCH has been deaf, `None` when it answers. Gives deafness
+    /// when it begins.
+    pub(crate) fn probed(&mut self, deaf_for: Option<Duration>, now: Timestamp) -> Option<Deaf> {
+        let Some(silence) = deaf_for else {
+            self.probe = Some(Probe::Answered(now));
+            self.deaf_until = None;
+            return None;
+        };
+        self.probe = Some(Probe::Deaf);
+        let (at, burst) = self.burst?;
+        // A burst long before the silence is not its cause.
+        if now.earlier(silence).since(at) >= BURST_LIFE {
+            return None;
+        }
+        let begins = !self.is_deaf(now);
+        let until = at + PROBED_DEAF_FOR;
+        self.deaf_until = Some(until);
+        (begins && until > now).then_some(Deaf { burst, packets: None })
     }
 
     /// FreeSWITCH was seen deaf lately.

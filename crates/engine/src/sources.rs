@@ -135,16 +135,15 @@ impl Sources {
         self.entries -= before - source.history.len();
     }
 
-    /// All of them, with how many failures each has within the base window whose nonce was fetched by its
-    /// own address, as far as that can be known.
-    pub(crate) fn challenged(
+    /// All of them, with how many failures each has within the base window that are unchallenged or better.
+    pub(crate) fn unchallenged(
         &self,
         now: Timestamp,
         limits: &Limits,
     ) -> impl Iterator<Item = (Key, u32)> {
         let now = crate::limits::millis(now);
         self.table.iter().map(move |(key, s)| {
-            (key, s.history.at_least(Grade::Challenged, now, limits.window_ms))
+            (key, s.history.at_least(Grade::Unchallenged, now, limits.window_ms))
         })
     }
 

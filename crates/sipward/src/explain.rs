@@ -5,7 +5,10 @@
 use std::time::Duration;
 
 use ipnet::IpNet;
-use sipward_engine::{BanView, Cause, Evidence, Exemption, Expiry, Identity, Policy, SourceView};
+use sipward_engine::{
+    BanView, Cause, Evidence, Exemption, Expiry, Identity, Policy, RuleName, SLOWED_PER_SECOND,
+    SourceView,
+};
 
 use crate::text::{Plain, Span};
 
@@ -16,6 +19,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) policy: &'a Policy,
     /// The latest failures of the source within the window, whether they count or not.
     pub(crate) latest: Latest,
+    /// The rule that has slowed it down, and the packets a second that it sends, if that is known.
+    pub(crate) slowed: Option<(RuleName, Option<f64>)>,
 }
 
 /// Failures within the window, as far as they are remembered.
@@ -40,17 +45,18 @@ pub(crate) fn threshold(identity: Identity, policy: &Policy) -> Option<u32> {
 
 /// The sentence, without a full stop.
 pub(crate) fn verdict(facts: &Facts<'_>) -> String {
-    let Facts { view, policy, latest } = facts;
+    let Facts { view, policy, latest, slowed } = facts;
     if let Some(ban) = &view.ban {
         return banned(ban);
     }
     if let Some((class, net)) = view.exempt {
         return exempt(class, net, *latest, policy.window);
     }
+    let slowed = slowed.map_or_else(String::new, |(rule, rate)| limited(rule, rate));
     if latest.attention > 0 {
         return format!(
             "not banned: {} within {} of a phone that logged in before, most likely with an old password; \
-             they do not count before {}",
+             they do not count before {}{slowed}",
             failures(latest.attention),
             span(policy.window),
             policy.healthy.attention_max_failures
@@ -61,7 +67,7 @@ pub(crate) fn verdict(facts: &Facts<'_>) -> String {
         None => failures(latest.failures.max(view.failures as usize)),
     };
     let (within, who) = (span(policy.window), identity(view.identity));
-    format!("not banned: {of} within {within}: {who}{}", not_counted(view))
+    format!("not banned: {of} within {within}: {who}{}{slowed}", not_counted(view))
 }
 
 fn banned(ban: &BanView<'_>) -> String {
@@ -80,6 +86,15 @@ fn banned(ban: &BanView<'_>) -> String {
     };
     let net = ban.net;
     format!("BANNED{until} as {net} {why}")
+}
+
+fn limited(rule: RuleName, rate: Option<f64>) -> String {
+    let why = match rule {
+        RuleName::Scan => "by rule `scan`, because it sends many packets",
+        _ => "because it guesses the passwords of others",
+    };
+    let rate = rate.map_or_else(String::new, |rate| format!(", now {rate:.1} a second"));
+    format!("; limited to {SLOWED_PER_SECOND} packet a second {why}{rate}")
 }
 
 /// What was seen when the ban was decided: it stands when the failures have left the window.

@@ -69,7 +69,7 @@ pub use preview::{
 pub use problem::{FieldError, Problem, ProblemKind, Refusal};
 pub use scope::RuleScope;
 pub use series::{Bucket, Series, SeriesQuery, SeriesSpan};
-pub use sources::{Exempting, KernelRoute, RouteState, SeenFailure, SourceReport};
+pub use sources::{Exempting, KernelRoute, RouteState, SeenFailure, SlowedSource, SourceReport};
 pub use status::{
     AlarmBrief, BanCounts, EventSocket, FailedNow, Gate, Grades, PolicyBrief, SourceCounts, Status,
     StoreHealth, StoreState, Totals,

@@ -5,6 +5,10 @@ use std::net::IpAddr;
 
 use futures_util::TryStreamExt as _;
 use ipnet::IpNet;
+use netlink_bindings::nftables::{Nfgenmsg, OpGetobjDump};
+use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer};
+use netlink_sys::protocols::NETLINK_NETFILTER;
+use netlink_sys::{Socket, SocketAddr};
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteType,
@@ -162,4 +166,49 @@ fn net(route: &RouteMessage) -> IpNet {
         _ => IpAddr::from([0; 4]),
     };
     IpNet::new(address.unwrap_or(any), route.header.destination_prefix_length).unwrap()
+}
+
+/// What the named limit of sipward's table lets through a second, as `nft list limit inet sipward NAME` shows it;
+/// `None` where there is none.
+pub(crate) fn packets_per_second(host: &Host, name: &str) -> Option<u64> {
+    // linux/netfilter/nf_tables.h: NFT_MSG_GETOBJ, of NFNL_SUBSYS_NFTABLES.
+    const GET_OBJECT: u16 = 10 << 8 | 0x13;
+    /// `NFTA_LIMIT_RATE`: length, type, and a number of 64 bits behind it.
+    const RATE: [u8; 4] = [12, 0, 1, 0];
+    let mut header = Nfgenmsg::new();
+    header.nfgen_family = 1;
+    let mut payload = Vec::new();
+    OpGetobjDump::encode_request(&mut payload, &header).push_table_bytes(b"sipward");
+    let mut request = vec![0; 16];
+    request.extend(payload);
+    let length = u32::try_from(request.len()).unwrap();
+    request[..4].copy_from_slice(&length.to_ne_bytes());
+    request[4..6].copy_from_slice(&GET_OBJECT.to_ne_bytes());
+    request[6..8].copy_from_slice(&(NLM_F_REQUEST | NLM_F_DUMP).to_ne_bytes());
+    let mut socket = host.run(|| Socket::new(NETLINK_NETFILTER)).unwrap();
+    socket.bind_auto().unwrap();
+    socket.connect(&SocketAddr::new(0, 0)).unwrap();
+    socket.send(&request, 0).unwrap();
+    let wanted = [name.as_bytes(), &[0]].concat();
+    let mut found = None;
+    loop {
+        let mut buffer = Vec::with_capacity(65_536);
+        socket.recv(&mut buffer, 0).unwrap();
+        let mut rest = buffer.as_slice();
+        while let Ok(message) = NetlinkBuffer::new_checked(rest) {
+            // NLMSG_ERROR and NLMSG_DONE.
+            if matches!(message.message_type(), 2 | 3) {
+                return found;
+            }
+            let object = message.payload();
+            if object.windows(wanted.len()).any(|part| part == wanted) {
+                // The name of the table looks the same, and comes first.
+                let rate = object.windows(12).rev().find(|part| part.starts_with(&RATE));
+                let rate = rate.and_then(|part| part.last_chunk::<8>());
+                found = found.or(rate.map(|rate| u64::from_be_bytes(*rate)));
+            }
+            let length = (message.length() as usize).next_multiple_of(4);
+            rest = rest.get(length..).unwrap_or_default();
+        }
+    }
 }

@@ -2,14 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use sipward_tests::fake_freeswitch::{Attempt, Outcome};
+use sipward_tests::fake_freeswitch::{Attempt, FakeFreeSwitch, Frame, Outcome, Recording};
 use sipward_tests::netns::{Host, udp_burst};
 
+use super::kernel::packets_per_second;
 use super::world::{Family, World, ip, until};
 
 super::cases![
     a_stranger_is_limited_and_a_registered_phone_is_not,
     a_reload_changes_the_shield,
+    the_budget_follows_max_recv_rps_of_the_smallest_profile,
     after_a_restart_phones_are_healthy_until_they_are_known_again,
 ];
 
@@ -77,6 +79,44 @@ fn a_reload_changes_the_shield() {
     passes(&world, attacker);
     for reload in daemon.log().all("reload") {
         assert_eq!(reload.field("needs_restart").as_array().unwrap().len(), 0);
+    }
+    daemon.stop();
+}
+
+/// 40 % of the smallest limit; of 1000 where no profile has one.
+fn the_budget_follows_max_recv_rps_of_the_smallest_profile() {
+    let running = "<profiles><profile><name>internal</name><state>RUNNING (0)</state></profile>\
+                   <profile><name>external</name><state>RUNNING (0)</state></profile></profiles>";
+    let profile = |name: &str, port: u16, limit: &str| {
+        format!(
+            "<profile><profile-info><name>{name}</name><bind-url>sip:mod_sofia@192.0.2.1:{port};\
+             transport=udp,tcp</bind-url>{limit}</profile-info></profile>"
+        )
+    };
+    let rps = |limit: u32| format!("<max-recv-rps>{limit}</max-recv-rps>");
+    let fs = FakeFreeSwitch::builder()
+        .answer("sofia xmlstatus", running)
+        .answer("sofia xmlstatus profile internal", &profile("internal", 5060, &rps(600)))
+        .answer("sofia xmlstatus profile external", &profile("external", 5080, &rps(300)));
+    let world = World::with(fs);
+    let setup = world.setup("");
+    let daemon = world.watch(&setup);
+    let budget = || {
+        let halves = ["newcomers_udp", "strangers_udp"];
+        halves.iter().map(|half| packets_per_second(&world.pbx, half)).sum::<Option<u64>>()
+    };
+    until("40 % of 300", || budget() == Some(120));
+    let recording = Recording::load("session/sofia-profile-restart").unwrap();
+    let starts =
+        |event: &&Frame| event.decoded("Event-Subclass").as_deref() == Some("sofia::profile_start");
+    // 0 is no limit, and old versions of FreeSWITCH do not say.
+    for (internal, external, packets) in
+        [(rps(600), rps(0), 240), (rps(0), String::new(), 400), (rps(2_000), rps(5_000), 800)]
+    {
+        world.fs.answer("sofia xmlstatus profile internal", &profile("internal", 5060, &internal));
+        world.fs.answer("sofia xmlstatus profile external", &profile("external", 5080, &external));
+        world.fs.replay(recording.events().filter(starts));
+        until("the budget of other profiles", || budget() == Some(packets));
     }
     daemon.stop();
 }

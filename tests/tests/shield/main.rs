@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `floods` | a phone that registers five times a second loses nothing, whatever the flood |
 //! | `newcomers` | phones that nobody knows yet, and many at once |
+//! | `scanners` | strangers that cause no event are slowed, monitors and carriers lose nothing |
 //! | `states` | what people see of it |
 //!
 //! One case runs at a time: a flood needs the machine. Those that take minutes are ignored here and run in
@@ -19,6 +20,7 @@
 
 mod floods;
 mod newcomers;
+mod scanners;
 mod states;
 mod world;
 
@@ -28,7 +30,10 @@ use sipward_tests::netns;
 
 fn main() -> ExitCode {
     netns::main_one_by_one(|| {
-        [floods::cases(), newcomers::cases(), states::cases()].into_iter().flatten().collect()
+        [floods::cases(), newcomers::cases(), scanners::cases(), states::cases()]
+            .into_iter()
+            .flatten()
+            .collect()
     })
 }
 

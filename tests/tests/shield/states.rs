@@ -8,6 +8,8 @@ use super::world::{self, World, until};
 
 super::cases![
     with_the_gate_off_a_flood_deafens_freeswitch_and_that_is_told,
+    with_the_gate_off_the_burst_falls_while_freeswitch_answers_no_probe,
+    exempt_hosts_that_send_more_than_freeswitch_takes_raise_an_alarm,
     a_flood_behind_the_shield_is_told_with_its_numbers;
     long
 ];
@@ -49,6 +51,42 @@ fn with_the_gate_off_a_flood_deafens_freeswitch_and_that_is_told() {
     let hears = daemon.expect("hears");
     assert_eq!(hears.text("profile"), "192.0.2.1:5060");
     until("it is quiet", || flood_of(&setup)["state"] == "quiet");
+    daemon.stop();
+}
+
+/// Nothing counts packets where the gate is off: the probe alone shows that FreeSWITCH is deaf. It hears more than
+/// 1,000 and less than 4,000 requests before: of 850 hosts some have failed twice, and none five times.
+fn with_the_gate_off_the_burst_falls_while_freeswitch_answers_no_probe() {
+    let world = World::new();
+    let setup = world.setup("[route]\ngate = \"off\"\n");
+    let daemon = world.watch(&setup);
+    until("the profile answers", || flood_of(&setup)["answer_seconds"].is_number());
+    let flood = world::flood(Kind::SharedNonce, 850, 3_000).start(&world.attacker);
+    until("the burst falls", || {
+        let bans = daemon.log().all("ban");
+        bans.iter().filter(|ban| ban.text("rule") == "deafness").count() >= 50
+    });
+    let alarm = daemon.expect_that("alarm", |alarm| alarm.text("alarm") == "deaf");
+    assert_eq!(alarm.number("packets"), None, "{}", alarm.raw);
+    flood.stop();
+    daemon.expect("hears");
+    daemon.stop();
+}
+
+fn exempt_hosts_that_send_more_than_freeswitch_takes_raise_an_alarm() {
+    let world = World::new();
+    let setup = world.setup("allow = [\"198.18.0.0/16\"]\n");
+    let daemon = world.watch(&setup);
+    let flood = world::flood(Kind::Options, 5, 1_500).start(&world.attacker);
+    let overload = daemon.expect("overload");
+    assert!(overload.number("packets_per_second").unwrap() > 1_000, "{}", overload.raw);
+    assert_eq!(overload.number("limit"), Some(1_000));
+    let alarms = setup.client().get("/alarms").expect(200);
+    let found = alarms["items"].as_array().unwrap().iter().find(|one| one["kind"] == "overload");
+    assert_eq!(found.unwrap()["standing"], true, "{alarms}");
+    flood.stop();
+    let over = daemon.expect("overload_over");
+    assert!(over.number("most_per_second").unwrap() > 1_000, "{}", over.raw);
     daemon.stop();
 }
 

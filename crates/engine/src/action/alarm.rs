@@ -103,8 +103,9 @@ pub enum Alarm {
     Deaf {
         /// Failures in the burst before the silence.
         burst: u32,
-        /// Packets a second now.
-        packets: u32,
+        /// Packets a second now; `None` where a probe has found it ([`crate::Input::Probed`]).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        packets: Option<u32>,
     },
     /// A new policy was out of range; the old one stays in force.
     PolicyRejected {

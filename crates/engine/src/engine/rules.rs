@@ -4,7 +4,6 @@ mod due;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ipnet::IpNet;
 
@@ -16,11 +15,10 @@ use crate::limits::UNIT;
 use crate::seen::{Seen, is_raw_address};
 use crate::slot::Slot;
 use crate::sources::{Key, Tally};
-use crate::{Action, Alarm, Cause, Details, Evidence, Grade, Identity, Mode, Refusal, RuleName};
+use crate::{
+    Action, Alarm, Cause, Details, Evidence, Grade, Identity, Mode, Refusal, RuleName, SLOWED_FOR,
+};
 pub(super) use due::Due;
-
-/// How long an insider is slowed down.
-const SLOW_FOR: Duration = Duration::from_mins(10);
 
 /// Whom an event is about.
 #[derive(Clone, Copy, Debug)]
@@ -133,11 +131,9 @@ impl Engine {
                 self.refuse_due(due, subject, reason, actions);
                 false
             }
-            (Mode::Ban, Effect::Slow) => {
-                let until = self.now + SLOW_FOR;
-                let cause = Arc::new(Cause::Rule(self.evidence(due, subject, 0)));
-                self.stats.slowed += 1;
-                actions.push(Action::Slow { source: subject.addr, until, cause });
+            (Mode::Slow, Effect::Report) => false,
+            (Mode::Ban, Effect::Slow) | (Mode::Slow, _) => {
+                self.slow(due, subject, actions);
                 false
             }
             (Mode::Ban, Effect::Flow) => self.deny_flow(due, subject, actions),
@@ -146,6 +142,14 @@ impl Engine {
             }
             (Mode::Ban, Effect::Ban) => self.ban_subject(due, subject, actions),
         }
+    }
+
+    /// Limits a host for a while.
+    pub(super) fn slow(&mut self, due: &Due, subject: &Subject, actions: &mut Vec<Action>) {
+        let until = self.now + SLOWED_FOR;
+        let cause = Arc::new(Cause::Rule(self.evidence(due, subject, 0)));
+        self.stats.slowed += 1;
+        actions.push(Action::Slow { source: subject.addr, until, cause });
     }
 
     /// Reports what would have been banned, once for as long as it stays due.
@@ -327,7 +331,7 @@ const fn weakest(on_answered: bool) -> Grade {
     if on_answered { Grade::Answered } else { Grade::Genuine }
 }
 
-/// One bit for each rule.
+/// One bit for each rule that is held against failures. `scan` is not, and has none.
 fn bit(rule: RuleName) -> u16 {
-    1 << rule as u16
+    1_u16.checked_shl(rule as u32).unwrap_or(0)
 }

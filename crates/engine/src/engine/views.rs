@@ -94,7 +94,7 @@ pub struct Stats {
     pub complaints_joined: u64,
     /// Right passwords from addresses that nothing proves: they count for nothing.
     pub unproved_successes: u64,
-    /// Insiders that were slowed down.
+    /// Insiders and scanners that were slowed down.
     pub slowed: u64,
     /// Ports denied, most of them for both UDP and TCP.
     pub flows_denied: u64,

@@ -134,6 +134,19 @@ impl Engine {
         self.accuse(Accusation { rule, grade, count, addr, reason: None }, actions);
     }
 
+    /// A stranger has sent many packets to the SIP ports, which need not have caused an event.
+    pub(super) fn on_scanner(&mut self, addr: IpAddr, packets: u64, actions: &mut Vec<Action>) {
+        let rule = self.limits.policy.rules.scan;
+        let count = u32::try_from(packets).unwrap_or(u32::MAX);
+        if count < rule.threshold || !rule.guard.is_on() {
+            return;
+        }
+        let addr = net::canonical(addr);
+        // A packet proves no address.
+        let (rule, grade) = (RuleName::Scan, Grade::Unjoined);
+        self.accuse(Accusation { rule, grade, count, addr, reason: None }, actions);
+    }
+
     /// Something that is no failed authentication reached a threshold. What anybody can forge waits a
     /// second for those who may know the accused.
     pub(super) fn accuse(&mut self, accusation: Accusation, actions: &mut Vec<Action>) {
@@ -141,7 +154,7 @@ impl Engine {
         self.ask_acl(addr, actions);
         let unknown =
             self.standing(addr, None).1.is_strange() && self.exemptions.of(addr).is_none();
-        let waits = matches!(accusation.rule, RuleName::Report | RuleName::Flood);
+        let waits = matches!(accusation.rule, RuleName::Report | RuleName::Flood | RuleName::Scan);
         if waits && unknown {
             let deadline = self.held.hold(accusation, self.now);
             self.wake_by(deadline);
@@ -165,6 +178,7 @@ impl Engine {
             RuleName::Calls => rules.calls,
             RuleName::Log => rules.log,
             RuleName::Login => rules.login,
+            RuleName::Scan => rules.scan,
             _ => rules.report,
         };
         let subject = self.subject(addr);
@@ -183,7 +197,11 @@ impl Engine {
         }
         match self.exemptions.of(addr) {
             None => {
-                self.due(&due, &subject, actions);
+                let banned = self.due(&due, &subject, actions);
+                if rule == RuleName::Scan && due.mode == Mode::Ban && !banned {
+                    // One forgeable ban too many: the limit is no ban.
+                    self.slow(&due, &subject, actions);
+                }
             }
             Some((class, net)) if due.mode == Mode::Ban => {
                 self.refuse_due(&due, &subject, Refusal::Exempt { class, net }, actions);
@@ -405,14 +423,25 @@ impl Engine {
 
     pub(super) fn on_packets(&mut self, count: u64, actions: &mut Vec<Action>) {
         let settings = self.limits.policy.deafness.clone();
-        let Some(Deaf { burst, packets }) = self.pulse.packets(count, &settings, self.now) else {
-            return;
-        };
+        if let Some(deaf) = self.pulse.packets(count, &settings, self.now) {
+            self.on_deaf(&deaf, actions);
+        }
+    }
+
+    /// What a probe of FreeSWITCH has found.
+    pub(super) fn on_probed(&mut self, deaf_for: Option<Duration>, actions: &mut Vec<Action>) {
+        if let Some(deaf) = self.pulse.probed(deaf_for, self.now) {
+            self.on_deaf(&deaf, actions);
+        }
+    }
+
+    fn on_deaf(&mut self, deaf: &Deaf, actions: &mut Vec<Action>) {
+        let Deaf { burst, packets } = *deaf;
+        let most = self.limits.policy.deafness.max_failures;
         actions.push(Action::Alarm(Alarm::Deaf { burst, packets }));
         // Nobody will reach the threshold any more: act on what was seen.
-        let seen = self.sources.challenged(self.now, &self.limits);
-        let fallen: Vec<Key> =
-            seen.filter(|(_, n)| *n >= settings.max_failures).map(|(key, _)| key).collect();
+        let seen = self.sources.unchallenged(self.now, &self.limits);
+        let fallen: Vec<Key> = seen.filter(|(_, n)| *n >= most).map(|(key, _)| key).collect();
         for key in fallen {
             // Its host is not remembered: a source that is partly exempt is left alone.
             let subject = self.subject(key.addr());
@@ -436,8 +465,13 @@ impl Engine {
         let effect = Effect::acting(RuleName::Deafness, subject.standing);
         let source = self.sources.at(subject.slot?)?;
         let now = crate::limits::millis(self.now);
-        let weakest = Grade::Challenged;
-        let count = source.history.at_least(weakest, now, self.limits.window_ms);
+        let of = |grade| source.history.at_least(grade, now, self.limits.window_ms);
+        let weakest = if of(Grade::Challenged) >= settings.max_failures {
+            Grade::Challenged
+        } else {
+            Grade::Unchallenged
+        };
+        let count = of(weakest);
         (count >= settings.max_failures).then(|| Due {
             rule: RuleName::Deafness,
             mode: settings.mode,

@@ -55,6 +55,11 @@ pub struct Rules {
     /// Failed log-ins to sipward's own page and API. Default: ban at 10 within 10 min, for 1 h: the
     /// handshake of TCP proves the address. Its scope is the host: the page is no SIP port.
     pub login: Rule,
+    /// Packets of one stranger to the SIP ports, by the kernel's count ([`crate::Input::Scanner`]): the only
+    /// sign of scanners that cause no event (OPTIONS, SUBSCRIBE, MESSAGE, INVITE without SDP). Default: slow
+    /// at 300 within 10 min; in ban mode a ban of 10 min, although a count proves no address. The window is
+    /// the kernel's, always 10 min; range of the threshold 300 to 100,000.
+    pub scan: Rule,
 }
 
 /// How far a rule may go, and from which evidence on.
@@ -100,6 +105,9 @@ pub struct UserAgents {
 pub enum Mode {
     /// Ban.
     Ban,
+    /// Limit the host to [`crate::SLOWED_PER_SECOND`] packets a second for [`crate::SLOWED_FOR`]. Only
+    /// [`Rules::scan`] has this mode.
+    Slow,
     /// Only tell what would have been banned ([`crate::Action::Shadowed`]).
     Shadow,
     /// Nothing.
@@ -142,11 +150,13 @@ pub enum RuleName {
     Insider,
     /// FreeSWITCH is deaf: [`super::Deafness`].
     Deafness,
+    /// [`Rules::scan`].
+    Scan,
 }
 
 impl RuleName {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Failures,
         Self::Users,
         Self::UserAgents,
@@ -163,6 +173,7 @@ impl RuleName {
         Self::Attention,
         Self::Insider,
         Self::Deafness,
+        Self::Scan,
     ];
 
     /// A ban by this rule on evidence of this grade makes the next one longer. Not where the evidence
@@ -181,7 +192,12 @@ impl RuleName {
             | Self::Network
             | Self::Deafness => true,
             Self::Report => grade > Grade::Unproven,
-            Self::Flood | Self::Challenges | Self::Log | Self::Attention | Self::Insider => false,
+            Self::Flood
+            | Self::Challenges
+            | Self::Log
+            | Self::Attention
+            | Self::Insider
+            | Self::Scan => false,
         }
     }
 }
@@ -192,7 +208,12 @@ impl RuleName {
     #[must_use]
     pub fn is_sip_only(self, grade: Grade) -> bool {
         match self {
-            Self::Flood | Self::Challenges | Self::Log | Self::Network | Self::Deafness => true,
+            Self::Flood
+            | Self::Challenges
+            | Self::Log
+            | Self::Network
+            | Self::Deafness
+            | Self::Scan => true,
             Self::Failures
             | Self::Users
             | Self::UserAgents
@@ -226,6 +247,7 @@ impl Rules {
             RuleName::Log => self.log.guard,
             RuleName::Login => self.login.guard,
             RuleName::Insider => self.insider.guard,
+            RuleName::Scan => self.scan.guard,
             RuleName::Attention | RuleName::Deafness => return None,
         };
         guard.scope
@@ -240,6 +262,10 @@ impl Rules {
     /// Users that a known source must have tried, who never logged in from there, before anything is
     /// done to it.
     pub const INSIDER_USERS: u32 = 3;
+
+    /// Within how long [`Rules::scan`] counts: the kernel counts each source for so long, from its first
+    /// packet on.
+    pub const SCAN_WINDOW: Duration = Duration::from_mins(10);
 }
 
 impl Guard {
@@ -273,7 +299,7 @@ impl Rule {
 impl Default for Rules {
     fn default() -> Self {
         use Grade::{Answered, Unchallenged, Unjoined};
-        use Mode::{Ban, Shadow};
+        use Mode::{Ban, Shadow, Slow};
         let ten_minutes = 10 * MINUTE;
         Self {
             failures: Guard::new(Ban, Unchallenged),
@@ -293,6 +319,7 @@ impl Default for Rules {
                 guard: Guard { scope: Some(Scope::Host), ..Guard::new(Ban, Answered) },
                 ..Rule::new(Ban, Answered, 10, ten_minutes, HOUR)
             },
+            scan: Rule::new(Slow, Unjoined, 300, Self::SCAN_WINDOW, ten_minutes),
         }
     }
 }

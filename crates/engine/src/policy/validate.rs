@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{Deafness, Escalation, Healthy, Policy, Rule, Rules, Weights};
+use super::{Deafness, Escalation, Healthy, Mode, Policy, Rule, Rules, Weights};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -97,6 +97,10 @@ impl Rules {
         rule(["insider.threshold", "insider.window", "insider.ban_time"], &self.insider, 64)?;
         rule(["log.threshold", "log.window", "log.ban_time"], &self.log, 64)?;
         rule(["login.threshold", "login.window", "login.ban_time"], &self.login, 64)?;
+        rule(["scan.threshold", "scan.window", "scan.ban_time"], &self.scan, 100_000)?;
+        number("scan.threshold", self.scan.threshold, 300..=100_000)?;
+        duration("scan.window", self.scan.window, Self::SCAN_WINDOW..=Self::SCAN_WINDOW)?;
+        self.validate_modes()?;
         duration("user_agents.ban_time", self.user_agents.ban_time, SECOND..=365 * DAY)?;
         let patterns = &self.user_agents.patterns;
         number("user_agents.patterns", patterns.len(), 0..=256)?;
@@ -108,6 +112,31 @@ impl Rules {
                 expected: "at least 3 bytes, or it would match half the world".to_owned(),
             }),
         }
+    }
+}
+
+impl Rules {
+    /// Only `scan` slows down.
+    fn validate_modes(&self) -> Result<(), PolicyError> {
+        for (key, guard) in [
+            ("failures.mode", self.failures),
+            ("users.mode", self.users.guard),
+            ("user_agents.mode", self.user_agents.guard),
+            ("report.mode", self.report.guard),
+            ("flood.mode", self.flood.guard),
+            ("slow.mode", self.slow.guard),
+            ("challenges.mode", self.challenges.guard),
+            ("calls.mode", self.calls.guard),
+            ("raw_address.mode", self.raw_address.guard),
+            ("account.mode", self.account.guard),
+            ("network.mode", self.network.guard),
+            ("insider.mode", self.insider.guard),
+            ("log.mode", self.log.guard),
+            ("login.mode", self.login.guard),
+        ] {
+            mode(key, guard.mode)?;
+        }
+        Ok(())
     }
 }
 
@@ -124,6 +153,7 @@ impl Healthy {
 
 impl Deafness {
     fn validate(&self) -> Result<(), PolicyError> {
+        mode("deafness.mode", self.mode)?;
         number("deafness.max_failures", self.max_failures, 1..=1_000)?;
         number("deafness.burst", self.burst, 10..=100_000)?;
         number("deafness.packets", self.packets, 10..=10_000_000)
@@ -135,6 +165,14 @@ fn rule(keys: [&'static str; 3], rule: &Rule, most: u32) -> Result<(), PolicyErr
     number(threshold, rule.threshold, 1..=most)?;
     duration(window, rule.window, SECOND..=7 * DAY)?;
     duration(ban_time, rule.ban_time, SECOND..=365 * DAY)
+}
+
+fn mode(key: &'static str, mode: Mode) -> Result<(), PolicyError> {
+    if mode != Mode::Slow {
+        return Ok(());
+    }
+    let (value, expected) = ("slow".to_owned(), "ban, shadow or off".to_owned());
+    Err(PolicyError { key, value, expected })
 }
 
 fn weight(key: &'static str, value: f64) -> Result<(), PolicyError> {

@@ -45,6 +45,7 @@ fn only(rule: RuleName) -> Policy {
         &mut rules.log,
         &mut rules.login,
         &mut rules.insider,
+        &mut rules.scan,
     ] {
         other.guard = Guard { mode: Mode::Off, min_grade: Grade::Unjoined, scope: None };
     }
@@ -64,6 +65,7 @@ fn only(rule: RuleName) -> Policy {
         RuleName::Login => rules.login.guard.mode = Mode::Ban,
         RuleName::Insider => rules.insider.guard.mode = Mode::Ban,
         RuleName::Deafness => policy.deafness.mode = Mode::Ban,
+        RuleName::Scan => rules.scan.guard.mode = Mode::Ban,
         RuleName::Attention => {}
     }
     policy
@@ -151,7 +153,12 @@ impl World {
 fn effect(rule: RuleName, standing: Standing, grade: Grade) -> Option<&'static str> {
     let carries_none = matches!(
         rule,
-        RuleName::Report | RuleName::Flood | RuleName::Challenges | RuleName::Log | RuleName::Login
+        RuleName::Report
+            | RuleName::Flood
+            | RuleName::Challenges
+            | RuleName::Log
+            | RuleName::Login
+            | RuleName::Scan
     );
     let none = if rule == RuleName::Login { Grade::Answered } else { Grade::Unjoined };
     let proved = rule == RuleName::Report && grade == Grade::Answered;
@@ -251,6 +258,7 @@ fn effect(rule: RuleName, standing: Standing, grade: Grade) -> Option<&'static s
         RuleName::Login => {
             (0..12).for_each(|_| actions.extend(world.handle(Input::LoginFailure { source })));
         }
+        RuleName::Scan => actions.extend(world.handle(Input::Scanner { source, packets: 300 })),
         RuleName::Attention => {
             if !own && standing.is_strange() {
                 return None;

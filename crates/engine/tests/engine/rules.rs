@@ -570,6 +570,67 @@ fn deafness_is_recognised_and_the_burst_falls_at_two() {
     assert!(!world.is_banned("192.0.2.2"));
 }
 
+/// 500 strangers with two failures each, which anybody can have fetched the nonces for.
+fn borrowing_burst(world: &mut World) {
+    for n in 0..1_000_u32 {
+        let source = format!("198.{}.{}.1", 18 + n % 500 / 250, n % 250);
+        world.attempt_and_fail(&source, "1000", Some("1000"));
+    }
+}
+
+fn deaf_for(seconds: u64) -> Input<'static> {
+    Input::Probed { deaf_for: Some(Duration::from_secs(seconds)) }
+}
+
+#[test]
+fn a_probe_without_an_answer_makes_the_burst_fall_although_nothing_counts_packets() {
+    let mut world = world_with(|_| ());
+    world.forge("203.0.113.250");
+    borrowing_burst(&mut world);
+    assert!(world.banned().is_empty());
+    world.pass(4 * SECOND);
+    let actions = world.handle(deaf_for(3));
+    let by_probe = |alarm: &Alarm| matches!(alarm, Alarm::Deaf { packets: None, .. });
+    assert!(has_alarm(&actions, by_probe));
+    assert_eq!(world.banned().len(), 500, "on unchallenged evidence");
+    world.pass(SECOND);
+    assert!(!has_alarm(&world.handle(deaf_for(4)), by_probe), "told once");
+    world.fails("192.0.2.1", 2);
+    assert!(world.is_banned("192.0.2.1"));
+    world.pass(MINUTE);
+    world.handle(deaf_for(65));
+    world.fails("192.0.2.2", 2);
+    assert!(!world.is_banned("192.0.2.2"), "a minute after the burst it is over");
+}
+
+#[test]
+fn an_answer_ends_deafness_at_once_and_without_a_burst_there_is_none() {
+    let mut world = world_with(|_| ());
+    world.pass(10 * SECOND);
+    assert!(world.handle(deaf_for(3)).is_empty(), "nobody attacks");
+    borrowing_burst(&mut world);
+    world.pass(10 * SECOND);
+    assert!(world.handle(deaf_for(3)).is_empty(), "it went deaf long after");
+    let mut world = world_with(|_| ());
+    deafen(&mut world);
+    world.handle(Input::Probed { deaf_for: None });
+    world.fails("192.0.2.1", 2);
+    assert!(!world.is_banned("192.0.2.1"));
+}
+
+#[test]
+fn while_a_probe_is_answered_silence_in_a_flood_is_no_deafness() {
+    let mut world = world_with(|_| ());
+    for n in 0..1_000_u32 {
+        world.fail(&format!("198.{}.{}.1", 18 + n % 500 / 250, n % 250));
+    }
+    world.handle(Input::Packets { count: 0 });
+    world.pass(2 * SECOND);
+    world.handle(Input::Probed { deaf_for: None });
+    assert!(world.handle(Input::Packets { count: 3_000 }).is_empty());
+    assert!(world.banned().is_empty());
+}
+
 #[test]
 fn silence_without_packets_is_a_quiet_night() {
     let mut world = world_with(|_| ());
@@ -592,4 +653,76 @@ fn a_rule_that_is_off_does_nothing() {
     });
     let actions = world.fails(HOST, 50);
     assert!(shadows_of(&actions).is_empty() && rules_of(&actions).is_empty());
+}
+
+fn scanner(source: &str, packets: u64) -> Input<'static> {
+    Input::Scanner { source: source.parse().unwrap(), packets }
+}
+
+#[test]
+fn a_scanner_is_slowed_at_300_packets_a_second_later_and_not_banned() {
+    let mut world = world_with(|_| ());
+    assert!(world.handle(scanner(HOST, 299)).is_empty());
+    world.handle(scanner(HOST, 300));
+    let actions = world.pass(SECOND);
+    let [Action::Slow { source, until, cause }] = actions.as_slice() else { panic!("{actions:?}") };
+    assert_eq!((*source, *until), (HOST.parse().unwrap(), world.now + SLOWED_FOR));
+    let evidence = cause.evidence().unwrap();
+    assert_eq!((evidence.rule, evidence.failures), (RuleName::Scan, 300));
+    assert!(world.banned().is_empty());
+}
+
+#[test]
+fn callers_phones_and_exempt_hosts_are_no_scanners() {
+    let mut world = world_with(|policy| policy.rules.scan.guard.mode = Mode::Ban);
+    world.handle(Input::CallAccepted { source: "192.0.2.1".parse().unwrap() });
+    world.login("192.0.2.2", "1000");
+    let nets = vec!["192.0.2.3/32".parse().unwrap()];
+    world.handle(Input::Exempt { class: Exemption::Allow, nets });
+    for host in ["192.0.2.1", "192.0.2.2", "192.0.2.3"] {
+        world.handle(scanner(host, 10_000));
+    }
+    world.pass(SECOND);
+    assert!(world.banned().is_empty());
+    let mut off = world_with(|policy| policy.rules.scan.guard.mode = Mode::Off);
+    off.handle(scanner(HOST, 10_000));
+    assert!(off.pass(SECOND).is_empty());
+}
+
+#[test]
+fn a_ban_of_a_scanner_is_a_short_forgeable_one_and_above_60_a_minute_they_are_slowed() {
+    let mut world = world_with(|policy| policy.rules.scan.guard.mode = Mode::Ban);
+    for n in 0..80 {
+        world.handle(scanner(&format!("198.51.100.{n}"), 600));
+    }
+    let actions = world.pass(SECOND);
+    let slowed = actions.iter().filter(|action| matches!(action, Action::Slow { .. })).count();
+    assert_eq!((world.banned().len(), slowed), (60, 20));
+    for action in &actions {
+        if let Action::Block { until, .. } = action {
+            assert_eq!(*until, Expiry::At(world.now + 10 * MINUTE));
+        }
+    }
+    world.pass(11 * MINUTE);
+    world.handle(scanner("198.51.100.0", 600));
+    let again = world.pass(SECOND);
+    let until = again.iter().find_map(|action| match action {
+        Action::Block { until, .. } => Some(*until),
+        _ => None,
+    });
+    assert_eq!(until, Some(Expiry::At(world.now + 10 * MINUTE)), "never longer");
+}
+
+#[test]
+fn only_rule_scan_has_the_mode_slow_and_its_window_is_fixed() {
+    let with = |change: fn(&mut Policy)| {
+        let mut policy = Policy::default();
+        change(&mut policy);
+        policy.validate().map_err(|error| error.key)
+    };
+    assert_eq!(with(|policy| policy.rules.users.guard.mode = Mode::Slow), Err("users.mode"));
+    assert_eq!(with(|policy| policy.deafness.mode = Mode::Slow), Err("deafness.mode"));
+    assert_eq!(with(|policy| policy.rules.scan.threshold = 299), Err("scan.threshold"));
+    assert_eq!(with(|policy| policy.rules.scan.window = MINUTE), Err("scan.window"));
+    assert_eq!(with(|policy| policy.rules.scan.guard.mode = Mode::Slow), Ok(()));
 }

@@ -177,7 +177,8 @@ impl Enforcer {
         if !counted.shield.is_empty() {
             self.outbox.push(Report::Shield(counted.shield));
         }
-        self.sip.strangers_came |= counted.shield.strangers > 0;
+        let shield = &counted.shield;
+        self.sip.strangers_came |= shield.strangers > 0 || shield.dropped.slowed.total() > 0;
         let now = Instant::now();
         self.sip.count_due = now + COUNT_INTERVAL;
         if self.sip.strangers_came && self.sip.strangers_due <= now {

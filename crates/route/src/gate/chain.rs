@@ -34,6 +34,8 @@ pub(super) enum Chain {
     Healthy(Transport),
     /// Packets of unlimited hosts.
     Unlimited,
+    /// What slowed hosts send above their limit.
+    Slowed,
 }
 
 impl Chain {
@@ -45,7 +47,7 @@ impl Chain {
         }
         if let Some(shield) = gate.effective_shield() {
             all.extend(Transport::BOTH.map(Self::Healthy));
-            all.extend([Self::NewTcp, Self::Unlimited]);
+            all.extend([Self::NewTcp, Self::Unlimited, Self::Slowed]);
             if shield.packets.is_some() {
                 all.push(Self::Challenges);
             }
@@ -63,6 +65,7 @@ impl Chain {
             Self::Healthy(Transport::Udp) => "healthy_udp",
             Self::Healthy(Transport::Tcp) => "healthy_tcp",
             Self::Unlimited => "unlimited",
+            Self::Slowed => "slowed",
         }
     }
 
@@ -71,7 +74,7 @@ impl Chain {
         match self {
             Self::Gate => Some(PREROUTING),
             Self::Challenges => Some(OUTPUT),
-            Self::Sip(_) | Self::NewTcp | Self::Healthy(_) | Self::Unlimited => None,
+            Self::Sip(_) | Self::NewTcp | Self::Healthy(_) | Self::Unlimited | Self::Slowed => None,
         }
     }
 
@@ -89,6 +92,7 @@ impl Chain {
             Self::Healthy(Transport::Udp) => "sipward: healthy hosts, UDP".to_owned(),
             Self::Healthy(Transport::Tcp) => "sipward: healthy hosts, TCP".to_owned(),
             Self::Unlimited => "sipward: unlimited hosts".to_owned(),
+            Self::Slowed => "sipward: above 1/s from slowed hosts".to_owned(),
         };
         comment(&text)
     }

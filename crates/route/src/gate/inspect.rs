@@ -342,6 +342,7 @@ fn wanted(set: Set, gate: &GateSettings, expected: Expected<'_>) -> Option<BTree
         Set::Slowed(..)
         | Set::Own(..)
         | Set::Guaranteed(..)
+        | Set::Even(_)
         | Set::Counted(_)
         | Set::Challenged(_)
         | Set::Granted(_)

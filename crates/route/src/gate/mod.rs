@@ -23,7 +23,7 @@
 //!     counter name "sip"
 //!     ip saddr @unlimited4 goto unlimited
 //!     ip saddr . meta l4proto . th sport @healthy_flows_udp4 jump healthy_udp
-//!     ip saddr @slowed_udp4 counter name "dropped_slowed4" drop
+//!     ip saddr @slowed_udp4 goto slowed
 //!     ip saddr @healthy_udp4 jump healthy_udp
 //!     counter name "strangers"
 //!     add @counted4 { ip saddr counter }
@@ -37,9 +37,15 @@
 //!     meta nfproto ipv4 counter name "dropped_budget_udp4" drop
 //!   }
 //!   chain healthy_udp {
-//!     update @guaranteed_udp4 { ip saddr limit rate 5/second burst 5 packets } \
+//!     update @guaranteed_udp4 { ip saddr limit rate 5/second burst 3 packets } \
 //!       counter name "healthy" accept
+//!     update @even_udp4 { ip saddr limit rate 5/second burst 2 packets } \
+//!       limit name "even_udp" counter name "healthy" accept
 //!     limit name "healthy_udp" counter name "healthy" accept
+//!   }
+//!   chain slowed {
+//!     add @counted4 { ip saddr counter }
+//!     meta nfproto ipv4 counter name "dropped_slowed4" drop
 //!   }
 //!   chain challenges {
 //!     type filter hook output priority raw; policy accept;
@@ -68,8 +74,9 @@
 //!
 //! What banned sources do not send and is for the SIP ports is counted: a flood can silence FreeSWITCH's
 //! events, but not this counter. Then comes the shield. Unlimited hosts pass. Slowed hosts pass once a second.
-//! Healthy hosts pass as long as they keep to their limits, by what is guaranteed to each or by the named
-//! limit of all of them together. So do flows of registered phones whose hosts are not healthy. The rest are strangers: each has limits of its own, and all of them
+//! Healthy hosts pass as long as they keep to their limits: by what is guaranteed to each, by the part of their
+//! common limit that is for hosts which send evenly, or by the rest of it. So do flows of registered phones whose
+//! hosts are not healthy. The rest are strangers: each has limits of its own, and all of them
 //! share budgets, named limits of both families. Half of the budget of UDP packets is for newcomers: the
 //! first packet of a stranger in 30 s, and the 4 that follow a challenge.
 //!

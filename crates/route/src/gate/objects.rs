@@ -18,6 +18,19 @@ const OBJECT_DATA: u16 = 4;
 const COUNTER: u32 = 1;
 const LIMIT: u32 = 4;
 
+/// What passes at once, in percent of a second's worth. The sum of all budgets with it stays below what
+/// FreeSWITCH takes in any second: of 1000 requests 400 + 46 + 10 for strangers, 500 + 32 + 9 for healthy hosts.
+/// Newcomers have most of it, because phones that lost their registrations at once repeat in step.
+const NEWCOMERS_BURST: u32 = 23;
+const STRANGERS_BURST: u32 = 5;
+const EVEN_BURST: u32 = 16;
+const HEALTHY_BURST: u32 = 3;
+const UNLIMITED_BURST: u32 = 10;
+/// Of what all healthy hosts may send, in percent: for hosts that send no more than twice what is guaranteed
+/// to them. Those that send more have no part in it, so that forged packets of some phones, which come as fast
+/// as their limits let them, do not crowd out the others.
+const EVEN_PERCENT: u64 = 40;
+
 /// What all strangers together may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Budget {
@@ -54,6 +67,8 @@ pub(super) enum Limit {
     Newcomers,
     Strangers(Budget),
     Healthy(Transport),
+    /// The part of it that is for healthy hosts which send evenly.
+    Even,
     Unlimited,
 }
 
@@ -126,13 +141,14 @@ impl Counter {
 
 impl Limit {
     /// Every limit that settings can name.
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Newcomers,
         Self::Strangers(Budget::Packets),
         Self::Strangers(Budget::Connections),
         Self::Strangers(Budget::Tcp),
         Self::Healthy(Transport::Udp),
         Self::Healthy(Transport::Tcp),
+        Self::Even,
         Self::Unlimited,
     ];
 
@@ -144,37 +160,46 @@ impl Limit {
             Self::Strangers(Budget::Tcp) => "strangers_tcp",
             Self::Healthy(Transport::Udp) => "healthy_udp",
             Self::Healthy(Transport::Tcp) => "healthy_tcp",
+            Self::Even => "even_udp",
             Self::Unlimited => "unlimited",
         }
     }
 
     /// What it lets through; `None` where these settings have no such limit.
     pub(super) fn rate(self, shield: &ShieldSettings) -> Option<Rate> {
-        let packets = |rate: u32| Rate::packets(rate, burst(rate));
+        let packets = |rate: u32, percent: u32| Rate::packets(rate, burst(rate, percent));
         // One second's worth at once.
         let bytes = |rate: u32| Rate::bytes(rate, 0);
         Some(match self {
-            Self::Newcomers => packets(shield.packets? / 2),
+            Self::Newcomers => packets(shield.packets? / 2, NEWCOMERS_BURST),
             Self::Strangers(Budget::Packets) => {
                 let all = shield.packets?;
-                packets(all - all / 2)
+                packets(all - all / 2, STRANGERS_BURST)
             }
             Self::Strangers(Budget::Connections) => {
                 let rate = shield.connections?;
                 Rate::packets(rate, rate)
             }
             Self::Strangers(Budget::Tcp) => bytes(shield.tcp_bytes?),
-            Self::Healthy(Transport::Udp) => packets(shield.healthy.together?),
+            Self::Healthy(Transport::Udp) => {
+                let all = shield.healthy.together?;
+                packets((all - even(all)).max(1), HEALTHY_BURST)
+            }
+            Self::Even => packets(even(shield.healthy.together?).max(1), EVEN_BURST),
             Self::Healthy(Transport::Tcp) => bytes(shield.healthy.together_tcp_bytes?),
-            Self::Unlimited => packets(shield.unlimited?),
+            Self::Unlimited => packets(shield.unlimited?, UNLIMITED_BURST),
         })
     }
 }
 
-/// What a budget of packets lets through at once: a tenth of a second's worth, so that the sum of all
-/// stays below what FreeSWITCH takes in any second.
-fn burst(rate: u32) -> u32 {
-    (rate / 10).max(1)
+/// The part of what all healthy hosts may send that is for those which send evenly.
+fn even(together: u32) -> u32 {
+    u32::try_from(u64::from(together) * EVEN_PERCENT / 100).unwrap_or(u32::MAX)
+}
+
+/// What a budget of packets lets through at once, in percent of a second's worth.
+fn burst(rate: u32, percent: u32) -> u32 {
+    u32::try_from(u64::from(rate) * u64::from(percent) / 100).unwrap_or(u32::MAX).max(1)
 }
 
 /// Creates the counters and limits these settings need.

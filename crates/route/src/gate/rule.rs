@@ -56,10 +56,13 @@ pub(super) enum Rule {
     PassBudget(Budget),
     DropBudget(Budget, Family),
     PassHealthy(Transport),
+    PassEven(Family),
     PassGuaranteed(Transport, Family),
     CountUnlimited,
     PassUnlimited,
     DropUnlimited(Family),
+    CountSlowed(Family),
+    DropSlowed(Family),
     LeaveOthers,
     LeaveOtherPorts,
     Grant(Challenge, Family),
@@ -107,6 +110,9 @@ impl Rule {
         for transport in Transport::BOTH {
             if sets::together(transport, shield).is_some() {
                 all.extend(Family::BOTH.map(|family| Self::PassGuaranteed(transport, family)));
+                if transport == Transport::Udp {
+                    all.extend(Family::BOTH.map(Self::PassEven));
+                }
             }
             all.push(Self::PassHealthy(transport));
         }
@@ -114,6 +120,8 @@ impl Rule {
         if shield.unlimited.is_some() {
             all.extend(Family::BOTH.map(Self::DropUnlimited));
         }
+        all.extend(Family::BOTH.map(Self::CountSlowed));
+        all.extend(Family::BOTH.map(Self::DropSlowed));
         if shield.packets.is_some() {
             all.extend([Self::LeaveOthers, Self::LeaveOtherPorts]);
             for challenge in [Challenge::Unauthorized, Challenge::ProxyAuthentication] {
@@ -167,7 +175,9 @@ impl Rule {
             Self::PassHealthy(transport) | Self::PassGuaranteed(transport, _) => {
                 Chain::Healthy(transport)
             }
+            Self::PassEven(_) => Chain::Healthy(Transport::Udp),
             Self::CountUnlimited | Self::PassUnlimited | Self::DropUnlimited(_) => Chain::Unlimited,
+            Self::CountSlowed(_) | Self::DropSlowed(_) => Chain::Slowed,
             Self::LeaveOthers | Self::LeaveOtherPorts | Self::Grant(..) => Chain::Challenges,
         }
     }
@@ -219,6 +229,9 @@ impl Rule {
             Self::DropBudget(budget, family) => {
                 format!("sipward: too {} from all strangers, {}", much(budget), family.name())
             }
+            Self::PassEven(family) => {
+                format!("sipward: {} hosts that send evenly", family.name())
+            }
             Self::PassHealthy(_) => "sipward: all healthy hosts together".to_owned(),
             Self::PassGuaranteed(_, family) => {
                 format!("sipward: guaranteed to each {}", family.host())
@@ -228,6 +241,10 @@ impl Rule {
             Self::DropUnlimited(family) => {
                 format!("sipward: too many packets of unlimited hosts, {}", family.name())
             }
+            Self::CountSlowed(family) => {
+                format!("sipward: count for each slowed {}", family.host())
+            }
+            Self::DropSlowed(family) => format!("sipward: above 1/s, {}", family.name()),
             Self::LeaveOthers => "sipward: challenges are sent over UDP".to_owned(),
             Self::LeaveOtherPorts => "sipward: and from a SIP port".to_owned(),
             Self::Grant(challenge, family) => format!(
@@ -296,14 +313,17 @@ impl Rule {
             }
             Self::Slow(transport, family) => {
                 let list = nft::is_in(source(list, family), Set::Slowed(transport, family).name());
-                drop_in(list, Counter::Slowed(family))
+                nft::to_chain(list, VerdictCode::Goto, Chain::Slowed.name())
+            }
+            Self::DropSlowed(family) => {
+                drop_in(nft::family_is(list, family), Counter::Slowed(family))
             }
             Self::ToHealthy(transport, family) => {
                 let list = nft::is_in(source(list, family), Set::Healthy(transport, family).name());
                 nft::to_chain(list, VerdictCode::Jump, Chain::Healthy(transport).name())
             }
             Self::CountStrangers(_) => nft::count_in(list, Counter::Strangers.name()),
-            Self::CountStranger(_, family) => {
+            Self::CountStranger(_, family) | Self::CountSlowed(family) => {
                 stateful::count_for(source(list, family), Set::Counted(family).name())
             }
             Self::ToNewTcp => {
@@ -344,6 +364,7 @@ impl Rule {
                 let list = stateful::meter(source(list, family), set.name(), rate);
                 accept(nft::count_in(list, Counter::Healthy.name()))
             }
+            Self::PassEven(family) => pass_even(list, family, &shield),
             Self::CountUnlimited => nft::count_in(list, Counter::Unlimited.name()),
             Self::PassUnlimited => accept(match shield.unlimited {
                 Some(_) => nft::limit(list, Limit::Unlimited.name()),
@@ -424,6 +445,12 @@ fn much(budget: Budget) -> &'static str {
 
 fn source(list: List<'_>, family: Family) -> List<'_> {
     nft::host(nft::family_is(list, family), family, End::Source)
+}
+
+fn pass_even<'a>(list: List<'a>, family: Family, shield: &ShieldSettings) -> List<'a> {
+    let list = stateful::meter(source(list, family), Set::Even(family).name(), sets::even(shield));
+    let list = nft::limit(list, Limit::Even.name());
+    accept(nft::count_in(list, Counter::Healthy.name()))
 }
 
 fn pass_newcomer(list: List<'_>) -> List<'_> {

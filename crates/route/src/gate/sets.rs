@@ -81,6 +81,8 @@ pub(super) enum Set {
     Own(Budget, Family),
     /// What is guaranteed to each healthy host.
     Guaranteed(Transport, Family),
+    /// What each healthy host sends evenly above that, over UDP.
+    Even(Family),
     /// Packets of each stranger.
     Counted(Family),
     /// Strangers that had a grant lately.
@@ -131,6 +133,9 @@ impl Set {
                 }
             }
             all.extend(Budget::ALL.map(|budget| Self::Own(budget, family)));
+            if shield.healthy.together.is_some() {
+                all.push(Self::Even(family));
+            }
             all.push(Self::Counted(family));
             if shield.packets.is_some() {
                 all.extend([
@@ -193,6 +198,8 @@ impl Set {
             Self::Guaranteed(Udp, V6) => "guaranteed_udp6",
             Self::Guaranteed(Tcp, V4) => "guaranteed_tcp4",
             Self::Guaranteed(Tcp, V6) => "guaranteed_tcp6",
+            Self::Even(V4) => "even_udp4",
+            Self::Even(V6) => "even_udp6",
             Self::Counted(V4) => "counted4",
             Self::Counted(V6) => "counted6",
             Self::Challenged(V4) => "challenged4",
@@ -219,6 +226,7 @@ impl Set {
             Self::Slowed(..) => "sipward: slowed hosts",
             Self::Own(..) => "sipward: rates of strangers",
             Self::Guaranteed(..) => "sipward: what each healthy host may send in any case",
+            Self::Even(_) => "sipward: what each healthy host sends evenly above that",
             Self::Counted(_) => "sipward: packets of strangers, 10 minutes each",
             Self::Challenged(_) => "sipward: strangers that FreeSWITCH challenged in the last 30 s",
             Self::Granted(_) => "sipward: strangers just challenged, 4 packets each",
@@ -268,6 +276,7 @@ impl Set {
             | Self::Slowed(_, family)
             | Self::Own(_, family)
             | Self::Guaranteed(_, family)
+            | Self::Even(family)
             | Self::Counted(family)
             | Self::Challenged(family)
             | Self::Granted(family)
@@ -289,7 +298,7 @@ impl Set {
             Self::Slowed(transport, _) => {
                 Kind::Limited { size: MOST_SLOWED, rate: slow(transport), timeout: true }
             }
-            Self::Own(..) | Self::Guaranteed(..) => dynamic(RATE_REMEMBERED),
+            Self::Own(..) | Self::Guaranteed(..) | Self::Even(_) => dynamic(RATE_REMEMBERED),
             Self::Counted(_) => dynamic(COUNTED),
             Self::Challenged(_) => dynamic(BETWEEN_GRANTS),
             Self::Granted(_) => dynamic(GRANT),
@@ -300,7 +309,7 @@ impl Set {
     /// Hosts that a set which packets fill holds at most. A healthy host is never without its guarantee.
     fn most(self) -> u32 {
         match self {
-            Self::Guaranteed(..) => u32::try_from(MOST_HEALTHY).unwrap_or(u32::MAX),
+            Self::Guaranteed(..) | Self::Even(_) => u32::try_from(MOST_HEALTHY).unwrap_or(u32::MAX),
             _ => MOST_REMEMBERED,
         }
     }
@@ -384,9 +393,16 @@ pub(super) fn healthy(transport: Transport, shield: &ShieldSettings, registratio
 pub(super) fn guaranteed(transport: Transport, shield: &ShieldSettings) -> Rate {
     let healthy = &shield.healthy;
     match transport {
-        Transport::Udp => Rate::packets(healthy.guaranteed, healthy.guaranteed),
+        // Half at once: what thirty forged phones have at once is no flood then.
+        Transport::Udp => Rate::packets(healthy.guaranteed, healthy.guaranteed.div_ceil(2)),
         Transport::Tcp => Rate::bytes(healthy.guaranteed_tcp_bytes, healthy.guaranteed_tcp_bytes),
     }
+}
+
+/// What a healthy host may send above what is guaranteed and still sends evenly: as much again. Two at once,
+/// because a request and the answer to its challenge follow each other.
+pub(super) fn even(shield: &ShieldSettings) -> Rate {
+    Rate::packets(shield.healthy.guaranteed, 2)
 }
 
 /// The limit of all healthy hosts together.

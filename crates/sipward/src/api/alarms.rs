@@ -88,5 +88,9 @@ fn standing(judge: &Judge, store: Health) -> Vec<Standing> {
         let text = "shielded: strangers send more than they may all together".to_owned();
         stands(AlarmKind::Shielded, clock.wall(since), text);
     }
+    if let Some(since) = flood.overload.since() {
+        let text = "exempt hosts, trunks and access lists send more than FreeSWITCH takes";
+        stands(AlarmKind::Overload, clock.wall(since), text.to_owned());
+    }
     standing
 }

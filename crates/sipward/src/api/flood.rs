@@ -41,6 +41,10 @@ pub(super) fn flood(judge: &Judge) -> Flood {
                 packets_per_second: busy.rate,
                 limited_since: busy.limited.map(|at| Time(clock.wall(at))),
                 slowed: busy.is_slowed,
+                slowed_until: judge
+                    .slowed(source.addr())
+                    .filter(|_| busy.is_slowed)
+                    .map(|slowed| Time(clock.wall(slowed.until))),
             })
             .collect(),
     }

@@ -12,12 +12,13 @@ use sipward_route::Route;
 use super::hosts::location;
 use super::{Api, convert};
 use crate::clock::Clock;
-use crate::daemon::Judge;
+use crate::daemon::{Judge, SlowedHost};
 use crate::explain::{self, Facts, Latest};
 use crate::http::extract::Place;
 use crate::http::fault::{self, Answer, Fault};
 use crate::model::{
-    Exempting, HistoryEntry, KernelRoute, MAX_LISTED, RouteState, SeenFailure, SourceReport,
+    Exempting, HistoryEntry, KernelRoute, MAX_LISTED, RouteState, SeenFailure, SlowedSource,
+    SourceReport,
 };
 use crate::store::HistoryQuery;
 use crate::text::Time;
@@ -55,7 +56,13 @@ fn report(judge: &Judge, address: IpAddr) -> SourceReport {
     let view = engine.source(address);
     let failures = engine.failures(address);
     let latest = latest(judge, view.source, engine.policy().window, clock.now());
-    let verdict = explain::verdict(&Facts { view: &view, policy: engine.policy(), latest });
+    let slowed = slowed(judge, view.addr);
+    let verdict = explain::verdict(&Facts {
+        view: &view,
+        policy: engine.policy(),
+        latest,
+        slowed: slowed.as_ref().map(|slowed| (slowed.rule, slowed.packets_per_second)),
+    });
     let threshold = explain::threshold(view.identity, engine.policy());
     let bans: Vec<_> = engine.bans_covering(IpNet::from(address)).collect();
     let aged_out = failures.iter().filter(|failure| failure.text.is_none()).count();
@@ -81,6 +88,7 @@ fn report(judge: &Judge, address: IpAddr) -> SourceReport {
             .into_iter()
             .map(|(class, net)| Exempting { class, net })
             .collect(),
+        slowed,
         bans: bans.iter().rev().map(|ban| convert::ban(ban, judge.kernel(), clock)).collect(),
         flows: view
             .denied_flows
@@ -96,6 +104,20 @@ fn report(judge: &Judge, address: IpAddr) -> SourceReport {
         location: None,
         kernel: KernelRoute { state: RouteState::Unknown, detail: None },
     }
+}
+
+/// What a rule has limited the host of an address to.
+fn slowed(judge: &Judge, address: IpAddr) -> Option<SlowedSource> {
+    let SlowedHost { net, rule, since, until } = judge.slowed(address)?;
+    let clock = judge.clock();
+    let busy = judge.flood().strangers.one(net, clock.steady());
+    Some(SlowedSource {
+        rule,
+        since: Time(clock.wall(since)),
+        until: Time(clock.wall(until)),
+        packets: busy.map(|busy| busy.packets),
+        packets_per_second: busy.and_then(|busy| busy.rate),
+    })
 }
 
 /// The latest failures of a source within the window, whether they count or not.

@@ -143,7 +143,9 @@ fn flood(status: &Status, out: &mut String) -> std::fmt::Result {
     for stranger in flood.strangers.iter().filter(stopped) {
         let rate = stranger.packets_per_second.unwrap_or_default();
         let word = if stranger.slowed { "slowed to 1/s" } else { "limited" };
-        writeln!(out, "             {} sends {rate:.0} packets/s and is {word}", stranger.source)?;
+        let until = stranger.slowed_until.map_or_else(String::new, |at| format!(" until {at}"));
+        let source = stranger.source;
+        writeln!(out, "             {source} sends {rate:.0} packets/s and is {word}{until}")?;
     }
     Ok(())
 }

@@ -79,6 +79,12 @@ fn write(report: &SourceReport, observes: bool, out: &mut String) -> std::fmt::R
     for exempt in &report.exempt {
         writeln!(out, "exempt by {}: {}", word(&exempt.class), exempt.net)?;
     }
+    if let Some(slowed) = &report.slowed {
+        let rate = slowed.packets_per_second;
+        let rate = rate.map_or_else(String::new, |rate| format!("; it sends {rate:.1}"));
+        let (rule, until) = (word(&slowed.rule), slowed.until);
+        writeln!(out, "limited to 1 packet/s by rule {rule} until {until}{rate}")?;
+    }
     writeln!(
         out,
         "\nFailures     {} within {}, score {:.2} of {}{}",

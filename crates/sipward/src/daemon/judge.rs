@@ -35,7 +35,7 @@ pub(crate) use desk::{Away, Desk};
 pub(crate) use first_list::FirstList;
 pub(crate) use flood::{Answers, Flood, Profiles};
 pub(crate) use prober::Prober;
-pub(crate) use shielding::Shielding;
+pub(crate) use shielding::{Shielding, SlowedHost};
 
 use crate::clock::{Clock, StepWatch};
 use crate::complaint::LogReader;
@@ -318,6 +318,11 @@ impl Judge {
         self.shielding.as_ref().and_then(Shielding::healthy_hosts)
     }
 
+    /// The host of an address if it is slowed down now; `None` also without a shield.
+    pub(crate) fn slowed(&self, address: IpAddr) -> Option<SlowedHost> {
+        self.shielding.as_ref()?.slowed().of(address, self.clock.steady())
+    }
+
     /// What the kernel said of bans and unbans.
     pub(crate) fn kernel(&self) -> &KernelSide {
         &self.kernel
@@ -390,12 +395,20 @@ impl Judge {
         if let Some(record) = self.flood.beat(self.totals.registered_now, now) {
             self.publish(record);
         }
+        if let Some(record) = self.flood.overload_beat(now) {
+            self.publish(record);
+        }
+        let requests = self.requests();
         if let Some(prober) = &self.prober {
-            let requests = self.shielding.as_ref().map_or(USUAL_REQUESTS, Shielding::requests);
             prober.beat(&mut self.flood, self.peer, requests, now);
         }
         let full = self.shielding.as_mut().and_then(|shielding| shielding.beat(&self.engine, now));
         self.note_full(full);
+    }
+
+    /// Requests a second that each of FreeSWITCH's profiles takes.
+    fn requests(&self) -> u32 {
+        self.shielding.as_ref().map_or(USUAL_REQUESTS, Shielding::requests)
     }
 
     /// The shield has no room for somebody.

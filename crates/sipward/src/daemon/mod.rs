@@ -25,7 +25,7 @@ pub(crate) use directory::table::Reason as ProtectedReason;
 pub(crate) use directory::{COMMANDS, QUESTIONS, lists};
 pub(crate) use judge::{
     Answers, Away, Desk, Ears, End, FAILURES, Failure, FirstList, Judge, KernelSide, Note, Order,
-    Prober, Profiles, Restored, Shielding, Voices,
+    Prober, Profiles, Restored, Shielding, SlowedHost, Voices,
 };
 pub(crate) use kernel::{Kernel, host_exemptions};
 pub(crate) use near::is_near;

@@ -28,7 +28,25 @@ fn view() -> SourceView<'static> {
 
 fn said(view: &SourceView<'_>, failures: usize, attention: usize) -> String {
     let policy = Policy::default();
-    verdict(&Facts { view, policy: &policy, latest: Latest { failures, attention } })
+    verdict(&Facts { view, policy: &policy, latest: Latest { failures, attention }, slowed: None })
+}
+
+#[test]
+fn a_scanner_is_named_with_its_rate() {
+    let (policy, view) = (Policy::default(), view());
+    let said = |slowed| {
+        let latest = Latest::default();
+        verdict(&Facts { view: &view, policy: &policy, latest, slowed: Some(slowed) })
+    };
+    let start = "not banned: 0 of 5 within 10m: stranger; limited to 1 packet a second ";
+    assert_eq!(
+        said((RuleName::Scan, Some(12.04))),
+        format!("{start}by rule `scan`, because it sends many packets, now 12.0 a second")
+    );
+    assert_eq!(
+        said((RuleName::Insider, None)),
+        format!("{start}because it guesses the passwords of others")
+    );
 }
 
 #[test]

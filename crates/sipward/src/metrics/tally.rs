@@ -97,7 +97,7 @@ impl Histogram {
 }
 
 /// The rules, as the configuration and the API write them.
-const RULES: [&str; 15] = [
+const RULES: [&str; 16] = [
     "failures",
     "users",
     "user_agents",
@@ -113,6 +113,7 @@ const RULES: [&str; 15] = [
     "login",
     "attention",
     "deafness",
+    "scan",
 ];
 
 /// What decides beside them.
@@ -122,7 +123,7 @@ const UNBANS: [&str; 6] = ["expired", "manual", "exempted", "split", "superseded
 
 const REFUSALS: [&str; 6] = ["exempt", "known", "shared", "link_local", "covered", "too_many_bans"];
 
-const ALARMS: [&str; 10] = [
+const ALARMS: [&str; 11] = [
     "ban_table_full",
     "not_enforced",
     "many_bans",
@@ -133,6 +134,7 @@ const ALARMS: [&str; 10] = [
     "policy_rejected",
     "shielded",
     "limited",
+    "overload",
 ];
 
 impl Default for Tally {
@@ -181,6 +183,7 @@ impl Tally {
             Record::Deaf { .. } => one(&mut self.alarms, "deaf"),
             Record::Shielded { .. } => one(&mut self.alarms, "shielded"),
             Record::Limited { .. } => one(&mut self.alarms, "limited"),
+            Record::Overload { .. } => one(&mut self.alarms, "overload"),
             Record::NeedsAttention { .. } => self.attention += 1,
             Record::Slowed { .. } => self.slowed += 1,
             Record::FlowDenied(_) => self.flows_denied += 1,
@@ -220,6 +223,7 @@ impl Tally {
             | Record::ShieldOver { .. }
             | Record::Hears { .. }
             | Record::FlowAllowed { .. }
+            | Record::OverloadOver { .. }
             | Record::Scanner { .. }
             | Record::Gate { .. }
             | Record::ProtocolTaken { .. }
@@ -294,6 +298,7 @@ fn rule(name: RuleName) -> &'static str {
         RuleName::Attention => "attention",
         RuleName::Insider => "insider",
         RuleName::Deafness => "deafness",
+        RuleName::Scan => "scan",
     }
 }
 

@@ -157,7 +157,7 @@ fn what_is_counted_first_was_there_before_as_zero() {
             .map(std::collections::BTreeMap::len)
     };
     let before = sizes(&tally);
-    for record in [ban(1), Record::Alarm(Alarm::Deaf { burst: 1, packets: 1 })] {
+    for record in [ban(1), Record::Alarm(Alarm::Deaf { burst: 1, packets: Some(1) })] {
         tally.note(&record);
     }
     for reason in ["expired", "manual", "exempted", "split", "superseded", "not_adopted"] {

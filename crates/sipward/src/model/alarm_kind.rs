@@ -23,6 +23,8 @@ pub enum AlarmKind {
     Deaf,
     /// Strangers send more than they may all together. Ends when they no longer do.
     Shielded,
+    /// Hosts that the shield does not limit send more than FreeSWITCH takes. Ends when they no longer do.
+    Overload,
     /// The configuration file is broken and the old one in force. Ends with a good one.
     ReloadFailed,
     /// The control socket is not served. Ends when it is.
@@ -130,6 +132,7 @@ impl AlarmKind {
             | Self::Insider
             | Self::Deaf => AlarmState::Alarm,
             Self::Shielded
+            | Self::Overload
             | Self::Limited
             | Self::ReloadFailed
             | Self::ApiFailed
@@ -199,6 +202,7 @@ impl AlarmKind {
                 | Self::NotEnforced
                 | Self::Deaf
                 | Self::Shielded
+                | Self::Overload
         )
     }
 }

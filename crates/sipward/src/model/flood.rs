@@ -89,6 +89,11 @@ pub struct BusyStranger {
     /// Since when it sends more than its own limit; `null` when it does not.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub limited_since: Option<Time>,
-    /// It may send one packet a second only, for ten minutes: it has sent 300 packets in ten minutes.
+    /// It may send one packet a second only, for ten minutes: rule `scan` found that it sends many, or it guessed
+    /// passwords of others.
     pub slowed: bool,
+    /// Until when; `null` when it is not slowed, or was before the daemon started.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub slowed_until: Option<Time>,
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use sipward_engine::{Exemption, Grade, Identity};
+use sipward_engine::{Exemption, Grade, Identity, RuleName};
 use utoipa::ToSchema;
 
 use super::{Ban, DeniedFlow, HistoryEntry, Location, words};
@@ -52,6 +52,9 @@ pub struct SourceReport {
     pub aged_out: u32,
     /// Who exempts it: allow entries, proxies, protected addresses. Empty for nobody.
     pub exempt: Vec<Exempting>,
+    /// What it is limited to, if a rule slowed it down; `null` when none did.
+    #[serde(default)]
+    pub slowed: Option<SlowedSource>,
     /// The bans that cover it, narrowest first.
     pub bans: Vec<Ban>,
     /// Flows of it that are denied: its other ports go on. At most 1000.
@@ -73,6 +76,25 @@ pub struct SourceReport {
     pub location: Option<Location>,
     /// What the kernel does with packets to it.
     pub kernel: KernelRoute,
+}
+
+/// A source that may send one packet a second to the SIP ports (20 at once).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SlowedSource {
+    /// The rule that slowed it down.
+    #[schema(schema_with = words::rule)]
+    pub rule: RuleName,
+    /// Since when.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Time,
+    /// Until when.
+    #[schema(value_type = String, format = DateTime)]
+    pub until: Time,
+    /// Packets to the SIP ports in at most the last ten minutes, dropped ones included; `null` while it does not
+    /// send much.
+    pub packets: Option<u64>,
+    /// Packets a second within the last ten seconds; `null` while it does not send much.
+    pub packets_per_second: Option<f64>,
 }
 
 /// One failure that counts.

@@ -192,6 +192,7 @@ pub(super) fn rule(rule: RuleName) -> &'static str {
         RuleName::Attention => "phone with an old password",
         RuleName::Insider => "guessing for other users",
         RuleName::Deafness => "FreeSWITCH deaf",
+        RuleName::Scan => "many packets of a stranger",
     }
 }
 

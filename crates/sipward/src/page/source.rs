@@ -145,6 +145,16 @@ fn facts(report: &SourceReport, mode: Mode) -> Markup {
                 dt { "Exempt" }
                 dd { (say::exemption(exempt.class)) ", " span.mono { (Shown(exempt.net)) } }
             }
+            @if let Some(slowed) = &report.slowed {
+                dt { "Limited" }
+                dd {
+                    "to 1 packet a second until " (say::at(slowed.until)) ": "
+                    (say::rule(slowed.rule))
+                    @if let Some(rate) = slowed.packets_per_second {
+                        ", now " (format!("{rate:.1}")) " a second"
+                    }
+                }
+            }
             dt { "Failures" }
             dd {
                 (report.failures) " in the last " (say::span_of(report.window_seconds))

@@ -26,6 +26,7 @@ impl Record {
             | Self::Trunks { .. }
             | Self::ShieldOver { .. }
             | Self::Hears { .. }
+            | Self::OverloadOver { .. }
             | Self::StoreRecovered { .. }
             | Self::StoreBegun { .. }
             | Self::StoreRead { .. }
@@ -62,6 +63,7 @@ impl Record {
             | Self::NotSpared { .. }
             | Self::Shielded { .. }
             | Self::Limited { .. }
+            | Self::Overload { .. }
             | Self::Healed { .. }
             | Self::Gate { .. }
             | Self::ProtocolTaken { .. }

@@ -69,6 +69,8 @@ impl fmt::Display for Record {
             | Self::ShieldOver { .. }
             | Self::Deaf { .. }
             | Self::Hears { .. }
+            | Self::Overload { .. }
+            | Self::OverloadOver { .. }
             | Self::Limited { .. } => flood_line(f, self),
             Self::StoreDegraded { .. }
             | Self::StoreRecovered { .. }
@@ -307,6 +309,17 @@ fn flood_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
         Record::Hears { profile, seconds } => {
             write!(f, "FreeSWITCH hears again: {profile} was deaf for {}", Span(*seconds))
         }
+        Record::Overload { packets_per_second, limit } => write!(
+            f,
+            "exempt hosts, trunks and access lists send {packets_per_second} packets/s, and nothing limits \
+             them; FreeSWITCH takes {limit} requests/s. Raise max-recv-requests-per-second or set \
+             shield.unlimited_packets"
+        ),
+        Record::OverloadOver { seconds, most_per_second } => write!(
+            f,
+            "exempt hosts, trunks and access lists sent too much for {}, at most {most_per_second} packets/s",
+            Span(*seconds)
+        ),
         Record::Limited { source, packets_per_second, limit } => write!(
             f,
             "{source} sends {packets_per_second} packets/s for a minute; {limit}/s pass. Allow it if it is \
@@ -470,10 +483,14 @@ fn alarm_line(f: &mut fmt::Formatter<'_>, alarm: &Alarm) -> fmt::Result {
         Alarm::AccountAttacked { user, sources } => {
             write!(f, "user {} is attacked from {sources} sources", Plain(user))
         }
-        Alarm::Deaf { burst, packets } => write!(
+        Alarm::Deaf { burst, packets: Some(packets) } => write!(
             f,
             "FreeSWITCH is deaf: {packets} packets/s arrive and, after a burst of {burst} \
              failures, no events come"
+        ),
+        Alarm::Deaf { burst, packets: None } => write!(
+            f,
+            "FreeSWITCH is deaf: it answers no OPTIONS request after a burst of {burst} failures"
         ),
     }
 }

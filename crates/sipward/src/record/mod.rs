@@ -309,6 +309,21 @@ pub enum Record {
         /// How many of them pass.
         limit: u32,
     },
+    /// Exempt hosts, trunks and access lists together send more packets to the SIP ports than FreeSWITCH takes
+    /// requests, and have for 3 s: the shield does not limit them, so they may deafen it.
+    Overload {
+        /// Packets in the last second.
+        packets_per_second: u64,
+        /// Requests a second that each profile takes, or the smallest of them.
+        limit: u32,
+    },
+    /// They have not for 10 s.
+    OverloadOver {
+        /// How long they did.
+        seconds: f64,
+        /// The most packets in one second.
+        most_per_second: u64,
+    },
     /// A stranger has sent so many packets to the SIP ports that it may send one a second only, for a while.
     Scanner {
         /// The IPv4 address or IPv6 /64.

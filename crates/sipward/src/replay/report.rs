@@ -168,6 +168,7 @@ pub(super) const fn mode_of(policy: &Policy, rule: RuleName) -> Mode {
         RuleName::Login => rules.login.guard.mode,
         RuleName::Insider => rules.insider.guard.mode,
         RuleName::Deafness => policy.deafness.mode,
+        RuleName::Scan => rules.scan.guard.mode,
         // It has no mode: it always bans.
         RuleName::Attention => Mode::Ban,
     }

@@ -108,11 +108,20 @@ fn rules_of(rules: &Rules, list: &mut List) {
         insider,
         log,
         login,
+        scan,
     } = rules;
     list.under("failures", |list| guard_of(*failures, list));
     list.under("user_agents", |list| {
         guard_of(*guard, list);
         list.add("patterns", patterns);
+        list.span("ban_time", *ban_time);
+    });
+    list.under("scan", |list| {
+        // Its window is the kernel's, and a count of packets has no grade.
+        let Rule { guard: Guard { mode, min_grade: _, scope: _ }, threshold, window: _, ban_time } =
+            scan;
+        list.add("mode", mode);
+        list.add("threshold", threshold);
         list.span("ban_time", *ban_time);
     });
     for (name, rule) in [

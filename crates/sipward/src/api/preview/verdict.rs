@@ -69,7 +69,7 @@ pub(super) fn first_length(name: RuleName, then: &Policy) -> Duration {
 fn by_grade(guard: Guard, seen: &Evidence) -> Verdict {
     let carries_none = matches!(
         seen.rule,
-        RuleName::Report | RuleName::Flood | RuleName::Challenges | RuleName::Log
+        RuleName::Report | RuleName::Flood | RuleName::Challenges | RuleName::Log | RuleName::Scan
     );
     if guard.admits(if carries_none { Grade::Unjoined } else { seen.grade }) {
         Verdict::Made
@@ -111,6 +111,7 @@ fn rule(name: RuleName, policy: &Policy) -> Option<&Rule> {
         RuleName::Network => &rules.network,
         RuleName::Log => &rules.log,
         RuleName::Login => &rules.login,
+        RuleName::Scan => &rules.scan,
         RuleName::Failures
         | RuleName::UserAgents
         | RuleName::Attention

@@ -50,6 +50,8 @@ pub(super) fn change(record: &Record) -> Option<AlarmChange> {
         Record::NotSpared { .. } => raised(AlarmKind::NotSpared),
         Record::Shielded { .. } => raised(AlarmKind::Shielded),
         Record::ShieldOver { .. } => over(AlarmKind::Shielded),
+        Record::Overload { .. } => raised(AlarmKind::Overload),
+        Record::OverloadOver { .. } => over(AlarmKind::Overload),
         Record::Deaf { .. } => raised(AlarmKind::Deaf),
         Record::Hears { .. } => over(AlarmKind::Deaf),
         Record::Limited { source, .. } => about(AlarmKind::Limited, &source.to_string()),

@@ -25,6 +25,16 @@ pub(super) struct RulesFile {
     insider: RuleFile,
     log: RuleFile,
     login: RuleFile,
+    scan: ScanFile,
+}
+
+/// `[policy.rules.scan]`: the window is the kernel's, and a count of packets has no grade.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+struct ScanFile {
+    mode: Option<Mode>,
+    threshold: Option<u32>,
+    ban_time: Option<Span>,
 }
 
 /// `[policy.rules.failures]`: the base rule's numbers stand in `[policy]`.
@@ -76,6 +86,10 @@ impl RulesFile {
         self.insider.apply(&mut to.insider);
         self.log.apply(&mut to.log);
         self.login.apply(&mut to.login);
+        let ScanFile { mode, threshold, ban_time } = self.scan;
+        set(&mut to.scan.guard.mode, mode);
+        set(&mut to.scan.threshold, threshold);
+        span::set(&mut to.scan.ban_time, ban_time);
     }
 }
 

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use sipward_engine::{
-    self as engine, Action, Cause, Expiry, Flow, Input, Scope, Success, Timestamp, UnblockReason,
+    self as engine, Action, Cause, Expiry, Flow, Input, RuleName, SLOWED_FOR, Scope, Success,
+    Timestamp, UnblockReason,
 };
 use sipward_route::{Change, Enforcement, Report, Stranger};
 
+use super::shielding::scanners;
 use super::{Happened, Judge, Shielding, UNDER_WAY, UnderWay};
 use crate::daemon::directory::Question;
 use crate::daemon::host_exemptions;
@@ -47,10 +49,16 @@ impl Judge {
                 self.flood.arrived(count, self.clock.steady());
                 self.tell(Input::Packets { count });
             }
-            Report::Shield(counts) => self.flood.counted(&counts, self.clock.steady()),
+            Report::Shield(counts) => {
+                let (requests, now) = (self.requests(), self.clock.steady());
+                self.flood.counted(&counts, requests, now);
+            }
             Report::Strangers(strangers) => {
                 self.busy_strangers(&strangers);
-                self.slow_scanners(&strangers);
+                // Only the kernel sees them: OPTIONS, SUBSCRIBE, MESSAGE and INVITE without SDP cause no event.
+                for (source, packets) in scanners(&strangers) {
+                    self.tell(Input::Scanner { source, packets });
+                }
             }
             Report::Shielded { hosts } => tracing::debug!(hosts, "the shield knows all hosts"),
             Report::ShieldFailed { error } => self.publish(Record::NotSpared { error }),
@@ -80,14 +88,21 @@ impl Judge {
         }
     }
 
-    /// Rule `scan`: a stranger that has sent hundreds of packets to the SIP ports, and nobody knows it, may send
-    /// one a second for a while. Only the kernel sees it: OPTIONS, SUBSCRIBE, MESSAGE and INVITE without SDP
-    /// cause no event.
-    fn slow_scanners(&mut self, strangers: &[Stranger]) {
-        let Some(shielding) = &self.shielding else { return };
-        for record in shielding.slow_scanners(&self.engine, strangers) {
-            self.publish(record);
-        }
+    /// Slows a host down, as the engine decided.
+    fn slow(&mut self, source: IpAddr, until: Timestamp, cause: Arc<Cause>) {
+        let times = (self.clock.steady(), until);
+        let scan = cause.evidence().filter(|evidence| evidence.rule == RuleName::Scan);
+        let rule = scan.map_or(RuleName::Insider, |evidence| evidence.rule);
+        let time = self.clock.until_steady(until);
+        let shielding = self.shielding.as_mut();
+        let host = shielding.map(|shielding| shielding.slow((source, rule), time, times));
+        let record = if let Some(evidence) = scan {
+            let (packets, seconds) = (u64::from(evidence.failures), SLOWED_FOR.as_secs());
+            Record::Scanner { source: host.unwrap_or_else(|| source.into()), packets, seconds }
+        } else {
+            Record::Slowed { source, until: Time(self.clock.wall(until)), cause }
+        };
+        self.publish(record);
     }
 
     fn blocked(&mut self, net: IpNet, enforcement: &Enforcement) {
@@ -245,13 +260,7 @@ impl Judge {
                     let last_success = last_success.map(|at| Time(self.clock.wall(at)));
                     self.publish(Record::NeedsAttention { source, user, user_agent, last_success });
                 }
-                Action::Slow { source, until, cause } => {
-                    if let Some(shielding) = &self.shielding {
-                        shielding.slow(source, self.clock.until_steady(until));
-                    }
-                    let until = Time(self.clock.wall(until));
-                    self.publish(Record::Slowed { source, until, cause });
-                }
+                Action::Slow { source, until, cause } => self.slow(source, until, cause),
                 Action::DenyFlow { flow, since, until, cause } => {
                     self.deny_flow(flow, (since, until), cause);
                 }

@@ -4,6 +4,7 @@
 //! request for 3 s. Neither knows anything of the other: with the gate off FreeSWITCH goes deaf unshielded, and
 //! behind a shield it should never.
 
+mod overload;
 mod profiles;
 mod strangers;
 
@@ -14,6 +15,7 @@ use ipnet::IpNet;
 use sipward_engine::Timestamp;
 use sipward_route::ShieldCounts;
 
+pub(crate) use overload::Overload;
 pub(crate) use profiles::{Answers, Profiles};
 pub(crate) use strangers::Strangers;
 
@@ -61,6 +63,7 @@ pub(crate) struct Flood {
     is_shielded: bool,
     pub(crate) profiles: Profiles,
     pub(crate) strangers: Strangers,
+    pub(crate) overload: Overload,
 }
 
 /// The budgets drop without a pause.
@@ -82,8 +85,9 @@ impl Flood {
         }
     }
 
-    /// Takes what the shield has counted in the last second.
-    pub(super) fn counted(&mut self, counts: &ShieldCounts, now: Timestamp) {
+    /// Takes what the shield has counted in the last second; `requests` is what each profile takes a second.
+    pub(super) fn counted(&mut self, counts: &ShieldCounts, requests: u32, now: Timestamp) {
+        self.overload.counted(counts.unlimited, requests, now);
         self.shield_at = Some(now);
         self.totals += *counts;
         self.note(Second::from(counts), now);
@@ -156,7 +160,13 @@ impl Flood {
         self.profiles.probed(probed, now)
     }
 
-    /// Takes the strangers that send most: each with its packets, and whether it is slowed. `limit` is what each may send a second.
+    /// Looks whether unlimited hosts send too much, or no longer.
+    pub(super) fn overload_beat(&mut self, now: Timestamp) -> Option<Record> {
+        self.overload.beat(now)
+    }
+
+    /// Takes the strangers that send most: each with its packets, and whether it is slowed. `limit` is what each
+    /// may send a second that is not.
     pub(super) fn busy(
         &mut self,
         list: impl IntoIterator<Item = (IpNet, u64, bool)>,

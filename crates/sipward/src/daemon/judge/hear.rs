@@ -295,11 +295,20 @@ impl Judge {
             Answer::Profiles(profiles) => self.profiles(&profiles),
         }
     }
+}
 
-    /// Takes in whether a profile of FreeSWITCH answers.
+impl Judge {
+    /// A profile has answered, or has not. Deafness of the policy holds only while one does not.
     pub(super) fn probed(&mut self, probed: Probed) {
-        if let Some(record) = self.flood.probed(probed, self.clock.steady()) {
+        let now = self.clock.steady();
+        if let Some(record) = self.flood.probed(probed, now) {
             self.publish(record);
+        }
+        let profiles = &self.flood.profiles;
+        match profiles.deaf_since() {
+            Some(since) => self.tell(Input::Probed { deaf_for: Some(now.since(since)) }),
+            None if profiles.all_answer() => self.tell(Input::Probed { deaf_for: None }),
+            None => {}
         }
     }
 }

@@ -1,18 +1,21 @@
 //! Who passes the shield: the engine's word, handed to the task that owns netlink.
 
+mod slowed;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
-use sipward_engine::{Engine, Identity, Input, Timestamp, Transport};
+use sipward_engine::{Engine, Identity, Input, Mode, RuleName, Timestamp, Transport};
 use sipward_route::{
     Admission, Flow, MOST_HEALTHY, MOST_UNLIMITED, Shield, Stranger, USUAL_REQUESTS,
 };
 
+pub(crate) use slowed::{SlowedHost, SlowedHosts};
+
 use crate::config::file;
 use crate::enforce::route_flow;
-use crate::record::Record;
 
 /// A new list is made after this time at the latest: how many registrations a host has may have changed
 /// without a word.
@@ -20,10 +23,9 @@ const AGAIN: Duration = Duration::from_mins(1);
 /// Part of the time that making lists may take: one in so many.
 const SHARE: u32 = 20;
 
-/// How long a scanner is slowed.
-const SLOWED: Duration = Duration::from_mins(10);
-/// Scanners slowed at once at most. The next list, ten seconds later, names those that are left.
-const MOST_SLOWED: usize = 100;
+/// Strangers of one list that the engine judges at most. The next list, ten seconds later, names those that are
+/// left.
+const MOST_JUDGED: usize = 100;
 
 /// Addresses distrusted at once at most. Those beyond keep their place in the shield; their flows are denied all
 /// the same.
@@ -43,6 +45,7 @@ pub(crate) struct Shielding {
     rested: Instant,
     due: Instant,
     left_out: usize,
+    slowed: SlowedHosts,
     /// Addresses whose new flows count as a stranger's.
     distrusted: HashMap<IpAddr, Distrusted>,
 }
@@ -66,6 +69,7 @@ impl Shielding {
             rested: now,
             due: now,
             left_out: 0,
+            slowed: SlowedHosts::default(),
             distrusted: HashMap::new(),
         }
     }
@@ -116,6 +120,10 @@ impl Shielding {
         match view.identity {
             Identity::Stranger | Identity::Caller => self.shield.dismiss(view.source),
             Identity::Known | Identity::Trusted | Identity::Shared => {
+                // It is no scanner after all.
+                if let Some(net) = self.slowed.forget(address, RuleName::Scan) {
+                    self.shield.release(net);
+                }
                 if self.shield.admit(view.source, view.registrations) == Admission::Full {
                     // The next list counts them.
                     self.version = None;
@@ -175,6 +183,12 @@ impl Shielding {
 
     /// Hands over a list that may have changed. Says what has no room, when that begins.
     pub(super) fn beat(&mut self, engine: &Engine, steady: Timestamp) -> Option<String> {
+        if engine.policy().rules.scan.guard.mode == Mode::Off {
+            let scanners = self.slowed.forget_all(RuleName::Scan);
+            for net in scanners {
+                self.shield.release(net);
+            }
+        }
         let over = self.distrusted.iter().filter(|(_, distrusted)| distrusted.until <= steady);
         for source in over.map(|(source, _)| *source).collect::<Vec<_>>() {
             self.trust(engine, source);
@@ -185,27 +199,22 @@ impl Shielding {
         if wanted { self.hand_over(engine, now) } else { None }
     }
 
-    /// Slows the strangers that have sent much and are not slowed yet: 300 packets in 10 minutes, which is what the
-    /// kernel side names. Gives what was done. Monitors that ask once a second notice nothing.
-    pub(super) fn slow_scanners(&self, engine: &Engine, strangers: &[Stranger]) -> Vec<Record> {
-        let is_scanner = |stranger: &&Stranger| {
-            let view = engine.source(stranger.source.addr());
-            !stranger.is_slowed
-                && view.identity == Identity::Stranger
-                && view.exempt.is_none()
-                && view.ban.is_none()
-        };
-        let slow = |stranger: &Stranger| {
-            let Stranger { source, packets, .. } = *stranger;
-            self.shield.slow(source, SLOWED);
-            Record::Scanner { source, packets, seconds: SLOWED.as_secs() }
-        };
-        strangers.iter().filter(is_scanner).take(MOST_SLOWED).map(slow).collect()
+    /// Slows a host down for `time`, until `until`, as the engine decided by `rule`. Gives its network.
+    pub(super) fn slow(
+        &mut self,
+        (source, rule): (IpAddr, RuleName),
+        time: Duration,
+        (now, until): (Timestamp, Timestamp),
+    ) -> IpNet {
+        let net = slowed::host(source);
+        self.shield.slow(net, time);
+        self.slowed.add(SlowedHost { net, rule, since: now, until });
+        net
     }
 
-    /// Slows an insider, as the engine decided.
-    pub(super) fn slow(&self, source: IpAddr, time: Duration) {
-        self.shield.slow(source.into(), time);
+    /// The hosts that are slowed down.
+    pub(super) fn slowed(&self) -> &SlowedHosts {
+        &self.slowed
     }
 
     fn hand_over(&mut self, engine: &Engine, now: Instant) -> Option<String> {
@@ -235,6 +244,12 @@ impl Shielding {
             )
         })
     }
+}
+
+/// The strangers of a list that rule `scan` is to judge: those that are not slowed down yet.
+pub(super) fn scanners(strangers: &[Stranger]) -> impl Iterator<Item = (IpAddr, u64)> {
+    let fast = strangers.iter().filter(|stranger| !stranger.is_slowed).take(MOST_JUDGED);
+    fast.map(|stranger| (stranger.source.addr(), stranger.packets))
 }
 
 /// The address whose place in the shield an input may change.

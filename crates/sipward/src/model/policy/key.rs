@@ -31,7 +31,7 @@ pub enum PolicyKey {
 /// A value of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RuleSetting {
-    /// `ban`, `shadow` or `off`.
+    /// `ban`, `shadow` or `off`; of `scan` also `slow`.
     Mode,
     /// Weaker evidence only shadows.
     MinGrade,
@@ -48,7 +48,7 @@ pub enum RuleSetting {
 }
 
 /// The rules that have a section in the configuration file.
-const RULES: [(RuleName, &str); 14] = [
+const RULES: [(RuleName, &str); 15] = [
     (RuleName::Failures, "failures"),
     (RuleName::Users, "users"),
     (RuleName::UserAgents, "user_agents"),
@@ -63,6 +63,7 @@ const RULES: [(RuleName, &str); 14] = [
     (RuleName::Insider, "insider"),
     (RuleName::Log, "log"),
     (RuleName::Login, "login"),
+    (RuleName::Scan, "scan"),
 ];
 
 /// What each of them has.
@@ -71,6 +72,8 @@ const fn settings(rule: RuleName) -> &'static [RuleSetting] {
     match rule {
         RuleName::Failures => &[Mode, MinGrade, Scope],
         RuleName::UserAgents => &[Mode, MinGrade, Scope, Patterns, BanTimeSeconds],
+        // Its window is the kernel's, a count of packets has no grade, and its bans are of the SIP ports only.
+        RuleName::Scan => &[Mode, Threshold, BanTimeSeconds],
         _ => &[Mode, MinGrade, Scope, Threshold, WindowSeconds, BanTimeSeconds],
     }
 }
@@ -113,23 +116,28 @@ impl PolicyKey {
 
     /// What it may be. The ranges are the configuration file's.
     fn schema(self) -> RefOr<Schema> {
-        let number = |most: u32| {
+        let number = |least: u32, most: u32| {
             let integer = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Integer));
-            integer.minimum(Some(1)).maximum(Some(most)).into()
+            integer.minimum(Some(least)).maximum(Some(most)).into()
         };
+        let up_to = |most: u32| number(1, most);
         let words = |words: Value| {
             let string = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
             string.enum_values(words.as_array().cloned()).into()
         };
         match self {
-            Self::MaxFailures => number(1_000),
-            Self::WindowSeconds | Self::Rule(_, RuleSetting::WindowSeconds) => number(604_800),
-            Self::BanTimeSeconds | Self::Rule(_, RuleSetting::BanTimeSeconds) => number(31_536_000),
+            Self::MaxFailures => up_to(1_000),
+            Self::WindowSeconds | Self::Rule(_, RuleSetting::WindowSeconds) => up_to(604_800),
+            Self::BanTimeSeconds | Self::Rule(_, RuleSetting::BanTimeSeconds) => up_to(31_536_000),
+            Self::Rule(RuleName::Scan, RuleSetting::Mode) => {
+                words(json!([Mode::Ban, Mode::Slow, Mode::Shadow, Mode::Off]))
+            }
             Self::Rule(_, RuleSetting::Mode) => words(json!([Mode::Ban, Mode::Shadow, Mode::Off])),
             Self::Rule(_, RuleSetting::MinGrade) => words(json!(Grade::ALL)),
             Self::Scope => words(json!([Scope::Host, Scope::Sip])),
             Self::Rule(_, RuleSetting::Scope) => words(json!(RuleScope::ALL)),
-            Self::Rule(rule, RuleSetting::Threshold) => number(match rule {
+            Self::Rule(RuleName::Scan, RuleSetting::Threshold) => number(300, 100_000),
+            Self::Rule(rule, RuleSetting::Threshold) => up_to(match rule {
                 RuleName::Flood => 65_535,
                 RuleName::Report | RuleName::Account | RuleName::Network | RuleName::Log => 64,
                 _ => 1_000,
@@ -210,7 +218,7 @@ mod tests {
         for key in PolicyKey::all() {
             assert_eq!(key.to_string().parse(), Ok(key));
         }
-        assert_eq!(PolicyKey::all().count(), 84);
+        assert_eq!(PolicyKey::all().count(), 87);
         assert_eq!("rules.slow.window".parse::<PolicyKey>(), "rules.slow.window_seconds".parse());
     }
 

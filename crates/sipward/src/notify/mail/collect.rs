@@ -76,6 +76,8 @@ impl Collector {
             Record::Alarm(_)
             | Record::Shielded { .. }
             | Record::ShieldOver { .. }
+            | Record::Overload { .. }
+            | Record::OverloadOver { .. }
             | Record::Deaf { .. }
             | Record::Hears { .. }
             | Record::Slowed { .. }

@@ -51,7 +51,14 @@ fn row(frame: &Frame, stranger: &BusyStranger) -> Markup {
             td.num data-label="Packets/s" { (rate.as_deref().unwrap_or("–")) }
             td.num data-label="In 10 min" { (say::number(stranger.packets)) }
             td data-label="Limited" {
-                @if stranger.slowed { span.pill.warn { "slowed to 1/s" } }
+                @if stranger.slowed {
+                    span.pill.warn {
+                        "slowed to 1/s"
+                        @if let Some(until) = stranger.slowed_until {
+                            " for " (say::span(until.0.since(frame.now).as_secs())) " more"
+                        }
+                    }
+                }
                 @else if let Some(since) = stranger.limited_since {
                     span.pill.warn { "for " (say::span(frame.now.since(since.0).as_secs())) }
                 }

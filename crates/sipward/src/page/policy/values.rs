@@ -162,6 +162,9 @@ fn cell(value: &PolicyValue, setting: &str, label: &str, draft: Draft<'_>, acts:
     let held = held.map_or_else(|| written(key, &value.value), str::to_owned);
     let wrong = draft.wrong(key);
     let words: Vec<String> = match setting {
+        "mode" if key == "rules.scan.mode" => {
+            [Mode::Ban, Mode::Slow, Mode::Shadow, Mode::Off].iter().map(say::key).collect()
+        }
         "mode" => [Mode::Ban, Mode::Shadow, Mode::Off].iter().map(say::key).collect(),
         "min_grade" => Grade::ALL.iter().map(say::key).collect(),
         _ => Vec::new(),

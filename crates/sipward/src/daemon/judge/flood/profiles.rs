@@ -25,6 +25,8 @@ struct Profile {
     answers: Answers,
     /// It has answered before. Until it has, silence may be that of another program.
     has_answered: bool,
+    /// It has not answered the latest request.
+    is_silent: bool,
 }
 
 /// Whether it answers.
@@ -51,9 +53,10 @@ impl Profiles {
             }
             (Outcome::Answered(took), _) => {
                 let answers = Answers::Within(took);
-                self.all.insert(target, Profile { answers, has_answered: true });
+                self.all.insert(target, Profile { answers, has_answered: true, is_silent: false });
                 over(target, known?, now)
             }
+            // It is silent already.
             (Outcome::Silent(_), Some(Answers::Deaf(_))) => None,
             (Outcome::Silent(silence), _) => {
                 let has_answered = known.is_some_and(|profile| profile.has_answered);
@@ -68,11 +71,19 @@ impl Profiles {
                     }
                     Some(_) | None => Answers::Unknown,
                 };
-                self.all.insert(target, Profile { answers, has_answered });
+                self.all.insert(target, Profile { answers, has_answered, is_silent: true });
                 let seconds = silence.as_secs_f64();
                 is_deaf.then_some(Record::Deaf { profile: target, seconds })
             }
         }
+    }
+
+    /// Whether one has answered its latest request, and none that ever answered is silent.
+    pub(crate) fn all_answer(&self) -> bool {
+        let silent = |profile: &Profile| profile.has_answered && profile.is_silent;
+        let answers =
+            |profile: &Profile| matches!(profile.answers, Answers::Within(_)) && !profile.is_silent;
+        self.all.values().any(answers) && !self.all.values().any(silent)
     }
 
     /// Whether one is deaf.
@@ -108,6 +119,7 @@ impl Profiles {
         for (address, profile) in &mut self.all {
             if !targets.contains(address) {
                 profile.answers = Answers::Unknown;
+                profile.is_silent = false;
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use sipward_engine::Timestamp;
+use sipward_engine::{SLOWED_PER_SECOND, Timestamp};
 
 use crate::record::Record;
 
@@ -13,6 +13,9 @@ const LONG: Duration = Duration::from_mins(1);
 
 /// Strangers reported at once at most; the list has the others.
 const REPORTED: usize = 10;
+
+/// What a slowed stranger may send a second, with some room for packets that come in pairs.
+const SLOWED_LIMIT: f64 = 1.5;
 
 /// How long a list stands when no other comes: none comes while nobody sends enough.
 const STANDS: Duration = Duration::from_secs(30);
@@ -42,8 +45,8 @@ pub(crate) struct Busy {
 }
 
 impl Strangers {
-    /// Takes a new list of sources, their packets and whether they are slowed, `limit` being what each may send a second. Gives the records
-    /// of those that are newly limited for long.
+    /// Takes a new list of sources, their packets and whether they are slowed, `limit` being what each may send
+    /// a second that is not. Gives the records of those that are newly limited for long.
     pub(super) fn take(
         &mut self,
         list: impl IntoIterator<Item = (IpNet, u64, bool)>,
@@ -62,18 +65,26 @@ impl Strangers {
                 let more = u32::try_from(more).unwrap_or(u32::MAX);
                 f64::from(more) / span
             });
-            let is_limited = rate.is_some_and(|rate| rate > f64::from(limit));
+            let most = if is_slowed { SLOWED_LIMIT } else { f64::from(limit) };
+            let is_limited = rate.is_some_and(|rate| rate > most);
             let limited = is_limited.then(|| known.and_then(|known| known.limited).unwrap_or(now));
             let for_long = limited.is_some_and(|since| now.since(since) >= LONG);
             let mut reported = limited.is_some() && known.is_some_and(|known| known.reported);
             if for_long && !reported && records.len() < REPORTED {
                 reported = true;
                 let packets_per_second = rounded(rate.unwrap_or_default());
+                let limit = if is_slowed { SLOWED_PER_SECOND } else { limit };
                 records.push(Record::Limited { source, packets_per_second, limit });
             }
             self.all.insert(source, Busy { packets, rate, limited, is_slowed, reported });
         }
         records
+    }
+
+    /// What is known of one; `None` when the list is old.
+    pub(crate) fn one(&self, source: IpNet, now: Timestamp) -> Option<Busy> {
+        let is_fresh = self.at.is_some_and(|at| now.since(at) < STANDS);
+        self.all.get(&source).copied().filter(|_| is_fresh)
     }
 
     /// The busiest first; nobody when the list is old.

@@ -39,7 +39,7 @@ fn without_a_shield_what_arrives_is_what_passes() {
     let mut flood = Flood::default();
     flood.arrived(20_000, at(0.0));
     assert_eq!(flood.second(at(0.0)).passed, 20_000);
-    flood.counted(&dropping(19_600), at(1.0));
+    flood.counted(&dropping(19_600), 1_000, at(1.0));
     flood.arrived(20_000, at(1.0));
     assert_eq!(flood.second(at(1.0)).passed, 400, "the shield knows better");
     assert_eq!(flood.second(at(4.0)), Second::default(), "long ago");
@@ -55,7 +55,7 @@ fn told(
         let now = at(second.into());
         if let Some(by_budgets) = by_budgets {
             let counts = if by_budgets == 0 { passing(400, 10) } else { dropping(by_budgets) };
-            flood.counted(&counts, now);
+            flood.counted(&counts, 1_000, now);
         }
         match flood.beat(212, now) {
             Some(Record::Shielded { phones: 212, .. }) => told.push((second, "shielded")),
@@ -96,12 +96,12 @@ fn a_burst_is_no_flood_and_one_late_count_no_pause() {
 fn it_is_asked_only_while_it_may_be_deaf() {
     let mut flood = Flood::default();
     assert!(!flood.wants_probe(1_000, at(0.0)), "nothing arrives");
-    flood.counted(&passing(499, 100), at(1.0));
+    flood.counted(&passing(499, 100), 1_000, at(1.0));
     assert!(!flood.wants_probe(1_000, at(1.0)), "strangers above their own limits harm nobody");
-    flood.counted(&passing(500, 0), at(2.0));
+    flood.counted(&passing(500, 0), 1_000, at(2.0));
     assert!(flood.wants_probe(1_000, at(2.0)), "near the limit");
     assert!(!flood.wants_probe(1_000, at(6.0)), "which is over");
-    flood.counted(&dropping(1), at(7.0));
+    flood.counted(&dropping(1), 1_000, at(7.0));
     assert!(flood.wants_probe(1_000, at(7.0)) && flood.wants_probe(1_000, at(16.0)));
     assert!(!flood.wants_probe(1_000, at(17.0)));
 }
@@ -152,15 +152,16 @@ fn a_stranger_above_its_limit_for_a_minute_is_told_once() {
     let mut told = Vec::new();
     for round in 0..20_u32 {
         let now = at(f64::from(round) * 10.0);
+        // Slowed to one a second: what it sends above that is counted too.
         let packets = |rate: u32| u64::from(round * rate * 10 + 300);
         let records =
-            strangers.take([(net, packets(60), true), (quiet, packets(1), false)], 50, now);
+            strangers.take([(net, packets(12), true), (quiet, packets(1), false)], 50, now);
         told.extend(records.into_iter().map(|record| (round, record)));
     }
-    let [(7, Record::Limited { source, packets_per_second, limit: 50 })] = told.as_slice() else {
+    let [(7, Record::Limited { source, packets_per_second, limit: 1 })] = told.as_slice() else {
         panic!("{told:?}")
     };
-    assert_eq!((*source, *packets_per_second), (net, 60));
+    assert_eq!((*source, *packets_per_second), (net, 12));
     let busiest = strangers.busiest(20, at(190.0));
     assert!(busiest[0].0 == net && busiest[0].1.is_slowed && !busiest[1].1.is_slowed);
     assert_eq!(busiest[0].1.limited, Some(at(10.0)), "since its rate is known");

@@ -81,23 +81,38 @@ fn settings_follow_what_freeswitch_takes() {
 }
 
 #[test]
-fn scanners_are_slowed_once_and_nobody_else_is() {
-    let (shield, mut shielding) = shielding();
-    let mut engine = engine_allowing(&["203.0.113.0/24"]);
+fn rule_scan_judges_those_that_are_not_slowed_yet_and_so_many_at_once() {
+    let stranger = |n: u32| Stranger {
+        source: slowed::host(n.to_be_bytes().into()),
+        packets: 400,
+        is_slowed: n == 0,
+    };
+    let strangers: Vec<Stranger> = (0..200).map(stranger).collect();
+    let judged: Vec<(IpAddr, u64)> = scanners(&strangers).collect();
+    assert_eq!(judged.len(), MOST_JUDGED);
+    assert_eq!(judged[0], ("0.0.0.1".parse().unwrap(), 400));
+}
+
+#[test]
+fn a_scanner_is_let_go_when_it_registers_or_the_rule_is_off() {
+    let (_shield, mut shielding) = shielding();
+    let mut engine = engine_allowing(&[]);
+    let (now, until) = (Timestamp::from_micros(1), Timestamp::from_micros(600_000_001));
+    let phones = ["192.0.2.7", "192.0.2.8", "192.0.2.9"].map(|phone| phone.parse().unwrap());
+    let rules = [RuleName::Scan, RuleName::Scan, RuleName::Insider];
+    for (source, rule) in phones.into_iter().zip(rules) {
+        let net = shielding.slow((source, rule), Duration::from_mins(10), (now, until));
+        assert_eq!(net, IpNet::from(source));
+    }
+    let slowed = |shielding: &Shielding| {
+        phones.map(|phone| shielding.slowed().of(phone, now).map(|slowed| slowed.rule))
+    };
     happens(&mut engine, &mut shielding, Input::Registered(phone("192.0.2.7", "a")));
-    let stranger =
-        |text: &str, is_slowed| Stranger { source: text.parse().unwrap(), packets: 400, is_slowed };
-    let strangers = [
-        stranger("192.0.2.7/32", false),
-        stranger("203.0.113.9/32", false),
-        stranger("198.51.100.1/32", true),
-        stranger("198.51.100.2/32", false),
-        stranger("2001:db8:66::/64", false),
-    ];
-    let records = shielding.slow_scanners(&engine, &strangers);
-    let slowed: Vec<String> = records.iter().map(Record::to_string).collect();
-    assert_eq!(slowed.len(), 2, "{slowed:?}");
-    assert!(slowed[0].starts_with("slowed 198.51.100.2/32 to 1 packet/s for 600 s"), "{slowed:?}");
-    assert!(slowed[1].starts_with("slowed 2001:db8:66::/64"), "{slowed:?}");
-    drop(shield);
+    happens(&mut engine, &mut shielding, Input::Registered(phone("192.0.2.9", "b")));
+    assert_eq!(slowed(&shielding), [None, Some(RuleName::Scan), Some(RuleName::Insider)]);
+    let mut policy = Policy::default();
+    policy.rules.scan.guard.mode = Mode::Off;
+    engine.handle(Input::Policy(Box::new(policy)), Timestamp::from_micros(2), &mut Vec::new());
+    shielding.beat(&engine);
+    assert_eq!(slowed(&shielding), [None, None, Some(RuleName::Insider)]);
 }

@@ -16,7 +16,7 @@ pub(super) fn set(policy: &mut Policy, key: PolicyKey, value: &Value) -> Result<
         PolicyKey::BanTimeSeconds => policy.ban_time = span(value)?,
         PolicyKey::Scope => policy.scope = word(value, "host or sip")?,
         PolicyKey::Rule(name, setting) => match part(&mut policy.rules, name) {
-            Some(part) => part.set(setting, value)?,
+            Some(part) => part.set(setting, value, modes(name))?,
             None => return Err(format!("`{key}` cannot be changed")),
         },
     }
@@ -46,19 +46,28 @@ fn part(rules: &mut Rules, name: RuleName) -> Option<Part<'_>> {
         RuleName::Insider => Part::Rule(&mut rules.insider),
         RuleName::Log => Part::Rule(&mut rules.log),
         RuleName::Login => Part::Rule(&mut rules.login),
+        RuleName::Scan => Part::Rule(&mut rules.scan),
         RuleName::Attention | RuleName::Deafness => return None,
     })
 }
 
+/// The modes of a rule. That no other is slow the policy checks.
+fn modes(name: RuleName) -> &'static str {
+    match name {
+        RuleName::Scan => "ban, slow, shadow or off",
+        _ => "ban, shadow or off",
+    }
+}
+
 impl Part<'_> {
-    fn set(self, setting: RuleSetting, value: &Value) -> Result<(), String> {
+    fn set(self, setting: RuleSetting, value: &Value, modes: &str) -> Result<(), String> {
         match (self, setting) {
             (
                 Self::Base(guard)
                 | Self::Agents(UserAgents { guard, .. })
                 | Self::Rule(Rule { guard, .. }),
                 RuleSetting::Mode,
-            ) => guard.mode = word(value, "ban, shadow or off")?,
+            ) => guard.mode = word(value, modes)?,
             (
                 Self::Base(guard)
                 | Self::Agents(UserAgents { guard, .. })

@@ -179,6 +179,9 @@ fn a_value_of_a_rule_that_cannot_be_is_refused() {
     for (rule, setting, value, why) in [
         (RuleName::Users, RuleSetting::Mode, Value::from("maybe"), "ban, shadow or off"),
         (RuleName::Users, RuleSetting::Mode, 1.into(), "ban, shadow or off"),
+        (RuleName::Users, RuleSetting::Mode, "slow".into(), "out of range"),
+        (RuleName::Scan, RuleSetting::Mode, "fast".into(), "ban, slow, shadow or off"),
+        (RuleName::Scan, RuleSetting::Threshold, 299.into(), "out of range"),
         (RuleName::Log, RuleSetting::Threshold, 65.into(), "out of range"),
         (RuleName::Log, RuleSetting::Threshold, (-1).into(), "no whole number"),
         (RuleName::Log, RuleSetting::WindowSeconds, "1h".into(), "no whole number of seconds"),
