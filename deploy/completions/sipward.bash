@@ -40,6 +40,9 @@ _sipward() {
             sipward,doctor)
                 cmd="sipward__subcmd__doctor"
                 ;;
+            sipward,flows)
+                cmd="sipward__subcmd__flows"
+                ;;
             sipward,flush)
                 cmd="sipward__subcmd__flush"
                 ;;
@@ -129,6 +132,9 @@ _sipward() {
                 ;;
             sipward__subcmd__help,doctor)
                 cmd="sipward__subcmd__help__subcmd__doctor"
+                ;;
+            sipward__subcmd__help,flows)
+                cmd="sipward__subcmd__help__subcmd__flows"
                 ;;
             sipward__subcmd__help,flush)
                 cmd="sipward__subcmd__help__subcmd__flush"
@@ -308,7 +314,7 @@ _sipward() {
 
     case "${cmd}" in
         sipward)
-            opts="-h -V --help --version run check flush status bans banned ban banip unban unbanip why whois allow history policy token watch reload doctor import record replay demo help"
+            opts="-h -V --help --version run check flush status bans banned flows ban banip unban unbanip why whois allow history policy token watch reload doctor import record replay demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -496,7 +502,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__ban)
-            opts="-c -h --for --permanent --reason --force --json --socket --config --help"
+            opts="-c -h --for --permanent --reason --scope --force --json --socket --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -508,6 +514,10 @@ _sipward() {
                     ;;
                 --reason)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --scope)
+                    COMPREPLY=($(compgen -W "host sip" -- "${cur}"))
                     return 0
                     ;;
                 --socket)
@@ -530,7 +540,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__bans)
-            opts="-r -c -h --origin --state --search --sort --reverse --limit --cursor --all --csv --json --socket --config --help"
+            opts="-r -c -h --origin --state --scope --search --sort --reverse --limit --cursor --all --csv --json --socket --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -542,6 +552,10 @@ _sipward() {
                     ;;
                 --state)
                     COMPREPLY=($(compgen -W "pending enforced ineffective failed" -- "${cur}"))
+                    return 0
+                    ;;
+                --scope)
+                    COMPREPLY=($(compgen -W "host sip" -- "${cur}"))
                     return 0
                     ;;
                 --search)
@@ -641,6 +655,44 @@ _sipward() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sipward__subcmd__flows)
+            opts="-c -h --limit --cursor --allow --json --socket --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cursor)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sipward__subcmd__flush)
             opts="-c -h --config --force --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -664,7 +716,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__help)
-            opts="run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help"
+            opts="run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -790,6 +842,20 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__help__subcmd__doctor)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__help__subcmd__flows)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1175,7 +1241,7 @@ _sipward() {
             fi
             case "${prev}" in
                 --event)
-                    COMPREPLY=($(compgen -W "ban unban refused" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "ban unban refused flow-denied flow-allowed" -- "${cur}"))
                     return 0
                     ;;
                 --from)

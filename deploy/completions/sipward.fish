@@ -32,6 +32,7 @@ complete -c sipward -n "__fish_sipward_needs_command" -f -a "flush" -d 'Remove e
 complete -c sipward -n "__fish_sipward_needs_command" -f -a "status" -d 'How the daemon stands'
 complete -c sipward -n "__fish_sipward_needs_command" -f -a "bans" -d 'List the bans that stand'
 complete -c sipward -n "__fish_sipward_needs_command" -f -a "banned" -d 'List the bans that stand'
+complete -c sipward -n "__fish_sipward_needs_command" -f -a "flows" -d 'List the flows that are denied, or allow one again'
 complete -c sipward -n "__fish_sipward_needs_command" -f -a "ban" -d 'Ban an address or a network'
 complete -c sipward -n "__fish_sipward_needs_command" -f -a "banip" -d 'Ban an address or a network'
 complete -c sipward -n "__fish_sipward_needs_command" -f -a "unban" -d 'Lift a ban'
@@ -79,6 +80,8 @@ complete -c sipward -n "__fish_sipward_using_subcommand bans" -l state -d 'Only 
 enforced\t'What the network sends is dropped'
 ineffective\t'The route does not keep the packets out'
 failed\t'The kernel refused the route'"
+complete -c sipward -n "__fish_sipward_using_subcommand bans" -l scope -d 'Only bans of this scope' -r -f -a "host\t'Everything, by a blackhole route and the gate'
+sip\t'Packets to the SIP ports, by the gate'"
 complete -c sipward -n "__fish_sipward_using_subcommand bans" -l search -d 'Only bans with this in their network, users, user agent, report or comment' -r
 complete -c sipward -n "__fish_sipward_using_subcommand bans" -l sort -d 'Sort by this' -r -f -a "net\t'The network'
 since\t'The beginning'
@@ -99,6 +102,8 @@ complete -c sipward -n "__fish_sipward_using_subcommand banned" -l state -d 'Onl
 enforced\t'What the network sends is dropped'
 ineffective\t'The route does not keep the packets out'
 failed\t'The kernel refused the route'"
+complete -c sipward -n "__fish_sipward_using_subcommand banned" -l scope -d 'Only bans of this scope' -r -f -a "host\t'Everything, by a blackhole route and the gate'
+sip\t'Packets to the SIP ports, by the gate'"
 complete -c sipward -n "__fish_sipward_using_subcommand banned" -l search -d 'Only bans with this in their network, users, user agent, report or comment' -r
 complete -c sipward -n "__fish_sipward_using_subcommand banned" -l sort -d 'Sort by this' -r -f -a "net\t'The network'
 since\t'The beginning'
@@ -112,8 +117,17 @@ complete -c sipward -n "__fish_sipward_using_subcommand banned" -l all -d 'Show 
 complete -c sipward -n "__fish_sipward_using_subcommand banned" -l csv -d 'Write all of them as a table for spreadsheets, in the order of their networks'
 complete -c sipward -n "__fish_sipward_using_subcommand banned" -l json -d 'Print the answer of the API as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand banned" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c sipward -n "__fish_sipward_using_subcommand flows" -l limit -d 'Flows shown at most, 1 to 1000' -r
+complete -c sipward -n "__fish_sipward_using_subcommand flows" -l cursor -d 'Go on where a list ended' -r
+complete -c sipward -n "__fish_sipward_using_subcommand flows" -l allow -d 'Allow this flow again, as the list has it: \'203.0.113.7 udp 41234\'' -r
+complete -c sipward -n "__fish_sipward_using_subcommand flows" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
+complete -c sipward -n "__fish_sipward_using_subcommand flows" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
+complete -c sipward -n "__fish_sipward_using_subcommand flows" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand flows" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand ban" -l for -d 'For how long: 90s, 10m, 2h, 7d. Without it, the policy\'s `ban_time`' -r
 complete -c sipward -n "__fish_sipward_using_subcommand ban" -l reason -d 'Why, for whoever reads it later' -r
+complete -c sipward -n "__fish_sipward_using_subcommand ban" -l scope -d 'What it stops: everything, or packets to the SIP ports, which leaves web, mail and SSH reachable. Without it, the policy\'s `scope`' -r -f -a "host\t'Everything, by a blackhole route and the gate'
+sip\t'Packets to the SIP ports, by the gate'"
 complete -c sipward -n "__fish_sipward_using_subcommand ban" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand ban" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand ban" -l permanent -d 'Until somebody lifts it'
@@ -122,6 +136,8 @@ complete -c sipward -n "__fish_sipward_using_subcommand ban" -l json -d 'Print t
 complete -c sipward -n "__fish_sipward_using_subcommand ban" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand banip" -l for -d 'For how long: 90s, 10m, 2h, 7d. Without it, the policy\'s `ban_time`' -r
 complete -c sipward -n "__fish_sipward_using_subcommand banip" -l reason -d 'Why, for whoever reads it later' -r
+complete -c sipward -n "__fish_sipward_using_subcommand banip" -l scope -d 'What it stops: everything, or packets to the SIP ports, which leaves web, mail and SSH reachable. Without it, the policy\'s `scope`' -r -f -a "host\t'Everything, by a blackhole route and the gate'
+sip\t'Packets to the SIP ports, by the gate'"
 complete -c sipward -n "__fish_sipward_using_subcommand banip" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand banip" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand banip" -l permanent -d 'Until somebody lifts it'
@@ -172,7 +188,9 @@ complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_s
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sipward -n "__fish_sipward_using_subcommand history" -l event -d 'Only decisions of this kind' -r -f -a "ban\t'A ban'
 unban\t'A ban ended'
-refused\t'A ban was due and was not done'"
+refused\t'A ban was due and was not done'
+flow-denied\t'A flow was denied'
+flow-allowed\t'A flow was allowed again'"
 complete -c sipward -n "__fish_sipward_using_subcommand history" -l from -d 'Not before this time, such as 2026-11-23T22:00:00Z' -r
 complete -c sipward -n "__fish_sipward_using_subcommand history" -l to -d 'Before this time' -r
 complete -c sipward -n "__fish_sipward_using_subcommand history" -l limit -d 'Decisions to show' -r
@@ -294,27 +312,28 @@ complete -c sipward -n "__fish_sipward_using_subcommand replay" -l json -d 'Prin
 complete -c sipward -n "__fish_sipward_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand demo" -l forever -d 'Run until interrupted instead of 20 s'
 complete -c sipward -n "__fish_sipward_using_subcommand demo" -s h -l help -d 'Print help'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "run" -d 'Run the daemon'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "check" -d 'Check the configuration and the credentials, and say what they mean'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "flush" -d 'Remove every route, rule and table of sipward from the kernel, and end the stored bans'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "status" -d 'How the daemon stands'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "bans" -d 'List the bans that stand'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "ban" -d 'Ban an address or a network'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "unban" -d 'Lift a ban'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "why" -d 'Tell why an address is banned, or is not'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "whois" -d 'Whose an address is: its name, country and network, and what its registry says'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "allow" -d 'Who is never banned by a rule'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "history" -d 'Show what was decided before: bans, unbans and refusals, newest first'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "policy" -d 'The policy in force'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "token" -d 'Who may use the API and the page on TCP (`[http]` in the configuration file)'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "watch" -d 'Watch what happens: the connection, rates, the newest bans, the busiest sources. `q` quits'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "reload" -d 'Have the daemon read its configuration file again. Bans, counts and changes at run time stay'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "doctor" -d 'Check everything that sipward needs, and say what to do about what is missing'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "import" -d 'Take over what another program has set up'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "record" -d 'Save what FreeSWITCH sends on its Event Socket, to replay it later'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "replay" -d 'Play recordings or log files through a policy: what would have been banned, and why?'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "demo" -d 'Watch sipward fend off a storm: no root, no FreeSWITCH, nothing on this host is changed'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "run" -d 'Run the daemon'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "check" -d 'Check the configuration and the credentials, and say what they mean'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "flush" -d 'Remove every route, rule and table of sipward from the kernel, and end the stored bans'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "status" -d 'How the daemon stands'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "bans" -d 'List the bans that stand'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "flows" -d 'List the flows that are denied, or allow one again'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "ban" -d 'Ban an address or a network'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "unban" -d 'Lift a ban'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "why" -d 'Tell why an address is banned, or is not'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "whois" -d 'Whose an address is: its name, country and network, and what its registry says'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "allow" -d 'Who is never banned by a rule'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "history" -d 'Show what was decided before: bans, unbans and refusals, newest first'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "policy" -d 'The policy in force'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "token" -d 'Who may use the API and the page on TCP (`[http]` in the configuration file)'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "watch" -d 'Watch what happens: the connection, rates, the newest bans, the busiest sources. `q` quits'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "reload" -d 'Have the daemon read its configuration file again. Bans, counts and changes at run time stay'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "doctor" -d 'Check everything that sipward needs, and say what to do about what is missing'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "import" -d 'Take over what another program has set up'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "record" -d 'Save what FreeSWITCH sends on its Event Socket, to replay it later'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "replay" -d 'Play recordings or log files through a policy: what would have been banned, and why?'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "demo" -d 'Watch sipward fend off a storm: no root, no FreeSWITCH, nothing on this host is changed'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay demo help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from allow" -f -a "list" -d 'List the entries of the configuration file and those added at run time'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from allow" -f -a "add" -d 'Never ban an address, a network or a DNS name again, and lift the bans that cover it'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from allow" -f -a "remove" -d 'Take back what was added at run time. Entries of the file are only changed there'

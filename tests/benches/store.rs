@@ -26,7 +26,7 @@ use ipnet::IpNet;
 use sipward::config::{StoreLocation, StoreSettings};
 use sipward::store::{Closed, Entry, SavedBan, State, Store};
 use sipward_engine::{
-    Cause, Details, Evidence, Expiry, Grade, Identity, RuleName, Text, Timestamp,
+    Cause, Details, Evidence, Expiry, Grade, Identity, RuleName, Scope, Text, Timestamp,
 };
 use sipward_tests::daemon::{Daemon, Setup};
 use sipward_tests::netns::Host;
@@ -234,7 +234,13 @@ fn entry(n: u32) -> Entry {
         })),
     });
     let until = Expiry::At(since + Duration::from_hours(24));
-    let ban = SavedBan { net: IpNet::from(source(n)), since, until, cause: Arc::new(cause) };
+    let ban = SavedBan {
+        net: IpNet::from(source(n)),
+        scope: Scope::Host,
+        since,
+        until,
+        cause: Arc::new(cause),
+    };
     Entry::Ban { at: since, ban }
 }
 

@@ -64,6 +64,13 @@ impl Engine {
             self.place_flow(flow, self.now, until, Arc::clone(&cause), actions);
         }
         self.note_denied(subject.addr, socket.port, self.now, actions);
+        if let Some(until) = self.flows.distrusted_until(&Key::of_addr(subject.addr), self.now)
+            && !subject.standing.is_registered()
+        {
+            // Nobody is registered there whom it could hit: a guesser that hops ports is held to a packet a second.
+            self.stats.slowed += 1;
+            actions.push(Action::Slow { source: subject.addr, until, cause });
+        }
         true
     }
 

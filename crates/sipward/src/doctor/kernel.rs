@@ -179,6 +179,10 @@ pub(super) fn found_for_tests() -> Inspection {
         coverage: sipward_route::Coverage::default(),
         looked_up: 0,
         outranked: Vec::new(),
+        flows: Vec::new(),
+        hosts: 0,
+        hosts_differ: 0,
+        sip_bans: std::collections::BTreeSet::new(),
     }
 }
 

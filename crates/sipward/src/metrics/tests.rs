@@ -2,7 +2,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
-use sipward_engine::{Alarm, Cause, Expiry, Grade, Identity, Judgement, Text, UnblockReason};
+use sipward_engine::{
+    Alarm, Cause, Expiry, Grade, Identity, Judgement, Scope, Text, UnblockReason,
+};
 
 use super::*;
 use crate::record::Ban;
@@ -25,7 +27,12 @@ fn failure(profile: &str, grade: Grade) -> Record {
 
 fn ban(us: u64) -> Record {
     let cause = Cause::Manual { reason: String::new(), force: false };
-    let decided = Ban::decided("203.0.113.7/32".parse().unwrap(), Expiry::Never, Arc::new(cause));
+    let decided = Ban::decided(
+        "203.0.113.7/32".parse().unwrap(),
+        Scope::Host,
+        Expiry::Never,
+        Arc::new(cause),
+    );
     Record::Ban(Ban { event_to_route_us: Some(us), ..decided })
 }
 

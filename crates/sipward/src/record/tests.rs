@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use sipward_engine::{Details, Evidence, Expiry, Grade, Identity, RuleName, Text, Timestamp};
+use sipward_engine::{
+    Details, Evidence, Expiry, Grade, Identity, RuleName, Scope, Text, Timestamp,
+};
 
 use super::*;
 
@@ -23,7 +25,8 @@ fn ban() -> Ban {
         })),
     });
     let until = Expiry::At(Timestamp::from_micros(1_795_338_296_307_509));
-    let decided = Ban::decided("203.0.113.7/32".parse().unwrap(), until, Arc::new(cause));
+    let decided =
+        Ban::decided("203.0.113.7/32".parse().unwrap(), Scope::Host, until, Arc::new(cause));
     Ban { enforced: true, event_to_route_us: Some(412), ..decided }
 }
 
@@ -35,6 +38,7 @@ fn a_ban_is_one_flat_json_object_with_every_field_an_operator_needs() {
         serde_json::json!({
             "event": "ban",
             "source": "203.0.113.7/32",
+            "scope": "host",
             "until": "2026-11-22T09:04:56.307Z",
             "enforced": true,
             "event_to_route_us": 412,

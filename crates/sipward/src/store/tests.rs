@@ -5,7 +5,7 @@ use ipnet::IpNet;
 use rusqlite::Connection;
 use sipward_engine::{
     Cause, Details, Evidence, Exemption, Expiry, Grade, Identity, Offender, Refusal, RuleName,
-    Success, Text, Timestamp, UnblockReason,
+    Scope, Success, Text, Timestamp, UnblockReason,
 };
 use tempfile::TempDir;
 

@@ -1,6 +1,7 @@
 //! Entries become rows.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
@@ -86,6 +87,9 @@ pub(super) fn end_bans(connection: &mut Connection, at: Timestamp) -> rusqlite::
     transaction.commit()?;
     Ok(ended)
 }
+
+/// How long a denied flow counts against its address ([`sipward_engine::MAX_DENIED_PORTS`]).
+const FLOW_COUNTS_FOR: Duration = Duration::from_hours(1);
 
 /// One row of the history.
 struct Happened<'a> {
@@ -208,10 +212,13 @@ impl Rows<'_> {
         )
     }
 
+    /// A flow that ran out stays for the hour in which its port is not denied again.
     fn allow_flow(&self, flow: Flow, at: Timestamp, reason: UnblockReason) -> rusqlite::Result<()> {
+        let no_longer_counts = at.earlier(FLOW_COUNTS_FOR);
+        let is_over = reason == UnblockReason::Expired;
         self.run(
-            "DELETE FROM flows WHERE observed = ?1 AND flow = ?2",
-            params![self.observed, flow.to_string()],
+            "DELETE FROM flows WHERE observed = ?1 AND (since <= ?2 OR (flow = ?3 AND NOT ?4))",
+            params![self.observed, micros(no_longer_counts), flow.to_string(), is_over],
         )?;
         let reason = json(&reason)?;
         self.history(&Happened {

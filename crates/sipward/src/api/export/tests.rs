@@ -1,11 +1,12 @@
 use sipward_engine::{Grade, Identity, RuleName, Timestamp};
 
 use super::*;
-use crate::model::{BanOrigin, BanState, By, Cause, Evidence};
+use crate::model::{BanOrigin, BanScope, BanState, By, Cause, Evidence};
 use crate::text::Time;
 
 fn ban(user_agent: &str, users: &[&str]) -> Ban {
     Ban {
+        scope: BanScope::Host,
         net: "203.0.113.7/32".parse().unwrap(),
         since: Time(Timestamp::from_micros(1_800_000_000_000_000)),
         until: None,

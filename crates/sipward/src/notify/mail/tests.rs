@@ -3,7 +3,9 @@ mod sink;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use sipward_engine::{Alarm, Cause, Details, Evidence, Expiry, Grade, Identity, RuleName, Text};
+use sipward_engine::{
+    Alarm, Cause, Details, Evidence, Expiry, Grade, Identity, RuleName, Scope, Text,
+};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -83,7 +85,10 @@ fn ban(net: &str, user: &str) -> Record {
             reason: None,
         })),
     });
-    Record::Ban(Ban { enforced: true, ..Ban::decided(source, Expiry::Never, Arc::new(cause)) })
+    Record::Ban(Ban {
+        enforced: true,
+        ..Ban::decided(source, Scope::Host, Expiry::Never, Arc::new(cause))
+    })
 }
 
 /// Whois that nobody answers.

@@ -30,6 +30,7 @@ fn banned_by(rule: RuleName, source: &str) -> Banned {
         details: Some(Box::new(details)),
     });
     Banned {
+        scope: sipward_engine::Scope::Host,
         source: source.parse().unwrap(),
         since: AT,
         until: None,
@@ -45,6 +46,7 @@ fn report(bans: usize) -> Report {
         policy: EVIL.to_owned(),
         bans: Listed::new(MAX_BANS),
         shadowed: Listed::new(MAX_OTHERS),
+        flows: Listed::new(10),
         refused: Listed::new(MAX_OTHERS),
         attention: Listed::new(MAX_OTHERS),
         alarms: Listed::new(MAX_OTHERS),

@@ -156,7 +156,7 @@ async fn damage_in_the_history_is_found_while_it_runs_and_costs_no_ban() {
         assert!(Instant::now() < deadline, "{:?}", store.health());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    store.put_bans(saved.bans.clone());
+    store.put_bans(saved.bans.clone(), Vec::new());
     assert_eq!(reopened(store, &settings).await.bans, saved.bans);
 }
 
@@ -276,7 +276,7 @@ async fn what_finds_no_room_is_counted_and_then_all_bans_are_written_anew() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let standing = vec![ban("198.51.100.1", NOW + HOUR), ban("198.51.100.2", NOW + HOUR)];
-    store.put_bans(standing.clone());
+    store.put_bans(standing.clone(), Vec::new());
     assert!(!store.wants_bans());
     let saved = reopened(store, &settings).await;
     assert_eq!(saved.bans, standing);
@@ -304,7 +304,7 @@ async fn a_file_that_is_removed_is_made_anew_with_all_that_is_known() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let standing = vec![ban("198.51.100.1", NOW + HOUR)];
-    store.put_bans(standing.clone());
+    store.put_bans(standing.clone(), Vec::new());
     let saved = reopened(store, &settings).await;
     assert_eq!((saved.bans, saved.allow), (standing, vec![office]));
 }

@@ -16,7 +16,7 @@ fn scene() -> Scene {
             "assumed": 0, "answered": 5, "genuine": 0},
         "failed_now": {"sources": 1, "failures": 5, "at_least": false},
         "alarms": {"state": "ok", "texts": [], "last_day": 0},
-        "bans": {"active": 1, "not_enforced": 0, "max": 500_000},
+        "bans": {"active": 1, "not_enforced": 0, "flows": 0, "flows_not_enforced": 0, "max": 500_000},
         "sources": {"tracked": 3, "weightless": 0, "known": 0, "attention": 0, "offenders": 1,
             "evicted": 0},
         "gate": null,

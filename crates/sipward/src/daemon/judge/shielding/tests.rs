@@ -39,7 +39,7 @@ fn shielding() -> (Shield, Shielding) {
 fn the_list_is_complete_when_the_phones_are_known() {
     let (shield, mut shielding) = shielding();
     let mut engine = engine_allowing(&["203.0.113.0/24"]);
-    shielding.beat(&engine);
+    shielding.beat(&engine, Timestamp::EPOCH);
     assert!(!shield.is_complete(), "nobody has asked FreeSWITCH");
     let phones = vec![phone("192.0.2.7", "a"), phone("192.0.2.8", "b")];
     let asked = Timestamp::from_micros(2);
@@ -113,6 +113,6 @@ fn a_scanner_is_let_go_when_it_registers_or_the_rule_is_off() {
     let mut policy = Policy::default();
     policy.rules.scan.guard.mode = Mode::Off;
     engine.handle(Input::Policy(Box::new(policy)), Timestamp::from_micros(2), &mut Vec::new());
-    shielding.beat(&engine);
+    shielding.beat(&engine, Timestamp::EPOCH);
     assert_eq!(slowed(&shielding), [None, None, Some(RuleName::Insider)]);
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use sipward_engine::{Cause, Engine, Input, Policy};
+use sipward_engine::{Cause, Engine, Input, Policy, Scope};
+use sipward_route::Found;
 use tokio::sync::{broadcast, mpsc};
 
 use super::*;
@@ -42,7 +43,7 @@ fn court(directory: &tempfile::TempDir, wall: Timestamp) -> Court {
     let heart = Box::new(|_: &Beat| ());
     let engine = Engine::new(Policy::default(), 1).unwrap();
     let mut judge = Judge::new(engine, clock, voices, heart, None);
-    judge.take_over(saved, &[]);
+    judge.take_over(saved, &Found::default());
     let notices = store.take_notices().unwrap();
     Court { judge, hand, store, notices, records }
 }
