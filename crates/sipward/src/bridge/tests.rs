@@ -104,6 +104,26 @@ fn a_registration_and_its_end_name_the_same_phone() {
     );
 }
 
+/// The flow of a registration is never denied, so its port must be the one that its packets come from.
+#[test]
+fn a_registration_names_the_port_of_its_failures() {
+    let ports = |recording: &'static [u8]| {
+        let mut ports = Vec::new();
+        for event in events(recording) {
+            let named = event.header("network-port").map(|port| port.lossy().into_owned());
+            translate(&event, |input| {
+                if let Input::Registered(Registered { port, .. }) = input {
+                    assert_eq!(port.map(|port| port.to_string()), named);
+                    ports.extend(port);
+                }
+            });
+        }
+        ports
+    };
+    assert_eq!(ports(recording!("scenarios/04a-register-ok-rereg-unreg.plain.raw")).len(), 2);
+    assert_eq!(ports(recording!("scenarios/04b-register-expire.plain.raw")).len(), 1);
+}
+
 #[test]
 fn an_event_of_another_client_tells_the_operator_and_not_the_engine() {
     let (inputs, records) = told(recording!("session/sendevent-CUSTOM.raw"));

@@ -165,12 +165,14 @@ fn what_bans_would_have_cost_the_phones_is_told() {
 fn a_login_before_or_after_a_ban_shows_at_it() {
     let mut world = World::default();
     world.at(0).success("192.0.2.2", "1002");
-    // Its registration has run out: where one holds, nothing of this would ban.
+    // Its registration has run out and its login is forgotten: no rule bans a known host.
+    let mut policy = Policy::default();
+    policy.healthy.remember = Duration::from_hours(1);
     for second in 8_001..=8_020 {
         world.at(second).failure("192.0.2.2", &format!("20{second}"));
     }
-    world.at(9_000).success("192.0.2.2", "1002");
-    let report = judged(world.recording());
+    world.at(12_000).success("192.0.2.2", "1002");
+    let report = judged_by(policy, vec![source(world.recording())]);
     let ban = report.bans.entries.first().unwrap();
     assert_eq!(
         (ban.logged_in_before, ban.logins_during, ban.logged_in_after),
