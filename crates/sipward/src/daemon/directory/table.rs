@@ -3,7 +3,6 @@
 //! It is complete, or says what of it is not known: who limits strangers must then limit more gently.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use ipnet::IpNet;
 use sipward_engine::{Exemption, Timestamp};
@@ -132,11 +131,6 @@ impl Protected {
 
 fn is_host(net: &IpNet) -> bool {
     net.prefix_len() == net.max_prefix_len()
-}
-
-/// The address of an endpoint without the form of an IPv4 address in IPv6.
-pub(super) fn canonical(address: IpAddr) -> IpAddr {
-    address.to_canonical()
 }
 
 #[cfg(test)]
