@@ -28,11 +28,15 @@ struct Account {
     since: Timestamp,
     /// Hashes of them: of the first, and of the others. Most accounts have one.
     first: Option<u32>,
-    others: Vec<u32>,
+    others: Option<Box<Others>>,
     count: u32,
     /// The next number of addresses that is told.
     tell_at: u32,
 }
+
+/// On the heap, because most accounts have none.
+#[derive(Debug, Default)]
+struct Others(Vec<u32>);
 
 /// A success from a new address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +64,8 @@ impl Accounts {
         if entry.count == 0 || now.since(entry.since) >= WITHIN {
             *entry = Account { since: now, tell_at: limit.saturating_add(1), ..Account::default() };
         }
-        let mut addresses = entry.first.iter().chain(&entry.others);
+        let others = entry.others.iter().flat_map(|others| &others.0);
+        let mut addresses = entry.first.iter().chain(others);
         let place = addresses.position(|known| *known == address);
         if let Some(place) = place {
             let within_limit = u32::try_from(place).is_ok_and(|place| place < limit);
@@ -68,8 +73,11 @@ impl Accounts {
         }
         if entry.first.is_none() {
             entry.first = Some(address);
-        } else if entry.others.len() + 1 < MAX_TOLD_APART.max(limit as usize) {
-            entry.others.push(address);
+        } else {
+            let others = &mut entry.others.get_or_insert_default().0;
+            if others.len() + 1 < MAX_TOLD_APART.max(limit as usize) {
+                others.push(address);
+            }
         }
         entry.count = entry.count.saturating_add(1);
         let tell = (entry.count >= entry.tell_at).then_some(entry.count);

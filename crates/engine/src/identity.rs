@@ -1,5 +1,6 @@
 //! Who is healthy: successes by source and user.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use crate::effect::Standing;
@@ -104,7 +105,7 @@ struct Healthy {
     last_success: Timestamp,
     told: Option<Timestamp>,
     /// `None` until it is known.
-    agent_hash: Option<u64>,
+    agent_hash: Option<NonZeroU64>,
 }
 
 /// A user with one user agent, wherever it is.
@@ -180,7 +181,7 @@ impl Identities {
         let first = healthy.first_success.map_or(since, |first| first.min(since));
         healthy.first_success = Some(first);
         healthy.last_success = healthy.last_success.max(at);
-        healthy.agent_hash = agent.or(healthy.agent_hash);
+        healthy.agent_hash = agent.map(tag).or(healthy.agent_hash);
         let settled = at.since(first) >= limits.policy.healthy.trust_after;
         self.known.entry(key).note_user(User { hash: user, last_success: at, settled });
         let healthy = self.healthy.entry((key, user));
@@ -305,7 +306,10 @@ impl Identities {
         let last_success = healthy.as_ref().map(|healthy| healthy.last_success);
         let same_phone = match healthy {
             // Whom only a list of registrations names has no user agent yet: the first will do.
-            Some(healthy) => *healthy.agent_hash.get_or_insert(seen.agent_hash) == seen.agent_hash,
+            Some(healthy) => {
+                let agent = tag(seen.agent_hash);
+                *healthy.agent_hash.get_or_insert(agent) == agent
+            }
             None => standing == Standing::OthersRegistered,
         };
         if !genuine && (others || !same_phone) {
@@ -358,7 +362,7 @@ impl Identities {
                 continue;
             };
             *self.healthy.entry((key, user)) = healthy.clone();
-            let home = healthy.agent_hash.map(|agent| (user, agent));
+            let home = healthy.agent_hash.map(|agent| (user, agent.get()));
             if let Some((home, known)) = home.and_then(|home| Some((home, other.homes.get(&home)?)))
             {
                 *self.homes.entry(home) = known.clone();
@@ -402,4 +406,9 @@ impl Known {
         let counts = |user: &&User| user.settled && now.since(user.last_success) < SHARED_WITHIN;
         self.users.iter().filter(counts).count() >= SHARED_USERS
     }
+}
+
+/// The hash of a user agent as it is kept, in eight bytes with what is not known. 0 is taken for 1.
+fn tag(agent_hash: u64) -> NonZeroU64 {
+    NonZeroU64::new(agent_hash).unwrap_or(NonZeroU64::MIN)
 }

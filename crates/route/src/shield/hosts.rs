@@ -32,18 +32,13 @@ pub(crate) struct Wanted {
 /// The healthy hosts.
 #[derive(Debug, Default)]
 pub(super) struct Hosts {
-    table: HashMap<Key, Host>,
-    /// Hosts without a registration, the earliest first.
+    /// With their registrations.
+    table: HashMap<Key, u32>,
+    /// Hosts without a registration, the earliest first, and the place of each among them.
     known: BTreeMap<u64, Key>,
+    places: HashMap<Key, u64>,
     next: u64,
     changed: BTreeSet<Key>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Host {
-    registrations: u32,
-    /// Its place among `known`.
-    place: Option<u64>,
 }
 
 impl Hosts {
@@ -55,7 +50,7 @@ impl Hosts {
         let registrations = registrations.min(MOST_REGISTRATIONS);
         let mut admission = Admission::Admitted;
         if let Some(before) = self.table.get(&key) {
-            if before.registrations == registrations {
+            if *before == registrations {
                 return admission;
             }
             self.remove(key);
@@ -67,19 +62,17 @@ impl Hosts {
             self.remove(*oldest);
             admission = Admission::Replaced;
         }
-        let place = (registrations == 0).then(|| {
-            self.next += 1;
-            self.known.insert(self.next, key);
-            self.next
-        });
-        self.table.insert(key, Host { registrations, place });
+        if registrations == 0 {
+            self.give_place(key);
+        }
+        self.table.insert(key, registrations);
         self.changed.insert(key);
         admission
     }
 
     pub(super) fn remove(&mut self, key: Key) {
-        if let Some(host) = self.table.remove(&key) {
-            if let Some(place) = host.place {
+        if self.table.remove(&key).is_some() {
+            if let Some(place) = self.places.remove(&key) {
                 self.known.remove(&place);
             }
             self.changed.insert(key);
@@ -88,32 +81,65 @@ impl Hosts {
 
     /// Replaces all of them. What stays as it was is not changed.
     pub(super) fn replace(&mut self, hosts: impl IntoIterator<Item = (IpNet, u32)>) -> Admitted {
-        let mut left_out = 0;
-        let mut fresh: HashMap<Key, (u32, usize)> = HashMap::new();
-        for (order, (net, registrations)) in hosts.into_iter().enumerate() {
+        // The list may be the longest thing that the process ever holds: it becomes the table, and beside it
+        // are only the hosts without a registration.
+        let mut fresh: HashMap<Key, u32> = HashMap::new();
+        let (mut idle, mut registered, mut left_out) = (Vec::new(), 0, 0);
+        for (net, registrations) in hosts {
             let Some(keys) = keys(net) else {
                 left_out += 1;
                 continue;
             };
+            let registrations = registrations.min(MOST_REGISTRATIONS);
             for key in keys {
-                let host = fresh.entry(key).or_insert((0, order));
-                host.0 = host.0.max(registrations);
+                let before = fresh.get(&key).copied();
+                if registrations > 0 && before.unwrap_or_default() == 0 {
+                    if registered >= MOST_HEALTHY {
+                        left_out += usize::from(before.is_none());
+                        continue;
+                    }
+                    registered += 1;
+                }
+                if registrations == 0 && before.is_none() {
+                    idle.push(key);
+                }
+                fresh.insert(key, registrations.max(before.unwrap_or_default()));
             }
         }
-        let mut fresh: Vec<_> = fresh.into_iter().collect();
-        fresh.sort_unstable_by_key(|(_, (registrations, order))| (*registrations == 0, *order));
-        left_out += fresh.len().saturating_sub(MOST_HEALTHY);
-        fresh.truncate(MOST_HEALTHY);
-        let stays: HashMap<Key, (u32, usize)> = fresh.iter().copied().collect();
-        let gone: Vec<Key> =
-            self.table.keys().filter(|key| !stays.contains_key(key)).copied().collect();
-        for key in gone {
-            self.remove(key);
+        idle.retain(|key| fresh.get(key) == Some(&0));
+        for key in idle.drain(idle.len().min(MOST_HEALTHY - registered)..) {
+            fresh.remove(&key);
+            left_out += 1;
         }
-        for (key, (registrations, _)) in fresh {
-            self.admit(key, registrations);
-        }
+        self.become_table(fresh, &idle);
         Admitted { hosts: self.table.len(), left_out }
+    }
+
+    /// Takes `fresh` as the table; `idle` are its hosts without a registration, in the order in which they
+    /// were admitted.
+    fn become_table(&mut self, fresh: HashMap<Key, u32>, idle: &[Key]) {
+        let gone = self.table.keys().filter(|key| !fresh.contains_key(key));
+        self.changed.extend(gone);
+        let is_new = |(key, registrations): &(&Key, &u32)| {
+            self.table.get(key).is_none_or(|before| before != *registrations)
+        };
+        self.changed.extend(fresh.iter().filter(is_new).map(|(key, _)| key));
+        self.table = fresh;
+        let table = &self.table;
+        self.places.retain(|key, _| table.get(key) == Some(&0));
+        let places = &self.places;
+        self.known.retain(|_, key| places.contains_key(key));
+        for key in idle {
+            if !self.places.contains_key(key) {
+                self.give_place(*key);
+            }
+        }
+    }
+
+    fn give_place(&mut self, key: Key) {
+        self.next += 1;
+        self.known.insert(self.next, key);
+        self.places.insert(key, self.next);
     }
 
     pub(super) fn has_changed(&self) -> bool {
@@ -125,8 +151,8 @@ impl Hosts {
         while taken.len() < most
             && let Some(key) = self.changed.pop_first()
         {
-            let host = self.table.get(&key);
-            taken.push(Wanted { key, registrations: host.map(|host| host.registrations.max(1)) });
+            let registrations = self.table.get(&key).map(|registrations| (*registrations).max(1));
+            taken.push(Wanted { key, registrations });
         }
         taken
     }

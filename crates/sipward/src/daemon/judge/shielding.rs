@@ -219,17 +219,17 @@ impl Shielding {
 
     fn hand_over(&mut self, engine: &Engine, now: Instant) -> Option<String> {
         self.version = Some(engine.spared_version());
-        let (exempt, healthy): (Vec<IpNet>, Vec<IpNet>) = engine
-            .spared()
-            .partition(|net| engine.exemptions(net.addr()).iter().any(|(_, exempt)| exempt == net));
+        // Looked at twice rather than held: there may be some hundred thousand.
+        let is_exempt =
+            |net: &IpNet| engine.exemptions(net.addr()).iter().any(|(_, exempt)| exempt == net);
+        let exempt: Vec<IpNet> = engine.spared().filter(is_exempt).collect();
         let mut left_out = self.shield.set_unlimited(&exempt);
+        drop(exempt);
         // Before FreeSWITCH has said who is registered, those from an earlier run keep their places.
         if self.is_known {
-            let trusted = |net: &&IpNet| !self.distrusted.contains_key(&net.addr());
-            let hosts = healthy
-                .iter()
-                .filter(trusted)
-                .map(|net| (*net, engine.source(net.addr()).registrations));
+            let is_trusted = |net: &IpNet| !self.distrusted.contains_key(&net.addr());
+            let healthy = engine.spared().filter(|net| !is_exempt(net) && is_trusted(net));
+            let hosts = healthy.map(|net| (net, engine.source(net.addr()).registrations));
             left_out += self.shield.replace(hosts).left_out;
         }
         let took = now.elapsed();
