@@ -15,6 +15,7 @@ super::cases![
     a_new_phone_gets_in_whatever_the_flood,
     a_thousand_new_phones_register_within_a_minute,
     a_thousand_new_phones_register_in_a_flood_within_three,
+    a_thousand_new_phones_in_exact_step_register,
 ];
 
 /// Time from the first new phone of many to the last: they boot, or move to another provider, within seconds.
@@ -28,18 +29,24 @@ fn crowd(count: u32) -> Crowd {
 
 /// Registers `count` new phones in a flood of 1,500/s of `sources` hosts; without one when there are none.
 fn new_phones_in(kind: Kind, sources: u32, count: u32, limit: Duration) -> Registered {
+    register_in(kind, sources, &crowd(count), limit)
+}
+
+fn register_in(kind: Kind, sources: u32, crowd: &Crowd, limit: Duration) -> Registered {
     let world = World::new();
     let setup = world.setup("");
     let daemon = world.watch(&setup);
     let flood = (sources > 0).then(|| world::flood(kind, sources, 1_500).start(&world.attacker));
     // The flood has used up what a quiet moment leaves.
     std::thread::sleep(Duration::from_secs(2));
-    let registered = crowd(count).register(&world.phones, limit);
+    let registered = crowd.register(&world.phones, limit);
     if let Some(flood) = flood {
         flood.stop();
     }
     println!(
-        "{count} new phones, {kind:?} from {sources}: {} out, last in after {:?}, {} packets sent",
+        "{} new phones within {:?}, {kind:?} from {sources}: {} out, last in after {:?}, {} packets sent",
+        crowd.addresses.len(),
+        crowd.spread,
         registered.out,
         registered.took.last(),
         registered.sent
@@ -110,5 +117,13 @@ fn a_thousand_new_phones_register_within_a_minute() {
 
 fn a_thousand_new_phones_register_in_a_flood_within_three() {
     let registered = new_phones_in(Kind::Options, 500, 1_000, Duration::from_secs(180));
+    assert_eq!(registered.out, 0, "{:?}", registered.took.last());
+}
+
+/// All send in the same moment and repeat in the same moments, as no phones do: of each wave the budget lets a few
+/// dozen pass.
+fn a_thousand_new_phones_in_exact_step_register() {
+    let in_step = Crowd { spread: Duration::ZERO, ..crowd(1_000) };
+    let registered = register_in(Kind::Options, 0, &in_step, Duration::from_secs(90));
     assert_eq!(registered.out, 0, "{:?}", registered.took.last());
 }

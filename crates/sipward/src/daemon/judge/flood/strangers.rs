@@ -17,6 +17,10 @@ const REPORTED: usize = 10;
 /// What a slowed stranger may send a second, with some room for packets that come in pairs.
 const SLOWED_LIMIT: f64 = 1.5;
 
+/// How long a stranger is remembered that is on no list: the kernel counts each for ten minutes and then anew, and
+/// names it again from 300 packets on.
+const REMEMBERED: Duration = Duration::from_mins(1);
+
 /// How long a list stands when no other comes: none comes while nobody sends enough.
 const STANDS: Duration = Duration::from_secs(30);
 
@@ -42,6 +46,8 @@ pub(crate) struct Busy {
     /// It may send one packet a second only: rule `scan`, or an insider.
     pub(crate) is_slowed: bool,
     reported: bool,
+    /// When it was on a list last.
+    seen: Timestamp,
 }
 
 impl Strangers {
@@ -53,19 +59,21 @@ impl Strangers {
         limit: u32,
         now: Timestamp,
     ) -> Vec<Record> {
-        let between = self.at.map(|at| now.since(at).as_secs_f64()).filter(|span| *span > 0.0);
         let before = std::mem::take(&mut self.all);
         self.at = Some(now);
         let mut records = Vec::new();
         for (source, packets, is_slowed) in list.into_iter().take(MOST) {
             let known = before.get(&source);
-            let rate = known.zip(between).map(|(known, span)| {
+            let rate = known.and_then(|known| {
+                let span = now.since(known.seen).as_secs_f64();
                 // A count that has begun anew meanwhile.
                 let more = packets.checked_sub(known.packets).unwrap_or(packets);
                 let more = u32::try_from(more).unwrap_or(u32::MAX);
-                f64::from(more) / span
+                (span > 0.0).then(|| f64::from(more) / span)
             });
-            let most = if is_slowed { SLOWED_LIMIT } else { f64::from(limit) };
+            // One whose time is over is slowed again soon, if it goes on.
+            let was_slowed = known.is_some_and(|known| known.is_slowed);
+            let most = if is_slowed || was_slowed { SLOWED_LIMIT } else { f64::from(limit) };
             let is_limited = rate.is_some_and(|rate| rate > most);
             let limited = is_limited.then(|| known.and_then(|known| known.limited).unwrap_or(now));
             let for_long = limited.is_some_and(|since| now.since(since) >= LONG);
@@ -76,7 +84,14 @@ impl Strangers {
                 let limit = if is_slowed { SLOWED_PER_SECOND } else { limit };
                 records.push(Record::Limited { source, packets_per_second, limit });
             }
-            self.all.insert(source, Busy { packets, rate, limited, is_slowed, reported });
+            self.all
+                .insert(source, Busy { packets, rate, limited, is_slowed, reported, seen: now });
+        }
+        let kept = before.into_iter().filter(|(_, busy)| now.since(busy.seen) < REMEMBERED);
+        for (source, busy) in kept {
+            if self.all.len() < MOST {
+                self.all.entry(source).or_insert(busy);
+            }
         }
         records
     }
@@ -94,6 +109,7 @@ impl Strangers {
         }
         let mut all: Vec<(IpNet, Busy)> =
             self.all.iter().map(|(source, busy)| (*source, *busy)).collect();
+        all.retain(|(_, busy)| Some(busy.seen) == self.at);
         let rate = |busy: &Busy| busy.rate.unwrap_or_default();
         all.sort_by(|(net, a), (other, b)| {
             rate(b).total_cmp(&rate(a)).then(b.packets.cmp(&a.packets)).then(net.cmp(other))

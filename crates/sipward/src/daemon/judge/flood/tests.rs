@@ -170,6 +170,25 @@ fn a_stranger_above_its_limit_for_a_minute_is_told_once() {
 }
 
 #[test]
+fn a_stranger_that_is_counted_anew_is_not_told_again() {
+    let net: IpNet = "198.51.100.7/32".parse().unwrap();
+    let other: IpNet = "198.51.100.8/32".parse().unwrap();
+    let mut strangers = Strangers::default();
+    let mut told = 0;
+    for round in 0..40_u32 {
+        // The kernel forgets it after ten minutes, and names it again from 300 packets on.
+        let is_slowed = round % 20 != 19;
+        let packets = (round != 20).then_some((net, u64::from(round % 20) * 400 + 300, is_slowed));
+        let list = packets.into_iter().chain([(other, 400, false)]);
+        let now = at(f64::from(round) * 10.0);
+        told += strangers.take(list, 50, now).len();
+        let listed = strangers.busiest(20, now).len();
+        assert_eq!(listed, if round == 20 { 1 } else { 2 });
+    }
+    assert_eq!(told, 1);
+}
+
+#[test]
 fn many_limited_strangers_are_told_a_few_at_a_time() {
     let mut strangers = Strangers::default();
     let mut told = Vec::new();
