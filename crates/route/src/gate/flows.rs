@@ -8,7 +8,8 @@ use nix::errno::Errno;
 use super::elements;
 use super::family::{Family, Transport};
 use super::hosts::STEP;
-use super::sets::{self, Set};
+use super::limits;
+use super::sets::Set;
 use super::{Gate, content, refused, ruleset};
 use crate::netlink::{Batch, Refusal};
 use crate::{Flow, RouteError};
@@ -264,7 +265,7 @@ impl Gate {
                 };
                 let set = Set::KeptFlows(transport, family);
                 elements::delete_flows(batch, &gate, set, stale.iter().filter(is_of).copied());
-                let rate = sets::healthy(transport, &shield, 1);
+                let rate = limits::healthy(transport, &shield, 1);
                 elements::keep(batch, &gate, set, fresh.iter().filter(is_of).copied(), rate);
             }
         }
