@@ -214,6 +214,10 @@ impl Gate {
         }
         let now = Instant::now();
         let mut extra = self.denied_in_kernel().await?;
+        if self.flows.denied.keys().any(|flow| !extra.contains_key(flow)) {
+            // A dump may pass elements by, see the bans.
+            extra.extend(self.denied_in_kernel().await?);
+        }
         let change = |flow, before, after| Change { place: 0, flow, before, after };
         let mut changes = Vec::new();
         for (flow, until) in self.flows.denied.iter().filter(|(_, until)| **until > now) {
