@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     if cfg!(debug_assertions) {
         println!("NOT OPTIMISED: run it by `cargo bench` for figures that count");
     }
-    let most = std::env::args().filter_map(|word| word.parse().ok()).next().unwrap_or(1_000_000);
+    let most = std::env::args().find_map(|word| word.parse().ok()).unwrap_or(1_000_000);
     println!(
         "ns a dropped packet, best of {RUNS} runs of {PACKETS}; memory of the kernel's slabs\n"
     );
@@ -68,6 +68,9 @@ fn main() -> ExitCode {
     changes();
     ExitCode::SUCCESS
 }
+
+/// Which changes are carried out.
+type Which = fn(&Change) -> bool;
 
 #[derive(Clone, Copy, Debug)]
 enum Family {
@@ -261,7 +264,7 @@ fn changes() {
                 Change::Block { net, .. } | Change::Unblock(net) => Change::Unblock(net),
             })
             .collect();
-        let kinds: [(&str, fn(&Change) -> bool); 4] = [
+        let kinds: [(&str, Which); 4] = [
             ("flows", |change| matches!(change, Change::Deny { .. } | Change::Allow(_))),
             ("bans of hosts, IPv4", |change| change.net().is_some_and(|net| net.addr().is_ipv4())),
             ("bans from SIP, IPv6", |change| change.net().is_some_and(|net| net.addr().is_ipv6())),

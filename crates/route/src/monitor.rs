@@ -327,7 +327,7 @@ fn sign(message: &NetlinkBuffer<&[u8]>, protocol: u8) -> Signs {
         }
         RTM_NEWADDR | RTM_DELADDR => Signs { host: true, fixtures: true, ..none },
         // With an interface go its routes, and IPv4 announces none of them.
-        RTM_NEWLINK | RTM_DELLINK => Signs::ALL,
+        RTM_NEWLINK | RTM_DELLINK => Signs { sets: false, ..Signs::ALL },
         RTM_NEWRULE | RTM_DELRULE | NEW_GENERATION | RTM_NEWNETCONF | RTM_DELNETCONF => {
             Signs { fixtures: true, ..none }
         }

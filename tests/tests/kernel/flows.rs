@@ -96,7 +96,8 @@ fn received(server: &UdpSocket) -> Vec<(String, SocketAddr)> {
     let mut all = Vec::new();
     let mut buffer = [0; 64];
     while let Ok((length, peer)) = server.recv_from(&mut buffer) {
-        all.push((String::from_utf8_lossy(&buffer[..length]).into_owned(), peer));
+        let text = buffer.get(..length).expect("what was received");
+        all.push((String::from_utf8_lossy(text).into_owned(), peer));
     }
     all
 }
@@ -137,15 +138,16 @@ fn nat() {
     let ports: HashMap<String, SocketAddr> = received(&server).into_iter().collect();
     assert_eq!(ports.len(), 20, "each phone arrives by a port of its own");
     assert!(ports.values().all(|peer| peer.ip().to_string() == "100.64.7.77"));
-    let failing = ports["7"];
+    let failing = *ports.get("7").unwrap();
     let failing = Flow { source: failing.ip(), transport: Transport::Udp, port: failing.port() };
     assert_eq!(deny(&mut running, failing, MINUTES), Enforcement::SipOnly);
     let mut arrived: HashMap<String, usize> = HashMap::new();
-    for _ in 0..30 {
+    // Each sends five a second, which a healthy host's limit for twenty phones lets through.
+    for _ in 0..12 {
         for (n, line) in lines.iter().enumerate() {
             line.send(&n.to_string());
         }
-        thread::sleep(Duration::from_millis(20));
+        thread::sleep(Duration::from_millis(200));
         server.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
         for (text, _) in received(&server) {
             *arrived.entry(text).or_default() += 1;
@@ -157,9 +159,9 @@ fn nat() {
     }
     assert_eq!(arrived.remove("7"), None, "the one that fails");
     assert_eq!(arrived.len(), 19);
-    assert!(arrived.values().all(|count| *count == 30), "{arrived:?}");
+    assert!(arrived.values().all(|count| *count == 12), "{arrived:?}");
     allow(&mut running, failing);
-    assert_eq!(lines[7].reaches(&server), 10);
+    assert_eq!(lines.get(7).unwrap().reaches(&server), 10);
     running.stop();
 }
 
@@ -193,11 +195,11 @@ fn tcp() {
             (caller, answerer)
         })
         .collect();
-    let port = calls[1].0.local_addr().unwrap().port();
+    let port = calls.get(1).unwrap().0.local_addr().unwrap().port();
     // The same port over UDP is another flow.
     deny(&mut running, flow(ATTACKER, Transport::Udp, port), MINUTES);
     let mut arrives = |n: usize| {
-        let (caller, answerer) = &mut calls[n];
+        let (caller, answerer) = calls.get_mut(n).unwrap();
         std::io::Write::write_all(caller, b"x").unwrap();
         std::io::Read::read(answerer, &mut [0; 64]).is_ok()
     };
@@ -350,7 +352,7 @@ fn adopted() {
     let found = running.found.flows.clone();
     assert_eq!(found.len(), 1);
     assert!(found.iter().all(|(flow, left)| {
-        *flow == line.flow() && (MINUTES - Duration::from_secs(60)..MINUTES).contains(left)
+        *flow == line.flow() && (Duration::from_mins(9)..MINUTES).contains(left)
     }));
     assert_eq!(line.reaches(&server), 0);
     allow(&mut running, line.flow());
@@ -431,7 +433,15 @@ fn full() {
     running.block("203.0.113.0/24");
     allow(&mut running, line(7));
     assert_eq!(deny(&mut running, line(MOST_DENIED + 9), MINUTES), Enforcement::SipOnly);
-    let found = world.pbx.block_on(async || inspect(&Settings::default()).await).unwrap();
-    assert_eq!(found.flows.len(), MOST_DENIED);
+    // While the kernel enlarges its table, a dump passes elements by.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let found = world.pbx.block_on(async || inspect(&Settings::default()).await).unwrap();
+        if found.flows.len() == MOST_DENIED {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{} flows", found.flows.len());
+        thread::sleep(Duration::from_millis(200));
+    }
     running.stop();
 }

@@ -408,8 +408,8 @@ fn thousands() {
     let targets: Vec<_> = (0..3_000_u32)
         .map(|n| match n % 3 {
             0 => net(&format!("10.1.{}.{}", n / 250, n % 250)),
-            1 => net(&format!("2001:db8:{:x}:7::/64", n)),
-            _ => net(&format!("2001:db8::{:x}", n)),
+            1 => net(&format!("2001:db8:{n:x}:7::/64")),
+            _ => net(&format!("2001:db8::{n:x}")),
         })
         .collect();
     for scope in [Scope::Host, Scope::Sip, Scope::Host] {

@@ -144,8 +144,10 @@ impl Coverage {
     pub(crate) fn passed_by(mut self, passed: PassedBy, table: u32) -> Self {
         self.ipv4_inbound &= passed.ipv4.is_empty();
         self.ipv6_inbound &= passed.ipv6.is_empty();
-        self.gaps.extend(passed.ipv4);
-        self.gaps.extend(passed.ipv6);
+        let all_the_same =
+            if self.gate { "; the gate drops what exact hosts send all the same" } else { "" };
+        let gaps = passed.ipv4.into_iter().chain(passed.ipv6);
+        self.gaps.extend(gaps.map(|gap| gap + all_the_same));
         self.gaps.truncate(MOST_GAPS);
         self.table = table;
         self

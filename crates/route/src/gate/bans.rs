@@ -121,14 +121,25 @@ impl Gate {
         except: &[IpNet],
     ) -> Result<usize, RouteError> {
         let mut extra: HashSet<u128> = HashSet::new();
-        content::elements(&mut self.netfilter, gate, set, |element| {
-            extra.insert(element.key);
-        })
-        .await?;
+        let wanted = || {
+            let bans = bans.iter().filter(|net| except.binary_search(net).is_err());
+            let keys = bans.filter_map(|net| Exact::of(*net));
+            keys.filter(|(its, _)| *its == exact).map(|(_, key)| key)
+        };
+        // While the kernel enlarges the table of a set, a dump may pass elements by: what is missing is looked for
+        // twice.
+        for _ in 0..2 {
+            content::elements(&mut self.netfilter, gate, set, |element| {
+                extra.insert(element.key);
+            })
+            .await?;
+            if wanted().all(|key| extra.contains(&key)) {
+                break;
+            }
+        }
         let mut missing = Vec::new();
-        let bans = bans.iter().filter(|net| except.binary_search(net).is_err());
-        for (its, key) in bans.filter_map(|net| Exact::of(*net)) {
-            if its == exact && !extra.remove(&key) {
+        for key in wanted() {
+            if !extra.remove(&key) {
                 missing.push(Element::value(key));
             }
         }

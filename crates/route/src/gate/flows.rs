@@ -8,7 +8,8 @@ use nix::errno::Errno;
 use super::elements;
 use super::family::{Family, Transport};
 use super::hosts::STEP;
-use super::sets::{self, Set};
+use super::limits;
+use super::sets::Set;
 use super::{Gate, content, refused, ruleset};
 use crate::netlink::{Batch, Refusal};
 use crate::{Flow, RouteError};
@@ -213,6 +214,10 @@ impl Gate {
         }
         let now = Instant::now();
         let mut extra = self.denied_in_kernel().await?;
+        if self.flows.denied.keys().any(|flow| !extra.contains_key(flow)) {
+            // A dump may pass elements by, see the bans.
+            extra.extend(self.denied_in_kernel().await?);
+        }
         let change = |flow, before, after| Change { place: 0, flow, before, after };
         let mut changes = Vec::new();
         for (flow, until) in self.flows.denied.iter().filter(|(_, until)| **until > now) {
@@ -264,7 +269,7 @@ impl Gate {
                 };
                 let set = Set::KeptFlows(transport, family);
                 elements::delete_flows(batch, &gate, set, stale.iter().filter(is_of).copied());
-                let rate = sets::healthy(transport, &shield, 1);
+                let rate = limits::healthy(transport, &shield, 1);
                 elements::keep(batch, &gate, set, fresh.iter().filter(is_of).copied(), rate);
             }
         }

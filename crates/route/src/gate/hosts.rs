@@ -7,6 +7,7 @@ use nix::errno::Errno;
 
 use super::elements::{self, Element, With};
 use super::family::{Family, Transport};
+use super::limits;
 use super::ranges::Ranges;
 use super::sets::{self, Set};
 use super::{Gate, content, refused, ruleset};
@@ -66,7 +67,7 @@ impl Gate {
                 let stale = stale.map(|(value, ..)| Element::value(*value));
                 elements::delete(batch, &gate, set, stale);
                 let fresh = changed.iter().filter_map(|(value, _, wanted)| {
-                    let rate = Some(sets::healthy(transport, shield, (*wanted)?));
+                    let rate = Some(limits::healthy(transport, shield, (*wanted)?));
                     Some((*value, With { rate, timeout: None }))
                 });
                 elements::add_with(batch, &gate, set, fresh);

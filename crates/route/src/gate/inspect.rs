@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::CStr;
 
 use netlink_bindings::nftables::{
-    ExprOps, IterableTableAttrs, OpGetchainDo, OpGetobjDump, OpGetruleDump, OpGetsetDump,
-    OpGettableDo, OpGettableDump, TableFlags,
+    ExprOps, IterableTableAttrs, OpGetchainDo, OpGetruleDump, OpGettableDo, OpGettableDump,
+    TableFlags,
 };
 use netlink_packet_core::{NLM_F_DUMP, NlasIterator};
 use nix::errno::Errno;
@@ -16,20 +16,18 @@ use super::elements::{self, Element};
 use super::family::Family;
 use super::ranges::Ranges;
 use super::rule::{self, Rule};
-use super::ruleset::{FAMILY, POLICY, header, table_user_data};
+use super::ruleset::{POLICY, header, table_user_data};
 use super::sets::{self, Set};
 use crate::netlink::{Batch, Channel, Dump, Reply};
 use crate::shield::Key;
 use crate::{GateSettings, RouteError};
 
 // linux/netfilter/nf_tables.h, in NFNL_SUBSYS_NFTABLES
-const NEW_TABLE: u16 = 10 << 8;
-const GET_TABLE: u16 = 10 << 8 | 1;
+pub(super) const NEW_TABLE: u16 = 10 << 8;
+pub(super) const GET_TABLE: u16 = 10 << 8 | 1;
 const NEW_CHAIN: u16 = 10 << 8 | 3;
-const GET_CHAIN: u16 = 10 << 8 | 4;
+pub(super) const GET_CHAIN: u16 = 10 << 8 | 4;
 const GET_RULE: u16 = 10 << 8 | 7;
-const GET_SET: u16 = 10 << 8 | 0x0a;
-const GET_OBJECT: u16 = 10 << 8 | 0x13;
 /// Bytes of `struct nfgenmsg`.
 const HEADER: usize = 4;
 
@@ -196,80 +194,6 @@ async fn frame(
     })
 }
 
-/// What a table of ours holds beside rules, by name.
-#[derive(Debug, Default)]
-pub(super) struct Content {
-    pub(super) chains: BTreeSet<Vec<u8>>,
-    /// With their comments and the bytes of their keys.
-    pub(super) sets: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
-    /// Counters and limits, with their type.
-    pub(super) objects: BTreeSet<(Vec<u8>, u32)>,
-}
-
-/// What our table holds; `None` where there is none that is ours and awake.
-///
-/// # Errors
-/// When netlink fails.
-pub(super) async fn contents(
-    netfilter: &mut Channel,
-    gate: &GateSettings,
-) -> Result<Option<Content>, RouteError> {
-    let name = gate.table_name.as_bytes();
-    let (mut batch, mut payload) = (Batch::default(), Vec::new());
-    OpGettableDo::encode_request(&mut payload, &header()).push_name_bytes(name);
-    batch.raw(GET_TABLE, 0, &payload);
-    let mut is_ours = false;
-    netfilter
-        .exchange(batch, |_, reply| {
-            if let Reply::Object(NEW_TABLE, payload) = reply {
-                let (_, table) = OpGettableDo::decode_request(payload);
-                is_ours = table.get_userdata() == Ok(&table_user_data()) && is_awake(&table);
-            }
-        })
-        .await?;
-    if !is_ours {
-        return Ok(None);
-    }
-    let mut content = Content::default();
-    let all = |kind: u16| {
-        move || {
-            let mut batch = Batch::default();
-            batch.raw(kind, NLM_F_DUMP, &[FAMILY, 0, 0, 0]);
-            batch
-        }
-    };
-    let mut outcomes = Vec::new();
-    let collect = |_, payload: &[u8]| {
-        let (_, chain) = OpGetchainDo::decode_request(payload);
-        if chain.get_table().is_ok_and(|table| table.to_bytes() == name) {
-            content.chains.extend(chain.get_name().map(|name| name.to_bytes().to_vec()));
-        }
-    };
-    outcomes.push(netfilter.dump(all(GET_CHAIN), collect).await?);
-    let collect = |_, payload: &[u8]| {
-        let (_, set) = OpGetsetDump::decode_request(payload);
-        if let (Ok(table), Ok(name_of)) = (set.get_table(), set.get_name())
-            && table.to_bytes() == name
-        {
-            let user_data = set.get_userdata().unwrap_or_default().to_vec();
-            let length = set.get_key_len().unwrap_or_default();
-            content.sets.insert(name_of.to_bytes().to_vec(), (user_data, length));
-        }
-    };
-    outcomes.push(netfilter.dump(all(GET_SET), collect).await?);
-    let collect = |_, payload: &[u8]| {
-        let (_, object) = OpGetobjDump::decode_request(payload);
-        if let (Ok(table), Ok(name_of), Ok(kind)) =
-            (object.get_table(), object.get_name(), object.get_type())
-            && table.to_bytes() == name
-        {
-            content.objects.insert((name_of.to_bytes().to_vec(), kind));
-        }
-    };
-    outcomes.push(netfilter.dump(all(GET_OBJECT), collect).await?);
-    Ok(outcomes.iter().all(|outcome| *outcome == Dump::Complete).then_some(content))
-}
-
 async fn rules_stand(netfilter: &mut Channel, gate: &GateSettings) -> Result<bool, RouteError> {
     // By handle, which grows with every rule added: a dump that is read twice finds the same rules.
     let mut found = BTreeMap::new();
@@ -359,7 +283,7 @@ fn stands(outcome: Dump, is_right: impl FnOnce() -> bool) -> Result<bool, RouteE
     }
 }
 
-fn is_awake(table: &IterableTableAttrs<'_>) -> bool {
+pub(super) fn is_awake(table: &IterableTableAttrs<'_>) -> bool {
     table.get_flags().is_ok_and(|flags| flags & TableFlags::Dormant as u32 == 0)
 }
 

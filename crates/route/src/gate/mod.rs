@@ -85,6 +85,7 @@
 //! name SIP ports and a shield. Fragments behind the first name no port: they pass, and are of no use
 //! without it.
 
+mod banned;
 mod bans;
 mod chain;
 mod content;
@@ -94,12 +95,14 @@ mod family;
 mod flows;
 mod hosts;
 mod inspect;
+mod limits;
 mod objects;
 mod ranges;
 mod rule;
 mod ruleset;
 mod sets;
 mod stateful;
+mod table;
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -378,7 +381,7 @@ impl Gate {
     /// is dropped all the while.
     async fn try_install(&mut self) -> Result<Option<Refusal>, RouteError> {
         let gate = self.in_force();
-        if let Some(content) = inspect::contents(&mut self.netfilter, &gate).await? {
+        if let Some(content) = table::contents(&mut self.netfilter, &gate).await? {
             let batch = ruleset::install(&gate, self.unlimited.as_ref(), Some(&content));
             match self.transact(batch).await? {
                 None => {

@@ -4,14 +4,15 @@ use netlink_bindings::nftables::{CmpOps, OpNewruleDo, VerdictCode};
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE};
 use netlink_packet_route::route::RouteType;
 
+use super::banned::Banned;
 use super::chain::Chain;
 use super::expression::{self as nft, End, List};
 use super::family::{Family, Transport};
+use super::limits;
 use super::objects::{Budget, Counter, Limit};
 use super::ruleset::{comment, header};
-use super::sets::{self, Set};
+use super::sets::Set;
 use super::stateful::{self, Rate};
-use crate::ban::Exact;
 use crate::netlink::Batch;
 use crate::rules::LOOPBACK;
 use crate::{GateSettings, ShieldSettings};
@@ -33,14 +34,11 @@ pub(super) enum Challenge {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rule {
     PassLoopback,
-    DropHosts(Exact),
+    Drop(Banned),
     DropIpv6,
     DropIpv4,
     ClearMark,
     ToSip(Transport),
-    DropSipHosts(Transport, Exact),
-    DropSipNets(Transport, Family),
-    DropFlows(Transport, Family),
     CountSip(Transport),
     ToHealthyFlows(Transport, Family),
     ToUnlimited(Transport, Family),
@@ -72,14 +70,12 @@ impl Rule {
     /// The rules these settings need, in order of chains and within each.
     pub(super) fn all(gate: &GateSettings) -> Vec<Self> {
         let mut all = vec![Self::PassLoopback];
-        all.extend(Exact::ALL.map(Self::DropHosts));
+        all.extend(Banned::everywhere().map(Self::Drop));
         all.extend([Self::DropIpv6, Self::DropIpv4, Self::ClearMark]);
         if gate.counts() {
             all.extend(Transport::BOTH.map(Self::ToSip));
             for transport in Transport::BOTH {
-                all.extend(Exact::ALL.map(|exact| Self::DropSipHosts(transport, exact)));
-                all.extend(Family::BOTH.map(|family| Self::DropSipNets(transport, family)));
-                all.extend(Family::BOTH.map(|family| Self::DropFlows(transport, family)));
+                all.extend(Banned::at_sip(transport).map(Self::Drop));
                 all.push(Self::CountSip(transport));
             }
         }
@@ -108,7 +104,7 @@ impl Rule {
         }
         Self::limit_strangers(all, shield, Budget::Connections);
         for transport in Transport::BOTH {
-            if sets::together(transport, shield).is_some() {
+            if limits::together(transport, shield).is_some() {
                 all.extend(Family::BOTH.map(|family| Self::PassGuaranteed(transport, family)));
                 if transport == Transport::Udp {
                     all.extend(Family::BOTH.map(Self::PassEven));
@@ -147,15 +143,12 @@ impl Rule {
     pub(super) fn chain(self) -> Chain {
         match self {
             Self::PassLoopback
-            | Self::DropHosts(_)
             | Self::DropIpv6
             | Self::DropIpv4
             | Self::ClearMark
             | Self::ToSip(_) => Chain::Gate,
-            Self::DropSipHosts(transport, _)
-            | Self::DropSipNets(transport, _)
-            | Self::DropFlows(transport, _)
-            | Self::CountSip(transport)
+            Self::Drop(banned) => banned.chain(),
+            Self::CountSip(transport)
             | Self::ToHealthyFlows(transport, _)
             | Self::ToUnlimited(transport, _)
             | Self::Slow(transport, _)
@@ -186,14 +179,7 @@ impl Rule {
     pub(super) fn user_data(self, gate: &GateSettings) -> Vec<u8> {
         comment(&match self {
             Self::PassLoopback => "sipward: own traffic passes".to_owned(),
-            Self::DropHosts(exact) => format!("sipward: banned {}", hosts(exact)),
-            Self::DropSipHosts(_, exact) => {
-                format!("sipward: {} banned from the SIP ports", hosts(exact))
-            }
-            Self::DropSipNets(_, family) => {
-                format!("sipward: {} networks banned from the SIP ports", family.name())
-            }
-            Self::DropFlows(_, family) => format!("sipward: denied {} flows", family.name()),
+            Self::Drop(banned) => banned.comment(),
             Self::ToHealthyFlows(_, family) => {
                 format!("sipward: {} flows of registered phones", family.name())
             }
@@ -271,8 +257,7 @@ impl Rule {
             Self::PassLoopback => accept(nft::interface_is(list, LOOPBACK)),
             Self::DropIpv6 => {
                 let list = nft::family_is(list, Family::V6);
-                let list = nft::source_type(list, CmpOps::Eq, RouteType::BlackHole);
-                drop_all(nft::count(list))
+                drop_all(nft::count(nft::source_type(list, CmpOps::Eq, RouteType::BlackHole)))
             }
             Self::DropIpv4 => {
                 let list = nft::family_is(list, Family::V4);
@@ -288,22 +273,9 @@ impl Rule {
                 let list = nft::port_in(list, Set::SipPorts.name());
                 go_to(list, Chain::Sip(transport))
             }
-            Self::DropHosts(exact) => drop_in_set(list, exact, Set::Banned(exact)),
-            Self::DropSipHosts(_, exact) => drop_in_set(list, exact, Set::SipBanned(exact)),
-            Self::DropSipNets(_, family) => {
-                let list = nft::address(nft::family_is(list, family), family, End::Source);
-                drop_all(nft::count(nft::is_in(list, Set::SipBannedNets(family).name())))
-            }
-            Self::DropFlows(transport, family) => {
-                let list = nft::flow(nft::family_is(list, family), family);
-                let list = nft::is_in(list, Set::Denied(family).name());
-                // Whoever forges the port of a registered phone must not have it denied.
-                let list = nft::is_not_in(list, Set::KeptFlows(transport, family).name());
-                drop_all(nft::count(list))
-            }
+            Self::Drop(banned) => drop_all(nft::count(banned.find(list))),
             Self::ToHealthyFlows(transport, family) => {
-                let list = nft::flow(nft::family_is(list, family), family);
-                let list = nft::is_in(list, Set::KeptFlows(transport, family).name());
+                let list = flow_in(list, family, Set::KeptFlows(transport, family));
                 nft::to_chain(list, VerdictCode::Jump, Chain::Healthy(transport).name())
             }
             Self::CountSip(_) => nft::count_in(list, Counter::Sip.name()),
@@ -331,7 +303,7 @@ impl Rule {
                 go_to(nft::opens_connection(list), Chain::NewTcp)
             }
             Self::Own(budget, family) => {
-                let (set, rate) = (Set::Own(budget, family), sets::own(budget, &shield));
+                let (set, rate) = (Set::Own(budget, family), limits::own(budget, &shield));
                 let list = stateful::meter(source(list, family), set.name(), rate);
                 drop_in(list, Counter::Own(budget, family))
             }
@@ -352,7 +324,7 @@ impl Rule {
                 drop_in(nft::family_is(list, family), Counter::Budget(budget, family))
             }
             Self::PassHealthy(transport) => {
-                let list = match sets::together(transport, &shield) {
+                let list = match limits::together(transport, &shield) {
                     Some(_) => nft::limit(list, Limit::Healthy(transport).name()),
                     None => list,
                 };
@@ -360,7 +332,7 @@ impl Rule {
             }
             Self::PassGuaranteed(transport, family) => {
                 let (set, rate) =
-                    (Set::Guaranteed(transport, family), sets::guaranteed(transport, &shield));
+                    (Set::Guaranteed(transport, family), limits::guaranteed(transport, &shield));
                 let list = stateful::meter(source(list, family), set.name(), rate);
                 accept(nft::count_in(list, Counter::Healthy.name()))
             }
@@ -408,31 +380,8 @@ impl Challenge {
 
 /// Rules that drop what is banned or denied, each with a counter of its own.
 pub(super) fn drops(gate: &GateSettings) -> Vec<Rule> {
-    let is_drop = |rule: &Rule| {
-        matches!(
-            rule,
-            Rule::DropHosts(_)
-                | Rule::DropIpv6
-                | Rule::DropIpv4
-                | Rule::DropSipHosts(..)
-                | Rule::DropSipNets(..)
-                | Rule::DropFlows(..)
-        )
-    };
+    let is_drop = |rule: &Rule| matches!(rule, Rule::Drop(_) | Rule::DropIpv6 | Rule::DropIpv4);
     Rule::all(gate).into_iter().filter(is_drop).collect()
-}
-
-fn hosts(exact: Exact) -> &'static str {
-    match exact {
-        Exact::Ipv4 => "IPv4 hosts",
-        Exact::Ipv6 => "IPv6 hosts",
-        Exact::Ipv6Net => "IPv6 /64s",
-    }
-}
-
-fn drop_in_set(list: List<'_>, exact: Exact, set: Set) -> List<'_> {
-    let list = nft::exact_source(nft::family_is(list, Family::of(exact)), exact);
-    drop_all(nft::count(nft::is_in(list, set.name())))
 }
 
 fn much(budget: Budget) -> &'static str {
@@ -448,9 +397,15 @@ fn source(list: List<'_>, family: Family) -> List<'_> {
 }
 
 fn pass_even<'a>(list: List<'a>, family: Family, shield: &ShieldSettings) -> List<'a> {
-    let list = stateful::meter(source(list, family), Set::Even(family).name(), sets::even(shield));
+    let list =
+        stateful::meter(source(list, family), Set::Even(family).name(), limits::even(shield));
     let list = nft::limit(list, Limit::Even.name());
     accept(nft::count_in(list, Counter::Healthy.name()))
+}
+
+/// Ends the rule for packets of flows that are not in a set.
+pub(super) fn flow_in(list: List<'_>, family: Family, set: Set) -> List<'_> {
+    nft::is_in(nft::flow(nft::family_is(list, family), family), set.name())
 }
 
 fn pass_newcomer(list: List<'_>) -> List<'_> {

@@ -9,11 +9,11 @@ use super::chain::Chain;
 use super::elements;
 use super::expression::append;
 use super::family::Family;
-use super::inspect::Content;
 use super::objects;
 use super::ranges::Ranges;
 use super::rule::Rule;
 use super::sets::{self, Set};
+use super::table::Content;
 use crate::GateSettings;
 use crate::netlink::Batch;
 

@@ -169,6 +169,10 @@ fn owner(iproute: &Path, protocol: u8) -> Option<String> {
 #[cfg(test)]
 pub(super) fn found_for_tests() -> Inspection {
     Inspection {
+        sip_bans: std::collections::BTreeSet::new(),
+        flows: Vec::new(),
+        hosts: 0,
+        hosts_differ: 0,
         permitted: true,
         routes: 0,
         bans: std::collections::BTreeSet::new(),
@@ -179,10 +183,6 @@ pub(super) fn found_for_tests() -> Inspection {
         coverage: sipward_route::Coverage::default(),
         looked_up: 0,
         outranked: Vec::new(),
-        flows: Vec::new(),
-        hosts: 0,
-        hosts_differ: 0,
-        sip_bans: std::collections::BTreeSet::new(),
     }
 }
 
