@@ -166,10 +166,18 @@ pub struct SavedFlow {
     pub flow: Flow,
     /// Since when.
     pub since: Timestamp,
-    /// Until when.
+    /// Until when; not after `since` for one that is allowed again and only counts.
     pub until: Timestamp,
     /// Why.
     pub cause: Arc<Cause>,
+}
+
+impl SavedFlow {
+    /// It was allowed again, which was reported. It still counts against its address for an hour.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.until <= self.since
+    }
 }
 
 /// A host that an operator allowed while the daemon ran.

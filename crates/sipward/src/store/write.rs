@@ -176,7 +176,8 @@ impl Rows<'_> {
     fn all_bans(&self, bans: &[SavedBan], flows: &[SavedFlow]) -> rusqlite::Result<()> {
         self.run("DELETE FROM bans WHERE observed = ?1", params![self.observed])?;
         bans.iter().try_for_each(|ban| self.ban(ban, &json(&*ban.cause)?))?;
-        self.run("DELETE FROM flows WHERE observed = ?1", params![self.observed])?;
+        // Those that are over count on ([`Self::allow_flow`]).
+        self.run("UPDATE flows SET until = since WHERE observed = ?1", params![self.observed])?;
         flows.iter().try_for_each(|flow| self.flow(flow, &json(&*flow.cause)?))
     }
 
@@ -212,13 +213,20 @@ impl Rows<'_> {
         )
     }
 
-    /// A flow that ran out stays for the hour in which its port is not denied again.
+    /// A flow that is allowed again stays for the hour in which its port is not denied again, with its beginning as
+    /// its end: the next start knows by that that its end was reported ([`SavedFlow::is_over`]). The one that made
+    /// room does not, so that the table is bounded.
     fn allow_flow(&self, flow: Flow, at: Timestamp, reason: UnblockReason) -> rusqlite::Result<()> {
         let no_longer_counts = at.earlier(FLOW_COUNTS_FOR);
-        let is_over = reason == UnblockReason::Expired;
+        let made_room = reason == UnblockReason::MadeRoom;
+        let text = flow.to_string();
         self.run(
-            "DELETE FROM flows WHERE observed = ?1 AND (since <= ?2 OR (flow = ?3 AND NOT ?4))",
-            params![self.observed, micros(no_longer_counts), flow.to_string(), is_over],
+            "DELETE FROM flows WHERE observed = ?1 AND (since <= ?2 OR (flow = ?3 AND ?4))",
+            params![self.observed, micros(no_longer_counts), text, made_room],
+        )?;
+        self.run(
+            "UPDATE flows SET until = since WHERE observed = ?1 AND flow = ?2",
+            params![self.observed, text],
         )?;
         let reason = json(&reason)?;
         self.history(&Happened {

@@ -87,6 +87,7 @@ impl Judge {
     }
 
     fn restore_flow(&mut self, saved: SavedFlow) {
+        let is_over = saved.is_over();
         let SavedFlow { flow, cause, .. } = saved;
         let by = |at| self.clock.restored(at, saved.since);
         let (since, until) = (by(saved.since), by(saved.until));
@@ -97,6 +98,10 @@ impl Judge {
             self.clock.steady(),
             &mut self.actions,
         );
+        if is_over {
+            // It counts, and that it is allowed was reported then.
+            self.actions.retain(|action| !matches!(action, Action::AllowFlow { .. }));
+        }
         // One that stands as it was stored is no news.
         let before = self.actions.len();
         self.actions.retain(|action| {

@@ -152,7 +152,10 @@ impl Shielding {
         }
         let entry = self.distrusted.entry(source);
         entry.or_insert(Distrusted { until, kept: Vec::new() }).until = until;
-        self.keep_registered(engine, source);
+        // Before FreeSWITCH has said who is registered, the flows of an earlier run keep their places.
+        if self.is_known {
+            self.keep_registered(engine, source);
+        }
     }
 
     fn trust(&mut self, engine: &Engine, source: IpAddr) {
@@ -227,6 +230,10 @@ impl Shielding {
         drop(exempt);
         // Before FreeSWITCH has said who is registered, those from an earlier run keep their places.
         if self.is_known {
+            // A list may have other registrations there, and some run out unseen.
+            for source in self.distrusted.keys().copied().collect::<Vec<_>>() {
+                self.keep_registered(engine, source);
+            }
             let is_trusted = |net: &IpNet| !self.distrusted.contains_key(&net.addr());
             let healthy = engine.spared().filter(|net| !is_exempt(net) && is_trusted(net));
             let hosts = healthy.map(|net| (net, engine.source(net.addr()).registrations));
