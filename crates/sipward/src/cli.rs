@@ -230,6 +230,13 @@ fn flush(file: &ConfigFile, force: bool) -> anyhow::Result<Exit> {
     let done = on_runtime(async move { Ok(sipward_route::flush(&config.route).await?) })?;
     let gate = if done.gate { " and the gate" } else { "; there was no gate" };
     print!("removed {} routes, {} rules{gate}", done.routes, done.rules);
+    if done.sip_bans > 0 {
+        // Networks that touch are one in the kernel.
+        print!(", {} bans from the SIP ports", done.sip_bans);
+    }
+    if done.flows > 0 {
+        print!(", {} denied flows", done.flows);
+    }
     let ended = Store::end_bans(&store);
     match &ended {
         Ok(0) | Err(_) => println!(),

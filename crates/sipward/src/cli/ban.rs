@@ -130,7 +130,11 @@ fn made(made: &BanMade, observes: bool) -> String {
         BanState::Ineffective => problem("but its packets still arrive (see `sipward doctor`)"),
         BanState::Failed => problem("but the kernel refused the route"),
     };
-    format!("{} is banned {end}{kernel}\n{}", ban.net, degraded(&made.store))
+    let from = match ban.scope {
+        BanScope::Host => "",
+        BanScope::Sip => "from the SIP ports ",
+    };
+    format!("{} is banned {from}{end}{kernel}\n{}", ban.net, degraded(&made.store))
 }
 
 /// Lift a ban.
@@ -165,10 +169,14 @@ impl UnbanCommand {
                 Ok(done)
             },
             |done: &Unbanned| {
+                let flows = match done.flows {
+                    0 => String::new(),
+                    flows => format!("; {} allowed again", out::count(flows, "denied flow")),
+                };
                 if done.count == 0 {
                     return match self.net {
-                        Some(_) => format!("{whom} was not banned\n"),
-                        None => "nobody was banned\n".to_owned(),
+                        Some(_) => format!("{whom} was not banned{flows}\n"),
+                        None => format!("nobody was banned{flows}\n"),
                     };
                 }
                 let left = match done.left.len() {
@@ -180,7 +188,7 @@ impl UnbanCommand {
                     some => format!("; the kernel has not removed {some} routes yet"),
                 };
                 let mut text =
-                    format!("{} ended{left}{unfinished}\n", out::count(done.count, "ban"));
+                    format!("{} ended{left}{flows}{unfinished}\n", out::count(done.count, "ban"));
                 for StillStopped { net, by } in &done.still_stopped {
                     out::add(
                         &mut text,
