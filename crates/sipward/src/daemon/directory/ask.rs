@@ -102,7 +102,7 @@ impl Asker {
         let command = if wanted { Command::log(LogLevel::Warning) } else { Command::nolog() };
         if let Err(error) = self.session.command(command).await {
             let question = if wanted { "log" } else { "nolog" };
-            self.failed(question, &error.to_string(), Weight::Needed);
+            self.problem(question, &error, Weight::Needed);
         }
     }
 
