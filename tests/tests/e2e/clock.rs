@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sipward_tests::daemon::{Daemon, Setup};
 
-use super::kernel::flush;
+use super::nft::forget_all;
 use super::store::stored;
 use super::world::{Family, World, of, until};
 
@@ -62,7 +62,7 @@ impl Host {
         stored(&setup.store_file(), 2);
         daemon.stop();
         // A rebooted kernel knows nothing.
-        flush(&world.pbx);
+        forget_all(&world.pbx);
         let time = setup.directory().join("time");
         let setup = setup
             .env("LD_PRELOAD", library.to_str().unwrap())

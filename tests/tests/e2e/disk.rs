@@ -11,8 +11,9 @@ use nix::sched::{CloneFlags, setns, unshare};
 use rusqlite::Connection;
 use sipward_tests::daemon::{Daemon, Setup};
 
-use super::kernel::{blackholes, flush, nets};
+use super::kernel::{blackholes, nets};
 use super::metrics::scrape_until;
+use super::nft::forget_all;
 use super::store::{ban_both, number, saved, stored, taken_over};
 use super::world::{Family, NONE, World, of, until};
 
@@ -70,7 +71,7 @@ fn a_locked_file_is_read_when_it_is_free() {
     world.fail("198.51.100.7", 5);
     daemon.expect("ban");
     daemon.stop();
-    flush(&world.pbx);
+    forget_all(&world.pbx);
     let other = Connection::open(setup.store_file()).unwrap();
     other.execute_batch("PRAGMA locking_mode = exclusive; BEGIN EXCLUSIVE").unwrap();
 

@@ -24,6 +24,8 @@ super::cases![
 
 /// The second address of the PBX, of each family.
 const SECOND: [&str; 2] = ["192.0.2.2", "2001:db8:0:1::2"];
+/// The networks of the attacker.
+const NETWORKS: [&str; 2] = ["198.51.100.0/25", "2001:db8:bad::/48"];
 /// The table of the second uplink.
 const UPLINK: u32 = 100;
 
@@ -130,11 +132,22 @@ fn with_main_asked_for_status_bans_why_and_doctor_name_the_rule() {
     second_uplink(&world);
     let setup = world.setup("[route]\ntable = \"main\"\n");
     let daemon = world.watch(&setup);
-    let ban = ban_both(&world, &daemon).remove(0);
+    // What single hosts send is dropped by the gate, which asks no route.
+    let bans = ban_both(&world, &daemon);
+    assert!(bans.iter().all(|ban| *ban.field("enforced") == true), "{}", bans[0].raw);
+    nothing_arrives(&world);
+    text(&world, &setup, &["unban", "--all"]);
+    // Networks are found by their routes alone.
+    for net in NETWORKS {
+        text(&world, &setup, &["ban", net]);
+    }
+    let ban = daemon.expect_that("ban", of(NETWORKS[0]));
     assert_eq!(ban.field("enforced"), false, "{}", ban.raw);
     let rule = format!("from {} lookup {UPLINK}", SECOND[0]);
     assert!(ban.text("not_enforced_because").contains(&rule), "{}", ban.raw);
-    assert!(arrivals((&world.attacker, "198.51.100.7"), (&world.pbx, SECOND[0])).udp);
+    until("packets to the second uplink", || {
+        arrivals((&world.attacker, "198.51.100.7"), (&world.pbx, SECOND[0])).udp
+    });
     let shown = [
         text(&world, &setup, &["status"]),
         text(&world, &setup, &["bans"]),

@@ -12,7 +12,8 @@ use sipward::store::{Saved, Store};
 use sipward_engine::Expiry;
 use sipward_tests::daemon::{Daemon, Line};
 
-use super::kernel::{blackholes, flush, nets};
+use super::kernel::{blackholes, nets};
+use super::nft::forget_all;
 use super::world::{ALL, Family, NONE, World, ip, of, until};
 
 super::cases![
@@ -98,7 +99,7 @@ fn after_a_reboot_the_bans_are_back_before_freeswitch_is_listened_to() {
     stored(&setup.store_file(), 2);
     daemon.kill();
     // A rebooted kernel knows nothing.
-    flush(&world.pbx);
+    forget_all(&world.pbx);
     assert_eq!(world.attacker_arrives(Family::V4), ALL);
     world.fs.kill().unwrap();
 
@@ -244,7 +245,7 @@ fn a_start_that_restores_nothing_says_why() {
     stored(&setup.store_file(), 2);
     daemon.kill();
     drop(reader);
-    flush(&world.pbx);
+    forget_all(&world.pbx);
     // As in a copy of the file alone.
     fs::remove_file(setup.directory().join("sipward.db-wal")).unwrap();
 
