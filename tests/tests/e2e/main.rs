@@ -10,6 +10,10 @@
 //! | `console` | what a page needs to know beside who is banned |
 //! | `addresses` | whose an address is, and all banned ones as a file |
 //! | `bans` | whoever fails too often is out, for his time, and nobody else |
+//! | `flows` | one port of a known host is denied; lists, replay, observe mode |
+//! | `distrusted` | a host that loses many ports, and its registered phones |
+//! | `scopes` | bans that leave the web server open |
+//! | `standing` | flows and scopes after a crash, a reboot, a firewall reload; `flush` |
 //! | `enforcement` | what is said of a ban is so, whatever rules and routes others set |
 //! | `spared` | who is never banned |
 //! | `evidence` | recordings of a real FreeSWITCH: what counts and what does not |
@@ -56,9 +60,11 @@ mod crash;
 mod deafness;
 mod directory;
 mod disk;
+mod distrusted;
 mod doctor;
 mod enforcement;
 mod evidence;
+mod flows;
 mod http;
 mod http_open;
 mod http_sessions;
@@ -67,11 +73,15 @@ mod kernel;
 mod lifecycle;
 mod live;
 mod metrics;
+mod nft;
+mod packets;
 mod resources;
+mod scopes;
 mod secrecy;
 mod shell;
 mod shield;
 mod spared;
+mod standing;
 mod store;
 mod world;
 
@@ -87,6 +97,10 @@ fn main() -> ExitCode {
             api_policy::cases(),
             api_hostile::cases(),
             bans::cases(),
+            flows::cases(),
+            distrusted::cases(),
+            scopes::cases(),
+            standing::cases(),
             enforcement::cases(),
             spared::cases(),
             evidence::cases(),
