@@ -347,17 +347,7 @@ impl Rule {
             }
             Self::LeaveOthers => accept(nft::transport_is_not(list, Transport::Udp.number())),
             Self::LeaveOtherPorts => accept(nft::source_port_not_in(list, Set::SipPorts.name())),
-            Self::Grant(challenge, family) => {
-                let list = nft::datagram_starts(list, challenge.start());
-                let to = |list| nft::host(list, family, End::Destination);
-                let healthy = Set::Healthy(Transport::Udp, family).name();
-                let list = nft::is_not_in(to(nft::family_is(list, family)), healthy);
-                let list = nft::is_not_in(list, Set::Challenged(family).name());
-                let list = stateful::remember(list, Set::Challenged(family).name());
-                // The challenge itself is counted too.
-                let rate = Rate::once(GRANTED_PACKETS + 1);
-                stateful::grant(list, Set::Granted(family).name(), rate)
-            }
+            Self::Grant(challenge, family) => grant(list, challenge, family),
         }
     }
 }
@@ -376,6 +366,19 @@ impl Challenge {
             Self::ProxyAuthentication => b"SIP/2.0 407",
         }
     }
+}
+
+/// Gives a stranger that is challenged some packets, once in a while.
+fn grant(list: List<'_>, challenge: Challenge, family: Family) -> List<'_> {
+    let list = nft::datagram_starts(list, challenge.start());
+    let to = |list| nft::host(list, family, End::Destination);
+    let healthy = Set::Healthy(Transport::Udp, family).name();
+    let list = nft::is_not_in(to(nft::family_is(list, family)), healthy);
+    let list = nft::is_not_in(list, Set::Challenged(family).name());
+    let list = stateful::remember(list, Set::Challenged(family).name());
+    // The challenge itself is counted too.
+    let rate = Rate::once(GRANTED_PACKETS + 1);
+    stateful::grant(list, Set::Granted(family).name(), rate)
 }
 
 /// Rules that drop what is banned or denied, each with a counter of its own.
