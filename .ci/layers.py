@@ -239,15 +239,16 @@ def circles(path, crate):
 
 def check():
     sections = table((Path(__file__).parent / "layers.txt").read_text())
+    root = Path(__file__).resolve().parent.parent
     command = ["cargo", "metadata", "--no-deps", "--locked", "--format-version=1"]
-    packages = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["packages"]
+    packages = json.loads(subprocess.run(command, check=True, capture_output=True, cwd=root).stdout)["packages"]
     wrong = list(wrong_crates(sections["crates"], packages))
     for package in packages:
         path = Path(package["manifest_path"]).parent
         wrong += circles(package["name"], Crate(path / "src"))
     for section, order in sections.items():
         if section.startswith("modules "):
-            wrong += wrong_modules(order, Crate(Path(section.split()[1]) / "src"))
+            wrong += wrong_modules(order, Crate(root / section.split()[1] / "src"))
     return wrong
 
 
