@@ -117,13 +117,27 @@ class Crate:
                 continue
             rest = "::".join(words[number + 1 :])
             target = self.handed_on[at].get(word)
-            candidates = [target] if target else [f"{every}::{word}" for every in self.everything_of[at]]
+            candidates = [target] if target else self.from_everything(at, word)
             for candidate in candidates if depth < 20 else []:
                 found = self.resolve(at, candidate + ("::" + rest if rest else ""), depth + 1)
                 if found is not None and found != at:
                     return found
             return at
         return at
+
+    def from_everything(self, module, word):
+        """Where a name may come from that `module` hands on with `*`."""
+        for every in self.everything_of[module]:
+            source = self.resolve(module, every)
+            if source is not None and self.has(source, word):
+                yield f"{every}::{word}"
+
+    def has(self, module, word):
+        """Whether a module defines a name or hands it on."""
+        defined = rf"\b(?:struct|enum|trait|fn|const|static|type|union|macro_rules!)\s+{word}\b"
+        if word in self.handed_on[module] or re.search(defined, self.code[module]):
+            return True
+        return any(True for _ in self.from_everything(module, word))
 
     def named(self):
         """(module, module that it names, the name), each once."""
@@ -225,15 +239,16 @@ def circles(path, crate):
 
 def check():
     sections = table((Path(__file__).parent / "layers.txt").read_text())
+    root = Path(__file__).resolve().parent.parent
     command = ["cargo", "metadata", "--no-deps", "--locked", "--format-version=1"]
-    packages = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["packages"]
+    packages = json.loads(subprocess.run(command, check=True, capture_output=True, cwd=root).stdout)["packages"]
     wrong = list(wrong_crates(sections["crates"], packages))
     for package in packages:
         path = Path(package["manifest_path"]).parent
         wrong += circles(package["name"], Crate(path / "src"))
     for section, order in sections.items():
         if section.startswith("modules "):
-            wrong += wrong_modules(order, Crate(Path(section.split()[1]) / "src"))
+            wrong += wrong_modules(order, Crate(root / section.split()[1] / "src"))
     return wrong
 
 
@@ -261,6 +276,9 @@ def self_test():
     three = {"lib.rs": "mod a; mod b; mod c;", "b.rs": "use crate::c::C;", "c.rs": "use crate::a::deep::D;"}
     deep = {"a.rs": "mod deep;", "a/deep.rs": "use crate::b::B;"}
     assert found(three | deep) == [["a", "b", "c"]], "a circle of three, through a module below"
+    all_of_two = {"lib.rs": "mod a; mod b; pub use a::*; pub use b::*;"}
+    assert found(all_of_two | {"a.rs": "pub struct A;", "b.rs": "use crate::A; pub struct B;"}) == []
+    assert found(all_of_two | {"a.rs": "use crate::B; pub struct A;", "b.rs": "use crate::A; pub struct B;"}) == [["a", "b"]]
     inner = {"lib.rs": "mod p;", "p.rs": "mod x; mod y;", "p/x.rs": "use super::y::Y;", "p/y.rs": "use super::x::X;"}
     assert found(inner) == [["x", "y"]], "a circle within a module"
     parent = {"lib.rs": "mod p;", "p.rs": "mod x; use x::X; pub struct P;", "p/x.rs": "use super::P;"}

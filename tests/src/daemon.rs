@@ -24,8 +24,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-pub use self::log::{Line, Log, PATIENCE};
+pub use self::log::{Line, Log};
 use crate::http::Client;
+pub use crate::wait::PATIENCE;
 
 /// Time that a daemon may take from SIGTERM to its end.
 pub const STOP_LIMIT: Duration = Duration::from_secs(2);

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::daemon::PATIENCE;
+use crate::wait::PATIENCE;
 
 /// How often a socket that is not there yet is tried.
 const POLL: Duration = Duration::from_millis(10);

@@ -6,4 +6,5 @@ pub mod fake_sofia;
 pub mod http;
 pub mod netns;
 pub mod sip;
+pub mod wait;
 pub mod web;

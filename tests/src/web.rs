@@ -16,7 +16,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::Value;
 
-use crate::daemon::PATIENCE;
+use crate::wait::PATIENCE;
 
 /// Somebody who asks a server, always with the same headers.
 ///

@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::Timestamp;
+use crate::key::Key;
 use crate::lru::LruTable;
-use crate::sources::Key;
 
 /// Answers remembered.
 const MAX_ANSWERS: usize = 65_536;

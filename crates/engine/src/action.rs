@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use alarm::Alarm;
 pub use cause::{Cause, Details, Evidence};
-pub use judgement::{Grade, Identity, Judgement};
+pub use judgement::Judgement;
 
 use crate::{Exemption, Expiry, Flow, Scope, Text, Timestamp};
 

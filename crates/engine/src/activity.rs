@@ -1,21 +1,16 @@
 //! What every source does lately, whether it fails or not: challenges, floods, calls given up.
 
 use std::num::NonZeroU32;
-use std::time::Duration;
 
-use crate::limits::{millis, seconds, window_ms};
+use crate::Timestamp;
+use crate::key::Key;
+use crate::limits::{ActivityLimits, Limit, millis, seconds};
 use crate::slot::Slot;
-use crate::sources::Key;
 use crate::table::{Rank, Table};
-use crate::{Rule, Rules, Timestamp};
 
 /// Sources watched at once: 90 s of a forger's best, 2,900 challenges/s each with a new address.
 /// About 15 MB when full.
 const MAX_ACTIVE: usize = 262_144;
-
-/// A source that did nothing for this long is challenged anew: the longest life of a nonce by default
-/// ([`crate::dialogs`]).
-const CHALLENGE_LIFE: Duration = Duration::from_secs(90);
 
 /// The latest doings of the sources.
 #[derive(Debug)]
@@ -188,38 +183,6 @@ impl Count {
         }
         self.count = self.count.saturating_add(1);
         u32::from(self.count) == limit.threshold
-    }
-}
-
-/// The rules that count events, in the units that are counted in.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ActivityLimits {
-    flood: Limit,
-    challenges: Limit,
-    calls: Limit,
-    /// After this time without an event nothing is left to count of a source.
-    keep_seconds: u32,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Limit {
-    threshold: u32,
-    window_ms: u32,
-}
-
-impl ActivityLimits {
-    pub(crate) fn new(rules: &Rules) -> Self {
-        let Rules { flood, challenges, calls, .. } = rules;
-        let limit =
-            |rule: &Rule| Limit { threshold: rule.threshold, window_ms: window_ms(rule.window) };
-        let windows = [flood.window, challenges.window, calls.window];
-        let keep = windows.into_iter().fold(CHALLENGE_LIFE, Duration::max);
-        Self {
-            flood: limit(flood),
-            challenges: limit(challenges),
-            calls: limit(calls),
-            keep_seconds: u32::try_from(keep.as_secs()).unwrap_or(u32::MAX),
-        }
     }
 }
 

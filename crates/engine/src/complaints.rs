@@ -9,8 +9,8 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::key::Key;
 use crate::lru::LruTable;
-use crate::sources::Key;
 use crate::{ComplaintKind, Timestamp};
 
 /// How far apart the event and the lines of one failure may come. FreeSWITCH polls its listeners

@@ -16,7 +16,7 @@ mod watch;
 
 use std::time::Duration;
 
-pub use views::{ByGrade, FailureText, FailureView, SourceView, Stats};
+pub use views::{ByGrade, FailureView, SourceView, Stats};
 pub use watch::MAX_NETWORK_BANS;
 
 use self::identity::UnprovedSuccesses;
@@ -34,6 +34,7 @@ use crate::held::HeldAccusations;
 use crate::identity::Identities;
 use crate::insiders::Insiders;
 use crate::join::Joins;
+use crate::key::Key;
 use crate::limits::Limits;
 use crate::live::Live;
 use crate::lru::LruTable;
@@ -42,7 +43,7 @@ use crate::offenders::Offenders;
 use crate::pulse::Pulse;
 use crate::recent::Recent;
 use crate::seen::Fingerprints;
-use crate::sources::{Key, Sources, Weightless};
+use crate::sources::{Sources, Weightless};
 use crate::spared::Spared;
 use crate::{Action, Enforcement, Input, Policy, PolicyError, Timestamp};
 

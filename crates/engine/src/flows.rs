@@ -11,8 +11,8 @@ use ipnet::IpNet;
 
 pub use views::FlowView;
 
+use crate::key::Key;
 use crate::lru::LruTable;
-use crate::sources::Key;
 use crate::{Cause, Enforcement, Flow, Timestamp};
 
 /// Flows denied at once, as many as the kernel's set holds. Beyond it the one that ends first goes.

@@ -4,10 +4,11 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use crate::effect::Standing;
+use crate::key::Key;
 use crate::limits::{Limits, millis, window_ms};
 use crate::lru::LruTable;
 use crate::seen::Seen;
-use crate::sources::{Entry, History, Key};
+use crate::sources::{Entry, History};
 use crate::{Grade, Identity, Timestamp};
 
 /// Sources known at once. Only who has a password comes in here.
@@ -18,10 +19,6 @@ const MAX_HEALTHY: usize = 262_144;
 
 /// Pairs of user and user agent known at once, wherever they are.
 const MAX_HOMES: usize = 131_072;
-
-/// Failures before the first success of a phone at a new address that are taken for mistypes. Whoever
-/// guesses needs more.
-pub(crate) const MISTYPES: usize = 2;
 
 /// Phones that need attention at once. At 60 failures each about 2 MB.
 const MAX_ATTENTION: usize = 4_096;
@@ -127,7 +124,7 @@ pub(crate) struct Login {
     /// The first success of this user from there, as far as is known.
     pub(crate) since: Timestamp,
     pub(crate) at: Timestamp,
-    /// Nothing from there looks like guessing: at most [`MISTYPES`] failures, all of this user.
+    /// Nothing from there looks like guessing: at most [`crate::sources::MISTYPES`] failures, all of this user.
     pub(crate) clean: bool,
 }
 

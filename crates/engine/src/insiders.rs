@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use crate::key::Key;
 use crate::limits::{Limits, millis, window_ms};
 use crate::lru::LruTable;
+use crate::sources::Entry;
 use crate::sources::History;
-use crate::sources::{Entry, Key};
 use crate::{Grade, Text, Timestamp};
 
 /// Hosts watched at once: up to 2 kB each with failures and names.

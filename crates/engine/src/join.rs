@@ -18,6 +18,7 @@ use std::collections::VecDeque;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use crate::key::JoinKey;
 use crate::seen::{Held, Seen};
 use crate::{CoreId, Text, Timestamp};
 
@@ -73,15 +74,6 @@ struct Attempt {
     /// Sequence of the failure that took it.
     taken_by: Option<u64>,
     tried: Option<Tried>,
-}
-
-/// What an attempt shares with its failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct JoinKey {
-    /// Hash of canonical address, port, profile, and the FreeSWITCH that tells of both.
-    pub(crate) socket: u64,
-    /// Hash of the beginning of the To user.
-    pub(crate) user: u64,
 }
 
 #[derive(Debug)]

@@ -1,14 +1,16 @@
 //! The policy in the units the engine counts with.
 
+mod activity;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::{IpNet, Ipv6Net};
 
-use crate::activity::ActivityLimits;
 use crate::effect::{Effect, Standing};
-use crate::sources::Key;
+use crate::key::Key;
 use crate::{Grade, Guard, Policy, Rule, RuleName, Timestamp};
+pub(crate) use activity::{ActivityLimits, Limit};
 
 /// Well-known prefixes of which every address stands for another IPv4 host: NAT64 (RFC 6052, RFC 8215)
 /// and Teredo (RFC 4380).

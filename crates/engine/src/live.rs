@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use self::ports::Ports;
 use crate::Timestamp;
+use crate::key::Key;
 use crate::limits::seconds;
 use crate::lru::LruTable;
-use crate::sources::Key;
 
 /// Registrations held at once, some 200 bytes each with what is looked up by. Only users with a password
 /// come in here; beyond it the one that was renewed longest ago is forgotten, and health memory still

@@ -7,7 +7,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use ipnet::IpNet;
 
-use crate::sources::Key;
+use crate::key::Key;
 
 /// A set of networks that answers "none of them covers this address" with one probe for each prefix
 /// length in use: usually one or two, however many networks there are.

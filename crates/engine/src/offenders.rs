@@ -1,8 +1,8 @@
 //! How often each source was banned before.
 
 use crate::Timestamp;
+use crate::key::Key;
 use crate::lru::LruTable;
-use crate::sources::Key;
 
 /// Offenders remembered: as many as sources by default (about 16 MB). The one whose last ban is
 /// longest ago is forgotten first.

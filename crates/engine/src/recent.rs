@@ -2,7 +2,8 @@
 
 use std::num::NonZeroU32;
 
-use crate::sources::{Entry, Key};
+use crate::key::Key;
+use crate::sources::Entry;
 use crate::{Details, FailureText};
 
 /// Failures remembered with their texts: 1.8 MB. Enough that a source at its threshold still finds

@@ -6,8 +6,7 @@ use std::net::IpAddr;
 use foldhash::quality::FixedState;
 
 use crate::flow::Socket;
-use crate::join::JoinKey;
-use crate::sources::Key;
+use crate::key::{JoinKey, Key};
 use crate::text::Excerpt;
 use crate::{AuthFailure, CoreId, FailureText, Method, Text, Transport, net};
 

@@ -1,15 +1,14 @@
 //! What is counted of each source.
 
 mod history;
-mod key;
 mod weightless;
 
 use std::num::NonZeroU32;
 
 use ipnet::IpNet;
 
+use crate::key::Key;
 pub(crate) use history::{Entry, Finding, Findings, History, Tally};
-pub(crate) use key::Key;
 pub(crate) use weightless::{Counts, Weightless};
 
 use crate::effect::Standing;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::Timestamp;
+use crate::key::Key;
 use crate::limits::Limits;
 use crate::lru::LruTable;
-use crate::sources::Key;
 
 /// Exempt hosts counted at once.
 const MAX_SPARED: usize = 4_096;

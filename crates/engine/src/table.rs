@@ -8,8 +8,8 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
+use crate::key::Key;
 use crate::slot::{PAGE, Pages, Slot};
-use crate::sources::Key;
 
 /// Entries among which the least important is looked for when one has to go: it is in the least
 /// sixteenth of all, nearly always.

@@ -47,6 +47,17 @@ impl Text {
     }
 }
 
+/// The readable part of a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct FailureText {
+    /// The user tried.
+    pub user: Text,
+    /// The profile.
+    pub profile: Text,
+    /// The user agent; empty when there was none.
+    pub user_agent: Text,
+}
+
 /// What a [`Text`] keeps, where it came from: most are looked at and never kept.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Excerpt<'a> {

@@ -1,5 +1,6 @@
 //! What a ban stops: a host, its packets to the SIP ports, or one flow.
 
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -112,6 +113,42 @@ impl Exact {
             Self::Ipv6 => ipnet::Ipv6Net::from(v6).into(),
             Self::Ipv6Net => ipnet::Ipv6Net::new_assert(v6, 64).trunc().into(),
         }
+    }
+}
+
+/// Bans from the SIP ports.
+#[derive(Debug, Default)]
+pub(crate) struct SipBans {
+    /// Those that a hash set holds.
+    pub(crate) hosts: HashSet<IpNet>,
+    /// The others.
+    pub(crate) nets: BTreeSet<IpNet>,
+}
+
+impl SipBans {
+    pub(crate) fn len(&self) -> usize {
+        self.hosts.len() + self.nets.len()
+    }
+
+    pub(crate) fn contains(&self, net: IpNet) -> bool {
+        self.hosts.contains(&net) || self.nets.contains(&net)
+    }
+
+    pub(crate) fn insert(&mut self, net: IpNet) {
+        if Exact::of(net).is_some() {
+            self.hosts.insert(net);
+        } else {
+            self.nets.insert(net);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, net: IpNet) {
+        self.hosts.remove(&net);
+        self.nets.remove(&net);
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = IpNet> {
+        self.hosts.iter().chain(&self.nets).copied()
     }
 }
 

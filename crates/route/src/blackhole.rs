@@ -14,9 +14,9 @@ use rtnetlink::RouteMessageBuilder;
 use tracing::debug;
 
 use crate::RouteError;
+use crate::links::LOOPBACK;
 use crate::netlink::{Batch, Channel, Dump, Refusal, Reply};
-use crate::rules::LOOPBACK;
-use crate::ways::Way;
+use crate::way::Way;
 
 /// Metric of our IPv6 routes. IPv6 keeps routes that differ in metric only side by side, and the lowest wins:
 /// one below the default for routes that say none (`IP6_RT_PRIO_USER`, 1024), so that a ban neither fails
@@ -361,4 +361,25 @@ fn ip(address: &RouteAddress) -> Option<IpAddr> {
         RouteAddress::Inet6(address) => Some((*address).into()),
         _ => None,
     }
+}
+
+/// Asks the kernel for a change that changes nothing. Nothing else tells for sure: capabilities count in
+/// the user namespace that owns the network namespace.
+///
+/// # Errors
+/// [`RouteError::NotPermitted`], or when netlink fails.
+pub(crate) async fn ask_permission(route: &mut Channel, protocol: u8) -> Result<(), RouteError> {
+    let mut batch = Batch::default();
+    // Nobody routes 0.0.0.0/32, and we would not ban it.
+    let nowhere = IpNet::V4(ipnet::Ipv4Net::from(std::net::Ipv4Addr::UNSPECIFIED));
+    Blackholes::in_table(crate::settings::MAIN_TABLE, protocol).delete(&mut batch, nowhere);
+    let mut permitted = true;
+    route
+        .exchange(batch, |_, reply| {
+            if let Reply::Refused(refusal) = reply {
+                permitted = refusal.errno != nix::errno::Errno::EPERM;
+            }
+        })
+        .await?;
+    if permitted { Ok(()) } else { Err(RouteError::NotPermitted) }
 }

@@ -20,21 +20,20 @@ use netlink_sys::protocols::NETLINK_ROUTE;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-pub(crate) use self::coverage::{Drops, coverage};
+pub(crate) use self::coverage::Drops;
 use self::heal::Schedule;
 use self::moving::Moving;
 use self::outbox::Outbox;
-pub(crate) use self::routing::host as host_of_rules;
-pub(crate) use self::sets::SipBans;
 use self::sip::{Sign, Sip};
-pub(crate) use self::step::sample;
 use self::unsettled::{Extent, Round, Unsettled};
+use crate::ban::SipBans;
 use crate::blackhole::Blackholes;
+use crate::blackhole::ask_permission;
 use crate::gate::Gate;
 use crate::inspect::{self, Survey};
 use crate::links::Links;
 use crate::monitor::{Monitor, Own};
-use crate::netlink::{Batch, Channel, Reply};
+use crate::netlink::Channel;
 use crate::place::Place;
 use crate::policy_rules::PolicyRule;
 use crate::proof::Proof;
@@ -264,25 +263,4 @@ impl Enforcer {
         self.schedule.finished(signs, healed, started, Instant::now());
         Ok(())
     }
-}
-
-/// Asks the kernel for a change that changes nothing. Nothing else tells for sure: capabilities count in
-/// the user namespace that owns the network namespace.
-///
-/// # Errors
-/// [`RouteError::NotPermitted`], or when netlink fails.
-pub(crate) async fn ask_permission(route: &mut Channel, protocol: u8) -> Result<(), RouteError> {
-    let mut batch = Batch::default();
-    // Nobody routes 0.0.0.0/32, and we would not ban it.
-    let nowhere = IpNet::V4(ipnet::Ipv4Net::from(std::net::Ipv4Addr::UNSPECIFIED));
-    Blackholes::in_table(crate::settings::MAIN_TABLE, protocol).delete(&mut batch, nowhere);
-    let mut permitted = true;
-    route
-        .exchange(batch, |_, reply| {
-            if let Reply::Refused(refusal) = reply {
-                permitted = refusal.errno != nix::errno::Errno::EPERM;
-            }
-        })
-        .await?;
-    if permitted { Ok(()) } else { Err(RouteError::NotPermitted) }
 }

@@ -4,8 +4,8 @@ use netlink_packet_route::route::RouteType;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use nix::errno::Errno;
 
+use crate::blackhole::ask_permission;
 use crate::blackhole::{self, Blackholes, Filter, Route};
-use crate::enforcer::ask_permission;
 use crate::gate::Gate;
 use crate::netlink::{Batch, Channel, Reply};
 use crate::{RouteError, Scope, Settings, rules};

@@ -8,16 +8,18 @@ use netlink_packet_route::route::RouteType;
 use netlink_sys::protocols::NETLINK_ROUTE;
 
 use crate::ban::Exact;
+use crate::blackhole::ask_permission;
 use crate::blackhole::{self, Filter, Winner};
-use crate::enforcer::{ask_permission, coverage, host_of_rules, sample};
+use crate::coverage::coverage;
 use crate::gate::Gate;
 use crate::netlink::{Batch, Channel};
 use crate::place::Place;
+use crate::proof::sample;
 use crate::proof::{self, Proof};
 use crate::rules::{self, Rule};
 use crate::{
-    Coverage, Enforcement, Flow, GateMode, RouteError, Scope, Settings, host, links, policy_rules,
-    reverse_path,
+    Coverage, Enforcement, Flow, GateMode, GateState, RouteError, Scope, Settings, host, links,
+    policy_rules, reverse_path, ways,
 };
 
 /// Bans looked up at most: what is wrong with the routing shows on the first, and a large host holds
@@ -61,30 +63,6 @@ pub struct Inspection {
     /// Those of them that another route wins against, and which. What a host among them sends is dropped all the same
     /// where the gate stands: its set of banned hosts asks no route.
     pub outranked: Vec<(IpNet, String)>,
-}
-
-/// How the gate was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum GateState {
-    /// Table, chain, rules, sets and policy rule are as these settings want them.
-    Standing {
-        /// Packets of banned sources and denied flows that it has dropped since it was set.
-        dropped: u64,
-    },
-    /// Nothing of it is there.
-    Missing,
-    /// Some of it is missing or is not as it should be.
-    Damaged {
-        /// What.
-        what: &'static str,
-    },
-    /// A table of somebody else has its name.
-    Foreign,
-    /// It could not be looked at.
-    Unknown {
-        /// Why: as a rule, `CAP_NET_ADMIN` is missing.
-        reason: String,
-    },
 }
 
 /// Looks at routes, rules and the gate, and looks some of the bans up as the gate would. Needs no
@@ -209,7 +187,7 @@ pub(crate) async fn survey(
         }
     })
     .await?;
-    let expected = [rules::for_bans(place), vec![rules::for_gate(gate)]].concat();
+    let expected = [place.rules(), vec![rules::for_gate(gate)]].concat();
     let is_foreign = |rule: &&Rule| {
         let is_for_bans = !rule.is_for_gate() && tables.contains(&rule.table());
         !expected.contains(rule) && !is_for_bans
@@ -234,7 +212,7 @@ pub(crate) async fn proof(
     let links = links::read(route).await?;
     let own = host::own(route).await?;
     let ours = rules::ours(route, settings.protocol).await?;
-    let host = host_of_rules(&all, &own, &links, settings.protocol);
+    let host = ways::host(&all, &own, &links, settings.protocol);
     Ok(Proof::new(&host, Place::found(settings, &ours), mark))
 }
 

@@ -57,6 +57,7 @@
 mod ban;
 mod blackhole;
 mod counts;
+mod coverage;
 mod dry_run;
 mod enforcer;
 mod error;
@@ -77,6 +78,7 @@ mod reverse_path;
 mod rules;
 mod settings;
 mod shield;
+mod way;
 mod ways;
 
 pub use ban::{Flow, Scope, Transport};
@@ -86,9 +88,9 @@ pub use enforcer::Enforcer;
 pub use error::RouteError;
 pub use flush::{Flushed, flush};
 pub use found::{Coverage, Found, HostFacts};
-pub use gate::MOST_DENIED;
+pub use gate::{GateState, MOST_DENIED};
 pub use host::host_facts;
-pub use inspect::{GateState, Inspection, inspect};
+pub use inspect::{Inspection, inspect};
 pub use look_up::{Route, look_up};
 pub use report::{Change, Enforcement, Report};
 pub use settings::{

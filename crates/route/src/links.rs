@@ -9,6 +9,9 @@ use netlink_packet_route::link::{
 use crate::RouteError;
 use crate::netlink::{Batch, Channel, Dump};
 
+/// Index of `lo`, the same in every network namespace (`LOOPBACK_IFINDEX`).
+pub(crate) const LOOPBACK: u32 = 1;
+
 /// VRFs looked into at most; a host has a handful.
 const MOST_VRFS: usize = 32;
 

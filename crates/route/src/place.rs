@@ -57,6 +57,12 @@ impl Place {
         Ok(Self { table, preference: Some(preference) })
     }
 
+    /// The rules that bans here need.
+    pub(crate) fn rules(self) -> Vec<Rule> {
+        let to_it = |family| Some(Rule::to_table(family, self.preference?, self.table));
+        [AddressFamily::Inet, AddressFamily::Inet6].into_iter().filter_map(to_it).collect()
+    }
+
     /// Where the bans are, for somebody who only looks. `ours` are the rules with our protocol number.
     pub(crate) fn found(settings: &Settings, ours: &[Rule]) -> Self {
         match settings.table {

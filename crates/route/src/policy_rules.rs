@@ -4,14 +4,14 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use netlink_packet_core::Parseable;
-use netlink_packet_route::AddressFamily;
+use netlink_packet_core::{NLM_F_DUMP, Parseable};
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use nix::errno::Errno;
 
 use crate::RouteError;
-use crate::netlink::Channel;
-use crate::rules;
-use crate::ways::Way;
+use crate::netlink::{Batch, Channel, Dump, Refusal};
+use crate::way::Way;
 
 /// Rules kept of each family. A host has some dozens, one with a container network some hundreds; each
 /// packet is held against all of them, so nobody has many thousands.
@@ -55,7 +55,7 @@ pub(crate) async fn read(channel: &mut Channel) -> Result<Vec<PolicyRule>, Route
     let mut found = Vec::new();
     for family in [AddressFamily::Inet, AddressFamily::Inet6] {
         let mut of_family: Vec<PolicyRule> = Vec::new();
-        rules::dump(channel, family, |payload| {
+        dump(channel, family, |payload| {
             let rule = PolicyRule::read(payload).filter(|_| of_family.len() < MOST_RULES);
             of_family.extend(rule.filter(|rule| !of_family.contains(rule)));
         })
@@ -342,6 +342,37 @@ pub(crate) fn test_rule(preference: u32, table: u32, source: Option<&str>) -> Po
         has_more: false,
         suppressed: None,
         is_inverted: false,
+    }
+}
+
+/// Gives every rule of a family to `each`, some of them twice; none on a host without that family.
+///
+/// # Errors
+/// When netlink fails or the kernel refuses.
+pub(crate) async fn dump(
+    channel: &mut Channel,
+    family: AddressFamily,
+    mut each: impl FnMut(&[u8]),
+) -> Result<(), RouteError> {
+    let request = || {
+        let mut message = RuleMessage::default();
+        message.header.family = family;
+        let mut batch = Batch::default();
+        batch.route(NLM_F_DUMP, RouteNetlinkMessage::GetRule(message));
+        batch
+    };
+    match channel.dump(request, |_, payload| each(payload)).await? {
+        Dump::Complete => Ok(()),
+        Dump::Refused(refusal) if refusal.errno == Errno::EAFNOSUPPORT => Ok(()),
+        Dump::Refused(refusal) => Err(refused("read the rules".to_owned(), &refusal)),
+    }
+}
+
+/// What the kernel refused, as an error.
+pub(crate) fn refused(what: String, refusal: &Refusal) -> RouteError {
+    match refusal.errno {
+        Errno::EPERM => RouteError::NotPermitted,
+        _ => RouteError::Refused { what, reason: refusal.to_string() },
     }
 }
 

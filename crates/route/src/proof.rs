@@ -3,13 +3,15 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use netlink_packet_route::AddressFamily;
 
 use crate::blackhole::{self, Winner};
 use crate::netlink::{Batch, Channel};
 use crate::place::Place;
 use crate::policy_rules::PolicyRule;
-use crate::ways::{Host, Way, Ways};
+use crate::way::Way;
+use crate::ways::{Host, Ways};
 use crate::{Enforcement, RouteError};
 
 /// Addresses of strangers, spread over what is routed: what a rule before the bans finds for most of them
@@ -234,5 +236,20 @@ impl Verdict {
             }
             Self::Passed { rule: None, winner, .. } => Some(Enforcement::Outranked { winner }),
         }
+    }
+}
+
+/// The address to look up for a network: one in its middle, where hardly ever an address or a gateway
+/// of this host sits, for which more specific routes exist.
+pub(crate) fn sample(net: IpNet) -> IpAddr {
+    let half =
+        1_u128.checked_shl(u32::from(net.max_prefix_len() - net.prefix_len()).wrapping_sub(1));
+    let half = half.unwrap_or(0);
+    match net {
+        IpNet::V4(net) => {
+            let half = u32::try_from(half).unwrap_or(0);
+            IpAddr::V4((u32::from(net.network()) | half).into())
+        }
+        IpNet::V6(net) => IpAddr::V6((u128::from(net.network()) | half).into()),
     }
 }

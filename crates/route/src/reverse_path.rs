@@ -6,8 +6,8 @@ use netlink_packet_core::{NLM_F_DUMP, NlaBuffer, NlasIterator};
 use nix::errno::Errno;
 
 use crate::RouteError;
+use crate::links::LOOPBACK;
 use crate::netlink::{Batch, Channel, Dump};
-use crate::rules::LOOPBACK;
 
 const RTM_GETLINK: u16 = 18;
 const RTM_GETNETCONF: u16 = 82;

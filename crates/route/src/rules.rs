@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, Parseable};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, Parseable};
 use netlink_packet_route::route::{RouteMessage, RouteProtocol, RouteScope, RouteType};
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
@@ -11,12 +11,10 @@ use nix::errno::Errno;
 use rtnetlink::RouteMessageBuilder;
 
 use crate::blackhole::{self, Filter, Route};
-use crate::netlink::{Batch, Channel, Dump, Refusal, Reply};
-use crate::place::Place;
+use crate::links::LOOPBACK;
+use crate::netlink::{Batch, Channel, Refusal, Reply};
+use crate::policy_rules::{dump, refused};
 use crate::{GateSettings, RouteError};
-
-/// Index of `lo`, the same in every network namespace (`LOOPBACK_IFINDEX`).
-pub(crate) const LOOPBACK: u32 = 1;
 
 /// What marks a rule: `ip rule add pref PREFERENCE [fwmark MARK/MARK] lookup TABLE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,14 +23,6 @@ pub(crate) struct Rule {
     preference: u32,
     mark: Option<u32>,
     table: u32,
-}
-
-/// The rules that bans in this place need.
-pub(crate) fn for_bans(place: Place) -> Vec<Rule> {
-    let own = |family| {
-        Some(Rule { family, preference: place.preference?, mark: None, table: place.table })
-    };
-    [AddressFamily::Inet, AddressFamily::Inet6].into_iter().filter_map(own).collect()
 }
 
 /// The rule that the gate needs: an IPv4 source that no other rule found a route for gets one, so that
@@ -90,29 +80,6 @@ pub(crate) async fn ours(channel: &mut Channel, protocol: u8) -> Result<Vec<Rule
         .await?;
     }
     Ok(found)
-}
-
-/// Gives every rule of a family to `each`, some of them twice; none on a host without that family.
-///
-/// # Errors
-/// When netlink fails or the kernel refuses.
-pub(crate) async fn dump(
-    channel: &mut Channel,
-    family: AddressFamily,
-    mut each: impl FnMut(&[u8]),
-) -> Result<(), RouteError> {
-    let request = || {
-        let mut message = RuleMessage::default();
-        message.header.family = family;
-        let mut batch = Batch::default();
-        batch.route(NLM_F_DUMP, RouteNetlinkMessage::GetRule(message));
-        batch
-    };
-    match channel.dump(request, |_, payload| each(payload)).await? {
-        Dump::Complete => Ok(()),
-        Dump::Refused(refusal) if refusal.errno == Errno::EAFNOSUPPORT => Ok(()),
-        Dump::Refused(refusal) => Err(refused("read the rules".to_owned(), &refusal)),
-    }
 }
 
 /// Removes a rule; returns whether it was there.
@@ -209,6 +176,11 @@ pub(crate) fn is_fallback(route: &Route, gate: &GateSettings) -> bool {
 }
 
 impl Rule {
+    /// A rule that leads all packets of a family to a table.
+    pub(crate) fn to_table(family: AddressFamily, preference: u32, table: u32) -> Self {
+        Self { family, preference, mark: None, table }
+    }
+
     pub(crate) fn table(&self) -> u32 {
         self.table
     }
@@ -290,11 +262,4 @@ async fn execute(channel: &mut Channel, batch: Batch) -> Result<Option<Refusal>,
         })
         .await?;
     Ok(outcome)
-}
-
-fn refused(what: String, refusal: &Refusal) -> RouteError {
-    match refusal.errno {
-        Errno::EPERM => RouteError::NotPermitted,
-        _ => RouteError::Refused { what, reason: refusal.to_string() },
-    }
 }

@@ -11,27 +11,15 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use netlink_packet_route::AddressFamily;
 
-use crate::links::{Links, Vrf};
+use crate::links::Links;
 use crate::policy_rules::{self, PolicyRule};
+use crate::way::Way;
 
 /// Ways looked up at most; each costs every ban one more look-up. A host has an uplink or two, and a way
 /// for each.
 const MOST_WAYS: usize = 64;
 /// Rules before the bans that are looked at.
 const MOST_BEFORE: usize = 256;
-
-/// Packets that the rules treat alike.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Way {
-    /// One of the own addresses that they are sent to; `None` stands for all that no rule names.
-    pub(crate) destination: Option<IpAddr>,
-    /// The VRF that they come in by.
-    pub(crate) vrf: Option<Vrf>,
-    /// Their type of service.
-    pub(crate) tos: u8,
-    /// TCP (6) or UDP (17), where rules select by it.
-    pub(crate) transport: Option<u8>,
-}
 
 /// The ways in of one address family, and what is read before the bans.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +42,16 @@ pub(crate) struct Host<'a> {
     pub(crate) links: &'a Links,
     /// What marks our own rules.
     pub(crate) protocol: u8,
+}
+
+/// What tells the ways of this host apart.
+pub(crate) fn host<'a>(
+    rules: &'a [PolicyRule],
+    own: &'a [IpAddr],
+    links: &'a Links,
+    protocol: u8,
+) -> Host<'a> {
+    Host { rules, own, links, protocol }
 }
 
 impl Default for Ways {

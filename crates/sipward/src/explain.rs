@@ -19,6 +19,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) policy: &'a Policy,
     /// The latest failures of the source within the window, whether they count or not.
     pub(crate) latest: Latest,
+    /// The names of FreeSWITCH's gateways at the address.
+    pub(crate) trunk: Option<&'a str>,
     /// The rule that has slowed it down, and the packets a second that it sends, if that is known.
     pub(crate) slowed: Option<(RuleName, Option<f64>)>,
 }
@@ -45,12 +47,12 @@ pub(crate) fn threshold(identity: Identity, policy: &Policy) -> Option<u32> {
 
 /// The sentence, without a full stop.
 pub(crate) fn verdict(facts: &Facts<'_>) -> String {
-    let Facts { view, policy, latest, slowed } = facts;
+    let Facts { view, policy, latest, trunk, slowed } = facts;
     if let Some(ban) = &view.ban {
         return banned(ban);
     }
     if let Some((class, net)) = view.exempt {
-        return exempt(class, net, *latest, policy.window);
+        return exempt((class, net, *trunk), *latest, policy.window);
     }
     let slowed = slowed.map_or_else(String::new, |(rule, rate)| limited(rule, rate));
     if latest.attention > 0 {
@@ -117,7 +119,12 @@ fn by_rule(evidence: &Evidence) -> String {
     format!("`{rule}`: {of} within {within} from {source}{who}{count}")
 }
 
-fn exempt(class: Exemption, net: IpNet, latest: Latest, window: Duration) -> String {
+fn exempt(
+    (class, net, trunk): (Exemption, IpNet, Option<&str>),
+    latest: Latest,
+    window: Duration,
+) -> String {
+    let named = trunk.filter(|_| class == Exemption::Trunk);
     let class = match class {
         Exemption::Own => "this host's own address",
         Exemption::Gateway => "gateway of this host",
@@ -134,7 +141,10 @@ fn exempt(class: Exemption, net: IpNet, latest: Latest, window: Duration) -> Str
         0 => String::new(),
         some => format!("; {} within {} do not count", failures(some), span(window)),
     };
-    format!("exempt: {class} ({net}){seen}")
+    match named {
+        Some(gateway) => format!("exempt: trunk {} ({net}){seen}", Plain(gateway)),
+        None => format!("exempt: {class} ({net}){seen}"),
+    }
 }
 
 fn identity(identity: Identity) -> &'static str {

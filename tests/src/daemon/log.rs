@@ -7,9 +7,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// How long anything may take that should take milliseconds, on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(15);
-
 /// Lines kept of one daemon; a test that logs more is at fault itself.
 const MAX_LINES: usize = 1_000_000;
 

@@ -5,7 +5,8 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 
-use super::{FakeFreeSwitch, Recording, server};
+use super::settings::{Delivery, Greeting, Settings};
+use super::{FakeFreeSwitch, server};
 
 /// How often FreeSWITCH sends HEARTBEAT (`event-heartbeat-interval`, default 20 s).
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(20);
@@ -13,47 +14,11 @@ const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(20);
 /// FreeSWITCH's public default password.
 pub const DEFAULT_PASSWORD: &str = "ClueCon";
 
-/// How a connection is met.
-#[derive(Clone, Debug, Default)]
-pub enum Greeting {
-    /// `auth/request`, then the handshake of a real one.
-    #[default]
-    Handshake,
-    /// Refused by the ACL of the Event Socket: `text/rude-rejection`, then closed.
-    RudeRejection,
-    /// Accepted, then not a word.
-    Silence,
-    /// The stream of a recording from its first byte, whatever the client says: every recorded
-    /// answer waits for one command of the client. Then as after a handshake.
-    Recording(Recording),
-}
-
-/// In what pieces bytes go out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Delivery {
-    /// A frame in one write.
-    #[default]
-    Whole,
-    /// Every byte in a write, and with Nagle's algorithm off mostly a segment, of its own.
-    ByteByByte,
-}
-
 /// A fake FreeSWITCH before its start; see [`FakeFreeSwitch::builder`].
 #[derive(Clone, Debug)]
 pub struct Builder {
     listen: SocketAddr,
     pub(super) settings: Settings,
-}
-
-/// What the server looks up at each connection.
-#[derive(Clone, Debug)]
-pub(super) struct Settings {
-    pub(super) password: String,
-    pub(super) user: Option<String>,
-    pub(super) greeting: Greeting,
-    pub(super) delivery: Delivery,
-    pub(super) heartbeat: Duration,
-    pub(super) answers: BTreeMap<String, String>,
 }
 
 impl Default for Builder {

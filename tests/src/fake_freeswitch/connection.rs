@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, watch};
 
-use super::builder::Settings;
+use super::settings::Settings;
 use super::state::{Outgoing, Seat};
 use super::{Delivery, Frame, Greeting, Recording, Subscription};
 

@@ -24,6 +24,7 @@ pub mod encoding;
 mod frame;
 mod recording;
 mod server;
+mod settings;
 mod state;
 mod subscription;
 
@@ -37,9 +38,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 pub use attempt::{Attempt, Method, Outcome};
-pub use builder::{Builder, DEFAULT_PASSWORD, Delivery, Greeting};
+pub use builder::{Builder, DEFAULT_PASSWORD};
 pub use frame::Frame;
 pub use recording::Recording;
+pub use settings::{Delivery, Greeting};
 pub use subscription::{Format, Subscription};
 
 use server::Order;

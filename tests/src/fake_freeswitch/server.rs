@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::FakeFreeSwitch;
-use super::builder::Settings;
 use super::connection::Connection;
+use super::settings::Settings;
 use super::state::Shared;
 
 /// An order of the handle; each is answered before the next is given.

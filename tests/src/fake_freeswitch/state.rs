@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 
-use super::builder::Settings;
 use super::core::Core;
+use super::settings::Settings;
 use super::{Frame, Subscription};
 
 /// Events that FreeSWITCH queues for a client that does not read; further ones are lost

@@ -8,8 +8,8 @@ use ipnet::IpNet;
 use super::Engine;
 use crate::agents::Agents;
 use crate::bans::Ban;
+use crate::key::Key;
 use crate::limits::Limits;
-use crate::sources::Key;
 use crate::{
     Action, Alarm, Cause, Exemption, Expiry, Offender, Origin, Policy, Scope, Timestamp,
     UnblockReason, net,

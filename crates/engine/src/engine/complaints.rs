@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::Engine;
 use crate::complaints::{JOIN_LINE, Line, Lines};
 use crate::held::Accusation;
-use crate::sources::Key;
+use crate::key::Key;
 use crate::{Action, Complaint, ComplaintKind, Grade, Mode, RuleName, Text, net};
 
 impl Engine {

@@ -8,10 +8,11 @@ use crate::activity::Event;
 use crate::effect::Standing;
 use crate::identity::Patient;
 use crate::join::{JOIN_WAIT, Joined, Tried};
+use crate::key::Key;
 use crate::limits::millis;
 use crate::seen::{self, Seen};
 use crate::slot::Slot;
-use crate::sources::{Counts, Entry, Key, Tally};
+use crate::sources::{Counts, Entry, Tally};
 use crate::{
     Action, Alarm, AuthAttempt, AuthFailure, AuthResult, Exemption, FailureText, Grade, Judgement,
     Method, Text, net,

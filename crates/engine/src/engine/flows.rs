@@ -14,7 +14,7 @@ use super::bans::bounded;
 use super::rules::{Due, Subject};
 use crate::flow::Socket;
 use crate::flows::{Denial, MAX_FLOWS};
-use crate::sources::Key;
+use crate::key::Key;
 use crate::{
     Action, Cause, Enforcement, Flow, FlowView, Identity, Refusal, Timestamp, UnblockReason, net,
 };

@@ -11,11 +11,11 @@ use super::rules::Subject;
 use crate::acl::AclAnswers;
 use crate::identity::{Login, Patient};
 use crate::join::JOIN_WAIT;
+use crate::key::Key;
 use crate::limits::millis;
 use crate::live::Put;
 use crate::lru::LruTable;
 use crate::seen::{self, Seen};
-use crate::sources::Key;
 use crate::{
     Action, Alarm, AuthAttempt, Exemption, Grade, Origin, Registered, RuleName, Success, Text,
     Timestamp, UnblockReason, net,

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::Engine;
-use crate::sources::Key;
+use crate::key::Key;
 use crate::{PolicyError, Timestamp, net};
 
 /// Protects nothing here: a preview lives for one question.

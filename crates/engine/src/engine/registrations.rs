@@ -9,8 +9,8 @@ use ipnet::IpNet;
 use super::Engine;
 use super::identity::LoggedIn;
 use crate::effect::{Effect, Standing};
+use crate::key::Key;
 use crate::live::{self, Proof, Put};
-use crate::sources::Key;
 use crate::{
     Action, Identity, Origin, Registered, RegistrationEnded, Timestamp, UnblockReason, net,
 };

@@ -11,10 +11,11 @@ use super::Engine;
 use crate::effect::{Effect, Standing};
 use crate::flow::Socket;
 use crate::identity::{ATTENTION_WINDOW, Patient};
+use crate::key::Key;
 use crate::limits::UNIT;
 use crate::seen::{Seen, is_raw_address};
 use crate::slot::Slot;
-use crate::sources::{Key, Tally};
+use crate::sources::Tally;
 use crate::{
     Action, Alarm, Cause, Details, Evidence, Grade, Identity, Mode, Refusal, RuleName, SLOWED_FOR,
 };

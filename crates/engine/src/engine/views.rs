@@ -7,9 +7,9 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use super::Engine;
+use crate::key::Key;
 use crate::limits::UNIT;
-use crate::sources::Key;
-use crate::{BanView, Details, Exemption, Flow, Grade, Identity, Text, Timestamp, net};
+use crate::{BanView, Details, Exemption, FailureText, Flow, Grade, Identity, Timestamp, net};
 
 /// What the engine knows of an address.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -62,17 +62,6 @@ pub struct FailureView {
     pub invite: bool,
     /// What it looked like; `None` when that has aged out of memory.
     pub text: Option<FailureText>,
-}
-
-/// The readable part of a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct FailureText {
-    /// The user tried.
-    pub user: Text,
-    /// The profile.
-    pub profile: Text,
-    /// The user agent; empty when there was none.
-    pub user_agent: Text,
 }
 
 /// Counters since the start, and what is held now.

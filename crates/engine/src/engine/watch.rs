@@ -13,10 +13,11 @@ use crate::activity::{Event, Reached};
 use crate::bans::Ban;
 use crate::effect::{Effect, Standing};
 use crate::held::Accusation;
+use crate::key::Key;
 use crate::limits::UNIT;
 use crate::pulse::Deaf;
 use crate::seen::{self, Seen};
-use crate::sources::{Entry, Finding, Key};
+use crate::sources::{Entry, Finding};
 use crate::{
     Action, Alarm, Cause, Challenge, Expiry, Grade, Mode, Origin, Refusal, RuleName, Rules, Scope,
     Text, Timestamp, net,

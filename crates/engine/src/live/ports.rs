@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::sources::Key;
+use crate::key::Key;
 
 /// How many registrations each port of a host has. Holds the ports of registrations, so it is never larger
 /// than their table.

@@ -9,10 +9,13 @@ mod ring;
 use ring::Ring;
 
 use crate::effect::Standing;
-use crate::identity::MISTYPES;
 use crate::limits::{Counting, Grades, Limits, millis};
 use crate::seen::Seen;
 use crate::{Grade, Method, RuleName, Timestamp};
+
+/// Failures before the first success of a phone at a new address that are taken for mistypes. Whoever
+/// guesses needs more.
+pub(crate) const MISTYPES: usize = 2;
 
 const GRADE_BITS: u32 = 3;
 const INVITE: u32 = 1 << GRADE_BITS;

@@ -1,8 +1,8 @@
 //! Sources whose failures weigh nothing.
 
+use crate::key::Key;
 use crate::limits::Limits;
 use crate::lru::LruTable;
-use crate::sources::Key;
 use crate::{Grade, Timestamp};
 
 /// Sources whose failures weigh nothing: counted for the log and the views, in a table of their own,

@@ -7,10 +7,11 @@ use netlink_packet_route::route::RouteType;
 use nix::errno::Errno;
 
 use super::Enforcer;
-use super::step::{Step, Task, Wish, fold, sample};
+use super::step::{Step, Task, Wish, fold};
 use super::unsettled::Why;
 use crate::blackhole::{self, Filter, Route, Winner};
 use crate::netlink::{Batch, Refusal, Reply};
+use crate::proof::sample;
 use crate::{Change, Enforcement, Report, RouteError, Scope};
 
 /// Changes in one send. Their answers (at most a refusal and a lookup each, 768 bytes of kernel memory

@@ -6,9 +6,10 @@ use tracing::warn;
 
 use super::Enforcer;
 use super::unsettled::Extent;
+use crate::coverage::{coverage, has_ipv6};
 use crate::gate::{Gate, Repaired};
 use crate::proof::{self, PassedBy};
-use crate::{Coverage, GateMode, GateSettings, HostFacts, RouteError, reverse_path};
+use crate::{Coverage, GateMode, RouteError, reverse_path};
 
 /// Of which family gate or `rp_filter` drop what a blackholed source sends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -108,37 +109,6 @@ impl Enforcer {
     }
 }
 
-/// What is covered on a host whose interfaces `open` have no `rp_filter`, with or without the gate.
-pub(crate) fn coverage(
-    settings: &GateSettings,
-    gate: bool,
-    open: &[String],
-    host: &HostFacts,
-) -> Coverage {
-    let mut coverage = Coverage {
-        ipv4_inbound: gate || open.is_empty(),
-        ipv6_inbound: gate || !has_ipv6(host),
-        gate,
-        table: crate::settings::MAIN_TABLE,
-        gaps: Vec::new(),
-    };
-    if !coverage.ipv4_inbound {
-        coverage.gaps.push(format!(
-            "IPv4: rp_filter is 0 on {}, so what banned hosts send there still arrives",
-            listed(open)
-        ));
-    }
-    if !coverage.ipv6_inbound {
-        let gap = "IPv6 has no rp_filter, so what banned hosts send still arrives";
-        coverage.gaps.push(gap.to_owned());
-    }
-    if settings.effective_shield().is_some() && !gate {
-        let gap = "the shield of the SIP ports needs the gate, so nothing is shielded";
-        coverage.gaps.push(gap.to_owned());
-    }
-    coverage
-}
-
 impl Coverage {
     /// With what rules before the bans let through.
     pub(crate) fn passed_by(mut self, passed: PassedBy, table: u32) -> Self {
@@ -156,18 +126,3 @@ impl Coverage {
 
 /// Gaps named at most.
 const MOST_GAPS: usize = 32;
-
-fn has_ipv6(host: &HostFacts) -> bool {
-    host.own.iter().any(|ip| ip.is_ipv6() && !ip.is_loopback())
-}
-
-/// Interfaces named in a gap at most; a container host has hundreds.
-const NAMED: usize = 8;
-
-fn listed(interfaces: &[String]) -> String {
-    let named = interfaces.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match interfaces.len().checked_sub(NAMED) {
-        Some(more) if more > 0 => format!("{named} and {more} more"),
-        _ => named,
-    }
-}

@@ -100,7 +100,7 @@ impl Enforcer {
     /// Removes rules of ours that lead to bans where there are none any more.
     pub(super) async fn remove_stale_rules(&mut self) -> Result<(), RouteError> {
         let protocol = self.settings.protocol;
-        let wanted = rules::for_bans(self.proof.place);
+        let wanted = self.proof.place.rules();
         let tables = self.settings.tables();
         for rule in rules::ours(&mut self.route, protocol).await? {
             let is_for_bans = !rule.is_for_gate() && tables.contains(&rule.table());

@@ -8,7 +8,7 @@ use super::Enforcer;
 use super::unsettled::Extent;
 use crate::blackhole::Blackholes;
 use crate::place::Place;
-use crate::policy_rules::{self, PolicyRule};
+use crate::policy_rules;
 use crate::proof::Proof;
 use crate::ways::{self, Host};
 use crate::{RouteError, links, rules};
@@ -26,12 +26,12 @@ impl Enforcer {
         self.rules = policy_rules::read(&mut self.route).await?;
         self.links = links::read(&mut self.route).await?;
         let before = self.proof.place;
-        let host = host(&self.rules, &self.host.own, &self.links, self.settings.protocol);
+        let host = ways::host(&self.rules, &self.host.own, &self.links, self.settings.protocol);
         let current = self.is_placed.then_some(before);
         let place = Place::choose(&mut self.route, &self.settings, &host, current).await?;
         let because = reasons(&host, before);
         // The rule first: a table that is still empty is passed through.
-        let wanted = rules::for_bans(place);
+        let wanted = place.rules();
         let added = rules::ensure(&mut self.route, self.settings.protocol, &wanted).await?;
         if added > 0 {
             self.rules = policy_rules::read(&mut self.route).await?;
@@ -55,22 +55,13 @@ impl Enforcer {
     /// Works out again how bans are looked up; where that changed, all are looked up again.
     pub(super) fn renew_proof(&mut self) {
         let mark = self.coverage.gate.then_some(self.settings.gate.mark);
-        let host = host(&self.rules, &self.host.own, &self.links, self.settings.protocol);
+        let host = ways::host(&self.rules, &self.host.own, &self.links, self.settings.protocol);
         let proof = Proof::new(&host, self.proof.place, mark);
         if proof != self.proof {
             self.proof = proof;
             self.round.note(Extent::All, Instant::now());
         }
     }
-}
-
-pub(crate) fn host<'a>(
-    rules: &'a [PolicyRule],
-    own: &'a [std::net::IpAddr],
-    links: &'a links::Links,
-    protocol: u8,
-) -> Host<'a> {
-    Host { rules, own, links, protocol }
 }
 
 /// The rules that are read before a table.

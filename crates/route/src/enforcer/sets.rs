@@ -1,7 +1,7 @@
 //! The bans and flows in the gate's sets: set before the routes, taken out after them, put back when somebody
 //! changed them.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::time::{Duration, Instant as Moment};
 
 use ipnet::IpNet;
@@ -16,42 +16,6 @@ use crate::{Change, Enforcement, Flow, GateMode, Report, RouteError, Scope};
 
 /// From a refusal to put the sets right to the next try.
 const AFTER_REFUSAL: Duration = Duration::from_secs(5);
-
-/// Bans from the SIP ports.
-#[derive(Debug, Default)]
-pub(crate) struct SipBans {
-    /// Those that a hash set holds.
-    pub(crate) hosts: HashSet<IpNet>,
-    /// The others.
-    pub(crate) nets: BTreeSet<IpNet>,
-}
-
-impl SipBans {
-    pub(super) fn len(&self) -> usize {
-        self.hosts.len() + self.nets.len()
-    }
-
-    pub(super) fn contains(&self, net: IpNet) -> bool {
-        self.hosts.contains(&net) || self.nets.contains(&net)
-    }
-
-    pub(super) fn insert(&mut self, net: IpNet) {
-        if Exact::of(net).is_some() {
-            self.hosts.insert(net);
-        } else {
-            self.nets.insert(net);
-        }
-    }
-
-    pub(super) fn remove(&mut self, net: IpNet) {
-        self.hosts.remove(&net);
-        self.nets.remove(&net);
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = IpNet> {
-        self.hosts.iter().chain(&self.nets).copied()
-    }
-}
 
 impl Enforcer {
     /// Puts into the sets what is to be banned, in one transaction.

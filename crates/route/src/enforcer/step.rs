@@ -1,7 +1,6 @@
 //! One change on its way through the kernel.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
 
 use ipnet::IpNet;
 use nix::errno::Errno;
@@ -125,21 +124,6 @@ pub(super) fn fold(changes: &[Change]) -> Folded {
     folded.nets.reverse();
     folded.flows.reverse();
     folded
-}
-
-/// The address to look up for a network: one in its middle, where hardly ever an address or a gateway
-/// of this host sits, for which more specific routes exist.
-pub(crate) fn sample(net: IpNet) -> IpAddr {
-    let half =
-        1_u128.checked_shl(u32::from(net.max_prefix_len() - net.prefix_len()).wrapping_sub(1));
-    let half = half.unwrap_or(0);
-    match net {
-        IpNet::V4(net) => {
-            let half = u32::try_from(half).unwrap_or(0);
-            IpAddr::V4((u32::from(net.network()) | half).into())
-        }
-        IpNet::V6(net) => IpAddr::V6((u128::from(net.network()) | half).into()),
-    }
 }
 
 #[cfg(test)]

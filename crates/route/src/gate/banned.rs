@@ -3,7 +3,6 @@
 use super::chain::Chain;
 use super::expression::{self as nft, End, List};
 use super::family::{Family, Transport};
-use super::rule::flow_in;
 use super::sets::Set;
 use crate::ban::Exact;
 
@@ -86,4 +85,9 @@ fn hosts(exact: Exact) -> &'static str {
 fn in_set(list: List<'_>, exact: Exact, set: Set) -> List<'_> {
     let list = nft::exact_source(nft::family_is(list, Family::of(exact)), exact);
     nft::is_in(list, set.name())
+}
+
+/// Ends the rule for packets of flows that are not in a set.
+pub(super) fn flow_in(list: List<'_>, family: Family, set: Set) -> List<'_> {
+    nft::is_in(nft::flow(nft::family_is(list, family), family), set.name())
 }

@@ -9,9 +9,9 @@ use super::elements::{self, Element};
 use super::family::Family;
 use super::ranges::{Range, Ranges};
 use super::sets::Set;
-use super::{Gate, content, refused, ruleset};
+use super::{Gate, content, message, refused};
 use crate::ban::Exact;
-use crate::enforcer::SipBans;
+use crate::ban::SipBans;
 use crate::netlink::Batch;
 use crate::{GateSettings, RouteError, Scope};
 
@@ -52,7 +52,7 @@ impl Gate {
     ) -> Result<Option<String>, RouteError> {
         let gate = self.in_force();
         let nets = nets.filter(|_| gate.counts());
-        let batch = ruleset::transaction(|batch| {
+        let batch = message::transaction(|batch| {
             for exact in Exact::ALL {
                 for (scope, set) in scopes(&gate, exact) {
                     let keys = bans.iter().filter(|(_, its)| *its == scope);
@@ -145,14 +145,14 @@ impl Gate {
         }
         for some in missing.chunks(RESTORED) {
             let fill = |batch: &mut Batch| elements::add(batch, gate, set, some.iter().copied());
-            if let Some(refusal) = self.transact(ruleset::transaction(fill)).await? {
+            if let Some(refusal) = self.transact(message::transaction(fill)).await? {
                 return Err(refused(BANS, &refusal));
             }
         }
         let extra: Vec<Element> = extra.into_iter().map(Element::value).collect();
         for some in extra.chunks(RESTORED) {
             let fill = |batch: &mut Batch| elements::delete(batch, gate, set, some.iter().copied());
-            match self.transact(ruleset::transaction(fill)).await? {
+            match self.transact(message::transaction(fill)).await? {
                 // Gone meanwhile.
                 Some(refusal) if refusal.errno == Errno::ENOENT => {}
                 Some(refusal) => return Err(refused(BANS, &refusal)),
@@ -183,7 +183,7 @@ impl Gate {
             let mut before: Option<Ranges> = None;
             loop {
                 let next = before.clone().unwrap_or_default().towards(&target);
-                let batch = ruleset::transaction(|batch| {
+                let batch = message::transaction(|batch| {
                     elements::replace_ranges(
                         batch,
                         gate,

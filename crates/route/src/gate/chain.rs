@@ -5,7 +5,7 @@ use netlink_packet_core::NLM_F_CREATE;
 
 use super::expression;
 use super::family::Transport;
-use super::ruleset::{POLICY, comment, header};
+use super::message::{POLICY, comment, header};
 use crate::netlink::Batch;
 use crate::{GateSettings, ShieldSettings};
 

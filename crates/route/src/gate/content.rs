@@ -12,8 +12,8 @@ use nix::errno::Errno;
 
 use super::elements::{self, Element};
 use super::family::Family;
+use super::message::header;
 use super::objects::{Budget, Counter};
-use super::ruleset::header;
 use super::sets::Set;
 use crate::netlink::{Batch, Channel, Dump};
 use crate::shield::Key;

@@ -12,8 +12,8 @@ use netlink_packet_core::NLM_F_CREATE;
 
 use super::expression::attribute;
 use super::family::{Family, Transport};
+use super::message::header;
 use super::ranges::{Range, Ranges};
-use super::ruleset::header;
 use super::sets::{Set, milliseconds};
 use super::stateful::Rate;
 use crate::netlink::Batch;

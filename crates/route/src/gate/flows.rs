@@ -9,16 +9,11 @@ use super::elements;
 use super::family::{Family, Transport};
 use super::hosts::STEP;
 use super::limits;
-use super::sets::Set;
-use super::{Gate, content, refused, ruleset};
+use super::sets::{MOST_DENIED, Set};
+use super::{Gate, content, message, refused};
 use crate::netlink::{Batch, Refusal};
 use crate::{Flow, RouteError};
 
-/// Flows denied at once. Each takes some 150 bytes of kernel memory.
-pub const MOST_DENIED: usize = 65_536;
-/// Elements of the set: the kernel takes up to a second to remove those that have run out, and one whose time is
-/// changed is there twice for a moment.
-pub(super) const ROOM_DENIED: usize = MOST_DENIED + MOST_DENIED / 8;
 /// Longest time that a flow is denied by one wish.
 const LONGEST: Duration = Duration::from_hours(24);
 /// Between two looks for flows that have run out.
@@ -161,7 +156,7 @@ impl Gate {
             changes.map(|(flow, _)| *flow).filter(move |flow| kept.contains(flow) != wanted)
         };
         let (fresh, stale): (Vec<_>, Vec<_>) = (changed(true).collect(), changed(false).collect());
-        let batch = ruleset::transaction(|batch| self.kept_changes(batch, &fresh, &stale));
+        let batch = message::transaction(|batch| self.kept_changes(batch, &fresh, &stale));
         self.transact_all(batch, FLOWS).await?;
         self.flows.kept.extend(&fresh);
         for flow in &stale {
@@ -241,7 +236,7 @@ impl Gate {
             .map(|some| (some, [].as_slice()))
             .chain(extra.chunks(STEP).map(|some| ([].as_slice(), some)))
         {
-            let batch = ruleset::transaction(|batch| self.kept_changes(batch, fresh, stale));
+            let batch = message::transaction(|batch| self.kept_changes(batch, fresh, stale));
             self.transact_all(batch, FLOWS).await?;
         }
         Ok(changes.len() + missing.len() + extra.len())
@@ -296,7 +291,7 @@ impl Gate {
 
     fn denied_changes(&self, changes: &[Change], with_deletion: bool) -> Batch {
         let (gate, now) = (self.in_force(), Instant::now());
-        ruleset::transaction(|batch| {
+        message::transaction(|batch| {
             for family in Family::BOTH {
                 let changes =
                     || changes.iter().filter(|it| Family::of_address(it.flow.source) == family);

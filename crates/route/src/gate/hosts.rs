@@ -10,7 +10,7 @@ use super::family::{Family, Transport};
 use super::limits;
 use super::ranges::Ranges;
 use super::sets::{self, Set};
-use super::{Gate, content, refused, ruleset};
+use super::{Gate, content, message, refused};
 use crate::netlink::{Batch, Refusal};
 use crate::shield::{Key, MOST_SLOWED, Slowed, Wanted};
 use crate::{RouteError, Stranger};
@@ -36,7 +36,7 @@ impl Gate {
         if self.shield().is_none() {
             return Ok(());
         }
-        let batch = ruleset::transaction(|batch| self.host_changes(batch, hosts));
+        let batch = message::transaction(|batch| self.host_changes(batch, hosts));
         self.transact_all(batch, HOSTS).await?;
         for Wanted { key, registrations } in hosts {
             match registrations {
@@ -84,7 +84,7 @@ impl Gate {
             return Ok(());
         }
         let gate = self.in_force();
-        let batch = ruleset::transaction(|batch| {
+        let batch = message::transaction(|batch| {
             elements::empty(batch, &gate, Set::Budgets);
             if on {
                 elements::add(batch, &gate, Set::Budgets, elements::transports());
@@ -142,7 +142,7 @@ impl Gate {
             // An element that has run out meanwhile cannot be deleted: then it is only added.
             for with_deletion in [true, false] {
                 let there = |key: &Key| with_deletion && before.contains_key(key);
-                let batch = ruleset::transaction(|batch| self.slowed_changes(batch, keys, there));
+                let batch = message::transaction(|batch| self.slowed_changes(batch, keys, there));
                 match self.transact(batch).await? {
                     None => break,
                     Some(refusal) if with_deletion && refusal.errno == Errno::ENOENT => {}
@@ -196,7 +196,7 @@ impl Gate {
         let nobody = Ranges::default();
         let next = self.unlimited.as_ref().unwrap_or(&nobody).towards(target);
         let gate = self.in_force();
-        let batch = ruleset::transaction(|batch| {
+        let batch = message::transaction(|batch| {
             elements::replace_ranges(batch, &gate, Set::Unlimited, self.unlimited.as_ref(), &next);
         });
         self.transact_all(batch, UNLIMITED).await?;

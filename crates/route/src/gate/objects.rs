@@ -5,7 +5,7 @@ use netlink_packet_core::NLM_F_CREATE;
 
 use super::expression::append;
 use super::family::{Family, Transport};
-use super::ruleset::header;
+use super::message::header;
 use super::stateful::Rate;
 use crate::netlink::Batch;
 use crate::{GateSettings, ShieldSettings};

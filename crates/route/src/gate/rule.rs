@@ -4,17 +4,17 @@ use netlink_bindings::nftables::{CmpOps, OpNewruleDo, VerdictCode};
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE};
 use netlink_packet_route::route::RouteType;
 
-use super::banned::Banned;
+use super::banned::{Banned, flow_in};
 use super::chain::Chain;
 use super::expression::{self as nft, End, List};
 use super::family::{Family, Transport};
 use super::limits;
+use super::message::{comment, header};
 use super::objects::{Budget, Counter, Limit};
-use super::ruleset::{comment, header};
 use super::sets::Set;
 use super::stateful::{self, Rate};
+use crate::links::LOOPBACK;
 use crate::netlink::Batch;
-use crate::rules::LOOPBACK;
 use crate::{GateSettings, ShieldSettings};
 
 // linux/netfilter/nf_tables.h, in NFNL_SUBSYS_NFTABLES
@@ -347,17 +347,7 @@ impl Rule {
             }
             Self::LeaveOthers => accept(nft::transport_is_not(list, Transport::Udp.number())),
             Self::LeaveOtherPorts => accept(nft::source_port_not_in(list, Set::SipPorts.name())),
-            Self::Grant(challenge, family) => {
-                let list = nft::datagram_starts(list, challenge.start());
-                let to = |list| nft::host(list, family, End::Destination);
-                let healthy = Set::Healthy(Transport::Udp, family).name();
-                let list = nft::is_not_in(to(nft::family_is(list, family)), healthy);
-                let list = nft::is_not_in(list, Set::Challenged(family).name());
-                let list = stateful::remember(list, Set::Challenged(family).name());
-                // The challenge itself is counted too.
-                let rate = Rate::once(GRANTED_PACKETS + 1);
-                stateful::grant(list, Set::Granted(family).name(), rate)
-            }
+            Self::Grant(challenge, family) => grant(list, challenge, family),
         }
     }
 }
@@ -376,6 +366,19 @@ impl Challenge {
             Self::ProxyAuthentication => b"SIP/2.0 407",
         }
     }
+}
+
+/// Gives a stranger that is challenged some packets, once in a while.
+fn grant(list: List<'_>, challenge: Challenge, family: Family) -> List<'_> {
+    let list = nft::datagram_starts(list, challenge.start());
+    let to = |list| nft::host(list, family, End::Destination);
+    let healthy = Set::Healthy(Transport::Udp, family).name();
+    let list = nft::is_not_in(to(nft::family_is(list, family)), healthy);
+    let list = nft::is_not_in(list, Set::Challenged(family).name());
+    let list = stateful::remember(list, Set::Challenged(family).name());
+    // The challenge itself is counted too.
+    let rate = Rate::once(GRANTED_PACKETS + 1);
+    stateful::grant(list, Set::Granted(family).name(), rate)
 }
 
 /// Rules that drop what is banned or denied, each with a counter of its own.
@@ -401,11 +404,6 @@ fn pass_even<'a>(list: List<'a>, family: Family, shield: &ShieldSettings) -> Lis
         stateful::meter(source(list, family), Set::Even(family).name(), limits::even(shield));
     let list = nft::limit(list, Limit::Even.name());
     accept(nft::count_in(list, Counter::Healthy.name()))
-}
-
-/// Ends the rule for packets of flows that are not in a set.
-pub(super) fn flow_in(list: List<'_>, family: Family, set: Set) -> List<'_> {
-    nft::is_in(nft::flow(nft::family_is(list, family), family), set.name())
 }
 
 fn pass_newcomer(list: List<'_>) -> List<'_> {

@@ -1,32 +1,22 @@
 //! The gate's nftables transactions, encoded from the kernel's own specification.
 
-use netlink_bindings::nftables::{
-    Nfgenmsg, OpBatchBeginDo, OpBatchEndDo, OpDeltableDo, OpNewtableDo, VerdictCode,
-};
+use std::collections::{BTreeMap, BTreeSet};
+
+use netlink_bindings::nftables::{OpDeltableDo, OpNewtableDo};
 use netlink_packet_core::NLM_F_CREATE;
 
 use super::chain::Chain;
 use super::elements;
 use super::expression::append;
 use super::family::Family;
+use super::message::{FAMILY, SUBSYSTEM, header, table_user_data, transaction};
 use super::objects;
 use super::ranges::Ranges;
 use super::rule::Rule;
 use super::sets::{self, Set};
-use super::table::Content;
 use crate::GateSettings;
 use crate::netlink::Batch;
 
-/// `NF_ACCEPT`: what the gate does not drop goes its way.
-pub(super) const POLICY: u32 = VerdictCode::Accept as u32;
-/// `NFPROTO_INET`.
-pub(super) const FAMILY: u8 = 1;
-
-/// `NFNL_SUBSYS_NFTABLES`, which a transaction names in its first and last message.
-const SUBSYSTEM: u16 = 10;
-/// `NFNL_MSG_BATCH_BEGIN` and `NFNL_MSG_BATCH_END`.
-const BEGIN: u16 = 16;
-const END: u16 = 17;
 const NEW_TABLE: u16 = SUBSYSTEM << 8;
 const DELETE_TABLE: u16 = SUBSYSTEM << 8 | 2;
 const DELETE_CHAIN: u16 = SUBSYSTEM << 8 | 5;
@@ -38,9 +28,15 @@ const TABLE: u16 = 1;
 const CHAIN_NAME: u16 = 3;
 const OTHER_NAME: u16 = 2;
 const OBJECT_TYPE: u16 = 3;
-/// `NFTNL_UDATA_RULE_COMMENT`, `NFTNL_UDATA_TABLE_COMMENT`, `NFTNL_UDATA_CHAIN_COMMENT`: what `nft list
-/// ruleset` shows as `comment "…"`.
-const COMMENT: u8 = 0;
+/// What a table of ours holds beside rules, by name.
+#[derive(Debug, Default)]
+pub(super) struct Content {
+    pub(super) chains: BTreeSet<Vec<u8>>,
+    /// With their comments and the bytes of their keys.
+    pub(super) sets: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
+    /// Counters and limits, with their type.
+    pub(super) objects: BTreeSet<(Vec<u8>, u32)>,
+}
 
 /// Replaces the table by a fresh one in one transaction: every packet meets the old gate or the new. The
 /// new one has the unlimited networks; no healthy hosts, and no budgets in force, before those are in.
@@ -127,43 +123,6 @@ pub(super) fn remove(table: &str) -> Batch {
     transaction(|batch| delete_table(batch, table))
 }
 
-/// The table's user data, a comment like the rules'. By it we know our tables from those of others,
-/// whatever the name (needs Linux 5.10).
-pub(super) fn table_user_data() -> Vec<u8> {
-    comment("sipward: drops what blackholed sources send")
-}
-
-/// A comment of a table, a chain or a rule.
-pub(super) fn comment(text: &str) -> Vec<u8> {
-    user_data(COMMENT, text)
-}
-
-pub(super) fn user_data(kind: u8, text: &str) -> Vec<u8> {
-    // All are far below the field's range.
-    let length = u8::try_from(text.len() + 1).unwrap_or(u8::MAX);
-    let mut data = vec![kind, length];
-    data.extend_from_slice(text.as_bytes());
-    data.push(0);
-    data
-}
-
-pub(super) fn transaction(fill: impl FnOnce(&mut Batch)) -> Batch {
-    let mut batch = Batch::default();
-    batch.mark_transaction();
-    let mut header = Nfgenmsg::new();
-    header.set_res_id(SUBSYSTEM);
-    let mut payload = Vec::new();
-    OpBatchBeginDo::encode_request(&mut payload, &header);
-    batch.raw(BEGIN, 0, &payload);
-    fill(&mut batch);
-    // The end of a transaction is not acknowledged before Linux 6.10: ask for the step before it.
-    batch.ask_last();
-    payload.clear();
-    OpBatchEndDo::encode_request(&mut payload, &header);
-    batch.raw(END, 0, &payload);
-    batch
-}
-
 fn new_table(batch: &mut Batch, gate: &GateSettings) {
     let mut payload = Vec::new();
     OpNewtableDo::encode_request(&mut payload, &header())
@@ -177,12 +136,6 @@ fn delete_table(batch: &mut Batch, table: &str) {
     let mut payload = Vec::new();
     OpDeltableDo::encode_request(&mut payload, &header()).push_name_bytes(table.as_bytes());
     batch.raw(DELETE_TABLE, 0, &payload);
-}
-
-pub(super) fn header() -> Nfgenmsg {
-    let mut header = Nfgenmsg::new();
-    header.nfgen_family = FAMILY;
-    header
 }
 
 #[cfg(test)]

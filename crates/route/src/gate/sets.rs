@@ -9,10 +9,9 @@ use netlink_packet_core::NLM_F_CREATE;
 
 use super::expression::append;
 use super::family::{Family, Transport};
-use super::flows::ROOM_DENIED;
 use super::limits::{healthy, slow, together};
+use super::message::header;
 use super::objects::Budget;
-use super::ruleset::header;
 use super::stateful::Rate;
 use crate::ban::Exact;
 use crate::netlink::Batch;
@@ -48,6 +47,13 @@ const BETWEEN_GRANTS: Duration = Duration::from_secs(30);
 const GRANT: Duration = Duration::from_secs(4);
 /// From one packet that a stranger may send as a newcomer to the next.
 const NEWCOMER_AGAIN: Duration = Duration::from_secs(30);
+
+/// Flows denied at once. Each takes some 150 bytes of kernel memory.
+pub const MOST_DENIED: usize = 65_536;
+
+/// Elements of the set: the kernel takes up to a second to remove those that have run out, and one whose time is
+/// changed is there twice for a moment.
+pub(super) const ROOM_DENIED: usize = MOST_DENIED + MOST_DENIED / 8;
 
 /// A named set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -385,5 +391,5 @@ pub(super) fn milliseconds(time: Duration) -> u64 {
 
 /// The user data of a set: its comment, by which we know it again.
 pub(super) fn user_data(text: &str) -> Vec<u8> {
-    super::ruleset::user_data(SET_COMMENT, text)
+    super::message::user_data(SET_COMMENT, text)
 }

@@ -1,28 +1,18 @@
 //! What a table of ours holds: needed to set the gate anew around the sets of bans.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use netlink_bindings::nftables::{OpGetchainDo, OpGetobjDump, OpGetsetDump, OpGettableDo};
 use netlink_packet_core::NLM_F_DUMP;
 
 use super::inspect::{GET_CHAIN, GET_TABLE, NEW_TABLE, is_awake};
-use super::ruleset::{FAMILY, header, table_user_data};
+use super::message::table_user_data;
+use super::message::{FAMILY, header};
+use super::ruleset::Content;
 use crate::netlink::{Batch, Channel, Dump, Reply};
 use crate::{GateSettings, RouteError};
 
 // linux/netfilter/nf_tables.h, in NFNL_SUBSYS_NFTABLES
 const GET_SET: u16 = 10 << 8 | 0x0a;
 const GET_OBJECT: u16 = 10 << 8 | 0x13;
-
-/// What a table of ours holds beside rules, by name.
-#[derive(Debug, Default)]
-pub(super) struct Content {
-    pub(super) chains: BTreeSet<Vec<u8>>,
-    /// With their comments and the bytes of their keys.
-    pub(super) sets: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
-    /// Counters and limits, with their type.
-    pub(super) objects: BTreeSet<(Vec<u8>, u32)>,
-}
 
 /// What our table holds; `None` where there is none that is ours and awake.
 ///

@@ -1,7 +1,6 @@
 //! `/bans`.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Json;
@@ -10,7 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ipnet::IpNet;
 use sipward_engine::{Action, Cause, Expiry, Input, UnblockReason};
-use tokio::sync::broadcast;
+use tokio::sync::oneshot;
 
 use super::Api;
 use super::select::select;
@@ -22,7 +21,6 @@ use crate::model::{
     Ban, BanMade, BanPage, BanQuery, MAX_LISTED, NewBan, Problem, ProblemKind, Refusal,
     StillStopped, Unbanned,
 };
-use crate::record::Record;
 
 /// Longest ban that is not permanent, in seconds: ten years, as the policy's.
 const MAX_BAN_TIME: u64 = 3_653 * 86_400;
@@ -103,13 +101,10 @@ pub(crate) async fn create(
     check(&new)?;
     guard(&new)?;
     let net = new.net.0;
-    let mut records = api.records.subscribe();
     let decided = api.desk.visit(move |judge| decide(judge, new)).await?;
-    if let Some(objection) = decided {
-        return Err(Fault::objection(net, objection));
-    }
-    wait_for_kernel(&mut records, net).await;
-    drop(records);
+    let kernel = decided.map_err(|objection| Fault::objection(net, objection))?;
+    // Without an answer the ban says `pending`, which it is.
+    let _ = tokio::time::timeout(KERNEL, kernel).await;
     let store = convert::health(api.store.settled().await);
     let ban = api.desk.visit(move |judge| found(judge, net)).await?;
     let ban = ban.ok_or_else(|| {
@@ -159,8 +154,11 @@ fn guard(new: &NewBan) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Tells the engine; gives its objection.
-fn decide(judge: &mut Judge, new: NewBan) -> Option<sipward_engine::Refusal> {
+/// Tells the engine; gives its objection, or the kernel's answer to come.
+fn decide(
+    judge: &mut Judge,
+    new: NewBan,
+) -> Result<oneshot::Receiver<()>, sipward_engine::Refusal> {
     let net = new.net.0;
     let ban_time = match new.ban_time_seconds {
         Some(seconds) => Duration::from_secs(seconds),
@@ -170,7 +168,7 @@ fn decide(judge: &mut Judge, new: NewBan) -> Option<sipward_engine::Refusal> {
         if new.permanent { Expiry::Never } else { Expiry::At(judge.clock().steady() + ban_time) };
     let reason = new.reason.unwrap_or_default();
     let (scope, force) = (new.scope.map(convert::engine_scope), new.force);
-    judge.decide(Input::Ban { net, until, scope, reason, force }, |actions| {
+    let objection = judge.decide(Input::Ban { net, until, scope, reason, force }, |actions| {
         actions.iter().find_map(|action| match action {
             Action::Refused { net: refused, reason, cause }
                 if *refused == net && matches!(**cause, Cause::Manual { .. }) =>
@@ -179,25 +177,8 @@ fn decide(judge: &mut Judge, new: NewBan) -> Option<sipward_engine::Refusal> {
             }
             _ => None,
         })
-    })
-}
-
-async fn wait_for_kernel(records: &mut broadcast::Receiver<Arc<Record>>, net: IpNet) {
-    let answer = async {
-        loop {
-            match records.recv().await {
-                Ok(record) => {
-                    if matches!(&*record, Record::Ban(ban) if ban.source == net) {
-                        return;
-                    }
-                }
-                Err(broadcast::error::RecvError::Lagged(_)) => {}
-                Err(broadcast::error::RecvError::Closed) => return,
-            }
-        }
-    };
-    // Without an answer the ban says `pending`, which it is.
-    let _ = tokio::time::timeout(KERNEL, answer).await;
+    });
+    objection.map_or_else(|| Ok(judge.kernel_answer(net)), Err)
 }
 
 fn found(judge: &mut Judge, net: IpNet) -> Option<Ban> {

@@ -61,6 +61,7 @@ fn report(judge: &Judge, address: IpAddr) -> SourceReport {
         view: &view,
         policy: engine.policy(),
         latest,
+        trunk: judge.protected().gateways_at(address),
         slowed: slowed.as_ref().map(|slowed| (slowed.rule, slowed.packets_per_second)),
     });
     let threshold = explain::threshold(view.identity, engine.policy());

@@ -100,8 +100,8 @@ pub(crate) enum Answer {
         /// One of the lists allows it.
         allowed: Option<bool>,
     },
-    /// Addresses of FreeSWITCH's gateways, all of them.
-    Trunks(Vec<IpNet>),
+    /// Addresses of FreeSWITCH's gateways, all of them, with the gateways' names.
+    Trunks(BTreeMap<IpAddr, String>),
     /// A part of the phones that FreeSWITCH says are registered.
     Listed(Listed),
     /// Whether all of a part of the table of protected addresses is known.
@@ -235,7 +235,7 @@ struct Directory {
     plans: BTreeMap<Look, Plan>,
     under_way: JoinSet<Done>,
     trunks: Trunks,
-    told_trunks: Option<BTreeSet<IpAddr>>,
+    told_trunks: Option<BTreeMap<IpAddr, String>>,
     /// Names that keep an old answer, and why: told already.
     stale: BTreeSet<(String, String)>,
     file: Option<AccessLists>,
@@ -524,9 +524,8 @@ impl Directory {
         let addresses = self.trunks.addresses();
         // Before anything is known, nothing is told; what is known does not wait for the rest.
         if self.told_trunks.as_ref() != Some(&addresses) {
-            let nets: Vec<IpNet> = addresses.iter().copied().map(IpNet::from).collect();
-            self.told_trunks = Some(addresses);
-            self.answer(Answer::Trunks(nets)).await?;
+            self.told_trunks = Some(addresses.clone());
+            self.answer(Answer::Trunks(addresses)).await?;
         }
         self.answer(Answer::Known(Part::Trunks, whole)).await
     }

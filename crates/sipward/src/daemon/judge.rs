@@ -26,7 +26,7 @@ use ipnet::IpNet;
 use sipward_engine::{Action, Engine, Exemption, Flow, Input, Policy, Timestamp};
 use sipward_esl::Notices;
 use sipward_route::{Report, USUAL_REQUESTS};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -137,6 +137,8 @@ pub(crate) struct Judge {
     under_way: HashMap<IpNet, UnderWay>,
     /// Denied flows for which the kernel has not answered. The engine bounds them.
     flows_under_way: HashMap<Flow, FlowDenied>,
+    /// Who waits for the kernel's answer to a ban. Each of them has a request under way, whose number is bounded.
+    awaited: HashMap<IpNet, Vec<oneshot::Sender<()>>>,
     totals: Totals,
     records: broadcast::Sender<Arc<Record>>,
     peer: Option<SocketAddr>,
@@ -226,6 +228,7 @@ impl Judge {
             actions: Vec::new(),
             under_way: HashMap::new(),
             flows_under_way: HashMap::new(),
+            awaited: HashMap::new(),
             totals: Totals::default(),
             records,
             peer: None,
@@ -251,6 +254,20 @@ impl Judge {
             first_phones: Vec::new(),
             first_bytes: 0,
         }
+    }
+
+    /// Comes when the kernel has answered for the ban of `net`; at once where it has. A ban that ends first has no
+    /// answer.
+    pub(crate) fn kernel_answer(&mut self, net: IpNet) -> oneshot::Receiver<()> {
+        let (answer, answered) = oneshot::channel();
+        if self.under_way.contains_key(&net) {
+            let waiting = self.awaited.entry(net).or_default();
+            waiting.retain(|waiting| !waiting.is_closed());
+            waiting.push(answer);
+        } else {
+            let _ = answer.send(());
+        }
+        answered
     }
 
     /// Has FreeSWITCH's profiles asked whether they answer.

@@ -28,7 +28,13 @@ fn view() -> SourceView<'static> {
 
 fn said(view: &SourceView<'_>, failures: usize, attention: usize) -> String {
     let policy = Policy::default();
-    verdict(&Facts { view, policy: &policy, latest: Latest { failures, attention }, slowed: None })
+    verdict(&Facts {
+        view,
+        policy: &policy,
+        latest: Latest { failures, attention },
+        trunk: None,
+        slowed: None,
+    })
 }
 
 #[test]
@@ -36,7 +42,7 @@ fn a_scanner_is_named_with_its_rate() {
     let (policy, view) = (Policy::default(), view());
     let said = |slowed| {
         let latest = Latest::default();
-        verdict(&Facts { view: &view, policy: &policy, latest, slowed: Some(slowed) })
+        verdict(&Facts { view: &view, policy: &policy, latest, trunk: None, slowed: Some(slowed) })
     };
     let start = "not banned: 0 of 5 within 10m: stranger; limited to 1 packet a second ";
     assert_eq!(
@@ -77,6 +83,10 @@ fn failures_of_the_exempt_and_of_phones_with_an_old_password_are_told() {
         "exempt: trunk of FreeSWITCH (203.0.113.0/24); 12 failures within 10m do not count"
     );
     assert_eq!(said(&exempt, 0, 0), "exempt: trunk of FreeSWITCH (203.0.113.0/24)");
+    let (policy, latest) = (Policy::default(), Latest::default());
+    let trunk = Some("carrier1\u{1b}");
+    let named = Facts { view: &exempt, policy: &policy, latest, trunk, slowed: None };
+    assert_eq!(verdict(&named), "exempt: trunk carrier1\\u{1b} (203.0.113.0/24)");
     let phone = SourceView { identity: Identity::Known, ..view() };
     let text = said(&phone, 7, 7);
     assert!(text.contains("7 failures within 10m of a phone that logged in before"), "{text}");

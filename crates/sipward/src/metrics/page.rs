@@ -38,13 +38,13 @@ impl Format {
 
 /// What a family measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum MetricKind {
     Counter,
     Gauge,
     Histogram,
 }
 
-impl Kind {
+impl MetricKind {
     fn word(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -75,14 +75,14 @@ impl Page {
     /// Begins a family. `name` is without `_total`; a unit is the end of it.
     pub(super) fn family(
         &mut self,
-        kind: Kind,
+        kind: MetricKind,
         name: &str,
         unit: Option<&str>,
         help: &str,
     ) -> Family<'_> {
         let sample = match kind {
-            Kind::Counter => format!("{name}_total"),
-            Kind::Gauge | Kind::Histogram => name.to_owned(),
+            MetricKind::Counter => format!("{name}_total"),
+            MetricKind::Gauge | MetricKind::Histogram => name.to_owned(),
         };
         let family = match self.format {
             Format::Prometheus => &sample,

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use sipward_route::ShieldCounts;
 
-use super::page::{Format, Kind, Page};
+use super::page::{Format, MetricKind, Page};
 use super::tally::grade;
 use super::{FloodNow, Histogram, Snapshot};
+use crate::record::Kind;
 use crate::store::State;
 
 /// All metrics as text.
@@ -25,7 +26,7 @@ pub fn render(snapshot: &Snapshot, format: Format) -> String {
 }
 
 fn daemon(page: &mut Page, now: &Snapshot) {
-    page.family(Kind::Gauge, "sipward_build_info", None, "Always 1; the version is a label.")
+    page.family(MetricKind::Gauge, "sipward_build_info", None, "Always 1; the version is a label.")
         .sample(&[("version", now.version)], 1);
     gauge(
         page,
@@ -41,14 +42,14 @@ fn daemon(page: &mut Page, now: &Snapshot) {
 fn evidence(page: &mut Page, now: &Snapshot) {
     let tally = &now.tally;
     let help = "Failed authentications judged, by profile and by what proves the address.";
-    let mut failures = page.family(Kind::Counter, "sipward_failures", None, help);
+    let mut failures = page.family(MetricKind::Counter, "sipward_failures", None, help);
     for (profile, grades) in &tally.failures {
         for (of, count) in grades {
             failures.sample(&[("profile", profile), ("grade", grade(*of))], count);
         }
     }
     let help = "Sources in the engine's tables.";
-    let mut sources = page.family(Kind::Gauge, "sipward_sources", None, help);
+    let mut sources = page.family(MetricKind::Gauge, "sipward_sources", None, help);
     let kinds = ["tracked", "weightless", "known", "attention", "offender"];
     for (kind, count) in kinds.into_iter().zip(now.sources) {
         sources.sample(&[("kind", kind)], count);
@@ -59,19 +60,19 @@ fn evidence(page: &mut Page, now: &Snapshot) {
         page,
         "sipward_needs_attention",
         "Phones told of that logged in before and fail now.",
-        tally.attention,
+        tally.count(Kind::NeedsAttention),
     );
     let help = "Times a host was slowed down whose users guessed the passwords of others.";
-    counter(page, "sipward_slowed", help, tally.slowed);
+    counter(page, "sipward_slowed", help, tally.count(Kind::Slowed));
     let help = "Flows denied because their host must stay.";
-    counter(page, "sipward_flows_denied", help, tally.flows_denied);
+    counter(page, "sipward_flows_denied", help, tally.count(Kind::FlowDenied));
     let help =
         "Addresses whose new flows count as a stranger's, because many of their ports were denied.";
-    counter(page, "sipward_distrusted", help, tally.distrusted);
+    counter(page, "sipward_distrusted", help, tally.count(Kind::Distrusted));
     let help = "Alarms raised, by name.";
     labelled(page, "sipward_alarms", help, "alarm", &tally.alarms);
     let help = "Log-ins to the API and the page that failed, without those of who had to wait.";
-    counter(page, "sipward_login_failures", help, tally.login_failures);
+    counter(page, "sipward_login_failures", help, tally.count(Kind::LoginFailed));
 }
 
 fn bans(page: &mut Page, now: &Snapshot) {
@@ -94,11 +95,11 @@ fn kernel(page: &mut Page, now: &Snapshot) {
     let help = "Bans whose blackhole route the kernel has taken.";
     gauge(page, "sipward_routes", None, help, now.routes);
     let help = "Changes of routes that the kernel refused.";
-    counter(page, "sipward_route_failures", help, tally.route_failures);
+    counter(page, "sipward_route_failures", help, tally.count(Kind::RouteFailed));
     let help = "Routes and rules that others removed and that were put back.";
     counter(page, "sipward_healed", help, tally.healed);
     let help = "1 when packets of banned hosts are dropped on arrival; absent in observe mode.";
-    let mut gate = page.family(Kind::Gauge, "sipward_gate", None, help);
+    let mut gate = page.family(MetricKind::Gauge, "sipward_gate", None, help);
     for (family, on) in ["ipv4", "ipv6"].into_iter().zip(now.gate.into_iter().flatten()) {
         gate.sample(&[("family", family)], u8::from(on));
     }
@@ -112,25 +113,26 @@ fn flood(page: &mut Page, now: &FloodNow) {
     let help = "1 while a profile of FreeSWITCH answers no OPTIONS request.";
     gauge(page, "sipward_deaf", None, help, u8::from(now.deaf));
     let help = "Latest answer of FreeSWITCH's slowest profile; absent while none is asked.";
-    let mut answer = page.family(Kind::Gauge, "sipward_answer_seconds", Some("seconds"), help);
+    let mut answer =
+        page.family(MetricKind::Gauge, "sipward_answer_seconds", Some("seconds"), help);
     if let Some(seconds) = now.answer {
         answer.sample(&[], seconds);
     }
     let help = "Hosts that the shield lets pass as healthy; absent without a shield.";
-    let mut hosts = page.family(Kind::Gauge, "sipward_shield_healthy_hosts", None, help);
+    let mut hosts = page.family(MetricKind::Gauge, "sipward_shield_healthy_hosts", None, help);
     if let Some(healthy) = now.healthy_hosts {
         hosts.sample(&[], healthy);
     }
     let ShieldCounts { unlimited, healthy, strangers, newcomers, dropped } = &now.counts;
     let help = "Packets to the SIP ports that the shield judged, by whose they are.";
-    let mut packets = page.family(Kind::Counter, "sipward_sip_packets", None, help);
+    let mut packets = page.family(MetricKind::Counter, "sipward_sip_packets", None, help);
     for (host, count) in [("unlimited", unlimited), ("healthy", healthy), ("stranger", strangers)] {
         packets.sample(&[("host", host)], count);
     }
     let help = "Packets of newcomers that passed by their half of the budget.";
     counter(page, "sipward_newcomer_packets", help, *newcomers);
     let help = "Packets to the SIP ports that the shield dropped, by the limit that was exceeded.";
-    let mut packets = page.family(Kind::Counter, "sipward_sip_packets_dropped", None, help);
+    let mut packets = page.family(MetricKind::Counter, "sipward_sip_packets_dropped", None, help);
     for (by, count) in [
         ("slowed", dropped.slowed),
         ("own_packets", dropped.own_packets),
@@ -159,9 +161,9 @@ fn event_socket(page: &mut Page, now: &Snapshot) {
         now.esl_away,
     );
     let help = "Connections to FreeSWITCH lost, and attempts that failed.";
-    counter(page, "sipward_esl_disconnections", help, tally.disconnections);
+    counter(page, "sipward_esl_disconnections", help, tally.count(Kind::EslDisconnected));
     let help = "Time of which no events were seen, counted when it is over.";
-    page.family(Kind::Counter, "sipward_esl_blind_seconds", Some("seconds"), help)
+    page.family(MetricKind::Counter, "sipward_esl_blind_seconds", Some("seconds"), help)
         .sample(&[], tally.blind.as_secs_f64());
     counter(page, "sipward_events", "Events received.", now.events);
     let help = "Events dropped because they came faster than they could be judged.";
@@ -194,13 +196,13 @@ fn deliveries(page: &mut Page, now: &Snapshot) {
         ("sipward_records_missed", "Records that a slow listener did not hear of.", |d| d.missed),
     ];
     for (name, help, of) in counters {
-        let mut family = page.family(Kind::Counter, name, None, help);
+        let mut family = page.family(MetricKind::Counter, name, None, help);
         for delivery in &now.deliveries {
             family.sample(&[("by", &delivery.by)], of(delivery));
         }
     }
     let help = "Mails and webhooks that wait.";
-    let mut waiting = page.family(Kind::Gauge, "sipward_messages_waiting", None, help);
+    let mut waiting = page.family(MetricKind::Gauge, "sipward_messages_waiting", None, help);
     for delivery in &now.deliveries {
         waiting.sample(&[("by", &delivery.by)], delivery.waiting);
     }
@@ -213,11 +215,11 @@ fn gauge(
     help: &str,
     value: impl std::fmt::Display,
 ) {
-    page.family(Kind::Gauge, name, unit, help).sample(&[], value);
+    page.family(MetricKind::Gauge, name, unit, help).sample(&[], value);
 }
 
 fn counter(page: &mut Page, name: &str, help: &str, count: u64) {
-    page.family(Kind::Counter, name, None, help).sample(&[], count);
+    page.family(MetricKind::Counter, name, None, help).sample(&[], count);
 }
 
 fn labelled(
@@ -227,14 +229,14 @@ fn labelled(
     label: &str,
     counts: &BTreeMap<&'static str, u64>,
 ) {
-    let mut family = page.family(Kind::Counter, name, None, help);
+    let mut family = page.family(MetricKind::Counter, name, None, help);
     for (value, count) in counts {
         family.sample(&[(label, value)], count);
     }
 }
 
 fn histogram(page: &mut Page, name: &str, help: &str, histogram: &Histogram) {
-    let mut family = page.family(Kind::Histogram, name, Some("seconds"), help);
+    let mut family = page.family(MetricKind::Histogram, name, Some("seconds"), help);
     let mut all = 0;
     for (bound, count) in histogram.cumulated() {
         let bound = match bound {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sipward_engine::{Alarm, Cause, Grade, Refusal, RuleName, UnblockReason};
 
-use crate::record::{Ban, Record};
+use crate::record::{Ban, Kind, Record};
 
 /// Profiles that are told apart; failures of others count as `other`. A FreeSWITCH has two or three, and
 /// each costs five time series.
@@ -30,24 +30,12 @@ pub struct Tally {
     pub shadowed: BTreeMap<&'static str, u64>,
     /// Alarms, by name.
     pub alarms: BTreeMap<&'static str, u64>,
-    /// Phones told of as in need of attention.
-    pub attention: u64,
-    /// Insiders that were slowed down.
-    pub slowed: u64,
-    /// Flows denied.
-    pub flows_denied: u64,
-    /// Addresses distrusted, because many of their ports were denied.
-    pub distrusted: u64,
-    /// Connections to FreeSWITCH lost, and attempts that failed.
-    pub disconnections: u64,
+    /// Records of each kind.
+    records: [u64; Kind::COUNT],
     /// Time of which no events were seen.
     pub blind: Duration,
     /// Events that no evidence was made of: unusable, or made by another client of the Event Socket.
     pub events_ignored: u64,
-    /// Log-ins to the API and the page that failed.
-    pub login_failures: u64,
-    /// Changes of routes that the kernel refused.
-    pub route_failures: u64,
     /// Routes and rules put back.
     pub healed: u64,
     /// From event to proved route.
@@ -147,15 +135,9 @@ impl Default for Tally {
             refusals: none(&REFUSALS),
             shadowed: none(&RULES),
             alarms: none(&ALARMS),
-            attention: 0,
-            slowed: 0,
-            flows_denied: 0,
-            distrusted: 0,
-            disconnections: 0,
+            records: [0; Kind::COUNT],
             blind: Duration::ZERO,
             events_ignored: 0,
-            login_failures: 0,
-            route_failures: 0,
             healed: 0,
             event_to_route: Histogram::default(),
         }
@@ -163,11 +145,20 @@ impl Default for Tally {
 }
 
 impl Tally {
+    /// How many records of a kind there were.
+    #[must_use]
+    pub fn count(&self, kind: Kind) -> u64 {
+        self.records.get(kind as usize).copied().unwrap_or_default()
+    }
+
     /// Counts a record.
     pub fn note(&mut self, record: &Record) {
         let one = |counts: &mut BTreeMap<&'static str, u64>, name| {
             *counts.entry(name).or_default() += 1;
         };
+        if let Some(count) = self.records.get_mut(record.kind() as usize) {
+            *count += 1;
+        }
         match record {
             Record::AuthFailure(judgement) => self.failure(&judgement.profile, judgement.grade),
             Record::Ban(Ban { cause, event_to_route_us, .. }) => {
@@ -184,11 +175,6 @@ impl Tally {
             Record::Shielded { .. } => one(&mut self.alarms, "shielded"),
             Record::Limited { .. } => one(&mut self.alarms, "limited"),
             Record::Overload { .. } => one(&mut self.alarms, "overload"),
-            Record::NeedsAttention { .. } => self.attention += 1,
-            Record::Slowed { .. } => self.slowed += 1,
-            Record::FlowDenied(_) => self.flows_denied += 1,
-            Record::Distrusted { .. } => self.distrusted += 1,
-            Record::EslDisconnected { .. } => self.disconnections += 1,
             Record::EslBlind { seconds } => {
                 let blind = Duration::try_from_secs_f64(*seconds).unwrap_or_default();
                 self.blind = self.blind.saturating_add(blind);
@@ -196,66 +182,11 @@ impl Tally {
             Record::EventUnusable { count, .. } | Record::EventForged { count, .. } => {
                 self.events_ignored = self.events_ignored.saturating_add(*count);
             }
-            Record::LoginFailed { .. } => self.login_failures += 1,
-            Record::RouteFailed { .. } => self.route_failures += 1,
             Record::Healed { routes, rules, elements, .. } => {
                 self.healed += (routes + rules + elements) as u64;
             }
-            Record::Started(_)
-            | Record::Stopped(_)
-            | Record::EslConnected { .. }
-            | Record::EslRestarted { .. }
-            | Record::EslOverflow { .. }
-            | Record::Registrations { .. }
-            | Record::Trunks { .. }
-            | Record::GatewayProtected { .. }
-            | Record::AccessListUsed { .. }
-            | Record::SipPorts { .. }
-            | Record::GatewayUnprotected { .. }
-            | Record::AccessListUnused { .. }
-            | Record::EventsNotAllowed { .. }
-            | Record::RefusedLogin { .. }
-            | Record::DirectoryFailed { .. }
-            | Record::Enforcement { .. }
-            | Record::BansMoved { .. }
-            | Record::StrayRoutes { .. }
-            | Record::NotSpared { .. }
-            | Record::ShieldOver { .. }
-            | Record::Hears { .. }
-            | Record::FlowAllowed { .. }
-            | Record::OverloadOver { .. }
-            | Record::Scanner { .. }
-            | Record::Gate { .. }
-            | Record::ProtocolTaken { .. }
-            | Record::StoreDegraded { .. }
-            | Record::StoreRecovered { .. }
-            | Record::StoreSetAside { .. }
-            | Record::StoreBegun { .. }
-            | Record::StoreIncomplete { .. }
-            | Record::StoreRead { .. }
-            | Record::Reload { .. }
-            | Record::ReloadFailed { .. }
-            | Record::NameFailed { .. }
-            | Record::GeoFailed { .. }
-            | Record::ApiOpened { .. }
-            | Record::ApiFailed { .. }
-            | Record::HttpOpened { .. }
-            | Record::HttpFailed { .. }
-            | Record::CertificateFailed { .. }
-            | Record::TokenAdded { .. }
-            | Record::TokenRevoked { .. }
-            | Record::LoggedIn { .. }
-            | Record::Changed { .. }
-            | Record::DeliveryFailed { .. }
-            | Record::Delivered { .. }
-            | Record::RecordsMissed { .. }
-            | Record::ClockStepped { .. }
-            | Record::ClockBehind { .. }
-            | Record::Suspended { .. }
-            | Record::Stalled { .. }
-            | Record::TokenRefused { .. }
-            | Record::ConnectionsShed { .. }
-            | Record::LogLost { .. } => {}
+            // Counted by its kind alone.
+            _ => {}
         }
     }
 

@@ -87,6 +87,11 @@ pub enum Kind {
     LogLost,
 }
 
+impl Kind {
+    /// How many there are.
+    pub(crate) const COUNT: usize = Self::LogLost as usize + 1;
+}
+
 impl Record {
     /// Which kind it is.
     #[must_use]

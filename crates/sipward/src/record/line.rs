@@ -158,7 +158,7 @@ fn decision_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
             write!(f, "slowed down: {source} until {until}")?;
             cause.evidence().map_or(Ok(()), |evidence| evidence_part(f, evidence))
         }
-        _ => Ok(()),
+        other => write!(f, "{:?}", other.kind()),
     }
 }
 
@@ -212,7 +212,7 @@ fn socket_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
             write!(f, "{count} {events} ignored: {}", Plain(error))?;
             source.map_or(Ok(()), |source| write!(f, ", naming {source}"))
         }
-        _ => Ok(()),
+        other => write!(f, "{:?}", other.kind()),
     }
 }
 
@@ -229,7 +229,7 @@ fn delivery_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
         Record::RecordsMissed { by, count } => {
             write!(f, "{by} was too slow and missed {count} records")
         }
-        _ => Ok(()),
+        other => write!(f, "{:?}", other.kind()),
     }
 }
 
@@ -288,7 +288,7 @@ fn kernel_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
             routes.len(),
             Plain(&routes.join(", "))
         ),
-        _ => Ok(()),
+        other => write!(f, "{:?}", other.kind()),
     }
 }
 
@@ -325,7 +325,7 @@ fn flood_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
             "{source} sends {packets_per_second} packets/s for a minute; {limit}/s pass. Allow it if it is \
              a carrier or a monitor"
         ),
-        _ => Ok(()),
+        other => write!(f, "{:?}", other.kind()),
     }
 }
 
@@ -354,7 +354,7 @@ fn store_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
         Record::StoreRead { restored } => {
             write!(f, "the store can be read: {restored} bans restored")
         }
-        _ => Ok(()),
+        other => write!(f, "{:?}", other.kind()),
     }
 }
 

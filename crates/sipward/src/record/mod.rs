@@ -3,9 +3,9 @@
 //! for people.
 
 mod kind;
-mod level;
 mod line;
 mod parts;
+mod table;
 mod wire;
 
 use std::fmt;
@@ -22,6 +22,7 @@ use tracing::Level;
 
 pub use kind::Kind;
 pub use parts::{Ban, FlowDenied, Started, Totals};
+pub(crate) use table::{AlarmEffect, Mail};
 pub(crate) use wire::line;
 
 use crate::complaint::RefusedFor;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::ban::SipBans;
 
 #[test]
 fn bans_from_the_sip_ports_are_kept_by_the_set_that_holds_them() {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::proof::sample;
 
 fn net(text: &str) -> IpNet {
     text.parse().unwrap()

@@ -3,7 +3,7 @@
 use sipward_engine::Alarm;
 
 use crate::model::AlarmKind;
-use crate::record::Record;
+use crate::record::{AlarmEffect, Record};
 
 /// What a record says of an alarm.
 pub(super) enum AlarmChange {
@@ -15,102 +15,37 @@ pub(super) enum AlarmChange {
 
 /// What `record` says of alarms.
 pub(super) fn change(record: &Record) -> Option<AlarmChange> {
-    let raised = |concern| Some(AlarmChange::Raised(concern, None));
-    let over = |concern| Some(AlarmChange::Over(concern, None));
-    let about = |concern, about: &str| Some(AlarmChange::Raised(concern, Some(about.to_owned())));
+    if let Record::Alarm(alarm) = record {
+        return Some(raised_by_engine(alarm));
+    }
+    match record.row().alarm {
+        AlarmEffect::None => None,
+        AlarmEffect::Raises(kind) => Some(AlarmChange::Raised(kind, about(record))),
+        AlarmEffect::Ends(kind) => Some(AlarmChange::Over(kind, about(record))),
+    }
+}
+
+/// Which one of several an alarm is about. The question of [`Record::DirectoryFailed`] may name an address, of which
+/// there are many, so it tells none apart.
+fn about(record: &Record) -> Option<String> {
     match record {
-        Record::EslDisconnected { .. } => raised(AlarmKind::EslDisconnected),
-        Record::EslConnected { .. } => over(AlarmKind::EslDisconnected),
-        Record::Gate { gaps, .. } if gaps.is_empty() => over(AlarmKind::GateOpen),
-        Record::Gate { .. } => raised(AlarmKind::GateOpen),
-        Record::StoreDegraded { .. } => raised(AlarmKind::StoreDegraded),
-        Record::StoreRecovered { .. } => over(AlarmKind::StoreDegraded),
-        Record::ReloadFailed { .. } => raised(AlarmKind::ReloadFailed),
-        Record::Reload { .. } => over(AlarmKind::ReloadFailed),
-        Record::ApiFailed { .. } => raised(AlarmKind::ApiFailed),
-        Record::ApiOpened { .. } => over(AlarmKind::ApiFailed),
-        Record::HttpFailed { address, .. } => about(AlarmKind::HttpFailed, &address.to_string()),
-        Record::HttpOpened { address, .. } => {
-            Some(AlarmChange::Over(AlarmKind::HttpFailed, Some(address.to_string())))
+        Record::HttpFailed { address, .. } | Record::HttpOpened { address, .. } => {
+            Some(address.to_string())
         }
-        Record::CertificateFailed { .. } => raised(AlarmKind::CertificateFailed),
-        Record::DeliveryFailed { by, .. } => about(AlarmKind::DeliveryFailed, by),
-        Record::Delivered { by, .. } => {
-            Some(AlarmChange::Over(AlarmKind::DeliveryFailed, Some(by.clone())))
+        Record::DeliveryFailed { by, .. }
+        | Record::Delivered { by, .. }
+        | Record::RecordsMissed { by, .. } => Some(by.clone()),
+        Record::Limited { source, .. } => Some(source.to_string()),
+        Record::RefusedLogin { user, .. } => Some(user.to_string()),
+        Record::GatewayUnprotected { gateway, .. } | Record::GatewayProtected { gateway } => {
+            Some(gateway.clone())
         }
-        Record::Alarm(alarm) => Some(raised_by_engine(alarm)),
-        Record::StoreSetAside { .. } => raised(AlarmKind::StoreSetAside),
-        Record::StoreIncomplete { .. } => raised(AlarmKind::StoreIncomplete),
-        Record::ProtocolTaken { .. } => raised(AlarmKind::ProtocolTaken),
-        Record::RouteFailed { .. } => raised(AlarmKind::RouteFailed),
-        Record::StrayRoutes { .. } => raised(AlarmKind::StrayRoutes),
-        Record::Enforcement { not_enforced, .. } if *not_enforced > 0 => {
-            raised(AlarmKind::BansIneffective)
+        Record::AccessListUnused { list, .. } | Record::AccessListUsed { list } => {
+            Some(list.clone())
         }
-        Record::NotSpared { .. } => raised(AlarmKind::NotSpared),
-        Record::Shielded { .. } => raised(AlarmKind::Shielded),
-        Record::ShieldOver { .. } => over(AlarmKind::Shielded),
-        Record::Overload { .. } => raised(AlarmKind::Overload),
-        Record::OverloadOver { .. } => over(AlarmKind::Overload),
-        Record::Deaf { .. } => raised(AlarmKind::Deaf),
-        Record::Hears { .. } => over(AlarmKind::Deaf),
-        Record::Limited { source, .. } => about(AlarmKind::Limited, &source.to_string()),
-        Record::Healed { .. } => raised(AlarmKind::Healed),
-        Record::EslOverflow { .. } => raised(AlarmKind::EventsDropped),
-        Record::RefusedLogin { user, .. } => about(AlarmKind::RefusedLogin, user),
-        // The question may name an address, of which there are many.
-        Record::DirectoryFailed { .. } => raised(AlarmKind::DirectoryFailed),
-        Record::GatewayUnprotected { gateway, .. } => about(AlarmKind::GatewayUnprotected, gateway),
-        Record::GatewayProtected { gateway } => {
-            Some(AlarmChange::Over(AlarmKind::GatewayUnprotected, Some(gateway.clone())))
-        }
-        Record::AccessListUnused { list, .. } => about(AlarmKind::AccessListUnused, list),
-        Record::AccessListUsed { list } => {
-            Some(AlarmChange::Over(AlarmKind::AccessListUnused, Some(list.clone())))
-        }
-        Record::Registrations { problem: Some(_), .. } => {
-            raised(AlarmKind::RegistrationsUnreadable)
-        }
-        Record::Registrations { problem: None, .. } => over(AlarmKind::RegistrationsUnreadable),
-        Record::EventsNotAllowed { .. } => raised(AlarmKind::EventsNotAllowed),
-        Record::NameFailed { name, .. } => about(AlarmKind::NameFailed, name),
-        Record::GeoFailed { file, .. } => about(AlarmKind::GeoFailed, &file.display().to_string()),
-        Record::RecordsMissed { by, .. } => about(AlarmKind::RecordsMissed, by),
-        Record::LogLost { .. } => raised(AlarmKind::LogLost),
-        Record::ClockStepped { by_seconds, .. } if by_seconds.abs() < 1.0 => None,
-        Record::ClockStepped { .. } | Record::ClockBehind { .. } => raised(AlarmKind::Clock),
-        Record::Stalled { .. } | Record::Suspended { .. } => raised(AlarmKind::Stalled),
-        Record::ConnectionsShed { .. } => raised(AlarmKind::ConnectionsShed),
-        // What happens every day, and what has a page of its own: phones in need of attention.
-        Record::Started(_)
-        | Record::Stopped(_)
-        | Record::Enforcement { .. }
-        | Record::BansMoved { .. }
-        | Record::EslRestarted { .. }
-        | Record::EslBlind { .. }
-        | Record::EventUnusable { .. }
-        | Record::EventForged { .. }
-        | Record::AuthFailure(_)
-        | Record::Ban(_)
-        | Record::Unban { .. }
-        | Record::Refused { .. }
-        | Record::Shadowed { .. }
-        | Record::Slowed { .. }
-        | Record::FlowDenied(_)
-        | Record::FlowAllowed { .. }
-        | Record::Distrusted { .. }
-        | Record::NeedsAttention { .. }
-        | Record::Scanner { .. }
-        | Record::SipPorts { .. }
-        | Record::Trunks { .. }
-        | Record::TokenAdded { .. }
-        | Record::TokenRevoked { .. }
-        | Record::LoggedIn { .. }
-        | Record::Changed { .. }
-        | Record::LoginFailed { .. }
-        | Record::TokenRefused { .. }
-        | Record::StoreBegun { .. }
-        | Record::StoreRead { .. } => None,
+        Record::NameFailed { name, .. } => Some(name.clone()),
+        Record::GeoFailed { file, .. } => Some(file.display().to_string()),
+        _ => None,
     }
 }
 

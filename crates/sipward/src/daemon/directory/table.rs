@@ -3,6 +3,7 @@
 //! It is complete, or says what of it is not known: who limits strangers must then limit more gently.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use sipward_engine::{Exemption, Timestamp};
@@ -13,6 +14,8 @@ use super::phones::Phones;
 #[derive(Debug)]
 pub(crate) struct Protected {
     exempt: BTreeMap<Exemption, BTreeMap<IpNet, Timestamp>>,
+    /// Names of gateways.
+    gateways: BTreeMap<IpAddr, String>,
     /// Registrations that stand.
     pub(crate) phones: Phones,
     unknown: BTreeSet<Part>,
@@ -67,7 +70,12 @@ impl Part {
 impl Protected {
     /// An empty table, of which nothing is known yet.
     pub(crate) fn new() -> Self {
-        Self { exempt: BTreeMap::new(), phones: Phones::new(), unknown: Part::ALL.into() }
+        Self {
+            exempt: BTreeMap::new(),
+            gateways: BTreeMap::new(),
+            phones: Phones::new(),
+            unknown: Part::ALL.into(),
+        }
     }
 
     /// Replaces the networks of one class. Those that were there before keep their age.
@@ -76,6 +84,16 @@ impl Protected {
         let since = |net: &IpNet| before.get(net).copied().unwrap_or(now);
         let nets = nets.iter().map(IpNet::trunc).map(|net| (net, since(&net))).collect();
         self.exempt.insert(class, nets);
+    }
+
+    /// Replaces the names of the gateways by their addresses.
+    pub(crate) fn name_gateways(&mut self, names: BTreeMap<IpAddr, String>) {
+        self.gateways = names;
+    }
+
+    /// The names of the gateways at an address.
+    pub(crate) fn gateways_at(&self, address: IpAddr) -> Option<&str> {
+        self.gateways.get(&address.to_canonical()).map(String::as_str)
     }
 
     /// Whether all of a part is known.

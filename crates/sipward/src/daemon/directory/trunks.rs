@@ -11,6 +11,9 @@ use crate::freeswitch::gateways::{Gateways, MAX_GATEWAYS};
 use crate::freeswitch::sofia_conf::SofiaConf;
 use crate::freeswitch::uri::{Host, Target};
 
+/// Gateways named for one address at most: a carrier may have hundreds there.
+const NAMED: usize = 3;
+
 /// Pause before a name is asked for again that nobody could tell, or only in part. Doubles up to the second.
 const RETRY: Duration = Duration::from_secs(5);
 const MAX_RETRY: Duration = Duration::from_mins(5);
@@ -182,21 +185,30 @@ impl Trunks {
         name.due = Some(again.map_or(retry, |again| again.min(retry)));
     }
 
-    /// The addresses of all gateways, sorted, each once.
-    pub(super) fn addresses(&self) -> BTreeSet<IpAddr> {
-        let mut all: BTreeSet<IpAddr> =
-            self.registrars.values().map(|(address, _)| *address).collect();
-        for (_, target) in self.targets() {
-            match &target.host {
-                Host::Address(address) => {
-                    all.insert(*address);
-                }
+    /// The addresses of all gateways, each with the names of the gateways there: the first few of many.
+    pub(super) fn addresses(&self) -> BTreeMap<IpAddr, String> {
+        let mut all: BTreeMap<IpAddr, BTreeSet<&str>> = BTreeMap::new();
+        for (gateway, (address, _)) in &self.registrars {
+            all.entry(*address).or_default().insert(gateway);
+        }
+        for (gateway, target) in self.targets() {
+            let addresses: Vec<IpAddr> = match &target.host {
+                Host::Address(address) => vec![*address],
                 Host::Name(_) => {
-                    all.extend(self.names.get(target).into_iter().flat_map(|name| &name.addresses));
+                    let name = self.names.get(target).into_iter();
+                    name.flat_map(|name| &name.addresses).copied().collect()
                 }
+            };
+            for address in addresses {
+                all.entry(address).or_default().insert(gateway);
             }
         }
-        all
+        let joined = |names: BTreeSet<&str>| {
+            let more = names.len().saturating_sub(NAMED);
+            let first = names.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
+            if more > 0 { format!("{first} and {more} more") } else { first }
+        };
+        all.into_iter().map(|(address, names)| (address, joined(names))).collect()
     }
 
     /// Whether the addresses of every gateway are known.

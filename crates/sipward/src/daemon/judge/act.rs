@@ -170,6 +170,7 @@ impl Judge {
         let Some(UnderWay { mut ban, cause }) = self.under_way.remove(&net) else {
             return;
         };
+        let waiting = self.awaited.remove(&net).unwrap_or_default();
         if self.under_way.is_empty() {
             // What a burst has needed is not needed for good.
             self.under_way.shrink_to(UNDER_WAY);
@@ -180,6 +181,10 @@ impl Judge {
         ban.event_to_route_us = cause.map(|cause| micros(cause.received.elapsed()));
         ban.event_time_to_route_us = cause.and_then(|cause| self.delay(cause.dated?)).map(micros);
         self.publish(Record::Ban(ban));
+        for answer in waiting {
+            // Who has given up waiting needs none.
+            let _ = answer.send(());
+        }
     }
 
     /// Time since `dated` by FreeSWITCH's clock, as far as that and ours can be compared.
@@ -236,6 +241,7 @@ impl Judge {
                     } else {
                         self.store.put(Entry::Unban { net, at: self.clock.now(), reason });
                     }
+                    self.awaited.remove(&net);
                     if let Some(UnderWay { ban, .. }) = self.under_way.remove(&net) {
                         // Lifted before the kernel had answered: the ban happened all the same.
                         self.publish(Record::Ban(ban));

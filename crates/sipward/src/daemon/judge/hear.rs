@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use ipnet::IpNet;
 use sipward_engine::{Action, CoreId, Exemption, Input, Mode, Registered, Text, Timestamp};
 use sipward_esl::{Event, LogLine, Notice};
 
@@ -285,7 +286,9 @@ impl Judge {
                 self.exempt(Exemption::Acl, nets);
             }
             Answer::Acl { addr, allowed } => self.tell(Input::AclAnswer { addr, allowed }),
-            Answer::Trunks(nets) => {
+            Answer::Trunks(addresses) => {
+                let nets: Vec<IpNet> = addresses.keys().copied().map(IpNet::from).collect();
+                self.protected.name_gateways(addresses);
                 self.exempt(Exemption::Trunk, nets.clone());
                 self.publish(Record::Trunks { sources: nets });
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::text::{Lines, MailText};
-use crate::record::Record;
+use crate::record::{Mail, Record};
 
 /// Pause between two letters with alarms; what is raised meanwhile is in the second.
 const ALARM_PAUSE: Duration = Duration::from_mins(1);
@@ -59,10 +59,6 @@ impl Collector {
                 self.begin_digest(now);
             }
             Record::Unban { .. } => self.unbans += 1,
-            Record::NeedsAttention { .. } | Record::RefusedLogin { .. } => {
-                self.attention.push(record);
-                self.begin_digest(now);
-            }
             Record::EslDisconnected { .. } => {
                 if matches!(self.away, Away::No) {
                     self.away = Away::Since(now, record.to_string());
@@ -73,80 +69,14 @@ impl Collector {
                     self.alarms.push(record);
                 }
             }
-            Record::Alarm(_)
-            | Record::Shielded { .. }
-            | Record::ShieldOver { .. }
-            | Record::Overload { .. }
-            | Record::OverloadOver { .. }
-            | Record::Deaf { .. }
-            | Record::Hears { .. }
-            | Record::Slowed { .. }
-            | Record::Distrusted { .. }
-            | Record::StoreDegraded { .. }
-            | Record::StoreRecovered { .. }
-            | Record::StoreIncomplete { .. }
-            | Record::StoreSetAside { .. } => self.alarms.push(record),
-            Record::Gate { gaps, .. } => {
-                if !gaps.is_empty() {
-                    self.alarms.push(record);
+            other => match other.row().mail {
+                Mail::No => {}
+                Mail::Attention => {
+                    self.attention.push(record);
+                    self.begin_digest(now);
                 }
-            }
-            Record::Started(_)
-            | Record::Stopped(_)
-            | Record::EslRestarted { .. }
-            | Record::EslBlind { .. }
-            | Record::EslOverflow { .. }
-            | Record::EventUnusable { .. }
-            | Record::EventForged { .. }
-            | Record::AuthFailure(_)
-            | Record::Refused { .. }
-            | Record::FlowDenied(_)
-            | Record::FlowAllowed { .. }
-            | Record::Shadowed { .. }
-            | Record::Registrations { .. }
-            | Record::Trunks { .. }
-            | Record::GatewayProtected { .. }
-            | Record::AccessListUsed { .. }
-            | Record::SipPorts { .. }
-            | Record::GatewayUnprotected { .. }
-            | Record::AccessListUnused { .. }
-            | Record::EventsNotAllowed { .. }
-            | Record::DirectoryFailed { .. }
-            | Record::RouteFailed { .. }
-            | Record::Enforcement { .. }
-            | Record::BansMoved { .. }
-            | Record::StrayRoutes { .. }
-            | Record::NotSpared { .. }
-            | Record::Limited { .. }
-            | Record::Scanner { .. }
-            | Record::Healed { .. }
-            | Record::ProtocolTaken { .. }
-            | Record::StoreBegun { .. }
-            | Record::StoreRead { .. }
-            | Record::Reload { .. }
-            | Record::ReloadFailed { .. }
-            | Record::NameFailed { .. }
-            | Record::GeoFailed { .. }
-            | Record::ApiOpened { .. }
-            | Record::ApiFailed { .. }
-            | Record::HttpOpened { .. }
-            | Record::HttpFailed { .. }
-            | Record::CertificateFailed { .. }
-            | Record::TokenAdded { .. }
-            | Record::TokenRevoked { .. }
-            | Record::LoggedIn { .. }
-            | Record::Changed { .. }
-            | Record::LoginFailed { .. }
-            | Record::DeliveryFailed { .. }
-            | Record::Delivered { .. }
-            | Record::RecordsMissed { .. }
-            | Record::ClockStepped { .. }
-            | Record::ClockBehind { .. }
-            | Record::Suspended { .. }
-            | Record::Stalled { .. }
-            | Record::TokenRefused { .. }
-            | Record::ConnectionsShed { .. }
-            | Record::LogLost { .. } => {}
+                Mail::Alarm => self.alarms.push(record),
+            },
         }
     }
 

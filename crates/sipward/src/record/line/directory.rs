@@ -41,6 +41,6 @@ pub(super) fn line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
             names.iter().try_for_each(|name| write!(f, " {}", Plain(name)))?;
             f.write_str(": add them to esl-allowed-events in the directory")
         }
-        _ => Ok(()),
+        other => write!(f, "{:?}", other.kind()),
     }
 }

@@ -55,6 +55,6 @@ pub(super) fn line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
             "{count} connections to the page and API closed or refused: more than the {limit} there is \
              room for"
         ),
-        _ => Ok(()),
+        other => write!(f, "{:?}", other.kind()),
     }
 }

@@ -30,6 +30,6 @@ pub(super) fn line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
             "nothing was judged for {}: the process was stopped, or found no processor",
             Span(*seconds)
         ),
-        _ => Ok(()),
+        other => write!(f, "{:?}", other.kind()),
     }
 }

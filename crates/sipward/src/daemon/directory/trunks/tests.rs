@@ -16,7 +16,7 @@ fn listed(trunks: &mut Trunks, list: &[(&str, &str)]) {
 }
 
 fn addresses(trunks: &Trunks) -> Vec<String> {
-    trunks.addresses().iter().map(IpAddr::to_string).collect()
+    trunks.addresses().keys().map(IpAddr::to_string).collect()
 }
 
 /// Looks up all that is due at `now`.
@@ -52,6 +52,7 @@ async fn gateways_come_and_go_with_their_addresses() {
     assert!(!trunks.are_known(), "a name is being looked up");
     assert_eq!(look_up(&mut trunks, &server, Instant::now()).await, 1);
     assert_eq!(addresses(&trunks), ["192.0.2.88", "198.51.100.5"]);
+    assert_eq!(trunks.addresses()[&"192.0.2.88".parse().unwrap()], "name");
     assert!(trunks.are_known());
     assert_eq!(trunks.changes(), []);
 
@@ -60,6 +61,10 @@ async fn gateways_come_and_go_with_their_addresses() {
     assert_eq!(look_up(&mut trunks, &server, Instant::now()).await, 0, "its answer is kept");
     listed(&mut trunks, &[]);
     assert!(addresses(&trunks).is_empty() && trunks.are_known());
+
+    let many = ["a", "b", "c", "d", "e"].map(|name| (name, "sip:198.51.100.5"));
+    listed(&mut trunks, &many);
+    assert_eq!(trunks.addresses()[&"198.51.100.5".parse().unwrap()], "a, b, c and 2 more");
 }
 
 #[tokio::test]

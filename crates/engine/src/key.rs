@@ -1,9 +1,18 @@
-//! What a source is counted under.
+//! What sources, and attempts and their failures, are found by.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 
 use ipnet::IpNet;
+
+/// What an attempt shares with its failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct JoinKey {
+    /// Hash of canonical address, port, profile, and the FreeSWITCH that tells of both.
+    pub(crate) socket: u64,
+    /// Hash of the beginning of the To user.
+    pub(crate) user: u64,
+}
 
 /// What a source is counted under: its network as two words, IPv4 in mapped form. The prefix length
 /// is the policy's.
