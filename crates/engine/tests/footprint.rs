@@ -29,7 +29,8 @@ fn a_tracked_source_costs_at_most_200_bytes_with_all_rules_on() {
         let mut actions = Vec::new();
         for _ in 0..FAILURES {
             for n in sources.clone() {
-                let source = IpAddr::from((0x0A00_0000 + n).to_be_bytes());
+                // A /24 each, or the rule `network` would ban them together.
+                let source = IpAddr::from((0x0A00_0001 + (n << 8)).to_be_bytes());
                 now = now + Duration::from_micros(200);
                 sequence += 2;
                 guess(&mut engine, source, sequence, now, &mut actions);
