@@ -189,12 +189,13 @@ impl Actor {
     }
 
     /// Each has a port of its own, as a NAT gives it. The one with the old password begins when the others are
-    /// registered, and tries more often than a phone would: there are 20 seconds to see it.
+    /// registered, and tries far more often than a phone would: a NAT of so many may fail 60 times, and there are
+    /// 20 seconds to see it.
     fn behind_nat(n: u16) -> Self {
         let (user, old_password) = (1200 + n, n + 1 == NAT_PHONES);
         let usual = Self::phone(NAT.into(), user, 0);
         let (starts, pause) = if old_password {
-            (Duration::from_secs(4), Duration::from_millis(250))
+            (Duration::from_secs(4), Duration::from_millis(80))
         } else {
             (usual.starts, usual.pause)
         };
@@ -276,4 +277,34 @@ fn phone_address(n: u8) -> IpAddr {
 /// Give or take a quarter: nobody on the internet is punctual.
 fn jittered(pause: Duration, random: &mut fastrand::Rng) -> Duration {
     pause.mul_f64(0.75 + random.f64() / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(counter: &AtomicU64) -> u64 {
+        counter.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn a_denied_flow_keeps_one_phone_out_and_the_others_of_the_nat_go_on() {
+        let mut storm = Storm::new(7);
+        let counts = storm.counts();
+        let before = storm.advance(Duration::from_secs(6), &Stopped::default());
+        let tries = |events: &str| events.matches("to-user: 1211\n").count();
+        assert!(tries(&before) > 0);
+        let (registered, denied) = (read(&counts.behind_nat), read(&counts.denied));
+        assert!(registered >= u64::from(NAT_PHONES - 1), "{registered}");
+        assert_eq!(denied, 0);
+
+        let port = NAT_PORTS + NAT_PHONES - 1;
+        let flow = Flow { source: NAT.into(), transport: Transport::Udp, port };
+        let stopped = Stopped { flows: [flow].into(), ..Stopped::default() };
+        let after = storm.advance(Duration::from_secs(12), &stopped);
+        assert_eq!(tries(&after), 0, "what the gate drops makes no event");
+        assert!(read(&counts.denied) > 0);
+        assert!(read(&counts.behind_nat) >= registered + u64::from(NAT_PHONES - 1));
+        assert_eq!(read(&counts.harmed), 0);
+    }
 }

@@ -253,13 +253,13 @@ fn ban_form(draft: Draft<'_>) -> Markup {
                     ..Label::default()
                 }))
                 div.field {
-                    label for="scope" { "What it stops" }
-                    select id="scope" name="scope" aria-describedby="scope-hint" {
+                    label for="ban-scope" { "What it stops" }
+                    select id="ban-scope" name="scope" aria-describedby="ban-scope-hint" {
                         @for (value, text) in &SCOPES_TO_CHOOSE {
                             option value=(value) selected[draft.choice("scope") == *value] { (text) }
                         }
                     }
-                    p.hint #scope-hint {
+                    p.hint #ban-scope-hint {
                         "SIP ports only: web, mail and SSH of this server stay reachable from there."
                     }
                 }
