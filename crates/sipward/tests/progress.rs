@@ -76,7 +76,7 @@ fn lifted() -> Value {
         "behind_entries": 0, "behind_seconds": 0.0, "dropped_entries": 0, "set_aside": null,
     });
     json!({
-        "count": 3, "ended": [], "left": [], "unfinished": 0, "still_stopped": [], "store": store,
+        "count": 3, "ended": [], "left": [], "unfinished": 0, "flows": 0, "still_stopped": [], "store": store,
     })
 }
 

@@ -102,6 +102,7 @@ fn write(status: &Status, out: &mut String) -> std::fmt::Result {
         sources.offenders,
         match sources.attention {
             0 => String::new(),
+            1 => ", 1 phone needs attention".to_owned(),
             phones => format!(", {phones} phones need attention"),
         },
     )?;

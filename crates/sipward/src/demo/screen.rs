@@ -161,8 +161,9 @@ impl Screen {
             "31",
             "FLOW",
             &format!(
-                "{} port {:<11} {} failures; only this port is denied, the {left} other phones of the NAT go on",
-                denied.source, denied.flow.port, evidence.failures,
+                "{:<24} {} failures; only this port is denied, the {left} other phones of the NAT go on",
+                format!("{} port {}", denied.source, denied.flow.port),
+                evidence.failures,
             ),
         );
     }

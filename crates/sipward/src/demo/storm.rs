@@ -200,7 +200,7 @@ impl Actor {
             (usual.starts, usual.pause)
         };
         let (role, port) = (Role::BehindNat { user, old_password }, Some(NAT_PORTS + n));
-        Self { role, port, starts, pause, ..usual }
+        Self { port, role, starts, pause, ..usual }
     }
 
     fn phone(address: IpAddr, user: u16, slips: u32) -> Self {

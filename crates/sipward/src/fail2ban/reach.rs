@@ -61,13 +61,10 @@ fn one(text: &str, jail_port: Option<&str>) -> Option<Reach> {
     let options = read_options(options);
     let of = |key: &str| options.iter().rev().find(|(k, _)| k == key).map(|(_, v)| v.as_str());
     let by_action = || Reach { scope: Scope::Host, by: format!("action {}", shown(&name)) };
-    let is = |known: &&str| {
-        name.strip_prefix(*known).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-    };
-    if BY_HOST.iter().any(|known| is(known)) {
+    if is_one_of(&name, &BY_HOST) {
         return Some(by_action());
     }
-    if !BY_PORT.iter().any(|known| is(known)) {
+    if !is_one_of(&name, &BY_PORT) {
         return None;
     }
     let switched = SWITCHES.iter().filter_map(|key| of(key)).find(|value| is_all(value));
@@ -83,6 +80,13 @@ fn one(text: &str, jail_port: Option<&str>) -> Option<Reach> {
     let port = of("port").or(jail_port)?.trim();
     let scope = if port.is_empty() || is_all(port) { Scope::Host } else { Scope::Sip };
     Some(Reach { scope, by: format!("port = {}", shown(port)) })
+}
+
+/// One of these actions, or one whose name goes on behind a hyphen: `iptables-multiport`.
+fn is_one_of(name: &str, known: &[&str]) -> bool {
+    known.iter().any(|known| {
+        name.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    })
 }
 
 /// Every port: `all`, `allports`, `<allports>` (of pf), `0:65535`, `1-65535`, also as one of a list.
