@@ -289,7 +289,7 @@ complete -c sipward -n "__fish_sipward_using_subcommand doctor" -l json -d 'Prin
 complete -c sipward -n "__fish_sipward_using_subcommand doctor" -l no-wait -d 'Do not wait for a HEARTBEAT'
 complete -c sipward -n "__fish_sipward_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand import; and not __fish_seen_subcommand_from fail2ban help" -s h -l help -d 'Print help'
-complete -c sipward -n "__fish_sipward_using_subcommand import; and not __fish_seen_subcommand_from fail2ban help" -f -a "fail2ban" -d 'Read fail2ban\'s jails for SIP (ignoreip, maxretry, findtime, bantime) and the bans that stand'
+complete -c sipward -n "__fish_sipward_using_subcommand import; and not __fish_seen_subcommand_from fail2ban help" -f -a "fail2ban" -d 'Read fail2ban\'s jails for SIP (ignoreip, maxretry, findtime, bantime, ports) and the bans that stand'
 complete -c sipward -n "__fish_sipward_using_subcommand import; and not __fish_seen_subcommand_from fail2ban help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from fail2ban" -l dir -d 'fail2ban\'s configuration' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from fail2ban" -l database -d 'fail2ban\'s database; without it, the one that fail2ban.conf names' -r -F
@@ -299,7 +299,7 @@ complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_
 complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from fail2ban" -l apply -d 'Give it to the running daemon: allow list, policy and bans. They are stored'
 complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from fail2ban" -l json -d 'Print the answer of the API as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from fail2ban" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from help" -f -a "fail2ban" -d 'Read fail2ban\'s jails for SIP (ignoreip, maxretry, findtime, bantime) and the bans that stand'
+complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from help" -f -a "fail2ban" -d 'Read fail2ban\'s jails for SIP (ignoreip, maxretry, findtime, bantime, ports) and the bans that stand'
 complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sipward -n "__fish_sipward_using_subcommand record" -l max-size -d 'Size at which a file is full, 1MiB to 1TiB' -r
 complete -c sipward -n "__fish_sipward_using_subcommand record" -l keep -d 'Full files that are kept, the newest ones' -r
@@ -347,4 +347,4 @@ complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_su
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from token" -f -a "revoke" -d 'Revoke a token. The sessions that it opened end at once'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from token" -f -a "link" -d 'Make a link that logs a browser in, once'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from token" -f -a "end-sessions" -d 'End every session of a browser. Tokens stay'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from import" -f -a "fail2ban" -d 'Read fail2ban\'s jails for SIP (ignoreip, maxretry, findtime, bantime) and the bans that stand'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from import" -f -a "fail2ban" -d 'Read fail2ban\'s jails for SIP (ignoreip, maxretry, findtime, bantime, ports) and the bans that stand'

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { World, barriers, until } from "./world.js";
 
-const PAGES = ["/", "/?span=day", "/bans", "/sources/198.19.9.7", "/users", "/allow", "/policy", "/test?example=event", "/history"];
+const PAGES = ["/", "/?span=day", "/bans", "/flows", "/sources/198.19.9.7", "/users", "/allow", "/policy", "/test?example=event", "/history"];
 
 const tests = {
   async "a link logs in once, and a log-out ends it"(world) {
@@ -87,7 +87,65 @@ const tests = {
     await page.getByRole("button", { name: "Ban", exact: true }).click();
     await page.getByText("It is banned.").waitFor();
     await page.getByText("by hand: <b>rings</b> at night").waitFor();
-    assert.match(world.sipward("bans"), /198\.18\.4\.0\/22 +(2h|1h)/);
+    assert.match(world.sipward("bans"), /198\.18\.4\.0\/22 +host +(2h|1h)/);
+    assert.deepEqual(page.wrong, []);
+    await page.context().close();
+  },
+
+  async "a ban from the SIP ports is made, marked and found"(world) {
+    const page = await world.visitor("write");
+    await page.goto("/bans");
+    await page.getByText("Ban an address or a network").click();
+    await page.getByLabel("Address or network").fill("198.18.40.7");
+    await page.getByLabel("What it stops").selectOption({ label: "SIP ports only" });
+    await page.getByRole("button", { name: "Ban", exact: true }).click();
+    await page.getByText("It is banned.").waitFor();
+    await row(page, "198.18.40.7").getByText("SIP ports only").waitFor();
+    assert.match(world.sipward("bans", "--scope", "sip"), /198\.18\.40\.7/);
+    assert.ok(!world.sipward("bans", "--scope", "host").includes("198.18.40.7"));
+    await page.getByLabel("Stops", { exact: true }).selectOption({ label: "everything" });
+    await page.getByLabel("Search", { exact: true }).fill("");
+    await page.getByRole("button", { name: "Search" }).click();
+    await page.waitForURL(/scope=host/);
+    assert.equal(await row(page, "198.18.40.7").count(), 0);
+    const file = await page.getByRole("link", { name: "All as CSV" }).getAttribute("href");
+    assert.match(file, /scope=host/);
+    await page.getByLabel("Stops", { exact: true }).selectOption({ label: "SIP ports only" });
+    await page.getByRole("button", { name: "Search" }).click();
+    await row(page, "198.18.40.7").waitFor();
+    await page.goto("/sources/198.18.40.7");
+    await page.getByText("Web, mail and SSH of this server stay reachable from there.").waitFor();
+    await look(page, "source-sip");
+    assert.deepEqual(await barriers(page), []);
+    assert.deepEqual(page.wrong, []);
+    world.sipward("unban", "198.18.40.7");
+    await page.context().close();
+  },
+
+  async "a flow is denied behind a known address, listed, and allowed again"(world) {
+    world.tell("login 203.0.113.77 2100");
+    world.tell("fail 203.0.113.77:41234 2101 70");
+    await until("its flow is denied", () => world.sipward("flows").includes("203.0.113.77 udp 41234"));
+    assert.ok(!world.sipward("bans").includes("203.0.113.77"));
+    const page = await world.visitor("write");
+    await page.getByRole("link", { name: "2 flows denied" }).click();
+    await page.waitForURL(/\/flows$/);
+    const flow = (transport) => page.locator(`tr[data-key="203.0.113.77 ${transport} 41234"]`);
+    await flow("udp").waitFor();
+    await look(page, "flows");
+    await page.goto("/bans");
+    await look(page, "bans");
+    await page.getByRole("link", { name: "2 flows denied" }).click();
+    await page.getByRole("button", { name: "Allow 203.0.113.77 udp 41234" }).click();
+    await page.waitForURL(/\/flows/);
+    await until("it is allowed", () => !world.sipward("flows").includes("udp 41234"));
+    assert.equal(await flow("udp").count(), 0);
+    await flow("tcp").waitFor();
+    await page.goto("/sources/203.0.113.77");
+    await page.getByRole("heading", { name: "Denied flows" }).waitFor();
+    await look(page, "source-flow");
+    await page.getByRole("button", { name: "Allow 203.0.113.77 tcp 41234" }).click();
+    await until("both are", () => world.sipward("flows").includes("no flow is denied"));
     assert.deepEqual(page.wrong, []);
     await page.context().close();
   },
@@ -310,6 +368,22 @@ const tests = {
 
 function row(page, net) {
   return page.locator(`tr[data-key="${net.includes("/") ? net : `${net}/32`}"]`);
+}
+
+// Pictures of a page in the light and in the dark, wide and narrow, where SIPWARD_PICTURES says.
+async function look(page, name) {
+  const folder = process.env.SIPWARD_PICTURES;
+  if (!folder) return;
+  const before = page.viewportSize();
+  for (const colorScheme of ["light", "dark"]) {
+    for (const width of [390, 1280]) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 844 });
+      await page.screenshot({ path: `${folder}/${name}-${colorScheme}-${width}.png`, fullPage: true });
+    }
+  }
+  await page.emulateMedia({ colorScheme: null });
+  await page.setViewportSize(before);
 }
 
 const wanted = process.argv.slice(2);

@@ -43,6 +43,8 @@ pub(crate) struct Bans {
     forgeable: usize,
     /// Bans of whole networks by rule.
     networks: usize,
+    /// Bans from the SIP ports only.
+    sip: usize,
 }
 
 fn unboxed((net, ban): (IpNet, &impl AsRef<Ban>)) -> (IpNet, &Ban) {
@@ -164,6 +166,7 @@ impl Bans {
         self.failed += usize::from(ban.enforcement.is_failed());
         self.forgeable += usize::from(ban.is_forgeable());
         self.networks += usize::from(ban.is_of_network());
+        self.sip += usize::from(ban.scope == Scope::Sip);
         if let Some(weak) = ban.weakness().and_then(|kind| self.weak.get_mut(kind)) {
             weak.push_back(net);
         }
@@ -210,6 +213,11 @@ impl Bans {
         Some(net)
     }
 
+    /// Bans from the SIP ports only.
+    pub(crate) fn sip(&self) -> usize {
+        self.sip
+    }
+
     fn drop_stale_weak(&mut self) {
         for kind in 0..self.weak.len() {
             let Some(weak) = self.weak.get_mut(kind) else { continue };
@@ -229,6 +237,7 @@ impl Bans {
         self.failed -= usize::from(ban.enforcement.is_failed());
         self.forgeable -= usize::from(ban.is_forgeable());
         self.networks -= usize::from(ban.is_of_network());
+        self.sip -= usize::from(ban.scope == Scope::Sip);
         self.drop_stale_expiries();
         Some(ban)
     }

@@ -8,7 +8,7 @@
 //! | `settings` | the configuration file and the credentials |
 //! | `event_socket` | FreeSWITCH: reachable, events really arriving, clocks, `log-auth-failures`, what its user may have,
 //! |  | whom it knows: gateways, access lists, SIP ports |
-//! | `kernel`, `bans` | the right to change routes, the gate, the daemon's bans against the kernel's routes, clashes with others |
+//! | `kernel`, `bans` | the right to change routes, the gate, the daemon's bans and denied flows against the kernel's, clashes with others |
 //! | `processes` | the daemon, and others that ban beside it |
 //! | `page` | the page and the API on TCP |
 //! | `disk` | the database and the room for it |

@@ -10,6 +10,7 @@
 //! | `files` | which files, in which order, `[INCLUDES]` |
 //! | `time` | `10m`, `1d 12h`, `-1` |
 //! | `jail` | the jails that watch SIP, and their settings |
+//! | `reach` | what the actions of a jail stop: the host, or ports |
 //! | `database` | who is banned now |
 //! | `show` | the takeover as a `sipward.toml` |
 
@@ -17,13 +18,14 @@ mod database;
 mod files;
 mod ini;
 mod jail;
+mod reach;
 mod show;
 mod time;
 
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
-use sipward_engine::Timestamp;
+use sipward_engine::{Scope, Timestamp};
 
 use crate::config::HostEntry;
 pub use jail::Jail;
@@ -49,6 +51,10 @@ pub struct Takeover {
     pub window_seconds: Option<u64>,
     /// `bantime` in seconds, within sipward's range.
     pub ban_time_seconds: Option<u64>,
+    /// What the bans of the first jail stop, by the ports of its action; `None` where no known action says it.
+    pub scope: Option<Scope>,
+    /// The setting that `scope` comes from, to be shown: `port = 5060,5061`.
+    pub scope_by: Option<String>,
     /// `ignoreip` of all these jails, without what is always protected.
     pub allow: Vec<HostEntry>,
     /// Bans that stand, sorted by network, each once with its latest end.
@@ -66,6 +72,8 @@ pub struct StandingBan {
     pub until: Option<Timestamp>,
     /// The jail that made it.
     pub jail: String,
+    /// What it stops, by the ports of the jail's action; `None` where no known action says it.
+    pub scope: Option<Scope>,
 }
 
 /// What to read.

@@ -55,12 +55,20 @@ pub struct Snapshot {
     pub registrations: u64,
     /// Bans that stand.
     pub bans: u64,
+    /// Bans among them that stop packets to the SIP ports only.
+    pub sip_bans: u64,
     /// Their limit.
     pub max_bans: u64,
     /// Bans among them that the kernel refused.
     pub not_enforced: u64,
-    /// Bans among them whose route the kernel has taken.
+    /// Bans of hosts among them whose route the kernel has taken.
     pub routes: u64,
+    /// Flows that are denied.
+    pub flows: u64,
+    /// Flows that can be denied at once.
+    pub max_flows: u64,
+    /// Flows among them that the kernel refused.
+    pub flows_not_enforced: u64,
     /// Packets of banned hosts are dropped on arrival: IPv4, IPv6. `None` in observe mode.
     pub gate: Option<[bool; 2]>,
     /// Sources: tracked, weightless, known, in need of attention, banned before.

@@ -4,14 +4,15 @@
 //!
 //! | command | what FreeSWITCH tells of |
 //! |---|---|
-//! | `fail ADDRESS USER COUNT [AGENT]` | so many wrong passwords |
+//! | `fail ADDRESS USER COUNT [AGENT]` | so many wrong passwords, each from another port |
+//! | `fail ADDRESS:PORT USER COUNT [AGENT]` | so many wrong passwords from this port |
 //! | `login ADDRESS USER` | a right one |
 //! | `drop` | nothing: the connection breaks off |
 //!
 //! It ends with its input.
 
 use std::io::{self, BufRead as _};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 
 use sipward_tests::fake_freeswitch::{Attempt, FakeFreeSwitch, Outcome};
@@ -38,10 +39,15 @@ fn obey(fs: &FakeFreeSwitch, line: &str) -> Option<()> {
     let mut words = line.splitn(5, ' ');
     match words.next()? {
         "fail" => {
-            let (source, user): (IpAddr, _) = (words.next()?.parse().ok()?, words.next()?);
+            let (place, user) = (words.next()?, words.next()?);
+            let (source, fixed) = match place.parse::<SocketAddr>() {
+                Ok(place) => (place.ip(), Some(place.port())),
+                Err(_) => (place.parse().ok()?, None),
+            };
             let count: u16 = words.next()?.parse().ok()?;
             let agent = words.next().unwrap_or("Grandstream GXP1625 1.0.4.132");
             for port in (5_060..).take(count.into()) {
+                let port = fixed.unwrap_or(port);
                 let attempt = Attempt::new(source, port, user).user_agent(agent);
                 fs.emit(&attempt, Outcome::WrongPassword);
             }

@@ -19,6 +19,7 @@ use super::world::{World, setup_without_credentials};
 
 super::cases![
     a_host_where_all_is_well_is_told_so,
+    bans_of_both_scopes_are_held_against_what_the_kernel_has,
     without_a_daemon_the_doctor_looks_all_the_same,
     a_freeswitch_that_is_down_or_refuses_is_a_failure_with_advice,
     a_gate_that_was_taken_away_is_seen,
@@ -91,6 +92,33 @@ fn a_host_where_all_is_well_is_told_so() {
     for name in OURS {
         assert!(text.contains(&format!("OK    {name}")), "{name} in {text}");
     }
+}
+
+fn bans_of_both_scopes_are_held_against_what_the_kernel_has() {
+    let world = World::with(freeswitch());
+    let setup = world.setup("[route]\nsip_ports = [5060]\n");
+    let _daemon = world.watch(&setup);
+    let banned = |words: &[&str]| {
+        let output = world.pbx.run(|| setup.shell(words));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    banned(&["ban", "198.51.100.7"]);
+    banned(&["ban", "198.51.100.8", "--scope", "sip"]);
+    banned(&["ban", "198.51.100.9", "--scope", "sip"]);
+    let (_, examination) = examine(&world, &setup);
+    for (name, words) in [
+        ("bans", "the daemon's 1 bans are the kernel's routes"),
+        ("sip bans", "the daemon's 2 bans with scope sip are in the gate's sets"),
+        ("flows", "the daemon's 0 denied flows are in the gate's sets"),
+        ("banned hosts", "the gate's sets hold the 1 banned hosts that have routes"),
+    ] {
+        let (state, told) = state(&examination, name);
+        assert_eq!(state, "ok", "{name}: {told}");
+        assert!(told.contains(words), "{name}: {told}");
+    }
+    let status = world.pbx.run(|| setup.shell(&["status"]));
+    let status = String::from_utf8(status.stdout).unwrap();
+    assert!(status.contains("3 now, 2 of them from the SIP ports only"), "{status}");
 }
 
 fn without_a_daemon_the_doctor_looks_all_the_same() {

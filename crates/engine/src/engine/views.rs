@@ -123,6 +123,8 @@ pub struct Stats {
     pub waiting: usize,
     /// Bans now.
     pub bans: usize,
+    /// Bans now from the SIP ports only ([`crate::Scope::Sip`]).
+    pub sip_bans: usize,
     /// Bans now that the kernel refused.
     pub not_enforced: usize,
     /// Flows denied now.
@@ -294,6 +296,7 @@ impl Engine {
             offenders: self.offenders.len(),
             waiting: self.joins.waiting(),
             bans: self.bans.len(),
+            sip_bans: self.bans.sip(),
             not_enforced: self.bans.failed(),
             flows: self.flows.len(),
             flows_not_enforced: self.flows.failed(),

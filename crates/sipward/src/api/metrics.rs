@@ -39,8 +39,8 @@ fn snapshot(
         Some(_) => 0.0,
         None => clock.now().since(standing.since).as_secs_f64(),
     };
-    // What is not refused and not under way is in the kernel: each ban is one route.
-    let without_route = stats.not_enforced + judge.under_way();
+    // What is not refused and not under way is in the kernel: each ban of a host is one route.
+    let without_route = stats.not_enforced + judge.under_way() + stats.sip_bans;
     let routes = if observe { 0 } else { stats.bans.saturating_sub(without_route) };
     Snapshot {
         version: env!("CARGO_PKG_VERSION"),
@@ -52,9 +52,13 @@ fn snapshot(
         esl_away: away,
         registrations: count(stats.registrations),
         bans: count(stats.bans),
+        sip_bans: count(stats.sip_bans),
         max_bans: count(judge.engine().policy().max_bans),
         not_enforced: count(stats.not_enforced + judge.kernel().ineffective()),
         routes: count(routes),
+        flows: count(stats.flows),
+        max_flows: count(sipward_engine::MAX_FLOWS),
+        flows_not_enforced: count(stats.flows_not_enforced),
         gate: standing.gate.as_ref().map(|gate| [gate.ipv4_inbound, gate.ipv6_inbound]),
         sources: [stats.tracked, stats.weightless, stats.known, stats.attention, stats.offenders]
             .map(count),

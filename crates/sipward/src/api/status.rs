@@ -90,6 +90,7 @@ fn status(judge: &Judge, beside: Beside) -> Status {
         failed_now,
         bans: BanCounts {
             active: stats.bans as u64,
+            sip: stats.sip_bans as u64,
             not_enforced: (stats.not_enforced + judge.kernel().ineffective()) as u64,
             max: policy.max_bans as u64,
             flows: stats.flows as u64,

@@ -13,6 +13,7 @@ use super::remote::{Exit, Remote, block_on};
 use crate::clock;
 use crate::config::HostEntry;
 use crate::fail2ban::{self, Sources, Takeover};
+use crate::model::RuleScope;
 use crate::text::Time;
 use apply::{Applied, apply};
 
@@ -25,7 +26,7 @@ pub(super) struct ImportCommand {
 
 #[derive(Debug, Subcommand)]
 enum From {
-    /// Read fail2ban's jails for SIP (ignoreip, maxretry, findtime, bantime) and the bans that stand.
+    /// Read fail2ban's jails for SIP (ignoreip, maxretry, findtime, bantime, ports) and the bans that stand.
     ///
     /// Prints what it takes over, as a configuration file with the bans in comments. Nothing is changed
     /// without --apply, and fail2ban's own files never.
@@ -92,6 +93,8 @@ struct Document<'a> {
     max_failures: Option<u32>,
     window_seconds: Option<u64>,
     ban_time_seconds: Option<u64>,
+    /// `host` or `sip`, by the ports of the first jail's action.
+    scope: Option<RuleScope>,
     allow: &'a [HostEntry],
     bans: Vec<Ban<'a>>,
     notes: &'a [String],
@@ -104,6 +107,8 @@ struct Ban<'a> {
     net: ipnet::IpNet,
     until: Option<Time>,
     jail: &'a str,
+    /// `host` or `sip`; `null` where the jail's action is unknown.
+    scope: Option<RuleScope>,
 }
 
 impl<'a> Document<'a> {
@@ -112,12 +117,14 @@ impl<'a> Document<'a> {
             net: ban.net,
             until: ban.until.map(Time),
             jail: &ban.jail,
+            scope: ban.scope.map(|scope| Some(scope).into()),
         };
         Self {
             jails: takeover.jails.iter().map(|jail| jail.name.as_str()).collect(),
             max_failures: takeover.max_failures,
             window_seconds: takeover.window_seconds,
             ban_time_seconds: takeover.ban_time_seconds,
+            scope: takeover.scope.map(|scope| Some(scope).into()),
             allow: &takeover.allow,
             bans: takeover.bans.iter().map(ban).collect(),
             notes: &takeover.notes,

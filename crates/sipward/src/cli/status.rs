@@ -54,12 +54,16 @@ fn write(status: &Status, out: &mut String) -> std::fmt::Result {
     if bans.not_enforced > 0 {
         write!(out, ", {} of them NOT enforced", bans.not_enforced)?;
     }
+    if bans.sip > 0 {
+        write!(out, ", {} of them from the SIP ports only", bans.sip)?;
+    }
     let totals = &status.totals;
     writeln!(
         out,
         "; since the start {} made, {} ended, {} refused",
         totals.bans, totals.unbans, totals.refused
     )?;
+    flows(status, out)?;
     let grades = &status.failures;
     writeln!(
         out,
@@ -98,6 +102,7 @@ fn write(status: &Status, out: &mut String) -> std::fmt::Result {
         sources.offenders,
         match sources.attention {
             0 => String::new(),
+            1 => ", 1 phone needs attention".to_owned(),
             phones => format!(", {phones} phones need attention"),
         },
     )?;
@@ -129,6 +134,19 @@ fn write(status: &Status, out: &mut String) -> std::fmt::Result {
         writeln!(out, "Restart      needed for changes of {}", Plain(&sections))?;
     }
     Ok(())
+}
+
+fn flows(status: &Status, out: &mut String) -> std::fmt::Result {
+    let bans = &status.bans;
+    if bans.flows == 0 {
+        return Ok(());
+    }
+    let denied = print::count(bans.flows, "flow");
+    write!(out, "Flows        {denied} denied; the other phones of these addresses go on")?;
+    if bans.flows_not_enforced > 0 {
+        write!(out, "; {} NOT enforced", bans.flows_not_enforced)?;
+    }
+    writeln!(out, " (`sipward flows` lists them)")
 }
 
 fn flood(status: &Status, out: &mut String) -> std::fmt::Result {

@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use sipward_engine::{Evidence, Grade, Judgement, UnblockReason};
+use sipward_engine::{Evidence, Grade, Judgement, Transport, UnblockReason};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{self, Instant, MissedTickBehavior};
 
-use super::storm::Counts;
+use super::storm::{Counts, NAT, NAT_PHONES};
 use crate::config::Secret;
-use crate::record::{Ban, Record, Totals};
+use crate::record::{Ban, FlowDenied, Record, Totals};
 use crate::text::Plain;
 
 /// Prints a line. `sipward demo | head` has seen enough: the storm goes on unseen.
@@ -54,9 +54,9 @@ impl Screen {
         code: Secret,
     ) -> Self {
         say!(
-            "sipward demo: 14 attackers (IPv4 and IPv6), 30 healthy phones, one allowed office \
-             with an old password\nand one forger, reported by an embedded Event Socket at \
-             {socket}. Nothing on this host is changed.\n"
+            "sipward demo: 14 attackers (IPv4 and IPv6), 30 healthy phones, an allowed office with an old password, \
+             a NAT of\n{NAT_PHONES} phones of which one has an old password, and one forger, reported by an embedded \
+             Event Socket at\n{socket}. Nothing on this host is changed.\n"
         );
         Self {
             counts,
@@ -116,6 +116,7 @@ impl Screen {
                     );
                 }
             }
+            Record::FlowDenied(denied) => self.denied(denied),
             Record::AuthFailure(judgement) => self.judged(judgement),
             Record::Alarm(_) | Record::EslOverflow { .. } => {
                 self.line("33", "note", &record.to_string());
@@ -148,11 +149,32 @@ impl Screen {
         );
     }
 
+    /// The port is denied for UDP and for TCP; one line says so.
+    fn denied(&mut self, denied: &FlowDenied) {
+        let Some(evidence) =
+            denied.cause.evidence().filter(|_| denied.flow.transport == Transport::Udp)
+        else {
+            return;
+        };
+        let left = NAT_PHONES - 1;
+        self.line(
+            "31",
+            "FLOW",
+            &format!(
+                "{:<24} {} failures; only this port is denied, the {left} other phones of the NAT go on",
+                format!("{} port {}", denied.source, denied.flow.port),
+                evidence.failures,
+            ),
+        );
+    }
+
     fn judged(&mut self, j: &Judgement) {
         let why = if j.exempt.is_some() {
             "on the allow list"
         } else if j.grade == Grade::Unproven {
             "forged: the nonce was never checked, anybody can send that"
+        } else if j.source == NAT {
+            "an old password behind a NAT: the address stays, whatever it sends"
         } else if j.user_agent.starts_with("Yealink") {
             "a phone that mistyped: below the threshold"
         } else {
@@ -218,6 +240,12 @@ impl Screen {
             "  healthy registrations  {:>8}   {} harmed",
             read(&self.counts.registered),
             read(&self.counts.harmed)
+        );
+        say!(
+            "  behind the NAT         {:>8}   registrations of the other phones; {} requests of the denied flow would \
+             have been dropped",
+            read(&self.counts.behind_nat),
+            read(&self.counts.denied)
         );
         for (why, times) in &self.spared {
             say!("  spared                 {times:>8}   {why}");

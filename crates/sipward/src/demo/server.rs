@@ -1,6 +1,5 @@
 //! The Event Socket of the demo: answers the daemon's commands and plays the storm to it.
 
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use tokio::time::{self, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::events::background_job;
-use super::storm::Storm;
+use super::storm::{Stopped, Storm};
 use crate::record::Record;
 
 /// FreeSWITCH serves its listeners every 20 ms (`mod_event_socket.c`, `listener_run`).
@@ -32,8 +31,8 @@ const GOOD_BYE: Duration = Duration::from_secs(2);
 /// Most connections at a time.
 const MAX_CLIENTS: usize = 8;
 
-/// Serves whoever logs in until `stop`; the first client that subscribes gets the storm. `records` tells who is
-/// banned.
+/// Serves whoever logs in until `stop`; the first client that subscribes gets the storm. `records` tells what
+/// is banned and denied.
 pub(super) async fn serve(
     listener: TcpListener,
     password: String,
@@ -46,14 +45,14 @@ pub(super) async fn serve(
     let start = Instant::now();
     let mut beat = time::interval(HEARTBEAT);
     let mut turn = time::interval(TURN);
-    let mut banned = HashSet::new();
+    let mut stopped = Stopped::default();
     loop {
         let happened = tokio::select! {
             () = stop.cancelled() => break,
             _ = beat.tick() => storm.heartbeat(),
             _ = turn.tick() => {
-                follow(&mut records, &mut banned);
-                storm.advance(start.elapsed(), &banned)
+                follow(&mut records, &mut stopped);
+                storm.advance(start.elapsed(), &stopped)
             }
         };
         // The first event waits until somebody listens; an error says that nobody does any more.
@@ -190,12 +189,14 @@ fn said(command: &str) -> String {
     }
 }
 
-/// Keeps `banned` as the daemon has decided.
-fn follow(records: &mut broadcast::Receiver<Arc<Record>>, banned: &mut HashSet<ipnet::IpNet>) {
+/// Keeps `stopped` as the daemon has decided.
+fn follow(records: &mut broadcast::Receiver<Arc<Record>>, stopped: &mut Stopped) {
     loop {
         match records.try_recv().as_deref() {
-            Ok(Record::Ban(ban)) => drop(banned.insert(ban.source)),
-            Ok(Record::Unban { source, .. }) => drop(banned.remove(source)),
+            Ok(Record::Ban(ban)) => drop(stopped.nets.insert(ban.source)),
+            Ok(Record::Unban { source, .. }) => drop(stopped.nets.remove(source)),
+            Ok(Record::FlowDenied(denied)) => drop(stopped.flows.insert(denied.flow)),
+            Ok(Record::FlowAllowed { flow, .. }) => drop(stopped.flows.remove(flow)),
             Ok(_) | Err(TryRecvError::Lagged(_)) => {}
             Err(TryRecvError::Empty | TryRecvError::Closed) => return,
         }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use sipward_engine::{Flow, Transport};
 
 use super::events::{Events, Request};
 
@@ -23,12 +24,34 @@ pub(super) struct Counts {
     pub(super) harmed: AtomicU64,
     /// Forged packets.
     pub(super) forged: AtomicU64,
+    /// Registrations of healthy phones behind the NAT.
+    pub(super) behind_nat: AtomicU64,
+    /// Requests of denied flows, which the gate would have dropped.
+    pub(super) denied: AtomicU64,
+}
+
+/// What the daemon has the kernel stop.
+#[derive(Debug, Default)]
+pub(super) struct Stopped {
+    /// Banned networks.
+    pub(super) nets: HashSet<IpNet>,
+    /// Denied flows.
+    pub(super) flows: HashSet<Flow>,
+}
+
+impl Stopped {
+    fn has(&self, source: IpAddr, port: u16) -> bool {
+        self.flows.contains(&Flow { source, transport: Transport::Udp, port })
+            || self.nets.iter().any(|net| net.contains(&source))
+    }
 }
 
 /// One who sends requests.
 #[derive(Debug)]
 struct Actor {
     source: Source,
+    /// The source port of all its requests; without one, each has another.
+    port: Option<u16>,
     agent: &'static str,
     role: Role,
     /// Silent before.
@@ -52,6 +75,8 @@ enum Role {
     Attacker,
     /// Registers; the password is right, but for the first `slips` times.
     Phone { user: u16, slips: u32 },
+    /// A phone behind the NAT: registers, or tries an old password for ever.
+    BehindNat { user: u16, old_password: bool },
     /// Sends blind packets that name one of the phones.
     Spoofer,
 }
@@ -64,6 +89,15 @@ pub(super) struct Storm {
     random: fastrand::Rng,
     counts: Arc<Counts>,
 }
+
+/// Phones behind the NAT, which are one address; the last of them has an old password.
+pub(super) const NAT_PHONES: u16 = 12;
+
+/// Their address.
+pub(super) const NAT: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 50);
+
+/// The source port of the first of them; the others follow.
+const NAT_PORTS: u16 = 40_000;
 
 /// What attackers call themselves: two by the names of their tools, two like a phone.
 const AGENTS: [&str; 4] =
@@ -108,6 +142,7 @@ impl Storm {
             pause: Duration::from_millis(700),
             ..Actor::phone(Ipv4Addr::new(198, 51, 100, 66).into(), 1100, u32::MAX)
         });
+        actors.extend((0..NAT_PHONES).map(Actor::behind_nat));
         // One who wants the phones banned.
         actors.push(Actor {
             role: Role::Spoofer,
@@ -132,15 +167,15 @@ impl Storm {
         self.events.heartbeat()
     }
 
-    /// Everything that happens up to `elapsed` since the start, as events. What `banned` sources
-    /// send never reaches FreeSWITCH, so it makes no event.
-    pub(super) fn advance(&mut self, elapsed: Duration, banned: &HashSet<IpNet>) -> String {
+    /// Everything that happens up to `elapsed` since the start, as events. What `stopped` sources
+    /// and flows send never reaches FreeSWITCH, so it makes no event.
+    pub(super) fn advance(&mut self, elapsed: Duration, stopped: &Stopped) -> String {
         let Self { actors, events, random, counts } = self;
         let mut out = String::new();
         for actor in actors {
             while actor.starts.max(actor.next) <= elapsed {
                 actor.next = actor.starts.max(actor.next) + jittered(actor.pause, random);
-                out.push_str(&actor.send(events, random, counts, banned));
+                out.push_str(&actor.send(events, random, counts, stopped));
             }
         }
         out
@@ -149,12 +184,29 @@ impl Storm {
 
 impl Actor {
     fn attacker(source: Source, agent: &'static str, starts: Duration, pause: Duration) -> Self {
-        Self { source, agent, role: Role::Attacker, starts, pause, next: starts, sent: 0 }
+        let (role, port) = (Role::Attacker, None);
+        Self { source, port, agent, role, starts, pause, next: starts, sent: 0 }
+    }
+
+    /// Each has a port of its own, as a NAT gives it. The one with the old password begins when the others are
+    /// registered, and tries far more often than a phone would: a NAT of so many may fail 60 times, and there are
+    /// 20 seconds to see it.
+    fn behind_nat(n: u16) -> Self {
+        let (user, old_password) = (1200 + n, n + 1 == NAT_PHONES);
+        let usual = Self::phone(NAT.into(), user, 0);
+        let (starts, pause) = if old_password {
+            (Duration::from_secs(4), Duration::from_millis(80))
+        } else {
+            (usual.starts, usual.pause)
+        };
+        let (role, port) = (Role::BehindNat { user, old_password }, Some(NAT_PORTS + n));
+        Self { port, role, starts, pause, ..usual }
     }
 
     fn phone(address: IpAddr, user: u16, slips: u32) -> Self {
         Self {
             source: Source::Fixed(address),
+            port: None,
             agent: "Yealink SIP-T46U 108.86.0.45",
             role: Role::Phone { user, slips },
             starts: Duration::from_millis(u64::from(user % 30) * 100),
@@ -169,7 +221,7 @@ impl Actor {
         events: &mut Events,
         random: &mut fastrand::Rng,
         counts: &Counts,
-        banned: &HashSet<IpNet>,
+        stopped: &Stopped,
     ) -> String {
         let source = match (self.source, self.role) {
             (_, Role::Spoofer) => phone_address(random.u8(0..30)),
@@ -178,12 +230,12 @@ impl Actor {
                 Ipv6Addr::from((u128::from(prefix) << 64) | u128::from(random.u64(1..))).into()
             }
         };
-        let stopped = banned.iter().any(|net| net.contains(&source));
+        let port = self.port.unwrap_or_else(|| random.u16(1024..));
+        let stopped = stopped.has(source, port);
         let user = match self.role {
-            Role::Phone { user, .. } => user.to_string(),
+            Role::Phone { user, .. } | Role::BehindNat { user, .. } => user.to_string(),
             Role::Attacker | Role::Spoofer => (1000 + random.u16(0..30)).to_string(),
         };
-        let port = random.u16(1024..);
         let request = Request { source, port, user: &user, agent: self.agent };
         let count = |counter: &AtomicU64| {
             counter.fetch_add(1, Ordering::Relaxed);
@@ -191,7 +243,13 @@ impl Actor {
         self.sent = self.sent.saturating_add(1);
         match self.role {
             Role::Attacker if stopped => count(&counts.dropped),
-            Role::Phone { .. } if stopped => count(&counts.harmed),
+            Role::BehindNat { old_password: true, .. } if stopped => count(&counts.denied),
+            Role::Phone { .. } | Role::BehindNat { .. } if stopped => count(&counts.harmed),
+            Role::BehindNat { old_password: true, .. } => return events.failure(request),
+            Role::BehindNat { old_password: false, .. } => {
+                count(&counts.behind_nat);
+                return events.success(request);
+            }
             Role::Attacker => {
                 count(&counts.answered);
                 return events.failure(request);
@@ -219,4 +277,34 @@ fn phone_address(n: u8) -> IpAddr {
 /// Give or take a quarter: nobody on the internet is punctual.
 fn jittered(pause: Duration, random: &mut fastrand::Rng) -> Duration {
     pause.mul_f64(0.75 + random.f64() / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(counter: &AtomicU64) -> u64 {
+        counter.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn a_denied_flow_keeps_one_phone_out_and_the_others_of_the_nat_go_on() {
+        let mut storm = Storm::new(7);
+        let counts = storm.counts();
+        let before = storm.advance(Duration::from_secs(6), &Stopped::default());
+        let tries = |events: &str| events.matches("to-user: 1211\n").count();
+        assert!(tries(&before) > 0);
+        let (registered, denied) = (read(&counts.behind_nat), read(&counts.denied));
+        assert!(registered >= u64::from(NAT_PHONES - 1), "{registered}");
+        assert_eq!(denied, 0);
+
+        let port = NAT_PORTS + NAT_PHONES - 1;
+        let flow = Flow { source: NAT.into(), transport: Transport::Udp, port };
+        let stopped = Stopped { flows: [flow].into(), ..Stopped::default() };
+        let after = storm.advance(Duration::from_secs(12), &stopped);
+        assert_eq!(tries(&after), 0, "what the gate drops makes no event");
+        assert!(read(&counts.denied) > 0);
+        assert!(read(&counts.behind_nat) >= registered + u64::from(NAT_PHONES - 1));
+        assert_eq!(read(&counts.harmed), 0);
+    }
 }

@@ -1,57 +1,63 @@
-//! The daemon's list of bans against the kernel's routes, both ways.
+//! What the daemon bans and denies against what the kernel holds, both ways: routes, the gate's sets of bans from
+//! the SIP ports, of denied flows and of banned hosts.
+
+mod lists;
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::path::Path;
 use std::time::Duration;
 
-use ipnet::IpNet;
 use sipward_route::Inspection;
 
 use super::Check;
-use crate::client::{Client, ClientError};
+use crate::client::ClientError;
 use crate::config::{Config, Mode};
-use crate::model::BanFilter;
+use lists::{Difference, Differences, Listed};
 
 pub(super) const BANS: &str = "bans";
+pub(super) const SIP_BANS: &str = "sip bans";
+pub(super) const FLOWS: &str = "flows";
+pub(super) const HOSTS: &str = "banned hosts";
+
+/// Names of the checks, in their order.
+pub(super) const NAMES: [&str; 4] = [BANS, SIP_BANS, FLOWS, HOSTS];
 
 /// Between two looks: a ban that comes or goes is in one list before it is in the other.
 const SETTLE: Duration = Duration::from_millis(500);
 
-/// Networks named in a line at most.
+/// Networks or flows named in a line at most.
 const NAMED: usize = 3;
 
-/// Bytes of a line of the daemon's list at most; the longest network has 43.
-const LONGEST_LINE: usize = 64;
-
-/// What is in one list only.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Difference {
-    /// Bans without a route that stops them.
-    without_route: BTreeSet<IpNet>,
-    /// Routes of ours that are no bans.
-    without_ban: BTreeSet<IpNet>,
-}
-
 /// Compares the lists; `found` is what the kernel held a moment ago.
-pub(super) async fn check(
+pub(super) async fn checks(
     config: &Config,
     is_running: bool,
     socket: Option<&Path>,
     found: &Inspection,
-) -> Check {
+) -> [Check; 4] {
     if config.mode == Mode::Observe {
-        return Check::ok(BANS, "observe mode: bans have no routes");
+        return NAMES.map(|name| Check::ok(name, "observe mode: nothing is set in the kernel"));
     }
     let Some(socket) = socket.filter(|_| is_running) else {
-        return Check::ok(BANS, "no daemon answers whose bans could be held against the routes");
+        return NAMES.map(|name| {
+            Check::ok(name, "no daemon answers whose list the kernel's could be held against")
+        });
     };
     match compare(config, socket, found).await {
-        Ok((count, difference)) => judged(count, found, &difference),
-        Err(error) => Check::warn(
-            BANS,
-            format!("the daemon's list cannot be read: {error}"),
-            "run `sipward doctor` as root; `journalctl -u sipward` says more",
-        ),
+        Ok((listed, differences)) => [
+            routes(listed.hosts.len(), found, &differences.routes),
+            sip_bans(listed.sip.len(), &differences.sip),
+            flows(listed.flows.len(), &differences.flows),
+            hosts(found.hosts, differences.hosts),
+        ],
+        Err(error) => NAMES.map(|name| {
+            Check::warn(
+                name,
+                format!("the daemon's list cannot be read: {error}"),
+                "run `sipward doctor` as root; `journalctl -u sipward` says more",
+            )
+        }),
     }
 }
 
@@ -60,77 +66,38 @@ async fn compare(
     config: &Config,
     socket: &Path,
     found: &Inspection,
-) -> Result<(usize, Difference), ClientError> {
-    let listed = listed(socket).await?;
-    let first = Difference::between(&listed, found);
-    if first == Difference::default() {
-        return Ok((listed.len(), first));
+) -> Result<(Listed, Differences), ClientError> {
+    let listed = Listed::read(socket).await?;
+    let first = Differences::between(&listed, found);
+    if first == Differences::default() {
+        return Ok((listed, first));
     }
     tokio::time::sleep(SETTLE).await;
-    let listed = self::listed(socket).await?;
+    let listed = Listed::read(socket).await?;
     let second = match sipward_route::inspect(&config.route).await {
-        Ok(found) => Difference::between(&listed, &found),
-        Err(_) => Difference::between(&listed, found),
+        Ok(found) => Differences::between(&listed, &found),
+        Err(_) => Differences::between(&listed, found),
     };
-    let both = |a: &BTreeSet<IpNet>, b: &BTreeSet<IpNet>| a.intersection(b).copied().collect();
-    let difference = Difference {
-        without_route: both(&first.without_route, &second.without_route),
-        without_ban: both(&first.without_ban, &second.without_ban),
-    };
-    Ok((listed.len(), difference))
+    Ok((listed, first.and(&second)))
 }
 
-/// The networks that the daemon bans.
-async fn listed(socket: &Path) -> Result<BTreeSet<IpNet>, ClientError> {
-    let (mut nets, mut rest) = (BTreeSet::new(), Vec::new());
-    let mut client = Client::connect(socket).await?;
-    let take = |part: &[u8]| {
-        for byte in part {
-            match byte {
-                b'\n' => {
-                    let line = String::from_utf8_lossy(&rest);
-                    let net: IpNet = line.parse().map_err(std::io::Error::other)?;
-                    nets.insert(net);
-                    rest.clear();
-                }
-                _ if rest.len() < LONGEST_LINE => rest.push(*byte),
-                _ => return Err(std::io::Error::other("a line is too long")),
-            }
-        }
-        Ok(())
-    };
-    client.download("/bans.txt", &BanFilter::default(), take).await?;
-    Ok(nets)
-}
-
-impl Difference {
-    fn between(listed: &BTreeSet<IpNet>, found: &Inspection) -> Self {
-        let is_stopped =
-            |net: &IpNet| found.bans.contains(net) || found.stopped_by_others.contains(net);
-        Self {
-            without_route: listed.iter().filter(|net| !is_stopped(net)).copied().collect(),
-            without_ban: found.bans.difference(listed).copied().collect(),
-        }
-    }
-}
-
-fn judged(count: usize, found: &Inspection, difference: &Difference) -> Check {
-    let Difference { without_route, without_ban } = difference;
-    if !without_route.is_empty() {
+fn routes<T: Display>(count: usize, found: &Inspection, difference: &Difference<T>) -> Check {
+    let Difference { missing, stray } = difference;
+    if !missing.is_empty() {
         let text = format!(
             "{} of {count} bans have no route, so nothing stops them: {}",
-            without_route.len(),
-            named(without_route)
+            missing.len(),
+            named(missing)
         );
         let advice =
             "`sipward bans --state failed` says why; they are tried again every few seconds";
         return Check::fail(BANS, text, advice);
     }
-    if !without_ban.is_empty() {
+    if !stray.is_empty() {
         let text = format!(
             "{} routes with our protocol number are no bans of the daemon, and stop whom they name: {}",
-            without_ban.len(),
-            named(without_ban)
+            stray.len(),
+            named(stray)
         );
         let advice = "does a second sipward run on this host? Otherwise remove them: `ip route del \
                       blackhole NET proto 216` (with the table and the protocol of [route])";
@@ -144,40 +111,72 @@ fn judged(count: usize, found: &Inspection, difference: &Difference) -> Check {
     Check::ok(BANS, format!("the daemon's {count} bans are the kernel's routes{beside}"))
 }
 
-fn named(nets: &BTreeSet<IpNet>) -> String {
-    let named: Vec<String> = nets.iter().take(NAMED).map(IpNet::to_string).collect();
-    let more = if nets.len() > NAMED { ", …" } else { "" };
+/// What to do about elements that are not the daemon's.
+const STRAY_ELEMENTS: &str = "the daemon removes them when it compares its list with the gate, at the latest after a restart; if they come \
+     back, another program changes the gate's table";
+
+fn sip_bans<T: Display>(count: usize, difference: &Difference<T>) -> Check {
+    let Difference { missing, stray } = difference;
+    if !missing.is_empty() {
+        let text = format!(
+            "{} of {count} bans with scope sip are not in the gate's sets, so nothing stops them: {}",
+            missing.len(),
+            named(missing)
+        );
+        let advice =
+            "`sipward bans --scope sip --state failed` says why; the gate must stand for them";
+        return Check::fail(SIP_BANS, text, advice);
+    }
+    if !stray.is_empty() {
+        let text = format!(
+            "the gate keeps {} networks from the SIP ports that the daemon does not ban: {}",
+            stray.len(),
+            named(stray)
+        );
+        return Check::warn(SIP_BANS, text, STRAY_ELEMENTS);
+    }
+    Check::ok(SIP_BANS, format!("the daemon's {count} bans with scope sip are in the gate's sets"))
+}
+
+fn flows<T: Display>(count: usize, difference: &Difference<T>) -> Check {
+    let Difference { missing, stray } = difference;
+    if !missing.is_empty() {
+        let text = format!(
+            "{} of {count} denied flows are not in the gate's sets, so nothing stops them: {}",
+            missing.len(),
+            named(missing)
+        );
+        let advice = "`sipward flows` says why; the gate must stand for them";
+        return Check::fail(FLOWS, text, advice);
+    }
+    if !stray.is_empty() {
+        let text = format!(
+            "the gate denies {} flows that the daemon does not: {}",
+            stray.len(),
+            named(stray)
+        );
+        return Check::warn(FLOWS, text, STRAY_ELEMENTS);
+    }
+    Check::ok(FLOWS, format!("the daemon's {count} denied flows are in the gate's sets"))
+}
+
+/// The gate's sets of banned hosts against the routes.
+fn hosts(in_sets: usize, differ: usize) -> Check {
+    if differ > 0 {
+        let text = format!(
+            "{differ} hosts have a route and are missing in the gate's sets of banned hosts, or the other way round"
+        );
+        let advice = "the daemon puts them right when the table changes or it starts: `systemctl restart sipward`";
+        return Check::warn(HOSTS, text, advice);
+    }
+    Check::ok(HOSTS, format!("the gate's sets hold the {in_sets} banned hosts that have routes"))
+}
+
+fn named<T: Display>(all: &BTreeSet<T>) -> String {
+    let named: Vec<String> = all.iter().take(NAMED).map(T::to_string).collect();
+    let more = if all.len() > NAMED { ", …" } else { "" };
     format!("{}{more}", named.join(", "))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::doctor::State;
-    use crate::doctor::kernel::found_for_tests;
-
-    fn nets(all: &[&str]) -> BTreeSet<IpNet> {
-        all.iter().map(|net| net.parse().unwrap()).collect()
-    }
-
-    #[test]
-    fn the_lists_are_held_against_each_other_both_ways() {
-        let mut found = found_for_tests();
-        found.bans = nets(&["192.0.2.1/32", "192.0.2.2/32"]);
-        found.stopped_by_others = nets(&["192.0.2.3/32"]);
-        let state = |listed: &[&str]| {
-            let listed = nets(listed);
-            let check = judged(listed.len(), &found, &Difference::between(&listed, &found));
-            (check.state, check.found)
-        };
-        let (same, said) = state(&["192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32"]);
-        assert_eq!(same, State::Ok, "{said}");
-        assert!(said.contains("1 networks are stopped by routes of others"), "{said}");
-        let (missing, said) = state(&["192.0.2.1/32", "192.0.2.2/32", "192.0.2.9/32"]);
-        assert_eq!(missing, State::Fail);
-        assert!(said.contains("1 of 3 bans have no route") && said.contains("192.0.2.9"), "{said}");
-        let (stray, said) = state(&["192.0.2.1/32"]);
-        assert_eq!(stray, State::Warn);
-        assert!(said.contains("192.0.2.2/32"), "{said}");
-    }
-}
+mod tests;

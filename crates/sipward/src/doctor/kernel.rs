@@ -17,28 +17,32 @@ const CLASH: &str = "clashes";
 /// Routes and networks named in a line at most.
 const NAMED: usize = 3;
 
-/// Four checks. `daemon` is the process of a running daemon, `socket` where it answers.
+/// Seven checks. `daemon` is the process of a running daemon, `socket` where it answers.
 pub(super) async fn checks(
     config: &Config,
     daemon: Option<u32>,
     socket: Option<&Path>,
     patient: &Patient,
-) -> [Check; 4] {
+) -> Vec<Check> {
     let of_daemon = daemon.and_then(|id| {
         let threads = patient.root.join(format!("proc/{id}/task"));
         rights::any_has_net_admin(&threads, CapSet::Effective)
     });
     match sipward_route::inspect(&config.route).await {
-        Ok(inspection) => [
-            right(config, of_daemon, inspection.permitted),
-            gate(config, daemon.is_some(), &inspection),
-            bans::check(config, daemon.is_some(), socket, &inspection).await,
-            clashes(config, &inspection, &patient.root.join("etc/iproute2")),
-        ],
+        Ok(inspection) => {
+            let mut checks = vec![
+                right(config, of_daemon, inspection.permitted),
+                gate(config, daemon.is_some(), &inspection),
+            ];
+            checks.extend(bans::checks(config, daemon.is_some(), socket, &inspection).await);
+            checks.push(clashes(config, &inspection, &patient.root.join("etc/iproute2")));
+            checks
+        }
         Err(error) => {
             let blind =
                 |name| Check::fail(name, error.to_string(), "sipward cannot work on this kernel");
-            [blind(RIGHT), blind(GATE), blind(bans::BANS), blind(CLASH)]
+            let names = [RIGHT, GATE].into_iter().chain(bans::NAMES).chain([CLASH]);
+            names.map(blind).collect()
         }
     }
 }

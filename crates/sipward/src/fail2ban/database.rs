@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use rusqlite::{Connection, OpenFlags, Row};
-use sipward_engine::Timestamp;
+use sipward_engine::{Scope, Timestamp};
 
 use super::time::Span;
 use super::{Jail, Notes, StandingBan};
@@ -61,10 +61,14 @@ pub(super) fn bans(
                 break;
             }
             let kept = found.entry(ban.net).or_insert_with(|| ban.clone());
+            // Of two scopes the wider one counts.
+            let scope =
+                if kept.scope == Some(Scope::Host) { kept.scope } else { ban.scope.or(kept.scope) };
             // No end is later than any.
             if kept.until.is_some_and(|kept| ban.until.is_none_or(|until| until > kept)) {
                 *kept = ban;
             }
+            kept.scope = scope;
         }
     }
     Ok(found.into_values().collect())
@@ -95,5 +99,10 @@ fn standing(
     if until.is_some_and(|until| until <= now) {
         return None;
     }
-    Some(StandingBan { net: net.trunc(), until, jail: jail.name.clone() })
+    Some(StandingBan {
+        net: net.trunc(),
+        until,
+        jail: jail.name.clone(),
+        scope: jail.reach.as_ref().map(|reach| reach.scope),
+    })
 }

@@ -150,7 +150,9 @@ impl Ini {
         if let Some((other, key)) = name.split_once('/') {
             let other = if other.eq_ignore_ascii_case(DEFAULT) { DEFAULT } else { other };
             if let Some(raw) = self.raw(other, &key.to_lowercase()) {
-                return self.interpolate(other, raw, depth + 1, out);
+                // The text alone is the other section's: `%(port)s` in it is this section's, as in `action_` of
+                // fail2ban's jail `freeswitch`, which begins with `%(default/action_)s`.
+                return self.interpolate(section, raw, depth + 1, out);
             }
         }
         Err(format!("`%({})s` is set nowhere", name.escape_debug()))

@@ -4,8 +4,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 
 use ipnet::{IpNet, Ipv4Net};
+use sipward_engine::Scope;
 
 use super::ini::Ini;
+use super::reach::{self, Reach};
 use super::time::{self, Span};
 use super::{ImportError, Notes, Takeover};
 use crate::config::HostEntry;
@@ -28,6 +30,10 @@ const WINDOW: RangeInclusive<u64> = 1..=7 * 86_400;
 /// `policy.ban_time` in seconds: 1s to 365d.
 const BAN_TIME: RangeInclusive<u64> = 1..=365 * 86_400;
 
+/// What an operator should know of ports.
+const SIP_PORTS: &str = "scope = \"sip\" stops packets to the ports that FreeSWITCH's profiles listen on, whichever \
+                         ports the jail names";
+
 /// One jail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Jail {
@@ -43,6 +49,8 @@ pub struct Jail {
     ignore: Vec<String>,
     /// `bantime.increment`.
     increments: bool,
+    /// What its actions stop.
+    pub(super) reach: Option<Reach>,
 }
 
 /// The jails to take: those of these names, or all enabled ones that watch SIP.
@@ -122,6 +130,11 @@ pub(super) fn take_over(jails: Vec<Jail>, notes: &mut Notes) -> Takeover {
                 *BAN_TIME.end()
             }
         });
+        takeover.scope = first.reach.as_ref().map(|reach| reach.scope);
+        takeover.scope_by = first.reach.as_ref().map(|reach| reach.by.clone());
+        if takeover.scope == Some(Scope::Sip) {
+            notes.add(SIP_PORTS.to_owned());
+        }
         if !first.increments {
             notes.add(format!(
                 "jail {} bans repeat offenders no longer than others; sipward doubles each time \
@@ -166,6 +179,26 @@ fn tell_differences(jails: &[Jail], notes: &mut Notes) {
                 jail.name, first.name
             ));
         }
+        let scope = |jail: &Jail| jail.reach.as_ref().map(|reach| reach.scope);
+        if scope(jail) != scope(first) {
+            notes.add(format!(
+                "jail {} stops {}, and {} stops {}; new bans take the scope of the latter, bans that stand keep \
+                 that of their jail",
+                jail.name,
+                stops(jail),
+                first.name,
+                stops(first)
+            ));
+        }
+    }
+}
+
+/// What the bans of a jail stop, in words.
+fn stops(jail: &Jail) -> &'static str {
+    match jail.reach.as_ref().map(|reach| reach.scope) {
+        Some(Scope::Host) => "the whole host",
+        Some(Scope::Sip) => "some ports",
+        None => "what its action says, which is unknown here",
     }
 }
 
@@ -186,6 +219,11 @@ impl Jail {
             }
             read
         });
+        let port = text(files, name, "port", notes);
+        let actions = text(files, name, "action", notes)
+            .filter(|actions| !actions.trim().is_empty())
+            .or_else(|| text(files, name, "banaction", notes));
+        let reach = actions.and_then(|actions| reach::of(&actions, port.as_deref()));
         let ignore = text(files, name, "ignoreip", notes).unwrap_or_default();
         let ignore = ignore.split(|c: char| c.is_whitespace() || c == ',');
         Self {
@@ -196,6 +234,7 @@ impl Jail {
             ignore: ignore.filter(|host| !host.is_empty()).map(str::to_owned).collect(),
             increments: text(files, name, "bantime.increment", notes)
                 .is_some_and(|value| is_true(&value)),
+            reach,
         }
     }
 }

@@ -4,6 +4,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use sipward_engine::Scope;
+
 use super::{StandingBan, Takeover};
 use crate::text::{Plain, Time};
 
@@ -31,7 +33,12 @@ fn write(takeover: &Takeover, out: &mut String) -> std::fmt::Result {
         takeover.allow.iter().try_for_each(|host| writeln!(out, "  \"{host}\","))?;
         writeln!(out, "]\n")?;
     }
+    let scope = takeover.scope.map(|scope| {
+        let by = takeover.scope_by.as_deref().unwrap_or_default();
+        format!("scope = \"{}\" # {}", scope.as_str(), Plain(by))
+    });
     let settings = [
+        scope,
         takeover.max_failures.map(|count| format!("max_failures = {count} # maxretry")),
         takeover.window_seconds.map(|seconds| format!("window = \"{}\" # findtime", span(seconds))),
         takeover.ban_time_seconds.map(|s| format!("ban_time = \"{}\" # bantime", span(s))),
@@ -65,5 +72,9 @@ fn span(seconds: u64) -> String {
 
 fn line(ban: &StandingBan) -> String {
     let end = ban.until.map_or("for ever".to_owned(), |until| format!("until {}", Time(until)));
-    format!("{} {end} (jail {})", ban.net, Plain(&ban.jail))
+    let what = match ban.scope {
+        Some(Scope::Sip) => " from the SIP ports",
+        Some(Scope::Host) | None => "",
+    };
+    format!("{}{what} {end} (jail {})", ban.net, Plain(&ban.jail))
 }

@@ -191,6 +191,79 @@ fn databases_of_before_0_11_are_read_with_the_jails_own_ban_time() {
     assert_eq!(bans[0].until, Some(Timestamp::from_micros((NOW + 3_000) * 1_000_000)));
 }
 
+/// The part of fail2ban's own `jail.conf` that says what is banned.
+const ACTIONS: &str = "\
+[DEFAULT]
+enabled = false
+port = 0:65535
+protocol = tcp
+chain = INPUT
+banaction = iptables-multiport
+banaction_allports = iptables-allports
+action_ = %(banaction)s[port=\"%(port)s\", protocol=\"%(protocol)s\", chain=\"%(chain)s\"]
+action_mw = %(action_)s
+            sendmail-whois[sender=\"root@localhost\", dest=\"root@localhost, noc@localhost\"]
+action = %(action_)s
+
+[freeswitch]
+port = 5060,5061
+action_ = %(default/action_)s[name=%(__name__)s-tcp, protocol=\"tcp\"]
+          %(default/action_)s[name=%(__name__)s-udp, protocol=\"udp\"]
+";
+
+fn reach(local: &str) -> (Option<Scope>, Option<String>) {
+    let files = [("jail.conf", ACTIONS), ("jail.local", local)];
+    let takeover = Installation::new(&files).read_jails(&["freeswitch"]).unwrap();
+    (takeover.scope, takeover.scope_by)
+}
+
+#[test]
+fn the_ports_of_the_jail_are_scope_sip_and_all_ports_are_scope_host() {
+    let by = |text: &str| Some(text.to_owned());
+    assert_eq!(reach(""), (Some(Scope::Sip), by("port = 5060,5061")));
+    let with_mails = reach("[freeswitch]\naction = %(action_mw)s\n");
+    assert_eq!(with_mails, (Some(Scope::Sip), by("port = 5060,5061")));
+    let nftables = reach("[DEFAULT]\nbanaction = nftables[type=multiport]\n");
+    assert_eq!(nftables, (Some(Scope::Sip), by("port = 5060,5061")));
+    let all = reach("[freeswitch]\nbanaction = %(banaction_allports)s\n");
+    assert_eq!(all, (Some(Scope::Host), by("action iptables-allports")));
+    let all = reach("[DEFAULT]\nbanaction = nftables[type=allports]\n");
+    assert_eq!(all, (Some(Scope::Host), by("action nftables, allports")));
+    let all = reach("[freeswitch]\nport = 0:65535\n");
+    assert_eq!(all, (Some(Scope::Host), by("port = 0:65535")));
+    let all = reach("[freeswitch]\nport = all\n");
+    assert_eq!(all, (Some(Scope::Host), by("port = all")));
+    let own = reach("[freeswitch]\naction = own-script[port=5060]\n");
+    assert_eq!(own, (None, None));
+}
+
+#[test]
+fn bans_that_stand_keep_the_scope_of_their_jail_and_the_wider_one_counts() {
+    let local =
+        "[freeswitch]\nenabled = true\n[asterisk]\nenabled = true\nbanaction = iptables-allports\n";
+    let files = [("jail.conf", ACTIONS), ("jail.local", local)];
+    let takeover = Installation::new(&files)
+        .with_bans(&[
+            ("freeswitch", "203.0.113.7", NOW - 100, 900),
+            ("asterisk", "203.0.113.7", NOW - 100, 600),
+            ("freeswitch", "203.0.113.8", NOW - 100, 600),
+            ("asterisk", "203.0.113.9", NOW - 100, 600),
+        ])
+        .read();
+    let scopes: Vec<Option<Scope>> = takeover.bans.iter().map(|ban| ban.scope).collect();
+    assert_eq!(scopes, [Some(Scope::Host), Some(Scope::Sip), Some(Scope::Host)]);
+    assert_eq!(takeover.scope, Some(Scope::Sip));
+    let different = "jail asterisk stops the whole host, and freeswitch stops some ports";
+    assert!(takeover.notes.iter().any(|note| note.contains(different)), "{:?}", takeover.notes);
+    let toml = to_toml(&takeover);
+    let config = Config::parse(&toml, "x".as_ref()).unwrap_or_else(|e| panic!("{e}\n{toml}"));
+    assert_eq!(config.policy.scope, Scope::Sip);
+    for part in ["scope = \"sip\" # port = 5060,5061\n", "203.0.113.8/32 from the SIP ports until"]
+    {
+        assert!(toml.contains(part), "{part} in {toml}");
+    }
+}
+
 #[test]
 fn nothing_is_written_into_fail2bans_files() {
     let installation = debian("[freeswitch]\nenabled = true\n").with_bans(&[]);
@@ -241,7 +314,7 @@ proptest! {
     #[test]
     fn no_configuration_makes_it_panic_or_print_what_sipward_refuses(
         lines in prop::collection::vec(
-            "(ignoreip|bantime|findtime|maxretry|filter|logpath|enabled|bantime.increment) = (-?[0-9]{0,20}[a-z]{0,3}|true|\\PC{0,12}|[0-9a-f.:/, ]{0,20}|%\\([a-z/]{0,9}\\)s)",
+            "(ignoreip|bantime|findtime|maxretry|filter|logpath|enabled|bantime.increment|port|action|banaction) = ((?:iptables|route|nftables)\\[port=\\PC{0,12}|-?[0-9]{0,20}[a-z]{0,3}|true|\\PC{0,12}|[0-9a-f.:/, ]{0,20}|%\\([a-z/]{0,9}\\)s)",
             0..12,
         ),
     ) {

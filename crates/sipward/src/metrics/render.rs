@@ -84,15 +84,26 @@ fn bans(page: &mut Page, now: &Snapshot) {
     let help = "Bans that a rule in shadow would have made, by rule.";
     labelled(page, "sipward_shadowed", help, "rule", &tally.shadowed);
     gauge(page, "sipward_bans_active", None, "Bans that stand.", now.bans);
+    let help = "Bans that stand, by what they stop: the host, or packets to the SIP ports.";
+    let mut scopes = page.family(Kind::Gauge, "sipward_bans_by_scope", None, help);
+    scopes.sample(&[("scope", "host")], now.bans.saturating_sub(now.sip_bans));
+    scopes.sample(&[("scope", "sip")], now.sip_bans);
     let help = "Bans that may stand at most (policy.max_bans).";
     gauge(page, "sipward_bans_limit", None, help, now.max_bans);
     let help = "Bans that stand and that the kernel refused.";
     gauge(page, "sipward_bans_not_enforced", None, help, now.not_enforced);
+    let help = "Flows that are denied now: single ports of hosts that must stay.";
+    gauge(page, "sipward_flows_active", None, help, now.flows);
+    let help =
+        "Flows that can be denied at once; beyond it the one that ends first is allowed again.";
+    gauge(page, "sipward_flows_limit", None, help, now.max_flows);
+    let help = "Flows that are denied and that the kernel refused.";
+    gauge(page, "sipward_flows_not_enforced", None, help, now.flows_not_enforced);
 }
 
 fn kernel(page: &mut Page, now: &Snapshot) {
     let tally = &now.tally;
-    let help = "Bans whose blackhole route the kernel has taken.";
+    let help = "Bans of hosts whose blackhole route the kernel has taken.";
     gauge(page, "sipward_routes", None, help, now.routes);
     let help = "Changes of routes that the kernel refused.";
     counter(page, "sipward_route_failures", help, tally.count(Kind::RouteFailed));

@@ -85,7 +85,7 @@ impl Histogram {
 }
 
 /// The rules, as the configuration and the API write them.
-const RULES: [&str; 16] = [
+const RULES: [&str; 17] = [
     "failures",
     "users",
     "user_agents",
@@ -100,6 +100,7 @@ const RULES: [&str; 16] = [
     "log",
     "login",
     "attention",
+    "insider",
     "deafness",
     "scan",
 ];
@@ -107,17 +108,43 @@ const RULES: [&str; 16] = [
 /// What decides beside them.
 const NO_RULES: [&str; 3] = ["manual", "adopted", "split"];
 
-const UNBANS: [&str; 6] = ["expired", "manual", "exempted", "split", "superseded", "not_adopted"];
+const UNBANS: [&str; 8] = [
+    "expired",
+    "manual",
+    "exempted",
+    "split",
+    "superseded",
+    "made_room",
+    "not_adopted",
+    "registered",
+];
 
-const REFUSALS: [&str; 6] = ["exempt", "known", "shared", "link_local", "covered", "too_many_bans"];
+const REFUSALS: [&str; 10] = [
+    "exempt",
+    "known",
+    "shared",
+    "link_local",
+    "covered",
+    "too_many_bans",
+    "share_used_up",
+    "banned_lately",
+    "registered",
+    "denied_lately",
+];
 
-const ALARMS: [&str; 11] = [
+const ALARMS: [&str; 17] = [
     "ban_table_full",
     "not_enforced",
     "many_bans",
     "spoofing",
     "likely_proxy",
     "account_attacked",
+    "insider",
+    "account_spread",
+    "unjoined",
+    "distributed",
+    "forgeable_bans",
+    "network_banned",
     "deaf",
     "policy_rejected",
     "shielded",

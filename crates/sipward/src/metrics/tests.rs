@@ -66,7 +66,11 @@ fn snapshot() -> Snapshot {
         esl_away: 0.0,
         registrations: 30,
         bans: 2,
+        sip_bans: 1,
         max_bans: 500_000,
+        flows: 3,
+        max_flows: 65_536,
+        flows_not_enforced: 0,
         not_enforced: 0,
         routes: 2,
         gate: Some([true, false]),
@@ -102,6 +106,11 @@ fn what_was_counted_is_told() {
         "sipward_esl_blind_seconds_total 1.5",
         "sipward_healed_total 4",
         "sipward_registrations 30",
+        "sipward_bans_by_scope{scope=\"host\"} 1",
+        "sipward_bans_by_scope{scope=\"sip\"} 1",
+        "sipward_flows_active 3",
+        "sipward_flows_limit 65536",
+        "sipward_flows_not_enforced 0",
         "sipward_gate{family=\"ipv4\"} 1",
         "sipward_gate{family=\"ipv6\"} 0",
         "sipward_store_behind_seconds 0.25",
@@ -167,7 +176,16 @@ fn what_is_counted_first_was_there_before_as_zero() {
     for record in [ban(1), Record::Alarm(Alarm::Deaf { burst: 1, packets: Some(1) })] {
         tally.note(&record);
     }
-    for reason in ["expired", "manual", "exempted", "split", "superseded", "not_adopted"] {
+    for reason in [
+        "expired",
+        "manual",
+        "exempted",
+        "split",
+        "superseded",
+        "made_room",
+        "not_adopted",
+        "registered",
+    ] {
         let reason = serde_json::from_value(reason.into()).unwrap();
         let source = "192.0.2.1/32".parse().unwrap();
         tally.note(&Record::Unban { source, reason, still_stopped_by: None });

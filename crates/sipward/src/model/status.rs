@@ -128,6 +128,8 @@ pub struct Grades {
 pub struct BanCounts {
     /// Bans that stand.
     pub active: u64,
+    /// Bans among them with scope `sip`: they stop packets to the SIP ports only. The others stop the host.
+    pub sip: u64,
     /// Bans among them that the kernel refused, or that stop nothing because a rule or route of another program
     /// wins or the gate is missing.
     pub not_enforced: u64,

@@ -20,8 +20,8 @@ use crate::api::{self, Api};
 use crate::http::extract::{Query, Sent};
 use crate::http::fault::Fault;
 use crate::model::{
-    BanOrder, BanOrigin, BanPage, BanQuery, BanState, Direction, MAX_LIMIT, Net, NewBan,
-    ProblemKind, Refusal,
+    BanOrder, BanOrigin, BanPage, BanQuery, BanScope, BanState, Direction, MAX_LIMIT, Net, NewBan,
+    ProblemKind, Refusal, Status,
 };
 pub(super) use table::{Columns, rows};
 
@@ -31,6 +31,10 @@ const FILES: [(&str, &str); 2] =
 
 /// What the list can be sorted by.
 const SORTED: [(&str, &str); 3] = [("since", "beginning"), ("until", "end"), ("net", "network")];
+
+/// What a ban by hand can stop; the first is chosen.
+const SCOPES_TO_CHOOSE: [(&str, &str); 3] =
+    [("", "as the policy says"), ("host", "everything"), ("sip", "SIP ports only")];
 
 /// Who is banned.
 pub(super) async fn list(
@@ -130,7 +134,7 @@ fn export_query(fields: &Fields) -> String {
         };
         export.append_pair(name, text);
     }
-    for name in ["origin", "state", "rule"] {
+    for name in ["origin", "state", "scope", "rule"] {
         if let Some(word) = fields.text(name) {
             export.append_pair(name, word);
         }
@@ -191,10 +195,10 @@ fn show(frame: &Frame, fields: &Fields, page: &BanPage, draft: Draft<'_>) -> Mar
             h1 { "Bans" }
             p.soft #total data-live="" {
                 (say::count(page.total, "ban"))
-                @if fields.has("q") || fields.has("rule") || fields.has("state") ||
-                    fields.has("origin") {
+                @if ["q", "rule", "state", "scope", "origin"].iter().any(|name| fields.has(name)) {
                     " match"
                 }
+                (flows(&frame.status))
             }
         }
         @if frame.viewer.may_write { (ban_form(draft)) }
@@ -215,6 +219,15 @@ fn show(frame: &Frame, fields: &Fields, page: &BanPage, draft: Draft<'_>) -> Mar
         (pages("/bans", fields, page.next.as_deref()))
     };
     frame.page("/bans", "Bans", Some(&here), &body)
+}
+
+/// How many flows are denied, with a link to them.
+pub(super) fn flows(status: &Status) -> Markup {
+    html! {
+        @if status.bans.flows > 0 {
+            " · " a href="/flows" { (say::count(status.bans.flows, "flow")) " denied" }
+        }
+    }
 }
 
 fn ban_form(draft: Draft<'_>) -> Markup {
@@ -239,6 +252,17 @@ fn ban_form(draft: Draft<'_>) -> Markup {
                     most: 64,
                     ..Label::default()
                 }))
+                div.field {
+                    label for="ban-scope" { "What it stops" }
+                    select id="ban-scope" name="scope" aria-describedby="ban-scope-hint" {
+                        @for (value, text) in &SCOPES_TO_CHOOSE {
+                            option value=(value) selected[draft.choice("scope") == *value] { (text) }
+                        }
+                    }
+                    p.hint #ban-scope-hint {
+                        "SIP ports only: web, mail and SSH of this server stay reachable from there."
+                    }
+                }
                 (draft.line(&Label {
                     name: "reason",
                     text: "Why",
@@ -291,6 +315,8 @@ fn filter(fields: &Fields) -> Markup {
         &[BanState::Pending, BanState::Enforced, BanState::Ineffective, BanState::Failed],
         |state| say::word(&state),
     );
+    let scopes =
+        forms::options(&[BanScope::Host, BanScope::Sip], |scope| say::scope(scope).to_owned());
     let rules = forms::options(&RuleName::ALL, |rule| say::rule(rule).to_owned());
     html! {
         form.filter method="get" action="/bans" role="search" aria-label="Search the bans" {
@@ -303,6 +329,7 @@ fn filter(fields: &Fields) -> Markup {
             (forms::choice("rule", "Rule", fields.text("rule"), &rules))
             (forms::choice("origin", "Decided", fields.text("origin"), &origins))
             (forms::choice("state", "State", fields.text("state"), &states))
+            (forms::choice("scope", "Stops", fields.text("scope"), &scopes))
             (sorting(fields))
             button type="submit" { "Search" }
         }

@@ -35,6 +35,11 @@ impl Draft<'_> {
         self.fields.map_or(label.value, |fields| fields.text(label.name).unwrap_or_default())
     }
 
+    /// The option of a list that was chosen; the empty one before anything was.
+    pub(super) fn choice(&self, name: &str) -> &str {
+        self.fields.and_then(|fields| fields.text(name)).unwrap_or_default()
+    }
+
     pub(super) fn has(&self, name: &str) -> bool {
         self.fields.is_some_and(|fields| fields.has(name))
     }

@@ -130,7 +130,8 @@ fn facts(frame: &Frame) -> Markup {
     let socket = &status.event_socket;
     let (gate, gate_said) = gate_words(status.mode, status.gate.as_ref());
     let gaps = status.gate.as_ref().map(|gate| gate.gaps.as_slice()).unwrap_or_default();
-    let refused = status.mode == Mode::Ban && status.bans.not_enforced > 0;
+    let open = status.bans.not_enforced + status.bans.flows_not_enforced;
+    let refused = status.mode == Mode::Ban && open > 0;
     html! {
         (fact(if socket.connected { "good" } else { "bad" }, "FreeSWITCH", &html! {
             strong { @if socket.connected { "connected" } @else { "NOT connected" } }
@@ -151,8 +152,11 @@ fn facts(frame: &Frame) -> Markup {
         (flood::fact(frame))
         (fact(if refused { "bad" } else { "" }, "Banned now", &html! {
             strong { (say::number(status.bans.active)) }
-            @if refused { p { (say::number(status.bans.not_enforced)) " not enforced" } }
-            p.soft { (say::number(status.totals.bans)) " since the start" }
+            @if refused { p { (say::number(open)) " not enforced" } }
+            p.soft {
+                (say::number(status.totals.bans)) " since the start"
+                (super::bans::flows(status))
+            }
         }))
         (fact("", "Failing now", &html! {
             strong {

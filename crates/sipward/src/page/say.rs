@@ -8,7 +8,7 @@ use serde::Serialize;
 use sipward_engine::{Exemption, Grade, Identity, RuleName, Timestamp};
 
 use crate::config::Mode;
-use crate::model::{BanOrigin, BanState, By, Cause, Evidence};
+use crate::model::{BanOrigin, BanScope, BanState, By, Cause, Evidence};
 use crate::text::{Plain, Thousands, Time};
 
 /// Text from the network: no control character and none that changes the direction of text gets through,
@@ -132,6 +132,14 @@ pub(super) fn state(state: BanState, mode: Mode) -> Markup {
         (BanState::Failed, _) => ("bad", "failed"),
     };
     html! { span class={ "pill " (class) } { (words) } }
+}
+
+/// What a ban stops.
+pub(super) fn scope(scope: BanScope) -> &'static str {
+    match scope {
+        BanScope::Host => "everything",
+        BanScope::Sip => "SIP ports only",
+    }
 }
 
 /// Who decided a ban.

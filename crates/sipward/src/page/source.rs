@@ -21,7 +21,9 @@ use crate::api::{self, Api};
 use crate::config::Mode;
 use crate::http::extract::Place;
 use crate::http::fault::Fault;
-use crate::model::{Evidence, HistoryEntry, KernelRoute, RouteState, SeenFailure, SourceReport};
+use crate::model::{
+    BanScope, Evidence, HistoryEntry, KernelRoute, RouteState, SeenFailure, SourceReport,
+};
 use crate::text::Time;
 
 /// Lines of the timeline at most; the history has all decisions.
@@ -74,6 +76,12 @@ pub(super) async fn show(
                 h2 #bans-title { "Bans that cover it" }
                 div #bans data-live="" {
                     (rows(&frame, &report.bans, &Columns::plain("Bans that cover it")))
+                    @if report.bans.iter().all(|ban| ban.scope == BanScope::Sip) {
+                        p.soft {
+                            "Only its packets to the SIP ports are dropped (UDP, TCP, TLS, WebSocket). Web, mail and \
+                             SSH of this server stay reachable from there."
+                        }
+                    }
                 }
             }
         }
@@ -135,7 +143,15 @@ fn actions(report: &SourceReport, here: &str) -> Markup {
 
 fn facts(report: &SourceReport, mode: Mode) -> Markup {
     let most = f64::from(report.max_failures);
-    let observed = mode == Mode::Observe && !report.bans.is_empty();
+    let none_because = if report.bans.is_empty() {
+        None
+    } else if mode == Mode::Observe {
+        Some("observe mode sets none")
+    } else if report.bans.iter().all(|ban| ban.scope == BanScope::Sip) {
+        Some("a ban from the SIP ports has none")
+    } else {
+        None
+    };
     html! {
         p { (say::plain(&report.verdict)) }
         dl.pairs {
@@ -173,18 +189,19 @@ fn facts(report: &SourceReport, mode: Mode) -> Markup {
                 }
             }
             dt { "Bans so far" } dd { (report.ban_count) }
-            dt { "Kernel" } dd { (kernel(&report.kernel, observed)) }
+            dt { "Kernel" } dd { (kernel(&report.kernel, none_because)) }
         }
     }
 }
 
-/// What the kernel does with its packets; `observed` when it is banned in observe mode.
-fn kernel(route: &KernelRoute, observed: bool) -> Markup {
+/// What the kernel does with its packets; `none_because` says why a banned host has no route.
+fn kernel(route: &KernelRoute, none_because: Option<&str>) -> Markup {
     html! {
         @match route.state {
             RouteState::Blackhole => "a blackhole route stands",
-            RouteState::Other if observed => "no blackhole route: observe mode sets none",
-            RouteState::Other => "no blackhole route",
+            RouteState::Other => {
+                "no blackhole route" @if let Some(why) = none_because { ": " (why) }
+            }
             RouteState::Unknown => "could not be asked",
         }
         @if let Some(detail) = &route.detail { " " span.soft { "(" (plain(detail)) ")" } }
@@ -307,14 +324,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ban_that_is_only_observed_says_why_there_is_no_route() {
+    fn a_ban_without_a_route_says_why_there_is_none() {
         let route = KernelRoute { state: RouteState::Other, detail: Some("via eth0".to_owned()) };
-        let said = |observed| kernel(&route, observed).into_string();
-        assert!(
-            said(true).starts_with("no blackhole route: observe mode sets none "),
-            "{}",
-            said(true)
-        );
-        assert!(said(false).starts_with("no blackhole route <"), "{}", said(false));
+        let said = |why| kernel(&route, why).into_string();
+        let observed = said(Some("observe mode sets none"));
+        assert!(observed.starts_with("no blackhole route: observe mode sets none "), "{observed}");
+        assert!(said(None).starts_with("no blackhole route <"), "{}", said(None));
     }
 }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use ipnet::IpNet;
 use serde::Serialize;
+use sipward_engine::Scope;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -18,7 +19,9 @@ use crate::client::{Client, ClientError};
 use crate::clock;
 use crate::config::HostEntry;
 use crate::fail2ban::{StandingBan, Takeover};
-use crate::model::{AllowChanged, BanMade, Net, NewAllow, NewBan, PolicyChange, PolicyView};
+use crate::model::{
+    AllowChanged, BanMade, BanScope, Net, NewAllow, NewBan, PolicyChange, PolicyView,
+};
 use crate::text::Plain;
 
 /// Bans sent side by side. Each answer waits until the ban is stored and the kernel has taken it; side by
@@ -116,6 +119,7 @@ pub(super) async fn apply(
         max_failures: takeover.max_failures,
         window_seconds: takeover.window_seconds,
         ban_time_seconds: takeover.ban_time_seconds,
+        values: takeover.scope.map(scope_value).into_iter().collect(),
         ..PolicyChange::default()
     };
     if change != PolicyChange::default() {
@@ -186,12 +190,20 @@ fn order(ban: &StandingBan, spare: &[IpAddr]) -> NewBan {
         net: Net(ban.net),
         ban_time_seconds: left,
         permanent: left.is_none(),
-        scope: None,
+        scope: ban.scope.map(|scope| match scope {
+            Scope::Host => BanScope::Host,
+            Scope::Sip => BanScope::Sip,
+        }),
         // The API takes 500 bytes.
         reason: Some(format!("fail2ban: {}", ban.jail.chars().take(100).collect::<String>())),
         force: false,
         spare: spare.to_vec(),
     }
+}
+
+/// `policy.scope`, as the API takes it.
+fn scope_value(scope: Scope) -> (String, serde_json::Value) {
+    ("scope".to_owned(), scope.as_str().into())
 }
 
 fn overlap(host: &HostEntry, net: IpNet) -> bool {

@@ -38,7 +38,7 @@ pub(super) struct Scene {
     sources: HashMap<String, Source>,
 }
 
-/// A ban, or what it became.
+/// A ban or a denied flow, or what it became.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NewBan {
     pub(super) time: String,
@@ -159,18 +159,27 @@ impl Scene {
                     why: reason(&line.fields),
                     ended: false,
                 });
-                self.bans.truncate(MAX_BANS);
             }
-            "unban" => {
-                let net = of("source");
-                if let Some(ban) = self.bans.iter_mut().find(|ban| ban.net == net && !ban.ended) {
-                    ban.ended = true;
-                }
-            }
+            "flow_denied" => self.bans.push_front(NewBan {
+                time: clock_of(line.time),
+                net: of("flow"),
+                why: reason(&line.fields),
+                ended: false,
+            }),
+            "unban" => self.end(&of("source")),
+            "flow_allowed" => self.end(&of("flow")),
             "missed" => {
                 self.missed += line.fields.get("count").and_then(Value::as_u64).unwrap_or(0);
             }
             _ => {}
+        }
+        self.bans.truncate(MAX_BANS);
+    }
+
+    /// The ban of a network, or the denial of a flow, has ended.
+    fn end(&mut self, what: &str) {
+        if let Some(ban) = self.bans.iter_mut().find(|ban| ban.net == what && !ban.ended) {
+            ban.ended = true;
         }
     }
 

@@ -65,8 +65,17 @@ fn status(scene: &Scene) -> Vec<Line<'static>> {
     };
     let bans = &status.bans;
     let mut banned = format!("{} banned", bans.active);
+    if bans.sip > 0 {
+        out::add(&mut banned, format_args!(" ({} SIP only)", bans.sip));
+    }
     if bans.not_enforced > 0 {
         out::add(&mut banned, format_args!(", {} NOT enforced", bans.not_enforced));
+    }
+    if bans.flows > 0 {
+        out::add(&mut banned, format_args!(", {} denied", out::count(bans.flows, "flow")));
+    }
+    if bans.flows_not_enforced > 0 {
+        out::add(&mut banned, format_args!(", {} NOT enforced", bans.flows_not_enforced));
     }
     let policy = &status.policy;
     let rule = format!(
@@ -77,11 +86,11 @@ fn status(scene: &Scene) -> Vec<Line<'static>> {
     );
     vec![
         Line::styled(
-            format!("sipward {}   mode {mode}", Plain(&status.version)),
+            format!("sipward {}   mode {mode}   {rule}", Plain(&status.version)),
             Style::new().add_modifier(Modifier::BOLD),
         ),
         connection,
-        Line::from(format!("{banned}   {} sources fail   {rule}", status.sources.tracked)),
+        Line::from(format!("{banned}   {} sources fail", status.sources.tracked)),
         flood(&status.flood),
     ]
 }
@@ -115,8 +124,8 @@ fn draw_bans(frame: &mut Frame<'_>, area: Rect, scene: &Scene) {
         let row = Row::new([time.clone(), net.clone(), Plain(why).to_string()]);
         if *ended { row.style(dim()) } else { row }
     });
-    let widths = [Constraint::Length(8), Constraint::Max(43), Constraint::Fill(1)];
-    let table = Table::new(rows, widths).block(titled("Newest bans"));
+    let widths = [Constraint::Length(8), Constraint::Max(49), Constraint::Fill(1)];
+    let table = Table::new(rows, widths).block(titled("Newest bans and denied flows"));
     frame.render_widget(table, area);
 }
 

@@ -59,6 +59,16 @@ fn references_are_replaced_also_through_other_sections() {
 }
 
 #[test]
+fn a_text_of_another_section_refers_to_the_keys_of_this_one() {
+    let text = "[DEFAULT]\nport = 0:65535\naction_ = x[port=%(port)s]\n\
+                [freeswitch]\nport = 5060\naction_ = %(default/action_)s\n\
+                [other]\nport = 22\naction_ = %(freeswitch/port)s\n";
+    let ini = merged(&[text]);
+    assert_eq!(value(&ini, "freeswitch", "action_"), "x[port=5060]");
+    assert_eq!(value(&ini, "other", "action_"), "5060");
+}
+
+#[test]
 fn known_means_what_an_earlier_file_said() {
     let ini = merged(&[
         "[DEFAULT]\nignoreip = 127.0.0.1/8\n",

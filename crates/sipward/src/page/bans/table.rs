@@ -81,7 +81,7 @@ fn row(frame: &Frame, ban: &Ban, acts: bool) -> Markup {
             }
             td data-label="State" {
                 (say::state(ban.state, frame.status.mode))
-                @if ban.scope == BanScope::Sip { " " span.pill title="Web, mail and SSH stay reachable" { "SIP only" } }
+                @if ban.scope == BanScope::Sip { " " span.pill { "SIP ports only" } }
                 @if let Some(error) = &ban.error { " " span.soft { (say::plain(error)) } }
             }
             @if acts {

@@ -80,3 +80,17 @@ fn what_was_missed_is_counted_and_what_is_unknown_passed_over() {
     scene.take(line("auth_failure", &json!({"source": 5})));
     assert_eq!(scene.missed, 7);
 }
+
+#[test]
+fn a_denied_flow_is_shown_until_it_is_allowed_again() {
+    let mut scene = Scene::default();
+    let flow = "203.0.113.7 udp 41234";
+    let denied = json!({"source": "203.0.113.7", "flow": flow, "by": "rule", "rule": "failures",
+        "failures": 5});
+    scene.take(line("flow_denied", &denied));
+    assert_eq!((scene.bans[0].net.as_str(), scene.bans[0].why.as_str()), (flow, "failures 5"));
+    assert_eq!(scene.bans_made.sum(), 0, "a denied flow is no ban");
+    let allowed = json!({"source": "203.0.113.7", "flow": flow, "reason": "expired"});
+    scene.take(line("flow_allowed", &allowed));
+    assert!(scene.bans[0].ended);
+}

@@ -16,7 +16,7 @@ fn scene() -> Scene {
             "assumed": 0, "answered": 5, "genuine": 0},
         "failed_now": {"sources": 1, "failures": 5, "at_least": false},
         "alarms": {"state": "ok", "texts": [], "last_day": 0},
-        "bans": {"active": 1, "not_enforced": 0, "flows": 0, "flows_not_enforced": 0, "max": 500_000},
+        "bans": {"active": 3, "sip": 1, "not_enforced": 0, "flows": 2, "flows_not_enforced": 0, "max": 500_000},
         "sources": {"tracked": 3, "weightless": 0, "known": 0, "attention": 0, "offenders": 1,
             "evicted": 0},
         "gate": null,
@@ -53,12 +53,12 @@ fn drawn(width: u16, height: u16, scene: &Scene) -> String {
 fn an_ordinary_terminal_shows_everything() {
     let screen = drawn(80, 24, &scene());
     for part in [
-        "sipward 0.1.0   mode ban",
+        "sipward 0.1.0   mode ban   5 failures in 10m ban for 1h",
         "FreeSWITCH 127.0.0.1:8021 connected",
-        "1 banned   3 sources fail   5 failures in 10m ban for 1h",
+        "3 banned (1 SIP only), 2 flows denied   3 sources fail",
         "SHIELDED: 31,204 packets/s dropped; 212 phones registered; FreeSWITCH answers",
         "failures 1/s, 1 in the last minute   bans 1 in the last minute",
-        "Newest bans",
+        "Newest bans and denied flows",
         "22:01:02 203.0.113.7/32",
         "failures 5",
         "Busiest sources",
