@@ -236,7 +236,7 @@ pub(crate) async fn unban(api: &Api, nets: &[IpNet]) -> Result<Unbanned, Fault> 
     let still_stopped = api.desk.visit(move |judge| still_stopped(judge, nets)).await?;
     let store = convert::health(api.store.settled().await);
     let Ended { count, nets: ended, left, flows } = ended;
-    Ok(Unbanned { count, ended, left, flows, unfinished, still_stopped, store })
+    Ok(Unbanned { count, ended, left, unfinished, flows, still_stopped, store })
 }
 
 /// Waits until no route is left of what was unbanned; gives how many still are when the kernel makes no

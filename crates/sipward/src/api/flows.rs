@@ -20,7 +20,7 @@ pub(crate) async fn list(
     State(api): State<Api>,
     Query(query): Query<FlowQuery>,
 ) -> Answer<FlowPage> {
-    let limit = usize::from(limit(query.limit)?);
+    let limit = limit(query.limit)?;
     let inside = query.inside.map(|net| net.0);
     let after = match query.cursor.as_deref().map(str::parse::<Flow>) {
         Some(Err(_)) => {

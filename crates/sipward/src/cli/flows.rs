@@ -36,7 +36,7 @@ pub(super) struct FlowsCommand {
 impl FlowsCommand {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         if let Some(flow) = self.allow {
-            let path = format!("/flows/{}", segment(&flow.to_string()));
+            let path = format!("/flows/{}", segment(flow.to_string()));
             return self.remote.run(
                 "allowing the flow",
                 async |client| client.send::<FlowAllowed>(Method::DELETE, &path).await,

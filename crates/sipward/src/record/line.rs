@@ -49,10 +49,7 @@ impl fmt::Display for Record {
             | Self::AccessListUsed { .. }
             | Self::SipPorts { .. }
             | Self::EventsNotAllowed { .. } => directory::line(f, self),
-            Self::Trunks { sources } => {
-                write!(f, "{} addresses of gateways:", sources.len())?;
-                sources.iter().try_for_each(|net| write!(f, " {net}"))
-            }
+            Self::Trunks { sources } => trunks_line(f, sources),
             Self::DirectoryFailed { question, error } => {
                 write!(f, "FreeSWITCH did not answer `{}`: {}", Plain(question), Plain(error))
             }
@@ -160,6 +157,11 @@ fn decision_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
         }
         other => write!(f, "{:?}", other.kind()),
     }
+}
+
+fn trunks_line(f: &mut fmt::Formatter<'_>, sources: &[IpNet]) -> fmt::Result {
+    write!(f, "{} addresses of gateways:", sources.len())?;
+    sources.iter().try_for_each(|net| write!(f, " {net}"))
 }
 
 fn flow_line(f: &mut fmt::Formatter<'_>, denied: &FlowDenied) -> fmt::Result {
