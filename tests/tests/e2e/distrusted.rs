@@ -66,7 +66,7 @@ fn is_limited(world: &World, port: u16) {
     until("most of it is lost", || burst(world, port) < BURST / 2);
 }
 
-/// Guesses from eight ports of a host where user 1000 is registered.
+/// Guesses from some ports of the phone's host, one after the other, until each is denied.
 fn hop(world: &World, daemon: &Daemon, from: u16, ports: u16) {
     for n in 0..70_u16 {
         world.fs.failure(ip(PHONE), from, ["2000", "2001"][usize::from(n % 2)]);

@@ -237,12 +237,12 @@ fn a_replay_shows_the_flows_that_would_be_denied() {
     world.fs.wait_for_subscription(sipward_tests::daemon::PATIENCE).unwrap();
     make_known(&world);
     guess(&world, 41_234, FAILURES);
-    let recorded = || fs::read(&file).unwrap_or_default();
+    let written = || fs::read(&file).unwrap_or_default();
     let failures = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);
         text.matches("sofia%3A%3Aregister_failure").count()
     };
-    until("all is written", || failures(&recorded()) >= usize::from(FAILURES));
+    until("all is written", || failures(&written()) >= usize::from(FAILURES));
     kill(Pid::from_raw(i32::try_from(recorder.id()).unwrap()), Signal::SIGINT).unwrap();
     assert!(recorder.wait().unwrap().success());
 

@@ -13,7 +13,7 @@ use netlink_sys::{Socket, SocketAddr};
 use sipward_route::{Flow, Inspection, Settings, Transport, inspect};
 use sipward_tests::netns::Host;
 
-/// `NFNL_SUBSYS_NFTABLES` (linux/netfilter/nfnetlink.h), and messages of it (nf_tables.h).
+/// `NFNL_SUBSYS_NFTABLES` (linux/netfilter/nfnetlink.h), and messages of it (`nf_tables.h`).
 const NFTABLES: u16 = 10 << 8;
 const DELETE_TABLE: u16 = NFTABLES | 0x02;
 const NEW_ELEMENT: u16 = NFTABLES | 0x0c;

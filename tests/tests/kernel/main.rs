@@ -6,6 +6,7 @@
 //! | `bans.rs` | a banned host's packets arrive no more, another host's do |
 //! | `scope.rs` | bans from the SIP ports; the gate's sets of bans over restarts and damage |
 //! | `flows.rs` | one flow of an address is denied, the others pass; flows of registered phones |
+//! | `changes.rs` | thousands of changes of both, as fast as they go |
 //! | `gate.rs` | the gate drops nothing else |
 //! | `routes.rs` | whose routes are touched, and which win |
 //! | `policy.rs` | policy rules of others: proved for each way in, moved where they pass by |
@@ -25,6 +26,7 @@
 )]
 
 mod bans;
+mod changes;
 mod flows;
 mod foreign;
 mod gate;
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
             bans::cases(),
             scope::cases(),
             flows::cases(),
+            changes::cases(),
             gate::cases(),
             routes::cases(),
             policy::cases(),

@@ -98,8 +98,12 @@ fn budget_of_connections() {
     let _server = Server::at(&world.pbx);
     let established = connect((&world.attacker, ATTACKER), PBX, SIP).expect("a connection");
     let tries = |from: (&Host, &str), to: &str| (0..20).filter(|_| knocks_once(from, to)).count();
+    let begun = Instant::now();
     let both = tries((&world.attacker, ATTACKER), PBX) + tries((&world.attacker, ATTACKER6), PBX6);
-    assert!(both < 30, "{both} of 40 connections");
+    // Five a second, and five at once: on a busy machine the tries take longer.
+    let most = begun.elapsed().as_secs().saturating_add(2).saturating_mul(5).min(39);
+    let both = u64::try_from(both).expect("a few");
+    assert!(both <= most, "{both} of 40 connections, at most {most}");
     assert!(echoes(&established), "one that stands is not concerned");
     for _ in 0..20 {
         assert!(knocks((&world.phone, PHONE), PBX_FOR_PHONE, SIP), "a healthy phone");

@@ -47,7 +47,8 @@ impl Enforcer {
     /// Takes out of the sets what is not banned any more, or is banned with the other scope, in one transaction.
     pub(super) async fn leave_sets(&mut self, steps: &[Step]) -> Result<(), RouteError> {
         let mut bans = Vec::new();
-        let mut nets = HashSet::new();
+        // Those that came with the same steps are not in the list yet, and stay.
+        let (mut nets, mut entered) = (HashSet::new(), Vec::new());
         for step in steps {
             let (net, was_there) = (step.net, self.wanted.contains(&step.net));
             let leaves_hosts = !self.is_on_link(net)
@@ -61,12 +62,19 @@ impl Enforcer {
                 && self.at_sip.contains(net);
             bans.extend(leaves_hosts.then_some((net, Scope::Host)));
             bans.extend(leaves_sip.then_some((net, Scope::Sip)));
-            if leaves_sip && Exact::of(net).is_none() {
+            if Exact::of(net).is_some() || step.has_failed() {
+                continue;
+            }
+            if leaves_sip {
                 nets.insert(net);
+            } else if step.wish == Wish::Block(Scope::Sip) {
+                entered.push(net);
             }
         }
-        let nets = (!nets.is_empty())
-            .then(|| gate::nets(self.at_sip.nets.iter().filter(|net| !nets.contains(*net))));
+        let nets = (!nets.is_empty()).then(|| {
+            let stay = self.at_sip.nets.iter().filter(|net| !nets.contains(*net));
+            gate::nets(stay.chain(&entered))
+        });
         self.change_sets(Direction::Out, bans, nets).await
     }
 
