@@ -85,7 +85,7 @@ fn bans(page: &mut Page, now: &Snapshot) {
     labelled(page, "sipward_shadowed", help, "rule", &tally.shadowed);
     gauge(page, "sipward_bans_active", None, "Bans that stand.", now.bans);
     let help = "Bans that stand, by what they stop: the host, or packets to the SIP ports.";
-    let mut scopes = page.family(Kind::Gauge, "sipward_bans_by_scope", None, help);
+    let mut scopes = page.family(MetricKind::Gauge, "sipward_bans_by_scope", None, help);
     scopes.sample(&[("scope", "host")], now.bans.saturating_sub(now.sip_bans));
     scopes.sample(&[("scope", "sip")], now.sip_bans);
     let help = "Bans that may stand at most (policy.max_bans).";
