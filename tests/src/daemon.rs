@@ -276,7 +276,7 @@ impl Daemon {
     fn wait(&mut self, limit: Duration) -> Ended {
         let deadline = Instant::now() + limit;
         loop {
-            if let Some(status) = self.child.try_wait().expect("a child of ours") {
+            if let Some(status) = self.child.try_wait().expect("our child") {
                 self.log.finish();
                 return Ended { status, log: self.log.clone() };
             }
@@ -292,7 +292,7 @@ impl Daemon {
     fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.id()).expect("a process id");
         // The child is not waited for yet, so the id is its own.
-        kill(Pid::from_raw(id), signal).expect("a process of ours");
+        kill(Pid::from_raw(id), signal).expect("our process");
     }
 }
 

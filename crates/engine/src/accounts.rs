@@ -30,7 +30,7 @@ struct Account {
     first: Option<u32>,
     others: Option<Box<Others>>,
     count: u32,
-    /// The next number of addresses that is told.
+    /// The next number of addresses that is reported.
     tell_at: u32,
 }
 

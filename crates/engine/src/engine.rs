@@ -253,7 +253,7 @@ impl Engine {
             Input::Packets { count } => self.on_packets(count, actions),
             Input::Probed { deaf_for } => self.on_probed(deaf_for, actions),
             Input::Scanner { source, packets } => self.on_scanner(source, packets, actions),
-            // Whoever answers a challenge of the run before was challenged unseen.
+            // Anyone who answers a challenge of the run before was challenged unseen.
             Input::Core(_) => self.on_blind(self.now),
             Input::Blind { to, .. } => self.on_blind(to),
             Input::Exempt { class, nets } => self.on_exempt(class, &nets, actions),

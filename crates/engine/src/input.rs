@@ -149,7 +149,7 @@ pub enum Input<'a> {
         /// The flow.
         flow: Flow,
     },
-    /// The kernel already holds a route of ours for `net` that nothing else explains: it becomes a
+    /// The kernel already holds one of our routes for `net` that nothing else explains: it becomes a
     /// ban for `ban_time`, or [`crate::Action::Unblock`] removes it. Where a ban of scope SIP stands, which
     /// needs no route, [`crate::Action::Block`] names it again.
     ///
@@ -195,7 +195,7 @@ pub enum Input<'a> {
         enforced: bool,
     },
     /// The kernel refused what [`crate::Action::Block`] asked. The ban stays listed, as not enforced
-    /// and with this error: the decision stands, and whoever reconciles the kernel with
+    /// and with this error: the decision stands, and anyone who reconciles the kernel with
     /// [`crate::Engine::bans`] tries again and reports [`Input::Applied`].
     ApplyFailed {
         /// The network.

@@ -18,10 +18,10 @@ const MAX_NAMES: usize = 8;
 /// Failures kept at least: more users than that in an hour are as good as this many.
 const MIN_KEPT: usize = 64;
 
-/// Failures within the window that are told whatever the number of users.
+/// Failures within the window that are reported whatever the number of users.
 const MANY_FAILURES: u32 = 20;
 
-/// How often an insider that goes on is told.
+/// How often an insider that goes on is reported.
 const TELL_EVERY: Duration = Duration::from_hours(1);
 
 /// Known hosts that fail for users who never logged in there.

@@ -38,7 +38,7 @@ impl Offenders {
         }
     }
 
-    /// Remembers what is told of an earlier run: the larger count, the later time.
+    /// Remembers what is reported an earlier run: the larger count, the later time.
     pub(crate) fn raise(&mut self, key: Key, bans: u32, forget_at: Timestamp) {
         let offender = self.table.entry(key);
         offender.bans = offender.bans.max(bans);

@@ -31,7 +31,7 @@
 //!
 //! # Hostile input
 //!
-//! User names, agents, domains, call ids and UDP source addresses are chosen by whoever sends SIP to
+//! User names, agents, domains, call ids and UDP source addresses are chosen by anyone who sends SIP to
 //! FreeSWITCH. Everything here is bounded by a named constant or a field of [`Limits`] or
 //! [`SessionConfig`]; nothing is allocated by an announced length; [`Text`] and every error are safe to
 //! log.

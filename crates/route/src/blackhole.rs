@@ -58,7 +58,7 @@ impl Blackholes {
         batch.route(0, RouteNetlinkMessage::DelRoute(message))
     }
 
-    /// Deletes a route of ours as a dump has shown it.
+    /// Deletes one of our routes as a dump has shown it.
     pub(crate) fn delete_found(self, batch: &mut Batch, route: &Route) -> usize {
         let mut message = self.route(route.net);
         message.attributes.retain(|a| !matches!(a, RouteAttribute::Priority(_)));
@@ -70,7 +70,7 @@ impl Blackholes {
         self.table
     }
 
-    /// Whether a route is one of ours.
+    /// Whether a route is one of our own.
     pub(crate) fn owns(self, route: &Route) -> bool {
         route.protocol == self.protocol
             && route.table == self.table

@@ -165,7 +165,7 @@ impl Enforcer {
     ///
     /// Every change is answered by one report, except that changes of one network that arrive together
     /// are folded into the last. Reports never block the enforcer, but while some thousands of them are
-    /// undelivered it takes no further changes: whoever waits for room in `changes` must go on
+    /// undelivered it takes no further changes: anyone who waits for room in `changes` must go on
     /// receiving `reports`.
     ///
     /// # Errors
@@ -226,7 +226,7 @@ impl Enforcer {
         Ok(())
     }
 
-    /// Takes over the routes of ours that are there; returns what carries our protocol and is not ours.
+    /// Takes over our routes that are there; returns what carries our protocol and is not ours.
     async fn adopt(&mut self) -> Result<Vec<String>, RouteError> {
         let survey = inspect::survey(&mut self.route, &self.settings, self.proof.place).await?;
         let Survey { ours, elsewhere, foreign } = survey;

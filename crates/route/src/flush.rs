@@ -1,4 +1,4 @@
-//! The way out: removes everything of ours, without the daemon.
+//! The way out: removes everything that is ours, without the daemon.
 
 use netlink_packet_route::route::RouteType;
 use netlink_sys::protocols::NETLINK_ROUTE;
@@ -28,7 +28,7 @@ pub struct Flushed {
     pub flows: usize,
 }
 
-/// Removes every route, rule and table of ours: blackholes with our protocol number in any table, rules
+/// Removes every route, rule and table that is ours: blackholes with our protocol number in any table, rules
 /// with our protocol number, the gate with its bans and flows. Works without a daemon; a daemon that runs would put everything
 /// back, so stop it first.
 ///

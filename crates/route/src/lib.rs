@@ -5,7 +5,7 @@
 //! the route of the rest. A ban of [`Scope::Sip`] and a denied [`Flow`] have no route; the gate drops what they send
 //! to the SIP ports. [`Enforcer`] is the one task
 //! that owns netlink: it applies [`Change`]s in batches, looks up whether each really wins, watches for
-//! outsiders who take something of ours away, and puts it back.
+//! outsiders who take something that is ours away, and puts it back.
 //!
 //! The gate also counts what arrives for the SIP ports ([`Report::Packets`]) and holds the shield: all
 //! strangers together share a budget of packets to them ([`ShieldSettings`]), healthy and unlimited hosts

@@ -93,7 +93,7 @@ pub(crate) struct Signs {
     pub(crate) host: bool,
     /// Somebody else changed sets of the gate, or deleted its table.
     pub(crate) sets: bool,
-    /// A route of somebody else went: it may have been in the way of one of ours.
+    /// A route of somebody else went: it may have been in the way of one of our own.
     pub(crate) obstacles: bool,
 }
 
@@ -230,7 +230,7 @@ fn subscribe(protocol: isize, groups: &[u32], own: Option<u32>) -> io::Result<To
     if let Err(error) = setsockopt(&*inner, RcvBufForce, &RECEIVE_BUFFER) {
         debug!(%error, "the monitor keeps the default receive buffer");
     }
-    // Without the filter the same is done here, one read per change of ours.
+    // Without the filter the same is done here, one read per own change.
     if let Some(Err(error)) = own.map(|port| SockRef::from(&*inner).attach_filter(&all_but(port))) {
         debug!(%error, "the monitor hears our own changes");
     }

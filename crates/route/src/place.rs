@@ -87,7 +87,7 @@ impl fmt::Display for Place {
 }
 
 impl Settings {
-    /// The tables in which blackholes of ours are bans: that of these settings, and those where other
+    /// The tables in which our blackholes are bans: that of these settings, and those where other
     /// settings may have left them, from which they move.
     pub(crate) fn tables(&self) -> Vec<u32> {
         let own = match self.table {

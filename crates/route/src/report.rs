@@ -72,7 +72,7 @@ pub enum Report {
         /// The flow.
         flow: Flow,
     },
-    /// No route of ours covers `net` any more, and no set of the gate holds it.
+    /// None of our routes covers `net` any more, and no set of the gate holds it.
     Unblocked {
         /// The network.
         net: IpNet,
@@ -87,7 +87,7 @@ pub enum Report {
         /// The kernel's words, and what to do.
         error: String,
     },
-    /// Somebody outside took something of ours away; it is back.
+    /// Somebody outside took something that is ours away; it is back.
     Healed {
         /// Routes put back.
         routes: usize,

@@ -46,7 +46,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `door` | the socket file, who may use it |
+//! | `listener` | the socket file, who may use it |
 //! | `document` | the routes, and the `OpenAPI` document made from them |
 //! | `bans`, `flows`, `select`, `export`, `sources`, `attacks`, `hosts`, `healthy`, `allow`, `history`, `series`, `policy`, `preview`, `status`, `alarms`, `events`, `what_if`, `tokens`, `metrics` | the handlers |
 //! | `convert` | the engine's and the store's words → those of the wire |
@@ -57,7 +57,6 @@ pub(crate) mod attacks;
 pub(crate) mod bans;
 mod convert;
 mod document;
-mod door;
 pub(crate) mod events;
 pub(crate) mod export;
 mod flood;
@@ -65,6 +64,7 @@ pub(crate) mod flows;
 pub(crate) mod healthy;
 pub(crate) mod history;
 pub(crate) mod hosts;
+mod listener;
 mod metrics;
 mod overlap;
 pub(crate) mod policy;
@@ -84,8 +84,8 @@ use ipnet::IpNet;
 use tokio::sync::{Semaphore, broadcast};
 
 use crate::config::{Config, Mode};
-use crate::daemon::{Desk, Settings};
-use crate::http::fault::Fault;
+use crate::daemon::{EngineHandle, Settings};
+use crate::http::error::ApiError;
 use crate::http::{Access, serve};
 use crate::metrics::Metrics;
 use crate::model;
@@ -93,20 +93,20 @@ use crate::record::Record;
 use crate::store::Store;
 pub use document::document;
 pub(crate) use document::router;
-use door::Door;
-pub(crate) use hosts::Oracles;
+pub(crate) use hosts::Lookups;
+use listener::Listener;
 
 /// What the handlers work with.
 #[derive(Clone)]
 pub(crate) struct Api {
-    desk: Desk,
+    engine: EngineHandle,
     settings: Arc<Settings>,
     store: Store,
     records: broadcast::Sender<Arc<Record>>,
     mode: Mode,
     metrics: Arc<Metrics>,
     access: Arc<Access>,
-    oracles: Oracles,
+    oracles: Lookups,
     /// Where routes are looked up.
     routes: Arc<sipward_route::Settings>,
     /// Seats for listeners of events.
@@ -115,26 +115,26 @@ pub(crate) struct Api {
 
 /// What of the daemon the API works with.
 pub(crate) struct Parts<'a> {
-    pub(crate) desk: Desk,
+    pub(crate) engine: EngineHandle,
     pub(crate) settings: Arc<Settings>,
     pub(crate) store: Store,
     pub(crate) records: broadcast::Sender<Arc<Record>>,
     pub(crate) config: &'a Config,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) access: Arc<Access>,
-    pub(crate) oracles: Oracles,
+    pub(crate) oracles: Lookups,
 }
 
 impl Api {
     pub(crate) fn new(parts: Parts<'_>) -> Self {
-        let Parts { desk, settings, store, records, config, metrics, access, oracles } = parts;
+        let Parts { engine, settings, store, records, config, metrics, access, oracles } = parts;
         let (mode, routes) = (config.mode, Arc::new(config.route.clone()));
         let listeners = Arc::new(Semaphore::new(events::LISTENERS));
-        Self { desk, settings, store, records, mode, metrics, access, oracles, routes, listeners }
+        Self { engine, settings, store, records, mode, metrics, access, oracles, routes, listeners }
     }
 
-    pub(crate) fn desk(&self) -> &Desk {
-        &self.desk
+    pub(crate) fn engine(&self) -> &EngineHandle {
+        &self.engine
     }
 
     pub(crate) fn records(&self) -> &broadcast::Sender<Arc<Record>> {
@@ -149,21 +149,21 @@ impl Api {
         &self.access
     }
 
-    /// Opens the socket and serves until it is dropped. When the socket cannot be opened that is told, and
+    /// Opens the socket and serves until it is dropped. When the socket cannot be opened that is reported, and
     /// the daemon goes on without: its bans matter more.
     pub(crate) async fn run(self, socket: &Path) {
-        match Door::open(socket) {
-            Ok(door) => {
-                Record::ApiOpened { socket: socket.to_owned() }.tell(&self.records);
+        match Listener::open(socket) {
+            Ok(endpoint) => {
+                Record::ApiOpened { socket: socket.to_owned() }.publish(&self.records);
                 let (room, records) = (Arc::clone(&self.access.room), self.records.clone());
-                serve::serve(door, router(self, Router::new()), &room, &records).await;
+                serve::serve(endpoint, router(self, Router::new()), &room, &records).await;
             }
-            Err(error) => Record::ApiFailed { error: error.to_string() }.tell(&self.records),
+            Err(error) => Record::ApiFailed { error: error.to_string() }.publish(&self.records),
         }
     }
 }
 
 /// A network in a path.
-fn net_of(field: &str, text: &str) -> Result<IpNet, Fault> {
-    text.parse::<model::Net>().map(|net| net.0).map_err(|detail| Fault::field(field, detail))
+fn net_of(field: &str, text: &str) -> Result<IpNet, ApiError> {
+    text.parse::<model::Net>().map(|net| net.0).map_err(|detail| ApiError::field(field, detail))
 }

@@ -42,7 +42,7 @@ pub(crate) enum BadCertificate {
     },
     /// They do not belong together.
     #[error("{} and {} cannot be used: {error}", .files.certificate.display(), .files.key.display())]
-    Unfit {
+    InvalidValue {
         /// The files.
         files: TlsFiles,
         /// What the TLS library says.
@@ -90,7 +90,7 @@ fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, BadCertificate> {
     }
     let key = PrivateKeyDer::from_pem_slice(&contents(&files.key)?)
         .map_err(|error| useless(&files.key, &format!("no private key in it (PEM): {error}")))?;
-    let unfit = |error| BadCertificate::Unfit { files: files.clone(), error };
+    let unfit = |error| BadCertificate::InvalidValue { files: files.clone(), error };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -48,7 +48,7 @@ pub struct Check {
     pub check: &'static str,
     /// How it stands.
     pub state: State,
-    /// What was found. May hold what strangers wrote: whoever prints it must escape it.
+    /// What was found. May hold what strangers wrote: anyone who prints it must escape it.
     pub found: String,
     /// What to do; `None` where there is nothing to do.
     pub advice: Option<String>,

@@ -1,7 +1,7 @@
 //! What a fail2ban on this host has set up against SIP attackers, for `sipward import fail2ban`.
 //!
 //! Everything is read, nothing is written: the configuration in fail2ban's own order and by its own
-//! rules, and its database, opened read-only. A line that makes no sense is told as a note; the rest
+//! rules, and its database, opened read-only. A line that makes no sense is reported as a note; the rest
 //! is taken all the same.
 //!
 //! | module | holds |

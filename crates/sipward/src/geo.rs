@@ -1,7 +1,7 @@
 //! Where an address is and in whose network, by `.mmdb` files: those of `MaxMind`, DB-IP or `IPinfo` that tell
 //! of countries, cities and autonomous systems.
 //!
-//! Files are read whole into memory, at the start and at each reload; a missing or damaged one is told and
+//! Files are read whole into memory, at the start and at each reload; a missing or damaged one is reported and
 //! does without. What they say is shown without control characters.
 
 use std::collections::BTreeMap;

@@ -2,38 +2,38 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `door` | the listening sockets, TLS |
+//! | `listener` | the listening sockets, TLS |
 //! | `room` | how many connections there may be, and which is closed for another |
 //! | `serve` | connections and their limits, of the Unix socket too |
-//! | `guard` | who asks, and whether he may |
+//! | `auth` | who asks, and whether he may |
 //! | `client` | whose client it is, behind trusted proxies |
 //! | `login` | the log-in of the page |
 //! | `tokens`, `links`, `sessions` | what opens: bearer tokens, one-time links, cookies |
-//! | `attempts` | who failed to log in too often |
+//! | `login_throttle` | who failed to log in too often |
 //! | `secret` | random secrets and their hashes |
-//! | `extract`, `fault` | what comes in, read within limits; what goes wrong, as a document |
+//! | `extract`, `error` | what comes in, read within limits; what goes wrong, as a document |
 //! | `headers` | what every answer says to a browser |
 //!
 //! On the Unix socket the kernel knows who is at the other end. On TCP everything but `/healthz` and the
 //! log-in needs a bearer token or a session, and all of it has a thread of its own (`Server`).
 
-mod attempts;
 mod audit;
+mod auth;
 mod client;
-mod door;
+pub(crate) mod error;
 pub(crate) mod extract;
-pub(crate) mod fault;
-mod guard;
 mod headers;
 mod links;
+mod listener;
 mod login;
+mod login_throttle;
+mod principal;
 mod refused;
 mod room;
 mod secret;
 pub(crate) mod serve;
 mod sessions;
 mod tokens;
-mod visitor;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -52,35 +52,35 @@ use tokio_util::sync::CancellationToken;
 use crate::certificates::Certificates;
 use crate::clock::Clock;
 use crate::config::HttpSettings;
-use crate::daemon::Desk;
+use crate::daemon::EngineHandle;
 use crate::model::Problem;
 use crate::record::Record;
 use crate::rights;
 use crate::store::{RetiredToken, SavedToken, Store};
-use attempts::Attempts;
 pub(crate) use audit::audit;
+use auth::AuthLayer;
 pub(crate) use client::Client;
-use door::Door;
-use guard::Gatekeeper;
 pub use links::Links;
+use listener::Listener;
 pub(crate) use login::LoginView;
+use login_throttle::LoginThrottle;
+pub(crate) use principal::Principal;
 use refused::Refused;
 pub(crate) use room::{Caller, Room, raise_descriptors};
 pub use secret::NoRandom;
 pub(crate) use sessions::Sessions;
 pub(crate) use tokens::{NotAdded, Tokens};
-pub(crate) use visitor::Visitor;
 
 /// Threads for what blocks: questions to the history, look-ups of names.
 const BLOCKING: usize = 8;
 
-/// What opens the door, and who tried in vain. One for the daemon.
+/// What opens the endpoint, and who tried in vain. One for the daemon.
 #[derive(Debug)]
 pub(crate) struct Access {
     pub(crate) tokens: Tokens,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) links: Arc<Links>,
-    attempts: Attempts,
+    attempts: LoginThrottle,
     refused: Refused,
     /// For all connections, those of the Unix socket too.
     pub(crate) room: Arc<Room>,
@@ -102,7 +102,7 @@ impl Access {
             refused: Refused::default(),
             sessions: Arc::new(Sessions::new(settings.session)),
             links,
-            attempts: Attempts::default(),
+            attempts: LoginThrottle::default(),
             room: Arc::new(room),
             clock,
             bases: Mutex::new(settings.public_bases()),
@@ -137,7 +137,7 @@ pub(crate) struct Site {
     pub(crate) access: Arc<Access>,
     pub(crate) records: broadcast::Sender<Arc<Record>>,
     /// Where failed log-ins are counted.
-    pub(crate) engine: Desk,
+    pub(crate) engine: EngineHandle,
     /// Where the use of tokens is noted.
     pub(crate) store: Store,
     pub(crate) pages: Pages,
@@ -202,20 +202,20 @@ impl Server {
 async fn run(site: Site, settings: HttpSettings, certificates: Option<Arc<Certificates>>) {
     let settings = Arc::new(settings);
     let Site { access, records, engine, store, pages, build } = site;
-    let keeper =
-        Gatekeeper { access, records, engine, store, pages, settings: Arc::clone(&settings) };
-    let keeper = Arc::new(keeper);
+    let auth_layer =
+        AuthLayer { access, records, engine, store, pages, settings: Arc::clone(&settings) };
+    let auth_layer = Arc::new(auth_layer);
     let own = Router::new()
         .route("/healthz", get(healthy))
         .route("/login", get(login::show).post(login::log_in))
         .route("/logout", axum::routing::post(login::log_out))
-        .with_state(Arc::clone(&keeper));
-    let router = build(own).layer(from_fn_with_state(Arc::clone(&keeper), guard::guard));
-    let doors = settings.listen.iter().map(|address| {
-        let door = Door::new(*address, Arc::clone(&settings), certificates.clone());
-        door::run(door, router.clone(), &keeper.access, &keeper.records)
+        .with_state(Arc::clone(&auth_layer));
+    let router = build(own).layer(from_fn_with_state(Arc::clone(&auth_layer), auth::authenticate));
+    let endpoints = settings.listen.iter().map(|address| {
+        let endpoint = Listener::new(*address, Arc::clone(&settings), certificates.clone());
+        listener::run(endpoint, router.clone(), &auth_layer.access, &auth_layer.records)
     });
-    join_all(doors).await;
+    join_all(endpoints).await;
 }
 
 /// The daemon lives; nothing else is said.

@@ -28,7 +28,7 @@ pub use page::Format;
 pub use render::render;
 pub use tally::{Histogram, Tally};
 
-use crate::chronicle::Chronicle;
+use crate::activity::Activity;
 use crate::clock::Clock;
 use crate::notify::{Delivery, DeliveryStats, EventReceiver};
 use crate::record::Record;
@@ -98,17 +98,17 @@ pub struct FloodNow {
     pub counts: ShieldCounts,
 }
 
-/// Counts what is told, from the moment it is made, and remembers the latest of it.
+/// Counts what is reported, from the moment it is made, and remembers the latest of it.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     tally: Mutex<Tally>,
-    chronicle: Mutex<Chronicle>,
+    chronicle: Mutex<Activity>,
     clock: Clock,
     ledgers: Vec<Arc<DeliveryStats>>,
 }
 
 impl Metrics {
-    /// The counter, and the work that keeps it; `ledgers` are told beside.
+    /// The counter, and the work that keeps it; `ledgers` are reported beside.
     pub(crate) fn new(
         records: &broadcast::Sender<Arc<Record>>,
         ledgers: &[Arc<DeliveryStats>],
@@ -119,7 +119,7 @@ impl Metrics {
         let mut hearing = EventReceiver::new(records, own, CancellationToken::new());
         let metrics = Arc::new(Self {
             tally: Mutex::default(),
-            chronicle: Mutex::new(Chronicle::new(clock.at_start())),
+            chronicle: Mutex::new(Activity::new(clock.at_start())),
             clock: clock.clone(),
             ledgers,
         });
@@ -145,11 +145,11 @@ impl Metrics {
 
     /// Looks at what is remembered. Counting waits meanwhile: whatever takes longer than copying belongs
     /// behind it.
-    pub(crate) fn recall<T>(&self, look: impl FnOnce(&mut Chronicle, Timestamp) -> T) -> T {
+    pub(crate) fn recall<T>(&self, look: impl FnOnce(&mut Activity, Timestamp) -> T) -> T {
         look(&mut self.chronicle(), self.clock.now())
     }
 
-    fn chronicle(&self) -> MutexGuard<'_, Chronicle> {
+    fn chronicle(&self) -> MutexGuard<'_, Activity> {
         self.chronicle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

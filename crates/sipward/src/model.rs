@@ -2,7 +2,7 @@
 //!
 //! Times are RFC 3339 in UTC. Durations are seconds, with the unit in the name. Addresses are written as
 //! IPv4 or IPv6, networks as `192.0.2.0/24`. Text that came from the network (users, user agents,
-//! profiles) may hold any character: whoever prints it must escape it.
+//! profiles) may hold any character: anyone who prints it must escape it.
 //!
 //! Each list is a page: `items`, and `next` for the `cursor` of the page after it.
 

@@ -178,7 +178,7 @@ async fn connect(
     Ok(connection)
 }
 
-/// Tries until it works; why it does not is told once.
+/// Tries until it works; why it does not is reported once.
 async fn reconnect(settings: &SessionConfig, tell: &mut impl FnMut(News<'_>)) -> Connection {
     let mut told = false;
     loop {

@@ -2,7 +2,7 @@
 //! when, why, and what that would have cost the phones.
 //!
 //! It goes the daemon's way: [`bridge::translate`](crate::bridge::translate) and the
-//! [`LogReader`](crate::complaint::LogReader) read, the engine decides, and nothing is carried out. So a
+//! [`LogReader`](crate::log_parser::LogReader) read, the engine decides, and nothing is carried out. So a
 //! replay says what `mode = "observe"` would have logged: a source that would have been banned goes on
 //! in the recording, and its further failures count for nothing until the ban has ended.
 //!
@@ -12,21 +12,21 @@
 //! | `stream` | recordings of the Event Socket, broken ones too |
 //! | `logfile` | FreeSWITCH's log files: rows put together to messages |
 //! | `local` | their local times |
-//! | [`court`] | one policy at work |
+//! | [`simulation`] | one policy at work |
 //! | `logins` | who logged in, and which bans would have hit them |
 //! | [`report`] | the outcome as data; the JSON form is what serde makes of it |
 //! | [`compare`] | what two policies do differently |
 //! | [`table`] | the outcome for people |
 //!
-//! Everything up to [`court`] is pure: bytes in, decisions out, no clock. Memory is bounded: files are
+//! Everything up to [`simulation`] is pure: bytes in, decisions out, no clock. Memory is bounded: files are
 //! read through constant buffers, lists are cut at a named length and counted to their end.
 
 pub mod compare;
-pub mod court;
 mod local;
 mod logfile;
 mod logins;
 pub mod report;
+pub mod simulation;
 pub mod source;
 mod stream;
 pub mod table;
@@ -36,9 +36,9 @@ use sipward_engine::Timestamp;
 use sipward_esl::{Event, LogLine};
 
 pub use self::compare::Comparison;
-pub use self::court::Court;
 pub use self::local::Local;
 pub use self::report::Report;
+pub use self::simulation::Simulation;
 pub use self::source::{Source, SourceError};
 pub use self::tally::{Kind, Tally};
 
@@ -64,13 +64,13 @@ pub enum Item {
     Message(Vec<u8>),
 }
 
-/// Plays the sources, whatever comes first first, before each of the courts. `progress` is called after
+/// Plays the sources, whatever comes first first, before each of the simulations. `progress` is called after
 /// each item.
-pub fn play(sources: &mut [Source], courts: &mut [Court], mut progress: impl FnMut()) {
+pub fn play(sources: &mut [Source], simulations: &mut [Simulation], mut progress: impl FnMut()) {
     let mut heads: Vec<Option<Timed>> = sources.iter_mut().map(Source::next).collect();
     while let Some((index, timed)) = earliest(&mut heads) {
-        for court in &mut *courts {
-            court.hear(&timed);
+        for simulation in &mut *simulations {
+            simulation.hear(&timed);
         }
         progress();
         if let (Some(head), Some(source)) = (heads.get_mut(index), sources.get_mut(index)) {

@@ -3,7 +3,7 @@
 //! Who owns an address writes its name, an attacker too: so a name counts as confirmed only when it leads back
 //! to the address, and nothing but letters, digits, `-`, `.` and `_` of it is shown. The system's resolver is
 //! asked, which blocks: on a few threads, whose answers are remembered also when they come too late for
-//! whoever asked.
+//! anyone who asked.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -87,7 +87,7 @@ impl Reverse {
         let Ok(Ok(place)) = timeout_at(deadline, room).await else {
             return Err(ReverseError::TimedOut);
         };
-        // Whoever was before us may have asked the same.
+        // Anyone who was before us may have asked the same.
         if let Some(known) = self.recall(address) {
             return known;
         }

@@ -11,9 +11,9 @@
 //! | task | owns | never waits for |
 //! |---|---|---|
 //! | session (`sipward-esl`) | the socket | anybody: what the engine does not take is dropped, counted |
-//! | `daemon::judge` | the engine | the kernel: what netlink does not take waits in a bounded queue |
+//! | `daemon::engine_task` | the engine | the kernel: what netlink does not take waits in a bounded queue |
 //! | enforcer (`sipward-route`) | netlink | – |
-//! | `daemon::directory` | questions to FreeSWITCH: phones, gateways, access lists | – |
+//! | `daemon::freeswitch_queries` | questions to FreeSWITCH: phones, gateways, access lists | – |
 //! | `daemon::probe` | OPTIONS requests to FreeSWITCH's profiles in a flood | – |
 //! | `daemon::tasks` | name look-ups, signals | – |
 //! | [`api`](crate::api) | the control socket, a task for each connection | – |
@@ -36,12 +36,12 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Api, Oracles, Parts};
+use crate::api::{Api, Lookups, Parts};
 use crate::clock::{self, Clock};
 use crate::config::{Config, Credentials, Secrets};
 use crate::daemon::{
-    Ears, End, Judge, Overrides, QUESTIONS, Reload, State, Voices, heart, recall_decisions,
-    stop_on_signals,
+    End, EngineTask, Inputs, Outputs, Overrides, QUERIES, Reload, State, recall_decisions,
+    status_hook, stop_on_signals,
 };
 use crate::http::Links;
 use crate::logging::LogControl;
@@ -107,24 +107,25 @@ impl Daemon {
         let Self { config, credentials, secrets, logs, reload, links } = self;
         let certificates = serve::certificates(&config)?;
         // The lock is held until the end, the flush included.
-        let Opened { only: _only, kernel, store, saved, wishes, mut reports, shielding } =
+        let Opened { only: _only, kernel, store, saved, routes_out, mut reports, shielding } =
             Opened::open(&config).await?;
 
         let engine = Engine::new(config.policy.clone(), clock::seed())?;
-        let (clock, lookups) = (Clock::start(saved.written), Oracles::new(&config));
+        let (clock, lookups) = (Clock::start(saved.written), Lookups::new(&config));
         let notifiers = Notifiers::start(&config, &secrets, &lookups.whois, &records, &clock)?;
         let (metrics, counting) = Metrics::new(&records, notifiers.stats(), clock.clone());
         let settings = State { overrides: Overrides::stored(&saved), file: config };
         let config = settings.effective();
         let access = Arc::new(serve::access(&config, &saved, links, &clock));
 
-        let (ask, questions) = mpsc::channel(QUESTIONS);
+        let (ask, questions) = mpsc::channel(QUERIES);
         let outputs =
-            Voices { wishes, store: store.clone(), questions: ask, records: records.clone() };
-        let mut judge = Judge::new(engine, clock.clone(), outputs, heart(logs.clone()), shielding);
+            Outputs { routes_out, store: store.clone(), questions: ask, records: records.clone() };
+        let mut engine_task =
+            EngineTask::new(engine, clock.clone(), outputs, status_hook(logs.clone()), shielding);
         let restoring =
             Restoring { config: &config, credentials: &credentials, found: &kernel.found };
-        let names = restoring.run(&mut judge, saved, &mut reports, &stop).await;
+        let names = restoring.run(&mut engine_task, saved, &mut reports, &stop).await;
 
         let wiring = Wiring {
             config: &config,
@@ -135,11 +136,12 @@ impl Daemon {
             geo: &lookups.geo,
             certificates: certificates.as_ref(),
         };
-        let wired = wiring.start(&mut judge, (settings, reload, logs), (names, questions)).await?;
+        let wired =
+            wiring.start(&mut engine_task, (settings, reload, logs), (names, questions)).await?;
         let Wired {
             session,
             notices,
-            desk,
+            engine,
             orders,
             orders_in,
             answers,
@@ -157,7 +159,7 @@ impl Daemon {
             helpers.push(tokio::spawn(tasks::hear_store(notices, told)));
         }
         let api = Api::new(Parts {
-            desk,
+            engine,
             settings,
             store: store.clone(),
             records: records.clone(),
@@ -168,8 +170,9 @@ impl Daemon {
         });
         let server = serve::serve(&config, &api, certificates, &mut helpers)?;
 
-        let (totals, end) =
-            judge.run(Ears { notices, reports, orders: orders_in, answers, probed }, stop).await;
+        let (totals, end) = engine_task
+            .run(Inputs { notices, reports, orders: orders_in, answers, probed }, stop)
+            .await;
 
         systemd::stopping();
         helpers.iter().for_each(JoinHandle::abort);

@@ -12,7 +12,7 @@
 //! | `health` | how the store stands, and when that changes |
 //! | `history` | what happened: questions and answers |
 //! | `writer` | the thread: gathers, commits, looks after the file, tries again |
-//! | `caretaker` | another thread: the write-ahead log, soundness of the whole file |
+//! | `checkpointer` | another thread: the write-ahead log, soundness of the whole file |
 //! | `database` | the file: opened, checked, put aside |
 //! | `schema` | its tables |
 //! | `write`, `step`, `load`, `prune`, `key` | rows: in, back, out again; networks as keys |
@@ -22,7 +22,7 @@
 //! can be written again the bans that stand replace those that are stored. A corrupt file gets another
 //! name and is kept.
 
-mod caretaker;
+mod checkpointer;
 mod column;
 mod database;
 mod entry;
@@ -47,7 +47,7 @@ use tokio::sync::mpsc;
 
 use crate::config::{StoreLocation, StoreSettings};
 use crate::rights;
-use caretaker::Caretaker;
+use checkpointer::Checkpointer;
 use database::{Database, Place, Trouble};
 pub use entry::{
     AllowEntry, Entry, Override, RetiredToken, Saved, SavedBan, SavedFlow, SavedToken, Stepped,
@@ -149,7 +149,7 @@ struct Shared {
     inbox: Inbox,
     status: Status,
     /// None before the file is read, after the end, and where there is no file.
-    caretaker: Mutex<Option<Caretaker>>,
+    checkpointer: Mutex<Option<Checkpointer>>,
 }
 
 /// Tells the writer that no handle is left.
@@ -181,7 +181,7 @@ impl Store {
             settings: settings.clone(),
             inbox: Inbox::default(),
             status: Status::new(notices),
-            caretaker: Mutex::new(None),
+            checkpointer: Mutex::new(None),
         });
         let (first_out, first) = std::sync::mpsc::sync_channel(1);
         let writer = Writer::new(Arc::clone(&shared));
@@ -189,8 +189,9 @@ impl Store {
         let end = Arc::new(End { shared: Arc::clone(&shared) });
         let saved = first.recv().map_err(|error| StoreError::Thread(error.to_string()))??;
         if shared.place.file().is_some() {
-            let caretaker = Caretaker::start(&shared)?;
-            *shared.caretaker.lock().unwrap_or_else(PoisonError::into_inner) = Some(caretaker);
+            let checkpointer = Checkpointer::start(&shared)?;
+            *shared.checkpointer.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(checkpointer);
         }
         Ok((Self { shared, notices: Arc::new(Mutex::new(Some(notices_in))), _end: end }, saved))
     }
@@ -216,7 +217,7 @@ impl Store {
                 Trouble::Refused(error) => error,
                 Trouble::Corrupt(error)
                 | Trouble::Unavailable(error)
-                | Trouble::Indigestible(error) => StoreError::Degraded { error },
+                | Trouble::InvalidData(error) => StoreError::Degraded { error },
             })
     }
 

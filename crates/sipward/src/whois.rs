@@ -1,7 +1,7 @@
 //! whois (RFC 3912): whom an address belongs to, as its registry says.
 //!
 //! The first server is asked, and those that it refers to. Everything is bounded: time, size, hops, what is
-//! remembered, and questions a minute, because registries shut out whoever asks too often. What a server
+//! remembered, and questions a minute, because registries shut out anyone who asks too often. What a server
 //! answers is a stranger's text, so control characters leave it, and a referral into a private network is not
 //! followed.
 //!
@@ -102,7 +102,7 @@ pub enum WhoisError {
     },
 }
 
-/// The one place that asks. Shared by whoever wants to know.
+/// The one place that asks. Shared by anyone who wants to know.
 #[derive(Debug)]
 pub struct Whois {
     settings: Settings,
@@ -134,7 +134,7 @@ impl Whois {
         let Ok(Ok(_place)) = timeout_at(deadline, self.room.acquire()).await else {
             return Err(too_long);
         };
-        // Whoever was before us may have asked the same.
+        // Anyone who was before us may have asked the same.
         let permitted = {
             let mut memory = self.memory();
             if let Some(known) = memory.recall(address) {

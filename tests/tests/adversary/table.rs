@@ -18,7 +18,7 @@ struct Row<'a> {
 
 /// Every family is on the page, and what it promises is no better than what was measured.
 pub(crate) fn check(families: &[Family], results: &Results) -> Result<(), String> {
-    // What goes wrong is told by the family itself.
+    // What goes wrong is reported by the family itself.
     let worst = |(index, family): (usize, &Family)| results.of(index, family).0;
     let measured: Vec<Worst> = families.iter().enumerate().map(worst).collect();
     let measured: Vec<(&Family, Worst)> = families.iter().zip(measured).collect();

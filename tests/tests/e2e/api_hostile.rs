@@ -171,7 +171,7 @@ fn large_and_deep_requests_are_refused() {
 
     let body = format!("{{\"net\":\"{}\"}}", "x".repeat(300_000));
     problem(&post(&client, "application/json", &body), 413);
-    // Whoever sends far too much is heard out as far as he needs to see the answer.
+    // Anyone who sends far too much is heard out as far as he needs to see the answer.
     for kind in ["application/json", "text/plain"] {
         let body = "x".repeat(3_000_000);
         let status = if kind == "text/plain" { 415 } else { 413 };

@@ -1,4 +1,4 @@
-//! Whoever fails too often is out, for his time, and nobody else.
+//! Anyone who fails too often is out, for his time, and nobody else.
 
 use std::thread;
 use std::time::Duration;
@@ -162,7 +162,7 @@ fn flushed_routes_are_back_within_a_second() {
     assert_eq!(blackholes(&world.pbx), nets(both));
     let healed = daemon.log().all("healed");
     let routes: u64 = healed.iter().filter_map(|line| line.number("routes")).sum();
-    assert_eq!(routes, 2, "each is told once");
+    assert_eq!(routes, 2, "each is reported once");
     assert_eq!(world.attacker_arrives(Family::V4), NONE);
     assert_eq!(world.attacker_arrives(Family::V6), NONE);
 }

@@ -21,7 +21,7 @@ super::cases![
 
 const ATTACKER: &str = "198.51.100.7";
 
-/// Waits until an answer is as it should be: what is counted comes a moment after what is told.
+/// Waits until an answer is as it should be: what is counted comes a moment after what is reported.
 pub(super) fn until(client: &Client, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
     let deadline = Instant::now() + PATIENCE;
     loop {

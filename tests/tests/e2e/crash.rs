@@ -1,4 +1,4 @@
-//! `kill -9` again and again in a storm: whoever was told to be banned is, until his time.
+//! `kill -9` again and again in a storm: anyone who was told to be banned is, until his time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};

@@ -185,7 +185,7 @@ fn a_foreign_route_counts_and_is_named_and_ours_follows_it() {
         assert!(said.contains("1 networks are stopped by routes of others"), "{said}");
 
         delete_route(&world.pbx, kind, "198.51.100.7/32");
-        until("a route of ours", || listed(&setup)["enforced_by"].is_null());
+        until("one of our routes", || listed(&setup)["enforced_by"].is_null());
         assert_eq!(blackholes(&world.pbx), nets(["198.51.100.7/32"]));
         assert_eq!(world.attacker_arrives(Family::V4), NONE, "{kind:?}");
         assert!(daemon.log().all("route_failed").is_empty());

@@ -112,7 +112,7 @@ fn the_list_of_flows_is_paged_and_allows_what_is_asked_for() {
     make_known(&world);
     guess(&world, 41_234, FAILURES);
     denial(&daemon, 41_234);
-    // Whoever goes on from another port is followed.
+    // Anyone who goes on from another port is followed.
     guess(&world, 41_236, 1);
     denial(&daemon, 41_236);
     let [udp, tcp] = flows_of(41_234);

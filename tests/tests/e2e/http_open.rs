@@ -259,7 +259,7 @@ fn strangers_that_are_slow_or_loud_hold_up_nobody() {
     }
     let large = format!("token={}", "x".repeat(100_000));
     let large = world.phone.run(|| trusted().browser().form("/login", &large));
-    // Whoever still sends when the connection is closed may miss the answer.
+    // Anyone who still sends when the connection is closed may miss the answer.
     assert!(matches!(large.status, 0 | 413), "{}", large.head);
     let dripping = thread::scope(|scope| {
         let slow_form = scope.spawn(|| {

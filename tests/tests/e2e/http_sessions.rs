@@ -144,7 +144,7 @@ fn who_fails_too_often_must_wait_and_harms_nobody_who_may_come_in() {
     };
     waits(served.ask(|web| web.bearer("sipward_guess").get("/metrics")));
     waits(served.ask(|web| web.browser().form("/login", &format!("token={secret}"))));
-    // Whoever is in stays in, and so does whoever has a token: nobody finds 256 bits by trying.
+    // Anyone who is in stays in, and so does anyone who has a token: nobody finds 256 bits by trying.
     served.ask(|web| web.with("Cookie", &session).get("/api/v1/bans")).expect(200);
     served.ask(|web| web.bearer(&secret).get("/api/v1/bans")).expect(200);
     // Loopback is this host's own: the engine is told, and bans nobody.

@@ -52,7 +52,7 @@ fn in_a_storm<T>(world: &World, during: impl FnOnce() -> T) -> T {
     })
 }
 
-/// What `sipward flush` says when there is no route, no rule and no gate of ours.
+/// What `sipward flush` says when there is no route, no rule and no gate that is ours.
 const NOTHING: &str = "removed 0 routes, 0 rules; there was no gate\n";
 
 /// What `sipward flush` says.

@@ -65,7 +65,7 @@ fn after_a_gap_the_list_of_freeswitch_replaces_them() {
     let daemon = world.watch(&setup);
     assert_eq!(daemon.expect("registrations").number("phones"), Some(2));
     world.fs.emit(&stays, Outcome::Registered);
-    // The list may lag behind the events: whoever was seen just before it is kept.
+    // The list may lag behind the events: anyone who was seen just before it is kept.
     std::thread::sleep(Duration::from_millis(2_500));
 
     world.fs.answer(LIST, &list(&[&stays, &comes, &phone("203.0.113.8", "1003")]));

@@ -9,7 +9,7 @@
 //! | `changes` | what is changed at run time, and what a change would mean |
 //! | `console` | what a page needs to know beside who is banned |
 //! | `addresses` | whose an address is, and all banned ones as a file |
-//! | `bans` | whoever fails too often is out, for his time, and nobody else |
+//! | `bans` | anyone who fails too often is out, for his time, and nobody else |
 //! | `flows` | one port of a known host is denied; lists, replay, observe mode |
 //! | `distrusted` | a host that loses many ports, and its registered phones |
 //! | `scopes` | bans that leave the web server open |

@@ -26,7 +26,7 @@ fn fail_in_vain(world: &World, daemon: &Daemon, source: &str, witness: &str) {
     let judged = daemon.expect_many("auth_failure", 10, of(source));
     assert!(
         judged.iter().all(|line| line.field("exempt").is_string()),
-        "each of its failures is told as exempt: {}",
+        "each of its failures is reported as exempt: {}",
         judged[0].raw
     );
     let banned = daemon.log().all("ban");

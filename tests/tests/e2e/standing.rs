@@ -177,7 +177,7 @@ fn what_the_store_does_not_know_is_lifted_at_the_start() {
 
     let again = world.watch(&setup);
 
-    // A route is a ban, whoever set it; an element of a set has no end that anybody knows.
+    // A route is a ban, anyone who set it; an element of a set has no end that anybody knows.
     assert_eq!(taken_over(&again), (Some(0), Some(1)));
     until("they are lifted", || denied(&world.pbx).is_empty() && sip_bans(&world.pbx).is_empty());
     blackholes_become(&world.pbx, ["198.18.1.9/32"]);

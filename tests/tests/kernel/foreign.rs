@@ -53,7 +53,7 @@ fn blocked(report: &Report) -> Option<&Enforcement> {
 
 fn becomes_full(running: &mut Running, target: &str) {
     let wanted = Report::Blocked { net: net(target), enforcement: Enforcement::Full };
-    running.expect("a ban of ours", |report| *report == wanted);
+    running.expect("one of our bans", |report| *report == wanted);
 }
 
 fn follows(kind: RouteType) {
@@ -164,7 +164,7 @@ fn still_stopped() {
     let Report::Unblocked { still: Some(still), .. } = report else { panic!("{report:?}") };
     assert!(still.contains("ip route get 203.0.113.66"), "{still}");
     assert!(!world.reached_by_attacker(FAR));
-    // A ban of ours around it is no news.
+    // One of our bans around it is no news.
     delete_route(&world.pbx, RouteType::BlackHole, "203.0.113.0/24", BOOT, MAIN);
     assert_eq!(running.block("203.0.113.0/24"), Enforcement::Full);
     assert_eq!(running.block(FAR), Enforcement::Full);

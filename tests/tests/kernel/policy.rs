@@ -179,7 +179,7 @@ fn main_asked_for() {
     assert!(winner.contains("table 100"), "{winner}");
     assert!(matches!(running.block("2001:db8:66::/48"), Enforcement::PassedBy { .. }));
     assert_eq!(any_reached(&world), [SECOND, SECOND6]);
-    // Whoever only looks says the same.
+    // Anyone who only looks says the same.
     let (found, route) = world.pbx.block_on(async || {
         let settings = with(BanTable::Main);
         (inspect(&settings).await.unwrap(), look_up(&settings, FAR.parse().unwrap()).await.unwrap())

@@ -82,7 +82,7 @@ fn without_the_shield_freeswitch_is_deaf() {
     assert!(heard.registered * 2 < heard.begun, "{heard:?}");
     let counts = world.sofia.counts("internal");
     assert!(counts.dropped > 3_000, "{} of {} dropped", counts.dropped, counts.received);
-    // Packets are counted all the same, so it is asked, and that is told.
+    // Packets are counted all the same, so it is asked, and that is reported.
     assert_eq!(daemon.expect("deaf").text("profile"), "192.0.2.1:5060");
 }
 

@@ -25,7 +25,7 @@ pub enum Cause {
         #[serde(default)]
         force: bool,
     },
-    /// A route of ours found at start.
+    /// One of our routes found at start.
     Adopted,
     /// What is left of a wider ban that was split.
     Split {

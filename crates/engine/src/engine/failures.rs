@@ -32,7 +32,7 @@ pub(super) enum Outcome {
     Counted(Slot, Tally),
 }
 
-/// Failures that count nothing, of a source without a quiet window between them, that are told: those of
+/// Failures that count nothing, of a source without a quiet window between them, that are reported: those of
 /// a stranger without their attempts, and those with a valid nonce that name a known one.
 const WEIGHTLESS_TOLD: u32 = 20;
 

@@ -115,7 +115,7 @@ impl Engine {
         }
     }
 
-    /// Allows the flows of whoever is exempt now in a network.
+    /// Allows the flows of anyone who is exempt now in a network.
     pub(super) fn allow_exempt(&mut self, net: &IpNet, actions: &mut Vec<Action>) {
         let flows: Vec<Flow> = self.flows.within(net).collect();
         for flow in flows {

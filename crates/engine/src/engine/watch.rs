@@ -283,7 +283,7 @@ impl Engine {
         let effect = Effect::acting(RuleName::Insider, standing);
         let (until, slow) = (self.now + DEALT_FOR, effect == Effect::Slow);
         let first = self.insiders.deal(&host, slow, until, self.now);
-        // Each further flow, which has a bound of its own; a refusal is told once.
+        // Each further flow, which has a bound of its own; a refusal is reported once.
         let denies = effect == Effect::Flow && self.flow_refusal(subject).is_none();
         if !first && !denies {
             return;

@@ -13,7 +13,7 @@ use crate::limits::{Counting, Grades, Limits, millis};
 use crate::seen::Seen;
 use crate::{Grade, Method, RuleName, Timestamp};
 
-/// Failures before the first success of a phone at a new address that are taken for mistypes. Whoever
+/// Failures before the first success of a phone at a new address that are taken for mistypes. Anyone who
 /// guesses needs more.
 pub(crate) const MISTYPES: usize = 2;
 

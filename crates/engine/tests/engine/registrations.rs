@@ -381,7 +381,7 @@ fn other_access_lists_are_asked_anew_and_protect_nobody_from_before() {
     };
 
     let actions = world.handle(Input::AclsChanged);
-    assert!(asked(&actions, banned), "whoever is banned may be allowed now");
+    assert!(asked(&actions, banned), "anyone who is banned may be allowed now");
     assert!(!asked(&actions, allowed) && !asked(&actions, denied), "not before they fail");
     let lifted = answer(&mut world, banned, true);
     assert_eq!(unblocks(&lifted), [("192.0.2.3/32".into(), UnblockReason::Exempted)]);

@@ -36,7 +36,7 @@ pub struct SessionConfig {
     /// What must be listened to; repeated after every reconnect, because FreeSWITCH keeps nothing.
     pub subscription: Subscription,
     /// What is listened to besides, as far as FreeSWITCH lets the user have it; default
-    /// [`Subscription::sofia_optional`]. What it refuses is told by
+    /// [`Subscription::sofia_optional`]. What it refuses is reported by
     /// [`Notice::NotAllowed`](super::Notice::NotAllowed).
     pub optional: Option<Subscription>,
     /// Bounds on what a frame may occupy.

@@ -337,7 +337,7 @@ impl<'s> Connected<'s> {
     }
 }
 
-/// Whoever asked may have stopped waiting; nobody is left to tell then.
+/// Anyone who asked may have stopped waiting; nobody is left to tell then.
 fn tell(answer: Answer, outcome: Result<Reply, CommandError>) {
     let _ = answer.send(outcome);
 }

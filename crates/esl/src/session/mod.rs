@@ -204,7 +204,7 @@ async fn connect(config: &SessionConfig) -> Result<(Connection, Vec<String>), Cl
 /// Answers requests while there is no connection.
 async fn refuse(requests: &mut mpsc::Receiver<Request>) -> Infallible {
     while let Some(request) = requests.recv().await {
-        // Whoever asked may have gone; nobody is left to tell then.
+        // Anyone who asked may have gone; nobody is left to tell then.
         let _ = request.answer.send(Err(CommandError::NotConnected));
     }
     std::future::pending().await

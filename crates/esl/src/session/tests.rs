@@ -310,7 +310,7 @@ async fn a_consumer_that_sleeps_never_stops_the_reader() {
             _ => {}
         }
     }
-    assert!(seen <= sent + 1, "every event is told, as itself or as dropped");
+    assert!(seen <= sent + 1, "every event is reported, as itself or as dropped");
 }
 
 /// However fast the events come, a consumer that keeps up loses none of them to the session's own haste.

@@ -171,7 +171,7 @@ impl Enforcer {
             .await
     }
 
-    /// Where a prefix was taken, looks by whom: a route of ours (type and protocol) is what was asked
+    /// Where a prefix was taken, looks by whom: one of our routes (type and protocol) is what was asked
     /// for; one of somebody else may stop the packets as well.
     async fn read_back(&mut self, steps: &mut [Step]) -> Result<(), RouteError> {
         let taken: HashSet<IpNet> =
@@ -197,7 +197,7 @@ impl Enforcer {
         Ok(())
     }
 
-    /// An unban is over when no route of ours covers the address: what a second program or somebody by
+    /// An unban is over when none of our routes covers the address: what a second program or somebody by
     /// hand set with our mark goes too.
     async fn delete_what_is_left(&mut self, steps: &mut [Step]) -> Result<(), RouteError> {
         for _ in 0..MOST_LEFT {
@@ -221,7 +221,7 @@ impl Enforcer {
         Ok(())
     }
 
-    /// Whether a ban of ours covers a network.
+    /// Whether one of our bans covers a network.
     fn is_banned(&self, net: IpNet) -> bool {
         !self.bans_around(IpNet::from(sample(net))).iter().all(|around| *around == net)
     }

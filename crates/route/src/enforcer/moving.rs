@@ -28,7 +28,7 @@ impl Moving {
 }
 
 impl Enforcer {
-    /// Begins to move routes of ours that are in other tables to where the bans are now.
+    /// Begins to move our routes that are in other tables to where the bans are now.
     pub(super) fn begin_move(&mut self, routes: Vec<(IpNet, u32)>) {
         let protocol = self.settings.protocol;
         let rest =
@@ -66,7 +66,7 @@ impl Enforcer {
                 if let Reply::Refused(refusal) = reply
                     && let Some(slot) = places.get(place).and_then(|index| refused.get_mut(*index))
                 {
-                    // Taken by one of ours that came before it.
+                    // Taken by one of our own that came before it.
                     *slot = refusal.errno != Errno::EEXIST;
                 }
             })
@@ -97,7 +97,7 @@ impl Enforcer {
         Ok(())
     }
 
-    /// Removes rules of ours that lead to bans where there are none any more.
+    /// Removes our rules that lead to bans where there are none any more.
     pub(super) async fn remove_stale_rules(&mut self) -> Result<(), RouteError> {
         let protocol = self.settings.protocol;
         let wanted = self.proof.place.rules();

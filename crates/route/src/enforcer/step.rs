@@ -26,7 +26,7 @@ pub(super) struct Step {
     pub(super) obstacle: Option<Route>,
     /// What each look-up found, way by way.
     pub(super) answers: Vec<Option<Winner>>,
-    /// No route of ours is left of an unban.
+    /// None of our routes is left of an unban.
     pub(super) nothing_is_left: bool,
 }
 

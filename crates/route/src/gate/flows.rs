@@ -178,7 +178,7 @@ impl Gate {
     pub(crate) async fn learn_flows(&mut self) -> Result<(), RouteError> {
         let now = Instant::now();
         let found = self.denied_in_kernel().await?;
-        // One that never runs out is none of ours.
+        // One that never runs out is not ours.
         let ours = found.into_iter().filter(|(_, left)| !left.is_zero());
         self.flows.denied =
             ours.take(MOST_DENIED).map(|(flow, left)| (flow, now + left.min(LONGEST))).collect();
@@ -220,7 +220,7 @@ impl Gate {
                 changes.push(change(*flow, None, Some(*until)));
             }
         }
-        // One of ours that is about to run out needs no help.
+        // One of our own that is about to run out needs no help.
         let extra = extra.into_keys().filter(|flow| !self.flows.denied.contains_key(flow));
         changes.extend(extra.map(|flow| change(flow, Some(now + LONGEST), None)));
         for changes in changes.chunks(STEP) {

@@ -122,7 +122,7 @@ fn all_rules(gate: &GateSettings) -> Batch {
     batch
 }
 
-/// The names of all tables of ours, also those that other settings named.
+/// The names of all our tables, also those that other settings named.
 ///
 /// # Errors
 /// When netlink fails.

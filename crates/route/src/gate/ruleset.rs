@@ -28,7 +28,7 @@ const TABLE: u16 = 1;
 const CHAIN_NAME: u16 = 3;
 const OTHER_NAME: u16 = 2;
 const OBJECT_TYPE: u16 = 3;
-/// What a table of ours holds beside rules, by name.
+/// What our table holds beside rules, by name.
 #[derive(Debug, Default)]
 pub(super) struct Content {
     pub(super) chains: BTreeSet<Vec<u8>>,

@@ -1,4 +1,4 @@
-//! What a table of ours holds: needed to set the gate anew around the sets of bans.
+//! What our table holds: needed to set the gate anew around the sets of bans.
 
 use netlink_bindings::nftables::{OpGetchainDo, OpGetobjDump, OpGetsetDump, OpGettableDo};
 use netlink_packet_core::NLM_F_DUMP;

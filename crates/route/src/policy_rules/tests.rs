@@ -102,7 +102,7 @@ fn what_is_read_before_a_table_ends_at_the_rule_that_holds_for_all() {
     let rules = [
         at(0, LOCAL_TABLE, false, 2),
         at(10, 100, false, 4),
-        // To the table itself, for some packets; and one of ours.
+        // To the table itself, for some packets; and one of our own.
         at(20, 254, true, 4),
         at(30, 216, false, 216),
         at(40, 101, true, 4),

@@ -5,9 +5,9 @@ use axum::extract::State;
 use sipward_engine::Timestamp;
 
 use super::Api;
-use crate::chronicle::{Seen, Standing};
-use crate::daemon::Judge;
-use crate::http::fault::{self, Answer, Fault};
+use crate::activity::{ActiveState, Seen};
+use crate::daemon::EngineTask;
+use crate::http::error::{self, Answer, ApiError};
 use crate::model::{Alarm, AlarmKind, AlarmList, AlarmState};
 use crate::record::line;
 use crate::store::{self, Health};
@@ -16,16 +16,16 @@ use crate::text::Time;
 /// The alarms of the last day, and whether anything needs an operator now.
 #[utoipa::path(
     get, path = "/api/v1/alarms", tag = "daemon",
-    responses((status = 200, description = "The alarms", body = AlarmList), fault::Usual)
+    responses((status = 200, description = "The alarms", body = AlarmList), error::CommonErrors)
 )]
 pub(crate) async fn list(State(api): State<Api>) -> Answer<AlarmList> {
     Ok(Json(read(&api).await?))
 }
 
 /// The alarms, with what stands by the word of those who know.
-pub(super) async fn read(api: &Api) -> Result<AlarmList, Fault> {
+pub(super) async fn read(api: &Api) -> Result<AlarmList, ApiError> {
     let store = api.store.health();
-    let standing = api.desk.visit(move |judge| standing(judge, store)).await?;
+    let standing = api.engine.call(move |task| standing(task, store)).await?;
     let (seen, now) =
         api.metrics.recall(|chronicle, now| (chronicle.alarms.read(&standing, now), now));
     let items: Vec<Alarm> = seen.into_iter().map(|seen| alarm(seen, now)).collect();
@@ -51,12 +51,12 @@ fn alarm(seen: Seen, now: Timestamp) -> Alarm {
 }
 
 /// What stands now, by those who know it.
-fn standing(judge: &Judge, store: Health) -> Vec<Standing> {
-    let (now, daemon, engine) = (judge.clock().now(), judge.standing(), judge.engine());
+fn standing(task: &EngineTask, store: Health) -> Vec<ActiveState> {
+    let (now, daemon, engine) = (task.clock().now(), task.standing(), task.engine());
     let mut standing = Vec::new();
     let mut stands =
-        |concern, since, text: String| standing.push(Standing { concern, since, text });
-    if judge.peer().is_none() {
+        |concern, since, text: String| standing.push(ActiveState { concern, since, text });
+    if task.peer().is_none() {
         let error = daemon.error.as_deref().unwrap_or("not connected yet");
         stands(AlarmKind::EslDisconnected, daemon.since, format!("no FreeSWITCH: {error}"));
     }
@@ -75,11 +75,11 @@ fn standing(judge: &Judge, store: Health) -> Vec<Standing> {
         let max = engine.policy().max_bans;
         stands(AlarmKind::BanTableFull, now, format!("the ban table is full ({max})"));
     }
-    let count = stats.not_enforced + judge.kernel().ineffective();
+    let count = stats.not_enforced + task.kernel().ineffective();
     if count > 0 {
         stands(AlarmKind::NotEnforced, now, format!("{count} bans are not enforced by the kernel"));
     }
-    let (flood, clock) = (judge.flood(), judge.clock());
+    let (flood, clock) = (task.flood(), task.clock());
     let deaf = flood.profiles.deaf_since().map(|since| clock.wall(since));
     if engine.is_deaf() || deaf.is_some() {
         stands(AlarmKind::Deaf, deaf.unwrap_or(now), "FreeSWITCH is deaf".to_owned());

@@ -17,8 +17,8 @@ use super::overlap::Staying;
 use super::{Api, convert};
 use crate::config::HostEntry;
 use crate::daemon::{self, Allowed};
+use crate::http::error::{self, Answer, ApiError};
 use crate::http::extract::{Place, Query, Sent, at_most, limit};
-use crate::http::fault::{self, Answer, Fault};
 use crate::model::{
     AllowChanged, AllowEntry, AllowOrigin, AllowPage, AllowQuery, MAX_LISTED, NewAllow, Problem,
 };
@@ -32,7 +32,7 @@ type Answers = HashMap<String, Vec<IpAddr>>;
     get, path = "/api/v1/allow", tag = "allow", params(AllowQuery),
     responses(
         (status = 200, description = "A page of the allow list", body = AllowPage),
-        fault::Asked, fault::Usual
+        error::QueryErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn list(
@@ -56,19 +56,19 @@ pub(crate) async fn list(
 
 /// Allows a host: no rule bans it, and bans that cover it are lifted or split. It is stored.
 ///
-/// A ban by an operator outranks the list: those that stand on the host are told, and `DELETE /bans/{net}` lifts them.
+/// A ban by an operator outranks the list: those that stand on the host are reported, and `DELETE /bans/{net}` lifts them.
 #[utoipa::path(
     post, path = "/api/v1/allow", tag = "allow", request_body = NewAllow,
     responses(
         (status = 200, description = "It is on the list already", body = AllowChanged),
         (status = 201, description = "It was added", body = AllowChanged),
-        fault::Sent, fault::Usual
+        error::BodyErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn add(
     State(api): State<Api>,
     Sent(new): Sent<NewAllow>,
-) -> Result<Response, Fault> {
+) -> Result<Response, ApiError> {
     let (status, changed) = allow(&api, new).await?;
     Ok((status, Json(changed)).into_response())
 }
@@ -76,24 +76,24 @@ pub(crate) async fn add(
 pub(crate) async fn allow(
     api: &Api,
     NewAllow { host, comment }: NewAllow,
-) -> Result<(StatusCode, AllowChanged), Fault> {
+) -> Result<(StatusCode, AllowChanged), ApiError> {
     at_most("comment", comment.as_deref(), MAX_WORDS)?;
     let mut records = api.records.subscribe();
     let done = api.settings.allow(host.clone(), comment).await?;
-    wait_for_unbans(&api.desk).await?;
+    wait_for_unbans(&api.engine).await?;
     let (count, ended) = lifted(&mut records);
     let store = convert::health(api.store.settled().await);
     let (state, answers) = (api.settings.state().await, api.settings.answers());
     let entry = entries(&state, &answers).into_iter().find(|(_, entry)| entry.host == host);
     let Some((_, entry)) = entry else {
-        return Err(daemon::Denied::NoEntry(host).into());
+        return Err(daemon::ChangeError::NoEntry(host).into());
     };
     let status = match done {
         Allowed::New => StatusCode::CREATED,
         Allowed::Already => StatusCode::OK,
     };
     let Staying { total: staying_total, nets: staying } =
-        Staying::on(&api.desk, &entry.nets).await?;
+        Staying::on(&api.engine, &entry.nets).await?;
     Ok((status, AllowChanged { entry, count, ended, staying_total, staying, store }))
 }
 
@@ -107,11 +107,11 @@ pub(crate) async fn allow(
          content_type = "application/problem+json"),
         (status = 409, description = "It stands in the configuration file", body = Problem,
          content_type = "application/problem+json"),
-        fault::Asked, fault::Usual
+        error::QueryErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn remove(State(api): State<Api>, Place(host): Place) -> Answer<AllowChanged> {
-    let host: HostEntry = host.parse().map_err(|error: String| Fault::field("host", error))?;
+    let host: HostEntry = host.parse().map_err(|error: String| ApiError::field("host", error))?;
     let entry = api.settings.disallow(&host).await?;
     let store = convert::health(api.store.settled().await);
     let entry = runtime(entry, &api.settings.answers());
@@ -119,7 +119,7 @@ pub(crate) async fn remove(State(api): State<Api>, Place(host): Place) -> Answer
     Ok(Json(AllowChanged { entry, count: 0, ended, staying_total: 0, staying, store }))
 }
 
-/// Every entry, by its host as text. One that stands in the file and was added too is told once, as the
+/// Every entry, by its host as text. One that stands in the file and was added too is reported once, as the
 /// file's.
 fn entries(state: &daemon::State, answers: &Arc<Answers>) -> Vec<(String, AllowEntry)> {
     let file = state.file.allow.iter().map(|host| AllowEntry {

@@ -8,10 +8,10 @@ use axum::extract::State;
 use ipnet::IpNet;
 
 use super::Api;
-use crate::chronicle::{self, Attacked, Column, MOST_FAILURES, Patient, Remembered, Row};
-use crate::daemon::Desk;
+use crate::activity::{self, Attacked, Column, MOST_FAILURES, Patient, Remembered, Row};
+use crate::daemon::EngineHandle;
+use crate::http::error::{self, Answer, ApiError};
 use crate::http::extract::{Query, at_most, limit};
-use crate::http::fault::{self, Answer, Fault};
 use crate::model::{
     AttackedUser, AttackingSource, Memory, Phone, ProblemKind, Top, TopBy, TopEntry, TopQuery,
     UserPage, UserQuery,
@@ -31,7 +31,7 @@ const PART: usize = 512;
 #[utoipa::path(
     get, path = "/api/v1/users", tag = "sources", params(UserQuery),
     responses(
-        (status = 200, description = "A page of accounts", body = UserPage), fault::Asked, fault::Usual
+        (status = 200, description = "A page of accounts", body = UserPage), error::QueryErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn users(
@@ -42,16 +42,16 @@ pub(crate) async fn users(
     at_most("search", query.search.as_deref(), MAX_SEARCH)?;
     let skip = query.cursor.as_deref().map(str::parse::<usize>).transpose();
     let skip =
-        skip.map_err(|_| Fault::field("cursor", "take it from `next` of the page before"))?;
+        skip.map_err(|_| ApiError::field("cursor", "take it from `next` of the page before"))?;
     let skip = skip.unwrap_or_default();
     let (memory, (accounts, total), (phones, attention_total)) = of_memory(&api, move |seen| {
-        let users = chronicle::users(seen, query.search.as_deref(), skip, limit);
-        (memory(seen), users, chronicle::patients(seen, PHONES))
+        let users = activity::users(seen, query.search.as_deref(), skip, limit);
+        (memory(seen), users, activity::patients(seen, PHONES))
     })
     .await?;
     let named = accounts.iter().flat_map(|account| account.top.iter().map(|(source, _)| *source));
     let named = named.chain(phones.iter().map(|phone| phone.source)).collect();
-    let banned = banned(&api.desk, named).await?;
+    let banned = banned(&api.engine, named).await?;
     let shown = skip.saturating_add(accounts.len());
     let more = !accounts.is_empty() && (shown as u64) < total;
     Ok(Json(UserPage {
@@ -68,7 +68,7 @@ pub(crate) async fn users(
 #[utoipa::path(
     get, path = "/api/v1/top", tag = "sources", params(TopQuery),
     responses(
-        (status = 200, description = "The most frequent", body = Top), fault::Asked, fault::Usual
+        (status = 200, description = "The most frequent", body = Top), error::QueryErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn top(State(api): State<Api>, Query(query): Query<TopQuery>) -> Answer<Top> {
@@ -80,8 +80,8 @@ pub(crate) async fn top(State(api): State<Api>, Query(query): Query<TopQuery>) -
         TopBy::UserAgent => Column::UserAgent,
     };
     let (memory, (rows, total)) =
-        of_memory(&api, move |seen| (memory(seen), chronicle::rows(seen, column, limit))).await?;
-    let banned = banned(&api.desk, rows.iter().filter_map(|row| row.address).collect()).await?;
+        of_memory(&api, move |seen| (memory(seen), activity::rows(seen, column, limit))).await?;
+    let banned = banned(&api.engine, rows.iter().filter_map(|row| row.address).collect()).await?;
     let items = rows.into_iter().map(|row| entry(row, &banned)).collect();
     Ok(Json(Top { by, items, total, memory }))
 }
@@ -90,20 +90,23 @@ pub(crate) async fn top(State(api): State<Api>, Query(query): Query<TopQuery>) -
 pub(super) async fn of_memory<T: Send + 'static>(
     api: &Api,
     make: impl FnOnce(&Remembered) -> T + Send + 'static,
-) -> Result<T, Fault> {
+) -> Result<T, ApiError> {
     let seen = api.metrics.recall(|chronicle, now| chronicle.attacks.remembered(now));
     let table = tokio::task::spawn_blocking(move || make(&seen)).await;
-    table.map_err(|error| Fault::new(ProblemKind::Unavailable, error.to_string()))
+    table.map_err(|error| ApiError::new(ProblemKind::Unavailable, error.to_string()))
 }
 
 /// Which of these addresses are banned.
-pub(super) async fn banned(desk: &Desk, addresses: Vec<IpAddr>) -> Result<HashSet<IpAddr>, Fault> {
+pub(super) async fn banned(
+    engine: &EngineHandle,
+    addresses: Vec<IpAddr>,
+) -> Result<HashSet<IpAddr>, ApiError> {
     let mut banned = HashSet::new();
     for part in addresses.chunks(PART) {
         let part = part.to_vec();
-        let found = desk.visit(move |judge| {
+        let found = engine.call(move |task| {
             let is_banned = |address: &IpAddr| {
-                judge.engine().bans_covering(IpNet::from(*address)).next().is_some()
+                task.engine().bans_covering(IpNet::from(*address)).next().is_some()
             };
             part.into_iter().filter(is_banned).collect::<Vec<_>>()
         });

@@ -14,9 +14,9 @@ use tokio::sync::oneshot;
 use super::Api;
 use super::select::select;
 use super::{convert, net_of};
-use crate::daemon::{Desk, Judge};
+use crate::daemon::{EngineHandle, EngineTask};
+use crate::http::error::{self, Answer, ApiError};
 use crate::http::extract::{Place, Query, Sent, at_most, between, limit};
-use crate::http::fault::{self, Answer, Fault};
 use crate::model::{
     Ban, BanMade, BanPage, BanQuery, MAX_LISTED, NewBan, Problem, ProblemKind, Refusal,
     StillStopped, Unbanned,
@@ -47,16 +47,16 @@ const PART: usize = 256;
 /// The bans that stand.
 #[utoipa::path(
     get, path = "/api/v1/bans", tag = "bans", params(BanQuery),
-    responses((status = 200, description = "A page of bans", body = BanPage), fault::Asked, fault::Usual)
+    responses((status = 200, description = "A page of bans", body = BanPage), error::QueryErrors, error::CommonErrors)
 )]
 pub(crate) async fn list(State(api): State<Api>, Query(query): Query<BanQuery>) -> Answer<BanPage> {
     let limit = limit(query.limit)?;
-    let selected = select(&api.desk, query, limit).await?;
+    let selected = select(&api.engine, query, limit).await?;
     let nets = selected.nets;
-    let items = api.desk.visit(move |judge| {
+    let items = api.engine.call(move |task| {
         // One that ended since is left out.
-        let bans = nets.into_iter().filter_map(|net| judge.engine().ban(net));
-        bans.map(|ban| convert::ban(&ban, judge.kernel(), judge.clock())).collect()
+        let bans = nets.into_iter().filter_map(|net| task.engine().ban(net));
+        bans.map(|ban| convert::ban(&ban, task.kernel(), task.clock())).collect()
     });
     let (items, total, next) = (items.await?, selected.total, selected.next);
     Ok(Json(BanPage { items, total, next }))
@@ -70,14 +70,14 @@ pub(crate) async fn list(State(api): State<Api>, Query(query): Query<BanQuery>) 
         (status = 200, description = "The ban", body = Ban),
         (status = 404, description = "No ban of exactly this network", body = Problem,
          content_type = "application/problem+json"),
-        fault::Asked, fault::Usual
+        error::QueryErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn show(State(api): State<Api>, Place(net): Place) -> Answer<Ban> {
     let net = net_of("net", &net)?;
-    let ban = api.desk.visit(move |judge| found(judge, net)).await?;
+    let ban = api.engine.call(move |task| found(task, net)).await?;
     ban.map(Json).ok_or_else(|| {
-        Fault::new(ProblemKind::NotFound, format!("there is no ban of exactly {net}"))
+        ApiError::new(ProblemKind::NotFound, format!("there is no ban of exactly {net}"))
     })
 }
 
@@ -91,25 +91,25 @@ pub(crate) async fn show(State(api): State<Api>, Place(net): Place) -> Answer<Ba
          headers(("Location" = String, description = "Where the ban is"))),
         (status = 409, description = "It is not banned; `refusal` says why", body = Problem,
          content_type = "application/problem+json"),
-        fault::Sent, fault::Usual
+        error::BodyErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn create(
     State(api): State<Api>,
     Sent(new): Sent<NewBan>,
-) -> Result<Response, Fault> {
+) -> Result<Response, ApiError> {
     check(&new)?;
     guard(&new)?;
     let net = new.net.0;
-    let decided = api.desk.visit(move |judge| decide(judge, new)).await?;
-    let kernel = decided.map_err(|objection| Fault::objection(net, objection))?;
+    let decided = api.engine.call(move |task| decide(task, new)).await?;
+    let kernel = decided.map_err(|objection| ApiError::objection(net, objection))?;
     // Without an answer the ban says `pending`, which it is.
     let _ = tokio::time::timeout(KERNEL, kernel).await;
     let store = convert::health(api.store.settled().await);
-    let ban = api.desk.visit(move |judge| found(judge, net)).await?;
+    let ban = api.engine.call(move |task| found(task, net)).await?;
     let ban = ban.ok_or_else(|| {
         // A second ban, an unban, or its end came in between.
-        Fault::new(ProblemKind::NotFound, format!("{net} was banned, and is no more"))
+        ApiError::new(ProblemKind::NotFound, format!("{net} was banned, and is no more"))
     })?;
     let place = format!("/api/v1/bans/{}", net.to_string().replace('/', "%2F"));
     let place = HeaderValue::from_str(&place).unwrap_or(HeaderValue::from_static("/api/v1/bans"));
@@ -117,14 +117,14 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], made).into_response())
 }
 
-fn check(new: &NewBan) -> Result<(), Fault> {
+fn check(new: &NewBan) -> Result<(), ApiError> {
     at_most("reason", new.reason.as_deref(), MAX_WORDS)?;
     if new.spare.len() > MAX_SPARED {
-        return Err(Fault::field("spare", format!("more than {MAX_SPARED} addresses")));
+        return Err(ApiError::field("spare", format!("more than {MAX_SPARED} addresses")));
     }
     match new.ban_time_seconds {
         Some(_) if new.permanent => {
-            Err(Fault::field("ban_time_seconds", "a permanent ban has none; leave it out"))
+            Err(ApiError::field("ban_time_seconds", "a permanent ban has none; leave it out"))
         }
         Some(time) => between("ban_time_seconds", time, &(1..=MAX_BAN_TIME)).map(drop),
         None => Ok(()),
@@ -132,7 +132,7 @@ fn check(new: &NewBan) -> Result<(), Fault> {
 }
 
 /// What a slip of the finger must not do.
-fn guard(new: &NewBan) -> Result<(), Fault> {
+fn guard(new: &NewBan) -> Result<(), ApiError> {
     if new.force {
         return Ok(());
     }
@@ -140,7 +140,7 @@ fn guard(new: &NewBan) -> Result<(), Fault> {
     let refused = |reason: &str, by: Option<IpNet>, why: String| {
         let refusal =
             Refusal { reason: reason.to_owned(), class: None, net: by, force_overrides: true };
-        Err(Fault::refused(net, refusal, why))
+        Err(ApiError::refused(net, refusal, why))
     };
     if let Some(spared) = new.spare.iter().find(|spared| net.contains(&spared.to_canonical())) {
         let spared = spared.to_canonical();
@@ -156,19 +156,19 @@ fn guard(new: &NewBan) -> Result<(), Fault> {
 
 /// Tells the engine; gives its objection, or the kernel's answer to come.
 fn decide(
-    judge: &mut Judge,
+    task: &mut EngineTask,
     new: NewBan,
 ) -> Result<oneshot::Receiver<()>, sipward_engine::Refusal> {
     let net = new.net.0;
     let ban_time = match new.ban_time_seconds {
         Some(seconds) => Duration::from_secs(seconds),
-        None => judge.engine().policy().ban_time,
+        None => task.engine().policy().ban_time,
     };
     let until =
-        if new.permanent { Expiry::Never } else { Expiry::At(judge.clock().steady() + ban_time) };
+        if new.permanent { Expiry::Never } else { Expiry::At(task.clock().steady() + ban_time) };
     let reason = new.reason.unwrap_or_default();
     let (scope, force) = (new.scope.map(convert::engine_scope), new.force);
-    let objection = judge.decide(Input::Ban { net, until, scope, reason, force }, |actions| {
+    let objection = task.decide(Input::Ban { net, until, scope, reason, force }, |actions| {
         actions.iter().find_map(|action| match action {
             Action::Refused { net: refused, reason, cause }
                 if *refused == net && matches!(**cause, Cause::Manual { .. }) =>
@@ -178,11 +178,11 @@ fn decide(
             _ => None,
         })
     });
-    objection.map_or_else(|| Ok(judge.kernel_answer(net)), Err)
+    objection.map_or_else(|| Ok(task.kernel_answer(net)), Err)
 }
 
-fn found(judge: &mut Judge, net: IpNet) -> Option<Ban> {
-    judge.engine().ban(net).map(|ban| convert::ban(&ban, judge.kernel(), judge.clock()))
+fn found(task: &mut EngineTask, net: IpNet) -> Option<Ban> {
+    task.engine().ban(net).map(|ban| convert::ban(&ban, task.kernel(), task.clock()))
 }
 
 /// Unbans a network: lifts every ban inside it, splits wider ones around it, and forgets the failures
@@ -191,7 +191,7 @@ fn found(judge: &mut Judge, net: IpNet) -> Option<Ban> {
     delete, path = "/api/v1/bans/{net}", tag = "bans",
     params(("net" = String, Path, description = "An address or a network, `/` written as `%2F`")),
     responses(
-        (status = 200, description = "It is not banned", body = Unbanned), fault::Asked, fault::Usual
+        (status = 200, description = "It is not banned", body = Unbanned), error::QueryErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn lift(State(api): State<Api>, Place(net): Place) -> Answer<Unbanned> {
@@ -202,7 +202,7 @@ pub(crate) async fn lift(State(api): State<Api>, Place(net): Place) -> Answer<Un
 /// Lifts all bans, and forgets all counted failures.
 #[utoipa::path(
     delete, path = "/api/v1/bans", tag = "bans",
-    responses((status = 200, description = "Nobody is banned", body = Unbanned), fault::Usual)
+    responses((status = 200, description = "Nobody is banned", body = Unbanned), error::CommonErrors)
 )]
 pub(crate) async fn lift_all(State(api): State<Api>) -> Answer<Unbanned> {
     let all = [IpAddr::from([0; 4]), IpAddr::from([0; 16])].map(everything);
@@ -214,13 +214,13 @@ fn everything(zero: IpAddr) -> IpNet {
     IpNet::new_assert(zero, 0)
 }
 
-pub(crate) async fn unban(api: &Api, nets: &[IpNet]) -> Result<Unbanned, Fault> {
+pub(crate) async fn unban(api: &Api, nets: &[IpNet]) -> Result<Unbanned, ApiError> {
     let mut ended = Ended::default();
     for net in nets.iter().copied() {
         // There may be half a million: a part at a time. Where a wider ban is to be split, all at once, or
         // each part would split it anew.
         loop {
-            let part = api.desk.visit(move |judge| lift_part(judge, net)).await?;
+            let part = api.engine.call(move |task| lift_part(task, net)).await?;
             let last = part.count < PART as u64;
             ended.add(part);
             if last {
@@ -228,12 +228,11 @@ pub(crate) async fn unban(api: &Api, nets: &[IpNet]) -> Result<Unbanned, Fault> 
             }
         }
         // Those around it, and the failures counted in it.
-        ended
-            .add(api.desk.visit(move |judge| judge.decide(Input::Unban { net }, Ended::of)).await?);
+        ended.add(api.engine.call(move |task| task.decide(Input::Unban { net }, Ended::of)).await?);
     }
-    let unfinished = wait_for_unbans(&api.desk).await?;
+    let unfinished = wait_for_unbans(&api.engine).await?;
     let nets = ended.nets.clone();
-    let still_stopped = api.desk.visit(move |judge| still_stopped(judge, nets)).await?;
+    let still_stopped = api.engine.call(move |task| still_stopped(task, nets)).await?;
     let store = convert::health(api.store.settled().await);
     let Ended { count, nets: ended, left, flows } = ended;
     Ok(Unbanned { count, ended, left, unfinished, flows, still_stopped, store })
@@ -241,10 +240,10 @@ pub(crate) async fn unban(api: &Api, nets: &[IpNet]) -> Result<Unbanned, Fault> 
 
 /// Waits until no route is left of what was unbanned; gives how many still are when the kernel makes no
 /// progress any more.
-pub(super) async fn wait_for_unbans(desk: &Desk) -> Result<u64, Fault> {
+pub(super) async fn wait_for_unbans(engine: &EngineHandle) -> Result<u64, ApiError> {
     let (mut fewest, mut progress) = (usize::MAX, Instant::now());
     loop {
-        let leaving = desk.visit(|judge| judge.kernel().leaving()).await?;
+        let leaving = engine.call(|task| task.kernel().leaving()).await?;
         if leaving < fewest {
             (fewest, progress) = (leaving, Instant::now());
         }
@@ -255,23 +254,23 @@ pub(super) async fn wait_for_unbans(desk: &Desk) -> Result<u64, Fault> {
     }
 }
 
-fn still_stopped(judge: &mut Judge, nets: Vec<IpNet>) -> Vec<StillStopped> {
+fn still_stopped(task: &mut EngineTask, nets: Vec<IpNet>) -> Vec<StillStopped> {
     let of = |net: IpNet| {
-        let by = judge.kernel().still_stopped_by(net)?.to_owned();
-        judge.kernel().has_left(net).then_some(StillStopped { net, by })
+        let by = task.kernel().still_stopped_by(net)?.to_owned();
+        task.kernel().has_left(net).then_some(StillStopped { net, by })
     };
     nets.into_iter().filter_map(of).collect()
 }
 
 /// Lifts some of the bans inside a network around which there is none.
-fn lift_part(judge: &mut Judge, net: IpNet) -> Ended {
+fn lift_part(task: &mut EngineTask, net: IpNet) -> Ended {
     let mut ended = Ended::default();
-    if judge.engine().bans_covering(net).next().is_some() {
+    if task.engine().bans_covering(net).next().is_some() {
         return ended;
     }
-    let part: Vec<IpNet> = judge.engine().bans_inside(net).take(PART).map(|ban| ban.net).collect();
+    let part: Vec<IpNet> = task.engine().bans_inside(net).take(PART).map(|ban| ban.net).collect();
     for net in part {
-        ended.add(judge.decide(Input::Unban { net }, Ended::of));
+        ended.add(task.decide(Input::Unban { net }, Ended::of));
     }
     ended
 }

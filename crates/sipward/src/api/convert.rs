@@ -6,7 +6,7 @@ use sipward_engine::{self as engine, BanView, Enforcement, Expiry, FlowView, Ori
 
 use crate::clock::Clock;
 use crate::daemon::{Failure, KernelSide, Note};
-use crate::http::fault::refusal;
+use crate::http::error::refusal;
 use crate::model::{
     Ban, BanOrigin, BanScope, BanState, By, Cause, DeniedFlow, Evidence, FailureEntry, Grades,
     HistoryEntry, HistoryKind, StoreHealth, StoreState,

@@ -14,7 +14,7 @@ use super::{
     policy, preview, series, sources, status, tokens, what_if,
 };
 use crate::http::audit;
-use crate::http::fault::{self, Fault};
+use crate::http::error::{self, ApiError};
 use crate::model::{Line, PolicyKey, ProblemKind};
 
 /// What the document says beside the handlers.
@@ -116,7 +116,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
 /// This document.
 #[utoipa::path(
     get, path = "/api/v1/openapi.json", tag = "daemon",
-    responses((status = 200, description = "The OpenAPI document", body = Object), fault::Usual)
+    responses((status = 200, description = "The OpenAPI document", body = Object), error::CommonErrors)
 )]
 async fn show() -> Json<utoipa::openapi::OpenApi> {
     Json(document())
@@ -124,12 +124,12 @@ async fn show() -> Json<utoipa::openapi::OpenApi> {
 
 async fn nowhere(uri: Uri) -> impl IntoResponse {
     let path: String = uri.path().chars().take(200).collect();
-    Fault::new(ProblemKind::NotFound, format!("there is no `{path}`; see /api/v1/openapi.json"))
+    ApiError::new(ProblemKind::NotFound, format!("there is no `{path}`; see /api/v1/openapi.json"))
 }
 
 async fn not_so(method: Method) -> impl IntoResponse {
     let detail = format!("{method} is not for this path; `Allow` says what is");
-    Fault::new(ProblemKind::MethodNotAllowed, detail)
+    ApiError::new(ProblemKind::MethodNotAllowed, detail)
 }
 
 #[cfg(test)]

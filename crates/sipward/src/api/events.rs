@@ -16,8 +16,8 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use super::{Api, convert};
 use crate::clock::Clock;
 use crate::daemon::FAILURES;
+use crate::http::error::{self, Answer, ApiError};
 use crate::http::extract::{Query, limit};
-use crate::http::fault::{self, Answer, Fault};
 use crate::model::{EventQuery, FailurePage, FailureQuery, Line, Problem, ProblemKind};
 use crate::record::{Record, line};
 use crate::text::Time;
@@ -42,19 +42,19 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
          content_type = "text/event-stream"),
         (status = 503, description = "Too many listeners, or the daemon stops", body = Problem,
          content_type = "application/problem+json"),
-        fault::Asked, fault::Usual
+        error::QueryErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn listen(
     State(api): State<Api>,
     Query(query): Query<EventQuery>,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Fault> {
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let wanted = query.event.as_deref().map(names).transpose()?;
     let seat = Arc::clone(&api.listeners).try_acquire_owned().map_err(|_| {
         let detail = format!("{LISTENERS} listen already; try again when one has left");
-        Fault::new(ProblemKind::Unavailable, detail)
+        ApiError::new(ProblemKind::Unavailable, detail)
     })?;
-    let clock = api.desk.visit(|judge| judge.clock().clone()).await?;
+    let clock = api.engine.call(|task| task.clock().clone()).await?;
     let listener = Listener { records: api.records.subscribe(), wanted, clock, _seat: seat };
     let events = unfold(listener, |mut listener| async {
         let event = listener.next().await?;
@@ -63,9 +63,9 @@ pub(crate) async fn listen(
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
-fn names(list: &str) -> Result<Vec<String>, Fault> {
+fn names(list: &str) -> Result<Vec<String>, ApiError> {
     if list.len() > MAX_NAMES {
-        return Err(Fault::field("event", format!("more than {MAX_NAMES} bytes")));
+        return Err(ApiError::field("event", format!("more than {MAX_NAMES} bytes")));
     }
     let is_name = |name: &str| {
         !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
@@ -74,7 +74,7 @@ fn names(list: &str) -> Result<Vec<String>, Fault> {
     if names.iter().all(|name| is_name(name)) {
         Ok(names)
     } else {
-        Err(Fault::field("event", "write names separated by commas: ban,unban"))
+        Err(ApiError::field("event", "write names separated by commas: ban,unban"))
     }
 }
 
@@ -121,7 +121,7 @@ fn missed(count: u64, now: Timestamp) -> Line {
     get, path = "/api/v1/failures", tag = "events", params(FailureQuery),
     responses(
         (status = 200, description = "A page of the latest failures", body = FailurePage),
-        fault::Asked, fault::Usual
+        error::QueryErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn failures(
@@ -131,16 +131,16 @@ pub(crate) async fn failures(
     let limit = limit(query.limit)?;
     let before = query.cursor.as_deref().map(str::parse::<u64>).transpose();
     let before =
-        before.map_err(|_| Fault::field("cursor", "take it from `next` of the page before"))?;
+        before.map_err(|_| ApiError::field("cursor", "take it from `next` of the page before"))?;
     let FailureQuery { inside, grade, .. } = query;
-    let found = api.desk.visit(move |judge| {
+    let found = api.engine.call(move |task| {
         let fits = |failure: &&crate::daemon::Failure| {
             before.is_none_or(|before| failure.id < before)
                 && inside.is_none_or(|net| net.0.contains(&failure.judgement.source))
                 && grade.is_none_or(|grade| grade == failure.judgement.grade)
         };
         // One more, to know whether there is a next page.
-        let fitting = judge.standing().failures().filter(fits).take(limit + 1);
+        let fitting = task.standing().failures().filter(fits).take(limit + 1);
         fitting.map(convert::failure).collect::<Vec<_>>()
     });
     let mut items = found.await?;

@@ -1,7 +1,7 @@
 //! `/bans.csv`, `/bans.json` and `/bans.txt`: all bans that are wanted, however many.
 //!
 //! They are read a part at a time, each when the one before has left: half a million never are in memory at
-//! once, and whoever reads slowly holds up nobody else.
+//! once, and anyone who reads slowly holds up nobody else.
 
 mod csv;
 
@@ -14,9 +14,9 @@ use ipnet::IpNet;
 
 use super::select::Filter;
 use super::{Api, convert};
-use crate::daemon::{Away, Desk};
+use crate::daemon::{EngineHandle, EngineUnavailable};
+use crate::http::error::{self, ApiError};
 use crate::http::extract::Query;
-use crate::http::fault::{self, Fault};
 use crate::model::{Ban, BanFilter};
 
 /// Bans of one part at most: with all their evidence some 2 kB each, and written in between the events of
@@ -31,13 +31,13 @@ const PART: usize = 64;
     responses(
         (status = 200, description = "A head and a line for each ban", body = String,
          content_type = "text/csv"),
-        fault::Asked, fault::Usual
+        error::QueryErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn as_csv(
     State(api): State<Api>,
     Query(filter): Query<BanFilter>,
-) -> Result<Response, Fault> {
+) -> Result<Response, ApiError> {
     send(api, filter, &CSV)
 }
 
@@ -45,13 +45,13 @@ pub(crate) async fn as_csv(
 #[utoipa::path(
     get, path = "/api/v1/bans.json", tag = "bans", params(BanFilter),
     responses(
-        (status = 200, description = "The bans", body = Vec<Ban>), fault::Asked, fault::Usual
+        (status = 200, description = "The bans", body = Vec<Ban>), error::QueryErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn as_json(
     State(api): State<Api>,
     Query(filter): Query<BanFilter>,
-) -> Result<Response, Fault> {
+) -> Result<Response, ApiError> {
     send(api, filter, &JSON)
 }
 
@@ -61,13 +61,13 @@ pub(crate) async fn as_json(
     get, path = "/api/v1/bans.txt", tag = "bans", params(BanFilter),
     responses(
         (status = 200, description = "A network on each line", body = String, content_type = "text/plain"),
-        fault::Asked, fault::Usual
+        error::QueryErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn as_text(
     State(api): State<Api>,
     Query(filter): Query<BanFilter>,
-) -> Result<Response, Fault> {
+) -> Result<Response, ApiError> {
     send(api, filter, &TEXT)
 }
 
@@ -125,8 +125,8 @@ enum Rest {
     Nothing,
 }
 
-fn send(api: Api, filter: BanFilter, form: &'static Form) -> Result<Response, Fault> {
-    let reader = Reader { desk: api.desk, filter: Filter::new(filter)? };
+fn send(api: Api, filter: BanFilter, form: &'static Form) -> Result<Response, ApiError> {
+    let reader = Reader { engine: api.engine, filter: Filter::new(filter)? };
     let parts = try_unfold((reader, Rest::All), move |(reader, rest)| async move {
         let (bytes, rest) = match rest {
             Rest::All => ((form.head)(), Rest::Behind(None, true)),
@@ -141,7 +141,7 @@ fn send(api: Api, filter: BanFilter, form: &'static Form) -> Result<Response, Fa
                 };
                 (bytes, rest)
             }
-            Rest::Nothing => return Ok::<_, Away>(None),
+            Rest::Nothing => return Ok::<_, EngineUnavailable>(None),
         };
         Ok(Some((Bytes::from(bytes), (reader, rest))))
     });
@@ -151,21 +151,24 @@ fn send(api: Api, filter: BanFilter, form: &'static Form) -> Result<Response, Fa
 }
 
 struct Reader {
-    desk: Desk,
+    engine: EngineHandle,
     filter: Filter,
 }
 
 impl Reader {
     /// The next wanted bans behind a network, and the last that was looked at; `None` at the end.
-    async fn read(&self, last: Option<IpNet>) -> Result<(Vec<Ban>, Option<IpNet>), Away> {
+    async fn read(
+        &self,
+        last: Option<IpNet>,
+    ) -> Result<(Vec<Ban>, Option<IpNet>), EngineUnavailable> {
         let filter = self.filter.clone();
-        self.desk
-            .visit(move |judge| {
+        self.engine
+            .call(move |task| {
                 let (mut bans, mut looked_at) = (Vec::new(), 0);
-                for ban in judge.engine().bans_after(last) {
+                for ban in task.engine().bans_after(last) {
                     looked_at += 1;
                     if filter.fits(&ban) {
-                        bans.push(convert::ban(&ban, judge.kernel(), judge.clock()));
+                        bans.push(convert::ban(&ban, task.kernel(), task.clock()));
                     }
                     if bans.len() >= PART || looked_at >= filter.part() {
                         return (bans, Some(ban.net));

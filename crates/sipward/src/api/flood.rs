@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::daemon::{Answers, Judge, Profiles};
+use crate::daemon::{Answers, EngineTask, Profiles};
 use crate::model::{BusyStranger, Flood, FloodState, ProfileState};
 use crate::text::{Span, Thousands, Time};
 
@@ -11,8 +11,8 @@ use crate::text::{Span, Thousands, Time};
 const STRANGERS: usize = 20;
 
 /// What the engine's task knows of it.
-pub(super) fn flood(judge: &Judge) -> Flood {
-    let (flood, clock) = (judge.flood(), judge.clock());
+pub(super) fn flood(task: &EngineTask) -> Flood {
+    let (flood, clock) = (task.flood(), task.clock());
     let now = clock.steady();
     let (second, profiles) = (flood.second(now), &flood.profiles);
     let (state, since) = match (profiles.deaf_since(), flood.shielded_since()) {
@@ -20,7 +20,7 @@ pub(super) fn flood(judge: &Judge) -> Flood {
         (None, Some(since)) => (FloodState::Shielded, Some(since)),
         (None, None) => (FloodState::Quiet, None),
     };
-    let phones = judge.protected().phones.count() as u64;
+    let phones = task.protected().phones.count() as u64;
     let deaf = profiles.deaf_since().map(|since| now.since(since));
     Flood {
         state,
@@ -41,7 +41,7 @@ pub(super) fn flood(judge: &Judge) -> Flood {
                 packets_per_second: busy.rate,
                 limited_since: busy.limited.map(|at| Time(clock.wall(at))),
                 slowed: busy.is_slowed,
-                slowed_until: judge
+                slowed_until: task
                     .slowed(source.addr())
                     .filter(|_| busy.is_slowed)
                     .map(|slowed| Time(clock.wall(slowed.until))),

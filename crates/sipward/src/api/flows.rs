@@ -7,14 +7,14 @@ use sipward_engine::{Action, Engine, Flow, Input};
 
 use super::Api;
 use super::convert;
+use crate::http::error::{self, Answer, ApiError};
 use crate::http::extract::{Place, Query, limit};
-use crate::http::fault::{self, Answer, Fault};
 use crate::model::{FlowAllowed, FlowPage, FlowQuery, Problem, ProblemKind};
 
 /// The flows that are denied.
 #[utoipa::path(
     get, path = "/api/v1/flows", tag = "bans", params(FlowQuery),
-    responses((status = 200, description = "A page of denied flows", body = FlowPage), fault::Asked, fault::Usual)
+    responses((status = 200, description = "A page of denied flows", body = FlowPage), error::QueryErrors, error::CommonErrors)
 )]
 pub(crate) async fn list(
     State(api): State<Api>,
@@ -24,13 +24,13 @@ pub(crate) async fn list(
     let inside = query.inside.map(|net| net.0);
     let after = match query.cursor.as_deref().map(str::parse::<Flow>) {
         Some(Err(_)) => {
-            return Err(Fault::field("cursor", "take it from `next` of the page before"));
+            return Err(ApiError::field("cursor", "take it from `next` of the page before"));
         }
         Some(Ok(flow)) => Some(flow),
         None => None,
     };
-    let page = api.desk.visit(move |judge| {
-        let (engine, clock) = (judge.engine(), judge.clock());
+    let page = api.engine.call(move |task| {
+        let (engine, clock) = (task.engine(), task.clock());
         let total = flows_in(engine, None, inside).count() as u64;
         let mut rest = flows_in(engine, after, inside).peekable();
         let mut items = Vec::new();
@@ -63,20 +63,20 @@ fn flows_in(
         (status = 200, description = "It is allowed", body = FlowAllowed),
         (status = 404, description = "This flow is not denied", body = Problem,
          content_type = "application/problem+json"),
-        fault::Asked, fault::Usual
+        error::QueryErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn allow(State(api): State<Api>, Place(flow): Place) -> Answer<FlowAllowed> {
     let flow: Flow = flow
         .parse()
-        .map_err(|error: sipward_engine::FlowError| Fault::field("flow", error.to_string()))?;
-    let allowed = api.desk.visit(move |judge| {
-        judge.decide(Input::UnbanFlow { flow }, |actions| {
+        .map_err(|error: sipward_engine::FlowError| ApiError::field("flow", error.to_string()))?;
+    let allowed = api.engine.call(move |task| {
+        task.decide(Input::UnbanFlow { flow }, |actions| {
             actions.iter().any(|action| matches!(action, Action::AllowFlow { .. }))
         })
     });
     if !allowed.await? {
-        return Err(Fault::new(ProblemKind::NotFound, format!("the flow {flow} is not denied")));
+        return Err(ApiError::new(ProblemKind::NotFound, format!("the flow {flow} is not denied")));
     }
     let store = convert::health(api.store.settled().await);
     Ok(Json(FlowAllowed { flow, store }))

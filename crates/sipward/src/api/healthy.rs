@@ -6,9 +6,9 @@ use ipnet::IpNet;
 use sipward_engine::Identity;
 
 use super::{Api, net_of};
-use crate::daemon::{Judge, ProtectedReason};
+use crate::daemon::{EngineTask, ProtectedReason};
+use crate::http::error::{self, Answer, ApiError};
 use crate::http::extract::Place;
-use crate::http::fault::{self, Answer, Fault};
 use crate::model::{Healthy, HealthyHost, HealthyReason, Net};
 use crate::text::Time;
 
@@ -19,7 +19,7 @@ use crate::text::Time;
     get, path = "/api/v1/healthy/{net}", tag = "sources",
     params(("net" = String, Path, description = "An address or a network, `/` written as `%2F`")),
     responses(
-        (status = 200, description = "Who is there", body = Healthy), fault::Asked, fault::Usual
+        (status = 200, description = "Who is there", body = Healthy), error::QueryErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn show(State(api): State<Api>, Place(net): Place) -> Answer<Healthy> {
@@ -28,12 +28,12 @@ pub(crate) async fn show(State(api): State<Api>, Place(net): Place) -> Answer<He
 }
 
 /// Who in `net` is registered, known or exempt.
-pub(crate) async fn of(api: &Api, net: IpNet) -> Result<Healthy, Fault> {
-    Ok(api.desk.visit(move |judge| look(judge, net)).await?)
+pub(crate) async fn of(api: &Api, net: IpNet) -> Result<Healthy, ApiError> {
+    Ok(api.engine.call(move |task| look(task, net)).await?)
 }
 
-fn look(judge: &Judge, net: IpNet) -> Healthy {
-    let mut hosts: Vec<HealthyHost> = judge
+fn look(task: &EngineTask, net: IpNet) -> Healthy {
+    let mut hosts: Vec<HealthyHost> = task
         .protected()
         .touching(&net)
         .into_iter()
@@ -47,20 +47,20 @@ fn look(judge: &Judge, net: IpNet) -> Healthy {
         })
         .collect();
     let is_registered = hosts.iter().any(|host| host.reason == HealthyReason::Registered);
-    if !is_registered && is_known(judge, &net) {
+    if !is_registered && is_known(task, &net) {
         let reason = HealthyReason::Known;
         hosts.push(HealthyHost { reason, registrations: 0, since: None });
     }
-    let unknown = judge.protected().unknown().map(|part| part.as_str().to_owned()).collect();
+    let unknown = task.protected().unknown().map(|part| part.as_str().to_owned()).collect();
     Healthy { net: Net(net), hosts, unknown }
 }
 
 /// Whether somebody logged in from there lately.
-fn is_known(judge: &Judge, net: &IpNet) -> bool {
+fn is_known(task: &EngineTask, net: &IpNet) -> bool {
     if net.prefix_len() == net.max_prefix_len() {
-        return judge.engine().source(net.addr()).identity != Identity::Stranger;
+        return task.engine().source(net.addr()).identity != Identity::Stranger;
     }
     let exempt: std::collections::HashSet<IpNet> =
-        judge.protected().entries().map(|entry| entry.net).collect();
-    judge.engine().spared().any(|known| net.contains(&known) && !exempt.contains(&known))
+        task.protected().entries().map(|entry| entry.net).collect();
+    task.engine().spared().any(|known| net.contains(&known) && !exempt.contains(&known))
 }

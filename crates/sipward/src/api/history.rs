@@ -4,8 +4,8 @@ use axum::Json;
 use axum::extract::State;
 
 use super::{Api, convert};
+use crate::http::error::{self, Answer, ApiError};
 use crate::http::extract::{Query, limit};
-use crate::http::fault::{self, Answer, Fault};
 use crate::model::{HistoryKind, HistoryPage, HistoryQuery};
 use crate::store;
 
@@ -14,7 +14,7 @@ use crate::store;
     get, path = "/api/v1/history", tag = "history", params(HistoryQuery),
     responses(
         (status = 200, description = "A page of the history", body = HistoryPage),
-        fault::Asked, fault::Usual
+        error::QueryErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn list(
@@ -35,7 +35,7 @@ pub(crate) async fn list(
         from: from.map(|time| time.0),
         to: to.map(|time| time.0),
         before: before
-            .map_err(|error: store::NoCursor| Fault::field("cursor", error.to_string()))?,
+            .map_err(|error: store::NoCursor| ApiError::field("cursor", error.to_string()))?,
         limit: limit(most)?,
     };
     // What was decided before the question is in the answer.

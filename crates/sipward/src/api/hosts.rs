@@ -9,8 +9,8 @@ use axum::extract::State;
 use super::{Api, net_of};
 use crate::config::Config;
 use crate::geo::{self, Geo};
+use crate::http::error::{self, Answer, ApiError};
 use crate::http::extract::Place;
-use crate::http::fault::{self, Answer, Fault};
 use crate::model::{Host, HostName, Location, Problem, ProblemKind, WhoisReport};
 use crate::reverse::Reverse;
 use crate::whois::{Whois, WhoisError};
@@ -20,13 +20,13 @@ const RETRY: u32 = 60;
 
 /// Whom the handlers ask about addresses.
 #[derive(Clone, Debug)]
-pub(crate) struct Oracles {
+pub(crate) struct Lookups {
     pub(crate) whois: Arc<Whois>,
     pub(crate) geo: Arc<Geo>,
     pub(crate) reverse: Reverse,
 }
 
-impl Oracles {
+impl Lookups {
     /// Asks nothing, and has read no file yet.
     pub(crate) fn new(config: &Config) -> Self {
         let whois = Arc::new(Whois::new(config.whois.clone()));
@@ -42,7 +42,7 @@ impl Oracles {
     get, path = "/api/v1/hosts/{address}", tag = "sources",
     params(("address" = String, Path, description = "An IPv4 or IPv6 address, or a network")),
     responses(
-        (status = 200, description = "What is known of it", body = Host), fault::Asked, fault::Usual
+        (status = 200, description = "What is known of it", body = Host), error::QueryErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn show(State(api): State<Api>, Place(address): Place) -> Answer<Host> {
@@ -72,7 +72,7 @@ pub(crate) async fn show(State(api): State<Api>, Place(address): Place) -> Answe
          content_type = "application/problem+json"),
         (status = 504, description = "The server did not answer in time", body = Problem,
          content_type = "application/problem+json"),
-        fault::Asked, fault::Usual
+        error::QueryErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn whois(State(api): State<Api>, Place(address): Place) -> Answer<WhoisReport> {
@@ -86,16 +86,18 @@ pub(crate) async fn whois(State(api): State<Api>, Place(address): Place) -> Answ
     let answer = found.map_err(|error| {
         let detail = error.to_string();
         match error {
-            WhoisError::NotPublic(_) => Fault::field("address", detail),
-            WhoisError::TooMany(_) => Fault::new(ProblemKind::TooMany, detail).retry_after(RETRY),
-            WhoisError::TimedOut(_) => Fault::new(ProblemKind::NoAnswer, detail),
-            WhoisError::Server { .. } => Fault::new(ProblemKind::BadGateway, detail),
+            WhoisError::NotPublic(_) => ApiError::field("address", detail),
+            WhoisError::TooMany(_) => {
+                ApiError::new(ProblemKind::TooMany, detail).retry_after(RETRY)
+            }
+            WhoisError::TimedOut(_) => ApiError::new(ProblemKind::NoAnswer, detail),
+            WhoisError::Server { .. } => ApiError::new(ProblemKind::BadGateway, detail),
         }
     })?;
     Ok(Json(WhoisReport { address, server: answer.server, text: answer.text, cached }))
 }
 
-fn address_of(text: &str) -> Result<IpAddr, Fault> {
+fn address_of(text: &str) -> Result<IpAddr, ApiError> {
     Ok(net_of("address", text)?.network().to_canonical())
 }
 

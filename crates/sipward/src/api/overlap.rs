@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use ipnet::IpNet;
 use sipward_engine::Origin;
 
-use crate::daemon::{Desk, Judge};
-use crate::http::fault::Fault;
+use crate::daemon::{EngineHandle, EngineTask};
+use crate::http::error::ApiError;
 
 /// Items that are listed of what a change does; beside them stands how many there are.
 const LISTED: usize = 100;
@@ -17,28 +17,28 @@ const LOOKED_AT: usize = 1_024;
 /// Hands the bans that share an address with one of `nets` to `look`, in the engine, at most `at_once` in a
 /// visit but for those around a network, and each ban once; what it makes of them goes to `take`.
 pub(super) async fn visit_overlapping<T: Send + 'static>(
-    desk: &Desk,
+    engine: &EngineHandle,
     nets: &[IpNet],
     at_once: usize,
-    look: impl Fn(&Judge, &[IpNet]) -> T + Clone + Send + 'static,
+    look: impl Fn(&EngineTask, &[IpNet]) -> T + Clone + Send + 'static,
     mut take: impl FnMut(T),
-) -> Result<(), Fault> {
+) -> Result<(), ApiError> {
     // One ban may hold several of the nets.
     let mut touched = HashSet::new();
     for net in nets.iter().copied() {
-        let around = desk.visit(move |judge| {
-            judge.engine().bans_covering(net).map(|ban| ban.net).collect::<Vec<_>>()
+        let around = engine.call(move |task| {
+            task.engine().bans_covering(net).map(|ban| ban.net).collect::<Vec<_>>()
         });
         let mut part: Vec<IpNet> = around.await?;
         let mut last = net;
         loop {
             part.retain(|banned| touched.insert(*banned));
             let look = look.clone();
-            let visit = desk.visit(move |judge| {
-                let inside = judge.engine().bans_after(Some(last)).map(|ban| ban.net);
+            let visit = engine.call(move |task| {
+                let inside = task.engine().bans_after(Some(last)).map(|ban| ban.net);
                 let behind: Vec<IpNet> =
                     inside.take_while(|inner| net.contains(inner)).take(at_once).collect();
-                (look(judge, &part), behind)
+                (look(task, &part), behind)
             });
             let (looked, behind) = visit.await?;
             take(looked);
@@ -62,16 +62,16 @@ pub(super) struct Staying {
 
 impl Staying {
     /// Those that share an address with one of `nets`.
-    pub(super) async fn on(desk: &Desk, nets: &[IpNet]) -> Result<Self, Fault> {
+    pub(super) async fn on(engine: &EngineHandle, nets: &[IpNet]) -> Result<Self, ApiError> {
         let mut all = Self::default();
-        visit_overlapping(desk, nets, LOOKED_AT, Self::among, |some| all.add(some)).await?;
+        visit_overlapping(engine, nets, LOOKED_AT, Self::among, |some| all.add(some)).await?;
         Ok(all)
     }
 
     /// Those of exactly these networks.
-    pub(super) fn among(judge: &Judge, nets: &[IpNet]) -> Self {
+    pub(super) fn among(task: &EngineTask, nets: &[IpNet]) -> Self {
         let is_manual = |net: &&IpNet| {
-            let ban = judge.engine().ban(**net);
+            let ban = task.engine().ban(**net);
             ban.is_some_and(|ban| ban.origin != Origin::Automatic)
         };
         let nets: Vec<IpNet> = nets.iter().filter(is_manual).copied().collect();

@@ -11,8 +11,8 @@ use sipward_engine::Policy;
 
 use super::{Api, convert};
 use crate::daemon::{self, PolicyEdit};
+use crate::http::error::{self, Answer, ApiError};
 use crate::http::extract::{Place, Sent, bounded};
-use crate::http::fault::{self, Answer, Fault};
 use crate::model::{
     PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView, Problem, Reloaded, StoreHealth,
 };
@@ -20,7 +20,7 @@ use crate::model::{
 /// Every value of the policy, and where it comes from.
 #[utoipa::path(
     get, path = "/api/v1/policy", tag = "policy",
-    responses((status = 200, description = "The policy in force", body = PolicyView), fault::Usual)
+    responses((status = 200, description = "The policy in force", body = PolicyView), error::CommonErrors)
 )]
 pub(crate) async fn show(State(api): State<Api>) -> Answer<PolicyView> {
     let health = convert::health(api.store.health());
@@ -32,7 +32,7 @@ pub(crate) async fn show(State(api): State<Api>) -> Answer<PolicyView> {
     patch, path = "/api/v1/policy", tag = "policy", request_body = PolicyChange,
     responses(
         (status = 200, description = "The policy in force now", body = PolicyView),
-        fault::Sent, fault::Usual
+        error::BodyErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn change(
@@ -46,14 +46,15 @@ pub(crate) async fn change(
 }
 
 /// The values of a change, by their keys.
-pub(super) fn wanted(change: PolicyChange) -> Result<Vec<(PolicyKey, Value)>, Fault> {
+pub(super) fn wanted(change: PolicyChange) -> Result<Vec<(PolicyKey, Value)>, ApiError> {
     let PolicyChange { max_failures, window_seconds, ban_time_seconds, values, stored: _ } = change;
     let mut wanted: BTreeMap<PolicyKey, Value> = BTreeMap::new();
     for (name, value) in values {
         let field = || format!("values.{}", bounded(&name));
-        let key: PolicyKey = name.parse().map_err(|error: String| Fault::field(field(), error))?;
+        let key: PolicyKey =
+            name.parse().map_err(|error: String| ApiError::field(field(), error))?;
         if wanted.insert(key, value).is_some() {
-            return Err(Fault::field(field(), "it is named twice"));
+            return Err(ApiError::field(field(), "it is named twice"));
         }
     }
     let named = [
@@ -63,12 +64,12 @@ pub(super) fn wanted(change: PolicyChange) -> Result<Vec<(PolicyKey, Value)>, Fa
     ];
     for (key, value) in named.into_iter().filter_map(|(key, value)| Some((key, value?))) {
         if wanted.insert(key, value.into()).is_some() {
-            return Err(Fault::field(key.to_string(), "it is in `values` as well"));
+            return Err(ApiError::field(key.to_string(), "it is in `values` as well"));
         }
     }
     if wanted.is_empty() {
         let detail = "give max_failures, window_seconds, ban_time_seconds, or other `values`";
-        return Err(Fault::field("the body", detail));
+        return Err(ApiError::field("the body", detail));
     }
     Ok(wanted.into_iter().collect())
 }
@@ -79,11 +80,11 @@ pub(super) fn wanted(change: PolicyChange) -> Result<Vec<(PolicyKey, Value)>, Fa
     params(("key" = PolicyKey, Path, description = "The value")),
     responses(
         (status = 200, description = "The policy in force now", body = PolicyView),
-        fault::Asked, fault::Usual
+        error::QueryErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn reset(State(api): State<Api>, Place(key): Place) -> Answer<PolicyView> {
-    let key: PolicyKey = key.parse().map_err(|error: String| Fault::field("key", error))?;
+    let key: PolicyKey = key.parse().map_err(|error: String| ApiError::field("key", error))?;
     api.settings.change_policy(PolicyEdit::Reset(key)).await?;
     settled(&api).await
 }
@@ -95,7 +96,7 @@ pub(crate) async fn reset(State(api): State<Api>, Place(key): Place) -> Answer<P
         (status = 200, description = "It is in force", body = Reloaded),
         (status = 409, description = "It is broken, and what was in force stays", body = Problem,
          content_type = "application/problem+json"),
-        fault::Usual
+        error::CommonErrors
     )
 )]
 pub(crate) async fn reload(State(api): State<Api>) -> Answer<Reloaded> {

@@ -17,9 +17,9 @@ use super::bans::{Ended, MAX_WORDS};
 use super::overlap::{Staying, list, visit_overlapping};
 use super::{Api, policy};
 use crate::config::HostEntry;
-use crate::daemon::{Judge, PolicyEdit};
+use crate::daemon::{EngineTask, PolicyEdit};
+use crate::http::error::{self, Answer};
 use crate::http::extract::{Sent, at_most};
-use crate::http::fault::{self, Answer};
 use crate::model::{
     AllowPreview, NewAllow, PolicyChange, PolicyPreview, PreviewedBan, PreviewedSource, ValueChange,
 };
@@ -43,7 +43,7 @@ const SOURCES: usize = 64;
     post, path = "/api/v1/policy/preview", tag = "policy", request_body = PolicyChange,
     responses(
         (status = 200, description = "What it would mean", body = PolicyPreview),
-        fault::Sent, fault::Usual
+        error::BodyErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn of_policy(
@@ -60,7 +60,7 @@ pub(crate) async fn of_policy(
     let mut last = None;
     loop {
         let then = Arc::clone(&then);
-        let (part, more) = api.desk.visit(move |judge| look_at_bans(judge, last, &then)).await?;
+        let (part, more) = api.engine.call(move |task| look_at_bans(task, last, &then)).await?;
         for seen in part {
             preview.add(&seen);
         }
@@ -78,11 +78,11 @@ pub(crate) async fn of_policy(
     preview.sources_looked_at = sources.len() as u64;
     for part in sources.chunks(SOURCES) {
         let (part, then) = (part.to_vec(), Arc::clone(&then));
-        let due = api.desk.visit(move |judge| look_at_sources(judge, &part, &then)).await?;
+        let due = api.engine.call(move |task| look_at_sources(task, &part, &then)).await?;
         preview.due_total += due.len() as u64;
         list(&mut preview.due, due);
     }
-    preview.sources_tracked = api.desk.visit(|judge| judge.engine().stats().tracked).await? as u64;
+    preview.sources_tracked = api.engine.call(|task| task.engine().stats().tracked).await? as u64;
     Ok(Json(preview))
 }
 
@@ -115,13 +115,13 @@ impl PolicyPreview {
 
 /// The next bans of rules behind a network, and the last one that was looked at; `None` at the end.
 fn look_at_bans(
-    judge: &Judge,
+    task: &EngineTask,
     last: Option<IpNet>,
     then: &Policy,
 ) -> (Vec<SeenBan>, Option<IpNet>) {
-    let engine = judge.engine();
+    let engine = task.engine();
     // A small engine with the new policy knows how long its bans last.
-    let Ok(ruler) = with_policy(engine, &[], then, judge) else { return (Vec::new(), None) };
+    let Ok(ruler) = with_policy(engine, &[], then, task) else { return (Vec::new(), None) };
     let (mut seen, mut count, mut last_seen) = (Vec::new(), 0, None);
     for ban in engine.bans_after(last).take(BANS) {
         count += 1;
@@ -143,9 +143,9 @@ fn look_at_ban(ban: &BanView<'_>, then: &Policy, ruler: &Engine) -> Option<SeenB
 }
 
 /// Those of `sources` that are due under another policy and not under the one in force.
-fn look_at_sources(judge: &Judge, sources: &[IpAddr], then: &Policy) -> Vec<PreviewedSource> {
-    let engine = judge.engine();
-    let Ok(copy) = with_policy(engine, sources, then, judge) else { return Vec::new() };
+fn look_at_sources(task: &EngineTask, sources: &[IpAddr], then: &Policy) -> Vec<PreviewedSource> {
+    let engine = task.engine();
+    let Ok(copy) = with_policy(engine, sources, then, task) else { return Vec::new() };
     let fresh = |source: &&IpAddr| engine.already_due(**source).is_none();
     let due = sources.iter().filter(fresh).filter_map(|source| {
         let rule = copy.already_due(*source)?;
@@ -161,11 +161,11 @@ fn with_policy(
     engine: &Engine,
     sources: &[IpAddr],
     then: &Policy,
-    judge: &Judge,
+    task: &EngineTask,
 ) -> Result<Engine, sipward_engine::PolicyError> {
     let mut copy = engine.preview(sources)?;
     let policy = Input::Policy(Box::new(then.clone()));
-    copy.handle(policy, judge.clock().steady(), &mut Vec::new());
+    copy.handle(policy, task.clock().steady(), &mut Vec::new());
     Ok(copy)
 }
 
@@ -175,7 +175,7 @@ fn with_policy(
     post, path = "/api/v1/allow/preview", tag = "allow", request_body = NewAllow,
     responses(
         (status = 200, description = "What it would mean", body = AllowPreview),
-        fault::Sent, fault::Usual
+        error::BodyErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn of_allow(
@@ -207,12 +207,12 @@ pub(crate) async fn of_allow(
     if !already {
         let nets = preview.nets.clone();
         let tried = nets.clone();
-        let look = move |judge: &Judge, part: &[IpNet]| {
-            let ended = judge.engine().try_exemption(part, Exemption::Allow, &tried);
-            (Ended::of(&ended.unwrap_or_default()), Staying::among(judge, part))
+        let look = move |task: &EngineTask, part: &[IpNet]| {
+            let ended = task.engine().try_exemption(part, Exemption::Allow, &tried);
+            (Ended::of(&ended.unwrap_or_default()), Staying::among(task, part))
         };
         let mut staying = Staying::default();
-        visit_overlapping(&api.desk, &nets, TRIED, look, |(ended, stay)| {
+        visit_overlapping(&api.engine, &nets, TRIED, look, |(ended, stay)| {
             preview.add(ended);
             staying.add(stay);
         })

@@ -9,9 +9,9 @@ use sipward_engine::{BanView, Cause, Expiry};
 
 use super::attacks::MAX_SEARCH;
 use super::convert;
-use crate::daemon::Desk;
+use crate::daemon::EngineHandle;
+use crate::http::error::ApiError;
 use crate::http::extract::at_most;
-use crate::http::fault::Fault;
 use crate::model::{BanFilter, BanOrder, BanQuery, Direction};
 
 /// Bans looked at in one visit of the engine: well under a millisecond.
@@ -32,13 +32,17 @@ pub(super) struct Selected {
 }
 
 /// Finds the bans of the page that `query` asks for.
-pub(super) async fn select(desk: &Desk, query: BanQuery, limit: usize) -> Result<Selected, Fault> {
+pub(super) async fn select(
+    engine: &EngineHandle,
+    query: BanQuery,
+    limit: usize,
+) -> Result<Selected, ApiError> {
     let mut page = Page::new(&query, limit)?;
     let mut last = None;
     loop {
-        let visit = desk.visit(move |judge| {
+        let visit = engine.call(move |task| {
             let part = page.filter.part();
-            let more = page.take(judge.engine().bans_after(last).take(part));
+            let more = page.take(task.engine().bans_after(last).take(part));
             (page, more)
         });
         let more;
@@ -59,7 +63,7 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    pub(super) fn new(wanted: BanFilter) -> Result<Self, Fault> {
+    pub(super) fn new(wanted: BanFilter) -> Result<Self, ApiError> {
         at_most("search", wanted.search.as_deref(), MAX_SEARCH)?;
         let search = wanted.search.as_ref().filter(|search| !search.is_empty());
         let search = search.map(|search| search.to_ascii_lowercase().into_bytes());
@@ -124,7 +128,7 @@ struct Page {
 }
 
 impl Page {
-    fn new(query: &BanQuery, limit: usize) -> Result<Self, Fault> {
+    fn new(query: &BanQuery, limit: usize) -> Result<Self, ApiError> {
         let cursor = query.cursor.as_deref().map(key_of).transpose()?;
         let order = query.sort.unwrap_or_default();
         let falling = query.order == Some(Direction::Desc);
@@ -186,10 +190,10 @@ impl Page {
     }
 }
 
-fn key_of(cursor: &str) -> Result<Key, Fault> {
+fn key_of(cursor: &str) -> Result<Key, ApiError> {
     let parts = cursor.split_once('_');
     let key = parts.and_then(|(time, net)| Some((time.parse().ok()?, net.parse().ok()?)));
-    key.ok_or_else(|| Fault::field("cursor", "take it from `next` of the page before"))
+    key.ok_or_else(|| ApiError::field("cursor", "take it from `next` of the page before"))
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use axum::Json;
 use axum::extract::State;
 
 use super::Api;
-use crate::chronicle::Minute;
+use crate::activity::Minute;
+use crate::http::error::{self, Answer};
 use crate::http::extract::Query;
-use crate::http::fault::{self, Answer};
 use crate::model::{Bucket, Grades, Series, SeriesQuery, SeriesSpan};
 use crate::text::Time;
 
@@ -14,7 +14,7 @@ use crate::text::Time;
 #[utoipa::path(
     get, path = "/api/v1/series", tag = "events", params(SeriesQuery),
     responses(
-        (status = 200, description = "What happened when", body = Series), fault::Asked, fault::Usual
+        (status = 200, description = "What happened when", body = Series), error::QueryErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn show(

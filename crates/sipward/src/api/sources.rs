@@ -12,10 +12,10 @@ use sipward_route::Route;
 use super::hosts::location;
 use super::{Api, convert};
 use crate::clock::Clock;
-use crate::daemon::{Judge, SlowedHost};
+use crate::daemon::{EngineTask, SlowedHost};
 use crate::explain::{self, Facts, Latest};
+use crate::http::error::{self, Answer, ApiError};
 use crate::http::extract::Place;
-use crate::http::fault::{self, Answer, Fault};
 use crate::model::{
     Exempting, HistoryEntry, KernelRoute, MAX_LISTED, RouteState, SeenFailure, SlowedSource,
     SourceReport,
@@ -32,14 +32,14 @@ const HISTORY: usize = 20;
     params(("address" = String, Path, description = "An IPv4 or IPv6 address")),
     responses(
         (status = 200, description = "What is known of it", body = SourceReport),
-        fault::Asked, fault::Usual
+        error::QueryErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn show(State(api): State<Api>, Place(address): Place) -> Answer<SourceReport> {
     let address: IpAddr =
-        address.parse().map_err(|_| Fault::field("address", "write an IPv4 or IPv6 address"))?;
+        address.parse().map_err(|_| ApiError::field("address", "write an IPv4 or IPv6 address"))?;
     let address = address.to_canonical();
-    let mut report = api.desk.visit(move |judge| report(judge, address)).await?;
+    let mut report = api.engine.call(move |task| report(task, address)).await?;
     report.location = api.oracles.geo.look_up(address).map(location);
     let query =
         HistoryQuery { net: Some(report.source), limit: HISTORY, ..HistoryQuery::default() };
@@ -51,17 +51,17 @@ pub(crate) async fn show(State(api): State<Api>, Place(address): Place) -> Answe
     Ok(Json(report))
 }
 
-fn report(judge: &Judge, address: IpAddr) -> SourceReport {
-    let (engine, clock) = (judge.engine(), judge.clock());
+fn report(task: &EngineTask, address: IpAddr) -> SourceReport {
+    let (engine, clock) = (task.engine(), task.clock());
     let view = engine.source(address);
     let failures = engine.failures(address);
-    let latest = latest(judge, view.source, engine.policy().window, clock.now());
-    let slowed = slowed(judge, view.addr);
+    let latest = latest(task, view.source, engine.policy().window, clock.now());
+    let slowed = slowed(task, view.addr);
     let verdict = explain::verdict(&Facts {
         view: &view,
         policy: engine.policy(),
         latest,
-        trunk: judge.protected().gateways_at(address),
+        trunk: task.protected().gateways_at(address),
         slowed: slowed.as_ref().map(|slowed| (slowed.rule, slowed.packets_per_second)),
     });
     let threshold = explain::threshold(view.identity, engine.policy());
@@ -90,7 +90,7 @@ fn report(judge: &Judge, address: IpAddr) -> SourceReport {
             .map(|(class, net)| Exempting { class, net })
             .collect(),
         slowed,
-        bans: bans.iter().rev().map(|ban| convert::ban(ban, judge.kernel(), clock)).collect(),
+        bans: bans.iter().rev().map(|ban| convert::ban(ban, task.kernel(), clock)).collect(),
         flows: view
             .denied_flows
             .iter()
@@ -108,10 +108,10 @@ fn report(judge: &Judge, address: IpAddr) -> SourceReport {
 }
 
 /// What a rule has limited the host of an address to.
-fn slowed(judge: &Judge, address: IpAddr) -> Option<SlowedSource> {
-    let SlowedHost { net, rule, since, until } = judge.slowed(address)?;
-    let clock = judge.clock();
-    let busy = judge.flood().strangers.one(net, clock.steady());
+fn slowed(task: &EngineTask, address: IpAddr) -> Option<SlowedSource> {
+    let SlowedHost { net, rule, since, until } = task.slowed(address)?;
+    let clock = task.clock();
+    let busy = task.flood().strangers.one(net, clock.steady());
     Some(SlowedSource {
         rule,
         since: Time(clock.wall(since)),
@@ -122,8 +122,8 @@ fn slowed(judge: &Judge, address: IpAddr) -> Option<SlowedSource> {
 }
 
 /// The latest failures of a source within the window, whether they count or not.
-fn latest(judge: &Judge, source: IpNet, window: Duration, now: Timestamp) -> Latest {
-    let failures = judge.standing().failures();
+fn latest(task: &EngineTask, source: IpNet, window: Duration, now: Timestamp) -> Latest {
+    let failures = task.standing().failures();
     let recent = failures.take_while(|failure| now.since(failure.at) <= window);
     let mut latest = Latest::default();
     for failure in recent.filter(|failure| source.contains(&failure.judgement.source)) {

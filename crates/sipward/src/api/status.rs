@@ -6,10 +6,10 @@ use axum::Json;
 use axum::extract::State;
 
 use super::{Api, alarms, attacks, convert, flood};
-use crate::chronicle;
+use crate::activity;
 use crate::config::Mode;
-use crate::daemon::Judge;
-use crate::http::fault::{self, Answer};
+use crate::daemon::EngineTask;
+use crate::http::error::{self, Answer};
 use crate::model::{
     AlarmBrief, AlarmList, BanCounts, EventSocket, FailedNow, Gate, PolicyBrief, SourceCounts,
     Status, StoreHealth, Totals,
@@ -22,14 +22,14 @@ const TEXTS: usize = 20;
 /// How the daemon stands.
 #[utoipa::path(
     get, path = "/api/v1/status", tag = "daemon",
-    responses((status = 200, description = "How it stands", body = Status), fault::Usual)
+    responses((status = 200, description = "How it stands", body = Status), error::CommonErrors)
 )]
 pub(crate) async fn show(State(api): State<Api>) -> Answer<Status> {
     let store = convert::health(api.store.health());
     let alarms = brief(alarms::read(&api).await?);
     let (window, now) =
-        api.desk.visit(|judge| (judge.engine().policy().window, judge.clock().now())).await?;
-    let failed = attacks::of_memory(&api, move |seen| chronicle::within(seen, window, now)).await?;
+        api.engine.call(|task| (task.engine().policy().window, task.clock().now())).await?;
+    let failed = attacks::of_memory(&api, move |seen| activity::within(seen, window, now)).await?;
     let beside = Beside {
         mode: api.mode,
         store,
@@ -42,7 +42,7 @@ pub(crate) async fn show(State(api): State<Api>) -> Answer<Status> {
         blind: api.metrics.tally().blind,
         needs_restart: api.settings.needs_restart().into_iter().map(str::to_owned).collect(),
     };
-    Ok(Json(api.desk.visit(move |judge| status(judge, beside)).await?))
+    Ok(Json(api.engine.call(move |task| status(task, beside)).await?))
 }
 
 /// What the engine's task does not know.
@@ -62,18 +62,18 @@ fn brief(alarms: AlarmList) -> AlarmBrief {
     AlarmBrief { state: alarms.state, texts, last_day }
 }
 
-fn status(judge: &Judge, beside: Beside) -> Status {
+fn status(task: &EngineTask, beside: Beside) -> Status {
     let Beside { mode, store, alarms, failed_now, blind, needs_restart } = beside;
-    let (clock, standing, totals) = (judge.clock(), judge.standing(), judge.totals());
-    let (stats, policy) = (judge.engine().stats(), judge.engine().policy());
+    let (clock, standing, totals) = (task.clock(), task.standing(), task.totals());
+    let (stats, policy) = (task.engine().stats(), task.engine().policy());
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         mode,
         started: Time(clock.at_start()),
         uptime_seconds: clock.uptime().as_secs_f64(),
         event_socket: EventSocket {
-            connected: judge.peer().is_some(),
-            peer: judge.peer().map(|peer| peer.to_string()),
+            connected: task.peer().is_some(),
+            peer: task.peer().map(|peer| peer.to_string()),
             since: Time(standing.since),
             error: standing.error.clone(),
             blind_seconds: blind.as_secs_f64(),
@@ -91,7 +91,7 @@ fn status(judge: &Judge, beside: Beside) -> Status {
         bans: BanCounts {
             active: stats.bans as u64,
             sip: stats.sip_bans as u64,
-            not_enforced: (stats.not_enforced + judge.kernel().ineffective()) as u64,
+            not_enforced: (stats.not_enforced + task.kernel().ineffective()) as u64,
             max: policy.max_bans as u64,
             flows: stats.flows as u64,
             flows_not_enforced: stats.flows_not_enforced as u64,
@@ -110,7 +110,7 @@ fn status(judge: &Judge, beside: Beside) -> Status {
             table: gate.table,
             gaps: gate.gaps.clone(),
         }),
-        flood: flood::flood(judge),
+        flood: flood::flood(task),
         policy: PolicyBrief {
             max_failures: policy.max_failures,
             window_seconds: policy.window.as_secs_f64(),

@@ -10,9 +10,9 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 
 use super::{Api, convert};
+use crate::http::error::{self, Answer, ApiError};
 use crate::http::extract::{Place, Sent, between};
-use crate::http::fault::{self, Answer, Fault};
-use crate::http::{NotAdded, Visitor};
+use crate::http::{NotAdded, Principal};
 use crate::model::AuthMethod;
 use crate::model::{
     LinkMade, NewLink, NewToken, Problem, ProblemKind, SessionsEnded, TokenEntry, TokenList,
@@ -38,22 +38,22 @@ const USUAL_LINK_LIFE: u32 = 600;
 pub(crate) struct AtHome;
 
 impl<S: Send + Sync> FromRequestParts<S> for AtHome {
-    type Rejection = Fault;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Fault> {
-        let visitor = parts.extensions.get::<Visitor>();
-        if visitor.is_some_and(|visitor| visitor.way == AuthMethod::Socket) {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let principal = parts.extensions.get::<Principal>();
+        if principal.is_some_and(|principal| principal.way == AuthMethod::Socket) {
             return Ok(Self);
         }
         let detail = "tokens are made and revoked on the host itself: `sipward token`";
-        Err(Fault::new(ProblemKind::Forbidden, detail))
+        Err(ApiError::new(ProblemKind::Forbidden, detail))
     }
 }
 
 /// All tokens, without their secrets.
 #[utoipa::path(
     get, path = "/api/v1/tokens", tag = "tokens", security(()),
-    responses((status = 200, description = "The tokens", body = TokenList), fault::Usual)
+    responses((status = 200, description = "The tokens", body = TokenList), error::CommonErrors)
 )]
 pub(crate) async fn list(_: AtHome, State(api): State<Api>) -> Json<TokenList> {
     let tokens = api.access.tokens.list();
@@ -62,22 +62,22 @@ pub(crate) async fn list(_: AtHome, State(api): State<Api>) -> Json<TokenList> {
     Json(TokenList { items, link_sessions, store: convert::health(api.store.health()) })
 }
 
-/// Makes a token. Its secret is told here and nowhere else.
+/// Makes a token. Its secret is shown here and nowhere else.
 #[utoipa::path(
     post, path = "/api/v1/tokens", tag = "tokens", security(()), request_body = NewToken,
     responses(
         (status = 201, description = "It was made", body = TokenMade),
-        fault::Sent, fault::Usual
+        error::BodyErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn add(
     _: AtHome,
     State(api): State<Api>,
     Sent(NewToken { name, scope, expires_seconds }): Sent<NewToken>,
-) -> Result<Response, Fault> {
+) -> Result<Response, ApiError> {
     if !is_name(&name) {
         let detail = format!("write 1 to {MAX_NAME} letters, digits, `.`, `_`, `-`");
-        return Err(Fault::field("name", detail));
+        return Err(ApiError::field("name", detail));
     }
     let life =
         expires_seconds.map(|seconds| between("expires_seconds", seconds, &LIFE)).transpose()?;
@@ -85,11 +85,11 @@ pub(crate) async fn add(
     let until = life.map(|seconds| now + Duration::from_secs(seconds));
     let (secret, saved) =
         api.access.tokens.add(&name, scope, until, now).map_err(|error| match error {
-            NotAdded::Taken | NotAdded::Full => Fault::field("name", error.to_string()),
-            NotAdded::NoRandom(_) => Fault::new(ProblemKind::Unavailable, error.to_string()),
+            NotAdded::Taken | NotAdded::Full => ApiError::field("name", error.to_string()),
+            NotAdded::NoRandom(_) => ApiError::new(ProblemKind::Unavailable, error.to_string()),
         })?;
     api.store.put(Entry::Token(saved.clone()));
-    Record::TokenAdded { name, scope, expires: until.map(Time) }.tell(&api.records);
+    Record::TokenAdded { name, scope, expires: until.map(Time) }.publish(&api.records);
     let store = convert::health(api.store.settled().await);
     let made = TokenMade { token: secret.expose().to_owned(), entry: entry(&api, saved), store };
     Ok((StatusCode::CREATED, Json(made)).into_response())
@@ -103,7 +103,7 @@ pub(crate) async fn add(
         (status = 200, description = "It opens nothing any more", body = TokenRevoked),
         (status = 404, description = "There is no such token", body = Problem,
          content_type = "application/problem+json"),
-        fault::Asked, fault::Usual
+        error::QueryErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn revoke(
@@ -114,11 +114,11 @@ pub(crate) async fn revoke(
     let now = api.access.clock().now();
     let Some(retired) = api.access.tokens.revoke(&name, now) else {
         let detail = "there is no token of this name; `sipward token list` shows all";
-        return Err(Fault::new(ProblemKind::NotFound, detail));
+        return Err(ApiError::new(ProblemKind::NotFound, detail));
     };
     let sessions_ended = api.access.sessions.close_of(&name) as u64;
     api.store.put(Entry::RevokeToken(retired));
-    Record::TokenRevoked { name: name.clone(), sessions_ended }.tell(&api.records);
+    Record::TokenRevoked { name: name.clone(), sessions_ended }.publish(&api.records);
     let store = convert::health(api.store.settled().await);
     Ok(Json(TokenRevoked { name, sessions_ended, store }))
 }
@@ -128,18 +128,18 @@ pub(crate) async fn revoke(
     post, path = "/api/v1/links", tag = "tokens", security(()), request_body = NewLink,
     responses(
         (status = 201, description = "It was made", body = LinkMade),
-        fault::Sent, fault::Usual
+        error::BodyErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn link(
     _: AtHome,
     State(api): State<Api>,
     Sent(NewLink { scope, seconds }): Sent<NewLink>,
-) -> Result<Response, Fault> {
+) -> Result<Response, ApiError> {
     let seconds = between("seconds", seconds.unwrap_or(USUAL_LINK_LIFE), &LINK_LIFE)?;
     let life = Duration::from_secs(seconds.into());
     let code = api.access.links.make(scope, life);
-    let code = code.map_err(|error| Fault::new(ProblemKind::Unavailable, error.to_string()))?;
+    let code = code.map_err(|error| ApiError::new(ProblemKind::Unavailable, error.to_string()))?;
     let path = format!("/login?code={}", code.expose());
     let urls = api.access.urls(&path);
     let expires = Time(api.access.clock().now() + life);
@@ -149,7 +149,7 @@ pub(crate) async fn link(
 /// Ends every session of a browser. Tokens stay.
 #[utoipa::path(
     delete, path = "/api/v1/sessions", tag = "tokens", security(()),
-    responses((status = 200, description = "They have ended", body = SessionsEnded), fault::Usual)
+    responses((status = 200, description = "They have ended", body = SessionsEnded), error::CommonErrors)
 )]
 pub(crate) async fn end_sessions(_: AtHome, State(api): State<Api>) -> Json<SessionsEnded> {
     Json(SessionsEnded { count: api.access.sessions.close_all() as u64 })

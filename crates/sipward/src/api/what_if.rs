@@ -11,10 +11,10 @@ use sipward_esl::Event;
 use super::Api;
 use crate::bridge::{self, Aside};
 use crate::clock::Clock;
-use crate::complaint::{self, Message};
-use crate::daemon::Judge;
+use crate::daemon::EngineTask;
+use crate::http::error::{self, Answer, ApiError};
 use crate::http::extract::{Sent, at_most};
-use crate::http::fault::{self, Answer, Fault};
+use crate::log_parser::{self, Message};
 use crate::model::{Line, Reading, WhatIf, WhatIfRequest};
 use crate::record::{Ban, FlowDenied, Record, line};
 use crate::text::Time;
@@ -41,7 +41,7 @@ const BASIS: &str = "the policy in force and what is known of the addresses name
 #[utoipa::path(
     post, path = "/api/v1/test", tag = "sources", request_body = WhatIfRequest,
     responses(
-        (status = 200, description = "What would happen", body = WhatIf), fault::Sent, fault::Usual
+        (status = 200, description = "What would happen", body = WhatIf), error::BodyErrors, error::CommonErrors
     )
 )]
 pub(crate) async fn ask(
@@ -53,12 +53,12 @@ pub(crate) async fn ask(
     let tried = match (request.event, request.log_line) {
         (Some(text), None) => Tried::Events(events(&text)?),
         (None, Some(text)) => Tried::LogLine(text),
-        (None, None) => return Err(Fault::field("event", "give an event or a log_line")),
+        (None, None) => return Err(ApiError::field("event", "give an event or a log_line")),
         (Some(_), Some(_)) => {
-            return Err(Fault::field("log_line", "give either an event or a log_line"));
+            return Err(ApiError::field("log_line", "give either an event or a log_line"));
         }
     };
-    Ok(Json(api.desk.visit(move |judge| play(judge, &tried)).await?))
+    Ok(Json(api.engine.call(move |task| play(task, &tried)).await?))
 }
 
 enum Tried {
@@ -67,21 +67,23 @@ enum Tried {
 }
 
 /// The events of a text, separated by blank lines.
-fn events(text: &str) -> Result<Vec<Event>, Fault> {
+fn events(text: &str) -> Result<Vec<Event>, ApiError> {
     let text = text.replace("\r\n", "\n");
     let parts: Vec<&str> =
         text.split("\n\n").map(str::trim).filter(|part| !part.is_empty()).collect();
     match parts.len() {
-        0 => Err(Fault::field("event", "it is empty")),
+        0 => Err(ApiError::field("event", "it is empty")),
         1..=MAX_EVENTS => {
             Ok(parts.iter().map(|part| Event::from_plain(format!("{part}\n\n"))).collect())
         }
-        count => Err(Fault::field("event", format!("{count} events are more than {MAX_EVENTS}"))),
+        count => {
+            Err(ApiError::field("event", format!("{count} events are more than {MAX_EVENTS}")))
+        }
     }
 }
 
-fn play(judge: &mut Judge, tried: &Tried) -> WhatIf {
-    let (clock, now) = (judge.clock(), judge.clock().steady());
+fn play(task: &mut EngineTask, tried: &Tried) -> WhatIf {
+    let (clock, now) = (task.clock(), task.clock().steady());
     let mut named = Vec::new();
     let mut read = Vec::new();
     tried.read(|input, aside| {
@@ -89,7 +91,7 @@ fn play(judge: &mut Judge, tried: &Tried) -> WhatIf {
         named.extend(reading.source);
         read.push(reading);
     });
-    let mut stage = match judge.engine().preview(&named) {
+    let mut stage = match task.engine().preview(&named) {
         Ok(engine) => Stage { engine, actions: Vec::new() },
         // Cannot be: the policy is in force.
         Err(error) => {
@@ -129,12 +131,12 @@ impl Tried {
             }
             Self::LogLine(text) => {
                 let text = text.trim_end_matches(['\r', '\n']).as_bytes();
-                match complaint::read(Message { text, origin: None }) {
-                    Some(complaint::Reading::Complaint(complaint)) => {
+                match log_parser::read(Message { text, origin: None }) {
+                    Some(log_parser::Reading::Complaint(complaint)) => {
                         each(Some(Input::Complaint(complaint.as_input())), None);
                     }
                     // That a right password was refused accuses nobody.
-                    Some(complaint::Reading::Refused { .. }) | None => each(None, None),
+                    Some(log_parser::Reading::Refused { .. }) | None => each(None, None),
                 }
             }
         }

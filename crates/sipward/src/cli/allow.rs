@@ -35,7 +35,7 @@ enum Action {
         /// Whom: 192.0.2.7, 192.0.2.0/24, office.example.org.
         #[arg(value_name = "HOST")]
         host: HostEntry,
-        /// Why, for whoever reads it later.
+        /// Why, for anyone who reads it later.
         #[arg(long, value_name = "TEXT")]
         comment: Option<String>,
         #[command(flatten)]

@@ -33,7 +33,7 @@ pub(super) struct BanCommand {
     /// Until somebody lifts it.
     #[arg(long)]
     permanent: bool,
-    /// Why, for whoever reads it later.
+    /// Why, for anyone who reads it later.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     /// What it stops: everything, or packets to the SIP ports, which leaves web, mail and SSH reachable. Without it,

@@ -136,7 +136,7 @@ impl Remote {
             Ok(answer) if self.json => out::json(&answer.body)?,
             Ok(answer) => out::text(&text(&answer.value))?,
             Err(error) => {
-                // Whoever reads JSON reads the problem document too.
+                // Anyone who reads JSON reads the problem document too.
                 if let (true, ClientError::Problem { body, .. }) = (self.json, &error) {
                     out::json(body)?;
                 }

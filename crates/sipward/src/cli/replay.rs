@@ -19,7 +19,7 @@ use crate::replay::Kind;
 use crate::replay::report::Report;
 use crate::replay::source::MAX_SOURCES;
 use crate::replay::table::Outcome;
-use crate::replay::{Comparison, Court, Source, Tally, play};
+use crate::replay::{Comparison, Simulation, Source, Tally, play};
 use crate::text::Plain;
 
 /// Items between two moves of the progress bar: some thousandths of a second.
@@ -68,16 +68,16 @@ pub(super) fn run(replay: &Replay) -> anyhow::Result<()> {
     );
     let policies =
         [replay.config.as_deref()].into_iter().chain(replay.compare.as_deref().map(Some));
-    let mut courts = policies.map(court).collect::<anyhow::Result<Vec<Court>>>()?;
+    let mut simulations = policies.map(simulation).collect::<anyhow::Result<Vec<Simulation>>>()?;
     let (zone, zone_name) = zone(replay.utc_offset);
     let read = Arc::new(AtomicU64::new(0));
     let open = |path: &PathBuf| Source::open(path, zone.clone(), Arc::clone(&read));
     let mut sources = replay.files.iter().map(open).collect::<Result<Vec<Source>, _>>()?;
 
-    play_with_bar(&mut sources, &mut courts, replay, &read);
+    play_with_bar(&mut sources, &mut simulations, replay, &read);
 
     let tallies: Vec<Tally> = sources.iter().map(Source::tally).collect();
-    let reports: Vec<Report> = courts.into_iter().map(Court::finish).collect();
+    let reports: Vec<Report> = simulations.into_iter().map(Simulation::finish).collect();
     let (first, second) = (reports.first().context("there is no policy")?, reports.get(1));
     let comparison = second.map(|second| Comparison::of(first, second));
     if replay.json {
@@ -110,7 +110,7 @@ fn print(
 }
 
 /// An engine with the policy of a configuration file, and those whom the file exempts.
-fn court(path: Option<&Path>) -> anyhow::Result<Court> {
+fn simulation(path: Option<&Path>) -> anyhow::Result<Simulation> {
     let config = Config::load(path)?;
     let exempt = exempt(&config)?;
     let name = match path {
@@ -118,7 +118,7 @@ fn court(path: Option<&Path>) -> anyhow::Result<Court> {
         None if Path::new(DEFAULT_PATH).exists() => DEFAULT_PATH.to_owned(),
         None => "the defaults".to_owned(),
     };
-    Ok(Court::new(name, config.policy, exempt)?)
+    Ok(Simulation::new(name, config.policy, exempt)?)
 }
 
 /// The networks of `allow` and `proxies`. Names are looked up as the daemon does; what has no answer is
@@ -172,7 +172,12 @@ fn offset(text: &str) -> Result<Offset, String> {
 }
 
 /// On a terminal a bar shows how far it is, by the bytes read; not beside JSON.
-fn play_with_bar(sources: &mut [Source], courts: &mut [Court], replay: &Replay, read: &AtomicU64) {
+fn play_with_bar(
+    sources: &mut [Source],
+    simulations: &mut [Simulation],
+    replay: &Replay,
+    read: &AtomicU64,
+) {
     let size = |path: &PathBuf| std::fs::metadata(path).map_or(0, |file| file.len());
     let bar = ProgressBar::new(replay.files.iter().map(size).sum());
     if replay.json {
@@ -184,7 +189,7 @@ fn play_with_bar(sources: &mut [Source], courts: &mut [Court], replay: &Replay, 
     }
     bar.enable_steady_tick(Duration::from_secs(1));
     let mut items: u64 = 0;
-    play(sources, courts, || {
+    play(sources, simulations, || {
         items += 1;
         if items.is_multiple_of(PROGRESS_EVERY) {
             bar.set_position(read.load(Ordering::Relaxed));

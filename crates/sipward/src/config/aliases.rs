@@ -1,4 +1,4 @@
-//! Names of other programs for keys of ours.
+//! Names of other programs for our keys.
 
 /// Other names that a key may be written by.
 pub(super) fn aliases(key: &str) -> &'static [&'static str] {

@@ -52,7 +52,7 @@ impl HttpSettings {
     /// Whether a request that names `host` is meant for this server. A page of somebody else whose name
     /// was pointed at 127.0.0.1 (DNS rebinding) names its own.
     ///
-    /// With `hosts` it is one of these. Without, whoever came over loopback and not through a proxy named
+    /// With `hosts` it is one of these. Without, anyone who came over loopback and not through a proxy named
     /// an address, or `localhost`.
     #[must_use]
     pub fn knows_host(&self, host: &str, peer: IpAddr) -> bool {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Config, ConfigError};
 
-/// Errors that are told at most; a file with more is no configuration.
+/// Errors that are reported at most; a file with more is no configuration.
 const MOST: usize = 50;
 
 /// Lines that one value may have.

@@ -2,16 +2,16 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `judge` | the task that owns the engine, and the way to it for others: work that runs on that task |
-//! | `directory` | questions to FreeSWITCH: phones, gateways, access lists |
+//! | `engine_task` | the task that owns the engine, and the way to it for others: work that runs on that task |
+//! | `freeswitch_queries` | questions to FreeSWITCH: phones, gateways, access lists |
 //! | `probe` | OPTIONS requests to FreeSWITCH's profiles in a flood |
 //! | `settings` | what is in force, and the one way to change it |
 //! | `kernel` | the task that owns netlink |
 //! | `only` | the lock that keeps a second daemon out |
 //! | `tasks` | signals, reload, name look-ups, the heartbeat |
 
-pub(crate) mod directory;
-mod judge;
+mod engine_task;
+pub(crate) mod freeswitch_queries;
 mod kernel;
 mod near;
 mod only;
@@ -21,20 +21,23 @@ mod tasks;
 
 use sipward_esl::{InvalidCommand, Subscription};
 
-pub(crate) use directory::table::Reason as ProtectedReason;
-pub(crate) use directory::{COMMANDS, QUESTIONS, lists};
-pub(crate) use judge::{
-    Answers, Away, Desk, Ears, End, FAILURES, Failure, FirstList, Judge, KernelSide, Note, Order,
-    Prober, Profiles, Restored, Shielding, SlowedHost, Voices,
+pub(crate) use engine_task::{
+    Answers, Command, End, EngineHandle, EngineTask, EngineUnavailable, FAILURES, Failure,
+    FirstList, Inputs, KernelSide, Note, Outputs, Prober, Profiles, Restored, Shielding,
+    SlowedHost,
 };
+pub(crate) use freeswitch_queries::table::Reason as ProtectedReason;
+pub(crate) use freeswitch_queries::{COMMANDS, QUERIES, lists};
 pub(crate) use kernel::{Kernel, host_exemptions};
 pub(crate) use near::is_near;
 pub(crate) use only::Only;
 pub(crate) use settings::{
-    Allowed, Current, Denied, InForce, Overrides, PolicyEdit, Reloaded, Settings, State, Ways,
+    Allowed, Applied, ChangeError, Current, Deps, Overrides, PolicyEdit, Reloaded, Settings, State,
     read_geo,
 };
-pub(crate) use tasks::{heart, look_up_names, recall_decisions, reload_on_hangup, stop_on_signals};
+pub(crate) use tasks::{
+    look_up_names, recall_decisions, reload_on_hangup, status_hook, stop_on_signals,
+};
 
 use crate::bridge;
 use crate::config::{Config, ConfigError, Mode};

@@ -87,7 +87,7 @@ impl std::fmt::Display for Holder {
         let named = [("control socket", &self.socket), ("store", &self.store)];
         let named = named.into_iter().filter_map(|(name, path)| Some((name, path.as_ref()?)));
         named.enumerate().try_for_each(|(n, (name, path))| {
-            // Whoever holds it has written this: it is shown and no more.
+            // Anyone who holds it has written this: it is shown and no more.
             let path = path.display().to_string();
             let before = if n == 0 { " with" } else { " and" };
             write!(f, "{before} {name} {}", crate::text::Plain(&path))

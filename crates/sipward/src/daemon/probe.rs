@@ -68,7 +68,7 @@ pub(super) fn candidates(own: &[IpAddr], ports: &[u16]) -> Arc<[SocketAddr]> {
     all.take(MOST_TARGETS).collect()
 }
 
-/// Asks whoever is `wanted`, until the daemon ends.
+/// Asks anyone who is `wanted`, until the daemon ends.
 pub(crate) async fn run(
     mut wanted: watch::Receiver<Arc<[SocketAddr]>>,
     probed: mpsc::Sender<Probed>,
@@ -111,7 +111,7 @@ async fn ask(target: SocketAddr, probed: mpsc::Sender<Probed>) {
 /// Asks and listens until the socket fails.
 async fn converse(target: SocketAddr, probed: &mpsc::Sender<Probed>) -> io::Result<Infallible> {
     let socket = UdpSocket::bind((target.ip(), 0)).await?;
-    // Nothing from elsewhere is heard, and what refuses is told.
+    // Nothing from elsewhere is heard, and what refuses is reported.
     socket.connect(target).await?;
     let mut open = Open::new(Call::new(socket.local_addr()?, target)?);
     let mut due = time::interval(EVERY);
@@ -153,7 +153,7 @@ fn closed(error: io::Error) -> io::Result<Outcome> {
 }
 
 async fn tell(probed: &mpsc::Sender<Probed>, target: SocketAddr, outcome: Outcome) {
-    // Whoever has ended needs no word.
+    // Anyone who has ended needs no word.
     let _ = probed.send(Probed { target, outcome }).await;
 }
 

@@ -15,15 +15,15 @@ use sipward_engine::Policy;
 use tokio::sync::{Mutex, broadcast, mpsc, watch};
 
 use super::Reload;
-use super::directory::Asked;
-use super::judge::{Away, Desk, Order};
+use super::engine_task::{Command, EngineHandle, EngineUnavailable};
+use super::freeswitch_queries::Asked;
 use crate::certificates::Certificates;
 use crate::config::{Config, HostEntry};
 use crate::geo::{self, Geo};
 use crate::logging::LogControl;
 use crate::record::Record;
 use crate::store::{self, AllowEntry, Saved, Store};
-pub(crate) use overrides::{Overrides, PolicyEdit, Unfit};
+pub(crate) use overrides::{InvalidValue, Overrides, PolicyEdit};
 
 /// Longest wait for a changed allow list to be in force; what it takes is two messages.
 const IN_FORCE: Duration = Duration::from_secs(5);
@@ -47,7 +47,7 @@ impl Current {
 
 /// Which settings the exemptions in the engine come from, and what their names stood for.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct InForce {
+pub(crate) struct Applied {
     /// [`Current::generation`].
     pub(crate) generation: u64,
     /// Answers for the names of `allow` and `proxies`.
@@ -55,13 +55,13 @@ pub(crate) struct InForce {
 }
 
 /// Where the other tasks are.
-pub(crate) struct Ways {
-    pub(crate) desk: Desk,
-    pub(crate) orders: mpsc::Sender<Order>,
+pub(crate) struct Deps {
+    pub(crate) engine: EngineHandle,
+    pub(crate) orders: mpsc::Sender<Command>,
     pub(crate) current: watch::Sender<Current>,
     /// What FreeSWITCH is asked.
     pub(crate) asked: watch::Sender<Asked>,
-    pub(crate) in_force: watch::Receiver<InForce>,
+    pub(crate) in_force: watch::Receiver<Applied>,
     pub(crate) records: broadcast::Sender<Arc<Record>>,
     pub(crate) store: Store,
     pub(crate) logs: Option<LogControl>,
@@ -72,7 +72,7 @@ pub(crate) struct Ways {
 
 /// The settings and the one way to change them.
 pub(crate) struct Settings {
-    ways: Ways,
+    ways: Deps,
     reload: Reload,
     /// As it was at the start, which parts of the daemon were built from.
     started: Config,
@@ -89,16 +89,16 @@ pub(crate) struct State {
 
 /// Why a change was not made.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Denied {
+pub(crate) enum ChangeError {
     /// The value cannot be.
     #[error("{}", .0.detail)]
-    Unfit(Unfit),
+    InvalidValue(InvalidValue),
     /// The file is broken; the settings before stay in force.
     #[error("{0}")]
     File(String),
     /// The engine's task did not answer.
     #[error(transparent)]
-    Away(#[from] Away),
+    EngineUnavailable(#[from] EngineUnavailable),
     /// An entry of the file is only removed there.
     #[error("`{0}` stands in the configuration file; remove it there and reload")]
     InFile(HostEntry),
@@ -130,7 +130,7 @@ pub(crate) struct Reloaded {
 
 impl Settings {
     /// Takes over `state`, which is in force already.
-    pub(crate) fn new(ways: Ways, reload: Reload, state: State) -> Self {
+    pub(crate) fn new(ways: Deps, reload: Reload, state: State) -> Self {
         let started = state.file.clone();
         Self { ways, reload, started, state: Mutex::new(state) }
     }
@@ -151,14 +151,14 @@ impl Settings {
     }
 
     /// Reads the file again, and the certificate. A broken file changes nothing.
-    pub(crate) async fn reload(&self) -> Result<Reloaded, Denied> {
+    pub(crate) async fn reload(&self) -> Result<Reloaded, ChangeError> {
         let mut state = self.state.lock().await;
         let file = match (self.reload)() {
             Ok(file) => file,
             Err(error) => {
                 let error = error.to_string();
-                Record::ReloadFailed { error: error.clone() }.tell(&self.ways.records);
-                return Err(Denied::File(error));
+                Record::ReloadFailed { error: error.clone() }.publish(&self.ways.records);
+                return Err(ChangeError::File(error));
             }
         };
         if let Some(logs) = &self.ways.logs {
@@ -172,7 +172,7 @@ impl Settings {
         let certificate_problem = self.read_certificate_again(&file);
         state.file = file;
         self.put_in_force(&state, needs_restart.clone()).await?;
-        Record::Reload { needs_restart: needs_restart.clone() }.tell(&self.ways.records);
+        Record::Reload { needs_restart: needs_restart.clone() }.publish(&self.ways.records);
         Ok(Reloaded { needs_restart, certificate_problem })
     }
 
@@ -180,12 +180,12 @@ impl Settings {
     fn read_certificate_again(&self, file: &Config) -> Option<String> {
         let (certificates, files) = (self.ways.certificates.as_ref()?, file.http.tls.as_ref()?);
         let error = certificates.read_again(files).err()?.to_string();
-        Record::CertificateFailed { error: error.clone() }.tell(&self.ways.records);
+        Record::CertificateFailed { error: error.clone() }.publish(&self.ways.records);
         Some(error)
     }
 
     /// Changes values of the policy.
-    pub(crate) async fn change_policy(&self, edit: PolicyEdit) -> Result<(), Denied> {
+    pub(crate) async fn change_policy(&self, edit: PolicyEdit) -> Result<(), ChangeError> {
         let mut state = self.state.lock().await;
         let overrides = edited(&state, &edit)?;
         let entries = overrides.entries_since(&state.overrides, self.now().await?);
@@ -201,7 +201,7 @@ impl Settings {
     pub(crate) async fn preview_policy(
         &self,
         edit: &PolicyEdit,
-    ) -> Result<(Policy, Policy), Denied> {
+    ) -> Result<(Policy, Policy), ChangeError> {
         let state = self.state().await;
         let then = edited(&state, edit)?.over(&state.file).policy;
         Ok((state.effective().policy, then))
@@ -212,24 +212,24 @@ impl Settings {
         &self,
         host: HostEntry,
         comment: Option<String>,
-    ) -> Result<Allowed, Denied> {
+    ) -> Result<Allowed, ChangeError> {
         let mut state = self.state.lock().await;
         if state.file.allow.contains(&host) || state.overrides.allows(&host) {
             return Ok(Allowed::Already);
         }
         let entry = AllowEntry { host, comment, since: self.now().await? };
-        state.overrides.allow(entry.clone()).map_err(Denied::Full)?;
+        state.overrides.allow(entry.clone()).map_err(ChangeError::Full)?;
         self.put_in_force(&state, self.needs_restart()).await?;
         self.ways.store.put(store::Entry::Allow(entry));
         Ok(Allowed::New)
     }
 
     /// Takes a host off the list again; gives the entry.
-    pub(crate) async fn disallow(&self, host: &HostEntry) -> Result<AllowEntry, Denied> {
+    pub(crate) async fn disallow(&self, host: &HostEntry) -> Result<AllowEntry, ChangeError> {
         let mut state = self.state.lock().await;
         let Some(entry) = state.overrides.disallow(host) else {
             let in_file = state.file.allow.contains(host);
-            let denied = if in_file { Denied::InFile } else { Denied::NoEntry };
+            let denied = if in_file { ChangeError::InFile } else { ChangeError::NoEntry };
             return Err(denied(host.clone()));
         };
         self.put_in_force(&state, self.needs_restart()).await?;
@@ -238,7 +238,7 @@ impl Settings {
     }
 
     /// What the store could read only after the start. What was set meanwhile stays.
-    pub(crate) async fn take_over(&self, saved: &Saved) -> Result<(), Denied> {
+    pub(crate) async fn take_over(&self, saved: &Saved) -> Result<(), ChangeError> {
         let mut state = self.state.lock().await;
         state.overrides.take_over(saved);
         self.put_in_force(&state, self.needs_restart()).await
@@ -249,19 +249,19 @@ impl Settings {
         &self,
         state: &State,
         needs_restart: Vec<&'static str>,
-    ) -> Result<(), Denied> {
+    ) -> Result<(), ChangeError> {
         let config = state.effective();
-        let policy = Order::Policy(Box::new(config.policy.clone()));
-        self.ways.orders.send(policy).await.map_err(|_| Away::Stopped)?;
-        let shield = Order::Shield(config.shield);
-        self.ways.orders.send(shield).await.map_err(|_| Away::Stopped)?;
+        let policy = Command::Policy(Box::new(config.policy.clone()));
+        self.ways.orders.send(policy).await.map_err(|_| EngineUnavailable::Stopped)?;
+        let shield = Command::Shield(config.shield);
+        self.ways.orders.send(shield).await.map_err(|_| EngineUnavailable::Stopped)?;
         let generation = self.ways.current.borrow().generation + 1;
         // Wakes the name look-ups, which tell the engine the new lists.
         self.ways.current.send_replace(Current { config, needs_restart, generation });
         let mut in_force = self.ways.in_force.clone();
         let told = async {
             in_force.wait_for(|now| now.generation >= generation).await.is_ok()
-                && self.ways.desk.caught_up().await.is_ok()
+                && self.ways.engine.caught_up().await.is_ok()
         };
         // It is on its way and will not be taken back.
         if !matches!(tokio::time::timeout(IN_FORCE, told).await, Ok(true)) {
@@ -270,8 +270,8 @@ impl Settings {
         Ok(())
     }
 
-    async fn now(&self) -> Result<sipward_engine::Timestamp, Away> {
-        self.ways.desk.visit(|judge| judge.clock().now()).await
+    async fn now(&self) -> Result<sipward_engine::Timestamp, EngineUnavailable> {
+        self.ways.engine.call(|task| task.clock().now()).await
     }
 }
 
@@ -289,14 +289,14 @@ pub(crate) async fn read_geo(
     records: broadcast::Sender<Arc<Record>>,
 ) {
     let failed = tokio::task::spawn_blocking(move || geo.read(&settings)).await;
-    failed.unwrap_or_default().into_iter().for_each(|record| record.tell(&records));
+    failed.unwrap_or_default().into_iter().for_each(|record| record.publish(&records));
 }
 
 /// The overrides with a change, if its values can be.
-fn edited(state: &State, edit: &PolicyEdit) -> Result<Overrides, Denied> {
+fn edited(state: &State, edit: &PolicyEdit) -> Result<Overrides, ChangeError> {
     let mut overrides = state.overrides.clone();
     overrides.edit(edit);
-    overrides.check(edit, &state.file).map_err(Denied::Unfit)?;
+    overrides.check(edit, &state.file).map_err(ChangeError::InvalidValue)?;
     Ok(overrides)
 }
 

@@ -8,8 +8,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::judge::{Heart, Order};
-use super::settings::{Current, InForce, Settings};
+use super::engine_task::{Command, StatusHook};
+use super::settings::{Applied, Current, Settings};
 use crate::clock::Clock;
 use crate::logging::LogControl;
 use crate::metrics::Metrics;
@@ -69,8 +69,8 @@ const NOT_YET_KNOWN: Duration = Duration::from_secs(10);
 pub(crate) async fn look_up_names(
     mut names: Names,
     mut current: watch::Receiver<Current>,
-    in_force: watch::Sender<InForce>,
-    orders: mpsc::Sender<Order>,
+    in_force: watch::Sender<Applied>,
+    orders: mpsc::Sender<Command>,
 ) {
     let mut answered = names.are_known(&current.borrow().config);
     loop {
@@ -85,10 +85,10 @@ pub(crate) async fn look_up_names(
         answered = loop {
             let Current { config: now, generation, .. } = current.borrow_and_update().clone();
             // What needs no look-up must not wait for a slow name server.
-            if orders.send(Order::Exempt(names.classes(&now))).await.is_err() {
+            if orders.send(Command::Exempt(names.classes(&now))).await.is_err() {
                 return;
             }
-            in_force.send_replace(InForce { generation, answers: names.answers() });
+            in_force.send_replace(Applied { generation, answers: names.answers() });
             // Nor must the next change. Answers that are here by then are kept.
             let (classes, failed) = tokio::select! {
                 found = names.refresh(&now) => found,
@@ -98,17 +98,17 @@ pub(crate) async fn look_up_names(
                 },
             };
             failed.iter().for_each(Record::log);
-            if orders.send(Order::Exempt(classes)).await.is_err() {
+            if orders.send(Command::Exempt(classes)).await.is_err() {
                 return;
             }
-            in_force.send_replace(InForce { generation, answers: names.answers() });
+            in_force.send_replace(Applied { generation, answers: names.answers() });
             break names.are_known(&now);
         };
     }
 }
 
 /// Tells systemd once a beat that the engine's task works, and the log what the log has lost.
-pub(crate) fn heart(logs: Option<LogControl>) -> Heart {
+pub(crate) fn status_hook(logs: Option<LogControl>) -> StatusHook {
     let watched = systemd::watchdog_interval().is_some();
     let mut told_lost = 0;
     let mut told_status = String::new();

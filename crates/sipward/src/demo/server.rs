@@ -31,7 +31,7 @@ const GOOD_BYE: Duration = Duration::from_secs(2);
 /// Most connections at a time.
 const MAX_CLIENTS: usize = 8;
 
-/// Serves whoever logs in until `stop`; the first client that subscribes gets the storm. `records` tells what
+/// Serves anyone who logs in until `stop`; the first client that subscribes gets the storm. `records` tells what
 /// is banned and denied.
 pub(super) async fn serve(
     listener: TcpListener,
@@ -82,7 +82,7 @@ async fn welcome(
                 let client = Client { stream, subscriber: Arc::clone(&subscriber), events: None };
                 clients.spawn(client.run(Arc::clone(&password)));
             }
-            // Whoever else knocks at a loopback port is not the demo's daemon.
+            // Anyone who else knocks at a loopback port is not the demo's daemon.
             Some(_) = clients.join_next() => {}
         }
     }

@@ -95,7 +95,7 @@ async fn a_name_server_that_fails_is_told_and_changes_nothing_that_is_known() {
     for service in ["_sip._udp", "_sip._tcp", "_sips._tcp"] {
         server.fail(&format!("{service}.carrier.test"), SRV);
     }
-    // Nothing is known of it: its own address is better than nothing, and what is missing is told.
+    // Nothing is known of it: its own address is better than nothing, and what is missing is reported.
     let target = Target::read("sip:carrier.test").unwrap();
     let located = dns(&server).locate(&target, false).await.unwrap();
     assert_eq!(located.addresses, ["203.0.113.80".parse().unwrap()].into());

@@ -76,7 +76,7 @@ impl Process {
     }
 
     /// A `sipward run` that may have read this file. A host may run several, in containers for instance, whose
-    /// processes it sees; one that names another file is none of ours.
+    /// processes it sees; one that names another file is not ours.
     fn is_daemon_of(&self, config: &Path) -> bool {
         // What a relative path is relative to, only root can see.
         let is_same = |named: &Path| named.is_relative() || config.is_relative() || named == config;

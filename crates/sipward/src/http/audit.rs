@@ -9,9 +9,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tokio::sync::broadcast;
 
+use super::auth::scope_needed;
 use super::client::Client;
-use super::guard::scope_needed;
-use super::visitor::Visitor;
+use super::principal::Principal;
 use crate::http::extract::read;
 use crate::model::Scope;
 use crate::record::Record;
@@ -29,9 +29,9 @@ pub(crate) async fn audit(
     next: Next,
 ) -> Response {
     let changes = scope_needed(request.method(), request.uri().path()) == Scope::Write;
-    // Who logs in is no visitor yet, and has a record of his own.
-    let visitor = request.extensions().get::<Visitor>().filter(|_| changes).cloned();
-    let Some(Visitor { name, way, .. }) = visitor else {
+    // Who logs in is no principal yet, and has a record of his own.
+    let principal = request.extensions().get::<Principal>().filter(|_| changes).cloned();
+    let Some(Principal { name, way, .. }) = principal else {
         return next.run(request).await;
     };
     let source = request.extensions().get::<Client>().map(|client| client.address);
@@ -49,6 +49,6 @@ pub(crate) async fn audit(
     }
     let response = next.run(request).await;
     let status = response.status().as_u16();
-    Record::Changed { name, way, source, method, path, body, status }.tell(&records);
+    Record::Changed { name, way, source, method, path, body, status }.publish(&records);
     response
 }

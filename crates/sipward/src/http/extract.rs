@@ -10,7 +10,7 @@ use axum::http::{header, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
-use super::fault::Fault;
+use super::error::ApiError;
 use crate::model::{DEFAULT_LIMIT, MAX_LIMIT, ProblemKind};
 
 /// Largest body, in bytes: events to try are the longest, 32 KiB before JSON escapes them.
@@ -32,13 +32,13 @@ pub(crate) struct Place(pub(crate) String);
 pub(crate) struct Sent<T>(pub(crate) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
-    type Rejection = Fault;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Fault> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let query = parts.uri.query().unwrap_or_default();
         if query.len() > MAX_QUERY {
             let detail = format!("the query has more than {MAX_QUERY} bytes");
-            return Err(Fault::new(ProblemKind::UriTooLong, detail));
+            return Err(ApiError::new(ProblemKind::UriTooLong, detail));
         }
         let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
         serde_path_to_error::deserialize(pairs).map(Self).map_err(|error| {
@@ -49,26 +49,26 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Place {
-    type Rejection = Fault;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let Path(text) = Path::<String>::from_request_parts(parts, state)
             .await
-            .map_err(|error| Fault::new(ProblemKind::Unreadable, error.body_text()))?;
+            .map_err(|error| ApiError::new(ProblemKind::Unreadable, error.body_text()))?;
         Ok(Self(text))
     }
 }
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Sent<T> {
-    type Rejection = Fault;
+    type Rejection = ApiError;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Fault> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let kind = request.headers().get(header::CONTENT_TYPE);
         let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let essence = kind.split(';').next().unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("application/json") {
             let detail = "send `Content-Type: application/json`";
-            return Err(Fault::new(ProblemKind::UnsupportedMediaType, detail));
+            return Err(ApiError::new(ProblemKind::UnsupportedMediaType, detail));
         }
         let body = read(request.into_body(), MAX_BODY).await?;
         let mut json = serde_json::Deserializer::from_slice(&body);
@@ -77,46 +77,46 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Sent<T> {
             if error.inner().is_data() {
                 wrong(&error.path().to_string(), &message)
             } else {
-                Fault::new(ProblemKind::Unreadable, format!("the body is no JSON: {message}"))
+                ApiError::new(ProblemKind::Unreadable, format!("the body is no JSON: {message}"))
             }
         })?;
         json.end().map_err(|error| {
-            Fault::new(ProblemKind::Unreadable, format!("the body is more than JSON: {error}"))
+            ApiError::new(ProblemKind::Unreadable, format!("the body is more than JSON: {error}"))
         })?;
         Ok(Self(value))
     }
 }
 
 /// A whole body of at most `limit` bytes.
-pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, Fault> {
+pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
     let all = Limited::new(body, limit).collect();
     match tokio::time::timeout(BODY_TIME, all).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             let detail = format!("the body has more than {limit} bytes");
-            Err(Fault::new(ProblemKind::TooLarge, detail))
+            Err(ApiError::new(ProblemKind::TooLarge, detail))
         }
         Ok(Err(error)) => {
-            Err(Fault::new(ProblemKind::Unreadable, format!("the body is broken off: {error}")))
+            Err(ApiError::new(ProblemKind::Unreadable, format!("the body is broken off: {error}")))
         }
         Err(_) => {
             let seconds = BODY_TIME.as_secs();
             let detail = format!("the body did not come within {seconds} s");
-            Err(Fault::new(ProblemKind::TooSlow, detail))
+            Err(ApiError::new(ProblemKind::TooSlow, detail))
         }
     }
 }
 
 /// A field that is wrong, by what serde says of it.
-fn wrong(path: &str, message: &str) -> Fault {
+fn wrong(path: &str, message: &str) -> ApiError {
     // These name the field themselves, and the path ends before it.
     for prefix in ["unknown field `", "missing field `", "duplicate field `"] {
         if let Some((field, _)) = message.strip_prefix(prefix).and_then(|m| m.split_once('`')) {
-            return Fault::field(bounded(field), bounded(message));
+            return ApiError::field(bounded(field), bounded(message));
         }
     }
     let field = if path == "." { "the body" } else { path };
-    Fault::field(bounded(field), bounded(message))
+    ApiError::field(bounded(field), bounded(message))
 }
 
 /// What strangers sent is not sent back at length.
@@ -126,7 +126,7 @@ pub(crate) fn bounded(text: &str) -> &str {
 }
 
 /// The size of a page.
-pub(crate) fn limit(asked: Option<u16>) -> Result<usize, Fault> {
+pub(crate) fn limit(asked: Option<u16>) -> Result<usize, ApiError> {
     between("limit", asked.unwrap_or(DEFAULT_LIMIT), &(1..=MAX_LIMIT)).map(usize::from)
 }
 
@@ -135,18 +135,20 @@ pub(crate) fn between<T: Copy + Display + PartialOrd>(
     field: &str,
     number: T,
     range: &RangeInclusive<T>,
-) -> Result<T, Fault> {
+) -> Result<T, ApiError> {
     if range.contains(&number) {
         return Ok(number);
     }
     let (least, most) = (range.start(), range.end());
-    Err(Fault::field(field, format!("{number} is not between {least} and {most}")))
+    Err(ApiError::field(field, format!("{number} is not between {least} and {most}")))
 }
 
 /// Refuses text over its limit, in bytes.
-pub(crate) fn at_most(field: &str, text: Option<&str>, limit: usize) -> Result<(), Fault> {
+pub(crate) fn at_most(field: &str, text: Option<&str>, limit: usize) -> Result<(), ApiError> {
     match text.map(str::len).filter(|length| *length > limit) {
-        Some(length) => Err(Fault::field(field, format!("{length} bytes are more than {limit}"))),
+        Some(length) => {
+            Err(ApiError::field(field, format!("{length} bytes are more than {limit}")))
+        }
         None => Ok(()),
     }
 }

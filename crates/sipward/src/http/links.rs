@@ -11,7 +11,7 @@ use crate::model::Scope;
 /// Links that wait for their use at most; beyond it the oldest is void.
 const MAX_LINKS: usize = 16;
 
-/// Used links that are remembered: whoever opens one again is no guesser.
+/// Used links that are remembered: anyone who opens one again is no guesser.
 const MAX_SPENT: usize = 64;
 
 /// What a code begins with.

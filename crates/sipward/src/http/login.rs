@@ -9,15 +9,15 @@ use axum::http::header::{CONTENT_TYPE, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 
+use super::auth::{self, AuthLayer};
 use super::client::Client;
-use super::guard::{self, Gatekeeper};
 use super::links::{self, Code};
+use super::principal::Principal;
 use super::secret::NoRandom;
 use super::tokens::Shown;
-use super::visitor::Visitor;
 use crate::config::Secret;
+use crate::http::error::ApiError;
 use crate::http::extract::read;
-use crate::http::fault::Fault;
 use crate::model::ProblemKind;
 use crate::model::{AuthMethod, Scope, TokenEnd};
 use crate::record::Record;
@@ -40,36 +40,36 @@ struct Form {
 /// `GET /login`: asks for a token. A one-time link (`?code=`) shows a button: chats and mail programs look
 /// at links before anybody follows them, and would use the code up.
 pub(super) async fn show(
-    State(keeper): State<Arc<Gatekeeper>>,
+    State(auth_layer): State<Arc<AuthLayer>>,
     Extension(client): Extension<Client>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
     let form = Form::parse(uri.query().unwrap_or_default().as_bytes());
     let next = form.next();
-    let id = guard::cookie(&headers, client.secure);
-    if id.is_some_and(|id| keeper.access().sessions.find(id, Instant::now()).is_some()) {
-        return guard::see_other(next);
+    let id = auth::cookie(&headers, client.secure);
+    if id.is_some_and(|id| auth_layer.access().sessions.find(id, Instant::now()).is_some()) {
+        return auth::see_other(next);
     }
     let code = (!form.secret.is_empty()).then_some(form.secret.as_str());
-    (keeper.pages.login)(StatusCode::OK, &LoginView { next, code, problem: None })
+    (auth_layer.pages.login)(StatusCode::OK, &LoginView { next, code, problem: None })
 }
 
 /// `POST /login`.
 pub(super) async fn log_in(
-    State(keeper): State<Arc<Gatekeeper>>,
+    State(auth_layer): State<Arc<AuthLayer>>,
     Extension(client): Extension<Client>,
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
     // A foreign page could log somebody in as somebody else.
-    if !guard::is_own_page(&parts.headers, true) {
+    if !auth::is_own_page(&parts.headers, true) {
         let detail = "another page sent this log-in; open /login yourself";
-        return Fault::new(ProblemKind::Forbidden, detail).into_response();
+        return ApiError::new(ProblemKind::Forbidden, detail).into_response();
     }
     if !is_form(&parts.headers) {
         let detail = "send `Content-Type: application/x-www-form-urlencoded`";
-        return Fault::new(ProblemKind::UnsupportedMediaType, detail).into_response();
+        return ApiError::new(ProblemKind::UnsupportedMediaType, detail).into_response();
     }
     let body: Bytes = match read(body, MAX_FORM).await {
         Ok(body) => body,
@@ -77,47 +77,47 @@ pub(super) async fn log_in(
     };
     let form = Form::parse(&body);
     let now = Instant::now();
-    if let Some(wait) = keeper.wait(client, now) {
-        let access = keeper.access();
+    if let Some(wait) = auth_layer.wait(client, now) {
+        let access = auth_layer.access();
         if let Shown::Nothing = access.tokens.check(form.secret.trim(), access.clock.now()) {
-            keeper.note_failure(client.address, "login", now).await;
+            auth_layer.note_failure(client.address, "login", now).await;
         }
-        return guard::too_many(wait);
+        return auth::too_many(wait);
     }
-    match keeper.open(form.secret.trim(), client, now) {
+    match auth_layer.open(form.secret.trim(), client, now) {
         Ok(Opened::Session(id, name, scope)) => {
-            Record::LoggedIn { source: client.address, name, scope }.tell(keeper.records());
-            keeper.welcome(&id, client, form.next())
+            Record::LoggedIn { source: client.address, name, scope }.publish(auth_layer.records());
+            auth_layer.welcome(&id, client, form.next())
         }
         Ok(refused) => {
-            // Whoever shows what was valid once does not guess.
+            // Anyone who shows what was valid once does not guess.
             let problem = match refused {
                 Opened::Spent(why) => why,
                 Opened::Session(..) | Opened::Nothing => {
-                    keeper.note_failure(client.address, "login", now).await;
+                    auth_layer.note_failure(client.address, "login", now).await;
                     "This opens nothing: it was mistyped, or is of another server."
                 }
             };
             let view = LoginView { next: form.next(), code: None, problem: Some(problem) };
-            (keeper.pages.login)(StatusCode::UNAUTHORIZED, &view)
+            (auth_layer.pages.login)(StatusCode::UNAUTHORIZED, &view)
         }
-        Err(error) => Fault::new(ProblemKind::Unavailable, error.to_string()).into_response(),
+        Err(error) => ApiError::new(ProblemKind::Unavailable, error.to_string()).into_response(),
     }
 }
 
 /// `POST /logout`.
 pub(super) async fn log_out(
-    State(keeper): State<Arc<Gatekeeper>>,
+    State(auth_layer): State<Arc<AuthLayer>>,
     Extension(client): Extension<Client>,
-    Extension(visitor): Extension<Visitor>,
+    Extension(principal): Extension<Principal>,
     headers: HeaderMap,
 ) -> Response {
-    let id = guard::cookie(&headers, client.secure).filter(|_| visitor.way == AuthMethod::Session);
-    let sessions = &keeper.access().sessions;
+    let id = auth::cookie(&headers, client.secure).filter(|_| principal.way == AuthMethod::Session);
+    let sessions = &auth_layer.access().sessions;
     if let Some(found) = id.and_then(|id| sessions.find(id, Instant::now())) {
         sessions.close(&found.hash);
     }
-    let mut response = guard::see_other("/login");
+    let mut response = auth::see_other("/login");
     set_cookie(&mut response, "", client, 0);
     response
 }
@@ -143,7 +143,7 @@ enum Opened {
     Nothing,
 }
 
-impl Gatekeeper {
+impl AuthLayer {
     /// Opens a session.
     fn open(&self, text: &str, client: Client, now: Instant) -> Result<Opened, NoRandom> {
         let access = self.access();
@@ -170,7 +170,7 @@ impl Gatekeeper {
     }
 
     fn welcome(&self, id: &Secret, client: Client, next: &str) -> Response {
-        let mut response = guard::see_other(next);
+        let mut response = auth::see_other(next);
         set_cookie(&mut response, id.expose(), client, self.access().sessions.life().as_secs());
         response
     }
@@ -214,7 +214,7 @@ fn is_form(headers: &HeaderMap) -> bool {
 }
 
 fn set_cookie(response: &mut Response, id: &str, client: Client, seconds: u64) {
-    let name = guard::cookie_name(client.secure);
+    let name = auth::cookie_name(client.secure);
     let secure = if client.secure { "; Secure" } else { "" };
     let cookie =
         format!("{name}={id}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");

@@ -28,7 +28,7 @@ const FEWEST: usize = 32;
 /// Descriptors that everything else may need: Event Socket, store and questions to it, netlink, look-ups, mail.
 const RESERVE: u64 = 256;
 
-/// One of so many is kept for the Unix socket: whoever sits at the host must get in.
+/// One of so many is kept for the Unix socket: anyone who sits at the host must get in.
 const LOCAL_SHARE: usize = 8;
 
 /// Connections of one client at once (an IPv4 address, an IPv6 /64): two browsers and a scraper. Loopback and
@@ -166,7 +166,7 @@ impl Room {
         *reported = Some(Instant::now());
         drop(reported);
         let count = self.shed.swap(0, Ordering::Relaxed);
-        Record::ConnectionsShed { count, limit: self.limit }.tell(records);
+        Record::ConnectionsShed { count, limit: self.limit }.publish(records);
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Taken>> {
@@ -179,7 +179,7 @@ impl Room {
             taken.quiet = quiet;
         }
         if quiet.is_some() {
-            // Whoever waits for a place may take this one.
+            // Anyone who waits for a place may take this one.
             self.freed.notify_waiters();
         }
     }

@@ -20,7 +20,7 @@ use tokio::sync::broadcast;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::room::{Busy, Caller, Room, Seat};
-use crate::http::fault::Fault;
+use crate::http::error::ApiError;
 use crate::model::ProblemKind;
 use crate::record::Record;
 
@@ -51,7 +51,7 @@ const LINGER_TIME: Duration = Duration::from_secs(2);
 const BREATH: Duration = Duration::from_millis(100);
 
 /// Where connections come from.
-pub(crate) trait Door: Send + Sync + 'static {
+pub(crate) trait Listener: Send + Sync + 'static {
     /// A connection that was accepted and not looked at.
     type Caller: Send + 'static;
     /// A connection that can be served.
@@ -71,7 +71,7 @@ pub(crate) trait Door: Send + Sync + 'static {
         caller: Self::Caller,
     ) -> impl Future<Output = Option<Greeting<Self::Stream, Self::Known>>> + Send;
 
-    /// Finishes an answer, whoever made it.
+    /// Finishes an answer, anyone who made it.
     fn finish(known: &Self::Known, response: &mut Response);
 }
 
@@ -80,19 +80,19 @@ pub(crate) struct Greeting<S, K> {
     pub(crate) stream: S,
     pub(crate) known: K,
     /// Every request is answered with this, and the connection closed.
-    pub(crate) refusal: Option<Fault>,
+    pub(crate) refusal: Option<ApiError>,
 }
 
 /// Serves until dropped. Who finds no room waits.
-pub(crate) async fn serve<D: Door>(
-    door: D,
+pub(crate) async fn serve<D: Listener>(
+    endpoint: D,
     router: Router,
     room: &Arc<Room>,
     records: &broadcast::Sender<Arc<Record>>,
 ) {
-    let door = Arc::new(door);
+    let endpoint = Arc::new(endpoint);
     loop {
-        let caller = match door.next().await {
+        let caller = match endpoint.next().await {
             Ok(caller) => caller,
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -100,16 +100,16 @@ pub(crate) async fn serve<D: Door>(
                 continue;
             }
         };
-        let seat = room.admit(door.caller(&caller)).await;
+        let seat = room.admit(endpoint.caller(&caller)).await;
         room.report(records);
         let Some(seat) = seat.map(Arc::new) else {
             continue;
         };
-        let (router, door) = (router.clone(), Arc::clone(&door));
+        let (router, endpoint) = (router.clone(), Arc::clone(&endpoint));
         tokio::spawn(async move {
             let work = async {
-                let greeting = door.greet(caller).await;
-                drop(door);
+                let greeting = endpoint.greet(caller).await;
+                drop(endpoint);
                 if let Some(greeting) = greeting {
                     connection::<D>(greeting, router, &seat).await;
                 }
@@ -119,7 +119,7 @@ pub(crate) async fn serve<D: Door>(
     }
 }
 
-async fn connection<D: Door>(
+async fn connection<D: Listener>(
     greeting: Greeting<D::Stream, D::Known>,
     router: Router,
     seat: &Arc<Seat>,
@@ -173,13 +173,13 @@ async fn answer(request: hyper::Request<Incoming>, router: Router) -> Response {
     let length = request.uri().path_and_query().map_or(0, |uri| uri.as_str().len());
     if length > MAX_URI {
         let detail = format!("{length} bytes are more than {MAX_URI}");
-        return Fault::new(ProblemKind::UriTooLong, detail).into_response();
+        return ApiError::new(ProblemKind::UriTooLong, detail).into_response();
     }
     match timeout(ANSWER_TIME, TowerToHyperService::new(router).call(request)).await {
         Ok(Ok(response)) => response,
         Err(_) => {
             let detail = format!("there was no answer within {} s", ANSWER_TIME.as_secs());
-            Fault::new(ProblemKind::Unavailable, detail).into_response()
+            ApiError::new(ProblemKind::Unavailable, detail).into_response()
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) const BY_LINK: &str = "link";
 /// All sessions.
 #[derive(Debug)]
 pub(crate) struct Sessions {
-    /// By the hash of the cookie: whoever reads this memory cannot use them.
+    /// By the hash of the cookie: anyone who reads this memory cannot use them.
     all: Mutex<HashMap<Hash, Session>>,
     /// Longest life of one.
     life: Duration,
@@ -62,7 +62,7 @@ impl Sessions {
         self.life
     }
 
-    /// Opens a session for whoever has shown a token that is good for `left`.
+    /// Opens a session for anyone who has shown a token that is good for `left`.
     pub(super) fn open_by_token(
         &self,
         credential: &Credential,
@@ -80,7 +80,7 @@ impl Sessions {
         })
     }
 
-    /// Opens a session for whoever has used a link.
+    /// Opens a session for anyone who has used a link.
     pub(super) fn open_by_link(&self, scope: Scope, now: Instant) -> Result<Secret, NoRandom> {
         let (until, ended) = (now + self.life, CancellationToken::new());
         self.open(Session { token: None, scope, until, seen: now, streams: 0, ended })

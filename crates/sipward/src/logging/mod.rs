@@ -21,7 +21,7 @@ use crate::rights;
 /// flood that FreeSWITCH reports.
 const QUEUE_LINES: usize = 8_192;
 
-/// Longest wait at the end for whoever reads the log.
+/// Longest wait at the end for anyone who reads the log.
 const LAST_LINES: Duration = Duration::from_millis(500);
 
 /// How log lines look.
@@ -47,7 +47,7 @@ impl Drop for Logs {
     fn drop(&mut self) {
         let Some(writer) = self.writer.take() else { return };
         let (told, done) = std::sync::mpsc::channel();
-        // The guard waits for whoever reads standard output, and then complains on standard output. Both may
+        // The guard waits for anyone who reads standard output, and then complains on standard output. Both may
         // take for ever, and the process must end: the thread ends with it.
         let waits = std::thread::Builder::new().name("log-end".to_owned()).spawn(move || {
             drop(writer);

@@ -73,7 +73,7 @@ pub enum AlarmKind {
     NotSpared,
     /// A stranger has sent more than its own limit for a minute.
     Limited,
-    /// Something of ours was removed from outside, and put back.
+    /// Something that is ours was removed from outside, and put back.
     Healed,
     /// Events came faster than they could be judged.
     EventsDropped,

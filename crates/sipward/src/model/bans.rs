@@ -98,7 +98,7 @@ pub enum By {
     Rule,
     /// An operator.
     Manual,
-    /// A route of ours was found in the kernel, and nothing else explains it.
+    /// One of our routes was found in the kernel, and nothing else explains it.
     Adopted,
 }
 

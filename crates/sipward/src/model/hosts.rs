@@ -12,7 +12,7 @@ pub struct Host {
     /// The address.
     #[schema(value_type = String, example = "203.0.113.7")]
     pub address: IpAddr,
-    /// Its names in DNS; none where it has none. Whoever owns the address writes them.
+    /// Its names in DNS; none where it has none. Anyone who owns the address writes them.
     pub names: Vec<HostName>,
     /// Why nobody knows its names.
     pub names_error: Option<String>,

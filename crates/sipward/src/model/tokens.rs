@@ -95,7 +95,7 @@ pub struct NewToken {
 /// A token was made.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TokenMade {
-    /// Its secret. It is told here and nowhere else.
+    /// Its secret. It is shown here and nowhere else.
     pub token: String,
     /// The token.
     pub entry: TokenEntry,

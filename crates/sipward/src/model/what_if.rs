@@ -39,7 +39,7 @@ pub struct WhatIf {
 /// What an event or a line was read as.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reading {
-    /// Its kind, such as `auth_failure`, `auth_attempt`, `challenge`, `registered`, `report`, `complaint`;
+    /// Its kind, such as `auth_failure`, `auth_attempt`, `challenge`, `registered`, `report`, `log_parser`;
     /// `nothing` when it means nothing to sipward, `unusable` when it cannot be used.
     pub kind: String,
     /// The address it names.

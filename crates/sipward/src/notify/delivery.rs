@@ -26,7 +26,7 @@ pub struct Delivery {
     pub by: String,
     /// Messages delivered.
     pub delivered: u64,
-    /// Attempts that failed.
+    /// LoginThrottle that failed.
     pub failed: u64,
     /// Messages given up, or without room.
     pub lost: u64,
@@ -132,7 +132,7 @@ impl DeliveryReporter {
 
     fn tell(&self, record: Record) {
         match self.records.upgrade() {
-            Some(records) => record.tell(&records),
+            Some(records) => record.publish(&records),
             None => record.log(),
         }
     }

@@ -42,7 +42,7 @@ const ROOM: usize = 128;
 const RETRY: Retry =
     Retry { first: Duration::from_secs(10), longest: Duration::from_mins(30), attempts: 28 };
 
-/// Addresses of one digest that whois is asked for: the registries shut out whoever asks for hundreds.
+/// Addresses of one digest that whois is asked for: the registries shut out anyone who asks for hundreds.
 const ASKED: usize = 10;
 
 /// Writes mails about what it hears, until the daemon stops.

@@ -44,7 +44,7 @@ impl EventReceiver {
             };
             match heard {
                 Ok(record) => {
-                    // Not before there is room again: what is told takes the place of the next one.
+                    // Not before there is room again: what is reported takes the place of the next one.
                     if self.missed > 0 {
                         self.voice.missed(std::mem::take(&mut self.missed));
                     }

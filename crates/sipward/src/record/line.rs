@@ -1,7 +1,7 @@
 //! A record as one line for people. Text that came from the network is escaped: it may hold
 //! anything.
 
-mod directory;
+mod freeswitch;
 mod http;
 mod time;
 
@@ -48,7 +48,7 @@ impl fmt::Display for Record {
             | Self::AccessListUnused { .. }
             | Self::AccessListUsed { .. }
             | Self::SipPorts { .. }
-            | Self::EventsNotAllowed { .. } => directory::line(f, self),
+            | Self::EventsNotAllowed { .. } => freeswitch::line(f, self),
             Self::Trunks { sources } => trunks_line(f, sources),
             Self::DirectoryFailed { question, error } => {
                 write!(f, "FreeSWITCH did not answer `{}`: {}", Plain(question), Plain(error))

@@ -25,7 +25,7 @@ pub use parts::{Ban, FlowDenied, Started, Totals};
 pub(crate) use table::{AlarmEffect, Mail};
 pub(crate) use wire::line;
 
-use crate::complaint::RefusedFor;
+use crate::log_parser::RefusedFor;
 use crate::model::{AuthMethod, Scope, TokenEnd};
 
 use crate::text::Time;
@@ -334,7 +334,7 @@ pub enum Record {
         /// How long, in seconds.
         seconds: u64,
     },
-    /// Something of ours was removed from outside and is back.
+    /// Something that is ours was removed from outside and is back.
     Healed {
         /// Routes put back.
         routes: usize,
@@ -575,8 +575,8 @@ pub enum Record {
 }
 
 impl Record {
-    /// Writes it to the log and hands it to whoever listens.
-    pub fn tell(self, listeners: &broadcast::Sender<Arc<Self>>) {
+    /// Writes it to the log and hands it to anyone who listens.
+    pub(crate) fn publish(self, listeners: &broadcast::Sender<Arc<Self>>) {
         self.log();
         // Nobody does most of the time.
         if listeners.receiver_count() > 0 {

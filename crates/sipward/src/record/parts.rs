@@ -20,7 +20,7 @@ pub struct Started {
     pub esl: String,
     /// Bans from before that stand again.
     pub restored: usize,
-    /// Routes of ours that were there and that no stored ban explains: bans from now on.
+    /// Our routes that were there and that no stored ban explains: bans from now on.
     pub adopted: usize,
     /// Failures that ban, within the window.
     pub max_failures: u32,

@@ -188,7 +188,7 @@ mod tests {
         for frame in ["one", "two", "three"] {
             pieces.save(frame.as_bytes()).unwrap();
         }
-        assert_eq!(read(&path, 2), "precious", "not one of ours");
+        assert_eq!(read(&path, 2), "precious", "not one of our own");
         // A link would have us write elsewhere.
         let link = dir.path().join("link");
         std::os::unix::fs::symlink(dir.path().join("elsewhere"), &link).unwrap();

@@ -1,10 +1,10 @@
 //! FreeSWITCH's log files: rows put together to whole messages, with the rules of
-//! [`complaint`](crate::complaint) against names that look like rows.
+//! [`log_parser`](crate::log_parser) against names that look like rows.
 
 use std::io::{BufRead, ErrorKind};
 
 use super::{Item, Local, StreamClock, Tally, Timed};
-use crate::complaint::{self, row};
+use crate::log_parser::{self, row};
 
 /// Longest row that is read, in bytes: an honest one has a few hundred; senders choose user agents of
 /// megabytes. Of a longer one the end, which decides, is missing: it accuses nobody.
@@ -100,7 +100,7 @@ impl<R: BufRead> LogFile<R> {
                 self.tally.undated += 1;
             }
             let begun = at
-                .filter(|_| complaint::may_accuse(head.file))
+                .filter(|_| log_parser::may_accuse(head.file))
                 .map(|at| Pending { at, text: (end == End::Whole).then(|| text.to_vec()) });
             return std::mem::replace(&mut self.pending, begun);
         }

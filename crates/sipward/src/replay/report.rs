@@ -11,7 +11,7 @@ use sipward_engine::{Cause, Mode, Policy, RuleName, Scope, Stats, Text};
 use crate::record::Record;
 use crate::text::Time;
 
-/// Bans of which each is told; the rest is counted. About 300 bytes each.
+/// Bans of which each is reported; the rest is counted. About 300 bytes each.
 pub const MAX_BANS: usize = 100_000;
 
 /// Of anything else.

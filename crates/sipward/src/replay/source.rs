@@ -14,7 +14,7 @@ use super::stream::Stream;
 use super::tally::{Kind, Tally};
 use super::{Local, StreamClock, Timed};
 use crate::clock::stamp;
-use crate::complaint::row;
+use crate::log_parser::row;
 use crate::text::Time;
 
 /// Bytes that show what a file is: a log may begin with a page of traces without a date.

@@ -10,7 +10,7 @@ use tokio_util::codec::Decoder as _;
 
 use super::local::as_utc;
 use super::{Item, Local, StreamClock, Tally, Timed};
-use crate::complaint::row;
+use crate::log_parser::row;
 
 /// Bytes read at once: some 90 events.
 const PIECE: usize = 64 * 1024;
@@ -213,7 +213,7 @@ fn event_time(event: &Event) -> Option<Timestamp> {
 fn ahead_of_utc(event: &Event) -> Option<i64> {
     let utc = i64::try_from(event_time(event)?.as_micros()).ok()?;
     let local: DateTime = event.header("Event-Date-Local")?.to_str()?.parse().ok()?;
-    // Local time is told in whole seconds.
+    // Local time is reported in whole seconds.
     let ahead = as_utc(local)? - (utc - utc % 1_000_000);
     ZONES.contains(&ahead).then_some(ahead)
 }

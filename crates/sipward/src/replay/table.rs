@@ -19,7 +19,7 @@ pub const COLUMNS: usize = 80;
 /// Rows of a table; the JSON form has them all.
 const ROWS: usize = 100;
 
-/// Lines of what is told beside the bans.
+/// Lines of what is reported beside the bans.
 const LINES: usize = 20;
 
 /// Everything that was replayed, and what one or two policies made of it.

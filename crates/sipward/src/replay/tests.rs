@@ -23,8 +23,8 @@ fn source(bytes: impl Into<Vec<u8>>) -> Source {
     Source::new("test".as_ref(), std::io::Cursor::new(bytes.into()), local).unwrap()
 }
 
-fn court(policy: Policy) -> Court {
-    Court::new("test.toml", policy, Vec::new()).unwrap()
+fn simulation(policy: Policy) -> Simulation {
+    Simulation::new("test.toml", policy, Vec::new()).unwrap()
 }
 
 /// What the default policy makes of a recording.
@@ -33,10 +33,10 @@ fn judged(recording: impl Into<Vec<u8>>) -> Report {
 }
 
 fn judged_by(policy: Policy, mut sources: Vec<Source>) -> Report {
-    let mut courts = [court(policy)];
-    play(&mut sources, &mut courts, || {});
-    let [court] = courts;
-    court.finish()
+    let mut simulations = [simulation(policy)];
+    play(&mut sources, &mut simulations, || {});
+    let [simulation] = simulations;
+    simulation.finish()
 }
 
 fn bans(report: &Report) -> Vec<(String, String)> {
@@ -74,14 +74,14 @@ fn every_recording_ends_in_its_verdict() {
 }
 
 fn verdict(recording: &[u8]) -> Report {
-    let mut court = court(Policy { max_failures: 1, ..Policy::default() });
+    let mut simulation = simulation(Policy { max_failures: 1, ..Policy::default() });
     let mut source = source(recording);
     let mut watched = false;
     while let Some(mut timed) = source.next() {
         if !std::mem::replace(&mut watched, true) {
             let before = timed.at.as_micros() - 120_000_000;
             let heartbeat = Event::from_plain("Event-Name: HEARTBEAT\n\n");
-            court.hear(&Timed {
+            simulation.hear(&Timed {
                 at: Timestamp::from_micros(before),
                 after_gap: false,
                 item: Item::Event(heartbeat),
@@ -91,9 +91,9 @@ fn verdict(recording: &[u8]) -> Report {
         if let Item::Event(event) = timed.item {
             timed.item = Item::Event(moved(&event));
         }
-        court.hear(&timed);
+        simulation.hear(&timed);
     }
-    court.finish()
+    simulation.finish()
 }
 
 /// The event as if it had not come over loopback.
@@ -224,10 +224,10 @@ fn who_is_exempt_is_refused_and_told() {
         world.at(second).failure("192.0.2.9", "1000");
     }
     let allowed = vec![(Exemption::Allow, vec!["192.0.2.0/24".parse().unwrap()])];
-    let mut courts = [Court::new("test.toml", Policy::default(), allowed).unwrap()];
-    play(&mut [source(world.recording())], &mut courts, || {});
-    let [court] = courts;
-    let report = court.finish();
+    let mut simulations = [Simulation::new("test.toml", Policy::default(), allowed).unwrap()];
+    play(&mut [source(world.recording())], &mut simulations, || {});
+    let [simulation] = simulations;
+    let report = simulation.finish();
     assert_eq!((report.bans.total, report.counters.exempt), (0, 6));
 }
 
@@ -243,9 +243,9 @@ fn two_policies_are_compared_by_network() {
     world.at(20).failure_of("203.0.113.11", "1000", "friendly-scanner");
     let mut strict = Policy { max_failures: 3, ..Policy::default() };
     strict.rules.user_agents.guard.mode = Mode::Off;
-    let mut courts = [court(Policy::default()), court(strict)];
-    play(&mut [source(world.recording())], &mut courts, || {});
-    let [first, second] = courts.map(Court::finish);
+    let mut simulations = [simulation(Policy::default()), simulation(strict)];
+    play(&mut [source(world.recording())], &mut simulations, || {});
+    let [first, second] = simulations.map(Simulation::finish);
     let found = Comparison::of(&first, &second);
     let names = |list: &[Banned]| list.iter().map(|b| b.source.to_string()).collect::<Vec<_>>();
     assert_eq!(names(&found.only_first), ["203.0.113.11/32"]);
@@ -307,11 +307,11 @@ proptest! {
         let opened = Source::new("any".as_ref(), std::io::Cursor::new(bytes), local);
         if let Ok(source) = opened {
             let mut sources = [source];
-            let mut courts = [court(Policy { max_failures: 1, ..Policy::default() })];
-            play(&mut sources, &mut courts, || {});
+            let mut simulations = [simulation(Policy { max_failures: 1, ..Policy::default() })];
+            play(&mut sources, &mut simulations, || {});
             let tallies = sources.map(|source| source.tally());
-            let [court] = courts;
-            let first = &court.finish();
+            let [simulation] = simulations;
+            let first = &simulation.finish();
             let outcome = table::Outcome { sources: &tallies, zone: None, first, second: None };
             for line in outcome.to_string().lines() {
                 prop_assert!(line.chars().count() <= table::COLUMNS, "{line}");

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use crate::config::{Config, Mode, StoreSettings};
 use crate::daemon::{Kernel, Only, Shielding};
-use crate::enforce::{self, Wishes};
+use crate::route_queue::{self, RouteQueue};
 use crate::store::{Saved, Store};
 
 /// The kernel side and the store, which nobody else uses meanwhile.
@@ -16,7 +16,7 @@ pub(super) struct Opened {
     pub(super) store: Store,
     pub(super) saved: Saved,
     /// The way to the kernel's task, and back.
-    pub(super) wishes: Wishes,
+    pub(super) routes_out: RouteQueue,
     pub(super) reports: mpsc::Receiver<Report>,
     /// Who is healthy; in observe mode nobody is limited.
     pub(super) shielding: Option<Shielding>,
@@ -29,8 +29,8 @@ impl Opened {
     /// # Errors
     /// When another daemon runs, or the kernel side or the store cannot be opened.
     pub(super) async fn open(config: &Config) -> anyhow::Result<Self> {
-        let (changes, changes_in) = mpsc::channel(enforce::CHANGES);
-        let (reports_out, reports) = mpsc::channel(enforce::REPORTS);
+        let (changes, changes_in) = mpsc::channel(route_queue::CHANGES);
+        let (reports_out, reports) = mpsc::channel(route_queue::REPORTS);
         let shield = Shield::default();
         let only = Only::take(config)?;
         let (kernel, (store, saved)) = tokio::try_join!(
@@ -38,7 +38,15 @@ impl Opened {
             open_store(config),
         )?;
         let shielding = (config.mode == Mode::Ban).then(|| Shielding::new(shield, config.shield));
-        Ok(Self { only, kernel, store, saved, wishes: Wishes::new(changes), reports, shielding })
+        Ok(Self {
+            only,
+            kernel,
+            store,
+            saved,
+            routes_out: RouteQueue::new(changes),
+            reports,
+            shielding,
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::{Config, Credentials, Mode};
-use crate::daemon::{FirstList, Judge, Restored, host_exemptions};
+use crate::daemon::{EngineTask, FirstList, Restored, host_exemptions};
 use crate::names::{Exempt, Names};
 use crate::record::{Record, Started};
 use crate::store::Saved;
@@ -32,50 +32,50 @@ impl Restoring<'_> {
     /// kernel has answered for all of them.
     pub(super) async fn run(
         self,
-        judge: &mut Judge,
+        engine_task: &mut EngineTask,
         saved: Saved,
         reports: &mut mpsc::Receiver<Report>,
         stop: &CancellationToken,
     ) -> Names {
         let Self { config, credentials, found } = self;
-        let mut names = prepare(judge, config, found);
-        judge.await_first_list(FirstList::awaited(&config.store.location, &saved));
-        let restored = judge.take_over(saved, found);
-        for record in started(config, credentials, found, &restored, judge.clock()) {
-            judge.publish(record);
+        let mut names = prepare(engine_task, config, found);
+        engine_task.await_first_list(FirstList::awaited(&config.store.location, &saved));
+        let restored = engine_task.take_over(saved, found);
+        for record in started(config, credentials, found, &restored, engine_task.clock()) {
+            engine_task.publish(record);
         }
-        judge.settle(restored.missing, reports, stop).await;
+        engine_task.settle(restored.missing, reports, stop).await;
         // Bans stand: FreeSWITCH may start. It must not wait for a name server.
         systemd::ready();
-        look_up(&mut names, judge, config).await;
+        look_up(&mut names, engine_task, config).await;
         names
     }
 }
 
 /// Tells the engine the policy, and who is never banned as far as that is known without a look-up.
-fn prepare(judge: &mut Judge, config: &Config, found: &Found) -> Names {
-    judge.tell(Input::Policy(Box::new(config.policy.clone())));
+fn prepare(engine_task: &mut EngineTask, config: &Config, found: &Found) -> Names {
+    engine_task.handle(Input::Policy(Box::new(config.policy.clone())));
     let names = Names::default();
-    exempt(judge, host_exemptions(&found.host));
-    exempt(judge, names.classes(config));
+    exempt(engine_task, host_exemptions(&found.host));
+    exempt(engine_task, names.classes(config));
     names
 }
 
 /// Looks the names of `allow` and `proxies` up before the first event is judged, if that is quick.
-async fn look_up(names: &mut Names, judge: &mut Judge, config: &Config) {
+async fn look_up(names: &mut Names, engine_task: &mut EngineTask, config: &Config) {
     let found = tokio::time::timeout(FIRST_LOOK_UP, names.refresh(config)).await;
     let Ok((classes, failed)) = found else {
         // The next look-up is not far, and lifts what it must.
         tracing::warn!("names of `allow` and `proxies` are not known yet");
         return;
     };
-    exempt(judge, classes);
+    exempt(engine_task, classes);
     failed.iter().for_each(Record::log);
 }
 
-fn exempt(judge: &mut Judge, classes: impl IntoIterator<Item = Exempt>) {
+fn exempt(engine_task: &mut EngineTask, classes: impl IntoIterator<Item = Exempt>) {
     for (class, nets) in classes {
-        judge.exempt(class, nets);
+        engine_task.exempt(class, nets);
     }
 }
 

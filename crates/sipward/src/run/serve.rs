@@ -9,8 +9,8 @@ use crate::api::{self, Api};
 use crate::certificates::Certificates;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::console;
 use crate::http::{Access, Links, Pages, Room, Server, Site, raise_descriptors};
-use crate::page;
 use crate::store::Saved;
 
 /// Serves the API on the Unix socket and on TCP, as far as it is wanted.
@@ -31,11 +31,11 @@ pub(super) fn serve(
     let site = Site {
         access: Arc::clone(api.access()),
         records: api.records().clone(),
-        engine: api.desk().clone(),
+        engine: api.engine().clone(),
         store: api.store().clone(),
-        pages: Pages { login: page::login, instead: page::instead },
+        pages: Pages { login: console::login, instead: console::instead },
         build: Box::new(move |login| {
-            api::router(console.clone(), login.merge(page::router(console)))
+            api::router(console.clone(), login.merge(console::router(console)))
         }),
     };
     Server::start(site, config.http.clone(), certificates).map(Some)

@@ -24,7 +24,7 @@ pub(super) async fn shut_down(
     let kernel_end = kernel.end().await;
     close(store, records).await;
     flush_if_wanted(config).await?;
-    Record::Stopped(totals).tell(records);
+    Record::Stopped(totals).publish(records);
     notifiers.finish().await;
     kernel_end
 }
@@ -36,7 +36,7 @@ async fn close(store: Store, records: &broadcast::Sender<Arc<Record>>) {
             "the daemon stopped before {entries} entries were written; the kernel's routes stay and become \
              bans at the next start, history and reasons of these are lost (is the disk slow or full?)"
         );
-        Record::StoreIncomplete { error }.tell(records);
+        Record::StoreIncomplete { error }.publish(records);
     }
 }
 

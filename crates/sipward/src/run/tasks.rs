@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc};
 
 use crate::clock::{self, Clock};
-use crate::daemon::{Order, Settings};
+use crate::daemon::{Command, Settings};
 use crate::http::Access;
 use crate::record::Record;
 use crate::store::{Entry, Notice, Store};
@@ -16,7 +16,7 @@ pub(super) async fn hear_store(
     (settings, access, orders, records): (
         Arc<Settings>,
         Arc<Access>,
-        mpsc::Sender<Order>,
+        mpsc::Sender<Command>,
         broadcast::Sender<Arc<Record>>,
     ),
 ) {
@@ -33,13 +33,13 @@ pub(super) async fn hear_store(
                 if settings.take_over(&saved).await.is_err() {
                     return;
                 }
-                if orders.send(Order::Saved(saved)).await.is_err() {
+                if orders.send(Command::Saved(saved)).await.is_err() {
                     return;
                 }
                 continue;
             }
         };
-        record.tell(&records);
+        record.publish(&records);
     }
 }
 

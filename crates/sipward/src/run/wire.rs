@@ -10,11 +10,11 @@ use tokio::task::JoinHandle;
 use crate::certificates::Certificates;
 use crate::clock;
 use crate::config::{Config, Credentials, Mode};
-use crate::daemon::directory::{self, Answer, Asked, Question};
+use crate::daemon::freeswitch_queries::{self, Answer, Asked, Query};
 use crate::daemon::probe::{self, Probed};
 use crate::daemon::{
-    Current, Desk, InForce, Judge, Kernel, Order, Prober, Reload, Settings, State, Ways, is_near,
-    look_up_names, optional_events, read_geo, reload_on_hangup,
+    Applied, Command, Current, Deps, EngineHandle, EngineTask, Kernel, Prober, Reload, Settings,
+    State, is_near, look_up_names, optional_events, read_geo, reload_on_hangup,
 };
 use crate::geo::Geo;
 use crate::logging::LogControl;
@@ -43,9 +43,9 @@ pub(super) struct Wiring<'a> {
 pub(super) struct Wired {
     pub(super) session: Session,
     pub(super) notices: Notices,
-    pub(super) desk: Desk,
-    pub(super) orders: mpsc::Sender<Order>,
-    pub(super) orders_in: mpsc::Receiver<Order>,
+    pub(super) engine: EngineHandle,
+    pub(super) orders: mpsc::Sender<Command>,
+    pub(super) orders_in: mpsc::Receiver<Command>,
     pub(super) answers: mpsc::Receiver<Answer>,
     pub(super) probed: mpsc::Receiver<Probed>,
     pub(super) settings: Arc<Settings>,
@@ -74,9 +74,9 @@ impl Wiring<'_> {
     /// When the settings of the connection do not fit, or no handler of SIGHUP can be had.
     pub(super) async fn start(
         self,
-        judge: &mut Judge,
+        engine_task: &mut EngineTask,
         (state, reload, logs): (State, Reload, Option<LogControl>),
-        (names, questions): (Names, mpsc::Receiver<Question>),
+        (names, questions): (Names, mpsc::Receiver<Query>),
     ) -> anyhow::Result<Wired> {
         let Self { config, credentials, kernel, store, records, geo, certificates } = self;
         let (orders, orders_in) = mpsc::channel(ORDERS);
@@ -88,11 +88,11 @@ impl Wiring<'_> {
         let session = Session { handle: handle.clone(), task: tokio::spawn(task.run()) };
         let (asked, asked_in) = watch::channel(Asked::by(config));
         let (current, current_in) = watch::channel(Current::at_start(config));
-        let in_force = InForce { generation: 0, answers: names.answers() };
+        let in_force = Applied { generation: 0, answers: names.answers() };
         let (in_force_out, in_force) = watch::channel(in_force);
-        let desk = Desk::new(orders.clone());
-        let ways = Ways {
-            desk: desk.clone(),
+        let engine = EngineHandle::new(orders.clone());
+        let ways = Deps {
+            engine: engine.clone(),
             orders: orders.clone(),
             current,
             asked,
@@ -104,25 +104,35 @@ impl Wiring<'_> {
             certificates: certificates.cloned(),
         };
         let settings = Arc::new(Settings::new(ways, reload, state));
-        let directory = directory::Ways::new(
+        let directory = freeswitch_queries::Deps::new(
             (handle, credentials, config.esl.connect_timeout),
             (asked_in, questions),
             (answers_out, kernel.ports.clone(), records.clone()),
         );
         let helpers = vec![
-            tokio::spawn(directory::run(directory)),
-            tokio::spawn(ask_profiles(judge, config, &kernel.found, probed_out)),
+            tokio::spawn(freeswitch_queries::run(directory)),
+            tokio::spawn(ask_profiles(engine_task, config, &kernel.found, probed_out)),
             tokio::spawn(look_up_names(names, current_in, in_force_out, orders.clone())),
             tokio::spawn(reload_on_hangup(Arc::clone(&settings))?),
             tokio::spawn(read_geo(Arc::clone(geo), config.geo.clone(), records.clone())),
         ];
-        Ok(Wired { session, notices, desk, orders, orders_in, answers, probed, settings, helpers })
+        Ok(Wired {
+            session,
+            notices,
+            engine,
+            orders,
+            orders_in,
+            answers,
+            probed,
+            settings,
+            helpers,
+        })
     }
 }
 
-/// Has `judge` ask FreeSWITCH's profiles whether they answer; gives the work of it. In observe mode nobody asks.
+/// Has `engine_task` ask FreeSWITCH's profiles whether they answer; gives the work of it. In observe mode nobody asks.
 fn ask_profiles(
-    judge: &mut Judge,
+    engine_task: &mut EngineTask,
     config: &Config,
     found: &Found,
     probed: mpsc::Sender<Probed>,
@@ -130,7 +140,7 @@ fn ask_profiles(
     let (want, wanted) = watch::channel(Arc::from([]));
     if config.mode == Mode::Ban {
         let (own, ports) = (found.host.own.clone(), config.route.gate.sip_ports.clone());
-        judge.ask_by(Prober::new(want, own, ports, found.coverage.gate));
+        engine_task.ask_by(Prober::new(want, own, ports, found.coverage.gate));
     }
     probe::run(wanted, probed)
 }

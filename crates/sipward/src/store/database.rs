@@ -17,7 +17,7 @@ use crate::config::StoreLocation;
 /// How long another process may hold the file locked before that is trouble: a backup takes less.
 const BUSY: Duration = Duration::from_secs(1);
 
-/// Pages of the write-ahead log at which the writer itself works it into the file: 256 MB. The caretaker
+/// Pages of the write-ahead log at which the writer itself works it into the file: 256 MB. The checkpointer
 /// does it long before, except when entries come faster than the disk takes them.
 const CHECKPOINT_PAGES: i64 = 65_536;
 
@@ -49,7 +49,7 @@ pub(super) struct Database {
     identity: Option<(u64, u64)>,
     /// It was empty.
     pub(super) is_new: bool,
-    /// Whoever used it last did not close it, and the write-ahead log that should be beside it then is not.
+    /// Anyone who used it last did not close it, and the write-ahead log that should be beside it then is not.
     pub(super) lacks_log: bool,
 }
 
@@ -63,7 +63,7 @@ pub(super) enum Trouble {
     /// It cannot be read or written now; later perhaps.
     Unavailable(String),
     /// It does not take what it was given.
-    Indigestible(String),
+    InvalidData(String),
 }
 
 /// Where a database is, as SQLite is told.
@@ -138,7 +138,7 @@ impl Place {
             Self::Memory(_) => "the database in memory".to_owned(),
         };
         let Some(code) = error.sqlite_error_code() else {
-            return Trouble::Indigestible(format!("{file}: {error}"));
+            return Trouble::InvalidData(format!("{file}: {error}"));
         };
         let words = match code {
             ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
@@ -167,9 +167,9 @@ impl Place {
             | ErrorCode::ApiMisuse
             | ErrorCode::AuthorizationForStatementDenied
             | ErrorCode::ParameterOutOfRange
-            | ErrorCode::Unknown => return Trouble::Indigestible(format!("{file}: {error}")),
+            | ErrorCode::Unknown => return Trouble::InvalidData(format!("{file}: {error}")),
             // SQLite may learn further ones.
-            _ => return Trouble::Indigestible(format!("{file}: {error}")),
+            _ => return Trouble::InvalidData(format!("{file}: {error}")),
         };
         Trouble::Unavailable(words)
     }
@@ -194,7 +194,7 @@ impl Database {
         prepare(&mut connection, is_new).map_err(said)?;
         MIGRATIONS.to_latest(&mut connection).map_err(|error| match error {
             rusqlite_migration::Error::RusqliteError { err, .. } => place.trouble(&err),
-            other => Trouble::Indigestible(format!("cannot bring the tables up to date: {other}")),
+            other => Trouble::InvalidData(format!("cannot bring the tables up to date: {other}")),
         })?;
         let lacks_log = !has_log
             && match content {

@@ -127,7 +127,7 @@ impl fmt::Debug for SavedToken {
     }
 }
 
-/// A token that was revoked: whoever still shows it is no guesser.
+/// A token that was revoked: anyone who still shows it is no guesser.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RetiredToken {
     /// Its name.

@@ -106,7 +106,7 @@ pub(super) struct Word {
     pub(super) at_work: (usize, Option<std::time::Instant>),
     /// What the file held at the start is not in force yet.
     pub(super) is_unread: bool,
-    /// The caretaker has worked the log in but for a small rest, which is the writer's.
+    /// The checkpointer has worked the log in but for a small rest, which is the writer's.
     pub(super) log_rest: bool,
     /// What was found wrong with the file, until the writer has put it aside.
     pub(super) damage: Option<String>,

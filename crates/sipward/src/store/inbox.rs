@@ -1,4 +1,4 @@
-//! What waits to be written. Whoever puts something in never waits; the writer does.
+//! What waits to be written. Anyone who puts something in never waits; the writer does.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -223,7 +223,7 @@ enum Worth {
     Operators,
     /// The bans that stand depend on it; they can be written anew.
     Ban,
-    /// A line of the history, or a phone that is told of again tomorrow.
+    /// A line of the history, or a phone that is reported again tomorrow.
     History,
 }
 

@@ -33,7 +33,7 @@ CREATE TABLE tokens (
 ) STRICT, WITHOUT ROWID;
 ",
     ),
-    // Tokens that were revoked: whoever still shows one is no guesser.
+    // Tokens that were revoked: anyone who still shows one is no guesser.
     M::up(
         "
 CREATE TABLE retired_tokens (

@@ -7,12 +7,12 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::caretaker::Caretaker;
+use super::checkpointer::Checkpointer;
 use super::database::{Database, Trouble};
 use super::health::Notice;
 use super::inbox::{Batch, Item, Wake};
 use super::prune::{self, Pruned};
-use super::{Saved, Shared, StoreError, caretaker, load, write};
+use super::{Saved, Shared, StoreError, checkpointer, load, write};
 use sipward_engine::Timestamp;
 
 use crate::clock::{BOOT, stamp};
@@ -42,7 +42,7 @@ pub(super) struct Writer {
     kept: Kept,
     /// Whether the file's content is known to the daemon.
     is_read: bool,
-    /// Whether this run has written into the file: what it was before is told.
+    /// Whether this run has written into the file: what it was before is reported.
     is_marked: bool,
     /// How long it rests after the next failure.
     pause: Duration,
@@ -154,8 +154,9 @@ impl Writer {
         {
             tracing::debug!(%error, "the file does not know that it was closed");
         }
-        let caretaker = self.shared.caretaker.lock().unwrap_or_else(PoisonError::into_inner).take();
-        caretaker.into_iter().for_each(Caretaker::stop);
+        let checkpointer =
+            self.shared.checkpointer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        checkpointer.into_iter().for_each(Checkpointer::stop);
         // Works the log into the file.
         self.database = None;
         self.shared.status.progress().send_modify(|progress| progress.ended = true);
@@ -200,13 +201,13 @@ impl Writer {
         }
     }
 
-    /// Works in what the caretaker has left of the log. Until the next commit is due there is time for that.
+    /// Works in what the checkpointer has left of the log. Until the next commit is due there is time for that.
     fn finish_log(&mut self) {
         let Some(database) = &self.database else { return };
         if !std::mem::take(&mut self.shared.status.word().log_rest) {
             return;
         }
-        if let Err(error) = caretaker::checkpoint(&database.connection, "PASSIVE") {
+        if let Err(error) = checkpointer::checkpoint(&database.connection, "PASSIVE") {
             let trouble = self.shared.place.trouble(&error);
             self.degrade(trouble);
         }

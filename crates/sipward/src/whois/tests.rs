@@ -21,7 +21,7 @@ async fn server(answers: &[&str]) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
             stream.read_line(&mut question).await.unwrap();
             log.lock().unwrap().push(question);
             let answer = answers.pop_front().unwrap_or_default();
-            // Whoever has read enough closes.
+            // Anyone who has read enough closes.
             let _ = stream.write_all(answer.as_bytes()).await;
         }
     });

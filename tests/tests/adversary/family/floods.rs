@@ -111,7 +111,7 @@ fn reports(seed: u64) -> Outcome {
     Ok(Played::new(5, HOUR, lost))
 }
 
-/// Whoever is in a list, calls or has an account stays.
+/// Anyone who is in a list, calls or has an account stays.
 fn reports_against_friends(seed: u64) -> Outcome {
     let mut world = World::new(seed);
     world.phones(2);

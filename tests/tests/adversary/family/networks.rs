@@ -124,7 +124,7 @@ fn below_the_threshold(seed: u64) -> Outcome {
     Ok(Played::new(world.guessed, world.now.since(began), world.lost()))
 }
 
-/// The network stays because of him; each of its /64s still falls, and what was due is told.
+/// The network stays because of him; each of its /64s still falls, and what was due is reported.
 fn beside_somebody_known(seed: u64) -> Outcome {
     let mut world = World::new(seed);
     let net = world.network6();

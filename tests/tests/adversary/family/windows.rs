@@ -217,7 +217,7 @@ fn forgers_at_first_start(seed: u64) -> Outcome {
     nobody_lost(&mut world, began)
 }
 
-/// Being in the first list makes trusted; guesses for others end that, and are told.
+/// Being in the first list makes trusted; guesses for others end that, and are reported.
 fn insider_at_first_start(seed: u64) -> Outcome {
     let mut world = World::new(seed);
     world.phones(2);

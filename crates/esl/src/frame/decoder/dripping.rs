@@ -53,7 +53,7 @@ fn a_head_that_never_ends_is_scanned_once() {
                 panic!("{begin:?}, {again:?}, byte {count}: {:?}", decoder.state);
             };
             assert_eq!(scanned, count.saturating_sub(LINE_END), "{begin:?}, {again:?}");
-            // Blank lines: whoever looks there again finds the head's end.
+            // Blank lines: anyone who looks there again finds the head's end.
             if scanned > BEGINNING {
                 buffer[scanned - 1] = b'\n';
             }

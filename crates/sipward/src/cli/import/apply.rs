@@ -93,7 +93,7 @@ impl Applied {
     }
 }
 
-/// Sends allow entries, then the policy, then the bans. A refusal of one is told and the rest goes on.
+/// Sends allow entries, then the policy, then the bans. A refusal of one is reported and the rest goes on.
 ///
 /// # Errors
 /// When the daemon cannot be asked.

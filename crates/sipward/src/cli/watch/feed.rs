@@ -48,7 +48,7 @@ pub(super) async fn run(socket: PathBuf, news: mpsc::Sender<News>) {
     }
 }
 
-/// Returns when the daemon, or whoever listens, has had enough.
+/// Returns when the daemon, or anyone who listens, has had enough.
 async fn follow(socket: &Path, news: &mpsc::Sender<News>) -> Result<(), ClientError> {
     // Listen before looking: what happens meanwhile is heard.
     let mut events = Client::connect(socket).await?.events(&EventQuery::default()).await?;

@@ -52,7 +52,7 @@ pub(crate) enum PolicyEdit {
 
 /// A value that cannot be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Unfit {
+pub(crate) struct InvalidValue {
     pub(crate) key: PolicyKey,
     pub(crate) detail: String,
 }
@@ -131,7 +131,7 @@ impl Overrides {
     }
 
     /// Whether what `edit` has set fits over `file`.
-    pub(crate) fn check(&self, edit: &PolicyEdit, file: &Config) -> Result<(), Unfit> {
+    pub(crate) fn check(&self, edit: &PolicyEdit, file: &Config) -> Result<(), InvalidValue> {
         let edited = |key| match edit {
             PolicyEdit::Set { values, .. } => values.iter().any(|(edited, _)| *edited == key),
             PolicyEdit::Reset(_) => false,
@@ -157,14 +157,14 @@ impl Overrides {
         let mut config = file.clone();
         let added = self.allow.iter().map(|entry| &entry.host);
         config.allow.extend(added.filter(|host| !file.allow.contains(host)).cloned());
-        if let Some(Unfit { key, detail }) = self.lay_over(&mut config.policy) {
+        if let Some(InvalidValue { key, detail }) = self.lay_over(&mut config.policy) {
             tracing::warn!(%key, detail, "an override does not fit the file and is left out");
         }
         config
     }
 
     /// Puts the values over a policy as far as they fit; gives the last one that does not.
-    fn lay_over(&self, policy: &mut Policy) -> Option<Unfit> {
+    fn lay_over(&self, policy: &mut Policy) -> Option<InvalidValue> {
         let mut unfit = None;
         for (key, layers) in &self.policy {
             let (key, Some(value)) = (*key, layers.value()) else {
@@ -173,7 +173,7 @@ impl Overrides {
             let mut changed = policy.clone();
             match set(&mut changed, key, value).and_then(|()| valid(&changed)) {
                 Ok(()) => *policy = changed,
-                Err(detail) => unfit = Some(Unfit { key, detail }),
+                Err(detail) => unfit = Some(InvalidValue { key, detail }),
             }
         }
         unfit

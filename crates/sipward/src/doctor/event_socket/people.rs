@@ -19,7 +19,7 @@ const MAX_NAMES: usize = 64;
 /// Things named in one line at most.
 const NAMED: usize = 8;
 
-/// The profiles whose `log-auth-failures` is on. The configuration holds passwords, of which nothing is told.
+/// The profiles whose `log-auth-failures` is on. The configuration holds passwords, of which nothing is reported.
 pub(super) fn profiles_with_log(xml: &str) -> Result<Vec<String>, String> {
     let conf = sofia_conf::read(xml)?;
     let mut found: Vec<String> = conf

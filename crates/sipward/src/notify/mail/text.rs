@@ -94,7 +94,7 @@ impl MailText {
             let _ = writeln!(self.text, "\nwhois {address} ({server}):\n");
             let said = text.get(..text.floor_char_boundary(MAX_WHOIS)).unwrap_or_default();
             for line in said.lines() {
-                // Indented, so that no answer can look like a line of ours.
+                // Indented, so that no answer can look like our own line.
                 let _ = writeln!(self.text, "    {line}");
             }
             if said.len() < text.len() {

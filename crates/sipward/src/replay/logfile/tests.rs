@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use sipward_engine::{ComplaintKind, Timestamp};
 
 use super::*;
-use crate::complaint::{Heard, LogReader, Message};
+use crate::log_parser::{LogFinding, LogReader, Message};
 use crate::text::Time;
 
 /// 2026-11-23 00:00 UTC.
@@ -29,7 +29,7 @@ fn accused(bytes: &[u8]) -> Vec<String> {
     let mut accused = Vec::new();
     for (at, text) in messages(&mut log(bytes)) {
         let heard = reader.read_message(Message { text: &text, origin: None }, at);
-        let Some(Heard::Complaint(complaint)) = heard else { continue };
+        let Some(LogFinding::Complaint(complaint)) = heard else { continue };
         let time = Time(at).to_string();
         let kind = match complaint.kind {
             ComplaintKind::AuthFailure => "failure",

@@ -50,7 +50,7 @@ async fn an_end_in_the_thick_of_it_loses_nothing_and_leaves_one_file() {
     for n in 0..MANY {
         put_ban(&store, &many(n));
     }
-    // Nobody has waited for the writer, and the caretaker is at work.
+    // Nobody has waited for the writer, and the checkpointer is at work.
     assert_eq!(store.close().await, Closed::Whole);
     let copied = dir.path().join("copy.db");
     copy(&path, &copied, &[""]);

@@ -59,12 +59,12 @@ impl Writer {
                         self.try_at = Instant::now();
                         return;
                     }
-                    Err(Trouble::Unavailable(error) | Trouble::Indigestible(error)) => error,
+                    Err(Trouble::Unavailable(error) | Trouble::InvalidData(error)) => error,
                     Err(Trouble::Corrupt(error)) => error,
                     Err(Trouble::Refused(error)) => error.to_string(),
                 }
             }
-            Trouble::Indigestible(error) => {
+            Trouble::InvalidData(error) => {
                 self.database = None;
                 // The same entries again would stop everything behind them. What stands is written anew.
                 if !self.batch.items.is_empty() {

@@ -186,7 +186,7 @@ impl Session {
     }
 
     async fn say(&mut self, line: &str) {
-        // Whoever has heard enough is gone.
+        // Anyone who has heard enough is gone.
         let _ = self.out.write_all(format!("{line}\r\n").as_bytes()).await;
     }
 }

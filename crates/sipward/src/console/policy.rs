@@ -1,0 +1,149 @@
+//! The policy: every value, where it comes from, and what can be changed. A change is shown before it is made.
+
+mod preview;
+mod values;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+
+use super::error_page::{self, ErrorPage};
+use super::fields::{Asked, Fields, Filled};
+use super::forms::{self, Draft};
+use super::frame::Frame;
+use crate::api::{self, Api};
+use crate::http::error::ApiError;
+use crate::http::extract::{Place, Sent};
+use crate::model::{PolicyChange, PolicyKey, PolicyValue, Problem};
+
+pub(super) async fn show(
+    State(api): State<Api>,
+    frame: Frame,
+    Asked(fields): Asked,
+) -> Result<Markup, ErrorPage> {
+    let values = values_of(api).await?;
+    Ok(page(&frame, &fields, &values, Draft::default()))
+}
+
+/// What the form would mean.
+pub(super) async fn preview(
+    State(api): State<Api>,
+    frame: Frame,
+    Filled(fields): Filled,
+) -> Result<Response, ErrorPage> {
+    let values = values_of(api.clone()).await?;
+    let previewed = async {
+        let change = change_of(&values, &fields)?;
+        if change.values.is_empty() {
+            return Err(ApiError::field("the form", "nothing in it differs from what is in force"));
+        }
+        api::preview::of_policy(State(api), Sent(change.clone())).await.map(|meant| (change, meant))
+    };
+    Ok(match previewed.await {
+        Ok((change, meant)) => preview::page(&frame, &change, &meant.0).into_response(),
+        Err(fault) => again(&frame, &fields, &values, fault.problem()),
+    })
+}
+
+pub(super) async fn change(
+    State(api): State<Api>,
+    frame: Frame,
+    Filled(fields): Filled,
+) -> Result<Response, ErrorPage> {
+    let values = values_of(api.clone()).await?;
+    let changed = async {
+        let change = change_of(&values, &fields)?;
+        api::policy::change(State(api), Sent(change)).await
+    };
+    Ok(match changed.await {
+        Ok(_) => forms::go_to("/policy?done=changed"),
+        Err(fault) => again(&frame, &fields, &values, fault.problem()),
+    })
+}
+
+pub(super) async fn reset(
+    State(api): State<Api>,
+    Filled(fields): Filled,
+) -> Result<Response, ErrorPage> {
+    let key = fields.text("reset").unwrap_or_default().to_owned();
+    let _view = api::policy::reset(State(api), Place(key)).await?;
+    Ok(forms::go_to("/policy?done=reset"))
+}
+
+pub(super) async fn reload(State(api): State<Api>) -> Result<Response, ErrorPage> {
+    let _reloaded = api::policy::reload(State(api)).await?;
+    Ok(forms::go_to("/policy?done=reloaded"))
+}
+
+async fn values_of(api: Api) -> Result<Vec<PolicyValue>, ApiError> {
+    Ok(api::policy::show(State(api)).await?.0.values)
+}
+
+/// The form once more, with what is wrong in it.
+fn again(frame: &Frame, fields: &Fields, values: &[PolicyValue], problem: &Problem) -> Response {
+    let mut problem = problem.clone();
+    for error in &mut problem.errors {
+        if let Some(key) = error.field.strip_prefix("values.") {
+            error.field = key.to_owned();
+        }
+    }
+    let draft = Draft { fields: Some(fields), problem: Some(&problem) };
+    let page = page(frame, &Fields::default(), values, draft);
+    (error_page::status(&problem), page).into_response()
+}
+
+/// What of the form differs from what is in force. Fields that it lacks stay as they are.
+fn change_of(values: &[PolicyValue], fields: &Fields) -> Result<PolicyChange, ApiError> {
+    let mut change =
+        PolicyChange { stored: !fields.has("until_restart"), ..PolicyChange::default() };
+    for key in PolicyKey::all() {
+        let name = key.to_string();
+        let Some(text) = fields.given(&name) else { continue };
+        let read = values::read(key, text).map_err(|detail| ApiError::field(&name, detail))?;
+        if values.iter().all(|value| value.key != name || value.value != read) {
+            change.values.insert(name, read);
+        }
+    }
+    Ok(change)
+}
+
+fn page(frame: &Frame, fields: &Fields, values: &[PolicyValue], draft: Draft<'_>) -> Markup {
+    let acts = frame.viewer.may_write;
+    let tables = html! {
+        (values::base(values, draft, acts))
+        (values::rules(values, draft, acts))
+        (values::patterns(values, draft, acts))
+    };
+    let body = html! {
+        (forms::done(fields))
+        @if let Some(problem) = draft.problem { (error_page::banner(problem)) }
+        div.head {
+            h1 { "Policy" }
+            p.soft { "Who is banned, and for how long." }
+            @if acts {
+                form.actions method="post" action="/policy/reload" {
+                    button.quiet type="submit" { "Read the file again" }
+                }
+            }
+        }
+        @if acts { form method="post" action="/policy/preview" { (tables) (submit(draft)) } }
+        @else { (tables) }
+        (values::others(values))
+    };
+    frame.page("/policy", "Policy", None, &body)
+}
+
+fn submit(draft: Draft<'_>) -> Markup {
+    html! {
+        section.card {
+            (draft.tick("until_restart", "Only until the daemon ends"))
+            p.actions {
+                button type="submit" { "Show what it would mean" }
+                span.soft { "Nothing is changed yet." }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

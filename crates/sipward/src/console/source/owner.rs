@@ -1,0 +1,106 @@
+//! Whose an address is. DNS and whois are asked when somebody presses the button and not before: anyone who owns
+//! the address may see that he was looked up.
+
+use std::net::IpAddr;
+
+use axum::extract::State;
+use maud::{Markup, html};
+
+use super::super::labels::{Shown, plain};
+use crate::api::{self, Api};
+use crate::http::error::{Answer, ApiError};
+use crate::http::extract::Place;
+use crate::model::{Host, Location, SourceReport, WhoisReport};
+
+/// What was asked for.
+pub(super) struct Asked {
+    host: Answer<Host>,
+    whois: Answer<WhoisReport>,
+}
+
+/// Asks both at once.
+pub(super) async fn ask(api: Api, address: IpAddr) -> Asked {
+    let place = || Place(address.to_string());
+    let (host, whois) = tokio::join!(
+        api::hosts::show(State(api.clone()), place()),
+        api::hosts::whois(State(api.clone()), place())
+    );
+    Asked { host, whois }
+}
+
+pub(super) fn whose(report: &SourceReport, asked: Option<&Asked>) -> Markup {
+    html! {
+        dl.pairs {
+            @if let Some(location) = &report.location { (located(location)) }
+            @if let Some(asked) = asked { dt { "Name" } dd { (named(&asked.host)) } }
+        }
+        @match asked {
+            Some(asked) => (registered(&asked.whois)),
+            None => form method="get" action={ "/sources/" (Shown(report.address)) } {
+                input type="hidden" name="ask" value="1";
+                p.actions {
+                    button.quiet type="submit" { "Ask DNS and whois" }
+                    span.soft { "Asked only when you press this: anyone who owns the address may notice." }
+                }
+            },
+        }
+    }
+}
+
+fn located(location: &Location) -> Markup {
+    let Location { country, country_name, city, as_number, as_name, network } = location;
+    html! {
+        @if let Some(name) = country_name.as_ref().or(country.as_ref()) {
+            dt { "Country" }
+            dd { (plain(name)) @if let Some(city) = city { ", " (plain(city)) } }
+        }
+        @if as_number.is_some() || as_name.is_some() {
+            dt { "Network" }
+            dd {
+                @if let Some(name) = as_name { (plain(name)) " " }
+                @if let Some(number) = as_number { span.soft { "AS" (number) } }
+                @if let Some(network) = network { span.soft { ", " (Shown(network)) } }
+            }
+        }
+    }
+}
+
+fn named(host: &Answer<Host>) -> Markup {
+    let host = match host {
+        Ok(host) => &host.0,
+        Err(fault) => return html! { (plain(why(fault))) },
+    };
+    html! {
+        @if let Some(error) = &host.names_error { (plain(error)) }
+        @else if host.names.is_empty() { "it has none" }
+        @for (place, name) in host.names.iter().enumerate() {
+            @if place > 0 { ", " }
+            span.mono { (plain(&name.name)) }
+            @if !name.confirmed { " " span.pill.warn { "does not lead back" } }
+        }
+    }
+}
+
+fn registered(whois: &Answer<WhoisReport>) -> Markup {
+    html! {
+        @match whois {
+            Ok(report) => {
+                p.soft {
+                    "As " (plain(&report.server)) " says"
+                    @if report.cached { " (remembered)" }
+                    ":"
+                }
+                pre tabindex="0" aria-label="Answer of whois" {
+                    @for line in report.text.lines() { (plain(line)) "\n" }
+                }
+            }
+            Err(fault) => p.notice.warn { "whois: " (plain(why(fault))) },
+        }
+    }
+}
+
+/// Why somebody did not answer; of a field that is wrong without its name, which the page does not show.
+fn why(fault: &ApiError) -> &str {
+    let problem = fault.problem();
+    problem.errors.first().map_or(&problem.detail, |error| &error.detail)
+}

@@ -1,0 +1,262 @@
+//! Everything that can go wrong, as a problem document.
+
+use std::fmt;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use ipnet::IpNet;
+use sipward_engine::{Exemption, Refusal as Objection};
+use utoipa::IntoResponses;
+
+use crate::daemon::{ChangeError, EngineUnavailable};
+use crate::model::{FieldError, Problem, ProblemKind, Refusal};
+use crate::store::StoreError;
+
+/// An answer that is a problem document.
+#[derive(Clone, Debug)]
+pub(crate) struct ApiError(Box<Problem>, Option<u32>);
+
+/// What a handler gives.
+pub(crate) type Answer<T> = Result<axum::Json<T>, ApiError>;
+
+impl ApiError {
+    pub(crate) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        let status = status(kind);
+        Self(
+            Box::new(Problem {
+                kind,
+                title: title(kind).to_owned(),
+                status: status.as_u16(),
+                detail: detail.into(),
+                errors: Vec::new(),
+                refusal: None,
+            }),
+            None,
+        )
+    }
+
+    /// It may be asked for again after this time, in seconds.
+    pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
+        self.1 = Some(seconds);
+        self
+    }
+
+    /// A field has a value that cannot be.
+    pub(crate) fn field(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        let error = FieldError { field: field.into(), detail: detail.into() };
+        let mut fault =
+            Self::new(ProblemKind::Invalid, format!("`{}`: {}", error.field, error.detail));
+        fault.0.errors.push(error);
+        fault
+    }
+
+    /// What goes over the wire.
+    pub(crate) fn problem(&self) -> &Problem {
+        &self.0
+    }
+
+    /// A ban is refused.
+    pub(crate) fn refused(net: IpNet, refusal: Refusal, why: impl fmt::Display) -> Self {
+        let advice = if refusal.force_overrides { "; `force` overrides this" } else { "" };
+        let mut fault =
+            Self::new(ProblemKind::Refused, format!("{net} is not banned: {why}{advice}"));
+        fault.0.refusal = Some(refusal);
+        fault
+    }
+
+    /// The engine objects to a ban.
+    pub(crate) fn objection(net: IpNet, objection: Objection) -> Self {
+        let why = match objection {
+            Objection::Exempt { class, net } => format!("it would cover {net}, {}", whose(class)),
+            Objection::Known { net } => format!("it would cover {net}, where somebody logged in"),
+            Objection::Shared => "several users logged in from there".to_owned(),
+            Objection::LinkLocal => {
+                "it would cut off IPv6 link-local neighbours, and with them neighbour discovery"
+                    .to_owned()
+            }
+            Objection::Covered { net } => {
+                format!("the ban of {net} covers it and lasts at least as long")
+            }
+            Objection::TooManyBans => "the table of bans is full (`policy.max_bans`)".to_owned(),
+            Objection::ShareUsedUp => {
+                "bans of its kind have used up their share of the table".to_owned()
+            }
+            Objection::BannedLately => "it is known, and was banned within the hour".to_owned(),
+            Objection::Registered => "a phone is registered there".to_owned(),
+            Objection::DeniedLately => "flows of it were denied within the hour".to_owned(),
+        };
+        Self::refused(net, refusal(objection), why)
+    }
+}
+
+/// The engine's words for why a ban is not done, on the wire.
+pub(crate) fn refusal(objection: Objection) -> Refusal {
+    let (reason, class, net, force_overrides) = match objection {
+        Objection::Exempt { class, net } => {
+            ("exempt", Some(class), Some(net), class != Exemption::Own)
+        }
+        Objection::Known { net } => ("known", None, Some(net), false),
+        Objection::Shared => ("shared", None, None, false),
+        Objection::LinkLocal => ("link_local", None, None, true),
+        Objection::Covered { net } => ("covered", None, Some(net), false),
+        Objection::TooManyBans => ("too_many_bans", None, None, false),
+        Objection::ShareUsedUp => ("share_used_up", None, None, false),
+        Objection::BannedLately => ("banned_lately", None, None, false),
+        Objection::Registered => ("registered", None, None, false),
+        Objection::DeniedLately => ("denied_lately", None, None, false),
+    };
+    Refusal { reason: reason.to_owned(), class, net, force_overrides }
+}
+
+fn whose(class: Exemption) -> &'static str {
+    match class {
+        Exemption::Own => "an address of this host or of nobody",
+        Exemption::Gateway => "a gateway of this host",
+        Exemption::EslPeer => "the FreeSWITCH end of the Event Socket",
+        Exemption::NameServer => "a name server of this host",
+        Exemption::Trunk => "a trunk of FreeSWITCH",
+        Exemption::Proxy => "one of `proxies`",
+        Exemption::Acl => "which one of FreeSWITCH's access control lists allows",
+        Exemption::Allow => "which is on the allow list",
+    }
+}
+
+fn status(kind: ProblemKind) -> StatusCode {
+    match kind {
+        ProblemKind::Unreadable => StatusCode::BAD_REQUEST,
+        ProblemKind::Unauthorized => StatusCode::UNAUTHORIZED,
+        ProblemKind::Forbidden => StatusCode::FORBIDDEN,
+        ProblemKind::NotFound => StatusCode::NOT_FOUND,
+        ProblemKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        ProblemKind::TooSlow => StatusCode::REQUEST_TIMEOUT,
+        ProblemKind::Refused | ProblemKind::Configuration => StatusCode::CONFLICT,
+        ProblemKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ProblemKind::UriTooLong => StatusCode::URI_TOO_LONG,
+        ProblemKind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        ProblemKind::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+        ProblemKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        ProblemKind::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        ProblemKind::BadGateway => StatusCode::BAD_GATEWAY,
+        ProblemKind::NoAnswer => StatusCode::GATEWAY_TIMEOUT,
+        ProblemKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+fn title(kind: ProblemKind) -> &'static str {
+    match kind {
+        ProblemKind::Unreadable => "The request cannot be read",
+        ProblemKind::Unauthorized => "Only after a log-in",
+        ProblemKind::Forbidden => "Not for this user",
+        ProblemKind::NotFound => "There is no such thing",
+        ProblemKind::MethodNotAllowed => "Not with this method",
+        ProblemKind::TooSlow => "The request did not come in time",
+        ProblemKind::Refused => "The ban is refused",
+        ProblemKind::Configuration => "The configuration file stands in the way",
+        ProblemKind::TooLarge => "The body is too large",
+        ProblemKind::UriTooLong => "The path and the query are too long",
+        ProblemKind::UnsupportedMediaType => "The body must be application/json",
+        ProblemKind::Misdirected => "Not for this host",
+        ProblemKind::TooMany => "Too many requests",
+        ProblemKind::Invalid => "A field has a value that cannot be",
+        ProblemKind::BadGateway => "Somebody else cannot be asked",
+        ProblemKind::NoAnswer => "Somebody else does not answer",
+        ProblemKind::Unavailable => "Not at the moment",
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = status(self.0.kind);
+        let mut response = (status, axum::Json(&self.0)).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if let Some(seconds) = self.1 {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        // For who shows it to people.
+        response.extensions_mut().insert(*self.0);
+        response
+    }
+}
+
+impl From<EngineUnavailable> for ApiError {
+    fn from(away: EngineUnavailable) -> Self {
+        Self::new(ProblemKind::Unavailable, away.to_string())
+    }
+}
+
+impl From<ChangeError> for ApiError {
+    fn from(denied: ChangeError) -> Self {
+        match denied {
+            ChangeError::InvalidValue(unfit) => Self::field(unfit.key.to_string(), unfit.detail),
+            ChangeError::File(error) => Self::new(ProblemKind::Configuration, error),
+            ChangeError::InFile(_) => Self::new(ProblemKind::Configuration, denied.to_string()),
+            ChangeError::NoEntry(_) => Self::new(ProblemKind::NotFound, denied.to_string()),
+            ChangeError::Full(_) => Self::field("host", denied.to_string()),
+            ChangeError::EngineUnavailable(away) => away.into(),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::new(ProblemKind::Unavailable, error.to_string())
+    }
+}
+
+/// What every request may get.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "says what the document says; a fault is made by its kind")]
+pub(crate) enum CommonErrors {
+    /// On TCP: no token and no session, or one that opens nothing.
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthorized(Problem),
+    /// This user may not use the socket, or this token not do that.
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(Problem),
+    /// The path and the query are too long.
+    #[response(status = 414, content_type = "application/problem+json")]
+    TooLong(Problem),
+    /// On TCP: the `Host` is none that this server is known by.
+    #[response(status = 421, content_type = "application/problem+json")]
+    Misdirected(Problem),
+    /// On TCP: too many failed log-ins; `Retry-After` says how long to wait.
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooMany(Problem),
+    /// The daemon stops or does not answer in time; nothing was changed.
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(Problem),
+}
+
+/// What a request with a query or a part of the path may get.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "as `CommonErrors`")]
+pub(crate) enum QueryErrors {
+    /// The path cannot be read.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Unreadable(Problem),
+    /// A field has a value that cannot be; `errors` says which.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Invalid(Problem),
+}
+
+/// What a request with a body may get.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "as `CommonErrors`")]
+pub(crate) enum BodyErrors {
+    /// The body is no JSON.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Unreadable(Problem),
+    /// The body did not come in time.
+    #[response(status = 408, content_type = "application/problem+json")]
+    TooSlow(Problem),
+    /// The body is too large.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(Problem),
+    /// The body is not `application/json`.
+    #[response(status = 415, content_type = "application/problem+json")]
+    UnsupportedMediaType(Problem),
+    /// A field has a value that cannot be; `errors` says which.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Invalid(Problem),
+}
