@@ -270,8 +270,9 @@ impl CommandReader {
         }
     }
 
-    /// What came without an end.
-    fn unfinished(&self) -> Option<String> {
+    /// What came without an end. Whole commands that came too late to be answered are no fault of the client.
+    fn unfinished(&mut self) -> Option<String> {
+        while self.take().is_some() {}
         let text = String::from_utf8_lossy(&self.buffer);
         (!text.trim().is_empty()).then(|| text.into_owned())
     }
