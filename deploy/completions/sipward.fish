@@ -125,7 +125,7 @@ complete -c sipward -n "__fish_sipward_using_subcommand flows" -s c -l config -d
 complete -c sipward -n "__fish_sipward_using_subcommand flows" -l json -d 'Print the answer of the API as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand flows" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand ban" -l for -d 'For how long: 90s, 10m, 2h, 7d. Without it, the policy\'s `ban_time`' -r
-complete -c sipward -n "__fish_sipward_using_subcommand ban" -l reason -d 'Why, for whoever reads it later' -r
+complete -c sipward -n "__fish_sipward_using_subcommand ban" -l reason -d 'Why, for anyone who reads it later' -r
 complete -c sipward -n "__fish_sipward_using_subcommand ban" -l scope -d 'What it stops: everything, or packets to the SIP ports, which leaves web, mail and SSH reachable. Without it, the policy\'s `scope`' -r -f -a "host\t'Everything, by a blackhole route and the gate'
 sip\t'Packets to the SIP ports, by the gate'"
 complete -c sipward -n "__fish_sipward_using_subcommand ban" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
@@ -135,7 +135,7 @@ complete -c sipward -n "__fish_sipward_using_subcommand ban" -l force -d 'Also w
 complete -c sipward -n "__fish_sipward_using_subcommand ban" -l json -d 'Print the answer of the API as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand ban" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand banip" -l for -d 'For how long: 90s, 10m, 2h, 7d. Without it, the policy\'s `ban_time`' -r
-complete -c sipward -n "__fish_sipward_using_subcommand banip" -l reason -d 'Why, for whoever reads it later' -r
+complete -c sipward -n "__fish_sipward_using_subcommand banip" -l reason -d 'Why, for anyone who reads it later' -r
 complete -c sipward -n "__fish_sipward_using_subcommand banip" -l scope -d 'What it stops: everything, or packets to the SIP ports, which leaves web, mail and SSH reachable. Without it, the policy\'s `scope`' -r -f -a "host\t'Everything, by a blackhole route and the gate'
 sip\t'Packets to the SIP ports, by the gate'"
 complete -c sipward -n "__fish_sipward_using_subcommand banip" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
@@ -173,7 +173,7 @@ complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_s
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from list" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from list" -l json -d 'Print the answer of the API as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
-complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from add" -l comment -d 'Why, for whoever reads it later' -r
+complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from add" -l comment -d 'Why, for anyone who reads it later' -r
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from add" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from add" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from add" -l json -d 'Print the answer of the API as JSON'

@@ -76,7 +76,7 @@ fn traces_between_the_messages_do_not_hide_them() {
 /// only a frame tells (the function that wrote it).
 #[test]
 fn a_file_of_the_recorded_lines_accuses_whom_the_frames_accuse() {
-    let recordings = concat!(env!("CARGO_MANIFEST_DIR"), "/src/complaint/recordings.txt");
+    let recordings = concat!(env!("CARGO_MANIFEST_DIR"), "/src/log_parser/recordings.txt");
     let expected = std::fs::read_to_string(recordings).unwrap();
     let fixtures =
         concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/freeswitch/scenarios");
