@@ -1,9 +1,9 @@
 //! What a dropped packet of a banned host costs, and what bans take of the kernel's memory, at 1, 100,000 and
-//! 1,000,000 bans: by the gate's hash sets, and by the look-up of routes behind them, in the same run. Then how many
-//! changes of flows and bans a minute the enforcer carries out.
+//! 1,000,000 bans: by the gate's hash sets, and by the look-up of routes behind them, in turns. Then how many changes
+//! of flows and bans a minute the enforcer carries out.
 //!
 //! A veth pair delivers within the sender's call, so the time of many sends is the sender's work and the receiver's
-//! up to the drop. The first row is that of a rule that drops everything: what is above it is the gate's.
+//! up to the drop. Beside the two stands a host with one chain that drops everything: what is above that is the gate's.
 //!
 //! ```text
 //! cargo bench -p sipward-tests --bench bans            # or with the most bans as argument: -- 100000
@@ -15,31 +15,34 @@
     reason = "a bench that cannot measure ends"
 )]
 
+#[path = "support/nft.rs"]
+mod nft;
+
 use std::io::IoSlice;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
-use netlink_bindings::nftables::{
-    Nfgenmsg, OpBatchBeginDo, OpBatchEndDo, OpDelsetelemDo, OpDeltableDo, OpNewchainDo,
-    OpNewtableDo,
-};
-use netlink_packet_core::{Emitable, NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST, NetlinkHeader};
-use netlink_sys::{Socket, protocols::NETLINK_NETFILTER};
 use nix::libc;
 use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrStorage, sendmsg};
-use sipward_route::{Change, Enforcer, Flow, Report, Scope, Settings, Transport, flush};
+use sipward_route::{
+    Change, Enforcer, Flow, GateState, Report, Scope, Settings, Transport, inspect,
+};
 use sipward_tests::netns::{Host, enter_user_namespace, wire};
 use tokio::sync::{mpsc, oneshot};
 
-/// Packets in one run.
-const PACKETS: u32 = 50_000;
-/// Runs of each; the fastest counts, because everything else on the machine only slows.
-const RUNS: usize = 5;
+/// Packets in one run: some ten milliseconds, so that many runs fall between the turns of other programs.
+const PACKETS: u32 = 5_000;
+/// Runs of each, in turns.
+const RUNS: usize = 61;
 /// Flows denied and allowed again, and hosts banned and unbanned, in the second part.
 const CHANGES: u32 = 50_000;
+/// Runs of each kind of changes, in turns.
+const ROUNDS: usize = 5;
+/// How long the kernel may take to give memory back.
+const PATIENCE: Duration = Duration::from_mins(2);
 const SIP: u16 = 5060;
 
 fn main() -> ExitCode {
@@ -52,11 +55,11 @@ fn main() -> ExitCode {
     }
     let most = std::env::args().find_map(|word| word.parse().ok()).unwrap_or(1_000_000);
     println!(
-        "ns a dropped packet, best of {RUNS} runs of {PACKETS}; memory of the kernel's slabs\n"
+        "ns a dropped packet, best and median of {RUNS} runs of {PACKETS}; bytes of the kernel's memory a ban\n"
     );
     println!(
-        "{:<18}{:>8}{:>9}{:>9}{:>12}{:>12}{:>12}{:>11}",
-        "", "nothing", "set", "routes", "set kpps", "routes kpps", "set B each", "route B each"
+        "{:<14}{:>15}{:>15}{:>15}{:>11}{:>11}{:>8}{:>8}",
+        "", "all dropped", "set", "routes", "set +", "routes +", "set B", "route B"
     );
     for family in [Family::Ipv4, Family::Ipv6] {
         for count in [1, 100_000, 1_000_000] {
@@ -105,65 +108,114 @@ impl Family {
     }
 }
 
+/// A host with bans, and one that sends to it under the banned addresses.
+struct Pair {
+    pbx: Host,
+    socket: UdpSocket,
+    times: Vec<u64>,
+}
+
 fn row(family: Family, count: u32) {
-    let (pbx, attacker) = (Host::new("pbx"), Host::new("attacker"));
-    wire((&pbx, "eth0"), (&attacker, "eth0"));
-    match family {
-        Family::Ipv4 => {
-            pbx.address("eth0", "192.0.2.1/24");
-            attacker.address("eth0", "192.0.2.66/24");
-            attacker.own("10.0.0.0/8");
-        }
-        Family::Ipv6 => {
-            pbx.address("eth0", "2001:db9::1/64");
-            attacker.address("eth0", "2001:db9::66/64");
-            attacker.own("2001:db8::/32");
-        }
-    }
-    let socket = attacker.run(|| UdpSocket::bind(SocketAddr::new(any(family), 0))).unwrap();
-    // IPv6 learns its neighbour by packets that the rule below would drop.
-    let _ = socket.send_to(b"x", SocketAddr::new(family.pbx(), SIP));
-    std::thread::sleep(Duration::from_millis(500));
-    drop_all(&pbx);
-    let nothing = best(&socket, family, count);
-    nft(
-        &pbx,
-        &[(10 << 8 | 2, 0, {
-            let mut payload = Vec::new();
-            OpDeltableDo::encode_request(&mut payload, &inet()).push_name_bytes(b"all");
-            payload
-        })],
-    );
-    ban(&pbx, family, count);
-    let full = slabs();
-    let by_set = best(&socket, family, count);
-    for set in ["banned4", "banned6", "banned6_64"] {
-        let mut payload = Vec::new();
-        OpDelsetelemDo::encode_request(&mut payload, &inet())
-            .push_table_bytes(b"sipward")
-            .push_set_bytes(set.as_bytes());
-        nft(&pbx, &[(10 << 8 | 0x0e, 0, payload)]);
-    }
+    let [mut all, mut set, mut routes] = [(); 3].map(|()| Pair::new(family));
+    nft::drop_all(&all.pbx);
+    let before = kernel_memory();
+    ban(&set.pbx, family, count);
+    std::thread::sleep(Duration::from_secs(2));
+    let with_both = kernel_memory();
+    ban(&routes.pbx, family, count);
+    nft::empty_sets(&routes.pbx);
     // The kernel frees elements after a while.
     std::thread::sleep(Duration::from_secs(2));
-    let without = slabs();
-    let by_routes = best(&socket, family, count);
-    pbx.block_on(async || flush(&Settings::default()).await).unwrap();
-    std::thread::sleep(Duration::from_secs(2));
-    let empty = slabs();
-    let each = |more: u64, less: u64| more.saturating_sub(less) / u64::from(count);
-    let kpps = |time: u128| 1_000_000 / time.max(1);
-    let name = format!("{family:?} {count}");
-    let (set, routes) = if count > 1_000 {
-        (each(full, without).to_string(), each(without, empty).to_string())
-    } else {
-        ("-".to_owned(), "-".to_owned())
-    };
+    let with_routes = kernel_memory();
+    let dropped = [set.dropped(), routes.dropped()];
+    for run in 0..RUNS {
+        for pair in [&mut all, &mut set, &mut routes] {
+            pair.send(family, count, run);
+        }
+    }
+    let sent = u64::from(PACKETS) * u64::try_from(RUNS).expect("few");
+    assert_eq!(dropped.map(|before| before + sent), [set.dropped(), routes.dropped()]);
+    let columns = [&all, &set, &routes].map(Pair::result);
+    let [(nothing, _), by_set, by_routes] = columns;
+    let [both, route] = [(with_both, before), (with_routes, with_both)]
+        .map(|(more, less)| more.saturating_sub(less) / u64::from(count));
+    let bytes = |bytes: u64| if count > 1_000 { bytes.to_string() } else { "-".to_owned() };
+    print!("{:<14}", format!("{family:?} {count}"));
+    for (best, median) in columns {
+        print!("{:>15}", format!("{best} {median}"));
+    }
+    let above = |(best, _): (u64, u64)| best.saturating_sub(nothing);
     println!(
-        "{name:<18}{nothing:>8}{by_set:>9}{by_routes:>9}{:>12}{:>12}{set:>12}{routes:>11}",
-        kpps(by_set),
-        kpps(by_routes),
+        "{:>11}{:>11}{:>8}{:>8}",
+        above(by_set),
+        above(by_routes),
+        bytes(both.saturating_sub(route)),
+        bytes(route),
     );
+    drop([all, set, routes]);
+    let began = Instant::now();
+    while count > 1_000 && kernel_memory() > before + (with_both - before) / 8 {
+        assert!(began.elapsed() < PATIENCE, "the memory of a host that is gone");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+impl Pair {
+    fn new(family: Family) -> Self {
+        let (pbx, attacker) = (Host::new("pbx"), Host::new("attacker"));
+        wire((&pbx, "eth0"), (&attacker, "eth0"));
+        match family {
+            Family::Ipv4 => {
+                pbx.address("eth0", "192.0.2.1/24");
+                attacker.address("eth0", "192.0.2.66/24");
+                attacker.own("10.0.0.0/8");
+            }
+            Family::Ipv6 => {
+                pbx.address("eth0", "2001:db9::1/64");
+                attacker.address("eth0", "2001:db9::66/64");
+                attacker.own("2001:db8::/32");
+            }
+        }
+        let socket = attacker.run(|| UdpSocket::bind(SocketAddr::new(any(family), 0))).unwrap();
+        // The sender learns its neighbour once and for all: in IPv6 what drops everything drops its questions too.
+        let learnt = || {
+            let _ = socket.send_to(b"x", SocketAddr::new(family.pbx(), SIP));
+            std::thread::sleep(Duration::from_millis(20));
+            let mut ip = Command::new("ip");
+            ip.args(["neigh", "replace", &family.pbx().to_string()]);
+            ip.args(["dev", "eth0", "nud", "permanent"]).stderr(Stdio::null());
+            attacker.run(|| ip.status()).expect("the ip program").success()
+        };
+        assert!((0..100).any(|_| learnt()), "a neighbour");
+        Self { pbx, socket, times: Vec::with_capacity(RUNS) }
+    }
+
+    /// Sends one run of packets, each from one of the banned hosts.
+    fn send(&mut self, family: Family, count: u32, run: usize) {
+        let mut random = fastrand::Rng::with_seed(u64::try_from(run).expect("few"));
+        let began = Instant::now();
+        for _ in 0..PACKETS {
+            send_from(&self.socket, family.source(random.u32(..count)), family.pbx());
+        }
+        let time = began.elapsed().as_nanos() / u128::from(PACKETS);
+        self.times.push(u64::try_from(time).expect("few"));
+    }
+
+    /// The shortest and the median time of a packet, in nanoseconds. Everything else on the machine only slows.
+    fn result(&self) -> (u64, u64) {
+        let mut times = self.times.clone();
+        times.sort_unstable();
+        (*times.first().expect("a run"), *times.get(times.len() / 2).expect("a run"))
+    }
+
+    /// Packets that the gate has dropped.
+    fn dropped(&self) -> u64 {
+        let found = self.pbx.block_on(async || inspect(&Settings::default()).await);
+        match found.expect("the kernel side").gate {
+            GateState::Standing { dropped } => dropped,
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 fn any(family: Family) -> IpAddr {
@@ -173,40 +225,29 @@ fn any(family: Family) -> IpAddr {
     }
 }
 
-/// The shortest time of a packet from one of the banned hosts, in nanoseconds.
-fn best(socket: &UdpSocket, family: Family, count: u32) -> u128 {
-    let target = SockaddrStorage::from(SocketAddr::new(family.pbx(), SIP));
-    let mut random = fastrand::Rng::with_seed(7);
+fn send_from(socket: &UdpSocket, source: IpAddr, to: IpAddr) {
+    let target = SockaddrStorage::from(SocketAddr::new(to, SIP));
     let payload = [IoSlice::new(&[b'x'; 450])];
-    let mut send = || {
-        let source = family.source(random.u32(..count));
-        let sent = match source {
-            IpAddr::V4(source) => {
-                let info = libc::in_pktinfo {
-                    ipi_ifindex: 0,
-                    ipi_spec_dst: libc::in_addr { s_addr: source.to_bits().to_be() },
-                    ipi_addr: libc::in_addr { s_addr: 0 },
-                };
-                let control = [ControlMessage::Ipv4PacketInfo(&info)];
-                sendmsg(socket.as_raw_fd(), &payload, &control, MsgFlags::empty(), Some(&target))
-            }
-            IpAddr::V6(source) => {
-                let info = libc::in6_pktinfo {
-                    ipi6_addr: libc::in6_addr { s6_addr: source.octets() },
-                    ipi6_ifindex: 0,
-                };
-                let control = [ControlMessage::Ipv6PacketInfo(&info)];
-                sendmsg(socket.as_raw_fd(), &payload, &control, MsgFlags::empty(), Some(&target))
-            }
-        };
-        sent.expect("a way out");
+    let sent = match source {
+        IpAddr::V4(source) => {
+            let info = libc::in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_spec_dst: libc::in_addr { s_addr: source.to_bits().to_be() },
+                ipi_addr: libc::in_addr { s_addr: 0 },
+            };
+            let control = [ControlMessage::Ipv4PacketInfo(&info)];
+            sendmsg(socket.as_raw_fd(), &payload, &control, MsgFlags::empty(), Some(&target))
+        }
+        IpAddr::V6(source) => {
+            let info = libc::in6_pktinfo {
+                ipi6_addr: libc::in6_addr { s6_addr: source.octets() },
+                ipi6_ifindex: 0,
+            };
+            let control = [ControlMessage::Ipv6PacketInfo(&info)];
+            sendmsg(socket.as_raw_fd(), &payload, &control, MsgFlags::empty(), Some(&target))
+        }
     };
-    let runs = (0..RUNS).map(|_| {
-        let began = Instant::now();
-        (0..PACKETS).for_each(|_| send());
-        began.elapsed().as_nanos() / u128::from(PACKETS)
-    });
-    runs.min().unwrap()
+    sent.expect("a way out");
 }
 
 /// Bans by an enforcer, which ends and leaves them.
@@ -250,7 +291,9 @@ fn changes() {
             transport: Transport::Udp,
             port: u16::try_from(1_024 + n / 2_500 * 37).expect("16 bits"),
         };
-        println!("\nchanges a minute, by {CHANGES} of each kind");
+        println!(
+            "\nchanges a minute, {CHANGES} of each kind and back, median and range of {ROUNDS}"
+        );
         let mut all = Vec::new();
         for n in 0..CHANGES {
             all.push(Change::Deny { flow: flow(n), until });
@@ -270,87 +313,42 @@ fn changes() {
             ("bans from SIP, IPv6", |change| change.net().is_some_and(|net| net.addr().is_ipv6())),
             ("all of these in turn", |_| true),
         ];
-        for (name, which) in kinds {
-            let began = Instant::now();
-            let mut count = 0_u32;
-            for list in [&all, &undone] {
-                let some: Vec<Change> = list.iter().filter(|it| which(it)).copied().collect();
-                for part in some.chunks(1_024) {
-                    for change in part {
-                        changes.send(*change).await.expect("a running enforcer");
-                    }
-                    for _ in part {
-                        let report = reports.recv().await.expect("a report");
-                        assert!(!matches!(report, Report::Failed { .. }), "{report:?}");
-                        count += 1;
+        let mut rates = kinds.map(|_| Vec::with_capacity(ROUNDS));
+        for _ in 0..ROUNDS {
+            for ((_, which), rates) in kinds.iter().zip(&mut rates) {
+                let began = Instant::now();
+                let mut count = 0_u32;
+                for list in [&all, &undone] {
+                    let some: Vec<Change> = list.iter().filter(|it| which(it)).copied().collect();
+                    for part in some.chunks(1_024) {
+                        for change in part {
+                            changes.send(*change).await.expect("a running enforcer");
+                        }
+                        for _ in part {
+                            let report = reports.recv().await.expect("a report");
+                            assert!(!matches!(report, Report::Failed { .. }), "{report:?}");
+                            count += 1;
+                        }
                     }
                 }
+                rates.push(f64::from(count) / began.elapsed().as_secs_f64() * 60.0);
             }
-            let rate = f64::from(count) / began.elapsed().as_secs_f64() * 60.0;
-            println!("{name:<24}{rate:>14.0}");
+        }
+        for ((name, _), mut rates) in kinds.iter().zip(rates) {
+            rates.sort_unstable_by(f64::total_cmp);
+            let [least, median, most] = [0, ROUNDS / 2, ROUNDS - 1].map(|at| rates.get(at));
+            let [least, median, most] = [least, median, most].map(|rate| rate.expect("a round"));
+            println!("{name:<24}{median:>14.0}   {least:.0} to {most:.0}");
         }
     });
 }
 
-/// Bytes that the kernel's slabs take.
-fn slabs() -> u64 {
+/// Bytes that the kernel has allocated for itself and cannot reclaim.
+fn kernel_memory() -> u64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap();
-    let line = text.lines().find(|line| line.starts_with("Slab:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
-}
-
-fn inet() -> Nfgenmsg {
-    let mut header = Nfgenmsg::new();
-    header.nfgen_family = 1;
-    header
-}
-
-/// A chain before the gate whose policy drops everything.
-fn drop_all(host: &Host) {
-    let (mut table, mut chain) = (Vec::new(), Vec::new());
-    OpNewtableDo::encode_request(&mut table, &inet()).push_name_bytes(b"all");
-    OpNewchainDo::encode_request(&mut chain, &inet())
-        .push_table_bytes(b"all")
-        .push_name_bytes(b"all")
-        .nested_hook()
-        .push_num(0)
-        .push_priority(-400)
-        .end_nested()
-        .push_policy(0)
-        .push_type_bytes(b"filter");
-    nft(host, &[(10 << 8, NLM_F_CREATE, table), (10 << 8 | 3, NLM_F_CREATE, chain)]);
-}
-
-/// One nftables transaction of messages given as type, flags and payload.
-fn nft(host: &Host, messages: &[(u16, u16, Vec<u8>)]) {
-    let mut header = Nfgenmsg::new();
-    header.set_res_id(10);
-    let (mut begin, mut end) = (Vec::new(), Vec::new());
-    OpBatchBeginDo::encode_request(&mut begin, &header);
-    OpBatchEndDo::encode_request(&mut end, &header);
-    let mut all = vec![(16, 0, begin)];
-    all.extend(messages.iter().map(|(kind, flags, payload)| (*kind, *flags, payload.clone())));
-    if let Some((_, flags, _)) = all.last_mut() {
-        *flags |= NLM_F_ACK;
-    }
-    all.push((17, 0, end));
-    let mut bytes = Vec::new();
-    for (kind, flags, payload) in &all {
-        let mut header = NetlinkHeader::default();
-        header.length = u32::try_from(16 + payload.len()).expect("a short message");
-        header.message_type = *kind;
-        header.flags = NLM_F_REQUEST | flags;
-        let start = bytes.len();
-        bytes.resize(start + 16, 0);
-        header.emit(bytes.get_mut(start..).expect("room"));
-        bytes.extend_from_slice(payload);
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-    }
-    let mut socket = host.run(|| Socket::new(NETLINK_NETFILTER)).expect("a netlink socket");
-    socket.bind_auto().expect("a port");
-    host.run(|| socket.send_to(&bytes, &netlink_sys::SocketAddr::new(0, 0), 0)).expect("sent");
-    let mut buffer = Vec::with_capacity(65_536);
-    socket.recv(&mut buffer, 0).expect("an answer");
-    let code = buffer.get(16..20).map(|code| i32::from_ne_bytes(code.try_into().unwrap()));
-    assert_eq!(code, Some(0), "refused");
+    let kib = |name: &str| -> u64 {
+        let line = text.lines().find(|line| line.starts_with(name)).expect("a name");
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    ["SUnreclaim:", "VmallocUsed:", "Percpu:"].map(kib).iter().sum::<u64>() * 1024
 }

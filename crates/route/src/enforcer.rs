@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) use self::coverage::Drops;
-use self::heal::Schedule;
+use self::heal::{MOST_AUDITED, Schedule};
 use self::moving::Moving;
 use self::outbox::Outbox;
 use self::sip::{Sign, Sip};
@@ -243,7 +243,8 @@ impl Enforcer {
     /// Does what the monitor or the clock asked for.
     async fn look_after(&mut self) -> Result<(), RouteError> {
         let started = Instant::now();
-        let mut signs = self.schedule.due(started);
+        let are_sets_small = self.wanted.len() + self.at_sip.len() <= MOST_AUDITED;
+        let mut signs = self.schedule.due(started, are_sets_small);
         if self.schedule.take_audit() {
             self.round.note(Extent::All, started);
         }

@@ -20,7 +20,7 @@ pub enum RouteError {
     /// A netlink socket could not be opened, written or read.
     #[error("netlink socket: {0}")]
     Socket(#[source] io::Error),
-    /// The kernel did not answer a request within ten seconds.
+    /// The kernel did not answer a request, or did not go on with its answer, within ten seconds.
     #[error("the kernel did not answer a netlink request")]
     Silent,
     /// The kernel refused something without which nothing can be banned.

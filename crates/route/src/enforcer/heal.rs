@@ -24,6 +24,9 @@ const SETTLE: Duration = Duration::from_millis(50);
 const HOST_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two looks without any sign, in case one was never announced.
 const AUDIT: Duration = Duration::from_mins(5);
+/// Bans whose sets are compared without any sign. The kernel begins each part of a set's dump at the first element,
+/// so the time grows with the square of their number: some 3 s for a quarter of a million, in which no ban is set.
+pub(super) const MOST_AUDITED: usize = 65_536;
 /// A look that finds nothing may take this share of the time: one part in it, then that many parts of
 /// rest. A host on which others never rest would keep us looking; damage is repaired at once.
 const REST: u32 = 3;
@@ -74,11 +77,11 @@ impl Schedule {
         [self.due, self.host_due].into_iter().flatten().fold(self.audit, Instant::min)
     }
 
-    /// Takes what is due.
-    pub(super) fn due(&mut self, now: Instant) -> Signs {
+    /// Takes what is due. An audit without a sign compares the gate's sets only when they are small.
+    pub(super) fn due(&mut self, now: Instant, are_sets_small: bool) -> Signs {
         if now >= self.audit {
             self.audit = now + AUDIT;
-            self.note(Signs::ALL, now);
+            self.note(Signs { sets: are_sets_small, ..Signs::ALL }, now);
             self.is_audit = true;
             (self.due, self.host_due) = (Some(now), Some(now));
         }

@@ -259,14 +259,7 @@ impl Rule {
                 let list = nft::family_is(list, Family::V6);
                 drop_all(nft::count(nft::source_type(list, CmpOps::Eq, RouteType::BlackHole)))
             }
-            Self::DropIpv4 => {
-                let list = nft::family_is(list, Family::V4);
-                let list = nft::no_way_back(nft::set_mark(list, !gate.mark, gate.mark));
-                // A packet that claims one of our own addresses has no way back by any interface either,
-                // but it is the kernel's to judge (`accept_local`).
-                let list = nft::source_type(list, CmpOps::Neq, RouteType::Local);
-                drop_all(nft::count(list))
-            }
+            Self::DropIpv4 => drop_unanswerable(list, gate),
             Self::ClearMark => nft::set_mark(nft::family_is(list, Family::V4), !gate.mark, 0),
             Self::ToSip(transport) => {
                 let list = nft::transport_is(list, transport.number());
@@ -312,13 +305,7 @@ impl Rule {
                 let list = nft::is_in(source(list, family), Set::Granted(family).name());
                 pass_newcomer(list)
             }
-            Self::PassNewcomer(family) => {
-                let set = Set::Admitted(family).name();
-                let list = nft::is_not_in(source(list, family), set);
-                let list = nft::limit(list, Limit::Newcomers.name());
-                let list = stateful::remember(nft::host(list, family, End::Source), set);
-                accept(nft::count_in(list, Counter::Newcomers.name()))
-            }
+            Self::PassNewcomer(family) => pass_first(list, family),
             Self::PassBudget(budget) => accept(nft::limit(list, Limit::Strangers(budget).name())),
             Self::DropBudget(budget, family) => {
                 drop_in(nft::family_is(list, family), Counter::Budget(budget, family))
@@ -404,6 +391,25 @@ fn pass_even<'a>(list: List<'a>, family: Family, shield: &ShieldSettings) -> Lis
         stateful::meter(source(list, family), Set::Even(family).name(), limits::even(shield));
     let list = nft::limit(list, Limit::Even.name());
     accept(nft::count_in(list, Counter::Healthy.name()))
+}
+
+/// Drops IPv4 packets whose source has no route back: with the mark set, the look-up meets the blackhole route.
+fn drop_unanswerable<'a>(list: List<'a>, gate: &GateSettings) -> List<'a> {
+    let list = nft::family_is(list, Family::V4);
+    let list = nft::no_way_back(nft::set_mark(list, !gate.mark, gate.mark));
+    // A packet that claims one of our own addresses has no way back by any interface either,
+    // but it is the kernel's to judge (`accept_local`).
+    let list = nft::source_type(list, CmpOps::Neq, RouteType::Local);
+    drop_all(nft::count(list))
+}
+
+/// Passes the first packet of a host that the set of the admitted does not hold, and remembers the host.
+fn pass_first(list: List<'_>, family: Family) -> List<'_> {
+    let set = Set::Admitted(family).name();
+    let list = nft::is_not_in(source(list, family), set);
+    let list = nft::limit(list, Limit::Newcomers.name());
+    let list = stateful::remember(nft::host(list, family, End::Source), set);
+    accept(nft::count_in(list, Counter::Newcomers.name()))
 }
 
 fn pass_newcomer(list: List<'_>) -> List<'_> {

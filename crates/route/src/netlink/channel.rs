@@ -21,8 +21,9 @@ const RECEIVE_BUFFER: u32 = 4 * 1024 * 1024;
 /// Send buffer that large transactions ask for, in bytes. The kernel doubles it. It bounds one send and is
 /// not allocated ahead.
 const SEND_BUFFER: usize = 4 * 1024 * 1024;
-/// The kernel answers while the send is still running; this only keeps a lost answer from stopping us
-/// for ever.
+/// How long the kernel may take for one datagram of an answer. It answers while the send is still running; this only
+/// keeps a lost answer from stopping us for ever. Not for the whole answer: the kernel begins each part of a large
+/// set's dump at the set's first element, so a million elements take tens of seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a dump that changed while it was read is repeated before what was read is taken.
 const DUMP_ATTEMPTS: u32 = 8;
@@ -166,8 +167,7 @@ impl Channel {
         let count = u32::try_from(batch.len()).unwrap_or(u32::MAX);
         self.next_sequence = first.wrapping_add(count);
         self.socket.send(batch.numbered(first)).await.map_err(RouteError::Socket)?;
-        let read = Self::answers(&self.socket, &mut self.buffer, batch, first, answer);
-        timeout(PATIENCE, read).await.map_err(|_| RouteError::Silent)?
+        Self::answers(&self.socket, &mut self.buffer, batch, first, answer).await
     }
 
     async fn answers(
@@ -180,7 +180,8 @@ impl Channel {
         let mut consistent = true;
         loop {
             buffer.clear();
-            socket.recv(buffer).await.map_err(RouteError::Socket)?;
+            let received = timeout(PATIENCE, socket.recv(buffer)).await;
+            received.map_err(|_| RouteError::Silent)?.map_err(RouteError::Socket)?;
             for message in messages(buffer) {
                 let place = message.sequence_number().wrapping_sub(first) as usize;
                 if place >= batch.len() {

@@ -12,8 +12,8 @@ fn a_swarm_of_signs_leads_to_one_look() {
     schedule.note(FIXTURES, start);
     schedule.note(FIXTURES, start + SETTLE / 2);
     assert_eq!(schedule.next(), start + SETTLE);
-    assert_eq!(schedule.due(start + SETTLE), FIXTURES);
-    assert_eq!(schedule.due(start + SETTLE), Signs::default());
+    assert_eq!(schedule.due(start + SETTLE, true), FIXTURES);
+    assert_eq!(schedule.due(start + SETTLE, true), Signs::default());
 }
 
 #[test]
@@ -52,6 +52,17 @@ fn everything_is_audited_without_any_sign() {
     let start = Instant::now();
     let mut schedule = Schedule::new(start);
     assert_eq!(schedule.next(), start + AUDIT);
-    assert_eq!(schedule.due(start + AUDIT), Signs::ALL);
+    assert_eq!(schedule.due(start + AUDIT, true), Signs::ALL);
     assert_eq!(schedule.next(), start + AUDIT * 2);
+}
+
+#[test]
+fn large_sets_are_compared_after_a_sign_only() {
+    const SETS: Signs =
+        Signs { routes: false, fixtures: false, host: false, obstacles: false, sets: true };
+    let start = Instant::now();
+    let mut schedule = Schedule::new(start);
+    assert_eq!(schedule.due(start + AUDIT, false), Signs { sets: false, ..Signs::ALL });
+    schedule.note(SETS, start + AUDIT);
+    assert!(schedule.due(start + AUDIT * 2, false).sets);
 }
