@@ -133,8 +133,8 @@ fn row(family: Family, count: u32) {
             pair.send(family, count, run);
         }
     }
-    let sent = u64::from(PACKETS) * u64::try_from(RUNS).expect("few");
-    assert_eq!(dropped.map(|before| before + sent), [set.dropped(), routes.dropped()]);
+    let packets = u64::from(PACKETS) * u64::try_from(RUNS).expect("few");
+    assert_eq!(dropped.map(|before| before + packets), [set.dropped(), routes.dropped()]);
     let columns = [&all, &set, &routes].map(Pair::result);
     let [(nothing, _), by_set, by_routes] = columns;
     let [both, route] = [(with_both, before), (with_routes, with_both)]
@@ -154,7 +154,7 @@ fn row(family: Family, count: u32) {
     );
     drop([all, set, routes]);
     let began = Instant::now();
-    while count > 1_000 && kernel_memory() > before + (with_both - before) / 8 {
+    while count > 1_000 && kernel_memory() > before + with_both.saturating_sub(before) / 8 {
         assert!(began.elapsed() < PATIENCE, "the memory of a host that is gone");
         std::thread::sleep(Duration::from_millis(100));
     }

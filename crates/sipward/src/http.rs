@@ -74,7 +74,7 @@ pub(crate) use tokens::{NotAdded, Tokens};
 /// Threads for what blocks: questions to the history, look-ups of names.
 const BLOCKING: usize = 8;
 
-/// What opens the endpoint, and who tried in vain. One for the daemon.
+/// Who may use the API: tokens, sessions and failed logins. One for the daemon.
 #[derive(Debug)]
 pub(crate) struct Access {
     pub(crate) tokens: Tokens,

@@ -1,7 +1,7 @@
 //! The daemon and command line of sipward.
 //!
 //! Data takes one path: [`sipward_esl`] turns bytes into events, [`bridge`] turns events into what
-//! [`sipward_engine`] understands, the engine decides, [`route_queue`] passes its routes_out to
+//! [`sipward_engine`] understands, the engine decides, [`route_queue`] passes its route changes to
 //! [`sipward_route`], and every step that an operator should know of is a [`record::Record`].
 //!
 //! | module | holds |

@@ -1,4 +1,4 @@
-//! Carries the engine's routes_out to the task that owns netlink.
+//! Carries the engine's route changes to the task that owns netlink.
 
 use std::collections::VecDeque;
 

@@ -170,13 +170,15 @@ impl Population {
         let addr = match kind {
             // Twenty phones behind each address.
             Kind::Behind => host(0x0A10_0000, n / 80),
-            Kind::Rotating => Ipv6Addr::new(0x2001, 0xdb8, 0xbad, n as u16, 0, 0, 0, 1).into(),
+            Kind::Rotating => Ipv6Addr::new(0x2001, 0xdb8 + n as u16, 0xbad, 0, 0, 0, 0, 1).into(),
             Kind::Neighbour => shared_64(n / 80, 0xcafe),
             Kind::BadNeighbour => shared_64(n, 0xbad),
             Kind::BehindNat64 => {
                 Ipv6Addr::from_bits(0x64_ff9b << 96 | 0x0A40_0000 | u128::from(n)).into()
             }
-            kind => host(0x0B00_0000 + ((kind as u32) << 20), n),
+            kind if HEALTHY.contains(&kind) => host(0x0B00_0000 + ((kind as u32) << 20), n),
+            // Attackers each in a network of their own: neighbours would be banned as a network.
+            kind => host(0x0B00_0000 + ((kind as u32) << 20), n << 12),
         };
         self.owners.insert(addr, (kind, id));
         self.tallies.entry(kind).or_default().actors += 1;

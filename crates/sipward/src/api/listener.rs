@@ -28,7 +28,7 @@ const OTHERS: u32 = 0o007;
 /// The open socket. Its file goes away with it.
 #[derive(Debug)]
 pub(super) struct Listener {
-    listener: UnixListener,
+    socket: UnixListener,
     path: PathBuf,
     /// Device and inode of the file that was made.
     file: (u64, u64),
@@ -84,9 +84,9 @@ impl Listener {
                 Err(error) => return Err(failed(error)),
             },
         }
-        let listener = UnixListener::bind(path).map_err(failed)?;
+        let socket = UnixListener::bind(path).map_err(failed)?;
         let group = Self::adorn(path).map_err(failed)?;
-        Ok(Self { listener, path: path.to_owned(), file: group.0, group: group.1 })
+        Ok(Self { socket, path: path.to_owned(), file: group.0, group: group.1 })
     }
 
     fn adorn(path: &Path) -> io::Result<((u64, u64), Gid)> {
@@ -120,7 +120,7 @@ impl serve::Listener for Listener {
     type Known = Principal;
 
     async fn next(&self) -> io::Result<Self::Caller> {
-        let (stream, _) = self.listener.accept().await?;
+        let (stream, _) = self.socket.accept().await?;
         let credentials = stream.peer_cred()?;
         Ok((stream, Peer { user: credentials.uid(), group: credentials.gid() }))
     }

@@ -24,7 +24,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ViewContext {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let address = parts.extensions.get::<Client>().map(|client| client.address);
-        // The guard lets nobody in who is no principal. Were one to come, he could do nothing.
+        // `auth` lets no request in without a principal; without one, nothing may be changed.
         let principal = parts.extensions.get::<Principal>();
         Ok(Self {
             name: principal.map_or_else(String::new, |principal| principal.name.clone()),

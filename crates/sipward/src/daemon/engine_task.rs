@@ -1,4 +1,4 @@
-//! The task that owns the engine: events in, routes_out for the kernel and records out.
+//! The task that owns the engine: events in, route changes and records out.
 //!
 //! `hear` holds what comes in, `act` what goes out, `standing` and `kernel` what is remembered of that,
 //! `restore` what the start brings back, `flood` how FreeSWITCH fares in a flood.
@@ -60,7 +60,7 @@ const TURN: usize = 256;
 /// Room kept for bans whose route is under way.
 const UNDER_WAY: usize = 256;
 
-/// How often the status_hook beats: watchdog, status line, lost log lines.
+/// How often the task wakes by itself: watchdog, status line, lost log lines.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// Beats between two looks for registrations that ran out without a word.

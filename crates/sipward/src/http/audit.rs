@@ -29,7 +29,7 @@ pub(crate) async fn audit(
     next: Next,
 ) -> Response {
     let changes = scope_needed(request.method(), request.uri().path()) == Scope::Write;
-    // Who logs in is no principal yet, and has a record of his own.
+    // A login has no principal yet, and a record of its own.
     let principal = request.extensions().get::<Principal>().filter(|_| changes).cloned();
     let Some(Principal { name, way, .. }) = principal else {
         return next.run(request).await;

@@ -202,7 +202,7 @@ fn deliveries(page: &mut Page, now: &Snapshot) {
     type Of = fn(&crate::notify::Delivery) -> u64;
     let counters: [(&str, &str, Of); 4] = [
         ("sipward_messages_delivered", "Mails and webhooks delivered.", |d| d.delivered),
-        ("sipward_delivery_failures", "LoginThrottle to deliver that failed.", |d| d.failed),
+        ("sipward_delivery_failures", "Attempts to deliver that failed.", |d| d.failed),
         ("sipward_messages_lost", "Mails and webhooks given up, or without room.", |d| d.lost),
         ("sipward_records_missed", "Records that a slow listener did not hear of.", |d| d.missed),
     ];

@@ -26,7 +26,7 @@ pub struct Delivery {
     pub by: String,
     /// Messages delivered.
     pub delivered: u64,
-    /// LoginThrottle that failed.
+    /// Attempts that failed.
     pub failed: u64,
     /// Messages given up, or without room.
     pub lost: u64,

@@ -37,7 +37,7 @@ pub(crate) struct Retry {
     pub(crate) first: Duration,
     /// Longest pause.
     pub(crate) longest: Duration,
-    /// LoginThrottle before a message is given up.
+    /// Attempts before a message is given up.
     pub(crate) attempts: u32,
 }
 

@@ -1,4 +1,4 @@
-//! What the engine's task does: routes_out to the kernel, questions to FreeSWITCH, records to the world.
+//! What the engine's task does: route changes to the kernel, questions to FreeSWITCH, records to the world.
 
 use std::net::IpAddr;
 use std::sync::Arc;

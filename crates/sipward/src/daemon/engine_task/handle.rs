@@ -33,7 +33,7 @@ pub(crate) enum EngineUnavailable {
 pub(crate) struct Call(Box<dyn FnOnce(&mut EngineTask) + Send>);
 
 impl Call {
-    pub(super) fn pay(self, task: &mut EngineTask) {
+    pub(super) fn run(self, task: &mut EngineTask) {
         (self.0)(task);
     }
 }

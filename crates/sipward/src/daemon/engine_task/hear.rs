@@ -276,7 +276,7 @@ impl EngineTask {
                     shielding.choose(choice);
                 }
             }
-            Command::Call(visit) => visit.pay(self),
+            Command::Call(call) => call.run(self),
         }
     }
 

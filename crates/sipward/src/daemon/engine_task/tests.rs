@@ -10,7 +10,7 @@ use crate::daemon::freeswitch_queries::table::Part;
 use crate::daemon::freeswitch_queries::{Answer, Listed};
 use crate::freeswitch::registrations::{Odd, Outcome};
 
-/// A judge without a status_hook, and what it asks of FreeSWITCH.
+/// An engine task without a status hook, and what it asks of FreeSWITCH.
 fn judge() -> (EngineTask, mpsc::Receiver<Query>) {
     let engine = Engine::new(Policy::default(), 1).unwrap();
     let (changes, _) = mpsc::channel(1);
