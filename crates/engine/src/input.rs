@@ -195,8 +195,8 @@ pub enum Input<'a> {
         enforced: bool,
     },
     /// The kernel refused what [`crate::Action::Block`] asked. The ban stays listed, as not enforced
-    /// and with this error: the decision stands, and anyone who reconciles the kernel with
-    /// [`crate::Engine::bans`] tries again and reports [`Input::Applied`].
+    /// and with this error: the decision stands, and the kernel side compares the kernel with
+    /// [`crate::Engine::bans`], tries again and reports [`Input::Applied`].
     ApplyFailed {
         /// The network.
         net: IpNet,

@@ -1,4 +1,4 @@
-//! All policy rules of this host (`ip rule`), anyone who set them: which are read before the bans?
+//! All policy rules of this host (`ip rule`), no matter who set them: which are read before the bans?
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

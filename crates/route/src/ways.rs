@@ -95,7 +95,7 @@ impl Ways {
     }
 }
 
-/// The rules before `table` that may answer for some packet, anyone who marks it, in order.
+/// The rules before `table` that may answer for some packet, no matter who marks it, in order.
 pub(crate) fn all_before<'a>(
     host: &Host<'a>,
     family: AddressFamily,

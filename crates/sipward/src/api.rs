@@ -106,7 +106,7 @@ pub(crate) struct Api {
     mode: Mode,
     metrics: Arc<Metrics>,
     access: Arc<Access>,
-    oracles: Lookups,
+    lookups: Lookups,
     /// Where routes are looked up.
     routes: Arc<sipward_route::Settings>,
     /// Seats for listeners of events.
@@ -122,15 +122,15 @@ pub(crate) struct Parts<'a> {
     pub(crate) config: &'a Config,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) access: Arc<Access>,
-    pub(crate) oracles: Lookups,
+    pub(crate) lookups: Lookups,
 }
 
 impl Api {
     pub(crate) fn new(parts: Parts<'_>) -> Self {
-        let Parts { engine, settings, store, records, config, metrics, access, oracles } = parts;
+        let Parts { engine, settings, store, records, config, metrics, access, lookups } = parts;
         let (mode, routes) = (config.mode, Arc::new(config.route.clone()));
         let listeners = Arc::new(Semaphore::new(events::LISTENERS));
-        Self { engine, settings, store, records, mode, metrics, access, oracles, routes, listeners }
+        Self { engine, settings, store, records, mode, metrics, access, lookups, routes, listeners }
     }
 
     pub(crate) fn engine(&self) -> &EngineHandle {

@@ -102,7 +102,7 @@ pub struct FloodNow {
 #[derive(Debug)]
 pub(crate) struct Metrics {
     tally: Mutex<Tally>,
-    chronicle: Mutex<Activity>,
+    activity: Mutex<Activity>,
     clock: Clock,
     ledgers: Vec<Arc<DeliveryStats>>,
 }
@@ -119,7 +119,7 @@ impl Metrics {
         let mut hearing = EventReceiver::new(records, own, CancellationToken::new());
         let metrics = Arc::new(Self {
             tally: Mutex::default(),
-            chronicle: Mutex::new(Activity::new(clock.at_start())),
+            activity: Mutex::new(Activity::new(clock.at_start())),
             clock: clock.clone(),
             ledgers,
         });
@@ -127,7 +127,7 @@ impl Metrics {
         let work = async move {
             while let Some(record) = hearing.next().await {
                 counting.lock().note(&record);
-                counting.chronicle().note(&record, clock.now());
+                counting.activity().note(&record, clock.now());
             }
         };
         (metrics, work)
@@ -146,11 +146,11 @@ impl Metrics {
     /// Looks at what is remembered. Counting waits meanwhile: whatever takes longer than copying belongs
     /// behind it.
     pub(crate) fn recall<T>(&self, look: impl FnOnce(&mut Activity, Timestamp) -> T) -> T {
-        look(&mut self.chronicle(), self.clock.now())
+        look(&mut self.activity(), self.clock.now())
     }
 
-    fn chronicle(&self) -> MutexGuard<'_, Activity> {
-        self.chronicle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn activity(&self) -> MutexGuard<'_, Activity> {
+        self.activity.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Tally> {

@@ -142,8 +142,8 @@ impl Daemon {
             session,
             notices,
             engine,
-            orders,
-            orders_in,
+            commands,
+            commands_in,
             answers,
             probed,
             settings,
@@ -155,7 +155,7 @@ impl Daemon {
             tokio::spawn(tasks::move_tokens(&records, &access, &store, &clock)),
         ]);
         if let Some(notices) = store.take_notices() {
-            let told = (Arc::clone(&settings), Arc::clone(&access), orders, records.clone());
+            let told = (Arc::clone(&settings), Arc::clone(&access), commands, records.clone());
             helpers.push(tokio::spawn(tasks::hear_store(notices, told)));
         }
         let api = Api::new(Parts {
@@ -166,12 +166,12 @@ impl Daemon {
             config: &config,
             metrics,
             access,
-            oracles: lookups,
+            lookups,
         });
         let server = serve::serve(&config, &api, certificates, &mut helpers)?;
 
         let (totals, end) = engine_task
-            .run(Inputs { notices, reports, orders: orders_in, answers, probed }, stop)
+            .run(Inputs { notices, reports, commands: commands_in, answers, probed }, stop)
             .await;
 
         systemd::stopping();

@@ -411,7 +411,7 @@ impl Engine {
         }
     }
 
-    /// Anyone who an answer had exempted is not any more, and everybody is asked about anew: who fails
+    /// A host that an answer had exempted is exempt no more, and everybody is asked about anew: who fails
     /// next, and who is banned, as far as there is room for questions.
     pub(super) fn on_acls_changed(&mut self, actions: &mut Vec<Action>) {
         self.acl.clear();

@@ -27,7 +27,7 @@ pub(super) async fn read(api: &Api) -> Result<AlarmList, ApiError> {
     let store = api.store.health();
     let standing = api.engine.call(move |task| standing(task, store)).await?;
     let (seen, now) =
-        api.metrics.recall(|chronicle, now| (chronicle.alarms.read(&standing, now), now));
+        api.metrics.recall(|activity, now| (activity.alarms.read(&standing, now), now));
     let items: Vec<Alarm> = seen.into_iter().map(|seen| alarm(seen, now)).collect();
     let counting = items.iter().filter(|alarm| alarm.counts).map(|alarm| alarm.severity);
     let state = counting.max().unwrap_or(AlarmState::Ok);

@@ -24,7 +24,7 @@ pub(super) const MAX_SEARCH: usize = 128;
 /// Phones on a page.
 const PHONES: usize = 100;
 
-/// Addresses looked up among the bans in one visit of the engine: well under a millisecond.
+/// Addresses looked up among the bans in one call to the engine: well under a millisecond.
 const PART: usize = 512;
 
 /// Accounts under attack, and healthy phones that failed, by the failures that are remembered.
@@ -91,7 +91,7 @@ pub(super) async fn of_memory<T: Send + 'static>(
     api: &Api,
     make: impl FnOnce(&Remembered) -> T + Send + 'static,
 ) -> Result<T, ApiError> {
-    let seen = api.metrics.recall(|chronicle, now| chronicle.attacks.remembered(now));
+    let seen = api.metrics.recall(|activity, now| activity.attacks.remembered(now));
     let table = tokio::task::spawn_blocking(move || make(&seen)).await;
     table.map_err(|error| ApiError::new(ProblemKind::Unavailable, error.to_string()))
 }

@@ -41,7 +41,7 @@ const KERNEL: Duration = Duration::from_secs(2);
 /// Between two looks whether the kernel has carried out unbans.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// Bans lifted in one visit of the engine.
+/// Bans lifted in one call to the engine.
 const PART: usize = 256;
 
 /// The bans that stand.

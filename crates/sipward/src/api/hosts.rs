@@ -47,12 +47,12 @@ impl Lookups {
 )]
 pub(crate) async fn show(State(api): State<Api>, Place(address): Place) -> Answer<Host> {
     let address = address_of(&address)?;
-    let (names, names_error) = match api.oracles.reverse.look_up(address).await {
+    let (names, names_error) = match api.lookups.reverse.look_up(address).await {
         Ok(name) => (name.into_iter().map(name_of).collect(), None),
         Err(error) => (Vec::new(), Some(error.to_string())),
     };
-    let location = api.oracles.geo.look_up(address).map(location);
-    let located = !api.oracles.geo.is_empty();
+    let location = api.lookups.geo.look_up(address).map(location);
+    let located = !api.lookups.geo.is_empty();
     Ok(Json(Host { address, names, names_error, location, located }))
 }
 
@@ -77,11 +77,11 @@ pub(crate) async fn show(State(api): State<Api>, Place(address): Place) -> Answe
 )]
 pub(crate) async fn whois(State(api): State<Api>, Place(address): Place) -> Answer<WhoisReport> {
     let address = address_of(&address)?;
-    let known = api.oracles.whois.recall(address);
+    let known = api.lookups.whois.recall(address);
     let cached = known.is_some();
     let found = match known {
         Some(found) => found,
-        None => api.oracles.whois.look_up(address).await,
+        None => api.lookups.whois.look_up(address).await,
     };
     let answer = found.map_err(|error| {
         let detail = error.to_string();

@@ -11,11 +11,11 @@ use crate::http::error::ApiError;
 /// Items that are listed of what a change does; beside them stands how many there are.
 const LISTED: usize = 100;
 
-/// Bans looked at in one visit of the engine, where a look is all.
+/// Bans looked at in one call to the engine, where a look is all.
 const LOOKED_AT: usize = 1_024;
 
 /// Hands the bans that share an address with one of `nets` to `look`, in the engine, at most `at_once` in a
-/// visit but for those around a network, and each ban once; what it makes of them goes to `take`.
+/// call but for those around a network, and each ban once; what it makes of them goes to `take`.
 pub(super) async fn visit_overlapping<T: Send + 'static>(
     engine: &EngineHandle,
     nets: &[IpNet],
@@ -34,13 +34,13 @@ pub(super) async fn visit_overlapping<T: Send + 'static>(
         loop {
             part.retain(|banned| touched.insert(*banned));
             let look = look.clone();
-            let visit = engine.call(move |task| {
+            let call = engine.call(move |task| {
                 let inside = task.engine().bans_after(Some(last)).map(|ban| ban.net);
                 let behind: Vec<IpNet> =
                     inside.take_while(|inner| net.contains(inner)).take(at_once).collect();
                 (look(task, &part), behind)
             });
-            let (looked, behind) = visit.await?;
+            let (looked, behind) = call.await?;
             take(looked);
             match behind.last() {
                 Some(inner) => last = *inner,

@@ -26,13 +26,13 @@ use crate::model::{
 use crate::names;
 use verdict::{Verdict, verdict};
 
-/// Bans looked at in one visit of the engine.
+/// Bans looked at in one call to the engine.
 const BANS: usize = 1_024;
 
-/// Bans whose exemption is tried in one visit: splitting one takes some microseconds.
+/// Bans whose exemption is tried in one call: splitting one takes some microseconds.
 const TRIED: usize = 64;
 
-/// Sources looked at in one visit: what is known of each is copied.
+/// Sources looked at in one call: what is known of each is copied.
 const SOURCES: usize = 64;
 
 /// What a change of the policy would mean: which bans would not have been made, and who is due.

@@ -14,7 +14,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::at_most;
 use crate::model::{BanFilter, BanOrder, BanQuery, Direction};
 
-/// Bans looked at in one visit of the engine: well under a millisecond.
+/// Bans looked at in one call to the engine: well under a millisecond.
 const PART: usize = 4_096;
 
 /// The same where their texts are searched.
@@ -40,13 +40,13 @@ pub(super) async fn select(
     let mut page = Page::new(&query, limit)?;
     let mut last = None;
     loop {
-        let visit = engine.call(move |task| {
+        let call = engine.call(move |task| {
             let part = page.filter.part();
             let more = page.take(task.engine().bans_after(last).take(part));
             (page, more)
         });
         let more;
-        (page, more) = visit.await?;
+        (page, more) = call.await?;
         match more {
             Some(net) => last = Some(net),
             None => return Ok(page.done()),
@@ -70,7 +70,7 @@ impl Filter {
         Ok(Self { wanted, search })
     }
 
-    /// Bans to look at in one visit of the engine.
+    /// Bans to look at in one call to the engine.
     pub(super) fn part(&self) -> usize {
         if self.search.is_some() { SEARCHED } else { PART }
     }

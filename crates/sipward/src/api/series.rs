@@ -26,12 +26,12 @@ pub(crate) async fn show(
         SeriesSpan::Hour => (1, 60),
         SeriesSpan::Day => (15, 96),
     };
-    Ok(Json(api.metrics.recall(|chronicle, now| Series {
+    Ok(Json(api.metrics.recall(|activity, now| Series {
         span,
         bucket_seconds: minutes * 60,
-        buckets: chronicle.series.read(now, minutes, count).into_iter().map(bucket).collect(),
-        failures_since: Time(chronicle.series.failures_since()),
-        decisions_since: Time(chronicle.series.decisions_since()),
+        buckets: activity.series.read(now, minutes, count).into_iter().map(bucket).collect(),
+        failures_since: Time(activity.series.failures_since()),
+        decisions_since: Time(activity.series.decisions_since()),
     })))
 }
 

@@ -40,7 +40,7 @@ pub(crate) async fn show(State(api): State<Api>, Place(address): Place) -> Answe
         address.parse().map_err(|_| ApiError::field("address", "write an IPv4 or IPv6 address"))?;
     let address = address.to_canonical();
     let mut report = api.engine.call(move |task| report(task, address)).await?;
-    report.location = api.oracles.geo.look_up(address).map(location);
+    report.location = api.lookups.geo.look_up(address).map(location);
     let query =
         HistoryQuery { net: Some(report.source), limit: HISTORY, ..HistoryQuery::default() };
     match api.store.history(query).await {

@@ -1,4 +1,4 @@
-//! Standard output: JSON and text that move no cursor, anyone who wrote what is in them.
+//! Standard output: JSON and text that move no cursor, no matter who wrote what is in them.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal as _, Write as _};
@@ -13,7 +13,7 @@ const USUAL_WIDTH: usize = 100;
 /// Space between two columns of a table.
 const GAP: usize = 2;
 
-/// Writes text as it is: anyone who makes it has escaped what came from outside.
+/// Writes text as it is: the caller has escaped what came from outside.
 pub(super) fn text(text: &str) -> io::Result<()> {
     write(text)
 }

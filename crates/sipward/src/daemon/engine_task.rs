@@ -100,7 +100,7 @@ pub(crate) enum Command {
 pub(crate) struct Inputs {
     pub(crate) notices: Notices,
     pub(crate) reports: mpsc::Receiver<Report>,
-    pub(crate) orders: mpsc::Receiver<Command>,
+    pub(crate) commands: mpsc::Receiver<Command>,
     /// What FreeSWITCH answered.
     pub(crate) answers: mpsc::Receiver<Answer>,
     /// Whether FreeSWITCH's profiles answer.
@@ -378,7 +378,7 @@ impl EngineTask {
                     }
                     reports.drain(..).for_each(|report| self.report(report));
                 }
-                Some(order) = inputs.orders.recv() => self.order(order),
+                Some(command) = inputs.commands.recv() => self.execute(command),
                 Some(answer) = inputs.answers.recv() => self.answer(answer),
                 Some(probed) = inputs.probed.recv() => self.probed(probed),
                 () = tokio::time::sleep(deadline.unwrap_or_default()), if deadline.is_some() => {

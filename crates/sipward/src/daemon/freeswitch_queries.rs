@@ -245,7 +245,7 @@ struct Directory {
     facts: Arc<[ProfileFacts]>,
 }
 
-/// The judge's end is gone: the daemon stops.
+/// The engine task is gone: the daemon stops.
 struct Stopped;
 
 /// Asks and passes the answers on until the daemon ends.

@@ -68,7 +68,7 @@ pub(super) fn candidates(own: &[IpAddr], ports: &[u16]) -> Arc<[SocketAddr]> {
     all.take(MOST_TARGETS).collect()
 }
 
-/// Asks anyone who is `wanted`, until the daemon ends.
+/// Probes the profiles that are `wanted`, until the daemon ends.
 pub(crate) async fn run(
     mut wanted: watch::Receiver<Arc<[SocketAddr]>>,
     probed: mpsc::Sender<Probed>,
@@ -153,7 +153,7 @@ fn closed(error: io::Error) -> io::Result<Outcome> {
 }
 
 async fn tell(probed: &mpsc::Sender<Probed>, target: SocketAddr, outcome: Outcome) {
-    // Anyone who has ended needs no word.
+    // A caller that has ended needs no answer.
     let _ = probed.send(Probed { target, outcome }).await;
 }
 

@@ -57,7 +57,7 @@ pub(crate) struct Applied {
 /// Where the other tasks are.
 pub(crate) struct Deps {
     pub(crate) engine: EngineHandle,
-    pub(crate) orders: mpsc::Sender<Command>,
+    pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) current: watch::Sender<Current>,
     /// What FreeSWITCH is asked.
     pub(crate) asked: watch::Sender<Asked>,
@@ -252,9 +252,9 @@ impl Settings {
     ) -> Result<(), ChangeError> {
         let config = state.effective();
         let policy = Command::Policy(Box::new(config.policy.clone()));
-        self.ways.orders.send(policy).await.map_err(|_| EngineUnavailable::Stopped)?;
+        self.ways.commands.send(policy).await.map_err(|_| EngineUnavailable::Stopped)?;
         let shield = Command::Shield(config.shield);
-        self.ways.orders.send(shield).await.map_err(|_| EngineUnavailable::Stopped)?;
+        self.ways.commands.send(shield).await.map_err(|_| EngineUnavailable::Stopped)?;
         let generation = self.ways.current.borrow().generation + 1;
         // Wakes the name look-ups, which tell the engine the new lists.
         self.ways.current.send_replace(Current { config, needs_restart, generation });

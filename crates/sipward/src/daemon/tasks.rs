@@ -56,7 +56,7 @@ pub(crate) async fn recall_decisions(store: Store, metrics: Arc<Metrics>, clock:
     let start = clock.at_start();
     let from = start.earlier(DAY);
     match store.decisions_by_minute(from, start).await {
-        Ok(minutes) => metrics.recall(|chronicle, _| chronicle.series.fill(from, &minutes)),
+        Ok(minutes) => metrics.recall(|activity, _| activity.series.fill(from, &minutes)),
         Err(error) => tracing::debug!(%error, "decisions of before the start are not counted"),
     }
 }
@@ -70,7 +70,7 @@ pub(crate) async fn look_up_names(
     mut names: Names,
     mut current: watch::Receiver<Current>,
     in_force: watch::Sender<Applied>,
-    orders: mpsc::Sender<Command>,
+    commands: mpsc::Sender<Command>,
 ) {
     let mut answered = names.are_known(&current.borrow().config);
     loop {
@@ -85,7 +85,7 @@ pub(crate) async fn look_up_names(
         answered = loop {
             let Current { config: now, generation, .. } = current.borrow_and_update().clone();
             // What needs no look-up must not wait for a slow name server.
-            if orders.send(Command::Exempt(names.classes(&now))).await.is_err() {
+            if commands.send(Command::Exempt(names.classes(&now))).await.is_err() {
                 return;
             }
             in_force.send_replace(Applied { generation, answers: names.answers() });
@@ -98,7 +98,7 @@ pub(crate) async fn look_up_names(
                 },
             };
             failed.iter().for_each(Record::log);
-            if orders.send(Command::Exempt(classes)).await.is_err() {
+            if commands.send(Command::Exempt(classes)).await.is_err() {
                 return;
             }
             in_force.send_replace(Applied { generation, answers: names.answers() });

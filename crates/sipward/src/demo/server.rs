@@ -82,7 +82,7 @@ async fn welcome(
                 let client = Client { stream, subscriber: Arc::clone(&subscriber), events: None };
                 clients.spawn(client.run(Arc::clone(&password)));
             }
-            // Anyone who else knocks at a loopback port is not the demo's daemon.
+            // Another process that connects to a loopback port is not the demo's daemon.
             Some(_) = clients.join_next() => {}
         }
     }

@@ -71,7 +71,7 @@ pub(crate) trait Listener: Send + Sync + 'static {
         caller: Self::Caller,
     ) -> impl Future<Output = Option<Greeting<Self::Stream, Self::Known>>> + Send;
 
-    /// Finishes an answer, anyone who made it.
+    /// Finishes an answer, no matter what made it.
     fn finish(known: &Self::Known, response: &mut Response);
 }
 

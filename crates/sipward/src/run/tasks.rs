@@ -13,7 +13,7 @@ use crate::store::{Entry, Notice, Store};
 /// Tells what the store has to tell, and hands its late bans to the engine.
 pub(super) async fn hear_store(
     mut notices: mpsc::Receiver<Notice>,
-    (settings, access, orders, records): (
+    (settings, access, commands, records): (
         Arc<Settings>,
         Arc<Access>,
         mpsc::Sender<Command>,
@@ -33,7 +33,7 @@ pub(super) async fn hear_store(
                 if settings.take_over(&saved).await.is_err() {
                     return;
                 }
-                if orders.send(Command::Saved(saved)).await.is_err() {
+                if commands.send(Command::Saved(saved)).await.is_err() {
                     return;
                 }
                 continue;

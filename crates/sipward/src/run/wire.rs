@@ -23,7 +23,7 @@ use crate::record::Record;
 use crate::store::Store;
 
 /// Orders that wait for the engine at most; they come from the name look-ups and SIGHUP.
-const ORDERS: usize = 16;
+const COMMANDS: usize = 16;
 
 /// Answers of FreeSWITCH that wait for the engine at most; a list of registrations is many.
 const ANSWERS: usize = 16;
@@ -44,8 +44,8 @@ pub(super) struct Wired {
     pub(super) session: Session,
     pub(super) notices: Notices,
     pub(super) engine: EngineHandle,
-    pub(super) orders: mpsc::Sender<Command>,
-    pub(super) orders_in: mpsc::Receiver<Command>,
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) commands_in: mpsc::Receiver<Command>,
     pub(super) answers: mpsc::Receiver<Answer>,
     pub(super) probed: mpsc::Receiver<Probed>,
     pub(super) settings: Arc<Settings>,
@@ -79,7 +79,7 @@ impl Wiring<'_> {
         (names, questions): (Names, mpsc::Receiver<Query>),
     ) -> anyhow::Result<Wired> {
         let Self { config, credentials, kernel, store, records, geo, certificates } = self;
-        let (orders, orders_in) = mpsc::channel(ORDERS);
+        let (commands, commands_in) = mpsc::channel(COMMANDS);
         let (answers_out, answers) = mpsc::channel(ANSWERS);
         let (probed_out, probed) = mpsc::channel(ANSWERS);
         let near = is_near(&credentials.host, &kernel.found.host).await;
@@ -90,10 +90,10 @@ impl Wiring<'_> {
         let (current, current_in) = watch::channel(Current::at_start(config));
         let in_force = Applied { generation: 0, answers: names.answers() };
         let (in_force_out, in_force) = watch::channel(in_force);
-        let engine = EngineHandle::new(orders.clone());
+        let engine = EngineHandle::new(commands.clone());
         let ways = Deps {
             engine: engine.clone(),
-            orders: orders.clone(),
+            commands: commands.clone(),
             current,
             asked,
             in_force,
@@ -112,7 +112,7 @@ impl Wiring<'_> {
         let helpers = vec![
             tokio::spawn(freeswitch_queries::run(directory)),
             tokio::spawn(ask_profiles(engine_task, config, &kernel.found, probed_out)),
-            tokio::spawn(look_up_names(names, current_in, in_force_out, orders.clone())),
+            tokio::spawn(look_up_names(names, current_in, in_force_out, commands.clone())),
             tokio::spawn(reload_on_hangup(Arc::clone(&settings))?),
             tokio::spawn(read_geo(Arc::clone(geo), config.geo.clone(), records.clone())),
         ];
@@ -120,8 +120,8 @@ impl Wiring<'_> {
             session,
             notices,
             engine,
-            orders,
-            orders_in,
+            commands,
+            commands_in,
             answers,
             probed,
             settings,

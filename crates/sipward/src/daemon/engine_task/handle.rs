@@ -12,13 +12,13 @@ use super::{Command, EngineTask};
 /// five seconds for names.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// Where visitors of the engine queue. Their number is bounded by the orders that may wait.
+/// Where callers of the engine queue. Their number is bounded by the commands that may wait.
 #[derive(Clone, Debug)]
 pub(crate) struct EngineHandle {
-    orders: mpsc::Sender<Command>,
+    commands: mpsc::Sender<Command>,
 }
 
-/// Why a visit did not take place.
+/// Why a call did not take place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EngineUnavailable {
     /// The daemon stops.
@@ -45,25 +45,25 @@ impl fmt::Debug for Call {
 }
 
 impl EngineHandle {
-    pub(crate) fn new(orders: mpsc::Sender<Command>) -> Self {
-        Self { orders }
+    pub(crate) fn new(commands: mpsc::Sender<Command>) -> Self {
+        Self { commands }
     }
 
     /// Runs `work` on the engine's task, between two events, and gives what it makes of it. Whatever
-    /// takes longer than a millisecond belongs into several visits: failures wait meanwhile.
+    /// takes longer than a millisecond belongs into several calls: failures wait meanwhile.
     pub(crate) async fn call<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut EngineTask) -> T + Send + 'static,
     ) -> Result<T, EngineUnavailable> {
         let (answer, answered) = oneshot::channel();
-        let visit = Call(Box::new(move |task| {
+        let call = Call(Box::new(move |task| {
             // Who has given up must not find it done later.
             if !answer.is_closed() {
                 let _ = answer.send(work(task));
             }
         }));
-        let done = self.order(Command::Call(visit), answered).await;
-        // Anyone who pays many visits and the engine's task wake each other, and the runtime looks at its sockets
+        let done = self.send(Command::Call(call), answered).await;
+        // A caller of many calls and the engine's task wake each other, and the runtime looks at its sockets
         // only every 61 turns of such a game. This lets it look now: what FreeSWITCH has sent comes first.
         tokio::task::yield_now().await;
         done
@@ -74,13 +74,13 @@ impl EngineHandle {
         self.call(|_| ()).await
     }
 
-    async fn order<T>(
+    async fn send<T>(
         &self,
-        order: Command,
+        command: Command,
         answered: oneshot::Receiver<T>,
     ) -> Result<T, EngineUnavailable> {
         let asked = async {
-            self.orders.send(order).await.map_err(|_| EngineUnavailable::Stopped)?;
+            self.commands.send(command).await.map_err(|_| EngineUnavailable::Stopped)?;
             answered.await.map_err(|_| EngineUnavailable::Stopped)
         };
         time::timeout(PATIENCE, asked).await.unwrap_or(Err(EngineUnavailable::Busy))

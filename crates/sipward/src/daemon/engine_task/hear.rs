@@ -1,4 +1,4 @@
-//! What the engine's task hears: events and news of the connection, orders of the other tasks.
+//! What the engine's task hears: events and news of the connection, commands of the other tasks.
 
 use std::time::{Duration, Instant};
 
@@ -256,8 +256,8 @@ impl EngineTask {
         self.engine.policy().rules.log.guard.mode != Mode::Off
     }
 
-    pub(super) fn order(&mut self, order: Command) {
-        match order {
+    pub(super) fn execute(&mut self, command: Command) {
+        match command {
             Command::Policy(policy) => {
                 let wanted = self.wants_log();
                 self.handle(Input::Policy(policy));

@@ -11,7 +11,7 @@ use crate::daemon::freeswitch_queries::{Answer, Listed};
 use crate::freeswitch::registrations::{Odd, Outcome};
 
 /// An engine task without a status hook, and what it asks of FreeSWITCH.
-fn judge() -> (EngineTask, mpsc::Receiver<Query>) {
+fn engine_task() -> (EngineTask, mpsc::Receiver<Query>) {
     let engine = Engine::new(Policy::default(), 1).unwrap();
     let (changes, _) = mpsc::channel(1);
     let (ask, questions) = mpsc::channel(8);
@@ -44,7 +44,7 @@ fn known(task: &EngineTask) -> BTreeSet<u8> {
 
 #[test]
 fn after_dropped_events_the_registrations_are_asked_for_once() {
-    let (mut task, mut questions) = judge();
+    let (mut task, mut questions) = engine_task();
     task.beat();
     assert!(questions.try_recv().is_err(), "nothing was missed");
     for _ in 0..3 {
@@ -59,7 +59,7 @@ fn after_dropped_events_the_registrations_are_asked_for_once() {
 
 #[test]
 fn the_list_of_freeswitch_is_what_stands() {
-    let (mut task, _questions) = judge();
+    let (mut task, _questions) = engine_task();
     let asked = Instant::now();
     let now = task.clock.now().as_micros() / 1_000_000;
     // Run out by FreeSWITCH's clock, which need not be ours: it says that they stand.
@@ -99,7 +99,7 @@ fn event(subclass: &str, headers: &str) -> sipward_esl::Event {
 
 #[test]
 fn a_websocket_that_closes_ends_its_registration_without_an_address() {
-    let (mut task, _questions) = judge();
+    let (mut task, _questions) = engine_task();
     let who = "from-user: 1103\nfrom-host: pbx.test\ncall-id: a42306d26d9ab501\n";
     let register = event("register", &format!("{who}network-ip: 192.0.2.7\nnetwork-port: 40000\n"));
     task.event(&register, Instant::now());
@@ -118,7 +118,7 @@ fn a_websocket_that_closes_ends_its_registration_without_an_address() {
 
 #[test]
 fn a_failure_to_connect_is_told_once_as_long_as_it_is_the_same() {
-    let (mut task, _questions) = judge();
+    let (mut task, _questions) = engine_task();
     let (records, mut told) = broadcast::channel(16);
     task.records = records;
     let error = || sipward_esl::client::ClientError::Closed;

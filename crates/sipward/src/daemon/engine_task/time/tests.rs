@@ -19,7 +19,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
 const YEAR: Duration = Duration::from_hours(365 * 24);
 
-/// A judge by a clock that is set by hand, over a store in a file.
+/// An engine task with a clock that is set by hand, over a store in a file.
 struct Simulation {
     task: EngineTask,
     hand: ByHand,
