@@ -192,7 +192,9 @@ impl Engine {
         self.note_proved(host, account);
         let (user, domain, user_agent) = (&user, &domain, &user_agent);
         self.on_success(LoggedIn { source, user, domain, user_agent }, actions);
-        if let Some(put) = registration {
+        // The registration may have overtaken both.
+        let early = || self.unproved.take_early(line, self.now);
+        if let Some((source, put)) = registration.map(|put| (source, put)).or_else(early) {
             self.note_proved_registration(source, put, actions);
         }
     }

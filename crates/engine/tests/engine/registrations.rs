@@ -71,6 +71,30 @@ fn a_registration_that_holds_makes_its_source_known_longer_than_memory() {
     assert_eq!(world.seen(PHONE), (Identity::Stranger, 0));
 }
 
+/// FreeSWITCH was seen to send them in another order when it is busy.
+#[test]
+fn a_registration_is_proved_in_whatever_order_its_events_come() {
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let mut world = World::new(Policy::default());
+        world.login("192.0.2.99", "1099");
+        let source = PHONE.parse().unwrap();
+        let (call_id, port) = (world.call, world.port);
+        let registered = Registered { call_id, ..a_registration(source) };
+        for event in order {
+            let _ = match event {
+                0 => {
+                    let challenge = Challenge { call_id, port, ..a_challenge(source) };
+                    world.handle(Input::Challenge(challenge))
+                }
+                1 => world.succeed(source, registered.user),
+                _ => world.handle(Input::Registered(registered)),
+            };
+            world.pass(Duration::from_millis(30));
+        }
+        assert_eq!(world.seen(PHONE), (Identity::Known, 1), "{order:?}");
+    }
+}
+
 #[test]
 fn whose_registration_ends_is_remembered() {
     let mut world = world();
