@@ -13,6 +13,9 @@ type Outcome = Result<Played, String>;
 /// Longest time until sipward has heard who is registered; what was wrong before is lifted then.
 const LISTED: Duration = Duration::from_secs(3);
 
+/// Longest time until a phone without an answer sends its request again ([`World::step_phone`]).
+const RETRANSMITTED: Duration = Duration::from_secs(6);
+
 pub(crate) const FAMILIES: &[Family] = &[
     Family {
         name: "reconnect and restart",
@@ -73,8 +76,8 @@ fn nobody_lost(world: &mut World, began: sipward_engine::Timestamp) -> Outcome {
         let evidence = ban.cause.evidence().map(|e| (e.rule, e.identity, e.grade, e.failures));
         (ban.net, ban.since.since(began), evidence)
     });
-    // Until the list has come.
-    ensure!(lost <= LISTED, "a registered phone lost {lost:?}: {summary:?}");
+    // Until the list has come, and the phone has sent its request again.
+    ensure!(lost <= LISTED + RETRANSMITTED, "a registered phone lost {lost:?}: {summary:?}");
     Ok(Played::new(world.guessed, world.now.since(began), lost))
 }
 
