@@ -5,6 +5,7 @@ pub mod fake_freeswitch;
 pub mod fake_sofia;
 pub mod http;
 pub mod netns;
+pub mod nft;
 pub mod sip;
 pub mod wait;
 pub mod web;

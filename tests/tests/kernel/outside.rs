@@ -5,22 +5,19 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use futures_util::TryStreamExt;
 use ipnet::IpNet;
 use netlink_bindings::nftables::{
-    CmpOps, MetaKeys, Nfgenmsg, OpBatchBeginDo, OpBatchEndDo, OpDelsetelemDo, OpDeltableDo,
-    OpGetruleDump, OpGetsetDump, OpGettableDump, OpNewchainDo, OpNewruleDo, OpNewsetelemDo,
-    OpNewtableDo, VerdictCode,
+    CmpOps, MetaKeys, Nfgenmsg, OpGetruleDump, OpGetsetDump, OpGettableDump, OpNewchainDo,
+    OpNewruleDo, OpNewtableDo, VerdictCode,
 };
 use netlink_bindings::traits::Pusher;
-use netlink_packet_core::{
-    Emitable, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkBuffer,
-    NetlinkHeader,
-};
+use netlink_packet_core::{Emitable, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
 use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
-use netlink_sys::{Socket, SocketAddr};
 use rtnetlink::packet_route::route::{RouteAttribute, RouteMessage, RouteProtocol, RouteType};
 use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::{IpVersion, LinkUnspec, LinkVrf, RouteMessageBuilder};
 use sipward_tests::netns::Host;
+pub(crate) use sipward_tests::nft::flush_ruleset;
+use sipward_tests::nft::{add_element, exchange, flow_key, host_key, inet, transaction};
 
 use crate::world::net;
 
@@ -211,7 +208,10 @@ pub(crate) fn mark_all(host: &Host, mark: u32) {
         .push_policy(1)
         .push_type_bytes(b"filter");
     let rule = setting_mark(b"before", mark);
-    nft(host, &[(10 << 8, 0x400, table), (10 << 8 | 3, 0x400, chain), (10 << 8 | 6, 0xc00, rule)]);
+    transaction(
+        host,
+        &[(10 << 8, 0x400, table), (10 << 8 | 3, 0x400, chain), (10 << 8 | 6, 0xc00, rule)],
+    );
 }
 
 /// `meta mark set MARK` in a chain of the table `marks`.
@@ -238,35 +238,14 @@ fn setting_mark(chain: &[u8], mark: u32) -> Vec<u8> {
     set
 }
 
-/// `nft flush ruleset`.
-pub(crate) fn flush_ruleset(host: &Host) {
-    let mut payload = Vec::new();
-    OpDeltableDo::encode_request(&mut payload, &Nfgenmsg::new());
-    nft(host, &[(10 << 8 | 2, 0, payload)]);
-}
-
-/// `nft delete rule inet sipward gate handle …`: deletes the last rule of a chain.
-pub(crate) fn delete_chain_rules(host: &Host, table: &str, chain: &str) {
-    let mut payload = Vec::new();
-    netlink_bindings::nftables::OpDelruleDo::encode_request(&mut payload, &inet())
-        .push_table_bytes(table.as_bytes())
-        .push_chain_bytes(chain.as_bytes());
-    nft(host, &[(10 << 8 | 8, 0, payload)]);
-}
-
 /// `nft flush set inet TABLE SET`.
 pub(crate) fn flush_set(host: &Host, table: &str, set: &str) {
-    let mut payload = Vec::new();
-    OpDelsetelemDo::encode_request(&mut payload, &inet())
-        .push_table_bytes(table.as_bytes())
-        .push_set_bytes(set.as_bytes());
-    nft(host, &[(10 << 8 | 0x0e, 0, payload)]);
+    sipward_tests::nft::flush_sets(host, table, &[set]);
 }
 
 /// `nft add element inet TABLE SET { ADDRESS }`, of an IPv4 address.
 pub(crate) fn add_host_to_set(host: &Host, table: &str, set: &str, address: &str) {
-    let address: Ipv4Addr = address.parse().expect("an IPv4 address");
-    add_element(host, table, set, &address.octets());
+    add_element(host, table, set, &host_key(address));
 }
 
 /// `nft add element inet TABLE SET { ADDRESS . TRANSPORT . PORT }`, of an IPv4 address.
@@ -278,25 +257,16 @@ pub(crate) fn add_flow_to_set(
     transport: u8,
     port: u16,
 ) {
-    let address: Ipv4Addr = address.parse().expect("an IPv4 address");
-    let [high, low] = port.to_be_bytes();
-    let rest = [transport, 0, 0, 0, high, low, 0, 0];
-    add_element(host, table, set, &[address.octets().as_slice(), &rest].concat());
+    add_element(host, table, set, &flow_key(address, transport, port));
 }
 
-fn add_element(host: &Host, table: &str, set: &str, key: &[u8]) {
+/// `nft delete rule inet sipward gate handle …`: deletes the last rule of a chain.
+pub(crate) fn delete_chain_rules(host: &Host, table: &str, chain: &str) {
     let mut payload = Vec::new();
-    OpNewsetelemDo::encode_request(&mut payload, &inet())
+    netlink_bindings::nftables::OpDelruleDo::encode_request(&mut payload, &inet())
         .push_table_bytes(table.as_bytes())
-        .push_set_bytes(set.as_bytes())
-        .nested_elements()
-        .nested_elem()
-        .nested_key()
-        .push_value(key)
-        .end_nested()
-        .end_nested()
-        .end_nested();
-    nft(host, &[(10 << 8 | 0x0c, 0x400, payload)]);
+        .push_chain_bytes(chain.as_bytes());
+    transaction(host, &[(10 << 8 | 8, 0, payload)]);
 }
 
 /// A gate as it was before it had sets of bans: its table, known by the comment, its chain, and the rule for IPv6.
@@ -365,7 +335,10 @@ pub(crate) fn old_gate(host: &Host) {
         .end_nested()
         .end_nested()
         .end_nested();
-    nft(host, &[(10 << 8, 0x400, table), (10 << 8 | 3, 0x400, chain), (10 << 8 | 6, 0xc00, rule)]);
+    transaction(
+        host,
+        &[(10 << 8, 0x400, table), (10 << 8 | 3, 0x400, chain), (10 << 8 | 6, 0xc00, rule)],
+    );
 }
 
 /// `table ip nat { chain out { type nat hook postrouting priority srcnat; oifname INTERFACE masquerade; } }`.
@@ -395,14 +368,17 @@ pub(crate) fn masquerade(host: &Host) {
     list.as_vec_mut().extend([9_u16.to_ne_bytes(), 1_u16.to_ne_bytes()].concat());
     list.as_vec_mut().extend(b"masq\0\0\0\0");
     drop(list);
-    nft(host, &[(10 << 8, 0x400, table), (10 << 8 | 3, 0x400, chain), (10 << 8 | 6, 0xc00, rule)]);
+    transaction(
+        host,
+        &[(10 << 8, 0x400, table), (10 << 8 | 3, 0x400, chain), (10 << 8 | 6, 0xc00, rule)],
+    );
 }
 
 /// `nft add table inet NAME`.
 pub(crate) fn add_table(host: &Host, name: &str) {
     let mut payload = Vec::new();
     OpNewtableDo::encode_request(&mut payload, &inet()).push_name_bytes(name.as_bytes());
-    nft(host, &[(10 << 8, 0x400, payload)]);
+    transaction(host, &[(10 << 8, 0x400, payload)]);
 }
 
 /// `nft list sets inet`: their names, sorted.
@@ -502,7 +478,7 @@ pub(crate) fn demand_mark(host: &Host, mark: u32) {
         .end_nested()
         .end_nested()
         .end_nested();
-    nft(
+    transaction(
         host,
         &[
             (10 << 8, 0x400, table),
@@ -605,66 +581,4 @@ fn rules(host: &Host, table: u32) -> Vec<RuleMessage> {
         });
         all
     })
-}
-
-fn inet() -> Nfgenmsg {
-    let mut header = Nfgenmsg::new();
-    header.nfgen_family = 1;
-    header
-}
-
-/// One nftables transaction of messages given as type, flags and payload.
-fn nft(host: &Host, messages: &[(u16, u16, Vec<u8>)]) {
-    let mut header = Nfgenmsg::new();
-    header.set_res_id(10);
-    let (mut begin, mut end) = (Vec::new(), Vec::new());
-    OpBatchBeginDo::encode_request(&mut begin, &header);
-    OpBatchEndDo::encode_request(&mut end, &header);
-    let mut all = vec![(16, 0, begin)];
-    all.extend(messages.iter().map(|(kind, flags, payload)| (*kind, *flags, payload.clone())));
-    if let Some((_, flags, _)) = all.last_mut() {
-        *flags |= NLM_F_ACK;
-    }
-    all.push((17, 0, end));
-    exchange(host, NETLINK_NETFILTER, &all);
-}
-
-/// Sends messages in one piece; returns the payloads that come back before the ACK or the dump's end.
-fn exchange(host: &Host, protocol: isize, messages: &[(u16, u16, Vec<u8>)]) -> Vec<Vec<u8>> {
-    let mut socket = host.run(|| Socket::new(protocol)).expect("a netlink socket");
-    socket.bind_auto().expect("a port");
-    socket.connect(&SocketAddr::new(0, 0)).expect("the kernel");
-    let mut bytes = Vec::new();
-    for (kind, flags, payload) in messages {
-        let mut header = NetlinkHeader::default();
-        header.length = u32::try_from(16 + payload.len()).expect("a short message");
-        header.message_type = *kind;
-        header.flags = NLM_F_REQUEST | flags;
-        let start = bytes.len();
-        bytes.resize(start + 16, 0);
-        header.emit(bytes.get_mut(start..).expect("room"));
-        bytes.extend_from_slice(payload);
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-    }
-    host.run(|| socket.send(&bytes, 0)).expect("sent");
-    let mut answers = Vec::new();
-    loop {
-        let mut buffer = Vec::with_capacity(65_536);
-        socket.recv(&mut buffer, 0).expect("an answer");
-        let mut rest = buffer.as_slice();
-        while let Ok(message) = NetlinkBuffer::new_checked(rest) {
-            match message.message_type() {
-                2 => {
-                    let code =
-                        message.payload().first_chunk().map(|code| i32::from_ne_bytes(*code));
-                    assert_eq!(code, Some(0), "refused {}", message.sequence_number());
-                    return answers;
-                }
-                3 => return answers,
-                _ => answers.push(message.payload().to_vec()),
-            }
-            let length = (message.length() as usize).next_multiple_of(4);
-            rest = rest.get(length..).unwrap_or_default();
-        }
-    }
 }
