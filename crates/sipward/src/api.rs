@@ -42,123 +42,78 @@
 //! Beside it, `/metrics` is what Prometheus reads.
 //!
 //! In a path, the `/` of a network is written `%2F`. Errors are [`model::Problem`]s.
-
 //!
 //! | module | holds |
 //! |---|---|
 //! | `listener` | the socket file, who may use it |
-//! | `document` | the routes, and the `OpenAPI` document made from them |
-//! | `bans`, `flows`, `select`, `export`, `sources`, `attacks`, `hosts`, `healthy`, `allow`, `history`, `series`, `policy`, `preview`, `status`, `alarms`, `events`, `what_if`, `tokens`, `metrics` | the handlers |
-//! | `convert` | the engine's and the store's words → those of the wire |
+//! | `document` | the routes with the scope each needs, and the `OpenAPI` document made from them |
+//! | `tokens` | who may use the API on TCP |
+//! | `events`, `export`, `metrics` | answers that are no single JSON document |
+//! | the others | a handler for each path: [`crate::control`] in HTTP's words |
 
-pub(crate) mod alarms;
-pub(crate) mod allow;
-pub(crate) mod attacks;
-pub(crate) mod bans;
-mod convert;
+mod alarms;
+mod allow;
+mod attacks;
+mod bans;
 mod document;
-pub(crate) mod events;
-pub(crate) mod export;
-mod flood;
-pub(crate) mod flows;
-pub(crate) mod healthy;
-pub(crate) mod history;
-pub(crate) mod hosts;
+mod events;
+mod export;
+mod flows;
+mod healthy;
+mod history;
+mod hosts;
 mod listener;
 mod metrics;
-mod overlap;
-pub(crate) mod policy;
-pub(crate) mod preview;
-mod select;
-pub(crate) mod series;
-pub(crate) mod sources;
-pub(crate) mod status;
+mod policy;
+mod preview;
+mod series;
+mod sources;
+mod status;
 mod tokens;
-pub(crate) mod what_if;
+mod what_if;
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
 use ipnet::IpNet;
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::Semaphore;
 
-use crate::config::{Config, Mode};
-use crate::daemon::{EngineHandle, Settings};
+use crate::control::Control;
 use crate::http::error::ApiError;
 use crate::http::{Access, serve};
-use crate::metrics::Metrics;
 use crate::model;
 use crate::record::Record;
-use crate::store::Store;
 pub use document::document;
 pub(crate) use document::router;
-pub(crate) use hosts::Lookups;
 use listener::Listener;
 
 /// What the handlers work with.
 #[derive(Clone)]
 pub(crate) struct Api {
-    engine: EngineHandle,
-    settings: Arc<Settings>,
-    store: Store,
-    records: broadcast::Sender<Arc<Record>>,
-    mode: Mode,
-    metrics: Arc<Metrics>,
+    control: Control,
     access: Arc<Access>,
-    lookups: Lookups,
-    /// Where routes are looked up.
-    routes: Arc<sipward_route::Settings>,
     /// Seats for listeners of events.
     listeners: Arc<Semaphore>,
 }
 
-/// What of the daemon the API works with.
-pub(crate) struct Parts<'a> {
-    pub(crate) engine: EngineHandle,
-    pub(crate) settings: Arc<Settings>,
-    pub(crate) store: Store,
-    pub(crate) records: broadcast::Sender<Arc<Record>>,
-    pub(crate) config: &'a Config,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) access: Arc<Access>,
-    pub(crate) lookups: Lookups,
-}
-
 impl Api {
-    pub(crate) fn new(parts: Parts<'_>) -> Self {
-        let Parts { engine, settings, store, records, config, metrics, access, lookups } = parts;
-        let (mode, routes) = (config.mode, Arc::new(config.route.clone()));
-        let listeners = Arc::new(Semaphore::new(events::LISTENERS));
-        Self { engine, settings, store, records, mode, metrics, access, lookups, routes, listeners }
-    }
-
-    pub(crate) fn engine(&self) -> &EngineHandle {
-        &self.engine
-    }
-
-    pub(crate) fn records(&self) -> &broadcast::Sender<Arc<Record>> {
-        &self.records
-    }
-
-    pub(crate) fn store(&self) -> &Store {
-        &self.store
-    }
-
-    pub(crate) fn access(&self) -> &Arc<Access> {
-        &self.access
+    pub(crate) fn new(control: Control, access: Arc<Access>) -> Self {
+        Self { control, access, listeners: Arc::new(Semaphore::new(events::LISTENERS)) }
     }
 
     /// Opens the socket and serves until it is dropped. When the socket cannot be opened that is reported, and
     /// the daemon goes on without: its bans matter more.
     pub(crate) async fn run(self, socket: &Path) {
+        let records = self.control.records().clone();
         match Listener::open(socket) {
             Ok(endpoint) => {
-                Record::ApiOpened { socket: socket.to_owned() }.publish(&self.records);
-                let (room, records) = (Arc::clone(&self.access.room), self.records.clone());
+                Record::ApiOpened { socket: socket.to_owned() }.publish(&records);
+                let room = Arc::clone(&self.access.room);
                 serve::serve(endpoint, router(self, Router::new()), &room, &records).await;
             }
-            Err(error) => Record::ApiFailed { error: error.to_string() }.publish(&self.records),
+            Err(error) => Record::ApiFailed { error: error.to_string() }.publish(&records),
         }
     }
 }
@@ -166,4 +121,9 @@ impl Api {
 /// A network in a path.
 fn net_of(field: &str, text: &str) -> Result<IpNet, ApiError> {
     text.parse::<model::Net>().map(|net| net.0).map_err(|detail| ApiError::field(field, detail))
+}
+
+/// An address in a path; of a network its first one.
+fn address_of(text: &str) -> Result<IpAddr, ApiError> {
+    Ok(net_of("address", text)?.network().to_canonical())
 }

@@ -26,8 +26,8 @@
 //! | `assets` | style sheet, script, icon |
 //! | the others | a page each |
 //!
-//! Handlers go the way of the API's: what is refused there is refused here, in the same words. All text from
-//! the network is escaped twice over: control characters by `labels`, markup by the templates.
+//! Pages ask [`crate::control`], as the API does: what is refused there is refused here, in the same words. All
+//! text from the network is escaped twice over: control characters by `labels`, markup by the templates.
 
 mod allow;
 mod assets;
@@ -54,30 +54,34 @@ mod users;
 use axum::Router;
 use axum::routing::{get, post};
 
-use crate::api::Api;
+use crate::control::Control;
+use crate::http::scope::{read, write};
 pub(crate) use error_page::instead;
 pub(crate) use login::login;
 
-/// What serves the pages.
-pub(crate) fn router(api: Api) -> Router {
+/// What serves the pages, each with the scope it needs.
+pub(crate) fn router(control: Control) -> Router {
     let pages = Router::new()
-        .route("/", get(overview::show))
-        .route("/users", get(users::list))
-        .route("/bans", get(bans::list).post(bans::ban))
-        .route("/bans/unban", post(bans::unban))
-        .route("/flows", get(flows::list))
-        .route("/flows/allow", post(flows::allow))
-        .route("/sources", get(source::find))
-        .route("/sources/{address}", get(source::show))
-        .route("/allow", get(allow::list).post(allow::add))
-        .route("/allow/preview", post(allow::preview))
-        .route("/allow/remove", post(allow::remove))
-        .route("/policy", get(policy::show).post(policy::change))
-        .route("/policy/preview", post(policy::preview))
-        .route("/policy/reset", post(policy::reset))
-        .route("/policy/reload", post(policy::reload))
-        .route("/test", get(trial::show).post(trial::ask))
-        .route("/history", get(history::list))
-        .with_state(api);
+        .route("/", read(get(overview::show)))
+        .route("/users", read(get(users::list)))
+        .route("/bans", read(get(bans::list)))
+        .route("/bans", write(post(bans::ban)))
+        .route("/bans/unban", write(post(bans::unban)))
+        .route("/flows", read(get(flows::list)))
+        .route("/flows/allow", write(post(flows::allow)))
+        .route("/sources", read(get(source::find)))
+        .route("/sources/{address}", read(get(source::show)))
+        .route("/allow", read(get(allow::list)))
+        .route("/allow", write(post(allow::add)))
+        .route("/allow/preview", read(post(allow::preview)))
+        .route("/allow/remove", write(post(allow::remove)))
+        .route("/policy", read(get(policy::show)))
+        .route("/policy", write(post(policy::change)))
+        .route("/policy/preview", read(post(policy::preview)))
+        .route("/policy/reset", write(post(policy::reset)))
+        .route("/policy/reload", write(post(policy::reload)))
+        .route("/test", read(get(trial::show).post(trial::ask)))
+        .route("/history", read(get(history::list)))
+        .with_state(control);
     pages.merge(assets::router())
 }

@@ -30,6 +30,7 @@ mod login_throttle;
 mod principal;
 mod refused;
 mod room;
+pub(crate) mod scope;
 mod secret;
 pub(crate) mod serve;
 mod sessions;
@@ -44,7 +45,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use futures_util::future::join_all;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -57,7 +58,6 @@ use crate::model::Problem;
 use crate::record::Record;
 use crate::rights;
 use crate::store::{RetiredToken, SavedToken, Store};
-pub(crate) use audit::audit;
 use auth::AuthLayer;
 pub(crate) use client::Client;
 pub use links::Links;
@@ -208,7 +208,7 @@ async fn run(site: Site, settings: HttpSettings, certificates: Option<Arc<Certif
     let own = Router::new()
         .route("/healthz", get(healthy))
         .route("/login", get(login::show).post(login::log_in))
-        .route("/logout", axum::routing::post(login::log_out))
+        .route("/logout", scope::read(post(login::log_out)))
         .with_state(Arc::clone(&auth_layer));
     let router = build(own).layer(from_fn_with_state(Arc::clone(&auth_layer), auth::authenticate));
     let endpoints = settings.listen.iter().map(|address| {

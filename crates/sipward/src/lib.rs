@@ -43,6 +43,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 mod console;
+mod control;
 pub mod daemon;
 pub mod demo;
 mod dns;

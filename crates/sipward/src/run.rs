@@ -36,9 +36,9 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{Api, Lookups, Parts};
 use crate::clock::{self, Clock};
 use crate::config::{Config, Credentials, Secrets};
+use crate::control::{Control, Lookups, Parts};
 use crate::daemon::{
     End, EngineTask, Inputs, Outputs, Overrides, QUERIES, Reload, State, recall_decisions,
     status_hook, stop_on_signals,
@@ -158,17 +158,16 @@ impl Daemon {
             let told = (Arc::clone(&settings), Arc::clone(&access), commands, records.clone());
             helpers.push(tokio::spawn(tasks::hear_store(notices, told)));
         }
-        let api = Api::new(Parts {
+        let control = Control::new(Parts {
             engine,
             settings,
             store: store.clone(),
             records: records.clone(),
             config: &config,
             metrics,
-            access,
             lookups,
         });
-        let server = serve::serve(&config, &api, certificates, &mut helpers)?;
+        let server = serve::serve(&config, control, access, certificates, &mut helpers)?;
 
         let (totals, end) = engine_task
             .run(Inputs { notices, reports, commands: commands_in, answers, probed }, stop)

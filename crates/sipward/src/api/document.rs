@@ -1,21 +1,22 @@
 //! The routes, and the `OpenAPI` document that is generated from them.
 
 use axum::http::{Method, Uri};
-use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
+use utoipa::openapi::Paths;
+use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
 use super::{
     Api, alarms, allow, attacks, bans, events, export, flows, healthy, history, hosts, metrics,
     policy, preview, series, sources, status, tokens, what_if,
 };
-use crate::http::audit;
 use crate::http::error::{self, ApiError};
-use crate::model::{Line, PolicyKey, ProblemKind};
+use crate::http::scope;
+use crate::model::{Line, PolicyKey, ProblemKind, Scope};
 
 /// What the document says beside the handlers.
 #[derive(OpenApi)]
@@ -64,47 +65,77 @@ impl Modify for Doors {
 /// The routes with the document beside them.
 fn documented() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(Document::openapi())
-        .routes(routes!(status::show))
-        .routes(routes!(bans::list, bans::create, bans::lift_all))
-        .routes(routes!(bans::show, bans::lift))
-        .routes(routes!(flows::list))
-        .routes(routes!(flows::allow))
-        .routes(routes!(export::as_csv))
-        .routes(routes!(export::as_json))
-        .routes(routes!(export::as_text))
-        .routes(routes!(sources::show))
-        .routes(routes!(allow::list, allow::add))
-        .routes(routes!(allow::remove))
-        .routes(routes!(history::list))
-        .routes(routes!(policy::show, policy::change))
-        .routes(routes!(policy::reset))
-        .routes(routes!(preview::of_policy))
-        .routes(routes!(preview::of_allow))
-        .routes(routes!(policy::reload))
-        .routes(routes!(events::listen))
-        .routes(routes!(events::failures))
-        .routes(routes!(what_if::ask))
-        .routes(routes!(tokens::list, tokens::add))
-        .routes(routes!(tokens::revoke))
-        .routes(routes!(tokens::link))
-        .routes(routes!(tokens::end_sessions))
-        .routes(routes!(series::show))
-        .routes(routes!(alarms::list))
-        .routes(routes!(attacks::users))
-        .routes(routes!(attacks::top))
-        .routes(routes!(healthy::show))
-        .routes(routes!(hosts::show))
-        .routes(routes!(hosts::whois))
-        .routes(routes!(show))
+        .routes(read(routes!(status::show)))
+        .routes(read(routes!(bans::list)))
+        .routes(write(routes!(bans::create, bans::lift_all)))
+        .routes(read(routes!(bans::show)))
+        .routes(write(routes!(bans::lift)))
+        .routes(read(routes!(flows::list)))
+        .routes(write(routes!(flows::allow)))
+        .routes(read(routes!(export::as_csv)))
+        .routes(read(routes!(export::as_json)))
+        .routes(read(routes!(export::as_text)))
+        .routes(read(routes!(sources::show)))
+        .routes(read(routes!(allow::list)))
+        .routes(write(routes!(allow::add)))
+        .routes(write(routes!(allow::remove)))
+        .routes(read(routes!(history::list)))
+        .routes(read(routes!(policy::show)))
+        .routes(write(routes!(policy::change)))
+        .routes(write(routes!(policy::reset)))
+        .routes(read(routes!(preview::of_policy)))
+        .routes(read(routes!(preview::of_allow)))
+        .routes(write(routes!(policy::reload)))
+        .routes(read(routes!(events::listen)))
+        .routes(read(routes!(events::failures)))
+        .routes(read(routes!(what_if::ask)))
+        .routes(read(routes!(tokens::list)))
+        .routes(write(routes!(tokens::add)))
+        .routes(write(routes!(tokens::revoke)))
+        .routes(write(routes!(tokens::link)))
+        .routes(write(routes!(tokens::end_sessions)))
+        .routes(read(routes!(series::show)))
+        .routes(read(routes!(alarms::list)))
+        .routes(read(routes!(attacks::users)))
+        .routes(read(routes!(attacks::top)))
+        .routes(read(routes!(healthy::show)))
+        .routes(read(routes!(hosts::show)))
+        .routes(read(routes!(hosts::whois)))
+        .routes(read(routes!(show)))
+}
+
+/// Routes that need scope `read`, which the document says too.
+fn read(routes: UtoipaMethodRouter<Api>) -> UtoipaMethodRouter<Api> {
+    let (schemas, paths, methods) = routes;
+    (schemas, with_scope(paths, Scope::Read), scope::read(methods))
+}
+
+/// Routes that need scope `write`, which the document says too.
+fn write(routes: UtoipaMethodRouter<Api>) -> UtoipaMethodRouter<Api> {
+    let (schemas, paths, methods) = routes;
+    (schemas, with_scope(paths, Scope::Write), scope::write(methods))
+}
+
+fn with_scope(mut paths: Paths, scope: Scope) -> Paths {
+    let extension = Extensions::builder().add("x-scope", scope.as_str()).build();
+    for item in paths.paths.values_mut() {
+        for operation in [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete] {
+            if let Some(operation) = operation {
+                operation.extensions = Some(extension.clone());
+            }
+        }
+    }
+    paths
 }
 
 /// What serves a request: the API, `/metrics`, and what else is served beside them.
 pub(crate) fn router(api: Api, more: Router) -> Router {
     let (router, _) = documented().split_for_parts();
+    let records = Extension(api.control.records().clone());
     // No part of the API: its text is Prometheus' own.
-    let audit = from_fn_with_state(api.records.clone(), audit);
-    let router = router.route("/metrics", axum::routing::get(metrics::show)).with_state(api);
-    router.merge(more).fallback(nowhere).method_not_allowed_fallback(not_so).layer(audit)
+    let metrics = scope::read(axum::routing::get(metrics::show));
+    let router = router.route("/metrics", metrics).with_state(api);
+    router.merge(more).fallback(nowhere).method_not_allowed_fallback(not_so).layer(records)
 }
 
 /// The `OpenAPI` document of the API.

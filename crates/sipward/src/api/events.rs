@@ -13,11 +13,10 @@ use sipward_engine::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use super::{Api, convert};
+use super::Api;
 use crate::clock::Clock;
-use crate::daemon::FAILURES;
 use crate::http::error::{self, Answer, ApiError};
-use crate::http::extract::{Query, limit};
+use crate::http::extract::Query;
 use crate::model::{EventQuery, FailurePage, FailureQuery, Line, Problem, ProblemKind};
 use crate::record::{Record, line};
 use crate::text::Time;
@@ -45,7 +44,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
         error::QueryErrors, error::CommonErrors
     )
 )]
-pub(crate) async fn listen(
+pub(super) async fn listen(
     State(api): State<Api>,
     Query(query): Query<EventQuery>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
@@ -54,8 +53,9 @@ pub(crate) async fn listen(
         let detail = format!("{LISTENERS} listen already; try again when one has left");
         ApiError::new(ProblemKind::Unavailable, detail)
     })?;
-    let clock = api.engine.call(|task| task.clock().clone()).await?;
-    let listener = Listener { records: api.records.subscribe(), wanted, clock, _seat: seat };
+    let clock = api.control.clock().await?;
+    let listener =
+        Listener { records: api.control.records().subscribe(), wanted, clock, _seat: seat };
     let events = unfold(listener, |mut listener| async {
         let event = listener.next().await?;
         Some((Ok(event), listener))
@@ -124,28 +124,9 @@ fn missed(count: u64, now: Timestamp) -> Line {
         error::QueryErrors, error::CommonErrors
     )
 )]
-pub(crate) async fn failures(
+pub(super) async fn failures(
     State(api): State<Api>,
     Query(query): Query<FailureQuery>,
 ) -> Answer<FailurePage> {
-    let limit = limit(query.limit)?;
-    let before = query.cursor.as_deref().map(str::parse::<u64>).transpose();
-    let before =
-        before.map_err(|_| ApiError::field("cursor", "take it from `next` of the page before"))?;
-    let FailureQuery { inside, grade, .. } = query;
-    let found = api.engine.call(move |task| {
-        let fits = |failure: &&crate::daemon::Failure| {
-            before.is_none_or(|before| failure.id < before)
-                && inside.is_none_or(|net| net.0.contains(&failure.judgement.source))
-                && grade.is_none_or(|grade| grade == failure.judgement.grade)
-        };
-        // One more, to know whether there is a next page.
-        let fitting = task.standing().failures().filter(fits).take(limit + 1);
-        fitting.map(convert::failure).collect::<Vec<_>>()
-    });
-    let mut items = found.await?;
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let next = items.last().filter(|_| more).map(|failure| failure.id.to_string());
-    Ok(Json(FailurePage { items, remembered_at_most: FAILURES as u64, next }))
+    Ok(Json(api.control.failures(query).await?))
 }

@@ -12,16 +12,11 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::try_unfold;
 use ipnet::IpNet;
 
-use super::select::Filter;
-use super::{Api, convert};
-use crate::daemon::{EngineHandle, EngineUnavailable};
+use super::Api;
+use crate::control::ControlError;
 use crate::http::error::{self, ApiError};
 use crate::http::extract::Query;
 use crate::model::{Ban, BanFilter};
-
-/// Bans of one part at most: with all their evidence some 2 kB each, and written in between the events of
-/// FreeSWITCH.
-const PART: usize = 64;
 
 /// All bans as a table for spreadsheets (RFC 4180), in the order of their networks.
 ///
@@ -34,11 +29,11 @@ const PART: usize = 64;
         error::QueryErrors, error::CommonErrors
     )
 )]
-pub(crate) async fn as_csv(
+pub(super) async fn as_csv(
     State(api): State<Api>,
     Query(filter): Query<BanFilter>,
 ) -> Result<Response, ApiError> {
-    send(api, filter, &CSV)
+    send(&api, filter, &CSV)
 }
 
 /// All bans as one JSON list, in the order of their networks.
@@ -48,11 +43,11 @@ pub(crate) async fn as_csv(
         (status = 200, description = "The bans", body = Vec<Ban>), error::QueryErrors, error::CommonErrors
     )
 )]
-pub(crate) async fn as_json(
+pub(super) async fn as_json(
     State(api): State<Api>,
     Query(filter): Query<BanFilter>,
 ) -> Result<Response, ApiError> {
-    send(api, filter, &JSON)
+    send(&api, filter, &JSON)
 }
 
 /// The networks of all bans, a line for each, in their order: for a firewall, and to compare with the kernel's
@@ -64,11 +59,11 @@ pub(crate) async fn as_json(
         error::QueryErrors, error::CommonErrors
     )
 )]
-pub(crate) async fn as_text(
+pub(super) async fn as_text(
     State(api): State<Api>,
     Query(filter): Query<BanFilter>,
 ) -> Result<Response, ApiError> {
-    send(api, filter, &TEXT)
+    send(&api, filter, &TEXT)
 }
 
 /// How a file is written.
@@ -125,8 +120,8 @@ enum Rest {
     Nothing,
 }
 
-fn send(api: Api, filter: BanFilter, form: &'static Form) -> Result<Response, ApiError> {
-    let reader = Reader { engine: api.engine, filter: Filter::new(filter)? };
+fn send(api: &Api, filter: BanFilter, form: &'static Form) -> Result<Response, ApiError> {
+    let reader = api.control.read_bans(filter)?;
     let parts = try_unfold((reader, Rest::All), move |(reader, rest)| async move {
         let (bytes, rest) = match rest {
             Rest::All => ((form.head)(), Rest::Behind(None, true)),
@@ -141,43 +136,13 @@ fn send(api: Api, filter: BanFilter, form: &'static Form) -> Result<Response, Ap
                 };
                 (bytes, rest)
             }
-            Rest::Nothing => return Ok::<_, EngineUnavailable>(None),
+            Rest::Nothing => return Ok::<_, ControlError>(None),
         };
         Ok(Some((Bytes::from(bytes), (reader, rest))))
     });
     let headers =
         [(header::CONTENT_TYPE, form.kind), (header::CONTENT_DISPOSITION, form.disposition)];
     Ok((headers, Body::from_stream(parts)).into_response())
-}
-
-struct Reader {
-    engine: EngineHandle,
-    filter: Filter,
-}
-
-impl Reader {
-    /// The next wanted bans behind a network, and the last that was looked at; `None` at the end.
-    async fn read(
-        &self,
-        last: Option<IpNet>,
-    ) -> Result<(Vec<Ban>, Option<IpNet>), EngineUnavailable> {
-        let filter = self.filter.clone();
-        self.engine
-            .call(move |task| {
-                let (mut bans, mut looked_at) = (Vec::new(), 0);
-                for ban in task.engine().bans_after(last) {
-                    looked_at += 1;
-                    if filter.fits(&ban) {
-                        bans.push(convert::ban(&ban, task.kernel(), task.clock()));
-                    }
-                    if bans.len() >= PART || looked_at >= filter.part() {
-                        return (bans, Some(ban.net));
-                    }
-                }
-                (bans, None)
-            })
-            .await
-    }
 }
 
 #[cfg(test)]

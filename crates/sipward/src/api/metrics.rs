@@ -6,76 +6,13 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 
 use super::Api;
-use crate::config::Mode;
-use crate::daemon::EngineTask;
 use crate::http::error::ApiError;
-use crate::metrics::{self, FloodNow, Format, Snapshot, Tally};
-use crate::notify::Delivery;
-use crate::store::Health;
+use crate::metrics::{self, Format};
 
 /// Counts and states in the text format that `Accept` asks for.
 pub(super) async fn show(State(api): State<Api>, headers: HeaderMap) -> Result<Response, ApiError> {
     let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let format = Format::accepted(accept);
-    let (mode, store) = (api.mode, api.store.health());
-    let (tally, deliveries) = (api.metrics.tally(), api.metrics.deliveries());
-    let snapshot = api.engine.call(move |task| snapshot(task, mode, store, tally, deliveries));
-    let text = metrics::render(&snapshot.await?, format);
+    let text = metrics::render(&api.control.metrics().await?, format);
     Ok(([(CONTENT_TYPE, format.content_type())], text).into_response())
-}
-
-fn snapshot(
-    task: &EngineTask,
-    mode: Mode,
-    store: Health,
-    tally: Tally,
-    deliveries: Vec<Delivery>,
-) -> Snapshot {
-    let (clock, standing, totals) = (task.clock(), task.standing(), task.totals());
-    let stats = task.engine().stats();
-    let count = |size: usize| size as u64;
-    let observe = mode == Mode::Observe;
-    let away = match task.peer() {
-        Some(_) => 0.0,
-        None => clock.now().since(standing.since).as_secs_f64(),
-    };
-    // What is not refused and not under way is in the kernel: each ban of a host is one route.
-    let without_route = stats.not_enforced + task.under_way() + stats.sip_bans;
-    let routes = if observe { 0 } else { stats.bans.saturating_sub(without_route) };
-    Snapshot {
-        version: env!("CARGO_PKG_VERSION"),
-        started: std::time::Duration::from_micros(clock.at_start().as_micros()).as_secs_f64(),
-        observe,
-        events: totals.events,
-        events_dropped: standing.dropped,
-        esl_connected: task.peer().is_some(),
-        esl_away: away,
-        registrations: count(stats.registrations),
-        bans: count(stats.bans),
-        sip_bans: count(stats.sip_bans),
-        max_bans: count(task.engine().policy().max_bans),
-        not_enforced: count(stats.not_enforced + task.kernel().ineffective()),
-        routes: count(routes),
-        flows: count(stats.flows),
-        max_flows: count(sipward_engine::MAX_FLOWS),
-        flows_not_enforced: count(stats.flows_not_enforced),
-        gate: standing.gate.as_ref().map(|gate| [gate.ipv4_inbound, gate.ipv6_inbound]),
-        sources: [stats.tracked, stats.weightless, stats.known, stats.attention, stats.offenders]
-            .map(count),
-        flood: flood(task),
-        store,
-        tally,
-        deliveries,
-    }
-}
-
-fn flood(task: &EngineTask) -> FloodNow {
-    let flood = task.flood();
-    FloodNow {
-        shielded: flood.shielded_since().is_some(),
-        deaf: flood.profiles.is_deaf(),
-        answer: flood.profiles.slowest().map(|took| took.as_secs_f64()),
-        healthy_hosts: task.healthy_hosts().map(|hosts| hosts as u64),
-        counts: *flood.totals(),
-    }
 }

@@ -9,9 +9,10 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 
-use super::{Api, convert};
+use super::Api;
+use crate::control::between;
 use crate::http::error::{self, Answer, ApiError};
-use crate::http::extract::{Place, Sent, between};
+use crate::http::extract::{Place, Sent};
 use crate::http::{NotAdded, Principal};
 use crate::model::AuthMethod;
 use crate::model::{
@@ -35,7 +36,7 @@ const LINK_LIFE: std::ops::RangeInclusive<u32> = 10..=86_400;
 const USUAL_LINK_LIFE: u32 = 600;
 
 /// Somebody on the Unix socket.
-pub(crate) struct AtHome;
+pub(super) struct AtHome;
 
 impl<S: Send + Sync> FromRequestParts<S> for AtHome {
     type Rejection = ApiError;
@@ -55,11 +56,11 @@ impl<S: Send + Sync> FromRequestParts<S> for AtHome {
     get, path = "/api/v1/tokens", tag = "tokens", security(()),
     responses((status = 200, description = "The tokens", body = TokenList), error::CommonErrors)
 )]
-pub(crate) async fn list(_: AtHome, State(api): State<Api>) -> Json<TokenList> {
+pub(super) async fn list(_: AtHome, State(api): State<Api>) -> Json<TokenList> {
     let tokens = api.access.tokens.list();
     let items = tokens.into_iter().map(|token| entry(&api, token)).collect();
     let link_sessions = api.access.sessions.count_of(None) as u64;
-    Json(TokenList { items, link_sessions, store: convert::health(api.store.health()) })
+    Json(TokenList { items, link_sessions, store: api.control.store_health() })
 }
 
 /// Makes a token. Its secret is shown here and nowhere else.
@@ -70,7 +71,7 @@ pub(crate) async fn list(_: AtHome, State(api): State<Api>) -> Json<TokenList> {
         error::BodyErrors, error::CommonErrors
     )
 )]
-pub(crate) async fn add(
+pub(super) async fn add(
     _: AtHome,
     State(api): State<Api>,
     Sent(NewToken { name, scope, expires_seconds }): Sent<NewToken>,
@@ -88,9 +89,9 @@ pub(crate) async fn add(
             NotAdded::Taken | NotAdded::Full => ApiError::field("name", error.to_string()),
             NotAdded::NoRandom(_) => ApiError::new(ProblemKind::Unavailable, error.to_string()),
         })?;
-    api.store.put(Entry::Token(saved.clone()));
-    Record::TokenAdded { name, scope, expires: until.map(Time) }.publish(&api.records);
-    let store = convert::health(api.store.settled().await);
+    api.control.store().put(Entry::Token(saved.clone()));
+    Record::TokenAdded { name, scope, expires: until.map(Time) }.publish(api.control.records());
+    let store = api.control.store_settled().await;
     let made = TokenMade { token: secret.expose().to_owned(), entry: entry(&api, saved), store };
     Ok((StatusCode::CREATED, Json(made)).into_response())
 }
@@ -106,7 +107,7 @@ pub(crate) async fn add(
         error::QueryErrors, error::CommonErrors
     )
 )]
-pub(crate) async fn revoke(
+pub(super) async fn revoke(
     _: AtHome,
     State(api): State<Api>,
     Place(name): Place,
@@ -117,9 +118,9 @@ pub(crate) async fn revoke(
         return Err(ApiError::new(ProblemKind::NotFound, detail));
     };
     let sessions_ended = api.access.sessions.close_of(&name) as u64;
-    api.store.put(Entry::RevokeToken(retired));
-    Record::TokenRevoked { name: name.clone(), sessions_ended }.publish(&api.records);
-    let store = convert::health(api.store.settled().await);
+    api.control.store().put(Entry::RevokeToken(retired));
+    Record::TokenRevoked { name: name.clone(), sessions_ended }.publish(api.control.records());
+    let store = api.control.store_settled().await;
     Ok(Json(TokenRevoked { name, sessions_ended, store }))
 }
 
@@ -131,7 +132,7 @@ pub(crate) async fn revoke(
         error::BodyErrors, error::CommonErrors
     )
 )]
-pub(crate) async fn link(
+pub(super) async fn link(
     _: AtHome,
     State(api): State<Api>,
     Sent(NewLink { scope, seconds }): Sent<NewLink>,
@@ -151,7 +152,7 @@ pub(crate) async fn link(
     delete, path = "/api/v1/sessions", tag = "tokens", security(()),
     responses((status = 200, description = "They have ended", body = SessionsEnded), error::CommonErrors)
 )]
-pub(crate) async fn end_sessions(_: AtHome, State(api): State<Api>) -> Json<SessionsEnded> {
+pub(super) async fn end_sessions(_: AtHome, State(api): State<Api>) -> Json<SessionsEnded> {
     Json(SessionsEnded { count: api.access.sessions.close_all() as u64 })
 }
 

@@ -12,78 +12,82 @@ use super::forms::{self, Draft, Label};
 use super::frame::Frame;
 use super::labels::{self, Shown, plain};
 use super::paging::{ROWS, here, pages};
-use crate::api::{self, Api};
+use crate::config::HostEntry;
+use crate::control::Control;
 use crate::http::error::ApiError;
-use crate::http::extract::{Place, Query, Sent};
 use crate::model::{AllowEntry, AllowOrigin, AllowPage, AllowQuery, NewAllow, Problem};
 
 pub(super) async fn list(
-    State(api): State<Api>,
+    State(control): State<Control>,
     frame: Frame,
     Asked(fields): Asked,
 ) -> Result<Markup, ErrorPage> {
-    let page = api::allow::list(State(api), Query(query(&fields)?)).await?.0;
+    let page = control.allow_list(query(&fields)?).await?;
     Ok(show(&frame, &fields, &page, Draft::default()))
 }
 
 pub(super) async fn add(
-    State(api): State<Api>,
+    State(control): State<Control>,
     frame: Frame,
     Filled(fields): Filled,
 ) -> Result<Response, ErrorPage> {
     let added = async {
         let new = entry(&fields)?;
-        api::allow::allow(&api, new).await
+        Ok::<_, ApiError>(control.allow(new).await?)
     };
     match added.await {
         Ok((_, changed)) => {
             let (count, staying) = (changed.count, changed.staying_total);
             Ok(forms::go_to(&format!("/allow?done=allowed&count={count}&staying={staying}")))
         }
-        Err(fault) => again(api, &frame, &fields, fault.problem()).await,
+        Err(fault) => again(&control, &frame, &fields, fault.problem()).await,
     }
 }
 
 /// What an entry would mean.
 pub(super) async fn preview(
-    State(api): State<Api>,
+    State(control): State<Control>,
     frame: Frame,
     Filled(fields): Filled,
 ) -> Result<Response, ErrorPage> {
     let meant = async {
         let new = entry(&fields)?;
-        api::preview::of_allow(State(api.clone()), Sent(new)).await
+        Ok::<_, ApiError>(control.preview_allow(new).await?)
     };
     match meant.await {
         Ok(meant) => {
             let comment = fields.text("comment").unwrap_or_default();
-            Ok(preview::page(&frame, &meant.0, comment).into_response())
+            Ok(preview::page(&frame, &meant, comment).into_response())
         }
-        Err(fault) => again(api, &frame, &fields, fault.problem()).await,
+        Err(fault) => again(&control, &frame, &fields, fault.problem()).await,
     }
 }
 
 pub(super) async fn remove(
-    State(api): State<Api>,
+    State(control): State<Control>,
     frame: Frame,
     Filled(fields): Filled,
 ) -> Result<Response, ErrorPage> {
-    let host = fields.text("remove").unwrap_or_default().to_owned();
-    match api::allow::remove(State(api.clone()), Place(host)).await {
+    let removed = async {
+        let host = fields.text("remove").unwrap_or_default().parse::<HostEntry>();
+        let host = host.map_err(|error| ApiError::field("host", error))?;
+        Ok::<_, ApiError>(control.disallow(&host).await?)
+    };
+    match removed.await {
         Ok(_) => Ok(forms::go_to("/allow?done=disallowed")),
-        Err(fault) => again(api, &frame, &Fields::default(), fault.problem()).await,
+        Err(fault) => again(&control, &frame, &Fields::default(), fault.problem()).await,
     }
 }
 
 /// The list once more, with what is wrong.
 async fn again(
-    api: Api,
+    control: &Control,
     frame: &Frame,
     fields: &Fields,
     problem: &Problem,
 ) -> Result<Response, ErrorPage> {
     let nothing = Fields::default();
-    let page = api::allow::list(State(api), Query(query(&nothing)?)).await?.0;
+    let page = control.allow_list(query(&nothing)?).await?;
     let draft = Draft { fields: Some(fields), problem: Some(problem) };
     Ok((error_page::status(problem), show(frame, &nothing, &page, draft)).into_response())
 }

@@ -16,9 +16,8 @@ use super::forms::{self, Draft, Label};
 use super::frame::Frame;
 use super::labels;
 use super::paging::{ROWS, here, pages};
-use crate::api::{self, Api};
+use crate::control::Control;
 use crate::http::error::ApiError;
-use crate::http::extract::{Query, Sent};
 use crate::model::{
     BanOrder, BanOrigin, BanPage, BanQuery, BanScope, BanState, Direction, MAX_LIMIT, Net, NewBan,
     ProblemKind, Refusal, Status,
@@ -38,17 +37,17 @@ const SCOPES_TO_CHOOSE: [(&str, &str); 3] =
 
 /// Who is banned.
 pub(super) async fn list(
-    State(api): State<Api>,
+    State(control): State<Control>,
     frame: Frame,
     Asked(fields): Asked,
 ) -> Result<Markup, ErrorPage> {
-    let page = api::bans::list(State(api), Query(query(&fields)?)).await?.0;
+    let page = control.bans(query(&fields)?).await?;
     Ok(show(&frame, &fields, &page, Draft::default()))
 }
 
 /// Bans somebody; what is refused comes back with the form and the reason.
 pub(super) async fn ban(
-    State(api): State<Api>,
+    State(control): State<Control>,
     frame: Frame,
     Filled(fields): Filled,
 ) -> Result<Response, ErrorPage> {
@@ -56,7 +55,7 @@ pub(super) async fn ban(
         let order = order(&fields, &frame.viewer)?;
         let net = order.net;
         if !fields.has("sure") {
-            let healthy = api::healthy::of(&api, net.0).await?;
+            let healthy = control.healthy(net.0).await?;
             let there = healthy.words();
             // Nobody can insist on a ban of this host itself; the refusal says so.
             if !there.is_empty() && !healthy.is_this_host() {
@@ -65,7 +64,8 @@ pub(super) async fn ban(
                 return Err(ApiError::new(ProblemKind::Refused, detail));
             }
         }
-        api::bans::create(State(api.clone()), Sent(order)).await.map(|_| net)
+        control.ban(order).await?;
+        Ok(net)
     };
     match made.await {
         Ok(net) => {
@@ -76,7 +76,7 @@ pub(super) async fn ban(
         }
         Err(fault) => {
             let nothing = Fields::default();
-            let page = api::bans::list(State(api), Query(query(&nothing)?)).await?.0;
+            let page = control.bans(query(&nothing)?).await?;
             let problem = renamed(fault.problem());
             let draft = Draft { fields: Some(&fields), problem: Some(&problem) };
             Ok((error_page::status(&problem), show(&frame, &nothing, &page, draft)).into_response())
@@ -86,7 +86,7 @@ pub(super) async fn ban(
 
 /// Lifts the ban whose button was pressed, or those that are ticked.
 pub(super) async fn unban(
-    State(api): State<Api>,
+    State(control): State<Control>,
     Filled(fields): Filled,
 ) -> Result<Response, ErrorPage> {
     let named: Vec<&str> = match fields.text("only") {
@@ -99,7 +99,7 @@ pub(super) async fn unban(
     if nets.is_empty() {
         return Err(ApiError::field("net", "tick the bans that are to end").into());
     }
-    let done = api::bans::unban(&api, &nets).await?;
+    let done = control.unban(&nets).await?;
     let back = forms::back(&fields, "/bans");
     let separator = if back.contains('?') { '&' } else { '?' };
     Ok(forms::go_to(&format!("{back}{separator}done=unbanned&count={}", done.count)))

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 
 use super::document;
 use super::labels::plain;
+use crate::control::ControlError;
 use crate::http::error::ApiError;
 use crate::model::Problem;
 
@@ -16,6 +17,12 @@ pub(super) struct ErrorPage(ApiError);
 impl From<ApiError> for ErrorPage {
     fn from(fault: ApiError) -> Self {
         Self(fault)
+    }
+}
+
+impl From<ControlError> for ErrorPage {
+    fn from(error: ControlError) -> Self {
+        Self(error.into())
     }
 }
 

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
+use sipward_engine::FlowError;
 
 use super::error_page::ErrorPage;
 use super::fields::{Asked, Filled};
@@ -10,14 +11,13 @@ use super::forms;
 use super::frame::Frame;
 use super::labels;
 use super::paging;
-use crate::api::{self, Api};
+use crate::control::Control;
 use crate::http::error::ApiError;
-use crate::http::extract::{Place, Query};
 use crate::model::{DeniedFlow, FlowQuery, Net};
 
 /// The list.
 pub(super) async fn list(
-    State(api): State<Api>,
+    State(control): State<Control>,
     frame: Frame,
     Asked(fields): Asked,
 ) -> Result<Markup, ErrorPage> {
@@ -27,7 +27,7 @@ pub(super) async fn list(
         limit: Some(paging::ROWS),
         cursor: fields.text("cursor").map(str::to_owned),
     };
-    let page = api::flows::list(State(api), Query(query)).await?.0;
+    let page = control.flows(query).await?;
     let here = paging::here("/flows", &fields);
     let body = html! {
         h1 { "Denied flows" }
@@ -53,11 +53,12 @@ pub(super) async fn list(
 
 /// Allows one again.
 pub(super) async fn allow(
-    State(api): State<Api>,
+    State(control): State<Control>,
     Filled(fields): Filled,
 ) -> Result<Response, ErrorPage> {
-    let flow = fields.text("flow").unwrap_or_default().to_owned();
-    let _allowed = api::flows::allow(State(api), Place(flow)).await?;
+    let flow = fields.text("flow").unwrap_or_default().parse();
+    let flow = flow.map_err(|error: FlowError| ApiError::field("flow", error.to_string()))?;
+    control.allow_flow(flow).await?;
     Ok(forms::go_to(forms::back(&fields, "/flows")))
 }
 

@@ -1,6 +1,6 @@
 //! What is around every page: where one can go, how it stands, how fresh it is.
 
-use axum::extract::{FromRequestParts, State};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use maud::{Markup, html};
 use sipward_engine::Timestamp;
@@ -10,8 +10,8 @@ use super::document::document;
 use super::error_page::ErrorPage;
 use super::flood;
 use super::labels::{self, plain};
-use crate::api::{self, Api};
 use crate::config::Mode;
+use crate::control::Control;
 use crate::model::{AlarmState, Gate, Status, StoreState};
 
 /// The pages that the navigation leads to.
@@ -33,12 +33,12 @@ pub(super) struct Frame {
     pub(super) now: Timestamp,
 }
 
-impl FromRequestParts<Api> for Frame {
+impl FromRequestParts<Control> for Frame {
     type Rejection = ErrorPage;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, ErrorPage> {
-        let Ok(viewer) = ViewContext::from_request_parts(parts, api).await;
-        let status = api::status::show(State(api.clone())).await?.0;
+    async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, ErrorPage> {
+        let Ok(viewer) = ViewContext::from_request_parts(parts, control).await;
+        let status = control.status().await?;
         let up = std::time::Duration::try_from_secs_f64(status.uptime_seconds).unwrap_or_default();
         let now = status.started.0 + up;
         Ok(Self { viewer, status, now })

@@ -9,18 +9,17 @@ use super::forms;
 use super::frame::Frame;
 use super::labels::{self, Shown, plain};
 use super::paging::{ROWS, here, pages};
-use crate::api::{self, Api};
+use crate::control::Control;
 use crate::http::error::ApiError;
-use crate::http::extract::Query;
 use crate::model::{BanScope, HistoryEntry, HistoryKind, HistoryPage, HistoryQuery, Net, Refusal};
 use crate::text::Time;
 
 pub(super) async fn list(
-    State(api): State<Api>,
+    State(control): State<Control>,
     frame: Frame,
     Asked(fields): Asked,
 ) -> Result<Markup, ErrorPage> {
-    let page = api::history::list(State(api), Query(query(&fields)?)).await?.0;
+    let page = control.history(query(&fields)?).await?;
     let body = html! {
         div.head { h1 { "History" } p.soft { "What was decided, newest first." } }
         (filter(&fields))

@@ -11,9 +11,8 @@ use super::error_page::ErrorPage;
 use super::fields::{Asked, Fields};
 use super::frame::{Frame, gate_words};
 use super::labels::{self, Shown, plain};
-use crate::api::{self, Api};
 use crate::config::Mode;
-use crate::http::extract::Query;
+use crate::control::Control;
 use crate::model::{
     Alarm, AlarmList, AlarmState, BanOrder, BanPage, BanQuery, Direction, Series, SeriesQuery,
     SeriesSpan, Top, TopBy, TopQuery,
@@ -26,7 +25,7 @@ const LINES: u16 = 8;
 const ALARMS: usize = 8;
 
 pub(super) async fn show(
-    State(api): State<Api>,
+    State(control): State<Control>,
     frame: Frame,
     Asked(fields): Asked,
 ) -> Result<Markup, ErrorPage> {
@@ -39,23 +38,16 @@ pub(super) async fn show(
     };
     let top = async |by| {
         let query = TopQuery { by: Some(by), limit: Some(LINES) };
-        api::attacks::top(State(api.clone()), Query(query)).await
+        control.top(query).await
     };
     let series = SeriesQuery { span: Some(span) };
-    let (series, alarms, bans, sources, users) = tokio::try_join!(
-        api::series::show(State(api.clone()), Query(series)),
-        api::alarms::list(State(api.clone())),
-        api::bans::list(State(api.clone()), Query(query)),
+    let (alarms, bans, sources, users) = tokio::try_join!(
+        control.alarms(),
+        control.bans(query),
         top(TopBy::Source),
         top(TopBy::User),
     )?;
-    let found = Found {
-        series: series.0,
-        alarms: alarms.0,
-        bans: bans.0,
-        sources: sources.0,
-        users: users.0,
-    };
+    let found = Found { series: control.series(&series), alarms, bans, sources, users };
     Ok(page(&frame, &fields, &found))
 }
 

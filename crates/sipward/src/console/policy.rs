@@ -11,49 +11,49 @@ use super::error_page::{self, ErrorPage};
 use super::fields::{Asked, Fields, Filled};
 use super::forms::{self, Draft};
 use super::frame::Frame;
-use crate::api::{self, Api};
+use crate::control::Control;
 use crate::http::error::ApiError;
-use crate::http::extract::{Place, Sent};
 use crate::model::{PolicyChange, PolicyKey, PolicyValue, Problem};
 
 pub(super) async fn show(
-    State(api): State<Api>,
+    State(control): State<Control>,
     frame: Frame,
     Asked(fields): Asked,
 ) -> Result<Markup, ErrorPage> {
-    let values = values_of(api).await?;
+    let values = values_of(&control).await?;
     Ok(page(&frame, &fields, &values, Draft::default()))
 }
 
 /// What the form would mean.
 pub(super) async fn preview(
-    State(api): State<Api>,
+    State(control): State<Control>,
     frame: Frame,
     Filled(fields): Filled,
 ) -> Result<Response, ErrorPage> {
-    let values = values_of(api.clone()).await?;
+    let values = values_of(&control).await?;
     let previewed = async {
         let change = change_of(&values, &fields)?;
         if change.values.is_empty() {
             return Err(ApiError::field("the form", "nothing in it differs from what is in force"));
         }
-        api::preview::of_policy(State(api), Sent(change.clone())).await.map(|meant| (change, meant))
+        let meant = control.preview_policy(change.clone()).await?;
+        Ok((change, meant))
     };
     Ok(match previewed.await {
-        Ok((change, meant)) => preview::page(&frame, &change, &meant.0).into_response(),
+        Ok((change, meant)) => preview::page(&frame, &change, &meant).into_response(),
         Err(fault) => again(&frame, &fields, &values, fault.problem()),
     })
 }
 
 pub(super) async fn change(
-    State(api): State<Api>,
+    State(control): State<Control>,
     frame: Frame,
     Filled(fields): Filled,
 ) -> Result<Response, ErrorPage> {
-    let values = values_of(api.clone()).await?;
+    let values = values_of(&control).await?;
     let changed = async {
         let change = change_of(&values, &fields)?;
-        api::policy::change(State(api), Sent(change)).await
+        Ok::<_, ApiError>(control.change_policy(change).await?)
     };
     Ok(match changed.await {
         Ok(_) => forms::go_to("/policy?done=changed"),
@@ -62,21 +62,22 @@ pub(super) async fn change(
 }
 
 pub(super) async fn reset(
-    State(api): State<Api>,
+    State(control): State<Control>,
     Filled(fields): Filled,
 ) -> Result<Response, ErrorPage> {
-    let key = fields.text("reset").unwrap_or_default().to_owned();
-    let _view = api::policy::reset(State(api), Place(key)).await?;
+    let key = fields.text("reset").unwrap_or_default().parse::<PolicyKey>();
+    let key = key.map_err(|error| ApiError::field("key", error))?;
+    control.reset_policy(key).await?;
     Ok(forms::go_to("/policy?done=reset"))
 }
 
-pub(super) async fn reload(State(api): State<Api>) -> Result<Response, ErrorPage> {
-    let _reloaded = api::policy::reload(State(api)).await?;
+pub(super) async fn reload(State(control): State<Control>) -> Result<Response, ErrorPage> {
+    control.reload().await?;
     Ok(forms::go_to("/policy?done=reloaded"))
 }
 
-async fn values_of(api: Api) -> Result<Vec<PolicyValue>, ApiError> {
-    Ok(api::policy::show(State(api)).await?.0.values)
+async fn values_of(control: &Control) -> Result<Vec<PolicyValue>, ApiError> {
+    Ok(control.policy().await?.values)
 }
 
 /// The form once more, with what is wrong in it.

@@ -17,8 +17,8 @@ use super::forms;
 use super::frame::Frame;
 use super::history;
 use super::labels::{self, Shown, plain};
-use crate::api::{self, Api};
 use crate::config::Mode;
+use crate::control::Control;
 use crate::http::error::ApiError;
 use crate::http::extract::Place;
 use crate::model::{
@@ -41,13 +41,15 @@ fn no_address() -> ApiError {
 }
 
 pub(super) async fn show(
-    State(api): State<Api>,
+    State(control): State<Control>,
     frame: Frame,
-    place: Place,
+    Place(address): Place,
     Asked(fields): Asked,
 ) -> Result<Markup, ErrorPage> {
-    let report = api::sources::show(State(api.clone()), place).await?.0;
-    let asked = if fields.has("ask") { Some(owner::ask(api, report.address).await) } else { None };
+    let address: IpAddr = address.parse().map_err(|_| no_address())?;
+    let report = control.source(address).await?;
+    let asked =
+        if fields.has("ask") { Some(owner::ask(control, report.address).await) } else { None };
     let here = format!("/sources/{}", report.address);
     let body = html! {
         (forms::done(&fields))

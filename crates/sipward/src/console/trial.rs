@@ -8,8 +8,8 @@ use super::error_page::{self, ErrorPage};
 use super::fields::{Asked, Fields, Filled};
 use super::frame::Frame;
 use super::labels::{self, Shown, plain};
-use crate::api::{self, Api};
-use crate::http::extract::Sent;
+use crate::control::Control;
+use crate::http::error::ApiError;
 use crate::model::{Line, Problem, WhatIf, WhatIfRequest};
 
 /// Longest text, in characters: what the API takes.
@@ -32,16 +32,17 @@ pub(super) async fn show(frame: Frame, Asked(fields): Asked) -> Markup {
 }
 
 pub(super) async fn ask(
-    State(api): State<Api>,
+    State(control): State<Control>,
     frame: Frame,
     Filled(fields): Filled,
 ) -> Result<Response, ErrorPage> {
     let text = fields.raw("text").unwrap_or_default();
     let kind = if fields.text("kind") == Some("log_line") { "log_line" } else { "event" };
-    let asked = match api::what_if::ask(State(api), Sent(request(&fields, kind))).await {
-        Ok(answer) => page(&frame, kind, text, Some(&answer.0), None).into_response(),
-        Err(fault) => {
-            let problem = fault.problem();
+    let asked = match control.what_if(request(&fields, kind)).await {
+        Ok(answer) => page(&frame, kind, text, Some(&answer), None).into_response(),
+        Err(error) => {
+            let error = ApiError::from(error);
+            let problem = error.problem();
             let page = page(&frame, kind, text, None, Some(problem));
             (error_page::status(problem), page).into_response()
         }

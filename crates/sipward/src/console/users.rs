@@ -8,13 +8,12 @@ use super::fields::Asked;
 use super::frame::Frame;
 use super::labels::{self, Shown, plain};
 use super::paging::{ROWS, here, pages};
-use crate::api::{self, Api};
-use crate::http::extract::Query;
+use crate::control::Control;
 use crate::model::{AttackedUser, AttackingSource, Phone, UserPage, UserQuery};
 use crate::text::Plain;
 
 pub(super) async fn list(
-    State(api): State<Api>,
+    State(control): State<Control>,
     frame: Frame,
     Asked(fields): Asked,
 ) -> Result<Markup, ErrorPage> {
@@ -23,7 +22,7 @@ pub(super) async fn list(
         limit: Some(ROWS),
         cursor: fields.text("cursor").map(str::to_owned),
     };
-    let page = api::attacks::users(State(api), Query(query)).await?.0;
+    let page = control.users(query).await?;
     let body = html! {
         div.head {
             h1 { "Users" }

@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::{Body, HttpBody as _};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::uri::PathAndQuery;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tokio::sync::broadcast;
 
-use super::auth::scope_needed;
 use super::client::Client;
 use super::principal::Principal;
 use crate::http::extract::read;
-use crate::model::Scope;
 use crate::record::Record;
 
 /// Longest body that the record shows, in bytes. Bodies name bans, hosts and limits; none holds a secret.
@@ -22,18 +21,13 @@ const SHOWN: usize = 1024;
 /// Characters of a path and its query that the record shows.
 const PATH_SHOWN: usize = 512;
 
-/// Passes a request on, and tells of it once it is answered.
-pub(crate) async fn audit(
-    State(records): State<broadcast::Sender<Arc<Record>>>,
+/// Passes a request on, and records it once it is answered.
+pub(super) async fn audit(
+    Extension(Principal { name, way, .. }): Extension<Principal>,
+    Extension(records): Extension<broadcast::Sender<Arc<Record>>>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let changes = scope_needed(request.method(), request.uri().path()) == Scope::Write;
-    // A login has no principal yet, and a record of its own.
-    let principal = request.extensions().get::<Principal>().filter(|_| changes).cloned();
-    let Some(Principal { name, way, .. }) = principal else {
-        return next.run(request).await;
-    };
     let source = request.extensions().get::<Client>().map(|client| client.address);
     let method = request.method().to_string();
     let path = request.uri().path_and_query().map(PathAndQuery::as_str).unwrap_or_default();

@@ -27,8 +27,7 @@ use super::{Access, Pages, headers};
 use crate::config::HttpSettings;
 use crate::daemon::EngineHandle;
 use crate::http::error::ApiError;
-use crate::model::{AuthMethod, Scope, TokenEnd};
-use crate::model::{Problem, ProblemKind};
+use crate::model::{AuthMethod, Problem, ProblemKind, TokenEnd};
 use crate::record::Record;
 use crate::store::{Entry, Store};
 
@@ -111,12 +110,6 @@ impl AuthLayer {
         if principal.way == AuthMethod::Session && !safe && !is_own_page(request.headers(), false) {
             let detail = "a session may only change something from the page itself; programs use a bearer \
                           token";
-            return Err(ApiError::new(ProblemKind::Forbidden, detail).into_response().into());
-        }
-        let needed = scope_needed(request.method(), request.uri().path());
-        if principal.scope < needed {
-            let name = &principal.name;
-            let detail = format!("`{name}` has scope read, and this needs scope write");
             return Err(ApiError::new(ProblemKind::Forbidden, detail).into_response().into());
         }
         request.extensions_mut().insert(principal);
@@ -243,13 +236,6 @@ fn is_public(method: &Method, path: &str) -> bool {
 
 fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
-}
-
-/// What a request needs. Trials and previews change nothing, and anyone who came in may leave.
-pub(super) fn scope_needed(method: &Method, path: &str) -> Scope {
-    let trial = *method == Method::POST
-        && (matches!(path, "/api/v1/test" | "/test" | "/logout") || path.ends_with("/preview"));
-    if is_safe(method) || trial { Scope::Read } else { Scope::Write }
 }
 
 /// Whether a browser says that our own page sent this. Where it says nothing, `or_unsaid` holds.

@@ -1,16 +1,11 @@
 //! Everything that can go wrong, as a problem document.
 
-use std::fmt;
-
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use ipnet::IpNet;
-use sipward_engine::{Exemption, Refusal as Objection};
 use utoipa::IntoResponses;
 
-use crate::daemon::{ChangeError, EngineUnavailable};
-use crate::model::{FieldError, Problem, ProblemKind, Refusal};
-use crate::store::StoreError;
+use crate::control::ControlError;
+use crate::model::{FieldError, Problem, ProblemKind};
 
 /// An answer that is a problem document.
 #[derive(Clone, Debug)]
@@ -53,71 +48,6 @@ impl ApiError {
     /// What goes over the wire.
     pub(crate) fn problem(&self) -> &Problem {
         &self.0
-    }
-
-    /// A ban is refused.
-    pub(crate) fn refused(net: IpNet, refusal: Refusal, why: impl fmt::Display) -> Self {
-        let advice = if refusal.force_overrides { "; `force` overrides this" } else { "" };
-        let mut fault =
-            Self::new(ProblemKind::Refused, format!("{net} is not banned: {why}{advice}"));
-        fault.0.refusal = Some(refusal);
-        fault
-    }
-
-    /// The engine objects to a ban.
-    pub(crate) fn objection(net: IpNet, objection: Objection) -> Self {
-        let why = match objection {
-            Objection::Exempt { class, net } => format!("it would cover {net}, {}", whose(class)),
-            Objection::Known { net } => format!("it would cover {net}, where somebody logged in"),
-            Objection::Shared => "several users logged in from there".to_owned(),
-            Objection::LinkLocal => {
-                "it would cut off IPv6 link-local neighbours, and with them neighbour discovery"
-                    .to_owned()
-            }
-            Objection::Covered { net } => {
-                format!("the ban of {net} covers it and lasts at least as long")
-            }
-            Objection::TooManyBans => "the table of bans is full (`policy.max_bans`)".to_owned(),
-            Objection::ShareUsedUp => {
-                "bans of its kind have used up their share of the table".to_owned()
-            }
-            Objection::BannedLately => "it is known, and was banned within the hour".to_owned(),
-            Objection::Registered => "a phone is registered there".to_owned(),
-            Objection::DeniedLately => "flows of it were denied within the hour".to_owned(),
-        };
-        Self::refused(net, refusal(objection), why)
-    }
-}
-
-/// The engine's words for why a ban is not done, on the wire.
-pub(crate) fn refusal(objection: Objection) -> Refusal {
-    let (reason, class, net, force_overrides) = match objection {
-        Objection::Exempt { class, net } => {
-            ("exempt", Some(class), Some(net), class != Exemption::Own)
-        }
-        Objection::Known { net } => ("known", None, Some(net), false),
-        Objection::Shared => ("shared", None, None, false),
-        Objection::LinkLocal => ("link_local", None, None, true),
-        Objection::Covered { net } => ("covered", None, Some(net), false),
-        Objection::TooManyBans => ("too_many_bans", None, None, false),
-        Objection::ShareUsedUp => ("share_used_up", None, None, false),
-        Objection::BannedLately => ("banned_lately", None, None, false),
-        Objection::Registered => ("registered", None, None, false),
-        Objection::DeniedLately => ("denied_lately", None, None, false),
-    };
-    Refusal { reason: reason.to_owned(), class, net, force_overrides }
-}
-
-fn whose(class: Exemption) -> &'static str {
-    match class {
-        Exemption::Own => "an address of this host or of nobody",
-        Exemption::Gateway => "a gateway of this host",
-        Exemption::EslPeer => "the FreeSWITCH end of the Event Socket",
-        Exemption::NameServer => "a name server of this host",
-        Exemption::Trunk => "a trunk of FreeSWITCH",
-        Exemption::Proxy => "one of `proxies`",
-        Exemption::Acl => "which one of FreeSWITCH's access control lists allows",
-        Exemption::Allow => "which is on the allow list",
     }
 }
 
@@ -179,28 +109,25 @@ impl IntoResponse for ApiError {
     }
 }
 
-impl From<EngineUnavailable> for ApiError {
-    fn from(away: EngineUnavailable) -> Self {
-        Self::new(ProblemKind::Unavailable, away.to_string())
-    }
-}
-
-impl From<ChangeError> for ApiError {
-    fn from(denied: ChangeError) -> Self {
-        match denied {
-            ChangeError::InvalidValue(unfit) => Self::field(unfit.key.to_string(), unfit.detail),
-            ChangeError::File(error) => Self::new(ProblemKind::Configuration, error),
-            ChangeError::InFile(_) => Self::new(ProblemKind::Configuration, denied.to_string()),
-            ChangeError::NoEntry(_) => Self::new(ProblemKind::NotFound, denied.to_string()),
-            ChangeError::Full(_) => Self::field("host", denied.to_string()),
-            ChangeError::EngineUnavailable(away) => away.into(),
+impl From<ControlError> for ApiError {
+    fn from(error: ControlError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ControlError::Invalid(FieldError { field, detail }) => Self::field(field, detail),
+            ControlError::NotFound(_) => Self::new(ProblemKind::NotFound, detail),
+            ControlError::Refused { refusal, .. } => {
+                let mut refused = Self::new(ProblemKind::Refused, detail);
+                refused.0.refusal = Some(refusal);
+                refused
+            }
+            ControlError::Configuration(_) => Self::new(ProblemKind::Configuration, detail),
+            ControlError::TooMany { retry_after, .. } => {
+                Self::new(ProblemKind::TooMany, detail).retry_after(retry_after)
+            }
+            ControlError::Upstream(_) => Self::new(ProblemKind::BadGateway, detail),
+            ControlError::NoAnswer(_) => Self::new(ProblemKind::NoAnswer, detail),
+            ControlError::Unavailable(_) => Self::new(ProblemKind::Unavailable, detail),
         }
-    }
-}
-
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
-        Self::new(ProblemKind::Unavailable, error.to_string())
     }
 }
 

@@ -1,7 +1,5 @@
 //! Queries, paths and bodies: read within limits, and refused with the name of the field.
 
-use std::fmt::Display;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -11,7 +9,8 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
-use crate::model::{DEFAULT_LIMIT, MAX_LIMIT, ProblemKind};
+use crate::control::bounded;
+use crate::model::ProblemKind;
 
 /// Largest body, in bytes: events to try are the longest, 32 KiB before JSON escapes them.
 pub(crate) const MAX_BODY: usize = 256 * 1024;
@@ -117,38 +116,4 @@ fn wrong(path: &str, message: &str) -> ApiError {
     }
     let field = if path == "." { "the body" } else { path };
     ApiError::field(bounded(field), bounded(message))
-}
-
-/// What strangers sent is not sent back at length.
-pub(crate) fn bounded(text: &str) -> &str {
-    const MOST: usize = 400;
-    text.get(..text.floor_char_boundary(MOST)).unwrap_or_default()
-}
-
-/// The size of a page.
-pub(crate) fn limit(asked: Option<u16>) -> Result<usize, ApiError> {
-    between("limit", asked.unwrap_or(DEFAULT_LIMIT), &(1..=MAX_LIMIT)).map(usize::from)
-}
-
-/// Refuses a number out of its range.
-pub(crate) fn between<T: Copy + Display + PartialOrd>(
-    field: &str,
-    number: T,
-    range: &RangeInclusive<T>,
-) -> Result<T, ApiError> {
-    if range.contains(&number) {
-        return Ok(number);
-    }
-    let (least, most) = (range.start(), range.end());
-    Err(ApiError::field(field, format!("{number} is not between {least} and {most}")))
-}
-
-/// Refuses text over its limit, in bytes.
-pub(crate) fn at_most(field: &str, text: Option<&str>, limit: usize) -> Result<(), ApiError> {
-    match text.map(str::len).filter(|length| *length > limit) {
-        Some(length) => {
-            Err(ApiError::field(field, format!("{length} bytes are more than {limit}")))
-        }
-        None => Ok(()),
-    }
 }

@@ -33,12 +33,20 @@ pub enum Scope {
     Write,
 }
 
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Scope {
+    /// `read` or `write`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
             Self::Read => "read",
             Self::Write => "write",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

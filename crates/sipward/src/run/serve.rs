@@ -10,16 +10,19 @@ use crate::certificates::Certificates;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::console;
+use crate::control::Control;
 use crate::http::{Access, Links, Pages, Room, Server, Site, raise_descriptors};
 use crate::store::Saved;
 
 /// Serves the API on the Unix socket and on TCP, as far as it is wanted.
 pub(super) fn serve(
     config: &Config,
-    api: &Api,
+    control: Control,
+    access: Arc<Access>,
     certificates: Option<Arc<Certificates>>,
     helpers: &mut Vec<JoinHandle<()>>,
 ) -> anyhow::Result<Option<Server>> {
+    let api = Api::new(control.clone(), Arc::clone(&access));
     if let Some(socket) = config.api.socket.clone() {
         let api = api.clone();
         helpers.push(tokio::spawn(async move { api.run(&socket).await }));
@@ -27,16 +30,13 @@ pub(super) fn serve(
     if config.http.listen.is_empty() {
         return Ok(None);
     }
-    let console = api.clone();
     let site = Site {
-        access: Arc::clone(api.access()),
-        records: api.records().clone(),
-        engine: api.engine().clone(),
-        store: api.store().clone(),
+        access,
+        records: control.records().clone(),
+        engine: control.engine().clone(),
+        store: control.store().clone(),
         pages: Pages { login: console::login, instead: console::instead },
-        build: Box::new(move |login| {
-            api::router(console.clone(), login.merge(console::router(console)))
-        }),
+        build: Box::new(move |login| api::router(api, login.merge(console::router(control)))),
     };
     Server::start(site, config.http.clone(), certificates).map(Some)
 }

@@ -30,3 +30,18 @@ fn every_reference_in_the_openapi_document_leads_somewhere() {
     }
     assert!(count > 50, "only {count} references");
 }
+
+#[test]
+fn what_changes_something_needs_scope_write() {
+    let document = serde_json::to_value(super::document()).unwrap();
+    let mut changing = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let trial = path.ends_with("/preview") || path == "/api/v1/test";
+            let scope = if method == "get" || trial { "read" } else { "write" };
+            assert_eq!(operation["x-scope"], scope, "{method} {path}");
+            changing += usize::from(scope == "write");
+        }
+    }
+    assert!(changing > 8, "only {changing}");
+}

@@ -3,28 +3,21 @@
 
 use std::net::IpAddr;
 
-use axum::extract::State;
 use maud::{Markup, html};
 
 use super::super::labels::{Shown, plain};
-use crate::api::{self, Api};
-use crate::http::error::{Answer, ApiError};
-use crate::http::extract::Place;
+use crate::control::{Control, ControlError};
 use crate::model::{Host, Location, SourceReport, WhoisReport};
 
 /// What was asked for.
 pub(super) struct Asked {
-    host: Answer<Host>,
-    whois: Answer<WhoisReport>,
+    host: Result<Host, ControlError>,
+    whois: Result<WhoisReport, ControlError>,
 }
 
 /// Asks both at once.
-pub(super) async fn ask(api: Api, address: IpAddr) -> Asked {
-    let place = || Place(address.to_string());
-    let (host, whois) = tokio::join!(
-        api::hosts::show(State(api.clone()), place()),
-        api::hosts::whois(State(api.clone()), place())
-    );
+pub(super) async fn ask(control: Control, address: IpAddr) -> Asked {
+    let (host, whois) = tokio::join!(control.host(address), control.whois(address));
     Asked { host, whois }
 }
 
@@ -65,10 +58,10 @@ fn located(location: &Location) -> Markup {
     }
 }
 
-fn named(host: &Answer<Host>) -> Markup {
+fn named(host: &Result<Host, ControlError>) -> Markup {
     let host = match host {
-        Ok(host) => &host.0,
-        Err(fault) => return html! { (plain(why(fault))) },
+        Ok(host) => host,
+        Err(fault) => return html! { (plain(&why(fault))) },
     };
     html! {
         @if let Some(error) = &host.names_error { (plain(error)) }
@@ -81,7 +74,7 @@ fn named(host: &Answer<Host>) -> Markup {
     }
 }
 
-fn registered(whois: &Answer<WhoisReport>) -> Markup {
+fn registered(whois: &Result<WhoisReport, ControlError>) -> Markup {
     html! {
         @match whois {
             Ok(report) => {
@@ -94,13 +87,15 @@ fn registered(whois: &Answer<WhoisReport>) -> Markup {
                     @for line in report.text.lines() { (plain(line)) "\n" }
                 }
             }
-            Err(fault) => p.notice.warn { "whois: " (plain(why(fault))) },
+            Err(fault) => p.notice.warn { "whois: " (plain(&why(fault))) },
         }
     }
 }
 
 /// Why somebody did not answer; of a field that is wrong without its name, which the page does not show.
-fn why(fault: &ApiError) -> &str {
-    let problem = fault.problem();
-    problem.errors.first().map_or(&problem.detail, |error| &error.detail)
+fn why(error: &ControlError) -> String {
+    match error {
+        ControlError::Invalid(field) => field.detail.clone(),
+        error => error.to_string(),
+    }
 }

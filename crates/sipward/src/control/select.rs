@@ -8,10 +8,10 @@ use memchr::memchr2_iter;
 use sipward_engine::{BanView, Cause, Expiry};
 
 use super::attacks::MAX_SEARCH;
+use super::bounds::at_most;
 use super::convert;
+use super::error::ControlError;
 use crate::daemon::EngineHandle;
-use crate::http::error::ApiError;
-use crate::http::extract::at_most;
 use crate::model::{BanFilter, BanOrder, BanQuery, Direction};
 
 /// Bans looked at in one call to the engine: well under a millisecond.
@@ -36,7 +36,7 @@ pub(super) async fn select(
     engine: &EngineHandle,
     query: BanQuery,
     limit: usize,
-) -> Result<Selected, ApiError> {
+) -> Result<Selected, ControlError> {
     let mut page = Page::new(&query, limit)?;
     let mut last = None;
     loop {
@@ -63,7 +63,7 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    pub(super) fn new(wanted: BanFilter) -> Result<Self, ApiError> {
+    pub(super) fn new(wanted: BanFilter) -> Result<Self, ControlError> {
         at_most("search", wanted.search.as_deref(), MAX_SEARCH)?;
         let search = wanted.search.as_ref().filter(|search| !search.is_empty());
         let search = search.map(|search| search.to_ascii_lowercase().into_bytes());
@@ -128,7 +128,7 @@ struct Page {
 }
 
 impl Page {
-    fn new(query: &BanQuery, limit: usize) -> Result<Self, ApiError> {
+    fn new(query: &BanQuery, limit: usize) -> Result<Self, ControlError> {
         let cursor = query.cursor.as_deref().map(key_of).transpose()?;
         let order = query.sort.unwrap_or_default();
         let falling = query.order == Some(Direction::Desc);
@@ -190,10 +190,10 @@ impl Page {
     }
 }
 
-fn key_of(cursor: &str) -> Result<Key, ApiError> {
+fn key_of(cursor: &str) -> Result<Key, ControlError> {
     let parts = cursor.split_once('_');
     let key = parts.and_then(|(time, net)| Some((time.parse().ok()?, net.parse().ok()?)));
-    key.ok_or_else(|| ApiError::field("cursor", "take it from `next` of the page before"))
+    key.ok_or_else(|| ControlError::field("cursor", "take it from `next` of the page before"))
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use sipward_engine::{self as engine, BanView, Enforcement, Expiry, FlowView, Origin};
 
+use super::error::refusal;
 use crate::clock::Clock;
 use crate::daemon::{Failure, KernelSide, Note};
-use crate::http::error::refusal;
 use crate::model::{
     Ban, BanOrigin, BanScope, BanState, By, Cause, DeniedFlow, Evidence, FailureEntry, Grades,
     HistoryEntry, HistoryKind, StoreHealth, StoreState,

@@ -1,4 +1,4 @@
-//! How FreeSWITCH fares in a flood, for `/status`.
+//! How FreeSWITCH fares in a flood.
 
 use std::time::Duration;
 

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use ipnet::IpNet;
 use sipward_engine::Origin;
 
+use super::error::ControlError;
 use crate::daemon::{EngineHandle, EngineTask};
-use crate::http::error::ApiError;
 
 /// Items that are listed of what a change does; beside them stands how many there are.
 const LISTED: usize = 100;
@@ -22,7 +22,7 @@ pub(super) async fn visit_overlapping<T: Send + 'static>(
     at_once: usize,
     look: impl Fn(&EngineTask, &[IpNet]) -> T + Clone + Send + 'static,
     mut take: impl FnMut(T),
-) -> Result<(), ApiError> {
+) -> Result<(), ControlError> {
     // One ban may hold several of the nets.
     let mut touched = HashSet::new();
     for net in nets.iter().copied() {
@@ -62,7 +62,7 @@ pub(super) struct Staying {
 
 impl Staying {
     /// Those that share an address with one of `nets`.
-    pub(super) async fn on(engine: &EngineHandle, nets: &[IpNet]) -> Result<Self, ApiError> {
+    pub(super) async fn on(engine: &EngineHandle, nets: &[IpNet]) -> Result<Self, ControlError> {
         let mut all = Self::default();
         visit_overlapping(engine, nets, LOOKED_AT, Self::among, |some| all.add(some)).await?;
         Ok(all)
