@@ -6,30 +6,21 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use ipnet::IpNet;
 use maxminddb::Reader;
 use serde::Deserialize;
 
+use crate::config::{GeoSettings, MAX_GEO_FILES};
 use crate::record::Record;
-
-/// Files at most: a country or city file, one of autonomous systems, and both again for another provider.
-pub(crate) const MAX_FILES: usize = 4;
 
 /// Largest file, in bytes. City files have some 120 MB.
 const MAX_FILE: u64 = 256 * 1024 * 1024;
 
 /// Longest name, in characters.
 const MAX_NAME: usize = 100;
-
-/// `[geo]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
-    /// The files. A later one fills in what those before it do not say.
-    pub files: Vec<PathBuf>,
-}
 
 /// What is known of the place of an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,9 +45,9 @@ pub(crate) struct Geo {
 impl Geo {
     /// Reads the files anew, in place of those in use; gives what is to be told of them. Blocks: 100 MB take
     /// a fraction of a second.
-    pub(crate) fn read(&self, settings: &Settings) -> Vec<Record> {
+    pub(crate) fn read(&self, settings: &GeoSettings) -> Vec<Record> {
         let (mut readers, mut failed) = (Vec::new(), Vec::new());
-        for file in settings.files.iter().take(MAX_FILES) {
+        for file in settings.files.iter().take(MAX_GEO_FILES) {
             match open(file) {
                 Ok(reader) => readers.push(reader),
                 Err(error) => failed.push(Record::GeoFailed { file: file.clone(), error }),

@@ -15,11 +15,11 @@ use nom::branch::alt;
 use nom::bytes::complete::{tag, take_till1};
 use nom::sequence::delimited;
 use nom::{IResult, Parser as _};
-use serde::Serialize;
 use sipward_engine::{self as engine, ComplaintKind, Method, Timestamp};
 use sipward_esl::LogLine;
 
 use self::row::Row;
+use crate::record::RefusedFor;
 
 /// Between the line that says why a right password was refused and the line of its failure, which the
 /// same thread writes next.
@@ -62,16 +62,6 @@ pub struct Complaint<'t> {
     pub user: Option<Cow<'t, str>>,
     /// The SIP method, where the message tells.
     pub method: Option<Method>,
-}
-
-/// Why FreeSWITCH refused a right password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RefusedFor {
-    /// `max-registrations-per-extension`.
-    MaxRegistrations,
-    /// `user-agent-filter`.
-    UserAgentFilter,
 }
 
 /// What a line means for others.

@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-pub(crate) use answer::host_and_port;
+use crate::config::{WhoisServer, WhoisSettings};
 use ask::Reach;
 pub use memory::Found;
 use memory::Memory;
@@ -34,40 +34,6 @@ const MAX_HOPS: usize = 4;
 
 /// Questions on their way at once. Each holds a socket and at most `ask::MAX_ANSWER`.
 const AT_ONCE: usize = 4;
-
-/// Port of the protocol (RFC 3912 section 2).
-pub(crate) const PORT: u16 = 43;
-
-/// How to ask.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Where every question begins.
-    pub server: Server,
-    /// Time for one address, all servers together.
-    pub timeout: Duration,
-    /// Addresses asked for within a minute.
-    pub per_minute: u32,
-}
-
-/// A whois server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server {
-    /// Name or address.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            // It refers to the registry of each address, worldwide.
-            server: Server { host: "whois.iana.org".to_owned(), port: PORT },
-            timeout: Duration::from_secs(10),
-            per_minute: 10,
-        }
-    }
-}
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +71,7 @@ pub enum WhoisError {
 /// The one place that asks. Shared by anyone who wants to know.
 #[derive(Debug)]
 pub struct Whois {
-    settings: Settings,
+    settings: WhoisSettings,
     memory: Mutex<Memory>,
     room: Semaphore,
 }
@@ -113,7 +79,7 @@ pub struct Whois {
 impl Whois {
     /// Asks nothing yet.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: WhoisSettings) -> Self {
         let memory = Mutex::new(Memory::new(settings.per_minute));
         Self { settings, memory, room: Semaphore::new(AT_ONCE) }
     }
@@ -158,7 +124,7 @@ impl Whois {
     /// Asks the first server, and whom it refers to. The last one that has something to say is believed.
     async fn follow(&self, address: IpAddr) -> Found {
         let mut server = self.settings.server.clone();
-        let mut asked: Vec<Server> = Vec::new();
+        let mut asked: Vec<WhoisServer> = Vec::new();
         let mut best = None;
         // Who configures a server inside may have it refer to others inside.
         let mut reach = Reach::Anywhere;
@@ -185,7 +151,7 @@ impl Whois {
                 None => break,
             }
         }
-        let Server { host, .. } = &self.settings.server;
+        let WhoisServer { host, .. } = &self.settings.server;
         let silent =
             || WhoisError::Server { server: host.clone(), problem: "no answer".to_owned() };
         best.ok_or_else(silent)

@@ -11,6 +11,7 @@ mod aliases;
 pub mod credentials;
 pub mod error;
 pub mod file;
+mod geo;
 mod http;
 mod mail;
 pub mod secrets;
@@ -18,6 +19,7 @@ mod span;
 mod store;
 mod survey;
 mod webhook;
+mod whois;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -27,12 +29,14 @@ pub use crate::model::{HostEntry, Mode};
 pub use credentials::Credentials;
 pub use error::ConfigError;
 pub use file::OnExit;
+pub use geo::{GeoSettings, MAX_GEO_FILES};
 pub use http::{HttpSettings, TlsFiles};
 pub use mail::{MailSettings, MailTls, MailTransport};
 pub use secrets::{Login, Secret, Secrets};
 
 pub use store::{StoreLocation, StoreSettings};
 pub use webhook::{WebhookSettings, WebhookUrl};
+pub use whois::{WHOIS_PORT, WhoisServer, WhoisSettings, host_and_port};
 
 /// Where the file is looked for when the command line names none.
 pub const DEFAULT_PATH: &str = "/etc/sipward/sipward.toml";
@@ -82,9 +86,9 @@ pub struct Config {
     /// Where records are posted to.
     pub webhook: WebhookSettings,
     /// How to ask whom an address belongs to.
-    pub whois: crate::whois::Settings,
+    pub whois: WhoisSettings,
     /// Files that tell where addresses are.
-    pub geo: crate::geo::Settings,
+    pub geo: GeoSettings,
     /// Keys of `[policy]` that the file sets, dotted, without `policy.`, by their names of today.
     pub policy_keys: BTreeSet<String>,
 }

@@ -55,7 +55,7 @@ impl Control {
             let (part, more) =
                 self.engine.call(move |task| look_at_bans(task, last, &then)).await?;
             for seen in part {
-                preview.add(&seen);
+                add_ban(&mut preview, &seen);
             }
             match more {
                 Some(net) => last = Some(net),
@@ -90,20 +90,18 @@ struct SeenBan {
     length: std::cmp::Ordering,
 }
 
-impl PolicyPreview {
-    fn add(&mut self, seen: &SeenBan) {
-        let SeenBan { net, rule, verdict, length } = *seen;
-        self.bans_looked_at += 1;
-        match verdict {
-            Verdict::Made => {
-                self.longer += u64::from(length.is_gt());
-                self.shorter += u64::from(length.is_lt());
-            }
-            Verdict::Unsure => self.unsure_total += 1,
-            Verdict::NotMade(because) => {
-                self.not_made_total += 1;
-                list(&mut self.not_made, [PreviewedBan { net, rule, because }]);
-            }
+fn add_ban(preview: &mut PolicyPreview, seen: &SeenBan) {
+    let SeenBan { net, rule, verdict, length } = *seen;
+    preview.bans_looked_at += 1;
+    match verdict {
+        Verdict::Made => {
+            preview.longer += u64::from(length.is_gt());
+            preview.shorter += u64::from(length.is_lt());
+        }
+        Verdict::Unsure => preview.unsure_total += 1,
+        Verdict::NotMade(because) => {
+            preview.not_made_total += 1;
+            list(&mut preview.not_made, [PreviewedBan { net, rule, because }]);
         }
     }
 }
@@ -202,7 +200,7 @@ impl Control {
             };
             let mut staying = Staying::default();
             visit_overlapping(&self.engine, &nets, TRIED, look, |(ended, stay)| {
-                preview.add(ended);
+                add_ended(&mut preview, ended);
                 staying.add(stay);
             })
             .await?;
@@ -212,11 +210,9 @@ impl Control {
     }
 }
 
-impl AllowPreview {
-    fn add(&mut self, ended: Ended) {
-        self.ended_total += ended.count;
-        self.left_total += ended.left.len() as u64;
-        list(&mut self.ended, ended.nets);
-        list(&mut self.left, ended.left);
-    }
+fn add_ended(preview: &mut AllowPreview, ended: Ended) {
+    preview.ended_total += ended.count;
+    preview.left_total += ended.left.len() as u64;
+    list(&mut preview.ended, ended.nets);
+    list(&mut preview.left, ended.left);
 }

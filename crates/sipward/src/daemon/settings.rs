@@ -18,8 +18,8 @@ use super::Reload;
 use super::engine_task::{Command, EngineHandle, EngineUnavailable};
 use super::freeswitch_queries::Asked;
 use crate::certificates::Certificates;
-use crate::config::{Config, HostEntry};
-use crate::geo::{self, Geo};
+use crate::config::{Config, GeoSettings, HostEntry};
+use crate::geo::Geo;
 use crate::logging::LogControl;
 use crate::record::Record;
 use crate::store::{self, AllowEntry, Saved, Store};
@@ -285,7 +285,7 @@ impl State {
 /// Reads the files of `[geo]` anew, away from the tasks that ban, and tells of those that cannot be used.
 pub(crate) async fn read_geo(
     geo: Arc<Geo>,
-    settings: geo::Settings,
+    settings: GeoSettings,
     records: broadcast::Sender<Arc<Record>>,
 ) {
     let failed = tokio::task::spawn_blocking(move || geo.read(&settings)).await;

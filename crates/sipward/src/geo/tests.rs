@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use super::*;
 
 /// Made by `tests/fixtures/geo/make.py`: documentation prefixes only.
@@ -10,7 +12,7 @@ fn ip(text: &str) -> IpAddr {
 
 fn geo(files: &[&str]) -> (Geo, Vec<Record>) {
     let geo = Geo::default();
-    let settings = Settings { files: files.iter().map(PathBuf::from).collect() };
+    let settings = GeoSettings { files: files.iter().map(PathBuf::from).collect() };
     let failed = geo.read(&settings);
     (geo, failed)
 }

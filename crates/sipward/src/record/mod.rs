@@ -25,7 +25,6 @@ pub use parts::{Ban, FlowDenied, Started, Totals};
 pub(crate) use table::{AlarmEffect, Mail};
 pub(crate) use wire::line;
 
-use crate::log_parser::RefusedFor;
 use crate::model::{AuthMethod, Scope, TokenEnd};
 
 use crate::text::Time;
@@ -619,6 +618,16 @@ impl From<&Coverage> for Record {
             gaps: coverage.gaps.clone(),
         }
     }
+}
+
+/// Why FreeSWITCH refused a right password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusedFor {
+    /// `max-registrations-per-extension`.
+    MaxRegistrations,
+    /// `user-agent-filter`.
+    UserAgentFilter,
 }
 
 #[cfg(test)]

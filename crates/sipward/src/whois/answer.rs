@@ -1,6 +1,6 @@
 //! What an answer says.
 
-use super::{PORT, Server};
+use crate::config::{WHOIS_PORT, WhoisServer, host_and_port};
 
 /// Characters kept of an answer: what a person reads.
 const MAX_TEXT: usize = 8 * 1024;
@@ -47,7 +47,7 @@ fn harmless(c: char) -> char {
 
 /// Where another server is named: `refer:` (IANA), `ReferralServer: whois://` (ARIN), `whois:`. The last one
 /// counts: ARIN lists networks from the widest to the narrowest.
-pub(super) fn referral(answer: &str) -> Option<Server> {
+pub(super) fn referral(answer: &str) -> Option<WhoisServer> {
     let named = answer.lines().rev().find_map(|line| {
         let (key, value) = line.split_once(':')?;
         let keys = ["refer", "whois", "ReferralServer"];
@@ -59,28 +59,6 @@ pub(super) fn referral(answer: &str) -> Option<Server> {
         Some(_) => return None,
         None => named,
     };
-    let (host, port) = host_and_port(place.trim_end_matches('/'), PORT)?;
-    Some(Server { host, port })
-}
-
-/// `host`, `host:port` or `[address]:port`; `port` where none is named.
-pub(crate) fn host_and_port(place: &str, port: u16) -> Option<(String, u16)> {
-    let (host, named) = match place.strip_prefix('[') {
-        Some(rest) => {
-            let (host, behind) = rest.split_once(']')?;
-            host.parse::<std::net::Ipv6Addr>().ok()?;
-            (host, if behind.is_empty() { None } else { Some(behind.strip_prefix(':')?) })
-        }
-        None => match place.split_once(':') {
-            Some((host, named)) => (host, Some(named)),
-            None => (place, None),
-        },
-    };
-    let port = match named {
-        Some(named) => named.parse().ok().filter(|port| *port != 0)?,
-        None => port,
-    };
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte);
-    let is_host = (1..=253).contains(&host.len()) && host.bytes().all(fits);
-    is_host.then(|| (host.to_ascii_lowercase(), port))
+    let (host, port) = host_and_port(place.trim_end_matches('/'), WHOIS_PORT)?;
+    Some(WhoisServer { host, port })
 }

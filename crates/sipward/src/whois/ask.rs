@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, lookup_host};
 
-use super::Server;
+use crate::config::WhoisServer;
 
 /// Bytes of an answer that are read; what comes behind is not.
 const MAX_ANSWER: u64 = 64 * 1024;
@@ -22,11 +22,11 @@ pub(super) enum Reach {
 
 /// The answer as it came, and where it came from.
 pub(super) async fn ask(
-    server: &Server,
+    server: &WhoisServer,
     address: IpAddr,
     reach: Reach,
 ) -> Result<(String, IpAddr), String> {
-    let Server { host, port } = server;
+    let WhoisServer { host, port } = server;
     let found = lookup_host((host.as_str(), *port)).await;
     let found = found.map_err(|error| format!("cannot look it up: {error}"))?;
     let mut last = "its name has no address that may be asked".to_owned();

@@ -29,8 +29,8 @@ async fn server(answers: &[&str]) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
 }
 
 fn whois(place: SocketAddr) -> Whois {
-    let server = Server { host: place.ip().to_string(), port: place.port() };
-    Whois::new(Settings { server, ..Settings::default() })
+    let server = WhoisServer { host: place.ip().to_string(), port: place.port() };
+    Whois::new(WhoisSettings { server, ..WhoisSettings::default() })
 }
 
 fn ip(text: &str) -> IpAddr {
@@ -133,7 +133,7 @@ async fn what_no_registry_knows_is_not_asked_for() {
 #[tokio::test]
 async fn a_strangers_referral_into_our_own_network_is_not_followed() {
     let (inside, asked) = server(&["secret\n"]).await;
-    let server = Server { host: inside.ip().to_string(), port: inside.port() };
+    let server = WhoisServer { host: inside.ip().to_string(), port: inside.port() };
     let refused = ask::ask(&server, ip("8.8.8.8"), Reach::Public).await;
     assert!(refused.unwrap_err().contains("no address that may be asked"));
     assert!(asked.lock().unwrap().is_empty());

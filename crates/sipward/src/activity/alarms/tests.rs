@@ -113,7 +113,7 @@ fn many_alarms_push_out_those_that_are_over_and_none_that_stands() {
 fn text_of_strangers_is_escaped() {
     let source: IpAddr = "192.0.2.7".parse().unwrap();
     let user = Text::new("a\u{1b}[2Jb");
-    let reason = crate::log_parser::RefusedFor::MaxRegistrations;
+    let reason = crate::record::RefusedFor::MaxRegistrations;
     let alarms = told([(0, Record::RefusedLogin { source, user, reason })]);
     assert!(!alarms.read(&[], at(0))[0].text.contains('\u{1b}'));
 }

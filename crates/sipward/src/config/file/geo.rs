@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::config::error::Problem;
-use crate::geo::{MAX_FILES, Settings};
+use crate::config::{GeoSettings, MAX_GEO_FILES};
 
 /// `[geo]`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -15,10 +15,10 @@ pub(super) struct GeoFile {
 }
 
 impl GeoFile {
-    pub(super) fn checked(self) -> Result<Settings, Problem> {
+    pub(super) fn checked(self) -> Result<GeoSettings, Problem> {
         let files = self.files.unwrap_or_default();
-        if files.len() > MAX_FILES {
-            let message = format!("{} files, more than {MAX_FILES}", files.len());
+        if files.len() > MAX_GEO_FILES {
+            let message = format!("{} files, more than {MAX_GEO_FILES}", files.len());
             return Err(Problem::new("geo.files", message));
         }
         match files.iter().find(|file| !file.is_absolute()) {
@@ -26,7 +26,7 @@ impl GeoFile {
                 let message = format!("`{}` is not an absolute path", file.display());
                 Err(Problem::new("geo.files", message))
             }
-            None => Ok(Settings { files }),
+            None => Ok(GeoSettings { files }),
         }
     }
 }

@@ -10,8 +10,8 @@ use super::set;
 use super::span::{self, Span};
 use crate::config::error::Problem;
 use crate::config::{MailSettings, MailTls, MailTransport, WebhookSettings, WebhookUrl};
+use crate::config::{WHOIS_PORT, WhoisServer, WhoisSettings, host_and_port};
 use crate::record::Kind;
-use crate::whois::{self, Server};
 
 /// Most recipients of mail: each gets a message of its own.
 const MAX_RECIPIENTS: usize = 16;
@@ -104,11 +104,11 @@ impl WebhookFile {
 }
 
 impl WhoisFile {
-    pub(super) fn checked(self) -> Result<whois::Settings, Problem> {
-        let mut settings = whois::Settings::default();
+    pub(super) fn checked(self) -> Result<WhoisSettings, Problem> {
+        let mut settings = WhoisSettings::default();
         if let Some(server) = self.server {
-            let (host, port) = place("whois.server", &server, whois::PORT)?;
-            settings.server = Server { host, port };
+            let (host, port) = place("whois.server", &server, WHOIS_PORT)?;
+            settings.server = WhoisServer { host, port };
         }
         span::set(&mut settings.timeout, self.timeout);
         let range = Duration::from_secs(1)..=Duration::from_mins(1);
@@ -133,7 +133,7 @@ fn mailbox(key: &str, text: &str) -> Result<Mailbox, Problem> {
 }
 
 fn place(key: &str, text: &str, port: u16) -> Result<(String, u16), Problem> {
-    whois::host_and_port(text, port).ok_or_else(|| {
+    host_and_port(text, port).ok_or_else(|| {
         let text = text.escape_debug();
         Problem::new(key, format!("`{text}` is no server; write mail.example.org, 192.0.2.25:587 or [2001:db8::25]:587"))
     })

@@ -11,11 +11,11 @@ use tokio::sync::{broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::config::{Login, Secret};
-use crate::config::{MailSettings, MailTls, MailTransport};
+use crate::config::{
+    Login, MailSettings, MailTls, MailTransport, Secret, WhoisServer, WhoisSettings,
+};
 use crate::notify::{DeliveryStats, apart};
 use crate::record::Ban;
-use crate::whois;
 use sink::{Mail, Sink};
 
 const FAST: Retry =
@@ -30,7 +30,7 @@ struct Mailing {
 }
 
 impl Mailing {
-    fn start(settings: &MailSettings, login: Option<&Login>, whois: whois::Settings) -> Self {
+    fn start(settings: &MailSettings, login: Option<&Login>, whois: WhoisSettings) -> Self {
         let (records, _) = broadcast::channel(256);
         let (ledger, stop) =
             (Arc::new(DeliveryStats::new(NAME.to_owned())), CancellationToken::new());
@@ -92,21 +92,21 @@ fn ban(net: &str, user: &str) -> Record {
 }
 
 /// Whois that nobody answers.
-async fn deaf() -> (whois::Settings, TcpListener) {
+async fn deaf() -> (WhoisSettings, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     (asking(&listener), listener)
 }
 
-fn asking(listener: &TcpListener) -> whois::Settings {
+fn asking(listener: &TcpListener) -> WhoisSettings {
     let place = listener.local_addr().unwrap();
-    let server = whois::Server { host: place.ip().to_string(), port: place.port() };
-    whois::Settings { server, per_minute: 600, ..whois::Settings::default() }
+    let server = WhoisServer { host: place.ip().to_string(), port: place.port() };
+    WhoisSettings { server, per_minute: 600, ..WhoisSettings::default() }
 }
 
 #[tokio::test]
 async fn many_bans_are_one_mail_with_bounded_text() {
     let mut sink = Sink::start().await;
-    let mailing = Mailing::start(&settings(&sink), None, whois::Settings::default());
+    let mailing = Mailing::start(&settings(&sink), None, WhoisSettings::default());
     for n in 0..80 {
         mailing.tell(ban(&format!("203.0.113.{n}/32"), "1000"));
     }
@@ -130,7 +130,7 @@ async fn many_bans_are_one_mail_with_bounded_text() {
 #[tokio::test]
 async fn what_a_stranger_wrote_cannot_become_a_header_a_line_or_a_command() {
     let mut sink = Sink::start().await;
-    let mailing = Mailing::start(&settings(&sink), None, whois::Settings::default());
+    let mailing = Mailing::start(&settings(&sink), None, WhoisSettings::default());
     let evil = "x\r\n.\r\nMAIL FROM:<a@b>\r\nBcc: c@d\u{1b}[2J\u{202e}";
     let user = Text::new(evil);
     mailing.tell(Record::Alarm(Alarm::AccountAttacked { user, sources: 12 }));
@@ -153,7 +153,7 @@ async fn what_a_stranger_wrote_cannot_become_a_header_a_line_or_a_command() {
 async fn an_alarm_does_not_wait_for_the_digest_and_a_second_one_waits_a_minute() {
     let mut sink = Sink::start().await;
     let settings = MailSettings { digest: Duration::from_secs(3_600), ..settings(&sink) };
-    let mailing = Mailing::start(&settings, None, whois::Settings::default());
+    let mailing = Mailing::start(&settings, None, WhoisSettings::default());
     mailing.tell(ban("203.0.113.7/32", "1000"));
     mailing.tell(Record::Alarm(Alarm::ManyBans { bans: 700 }));
     let first = sink.next().await;
@@ -172,7 +172,7 @@ async fn an_alarm_does_not_wait_for_the_digest_and_a_second_one_waits_a_minute()
 #[tokio::test]
 async fn a_server_that_refuses_for_now_is_tried_again_with_the_same_message() {
     let mut sink = Sink::refusing(2).await;
-    let mailing = Mailing::start(&settings(&sink), None, whois::Settings::default());
+    let mailing = Mailing::start(&settings(&sink), None, WhoisSettings::default());
     mailing.tell(ban("203.0.113.7/32", "1000"));
     let mail = sink.next().await;
     assert_eq!(sink.refused_ids(), vec![mail.headers["message-id"].clone(); 2]);
@@ -185,7 +185,7 @@ async fn one_refused_recipient_does_not_keep_the_others_from_their_mail() {
     let mut sink = Sink::start().await;
     let mut settings = settings(&sink);
     settings.to.insert(0, "nobody@example.org".parse().unwrap());
-    let mailing = Mailing::start(&settings, None, whois::Settings::default());
+    let mailing = Mailing::start(&settings, None, WhoisSettings::default());
     mailing.tell(ban("203.0.113.7/32", "1000"));
     assert_eq!(sink.next().await.to, ["noc@example.org"]);
     let counts = mailing.finish().await;
@@ -237,7 +237,7 @@ async fn a_server_without_starttls_gets_nothing_when_tls_is_wanted() {
         port: sink.port(),
         tls: MailTls::Starttls,
     };
-    let mailing = Mailing::start(&settings, None, whois::Settings::default());
+    let mailing = Mailing::start(&settings, None, WhoisSettings::default());
     mailing.tell(ban("203.0.113.7/32", "1000"));
     while mailing.ledger.read().failed == 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -250,7 +250,7 @@ async fn a_server_without_starttls_gets_nothing_when_tls_is_wanted() {
 async fn a_password_logs_in_on_this_host_and_is_never_sent_elsewhere_in_clear() {
     let login = Login { user: "pbx".to_owned(), password: Secret::new("s3cret") };
     let mut sink = Sink::start().await;
-    let mailing = Mailing::start(&settings(&sink), Some(&login), whois::Settings::default());
+    let mailing = Mailing::start(&settings(&sink), Some(&login), WhoisSettings::default());
     mailing.tell(ban("203.0.113.7/32", "1000"));
     sink.next().await;
     assert_eq!(sink.logins(), ["\0pbx\0s3cret"]);
@@ -279,7 +279,7 @@ async fn sendmail_gets_the_mail_on_its_standard_input() {
         .unwrap();
     let sink = Sink::start().await;
     let settings = MailSettings { way: MailTransport::Sendmail(program), ..settings(&sink) };
-    let mailing = Mailing::start(&settings, None, whois::Settings::default());
+    let mailing = Mailing::start(&settings, None, WhoisSettings::default());
     mailing.tell(ban("203.0.113.7/32", "1000"));
     while !file.exists() {
         tokio::time::sleep(Duration::from_millis(10)).await;
