@@ -23,11 +23,11 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ipnet::IpNet;
-use sipward::config::{StoreLocation, StoreSettings};
-use sipward::store::{Closed, Entry, SavedBan, State, Store};
+use sipward_config::{StoreLocation, StoreSettings};
 use sipward_engine::{
     Cause, Details, Evidence, Expiry, Grade, Identity, RuleName, Scope, Text, Timestamp,
 };
+use sipward_store::{Closed, Entry, SavedBan, State, Store};
 use sipward_tests::daemon::{Daemon, Setup};
 use sipward_tests::netns::Host;
 

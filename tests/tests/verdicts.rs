@@ -13,9 +13,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use sipward::bridge;
 use sipward_engine::{Action, Engine, Input, Policy, Timestamp};
 use sipward_esl::{FrameDecoder, Limits};
+use sipward_ingest::bridge;
 use sipward_tests::fake_freeswitch::{Frame, Recording};
 use tokio_util::codec::Decoder as _;
 

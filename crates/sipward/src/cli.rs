@@ -33,15 +33,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-use crate::config::file::LogLevel;
-use crate::config::{Config, Credentials, Mode, OnExit, Secrets};
 use crate::demo;
 use crate::doctor as doctor_checks;
-use crate::logging::{Format, Logs};
-use crate::rights;
 use crate::run::Daemon;
-use crate::store::Store;
 use remote::Exit;
+use sipward_config::file::LogLevel;
+use sipward_config::{Config, Credentials, Mode, OnExit, Secrets};
+use sipward_daemon::logging::{Format, Logs};
+use sipward_model::rights;
+use sipward_store::Store;
 
 /// Bans SIP brute-forcers by what FreeSWITCH itself reports on its Event Socket.
 #[derive(Debug, Parser)]

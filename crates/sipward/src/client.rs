@@ -22,9 +22,9 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use crate::model::{BASE, Problem};
 pub use error::ClientError;
 pub use events::Events;
+use sipward_model::wire::{BASE, Problem};
 
 /// Longest wait for the connection. A Unix socket answers at once, unless its queue is full.
 const CONNECT: Duration = Duration::from_secs(5);

@@ -26,8 +26,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::config::ConfigError;
-use crate::config::StoreLocation;
+use sipward_config::ConfigError;
+use sipward_config::StoreLocation;
 
 /// How one thing stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -138,7 +138,7 @@ impl Check {
 
 /// The configuration's directory: where credentials lie beside it.
 fn directory_of(config: Option<&Path>) -> PathBuf {
-    let file = config.unwrap_or(Path::new(crate::config::DEFAULT_PATH));
+    let file = config.unwrap_or(Path::new(sipward_config::DEFAULT_PATH));
     file.parent().unwrap_or(Path::new("/")).to_owned()
 }
 

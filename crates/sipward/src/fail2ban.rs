@@ -27,9 +27,9 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use sipward_engine::{Scope, Timestamp};
 
-use crate::config::HostEntry;
 pub use jail::Jail;
 pub use show::to_toml;
+use sipward_config::HostEntry;
 
 /// Where Debian, RHEL and fail2ban's own installer put its configuration.
 pub const DEFAULT_DIRECTORY: &str = "/etc/fail2ban";

@@ -16,10 +16,10 @@
 //! | `daemon::freeswitch_queries` | questions to FreeSWITCH: phones, gateways, access lists | – |
 //! | `daemon::probe` | OPTIONS requests to FreeSWITCH's profiles in a flood | – |
 //! | `daemon::tasks` | name look-ups, signals | – |
-//! | [`api`](crate::api) | the control socket, a task for each connection | – |
-//! | [`http`](crate::http) (a thread of its own) | the API and the console on TCP, a task for each connection | – |
-//! | [`metrics`](crate::metrics) | counts made from records | – |
-//! | [`notify`](crate::notify) (a thread of its own) | mail, webhooks | – |
+//! | [`api`](sipward_server::api) | the control socket, a task for each connection | – |
+//! | [`http`](sipward_server::http) (a thread of its own) | the API and the console on TCP, a task for each connection | – |
+//! | [`metrics`](sipward_daemon::metrics) | counts made from records | – |
+//! | [`notify`](sipward_notify) (a thread of its own) | mail, webhooks | – |
 //! | `store` (threads of its own) | the database | – |
 
 mod open;
@@ -36,22 +36,22 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{self, Clock};
-use crate::config::{Config, Credentials, Secrets};
-use crate::control::{Control, Lookups, Parts};
-use crate::daemon::{
-    End, EngineTask, Inputs, Outputs, Overrides, QUERIES, Reload, State, recall_decisions,
-    status_hook, stop_on_signals,
-};
-use crate::http::Links;
-use crate::logging::LogControl;
-use crate::metrics::Metrics;
-use crate::notify::Notifiers;
-use crate::record::{Record, Totals};
-use crate::systemd;
 use open::Opened;
 use restore::Restoring;
 use shut_down::shut_down;
+use sipward_config::{Config, Credentials, Secrets};
+use sipward_daemon::control::{Control, Lookups, Parts};
+use sipward_daemon::logging::LogControl;
+use sipward_daemon::metrics::Metrics;
+use sipward_daemon::systemd;
+use sipward_daemon::{
+    End, EngineTask, Inputs, Outputs, Overrides, QUERIES, Reload, State, recall_decisions,
+    status_hook, stop_on_signals,
+};
+use sipward_model::clock::{self, Clock};
+use sipward_model::record::{Record, Totals};
+use sipward_notify::Notifiers;
+use sipward_server::http::Links;
 use wire::{Wired, Wiring};
 
 /// Records that a slow listener may fall behind before it misses some.

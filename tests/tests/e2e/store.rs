@@ -7,9 +7,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use sipward::config::{StoreLocation, StoreSettings};
-use sipward::store::{Saved, Store};
+use sipward_config::{StoreLocation, StoreSettings};
 use sipward_engine::Expiry;
+use sipward_store::{Saved, Store};
 use sipward_tests::daemon::{Daemon, Line};
 
 use super::kernel::{blackholes, nets};
@@ -134,7 +134,7 @@ fn what_ended_while_nobody_ran_ends_at_the_start() {
     again.stop();
     // It stays stored for an hour: if the clock was ahead, it comes back when that is set right.
     let left = saved(&setup.store_file()).bans;
-    let now = sipward::clock::stamp(std::time::SystemTime::now());
+    let now = sipward_model::clock::stamp(std::time::SystemTime::now());
     assert!(left.iter().all(|ban| ban.until < Expiry::At(now)), "{left:?}");
 }
 

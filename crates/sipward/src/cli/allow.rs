@@ -7,8 +7,8 @@ use super::ban::degraded;
 use super::out::{self, Table};
 use super::remote::{Exit, Remote};
 use crate::client::segment;
-use crate::config::HostEntry;
-use crate::model::{AllowChanged, AllowOrigin, AllowPage, AllowQuery, MAX_LIMIT, NewAllow};
+use sipward_config::HostEntry;
+use sipward_model::wire::{AllowChanged, AllowOrigin, AllowPage, AllowQuery, MAX_LIMIT, NewAllow};
 
 /// Who is never banned by a rule.
 #[derive(Debug, clap::Args)]

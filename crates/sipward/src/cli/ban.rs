@@ -9,12 +9,12 @@ use super::out;
 use super::remote::{Exit, Remote};
 use super::ssh;
 use crate::client::{Client, NoQuery, segment};
-use crate::config::Mode;
-use crate::model::{
+use sipward_config::Mode;
+use sipward_model::text::{Plain, read_span};
+use sipward_model::wire::{
     BanMade, BanScope, BanState, Healthy, Net, NewBan, RouteState, SourceReport, Status,
     StillStopped, StoreHealth, StoreState, Unbanned,
 };
-use crate::text::{Plain, read_span};
 
 /// Ban an address or a network.
 ///

@@ -8,10 +8,10 @@ use super::progress::Progress;
 use super::remote::{Exit, Remote};
 use super::words;
 use crate::client::{Answer, Client, ClientError};
-use crate::model::{
+use sipward_model::text::{Plain, Span};
+use sipward_model::wire::{
     Ban, BanOrder, BanOrigin, BanPage, BanQuery, BanScope, BanState, Direction, MAX_LIMIT, Net,
 };
-use crate::text::{Plain, Span};
 
 /// List the bans that stand.
 #[derive(Debug, clap::Args)]

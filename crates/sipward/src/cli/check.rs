@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use crate::certificates::Certificates;
-use crate::config::StoreLocation;
-use crate::config::{Config, Credentials, Secrets};
-use crate::daemon;
-use crate::notify::Notifiers;
+use sipward_config::StoreLocation;
+use sipward_config::{Config, Credentials, Secrets};
+use sipward_daemon as daemon;
+use sipward_daemon::certificates::Certificates;
+use sipward_notify::Notifiers;
 
 /// Says that all is good, or everything that is not: of the file, of the environment, of the files that they name.
 pub(super) fn run(path: Option<&Path>) -> anyhow::Result<()> {

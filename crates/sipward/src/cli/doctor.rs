@@ -7,7 +7,7 @@ use super::out;
 use super::progress::Progress;
 use super::remote::{Exit, block_on};
 use crate::doctor::{self, Examination, Patient, State};
-use crate::text::Plain;
+use sipward_model::text::Plain;
 
 /// FreeSWITCH sends a HEARTBEAT every 20 s.
 const HEARTBEAT: Duration = Duration::from_secs(25);

@@ -8,8 +8,8 @@ use super::out::{self, Table};
 use super::remote::{Exit, Remote};
 use super::words;
 use crate::client::segment;
-use crate::model::{DeniedFlow, FlowAllowed, FlowPage, FlowQuery, Net};
-use crate::text::Span;
+use sipward_model::text::Span;
+use sipward_model::wire::{DeniedFlow, FlowAllowed, FlowPage, FlowQuery, Net};
 
 /// List the flows that are denied, or allow one again
 ///

@@ -5,10 +5,10 @@ use clap::ValueEnum;
 use super::out::{self, Table};
 use super::remote::{Exit, Remote};
 use super::words;
-use crate::model::{
+use sipward_model::text::Time;
+use sipward_model::wire::{
     BanScope, HistoryEntry, HistoryKind, HistoryPage, HistoryQuery, MAX_LIMIT, Net,
 };
-use crate::text::Time;
 
 /// Show what was decided before: bans, unbans and refusals, newest first.
 #[derive(Debug, clap::Args)]

@@ -10,12 +10,12 @@ use serde::Serialize;
 
 use super::out;
 use super::remote::{Exit, Remote, block_on};
-use crate::clock;
-use crate::config::HostEntry;
 use crate::fail2ban::{self, Sources, Takeover};
-use crate::model::RuleScope;
-use crate::text::Time;
 use apply::{Applied, apply};
+use sipward_config::HostEntry;
+use sipward_model::clock;
+use sipward_model::text::Time;
+use sipward_model::wire::RuleScope;
 
 /// Take over what another program has set up.
 #[derive(Debug, clap::Args)]

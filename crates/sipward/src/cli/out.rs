@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use crate::text::Plain;
+use sipward_model::text::Plain;
 
 /// Columns of a terminal that does not say.
 const USUAL_WIDTH: usize = 100;

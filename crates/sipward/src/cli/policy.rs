@@ -11,8 +11,10 @@ use super::ban::degraded;
 use super::out::{self, Table};
 use super::remote::{Exit, Remote};
 use crate::client::{ClientError, NoQuery, segment};
-use crate::model::{PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView, RuleSetting};
-use crate::text::read_span;
+use sipward_model::text::read_span;
+use sipward_model::wire::{
+    PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView, RuleSetting,
+};
 
 /// The policy in force.
 #[derive(Debug, clap::Args)]

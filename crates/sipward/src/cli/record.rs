@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use indicatif::{BinaryBytes, ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Credentials;
-use crate::daemon::stop_on_signals;
-use crate::recorder::pieces::Pieces;
-use crate::recorder::{News, RecordError, Totals, record};
-use crate::text::Plain;
+use sipward_config::Credentials;
+use sipward_daemon::stop_on_signals;
+use sipward_model::text::Plain;
+use sipward_replay::recorder::pieces::Pieces;
+use sipward_replay::recorder::{News, RecordError, Totals, record};
 
 /// How often the counter on a terminal moves.
 const SHOW_EVERY: Duration = Duration::from_millis(500);

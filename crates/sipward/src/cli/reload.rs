@@ -4,8 +4,8 @@ use hyper::Method;
 
 use super::out;
 use super::remote::{Exit, Remote};
-use crate::model::Reloaded;
-use crate::text::Plain;
+use sipward_model::text::Plain;
+use sipward_model::wire::Reloaded;
 
 /// Have the daemon read its configuration file again. Bans, counts and changes at run time stay.
 #[derive(Debug, clap::Args)]

@@ -10,9 +10,9 @@ use serde::de::DeserializeOwned;
 use super::out;
 use super::progress::Progress;
 use crate::client::{Answer, Client, ClientError};
-use crate::config::Config;
-use crate::config::file::DEFAULT_SOCKET;
-use crate::model::ProblemKind;
+use sipward_config::Config;
+use sipward_config::file::DEFAULT_SOCKET;
+use sipward_model::wire::ProblemKind;
 
 /// Where the daemon's socket is.
 #[derive(Clone, Debug, clap::Args)]

@@ -13,14 +13,14 @@ use jiff::tz::{Offset, TimeZone};
 use serde::Serialize;
 use sipward_engine::Exemption;
 
-use crate::config::{Config, DEFAULT_PATH, HostEntry};
-use crate::names::Names;
-use crate::replay::Kind;
-use crate::replay::report::Report;
-use crate::replay::source::MAX_SOURCES;
-use crate::replay::table::Outcome;
-use crate::replay::{Comparison, Simulation, Source, Tally, play};
-use crate::text::Plain;
+use sipward_config::{Config, DEFAULT_PATH, HostEntry};
+use sipward_daemon::names::Names;
+use sipward_model::text::Plain;
+use sipward_replay::Kind;
+use sipward_replay::report::Report;
+use sipward_replay::source::MAX_SOURCES;
+use sipward_replay::table::Outcome;
+use sipward_replay::{Comparison, Simulation, Source, Tally, play};
 
 /// Items between two moves of the progress bar: some thousandths of a second.
 const PROGRESS_EVERY: u64 = 4_096;

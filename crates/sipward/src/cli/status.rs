@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use super::out as print;
 use super::remote::{Exit, Remote};
 use crate::client::NoQuery;
-use crate::config::Mode;
-use crate::model::{AlarmState, BusyStranger, FloodState, Status, StoreState};
-use crate::text::{Plain, Span};
+use sipward_config::Mode;
+use sipward_model::text::{Plain, Span};
+use sipward_model::wire::{AlarmState, BusyStranger, FloodState, Status, StoreState};
 
 /// How the daemon stands.
 #[derive(Debug, clap::Args)]

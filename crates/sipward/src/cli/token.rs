@@ -9,11 +9,11 @@ use super::ban::degraded;
 use super::out::{self, Table};
 use super::remote::{Exit, Remote};
 use crate::client::{NoQuery, segment};
-use crate::model::{
+use sipward_model::text::{Plain, read_span};
+use sipward_model::wire::{
     LinkMade, NewLink, NewToken, Scope, SessionsEnded, StoreHealth, StoreState, TokenList,
     TokenMade, TokenRevoked,
 };
-use crate::text::{Plain, read_span};
 
 /// Who may use the API and the page on TCP (`[http]` in the configuration file).
 #[derive(Debug, clap::Args)]

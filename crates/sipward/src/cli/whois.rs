@@ -6,8 +6,8 @@ use super::out;
 use super::remote::{Exit, Remote};
 use super::why;
 use crate::client::{Answer, Client, ClientError, NoQuery, segment};
-use crate::model::{Host, Net, WhoisReport};
-use crate::text::Plain;
+use sipward_model::text::Plain;
+use sipward_model::wire::{Host, Net, WhoisReport};
 
 /// Whose an address is: its name, country and network, and what its registry says.
 ///

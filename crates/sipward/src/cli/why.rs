@@ -12,8 +12,8 @@ use super::out::{self, Table};
 use super::remote::{Exit, Remote};
 use super::words::word;
 use crate::client::{NoQuery, segment};
-use crate::model::{Location, RouteState, SourceReport};
-use crate::text::{Plain, Span};
+use sipward_model::text::{Plain, Span};
+use sipward_model::wire::{Location, RouteState, SourceReport};
 
 /// Failures and decisions shown of each source.
 const SHOWN: usize = 20;

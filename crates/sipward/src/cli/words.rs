@@ -1,7 +1,7 @@
 //! Values of the API in words, for cells of tables.
 
 use super::out;
-use crate::model::{By, Cause, Evidence};
+use sipward_model::wire::{By, Cause, Evidence};
 
 /// Why, in a few words. Not escaped: for a cell of a table.
 pub(super) fn cause(cause: &Cause) -> String {

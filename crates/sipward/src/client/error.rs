@@ -5,8 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::model::{Problem, ProblemKind};
-use crate::text::Plain;
+use sipward_model::text::Plain;
+use sipward_model::wire::{Problem, ProblemKind};
 
 /// Why there is no answer, or not the one that was wanted.
 #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 use super::ClientError;
-use crate::model::Line;
+use sipward_model::wire::Line;
 
 /// Longest event in bytes: a ban with its evidence has a few kilobytes.
 const MAX_EVENT: usize = 1024 * 1024;

@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixListener;
 
 use super::*;
-use crate::model::{BanQuery, Direction, EventQuery, Line};
+use sipward_model::wire::{BanQuery, Direction, EventQuery, Line};
 
 /// A server that gives each connection one of these answers, byte by byte as written, and hands back
 /// what it was asked.

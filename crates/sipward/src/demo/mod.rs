@@ -26,13 +26,13 @@ use tokio_util::sync::CancellationToken;
 
 use sipward_esl::Password;
 
-use crate::clock;
-use crate::config::{Config, Credentials, Mode, Secrets};
-use crate::daemon;
-use crate::http::Links;
-use crate::model::Scope;
 use crate::run::Daemon;
 use screen::Screen;
+use sipward_config::{Config, Credentials, Mode, Secrets};
+use sipward_daemon as daemon;
+use sipward_model::clock;
+use sipward_model::wire::Scope;
+use sipward_server::http::Links;
 use storm::Storm;
 
 /// How long the storm blows.

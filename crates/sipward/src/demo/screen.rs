@@ -14,9 +14,9 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{self, Instant, MissedTickBehavior};
 
 use super::storm::{Counts, NAT, NAT_PHONES};
-use crate::config::Secret;
-use crate::record::{Ban, FlowDenied, Record, Totals};
-use crate::text::Plain;
+use sipward_config::Secret;
+use sipward_model::record::{Ban, FlowDenied, Record, Totals};
+use sipward_model::text::Plain;
 
 /// Prints a line. `sipward demo | head` has seen enough: the storm goes on unseen.
 macro_rules! say {

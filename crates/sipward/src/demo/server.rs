@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::events::background_job;
 use super::storm::{Stopped, Storm};
-use crate::record::Record;
+use sipward_model::record::Record;
 
 /// FreeSWITCH serves its listeners every 20 ms (`mod_event_socket.c`, `listener_run`).
 const TURN: Duration = Duration::from_millis(20);

@@ -12,8 +12,8 @@ use sipward_route::Inspection;
 
 use super::Check;
 use crate::client::ClientError;
-use crate::config::{Config, Mode};
 use lists::{Difference, Differences, Listed};
+use sipward_config::{Config, Mode};
 
 pub(super) const BANS: &str = "bans";
 pub(super) const SIP_BANS: &str = "sip bans";

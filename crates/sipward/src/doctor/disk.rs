@@ -7,7 +7,7 @@ use nix::sys::statvfs::statvfs;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::Check;
-use crate::text::Plain;
+use sipward_model::text::Plain;
 
 const DATABASE: &str = "database";
 const ROOM: &str = "disk space";

@@ -9,10 +9,10 @@ use sipward_esl::{Command, Event, JobUuid, Limits, Subscription};
 use tokio::time::{timeout, timeout_at};
 
 use super::{Check, State};
-use crate::clock;
-use crate::config::{Config, Credentials};
-use crate::daemon;
-use crate::text::Plain;
+use sipward_config::{Config, Credentials};
+use sipward_daemon as daemon;
+use sipward_model::clock;
+use sipward_model::text::Plain;
 
 /// Longest wait for log-in, subscription and each answer.
 const ANSWER: Duration = Duration::from_secs(10);

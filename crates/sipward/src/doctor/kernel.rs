@@ -7,8 +7,8 @@ use caps::CapSet;
 use sipward_route::{GateState, Inspection};
 
 use super::{Check, Patient, bans};
-use crate::config::{Config, Mode};
-use crate::rights;
+use sipward_config::{Config, Mode};
+use sipward_model::rights;
 
 const RIGHT: &str = "capability";
 const GATE: &str = "gate";

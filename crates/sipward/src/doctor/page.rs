@@ -8,8 +8,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::Check;
-use crate::certificates::Certificates;
-use crate::config::HttpSettings;
+use sipward_config::HttpSettings;
+use sipward_daemon::certificates::Certificates;
 
 const NAME: &str = "page";
 
@@ -63,7 +63,7 @@ async fn answers(address: SocketAddr) -> bool {
 mod tests {
     use super::super::State;
     use super::*;
-    use crate::config::TlsFiles;
+    use sipward_config::TlsFiles;
 
     #[tokio::test]
     async fn an_address_that_nobody_listens_on_and_a_missing_certificate_are_told() {

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use super::{Check, Running};
 use crate::client::{Client, ClientError, NoQuery};
-use crate::config::DEFAULT_PATH;
 use crate::fail2ban;
-use crate::model::Status;
-use crate::text::Plain;
+use sipward_config::DEFAULT_PATH;
+use sipward_model::text::Plain;
+use sipward_model::wire::Status;
 
 /// Processes looked at, at most; `kernel.pid_max` may be four million.
 const MOST: usize = 65_536;

@@ -6,8 +6,8 @@ use std::io::Read as _;
 use std::path::Path;
 
 use super::{Check, Patient, directory_of};
-use crate::config::{Config, ConfigError, Credentials, DEFAULT_PATH};
-use crate::daemon;
+use sipward_config::{Config, ConfigError, Credentials, DEFAULT_PATH};
+use sipward_daemon as daemon;
 
 /// Largest environment file that is read, in bytes.
 const MAX_ENVIRONMENT: u64 = 64 * 1024;

@@ -10,7 +10,7 @@ use super::ini::Ini;
 use super::reach::{self, Reach};
 use super::time::{self, Span};
 use super::{ImportError, Notes, Takeover};
-use crate::config::HostEntry;
+use sipward_config::HostEntry;
 
 /// Words by which a jail is known to watch SIP: in its name, its filter or its log file. FusionPBX calls
 /// its jails `sip-auth-failure`, `auth-challenge-ip` and the like.

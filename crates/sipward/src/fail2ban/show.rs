@@ -7,7 +7,7 @@ use std::time::Duration;
 use sipward_engine::Scope;
 
 use super::{StandingBan, Takeover};
-use crate::text::{Plain, Time};
+use sipward_model::text::{Plain, Time};
 
 /// Writes the settings, then the bans and the notes as comments.
 #[must_use]

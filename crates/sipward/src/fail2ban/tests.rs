@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::Config;
+use sipward_config::Config;
 
 /// 2026-11-24 00:00:00 UTC.
 const NOW: u64 = 1_795_478_400;

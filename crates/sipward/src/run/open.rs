@@ -4,10 +4,10 @@ use anyhow::Context as _;
 use sipward_route::{Report, Shield};
 use tokio::sync::mpsc;
 
-use crate::config::{Config, Mode, StoreSettings};
-use crate::daemon::{Kernel, Only, Shielding};
-use crate::route_queue::{self, RouteQueue};
-use crate::store::{Saved, Store};
+use sipward_config::{Config, Mode, StoreSettings};
+use sipward_daemon::route_queue::{self, RouteQueue};
+use sipward_daemon::{Kernel, Only, Shielding};
+use sipward_store::{Saved, Store};
 
 /// The kernel side and the store, which nobody else uses meanwhile.
 pub(super) struct Opened {

@@ -7,14 +7,14 @@ use sipward_route::{Found, Report};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
-use crate::config::{Config, Credentials, Mode};
-use crate::daemon::{EngineTask, FirstList, Restored, host_exemptions};
-use crate::names::{Exempt, Names};
-use crate::record::{Record, Started};
-use crate::store::Saved;
-use crate::systemd;
-use crate::text::Time;
+use sipward_config::{Config, Credentials, Mode};
+use sipward_daemon::names::{Exempt, Names};
+use sipward_daemon::systemd;
+use sipward_daemon::{EngineTask, FirstList, Restored, host_exemptions};
+use sipward_model::clock::Clock;
+use sipward_model::record::{Record, Started};
+use sipward_model::text::Time;
+use sipward_store::Saved;
 
 /// Longest wait for the first look-up of names; attackers do not wait longer.
 const FIRST_LOOK_UP: Duration = Duration::from_secs(5);

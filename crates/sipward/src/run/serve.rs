@@ -5,14 +5,14 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio::task::JoinHandle;
 
-use crate::api::{self, Api};
-use crate::certificates::Certificates;
-use crate::clock::Clock;
-use crate::config::Config;
-use crate::console;
-use crate::control::Control;
-use crate::http::{Access, Links, Pages, Room, Server, Site, raise_descriptors};
-use crate::store::Saved;
+use sipward_config::Config;
+use sipward_console as console;
+use sipward_daemon::certificates::Certificates;
+use sipward_daemon::control::Control;
+use sipward_model::clock::Clock;
+use sipward_server::api::{self, Api};
+use sipward_server::http::{Access, Links, Pages, Room, Server, Site, raise_descriptors};
+use sipward_store::Saved;
 
 /// Serves the API on the Unix socket and on TCP, as far as it is wanted.
 pub(super) fn serve(

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio::sync::broadcast;
 
-use crate::config::{Config, Mode, OnExit};
-use crate::daemon::Kernel;
-use crate::notify::Notifiers;
-use crate::record::{Record, Totals};
-use crate::store::{Closed, Store};
+use sipward_config::{Config, Mode, OnExit};
+use sipward_daemon::Kernel;
+use sipward_model::record::{Record, Totals};
+use sipward_notify::Notifiers;
+use sipward_store::{Closed, Store};
 
 /// Carries out, writes and delivers what was decided, in this order.
 ///

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc};
 
-use crate::clock::{self, Clock};
-use crate::daemon::{Command, Settings};
-use crate::http::Access;
-use crate::record::Record;
-use crate::store::{Entry, Notice, Store};
+use sipward_daemon::{Command, Settings};
+use sipward_model::clock::{self, Clock};
+use sipward_model::record::Record;
+use sipward_server::http::Access;
+use sipward_store::{Entry, Notice, Store};
 
 /// Tells what the store has to tell, and hands its late bans to the engine.
 pub(super) async fn hear_store(

@@ -7,20 +7,20 @@ use sipward_route::Found;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::certificates::Certificates;
-use crate::clock;
-use crate::config::{Config, Credentials, Mode};
-use crate::daemon::freeswitch_queries::{self, Answer, Asked, Query};
-use crate::daemon::probe::{self, Probed};
-use crate::daemon::{
+use sipward_config::{Config, Credentials, Mode};
+use sipward_daemon::certificates::Certificates;
+use sipward_daemon::freeswitch_queries::{self, Answer, Asked, Query};
+use sipward_daemon::geo::Geo;
+use sipward_daemon::logging::LogControl;
+use sipward_daemon::names::Names;
+use sipward_daemon::probe::{self, Probed};
+use sipward_daemon::{
     Applied, Command, Current, Deps, EngineHandle, EngineTask, Kernel, Prober, Reload, Settings,
     State, is_near, look_up_names, optional_events, read_geo, reload_on_hangup,
 };
-use crate::geo::Geo;
-use crate::logging::LogControl;
-use crate::names::Names;
-use crate::record::Record;
-use crate::store::Store;
+use sipward_model::clock;
+use sipward_model::record::Record;
+use sipward_store::Store;
 
 /// Orders that wait for the engine at most; they come from the name look-ups and SIGHUP.
 const COMMANDS: usize = 16;

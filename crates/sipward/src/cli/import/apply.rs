@@ -16,13 +16,13 @@ use crate::cli::out;
 use crate::cli::progress::Progress;
 use crate::cli::ssh;
 use crate::client::{Client, ClientError};
-use crate::clock;
-use crate::config::HostEntry;
 use crate::fail2ban::{StandingBan, Takeover};
-use crate::model::{
+use sipward_config::HostEntry;
+use sipward_model::clock;
+use sipward_model::text::Plain;
+use sipward_model::wire::{
     AllowChanged, BanMade, BanScope, Net, NewAllow, NewBan, PolicyChange, PolicyView,
 };
-use crate::text::Plain;
 
 /// Bans sent side by side. Each answer waits until the ban is stored and the kernel has taken it; side by
 /// side they share a commit.

@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::cli::out;
 use crate::client::{Client, ClientError, NoQuery};
-use crate::model::{
+use sipward_model::wire::{
     BanOrder, BanPage, BanQuery, Direction, EventQuery, FailurePage, FailureQuery, Line, Status,
 };
 

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use super::feed::News;
 use crate::cli::words;
-use crate::model::{Ban, FailureEntry, Line, Status};
-use crate::text::Time;
+use sipward_model::text::Time;
+use sipward_model::wire::{Ban, FailureEntry, Line, Status};
 
 /// Seconds that rates are shown for.
 pub(super) const SECONDS: usize = 60;

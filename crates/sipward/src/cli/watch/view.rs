@@ -8,9 +8,9 @@ use ratatui::widgets::{Block, Borders, Paragraph, Row, Sparkline, Table};
 
 use super::scene::{NewBan, Scene};
 use crate::cli::out;
-use crate::config::Mode;
-use crate::model::{Flood, FloodState};
-use crate::text::Plain;
+use sipward_config::Mode;
+use sipward_model::text::Plain;
+use sipward_model::wire::{Flood, FloodState};
 
 /// Columns from which bans and sources stand side by side.
 const SIDE_BY_SIDE: u16 = 110;
@@ -81,8 +81,8 @@ fn status(scene: &Scene) -> Vec<Line<'static>> {
     let rule = format!(
         "{} failures in {} ban for {}",
         policy.max_failures,
-        crate::text::Span(policy.window_seconds),
-        crate::text::Span(policy.ban_time_seconds)
+        sipward_model::text::Span(policy.window_seconds),
+        sipward_model::text::Span(policy.ban_time_seconds)
     );
     vec![
         Line::styled(

@@ -8,8 +8,8 @@ use sipward_engine::{Flow, MAX_FLOWS};
 use sipward_route::Inspection;
 
 use crate::client::{Client, ClientError};
-use crate::model::{BanFilter, BanScope, FlowPage, FlowQuery, MAX_LIMIT};
-use crate::route_queue::flow_of;
+use sipward_daemon::route_queue::flow_of;
+use sipward_model::wire::{BanFilter, BanScope, FlowPage, FlowQuery, MAX_LIMIT};
 
 /// Bytes of a line of the daemon's list at most; the longest network has 43.
 const LONGEST_LINE: usize = 64;

@@ -6,7 +6,7 @@ use sipward_engine::Flow;
 use super::*;
 use crate::doctor::State;
 use crate::doctor::kernel::found_for_tests;
-use crate::route_queue::route_flow;
+use sipward_daemon::route_queue::route_flow;
 
 fn nets(all: &[&str]) -> BTreeSet<IpNet> {
     all.iter().map(|net| net.parse().unwrap()).collect()

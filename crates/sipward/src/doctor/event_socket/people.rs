@@ -6,12 +6,12 @@ use futures_util::future::join_all;
 use sipward_esl::Subscription;
 
 use super::{Check, GATEWAYS, LISTS, PERMISSIONS, PORTS, Session};
-use crate::config::Config;
-use crate::daemon::{COMMANDS, lists};
-use crate::dns::Dns;
-use crate::freeswitch::uri::{Host, Target};
-use crate::freeswitch::{access_lists, gateways, profiles, sofia_conf};
-use crate::text::Plain;
+use sipward_config::Config;
+use sipward_daemon::dns::Dns;
+use sipward_daemon::{COMMANDS, lists};
+use sipward_ingest::freeswitch::uri::{Host, Target};
+use sipward_ingest::freeswitch::{access_lists, gateways, profiles, sofia_conf};
+use sipward_model::text::Plain;
 
 /// Names of gateways looked up at most.
 const MAX_NAMES: usize = 64;

@@ -1,0 +1,203 @@
+//! Who is never banned by a rule. What an entry would mean is shown before it is made.
+
+mod preview;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+
+use super::error_page::{self, ErrorPage};
+use super::fields::{Asked, Fields, Filled};
+use super::forms::{self, Draft, Label};
+use super::frame::Frame;
+use super::labels::{self, Shown, plain};
+use super::paging::{ROWS, here, pages};
+use sipward_config::HostEntry;
+use sipward_daemon::control::Control;
+use sipward_model::wire::{AllowEntry, AllowOrigin, AllowPage, AllowQuery, NewAllow, Problem};
+use sipward_server::http::error::ApiError;
+
+pub(super) async fn list(
+    State(control): State<Control>,
+    frame: Frame,
+    Asked(fields): Asked,
+) -> Result<Markup, ErrorPage> {
+    let page = control.allow_list(query(&fields)?).await?;
+    Ok(show(&frame, &fields, &page, Draft::default()))
+}
+
+pub(super) async fn add(
+    State(control): State<Control>,
+    frame: Frame,
+    Filled(fields): Filled,
+) -> Result<Response, ErrorPage> {
+    let added = async {
+        let new = entry(&fields)?;
+        Ok::<_, ApiError>(control.allow(new).await?)
+    };
+    match added.await {
+        Ok((_, changed)) => {
+            let (count, staying) = (changed.count, changed.staying_total);
+            Ok(forms::go_to(&format!("/allow?done=allowed&count={count}&staying={staying}")))
+        }
+        Err(fault) => again(&control, &frame, &fields, fault.problem()).await,
+    }
+}
+
+/// What an entry would mean.
+pub(super) async fn preview(
+    State(control): State<Control>,
+    frame: Frame,
+    Filled(fields): Filled,
+) -> Result<Response, ErrorPage> {
+    let meant = async {
+        let new = entry(&fields)?;
+        Ok::<_, ApiError>(control.preview_allow(new).await?)
+    };
+    match meant.await {
+        Ok(meant) => {
+            let comment = fields.text("comment").unwrap_or_default();
+            Ok(preview::page(&frame, &meant, comment).into_response())
+        }
+        Err(fault) => again(&control, &frame, &fields, fault.problem()).await,
+    }
+}
+
+pub(super) async fn remove(
+    State(control): State<Control>,
+    frame: Frame,
+    Filled(fields): Filled,
+) -> Result<Response, ErrorPage> {
+    let removed = async {
+        let host = fields.text("remove").unwrap_or_default().parse::<HostEntry>();
+        let host = host.map_err(|error| ApiError::field("host", error))?;
+        Ok::<_, ApiError>(control.disallow(&host).await?)
+    };
+    match removed.await {
+        Ok(_) => Ok(forms::go_to("/allow?done=disallowed")),
+        Err(fault) => again(&control, &frame, &Fields::default(), fault.problem()).await,
+    }
+}
+
+/// The list once more, with what is wrong.
+async fn again(
+    control: &Control,
+    frame: &Frame,
+    fields: &Fields,
+    problem: &Problem,
+) -> Result<Response, ErrorPage> {
+    let nothing = Fields::default();
+    let page = control.allow_list(query(&nothing)?).await?;
+    let draft = Draft { fields: Some(fields), problem: Some(problem) };
+    Ok((error_page::status(problem), show(frame, &nothing, &page, draft)).into_response())
+}
+
+fn query(fields: &Fields) -> Result<AllowQuery, ApiError> {
+    let cursor = fields.text("cursor").map(str::to_owned);
+    Ok(AllowQuery { origin: fields.word("origin")?, limit: Some(ROWS), cursor })
+}
+
+fn entry(fields: &Fields) -> Result<NewAllow, ApiError> {
+    let Some(host) = fields.read("host")? else {
+        return Err(ApiError::field("host", "write an address, a network or a DNS name"));
+    };
+    Ok(NewAllow { host, comment: fields.text("comment").map(str::to_owned) })
+}
+
+fn show(frame: &Frame, fields: &Fields, page: &AllowPage, draft: Draft<'_>) -> Markup {
+    let body = html! {
+        (forms::done(fields))
+        @if let Some(problem) = draft.problem { (error_page::banner(problem)) }
+        div.head {
+            h1 { "Allow list" }
+            p.soft { "No rule bans them. An operator may." }
+        }
+        @if frame.viewer.may_write { (form(draft)) }
+        div #allow data-live="" { (rows(frame, page)) }
+        (pages("/allow", fields, page.next.as_deref()))
+    };
+    frame.page("/allow", "Allow list", Some(&here("/allow", fields)), &body)
+}
+
+fn form(draft: Draft<'_>) -> Markup {
+    html! {
+        details.card open[draft.problem.is_some()] {
+            summary { "Allow somebody" }
+            form.fill method="post" action="/allow/preview" {
+                (draft.line(&Label {
+                    name: "host",
+                    text: "Address, network or DNS name",
+                    example: "198.51.100.0/28",
+                    required: true,
+                    most: 253,
+                    ..Label::default()
+                }))
+                (draft.line(&Label {
+                    name: "comment",
+                    text: "Why",
+                    hint: "For anyone who reads it later.",
+                    most: 500,
+                    ..Label::default()
+                }))
+                button type="submit" { "Show what it would mean" }
+            }
+        }
+    }
+}
+
+fn rows(frame: &Frame, page: &AllowPage) -> Markup {
+    let acts = frame.viewer.may_write;
+    if page.items.is_empty() {
+        return html! { p.empty { "Nobody is on the list." } };
+    }
+    html! {
+        form method="post" action="/allow/remove" {
+            table.rows.wide {
+                caption.hidden { "Entries of the allow list" }
+                thead { tr {
+                    th scope="col" { "Host" } th scope="col" { "Stands for" }
+                    th scope="col" { "Why" } th scope="col" { "From" }
+                    @if acts { th scope="col" { span.hidden { "Action" } } }
+                } }
+                tbody { @for entry in &page.items { (row(frame, entry, acts)) } }
+            }
+        }
+    }
+}
+
+fn row(frame: &Frame, entry: &AllowEntry, acts: bool) -> Markup {
+    /// Networks of a name that a row shows.
+    const MOST: usize = 8;
+    html! {
+        tr data-key=(Shown(&entry.host)) {
+            th.mono scope="row" { (Shown(&entry.host)) }
+            td data-label="Stands for" {
+                @if entry.nets.is_empty() { span.pill.warn { "no answer yet" } }
+                @else {
+                    @for (place, net) in entry.nets.iter().take(MOST).enumerate() {
+                        @if place > 0 { ", " }
+                        (labels::net(*net))
+                    }
+                }
+            }
+            td data-label="Why" { @if let Some(comment) = &entry.comment { (plain(comment)) } }
+            td data-label="From" {
+                @match entry.origin {
+                    AllowOrigin::File => "the configuration file",
+                    AllowOrigin::Runtime => {
+                        "added "
+                        @if let Some(since) = entry.since { (labels::ago(since, frame.now)) }
+                    }
+                }
+            }
+            @if acts {
+                td.act {
+                    @if entry.origin == AllowOrigin::Runtime {
+                        button.quiet name="remove" value=(Shown(&entry.host))
+                            aria-label={ "Remove " (Shown(&entry.host)) } { "Remove" }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Bans as rows of a table.
+
+use maud::{Markup, html};
+
+use super::super::fields::Fields;
+use super::super::frame::Frame;
+use super::super::labels::{self, Shown};
+use sipward_model::wire::{Ban, BanScope};
+
+/// What a table of bans has beside the bans.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Columns<'a> {
+    /// Ticks and buttons.
+    acts: bool,
+    /// Sorted by the query of this page; its heads sort it otherwise.
+    sorts: Option<&'a Fields>,
+    caption: &'a str,
+}
+
+impl<'a> Columns<'a> {
+    /// Everything.
+    pub(super) fn all(fields: &'a Fields) -> Self {
+        Self { acts: true, sorts: Some(fields), caption: "Bans that stand" }
+    }
+
+    /// To be read.
+    pub(crate) fn plain(caption: &'a str) -> Self {
+        Self { caption, ..Self::default() }
+    }
+}
+
+/// Bans as rows, or a word that there are none.
+pub(crate) fn rows(frame: &Frame, bans: &[Ban], columns: &Columns<'_>) -> Markup {
+    let acts = columns.acts && frame.viewer.may_write;
+    if bans.is_empty() {
+        let there = columns.sorts.is_some_and(|fields| fields.has("q"));
+        return html! { p.empty { "Nobody is banned" @if there { " there" } "." } };
+    }
+    html! {
+        table.rows.wide {
+            caption.hidden { (columns.caption) }
+            thead {
+                tr {
+                    @if acts {
+                        th.tick scope="col" {
+                            input #all type="checkbox" aria-label="Tick all on this page"
+                                autocomplete="off";
+                        }
+                    }
+                    (head(columns, "Network", "net", "asc"))
+                    th scope="col" { "Why" }
+                    (head(columns, "Since", "since", "desc"))
+                    (head(columns, "Left", "until", "asc"))
+                    th scope="col" { "State" }
+                    @if acts { th scope="col" { span.hidden { "Action" } } }
+                }
+            }
+            tbody { @for ban in bans { (row(frame, ban, acts)) } }
+        }
+    }
+}
+
+fn row(frame: &Frame, ban: &Ban, acts: bool) -> Markup {
+    let net = labels::bare_net(ban.net);
+    html! {
+        tr data-key=(Shown(ban.net)) {
+            @if acts {
+                td.tick {
+                    input type="checkbox" name="net" value=(Shown(ban.net))
+                        aria-label={ "Tick " (net) };
+                }
+            }
+            th scope="row" { (labels::net(ban.net)) }
+            td data-label="Why" { (labels::cause(&ban.cause)) }
+            td data-label="Since" { (labels::ago(ban.since, frame.now)) }
+            td.num data-label="Left" {
+                @match ban.remaining_seconds {
+                    Some(left) => (labels::span_of(left)),
+                    None => "no end",
+                }
+            }
+            td data-label="State" {
+                (labels::state(ban.state, frame.status.mode))
+                @if ban.scope == BanScope::Sip { " " span.pill { "SIP ports only" } }
+                @if let Some(error) = &ban.error { " " span.soft { (labels::plain(error)) } }
+            }
+            @if acts {
+                td.act {
+                    button.quiet name="only" value=(Shown(ban.net)) aria-label={ "Unban " (net) } {
+                        "Unban"
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A head that sorts, where the table can be sorted.
+fn head(columns: &Columns<'_>, text: &str, name: &str, first: &str) -> Markup {
+    let Some(fields) = columns.sorts else {
+        return html! { th scope="col" { (text) } };
+    };
+    let sorted = fields.text("sort").unwrap_or("since") == name;
+    let order = fields.text("order").unwrap_or(if sorted { "desc" } else { "asc" });
+    let (aria, other) = match (sorted, order) {
+        (false, _) => (None, first),
+        (true, "desc") => (Some("descending"), "asc"),
+        (true, _) => (Some("ascending"), "desc"),
+    };
+    let query = fields.query_with(&[
+        ("sort", name),
+        ("order", other),
+        ("cursor", ""),
+        ("done", ""),
+        ("count", ""),
+    ]);
+    html! {
+        th scope="col" aria-sort=[aria] { a href={ "/bans?" (query) } { (text) } }
+    }
+}

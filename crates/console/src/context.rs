@@ -1,0 +1,35 @@
+//! Who looks.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+use sipward_model::wire::Scope;
+use sipward_server::http::{Client, Principal};
+
+/// Who looks, and what he may do.
+#[derive(Clone, Debug)]
+pub(super) struct ViewContext {
+    pub(super) name: String,
+    /// Else he sees no buttons.
+    pub(super) may_write: bool,
+    /// From where, when over the network: no ban by hand should hit it.
+    pub(super) address: Option<IpAddr>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ViewContext {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let address = parts.extensions.get::<Client>().map(|client| client.address);
+        // `auth` lets no request in without a principal; without one, nothing may be changed.
+        let principal = parts.extensions.get::<Principal>();
+        Ok(Self {
+            name: principal.map_or_else(String::new, |principal| principal.name.clone()),
+            may_write: principal.is_some_and(|principal| principal.scope >= Scope::Write),
+            address,
+        })
+    }
+}

@@ -1,0 +1,108 @@
+//! Denied flows: one port of one address each.
+
+use axum::extract::State;
+use axum::response::Response;
+use maud::{Markup, html};
+use sipward_engine::FlowError;
+
+use super::error_page::ErrorPage;
+use super::fields::{Asked, Filled};
+use super::forms;
+use super::frame::Frame;
+use super::labels;
+use super::paging;
+use sipward_daemon::control::Control;
+use sipward_model::wire::{DeniedFlow, FlowQuery, Net};
+use sipward_server::http::error::ApiError;
+
+/// The list.
+pub(super) async fn list(
+    State(control): State<Control>,
+    frame: Frame,
+    Asked(fields): Asked,
+) -> Result<Markup, ErrorPage> {
+    let inside = fields.text("q").map(str::parse::<Net>).transpose();
+    let query = FlowQuery {
+        inside: inside.map_err(|detail| ApiError::field("q", detail))?,
+        limit: Some(paging::ROWS),
+        cursor: fields.text("cursor").map(str::to_owned),
+    };
+    let page = control.flows(query).await?;
+    let here = paging::here("/flows", &fields);
+    let body = html! {
+        h1 { "Denied flows" }
+        p.soft {
+            "Where others live at an address, only the port that guesses passwords is denied, to the SIP ports and \
+             for ten minutes. The other phones there go on."
+        }
+        form.filter method="get" action="/flows" role="search" aria-label="Search the flows" {
+            div.field.wide {
+                label for="q" { "Address or network" }
+                input type="search" id="q" name="q" value=(fields.text("q").unwrap_or_default())
+                    maxlength="64" autocomplete="off" spellcheck="false";
+            }
+            button type="submit" { "Search" }
+        }
+        section.card {
+            div #flows data-live="" { (rows(&frame, &page.items, &here)) }
+            (paging::pages("/flows", &fields, page.next.as_deref()))
+        }
+    };
+    Ok(frame.page("/bans", "Denied flows", Some(&here), &body))
+}
+
+/// Allows one again.
+pub(super) async fn allow(
+    State(control): State<Control>,
+    Filled(fields): Filled,
+) -> Result<Response, ErrorPage> {
+    let flow = fields.text("flow").unwrap_or_default().parse();
+    let flow = flow.map_err(|error: FlowError| ApiError::field("flow", error.to_string()))?;
+    control.allow_flow(flow).await?;
+    Ok(forms::go_to(forms::back(&fields, "/flows")))
+}
+
+/// Flows as rows, or a word that there are none.
+pub(super) fn rows(frame: &Frame, flows: &[DeniedFlow], here: &str) -> Markup {
+    if flows.is_empty() {
+        return html! { p.empty { "No flow is denied." } };
+    }
+    let acts = frame.viewer.may_write;
+    html! {
+        table.rows.wide {
+            caption.hidden { "Flows that are denied" }
+            thead { tr {
+                th scope="col" { "Flow" } th scope="col" { "Why" } th scope="col" { "Left" }
+                th scope="col" { "State" }
+                @if acts { th scope="col" { span.hidden { "Action" } } }
+            } }
+            tbody {
+                @for denied in flows {
+                    tr data-key=(denied.flow) {
+                        th scope="row" {
+                            (labels::net(denied.source.into())) " "
+                            span.mono { (denied.flow.transport.as_str()) " " (denied.flow.port) }
+                        }
+                        td data-label="Why" { (labels::cause(&denied.cause)) }
+                        td.num data-label="Left" { (labels::span_of(denied.remaining_seconds)) }
+                        td data-label="State" {
+                            (labels::state(denied.state, frame.status.mode))
+                            @if let Some(error) = &denied.error { " " span.soft { (labels::plain(error)) } }
+                        }
+                        @if acts {
+                            td.act {
+                                form method="post" action="/flows/allow" {
+                                    input type="hidden" name="back" value=(here);
+                                    input type="hidden" name="flow" value=(denied.flow);
+                                    button.quiet type="submit" aria-label={ "Allow " (denied.flow) } {
+                                        "Allow"
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Parts of forms: what was filled in stays, what is wrong with it is said beside it.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+
+use super::fields::Fields;
+use super::labels::{self, plain};
+use sipward_model::wire::Problem;
+
+/// A form as it was filled in, and what is wrong with it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Draft<'a> {
+    pub(super) fields: Option<&'a Fields>,
+    pub(super) problem: Option<&'a Problem>,
+}
+
+/// How a field is labelled.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Label<'a> {
+    /// In the form, and in the API where it has the same.
+    pub(super) name: &'a str,
+    pub(super) text: &'a str,
+    pub(super) hint: &'a str,
+    pub(super) example: &'a str,
+    /// When nothing was filled in yet.
+    pub(super) value: &'a str,
+    pub(super) required: bool,
+    pub(super) most: u16,
+}
+
+impl Draft<'_> {
+    /// What a field holds.
+    pub(super) fn value<'a>(&'a self, label: &Label<'a>) -> &'a str {
+        self.fields.map_or(label.value, |fields| fields.text(label.name).unwrap_or_default())
+    }
+
+    /// The option of a list that was chosen; the empty one before anything was.
+    pub(super) fn choice(&self, name: &str) -> &str {
+        self.fields.and_then(|fields| fields.text(name)).unwrap_or_default()
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.fields.is_some_and(|fields| fields.has(name))
+    }
+
+    /// A line of text.
+    pub(super) fn line(&self, label: &Label<'_>) -> Markup {
+        let wrong = self.wrong(label.name);
+        let (hint_id, error_id) = (format!("{}-hint", label.name), format!("{}-error", label.name));
+        let described = match (label.hint.is_empty(), wrong) {
+            (true, None) => None,
+            (false, None) => Some(hint_id.clone()),
+            (true, Some(_)) => Some(error_id.clone()),
+            (false, Some(_)) => Some(format!("{error_id} {hint_id}")),
+        };
+        html! {
+            div.field {
+                label for=(label.name) { (label.text) }
+                input type="text" id=(label.name) name=(label.name) value=(self.value(label))
+                    placeholder=[(!label.example.is_empty()).then_some(label.example)]
+                    maxlength=[(label.most > 0).then_some(label.most)]
+                    required[label.required] autocomplete="off" autocapitalize="off"
+                        spellcheck="false"
+                    aria-invalid=[wrong.map(|_| "true")] aria-describedby=[described];
+                @if let Some(wrong) = wrong { p.error id=(error_id) { (plain(wrong)) } }
+                @if !label.hint.is_empty() { p.hint id=(hint_id) { (label.hint) } }
+            }
+        }
+    }
+
+    /// A box to tick.
+    pub(super) fn tick(&self, name: &str, text: &str) -> Markup {
+        html! {
+            label.tick {
+                input type="checkbox" name=(name) value="on" checked[self.has(name)];
+                " " (text)
+            }
+        }
+    }
+
+    /// What is wrong with a field.
+    pub(super) fn wrong(&self, name: &str) -> Option<&str> {
+        let errors = self.problem.map(|problem| problem.errors.as_slice()).unwrap_or_default();
+        errors.iter().find(|error| error.field == name).map(|error| error.detail.as_str())
+    }
+}
+
+/// A choice of words; `None` is all of them.
+pub(super) fn choice(
+    name: &str,
+    text: &str,
+    chosen: Option<&str>,
+    options: &[(String, String)],
+) -> Markup {
+    html! {
+        div.field {
+            label for=(name) { (text) }
+            select id=(name) name=(name) {
+                option value="" selected[chosen.is_none()] { "any" }
+                @for (value, words) in options {
+                    option value=(value) selected[chosen == Some(value)] { (words) }
+                }
+            }
+        }
+    }
+}
+
+/// Options from the API's words.
+pub(super) fn options<T: serde::Serialize + Copy>(
+    all: &[T],
+    words: impl Fn(T) -> String,
+) -> Vec<(String, String)> {
+    all.iter().map(|one| (labels::key(one), words(*one))).collect()
+}
+
+/// To another page, after something was done: so that a reload does not do it again.
+pub(super) fn go_to(path: &str) -> Response {
+    let place = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"));
+    (StatusCode::SEE_OTHER, [(header::LOCATION, place)]).into_response()
+}
+
+/// A path of this host that a form names to come back to; anything else leads to `otherwise`.
+pub(super) fn back<'a>(fields: &'a Fields, otherwise: &'a str) -> &'a str {
+    let local = |path: &&str| {
+        path.starts_with('/')
+            && !path.starts_with("//")
+            && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
+    };
+    fields.text("back").filter(local).unwrap_or(otherwise)
+}
+
+/// What was done a moment ago, by the query of the page that follows. Only these words, whatever the query
+/// says.
+pub(super) fn done(fields: &Fields) -> Markup {
+    let number = fields.text("count").and_then(|count| count.parse::<u64>().ok());
+    let words = match (fields.text("done"), number) {
+        (Some("banned"), _) => "It is banned.".to_owned(),
+        (Some("unbanned"), Some(0)) => "Nobody was banned there.".to_owned(),
+        (Some("unbanned"), Some(count)) => format!("{} ended.", labels::count(count, "ban")),
+        (Some("allowed"), Some(0) | None) => "It is on the allow list.".to_owned(),
+        (Some("allowed"), Some(count)) => {
+            format!("It is on the allow list; {} ended.", labels::count(count, "ban"))
+        }
+        (Some("disallowed"), _) => "It is no longer on the allow list.".to_owned(),
+        (Some("changed"), _) => "It is in force.".to_owned(),
+        (Some("reset"), _) => "The value below it holds again.".to_owned(),
+        (Some("reloaded"), _) => "The configuration file was read again.".to_owned(),
+        _ => return html! {},
+    };
+    let staying = fields.text("staying").and_then(|count| count.parse::<u64>().ok()).unwrap_or(0);
+    html! {
+        div.notice.good role="status" { (words) }
+        @if staying > 0 {
+            div.notice.warn role="status" {
+                "Not lifted, as made by hand: " (labels::count(staying, "ban")) ". "
+                a href="/bans" { "Unban" } " whom it shall let in."
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ban_by_hand_on_whom_is_allowed_is_told() {
+        let told = |query: &str| done(&Fields::parse(query.as_bytes()).unwrap()).into_string();
+        assert!(told("done=allowed&count=1&staying=2").contains("made by hand: 2 bans"));
+        for none in ["done=allowed&count=1&staying=0", "done=allowed", "staying=2"] {
+            assert!(!told(none).contains("made by hand"), "{none}");
+        }
+    }
+
+    #[test]
+    fn a_form_leads_nowhere_else() {
+        for (path, place) in [
+            ("/bans?q=192.0.2.7", "/bans?q=192.0.2.7"),
+            ("//evil.example", "/"),
+            ("https://evil.example", "/"),
+            ("/\\evil.example", "/"),
+            ("/a\r\nSet-Cookie: x", "/"),
+        ] {
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            let fields =
+                Fields::parse(query.append_pair("back", path).finish().as_bytes()).unwrap();
+            assert_eq!(back(&fields, "/"), place);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What is around every page: where one can go, how it stands, how fresh it is.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use maud::{Markup, html};
+use sipward_engine::Timestamp;
+
+use super::context::ViewContext;
+use super::document::document;
+use super::error_page::ErrorPage;
+use super::flood;
+use super::labels::{self, plain};
+use sipward_config::Mode;
+use sipward_daemon::control::Control;
+use sipward_model::wire::{AlarmState, Gate, Status, StoreState};
+
+/// The pages that the navigation leads to.
+const PLACES: [(&str, &str); 7] = [
+    ("/", "Overview"),
+    ("/bans", "Bans"),
+    ("/users", "Users"),
+    ("/allow", "Allow list"),
+    ("/policy", "Policy"),
+    ("/test", "Rule test"),
+    ("/history", "History"),
+];
+
+/// A page's surroundings.
+pub(super) struct Frame {
+    pub(super) viewer: ViewContext,
+    pub(super) status: Status,
+    /// By the daemon's clock.
+    pub(super) now: Timestamp,
+}
+
+impl FromRequestParts<Control> for Frame {
+    type Rejection = ErrorPage;
+
+    async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, ErrorPage> {
+        let Ok(viewer) = ViewContext::from_request_parts(parts, control).await;
+        let status = control.status().await?;
+        let up = std::time::Duration::try_from_secs_f64(status.uptime_seconds).unwrap_or_default();
+        let now = status.started.0 + up;
+        Ok(Self { viewer, status, now })
+    }
+}
+
+impl Frame {
+    /// The whole page. `place` is one of the navigation's, or a page below one of them; `fresh` is where to
+    /// look for what has changed, `None` where nothing does.
+    pub(super) fn page(
+        &self,
+        place: &str,
+        title: &str,
+        fresh: Option<&str>,
+        body: &Markup,
+    ) -> Markup {
+        let head = html! {
+            nav aria-label="Pages" {
+                ul {
+                    @for (path, name) in PLACES {
+                        li {
+                            a href=(path) aria-current=[(path == place).then_some("page")] {
+                                (name)
+                            }
+                        }
+                    }
+                }
+            }
+            form.who method="post" action="/logout" {
+                span title="Who is logged in" {
+                    (plain(&self.viewer.name))
+                    @if !self.viewer.may_write { " · read only" }
+                }
+                button.quiet type="submit" { "Log out" }
+            }
+        };
+        let body = html! {
+            div.bar {
+                (self.strip())
+                div.live data-live-controls {
+                    p #live role="status" { "As of " (labels::at(sipward_model::text::Time(self.now))) }
+                    button.quiet #pause type="button" hidden { "Pause" }
+                    button.quiet #alerts type="button" hidden aria-pressed="false" {
+                        "Alerts"
+                    }
+                    a.button.quiet #reload href=(fresh.unwrap_or(place)) { "Reload" }
+                }
+            }
+            main #main tabindex="-1" data-fresh=[fresh] { (body) }
+        };
+        document(title, &head, &body, Some(&self.status.version))
+    }
+
+    /// How it stands, in a line.
+    fn strip(&self) -> Markup {
+        let Status { event_socket, gate, bans, store, mode, needs_restart, alarms, .. } =
+            &self.status;
+        let (gate_class, gate_said) = gate_words(*mode, gate.as_ref());
+        html! {
+            ul.strip #strip data-live="" aria-label="State" {
+                li {
+                    @if event_socket.connected { span.pill.good { "FreeSWITCH connected" } }
+                    @else { span.pill.bad { "FreeSWITCH not connected" } }
+                }
+                li { span class={ "pill " (gate_class) } { "gate " (gate_said) } }
+                li { a.pill href="/bans" { (labels::count(bans.active, "ban")) } }
+                @match alarms.state {
+                    AlarmState::Ok => {},
+                    AlarmState::Attention => {
+                        li { a.pill.warn href="/#alarms" { "needs attention" } }
+                    }
+                    AlarmState::Alarm => li { a.pill.bad href="/#alarms" { "alarm" } },
+                }
+                (flood::pill(&self.status.flood))
+                @if bans.not_enforced > 0 && *mode == Mode::Ban {
+                    li { span.pill.bad { (labels::number(bans.not_enforced)) " not enforced" } }
+                }
+                @if store.state == StoreState::Degraded {
+                    li { span.pill.bad { "nothing is stored" } }
+                }
+                @if !needs_restart.is_empty() {
+                    li { span.pill.warn { "restart needed" } }
+                }
+            }
+        }
+    }
+}
+
+/// Whether what the banned send is dropped: how good that is, and in words.
+pub(super) fn gate_words(mode: Mode, gate: Option<&Gate>) -> (&'static str, &'static str) {
+    match (mode, gate) {
+        (Mode::Observe, _) => ("warn", "observing only"),
+        (Mode::Ban, None) => ("warn", "not set yet"),
+        (Mode::Ban, Some(gate)) => match (gate.ipv4_inbound, gate.ipv6_inbound) {
+            (true, true) if gate.gaps.is_empty() => ("good", "enforced"),
+            (true, true) => ("warn", "enforced, with gaps"),
+            (false, true) => ("bad", "IPv4 NOT enforced"),
+            (true, false) => ("bad", "IPv6 NOT enforced"),
+            (false, false) => ("bad", "NOT enforced"),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gate_that_lets_packets_through_is_red_and_says_which() {
+        let gate =
+            |ipv4_inbound, ipv6_inbound| Gate { ipv4_inbound, ipv6_inbound, ..Gate::default() };
+        let said = |gate: Gate| gate_words(Mode::Ban, Some(&gate));
+        assert_eq!(said(gate(true, true)), ("good", "enforced"));
+        assert_eq!(said(gate(true, false)), ("bad", "IPv6 NOT enforced"));
+        assert_eq!(said(gate(false, true)), ("bad", "IPv4 NOT enforced"));
+        assert_eq!(said(gate(false, false)), ("bad", "NOT enforced"));
+        let gaps = vec!["a bridge".to_owned()];
+        assert_eq!(said(Gate { gaps, ..gate(true, true) }).0, "warn");
+        assert_eq!(gate_words(Mode::Observe, None).0, "warn");
+    }
+}

@@ -1,0 +1,215 @@
+//! What was decided before.
+
+use axum::extract::State;
+use maud::{Markup, html};
+
+use super::error_page::ErrorPage;
+use super::fields::{Asked, Fields};
+use super::forms;
+use super::frame::Frame;
+use super::labels::{self, Shown, plain};
+use super::paging::{ROWS, here, pages};
+use sipward_daemon::control::Control;
+use sipward_model::text::Time;
+use sipward_model::wire::{
+    BanScope, HistoryEntry, HistoryKind, HistoryPage, HistoryQuery, Net, Refusal,
+};
+use sipward_server::http::error::ApiError;
+
+pub(super) async fn list(
+    State(control): State<Control>,
+    frame: Frame,
+    Asked(fields): Asked,
+) -> Result<Markup, ErrorPage> {
+    let page = control.history(query(&fields)?).await?;
+    let body = html! {
+        div.head { h1 { "History" } p.soft { "What was decided, newest first." } }
+        (filter(&fields))
+        div #history data-live="" { (rows(&frame, &page)) }
+        (pages("/history", &fields, page.next.as_deref()))
+    };
+    Ok(frame.page("/history", "History", Some(&here("/history", &fields)), &body))
+}
+
+fn query(fields: &Fields) -> Result<HistoryQuery, ApiError> {
+    Ok(HistoryQuery {
+        net: fields.read::<Net>("net")?,
+        event: fields.word("event")?,
+        from: time(fields, "from")?,
+        to: time(fields, "to")?,
+        limit: Some(fields.read("limit")?.unwrap_or(ROWS)),
+        cursor: fields.text("cursor").map(str::to_owned),
+    })
+}
+
+/// A time as RFC 3339 has it, or as a browser's own field does: `2026-11-23T22:00`, in UTC.
+fn time(fields: &Fields, name: &str) -> Result<Option<Time>, ApiError> {
+    let Some(text) = fields.text(name) else { return Ok(None) };
+    let read = text.parse().or_else(|error| format!("{text}Z").parse().map_err(|_: String| error));
+    let read = read.or_else(|error| format!("{text}:00Z").parse().map_err(|_: String| error));
+    read.map(Some).map_err(|error: String| ApiError::field(name, error))
+}
+
+const KINDS: [HistoryKind; 5] = [
+    HistoryKind::Ban,
+    HistoryKind::Unban,
+    HistoryKind::Refused,
+    HistoryKind::FlowDenied,
+    HistoryKind::FlowAllowed,
+];
+
+fn filter(fields: &Fields) -> Markup {
+    let kinds = forms::options(&KINDS, |kind| title(kind).to_owned());
+    html! {
+        form.filter method="get" action="/history" role="search" aria-label="Search the history" {
+            div.field.wide {
+                label for="net" { "Address or network" }
+                input type="search" id="net" name="net"
+                    value=(fields.text("net").unwrap_or_default()) maxlength="64" autocomplete="off"
+                    spellcheck="false";
+            }
+            (forms::choice("event", "What", fields.text("event"), &kinds))
+            @for (name, text) in [("from", "From (UTC)"), ("to", "To (UTC)")] {
+                div.field.date {
+                    label for=(name) { (text) }
+                    input type="datetime-local" id=(name) name=(name)
+                        value=(local(fields.text(name).unwrap_or_default()));
+                }
+            }
+            button type="submit" { "Search" }
+        }
+    }
+}
+
+/// A time as a browser's own field takes it.
+fn local(text: &str) -> &str {
+    text.trim_end_matches('Z')
+}
+
+fn title(kind: HistoryKind) -> &'static str {
+    match kind {
+        HistoryKind::Ban => "banned",
+        HistoryKind::Unban => "ended",
+        HistoryKind::Refused => "not banned",
+        HistoryKind::FlowDenied => "flow denied",
+        HistoryKind::FlowAllowed => "flow allowed",
+    }
+}
+
+fn rows(frame: &Frame, page: &HistoryPage) -> Markup {
+    if page.items.is_empty() {
+        return html! { p.empty { "Nothing was decided." } };
+    }
+    html! {
+        table.rows.wide {
+            caption.hidden { "Decisions" }
+            thead {
+                tr {
+                    th scope="col" { "When" } th scope="col" { "What" } th scope="col" { "Network" }
+                    th scope="col" { "Why" }
+                }
+            }
+            tbody {
+                @for entry in &page.items {
+                    tr {
+                        td data-label="When" {
+                            (labels::at(entry.time)) " "
+                            span.soft { "(" (labels::ago(entry.time, frame.now)) ")" }
+                        }
+                        td data-label="What" { (what(entry)) }
+                        th scope="row" { (labels::net(entry.net)) }
+                        td data-label="Why" { (why(entry)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What was decided, as a mark.
+pub(super) fn what(entry: &HistoryEntry) -> Markup {
+    let class = match entry.event {
+        HistoryKind::Ban | HistoryKind::FlowDenied => "bad",
+        HistoryKind::Unban | HistoryKind::FlowAllowed => "good",
+        HistoryKind::Refused => "warn",
+    };
+    html! {
+        span class={ "pill " (class) } { (title(entry.event)) }
+        @if entry.observed { " " span.soft { "observed only" } }
+    }
+}
+
+/// Why, and until when.
+pub(super) fn why(entry: &HistoryEntry) -> Markup {
+    html! {
+        @match entry.event {
+            HistoryKind::Ban | HistoryKind::FlowDenied => {
+                @if let Some(flow) = &entry.flow { (flow.to_string()) ": " }
+                @if entry.scope == Some(BanScope::Sip) { "SIP ports only: " }
+                @if let Some(cause) = &entry.cause { (labels::cause(cause)) }
+                @match entry.until {
+                    Some(until) => span.soft { ", until " (labels::at(until)) },
+                    None => span.soft { ", without end" },
+                }
+            }
+            HistoryKind::Unban | HistoryKind::FlowAllowed => {
+                @if let Some(flow) = &entry.flow { (flow.to_string()) ": " }
+                (reason(entry.reason.as_deref().unwrap_or_default()))
+            }
+            HistoryKind::Refused => {
+                @if let Some(refusal) = &entry.refusal { (refused(refusal)) }
+                @if let Some(cause) = &entry.cause {
+                    span.soft { "; due for " } (labels::cause(cause))
+                }
+            }
+        }
+    }
+}
+
+fn reason(word: &str) -> Markup {
+    let words = match word {
+        "expired" => "its time was over",
+        "manual" => "by hand",
+        "exempted" => "it became exempt",
+        "registered" => "a phone registered from there",
+        "split" => "it was split",
+        "superseded" => "another ban took its place",
+        "not_adopted" => "nothing explained the route",
+        other => return plain(other),
+    };
+    html! { (words) }
+}
+
+/// Why a ban was not done.
+pub(super) fn refused(refusal: &Refusal) -> Markup {
+    let words = match refusal.reason.as_str() {
+        "exempt" => "it would cover somebody exempt",
+        "known" => "somebody logged in there lately",
+        "shared" => "a proxy or a NAT: several users logged in there",
+        "link_local" => "it would cut off IPv6 neighbours",
+        "covered" => "a ban covers it already",
+        "too_many_bans" => "the table of bans is full",
+        other => return plain(other),
+    };
+    html! {
+        (words)
+        @if let Some(class) = refusal.class { " (" (labels::exemption(class)) ")" }
+        @if let Some(net) = refusal.net { ": " (Shown(net)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_browsers_and_as_programs_write_them() {
+        for text in ["2026-11-23T22:00:00Z", "2026-11-23T22:00", "2026-11-23T22:00:00"] {
+            let query =
+                form_urlencoded::Serializer::new(String::new()).append_pair("from", text).finish();
+            let read = time(&Fields::parse(query.as_bytes()).unwrap(), "from").unwrap().unwrap();
+            assert_eq!(read.to_string(), "2026-11-23T22:00:00.000Z");
+        }
+        assert!(time(&Fields::parse(b"from=yesterday").unwrap(), "from").is_err());
+    }
+}

@@ -1,0 +1,46 @@
+//! The log-in: the one page for somebody who is nobody yet.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use maud::html;
+
+use super::document;
+use super::labels::plain;
+use sipward_server::http::LoginView;
+
+/// The log-in.
+pub fn login(status: StatusCode, view: &LoginView<'_>) -> Response {
+    let LoginView { next, code, problem } = *view;
+    let body = html! {
+        section.card.narrow {
+            h1 { "Log in" }
+            @if let Some(problem) = problem {
+                div.notice.bad #problem role="alert" { (plain(problem)) }
+            }
+            form.login method="post" action="/login" {
+                input type="hidden" name="next" value=(next);
+                @if let Some(code) = code {
+                    input type="hidden" name="code" value=(code);
+                    p { "This link logs you in once." }
+                } @else {
+                    div.field {
+                        label for="token" { "Token" }
+                        input type="password" id="token" name="token" required autofocus
+                            autocomplete="current-password" spellcheck="false"
+                            aria-invalid=[problem.map(|_| "true")]
+                            aria-describedby=[problem.map(|_| "problem")];
+                    }
+                }
+                button type="submit" { "Log in" }
+            }
+            @if code.is_none() {
+                p.soft {
+                    code { "sipward token link" } " on the host makes a link that logs in once; "
+                    code { "sipward token add NAME" } " makes a token."
+                }
+            }
+            p.soft { a href=(next) { "Logged in already? Go on." } }
+        }
+    };
+    (status, document::bare("Log in", &body)).into_response()
+}

@@ -1,0 +1,69 @@
+//! How FreeSWITCH fares in a flood, and which strangers send most.
+
+use maud::{Markup, html};
+
+use super::super::flood::state;
+use super::super::frame::Frame;
+use super::super::labels::{self, plain};
+use sipward_model::wire::BusyStranger;
+
+/// The state in a word, as a fact, and the sentence.
+pub(super) fn fact(frame: &Frame) -> Markup {
+    let flood = &frame.status.flood;
+    let (class, word) = state(flood.state);
+    html! {
+        section class={ "fact " (class) } {
+            h2 { "Flood" }
+            strong { (word) }
+            @if let Some(since) = flood.since {
+                p.soft { "for " (labels::span(frame.now.since(since.0).as_secs())) }
+            }
+            p { (plain(&flood.summary)) }
+        }
+    }
+}
+
+/// The strangers that send most; nothing while none sends much.
+pub(super) fn strangers(frame: &Frame) -> Markup {
+    let strangers = &frame.status.flood.strangers;
+    html! {
+        @if strangers.is_empty() { p.empty { "None has sent 300 packets in ten minutes." } }
+        @else {
+            table.rows.tight {
+                caption.hidden { "Strangers that send most to the SIP ports" }
+                thead { tr {
+                    th scope="col" { "Source" }
+                    th.num scope="col" { "Packets/s" }
+                    th.num scope="col" { "In 10 min" }
+                    th scope="col" { "Limited" }
+                } }
+                tbody { @for stranger in strangers { (row(frame, stranger)) } }
+            }
+        }
+    }
+}
+
+fn row(frame: &Frame, stranger: &BusyStranger) -> Markup {
+    let rate = stranger.packets_per_second.map(|rate| format!("{rate:.1}"));
+    html! {
+        tr data-key=(labels::Shown(stranger.source)) {
+            th scope="row" { (labels::net(stranger.source)) }
+            td.num data-label="Packets/s" { (rate.as_deref().unwrap_or("–")) }
+            td.num data-label="In 10 min" { (labels::number(stranger.packets)) }
+            td data-label="Limited" {
+                @if stranger.slowed {
+                    span.pill.warn {
+                        "slowed to 1/s"
+                        @if let Some(until) = stranger.slowed_until {
+                            " for " (labels::span(until.0.since(frame.now).as_secs())) " more"
+                        }
+                    }
+                }
+                @else if let Some(since) = stranger.limited_since {
+                    span.pill.warn { "for " (labels::span(frame.now.since(since.0).as_secs())) }
+                }
+                @else { span.soft { "no" } }
+            }
+        }
+    }
+}

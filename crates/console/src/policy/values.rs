@@ -1,0 +1,297 @@
+//! The values, as fields of a form or to be read.
+
+use std::time::Duration;
+
+use maud::{Markup, html};
+use serde_json::Value;
+use sipward_engine::{Grade, Mode, RuleName};
+
+use super::super::forms::{Draft, Label};
+use super::super::labels::{self, plain};
+use sipward_model::text::{Span, read_span};
+use sipward_model::wire::{PolicyKey, PolicyOrigin, PolicyValue, RuleSetting};
+
+/// What rules have in common, and how it is called.
+const COLUMNS: [(&str, &str); 5] = [
+    ("mode", "Mode"),
+    ("min_grade", "Weakest evidence"),
+    ("threshold", "Threshold"),
+    ("window_seconds", "Window"),
+    ("ban_time_seconds", "Ban"),
+];
+
+/// Longest text of a field, in characters.
+const MOST: u16 = 40;
+
+/// Reads what a field holds.
+pub(super) fn read(key: PolicyKey, text: &str) -> Result<Value, String> {
+    if key.is_span() {
+        return Ok(read_span(text)?.as_secs().into());
+    }
+    match key {
+        PolicyKey::Scope
+        | PolicyKey::Rule(_, RuleSetting::Mode | RuleSetting::MinGrade | RuleSetting::Scope) => {
+            Ok(text.into())
+        }
+        PolicyKey::Rule(_, RuleSetting::Patterns) => {
+            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            Ok(lines.collect::<Vec<_>>().into())
+        }
+        _ => match text.parse::<u32>() {
+            Ok(number) => Ok(number.into()),
+            Err(_) => Err("write a whole number".to_owned()),
+        },
+    }
+}
+
+/// A value as a field holds it.
+pub(super) fn written(key: &str, value: &Value) -> String {
+    match value {
+        Value::Array(items) => {
+            let lines = items.iter().filter_map(Value::as_str);
+            lines.collect::<Vec<_>>().join("\n")
+        }
+        Value::String(word) => word.clone(),
+        value => match value.as_f64().filter(|_| key.ends_with("_seconds")) {
+            Some(seconds) => Span(seconds).to_string(),
+            None => value.to_string(),
+        },
+    }
+}
+
+/// The three values that hold for anyone who fails.
+pub(super) fn base(values: &[PolicyValue], draft: Draft<'_>, acts: bool) -> Markup {
+    let fields = [
+        ("max_failures", "Failures that ban", "Within the window; 1 to 1000."),
+        ("window_seconds", "Window", "Such as 10m; at most 7d."),
+        ("ban_time_seconds", "First ban", "Such as 1h; each further one is longer."),
+    ];
+    let fields = fields.map(|(key, text, hint)| (find(values, key), text, hint));
+    html! {
+        section.card aria-labelledby="base-title" {
+            div.head {
+                h2 #base-title { "Failures" }
+                // The first button of the form: the one that a line of text presses.
+                @if acts { p.actions { button type="submit" { "Show what it would mean" } } }
+            }
+            div.fill {
+                @for (value, text, hint) in fields {
+                    @if let Some(value) = value {
+                        div {
+                            @if acts {
+                                (draft.line(&Label {
+                                    name: &value.key,
+                                    text,
+                                    hint,
+                                    value: &written(&value.key, &value.value),
+                                    required: true,
+                                    most: MOST,
+                                    ..Label::default()
+                                }))
+                            } @else {
+                                dl.pairs { dt { (text) } dd { (said(value)) } }
+                            }
+                            (mark(value, acts))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The rules beside each other.
+pub(super) fn rules(values: &[PolicyValue], draft: Draft<'_>, acts: bool) -> Markup {
+    let mut names: Vec<&str> = Vec::new();
+    for value in values {
+        let name = value.key.strip_prefix("rules.").and_then(|key| key.split('.').next());
+        if let Some(name) = name.filter(|name| !names.contains(name)) {
+            names.push(name);
+        }
+    }
+    html! {
+        section.card aria-labelledby="rules-title" {
+            h2 #rules-title { "Rules" }
+            p.soft {
+                "A rule in shadow bans nobody and says whom it would have banned. A first ban is as long as the rule says."
+            }
+            table.rows.wide.matrix {
+                caption.hidden { "Rules" }
+                thead {
+                    tr {
+                        th scope="col" { "Rule" }
+                        @for (_, text) in COLUMNS { th scope="col" { (text) } }
+                    }
+                }
+                tbody {
+                    @for name in names {
+                        tr {
+                            th scope="row" {
+                                (name.replace('_', " "))
+                                @if let Some(words) = meaning(name) { span.soft { " " (words) } }
+                            }
+                            @for (setting, text) in COLUMNS {
+                                td data-label=(text) {
+                                    @match find(values, &format!("rules.{name}.{setting}")) {
+                                        Some(value) =>
+                                            (cell(value, setting, &format!("{text} of the rule {name}"), draft, acts)),
+                                        None => span.soft { "–" },
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a rule sees, where its name does not say it.
+fn meaning(name: &str) -> Option<&'static str> {
+    let rule: RuleName = serde_json::from_value(name.into()).ok()?;
+    Some(labels::rule(rule)).filter(|words| *words != name)
+}
+
+fn cell(value: &PolicyValue, setting: &str, label: &str, draft: Draft<'_>, acts: bool) -> Markup {
+    let key = &value.key;
+    if !acts {
+        return html! { (said(value)) " " (mark(value, acts)) };
+    }
+    let held = draft.fields.and_then(|fields| fields.given(key));
+    let held = held.map_or_else(|| written(key, &value.value), str::to_owned);
+    let wrong = draft.wrong(key);
+    let words: Vec<String> = match setting {
+        "mode" if key == "rules.scan.mode" => {
+            [Mode::Ban, Mode::Slow, Mode::Shadow, Mode::Off].iter().map(labels::key).collect()
+        }
+        "mode" => [Mode::Ban, Mode::Shadow, Mode::Off].iter().map(labels::key).collect(),
+        "min_grade" => Grade::ALL.iter().map(labels::key).collect(),
+        _ => Vec::new(),
+    };
+    html! {
+        @if words.is_empty() {
+            input type="text" name=(key) value=(held) aria-label=(label) required maxlength=(MOST)
+                autocomplete="off" aria-invalid=[wrong.map(|_| "true")];
+        } @else {
+            select name=(key) aria-label=(label) aria-invalid=[wrong.map(|_| "true")] {
+                @for word in &words { option value=(word) selected[*word == held] { (word) } }
+            }
+        }
+        @if let Some(wrong) = wrong { p.error { (plain(wrong)) } }
+        (mark(value, acts))
+    }
+}
+
+/// Parts of user agents, each on a line.
+pub(super) fn patterns(values: &[PolicyValue], draft: Draft<'_>, acts: bool) -> Markup {
+    let Some(value) = find(values, "rules.user_agents.patterns") else { return html! {} };
+    let held = draft.fields.and_then(|fields| fields.given(&value.key));
+    let held = held.map_or_else(|| written(&value.key, &value.value), str::to_owned);
+    let wrong = draft.wrong(&value.key);
+    html! {
+        section.card aria-labelledby="agents-title" {
+            h2 #agents-title { "User agents of scanners" }
+            @if acts {
+                div.field {
+                    label for="patterns" { "Parts of user agents, each on a line" }
+                    textarea.short id="patterns" name=(value.key) maxlength="16384"
+                        spellcheck="false"
+                        aria-invalid=[wrong.map(|_| "true")] aria-describedby="patterns-hint" {
+                            (held)
+                        }
+                    @if let Some(wrong) = wrong { p.error { (plain(wrong)) } }
+                    p.hint id="patterns-hint" {
+                        "Letter case does not matter. A user agent that holds one of them bans by the rule user agents."
+                    }
+                }
+            } @else {
+                ul.chips { @for line in held.lines() { li { (plain(line)) } } }
+            }
+            (mark(value, acts))
+        }
+    }
+}
+
+/// Values that only the file changes.
+pub(super) fn others(values: &[PolicyValue]) -> Markup {
+    let changeable: Vec<String> = PolicyKey::all().map(|key| key.to_string()).collect();
+    let mut groups: Vec<(&str, Vec<&PolicyValue>)> = Vec::new();
+    for value in values.iter().filter(|value| !changeable.contains(&value.key)) {
+        let group = value.key.rsplit_once('.').map_or("limits", |(group, _)| group);
+        match groups.iter_mut().find(|(name, _)| *name == group) {
+            Some((_, members)) => members.push(value),
+            None => groups.push((group, vec![value])),
+        }
+    }
+    html! {
+        h2.apart { "Set in the configuration file" }
+        div.grid {
+            @for (group, members) in groups {
+                section.card {
+                    h3 { (group.replace('_', " ")) }
+                    dl.pairs {
+                        @for value in members {
+                            dt { (short(&value.key)) }
+                            dd { (said(value)) " " (mark(value, false)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn find<'a>(values: &'a [PolicyValue], key: &str) -> Option<&'a PolicyValue> {
+    values.iter().find(|value| value.key == key)
+}
+
+fn short(key: &str) -> String {
+    let name = key.rsplit_once('.').map_or(key, |(_, name)| name);
+    name.strip_suffix("_seconds").unwrap_or(name).replace('_', " ")
+}
+
+fn said(value: &PolicyValue) -> Markup {
+    of(&value.key, &value.value)
+}
+
+/// A value in words.
+pub(super) fn of(key: &str, value: &Value) -> Markup {
+    match value {
+        Value::Array(items) if items.is_empty() => html! { "none" },
+        Value::String(word) => plain(&word.replace('_', " ")),
+        Value::Number(number) => match number.as_f64().filter(|_| key.ends_with("_seconds")) {
+            Some(seconds) => {
+                let span = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+                html! { (labels::span(span.as_secs())) }
+            }
+            None => match number.as_u64() {
+                Some(number) => html! { (labels::number(number)) },
+                None => plain(&number.to_string()),
+            },
+        },
+        other => labels::json(other),
+    }
+}
+
+/// Where a value comes from, unless nobody set it.
+fn mark(value: &PolicyValue, acts: bool) -> Markup {
+    let PolicyValue { key, origin, overridden, .. } = value;
+    let words = match origin {
+        PolicyOrigin::Default => return html! {},
+        PolicyOrigin::File => return html! { p.mark { "from the file" } },
+        PolicyOrigin::Stored => "changed here",
+        PolicyOrigin::Runtime => "changed until the daemon ends",
+    };
+    html! {
+        p.mark {
+            span.pill.warn { (words) }
+            @if let Some(below) = overridden { " instead of " (of(key, below)) " " }
+            @if acts {
+                button.quiet type="submit" formaction="/policy/reset" formnovalidate name="reset"
+                    value=(key)
+                    aria-label={ "Reset " (key) } { "Reset" }
+            }
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! Why an address is banned, or is not.
+
+mod owner;
+
+use std::net::IpAddr;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+use sipward_engine::Exemption;
+
+use super::bans::{Columns, rows};
+use super::error_page::ErrorPage;
+use super::fields::Asked;
+use super::flows;
+use super::forms;
+use super::frame::Frame;
+use super::history;
+use super::labels::{self, Shown, plain};
+use sipward_config::Mode;
+use sipward_daemon::control::Control;
+use sipward_model::text::Time;
+use sipward_model::wire::{
+    BanScope, Evidence, HistoryEntry, KernelRoute, RouteState, SeenFailure, SourceReport,
+};
+use sipward_server::http::error::ApiError;
+use sipward_server::http::extract::Place;
+
+/// Lines of the timeline at most; the history has all decisions.
+const LINES: usize = 60;
+
+/// From the field for an address to its page.
+pub(super) async fn find(Asked(fields): Asked) -> Result<Response, ErrorPage> {
+    let address = fields.read::<IpAddr>("address").map_err(|_| no_address())?;
+    let address = address.ok_or_else(no_address)?.to_canonical();
+    Ok(forms::go_to(&format!("/sources/{address}")).into_response())
+}
+
+fn no_address() -> ApiError {
+    ApiError::field("address", "write an IPv4 or IPv6 address")
+}
+
+pub(super) async fn show(
+    State(control): State<Control>,
+    frame: Frame,
+    Place(address): Place,
+    Asked(fields): Asked,
+) -> Result<Markup, ErrorPage> {
+    let address: IpAddr = address.parse().map_err(|_| no_address())?;
+    let report = control.source(address).await?;
+    let asked =
+        if fields.has("ask") { Some(owner::ask(control, report.address).await) } else { None };
+    let here = format!("/sources/{}", report.address);
+    let body = html! {
+        (forms::done(&fields))
+        div.head {
+            h1 #verdict data-live="" {
+                span.mono { (Shown(report.address)) } " " (verdict(&report))
+            }
+            @if frame.viewer.may_write { (actions(&report, &here)) }
+        }
+        div.grid {
+            section.card aria-labelledby="facts-title" {
+                h2 #facts-title { "What is known" }
+                div #facts data-live="" { (facts(&report, frame.status.mode)) }
+            }
+            section.card aria-labelledby="tried-title" {
+                h2 #tried-title { "What it tried" }
+                div #tried data-live="" { (tried(&report)) }
+            }
+        }
+        section.card aria-labelledby="owner-title" {
+            h2 #owner-title { "Whose it is" }
+            div #owner { (owner::whose(&report, asked.as_ref())) }
+        }
+        @if !report.bans.is_empty() {
+            section.card aria-labelledby="bans-title" {
+                h2 #bans-title { "Bans that cover it" }
+                div #bans data-live="" {
+                    (rows(&frame, &report.bans, &Columns::plain("Bans that cover it")))
+                    @if report.bans.iter().all(|ban| ban.scope == BanScope::Sip) {
+                        p.soft {
+                            "Only its packets to the SIP ports are dropped (UDP, TCP, TLS, WebSocket). Web, mail and \
+                             SSH of this server stay reachable from there."
+                        }
+                    }
+                }
+            }
+        }
+        @if !report.flows.is_empty() || report.distrusted_until.is_some() {
+            section.card aria-labelledby="flows-title" {
+                h2 #flows-title { "Denied flows" }
+                div #flows data-live="" {
+                    (flows::rows(&frame, &report.flows, &here))
+                    @if let Some(until) = report.distrusted_until {
+                        p {
+                            "Many of its ports were denied: until " (labels::at(until))
+                            " its new flows count as a stranger's. Those of its registrations keep their place."
+                        }
+                    }
+                }
+            }
+        }
+        section.card aria-labelledby="timeline-title" {
+            h2 #timeline-title { "Timeline" }
+            div #timeline data-live="" { (timeline(&frame, &report)) }
+            p { a href={ "/history?net=" (Shown(report.address)) } { "All decisions about it" } }
+        }
+    };
+    Ok(frame.page("/bans", &report.address.to_string(), Some(&here), &body))
+}
+
+fn verdict(report: &SourceReport) -> Markup {
+    html! {
+        @if !report.bans.is_empty() { span.pill.bad { "banned" } }
+        @else if !report.exempt.is_empty() { span.pill.good { "exempt" } }
+        @else { span.pill { "not banned" } }
+    }
+}
+
+fn actions(report: &SourceReport, here: &str) -> Markup {
+    html! {
+        div.actions {
+            @if report.bans.is_empty() {
+                form method="post" action="/bans" {
+                    input type="hidden" name="net" value=(Shown(report.source));
+                    button.danger type="submit" { "Ban " (labels::bare_net(report.source)) }
+                }
+            } @else {
+                form method="post" action="/bans/unban" {
+                    input type="hidden" name="back" value=(here);
+                    input type="hidden" name="net" value=(Shown(report.source));
+                    button type="submit" { "Unban" }
+                }
+            }
+            @if !report.exempt.iter().any(|exempt| exempt.class == Exemption::Allow) {
+                form method="post" action="/allow/preview" {
+                    input type="hidden" name="host" value=(Shown(report.address));
+                    button.quiet type="submit" { "Allow…" }
+                }
+            }
+        }
+    }
+}
+
+fn facts(report: &SourceReport, mode: Mode) -> Markup {
+    let most = f64::from(report.max_failures);
+    let none_because = if report.bans.is_empty() {
+        None
+    } else if mode == Mode::Observe {
+        Some("observe mode sets none")
+    } else if report.bans.iter().all(|ban| ban.scope == BanScope::Sip) {
+        Some("a ban from the SIP ports has none")
+    } else {
+        None
+    };
+    html! {
+        p { (labels::plain(&report.verdict)) }
+        dl.pairs {
+            dt { "It is" } dd { (labels::identity(report.identity)) }
+            dt { "Counted as" } dd { span.mono { (Shown(report.source)) } }
+            @for exempt in &report.exempt {
+                dt { "Exempt" }
+                dd { (labels::exemption(exempt.class)) ", " span.mono { (Shown(exempt.net)) } }
+            }
+            @if let Some(slowed) = &report.slowed {
+                dt { "Limited" }
+                dd {
+                    "to 1 packet a second until " (labels::at(slowed.until)) ": "
+                    (labels::rule(slowed.rule))
+                    @if let Some(rate) = slowed.packets_per_second {
+                        ", now " (format!("{rate:.1}")) " a second"
+                    }
+                }
+            }
+            dt { "Failures" }
+            dd {
+                (report.failures) " in the last " (labels::span_of(report.window_seconds))
+                ", weighing "
+                (format!("{:.2}", report.score)) " of " (report.max_failures)
+                br;
+                meter min="0" max=(most) value=(report.score.min(most))
+                    aria-label="Weight of the failures against the threshold" {}
+            }
+            @if let Some(grade) = report.grade { dt { "Weakest" } dd { (labels::grade(grade)) } }
+            @if report.unproven + report.unjoined > 0 {
+                dt { "Not counted" }
+                dd {
+                    (report.unproven) " unproven, " (report.unjoined)
+                    " unjoined: anybody can have sent those"
+                }
+            }
+            dt { "Bans so far" } dd { (report.ban_count) }
+            dt { "Kernel" } dd { (kernel(&report.kernel, none_because)) }
+        }
+    }
+}
+
+/// What the kernel does with its packets; `none_because` says why a banned host has no route.
+fn kernel(route: &KernelRoute, none_because: Option<&str>) -> Markup {
+    html! {
+        @match route.state {
+            RouteState::Blackhole => "a blackhole route stands",
+            RouteState::Other => {
+                "no blackhole route" @if let Some(why) = none_because { ": " (why) }
+            }
+            RouteState::Unknown => "could not be asked",
+        }
+        @if let Some(detail) = &route.detail { " " span.soft { "(" (plain(detail)) ")" } }
+    }
+}
+
+/// By the failures that count, and by what the bans were made for: a ban begins a new count.
+fn tried(report: &SourceReport) -> Markup {
+    let causes: Vec<&Evidence> =
+        report.bans.iter().filter_map(|ban| ban.cause.evidence.as_ref()).collect();
+    let banned_for = causes.iter().flat_map(|cause| &cause.users).map(String::as_str);
+    let users = distinct(report.users.iter().rev().map(String::as_str).chain(banned_for));
+    let seen = |of: fn(&SeenFailure) -> Option<&String>| report.seen.iter().filter_map(of);
+    let found = |of: fn(&Evidence) -> Option<&String>| causes.iter().copied().filter_map(of);
+    let agents =
+        seen(|seen| seen.user_agent.as_ref()).chain(found(|cause| cause.user_agent.as_ref()));
+    let profiles = seen(|seen| seen.profile.as_ref()).chain(found(|cause| cause.profile.as_ref()));
+    let (agents, profiles) =
+        (distinct(agents.map(String::as_str)), distinct(profiles.map(String::as_str)));
+    html! {
+        @if users.is_empty() && agents.is_empty() {
+            p.empty { "No failure of it counts at the moment." }
+        } @else {
+            (chips("Users", &users))
+            (chips("User agents", &agents))
+            (chips("Profiles", &profiles))
+            @if report.aged_out > 0 {
+                p.soft { "Of " (report.aged_out) " failures only time and grade are remembered." }
+            }
+        }
+    }
+}
+
+/// Each once, in order. There are at most a thousand.
+fn distinct<'a>(all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    /// What fits on a page.
+    const MOST: usize = 20;
+    let mut found = Vec::new();
+    for one in all {
+        if found.len() < MOST && !found.contains(&one) {
+            found.push(one);
+        }
+    }
+    found
+}
+
+fn chips(title: &str, words: &[&str]) -> Markup {
+    html! {
+        @if !words.is_empty() {
+            h3 { (title) }
+            ul.chips {
+                @for word in words { li { @if word.is_empty() { "none" } @else { (plain(word)) } } }
+            }
+        }
+    }
+}
+
+/// One line of the timeline.
+enum Event<'a> {
+    Failed(&'a SeenFailure),
+    Decided(&'a HistoryEntry),
+}
+
+impl Event<'_> {
+    fn time(&self) -> Time {
+        match self {
+            Self::Failed(failure) => failure.time,
+            Self::Decided(entry) => entry.time,
+        }
+    }
+}
+
+fn timeline(frame: &Frame, report: &SourceReport) -> Markup {
+    let failures = report.seen.iter().map(Event::Failed);
+    let mut events: Vec<Event<'_>> =
+        failures.chain(report.history.iter().map(Event::Decided)).collect();
+    events.sort_by_key(|event| std::cmp::Reverse(event.time()));
+    let left_out = events.len().saturating_sub(LINES);
+    html! {
+        @if let Some(error) = &report.history_error {
+            p.notice.warn { "The history cannot be read: " (plain(error)) }
+        }
+        @if events.is_empty() { p.empty { "Nothing is known of it." } }
+        ol.timeline {
+            @for event in events.iter().take(LINES) {
+                @match event {
+                    Event::Failed(failure) => li {
+                        (labels::at(failure.time)) " · " (labels::ago(failure.time, frame.now)) br;
+                        "Failed " @if failure.invite { "INVITE" } @else { "REGISTER" }
+                        @if let Some(user) = &failure.user { ", user " strong { (plain(user)) } }
+                        @if let Some(agent) =
+                            failure.user_agent.as_ref().filter(|agent| !agent.is_empty()) {
+                            ", " (plain(agent))
+                        }
+                        span.soft { " · " (labels::word(&failure.grade)) }
+                    },
+                    Event::Decided(entry) => li class=(class(entry)) {
+                        (labels::at(entry.time)) " · " (labels::ago(entry.time, frame.now)) br;
+                        (history::what(entry)) " " span.mono { (Shown(entry.net)) } " "
+                        (history::why(entry))
+                    },
+                }
+            }
+        }
+        @if left_out > 0 { p.soft { "and " (left_out) " earlier failures" } }
+    }
+}
+
+fn class(entry: &HistoryEntry) -> &'static str {
+    use sipward_model::wire::HistoryKind::{Ban, FlowAllowed, FlowDenied, Refused, Unban};
+    match entry.event {
+        Ban | FlowDenied => "bad",
+        Unban | FlowAllowed => "good",
+        Refused => "warn",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ban_without_a_route_says_why_there_is_none() {
+        let route = KernelRoute { state: RouteState::Other, detail: Some("via eth0".to_owned()) };
+        let said = |why| kernel(&route, why).into_string();
+        let observed = said(Some("observe mode sets none"));
+        assert!(observed.starts_with("no blackhole route: observe mode sets none "), "{observed}");
+        assert!(said(None).starts_with("no blackhole route <"), "{}", said(None));
+    }
+}

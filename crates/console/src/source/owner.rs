@@ -1,0 +1,101 @@
+//! Whose an address is. DNS and whois are asked when somebody presses the button and not before: anyone who owns
+//! the address may see that he was looked up.
+
+use std::net::IpAddr;
+
+use maud::{Markup, html};
+
+use super::super::labels::{Shown, plain};
+use sipward_daemon::control::{Control, ControlError};
+use sipward_model::wire::{Host, Location, SourceReport, WhoisReport};
+
+/// What was asked for.
+pub(super) struct Asked {
+    host: Result<Host, ControlError>,
+    whois: Result<WhoisReport, ControlError>,
+}
+
+/// Asks both at once.
+pub(super) async fn ask(control: Control, address: IpAddr) -> Asked {
+    let (host, whois) = tokio::join!(control.host(address), control.whois(address));
+    Asked { host, whois }
+}
+
+pub(super) fn whose(report: &SourceReport, asked: Option<&Asked>) -> Markup {
+    html! {
+        dl.pairs {
+            @if let Some(location) = &report.location { (located(location)) }
+            @if let Some(asked) = asked { dt { "Name" } dd { (named(&asked.host)) } }
+        }
+        @match asked {
+            Some(asked) => (registered(&asked.whois)),
+            None => form method="get" action={ "/sources/" (Shown(report.address)) } {
+                input type="hidden" name="ask" value="1";
+                p.actions {
+                    button.quiet type="submit" { "Ask DNS and whois" }
+                    span.soft { "Asked only when you press this: anyone who owns the address may notice." }
+                }
+            },
+        }
+    }
+}
+
+fn located(location: &Location) -> Markup {
+    let Location { country, country_name, city, as_number, as_name, network } = location;
+    html! {
+        @if let Some(name) = country_name.as_ref().or(country.as_ref()) {
+            dt { "Country" }
+            dd { (plain(name)) @if let Some(city) = city { ", " (plain(city)) } }
+        }
+        @if as_number.is_some() || as_name.is_some() {
+            dt { "Network" }
+            dd {
+                @if let Some(name) = as_name { (plain(name)) " " }
+                @if let Some(number) = as_number { span.soft { "AS" (number) } }
+                @if let Some(network) = network { span.soft { ", " (Shown(network)) } }
+            }
+        }
+    }
+}
+
+fn named(host: &Result<Host, ControlError>) -> Markup {
+    let host = match host {
+        Ok(host) => host,
+        Err(fault) => return html! { (plain(&why(fault))) },
+    };
+    html! {
+        @if let Some(error) = &host.names_error { (plain(error)) }
+        @else if host.names.is_empty() { "it has none" }
+        @for (place, name) in host.names.iter().enumerate() {
+            @if place > 0 { ", " }
+            span.mono { (plain(&name.name)) }
+            @if !name.confirmed { " " span.pill.warn { "does not lead back" } }
+        }
+    }
+}
+
+fn registered(whois: &Result<WhoisReport, ControlError>) -> Markup {
+    html! {
+        @match whois {
+            Ok(report) => {
+                p.soft {
+                    "As " (plain(&report.server)) " says"
+                    @if report.cached { " (remembered)" }
+                    ":"
+                }
+                pre tabindex="0" aria-label="Answer of whois" {
+                    @for line in report.text.lines() { (plain(line)) "\n" }
+                }
+            }
+            Err(fault) => p.notice.warn { "whois: " (plain(&why(fault))) },
+        }
+    }
+}
+
+/// Why somebody did not answer; of a field that is wrong without its name, which the page does not show.
+fn why(error: &ControlError) -> String {
+    match error {
+        ControlError::Invalid(field) => field.detail.clone(),
+        error => error.to_string(),
+    }
+}

@@ -1,0 +1,162 @@
+//! What would happen if FreeSWITCH sent this.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+
+use super::error_page::{self, ErrorPage};
+use super::fields::{Asked, Fields, Filled};
+use super::frame::Frame;
+use super::labels::{self, Shown, plain};
+use sipward_daemon::control::Control;
+use sipward_model::wire::{Line, Problem, WhatIf, WhatIfRequest};
+use sipward_server::http::error::ApiError;
+
+/// Longest text, in characters: what the API takes.
+const MOST: u16 = 32_768;
+
+/// A failed REGISTER as FreeSWITCH tells of it: the attempt, then the failure.
+const EVENTS: &str = include_str!("trial/events.txt");
+
+/// A line that FreeSWITCH writes with `log-auth-failures`.
+const LOG_LINE: &str = include_str!("trial/log-line.txt");
+
+/// The empty form, or an example in it.
+pub(super) async fn show(frame: Frame, Asked(fields): Asked) -> Markup {
+    let (kind, text) = match fields.text("example") {
+        Some("log_line") => ("log_line", LOG_LINE),
+        Some(_) => ("event", EVENTS),
+        None => ("event", ""),
+    };
+    page(&frame, kind, text, None, None)
+}
+
+pub(super) async fn ask(
+    State(control): State<Control>,
+    frame: Frame,
+    Filled(fields): Filled,
+) -> Result<Response, ErrorPage> {
+    let text = fields.raw("text").unwrap_or_default();
+    let kind = if fields.text("kind") == Some("log_line") { "log_line" } else { "event" };
+    let asked = match control.what_if(request(&fields, kind)).await {
+        Ok(answer) => page(&frame, kind, text, Some(&answer), None).into_response(),
+        Err(error) => {
+            let error = ApiError::from(error);
+            let problem = error.problem();
+            let page = page(&frame, kind, text, None, Some(problem));
+            (error_page::status(problem), page).into_response()
+        }
+    };
+    Ok(asked)
+}
+
+fn request(fields: &Fields, kind: &str) -> WhatIfRequest {
+    let text = fields.raw("text").unwrap_or_default().to_owned();
+    match kind {
+        "log_line" => WhatIfRequest { event: None, log_line: Some(text) },
+        _ => WhatIfRequest { event: Some(text), log_line: None },
+    }
+}
+
+fn page(
+    frame: &Frame,
+    kind: &str,
+    text: &str,
+    answer: Option<&WhatIf>,
+    problem: Option<&Problem>,
+) -> Markup {
+    let body = html! {
+        @if let Some(problem) = problem { (error_page::banner(problem)) }
+        div.head {
+            h1 { "Rule test" }
+            p.soft { "What would happen if FreeSWITCH sent this now? Nothing is changed." }
+        }
+        form.card method="post" action="/test" {
+            fieldset {
+                legend { "This is" }
+                label.tick {
+                    input type="radio" name="kind" value="event" checked[kind == "event"];
+                    "events, as the Event Socket sends them in plain form; a blank line between two"
+                }
+                label.tick {
+                    input type="radio" name="kind" value="log_line" checked[kind == "log_line"];
+                    "a message of FreeSWITCH's log"
+                }
+            }
+            div.field {
+                label for="text" { "Text" }
+                textarea id="text" name="text" maxlength=(MOST) spellcheck="false" required
+                    aria-invalid=[problem.map(|_| "true")] { (text) }
+            }
+            p.actions {
+                button type="submit" { "Test" }
+                a.button.quiet href="/test?example=event" { "Example: events" }
+                a.button.quiet href="/test?example=log_line" { "Example: log line" }
+            }
+        }
+        @if let Some(answer) = answer { (verdict(answer)) }
+    };
+    frame.page("/test", "Rule test", None, &body)
+}
+
+fn verdict(answer: &WhatIf) -> Markup {
+    html! {
+        section.card #verdict aria-labelledby="read-title" {
+            h2 #read-title { "What was read" }
+            ol {
+                @for reading in &answer.read {
+                    li {
+                        strong { (plain(&reading.kind.replace('_', " "))) }
+                        @if let Some(source) = reading.source {
+                            " from "
+                            a.net href={ "/sources/" (Shown(source)) } { (Shown(source)) }
+                        }
+                        @if let Some(detail) = &reading.detail { ": " (plain(detail)) }
+                    }
+                }
+            }
+            h2 { "What would follow" }
+            p { strong { (outcome(answer)) } }
+            @for effect in &answer.effects { (consequence(effect)) }
+            p.soft { "Based on " (plain(&answer.basis)) }
+        }
+    }
+}
+
+/// What matters of it, in a sentence.
+fn outcome(answer: &WhatIf) -> Markup {
+    let banned = answer.effects.iter().filter(|effect| effect.event == "ban");
+    let banned: Vec<_> = banned.filter_map(|effect| effect.fields.get("source")).collect();
+    html! {
+        @if answer.effects.is_empty() { "Nothing: nothing of it counts, and nobody would be banned." }
+        @else if banned.is_empty() { "Nobody would be banned." }
+        @else {
+            @for (place, net) in banned.iter().enumerate() {
+                @if place > 0 { ", " }
+                (labels::json(net))
+            }
+            " would be banned."
+        }
+    }
+}
+
+fn consequence(effect: &Line) -> Markup {
+    let class = match effect.event.as_str() {
+        "ban" | "alarm" => "bad",
+        "refused" | "shadowed" | "needs_attention" => "warn",
+        _ => "",
+    };
+    html! {
+        div.effect {
+            p { span class={ "pill " (class) } { (plain(&effect.event.replace('_', " "))) } }
+            dl.pairs {
+                @for (name, value) in &effect.fields {
+                    @if !value.is_null() {
+                        dt { (plain(&name.replace('_', " "))) }
+                        dd { (labels::json(value)) }
+                    }
+                }
+            }
+        }
+    }
+}

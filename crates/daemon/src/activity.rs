@@ -1,0 +1,67 @@
+//! What is remembered of the records for anyone who looks later: by the minute, alarms, failures.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `series` | failures, bans and unbans of a day, by the minute |
+//! | `alarms` | alarms of a day, and which of them are over |
+//! | `attacks` | the latest failures, and the tables made from them: users, sources, user agents |
+//!
+//! The task that counts for Prometheus keeps it ([`crate::metrics`]), so the engine's task has no part in it.
+//! Nothing here knows the time: it is handed in. Everything is bounded, and gone with the process but for
+//! what the store's history fills in.
+
+mod alarms;
+mod attacks;
+mod series;
+
+use std::sync::Arc;
+
+use sipward_engine::Timestamp;
+
+pub use alarms::{ActiveState, Alarms, Seen};
+pub use attacks::{
+    Attacked, Attacks, Column, MOST_FAILURES, Patient, Remembered, Row, patients, rows, users,
+    within,
+};
+pub use series::{Minute, Series};
+
+use sipward_model::clock;
+use sipward_model::record::Record;
+
+/// Everything that is remembered.
+#[derive(Debug)]
+pub struct Activity {
+    pub series: Series,
+    pub alarms: Alarms,
+    pub attacks: Attacks,
+}
+
+impl Activity {
+    /// Remembers what comes from `start` on.
+    pub fn new(start: Timestamp) -> Self {
+        Self { series: Series::new(start), alarms: Alarms::default(), attacks: Attacks::new(start) }
+    }
+
+    /// Takes note of what was told at `now`.
+    pub fn note(&mut self, record: &Arc<Record>, now: Timestamp) {
+        match &**record {
+            Record::ClockStepped { by_seconds, .. } => self.shift(clock::micros(*by_seconds)),
+            Record::AuthFailure(judgement) => {
+                self.series.failure(judgement.grade, now);
+                self.attacks.failure(record, now);
+            }
+            Record::Ban(_) => self.series.ban(now),
+            Record::Unban { .. } => self.series.unban(now),
+            Record::NeedsAttention { .. } => self.attacks.attention(record, now),
+            _ => {}
+        }
+        self.alarms.note(record, now);
+    }
+
+    /// The system's clock was set: what was remembered happened at other times than it seemed.
+    fn shift(&mut self, by: i64) {
+        self.series.shift(by);
+        self.alarms.shift(by);
+        self.attacks.shift(by);
+    }
+}

@@ -1,0 +1,119 @@
+use std::net::IpAddr;
+
+use sipward_engine::{Alarm, Text};
+
+use super::*;
+
+const NOON: Timestamp = Timestamp::from_micros(1_800_000_000 * 1_000_000);
+
+fn at(minutes: u64) -> Timestamp {
+    NOON + Duration::from_secs(minutes * 60)
+}
+
+fn away(error: &str) -> Record {
+    Record::EslDisconnected { error: error.to_owned(), retry_in_seconds: 1.0 }
+}
+
+fn back() -> Record {
+    Record::EslConnected { peer: "127.0.0.1:8021".parse().unwrap() }
+}
+
+fn undelivered(by: &str) -> Record {
+    let (by, error) = (by.to_owned(), "no route".to_owned());
+    Record::DeliveryFailed { by, error, retry_in_seconds: None }
+}
+
+fn told(records: impl IntoIterator<Item = (u64, Record)>) -> Alarms {
+    let mut alarms = Alarms::default();
+    for (minutes, record) in records {
+        alarms.note(&Arc::new(record), at(minutes));
+    }
+    alarms
+}
+
+fn state(concern: AlarmKind) -> ActiveState {
+    ActiveState { concern, since: NOON, text: "it stands".to_owned() }
+}
+
+#[test]
+fn attempts_that_fail_one_after_the_other_are_one_alarm() {
+    let alarms = told([(0, away("refused")), (1, away("timed out"))]);
+    let seen = alarms.read(&[state(AlarmKind::EslDisconnected)], at(2));
+    assert_eq!(seen.len(), 1);
+    assert_eq!((seen[0].first, seen[0].last, seen[0].times), (at(0), at(1), 2));
+    assert_eq!(seen[0].standing, Some(true));
+    assert!(seen[0].text.contains("timed out"), "{}", seen[0].text);
+    assert_eq!(seen[0].weighs(at(2)), Some(AlarmState::Alarm));
+}
+
+#[test]
+fn an_alarm_that_is_over_says_when_it_ended() {
+    let alarms = told([(0, away("refused")), (5, back()), (9, away("refused")), (10, back())]);
+    let seen = alarms.read(&[], at(11));
+    let ends: Vec<_> = seen.iter().map(|alarm| (alarm.standing, alarm.ended)).collect();
+    assert_eq!(ends, [(Some(false), Some(at(10))), (Some(false), Some(at(5)))]);
+    assert_eq!(seen[0].weighs(at(11)), None);
+}
+
+#[test]
+fn what_the_owner_of_a_state_says_outweighs_what_was_told() {
+    // The end was not heard.
+    let alarms = told([(0, away("refused"))]);
+    assert_eq!(alarms.read(&[], at(1))[0].standing, Some(false));
+    // The beginning was not heard.
+    let seen = Alarms::default().read(&[state(AlarmKind::StoreDegraded)], at(1));
+    assert_eq!(seen[0].standing, Some(true));
+    assert_eq!(seen[0].text, "it stands");
+}
+
+#[test]
+fn only_the_newest_of_a_kind_stands() {
+    let alarms = told([(0, away("a")), (5, back()), (9, away("b"))]);
+    let seen = alarms.read(&[state(AlarmKind::EslDisconnected)], at(10));
+    let stand: Vec<_> = seen.iter().map(|alarm| alarm.standing).collect();
+    assert_eq!(stand, [Some(true), Some(false)]);
+}
+
+#[test]
+fn alarms_about_different_things_are_told_apart() {
+    let again = Record::Delivered { by: "mail".to_owned(), lost: 0 };
+    let alarms = told([(0, undelivered("mail")), (1, undelivered("webhook x")), (2, again)]);
+    let stand: Vec<_> = alarms.read(&[], at(3)).iter().map(|alarm| alarm.standing).collect();
+    assert_eq!(stand, [Some(true), Some(false)]);
+}
+
+#[test]
+fn an_alarm_without_an_end_wants_attention_for_an_hour_and_is_remembered_for_a_day() {
+    let alarms = told([(0, Record::Alarm(Alarm::ManyBans { bans: 700 }))]);
+    let seen = alarms.read(&[], at(59));
+    assert_eq!(seen[0].standing, None);
+    assert_eq!(seen[0].weighs(at(59)), Some(AlarmState::Attention));
+    assert_eq!(seen[0].weighs(at(60)), None);
+    assert_eq!(alarms.read(&[], at(24 * 60 - 1)).len(), 1);
+    assert_eq!(alarms.read(&[], at(24 * 60)).len(), 0);
+}
+
+#[test]
+fn many_alarms_push_out_those_that_are_over_and_none_that_stands() {
+    let attacked = |n: usize| {
+        let user = Text::new(&format!("user{n}"));
+        Record::Alarm(Alarm::AccountAttacked { user, sources: 10 })
+    };
+    let mut alarms = told([(0, undelivered("mail"))]);
+    for n in 0..2 * MOST {
+        alarms.note(&Arc::new(attacked(n)), at(1));
+    }
+    let seen = alarms.read(&[], at(1));
+    assert_eq!(seen.len(), MOST);
+    let mail = seen.last().unwrap();
+    assert_eq!((mail.concern, mail.standing), (AlarmKind::DeliveryFailed, Some(true)));
+}
+
+#[test]
+fn text_of_strangers_is_escaped() {
+    let source: IpAddr = "192.0.2.7".parse().unwrap();
+    let user = Text::new("a\u{1b}[2Jb");
+    let reason = sipward_model::record::RefusedFor::MaxRegistrations;
+    let alarms = told([(0, Record::RefusedLogin { source, user, reason })]);
+    assert!(!alarms.read(&[], at(0))[0].text.contains('\u{1b}'));
+}

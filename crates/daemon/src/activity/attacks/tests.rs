@@ -1,0 +1,147 @@
+use std::net::{IpAddr, Ipv4Addr};
+
+use sipward_engine::{Grade, Identity, Judgement};
+
+use super::tables::Within;
+use super::*;
+use sipward_model::text::Time;
+
+const NOON: Timestamp = Timestamp::from_micros(1_800_000_000 * 1_000_000);
+
+fn at(seconds: u64) -> Timestamp {
+    NOON + Duration::from_secs(seconds)
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn failure(source: IpAddr, user: &str, grade: Grade) -> Judgement {
+    Judgement {
+        source,
+        user: Text::new(user),
+        profile: Text::new("internal"),
+        user_agent: Text::new("x"),
+        grade,
+        identity: Identity::Stranger,
+        attention: false,
+        failures: 1,
+        exempt: None,
+        banned: false,
+    }
+}
+
+fn told(judgement: Judgement) -> Arc<Record> {
+    Arc::new(Record::AuthFailure(judgement))
+}
+
+/// Failures a second apart.
+fn attacks(failures: impl IntoIterator<Item = (&'static str, &'static str, Grade)>) -> Attacks {
+    let mut attacks = Attacks::new(NOON);
+    for (second, (source, user, grade)) in (0..).zip(failures) {
+        attacks.failure(&told(failure(ip(source), user, grade)), at(second));
+    }
+    attacks
+}
+
+const STORM: [(&str, &str, Grade); 5] = [
+    ("192.0.2.1", "1000", Grade::Answered),
+    ("192.0.2.2", "1000", Grade::Answered),
+    ("192.0.2.2", "1000", Grade::Unproven),
+    ("192.0.2.2", "Admin", Grade::Answered),
+    ("192.0.2.3", "admin", Grade::Unproven),
+];
+
+#[test]
+fn accounts_are_told_with_the_sources_that_attack_them() {
+    let remembered = attacks(STORM).remembered(at(9));
+    let (users, total) = users(&remembered, None, 0, 10);
+    assert_eq!(total, 3);
+    assert_eq!(
+        users[0],
+        Attacked {
+            user: "1000".to_owned(),
+            failures: 3,
+            proved: 2,
+            sources: 2,
+            first: at(0),
+            last: at(2),
+            top: vec![(ip("192.0.2.2"), 2), (ip("192.0.2.1"), 1)],
+            profiles: vec!["internal".to_owned()],
+        }
+    );
+    assert_eq!(users[1].user, "admin", "of equals the one that was tried last");
+    let (page, total) = tables::users(&remembered, Some("MIN"), 1, 1);
+    assert_eq!((page.len(), page[0].user.as_str(), total), (1, "Admin", 2));
+}
+
+#[test]
+fn each_table_counts_its_own_column() {
+    let remembered = attacks(STORM).remembered(at(9));
+    let of = |column, most| {
+        let (rows, total) = rows(&remembered, column, most);
+        let rows = rows.into_iter().map(|row| (row.name, row.failures, row.proved, row.distinct));
+        (rows.collect::<Vec<_>>(), total)
+    };
+    let (sources, total) = of(Column::Source, 2);
+    assert_eq!(sources, [("192.0.2.2".to_owned(), 3, 2, 2), ("192.0.2.3".to_owned(), 1, 0, 1)]);
+    assert_eq!(total, 3);
+    assert_eq!(of(Column::User, 1).0, [("1000".to_owned(), 3, 2, 2)]);
+    assert_eq!(of(Column::UserAgent, 9), (vec![("x".to_owned(), 5, 3, 3)], 1));
+}
+
+#[test]
+fn a_full_memory_says_how_far_it_reaches() {
+    let mut attacks = Attacks::new(NOON);
+    for n in 0..u32::try_from(MOST_FAILURES).unwrap() + 2 {
+        let source = Ipv4Addr::from(n).into();
+        let record = told(failure(source, "1000", Grade::Answered));
+        attacks.failure(&record, at(n.into()));
+    }
+    let remembered = attacks.remembered(at(MOST_FAILURES as u64 + 1));
+    assert_eq!(remembered.count(), MOST_FAILURES);
+    assert_eq!(remembered.since, at(1), "the latest of those that went");
+    let all = within(&remembered, Duration::from_hours(23), at(MOST_FAILURES as u64 + 1));
+    assert_eq!(all.failures, MOST_FAILURES as u64);
+    assert!(all.is_partial);
+    let minute = within(&remembered, Duration::from_secs(60), at(MOST_FAILURES as u64 + 1));
+    assert_eq!(minute, Within { failures: 60, sources: 60, is_partial: false });
+}
+
+#[test]
+fn what_is_a_day_old_is_forgotten() {
+    let mut attacks = attacks(STORM);
+    let remembered = attacks.remembered(at(24 * 3600 + 2));
+    assert_eq!(remembered.count(), 2);
+    assert_eq!(remembered.since, at(2));
+}
+
+#[test]
+fn a_healthy_phone_that_fails_is_told_once_with_its_failures() {
+    let mut attacks = Attacks::new(NOON);
+    let phone = ip("203.0.113.5");
+    let attended = Judgement { attention: true, ..failure(phone, "1001", Grade::Answered) };
+    attacks.failure(&told(attended.clone()), at(1));
+    attacks.failure(&told(failure(phone, "1001", Grade::Answered)), at(2));
+    attacks.failure(&told(attended), at(3));
+    let record = Arc::new(Record::NeedsAttention {
+        source: phone,
+        user: Text::new("1001"),
+        user_agent: Text::new("Yealink"),
+        last_success: Some(Time(NOON)),
+    });
+    attacks.attention(&record, at(1));
+    attacks.attention(&record, at(4));
+    let (patients, total) = patients(&attacks.remembered(at(5)), 10);
+    assert_eq!(total, 1);
+    let expected = Patient {
+        user: "1001".to_owned(),
+        source: phone,
+        user_agent: "Yealink".to_owned(),
+        last_success: Some(NOON),
+        told: at(4),
+        failures: 2,
+        last: Some(at(3)),
+    };
+    assert_eq!(patients, [expected]);
+}

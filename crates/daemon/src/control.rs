@@ -1,0 +1,114 @@
+//! What can be asked of a running daemon, and done to it.
+//!
+//! Every request is a method of [`Control`], with types of [`sipward_model::wire`] and errors of its own
+//! ([`ControlError`]); nothing here knows HTTP. The API and the console are adapters over it.
+//!
+//! | module | answers |
+//! |---|---|
+//! | `status`, `alarms`, `flood`, `metrics` | how the daemon is |
+//! | `bans`, `select`, `export`, `flows` | who is banned; bans and unbans |
+//! | `sources`, `healthy`, `hosts`, `failures`, `attacks`, `series` | who attacks, who is well |
+//! | `allow`, `overlap` | who is never banned by a rule |
+//! | `history` | what was decided |
+//! | `policy`, `preview`, `what_if` | the rules' values; what a change or an event would do |
+//! | `bounds`, `convert`, `error` | limits of a request; the engine's and the store's types → those of the wire; errors |
+
+mod alarms;
+mod allow;
+mod attacks;
+mod bans;
+mod bounds;
+mod convert;
+mod error;
+mod export;
+mod failures;
+mod flood;
+mod flows;
+mod healthy;
+mod history;
+mod hosts;
+mod metrics;
+mod overlap;
+mod policy;
+mod preview;
+mod select;
+mod series;
+mod sources;
+mod status;
+mod what_if;
+
+use std::sync::Arc;
+
+use tokio::sync::broadcast;
+
+use crate::metrics::Metrics;
+use crate::{EngineHandle, Settings};
+pub use bounds::{between, bounded};
+pub use error::ControlError;
+pub use hosts::Lookups;
+use sipward_config::{Config, Mode};
+use sipward_model::clock::Clock;
+use sipward_model::record::Record;
+use sipward_model::wire::StoreHealth;
+use sipward_store::Store;
+
+/// A running daemon, for those who ask something of it.
+#[derive(Clone)]
+pub struct Control {
+    engine: EngineHandle,
+    settings: Arc<Settings>,
+    store: Store,
+    records: broadcast::Sender<Arc<Record>>,
+    mode: Mode,
+    metrics: Arc<Metrics>,
+    lookups: Lookups,
+    /// Where routes are looked up.
+    routes: Arc<sipward_route::Settings>,
+}
+
+/// The parts of the daemon that [`Control`] works with.
+pub struct Parts<'a> {
+    pub engine: EngineHandle,
+    pub settings: Arc<Settings>,
+    pub store: Store,
+    pub records: broadcast::Sender<Arc<Record>>,
+    pub config: &'a Config,
+    pub metrics: Arc<Metrics>,
+    pub lookups: Lookups,
+}
+
+impl Control {
+    pub fn new(parts: Parts<'_>) -> Self {
+        let Parts { engine, settings, store, records, config, metrics, lookups } = parts;
+        let (mode, routes) = (config.mode, Arc::new(config.route.clone()));
+        Self { engine, settings, store, records, mode, metrics, lookups, routes }
+    }
+
+    pub fn engine(&self) -> &EngineHandle {
+        &self.engine
+    }
+
+    /// Everything that happens, from the moment somebody subscribes.
+    pub fn records(&self) -> &broadcast::Sender<Arc<Record>> {
+        &self.records
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The health of the store now.
+    pub fn store_health(&self) -> StoreHealth {
+        convert::health(self.store.health())
+    }
+
+    /// The health of the store once it has written everything decided so far.
+    pub async fn store_settled(&self) -> StoreHealth {
+        convert::health(self.store.settled().await)
+    }
+
+    /// The daemon's clock.
+    pub async fn clock(&self) -> Result<Clock, ControlError> {
+        Ok(self.engine.call(|task| task.clock().clone()).await?)
+    }
+}

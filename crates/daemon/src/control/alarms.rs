@@ -1,0 +1,87 @@
+//! What needs an operator.
+
+use sipward_engine::Timestamp;
+
+use super::Control;
+use super::error::ControlError;
+use crate::EngineTask;
+use crate::activity::{ActiveState, Seen};
+use sipward_model::record::line;
+use sipward_model::text::Time;
+use sipward_model::wire::{Alarm, AlarmKind, AlarmList, AlarmState};
+use sipward_store::{self as store, Health};
+
+impl Control {
+    /// The alarms, with what stands by the word of those who know.
+    pub async fn alarms(&self) -> Result<AlarmList, ControlError> {
+        let store = self.store.health();
+        let standing = self.engine.call(move |task| standing(task, store)).await?;
+        let (seen, now) =
+            self.metrics.recall(|activity, now| (activity.alarms.read(&standing, now), now));
+        let items: Vec<Alarm> = seen.into_iter().map(|seen| alarm(seen, now)).collect();
+        let counting = items.iter().filter(|alarm| alarm.counts).map(|alarm| alarm.severity);
+        let state = counting.max().unwrap_or(AlarmState::Ok);
+        Ok(AlarmList { state, items })
+    }
+}
+
+fn alarm(seen: Seen, now: Timestamp) -> Alarm {
+    let fields = seen.record.as_deref().map(|record| line(record, now).fields);
+    Alarm {
+        kind: seen.concern,
+        severity: seen.concern.severity(),
+        counts: seen.weighs(now).is_some(),
+        standing: seen.standing,
+        since: Time(seen.first),
+        at: Time(seen.last),
+        times: seen.times,
+        ended: seen.ended.map(Time),
+        text: seen.text,
+        data: fields.unwrap_or_default(),
+    }
+}
+
+/// What stands now, by those who know it.
+fn standing(task: &EngineTask, store: Health) -> Vec<ActiveState> {
+    let (now, daemon, engine) = (task.clock().now(), task.standing(), task.engine());
+    let mut standing = Vec::new();
+    let mut stands =
+        |concern, since, text: String| standing.push(ActiveState { concern, since, text });
+    if task.peer().is_none() {
+        let error = daemon.error.as_deref().unwrap_or("not connected yet");
+        stands(AlarmKind::EslDisconnected, daemon.since, format!("no FreeSWITCH: {error}"));
+    }
+    if let Some(gate) = daemon.gate.as_ref().filter(|gate| !gate.gaps.is_empty()) {
+        stands(AlarmKind::GateOpen, now, gate.gaps.join("; "));
+    }
+    if let store::State::Degraded { error, since } = store.state {
+        stands(
+            AlarmKind::StoreDegraded,
+            since.0,
+            format!("NOTHING IS STORED, bans go on: {error}"),
+        );
+    }
+    let stats = engine.stats();
+    if engine.is_full() {
+        let max = engine.policy().max_bans;
+        stands(AlarmKind::BanTableFull, now, format!("the ban table is full ({max})"));
+    }
+    let count = stats.not_enforced + task.kernel().ineffective();
+    if count > 0 {
+        stands(AlarmKind::NotEnforced, now, format!("{count} bans are not enforced by the kernel"));
+    }
+    let (flood, clock) = (task.flood(), task.clock());
+    let deaf = flood.profiles.deaf_since().map(|since| clock.wall(since));
+    if engine.is_deaf() || deaf.is_some() {
+        stands(AlarmKind::Deaf, deaf.unwrap_or(now), "FreeSWITCH is deaf".to_owned());
+    }
+    if let Some(since) = flood.shielded_since() {
+        let text = "shielded: strangers send more than they may all together".to_owned();
+        stands(AlarmKind::Shielded, clock.wall(since), text);
+    }
+    if let Some(since) = flood.overload.since() {
+        let text = "exempt hosts, trunks and access lists send more than FreeSWITCH takes";
+        stands(AlarmKind::Overload, clock.wall(since), text.to_owned());
+    }
+    standing
+}

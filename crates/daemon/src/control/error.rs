@@ -1,0 +1,144 @@
+//! What can go wrong with a request, without a word of HTTP.
+
+use std::fmt;
+
+use ipnet::IpNet;
+use sipward_engine::{Exemption, Refusal as Objection};
+
+use crate::{ChangeError, EngineUnavailable};
+use sipward_model::wire::{FieldError, Refusal};
+use sipward_store::StoreError;
+
+/// Why a request was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ControlError {
+    /// A field has an invalid value.
+    #[error("`{}`: {}", .0.field, .0.detail)]
+    Invalid(FieldError),
+    /// There is nothing of this name.
+    #[error("{0}")]
+    NotFound(String),
+    /// A ban is refused.
+    #[error("{net} is not banned: {why}{}", if .refusal.force_overrides { "; `force` overrides this" } else { "" })]
+    Refused {
+        /// What was to be banned.
+        net: IpNet,
+        /// The reason, for programs.
+        refusal: Refusal,
+        /// The reason, for people.
+        why: String,
+    },
+    /// The configuration file does not allow it.
+    #[error("{0}")]
+    Configuration(String),
+    /// Too many requests of this kind.
+    #[error("{detail}")]
+    TooMany {
+        /// What there were too many of.
+        detail: String,
+        /// Seconds until the next one may be sent.
+        retry_after: u32,
+    },
+    /// Another server could not be asked.
+    #[error("{0}")]
+    Upstream(String),
+    /// Another server did not answer in time.
+    #[error("{0}")]
+    NoAnswer(String),
+    /// The daemon stops, starts or is too busy.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl ControlError {
+    /// A field has an invalid value.
+    pub fn field(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::Invalid(FieldError { field: field.into(), detail: detail.into() })
+    }
+
+    /// A ban is refused.
+    pub fn refused(net: IpNet, refusal: Refusal, why: impl fmt::Display) -> Self {
+        Self::Refused { net, refusal, why: why.to_string() }
+    }
+
+    /// The engine objects to a ban.
+    pub fn objection(net: IpNet, objection: Objection) -> Self {
+        let why = match objection {
+            Objection::Exempt { class, net } => format!("it would cover {net}, {}", whose(class)),
+            Objection::Known { net } => format!("it would cover {net}, where somebody logged in"),
+            Objection::Shared => "several users logged in from there".to_owned(),
+            Objection::LinkLocal => {
+                "it would cut off IPv6 link-local neighbours, and with them neighbour discovery"
+                    .to_owned()
+            }
+            Objection::Covered { net } => {
+                format!("the ban of {net} covers it and lasts at least as long")
+            }
+            Objection::TooManyBans => "the table of bans is full (`policy.max_bans`)".to_owned(),
+            Objection::ShareUsedUp => {
+                "bans of its kind have used up their share of the table".to_owned()
+            }
+            Objection::BannedLately => "it is known, and was banned within the hour".to_owned(),
+            Objection::Registered => "a phone is registered there".to_owned(),
+            Objection::DeniedLately => "flows of it were denied within the hour".to_owned(),
+        };
+        Self::refused(net, refusal(objection), why)
+    }
+}
+
+/// The engine's words for why a ban is not done, on the wire.
+pub(crate) fn refusal(objection: Objection) -> Refusal {
+    let (reason, class, net, force_overrides) = match objection {
+        Objection::Exempt { class, net } => {
+            ("exempt", Some(class), Some(net), class != Exemption::Own)
+        }
+        Objection::Known { net } => ("known", None, Some(net), false),
+        Objection::Shared => ("shared", None, None, false),
+        Objection::LinkLocal => ("link_local", None, None, true),
+        Objection::Covered { net } => ("covered", None, Some(net), false),
+        Objection::TooManyBans => ("too_many_bans", None, None, false),
+        Objection::ShareUsedUp => ("share_used_up", None, None, false),
+        Objection::BannedLately => ("banned_lately", None, None, false),
+        Objection::Registered => ("registered", None, None, false),
+        Objection::DeniedLately => ("denied_lately", None, None, false),
+    };
+    Refusal { reason: reason.to_owned(), class, net, force_overrides }
+}
+
+fn whose(class: Exemption) -> &'static str {
+    match class {
+        Exemption::Own => "an address of this host or of nobody",
+        Exemption::Gateway => "a gateway of this host",
+        Exemption::EslPeer => "the FreeSWITCH end of the Event Socket",
+        Exemption::NameServer => "a name server of this host",
+        Exemption::Trunk => "a trunk of FreeSWITCH",
+        Exemption::Proxy => "one of `proxies`",
+        Exemption::Acl => "which one of FreeSWITCH's access control lists allows",
+        Exemption::Allow => "which is on the allow list",
+    }
+}
+
+impl From<EngineUnavailable> for ControlError {
+    fn from(unavailable: EngineUnavailable) -> Self {
+        Self::Unavailable(unavailable.to_string())
+    }
+}
+
+impl From<ChangeError> for ControlError {
+    fn from(denied: ChangeError) -> Self {
+        match denied {
+            ChangeError::InvalidValue(unfit) => Self::field(unfit.key.to_string(), unfit.detail),
+            ChangeError::File(error) => Self::Configuration(error),
+            ChangeError::InFile(_) => Self::Configuration(denied.to_string()),
+            ChangeError::NoEntry(_) => Self::NotFound(denied.to_string()),
+            ChangeError::Full(_) => Self::field("host", denied.to_string()),
+            ChangeError::EngineUnavailable(unavailable) => unavailable.into(),
+        }
+    }
+}
+
+impl From<StoreError> for ControlError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}

@@ -1,0 +1,156 @@
+//! Where an address is and in whose network, by `.mmdb` files: those of `MaxMind`, DB-IP or `IPinfo` that tell
+//! of countries, cities and autonomous systems.
+//!
+//! Files are read whole into memory, at the start and at each reload; a missing or damaged one is reported and
+//! does without. What they say is shown without control characters.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use ipnet::IpNet;
+use maxminddb::Reader;
+use serde::Deserialize;
+
+use sipward_config::{GeoSettings, MAX_GEO_FILES};
+use sipward_model::record::Record;
+
+/// Largest file, in bytes. City files have some 120 MB.
+const MAX_FILE: u64 = 256 * 1024 * 1024;
+
+/// Longest name, in characters.
+const MAX_NAME: usize = 100;
+
+/// What is known of the place of an address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// ISO 3166-1 code.
+    pub country: Option<String>,
+    /// In English.
+    pub country_name: Option<String>,
+    pub city: Option<String>,
+    pub as_number: Option<u32>,
+    pub as_name: Option<String>,
+    /// The narrowest network that a file tells of.
+    pub network: Option<IpNet>,
+}
+
+/// The files that are in use.
+#[derive(Debug, Default)]
+pub struct Geo {
+    readers: RwLock<Arc<Vec<Reader<Vec<u8>>>>>,
+}
+
+impl Geo {
+    /// Reads the files anew, in place of those in use; gives what is to be told of them. Blocks: 100 MB take
+    /// a fraction of a second.
+    pub fn read(&self, settings: &GeoSettings) -> Vec<Record> {
+        let (mut readers, mut failed) = (Vec::new(), Vec::new());
+        for file in settings.files.iter().take(MAX_GEO_FILES) {
+            match open(file) {
+                Ok(reader) => readers.push(reader),
+                Err(error) => failed.push(Record::GeoFailed { file: file.clone(), error }),
+            }
+        }
+        *self.readers.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(readers);
+        failed
+    }
+
+    /// Whether there is anything to look into.
+    pub fn is_empty(&self) -> bool {
+        self.readers().is_empty()
+    }
+
+    /// What the files say of `address`; `None` when nothing.
+    pub fn look_up(&self, address: IpAddr) -> Option<Place> {
+        let mut place = Place::default();
+        for reader in self.readers().iter() {
+            place.fill(reader, address);
+        }
+        (place != Place::default()).then_some(place)
+    }
+
+    fn readers(&self) -> Arc<Vec<Reader<Vec<u8>>>> {
+        Arc::clone(&self.readers.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn open(file: &Path) -> Result<Reader<Vec<u8>>, String> {
+    let size = std::fs::metadata(file).map_err(|error| error.to_string())?.len();
+    if size > MAX_FILE {
+        return Err(format!("{size} bytes are more than {MAX_FILE}"));
+    }
+    let bytes = std::fs::read(file).map_err(|error| error.to_string())?;
+    Reader::from_source(bytes).map_err(|error| error.to_string())
+}
+
+/// What files of all providers have in common, as far as it is used.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Entry<'a> {
+    #[serde(borrow)]
+    country: Option<Country<'a>>,
+    registered_country: Option<Country<'a>>,
+    city: Option<City<'a>>,
+    autonomous_system_number: Option<u32>,
+    autonomous_system_organization: Option<&'a str>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Country<'a> {
+    iso_code: Option<&'a str>,
+    #[serde(borrow)]
+    names: BTreeMap<&'a str, &'a str>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct City<'a> {
+    #[serde(borrow)]
+    names: BTreeMap<&'a str, &'a str>,
+}
+
+impl Place {
+    fn fill(&mut self, reader: &Reader<Vec<u8>>, address: IpAddr) {
+        let Ok(found) = reader.lookup(address) else { return };
+        // A file damaged in the middle says nothing there.
+        let Ok(Some(entry)) = found.decode::<Entry<'_>>() else { return };
+        let network = found.network().ok();
+        let network = network.and_then(|net| IpNet::new(net.ip(), net.prefix()).ok());
+        let narrower =
+            |old: IpNet, new: IpNet| if new.prefix_len() > old.prefix_len() { new } else { old };
+        self.network = match (self.network, network) {
+            (Some(old), Some(new)) => Some(narrower(old, new)),
+            (old, new) => old.or(new),
+        };
+        let country = entry.country.or(entry.registered_country);
+        if let Some(Country { iso_code, names }) = country {
+            fill(&mut self.country, iso_code);
+            fill(&mut self.country_name, names.get("en").copied());
+        }
+        let city = entry.city.unwrap_or_default();
+        fill(&mut self.city, city.names.get("en").copied());
+        if self.as_number.is_none() {
+            self.as_number = entry.autonomous_system_number;
+        }
+        fill(&mut self.as_name, entry.autonomous_system_organization);
+    }
+}
+
+fn fill(field: &mut Option<String>, said: Option<&str>) {
+    if field.is_none() {
+        *field = said.map(readable).filter(|said| !said.is_empty());
+    }
+}
+
+/// A name without what a terminal may obey.
+fn readable(name: &str) -> String {
+    let harmless =
+        |c: char| if c.escape_debug().len() > 1 && !"\"'\\".contains(c) { '?' } else { c };
+    name.chars().take(MAX_NAME).map(harmless).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,261 @@
+//! Which metrics there are.
+
+use std::collections::BTreeMap;
+
+use sipward_route::ShieldCounts;
+
+use super::page::{Format, MetricKind, Page};
+use super::tally::grade;
+use super::{FloodNow, Histogram, Snapshot};
+use sipward_model::record::Kind;
+use sipward_store::State;
+
+/// All metrics as text.
+#[must_use]
+pub fn render(snapshot: &Snapshot, format: Format) -> String {
+    let mut page = Page::new(format);
+    daemon(&mut page, snapshot);
+    evidence(&mut page, snapshot);
+    bans(&mut page, snapshot);
+    kernel(&mut page, snapshot);
+    flood(&mut page, &snapshot.flood);
+    event_socket(&mut page, snapshot);
+    store(&mut page, snapshot);
+    deliveries(&mut page, snapshot);
+    page.end()
+}
+
+fn daemon(page: &mut Page, now: &Snapshot) {
+    page.family(MetricKind::Gauge, "sipward_build_info", None, "Always 1; the version is a label.")
+        .sample(&[("version", now.version)], 1);
+    gauge(
+        page,
+        "sipward_start_time_seconds",
+        Some("seconds"),
+        "When the daemon was started, since the epoch.",
+        now.started,
+    );
+    let observe = u8::from(now.observe);
+    gauge(page, "sipward_observe", None, "1 in observe mode: nothing touches the kernel.", observe);
+}
+
+fn evidence(page: &mut Page, now: &Snapshot) {
+    let tally = &now.tally;
+    let help = "Failed authentications judged, by profile and by what proves the address.";
+    let mut failures = page.family(MetricKind::Counter, "sipward_failures", None, help);
+    for (profile, grades) in &tally.failures {
+        for (of, count) in grades {
+            failures.sample(&[("profile", profile), ("grade", grade(*of))], count);
+        }
+    }
+    let help = "Sources in the engine's tables.";
+    let mut sources = page.family(MetricKind::Gauge, "sipward_sources", None, help);
+    let kinds = ["tracked", "weightless", "known", "attention", "offender"];
+    for (kind, count) in kinds.into_iter().zip(now.sources) {
+        sources.sample(&[("kind", kind)], count);
+    }
+    let help = "Registrations of phones that stand, as FreeSWITCH tells them.";
+    gauge(page, "sipward_registrations", None, help, now.registrations);
+    counter(
+        page,
+        "sipward_needs_attention",
+        "Phones told of that logged in before and fail now.",
+        tally.count(Kind::NeedsAttention),
+    );
+    let help = "Times a host was slowed down whose users guessed the passwords of others.";
+    counter(page, "sipward_slowed", help, tally.count(Kind::Slowed));
+    let help = "Flows denied because their host must stay.";
+    counter(page, "sipward_flows_denied", help, tally.count(Kind::FlowDenied));
+    let help =
+        "Addresses whose new flows count as a stranger's, because many of their ports were denied.";
+    counter(page, "sipward_distrusted", help, tally.count(Kind::Distrusted));
+    let help = "Alarms raised, by name.";
+    labelled(page, "sipward_alarms", help, "alarm", &tally.alarms);
+    let help = "Log-ins to the API and the page that failed, without those of who had to wait.";
+    counter(page, "sipward_login_failures", help, tally.count(Kind::LoginFailed));
+}
+
+fn bans(page: &mut Page, now: &Snapshot) {
+    let tally = &now.tally;
+    labelled(page, "sipward_bans", "Bans made, by what decided.", "by", &tally.bans);
+    labelled(page, "sipward_unbans", "Bans ended, by reason.", "reason", &tally.unbans);
+    let help = "Bans that were due and not done, by reason.";
+    labelled(page, "sipward_refusals", help, "reason", &tally.refusals);
+    let help = "Bans that a rule in shadow would have made, by rule.";
+    labelled(page, "sipward_shadowed", help, "rule", &tally.shadowed);
+    gauge(page, "sipward_bans_active", None, "Bans that stand.", now.bans);
+    let help = "Bans that stand, by what they stop: the host, or packets to the SIP ports.";
+    let mut scopes = page.family(MetricKind::Gauge, "sipward_bans_by_scope", None, help);
+    scopes.sample(&[("scope", "host")], now.bans.saturating_sub(now.sip_bans));
+    scopes.sample(&[("scope", "sip")], now.sip_bans);
+    let help = "Bans that may stand at most (policy.max_bans).";
+    gauge(page, "sipward_bans_limit", None, help, now.max_bans);
+    let help = "Bans that stand and that the kernel refused.";
+    gauge(page, "sipward_bans_not_enforced", None, help, now.not_enforced);
+    let help = "Flows that are denied now: single ports of hosts that must stay.";
+    gauge(page, "sipward_flows_active", None, help, now.flows);
+    let help =
+        "Flows that can be denied at once; beyond it the one that ends first is allowed again.";
+    gauge(page, "sipward_flows_limit", None, help, now.max_flows);
+    let help = "Flows that are denied and that the kernel refused.";
+    gauge(page, "sipward_flows_not_enforced", None, help, now.flows_not_enforced);
+}
+
+fn kernel(page: &mut Page, now: &Snapshot) {
+    let tally = &now.tally;
+    let help = "Bans of hosts whose blackhole route the kernel has taken.";
+    gauge(page, "sipward_routes", None, help, now.routes);
+    let help = "Changes of routes that the kernel refused.";
+    counter(page, "sipward_route_failures", help, tally.count(Kind::RouteFailed));
+    let help = "Routes and rules that others removed and that were put back.";
+    counter(page, "sipward_healed", help, tally.healed);
+    let help = "1 when packets of banned hosts are dropped on arrival; absent in observe mode.";
+    let mut gate = page.family(MetricKind::Gauge, "sipward_gate", None, help);
+    for (family, on) in ["ipv4", "ipv6"].into_iter().zip(now.gate.into_iter().flatten()) {
+        gate.sample(&[("family", family)], u8::from(on));
+    }
+    let help = "From the event that caused a ban, as it left the socket, to its proved route.";
+    histogram(page, "sipward_event_to_route_seconds", help, &tally.event_to_route);
+}
+
+fn flood(page: &mut Page, now: &FloodNow) {
+    let help = "1 while strangers send more than they may all together.";
+    gauge(page, "sipward_shielded", None, help, u8::from(now.shielded));
+    let help = "1 while a profile of FreeSWITCH answers no OPTIONS request.";
+    gauge(page, "sipward_deaf", None, help, u8::from(now.deaf));
+    let help = "Latest answer of FreeSWITCH's slowest profile; absent while none is asked.";
+    let mut answer =
+        page.family(MetricKind::Gauge, "sipward_answer_seconds", Some("seconds"), help);
+    if let Some(seconds) = now.answer {
+        answer.sample(&[], seconds);
+    }
+    let help = "Hosts that the shield lets pass as healthy; absent without a shield.";
+    let mut hosts = page.family(MetricKind::Gauge, "sipward_shield_healthy_hosts", None, help);
+    if let Some(healthy) = now.healthy_hosts {
+        hosts.sample(&[], healthy);
+    }
+    let ShieldCounts { unlimited, healthy, strangers, newcomers, dropped } = &now.counts;
+    let help = "Packets to the SIP ports that the shield judged, by whose they are.";
+    let mut packets = page.family(MetricKind::Counter, "sipward_sip_packets", None, help);
+    for (host, count) in [("unlimited", unlimited), ("healthy", healthy), ("stranger", strangers)] {
+        packets.sample(&[("host", host)], count);
+    }
+    let help = "Packets of newcomers that passed by their half of the budget.";
+    counter(page, "sipward_newcomer_packets", help, *newcomers);
+    let help = "Packets to the SIP ports that the shield dropped, by the limit that was exceeded.";
+    let mut packets = page.family(MetricKind::Counter, "sipward_sip_packets_dropped", None, help);
+    for (by, count) in [
+        ("slowed", dropped.slowed),
+        ("own_packets", dropped.own_packets),
+        ("own_connections", dropped.own_connections),
+        ("own_tcp", dropped.own_tcp),
+        ("budget_packets", dropped.budget_packets),
+        ("budget_connections", dropped.budget_connections),
+        ("budget_tcp", dropped.budget_tcp),
+        ("unlimited", dropped.unlimited),
+    ] {
+        packets.sample(&[("by", by), ("family", "ipv4")], count.ipv4);
+        packets.sample(&[("by", by), ("family", "ipv6")], count.ipv6);
+    }
+}
+
+fn event_socket(page: &mut Page, now: &Snapshot) {
+    let tally = &now.tally;
+    let connected = u8::from(now.esl_connected);
+    let help = "1 when connected to FreeSWITCH, logged in and subscribed.";
+    gauge(page, "sipward_esl_connected", None, help, connected);
+    gauge(
+        page,
+        "sipward_esl_disconnected_seconds",
+        Some("seconds"),
+        "Time without a connection until now; 0 when there is one.",
+        now.esl_away,
+    );
+    let help = "Connections to FreeSWITCH lost, and attempts that failed.";
+    counter(page, "sipward_esl_disconnections", help, tally.count(Kind::EslDisconnected));
+    let help = "Time of which no events were seen, counted when it is over.";
+    page.family(MetricKind::Counter, "sipward_esl_blind_seconds", Some("seconds"), help)
+        .sample(&[], tally.blind.as_secs_f64());
+    counter(page, "sipward_events", "Events received.", now.events);
+    let help = "Events dropped because they came faster than they could be judged.";
+    counter(page, "sipward_events_dropped", help, now.events_dropped);
+    let help = "Events that were no evidence: unusable, or made by another client.";
+    counter(page, "sipward_events_ignored", help, tally.events_ignored);
+}
+
+fn store(page: &mut Page, now: &Snapshot) {
+    let store = &now.store;
+    let works = u8::from(matches!(store.state, State::Ok));
+    gauge(page, "sipward_store_up", None, "1 when what is decided is stored.", works);
+    let help = "Entries that wait to be stored.";
+    gauge(page, "sipward_store_behind_entries", None, help, store.behind_entries);
+    let behind = std::time::Duration::from_millis(store.behind_ms).as_secs_f64();
+    let help = "How long the oldest entry has waited to be stored.";
+    gauge(page, "sipward_store_behind_seconds", Some("seconds"), help, behind);
+    let help = "Size of the database, its log included.";
+    gauge(page, "sipward_store_size_bytes", Some("bytes"), help, store.size_bytes);
+    let help = "Entries that found no room to wait.";
+    counter(page, "sipward_store_dropped", help, store.dropped);
+}
+
+fn deliveries(page: &mut Page, now: &Snapshot) {
+    type Of = fn(&sipward_notify::Delivery) -> u64;
+    let counters: [(&str, &str, Of); 4] = [
+        ("sipward_messages_delivered", "Mails and webhooks delivered.", |d| d.delivered),
+        ("sipward_delivery_failures", "Attempts to deliver that failed.", |d| d.failed),
+        ("sipward_messages_lost", "Mails and webhooks given up, or without room.", |d| d.lost),
+        ("sipward_records_missed", "Records that a slow listener did not hear of.", |d| d.missed),
+    ];
+    for (name, help, of) in counters {
+        let mut family = page.family(MetricKind::Counter, name, None, help);
+        for delivery in &now.deliveries {
+            family.sample(&[("by", &delivery.by)], of(delivery));
+        }
+    }
+    let help = "Mails and webhooks that wait.";
+    let mut waiting = page.family(MetricKind::Gauge, "sipward_messages_waiting", None, help);
+    for delivery in &now.deliveries {
+        waiting.sample(&[("by", &delivery.by)], delivery.waiting);
+    }
+}
+
+fn gauge(
+    page: &mut Page,
+    name: &str,
+    unit: Option<&str>,
+    help: &str,
+    value: impl std::fmt::Display,
+) {
+    page.family(MetricKind::Gauge, name, unit, help).sample(&[], value);
+}
+
+fn counter(page: &mut Page, name: &str, help: &str, count: u64) {
+    page.family(MetricKind::Counter, name, None, help).sample(&[], count);
+}
+
+fn labelled(
+    page: &mut Page,
+    name: &str,
+    help: &str,
+    label: &str,
+    counts: &BTreeMap<&'static str, u64>,
+) {
+    let mut family = page.family(MetricKind::Counter, name, None, help);
+    for (value, count) in counts {
+        family.sample(&[(label, value)], count);
+    }
+}
+
+fn histogram(page: &mut Page, name: &str, help: &str, histogram: &Histogram) {
+    let mut family = page.family(MetricKind::Histogram, name, Some("seconds"), help);
+    let mut all = 0;
+    for (bound, count) in histogram.cumulated() {
+        let bound = match bound {
+            Some(us) => std::time::Duration::from_micros(us).as_secs_f64().to_string(),
+            None => "+Inf".to_owned(),
+        };
+        family.suffixed("_bucket", &[("le", &bound)], count);
+        all = count;
+    }
+    family.suffixed("_sum", &[], histogram.sum().as_secs_f64()).suffixed("_count", &[], all);
+}

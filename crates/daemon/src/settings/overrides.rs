@@ -1,0 +1,200 @@
+//! What an operator set over the file while the daemon ran.
+
+mod set;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use sipward_engine::{Policy, PolicyError, Timestamp};
+
+use set::set;
+use sipward_config::Config;
+use sipward_config::HostEntry;
+use sipward_model::wire::PolicyKey;
+use sipward_store::{AllowEntry, Entry, Override, Saved};
+
+/// Entries added at run time at most: as many as the file may have.
+const MAX_ALLOW: usize = 16_384;
+
+/// Everything that was set at run time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Overrides {
+    allow: Vec<AllowEntry>,
+    policy: BTreeMap<PolicyKey, Layers>,
+}
+
+/// The two layers over the file: what lasts, and over it what ends with the process.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Layers {
+    pub stored: Option<Value>,
+    pub runtime: Option<Value>,
+}
+
+impl Layers {
+    /// What counts.
+    pub fn value(&self) -> Option<&Value> {
+        self.runtime.as_ref().or(self.stored.as_ref())
+    }
+}
+
+/// A change of the policy.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PolicyEdit {
+    /// These values hold from now on.
+    Set {
+        values: Vec<(PolicyKey, Value)>,
+        /// Beyond the end of the process.
+        stored: bool,
+    },
+    /// The file's value holds again.
+    Reset(PolicyKey),
+}
+
+/// A value that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidValue {
+    pub key: PolicyKey,
+    pub detail: String,
+}
+
+impl Overrides {
+    /// What was stored. Values that this version does not know are left alone in the store.
+    pub fn stored(saved: &Saved) -> Self {
+        let mut this = Self::default();
+        this.take_over(saved);
+        this
+    }
+
+    /// Puts what was stored under what was set since.
+    pub fn take_over(&mut self, saved: &Saved) {
+        for entry in &saved.allow {
+            if !self.allows(&entry.host) && self.allow(entry.clone()).is_err() {
+                tracing::warn!(host = %entry.host, "too many allow entries are stored");
+            }
+        }
+        for Override { key, value, .. } in &saved.overrides {
+            let known = PolicyKey::all().find(|known| name(*known) == *key);
+            let fits = |known| set(&mut Policy::default(), known, value).is_ok();
+            let Some(known) = known.filter(|known| fits(*known)) else {
+                tracing::warn!(key, %value, "a stored override means nothing to this version");
+                continue;
+            };
+            self.layers(known).stored.get_or_insert_with(|| value.clone());
+        }
+    }
+
+    /// Entries of the allow list.
+    pub fn allowed(&self) -> &[AllowEntry] {
+        &self.allow
+    }
+
+    /// Whether a host was allowed at run time.
+    pub fn allows(&self, host: &HostEntry) -> bool {
+        self.allow.iter().any(|entry| entry.host == *host)
+    }
+
+    /// Adds an entry; the error is the limit.
+    pub fn allow(&mut self, entry: AllowEntry) -> Result<(), usize> {
+        if self.allow.len() >= MAX_ALLOW {
+            return Err(MAX_ALLOW);
+        }
+        self.allow.push(entry);
+        Ok(())
+    }
+
+    /// Takes an entry away and gives it.
+    pub fn disallow(&mut self, host: &HostEntry) -> Option<AllowEntry> {
+        let place = self.allow.iter().position(|entry| entry.host == *host)?;
+        Some(self.allow.remove(place))
+    }
+
+    /// What was set for a value of the policy.
+    pub fn policy(&self, key: PolicyKey) -> Layers {
+        self.policy.get(&key).cloned().unwrap_or_default()
+    }
+
+    /// Makes a change.
+    pub fn edit(&mut self, edit: &PolicyEdit) {
+        match edit {
+            PolicyEdit::Set { values, stored } => {
+                for (key, value) in values {
+                    let layers = self.layers(*key);
+                    if *stored {
+                        *layers = Layers { stored: Some(value.clone()), runtime: None };
+                    } else {
+                        layers.runtime = Some(value.clone());
+                    }
+                }
+            }
+            PolicyEdit::Reset(key) => drop(self.policy.remove(key)),
+        }
+    }
+
+    /// Whether what `edit` has set fits over `file`.
+    pub fn check(&self, edit: &PolicyEdit, file: &Config) -> Result<(), InvalidValue> {
+        let edited = |key| match edit {
+            PolicyEdit::Set { values, .. } => values.iter().any(|(edited, _)| *edited == key),
+            PolicyEdit::Reset(_) => false,
+        };
+        let unfit = self.lay_over(&mut file.policy.clone());
+        unfit.filter(|unfit| edited(unfit.key)).map_or(Ok(()), Err)
+    }
+
+    /// What the store must hear of to get from `before` to this.
+    pub fn entries_since(&self, before: &Self, at: Timestamp) -> Vec<Entry> {
+        let changed = PolicyKey::all().filter_map(|key| {
+            let (old, new) = (before.policy(key).stored, self.policy(key).stored);
+            (old != new).then(|| match new {
+                Some(value) => Entry::Override(Override { key: name(key), value, since: at }),
+                None => Entry::Reset { key: name(key) },
+            })
+        });
+        changed.collect()
+    }
+
+    /// `file` with everything on top. A value that does not fit the file any more is left out and told.
+    pub fn over(&self, file: &Config) -> Config {
+        let mut config = file.clone();
+        let added = self.allow.iter().map(|entry| &entry.host);
+        config.allow.extend(added.filter(|host| !file.allow.contains(host)).cloned());
+        if let Some(InvalidValue { key, detail }) = self.lay_over(&mut config.policy) {
+            tracing::warn!(%key, detail, "an override does not fit the file and is left out");
+        }
+        config
+    }
+
+    /// Puts the values over a policy as far as they fit; gives the last one that does not.
+    fn lay_over(&self, policy: &mut Policy) -> Option<InvalidValue> {
+        let mut unfit = None;
+        for (key, layers) in &self.policy {
+            let (key, Some(value)) = (*key, layers.value()) else {
+                continue;
+            };
+            let mut changed = policy.clone();
+            match set(&mut changed, key, value).and_then(|()| valid(&changed)) {
+                Ok(()) => *policy = changed,
+                Err(detail) => unfit = Some(InvalidValue { key, detail }),
+            }
+        }
+        unfit
+    }
+
+    fn layers(&mut self, key: PolicyKey) -> &mut Layers {
+        self.policy.entry(key).or_default()
+    }
+}
+
+/// The name by which a value is stored, as the file's key is written.
+fn name(key: PolicyKey) -> String {
+    let key = key.to_string();
+    format!("policy.{}", key.strip_suffix("_seconds").unwrap_or(&key))
+}
+
+fn valid(policy: &Policy) -> Result<(), String> {
+    policy.validate().map_err(|PolicyError { key, value, expected, .. }| {
+        format!("`{key}` would be {value}, which is out of range: {expected}")
+    })
+}
+
+#[cfg(test)]
+mod tests;

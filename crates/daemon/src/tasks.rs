@@ -1,0 +1,130 @@
+//! The small tasks around the engine: signals, reload, name look-ups, the heartbeat.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::engine_task::{Command, StatusHook};
+use super::settings::{Applied, Current, Settings};
+use crate::logging::LogControl;
+use crate::metrics::Metrics;
+use crate::names::Names;
+use crate::systemd;
+use sipward_model::clock::Clock;
+use sipward_model::record::Record;
+use sipward_store::Store;
+
+/// Cancels `stop` on SIGTERM or SIGINT.
+pub fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stop.cancel();
+    });
+    Ok(())
+}
+
+/// Reads the configuration again on each SIGHUP. A broken one changes nothing.
+pub fn reload_on_hangup(
+    settings: Arc<Settings>,
+) -> anyhow::Result<impl Future<Output = ()> + Send> {
+    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    Ok(async move {
+        while hangup.recv().await.is_some() {
+            systemd::reloading();
+            // Told where it happens.
+            let _ = settings.reload().await;
+            systemd::ready();
+        }
+    })
+}
+
+/// How far back decisions of before the start are counted.
+const DAY: Duration = Duration::from_hours(24);
+
+/// Counts the bans and unbans that the store's history has of the day before the start. Without it, counting
+/// begins with the start.
+pub async fn recall_decisions(store: Store, metrics: Arc<Metrics>, clock: Clock) {
+    let start = clock.at_start();
+    let from = start.earlier(DAY);
+    match store.decisions_by_minute(from, start).await {
+        Ok(minutes) => metrics.recall(|activity, _| activity.series.fill(from, &minutes)),
+        Err(error) => tracing::debug!(%error, "decisions of before the start are not counted"),
+    }
+}
+
+/// Pause before names that have no answer yet are asked for again.
+const NOT_YET_KNOWN: Duration = Duration::from_secs(10);
+
+/// Looks the names of `allow` and `proxies` up again and again, at once after a change, and passes
+/// `in_force` what the engine was told.
+pub async fn look_up_names(
+    mut names: Names,
+    mut current: watch::Receiver<Current>,
+    in_force: watch::Sender<Applied>,
+    commands: mpsc::Sender<Command>,
+) {
+    let mut answered = names.are_known(&current.borrow().config);
+    loop {
+        // Names that are not known yet are asked for again at once.
+        let refresh = if answered { current.borrow().config.dns_refresh } else { NOT_YET_KNOWN };
+        tokio::select! {
+            changed = current.changed() => if changed.is_err() {
+                return;
+            },
+            () = tokio::time::sleep(refresh) => {}
+        }
+        answered = loop {
+            let Current { config: now, generation, .. } = current.borrow_and_update().clone();
+            // What needs no look-up must not wait for a slow name server.
+            if commands.send(Command::Exempt(names.classes(&now))).await.is_err() {
+                return;
+            }
+            in_force.send_replace(Applied { generation, answers: names.answers() });
+            // Nor must the next change. Answers that are here by then are kept.
+            let (classes, failed) = tokio::select! {
+                found = names.refresh(&now) => found,
+                changed = current.changed() => match changed {
+                    Ok(()) => continue,
+                    Err(_) => return,
+                },
+            };
+            failed.iter().for_each(Record::log);
+            if commands.send(Command::Exempt(classes)).await.is_err() {
+                return;
+            }
+            in_force.send_replace(Applied { generation, answers: names.answers() });
+            break names.are_known(&now);
+        };
+    }
+}
+
+/// Tells systemd once a beat that the engine's task works, and the log what the log has lost.
+pub fn status_hook(logs: Option<LogControl>) -> StatusHook {
+    let watched = systemd::watchdog_interval().is_some();
+    let mut told_lost = 0;
+    let mut told_status = String::new();
+    Box::new(move |beat| {
+        if watched {
+            systemd::alive();
+        }
+        let status = beat.to_string();
+        if status != told_status {
+            systemd::status(&status);
+            told_status = status;
+        }
+        let lost = logs.as_ref().map_or(0, LogControl::lost);
+        if lost > told_lost {
+            Record::LogLost { lines: lost }.log();
+            told_lost = lost;
+        }
+    })
+}

@@ -1,0 +1,60 @@
+//! What happens at the door of the API and the page on TCP.
+
+use std::fmt;
+
+use crate::record::Record;
+use crate::text::Plain;
+use crate::wire::TokenEnd;
+
+pub(super) fn line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
+    match record {
+        Record::HttpOpened { address, tls } => {
+            write!(f, "page and API at {}://{address}/", if *tls { "https" } else { "http" })
+        }
+        Record::HttpFailed { address, error } => {
+            write!(f, "no page and no API at {address}: {}", Plain(error))
+        }
+        Record::CertificateFailed { error } => {
+            write!(f, "the certificate before stays in use: {}", Plain(error))
+        }
+        Record::TokenAdded { name, scope, expires } => {
+            write!(f, "token {} may {scope}", Plain(name))?;
+            expires.map_or(Ok(()), |expires| write!(f, " until {expires}"))
+        }
+        Record::TokenRevoked { name, sessions_ended } => {
+            write!(f, "token {} is revoked; {sessions_ended} sessions ended", Plain(name))
+        }
+        Record::LoggedIn { source, name, scope } => {
+            write!(f, "log-in from {source} by {}, may {scope}", Plain(name))
+        }
+        Record::Changed { name, way, source, method, path, body, status } => {
+            write!(f, "{} ({way}", Plain(name))?;
+            source.map_or(Ok(()), |source| write!(f, " from {source}"))?;
+            write!(f, "): {} {}", Plain(method), Plain(path))?;
+            let said = body.as_deref().filter(|body| !body.is_empty());
+            said.map_or(Ok(()), |body| write!(f, " {}", Plain(body)))?;
+            write!(f, ", answered {status}")
+        }
+        Record::LoginFailed { source, what } => {
+            write!(f, "failed log-in from {source} ({what})")
+        }
+        Record::TokenRefused { source, name, because, count } => {
+            let times = if *count == 1 { String::new() } else { format!(", {count} times") };
+            write!(
+                f,
+                "token {} was shown from {source}{times}, but {}; give that client a new one",
+                Plain(name),
+                match because {
+                    TokenEnd::Expired => "has expired",
+                    TokenEnd::Revoked => "is revoked",
+                }
+            )
+        }
+        Record::ConnectionsShed { count, limit } => write!(
+            f,
+            "{count} connections to the page and API closed or refused: more than the {limit} there is \
+             room for"
+        ),
+        other => write!(f, "{:?}", other.kind()),
+    }
+}

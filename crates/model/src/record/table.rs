@@ -1,0 +1,207 @@
+//! What is done with each kind of event beside its line in the log: the one table of levels, alarms and mail.
+//!
+//! A new event is a variant of [`Record`], its kind, its line, and a row here.
+
+use tracing::Level;
+
+use super::{Kind, Record};
+use crate::wire::AlarmKind;
+
+/// What is done with one kind of event.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    pub kind: Kind,
+    /// How urgent its line is.
+    pub level: Level,
+    pub alarm: AlarmEffect,
+    pub mail: Mail,
+}
+
+/// What an event does to an alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlarmEffect {
+    /// Nothing. What happens every day, and phones that need attention, which have a page of their own.
+    None,
+    Raises(AlarmKind),
+    Ends(AlarmKind),
+}
+
+/// The mail that tells of an event by its line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mail {
+    No,
+    /// The digest, among phones that need attention.
+    Attention,
+    /// A mail of its own, at once.
+    Alarm,
+}
+
+impl Row {
+    const fn new(kind: Kind, level: Level) -> Self {
+        Self { kind, level, alarm: AlarmEffect::None, mail: Mail::No }
+    }
+
+    const fn raises(mut self, alarm: AlarmKind) -> Self {
+        self.alarm = AlarmEffect::Raises(alarm);
+        self
+    }
+
+    const fn ends(mut self, alarm: AlarmKind) -> Self {
+        self.alarm = AlarmEffect::Ends(alarm);
+        self
+    }
+
+    const fn mailed(mut self, mail: Mail) -> Self {
+        self.mail = mail;
+        self
+    }
+}
+
+const fn info(kind: Kind) -> Row {
+    Row::new(kind, Level::INFO)
+}
+
+const fn warn(kind: Kind) -> Row {
+    Row::new(kind, Level::WARN)
+}
+
+const fn error(kind: Kind) -> Row {
+    Row::new(kind, Level::ERROR)
+}
+
+/// In the order of [`Kind`], which a test holds. What the engine raises ([`Kind::Alarm`]) names its alarm itself.
+const TABLE: [Row; Kind::COUNT] = [
+    info(Kind::Started),
+    info(Kind::Stopped),
+    info(Kind::EslConnected).ends(AlarmKind::EslDisconnected),
+    warn(Kind::EslDisconnected).raises(AlarmKind::EslDisconnected),
+    warn(Kind::EslRestarted),
+    warn(Kind::EslBlind),
+    warn(Kind::EslOverflow).raises(AlarmKind::EventsDropped),
+    warn(Kind::EventUnusable),
+    warn(Kind::EventForged),
+    info(Kind::AuthFailure),
+    info(Kind::Ban),
+    info(Kind::Unban),
+    info(Kind::Refused),
+    info(Kind::Shadowed),
+    warn(Kind::NeedsAttention).mailed(Mail::Attention),
+    warn(Kind::Slowed).mailed(Mail::Alarm),
+    info(Kind::FlowDenied),
+    info(Kind::FlowAllowed),
+    warn(Kind::Distrusted).mailed(Mail::Alarm),
+    warn(Kind::Registrations).raises(AlarmKind::RegistrationsUnreadable),
+    info(Kind::Trunks),
+    warn(Kind::GatewayUnprotected).raises(AlarmKind::GatewayUnprotected),
+    info(Kind::GatewayProtected).ends(AlarmKind::GatewayUnprotected),
+    warn(Kind::AccessListUnused).raises(AlarmKind::AccessListUnused),
+    info(Kind::AccessListUsed).ends(AlarmKind::AccessListUnused),
+    info(Kind::SipPorts),
+    warn(Kind::EventsNotAllowed).raises(AlarmKind::EventsNotAllowed),
+    warn(Kind::RefusedLogin).raises(AlarmKind::RefusedLogin).mailed(Mail::Attention),
+    warn(Kind::DirectoryFailed).raises(AlarmKind::DirectoryFailed),
+    error(Kind::RouteFailed).raises(AlarmKind::RouteFailed),
+    warn(Kind::Enforcement).raises(AlarmKind::BansIneffective),
+    info(Kind::BansMoved),
+    warn(Kind::StrayRoutes).raises(AlarmKind::StrayRoutes),
+    warn(Kind::NotSpared).raises(AlarmKind::NotSpared),
+    warn(Kind::Shielded).raises(AlarmKind::Shielded).mailed(Mail::Alarm),
+    info(Kind::ShieldOver).ends(AlarmKind::Shielded).mailed(Mail::Alarm),
+    error(Kind::Deaf).raises(AlarmKind::Deaf).mailed(Mail::Alarm),
+    info(Kind::Hears).ends(AlarmKind::Deaf).mailed(Mail::Alarm),
+    warn(Kind::Limited).raises(AlarmKind::Limited),
+    warn(Kind::Overload).raises(AlarmKind::Overload).mailed(Mail::Alarm),
+    info(Kind::OverloadOver).ends(AlarmKind::Overload).mailed(Mail::Alarm),
+    info(Kind::Scanner),
+    warn(Kind::Healed).raises(AlarmKind::Healed),
+    warn(Kind::Gate).raises(AlarmKind::GateOpen).mailed(Mail::Alarm),
+    warn(Kind::ProtocolTaken).raises(AlarmKind::ProtocolTaken),
+    error(Kind::StoreDegraded).raises(AlarmKind::StoreDegraded).mailed(Mail::Alarm),
+    info(Kind::StoreRecovered).ends(AlarmKind::StoreDegraded).mailed(Mail::Alarm),
+    error(Kind::StoreSetAside).raises(AlarmKind::StoreSetAside).mailed(Mail::Alarm),
+    info(Kind::StoreBegun),
+    error(Kind::StoreIncomplete).raises(AlarmKind::StoreIncomplete).mailed(Mail::Alarm),
+    info(Kind::StoreRead),
+    warn(Kind::Alarm).mailed(Mail::Alarm),
+    info(Kind::Reload).ends(AlarmKind::ReloadFailed),
+    error(Kind::ReloadFailed).raises(AlarmKind::ReloadFailed),
+    warn(Kind::NameFailed).raises(AlarmKind::NameFailed),
+    warn(Kind::GeoFailed).raises(AlarmKind::GeoFailed),
+    info(Kind::ApiOpened).ends(AlarmKind::ApiFailed),
+    warn(Kind::ApiFailed).raises(AlarmKind::ApiFailed),
+    info(Kind::HttpOpened).ends(AlarmKind::HttpFailed),
+    warn(Kind::HttpFailed).raises(AlarmKind::HttpFailed),
+    warn(Kind::CertificateFailed).raises(AlarmKind::CertificateFailed),
+    info(Kind::TokenAdded),
+    info(Kind::TokenRevoked),
+    info(Kind::LoggedIn),
+    info(Kind::Changed),
+    warn(Kind::LoginFailed),
+    warn(Kind::DeliveryFailed).raises(AlarmKind::DeliveryFailed),
+    info(Kind::Delivered).ends(AlarmKind::DeliveryFailed),
+    warn(Kind::RecordsMissed).raises(AlarmKind::RecordsMissed),
+    warn(Kind::ClockStepped).raises(AlarmKind::Clock),
+    warn(Kind::ClockBehind).raises(AlarmKind::Clock),
+    warn(Kind::Suspended).raises(AlarmKind::Stalled),
+    warn(Kind::Stalled).raises(AlarmKind::Stalled),
+    warn(Kind::TokenRefused),
+    warn(Kind::ConnectionsShed).raises(AlarmKind::ConnectionsShed),
+    warn(Kind::LogLost).raises(AlarmKind::LogLost),
+];
+
+/// Of kinds whose events may also say that all is well.
+const GATE_STANDS: Row = info(Kind::Gate).ends(AlarmKind::GateOpen);
+const BANS_STAND: Row = info(Kind::Enforcement);
+const LIST_READ: Row = info(Kind::Registrations).ends(AlarmKind::RegistrationsUnreadable);
+const CLOCK_MOVED_A_LITTLE: Row = info(Kind::ClockStepped);
+
+impl Record {
+    /// What is done with it.
+    pub fn row(&self) -> &'static Row {
+        match self {
+            Self::Gate { gaps, .. } if gaps.is_empty() => &GATE_STANDS,
+            Self::Enforcement { not_enforced: 0, .. } => &BANS_STAND,
+            Self::Registrations { problem: None, .. } => &LIST_READ,
+            Self::ClockStepped { by_seconds, .. } if by_seconds.abs() < 1.0 => {
+                &CLOCK_MOVED_A_LITTLE
+            }
+            other => of(other.kind()),
+        }
+    }
+
+    /// How urgent it is.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.row().level
+    }
+}
+
+fn of(kind: Kind) -> &'static Row {
+    // There is a row for each; without one nothing would be lost but what is beside the log.
+    const UNKNOWN: Row = warn(Kind::Alarm);
+    TABLE.get(kind as usize).filter(|row| row.kind == kind).unwrap_or(&UNKNOWN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_own_row() {
+        for (place, row) in TABLE.iter().enumerate() {
+            assert_eq!(row.kind as usize, place, "{:?}", row.kind);
+        }
+        assert_eq!(TABLE.len(), Kind::LogLost as usize + 1);
+    }
+
+    #[test]
+    fn what_ends_an_alarm_is_no_warning_and_what_raises_one_is() {
+        for row in TABLE {
+            match row.alarm {
+                AlarmEffect::Raises(_) => assert!(row.level <= Level::WARN, "{:?}", row.kind),
+                AlarmEffect::Ends(_) => assert_eq!(row.level, Level::INFO, "{:?}", row.kind),
+                AlarmEffect::None => {}
+            }
+        }
+    }
+}

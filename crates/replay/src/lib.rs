@@ -1,0 +1,135 @@
+//! Recordings and log files played through a policy in simulated time: what would have been banned,
+//! when, why, and what that would have cost the phones.
+//!
+//! It goes the daemon's way: [`bridge::translate`](sipward_ingest::bridge::translate) and the
+//! [`LogReader`](sipward_ingest::log_parser::LogReader) read, the engine decides, and nothing is carried out. So a
+//! replay says what `mode = "observe"` would have logged: a source that would have been banned goes on
+//! in the recording, and its further failures count for nothing until the ban has ended.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`source`] | a file, plain or gzip, opened by its content |
+//! | `stream` | recordings of the Event Socket, broken ones too |
+//! | `logfile` | FreeSWITCH's log files: rows put together to messages |
+//! | `local` | their local times |
+//! | [`simulation`] | one policy at work |
+//! | `logins` | who logged in, and which bans would have hit them |
+//! | [`report`] | the outcome as data; the JSON form is what serde makes of it |
+//! | [`compare`] | what two policies do differently |
+//! | [`table`] | the outcome for people |
+//!
+//! Everything up to [`simulation`] is pure: bytes in, decisions out, no clock. Memory is bounded: files are
+//! read through constant buffers, lists are cut at a named length and counted to their end.
+
+#![allow(
+    missing_docs,
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::return_self_not_must_use,
+    reason = "a part of the program, not a library for others"
+)]
+
+pub mod compare;
+mod local;
+mod logfile;
+mod logins;
+pub mod recorder;
+pub mod report;
+pub mod simulation;
+pub mod source;
+mod stream;
+pub mod table;
+mod tally;
+
+use sipward_engine::Timestamp;
+use sipward_esl::{Event, LogLine};
+
+pub use self::compare::Comparison;
+pub use self::local::Local;
+pub use self::report::Report;
+pub use self::simulation::Simulation;
+pub use self::source::{Source, SourceError};
+pub use self::tally::{Kind, Tally};
+
+/// What a source tells next, and when that happened.
+#[derive(Debug)]
+pub struct Timed {
+    /// Never before that of the item before it in the same source.
+    pub at: Timestamp,
+    /// What happened just before it may be missing: the connection began here, or bytes were damaged.
+    pub after_gap: bool,
+    /// What it tells.
+    pub item: Item,
+}
+
+/// Something that a source tells.
+#[derive(Debug)]
+pub enum Item {
+    /// An event of a recording.
+    Event(Event),
+    /// A log line of a recording.
+    Line(LogLine),
+    /// A whole message of a log file.
+    Message(Vec<u8>),
+}
+
+/// Plays the sources, whatever comes first first, before each of the simulations. `progress` is called after
+/// each item.
+pub fn play(sources: &mut [Source], simulations: &mut [Simulation], mut progress: impl FnMut()) {
+    let mut heads: Vec<Option<Timed>> = sources.iter_mut().map(Source::next).collect();
+    while let Some((index, timed)) = earliest(&mut heads) {
+        for simulation in &mut *simulations {
+            simulation.hear(&timed);
+        }
+        progress();
+        if let (Some(head), Some(source)) = (heads.get_mut(index), sources.get_mut(index)) {
+            *head = source.next();
+        }
+    }
+}
+
+/// Takes the earliest head; of several, that of the first source.
+fn earliest(heads: &mut [Option<Timed>]) -> Option<(usize, Timed)> {
+    let times = heads.iter().enumerate();
+    let times = times.filter_map(|(index, head)| head.as_ref().map(|head| (head.at, index)));
+    let (_, index) = times.min()?;
+    let head = heads.get_mut(index)?.take()?;
+    Some((index, head))
+}
+
+/// The time of what a source tells: it never goes back, because the engine's does not.
+#[derive(Debug, Default)]
+struct StreamClock {
+    first: Option<Timestamp>,
+    now: Option<Timestamp>,
+    /// How often it was set back by more than [`SLACK`](Self::SLACK).
+    set_back: u64,
+}
+
+impl StreamClock {
+    /// Events carry the time of a tick of 20 ms, log lines the exact one; threads of FreeSWITCH overtake
+    /// each other by less than a second.
+    const SLACK: std::time::Duration = std::time::Duration::from_secs(1);
+
+    /// Earliest and latest time that is believed: the years 2000 and 2200. Anything else is damage.
+    const PLAUSIBLE: std::ops::Range<u64> = 946_684_800_000_000..7_258_118_400_000_000;
+
+    /// The clock at an item dated `at`.
+    fn set(&mut self, at: Timestamp) -> Option<Timestamp> {
+        if !Self::PLAUSIBLE.contains(&at.as_micros()) {
+            return None;
+        }
+        self.first.get_or_insert(at);
+        let before = *self.now.get_or_insert(at);
+        if before.since(at) > Self::SLACK {
+            self.set_back += 1;
+        }
+        let now = before.max(at);
+        self.now = Some(now);
+        Some(now)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,46 @@
+//! What a route needs: each is mounted by [`read`] or [`write`].
+
+use axum::Extension;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::MethodRouter;
+
+use super::audit::audit;
+use super::error::ApiError;
+use super::principal::Principal;
+use sipward_model::wire::{ProblemKind, Scope};
+
+/// Routes that change nothing.
+pub fn read<S: Clone + Send + Sync + 'static>(routes: MethodRouter<S>) -> MethodRouter<S> {
+    routes.route_layer(from_fn(|principal, request, next| {
+        check(Scope::Read, principal, request, next)
+    }))
+}
+
+/// Routes that change something. Each request is recorded.
+pub fn write<S: Clone + Send + Sync + 'static>(routes: MethodRouter<S>) -> MethodRouter<S> {
+    routes.route_layer(from_fn(audit)).route_layer(from_fn(|principal, request, next| {
+        check(Scope::Write, principal, request, next)
+    }))
+}
+
+/// Lets a request pass when whoever sent it has the scope. Without a [`Principal`] none passes.
+async fn check(
+    needed: Scope,
+    principal: Option<Extension<Principal>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match principal {
+        Some(Extension(principal)) if principal.scope >= needed => next.run(request).await,
+        Some(Extension(Principal { name, .. })) => {
+            let detail = format!("`{name}` has scope read, and this needs scope write");
+            ApiError::new(ProblemKind::Forbidden, detail).into_response()
+        }
+        None => ApiError::new(ProblemKind::Unauthorized, "nobody is logged in").into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,228 @@
+//! What the store is given and what it gives back.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use serde::Serialize;
+use sipward_engine::{
+    self as engine, Cause, Expiry, Flow, Offender, Refusal, Success, Timestamp, UnblockReason,
+};
+
+use sipward_model::wire::{HostEntry, Scope};
+
+/// One thing to keep.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// A network is banned, or banned with a new end. An offender's count follows from the cause.
+    Ban {
+        /// When that was decided: later than the beginning of a ban that was split.
+        at: Timestamp,
+        /// The ban.
+        ban: SavedBan,
+    },
+    /// A ban has ended.
+    Unban {
+        /// The network.
+        net: IpNet,
+        /// When.
+        at: Timestamp,
+        /// Why.
+        reason: UnblockReason,
+    },
+    /// A flow is denied, or denied until another time.
+    DenyFlow {
+        /// When that was decided.
+        at: Timestamp,
+        /// The flow.
+        flow: SavedFlow,
+    },
+    /// A flow is allowed again.
+    AllowFlow {
+        /// The flow.
+        flow: Flow,
+        /// When.
+        at: Timestamp,
+        /// Why.
+        reason: UnblockReason,
+    },
+    /// A ban was due and was not done.
+    Refused {
+        /// The network that was due.
+        net: IpNet,
+        /// When.
+        at: Timestamp,
+        /// Why not.
+        refusal: Refusal,
+        /// What made it due.
+        cause: Arc<Cause>,
+    },
+    /// The system's clock was set: what is stored keeps its time left.
+    Stepped(Stepped),
+    /// Bans whose end has passed are over.
+    EndPast {
+        /// By this time.
+        at: Timestamp,
+    },
+    /// A user succeeded.
+    Remember(Box<Success>),
+    /// An operator allows a host.
+    Allow(AllowEntry),
+    /// An operator no longer allows a host.
+    Disallow {
+        /// The host.
+        host: HostEntry,
+    },
+    /// An operator sets a value over that of the file.
+    Override(Override),
+    /// The file's value holds again.
+    Reset {
+        /// The setting's dotted name.
+        key: String,
+    },
+    /// A token was made, or used.
+    Token(SavedToken),
+    /// A token opens nothing any more.
+    RevokeToken(RetiredToken),
+}
+
+/// A step of the system's clock, for rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stepped {
+    /// What this run has stored has times from then on.
+    pub from: Timestamp,
+    /// Until then.
+    pub to: Timestamp,
+    /// How far these are moved, in µs; backwards is negative.
+    pub by: i64,
+    /// The bans of earlier runs are moved, too.
+    pub all_bans: bool,
+}
+
+/// A bearer token, without its secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SavedToken {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its secret.
+    pub hash: [u8; 32],
+    /// What it may do.
+    pub scope: Scope,
+    /// Since when.
+    pub since: Timestamp,
+    /// Its end; `None` when it has none.
+    pub until: Option<Timestamp>,
+    /// When it was last used, to some ten minutes.
+    pub used: Option<Timestamp>,
+}
+
+impl fmt::Debug for SavedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Without the hash: nobody needs it in a log.
+        f.debug_struct("SavedToken")
+            .field("name", &self.name)
+            .field("scope", &self.scope)
+            .field("until", &self.until)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A token that was revoked: anyone who still shows it is no guesser.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RetiredToken {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its secret.
+    pub hash: [u8; 32],
+    /// When it was revoked.
+    pub at: Timestamp,
+}
+
+impl fmt::Debug for RetiredToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetiredToken").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// A ban that stood when it was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SavedBan {
+    /// The network.
+    pub net: IpNet,
+    /// What of it is stopped.
+    pub scope: engine::Scope,
+    /// Its beginning.
+    pub since: Timestamp,
+    /// Its end.
+    pub until: Expiry,
+    /// Why.
+    pub cause: Arc<Cause>,
+}
+
+/// A flow that was denied when it was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SavedFlow {
+    /// The flow.
+    pub flow: Flow,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when; not after `since` for one that is allowed again and only counts.
+    pub until: Timestamp,
+    /// Why.
+    pub cause: Arc<Cause>,
+}
+
+impl SavedFlow {
+    /// It was allowed again, which was reported. It still counts against its address for an hour.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.until <= self.since
+    }
+}
+
+/// A host that an operator allowed while the daemon ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AllowEntry {
+    /// Address, network or name.
+    pub host: HostEntry,
+    /// The operator's words.
+    pub comment: Option<String>,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A setting that an operator changed for good while the daemon ran.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Override {
+    /// Its dotted name in the file, such as `policy.max_failures`.
+    pub key: String,
+    /// Its value, as the API takes it.
+    pub value: serde_json::Value,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// What was stored, as of the start.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Saved {
+    /// Bans that stood, some perhaps past their end.
+    pub bans: Vec<SavedBan>,
+    /// Flows that were denied, some perhaps past their end.
+    pub flows: Vec<SavedFlow>,
+    /// Who was banned before, and how often.
+    pub offenders: Vec<Offender>,
+    /// Who is healthy.
+    pub successes: Vec<Success>,
+    /// Hosts allowed at run time.
+    pub allow: Vec<AllowEntry>,
+    /// Settings changed at run time.
+    pub overrides: Vec<Override>,
+    /// Bearer tokens.
+    pub tokens: Vec<SavedToken>,
+    /// Bearer tokens that were revoked, the latest last.
+    pub retired: Vec<RetiredToken>,
+    /// Rows that made no sense and were left out.
+    pub unreadable: usize,
+    /// When something was stored last; `None` in a new store.
+    pub written: Option<Timestamp>,
+}
