@@ -4,7 +4,7 @@ mod ports;
 
 use std::time::Duration;
 
-use self::ports::Ports;
+use self::ports::{OwnPort, Ports};
 use crate::Timestamp;
 use crate::key::Key;
 use crate::limits::seconds;
@@ -36,7 +36,7 @@ pub(crate) struct Live {
     registrations: LruTable<u64, Registration>,
     /// Holds the hosts of `registrations`, so it is never larger.
     hosts: LruTable<Key, Host>,
-    /// Of the same registrations as `hosts`.
+    /// Of the same registrations as `hosts`: their further ports.
     ports: Ports,
     /// From a dialog's Call-ID (with user and domain) to its registration: an end may come without an
     /// address.
@@ -100,6 +100,7 @@ struct Host {
     account: u64,
     /// Another account was registered there, too, since nobody was.
     several: bool,
+    port: OwnPort,
 }
 
 /// A dialog by which an account is or was registered.
@@ -166,11 +167,11 @@ impl Live {
             return;
         }
         if before.proof == Proof::Unproved {
-            self.enter(host, account);
-            self.ports.enter(host, port);
+            self.enter(host, account, port);
         } else if before.port != port {
-            self.ports.leave(host, before.port);
-            self.ports.enter(host, port);
+            let own = &mut self.hosts.entry(host).port;
+            self.ports.leave(host, own, before.port);
+            self.ports.enter(host, own, port);
         }
         let genuine = proof == Proof::Proved;
         *self.lines.entry(line) =
@@ -225,12 +226,13 @@ impl Live {
 
     /// A registration is at this port of a host, or may be.
     pub(crate) fn may_hold(&self, host: Key, port: u16) -> bool {
-        self.ports.may_hold(host, port)
+        self.hosts.get(&host).is_some_and(|live| self.ports.may_hold(host, live.port, port))
     }
 
     /// The known ports of a host's registrations.
     pub(crate) fn ports(&self, host: Key) -> impl Iterator<Item = u16> {
-        self.ports.of(host)
+        let own = self.hosts.get(&host).map(|live| live.port).unwrap_or_default();
+        self.ports.of(host, own)
     }
 
     /// This dialog is one by which the account is registered at its host, or was within the last hour.
@@ -296,13 +298,14 @@ impl Live {
         }
     }
 
-    fn enter(&mut self, host: Key, account: u64) {
-        let host = self.hosts.entry(host);
+    fn enter(&mut self, key: Key, account: u64, port: Option<u16>) {
+        let host = self.hosts.entry(key);
         if host.registrations == 0 {
             (host.account, host.several) = (account, false);
         }
         host.several |= host.account != account;
         host.registrations += 1;
+        self.ports.enter(key, &mut host.port, port);
     }
 
     fn leave(&mut self, gone: Registration, now: Timestamp) {
@@ -310,11 +313,11 @@ impl Live {
         let Some(key) = gone.host.filter(|_| gone.proof != Proof::Unproved) else {
             return;
         };
-        self.ports.leave(key, gone.port);
         let slot = self.hosts.find(&key);
         let Some(host) = slot.and_then(|slot| self.hosts.value_mut(slot)) else {
             return;
         };
+        self.ports.leave(key, &mut host.port, gone.port);
         host.registrations = host.registrations.saturating_sub(1);
         if host.registrations == 0 {
             self.hosts.remove(&key);
