@@ -100,7 +100,7 @@ mod tests {
         let mut random = 42_u64;
         for _ in 0..10_000 {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let pick = |shift: u32, most: usize| (random >> shift) as usize % most;
+            let pick = |shift: u32, most: u64| usize::try_from((random >> shift) % most).unwrap();
             let (at, port) = (pick(33, 2), choices[pick(40, 4)]);
             let (host, own) = (hosts[at], &mut own[at]);
             let count = plain.0.entry((host, port)).or_default();
