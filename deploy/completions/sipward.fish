@@ -65,7 +65,7 @@ trace\t'Every message in and out'"
 complete -c sipward -n "__fish_sipward_using_subcommand run" -l dry-run -d 'Do everything but touch the kernel, whatever the file\'s `mode` says'
 complete -c sipward -n "__fish_sipward_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand check" -s c -l config -d 'Configuration file; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand check" -s h -l help -d 'Print help'
+complete -c sipward -n "__fish_sipward_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand flush" -s c -l config -d 'Configuration file; without it, /etc/sipward/sipward.toml if it exists' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand flush" -l force -d 'Also beside a running daemon, which puts all of it back within a second'
 complete -c sipward -n "__fish_sipward_using_subcommand flush" -s h -l help -d 'Print help (see more with \'--help\')'

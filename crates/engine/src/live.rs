@@ -2,9 +2,10 @@
 
 mod ports;
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
-use self::ports::Ports;
+use self::ports::{OwnPort, Ports};
 use crate::Timestamp;
 use crate::key::Key;
 use crate::limits::seconds;
@@ -32,11 +33,11 @@ const GENUINE_FOR: u32 = 3_600;
 /// The registrations that hold, how many each host has, and their dialogs.
 #[derive(Debug)]
 pub(crate) struct Live {
-    /// By user at its host: [`Registration::id`] of the caller.
-    registrations: LruTable<u64, Registration>,
+    /// By user at its host: [`Put::id`]. `None` while one is being made.
+    registrations: LruTable<u64, Option<Registration>>,
     /// Holds the hosts of `registrations`, so it is never larger.
     hosts: LruTable<Key, Host>,
-    /// Of the same registrations as `hosts`.
+    /// Of the same registrations as `hosts`: their further ports.
     ports: Ports,
     /// From a dialog's Call-ID (with user and domain) to its registration: an end may come without an
     /// address.
@@ -77,16 +78,17 @@ pub(crate) enum Proof {
     Proved,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+/// With what it is found by, a cache line of 64 bytes.
+#[derive(Clone, Copy, Debug)]
 struct Registration {
-    /// `None` while it is being made.
-    host: Option<Key>,
-    port: Option<u16>,
+    host: Key,
     call: u64,
     line: u64,
-    until: Timestamp,
     /// When it was made, renewed, or seen in a snapshot.
     seen: Timestamp,
+    /// Seconds of the epoch, rounded up.
+    until: u32,
+    port: Option<NonZeroU16>,
     proof: Proof,
 }
 
@@ -100,6 +102,7 @@ struct Host {
     account: u64,
     /// Another account was registered there, too, since nobody was.
     several: bool,
+    port: OwnPort,
 }
 
 /// A dialog by which an account is or was registered.
@@ -134,15 +137,16 @@ impl Live {
         let Put { id, host, account, call, line, life, .. } = put;
         let until = now + life.unwrap_or(DEFAULT_LIFE).min(MAX_LIFE) + GRACE;
         let (slot, evicted) = self.registrations.find_or_insert(id);
-        if let Some((_, gone)) = evicted {
+        if let Some((_, Some(gone))) = evicted {
             self.leave(gone, now);
         }
         let Some(place) = self.registrations.value_mut(slot) else {
             return;
         };
         let before = *place;
-        let same_dialog = before.host.is_some() && before.call == call;
-        let proof = match (put.proof, before.proof) {
+        let same_dialog = before.is_some_and(|before| before.call == call);
+        let known = before.map_or(Proof::Unproved, |before| before.proof);
+        let proof = match (put.proof, known) {
             // A success from elsewhere changes nothing about what was proved.
             (Proof::Unproved, Proof::Proved | Proof::Listed) => return,
             // FreeSWITCH lists it all the same.
@@ -150,13 +154,18 @@ impl Live {
             (Proof::Listed, Proof::Proved) if same_dialog => Proof::Proved,
             (proof, _) => proof,
         };
+        let known_port = before.and_then(|before| before.port);
         // A list that does not name the port of this dialog changes nothing about it.
-        let port = put.port.or(before.port.filter(|_| same_dialog));
-        *place = Registration { host: Some(host), port, call, line, until, seen: now, proof };
+        let port = put.port.and_then(NonZeroU16::new).or(known_port.filter(|_| same_dialog));
+        let until_second = seconds(until + Duration::from_micros(999_999));
+        *place =
+            Some(Registration { host, call, line, seen: now, until: until_second, port, proof });
         if !same_dialog {
             // The phone has begun anew, here or (the same call) at another address.
-            self.calls.remove(&before.call);
-            self.end_line(before.line, now);
+            if let Some(before) = before {
+                self.calls.remove(&before.call);
+                self.end_line(before.line, now);
+            }
             if proof != Proof::Unproved {
                 self.end(call, now);
             }
@@ -165,12 +174,13 @@ impl Live {
         if proof == Proof::Unproved {
             return;
         }
-        if before.proof == Proof::Unproved {
-            self.enter(host, account);
-            self.ports.enter(host, port);
-        } else if before.port != port {
-            self.ports.leave(host, before.port);
-            self.ports.enter(host, port);
+        let port_of = |port: Option<NonZeroU16>| port.map(NonZeroU16::get);
+        if known == Proof::Unproved {
+            self.enter(host, account, port_of(port));
+        } else if known_port != port {
+            let own = &mut self.hosts.entry(host).port;
+            self.ports.leave(host, own, port_of(known_port));
+            self.ports.enter(host, own, port_of(port));
         }
         let genuine = proof == Proof::Proved;
         *self.lines.entry(line) =
@@ -186,8 +196,8 @@ impl Live {
             return;
         };
         // A newer dialog of the same user at the same address goes on.
-        if self.registrations.get(&id).is_some_and(|registration| registration.call == call)
-            && let Some(gone) = self.registrations.remove(&id)
+        if self.registration(id).is_some_and(|registration| registration.call == call)
+            && let Some(gone) = self.registrations.remove(&id).flatten()
         {
             self.leave(gone, now);
         }
@@ -204,8 +214,8 @@ impl Live {
 
     /// Forgets what has run out without a word.
     pub(crate) fn expire(&mut self, now: Timestamp) {
-        self.forget(now, |registration| registration.until <= now);
         let seconds = seconds(now);
+        self.forget(now, |registration| registration.until <= seconds);
         self.lines.expire(|_, line| line.until <= seconds);
     }
 
@@ -225,12 +235,13 @@ impl Live {
 
     /// A registration is at this port of a host, or may be.
     pub(crate) fn may_hold(&self, host: Key, port: u16) -> bool {
-        self.ports.may_hold(host, port)
+        self.hosts.get(&host).is_some_and(|live| self.ports.may_hold(host, live.port, port))
     }
 
     /// The known ports of a host's registrations.
     pub(crate) fn ports(&self, host: Key) -> impl Iterator<Item = u16> {
-        self.ports.of(host)
+        let own = self.hosts.get(&host).map(|live| live.port).unwrap_or_default();
+        self.ports.of(host, own)
     }
 
     /// This dialog is one by which the account is registered at its host, or was within the last hour.
@@ -245,9 +256,9 @@ impl Live {
 
     /// The dialog with this Call-ID (of a user and a domain) is registered from somewhere now.
     pub(crate) fn is_registered_call(&self, call: u64, now: Timestamp) -> bool {
-        let registration = self.calls.get(&call).and_then(|id| self.registrations.get(id));
+        let registration = self.calls.get(&call).and_then(|id| self.registration(*id));
         registration.is_some_and(|held| {
-            held.call == call && held.proof != Proof::Unproved && held.until > now
+            held.call == call && held.proof != Proof::Unproved && held.until > seconds(now)
         })
     }
 
@@ -270,6 +281,10 @@ impl Live {
         live.map(|(key, _)| *key)
     }
 
+    fn registration(&self, id: u64) -> Option<&Registration> {
+        self.registrations.get(&id)?.as_ref()
+    }
+
     fn host(&self, host: &Key, now: Timestamp) -> Option<&Host> {
         if self.hosts.len() == 0 {
             return None;
@@ -285,36 +300,38 @@ impl Live {
         let gone: Vec<u64> = self
             .registrations
             .iter()
-            .filter(|(_, registration)| which(registration))
+            .filter(|(_, registration)| registration.as_ref().is_some_and(&which))
             .map(|(id, _)| *id)
             .collect();
         for id in gone {
-            if let Some(gone) = self.registrations.remove(&id) {
+            if let Some(gone) = self.registrations.remove(&id).flatten() {
                 self.calls.remove(&gone.call);
                 self.leave(gone, now);
             }
         }
     }
 
-    fn enter(&mut self, host: Key, account: u64) {
-        let host = self.hosts.entry(host);
+    fn enter(&mut self, key: Key, account: u64, port: Option<u16>) {
+        let host = self.hosts.entry(key);
         if host.registrations == 0 {
             (host.account, host.several) = (account, false);
         }
         host.several |= host.account != account;
         host.registrations += 1;
+        self.ports.enter(key, &mut host.port, port);
     }
 
     fn leave(&mut self, gone: Registration, now: Timestamp) {
         self.end_line(gone.line, now);
-        let Some(key) = gone.host.filter(|_| gone.proof != Proof::Unproved) else {
+        if gone.proof == Proof::Unproved {
             return;
-        };
-        self.ports.leave(key, gone.port);
+        }
+        let key = gone.host;
         let slot = self.hosts.find(&key);
         let Some(host) = slot.and_then(|slot| self.hosts.value_mut(slot)) else {
             return;
         };
+        self.ports.leave(key, &mut host.port, gone.port.map(NonZeroU16::get));
         host.registrations = host.registrations.saturating_sub(1);
         if host.registrations == 0 {
             self.hosts.remove(&key);

@@ -66,6 +66,9 @@ enum Command {
     /// (8021) and `ESL_USER`. SIGHUP reads the file again; SIGTERM and SIGINT stop.
     Run(Run),
     /// Check the configuration and the credentials, and say what they mean.
+    ///
+    /// With good credentials it also asks FreeSWITCH, for 2 s at most, whether one of its access lists in `allow_acl` allows
+    /// everybody. Such a list is not used, so it is named as a warning; a FreeSWITCH that does not answer is no error.
     Check {
         #[command(flatten)]
         file: ConfigFile,

@@ -26,8 +26,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use sipward_config::ConfigError;
+pub(crate) use event_socket::AccessLists;
 use sipward_config::StoreLocation;
+use sipward_config::{Config, ConfigError, Credentials};
 
 /// How one thing stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -80,6 +81,19 @@ pub struct Patient {
 /// beside it would be undone. Gives its process, where the system tells.
 pub async fn running_daemon(config: Option<&Path>, socket: Option<&Path>) -> Option<Running> {
     processes::running(Path::new("/proc"), config, socket).await
+}
+
+/// What the access lists of `allow_acl` come to, for anyone who waits no longer than `within`: FreeSWITCH is asked about
+/// nothing else.
+///
+/// # Errors
+/// When FreeSWITCH cannot be asked, with the reason.
+pub(crate) async fn access_lists(
+    config: &Config,
+    credentials: &Credentials,
+    within: Duration,
+) -> Result<AccessLists, String> {
+    event_socket::access_lists(&config.allow_acl, credentials, within).await
 }
 
 /// A daemon that runs.

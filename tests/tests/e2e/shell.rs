@@ -9,7 +9,7 @@ use sipward_tests::daemon::Setup;
 use sipward_tests::fake_freeswitch::{Attempt, Outcome};
 
 use super::kernel::blackholes;
-use super::world::{ALL, Family, GATEWAYS, NONE, World, ip, of};
+use super::world::{ALL, Family, GATEWAYS, NONE, World, ip, of, until};
 
 super::cases![
     every_command_without_a_daemon_says_so_and_ends_with_3,
@@ -28,6 +28,7 @@ super::cases![
     a_ban_in_observe_mode_names_the_mode,
     what_fail2ban_had_is_printed_and_nothing_changed,
     what_fail2ban_had_is_taken_over,
+    who_is_healthy_is_named_before_an_import_bans_him,
 ];
 
 /// What a command wrote and how it ended.
@@ -358,24 +359,31 @@ fn a_ban_in_observe_mode_names_the_mode() {
 
 /// A fail2ban with one jail and three bans; returns its directory and its database.
 fn fail2ban(setup: &Setup) -> [String; 2] {
+    let bans = [("198.51.100.7", 3600), ("203.0.113.5", 3600), ("192.0.2.254", -1)];
+    fail2ban_with(setup, "127.0.0.1/8 203.0.113.5", &bans)
+}
+
+/// A fail2ban with one jail that ignores these hosts, and bans with their seconds (-1 for ever).
+fn fail2ban_with(setup: &Setup, ignored: &str, bans: &[(&str, i64)]) -> [String; 2] {
     let directory = setup.directory().join("fail2ban");
     fs::create_dir(&directory).unwrap();
     fs::write(
         directory.join("jail.local"),
-        "[freeswitch]\nenabled = true\nmaxretry = 3\nfindtime = 1h\nbantime = 1d\n\
-         ignoreip = 127.0.0.1/8 203.0.113.5\n",
+        format!(
+            "[freeswitch]\nenabled = true\nmaxretry = 3\nfindtime = 1h\nbantime = 1d\nignoreip = {ignored}\n"
+        ),
     )
     .unwrap();
     let file = directory.join("fail2ban.sqlite3");
     let database = Connection::open(&file).unwrap();
     database
-        .execute_batch(
-            "CREATE TABLE bips(ip TEXT, jail TEXT, timeofban INTEGER, bantime INTEGER);
-             INSERT INTO bips VALUES('198.51.100.7', 'freeswitch', unixepoch(), 3600);
-             INSERT INTO bips VALUES('203.0.113.5', 'freeswitch', unixepoch(), 3600);
-             INSERT INTO bips VALUES('192.0.2.254', 'freeswitch', unixepoch(), -1);",
-        )
+        .execute_batch("CREATE TABLE bips(ip TEXT, jail TEXT, timeofban INTEGER, bantime INTEGER);")
         .unwrap();
+    for (host, seconds) in bans {
+        database
+            .execute("INSERT INTO bips VALUES(?1, 'freeswitch', unixepoch(), ?2)", (host, seconds))
+            .unwrap();
+    }
     [directory, file].map(|path| path.to_str().unwrap().to_owned())
 }
 
@@ -419,4 +427,46 @@ fn what_fail2ban_had_is_taken_over() {
     let status = sipward(&setup, &["status"]).expect(0);
     assert!(status.contains("3 failures within 1h ban for 1day"), "{status}");
     assert!(sipward(&setup, &["bans"]).expect(0).contains("fail2ban: freeswitch"));
+}
+
+fn who_is_healthy_is_named_before_an_import_bans_him() {
+    let [registered, known, exempt, stranger] =
+        ["203.0.113.5", "203.0.113.6", "203.0.113.9", "198.51.100.7"];
+    let world = World::new();
+    let setup = world.setup(&format!("allow = [\"{exempt}\"]\n"));
+    let daemon = world.watch(&setup);
+    daemon.expect("registrations");
+    let reasons = |host: &str| {
+        let healthy = setup.client().get(&format!("/healthy/{host}")).expect(200);
+        healthy["hosts"].to_string()
+    };
+    world.fs.success(ip(registered), 5060, "1000");
+    let phone = Attempt::new(ip(known), 5060, "1001");
+    world.fs.emit(&phone, Outcome::Registered);
+    until("both are registered", || {
+        [registered, known].iter().all(|host| reasons(host).contains("registered"))
+    });
+    world.fs.emit(&phone, Outcome::Unregistered);
+    until("one has gone", || !reasons(known).contains("registered"));
+
+    let [directory, database] = fail2ban_with(
+        &setup,
+        "127.0.0.1/8",
+        &[(registered, 3600), (known, 3600), (exempt, 3600), (stranger, 3600)],
+    );
+    let words =
+        ["import", "fail2ban", "--dir", &directory, "--database", &database, "--apply", "--json"];
+    let said = sipward(&setup, &words);
+    let told = said.err.clone();
+    for line in [
+        format!("sipward: {registered}/32: 1 user is registered there now\n"),
+        format!("sipward: {known}/32: somebody logged in from there lately\n"),
+        format!(
+            "sipward: {exempt}/32: no rule bans it, or a part of it: it is on the allow list\n"
+        ),
+    ] {
+        assert!(told.contains(&line), "{line} in {told}");
+    }
+    assert!(!told.contains(stranger), "a stranger needs no word: {told}");
+    assert_eq!(said.json(0)["applied"]["bans"], 4);
 }

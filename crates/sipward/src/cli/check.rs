@@ -1,14 +1,21 @@
 //! `sipward check`.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
 
+use super::on_runtime;
+use crate::doctor::{self, AccessLists};
 use sipward_config::StoreLocation;
 use sipward_config::{Config, Credentials, Secrets};
 use sipward_daemon as daemon;
 use sipward_daemon::certificates::Certificates;
+use sipward_model::text::Plain;
 use sipward_notify::Notifiers;
+
+/// Longest wait for FreeSWITCH, all in all. What is checked is the file: FreeSWITCH may be down, or elsewhere.
+const FREESWITCH: Duration = Duration::from_secs(2);
 
 /// Says that all is good, or everything that is not: of the file, of the environment, of the files that they name.
 pub(super) fn run(path: Option<&Path>) -> anyhow::Result<()> {
@@ -40,28 +47,70 @@ pub(super) fn run(path: Option<&Path>) -> anyhow::Result<()> {
             None
         }
     };
-    match (credentials, problems.split_first()) {
-        (Some(credentials), None) => {
-            println!(
-                "Event Socket at {}:{}{}, password set",
-                credentials.host,
-                credentials.port,
-                credentials.user.map(|user| format!(" as {user}")).unwrap_or_default()
-            );
-            Ok(())
-        }
-        (_, Some((first, []))) => {
+    if let Some(credentials) = credentials.as_ref().filter(|_| problems.is_empty()) {
+        println!(
+            "Event Socket at {}:{}{}, password set",
+            credentials.host,
+            credentials.port,
+            credentials.user.as_ref().map(|user| format!(" as {user}")).unwrap_or_default()
+        );
+    }
+    // What is left of a file with errors may name other lists than whoever wrote it means.
+    if let Some(config) = config.filter(|_| is_good) {
+        access_lists(config, credentials);
+    }
+    match problems.split_first() {
+        None => Ok(()),
+        Some((first, [])) => {
             let failed = Err(anyhow::Error::msg(first.clone()));
             if only_credentials {
                 return failed.context("the configuration is good, the credentials are not");
             }
             failed
         }
-        (_, _) => {
+        Some(_) => {
             let count = problems.len();
             Err(anyhow::Error::msg(problems.join("\n")))
                 .with_context(|| format!("{count} errors:\n"))
         }
+    }
+}
+
+/// Names the access lists of FreeSWITCH that allow everybody. They are no error: sipward does not use them.
+fn access_lists(config: Config, credentials: Option<Credentials>) {
+    if config.allow_acl.is_empty() {
+        return;
+    }
+    let named = config.allow_acl.join(", ");
+    let asked = match credentials {
+        None => Err("the credentials are missing or cannot be used".to_owned()),
+        Some(credentials) => {
+            let asking =
+                async move { Ok(doctor::access_lists(&config, &credentials, FREESWITCH).await) };
+            on_runtime(asking).unwrap_or_else(|error| Err(format!("{error:#}")))
+        }
+    };
+    let AccessLists { decided, unanswered } = match asked {
+        Ok(lists) => lists,
+        Err(why) => {
+            println!("FreeSWITCH was not asked about its access lists ({named}): {}", Plain(&why));
+            return;
+        }
+    };
+    for (list, why) in &decided.unused {
+        eprintln!(
+            "sipward: warning: access list {} is not used as it stands: {}; correct it in acl.conf.xml and \
+             `fs_cli -x reloadacl`, or take it out of `allow_acl`",
+            Plain(list),
+            Plain(why)
+        );
+    }
+    if let Some((lists, why)) = unanswered {
+        let lists = lists.join(", ");
+        println!("FreeSWITCH did not say whether {lists} allow everybody: {}", Plain(&why));
+    } else if decided.unused.is_empty() {
+        let nets = decided.nets.len();
+        println!("FreeSWITCH's access lists ({named}): {nets} networks are never banned");
     }
 }
 

@@ -5,12 +5,13 @@ mod people;
 use std::time::{Duration, Instant, SystemTime};
 
 use sipward_esl::client::{ClientError, Connection};
-use sipward_esl::{Command, Event, JobUuid, Limits, Subscription};
+use sipward_esl::{Command, Event, Format, JobUuid, Limits, Subscription};
 use tokio::time::{timeout, timeout_at};
 
 use super::{Check, State};
 use sipward_config::{Config, Credentials};
 use sipward_daemon as daemon;
+use sipward_daemon::lists::Decided;
 use sipward_model::clock;
 use sipward_model::text::Plain;
 
@@ -71,6 +72,46 @@ pub(super) async fn checks(
     vec![reached, events, heartbeat, clock, log, permissions, gateways, lists, ports]
 }
 
+/// What the access lists of `allow_acl` come to.
+#[derive(Debug)]
+pub(crate) struct AccessLists {
+    pub(crate) decided: Decided,
+    /// Lists about which FreeSWITCH did not give its word, and why.
+    pub(crate) unanswered: Option<(Vec<String>, String)>,
+}
+
+/// The access lists alone. What is known of them after `within` has to do.
+///
+/// # Errors
+/// When FreeSWITCH cannot be asked, with the reason.
+pub(super) async fn access_lists(
+    wanted: &[String],
+    credentials: &Credentials,
+    within: Duration,
+) -> Result<AccessLists, String> {
+    let deadline = Instant::now() + within;
+    let Credentials { host, port, user, password } = credentials;
+    let connected = async {
+        let mut connection = Connection::connect(host, *port, Limits::default(), within).await?;
+        connection.login(user.as_deref(), password, within).await?;
+        // The answers of `bgapi`, and no event of a busy FreeSWITCH besides.
+        let answers = Subscription::new(Format::Plain).event("BACKGROUND_JOB")?;
+        let refused = connection.subscribe_optional(&answers, within).await?;
+        Ok::<_, ClientError>((connection, refused))
+    };
+    let (connection, refused) = timeout_at(deadline.into(), connected)
+        .await
+        .map_err(|_| format!("no answer within {} s", within.as_secs()))?
+        .map_err(|error| error.to_string())?;
+    if refused.iter().any(|name| name == "BACKGROUND_JOB") {
+        return Err(
+            "its user may not have the event BACKGROUND_JOB (esl-allowed-events)".to_owned()
+        );
+    }
+    let mut session = Session { connection, heartbeat: None, deadline: Some(deadline) };
+    Ok(session.decide(wanted).await)
+}
+
 /// Nothing behind the connection can be looked at.
 fn unreached(reached: Check) -> Vec<Check> {
     std::iter::once(reached).chain(BEHIND.iter().map(|name| blind(name))).collect()
@@ -101,6 +142,8 @@ struct Session {
     connection: Connection,
     /// A HEARTBEAT came while something else was waited for.
     heartbeat: Option<Instant>,
+    /// When the last answer is of use; `None`: each may take [`ANSWER`].
+    deadline: Option<Instant>,
 }
 
 async fn connect(config: &Config, credentials: &Credentials) -> Result<Session, ClientError> {
@@ -108,7 +151,7 @@ async fn connect(config: &Config, credentials: &Credentials) -> Result<Session, 
     let within = config.esl.connect_timeout;
     let mut connection = Connection::connect(host, *port, Limits::default(), within).await?;
     connection.login(user.as_deref(), password, ANSWER).await?;
-    Ok(Session { connection, heartbeat: None })
+    Ok(Session { connection, heartbeat: None, deadline: None })
 }
 
 impl Session {
@@ -209,7 +252,9 @@ impl Session {
     async fn job(&mut self, command: &str) -> Result<Job, String> {
         let id = JobUuid(fastrand::Rng::with_seed(clock::seed()).u128(..));
         let request = Command::bgapi(command, id).map_err(|error| error.to_string())?;
-        let answered = timeout(ANSWER, async {
+        let left = self.deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let patience = left.unwrap_or(ANSWER);
+        let answered = timeout(patience, async {
             let reply = self.connection.request(&request).await.map_err(|e| e.to_string())?;
             if reply.is_error() {
                 return Err(format!("FreeSWITCH refused bgapi: {reply}"));
@@ -229,6 +274,7 @@ impl Session {
         });
         match answered.await {
             Ok(done) => done,
+            Err(_) if self.deadline.is_some() => Err("no event answered bgapi in time".to_owned()),
             Err(_) => Err(format!("no event answered bgapi within {} s", ANSWER.as_secs())),
         }
     }
@@ -274,6 +320,8 @@ fn clock(event: &Event, received: SystemTime) -> Check {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
 
     fn event_at(time: SystemTime) -> Event {
@@ -301,5 +349,40 @@ mod tests {
     fn an_event_without_a_time_is_no_panic() {
         let check = clock(&Event::from_plain("Event-Date-Timestamp: soon\n\n"), SystemTime::now());
         assert_eq!(check.state, State::Warn);
+    }
+
+    /// Lets everybody in, takes every command, and sends no event.
+    async fn serve_without_events(listener: tokio::net::TcpListener) {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"Content-Type: auth/request\n\n").await.unwrap();
+        let mut bytes = Vec::new();
+        while stream.read_buf(&mut bytes).await.unwrap() > 0 {
+            while let Some(end) = bytes.windows(2).position(|pair| pair == b"\n\n") {
+                bytes.drain(..end + 2);
+                let reply = b"Content-Type: command/reply\nReply-Text: +OK\n\n";
+                stream.write_all(reply).await.unwrap();
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn lists_of_which_freeswitch_says_nothing_in_time_are_named() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(serve_without_events(listener));
+        let wanted = ["domains", "trusted"].map(str::to_owned);
+        let credentials = Credentials {
+            host: "127.0.0.1".to_owned(),
+            port,
+            user: None,
+            password: sipward_esl::Password::new("ClueCon").unwrap(),
+        };
+        let began = Instant::now();
+        let lists = access_lists(&wanted, &credentials, Duration::from_millis(300)).await.unwrap();
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        let (unanswered, why) = lists.unanswered.unwrap();
+        assert_eq!(unanswered, wanted);
+        assert_eq!(why, "no event answered bgapi in time");
+        assert!(lists.decided.unused.is_empty());
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures_util::future::join_all;
 use sipward_esl::Subscription;
 
-use super::{Check, GATEWAYS, LISTS, PERMISSIONS, PORTS, Session};
+use super::{AccessLists, Check, GATEWAYS, LISTS, PERMISSIONS, PORTS, Session};
 use sipward_config::Config;
 use sipward_daemon::dns::Dns;
 use sipward_daemon::{COMMANDS, lists};
@@ -127,24 +127,7 @@ impl Session {
         if wanted.is_empty() {
             return Check::ok(LISTS, "none counts (allow_acl)");
         }
-        let file = match self.job(access_lists::QUESTION).await {
-            Ok(job) => access_lists::read(&job.text).ok(),
-            Err(_) => None,
-        };
-        let mut decided = lists::decide(wanted, file.as_ref());
-        for list in decided.asked.clone() {
-            for family in lists::nobody() {
-                let mut all = true;
-                for address in family {
-                    let answer = self.job(&format!("acl {address} {list}")).await;
-                    all = all && answer.is_ok_and(|job| job.text.trim() == "true");
-                }
-                if all {
-                    decided.allows_everybody(&list);
-                    break;
-                }
-            }
-        }
+        let decided = self.decide(wanted).await.decided;
         let unused: Vec<String> = decided
             .unused
             .iter()
@@ -163,6 +146,43 @@ impl Session {
             format!("not used as they stand: {}", named(&unused)),
             "correct them in acl.conf.xml and `fs_cli -x reloadacl`, or take them out of `allow_acl`",
         )
+    }
+
+    /// What the lists come to: by FreeSWITCH's file, and by its word where the file does not suffice.
+    pub(super) async fn decide(&mut self, wanted: &[String]) -> AccessLists {
+        // Who may not read the file may be allowed to ask about addresses.
+        let file = match self.job(access_lists::QUESTION).await {
+            Ok(job) => access_lists::read(&job.text).ok(),
+            Err(_) => None,
+        };
+        let mut decided = lists::decide(wanted, file.as_ref());
+        let mut asked = decided.asked.clone().into_iter();
+        while let Some(list) = asked.next() {
+            match self.allows_everybody(&list).await {
+                Ok(true) => decided.allows_everybody(&list),
+                Ok(false) => {}
+                Err(error) => {
+                    let lists = std::iter::once(list).chain(asked).collect();
+                    return AccessLists { decided, unanswered: Some((lists, error)) };
+                }
+            }
+        }
+        AccessLists { decided, unanswered: None }
+    }
+
+    /// Whether a list allows addresses that nobody can have.
+    async fn allows_everybody(&mut self, list: &str) -> Result<bool, String> {
+        for family in lists::nobody() {
+            let mut all = true;
+            for address in family {
+                let answer = self.job(&format!("acl {address} {list}")).await?;
+                all = all && answer.text.trim() == "true";
+            }
+            if all {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Where FreeSWITCH listens, and whether packets there are counted.
