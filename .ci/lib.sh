@@ -51,3 +51,11 @@ install_package() {
   "${sudo[@]}" apt-get update -q
   "${sudo[@]}" apt-get install -qy --no-install-recommends "$1"
 }
+
+# python_tool DIR PACKAGE==VERSION: installs the package from PyPI into a virtual environment in DIR.
+python_tool() {
+  need python3 python3
+  python3 -c 'import ensurepip' 2>/dev/null || install_package python3-venv
+  python3 -m venv "$1"
+  "$1/bin/pip" install --quiet "$2"
+}

@@ -1,5 +1,5 @@
-//! Judges a recording of the Event Socket in its own time: the same recording gives the same bans on
-//! every machine.
+//! Runs a recording of the Event Socket through the engine with the recorded times, so the same recording
+//! leads to the same bans on every machine.
 //!
 //! ```console
 //! $ cargo run -p sipward-examples --example decisions -- tests/fixtures/freeswitch/scenarios/ns-udp4-wrongpw.plain.raw 1
@@ -35,9 +35,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let Ok(event) = frame.into_event() else { continue };
         let Some(record) = sofia::parse(&event)? else { continue };
         last = Timestamp::from_micros(record.meta().time.as_micros());
-        tell(&mut engine, &record, last, &mut actions);
+        feed(&mut engine, &record, last, &mut actions);
     }
-    // A failure whose attempt is missing waits for it.
+    // A failure without an attempt waits for it; this ends the wait.
     engine.tick(last + std::time::Duration::from_secs(1), &mut actions);
 
     for action in actions {
@@ -58,8 +58,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Says in the engine's words what the record says.
-fn tell(engine: &mut Engine, record: &SofiaEvent<'_>, now: Timestamp, actions: &mut Vec<Action>) {
+/// Converts the record into the engine's input.
+fn feed(engine: &mut Engine, record: &SofiaEvent<'_>, now: Timestamp, actions: &mut Vec<Action>) {
     let text = |value: &Option<Text<'_>>| {
         value.as_ref().map(|value| value.lossy().into_owned()).unwrap_or_default()
     };

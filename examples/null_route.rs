@@ -1,4 +1,4 @@
-//! Bans one network for a while, with the gate that drops what it sends, and takes all away again.
+//! Bans one network for some seconds, with the gate that drops its packets, then removes everything again.
 //!
 //! ```console
 //! # cargo run -p sipward-examples --example null_route -- 203.0.113.66 30

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn behind_a_proxy_it_is_the_proxys_business_unless_hosts_are_set() {
+    fn behind_a_proxy_any_host_is_accepted_unless_hosts_are_set() {
         let proxy = IpAddr::from([127, 0, 0, 1]);
         let trusted_proxies = vec![IpNet::from(proxy)];
         let settings = HttpSettings { trusted_proxies, ..HttpSettings::default() };

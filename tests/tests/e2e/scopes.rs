@@ -20,7 +20,7 @@ use super::world::{ALL, Family, NONE, World, ip, of, until};
 super::cases![
     a_ban_of_scope_sip_leaves_the_web_server_open,
     the_scope_of_a_ban_changes_without_a_gap,
-    the_policys_scope_holds_for_all_bans_and_a_rule_may_have_its_own,
+    the_scope_of_the_policy_holds_for_all_bans_and_a_rule_may_have_its_own,
     bans_on_forgeable_evidence_and_of_networks_stop_sip_only,
 ];
 
@@ -162,7 +162,7 @@ fn the_scope_of_a_ban_changes_without_a_gap() {
     assert!(stream.end().1 > 0);
 }
 
-fn the_policys_scope_holds_for_all_bans_and_a_rule_may_have_its_own() {
+fn the_scope_of_the_policy_holds_for_all_bans_and_a_rule_may_have_its_own() {
     let world = World::new();
     let policy = "[policy]\nscope = \"sip\"\n[policy.rules.user_agents]\nscope = \"host\"\n";
     let setup = world.setup(policy);
