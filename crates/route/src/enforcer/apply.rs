@@ -53,9 +53,13 @@ impl Enforcer {
     ) -> Result<Vec<Outcome>, RouteError> {
         self.enter_sets(steps).await?;
         let part = self.part();
-        for some in steps.chunks_mut(part) {
+        for (index, some) in steps.chunks_mut(part).enumerate() {
+            if index > 0 {
+                self.monitor.drain().map_err(RouteError::Socket)?;
+                // The kernel answers at once, so this task never waits: the others of its thread get their turn here.
+                tokio::task::yield_now().await;
+            }
             self.change_routes(some).await?;
-            self.monitor.drain().map_err(RouteError::Socket)?;
         }
         self.leave_sets(steps).await?;
         let outcomes = steps.iter().map(|step| self.conclude(step)).collect();
