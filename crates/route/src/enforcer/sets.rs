@@ -28,9 +28,7 @@ impl Enforcer {
         let mut nets = Vec::new();
         for step in steps.iter().filter(|step| !step.has_failed()) {
             match step.wish {
-                Wish::Block(Scope::Host)
-                    if !self.wanted.contains(&step.net) && !self.is_on_link(step.net) =>
-                {
+                Wish::Block(Scope::Host) if !step.stood && !self.is_on_link(step.net) => {
                     bans.push((step.net, Scope::Host));
                 }
                 Wish::Block(Scope::Sip) if !self.at_sip.contains(step.net) => {
@@ -50,12 +48,12 @@ impl Enforcer {
         // Those that came with the same steps are not in the list yet, and stay.
         let (mut nets, mut entered) = (HashSet::new(), Vec::new());
         for step in steps {
-            let (net, was_there) = (step.net, self.wanted.contains(&step.net));
+            let net = step.net;
             let leaves_hosts = !self.is_on_link(net)
                 && match step.wish {
                     // It was put there in vain.
-                    Wish::Block(Scope::Host) => step.refusal.is_some() && !was_there,
-                    Wish::Block(Scope::Sip) | Wish::Unblock => was_there && !step.has_failed(),
+                    Wish::Block(Scope::Host) => step.refusal.is_some() && !step.stood,
+                    Wish::Block(Scope::Sip) | Wish::Unblock => step.stood && !step.has_failed(),
                 };
             let leaves_sip = !step.has_failed()
                 && step.wish != Wish::Block(Scope::Sip)
@@ -197,7 +195,7 @@ impl Enforcer {
 
     /// Whether anything needs the gate's sets.
     pub(super) fn needs_sets(&self) -> bool {
-        self.needs_gate || self.at_sip.len() > 0
+        self.needs_gate || !self.at_sip.is_empty()
     }
 
     /// Sets the gate where nothing but bans from the SIP ports needs it.
