@@ -17,6 +17,9 @@ use crate::{Change, Enforcement, Flow, GateMode, Report, RouteError, Scope};
 /// From a refusal to put the sets right to the next try.
 const AFTER_REFUSAL: Duration = Duration::from_secs(5);
 
+/// Changes from which on the monitor does not listen to them: below, to stop and begin again takes longer.
+const MANY: usize = 32;
+
 impl Enforcer {
     /// Puts into the sets what is to be banned, in one transaction.
     pub(super) async fn enter_sets(&mut self, steps: &[Step]) -> Result<(), RouteError> {
@@ -91,7 +94,21 @@ impl Enforcer {
             gate.make_stale();
             return Ok(());
         }
-        if let Some(error) = gate.change_bans(direction, &bans, nets).await? {
+        let is_many = bans.len() >= MANY;
+        let before = if is_many { gate.generation().await? } else { 0 };
+        if is_many {
+            self.monitor.mute().map_err(RouteError::Socket)?;
+        }
+        let refused = gate.change_bans(direction, &bans, nets).await?;
+        if is_many {
+            self.monitor.unmute().map_err(RouteError::Socket)?;
+            // Each transaction of anybody counts one.
+            let expected = before.wrapping_add(u32::from(refused.is_none()));
+            if gate.generation().await? != expected {
+                self.monitor.note_unheard();
+            }
+        }
+        if let Some(error) = refused {
             // As a rule, somebody changed the sets: then they are put right below.
             warn!(error, "the gate's sets are compared with the bans");
         }
