@@ -130,6 +130,10 @@ impl SipBans {
         self.hosts.len() + self.nets.len()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.hosts.is_empty() && self.nets.is_empty()
+    }
+
     pub(crate) fn contains(&self, net: IpNet) -> bool {
         self.hosts.contains(&net) || self.nets.contains(&net)
     }
@@ -143,6 +147,10 @@ impl SipBans {
     }
 
     pub(crate) fn remove(&mut self, net: IpNet) {
+        if self.is_empty() {
+            // Most bans are from everything: then nothing is hashed.
+            return;
+        }
         self.hosts.remove(&net);
         self.nets.remove(&net);
     }

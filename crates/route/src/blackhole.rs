@@ -5,12 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, Parseable};
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteType,
-    RouteVia,
+    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteProtocol, RouteType, RouteVia,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use nix::errno::Errno;
-use rtnetlink::RouteMessageBuilder;
 use tracing::debug;
 
 use crate::RouteError;
@@ -23,6 +21,22 @@ use crate::way::Way;
 /// nor loses because another program has a route of the same network. The networks that this host is
 /// connected to (256) stay before it.
 const IPV6_METRIC: u32 = 1023;
+
+// linux/rtnetlink.h
+const NEW_ROUTE: u16 = 24;
+const DELETE_ROUTE: u16 = 25;
+const GET_ROUTE: u16 = 26;
+/// `RTA_…`
+const DESTINATION: u16 = 1;
+const SOURCE: u16 = 2;
+const INTERFACE: u16 = 4;
+const METRIC: u16 = 6;
+const TABLE: u16 = 15;
+const MARK: u16 = 16;
+const USER: u16 = 25;
+const TRANSPORT: u16 = 27;
+/// Bytes of an attribute before its value.
+const ATTRIBUTE_HEADER: usize = 4;
 
 /// Makes the messages for our blackhole routes of one table and protocol.
 #[derive(Clone, Copy, Debug)]
@@ -39,31 +53,25 @@ impl Blackholes {
 
     /// `ip route add blackhole NET proto PROTOCOL table TABLE`; refused when the prefix is taken.
     pub(crate) fn add(self, batch: &mut Batch, net: IpNet) -> usize {
-        batch.route(NLM_F_CREATE | NLM_F_EXCL, RouteNetlinkMessage::NewRoute(self.route(net)))
+        self.request(batch, NEW_ROUTE, NLM_F_CREATE | NLM_F_EXCL, net, our_metric(net))
     }
 
     /// `ip route del blackhole NET proto PROTOCOL table TABLE`: never anybody else's route.
     pub(crate) fn delete(self, batch: &mut Batch, net: IpNet) -> usize {
-        batch.route(0, RouteNetlinkMessage::DelRoute(self.route(net)))
+        self.request(batch, DELETE_ROUTE, 0, net, our_metric(net))
     }
 
     /// As [`delete`](Self::delete), but in IPv6 of any metric: what is left when ours is gone was set by hand
     /// or by an earlier version. Of routes without a way out only (`dev lo`): IPv6 does not compare types.
     pub(crate) fn delete_any(self, batch: &mut Batch, net: IpNet) -> usize {
-        let mut message = self.route(net);
-        if matches!(net, IpNet::V6(_)) {
-            message.attributes.retain(|a| !matches!(a, RouteAttribute::Priority(_)));
-            message.attributes.push(RouteAttribute::Oif(LOOPBACK));
-        }
-        batch.route(0, RouteNetlinkMessage::DelRoute(message))
+        let loopback = matches!(net, IpNet::V6(_)).then_some((INTERFACE, LOOPBACK));
+        self.request(batch, DELETE_ROUTE, 0, net, loopback)
     }
 
     /// Deletes one of our routes as a dump has shown it.
     pub(crate) fn delete_found(self, batch: &mut Batch, route: &Route) -> usize {
-        let mut message = self.route(route.net);
-        message.attributes.retain(|a| !matches!(a, RouteAttribute::Priority(_)));
-        message.attributes.extend(route.metric.map(RouteAttribute::Priority));
-        batch.route(0, RouteNetlinkMessage::DelRoute(message))
+        let metric = route.metric.map(|metric| (METRIC, metric));
+        self.request(batch, DELETE_ROUTE, 0, route.net, metric)
     }
 
     pub(crate) fn table(self) -> u32 {
@@ -77,64 +85,121 @@ impl Blackholes {
             && route.kind == RouteType::BlackHole
     }
 
-    fn route(self, net: IpNet) -> RouteMessage {
-        let mut message = match net {
-            IpNet::V4(net) => RouteMessageBuilder::<Ipv4Addr>::new()
-                .destination_prefix(net.network(), net.prefix_len())
-                .table_id(self.table)
-                .build(),
-            IpNet::V6(net) => RouteMessageBuilder::<Ipv6Addr>::new()
-                .destination_prefix(net.network(), net.prefix_len())
-                .table_id(self.table)
-                .priority(IPV6_METRIC)
-                .build(),
+    /// Lays the message out by hand: this is done for every ban, and the general encoder takes several times as long.
+    fn request(
+        self,
+        batch: &mut Batch,
+        kind: u16,
+        flags: u16,
+        net: IpNet,
+        attribute: Option<(u16, u32)>,
+    ) -> usize {
+        // Tables above 255 are named by an attribute.
+        let table = u8::try_from(self.table).ok();
+        let header = Header {
+            destination: (net.network(), net.prefix_len()),
+            table: table.unwrap_or_default(),
+            protocol: self.protocol,
+            kind: u8::from(RouteType::BlackHole),
+            ..Header::to(net.network())
         };
-        message.header.protocol = RouteProtocol::from(self.protocol);
-        message.header.kind = RouteType::BlackHole;
-        message
+        batch.write(kind, flags, |bytes| {
+            header.write(bytes);
+            let table = table.is_none().then_some((TABLE, self.table));
+            for (kind, value) in table.into_iter().chain(attribute) {
+                push(bytes, kind, &value.to_ne_bytes());
+            }
+        })
     }
+}
+
+/// The metric that our route of a network has.
+fn our_metric(net: IpNet) -> Option<(u16, u32)> {
+    matches!(net, IpNet::V6(_)).then_some((METRIC, IPV6_METRIC))
+}
+
+/// `struct rtmsg`, with the address that it is about.
+struct Header {
+    destination: (IpAddr, u8),
+    source: Option<IpAddr>,
+    tos: u8,
+    table: u8,
+    protocol: u8,
+    kind: u8,
+    flags: RouteFlags,
+}
+
+impl Header {
+    /// All zero but for the address. Strictly checked look-ups may hold nothing else.
+    fn to(address: IpAddr) -> Self {
+        let length = if address.is_ipv4() { 32 } else { 128 };
+        Self {
+            destination: (address, length),
+            source: None,
+            tos: 0,
+            table: 0,
+            protocol: 0,
+            kind: 0,
+            flags: RouteFlags::empty(),
+        }
+    }
+
+    fn write(&self, bytes: &mut Vec<u8>) {
+        let Self { destination: (address, length), source, tos, table, protocol, kind, flags } =
+            *self;
+        let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+        let source_length = if source.is_some() { length } else { 0 };
+        // The scope is that of routes to everywhere.
+        bytes.extend([u8::from(family), length, source_length, tos, table, protocol, 0, kind]);
+        bytes.extend(flags.bits().to_ne_bytes());
+        for (kind, address) in [(DESTINATION, Some(address)), (SOURCE, source)] {
+            match address {
+                Some(IpAddr::V4(address)) => push(bytes, kind, &address.octets()),
+                Some(IpAddr::V6(address)) => push(bytes, kind, &address.octets()),
+                None => {}
+            }
+        }
+    }
+}
+
+/// Appends an attribute of at most 16 bytes.
+fn push(bytes: &mut Vec<u8>, kind: u16, value: &[u8]) {
+    let length = u16::try_from(ATTRIBUTE_HEADER + value.len()).unwrap_or(u16::MAX);
+    bytes.extend(length.to_ne_bytes());
+    bytes.extend(kind.to_ne_bytes());
+    bytes.extend_from_slice(value);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
 }
 
 /// `ip route get fibmatch ADDRESS from OWN oif VRF tos TOS ipproto TRANSPORT mark MARK`: which route would the
 /// kernel take? With the own address that packets are sent to as source, as the gate asks.
 pub(crate) fn lookup(batch: &mut Batch, address: IpAddr, mark: Option<u32>, way: &Way) -> usize {
-    let mut message = match address {
-        IpAddr::V4(address) => {
-            RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(address, 32).build()
-        }
-        IpAddr::V6(address) => {
-            RouteMessageBuilder::<Ipv6Addr>::new().destination_prefix(address, 128).build()
-        }
-    };
-    let source = way.destination.map(|own| match own {
-        IpAddr::V4(own) => RouteAddress::Inet(own),
-        IpAddr::V6(own) => RouteAddress::Inet6(own),
-    });
-    let flags = match address {
-        // Without it, IPv4 calls every table main; IPv6 refuses it, and names the table in any case.
-        IpAddr::V4(_) => RouteFlags::FibMatch | RouteFlags::LookupTable,
-        IpAddr::V6(_) => RouteFlags::FibMatch,
-    };
-    // Strictly checked requests may hold nothing else.
-    let length = message.header.destination_prefix_length;
-    message.header = RouteHeader {
-        address_family: message.header.address_family,
-        destination_prefix_length: length,
-        source_prefix_length: if source.is_some() { length } else { 0 },
+    let header = Header {
+        source: way.destination,
         tos: way.tos,
-        flags,
-        ..RouteHeader::default()
+        flags: match address {
+            // Without it, IPv4 calls every table main; IPv6 refuses it, and names the table in any case.
+            IpAddr::V4(_) => RouteFlags::FibMatch | RouteFlags::LookupTable,
+            IpAddr::V6(_) => RouteFlags::FibMatch,
+        },
+        ..Header::to(address)
     };
-    let attributes = &mut message.attributes;
-    attributes.extend(source.map(RouteAttribute::Source));
-    attributes.extend(way.vrf.as_ref().map(|vrf| RouteAttribute::Oif(vrf.index)));
-    attributes.extend(way.transport.map(RouteAttribute::IpProto));
-    attributes.extend(mark.map(RouteAttribute::Mark));
-    if *way != Way::default() {
-        // The gate's look-up is root's, which counts where a rule selects by user.
-        attributes.push(RouteAttribute::Uid(0));
-    }
-    batch.route(0, RouteNetlinkMessage::GetRoute(message))
+    // The gate's look-up is root's, which counts where a rule selects by user.
+    let user = (*way != Way::default()).then_some(0_u32);
+    batch.write(GET_ROUTE, 0, |bytes| {
+        header.write(bytes);
+        if let Some(vrf) = &way.vrf {
+            push(bytes, INTERFACE, &vrf.index.to_ne_bytes());
+        }
+        if let Some(transport) = way.transport {
+            push(bytes, TRANSPORT, &[transport]);
+        }
+        for (kind, value) in [(MARK, mark), (USER, user)] {
+            if let Some(value) = value {
+                push(bytes, kind, &value.to_ne_bytes());
+            }
+        }
+    })
 }
 
 /// What a [`lookup`] found.
@@ -383,3 +448,6 @@ pub(crate) async fn ask_permission(route: &mut Channel, protocol: u8) -> Result<
         .await?;
     if permitted { Ok(()) } else { Err(RouteError::NotPermitted) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -182,6 +182,30 @@ impl Monitor {
         Ok(())
     }
 
+    /// Hears nothing of nftables until [`unmute`](Self::unmute). While nobody listens, the kernel announces nothing; for
+    /// each element of a set that takes longer than to add it.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub(crate) fn mute(&mut self) -> io::Result<()> {
+        let netfilter = self.netfilter.as_mut();
+        netfilter.map_or(Ok(()), |socket| socket.socket_mut().drop_membership(NFTABLES_GROUP))
+    }
+
+    /// Hears of nftables again.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub(crate) fn unmute(&mut self) -> io::Result<()> {
+        let netfilter = self.netfilter.as_mut();
+        netfilter.map_or(Ok(()), |socket| socket.socket_mut().add_membership(NFTABLES_GROUP))
+    }
+
+    /// Notes that somebody else changed nftables unheard.
+    pub(crate) fn note_unheard(&mut self) {
+        self.seen.add(Signs { fixtures: true, sets: true, ..Signs::default() });
+    }
+
     /// Routes that others have added since this was asked last, with their tables; at most
     /// [`MOST_ARRIVALS`]. On a router where more come, the audit finds what they do.
     pub(crate) fn take_arrived(&mut self) -> Vec<(IpNet, u32)> {

@@ -17,7 +17,9 @@ use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::{IpVersion, LinkUnspec, LinkVrf, RouteMessageBuilder};
 use sipward_tests::netns::Host;
 pub(crate) use sipward_tests::nft::flush_ruleset;
-use sipward_tests::nft::{add_element, exchange, flow_key, host_key, inet, transaction};
+use sipward_tests::nft::{
+    add_element, delete_element, exchange, flow_key, host_key, inet, transaction,
+};
 
 use crate::world::net;
 
@@ -246,6 +248,11 @@ pub(crate) fn flush_set(host: &Host, table: &str, set: &str) {
 /// `nft add element inet TABLE SET { ADDRESS }`, of an IPv4 address.
 pub(crate) fn add_host_to_set(host: &Host, table: &str, set: &str, address: &str) {
     add_element(host, table, set, &host_key(address));
+}
+
+/// `nft delete element inet sipward SET { ADDRESS }`, of an IPv4 address.
+pub(crate) fn delete_host_from_set(host: &Host, set: &str, address: &str) {
+    delete_element(host, "sipward", set, &host_key(address));
 }
 
 /// `nft add element inet TABLE SET { ADDRESS . TRANSPORT . PORT }`, of an IPv4 address.

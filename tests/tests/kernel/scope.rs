@@ -39,6 +39,8 @@ pub(crate) fn cases() -> Vec<Trial> {
         case("flush_takes_bans_from_the_sip_ports_away", flushed),
         case("an_exact_host_is_dropped_without_its_route", without_route),
         case("thousands_of_bans_of_both_scopes_stand_and_go", thousands),
+        case("what_others_put_into_a_set_amid_many_bans_goes", strays_amid_bans),
+        case("a_large_set_is_completed_and_rid_of_strangers", large_set),
     ]
 }
 
@@ -437,4 +439,76 @@ fn thousands() {
     assert_eq!((found.routes, found.hosts, found.sip_bans.len()), (0, 0, 0));
     assert!(!routes(&world.pbx).iter().any(|line| line.contains("proto 216 table 254")));
     running.stop();
+}
+
+/// While many bans go into a set at once, nothing is heard of what others do to it.
+fn strays_amid_bans() {
+    const BANS: usize = 512;
+    let (world, mut running, _servers) = start();
+    for round in 0..16_u8 {
+        let (mut blocked, mut healed) = (0, false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(Duration::from_micros(300) * u32::from(round));
+                crate::outside::add_host_to_set(&world.pbx, "sipward", "banned4", FAR);
+            });
+            for n in 0..BANS {
+                let target = net(&format!("10.{round}.{}.{}", n / 256, n % 256));
+                running.send(Change::Block { net: target, scope: Scope::Host });
+            }
+        });
+        running.expect("all bans, and the end of the stray", |report| {
+            blocked += usize::from(matches!(report, Report::Blocked { .. }));
+            healed |= matches!(report, Report::Healed { elements: 1.., .. });
+            healed && blocked == BANS
+        });
+        let found = look(&world);
+        assert_eq!(found.hosts_differ, 0);
+        assert_eq!(reaches(&world, FAR), EVERYTHING);
+    }
+    running.stop();
+}
+
+/// A set that is not read as a rule, because to read a large one takes the kernel long.
+fn large_set() {
+    let (world, mut running, _servers) = start();
+    let targets: Vec<_> =
+        (0..9_000_u32).map(|n| net(&format!("10.1.{}.{}", n / 250, n % 250))).collect();
+    for some in targets.chunks(1_000) {
+        for target in some {
+            running.send(Change::Block { net: *target, scope: Scope::Host });
+        }
+        for _ in some {
+            running.expect("a ban", |report| matches!(report, Report::Blocked { .. }));
+        }
+    }
+    let stands = || {
+        let found = look(&world);
+        assert_eq!((found.routes, found.hosts, found.hosts_differ), (9_000, 9_000, 0));
+    };
+    let lose = |address| crate::outside::delete_host_from_set(&world.pbx, "banned4", address);
+    let stray = || crate::outside::add_host_to_set(&world.pbx, "sipward", "banned4", FAR);
+    stands();
+    lose("10.1.0.7");
+    assert_eq!(elements(&mut running), 1);
+    stands();
+    stray();
+    assert_eq!(elements(&mut running), 1);
+    assert_eq!(reaches(&world, FAR), EVERYTHING);
+    stands();
+    running.stop();
+    // Before the next start, elements are lost; before the one after it, others come as well.
+    lose("10.1.0.7");
+    lose("10.1.9.9");
+    Running::start(&world.pbx, Settings::default()).stop();
+    stands();
+    lose("10.1.0.7");
+    stray();
+    assert_eq!(reaches(&world, FAR), NOTHING);
+    Running::start(&world.pbx, Settings::default()).stop();
+    stands();
+    assert_eq!(reaches(&world, FAR), EVERYTHING);
+    flush_set(&world.pbx, "sipward", "banned4");
+    Running::start(&world.pbx, Settings::default()).stop();
+    stands();
 }

@@ -53,9 +53,13 @@ impl Enforcer {
     ) -> Result<Vec<Outcome>, RouteError> {
         self.enter_sets(steps).await?;
         let part = self.part();
-        for some in steps.chunks_mut(part) {
+        for (index, some) in steps.chunks_mut(part).enumerate() {
+            if index > 0 {
+                self.monitor.drain().map_err(RouteError::Socket)?;
+                // The kernel answers at once, so this task never waits: the others of its thread get their turn here.
+                tokio::task::yield_now().await;
+            }
             self.change_routes(some).await?;
-            self.monitor.drain().map_err(RouteError::Socket)?;
         }
         self.leave_sets(steps).await?;
         let outcomes = steps.iter().map(|step| self.conclude(step)).collect();
@@ -75,7 +79,7 @@ impl Enforcer {
     pub(super) fn plan(&self, wish: Wish, net: IpNet) -> Step {
         let stands = self.wanted.contains(&net);
         let task = match wish {
-            Wish::Block(scope) if let Some(reason) = self.forbids(net, scope) => {
+            Wish::Block(scope) if let Some(reason) = self.forbids(net, scope, stands) => {
                 Task::Refuse(reason)
             }
             // On its way from another table, it need not be here yet.
@@ -83,11 +87,11 @@ impl Enforcer {
             Wish::Block(Scope::Sip) | Wish::Unblock if stands => Task::Delete,
             Wish::Block(_) | Wish::Unblock => Task::Nothing,
         };
-        Step::new(wish, net, task)
+        Step::new(wish, net, task, stands)
     }
 
-    /// Why a network must not be blocked, or cannot be.
-    fn forbids(&self, net: IpNet, scope: Scope) -> Option<String> {
+    /// Why a network must not be blocked, or cannot be. `stands`: it is banned from everything already.
+    fn forbids(&self, net: IpNet, scope: Scope, stands: bool) -> Option<String> {
         let lost = match scope {
             Scope::Host => self.host.lost_by(net),
             Scope::Sip => (net.prefix_len() == 0).then(|| "all phones".to_owned()),
@@ -95,8 +99,9 @@ impl Enforcer {
         let cut_off = lost.map(|lost| format!("it would cut this host off from {lost}"));
         cut_off
             .or_else(|| {
-                let is_new = !self.wanted.contains(&net) && !self.at_sip.contains(net);
-                let is_full = is_new && self.wanted.len() + self.at_sip.len() >= MOST_BANS;
+                let is_full = self.wanted.len() + self.at_sip.len() >= MOST_BANS
+                    && !stands
+                    && !self.at_sip.contains(net);
                 is_full.then(|| format!("{MOST_BANS} bans stand already"))
             })
             .or_else(|| {

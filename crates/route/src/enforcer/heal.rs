@@ -154,6 +154,7 @@ impl Enforcer {
         let mut failures = Vec::new();
         for nets in missing.chunks(SEND) {
             failures.extend(self.put_back(nets).await?);
+            tokio::task::yield_now().await;
             self.monitor.drain().map_err(RouteError::Socket)?;
         }
         if failures.iter().any(|(_, refusal)| refusal.errno == Errno::EEXIST) {

@@ -81,6 +81,8 @@ impl Enforcer {
         if let Some(moving) = &mut self.moving {
             moving.moved += part.len();
         }
+        // Nothing waits here: other tasks of this thread, which ask for bans meanwhile, get their turn.
+        tokio::task::yield_now().await;
         self.monitor.drain().map_err(RouteError::Socket)
     }
 

@@ -17,6 +17,9 @@ use crate::{Change, Enforcement, Flow, GateMode, Report, RouteError, Scope};
 /// From a refusal to put the sets right to the next try.
 const AFTER_REFUSAL: Duration = Duration::from_secs(5);
 
+/// Changes from which on the monitor does not listen to them: below, to stop and begin again takes longer.
+const MANY: usize = 32;
+
 impl Enforcer {
     /// Puts into the sets what is to be banned, in one transaction.
     pub(super) async fn enter_sets(&mut self, steps: &[Step]) -> Result<(), RouteError> {
@@ -28,9 +31,7 @@ impl Enforcer {
         let mut nets = Vec::new();
         for step in steps.iter().filter(|step| !step.has_failed()) {
             match step.wish {
-                Wish::Block(Scope::Host)
-                    if !self.wanted.contains(&step.net) && !self.is_on_link(step.net) =>
-                {
+                Wish::Block(Scope::Host) if !step.stood && !self.is_on_link(step.net) => {
                     bans.push((step.net, Scope::Host));
                 }
                 Wish::Block(Scope::Sip) if !self.at_sip.contains(step.net) => {
@@ -50,12 +51,12 @@ impl Enforcer {
         // Those that came with the same steps are not in the list yet, and stay.
         let (mut nets, mut entered) = (HashSet::new(), Vec::new());
         for step in steps {
-            let (net, was_there) = (step.net, self.wanted.contains(&step.net));
+            let net = step.net;
             let leaves_hosts = !self.is_on_link(net)
                 && match step.wish {
                     // It was put there in vain.
-                    Wish::Block(Scope::Host) => step.refusal.is_some() && !was_there,
-                    Wish::Block(Scope::Sip) | Wish::Unblock => was_there && !step.has_failed(),
+                    Wish::Block(Scope::Host) => step.refusal.is_some() && !step.stood,
+                    Wish::Block(Scope::Sip) | Wish::Unblock => step.stood && !step.has_failed(),
                 };
             let leaves_sip = !step.has_failed()
                 && step.wish != Wish::Block(Scope::Sip)
@@ -93,7 +94,21 @@ impl Enforcer {
             gate.make_stale();
             return Ok(());
         }
-        if let Some(error) = gate.change_bans(direction, &bans, nets).await? {
+        let is_many = bans.len() >= MANY;
+        let before = if is_many { gate.generation().await? } else { 0 };
+        if is_many {
+            self.monitor.mute().map_err(RouteError::Socket)?;
+        }
+        let refused = gate.change_bans(direction, &bans, nets).await?;
+        if is_many {
+            self.monitor.unmute().map_err(RouteError::Socket)?;
+            // Each transaction of anybody counts one.
+            let expected = before.wrapping_add(u32::from(refused.is_none()));
+            if gate.generation().await? != expected {
+                self.monitor.note_unheard();
+            }
+        }
+        if let Some(error) = refused {
             // As a rule, somebody changed the sets: then they are put right below.
             warn!(error, "the gate's sets are compared with the bans");
         }
@@ -197,7 +212,7 @@ impl Enforcer {
 
     /// Whether anything needs the gate's sets.
     pub(super) fn needs_sets(&self) -> bool {
-        self.needs_gate || self.at_sip.len() > 0
+        self.needs_gate || !self.at_sip.is_empty()
     }
 
     /// Sets the gate where nothing but bans from the SIP ports needs it.

@@ -21,6 +21,8 @@ pub(super) struct Step {
     pub(super) wish: Wish,
     pub(super) net: IpNet,
     pub(super) task: Task,
+    /// Whether it was banned from everything before.
+    pub(super) stood: bool,
     pub(super) refusal: Option<Refusal>,
     /// The route of somebody else that has the prefix.
     pub(super) obstacle: Option<Route>,
@@ -41,14 +43,14 @@ pub(super) enum Task {
 }
 
 impl Step {
-    pub(super) fn new(wish: Wish, net: IpNet, task: Task) -> Self {
+    pub(super) fn new(wish: Wish, net: IpNet, task: Task, stood: bool) -> Self {
         let (refusal, obstacle, answers) = (None, None, Vec::new());
-        Self { wish, net, task, refusal, obstacle, answers, nothing_is_left: false }
+        Self { wish, net, task, stood, refusal, obstacle, answers, nothing_is_left: false }
     }
 
     /// A ban that stands already and is only looked up.
     pub(super) fn standing(net: IpNet, scope: Scope) -> Self {
-        Self::new(Wish::Block(scope), net, Task::Nothing)
+        Self::new(Wish::Block(scope), net, Task::Nothing, scope == Scope::Host)
     }
 
     /// What was asked.

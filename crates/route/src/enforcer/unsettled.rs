@@ -70,6 +70,9 @@ impl Unsettled {
 
     /// It is as it should be. Returns whether that is news.
     pub(super) fn settle(&mut self, net: IpNet) -> bool {
+        if self.0.is_empty() {
+            return false;
+        }
         let was_there = self.0.remove(&net).is_some();
         if self.0.is_empty() {
             // What a bad hour has needed is not needed for good.

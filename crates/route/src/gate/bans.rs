@@ -20,6 +20,19 @@ const BANS: &str = "change the bans in the gate";
 /// Elements put back in one transaction: some milliseconds of the kernel's work, 70 kB at most.
 const RESTORED: usize = 2_048;
 
+/// Elements from which on a set is not read where its elements can be counted.
+const LARGE: usize = 8_192;
+
+/// How a large set stands after all that it shall hold was put into it.
+enum Completed {
+    /// It holds nothing else. So many elements were missing.
+    Equal { added: usize },
+    /// It holds others too.
+    WithOthers { added: usize },
+    /// It is not large, or the kernel does not count (before Linux 6.16).
+    Unknown,
+}
+
 /// Whether bans go in or out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
@@ -120,12 +133,15 @@ impl Gate {
         bans: &HashSet<IpNet>,
         except: &[IpNet],
     ) -> Result<usize, RouteError> {
-        let mut extra: HashSet<u128> = HashSet::new();
-        let wanted = || {
-            let bans = bans.iter().filter(|net| except.binary_search(net).is_err());
-            let keys = bans.filter_map(|net| Exact::of(*net));
-            keys.filter(|(its, _)| *its == exact).map(|(_, key)| key)
+        let bans = bans.iter().filter(|net| except.binary_search(net).is_err());
+        let keys = bans.filter_map(|net| Exact::of(*net));
+        let wanted: Vec<u128> = keys.filter(|(its, _)| *its == exact).map(|(_, key)| key).collect();
+        let added = match self.complete_large(gate, set, &wanted).await? {
+            Completed::Equal { added } => return Ok(added),
+            Completed::WithOthers { added } => added,
+            Completed::Unknown => 0,
         };
+        let mut extra: HashSet<u128> = HashSet::new();
         // While the kernel enlarges the table of a set, a dump may pass elements by: what is missing is looked for
         // twice.
         for _ in 0..2 {
@@ -133,22 +149,12 @@ impl Gate {
                 extra.insert(element.key);
             })
             .await?;
-            if wanted().all(|key| extra.contains(&key)) {
+            if wanted.iter().all(|key| extra.contains(key)) {
                 break;
             }
         }
-        let mut missing = Vec::new();
-        for key in wanted() {
-            if !extra.remove(&key) {
-                missing.push(Element::value(key));
-            }
-        }
-        for some in missing.chunks(RESTORED) {
-            let fill = |batch: &mut Batch| elements::add(batch, gate, set, some.iter().copied());
-            if let Some(refusal) = self.transact(message::transaction(fill)).await? {
-                return Err(refused(BANS, &refusal));
-            }
-        }
+        let missing: Vec<u128> = wanted.into_iter().filter(|key| !extra.remove(key)).collect();
+        self.put_in(gate, set, &missing).await?;
         let extra: Vec<Element> = extra.into_iter().map(Element::value).collect();
         for some in extra.chunks(RESTORED) {
             let fill = |batch: &mut Batch| elements::delete(batch, gate, set, some.iter().copied());
@@ -159,7 +165,48 @@ impl Gate {
                 None => {}
             }
         }
-        Ok(missing.len() + extra.len())
+        Ok(added + missing.len() + extra.len())
+    }
+
+    /// Puts everything that a large set shall hold into it, which leaves alone what is there, and counts: to read a
+    /// large set takes the kernel long, because it begins each part of a dump at the first element.
+    async fn complete_large(
+        &mut self,
+        gate: &GateSettings,
+        set: Set,
+        wanted: &[u128],
+    ) -> Result<Completed, RouteError> {
+        if wanted.len() < LARGE {
+            return Ok(Completed::Unknown);
+        }
+        let Some(before) = content::count(&mut self.netfilter, gate, set).await? else {
+            return Ok(Completed::Unknown);
+        };
+        self.put_in(gate, set, wanted).await?;
+        let Some(after) = content::count(&mut self.netfilter, gate, set).await? else {
+            return Ok(Completed::Unknown);
+        };
+        let added = after.saturating_sub(before);
+        let is_equal = after == wanted.len();
+        Ok(if is_equal { Completed::Equal { added } } else { Completed::WithOthers { added } })
+    }
+
+    async fn put_in(
+        &mut self,
+        gate: &GateSettings,
+        set: Set,
+        keys: &[u128],
+    ) -> Result<(), RouteError> {
+        for some in keys.chunks(RESTORED) {
+            let elements = some.iter().map(|key| Element::value(*key));
+            let batch = message::transaction(|batch| elements::add(batch, gate, set, elements));
+            if let Some(refusal) = self.transact(batch).await? {
+                return Err(refused(BANS, &refusal));
+            }
+            // A large set takes many of them, in which nothing waits: other tasks of this thread get their turn.
+            tokio::task::yield_now().await;
+        }
+        Ok(())
     }
 
     async fn restore_nets(

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use netlink_bindings::nftables::{
-    ExprOps, IterableSetelemAttrs, ObjData, ObjectType, OpGetobjDump, OpGetsetelemDump,
+    ExprOps, IterableSetelemAttrs, ObjData, ObjectType, OpGetobjDump, OpGetsetDo, OpGetsetelemDump,
     SetElemFlags,
 };
 use netlink_packet_core::NLM_F_DUMP;
@@ -15,12 +15,13 @@ use super::family::Family;
 use super::message::header;
 use super::objects::{Budget, Counter};
 use super::sets::Set;
-use crate::netlink::{Batch, Channel, Dump};
+use crate::netlink::{Batch, Channel, Dump, Reply};
 use crate::shield::Key;
 use crate::{ByFamily, Dropped, Flow, GateSettings, RouteError, ShieldCounts};
 
 // linux/netfilter/nf_tables.h, in NFNL_SUBSYS_NFTABLES
 const GET_ELEMENTS: u16 = 10 << 8 | 0x0d;
+const GET_SET: u16 = 10 << 8 | 0x0a;
 const GET_OBJECT: u16 = 10 << 8 | 0x13;
 
 /// Where the counters stood.
@@ -145,6 +146,32 @@ pub(super) async fn elements(
         Dump::Refused(refusal) if refusal.errno == Errno::ENOENT => Ok(()),
         Dump::Refused(refusal) => Err(super::refused("read the gate's sets", &refusal)),
     }
+}
+
+/// How many elements a set holds. `None` where there is no such set, or the kernel does not say.
+///
+/// # Errors
+/// When netlink fails.
+pub(super) async fn count(
+    netfilter: &mut Channel,
+    gate: &GateSettings,
+    set: Set,
+) -> Result<Option<usize>, RouteError> {
+    let (mut batch, mut payload) = (Batch::default(), Vec::new());
+    OpGetsetDo::encode_request(&mut payload, &header())
+        .push_table_bytes(gate.table_name.as_bytes())
+        .push_name_bytes(set.name().as_bytes());
+    batch.raw(GET_SET, 0, &payload);
+    let mut count = None;
+    netfilter
+        .exchange(batch, |_, reply| {
+            if let Reply::Object(_, payload) = reply {
+                let (_, set) = OpGetsetDo::decode_request(payload);
+                count = set.get_count().ok().and_then(|count| usize::try_from(count).ok());
+            }
+        })
+        .await?;
+    Ok(count)
 }
 
 /// The flows of a set of flows, with the time that is left of each. None where there is no such set.

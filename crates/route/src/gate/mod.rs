@@ -109,6 +109,7 @@ mod table;
 use std::collections::HashMap;
 use std::time::Instant;
 
+use netlink_bindings::nftables::OpGetgenDo;
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::errno::Errno;
 use tracing::debug;
@@ -133,6 +134,8 @@ use crate::{GateSettings, RouteError, ShieldSettings};
 const SET: &str = "set the nftables gate";
 /// Messages of a transaction that changes nothing: its begin and its end.
 const NOTHING: usize = 2;
+/// `NFT_MSG_GETGEN` (`linux/netfilter/nf_tables.h`, in `NFNL_SUBSYS_NFTABLES`).
+const GET_GENERATION: u16 = 10 << 8 | 16;
 
 /// The nftables rules together with the policy rule and the fallback route they rely on.
 #[derive(Debug)]
@@ -440,6 +443,26 @@ impl Gate {
             }
         }
         Ok(removed)
+    }
+
+    /// The number of the last transaction of anybody in this network namespace.
+    ///
+    /// # Errors
+    /// When netlink fails.
+    pub(crate) async fn generation(&mut self) -> Result<u32, RouteError> {
+        let (mut batch, mut payload) = (Batch::default(), Vec::new());
+        OpGetgenDo::encode_request(&mut payload, &message::header());
+        batch.raw(GET_GENERATION, 0, &payload);
+        let mut generation = 0;
+        self.netfilter
+            .exchange(batch, |_, reply| {
+                if let Reply::Object(_, payload) = reply {
+                    let (_, found) = OpGetgenDo::decode_request(payload);
+                    generation = found.get_id().unwrap_or_default();
+                }
+            })
+            .await?;
+        Ok(generation)
     }
 
     /// Sends a transaction; returns the first refusal.

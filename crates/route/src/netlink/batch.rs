@@ -40,9 +40,19 @@ impl Batch {
 
     /// Appends a request whose payload the caller has encoded; returns its place.
     pub(crate) fn raw(&mut self, kind: u16, flags: u16, payload: &[u8]) -> usize {
+        self.write(kind, flags, |bytes| bytes.extend_from_slice(payload))
+    }
+
+    /// Appends a request whose payload `write` appends to the bytes; returns its place.
+    pub(crate) fn write(
+        &mut self,
+        kind: u16,
+        flags: u16,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> usize {
         let start = self.bytes.len();
         self.bytes.resize(start + HEADER, 0);
-        self.bytes.extend_from_slice(payload);
+        write(&mut self.bytes);
         let length = self.bytes.len() - start;
         self.bytes.resize(start + length.next_multiple_of(4), 0);
         let mut header = NetlinkHeader::default();
@@ -77,6 +87,13 @@ impl Batch {
 
     pub(crate) fn is_transaction(&self) -> bool {
         self.transaction
+    }
+
+    /// Whether the answer that ends the exchange is that of a dump, which comes in parts of up to 32 KiB.
+    pub(crate) fn is_dump(&self) -> bool {
+        let start = self.offsets.get(self.last);
+        let field = start.and_then(|start| self.bytes.get(start + 6..)?.first_chunk());
+        field.is_some_and(|flags| u16::from_ne_bytes(*flags) & NLM_F_DUMP == NLM_F_DUMP)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -1,6 +1,7 @@
 //! One netlink socket: sends batches, reads their answers.
 
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
 use netlink_packet_core::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NetlinkBuffer};
@@ -10,6 +11,7 @@ use nix::sys::socket::{getsockopt, setsockopt};
 use tokio::time::timeout;
 use tracing::debug;
 
+use super::burst::Burst;
 use super::{Batch, Refusal};
 use crate::RouteError;
 
@@ -34,6 +36,7 @@ pub(crate) struct Channel {
     port: u32,
     next_sequence: u32,
     buffer: Vec<u8>,
+    burst: Burst,
 }
 
 /// The kernel's answer to one message of a batch.
@@ -74,7 +77,8 @@ impl Channel {
             socket.set_rx_buf_sz(RECEIVE_BUFFER)?;
             address.port_number()
         };
-        Ok(Self { socket, port, next_sequence: 1, buffer: Vec::with_capacity(LARGEST_DATAGRAM) })
+        let buffer = Vec::with_capacity(LARGEST_DATAGRAM);
+        Ok(Self { socket, port, next_sequence: 1, buffer, burst: Burst::new() })
     }
 
     /// The port number that marks notifications about what this socket changed.
@@ -167,48 +171,67 @@ impl Channel {
         let count = u32::try_from(batch.len()).unwrap_or(u32::MAX);
         self.next_sequence = first.wrapping_add(count);
         self.socket.send(batch.numbered(first)).await.map_err(RouteError::Socket)?;
-        Self::answers(&self.socket, &mut self.buffer, batch, first, answer).await
-    }
-
-    async fn answers(
-        socket: &TokioSocket,
-        buffer: &mut Vec<u8>,
-        batch: &Batch,
-        first: u32,
-        answer: &mut impl FnMut(usize, Reply<'_>),
-    ) -> Result<bool, RouteError> {
-        let mut consistent = true;
+        let mut reading = Reading { batch, first, consistent: true, answer };
+        let socket = self.socket.as_raw_fd();
         loop {
-            buffer.clear();
-            let received = timeout(PATIENCE, socket.recv(buffer)).await;
-            received.map_err(|_| RouteError::Silent)?.map_err(RouteError::Socket)?;
-            for message in messages(buffer) {
-                let place = message.sequence_number().wrapping_sub(first) as usize;
-                if place >= batch.len() {
-                    // Left over from an exchange that was given up.
-                    continue;
-                }
-                consistent &= message.flags() & NLM_F_DUMP_INTR == 0;
-                let reply = match message.message_type() {
-                    NLMSG_ERROR | NLMSG_DONE => match Refusal::read(message.payload()) {
-                        Some(refusal) => Reply::Refused(refusal),
-                        None => Reply::Done,
-                    },
-                    kind => Reply::Object(kind, message.payload()),
-                };
-                let over = match &reply {
-                    Reply::Done => place == batch.last(),
-                    Reply::Refused(_) => {
-                        place == batch.last() || (batch.is_transaction() && place == 0)
-                    }
-                    Reply::Object(..) => false,
-                };
-                answer(place, reply);
-                if over {
-                    return Ok(consistent);
-                }
+            // As a rule the kernel has answered all of it while the send was running. It makes the parts of a dump
+            // one by one.
+            let is_burst =
+                !batch.is_dump() && self.burst.take(socket).map_err(RouteError::Socket)?;
+            let is_over = if is_burst {
+                self.burst.datagrams().any(|datagram| reading.is_over_with(datagram))
+            } else {
+                self.buffer.clear();
+                let received = timeout(PATIENCE, self.socket.recv(&mut self.buffer)).await;
+                received.map_err(|_| RouteError::Silent)?.map_err(RouteError::Socket)?;
+                reading.is_over_with(&self.buffer)
+            };
+            if is_over {
+                return Ok(reading.consistent);
             }
         }
+    }
+}
+
+/// An exchange whose answers are being read.
+struct Reading<'a, F> {
+    batch: &'a Batch,
+    /// The number of its first message.
+    first: u32,
+    /// No part of a dump said that it changed meanwhile.
+    consistent: bool,
+    answer: &'a mut F,
+}
+
+impl<F: FnMut(usize, Reply<'_>)> Reading<'_, F> {
+    /// Hands on the answers in a datagram. Gives whether the last one was among them.
+    fn is_over_with(&mut self, datagram: &[u8]) -> bool {
+        for message in messages(datagram) {
+            let place = message.sequence_number().wrapping_sub(self.first) as usize;
+            if place >= self.batch.len() {
+                // Left over from an exchange that was given up.
+                continue;
+            }
+            self.consistent &= message.flags() & NLM_F_DUMP_INTR == 0;
+            let reply = match message.message_type() {
+                NLMSG_ERROR | NLMSG_DONE => match Refusal::read(message.payload()) {
+                    Some(refusal) => Reply::Refused(refusal),
+                    None => Reply::Done,
+                },
+                kind => Reply::Object(kind, message.payload()),
+            };
+            let is_last = place == self.batch.last();
+            let is_over = match &reply {
+                Reply::Done => is_last,
+                Reply::Refused(_) => is_last || (self.batch.is_transaction() && place == 0),
+                Reply::Object(..) => false,
+            };
+            (self.answer)(place, reply);
+            if is_over {
+                return true;
+            }
+        }
+        false
     }
 }
 

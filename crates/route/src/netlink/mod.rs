@@ -4,6 +4,7 @@
 //! trips. Its message types and builders are used for what is sent.
 
 mod batch;
+mod burst;
 mod channel;
 mod refusal;
 
