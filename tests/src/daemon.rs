@@ -15,6 +15,7 @@ mod log;
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
@@ -33,6 +34,23 @@ pub const STOP_LIMIT: Duration = Duration::from_secs(2);
 
 /// How often a child is asked whether it has ended.
 const POLL: Duration = Duration::from_millis(5);
+
+/// The first argument of a child that is to be the daemon.
+const NAME: &str = "sipward";
+
+/// Whether this process was started by a [`Setup`], to be `sipward` and no test. A test program that starts daemons
+/// looks at this first: so the daemon is linked where it is tested, and always as it is now.
+#[must_use]
+pub fn is_wanted() -> bool {
+    std::env::args_os().next().is_some_and(|name| name == NAME)
+}
+
+/// The program that runs, for [`Setup::new`].
+#[must_use]
+pub fn this_program() -> String {
+    let program = std::env::current_exe().expect("the path of this program");
+    program.into_os_string().into_string().expect("a path of UTF-8")
+}
 
 /// A configuration, credentials and a program: what is needed to run `sipward`.
 ///
@@ -168,6 +186,7 @@ impl Setup {
     #[must_use]
     pub fn command(&self, words: &[&str]) -> Command {
         let mut child = Command::new(&self.program);
+        child.arg0(NAME);
         child.args(words).arg("--config").arg(self.config_file());
         child.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
         // Lets a coverage run collect what the child did.

@@ -37,6 +37,20 @@ impl Grade {
         Self::Answered,
         Self::Genuine,
     ];
+
+    /// Its name in the configuration, the log and the metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unjoined => "unjoined",
+            Self::Unproven => "unproven",
+            Self::Unchallenged => "unchallenged",
+            Self::Challenged => "challenged",
+            Self::Assumed => "assumed",
+            Self::Answered => "answered",
+            Self::Genuine => "genuine",
+        }
+    }
 }
 
 /// What is known of a source from those who succeeded there.

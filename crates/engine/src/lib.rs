@@ -44,6 +44,7 @@ mod exempt;
 mod exemption;
 mod flow;
 mod flows;
+mod forecast;
 mod grade;
 mod held;
 mod identity;
@@ -77,6 +78,7 @@ pub use engine::{ByGrade, Engine, FailureView, MAX_NETWORK_BANS, SourceView, Sta
 pub use exemption::Exemption;
 pub use flow::{Flow, FlowError, Transport};
 pub use flows::{FlowView, MAX_DENIED_PORTS, MAX_FLOWS};
+pub use forecast::{Forecast, NotMadeBecause, first_ban_time, forecast};
 pub use grade::{Grade, Identity};
 pub use input::*;
 pub use net::canonical_net;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ipnet::Ipv6Net;
 
-pub use rules::{Guard, Mode, Rule, RuleName, Rules, UserAgents};
+pub use rules::{Guard, Mode, Rule, RuleName, RuleSettings, Rules, UserAgents};
 pub use validate::PolicyError;
 
 use crate::Scope;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::Serialize;
-use sipward_engine::{Cause, Mode, Policy, RuleName, Scope, Stats, Text};
+use sipward_engine::{Cause, Scope, Stats, Text};
 
 use sipward_model::record::Record;
 use sipward_model::text::Time;
@@ -146,30 +146,5 @@ impl Banned {
     #[must_use]
     pub const fn hits_healthy(&self) -> bool {
         self.logged_in_before || self.logins_during > 0 || self.logged_in_after
-    }
-}
-
-/// How far `rule` may go.
-pub(super) const fn mode_of(policy: &Policy, rule: RuleName) -> Mode {
-    let rules = &policy.rules;
-    match rule {
-        RuleName::Failures => rules.failures.mode,
-        RuleName::Users => rules.users.guard.mode,
-        RuleName::UserAgents => rules.user_agents.guard.mode,
-        RuleName::Report => rules.report.guard.mode,
-        RuleName::Flood => rules.flood.guard.mode,
-        RuleName::Slow => rules.slow.guard.mode,
-        RuleName::Challenges => rules.challenges.guard.mode,
-        RuleName::Calls => rules.calls.guard.mode,
-        RuleName::RawAddress => rules.raw_address.guard.mode,
-        RuleName::Account => rules.account.guard.mode,
-        RuleName::Network => rules.network.guard.mode,
-        RuleName::Log => rules.log.guard.mode,
-        RuleName::Login => rules.login.guard.mode,
-        RuleName::Insider => rules.insider.guard.mode,
-        RuleName::Deafness => policy.deafness.mode,
-        RuleName::Scan => rules.scan.guard.mode,
-        // It has no mode: it always bans.
-        RuleName::Attention => Mode::Ban,
     }
 }

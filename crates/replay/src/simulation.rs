@@ -10,7 +10,7 @@ use sipward_engine::{
 };
 
 use super::logins::{InForce, Logins};
-use super::report::{Banned, Listed, MAX_BANS, MAX_OTHERS, Report, Shadow, Told, mode_of};
+use super::report::{Banned, Listed, MAX_BANS, MAX_OTHERS, Report, Shadow, Told};
 use super::{Item, Timed};
 use sipward_ingest::bridge::{self, Aside};
 use sipward_ingest::log_parser::{LogFinding, LogReader, Message};
@@ -188,7 +188,7 @@ impl Simulation {
                 Action::Unblock { net, reason: _ } => self.in_force.remove(&net),
                 Action::Shadowed { net, cause } => {
                     let policy = self.engine.policy();
-                    let mode = cause.evidence().map(|evidence| mode_of(policy, evidence.rule));
+                    let mode = cause.evidence().map(|evidence| policy.mode(evidence.rule));
                     let rule_in_shadow = mode != Some(Mode::Ban);
                     report.shadowed.push(Shadow { at, source: net, rule_in_shadow, cause });
                 }

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -319,21 +318,5 @@ proptest! {
             }
             prop_assert!(serde_json::to_string(first).is_ok());
         }
-    }
-}
-
-#[test]
-fn rules_and_their_modes_are_named_alike() {
-    let mut policy = Policy::default();
-    policy.rules.slow.guard.mode = Mode::Off;
-    let modes: BTreeMap<_, _> = [
-        (RuleName::Failures, Mode::Ban),
-        (RuleName::Slow, Mode::Off),
-        (RuleName::Log, Mode::Shadow),
-        (RuleName::Attention, Mode::Ban),
-    ]
-    .into();
-    for (rule, mode) in modes {
-        assert_eq!(report::mode_of(&policy, rule), mode, "{rule:?}");
     }
 }

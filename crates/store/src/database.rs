@@ -10,7 +10,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::schema::{APPLICATION_ID, MIGRATIONS, VERSION};
+use super::schema::{APPLICATION_ID, VERSION, migrate};
 use super::{StoreError, write};
 use sipward_config::StoreLocation;
 
@@ -192,10 +192,7 @@ impl Database {
         let is_new = content == Content::None;
         connection.set_db_config(no_checkpoint, false).map_err(said)?;
         prepare(&mut connection, is_new).map_err(said)?;
-        MIGRATIONS.to_latest(&mut connection).map_err(|error| match error {
-            rusqlite_migration::Error::RusqliteError { err, .. } => place.trouble(&err),
-            other => Trouble::InvalidData(format!("cannot bring the tables up to date: {other}")),
-        })?;
+        migrate(&mut connection, VERSION).map_err(said)?;
         let lacks_log = !has_log
             && match content {
                 Content::None => false,

@@ -3,7 +3,7 @@
 //! `PRAGMA user_version` counts the migrations done. A later version of sipward appends one; none is
 //! ever changed.
 
-use rusqlite_migration::{M, Migrations};
+use rusqlite::Connection;
 
 /// `PRAGMA application_id` of our files: `SIPW`. It keeps us from writing into the database of
 /// another program that somebody named in `store.path`.
@@ -15,14 +15,23 @@ pub(super) const VERSION: i64 = 4;
 /// `meta` row: when something was written last. A clock that is before it is wrong.
 pub(super) const WRITTEN: &str = "written_at";
 
-/// Every step from an empty file to the present tables.
-pub(super) const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
+/// Brings the tables up to date, up to version `to`: each step in a transaction of its own, with its number.
+pub(super) fn migrate(connection: &mut Connection, to: i64) -> rusqlite::Result<()> {
+    let done: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    for (version, step) in (1..=to).zip(STEPS).filter(|(version, _)| *version > done) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(step)?;
+        transaction.pragma_update(None, "user_version", version)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
 
-const STEPS: &[M<'static>] = &[
-    M::up(FIRST),
+/// Every step from an empty file to the present tables.
+const STEPS: &[&str] = &[
+    FIRST,
     // Bearer tokens: the SHA-256 of each, and nothing that it can be made from.
-    M::up(
-        "
+    "
 CREATE TABLE tokens (
     name  TEXT PRIMARY KEY,
     hash  BLOB NOT NULL,
@@ -32,21 +41,17 @@ CREATE TABLE tokens (
     used  INTEGER
 ) STRICT, WITHOUT ROWID;
 ",
-    ),
     // Tokens that were revoked: anyone who still shows one is no guesser.
-    M::up(
-        "
+    "
 CREATE TABLE retired_tokens (
     hash BLOB PRIMARY KEY,
     name TEXT NOT NULL,
     at   INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 ",
-    ),
     // What a ban stops (`host` or `sip`), and single flows that are denied, as `203.0.113.7 udp 41234`. `kind` of the
     // history: 3 a flow was denied, 4 allowed again; `net` is its address then.
-    M::up(
-        "
+    "
 ALTER TABLE bans ADD COLUMN scope TEXT NOT NULL DEFAULT 'host';
 ALTER TABLE history ADD COLUMN scope TEXT;
 ALTER TABLE history ADD COLUMN flow TEXT;
@@ -59,7 +64,6 @@ CREATE TABLE flows (
     PRIMARY KEY (observed, flow)
 ) STRICT, WITHOUT ROWID;
 ",
-    ),
 ];
 
 const FIRST: &str = "
@@ -141,6 +145,13 @@ mod tests {
     #[test]
     fn the_version_counts_the_steps_and_they_all_work() {
         assert_eq!(usize::try_from(VERSION), Ok(STEPS.len()));
-        assert_eq!(MIGRATIONS.validate(), Ok(()));
+        let mut connection = Connection::open_in_memory().unwrap();
+        for version in 1..=VERSION {
+            migrate(&mut connection, version).unwrap();
+            let done: i64 =
+                connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+            assert_eq!(done, version);
+        }
+        migrate(&mut connection, VERSION).unwrap();
     }
 }

@@ -87,9 +87,12 @@ mod world;
 
 use std::process::ExitCode;
 
-use sipward_tests::netns;
+use sipward_tests::{daemon, netns};
 
 fn main() -> ExitCode {
+    if daemon::is_wanted() {
+        return sipward::cli::main();
+    }
     netns::main(|| {
         [
             api::cases(),

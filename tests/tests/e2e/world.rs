@@ -14,12 +14,11 @@ use std::net::IpAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sipward_tests::daemon::{Daemon, Line, Setup};
+use sipward_tests::daemon::{Daemon, Line, Setup, this_program};
 use sipward_tests::fake_freeswitch::{Builder, DEFAULT_PASSWORD, FakeFreeSwitch};
 use sipward_tests::netns::{self, Host};
 
 /// The program under test.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_sipward-e2e");
 
 /// The way out of the PBX's network.
 pub(crate) const GATEWAYS: [&str; 2] = ["192.0.2.254", "2001:db8:0:1::fe"];
@@ -161,7 +160,7 @@ impl World {
 
 /// A daemon's setup with `config` and an empty environment.
 pub(crate) fn setup_without_credentials(config: &str) -> Setup {
-    Setup::new(PROGRAM, config)
+    Setup::new(&this_program(), config)
 }
 
 /// Which packets of one host arrived at another.

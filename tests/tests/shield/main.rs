@@ -26,9 +26,12 @@ mod world;
 
 use std::process::ExitCode;
 
-use sipward_tests::netns;
+use sipward_tests::{daemon, netns};
 
 fn main() -> ExitCode {
+    if daemon::is_wanted() {
+        return sipward::cli::main();
+    }
     netns::main_one_by_one(|| {
         [floods::cases(), newcomers::cases(), scanners::cases(), states::cases()]
             .into_iter()

@@ -16,14 +16,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sipward_tests::daemon::{Daemon, Setup};
+use sipward_tests::daemon::{Daemon, Setup, this_program};
 use sipward_tests::fake_freeswitch::{DEFAULT_PASSWORD, FakeFreeSwitch};
 use sipward_tests::fake_sofia::FakeSofia;
 use sipward_tests::netns::{self, Host};
 use sipward_tests::sip::{Flood, Kind, Phone};
 
 /// The program under test.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_sipward-e2e");
 
 /// The phone that every case watches.
 pub(crate) const PHONE: &str = "203.0.113.5";
@@ -95,7 +94,7 @@ impl World {
 
     /// A daemon's setup with `config`.
     pub(crate) fn setup(&self, config: &str) -> Setup {
-        Setup::new(PROGRAM, config).event_socket(self.fs.address(), DEFAULT_PASSWORD)
+        Setup::new(&this_program(), config).event_socket(self.fs.address(), DEFAULT_PASSWORD)
     }
 
     /// Starts a daemon, and waits until it knows who is registered and its lists are in the kernel.

@@ -10,7 +10,7 @@ use sipward_model::clock::Clock;
 use sipward_model::text::Time;
 use sipward_model::wire::{
     Ban, BanOrigin, BanScope, BanState, By, Cause, DeniedFlow, Evidence, FailureEntry, Grades,
-    HistoryEntry, HistoryKind, StoreHealth, StoreState,
+    HistoryEntry, HistoryKind, NotMadeBecause, StoreHealth, StoreState,
 };
 use sipward_store::{self as store, What};
 
@@ -212,6 +212,16 @@ pub(super) fn history(event: store::HistoryEvent) -> HistoryEntry {
             cause: Some(cause(&why)),
             ..blank
         },
+    }
+}
+
+/// Why a ban would not have been made, on the wire.
+pub(super) fn not_made_because(because: engine::NotMadeBecause) -> NotMadeBecause {
+    match because {
+        engine::NotMadeBecause::Mode => NotMadeBecause::Mode,
+        engine::NotMadeBecause::Threshold => NotMadeBecause::Threshold,
+        engine::NotMadeBecause::Grade => NotMadeBecause::Grade,
+        engine::NotMadeBecause::UserAgent => NotMadeBecause::UserAgent,
     }
 }
 

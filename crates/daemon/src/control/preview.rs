@@ -1,28 +1,27 @@
 //! What a change would mean for the bans in force. Nothing is
 //! changed.
 
-mod verdict;
-
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use sipward_engine::{BanView, Engine, Exemption, Expiry, Input, Policy, RuleName};
+use sipward_engine::{
+    self as engine, BanView, Engine, Exemption, Expiry, Forecast, Input, Policy, RuleName,
+};
 
 use super::attacks::of_memory;
 use super::bans::{Ended, MAX_WORDS};
 use super::bounds::at_most;
 use super::error::ControlError;
 use super::overlap::{Staying, list, visit_overlapping};
-use super::{Control, policy};
+use super::{Control, convert, policy};
 use crate::names;
 use crate::{EngineTask, PolicyEdit};
 use sipward_config::HostEntry;
 use sipward_model::wire::{
     AllowPreview, NewAllow, PolicyChange, PolicyPreview, PreviewedBan, PreviewedSource, ValueChange,
 };
-use verdict::{Verdict, verdict};
 
 /// Bans looked at in one call to the engine.
 const BANS: usize = 1_024;
@@ -85,21 +84,22 @@ impl Control {
 struct SeenBan {
     net: IpNet,
     rule: RuleName,
-    verdict: Verdict,
+    forecast: Forecast,
     /// Longer or shorter than it is.
     length: std::cmp::Ordering,
 }
 
 fn add_ban(preview: &mut PolicyPreview, seen: &SeenBan) {
-    let SeenBan { net, rule, verdict, length } = *seen;
+    let SeenBan { net, rule, forecast, length } = *seen;
     preview.bans_looked_at += 1;
-    match verdict {
-        Verdict::Made => {
+    match forecast {
+        Forecast::Made => {
             preview.longer += u64::from(length.is_gt());
             preview.shorter += u64::from(length.is_lt());
         }
-        Verdict::Unsure => preview.unsure_total += 1,
-        Verdict::NotMade(because) => {
+        Forecast::Unsure => preview.unsure_total += 1,
+        Forecast::NotMade(because) => {
+            let because = convert::not_made_because(because);
             preview.not_made_total += 1;
             list(&mut preview.not_made, [PreviewedBan { net, rule, because }]);
         }
@@ -126,13 +126,13 @@ fn look_at_bans(
 
 fn look_at_ban(ban: &BanView<'_>, then: &Policy, ruler: &Engine) -> Option<SeenBan> {
     let evidence = ban.cause.evidence()?;
-    let verdict = verdict(evidence, then);
-    let first = verdict::first_length(evidence.rule, then);
+    let forecast = engine::forecast(evidence, then);
+    let first = engine::first_ban_time(evidence.rule, then);
     let count = evidence.ban_count.max(1);
     let length = if evidence.escalates() { ruler.ban_length(first, count) } else { first };
     let Expiry::At(until) = ban.until else { return None };
     let length = length.cmp(&until.since(ban.since));
-    Some(SeenBan { net: ban.net, rule: evidence.rule, verdict, length })
+    Some(SeenBan { net: ban.net, rule: evidence.rule, forecast, length })
 }
 
 /// Those of `sources` that are due under another policy and not under the one in force.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use sipward_route::ShieldCounts;
 
 use super::page::{Format, MetricKind, Page};
-use super::tally::grade;
 use super::{FloodNow, Histogram, Snapshot};
 use sipward_model::record::Kind;
 use sipward_store::State;
@@ -45,7 +44,7 @@ fn evidence(page: &mut Page, now: &Snapshot) {
     let mut failures = page.family(MetricKind::Counter, "sipward_failures", None, help);
     for (profile, grades) in &tally.failures {
         for (of, count) in grades {
-            failures.sample(&[("profile", profile), ("grade", grade(*of))], count);
+            failures.sample(&[("profile", profile), ("grade", of.as_str())], count);
         }
     }
     let help = "Sources in the engine's tables.";

@@ -84,28 +84,7 @@ impl Histogram {
     }
 }
 
-/// The rules, as the configuration and the API write them.
-const RULES: [&str; 17] = [
-    "failures",
-    "users",
-    "user_agents",
-    "report",
-    "flood",
-    "slow",
-    "challenges",
-    "calls",
-    "raw_address",
-    "account",
-    "network",
-    "log",
-    "login",
-    "attention",
-    "insider",
-    "deafness",
-    "scan",
-];
-
-/// What decides beside them.
+/// What decides on a ban beside the rules.
 const NO_RULES: [&str; 3] = ["manual", "adopted", "split"];
 
 const UNBANS: [&str; 8] = [
@@ -154,13 +133,14 @@ const ALARMS: [&str; 17] = [
 
 impl Default for Tally {
     fn default() -> Self {
+        let rules = RuleName::ALL.map(RuleName::as_str);
         let none = |names: &[&'static str]| names.iter().map(|name| (*name, 0)).collect();
         Self {
             failures: BTreeMap::new(),
-            bans: none(&[&RULES[..], &NO_RULES[..]].concat()),
+            bans: none(&[&rules[..], &NO_RULES[..]].concat()),
             unbans: none(&UNBANS),
             refusals: none(&REFUSALS),
-            shadowed: none(&RULES),
+            shadowed: none(&rules),
             alarms: none(&ALARMS),
             records: [0; Kind::COUNT],
             blind: Duration::ZERO,
@@ -230,45 +210,10 @@ impl Tally {
 
 fn decided_by(cause: &Cause) -> &'static str {
     match cause {
-        Cause::Rule(evidence) => rule(evidence.rule),
+        Cause::Rule(evidence) => evidence.rule.as_str(),
         Cause::Manual { .. } => "manual",
         Cause::Adopted => "adopted",
         Cause::Split { .. } => "split",
-    }
-}
-
-/// One of [`RULES`].
-fn rule(name: RuleName) -> &'static str {
-    match name {
-        RuleName::Failures => "failures",
-        RuleName::Users => "users",
-        RuleName::UserAgents => "user_agents",
-        RuleName::Report => "report",
-        RuleName::Flood => "flood",
-        RuleName::Slow => "slow",
-        RuleName::Challenges => "challenges",
-        RuleName::Calls => "calls",
-        RuleName::RawAddress => "raw_address",
-        RuleName::Account => "account",
-        RuleName::Network => "network",
-        RuleName::Log => "log",
-        RuleName::Login => "login",
-        RuleName::Attention => "attention",
-        RuleName::Insider => "insider",
-        RuleName::Deafness => "deafness",
-        RuleName::Scan => "scan",
-    }
-}
-
-pub(super) fn grade(grade: Grade) -> &'static str {
-    match grade {
-        Grade::Unjoined => "unjoined",
-        Grade::Unproven => "unproven",
-        Grade::Unchallenged => "unchallenged",
-        Grade::Challenged => "challenged",
-        Grade::Assumed => "assumed",
-        Grade::Answered => "answered",
-        Grade::Genuine => "genuine",
     }
 }
 

@@ -19,8 +19,8 @@ use crate::pulse::Deaf;
 use crate::seen::{self, Seen};
 use crate::sources::{Entry, Finding};
 use crate::{
-    Action, Alarm, Cause, Challenge, Expiry, Grade, Mode, Origin, Refusal, RuleName, Rules, Scope,
-    Text, Timestamp, net,
+    Action, Alarm, Cause, Challenge, Expiry, Grade, Mode, Origin, Refusal, RuleName, RuleSettings,
+    Rules, Scope, Text, Timestamp, net,
 };
 
 /// Bans of whole networks at once.
@@ -173,15 +173,10 @@ impl Engine {
     fn judge_accusation(&mut self, accusation: &Accusation, actions: &mut Vec<Action>) {
         let Accusation { rule, grade, count, addr, .. } = *accusation;
         let rules = &self.limits.policy.rules;
-        let settings = match rule {
-            RuleName::Flood => rules.flood,
-            RuleName::Challenges => rules.challenges,
-            RuleName::Calls => rules.calls,
-            RuleName::Log => rules.log,
-            RuleName::Login => rules.login,
-            RuleName::Scan => rules.scan,
-            _ => rules.report,
+        let Some(RuleSettings::Counting(settings)) = rules.get(rule) else {
+            return;
         };
+        let settings = *settings;
         let subject = self.subject(addr);
         let effect = Effect::of(rule, subject.standing, grade);
         let good = effect.acts() && settings.guard.admits(grade);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Policy;
 use crate::{Grade, Scope};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -176,6 +177,30 @@ impl RuleName {
         Self::Scan,
     ];
 
+    /// Its name in the configuration, the log and the metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Failures => "failures",
+            Self::Users => "users",
+            Self::UserAgents => "user_agents",
+            Self::Report => "report",
+            Self::Flood => "flood",
+            Self::Slow => "slow",
+            Self::Challenges => "challenges",
+            Self::Calls => "calls",
+            Self::RawAddress => "raw_address",
+            Self::Account => "account",
+            Self::Network => "network",
+            Self::Log => "log",
+            Self::Login => "login",
+            Self::Attention => "attention",
+            Self::Insider => "insider",
+            Self::Deafness => "deafness",
+            Self::Scan => "scan",
+        }
+    }
+
     /// A ban by this rule on evidence of this grade makes the next one longer. Not where the evidence
     /// proves no address, or where the ban is a pause rather than a punishment.
     #[must_use]
@@ -200,9 +225,7 @@ impl RuleName {
             | Self::Scan => false,
         }
     }
-}
 
-impl RuleName {
     /// Its bans on evidence of this grade stop packets to the SIP ports only: the evidence is forgeable, or
     /// the ban is of a network, of which most has done nothing.
     #[must_use]
@@ -229,28 +252,84 @@ impl RuleName {
     }
 }
 
+/// The settings of one rule, by what it has.
+#[derive(Debug, PartialEq)]
+pub enum RuleSettings<G, A, R> {
+    /// The base rule: its threshold, window and ban time are those of the policy.
+    Base(G),
+    /// The rule of the scanners' names.
+    UserAgents(A),
+    /// A rule with a count, a window and a ban time.
+    Counting(R),
+}
+
+/// Finds a rule's settings by its name: the one place that says where they are.
+macro_rules! settings {
+    ($name:expr, $rules:expr, $($reference:tt)+) => {
+        Some(match $name {
+            RuleName::Failures => RuleSettings::Base($($reference)+ $rules.failures),
+            RuleName::UserAgents => RuleSettings::UserAgents($($reference)+ $rules.user_agents),
+            RuleName::Users => RuleSettings::Counting($($reference)+ $rules.users),
+            RuleName::Report => RuleSettings::Counting($($reference)+ $rules.report),
+            RuleName::Flood => RuleSettings::Counting($($reference)+ $rules.flood),
+            RuleName::Slow => RuleSettings::Counting($($reference)+ $rules.slow),
+            RuleName::Challenges => RuleSettings::Counting($($reference)+ $rules.challenges),
+            RuleName::Calls => RuleSettings::Counting($($reference)+ $rules.calls),
+            RuleName::RawAddress => RuleSettings::Counting($($reference)+ $rules.raw_address),
+            RuleName::Account => RuleSettings::Counting($($reference)+ $rules.account),
+            RuleName::Network => RuleSettings::Counting($($reference)+ $rules.network),
+            RuleName::Log => RuleSettings::Counting($($reference)+ $rules.log),
+            RuleName::Login => RuleSettings::Counting($($reference)+ $rules.login),
+            RuleName::Insider => RuleSettings::Counting($($reference)+ $rules.insider),
+            RuleName::Scan => RuleSettings::Counting($($reference)+ $rules.scan),
+            RuleName::Attention | RuleName::Deafness => return None,
+        })
+    };
+}
+
+impl Policy {
+    /// How far a rule may go.
+    #[must_use]
+    pub const fn mode(&self, name: RuleName) -> Mode {
+        match (self.rules.guard(name), name) {
+            (Some(guard), _) => guard.mode,
+            (None, RuleName::Deafness) => self.deafness.mode,
+            // It has no mode: it always bans.
+            (None, _) => Mode::Ban,
+        }
+    }
+}
+
 impl Rules {
+    /// The settings of a rule. `attention` and `deafness` have theirs elsewhere in the policy.
+    #[must_use]
+    pub const fn get(&self, name: RuleName) -> Option<RuleSettings<&Guard, &UserAgents, &Rule>> {
+        settings!(name, self, &)
+    }
+
+    /// The settings of a rule, to change them.
+    #[must_use]
+    pub const fn get_mut(
+        &mut self,
+        name: RuleName,
+    ) -> Option<RuleSettings<&mut Guard, &mut UserAgents, &mut Rule>> {
+        settings!(name, self, &mut)
+    }
+
+    /// How far a rule may go, if it has settings here.
+    #[must_use]
+    pub const fn guard(&self, name: RuleName) -> Option<&Guard> {
+        match self.get(name) {
+            Some(RuleSettings::Base(guard)) => Some(guard),
+            Some(RuleSettings::UserAgents(rule)) => Some(&rule.guard),
+            Some(RuleSettings::Counting(rule)) => Some(&rule.guard),
+            None => None,
+        }
+    }
+
     /// How far the bans of a rule reach, as far as it has a setting of its own.
     pub(crate) fn scope(&self, rule: RuleName) -> Option<Scope> {
-        let guard = match rule {
-            RuleName::Failures => self.failures,
-            RuleName::Users => self.users.guard,
-            RuleName::UserAgents => self.user_agents.guard,
-            RuleName::Report => self.report.guard,
-            RuleName::Flood => self.flood.guard,
-            RuleName::Slow => self.slow.guard,
-            RuleName::Challenges => self.challenges.guard,
-            RuleName::Calls => self.calls.guard,
-            RuleName::RawAddress => self.raw_address.guard,
-            RuleName::Account => self.account.guard,
-            RuleName::Network => self.network.guard,
-            RuleName::Log => self.log.guard,
-            RuleName::Login => self.login.guard,
-            RuleName::Insider => self.insider.guard,
-            RuleName::Scan => self.scan.guard,
-            RuleName::Attention | RuleName::Deafness => return None,
-        };
-        guard.scope
+        self.guard(rule)?.scope
     }
 
     /// Failures at which a stranger falls who tries an account under attack.

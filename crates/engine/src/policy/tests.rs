@@ -42,3 +42,28 @@ fn every_setting_has_a_range() {
         assert_eq!(policy.validate().map_err(|error| error.key), Err(key));
     }
 }
+
+#[test]
+fn every_rule_has_the_mode_of_its_settings() {
+    let mut policy = Policy::default();
+    policy.rules.slow.guard.mode = Mode::Off;
+    for (rule, mode) in [
+        (RuleName::Failures, Mode::Ban),
+        (RuleName::Slow, Mode::Off),
+        (RuleName::Log, Mode::Shadow),
+        (RuleName::Attention, Mode::Ban),
+        (RuleName::Deafness, policy.deafness.mode),
+    ] {
+        assert_eq!(policy.mode(rule), mode, "{rule:?}");
+    }
+}
+
+#[test]
+fn a_rule_is_named_alike_everywhere() {
+    for rule in RuleName::ALL {
+        assert_eq!(serde_json::to_value(rule).unwrap(), rule.as_str());
+    }
+    for grade in crate::Grade::ALL {
+        assert_eq!(serde_json::to_value(grade).unwrap(), grade.as_str());
+    }
+}

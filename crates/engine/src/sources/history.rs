@@ -11,7 +11,7 @@ use ring::Ring;
 use crate::effect::Standing;
 use crate::limits::{Counting, Grades, Limits, millis};
 use crate::seen::Seen;
-use crate::{Grade, Method, RuleName, Timestamp};
+use crate::{Grade, Method, Timestamp};
 
 /// Failures before the first success of a phone at a new address that are taken for mistypes. Anyone who
 /// guesses needs more.
@@ -124,14 +124,23 @@ pub(crate) struct Findings {
     pub(crate) raw_address: Finding,
 }
 
+/// The rules that count the failures of one source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SourceRule {
+    Users,
+    Calls,
+    RawAddress,
+    Slow,
+}
+
 impl Findings {
     /// What each rule has found, in the order in which they may ban.
-    pub(crate) fn each(self) -> [(RuleName, Finding); 4] {
+    pub(crate) fn each(self) -> [(SourceRule, Finding); 4] {
         [
-            (RuleName::Users, self.users),
-            (RuleName::Calls, self.calls),
-            (RuleName::RawAddress, self.raw_address),
-            (RuleName::Slow, self.slow),
+            (SourceRule::Users, self.users),
+            (SourceRule::Calls, self.calls),
+            (SourceRule::RawAddress, self.raw_address),
+            (SourceRule::Slow, self.slow),
         ]
     }
 }

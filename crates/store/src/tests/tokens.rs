@@ -81,7 +81,7 @@ async fn a_file_of_the_version_before_tokens_keeps_what_it_holds() {
     let path = dir.path().join("sipward.db");
     let mut old = Connection::open(&path).unwrap();
     old.pragma_update(None, "application_id", schema::APPLICATION_ID).unwrap();
-    schema::MIGRATIONS.to_version(&mut old, 1).unwrap();
+    schema::migrate(&mut old, 1).unwrap();
     old.execute("INSERT INTO allow (host, comment, since) VALUES ('192.0.2.7', 'x', 1)", [])
         .unwrap();
     old.close().unwrap();

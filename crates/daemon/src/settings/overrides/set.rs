@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sipward_engine::{Guard, Policy, Rule, RuleName, Rules, UserAgents};
+use sipward_engine::{Guard, Policy, Rule, RuleName, RuleSettings, UserAgents};
 
 use sipward_model::wire::{MAX_PATTERN, PolicyKey, RuleScope, RuleSetting};
 
@@ -15,40 +15,12 @@ pub(super) fn set(policy: &mut Policy, key: PolicyKey, value: &Value) -> Result<
         PolicyKey::WindowSeconds => policy.window = span(value)?,
         PolicyKey::BanTimeSeconds => policy.ban_time = span(value)?,
         PolicyKey::Scope => policy.scope = word(value, "host or sip")?,
-        PolicyKey::Rule(name, setting) => match part(&mut policy.rules, name) {
-            Some(part) => part.set(setting, value, modes(name))?,
+        PolicyKey::Rule(name, setting) => match policy.rules.get_mut(name) {
+            Some(rule) => set_in(rule, setting, value, modes(name))?,
             None => return Err(format!("`{key}` cannot be changed")),
         },
     }
     Ok(())
-}
-
-/// What a rule is made of.
-enum Part<'a> {
-    Base(&'a mut Guard),
-    Agents(&'a mut UserAgents),
-    Rule(&'a mut Rule),
-}
-
-fn part(rules: &mut Rules, name: RuleName) -> Option<Part<'_>> {
-    Some(match name {
-        RuleName::Failures => Part::Base(&mut rules.failures),
-        RuleName::UserAgents => Part::Agents(&mut rules.user_agents),
-        RuleName::Users => Part::Rule(&mut rules.users),
-        RuleName::Report => Part::Rule(&mut rules.report),
-        RuleName::Flood => Part::Rule(&mut rules.flood),
-        RuleName::Slow => Part::Rule(&mut rules.slow),
-        RuleName::Challenges => Part::Rule(&mut rules.challenges),
-        RuleName::Calls => Part::Rule(&mut rules.calls),
-        RuleName::RawAddress => Part::Rule(&mut rules.raw_address),
-        RuleName::Account => Part::Rule(&mut rules.account),
-        RuleName::Network => Part::Rule(&mut rules.network),
-        RuleName::Insider => Part::Rule(&mut rules.insider),
-        RuleName::Log => Part::Rule(&mut rules.log),
-        RuleName::Login => Part::Rule(&mut rules.login),
-        RuleName::Scan => Part::Rule(&mut rules.scan),
-        RuleName::Attention | RuleName::Deafness => return None,
-    })
 }
 
 /// The modes of a rule. That no other is slow the policy checks.
@@ -59,43 +31,52 @@ fn modes(name: RuleName) -> &'static str {
     }
 }
 
-impl Part<'_> {
-    fn set(self, setting: RuleSetting, value: &Value, modes: &str) -> Result<(), String> {
-        match (self, setting) {
-            (
-                Self::Base(guard)
-                | Self::Agents(UserAgents { guard, .. })
-                | Self::Rule(Rule { guard, .. }),
-                RuleSetting::Mode,
-            ) => guard.mode = word(value, modes)?,
-            (
-                Self::Base(guard)
-                | Self::Agents(UserAgents { guard, .. })
-                | Self::Rule(Rule { guard, .. }),
-                RuleSetting::MinGrade,
-            ) => {
-                let words = "unjoined, unproven, unchallenged, assumed or answered";
-                guard.min_grade = word(value, words)?;
-            }
-            (
-                Self::Base(guard)
-                | Self::Agents(UserAgents { guard, .. })
-                | Self::Rule(Rule { guard, .. }),
-                RuleSetting::Scope,
-            ) => guard.scope = word::<RuleScope>(value, "policy, host or sip")?.scope(),
-            (Self::Agents(agents), RuleSetting::Patterns) => agents.patterns = patterns(value)?,
-            (
-                Self::Agents(UserAgents { ban_time, .. }) | Self::Rule(Rule { ban_time, .. }),
-                RuleSetting::BanTimeSeconds,
-            ) => *ban_time = span(value)?,
-            (Self::Rule(rule), RuleSetting::Threshold) => rule.threshold = number(value)?,
-            (Self::Rule(rule), RuleSetting::WindowSeconds) => rule.window = span(value)?,
-            (Self::Base(_) | Self::Agents(_), _) | (Self::Rule(_), RuleSetting::Patterns) => {
-                return Err("the rule has no such value".to_owned());
-            }
+type Settings<'a> = RuleSettings<&'a mut Guard, &'a mut UserAgents, &'a mut Rule>;
+
+fn set_in(
+    rule: Settings<'_>,
+    setting: RuleSetting,
+    value: &Value,
+    modes: &str,
+) -> Result<(), String> {
+    match (rule, setting) {
+        (
+            RuleSettings::Base(guard)
+            | RuleSettings::UserAgents(UserAgents { guard, .. })
+            | RuleSettings::Counting(Rule { guard, .. }),
+            RuleSetting::Mode,
+        ) => guard.mode = word(value, modes)?,
+        (
+            RuleSettings::Base(guard)
+            | RuleSettings::UserAgents(UserAgents { guard, .. })
+            | RuleSettings::Counting(Rule { guard, .. }),
+            RuleSetting::MinGrade,
+        ) => {
+            let words = "unjoined, unproven, unchallenged, assumed or answered";
+            guard.min_grade = word(value, words)?;
         }
-        Ok(())
+        (
+            RuleSettings::Base(guard)
+            | RuleSettings::UserAgents(UserAgents { guard, .. })
+            | RuleSettings::Counting(Rule { guard, .. }),
+            RuleSetting::Scope,
+        ) => guard.scope = word::<RuleScope>(value, "policy, host or sip")?.scope(),
+        (RuleSettings::UserAgents(agents), RuleSetting::Patterns) => {
+            agents.patterns = patterns(value)?
+        }
+        (
+            RuleSettings::UserAgents(UserAgents { ban_time, .. })
+            | RuleSettings::Counting(Rule { ban_time, .. }),
+            RuleSetting::BanTimeSeconds,
+        ) => *ban_time = span(value)?,
+        (RuleSettings::Counting(rule), RuleSetting::Threshold) => rule.threshold = number(value)?,
+        (RuleSettings::Counting(rule), RuleSetting::WindowSeconds) => rule.window = span(value)?,
+        (RuleSettings::Base(_) | RuleSettings::UserAgents(_), _)
+        | (RuleSettings::Counting(_), RuleSetting::Patterns) => {
+            return Err("the rule has no such value".to_owned());
+        }
     }
+    Ok(())
 }
 
 fn number(value: &Value) -> Result<u32, String> {

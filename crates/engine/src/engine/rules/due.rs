@@ -7,7 +7,7 @@ use crate::effect::{Effect, Standing};
 use crate::engine::Engine;
 use crate::limits::{Grades, UNIT, bit, millis};
 use crate::seen::Seen;
-use crate::sources::{Finding, Findings, Tally};
+use crate::sources::{Finding, Findings, SourceRule, Tally};
 use crate::{Action, Alarm, Grade, Mode, Rule, RuleName, Rules, Text};
 
 /// A threshold that was reached.
@@ -124,7 +124,7 @@ impl Engine {
     /// Whether what a counting rule found is enough for it.
     pub(in crate::engine) fn counting_due(
         &self,
-        rule: RuleName,
+        rule: SourceRule,
         finding: Finding,
         subject: &Subject,
     ) -> Option<Due> {
@@ -132,11 +132,13 @@ impl Engine {
             return None;
         }
         let (rules, limits) = (&self.limits.policy.rules, &self.limits);
-        let (settings, counting) = match rule {
-            RuleName::Users => (&rules.users, &limits.users),
-            RuleName::Calls => (&rules.calls, &limits.calls),
-            RuleName::RawAddress => (&rules.raw_address, &limits.raw_address),
-            _ => (&rules.slow, &limits.slow),
+        let (rule, settings, counting) = match rule {
+            SourceRule::Users => (RuleName::Users, &rules.users, &limits.users),
+            SourceRule::Calls => (RuleName::Calls, &rules.calls, &limits.calls),
+            SourceRule::RawAddress => {
+                (RuleName::RawAddress, &rules.raw_address, &limits.raw_address)
+            }
+            SourceRule::Slow => (RuleName::Slow, &rules.slow, &limits.slow),
         };
         let (_, acting) = counting.grades(subject.standing);
         Due::found(rule, settings, subject.standing, (finding, weakest(acting)))

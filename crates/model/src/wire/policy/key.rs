@@ -47,26 +47,7 @@ pub enum RuleSetting {
     Scope,
 }
 
-/// The rules that have a section in the configuration file.
-const RULES: [(RuleName, &str); 15] = [
-    (RuleName::Failures, "failures"),
-    (RuleName::Users, "users"),
-    (RuleName::UserAgents, "user_agents"),
-    (RuleName::Report, "report"),
-    (RuleName::Flood, "flood"),
-    (RuleName::Slow, "slow"),
-    (RuleName::Challenges, "challenges"),
-    (RuleName::Calls, "calls"),
-    (RuleName::RawAddress, "raw_address"),
-    (RuleName::Account, "account"),
-    (RuleName::Network, "network"),
-    (RuleName::Insider, "insider"),
-    (RuleName::Log, "log"),
-    (RuleName::Login, "login"),
-    (RuleName::Scan, "scan"),
-];
-
-/// What each of them has.
+/// What a rule with settings has.
 const fn settings(rule: RuleName) -> &'static [RuleSetting] {
     use RuleSetting::{BanTimeSeconds, MinGrade, Mode, Patterns, Scope, Threshold, WindowSeconds};
     match rule {
@@ -74,6 +55,7 @@ const fn settings(rule: RuleName) -> &'static [RuleSetting] {
         RuleName::UserAgents => &[Mode, MinGrade, Scope, Patterns, BanTimeSeconds],
         // Its window is the kernel's, a count of packets has no grade, and its bans are of the SIP ports only.
         RuleName::Scan => &[Mode, Threshold, BanTimeSeconds],
+        RuleName::Attention | RuleName::Deafness => &[],
         _ => &[Mode, MinGrade, Scope, Threshold, WindowSeconds, BanTimeSeconds],
     }
 }
@@ -95,9 +77,9 @@ impl RuleSetting {
 impl PolicyKey {
     /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
-        let rules = RULES.into_iter().flat_map(|(rule, _)| {
-            settings(rule).iter().map(move |setting| Self::Rule(rule, *setting))
-        });
+        let rules = RuleName::ALL
+            .into_iter()
+            .flat_map(|rule| settings(rule).iter().map(move |setting| Self::Rule(rule, *setting)));
         [Self::MaxFailures, Self::WindowSeconds, Self::BanTimeSeconds, Self::Scope]
             .into_iter()
             .chain(rules)
@@ -183,9 +165,7 @@ impl fmt::Display for PolicyKey {
             Self::BanTimeSeconds => f.write_str("ban_time_seconds"),
             Self::Scope => f.write_str("scope"),
             Self::Rule(rule, setting) => {
-                let name = RULES.into_iter().find(|(known, _)| known == rule);
-                let name = name.map_or("?", |(_, name)| name);
-                write!(f, "rules.{name}.{}", setting.as_str())
+                write!(f, "rules.{}.{}", rule.as_str(), setting.as_str())
             }
         }
     }

@@ -2,13 +2,24 @@
 
 use std::time::Duration;
 
-use sipward_engine::{Evidence, Grade, Guard, Mode, Policy, Rule, RuleName, Standing};
+use crate::{Evidence, Grade, Guard, Mode, Policy, RuleName, RuleSettings, Standing};
 
-use sipward_model::wire::NotMadeBecause;
+/// Why a ban would not have been made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotMadeBecause {
+    /// The rule would not ban.
+    Mode,
+    /// It takes more than was seen.
+    Threshold,
+    /// The evidence is too weak.
+    Grade,
+    /// The user agent is not on the list.
+    UserAgent,
+}
 
 /// What another policy would have made of the evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub enum Forecast {
     /// A ban as well.
     Made,
     /// No ban, not then.
@@ -19,7 +30,8 @@ pub(super) enum Verdict {
 }
 
 /// Judges what a rule has seen by another policy.
-pub(super) fn verdict(seen: &Evidence, then: &Policy) -> Verdict {
+#[must_use]
+pub fn forecast(seen: &Evidence, then: &Policy) -> Forecast {
     let rules = &then.rules;
     let (guard, threshold, window) = match seen.rule {
         RuleName::Failures => {
@@ -33,91 +45,74 @@ pub(super) fn verdict(seen: &Evidence, then: &Policy) -> Verdict {
         RuleName::UserAgents => return agent(seen, then),
         // How many sources attacked the account is not in the evidence.
         RuleName::Account if rules.account.guard.mode == Mode::Ban => {
-            return Verdict::Unsure;
+            return Forecast::Unsure;
         }
         RuleName::Insider => (rules.insider.guard, then.healthy.known_max_failures, then.window),
         // Nothing of these can be changed at run time.
-        RuleName::Attention | RuleName::Deafness => return Verdict::Made,
-        name => match rule(name, then) {
-            Some(Rule { guard, threshold, window, .. }) => (*guard, *threshold, *window),
-            None => return Verdict::Made,
+        RuleName::Attention | RuleName::Deafness => return Forecast::Made,
+        name => match rules.get(name) {
+            Some(RuleSettings::Counting(rule)) => (rule.guard, rule.threshold, rule.window),
+            Some(RuleSettings::Base(_) | RuleSettings::UserAgents(_)) | None => {
+                return Forecast::Made;
+            }
         },
     };
     if guard.mode != Mode::Ban {
-        return Verdict::NotMade(NotMadeBecause::Mode);
+        return Forecast::NotMade(NotMadeBecause::Mode);
     }
     if seen.score < f64::from(threshold) {
-        return Verdict::NotMade(NotMadeBecause::Threshold);
+        return Forecast::NotMade(NotMadeBecause::Threshold);
     }
     match by_grade(guard, seen) {
-        Verdict::Made if window < seen.window => Verdict::Unsure,
-        verdict => verdict,
+        Forecast::Made if window < seen.window => Forecast::Unsure,
+        forecast => forecast,
     }
 }
 
 /// Length of a first ban by a rule.
-pub(super) fn first_length(name: RuleName, then: &Policy) -> Duration {
+#[must_use]
+pub fn first_ban_time(name: RuleName, then: &Policy) -> Duration {
     match name {
         RuleName::Failures | RuleName::Deafness => then.ban_time,
         RuleName::UserAgents => then.rules.user_agents.ban_time,
         RuleName::Attention | RuleName::Insider => then.healthy.attention_ban_time,
-        name => rule(name, then).map_or(then.ban_time, |rule| rule.ban_time),
+        name => match then.rules.get(name) {
+            Some(RuleSettings::Counting(rule)) => rule.ban_time,
+            Some(RuleSettings::Base(_) | RuleSettings::UserAgents(_)) | None => then.ban_time,
+        },
     }
 }
 
 /// The weakest grade that was counted is known, so either all of it is enough or nobody knows how much.
-fn by_grade(guard: Guard, seen: &Evidence) -> Verdict {
+fn by_grade(guard: Guard, seen: &Evidence) -> Forecast {
     let carries_none = matches!(
         seen.rule,
         RuleName::Report | RuleName::Flood | RuleName::Challenges | RuleName::Log | RuleName::Scan
     );
     if guard.admits(if carries_none { Grade::Unjoined } else { seen.grade }) {
-        Verdict::Made
+        Forecast::Made
     } else if carries_none || seen.failures <= 1 {
-        Verdict::NotMade(NotMadeBecause::Grade)
+        Forecast::NotMade(NotMadeBecause::Grade)
     } else {
-        Verdict::Unsure
+        Forecast::Unsure
     }
 }
 
-fn agent(seen: &Evidence, then: &Policy) -> Verdict {
+fn agent(seen: &Evidence, then: &Policy) -> Forecast {
     let rule = &then.rules.user_agents;
     if rule.guard.mode != Mode::Ban {
-        return Verdict::NotMade(NotMadeBecause::Mode);
+        return Forecast::NotMade(NotMadeBecause::Mode);
     }
     if !rule.guard.admits(seen.grade) {
-        return Verdict::NotMade(NotMadeBecause::Grade);
+        return Forecast::NotMade(NotMadeBecause::Grade);
     }
-    let Some(details) = seen.details.as_deref() else { return Verdict::Unsure };
+    let Some(details) = seen.details.as_deref() else { return Forecast::Unsure };
     let agent = details.user_agent.to_lowercase();
     if rule.patterns.iter().any(|pattern| agent.contains(&pattern.to_lowercase())) {
-        Verdict::Made
+        Forecast::Made
     } else {
-        Verdict::NotMade(NotMadeBecause::UserAgent)
+        Forecast::NotMade(NotMadeBecause::UserAgent)
     }
-}
-
-fn rule(name: RuleName, policy: &Policy) -> Option<&Rule> {
-    let rules = &policy.rules;
-    Some(match name {
-        RuleName::Users => &rules.users,
-        RuleName::Report => &rules.report,
-        RuleName::Flood => &rules.flood,
-        RuleName::Slow => &rules.slow,
-        RuleName::Challenges => &rules.challenges,
-        RuleName::Calls => &rules.calls,
-        RuleName::RawAddress => &rules.raw_address,
-        RuleName::Account => &rules.account,
-        RuleName::Network => &rules.network,
-        RuleName::Log => &rules.log,
-        RuleName::Login => &rules.login,
-        RuleName::Scan => &rules.scan,
-        RuleName::Failures
-        | RuleName::UserAgents
-        | RuleName::Attention
-        | RuleName::Insider
-        | RuleName::Deafness => return None,
-    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use sipward_engine::{
+use crate::{
     Action, AuthAttempt, AuthFailure, AuthResult, Cause, Challenge, CoreId, Engine, Input, Method,
     Timestamp,
 };
@@ -97,18 +97,18 @@ fn what_is_said_of_a_ban_is_what_the_same_attack_comes_to_under_the_other_policy
             let users = users.get(..seen.failures as usize).unwrap_or_default();
             for then in policies() {
                 let again = attacked(&then, users, agent).filter(|again| again.rule == seen.rule);
-                match verdict(&seen, &then) {
-                    Verdict::Made => {
+                match forecast(&seen, &then) {
+                    Forecast::Made => {
                         // Another rule may have been faster.
                         let banned = attacked(&then, users, agent).is_some();
                         assert!(banned, "{seen:?} under {then:?}");
                         told[0] += 1;
                     }
-                    Verdict::NotMade(why) => {
+                    Forecast::NotMade(why) => {
                         assert_eq!(again, None, "{why:?} {then:?}");
                         told[1] += 1;
                     }
-                    Verdict::Unsure => {}
+                    Forecast::Unsure => {}
                 }
             }
         }
@@ -120,15 +120,15 @@ fn what_is_said_of_a_ban_is_what_the_same_attack_comes_to_under_the_other_policy
 fn a_shorter_window_is_not_guessed_about() {
     let seen = attacked(&Policy::default(), &["1000"; 5], "phone").unwrap();
     let shorter = Policy { window: Duration::from_secs(60), ..Policy::default() };
-    assert_eq!(verdict(&seen, &shorter), Verdict::Unsure);
+    assert_eq!(forecast(&seen, &shorter), Forecast::Unsure);
     let longer = Policy { window: Duration::from_secs(6_000), ..Policy::default() };
-    assert_eq!(verdict(&seen, &longer), Verdict::Made);
+    assert_eq!(forecast(&seen, &longer), Forecast::Made);
 }
 
 #[test]
 fn a_user_agent_that_has_aged_out_is_not_guessed_about() {
     let seen = attacked(&Policy::default(), &["1000"], "friendly-scanner").unwrap();
-    assert_eq!(verdict(&seen, &Policy::default()), Verdict::Made);
+    assert_eq!(forecast(&seen, &Policy::default()), Forecast::Made);
     let aged = Evidence { details: None, ..seen };
-    assert_eq!(verdict(&aged, &Policy::default()), Verdict::Unsure);
+    assert_eq!(forecast(&aged, &Policy::default()), Forecast::Unsure);
 }
