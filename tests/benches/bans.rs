@@ -42,7 +42,7 @@ const CHANGES: u32 = 50_000;
 /// Runs of each kind of changes, in turns.
 const ROUNDS: usize = 5;
 /// How long the kernel may take to give memory back.
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_secs(120);
 const SIP: u16 = 5060;
 
 fn main() -> ExitCode {
@@ -285,7 +285,7 @@ fn changes() {
         let (report_queue, mut reports) = mpsc::channel(4_096);
         let (_running, stop) = oneshot::channel();
         tokio::spawn(enforcer.run(change_queue, report_queue, stop));
-        let until = Instant::now() + Duration::from_mins(10);
+        let until = Instant::now() + Duration::from_secs(600);
         let flow = |n: u32| Flow {
             source: Family::Ipv4.source(n % 2_500),
             transport: Transport::Udp,

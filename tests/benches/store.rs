@@ -233,7 +233,7 @@ fn entry(n: u32) -> Entry {
             reason: None,
         })),
     });
-    let until = Expiry::At(since + Duration::from_hours(24));
+    let until = Expiry::At(since + Duration::from_secs(86_400));
     let ban = SavedBan {
         net: IpNet::from(source(n)),
         scope: Scope::Host,

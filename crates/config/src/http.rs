@@ -37,7 +37,7 @@ impl Default for HttpSettings {
             tls: None,
             trusted_proxies: Vec::new(),
             hosts: Vec::new(),
-            session: Duration::from_hours(12),
+            session: Duration::from_secs(43_200),
         }
     }
 }
@@ -130,7 +130,7 @@ mod tests {
         assert!(!with(files("a")).needs_restart(&with(files("b"))));
         assert!(with(files("a")).needs_restart(&with(None)));
         assert!(with(None).needs_restart(&with(files("a"))));
-        let other = HttpSettings { session: Duration::from_hours(1), ..with(None) };
+        let other = HttpSettings { session: Duration::from_secs(3_600), ..with(None) };
         assert!(with(None).needs_restart(&other));
     }
 }

@@ -67,7 +67,7 @@ impl Default for MailSettings {
             to: Vec::new(),
             from: None,
             way: MailTransport::Smtp { host: "127.0.0.1".to_owned(), port: 25, tls: MailTls::Off },
-            digest: Duration::from_mins(5),
+            digest: Duration::from_secs(300),
             whois: true,
         }
     }

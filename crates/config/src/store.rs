@@ -20,7 +20,7 @@ impl Default for StoreSettings {
     fn default() -> Self {
         Self {
             location: StoreLocation::File("/var/lib/sipward/sipward.db".into()),
-            keep_history: Duration::from_hours(90 * 24),
+            keep_history: Duration::from_secs(90 * 24 * 3_600),
             max_history: 250_000,
             observe: false,
         }

@@ -42,10 +42,10 @@ const MAX_ADDRESSES: usize = 256;
 const MIN_LIFE: Duration = Duration::from_secs(5);
 
 /// How long it is kept at most.
-const MAX_LIFE: Duration = Duration::from_hours(1);
+const MAX_LIFE: Duration = Duration::from_secs(3_600);
 
 /// How long an answer without a TTL is kept: of `/etc/hosts`, or of another service of this host's `nsswitch.conf`.
-const LOCAL_LIFE: Duration = Duration::from_mins(1);
+const LOCAL_LIFE: Duration = Duration::from_secs(60);
 
 /// What a URI leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -199,8 +199,8 @@ impl Look {
         match self {
             // Events tell of each.
             Self::Registrations => None,
-            Self::Gateways | Self::Profiles => Some(Duration::from_mins(2)),
-            Self::SofiaConf => Some(Duration::from_mins(5)),
+            Self::Gateways | Self::Profiles => Some(Duration::from_secs(120)),
+            Self::SofiaConf => Some(Duration::from_secs(300)),
             // `reloadacl` sends no event.
             Self::Lists => Some(Duration::from_secs(30)),
         }

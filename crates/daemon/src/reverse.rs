@@ -26,10 +26,10 @@ const AT_ONCE: usize = 4;
 const MAX_KNOWN: usize = 1_024;
 
 /// How long an answer holds.
-const KNOWN_FOR: Duration = Duration::from_hours(1);
+const KNOWN_FOR: Duration = Duration::from_secs(3_600);
 
 /// How long it holds that there is no name, or that the resolver failed.
-const UNKNOWN_FOR: Duration = Duration::from_mins(5);
+const UNKNOWN_FOR: Duration = Duration::from_secs(300);
 
 /// Longest name, in bytes (RFC 1035 section 2.3.4).
 const MAX_NAME: usize = 253;

@@ -48,7 +48,7 @@ pub fn reload_on_hangup(
 }
 
 /// How far back decisions of before the start are counted.
-const DAY: Duration = Duration::from_hours(24);
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// Counts the bans and unbans that the store's history has of the day before the start. Without it, counting
 /// begins with the start.

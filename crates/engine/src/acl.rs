@@ -19,7 +19,7 @@ const MAX_OPEN: usize = 256;
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// An answer holds for this long: ACLs change.
-const ANSWER_LIFE: Duration = Duration::from_hours(1);
+const ANSWER_LIFE: Duration = Duration::from_secs(3_600);
 
 /// Answers and open questions by address.
 #[derive(Debug)]

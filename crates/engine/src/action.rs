@@ -21,7 +21,7 @@ use crate::{Exemption, Expiry, Flow, Scope, Text, Timestamp};
 pub const SLOWED_PER_SECOND: u32 = 1;
 
 /// How long a host is slowed down.
-pub const SLOWED_FOR: Duration = Duration::from_mins(10);
+pub const SLOWED_FOR: Duration = Duration::from_secs(600);
 
 /// One decision. The caller carries it out and reports back
 /// ([`crate::Input::Applied`], [`crate::Input::ApplyFailed`]).

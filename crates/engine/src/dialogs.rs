@@ -24,7 +24,7 @@ const DEFAULT_LIFE: Duration = Duration::from_secs(60);
 const GRACE: Duration = Duration::from_secs(30);
 
 /// Longest life that counts.
-const MAX_LIFE: Duration = Duration::from_hours(24);
+const MAX_LIFE: Duration = Duration::from_secs(86_400);
 
 /// Profiles whose nonces have a life of their own.
 const MAX_PROFILES: usize = 64;

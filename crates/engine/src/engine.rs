@@ -49,7 +49,7 @@ use crate::{Action, Enforcement, Input, Policy, PolicyError, Timestamp};
 
 /// How often sources that no longer count are forgotten: rare enough to cost nothing, often enough
 /// that memory follows an attack down.
-const SWEEP_EVERY: Duration = Duration::from_mins(1);
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// How soon a sweep goes on that has more to look at than it may at once.
 const SWEEP_ON: Duration = Duration::from_millis(100);

@@ -23,7 +23,7 @@ pub const MAX_FLOWS: usize = 65_536;
 pub const MAX_DENIED_PORTS: usize = 8;
 
 /// How long a denial counts, and how long an address is distrusted.
-pub(crate) const DENIED_WITHIN: Duration = Duration::from_hours(1);
+pub(crate) const DENIED_WITHIN: Duration = Duration::from_secs(3_600);
 
 /// Addresses whose denials are remembered, some 200 bytes each; the one that had its last denial longest
 /// ago goes first.

@@ -26,16 +26,16 @@ const MAX_ATTENTION: usize = 4_096;
 /// Healthy users of at least a day, within [`SHARED_WITHIN`], that make a source a proxy or a NAT.
 const SHARED_USERS: usize = 3;
 
-const SHARED_WITHIN: Duration = Duration::from_hours(24);
+const SHARED_WITHIN: Duration = Duration::from_secs(86_400);
 
 /// How long new addresses of one user are counted: [`crate::Healthy::max_new_addresses`].
-const NEW_ADDRESSES_WITHIN: Duration = Duration::from_hours(24);
+const NEW_ADDRESSES_WITHIN: Duration = Duration::from_secs(86_400);
 
 /// How often a success is told to the store, and a phone in need to the operator.
-const TELL_EVERY: Duration = Duration::from_hours(24);
+const TELL_EVERY: Duration = Duration::from_secs(86_400);
 
 /// Window of a phone that needs attention.
-pub(crate) const ATTENTION_WINDOW: Duration = Duration::from_mins(10);
+pub(crate) const ATTENTION_WINDOW: Duration = Duration::from_secs(600);
 
 /// Health memory.
 #[derive(Debug)]

@@ -22,7 +22,7 @@ const MIN_KEPT: usize = 64;
 const MANY_FAILURES: u32 = 20;
 
 /// How often an insider that goes on is reported.
-const TELL_EVERY: Duration = Duration::from_hours(1);
+const TELL_EVERY: Duration = Duration::from_secs(3_600);
 
 /// Known hosts that fail for users who never logged in there.
 #[derive(Debug)]

@@ -85,5 +85,5 @@ pub use net::canonical_net;
 pub use policy::*;
 pub use pulse::MAX_FORGEABLE_PER_MINUTE;
 pub use scope::Scope;
-pub use text::{FailureText, Text};
+pub use text::{FailureText, Text, prefix};
 pub use time::*;

@@ -18,14 +18,14 @@ const MAX_LIVE: usize = 131_072;
 
 /// Life of a registration whose event does not say: what a SIP registrar grants by itself
 /// (RFC 3261 section 10.3).
-const DEFAULT_LIFE: Duration = Duration::from_hours(1);
+const DEFAULT_LIFE: Duration = Duration::from_secs(3_600);
 
 /// Longest life: phones choose theirs, and `unregister` or `expire` may go unseen.
-const MAX_LIFE: Duration = Duration::from_hours(24);
+const MAX_LIFE: Duration = Duration::from_secs(86_400);
 
 /// FreeSWITCH keeps a registration for a minute beyond its end (`sip-expires-late-margin`) and finds it
 /// by a sweep every 30 s; as much again for a refresh on its way.
-const GRACE: Duration = Duration::from_mins(3);
+const GRACE: Duration = Duration::from_secs(180);
 
 /// How long the dialog of a registration still proves its user after the end of it, in seconds.
 const GENUINE_FOR: u32 = 3_600;

@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
-    const WINDOW: Duration = Duration::from_mins(10);
+    const WINDOW: Duration = Duration::from_secs(600);
     const NETWORK: u64 = 0x1234_5678_0000_0009;
 
     #[test]
@@ -162,11 +162,11 @@ mod tests {
         for host in 0..4 {
             networks.add(NETWORK, host, UNIT, WINDOW, NOW);
         }
-        let found = networks.add(NETWORK, 9, UNIT / 4, WINDOW, NOW + Duration::from_mins(9));
+        let found = networks.add(NETWORK, 9, UNIT / 4, WINDOW, NOW + Duration::from_secs(540));
         assert_eq!(found, Found { score: 4 * UNIT + UNIT / 4, hosts: 5 });
-        let found = networks.add(NETWORK, 9, UNIT, WINDOW, NOW + Duration::from_mins(12));
+        let found = networks.add(NETWORK, 9, UNIT, WINDOW, NOW + Duration::from_secs(720));
         assert_eq!(found.score, UNIT + UNIT / 4, "the first four have left");
-        let found = networks.add(NETWORK, 9, UNIT, WINDOW, NOW + Duration::from_hours(50));
+        let found = networks.add(NETWORK, 9, UNIT, WINDOW, NOW + Duration::from_secs(180_000));
         assert_eq!(found, Found { score: UNIT, hosts: 1 });
     }
 

@@ -141,10 +141,10 @@ impl Default for Healthy {
     fn default() -> Self {
         Self {
             known_max_failures: 20,
-            remember: Duration::from_hours(30 * 24),
-            trust_after: Duration::from_hours(24),
+            remember: Duration::from_secs(30 * 24 * 3_600),
+            trust_after: Duration::from_secs(86_400),
             attention_max_failures: 60,
-            attention_ban_time: Duration::from_mins(10),
+            attention_ban_time: Duration::from_secs(600),
             max_new_addresses: 5,
             trust_first_list: true,
         }
@@ -161,8 +161,8 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             max_failures: 5,
-            window: Duration::from_mins(10),
-            ban_time: Duration::from_hours(1),
+            window: Duration::from_secs(600),
+            ban_time: Duration::from_secs(3_600),
             scope: Scope::default(),
             escalation: Escalation::default(),
             weights: Weights::default(),
@@ -187,8 +187,8 @@ impl Default for Escalation {
     fn default() -> Self {
         Self {
             factor: 2.0,
-            max: Duration::from_hours(7 * 24),
-            forget_after: Duration::from_hours(30 * 24),
+            max: Duration::from_secs(7 * 24 * 3_600),
+            forget_after: Duration::from_secs(30 * 24 * 3_600),
         }
     }
 }

@@ -17,12 +17,12 @@ const BURST_LIFE: Duration = Duration::from_secs(5);
 const DEAF_FOR: Duration = Duration::from_secs(30);
 
 /// Deafness that a probe has found lasts for so long after the last burst, unless the probe is answered.
-const PROBED_DEAF_FOR: Duration = Duration::from_mins(1);
+const PROBED_DEAF_FOR: Duration = Duration::from_secs(60);
 
 /// An answer to a probe is news for so long: FreeSWITCH is asked once a second.
 const ANSWER_LIFE: Duration = Duration::from_secs(2);
 
-const MINUTE: Duration = Duration::from_mins(1);
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Victims named by an alarm.
 const MAX_VICTIMS: usize = 8;

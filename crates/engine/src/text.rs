@@ -65,13 +65,19 @@ pub(crate) struct Excerpt<'a> {
     cut: bool,
 }
 
+/// The beginning of a text: at most `most` bytes, and no character in two.
+#[must_use]
+pub fn prefix(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or_default()).unwrap_or_default()
+}
+
 impl<'a> Excerpt<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
         if text.len() <= Text::MAX_BYTES {
             return Self { kept: text, cut: false };
         }
-        let end = text.floor_char_boundary(Text::MAX_BYTES);
-        Self { kept: text.get(..end).unwrap_or_default(), cut: true }
+        Self { kept: prefix(text, Text::MAX_BYTES), cut: true }
     }
 
     pub(crate) fn as_str(self) -> &'a str {

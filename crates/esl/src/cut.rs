@@ -33,7 +33,7 @@ impl Cut {
         self.values.iter().any(|value| value.name.eq_ignore_ascii_case(name.as_bytes()))
     }
 
-    pub(crate) const fn is_anything_missing(&self) -> bool {
+    pub(crate) fn is_anything_missing(&self) -> bool {
         !self.values.is_empty() || self.headers_dropped > 0 || self.body_dropped > 0
     }
 }

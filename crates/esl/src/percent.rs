@@ -25,18 +25,19 @@ fn decode_from(raw: &[u8], first: usize) -> Vec<u8> {
     while let Some(at) = memchr::memchr(b'%', rest) {
         let (before, escape) = rest.split_at(at);
         decoded.extend_from_slice(before);
-        rest = if let [b'%', high, low, tail @ ..] = escape
-            && let (Some(high), Some(low)) = (hex_digit(*high), hex_digit(*low))
-        {
-            decoded.push(high << 4 | low);
-            tail
-        } else {
-            decoded.push(b'%');
-            escape.split_first().map_or(&[], |(_, tail)| tail)
-        };
+        let (byte, after) =
+            escaped(escape).unwrap_or((b'%', escape.split_first().map_or(&[], |(_, tail)| tail)));
+        decoded.push(byte);
+        rest = after;
     }
     decoded.extend_from_slice(rest);
     decoded
+}
+
+/// The byte that `%XX` at the beginning stands for, and what follows.
+fn escaped(text: &[u8]) -> Option<(u8, &[u8])> {
+    let [b'%', high, low, after @ ..] = text else { return None };
+    Some((hex_digit(*high)? << 4 | hex_digit(*low)?, after))
 }
 
 /// [`decode`] into a buffer on the stack; `None` when it does not fit.
@@ -44,13 +45,7 @@ pub(crate) fn decode_into<'b>(raw: &[u8], buffer: &'b mut [u8]) -> Option<&'b [u
     let mut rest = raw;
     let mut len = 0;
     while let [first, after @ ..] = rest {
-        let (byte, after) = match (first, after) {
-            (b'%', [high, low, tail @ ..]) => match (hex_digit(*high), hex_digit(*low)) {
-                (Some(high), Some(low)) => (high << 4 | low, tail),
-                _ => (b'%', after),
-            },
-            _ => (*first, after),
-        };
+        let (byte, after) = escaped(rest).unwrap_or((*first, after));
         *buffer.get_mut(len)? = byte;
         len += 1;
         rest = after;

@@ -6,11 +6,14 @@
 pub(crate) fn position<const BYTE: u8>(bytes: &[u8]) -> Option<usize> {
     const EACH: u64 = 0x0101_0101_0101_0101;
     const HIGH_BITS: u64 = EACH * 0x80;
-    let (words, tail) = bytes.as_chunks::<8>();
-    for (at, word) in words.iter().enumerate() {
+    let words = bytes.chunks_exact(8);
+    let (count, tail) = (words.len(), words.remainder());
+    for (at, word) in words.enumerate() {
+        // Each has eight bytes.
+        let Ok(word) = <[u8; 8]>::try_from(word) else { continue };
         // A byte is zero where the word holds the one looked for. Subtracting 1 borrows into the high bit of zero
         // bytes; it may also do so behind the first of them, which does not matter here.
-        let zero = u64::from_le_bytes(*word) ^ (EACH * u64::from(BYTE));
+        let zero = u64::from_le_bytes(word) ^ (EACH * u64::from(BYTE));
         let perhaps = zero.wrapping_sub(EACH) & HIGH_BITS;
         if perhaps != 0 {
             // Bytes that have that bit by themselves are rare: FreeSWITCH encodes what is not ASCII.
@@ -21,7 +24,7 @@ pub(crate) fn position<const BYTE: u8>(bytes: &[u8]) -> Option<usize> {
         }
     }
     let in_tail = tail.iter().position(|&byte| byte == BYTE)?;
-    Some(words.len() * 8 + in_tail)
+    Some(count * 8 + in_tail)
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ const SHORT_SLEEP: Duration = Duration::from_millis(100);
 
 /// How long after the start a step of the clock is taken for a correction of the time that the start went by:
 /// a host without a battery clock boots with a wrong one, and sets it right once it has a network.
-pub const BOOT: Duration = Duration::from_hours(1);
+pub const BOOT: Duration = Duration::from_secs(3_600);
 
 /// The clock. Cheap to clone; all clones are the same clock.
 #[derive(Clone, Debug)]

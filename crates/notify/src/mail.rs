@@ -40,7 +40,7 @@ const ROOM: usize = 128;
 
 /// A mail server is down for minutes, or for a night: tried for about ten hours.
 const RETRY: Retry =
-    Retry { first: Duration::from_secs(10), longest: Duration::from_mins(30), attempts: 28 };
+    Retry { first: Duration::from_secs(10), longest: Duration::from_secs(1_800), attempts: 28 };
 
 /// Addresses of one digest that whois is asked for: the registries shut out anyone who asks for hundreds.
 const ASKED: usize = 10;

@@ -30,7 +30,7 @@ const ROOM: usize = 1_024;
 
 /// A receiver is restarted, or down for a while: tried for about half an hour. What waits behind is in order.
 const RETRY: Retry =
-    Retry { first: Duration::from_secs(1), longest: Duration::from_mins(5), attempts: 14 };
+    Retry { first: Duration::from_secs(1), longest: Duration::from_secs(300), attempts: 14 };
 
 /// A receiver, and what it gets.
 #[derive(Debug)]

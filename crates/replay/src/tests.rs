@@ -18,7 +18,7 @@ fn fixtures() -> &'static Path {
 
 /// Read as a file would be.
 fn source(bytes: impl Into<Vec<u8>>) -> Source {
-    let local = Local::new(TimeZone::UTC, START + Duration::from_hours(24));
+    let local = Local::new(TimeZone::UTC, START + Duration::from_secs(86_400));
     Source::new("test".as_ref(), std::io::Cursor::new(bytes.into()), local).unwrap()
 }
 
@@ -166,7 +166,7 @@ fn a_login_before_or_after_a_ban_shows_at_it() {
     world.at(0).success("192.0.2.2", "1002");
     // Its registration has run out and its login is forgotten: no rule bans a known host.
     let mut policy = Policy::default();
-    policy.healthy.remember = Duration::from_hours(1);
+    policy.healthy.remember = Duration::from_secs(3_600);
     for second in 8_001..=8_020 {
         world.at(second).failure("192.0.2.2", &format!("20{second}"));
     }

@@ -24,7 +24,7 @@ pub const MOST_KEPT_FLOWS: usize = 65_536;
 /// Slowed hosts at most. Those beyond are not slowed.
 pub const MOST_SLOWED: usize = 65_536;
 /// Longest time a host is slowed by one wish.
-const LONGEST_SLOW: Duration = Duration::from_hours(24);
+const LONGEST_SLOW: Duration = Duration::from_secs(86_400);
 
 /// The hosts and limits of the shield: a handle that clones share. No method waits for the kernel; the
 /// [`Enforcer`](crate::Enforcer) that [follows](crate::Enforcer::shield_by) it brings each change into the

@@ -89,7 +89,7 @@ pub(super) fn end_bans(connection: &mut Connection, at: Timestamp) -> rusqlite::
 }
 
 /// How long a denied flow counts against its address ([`sipward_engine::MAX_DENIED_PORTS`]).
-const FLOW_COUNTS_FOR: Duration = Duration::from_hours(1);
+const FLOW_COUNTS_FOR: Duration = Duration::from_secs(3_600);
 
 /// One row of the history.
 struct Happened<'a> {

@@ -12,6 +12,9 @@ use sipward_tests::netns;
 
 /// Enters a user namespace, says what build this is, and runs `bench`.
 pub(crate) fn main(bench: impl FnOnce()) -> ExitCode {
+    if sipward_tests::daemon::is_wanted() {
+        return sipward::cli::main();
+    }
     if let Err(refused) = netns::enter_user_namespace() {
         eprintln!("{refused}");
         return ExitCode::FAILURE;

@@ -10,7 +10,7 @@ use sipward_engine::{
     Action, Alarm, Cause, Expiry, Flow, Refusal, RuleName, Scope, Success, Timestamp,
 };
 
-const HOUR: Duration = Duration::from_hours(1);
+const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Packets of a slowed host that pass at once, and then in a second (`Action::Slow`).
 const SLOWED_BURST: f64 = 20.0;

@@ -18,8 +18,6 @@ use sipward_tests::daemon::{Daemon, Line, Setup, this_program};
 use sipward_tests::fake_freeswitch::{Builder, DEFAULT_PASSWORD, FakeFreeSwitch};
 use sipward_tests::netns::{self, Host};
 
-/// The program under test.
-
 /// The way out of the PBX's network.
 pub(crate) const GATEWAYS: [&str; 2] = ["192.0.2.254", "2001:db8:0:1::fe"];
 

@@ -197,7 +197,7 @@ fn unlimited() {
     let counts = running.counted();
     assert_eq!(counts.unlimited, 2 * BURST as u64);
     // A slowed network is not: it is unlimited before.
-    running.shield.slow(net(ATTACKER), Duration::from_mins(10));
+    running.shield.slow(net(ATTACKER), Duration::from_secs(600));
     running.shield.set_settings(Some(ShieldSettings { unlimited: Some(LIMIT), ..all_together(2) }));
     running.all_known();
     let arrived = burst((&world.attacker, ATTACKER), (&world.pbx, PBX), SIP, BURST);
@@ -214,7 +214,7 @@ fn slowed() {
     });
     running.shielded(&[PHONE, PHONE6]);
     for slow in [PHONE, PHONE6] {
-        running.shield.slow(net(slow), Duration::from_mins(10));
+        running.shield.slow(net(slow), Duration::from_secs(600));
     }
     std::thread::sleep(Duration::from_millis(200));
     for (from, to) in [(PHONE, PBX_FOR_PHONE), (PHONE6, PBX6_FOR_PHONE)] {
@@ -224,7 +224,7 @@ fn slowed() {
     let dropped = running.counted().dropped;
     assert!(dropped.slowed.ipv4 > 300 && dropped.slowed.ipv6 > 300, "{dropped:?}");
     // Longer, shorter, and not at all.
-    running.shield.slow(net(PHONE), Duration::from_mins(20));
+    running.shield.slow(net(PHONE), Duration::from_secs(1_200));
     running.shield.slow(net(PHONE), Duration::from_secs(1));
     std::thread::sleep(Duration::from_millis(1500));
     let arrived = burst((&world.phone, PHONE), (&world.pbx, PBX_FOR_PHONE), SIP, BURST);
@@ -299,7 +299,7 @@ fn named() {
     burst((&world.phone, PHONE), (&world.pbx, PBX_FOR_PHONE), SIP, BURST);
     let (far6, far) = ("2001:db8:66::/64".to_owned(), format!("{FAR}/32"));
     assert_eq!(strangers(&mut running), [(far6.clone(), 360, false), (far.clone(), 350, false)]);
-    running.shield.slow(net(FAR), Duration::from_mins(10));
+    running.shield.slow(net(FAR), Duration::from_secs(600));
     burst((&world.attacker, ATTACKER), (&world.pbx, PBX), OTHER, 1);
     burst((&world.attacker, FAR6), (&world.pbx, PBX6), SIP, 1);
     std::thread::sleep(Duration::from_millis(200));

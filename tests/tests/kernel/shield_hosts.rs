@@ -134,7 +134,7 @@ fn ruleset_healed() {
     let (world, mut running) = start(narrow());
     running.shielded(&[PHONE]);
     running.shield.set_unlimited(&[net(FAR)]);
-    running.shield.slow(net(PHONE), Duration::from_mins(10));
+    running.shield.slow(net(PHONE), Duration::from_secs(600));
     thread::sleep(Duration::from_millis(200));
     flush_ruleset(&world.pbx);
     assert_eq!(running.healed(), (0, 0, true));
@@ -185,7 +185,7 @@ fn no_damage() {
     for n in 0..8_u8 {
         running.shield.admit(net(&format!("10.1.0.{n}")), u32::from(n));
         running.shield.admit(net(PHONE), u32::from(n) + 1);
-        running.shield.slow(net(&format!("10.2.0.{n}")), Duration::from_mins(1));
+        running.shield.slow(net(&format!("10.2.0.{n}")), Duration::from_secs(60));
         running.shield.set_unlimited(&[net(&format!("10.3.0.{n}"))]);
         // A change of somebody else makes the enforcer look; damage would be healed and reported.
         crate::outside::add_table(&world.pbx, "elsewhere");

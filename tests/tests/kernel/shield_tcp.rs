@@ -153,7 +153,7 @@ fn slowed() {
         ..off()
     });
     running.shielded(&[ATTACKER]);
-    running.shield.slow(net(ATTACKER), Duration::from_mins(10));
+    running.shield.slow(net(ATTACKER), Duration::from_secs(600));
     thread::sleep(Duration::from_millis(200));
     let server = Server::at(&world.pbx);
     let (bytes, seconds) = poured(&world, &server, &[ATTACKER.parse().unwrap()]);

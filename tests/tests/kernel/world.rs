@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 /// audit, which would find it too, comes every five minutes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the shield may take for its hosts: hundreds of thousands are seconds of work, and as many of rest.
-const SHIELDING: Duration = Duration::from_mins(2);
+const SHIELDING: Duration = Duration::from_secs(120);
 
 /// A PBX between two hosts: `attacker` on `eth0`, `phone` on `eth1`. `rp_filter` is 0 everywhere.
 pub(crate) struct World {

@@ -22,8 +22,6 @@ use sipward_tests::fake_sofia::FakeSofia;
 use sipward_tests::netns::{self, Host};
 use sipward_tests::sip::{Flood, Kind, Phone};
 
-/// The program under test.
-
 /// The phone that every case watches.
 pub(crate) const PHONE: &str = "203.0.113.5";
 /// Its user.

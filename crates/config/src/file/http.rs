@@ -36,7 +36,7 @@ impl HttpFile {
     pub(super) fn checked(self) -> Result<HttpSettings, Problem> {
         let mut settings = HttpSettings::default();
         span::set(&mut settings.session, self.session);
-        let range = Duration::from_mins(1)..=Duration::from_hours(30 * 24);
+        let range = Duration::from_secs(60)..=Duration::from_secs(30 * 24 * 3_600);
         span::within("http.session", settings.session, range)?;
         settings.listen = all("http.listen", self.listen, MAX_LISTEN, |text| {
             text.parse::<SocketAddr>()

@@ -149,11 +149,11 @@ impl File {
         let allow = hosts("allow", allow)?;
         let proxies = hosts("proxies", proxies)?;
         let allow_acl = acls(allow_acl)?;
-        let dns_refresh = dns_refresh.map_or(Duration::from_mins(5), Span::get);
+        let dns_refresh = dns_refresh.map_or(Duration::from_secs(300), Span::get);
         span::within(
             "dns_refresh",
             dns_refresh,
-            Duration::from_secs(10)..=Duration::from_hours(24),
+            Duration::from_secs(10)..=Duration::from_secs(86_400),
         )?;
         let shield = shield.checked(route.stranger_packets())?;
         Ok(Config {
@@ -218,7 +218,7 @@ impl EslFile {
     fn checked(self) -> Result<Esl, Problem> {
         let esl = Esl {
             connect_timeout: self.connect_timeout.map_or(Duration::from_secs(10), Span::get),
-            heartbeat_timeout: self.heartbeat_timeout.map_or(Duration::from_mins(1), Span::get),
+            heartbeat_timeout: self.heartbeat_timeout.map_or(Duration::from_secs(60), Span::get),
             retry_near: self.retry_near.map_or(Duration::from_millis(250), Span::get),
             retry_far: self.retry_far.map_or(Duration::from_secs(5), Span::get),
             queue: self.queue.unwrap_or(65_536),
@@ -226,23 +226,23 @@ impl EslFile {
         span::within(
             "esl.connect_timeout",
             esl.connect_timeout,
-            Duration::from_secs(1)..=Duration::from_mins(2),
+            Duration::from_secs(1)..=Duration::from_secs(120),
         )?;
         // FreeSWITCH sends a HEARTBEAT every 20 s (switch.conf.xml, event-heartbeat-interval).
         span::within(
             "esl.heartbeat_timeout",
             esl.heartbeat_timeout,
-            Duration::from_secs(21)..=Duration::from_hours(1),
+            Duration::from_secs(21)..=Duration::from_secs(3_600),
         )?;
         span::within(
             "esl.retry_near",
             esl.retry_near,
-            Duration::from_millis(50)..=Duration::from_mins(1),
+            Duration::from_millis(50)..=Duration::from_secs(60),
         )?;
         span::within(
             "esl.retry_far",
             esl.retry_far,
-            Duration::from_millis(250)..=Duration::from_mins(5),
+            Duration::from_millis(250)..=Duration::from_secs(300),
         )?;
         if !(1_024..=1_048_576).contains(&esl.queue) {
             return Err(Problem::new(

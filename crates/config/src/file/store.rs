@@ -13,7 +13,7 @@ use crate::{StoreLocation, StoreSettings};
 /// The path that stands for no file at all, as in SQLite.
 const MEMORY: &str = ":memory:";
 
-const DAY: Duration = Duration::from_hours(24);
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// `[store]`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]

@@ -80,7 +80,7 @@ impl MailFile {
             settings.way = MailTransport::Smtp { host, port, tls };
         }
         span::set(&mut settings.digest, self.digest);
-        let range = Duration::from_secs(1)..=Duration::from_hours(24);
+        let range = Duration::from_secs(1)..=Duration::from_secs(86_400);
         span::within("mail.digest", settings.digest, range)?;
         set(&mut settings.whois, self.whois);
         Ok(settings)
@@ -97,7 +97,7 @@ impl WebhookFile {
         }
         set(&mut settings.events, self.events);
         span::set(&mut settings.timeout, self.timeout);
-        let range = Duration::from_secs(1)..=Duration::from_mins(1);
+        let range = Duration::from_secs(1)..=Duration::from_secs(60);
         span::within("webhook.timeout", settings.timeout, range)?;
         Ok(settings)
     }
@@ -111,7 +111,7 @@ impl WhoisFile {
             settings.server = WhoisServer { host, port };
         }
         span::set(&mut settings.timeout, self.timeout);
-        let range = Duration::from_secs(1)..=Duration::from_mins(1);
+        let range = Duration::from_secs(1)..=Duration::from_secs(60);
         span::within("whois.timeout", settings.timeout, range)?;
         set(&mut settings.per_minute, self.per_minute);
         if settings.per_minute > 600 {

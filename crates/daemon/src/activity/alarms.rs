@@ -18,13 +18,13 @@ use sipward_model::record::Record;
 const MOST: usize = 256;
 
 /// How long one is remembered after its latest time, unless it stands.
-const DAY: Duration = Duration::from_hours(24);
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// What comes again within this time is the same alarm, once more.
-const SAME: Duration = Duration::from_mins(10);
+const SAME: Duration = Duration::from_secs(600);
 
 /// How long an alarm without an end wants attention.
-pub(crate) const FRESH: Duration = Duration::from_hours(1);
+pub(crate) const FRESH: Duration = Duration::from_secs(3_600);
 
 /// The alarms of a day.
 #[derive(Debug, Default)]

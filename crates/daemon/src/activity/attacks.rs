@@ -23,7 +23,7 @@ pub const MOST_FAILURES: usize = 16_384;
 const MOST_PHONES: usize = 1_024;
 
 /// How long either is remembered.
-const DAY: Duration = Duration::from_hours(24);
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// The latest failures, and the phones that need attention.
 #[derive(Debug)]

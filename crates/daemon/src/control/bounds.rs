@@ -3,13 +3,15 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
+use sipward_engine::prefix;
+
 use super::error::ControlError;
 use sipward_model::wire::{DEFAULT_LIMIT, MAX_LIMIT};
 
 /// Cuts what a client sent, so that an answer does not repeat it at length.
 pub fn bounded(text: &str) -> &str {
     const MOST: usize = 400;
-    text.get(..text.floor_char_boundary(MOST)).unwrap_or_default()
+    prefix(text, MOST)
 }
 
 /// The size of a page.

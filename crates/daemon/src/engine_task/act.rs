@@ -21,7 +21,7 @@ use sipward_model::text::Time;
 use sipward_store::{Entry, SavedBan, SavedFlow};
 
 /// More between FreeSWITCH's clock and ours is no delay: they are not set alike.
-const MOST_DELAY: Duration = Duration::from_mins(10);
+const MOST_DELAY: Duration = Duration::from_secs(600);
 
 impl EngineTask {
     pub(super) fn report(&mut self, report: Report) {

@@ -6,7 +6,7 @@ use super::EngineTask;
 use sipward_model::record::Record;
 
 /// How long they are gathered while more come.
-const LONGEST: Duration = Duration::from_mins(1);
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// What was gathered.
 #[derive(Debug, Default)]

@@ -20,7 +20,7 @@ use sipward_config::file;
 
 /// A new list is made after this time at the latest: how many registrations a host has may have changed
 /// without a word.
-const AGAIN: Duration = Duration::from_mins(1);
+const AGAIN: Duration = Duration::from_secs(60);
 /// Part of the time that making lists may take: one in so many.
 const SHARE: u32 = 20;
 

@@ -112,7 +112,7 @@ fn a_ban_tells_its_own_evidence_after_the_window_has_passed() {
         failures: 5,
         score: 5.0,
         max_failures: 5,
-        window: Duration::from_mins(10),
+        window: Duration::from_secs(600),
         grade: Grade::Answered,
         ban_count: 2,
         details: None,

@@ -17,18 +17,18 @@ const MAX_DIALOGS: usize = 262_144;
 const MAX_ENDED: usize = 65_536;
 
 /// How long an end is remembered: no list is longer on its way.
-const ENDED_FOR: Duration = Duration::from_mins(10);
+const ENDED_FOR: Duration = Duration::from_secs(600);
 
 /// Life of a registration whose event does not say: what a SIP registrar grants by itself
 /// (RFC 3261 section 10.3).
-const DEFAULT_LIFE: Duration = Duration::from_hours(1);
+const DEFAULT_LIFE: Duration = Duration::from_secs(3_600);
 
 /// Longest life: phones choose theirs, and `unregister` or `expire` may go unseen.
-const MAX_LIFE: Duration = Duration::from_hours(24);
+const MAX_LIFE: Duration = Duration::from_secs(86_400);
 
 /// FreeSWITCH keeps a registration for a minute beyond its end (`sip-expires-late-margin`) and finds it by a sweep
 /// every 30 s; as much again for a refresh on its way.
-const GRACE: Duration = Duration::from_mins(3);
+const GRACE: Duration = Duration::from_secs(180);
 
 /// A phone, as an event or a list tells of it.
 #[derive(Clone, Copy, Debug)]

@@ -16,7 +16,7 @@ const NAMED: usize = 3;
 
 /// Pause before a name is asked for again that nobody could tell, or only in part. Doubles up to the second.
 const RETRY: Duration = Duration::from_secs(5);
-const MAX_RETRY: Duration = Duration::from_mins(5);
+const MAX_RETRY: Duration = Duration::from_secs(300);
 
 /// All gateways.
 #[derive(Debug, Default)]

@@ -66,6 +66,6 @@ fn the_number_of_profiles_is_bounded() {
         dialogs.set_life(profile, Duration::from_secs(10));
     }
     assert_eq!(dialogs.lives.len(), 64);
-    dialogs.set_life(3, Duration::from_hours(1_000));
+    dialogs.set_life(3, Duration::from_secs(3_600_000));
     assert_eq!(dialogs.life(3), 86_430, "a day at most");
 }

@@ -14,6 +14,7 @@ use ipnet::IpNet;
 use super::Engine;
 use super::rules::{Due, Subject};
 use crate::bans::Ban;
+use crate::text::prefix;
 use crate::{
     Action, Alarm, Cause, Enforcement, Exemption, Expiry, Origin, Refusal, Scope, UnblockReason,
     net,
@@ -295,8 +296,7 @@ fn rank(origin: Origin) -> u8 {
 pub(super) fn bounded(state: Enforcement) -> Enforcement {
     match state {
         Enforcement::Failed { error } if error.len() > MAX_ERROR_BYTES => {
-            let end = error.floor_char_boundary(MAX_ERROR_BYTES);
-            Enforcement::Failed { error: error.get(..end).unwrap_or_default().into() }
+            Enforcement::Failed { error: prefix(&error, MAX_ERROR_BYTES).into() }
         }
         state => state,
     }

@@ -186,7 +186,7 @@ impl Engine {
         self.callers.expire(|_, until| *until <= now);
         self.caller_networks.expire(|_, until| *until <= now);
         self.unproved.expire(now);
-        self.proved.expire(|_, at| now.since(*at) >= Duration::from_mins(1));
+        self.proved.expire(|_, at| now.since(*at) >= Duration::from_secs(60));
         self.flows.expire(now);
         let remember = self.limits.policy.healthy.remember;
         self.inhabited.expire(|_, last| now.since(*last) >= remember);

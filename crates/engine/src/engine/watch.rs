@@ -28,10 +28,10 @@ pub const MAX_NETWORK_BANS: usize = 100;
 
 /// How long nothing more is done about an insider that was dealt with: a patient forger must not have a
 /// phone slowed down for good.
-const DEALT_FOR: Duration = Duration::from_hours(1);
+const DEALT_FOR: Duration = Duration::from_secs(3_600);
 
 /// How long an accepted call makes a host a caller.
-const CALLER_FOR: Duration = Duration::from_hours(24);
+const CALLER_FOR: Duration = Duration::from_secs(86_400);
 
 impl Engine {
     /// Any event about a source (canonical): is it one too many?

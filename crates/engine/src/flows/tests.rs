@@ -34,22 +34,22 @@ fn eight_ports_within_an_hour_are_the_most_and_none_twice() {
     let host = Key::of_addr("192.0.2.7".parse().unwrap());
     let most = u16::try_from(MAX_DENIED_PORTS).unwrap();
     for port in 1..=most {
-        let now = START + Duration::from_mins(port.into());
+        let now = START + Duration::from_secs(60 * u64::from(port));
         assert!(flows.may_deny(&host, port, now));
         let distrusted = flows.note(host, port, now, now);
         assert_eq!(distrusted.is_some(), port == most);
         assert!(!flows.may_deny(&host, port, now));
     }
-    let now = START + Duration::from_mins(9);
+    let now = START + Duration::from_secs(540);
     assert!(!flows.may_deny(&host, 99, now));
     assert!(flows.distrusted_until(&host, now).is_some());
     // The first has aged out of the hour, the second has not.
-    let later = START + Duration::from_mins(61);
+    let later = START + Duration::from_secs(3_660);
     assert!(flows.may_deny(&host, 99, later) && flows.may_deny(&host, 1, later));
     assert!(!flows.may_deny(&host, 2, later));
     assert_eq!(flows.trust(&"192.0.2.0/24".parse().unwrap(), now), [host.addr()]);
     assert_eq!(flows.distrusted_until(&host, now), None);
-    flows.expire(START + Duration::from_hours(2));
+    flows.expire(START + Duration::from_secs(7_200));
     assert_eq!(flows.hosts(), 0);
 }
 

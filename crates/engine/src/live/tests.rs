@@ -1,6 +1,6 @@
 use super::*;
 
-const MINUTE: Duration = Duration::from_mins(1);
+const MINUTE: Duration = Duration::from_secs(60);
 const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
 fn key(address: &str) -> Key {

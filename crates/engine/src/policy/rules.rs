@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::Policy;
 use crate::{Grade, Scope};
 
-const MINUTE: Duration = Duration::from_mins(1);
-const HOUR: Duration = Duration::from_hours(1);
-const DAY: Duration = Duration::from_hours(24);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// Every rule. A failure is held against all of them.
 #[derive(Clone, Debug, PartialEq)]
@@ -344,7 +344,7 @@ impl Rules {
 
     /// Within how long [`Rules::scan`] counts: the kernel counts each source for so long, from its first
     /// packet on.
-    pub const SCAN_WINDOW: Duration = Duration::from_mins(10);
+    pub const SCAN_WINDOW: Duration = Duration::from_secs(600);
 }
 
 impl Guard {

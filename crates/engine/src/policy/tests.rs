@@ -22,7 +22,7 @@ fn every_setting_has_a_range() {
         ("ban_time", |p| p.ban_time = Duration::ZERO),
         ("escalation.factor", |p| p.escalation.factor = f64::NAN),
         ("escalation.max", |p| {
-            p.escalation.max = Duration::from_mins(1);
+            p.escalation.max = Duration::from_secs(60);
         }),
         ("escalation.forget_after", |p| {
             p.escalation.forget_after = Duration::MAX;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::{Deafness, Escalation, Healthy, Mode, Policy, Rule, Rules, Weights};
 
 const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_mins(1);
-const DAY: Duration = Duration::from_hours(24);
-const TEN_YEARS: Duration = Duration::from_hours(3_653 * 24);
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
+const TEN_YEARS: Duration = Duration::from_secs(3_653 * 24 * 3_600);
 
 /// Least weight that counts at all: with `max_failures` at its highest it bounds the failures that
 /// can matter, and so the memory of one source, to 20,000.

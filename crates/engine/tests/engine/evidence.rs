@@ -62,7 +62,7 @@ fn a_failure_is_answered_once_for_each_challenge_of_its_dialog() {
 #[test]
 fn a_nonce_lives_as_long_as_its_profile_says() {
     let mut world = world();
-    let life = Duration::from_mins(5);
+    let life = Duration::from_secs(300);
     world.handle(Input::NonceLife { profile: "internal", life });
     world.challenge(PHONE);
     world.pass(life);

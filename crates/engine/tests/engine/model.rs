@@ -66,11 +66,11 @@ fn policy() -> Policy {
     Policy {
         max_failures: 3,
         window: Duration::from_secs(10),
-        ban_time: Duration::from_mins(1),
+        ban_time: Duration::from_secs(60),
         escalation: Escalation {
             factor: 2.0,
-            max: Duration::from_mins(10),
-            forget_after: Duration::from_mins(5),
+            max: Duration::from_secs(600),
+            forget_after: Duration::from_secs(300),
         },
         ..Policy::default()
     }

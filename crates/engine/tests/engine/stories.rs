@@ -232,7 +232,7 @@ proptest! {
                 }
                 Scoped::Ban { net: at, scope, minutes, force } => {
                     let until = minutes.map_or(Expiry::Never, |n| {
-                        Expiry::At(world.now + Duration::from_mins(n))
+                        Expiry::At(world.now + Duration::from_secs(60 * n))
                     });
                     let (net, reason) = (net(NETS[at]), "test".to_owned());
                     let actions = world.handle(Input::Ban { net, until, scope, reason, force });
@@ -245,7 +245,7 @@ proptest! {
                 Scoped::Adopt(at) => drop(world.handle(Input::Adopt { net: net(NETS[at]) })),
                 Scoped::Restore { net: at, scope, minutes } => {
                     let (net, since) = (net(NETS[at]), world.now.earlier(MINUTE));
-                    let until = Expiry::At(world.now + Duration::from_mins(minutes));
+                    let until = Expiry::At(world.now + Duration::from_secs(60 * minutes));
                     let cause = Cause::Manual { reason: "stored".into(), force: false }.into();
                     world.handle(Input::Restore { net, since, until, scope, cause });
                 }

@@ -8,7 +8,7 @@ use sipward_engine::*;
 
 use super::world::World;
 
-const HOUR: Duration = Duration::from_hours(1);
+const HOUR: Duration = Duration::from_secs(3_600);
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -48,7 +48,7 @@ fn each_failure_in_the_window_is_told_newest_first_with_its_time_and_user() {
     let told: Vec<u64> = failures.iter().map(|failure| failure.at.as_micros() / 1_000).collect();
     assert_eq!(told, times);
     assert!(failures.iter().all(|failure| failure.grade == Grade::Answered && !failure.invite));
-    world.pass(Duration::from_mins(10) - Duration::from_secs(13));
+    world.pass(Duration::from_secs(600) - Duration::from_secs(13));
     assert_eq!(users(&world.engine.failures(ip("192.0.2.7"))), [Some("1002")]);
 }
 

@@ -50,9 +50,9 @@ impl<'e> Iterator for Headers<'e> {
     fn next(&mut self) -> Option<Header<'e>> {
         loop {
             let line = self.next_line()?;
-            if let Some(colon) = memchr::memchr(b':', line)
-                && let Some((name, [_, value @ ..])) = line.split_at_checked(colon)
-            {
+            let colon = memchr::memchr(b':', line);
+            let parts = colon.and_then(|colon| line.split_at_checked(colon));
+            if let Some((name, [_, value @ ..])) = parts {
                 return Some(Header { name, value: value.strip_prefix(b" ").unwrap_or(value) });
             }
         }

@@ -94,7 +94,7 @@ impl SessionConfig {
             limits: Limits::default(),
             connect_timeout: Duration::from_secs(5),
             auth_timeout: Duration::from_secs(10),
-            heartbeat_timeout: Duration::from_mins(1),
+            heartbeat_timeout: Duration::from_secs(60),
             command_timeout: Duration::from_secs(10),
             backoff: Backoff::default(),
             refused_backoff: Backoff::default(),
@@ -150,7 +150,7 @@ mod tests {
     fn senseless_settings_do_no_harm() {
         let mut random = fastrand::Rng::with_seed(1);
         let endless = Backoff { initial: Duration::MAX, max: Duration::MAX, jitter: 0.0 };
-        assert!(endless.wait(u32::MAX, &mut random) > Duration::from_hours(1));
+        assert!(endless.wait(u32::MAX, &mut random) > Duration::from_secs(3_600));
         for jitter in [f64::NAN, f64::INFINITY, -3.0, 7.0] {
             let backoff = Backoff { jitter, ..Backoff::default() };
             assert!(backoff.wait(3, &mut random) <= backoff.max);

@@ -254,7 +254,8 @@ impl<'s> Connected<'s> {
 
     fn reply(&mut self, frame: Frame) {
         let answers = self.in_flight.front().is_some_and(|front| is_answer(&frame, front.kind));
-        let Some(in_flight) = self.in_flight.pop_front_if(|_| answers) else {
+        let in_flight = if answers { self.in_flight.pop_front() } else { None };
+        let Some(in_flight) = in_flight else {
             self.batch.push(Notice::Unusable { frame });
             return;
         };

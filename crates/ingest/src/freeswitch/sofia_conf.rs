@@ -20,7 +20,7 @@ const MAX_GATEWAYS: usize = super::gateways::MAX_GATEWAYS;
 const MAX_VALUE: usize = super::MAX_TEXT;
 
 /// Longest `nonce-ttl`: nobody keeps a nonce for longer than a week.
-const MAX_NONCE_TTL: Duration = Duration::from_hours(7 * 24);
+const MAX_NONCE_TTL: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// What is read of the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(conf.gateways.len(), 2, "the others have no proxy but their own");
         let profiles: Vec<_> =
             conf.profiles.iter().map(|p| (p.name.as_str(), p.nonce_ttl, p.logs)).collect();
-        let minute = Some(Duration::from_mins(1));
+        let minute = Some(Duration::from_secs(60));
         assert_eq!(
             profiles,
             [

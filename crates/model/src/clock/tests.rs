@@ -1,7 +1,7 @@
 use super::by_hand::ByHand;
 use super::*;
 
-const DAY: Duration = Duration::from_hours(24);
+const DAY: Duration = Duration::from_secs(86_400);
 const START: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
 
 fn clock(written: Option<Timestamp>) -> (ByHand, Clock) {
@@ -64,7 +64,7 @@ fn what_was_stored_by_another_clock_counts_from_the_latest_of_it() {
     assert_eq!(clock.until_steady(clock.restored(START + DAY, old)), DAY);
     // Set right a long time after the start.
     hand.pass(10 * BOOT);
-    let right = written + Duration::from_hours(20);
+    let right = written + Duration::from_secs(72_000);
     hand.set(right);
     assert!(clock.look().corrected);
     assert_eq!(clock.behind(), None);

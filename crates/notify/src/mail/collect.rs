@@ -8,10 +8,10 @@ use super::text::{Lines, MailText};
 use sipward_model::record::{Mail, Record};
 
 /// Pause between two letters with alarms; what is raised meanwhile is in the second.
-const ALARM_PAUSE: Duration = Duration::from_mins(1);
+const ALARM_PAUSE: Duration = Duration::from_secs(60);
 
 /// How long FreeSWITCH may be away before that is an alarm: a restart of it is none.
-const AWAY: Duration = Duration::from_mins(1);
+const AWAY: Duration = Duration::from_secs(60);
 
 /// Collects until something is due.
 pub(super) struct Collector {

@@ -3,6 +3,8 @@
 use std::fmt::{Display, Write as _};
 use std::net::IpAddr;
 
+use sipward_engine::prefix;
+
 use crate::whois::Answer;
 
 /// Lines of a kind in one letter; more are counted.
@@ -92,12 +94,12 @@ impl MailText {
     pub(super) fn with_whois(mut self, answers: &[(IpAddr, Answer)]) -> Self {
         for (address, Answer { server, text }) in answers {
             let _ = writeln!(self.text, "\nwhois {address} ({server}):\n");
-            let said = text.get(..text.floor_char_boundary(MAX_WHOIS)).unwrap_or_default();
-            for line in said.lines() {
+            let shown = prefix(text, MAX_WHOIS);
+            for line in shown.lines() {
                 // Indented, so that no answer can look like our own line.
                 let _ = writeln!(self.text, "    {line}");
             }
-            if said.len() < text.len() {
+            if shown.len() < text.len() {
                 self.text.push_str("    [...]\n");
             }
         }

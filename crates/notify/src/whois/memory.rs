@@ -12,12 +12,12 @@ use super::{Answer, WhoisError};
 const MAX_KNOWN: usize = 256;
 
 /// How long an answer holds. Networks seldom change hands.
-const KNOWN_FOR: Duration = Duration::from_hours(24);
+const KNOWN_FOR: Duration = Duration::from_secs(86_400);
 
 /// How long a failure holds: long enough not to hammer a server that is down.
-const FAILED_FOR: Duration = Duration::from_mins(5);
+const FAILED_FOR: Duration = Duration::from_secs(300);
 
-const MINUTE: Duration = Duration::from_mins(1);
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// What a question comes to.
 pub type Found = Result<Answer, WhoisError>;

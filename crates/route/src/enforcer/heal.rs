@@ -23,7 +23,7 @@ const SETTLE: Duration = Duration::from_millis(50);
 /// Between two looks at addresses and routes of others, which on a router never rest.
 const HOST_INTERVAL: Duration = Duration::from_secs(1);
 /// Between two looks without any sign, in case one was never announced.
-const AUDIT: Duration = Duration::from_mins(5);
+const AUDIT: Duration = Duration::from_secs(300);
 /// Bans whose sets are compared without any sign. The kernel begins each part of a set's dump at the first element,
 /// so the time grows with the square of their number: some 3 s for a quarter of a million, in which no ban is set.
 pub(super) const MOST_AUDITED: usize = 65_536;

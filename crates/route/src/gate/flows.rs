@@ -15,7 +15,7 @@ use crate::netlink::{Batch, Refusal};
 use crate::{Flow, RouteError};
 
 /// Longest time that a flow is denied by one wish.
-const LONGEST: Duration = Duration::from_hours(24);
+const LONGEST: Duration = Duration::from_secs(86_400);
 /// Between two looks for flows that have run out.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 /// What cannot be done when the kernel refuses.

@@ -40,7 +40,7 @@ const MOST_REMEMBERED: u32 = 65_536;
 /// again, so there is nothing left to remember; the rest spares the set churn.
 const RATE_REMEMBERED: Duration = Duration::from_secs(5);
 /// How long the packets of a stranger are counted, from the first on.
-const COUNTED: Duration = Duration::from_mins(10);
+const COUNTED: Duration = Duration::from_secs(600);
 /// From one grant to a stranger to the next.
 const BETWEEN_GRANTS: Duration = Duration::from_secs(30);
 /// How long a grant is good.

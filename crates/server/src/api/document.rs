@@ -30,7 +30,7 @@ use sipward_model::wire::{Line, PolicyKey, ProblemKind, Scope};
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     components(schemas(Line, PolicyKey)),
-    modifiers(&Doors),
+    modifiers(&SecuritySchemes),
     // None on the Unix socket, one of the others on TCP.
     security((), ("token" = []), ("session" = [])),
     tags(
@@ -47,9 +47,9 @@ use sipward_model::wire::{Line, PolicyKey, ProblemKind, Scope};
 struct Document;
 
 /// How somebody shows on TCP who he is.
-struct Doors;
+struct SecuritySchemes;
 
-impl Modify for Doors {
+impl Modify for SecuritySchemes {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let components = document.components.get_or_insert_default();
         let token = Http::builder().scheme(HttpAuthScheme::Bearer).build();
@@ -119,10 +119,9 @@ fn write(routes: UtoipaMethodRouter<Api>) -> UtoipaMethodRouter<Api> {
 fn with_scope(mut paths: Paths, scope: Scope) -> Paths {
     let extension = Extensions::builder().add("x-scope", scope.as_str()).build();
     for item in paths.paths.values_mut() {
-        for operation in [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete] {
-            if let Some(operation) = operation {
-                operation.extensions = Some(extension.clone());
-            }
+        let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            operation.extensions = Some(extension.clone());
         }
     }
     paths

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 pub(super) const MOST: usize = 10;
 
 /// How long a failure counts.
-const WINDOW: Duration = Duration::from_mins(10);
+const WINDOW: Duration = Duration::from_secs(600);
 
 /// Clients remembered at most; beyond it the one that failed longest ago is forgotten.
 const CLIENTS: usize = 4_096;

@@ -11,7 +11,7 @@ use sipward_model::record::Record;
 use sipward_model::wire::TokenEnd;
 
 /// Pause between two reports of one token.
-const QUIET: Duration = Duration::from_mins(1);
+const QUIET: Duration = Duration::from_secs(60);
 
 /// Tokens counted at most: more than can be remembered as dead.
 const MOST: usize = 512;

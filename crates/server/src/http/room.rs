@@ -36,7 +36,7 @@ const LOCAL_SHARE: usize = 8;
 const OF_ONE: usize = 16;
 
 /// Pause between two reports that there is no room.
-const QUIET: Duration = Duration::from_mins(1);
+const QUIET: Duration = Duration::from_secs(60);
 
 /// Whose connection it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

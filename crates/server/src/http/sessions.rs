@@ -15,7 +15,7 @@ use sipward_model::wire::Scope;
 const MAX_SESSIONS: usize = 256;
 
 /// Silence after which a session ends. A page that is open listens to events, which is no silence.
-const IDLE: Duration = Duration::from_hours(2);
+const IDLE: Duration = Duration::from_secs(7_200);
 
 /// Name of sessions that a one-time link opened.
 pub(super) const BY_LINK: &str = "link";
@@ -199,7 +199,7 @@ impl Drop for Awake {
 mod tests {
     use super::*;
 
-    const LIFE: Duration = Duration::from_hours(12);
+    const LIFE: Duration = Duration::from_secs(43_200);
 
     fn by_token(sessions: &Sessions, name: &str, now: Instant) -> (Credential, Secret) {
         let ended = CancellationToken::new();

@@ -20,7 +20,7 @@ pub(super) const MAX_TOKENS: usize = 64;
 const PREFIX: &str = "sipward_";
 
 /// How exactly the last use is kept, so that not every request writes.
-const USED_EXACTLY: Duration = Duration::from_mins(10);
+const USED_EXACTLY: Duration = Duration::from_secs(600);
 
 /// All tokens.
 #[derive(Debug, Default)]
@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
-    const HOUR: Duration = Duration::from_hours(1);
+    const HOUR: Duration = Duration::from_secs(3_600);
 
     /// What a text opens, and whether its use is noted.
     fn opens(tokens: &Tokens, text: &str, at: Timestamp) -> Option<(Credential, bool)> {

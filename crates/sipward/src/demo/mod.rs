@@ -57,7 +57,7 @@ socket = ""
 const PAGE: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 8022);
 
 /// How long the log-in link of the page can be used.
-const LINK_LIFE: Duration = Duration::from_hours(24);
+const LINK_LIFE: Duration = Duration::from_secs(86_400);
 
 /// Records that the screen may fall behind.
 const RECORDS: usize = 16_384;

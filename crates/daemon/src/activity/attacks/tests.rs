@@ -101,7 +101,7 @@ fn a_full_memory_says_how_far_it_reaches() {
     let remembered = attacks.remembered(at(MOST_FAILURES as u64 + 1));
     assert_eq!(remembered.count(), MOST_FAILURES);
     assert_eq!(remembered.since, at(1), "the latest of those that went");
-    let all = within(&remembered, Duration::from_hours(23), at(MOST_FAILURES as u64 + 1));
+    let all = within(&remembered, Duration::from_secs(82_800), at(MOST_FAILURES as u64 + 1));
     assert_eq!(all.failures, MOST_FAILURES as u64);
     assert!(all.is_partial);
     let minute = within(&remembered, Duration::from_secs(60), at(MOST_FAILURES as u64 + 1));

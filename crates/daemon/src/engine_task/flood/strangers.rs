@@ -9,7 +9,7 @@ use sipward_engine::{SLOWED_PER_SECOND, Timestamp};
 use sipward_model::record::Record;
 
 /// A stranger above its own limit for so long is reported.
-const LONG: Duration = Duration::from_mins(1);
+const LONG: Duration = Duration::from_secs(60);
 
 /// Strangers reported at once at most; the list has the others.
 const REPORTED: usize = 10;
@@ -19,7 +19,7 @@ const SLOWED_LIMIT: f64 = 1.5;
 
 /// How long a stranger is remembered that is on no list: the kernel counts each for ten minutes and then anew, and
 /// names it again from 300 packets on.
-const REMEMBERED: Duration = Duration::from_mins(1);
+const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// How long a list stands when no other comes: none comes while nobody sends enough.
 const STANDS: Duration = Duration::from_secs(30);

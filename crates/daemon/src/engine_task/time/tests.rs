@@ -15,9 +15,9 @@ use sipward_model::clock::by_hand::ByHand;
 use sipward_store::{HistoryQuery, Notice, Saved, Store};
 
 const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
-const MINUTE: Duration = Duration::from_mins(1);
-const DAY: Duration = Duration::from_hours(24);
-const YEAR: Duration = Duration::from_hours(365 * 24);
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// An engine task with a clock that is set by hand, over a store in a file.
 struct Simulation {

@@ -71,7 +71,7 @@ fn a_list_never_lifts_nor_brings_back_what_events_said_since() {
 #[test]
 fn what_runs_out_without_a_word_is_forgotten() {
     let mut phones = Phones::new();
-    let minute = Some(Duration::from_mins(1));
+    let minute = Some(Duration::from_secs(60));
     phones.registered(&phone("1000", "192.0.2.1", "a", 1), minute, at(0));
     phones.registered(&phone("1001", "192.0.2.2", "b", 1), Some(Duration::MAX), at(0));
     phones.expire(at(200));

@@ -90,14 +90,14 @@ async fn an_answer_is_renewed_by_its_ttl_and_the_last_one_is_kept_through_a_fail
     server.fail("_sip._udp.carrier.test", SRV);
     server.put("carrier.test", A, 60, &["203.0.113.80"]);
     for n in 0..3 {
-        look_up(&mut trunks, &server, due + Duration::from_mins(10 * (n + 1))).await;
+        look_up(&mut trunks, &server, due + Duration::from_secs(60 * (10 * (n + 1)))).await;
         assert_eq!(addresses(&trunks), ["192.0.2.89"], "not the web server");
         assert_eq!(trunks.changes(), [], "it is still protected");
         assert_eq!(trunks.stale().count(), 1);
         assert_eq!(trunks.stale().next().map(|(name, _)| name), Some("carrier.test"));
     }
     server.put("_sip._udp.carrier.test", SRV, 60, &["edge.carrier.test"]);
-    look_up(&mut trunks, &server, due + Duration::from_hours(1)).await;
+    look_up(&mut trunks, &server, due + Duration::from_secs(3_600)).await;
     assert_eq!(trunks.stale().count(), 0);
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use sipward_engine::{Guard, Policy, Rule, RuleName, RuleSettings, UserAgents};
+use sipward_engine::{Guard, Policy, Rule, RuleName, RuleSettings, UserAgents, prefix};
 
 use sipward_model::wire::{MAX_PATTERN, PolicyKey, RuleScope, RuleSetting};
 
@@ -62,7 +62,7 @@ fn set_in(
             RuleSetting::Scope,
         ) => guard.scope = word::<RuleScope>(value, "policy, host or sip")?.scope(),
         (RuleSettings::UserAgents(agents), RuleSetting::Patterns) => {
-            agents.patterns = patterns(value)?
+            agents.patterns = patterns(value)?;
         }
         (
             RuleSettings::UserAgents(UserAgents { ban_time, .. })
@@ -111,7 +111,7 @@ fn patterns(value: &Value) -> Result<Vec<String>, String> {
 fn shown(value: &Value) -> String {
     const MOST: usize = 60;
     let text = value.to_string();
-    let end = text.floor_char_boundary(MOST);
-    let cut = if end < text.len() { "…" } else { "" };
-    format!("{}{cut}", text.get(..end).unwrap_or_default())
+    let shown = prefix(&text, MOST);
+    let cut = if shown.len() < text.len() { "…" } else { "" };
+    format!("{shown}{cut}")
 }

@@ -25,7 +25,7 @@ fn a_full_table_refuses_until_flows_have_run_out() {
 #[test]
 fn what_a_wish_comes_to_is_told() {
     let (mut flows, now) = (Flows::default(), Instant::now());
-    let until = now + Duration::from_mins(10);
+    let until = now + Duration::from_secs(600);
     assert_eq!(flows.note(flow(1), Some(until), now), (Outcome::Denied, None, Some(until)));
     let later = until + Duration::from_secs(1);
     assert_eq!(flows.note(flow(1), Some(later), now), (Outcome::Denied, Some(until), Some(later)));
