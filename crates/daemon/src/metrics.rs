@@ -6,7 +6,7 @@
 //! | `page` | the two text formats: Prometheus 0.0.4 and `OpenMetrics` 1.0 |
 //! | `render` | which metrics there are, their names and help |
 //!
-//! [`render`] is pure: a [`Snapshot`] in, text out. The names are an interface: they do not change without a
+//! [`render()`] is pure: a [`Snapshot`] in, text out. The names are an interface: they do not change without a
 //! line in the changelog, and a test holds the dashboard and the alert rules to them.
 //!
 //! There is no metrics crate: `prometheus-client` writes `OpenMetrics` only, in which a counter's family has

@@ -1,5 +1,5 @@
 //! FreeSWITCH's log files: rows put together to whole messages, with the rules of
-//! [`log_parser`](sipward_ingest::log_parser) against names that look like rows.
+//! [`log_parser`] against names that look like rows.
 
 use std::io::{BufRead, ErrorKind};
 

@@ -1,7 +1,7 @@
 //! `xml_locate configuration configuration name sofia.conf`: the configuration as FreeSWITCH has it, also where
 //! it comes from a database.
 //!
-//! It holds the passwords of all gateways. Of its attributes only the ones listed in [`Wanted`] are looked at, and
+//! It holds the passwords of all gateways. Of its attributes only the ones listed in `Wanted` are looked at, and
 //! no error quotes any of it.
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What a route needs: each is mounted by [`read`] or [`write`].
+//! What a route needs: each is mounted by [`read`] or [`write()`].
 
 use axum::Extension;
 use axum::extract::Request;
