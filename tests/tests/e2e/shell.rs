@@ -121,7 +121,7 @@ fn what_the_daemon_knows_is_shown_and_moves_no_cursor() {
     let peer = world.fs.address().to_string();
     for (words, parts) in [
         (&["status"] as &[&str], vec![peer.as_str(), "1 now", "5 failures within 10m ban for 1h"]),
-        (&["status"], vec!["all is well", "1 source within 10m, 5 failures"]),
+        (&["status"], vec!["no alarms", "1 source within 10m, 5 failures"]),
         (&["bans", "--search", "SCANNER"], vec!["198.51.100.7/32"]),
         (&["bans", "--search", "phone"], vec!["nobody is banned"]),
         (&["whois", "198.51.100.7"], vec!["Address   198.51.100.7", "which no registry knows"]),

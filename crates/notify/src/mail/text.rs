@@ -106,7 +106,7 @@ impl MailText {
 }
 
 fn counted(count: usize, word: &str) -> String {
-    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+    sipward_model::text::count(count as u64, word)
 }
 
 /// The lines for people are escaped already. Errors of the system are not, and a letter depends on it.
