@@ -1,11 +1,11 @@
-//! The text of a letter.
+//! The text of a mail.
 
 use std::fmt::{Display, Write as _};
 use std::net::IpAddr;
 
 use crate::whois::Answer;
 
-/// Lines of a kind in one letter; more are counted.
+/// Most lines of a kind in one mail; further ones are counted.
 const MAX_LINES: usize = 50;
 
 /// Longest line, in characters: a ban with ten users of 62 bytes each, escaped, may be longer.
@@ -14,7 +14,7 @@ const MAX_LINE: usize = 1_000;
 /// Longest subject, in characters.
 const MAX_SUBJECT: usize = 150;
 
-/// Longest answer of whois in a letter, in bytes; ten of them are the largest part of it.
+/// Longest whois answer in a mail, in bytes. A mail contains up to ten.
 const MAX_WHOIS: usize = 2_000;
 
 /// Lines for people, at most [`MAX_LINES`] of them.
@@ -43,7 +43,7 @@ impl Lines {
         }
         let more = self.count - self.lines.len();
         if more > 0 {
-            let _ = writeln!(text, "and {more} more; `sipward history` has them all");
+            let _ = writeln!(text, "and {more} more; `sipward history` lists all");
         }
     }
 }
@@ -76,9 +76,10 @@ impl MailText {
         }
         if !attention.is_empty() {
             let phones = counted(attention.count, "phone");
-            let _ = write!(subject, ", {phones} in need of attention");
+            let need = if attention.count == 1 { "needs" } else { "need" };
+            let _ = write!(subject, ", {phones} {need} attention");
         }
-        let mut text = format!("{subject}; {} ended meanwhile.\n", counted(unbans, "ban"));
+        let mut text = format!("{subject}; {} ended.\n", counted(unbans, "ban"));
         for part in [bans, attention] {
             if !part.is_empty() {
                 text.push('\n');
@@ -94,7 +95,7 @@ impl MailText {
             let _ = writeln!(self.text, "\nwhois {address} ({server}):\n");
             let said = text.get(..text.floor_char_boundary(MAX_WHOIS)).unwrap_or_default();
             for line in said.lines() {
-                // Indented, so that no answer can look like our own line.
+                // Indented, so that no answer can look like a line of sipward.
                 let _ = writeln!(self.text, "    {line}");
             }
             if said.len() < text.len() {
@@ -109,7 +110,7 @@ fn counted(count: usize, word: &str) -> String {
     sipward_model::text::count(count as u64, word)
 }
 
-/// The lines for people are escaped already. Errors of the system are not, and a letter depends on it.
+/// Lines of records are already escaped. Errors of the system are not, but a mail needs that.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
