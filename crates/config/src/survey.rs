@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Config, ConfigError};
 
-/// Errors that are reported at most; a file with more is no configuration.
+/// Most errors that are reported; a file with more is not a configuration.
 const MOST: usize = 50;
 
 /// Lines that one value may have.

@@ -173,7 +173,7 @@ fn wrong_types_and_broken_toml_are_refused_with_their_place() {
     for (source, start) in [
         ("mode = \"maybe\"\n", "sipward.toml:1:8: unknown variant `maybe`"),
         ("allow = [\"192.0.2\"]\n", "sipward.toml:1:9: `192.0.2` is neither an address"),
-        ("[policy]\nwindow = \"ten\"\n", "sipward.toml:2:10: `ten` is no time span"),
+        ("[policy]\nwindow = \"ten\"\n", "sipward.toml:2:10: `ten` is not a time span"),
         ("mode = \n", "sipward.toml:1:8: "),
         (
             "[route]\ngate_limit = \"on\"\n",
@@ -267,13 +267,13 @@ fn wrong_values_of_http_are_refused_with_what_to_write() {
     for (source, told) in [
         (
             "listen = [\"8022\"]",
-            "`http.listen`: `8022` is no address with a port; write 127.0.0.1:8022",
+            "`http.listen`: `8022` is not an address with a port; write 127.0.0.1:8022",
         ),
-        ("listen = [\"localhost:8022\"]", "is no address with a port"),
+        ("listen = [\"localhost:8022\"]", "is not an address with a port"),
         ("certificate = \"/c.pem\"", "`http.certificate`: `http.key` is not set"),
         ("key = \"/k.pem\"", "`http.key`: `http.certificate` is not set"),
         ("certificate = \"c.pem\"\nkey = \"/k.pem\"", "is not an absolute path"),
-        ("trusted_proxies = [\"proxy.example\"]", "is no address or network"),
+        ("trusted_proxies = [\"proxy.example\"]", "is not an address or network"),
         ("hosts = [\"https://pbx.example\"]", "without scheme and port"),
         ("hosts = [\"pbx.example:8022\"]", "without scheme and port"),
         ("session = \"1s\"", "`http.session`: 1s is not between 1m and 30days"),

@@ -59,8 +59,7 @@ pub(super) async fn ban(
             let there = healthy.words();
             // A ban of this host itself is refused later, with its reason.
             if !there.is_empty() && !healthy.is_this_host() {
-                let detail =
-                    format!("{}. Tick \"Ban anyway\" to ban it", there.join("; "));
+                let detail = format!("{}. Tick \"Ban anyway\" to ban it", there.join("; "));
                 return Err(ApiError::new(ProblemKind::Refused, detail));
             }
         }

@@ -100,7 +100,7 @@ fn a_link_logs_in_once() {
     let made = text(&made.stdout);
     let link = made.lines().next().unwrap();
     let path = link.strip_prefix("http://127.0.0.1:8022").expect(&made);
-    assert!(made.contains("opens one session that may write, once, until"), "{made}");
+    assert!(made.contains("opens one session with scope write, once, until"), "{made}");
     // A chat program that looks at the link does not use it up.
     for _ in 0..3 {
         let shown = served.ask(|web| web.browser().get(path)).expect(200);

@@ -51,7 +51,7 @@ fn a_scanner_is_named_with_its_rate() {
     );
     assert_eq!(
         said((RuleName::Insider, None)),
-        format!("{start}because it guesses the passwords of others")
+        format!("{start}because it guesses passwords of other users")
     );
 }
 

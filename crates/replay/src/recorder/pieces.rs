@@ -28,7 +28,7 @@ pub struct Pieces {
 #[derive(Debug, thiserror::Error)]
 pub enum PiecesError {
     /// A file of that name is there already.
-    #[error("{} exists already: choose another name, or move it away", .path.display())]
+    #[error("{} already exists: choose another name, or move it", .path.display())]
     Exists {
         /// The file.
         path: PathBuf,

@@ -56,7 +56,7 @@ fn more(f: &mut fmt::Formatter<'_>, left_out: u64) -> fmt::Result {
     if left_out == 0 {
         return Ok(());
     }
-    writeln!(f, "... and {left_out} more (--json tells of them)")
+    writeln!(f, "... and {left_out} more (--json lists them)")
 }
 
 /// `11-22 08:24:26`, UTC.

@@ -1,4 +1,4 @@
-//! Standard output: JSON and text that move no cursor, no matter who wrote what is in them.
+//! Standard output: JSON and text without control characters, whatever their origin.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal as _, Write as _};
@@ -19,8 +19,7 @@ pub(super) fn text(text: &str) -> io::Result<()> {
     write(text)
 }
 
-/// Writes a JSON document. Characters that a terminal may obey stand as `\u…`, which JSON reads as the
-/// same.
+/// Writes a JSON document. Control characters are written as `\u…`, which is the same in JSON.
 pub(super) fn json(document: &str) -> io::Result<()> {
     write(&escaped(document))
 }

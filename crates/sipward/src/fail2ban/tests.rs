@@ -304,7 +304,7 @@ fn what_is_printed_is_a_configuration_that_sipward_takes() {
     assert_eq!(config.policy.ban_time.as_secs(), 365 * 86_400);
     assert_eq!(config.allow.len(), 2);
     for part in
-        ["# Bans that stand: 1.\n", "203.0.113.9/32 for ever (jail freeswitch)", "names a file"]
+        ["# Active bans: 1.\n", "203.0.113.9/32 permanent (jail freeswitch)", "names a file"]
     {
         assert!(toml.contains(part), "{part} in {toml}");
     }

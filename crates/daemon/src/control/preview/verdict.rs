@@ -13,7 +13,7 @@ pub(super) enum Verdict {
     Made,
     /// No ban, not then.
     NotMade(NotMadeBecause),
-    /// The evidence does not tell: a window is shorter, only better evidence counts, or the user agent has
+    /// The evidence is not sufficient: a window is shorter, only better evidence counts, or the user agent has
     /// aged out of memory.
     Unsure,
 }
@@ -65,7 +65,7 @@ pub(super) fn first_length(name: RuleName, then: &Policy) -> Duration {
     }
 }
 
-/// The weakest grade that was counted is known, so either all of it is enough or nobody knows how much.
+/// Only the weakest counted grade is known, so either all of the evidence suffices or the answer is unknown.
 fn by_grade(guard: Guard, seen: &Evidence) -> Verdict {
     let carries_none = matches!(
         seen.rule,
