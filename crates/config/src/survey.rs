@@ -95,7 +95,7 @@ mod tests {
             (4, "bann"),
             (5, "dns_refresh"),
             (7, "policy.max_failures"),
-            (8, "no time span"),
+            (8, "not a time span"),
             (9, "unknown key `nosuch`"),
             (13, "esl.queue"),
             (14, "esl.retry_near"),

@@ -230,7 +230,7 @@ fn a_token_in_a_store_in_memory_says_that_it_ends_with_the_daemon() {
     let setup = world.setup(&format!("{CONFIG}[store]\npath = \":memory:\"\n"));
     let _daemon = world.watch(&setup);
     let made = setup.shell(&["token", "add", "x"]);
-    assert!(text(&made.stdout).contains("so it ends with the daemon"), "{}", text(&made.stdout));
+    assert!(text(&made.stdout).contains("so it ends at the next restart"), "{}", text(&made.stdout));
 }
 
 fn a_read_token_looks_and_tries_and_a_write_token_changes() {

@@ -77,7 +77,7 @@ fn a_session_changes_nothing_for_a_foreign_page() {
         &[("Origin", "null")],
     ] {
         let refused = post(foreign).expect(403);
-        assert!(refused.body.contains("from the page itself"), "{}", refused.body);
+        assert!(refused.body.contains("from the console itself"), "{}", refused.body);
     }
     assert_eq!(served.setup.client().get("/bans").expect(200)["total"], 0);
     post(&[("Origin", "http://127.0.0.1:8022")]).expect(201);

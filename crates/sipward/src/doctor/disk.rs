@@ -145,7 +145,7 @@ mod tests {
         Connection::open(&file).unwrap().execute_batch("CREATE TABLE a(b)").unwrap();
         let check = database(&file, false);
         assert_eq!(check.state, State::Ok, "{check:?}");
-        assert!(check.found.contains("is sound, 8 kB"), "{check:?}");
+        assert!(check.found.contains("is intact, 8 kB"), "{check:?}");
     }
 
     #[test]

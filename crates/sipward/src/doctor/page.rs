@@ -74,7 +74,7 @@ mod tests {
         drop(listener);
         let silent = check(&settings, true).await;
         assert_eq!(silent.state, State::Fail);
-        assert_eq!(silent.found, format!("nobody listens on {address}"));
+        assert_eq!(silent.found, format!("the daemon does not listen on {address}"));
         assert_eq!(check(&settings, false).await.state, State::Ok);
 
         let files = TlsFiles { certificate: "/nowhere.pem".into(), key: "/nowhere.key".into() };
