@@ -67,11 +67,11 @@ const tests = {
     await page.goto("/bans?q=198.19.0.0/16");
     await row(page, "198.19.62.7").waitFor();
     await page.getByRole("button", { name: "Unban 198.19.60.7" }).click();
-    await page.getByText("1 ban ended.").waitFor();
+    await page.getByText("1 ban lifted.").waitFor();
     assert.match(page.url(), /q=198/);
     for (const last of [61, 62]) await row(page, `198.19.${last}.7`).getByRole("checkbox").check();
-    await page.getByRole("button", { name: "Unban those that are ticked" }).click();
-    await page.getByText("2 bans ended.").waitFor();
+    await page.getByRole("button", { name: "Unban selected" }).click();
+    await page.getByText("2 bans lifted.").waitFor();
     for (const last of [60, 61, 62]) assert.equal(await row(page, `198.19.${last}.7`).count(), 0);
     assert.deepEqual(page.wrong, []);
     await page.context().close();
@@ -82,10 +82,10 @@ const tests = {
     await page.goto("/bans");
     await page.getByText("Ban an address or a network").click();
     await page.getByLabel("Address or network").fill("198.18.4.0/22");
-    await page.getByLabel("For how long").fill("2h");
-    await page.getByLabel("Why").fill("<b>rings</b> at night");
+    await page.getByLabel("Duration").fill("2h");
+    await page.getByLabel("Reason").fill("<b>rings</b> at night");
     await page.getByRole("button", { name: "Ban", exact: true }).click();
-    await page.getByText("It is banned.").waitFor();
+    await page.getByText("The ban was added.").waitFor();
     await page.getByText("by hand: <b>rings</b> at night").waitFor();
     assert.match(world.sipward("bans"), /198\.18\.4\.0\/22 +host +(2h|1h)/);
     assert.deepEqual(page.wrong, []);
@@ -97,24 +97,24 @@ const tests = {
     await page.goto("/bans");
     await page.getByText("Ban an address or a network").click();
     await page.getByLabel("Address or network").fill("198.18.40.7");
-    await page.getByLabel("What it stops").selectOption({ label: "SIP ports only" });
+    await page.locator("#ban-scope").selectOption({ label: "SIP ports only" });
     await page.getByRole("button", { name: "Ban", exact: true }).click();
-    await page.getByText("It is banned.").waitFor();
+    await page.getByText("The ban was added.").waitFor();
     await row(page, "198.18.40.7").getByText("SIP ports only").waitFor();
     assert.match(world.sipward("bans", "--scope", "sip"), /198\.18\.40\.7/);
     assert.ok(!world.sipward("bans", "--scope", "host").includes("198.18.40.7"));
-    await page.getByLabel("Stops", { exact: true }).selectOption({ label: "everything" });
+    await page.locator("select#scope").selectOption({ label: "everything" });
     await page.getByLabel("Search", { exact: true }).fill("");
     await page.getByRole("button", { name: "Search" }).click();
     await page.waitForURL(/scope=host/);
     assert.equal(await row(page, "198.18.40.7").count(), 0);
-    const file = await page.getByRole("link", { name: "All as CSV" }).getAttribute("href");
+    const file = await page.getByRole("link", { name: "Export CSV" }).getAttribute("href");
     assert.match(file, /scope=host/);
-    await page.getByLabel("Stops", { exact: true }).selectOption({ label: "SIP ports only" });
+    await page.locator("select#scope").selectOption({ label: "SIP ports only" });
     await page.getByRole("button", { name: "Search" }).click();
     await row(page, "198.18.40.7").waitFor();
     await page.goto("/sources/198.18.40.7");
-    await page.getByText("Web, mail and SSH of this server stay reachable from there.").waitFor();
+    await page.getByText("Web, mail and SSH of this server remain reachable from this address.").waitFor();
     await look(page, "source-sip");
     assert.deepEqual(await barriers(page), []);
     assert.deepEqual(page.wrong, []);
@@ -145,7 +145,7 @@ const tests = {
     await page.getByRole("heading", { name: "Denied flows" }).waitFor();
     await look(page, "source-flow");
     await page.getByRole("button", { name: "Allow 203.0.113.77 tcp 41234" }).click();
-    await until("both are", () => world.sipward("flows").includes("no flow is denied"));
+    await until("both are", () => world.sipward("flows").includes("no denied flows"));
     assert.deepEqual(page.wrong, []);
     await page.context().close();
   },
@@ -163,9 +163,9 @@ const tests = {
     assert.equal(await page.getByLabel("Address or network").getAttribute("aria-invalid"), "true");
     assert.match(await ask("127.0.0.1"), /not banned/);
     assert.match(await ask("198.0.0.0/8"), /wider than/);
-    await page.getByLabel("Ban it in spite of that").check();
+    await page.getByLabel("Override and ban").check();
     await page.getByRole("button", { name: "Ban", exact: true }).click();
-    await page.getByText("It is banned.").waitFor();
+    await page.getByText("The ban was added.").waitFor();
     world.sipward("unban", "198.0.0.0/8");
     await page.context().close();
   },
@@ -176,14 +176,14 @@ const tests = {
     world.tell("fail 198.19.70.7 1001 2 Evil\u202e<script>alert(1)</script>");
     await until("it is banned", () => world.sipward("bans").includes("198.19.70.7"));
     await page.goto("/");
-    await page.getByLabel("Why is an address banned, or not?").fill("198.19.70.7");
+    await page.getByLabel("Why is an address banned or not?").fill("198.19.70.7");
     await page.getByRole("button", { name: "Look up" }).click();
     await page.getByRole("heading", { name: "198.19.70.7 banned" }).waitFor();
     const text = await page.getByRole("main").innerText();
     assert.match(text, /1001/);
     assert.ok(text.includes("Evil\\u{202e}<script>alert(1)</script>"), text);
     await page.getByRole("button", { name: "Unban" }).click();
-    await page.getByText("1 ban ended.").waitFor();
+    await page.getByText("1 ban lifted.").waitFor();
     await page.getByRole("heading", { name: "198.19.70.7 not banned" }).waitFor();
     assert.deepEqual(page.wrong, []);
     await page.context().close();
@@ -194,25 +194,25 @@ const tests = {
     await until("it is banned", () => world.sipward("bans").includes("198.19.90.7"));
     const page = await world.visitor("write");
     await page.goto("/policy");
-    await page.getByLabel("Failures that ban").fill("many");
-    await page.getByRole("button", { name: "Show what it would mean" }).first().click();
+    await page.getByLabel("Failures before a ban").fill("many");
+    await page.getByRole("button", { name: "Preview changes" }).first().click();
     assert.match(await page.getByRole("alert").textContent(), /whole number/);
-    await page.getByLabel("Failures that ban").fill("9");
+    await page.getByLabel("Failures before a ban").fill("9");
     await page.getByLabel("Mode of the rule slow").selectOption("ban");
-    await page.getByRole("button", { name: "Show what it would mean" }).first().click();
-    await page.getByRole("heading", { name: "What it would mean" }).waitFor();
+    await page.getByRole("button", { name: "Preview changes" }).first().click();
+    await page.getByRole("heading", { name: "Preview" }).waitFor();
     const text = await page.getByRole("main").innerText();
     assert.match(text, /max_failures: 5 → 9/);
     assert.match(text, /rules.slow.mode: shadow → ban/);
-    await page.getByText("Which would not have been made").click();
-    await page.getByText("198.19.90.7, failures: it takes more than was seen").waitFor();
+    await page.getByText("Bans that would not have been made").click();
+    await page.getByText("198.19.90.7, failures: the failures would not reach the threshold").waitFor();
     assert.deepEqual(await barriers(page), []);
     assert.match(world.sipward("policy", "show"), /max_failures +default +5/);
-    await page.getByRole("button", { name: "Put it in force" }).click();
-    await page.getByText("It is in force.").waitFor();
+    await page.getByRole("button", { name: "Apply" }).click();
+    await page.getByText("The change was applied.").waitFor();
     assert.match(world.sipward("policy", "show"), /max_failures +run time, stored.* 9/);
     await page.getByRole("button", { name: "Reset max_failures" }).click();
-    await page.getByText("The value below it holds again.").waitFor();
+    await page.getByText("Reset to the configured value.").waitFor();
     assert.match(world.sipward("policy", "show"), /max_failures +default +5/);
     world.sipward("policy", "reset", "rules.slow.mode");
     assert.deepEqual(page.wrong.filter((line) => !line.includes("422")), []);
@@ -226,15 +226,15 @@ const tests = {
     await page.goto("/sources/198.19.91.7");
     await page.getByRole("button", { name: "Allow…" }).click();
     await page.getByRole("heading", { name: "Allow 198.19.91.7/32?" }).waitFor();
-    assert.match(await page.getByRole("main").innerText(), /Bans that end\s+1/);
+    assert.match(await page.getByRole("main").innerText(), /Bans to lift\s+1/);
     assert.deepEqual(await barriers(page), []);
-    await page.getByRole("button", { name: "Allow it" }).click();
-    await page.getByText("It is on the allow list; 1 ban ended.").waitFor();
+    await page.getByRole("button", { name: "Apply" }).click();
+    await page.getByText("Added to the allow list; 1 ban lifted.").waitFor();
     await page.getByRole("button", { name: "Remove 198.19.91.7/32" }).click();
-    await page.getByText("It is no longer on the allow list.").waitFor();
-    await page.getByText("Allow somebody").click();
+    await page.getByText("Removed from the allow list.").waitFor();
+    await page.getByText("Add an entry").click();
     await page.getByLabel("Address, network or DNS name").fill("not a host!");
-    await page.getByRole("button", { name: "Show what it would mean" }).click();
+    await page.getByRole("button", { name: "Preview changes" }).click();
     assert.match(await page.getByRole("alert").textContent(), /neither an address/);
     await page.context().close();
   },
@@ -243,7 +243,7 @@ const tests = {
     const page = await world.visitor("read");
     // Of documentation: nobody is asked outside, and the page says why.
     await page.goto("/sources/198.19.9.7");
-    await page.getByRole("button", { name: "Ask DNS and whois" }).click();
+    await page.getByRole("button", { name: "Query DNS and whois" }).click();
     await page.getByText(/^whois: /).waitFor();
     assert.deepEqual(await barriers(page), []);
     assert.deepEqual(page.wrong, []);
@@ -258,7 +258,7 @@ const tests = {
     await page.getByLabel("Search", { exact: true }).fill("friendly");
     await page.getByRole("button", { name: "Search" }).click();
     await row(page, "198.19.92.7").waitFor();
-    const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "All as CSV" }).click()]);
+    const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Export CSV" }).click()]);
     const { createReadStream } = await import("node:fs");
     let text = "";
     for await (const part of createReadStream(await file.path(), "utf8")) text += part;
@@ -291,7 +291,7 @@ const tests = {
     for (const path of [...PAGES, "/sources/198.19.80.7"]) {
       await page.goto(path);
       const buttons = await page.getByRole("main").getByRole("button").allTextContents();
-      assert.deepEqual(buttons.filter((text) => !/^(Search|Look up|Test|Ask DNS and whois)$/.test(text)), [], path);
+      assert.deepEqual(buttons.filter((text) => !/^(Search|Look up|Test|Query DNS and whois)$/.test(text)), [], path);
     }
     assert.deepEqual(page.wrong, []);
     const status = await page.evaluate(async () => {
@@ -312,9 +312,9 @@ const tests = {
     await page.getByText("Ban an address or a network").click();
     await page.getByLabel("Address or network").fill("198.18.9.9");
     await page.getByRole("button", { name: "Ban", exact: true }).click();
-    await page.getByText("It is banned.").waitFor();
+    await page.getByText("The ban was added.").waitFor();
     await page.getByRole("button", { name: "Unban 198.18.9.9" }).click();
-    await page.getByText("1 ban ended.").waitFor();
+    await page.getByText("1 ban lifted.").waitFor();
     assert.deepEqual(page.wrong, []);
     await page.context().close();
   },
@@ -323,7 +323,7 @@ const tests = {
     const page = await world.visitor("write");
     await page.goto("/bans");
     await page.keyboard.press("Tab");
-    assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to the content");
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to content");
     await page.keyboard.press("Enter");
     assert.equal(await page.evaluate(() => document.activeElement.id), "main");
     await page.keyboard.press("Tab");
@@ -336,7 +336,7 @@ const tests = {
     const page = await world.visitor("write");
     for (const [path, status] of [["/nowhere", 404], ["/sources/nobody", 422], ["/bans?sort=size", 422], ["/history?from=yesterday", 422]]) {
       assert.equal((await page.goto(path)).status(), status, path);
-      assert.ok(await page.getByRole("link", { name: "To the overview" }).isVisible(), path);
+      assert.ok(await page.getByRole("link", { name: "Back to the overview" }).isVisible(), path);
     }
     await page.context().close();
   },

@@ -1,4 +1,4 @@
-//! Names of other programs for our keys.
+//! Names of other programs for the keys of sipward.
 
 /// Other names that a key may be written by.
 pub(super) fn aliases(key: &str) -> &'static [&'static str] {

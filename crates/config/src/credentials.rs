@@ -1,5 +1,4 @@
-//! Event Socket credentials. They come from the environment and nowhere else, so that the
-//! configuration file can be shown to anybody.
+//! Event Socket credentials. They come only from the environment, so that the configuration file contains no secret.
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -35,7 +34,8 @@ pub struct Credentials {
 pub enum CredentialsError {
     /// No password anywhere.
     #[error(
-        "no Event Socket password: set ESL_PASSWORD, or ESL_PASSWORD_FILE to a file that holds it \
+        "no Event Socket password: set ESL_PASSWORD, or ESL_PASSWORD_FILE to a file that contains \
+            it \
          (under systemd: LoadCredential=esl-password:/etc/sipward/esl-password)"
     )]
     NoPassword,
@@ -66,7 +66,7 @@ impl Credentials {
     /// Reads `ESL_HOST`, `ESL_PORT`, `ESL_USER`, `ESL_PASSWORD` and `ESL_PASSWORD_FILE`.
     ///
     /// # Errors
-    /// When there is no password, two of them, or a variable that makes no sense.
+    /// When there is no password, two of them, or an invalid variable.
     pub fn from_env() -> Result<Self, CredentialsError> {
         Self::from_lookup(|name| std::env::var_os(name))
     }
@@ -127,13 +127,13 @@ fn host(lookup: &impl Fn(&str) -> Option<OsString>) -> Result<String, Credential
         return Ok(bare.to_owned());
     }
     let advice = right_host(&written).map_or_else(
-        || "write a host name (pbx.example.org) or an address (192.0.2.1, ::1)".to_owned(),
+        || "expected a host name (pbx.example.org) or an address (192.0.2.1, ::1)".to_owned(),
         |(host, port)| match port {
             Some(port) => format!("write ESL_HOST={host} and ESL_PORT={port}"),
             None => format!("write ESL_HOST={host}"),
         },
     );
-    Err(refused(format!("`{}` is no host: {advice}", written.escape_debug())))
+    Err(refused(format!("`{}` is not a host: {advice}", written.escape_debug())))
 }
 
 /// The host, and the port if there is one, that was meant by what cannot be used.
@@ -175,11 +175,11 @@ fn user(lookup: &impl Fn(&str) -> Option<OsString>) -> Result<Option<String>, Cr
         one_line(VARIABLE, user)?;
         if user.contains(':') {
             return Err(refused(
-                "must not hold `:`, which ends the name in `userauth user:password`",
+                "must not contain `:`, which ends the name in `userauth user:password`",
             ));
         }
         if user.contains(char::is_whitespace) {
-            return Err(refused("must not hold white space; write name@domain"));
+            return Err(refused("must not contain white space; write name@domain"));
         }
     }
     Ok(user)

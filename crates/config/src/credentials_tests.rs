@@ -89,11 +89,11 @@ fn a_host_that_cannot_connect_is_refused_with_the_form_that_can() {
         ("[::1]:8021", "write ESL_HOST=::1 and ESL_PORT=8021"),
         (" 127.0.0.1", "write ESL_HOST=127.0.0.1"),
         ("\"pbx\"", "write ESL_HOST=pbx"),
-        ("pbx:80x", "write a host name"),
-        ("127.0.0", "write a host name"),
-        ("a b", "write a host name"),
-        ("/run/fs.sock", "write a host name"),
-        ("x\ny", "write a host name"),
+        ("pbx:80x", "expected a host name"),
+        ("127.0.0", "expected a host name"),
+        ("a b", "expected a host name"),
+        ("/run/fs.sock", "expected a host name"),
+        ("x\ny", "expected a host name"),
     ] {
         let error = host(written).expect_err(written);
         assert!(error.contains(right), "{written}: {error}");

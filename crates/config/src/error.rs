@@ -13,11 +13,11 @@ pub enum ConfigError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// The file is larger than any configuration.
-    #[error("{} has {size} bytes, more than the {limit} a configuration may have", .path.display())]
+    #[error("{} has {size} bytes, more than the limit of {limit}", .path.display())]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -33,7 +33,7 @@ pub enum ConfigError {
         path: PathBuf,
         /// Where in it; `None` when the value is a default that another key made wrong.
         place: Option<Place>,
-        /// What is wrong and what to do.
+        /// The problem, and what to do.
         message: String,
     },
 }
@@ -49,7 +49,7 @@ pub struct Place {
     pub text: String,
 }
 
-/// A value that parses but makes no sense, named by its dotted key.
+/// A value that parses but is invalid, named by its dotted key.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Problem {
     pub(super) key: String,
@@ -95,7 +95,7 @@ impl Place {
     }
 }
 
-/// Turns serde's list of every known key into the nearest one.
+/// Replaces serde's list of every known key by the nearest one.
 fn explain(message: &str) -> String {
     let Some(rest) = message.strip_prefix("unknown field ") else {
         return message.to_owned();
@@ -105,7 +105,7 @@ fn explain(message: &str) -> String {
     let nearest = names
         .map(|known| (strsim::damerau_levenshtein(unknown, known), known))
         .min()
-        // A third of the letters wrong is a slip; more is another word.
+        // Up to a third of wrong letters is a typing error; more is another name.
         .filter(|(distance, known)| distance * 3 <= known.len().max(unknown.len()));
     match nearest {
         Some((_, known)) => format!("unknown key `{unknown}`; did you mean `{known}`?"),

@@ -1,4 +1,4 @@
-//! Files that tell where addresses are.
+//! Files with the locations of addresses.
 
 use std::path::PathBuf;
 

@@ -13,7 +13,7 @@ pub struct HttpSettings {
     pub listen: Vec<SocketAddr>,
     /// Certificate and key; `None`: plain HTTP.
     pub tls: Option<TlsFiles>,
-    /// Reverse proxies that may say whose request it is.
+    /// Reverse proxies that may name the client of a request.
     pub trusted_proxies: Vec<IpNet>,
     /// Names that a browser may call this server by; none: see [`HttpSettings::knows_host`].
     pub hosts: Vec<String>,
@@ -43,17 +43,16 @@ impl Default for HttpSettings {
 }
 
 impl HttpSettings {
-    /// Whether the other end is a proxy that may say whose request it is.
+    /// Whether the other end is a proxy that may name the client of a request.
     #[must_use]
     pub fn trusts(&self, peer: IpAddr) -> bool {
         self.trusted_proxies.iter().any(|net| net.contains(&peer))
     }
 
-    /// Whether a request that names `host` is meant for this server. A page of somebody else whose name
-    /// was pointed at 127.0.0.1 (DNS rebinding) names its own.
+    /// Whether a request that names `host` is meant for this server. Another site whose name was pointed at 127.0.0.1
+    /// (DNS rebinding) sends its own name.
     ///
-    /// With `hosts` it is one of these. Without, anyone who came over loopback and not through a proxy named
-    /// an address, or `localhost`.
+    /// With `hosts` it must be one of these. Without, a direct client on loopback must name an address or `localhost`.
     #[must_use]
     pub fn knows_host(&self, host: &str, peer: IpAddr) -> bool {
         let name = without_port(host);

@@ -98,9 +98,9 @@ pub struct Config {
     pub mail: MailSettings,
     /// Where records are posted to.
     pub webhook: WebhookSettings,
-    /// How to ask whom an address belongs to.
+    /// How to query the owner of an address.
     pub whois: WhoisSettings,
-    /// Files that tell where addresses are.
+    /// Files with the locations of addresses.
     pub geo: GeoSettings,
     /// Keys of `[policy]` that the file sets, dotted, without `policy.`, by their names of today.
     pub policy_keys: BTreeSet<String>,

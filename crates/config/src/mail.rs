@@ -16,7 +16,7 @@ pub struct MailSettings {
     pub way: MailTransport,
     /// Time in which bans are collected for one mail.
     pub digest: Duration,
-    /// Whether digests tell whom addresses belong to.
+    /// Whether digests contain the owners of addresses.
     pub whois: bool,
 }
 

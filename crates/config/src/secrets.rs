@@ -36,7 +36,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text itself, for whom it is meant.
+    /// The secret itself, for its user.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -92,7 +92,7 @@ fn secret(
         match (credentials::variable(&lookup, direct)?, credentials::variable(&lookup, file)?) {
             (None, None) => return Ok(None),
             (Some(_), Some(_)) => {
-                let problem = format!("{file} is set as well: unset one of them");
+                let problem = format!("{file} is also set: unset one of them");
                 return Err(CredentialsError::Variable { variable: direct, problem });
             }
             (Some(text), None) => text,

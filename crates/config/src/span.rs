@@ -1,4 +1,4 @@
-//! Finds where in the text a key's value stands, for errors found after parsing.
+//! Finds the position of a key's value in the text, for errors found after parsing.
 
 use std::ops::Range;
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Config, ConfigError};
 
-/// Errors that are reported at most; a file with more is no configuration.
+/// Most errors that are reported; a file with more is not a configuration.
 const MOST: usize = 50;
 
 /// Lines that one value may have.
@@ -95,7 +95,7 @@ mod tests {
             (4, "bann"),
             (5, "dns_refresh"),
             (7, "policy.max_failures"),
-            (8, "no time span"),
+            (8, "not a time span"),
             (9, "unknown key `nosuch`"),
             (13, "esl.queue"),
             (14, "esl.retry_near"),

@@ -173,7 +173,7 @@ fn wrong_types_and_broken_toml_are_refused_with_their_place() {
     for (source, start) in [
         ("mode = \"maybe\"\n", "sipward.toml:1:8: unknown variant `maybe`"),
         ("allow = [\"192.0.2\"]\n", "sipward.toml:1:9: `192.0.2` is neither an address"),
-        ("[policy]\nwindow = \"ten\"\n", "sipward.toml:2:10: `ten` is no time span"),
+        ("[policy]\nwindow = \"ten\"\n", "sipward.toml:2:10: `ten` is not a time span"),
         ("mode = \n", "sipward.toml:1:8: "),
         (
             "[route]\ngate_limit = \"on\"\n",
@@ -214,15 +214,15 @@ fn no_default_file_means_all_defaults_but_a_named_file_must_exist() {
 #[test]
 fn whom_to_tell_is_checked_when_the_file_is_read() {
     for (source, told) in [
-        ("[mail]\nto = [\"noc\"]\n", "sipward.toml:2:6: `mail.to`: `noc` is no mail address"),
+        ("[mail]\nto = [\"noc\"]\n", "sipward.toml:2:6: `mail.to`: `noc` is not a mail address"),
         ("[mail]\nto = [\"a@b.org\\r\\nBcc: c@d.org\"]\n", "`mail.to`: "),
-        ("[mail]\nserver = \"a b\"\n", "sipward.toml:2:10: `mail.server`: `a b` is no server"),
+        ("[mail]\nserver = \"a b\"\n", "sipward.toml:2:10: `mail.server`: `a b` is not a server"),
         ("[mail]\nsendmail = \"sendmail\"\n", "not an absolute path"),
-        ("[mail]\nserver = \"a\"\nsendmail = \"/s\"\n", "`mail.server` is set as well"),
+        ("[mail]\nserver = \"a\"\nsendmail = \"/s\"\n", "`mail.server` is also set"),
         ("[mail]\ndigest = \"0s\"\n", "`mail.digest`: 0s is not between"),
         ("[webhook]\nurls = [\"ftp://a/\"]\n", "is neither https nor http"),
         ("[webhook]\nevents = [\"bans\"]\n", "sipward.toml:2:11: unknown variant `bans`"),
-        ("[whois]\nserver = \"a:0\"\n", "`whois.server`: `a:0` is no server"),
+        ("[whois]\nserver = \"a:0\"\n", "`whois.server`: `a:0` is not a server"),
         ("[whois]\nper_minute = 601\n", "`whois.per_minute`: 601 is more than 600"),
     ] {
         let error = refused(source);
@@ -256,7 +256,7 @@ fn http_is_served_in_clear_only_where_nobody_else_can_read_along() {
         let listen = format!("listen = [\"127.0.0.1:1\", \"{open}\"]\n");
         let refused = http(&listen).unwrap_err();
         assert!(refused.contains("sipward.toml:2:10: `http.listen`: "), "{refused}");
-        assert!(refused.contains("in clear") && refused.contains("deploy/nginx"), "{refused}");
+        assert!(refused.contains("unencrypted") && refused.contains("deploy/nginx"), "{refused}");
         http(&format!("{listen}trusted_proxies = [\"192.0.2.10\"]")).unwrap();
         http(&format!("{listen}certificate = \"/c.pem\"\nkey = \"/k.pem\"")).unwrap();
     }
@@ -267,13 +267,13 @@ fn wrong_values_of_http_are_refused_with_what_to_write() {
     for (source, told) in [
         (
             "listen = [\"8022\"]",
-            "`http.listen`: `8022` is no address with a port; write 127.0.0.1:8022",
+            "`http.listen`: `8022` is not an address with a port; write 127.0.0.1:8022",
         ),
-        ("listen = [\"localhost:8022\"]", "is no address with a port"),
+        ("listen = [\"localhost:8022\"]", "is not an address with a port"),
         ("certificate = \"/c.pem\"", "`http.certificate`: `http.key` is not set"),
         ("key = \"/k.pem\"", "`http.key`: `http.certificate` is not set"),
         ("certificate = \"c.pem\"\nkey = \"/k.pem\"", "is not an absolute path"),
-        ("trusted_proxies = [\"proxy.example\"]", "is no address or network"),
+        ("trusted_proxies = [\"proxy.example\"]", "is not an address or network"),
         ("hosts = [\"https://pbx.example\"]", "without scheme and port"),
         ("hosts = [\"pbx.example:8022\"]", "without scheme and port"),
         ("session = \"1s\"", "`http.session`: 1s is not between 1m and 30days"),

@@ -17,7 +17,7 @@ const MAX_URL: usize = 2_048;
 pub struct WebhookSettings {
     /// Receivers.
     pub targets: Vec<WebhookUrl>,
-    /// What they are told.
+    /// The events they receive.
     pub events: Vec<Kind>,
     /// Time for one request.
     pub timeout: Duration,
@@ -93,7 +93,7 @@ impl FromStr for WebhookUrl {
         if text.len() > MAX_URL {
             return Err(wrong("is too long for a URL"));
         }
-        let uri: Uri = text.parse().map_err(|_| wrong("is no URL"))?;
+        let uri: Uri = text.parse().map_err(|_| wrong("is not a URL"))?;
         let secure = match uri.scheme_str() {
             Some("https") => true,
             Some("http") => false,
@@ -101,14 +101,16 @@ impl FromStr for WebhookUrl {
         };
         let authority = uri.authority().ok_or_else(|| wrong("has no host"))?;
         if authority.as_str().contains('@') {
-            return Err(wrong("holds a password, which has no place in a configuration file"));
+            return Err(wrong(
+                "contains a password, which does not belong in the configuration file",
+            ));
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         if host.is_empty() {
             return Err(wrong("has no host"));
         }
         if uri.port_u16().is_none() && authority.as_str().len() > authority.host().len() {
-            return Err(wrong("has a port that is none"));
+            return Err(wrong("has an invalid port"));
         }
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
         Ok(Self { uri, host, port, secure })

@@ -1,4 +1,4 @@
-//! How to ask whom an address belongs to.
+//! How to query the owner of an address.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Who is never banned by a rule. What an entry would mean is shown before it is made.
+//! The allow list. An entry is previewed before it is added.
 
 mod preview;
 
@@ -44,7 +44,7 @@ pub(super) async fn add(
     }
 }
 
-/// What an entry would mean.
+/// The effect of an entry.
 pub(super) async fn preview(
     State(control): State<Control>,
     frame: Frame,
@@ -79,7 +79,7 @@ pub(super) async fn remove(
     }
 }
 
-/// The list once more, with what is wrong.
+/// The list again, with the error.
 async fn again(
     control: &Control,
     frame: &Frame,
@@ -99,7 +99,7 @@ fn query(fields: &Fields) -> Result<AllowQuery, ApiError> {
 
 fn entry(fields: &Fields) -> Result<NewAllow, ApiError> {
     let Some(host) = fields.read("host")? else {
-        return Err(ApiError::field("host", "write an address, a network or a DNS name"));
+        return Err(ApiError::field("host", "enter an address, a network or a DNS name"));
     };
     Ok(NewAllow { host, comment: fields.text("comment").map(str::to_owned) })
 }
@@ -110,7 +110,7 @@ fn show(frame: &Frame, fields: &Fields, page: &AllowPage, draft: Draft<'_>) -> M
         @if let Some(problem) = draft.problem { (error_page::banner(problem)) }
         div.head {
             h1 { "Allow list" }
-            p.soft { "No rule bans them. An operator may." }
+            p.soft { "No rule bans these hosts. An operator still can." }
         }
         @if frame.viewer.may_write { (form(draft)) }
         div #allow data-live="" { (rows(frame, page)) }
@@ -122,7 +122,7 @@ fn show(frame: &Frame, fields: &Fields, page: &AllowPage, draft: Draft<'_>) -> M
 fn form(draft: Draft<'_>) -> Markup {
     html! {
         details.card open[draft.problem.is_some()] {
-            summary { "Allow somebody" }
+            summary { "Add an entry" }
             form.fill method="post" action="/allow/preview" {
                 (draft.line(&Label {
                     name: "host",
@@ -134,12 +134,12 @@ fn form(draft: Draft<'_>) -> Markup {
                 }))
                 (draft.line(&Label {
                     name: "comment",
-                    text: "Why",
-                    hint: "For anyone who reads it later.",
+                    text: "Reason",
+                    hint: "Shown in the list.",
                     most: 500,
                     ..Label::default()
                 }))
-                button type="submit" { "Show what it would mean" }
+                button type="submit" { "Preview changes" }
             }
         }
     }
@@ -148,15 +148,15 @@ fn form(draft: Draft<'_>) -> Markup {
 fn rows(frame: &Frame, page: &AllowPage) -> Markup {
     let acts = frame.viewer.may_write;
     if page.items.is_empty() {
-        return html! { p.empty { "Nobody is on the list." } };
+        return html! { p.empty { "The list is empty." } };
     }
     html! {
         form method="post" action="/allow/remove" {
             table.rows.wide {
                 caption.hidden { "Entries of the allow list" }
                 thead { tr {
-                    th scope="col" { "Host" } th scope="col" { "Stands for" }
-                    th scope="col" { "Why" } th scope="col" { "From" }
+                    th scope="col" { "Host" } th scope="col" { "Addresses" }
+                    th scope="col" { "Reason" } th scope="col" { "Origin" }
                     @if acts { th scope="col" { span.hidden { "Action" } } }
                 } }
                 tbody { @for entry in &page.items { (row(frame, entry, acts)) } }
@@ -171,8 +171,8 @@ fn row(frame: &Frame, entry: &AllowEntry, acts: bool) -> Markup {
     html! {
         tr data-key=(Shown(&entry.host)) {
             th.mono scope="row" { (Shown(&entry.host)) }
-            td data-label="Stands for" {
-                @if entry.nets.is_empty() { span.pill.warn { "no answer yet" } }
+            td data-label="Addresses" {
+                @if entry.nets.is_empty() { span.pill.warn { "not resolved yet" } }
                 @else {
                     @for (place, net) in entry.nets.iter().take(MOST).enumerate() {
                         @if place > 0 { ", " }
@@ -180,10 +180,10 @@ fn row(frame: &Frame, entry: &AllowEntry, acts: bool) -> Markup {
                     }
                 }
             }
-            td data-label="Why" { @if let Some(comment) = &entry.comment { (plain(comment)) } }
-            td data-label="From" {
+            td data-label="Reason" { @if let Some(comment) = &entry.comment { (plain(comment)) } }
+            td data-label="Origin" {
                 @match entry.origin {
-                    AllowOrigin::File => "the configuration file",
+                    AllowOrigin::File => "configuration file",
                     AllowOrigin::Runtime => {
                         "added "
                         @if let Some(since) = entry.since { (labels::ago(since, frame.now)) }

@@ -1,4 +1,4 @@
-//! Who is banned; ban and unban.
+//! The list of bans; ban and unban.
 
 mod table;
 
@@ -24,18 +24,18 @@ use sipward_model::wire::{
 use sipward_server::http::error::ApiError;
 pub(super) use table::{Columns, rows};
 
-/// All bans that the list shows, as files.
+/// The filtered list as files.
 const FILES: [(&str, &str); 2] =
-    [("/api/v1/bans.csv", "All as CSV"), ("/api/v1/bans.json", "All as JSON")];
+    [("/api/v1/bans.csv", "Export CSV"), ("/api/v1/bans.json", "Export JSON")];
 
 /// What the list can be sorted by.
-const SORTED: [(&str, &str); 3] = [("since", "beginning"), ("until", "end"), ("net", "network")];
+const SORTED: [(&str, &str); 3] = [("since", "start"), ("until", "end"), ("net", "network")];
 
-/// What a ban by hand can stop; the first is chosen.
+/// The scopes of a manual ban; the first is the default.
 const SCOPES_TO_CHOOSE: [(&str, &str); 3] =
-    [("", "as the policy says"), ("host", "everything"), ("sip", "SIP ports only")];
+    [("", "default (from the policy)"), ("host", "everything"), ("sip", "SIP ports only")];
 
-/// Who is banned.
+/// The list.
 pub(super) async fn list(
     State(control): State<Control>,
     frame: Frame,
@@ -45,7 +45,7 @@ pub(super) async fn list(
     Ok(show(&frame, &fields, &page, Draft::default()))
 }
 
-/// Bans somebody; what is refused comes back with the form and the reason.
+/// Adds a ban; a refused one comes back with the form and the reason.
 pub(super) async fn ban(
     State(control): State<Control>,
     frame: Frame,
@@ -57,10 +57,9 @@ pub(super) async fn ban(
         if !fields.has("sure") {
             let healthy = control.healthy(net.0).await?;
             let there = healthy.words();
-            // Nobody can insist on a ban of this host itself; the refusal says so.
+            // A ban of this host itself is refused later, with its reason.
             if !there.is_empty() && !healthy.is_this_host() {
-                let detail =
-                    format!("{}. Tick \"Ban it all the same\" to ban it", there.join("; "));
+                let detail = format!("{}. Tick \"Ban anyway\" to ban it", there.join("; "));
                 return Err(ApiError::new(ProblemKind::Refused, detail));
             }
         }
@@ -84,7 +83,7 @@ pub(super) async fn ban(
     }
 }
 
-/// Lifts the ban whose button was pressed, or those that are ticked.
+/// Lifts the ban whose button was pressed, or the selected ones.
 pub(super) async fn unban(
     State(control): State<Control>,
     Filled(fields): Filled,
@@ -97,7 +96,7 @@ pub(super) async fn unban(
     let nets =
         nets.collect::<Result<Vec<_>, _>>().map_err(|detail| ApiError::field("net", detail))?;
     if nets.is_empty() {
-        return Err(ApiError::field("net", "tick the bans that are to end").into());
+        return Err(ApiError::field("net", "select at least one ban").into());
     }
     let done = control.unban(&nets).await?;
     let back = forms::back(&fields, "/bans");
@@ -105,9 +104,9 @@ pub(super) async fn unban(
     Ok(forms::go_to(&format!("{back}{separator}done=unbanned&count={}", done.count)))
 }
 
-/// What the list shows.
+/// The query of the list.
 fn query(fields: &Fields) -> Result<BanQuery, ApiError> {
-    // What is an address or a network is looked for as such, anything else as a text.
+    // An address or network is searched as such, anything else as text.
     let net = fields.text("q").and_then(|text| text.parse::<Net>().ok());
     Ok(BanQuery {
         inside: net.filter(|net| !is_host(*net)),
@@ -124,7 +123,7 @@ fn query(fields: &Fields) -> Result<BanQuery, ApiError> {
     })
 }
 
-/// The query of a file of all bans that the list shows.
+/// The query of an export of the filtered list.
 fn export_query(fields: &Fields) -> String {
     let mut export = form_urlencoded::Serializer::new(String::new());
     if let Some(text) = fields.text("q") {
@@ -148,10 +147,10 @@ fn is_host(net: Net) -> bool {
     net.0.prefix_len() == net.0.max_prefix_len()
 }
 
-/// What the form asks for.
+/// The ban that the form describes.
 fn order(fields: &Fields, viewer: &ViewContext) -> Result<NewBan, ApiError> {
     let Some(net) = fields.read("net")? else {
-        return Err(ApiError::field("net", "write an address or a network"));
+        return Err(ApiError::field("net", "enter an address or a network"));
     };
     Ok(NewBan {
         net,
@@ -207,9 +206,9 @@ fn show(frame: &Frame, fields: &Fields, page: &BanPage, draft: Draft<'_>) -> Mar
         form method="post" action="/bans/unban" {
             input type="hidden" name="back" value=(here);
             div.tools {
-                // The first button of the form: the one that a key presses.
+                // The first button of the form: Enter presses it.
                 @if frame.viewer.may_write {
-                    button type="submit" { "Unban those that are ticked" }
+                    button type="submit" { "Unban selected" }
                 }
                 @for (path, text) in FILES {
                     a.button.quiet download href={ (path) (export) } { (text) }
@@ -222,7 +221,7 @@ fn show(frame: &Frame, fields: &Fields, page: &BanPage, draft: Draft<'_>) -> Mar
     frame.page("/bans", "Bans", Some(&here), &body)
 }
 
-/// How many flows are denied, with a link to them.
+/// The number of denied flows, with a link to them.
 pub(super) fn flows(status: &Status) -> Markup {
     html! {
         @if status.bans.flows > 0 {
@@ -247,36 +246,36 @@ fn ban_form(draft: Draft<'_>) -> Markup {
                 }))
                 (draft.line(&Label {
                     name: "for",
-                    text: "For how long",
+                    text: "Duration",
                     example: "2h",
-                    hint: "Such as 10m, 2h, 7d. Empty: as long as the policy says.",
+                    hint: "For example 10m, 2h or 7d. Empty: the ban time of the policy.",
                     most: 64,
                     ..Label::default()
                 }))
                 div.field {
-                    label for="ban-scope" { "What it stops" }
+                    label for="ban-scope" { "Scope" }
                     select id="ban-scope" name="scope" aria-describedby="ban-scope-hint" {
                         @for (value, text) in &SCOPES_TO_CHOOSE {
                             option value=(value) selected[draft.choice("scope") == *value] { (text) }
                         }
                     }
                     p.hint #ban-scope-hint {
-                        "SIP ports only: web, mail and SSH of this server stay reachable from there."
+                        "SIP ports only: web, mail and SSH of this server remain reachable from there."
                     }
                 }
                 (draft.line(&Label {
                     name: "reason",
-                    text: "Why",
-                    hint: "For anyone who reads it later.",
+                    text: "Reason",
+                    hint: "Shown in the list and in the history.",
                     most: 500,
                     ..Label::default()
                 }))
-                (draft.tick("permanent", "Until somebody lifts it"))
+                (draft.tick("permanent", "Permanent"))
                 @if refusal.is_some_and(|refusal: &Refusal| refusal.force_overrides) {
-                    (draft.tick("force", "Ban it in spite of that"))
+                    (draft.tick("force", "Override and ban"))
                 }
                 @if draft.problem.is_some_and(|problem| problem.kind == ProblemKind::Refused) {
-                    (draft.tick("sure", "Ban it all the same"))
+                    (draft.tick("sure", "Ban anyway"))
                 }
                 button type="submit" { "Ban" }
             }
@@ -284,12 +283,12 @@ fn ban_form(draft: Draft<'_>) -> Markup {
     }
 }
 
-/// By what the list is sorted: for phones, whose tables have no heads.
+/// The sort order, for small screens, whose tables have no head.
 fn sorting(fields: &Fields) -> Markup {
     let chosen = (fields.text("sort").unwrap_or("since"), fields.text("order").unwrap_or("desc"));
     html! {
         div.field {
-            label for="sort" { "Sorted by" }
+            label for="sort" { "Sort by" }
             select id="sort" name="sort" {
                 @for (value, words) in SORTED {
                     option value=(value) selected[chosen.0 == value] { (words) }
@@ -297,9 +296,9 @@ fn sorting(fields: &Fields) -> Markup {
             }
         }
         div.field {
-            label for="order" { "First" }
+            label for="order" { "Order" }
             select id="order" name="order" {
-                @for (value, words) in [("desc", "latest"), ("asc", "earliest")] {
+                @for (value, words) in [("desc", "latest first"), ("asc", "earliest first")] {
                     option value=(value) selected[chosen.1 == value] { (words) }
                 }
             }
@@ -328,9 +327,9 @@ fn filter(fields: &Fields) -> Markup {
                     autocomplete="off" spellcheck="false";
             }
             (forms::choice("rule", "Rule", fields.text("rule"), &rules))
-            (forms::choice("origin", "Decided", fields.text("origin"), &origins))
+            (forms::choice("origin", "Origin", fields.text("origin"), &origins))
             (forms::choice("state", "State", fields.text("state"), &states))
-            (forms::choice("scope", "Stops", fields.text("scope"), &scopes))
+            (forms::choice("scope", "Scope", fields.text("scope"), &scopes))
             (sorting(fields))
             button type="submit" { "Search" }
         }

@@ -11,19 +11,19 @@ use sipward_model::wire::{Bucket, Series, SeriesSpan};
 
 /// `--chart-1`: failures whose address is proved.
 const PROVED: RGBColor = RGBColor(0xC2, 0x41, 0x0C);
-/// `--chart-2`: failures that anybody can have sent.
+/// `--chart-2`: forgeable failures.
 const FORGEABLE: RGBColor = RGBColor(0x8B, 0x95, 0xA3);
 /// `--chart-3`: bans.
 const BANS: RGBColor = RGBColor(0x0A, 0x5A, 0xA6);
 const LINE: RGBColor = RGBColor(0xD5, 0xDB, 0xE3);
 const AXIS: RGBColor = RGBColor(0x7C, 0x87, 0x96);
 
-/// Sizes that the two drawings have, in pixels; the style sheet shows one of them, so that its text can be
-/// read on a phone.
+/// Sizes of the two drawings, in pixels. The style sheet shows one of them, so that its text is readable on a
+/// phone.
 const LARGE: (u32, u32) = (1_160, 240);
 const SMALL: (u32, u32) = (340, 230);
 
-/// Percent of the height for failures; bans have the rest.
+/// Percent of the height for failures; the rest is for bans.
 const FAILURES: i32 = 62;
 
 /// Width of a bucket and of its bar, in steps of the axis.
@@ -33,7 +33,7 @@ const BAR: std::ops::Range<u32> = 1..9;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Failed<'a> = DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>;
 
-/// A figure of one series, with its numbers in words and as a table.
+/// A figure of one series, with its sums and a table.
 pub(super) fn figure(series: &Series) -> Markup {
     let sum = |of: fn(&Bucket) -> u64| series.buckets.iter().map(of).sum::<u64>();
     let (failures, proved) = (sum(|bucket| bucket.failures), sum(proved));
@@ -48,19 +48,19 @@ pub(super) fn figure(series: &Series) -> Markup {
             figcaption {
                 span { "In " (span) ":" }
                 span.key.one { (labels::count(proved, "failure")) }
-                span.key { (labels::number(failures - proved)) " that anybody can have sent" }
+                span.key { (labels::number(failures - proved)) " forgeable" }
                 span.key.three { (labels::count(sum(|bucket| bucket.bans), "ban")) }
                 span { (labels::number(sum(|bucket| bucket.unbans))) " ended" }
             }
         }
         details {
-            summary { "As a table" }
+            summary { "Show as table" }
             (table(series))
         }
     }
 }
 
-/// Failures that not anybody could have sent.
+/// Failures that are not forgeable.
 fn proved(bucket: &Bucket) -> u64 {
     let grades = bucket.failures_by_grade;
     (grades.answered + grades.assumed).min(bucket.failures)
@@ -70,7 +70,7 @@ fn table(series: &Series) -> Markup {
     let happened = |bucket: &&Bucket| bucket.failures + bucket.bans + bucket.unbans > 0;
     html! {
         table.rows.tight {
-            caption.hidden { "When something happened" }
+            caption.hidden { "Failures and bans over time" }
             thead { tr {
                 th scope="col" { "From" } th.num scope="col" { "Failures" }
                 th.num scope="col" { "Proved" }
@@ -91,7 +91,7 @@ fn table(series: &Series) -> Markup {
     }
 }
 
-/// The drawing; its numbers are told beside it, so it is hidden from anyone who cannot see it.
+/// The drawing. It is hidden from screen readers, because its numbers are in the caption.
 fn drawing(series: &Series, size: (u32, u32), class: &str) -> Markup {
     let mut svg = String::new();
     if let Err(error) = draw(&mut svg, series, size) {
@@ -117,7 +117,7 @@ fn draw<'a>(svg: &'a mut String, series: &Series, size: (u32, u32)) -> Result<()
     area.present()
 }
 
-/// Bars before each other on one pair of axes; the times below it when they are given.
+/// Overlapping bars on one pair of axes, with times below if `clock` is given.
 fn bars<'a>(
     area: &Area<'a>,
     layers: &[(&[u64], RGBColor)],
@@ -156,7 +156,7 @@ fn bars<'a>(
     Ok(())
 }
 
-/// A round number that no bar is higher than, and that has whole numbers for its labels.
+/// The top of the axis: a round number that divides into whole labels.
 fn ceiling(most: u64) -> u64 {
     let mut unit: u64 = 1;
     loop {

@@ -1,4 +1,4 @@
-//! Who looks.
+//! The user of a request.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -9,13 +9,13 @@ use axum::http::request::Parts;
 use sipward_model::wire::Scope;
 use sipward_server::http::{Client, Principal};
 
-/// Who looks, and what he may do.
+/// The user of a request, and the permissions.
 #[derive(Clone, Debug)]
 pub(super) struct ViewContext {
     pub(super) name: String,
-    /// Else he sees no buttons.
+    /// Without it, pages have no buttons.
     pub(super) may_write: bool,
-    /// From where, when over the network: no ban by hand should hit it.
+    /// The client's address on the network, which no manual ban should cover.
     pub(super) address: Option<IpAddr>,
 }
 
@@ -24,7 +24,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ViewContext {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let address = parts.extensions.get::<Client>().map(|client| client.address);
-        // `auth` lets no request in without a principal; without one, nothing may be changed.
+        // `auth` rejects requests without a principal; without one, nothing may be changed.
         let principal = parts.extensions.get::<Principal>();
         Ok(Self {
             name: principal.map_or_else(String::new, |principal| principal.name.clone()),

@@ -5,12 +5,12 @@ use maud::{DOCTYPE, Markup, html};
 use super::assets;
 use super::labels::Shown;
 
-/// A page without a session: the log-in, and what goes wrong.
+/// A page without a session: the log-in and errors.
 pub(super) fn bare(title: &str, body: &Markup) -> Markup {
     document(title, &html! {}, &html! { main #main tabindex="-1" { (body) } }, None)
 }
 
-/// The whole of a page: its head, what leads to other pages, its body.
+/// A whole page: title, navigation, body.
 pub(super) fn document(title: &str, head: &Markup, body: &Markup, version: Option<&str>) -> Markup {
     html! {
         (DOCTYPE)
@@ -22,11 +22,11 @@ pub(super) fn document(title: &str, head: &Markup, body: &Markup, version: Optio
                 title { (Shown(sipward_model::text::Plain(title))) " · sipward" }
                 link rel="icon" type="image/svg+xml" href=(assets::ICON.path);
                 link rel="stylesheet" href=(assets::STYLE.path);
-                // The script needs a session; pages without one have nothing for it to do.
+                // The script needs a session.
                 @if version.is_some() { script type="module" src=(assets::SCRIPT.path) {} }
             }
             body {
-                a.skip href="#main" { "Skip to the content" }
+                a.skip href="#main" { "Skip to content" }
                 header.top {
                     a.brand href="/" {
                         img src=(assets::ICON.path) alt="" width="24" height="24";

@@ -1,4 +1,4 @@
-//! What goes wrong, as a page that says what to do.
+//! Errors as pages, with advice.
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -10,7 +10,7 @@ use sipward_daemon::control::ControlError;
 use sipward_model::wire::Problem;
 use sipward_server::http::error::ApiError;
 
-/// A page in place of the one that was asked for.
+/// A page in place of the requested one.
 #[derive(Debug)]
 pub(super) struct ErrorPage(ApiError);
 
@@ -33,12 +33,12 @@ impl IntoResponse for ErrorPage {
     }
 }
 
-/// The status of an answer that tells a problem.
+/// The status of an answer with a problem.
 pub(super) fn status(problem: &Problem) -> StatusCode {
     StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// A problem as a page of its own.
+/// A problem as its own page.
 pub(super) fn page(problem: &Problem) -> Markup {
     let body = html! {
         section.card.narrow {
@@ -46,7 +46,7 @@ pub(super) fn page(problem: &Problem) -> Markup {
             h1 { (problem.title) }
             p { (plain(&problem.detail)) }
             @if let Some(advice) = advice(problem.status) { p.soft { (advice) } }
-            p { a href="/" { "To the overview" } }
+            p { a href="/" { "Back to the overview" } }
         }
     };
     document::bare(&problem.title, &body)
@@ -54,15 +54,15 @@ pub(super) fn page(problem: &Problem) -> Markup {
 
 fn advice(status: u16) -> Option<&'static str> {
     match status {
-        401 => Some("Log in again; a session ends after a while."),
-        403 => Some("What you may do depends on the scope of your token: read, or write."),
-        429 => Some("Too many attempts came from your address. Wait some minutes."),
-        503 => Some("The daemon starts, stops or is very busy. Try again in a moment."),
+        401 => Some("The session has ended. Log in again."),
+        403 => Some("The scope of your token (read or write) does not allow this."),
+        429 => Some("Too many attempts from your address. Wait a few minutes."),
+        503 => Some("The daemon is starting, stopping or overloaded. Try again in a moment."),
         _ => None,
     }
 }
 
-/// Puts a page in place of a problem document; status and other headers stay.
+/// Replaces a problem document by a page; status and other headers do not change.
 pub fn instead(response: &mut Response, problem: &Problem) {
     let (parts, body) = page(problem).into_response().into_parts();
     *response.body_mut() = body;
@@ -71,7 +71,7 @@ pub fn instead(response: &mut Response, problem: &Problem) {
     headers.extend(parts.headers);
 }
 
-/// A problem above the page that it belongs to.
+/// A problem above the page it belongs to.
 pub(super) fn banner(problem: &Problem) -> Markup {
     html! {
         div.notice.bad role="alert" {

@@ -1,4 +1,4 @@
-//! Queries and forms, as browsers send them: a field that is empty was not filled in.
+//! Queries and forms as browsers send them. An empty field counts as missing.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -12,10 +12,10 @@ use sipward_model::wire::ProblemKind;
 use sipward_server::http::error::ApiError;
 use sipward_server::http::extract::{MAX_BODY, MAX_QUERY, read};
 
-/// Fields of a form at most: a box for each row of the longest page, and some.
+/// Most fields of a form: one checkbox for each row of the longest page, and a few more.
 const MAX_FIELDS: usize = 1_100;
 
-/// What was filled in, in order.
+/// The fields, in order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Fields(Vec<(String, String)>);
 
@@ -37,43 +37,43 @@ impl Fields {
         Ok(Self(fields))
     }
 
-    /// What was filled in, without spaces around it.
+    /// The value of a field, without spaces around it.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         let (_, value) =
             self.0.iter().find(|(field, value)| field == name && !value.trim().is_empty())?;
         Some(value.trim())
     }
 
-    /// As it was filled in: texts of several lines.
+    /// The value as it was sent, for texts of several lines.
     pub(super) fn raw(&self, name: &str) -> Option<&str> {
         let (_, value) = self.0.iter().find(|(field, _)| field == name)?;
         Some(value.as_str()).filter(|value| !value.trim().is_empty())
     }
 
-    /// What a field holds, if there is such a field: also nothing.
+    /// The value of a field, even if it is empty; `None` if the form lacks the field.
     pub(super) fn given(&self, name: &str) -> Option<&str> {
         let (_, value) = self.0.iter().find(|(field, _)| field == name)?;
         Some(value.trim())
     }
 
-    /// Every value of a field that may come several times.
+    /// Every value of a repeated field.
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let named = self.0.iter().filter(move |(field, _)| field == name);
         named.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
     }
 
-    /// Whether a box is ticked.
+    /// Whether a checkbox is ticked.
     pub(super) fn has(&self, name: &str) -> bool {
         self.text(name).is_some()
     }
 
-    /// A value that is written as text.
+    /// A value that is parsed from text.
     pub(super) fn read<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Option<T>, ApiError> {
         let read = self.text(name).map(str::parse::<T>).transpose();
         read.map_err(|error| ApiError::field(name, error.to_string()))
     }
 
-    /// One of the API's words.
+    /// One of the API's named values.
     pub(super) fn word<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ApiError> {
         let word = self.text(name).map(|word| serde_json::from_value(word.into())).transpose();
         word.map_err(|error| ApiError::field(name, error.to_string()))

@@ -1,10 +1,10 @@
-//! How FreeSWITCH fares in a flood, in a word.
+//! The flood state of FreeSWITCH, in short.
 
 use maud::{Markup, html};
 
 use sipward_model::wire::{Flood, FloodState};
 
-/// The state in the strip at the top of each page; nothing while it is quiet.
+/// The state in the strip at the top of each page; empty while it is quiet.
 pub(super) fn pill(flood: &Flood) -> Markup {
     let (class, word) = state(flood.state);
     html! {
@@ -14,7 +14,7 @@ pub(super) fn pill(flood: &Flood) -> Markup {
     }
 }
 
-/// The class of its colour, and the word.
+/// The colour class and the text of a state.
 pub(super) fn state(state: FloodState) -> (&'static str, &'static str) {
     match state {
         FloodState::Quiet => ("good", "none"),

@@ -32,8 +32,8 @@ pub(super) async fn list(
     let body = html! {
         h1 { "Denied flows" }
         p.soft {
-            "Where others live at an address, only the port that guesses passwords is denied, to the SIP ports and \
-             for ten minutes. The other phones there go on."
+            "When other phones share an address, sipward denies only the port that guesses passwords. The kernel drops \
+             its packets to the SIP ports for ten minutes. The other phones are not affected."
         }
         form.filter method="get" action="/flows" role="search" aria-label="Search the flows" {
             div.field.wide {
@@ -62,15 +62,15 @@ pub(super) async fn allow(
     Ok(forms::go_to(forms::back(&fields, "/flows")))
 }
 
-/// Flows as rows, or a word that there are none.
+/// Flows as rows, or a note that there are none.
 pub(super) fn rows(frame: &Frame, flows: &[DeniedFlow], here: &str) -> Markup {
     if flows.is_empty() {
-        return html! { p.empty { "No flow is denied." } };
+        return html! { p.empty { "No denied flows." } };
     }
     let acts = frame.viewer.may_write;
     html! {
         table.rows.wide {
-            caption.hidden { "Flows that are denied" }
+            caption.hidden { "Denied flows" }
             thead { tr {
                 th scope="col" { "Flow" } th scope="col" { "Why" } th scope="col" { "Left" }
                 th scope="col" { "State" }

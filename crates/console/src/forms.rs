@@ -1,4 +1,4 @@
-//! Parts of forms: what was filled in stays, what is wrong with it is said beside it.
+//! Parts of forms. An invalid form keeps its values and shows each error beside its field.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -30,12 +30,12 @@ pub(super) struct Label<'a> {
 }
 
 impl Draft<'_> {
-    /// What a field holds.
+    /// The value of a field.
     pub(super) fn value<'a>(&'a self, label: &Label<'a>) -> &'a str {
         self.fields.map_or(label.value, |fields| fields.text(label.name).unwrap_or_default())
     }
 
-    /// The option of a list that was chosen; the empty one before anything was.
+    /// The chosen option of a list; empty before the first choice.
     pub(super) fn choice(&self, name: &str) -> &str {
         self.fields.and_then(|fields| fields.text(name)).unwrap_or_default()
     }
@@ -86,7 +86,7 @@ impl Draft<'_> {
     }
 }
 
-/// A choice of words; `None` is all of them.
+/// A list of options; `None` selects all of them.
 pub(super) fn choice(
     name: &str,
     text: &str,
@@ -106,7 +106,7 @@ pub(super) fn choice(
     }
 }
 
-/// Options from the API's words.
+/// Options from the API's values.
 pub(super) fn options<T: serde::Serialize + Copy>(
     all: &[T],
     words: impl Fn(T) -> String,
@@ -114,13 +114,13 @@ pub(super) fn options<T: serde::Serialize + Copy>(
     all.iter().map(|one| (labels::key(one), words(*one))).collect()
 }
 
-/// To another page, after something was done: so that a reload does not do it again.
+/// A redirect after an action, so that a reload does not repeat it.
 pub(super) fn go_to(path: &str) -> Response {
     let place = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"));
     (StatusCode::SEE_OTHER, [(header::LOCATION, place)]).into_response()
 }
 
-/// A path of this host that a form names to come back to; anything else leads to `otherwise`.
+/// The local path that a form returns to; anything else leads to `otherwise`.
 pub(super) fn back<'a>(fields: &'a Fields, otherwise: &'a str) -> &'a str {
     let local = |path: &&str| {
         path.starts_with('/')
@@ -130,22 +130,22 @@ pub(super) fn back<'a>(fields: &'a Fields, otherwise: &'a str) -> &'a str {
     fields.text("back").filter(local).unwrap_or(otherwise)
 }
 
-/// What was done a moment ago, by the query of the page that follows. Only these words, whatever the query
-/// says.
+/// The result of the last action, from the query of the page. Only fixed texts are shown, never text from the
+/// query.
 pub(super) fn done(fields: &Fields) -> Markup {
     let number = fields.text("count").and_then(|count| count.parse::<u64>().ok());
     let words = match (fields.text("done"), number) {
-        (Some("banned"), _) => "It is banned.".to_owned(),
-        (Some("unbanned"), Some(0)) => "Nobody was banned there.".to_owned(),
-        (Some("unbanned"), Some(count)) => format!("{} ended.", labels::count(count, "ban")),
-        (Some("allowed"), Some(0) | None) => "It is on the allow list.".to_owned(),
+        (Some("banned"), _) => "The ban was added.".to_owned(),
+        (Some("unbanned"), Some(0)) => "There was no ban to lift.".to_owned(),
+        (Some("unbanned"), Some(count)) => format!("{} lifted.", labels::count(count, "ban")),
+        (Some("allowed"), Some(0) | None) => "Added to the allow list.".to_owned(),
         (Some("allowed"), Some(count)) => {
-            format!("It is on the allow list; {} ended.", labels::count(count, "ban"))
+            format!("Added to the allow list; {} lifted.", labels::count(count, "ban"))
         }
-        (Some("disallowed"), _) => "It is no longer on the allow list.".to_owned(),
-        (Some("changed"), _) => "It is in force.".to_owned(),
-        (Some("reset"), _) => "The value below it holds again.".to_owned(),
-        (Some("reloaded"), _) => "The configuration file was read again.".to_owned(),
+        (Some("disallowed"), _) => "Removed from the allow list.".to_owned(),
+        (Some("changed"), _) => "The change was applied.".to_owned(),
+        (Some("reset"), _) => "Reset to the configured value.".to_owned(),
+        (Some("reloaded"), _) => "The configuration file was reloaded.".to_owned(),
         _ => return html! {},
     };
     let staying = fields.text("staying").and_then(|count| count.parse::<u64>().ok()).unwrap_or(0);
@@ -153,8 +153,8 @@ pub(super) fn done(fields: &Fields) -> Markup {
         div.notice.good role="status" { (words) }
         @if staying > 0 {
             div.notice.warn role="status" {
-                "Not lifted, as made by hand: " (labels::count(staying, "ban")) ". "
-                a href="/bans" { "Unban" } " whom it shall let in."
+                "Not lifted, because made manually: " (labels::count(staying, "ban")) ". "
+                a href="/bans" { "Unban" } " the addresses that need access."
             }
         }
     }
@@ -167,9 +167,9 @@ mod tests {
     #[test]
     fn a_ban_by_hand_on_whom_is_allowed_is_told() {
         let told = |query: &str| done(&Fields::parse(query.as_bytes()).unwrap()).into_string();
-        assert!(told("done=allowed&count=1&staying=2").contains("made by hand: 2 bans"));
+        assert!(told("done=allowed&count=1&staying=2").contains("made manually: 2 bans"));
         for none in ["done=allowed&count=1&staying=0", "done=allowed", "staying=2"] {
-            assert!(!told(none).contains("made by hand"), "{none}");
+            assert!(!told(none).contains("made manually"), "{none}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What is around every page: where one can go, how it stands, how fresh it is.
+//! The frame of every page: navigation, state, time of the data.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -14,7 +14,7 @@ use sipward_config::Mode;
 use sipward_daemon::control::Control;
 use sipward_model::wire::{AlarmState, Gate, Status, StoreState};
 
-/// The pages that the navigation leads to.
+/// The pages in the navigation.
 const PLACES: [(&str, &str); 7] = [
     ("/", "Overview"),
     ("/bans", "Bans"),
@@ -46,8 +46,8 @@ impl FromRequestParts<Control> for Frame {
 }
 
 impl Frame {
-    /// The whole page. `place` is one of the navigation's, or a page below one of them; `fresh` is where to
-    /// look for what has changed, `None` where nothing does.
+    /// The whole page. `place` is its entry in the navigation; `fresh` is the path that the script polls for
+    /// changes, `None` for a page that does not change.
     pub(super) fn page(
         &self,
         place: &str,
@@ -68,7 +68,7 @@ impl Frame {
                 }
             }
             form.who method="post" action="/logout" {
-                span title="Who is logged in" {
+                span title="Current user" {
                     (plain(&self.viewer.name))
                     @if !self.viewer.may_write { " · read only" }
                 }
@@ -92,7 +92,7 @@ impl Frame {
         document(title, &head, &body, Some(&self.status.version))
     }
 
-    /// How it stands, in a line.
+    /// The state, in a line.
     fn strip(&self) -> Markup {
         let Status { event_socket, gate, bans, store, mode, needs_restart, alarms, .. } =
             &self.status;
@@ -108,7 +108,7 @@ impl Frame {
                 @match alarms.state {
                     AlarmState::Ok => {},
                     AlarmState::Attention => {
-                        li { a.pill.warn href="/#alarms" { "needs attention" } }
+                        li { a.pill.warn href="/#alarms" { "minor alarm" } }
                     }
                     AlarmState::Alarm => li { a.pill.bad href="/#alarms" { "alarm" } },
                 }
@@ -117,7 +117,7 @@ impl Frame {
                     li { span.pill.bad { (labels::number(bans.not_enforced)) " not enforced" } }
                 }
                 @if store.state == StoreState::Degraded {
-                    li { span.pill.bad { "nothing is stored" } }
+                    li { span.pill.bad { "storage failed" } }
                 }
                 @if !needs_restart.is_empty() {
                     li { span.pill.warn { "restart needed" } }
@@ -127,11 +127,11 @@ impl Frame {
     }
 }
 
-/// Whether what the banned send is dropped: how good that is, and in words.
+/// Whether packets of banned sources are dropped: the colour class and the text.
 pub(super) fn gate_words(mode: Mode, gate: Option<&Gate>) -> (&'static str, &'static str) {
     match (mode, gate) {
-        (Mode::Observe, _) => ("warn", "observing only"),
-        (Mode::Ban, None) => ("warn", "not set yet"),
+        (Mode::Observe, _) => ("warn", "observe mode"),
+        (Mode::Ban, None) => ("warn", "not ready yet"),
         (Mode::Ban, Some(gate)) => match (gate.ipv4_inbound, gate.ipv6_inbound) {
             (true, true) if gate.gaps.is_empty() => ("good", "enforced"),
             (true, true) => ("warn", "enforced, with gaps"),

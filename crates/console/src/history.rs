@@ -1,4 +1,4 @@
-//! What was decided before.
+//! The history of decisions.
 
 use axum::extract::State;
 use maud::{Markup, html};
@@ -23,7 +23,7 @@ pub(super) async fn list(
 ) -> Result<Markup, ErrorPage> {
     let page = control.history(query(&fields)?).await?;
     let body = html! {
-        div.head { h1 { "History" } p.soft { "What was decided, newest first." } }
+        div.head { h1 { "History" } p.soft { "All decisions, newest first." } }
         (filter(&fields))
         div #history data-live="" { (rows(&frame, &page)) }
         (pages("/history", &fields, page.next.as_deref()))
@@ -42,7 +42,7 @@ fn query(fields: &Fields) -> Result<HistoryQuery, ApiError> {
     })
 }
 
-/// A time as RFC 3339 has it, or as a browser's own field does: `2026-11-23T22:00`, in UTC.
+/// A time in RFC 3339, or as a date field of a browser sends it: `2026-11-23T22:00`, in UTC.
 fn time(fields: &Fields, name: &str) -> Result<Option<Time>, ApiError> {
     let Some(text) = fields.text(name) else { return Ok(None) };
     let read = text.parse().or_else(|error| format!("{text}Z").parse().map_err(|_: String| error));
@@ -68,7 +68,7 @@ fn filter(fields: &Fields) -> Markup {
                     value=(fields.text("net").unwrap_or_default()) maxlength="64" autocomplete="off"
                     spellcheck="false";
             }
-            (forms::choice("event", "What", fields.text("event"), &kinds))
+            (forms::choice("event", "Decision", fields.text("event"), &kinds))
             @for (name, text) in [("from", "From (UTC)"), ("to", "To (UTC)")] {
                 div.field.date {
                     label for=(name) { (text) }
@@ -81,7 +81,7 @@ fn filter(fields: &Fields) -> Markup {
     }
 }
 
-/// A time as a browser's own field takes it.
+/// A time as a date field of a browser takes it.
 fn local(text: &str) -> &str {
     text.trim_end_matches('Z')
 }
@@ -89,7 +89,7 @@ fn local(text: &str) -> &str {
 fn title(kind: HistoryKind) -> &'static str {
     match kind {
         HistoryKind::Ban => "banned",
-        HistoryKind::Unban => "ended",
+        HistoryKind::Unban => "unbanned",
         HistoryKind::Refused => "not banned",
         HistoryKind::FlowDenied => "flow denied",
         HistoryKind::FlowAllowed => "flow allowed",
@@ -98,27 +98,27 @@ fn title(kind: HistoryKind) -> &'static str {
 
 fn rows(frame: &Frame, page: &HistoryPage) -> Markup {
     if page.items.is_empty() {
-        return html! { p.empty { "Nothing was decided." } };
+        return html! { p.empty { "No decisions." } };
     }
     html! {
         table.rows.wide {
             caption.hidden { "Decisions" }
             thead {
                 tr {
-                    th scope="col" { "When" } th scope="col" { "What" } th scope="col" { "Network" }
-                    th scope="col" { "Why" }
+                    th scope="col" { "Time" } th scope="col" { "Decision" } th scope="col" { "Network" }
+                    th scope="col" { "Reason" }
                 }
             }
             tbody {
                 @for entry in &page.items {
                     tr {
-                        td data-label="When" {
+                        td data-label="Time" {
                             (labels::at(entry.time)) " "
                             span.soft { "(" (labels::ago(entry.time, frame.now)) ")" }
                         }
-                        td data-label="What" { (what(entry)) }
+                        td data-label="Decision" { (what(entry)) }
                         th scope="row" { (labels::net(entry.net)) }
-                        td data-label="Why" { (why(entry)) }
+                        td data-label="Reason" { (why(entry)) }
                     }
                 }
             }
@@ -126,7 +126,7 @@ fn rows(frame: &Frame, page: &HistoryPage) -> Markup {
     }
 }
 
-/// What was decided, as a mark.
+/// The decision, as a mark.
 pub(super) fn what(entry: &HistoryEntry) -> Markup {
     let class = match entry.event {
         HistoryKind::Ban | HistoryKind::FlowDenied => "bad",
@@ -135,11 +135,11 @@ pub(super) fn what(entry: &HistoryEntry) -> Markup {
     };
     html! {
         span class={ "pill " (class) } { (title(entry.event)) }
-        @if entry.observed { " " span.soft { "observed only" } }
+        @if entry.observed { " " span.soft { "observe mode" } }
     }
 }
 
-/// Why, and until when.
+/// The reason, and the end.
 pub(super) fn why(entry: &HistoryEntry) -> Markup {
     html! {
         @match entry.event {
@@ -149,7 +149,7 @@ pub(super) fn why(entry: &HistoryEntry) -> Markup {
                 @if let Some(cause) = &entry.cause { (labels::cause(cause)) }
                 @match entry.until {
                     Some(until) => span.soft { ", until " (labels::at(until)) },
-                    None => span.soft { ", without end" },
+                    None => span.soft { ", permanent" },
                 }
             }
             HistoryKind::Unban | HistoryKind::FlowAllowed => {
@@ -159,7 +159,7 @@ pub(super) fn why(entry: &HistoryEntry) -> Markup {
             HistoryKind::Refused => {
                 @if let Some(refusal) = &entry.refusal { (refused(refusal)) }
                 @if let Some(cause) = &entry.cause {
-                    span.soft { "; due for " } (labels::cause(cause))
+                    span.soft { "; " } (labels::requested(cause))
                 }
             }
         }
@@ -168,26 +168,26 @@ pub(super) fn why(entry: &HistoryEntry) -> Markup {
 
 fn reason(word: &str) -> Markup {
     let words = match word {
-        "expired" => "its time was over",
+        "expired" => "expired",
         "manual" => "by hand",
-        "exempted" => "it became exempt",
+        "exempted" => "the source became exempt",
         "registered" => "a phone registered from there",
-        "split" => "it was split",
-        "superseded" => "another ban took its place",
-        "not_adopted" => "nothing explained the route",
+        "split" => "split into parts",
+        "superseded" => "replaced by another ban",
+        "not_adopted" => "route of unknown origin",
         other => return plain(other),
     };
     html! { (words) }
 }
 
-/// Why a ban was not done.
+/// Why a ban was refused.
 pub(super) fn refused(refusal: &Refusal) -> Markup {
     let words = match refusal.reason.as_str() {
-        "exempt" => "it would cover somebody exempt",
-        "known" => "somebody logged in there lately",
-        "shared" => "a proxy or a NAT: several users logged in there",
-        "link_local" => "it would cut off IPv6 neighbours",
-        "covered" => "a ban covers it already",
+        "exempt" => "it would cover an exempt host",
+        "known" => "a user logged in from there lately",
+        "shared" => "a proxy or a NAT: several users log in from there",
+        "link_local" => "it would block IPv6 neighbour discovery",
+        "covered" => "another ban already covers it",
         "too_many_bans" => "the table of bans is full",
         other => return plain(other),
     };

@@ -1,4 +1,4 @@
-//! Values as people read them.
+//! Values as text for people.
 
 use std::fmt::{self, Display};
 
@@ -8,11 +8,11 @@ use serde::Serialize;
 use sipward_engine::{Exemption, Grade, Identity, RuleName, Timestamp};
 
 use sipward_config::Mode;
-use sipward_model::text::{Plain, Thousands, Time};
+use sipward_model::text::{Plain, Thousands, Time, plural};
 use sipward_model::wire::{BanOrigin, BanScope, BanState, By, Cause, Evidence};
 
-/// Text from the network: no control character and none that changes the direction of text gets through,
-/// and what direction it has ends with it.
+/// Text from the network. Control characters and characters that change the text direction are escaped, and the
+/// direction of the text does not affect what follows.
 pub(super) fn plain(text: &str) -> Markup {
     html! { bdi { (Shown(Plain(text))) } }
 }
@@ -27,7 +27,7 @@ impl<T: Display> Render for Shown<T> {
     }
 }
 
-/// A time, told by how long ago it was.
+/// A time, as its age.
 pub(super) fn ago(time: Time, now: Timestamp) -> Markup {
     let words = match now.since(time.0).as_secs() {
         0..=4 => "just now".to_owned(),
@@ -75,7 +75,7 @@ pub(super) fn number(number: u64) -> String {
 
 /// `1 ban`, `2 bans`.
 pub(super) fn count(number: u64, what: &str) -> String {
-    format!("{} {what}{}", self::number(number), if number == 1 { "" } else { "s" })
+    format!("{} {}", self::number(number), plural(number, what))
 }
 
 /// A network as a link to its source; a single address without its prefix.
@@ -92,7 +92,7 @@ pub(super) fn bare_net(net: IpNet) -> Markup {
     }
 }
 
-/// The API's word for a value, with spaces.
+/// The API's name of a value, with spaces.
 pub(super) fn word(value: &impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word.replace('_', " "),
@@ -101,7 +101,7 @@ pub(super) fn word(value: &impl Serialize) -> String {
     }
 }
 
-/// The API's word for a value, as it is written.
+/// The API's name of a value.
 pub(super) fn key(value: &impl Serialize) -> String {
     word(value).replace(' ', "_")
 }
@@ -122,19 +122,19 @@ pub(super) fn json(value: &serde_json::Value) -> Markup {
     }
 }
 
-/// What the kernel made of a ban. In observe mode nothing is expected of it.
+/// Whether the kernel applies a ban. In observe mode it is not expected to.
 pub(super) fn state(state: BanState, mode: Mode) -> Markup {
     let (class, words) = match (state, mode) {
         (BanState::Enforced, _) => ("good", "enforced"),
         (BanState::Pending, _) => ("", "pending"),
         (BanState::Ineffective, Mode::Observe) => ("", "observed"),
-        (BanState::Ineffective, Mode::Ban) => ("bad", "not effective"),
+        (BanState::Ineffective, Mode::Ban) => ("bad", "ineffective"),
         (BanState::Failed, _) => ("bad", "failed"),
     };
     html! { span class={ "pill " (class) } { (words) } }
 }
 
-/// What a ban stops.
+/// What a ban blocks.
 pub(super) fn scope(scope: BanScope) -> &'static str {
     match scope {
         BanScope::Host => "everything",
@@ -142,7 +142,7 @@ pub(super) fn scope(scope: BanScope) -> &'static str {
     }
 }
 
-/// Who decided a ban.
+/// What decided a ban.
 pub(super) fn origin(origin: BanOrigin) -> &'static str {
     match origin {
         BanOrigin::Automatic => "by a rule",
@@ -151,7 +151,7 @@ pub(super) fn origin(origin: BanOrigin) -> &'static str {
     }
 }
 
-/// Why, in a few words.
+/// The reason of a ban, in short.
 pub(super) fn cause(cause: &Cause) -> Markup {
     html! {
         @match (&cause.by, &cause.evidence) {
@@ -161,7 +161,20 @@ pub(super) fn cause(cause: &Cause) -> Markup {
             (By::Adopted, _) => "route found at start",
         }
         @if let Some(comment) = &cause.comment { ": " (plain(comment)) }
-        @if let Some(net) = cause.split_of { span.soft { " (left of " (Shown(net)) ")" } }
+        @if let Some(net) = cause.split_of { span.soft { " (part of " (Shown(net)) ")" } }
+    }
+}
+
+/// What requested a ban that was refused.
+pub(super) fn requested(cause: &Cause) -> Markup {
+    html! {
+        @match cause.by {
+            By::Manual => {
+                "requested manually"
+                @if let Some(comment) = &cause.comment { ": " (plain(comment)) }
+            }
+            By::Rule | By::Adopted => { "requested by " (self::cause(cause)) }
+        }
     }
 }
 
@@ -181,7 +194,7 @@ fn rule_of(evidence: &Evidence) -> Markup {
     }
 }
 
-/// A rule by what it sees.
+/// What a rule detects.
 pub(super) fn rule(rule: RuleName) -> &'static str {
     match rule {
         RuleName::Failures => "failures",
@@ -190,45 +203,45 @@ pub(super) fn rule(rule: RuleName) -> &'static str {
         RuleName::Report => "reported by the dialplan",
         RuleName::Flood => "flood",
         RuleName::Slow => "slow guessing",
-        RuleName::Challenges => "challenges left unanswered",
+        RuleName::Challenges => "unanswered challenges",
         RuleName::Calls => "abandoned calls",
         RuleName::RawAddress => "users at a raw address",
         RuleName::Account => "attack on one account",
         RuleName::Network => "attack from one network",
-        RuleName::Log => "lines of the log",
-        RuleName::Login => "failed log-ins here",
+        RuleName::Log => "log lines",
+        RuleName::Login => "failed log-ins to the console",
         RuleName::Attention => "phone with an old password",
         RuleName::Insider => "guessing for other users",
         RuleName::Deafness => "FreeSWITCH deaf",
-        RuleName::Scan => "many packets of a stranger",
+        RuleName::Scan => "many packets from a stranger",
     }
 }
 
-/// How sure an address is.
+/// How well the source address of a failure is proved.
 pub(super) fn grade(grade: Grade) -> &'static str {
     match grade {
-        Grade::Genuine => "genuine: the dialog by which the user is registered",
-        Grade::Answered => "answered: this dialog was challenged there",
-        Grade::Assumed => "assumed: an old FreeSWITCH sends no attempts",
-        Grade::Challenged => "challenged: the address was, another dialog",
-        Grade::Unchallenged => "unchallenged: the nonce was fetched elsewhere",
-        Grade::Unproven => "unproven: anybody can have sent it",
-        Grade::Unjoined => "unjoined: no attempt came beside it",
+        Grade::Genuine => "genuine: in the dialog of the user's registration",
+        Grade::Answered => "answered: the client received the challenge of this dialog",
+        Grade::Assumed => "assumed: this FreeSWITCH version sends no attempts",
+        Grade::Challenged => "challenged: the address received a challenge in another dialog",
+        Grade::Unchallenged => "unchallenged: another address fetched the nonce",
+        Grade::Unproven => "unproven: forgeable",
+        Grade::Unjoined => "unjoined: no matching attempt",
     }
 }
 
-/// Whether somebody logged in from there.
+/// The log-in history of a source.
 pub(super) fn identity(identity: Identity) -> &'static str {
     match identity {
-        Identity::Stranger => "a stranger: nobody logged in from there lately",
-        Identity::Caller => "a caller: the dialplan accepted a call from there",
-        Identity::Known => "known: somebody logged in from there lately",
-        Identity::Trusted => "trusted: somebody has logged in from there for long",
-        Identity::Shared => "shared: several users logged in from there, a proxy or a NAT",
+        Identity::Stranger => "stranger: no log-in from there lately",
+        Identity::Caller => "caller: the dialplan accepted a call from there",
+        Identity::Known => "known: logged in from there lately",
+        Identity::Trusted => "trusted: log-ins from there over a long time",
+        Identity::Shared => "shared: several users log in from there (a proxy or a NAT)",
     }
 }
 
-/// Why somebody is never banned by a rule.
+/// Why no rule bans a source.
 pub(super) fn exemption(class: Exemption) -> &'static str {
     match class {
         Exemption::Own => "this host itself",

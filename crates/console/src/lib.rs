@@ -1,33 +1,33 @@
-//! The console: pages for people, made on the server.
+//! The console: HTML pages, rendered on the server.
 //!
-//! Every page works without a script: lists are read, bans made and lifted by plain forms. One small script
-//! keeps what is shown fresh. A page holds one page of rows, however many there are.
+//! Every page works without a script: bans are added and lifted by plain forms. One small script refreshes the
+//! page. Lists are paged.
 //!
 //! | path | shows | changes |
 //! |---|---|---|
-//! | `/` | how it stands, what happened lately | |
-//! | `/bans` | who is banned | ban, unban |
-//! | `/flows` | which single ports are denied, where their hosts stay | allow |
-//! | `/sources/{address}` | why an address is banned, or is not | |
-//! | `/users` | which accounts are attacked from where, which healthy phones fail | |
-//! | `/allow` | who is never banned by a rule | add, remove |
-//! | `/policy` | every value and where it comes from | set, reset, reload |
-//! | `/test` | what would happen | |
-//! | `/history` | what was decided | |
+//! | `/` | current state and recent events | |
+//! | `/bans` | bans | ban, unban |
+//! | `/flows` | denied flows | allow |
+//! | `/sources/{address}` | why an address is banned or not | |
+//! | `/users` | accounts under attack, phones that need attention | |
+//! | `/allow` | the allow list | add, remove |
+//! | `/policy` | every value and its origin | set, reset, reload |
+//! | `/test` | the rule test | |
+//! | `/history` | past decisions | |
 //!
 //! | module | holds |
 //! |---|---|
-//! | `document`, `frame` | what is around every page |
-//! | `fields` | queries and forms, read within limits |
-//! | `paging` | the ways from one part of a list to the others |
-//! | `error_page` | what goes wrong, as a page |
-//! | `labels` | values as people read them; text from the network, escaped |
-//! | `login` | the page for who is nobody yet |
+//! | `document`, `frame` | the frame of every page |
+//! | `fields` | queries and forms, parsed within limits |
+//! | `paging` | links between the pages of a list |
+//! | `error_page` | errors as pages |
+//! | `labels` | values as text; text from the network, escaped |
+//! | `login` | the log-in page |
 //! | `assets` | style sheet, script, icon |
-//! | the others | a page each |
+//! | others | one page each |
 //!
-//! Pages ask [`sipward_daemon::control`], as the API does: what is refused there is refused here, in the same words. All
-//! text from the network is escaped twice over: control characters by `labels`, markup by the templates.
+//! Pages use [`sipward_daemon::control`] like the API, so they refuse the same requests with the same texts. Text from
+//! the network is escaped twice: control characters by `labels`, markup by the templates.
 
 #![allow(
     missing_docs,
@@ -36,7 +36,7 @@
     clippy::must_use_candidate,
     clippy::new_without_default,
     clippy::return_self_not_must_use,
-    reason = "a part of the program, not a library for others"
+    reason = "a part of the program, not a public library"
 )]
 
 mod allow;
@@ -69,7 +69,7 @@ pub use login::login;
 use sipward_daemon::control::Control;
 use sipward_server::http::scope::{read, write};
 
-/// What serves the pages, each with the scope it needs.
+/// The routes of the pages, each with the scope it needs.
 pub fn router(control: Control) -> Router {
     let pages = Router::new()
         .route("/", read(get(overview::show)))

@@ -1,4 +1,4 @@
-//! The log-in: the one page for somebody who is nobody yet.
+//! The log-in page, the only one without a session.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -35,11 +35,11 @@ pub fn login(status: StatusCode, view: &LoginView<'_>) -> Response {
             }
             @if code.is_none() {
                 p.soft {
-                    code { "sipward token link" } " on the host makes a link that logs in once; "
-                    code { "sipward token add NAME" } " makes a token."
+                    code { "sipward token link" } " on the server prints a one-time link; "
+                    code { "sipward token add NAME" } " creates a token."
                 }
             }
-            p.soft { a href=(next) { "Logged in already? Go on." } }
+            p.soft { a href=(next) { "Already logged in? Continue." } }
         }
     };
     (status, document::bare("Log in", &body)).into_response()

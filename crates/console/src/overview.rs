@@ -1,4 +1,4 @@
-//! How it stands, and what happened lately.
+//! The current state and recent events.
 
 mod flood;
 
@@ -18,10 +18,10 @@ use sipward_model::wire::{
     SeriesSpan, Top, TopBy, TopQuery,
 };
 
-/// Lines of each short table.
+/// Rows of each short table.
 const LINES: u16 = 8;
 
-/// Alarms shown; the API has all of the day.
+/// Alarms shown; the API lists all of the last day.
 const ALARMS: usize = 8;
 
 pub(super) async fn show(
@@ -51,7 +51,7 @@ pub(super) async fn show(
     Ok(page(&frame, &fields, &found))
 }
 
-/// What the page shows.
+/// The data of the page.
 struct Found {
     series: Series,
     alarms: AlarmList,
@@ -74,7 +74,7 @@ fn page(frame: &Frame, fields: &Fields, found: &Found) -> Markup {
         section.card aria-labelledby="chart-title" {
             div.head {
                 h2 #chart-title { "Failures and bans" }
-                ul.tabs aria-label="How far back" {
+                ul.tabs aria-label="Time span" {
                     @for (path, text) in [("/", "Hour"), ("/?span=day", "Day")] {
                         li {
                             a href=(path) aria-current=[(path == here).then_some("true")] { (text) }
@@ -106,7 +106,7 @@ fn page(frame: &Frame, fields: &Fields, found: &Found) -> Markup {
         }
         form.filter method="get" action="/sources" role="search" aria-label="Look up an address" {
             div.field.wide {
-                label for="address" { "Why is an address banned, or not?" }
+                label for="address" { "Why is an address banned or not?" }
                 input type="search" id="address" name="address" placeholder="203.0.113.7" required
                     maxlength="45" autocomplete="off" spellcheck="false";
             }
@@ -116,7 +116,7 @@ fn page(frame: &Frame, fields: &Fields, found: &Found) -> Markup {
     frame.page("/", "Overview", Some(here), &body)
 }
 
-/// The numbers that matter at three in the morning.
+/// The most important numbers.
 fn facts(frame: &Frame) -> Markup {
     let status = &frame.status;
     let socket = &status.event_socket;
@@ -132,7 +132,7 @@ fn facts(frame: &Frame) -> Markup {
                 @if let Some(peer) = &socket.peer { ", " (peer) }
             }
             @if socket.blind_seconds > 0.0 {
-                p { "blind for " (labels::span_of(socket.blind_seconds)) " since the start" }
+                p { "blind for " (labels::span_of(socket.blind_seconds)) " in total" }
             }
             @if !socket.connected { @if let Some(error) = &socket.error { p { (plain(error)) } } }
         }))
@@ -170,14 +170,14 @@ fn fact(class: &str, title: &str, body: &Markup) -> Markup {
 
 fn alarms(frame: &Frame, list: &AlarmList) -> Markup {
     let (class, said) = match list.state {
-        AlarmState::Ok => ("good", "all is well"),
-        AlarmState::Attention => ("warn", "needs attention"),
+        AlarmState::Ok => ("good", "none"),
+        AlarmState::Attention => ("warn", "minor alarm"),
         AlarmState::Alarm => ("bad", "alarm"),
     };
     let left_out = list.items.len().saturating_sub(ALARMS);
     html! {
         h2 #alarms-title { "Alarms " span class={ "pill " (class) } { (said) } }
-        @if list.items.is_empty() { p.empty { "None in the last day." } }
+        @if list.items.is_empty() { p.empty { "No alarms in the last day." } }
         @else {
             ul.alarms { @for alarm in list.items.iter().take(ALARMS) { (line(frame, alarm)) } }
             @if left_out > 0 { p.soft { "and " (left_out) " more in the last day" } }
@@ -195,7 +195,7 @@ fn line(frame: &Frame, alarm: &Alarm) -> Markup {
     html! {
         li {
             span class={ "pill " (class) } {
-                @if over { "over" } @else if alarm.standing == Some(true) { "stands" } @else { "happened" }
+                @if over { "over" } @else if alarm.standing == Some(true) { "active" } @else { "event" }
             }
             span {
                 (plain(&alarm.text))
@@ -216,8 +216,8 @@ fn top(frame: &Frame, top: &Top) -> Markup {
     html! {
         table.rows.tight {
             caption.hidden {
-                @if sources { "Sources that failed most" }
-                @else { "Users that were tried most" }
+                @if sources { "Sources with the most failures" }
+                @else { "Users with the most failures" }
             }
             thead { tr {
                 th scope="col" { @if sources { "Source" } @else { "User" } }

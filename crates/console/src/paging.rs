@@ -1,21 +1,21 @@
-//! Lists that come in parts: where one is, and the ways to the other parts.
+//! Paged lists: the current page, and links to the others.
 
 use maud::{Markup, html};
 
 use super::fields::Fields;
 
-/// Rows of a part when nothing is said.
+/// Default rows of a page.
 pub(super) const ROWS: u16 = 50;
 
-/// What a link to the list does not carry on: it was said once.
+/// Parameters that links to the list drop, because they are shown once.
 const SAID: [(&str, &str); 3] = [("done", ""), ("count", ""), ("staying", "")];
 
-/// The list at `path` as it was asked for.
+/// The list at `path` with its current query.
 pub(super) fn here(path: &str, fields: &Fields) -> String {
     at(path, &fields.query_with(&SAID))
 }
 
-/// To the first part, and to the one that begins at `next`.
+/// Links to the first page, and to the page that begins at `next`.
 pub(super) fn pages(path: &str, fields: &Fields, next: Option<&str>) -> Markup {
     let [done, count, staying] = SAID;
     let place = |cursor| at(path, &fields.query_with(&[("cursor", cursor), done, count, staying]));

@@ -1,4 +1,4 @@
-//! The policy: every value, where it comes from, and what can be changed. A change is shown before it is made.
+//! The policy: every value, its origin, and what can be changed. A change is previewed before it is applied.
 
 mod preview;
 mod values;
@@ -24,7 +24,7 @@ pub(super) async fn show(
     Ok(page(&frame, &fields, &values, Draft::default()))
 }
 
-/// What the form would mean.
+/// The effect of the form.
 pub(super) async fn preview(
     State(control): State<Control>,
     frame: Frame,
@@ -34,7 +34,7 @@ pub(super) async fn preview(
     let previewed = async {
         let change = change_of(&values, &fields)?;
         if change.values.is_empty() {
-            return Err(ApiError::field("the form", "nothing in it differs from what is in force"));
+            return Err(ApiError::field("the form", "no value was changed"));
         }
         let meant = control.preview_policy(change.clone()).await?;
         Ok((change, meant))
@@ -80,7 +80,7 @@ async fn values_of(control: &Control) -> Result<Vec<PolicyValue>, ApiError> {
     Ok(control.policy().await?.values)
 }
 
-/// The form once more, with what is wrong in it.
+/// The form again, with its errors.
 fn again(frame: &Frame, fields: &Fields, values: &[PolicyValue], problem: &Problem) -> Response {
     let mut problem = problem.clone();
     for error in &mut problem.errors {
@@ -93,7 +93,7 @@ fn again(frame: &Frame, fields: &Fields, values: &[PolicyValue], problem: &Probl
     (error_page::status(&problem), page).into_response()
 }
 
-/// What of the form differs from what is in force. Fields that it lacks stay as they are.
+/// The values of the form that differ from the current ones. Missing fields change nothing.
 fn change_of(values: &[PolicyValue], fields: &Fields) -> Result<PolicyChange, ApiError> {
     let mut change =
         PolicyChange { stored: !fields.has("until_restart"), ..PolicyChange::default() };
@@ -120,10 +120,10 @@ fn page(frame: &Frame, fields: &Fields, values: &[PolicyValue], draft: Draft<'_>
         @if let Some(problem) = draft.problem { (error_page::banner(problem)) }
         div.head {
             h1 { "Policy" }
-            p.soft { "Who is banned, and for how long." }
+            p.soft { "What is banned, and for how long." }
             @if acts {
                 form.actions method="post" action="/policy/reload" {
-                    button.quiet type="submit" { "Read the file again" }
+                    button.quiet type="submit" { "Reload configuration" }
                 }
             }
         }
@@ -137,10 +137,10 @@ fn page(frame: &Frame, fields: &Fields, values: &[PolicyValue], draft: Draft<'_>
 fn submit(draft: Draft<'_>) -> Markup {
     html! {
         section.card {
-            (draft.tick("until_restart", "Only until the daemon ends"))
+            (draft.tick("until_restart", "Only until the next restart"))
             p.actions {
-                button type="submit" { "Show what it would mean" }
-                span.soft { "Nothing is changed yet." }
+                button type="submit" { "Preview changes" }
+                span.soft { "Nothing is applied yet." }
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Why an address is banned, or is not.
+//! Why an address is banned or not.
 
 mod owner;
 
@@ -26,10 +26,10 @@ use sipward_model::wire::{
 use sipward_server::http::error::ApiError;
 use sipward_server::http::extract::Place;
 
-/// Lines of the timeline at most; the history has all decisions.
+/// Most lines of the timeline; the history has all decisions.
 const LINES: usize = 60;
 
-/// From the field for an address to its page.
+/// Redirects from the address field to the page of the address.
 pub(super) async fn find(Asked(fields): Asked) -> Result<Response, ErrorPage> {
     let address = fields.read::<IpAddr>("address").map_err(|_| no_address())?;
     let address = address.ok_or_else(no_address)?.to_canonical();
@@ -37,7 +37,7 @@ pub(super) async fn find(Asked(fields): Asked) -> Result<Response, ErrorPage> {
 }
 
 fn no_address() -> ApiError {
-    ApiError::field("address", "write an IPv4 or IPv6 address")
+    ApiError::field("address", "expected an IPv4 or IPv6 address")
 }
 
 pub(super) async fn show(
@@ -61,27 +61,27 @@ pub(super) async fn show(
         }
         div.grid {
             section.card aria-labelledby="facts-title" {
-                h2 #facts-title { "What is known" }
+                h2 #facts-title { "Facts" }
                 div #facts data-live="" { (facts(&report, frame.status.mode)) }
             }
             section.card aria-labelledby="tried-title" {
-                h2 #tried-title { "What it tried" }
+                h2 #tried-title { "Attempts" }
                 div #tried data-live="" { (tried(&report)) }
             }
         }
         section.card aria-labelledby="owner-title" {
-            h2 #owner-title { "Whose it is" }
+            h2 #owner-title { "Owner" }
             div #owner { (owner::whose(&report, asked.as_ref())) }
         }
         @if !report.bans.is_empty() {
             section.card aria-labelledby="bans-title" {
-                h2 #bans-title { "Bans that cover it" }
+                h2 #bans-title { "Bans covering this address" }
                 div #bans data-live="" {
-                    (rows(&frame, &report.bans, &Columns::plain("Bans that cover it")))
+                    (rows(&frame, &report.bans, &Columns::plain("Bans covering this address")))
                     @if report.bans.iter().all(|ban| ban.scope == BanScope::Sip) {
                         p.soft {
-                            "Only its packets to the SIP ports are dropped (UDP, TCP, TLS, WebSocket). Web, mail and \
-                             SSH of this server stay reachable from there."
+                            "Only packets to the SIP ports are dropped (UDP, TCP, TLS, WebSocket). Web, mail and SSH \
+                             of this server remain reachable from this address."
                         }
                     }
                 }
@@ -94,8 +94,8 @@ pub(super) async fn show(
                     (flows::rows(&frame, &report.flows, &here))
                     @if let Some(until) = report.distrusted_until {
                         p {
-                            "Many of its ports were denied: until " (labels::at(until))
-                            " its new flows count as a stranger's. Those of its registrations keep their place."
+                            "Distrusted: it lost many flows. Its new flows are treated like a stranger's until "
+                            (labels::at(until)) ". Flows of its registrations are not affected."
                         }
                     }
                 }
@@ -104,7 +104,7 @@ pub(super) async fn show(
         section.card aria-labelledby="timeline-title" {
             h2 #timeline-title { "Timeline" }
             div #timeline data-live="" { (timeline(&frame, &report)) }
-            p { a href={ "/history?net=" (Shown(report.address)) } { "All decisions about it" } }
+            p { a href={ "/history?net=" (Shown(report.address)) } { "All decisions about this address" } }
         }
     };
     Ok(frame.page("/bans", &report.address.to_string(), Some(&here), &body))
@@ -148,16 +148,16 @@ fn facts(report: &SourceReport, mode: Mode) -> Markup {
     let none_because = if report.bans.is_empty() {
         None
     } else if mode == Mode::Observe {
-        Some("observe mode sets none")
+        Some("observe mode")
     } else if report.bans.iter().all(|ban| ban.scope == BanScope::Sip) {
-        Some("a ban from the SIP ports has none")
+        Some("the ban covers the SIP ports only")
     } else {
         None
     };
     html! {
         p { (labels::plain(&report.verdict)) }
         dl.pairs {
-            dt { "It is" } dd { (labels::identity(report.identity)) }
+            dt { "Classification" } dd { (labels::identity(report.identity)) }
             dt { "Counted as" } dd { span.mono { (Shown(report.source)) } }
             @for exempt in &report.exempt {
                 dt { "Exempt" }
@@ -176,18 +176,17 @@ fn facts(report: &SourceReport, mode: Mode) -> Markup {
             dt { "Failures" }
             dd {
                 (report.failures) " in the last " (labels::span_of(report.window_seconds))
-                ", weighing "
+                ", weight "
                 (format!("{:.2}", report.score)) " of " (report.max_failures)
                 br;
                 meter min="0" max=(most) value=(report.score.min(most))
                     aria-label="Weight of the failures against the threshold" {}
             }
-            @if let Some(grade) = report.grade { dt { "Weakest" } dd { (labels::grade(grade)) } }
+            @if let Some(grade) = report.grade { dt { "Weakest evidence" } dd { (labels::grade(grade)) } }
             @if report.unproven + report.unjoined > 0 {
                 dt { "Not counted" }
                 dd {
-                    (report.unproven) " unproven, " (report.unjoined)
-                    " unjoined: anybody can have sent those"
+                    (report.unproven) " unproven and " (report.unjoined) " unjoined: forgeable"
                 }
             }
             dt { "Bans so far" } dd { (report.ban_count) }
@@ -196,21 +195,21 @@ fn facts(report: &SourceReport, mode: Mode) -> Markup {
     }
 }
 
-/// What the kernel does with its packets; `none_because` says why a banned host has no route.
+/// What the kernel does with packets of the source; `none_because` says why a banned source is not blackholed.
 fn kernel(route: &KernelRoute, none_because: Option<&str>) -> Markup {
     html! {
         @match route.state {
-            RouteState::Blackhole => "a blackhole route stands",
+            RouteState::Blackhole => "blackholed",
             RouteState::Other => {
-                "no blackhole route" @if let Some(why) = none_because { ": " (why) }
+                "not blackholed" @if let Some(why) = none_because { ": " (why) }
             }
-            RouteState::Unknown => "could not be asked",
+            RouteState::Unknown => "unknown",
         }
         @if let Some(detail) = &route.detail { " " span.soft { "(" (plain(detail)) ")" } }
     }
 }
 
-/// By the failures that count, and by what the bans were made for: a ban begins a new count.
+/// The users and user agents of the failures that count and of the bans, because a ban resets the count.
 fn tried(report: &SourceReport) -> Markup {
     let causes: Vec<&Evidence> =
         report.bans.iter().filter_map(|ban| ban.cause.evidence.as_ref()).collect();
@@ -225,19 +224,19 @@ fn tried(report: &SourceReport) -> Markup {
         (distinct(agents.map(String::as_str)), distinct(profiles.map(String::as_str)));
     html! {
         @if users.is_empty() && agents.is_empty() {
-            p.empty { "No failure of it counts at the moment." }
+            p.empty { "No failures count at the moment." }
         } @else {
             (chips("Users", &users))
             (chips("User agents", &agents))
             (chips("Profiles", &profiles))
             @if report.aged_out > 0 {
-                p.soft { "Of " (report.aged_out) " failures only time and grade are remembered." }
+                p.soft { (labels::count(u64::from(report.aged_out), "older failure")) ": only time and grade are kept." }
             }
         }
     }
 }
 
-/// Each once, in order. There are at most a thousand.
+/// Each text once, in order. There are at most a thousand.
 fn distinct<'a>(all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     /// What fits on a page.
     const MOST: usize = 20;
@@ -284,9 +283,9 @@ fn timeline(frame: &Frame, report: &SourceReport) -> Markup {
     let left_out = events.len().saturating_sub(LINES);
     html! {
         @if let Some(error) = &report.history_error {
-            p.notice.warn { "The history cannot be read: " (plain(error)) }
+            p.notice.warn { "The history is unavailable: " (plain(error)) }
         }
-        @if events.is_empty() { p.empty { "Nothing is known of it." } }
+        @if events.is_empty() { p.empty { "No events." } }
         ol.timeline {
             @for event in events.iter().take(LINES) {
                 @match event {
@@ -308,7 +307,7 @@ fn timeline(frame: &Frame, report: &SourceReport) -> Markup {
                 }
             }
         }
-        @if left_out > 0 { p.soft { "and " (left_out) " earlier failures" } }
+        @if left_out > 0 { p.soft { "and " (labels::count(left_out as u64, "earlier failure")) } }
     }
 }
 
@@ -329,8 +328,8 @@ mod tests {
     fn a_ban_without_a_route_says_why_there_is_none() {
         let route = KernelRoute { state: RouteState::Other, detail: Some("via eth0".to_owned()) };
         let said = |why| kernel(&route, why).into_string();
-        let observed = said(Some("observe mode sets none"));
-        assert!(observed.starts_with("no blackhole route: observe mode sets none "), "{observed}");
-        assert!(said(None).starts_with("no blackhole route <"), "{}", said(None));
+        let observed = said(Some("observe mode"));
+        assert!(observed.starts_with("not blackholed: observe mode "), "{observed}");
+        assert!(said(None).starts_with("not blackholed <"), "{}", said(None));
     }
 }

@@ -1,4 +1,4 @@
-//! What would happen if FreeSWITCH sent this.
+//! The rule test: what would happen if FreeSWITCH sent a given text.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -12,16 +12,16 @@ use sipward_daemon::control::Control;
 use sipward_model::wire::{Line, Problem, WhatIf, WhatIfRequest};
 use sipward_server::http::error::ApiError;
 
-/// Longest text, in characters: what the API takes.
+/// Longest text, in characters: the limit of the API.
 const MOST: u16 = 32_768;
 
-/// A failed REGISTER as FreeSWITCH tells of it: the attempt, then the failure.
+/// A failed REGISTER as FreeSWITCH reports it: the attempt, then the failure.
 const EVENTS: &str = include_str!("trial/events.txt");
 
 /// A line that FreeSWITCH writes with `log-auth-failures`.
 const LOG_LINE: &str = include_str!("trial/log-line.txt");
 
-/// The empty form, or an example in it.
+/// The empty form, or an example.
 pub(super) async fn show(frame: Frame, Asked(fields): Asked) -> Markup {
     let (kind, text) = match fields.text("example") {
         Some("log_line") => ("log_line", LOG_LINE),
@@ -69,18 +69,18 @@ fn page(
         @if let Some(problem) = problem { (error_page::banner(problem)) }
         div.head {
             h1 { "Rule test" }
-            p.soft { "What would happen if FreeSWITCH sent this now? Nothing is changed." }
+            p.soft { "Shows what would happen if FreeSWITCH sent this now. Nothing is changed." }
         }
         form.card method="post" action="/test" {
             fieldset {
-                legend { "This is" }
+                legend { "Input" }
                 label.tick {
                     input type="radio" name="kind" value="event" checked[kind == "event"];
-                    "events, as the Event Socket sends them in plain form; a blank line between two"
+                    "Event Socket events in plain format, separated by blank lines"
                 }
                 label.tick {
                     input type="radio" name="kind" value="log_line" checked[kind == "log_line"];
-                    "a message of FreeSWITCH's log"
+                    "a log message of FreeSWITCH"
                 }
             }
             div.field {
@@ -102,7 +102,7 @@ fn page(
 fn verdict(answer: &WhatIf) -> Markup {
     html! {
         section.card #verdict aria-labelledby="read-title" {
-            h2 #read-title { "What was read" }
+            h2 #read-title { "Input as understood" }
             ol {
                 @for reading in &answer.read {
                     li {
@@ -115,7 +115,7 @@ fn verdict(answer: &WhatIf) -> Markup {
                     }
                 }
             }
-            h2 { "What would follow" }
+            h2 { "Result" }
             p { strong { (outcome(answer)) } }
             @for effect in &answer.effects { (consequence(effect)) }
             p.soft { "Based on " (plain(&answer.basis)) }
@@ -123,13 +123,13 @@ fn verdict(answer: &WhatIf) -> Markup {
     }
 }
 
-/// What matters of it, in a sentence.
+/// The result, in a sentence.
 fn outcome(answer: &WhatIf) -> Markup {
     let banned = answer.effects.iter().filter(|effect| effect.event == "ban");
     let banned: Vec<_> = banned.filter_map(|effect| effect.fields.get("source")).collect();
     html! {
-        @if answer.effects.is_empty() { "Nothing: nothing of it counts, and nobody would be banned." }
-        @else if banned.is_empty() { "Nobody would be banned." }
+        @if answer.effects.is_empty() { "Nothing would count, and nothing would be banned." }
+        @else if banned.is_empty() { "Nothing would be banned." }
         @else {
             @for (place, net) in banned.iter().enumerate() {
                 @if place > 0 { ", " }

@@ -1,4 +1,4 @@
-//! Which accounts are attacked from where, and which healthy phones failed.
+//! Accounts under attack and the attacking addresses; phones that need attention.
 
 use axum::extract::State;
 use maud::{Markup, html};
@@ -31,7 +31,7 @@ pub(super) async fn list(
             }
         }
         section.card aria-labelledby="phones-title" {
-            h2 #phones-title { "Healthy phones that fail" }
+            h2 #phones-title { "Phones that need attention" }
             div #phones data-live="" { (phones(&frame, &page)) }
         }
         section.card aria-labelledby="attacked-title" {
@@ -59,10 +59,10 @@ fn phones(frame: &Frame, page: &UserPage) -> Markup {
     }
     html! {
         p.soft {
-            "They logged in before and fail now: most likely their password was changed. They are not counted as attackers."
+            "These phones logged in before and now fail, most likely because their password was changed. Their failures do not count as attacks."
         }
         table.rows.wide {
-            caption.hidden { "Phones that logged in before and fail now" }
+            caption.hidden { "Previously working phones that now fail" }
             thead { tr {
                 th scope="col" { "User" } th scope="col" { "Source" } th scope="col" { "Phone" }
                 th scope="col" { "Last log-in" } th.num scope="col" { "Failures" }
@@ -92,11 +92,11 @@ fn phone_row(frame: &Frame, phone: &Phone) -> Markup {
 
 fn attacked(frame: &Frame, page: &UserPage) -> Markup {
     if page.items.is_empty() {
-        return html! { p.empty { "No user." } };
+        return html! { p.empty { "No users." } };
     }
     html! {
         table.rows.wide {
-            caption.hidden { "Users that were tried" }
+            caption.hidden { "Users under attack" }
             thead { tr {
                 th scope="col" { "User" } th.num scope="col" { "Failures" }
                 th.num scope="col" { "Sources" }

@@ -1,4 +1,4 @@
-//! What is remembered of the records for anyone who looks later: by the minute, alarms, failures.
+//! Recent activity, collected from the records: counts by the minute, alarms, failures.
 //!
 //! | module | holds |
 //! |---|---|
@@ -42,7 +42,7 @@ impl Activity {
         Self { series: Series::new(start), alarms: Alarms::default(), attacks: Attacks::new(start) }
     }
 
-    /// Takes note of what was told at `now`.
+    /// Adds a record of the time `now`.
     pub fn note(&mut self, record: &Arc<Record>, now: Timestamp) {
         match &**record {
             Record::ClockStepped { by_seconds, .. } => self.shift(clock::micros(*by_seconds)),

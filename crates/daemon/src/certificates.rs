@@ -25,14 +25,14 @@ pub struct Certificates {
 #[derive(Debug, thiserror::Error)]
 pub enum BadCertificate {
     /// A file cannot be read.
-    #[error("cannot read {}: {error}; the daemon's user must be able to", .file.display())]
+    #[error("cannot read {}: {error}; make it readable for the daemon's user", .file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,
         /// What the system said.
         error: io::Error,
     },
-    /// A file is no PEM, or holds the wrong thing.
+    /// A file is not PEM, or has the wrong contents.
     #[error("{}: {problem}", .file.display())]
     Useless {
         /// The file.
@@ -56,8 +56,8 @@ impl Certificates {
         Ok(Self { acceptor: RwLock::new(acceptor(files)?) })
     }
 
-    /// Reads the files again, or others; connections that stand keep what they have. When they cannot be
-    /// used, what was there before stays in use.
+    /// Reads the files again, or others; open connections are not affected. If the files are invalid, the previous
+    /// certificate remains in use.
     pub fn read_again(&self, files: &TlsFiles) -> Result<(), BadCertificate> {
         let new = acceptor(files)?;
         *self.acceptor.write().unwrap_or_else(PoisonError::into_inner) = new;
@@ -86,10 +86,11 @@ fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, BadCertificate> {
         .collect::<Result<_, _>>()
         .map_err(|error| useless(&files.certificate, &error))?;
     if chain.is_empty() {
-        return Err(useless(&files.certificate, &"there is no certificate in it (PEM)"));
+        return Err(useless(&files.certificate, &"the file contains no certificate (PEM)"));
     }
-    let key = PrivateKeyDer::from_pem_slice(&contents(&files.key)?)
-        .map_err(|error| useless(&files.key, &format!("no private key in it (PEM): {error}")))?;
+    let key = PrivateKeyDer::from_pem_slice(&contents(&files.key)?).map_err(|error| {
+        useless(&files.key, &format!("the file contains no private key (PEM): {error}"))
+    })?;
     let unfit = |error| BadCertificate::InvalidValue { files: files.clone(), error };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)

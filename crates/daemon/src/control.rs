@@ -1,4 +1,4 @@
-//! What can be asked of a running daemon, and done to it.
+//! Queries and commands of a running daemon.
 //!
 //! Every request is a method of [`Control`], with types of [`sipward_model::wire`] and errors of its own
 //! ([`ControlError`]); nothing here knows HTTP. The API and the console are adapters over it.
@@ -52,7 +52,7 @@ use sipward_model::record::Record;
 use sipward_model::wire::StoreHealth;
 use sipward_store::Store;
 
-/// A running daemon, for those who ask something of it.
+/// The interface to a running daemon.
 #[derive(Clone)]
 pub struct Control {
     engine: EngineHandle,
@@ -88,7 +88,7 @@ impl Control {
         &self.engine
     }
 
-    /// Everything that happens, from the moment somebody subscribes.
+    /// All events from the time of the subscription.
     pub fn records(&self) -> &broadcast::Sender<Arc<Record>> {
         &self.records
     }

@@ -32,7 +32,7 @@ const ATTEMPTS: usize = 2;
 const MAX_SERVICES: usize = 16;
 const MAX_TARGETS: usize = 64;
 
-/// Hosts whose addresses are asked for at once: the resolver takes no more than a few dozen questions.
+/// Hosts whose addresses are queried at once: the resolver accepts only a few dozen queries.
 const AT_ONCE: usize = 8;
 
 /// Addresses of one URI: more than any carrier has edges, and a bound on a hostile zone.
@@ -166,7 +166,7 @@ impl Dns {
             .filter(|transport| !target.secure || *transport == Transport::Tls)
             .map(|transport| service(transport, target.secure))
             .collect();
-        // Failing to answer NAPTR, which few zones have, is no failure: SRV says the same.
+        // A missing answer for NAPTR, which few zones have, is no failure: SRV has the same information.
         if let Ok(Some((records, until))) = self.ask(name, RecordType::NAPTR).await {
             found.until(until);
             let of_sip = records.into_iter().filter_map(|record| match record {

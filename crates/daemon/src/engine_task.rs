@@ -64,7 +64,7 @@ const UNDER_WAY: usize = 256;
 /// How often the task wakes by itself: watchdog, status line, lost log lines.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// Beats between two looks for registrations that ran out without a word.
+/// Beats between two checks for registrations that expired without an event.
 const EXPIRE_BEATS: u64 = 30;
 
 /// How often a failed attempt is reported again whose reason is still the same: there may be four a second.
@@ -92,7 +92,7 @@ pub enum Command {
     Saved(Box<Saved>),
     /// The shield's settings were read again.
     Shield(Shield),
-    /// Somebody has something to ask or to do ([`EngineHandle`]).
+    /// A query or command ([`EngineHandle`]).
     Call(Call),
 }
 
@@ -138,7 +138,7 @@ pub struct EngineTask {
     under_way: HashMap<IpNet, UnderWay>,
     /// Denied flows for which the kernel has not answered. The engine bounds them.
     flows_under_way: HashMap<Flow, FlowDenied>,
-    /// Who waits for the kernel's answer to a ban. Each of them has a request under way, whose number is bounded.
+    /// Requests that wait for the kernel's answer to a ban. Their number is bounded.
     awaited: HashMap<IpNet, Vec<oneshot::Sender<()>>>,
     totals: Totals,
     records: broadcast::Sender<Arc<Record>>,
@@ -147,7 +147,7 @@ pub struct EngineTask {
     status_hook: StatusHook,
     questions: mpsc::Sender<Query>,
     log: LogReader,
-    /// Addresses whose question found no room.
+    /// Addresses whose query found no room.
     unasked: Vec<IpAddr>,
     standing: DaemonState,
     kernel: KernelSide,
@@ -156,10 +156,10 @@ pub struct EngineTask {
     /// `None` where the kernel is left alone.
     shielding: Option<Shielding>,
     flood: Flood,
-    /// `None` where nobody is asked: in observe mode.
+    /// `None` in observe mode.
     prober: Option<Prober>,
     protected: Protected,
-    /// The last failed attempt that was told, and when.
+    /// The last failed attempt that was reported, and its time.
     told_failure: Option<(String, Instant)>,
     beats: u64,
     /// When the last turn ended.
@@ -177,7 +177,7 @@ pub struct EngineTask {
 /// Called once a beat.
 pub(crate) type StatusHook = Box<dyn FnMut(&EngineStatus) + Send>;
 
-/// How the daemon stands, for the status line.
+/// The state of the daemon, for the status line.
 #[derive(Clone, Copy, Debug)]
 pub struct EngineStatus {
     peer: Option<SocketAddr>,
@@ -193,7 +193,7 @@ impl fmt::Display for EngineStatus {
         }
         let Totals { failures, banned_now, .. } = self.totals;
         write!(f, "; {banned_now} banned, {failures} failures since the start")?;
-        f.write_str(if self.stores { "" } else { "; NOTHING IS STORED" })
+        f.write_str(if self.stores { "" } else { "; STORAGE FAILED" })
     }
 }
 
@@ -286,7 +286,7 @@ impl EngineTask {
         self.under_way.len()
     }
 
-    /// Tells the engine something that is no event.
+    /// Passes an input to the engine that is not an event.
     pub fn handle(&mut self, input: Input<'_>) {
         self.decide(input, |_| ());
     }
@@ -429,7 +429,7 @@ impl EngineTask {
         self.shielding.as_ref().map_or(USUAL_REQUESTS, Shielding::requests)
     }
 
-    /// The shield has no room for somebody.
+    /// The shield has no room for all hosts.
     fn note_full(&mut self, full: Option<String>) {
         if let Some(error) = full {
             self.publish(Record::NotSpared { error });

@@ -58,7 +58,7 @@ pub fn verdict(facts: &Facts<'_>) -> String {
     if latest.attention > 0 {
         return format!(
             "not banned: {} within {} of a phone that logged in before, most likely with an old password; \
-             they do not count before {}{slowed}",
+             they count only from {}{slowed}",
             failures(latest.attention),
             span(policy.window),
             policy.healthy.attention_max_failures
@@ -82,8 +82,7 @@ fn banned(ban: &BanView<'_>) -> String {
         Cause::Manual { reason, .. } if reason.is_empty() => "by hand".to_owned(),
         Cause::Manual { reason, .. } => format!("by hand: {}", Plain(reason)),
         Cause::Adopted | Cause::Split { .. } => {
-            "because its route was in the kernel at the start, and nothing else explains it"
-                .to_owned()
+            "because its route was in the kernel at the start".to_owned()
         }
     };
     let net = ban.net;
@@ -93,13 +92,13 @@ fn banned(ban: &BanView<'_>) -> String {
 fn limited(rule: RuleName, rate: Option<f64>) -> String {
     let why = match rule {
         RuleName::Scan => "by rule `scan`, because it sends many packets",
-        _ => "because it guesses the passwords of others",
+        _ => "because it guesses passwords of other users",
     };
     let rate = rate.map_or_else(String::new, |rate| format!(", now {rate:.1} a second"));
     format!("; limited to {SLOWED_PER_SECOND} packet a second {why}{rate}")
 }
 
-/// What was seen when the ban was decided: it stands when the failures have left the window.
+/// The evidence at the decision of the ban: it remains when the failures have left the window.
 fn by_rule(evidence: &Evidence) -> String {
     let rule = serde_json::to_value(evidence.rule).ok();
     let rule = rule.as_ref().and_then(serde_json::Value::as_str).unwrap_or("unknown").to_owned();
@@ -114,7 +113,7 @@ fn by_rule(evidence: &Evidence) -> String {
     let (within, source) = (span(evidence.window), evidence.source);
     let count = match evidence.ban_count {
         0 | 1 => String::new(),
-        more => format!(", ban {more} of it"),
+        more => format!(", ban {more}"),
     };
     format!("`{rule}`: {of} within {within} from {source}{who}{count}")
 }
@@ -128,7 +127,7 @@ fn exempt(
     let class = match class {
         Exemption::Own => "this host's own address",
         Exemption::Gateway => "gateway of this host",
-        Exemption::EslPeer => "the far end of the Event Socket",
+        Exemption::EslPeer => "the FreeSWITCH end of the Event Socket",
         Exemption::NameServer => "name server of this host",
         Exemption::Trunk => "trunk of FreeSWITCH",
         Exemption::Proxy => "proxy",
@@ -153,16 +152,16 @@ fn identity(identity: Identity) -> &'static str {
         Identity::Caller => "a call from there was accepted lately",
         Identity::Known => "known phone; forgeable failures do not count",
         Identity::Trusted => {
-            "trusted phone; forgeable failures do not count, and a ban that is due is reported, not done"
+            "trusted phone; forgeable failures do not count, and bans are reported, not applied"
         }
-        Identity::Shared => "proxy or NAT with healthy users, which no rule bans",
+        Identity::Shared => "proxy or NAT with healthy users; no rule bans it",
     }
 }
 
 fn not_counted(view: &SourceView<'_>) -> String {
     match view.unproven + view.unjoined {
         0 => String::new(),
-        some => format!("; {some} more weigh nothing, because anybody can have sent them"),
+        some => format!("; {some} more are forgeable and do not count"),
     }
 }
 

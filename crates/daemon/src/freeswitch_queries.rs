@@ -1,5 +1,5 @@
-//! What FreeSWITCH knows of its own people: who is registered, where its gateways are, whom its access control lists
-//! allow, on which ports it listens; and its log.
+//! Queries to FreeSWITCH: registrations, addresses of gateways, networks of access control lists, SIP ports; and its
+//! log.
 //!
 //! Asked by `bgapi`, which runs beside the events; `api` would hold them up (`mod_event_socket.c`, `api_exec`). The
 //! registrations, which may be tens of megabytes, come over a connection of their own.
@@ -67,7 +67,7 @@ pub enum Query {
     Acl(IpAddr),
     /// Everything: the connection is new.
     Connected,
-    /// Who is registered? Events were lost.
+    /// Query the registrations, because events were lost.
     Registrations,
     /// Will it send its warnings, or no longer? After each connection, and when the rule changed.
     Log {
@@ -113,13 +113,13 @@ pub enum Answer {
 /// The API commands that a user of the directory needs (`esl-allowed-api`), an example of each that changes nothing,
 /// and what sipward lacks without it.
 pub const COMMANDS: [(&str, &str, &str); 4] = [
-    ("show", "show registrations count", "who is registered stays unknown"),
-    ("sofia", "sofia xmlstatus gateway", "gateways and SIP ports stay unknown"),
-    ("acl", "acl 127.0.0.1 domains", "whom access lists allow by `domain=` stays unknown"),
+    ("show", "show registrations count", "registered phones are unknown"),
+    ("sofia", "sofia xmlstatus gateway", "gateways and SIP ports are unknown"),
+    ("acl", "acl 127.0.0.1 domains", "`domain=` entries of access lists are unknown"),
     (
         "xml_locate",
         "xml_locate configuration configuration name acl.conf",
-        "networks of access lists, and register-proxy and outbound-proxy of gateways, stay unknown",
+        "networks of access lists, and register-proxy and outbound-proxy of gateways, are unknown",
     ),
 ];
 
@@ -166,7 +166,7 @@ pub struct Deps {
 }
 
 impl Deps {
-    /// Whom it asks; what it is asked; whom it tells.
+    /// The server, the queries, and the receiver of the answers.
     pub fn new(
         (session, credentials, connect_timeout): (SessionHandle, Credentials, Duration),
         (asked, questions): (watch::Receiver<Asked>, mpsc::Receiver<Query>),
@@ -197,7 +197,7 @@ impl Look {
     /// How often without a reason. A user of the directory may not have the events that give one.
     const fn every(self) -> Option<Duration> {
         match self {
-            // Events tell of each.
+            // Events report each.
             Self::Registrations => None,
             Self::Gateways | Self::Profiles => Some(Duration::from_secs(120)),
             Self::SofiaConf => Some(Duration::from_secs(300)),
@@ -236,7 +236,7 @@ struct Directory {
     under_way: JoinSet<Done>,
     trunks: Trunks,
     told_trunks: Option<BTreeMap<IpAddr, String>>,
-    /// Names that keep an old answer, and why: told already.
+    /// Names that keep an old answer, and why; already reported.
     stale: BTreeSet<(String, String)>,
     file: Option<AccessLists>,
     decided: Option<Decided>,
@@ -474,7 +474,7 @@ impl Directory {
                 self.looked(Look::Profiles);
                 let Some((profiles, left_out)) = answer else { return Ok(()) };
                 if left_out > 0 {
-                    tracing::debug!(left_out, "profiles that are not looked at");
+                    tracing::debug!(left_out, "profiles that are not examined");
                 }
                 self.profiles = profiles;
                 self.tell_profiles().await
@@ -548,7 +548,7 @@ impl Directory {
             self.decided = Some(decided);
             self.answer(Answer::Acls(nets)).await?;
         }
-        // `domain=` nodes stand for users' addresses, which are in the table while they are registered.
+        // `domain=` nodes mean users' addresses, which are in the table while they are registered.
         let whole = self.file.is_some() || self.ways.asked.borrow().lists.is_empty();
         self.answer(Answer::Known(Part::AccessLists, whole)).await
     }

@@ -32,7 +32,7 @@ pub struct Place {
     pub city: Option<String>,
     pub as_number: Option<u32>,
     pub as_name: Option<String>,
-    /// The narrowest network that a file tells of.
+    /// The narrowest network in a file.
     pub network: Option<IpNet>,
 }
 
@@ -43,7 +43,7 @@ pub struct Geo {
 }
 
 impl Geo {
-    /// Reads the files anew, in place of those in use; gives what is to be told of them. Blocks: 100 MB take
+    /// Reads the files anew, in place of those in use; returns the records about them. Blocks: 100 MB take
     /// a fraction of a second.
     pub fn read(&self, settings: &GeoSettings) -> Vec<Record> {
         let (mut readers, mut failed) = (Vec::new(), Vec::new());
@@ -79,7 +79,7 @@ impl Geo {
 fn open(file: &Path) -> Result<Reader<Vec<u8>>, String> {
     let size = std::fs::metadata(file).map_err(|error| error.to_string())?.len();
     if size > MAX_FILE {
-        return Err(format!("{size} bytes are more than {MAX_FILE}"));
+        return Err(format!("{size} bytes exceed the limit of {MAX_FILE}"));
     }
     let bytes = std::fs::read(file).map_err(|error| error.to_string())?;
     Reader::from_source(bytes).map_err(|error| error.to_string())

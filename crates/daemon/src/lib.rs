@@ -69,7 +69,7 @@ use sipward_ingest::bridge;
 /// Reads the settings again.
 pub type Reload = Box<dyn Fn() -> Result<Config, ConfigError> + Send + Sync>;
 
-/// The events that are good to have beside those without which nobody can be banned.
+/// Optional events, besides those without which sipward cannot ban.
 pub fn optional_events() -> Result<Subscription, InvalidCommand> {
     Subscription::sofia_optional()
         .custom(bridge::REPORT)?
@@ -84,7 +84,7 @@ pub fn summary(config: &Config) -> String {
     let policy = &config.policy;
     let span = humantime::format_duration;
     format!(
-        "configuration is good: {} failures within {} ban for {}, up to {} for repeat offenders; \
+        "configuration is valid: {} failures within {} ban for {}, up to {} for repeat offenders; \
          {} allow entries, {} proxies; {}",
         policy.max_failures,
         span(policy.window),
@@ -93,8 +93,8 @@ pub fn summary(config: &Config) -> String {
         config.allow.len(),
         config.proxies.len(),
         match config.mode {
-            Mode::Ban => "bans are set in the kernel",
-            Mode::Observe => "observe mode: nothing touches the kernel",
+            Mode::Ban => "bans are applied in the kernel",
+            Mode::Observe => "observe mode: the kernel is not changed",
         },
     )
 }

@@ -34,7 +34,7 @@ use sipward_model::record::Record;
 use sipward_notify::{Delivery, DeliveryStats, EventReceiver};
 use sipward_store::Health;
 
-/// Everything that a scrape tells.
+/// The values of a scrape.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// Version of sipward.
@@ -45,15 +45,15 @@ pub struct Snapshot {
     pub observe: bool,
     /// Events received.
     pub events: u64,
-    /// Events dropped in our own queue.
+    /// Events dropped in the queue of sipward.
     pub events_dropped: u64,
     /// Connected to FreeSWITCH, logged in and subscribed.
     pub esl_connected: bool,
     /// Time without a connection until now, in seconds; 0 when there is one.
     pub esl_away: f64,
-    /// Registrations of phones that stand.
+    /// Active registrations of phones.
     pub registrations: u64,
-    /// Bans that stand.
+    /// Active bans.
     pub bans: u64,
     /// Bans among them that stop packets to the SIP ports only.
     pub sip_bans: u64,
@@ -61,7 +61,7 @@ pub struct Snapshot {
     pub max_bans: u64,
     /// Bans among them that the kernel refused.
     pub not_enforced: u64,
-    /// Bans of hosts among them whose route the kernel has taken.
+    /// Bans of hosts among them whose route is set in the kernel.
     pub routes: u64,
     /// Flows that are denied.
     pub flows: u64,
@@ -75,7 +75,7 @@ pub struct Snapshot {
     pub sources: [u64; 5],
     /// How FreeSWITCH fares in a flood.
     pub flood: FloodNow,
-    /// How the store stands.
+    /// The state of the store.
     pub store: Health,
     /// Counts made from records.
     pub tally: Tally,

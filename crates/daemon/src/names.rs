@@ -1,4 +1,4 @@
-//! Who is never banned by name: entries of `allow` and `proxies`, and this host's name servers.
+//! Exempt hosts by name: entries of `allow` and `proxies`, and this host's name servers.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -23,7 +23,7 @@ const AT_ONCE: usize = 16;
 /// Addresses taken from one answer: more than any office has, and a bound on a hostile zone.
 const MAX_ADDRESSES: usize = 64;
 
-/// Where the name servers stand.
+/// The file with the name servers.
 pub const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 /// Largest resolv.conf that is read, in bytes (glibc uses three name servers).
@@ -35,7 +35,7 @@ pub struct Names {
     answers: HashMap<String, Vec<IpAddr>>,
 }
 
-/// What the engine is told, a class at a time.
+/// The exemptions for the engine, one class at a time.
 pub type Exempt = (Exemption, Vec<IpNet>);
 
 impl Names {
@@ -75,7 +75,7 @@ impl Names {
         Arc::new(self.answers.clone())
     }
 
-    /// The networks of each class as far as they are known without asking anybody.
+    /// The networks of each class that are known without a query.
     #[must_use]
     pub fn classes(&self, config: &Config) -> Vec<Exempt> {
         vec![

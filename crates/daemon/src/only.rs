@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 use sipward_config::{Config, Mode, StoreLocation};
 use sipward_model::rights;
 
-/// Longest wait for the word of who holds the kernel's objects: it may hang.
+/// Longest wait for the answer of the process that holds the kernel's objects: it may hang.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Bytes of it that are read.
@@ -41,7 +41,7 @@ const MODE: u32 = 0o640;
 pub struct Only {
     /// Locked as long as it is open.
     _file: Option<File>,
-    /// One for each object of the kernel's: answers who asks.
+    /// One for each kernel object: answers queries about the owner.
     _names: JoinSet<()>,
 }
 
@@ -53,23 +53,23 @@ pub enum NotAlone {
     Store {
         /// The store.
         store: PathBuf,
-        /// Who has it.
+        /// The owner.
         holder: Holder,
     },
     /// Another daemon has the kernel's objects.
     #[error(
-        "{holder} already manages {what} in this network namespace; stop it: two would undo each other's bans, \
-         and one daemon watches one FreeSWITCH"
+        "{holder} already manages {what} in this network namespace; stop it: two daemons would \
+         undo each other's bans"
     )]
     Kernel {
         /// Which.
         what: String,
-        /// Who has them.
+        /// The owner.
         holder: Holder,
     },
 }
 
-/// Who holds something, as far as that is known.
+/// The owner of a lock, if known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     pid: u32,
@@ -80,7 +80,7 @@ pub struct Holder {
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.pid {
-            // Of another PID namespace, or it has not written who it is yet.
+            // It is in another PID namespace, or has not written its process ID yet.
             0 => f.write_str("another sipward (its process cannot be seen from here)")?,
             pid => write!(f, "another sipward (process {pid})")?,
         }
@@ -96,7 +96,7 @@ impl std::fmt::Display for Holder {
 }
 
 impl Only {
-    /// Takes what the daemon needs for itself. In observe mode the kernel is nobody's.
+    /// Takes the locks of the daemon. In observe mode no kernel objects are locked.
     ///
     /// # Errors
     /// When another daemon has some of it.
@@ -160,7 +160,7 @@ fn lock(path: &Path, words: &str) -> Result<Option<File>, NotAlone> {
         Ok(()) => {
             let written = file.set_len(0).and_then(|()| file.write_all(words.as_bytes()));
             written.unwrap_or_else(
-                |error| tracing::debug!(%error, "the lock does not say whose it is"),
+                |error| tracing::debug!(%error, "the owner of the lock is unknown"),
             );
             Ok(Some(file))
         }
@@ -184,12 +184,13 @@ fn hold(name: &str, what: &str) -> Result<Option<StdListener>, NotAlone> {
         Ok((Ok(listener), _)) => return Ok(Some(listener)),
         Ok((Err(error), address)) if error.kind() == io::ErrorKind::AddrInUse => address,
         Ok((Err(error), _)) | Err(error) => {
-            tracing::warn!(%error, "whether another sipward manages {what} is not known: run one only");
+            tracing::warn!(%error, "cannot check whether another sipward manages {what}: run one \
+                only");
             return Ok(None);
         }
     };
     let Ok(stream) = UnixStream::connect_addr(&address) else {
-        // It has ended in this moment, or answers nobody.
+        // It has just ended, or does not answer.
         return match StdListener::bind_addr(&address) {
             Ok(listener) => Ok(Some(listener)),
             Err(_) => Err(NotAlone::Kernel { what: what.to_owned(), holder: Holder::default() }),
@@ -202,8 +203,7 @@ fn hold(name: &str, what: &str) -> Result<Option<StdListener>, NotAlone> {
         tracing::warn!(
             pid,
             user,
-            "a process without the right to change routes holds the name by which one sipward sees another: \
-             it is ignored"
+            "a process without CAP_NET_ADMIN holds the lock name of sipward; it is ignored"
         );
         return Ok(None);
     }
@@ -219,8 +219,8 @@ fn peer(stream: &UnixStream) -> Option<(u32, u32)> {
     Some((u32::try_from(found.pid()).ok()?, found.uid()))
 }
 
-/// Whether a thread of the process may have `CAP_NET_ADMIN`. Anybody can take an abstract name, and must not keep
-/// the daemon from starting by that.
+/// Whether a thread of the process may have `CAP_NET_ADMIN`. Any process can take an abstract name, and must not
+/// prevent the start of the daemon that way.
 fn may_change_routes(pid: u32) -> bool {
     let threads = PathBuf::from(format!("/proc/{pid}/task"));
     rights::any_has_net_admin(&threads, CapSet::Permitted).unwrap_or(false)
@@ -232,7 +232,7 @@ fn heard(from: impl io::Read) -> Option<Holder> {
     serde_json::from_slice(&words).ok()
 }
 
-/// Says to all who ask who this is.
+/// Answers queries about the owner.
 async fn answer(listener: StdListener, words: String) {
     let listening = listener.set_nonblocking(true).and_then(|()| UnixListener::from_std(listener));
     let Ok(listener) = listening else { return };

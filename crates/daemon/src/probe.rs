@@ -1,7 +1,7 @@
-//! Whether FreeSWITCH answers: an OPTIONS request to each profile once a second, while somebody wants to know.
+//! Whether FreeSWITCH answers: an OPTIONS request to each profile once a second, while needed.
 //!
-//! A flood deafens FreeSWITCH without a word in its events: above `max-recv-requests-per-second` it drops every
-//! request and goes on sending HEARTBEAT. What shows it is a request of our own that stays unanswered. It goes
+//! A flood makes FreeSWITCH deaf without an event: above `max-recv-requests-per-second` it drops every
+//! request and goes on sending HEARTBEAT. A request of sipward without an answer shows it. It goes
 //! out from the very address that the profile listens on, so over loopback, which the gate never limits.
 
 mod message;
@@ -29,7 +29,7 @@ const REOPEN: Duration = Duration::from_secs(5);
 /// Profiles asked at most: a FreeSWITCH has a handful, each on one or two addresses.
 const MOST_TARGETS: usize = 32;
 
-/// Requests whose answer is still of use. An answer that takes longer than so many seconds is none.
+/// Requests whose answer is still useful. A later answer, in seconds, does not count.
 const OPEN: usize = 16;
 
 /// Longest answer that is read; of a longer one the head is there, which suffices.
@@ -99,7 +99,7 @@ async fn ask(target: SocketAddr, probed: mpsc::Sender<Probed>) {
         if probed.is_closed() {
             return;
         }
-        tracing::debug!(%target, %error, "cannot ask this profile");
+        tracing::debug!(%target, %error, "cannot probe this profile");
         tell(&probed, target, Outcome::Closed).await;
         time::sleep(REOPEN).await;
     }

@@ -1,7 +1,7 @@
 //! Reverse DNS: the name that an address has, and whether that name has the address.
 //!
-//! Who owns an address writes its name, an attacker too: so a name counts as confirmed only when it leads back
-//! to the address, and nothing but letters, digits, `-`, `.` and `_` of it is shown. The system's resolver is
+//! The owner of an address, possibly an attacker, controls its name. A name is confirmed only if it resolves to the
+//! address, and nothing but letters, digits, `-`, `.` and `_` of it is shown. The system's resolver is
 //! asked, which blocks: on a few threads, whose answers are remembered also when they come too late for
 //! anyone who asked.
 
@@ -28,7 +28,7 @@ const MAX_KNOWN: usize = 1_024;
 /// How long an answer holds.
 const KNOWN_FOR: Duration = Duration::from_secs(3_600);
 
-/// How long it holds that there is no name, or that the resolver failed.
+/// How long a missing name or a failure of the resolver is cached.
 const UNKNOWN_FOR: Duration = Duration::from_secs(300);
 
 /// Longest name, in bytes (RFC 1035 section 2.3.4).
@@ -37,7 +37,7 @@ const MAX_NAME: usize = 253;
 /// The name of an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {
-    /// Lower case; what does not belong into a host name stands as `?`.
+    /// Lower case; characters that are invalid in a host name are replaced by `?`.
     pub name: String,
     /// The name leads back to the address.
     pub confirmed: bool,
@@ -47,7 +47,7 @@ pub struct Name {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReverseError {
     /// The resolver takes too long.
-    #[error("no answer within {} s; the next question finds it when it comes", PATIENCE.as_secs())]
+    #[error("no answer within {} s; try again later", PATIENCE.as_secs())]
     TimedOut,
     /// The resolver failed.
     #[error("the resolver: {0}")]
@@ -87,12 +87,12 @@ impl Reverse {
         let Ok(Ok(place)) = timeout_at(deadline, room).await else {
             return Err(ReverseError::TimedOut);
         };
-        // Anyone who was before us may have asked the same.
+        // An earlier caller may have asked the same.
         if let Some(known) = self.recall(address) {
             return known;
         }
         let memory = Arc::clone(&self.memory);
-        // Goes on when nobody waits any more: the thread is held anyway.
+        // Continues without a waiting request: the thread is occupied anyway.
         let asked = tokio::spawn(async move {
             let found = ask(address).await;
             memory.lock().unwrap_or_else(PoisonError::into_inner).keep(address, found.clone());
@@ -134,7 +134,7 @@ async fn ask(address: IpAddr) -> Found {
     let answer = tokio::task::spawn_blocking(move || dns_lookup::lookup_addr(&address)).await;
     let answer = answer.map_err(|error| ReverseError::Resolver(error.to_string()))?;
     let Some(name) = heard(answer)? else { return Ok(None) };
-    // What is no host name leads nowhere.
+    // An invalid host name is not resolved.
     let confirmed = !name.contains('?')
         && names::look_up(name.clone()).await.1.is_ok_and(|found| found.contains(&address));
     Ok(Some(Name { name, confirmed }))

@@ -65,7 +65,7 @@ impl RouteQueue {
     }
 }
 
-/// What a ban stops, in the words of the kernel side.
+/// The scope of a ban, as a type of the kernel side.
 #[must_use]
 pub fn route_scope(scope: engine::Scope) -> route::Scope {
     match scope {
@@ -74,7 +74,7 @@ pub fn route_scope(scope: engine::Scope) -> route::Scope {
     }
 }
 
-/// A flow in the words of the kernel side.
+/// A flow, as a type of the kernel side.
 #[must_use]
 pub fn route_flow(flow: engine::Flow) -> route::Flow {
     let engine::Flow { source, transport, port } = flow;
@@ -85,7 +85,7 @@ pub fn route_flow(flow: engine::Flow) -> route::Flow {
     route::Flow { source, transport, port }
 }
 
-/// A flow in the words of the engine.
+/// A flow, as a type of the engine.
 #[must_use]
 pub fn flow_of(flow: route::Flow) -> engine::Flow {
     let route::Flow { source, transport, port } = flow;

@@ -1,7 +1,7 @@
-//! What is in force, and who may change it while the daemon runs: the file, and over it what an operator
-//! set by the control API. One place decides, so that nobody has to ask who spoke last.
+//! The current settings: the file, and changes that an operator made with the control API, which take precedence. One
+//! place decides about the order of changes.
 //!
-//! A change is answered when it is in force: the engine has the policy, the exemptions, and has lifted
+//! A change is answered when it is applied: the engine has the policy, the exemptions, and has lifted
 //! what they lift.
 
 mod overrides;
@@ -101,13 +101,13 @@ pub enum ChangeError {
     #[error(transparent)]
     EngineUnavailable(#[from] EngineUnavailable),
     /// An entry of the file is only removed there.
-    #[error("`{0}` stands in the configuration file; remove it there and reload")]
+    #[error("`{0}` is set in the configuration file; remove it there and reload")]
     InFile(HostEntry),
-    /// There is no such entry.
+    /// No such entry.
     #[error("`{0}` is not on the allow list")]
     NoEntry(HostEntry),
     /// Too many entries.
-    #[error("the allow list has {0} entries that were added at run time, which is the limit")]
+    #[error("the allow list has {0} entries added at run time, which is the limit")]
     Full(usize),
 }
 
@@ -141,7 +141,7 @@ impl Settings {
         self.state.lock().await.clone()
     }
 
-    /// What the names of the allow list stand for now.
+    /// The addresses of the names of the allow list now.
     pub fn answers(&self) -> Arc<HashMap<String, Vec<IpAddr>>> {
         Arc::clone(&self.ways.in_force.borrow().answers)
     }
@@ -177,7 +177,7 @@ impl Settings {
         Ok(Reloaded { needs_restart, certificate_problem })
     }
 
-    /// What is wrong with the certificate; then the one before stays in use.
+    /// The problem of the certificate; then the previous one remains in use.
     fn read_certificate_again(&self, file: &Config) -> Option<String> {
         let (certificates, files) = (self.ways.certificates.as_ref()?, file.http.tls.as_ref()?);
         let error = certificates.read_again(files).err()?.to_string();
@@ -254,7 +254,7 @@ impl Settings {
         let shield = Command::Shield(config.shield);
         self.ways.commands.send(shield).await.map_err(|_| EngineUnavailable::Stopped)?;
         let generation = self.ways.current.borrow().generation + 1;
-        // Wakes the name look-ups, which tell the engine the new lists.
+        // Wakes the name look-ups, which pass the new lists to the engine.
         self.ways.current.send_replace(Current { config, needs_restart, generation });
         let mut in_force = self.ways.in_force.clone();
         let told = async {
@@ -263,7 +263,7 @@ impl Settings {
         };
         // It is on its way and will not be taken back.
         if !matches!(tokio::time::timeout(IN_FORCE, told).await, Ok(true)) {
-            tracing::warn!("changed settings are not in force yet");
+            tracing::warn!("changed settings are not applied yet");
         }
         Ok(())
     }
@@ -280,7 +280,7 @@ impl State {
     }
 }
 
-/// Reads the files of `[geo]` anew, away from the tasks that ban, and tells of those that cannot be used.
+/// Reloads the files of `[geo]`, on a separate thread, and reports invalid ones.
 pub async fn read_geo(
     geo: Arc<Geo>,
     settings: GeoSettings,

@@ -57,15 +57,15 @@ pub async fn recall_decisions(store: Store, metrics: Arc<Metrics>, clock: Clock)
     let from = start.earlier(DAY);
     match store.decisions_by_minute(from, start).await {
         Ok(minutes) => metrics.recall(|activity, _| activity.series.fill(from, &minutes)),
-        Err(error) => tracing::debug!(%error, "decisions of before the start are not counted"),
+        Err(error) => tracing::debug!(%error, "decisions from before the start are not counted"),
     }
 }
 
 /// Pause before names that have no answer yet are asked for again.
 const NOT_YET_KNOWN: Duration = Duration::from_secs(10);
 
-/// Looks the names of `allow` and `proxies` up again and again, at once after a change, and passes
-/// `in_force` what the engine was told.
+/// Resolves the names of `allow` and `proxies` periodically, at once after a change, and passes the lists of the
+/// engine to `in_force`.
 pub async fn look_up_names(
     mut names: Names,
     mut current: watch::Receiver<Current>,

@@ -43,7 +43,7 @@ struct Others(Vec<u32>);
 pub(crate) struct NewAddress {
     /// It may become known.
     pub(crate) within_limit: bool,
-    /// So many addresses are too many, and it is time to tell.
+    /// The limit of addresses is exceeded, and a report is due.
     pub(crate) tell: Option<u32>,
 }
 

@@ -11,8 +11,8 @@ use crate::lru::LruTable;
 /// Answers remembered.
 const MAX_ANSWERS: usize = 65_536;
 
-/// Questions open at once: FreeSWITCH answers one after the other. Who is not asked about now is at
-/// the next failure.
+/// Questions open at once: FreeSWITCH answers one after the other. Addresses beyond that are asked about at their
+/// next failure.
 const MAX_OPEN: usize = 256;
 
 /// A question without an answer for this long is asked again.

@@ -91,8 +91,8 @@ pub enum Action {
         /// What made it due.
         cause: Arc<Cause>,
     },
-    /// A rule in shadow, or one whose evidence is too weak for it, would have banned `net`. Told once
-    /// for as long as it stays so.
+    /// A rule in shadow, or one whose evidence is too weak for it, would have banned `net`. Reported once while it
+    /// lasts.
     Shadowed {
         /// The network.
         net: IpNet,
@@ -112,9 +112,9 @@ pub enum Action {
         /// registered there: a line with a wrong password beside a good one.
         last_success: Option<Timestamp>,
     },
-    /// Let only [`crate::SLOWED_PER_SECOND`] packets a second of a source pass until then. It guesses passwords
-    /// of others while somebody is registered from there ([`crate::Rules::insider`]): the phone goes on
-    /// registering and calling, guessing becomes slow. Or it is a stranger that scans ([`crate::Rules::scan`]).
+    /// Let only [`crate::SLOWED_PER_SECOND`] packets a second of a source pass until then. It guesses passwords of
+    /// other users while a user is registered from there ([`crate::Rules::insider`]): the phone still registers and
+    /// calls, but guessing becomes slow. Or it is a stranger that scans ([`crate::Rules::scan`]).
     Slow {
         /// The address.
         source: IpAddr,
@@ -200,7 +200,7 @@ pub enum UnblockReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum Refusal {
-    /// The source is exempt, or the network would cover somebody who is.
+    /// The source is exempt, or the network would cover an exempt host.
     Exempt {
         /// Why.
         class: Exemption,
@@ -224,8 +224,8 @@ pub enum Refusal {
     },
     /// `max_bans` is reached.
     TooManyBans,
-    /// Bans of its kind have a share of the table, which is used up: those on evidence that anybody can
-    /// forge a tenth, those of whole networks [`crate::MAX_NETWORK_BANS`].
+    /// Bans of its kind have used up their share of the table: those on forgeable evidence have a tenth, those of
+    /// whole networks [`crate::MAX_NETWORK_BANS`].
     ShareUsedUp,
     /// A known source was banned briefly within the last hour. Decided by versions that did not know flows.
     BannedLately,

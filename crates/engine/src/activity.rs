@@ -88,7 +88,7 @@ impl Activity {
                 doings.challenged_for = whom;
                 reached.challenges = doings.unanswered.add(limits.challenges, millis);
             }
-            // Well or badly: it is no mere knocker.
+            // Any answer, right or wrong: the source does more than fetch challenges.
             Event::Answered => {
                 doings.unanswered = Count::default();
                 doings.answered = true;

@@ -1,4 +1,4 @@
-//! The bans that stand.
+//! The active bans.
 
 mod views;
 
@@ -36,7 +36,7 @@ pub(crate) struct Bans {
     detailed: VecDeque<IpNet>,
     /// Bans the kernel refused.
     failed: usize,
-    /// Bans on evidence that one packet can forge: what anybody can without a nonce, and what takes one.
+    /// Bans on evidence that one packet can forge: without a nonce, and with one.
     /// The oldest first; may name some that are gone.
     weak: [VecDeque<IpNet>; 2],
     /// How many of the first kind there are.
@@ -179,7 +179,7 @@ impl Bans {
         }
     }
 
-    /// Bans on evidence that anybody can forge with one packet and no nonce.
+    /// Bans on evidence that one packet without a nonce can forge.
     pub(crate) fn forgeable(&self) -> usize {
         self.forgeable
     }

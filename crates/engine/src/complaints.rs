@@ -1,6 +1,6 @@
 //! Joining log lines with the events of the same failures.
 //!
-//! FreeSWITCH tells of one failed authentication up to three times: an event, the line `Can't find
+//! FreeSWITCH reports one failed authentication up to three times: an event, the line `Can't find
 //! user` and right behind it the line `SIP auth failure`. Events and lines reach us by different
 //! queues, in either order. A line waits [`JOIN_LINE`] for the event; what is left is what no event
 //! tells of.
@@ -41,7 +41,7 @@ pub(crate) struct Complaints {
 pub(crate) struct Lines {
     /// `None` only in a table's spare place.
     pub(crate) source: Option<IpAddr>,
-    /// Those that tell of different failures.
+    /// Lines about different failures.
     pub(crate) count: u32,
     /// What the last of them complains of.
     pub(crate) kind: Option<ComplaintKind>,
@@ -51,11 +51,11 @@ pub(crate) struct Lines {
 /// What became of a line.
 #[derive(Debug)]
 pub(crate) enum Line {
-    /// An event told of the failure already.
+    /// An event already reported the failure.
     Joined,
     /// It waits. Lines that had to stop waiting for it come with it.
     Waits(Option<Lines>),
-    /// It waits in place of the line before it, which told of the same failure.
+    /// It waits in place of the line before it, which was about the same failure.
     Replaces(Option<Lines>),
 }
 
@@ -128,7 +128,7 @@ impl Complaints {
         self.waiting.evict().map(|(_, lines)| lines)
     }
 
-    /// The line before this one told of the same failure. True when it still waited: it no longer does.
+    /// The line before this one was about the same failure. True when it still waited: it no longer does.
     fn take_unknown(&mut self, host: &Key, now: Timestamp) -> bool {
         let Some((key, since)) = self.unknown.remove(host) else {
             return false;

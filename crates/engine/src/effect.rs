@@ -1,4 +1,4 @@
-//! What each rule does to whom, on which evidence: the one table that all rules read.
+//! The effect of each rule by identity and evidence: the one table that all rules read.
 //!
 //! A rule counts, compares with its threshold, and looks up here what follows. No rule has a branch of
 //! its own for an identity or a grade. `docs/policy.md` prints the table; a test compares the two, and
@@ -22,23 +22,23 @@ pub enum Effect {
     Ban,
 }
 
-/// Who is at an address, as far as it decides what may be done to it.
+/// The standing of an address, which limits what rules may do to it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Standing {
-    /// Nobody logged in from there lately.
+    /// No user logged in from there lately.
     #[default]
     Stranger,
     /// [`Identity::Caller`].
     Caller,
-    /// [`Identity::Known`], and nobody is registered there now.
+    /// [`Identity::Known`], and no user is registered there now.
     Known,
-    /// [`Identity::Trusted`], and nobody is registered there now.
+    /// [`Identity::Trusted`], and no user is registered there now.
     Trusted,
-    /// [`Identity::Shared`], and nobody is registered there now.
+    /// [`Identity::Shared`], and no user is registered there now.
     Shared,
-    /// The user that fails is registered from there now, and nobody else.
+    /// Only the failing user is registered from there now.
     Registered,
-    /// Somebody else is registered from there now.
+    /// Another user is registered from there now.
     OthersRegistered,
 }
 
@@ -54,7 +54,7 @@ impl Standing {
         Self::OthersRegistered,
     ];
 
-    /// That of an address where nobody is registered now.
+    /// The standing of an address where no user is registered now.
     #[must_use]
     pub const fn unregistered(identity: Identity) -> Self {
         match identity {
@@ -66,13 +66,13 @@ impl Standing {
         }
     }
 
-    /// Nobody logged in from there lately.
+    /// No user logged in from there lately.
     #[must_use]
     pub const fn is_strange(self) -> bool {
         matches!(self, Self::Stranger | Self::Caller)
     }
 
-    /// Somebody is registered from there now.
+    /// A user is registered from there now.
     #[must_use]
     pub const fn is_registered(self) -> bool {
         matches!(self, Self::Registered | Self::OthersRegistered)
@@ -117,7 +117,7 @@ const F: Effect = Effect::Flow;
 const B: Effect = Effect::Ban;
 
 /// Rules whose evidence carries no grade count it as unjoined, or as answered where a handshake proves
-/// the address: a report, a flood, lines of the log, failed log-ins to sipward's own page, a count of packets.
+/// the address: a report, a flood, log lines, failed log-ins to sipward's console, a count of packets.
 #[rustfmt::skip]
 const TABLE: [(RuleName, Rows); RuleName::ALL.len()] = [
     //                      unjoined, unproven, unchallenged, challenged, assumed, answered, genuine

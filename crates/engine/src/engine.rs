@@ -57,13 +57,13 @@ const SWEEP_ON: Duration = Duration::from_millis(100);
 /// Accounts at a host whose success was proved a moment ago: two seconds of the most that FreeSWITCH takes.
 const MAX_PROVED: usize = 8_192;
 
-/// Networks with somebody known in them: as many as there are known sources at most.
+/// Networks with known hosts: at most as many as known sources.
 const MAX_INHABITED: usize = 131_072;
 
 /// Callers.
 const MAX_CALLERS: usize = 65_536;
 
-/// Decides who is banned and for how long.
+/// Decides which sources are banned and for how long.
 ///
 /// ```
 /// use sipward_engine::{Action, AuthFailure, CoreId, Engine, Input, Method, Policy, Timestamp};
@@ -117,7 +117,7 @@ pub struct Engine {
     /// When accounts last logged in at a host in a way that proves their address.
     proved: LruTable<u64, Timestamp>,
     unproved: UnprovedSuccesses,
-    /// Source networks that hold somebody known, and when he was last seen.
+    /// Source networks with known hosts, and the time of their last activity.
     inhabited: LruTable<Key, Timestamp>,
     /// The same for /24s and /48s.
     populated: LruTable<Key, Timestamp>,
@@ -138,7 +138,7 @@ pub struct Engine {
     networks: Networks,
     /// Reports by source.
     reports: Crowds,
-    /// Failed log-ins to our own page by source.
+    /// Failed log-ins to sipward's console by source.
     logins: Crowds,
     /// Log lines that may yet turn out to be failures seen as events.
     complaints: Complaints,
@@ -150,7 +150,7 @@ pub struct Engine {
     held: HeldAccusations,
     /// Until when events may have gone unseen.
     blind_until: Option<Timestamp>,
-    /// Somebody registered to a domain that is an address.
+    /// A user registered to a domain that is an address.
     address_domains: bool,
     /// A ban was refused for want of room, and the table was not below 95 % since.
     full: bool,
@@ -158,8 +158,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine without counts or bans. `seed` protects the hash tables against strangers who choose
-    /// their keys: give it a random number, or a constant to replay a recording.
+    /// An engine without counts or bans. `seed` protects the hash tables against attackers that choose their keys:
+    /// give it a random number, or a constant to replay a recording.
     ///
     /// # Errors
     ///
@@ -253,7 +253,7 @@ impl Engine {
             Input::Packets { count } => self.on_packets(count, actions),
             Input::Probed { deaf_for } => self.on_probed(deaf_for, actions),
             Input::Scanner { source, packets } => self.on_scanner(source, packets, actions),
-            // Anyone who answers a challenge of the run before was challenged unseen.
+            // Challenges of the previous run were not seen, but may be answered now.
             Input::Core(_) => self.on_blind(self.now),
             Input::Blind { to, .. } => self.on_blind(to),
             Input::Exempt { class, nets } => self.on_exempt(class, &nets, actions),
@@ -295,7 +295,7 @@ impl Engine {
         [self.next_due(), sweep].into_iter().flatten().min()
     }
 
-    /// The next deadline that is no sweep.
+    /// The next deadline that is not a sweep.
     fn next_due(&self) -> Option<Timestamp> {
         let (failure, line) = (self.joins.next_deadline(), self.complaints.next_deadline());
         let (held, end) = (self.held.next_deadline(), self.bans.next_expiry());

@@ -1,4 +1,4 @@
-//! Who is never banned: prefix tries of the exempt networks.
+//! Exemptions: prefix tries of the exempt networks.
 
 use std::net::IpAddr;
 
@@ -19,7 +19,7 @@ pub(crate) struct Exemptions {
 }
 
 impl Exemptions {
-    /// Only what is always exempt: loopback and what can be nobody's address.
+    /// Only what is always exempt: loopback and reserved addresses.
     pub(crate) fn new(seed: u64) -> Self {
         let mut this = Self { nets: JointPrefixMap::new(), filter: NetFilter::new(seed) };
         for net in net::never_bannable() {

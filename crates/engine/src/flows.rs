@@ -18,8 +18,8 @@ use crate::{Cause, Enforcement, Flow, Timestamp};
 /// Flows denied at once, as many as the kernel's set holds. Beyond it the one that ends first goes.
 pub const MAX_FLOWS: usize = 65_536;
 
-/// Ports of one address that are denied within an hour. Anyone who hops on is followed no further,
-/// because ports can be forged: then the address is distrusted ([`crate::Action::Distrust`]).
+/// Ports of one address that are denied within an hour. Further ports are not denied, because ports can be forged:
+/// then the address is distrusted ([`crate::Action::Distrust`]).
 pub const MAX_DENIED_PORTS: usize = 8;
 
 /// How long a denial counts, and how long an address is distrusted.

@@ -24,7 +24,7 @@ pub enum Forecast {
     Made,
     /// No ban, not then.
     NotMade(NotMadeBecause),
-    /// The evidence does not tell: a window is shorter, only better evidence counts, or the user agent has
+    /// The evidence is not sufficient: a window is shorter, only better evidence counts, or the user agent has
     /// aged out of memory.
     Unsure,
 }
@@ -83,7 +83,7 @@ pub fn first_ban_time(name: RuleName, then: &Policy) -> Duration {
     }
 }
 
-/// The weakest grade that was counted is known, so either all of it is enough or nobody knows how much.
+/// Only the weakest counted grade is known, so either all of the evidence suffices or the answer is unknown.
 fn by_grade(guard: Guard, seen: &Evidence) -> Forecast {
     let carries_none = matches!(
         seen.rule,

@@ -18,11 +18,11 @@ pub enum Grade {
     Challenged,
     /// This FreeSWITCH has never sent an attempt (an old version), so there is nothing to judge by.
     Assumed,
-    /// The nonce was valid and this dialog was challenged at this profile and address. A patient forger,
-    /// who first sends a request without credentials in the name of his victim, can cause it.
+    /// The nonce was valid and this dialog was challenged at this profile and address. A patient forger that first
+    /// sends a request without credentials in the name of its victim can cause it.
     Answered,
     /// The dialog (Call-ID) by which this user is registered from this address now, or was within the
-    /// last hour. Nobody off the path knows it.
+    /// last hour. No host off the path knows it.
     Genuine,
 }
 
@@ -53,19 +53,19 @@ impl Grade {
     }
 }
 
-/// What is known of a source from those who succeeded there.
+/// What is known of a source from successful log-ins.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Identity {
-    /// Nobody logged in from there lately.
+    /// No user logged in from there lately.
     #[default]
     Stranger,
-    /// Nobody logged in from there, but the dialplan accepted a call from there within a day: no
+    /// No user logged in from there, but the dialplan accepted a call from there within a day: no
     /// report of the dialplan bans it.
     Caller,
-    /// Somebody logged in from there lately.
+    /// A user logged in from there lately.
     Known,
     /// Known for longer than `trust_after`, or registered there when sipward was first installed.
     Trusted,

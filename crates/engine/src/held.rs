@@ -1,5 +1,4 @@
-//! Accusations that wait a second: what anybody can forge is held until those are heard who may know the
-//! accused.
+//! Held accusations: forgeable evidence waits a second for answers that may show the accused host as known.
 //!
 //! A report waits for the answer of FreeSWITCH's access lists, a flood for the first log-in: two hundred
 //! phones that boot together behind one new address look like a flood until one of them has answered its

@@ -1,4 +1,4 @@
-//! Who is healthy: successes by source and user.
+//! Healthy hosts: successes by source and user.
 
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::seen::Seen;
 use crate::sources::{Entry, History};
 use crate::{Grade, Identity, Timestamp};
 
-/// Sources known at once. Only who has a password comes in here.
+/// Most known sources. Only a log-in with a password adds one.
 const MAX_KNOWN: usize = 131_072;
 
 /// Pairs of source and user known at once.
@@ -31,7 +31,7 @@ const SHARED_WITHIN: Duration = Duration::from_secs(86_400);
 /// How long new addresses of one user are counted: [`crate::Healthy::max_new_addresses`].
 const NEW_ADDRESSES_WITHIN: Duration = Duration::from_secs(86_400);
 
-/// How often a success is told to the store, and a phone in need to the operator.
+/// How often a success is stored, and a phone that needs attention is reported.
 const TELL_EVERY: Duration = Duration::from_secs(86_400);
 
 /// Window of a phone that needs attention.
@@ -42,7 +42,7 @@ pub(crate) const ATTENTION_WINDOW: Duration = Duration::from_secs(600);
 pub(crate) struct Identities {
     known: LruTable<Key, Known>,
     healthy: LruTable<(Key, u64), Healthy>,
-    /// By user and user agent: who is at home somewhere is trusted elsewhere at once.
+    /// By user and user agent: a phone that is trusted somewhere is trusted elsewhere at once.
     homes: LruTable<(u64, u64), Home>,
     attention: LruTable<Key, Attention>,
 }
@@ -51,10 +51,10 @@ pub(crate) struct Identities {
 struct Known {
     first_success: Option<Timestamp>,
     last_success: Timestamp,
-    /// Its first success was that of a user who is trusted elsewhere.
+    /// Its first success was that of a user trusted elsewhere.
     vouched: bool,
-    /// It was in the first list of registrations that this installation saw, and nobody failed there for
-    /// another user since.
+    /// It was in the first list of registrations that this installation saw, and no failure for another user happened
+    /// there since.
     listed: bool,
     users: Users,
 }
@@ -87,7 +87,7 @@ impl Users {
     }
 }
 
-/// A user who succeeds at a source.
+/// A user that succeeds at a source.
 #[derive(Clone, Copy, Debug)]
 struct User {
     hash: u64,
@@ -119,7 +119,7 @@ struct Home {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Login {
     pub(crate) user: u64,
-    /// `None`: it was not told.
+    /// `None`: unknown.
     pub(crate) agent: Option<u64>,
     /// The first success of this user from there, as far as is known.
     pub(crate) since: Timestamp,
@@ -143,7 +143,7 @@ pub(crate) struct Patient {
     /// Failures within [`ATTENTION_WINDOW`], and genuine ones among them.
     pub(crate) failures: u32,
     pub(crate) genuine: u32,
-    /// It was not told of today.
+    /// It was not reported today.
     pub(crate) tell: bool,
 }
 
@@ -189,7 +189,8 @@ impl Identities {
         Some(first)
     }
 
-    /// A user is said to be registered: it succeeded before, nobody knows when and with what. So that is
+    /// A user is said to be registered: it succeeded before, at an unknown time and with an unknown user agent. So
+    /// that is
     /// no first success: trust begins with one that is seen. In the very first list it is: then the
     /// store has to hear of it, with the time that this gives.
     pub(crate) fn confirm(
@@ -223,7 +224,7 @@ impl Identities {
         first.then_some(settled)
     }
 
-    /// Somebody failed at a source for a user who never logged in there: being in the first list is no
+    /// A source failed for a user that never logged in there: being in the first list is no
     /// reason to trust it any more.
     pub(crate) fn distrust(&mut self, key: &Key, now: Timestamp) {
         let slot = self.known.find(key);

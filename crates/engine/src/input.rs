@@ -1,4 +1,4 @@
-//! What the engine is told.
+//! Inputs of the engine.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -23,8 +23,7 @@ pub enum Input<'a> {
     Challenge(Challenge<'a>),
     /// `sofia::register`: this user is well, and registered until it says otherwise.
     Registered(Registered<'a>),
-    /// `sofia::unregister`, `sofia::expire`: this registration ended. That the user logged in is
-    /// remembered all the same.
+    /// `sofia::unregister`, `sofia::expire`: this registration ended. The log-in of the user is still remembered.
     RegistrationEnded(RegistrationEnded<'a>),
     /// All registrations there are. It replaces those that hold, as after a connection or a gap in
     /// the events.
@@ -45,7 +44,7 @@ pub enum Input<'a> {
         /// Its `nonce-ttl`; a day at most counts.
         life: Duration,
     },
-    /// A success from before a restart, as [`crate::Action::Remember`] told it.
+    /// A success from before a restart, as [`crate::Action::Remember`] reported it.
     Remember(Success),
     /// `sofia::wrong_call_state`: a call was challenged and given up. Any address can be forged in it.
     AbandonedCall {
@@ -56,10 +55,10 @@ pub enum Input<'a> {
     Report {
         /// The address.
         source: IpAddr,
-        /// The dialplan's words.
+        /// The text of the dialplan.
         reason: &'a str,
-        /// The call came over TCP, TLS or WebSocket, whose handshake proves the address. Over UDP
-        /// one packet can name anybody.
+        /// The call came over TCP, TLS or WebSocket, whose handshake proves the address. Over UDP one packet can name
+        /// any address.
         proved: bool,
     },
     /// `sipward::call`: the dialplan accepted a call from this address. Tell only of calls over TCP,
@@ -69,7 +68,7 @@ pub enum Input<'a> {
         /// The address.
         source: IpAddr,
     },
-    /// Somebody failed to log in to sipward's own page or API. Over TCP, so the address is proved.
+    /// A log-in to sipward's console or API failed. Over TCP, so the address is proved.
     LoginFailure {
         /// Whose client it was.
         source: IpAddr,
@@ -92,7 +91,7 @@ pub enum Input<'a> {
         count: u64,
     },
     /// What OPTIONS requests to FreeSWITCH have come to. About once a second while it is asked. As long as it
-    /// answers, it is not deaf, whatever the packets say; where nobody asks it, the packets decide alone.
+    /// answers, it is not deaf, whatever the packets say; where it is not probed, the packets decide alone.
     Probed {
         /// How long a profile has answered nothing, when that is long enough to call it deaf; `None` when all
         /// that were asked have answered.
@@ -131,7 +130,7 @@ pub enum Input<'a> {
         until: Expiry,
         /// What it stops; `None`: [`Policy::scope`].
         scope: Option<Scope>,
-        /// The operator's words.
+        /// The operator's reason.
         reason: String,
         /// Also when it covers a gateway, the ESL peer, a name server or link-local neighbours.
         /// Nothing overrides [`Exemption::Own`].
@@ -149,9 +148,9 @@ pub enum Input<'a> {
         /// The flow.
         flow: Flow,
     },
-    /// The kernel already holds one of our routes for `net` that nothing else explains: it becomes a
-    /// ban for `ban_time`, or [`crate::Action::Unblock`] removes it. Where a ban of scope SIP stands, which
-    /// needs no route, [`crate::Action::Block`] names it again.
+    /// The kernel already has a route of sipward for `net` without a stored ban: it becomes a
+    /// ban for `ban_time`, or [`crate::Action::Unblock`] removes it. If there is a ban of scope SIP, which needs no
+    /// route, [`crate::Action::Block`] names it again.
     ///
     /// Comes after every [`Input::Restore`], so that those explain what they can.
     Adopt {
@@ -191,11 +190,11 @@ pub enum Input<'a> {
     Applied {
         /// The network.
         net: IpNet,
-        /// A lookup showed that our route wins and the gate stands.
+        /// A look-up showed that sipward's route wins, and the gate is active.
         enforced: bool,
     },
     /// The kernel refused what [`crate::Action::Block`] asked. The ban stays listed, as not enforced
-    /// and with this error: the decision stands, and the kernel side compares the kernel with
+    /// and with this error: the decision remains, and the kernel side compares the kernel with
     /// [`crate::Engine::bans`], tries again and reports [`Input::Applied`].
     ApplyFailed {
         /// The network.
@@ -207,7 +206,7 @@ pub enum Input<'a> {
     FlowApplied {
         /// The flow.
         flow: Flow,
-        /// It is in the kernel's set, and the gate stands.
+        /// It is in the kernel's set, and the gate is active.
         enforced: bool,
     },
     /// The kernel refused what [`crate::Action::DenyFlow`] asked. The flow stays listed, with this error.
@@ -257,8 +256,7 @@ pub struct AuthAttempt<'a> {
     pub domain: &'a str,
     /// Digest user name; `None` when FreeSWITCH wrote `unknown`, so the nonce was never checked.
     pub username: Option<&'a str>,
-    /// `call-id`: the dialog, named by the sender. Somebody off the path does not know that of
-    /// another phone.
+    /// `call-id`: the dialog, named by the sender. A host off the path does not know that of another phone.
     pub call_id: &'a str,
     /// The request came over WebSocket: sofia-sip drops a request whose Via names another transport
     /// than its own, so `status: Registered(WS…)` is true, and a handshake proved the address.
@@ -292,7 +290,7 @@ pub struct Registered<'a> {
     pub call_id: &'a str,
     /// `user-agent`; empty when absent.
     pub user_agent: &'a str,
-    /// How long it holds from now on; `None` when nobody says. It is forgotten a few minutes later,
+    /// Its lifetime from now on; `None` if unknown. It is forgotten a few minutes later,
     /// after a day at most, if its end goes unseen.
     pub life: Option<Duration>,
     /// `Core-UUID` of the FreeSWITCH that reports it.
@@ -359,7 +357,7 @@ pub enum ComplaintKind {
 }
 
 impl ComplaintKind {
-    /// In words, for explanations.
+    /// As text, for explanations.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! Who guesses the passwords of others from where users log in.
+//! Hosts from where users log in and that guess passwords of other users.
 
 use std::time::Duration;
 
@@ -21,10 +21,10 @@ const MIN_KEPT: usize = 64;
 /// Failures within the window that are reported whatever the number of users.
 const MANY_FAILURES: u32 = 20;
 
-/// How often an insider that goes on is reported.
+/// How often a continuing insider is reported.
 const TELL_EVERY: Duration = Duration::from_secs(3_600);
 
-/// Known hosts that fail for users who never logged in there.
+/// Known hosts that fail for users that never logged in there.
 #[derive(Debug)]
 pub(crate) struct Insiders {
     table: LruTable<Key, Insider>,
@@ -52,7 +52,7 @@ pub(crate) struct Finding {
     /// The same within the base window, of evidence that a patient forger at least is needed for.
     pub(crate) answered_users: u32,
     pub(crate) answered: u32,
-    /// Names of the latest users, when it is time to tell.
+    /// Names of the latest users, when a report is due.
     pub(crate) tell: Option<Vec<Text>>,
 }
 
@@ -61,7 +61,7 @@ impl Insiders {
         Self { table: LruTable::new(MAX_INSIDERS, seed) }
     }
 
-    /// A host where users log in failed for one who never did there; `is_phone` when it looks like a line
+    /// A host from where users log in failed for a user that never did there; `is_phone` when it looks like a line
     /// with a wrong password.
     pub(crate) fn note(
         &mut self,

@@ -1,4 +1,4 @@
-//! Who is banned, and for how long: a pure state machine.
+//! Decides which sources are banned, and for how long: a pure state machine.
 //!
 //! No clock, no tokio, no IO. Time is a [`Timestamp`] handed in, randomness a seed handed in, so a
 //! recorded attack replays to the same bans on every machine.

@@ -198,7 +198,7 @@ impl Limits {
         }
     }
 
-    /// What the network of an address is counted under, when nobody in it has to be told apart.
+    /// The key of the network of an address, if no host in it is counted separately.
     pub(crate) fn net_key(&self, addr: IpAddr) -> Key {
         if self.is_host(addr) {
             return Key::of_addr(addr);
@@ -207,7 +207,7 @@ impl Limits {
         Key::of_addr(addr).masked(mask)
     }
 
-    /// The network of an address, when nobody in it has to be told apart.
+    /// The network of an address, if no host in it is counted separately.
     pub(crate) fn source_net(&self, addr: IpAddr) -> IpNet {
         if self.is_host(addr) {
             return IpNet::from(addr);

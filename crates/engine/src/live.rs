@@ -1,4 +1,4 @@
-//! Who is registered now, from which ports, and by which dialogs.
+//! Active registrations, with their ports and dialogs.
 
 mod ports;
 
@@ -16,7 +16,7 @@ use crate::lru::LruTable;
 /// knows its source.
 const MAX_LIVE: usize = 131_072;
 
-/// Life of a registration whose event does not say: what a SIP registrar grants by itself
+/// Lifetime of a registration whose event has none: the default of a SIP registrar
 /// (RFC 3261 section 10.3).
 const DEFAULT_LIFE: Duration = Duration::from_secs(3_600);
 
@@ -52,7 +52,7 @@ pub(crate) struct Put {
     /// Hash of user, domain and host: one user at one address.
     pub(crate) id: u64,
     pub(crate) host: Key,
-    /// `None`: nobody says.
+    /// `None`: unknown.
     pub(crate) port: Option<u16>,
     /// Hash of the account whose password was proved.
     pub(crate) account: u64,
@@ -68,7 +68,7 @@ pub(crate) struct Put {
 /// What shows that a registration is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Proof {
-    /// A success from an address that nothing proves: somebody elsewhere may have sent it. It stays
+    /// A success from an address that nothing proves: another host may have sent it. It stays
     /// unproved when a list of registrations holds it, too.
     #[default]
     Unproved,
@@ -100,7 +100,7 @@ struct Host {
     until: Timestamp,
     /// The account of the first of them.
     account: u64,
-    /// Another account was registered there, too, since nobody was.
+    /// Another account was also registered there since the last time without registrations.
     several: bool,
     port: OwnPort,
 }
@@ -149,7 +149,7 @@ impl Live {
         let proof = match (put.proof, known) {
             // A success from elsewhere changes nothing about what was proved.
             (Proof::Unproved, Proof::Proved | Proof::Listed) => return,
-            // FreeSWITCH lists it all the same.
+            // FreeSWITCH still lists it.
             (Proof::Listed, Proof::Unproved) if same_dialog => Proof::Unproved,
             (Proof::Listed, Proof::Proved) if same_dialog => Proof::Proved,
             (proof, _) => proof,
@@ -212,7 +212,7 @@ impl Live {
         self.forget(now, |registration| registration.seen < since);
     }
 
-    /// Forgets what has run out without a word.
+    /// Removes expired registrations.
     pub(crate) fn expire(&mut self, now: Timestamp) {
         let seconds = seconds(now);
         self.forget(now, |registration| registration.until <= seconds);

@@ -1,4 +1,4 @@
-//! Failures of strangers by network: anyone who owns a whole /48 or /24 guesses once from each address.
+//! Failures of strangers by network: an attacker with a whole /48 or /24 guesses once from each address.
 //!
 //! Every failure of a stranger is counted here, so a network is one entry in one cache line and its
 //! window slides by a tenth of its length.

@@ -52,7 +52,7 @@ impl Offenders {
         }
     }
 
-    /// Forgets those whose time is over, as far as they are the oldest.
+    /// Removes expired ones among the oldest.
     pub(crate) fn expire(&mut self, now: Timestamp) {
         self.table.expire(|_, offender| offender.forget_at <= now);
     }

@@ -29,7 +29,7 @@ pub struct Policy {
     pub weights: Weights,
     /// What else to look for, and how far each rule may go.
     pub rules: Rules,
-    /// How those are treated who logged in before.
+    /// The treatment of hosts from where users logged in before.
     pub healthy: Healthy,
     /// What to do when a flood silences FreeSWITCH.
     pub deafness: Deafness,
@@ -81,16 +81,16 @@ pub struct Escalation {
 pub struct Weights {
     /// [`crate::Grade::Challenged`] and stronger ones. Not 0. Default 1.
     pub answered: f64,
-    /// [`crate::Grade::Unchallenged`]. Default 0.25: somebody who fetches challenges with one address
-    /// and guesses with another must still fall.
+    /// [`crate::Grade::Unchallenged`]. Default 0.25: a source that fetches challenges with one address and guesses
+    /// with another must still be banned.
     pub unchallenged: f64,
-    /// [`crate::Grade::Unproven`]. Default 0: such guesses can never succeed, and anybody can be named.
+    /// [`crate::Grade::Unproven`]. Default 0: such guesses can never succeed, and can name any address.
     pub unproven: f64,
     /// [`crate::Grade::Unjoined`]. Default 0.
     pub unjoined: f64,
 }
 
-/// How those are treated who logged in before.
+/// The treatment of hosts from where users logged in before.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Healthy {
     /// Answered failures within `window` at which a flow of a known source is denied: of one that logged in
@@ -99,8 +99,8 @@ pub struct Healthy {
     pub known_max_failures: u32,
     /// How long a success is remembered. Range 1 h to 365 d; default 30 d.
     pub remember: Duration,
-    /// A source whose successes span this long is trusted: no rule bans it, because a patient forger
-    /// could have it banned, while who has just guessed a password does not enjoy this. Range 1 h to
+    /// A source whose successes span this long is trusted: no rule bans it, because a patient forger could have it
+    /// banned. A source that has just guessed a password is not trusted. Range 1 h to
     /// 365 d; default 24 h.
     pub trust_after: Duration,
     /// Failures within 10 min of a phone that needs attention (one user with one user agent who

@@ -30,7 +30,7 @@ const MAX_VICTIMS: usize = 8;
 /// Accounts named by an alarm.
 const MAX_TRIED: usize = 8;
 
-/// Bans within a minute on evidence that anybody can forge (`report` over UDP, `flood` and the like):
+/// Bans within a minute on forgeable evidence (`report` over UDP, `flood` and the like):
 /// further ones are only reported.
 pub const MAX_FORGEABLE_PER_MINUTE: u32 = 60;
 
@@ -147,7 +147,7 @@ impl Pulse {
         (bans == limit).then_some(bans)
     }
 
-    /// A ban is due on evidence that anybody can forge. True when it may be done; gives the count with it
+    /// A ban on forgeable evidence is due. True if it may be made; gives the count with it
     /// when it is the first that may not.
     pub(crate) fn forgeable_ban(&mut self, now: Timestamp) -> (bool, Option<u32>) {
         let bans = self.forgeable_bans.add(MINUTE, now);
@@ -173,7 +173,8 @@ impl Pulse {
         (count == limit).then(|| (count, self.tried.iter().copied().collect()))
     }
 
-    /// A failure that anybody could have forged, or that names a known or protected host. Gives count and victims when it reaches the limit
+    /// A forgeable failure, or one that names a known or protected host. Gives count and victims when it reaches the
+    /// limit
     /// for a minute.
     pub(crate) fn forgeable(
         &mut self,

@@ -26,7 +26,7 @@ pub const PROFILE_START: &str = "sofia::profile_start";
 /// Subclass of the events by which a dialplan says that it accepted a call; see the same file.
 pub const CALL: &str = "sipward::call";
 
-/// What an event meant beside what it told the engine.
+/// The effects of an event besides the inputs for the engine.
 #[derive(Debug)]
 pub enum Aside {
     /// Nothing more.
@@ -158,11 +158,11 @@ fn dialplan(event: &Event, subclass: &str, tell: impl FnOnce(IpAddr)) -> Aside {
     let address = address.as_ref().map(Text::lossy).unwrap_or_default();
     let source = address.trim().parse::<IpAddr>();
     if event.header("Command").is_some() {
-        let error = format!("{subclass} by sendevent of another client");
+        let error = format!("{subclass} sent by another client (sendevent)");
         return told(Record::EventForged { error, source: source.ok(), count: 1 });
     }
     let Ok(source) = source else {
-        let error = format!("{subclass}: sipward-address `{address}` is no IP address");
+        let error = format!("{subclass}: sipward-address `{address}` is not an IP address");
         return told(Record::EventUnusable { error, count: 1 });
     };
     tell(source);

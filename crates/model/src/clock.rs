@@ -56,7 +56,7 @@ struct Shared {
     suspended: Mutex<Duration>,
 }
 
-/// A number that nobody outside can guess: the standard library seeds its hashers with the
+/// A number that cannot be guessed from outside: the standard library seeds its hashers with the
 /// system's randomness.
 pub fn seed() -> u64 {
     std::hash::RandomState::new().hash_one(0_u8)
@@ -66,7 +66,7 @@ pub fn seed() -> u64 {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Found {
-    /// How far the system's clock was set, in µs; backwards is negative. 0 when nobody set it.
+    /// How far the system's clock was set, in µs; backwards is negative. 0 if it was not set.
     pub stepped: i64,
     /// How long the machine was suspended since the last look.
     pub suspended: Duration,

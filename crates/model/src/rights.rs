@@ -11,12 +11,13 @@ use caps::{CapSet, Capability, CapsHashSet};
 
 /// Gives up all but `CAP_NET_ADMIN`, for this thread and all that it will start. Programs that it starts have none.
 ///
-/// As root too: who started it by hand has not asked for a daemon that may do everything.
+/// This also applies to root: a daemon started manually should not have all capabilities.
 ///
 /// # Errors
-/// When the kernel does not let go of one.
+/// When the kernel refuses to drop one.
 pub fn keep_net_admin() -> anyhow::Result<()> {
-    let had = caps::read(None, CapSet::Permitted).context("cannot read the own capabilities")?;
+    let had = caps::read(None, CapSet::Permitted)
+        .context("cannot read the capabilities of this process")?;
     if had.contains(&Capability::CAP_SETPCAP) {
         drop_bounding();
     }
@@ -68,7 +69,7 @@ fn drop_bounding() {
         if caps::has_cap(None, CapSet::Bounding, one).unwrap_or(false)
             && let Err(error) = caps::drop(None, CapSet::Bounding, one)
         {
-            tracing::debug!(%error, capability = %one, "it stays in the bounding set");
+            tracing::debug!(%error, capability = %one, "it remains in the bounding set");
         }
     }
 }

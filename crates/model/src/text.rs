@@ -1,4 +1,4 @@
-//! Values as people read them.
+//! Values as text for people.
 
 use std::fmt::{self, Write as _};
 use std::time::Duration;
@@ -53,7 +53,7 @@ impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let span = Duration::try_from_secs_f64(self.0).unwrap_or_default();
         let millis = Duration::from_millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX));
-        // Spans of a minute and more are not told to the millisecond.
+        // Spans of a minute and more are shown without milliseconds.
         let shown =
             if millis.as_secs() >= 60 { Duration::from_secs(millis.as_secs()) } else { millis };
         write!(f, "{}", humantime::format_duration(shown))
@@ -77,10 +77,27 @@ impl fmt::Display for Thousands {
     }
 }
 
+/// The form of a noun that goes with a number: `ban` for 1, else `bans`; `address` has `addresses`.
+#[must_use]
+pub fn plural(number: u64, noun: &str) -> String {
+    let ending = match noun {
+        _ if number == 1 => "",
+        "address" => "es",
+        _ => "s",
+    };
+    format!("{noun}{ending}")
+}
+
+/// `1 ban`, `2 bans`, `0 addresses`.
+#[must_use]
+pub fn count(number: u64, noun: &str) -> String {
+    format!("{number} {}", plural(number, noun))
+}
+
 /// Reads a span as the configuration file writes it: `90s`, `10m`, `2h`, `7d`, or a number of seconds.
 ///
 /// # Errors
-/// What to write instead, when it is no span or shorter than a second.
+/// What to write instead, if the text is no span or the span is shorter than a second.
 pub fn read_span(text: &str) -> Result<Duration, String> {
     let read = match text.parse() {
         Ok(seconds) => Ok(Duration::from_secs(seconds)),
@@ -93,8 +110,8 @@ pub fn read_span(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Whether a character does something to a terminal or a line instead of showing: controls (C0, DEL, C1), line and
-/// paragraph separators, what turns the direction of writing or shows nothing (Unicode's Cf, as far as it does).
+/// Whether a character controls a terminal or a line, or is invisible: controls (C0, DEL, C1), line and paragraph
+/// separators, characters of Unicode's Cf that change the text direction or show nothing.
 #[must_use]
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
@@ -130,5 +147,17 @@ impl fmt::Display for Plain<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_thing_has_no_plural() {
+        let counted = [(0, "ban"), (1, "ban"), (2, "ban"), (1, "address"), (2, "address")]
+            .map(|(number, noun)| count(number, noun));
+        assert_eq!(counted, ["0 bans", "1 ban", "2 bans", "1 address", "2 addresses"]);
     }
 }

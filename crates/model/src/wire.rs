@@ -1,8 +1,8 @@
-//! What goes over the wire: the JSON bodies and queries of `/api/v1`, for the server and for clients.
+//! The wire format: the JSON bodies and queries of `/api/v1`, for the server and for clients.
 //!
 //! Times are RFC 3339 in UTC. Durations are seconds, with the unit in the name. Addresses are written as
 //! IPv4 or IPv6, networks as `192.0.2.0/24`. Text that came from the network (users, user agents,
-//! profiles) may hold any character: anyone who prints it must escape it.
+//! profiles) may contain any character and must be escaped before it is printed.
 //!
 //! Each list is a page: `items`, and `next` for the `cursor` of the page after it.
 
@@ -89,7 +89,7 @@ pub const MAX_LIMIT: u16 = 1_000;
 /// Items of a page when nothing is said.
 pub const DEFAULT_LIMIT: u16 = 100;
 
-/// Networks that an answer lists at most; it tells how many there were.
+/// Most networks in an answer; it also contains their total number.
 pub const MAX_LISTED: usize = 1_000;
 
 /// An address or a network, as a person writes it: `192.0.2.7`, `192.0.2.0/24`. Host bits are cleared;

@@ -63,7 +63,7 @@ impl DeliveryStats {
     }
 }
 
-/// Says how it goes: counts it, and tells when it begins and ends to go wrong.
+/// Counts deliveries, and reports when they begin and cease to fail.
 #[derive(Clone, Debug)]
 pub struct DeliveryReporter {
     ledger: Arc<DeliveryStats>,
@@ -71,7 +71,7 @@ pub struct DeliveryReporter {
     records: broadcast::WeakSender<Arc<Record>>,
     /// Something failed or was lost since the last success.
     troubled: Arc<AtomicBool>,
-    /// There is no room, and that was told.
+    /// The queue is full, and that was reported.
     full: Arc<AtomicBool>,
 }
 
@@ -110,7 +110,10 @@ impl DeliveryReporter {
     pub(super) fn overflowed(&self, room: usize) {
         self.ledger.lost.fetch_add(1, Ordering::Relaxed);
         if !self.full.swap(true, Ordering::Relaxed) {
-            self.trouble(format!("{room} messages wait, and the oldest go for new ones"), None);
+            self.trouble(
+                format!("{room} messages are queued; the oldest are dropped for new ones"),
+                None,
+            );
         }
     }
 

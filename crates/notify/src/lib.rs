@@ -1,8 +1,8 @@
-//! Telling people: what becomes of records beyond the log.
+//! Notifications: mail and webhooks.
 //!
 //! Mail and webhooks live on a thread of their own with a small runtime, so that neither a slow server, nor a
-//! TLS handshake, nor the making of a mail is ever in the way of a ban. They hear what everybody hears, the
-//! broadcast of records; one that is too slow misses some, which is counted and told.
+//! TLS handshake, nor the making of a mail is ever in the way of a ban. They receive the broadcast of records; a slow
+//! receiver misses some, which is counted and reported.
 //!
 //! | module | holds |
 //! |---|---|
@@ -51,13 +51,13 @@ use sipward_model::clock::Clock;
 use sipward_model::record::Record;
 use sipward_model::rights;
 
-/// Time for last words at the end: the whole stop of the daemon must fit into 2 s.
+/// Time for the last messages at the end: the whole stop of the daemon must fit into 2 s.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Name of the thread.
 const THREAD: &str = "tell";
 
-/// The thread that tells, if there is anybody to tell.
+/// The notification thread, if there are receivers.
 #[derive(Debug)]
 pub struct Notifiers {
     stop: CancellationToken,
@@ -123,12 +123,12 @@ impl Notifiers {
     pub async fn finish(self) {
         self.stop.cancel();
         if tokio::time::timeout(LAST_WORDS, self.done).await.is_err() {
-            tracing::warn!("stopped before every mail and webhook was delivered");
+            tracing::warn!("stopped before all mails and webhooks were delivered");
         }
     }
 }
 
-/// Does `work` on a thread of its own; tells when it is done.
+/// Runs `work` on its own thread, and signals when it is done.
 pub fn apart(
     work: impl FnOnce() -> LocalBoxFuture<'static, ()> + Send + 'static,
 ) -> anyhow::Result<oneshot::Receiver<()>> {
@@ -140,7 +140,7 @@ pub fn apart(
             rights::keep_none();
             // `work` is called inside: its tasks belong to this runtime.
             runtime.block_on(async move { work().await });
-            // Nobody waits when the daemon has given up on last words.
+            // The receiver is gone if the daemon no longer waits for the last messages.
             let _ = told.send(());
         })
         .context("cannot start the thread for mail and webhooks")?;

@@ -2,10 +2,10 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `settings` | whom to write to, and by which server |
-//! | `collect` | records → what the next letters say, and when they are due |
-//! | `text` | the text of a letter |
-//! | `post` | letters → SMTP or sendmail |
+//! | `settings` | recipients and mail server |
+//! | `collect` | records → contents and time of the next mails |
+//! | `text` | the text of a mail |
+//! | `post` | mails → SMTP or sendmail |
 //!
 //! Everything that strangers wrote is escaped before it becomes text (`record`'s lines for people), header
 //! fields are made of our own words and encoded by `lettre`, and a letter has a bounded number of lines. whois
@@ -42,7 +42,7 @@ const ROOM: usize = 128;
 const RETRY: Retry =
     Retry { first: Duration::from_secs(10), longest: Duration::from_secs(1_800), attempts: 28 };
 
-/// Addresses of one digest that whois is asked for: the registries shut out anyone who asks for hundreds.
+/// Most whois queries for one digest: registries block clients with hundreds of queries.
 const ASKED: usize = 10;
 
 /// Writes mails about what it hears, until the daemon stops.
@@ -133,7 +133,7 @@ impl Questions {
         self.open.spawn(async move { (address, whois.look_up(address).await) });
     }
 
-    /// The answers that are here. Nobody waits for the others.
+    /// The answers so far. The mail does not wait for the others.
     fn take(&mut self) -> Vec<(IpAddr, Answer)> {
         while let Some(done) = self.open.try_join_next() {
             if let Ok((address, Ok(answer))) = done {

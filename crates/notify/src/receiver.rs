@@ -13,13 +13,13 @@ use sipward_model::record::Record;
 pub struct EventReceiver {
     records: broadcast::Receiver<Arc<Record>>,
     voice: DeliveryReporter,
-    /// Records missed and not told of yet.
+    /// Missed records that were not reported yet.
     missed: u64,
     stop: CancellationToken,
 }
 
 impl EventReceiver {
-    /// Hears all that is told from now on, until `stop`.
+    /// Receives all records from now on, until `stop`.
     pub fn new(
         records: &broadcast::Sender<Arc<Record>>,
         ledger: Arc<DeliveryStats>,
@@ -29,12 +29,12 @@ impl EventReceiver {
         Self { records: records.subscribe(), voice, missed: 0, stop }
     }
 
-    /// The way to tell how it goes.
+    /// Reports the state of deliveries.
     pub fn voice(&self) -> DeliveryReporter {
         self.voice.clone()
     }
 
-    /// The next record; `None` when the daemon stops and all that was told before is heard. Cancel safe.
+    /// The next record; `None` when the daemon stops and all earlier records were received. Cancel safe.
     pub async fn next(&mut self) -> Option<Arc<Record>> {
         loop {
             let heard = tokio::select! {

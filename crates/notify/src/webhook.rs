@@ -1,8 +1,8 @@
-//! Webhooks: each record that is wanted, as one signed POST.
+//! Webhooks: each selected record, as one signed POST.
 //!
-//! The body is the record as the API's events tell it, one JSON object. With a secret, its HMAC-SHA256 stands in
-//! `X-Sipward-Signature: sha256=…`. Records arrive in order, each at least once: a receiver that has answered
-//! too late gets it again, with the same `X-Sipward-Delivery`.
+//! The body is the record as in the API's events, one JSON object. With a secret, its HMAC-SHA256 is in
+//! `X-Sipward-Signature: sha256=…`. Records arrive in order, each at least once: a receiver that answered too late
+//! gets it again, with the same `X-Sipward-Delivery`.
 //!
 //! | module | holds |
 //! |---|---|

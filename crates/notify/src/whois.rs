@@ -1,7 +1,7 @@
-//! whois (RFC 3912): whom an address belongs to, as its registry says.
+//! whois (RFC 3912): the owner of an address, from its registry.
 //!
 //! The first server is asked, and those that it refers to. Everything is bounded: time, size, hops, what is
-//! remembered, and questions a minute, because registries shut out anyone who asks too often. What a server
+//! remembered, and questions a minute, because registries block clients with too many queries. What a server
 //! answers is a stranger's text, so control characters leave it, and a referral into a private network is not
 //! followed.
 //!
@@ -48,12 +48,10 @@ pub struct Answer {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WhoisError {
     /// The address is in no registry.
-    #[error("{0} is a private or reserved address, which no registry knows")]
+    #[error("{0} is a private or reserved address, not in any registry")]
     NotPublic(IpAddr),
     /// Too many questions.
-    #[error(
-        "{0} addresses were asked for within the last minute, which is the limit; try again later"
-    )]
+    #[error("the limit of {0} queries a minute is reached; try again later")]
     TooMany(u32),
     /// It took too long.
     #[error("no answer within {} s", .0.as_secs())]
@@ -68,7 +66,7 @@ pub enum WhoisError {
     },
 }
 
-/// The one place that asks. Shared by anyone who wants to know.
+/// The shared whois client.
 #[derive(Debug)]
 pub struct Whois {
     settings: WhoisSettings,
@@ -100,7 +98,7 @@ impl Whois {
         let Ok(Ok(_place)) = timeout_at(deadline, self.room.acquire()).await else {
             return Err(too_long);
         };
-        // Anyone who was before us may have asked the same.
+        // An earlier caller may have asked the same.
         let permitted = {
             let mut memory = self.memory();
             if let Some(known) = memory.recall(address) {
@@ -116,17 +114,17 @@ impl Whois {
         found
     }
 
-    /// What is remembered of `address`, without asking anybody.
+    /// The cached answer for `address`, without a query.
     pub fn recall(&self, address: IpAddr) -> Option<Found> {
         self.memory().recall(address)
     }
 
-    /// Asks the first server, and whom it refers to. The last one that has something to say is believed.
+    /// Queries the first server, and those it refers to. The last answer is used.
     async fn follow(&self, address: IpAddr) -> Found {
         let mut server = self.settings.server.clone();
         let mut asked: Vec<WhoisServer> = Vec::new();
         let mut best = None;
-        // Who configures a server inside may have it refer to others inside.
+        // A configured internal server may refer to other internal servers.
         let mut reach = Reach::Anywhere;
         while asked.len() < MAX_HOPS && !asked.contains(&server) {
             let (text, seen) = match ask::ask(&server, address, reach).await {

@@ -115,7 +115,7 @@ fn report(f: &mut fmt::Formatter<'_>, report: &Report, has_logins: bool) -> fmt:
     healthy(f, &report.healthy, has_logins)?;
     told(f, "Needs attention", &report.attention)?;
     told(f, "Flows denied", &report.flows)?;
-    told(f, "Due and not banned", &report.refused)?;
+    told(f, "Refused", &report.refused)?;
     told(f, "Alarms", &report.alarms)?;
     if report.acl_questions > 0 {
         writeln!(
@@ -147,21 +147,17 @@ fn totals(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
         write!(f, "; {} in the log", count(complaints, "complaint"))?;
     }
     if report.forged_events > 0 {
-        write!(
-            f,
-            "\n{} made up by other Event Socket clients",
-            count(report.forged_events, "event")
-        )?;
+        write!(f, "\n{} sent by other Event Socket clients", count(report.forged_events, "event"))?;
     }
     if report.unusable_events > 0 {
-        write!(f, "\n{} of no use", count(report.unusable_events, "event"))?;
+        write!(f, "\n{} unusable", count(report.unusable_events, "event"))?;
     }
     let mut networks: Vec<_> = report.bans.entries.iter().map(|ban| ban.source).collect();
     networks.sort_unstable();
     networks.dedup();
     let (bans, networks) = (report.bans.total, networks.len() as u64);
     match bans {
-        0 => writeln!(f, "\nNobody would have been banned."),
+        0 => writeln!(f, "\nNothing would have been banned."),
         _ => writeln!(
             f,
             "\nWould have been banned: {}, {}",
@@ -194,7 +190,7 @@ fn banned(f: &mut fmt::Formatter<'_>, ban: &Banned) -> fmt::Result {
     if ban.logged_in_after {
         when.push("after".to_owned());
     }
-    writeln!(f, "    ! somebody logged in from there {}", when.join(", "))
+    writeln!(f, "    ! a user logged in from there {}", when.join(", "))
 }
 
 fn cause_row(
@@ -245,7 +241,7 @@ fn shadows(f: &mut fmt::Formatter<'_>, shadowed: &Listed<Shadow>) -> fmt::Result
     if !weak.is_empty() {
         writeln!(
             f,
-            "\nDue, but the evidence is too weak for the rule's min_grade: {}",
+            "\nNot banned, because the evidence is below the rule's min_grade: {}",
             weak.len()
         )?;
         heading(f)?;
@@ -265,12 +261,12 @@ fn healthy(f: &mut fmt::Formatter<'_>, healthy: &Healthy, has_logins: bool) -> f
     let Healthy { logins, addresses, logins_not_kept, banned, logins_lost } = healthy;
     if !has_logins {
         return f.write_str(
-            "Healthy phones: a log file does not tell who logs in, so what bans would have\n\
-             cost them is not known. A recording (`sipward record`) tells.\n",
+            "Healthy phones: unknown, because log files contain no log-ins. A recording\n\
+             (`sipward record`) has them.\n",
         );
     }
     if *logins == 0 {
-        return writeln!(f, "Healthy phones: nobody logged in.");
+        return writeln!(f, "Healthy phones: no log-ins.");
     }
     writeln!(
         f,
@@ -288,7 +284,7 @@ fn healthy(f: &mut fmt::Formatter<'_>, healthy: &Healthy, has_logins: bool) -> f
     })?;
     if *logins_not_kept > 0 {
         let many = count(*logins_not_kept, "login");
-        writeln!(f, "  {many} from more addresses than are kept: those are not looked at")?;
+        writeln!(f, "  {many} from addresses beyond the limit: not examined")?;
     }
     Ok(())
 }
@@ -340,7 +336,7 @@ fn difference(f: &mut fmt::Formatter<'_>, found: &Comparison) -> fmt::Result {
         })?;
     }
     if *incomplete {
-        writeln!(f, "There are more bans than are kept one by one: differences may be missing.")?;
+        writeln!(f, "There are more bans than the limit: differences may be missing.")?;
     }
     Ok(())
 }

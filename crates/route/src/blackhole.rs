@@ -56,7 +56,7 @@ impl Blackholes {
         self.request(batch, NEW_ROUTE, NLM_F_CREATE | NLM_F_EXCL, net, our_metric(net))
     }
 
-    /// `ip route del blackhole NET proto PROTOCOL table TABLE`: never anybody else's route.
+    /// `ip route del blackhole NET proto PROTOCOL table TABLE`: never a route of another program.
     pub(crate) fn delete(self, batch: &mut Batch, net: IpNet) -> usize {
         self.request(batch, DELETE_ROUTE, 0, net, our_metric(net))
     }
@@ -68,7 +68,7 @@ impl Blackholes {
         self.request(batch, DELETE_ROUTE, 0, net, loopback)
     }
 
-    /// Deletes one of our routes as a dump has shown it.
+    /// Deletes a route of sipward as it was in a dump.
     pub(crate) fn delete_found(self, batch: &mut Batch, route: &Route) -> usize {
         let metric = route.metric.map(|metric| (METRIC, metric));
         self.request(batch, DELETE_ROUTE, 0, route.net, metric)
@@ -78,7 +78,7 @@ impl Blackholes {
         self.table
     }
 
-    /// Whether a route is one of our own.
+    /// Whether a route is sipward's.
     pub(crate) fn owns(self, route: &Route) -> bool {
         route.protocol == self.protocol
             && route.table == self.table
@@ -113,7 +113,7 @@ impl Blackholes {
     }
 }
 
-/// The metric that our route of a network has.
+/// The metric of sipward's route for a network.
 fn our_metric(net: IpNet) -> Option<(u16, u32)> {
     matches!(net, IpNet::V6(_)).then_some((METRIC, IPV6_METRIC))
 }
@@ -435,7 +435,7 @@ fn ip(address: &RouteAddress) -> Option<IpAddr> {
 /// [`RouteError::NotPermitted`], or when netlink fails.
 pub(crate) async fn ask_permission(route: &mut Channel, protocol: u8) -> Result<(), RouteError> {
     let mut batch = Batch::default();
-    // Nobody routes 0.0.0.0/32, and we would not ban it.
+    // No host routes 0.0.0.0/32, and sipward never bans it.
     let nowhere = IpNet::V4(ipnet::Ipv4Net::from(std::net::Ipv4Addr::UNSPECIFIED));
     Blackholes::in_table(crate::settings::MAIN_TABLE, protocol).delete(&mut batch, nowhere);
     let mut permitted = true;

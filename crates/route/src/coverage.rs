@@ -18,12 +18,12 @@ pub(crate) fn coverage(
     };
     if !coverage.ipv4_inbound {
         coverage.gaps.push(format!(
-            "IPv4: rp_filter is 0 on {}, so what banned hosts send there still arrives",
+            "IPv4: rp_filter is 0 on {}, so packets of banned hosts still arrive there",
             listed(open)
         ));
     }
     if !coverage.ipv6_inbound {
-        let gap = "IPv6 has no rp_filter, so what banned hosts send still arrives";
+        let gap = "IPv6 has no rp_filter, so packets of banned hosts still arrive";
         coverage.gaps.push(gap.to_owned());
     }
     if settings.effective_shield().is_some() && !gate {

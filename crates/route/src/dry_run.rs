@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use crate::{Change, Enforcement, Report};
 
 /// Answers every change as [`Enforcer::run`](crate::Enforcer::run) would, without touching the
-/// kernel. Ends when `changes` closes or nobody takes `reports`.
+/// kernel. Ends when `changes` closes or `reports` is dropped.
 pub async fn dry_run(mut changes: mpsc::Receiver<Change>, reports: mpsc::Sender<Report>) {
     while let Some(change) = changes.recv().await {
         let report = match change {

@@ -70,7 +70,7 @@ pub struct Enforcer {
     wanted: HashSet<IpNet>,
     /// The networks that are banned from the SIP ports only.
     at_sip: SipBans,
-    /// Somebody asked for what the gate alone can do.
+    /// A change needs the gate.
     needs_gate: bool,
     /// What the gate's sets held at the start was taken over.
     are_sets_adopted: bool,
@@ -79,7 +79,7 @@ pub struct Enforcer {
     /// What was refused, or stands and stops nothing.
     unsettled: Unsettled,
     round: Round,
-    /// Routes with our mark that are no ban, as they were reported.
+    /// Routes with sipward's protocol number that are not bans, as they were reported.
     strays: Vec<IpNet>,
     host: HostFacts,
     /// What gate and `rp_filter` drop, whatever the rules say.
@@ -221,12 +221,12 @@ impl Enforcer {
             taken.clear();
             self.outbox.deliver(&reports);
         }
-        // Nobody listening is the daemon's decision.
+        // It is the daemon's decision not to listen.
         let _ = tokio::time::timeout(LAST_WORDS, self.outbox.drain(&reports)).await;
         Ok(())
     }
 
-    /// Takes over our routes that are there; returns what carries our protocol and is not ours.
+    /// Adopts existing routes of sipward; returns those with its protocol number that are not bans.
     async fn adopt(&mut self) -> Result<Vec<String>, RouteError> {
         let survey = inspect::survey(&mut self.route, &self.settings, self.proof.place).await?;
         let Survey { ours, elsewhere, foreign } = survey;

@@ -1,4 +1,4 @@
-//! The way out: removes everything that is ours, without the daemon.
+//! Flush: removes everything of sipward, without the daemon.
 
 use netlink_packet_route::route::RouteType;
 use netlink_sys::protocols::NETLINK_ROUTE;
@@ -29,7 +29,8 @@ pub struct Flushed {
 }
 
 /// Removes every route, rule and table that is ours: blackholes with our protocol number in any table, rules
-/// with our protocol number, the gate with its bans and flows. Works without a daemon; a daemon that runs would put everything
+/// with our protocol number, the gate with its bans and flows. Works without a daemon; a daemon that runs would put
+/// everything
 /// back, so stop it first.
 ///
 /// # Errors

@@ -84,21 +84,21 @@ pub(crate) struct Own {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "any of them, in any combination")]
 pub(crate) struct Signs {
-    /// A route with our mark was deleted, replaced, or set by somebody else.
+    /// Another program deleted, replaced or set a route with sipward's protocol number.
     pub(crate) routes: bool,
     /// Rules, the ruleset, addresses, interfaces or `rp_filter` changed: rules and gate may be gone, or
     /// needed now.
     pub(crate) fixtures: bool,
     /// Addresses, interfaces or routes of others changed.
     pub(crate) host: bool,
-    /// Somebody else changed sets of the gate, or deleted its table.
+    /// Another program changed sets of the gate, or deleted its table.
     pub(crate) sets: bool,
-    /// A route of somebody else went: it may have been in the way of one of our own.
+    /// A route of another program was removed: it may have been in the way of sipward's.
     pub(crate) obstacles: bool,
 }
 
 impl Signs {
-    /// Everything: after an overrun nobody knows what was missed.
+    /// Everything: after an overrun the missed changes are unknown.
     pub(crate) const ALL: Self =
         Self { routes: true, fixtures: true, host: true, sets: true, obstacles: true };
 
@@ -116,7 +116,8 @@ impl Signs {
 }
 
 impl Monitor {
-    /// Subscribes. `protocol` is our route protocol number, `table` the name of the gate's table. A kernel without nftables is no error: then
+    /// Subscribes. `protocol` is sipward's route protocol number, `table` the name of the gate's table. A kernel
+    /// without nftables is no error: then
     /// there is no gate to watch.
     pub(crate) fn open(own: Own, protocol: u8, table: String) -> io::Result<Self> {
         let groups = GROUPS.map(|group| group as u32);
@@ -141,7 +142,7 @@ impl Monitor {
         })
     }
 
-    /// Waits until somebody else changes something that may concern us. Cancel safe: what was heard is
+    /// Waits until another program changes something relevant. Cancel safe: what was heard is
     /// kept for the next call.
     ///
     /// # Errors
@@ -156,8 +157,8 @@ impl Monitor {
         }
     }
 
-    /// Reads what has queued up, without waiting. To be called between batches, because nobody else
-    /// empties the queue meanwhile.
+    /// Reads what has queued up, without waiting. To be called between batches, because nothing else empties the
+    /// queue meanwhile.
     ///
     /// # Errors
     /// When a socket fails.
@@ -182,7 +183,8 @@ impl Monitor {
         Ok(())
     }
 
-    /// Hears nothing of nftables until [`unmute`](Self::unmute). While nobody listens, the kernel announces nothing; for
+    /// Hears nothing of nftables until [`unmute`](Self::unmute). While nobody listens, the kernel announces nothing;
+    /// for
     /// each element of a set that takes longer than to add it.
     ///
     /// # Errors
@@ -201,7 +203,7 @@ impl Monitor {
         netfilter.map_or(Ok(()), |socket| socket.socket_mut().add_membership(NFTABLES_GROUP))
     }
 
-    /// Notes that somebody else changed nftables unheard.
+    /// Notes that another program changed nftables while muted.
     pub(crate) fn note_unheard(&mut self) {
         self.seen.add(Signs { fixtures: true, sets: true, ..Signs::default() });
     }
@@ -256,7 +258,7 @@ fn subscribe(protocol: isize, groups: &[u32], own: Option<u32>) -> io::Result<To
     }
     // Without the filter the same is done here, one read per own change.
     if let Some(Err(error)) = own.map(|port| SockRef::from(&*inner).attach_filter(&all_but(port))) {
-        debug!(%error, "the monitor hears our own changes");
+        debug!(%error, "the monitor also sees changes of sipward");
     }
     for group in groups {
         inner.add_membership(*group)?;

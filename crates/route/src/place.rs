@@ -12,7 +12,7 @@ use crate::settings::{BanTable, MAIN_TABLE};
 use crate::ways::{self, Host};
 use crate::{RouteError, Settings};
 
-/// Tables that [`BanTable::Auto`] takes, the first that nobody uses.
+/// Tables for [`BanTable::Auto`]; the first unused one is taken.
 const AUTO_TABLES: [u32; 9] = [216, 218, 219, 220, 221, 222, 223, 224, 225];
 
 /// The table that holds the bans, and the rule that makes the kernel read it.
@@ -114,7 +114,7 @@ fn floor(host: &Host<'_>) -> u32 {
     own.map(|rule| rule.preference).max().unwrap_or(0)
 }
 
-/// The first table that nobody else uses; the first of all where each is used, which then is shared.
+/// The first unused table; if all are used, the first one, which is then shared.
 async fn free_table(
     channel: &mut Channel,
     settings: &Settings,

@@ -27,7 +27,7 @@ pub(crate) struct PolicyRule {
     pub(crate) family: AddressFamily,
     pub(crate) preference: u32,
     pub(crate) table: u32,
-    /// Who set it (`rtnetlink.h`, `RTPROT_…`).
+    /// Its origin (`rtnetlink.h`, `RTPROT_…`).
     pub(crate) protocol: u8,
     action: RuleAction,
     source: Option<IpNet>,

@@ -41,7 +41,7 @@ pub(crate) enum Verdict {
     /// Another route wins, for some ways at least.
     Passed {
         way: Way,
-        /// The rule of somebody else by which it does.
+        /// The rule of another program by which it does.
         rule: Option<String>,
         winner: String,
     },

@@ -48,7 +48,7 @@ impl Change {
     }
 }
 
-/// What the enforcer tells the daemon.
+/// A report of the enforcer to the daemon.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Report {
     /// The ban of `net` is set: for [`Scope::Host`] its route stands, or one of another program stops it; for
@@ -72,11 +72,11 @@ pub enum Report {
         /// The flow.
         flow: Flow,
     },
-    /// None of our routes covers `net` any more, and no set of the gate holds it.
+    /// No route of sipward covers `net` any more, and no set of the gate contains it.
     Unblocked {
         /// The network.
         net: IpNet,
-        /// What stops it all the same: a route that is not ours.
+        /// The route of another program that still blocks it.
         still: Option<String>,
     },
     /// The kernel refused. It is tried again when the obstacle went, and every few seconds; what becomes of it
@@ -87,7 +87,7 @@ pub enum Report {
         /// The kernel's words, and what to do.
         error: String,
     },
-    /// Somebody outside took something that is ours away; it is back.
+    /// Another program removed something of sipward, which was restored.
     Healed {
         /// Routes put back.
         routes: usize,

@@ -29,7 +29,7 @@ pub enum BanTable {
     /// The main table. Rules of others that are read before it are named
     /// ([`Coverage::gaps`](crate::Coverage::gaps)), and nothing is done about them.
     Main,
-    /// A table of our own.
+    /// A separate table.
     Own(OwnTable),
 }
 
@@ -39,7 +39,7 @@ impl Default for BanTable {
     }
 }
 
-/// A routing table of our own, with the `ip rule` that makes the kernel read it.
+/// A separate routing table, with the `ip rule` that makes the kernel read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OwnTable {
     /// Table number; not 0 nor the kernel's 253 to 255.
@@ -55,7 +55,7 @@ pub struct GateSettings {
     pub mode: GateMode,
     /// Name of the nftables table (family inet), 1 to 31 letters, digits, `_` or `-`. Default `sipward`.
     pub table_name: String,
-    /// Packet mark bit used for the IPv4 lookup; exactly one bit, used by nobody else on this host.
+    /// Packet mark bit used for the IPv4 lookup; exactly one bit, not used by other programs on this host.
     /// Default `0x2000_0000`.
     pub mark: u32,
     /// Preference of the rule `fwmark MARK lookup TABLE`. Must come after the rules that find bans and

@@ -1,4 +1,4 @@
-//! Who passes the shield: the healthy, the unlimited, the slowed. Kept by the daemon, followed by the
+//! Hosts of the shield: the healthy, the unlimited, the slowed. Kept by the daemon, followed by the
 //! enforcer.
 
 mod flows;
@@ -56,7 +56,7 @@ struct State {
     slowed: Vec<Slowed>,
 }
 
-/// Settings that nobody has taken yet; `None` within is no shield.
+/// Settings that were not applied yet; `None` within means no shield.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NewSettings(pub(crate) Option<ShieldSettings>);
 

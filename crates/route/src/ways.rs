@@ -40,7 +40,7 @@ pub(crate) struct Host<'a> {
     /// This host's addresses.
     pub(crate) own: &'a [IpAddr],
     pub(crate) links: &'a Links,
-    /// What marks our own rules.
+    /// The mark of sipward's rules.
     pub(crate) protocol: u8,
 }
 

@@ -103,8 +103,8 @@ impl Api {
         Self { control, access, listeners: Arc::new(Semaphore::new(events::LISTENERS)) }
     }
 
-    /// Opens the socket and serves until it is dropped. When the socket cannot be opened that is reported, and
-    /// the daemon goes on without: its bans matter more.
+    /// Opens the socket and serves until it is dropped. If the socket cannot be opened, that is reported, and the
+    /// daemon continues without the API.
     pub async fn run(self, socket: &Path) {
         let records = self.control.records().clone();
         match Listener::open(socket) {

@@ -1,11 +1,11 @@
-//! The API and the page on TCP: who may use them, and how they are served.
+//! The API and the console on TCP: access control, and serving.
 //!
 //! | module | holds |
 //! |---|---|
 //! | `listener` | the listening sockets, TLS |
 //! | `room` | how many connections there may be, and which is closed for another |
 //! | `serve` | connections and their limits, of the Unix socket too |
-//! | `auth` | who asks, and whether he may |
+//! | `auth` | authentication and permissions |
 //! | `client` | whose client it is, behind trusted proxies |
 //! | `login` | the log-in of the page |
 //! | `tokens`, `links`, `sessions` | what opens: bearer tokens, one-time links, cookies |
@@ -74,7 +74,7 @@ pub use tokens::{NotAdded, Tokens};
 /// Threads for what blocks: questions to the history, look-ups of names.
 const BLOCKING: usize = 8;
 
-/// Who may use the API: tokens, sessions and failed logins. One for the daemon.
+/// Access to the API: tokens, sessions and failed log-ins. One for the daemon.
 #[derive(Debug)]
 pub struct Access {
     pub tokens: Tokens,
@@ -180,7 +180,7 @@ impl Server {
             .max_blocking_threads(BLOCKING)
             .enable_all()
             .build()
-            .context("cannot start the runtime of the page")?;
+            .context("cannot start the runtime of the HTTP server")?;
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         std::thread::Builder::new()
@@ -189,16 +189,16 @@ impl Server {
                 rights::keep_none();
                 let served = run(site, settings, certificates);
                 runtime.block_on(stopped.run_until_cancelled(served));
-                // A look-up that nobody answers must not hold up the end.
+                // A look-up without an answer must not delay the end.
                 runtime.shutdown_background();
             })
-            .context("cannot start the thread of the page")?;
+            .context("cannot start the thread of the HTTP server")?;
         Ok(Self { stop })
     }
 }
 
-/// Listens on every address of `settings` until dropped. An address that cannot be had is reported, and tried
-/// again: the daemon goes on without, because its bans matter more.
+/// Listens on every address of `settings` until dropped. An address that cannot be opened is reported, and tried
+/// again; the daemon continues without it.
 async fn run(site: Site, settings: HttpSettings, certificates: Option<Arc<Certificates>>) {
     let settings = Arc::new(settings);
     let Site { access, records, engine, store, pages, build } = site;

@@ -1,4 +1,4 @@
-//! HTTP: who may connect, who may do what, and the control API.
+//! HTTP: access control, and the control API.
 //!
 //! | module | holds |
 //! |---|---|

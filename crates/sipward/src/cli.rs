@@ -43,7 +43,7 @@ use sipward_daemon::logging::{Format, Logs};
 use sipward_model::rights;
 use sipward_store::Store;
 
-/// Bans SIP brute-forcers by what FreeSWITCH itself reports on its Event Socket.
+/// Bans SIP brute-forcers, based on the events of FreeSWITCH's Event Socket.
 #[derive(Debug, Parser)]
 #[command(name = "sipward", version, about, after_help = EXIT_CODES, max_term_width = 100)]
 struct Cli {
@@ -51,11 +51,11 @@ struct Cli {
     command: Command,
 }
 
-/// What scripts may rely on.
+/// The exit codes, on which scripts may rely.
 const EXIT_CODES: &str = "\
-Exit status: 0 done; 1 failed; 2 wrong usage; 3 the daemon is not running; 4 refused: by a guard, or this
-user may not. The reason is on standard error. `doctor` ends like a monitoring plugin: 0 all is well,
-1 something needs a look, 2 something does not work.";
+Exit status: 0 done; 1 failed; 2 wrong usage; 3 the daemon is not running; 4 refused: by a safety
+check, by the configuration, or for lack of permission. The reason is on standard error. `doctor` ends like a
+monitoring plugin: 0 all checks passed, 1 warnings, 2 failures.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -65,22 +65,23 @@ enum Command {
     /// and, where they differ from FreeSWITCH's defaults, `ESL_HOST` (127.0.0.1), `ESL_PORT`
     /// (8021) and `ESL_USER`. SIGHUP reads the file again; SIGTERM and SIGINT stop.
     Run(Run),
-    /// Check the configuration and the credentials, and say what they mean.
+    /// Check the configuration and the credentials, and summarize them.
     ///
-    /// With good credentials it also asks FreeSWITCH, for 2 s at most, whether one of its access lists in `allow_acl` allows
-    /// everybody. Such a list is not used, so it is named as a warning; a FreeSWITCH that does not answer is no error.
+    /// With good credentials it also asks FreeSWITCH, for 2 s at most, whether one of its access lists in `allow_acl`
+    /// allows
+    /// every address. Such a list is not used, and a warning names it. If FreeSWITCH does not answer, that is no error.
     Check {
         #[command(flatten)]
         file: ConfigFile,
     },
     /// Remove every route, rule and table of sipward from the kernel, and end the stored bans.
     ///
-    /// The way out when something is banned that must not be. A running daemon would put its bans
-    /// back, so beside one it is refused: stop it first.
+    /// Use it if something is banned by mistake and the daemon cannot help. A running daemon would restore its bans,
+    /// so the command is refused while one runs: stop it first.
     Flush {
         #[command(flatten)]
         file: ConfigFile,
-        /// Also beside a running daemon, which puts all of it back within a second.
+        /// Flush even if a daemon runs, which restores everything within a second.
         #[arg(long)]
         force: bool,
     },
@@ -104,7 +105,7 @@ enum Command {
     Import(import::ImportCommand),
     Record(record::Record),
     Replay(replay::Replay),
-    /// Watch sipward fend off a storm: no root, no FreeSWITCH, nothing on this host is changed.
+    /// Show sipward during an attack: needs no root and no FreeSWITCH, and changes nothing on this host.
     Demo {
         /// Run until interrupted instead of 20 s.
         #[arg(long)]
@@ -123,16 +124,16 @@ struct ConfigFile {
 struct Run {
     #[command(flatten)]
     file: ConfigFile,
-    /// Do everything but touch the kernel, whatever the file's `mode` says.
+    /// Observe mode: do not change the kernel. Overrides `mode` of the file.
     #[arg(long = "dry-run")]
     observe: bool,
-    /// What becomes of the routes at the end, whatever the file's `on_exit` says.
+    /// What happens to the routes at the end. Overrides `on_exit` of the file.
     #[arg(long, value_enum)]
     on_exit: Option<OnExit>,
-    /// Form of the log lines on standard output.
+    /// Format of the log lines on standard output.
     #[arg(long, value_enum, default_value_t)]
     log_format: Format,
-    /// Lowest level of log lines, whatever the file's `log.level` says.
+    /// Lowest level of log lines. Overrides `log.level` of the file.
     #[arg(long, value_enum)]
     log_level: Option<LogLevel>,
 }
@@ -223,29 +224,31 @@ fn flush(file: &ConfigFile, force: bool) -> anyhow::Result<Exit> {
         if let Some(daemon) = daemon {
             let process = daemon.process.map_or(String::new(), |id| format!(" as process {id}"));
             eprintln!(
-                "sipward: nothing removed: the daemon runs{process} and would put its routes back within a \
-                 second. `sipward unban --all` ends its bans; `systemctl stop sipward` stops it, then \
-                 flush; --force flushes all the same"
+                "sipward: nothing removed: the daemon runs{process} and would restore its routes \
+                 within a second. `sipward unban --all` lifts its bans; or stop it first: \
+                 `systemctl stop sipward`; --force flushes anyway"
             );
             return Ok(Exit::Code(4));
         }
     }
     let done = on_runtime(async move { Ok(sipward_route::flush(&config.route).await?) })?;
     let gate = if done.gate { " and the gate" } else { "; there was no gate" };
-    print!("removed {} routes, {} rules{gate}", done.routes, done.rules);
+    let (routes, rules) =
+        (out::count(done.routes as u64, "route"), out::count(done.rules as u64, "rule"));
+    print!("removed {routes}, {rules}{gate}");
     if done.sip_bans > 0 {
         // Networks that touch are one in the kernel.
-        print!(", {} bans from the SIP ports", done.sip_bans);
+        print!(", {} with scope sip", out::count(done.sip_bans as u64, "ban"));
     }
     if done.flows > 0 {
-        print!(", {} denied flows", done.flows);
+        print!(", {}", out::count(done.flows as u64, "denied flow"));
     }
     let ended = Store::end_bans(&store);
     match &ended {
         Ok(0) | Err(_) => println!(),
         Ok(bans) => println!("; ended {bans} stored bans"),
     }
-    ended.context("the bans in the store come back with the next start")?;
+    ended.context("the stored bans will be restored at the next start")?;
     Ok(Exit::Done)
 }
 
@@ -281,7 +284,7 @@ fn on_runtime_then<T: Send + 'static>(
     let work = runtime.spawn(work);
     then();
     let done = runtime.block_on(work);
-    // A look-up of a name that nobody answers would hold up the end for as long as the resolver tries.
+    // A look-up without an answer would delay the end until the resolver gives up.
     runtime.shutdown_background();
     done?
 }

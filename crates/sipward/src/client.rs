@@ -60,7 +60,7 @@ impl Client {
         Ok(Self { socket: socket.to_owned(), sender: open(socket).await? })
     }
 
-    /// The process that serves the socket, as far as the system tells.
+    /// The process that serves the socket, if the system reports it.
     ///
     /// # Errors
     /// As [`Client::connect`].

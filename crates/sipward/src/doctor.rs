@@ -1,7 +1,7 @@
-//! One look at everything that sipward needs, with what to do about what is missing.
+//! Checks of everything that sipward needs, with advice for each problem.
 //!
-//! Works with and without a running daemon, and changes nothing. What cannot be looked at (for want of
-//! rights, or because something before it failed) is a [`State::Warn`] that says so.
+//! Works with and without a running daemon, and changes nothing. What cannot be checked (for lack of permission, or
+//! because an earlier check failed) is a [`State::Warn`] with the reason.
 //!
 //! | module | checks |
 //! |---|---|
@@ -30,7 +30,7 @@ pub(crate) use event_socket::AccessLists;
 use sipward_config::StoreLocation;
 use sipward_config::{Config, ConfigError, Credentials};
 
-/// How one thing stands.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
@@ -47,9 +47,9 @@ pub enum State {
 pub struct Check {
     /// What was looked at.
     pub check: &'static str,
-    /// How it stands.
+    /// The result.
     pub state: State,
-    /// What was found. May hold what strangers wrote: anyone who prints it must escape it.
+    /// The finding. May contain text of attackers and must be escaped before it is printed.
     pub found: String,
     /// What to do; `None` where there is nothing to do.
     pub advice: Option<String>,
@@ -78,13 +78,12 @@ pub struct Patient {
 }
 
 /// A daemon that runs with this configuration, or another on this host's network: a change of the kernel
-/// beside it would be undone. Gives its process, where the system tells.
+/// beside it would be undone. Returns its process, if the system reports it.
 pub async fn running_daemon(config: Option<&Path>, socket: Option<&Path>) -> Option<Running> {
     processes::running(Path::new("/proc"), config, socket).await
 }
 
-/// What the access lists of `allow_acl` come to, for anyone who waits no longer than `within`: FreeSWITCH is asked about
-/// nothing else.
+/// The networks of the access lists of `allow_acl`, within the time `within`. FreeSWITCH is asked about nothing else.
 ///
 /// # Errors
 /// When FreeSWITCH cannot be asked, with the reason.
@@ -99,7 +98,7 @@ pub(crate) async fn access_lists(
 /// A daemon that runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Running {
-    /// Its process; `None` where the system does not tell.
+    /// Its process; `None` if the system does not report it.
     pub process: Option<u32>,
 }
 

@@ -1,8 +1,7 @@
 //! What a fail2ban on this host has set up against SIP attackers, for `sipward import fail2ban`.
 //!
 //! Everything is read, nothing is written: the configuration in fail2ban's own order and by its own
-//! rules, and its database, opened read-only. A line that makes no sense is reported as a note; the rest
-//! is taken all the same.
+//! rules, and its database, opened read-only. An invalid line is reported as a note; the rest is still imported.
 //!
 //! | module | holds |
 //! |---|---|
@@ -40,7 +39,7 @@ pub const DEFAULT_DATABASE: &str = "/var/lib/fail2ban/fail2ban.sqlite3";
 /// Notes kept at most: a directory full of broken files says no more in its thousandth line.
 const MAX_NOTES: usize = 200;
 
-/// What is taken over.
+/// The imported settings and bans.
 #[derive(Clone, Debug, Default)]
 pub struct Takeover {
     /// The jails it comes from; the first one's numbers are taken.
@@ -57,16 +56,16 @@ pub struct Takeover {
     pub scope_by: Option<String>,
     /// `ignoreip` of all these jails, without what is always protected.
     pub allow: Vec<HostEntry>,
-    /// Bans that stand, sorted by network, each once with its latest end.
+    /// Active bans, sorted by network, each once with its latest end.
     pub bans: Vec<StandingBan>,
-    /// What could not be taken over, or not as it is.
+    /// What could not be imported, or only with changes.
     pub notes: Vec<String>,
 }
 
 /// A ban of fail2ban that has not ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StandingBan {
-    /// Who.
+    /// The network.
     pub net: IpNet,
     /// Its end; `None` for a ban without one.
     pub until: Option<Timestamp>,
@@ -89,7 +88,7 @@ pub struct Sources<'a> {
     pub now: Timestamp,
 }
 
-/// Why nothing can be taken over.
+/// Why nothing can be imported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// No configuration.
@@ -134,9 +133,9 @@ pub fn read(sources: &Sources<'_>) -> Result<Takeover, ImportError> {
             return Err(ImportError::Database { file, reason });
         }
         Some((Err(reason), file)) => {
-            notes.add(format!("no bans are taken over: {}: {reason}", file.display()));
+            notes.add(format!("no bans imported: {}: {reason}", file.display()));
         }
-        None => notes.add("fail2ban keeps no database (dbfile), so no bans are taken over".into()),
+        None => notes.add("fail2ban has no database (dbfile), so no bans are imported".into()),
     }
     takeover.notes = notes.0;
     Ok(takeover)

@@ -178,7 +178,7 @@ impl Daemon {
         drop(server);
         session.end();
         shut_down(kernel, (store, &config), (totals, &records), notifiers).await?;
-        anyhow::ensure!(end == End::Asked, "the task that owns the Event Socket ended by itself");
+        anyhow::ensure!(end == End::Asked, "the Event Socket task ended unexpectedly");
         Ok(totals)
     }
 }

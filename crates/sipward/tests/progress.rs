@@ -144,7 +144,7 @@ fn who_waits_at_a_terminal_is_told_for_what() {
     terminal.wait_for(&["lifting bans"]);
     answer(&mut stream, &lifted());
     let text = terminal.end();
-    assert!(is_cleared(&text, "3 bans ended\r\n"), "{text:?}");
+    assert!(is_cleared(&text, "3 bans lifted\r\n"), "{text:?}");
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn a_bar_shows_how_far_it_is_where_that_is_known() {
     terminal.wait_for(&["reading the bans", "0/41"]);
     answer(&mut stream, &json!({ "items": [], "total": 41, "next": null }));
     let text = terminal.end();
-    assert!(is_cleared(&text, "nobody is banned\r\n"), "{text:?}");
+    assert!(is_cleared(&text, "no bans\r\n"), "{text:?}");
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn nothing_is_shown_where_there_is_no_terminal() {
     answer(&mut stream, &lifted());
     let output = child.wait_with_output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "3 bans ended\n");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "3 bans lifted\n");
 }
 
 #[test]

@@ -168,7 +168,7 @@ fn a_recording_needs_a_password_and_a_free_name() {
     assert!(text(&output.stderr).contains("set ESL_PASSWORD"), "{}", text(&output.stderr));
     let output = command(&["record", &file]).env("ESL_PASSWORD", "x").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("exists already"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("already exists"), "{}", text(&output.stderr));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
 }
 

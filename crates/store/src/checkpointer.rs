@@ -16,7 +16,7 @@ use super::{Shared, StoreError, spawn};
 /// How often it looks. A flood fills some twenty megabytes of the log meanwhile.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// Bytes of the write-ahead log below which nobody looks into it. Such a log is cheap to read.
+/// Bytes of the write-ahead log below which it is not checkpointed. Such a log is cheap to read.
 const LARGE_LOG: u64 = 16 * 1024 * 1024;
 
 /// Pages in the log, and not in the file yet, above which they are worked in: as many as [`LARGE_LOG`].
@@ -54,7 +54,7 @@ impl Checkpointer {
         Ok(Self { end, at_work, thread })
     }
 
-    /// Ends it, and waits until it has let go of the file: anyone who closes it last works the log in.
+    /// Ends it, and waits until it has closed the file: the last connection to close checkpoints the log.
     pub(super) fn stop(self) {
         drop(self.end);
         while !self.thread.is_finished() {
@@ -86,7 +86,7 @@ struct Work {
 }
 
 impl Work {
-    /// Works until nobody holds the other end of `end`.
+    /// Works until the other end of `end` is dropped.
     fn run(&self, end: &Receiver<()>) {
         let check_at = Instant::now() + CHECK_AFTER;
         let mut is_checked = false;
@@ -100,7 +100,8 @@ impl Work {
                 match self.work_in(!is_marked) {
                     Ok(()) => is_marked = true,
                     Err(error) => {
-                        tracing::debug!(%error, "the store's log is not worked in yet");
+                        tracing::debug!(%error, "the store's write-ahead log is not checkpointed \
+                            yet");
                     }
                 }
             }

@@ -35,7 +35,7 @@ pub(super) fn scope(row: &Row<'_>, column: usize) -> rusqlite::Result<Scope> {
     [Scope::Host, Scope::Sip]
         .into_iter()
         .find(|scope| scope.as_str() == text)
-        .ok_or_else(|| unreadable(column, format!("`{text}` is no scope of a ban")))
+        .ok_or_else(|| unreadable(column, format!("`{text}` is not a scope of a ban")))
 }
 
 /// A flow, as it is written for people.

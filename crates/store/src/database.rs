@@ -49,7 +49,7 @@ pub(super) struct Database {
     identity: Option<(u64, u64)>,
     /// It was empty.
     pub(super) is_new: bool,
-    /// Anyone who used it last did not close it, and the write-ahead log that should be beside it then is not.
+    /// It was not closed, and its write-ahead log is missing.
     pub(super) lacks_log: bool,
 }
 
@@ -66,7 +66,7 @@ pub(super) enum Trouble {
     InvalidData(String),
 }
 
-/// Where a database is, as SQLite is told.
+/// The place of a database, for SQLite.
 #[derive(Clone, Debug)]
 pub(super) enum Place {
     File(PathBuf),
@@ -131,7 +131,7 @@ impl Place {
         std::fs::metadata(beside(path, "-wal")).map_or(0, |found| found.len())
     }
 
-    /// What went wrong, in words that say what to do.
+    /// The error, with advice.
     pub(super) fn trouble(&self, error: &rusqlite::Error) -> Trouble {
         let file = match self {
             Self::File(path) => path.display().to_string(),
@@ -149,12 +149,12 @@ impl Place {
             | ErrorCode::FileLockingProtocolFailed => {
                 format!("{file} is locked by another process; `fuser {file}` names it")
             }
-            ErrorCode::DiskFull => format!("no space left for {file}; make room on its disk"),
+            ErrorCode::DiskFull => format!("no space left for {file}; free space on its disk"),
             ErrorCode::ReadOnly | ErrorCode::PermissionDenied => {
-                format!("{file} cannot be written ({error}); look at its owner, mode and mount")
+                format!("{file} cannot be written ({error}); check its owner, mode and mount")
             }
             ErrorCode::CannotOpen | ErrorCode::SystemIoFailure | ErrorCode::NoLargeFileSupport => {
-                format!("{file}: {error}; look at its directory and its disk (`dmesg`)")
+                format!("{file}: {error}; check its directory and its disk (`dmesg`)")
             }
             ErrorCode::OutOfMemory | ErrorCode::OperationInterrupted => format!("{file}: {error}"),
             ErrorCode::InternalMalfunction
@@ -185,7 +185,7 @@ impl Database {
         let said = |error: rusqlite::Error| place.trouble(&error);
         let has_log = place.has_log();
         let mut connection = place.connect().map_err(said)?;
-        // A file that is not ours stays as it is, its write-ahead log too.
+        // A file of another program is not changed, nor its write-ahead log.
         let no_checkpoint = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
         connection.set_db_config(no_checkpoint, true).map_err(said)?;
         let content = inspect(place, &connection)?;
@@ -222,7 +222,8 @@ fn claim(path: &Path) -> Result<(u64, u64), Trouble> {
         let directory = path.parent().unwrap_or(Path::new("/")).display();
         Trouble::Unavailable(format!(
             "cannot open {}: {error}; the directory {directory} must exist and be writable for the \
-             user that sipward runs as (`StateDirectory=sipward` in its unit makes the usual one), \
+             user that sipward runs as (`StateDirectory=sipward` in its unit creates the default \
+                 one), \
              or set `store.path` to another file",
             path.display()
         ))
@@ -235,13 +236,13 @@ fn claim(path: &Path) -> Result<(u64, u64), Trouble> {
 enum Content {
     /// Nothing.
     None,
-    /// Only that it is ours: the tables were in a log.
+    /// Only the application ID is in it: the tables were in a log.
     NoTables,
     /// Our tables.
     Tables,
 }
 
-/// Looks whose database it is.
+/// Checks that the database belongs to sipward.
 fn inspect(place: &Place, connection: &Connection) -> Result<Content, Trouble> {
     let number = |pragma| {
         connection
@@ -303,7 +304,7 @@ pub(super) fn put_aside(path: &Path, stamp: &str) -> io::Result<PathBuf> {
     let kept = (0..NAMES)
         .map(name)
         .find(free)
-        .ok_or_else(|| io::Error::other("too many corrupt files beside it already"))?;
+        .ok_or_else(|| io::Error::other("too many corrupt files next to it"))?;
     // The file itself last: as long as it has its name, the rest can be done again.
     for suffix in COMPANIONS.iter().rev() {
         match std::fs::rename(beside(path, suffix), beside(&kept, suffix)) {

@@ -59,7 +59,7 @@ pub enum Entry {
     },
     /// The system's clock was set: what is stored keeps its time left.
     Stepped(Stepped),
-    /// Bans whose end has passed are over.
+    /// Bans whose end has passed have ended.
     EndPast {
         /// By this time.
         at: Timestamp,
@@ -118,7 +118,7 @@ pub struct SavedToken {
 
 impl fmt::Debug for SavedToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Without the hash: nobody needs it in a log.
+        // Without the hash, which a log does not need.
         f.debug_struct("SavedToken")
             .field("name", &self.name)
             .field("scope", &self.scope)
@@ -127,7 +127,7 @@ impl fmt::Debug for SavedToken {
     }
 }
 
-/// A token that was revoked: anyone who still shows it is no guesser.
+/// A revoked token: its use does not count as guessing.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RetiredToken {
     /// Its name.
@@ -185,7 +185,7 @@ impl SavedFlow {
 pub struct AllowEntry {
     /// Address, network or name.
     pub host: HostEntry,
-    /// The operator's words.
+    /// The operator's comment.
     pub comment: Option<String>,
     /// Since when.
     pub since: Timestamp,
@@ -209,9 +209,9 @@ pub struct Saved {
     pub bans: Vec<SavedBan>,
     /// Flows that were denied, some perhaps past their end.
     pub flows: Vec<SavedFlow>,
-    /// Who was banned before, and how often.
+    /// Earlier offenders, and their number of bans.
     pub offenders: Vec<Offender>,
-    /// Who is healthy.
+    /// The healthy hosts.
     pub successes: Vec<Success>,
     /// Hosts allowed at run time.
     pub allow: Vec<AllowEntry>,

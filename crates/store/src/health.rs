@@ -1,4 +1,4 @@
-//! How the store stands, and when that changes.
+//! The state of the store, and its changes.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use super::Saved;
 use sipward_model::text::Time;
 
-/// How the store stands.
+/// The state of the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Health {
     /// Whether it works.
@@ -23,8 +23,8 @@ pub struct Health {
     pub behind_entries: usize,
     /// How long the oldest of them has waited, ms.
     pub behind_ms: u64,
-    /// Entries that found no room since the start. Bans are not lost by that: all that stand are
-    /// written again as soon as there is room.
+    /// Entries that found no room since the start. Bans are not lost by that: all active ones are written again as
+    /// soon as there is room.
     pub dropped: u64,
     /// Where the latest corrupt file was put since the start.
     pub set_aside: Option<PathBuf>,
@@ -45,7 +45,7 @@ pub enum State {
     },
 }
 
-/// Something that the daemon should tell or do.
+/// A notice that the daemon should report or act on.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Notice {
     /// Nothing can be written from now on.
@@ -134,7 +134,7 @@ impl Status {
         &self.progress
     }
 
-    /// Tells the daemon. When a dozen notices wait already, nobody listens.
+    /// Sends a notice to the daemon. If a dozen are queued, it is not listening.
     pub(super) fn tell(&self, notice: Notice) {
         let _ = self.notices.try_send(notice);
     }

@@ -114,7 +114,7 @@ impl fmt::Display for Cursor {
 
 /// A text that is no [`Cursor`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a cursor; take it from `next` of the page before")]
+#[error("not a cursor; use `next` of the previous page")]
 pub struct NoCursor;
 
 impl FromStr for Cursor {

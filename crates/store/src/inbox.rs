@@ -1,4 +1,4 @@
-//! What waits to be written. Anyone who puts something in never waits; the writer does.
+//! The queue of the writer. Senders never wait; the writer does.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,14 +11,14 @@ use super::{Entry, SavedBan, SavedFlow};
 /// details, or the end of half a million bans at once.
 const MAX_WAITING: usize = 64 * 1024 * 1024;
 
-/// Bytes beyond it that are kept for what an operator says: nobody would say it again.
+/// Bytes beyond it that are reserved for changes by an operator, which would not be repeated.
 const KEPT_FOR_OPERATORS: usize = 4 * 1024 * 1024;
 
 /// What one waiting thing may be.
 #[derive(Clone, Debug)]
 pub(super) enum Item {
     Entry(Entry),
-    /// All bans that stand, in place of those that are stored.
+    /// All active bans, in place of the stored ones.
     Bans(Vec<SavedBan>, Vec<SavedFlow>),
     /// What is stored is to be read again.
     Read,
@@ -41,9 +41,9 @@ struct Waiting {
     /// Items put in so far.
     put: u64,
     dropped: u64,
-    /// A ban or an unban was dropped: the stored bans are no longer those that stand.
+    /// A ban or an unban was dropped: the stored bans differ from the active ones.
     incomplete: bool,
-    /// Somebody waits for the writer.
+    /// A caller waits for the writer.
     urgent: bool,
     closed: bool,
 }
@@ -88,7 +88,7 @@ impl Inbox {
         self.push(waiting, Item::Entry(entry));
     }
 
-    /// Takes in all bans that stand; from here on the stored ones will be complete again.
+    /// Takes in all active bans; from here on the stored ones are complete again.
     pub(super) fn put_bans(&self, bans: Vec<SavedBan>, flows: Vec<SavedFlow>) {
         let mut waiting = self.lock();
         waiting.incomplete = false;
@@ -106,7 +106,7 @@ impl Inbox {
         }
     }
 
-    /// Whether the stored bans are no longer those that stand.
+    /// Whether the stored bans differ from the active ones.
     pub(super) fn is_incomplete(&self) -> bool {
         self.lock().incomplete
     }
@@ -219,9 +219,9 @@ impl Inbox {
 /// What is lost with an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Worth {
-    /// An operator's word.
+    /// A change by an operator.
     Operators,
-    /// The bans that stand depend on it; they can be written anew.
+    /// The active bans depend on it; they can be written again.
     Ban,
     /// A line of the history, or a phone that is reported again tomorrow.
     History,

@@ -1,4 +1,4 @@
-//! What outlives the process: bans, their history, offenders, healthy phones, what an operator
+//! The persistent state: bans, their history, offenders, healthy phones, what an operator
 //! changed while the daemon ran.
 //!
 //! The kernel is the truth about what is blocked, this about what was decided. One writer, on a
@@ -102,7 +102,8 @@ pub enum Closed {
 pub enum StoreError {
     /// The file was written by a newer sipward. It was not touched.
     #[error(
-        "{} has schema version {found}, this sipward knows up to {known}; run the newer sipward, or \
+        "{} has schema version {found}, this version of sipward supports up to {known}; run the \
+            newer version, or \
          set `store.path` to another file",
         .file.display()
     )]
@@ -116,7 +117,7 @@ pub enum StoreError {
     },
     /// The file is a database of another program. It was not touched.
     #[error(
-        "{} is a SQLite database of another program; set `store.path` to a file of our own",
+        "{} is a SQLite database of another program; set `store.path` to a file of its own",
         .file.display()
     )]
     Foreign {
@@ -130,7 +131,7 @@ pub enum StoreError {
         error: String,
     },
     /// The question took too long.
-    #[error("the question took longer than {} s; ask for less", .limit.as_secs())]
+    #[error("the query took longer than {} s; request less", .limit.as_secs())]
     Slow {
         /// The limit.
         limit: Duration,
@@ -178,8 +179,8 @@ impl Store {
     /// Opens the store and reads what it holds. Blocks: a hundred thousand bans take about a third of
     /// a second, a file that another process has locked one second.
     ///
-    /// A corrupt file is put aside and a new one begun. A file that cannot be opened or written makes a
-    /// degraded store that tries again by itself. [`Store::take_notices`] tells of either.
+    /// A corrupt file is renamed and a new one created. If a file cannot be opened or written, the store is degraded
+    /// and retries. [`Store::take_notices`] tells of either.
     ///
     /// # Errors
     /// [`StoreError::Newer`] and [`StoreError::Foreign`], which must not be written to;
@@ -231,7 +232,7 @@ impl Store {
             })
     }
 
-    /// What the store has to tell. Only the first caller gets it.
+    /// The notices of the store. Only the first caller gets them.
     #[must_use]
     pub fn take_notices(&self) -> Option<mpsc::Receiver<Notice>> {
         self.notices.lock().unwrap_or_else(PoisonError::into_inner).take()
@@ -243,8 +244,8 @@ impl Store {
         self.shared.inbox.put(entry);
     }
 
-    /// Whether the stored bans are no longer those that stand, because entries were dropped or the file
-    /// was lost, and can be written anew.
+    /// Whether the stored bans differ from the active ones, because entries were dropped or the file was lost, and
+    /// can be written again.
     #[must_use]
     pub fn wants_bans(&self) -> bool {
         let ready = {
@@ -254,12 +255,12 @@ impl Store {
         ready && self.shared.inbox.is_incomplete()
     }
 
-    /// Stores these bans and flows, all that stand, in place of those that are stored.
+    /// Stores these bans and flows, all that are active, in place of the stored ones.
     pub fn put_bans(&self, bans: Vec<SavedBan>, flows: Vec<SavedFlow>) {
         self.shared.inbox.put_bans(bans, flows);
     }
 
-    /// What came with [`Notice::Late`] is in force: from now on the bans that stand include it.
+    /// The data of [`Notice::Late`] was applied: from now on the active bans include it.
     pub fn took_over(&self) {
         self.shared.status.word().is_unread = false;
     }
@@ -279,7 +280,7 @@ impl Store {
         self.health()
     }
 
-    /// How the store stands.
+    /// The state of the store.
     #[must_use]
     pub fn health(&self) -> Health {
         let (waiting, oldest_waiting, dropped) = self.shared.inbox.figures();

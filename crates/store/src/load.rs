@@ -90,8 +90,8 @@ pub(super) fn all(connection: &Connection, observed: bool) -> rusqlite::Result<S
 const ALLOW: &str = "SELECT host, comment, since FROM allow";
 const OVERRIDES: &str = "SELECT key, value, since FROM overrides";
 
-/// Of a damaged file, what an operator allowed and changed, as far as these tables can be read: nobody else
-/// could say it again. Tokens are not among it; from a damaged table none comes back that was revoked.
+/// Of a damaged file, what an operator allowed and changed, as far as these tables can be read, because it exists
+/// nowhere else. Tokens are not included, so that no revoked token returns from a damaged table.
 pub(super) fn operators_words(connection: &Connection) -> Saved {
     let mut unreadable = 0;
     Saved {
@@ -101,8 +101,8 @@ pub(super) fn operators_words(connection: &Connection) -> Saved {
     }
 }
 
-/// All rows of a question. One that makes no sense, because somebody wrote into the file by hand, is
-/// counted and left out: it must not keep the others from being read.
+/// All rows of a question. An invalid row, for example after a manual edit, is counted and skipped: it must not
+/// prevent reading the others.
 fn rows<T>(
     connection: &Connection,
     sql: &str,
@@ -226,7 +226,7 @@ fn token(row: &Row<'_>) -> rusqlite::Result<SavedToken> {
         "write" => Scope::Write,
         other => {
             let kind = rusqlite::types::Type::Text;
-            let error = format!("`{other}` is no scope");
+            let error = format!("`{other}` is not a scope");
             return Err(rusqlite::Error::FromSqlConversionFailure(2, kind, error.into()));
         }
     };

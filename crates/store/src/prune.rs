@@ -20,8 +20,7 @@ const PAGES_KEPT: i64 = 64;
 /// Offenders kept: as many as the engine remembers.
 const MAX_OFFENDERS: i64 = 262_144;
 
-/// How long an offender is kept after its last ban, and a success: the longest time that the policy
-/// may be told to remember them.
+/// How long an offender is kept after its last ban, and a success: the longest time that the policy can remember them.
 const MAX_AGE: Duration = Duration::from_secs(10 * 366 * 24 * 3_600);
 
 /// Pairs of source and user kept: as many as the engine remembers.

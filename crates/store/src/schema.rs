@@ -5,8 +5,8 @@
 
 use rusqlite::Connection;
 
-/// `PRAGMA application_id` of our files: `SIPW`. It keeps us from writing into the database of
-/// another program that somebody named in `store.path`.
+/// `PRAGMA application_id` of the files of sipward: `SIPW`. It prevents writing into the database of another program
+/// named in `store.path`.
 pub(super) const APPLICATION_ID: i64 = 0x5349_5057;
 
 /// Migrations done to a database that is up to date: as many as there are [`STEPS`].
@@ -41,7 +41,7 @@ CREATE TABLE tokens (
     used  INTEGER
 ) STRICT, WITHOUT ROWID;
 ",
-    // Tokens that were revoked: anyone who still shows one is no guesser.
+    // Revoked tokens: their use does not count as guessing.
     "
 CREATE TABLE retired_tokens (
     hash BLOB PRIMARY KEY,

@@ -13,7 +13,7 @@ pub(super) fn rows(connection: &Connection, step: &Stepped) -> rusqlite::Result<
     let Stepped { from, to, by, all_bans } = *step;
     let (from, to) = (micros(from), micros(to));
     let run = |sql: &str| connection.prepare_cached(sql)?.execute(params![from, to, by]).map(drop);
-    // An offender has the end of its last ban, which stands or is in the history.
+    // An offender has the end of its last ban, which is active or in the history.
     run("UPDATE offenders SET until = until + ?3 WHERE until IN
          (SELECT until FROM bans WHERE since BETWEEN ?1 AND ?2
           UNION SELECT until FROM history WHERE at BETWEEN ?1 AND ?2)")?;

@@ -38,8 +38,8 @@ pub(super) fn batch(
     transaction.commit()
 }
 
-/// `meta` row of a file that is in use, until it is closed. In a file without a write-ahead log beside it, it
-/// tells that the log was lost.
+/// `meta` row of a file that is in use, until it is closed. In a file without a write-ahead log beside it, it shows
+/// that the log was lost.
 const IN_USE: &str = "in_use_since";
 
 /// Notes when the file was opened, and by which version.
@@ -66,7 +66,7 @@ pub(super) fn closed(connection: &Connection, at: Timestamp) -> rusqlite::Result
     connection.execute("DELETE FROM meta WHERE key = ?1", params![IN_USE]).map(drop)
 }
 
-/// Whether nobody closed the file.
+/// Whether the file was not closed.
 pub(super) fn is_in_use(connection: &Connection) -> rusqlite::Result<bool> {
     let mut rows = connection.prepare("SELECT 1 FROM meta WHERE key = ?1")?;
     rows.exists(params![IN_USE])
@@ -82,7 +82,7 @@ pub(super) fn end_bans(connection: &mut Connection, at: Timestamp) -> rusqlite::
     )?;
     let ended = transaction.execute("DELETE FROM bans WHERE observed = 0", [])?;
     transaction.execute("DELETE FROM flows WHERE observed = 0", [])?;
-    // Nobody uses it, and after this connection there is no log.
+    // No other process uses it, and after this connection there is no log.
     closed(&transaction, at)?;
     transaction.commit()?;
     Ok(ended)

@@ -96,7 +96,7 @@ impl Writer {
                 return;
             }
             Err(trouble) => {
-                // Until it is read, what stands here is not all that should stand.
+                // Until it is read, this list is not complete.
                 self.shared.status.word().is_unread = true;
                 self.degrade(trouble);
                 Ok(Saved::default())
@@ -139,7 +139,9 @@ impl Writer {
     fn end(&mut self) {
         if self.database.is_none() {
             // A last attempt: perhaps there is room by now.
-            let _ = self.open().map_err(|trouble| tracing::debug!(?trouble, "still no store"));
+            let _ = self
+                .open()
+                .map_err(|trouble| tracing::debug!(?trouble, "the store is still unavailable"));
         }
         if !self.batch.items.is_empty() {
             self.write();
@@ -152,7 +154,7 @@ impl Writer {
             && let Some(database) = &self.database
             && let Err(error) = write::closed(&database.connection, stamp(SystemTime::now()))
         {
-            tracing::debug!(%error, "the file does not know that it was closed");
+            tracing::debug!(%error, "the file is not marked as closed");
         }
         let checkpointer =
             self.shared.checkpointer.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -277,9 +279,9 @@ impl Writer {
             let shown = file.display();
             status.tell(Notice::Incomplete {
                 error: format!(
-                    "{shown} was in use when it was last written, and its write-ahead log {shown}-wal \
-                     is not there; if it is a copy that was made without the log, what was stored last \
-                     is missing: copy both, or use `sqlite3 FILE .backup`"
+                    "{shown} was not closed, and its write-ahead log {shown}-wal is missing; if it \
+                     was copied without the log, the latest entries are lost: copy both, or use \
+                     `sqlite3 FILE .backup`"
                 ),
             });
         }
@@ -336,7 +338,9 @@ impl Writer {
         let Some(database) = &self.database else { return };
         if !database.is_in_place(&self.shared.place) {
             let file = self.shared.place.file().unwrap_or("".as_ref()).display();
-            let error = format!("{file} was removed or replaced; what is known is written anew");
+            let error = format!(
+                "{file} was removed or replaced; all current data is written to a new file"
+            );
             self.batch.items.splice(0..0, self.kept.items());
             self.degrade(Trouble::Unavailable(error));
             // At once, with a new file.

@@ -321,7 +321,7 @@ fn a_socket_left_over_is_replaced_and_a_live_one_is_not() {
 
     assert!(daemon.is_running());
     assert_eq!(setup.client().get("/status").expect(200)["mode"], "ban");
-    // What is no socket is not touched.
+    // What is not a socket is not touched.
     fs::write(other.directory().join("file"), "precious").unwrap();
     let file = other.directory().join("file");
     other.configure(&format!(
@@ -329,7 +329,7 @@ fn a_socket_left_over_is_replaced_and_a_live_one_is_not() {
         file.display()
     ));
     let third = world.start(&other);
-    assert!(third.expect("api_failed").text("error").contains("is no socket"));
+    assert!(third.expect("api_failed").text("error").contains("is not a socket"));
     assert_eq!(fs::read_to_string(file).unwrap(), "precious");
 }
 

@@ -123,7 +123,7 @@ fn a_rule_that_comes_later_moves_the_bans_and_the_log_says_why() {
     let daemon = world.watch(&setup);
     assert_eq!(daemon.expect("started").number("restored"), Some(2));
     let lifted = text(&world, &setup, &["unban", "--all"]);
-    assert_eq!(lifted, "2 bans ended\n");
+    assert_eq!(lifted, "2 bans lifted\n");
     assert_eq!(blackholes(&world.pbx), nets([]));
 }
 
@@ -179,10 +179,10 @@ fn a_foreign_route_counts_and_is_named_and_ours_follows_it() {
         let by = stands["enforced_by"].as_str().unwrap_or_default();
         assert!(by.contains("198.51.100.7/32 table 254"), "{stands:#}");
         let said = text(&world, &setup, &["bans"]);
-        assert!(said.contains("stopped by a route of another program"), "{said}");
+        assert!(said.contains("ineffective because of a route of another program"), "{said}");
         let (state, said) = doctor(&world, &setup, "bans");
         assert_eq!(state, "ok");
-        assert!(said.contains("1 networks are stopped by routes of others"), "{said}");
+        assert!(said.contains("1 network blocked by routes of other programs"), "{said}");
 
         delete_route(&world.pbx, kind, "198.51.100.7/32");
         until("one of our routes", || listed(&setup)["enforced_by"].is_null());
@@ -223,11 +223,11 @@ fn an_unban_says_what_stops_the_address_all_the_same() {
     ban_both(&world, &daemon);
     add_route(&world.pbx, RouteType::BlackHole, "198.51.100.0/24");
     let said = text(&world, &setup, &["unban", "198.51.100.7"]);
-    assert!(said.contains("1 ban ended") && said.contains("is stopped all the same"), "{said}");
+    assert!(said.contains("1 ban lifted") && said.contains("is still blocked"), "{said}");
     let unban = daemon.expect_that("unban", of("198.51.100.7/32"));
     assert!(unban.text("still_stopped_by").contains("another program"), "{}", unban.raw);
     let said = text(&world, &setup, &["unban", "2001:db8:bad::7"]);
-    assert!(said.contains("1 ban ended") && !said.contains("all the same"), "{said}");
+    assert!(said.contains("1 ban lifted") && !said.contains("still blocked"), "{said}");
     assert!(netns::udp_arrives(
         (&world.attacker, "2001:db8:bad::7"),
         (&world.pbx, "2001:db8:0:1::1")

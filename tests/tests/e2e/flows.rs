@@ -101,14 +101,14 @@ fn a_known_hosts_flow_is_denied_and_its_other_ports_pass() {
     let history = said(&setup, &["history", "--event", "flow-denied"]);
     assert!(history.contains(&flows_of(41_234)[1]), "{history}");
     let bans = said(&setup, &["bans"]);
-    assert_eq!(bans, "nobody is banned\n");
+    assert_eq!(bans, "no bans\n");
 }
 
 fn the_list_of_flows_is_paged_and_allows_what_is_asked_for() {
     let world = World::new();
     let setup = world.setup("");
     let daemon = world.watch(&setup);
-    assert_eq!(said(&setup, &["flows"]), "no flow is denied\n");
+    assert_eq!(said(&setup, &["flows"]), "no denied flows\n");
     make_known(&world);
     guess(&world, 41_234, FAILURES);
     denial(&daemon, 41_234);

@@ -164,11 +164,11 @@ fn a_token_is_made_listed_and_revoked_by_the_command_line() {
     }
 
     let revoked = served.shell(&["token", "revoke", "grafana"]);
-    assert!(text(&revoked.stdout).starts_with("grafana opens nothing any more"));
+    assert!(text(&revoked.stdout).starts_with("grafana is revoked"));
     served.ask(|web| web.bearer(secret).get("/api/v1/status")).expect(401);
     assert_eq!(served.shell(&["token", "revoke", "grafana"]).status.code(), Some(1));
     let listed = text(&served.shell(&["token", "list"]).stdout);
-    assert!(listed.starts_with("there is no token"), "{listed}");
+    assert!(listed.starts_with("there are no tokens"), "{listed}");
 }
 
 fn every_change_is_told_with_who_asked_for_it() {
@@ -230,7 +230,11 @@ fn a_token_in_a_store_in_memory_says_that_it_ends_with_the_daemon() {
     let setup = world.setup(&format!("{CONFIG}[store]\npath = \":memory:\"\n"));
     let _daemon = world.watch(&setup);
     let made = setup.shell(&["token", "add", "x"]);
-    assert!(text(&made.stdout).contains("so it ends with the daemon"), "{}", text(&made.stdout));
+    assert!(
+        text(&made.stdout).contains("so it ends at the next restart"),
+        "{}",
+        text(&made.stdout)
+    );
 }
 
 fn a_read_token_looks_and_tries_and_a_write_token_changes() {

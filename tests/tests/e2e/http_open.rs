@@ -66,7 +66,8 @@ fn an_open_address_without_tls_is_refused_with_the_reason() {
             let refused = setup.run(command);
             let told = String::from_utf8_lossy(&refused.stderr).into_owned();
             assert_eq!(refused.status.code(), Some(1), "{told}");
-            for word in [":2:10: `http.listen`", "in clear", "http.certificate", "trusted_proxies"]
+            for word in
+                [":2:10: `http.listen`", "unencrypted", "http.certificate", "trusted_proxies"]
             {
                 assert!(told.contains(word), "{told}");
             }
@@ -81,8 +82,8 @@ fn a_certificate_that_cannot_be_used_ends_the_start() {
     let key = fs::read(file("key.pem")).unwrap();
     let other = generate_simple_self_signed([NAME.to_owned()]).unwrap();
     for (contents, told) in [
-        (b"".as_slice(), "no private key in it"),
-        (b"-----BEGIN PRIVATE KEY-----\nrubbish", "no private key in it"),
+        (b"".as_slice(), "contains no private key"),
+        (b"-----BEGIN PRIVATE KEY-----\nrubbish", "contains no private key"),
         (other.signing_key.serialize_pem().as_bytes(), "cannot be used"),
     ] {
         fs::write(file("key.pem"), contents).unwrap();

@@ -77,7 +77,7 @@ fn a_session_changes_nothing_for_a_foreign_page() {
         &[("Origin", "null")],
     ] {
         let refused = post(foreign).expect(403);
-        assert!(refused.body.contains("from the page itself"), "{}", refused.body);
+        assert!(refused.body.contains("from the console itself"), "{}", refused.body);
     }
     assert_eq!(served.setup.client().get("/bans").expect(200)["total"], 0);
     post(&[("Origin", "http://127.0.0.1:8022")]).expect(201);
@@ -100,7 +100,7 @@ fn a_link_logs_in_once() {
     let made = text(&made.stdout);
     let link = made.lines().next().unwrap();
     let path = link.strip_prefix("http://127.0.0.1:8022").expect(&made);
-    assert!(made.contains("opens one session that may write, once, until"), "{made}");
+    assert!(made.contains("opens one session with scope write, once, until"), "{made}");
     // A chat program that looks at the link does not use it up.
     for _ in 0..3 {
         let shown = served.ask(|web| web.browser().get(path)).expect(200);

@@ -91,7 +91,7 @@ fn after_a_crash_flows_and_sip_bans_stand_with_the_same_ends() {
     }
     // They end as others do.
     let lifted = said(&setup, &["unban", "--all"]);
-    assert_eq!(lifted, "3 bans ended; 2 denied flows allowed again\n");
+    assert_eq!(lifted, "3 bans lifted; 2 denied flows allowed again\n");
     until("all is lifted", || {
         let found = look(&world.pbx);
         found.flows.is_empty() && found.sip_bans.is_empty() && found.bans.is_empty()
@@ -250,7 +250,7 @@ fn flush_removes_flows_and_sip_bans_too() {
 
     let out = world.pbx.run(|| said(&setup, &["flush"]));
 
-    assert!(out.contains("1 routes") && out.contains("2 bans from the SIP ports"), "{out}");
+    assert!(out.contains("1 route") && out.contains("2 bans with scope sip"), "{out}");
     assert!(out.contains("2 denied flows") && out.contains("ended 3 stored bans"), "{out}");
     assert_eq!(look(&world.pbx).gate, GateState::Missing);
     assert!(way(&world, 41_234, SIP).is_open());

@@ -39,7 +39,8 @@ impl ApiFile {
         let length = socket.as_os_str().len();
         if length > MAX_SOCKET_PATH {
             let message = format!(
-                "the path has {length} bytes, more than the {MAX_SOCKET_PATH} that a Unix socket may have"
+                "the path has {length} bytes, more than the {MAX_SOCKET_PATH} allowed for a Unix \
+                    socket"
             );
             return Err(Problem::new("api.socket", message));
         }

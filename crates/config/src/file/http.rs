@@ -40,22 +40,21 @@ impl HttpFile {
         span::within("http.session", settings.session, range)?;
         settings.listen = all("http.listen", self.listen, MAX_LISTEN, |text| {
             text.parse::<SocketAddr>()
-                .map_err(|_| "no address with a port; write 127.0.0.1:8022 or [::1]:8022")
+                .map_err(|_| "not an address with a port; write 127.0.0.1:8022 or [::1]:8022")
         })?;
         settings.trusted_proxies =
             all("http.trusted_proxies", self.trusted_proxies, MAX_PROXIES, |text| {
                 match text.parse() {
                     Ok(HostEntry::Net(net)) => Ok(net),
-                    Ok(HostEntry::Name(_)) | Err(_) => Err(
-                        "no address or network; write 192.0.2.10, 192.0.2.0/28 or 2001:db8::/64",
-                    ),
+                    Ok(HostEntry::Name(_)) | Err(_) => Err("not an address or network; \
+                        write 192.0.2.10, 192.0.2.0/28 or 2001:db8::/64"),
                 }
             })?;
         settings.hosts = all("http.hosts", self.hosts, MAX_NAMES, |text| match text.parse() {
             Ok(HostEntry::Name(name)) => Ok(name),
             Ok(HostEntry::Net(net)) if text.parse() == Ok(net.addr()) => Ok(net.addr().to_string()),
             Ok(HostEntry::Net(_)) | Err(_) => {
-                Err("no name of a host; write pbx.example.org, without scheme and port")
+                Err("not a host name; write pbx.example.org, without scheme and port")
             }
         })?;
         settings.tls = tls(self.certificate, self.key)?;
@@ -63,7 +62,7 @@ impl HttpFile {
         let in_clear = settings.tls.is_none() && settings.trusted_proxies.is_empty();
         if let Some(open) = settings.listen.iter().find(opens_to_others).filter(|_| in_clear) {
             let message = format!(
-                "{open} is open to other hosts, and tokens would cross the network in clear; set \
+                "{open} is open to other hosts, so tokens would cross the network unencrypted; set \
                  `http.certificate` and `http.key`, or listen on 127.0.0.1:{} behind a proxy with TLS \
                  (deploy/nginx), or name the proxy in `http.trusted_proxies`",
                 open.port()
@@ -98,11 +97,13 @@ fn tls(certificate: Option<PathBuf>, key: Option<PathBuf>) -> Result<Option<TlsF
         (None, None) => return Ok(None),
         (Some(certificate), Some(key)) => (certificate, key),
         (Some(_), None) => {
-            let message = "`http.key` is not set; it names the certificate's private key (PEM)";
+            let message = "`http.key` is not set; set it to the private key of the certificate \
+                (PEM)";
             return Err(Problem::new("http.certificate", message.to_owned()));
         }
         (None, Some(_)) => {
-            let message = "`http.certificate` is not set; it names the key's certificate (PEM)";
+            let message = "`http.certificate` is not set; set it to the certificate of the key \
+                (PEM)";
             return Err(Problem::new("http.key", message.to_owned()));
         }
     };

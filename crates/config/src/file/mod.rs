@@ -65,11 +65,11 @@ pub struct File {
     geo: GeoFile,
 }
 
-/// What becomes of the routes when the daemon stops.
+/// What happens to the routes when the daemon stops.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum OnExit {
-    /// They stay: a restart leaves no gap.
+    /// They remain: a restart leaves no gap.
     #[default]
     Keep,
     /// Routes, rules and gate are removed.
@@ -113,14 +113,14 @@ struct LogFile {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum LogLevel {
-    /// Nothing works without a hand.
+    /// Something does not work until the operator acts.
     Error,
-    /// Something needs a look.
+    /// Something should be checked.
     Warn,
     /// Bans, failures, connections.
     #[default]
     Info,
-    /// What the parts do.
+    /// What the parts of the program do.
     Debug,
     /// Every message in and out.
     Trace,
@@ -194,7 +194,7 @@ fn hosts(key: &str, written: Option<Vec<HostEntry>>) -> Result<Vec<HostEntry>, P
     Ok(hosts)
 }
 
-/// `allow_acl`. The names become words of a command, so they must be words.
+/// `allow_acl`. The names become parts of a command, so they must not contain spaces.
 fn acls(written: Option<Vec<String>>) -> Result<Vec<String>, Problem> {
     let lists =
         written.unwrap_or_else(|| ["domains", "providers", "trusted"].map(str::to_owned).into());
@@ -208,7 +208,7 @@ fn acls(written: Option<Vec<String>>) -> Result<Vec<String>, Problem> {
     match lists.iter().find(|name| !is_word(name)) {
         Some(name) => Err(Problem::new(
             "allow_acl",
-            format!("`{}` is no name of a list in acl.conf.xml", name.escape_debug()),
+            format!("`{}` is not a valid name of a list in acl.conf.xml", name.escape_debug()),
         )),
         None => Ok(lists),
     }

@@ -37,7 +37,7 @@ struct ScanFile {
     ban_time: Option<Span>,
 }
 
-/// `[policy.rules.failures]`: the base rule's numbers stand in `[policy]`.
+/// `[policy.rules.failures]`: the numbers of the base rule are in `[policy]`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 struct GuardFile {

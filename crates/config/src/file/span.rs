@@ -54,7 +54,7 @@ impl<'de> Deserialize<'de> for Span {
             }
             Written::Text(text) => humantime::parse_duration(&text).map_err(|e| {
                 serde::de::Error::custom(format!(
-                    "`{}` is no time span ({e}); write 90s, 10m, 1h or 7d",
+                    "`{}` is not a time span ({e}); write 90s, 10m, 1h or 7d",
                     text.escape_debug()
                 ))
             })?,

@@ -10,7 +10,7 @@ use super::span::{self, Span};
 use crate::error::Problem;
 use crate::{StoreLocation, StoreSettings};
 
-/// The path that stands for no file at all, as in SQLite.
+/// The path that means "in memory", as in SQLite.
 const MEMORY: &str = ":memory:";
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -47,7 +47,7 @@ fn location(path: PathBuf) -> Result<StoreLocation, Problem> {
     if path.as_os_str() == MEMORY {
         return Ok(StoreLocation::Memory);
     }
-    // The working directory of a service is nobody's choice.
+    // A service does not choose its working directory.
     if !path.is_absolute() || path.file_name().is_none() {
         let path = path.display();
         return Err(Problem::new(

@@ -56,7 +56,7 @@ impl MailFile {
         let to = self.to.unwrap_or_default();
         if to.len() > MAX_RECIPIENTS {
             let message =
-                format!("{} recipients, more than {MAX_RECIPIENTS}; write to a list", to.len());
+                format!("{} recipients, more than {MAX_RECIPIENTS}; use a mailing list", to.len());
             return Err(Problem::new("mail.to", message));
         }
         settings.to = to.iter().map(|text| mailbox("mail.to", text)).collect::<Result<_, _>>()?;
@@ -65,7 +65,7 @@ impl MailFile {
         }
         if let Some(program) = self.sendmail.filter(|program| !program.as_os_str().is_empty()) {
             if self.server.is_some() {
-                let message = "`mail.server` is set as well; remove one of them".to_owned();
+                let message = "`mail.server` is also set; remove one of them".to_owned();
                 return Err(Problem::new("mail.sendmail", message));
             }
             if !program.is_absolute() {
@@ -126,7 +126,8 @@ fn mailbox(key: &str, text: &str) -> Result<Mailbox, Problem> {
     text.parse::<Mailbox>().map_err(|error| {
         let text = text.escape_debug();
         let message = format!(
-            "`{text}` is no mail address ({error}); write noc@example.org or Name <noc@example.org>"
+            "`{text}` is not a mail address \
+            ({error}); write noc@example.org or Name <noc@example.org>"
         );
         Problem::new(key, message)
     })
@@ -135,6 +136,12 @@ fn mailbox(key: &str, text: &str) -> Result<Mailbox, Problem> {
 fn place(key: &str, text: &str, port: u16) -> Result<(String, u16), Problem> {
     host_and_port(text, port).ok_or_else(|| {
         let text = text.escape_debug();
-        Problem::new(key, format!("`{text}` is no server; write mail.example.org, 192.0.2.25:587 or [2001:db8::25]:587"))
+        Problem::new(
+            key,
+            format!(
+                "`{text}` is not a server; \
+            write mail.example.org, 192.0.2.25:587 or [2001:db8::25]:587"
+            ),
+        )
     })
 }

@@ -1,4 +1,4 @@
-//! What an entry of the allow list would mean.
+//! The preview of an entry of the allow list.
 
 use ipnet::IpNet;
 use maud::{Markup, html};
@@ -12,54 +12,54 @@ pub(super) fn page(frame: &Frame, meant: &AllowPreview, comment: &str) -> Markup
     let body = html! {
         div.head {
             h1 { "Allow " span.mono { (Shown(host)) } "?" }
-            p.soft { "Nothing is changed yet." }
+            p.soft { "Nothing is applied yet." }
         }
         section.card {
-            h2 { "What it would mean" }
-            @if *already { p { "It is on the list already." } }
+            h2 { "Preview" }
+            @if *already { p { "It is already on the list." } }
             @if let Some(error) = name_error {
                 p.notice.warn {
-                    "Its name cannot be looked up: " (plain(error))
-                    " It is allowed as soon as that succeeds."
+                    "The name cannot be resolved: " (plain(error))
+                    " The entry applies as soon as it resolves."
                 }
             }
             dl.pairs {
-                @if !nets.is_empty() { dt { "Stands for" } dd { (list(nets, nets.len() as u64)) } }
-                dt { "Bans that end" }
+                @if !nets.is_empty() { dt { "Addresses" } dd { (list(nets, nets.len() as u64)) } }
+                dt { "Bans to lift" }
                 dd {
                     strong { (labels::number(meant.ended_total)) }
                     (listed(&meant.ended, meant.ended_total))
                 }
                 @if meant.left_total > 0 {
-                    dt { "Left of them" }
+                    dt { "Remaining parts" }
                     dd {
-                        (labels::count(meant.left_total, "ban")) " for what is around it"
+                        (labels::count(meant.left_total, "ban")) " for the networks around it"
                         (listed(&meant.left, meant.left_total))
                     }
                 }
                 @if meant.staying_total > 0 {
-                    dt { "Stay" }
+                    dt { "Remain" }
                     dd {
-                        (labels::count(meant.staying_total, "ban")) " by hand, which outrank the list"
+                        (labels::count(meant.staying_total, "ban")) " made manually, which take precedence over the list"
                         (listed(&meant.staying, meant.staying_total))
                     }
                 }
             }
-            p { "From then on no rule bans it." }
+            p { "No rule bans it afterwards." }
         }
         @if frame.viewer.may_write {
             form.card method="post" action="/allow" {
                 input type="hidden" name="host" value=(Shown(host));
                 input type="hidden" name="comment" value=(comment);
-                @if !comment.is_empty() { p { "Why: " (plain(comment)) } }
+                @if !comment.is_empty() { p { "Reason: " (plain(comment)) } }
                 p.actions {
-                    button type="submit" { "Allow it" }
-                    a.button.quiet href="/allow" { "Leave it as it is" }
+                    button type="submit" { "Apply" }
+                    a.button.quiet href="/allow" { "Cancel" }
                 }
             }
         }
     };
-    frame.page("/allow", "What it would mean", None, &body)
+    frame.page("/allow", "Preview", None, &body)
 }
 
 fn listed(nets: &[IpNet], total: u64) -> Markup {

@@ -1,8 +1,8 @@
-// Keeps a page fresh: when something happened it fetches the page again and puts in what has changed, in its
-// place. Everything else works without it.
+// Refreshes a page: after an event it fetches the page again and replaces the parts that changed. Everything else
+// works without it.
 
 const KINDS = "ban,unban,refused,needs_attention,alarm,gate,esl_connected,esl_disconnected,esl_blind,store_degraded,store_recovered,reload";
-// Milliseconds: the shortest time between two looks, and the longest while nothing happens.
+// Milliseconds: the shortest time between two refreshes, and the longest without events.
 const SOONEST = 1500;
 const LATEST = 15000;
 
@@ -30,14 +30,14 @@ function say(on, text) {
   said.textContent = text;
 }
 
-// What a record says, in a few words. Control characters are the attacker's: they are not shown.
+// A record in short. Control characters come from attackers and are replaced.
 function words(kind, line) {
   const clean = (text) => String(text ?? "").replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd").slice(0, 80);
   switch (kind) {
     case "ban": return `${clean(line.source)} banned`;
-    case "unban": return `ban of ${clean(line.source)} ended`;
-    case "refused": return `${clean(line.source)} not banned`;
-    case "needs_attention": return `phone of ${clean(line.user)} fails`;
+    case "unban": return `${clean(line.source)} unbanned`;
+    case "refused": return `ban of ${clean(line.source)} refused`;
+    case "needs_attention": return `phone of ${clean(line.user)} needs attention`;
     case "alarm": return `ALARM ${clean(line.alarm).replaceAll("_", " ")}`;
     case "esl_connected": return "FreeSWITCH connected";
     case "esl_disconnected": return "FreeSWITCH NOT connected";
@@ -47,7 +47,7 @@ function words(kind, line) {
 
 function heard(kind, data) {
   let line = {};
-  try { line = JSON.parse(data); } catch { /* told without details */ }
+  try { line = JSON.parse(data); } catch { /* shown without details */ }
   if (kind in waiting) waiting[kind] += 1;
   waiting.words = words(kind, line);
   if (alerts.getAttribute("aria-pressed") === "true" && (kind === "ban" || kind === "alarm" || kind === "esl_disconnected")) {
@@ -75,7 +75,7 @@ async function look() {
     if (!answer.ok) throw new Error(answer.status);
     renew(new DOMParser().parseFromString(await answer.text(), "text/html"));
     const { ban, unban } = waiting;
-    const many = ban + unban > 1 ? `${ban} banned, ${unban} ended; last: ` : "";
+    const many = ban + unban > 1 ? `${ban} banned, ${unban} unbanned; last: ` : "";
     const last = waiting.words ? ` · ${many}${waiting.words}` : "";
     waiting = { ban: 0, unban: 0, words: "" };
     say(true, `${source?.readyState === 1 ? "Live" : "Every 15 s"} · ${hour()}${last}`);
@@ -87,7 +87,7 @@ async function look() {
   }
 }
 
-// Puts in what is different. Ticks and the place of the keyboard stay; rows that are new are marked.
+// Replaces what differs. Checkboxes and the keyboard focus are kept; new rows are marked.
 function renew(page) {
   for (const now of page.querySelectorAll("[data-live]")) {
     const old = $(now.id);
@@ -108,7 +108,7 @@ function renew(page) {
   }
 }
 
-// How to find an element again.
+// A selector that finds the element again.
 function place(element) {
   if (element.id) return `#${CSS.escape(element.id)}`;
   const value = element.value ?? element.getAttribute("href");
@@ -127,7 +127,7 @@ function listen() {
   }
 }
 
-// A hidden page holds no connection: browsers have six for a host, and the daemon has seats for sixteen.
+// A hidden page closes its connection: browsers allow six for a host, and the daemon sixteen in total.
 function wake() {
   if (document.hidden && alerts.getAttribute("aria-pressed") !== "true") return source?.close();
   if (paused) return;
@@ -158,7 +158,7 @@ if (fresh) {
   set(paused);
 }
 
-// One box for all on the page.
+// The checkbox that selects all rows of the page.
 document.querySelector("main")?.addEventListener("change", (event) => {
   if (event.target.id === "all") {
     for (const input of document.querySelectorAll('input[name="net"][type=checkbox]')) input.checked = event.target.checked;

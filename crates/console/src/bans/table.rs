@@ -7,12 +7,12 @@ use super::super::frame::Frame;
 use super::super::labels::{self, Shown};
 use sipward_model::wire::{Ban, BanScope};
 
-/// What a table of bans has beside the bans.
+/// What a table of bans shows besides the bans.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Columns<'a> {
-    /// Ticks and buttons.
+    /// Checkboxes and buttons.
     acts: bool,
-    /// Sorted by the query of this page; its heads sort it otherwise.
+    /// The query of this page; the column heads change its order.
     sorts: Option<&'a Fields>,
     caption: &'a str,
 }
@@ -20,21 +20,21 @@ pub(crate) struct Columns<'a> {
 impl<'a> Columns<'a> {
     /// Everything.
     pub(super) fn all(fields: &'a Fields) -> Self {
-        Self { acts: true, sorts: Some(fields), caption: "Bans that stand" }
+        Self { acts: true, sorts: Some(fields), caption: "Active bans" }
     }
 
-    /// To be read.
+    /// Read only.
     pub(crate) fn plain(caption: &'a str) -> Self {
         Self { caption, ..Self::default() }
     }
 }
 
-/// Bans as rows, or a word that there are none.
+/// Bans as rows, or a note that there are none.
 pub(crate) fn rows(frame: &Frame, bans: &[Ban], columns: &Columns<'_>) -> Markup {
     let acts = columns.acts && frame.viewer.may_write;
     if bans.is_empty() {
         let there = columns.sorts.is_some_and(|fields| fields.has("q"));
-        return html! { p.empty { "Nobody is banned" @if there { " there" } "." } };
+        return html! { p.empty { "No " @if there { "matching " } "bans." } };
     }
     html! {
         table.rows.wide {
@@ -43,14 +43,14 @@ pub(crate) fn rows(frame: &Frame, bans: &[Ban], columns: &Columns<'_>) -> Markup
                 tr {
                     @if acts {
                         th.tick scope="col" {
-                            input #all type="checkbox" aria-label="Tick all on this page"
+                            input #all type="checkbox" aria-label="Select all on this page"
                                 autocomplete="off";
                         }
                     }
                     (head(columns, "Network", "net", "asc"))
-                    th scope="col" { "Why" }
+                    th scope="col" { "Reason" }
                     (head(columns, "Since", "since", "desc"))
-                    (head(columns, "Left", "until", "asc"))
+                    (head(columns, "Remaining", "until", "asc"))
                     th scope="col" { "State" }
                     @if acts { th scope="col" { span.hidden { "Action" } } }
                 }
@@ -67,16 +67,16 @@ fn row(frame: &Frame, ban: &Ban, acts: bool) -> Markup {
             @if acts {
                 td.tick {
                     input type="checkbox" name="net" value=(Shown(ban.net))
-                        aria-label={ "Tick " (net) };
+                        aria-label={ "Select " (net) };
                 }
             }
             th scope="row" { (labels::net(ban.net)) }
-            td data-label="Why" { (labels::cause(&ban.cause)) }
+            td data-label="Reason" { (labels::cause(&ban.cause)) }
             td data-label="Since" { (labels::ago(ban.since, frame.now)) }
-            td.num data-label="Left" {
+            td.num data-label="Remaining" {
                 @match ban.remaining_seconds {
                     Some(left) => (labels::span_of(left)),
-                    None => "no end",
+                    None => "permanent",
                 }
             }
             td data-label="State" {
@@ -95,7 +95,7 @@ fn row(frame: &Frame, ban: &Ban, acts: bool) -> Markup {
     }
 }
 
-/// A head that sorts, where the table can be sorted.
+/// A column head, which sorts the table where possible.
 fn head(columns: &Columns<'_>, text: &str, name: &str, first: &str) -> Markup {
     let Some(fields) = columns.sorts else {
         return html! { th scope="col" { (text) } };

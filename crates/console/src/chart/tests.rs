@@ -29,7 +29,7 @@ fn a_chart_has_a_bar_for_what_happened_and_none_for_what_did_not() {
     let bars = |colour: &str| drawn.matches(&format!("fill=\"{colour}\"")).count();
     // Each is drawn twice, large and small.
     assert_eq!([bars("#C2410C"), bars("#8B95A3"), bars("#0A5AA6")], [4, 4, 2]);
-    assert!(drawn.contains("9 failures") && drawn.contains("3 that anybody can have sent"));
+    assert!(drawn.contains("9 failures") && drawn.contains("3 forgeable"));
     assert!(drawn.contains(">22:00<") || drawn.contains("22:00\n"), "{drawn}");
 }
 

@@ -1,4 +1,4 @@
-//! How FreeSWITCH fares in a flood, and which strangers send most.
+//! The flood state of FreeSWITCH, and the busiest strangers.
 
 use maud::{Markup, html};
 
@@ -7,7 +7,7 @@ use super::super::frame::Frame;
 use super::super::labels::{self, plain};
 use sipward_model::wire::BusyStranger;
 
-/// The state in a word, as a fact, and the sentence.
+/// The state and its summary, as a fact.
 pub(super) fn fact(frame: &Frame) -> Markup {
     let flood = &frame.status.flood;
     let (class, word) = state(flood.state);
@@ -23,14 +23,14 @@ pub(super) fn fact(frame: &Frame) -> Markup {
     }
 }
 
-/// The strangers that send most; nothing while none sends much.
+/// The busiest strangers, if any.
 pub(super) fn strangers(frame: &Frame) -> Markup {
     let strangers = &frame.status.flood.strangers;
     html! {
-        @if strangers.is_empty() { p.empty { "None has sent 300 packets in ten minutes." } }
+        @if strangers.is_empty() { p.empty { "No stranger has sent 300 packets in ten minutes." } }
         @else {
             table.rows.tight {
-                caption.hidden { "Strangers that send most to the SIP ports" }
+                caption.hidden { "Strangers that send the most packets to the SIP ports" }
                 thead { tr {
                     th scope="col" { "Source" }
                     th.num scope="col" { "Packets/s" }

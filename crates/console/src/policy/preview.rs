@@ -1,4 +1,4 @@
-//! What a change of the policy would mean.
+//! The preview of a change of the policy.
 
 use maud::{Markup, html};
 
@@ -9,10 +9,10 @@ use sipward_model::wire::{NotMadeBecause, PolicyChange, PolicyPreview};
 
 pub(super) fn page(frame: &Frame, change: &PolicyChange, meant: &PolicyPreview) -> Markup {
     let body = html! {
-        div.head { h1 { "What it would mean" } p.soft { "Nothing is changed yet." } }
+        div.head { h1 { "Preview" } p.soft { "Nothing is applied yet." } }
         div.grid {
             section.card {
-                h2 { "Would change" }
+                h2 { "Changes" }
                 ul {
                     @for value in &meant.changes {
                         li {
@@ -22,15 +22,15 @@ pub(super) fn page(frame: &Frame, change: &PolicyChange, meant: &PolicyPreview) 
                     }
                 }
                 p.soft {
-                    @if change.stored { "It outlives a restart." }
-                    @else { "It ends with the daemon." }
+                    @if change.stored { "The change is stored and survives a restart." }
+                    @else { "The change ends with the next restart." }
                 }
             }
             section.card {
-                h2 { "Bans that stand" }
-                p { "They go on: a changed policy ends no ban." }
+                h2 { "Active bans" }
+                p { "They continue: a change of the policy ends no ban." }
                 dl.pairs {
-                    dt { "Looked at" } dd { (labels::count(meant.bans_looked_at, "ban")) " by rules" }
+                    dt { "Checked" } dd { (labels::count(meant.bans_looked_at, "ban")) " by rules" }
                     dt { "Not made" }
                     dd {
                         strong { (labels::number(meant.not_made_total)) }
@@ -38,7 +38,7 @@ pub(super) fn page(frame: &Frame, change: &PolicyChange, meant: &PolicyPreview) 
                     }
                     @if meant.unsure_total > 0 {
                         dt { "Unsure" }
-                        dd { (labels::number(meant.unsure_total)) ", whose evidence does not tell" }
+                        dd { (labels::count(meant.unsure_total, "ban")) " with too little evidence to decide" }
                     }
                     dt { "Longer" } dd { (labels::number(meant.longer)) " would last longer" }
                     dt { "Shorter" } dd { (labels::number(meant.shorter)) " would last shorter" }
@@ -46,9 +46,9 @@ pub(super) fn page(frame: &Frame, change: &PolicyChange, meant: &PolicyPreview) 
                 (not_made(meant))
             }
             section.card {
-                h2 { "Due at once" }
-                p { strong { (labels::count(meant.due_total, "source")) } " would be banned by the next failure, of "
-                    (labels::number(meant.sources_looked_at)) " looked at." }
+                h2 { "Would be banned next" }
+                p { strong { (labels::count(meant.due_total, "source")) } " would be banned at the next failure, of "
+                    (labels::number(meant.sources_looked_at)) " checked." }
                 (due(meant))
             }
         }
@@ -59,20 +59,20 @@ pub(super) fn page(frame: &Frame, change: &PolicyChange, meant: &PolicyPreview) 
                 }
                 @if !change.stored { input type="hidden" name="until_restart" value="on"; }
                 p.actions {
-                    button type="submit" { "Put it in force" }
-                    a.button.quiet href="/policy" { "Leave it as it is" }
+                    button type="submit" { "Apply" }
+                    a.button.quiet href="/policy" { "Cancel" }
                 }
             }
         }
     };
-    frame.page("/policy", "What it would mean", None, &body)
+    frame.page("/policy", "Preview", None, &body)
 }
 
 fn not_made(meant: &PolicyPreview) -> Markup {
     html! {
         @if !meant.not_made.is_empty() {
             details {
-                summary { "Which would not have been made" }
+                summary { "Bans that would not have been made" }
                 ul {
                     @for ban in &meant.not_made {
                         li {
@@ -90,9 +90,9 @@ fn not_made(meant: &PolicyPreview) -> Markup {
 fn because(reason: NotMadeBecause) -> &'static str {
     match reason {
         NotMadeBecause::Mode => "the rule would not ban",
-        NotMadeBecause::Threshold => "it takes more than was seen",
-        NotMadeBecause::Grade => "what was seen is too weak",
-        NotMadeBecause::UserAgent => "its user agent is not on the list",
+        NotMadeBecause::Threshold => "the failures would not reach the threshold",
+        NotMadeBecause::Grade => "the evidence is too weak",
+        NotMadeBecause::UserAgent => "the user agent is not listed",
     }
 }
 
@@ -100,7 +100,7 @@ fn due(meant: &PolicyPreview) -> Markup {
     html! {
         @if !meant.due.is_empty() {
             details {
-                summary { "Which" }
+                summary { "Sources" }
                 ul {
                     @for source in &meant.due {
                         li {

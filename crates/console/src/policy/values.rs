@@ -1,4 +1,4 @@
-//! The values, as fields of a form or to be read.
+//! The values, as form fields or as text.
 
 use std::time::Duration;
 
@@ -11,19 +11,19 @@ use super::super::labels::{self, plain};
 use sipward_model::text::{Span, read_span};
 use sipward_model::wire::{PolicyKey, PolicyOrigin, PolicyValue, RuleSetting};
 
-/// What rules have in common, and how it is called.
+/// The settings that rules have in common, and their labels.
 const COLUMNS: [(&str, &str); 5] = [
     ("mode", "Mode"),
     ("min_grade", "Weakest evidence"),
     ("threshold", "Threshold"),
     ("window_seconds", "Window"),
-    ("ban_time_seconds", "Ban"),
+    ("ban_time_seconds", "Ban time"),
 ];
 
 /// Longest text of a field, in characters.
 const MOST: u16 = 40;
 
-/// Reads what a field holds.
+/// Parses a field.
 pub(super) fn read(key: PolicyKey, text: &str) -> Result<Value, String> {
     if key.is_span() {
         return Ok(read_span(text)?.as_secs().into());
@@ -39,12 +39,12 @@ pub(super) fn read(key: PolicyKey, text: &str) -> Result<Value, String> {
         }
         _ => match text.parse::<u32>() {
             Ok(number) => Ok(number.into()),
-            Err(_) => Err("write a whole number".to_owned()),
+            Err(_) => Err("expected a whole number".to_owned()),
         },
     }
 }
 
-/// A value as a field holds it.
+/// A value as a field shows it.
 pub(super) fn written(key: &str, value: &Value) -> String {
     match value {
         Value::Array(items) => {
@@ -59,20 +59,20 @@ pub(super) fn written(key: &str, value: &Value) -> String {
     }
 }
 
-/// The three values that hold for anyone who fails.
+/// The three values that apply to all failures.
 pub(super) fn base(values: &[PolicyValue], draft: Draft<'_>, acts: bool) -> Markup {
     let fields = [
-        ("max_failures", "Failures that ban", "Within the window; 1 to 1000."),
-        ("window_seconds", "Window", "Such as 10m; at most 7d."),
-        ("ban_time_seconds", "First ban", "Such as 1h; each further one is longer."),
+        ("max_failures", "Failures before a ban", "Within the window; 1 to 1000."),
+        ("window_seconds", "Window", "For example 10m; at most 7d."),
+        ("ban_time_seconds", "First ban", "For example 1h; each further ban is longer."),
     ];
     let fields = fields.map(|(key, text, hint)| (find(values, key), text, hint));
     html! {
         section.card aria-labelledby="base-title" {
             div.head {
                 h2 #base-title { "Failures" }
-                // The first button of the form: the one that a line of text presses.
-                @if acts { p.actions { button type="submit" { "Show what it would mean" } } }
+                // The first button of the form: Enter in a text field presses it.
+                @if acts { p.actions { button type="submit" { "Preview changes" } } }
             }
             div.fill {
                 @for (value, text, hint) in fields {
@@ -100,7 +100,7 @@ pub(super) fn base(values: &[PolicyValue], draft: Draft<'_>, acts: bool) -> Mark
     }
 }
 
-/// The rules beside each other.
+/// The rules as a table.
 pub(super) fn rules(values: &[PolicyValue], draft: Draft<'_>, acts: bool) -> Markup {
     let mut names: Vec<&str> = Vec::new();
     for value in values {
@@ -113,7 +113,7 @@ pub(super) fn rules(values: &[PolicyValue], draft: Draft<'_>, acts: bool) -> Mar
         section.card aria-labelledby="rules-title" {
             h2 #rules-title { "Rules" }
             p.soft {
-                "A rule in shadow bans nobody and says whom it would have banned. A first ban is as long as the rule says."
+                "A rule in shadow mode only reports the bans it would make. Its ban time applies to the first ban of a source."
             }
             table.rows.wide.matrix {
                 caption.hidden { "Rules" }
@@ -147,7 +147,7 @@ pub(super) fn rules(values: &[PolicyValue], draft: Draft<'_>, acts: bool) -> Mar
     }
 }
 
-/// What a rule sees, where its name does not say it.
+/// What a rule detects, where its name does not say it.
 fn meaning(name: &str) -> Option<&'static str> {
     let rule: RuleName = serde_json::from_value(name.into()).ok()?;
     Some(labels::rule(rule)).filter(|words| *words != name)
@@ -183,7 +183,7 @@ fn cell(value: &PolicyValue, setting: &str, label: &str, draft: Draft<'_>, acts:
     }
 }
 
-/// Parts of user agents, each on a line.
+/// Parts of user agents, one per line.
 pub(super) fn patterns(values: &[PolicyValue], draft: Draft<'_>, acts: bool) -> Markup {
     let Some(value) = find(values, "rules.user_agents.patterns") else { return html! {} };
     let held = draft.fields.and_then(|fields| fields.given(&value.key));
@@ -194,7 +194,7 @@ pub(super) fn patterns(values: &[PolicyValue], draft: Draft<'_>, acts: bool) -> 
             h2 #agents-title { "User agents of scanners" }
             @if acts {
                 div.field {
-                    label for="patterns" { "Parts of user agents, each on a line" }
+                    label for="patterns" { "Parts of user agents, one per line" }
                     textarea.short id="patterns" name=(value.key) maxlength="16384"
                         spellcheck="false"
                         aria-invalid=[wrong.map(|_| "true")] aria-describedby="patterns-hint" {
@@ -202,7 +202,7 @@ pub(super) fn patterns(values: &[PolicyValue], draft: Draft<'_>, acts: bool) -> 
                         }
                     @if let Some(wrong) = wrong { p.error { (plain(wrong)) } }
                     p.hint id="patterns-hint" {
-                        "Letter case does not matter. A user agent that holds one of them bans by the rule user agents."
+                        "Letter case is ignored. The rule user agents bans a source whose user agent contains one of them."
                     }
                 }
             } @else {
@@ -255,7 +255,7 @@ fn said(value: &PolicyValue) -> Markup {
     of(&value.key, &value.value)
 }
 
-/// A value in words.
+/// A value as text.
 pub(super) fn of(key: &str, value: &Value) -> Markup {
     match value {
         Value::Array(items) if items.is_empty() => html! { "none" },
@@ -274,14 +274,14 @@ pub(super) fn of(key: &str, value: &Value) -> Markup {
     }
 }
 
-/// Where a value comes from, unless nobody set it.
+/// The origin of a value, unless it is the default.
 fn mark(value: &PolicyValue, acts: bool) -> Markup {
     let PolicyValue { key, origin, overridden, .. } = value;
     let words = match origin {
         PolicyOrigin::Default => return html! {},
         PolicyOrigin::File => return html! { p.mark { "from the file" } },
         PolicyOrigin::Stored => "changed here",
-        PolicyOrigin::Runtime => "changed until the daemon ends",
+        PolicyOrigin::Runtime => "changed until the next restart",
     };
     html! {
         p.mark {

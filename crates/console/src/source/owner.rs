@@ -1,5 +1,5 @@
-//! Whose an address is. DNS and whois are asked when somebody presses the button and not before: anyone who owns
-//! the address may see that he was looked up.
+//! The owner of an address. DNS and whois are queried only when the button is pressed, because the owner of the
+//! address may see the query.
 
 use std::net::IpAddr;
 
@@ -9,13 +9,13 @@ use super::super::labels::{Shown, plain};
 use sipward_daemon::control::{Control, ControlError};
 use sipward_model::wire::{Host, Location, SourceReport, WhoisReport};
 
-/// What was asked for.
+/// The answers.
 pub(super) struct Asked {
     host: Result<Host, ControlError>,
     whois: Result<WhoisReport, ControlError>,
 }
 
-/// Asks both at once.
+/// Queries both at once.
 pub(super) async fn ask(control: Control, address: IpAddr) -> Asked {
     let (host, whois) = tokio::join!(control.host(address), control.whois(address));
     Asked { host, whois }
@@ -32,8 +32,8 @@ pub(super) fn whose(report: &SourceReport, asked: Option<&Asked>) -> Markup {
             None => form method="get" action={ "/sources/" (Shown(report.address)) } {
                 input type="hidden" name="ask" value="1";
                 p.actions {
-                    button.quiet type="submit" { "Ask DNS and whois" }
-                    span.soft { "Asked only when you press this: anyone who owns the address may notice." }
+                    button.quiet type="submit" { "Query DNS and whois" }
+                    span.soft { "The owner of the address may see the query." }
                 }
             },
         }
@@ -65,11 +65,11 @@ fn named(host: &Result<Host, ControlError>) -> Markup {
     };
     html! {
         @if let Some(error) = &host.names_error { (plain(error)) }
-        @else if host.names.is_empty() { "it has none" }
+        @else if host.names.is_empty() { "none" }
         @for (place, name) in host.names.iter().enumerate() {
             @if place > 0 { ", " }
             span.mono { (plain(&name.name)) }
-            @if !name.confirmed { " " span.pill.warn { "does not lead back" } }
+            @if !name.confirmed { " " span.pill.warn { "unconfirmed" } }
         }
     }
 }
@@ -79,11 +79,11 @@ fn registered(whois: &Result<WhoisReport, ControlError>) -> Markup {
         @match whois {
             Ok(report) => {
                 p.soft {
-                    "As " (plain(&report.server)) " says"
-                    @if report.cached { " (remembered)" }
+                    "Answer of " (plain(&report.server))
+                    @if report.cached { " (cached)" }
                     ":"
                 }
-                pre tabindex="0" aria-label="Answer of whois" {
+                pre tabindex="0" aria-label="Whois answer" {
                     @for line in report.text.lines() { (plain(line)) "\n" }
                 }
             }
@@ -92,7 +92,7 @@ fn registered(whois: &Result<WhoisReport, ControlError>) -> Markup {
     }
 }
 
-/// Why somebody did not answer; of a field that is wrong without its name, which the page does not show.
+/// Why a query failed; without the name of an invalid field, because the page shows no such field.
 fn why(error: &ControlError) -> String {
     match error {
         ControlError::Invalid(field) => field.detail.clone(),

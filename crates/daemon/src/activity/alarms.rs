@@ -17,7 +17,7 @@ use sipward_model::record::Record;
 /// Alarms remembered at most. Each holds the record of its latest time, about 1 kB.
 const MOST: usize = 256;
 
-/// How long one is remembered after its latest time, unless it stands.
+/// How long an alarm is remembered after its latest report, unless it is active.
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// What comes again within this time is the same alarm, once more.
@@ -41,16 +41,16 @@ struct Entry {
     first: Timestamp,
     last: Timestamp,
     times: u32,
-    /// As it was told last.
+    /// The latest report.
     record: Arc<Record>,
     ended: Option<Timestamp>,
 }
 
-/// A state that stands by what its owner says now, whatever was told of it.
+/// A state that its owner reports as active now, whatever the records say.
 #[derive(Clone, Debug)]
 pub struct ActiveState {
     pub concern: AlarmKind,
-    /// For when nothing was told of it within a day.
+    /// For a state without a record within a day.
     pub since: Timestamp,
     pub text: String,
 }
@@ -62,7 +62,7 @@ pub struct Seen {
     pub first: Timestamp,
     pub last: Timestamp,
     pub times: u32,
-    /// `None` where only the state itself tells of it.
+    /// `None` if there is only the state itself.
     pub record: Option<Arc<Record>>,
     pub text: String,
     /// `None` for what has no end.
@@ -79,7 +79,7 @@ impl Seen {
 }
 
 impl Alarms {
-    /// Takes note of what was told at `now`.
+    /// Adds a record of the time `now`.
     pub fn note(&mut self, record: &Arc<Record>, now: Timestamp) {
         match change(record) {
             Some(AlarmChange::Raised(concern, about)) => self.raise(concern, about, record, now),
@@ -88,8 +88,8 @@ impl Alarms {
         }
     }
 
-    /// All of them, the newest first. `standing` is what its owners say of the states whose truth they
-    /// know ([`AlarmKind::is_watched`]); the others stand until their end was told.
+    /// All of them, the newest first. `standing` is what the owners report of the states they watch
+    /// ([`AlarmKind::is_watched`]); the others are active until their end is recorded.
     pub fn read(&self, standing: &[ActiveState], now: Timestamp) -> Vec<Seen> {
         let remembered = self.entries.iter().rev();
         let young = remembered.filter(|entry| !is_old(entry, now));
@@ -98,7 +98,7 @@ impl Alarms {
         for entry in young {
             let found = unmatched.iter().position(|state| state.concern == entry.concern);
             let stands = if entry.concern.is_watched() {
-                // The newest of its kind is the state that stands now.
+                // The newest of its kind is the current state.
                 found.map(|place| unmatched.swap_remove(place)).is_some()
             } else {
                 entry.ended.is_none()
@@ -146,7 +146,7 @@ impl Alarms {
             return;
         }
         if self.entries.len() >= MOST {
-            // What is over goes before what stands.
+            // Ended alarms are dropped before active ones.
             let over = self
                 .entries
                 .iter()

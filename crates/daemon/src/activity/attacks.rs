@@ -1,6 +1,6 @@
 //! The latest failures, and the tables made of them.
 //!
-//! The tables are made when somebody asks, from a copy of the ring, and away from the tasks that ban: in the
+//! The tables are made on request, from a copy of the ring, and away from the tasks that ban: in the
 //! worst case it is 16,384 failures of as many users and sources, which takes some milliseconds.
 
 mod tables;
@@ -43,7 +43,7 @@ pub struct Remembered {
     pub since: Timestamp,
 }
 
-/// A phone that needs attention, as it was told of.
+/// A phone that needs attention, as it was reported.
 struct Phone<'a> {
     told: Timestamp,
     source: std::net::IpAddr,
@@ -106,7 +106,7 @@ impl Remembered {
         })
     }
 
-    /// The phones, those told of last first.
+    /// The phones, the latest reports first.
     fn phones(&self) -> impl Iterator<Item = Phone<'_>> {
         self.phones.iter().rev().filter_map(|(told, record)| match &**record {
             Record::NeedsAttention { source, user, user_agent, last_success } => Some(Phone {

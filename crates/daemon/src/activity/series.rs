@@ -15,7 +15,7 @@ pub(crate) const MINUTES: usize = 24 * 60;
 /// A day of minutes, the oldest of which falls out.
 #[derive(Debug)]
 pub struct Series {
-    /// The newest minute stands last.
+    /// The newest minute is last.
     ring: VecDeque<Minute>,
     /// Its number, counted from the epoch.
     newest: u64,

@@ -7,12 +7,12 @@ use super::error::ControlError;
 use crate::EngineTask;
 use crate::activity::{ActiveState, Seen};
 use sipward_model::record::line;
-use sipward_model::text::Time;
+use sipward_model::text::{self, Time};
 use sipward_model::wire::{Alarm, AlarmKind, AlarmList, AlarmState};
 use sipward_store::{self as store, Health};
 
 impl Control {
-    /// The alarms, with what stands by the word of those who know.
+    /// The alarms, with the states that their owners report.
     pub async fn alarms(&self) -> Result<AlarmList, ControlError> {
         let store = self.store.health();
         let standing = self.engine.call(move |task| standing(task, store)).await?;
@@ -41,7 +41,7 @@ fn alarm(seen: Seen, now: Timestamp) -> Alarm {
     }
 }
 
-/// What stands now, by those who know it.
+/// The current states, from their owners.
 fn standing(task: &EngineTask, store: Health) -> Vec<ActiveState> {
     let (now, daemon, engine) = (task.clock().now(), task.standing(), task.engine());
     let mut standing = Vec::new();
@@ -58,7 +58,7 @@ fn standing(task: &EngineTask, store: Health) -> Vec<ActiveState> {
         stands(
             AlarmKind::StoreDegraded,
             since.0,
-            format!("NOTHING IS STORED, bans go on: {error}"),
+            format!("STORAGE FAILED; bans continue, but are not stored: {error}"),
         );
     }
     let stats = engine.stats();
@@ -68,7 +68,8 @@ fn standing(task: &EngineTask, store: Health) -> Vec<ActiveState> {
     }
     let count = stats.not_enforced + task.kernel().ineffective();
     if count > 0 {
-        stands(AlarmKind::NotEnforced, now, format!("{count} bans are not enforced by the kernel"));
+        let bans = text::count(count as u64, "ban");
+        stands(AlarmKind::NotEnforced, now, format!("{bans} not enforced by the kernel"));
     }
     let (flood, clock) = (task.flood(), task.clock());
     let deaf = flood.profiles.deaf_since().map(|since| clock.wall(since));
@@ -76,11 +77,11 @@ fn standing(task: &EngineTask, store: Health) -> Vec<ActiveState> {
         stands(AlarmKind::Deaf, deaf.unwrap_or(now), "FreeSWITCH is deaf".to_owned());
     }
     if let Some(since) = flood.shielded_since() {
-        let text = "shielded: strangers send more than they may all together".to_owned();
+        let text = "shielded: strangers together exceed their packet limit".to_owned();
         stands(AlarmKind::Shielded, clock.wall(since), text);
     }
     if let Some(since) = flood.overload.since() {
-        let text = "exempt hosts, trunks and access lists send more than FreeSWITCH takes";
+        let text = "exempt hosts, trunks and access lists send more than FreeSWITCH accepts";
         stands(AlarmKind::Overload, clock.wall(since), text.to_owned());
     }
     standing

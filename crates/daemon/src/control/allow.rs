@@ -1,4 +1,4 @@
-//! Who is never banned by a rule.
+//! The allow list.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -24,7 +24,7 @@ use sipward_model::wire::{
 type Answers = HashMap<String, Vec<IpAddr>>;
 
 impl Control {
-    /// Who is never banned by a rule.
+    /// Lists hosts that no rule bans.
     pub async fn allow_list(&self, query: AllowQuery) -> Result<AllowPage, ControlError> {
         let limit = limit(query.limit)?;
         let (state, answers) = (self.settings.state().await, self.settings.answers());
@@ -73,7 +73,7 @@ impl Control {
     }
 }
 
-/// Every entry, by its host as text. One that stands in the file and was added too is reported once, as the
+/// Every entry, by its host as text. An entry of the file that was also added at run time is listed once, as the
 /// file's.
 fn entries(state: &daemon::State, answers: &Arc<Answers>) -> Vec<(String, AllowEntry)> {
     let file = state.file.allow.iter().map(|host| AllowEntry {
@@ -103,7 +103,7 @@ fn nets(host: &HostEntry, answers: &Answers) -> Vec<IpNet> {
     }
 }
 
-/// The bans that ended for an exemption, by the records told since `records` was opened.
+/// The bans that ended because of an exemption, from the records since `records` was opened.
 fn lifted(records: &mut broadcast::Receiver<Arc<Record>>) -> (u64, Vec<IpNet>) {
     let (mut count, mut nets) = (0, Vec::new());
     loop {

@@ -1,4 +1,4 @@
-//! Who is attacked, from where, with what.
+//! Accounts under attack, sources and user agents.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -31,8 +31,8 @@ impl Control {
         let limit = limit(query.limit)?;
         at_most("search", query.search.as_deref(), MAX_SEARCH)?;
         let skip = query.cursor.as_deref().map(str::parse::<usize>).transpose();
-        let skip = skip
-            .map_err(|_| ControlError::field("cursor", "take it from `next` of the page before"))?;
+        let skip =
+            skip.map_err(|_| ControlError::field("cursor", "use `next` of the previous page"))?;
         let skip = skip.unwrap_or_default();
         let (memory, (accounts, total), (phones, attention_total)) = of_memory(self, move |seen| {
             let users = activity::users(seen, query.search.as_deref(), skip, limit);
@@ -74,7 +74,7 @@ impl Control {
     }
 }
 
-/// Makes a table of what is remembered, on a thread where nobody waits for it.
+/// Makes a table of recent failures, on a separate thread.
 pub(super) async fn of_memory<T: Send + 'static>(
     control: &Control,
     make: impl FnOnce(&Remembered) -> T + Send + 'static,

@@ -40,7 +40,7 @@ const LOOK: Duration = Duration::from_millis(2);
 const PART: usize = 256;
 
 impl Control {
-    /// The bans that stand.
+    /// Lists active bans.
     pub async fn bans(&self, query: BanQuery) -> Result<BanPage, ControlError> {
         let limit = limit(query.limit)?;
         let selected = select(&self.engine, query, limit).await?;
@@ -57,7 +57,7 @@ impl Control {
     /// The ban of exactly one network.
     pub async fn ban_of(&self, net: IpNet) -> Result<Ban, ControlError> {
         let ban = self.engine.call(move |task| found(task, net)).await?;
-        ban.ok_or_else(|| ControlError::NotFound(format!("there is no ban of exactly {net}")))
+        ban.ok_or_else(|| ControlError::NotFound(format!("no ban covers exactly {net}")))
     }
 
     /// Bans a network.
@@ -75,7 +75,7 @@ impl Control {
         let ban = self.engine.call(move |task| found(task, net)).await?;
         let ban = ban.ok_or_else(|| {
             // A second ban, an unban, or its end came in between.
-            ControlError::NotFound(format!("{net} was banned, and is no more"))
+            ControlError::NotFound(format!("the ban of {net} has already ended"))
         })?;
         Ok(BanMade { ban, store })
     }
@@ -88,7 +88,7 @@ fn check(new: &NewBan) -> Result<(), ControlError> {
     }
     match new.ban_time_seconds {
         Some(_) if new.permanent => {
-            Err(ControlError::field("ban_time_seconds", "a permanent ban has none; leave it out"))
+            Err(ControlError::field("ban_time_seconds", "must be left out for a permanent ban"))
         }
         Some(time) => between("ban_time_seconds", time, &(1..=MAX_BAN_TIME)).map(drop),
         None => Ok(()),
@@ -108,7 +108,7 @@ fn guard(new: &NewBan) -> Result<(), ControlError> {
     };
     if let Some(spared) = new.spare.iter().find(|spared| net.contains(&spared.to_canonical())) {
         let spared = spared.to_canonical();
-        let why = format!("it would cover {spared}, from where this is typed");
+        let why = format!("it would cover {spared}, the address of this client");
         return refused("spared", Some(spared.into()), why);
     }
     let widest = if net.addr().is_ipv4() { WIDEST_V4 } else { WIDEST_V6 };
@@ -227,7 +227,7 @@ fn lift_part(task: &mut EngineTask, net: IpNet) -> Ended {
     ended
 }
 
-/// Bans that ended by somebody's wish.
+/// Bans that ended on request.
 #[derive(Debug, Default)]
 pub(super) struct Ended {
     pub(super) count: u64,

@@ -36,7 +36,7 @@ pub fn between<T: Copy + Display + PartialOrd>(
 pub(crate) fn at_most(field: &str, text: Option<&str>, limit: usize) -> Result<(), ControlError> {
     match text.map(str::len).filter(|length| *length > limit) {
         Some(length) => {
-            Err(ControlError::field(field, format!("{length} bytes are more than {limit}")))
+            Err(ControlError::field(field, format!("{length} bytes exceed the limit of {limit}")))
         }
         None => Ok(()),
     }

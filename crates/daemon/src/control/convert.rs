@@ -1,4 +1,4 @@
-//! The engine's, the store's and the kernel's words → those of the wire.
+//! Conversion of types of the engine, the store and the kernel to those of the wire.
 
 use std::sync::Arc;
 
@@ -241,7 +241,7 @@ pub(super) fn engine_scope(scope: BanScope) -> engine::Scope {
     }
 }
 
-/// The word that serde has for a value.
+/// The name that serde has for a value.
 fn word(value: impl serde::Serialize) -> Option<String> {
     serde_json::to_value(value).ok().and_then(|word| Some(word.as_str()?.to_owned()))
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with a request, without a word of HTTP.
+//! Errors of requests, independent of HTTP.
 
 use std::fmt;
 
@@ -65,28 +65,31 @@ impl ControlError {
     pub fn objection(net: IpNet, objection: Objection) -> Self {
         let why = match objection {
             Objection::Exempt { class, net } => format!("it would cover {net}, {}", whose(class)),
-            Objection::Known { net } => format!("it would cover {net}, where somebody logged in"),
-            Objection::Shared => "several users logged in from there".to_owned(),
+            Objection::Known { net } => {
+                format!("it would cover {net}, from where a user logged in")
+            }
+            Objection::Shared => "several users log in from there".to_owned(),
             Objection::LinkLocal => {
-                "it would cut off IPv6 link-local neighbours, and with them neighbour discovery"
-                    .to_owned()
+                "it would block IPv6 link-local neighbours and neighbour discovery".to_owned()
             }
             Objection::Covered { net } => {
-                format!("the ban of {net} covers it and lasts at least as long")
+                format!("the ban of {net} already covers it for at least as long")
             }
-            Objection::TooManyBans => "the table of bans is full (`policy.max_bans`)".to_owned(),
+            Objection::TooManyBans => "the ban table is full (`policy.max_bans`)".to_owned(),
             Objection::ShareUsedUp => {
-                "bans of its kind have used up their share of the table".to_owned()
+                "bans of this kind have used up their share of the ban table".to_owned()
             }
-            Objection::BannedLately => "it is known, and was banned within the hour".to_owned(),
+            Objection::BannedLately => {
+                "it is a known source and was banned within the last hour".to_owned()
+            }
             Objection::Registered => "a phone is registered there".to_owned(),
-            Objection::DeniedLately => "flows of it were denied within the hour".to_owned(),
+            Objection::DeniedLately => "flows of it were denied within the last hour".to_owned(),
         };
         Self::refused(net, refusal(objection), why)
     }
 }
 
-/// The engine's words for why a ban is not done, on the wire.
+/// The engine's reason for a refusal, for the wire.
 pub(crate) fn refusal(objection: Objection) -> Refusal {
     let (reason, class, net, force_overrides) = match objection {
         Objection::Exempt { class, net } => {
@@ -107,13 +110,13 @@ pub(crate) fn refusal(objection: Objection) -> Refusal {
 
 fn whose(class: Exemption) -> &'static str {
     match class {
-        Exemption::Own => "an address of this host or of nobody",
+        Exemption::Own => "an address of this host or a reserved address",
         Exemption::Gateway => "a gateway of this host",
         Exemption::EslPeer => "the FreeSWITCH end of the Event Socket",
         Exemption::NameServer => "a name server of this host",
         Exemption::Trunk => "a trunk of FreeSWITCH",
         Exemption::Proxy => "one of `proxies`",
-        Exemption::Acl => "which one of FreeSWITCH's access control lists allows",
+        Exemption::Acl => "allowed by an access control list of FreeSWITCH",
         Exemption::Allow => "which is on the allow list",
     }
 }

@@ -11,8 +11,8 @@ impl Control {
     pub async fn failures(&self, query: FailureQuery) -> Result<FailurePage, ControlError> {
         let limit = limit(query.limit)?;
         let before = query.cursor.as_deref().map(str::parse::<u64>).transpose();
-        let before = before
-            .map_err(|_| ControlError::field("cursor", "take it from `next` of the page before"))?;
+        let before =
+            before.map_err(|_| ControlError::field("cursor", "use `next` of the previous page"))?;
         let FailureQuery { inside, grade, .. } = query;
         let found = self.engine.call(move |task| {
             let fits = |failure: &&Failure| {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{Answers, EngineTask, Profiles};
 use sipward_model::clock::Clock;
-use sipward_model::text::{Span, Thousands, Time};
+use sipward_model::text::{Span, Thousands, Time, plural};
 use sipward_model::wire::{BusyStranger, Flood, FloodState, ProfileState};
 
 /// Strangers listed.
@@ -71,10 +71,7 @@ fn summary(dropped: u64, phones: u64, answers: Option<Duration>, deaf: Option<Du
         0 => "no packets dropped".to_owned(),
         count => format!("{} packets/s dropped", Thousands(count)),
     };
-    let phones = match phones {
-        1 => "1 phone registered".to_owned(),
-        count => format!("{} phones registered", Thousands(count)),
-    };
+    let phones = format!("{} {} registered", Thousands(phones), plural(phones, "phone"));
     let answers = match (deaf, answers) {
         (Some(deaf), _) => {
             let seconds = Duration::from_secs(deaf.as_secs()).as_secs_f64();

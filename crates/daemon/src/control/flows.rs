@@ -16,10 +16,7 @@ impl Control {
         let inside = query.inside.map(|net| net.0);
         let after = match query.cursor.as_deref().map(str::parse::<Flow>) {
             Some(Err(_)) => {
-                return Err(ControlError::field(
-                    "cursor",
-                    "take it from `next` of the page before",
-                ));
+                return Err(ControlError::field("cursor", "use `next` of the previous page"));
             }
             Some(Ok(flow)) => Some(flow),
             None => None,

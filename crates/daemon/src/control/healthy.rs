@@ -1,4 +1,4 @@
-//! Whom a ban would hit that is no stranger.
+//! Hosts in a network that are not strangers.
 
 use ipnet::IpNet;
 use sipward_engine::Identity;
@@ -10,7 +10,7 @@ use sipward_model::text::Time;
 use sipward_model::wire::{Healthy, HealthyHost, HealthyReason, Net};
 
 impl Control {
-    /// Who in `net` is registered, known or exempt.
+    /// Hosts in `net` that are registered, known or exempt.
     pub async fn healthy(&self, net: IpNet) -> Result<Healthy, ControlError> {
         Ok(self.engine.call(move |task| look(task, net)).await?)
     }
@@ -39,7 +39,7 @@ fn look(task: &EngineTask, net: IpNet) -> Healthy {
     Healthy { net: Net(net), hosts, unknown }
 }
 
-/// Whether somebody logged in from there lately.
+/// Whether a user logged in from there lately.
 fn is_known(task: &EngineTask, net: &IpNet) -> bool {
     if net.prefix_len() == net.max_prefix_len() {
         return task.engine().source(net.addr()).identity != Identity::Stranger;

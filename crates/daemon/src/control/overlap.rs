@@ -8,7 +8,7 @@ use sipward_engine::Origin;
 use super::error::ControlError;
 use crate::{EngineHandle, EngineTask};
 
-/// Items that are listed of what a change does; beside them stands how many there are.
+/// Most items that a preview lists; it also contains their total number.
 const LISTED: usize = 100;
 
 /// Bans looked at in one call to the engine, where a look is all.

@@ -40,7 +40,7 @@ pub(super) fn wanted(change: PolicyChange) -> Result<Vec<(PolicyKey, Value)>, Co
         let key: PolicyKey =
             name.parse().map_err(|error: String| ControlError::field(field(), error))?;
         if wanted.insert(key, value).is_some() {
-            return Err(ControlError::field(field(), "it is named twice"));
+            return Err(ControlError::field(field(), "the key is given twice"));
         }
     }
     let named = [
@@ -50,7 +50,7 @@ pub(super) fn wanted(change: PolicyChange) -> Result<Vec<(PolicyKey, Value)>, Co
     ];
     for (key, value) in named.into_iter().filter_map(|(key, value)| Some((key, value?))) {
         if wanted.insert(key, value.into()).is_some() {
-            return Err(ControlError::field(key.to_string(), "it is in `values` as well"));
+            return Err(ControlError::field(key.to_string(), "the key is also in `values`"));
         }
     }
     if wanted.is_empty() {

@@ -33,10 +33,10 @@ const TRIED: usize = 64;
 const SOURCES: usize = 64;
 
 impl Control {
-    /// What a change of the policy would mean: which bans would not have been made, and who is due.
+    /// The effect of a change of the policy: bans that would not have been made, and sources that would be banned next.
     ///
-    /// A changed policy ends no ban: those listed go on. What it says of them rests on what was seen when each was
-    /// made: some of them would have come later instead.
+    /// A change of the policy ends no ban. The answer is based on the evidence at the time of each ban: some of them
+    /// would have been made later.
     pub async fn preview_policy(
         &self,
         change: PolicyChange,
@@ -163,8 +163,7 @@ fn with_policy(
 }
 
 impl Control {
-    /// What allowing a host would mean: which bans would be lifted or split, and which stand by an operator's hand
-    /// and would stay.
+    /// The effect of an allow entry: bans that would be lifted or split, and manual bans that would remain.
     pub async fn preview_allow(
         &self,
         NewAllow { host, comment }: NewAllow,

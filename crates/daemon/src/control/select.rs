@@ -193,7 +193,7 @@ impl Page {
 fn key_of(cursor: &str) -> Result<Key, ControlError> {
     let parts = cursor.split_once('_');
     let key = parts.and_then(|(time, net)| Some((time.parse().ok()?, net.parse().ok()?)));
-    key.ok_or_else(|| ControlError::field("cursor", "take it from `next` of the page before"))
+    key.ok_or_else(|| ControlError::field("cursor", "use `next` of the previous page"))
 }
 
 #[cfg(test)]

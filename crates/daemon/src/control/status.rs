@@ -17,7 +17,7 @@ use sipward_model::wire::{
 const TEXTS: usize = 20;
 
 impl Control {
-    /// How the daemon stands.
+    /// The state of the daemon.
     pub async fn status(&self) -> Result<Status, ControlError> {
         let store = convert::health(self.store.health());
         let alarms = brief(self.alarms().await?);

@@ -23,8 +23,8 @@ const MAX_TEXT: usize = 32 * 1024;
 /// Events in one question.
 const MAX_EVENTS: usize = 16;
 
-/// After this time a failure whose attempt did not come has been judged, and a line that no event tells
-/// of has been counted.
+/// After this time a failure whose attempt did not come has been judged, and a log line without an event has been
+/// counted.
 const AFTERWARDS: Duration = Duration::from_secs(2);
 
 /// Deadlines of a preview within that time at most; what is tried makes two for each event.
@@ -44,10 +44,13 @@ impl Control {
             (Some(text), None) => Tried::Events(events(&text)?),
             (None, Some(text)) => Tried::LogLine(text),
             (None, None) => {
-                return Err(ControlError::field("event", "give an event or a log_line"));
+                return Err(ControlError::field("event", "`event` or `log_line` is required"));
             }
             (Some(_), Some(_)) => {
-                return Err(ControlError::field("log_line", "give either an event or a log_line"));
+                return Err(ControlError::field(
+                    "log_line",
+                    "`event` and `log_line` exclude each other",
+                ));
             }
         };
         Ok(self.engine.call(move |task| play(task, &tried)).await?)
@@ -65,13 +68,14 @@ fn events(text: &str) -> Result<Vec<Event>, ControlError> {
     let parts: Vec<&str> =
         text.split("\n\n").map(str::trim).filter(|part| !part.is_empty()).collect();
     match parts.len() {
-        0 => Err(ControlError::field("event", "it is empty")),
+        0 => Err(ControlError::field("event", "the text is empty")),
         1..=MAX_EVENTS => {
             Ok(parts.iter().map(|part| Event::from_plain(format!("{part}\n\n"))).collect())
         }
-        count => {
-            Err(ControlError::field("event", format!("{count} events are more than {MAX_EVENTS}")))
-        }
+        count => Err(ControlError::field(
+            "event",
+            format!("{count} events exceed the limit of {MAX_EVENTS}"),
+        )),
     }
 }
 
@@ -128,7 +132,7 @@ impl Tried {
                     Some(log_parser::Reading::Complaint(complaint)) => {
                         each(Some(Input::Complaint(complaint.as_input())), None);
                     }
-                    // That a right password was refused accuses nobody.
+                    // The refusal of a right password is not an attack.
                     Some(log_parser::Reading::Refused { .. }) | None => each(None, None),
                 }
             }
@@ -144,7 +148,7 @@ fn reading(input: Option<Input<'_>>, aside: Option<&Record>) -> Reading {
             ("unusable", *source, Some(error.clone()))
         }
         (None, Some(record)) => ("unusable", None, Some(record.to_string())),
-        (None, None) => ("nothing", None, Some("it means nothing to sipward".to_owned())),
+        (None, None) => ("nothing", None, Some("sipward does not use it".to_owned())),
     };
     Reading { kind: kind.to_owned(), source, detail }
 }
@@ -188,7 +192,7 @@ impl Stage {
     }
 }
 
-/// An action as the log would tell it.
+/// An action as the log would report it.
 fn effect(action: Action, clock: &Clock) -> Option<Line> {
     let record = match action {
         Action::Block { net, since: _, until, scope, cause } => {

@@ -20,7 +20,7 @@ use sipward_model::record::{Ban, FlowDenied, Record};
 use sipward_model::text::Time;
 use sipward_store::{Entry, SavedBan, SavedFlow};
 
-/// More between FreeSWITCH's clock and ours is no delay: they are not set alike.
+/// A larger difference between FreeSWITCH's clock and sipward's is not a delay: the clocks differ.
 const MOST_DELAY: Duration = Duration::from_secs(600);
 
 impl EngineTask {
@@ -32,7 +32,7 @@ impl EngineTask {
             Report::Denied { flow, enforcement } => {
                 self.denied(flow_of(flow), Ok(&enforcement));
             }
-            // Said when it was decided: what the kernel lets go by itself, it reports to nobody.
+            // Recorded at the decision, because the kernel does not report elements that it expires itself.
             Report::Allowed { flow: _ } => {}
             Report::Healed { routes, rules, gate, elements } => {
                 self.publish(Record::Healed { routes, rules, gate, elements });
@@ -182,12 +182,12 @@ impl EngineTask {
         ban.event_time_to_route_us = cause.and_then(|cause| self.delay(cause.dated?)).map(micros);
         self.publish(Record::Ban(ban));
         for answer in waiting {
-            // Who has given up waiting needs none.
+            // A request that timed out needs no answer.
             let _ = answer.send(());
         }
     }
 
-    /// Time since `dated` by FreeSWITCH's clock, as far as that and ours can be compared.
+    /// Time since `dated` by FreeSWITCH's clock, if it can be compared with sipward's.
     fn delay(&self, dated: Timestamp) -> Option<Duration> {
         let now = self.clock.now();
         let delay = now.since(dated);
@@ -223,7 +223,7 @@ impl EngineTask {
                 Action::Block { net, since, until, scope, cause } => {
                     self.totals.bans += 1;
                     if let Some(reason) = self.kernel.left(net, None) {
-                        // Banned again before the kernel had carried out the unban: it happened all the same.
+                        // Banned again before the kernel had carried out the unban: the unban is recorded anyway.
                         self.publish(Record::Unban { source: net, reason, still_stopped_by: None });
                     }
                     // The route first: nothing that becomes of the store delays it.
@@ -243,10 +243,10 @@ impl EngineTask {
                     }
                     self.awaited.remove(&net);
                     if let Some(UnderWay { ban, .. }) = self.under_way.remove(&net) {
-                        // Lifted before the kernel had answered: the ban happened all the same.
+                        // Lifted before the kernel had answered: the ban is recorded anyway.
                         self.publish(Record::Ban(ban));
                     }
-                    // Told when none of our routes is left.
+                    // Recorded when no route of sipward is left.
                     self.kernel.leave(net, reason);
                 }
                 Action::Refused { net, reason, cause } => {
@@ -314,7 +314,7 @@ impl EngineTask {
         self.routes_out.push(Change::Allow(route_flow(flow)));
         self.store.put(Entry::AllowFlow { flow, at: self.clock.now(), reason });
         if let Some(denied) = self.flows_under_way.remove(&flow) {
-            // Allowed before the kernel had answered: it was denied all the same.
+            // Allowed before the kernel had answered: the denial is recorded anyway.
             self.publish(Record::FlowDenied(denied));
         }
         self.publish(Record::FlowAllowed { source: flow.source, flow, reason });
@@ -325,12 +325,12 @@ impl EngineTask {
         let is_log = matches!(question, Query::Log { .. });
         let refused = self.questions.try_send(question).is_err();
         if refused && is_log {
-            let (question, error) = ("log".to_owned(), "too many questions wait".to_owned());
+            let (question, error) = ("log".to_owned(), "too many requests are queued".to_owned());
             self.publish(Record::DirectoryFailed { question, error });
         }
     }
 
-    /// A question that cannot be asked is answered at once: nobody knows.
+    /// A query that cannot be sent is answered at once as unknown.
     pub(super) fn ask_acl(&mut self, addr: IpAddr) {
         if self.questions.try_send(Query::Acl(addr)).is_err() {
             self.unasked.push(addr);

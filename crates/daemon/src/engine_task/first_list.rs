@@ -1,7 +1,7 @@
 //! Whether the next list of registrations is the first that this installation sees.
 //!
-//! Its phones are trusted, which nobody must be able to bring about again: by having the store lost, or by
-//! waiting for a restart. So the mark is a file beside the store, and not in it.
+//! Its phones are trusted, and an attacker must not be able to cause that again: by the loss of the store, or at a
+//! restart. So the mark is a file beside the store, and not in it.
 
 use std::fs::OpenOptions;
 use std::path::PathBuf;

@@ -176,7 +176,7 @@ impl Flood {
         self.strangers.take(list, limit, now)
     }
 
-    /// Nobody but `targets` is asked any more.
+    /// From now on only `targets` are probed.
     pub(super) fn rests(&mut self, targets: &[SocketAddr]) {
         self.profiles.keep(targets);
     }

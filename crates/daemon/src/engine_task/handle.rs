@@ -1,4 +1,4 @@
-//! The way to the engine for anyone who is not its task.
+//! The handle to the engine for other tasks.
 
 use std::fmt;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub enum EngineUnavailable {
     #[error("the daemon is stopping")]
     Stopped,
     /// It did not come to it in time. What was asked was not done and will not be.
-    #[error("the daemon did not come to it within {} s; nothing was changed", PATIENCE.as_secs())]
+    #[error("the daemon was busy for {} s; nothing was changed", PATIENCE.as_secs())]
     Busy,
 }
 
@@ -57,7 +57,7 @@ impl EngineHandle {
     ) -> Result<T, EngineUnavailable> {
         let (answer, answered) = oneshot::channel();
         let call = Call(Box::new(move |task| {
-            // Who has given up must not find it done later.
+            // A request that timed out must not be executed later.
             if !answer.is_closed() {
                 let _ = answer.send(work(task));
             }

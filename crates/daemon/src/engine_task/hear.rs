@@ -76,7 +76,7 @@ impl EngineTask {
                 tracing::debug!(content_type = ?frame.content_type(), "frame without a use");
             }
             Notice::Log { line, received } => self.log_line(&line, received),
-            // A later version of the library may tell more.
+            // A later version of the library may report more.
             _ => {}
         }
     }
@@ -185,7 +185,7 @@ impl EngineTask {
         }
     }
 
-    /// Tells the engine who is registered. With a time of long ago these stand, and no other is lifted.
+    /// Passes the registered users to the engine. With an old time they are added, and no other is removed.
     fn make_known(&mut self, phones: &[Registration], asked: Timestamp, first: bool) {
         let now = self.clock.now().as_micros() / 1_000_000;
         let phones = phones.iter().map(|phone| Registered {

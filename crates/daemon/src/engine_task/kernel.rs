@@ -1,5 +1,5 @@
-//! What is remembered of the kernel's answers, beside what the engine knows: why a ban stops nothing, whose
-//! route stops it, and which unbans are still under way.
+//! The kernel's answers that the engine does not keep: why a ban is ineffective, which route blocks it, and which
+//! unbans are still under way.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -9,10 +9,10 @@ use sipward_route::Enforcement;
 
 use sipward_model::record::Record;
 
-/// Bans with a note at most; all of them when a rule of somebody else passes every ban by. The rest have a
+/// Bans with a note at most; all of them if a rule of another program bypasses every ban. The rest have a
 /// state without a reason.
 const NOTES: usize = 65_536;
-/// Networks remembered that were unbanned and are stopped all the same.
+/// Most remembered networks that were unbanned but are still blocked.
 const STILL_STOPPED: usize = 1_000;
 
 /// What the kernel said.
@@ -47,7 +47,7 @@ impl KernelSide {
         self.notes.get(&net)
     }
 
-    /// Bans that stand and stop nothing, in ban mode.
+    /// Active bans that are ineffective, in ban mode.
     pub fn ineffective(&self) -> usize {
         self.ineffective
     }
@@ -103,13 +103,13 @@ impl KernelSide {
         Some(Record::Enforcement { enforced, not_enforced, source, because })
     }
 
-    /// A ban ended: its record waits until none of our routes is left.
+    /// A ban ended: its record waits until no route of sipward is left.
     pub(super) fn leave(&mut self, net: IpNet, reason: UnblockReason) {
         self.forget(net);
         self.leaving.insert(net, reason);
     }
 
-    /// None of our routes is left of a network. Gives the reason why it was unbanned.
+    /// No route of sipward is left for a network. Returns the reason of the unban.
     pub(super) fn left(&mut self, net: IpNet, still: Option<&str>) -> Option<UnblockReason> {
         let reason = self.leaving.remove(&net)?;
         if self.leaving.is_empty() {

@@ -16,7 +16,7 @@ use sipward_ingest::freeswitch::uri::Transport;
 /// How long all are asked after a connection: so it is known which of them answer before a flood begins.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Tells the task that asks whom it is to ask.
+/// Sends the targets to the probing task.
 #[derive(Debug)]
 pub struct Prober {
     wanted: watch::Sender<Arc<[SocketAddr]>>,

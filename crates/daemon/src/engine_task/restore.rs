@@ -1,4 +1,4 @@
-//! What the start brings back: stored bans, and routes that nobody explains.
+//! Restoring at the start: stored bans, and routes of unknown origin.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ const AT_ONCE: Duration = Duration::from_millis(1);
 /// What the start has brought back.
 #[derive(Clone, Debug)]
 pub struct Restored {
-    /// Stored bans that stand again.
+    /// Restored bans.
     pub bans: usize,
     /// Routes that became bans, because no stored ban explains them.
     pub adopted: usize,
@@ -47,7 +47,7 @@ impl EngineTask {
                 self.handle(Input::Adopt { net: *net });
             }
         }
-        // Nothing tells what they were made for, and unlike a route each has an end that is not known.
+        // Their reason is unknown, and unlike a route each has an unknown end.
         for net in found.sip_bans.iter().filter(|net| self.engine.ban(**net).is_none()) {
             self.routes_out.push(Change::Unblock(*net));
         }
@@ -60,14 +60,14 @@ impl EngineTask {
         Restored { bans, adopted, missing }
     }
 
-    /// Tells the engine what was stored. Gives the bans that stand again, whose routes are on their way.
+    /// Passes the stored data to the engine. Returns the restored bans, whose routes are on their way.
     fn restore(&mut self, saved: Saved) -> HashSet<IpNet> {
         // Allowed hosts and changed settings are in force before: they decide what comes back.
         let Saved { bans, flows, offenders, successes, unreadable, .. } = saved;
         if unreadable > 0 {
             let error = format!(
-                "{unreadable} rows make no sense and were left out; was the file changed by hand, or \
-                 written by another version?"
+                "{unreadable} unreadable rows were skipped; was the file edited, or written by \
+                 another version?"
             );
             self.publish(Record::StoreIncomplete { error });
         }
@@ -102,7 +102,7 @@ impl EngineTask {
             // It counts, and that it is allowed was reported then.
             self.actions.retain(|action| !matches!(action, Action::AllowFlow { .. }));
         }
-        // One that stands as it was stored is no news.
+        // A flow restored unchanged needs no record.
         let before = self.actions.len();
         self.actions.retain(|action| {
             !matches!(action, Action::DenyFlow { flow: f, since: s, until: u, .. }
@@ -121,7 +121,7 @@ impl EngineTask {
         let now = self.clock.steady();
         let is_over = until <= Expiry::At(now);
         if is_over && self.engine.ban(net).is_some() {
-            // It stands, by a time that was wrong: the engine ends it as it ends others.
+            // It is active by a wrong clock: the engine ends it like others.
             until = Expiry::At(now + AT_ONCE);
             self.stored.ending.insert(net);
         }
@@ -131,7 +131,7 @@ impl EngineTask {
             self.keep_ended(net);
         }
         let before = self.actions.len();
-        // A ban that stands as it was stored is no news, neither for the log nor for the history.
+        // A ban restored unchanged needs no record, neither in the log nor in the history.
         self.actions.retain(|action| {
             !matches!(action, Action::Block { net: n, scope: c, since: s, until: u, .. }
                 if (*n, *c, *s, *u) == (net, scope, since, until))
@@ -191,7 +191,10 @@ impl EngineTask {
             }
         });
         if settled.await.is_err() {
-            tracing::warn!(routes = nets.len(), "not all bans are back yet; FreeSWITCH is watched");
+            tracing::warn!(
+                routes = nets.len(),
+                "not all bans are restored yet; new failures are judged"
+            );
         }
     }
 

@@ -1,4 +1,4 @@
-//! Who passes the shield: the engine's word, handed to the task that owns netlink.
+//! Hosts that pass the shield: from the engine to the task that owns netlink.
 
 mod slowed;
 
@@ -18,8 +18,8 @@ pub(crate) use slowed::SlowedHosts;
 use crate::route_queue::route_flow;
 use sipward_config::file;
 
-/// A new list is made after this time at the latest: how many registrations a host has may have changed
-/// without a word.
+/// A new list is made after this time at the latest: the number of registrations of a host may have changed without
+/// an event.
 const AGAIN: Duration = Duration::from_secs(60);
 /// Part of the time that making lists may take: one in so many.
 const SHARE: u32 = 20;
@@ -32,7 +32,7 @@ const MOST_JUDGED: usize = 100;
 /// the same.
 const MOST_DISTRUSTED: usize = 4_096;
 
-/// What the shield was told last.
+/// The last list that the shield received.
 #[derive(Debug)]
 pub struct Shielding {
     shield: Shield,
@@ -47,7 +47,7 @@ pub struct Shielding {
     due: Instant,
     left_out: usize,
     slowed: SlowedHosts,
-    /// Addresses whose new flows count as a stranger's.
+    /// Distrusted addresses, whose new flows are treated like a stranger's.
     distrusted: HashMap<IpAddr, Distrusted>,
 }
 
@@ -103,7 +103,7 @@ impl Shielding {
         self.choice.is_on.then(|| self.shield.healthy())
     }
 
-    /// FreeSWITCH has said who is registered: everybody healthy is known, and handed over at once.
+    /// FreeSWITCH has sent its registrations: all healthy hosts are known, and are passed on at once.
     pub(super) fn phones_known(&mut self, engine: &Engine) -> Option<String> {
         self.is_known = true;
         let full = self.hand_over(engine, Instant::now());
@@ -121,7 +121,7 @@ impl Shielding {
         match view.identity {
             Identity::Stranger | Identity::Caller => self.shield.dismiss(view.source),
             Identity::Known | Identity::Trusted | Identity::Shared => {
-                // It is no scanner after all.
+                // It is not a scanner.
                 if let Some(net) = self.slowed.forget(address, RuleName::Scan) {
                     self.shield.release(net);
                 }
@@ -153,7 +153,7 @@ impl Shielding {
         }
         let entry = self.distrusted.entry(source);
         entry.or_insert(Distrusted { until, kept: Vec::new() }).until = until;
-        // Before FreeSWITCH has said who is registered, the flows of an earlier run keep their places.
+        // Before FreeSWITCH has sent its registrations, the flows of an earlier run keep their places.
         if self.is_known {
             self.keep_registered(engine, source);
         }
@@ -229,7 +229,7 @@ impl Shielding {
         let exempt: Vec<IpNet> = engine.spared().filter(is_exempt).collect();
         let mut left_out = self.shield.set_unlimited(&exempt);
         drop(exempt);
-        // Before FreeSWITCH has said who is registered, those from an earlier run keep their places.
+        // Before FreeSWITCH has sent its registrations, those from an earlier run keep their places.
         if self.is_known {
             // A list may have other registrations there, and some run out unseen.
             for source in self.distrusted.keys().copied().collect::<Vec<_>>() {
@@ -246,9 +246,9 @@ impl Shielding {
         self.left_out = left_out;
         begins.then(|| {
             format!(
-                "{left_out} exempt networks or healthy hosts are more than it has room for \
-                 ({MOST_UNLIMITED} networks, {MOST_HEALTHY} hosts; a network wider than 256 hosts has \
-                 none)"
+                "no room for {left_out} exempt networks or healthy hosts \
+                 ({MOST_UNLIMITED} networks, {MOST_HEALTHY} hosts; networks wider than 256 hosts \
+                 are not listed)"
             )
         })
     }

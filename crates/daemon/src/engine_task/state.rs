@@ -1,4 +1,4 @@
-//! What the engine's task remembers of its own records: how the daemon stands, the latest failures.
+//! The state that the engine's task keeps from its own records: the daemon's state, the latest failures.
 
 use std::collections::VecDeque;
 
@@ -10,7 +10,7 @@ use sipward_model::record::Record;
 /// Failures remembered: about 1 MB, and four seconds of FreeSWITCH's best.
 pub const FAILURES: usize = 4_096;
 
-/// How the daemon stands.
+/// The state of the daemon.
 #[derive(Debug)]
 pub struct DaemonState {
     /// Since when the connection is as it is.
@@ -58,7 +58,7 @@ impl DaemonState {
         }
     }
 
-    /// Takes note of what is about to be told.
+    /// Adds a record before it is reported.
     pub(super) fn note(&mut self, record: &Record, now: Timestamp) {
         match record {
             Record::EslConnected { .. } => {

@@ -31,7 +31,7 @@ pub(super) struct Asker {
     /// The access control lists that are asked about an address; `None` before they are known.
     lists: watch::Receiver<Option<Vec<String>>>,
     records: broadcast::Sender<Arc<Record>>,
-    /// The last failure of each question: told once, not at each look.
+    /// The last failure of each query: reported once, not each time.
     failures: Mutex<BTreeMap<String, String>>,
 }
 
@@ -150,7 +150,7 @@ impl Asker {
         (file, Some(decided))
     }
 
-    /// Whether a list allows addresses that nobody can have.
+    /// Whether a list allows reserved addresses.
     async fn allows_everybody(&self, list: &str) -> bool {
         for family in lists::nobody() {
             let mut all = true;
@@ -179,7 +179,7 @@ impl Asker {
         Some((found, left_out))
     }
 
-    /// Asks; `kind` stands for questions that differ in an address only.
+    /// Sends a query; `kind` groups queries that differ in an address only.
     pub(super) async fn whole_text(&self, question: &str) -> Option<(String, bool)> {
         match self.session.bgapi(question).await {
             Ok(reply) => Some((reply.lossy().into_owned(), reply.is_truncated())),
@@ -244,7 +244,7 @@ impl Asker {
         }
         drop(failures);
         if weight == Weight::Useful {
-            tracing::debug!(question, error, "FreeSWITCH does not say");
+            tracing::debug!(question, error, "FreeSWITCH gave no answer");
             return;
         }
         let (question, error) = (question.to_owned(), error.to_owned());

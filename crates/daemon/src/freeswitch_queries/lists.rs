@@ -54,10 +54,11 @@ pub fn decide(wanted: &[String], file: Option<&AccessLists>) -> Decided {
 }
 
 impl Decided {
-    /// FreeSWITCH said that this list allows everybody: it is not asked about anybody.
+    /// FreeSWITCH reported that this list allows every address: it is not queried further.
     pub fn allows_everybody(&mut self, list: &str) {
         self.asked.retain(|asked| asked != list);
-        self.unused.insert(list.to_owned(), "FreeSWITCH says that it allows everybody".to_owned());
+        self.unused
+            .insert(list.to_owned(), "FreeSWITCH reports that it allows every address".to_owned());
     }
 }
 

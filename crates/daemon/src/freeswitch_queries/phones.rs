@@ -1,7 +1,7 @@
-//! Registrations that stand: one is one user at one address, whatever Call-IDs its phone has had.
+//! Active registrations: one is one user at one address, whatever Call-IDs its phone has had.
 //!
-//! Told by events as they happen, and by FreeSWITCH's list after each connection or gap. What events said while the
-//! list was on its way holds against it.
+//! They come from events, and from FreeSWITCH's list after each connection or gap. Events during the transfer of the
+//! list take precedence over it.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -19,7 +19,7 @@ const MAX_ENDED: usize = 65_536;
 /// How long an end is remembered: no list is longer on its way.
 const ENDED_FOR: Duration = Duration::from_secs(600);
 
-/// Life of a registration whose event does not say: what a SIP registrar grants by itself
+/// Lifetime of a registration whose event has none: the default of a SIP registrar
 /// (RFC 3261 section 10.3).
 const DEFAULT_LIFE: Duration = Duration::from_secs(3_600);
 
@@ -30,7 +30,7 @@ const MAX_LIFE: Duration = Duration::from_secs(86_400);
 /// every 30 s; as much again for a refresh on its way.
 const GRACE: Duration = Duration::from_secs(180);
 
-/// A phone, as an event or a list tells of it.
+/// A phone, from an event or a list.
 #[derive(Clone, Copy, Debug)]
 pub struct Phone<'p> {
     pub user: &'p str,
@@ -101,8 +101,7 @@ impl Phones {
         self.put(id, phone, life, now);
     }
 
-    /// A line of FreeSWITCH's list, which was asked for at `asked`. False when the registration has ended since
-    /// then: it does not stand.
+    /// A line of FreeSWITCH's list, which was asked for at `asked`. False if the registration has ended since then.
     pub fn listed(
         &mut self,
         phone: &Phone<'_>,
@@ -122,7 +121,7 @@ impl Phones {
         true
     }
 
-    /// All of the list has been read: what it did not hold, and no event told of since it was asked for, is gone.
+    /// The whole list has been read: registrations that are neither in it nor in events since the query are removed.
     pub fn list_ends(&mut self, asked: Timestamp) {
         self.overflowed = self.overflowed.filter(|at| *at >= asked);
         self.forget(|dialog| dialog.seen < asked);
@@ -146,7 +145,7 @@ impl Phones {
         self.leave(id)
     }
 
-    /// Forgets what has run out without a word, and ends of long ago.
+    /// Removes expired registrations, and old ends.
     pub fn expire(&mut self, now: Timestamp) {
         self.forget(|dialog| dialog.until <= now);
         self.ended.retain(|_, ended| now.since(*ended) < ENDED_FOR);

@@ -1,5 +1,5 @@
-//! Who is registered: FreeSWITCH's list, read in pieces over a connection of its own. It may be tens of megabytes, for
-//! which no event shall wait and of which little is held.
+//! FreeSWITCH's list of registrations, read in pieces over a separate connection. It may have tens of megabytes, must
+//! not delay events, and is not kept in memory as a whole.
 
 use std::time::{Duration, Instant};
 
@@ -60,7 +60,7 @@ pub enum Listed {
 enum Failed {
     /// FreeSWITCH lets us in and does not answer `api`, or does not let us in a second time.
     AnotherWay(String),
-    /// It is no list.
+    /// The answer is not a list.
     Unreadable(String),
     /// The engine's task is gone.
     Stopped,
@@ -76,7 +76,7 @@ impl Asker {
             Err(Failed::Unreadable(error)) => return self.needed_failed(QUESTION, &error),
             Err(Failed::AnotherWay(error)) => error,
         };
-        tracing::debug!(error = why, "no second connection; asking beside the events");
+        tracing::debug!(error = why, "no second connection; the event connection is used");
         let asked = Instant::now();
         let Some((text, is_cut)) = self.whole_text(QUESTION).await else { return };
         let mut reader = Reader::new(asked, answers);
@@ -114,7 +114,7 @@ impl Asker {
             match timeout(PIECE, connection.next_piece()).await {
                 Ok(Ok(Some(piece))) => reader.take(&piece).await?,
                 Ok(Ok(None)) => return reader.end(false).await,
-                // What was read stands; the rest is missing.
+                // Rows that were read are kept; the rest is missing.
                 Ok(Err(_)) | Err(_) => return reader.end(true).await,
             }
         }
@@ -173,7 +173,7 @@ impl<'o> Reader<'o> {
         let rows = std::mem::replace(&mut self.rows, Rows::new());
         let mut outcome = rows.finish().map_err(Failed::Unreadable)?;
         if is_cut {
-            outcome.incomplete.get_or_insert_with(|| "the answer was cut".to_owned());
+            outcome.incomplete.get_or_insert_with(|| "the answer was truncated".to_owned());
         }
         let asked = self.asked;
         self.answer(Listed::End { outcome, asked }).await

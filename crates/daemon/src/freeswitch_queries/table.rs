@@ -1,6 +1,6 @@
-//! Who must be let in, and why: one table of the addresses that no limit on strangers may touch.
+//! Healthy hosts and the reasons: one table of the addresses that no limit for strangers may affect.
 //!
-//! It is complete, or says what of it is not known: who limits strangers must then limit more gently.
+//! It is complete, or names its unknown parts: limits for strangers must then be less strict.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -16,7 +16,7 @@ pub struct Protected {
     exempt: BTreeMap<Exemption, BTreeMap<IpNet, Timestamp>>,
     /// Names of gateways.
     gateways: BTreeMap<IpAddr, String>,
-    /// Registrations that stand.
+    /// Active registrations.
     pub phones: Phones,
     unknown: BTreeSet<Part>,
 }
@@ -39,14 +39,14 @@ pub struct Entry {
 pub enum Reason {
     /// It is never banned.
     Exempt(Exemption),
-    /// Somebody is registered from there now.
+    /// A user is registered from there now.
     Registered,
 }
 
 /// A part of the table that comes from FreeSWITCH, or from a name server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
-    /// Who is registered.
+    /// The registered users.
     Registrations,
     /// Where the gateways are.
     Trunks,
@@ -57,7 +57,7 @@ pub enum Part {
 impl Part {
     pub const ALL: [Self; 3] = [Self::Registrations, Self::Trunks, Self::AccessLists];
 
-    /// In words.
+    /// As text.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Registrations => "registrations",
@@ -131,8 +131,8 @@ impl Protected {
         exempt.chain(registered)
     }
 
-    /// Why hosts inside `net`, or around it, are in the table: each class once, then whether somebody is
-    /// registered there. For a person who is about to ban it.
+    /// Why hosts inside `net`, or around it, are in the table: each class once, then whether a user is registered
+    /// there. For a check before a ban.
     pub fn touching(&self, net: &IpNet) -> Vec<Entry> {
         let touches = |other: &IpNet| net.contains(other) || other.contains(net);
         let mut found: Vec<Entry> = Vec::new();

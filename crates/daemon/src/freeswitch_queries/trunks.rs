@@ -1,4 +1,4 @@
-//! Where FreeSWITCH's gateways are: what of them is configured, what their names stand for, who answered them.
+//! Addresses of FreeSWITCH's gateways: configured ones, resolved names, and addresses that answered.
 //!
 //! The last answer for each name is kept until there is a better one.
 
@@ -14,7 +14,7 @@ use sipward_ingest::freeswitch::uri::{Host, Target};
 /// Gateways named for one address at most: a carrier may have hundreds there.
 const NAMED: usize = 3;
 
-/// Pause before a name is asked for again that nobody could tell, or only in part. Doubles up to the second.
+/// Pause before a name without a complete answer is queried again. Doubles up to the second value.
 const RETRY: Duration = Duration::from_secs(5);
 const MAX_RETRY: Duration = Duration::from_secs(300);
 
@@ -32,13 +32,13 @@ pub(super) struct Trunks {
     /// The registrar that answered each gateway, and when that was heard.
     registrars: BTreeMap<String, (IpAddr, Instant)>,
     names: BTreeMap<Target, Name>,
-    /// Gateways that were told as unprotected, and why.
+    /// Gateways that were reported as unprotected, and why.
     told: BTreeMap<String, String>,
     /// The list has come at least once.
     listed: bool,
 }
 
-/// What a target stands for.
+/// The addresses of a target.
 #[derive(Debug, Default)]
 struct Name {
     addresses: BTreeSet<IpAddr>,
@@ -231,12 +231,12 @@ impl Trunks {
         };
         for (gateway, proxy) in &self.proxies {
             if proxy.is_none() {
-                note(gateway, "its proxy is no SIP address".to_owned());
+                note(gateway, "its proxy is not a SIP address".to_owned());
             }
         }
         for gateway in self.unreadable.iter().filter(|gateway| self.proxies.contains_key(*gateway))
         {
-            note(gateway, "its register-proxy or outbound-proxy is no SIP address".to_owned());
+            note(gateway, "its register-proxy or outbound-proxy is not a SIP address".to_owned());
         }
         for (gateway, target) in self.targets() {
             let missing = self.names.get(target).and_then(|name| name.missing.as_ref());
@@ -248,7 +248,7 @@ impl Trunks {
             }
         }
         if self.left_out > 0 {
-            let error = format!("only {MAX_GATEWAYS} gateways are looked at");
+            let error = format!("only {MAX_GATEWAYS} gateways are examined");
             note(&format!("{} more gateways", self.left_out), error);
         }
         found

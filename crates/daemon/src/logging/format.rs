@@ -92,7 +92,7 @@ where
         if meta.target() == TARGET {
             let mut object = Only { name: "json", text: String::new() };
             event.record(&mut object);
-            // The record is an object of its own: its fields join ours.
+            // The record is an object: its fields are added to those of the line.
             write!(line, ",{}", object.text.strip_prefix('{').unwrap_or("}"))?;
         } else {
             let mut fields = serde_json::Map::new();

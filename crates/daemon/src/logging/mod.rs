@@ -1,7 +1,7 @@
 //! Log lines: JSON for journald, text for a terminal.
 //!
-//! Writing never blocks the daemon: a bounded queue stands between it and standard output, and
-//! what does not fit is dropped and counted ([`LogControl::lost`]).
+//! Writing never blocks the daemon: a bounded queue separates it from standard output, and lines that do not fit are
+//! dropped and counted ([`LogControl::lost`]).
 
 mod format;
 
@@ -21,7 +21,7 @@ use sipward_model::rights;
 /// flood that FreeSWITCH reports.
 const QUEUE_LINES: usize = 8_192;
 
-/// Longest wait at the end for anyone who reads the log.
+/// Longest wait at the end for the reader of the log.
 const LAST_LINES: Duration = Duration::from_millis(500);
 
 /// How log lines look.

@@ -31,16 +31,16 @@ fn daemon(page: &mut Page, now: &Snapshot) {
         page,
         "sipward_start_time_seconds",
         Some("seconds"),
-        "When the daemon was started, since the epoch.",
+        "Start time of the daemon, since the epoch.",
         now.started,
     );
     let observe = u8::from(now.observe);
-    gauge(page, "sipward_observe", None, "1 in observe mode: nothing touches the kernel.", observe);
+    gauge(page, "sipward_observe", None, "1 in observe mode: the kernel is not changed.", observe);
 }
 
 fn evidence(page: &mut Page, now: &Snapshot) {
     let tally = &now.tally;
-    let help = "Failed authentications judged, by profile and by what proves the address.";
+    let help = "Failed authentications judged, by profile and grade of evidence.";
     let mut failures = page.family(MetricKind::Counter, "sipward_failures", None, help);
     for (profile, grades) in &tally.failures {
         for (of, count) in grades {
@@ -53,60 +53,58 @@ fn evidence(page: &mut Page, now: &Snapshot) {
     for (kind, count) in kinds.into_iter().zip(now.sources) {
         sources.sample(&[("kind", kind)], count);
     }
-    let help = "Registrations of phones that stand, as FreeSWITCH tells them.";
+    let help = "Active registrations of phones, as FreeSWITCH reports them.";
     gauge(page, "sipward_registrations", None, help, now.registrations);
     counter(
         page,
         "sipward_needs_attention",
-        "Phones told of that logged in before and fail now.",
+        "Previously working phones that now fail.",
         tally.count(Kind::NeedsAttention),
     );
-    let help = "Times a host was slowed down whose users guessed the passwords of others.";
+    let help = "Times a host was slowed because its users guessed passwords of other users.";
     counter(page, "sipward_slowed", help, tally.count(Kind::Slowed));
-    let help = "Flows denied because their host must stay.";
+    let help = "Flows denied in place of a ban of their host.";
     counter(page, "sipward_flows_denied", help, tally.count(Kind::FlowDenied));
-    let help =
-        "Addresses whose new flows count as a stranger's, because many of their ports were denied.";
+    let help = "Distrusted addresses: their new flows are treated like a stranger's.";
     counter(page, "sipward_distrusted", help, tally.count(Kind::Distrusted));
     let help = "Alarms raised, by name.";
     labelled(page, "sipward_alarms", help, "alarm", &tally.alarms);
-    let help = "Log-ins to the API and the page that failed, without those of who had to wait.";
+    let help = "Failed log-ins to the API and the console, without throttled ones.";
     counter(page, "sipward_login_failures", help, tally.count(Kind::LoginFailed));
 }
 
 fn bans(page: &mut Page, now: &Snapshot) {
     let tally = &now.tally;
-    labelled(page, "sipward_bans", "Bans made, by what decided.", "by", &tally.bans);
+    labelled(page, "sipward_bans", "Bans made, by origin.", "by", &tally.bans);
     labelled(page, "sipward_unbans", "Bans ended, by reason.", "reason", &tally.unbans);
-    let help = "Bans that were due and not done, by reason.";
+    let help = "Refused bans, by reason.";
     labelled(page, "sipward_refusals", help, "reason", &tally.refusals);
-    let help = "Bans that a rule in shadow would have made, by rule.";
+    let help = "Bans that rules in shadow mode would have made, by rule.";
     labelled(page, "sipward_shadowed", help, "rule", &tally.shadowed);
-    gauge(page, "sipward_bans_active", None, "Bans that stand.", now.bans);
-    let help = "Bans that stand, by what they stop: the host, or packets to the SIP ports.";
+    gauge(page, "sipward_bans_active", None, "Active bans.", now.bans);
+    let help = "Active bans, by scope: the host, or packets to the SIP ports.";
     let mut scopes = page.family(MetricKind::Gauge, "sipward_bans_by_scope", None, help);
     scopes.sample(&[("scope", "host")], now.bans.saturating_sub(now.sip_bans));
     scopes.sample(&[("scope", "sip")], now.sip_bans);
-    let help = "Bans that may stand at most (policy.max_bans).";
+    let help = "Limit of active bans (policy.max_bans).";
     gauge(page, "sipward_bans_limit", None, help, now.max_bans);
-    let help = "Bans that stand and that the kernel refused.";
+    let help = "Active bans that the kernel refused.";
     gauge(page, "sipward_bans_not_enforced", None, help, now.not_enforced);
-    let help = "Flows that are denied now: single ports of hosts that must stay.";
+    let help = "Denied flows: single ports of hosts that are not banned.";
     gauge(page, "sipward_flows_active", None, help, now.flows);
-    let help =
-        "Flows that can be denied at once; beyond it the one that ends first is allowed again.";
+    let help = "Limit of denied flows; beyond it the flow that ends first is allowed again.";
     gauge(page, "sipward_flows_limit", None, help, now.max_flows);
-    let help = "Flows that are denied and that the kernel refused.";
+    let help = "Denied flows that the kernel refused.";
     gauge(page, "sipward_flows_not_enforced", None, help, now.flows_not_enforced);
 }
 
 fn kernel(page: &mut Page, now: &Snapshot) {
     let tally = &now.tally;
-    let help = "Bans of hosts whose blackhole route the kernel has taken.";
+    let help = "Bans of hosts whose blackhole route is set in the kernel.";
     gauge(page, "sipward_routes", None, help, now.routes);
     let help = "Changes of routes that the kernel refused.";
     counter(page, "sipward_route_failures", help, tally.count(Kind::RouteFailed));
-    let help = "Routes and rules that others removed and that were put back.";
+    let help = "Routes and rules that other programs removed and sipward restored.";
     counter(page, "sipward_healed", help, tally.healed);
     let help = "1 when packets of banned hosts are dropped on arrival; absent in observe mode.";
     let mut gate = page.family(MetricKind::Gauge, "sipward_gate", None, help);
@@ -118,11 +116,11 @@ fn kernel(page: &mut Page, now: &Snapshot) {
 }
 
 fn flood(page: &mut Page, now: &FloodNow) {
-    let help = "1 while strangers send more than they may all together.";
+    let help = "1 while strangers together exceed their packet limit.";
     gauge(page, "sipward_shielded", None, help, u8::from(now.shielded));
     let help = "1 while a profile of FreeSWITCH answers no OPTIONS request.";
     gauge(page, "sipward_deaf", None, help, u8::from(now.deaf));
-    let help = "Latest answer of FreeSWITCH's slowest profile; absent while none is asked.";
+    let help = "Latest answer time of FreeSWITCH's slowest profile; absent while none is probed.";
     let mut answer =
         page.family(MetricKind::Gauge, "sipward_answer_seconds", Some("seconds"), help);
     if let Some(seconds) = now.answer {
@@ -134,12 +132,12 @@ fn flood(page: &mut Page, now: &FloodNow) {
         hosts.sample(&[], healthy);
     }
     let ShieldCounts { unlimited, healthy, strangers, newcomers, dropped } = &now.counts;
-    let help = "Packets to the SIP ports that the shield judged, by whose they are.";
+    let help = "Packets to the SIP ports that the shield judged, by class of host.";
     let mut packets = page.family(MetricKind::Counter, "sipward_sip_packets", None, help);
     for (host, count) in [("unlimited", unlimited), ("healthy", healthy), ("stranger", strangers)] {
         packets.sample(&[("host", host)], count);
     }
-    let help = "Packets of newcomers that passed by their half of the budget.";
+    let help = "Packets of newcomers that passed with the newcomers' half of the budget.";
     counter(page, "sipward_newcomer_packets", help, *newcomers);
     let help = "Packets to the SIP ports that the shield dropped, by the limit that was exceeded.";
     let mut packets = page.family(MetricKind::Counter, "sipward_sip_packets_dropped", None, help);
@@ -167,33 +165,33 @@ fn event_socket(page: &mut Page, now: &Snapshot) {
         page,
         "sipward_esl_disconnected_seconds",
         Some("seconds"),
-        "Time without a connection until now; 0 when there is one.",
+        "Time since the connection was lost; 0 while connected.",
         now.esl_away,
     );
     let help = "Connections to FreeSWITCH lost, and attempts that failed.";
     counter(page, "sipward_esl_disconnections", help, tally.count(Kind::EslDisconnected));
-    let help = "Time of which no events were seen, counted when it is over.";
+    let help = "Time without events, counted when it is over.";
     page.family(MetricKind::Counter, "sipward_esl_blind_seconds", Some("seconds"), help)
         .sample(&[], tally.blind.as_secs_f64());
     counter(page, "sipward_events", "Events received.", now.events);
-    let help = "Events dropped because they came faster than they could be judged.";
+    let help = "Events dropped because they arrived faster than the engine could judge them.";
     counter(page, "sipward_events_dropped", help, now.events_dropped);
-    let help = "Events that were no evidence: unusable, or made by another client.";
+    let help = "Events that were not evidence: unusable, or sent by another client.";
     counter(page, "sipward_events_ignored", help, tally.events_ignored);
 }
 
 fn store(page: &mut Page, now: &Snapshot) {
     let store = &now.store;
     let works = u8::from(matches!(store.state, State::Ok));
-    gauge(page, "sipward_store_up", None, "1 when what is decided is stored.", works);
-    let help = "Entries that wait to be stored.";
+    gauge(page, "sipward_store_up", None, "1 while decisions are stored.", works);
+    let help = "Entries waiting to be stored.";
     gauge(page, "sipward_store_behind_entries", None, help, store.behind_entries);
     let behind = std::time::Duration::from_millis(store.behind_ms).as_secs_f64();
-    let help = "How long the oldest entry has waited to be stored.";
+    let help = "Waiting time of the oldest entry to be stored.";
     gauge(page, "sipward_store_behind_seconds", Some("seconds"), help, behind);
     let help = "Size of the database, its log included.";
     gauge(page, "sipward_store_size_bytes", Some("bytes"), help, store.size_bytes);
-    let help = "Entries that found no room to wait.";
+    let help = "Entries lost because the queue was full.";
     counter(page, "sipward_store_dropped", help, store.dropped);
 }
 
@@ -201,9 +199,13 @@ fn deliveries(page: &mut Page, now: &Snapshot) {
     type Of = fn(&sipward_notify::Delivery) -> u64;
     let counters: [(&str, &str, Of); 4] = [
         ("sipward_messages_delivered", "Mails and webhooks delivered.", |d| d.delivered),
-        ("sipward_delivery_failures", "Attempts to deliver that failed.", |d| d.failed),
-        ("sipward_messages_lost", "Mails and webhooks given up, or without room.", |d| d.lost),
-        ("sipward_records_missed", "Records that a slow listener did not hear of.", |d| d.missed),
+        ("sipward_delivery_failures", "Failed delivery attempts.", |d| d.failed),
+        (
+            "sipward_messages_lost",
+            "Mails and webhooks given up, or dropped from a full queue.",
+            |d| d.lost,
+        ),
+        ("sipward_records_missed", "Records that a slow listener missed.", |d| d.missed),
     ];
     for (name, help, of) in counters {
         let mut family = page.family(MetricKind::Counter, name, None, help);
@@ -211,7 +213,7 @@ fn deliveries(page: &mut Page, now: &Snapshot) {
             family.sample(&[("by", &delivery.by)], of(delivery));
         }
     }
-    let help = "Mails and webhooks that wait.";
+    let help = "Queued mails and webhooks.";
     let mut waiting = page.family(MetricKind::Gauge, "sipward_messages_waiting", None, help);
     for delivery in &now.deliveries {
         waiting.sample(&[("by", &delivery.by)], delivery.waiting);

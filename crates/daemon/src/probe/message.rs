@@ -1,4 +1,4 @@
-//! The OPTIONS request and its answer (RFC 3261 sections 11 and 8.1.3), no more of SIP than that.
+//! The OPTIONS request and its answer (RFC 3261 sections 11 and 8.1.3).
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use memchr::memchr;
 /// Bytes of an answer's header that are looked at.
 const LONGEST_HEAD: usize = 2_048;
 
-/// What all requests to one profile have in common. Nobody who cannot read them knows it.
+/// The common part of all requests to one profile. It is secret to hosts that cannot read the requests.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
     from: SocketAddr,

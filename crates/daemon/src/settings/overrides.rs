@@ -76,7 +76,7 @@ impl Overrides {
             let known = PolicyKey::all().find(|known| name(*known) == *key);
             let fits = |known| set(&mut Policy::default(), known, value).is_ok();
             let Some(known) = known.filter(|known| fits(*known)) else {
-                tracing::warn!(key, %value, "a stored override means nothing to this version");
+                tracing::warn!(key, %value, "a stored override is unknown to this version");
                 continue;
             };
             self.layers(known).stored.get_or_insert_with(|| value.clone());
@@ -152,13 +152,13 @@ impl Overrides {
         changed.collect()
     }
 
-    /// `file` with everything on top. A value that does not fit the file any more is left out and told.
+    /// `file` with everything on top. A value that conflicts with the file is ignored and reported.
     pub fn over(&self, file: &Config) -> Config {
         let mut config = file.clone();
         let added = self.allow.iter().map(|entry| &entry.host);
         config.allow.extend(added.filter(|host| !file.allow.contains(host)).cloned());
         if let Some(InvalidValue { key, detail }) = self.lay_over(&mut config.policy) {
-            tracing::warn!(%key, detail, "an override does not fit the file and is left out");
+            tracing::warn!(%key, detail, "an override conflicts with the file and is ignored");
         }
         config
     }

@@ -24,14 +24,13 @@ pub enum Alarm {
         /// What the kernel said.
         error: String,
     },
-    /// More bans within a minute than `alarm_bans_per_minute`. They stand: look whether they are
-    /// right.
+    /// More bans within a minute than `alarm_bans_per_minute`. They are applied; check them.
     ManyBans {
         /// Bans in that minute so far.
         bans: u32,
     },
-    /// Many failures within a minute that anybody could have forged, or that name known or protected
-    /// hosts: somebody tries to have others banned.
+    /// Many forgeable failures within a minute, or failures that name known or protected hosts: an attacker tries to
+    /// have other hosts banned.
     Spoofing {
         /// Such failures in that minute so far.
         failures: u32,
@@ -51,8 +50,8 @@ pub enum Alarm {
         /// Sources within the window.
         sources: u32,
     },
-    /// A source where users log in guesses the passwords of others. Raised when it begins, and again
-    /// every hour while it goes on.
+    /// A source from where users log in guesses passwords of other users. Raised when it begins, and every hour while
+    /// it continues.
     Insider {
         /// Its address.
         source: IpAddr,
@@ -72,7 +71,7 @@ pub enum Alarm {
         addresses: u32,
     },
     /// Failures of a stranger come without their attempts although this FreeSWITCH sends attempts:
-    /// somebody may hide his guesses. Nothing is banned for them.
+    /// the source may hide its guesses. They cause no ban.
     Unjoined {
         /// The address.
         source: IpAddr,
@@ -86,7 +85,7 @@ pub enum Alarm {
         /// The accounts they tried, the latest last.
         users: Vec<Text>,
     },
-    /// More bans within a minute on evidence that anybody can forge than
+    /// More bans within a minute on forgeable evidence than
     /// [`crate::MAX_FORGEABLE_PER_MINUTE`]: further ones are only reported.
     ForgeableBans {
         /// Such bans in that minute so far.
@@ -107,7 +106,7 @@ pub enum Alarm {
         #[serde(skip_serializing_if = "Option::is_none")]
         packets: Option<u32>,
     },
-    /// A new policy was out of range; the old one stays in force.
+    /// A new policy was out of range; the previous one remains.
     PolicyRejected {
         /// What is wrong with it.
         #[serde(serialize_with = "display")]

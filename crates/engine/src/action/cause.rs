@@ -18,14 +18,14 @@ pub enum Cause {
     Rule(Evidence),
     /// An operator's command.
     Manual {
-        /// The operator's words.
+        /// The operator's reason.
         #[serde(rename = "comment")]
         reason: String,
         /// The operator insisted, although it covers a protected address.
         #[serde(default)]
         force: bool,
     },
-    /// One of our routes found at start.
+    /// A route of sipward found at the start.
     Adopted,
     /// What is left of a wider ban that was split.
     Split {
@@ -86,7 +86,7 @@ pub struct Evidence {
     /// Address of the event that crossed the threshold.
     #[serde(rename = "address")]
     pub source: IpAddr,
-    /// Whether somebody logged in from there lately.
+    /// Whether a user logged in from there lately.
     pub identity: Identity,
     /// What the rule counted in the window: failures, users, hosts.
     pub failures: u32,

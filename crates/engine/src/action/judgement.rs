@@ -19,7 +19,7 @@ pub struct Judgement {
     pub user_agent: Text,
     /// How sure the address is.
     pub grade: Grade,
-    /// Whether somebody logged in from there lately.
+    /// Whether a user logged in from there lately.
     pub identity: Identity,
     /// Taken for a phone with an old password: not counted towards a ban
     /// ([`crate::Action::NeedsAttention`]).

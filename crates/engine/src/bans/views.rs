@@ -16,7 +16,7 @@ pub struct BanView<'a> {
     pub since: Timestamp,
     /// Its end.
     pub until: Expiry,
-    /// Who decided: what may lift it depends on that.
+    /// What decided it, which determines what may lift it.
     pub origin: Origin,
     /// What it stops.
     pub scope: Scope,
@@ -27,7 +27,7 @@ pub struct BanView<'a> {
     pub enforcement: &'a Enforcement,
 }
 
-/// Who decided a ban.
+/// What decided a ban.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
@@ -35,7 +35,7 @@ pub enum Origin {
     Automatic,
     /// An operator. Yields to [`crate::Exemption::Own`], `Gateway`, `EslPeer` and `NameServer`.
     Manual,
-    /// An operator who insisted. Yields to [`crate::Exemption::Own`] only.
+    /// An operator, with force. Yields to [`crate::Exemption::Own`] only.
     Forced,
 }
 
@@ -45,7 +45,7 @@ pub enum Origin {
 pub enum Enforcement {
     /// Not reported yet.
     Pending,
-    /// A lookup showed that our route wins and the gate stands.
+    /// A look-up showed that sipward's route wins, and the gate is active.
     Enforced,
     /// The route is set, but does not keep the packets out.
     Ineffective,

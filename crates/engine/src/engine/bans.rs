@@ -27,7 +27,7 @@ const REARM_PERCENT: usize = 95;
 const MAX_ERROR_BYTES: usize = 256;
 
 impl Engine {
-    /// Bans a source. True when its ban stands.
+    /// Bans a source. True if it is banned afterwards.
     pub(super) fn ban_subject(
         &mut self,
         due: &Due,
@@ -95,7 +95,7 @@ impl Engine {
         net
     }
 
-    /// Who must not be covered by a ban of `net`.
+    /// The host that a ban of `net` must not cover.
     pub(super) fn objection(&self, net: &IpNet, origin: Origin) -> Option<Refusal> {
         let exempt = self.exemptions.touching(net).filter(|(class, _)| outranks(*class, origin));
         if let Some((class, net)) = exempt.min_by_key(|(class, _)| *class) {
@@ -104,7 +104,7 @@ impl Engine {
         (origin != Origin::Forced && net::cuts_link_local(net)).then_some(Refusal::LinkLocal)
     }
 
-    /// Makes a ban stand, in place of those it makes useless.
+    /// Adds a ban, in place of those it makes useless.
     pub(super) fn place(
         &mut self,
         net: IpNet,
@@ -174,8 +174,8 @@ impl Engine {
         }
     }
 
-    /// Replaces a standing ban by `pieces` of it, or by nothing. The pieces come first, so that
-    /// nobody in them is let through for a moment.
+    /// Replaces a standing ban by `pieces` of it, or by nothing. The pieces come first, so that their packets are
+    /// dropped without a gap.
     pub(super) fn split(
         &mut self,
         net: IpNet,

@@ -37,7 +37,7 @@ impl Engine {
         self.allow_exempt(net, actions);
     }
 
-    /// Lifts or splits a ban that covers somebody exempt now.
+    /// Lifts or splits a ban that covers an exempt host now.
     fn recheck(&mut self, net: IpNet, actions: &mut Vec<Action>) {
         let Some(ban) = self.bans.get(&net) else {
             return;

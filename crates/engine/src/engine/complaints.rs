@@ -37,14 +37,14 @@ impl Engine {
                     self.count_lines(lines, actions);
                 }
             }
-            // No event tells of these.
+            // No event reports these.
             ComplaintKind::Reported
             | ComplaintKind::AclRejected
             | ComplaintKind::MalformedAuthorization => self.count_line(source, kind, actions),
         }
     }
 
-    /// An event told of a failure: lines about the same one count for nothing.
+    /// An event reported a failure: lines about the same one do not count.
     pub(super) fn note_reported(&mut self, source: IpAddr, user: u64) {
         if !self.limits.policy.rules.log.guard.is_on() {
             return;

@@ -22,7 +22,8 @@ use crate::{
 pub(super) enum Outcome {
     /// Its source is exempt.
     Exempt(Exemption),
-    /// In flight when the ban fell, or the denial of its flow. It counts for nothing: when the ban ends the window begins anew,
+    /// In flight when the ban fell, or the denial of its flow. It counts for nothing: when the ban ends the window
+    /// begins anew,
     /// and only a new offence makes the next ban longer.
     Banned,
     /// Taken for a phone with an old password.
@@ -79,7 +80,7 @@ impl Engine {
                 continue;
             }
             if seen.method == Method::Invite {
-                // Its To user is the number called: nobody knows whose password was tried.
+                // Its To user is the number called: the account whose password was tried is unknown.
                 seen.user_hash = self.fingerprints.text("");
             }
             self.judge(&seen, Grade::Assumed, actions);

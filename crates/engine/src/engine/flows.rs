@@ -1,4 +1,4 @@
-//! Denying single flows, where the host must stay because others live there.
+//! Denying single flows, where the host cannot be banned because other phones share it.
 //!
 //! A denial hits one port of one address for [`crate::Healthy::attention_ban_time`]. It is never that of a
 //! registration that holds, so no forged port harms a registered phone; and a port is denied once within an
@@ -115,7 +115,7 @@ impl Engine {
         }
     }
 
-    /// Allows the flows of anyone who is exempt now in a network.
+    /// Allows the flows of hosts in a network that are exempt now.
     pub(super) fn allow_exempt(&mut self, net: &IpNet, actions: &mut Vec<Action>) {
         let flows: Vec<Flow> = self.flows.within(net).collect();
         for flow in flows {

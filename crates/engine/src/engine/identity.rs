@@ -31,7 +31,7 @@ const PROVED_WITHIN: Duration = JOIN_WAIT;
 /// Successes that wait at once, oldest out first.
 const MAX_UNPROVED: usize = 1_024;
 
-/// Right passwords whose dialog nobody has seen challenged yet.
+/// Right passwords in dialogs whose challenge was not seen yet.
 #[derive(Debug)]
 pub(super) struct UnprovedSuccesses {
     /// By host, account and Call-ID.
@@ -115,7 +115,7 @@ impl UnprovedSuccesses {
     }
 }
 
-/// A user who logged in, whose address something proves.
+/// A log-in whose address is proved.
 #[derive(Clone, Copy)]
 pub(super) struct LoggedIn<'a> {
     pub(super) source: IpAddr,
@@ -151,7 +151,7 @@ impl Engine {
         let proved = answered
             || attempt.websocket
             || self.live.is_registered_line(line, self.now)
-            // The same phone at another address: nobody else knows its Call-ID.
+            // The same phone at another address: no other host knows its Call-ID.
             || self.live.is_registered_call(registered, self.now)
             || self.was_challenged_for(attempt, source, profile_hash);
         let success = LoggedIn { source, user, domain, user_agent };
@@ -199,8 +199,8 @@ impl Engine {
         }
     }
 
-    /// The same user was challenged last, from the same address and port: only a forger who first has
-    /// his victim challenged can bring that about, and he could name the right dialog as well.
+    /// The same user was challenged last, from the same address and port: only a forger that first causes a challenge
+    /// to its victim can achieve that, and it could name the right dialog as well.
     fn was_challenged_for(
         &self,
         attempt: &AuthAttempt<'_>,
@@ -221,7 +221,7 @@ impl Engine {
             || self.live.is_registered_line(line, self.now)
     }
 
-    /// A user logged in, from where he is.
+    /// A user logged in from an address.
     pub(super) fn on_success(&mut self, success: LoggedIn<'_>, actions: &mut Vec<Action>) {
         let LoggedIn { source, user, user_agent, .. } = success;
         let source = net::canonical(source);
@@ -243,8 +243,8 @@ impl Engine {
         self.free_from_wide_ban(source, actions);
     }
 
-    /// One account makes a few new addresses a day known, so that neither its owner nor its thief can
-    /// protect whatever address he likes.
+    /// One account makes a few new addresses a day known, so that neither its owner nor a thief can protect arbitrary
+    /// addresses.
     fn may_become_known(
         &mut self,
         success: LoggedIn<'_>,
@@ -329,7 +329,7 @@ impl Engine {
         (!user_agent.is_empty()).then(|| self.fingerprints.text(user_agent))
     }
 
-    /// A ban that somebody else's failures made wider than one host never holds a known one: it narrows to
+    /// A ban that failures of another host made wider than one host never covers a known one: it narrows to
     /// the host that failed, and that of a whole network is split around the source.
     pub(super) fn free_from_wide_ban(&mut self, source: IpAddr, actions: &mut Vec<Action>) {
         let Some((net, ban)) = self.bans.covering(source) else {

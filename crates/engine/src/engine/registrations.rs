@@ -1,4 +1,4 @@
-//! Registrations that hold: who is known because FreeSWITCH serves him right now.
+//! Active registrations: hosts that are known because FreeSWITCH serves them now.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -19,7 +19,7 @@ use crate::{
 const MAX_LISTED_ADDRESSES: u32 = 3;
 
 impl Engine {
-    /// What is known of an address: who logged in from there, and what may be done to it when `account`
+    /// What is known of an address: the users that logged in from there, and what may be done to it when `account`
     /// (the hash of a user) fails.
     pub(super) fn standing(&self, addr: IpAddr, account: Option<u64>) -> (Identity, Standing) {
         let host = Key::of_addr(addr);
@@ -38,8 +38,8 @@ impl Engine {
         (identity, standing)
     }
 
-    /// What an address is counted under: its network, or the host alone where somebody else in the
-    /// network is known or exempt, so that neither has to answer for the other.
+    /// What an address is counted under: its network, or the host alone if another host in the network is known or
+    /// exempt, so that each only counts its own failures.
     #[inline]
     pub(super) fn key(&self, addr: IpAddr) -> Key {
         // Most sources are IPv4 hosts: every event asks three times.
@@ -58,7 +58,7 @@ impl Engine {
         Key::of_addr(addr)
     }
 
-    /// Somebody known or exempt is in the network of an address.
+    /// A known or exempt host is in the network of an address.
     pub(super) fn is_inhabited(&self, addr: IpAddr, net_key: &Key) -> bool {
         let remember = self.limits.policy.healthy.remember;
         let known = self.inhabited.get(net_key);
@@ -139,12 +139,12 @@ impl Engine {
             }
         }
         let (_, hosts) = self.live.sizes();
-        // Whatever the caller's clock says: who is in the list stays.
+        // Whatever the caller's clock says: hosts in the list remain registered.
         self.live.forget_unseen(asked.min(self.now), self.now);
         self.note_fewer_live(hosts);
     }
 
-    /// Lifts a ban that would not be made now: it fell before the list told who is registered.
+    /// Lifts a ban that would not be made now: it was made before the list of registrations arrived.
     fn lift_what_holds_no_longer(&mut self, source: IpAddr, actions: &mut Vec<Action>) {
         let source = net::canonical(source);
         let Some((net, ban)) = self.bans.covering(source) else {
@@ -175,7 +175,7 @@ impl Engine {
         spread
     }
 
-    /// Forgets who was not seen for too long.
+    /// Removes hosts that were not seen for too long.
     pub(super) fn expire_identities(&mut self, now: Timestamp) {
         let (known, ..) = self.identities.sizes();
         let (_, hosts) = self.live.sizes();
@@ -230,7 +230,7 @@ impl Engine {
         }
     }
 
-    /// Somebody is no stranger from now on, and the others of his network no longer share what is counted.
+    /// A host is no longer a stranger, and the others of its network no longer share its count.
     pub(super) fn greet(&mut self, source: IpAddr) {
         if self.standing(source, None).1.is_strange() {
             self.note_spared();

@@ -163,8 +163,7 @@ impl Engine {
         }
     }
 
-    /// Bans on evidence that anybody can forge: only so many within a minute, and not more than their share
-    /// of the table.
+    /// Bans on forgeable evidence: only so many within a minute, and not more than their share of the table.
     fn ban_on_forgeable(
         &mut self,
         due: &Due,

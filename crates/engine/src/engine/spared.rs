@@ -5,7 +5,7 @@ use ipnet::IpNet;
 use super::Engine;
 
 impl Engine {
-    /// The networks of everybody who is no stranger: exempt ones of every class first, then those with
+    /// The networks of all hosts that are not strangers: exempt ones of every class first, then those with
     /// registrations that stand, then those who logged in lately. Some come twice, some lie inside
     /// others; there may be some hundred thousand.
     pub fn spared(&self) -> impl Iterator<Item = IpNet> {
@@ -13,8 +13,8 @@ impl Engine {
         self.exemptions.iter().chain(known)
     }
 
-    /// A number that is another one whenever [`Engine::spared`] gives others. It takes up to a minute
-    /// to see that time alone has made somebody a stranger.
+    /// A number that is another one whenever [`Engine::spared`] gives others. It takes up to a minute to notice that
+    /// a host has become a stranger by time alone.
     #[must_use]
     pub const fn spared_version(&self) -> u64 {
         self.spared_version

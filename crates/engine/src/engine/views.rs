@@ -18,9 +18,9 @@ pub struct SourceView<'a> {
     pub addr: IpAddr,
     /// The network it is counted and banned by.
     pub source: IpNet,
-    /// Whether somebody logged in from there lately, or is registered now.
+    /// Whether a user logged in from there lately, or is registered now.
     pub identity: Identity,
-    /// Registrations from there that stand.
+    /// Active registrations from there.
     pub registrations: u32,
     /// Failures counted in the window.
     pub failures: u32,
@@ -41,7 +41,7 @@ pub struct SourceView<'a> {
     pub unproven: u32,
     /// Unjoined failures, which weigh nothing.
     pub unjoined: u32,
-    /// Who exempts it, and the network that does.
+    /// The class that exempts it, and the network.
     pub exempt: Option<(Exemption, IpNet)>,
     /// The narrowest ban that covers it.
     pub ban: Option<BanView<'a>>,
@@ -75,7 +75,7 @@ pub struct Stats {
     pub challenges: u64,
     /// Reports from the dialplan.
     pub reports: u64,
-    /// Failed log-ins to our own page and API.
+    /// Failed log-ins to sipward's console and API.
     pub login_failures: u64,
     /// Complaints of the log.
     pub complaints: u64,
@@ -101,19 +101,19 @@ pub struct Stats {
     pub banned: u64,
     /// Bans that were due and not done.
     pub refused: u64,
-    /// Bans whose time was over.
+    /// Expired bans.
     pub expired: u64,
     /// Sources forgotten to make room.
     pub evicted: u64,
     /// Sources tracked now.
     pub tracked: usize,
-    /// Sources tracked now whose failures weigh nothing.
+    /// Sources tracked now whose failures have no weight.
     pub weightless: usize,
     /// Sources now that logged in lately.
     pub known: usize,
     /// Users of them.
     pub healthy: usize,
-    /// Registrations that stand now.
+    /// Active registrations.
     pub registrations: usize,
     /// Phones now that need attention.
     pub attention: usize,
@@ -175,7 +175,7 @@ impl ByGrade {
 }
 
 impl Engine {
-    /// The bans that stand, in the order of their networks.
+    /// The active bans, in the order of their networks.
     pub fn bans(&self) -> impl Iterator<Item = BanView<'_>> {
         self.bans.iter().map(|(net, ban)| ban.view(net))
     }
@@ -215,7 +215,7 @@ impl Engine {
             .map(|(net, ban)| ban.view(net))
     }
 
-    /// Everybody exempt who covers `addr`, and why; the class that is named first comes first.
+    /// All exempt networks that cover `addr`, with their class; the class that is reported comes first.
     #[must_use]
     pub fn exemptions(&self, addr: IpAddr) -> Vec<(Exemption, IpNet)> {
         let host = IpNet::from(net::canonical(addr));

@@ -110,7 +110,7 @@ impl Engine {
         self.callers.get(host).is_some_and(|until| *until > self.now)
     }
 
-    /// Somebody failed to log in to our own page: no event of FreeSWITCH, and none of its rules.
+    /// A log-in to sipward's console failed: not an event of FreeSWITCH, and not subject to its rules.
     pub(super) fn on_login_failure(&mut self, addr: IpAddr, actions: &mut Vec<Action>) {
         let rule = self.limits.policy.rules.login;
         if !rule.guard.is_on() {
@@ -148,8 +148,8 @@ impl Engine {
         self.accuse(Accusation { rule, grade, count, addr, reason: None }, actions);
     }
 
-    /// Something that is no failed authentication reached a threshold. What anybody can forge waits a
-    /// second for those who may know the accused.
+    /// Something that is no failed authentication reached a threshold. Forgeable evidence waits a second for answers
+    /// that may show the accused host as known.
     pub(super) fn accuse(&mut self, accusation: Accusation, actions: &mut Vec<Action>) {
         let addr = accusation.addr;
         self.ask_acl(addr, actions);
@@ -186,7 +186,7 @@ impl Engine {
             return;
         };
         let due = Due { grade, reason: accusation.reason.clone(), ..due };
-        // A ban of scope SIP leaves our own page open.
+        // A ban of scope SIP does not block sipward's console.
         let scope = if rule == RuleName::Login { self.scope(&due) } else { Scope::Sip };
         if self.is_shut_out(addr, scope) {
             return;
@@ -241,7 +241,7 @@ impl Engine {
         }
     }
 
-    /// A host where users log in fails for one who never did there; `is_phone` when it is taken for a line
+    /// A host from where users log in fails for a user that never did there; `is_phone` when it is taken for a line
     /// with a wrong password.
     pub(super) fn watch_insider(
         &mut self,
@@ -407,7 +407,7 @@ impl Engine {
         self.watch_ban(actions);
     }
 
-    /// Somebody known, or a caller, is inside a network.
+    /// A known host, or a caller, is inside a network.
     fn known_inside(&self, network: &IpNet) -> Option<IpNet> {
         let (key, remember) = (Key::of(network), self.limits.policy.healthy.remember);
         let known = self.populated.get(&key);
@@ -435,7 +435,7 @@ impl Engine {
         let Deaf { burst, packets } = *deaf;
         let most = self.limits.policy.deafness.max_failures;
         actions.push(Action::Alarm(Alarm::Deaf { burst, packets }));
-        // Nobody will reach the threshold any more: act on what was seen.
+        // The threshold can no longer be reached: act on the evidence so far.
         let seen = self.sources.unchallenged(self.now, &self.limits);
         let fallen: Vec<Key> = seen.filter(|(_, n)| *n >= most).map(|(key, _)| key).collect();
         for key in fallen {

@@ -12,14 +12,14 @@ pub(crate) struct Ports(BTreeMap<(Key, Option<u16>), u32>);
 /// The port that a host's entry holds itself. It is free only while the host has no other.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct OwnPort {
-    /// `None` where nobody says from which port, and while it is free.
+    /// `None` if the port is unknown, and while it is free.
     port: Option<u16>,
     /// Registrations from there; 0 while it is free.
     count: u32,
 }
 
 impl Ports {
-    /// A registration came; `None` where nobody says from which port.
+    /// A registration came; `None` if its port is unknown.
     pub(crate) fn enter(&mut self, host: Key, own: &mut OwnPort, port: Option<u16>) {
         if own.count == 0 {
             *own = OwnPort { port, count: 1 };

@@ -20,11 +20,11 @@ pub struct Rules {
     pub users: Rule,
     /// User agents of known scanners, at the first failure.
     pub user_agents: UserAgents,
-    /// `sipward::report` events from the dialplan. Default: ban at 3 within 10 min, for 10 min. Over UDP
-    /// anybody can be named in one, so such a ban does not make later ones longer.
+    /// `sipward::report` events from the dialplan. Default: ban at 3 within 10 min, for 10 min. Over UDP it can name
+    /// any address, so such a ban does not make later ones longer.
     pub report: Rule,
     /// Events of any kind, unless a user logs in within the next second. Default: ban at 200 within
-    /// 1 s, for 60 s, whatever the grade: a flood deafens FreeSWITCH for everyone. Does not make later
+    /// 1 s, for 60 s, whatever the grade: a flood makes FreeSWITCH deaf for all phones. Does not make later
     /// bans longer.
     pub flood: Rule,
     /// Failures over a long time. Default: shadow at 30 within 24 h.
@@ -36,24 +36,24 @@ pub struct Rules {
     /// 10 min.
     pub calls: Rule,
     /// Failures that name an IP address instead of a domain. Default: shadow at 3 within 10 min.
-    /// Turns itself off once somebody registers to a domain that is an address.
+    /// Turns itself off once a user registers to a domain that is an address.
     pub raw_address: Rule,
-    /// One user attacked from many sources: alarm at 10 sources within 1 h; from then on strangers
-    /// who fail for that user fall at [`Rules::ACCOUNT_MAX_FAILURES`]. Default: shadow.
+    /// One user attacked from many sources: alarm at 10 sources within 1 h; from then on strangers that fail for that
+    /// user are banned at [`Rules::ACCOUNT_MAX_FAILURES`]. Default: shadow.
     pub account: Rule,
     /// Failures by weight of at least [`Rules::NETWORK_SOURCES`] strangers in one IPv4 /24 or IPv6 /48:
-    /// the network is banned. Never one that holds somebody known or exempt, or a caller. Default: ban
+    /// the network is banned. Never one with a known or exempt host, or a caller. Default: ban
     /// at 20 within 10 min, for 10 min. Range of the threshold 4 to 64.
     pub network: Rule,
-    /// Users tried from a source where others log in, who never did so there. Default: alarm at 5
+    /// Users tried from a source from where only other users log in. Default: alarm at 5
     /// within 1 h. In ban mode answered failures for [`Rules::INSIDER_USERS`] of them, as many as
     /// [`super::Healthy::known_max_failures`] within the base window, have the host slowed down or the flow
     /// denied. The ban time is not used: it is [`super::Healthy::attention_ban_time`].
     pub insider: Rule,
-    /// Lines of FreeSWITCH's log ([`crate::Complaint`]) that no event tells of. Default: shadow at 5
+    /// Lines of FreeSWITCH's log ([`crate::Complaint`]) that no event reports. Default: shadow at 5
     /// within 10 min, for 1 h, whatever the grade, because a line carries none.
     pub log: Rule,
-    /// Failed log-ins to sipward's own page and API. Default: ban at 10 within 10 min, for 1 h: the
+    /// Failed log-ins to sipward's console and API. Default: ban at 10 within 10 min, for 1 h: the
     /// handshake of TCP proves the address. Its scope is the host: the page is no SIP port.
     pub login: Rule,
     /// Packets of one stranger to the SIP ports, by the kernel's count ([`crate::Input::Scanner`]): the only
@@ -109,7 +109,7 @@ pub enum Mode {
     /// Limit the host to [`crate::SLOWED_PER_SECOND`] packets a second for [`crate::SLOWED_FOR`]. Only
     /// [`Rules::scan`] has this mode.
     Slow,
-    /// Only tell what would have been banned ([`crate::Action::Shadowed`]).
+    /// Only report what would have been banned ([`crate::Action::Shadowed`]).
     Shadow,
     /// Nothing.
     Off,
@@ -332,7 +332,7 @@ impl Rules {
         self.guard(rule)?.scope
     }
 
-    /// Failures at which a stranger falls who tries an account under attack.
+    /// Failures at which a stranger that tries an account under attack is banned.
     pub const ACCOUNT_MAX_FAILURES: u32 = 2;
 
     /// Strangers in a network that must have failed before the whole of it is banned.

@@ -23,7 +23,7 @@ pub struct PolicyError {
     pub key: &'static str,
     /// The value it has.
     pub value: String,
-    /// What it may be, in words.
+    /// The allowed values, as text.
     pub expected: String,
 }
 

@@ -30,7 +30,7 @@ pub enum ClientError {
     /// `-ERR invalid` to `auth` or `userauth`.
     #[error(
         "the Event Socket refused the password{}; \
-         it stands in event_socket.conf.xml, for a user in the directory (esl-password)",
+         it is set in event_socket.conf.xml, for a user in the directory (esl-password)",
         OfUser(user.as_deref())
     )]
     WrongPassword {

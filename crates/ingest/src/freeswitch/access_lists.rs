@@ -69,7 +69,7 @@ pub enum Verdict {
 /// Reads the answer.
 ///
 /// # Errors
-/// When it is no such configuration.
+/// When it is not such a configuration.
 pub fn read(text: &str) -> Result<AccessLists, String> {
     let mut found = AccessLists::default();
     let mut any = false;
@@ -146,10 +146,10 @@ impl List {
         let (usable, wide): (Vec<Node>, Vec<Node>) =
             self.nodes.iter().partition(|node| !node.allows || is_narrow(&node.net));
         if let Some(all) = wide.iter().find(|node| node.net.prefix_len() == 0) {
-            return Verdict::Everybody(format!("its node {} allows everybody", all.net));
+            return Verdict::Everybody(format!("its node {} allows every address", all.net));
         }
         let Some(nets) = resolve(usable) else {
-            return Verdict::Everybody(format!("its nodes make more than {MAX_NETS} networks"));
+            return Verdict::Everybody(format!("its nodes give more than {MAX_NETS} networks"));
         };
         let allowed_by_wide: u64 = wide.iter().map(|node| addresses(&node.net)).sum();
         let allowed: u64 = nets.iter().map(addresses).sum::<u64>() + allowed_by_wide;

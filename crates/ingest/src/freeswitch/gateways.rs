@@ -30,7 +30,7 @@ pub struct Gateways {
 /// Reads the answer.
 ///
 /// # Errors
-/// When it is no list of gateways.
+/// When it is not a list of gateways.
 pub fn read(text: &str) -> Result<Gateways, String> {
     let mut found = Gateways::default();
     let mut any = false;

@@ -17,8 +17,8 @@ pub struct Profile {
     pub name: String,
     /// The sockets that it is bound to.
     pub binds: Vec<Bind>,
-    /// `max-recv-rps`: requests a second above which FreeSWITCH drops all. 1000 where nobody set it; `None` on
-    /// a FreeSWITCH that does not say.
+    /// `max-recv-rps`: requests a second above which FreeSWITCH drops all. 1000 by default; `None` on a FreeSWITCH
+    /// that does not report it.
     pub max_rps: Option<u32>,
 }
 
@@ -109,7 +109,7 @@ pub fn profile(text: &str) -> Result<Profile, String> {
     Ok(Profile { name: fields.get("name").to_owned(), binds, max_rps })
 }
 
-/// A name becomes a word of a command.
+/// A name becomes a part of a command.
 fn is_word(name: &str) -> bool {
     (1..=128).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
 }

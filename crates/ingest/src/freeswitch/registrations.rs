@@ -32,7 +32,7 @@ pub struct Row<'r> {
     pub user: Cow<'r, str>,
     /// `realm`: its domain.
     pub domain: Cow<'r, str>,
-    /// `token`: the `call-id` that the events tell too (`sofia_reg.c`, call of `switch_core_add_registration`).
+    /// `token`: the `call-id` that is also in the events (`sofia_reg.c`, call of `switch_core_add_registration`).
     pub call_id: Cow<'r, str>,
     /// `network_ip`.
     pub source: IpAddr,
@@ -49,7 +49,8 @@ pub struct Outcome {
     pub rows: u64,
     /// Rows that could not be read.
     pub odd: Odd,
-    /// Why rows may be missing: the answer was cut, or holds another number of rows than it says.
+    /// Why rows may be missing: the answer was
+    /// truncated, or holds another number of rows than it says.
     pub incomplete: Option<String>,
 }
 
@@ -58,7 +59,7 @@ pub struct Outcome {
 pub struct Odd {
     /// How many.
     pub count: u64,
-    /// Which, the first three: the row's number, its user where it can be told, and what is wrong.
+    /// Which, the first three: the row's number, its user if known, and the error.
     pub named: Vec<String>,
 }
 
@@ -146,7 +147,7 @@ impl Rows {
         }
     }
 
-    /// The end of the answer. With nobody registered FreeSWITCH leaves `rows` out, and older ones say `0 total.`
+    /// The end of the answer. Without registrations FreeSWITCH leaves `rows` out, and older ones say `0 total.`
     ///
     /// # Errors
     /// When this was no list of registrations.
@@ -166,14 +167,14 @@ impl Rows {
                     self.seen += 1;
                     self.odd("it has no end");
                 }
-                self.outcome.incomplete = Some("the answer was cut".to_owned());
+                self.outcome.incomplete = Some("the answer was truncated".to_owned());
             }
             State::End => {
                 let counted = self.announced.or_else(|| row_count(&self.held));
                 if let Some(announced) = counted.filter(|count| *count != self.seen) {
                     let seen = self.seen;
                     self.outcome.incomplete =
-                        Some(format!("it says {announced} rows and holds {seen}"));
+                        Some(format!("it announces {announced} rows and contains {seen}"));
                 }
             }
         }
@@ -272,7 +273,7 @@ impl<'r> Row<'r> {
         let address = row.network_ip.split('%').next().unwrap_or_default();
         let Ok(source) = address.parse() else {
             return Err(format!(
-                "{}@{}: network_ip `{}` is no address",
+                "{}@{}: network_ip `{}` is not an address",
                 Plain(&shortened(&row.reg_user)),
                 Plain(&shortened(&row.realm)),
                 Plain(&shortened(&row.network_ip))
@@ -288,7 +289,7 @@ impl<'r> Row<'r> {
 
 impl fmt::Display for Odd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} rows cannot be read ({}", self.count, self.named.join("; "))?;
+        write!(f, "{} rows are invalid ({}", self.count, self.named.join("; "))?;
         let more = self.count.saturating_sub(self.named.len() as u64);
         if more > 0 {
             write!(f, "; and {more} more")?;

@@ -19,7 +19,7 @@ const MAX_GATEWAYS: usize = super::gateways::MAX_GATEWAYS;
 /// Bytes of a name or of a proxy.
 const MAX_VALUE: usize = super::MAX_TEXT;
 
-/// Longest `nonce-ttl`: nobody keeps a nonce for longer than a week.
+/// Longest `nonce-ttl`: a week, longer than any real setting.
 const MAX_NONCE_TTL: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// What is read of the configuration.
@@ -57,7 +57,7 @@ pub struct GatewayConf {
     pub unreadable: bool,
 }
 
-/// The parameters whose values are looked at.
+/// The parameters whose values are used.
 enum Wanted {
     NonceTtl,
     LogAuthFailures,
@@ -68,7 +68,7 @@ enum Wanted {
 /// Reads the answer.
 ///
 /// # Errors
-/// When it is no such configuration. The error quotes nothing.
+/// When it is not such a configuration. The error quotes nothing.
 pub fn read(text: &str) -> Result<SofiaConf, String> {
     let mut conf = SofiaConf::default();
     let mut any = false;

@@ -34,7 +34,7 @@ impl ByHand {
         (now.wall, now.boot) = (now.wall + time, now.boot + time);
     }
 
-    /// Somebody sets the system's clock.
+    /// Sets the system's clock.
     pub fn set(&self, wall: Timestamp) {
         self.reading().wall = wall;
     }

@@ -77,18 +77,18 @@ impl fmt::Display for Record {
             | Self::StoreRead { .. } => store_line(f, self),
             Self::Alarm(alarm) => alarm_line(f, alarm),
             Self::Reload { needs_restart } if needs_restart.is_empty() => {
-                f.write_str("configuration read again and in force")
+                f.write_str("configuration reloaded")
             }
             Self::Reload { needs_restart } => write!(
                 f,
-                "configuration read again; changes of {} wait for a restart",
+                "configuration reloaded; changes of {} need a restart",
                 needs_restart.join(", ")
             ),
             Self::ReloadFailed { error } => {
-                write!(f, "configuration NOT reloaded, the old one stays in force: {error}")
+                write!(f, "configuration NOT reloaded, the previous one remains: {error}")
             }
             Self::NameFailed { name, error } => {
-                write!(f, "cannot look up {}: {}; the last answer stays", Plain(name), Plain(error))
+                write!(f, "cannot look up {}: {}; using the last answer", Plain(name), Plain(error))
             }
             Self::GeoFailed { file, error } => {
                 write!(f, "cannot use {} of [geo]: {}", file.display(), Plain(error))
@@ -122,7 +122,7 @@ fn decision_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
         Record::Unban { source, reason, still_stopped_by } => {
             write!(f, "unban {source} ({})", word(reason))?;
             let still = still_stopped_by.as_deref().map(Plain);
-            still.map_or(Ok(()), |by| write!(f, ", which is stopped all the same: {by}"))
+            still.map_or(Ok(()), |by| write!(f, ", but is still blocked: {by}"))
         }
         Record::Refused { source, refusal, cause: _ } => refusal_line(f, source, refusal),
         Record::Shadowed { source, cause } => {
@@ -148,8 +148,8 @@ fn decision_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
         }
         Record::Distrusted { source, until } => write!(
             f,
-            "many ports of {source} were denied: its new flows count as a stranger's until {until}, those \
-             of its registrations keep their place"
+            "{source} lost many flows: its new flows are treated like a stranger's until {until}; \
+             flows of its registrations are not affected"
         ),
         Record::Slowed { source, until, cause } => {
             write!(f, "slowed down: {source} until {until}")?;
@@ -201,9 +201,12 @@ fn socket_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
         Record::EslRestarted { old, new } => {
             write!(f, "FreeSWITCH was restarted (Core-UUID {old} to {new})")
         }
-        Record::EslBlind { seconds } => write!(f, "saw no events for {}", Span(*seconds)),
+        Record::EslBlind { seconds } => write!(f, "no events for {}", Span(*seconds)),
         Record::EslOverflow { dropped } => {
-            write!(f, "{dropped} events dropped: they came faster than they could be judged")
+            write!(
+                f,
+                "{dropped} events dropped: they arrived faster than the engine could judge them"
+            )
         }
         Record::EventUnusable { error, count } => {
             let events = if *count == 1 { "unusable event" } else { "unusable events" };
@@ -227,7 +230,7 @@ fn delivery_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
                 None => f.write_str("given up"),
             }
         }
-        Record::Delivered { by, lost } => write!(f, "{by} is delivered again; {lost} lost"),
+        Record::Delivered { by, lost } => write!(f, "{by} works again; {lost} lost"),
         Record::RecordsMissed { by, count } => {
             write!(f, "{by} was too slow and missed {count} records")
         }
@@ -241,7 +244,7 @@ fn kernel_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
             write!(f, "cannot {change} {source}: {}", Plain(error))
         }
         Record::NotSpared { error } => {
-            write!(f, "the shield limits healthy hosts like strangers: {}", Plain(error))
+            write!(f, "healthy hosts are rate-limited too: {}", Plain(error))
         }
         Record::Scanner { source, packets, seconds } => {
             write!(
@@ -250,31 +253,28 @@ fn kernel_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
             )
         }
         Record::Healed { routes, rules, gate, elements } => {
-            write!(f, "put back what was removed from outside: {routes} routes, {rules} rules")?;
+            write!(f, "restored what another program removed: {routes} routes, {rules} rules")?;
             if *elements > 0 {
                 write!(f, ", {elements} elements of the gate's sets")?;
             }
             f.write_str(if *gate { ", the gate" } else { "" })
         }
         Record::Enforcement { enforced, not_enforced, source, because } => {
-            write!(
-                f,
-                "{enforced} bans stop packets again, {not_enforced} stop nothing any more, "
-            )?;
+            write!(f, "{enforced} bans are effective again, {not_enforced} are ineffective now, ")?;
             write!(f, "for example {source}")?;
             because.iter().try_for_each(|why| write!(f, ": {}", Plain(why)))
         }
         Record::BansMoved { routes, table, because } => {
             write!(f, "{routes} bans moved to routing table {table}")?;
-            because.iter().try_for_each(|rule| write!(f, "; `{}` is read before", Plain(rule)))
+            because.iter().try_for_each(|rule| write!(f, "; `{}` is used first", Plain(rule)))
         }
         Record::StrayRoutes { count, sources } => {
             let named: Vec<String> = sources.iter().take(8).map(IpNet::to_string).collect();
             let named = named.join(", ");
             write!(
                 f,
-                "{count} blackhole routes with our protocol number are no bans, and stop whom they name: \
-                 {named}; does a second sipward run, or did somebody set them by hand?"
+                "{count} blackhole routes with the protocol number of sipward are not bans, but \
+                 drop packets: {named}; does a second sipward run, or were they added manually?"
             )
         }
         Record::Gate { ipv4_inbound, ipv6_inbound, table, gaps } => {
@@ -285,8 +285,8 @@ fn kernel_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
         }
         Record::ProtocolTaken { protocol, routes } => write!(
             f,
-            "{} routes that are not ours carry our protocol number {protocol}; set route.protocol \
-             to a free one: {}",
+            "{} routes of other programs have the protocol number of sipward, {protocol}; set \
+             route.protocol to a free one: {}",
             routes.len(),
             Plain(&routes.join(", "))
         ),
@@ -309,17 +309,18 @@ fn flood_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
             write!(f, "FreeSWITCH is deaf: {profile} answers no OPTIONS for {}", Span(*seconds))
         }
         Record::Hears { profile, seconds } => {
-            write!(f, "FreeSWITCH hears again: {profile} was deaf for {}", Span(*seconds))
+            write!(f, "FreeSWITCH answers again: {profile} was deaf for {}", Span(*seconds))
         }
         Record::Overload { packets_per_second, limit } => write!(
             f,
-            "exempt hosts, trunks and access lists send {packets_per_second} packets/s, and nothing limits \
-             them; FreeSWITCH takes {limit} requests/s. Raise max-recv-requests-per-second or set \
-             shield.unlimited_packets"
+            "exempt hosts, trunks and access lists send {packets_per_second} packets/s without a \
+             limit; FreeSWITCH accepts {limit} \
+             requests/s. Raise max-recv-requests-per-second or set shield.unlimited_packets"
         ),
         Record::OverloadOver { seconds, most_per_second } => write!(
             f,
-            "exempt hosts, trunks and access lists sent too much for {}, at most {most_per_second} packets/s",
+            "exempt hosts, trunks and access lists exceeded the limit of FreeSWITCH for \
+                {}, at most {most_per_second} packets/s",
             Span(*seconds)
         ),
         Record::Limited { source, packets_per_second, limit } => write!(
@@ -334,7 +335,7 @@ fn flood_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
 fn store_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
     match record {
         Record::StoreDegraded { error } => {
-            write!(f, "NOTHING IS STORED, bans go on: {}", Plain(error))
+            write!(f, "STORAGE FAILED; bans continue, but are not stored: {}", Plain(error))
         }
         Record::StoreRecovered { dropped: 0 } => f.write_str("the store works again"),
         Record::StoreRecovered { dropped } => {
@@ -342,19 +343,19 @@ fn store_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
         }
         Record::StoreSetAside { file, error } => write!(
             f,
-            "the store was corrupt ({}) and is now {}; a new one is begun. `sqlite3 FILE .recover` \
-             shows what can still be read",
+            "the store was corrupt ({}) and was moved to {}; a new one was created. `sqlite3 FILE \
+             .recover` reads the rest",
             Plain(error),
             file.display()
         ),
         Record::StoreBegun { file } => {
-            write!(f, "there was no store at {}; a new one is begun", file.display())
+            write!(f, "there was no store at {}; a new one was created", file.display())
         }
         Record::StoreIncomplete { error } => {
             write!(f, "the store is incomplete: {}", Plain(error))
         }
         Record::StoreRead { restored } => {
-            write!(f, "the store can be read: {restored} bans restored")
+            write!(f, "the store is readable again: {restored} bans restored")
         }
         other => write!(f, "{:?}", other.kind()),
     }
@@ -381,13 +382,13 @@ fn ban_line(f: &mut fmt::Formatter<'_>, ban: &Ban) -> fmt::Result {
     }
     match &ban.until {
         Some(until) => write!(f, " until {until}")?,
-        None => f.write_str(" without end")?,
+        None => f.write_str(" permanently")?,
     }
     match &*ban.cause {
         Cause::Rule(evidence) => evidence_part(f, evidence)?,
         Cause::Manual { reason, force: _ } => write!(f, ": by hand, {}", Plain(reason))?,
         Cause::Adopted => f.write_str(": route found at start")?,
-        Cause::Split { of, was: _ } => write!(f, ": what is left of {of}")?,
+        Cause::Split { of, was: _ } => write!(f, ": part of {of}")?,
     }
     if ban.enforced {
         f.write_str("; enforced")?;
@@ -415,19 +416,20 @@ fn refusal_line(f: &mut fmt::Formatter<'_>, source: &IpNet, refusal: &Refusal) -
     write!(f, "not banned: {source}, ")?;
     match refusal {
         Refusal::Exempt { class, net } => write!(f, "covered by {net} ({})", word(class)),
-        Refusal::LinkLocal => f.write_str("it would cut off neighbour discovery"),
+        Refusal::LinkLocal => f.write_str("it would block neighbour discovery"),
         Refusal::Covered { net } => write!(f, "{net} is banned at least as long"),
         Refusal::Known { net } => write!(f, "{net} logged in lately"),
-        Refusal::Shared => {
-            f.write_str("three or more users logged in from there: a proxy or a NAT")
-        }
+        Refusal::Shared => f.write_str("three or more users log in from there: a proxy or a NAT"),
         Refusal::TooManyBans => f.write_str("the ban table is full"),
         Refusal::ShareUsedUp => {
-            f.write_str("bans of its kind have used up their share of the table")
+            f.write_str("bans of this kind have used up their share of the ban table")
         }
-        Refusal::BannedLately => f.write_str("known, and banned briefly within the hour"),
-        Refusal::Registered => f.write_str("a phone is registered at the port that fails"),
-        Refusal::DeniedLately => f.write_str("known, and flows of it denied within the hour"),
+        Refusal::BannedLately => f.write_str("a known source, and banned within the last hour"),
+        Refusal::Registered => f.write_str("a phone is registered at the failing port"),
+        Refusal::DeniedLately => f.write_str(
+            "a known source, and flows of it were denied within \
+            the last hour",
+        ),
     }
 }
 
@@ -440,21 +442,22 @@ fn alarm_line(f: &mut fmt::Formatter<'_>, alarm: &Alarm) -> fmt::Result {
         Alarm::NotEnforced { net, error } => {
             write!(f, "the kernel does not enforce bans, first that of {net}: {}", Plain(error))
         }
-        Alarm::PolicyRejected { error } => write!(f, "the new policy is not in force: {error}"),
+        Alarm::PolicyRejected { error } => write!(f, "the new policy was not applied: {error}"),
         Alarm::ManyBans { bans } => {
-            write!(f, "{bans} bans within a minute: look whether they are right")
+            write!(f, "{bans} bans within a minute: check them")
         }
         Alarm::Spoofing { failures, victims } => {
-            write!(f, "{failures} failures within a minute that anybody can forge, naming")?;
+            write!(f, "{failures} forgeable failures within a minute, from")?;
             victims.iter().try_for_each(|victim| write!(f, " {victim}"))
         }
         Alarm::LikelyProxy { source } => {
-            write!(f, "{source} fails, and healthy users are behind it: a proxy or a NAT?")
+            write!(f, "{source} fails, and healthy users log in from there: a proxy or a NAT?")
         }
         Alarm::Insider { source, users, failures, names } => {
             write!(
                 f,
-                "{source}, where users log in, guesses passwords of others: {failures} failures for \
+                "{source}, from where users log in, guesses passwords of other \
+                users: {failures} failures for \
                  {users} users within the hour, lately"
             )?;
             names.iter().try_for_each(|name| write!(f, " {}", Plain(name)))
@@ -466,29 +469,29 @@ fn alarm_line(f: &mut fmt::Formatter<'_>, alarm: &Alarm) -> fmt::Result {
         ),
         Alarm::Unjoined { source, failures } => write!(
             f,
-            "{failures} failures of {source} came without their attempts: it may hide its guesses"
+            "{failures} failures of {source} came without attempts: it may hide its guesses"
         ),
         Alarm::Distributed { sources, users } => {
             write!(
                 f,
-                "{sources} strangers failed within a minute, each too seldom for a ban; users"
+                "{sources} strangers failed within a minute, each below the threshold; users"
             )?;
             users.iter().try_for_each(|user| write!(f, " {}", Plain(user)))
         }
         Alarm::ForgeableBans { bans } => write!(
             f,
-            "{bans} bans within a minute on evidence that anybody can forge: more are only reported"
+            "{bans} bans within a minute on forgeable evidence: further ones are only reported"
         ),
         Alarm::NetworkBanned { net, failures } => {
-            write!(f, "the network {net} is banned: its addresses failed {failures} times")
+            write!(f, "the network {net} is banned: {failures} failures of its addresses")
         }
         Alarm::AccountAttacked { user, sources } => {
             write!(f, "user {} is attacked from {sources} sources", Plain(user))
         }
         Alarm::Deaf { burst, packets: Some(packets) } => write!(
             f,
-            "FreeSWITCH is deaf: {packets} packets/s arrive and, after a burst of {burst} \
-             failures, no events come"
+            "FreeSWITCH is deaf: {packets} packets/s arrive, but after a burst of {burst} failures \
+             there are no events"
         ),
         Alarm::Deaf { burst, packets: None } => write!(
             f,
@@ -497,7 +500,7 @@ fn alarm_line(f: &mut fmt::Formatter<'_>, alarm: &Alarm) -> fmt::Result {
     }
 }
 
-/// The word by which the API calls a value.
+/// The API's name of a value.
 fn word(value: &impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,

@@ -1,6 +1,5 @@
-//! What the daemon tells the world: one value for each kind of event, the same for the log line,
-//! the API and the demo's screen. Its JSON form is what serde makes of it; `line` holds the form
-//! for people.
+//! The records of the daemon: one value for each kind of event, the same for the log, the API and the demo's screen.
+//! serde gives the JSON form; `line` has the form for people.
 
 mod kind;
 mod line;
@@ -64,7 +63,7 @@ pub enum Record {
         /// Length of the gap.
         seconds: f64,
     },
-    /// Events had to be dropped in our own queue.
+    /// Events were dropped in the queue of sipward.
     EslOverflow {
         /// How many.
         dropped: u64,
@@ -78,7 +77,7 @@ pub enum Record {
     },
     /// Events were no evidence: another Event Socket client made them. Logged once a minute at most.
     EventForged {
-        /// Who made the latest, as far as it can be known.
+        /// The origin of the latest, if known.
         error: String,
         /// The address that it names.
         source: Option<IpAddr>,
@@ -95,7 +94,7 @@ pub enum Record {
         source: IpNet,
         /// Why.
         reason: UnblockReason,
-        /// A route that is not sipward's and stops it all the same; left out where there is none.
+        /// The route of another program that still blocks it, if any.
         #[serde(skip_serializing_if = "Option::is_none")]
         still_stopped_by: Option<String>,
     },
@@ -149,8 +148,8 @@ pub enum Record {
         /// registered there.
         last_success: Option<Time>,
     },
-    /// A source guesses the passwords of others while somebody is registered from there: it is limited
-    /// to a packet a second.
+    /// A source guesses passwords of other users while a user is registered from there: it is limited to a packet a
+    /// second.
     Slowed {
         /// The address.
         source: IpAddr,
@@ -164,7 +163,7 @@ pub enum Record {
     Registrations {
         /// How many: users, each counted once at each address.
         phones: usize,
-        /// What of FreeSWITCH's list could not be read. Then nobody is forgotten by it.
+        /// What of FreeSWITCH's list could not be read. Then no registration is removed.
         #[serde(skip_serializing_if = "Option::is_none")]
         problem: Option<String>,
     },
@@ -185,7 +184,7 @@ pub enum Record {
         /// The gateway's name.
         gateway: String,
     },
-    /// One of FreeSWITCH's access control lists does not exempt anybody, or not all whom it allows.
+    /// One of FreeSWITCH's access control lists exempts no host, or only some of those it allows.
     AccessListUnused {
         /// Its name.
         list: String,
@@ -232,11 +231,11 @@ pub enum Record {
         source: IpNet,
         /// What was asked: `block` or `unblock`.
         change: &'static str,
-        /// The kernel's words, and what to do.
+        /// The error of the kernel, and what to do.
         error: String,
     },
-    /// Bans that stand are worth something else than before: a rule or a route of another program came or
-    /// went. Once a second at most.
+    /// Active bans became effective or ineffective: another program added or removed a rule or route. At most once a
+    /// second.
     Enforcement {
         /// Bans that stop packets now, and did not.
         enforced: usize,
@@ -256,7 +255,7 @@ pub enum Record {
         /// The rules of others that are read before the table where they were.
         because: Vec<String>,
     },
-    /// Blackhole routes with our protocol number that are no ban: another program, or somebody by hand, set
+    /// Blackhole routes with the protocol number of sipward that are not bans: another program or an operator set
     /// them.
     StrayRoutes {
         /// How many.
@@ -333,7 +332,7 @@ pub enum Record {
         /// How long, in seconds.
         seconds: u64,
     },
-    /// Something that is ours was removed from outside and is back.
+    /// Another program removed something of sipward, which was restored.
     Healed {
         /// Routes put back.
         routes: usize,
@@ -355,7 +354,7 @@ pub enum Record {
         /// What is not covered, and why.
         gaps: Vec<String>,
     },
-    /// Somebody else marks routes with our protocol number.
+    /// Another program uses the protocol number of sipward.
     ProtocolTaken {
         /// The number.
         protocol: u8,
@@ -372,7 +371,7 @@ pub enum Record {
         /// Entries lost since the start.
         dropped: u64,
     },
-    /// A corrupt store was put aside and a new one begun. The bans that stand are in it.
+    /// A corrupt store was renamed and a new one created, which contains the active bans.
     StoreSetAside {
         /// Where it is now.
         file: PathBuf,
@@ -389,9 +388,9 @@ pub enum Record {
         /// What, why, and what to do.
         error: String,
     },
-    /// The store could be read only now, and the bans in it stand again.
+    /// The store could be read only now; its bans are restored.
     StoreRead {
-        /// Bans that stand again.
+        /// Restored bans.
         restored: usize,
     },
     /// Something needs an operator.
@@ -401,7 +400,7 @@ pub enum Record {
         /// Sections that differ and wait for a restart.
         needs_restart: Vec<&'static str>,
     },
-    /// The configuration was read again, is broken, and the old one stays in force.
+    /// The configuration was reloaded but is invalid; the previous one remains.
     ReloadFailed {
         /// What is wrong and where.
         error: String,
@@ -444,7 +443,7 @@ pub enum Record {
         /// Why, and what to do.
         error: String,
     },
-    /// The certificate was read again and cannot be used; the one before stays in use.
+    /// The certificate was reloaded but is invalid; the previous one remains in use.
     CertificateFailed {
         /// Why, and what to do.
         error: String,
@@ -474,11 +473,11 @@ pub enum Record {
         /// What it may do.
         scope: Scope,
     },
-    /// Somebody asked for a change by the API or the page, and was answered.
+    /// A request for a change by the API or the console was answered.
     Changed {
-        /// Who: a token's name, `link` for a one-time link, `root` or `uid N` on the Unix socket.
+        /// The user: a token's name, `link` for a one-time link, `root` or `uid N` on the Unix socket.
         name: String,
-        /// How he came in.
+        /// The way of the log-in.
         way: AuthMethod,
         /// From where; `null` on the Unix socket.
         source: Option<IpAddr>,
@@ -491,7 +490,7 @@ pub enum Record {
         /// The status of the answer; 400 and above changed nothing.
         status: u16,
     },
-    /// Somebody failed to log in to the API or the page.
+    /// A log-in to the API or the console failed.
     LoginFailed {
         /// From where.
         source: IpAddr,
@@ -574,10 +573,10 @@ pub enum Record {
 }
 
 impl Record {
-    /// Writes it to the log and hands it to anyone who listens.
+    /// Writes it to the log and sends it to all subscribers.
     pub fn publish(self, listeners: &broadcast::Sender<Arc<Self>>) {
         self.log();
-        // Nobody does most of the time.
+        // Most of the time there is no subscriber.
         if listeners.receiver_count() > 0 {
             let _ = listeners.send(Arc::new(self));
         }

@@ -18,7 +18,7 @@ pub struct Started {
     pub mode: &'static str,
     /// Where FreeSWITCH is expected.
     pub esl: String,
-    /// Bans from before that stand again.
+    /// Bans restored from before.
     pub restored: usize,
     /// Our routes that were there and that no stored ban explains: bans from now on.
     pub adopted: usize,
@@ -45,7 +45,7 @@ pub struct Totals {
     pub refused: u64,
     /// Networks banned now.
     pub banned_now: usize,
-    /// Registrations that stand now.
+    /// Active registrations.
     pub registered_now: usize,
 }
 

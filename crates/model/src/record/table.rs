@@ -26,7 +26,7 @@ pub enum AlarmEffect {
     Ends(AlarmKind),
 }
 
-/// The mail that tells of an event by its line.
+/// The mail that contains the line of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mail {
     No,
@@ -149,7 +149,7 @@ const TABLE: [Row; Kind::COUNT] = [
     warn(Kind::LogLost).raises(AlarmKind::LogLost),
 ];
 
-/// Of kinds whose events may also say that all is well.
+/// For kinds whose events may also report recovery.
 const GATE_STANDS: Row = info(Kind::Gate).ends(AlarmKind::GateOpen);
 const BANS_STAND: Row = info(Kind::Enforcement);
 const LIST_READ: Row = info(Kind::Registrations).ends(AlarmKind::RegistrationsUnreadable);

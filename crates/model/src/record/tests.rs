@@ -66,7 +66,8 @@ fn trouble_with_the_store_says_that_bans_go_on_and_what_to_do() {
     assert_eq!(degraded.level(), Level::ERROR);
     assert_eq!(
         degraded.to_string(),
-        "NOTHING IS STORED, bans go on: no space left for /var/lib/sipward/sipward.db; make room"
+        "STORAGE FAILED; bans continue, but are not \
+        stored: no space left for /var/lib/sipward/sipward.db; make room"
     );
     let aside = Record::StoreSetAside {
         file: "/var/lib/sipward/sipward.db.corrupt-20261124T000000Z".into(),

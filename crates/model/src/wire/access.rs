@@ -1,14 +1,14 @@
-//! How people and programs show who they are.
+//! Authentication of people and programs.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// How somebody came in.
+/// The way of a log-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthMethod {
-    /// By the control socket, where the kernel says who is at the other end.
+    /// By the control socket, where the kernel reports the user of the other end.
     Socket,
     /// By a bearer token.
     Token,
@@ -32,6 +32,6 @@ impl fmt::Display for AuthMethod {
 pub enum TokenEnd {
     /// Its end has come.
     Expired,
-    /// Somebody revoked it.
+    /// It was revoked.
     Revoked,
 }

@@ -17,7 +17,7 @@ pub enum AlarmKind {
     StoreDegraded,
     /// The table of bans is full. Ends below 95 %.
     BanTableFull,
-    /// The kernel refused bans. Ends when all stand or were lifted.
+    /// The kernel refused bans. Ends when all are enforced or lifted.
     NotEnforced,
     /// A flood silences FreeSWITCH. Ends when it is over.
     Deaf,
@@ -37,7 +37,7 @@ pub enum AlarmKind {
     DeliveryFailed,
     /// Many bans within a minute.
     ManyBans,
-    /// Many failures that anybody can have forged.
+    /// Many forgeable failures.
     Spoofing,
     /// A proxy or a NAT with healthy users behind it reached a threshold.
     LikelyProxy,
@@ -51,7 +51,7 @@ pub enum AlarmKind {
     Unjoined,
     /// Many strangers fail, each too seldom for a ban.
     Distributed,
-    /// Many bans within a minute on evidence that anybody can forge.
+    /// Many bans within a minute on forgeable evidence.
     ForgeableBans,
     /// A whole network was banned.
     NetworkBanned,
@@ -61,11 +61,11 @@ pub enum AlarmKind {
     StoreSetAside,
     /// Something that was stored, or should have been, is not.
     StoreIncomplete,
-    /// Somebody else marks routes with our protocol number.
+    /// Another program uses the protocol number of sipward.
     ProtocolTaken,
-    /// Blackhole routes with our protocol number are no bans.
+    /// Blackhole routes with the protocol number of sipward are not bans.
     StrayRoutes,
-    /// Bans that stopped packets stop them no more.
+    /// Bans became ineffective.
     BansIneffective,
     /// The kernel did not take a change of a route.
     RouteFailed,
@@ -73,7 +73,7 @@ pub enum AlarmKind {
     NotSpared,
     /// A stranger has sent more than its own limit for a minute.
     Limited,
-    /// Something that is ours was removed from outside, and put back.
+    /// Another program removed something of sipward, which was restored.
     Healed,
     /// Events came faster than they could be judged.
     EventsDropped,
@@ -113,7 +113,7 @@ pub enum AlarmKind {
 pub enum AlarmState {
     /// All is well.
     Ok,
-    /// It works; somebody should have a look.
+    /// It works, but should be checked.
     Attention,
     /// sipward does not do what it is there for.
     Alarm,
@@ -174,7 +174,7 @@ impl AlarmKind {
         }
     }
 
-    /// Whether it stands until it is over.
+    /// Whether it lasts until it ends.
     #[must_use]
     pub const fn has_end(self) -> bool {
         self.is_watched()
@@ -190,7 +190,7 @@ impl AlarmKind {
             )
     }
 
-    /// Whether somebody in the daemon knows if it stands now, so that no record is needed for that.
+    /// Whether a part of the daemon knows if it is active now, so that no record is needed.
     #[must_use]
     pub const fn is_watched(self) -> bool {
         matches!(

@@ -9,7 +9,7 @@ use crate::text::Time;
 /// The alarms of the last day.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AlarmList {
-    /// The worst of what stands, and of what has no end and is less than an hour old.
+    /// The worst of the active alarms, and of those without an end in the last hour.
     pub state: AlarmState,
     /// The alarms, newest first; at most 262.
     #[schema(max_items = 262)]
@@ -21,26 +21,26 @@ pub struct AlarmList {
 pub struct Alarm {
     /// What it is about.
     pub kind: AlarmKind,
-    /// How bad it is while it stands.
+    /// Its severity while it is active.
     pub severity: AlarmState,
     /// It is why `state` is not `ok`, or one of several reasons.
     pub counts: bool,
-    /// Whether it stands; `null` for what happens and is over at once.
+    /// Whether it is active; `null` for a single event.
     pub standing: Option<bool>,
-    /// When it was told of first.
+    /// When it was first reported.
     #[schema(value_type = String, format = DateTime)]
     pub since: Time,
-    /// When it was told of last.
+    /// When it was last reported.
     #[schema(value_type = String, format = DateTime)]
     pub at: Time,
-    /// How often it was told of.
+    /// How often it was reported.
     pub times: u32,
-    /// When it ended, where that was told.
+    /// When it ended, if that was reported.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub ended: Option<Time>,
     /// The line of the log for people; text that came from the network is escaped in it.
     pub text: String,
-    /// The fields of the log line; empty where no line tells of it.
+    /// The fields of the log line; empty if there is none.
     #[schema(value_type = Object)]
     pub data: serde_json::Map<String, serde_json::Value>,
 }

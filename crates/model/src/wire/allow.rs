@@ -1,4 +1,4 @@
-//! Who is never banned by a rule.
+//! The allow list.
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -16,12 +16,12 @@ pub struct AllowEntry {
     pub host: HostEntry,
     /// Where it comes from.
     pub origin: AllowOrigin,
-    /// The operator's words; entries of the file have none.
+    /// The operator's comment; entries of the file have none.
     pub comment: Option<String>,
     /// When it was added; entries of the file do not say.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub since: Option<Time>,
-    /// The networks it stands for now; empty while a name has no answer yet.
+    /// Its networks now; empty while a name is not resolved yet.
     #[schema(value_type = Vec<String>)]
     pub nets: Vec<IpNet>,
 }
@@ -71,7 +71,7 @@ pub struct NewAllow {
     /// An address, a network, or a DNS name that is looked up again and again.
     #[schema(value_type = String, example = "198.51.100.0/28", max_length = 253)]
     pub host: HostEntry,
-    /// Why, in the operator's words. At most 500 bytes.
+    /// The operator's comment. At most 500 bytes.
     #[serde(default)]
     #[schema(max_length = 500)]
     pub comment: Option<String>,
@@ -87,12 +87,12 @@ pub struct AllowChanged {
     /// Their networks; at most the first 1000.
     #[schema(value_type = Vec<String>, max_items = 1000)]
     pub ended: Vec<IpNet>,
-    /// Bans by an operator that stand on a part of it: they outrank the list. `DELETE /bans/{net}` with a
+    /// Bans by an operator on a part of it, which take precedence over the list. `DELETE /bans/{net}` with a
     /// network of the entry lifts or splits them. None when an entry was removed.
     pub staying_total: u64,
     /// The first of them.
     #[schema(value_type = Vec<String>, max_items = 100)]
     pub staying: Vec<IpNet>,
-    /// How the store stands, after it was told.
+    /// The state of the store after the change.
     pub store: StoreHealth,
 }

@@ -1,4 +1,4 @@
-//! Who is attacked, from where, with what: tables of the latest failures.
+//! Accounts under attack, sources and user agents: tables of the latest failures.
 
 use std::net::IpAddr;
 
@@ -33,8 +33,8 @@ pub struct UserPage {
     pub total: u64,
     /// `cursor` of the next page; `null` on the last one. New failures move accounts between pages.
     pub next: Option<String>,
-    /// Phones that logged in before and fail now, told of within the last day: most likely their password was
-    /// changed. The latest first, at most 100.
+    /// Previously working phones that failed within the last day, most likely because their password was changed. The
+    /// latest first, at most 100.
     #[schema(max_items = 100)]
     pub attention: Vec<Phone>,
     /// Such phones in all.
@@ -50,7 +50,7 @@ pub struct AttackedUser {
     pub user: String,
     /// Failures.
     pub failures: u64,
-    /// Failures among them that not anybody could have sent: `answered` and `assumed`.
+    /// Failures among them that are not forgeable: `answered` and `assumed`.
     pub proved: u64,
     /// Distinct addresses that failed.
     pub sources: u64,
@@ -93,7 +93,7 @@ pub struct Phone {
     /// When it last logged in; `null` where this user never did from there, but another is registered there.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub last_success: Option<Time>,
-    /// When it was told of: once a day while it goes on failing.
+    /// When it was reported: once a day while it fails.
     #[schema(value_type = String, format = DateTime)]
     pub told: Time,
     /// Its failures, as far as they are remembered.
@@ -164,7 +164,7 @@ pub struct TopEntry {
     pub name: String,
     /// Failures.
     pub failures: u64,
-    /// Failures among them that not anybody could have sent: `answered` and `assumed`.
+    /// Failures among them that are not forgeable: `answered` and `assumed`.
     pub proved: u64,
     /// Distinct users that an address tried; `null` for the others.
     pub users: Option<u64>,

@@ -26,14 +26,14 @@ pub struct Ban {
     pub until: Option<Time>,
     /// Time from now to its end; `null` for a ban without an end.
     pub remaining_seconds: Option<f64>,
-    /// Who decided it, which says what may lift it.
+    /// What decided it, which determines what may lift it.
     pub origin: BanOrigin,
     /// What the kernel made of it.
     pub state: BanState,
     /// Why it stops nothing: what the kernel said when it refused the route, or the rule or route of another
     /// program that wins. It is tried again when that goes, and every few seconds.
     pub error: Option<String>,
-    /// The route of another program that stops it, where ours could not be set beside it.
+    /// The route of another program that blocks it, where sipward's could not be set.
     pub enforced_by: Option<String>,
     /// Why.
     pub cause: Cause,
@@ -49,7 +49,7 @@ pub enum BanScope {
     Sip,
 }
 
-/// Who decided a ban.
+/// What decided a ban.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BanOrigin {
@@ -57,7 +57,7 @@ pub enum BanOrigin {
     Automatic,
     /// An operator.
     Manual,
-    /// An operator who insisted.
+    /// An operator, with `force`.
     Forced,
 }
 
@@ -67,8 +67,8 @@ pub enum BanOrigin {
 pub enum BanState {
     /// Its answer is under way.
     Pending,
-    /// What is to be stopped is dropped on arrival: a look-up for each way in showed that a blackhole wins, or the
-    /// gate holds it in its set; and the gate stands.
+    /// Its packets are dropped on arrival: a look-up for each way in showed that a blackhole wins, or its set of the
+    /// gate contains it, and the gate is active.
     Enforced,
     /// The route is set, but does not keep the packets out; in observe mode there is none.
     Ineffective,
@@ -84,7 +84,7 @@ pub struct Cause {
     /// The wider ban that it is left of, when that was split.
     #[schema(value_type = Option<String>)]
     pub split_of: Option<IpNet>,
-    /// The operator's words.
+    /// The operator's reason.
     pub comment: Option<String>,
     /// What was seen, when a rule decided.
     pub evidence: Option<Evidence>,
@@ -98,7 +98,7 @@ pub enum By {
     Rule,
     /// An operator.
     Manual,
-    /// One of our routes was found in the kernel, and nothing else explains it.
+    /// A route of sipward was found in the kernel without a stored ban.
     Adopted,
 }
 
@@ -111,7 +111,7 @@ pub struct Evidence {
     /// Address of the event that crossed the threshold.
     #[schema(value_type = String)]
     pub address: IpAddr,
-    /// Whether somebody logged in from there lately.
+    /// Whether a user logged in from there lately.
     #[schema(schema_with = words::identity)]
     pub identity: Identity,
     /// What the rule counted in the window: failures, users, hosts.
@@ -271,7 +271,7 @@ pub struct NewBan {
     /// What it stops. Left out: the policy's `scope`.
     #[serde(default)]
     pub scope: Option<BanScope>,
-    /// Why, in the operator's words; kept with the ban. At most 500 bytes.
+    /// The operator's reason, kept with the ban. At most 500 bytes.
     #[serde(default)]
     #[schema(max_length = 500)]
     pub reason: Option<String>,
@@ -291,11 +291,11 @@ pub struct NewBan {
 pub struct BanMade {
     /// The ban. `state` is `pending` when the kernel has not answered within two seconds.
     pub ban: Ban,
-    /// How the store stands, after it was told.
+    /// The state of the store after the change.
     pub store: StoreHealth,
 }
 
-/// A network that was unbanned and is stopped all the same.
+/// A network that was unbanned but is still blocked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StillStopped {
     /// The network.
@@ -313,16 +313,16 @@ pub struct Unbanned {
     /// Their networks; at most the first 1000.
     #[schema(value_type = Vec<String>, max_items = 1000)]
     pub ended: Vec<IpNet>,
-    /// The bans that stand for what is left of split ones; at most the first 1000.
+    /// The remaining parts of split bans; at most the first 1000.
     #[schema(value_type = Vec<String>, max_items = 1000)]
     pub left: Vec<IpNet>,
-    /// Bans whose routes the kernel has not removed yet; 0 as a rule, because it is waited for.
+    /// Bans whose routes the kernel has not removed yet; usually 0, because the answer waits for it.
     pub unfinished: u64,
     /// Denied flows of addresses in them that are allowed again.
     pub flows: u64,
-    /// Networks among `ended` that a route of another program stops all the same.
+    /// Networks among `ended` that a route of another program still blocks.
     #[schema(max_items = 1000)]
     pub still_stopped: Vec<StillStopped>,
-    /// How the store stands, after it was told.
+    /// The state of the store after the change.
     pub store: StoreHealth,
 }

@@ -9,10 +9,10 @@ use utoipa::{IntoParams, ToSchema};
 use super::{Net, words};
 use crate::text::Time;
 
-/// One thing that happened, as the log tells it: the fields beside `event` depend on it.
+/// One event, as in the log: the fields besides `event` depend on it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Line {
-    /// When it was told.
+    /// When it was reported.
     #[schema(value_type = String, format = DateTime)]
     pub time: Time,
     /// What happened: `auth_failure`, `ban`, `unban`, `refused`, `esl_connected`, `esl_disconnected`, …; or
@@ -86,7 +86,7 @@ pub struct FailureEntry {
     /// How sure the address is.
     #[schema(schema_with = words::grade)]
     pub grade: Grade,
-    /// Whether somebody logged in from there lately.
+    /// Whether a user logged in from there lately.
     #[schema(schema_with = words::identity)]
     pub identity: Identity,
     /// Taken for a phone with an old password: not counted towards a ban.

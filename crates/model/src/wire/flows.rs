@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{BanState, Cause, Net, StoreHealth};
 use crate::text::Time;
 
-/// A flow that is denied: one port of one address, whose other ports go on.
+/// A denied flow: one port of one address, whose other ports are not affected.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DeniedFlow {
     /// Address, protocol and source port.
@@ -68,6 +68,6 @@ pub struct FlowAllowed {
     /// The flow.
     #[schema(value_type = String, example = "203.0.113.7 udp 41234")]
     pub flow: Flow,
-    /// How the store stands, after it was told.
+    /// The state of the store after the change.
     pub store: StoreHealth,
 }

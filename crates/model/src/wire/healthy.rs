@@ -1,19 +1,19 @@
-//! Whom a ban would hit that is no stranger.
+//! Hosts in a network that are not strangers, for a check before a ban.
 
 use serde::{Deserialize, Serialize};
 use sipward_engine::Exemption;
 use utoipa::ToSchema;
 
 use super::Net;
-use crate::text::Time;
+use crate::text::{Time, count};
 
-/// Who in a network is registered, known or exempt.
+/// Hosts in a network that are registered, known or exempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Healthy {
     /// The network.
     #[schema(value_type = String, example = "203.0.113.7/32")]
     pub net: Net,
-    /// Who is there, each reason once; none when all are strangers.
+    /// The hosts, each reason once; empty if all are strangers.
     pub hosts: Vec<HealthyHost>,
     /// What is not known of FreeSWITCH now, or not whole: `registrations`, `gateways`, `access lists`. More hosts may
     /// be there then.
@@ -33,21 +33,21 @@ pub struct HealthyHost {
     pub since: Option<Time>,
 }
 
-/// Why a host is no stranger.
+/// Why a host is not a stranger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", untagged)]
 pub enum HealthyReason {
     /// It is never banned by a rule.
     Exempt(Exemption),
-    /// Somebody is registered from there.
+    /// A user is registered from there.
     #[serde(with = "registered")]
     Registered,
-    /// Somebody logged in from there lately.
+    /// A user logged in from there lately.
     #[serde(with = "known")]
     Known,
 }
 
-/// A unit variant that is written as a word.
+/// A unit variant that is written as text.
 macro_rules! word {
     ($module:ident, $word:literal) => {
         mod $module {
@@ -78,18 +78,18 @@ impl Healthy {
         is_address && self.hosts.iter().any(|host| host.reason == own)
     }
 
-    /// A line for each reason, for a person who is about to ban the network.
+    /// A line for each reason, shown before a ban of the network.
     #[must_use]
     pub fn words(&self) -> Vec<String> {
         let net = self.net;
         self.hosts
             .iter()
             .map(|host| match (host.reason, host.registrations) {
-                (HealthyReason::Registered, 1) => format!("{net}: 1 user is registered there now"),
                 (HealthyReason::Registered, users) => {
-                    format!("{net}: {users} users are registered there now")
+                    let are = if users == 1 { "is" } else { "are" };
+                    format!("{net}: {} {are} registered there now", count(users.into(), "user"))
                 }
-                (HealthyReason::Known, _) => format!("{net}: somebody logged in from there lately"),
+                (HealthyReason::Known, _) => format!("{net}: a user logged in from there lately"),
                 (HealthyReason::Exempt(class), _) => {
                     format!("{net}: no rule bans it, or a part of it: {}", class_in_words(class))
                 }
@@ -101,7 +101,7 @@ impl Healthy {
 const fn class_in_words(class: Exemption) -> &'static str {
     match class {
         Exemption::Own => "an address of this host",
-        Exemption::Gateway => "this host's way to other networks",
+        Exemption::Gateway => "a gateway of this host",
         Exemption::EslPeer => "FreeSWITCH's end of the Event Socket",
         Exemption::NameServer => "a name server of this host",
         Exemption::Trunk => "a gateway of FreeSWITCH",

@@ -12,9 +12,9 @@ pub struct Host {
     /// The address.
     #[schema(value_type = String, example = "203.0.113.7")]
     pub address: IpAddr,
-    /// Its names in DNS; none where it has none. Anyone who owns the address writes them.
+    /// Its names in DNS, if any. The owner of the address controls them.
     pub names: Vec<HostName>,
-    /// Why nobody knows its names.
+    /// Why its names are unknown.
     pub names_error: Option<String>,
     /// Where it is; `null` when the files say nothing of it, or there are none.
     pub location: Option<Location>,
@@ -25,14 +25,14 @@ pub struct Host {
 /// A name of an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HostName {
-    /// In lower case; what does not belong into a host name stands as `?`.
+    /// In lower case; characters that are invalid in a host name are replaced by `?`.
     #[schema(example = "mail.example.org")]
     pub name: String,
-    /// The name leads back to the address. Else anybody can have written it.
+    /// The name resolves to the address. Otherwise it may be forged.
     pub confirmed: bool,
 }
 
-/// Where an address is, and in whose network, by the files of `[geo]`.
+/// Location and network of an address, from the files of `[geo]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Location {
     /// ISO 3166-1 code of the country.
@@ -44,9 +44,9 @@ pub struct Location {
     pub city: Option<String>,
     /// Number of the autonomous system.
     pub as_number: Option<u32>,
-    /// Whose it is.
+    /// The owner.
     pub as_name: Option<String>,
-    /// The narrowest network that the files tell of.
+    /// The narrowest network in the files.
     #[schema(value_type = Option<String>)]
     pub network: Option<IpNet>,
 }
@@ -62,6 +62,6 @@ pub struct WhoisReport {
     pub server: String,
     /// Its answer, without comments and control characters.
     pub text: String,
-    /// It was remembered: nobody was asked.
+    /// The answer was cached; no server was queried.
     pub cached: bool,
 }

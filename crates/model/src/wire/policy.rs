@@ -17,7 +17,7 @@ use super::StoreHealth;
 pub struct PolicyView {
     /// Every value, by key.
     pub values: Vec<PolicyValue>,
-    /// How the store stands, after it was told of a change.
+    /// The state of the store after the change.
     pub store: StoreHealth,
 }
 
@@ -27,7 +27,7 @@ pub struct PolicyValue {
     /// Its name in `[policy]` of the configuration file; durations have `_seconds` behind it.
     #[schema(example = "rules.users.window_seconds")]
     pub key: String,
-    /// A number, a word, or a list of words.
+    /// A number, a text, or a list of texts.
     #[schema(value_type = serde_json::Value)]
     pub value: serde_json::Value,
     /// Where it comes from.
@@ -43,7 +43,7 @@ pub struct PolicyValue {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum PolicyOrigin {
-    /// Nobody set it.
+    /// It was not set.
     Default,
     /// The configuration file.
     File,
@@ -98,12 +98,12 @@ fn yes() -> bool {
     true
 }
 
-/// The configuration file was read again and is in force. Overrides stay on top of it.
+/// The configuration file was reloaded. Overrides still take precedence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reloaded {
     /// Sections that differ from those in force and wait for a restart.
     pub needs_restart: Vec<String>,
-    /// What is wrong with the certificate of the API on TCP; then the one before stays in use.
+    /// The problem of the certificate of the API on TCP; then the previous one remains in use.
     #[serde(default)]
     pub certificate_problem: Option<String>,
 }

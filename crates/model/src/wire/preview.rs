@@ -15,14 +15,14 @@ use super::words;
 pub struct PolicyPreview {
     /// Values that would differ from those in force.
     pub changes: Vec<ValueChange>,
-    /// Bans by rules that stand.
+    /// Active bans by rules.
     pub bans_looked_at: u64,
     /// Bans among them that would not have been made by what was seen then.
     pub not_made_total: u64,
     /// The first of them.
     #[schema(max_items = 100)]
     pub not_made: Vec<PreviewedBan>,
-    /// Bans of which the evidence does not tell: the window is shorter, only better evidence counts, or the
+    /// Bans that cannot be judged from their evidence: the window is shorter, only better evidence counts, or the
     /// user agent has aged out of memory.
     pub unsure_total: u64,
     /// Bans that would be made again and last longer than they do.
@@ -102,9 +102,9 @@ pub struct AllowPreview {
     /// The host.
     #[schema(value_type = String, example = "203.0.113.7/32")]
     pub host: HostEntry,
-    /// It is on the list already: nothing would change.
+    /// It is already on the list: nothing would change.
     pub already: bool,
-    /// The networks that it stands for.
+    /// Its networks.
     #[schema(value_type = Vec<String>)]
     pub nets: Vec<IpNet>,
     /// Why its name could not be looked up; it would be allowed when that succeeds.
@@ -114,7 +114,7 @@ pub struct AllowPreview {
     /// The first of them.
     #[schema(value_type = Vec<String>, max_items = 100)]
     pub ended: Vec<IpNet>,
-    /// Bans that would stand for what is left of split ones.
+    /// Bans that would remain as parts of split ones.
     pub left_total: u64,
     /// The first of them.
     #[schema(value_type = Vec<String>, max_items = 100)]

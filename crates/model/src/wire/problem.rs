@@ -13,7 +13,7 @@ pub struct Problem {
     /// Its kind.
     #[serde(rename = "type")]
     pub kind: ProblemKind,
-    /// The kind in words.
+    /// The kind as text.
     pub title: String,
     /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
@@ -45,10 +45,10 @@ pub struct Refusal {
     /// `too_wide`.
     #[schema(example = "exempt")]
     pub reason: String,
-    /// Whom it would cover, when somebody is exempt.
+    /// The class of the exempt host it would cover.
     #[schema(schema_with = words::exemption_or_null)]
     pub class: Option<Exemption>,
-    /// The network that stands in the way.
+    /// The network that prevents it.
     #[schema(value_type = Option<String>)]
     pub net: Option<IpNet>,
     /// Whether `force` would override it.
@@ -58,7 +58,7 @@ pub struct Refusal {
 /// The kinds of problems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub enum ProblemKind {
-    /// 400: the body is no JSON, or the request cannot be read.
+    /// 400: the body is not JSON, or the request is malformed.
     #[serde(rename = "urn:sipward:problem:unreadable")]
     Unreadable,
     /// 401: on TCP, no token and no session, or one that opens nothing.
@@ -67,7 +67,7 @@ pub enum ProblemKind {
     /// 403: this user may not use the socket, or this token not do that.
     #[serde(rename = "urn:sipward:problem:forbidden")]
     Forbidden,
-    /// 404: there is no such thing.
+    /// 404: not found.
     #[serde(rename = "urn:sipward:problem:not-found")]
     NotFound,
     /// 405: not with this method.
@@ -79,7 +79,7 @@ pub enum ProblemKind {
     /// 409: the ban is refused; `refusal` says why.
     #[serde(rename = "urn:sipward:problem:refused")]
     Refused,
-    /// 409: the configuration file stands in the way.
+    /// 409: conflict with the configuration file.
     #[serde(rename = "urn:sipward:problem:configuration")]
     Configuration,
     /// 413: the body is too large.
@@ -100,10 +100,10 @@ pub enum ProblemKind {
     /// 422: a field has a value that cannot be; `errors` says which.
     #[serde(rename = "urn:sipward:problem:invalid")]
     Invalid,
-    /// 502: somebody else who was to be asked cannot be.
+    /// 502: another server is unavailable.
     #[serde(rename = "urn:sipward:problem:bad-gateway")]
     BadGateway,
-    /// 504: somebody else who was asked did not answer in time.
+    /// 504: another server did not answer in time.
     #[serde(rename = "urn:sipward:problem:no-answer")]
     NoAnswer,
     /// 503: too many listeners, or the daemon stops or does not answer in time.

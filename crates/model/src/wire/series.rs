@@ -6,7 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::Grades;
 use crate::text::Time;
 
-/// How far back.
+/// The time span.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SeriesSpan {
@@ -22,7 +22,7 @@ pub enum SeriesSpan {
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub struct SeriesQuery {
-    /// How far back; `hour` when left out.
+    /// The time span; default `hour`.
     #[param(inline)]
     pub span: Option<SeriesSpan>,
 }
@@ -30,7 +30,7 @@ pub struct SeriesQuery {
 /// What happened when.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Series {
-    /// How far back.
+    /// The time span.
     pub span: SeriesSpan,
     /// Length of a bucket.
     pub bucket_seconds: u32,
@@ -40,8 +40,7 @@ pub struct Series {
     /// Failures before this were not counted: the daemon was started then.
     #[schema(value_type = String, format = DateTime)]
     pub failures_since: Time,
-    /// Bans and unbans before this were not counted. Earlier than `failures_since` where the store's history
-    /// tells of them.
+    /// Bans and unbans before this were not counted. Earlier than `failures_since` if the history has them.
     #[schema(value_type = String, format = DateTime)]
     pub decisions_since: Time,
 }

@@ -24,7 +24,7 @@ pub struct SourceReport {
         example = "not banned: 9 of 20 within 10m: known phone; forgeable failures do not count"
     )]
     pub verdict: String,
-    /// Whether somebody logged in from there lately.
+    /// Whether a user logged in from there lately.
     #[schema(schema_with = words::identity)]
     pub identity: Identity,
     /// Failures in the window that count.
@@ -38,7 +38,7 @@ pub struct SourceReport {
     /// Weakest grade among the counted failures; `null` when there is none.
     #[schema(schema_with = words::grade_or_null)]
     pub grade: Option<Grade>,
-    /// Failures that weigh nothing, because anybody could have sent them.
+    /// Failures without weight, because they are forgeable.
     pub unproven: u32,
     /// Failures that weigh nothing, because no attempt came beside them.
     pub unjoined: u32,
@@ -47,10 +47,9 @@ pub struct SourceReport {
     /// The counted failures, newest first; at most the latest 1000.
     #[schema(max_items = 1000)]
     pub seen: Vec<SeenFailure>,
-    /// Counted failures whose readable part has aged out of memory; in `seen` they have a time and a grade
-    /// only.
+    /// Counted failures whose details have aged out; in `seen` they only have a time and a grade.
     pub aged_out: u32,
-    /// Who exempts it: allow entries, proxies, protected addresses. Empty for nobody.
+    /// Why it is exempt: allow entries, proxies, protected addresses. Empty if it is not.
     pub exempt: Vec<Exempting>,
     /// What it is limited to, if a rule slowed it down; `null` when none did.
     #[serde(default)]
@@ -116,7 +115,7 @@ pub struct SeenFailure {
     pub user_agent: Option<String>,
 }
 
-/// Somebody who is not banned, and why.
+/// A source that is not banned, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Exempting {
     /// Why.
@@ -130,13 +129,13 @@ pub struct Exempting {
 /// What the kernel does with packets to an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KernelRoute {
-    /// Whether a blackhole route stands for it.
+    /// Whether it is blackholed.
     pub state: RouteState,
-    /// The route that wins instead, in the words of `ip route`, or why nobody knows.
+    /// The route that wins instead, as `ip route` shows it, or why it is unknown.
     pub detail: Option<String>,
 }
 
-/// Whether a blackhole route stands.
+/// Whether a source is blackholed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RouteState {
@@ -144,6 +143,6 @@ pub enum RouteState {
     Blackhole,
     /// Another route wins.
     Other,
-    /// The kernel could not be asked.
+    /// The kernel could not be queried.
     Unknown,
 }

@@ -1,4 +1,4 @@
-//! How the daemon stands.
+//! The state of the daemon.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -7,7 +7,7 @@ use super::Mode;
 use super::{AlarmState, Flood, words};
 use crate::text::Time;
 
-/// How the daemon stands.
+/// The state of the daemon.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// Version of sipward.
@@ -80,7 +80,7 @@ pub struct FailedNow {
 pub struct AlarmBrief {
     /// The worst of what needs one now.
     pub state: AlarmState,
-    /// That, in the words of the log, the newest first; at most 20.
+    /// Their log texts, the newest first; at most 20.
     #[schema(max_items = 20)]
     pub texts: Vec<String>,
     /// Alarms of the last day.
@@ -109,7 +109,7 @@ pub struct Totals {
 pub struct Grades {
     /// No attempt beside it.
     pub unjoined: u64,
-    /// The nonce was never checked: anybody can have sent it.
+    /// The nonce was never checked: forgeable.
     pub unproven: u64,
     /// The nonce was valid, but this address was not challenged.
     pub unchallenged: u64,
@@ -126,7 +126,7 @@ pub struct Grades {
 /// Bans now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BanCounts {
-    /// Bans that stand.
+    /// Active bans.
     pub active: u64,
     /// Bans among them with scope `sip`: they stop packets to the SIP ports only. The others stop the host.
     pub sip: u64,
@@ -135,7 +135,7 @@ pub struct BanCounts {
     pub not_enforced: u64,
     /// The limit, `policy.max_bans`.
     pub max: u64,
-    /// Flows that are denied: single ports of hosts that must stay.
+    /// Denied flows: single ports of hosts that are not banned.
     pub flows: u64,
     /// Flows among them that the kernel does not drop.
     pub flows_not_enforced: u64,
@@ -146,7 +146,7 @@ pub struct BanCounts {
 pub struct SourceCounts {
     /// Sources whose failures count.
     pub tracked: u64,
-    /// Sources whose failures weigh nothing.
+    /// Sources whose failures have no weight.
     pub weightless: u64,
     /// Sources that logged in lately.
     pub known: u64,
@@ -183,10 +183,10 @@ pub struct PolicyBrief {
     pub ban_time_seconds: f64,
 }
 
-/// How the store stands.
+/// The state of the store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StoreHealth {
-    /// Whether it keeps what it is told.
+    /// Whether it stores changes.
     pub state: StoreState,
     /// What is wrong, and what to do.
     pub problem: Option<String>,
@@ -207,7 +207,7 @@ pub struct StoreHealth {
     pub set_aside: Option<String>,
 }
 
-/// Whether the store keeps what it is told.
+/// Whether the store keeps changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StoreState {

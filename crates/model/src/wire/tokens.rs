@@ -1,4 +1,4 @@
-//! Who may use the API on TCP.
+//! Tokens for the API on TCP.
 
 use std::fmt;
 
@@ -68,7 +68,7 @@ pub struct TokenEntry {
     /// When it was last used, to some ten minutes; `null` when it was not.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub last_used: Option<Time>,
-    /// Sessions of browsers that it opened and that stand.
+    /// Its active browser sessions.
     pub sessions: u64,
 }
 
@@ -78,9 +78,9 @@ pub struct TokenList {
     /// The tokens, by name.
     #[schema(max_items = 64)]
     pub items: Vec<TokenEntry>,
-    /// Sessions that one-time links opened and that stand.
+    /// Active sessions of one-time links.
     pub link_sessions: u64,
-    /// How the store stands.
+    /// The state of the store.
     pub store: StoreHealth,
 }
 
@@ -107,8 +107,7 @@ pub struct TokenMade {
     pub token: String,
     /// The token.
     pub entry: TokenEntry,
-    /// How the store stands, after it was told. Where it is degraded or in memory, the token ends with the
-    /// daemon.
+    /// The state of the store after the change. If it is degraded or in memory, the token ends at the next restart.
     pub store: StoreHealth,
 }
 
@@ -119,7 +118,7 @@ pub struct TokenRevoked {
     pub name: String,
     /// Sessions that ended with it.
     pub sessions_ended: u64,
-    /// How the store stands, after it was told.
+    /// The state of the store after the change.
     pub store: StoreHealth,
 }
 

@@ -30,7 +30,7 @@ pub struct WhatIfRequest {
 pub struct WhatIf {
     /// What was read, one for each event or line.
     pub read: Vec<Reading>,
-    /// What would follow, as the log would tell it. No route is set, so a ban's `enforced` is false.
+    /// What would follow, as the log would report it. No route is set, so a ban's `enforced` is false.
     pub effects: Vec<Line>,
     /// What the answer is based on.
     pub basis: String,

@@ -1,4 +1,4 @@
-//! Schemas of the engine's words, which know nothing of `OpenAPI`.
+//! Schemas of the engine's enums, which do not depend on `OpenAPI`.
 
 use serde::Serialize;
 use sipward_engine::{Exemption, Grade, Identity, RuleName};

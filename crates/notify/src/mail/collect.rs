@@ -1,4 +1,4 @@
-//! Records → what the next letters say, and when they are due.
+//! Records → contents and time of the next mails.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use tokio::time::Instant;
 use super::text::{Lines, MailText};
 use sipward_model::record::{Mail, Record};
 
-/// Pause between two letters with alarms; what is raised meanwhile is in the second.
+/// Pause between two mails with alarms; alarms in between are in the second.
 const ALARM_PAUSE: Duration = Duration::from_secs(60);
 
-/// How long FreeSWITCH may be away before that is an alarm: a restart of it is none.
+/// How long FreeSWITCH may be away before that is an alarm: a restart is not.
 const AWAY: Duration = Duration::from_secs(60);
 
-/// Collects until something is due.
+/// Collects until a mail is due.
 pub(super) struct Collector {
     digest_after: Duration,
     digest_due: Option<Instant>,
@@ -27,10 +27,10 @@ pub(super) struct Collector {
     away: Away,
 }
 
-/// Whether FreeSWITCH is there.
+/// Whether FreeSWITCH is connected.
 enum Away {
     No,
-    /// Not told yet.
+    /// Not reported yet.
     Since(Instant, String),
     Told,
 }
@@ -50,7 +50,7 @@ impl Collector {
         }
     }
 
-    /// Takes note of what happened.
+    /// Adds a record.
     pub(super) fn note(&mut self, record: &Record, now: Instant) {
         match record {
             Record::Ban(ban) => {
@@ -95,7 +95,7 @@ impl Collector {
         if let Away::Since(since, line) = &self.away
             && now >= *since + AWAY
         {
-            self.alarms.push(&format!("ALARM for a minute: {line}"));
+            self.alarms.push(&format!("ALARM for 1 min: {line}"));
             self.away = Away::Told;
         }
         if self.alarms.is_empty() || self.quiet_until.is_some_and(|until| now < until) {

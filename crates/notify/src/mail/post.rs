@@ -48,10 +48,10 @@ enum Transport {
 }
 
 impl Mailer {
-    /// `None` where nobody is to be written to.
+    /// `None` without recipients.
     ///
     /// # Errors
-    /// When a password would go over the network in clear, or TLS cannot be set up.
+    /// When a password would cross the network unencrypted, or TLS cannot be set up.
     pub fn new(settings: &MailSettings, login: Option<&Login>) -> anyhow::Result<Option<Self>> {
         if settings.to.is_empty() {
             return Ok(None);
@@ -65,7 +65,7 @@ impl Mailer {
             MailTransport::Sendmail(program) => {
                 anyhow::ensure!(
                     login.is_none(),
-                    "SMTP_PASSWORD is set, but `mail.sendmail` needs none: unset one of them"
+                    "SMTP_PASSWORD is set, but `mail.sendmail` does not use it: unset one of them"
                 );
                 Transport::Sendmail(AsyncSendmailTransport::new_with_command(program))
             }
@@ -97,7 +97,7 @@ impl Post {
     ) -> Result<Message, lettre::error::Error> {
         let Self { from, host, .. } = self;
         let mut random = fastrand::Rng::with_seed(clock::seed());
-        // Stays the same for every attempt, so that a mail that arrived twice is known for one.
+        // The same for every attempt, so that a mail that arrives twice is recognized.
         let id = format!("<{}.{:016x}@{}>", now.as_micros(), random.u64(..), from.email.domain());
         let date = SystemTime::UNIX_EPOCH + Duration::from_micros(now.as_micros());
         // No out-of-office answers (RFC 3834 section 5).
@@ -130,7 +130,7 @@ impl Post {
                 match sent {
                     Ok(Ok(())) => Ok(()),
                     Ok(Err(error)) => Err(Failure::Later(told(&error))),
-                    Err(_) => Err(Failure::Later("sendmail did not come to an end".to_owned())),
+                    Err(_) => Err(Failure::Later("sendmail did not finish".to_owned())),
                 }
             }
         }
@@ -161,7 +161,7 @@ fn smtp(
     if let Some(Login { user, password }) = login {
         anyhow::ensure!(
             tls != MailTls::Off || is_loopback(server),
-            "the password for the mail server {server} would go over the network in clear: set \
+            "the password for the mail server {server} would cross the network unencrypted: set \
              `mail.tls` to \"starttls\" or \"tls\""
         );
         builder = builder.credentials(Credentials::new(user.clone(), password.expose().to_owned()));
@@ -174,7 +174,7 @@ fn is_loopback(server: &str) -> bool {
         || server.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// This host's name, if it can stand in a header and in a greeting.
+/// This host's name, if it is valid in a header and in a greeting.
 fn host_name() -> String {
     let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     let is_name = |name: &String| {
@@ -186,7 +186,7 @@ fn host_name() -> String {
 
 fn default_sender(host: &str) -> anyhow::Result<Mailbox> {
     let address = Address::new("sipward", host)
-        .with_context(|| format!("`sipward@{host}` is no address: set `mail.from`"))?;
+        .with_context(|| format!("`sipward@{host}` is not an address: set `mail.from`"))?;
     Ok(Mailbox::new(Some("sipward".to_owned()), address))
 }
 

@@ -1,4 +1,4 @@
-//! The text of a letter.
+//! The text of a mail.
 
 use std::fmt::{Display, Write as _};
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use sipward_engine::prefix;
 
 use crate::whois::Answer;
 
-/// Lines of a kind in one letter; more are counted.
+/// Most lines of a kind in one mail; further ones are counted.
 const MAX_LINES: usize = 50;
 
 /// Longest line, in characters: a ban with ten users of 62 bytes each, escaped, may be longer.
@@ -16,7 +16,7 @@ const MAX_LINE: usize = 1_000;
 /// Longest subject, in characters.
 const MAX_SUBJECT: usize = 150;
 
-/// Longest answer of whois in a letter, in bytes; ten of them are the largest part of it.
+/// Longest whois answer in a mail, in bytes. A mail contains up to ten.
 const MAX_WHOIS: usize = 2_000;
 
 /// Lines for people, at most [`MAX_LINES`] of them.
@@ -45,7 +45,7 @@ impl Lines {
         }
         let more = self.count - self.lines.len();
         if more > 0 {
-            let _ = writeln!(text, "and {more} more; `sipward history` has them all");
+            let _ = writeln!(text, "and {more} more; `sipward history` lists all");
         }
     }
 }
@@ -78,9 +78,10 @@ impl MailText {
         }
         if !attention.is_empty() {
             let phones = counted(attention.count, "phone");
-            let _ = write!(subject, ", {phones} in need of attention");
+            let need = if attention.count == 1 { "needs" } else { "need" };
+            let _ = write!(subject, ", {phones} {need} attention");
         }
-        let mut text = format!("{subject}; {} ended meanwhile.\n", counted(unbans, "ban"));
+        let mut text = format!("{subject}; {} ended.\n", counted(unbans, "ban"));
         for part in [bans, attention] {
             if !part.is_empty() {
                 text.push('\n');
@@ -96,7 +97,7 @@ impl MailText {
             let _ = writeln!(self.text, "\nwhois {address} ({server}):\n");
             let shown = prefix(text, MAX_WHOIS);
             for line in shown.lines() {
-                // Indented, so that no answer can look like our own line.
+                // Indented, so that no answer can look like a line of sipward.
                 let _ = writeln!(self.text, "    {line}");
             }
             if shown.len() < text.len() {
@@ -108,10 +109,10 @@ impl MailText {
 }
 
 fn counted(count: usize, word: &str) -> String {
-    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+    sipward_model::text::count(count as u64, word)
 }
 
-/// The lines for people are escaped already. Errors of the system are not, and a letter depends on it.
+/// Lines of records are already escaped. Errors of the system are not, but a mail needs that.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -19,7 +19,7 @@ use crate::{Failure, tls};
 use sipward_config::Secret;
 use sipward_config::WebhookUrl;
 
-/// Bytes of an answer's body that are read so that the connection can be used again. Nobody looks at them.
+/// Bytes of an answer's body that are read and discarded, so that the connection can be used again.
 const MAX_ANSWER: usize = 64 * 1024;
 
 /// Bytes of an answer's head.

@@ -29,7 +29,7 @@ pub(super) async fn ask(
     let WhoisServer { host, port } = server;
     let found = lookup_host((host.as_str(), *port)).await;
     let found = found.map_err(|error| format!("cannot look it up: {error}"))?;
-    let mut last = "its name has no address that may be asked".to_owned();
+    let mut last = "its name has no address that may be queried".to_owned();
     for place in found.filter(|place| reach == Reach::Anywhere || is_public(place.ip())) {
         match TcpStream::connect(place).await {
             Ok(stream) => {

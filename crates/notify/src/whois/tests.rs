@@ -135,7 +135,7 @@ async fn a_strangers_referral_into_our_own_network_is_not_followed() {
     let (inside, asked) = server(&["secret\n"]).await;
     let server = WhoisServer { host: inside.ip().to_string(), port: inside.port() };
     let refused = ask::ask(&server, ip("8.8.8.8"), Reach::Public).await;
-    assert!(refused.unwrap_err().contains("no address that may be asked"));
+    assert!(refused.unwrap_err().contains("no address that may be queried"));
     assert!(asked.lock().unwrap().is_empty());
 }
 

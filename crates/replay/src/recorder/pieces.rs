@@ -28,7 +28,7 @@ pub struct Pieces {
 #[derive(Debug, thiserror::Error)]
 pub enum PiecesError {
     /// A file of that name is there already.
-    #[error("{} exists already: choose another name, or move it away", .path.display())]
+    #[error("{} already exists: choose another name, or move it", .path.display())]
     Exists {
         /// The file.
         path: PathBuf,
@@ -182,7 +182,7 @@ mod tests {
         let path = dir.path().join("esl.raw");
         fs::write(numbered(&path, 2), "precious").unwrap();
         let error = Pieces::create(&path, 1, 2).unwrap_err();
-        assert!(error.to_string().contains("esl.raw.2 exists already"), "{error}");
+        assert!(error.to_string().contains("esl.raw.2 already exists"), "{error}");
         assert!(!path.exists());
         let mut pieces = Pieces::create(&path, 1, 1).unwrap();
         for frame in ["one", "two", "three"] {

@@ -7,6 +7,7 @@ use sipward_engine::RuleName;
 use super::COLUMNS;
 use crate::report::Listed;
 use sipward_model::text::Time;
+pub(super) use sipward_model::text::count;
 
 /// One row of six cells; the first five have their widths, a longer one pushes the rest to a line of its
 /// own. The last one gets what is left.
@@ -55,7 +56,7 @@ fn more(f: &mut fmt::Formatter<'_>, left_out: u64) -> fmt::Result {
     if left_out == 0 {
         return Ok(());
     }
-    writeln!(f, "... and {left_out} more (--json tells of them)")
+    writeln!(f, "... and {left_out} more (--json lists them)")
 }
 
 /// `11-22 08:24:26`, UTC.
@@ -72,15 +73,6 @@ pub(super) fn rule_name(rule: RuleName) -> String {
         Ok(serde_json::Value::String(word)) => word,
         Ok(_) | Err(_) => String::new(),
     }
-}
-
-pub(super) fn count(number: u64, what: &str) -> String {
-    let plural = match what {
-        _ if number == 1 => "",
-        "address" => "es",
-        _ => "s",
-    };
-    format!("{number} {what}{plural}")
 }
 
 /// At most `columns` characters, the end of a longer text replaced by dots.

@@ -134,7 +134,7 @@ fn long_lists_are_cut_and_say_so() {
     let sources = [tally()];
     let text = Outcome { sources: &sources, zone: None, first: &first, second: None }.to_string();
     assert!(text.contains("1 network") || text.contains("2 networks, 200 bans"), "{text}");
-    assert!(text.contains("... and 100 more (--json tells of them)"), "{text}");
+    assert!(text.contains("... and 100 more (--json lists them)"), "{text}");
 }
 
 #[test]
@@ -142,5 +142,5 @@ fn a_log_alone_says_that_it_knows_no_logins() {
     let log = Tally { kind: Kind::Log, ..tally() };
     let first = report(0);
     let text = Outcome { sources: &[log], zone: None, first: &first, second: None }.to_string();
-    assert!(text.contains("a log file does not tell who logs in"), "{text}");
+    assert!(text.contains("log files contain no log-ins"), "{text}");
 }

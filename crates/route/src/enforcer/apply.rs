@@ -102,16 +102,15 @@ impl Enforcer {
                 let is_full = self.wanted.len() + self.at_sip.len() >= MOST_BANS
                     && !stands
                     && !self.at_sip.contains(net);
-                is_full.then(|| format!("{MOST_BANS} bans stand already"))
+                is_full.then(|| format!("the limit of {MOST_BANS} bans is reached"))
             })
             .or_else(|| {
                 let is_full = scope == Scope::Sip
                     && crate::ban::Exact::of(net).is_none()
                     && !self.at_sip.contains(net)
                     && self.at_sip.nets.len() >= MOST_SIP_NETS;
-                is_full.then(|| {
-                    format!("{MOST_SIP_NETS} networks are banned from the SIP ports already")
-                })
+                is_full
+                    .then(|| format!("the limit of {MOST_SIP_NETS} bans with scope sip is reached"))
             })
     }
 
@@ -329,8 +328,9 @@ impl Enforcer {
                 let family = if matches!(net, IpNet::V6(_)) { "-6 " } else { "" };
                 let table = self.proof.place.table;
                 format!(
-                    "a route of somebody else with this prefix exists, see \
-                     `ip {family}route show table {table} exact {net}`; {net} is banned when it goes"
+                    "a route of another program with this prefix exists, see \
+                     `ip {family}route show table {table} exact {net}`; {net} is banned when that \
+                         route is removed"
                 )
             }
             Errno::EPERM => RouteError::NotPermitted.to_string(),

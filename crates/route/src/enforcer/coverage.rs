@@ -57,7 +57,7 @@ impl Enforcer {
         let mut coverage = coverage(&self.settings.gate, stands, &open, &self.host);
         coverage.gaps.splice(0..0, refused);
         if stands && let Some(reason) = self.gate.as_ref().ok().and_then(Gate::shield_refused) {
-            coverage.gaps.push(format!("nothing shields the SIP ports: {reason}"));
+            coverage.gaps.push(format!("the SIP ports are not shielded: {reason}"));
         }
         // A new table waits for its hosts.
         self.sip.note_change(Instant::now());
@@ -78,8 +78,8 @@ impl Enforcer {
         Ok(repaired)
     }
 
-    /// Takes away what an earlier run with other settings left: a gate nobody keeps would go on
-    /// dropping what the operator switched off.
+    /// Takes away what an earlier run with other settings left: an abandoned gate would continue to drop packets
+    /// against the settings.
     pub(super) async fn tidy_gate(&mut self) -> Result<(), RouteError> {
         let Ok(gate) = &mut self.gate else {
             return Ok(());
@@ -92,7 +92,7 @@ impl Enforcer {
             Ok(()) => Ok(()),
             Err(error @ (RouteError::Socket(_) | RouteError::Silent)) => Err(error),
             Err(error) => {
-                warn!(%error, "an old gate may still stand");
+                warn!(%error, "an old gate may still be active");
                 Ok(())
             }
         }
@@ -115,7 +115,7 @@ impl Coverage {
         self.ipv4_inbound &= passed.ipv4.is_empty();
         self.ipv6_inbound &= passed.ipv6.is_empty();
         let all_the_same =
-            if self.gate { "; the gate drops what exact hosts send all the same" } else { "" };
+            if self.gate { "; the gate still drops packets of single hosts" } else { "" };
         let gaps = passed.ipv4.into_iter().chain(passed.ipv6);
         self.gaps.extend(gaps.map(|gap| gap + all_the_same));
         self.gaps.truncate(MOST_GAPS);

@@ -30,7 +30,7 @@ pub(super) const MOST_AUDITED: usize = 65_536;
 /// A look that finds nothing may take this share of the time: one part in it, then that many parts of
 /// rest. A host on which others never rest would keep us looking; damage is repaired at once.
 const REST: u32 = 3;
-/// Routes with our mark that are no bans, reported at most.
+/// Most reported routes with sipward's protocol number that are not bans.
 const MOST_STRAYS: usize = 64;
 
 /// When to look at what.
@@ -119,7 +119,8 @@ impl Enforcer {
         if signs.fixtures {
             match self.reroute().await {
                 Ok(added) => healed_rules += added,
-                Err(error @ RouteError::Refused { .. }) => warn!(%error, "our rule is missing"),
+                Err(error @ RouteError::Refused { .. }) => warn!(%error, "the rule of sipward is \
+                    missing"),
                 Err(error) => return Err(error),
             }
             let before = self.coverage.clone();
@@ -177,7 +178,7 @@ impl Enforcer {
         Ok(restored)
     }
 
-    /// Reports routes with our mark that are no bans, when they are others than before.
+    /// Reports routes with sipward's protocol number that are not bans, when they change.
     fn report_strays(&mut self, standing: &HashSet<IpNet>) {
         let is_on_its_way = |net: &&IpNet| self.unsettled.get(**net).is_none();
         let strays = standing.difference(&self.wanted).filter(is_on_its_way);

@@ -37,8 +37,7 @@ impl Outbox {
         self.queue.len() + changes <= ROOM
     }
 
-    /// Sends what the daemon has room for, without waiting. When nobody listens any more, reports are
-    /// of no use to anybody.
+    /// Sends what the daemon has room for, without waiting. Without a listener, reports are dropped.
     pub(super) fn deliver(&mut self, reports: &mpsc::Sender<Report>) {
         while let Some(report) = self.next() {
             match reports.try_send(report) {

@@ -1,4 +1,4 @@
-//! The bans and flows in the gate's sets: set before the routes, taken out after them, put back when somebody
+//! The bans and flows in the gate's sets: set before the routes, taken out after them, restored when another program
 //! changed them.
 
 use std::collections::HashSet;
@@ -102,14 +102,14 @@ impl Enforcer {
         let refused = gate.change_bans(direction, &bans, nets).await?;
         if is_many {
             self.monitor.unmute().map_err(RouteError::Socket)?;
-            // Each transaction of anybody counts one.
+            // Each transaction of any program counts one.
             let expected = before.wrapping_add(u32::from(refused.is_none()));
             if gate.generation().await? != expected {
                 self.monitor.note_unheard();
             }
         }
         if let Some(error) = refused {
-            // As a rule, somebody changed the sets: then they are put right below.
+            // Usually another program changed the sets: then they are corrected below.
             warn!(error, "the gate's sets are compared with the bans");
         }
         Ok(())
@@ -150,11 +150,12 @@ impl Enforcer {
         match outcome {
             Outcome::Denied => Report::Denied { flow, enforcement: self.sip_enforcement() },
             Outcome::Kept => not("it is the flow of a live registration"),
-            Outcome::Over => not("its time is over"),
+            Outcome::Over => not("it has expired"),
             Outcome::Allowed => Report::Allowed { flow },
-            Outcome::Full => {
-                Report::Failed { change, error: format!("{MOST_DENIED} flows are denied already") }
-            }
+            Outcome::Full => Report::Failed {
+                change,
+                error: format!("the limit of {MOST_DENIED} denied flows is reached"),
+            },
             Outcome::Refused(error) => Report::Failed { change, error },
         }
     }
@@ -198,7 +199,7 @@ impl Enforcer {
         }
         if !self.coverage.gate {
             let gap = self.coverage.gaps.iter().find(|gap| gap.starts_with("the gate"));
-            return Some(gap.map_or("the gate does not stand", String::as_str).to_owned());
+            return Some(gap.map_or("the gate is not active", String::as_str).to_owned());
         }
         if !settings.counts() {
             return Some("no SIP ports are known".to_owned());
@@ -248,7 +249,7 @@ impl Enforcer {
                 }
             }
             Err(error @ (RouteError::Socket(_) | RouteError::Silent)) => return Err(error),
-            Err(error) => warn!(%error, "what the gate's sets hold is not known"),
+            Err(error) => warn!(%error, "the contents of the gate's sets are unknown"),
         }
         self.fill_sets().await?;
         let mut flows: Vec<_> = self.gate.iter().flat_map(Gate::denied).collect();
@@ -283,7 +284,7 @@ impl Enforcer {
             }
             Err(error @ (RouteError::Socket(_) | RouteError::Silent)) => Err(error),
             Err(error) => {
-                warn!(%error, "the gate's sets are not as they should be");
+                warn!(%error, "the gate's sets are out of date");
                 self.mend_sets_at = Instant::now() + AFTER_REFUSAL;
                 Ok(0)
             }

@@ -216,7 +216,7 @@ impl Enforcer {
                 | RouteError::Settings(_)),
             ) => {
                 let error = error.to_string();
-                // Somebody changed the sets: they are set anew at once, which is no failure.
+                // Another program changed the sets: they are set again at once, which is no failure.
                 let suspect = self.gate.as_ref().is_ok_and(Gate::is_suspect);
                 let first = suspect && !std::mem::replace(&mut self.sip.is_mending, true);
                 // What cannot be was taken from the shield, and what is left may go on.

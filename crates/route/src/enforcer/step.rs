@@ -24,11 +24,11 @@ pub(super) struct Step {
     /// Whether it was banned from everything before.
     pub(super) stood: bool,
     pub(super) refusal: Option<Refusal>,
-    /// The route of somebody else that has the prefix.
+    /// The route of another program with this prefix.
     pub(super) obstacle: Option<Route>,
     /// What each look-up found, way by way.
     pub(super) answers: Vec<Option<Winner>>,
-    /// None of our routes is left of an unban.
+    /// No route of sipward is left after an unban.
     pub(super) nothing_is_left: bool,
 }
 

@@ -76,7 +76,7 @@ impl Flows {
         };
         let until = until.min(now + LONGEST);
         if flow.port == 0 {
-            (Outcome::Refused("0 is no port".to_owned()), None, None)
+            (Outcome::Refused("0 is not a port".to_owned()), None, None)
         } else if self.kept.contains(&flow) {
             (Outcome::Kept, None, None)
         } else if until <= now {

@@ -15,7 +15,7 @@ pub enum GateState {
         /// What.
         what: &'static str,
     },
-    /// A table of somebody else has its name.
+    /// Another program has a table with its name.
     Foreign,
     /// It could not be looked at.
     Unknown {

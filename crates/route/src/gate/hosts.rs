@@ -212,7 +212,7 @@ impl Gate {
         let needed = GATE_ONLY + target.len() * 2 * elements::LARGEST_RANGE;
         if needed > largest {
             let reason = format!(
-                "{needed} bytes are more than this host takes in one piece ({largest}); raise the \
+                "{needed} bytes exceed the largest message of this host ({largest}); raise the \
                  sysctl net.core.wmem_max to {needed} or exempt fewer"
             );
             return Err(RouteError::Refused { what: UNLIMITED.to_owned(), reason });

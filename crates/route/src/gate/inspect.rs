@@ -40,7 +40,7 @@ pub(super) enum State {
     Standing,
     /// Missing or not as it should be.
     Damaged,
-    /// The name belongs to a table of somebody else.
+    /// Another program has a table with this name.
     Foreign,
 }
 

@@ -231,7 +231,7 @@ impl Gate {
                 return Err(RouteError::Refused {
                     what: SET.to_owned(),
                     reason: format!(
-                        "a table `inet {name}` of somebody else exists; choose another table name"
+                        "another program has a table `inet {name}`; choose another table name"
                     ),
                 });
             }

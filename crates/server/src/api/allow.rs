@@ -12,7 +12,7 @@ use sipward_config::HostEntry;
 use sipward_daemon::Allowed;
 use sipward_model::wire::{AllowChanged, AllowPage, AllowQuery, NewAllow, Problem};
 
-/// Who is never banned by a rule.
+/// Lists hosts that no rule bans.
 #[utoipa::path(
     get, path = "/api/v1/allow", tag = "allow", params(AllowQuery),
     responses(
@@ -29,11 +29,12 @@ pub(super) async fn list(
 
 /// Allows a host: no rule bans it, and bans that cover it are lifted or split. It is stored.
 ///
-/// A ban by an operator outranks the list: those that stand on the host are reported, and `DELETE /bans/{net}` lifts them.
+/// A ban by an operator takes precedence over the list: such bans of the host are reported, and `DELETE /bans/{net}`
+/// lifts them.
 #[utoipa::path(
     post, path = "/api/v1/allow", tag = "allow", request_body = NewAllow,
     responses(
-        (status = 200, description = "It is on the list already", body = AllowChanged),
+        (status = 200, description = "It is already on the list", body = AllowChanged),
         (status = 201, description = "It was added", body = AllowChanged),
         error::BodyErrors, error::CommonErrors
     )
@@ -55,10 +56,10 @@ pub(super) async fn add(
     delete, path = "/api/v1/allow/{host}", tag = "allow",
     params(("host" = String, Path, description = "The entry as listed, `/` written as `%2F`")),
     responses(
-        (status = 200, description = "It is no longer on the list", body = AllowChanged),
-        (status = 404, description = "There is no such entry", body = Problem,
+        (status = 200, description = "It was removed", body = AllowChanged),
+        (status = 404, description = "No such entry", body = Problem,
          content_type = "application/problem+json"),
-        (status = 409, description = "It stands in the configuration file", body = Problem,
+        (status = 409, description = "It is set in the configuration file", body = Problem,
          content_type = "application/problem+json"),
         error::QueryErrors, error::CommonErrors
     )

@@ -1,4 +1,4 @@
-//! `/users` and `/top`: who is attacked, from where, with what.
+//! `/users` and `/top`: accounts under attack, sources and user agents.
 
 use axum::Json;
 use axum::extract::State;
@@ -26,7 +26,8 @@ pub(super) async fn users(
 #[utoipa::path(
     get, path = "/api/v1/top", tag = "sources", params(TopQuery),
     responses(
-        (status = 200, description = "The most frequent", body = Top), error::QueryErrors, error::CommonErrors
+        (status = 200, description = "The most \
+            frequent", body = Top), error::QueryErrors, error::CommonErrors
     )
 )]
 pub(super) async fn top(State(api): State<Api>, Query(query): Query<TopQuery>) -> Answer<Top> {

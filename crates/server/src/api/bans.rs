@@ -10,7 +10,7 @@ use crate::http::error::{self, Answer, ApiError};
 use crate::http::extract::{Place, Query, Sent};
 use sipward_model::wire::{Ban, BanMade, BanPage, BanQuery, NewBan, Problem, Unbanned};
 
-/// The bans that stand.
+/// Lists active bans.
 #[utoipa::path(
     get, path = "/api/v1/bans", tag = "bans", params(BanQuery),
     responses((status = 200, description = "A page of bans", body = BanPage), error::QueryErrors, error::CommonErrors)
@@ -40,9 +40,9 @@ pub(super) async fn show(State(api): State<Api>, Place(net): Place) -> Answer<Ba
 #[utoipa::path(
     post, path = "/api/v1/bans", tag = "bans", request_body = NewBan,
     responses(
-        (status = 201, description = "It is banned", body = BanMade,
-         headers(("Location" = String, description = "Where the ban is"))),
-        (status = 409, description = "It is not banned; `refusal` says why", body = Problem,
+        (status = 201, description = "The ban was added", body = BanMade,
+         headers(("Location" = String, description = "The path of the ban"))),
+        (status = 409, description = "The ban was refused; `refusal` has the reason", body = Problem,
          content_type = "application/problem+json"),
         error::BodyErrors, error::CommonErrors
     )
@@ -58,12 +58,12 @@ pub(super) async fn create(
 }
 
 /// Unbans a network: lifts every ban inside it, splits wider ones around it, and forgets the failures
-/// counted against the sources in it. Nobody banned there is no error: `count` is 0.
+/// counted against the sources in it. If there is no ban, that is no error: `count` is 0.
 #[utoipa::path(
     delete, path = "/api/v1/bans/{net}", tag = "bans",
     params(("net" = String, Path, description = "An address or a network, `/` written as `%2F`")),
     responses(
-        (status = 200, description = "It is not banned", body = Unbanned), error::QueryErrors, error::CommonErrors
+        (status = 200, description = "The ban was lifted", body = Unbanned), error::QueryErrors, error::CommonErrors
     )
 )]
 pub(super) async fn lift(State(api): State<Api>, Place(net): Place) -> Answer<Unbanned> {
@@ -73,7 +73,7 @@ pub(super) async fn lift(State(api): State<Api>, Place(net): Place) -> Answer<Un
 /// Lifts all bans, and forgets all counted failures.
 #[utoipa::path(
     delete, path = "/api/v1/bans", tag = "bans",
-    responses((status = 200, description = "Nobody is banned", body = Unbanned), error::CommonErrors)
+    responses((status = 200, description = "All bans were lifted", body = Unbanned), error::CommonErrors)
 )]
 pub(super) async fn lift_all(State(api): State<Api>) -> Answer<Unbanned> {
     Ok(Json(api.control.unban_all().await?))

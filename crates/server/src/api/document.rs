@@ -34,19 +34,19 @@ use sipward_model::wire::{Line, PolicyKey, ProblemKind, Scope};
     // None on the Unix socket, one of the others on TCP.
     security((), ("token" = []), ("session" = [])),
     tags(
-        (name = "daemon", description = "How the daemon stands"),
-        (name = "bans", description = "Who is banned"),
-        (name = "sources", description = "Why, and what would happen"),
-        (name = "allow", description = "Who is never banned by a rule"),
-        (name = "history", description = "What was decided"),
-        (name = "policy", description = "The rules' values"),
-        (name = "events", description = "What happens"),
-        (name = "tokens", description = "Who may use the API on TCP; on the Unix socket only")
+        (name = "daemon", description = "State of the daemon"),
+        (name = "bans", description = "Bans"),
+        (name = "sources", description = "Explanations and rule tests"),
+        (name = "allow", description = "The allow list"),
+        (name = "history", description = "Past decisions"),
+        (name = "policy", description = "Settings of the policy"),
+        (name = "events", description = "Live events"),
+        (name = "tokens", description = "Tokens for the API on TCP; on the Unix socket only")
     )
 )]
 struct Document;
 
-/// How somebody shows on TCP who he is.
+/// Authentication on TCP.
 struct SecuritySchemes;
 
 impl Modify for SecuritySchemes {
@@ -56,7 +56,7 @@ impl Modify for SecuritySchemes {
         components.add_security_scheme("token", SecurityScheme::Http(token));
         let session = ApiKey::Cookie(ApiKeyValue::with_description(
             "sipward",
-            "The page's log-in; `__Host-sipward` under TLS",
+            "The console's session; `__Host-sipward` under TLS",
         ));
         components.add_security_scheme("session", SecurityScheme::ApiKey(session));
     }
@@ -158,7 +158,7 @@ async fn nowhere(uri: Uri) -> impl IntoResponse {
 }
 
 async fn not_so(method: Method) -> impl IntoResponse {
-    let detail = format!("{method} is not for this path; `Allow` says what is");
+    let detail = format!("this path does not support {method}; `Allow` lists its methods");
     ApiError::new(ProblemKind::MethodNotAllowed, detail)
 }
 

@@ -39,7 +39,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
     responses(
         (status = 200, description = "Server-sent events; the data of each is a `Line`", body = Line,
          content_type = "text/event-stream"),
-        (status = 503, description = "Too many listeners, or the daemon stops", body = Problem,
+        (status = 503, description = "Too many listeners, or the daemon is \
+            stopping", body = Problem,
          content_type = "application/problem+json"),
         error::QueryErrors, error::CommonErrors
     )
@@ -50,7 +51,7 @@ pub(super) async fn listen(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let wanted = query.event.as_deref().map(names).transpose()?;
     let seat = Arc::clone(&api.listeners).try_acquire_owned().map_err(|_| {
-        let detail = format!("{LISTENERS} listen already; try again when one has left");
+        let detail = format!("all {LISTENERS} places for listeners are taken; try again later");
         ApiError::new(ProblemKind::Unavailable, detail)
     })?;
     let clock = api.control.clock().await?;
@@ -74,7 +75,7 @@ fn names(list: &str) -> Result<Vec<String>, ApiError> {
     if names.iter().all(|name| is_name(name)) {
         Ok(names)
     } else {
-        Err(ApiError::field("event", "write names separated by commas: ban,unban"))
+        Err(ApiError::field("event", "expected names separated by commas: ban,unban"))
     }
 }
 

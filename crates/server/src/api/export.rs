@@ -1,7 +1,7 @@
-//! `/bans.csv`, `/bans.json` and `/bans.txt`: all bans that are wanted, however many.
+//! `/bans.csv`, `/bans.json` and `/bans.txt`: all matching bans.
 //!
-//! They are read a part at a time, each when the one before has left: half a million never are in memory at
-//! once, and anyone who reads slowly holds up nobody else.
+//! They are read in parts, each after the previous one was sent: half a million bans are never in memory at once, and
+//! a slow reader delays no other client.
 
 mod csv;
 
@@ -24,7 +24,7 @@ use sipward_model::wire::{Ban, BanFilter};
 #[utoipa::path(
     get, path = "/api/v1/bans.csv", tag = "bans", params(BanFilter),
     responses(
-        (status = 200, description = "A head and a line for each ban", body = String,
+        (status = 200, description = "A header line and one line per ban", body = String,
          content_type = "text/csv"),
         error::QueryErrors, error::CommonErrors
     )
@@ -55,7 +55,8 @@ pub(super) async fn as_json(
 #[utoipa::path(
     get, path = "/api/v1/bans.txt", tag = "bans", params(BanFilter),
     responses(
-        (status = 200, description = "A network on each line", body = String, content_type = "text/plain"),
+        (status = 200, description = "One network per \
+            line", body = String, content_type = "text/plain"),
         error::QueryErrors, error::CommonErrors
     )
 )]

@@ -26,7 +26,7 @@ pub(super) async fn list(
     delete, path = "/api/v1/flows/{flow}", tag = "bans",
     params(("flow" = String, Path, description = "Address, `udp` or `tcp`, and port, with spaces written as `%20`")),
     responses(
-        (status = 200, description = "It is allowed", body = FlowAllowed),
+        (status = 200, description = "The flow is allowed again", body = FlowAllowed),
         (status = 404, description = "This flow is not denied", body = Problem,
          content_type = "application/problem+json"),
         error::QueryErrors, error::CommonErrors

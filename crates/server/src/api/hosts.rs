@@ -1,4 +1,4 @@
-//! `/hosts/{address}` and `/whois/{address}`: whose an address is.
+//! `/hosts/{address}` and `/whois/{address}`: the owner of an address.
 
 use axum::Json;
 use axum::extract::State;
@@ -16,7 +16,8 @@ use sipward_model::wire::{Host, Problem, WhoisReport};
     get, path = "/api/v1/hosts/{address}", tag = "sources",
     params(("address" = String, Path, description = "An IPv4 or IPv6 address, or a network")),
     responses(
-        (status = 200, description = "What is known of it", body = Host), error::QueryErrors, error::CommonErrors
+        (status = 200, description = "The known \
+            facts", body = Host), error::QueryErrors, error::CommonErrors
     )
 )]
 pub(super) async fn show(State(api): State<Api>, Place(address): Place) -> Answer<Host> {
@@ -31,11 +32,11 @@ pub(super) async fn show(State(api): State<Api>, Place(address): Place) -> Answe
     get, path = "/api/v1/whois/{address}", tag = "sources",
     params(("address" = String, Path, description = "An IPv4 or IPv6 address, or a network")),
     responses(
-        (status = 200, description = "What the registry says", body = WhoisReport),
-        (status = 429, description = "Too many were asked for within a minute", body = Problem,
+        (status = 200, description = "The answer of the registry", body = WhoisReport),
+        (status = 429, description = "Too many requests within a minute", body = Problem,
          content_type = "application/problem+json",
-         headers(("Retry-After" = u32, description = "Seconds until one may be asked for again"))),
-        (status = 502, description = "The server could not be asked", body = Problem,
+         headers(("Retry-After" = u32, description = "Seconds until the next request is allowed"))),
+        (status = 502, description = "The server is unavailable", body = Problem,
          content_type = "application/problem+json"),
         (status = 504, description = "The server did not answer in time", body = Problem,
          content_type = "application/problem+json"),

@@ -1,8 +1,8 @@
-//! The socket: how it is opened, whom it lets in.
+//! The socket: how it is opened, and its access rights.
 //!
-//! The kernel lets in who may write to the socket file, which has mode 0660: root, the daemon's user, the
-//! members of its group. Their credentials (`SO_PEERCRED`) are checked all the same, because a mode can be
-//! loosened by mistake, and who may ban may cut off every phone.
+//! The kernel admits users that may write to the socket file, which has mode 0660: root, the daemon's user, the
+//! members of its group. Their credentials (`SO_PEERCRED`) are also checked, because the mode may be changed by
+//! mistake, and a ban can block every phone.
 
 use std::ffi::CString;
 use std::fs;
@@ -43,12 +43,13 @@ pub(super) enum ListenerError {
     #[error("another sipward answers on {}; stop it, or set `api.socket` to another path", .0.display())]
     InUse(PathBuf),
     /// Something else is there.
-    #[error("{} is there and is no socket; remove it, or set `api.socket` to another path", .0.display())]
+    #[error("{} exists and is not a socket; remove \
+        it, or set `api.socket` to another path", .0.display())]
     NoSocket(PathBuf),
     /// The system refuses.
     #[error(
-        "cannot open {}: {error}; its directory must exist and belong to the daemon's user (systemd: \
-         RuntimeDirectory=sipward; by hand: install -d -m 0750 {})",
+        "cannot open {}: {error}; its directory must exist and belong to the daemon's user \
+         (systemd: RuntimeDirectory=sipward; otherwise: install -d -m 0750 {})",
         .path.display(), .path.parent().unwrap_or(.path).display()
     )]
     System {
@@ -59,7 +60,7 @@ pub(super) enum ListenerError {
     },
 }
 
-/// Who is at the other end.
+/// The user at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Peer {
     pub(super) user: u32,
@@ -67,7 +68,7 @@ pub(super) struct Peer {
 }
 
 impl Listener {
-    /// Opens the socket. A file that nobody answers on is left over and replaced.
+    /// Opens the socket. A socket file without a listener is replaced.
     pub(super) fn open(path: &Path) -> Result<Self, ListenerError> {
         let failed = |error| ListenerError::System { path: path.to_owned(), error };
         match fs::symlink_metadata(path) {
@@ -141,7 +142,7 @@ impl serve::Listener for Listener {
 }
 
 fn stranger(Peer { user, .. }: Peer) -> ApiError {
-    tracing::warn!(user, "somebody without the right to it tried the control socket");
+    tracing::warn!(user, "an unauthorized user tried to use the control socket");
     let detail = format!(
         "user {user} is neither root, nor the daemon's user, nor a member of the socket's group; add it with \
          `usermod -aG sipward USER`"

@@ -11,7 +11,7 @@ use sipward_model::wire::{PolicyChange, PolicyKey, PolicyView, Problem, Reloaded
 /// Every value of the policy, and where it comes from.
 #[utoipa::path(
     get, path = "/api/v1/policy", tag = "policy",
-    responses((status = 200, description = "The policy in force", body = PolicyView), error::CommonErrors)
+    responses((status = 200, description = "The current policy", body = PolicyView), error::CommonErrors)
 )]
 pub(super) async fn show(State(api): State<Api>) -> Answer<PolicyView> {
     Ok(Json(api.control.policy().await?))
@@ -21,7 +21,7 @@ pub(super) async fn show(State(api): State<Api>) -> Answer<PolicyView> {
 #[utoipa::path(
     patch, path = "/api/v1/policy", tag = "policy", request_body = PolicyChange,
     responses(
-        (status = 200, description = "The policy in force now", body = PolicyView),
+        (status = 200, description = "The policy after the change", body = PolicyView),
         error::BodyErrors, error::CommonErrors
     )
 )]
@@ -37,7 +37,7 @@ pub(super) async fn change(
     delete, path = "/api/v1/policy/{key}", tag = "policy",
     params(("key" = PolicyKey, Path, description = "The value")),
     responses(
-        (status = 200, description = "The policy in force now", body = PolicyView),
+        (status = 200, description = "The policy after the change", body = PolicyView),
         error::QueryErrors, error::CommonErrors
     )
 )]
@@ -50,8 +50,8 @@ pub(super) async fn reset(State(api): State<Api>, Place(key): Place) -> Answer<P
 #[utoipa::path(
     post, path = "/api/v1/reload", tag = "daemon",
     responses(
-        (status = 200, description = "It is in force", body = Reloaded),
-        (status = 409, description = "It is broken, and what was in force stays", body = Problem,
+        (status = 200, description = "The configuration was applied", body = Reloaded),
+        (status = 409, description = "The file is invalid; the previous configuration remains", body = Problem,
          content_type = "application/problem+json"),
         error::CommonErrors
     )

@@ -8,14 +8,14 @@ use crate::http::error::{self, Answer};
 use crate::http::extract::Sent;
 use sipward_model::wire::{AllowPreview, NewAllow, PolicyChange, PolicyPreview};
 
-/// What a change of the policy would mean: which bans would not have been made, and who is due.
+/// The effect of a change of the policy: bans that would not have been made, and sources that would be banned next.
 ///
-/// A changed policy ends no ban: those listed go on. What it says of them rests on what was seen when each was
-/// made: some of them would have come later instead.
+/// A change of the policy ends no ban. The answer is based on the evidence at the time of each ban: some of them
+/// would have been made later.
 #[utoipa::path(
     post, path = "/api/v1/policy/preview", tag = "policy", request_body = PolicyChange,
     responses(
-        (status = 200, description = "What it would mean", body = PolicyPreview),
+        (status = 200, description = "The effect of the change", body = PolicyPreview),
         error::BodyErrors, error::CommonErrors
     )
 )]
@@ -26,12 +26,11 @@ pub(super) async fn of_policy(
     Ok(Json(api.control.preview_policy(change).await?))
 }
 
-/// What allowing a host would mean: which bans would be lifted or split, and which stand by an operator's hand
-/// and would stay.
+/// The effect of an allow entry: bans that would be lifted or split, and manual bans that would remain.
 #[utoipa::path(
     post, path = "/api/v1/allow/preview", tag = "allow", request_body = NewAllow,
     responses(
-        (status = 200, description = "What it would mean", body = AllowPreview),
+        (status = 200, description = "The effect of the change", body = AllowPreview),
         error::BodyErrors, error::CommonErrors
     )
 )]

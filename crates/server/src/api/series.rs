@@ -12,7 +12,7 @@ use sipward_model::wire::{Series, SeriesQuery};
 #[utoipa::path(
     get, path = "/api/v1/series", tag = "events", params(SeriesQuery),
     responses(
-        (status = 200, description = "What happened when", body = Series), error::QueryErrors, error::CommonErrors
+        (status = 200, description = "The counts over time", body = Series), error::QueryErrors, error::CommonErrors
     )
 )]
 pub(super) async fn show(State(api): State<Api>, Query(query): Query<SeriesQuery>) -> Json<Series> {

@@ -15,12 +15,13 @@ use sipward_model::wire::SourceReport;
     get, path = "/api/v1/sources/{address}", tag = "sources",
     params(("address" = String, Path, description = "An IPv4 or IPv6 address")),
     responses(
-        (status = 200, description = "What is known of it", body = SourceReport),
+        (status = 200, description = "The known facts", body = SourceReport),
         error::QueryErrors, error::CommonErrors
     )
 )]
 pub(super) async fn show(State(api): State<Api>, Place(address): Place) -> Answer<SourceReport> {
-    let address: IpAddr =
-        address.parse().map_err(|_| ApiError::field("address", "write an IPv4 or IPv6 address"))?;
+    let address: IpAddr = address
+        .parse()
+        .map_err(|_| ApiError::field("address", "expected an IPv4 or IPv6 address"))?;
     Ok(Json(api.control.source(address).await?))
 }

@@ -7,10 +7,10 @@ use super::Api;
 use crate::http::error::{self, Answer};
 use sipward_model::wire::Status;
 
-/// How the daemon stands.
+/// Returns the state of the daemon.
 #[utoipa::path(
     get, path = "/api/v1/status", tag = "daemon",
-    responses((status = 200, description = "How it stands", body = Status), error::CommonErrors)
+    responses((status = 200, description = "The state", body = Status), error::CommonErrors)
 )]
 pub(super) async fn show(State(api): State<Api>) -> Answer<Status> {
     Ok(Json(api.control.status().await?))

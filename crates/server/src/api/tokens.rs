@@ -1,4 +1,4 @@
-//! `/tokens`, `/links`, `/sessions`: who may use the API on TCP. Only on the Unix socket: a token must not make
+//! `/tokens`, `/links`, `/sessions`: access to the API on TCP. Only on the Unix socket: a token must not create
 //! tokens.
 
 use std::time::Duration;
@@ -35,7 +35,7 @@ const LINK_LIFE: std::ops::RangeInclusive<u32> = 10..=86_400;
 /// Life of a link when nothing is said, in seconds.
 const USUAL_LINK_LIFE: u32 = 600;
 
-/// Somebody on the Unix socket.
+/// A user of the Unix socket.
 pub(super) struct AtHome;
 
 impl<S: Send + Sync> FromRequestParts<S> for AtHome {
@@ -46,7 +46,7 @@ impl<S: Send + Sync> FromRequestParts<S> for AtHome {
         if principal.is_some_and(|principal| principal.way == AuthMethod::Socket) {
             return Ok(Self);
         }
-        let detail = "tokens are made and revoked on the host itself: `sipward token`";
+        let detail = "tokens can only be managed on the server itself: `sipward token`";
         Err(ApiError::new(ProblemKind::Forbidden, detail))
     }
 }
@@ -67,7 +67,7 @@ pub(super) async fn list(_: AtHome, State(api): State<Api>) -> Json<TokenList> {
 #[utoipa::path(
     post, path = "/api/v1/tokens", tag = "tokens", security(()), request_body = NewToken,
     responses(
-        (status = 201, description = "It was made", body = TokenMade),
+        (status = 201, description = "It was created", body = TokenMade),
         error::BodyErrors, error::CommonErrors
     )
 )]
@@ -77,7 +77,7 @@ pub(super) async fn add(
     Sent(NewToken { name, scope, expires_seconds }): Sent<NewToken>,
 ) -> Result<Response, ApiError> {
     if !is_name(&name) {
-        let detail = format!("write 1 to {MAX_NAME} letters, digits, `.`, `_`, `-`");
+        let detail = format!("expected 1 to {MAX_NAME} letters, digits, `.`, `_`, `-`");
         return Err(ApiError::field("name", detail));
     }
     let life =
@@ -101,8 +101,8 @@ pub(super) async fn add(
     delete, path = "/api/v1/tokens/{name}", tag = "tokens", security(()),
     params(("name" = String, Path, description = "Its name")),
     responses(
-        (status = 200, description = "It opens nothing any more", body = TokenRevoked),
-        (status = 404, description = "There is no such token", body = Problem,
+        (status = 200, description = "It was revoked", body = TokenRevoked),
+        (status = 404, description = "No such token", body = Problem,
          content_type = "application/problem+json"),
         error::QueryErrors, error::CommonErrors
     )
@@ -114,7 +114,7 @@ pub(super) async fn revoke(
 ) -> Answer<TokenRevoked> {
     let now = api.access.clock().now();
     let Some(retired) = api.access.tokens.revoke(&name, now) else {
-        let detail = "there is no token of this name; `sipward token list` shows all";
+        let detail = "no token has this name; `sipward token list` shows all";
         return Err(ApiError::new(ProblemKind::NotFound, detail));
     };
     let sessions_ended = api.access.sessions.close_of(&name) as u64;
@@ -128,7 +128,7 @@ pub(super) async fn revoke(
 #[utoipa::path(
     post, path = "/api/v1/links", tag = "tokens", security(()), request_body = NewLink,
     responses(
-        (status = 201, description = "It was made", body = LinkMade),
+        (status = 201, description = "It was created", body = LinkMade),
         error::BodyErrors, error::CommonErrors
     )
 )]
@@ -150,7 +150,7 @@ pub(super) async fn link(
 /// Ends every session of a browser. Tokens stay.
 #[utoipa::path(
     delete, path = "/api/v1/sessions", tag = "tokens", security(()),
-    responses((status = 200, description = "They have ended", body = SessionsEnded), error::CommonErrors)
+    responses((status = 200, description = "The sessions were ended", body = SessionsEnded), error::CommonErrors)
 )]
 pub(super) async fn end_sessions(_: AtHome, State(api): State<Api>) -> Json<SessionsEnded> {
     Json(SessionsEnded { count: api.access.sessions.close_all() as u64 })

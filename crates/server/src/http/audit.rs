@@ -1,4 +1,4 @@
-//! Who changed what: a record of every request that may change something.
+//! The audit log: a record of every request that may change something.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Who asks, and whether he may.
+//! Authentication and permissions.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub(super) struct AuthLayer {
     pub(super) settings: Arc<HttpSettings>,
 }
 
-/// How long what somebody was given may last.
+/// The longest lifetime of a token or link.
 struct SessionGuard {
     /// Cancelled when the token is revoked or the session closed.
     ended: CancellationToken,
@@ -85,8 +85,7 @@ impl AuthLayer {
     /// Marks a request with its [`Client`] and its [`Principal`]; gives nothing where none is needed.
     async fn admit(&self, request: &mut Request) -> Result<Option<SessionGuard>, Box<Response>> {
         let Some(link) = request.extensions().get::<Link>().copied() else {
-            let fault =
-                ApiError::new(ProblemKind::Unavailable, "nobody knows where this came from");
+            let fault = ApiError::new(ProblemKind::Unavailable, "connection metadata missing");
             return Err(fault.into_response().into());
         };
         let path = request.uri().path();
@@ -108,15 +107,15 @@ impl AuthLayer {
         };
         let safe = is_safe(request.method());
         if principal.way == AuthMethod::Session && !safe && !is_own_page(request.headers(), false) {
-            let detail = "a session may only change something from the page itself; programs use a bearer \
-                          token";
+            let detail = "requests that change something with a session must come from the console \
+                          itself; programs use a bearer token";
             return Err(ApiError::new(ProblemKind::Forbidden, detail).into_response().into());
         }
         request.extensions_mut().insert(principal);
         Ok(Some(lease))
     }
 
-    /// Who it is, if he says so; refuses who says something wrong.
+    /// The user, if the request has credentials; refuses invalid ones.
     async fn recognise(
         &self,
         headers: &HeaderMap,
@@ -171,17 +170,19 @@ impl AuthLayer {
     async fn refuse_bearer(&self, client: Client, now: Instant) -> Response {
         let wait = self.access().attempts.wait(client.address, now);
         self.note_failure(client.address, "token", now).await;
-        // A right token opens all the same: with 256 bits nobody finds one by trying.
+        // A valid token is still accepted: 256 bits cannot be guessed.
         match wait {
             Some(wait) => too_many(wait),
-            None => unauthorized("this token opens nothing: it is mistyped, or of another server"),
+            None => {
+                unauthorized("this token is unknown: it is mistyped, or belongs to another server")
+            }
         }
     }
 
     /// Counts a failed log-in, here and for the rule `login`.
     pub(super) async fn note_failure(&self, source: IpAddr, what: &'static str, now: Instant) {
         let attempts = &self.access().attempts;
-        // Anyone who goes on while he has to wait fills no log.
+        // Attempts during the waiting time are not logged.
         if attempts.wait(source, now).is_none() {
             attempts.fail(source, now);
             Record::LoginFailed { source, what }.publish(self.records());
@@ -190,7 +191,7 @@ impl AuthLayer {
         let _ = self.engine.call(move |task| task.handle(Input::LoginFailure { source })).await;
     }
 
-    /// How long a client must wait before he may try to log in again.
+    /// How long a client must wait before its next log-in attempt.
     pub(super) fn wait(&self, client: Client, now: Instant) -> Option<Duration> {
         self.access().attempts.wait(client.address, now)
     }
@@ -226,7 +227,7 @@ impl AuthLayer {
     }
 }
 
-/// Who may see it without a log-in: nobody but those who want to log in.
+/// Paths without a log-in: only the log-in itself.
 fn is_public(method: &Method, path: &str) -> bool {
     match path {
         "/login" => is_safe(method) || *method == Method::POST,
@@ -238,7 +239,7 @@ fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-/// Whether a browser says that our own page sent this. Where it says nothing, `or_unsaid` holds.
+/// Whether the browser confirms a same-origin request. Without its header, `or_unsaid` decides.
 pub(super) fn is_own_page(headers: &HeaderMap, or_unsaid: bool) -> bool {
     let said = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     if let Some(site) = said("sec-fetch-site") {
@@ -287,7 +288,7 @@ fn is_for_programs(path: &str) -> bool {
     path.starts_with("/api/") || path == "/metrics"
 }
 
-/// Nobody said who he is.
+/// The request has no credentials.
 fn nobody(request: &Request) -> Response {
     if wants_page(request) && matches!(*request.method(), Method::GET | Method::HEAD) {
         let next = request.uri().path_and_query().map_or("/", |uri| uri.as_str());
@@ -297,13 +298,13 @@ fn nobody(request: &Request) -> Response {
         };
         return see_other(&place);
     }
-    unauthorized("send `Authorization: Bearer TOKEN`; `sipward token add NAME` makes one")
+    unauthorized("send `Authorization: Bearer TOKEN`; `sipward token add NAME` creates a token")
 }
 
 /// Sends a browser elsewhere on this server.
 pub(super) fn see_other(place: &str) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
-    // What cannot stand in a header was in no request.
+    // A value that is invalid in a header cannot have been in a request.
     let place = HeaderValue::from_str(place).unwrap_or(HeaderValue::from_static("/"));
     response.headers_mut().insert(LOCATION, place);
     response
@@ -320,14 +321,14 @@ fn unauthorized(detail: &str) -> Response {
 /// A token that was valid once.
 fn dead(because: TokenEnd) -> Response {
     unauthorized(match because {
-        TokenEnd::Expired => "this token has expired; `sipward token add NAME` makes a new one",
-        TokenEnd::Revoked => "this token was revoked; `sipward token add NAME` makes a new one",
+        TokenEnd::Expired => "this token has expired; `sipward token add NAME` creates a new one",
+        TokenEnd::Revoked => "this token was revoked; `sipward token add NAME` creates a new one",
     })
 }
 
 pub(super) fn too_many(wait: Duration) -> Response {
     let seconds = wait.as_secs() + 1;
-    let detail = format!("too many failed log-ins from where you are; wait {seconds} s");
+    let detail = format!("too many failed log-ins from your address; wait {seconds} s");
     let mut response = ApiError::new(ProblemKind::TooMany, detail).into_response();
     response.headers_mut().insert(RETRY_AFTER, seconds.into());
     response
@@ -335,7 +336,7 @@ pub(super) fn too_many(wait: Duration) -> Response {
 
 fn misdirected() -> Response {
     let detail =
-        "the `Host` of this request is not known here; use the address, or name it in `http.hosts`";
+        "the `Host` of this request is unknown; use the address, or add the name to `http.hosts`";
     ApiError::new(ProblemKind::Misdirected, detail).into_response()
 }
 

@@ -1,4 +1,4 @@
-//! Whose request it is: the other end of the connection, or whom a trusted proxy names.
+//! The client of a request: the other end of the connection, or the address that a trusted proxy names.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,7 +7,7 @@ use axum::http::header::HOST;
 
 use sipward_config::HttpSettings;
 
-/// Names in `X-Forwarded-For` that are looked at, from the right: more proxies than anybody has in a row.
+/// Names in `X-Forwarded-For` that are examined, from the right: more than any chain of proxies has.
 const MAX_HOPS: usize = 16;
 
 /// What is known of a connection.
@@ -23,7 +23,7 @@ pub(super) struct Link {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {
     pub address: IpAddr,
-    /// Nobody between him and us can read along, as far as we or a trusted proxy can tell.
+    /// The connection is encrypted or local, as far as sipward or a trusted proxy can tell.
     pub(super) secure: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Everything that can go wrong, as a problem document.
+//! Errors as problem documents.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -11,7 +11,7 @@ use sipward_model::wire::{FieldError, Problem, ProblemKind};
 #[derive(Clone, Debug)]
 pub struct ApiError(Box<Problem>, Option<u32>);
 
-/// What a handler gives.
+/// The result of a handler.
 pub type Answer<T> = Result<axum::Json<T>, ApiError>;
 
 impl ApiError {
@@ -30,13 +30,13 @@ impl ApiError {
         )
     }
 
-    /// It may be asked for again after this time, in seconds.
+    /// Adds the time, in seconds, after which a retry may succeed.
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.1 = Some(seconds);
         self
     }
 
-    /// A field has a value that cannot be.
+    /// A field has an invalid value.
     pub fn field(field: impl Into<String>, detail: impl Into<String>) -> Self {
         let error = FieldError { field: field.into(), detail: detail.into() };
         let mut fault =
@@ -45,7 +45,7 @@ impl ApiError {
         fault
     }
 
-    /// What goes over the wire.
+    /// The problem document.
     pub fn problem(&self) -> &Problem {
         &self.0
     }
@@ -74,23 +74,23 @@ fn status(kind: ProblemKind) -> StatusCode {
 
 fn title(kind: ProblemKind) -> &'static str {
     match kind {
-        ProblemKind::Unreadable => "The request cannot be read",
-        ProblemKind::Unauthorized => "Only after a log-in",
-        ProblemKind::Forbidden => "Not for this user",
-        ProblemKind::NotFound => "There is no such thing",
-        ProblemKind::MethodNotAllowed => "Not with this method",
-        ProblemKind::TooSlow => "The request did not come in time",
-        ProblemKind::Refused => "The ban is refused",
-        ProblemKind::Configuration => "The configuration file stands in the way",
-        ProblemKind::TooLarge => "The body is too large",
-        ProblemKind::UriTooLong => "The path and the query are too long",
+        ProblemKind::Unreadable => "Bad request",
+        ProblemKind::Unauthorized => "Log-in required",
+        ProblemKind::Forbidden => "Not permitted",
+        ProblemKind::NotFound => "Not found",
+        ProblemKind::MethodNotAllowed => "Method not allowed",
+        ProblemKind::TooSlow => "Request timed out",
+        ProblemKind::Refused => "Ban refused",
+        ProblemKind::Configuration => "Conflict with the configuration file",
+        ProblemKind::TooLarge => "Body too large",
+        ProblemKind::UriTooLong => "Path and query too long",
         ProblemKind::UnsupportedMediaType => "The body must be application/json",
-        ProblemKind::Misdirected => "Not for this host",
+        ProblemKind::Misdirected => "Unknown host name",
         ProblemKind::TooMany => "Too many requests",
-        ProblemKind::Invalid => "A field has a value that cannot be",
-        ProblemKind::BadGateway => "Somebody else cannot be asked",
-        ProblemKind::NoAnswer => "Somebody else does not answer",
-        ProblemKind::Unavailable => "Not at the moment",
+        ProblemKind::Invalid => "Invalid value",
+        ProblemKind::BadGateway => "Upstream unavailable",
+        ProblemKind::NoAnswer => "Upstream timed out",
+        ProblemKind::Unavailable => "Temporarily unavailable",
     }
 }
 
@@ -103,7 +103,7 @@ impl IntoResponse for ApiError {
         if let Some(seconds) = self.1 {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        // For who shows it to people.
+        // For the console, which shows it as a page.
         response.extensions_mut().insert(*self.0);
         response
     }
@@ -131,47 +131,47 @@ impl From<ControlError> for ApiError {
     }
 }
 
-/// What every request may get.
+/// Errors of every request.
 #[derive(IntoResponses)]
 pub enum CommonErrors {
-    /// On TCP: no token and no session, or one that opens nothing.
+    /// On TCP: no valid token and no session.
     #[response(status = 401, content_type = "application/problem+json")]
     Unauthorized(Problem),
-    /// This user may not use the socket, or this token not do that.
+    /// This user may not use the socket, or the scope of the token does not allow the request.
     #[response(status = 403, content_type = "application/problem+json")]
     Forbidden(Problem),
     /// The path and the query are too long.
     #[response(status = 414, content_type = "application/problem+json")]
     TooLong(Problem),
-    /// On TCP: the `Host` is none that this server is known by.
+    /// On TCP: the `Host` is not a name of this server.
     #[response(status = 421, content_type = "application/problem+json")]
     Misdirected(Problem),
-    /// On TCP: too many failed log-ins; `Retry-After` says how long to wait.
+    /// On TCP: too many failed log-ins; `Retry-After` gives the time to wait.
     #[response(status = 429, content_type = "application/problem+json")]
     TooMany(Problem),
-    /// The daemon stops or does not answer in time; nothing was changed.
+    /// The daemon is stopping or did not answer in time; nothing was changed.
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(Problem),
 }
 
-/// What a request with a query or a part of the path may get.
+/// Errors of requests with a query or a parameter in the path.
 #[derive(IntoResponses)]
 pub enum QueryErrors {
-    /// The path cannot be read.
+    /// The path is invalid.
     #[response(status = 400, content_type = "application/problem+json")]
     Unreadable(Problem),
-    /// A field has a value that cannot be; `errors` says which.
+    /// A field has an invalid value; `errors` names it.
     #[response(status = 422, content_type = "application/problem+json")]
     Invalid(Problem),
 }
 
-/// What a request with a body may get.
+/// Errors of requests with a body.
 #[derive(IntoResponses)]
 pub enum BodyErrors {
-    /// The body is no JSON.
+    /// The body is not JSON.
     #[response(status = 400, content_type = "application/problem+json")]
     Unreadable(Problem),
-    /// The body did not come in time.
+    /// The body did not arrive in time.
     #[response(status = 408, content_type = "application/problem+json")]
     TooSlow(Problem),
     /// The body is too large.
@@ -180,7 +180,7 @@ pub enum BodyErrors {
     /// The body is not `application/json`.
     #[response(status = 415, content_type = "application/problem+json")]
     UnsupportedMediaType(Problem),
-    /// A field has a value that cannot be; `errors` says which.
+    /// A field has an invalid value; `errors` names it.
     #[response(status = 422, content_type = "application/problem+json")]
     Invalid(Problem),
 }

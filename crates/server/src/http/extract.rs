@@ -76,11 +76,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Sent<T> {
             if error.inner().is_data() {
                 wrong(&error.path().to_string(), &message)
             } else {
-                ApiError::new(ProblemKind::Unreadable, format!("the body is no JSON: {message}"))
+                ApiError::new(ProblemKind::Unreadable, format!("the body is not JSON: {message}"))
             }
         })?;
         json.end().map_err(|error| {
-            ApiError::new(ProblemKind::Unreadable, format!("the body is more than JSON: {error}"))
+            ApiError::new(
+                ProblemKind::Unreadable,
+                format!("unexpected data after the JSON: {error}"),
+            )
         })?;
         Ok(Self(value))
     }
@@ -96,11 +99,11 @@ pub async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
             Err(ApiError::new(ProblemKind::TooLarge, detail))
         }
         Ok(Err(error)) => {
-            Err(ApiError::new(ProblemKind::Unreadable, format!("the body is broken off: {error}")))
+            Err(ApiError::new(ProblemKind::Unreadable, format!("the body ended early: {error}")))
         }
         Err(_) => {
             let seconds = BODY_TIME.as_secs();
-            let detail = format!("the body did not come within {seconds} s");
+            let detail = format!("the body did not arrive within {seconds} s");
             Err(ApiError::new(ProblemKind::TooSlow, detail))
         }
     }

@@ -11,7 +11,7 @@ use sipward_model::wire::Scope;
 /// Links that wait for their use at most; beyond it the oldest is void.
 const MAX_LINKS: usize = 16;
 
-/// Used links that are remembered: anyone who opens one again is no guesser.
+/// Used links that are remembered: opening one again does not count as guessing.
 const MAX_SPENT: usize = 64;
 
 /// What a code begins with.
@@ -25,7 +25,7 @@ pub struct Links {
     spent: Mutex<VecDeque<Hash>>,
 }
 
-/// What a text that somebody shows as a code is.
+/// The kind of a code in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Code {
     /// It opens a session.

@@ -60,8 +60,8 @@ pub(super) async fn run(
             Err(error) => {
                 if !std::mem::replace(&mut told, true) {
                     let error = format!(
-                        "{error}; see who listens there with `ss -ltnp`, or set `http.listen` to \
-                         another address; it is tried again"
+                        "{error}; `ss -ltnp` shows which program listens there; or set \
+                         `http.listen` to another address. sipward keeps trying"
                     );
                     Record::HttpFailed { address: endpoint.address, error }.publish(records);
                 }
@@ -122,8 +122,8 @@ impl serve::Listener for Open {
         };
         let known = Link { peer, tls: self.endpoint.certificates.is_some() };
         let refusal = (!self.endpoint.may_speak_plainly(peer.ip())).then(|| {
-            let detail = "plain HTTP is for `http.trusted_proxies` and this host only; come through the \
-                          proxy, or set `http.certificate` and `http.key`";
+            let detail = "plain HTTP is allowed only from `http.trusted_proxies` and this host; \
+                          use the proxy, or set `http.certificate` and `http.key`";
             ApiError::new(ProblemKind::Forbidden, detail)
         });
         Some(Greeting { stream: Stream { inner }, known, refusal })

@@ -37,8 +37,8 @@ struct Form {
     next: Option<String>,
 }
 
-/// `GET /login`: asks for a token. A one-time link (`?code=`) shows a button: chats and mail programs look
-/// at links before anybody follows them, and would use the code up.
+/// `GET /login`: asks for a token. A one-time link (`?code=`) shows a button: chat and mail programs open links for
+/// previews, which would use up the code.
 pub(super) async fn show(
     State(auth_layer): State<Arc<AuthLayer>>,
     Extension(client): Extension<Client>,
@@ -62,9 +62,9 @@ pub(super) async fn log_in(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    // A foreign page could log somebody in as somebody else.
+    // Another site could log a user in as a different user.
     if !auth::is_own_page(&parts.headers, true) {
-        let detail = "another page sent this log-in; open /login yourself";
+        let detail = "this log-in came from another site; open /login directly";
         return ApiError::new(ProblemKind::Forbidden, detail).into_response();
     }
     if !is_form(&parts.headers) {
@@ -90,12 +90,12 @@ pub(super) async fn log_in(
             auth_layer.welcome(&id, client, form.next())
         }
         Ok(refused) => {
-            // Anyone who shows what was valid once does not guess.
+            // A credential that was valid once does not count as guessing.
             let problem = match refused {
                 Opened::Spent(why) => why,
                 Opened::Session(..) | Opened::Nothing => {
                     auth_layer.note_failure(client.address, "login", now).await;
-                    "This opens nothing: it was mistyped, or is of another server."
+                    "Unknown token or link. It is mistyped, or belongs to another server."
                 }
             };
             let view = LoginView { next: form.next(), code: None, problem: Some(problem) };
@@ -125,7 +125,7 @@ pub(super) async fn log_out(
 /// What the log-in shows.
 #[derive(Clone, Copy, Debug)]
 pub struct LoginView<'a> {
-    /// Where it goes on: a path of this server.
+    /// The next page: a path of this server.
     pub next: &'a str,
     /// A one-time code that came with the link.
     pub code: Option<&'a str>,
@@ -135,7 +135,7 @@ pub struct LoginView<'a> {
 
 /// What a log-in led to.
 enum Opened {
-    /// A session: its cookie, whose it is, what it may do.
+    /// A session: its cookie, user and scope.
     Session(Secret, String, Scope),
     /// What was shown opened something once.
     Spent(&'static str),
@@ -218,7 +218,7 @@ fn set_cookie(response: &mut Response, id: &str, client: Client, seconds: u64) {
     let secure = if client.secure { "; Secure" } else { "" };
     let cookie =
         format!("{name}={id}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
-    // Hexadecimal digits and these words always fit.
+    // Hexadecimal digits and these texts are always valid.
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         response.headers_mut().insert(SET_COOKIE, cookie);
     }

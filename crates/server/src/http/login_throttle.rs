@@ -1,4 +1,4 @@
-//! Who failed to log in, and how often lately.
+//! Failed log-ins by client.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -16,7 +16,7 @@ const WINDOW: Duration = Duration::from_secs(600);
 /// Clients remembered at most; beyond it the one that failed longest ago is forgotten.
 const CLIENTS: usize = 4_096;
 
-/// Anyone who has one IPv6 address has the whole /64 (RFC 4291 section 2.5.1).
+/// A client with one IPv6 address usually has the whole /64 (RFC 4291 section 2.5.1).
 const IPV6_PREFIX: u8 = 64;
 
 /// Failed log-ins by client: an IPv4 address, an IPv6 /64.
@@ -26,7 +26,7 @@ pub(super) struct LoginThrottle {
 }
 
 impl LoginThrottle {
-    /// How long `client` has to wait before he may try again; `None` when he need not.
+    /// How long `client` must wait before its next attempt; `None` if it need not wait.
     pub(super) fn wait(&self, client: IpAddr, now: Instant) -> Option<Duration> {
         let mut clients = self.lock();
         let failures = clients.get_mut(&client_net(client))?;
@@ -38,7 +38,7 @@ impl LoginThrottle {
         Some((*first + WINDOW).saturating_duration_since(now))
     }
 
-    /// Counts a failure. Who has to wait is not counted further.
+    /// Counts a failure. Attempts during the waiting time are not counted.
     pub(super) fn fail(&self, client: IpAddr, now: Instant) {
         let mut clients = self.lock();
         let key = client_net(client);

@@ -1,15 +1,15 @@
-//! Who asks.
+//! The user of a request.
 
 use sipward_model::wire::{AuthMethod, Scope};
 
-/// Who asks, as an extension of every request that was let in.
+/// The user, as an extension of every admitted request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     /// Name of the token that opened, `link` for a one-time link, `root` or `uid N` on the Unix socket.
     pub name: String,
-    /// What he may do.
+    /// The scope of the user.
     pub scope: Scope,
-    /// How he came in.
+    /// The way of the log-in.
     pub way: AuthMethod,
 }
 

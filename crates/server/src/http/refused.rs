@@ -1,4 +1,4 @@
-//! Tokens that open nothing any more and are shown all the same: said now and then, not at each request.
+//! Requests with expired or revoked tokens: logged now and then, not each time.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -1,7 +1,7 @@
-//! Room for connections: one limit for all of the API and the page, TCP and Unix socket.
+//! The limit of connections: one for the API and the console, TCP and Unix socket.
 //!
-//! Who asks nothing is closed first, so strangers that only hold connections open keep nobody out, and leave
-//! the descriptors that the Event Socket, the store and the rest need.
+//! Connections without a request are closed first, so clients that only hold connections open lock out no other
+//! client, and file descriptors remain for the Event Socket, the store and the rest.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,14 +28,14 @@ const FEWEST: usize = 32;
 /// Descriptors that everything else may need: Event Socket, store and questions to it, netlink, look-ups, mail.
 const RESERVE: u64 = 256;
 
-/// One of so many is kept for the Unix socket: anyone who sits at the host must get in.
+/// One of so many is reserved for the Unix socket, so that the operator on the host can always connect.
 const LOCAL_SHARE: usize = 8;
 
 /// Connections of one client at once (an IPv4 address, an IPv6 /64): two browsers and a scraper. Loopback and
 /// trusted proxies, which stand for many, may take all.
 const OF_ONE: usize = 16;
 
-/// Pause between two reports that there is no room.
+/// Pause between two reports that the limit is reached.
 const QUIET: Duration = Duration::from_secs(60);
 
 /// Whose connection it is.
@@ -47,7 +47,7 @@ pub enum Caller {
     Remote {
         /// What the client is counted by.
         net: IpNet,
-        /// It stands for many.
+        /// It represents many clients.
         unbounded: bool,
     },
 }
@@ -93,7 +93,7 @@ pub fn raise_descriptors() -> u64 {
     if soft < hard
         && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
     {
-        tracing::debug!(%error, soft, hard, "the limit of open files stays");
+        tracing::debug!(%error, soft, hard, "cannot raise the limit of open files");
         return soft;
     }
     hard
@@ -106,7 +106,7 @@ impl Room {
         if free < FEWEST {
             tracing::warn!(
                 descriptors,
-                "few files may be open: raise the limit (`LimitNOFILE=` of the unit, `ulimit -n`)"
+                "the limit of open files is low: raise it (`LimitNOFILE=` of the unit, `ulimit -n`)"
             );
         }
         Self {
@@ -179,13 +179,13 @@ impl Room {
             taken.quiet = quiet;
         }
         if quiet.is_some() {
-            // Anyone who waits for a place may take this one.
+            // A waiting connection may take this place.
             self.freed.notify_waiters();
         }
     }
 }
 
-/// There is no place, and nobody to close.
+/// There is no place, and no connection to close.
 struct Full;
 
 impl Drop for Seat {

@@ -25,7 +25,7 @@ pub fn write<S: Clone + Send + Sync + 'static>(routes: MethodRouter<S>) -> Metho
     }))
 }
 
-/// Lets a request pass when whoever sent it has the scope. Without a [`Principal`] none passes.
+/// Admits a request if its user has the scope. Requests without a [`Principal`] are refused.
 async fn check(
     needed: Scope,
     principal: Option<Extension<Principal>>,
@@ -35,10 +35,10 @@ async fn check(
     match principal {
         Some(Extension(principal)) if principal.scope >= needed => next.run(request).await,
         Some(Extension(Principal { name, .. })) => {
-            let detail = format!("`{name}` has scope read, and this needs scope write");
+            let detail = format!("`{name}` has scope read; this needs scope write");
             ApiError::new(ProblemKind::Forbidden, detail).into_response()
         }
-        None => ApiError::new(ProblemKind::Unauthorized, "nobody is logged in").into_response(),
+        None => ApiError::new(ProblemKind::Unauthorized, "not logged in").into_response(),
     }
 }
 

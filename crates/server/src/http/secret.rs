@@ -1,6 +1,6 @@
 //! Secrets of 256 random bits, and the hashes that are kept of them.
 //!
-//! A secret that nobody can guess needs no slow hash: SHA-256 is enough.
+//! A secret that cannot be guessed needs no slow hash: SHA-256 is enough.
 
 use std::fmt::Write as _;
 
@@ -20,7 +20,7 @@ pub(super) type Hash = [u8; 32];
 
 /// The system gave no random numbers.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the system gives no random numbers")]
+#[error("the system provides no random numbers")]
 pub struct NoRandom;
 
 /// `prefix` and 256 bits from the system, in hexadecimal.
@@ -36,12 +36,12 @@ pub(super) fn make(prefix: &str) -> Result<Secret, NoRandom> {
     Ok(Secret::new(text))
 }
 
-/// The hash of what somebody claims to be a secret; `None` for what cannot be one.
+/// The hash of a secret in a request; `None` if the text cannot be a secret.
 pub(super) fn hash(text: &str) -> Option<Hash> {
     (!text.is_empty() && text.len() <= MAX_TEXT).then(|| Sha256::digest(text).into())
 }
 
-/// The one of `all` whose hash is this. Takes as long whether there is one or not, and wherever it is.
+/// The entry of `all` with this hash. Takes constant time.
 pub(super) fn find<'a, T>(
     all: impl IntoIterator<Item = &'a T>,
     hash: &Hash,

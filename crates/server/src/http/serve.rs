@@ -59,13 +59,13 @@ pub trait Listener: Send + Sync + 'static {
     /// What is known of a connection: an extension of each of its requests.
     type Known: Clone + Send + Sync + Unpin + 'static;
 
-    /// The next one who comes.
+    /// The next connection.
     fn next(&self) -> impl Future<Output = io::Result<Self::Caller>> + Send;
 
     /// Whose connection it is.
     fn caller(&self, caller: &Self::Caller) -> Caller;
 
-    /// Looks at one who has come, in a task of its own. `None` ends it.
+    /// Examines a new connection, in its own task. `None` closes it.
     fn greet(
         &self,
         caller: Self::Caller,
@@ -83,7 +83,7 @@ pub struct Greeting<S, K> {
     pub refusal: Option<ApiError>,
 }
 
-/// Serves until dropped. Who finds no room waits.
+/// Serves until dropped. Connections beyond the limit wait.
 pub async fn serve<D: Listener>(
     endpoint: D,
     router: Router,
@@ -154,7 +154,7 @@ async fn connection<D: Listener>(
     let _ = timeout(LINGER_TIME, linger(serving.into_parts().io.into_inner())).await;
 }
 
-/// Says that no more will come, and hears the client out, within limits.
+/// Ends the answer, and reads the rest of the request, within limits.
 async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
     stream.shutdown().await?;
     let mut left = LINGER_BYTES;
@@ -172,19 +172,19 @@ async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<(
 async fn answer(request: hyper::Request<Incoming>, router: Router) -> Response {
     let length = request.uri().path_and_query().map_or(0, |uri| uri.as_str().len());
     if length > MAX_URI {
-        let detail = format!("{length} bytes are more than {MAX_URI}");
+        let detail = format!("{length} bytes exceed the limit of {MAX_URI}");
         return ApiError::new(ProblemKind::UriTooLong, detail).into_response();
     }
     match timeout(ANSWER_TIME, TowerToHyperService::new(router).call(request)).await {
         Ok(Ok(response)) => response,
         Err(_) => {
-            let detail = format!("there was no answer within {} s", ANSWER_TIME.as_secs());
+            let detail = format!("no answer within {} s", ANSWER_TIME.as_secs());
             ApiError::new(ProblemKind::Unavailable, detail).into_response()
         }
     }
 }
 
-/// A stream whose other end must read: one that takes nothing for [`WRITE_TIME`] is given up.
+/// A stream whose other end must read: it is closed if nothing is read for [`WRITE_TIME`].
 struct Patient<S> {
     stream: S,
     /// Runs while the other end takes nothing.

@@ -1,4 +1,4 @@
-//! Sessions of the page: what a cookie stands for. In memory only.
+//! Sessions of the console, by cookie. In memory only.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use sipward_model::wire::Scope;
 /// Sessions at most; beyond it the one that was idle for longest ends.
 const MAX_SESSIONS: usize = 256;
 
-/// Silence after which a session ends. A page that is open listens to events, which is no silence.
+/// Idle time after which a session ends. An open page listens to events and is not idle.
 const IDLE: Duration = Duration::from_secs(7_200);
 
 /// Name of sessions that a one-time link opened.
@@ -23,7 +23,7 @@ pub(super) const BY_LINK: &str = "link";
 /// All sessions.
 #[derive(Debug)]
 pub struct Sessions {
-    /// By the hash of the cookie: anyone who reads this memory cannot use them.
+    /// By the hash of the cookie, so that a memory dump does not reveal usable cookies.
     all: Mutex<HashMap<Hash, Session>>,
     /// Longest life of one.
     life: Duration,
@@ -62,7 +62,7 @@ impl Sessions {
         self.life
     }
 
-    /// Opens a session for anyone who has shown a token that is good for `left`.
+    /// Opens a session for a token that is valid for `left`.
     pub(super) fn open_by_token(
         &self,
         credential: &Credential,
@@ -80,7 +80,7 @@ impl Sessions {
         })
     }
 
-    /// Opens a session for anyone who has used a link.
+    /// Opens a session for a one-time link.
     pub(super) fn open_by_link(&self, scope: Scope, now: Instant) -> Result<Secret, NoRandom> {
         let (until, ended) = (now + self.life, CancellationToken::new());
         self.open(Session { token: None, scope, until, seen: now, streams: 0, ended })

@@ -30,7 +30,7 @@ pub struct Tokens {
     retired: Mutex<VecDeque<RetiredToken>>,
 }
 
-/// What a text that somebody shows as a token is.
+/// The kind of a token in a request.
 #[derive(Debug)]
 pub(super) enum Shown {
     /// It opens this; with the token when the store should note its use.
@@ -63,10 +63,10 @@ pub(super) struct Credential {
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 pub enum NotAdded {
     /// There is one of this name.
-    #[error("there is a token of this name; revoke it, or take another name")]
+    #[error("a token with this name exists; revoke it, or use another name")]
     Taken,
     /// There are too many.
-    #[error("there are {MAX_TOKENS} tokens, which is the limit; revoke one")]
+    #[error("the limit of {MAX_TOKENS} tokens is reached; revoke one")]
     Full,
     /// The system gave no random numbers.
     #[error(transparent)]
@@ -95,7 +95,7 @@ impl Tokens {
         }
     }
 
-    /// Makes a token. Its secret is in nobody's hands but the caller's.
+    /// Creates a token. Only the caller gets its secret.
     pub fn add(
         &self,
         name: &str,

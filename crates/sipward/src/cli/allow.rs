@@ -10,7 +10,7 @@ use crate::client::segment;
 use sipward_config::HostEntry;
 use sipward_model::wire::{AllowChanged, AllowOrigin, AllowPage, AllowQuery, MAX_LIMIT, NewAllow};
 
-/// Who is never banned by a rule.
+/// Show and change the allow list: hosts that no rule bans.
 #[derive(Debug, clap::Args)]
 pub(super) struct AllowCommand {
     #[command(subcommand)]
@@ -24,7 +24,7 @@ enum Action {
         /// Entries to show.
         #[arg(long, value_name = "COUNT", default_value_t = MAX_LIMIT, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_LIMIT)))]
         limit: u16,
-        /// Go on behind the page that ended with this `next`.
+        /// Continue after the page that ended with this `next`.
         #[arg(long, value_name = "NEXT")]
         cursor: Option<String>,
         #[command(flatten)]
@@ -32,18 +32,18 @@ enum Action {
     },
     /// Never ban an address, a network or a DNS name again, and lift the bans that cover it.
     Add {
-        /// Whom: 192.0.2.7, 192.0.2.0/24, office.example.org.
+        /// The host: 192.0.2.7, 192.0.2.0/24, office.example.org.
         #[arg(value_name = "HOST")]
         host: HostEntry,
-        /// Why, for anyone who reads it later.
+        /// A comment, shown in the list.
         #[arg(long, value_name = "TEXT")]
         comment: Option<String>,
         #[command(flatten)]
         remote: Remote,
     },
-    /// Take back what was added at run time. Entries of the file are only changed there.
+    /// Remove an entry that was added at run time. Entries of the file can only be changed there.
     Remove {
-        /// Whom.
+        /// The host.
         #[arg(value_name = "HOST")]
         host: HostEntry,
         #[command(flatten)]
@@ -76,7 +76,7 @@ impl AllowCommand {
                 remote.run(
                     "changing the allow list",
                     async |client| client.send(Method::DELETE, &path).await,
-                    |done| changed(done, "is no longer on the allow list"),
+                    |done| changed(done, "was removed from the allow list"),
                 )
             }
         }
@@ -87,11 +87,11 @@ fn listed(page: &AllowPage) -> String {
     if page.items.is_empty() {
         return "the allow list is empty\n".to_owned();
     }
-    let mut table = Table::new(["HOST", "FROM", "SINCE", "STANDS FOR", "COMMENT"]);
+    let mut table = Table::new(["HOST", "FROM", "SINCE", "ADDRESSES", "COMMENT"]);
     for entry in &page.items {
         let nets = match (&entry.host, entry.nets.as_slice()) {
             (HostEntry::Net(_), _) => String::new(),
-            (HostEntry::Name(_), []) => "no answer yet".to_owned(),
+            (HostEntry::Name(_), []) => "not resolved yet".to_owned(),
             (HostEntry::Name(_), nets) => {
                 nets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
             }
@@ -110,7 +110,7 @@ fn listed(page: &AllowPage) -> String {
     let mut text = table.render(out::width());
     if let Some(next) = &page.next {
         let (shown, total) = (page.items.len(), page.total);
-        out::add(&mut text, format_args!("{shown} of {total}; --cursor {next} goes on\n"));
+        out::add(&mut text, format_args!("{shown} of {total}; --cursor {next} continues\n"));
     }
     text
 }
@@ -118,12 +118,12 @@ fn listed(page: &AllowPage) -> String {
 fn changed(done: &AllowChanged, what: &str) -> String {
     let ended = match done.count {
         0 => String::new(),
-        count => format!("; {} ended", out::count(count, "ban")),
+        count => format!("; {} lifted", out::count(count, "ban")),
     };
     format!("{} {what}{ended}\n{}{}", done.entry.host, staying(done), degraded(&done.store))
 }
 
-/// The bans by hand that outrank the entry, and what lifts them.
+/// Manual bans that take precedence over the entry, and the command that lifts them.
 fn staying(done: &AllowChanged) -> String {
     /// Networks that are named.
     const NAMED: usize = 8;
@@ -139,9 +139,10 @@ fn staying(done: &AllowChanged) -> String {
         [net] => format!("`sipward unban {net}`"),
         _ => "`sipward unban` with the network".to_owned(),
     };
-    let (stand, them) = if done.staying_total == 1 { ("stands", "it") } else { ("stand", "them") };
+    let (remain, them) =
+        if done.staying_total == 1 { ("remains", "it") } else { ("remain", "them") };
     format!(
-        "but {} by hand {stand} on it, which no allow list lifts: {}{more}; {lift} lifts {them}\n",
+        "but {} made manually {remain}: {}{more}; {lift} lifts {them}\n",
         out::count(done.staying_total, "ban"),
         named.join(", ")
     )

@@ -19,35 +19,35 @@ use sipward_model::wire::{
 /// Ban an address or a network.
 ///
 /// Refused with the reason when it would cut off this host's gateways, name servers, trunks, the
-/// FreeSWITCH end of the Event Socket, or the SSH client that this command is typed over, and when it is
-/// wider than /16 (IPv4) or /32 (IPv6). Unlike a rule, it may ban who is on the allow list. Hosts there that are
-/// registered, known or exempt are named on standard error before it bans.
+/// FreeSWITCH end of the Event Socket, or the SSH client of this command, and when it is
+/// wider than /16 (IPv4) or /32 (IPv6). Unlike a rule, it may ban hosts of the allow list. Hosts there that are
+/// registered, known or exempt are named on standard error before the ban.
 #[derive(Debug, clap::Args)]
 pub(super) struct BanCommand {
-    /// Whom: 203.0.113.7, 203.0.113.0/24, `2001:db8:bad::/48`.
+    /// The source: 203.0.113.7, 203.0.113.0/24, `2001:db8:bad::/48`.
     #[arg(value_name = "ADDR|CIDR")]
     net: Net,
-    /// For how long: 90s, 10m, 2h, 7d. Without it, the policy's `ban_time`.
+    /// Duration: 90s, 10m, 2h, 7d. Default: `ban_time` of the policy.
     #[arg(long = "for", value_name = "SPAN", value_parser = read_span, conflicts_with = "permanent")]
     length: Option<Duration>,
-    /// Until somebody lifts it.
+    /// Ban until the ban is lifted.
     #[arg(long)]
     permanent: bool,
-    /// Why, for anyone who reads it later.
+    /// The reason, shown in the list and in the history.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// What it stops: everything, or packets to the SIP ports, which leaves web, mail and SSH reachable. Without it,
-    /// the policy's `scope`.
+    /// What to block: everything, or only packets to the SIP ports, so that web, mail and SSH remain reachable.
+    /// Default: `scope` of the policy.
     #[arg(long, value_enum, value_name = "SCOPE")]
     scope: Option<ScopeWord>,
-    /// Also when it is refused. Nothing overrides loopback and this host's own addresses.
+    /// Ban even if a safety check refuses. Loopback and this host's own addresses can never be banned.
     #[arg(long)]
     force: bool,
     #[command(flatten)]
     remote: Remote,
 }
 
-/// What a ban stops.
+/// What a ban blocks.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub(super) enum ScopeWord {
     /// Everything, by a blackhole route and the gate.
@@ -94,37 +94,38 @@ impl BanCommand {
     }
 }
 
-/// Who in `net` is no stranger, in words. Not being told that is no reason against a ban.
+/// The hosts in `net` that are not strangers, as text. If the query fails, the ban is made anyway.
 pub(super) async fn healthy(client: &mut Client, net: Net) -> Vec<String> {
     let path = format!("/healthy/{}", segment(net));
     let healthy = client.get::<Healthy>(&path, &NoQuery {}).await;
     healthy.map_or_else(|_| Vec::new(), |healthy| healthy.value.words())
 }
 
-/// Whether nothing reaches the kernel by intent. What was asked before is answered, whatever becomes of this
-/// question.
+/// Whether the daemon runs in observe mode. If the query fails, the command still succeeds.
 pub(super) async fn is_observing(client: &mut Client) -> bool {
     let status = client.get::<Status>("/status", &NoQuery {}).await;
     status.is_ok_and(|status| status.value.mode == Mode::Observe)
 }
 
-/// `observes` when nothing reaches the kernel by intent.
+/// `observes` in observe mode.
 fn made(made: &BanMade, observes: bool) -> String {
     let ban = &made.ban;
-    let end = ban.until.map_or("until it is lifted".to_owned(), |until| format!("until {until}"));
+    let end = ban.until.map_or("permanently".to_owned(), |until| format!("until {until}"));
     let problem = |what: &str| match &ban.error {
         Some(error) => format!("; {what}: {}", Plain(error)),
         None => format!("; {what}"),
     };
     let kernel = match ban.state {
         BanState::Enforced => match &ban.enforced_by {
-            Some(route) => format!("; a route of another program stops it: {}", Plain(route)),
+            Some(route) => {
+                format!("; a route of another program makes it ineffective: {}", Plain(route))
+            }
             None => String::new(),
         },
         BanState::Pending => "; the kernel has not answered yet".to_owned(),
         BanState::Ineffective if observes => {
-            "; in observe mode (`mode = \"observe\"`, or --dry-run) that is only noted, its packets \
-             still arrive"
+            "; in observe mode (`mode = \"observe\"`, or --dry-run) the ban is only recorded, its \
+             packets still arrive"
                 .to_owned()
         }
         BanState::Ineffective => problem("but its packets still arrive (see `sipward doctor`)"),
@@ -139,14 +140,14 @@ fn made(made: &BanMade, observes: bool) -> String {
 
 /// Lift a ban.
 ///
-/// An address inside a banned network is cut out of it; the rest stays banned. Its failures are
-/// forgotten, so that it starts afresh.
+/// An address inside a banned network is excluded from it; the rest remains banned. Its failures are
+/// forgotten, so that it starts again from zero.
 #[derive(Debug, clap::Args)]
 pub(super) struct UnbanCommand {
-    /// Whom.
+    /// The address or network.
     #[arg(value_name = "ADDR|CIDR", required_unless_present = "all")]
     net: Option<Net>,
-    /// Everybody.
+    /// Lift all bans.
     #[arg(long, conflicts_with = "net")]
     all: bool,
     #[command(flatten)]
@@ -176,24 +177,26 @@ impl UnbanCommand {
                 if done.count == 0 {
                     return match self.net {
                         Some(_) => format!("{whom} was not banned{flows}\n"),
-                        None => format!("nobody was banned{flows}\n"),
+                        None => format!("there were no bans{flows}\n"),
                     };
                 }
                 let left = match done.left.len() {
                     0 => String::new(),
-                    pieces => format!("; what is left of wider ones stands as {pieces} bans"),
+                    pieces => format!(
+                        "; the rest of wider bans remains as {}",
+                        out::count(pieces as u64, "ban")
+                    ),
                 };
                 let unfinished = match done.unfinished {
                     0 => String::new(),
-                    some => format!("; the kernel has not removed {some} routes yet"),
+                    some => {
+                        format!("; the kernel has not removed {} yet", out::count(some, "route"))
+                    }
                 };
                 let mut text =
-                    format!("{} ended{left}{flows}{unfinished}\n", out::count(done.count, "ban"));
+                    format!("{} lifted{left}{flows}{unfinished}\n", out::count(done.count, "ban"));
                 for StillStopped { net, by } in &done.still_stopped {
-                    out::add(
-                        &mut text,
-                        format_args!("{net} is stopped all the same: {}\n", Plain(by)),
-                    );
+                    out::add(&mut text, format_args!("{net} is still blocked: {}\n", Plain(by)));
                 }
                 text + &degraded(&done.store)
             },
@@ -201,14 +204,13 @@ impl UnbanCommand {
     }
 }
 
-/// Networks that are looked at again after an unban.
+/// Networks that are checked again after an unban.
 const LOOKED_AT: usize = 8;
-/// From an unban to that look. Who heals routes that are not his, a second sipward for instance, takes some
+/// Time from an unban to that check. Another program that restores the route, such as a second sipward, takes about
 /// 50 ms.
 const COMES_BACK: Duration = Duration::from_millis(200);
 
-/// Whether somebody has put back what was unbanned. What was answered before is answered, whatever becomes of
-/// this question.
+/// Whether another program has restored a lifted ban. If the query fails, the command still succeeds.
 async fn look_again(client: &mut Client, done: &mut Unbanned) {
     if done.ended.is_empty() || done.ended.len() > LOOKED_AT {
         return;
@@ -220,20 +222,20 @@ async fn look_again(client: &mut Client, done: &mut Unbanned) {
         let is_stopped = report.value.kernel.state == RouteState::Blackhole;
         let is_known = done.still_stopped.iter().any(|still| still.net == net);
         if is_stopped && report.value.bans.is_empty() && !is_known {
-            let by = "a blackhole route is there again, which is no ban of this daemon; does a second sipward run? \
-                      See `sipward doctor`";
+            let by = "its blackhole route was restored by another program; does a second sipward \
+                      run? See `sipward doctor`";
             done.still_stopped.push(StillStopped { net, by: by.to_owned() });
         }
     }
 }
 
-/// What is to be said of a store that does not keep what it is told.
+/// The note about a store that does not keep the change.
 pub(super) fn degraded(store: &StoreHealth) -> String {
     match store.state {
         StoreState::Ok => String::new(),
         StoreState::Degraded => format!(
-            "the store does not keep it, so it ends with the daemon: {}\n",
-            Plain(store.problem.as_deref().unwrap_or("it does not say why"))
+            "the store does not keep it, so it ends at the next restart: {}\n",
+            Plain(store.problem.as_deref().unwrap_or("no reason given"))
         ),
     }
 }

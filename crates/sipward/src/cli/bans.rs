@@ -13,7 +13,7 @@ use sipward_model::wire::{
     Ban, BanOrder, BanOrigin, BanPage, BanQuery, BanScope, BanState, Direction, MAX_LIMIT, Net,
 };
 
-/// List the bans that stand.
+/// List the active bans.
 #[derive(Debug, clap::Args)]
 pub(super) struct BansCommand {
     /// Only bans that cover this address, or that lie inside this network.
@@ -22,16 +22,16 @@ pub(super) struct BansCommand {
     /// Only bans of this origin.
     #[arg(long)]
     origin: Option<OriginWord>,
-    /// Only bans that the kernel has taken like this.
+    /// Only bans in this state in the kernel.
     #[arg(long)]
     state: Option<StateWord>,
     /// Only bans of this scope.
     #[arg(long)]
     scope: Option<ScopeWord>,
-    /// Only bans with this in their network, users, user agent, report or comment.
+    /// Only bans with this text in their network, users, user agent, report or comment.
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
-    /// Sort by this.
+    /// Sort key.
     #[arg(long, default_value = "net")]
     sort: OrderWord,
     /// The largest or latest first.
@@ -40,38 +40,38 @@ pub(super) struct BansCommand {
     /// Bans to show.
     #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_LIMIT)))]
     limit: u16,
-    /// Go on behind the page that ended with this `next`.
+    /// Continue after the page that ended with this `next`.
     #[arg(long, value_name = "NEXT")]
     cursor: Option<String>,
-    /// Show all of them.
+    /// Show all pages.
     #[arg(long, conflicts_with_all = ["limit", "cursor"])]
     all: bool,
-    /// Write all of them as a table for spreadsheets, in the order of their networks.
+    /// Write all bans as CSV, ordered by network.
     #[arg(long, conflicts_with_all = ["limit", "cursor", "all", "json", "sort", "reverse"])]
     csv: bool,
     #[command(flatten)]
     remote: Remote,
 }
 
-/// Who decided a ban.
+/// What decided a ban.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum OriginWord {
     /// A rule, or a route found at start.
     Automatic,
     /// An operator.
     Manual,
-    /// An operator who insisted.
+    /// An operator, with `--force`.
     Forced,
 }
 
-/// What the kernel made of a ban.
+/// The state of a ban in the kernel.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum StateWord {
-    /// Its answer is under way.
+    /// The kernel has not answered yet.
     Pending,
-    /// What the network sends is dropped.
+    /// Packets of the network are dropped.
     Enforced,
-    /// The route does not keep the packets out.
+    /// The route does not stop the packets.
     Ineffective,
     /// The kernel refused the route.
     Failed,
@@ -82,7 +82,7 @@ enum StateWord {
 enum OrderWord {
     /// The network.
     Net,
-    /// The beginning.
+    /// The start.
     Since,
     /// The end.
     Until,
@@ -154,7 +154,7 @@ impl BansCommand {
             progress.advance(read);
             all.items.extend(page.items);
             match page.next {
-                // A page that leads to itself would be read for ever.
+                // A page that leads to itself would be read forever.
                 Some(next) if query.cursor.as_ref() != Some(&next) => query.cursor = Some(next),
                 Some(_) | None => break,
             }
@@ -167,14 +167,14 @@ impl BansCommand {
 
 fn text(page: &BanPage) -> String {
     if page.items.is_empty() {
-        return "nobody is banned\n".to_owned();
+        return "no bans\n".to_owned();
     }
     let mut text = table(&page.items);
     if let Some(next) = &page.next {
         let (shown, total) = (page.items.len(), page.total);
         out::add(
             &mut text,
-            format_args!("{shown} of {total}; --cursor {next} goes on, --all shows all\n"),
+            format_args!("{shown} of {total}; --cursor {next} continues, --all shows all\n"),
         );
     }
     text
@@ -188,7 +188,7 @@ pub(super) fn table(bans: &[Ban]) -> String {
             ban.net.to_string(),
             scope(ban.scope).to_owned(),
             ban.remaining_seconds
-                .map_or("for ever".to_owned(), |left| Span(left.ceil()).to_string()),
+                .map_or("permanent".to_owned(), |left| Span(left.ceil()).to_string()),
             state(ban.state).to_owned(),
             words::cause(&ban.cause),
         ]);
@@ -203,12 +203,13 @@ pub(super) fn table(bans: &[Ban]) -> String {
 /// Reasons named below a table at most: a rule that passes bans by passes all of them by.
 const REASONS: usize = 8;
 
-/// Why bans stop nothing, or by whose route they are stopped, each reason once.
+/// Why bans are ineffective, or which route blocks their packets, each reason once.
 fn reasons(bans: &[Ban]) -> Vec<(String, String)> {
     let mut reasons: Vec<Reason> = Vec::new();
     for ban in bans {
         let by = ban.enforced_by.as_ref();
-        let by = by.map(|route| format!("stopped by a route of another program: {route}"));
+        let by =
+            by.map(|route| format!("ineffective because of a route of another program: {route}"));
         let Some(text) = ban.error.clone().or(by) else { continue };
         // One reason names another network for each ban.
         let key = text.replace(&ban.net.to_string(), "").replace(&ban.net.addr().to_string(), "");

@@ -55,7 +55,7 @@ pub(super) fn run(path: Option<&Path>) -> anyhow::Result<()> {
             credentials.user.as_ref().map(|user| format!(" as {user}")).unwrap_or_default()
         );
     }
-    // What is left of a file with errors may name other lists than whoever wrote it means.
+    // A file with errors may name other lists than intended.
     if let Some(config) = config.filter(|_| is_good) {
         access_lists(config, credentials);
     }
@@ -64,7 +64,7 @@ pub(super) fn run(path: Option<&Path>) -> anyhow::Result<()> {
         Some((first, [])) => {
             let failed = Err(anyhow::Error::msg(first.clone()));
             if only_credentials {
-                return failed.context("the configuration is good, the credentials are not");
+                return failed.context("the configuration is valid, the credentials are not");
             }
             failed
         }
@@ -83,7 +83,7 @@ fn access_lists(config: Config, credentials: Option<Credentials>) {
     }
     let named = config.allow_acl.join(", ");
     let asked = match credentials {
-        None => Err("the credentials are missing or cannot be used".to_owned()),
+        None => Err("the credentials are missing or invalid".to_owned()),
         Some(credentials) => {
             let asking =
                 async move { Ok(doctor::access_lists(&config, &credentials, FREESWITCH).await) };
@@ -93,21 +93,24 @@ fn access_lists(config: Config, credentials: Option<Credentials>) {
     let AccessLists { decided, unanswered } = match asked {
         Ok(lists) => lists,
         Err(why) => {
-            println!("FreeSWITCH was not asked about its access lists ({named}): {}", Plain(&why));
+            println!(
+                "access lists not checked, because FreeSWITCH is unavailable ({named}): {}",
+                Plain(&why)
+            );
             return;
         }
     };
     for (list, why) in &decided.unused {
         eprintln!(
-            "sipward: warning: access list {} is not used as it stands: {}; correct it in acl.conf.xml and \
-             `fs_cli -x reloadacl`, or take it out of `allow_acl`",
+            "sipward: warning: access list {} is not used: {}; correct it in acl.conf.xml and \
+             `fs_cli -x reloadacl`, or remove it from `allow_acl`",
             Plain(list),
             Plain(why)
         );
     }
     if let Some((lists, why)) = unanswered {
         let lists = lists.join(", ");
-        println!("FreeSWITCH did not say whether {lists} allow everybody: {}", Plain(&why));
+        println!("FreeSWITCH did not answer whether {lists} allow every address: {}", Plain(&why));
     } else if decided.unused.is_empty() {
         let nets = decided.nets.len();
         println!("FreeSWITCH's access lists ({named}): {nets} networks are never banned");
@@ -140,7 +143,7 @@ fn files(config: &Config) -> Vec<String> {
             && !directory.is_dir()
         {
             problems.push(format!(
-                "{section} {}: there is no directory {}",
+                "{section} {}: the directory {} does not exist",
                 file.display(),
                 directory.display()
             ));

@@ -12,11 +12,11 @@ use sipward_model::text::Plain;
 /// FreeSWITCH sends a HEARTBEAT every 20 s.
 const HEARTBEAT: Duration = Duration::from_secs(25);
 
-/// Check everything that sipward needs, and say what to do about what is missing.
+/// Check everything that sipward needs, with advice for each problem.
 ///
-/// Works with and without a running daemon, and changes nothing. Run it as root: much of it nobody else
-/// may look at. Takes up to 25 s, until FreeSWITCH sends a HEARTBEAT. Exit status, as of a monitoring
-/// plugin: 0 all is well, 1 something needs a look (WARN), 2 something does not work (FAIL).
+/// Works with and without a running daemon, and changes nothing. Run it as root, because other users cannot check
+/// everything. Takes up to 25 s, until FreeSWITCH sends a HEARTBEAT. Exit status, as of a monitoring plugin: 0 all
+/// checks passed, 1 warnings (WARN), 2 failures (FAIL).
 #[derive(Debug, clap::Args)]
 pub(super) struct DoctorCommand {
     /// Print JSON, for monitoring.
@@ -42,7 +42,7 @@ impl DoctorCommand {
             heartbeat: if self.no_wait { Duration::ZERO } else { HEARTBEAT },
             root: "/".into(),
         };
-        let what = "examining; FreeSWITCH sends a HEARTBEAT every 20 s";
+        let what = "checking; FreeSWITCH sends a HEARTBEAT every 20 s";
         let progress = Progress::new(what, !self.json);
         let examination = block_on(progress.around(doctor::examine(&patient)))??;
         if self.json {
@@ -58,7 +58,7 @@ impl DoctorCommand {
     }
 }
 
-/// A line for each check, and one below it where there is something to do.
+/// A line for each check, and one with advice below it if needed.
 fn text(examination: &Examination, width: Option<usize>) -> String {
     let checks = &examination.checks;
     let widest = checks.iter().map(|check| check.check.len()).max().unwrap_or(0);

@@ -11,22 +11,22 @@ use crate::client::segment;
 use sipward_model::text::Span;
 use sipward_model::wire::{DeniedFlow, FlowAllowed, FlowPage, FlowQuery, Net};
 
-/// List the flows that are denied, or allow one again
+/// List the denied flows, or allow one again
 ///
-/// A flow is one port of one address. Where others live at an address (a NAT, a known phone, a second line), only the
-/// flow that guesses passwords is denied, to the SIP ports and for ten minutes; the others go on.
+/// A flow is one port of one address. If other phones share an address (a NAT, a known phone, a second line), only
+/// the flow that guesses passwords is denied, to the SIP ports and for ten minutes. The others are not affected.
 #[derive(Debug, clap::Args)]
 pub(super) struct FlowsCommand {
     /// Only flows of this address or network.
     #[arg(value_name = "ADDR|CIDR", conflicts_with = "allow")]
     net: Option<Net>,
-    /// Flows shown at most, 1 to 1000.
+    /// Most flows to show, 1 to 1000.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
     limit: u16,
-    /// Go on where a list ended.
+    /// Continue after the page that ended with this `next`.
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
-    /// Allow this flow again, as the list has it: '203.0.113.7 udp 41234'.
+    /// Allow this flow again, written as in the list: '203.0.113.7 udp 41234'.
     #[arg(long, value_name = "FLOW")]
     allow: Option<Flow>,
     #[command(flatten)]
@@ -55,12 +55,12 @@ impl FlowsCommand {
 
 fn text(page: &FlowPage) -> String {
     if page.items.is_empty() {
-        return "no flow is denied\n".to_owned();
+        return "no denied flows\n".to_owned();
     }
     let mut text = table(&page.items);
     if let Some(next) = &page.next {
         let (shown, total) = (page.items.len(), page.total);
-        out::add(&mut text, format_args!("{shown} of {total}; --cursor '{next}' goes on\n"));
+        out::add(&mut text, format_args!("{shown} of {total}; --cursor '{next}' continues\n"));
     }
     text
 }

@@ -75,7 +75,7 @@ fn hold_against(folder: &str, made: &Files) {
     let names = |files: &Files| files.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&found), names(made), "{}: {how}", folder.display());
     for (name, text) in made {
-        assert!(found.get(name) == Some(text), "{name} is not what would be made now; {how}");
+        assert!(found.get(name) == Some(text), "{name} is out of date; {how}");
     }
 }
 

@@ -10,10 +10,10 @@ use sipward_model::wire::{
     BanScope, HistoryEntry, HistoryKind, HistoryPage, HistoryQuery, MAX_LIMIT, Net,
 };
 
-/// Show what was decided before: bans, unbans and refusals, newest first.
+/// Show past decisions: bans, unbans and refusals, newest first.
 #[derive(Debug, clap::Args)]
 pub(super) struct HistoryCommand {
-    /// Only of this address or network: of itself, of what lies inside it and of what covers it.
+    /// Only decisions about this address or network, networks inside it and networks that cover it.
     #[arg(value_name = "ADDR|CIDR")]
     net: Option<Net>,
     /// Only decisions of this kind.
@@ -28,21 +28,21 @@ pub(super) struct HistoryCommand {
     /// Decisions to show.
     #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_LIMIT)))]
     limit: u16,
-    /// Go on behind the page that ended with this `next`.
+    /// Continue after the page that ended with this `next`.
     #[arg(long, value_name = "NEXT")]
     cursor: Option<String>,
     #[command(flatten)]
     remote: Remote,
 }
 
-/// What was decided.
+/// The kind of a decision.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum EventWord {
     /// A ban.
     Ban,
     /// A ban ended.
     Unban,
-    /// A ban was due and was not done.
+    /// A ban was refused.
     Refused,
     /// A flow was denied.
     FlowDenied,
@@ -80,11 +80,11 @@ impl HistoryCommand {
 
 fn text(page: &HistoryPage) -> String {
     if page.items.is_empty() {
-        return "nothing was decided\n".to_owned();
+        return "no decisions\n".to_owned();
     }
     let mut text = table(&page.items);
     if let Some(next) = &page.next {
-        out::add(&mut text, format_args!("there is more; --cursor {next} goes on\n"));
+        out::add(&mut text, format_args!("there are more; --cursor {next} continues\n"));
     }
     text
 }
@@ -123,7 +123,7 @@ fn reason(entry: &HistoryEntry) -> String {
     if let Some(until) = &entry.until {
         parts.push(format!("until {until}"));
     } else if entry.event == HistoryKind::Ban {
-        parts.push("for ever".to_owned());
+        parts.push("permanent".to_owned());
     }
     parts.join("; ")
 }

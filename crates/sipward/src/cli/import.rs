@@ -17,7 +17,7 @@ use sipward_model::clock;
 use sipward_model::text::Time;
 use sipward_model::wire::RuleScope;
 
-/// Take over what another program has set up.
+/// Import settings and bans of another program.
 #[derive(Debug, clap::Args)]
 pub(super) struct ImportCommand {
     #[command(subcommand)]
@@ -26,10 +26,10 @@ pub(super) struct ImportCommand {
 
 #[derive(Debug, Subcommand)]
 enum From {
-    /// Read fail2ban's jails for SIP (ignoreip, maxretry, findtime, bantime, ports) and the bans that stand.
+    /// Read fail2ban's jails for SIP (ignoreip, maxretry, findtime, bantime, ports) and the active bans.
     ///
-    /// Prints what it takes over, as a configuration file with the bans in comments. Nothing is changed
-    /// without --apply, and fail2ban's own files never.
+    /// Prints the result as a configuration file, with the bans in comments. Without --apply nothing is changed, and
+    /// fail2ban's own files are never changed.
     Fail2ban(Fail2ban),
 }
 
@@ -41,10 +41,10 @@ struct Fail2ban {
     /// fail2ban's database; without it, the one that fail2ban.conf names.
     #[arg(long, value_name = "FILE")]
     database: Option<PathBuf>,
-    /// A jail to take; may be repeated. Without it, all enabled jails that watch SIP.
+    /// A jail to import; may be repeated. Default: all enabled jails that watch SIP.
     #[arg(long, value_name = "NAME")]
     jail: Vec<String>,
-    /// Give it to the running daemon: allow list, policy and bans. They are stored.
+    /// Send the allow list, policy and bans to the running daemon, which stores them.
     #[arg(long)]
     apply: bool,
     #[command(flatten)]
@@ -69,7 +69,7 @@ impl Fail2ban {
         })?;
         let applied = if self.apply {
             let socket = self.remote.socket()?;
-            let progress = self.remote.progress("taking over");
+            let progress = self.remote.progress("importing");
             Some(block_on(progress.around(apply(&socket, &takeover, &progress)))??)
         } else {
             None

@@ -1,4 +1,4 @@
-//! Standard output: JSON and text that move no cursor, no matter who wrote what is in them.
+//! Standard output: JSON and text without control characters, whatever their origin.
 
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal as _, Write as _};
@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use sipward_model::text::Plain;
+pub(super) use sipward_model::text::count;
 
 /// Columns of a terminal that does not say.
 const USUAL_WIDTH: usize = 100;
@@ -18,8 +19,7 @@ pub(super) fn text(text: &str) -> io::Result<()> {
     write(text)
 }
 
-/// Writes a JSON document. Characters that a terminal may obey stand as `\u…`, which JSON reads as the
-/// same.
+/// Writes a JSON document. Control characters are written as `\u…`, which is the same in JSON.
 pub(super) fn json(document: &str) -> io::Result<()> {
     write(&escaped(document))
 }
@@ -70,11 +70,6 @@ pub(super) fn bytes(part: &[u8]) -> io::Result<()> {
 pub(super) fn add(text: &mut String, more: fmt::Arguments<'_>) {
     // Writing into a string cannot fail.
     let _ = text.write_fmt(more);
-}
-
-/// `1 ban`, `2 bans`.
-pub(super) fn count(number: u64, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Width of the terminal in columns; `None` where standard output is none.

@@ -16,7 +16,7 @@ use sipward_model::wire::{
     PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView, RuleSetting,
 };
 
-/// The policy in force.
+/// Show and change the policy.
 #[derive(Debug, clap::Args)]
 pub(super) struct PolicyCommand {
     #[command(subcommand)]
@@ -25,42 +25,42 @@ pub(super) struct PolicyCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Show every value and where it comes from.
+    /// Show every value and its origin.
     Show {
         #[command(flatten)]
         remote: Remote,
     },
-    /// Change values while the daemon runs. They stand over the configuration file until they are reset.
+    /// Change values while the daemon runs. They take precedence over the configuration file until they are reset.
     #[command(group(clap::ArgGroup::new("values").required(true).multiple(true)))]
     Set {
         /// Any value by its key in `policy show`: rules.users.mode=shadow, rules.slow.window=12h. Several
         /// user agents are separated by commas.
         #[arg(value_name = "KEY=VALUE", value_parser = assignment, group = "values")]
         assignments: Vec<(PolicyKey, Value)>,
-        /// Failures within the window that ban.
+        /// Failures within the window before a ban.
         #[arg(long, alias = "maxretry", value_name = "COUNT", group = "values")]
         max_failures: Option<u32>,
         /// Length of the window: 90s, 10m, 2h.
         #[arg(long, alias = "findtime", value_name = "SPAN", value_parser = read_span, group = "values")]
         window: Option<Duration>,
-        /// Length of a first ban: 10m, 2h, 7d.
+        /// Length of the first ban: 10m, 2h, 7d.
         #[arg(long, alias = "bantime", value_name = "SPAN", value_parser = read_span, group = "values")]
         ban_time: Option<Duration>,
-        /// Only until the daemon ends.
+        /// Only until the next restart.
         #[arg(long)]
         until_restart: bool,
         #[command(flatten)]
         remote: Remote,
     },
-    /// Take a change back: the configuration file holds again.
+    /// Undo a change: return to the configuration file.
     Reset {
-        /// What to reset.
+        /// The keys to reset.
         #[arg(value_name = "KEY", value_parser = key)]
         key: PolicyKey,
         #[command(flatten)]
         remote: Remote,
     },
-    /// Ban user agents with this in their name at the first failure, beside those that are banned so.
+    /// Add a pattern to the user agents that are banned at the first failure.
     AddAgent {
         /// A part of the user agent, letter case ignored; at least 3 bytes.
         #[arg(value_name = "PART")]
@@ -68,9 +68,9 @@ enum Action {
         #[command(flatten)]
         remote: Remote,
     },
-    /// Take a part of a user agent off the list again.
+    /// Remove a pattern from this list.
     RemoveAgent {
-        /// As `policy show` lists it in `rules.user_agents.patterns`.
+        /// The pattern, as `policy show` lists it in `rules.user_agents.patterns`.
         #[arg(value_name = "PART")]
         pattern: String,
         #[command(flatten)]
@@ -160,7 +160,7 @@ fn remove(mut agents: Vec<String>, pattern: &str) -> Result<Vec<String>, String>
     if agents.len() < before { Ok(agents) } else { Err(format!("`{pattern}` is not on the list")) }
 }
 
-/// The values that stand over the file, and the three that everybody knows.
+/// The values that override the file, and the three basic ones.
 fn changed(view: &PolicyView) -> String {
     let known = ["max_failures", "window_seconds", "ban_time_seconds"];
     let shown =
@@ -177,7 +177,7 @@ fn table<'a>(values: impl Iterator<Item = &'a PolicyValue>) -> String {
             PolicyOrigin::Default => "default",
             PolicyOrigin::File => "file",
             PolicyOrigin::Stored => "run time, stored",
-            PolicyOrigin::Runtime => "run time, until the daemon ends",
+            PolicyOrigin::Runtime => "run time, until a restart",
         };
         let instead = value.overridden.as_ref().map(|value| format!(" (else {value})"));
         let shown = match &value.value {
@@ -202,7 +202,7 @@ fn key(text: &str) -> Result<PolicyKey, String> {
 /// `KEY=VALUE`, with spans as the configuration file writes them.
 fn assignment(text: &str) -> Result<(PolicyKey, Value), String> {
     let (name, value) =
-        text.split_once('=').ok_or("write KEY=VALUE, such as rules.users.mode=off")?;
+        text.split_once('=').ok_or("expected KEY=VALUE, such as rules.users.mode=off")?;
     let key = key(name.trim())?;
     let value = value.trim();
     let value = match key {
@@ -215,9 +215,9 @@ fn assignment(text: &str) -> Result<(PolicyKey, Value), String> {
         | PolicyKey::Rule(_, RuleSetting::Mode | RuleSetting::MinGrade | RuleSetting::Scope) => {
             Value::from(value)
         }
-        _ => {
-            Value::from(value.parse::<u64>().map_err(|_| format!("`{value}` is no whole number"))?)
-        }
+        _ => Value::from(
+            value.parse::<u64>().map_err(|_| format!("`{value}` is not a whole number"))?,
+        ),
     };
     Ok((key, value))
 }

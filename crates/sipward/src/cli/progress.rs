@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// How long a command stays silent. Anyone who waits longer is told.
+/// Time before a command shows its progress.
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// How often what is shown moves.

@@ -15,23 +15,23 @@ use sipward_replay::recorder::{News, RecordError, Totals, record};
 /// How often the counter on a terminal moves.
 const SHOW_EVERY: Duration = Duration::from_millis(500);
 
-/// Save what FreeSWITCH sends on its Event Socket, to replay it later.
+/// Record what FreeSWITCH sends on its Event Socket, for `replay`.
 ///
-/// Events and, where the user may have them, the log's warnings, exactly as they come. Needs the same
-/// credentials in the environment as `run`, and runs beside it. Ends at Ctrl-C or SIGTERM. The files
-/// hold user names and addresses: their mode is 0600.
+/// Records events and, if the user is allowed to, warnings of the log, exactly as they arrive. Needs the same
+/// credentials in the environment as `run`, and can run at the same time. Ends at Ctrl-C or SIGTERM. The files
+/// contain user names and addresses: their mode is 0600.
 #[derive(Debug, clap::Args)]
 pub(super) struct Record {
-    /// Where to. Full files move on to FILE.1, FILE.2 and so on; nothing that exists is overwritten.
+    /// The file. Full files are renamed to FILE.1, FILE.2 and so on; existing files are never overwritten.
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Size at which a file is full, 1MiB to 1TiB.
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     max_size: u64,
-    /// Full files that are kept, the newest ones.
+    /// Number of full files to keep, the newest.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(..=999))]
     keep: u32,
-    /// End by itself after this time: 90s, 10m, 1h, 7d.
+    /// Stop after this time: 90s, 10m, 1h, 7d.
     #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
     length: Option<Duration>,
 }
@@ -69,7 +69,7 @@ pub(super) fn run(args: &Record) -> anyhow::Result<()> {
     );
     if dropped > 0 {
         println!(
-            "NOT recorded: {dropped} frames, for which the disk was too slow or which are too long"
+            "NOT recorded: {dropped} frames, because the disk was too slow or they were too long"
         );
     }
     Ok(())
@@ -93,7 +93,7 @@ impl Screen {
     fn show(&mut self, news: &News<'_>) {
         match news {
             News::Connected => self.say("connected, recording"),
-            News::Lost(error) => self.say(&format!("lost the connection, trying again: {error}")),
+            News::Lost(error) => self.say(&format!("connection lost, reconnecting: {error}")),
             News::NoLog(reply) => {
                 self.say(&format!("no log lines, only events: {}", Plain(reply)));
             }
@@ -117,7 +117,7 @@ impl Screen {
 /// `64MiB`, `1G`, `500k`: always powers of 1,024, whichever way it is written.
 fn size(text: &str) -> Result<u64, String> {
     let wrong =
-        || format!("`{}` is no size between 1MiB and 1TiB; write 64MiB or 2GiB", Plain(text));
+        || format!("`{}` is not a size between 1MiB and 1TiB; write 64MiB or 2GiB", Plain(text));
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at_checked(digits).ok_or_else(wrong)?;
     let shift = match unit.trim().to_ascii_lowercase().as_str() {

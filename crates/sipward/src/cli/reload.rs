@@ -7,7 +7,7 @@ use super::remote::{Exit, Remote};
 use sipward_model::text::Plain;
 use sipward_model::wire::Reloaded;
 
-/// Have the daemon read its configuration file again. Bans, counts and changes at run time stay.
+/// Reload the configuration file. Bans, counts and changes at run time are kept.
 #[derive(Debug, clap::Args)]
 pub(super) struct ReloadCommand {
     #[command(flatten)]
@@ -26,15 +26,15 @@ impl ReloadCommand {
 
 fn text(done: &Reloaded) -> String {
     let mut text = match done.needs_restart.as_slice() {
-        [] => "the configuration is in force\n".to_owned(),
+        [] => "the configuration was applied\n".to_owned(),
         sections => format!(
-            "the configuration is in force, but for {}: these wait for a restart\n",
+            "the configuration was applied, except for {}: these need a restart\n",
             Plain(&sections.join(", "))
         ),
     };
     if let Some(problem) = &done.certificate_problem {
         let problem = Plain(problem);
-        out::add(&mut text, format_args!("the certificate before stays in use: {problem}\n"));
+        out::add(&mut text, format_args!("the previous certificate remains in use: {problem}\n"));
     }
     text
 }

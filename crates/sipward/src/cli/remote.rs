@@ -17,7 +17,7 @@ use sipward_model::wire::ProblemKind;
 /// Where the daemon's socket is.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Remote {
-    /// Print the answer of the API as JSON.
+    /// Print the API's answer as JSON.
     #[arg(long)]
     json: bool,
     /// The daemon's socket; without it, the one that the configuration file names.
@@ -120,7 +120,7 @@ impl Remote {
         self.run_showing(&self.progress(what), ask, text)
     }
 
-    /// As [`run`](Self::run), where `ask` tells how far it is.
+    /// As [`run`](Self::run), where `ask` reports progress.
     pub(super) fn run_showing<T: DeserializeOwned + Serialize>(
         &self,
         progress: &Progress,
@@ -136,7 +136,7 @@ impl Remote {
             Ok(answer) if self.json => out::json(&answer.body)?,
             Ok(answer) => out::text(&text(&answer.value))?,
             Err(error) => {
-                // Anyone who reads JSON reads the problem document too.
+                // With JSON output the problem document is printed as well.
                 if let (true, ClientError::Problem { body, .. }) = (self.json, &error) {
                     out::json(body)?;
                 }

@@ -25,10 +25,10 @@ use sipward_replay::{Comparison, Simulation, Source, Tally, play};
 /// Items between two moves of the progress bar: some thousandths of a second.
 const PROGRESS_EVERY: u64 = 4_096;
 
-/// Play recordings or log files through a policy: what would have been banned, and why?
+/// Test a policy with recordings or log files: show what it would have banned, and why.
 ///
 /// Reads recordings of the Event Socket (`sipward record`) and log files of FreeSWITCH, plain or gzip,
-/// and tells them apart by their content. All of them are played together, in the order of their
+/// and detects the format of each file. All of them are replayed together, in the order of their
 /// times. Nothing is banned, and no FreeSWITCH is needed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Replay {
@@ -38,11 +38,11 @@ pub(super) struct Replay {
     /// The policy: a configuration file; without it, /etc/sipward/sipward.toml if it exists.
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// A second policy, to tell the difference to.
+    /// A second policy, to compare with.
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
-    /// What the local time of the log files is ahead of UTC: `+02:00`, `-05:00`. Without it, they are
-    /// taken to be in this host's zone. Recordings need none.
+    /// Offset of the log files' local time from UTC: `+02:00`, `-05:00`. Default: this host's time zone.
+    /// Recordings do not need it.
     #[arg(long, value_name = "HH:MM", value_parser = offset, allow_hyphen_values = true)]
     utc_offset: Option<Offset>,
     /// Print everything as one JSON object.
@@ -63,7 +63,7 @@ struct Outcomes<'r> {
 pub(super) fn run(replay: &Replay) -> anyhow::Result<()> {
     anyhow::ensure!(
         replay.files.len() <= MAX_SOURCES,
-        "{} files, more than {MAX_SOURCES}: play them in several goes, or join them first",
+        "{} files, more than {MAX_SOURCES}: replay them in several runs, or join them first",
         replay.files.len()
     );
     let policies =
@@ -98,7 +98,7 @@ pub(super) fn run(replay: &Replay) -> anyhow::Result<()> {
     print(|out| write!(out, "{}", Outcome { sources: &tallies, zone, first, second }))
 }
 
-/// To standard output. Who reads it may have seen enough (`| head`).
+/// Writes to standard output. The reader may close it early (`| head`).
 fn print(
     what: impl FnOnce(&mut BufWriter<StdoutLock<'_>>) -> io::Result<()>,
 ) -> anyhow::Result<()> {
@@ -109,7 +109,7 @@ fn print(
     }
 }
 
-/// An engine with the policy of a configuration file, and those whom the file exempts.
+/// An engine with the policy and the exemptions of a configuration file.
 fn simulation(path: Option<&Path>) -> anyhow::Result<Simulation> {
     let config = Config::load(path)?;
     let exempt = exempt(&config)?;
@@ -121,8 +121,7 @@ fn simulation(path: Option<&Path>) -> anyhow::Result<Simulation> {
     Ok(Simulation::new(name, config.policy, exempt)?)
 }
 
-/// The networks of `allow` and `proxies`. Names are looked up as the daemon does; what has no answer is
-/// told.
+/// The networks of `allow` and `proxies`. Names are resolved as in the daemon; failures are reported.
 fn exempt(config: &Config) -> anyhow::Result<Vec<(Exemption, Vec<IpNet>)>> {
     let mut names = Names::default();
     let is_name = |entry: &HostEntry| matches!(entry, HostEntry::Name(_));
@@ -137,19 +136,19 @@ fn exempt(config: &Config) -> anyhow::Result<Vec<(Exemption, Vec<IpNet>)>> {
     Ok(classes)
 }
 
-/// How local times are read, and in words.
+/// The time zone of local times, and its name.
 fn zone(offset: Option<Offset>) -> (TimeZone, String) {
     if let Some(offset) = offset {
         return (TimeZone::fixed(offset), format!("UTC{offset}"));
     }
     let zone = TimeZone::system();
-    let name = zone.iana_name().unwrap_or("this host's zone").to_owned();
+    let name = zone.iana_name().unwrap_or("this host's time zone").to_owned();
     (zone, name)
 }
 
 /// `+02:00`, `-0530`, `2`, `Z`.
 fn offset(text: &str) -> Result<Offset, String> {
-    let wrong = || format!("`{}` is no distance to UTC; write +02:00 or -05:30", Plain(text));
+    let wrong = || format!("`{}` is not an offset from UTC; write +02:00 or -05:30", Plain(text));
     let (negative, digits) = match text.as_bytes() {
         [b'-', ..] => (true, text.get(1..).unwrap_or_default()),
         [b'+', ..] => (false, text.get(1..).unwrap_or_default()),

@@ -9,7 +9,7 @@ use sipward_config::Mode;
 use sipward_model::text::{Plain, Span};
 use sipward_model::wire::{AlarmState, BusyStranger, FloodState, Status, StoreState};
 
-/// How the daemon stands.
+/// Show the state of the daemon.
 #[derive(Debug, clap::Args)]
 pub(super) struct StatusCommand {
     #[command(flatten)]
@@ -36,15 +36,15 @@ fn text(status: &Status) -> String {
 
 fn write(status: &Status, out: &mut String) -> std::fmt::Result {
     let mode = match status.mode {
-        Mode::Ban => "bans are set in the kernel",
-        Mode::Observe => "observe mode: nothing touches the kernel",
+        Mode::Ban => "bans are applied in the kernel",
+        Mode::Observe => "observe mode: the kernel is not changed",
     };
     let uptime = Span(status.uptime_seconds.floor());
     writeln!(out, "sipward      {}, up {uptime}; {mode}", Plain(&status.version))?;
     let alarms = &status.alarms;
     match alarms.state {
-        AlarmState::Ok => writeln!(out, "State        all is well")?,
-        AlarmState::Attention => writeln!(out, "State        NEEDS A LOOK")?,
+        AlarmState::Ok => writeln!(out, "State        no alarms")?,
+        AlarmState::Attention => writeln!(out, "State        MINOR ALARM")?,
         AlarmState::Alarm => writeln!(out, "State        ALARM")?,
     }
     alarms.texts.iter().try_for_each(|text| writeln!(out, "             {}", Plain(text)))?;
@@ -55,7 +55,7 @@ fn write(status: &Status, out: &mut String) -> std::fmt::Result {
         write!(out, ", {} of them NOT enforced", bans.not_enforced)?;
     }
     if bans.sip > 0 {
-        write!(out, ", {} of them from the SIP ports only", bans.sip)?;
+        write!(out, ", {} of them with scope sip", bans.sip)?;
     }
     let totals = &status.totals;
     writeln!(
@@ -88,7 +88,7 @@ fn write(status: &Status, out: &mut String) -> std::fmt::Result {
     if totals.events_dropped > 0 {
         write!(
             out,
-            ", {} DROPPED: they came faster than they could be judged",
+            ", {} DROPPED: they arrived faster than the engine could judge them",
             totals.events_dropped
         )?;
     }
@@ -103,7 +103,7 @@ fn write(status: &Status, out: &mut String) -> std::fmt::Result {
         match sources.attention {
             0 => String::new(),
             1 => ", 1 phone needs attention".to_owned(),
-            phones => format!(", {phones} phones need attention"),
+            phones => format!(", {} need attention", print::count(phones, "phone")),
         },
     )?;
     writeln!(
@@ -115,10 +115,10 @@ fn write(status: &Status, out: &mut String) -> std::fmt::Result {
     )?;
     if let Some(gate) = &status.gate {
         let covered = match (gate.ipv4_inbound, gate.ipv6_inbound) {
-            (true, true) => "what banned hosts send is dropped on arrival",
+            (true, true) => "packets of banned hosts are dropped on arrival",
             (true, false) => "IPv4 is dropped on arrival, IPv6 is NOT",
             (false, true) => "IPv6 is dropped on arrival, IPv4 is NOT",
-            (false, false) => "what banned hosts send is NOT dropped on arrival",
+            (false, false) => "packets of banned hosts are NOT dropped on arrival",
         };
         let table = match gate.table {
             0 | 254 => String::new(),
@@ -142,7 +142,10 @@ fn flows(status: &Status, out: &mut String) -> std::fmt::Result {
         return Ok(());
     }
     let denied = print::count(bans.flows, "flow");
-    write!(out, "Flows        {denied} denied; the other phones of these addresses go on")?;
+    write!(
+        out,
+        "Flows        {denied} denied; the other phones of these addresses are not affected"
+    )?;
     if bans.flows_not_enforced > 0 {
         write!(out, "; {} NOT enforced", bans.flows_not_enforced)?;
     }
@@ -189,7 +192,7 @@ fn store(status: &Status, out: &mut String) -> std::fmt::Result {
         StoreState::Degraded => writeln!(
             out,
             "Store        DEGRADED: {} ({})",
-            Plain(store.problem.as_deref().unwrap_or("it does not say why")),
+            Plain(store.problem.as_deref().unwrap_or("no reason given")),
             Plain(place)
         )?,
     }

@@ -15,7 +15,7 @@ use sipward_model::wire::{
     TokenMade, TokenRevoked,
 };
 
-/// Who may use the API and the page on TCP (`[http]` in the configuration file).
+/// Manage access to the API and the console on TCP (`[http]` in the configuration file).
 #[derive(Debug, clap::Args)]
 pub(super) struct TokenCommand {
     #[command(subcommand)]
@@ -24,15 +24,15 @@ pub(super) struct TokenCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Make a token for a person or a program. Its secret is shown here and nowhere else.
+    /// Create a token for a person or a program. Its secret is shown only once.
     Add {
         /// Its name: letters, digits, `.`, `_`, `-`.
         #[arg(value_name = "NAME")]
         name: String,
-        /// What it may do.
+        /// Its scope.
         #[arg(long, value_enum, default_value_t)]
         scope: Scope,
-        /// Its life: 1h, 90d. Without it, until it is revoked.
+        /// Its lifetime: 1h, 90d. Default: until it is revoked.
         #[arg(long, value_name = "SPAN", value_parser = read_span)]
         expires: Option<Duration>,
         #[command(flatten)]
@@ -43,7 +43,7 @@ enum Action {
         #[command(flatten)]
         remote: Remote,
     },
-    /// Revoke a token. The sessions that it opened end at once.
+    /// Revoke a token. Its sessions end immediately.
     Revoke {
         /// Its name.
         #[arg(value_name = "NAME")]
@@ -51,18 +51,18 @@ enum Action {
         #[command(flatten)]
         remote: Remote,
     },
-    /// Make a link that logs a browser in, once.
+    /// Create a link that logs a browser in once.
     Link {
-        /// What its session may do.
+        /// The scope of its session.
         #[arg(long, value_enum, default_value_t)]
         scope: Scope,
-        /// How long it can be used: 30s, 10m, at most 1d.
+        /// How long the link is valid: 30s, 10m, at most 1d.
         #[arg(long = "for", value_name = "SPAN", value_parser = read_span, default_value = "10m")]
         life: Duration,
         #[command(flatten)]
         remote: Remote,
     },
-    /// End every session of a browser. Tokens stay.
+    /// End all browser sessions. Tokens remain valid.
     EndSessions {
         #[command(flatten)]
         remote: Remote,
@@ -76,7 +76,7 @@ impl TokenCommand {
                 let expires_seconds = expires.map(|life| life.as_secs());
                 let token = NewToken { name: name.clone(), scope: *scope, expires_seconds };
                 remote.run(
-                    "making a token",
+                    "creating a token",
                     async |client| client.post("/tokens", &token).await,
                     made,
                 )
@@ -98,7 +98,7 @@ impl TokenCommand {
                 let seconds = u32::try_from(life.as_secs()).unwrap_or(u32::MAX);
                 let link = NewLink { scope: *scope, seconds: Some(seconds) };
                 remote.run(
-                    "making a link",
+                    "creating a link",
                     async |client| client.post("/links", &link).await,
                     linked,
                 )
@@ -114,9 +114,9 @@ impl TokenCommand {
 
 fn made(made: &TokenMade) -> String {
     let entry = &made.entry;
-    let end = entry.expires.map_or("until it is revoked".to_owned(), |end| format!("until {end}"));
+    let end = entry.expires.map_or("until revoked".to_owned(), |end| format!("until {end}"));
     format!(
-        "{}\n{} may {} {end}. The line above is its secret: it is not shown again\n{}",
+        "{}\n{} has scope {} {end}. The line above is its secret: it is not shown again\n{}",
         Plain(&made.token),
         Plain(&entry.name),
         entry.scope,
@@ -130,7 +130,7 @@ fn listed(list: &TokenList) -> String {
         count => format!("{} by one-time links\n", out::count(count, "session")),
     };
     if list.items.is_empty() {
-        return format!("there is no token; `sipward token add NAME` makes one\n{by_link}");
+        return format!("there are no tokens; `sipward token add NAME` creates one\n{by_link}");
     }
     let mut table = Table::new(["NAME", "SCOPE", "CREATED", "EXPIRES", "LAST USED", "SESSIONS"]);
     for token in &list.items {
@@ -152,7 +152,7 @@ fn revoked(done: &TokenRevoked) -> String {
         0 => String::new(),
         count => format!("; {} ended", out::count(count, "session")),
     };
-    format!("{} opens nothing any more{sessions}\n{}", Plain(&done.name), degraded(&done.store))
+    format!("{} is revoked{sessions}\n{}", Plain(&done.name), degraded(&done.store))
 }
 
 fn linked(link: &LinkMade) -> String {
@@ -171,7 +171,7 @@ fn linked(link: &LinkMade) -> String {
     }
     out::add(
         &mut text,
-        format_args!("opens one session that may {}, once, until {}\n", link.scope, link.expires),
+        format_args!("opens one session with scope {}, once, until {}\n", link.scope, link.expires),
     );
     text
 }
@@ -179,7 +179,8 @@ fn linked(link: &LinkMade) -> String {
 /// Says when what was made does not outlive the daemon.
 fn kept(store: &StoreHealth) -> String {
     if store.state == StoreState::Ok && store.file.is_none() {
-        return "the store is in memory (`store.path`), so it ends with the daemon\n".to_owned();
+        return "the store is in memory (`store.path`), so it ends at the next restart\n"
+            .to_owned();
     }
     degraded(store)
 }

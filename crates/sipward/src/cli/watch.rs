@@ -25,16 +25,16 @@ use crate::client::Client;
 use feed::News;
 use scene::Scene;
 
-/// Pictures a second: more than an eye needs, and a storm of 2,000 failures a second costs no more.
+/// Frames a second: enough for the eye, at a constant cost during a flood of 2,000 failures a second.
 const PICTURE: Duration = Duration::from_millis(100);
 
 /// How often the keyboard thread looks whether it is still wanted.
 const KEYBOARD: Duration = Duration::from_millis(200);
 
-/// News and keys that wait at most. Behind it the daemon waits, and tells how much was missed.
+/// Most queued events and keys. Beyond that the daemon waits, and reports the number of missed events.
 const WAITING: usize = 1_024;
 
-/// Watch what happens: the connection, rates, the newest bans, the busiest sources. `q` quits.
+/// Show live events: the connection, rates, the newest bans, the busiest sources. `q` quits.
 #[derive(Debug, clap::Args)]
 pub(super) struct WatchCommand {
     /// The daemon's socket; without it, the one that the configuration file names.
@@ -43,7 +43,7 @@ pub(super) struct WatchCommand {
     /// Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists.
     #[arg(long, short, value_name = "FILE")]
     config: Option<std::path::PathBuf>,
-    /// Print each event as a line of JSON instead, without end.
+    /// Print each event as a line of JSON instead, until interrupted.
     #[arg(long)]
     json: bool,
 }
@@ -57,7 +57,7 @@ impl WatchCommand {
         }
         anyhow::ensure!(
             std::io::stdout().is_terminal(),
-            "`watch` needs a terminal; `watch --json` prints events, `status --json` how it stands"
+            "`watch` needs a terminal; `watch --json` prints events, `status --json` the state"
         );
         block_on(async {
             // A daemon that is not there is an error, not an empty screen.
@@ -94,7 +94,7 @@ async fn watch(
         tokio::select! {
             key = keys.recv() => match key {
                 Some(Event::Key(key)) if quits(key) => return Ok(()),
-                // A terminal that is gone has no more keys.
+                // A closed terminal sends no keys.
                 None => return Ok(()),
                 Some(_) => is_stale = true,
             },
@@ -103,7 +103,7 @@ async fn watch(
                     scene.take(item);
                     is_stale = true;
                 }
-                None => anyhow::bail!("the connection to the daemon ended by itself"),
+                None => anyhow::bail!("the connection to the daemon ended unexpectedly"),
             },
             _ = second.tick() => {
                 scene.second();

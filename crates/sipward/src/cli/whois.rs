@@ -9,9 +9,9 @@ use crate::client::{Answer, Client, ClientError, NoQuery, segment};
 use sipward_model::text::Plain;
 use sipward_model::wire::{Host, Net, WhoisReport};
 
-/// Whose an address is: its name, country and network, and what its registry says.
+/// Show the owner of an address: its name, country and network, and the answer of its registry.
 ///
-/// The daemon asks; it limits how often. Of a network its first address is looked at.
+/// The daemon makes the queries and limits their rate. For a network, its first address is looked up.
 #[derive(Debug, clap::Args)]
 pub(super) struct WhoisCommand {
     /// An address, or a network.
@@ -60,7 +60,11 @@ fn text(found: &Found) -> String {
     let Found { host, whois, whois_error } = found;
     let mut text = format!("Address   {}\n", host.address);
     for name in &host.names {
-        let doubt = if name.confirmed { "" } else { " (not confirmed: it does not lead back)" };
+        let doubt = if name.confirmed {
+            ""
+        } else {
+            " (unconfirmed: the name does not resolve to the address)"
+        };
         out::add(&mut text, format_args!("Name      {}{doubt}\n", Plain(&name.name)));
     }
     if let Some(error) = &host.names_error {
@@ -71,7 +75,7 @@ fn text(found: &Found) -> String {
     }
     match (whois, whois_error) {
         (Some(WhoisReport { server, text: said, .. }), _) => {
-            out::add(&mut text, format_args!("\n{} says:\n", Plain(server)));
+            out::add(&mut text, format_args!("\nAnswer of {}:\n", Plain(server)));
             said.lines().for_each(|line| {
                 // An empty line stays one.
                 let line = if line.is_empty() { String::new() } else { Plain(line).to_string() };

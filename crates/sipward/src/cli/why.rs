@@ -18,7 +18,7 @@ use sipward_model::wire::{Location, RouteState, SourceReport};
 /// Failures and decisions shown of each source.
 const SHOWN: usize = 20;
 
-/// Tell why an address is banned, or is not.
+/// Show why an address is banned or not.
 #[derive(Debug, clap::Args)]
 pub(super) struct WhyCommand {
     /// The address.
@@ -73,7 +73,8 @@ fn write(report: &SourceReport, observes: bool, out: &mut String) -> std::fmt::R
     if let Some(until) = &report.distrusted_until {
         writeln!(
             out,
-            "until {until} its new flows count as a stranger's: many of its ports were denied"
+            "distrusted: it lost many flows; its new flows are treated like a stranger's until \
+            {until}"
         )?;
     }
     for exempt in &report.exempt {
@@ -97,7 +98,7 @@ fn write(report: &SourceReport, observes: bool, out: &mut String) -> std::fmt::R
     if report.unproven + report.unjoined > 0 {
         writeln!(
             out,
-            "             and {} unproven, {} unjoined: anybody can have sent those",
+            "             and {} unproven, {} unjoined: forgeable",
             report.unproven, report.unjoined
         )?;
     }
@@ -109,9 +110,9 @@ fn write(report: &SourceReport, observes: bool, out: &mut String) -> std::fmt::R
         writeln!(out, "Bans so far  {}", report.ban_count)?;
     }
     let kernel = match report.kernel.state {
-        RouteState::Blackhole => "a blackhole route stands",
-        RouteState::Other if observes => "no blackhole route: observe mode sets none",
-        RouteState::Other => "no blackhole route wins",
+        RouteState::Blackhole => "blackholed",
+        RouteState::Other if observes => "not blackholed: observe mode",
+        RouteState::Other => "not blackholed",
         RouteState::Unknown => "unknown",
     };
     if let Some(place) = &report.location {
@@ -166,7 +167,7 @@ fn seen(report: &SourceReport, out: &mut String) -> std::fmt::Result {
 
 fn past(report: &SourceReport, out: &mut String) -> std::fmt::Result {
     if let Some(error) = &report.history_error {
-        return writeln!(out, "\nThe history cannot be read: {}", Plain(error));
+        return writeln!(out, "\nThe history is unavailable: {}", Plain(error));
     }
     if report.history.is_empty() {
         return Ok(());

@@ -1,9 +1,9 @@
-//! Values of the API in words, for cells of tables.
+//! Values of the API as text, for cells of tables.
 
 use super::out;
 use sipward_model::wire::{By, Cause, Evidence};
 
-/// Why, in a few words. Not escaped: for a cell of a table.
+/// The reason, in short. Not escaped: for a cell of a table.
 pub(super) fn cause(cause: &Cause) -> String {
     let mut text = match (&cause.by, &cause.evidence) {
         (By::Rule, Some(evidence)) => rule(evidence),
@@ -16,7 +16,7 @@ pub(super) fn cause(cause: &Cause) -> String {
         text.push_str(comment);
     }
     if let Some(net) = &cause.split_of {
-        out::add(&mut text, format_args!(" (left of {net})"));
+        out::add(&mut text, format_args!(" (part of {net})"));
     }
     text
 }
@@ -39,7 +39,7 @@ fn rule(evidence: &Evidence) -> String {
     text
 }
 
-/// The word that the API has for a value of an enum.
+/// The API's name of a value of an enum.
 pub(super) fn word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word.replace('_', " "),

@@ -8,10 +8,10 @@ use std::time::Duration;
 use sipward_model::text::Plain;
 use sipward_model::wire::{Problem, ProblemKind};
 
-/// Why there is no answer, or not the one that was wanted.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody listens.
+    /// There is no listener.
     #[error(
         "sipward is not running: {} {problem}. Start it with `systemctl start sipward`; --socket names \
          another socket",
@@ -20,12 +20,13 @@ pub enum ClientError {
     NotRunning {
         /// Where it was looked for.
         socket: PathBuf,
-        /// `does not exist`, `is not served by anybody`.
+        /// `does not exist`, `has no listener`.
         problem: &'static str,
     },
     /// The system does not let this user at the socket.
     #[error(
-        "this user may not use {}: run it as root, or as a member of the socket's group (`adduser USER sipward`, \
+        "this user may not use {}: run the command as root, or as a \
+        member of the socket's group (`adduser USER sipward`, \
          then log in again)",
         .socket.display()
     )]
@@ -50,7 +51,8 @@ pub enum ClientError {
         body: String,
     },
     /// No answer came in time.
-    #[error("sipward did not answer within {} s; `systemctl status sipward` tells how it stands", .after.as_secs())]
+    #[error("sipward did not answer within {} s; `systemctl status sipward` shows its \
+        state", .after.as_secs())]
     TooSlow {
         /// The time limit.
         after: Duration,
@@ -59,7 +61,10 @@ pub enum ClientError {
     #[error("the connection to sipward broke: {0}")]
     Broken(#[source] hyper::Error),
     /// What came is not what this version understands.
-    #[error("sipward's answer cannot be read ({what}); are daemon and command of one version?")]
+    #[error(
+        "cannot read the answer of sipward ({what}); do the daemon and this command have the \
+        same version?"
+    )]
     Unreadable {
         /// What is wrong with it.
         what: String,
@@ -67,11 +72,11 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// What a command finds wrong with a value before it asks, in the daemon's words.
+    /// An invalid value that a command finds before the request, in the form of the daemon's errors.
     pub(crate) fn invalid(field: &str, detail: &str) -> Self {
         let problem = Problem {
             kind: ProblemKind::Invalid,
-            title: "A field has a value that cannot be".to_owned(),
+            title: "Invalid value".to_owned(),
             status: 422,
             detail: format!("`{field}`: {detail}"),
             errors: Vec::new(),
@@ -86,7 +91,7 @@ impl ClientError {
         match error.kind() {
             io::ErrorKind::NotFound => Self::NotRunning { socket, problem: "does not exist" },
             io::ErrorKind::ConnectionRefused => {
-                Self::NotRunning { socket, problem: "is served by nobody" }
+                Self::NotRunning { socket, problem: "has no listener" }
             }
             io::ErrorKind::PermissionDenied => Self::NotPermitted { socket },
             _ => Self::Connect { socket, error },

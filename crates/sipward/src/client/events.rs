@@ -21,8 +21,8 @@ impl Events {
         Self { body, parser: Parser::default() }
     }
 
-    /// The next event; `None` when the daemon has ended the stream. Comments that keep the connection
-    /// alive are passed over. Cancel-safe: a frame is taken whole or not at all.
+    /// The next event; `None` when the daemon has ended the stream. Comments that keep the connection alive are
+    /// skipped. Cancel-safe: a frame is taken whole or not at all.
     ///
     /// # Errors
     /// [`ClientError::Broken`], and [`ClientError::Unreadable`] for what is no event.

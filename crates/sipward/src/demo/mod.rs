@@ -3,7 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `events` | events in the form FreeSWITCH sends them |
-//! | `storm` | who attacks, who mistypes, who spoofs |
+//! | `storm` | attackers, phones with typing errors, a forger |
 //! | `server` | the Event Socket they are reported on, over real TCP |
 //! | `screen` | what the terminal shows |
 //!

@@ -16,9 +16,9 @@ use tokio::time::{self, Instant, MissedTickBehavior};
 use super::storm::{Counts, NAT, NAT_PHONES};
 use sipward_config::Secret;
 use sipward_model::record::{Ban, FlowDenied, Record, Totals};
-use sipward_model::text::Plain;
+use sipward_model::text::{Plain, count};
 
-/// Prints a line. `sipward demo | head` has seen enough: the storm goes on unseen.
+/// Prints a line. With `sipward demo | head` the attack continues without output.
 macro_rules! say {
     ($($words:tt)*) => {{
         let _ = writeln!(std::io::stdout(), $($words)*);
@@ -101,19 +101,15 @@ impl Screen {
             Record::HttpOpened { address, .. } => {
                 let code = self.code.expose();
                 if address.port() != super::PAGE.1 {
-                    say!("Something else listens on port {}.", super::PAGE.1);
+                    say!("Another program listens on port {}.", super::PAGE.1);
                 }
-                say!("The page, until the demo ends: http://{address}/login?code={code}\n");
+                say!("The console, until the demo ends: http://{address}/login?code={code}\n");
             }
             Record::Ban(ban) => self.ban(ban),
             Record::Unban { source, reason, .. } => {
                 self.now_banned = self.now_banned.saturating_sub(1);
                 if *reason == UnblockReason::Expired {
-                    self.line(
-                        "36",
-                        "unban",
-                        &format!("{:<24} its time is over", source.to_string()),
-                    );
+                    self.line("36", "unban", &format!("{:<24} expired", source.to_string()));
                 }
             }
             Record::FlowDenied(denied) => self.denied(denied),
@@ -142,8 +138,10 @@ impl Screen {
             "31",
             "BAN",
             &format!(
-                "{:<24} {failures} failures, {users} users, {}; {micros} µs after the event{again}",
+                "{:<24} {}, {}, {}; {micros} µs after the event{again}",
                 ban.source.to_string(),
+                count((*failures).into(), "failure"),
+                count(users as u64, "user"),
                 Plain(agent),
             ),
         );
@@ -161,7 +159,8 @@ impl Screen {
             "31",
             "FLOW",
             &format!(
-                "{:<24} {} failures; only this port is denied, the {left} other phones of the NAT go on",
+                "{:<24} {} failures; only this port is denied, the {left} other phones of the NAT \
+                    are not affected",
                 format!("{} port {}", denied.source, denied.flow.port),
                 evidence.failures,
             ),
@@ -172,11 +171,11 @@ impl Screen {
         let why = if j.exempt.is_some() {
             "on the allow list"
         } else if j.grade == Grade::Unproven {
-            "forged: the nonce was never checked, anybody can send that"
+            "forged: the nonce was never checked"
         } else if j.source == NAT {
-            "an old password behind a NAT: the address stays, whatever it sends"
+            "an old password behind a NAT: the address is not banned"
         } else if j.user_agent.starts_with("Yealink") {
-            "a phone that mistyped: below the threshold"
+            "a phone with a typing error: below the threshold"
         } else {
             return;
         };
@@ -197,8 +196,8 @@ impl Screen {
             "rate",
             &format!(
                 "attackers: {answered} requests/s reach FreeSWITCH, the gate would drop \
-                 {dropped}/s; {} networks banned",
-                self.now_banned
+                 {dropped}/s; {} banned",
+                count(self.now_banned as u64, "network")
             ),
         );
     }

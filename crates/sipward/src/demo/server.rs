@@ -31,8 +31,8 @@ const GOOD_BYE: Duration = Duration::from_secs(2);
 /// Most connections at a time.
 const MAX_CLIENTS: usize = 8;
 
-/// Serves anyone who logs in until `stop`; the first client that subscribes gets the storm. `records` tells what
-/// is banned and denied.
+/// Serves clients until `stop`; the first client that subscribes receives the attack. `records` reports bans and
+/// denied flows.
 pub(super) async fn serve(
     listener: TcpListener,
     password: String,
@@ -55,7 +55,7 @@ pub(super) async fn serve(
                 storm.advance(start.elapsed(), &stopped)
             }
         };
-        // The first event waits until somebody listens; an error says that nobody does any more.
+        // The first event waits for a listener; an error means that there is none any more.
         if !happened.is_empty() && events.send(happened).await.is_err() {
             break;
         }

@@ -1,4 +1,4 @@
-//! Who is out there: attackers, phones, and one who forges.
+//! The hosts of the demo: attackers, phones, and a forger.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -46,7 +46,7 @@ impl Stopped {
     }
 }
 
-/// One who sends requests.
+/// A host that sends requests.
 #[derive(Debug)]
 struct Actor {
     source: Source,
@@ -75,7 +75,7 @@ enum Role {
     Attacker,
     /// Registers; the password is right, but for the first `slips` times.
     Phone { user: u16, slips: u32 },
-    /// A phone behind the NAT: registers, or tries an old password for ever.
+    /// A phone behind the NAT: registers, or keeps trying an old password.
     BehindNat { user: u16, old_password: bool },
     /// Sends blind packets that name one of the phones.
     Spoofer,
@@ -143,7 +143,7 @@ impl Storm {
             ..Actor::phone(Ipv4Addr::new(198, 51, 100, 66).into(), 1100, u32::MAX)
         });
         actors.extend((0..NAT_PHONES).map(Actor::behind_nat));
-        // One who wants the phones banned.
+        // A forger that wants the phones banned.
         actors.push(Actor {
             role: Role::Spoofer,
             agent: "spoofer",
@@ -274,7 +274,7 @@ fn phone_address(n: u8) -> IpAddr {
     Ipv4Addr::new(192, 0, 2, 20 + n).into()
 }
 
-/// Give or take a quarter: nobody on the internet is punctual.
+/// Varied by a quarter, as on a real network.
 fn jittered(pause: Duration, random: &mut fastrand::Rng) -> Duration {
     pause.mul_f64(0.75 + random.f64() / 2.0)
 }

@@ -14,6 +14,7 @@ use super::Check;
 use crate::client::ClientError;
 use lists::{Difference, Differences, Listed};
 use sipward_config::{Config, Mode};
+use sipward_model::text;
 
 pub(super) const BANS: &str = "bans";
 pub(super) const SIP_BANS: &str = "sip bans";
@@ -37,12 +38,10 @@ pub(super) async fn checks(
     found: &Inspection,
 ) -> [Check; 4] {
     if config.mode == Mode::Observe {
-        return NAMES.map(|name| Check::ok(name, "observe mode: nothing is set in the kernel"));
+        return NAMES.map(|name| Check::ok(name, "observe mode: the kernel is not changed"));
     }
     let Some(socket) = socket.filter(|_| is_running) else {
-        return NAMES.map(|name| {
-            Check::ok(name, "no daemon answers whose list the kernel's could be held against")
-        });
+        return NAMES.map(|name| Check::ok(name, "not compared: the daemon does not answer"));
     };
     match compare(config, socket, found).await {
         Ok((listed, differences)) => [
@@ -54,7 +53,7 @@ pub(super) async fn checks(
         Err(error) => NAMES.map(|name| {
             Check::warn(
                 name,
-                format!("the daemon's list cannot be read: {error}"),
+                format!("cannot read the daemon's list: {error}"),
                 "run `sipward doctor` as root; `journalctl -u sipward` says more",
             )
         }),
@@ -85,17 +84,18 @@ fn routes<T: Display>(count: usize, found: &Inspection, difference: &Difference<
     let Difference { missing, stray } = difference;
     if !missing.is_empty() {
         let text = format!(
-            "{} of {count} bans have no route, so nothing stops them: {}",
+            "{} of {count} bans have no route and are not enforced: {}",
             missing.len(),
             named(missing)
         );
         let advice =
-            "`sipward bans --state failed` says why; they are tried again every few seconds";
+            "`sipward bans --state failed` shows why; the daemon retries every few seconds";
         return Check::fail(BANS, text, advice);
     }
     if !stray.is_empty() {
         let text = format!(
-            "{} routes with our protocol number are no bans of the daemon, and stop whom they name: {}",
+            "{} routes with the protocol number of sipward are not bans of the daemon, but drop \
+            packets: {}",
             stray.len(),
             named(stray)
         );
@@ -106,67 +106,82 @@ fn routes<T: Display>(count: usize, found: &Inspection, difference: &Difference<
     let others = found.stopped_by_others.iter().filter(|net| !found.bans.contains(net)).count();
     let beside = match others {
         0 => String::new(),
-        some => format!("; {some} networks are stopped by routes of others"),
+        some => {
+            format!("; {} blocked by routes of other programs", text::count(some as u64, "network"))
+        }
     };
-    Check::ok(BANS, format!("the daemon's {count} bans are the kernel's routes{beside}"))
+    Check::ok(
+        BANS,
+        format!("{} in the kernel, as in the daemon{beside}", text::count(count as u64, "ban")),
+    )
 }
 
 /// What to do about elements that are not the daemon's.
-const STRAY_ELEMENTS: &str = "the daemon removes them when it compares its list with the gate, at the latest after a restart; if they come \
-     back, another program changes the gate's table";
+const STRAY_ELEMENTS: &str = "the daemon removes them at the next comparison, at the latest after \
+     a restart; if they come back, another program changes the gate's table";
 
 fn sip_bans<T: Display>(count: usize, difference: &Difference<T>) -> Check {
     let Difference { missing, stray } = difference;
     if !missing.is_empty() {
         let text = format!(
-            "{} of {count} bans with scope sip are not in the gate's sets, so nothing stops them: {}",
+            "{} of {count} bans with scope sip are not in the gate's sets and are not enforced: {}",
             missing.len(),
             named(missing)
         );
-        let advice =
-            "`sipward bans --scope sip --state failed` says why; the gate must stand for them";
+        let advice = "`sipward bans --scope sip --state failed` shows why; they need the gate";
         return Check::fail(SIP_BANS, text, advice);
     }
     if !stray.is_empty() {
         let text = format!(
-            "the gate keeps {} networks from the SIP ports that the daemon does not ban: {}",
+            "the gate blocks {} networks from the SIP ports that the daemon does not ban: {}",
             stray.len(),
             named(stray)
         );
         return Check::warn(SIP_BANS, text, STRAY_ELEMENTS);
     }
-    Check::ok(SIP_BANS, format!("the daemon's {count} bans with scope sip are in the gate's sets"))
+    Check::ok(
+        SIP_BANS,
+        format!("{} in the gate's sets, as in the daemon", text::count(count as u64, "ban")),
+    )
 }
 
 fn flows<T: Display>(count: usize, difference: &Difference<T>) -> Check {
     let Difference { missing, stray } = difference;
     if !missing.is_empty() {
         let text = format!(
-            "{} of {count} denied flows are not in the gate's sets, so nothing stops them: {}",
+            "{} of {count} denied flows are not in the gate's sets and are not enforced: {}",
             missing.len(),
             named(missing)
         );
-        let advice = "`sipward flows` says why; the gate must stand for them";
+        let advice = "`sipward flows` shows why; they need the gate";
         return Check::fail(FLOWS, text, advice);
     }
     if !stray.is_empty() {
         let text = format!(
-            "the gate denies {} flows that the daemon does not: {}",
+            "the gate denies {} flows that the daemon does not deny: {}",
             stray.len(),
             named(stray)
         );
         return Check::warn(FLOWS, text, STRAY_ELEMENTS);
     }
-    Check::ok(FLOWS, format!("the daemon's {count} denied flows are in the gate's sets"))
+    Check::ok(
+        FLOWS,
+        format!(
+            "{} in the gate's sets, as in the daemon",
+            text::count(count as u64, "denied flow")
+        ),
+    )
 }
 
 /// The gate's sets of banned hosts against the routes.
 fn hosts(in_sets: usize, differ: usize) -> Check {
     if differ > 0 {
         let text = format!(
-            "{differ} hosts have a route and are missing in the gate's sets of banned hosts, or the other way round"
+            "{differ} hosts have a route but are missing in the gate's sets of banned hosts, or \
+                vice versa"
         );
-        let advice = "the daemon puts them right when the table changes or it starts: `systemctl restart sipward`";
+        let advice = "the daemon corrects them when the table changes or at its \
+            start: `systemctl restart sipward`";
         return Check::warn(HOSTS, text, advice);
     }
     Check::ok(HOSTS, format!("the gate's sets hold the {in_sets} banned hosts that have routes"))

@@ -32,10 +32,10 @@ pub(super) async fn checks(file: &Path, is_running: bool) -> [Check; 2] {
 
 /// Nothing is stored.
 pub(super) fn in_memory() -> [Check; 2] {
-    let advice = "name a file in [store] path, so that bans outlive a restart";
+    let advice = "set [store] path to a file, so that bans survive a restart";
     [
-        Check::warn(DATABASE, "in memory: nothing outlives the daemon", advice),
-        Check::ok(ROOM, "none is needed"),
+        Check::warn(DATABASE, "in memory: nothing survives a restart", advice),
+        Check::ok(ROOM, "not needed"),
     ]
 }
 
@@ -44,10 +44,13 @@ fn database(file: &Path, is_running: bool) -> Check {
     match file.try_exists() {
         Ok(true) => {}
         Ok(false) if !is_running => {
-            return Check::ok(DATABASE, format!("{place} is not there yet; the daemon makes it"));
+            return Check::ok(
+                DATABASE,
+                format!("{place} does not exist yet; the daemon creates it"),
+            );
         }
         Ok(false) => {
-            let advice = "`sipward status` says why the store is degraded";
+            let advice = "`sipward status` shows why the store is degraded";
             return Check::fail(
                 DATABASE,
                 format!("{place} is missing while the daemon runs"),
@@ -56,18 +59,18 @@ fn database(file: &Path, is_running: bool) -> Check {
         }
         Err(error) => {
             let advice = "run `sipward doctor` as root";
-            return Check::warn(DATABASE, format!("{place} cannot be looked at: {error}"), advice);
+            return Check::warn(DATABASE, format!("cannot check {place}: {error}"), advice);
         }
     }
     match quick_check(file) {
         Ok(words) if words == "ok" => {
             let size = std::fs::metadata(file).map_or(0, |file| file.len());
-            Check::ok(DATABASE, format!("{place} is sound, {} kB", size / 1000))
+            Check::ok(DATABASE, format!("{place} is intact, {} kB", size / 1000))
         }
         Ok(words) => Check::fail(
             DATABASE,
             format!("{place} is damaged: {}", Plain(&words)),
-            "restart sipward: it sets the file aside, keeps it, and begins a new one",
+            "restart sipward: it renames the file and creates a new one",
         ),
         Err(rusqlite::Error::SqliteFailure(error, _))
             if matches!(error.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) =>
@@ -75,12 +78,12 @@ fn database(file: &Path, is_running: bool) -> Check {
             Check::fail(
                 DATABASE,
                 format!("{place} is damaged: {error}"),
-                "restart sipward: it sets the file aside, keeps it, and begins a new one",
+                "restart sipward: it renames the file and creates a new one",
             )
         }
         Err(error) => Check::warn(
             DATABASE,
-            format!("{place} cannot be read: {error}"),
+            format!("cannot read {place}: {error}"),
             "run `sipward doctor` as root",
         ),
     }
@@ -103,16 +106,16 @@ fn room(file: &Path) -> Check {
         Ok(found) => found,
         Err(error) => {
             let advice = "run `sipward doctor` as root";
-            return Check::warn(ROOM, format!("{place} cannot be looked at: {error}"), advice);
+            return Check::warn(ROOM, format!("cannot check {place}: {error}"), advice);
         }
     };
     let free = found.blocks_available().saturating_mul(found.fragment_size());
     // Some file systems (btrfs) have no fixed number of files and say 0 of 0.
     let full = found.files() > 0 && found.files_available() == 0;
     let told = format!("{} MB free in {place}", free / 1_000_000);
-    let advice = "make room: without it bans go on, but do not outlive a restart";
+    let advice = "free some space: without it bans continue, but do not survive a restart";
     if full {
-        Check::fail(ROOM, format!("{place} takes no more files (inodes)"), advice)
+        Check::fail(ROOM, format!("no free inodes in {place}"), advice)
     } else if free < NONE {
         Check::fail(ROOM, told, advice)
     } else if free < LITTLE {
@@ -139,7 +142,7 @@ mod tests {
         Connection::open(&file).unwrap().execute_batch("CREATE TABLE a(b)").unwrap();
         let check = database(&file, false);
         assert_eq!(check.state, State::Ok, "{check:?}");
-        assert!(check.found.contains("is sound, 8 kB"), "{check:?}");
+        assert!(check.found.contains("is intact, 8 kB"), "{check:?}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! FreeSWITCH, over a connection of our own: the daemon's is left alone.
+//! FreeSWITCH, over a separate connection: the daemon's is not used.
 
 mod people;
 
@@ -51,7 +51,7 @@ pub(super) async fn checks(
             return unreached(Check::fail(REACHED, error.to_string(), advice(&error)));
         }
     };
-    let found = format!("{}:{} lets us in", credentials.host, credentials.port);
+    let found = format!("logged in to {}:{}", credentials.host, credentials.port);
     let reached = Check::ok(REACHED, found);
     let refused = match session.subscribe().await {
         Ok(refused) => refused,
@@ -76,7 +76,7 @@ pub(super) async fn checks(
 #[derive(Debug)]
 pub(crate) struct AccessLists {
     pub(crate) decided: Decided,
-    /// Lists about which FreeSWITCH did not give its word, and why.
+    /// Lists about which FreeSWITCH gave no answer, and why.
     pub(crate) unanswered: Option<(Vec<String>, String)>,
 }
 
@@ -105,7 +105,7 @@ pub(super) async fn access_lists(
         .map_err(|error| error.to_string())?;
     if refused.iter().any(|name| name == "BACKGROUND_JOB") {
         return Err(
-            "its user may not have the event BACKGROUND_JOB (esl-allowed-events)".to_owned()
+            "its user may not receive the event BACKGROUND_JOB (esl-allowed-events)".to_owned()
         );
     }
     let mut session = Session { connection, heartbeat: None, deadline: Some(deadline) };
@@ -118,7 +118,7 @@ fn unreached(reached: Check) -> Vec<Check> {
 }
 
 fn blind(name: &'static str) -> Check {
-    Check::warn(name, "not looked at: no connection", "see above")
+    Check::warn(name, "not checked: no connection", "see above")
 }
 
 /// Errors of the client say what to do where they can.
@@ -126,12 +126,12 @@ fn advice(error: &ClientError) -> String {
     let text = match error {
         ClientError::Connect { .. } | ClientError::Timeout { .. } => {
             "is FreeSWITCH running, mod_event_socket loaded, and listening there (listen-ip, listen-port in \
-             event_socket.conf.xml)? Another host or port is set by ESL_HOST and ESL_PORT"
+             event_socket.conf.xml)? Set another host or port with ESL_HOST and ESL_PORT"
         }
         ClientError::WrongPassword { .. } => "correct the password",
         ClientError::AclRejected => "change the access list and `reload mod_event_socket`",
         ClientError::NotAllowed { .. } => {
-            "allow these events to the user, or use the password alone"
+            "allow these events for the user, or use the password without a user"
         }
         _ => "see FreeSWITCH's log",
     };
@@ -167,25 +167,25 @@ impl Session {
     /// FreeSWITCH answers `+OK` to any subscription, so only an event that comes proves anything: the one
     /// that answers `bgapi`. It also carries FreeSWITCH's time.
     async fn events(&mut self) -> (Check, Check) {
-        let no_clock = || Check::warn(CLOCK, "not looked at: no event came", "see above");
+        let no_clock = || Check::warn(CLOCK, "not checked: no event arrived", "see above");
         let job = match self.job("module_exists mod_sofia").await {
             Ok(job) => job,
             Err(error) => {
-                let advice = "the user of the Event Socket needs the API (esl-allowed-api): without it \
-                              phones, gateways and access lists stay unknown";
+                let advice = "the user of the Event Socket needs the API (esl-allowed-api): without \
+                              it phones, gateways and access lists are unknown";
                 return (Check::warn(EVENTS, error, advice), no_clock());
             }
         };
         let events = match job.text.trim() {
-            "true" => Check::ok(EVENTS, "they arrive, and mod_sofia is loaded"),
+            "true" => Check::ok(EVENTS, "events arrive, and mod_sofia is loaded"),
             "false" => Check::fail(
                 EVENTS,
-                "they arrive, but mod_sofia is not loaded: nobody can fail to log in",
+                "events arrive, but mod_sofia is not loaded: there are no log-ins",
                 "`fs_cli -x 'load mod_sofia'`",
             ),
             other => Check::warn(
                 EVENTS,
-                format!("they arrive; whether mod_sofia is loaded is not known: {}", Plain(other)),
+                format!("events arrive; unknown whether mod_sofia is loaded: {}", Plain(other)),
                 "see `fs_cli -x 'module_exists mod_sofia'`",
             ),
         };
@@ -196,7 +196,7 @@ impl Session {
         // The configuration as FreeSWITCH has it, also where it comes from a database (FusionPBX).
         let question = "xml_locate configuration configuration name sofia.conf";
         let unknown = |why: &str| {
-            let found = format!("not known: {why}");
+            let found = format!("unknown: {why}");
             Check { check: LOG, state: State::Ok, found, advice: None }
         };
         match self.job(question).await {
@@ -220,7 +220,7 @@ impl Session {
     /// The daemon takes a connection without HEARTBEAT for dead.
     async fn heartbeat(&mut self, since: Instant, patience: Duration) -> Check {
         if self.heartbeat.is_none() && patience.is_zero() {
-            return Check::ok(HEARTBEAT, "not waited for, as was asked");
+            return Check::ok(HEARTBEAT, "not checked (--no-wait)");
         }
         let deadline = tokio::time::Instant::from_std(since) + patience;
         while self.heartbeat.is_none() {
@@ -245,7 +245,7 @@ impl Session {
             }
         }
         let waited = self.heartbeat.map_or(0, |at| at.duration_since(since).as_secs());
-        Check::ok(HEARTBEAT, format!("came after {waited} s"))
+        Check::ok(HEARTBEAT, format!("arrived after {waited} s"))
     }
 
     /// Runs an API command by `bgapi` and waits for the event that answers it.
@@ -293,7 +293,7 @@ struct Job {
     received: SystemTime,
 }
 
-/// Holds FreeSWITCH's time at the event against ours when it came.
+/// Compares FreeSWITCH's time of the event with sipward's time of its arrival.
 fn clock(event: &Event, received: SystemTime) -> Check {
     let stamp = event.header("Event-Date-Timestamp");
     let micros = stamp.and_then(|stamp| stamp.to_str()?.parse::<u64>().ok());
@@ -310,7 +310,7 @@ fn clock(event: &Event, received: SystemTime) -> Check {
         Ok(behind) => (behind, "behind"),
         Err(error) => (error.duration(), "ahead of"),
     };
-    let found = format!("FreeSWITCH's is {:.2} s {way} ours", skew.as_secs_f64());
+    let found = format!("FreeSWITCH's clock is {:.2} s {way} sipward's", skew.as_secs_f64());
     if skew > SKEW {
         Check::warn(CLOCK, found, "run an NTP client on both hosts; `fs_cli -x 'fsctl sync_clock'`")
     } else {

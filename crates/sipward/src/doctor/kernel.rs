@@ -1,4 +1,4 @@
-//! The kernel: may it be changed, does the gate hold, does somebody else use what is ours?
+//! The kernel: permission to change it, the gate, and conflicts with other programs.
 
 use std::fs;
 use std::path::Path;
@@ -39,8 +39,7 @@ pub(super) async fn checks(
             checks
         }
         Err(error) => {
-            let blind =
-                |name| Check::fail(name, error.to_string(), "sipward cannot work on this kernel");
+            let blind = |name| Check::fail(name, error.to_string(), "this kernel is not supported");
             let names = [RIGHT, GATE].into_iter().chain(bans::NAMES).chain([CLASH]);
             names.map(blind).collect()
         }
@@ -49,7 +48,7 @@ pub(super) async fn checks(
 
 fn right(config: &Config, of_daemon: Option<bool>, of_this: bool) -> Check {
     const GRANT: &str =
-        "grant it in the unit by AmbientCapabilities=CAP_NET_ADMIN, as the shipped unit does";
+        "grant it in the unit with AmbientCapabilities=CAP_NET_ADMIN, as the shipped unit does";
     match (of_daemon, of_this, config.mode) {
         (Some(true), _, _) => Check::ok(RIGHT, "the daemon has CAP_NET_ADMIN"),
         (_, _, Mode::Observe) => Check::ok(RIGHT, "CAP_NET_ADMIN is not needed in observe mode"),
@@ -59,7 +58,7 @@ fn right(config: &Config, of_daemon: Option<bool>, of_this: bool) -> Check {
         }
         (None, false, Mode::Ban) => Check::warn(
             RIGHT,
-            "this user lacks CAP_NET_ADMIN, and there is no daemon whose rights could be looked at",
+            "this user lacks CAP_NET_ADMIN, and no daemon runs whose capabilities could be checked",
             "run `sipward doctor` as root",
         ),
     }
@@ -67,12 +66,12 @@ fn right(config: &Config, of_daemon: Option<bool>, of_this: bool) -> Check {
 
 fn gate(config: &Config, is_running: bool, inspection: &Inspection) -> Check {
     if config.mode == Mode::Observe {
-        return Check::ok(GATE, "observe mode: nothing is set in the kernel");
+        return Check::ok(GATE, "observe mode: the kernel is not changed");
     }
     if let Some((net, winner)) = inspection.outranked.first() {
         let count = inspection.outranked.len();
         let found = format!(
-            "{count} of {} bans looked up stop nothing: for {net}, {winner} wins",
+            "{count} of {} bans looked up are ineffective: for {net}, {winner} wins",
             inspection.looked_up
         );
         let advice = "set [route] table = \"auto\" (the bans get a table of their own, read first) and \
@@ -80,7 +79,7 @@ fn gate(config: &Config, is_running: bool, inspection: &Inspection) -> Check {
         return Check::fail(GATE, found, advice);
     }
     let looked_up = match inspection.looked_up {
-        0 => "no ban stands that could be looked up".to_owned(),
+        0 => "there are no bans to look up".to_owned(),
         count => {
             format!("{count} of {} bans looked up, a blackhole wins for each", inspection.routes)
         }
@@ -89,16 +88,15 @@ fn gate(config: &Config, is_running: bool, inspection: &Inspection) -> Check {
     match &inspection.gate {
         GateState::Standing { dropped } if !gaps.is_empty() => Check::fail(
             GATE,
-            format!("its rules stand and have dropped {dropped} packets, but {gaps}"),
-            "what is named passes; the daemon's log says when it is closed",
+            format!("active, {dropped} packets dropped, but {gaps}"),
+            "these packets pass; the daemon's log reports when the gap is closed",
         ),
-        GateState::Standing { dropped } => Check::ok(
-            GATE,
-            format!("its rules stand and have dropped {dropped} packets; {looked_up}"),
-        ),
+        GateState::Standing { dropped } => {
+            Check::ok(GATE, format!("active, {dropped} packets dropped; {looked_up}"))
+        }
         GateState::Missing if gaps.is_empty() => Check::ok(
             GATE,
-            format!("not needed: rp_filter drops what banned hosts send; {looked_up}"),
+            format!("not needed: rp_filter drops packets of banned hosts; {looked_up}"),
         ),
         GateState::Missing if !is_running => Check::warn(
             GATE,
@@ -108,26 +106,24 @@ fn gate(config: &Config, is_running: bool, inspection: &Inspection) -> Check {
         GateState::Missing => Check::fail(
             GATE,
             format!("not set: {gaps}"),
-            "set gate = \"auto\" in [route] and restart; the log says why where it cannot be set",
+            "set gate = \"auto\" in [route] and restart; the log has the reason if that fails",
         ),
         GateState::Damaged { what } if is_running => Check::fail(
             GATE,
             format!("damaged: {what}"),
-            "the daemon puts it back within a second; if this stays, `journalctl -u sipward` says why",
+            "the daemon restores it within a second; if this persists, see `journalctl -u sipward`",
         ),
         GateState::Damaged { what } => {
-            Check::warn(GATE, format!("damaged: {what}"), "the daemon puts it back when it starts")
+            Check::warn(GATE, format!("damaged: {what}"), "the daemon restores it at its start")
         }
         GateState::Foreign => Check::fail(
             GATE,
-            format!("a table `inet {}` of somebody else exists", config.route.gate.table_name),
+            format!("another program has a table `inet {}`", config.route.gate.table_name),
             "choose another gate_table_name in [route]",
         ),
-        GateState::Unknown { reason } => Check::warn(
-            GATE,
-            format!("cannot be looked at: {reason}"),
-            "run `sipward doctor` as root",
-        ),
+        GateState::Unknown { reason } => {
+            Check::warn(GATE, format!("cannot check: {reason}"), "run `sipward doctor` as root")
+        }
     }
 }
 
@@ -136,12 +132,12 @@ fn clashes(config: &Config, inspection: &Inspection, iproute: &Path) -> Check {
     if !inspection.foreign.is_empty() {
         let named: Vec<&str> = inspection.foreign.iter().take(NAMED).map(String::as_str).collect();
         let found = format!(
-            "protocol {protocol} marks {} routes or rules that are not ours: {}",
+            "protocol {protocol} marks {} routes or rules of other programs: {}",
             inspection.foreign.len(),
             named.join("; ")
         );
-        let advice = "left by other settings: `systemctl stop sipward && sipward flush`; of another program: \
-                      choose another `protocol` in [route]";
+        let advice = "if earlier settings left them: `systemctl stop sipward && sipward flush`; \
+                      otherwise choose another `protocol` in [route]";
         return Check::warn(CLASH, found, advice);
     }
     if let Some(name) = owner(iproute, protocol) {
@@ -152,10 +148,10 @@ fn clashes(config: &Config, inspection: &Inspection, iproute: &Path) -> Check {
         254 => "main".to_owned(),
         own => own.to_string(),
     };
-    Check::ok(CLASH, format!("protocol {protocol} in table {table} is ours alone"))
+    Check::ok(CLASH, format!("protocol {protocol} in table {table} is used by sipward only"))
 }
 
-/// Another name for our protocol number in `rt_protos` or a file beside it (`ip-route(8)`).
+/// Another name for the protocol number of sipward in `rt_protos` or a file beside it (`ip-route(8)`).
 fn owner(iproute: &Path, protocol: u8) -> Option<String> {
     let folder = fs::read_dir(iproute.join("rt_protos.d")).into_iter().flatten();
     let files = folder.filter_map(Result::ok).map(|entry| entry.path()).take(64);
@@ -169,7 +165,7 @@ fn owner(iproute: &Path, protocol: u8) -> Option<String> {
     })
 }
 
-/// What is found on a host on which nothing stands.
+/// The result for a host without routes and rules of sipward.
 #[cfg(test)]
 pub(super) fn found_for_tests() -> Inspection {
     Inspection {

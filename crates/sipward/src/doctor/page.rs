@@ -16,19 +16,19 @@ const NAME: &str = "page";
 /// Longest wait for a connection, which goes to this host.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// The certificate, and whether somebody listens on each address.
+/// The certificate, and whether the daemon listens on each address.
 pub(super) async fn check(settings: &HttpSettings, is_running: bool) -> Check {
     if settings.listen.is_empty() {
         return Check::ok(NAME, "off (`http.listen`)");
     }
     if let Some(Err(error)) = settings.tls.as_ref().map(Certificates::read) {
         let advice =
-            "put a certificate and its key there, for the daemon's user to read, and reload it";
+            "put a certificate and its key there, readable for the daemon's user, and reload";
         return Check::fail(NAME, error.to_string(), advice);
     }
-    let certificate = if settings.tls.is_some() { "the certificate can be used; " } else { "" };
+    let certificate = if settings.tls.is_some() { "the certificate is valid; " } else { "" };
     if !is_running {
-        let found = format!("{certificate}not listened on while the daemon is not running");
+        let found = format!("{certificate}not checked, because the daemon is not running");
         return Check::ok(NAME, found);
     }
     let tried = settings.listen.iter().map(|address| answers(*address));
@@ -41,10 +41,10 @@ pub(super) async fn check(settings: &HttpSettings, is_running: bool) -> Check {
         .map(|(address, _)| address.to_string())
         .collect();
     if silent.is_empty() {
-        return Check::ok(NAME, format!("{certificate}listened on at every address"));
+        return Check::ok(NAME, format!("{certificate}the daemon listens on every address"));
     }
-    let found = format!("nobody listens on {}", silent.join(", "));
-    let advice = "see `http_failed` in the daemon's log; a change of `http.listen` wants a restart";
+    let found = format!("the daemon does not listen on {}", silent.join(", "));
+    let advice = "see `http_failed` in the daemon's log; a change of `http.listen` needs a restart";
     Check::fail(NAME, found, advice)
 }
 
@@ -54,7 +54,7 @@ async fn answers(address: SocketAddr) -> bool {
         IpAddr::V6(any) if any.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         host => host,
     };
-    // Port 0 is one of the system's choice, which only the log tells.
+    // Port 0 is chosen by the system; only the log has the number.
     address.port() == 0
         || matches!(timeout(CONNECT, TcpStream::connect((host, address.port()))).await, Ok(Ok(_)))
 }
@@ -74,7 +74,7 @@ mod tests {
         drop(listener);
         let silent = check(&settings, true).await;
         assert_eq!(silent.state, State::Fail);
-        assert_eq!(silent.found, format!("nobody listens on {address}"));
+        assert_eq!(silent.found, format!("the daemon does not listen on {address}"));
         assert_eq!(check(&settings, false).await.state, State::Ok);
 
         let files = TlsFiles { certificate: "/nowhere.pem".into(), key: "/nowhere.key".into() };

@@ -1,4 +1,4 @@
-//! Who else runs here: the daemon, and others that ban.
+//! Processes on this host: the daemon, and other programs that ban.
 
 use std::fs;
 use std::io::Read as _;
@@ -8,7 +8,7 @@ use super::{Check, Running};
 use crate::client::{Client, ClientError, NoQuery};
 use crate::fail2ban;
 use sipward_config::DEFAULT_PATH;
-use sipward_model::text::Plain;
+use sipward_model::text::{self, Plain};
 use sipward_model::wire::Status;
 
 /// Processes looked at, at most; `kernel.pid_max` may be four million.
@@ -76,7 +76,7 @@ impl Process {
     }
 
     /// A `sipward run` that may have read this file. A host may run several, in containers for instance, whose
-    /// processes it sees; one that names another file is not ours.
+    /// processes it sees; one that names another file is not this daemon.
     fn is_daemon_of(&self, config: &Path) -> bool {
         // What a relative path is relative to, only root can see.
         let is_same = |named: &Path| named.is_relative() || config.is_relative() || named == config;
@@ -129,7 +129,7 @@ pub(super) async fn daemon(
     let check = match (process, by_socket) {
         (_, Ok(_)) => answering(socket).await,
         (Some(id), Err(ClientError::NotPermitted { .. })) => {
-            Check::ok(DAEMON, format!("runs as process {id}; this user may not ask it more"))
+            Check::ok(DAEMON, format!("runs as process {id}; this user may not query it"))
         }
         (None, Err(error @ ClientError::NotPermitted { .. })) => {
             Check::warn(DAEMON, error.to_string(), "run `sipward doctor` as root")
@@ -137,7 +137,7 @@ pub(super) async fn daemon(
         (Some(id), Err(error)) => Check::warn(
             DAEMON,
             format!("runs as process {id}, but its socket does not answer: {error}"),
-            "`journalctl -u sipward` says why there is no control socket",
+            "see `journalctl -u sipward` for why there is no control socket",
         ),
         (None, Err(ClientError::NotRunning { .. })) => Check::warn(DAEMON, "is not running", START),
         (None, Err(error)) => Check::warn(DAEMON, error.to_string(), "`systemctl status sipward`"),
@@ -160,7 +160,7 @@ pub(super) async fn running(
     let own = fs::read_link(proc.join("self/ns/net")).ok();
     let shares_network = |process: &&Process| {
         let theirs = fs::read_link(proc.join(format!("{}/ns/net", process.id))).ok();
-        // Where that shows itself to nobody, the configuration decides.
+        // If that is not visible, the configuration decides.
         match (theirs, &own) {
             (Some(theirs), Some(own)) => theirs == *own,
             _ => process.is_daemon_of(config.unwrap_or(Path::new(DEFAULT_PATH))),
@@ -179,11 +179,14 @@ async fn answering(socket: &Path) -> Check {
     match status.await.map(|answer| answer.value) {
         Ok(status) if status.event_socket.connected => Check::ok(
             DAEMON,
-            format!("runs, is connected to FreeSWITCH, and bans {} networks", status.bans.active),
+            format!(
+                "runs, is connected to FreeSWITCH; {} active",
+                text::count(status.bans.active, "ban")
+            ),
         ),
         Ok(status) => {
-            let why = status.event_socket.error.unwrap_or_else(|| "it does not say why".to_owned());
-            let advice = "what is wrong with the Event Socket stands below";
+            let why = status.event_socket.error.unwrap_or_else(|| "no reason given".to_owned());
+            let advice = "see the Event Socket below";
             Check::warn(
                 DAEMON,
                 format!("runs, but is not connected to FreeSWITCH: {}", Plain(&why)),
@@ -192,7 +195,7 @@ async fn answering(socket: &Path) -> Check {
         }
         Err(error) => Check::warn(
             DAEMON,
-            format!("its socket is served, but does not answer: {error}"),
+            format!("its socket accepts connections, but does not answer: {error}"),
             "`journalctl -u sipward -n 50`",
         ),
     }
@@ -215,7 +218,8 @@ pub(super) fn rivals(processes: &Processes, etc: &Path) -> Check {
             let jails = jails.join(", ");
             found.push(format!("fail2ban {} and watches SIP (jail {jails})", state(runs)));
             advice.push(
-                "take over what it has with `sipward import fail2ban`, then disable the jail",
+                "import its settings and bans with `sipward import fail2ban`, then disable the \
+                jail",
             );
         }
     }
@@ -235,7 +239,7 @@ pub(super) fn rivals(processes: &Processes, etc: &Path) -> Check {
             processes.running("fail2ban-server").map(|_| "; fail2ban runs, but watches no SIP");
         return Check::ok(
             RIVALS,
-            format!("nobody else watches SIP{}", fail2ban.unwrap_or_default()),
+            format!("no other program watches SIP{}", fail2ban.unwrap_or_default()),
         );
     }
     Check::warn(RIVALS, found.join("; "), advice.join("; "))

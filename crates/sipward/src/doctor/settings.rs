@@ -21,7 +21,7 @@ pub(super) fn configuration(path: Option<&Path>) -> Result<(Config, Check), Conf
             Ok((config, check))
         }
         Err(error) => {
-            let advice = "correct the file; what follows is looked at with the defaults";
+            let advice = "correct the file; the checks below use the defaults";
             // An empty file is a whole configuration.
             let defaults = Config::parse("", Path::new(DEFAULT_PATH))?;
             Ok((defaults, Check::fail(NAME, error.to_string(), advice)))
@@ -65,8 +65,8 @@ pub(super) fn credentials(patient: &Patient) -> (Option<Credentials>, Check) {
         }
         Err(error) => {
             let advice = format!(
-                "put the password of event_socket.conf.xml into {} (mode 0600), and run `doctor` as root; or \
-                 set ESL_PASSWORD",
+                "write the password of event_socket.conf.xml to {} (mode 0600), and run `doctor` \
+                 as root; or set ESL_PASSWORD",
                 password_file.display()
             );
             (None, Check::fail(NAME, error.to_string(), advice))

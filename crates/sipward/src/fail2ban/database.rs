@@ -1,7 +1,7 @@
-//! Who is banned now, by fail2ban's SQLite database.
+//! Active bans, from fail2ban's SQLite database.
 //!
 //! Since 0.11 the table `bips` holds the present ban of each address and jail, with its length; before,
-//! `bans` held every ban and the length stood in the jail's settings.
+//! `bans` held every ban and the jail's settings had the length.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// fail2ban's default `bantime` in seconds, for a database of before 0.11 and a jail that sets none.
 const DEFAULT_BAN_TIME: i64 = 600;
 
-/// The bans of these jails that stand at `now`.
+/// The bans of these jails that are active at `now`.
 pub(super) fn bans(
     file: &Path,
     jails: &[Jail],
@@ -57,7 +57,7 @@ pub(super) fn bans(
                 continue;
             };
             if found.len() >= MAX_BANS && !found.contains_key(&ban.net) {
-                notes.add(format!("more than {MAX_BANS} bans; the rest is left out"));
+                notes.add(format!("more than {MAX_BANS} bans; the rest is skipped"));
                 break;
             }
             let kept = found.entry(ban.net).or_insert_with(|| ban.clone());
@@ -87,7 +87,7 @@ fn standing(
     let length = row.get::<_, Option<i64>>(2).ok()?.unwrap_or(configured);
     let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     let Ok(net) = net else {
-        notes.add(format!("`{}` is banned and no address; left out", text.escape_debug()));
+        notes.add(format!("`{}` is banned but is not an address; skipped", text.escape_debug()));
         return None;
     };
     let until = if length < 0 {

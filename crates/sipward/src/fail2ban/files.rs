@@ -61,20 +61,20 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn read(&mut self, file: &Path, depth: usize, all: &mut Ini) {
         if self.read >= MAX_FILES || depth > MAX_DEPTH {
-            self.notes.add(format!("{} is one file too many and was left out", file.display()));
+            self.notes.add(format!("{} was skipped: too many files", file.display()));
             return;
         }
         self.read += 1;
         let text = match text_of(file) {
             Ok(text) => text,
             Err(error) => {
-                self.notes.add(format!("{} was left out: {error}", file.display()));
+                self.notes.add(format!("{} was skipped: {error}", file.display()));
                 return;
             }
         };
         let (ini, bad) = Ini::parse(&text);
         for line in bad {
-            self.notes.add(format!("{}:{} makes no sense", file.display(), line.number));
+            self.notes.add(format!("{}:{} is invalid", file.display(), line.number));
         }
         self.included(&ini, "before", file, depth, all);
         all.merge(ini.clone());

@@ -132,7 +132,7 @@ impl Ini {
         push(out, rest)
     }
 
-    /// Puts what `%(name)s` stands for: a key of this section, `section/key`, or the section's name.
+    /// Replaces `%(name)s`: a key of this section, `section/key`, or the section's name.
     fn refer(
         &self,
         section: &str,
@@ -155,7 +155,7 @@ impl Ini {
                 return self.interpolate(section, raw, depth + 1, out);
             }
         }
-        Err(format!("`%({})s` is set nowhere", name.escape_debug()))
+        Err(format!("`%({})s` is not set", name.escape_debug()))
     }
 
     fn with_known(&self, section: &str, value: &str) -> String {
@@ -193,7 +193,7 @@ impl Ini {
     }
 }
 
-/// A key whose value may go on in the next line.
+/// A key whose value may continue in the next line.
 struct OpenKey {
     name: String,
     value: String,

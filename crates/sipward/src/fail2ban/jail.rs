@@ -31,8 +31,8 @@ const WINDOW: RangeInclusive<u64> = 1..=7 * 86_400;
 const BAN_TIME: RangeInclusive<u64> = 1..=365 * 86_400;
 
 /// What an operator should know of ports.
-const SIP_PORTS: &str = "scope = \"sip\" stops packets to the ports that FreeSWITCH's profiles listen on, whichever \
-                         ports the jail names";
+const SIP_PORTS: &str = "scope = \"sip\" blocks packets to the ports of FreeSWITCH's profiles, \
+                         regardless of the jail's ports";
 
 /// One jail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +90,7 @@ pub(super) fn choose(
         return Err(ImportError::NoJail(match disabled.as_slice() {
             [] => "no jail of fail2ban watches SIP; name one with --jail".to_owned(),
             _ => format!(
-                "no enabled jail of fail2ban watches SIP; --jail takes one that is switched off ({})",
+                "no enabled jail of fail2ban watches SIP; --jail imports a disabled one ({})",
                 disabled.join(", ")
             ),
         }));
@@ -123,8 +123,8 @@ pub(super) fn take_over(jails: Vec<Jail>, notes: &mut Notes) -> Takeover {
             Span::Seconds(seconds) => within("bantime", seconds, BAN_TIME, notes),
             Span::Permanent => {
                 notes.add(
-                    "bantime = -1: sipward has no automatic ban without an end; 365 days, the longest, \
-                     is taken"
+                    "bantime = -1: automatic bans of sipward are never permanent; 365 days, the \
+                     maximum, is used"
                         .to_owned(),
                 );
                 *BAN_TIME.end()
@@ -137,15 +137,15 @@ pub(super) fn take_over(jails: Vec<Jail>, notes: &mut Notes) -> Takeover {
         }
         if !first.increments {
             notes.add(format!(
-                "jail {} bans repeat offenders no longer than others; sipward doubles each time \
-                 (policy.escalation.factor = 1.0 switches that off)",
+                "jail {} bans repeat offenders no longer than others; sipward doubles the ban time \
+                 (policy.escalation.factor = 1.0 disables that)",
                 first.name
             ));
         }
         if takeover.max_failures.is_some() {
             notes.add(
                 "fail2ban counts a guess of an unknown user twice (two log lines); sipward counts it \
-                 once, so half of maxretry may be what you mean"
+                 once, so consider half of maxretry"
                     .to_owned(),
             );
         }
@@ -159,7 +159,7 @@ pub(super) fn take_over(jails: Vec<Jail>, notes: &mut Notes) -> Takeover {
                 }
             }
             Ok(None) => {}
-            Err(problem) => notes.add(format!("ignoreip: {problem}; left out")),
+            Err(problem) => notes.add(format!("ignoreip: {problem}; skipped")),
         }
     }
     takeover.jails = jails;
@@ -175,15 +175,15 @@ fn tell_differences(jails: &[Jail], notes: &mut Notes) {
         let numbers = |jail: &Jail| (jail.max_retry, jail.find_time, jail.ban_time);
         if numbers(jail) != numbers(first) {
             notes.add(format!(
-                "jail {} has other numbers than {}, whose are taken; --jail chooses",
+                "jail {} has other values than {}, which are used; choose with --jail",
                 jail.name, first.name
             ));
         }
         let scope = |jail: &Jail| jail.reach.as_ref().map(|reach| reach.scope);
         if scope(jail) != scope(first) {
             notes.add(format!(
-                "jail {} stops {}, and {} stops {}; new bans take the scope of the latter, bans that stand keep \
-                 that of their jail",
+                "jail {} blocks {}, and {} blocks {}; new bans use the scope of the latter, \
+                 imported bans that of their jail",
                 jail.name,
                 stops(jail),
                 first.name,
@@ -193,12 +193,12 @@ fn tell_differences(jails: &[Jail], notes: &mut Notes) {
     }
 }
 
-/// What the bans of a jail stop, in words.
+/// What the bans of a jail block, as text.
 fn stops(jail: &Jail) -> &'static str {
     match jail.reach.as_ref().map(|reach| reach.scope) {
         Some(Scope::Host) => "the whole host",
         Some(Scope::Sip) => "some ports",
-        None => "what its action says, which is unknown here",
+        None => "the targets of an unknown action",
     }
 }
 
@@ -208,14 +208,14 @@ impl Jail {
             let written = text(files, name, key, notes)?;
             let read = time::parse(&written);
             if read.is_none() {
-                notes.add(format!("[{name}] {key} = {}: no time span", written.escape_debug()));
+                notes.add(format!("[{name}] {key} = {}: not a time span", written.escape_debug()));
             }
             read
         };
         let max_retry = text(files, name, "maxretry", notes).and_then(|written| {
             let read = written.trim().parse().ok();
             if read.is_none() {
-                notes.add(format!("[{name}] maxretry = {}: no number", written.escape_debug()));
+                notes.add(format!("[{name}] maxretry = {}: not a number", written.escape_debug()));
             }
             read
         });
@@ -260,7 +260,7 @@ fn watches_sip(files: &Ini, name: &str) -> bool {
     })
 }
 
-/// Whether `word` stands in `text` at the start of a word: `sip-auth` and `/var/log/asterisk`, but not
+/// Whether `text` contains `word` at the start of a word: `sip-auth` and `/var/log/asterisk`, but not
 /// `gossip`.
 fn has_word(text: &str, word: &str) -> bool {
     text.match_indices(word).any(|(at, _)| {
@@ -277,7 +277,7 @@ fn is_true(value: &str) -> bool {
 fn within(key: &str, value: u64, range: RangeInclusive<u64>, notes: &mut Notes) -> u64 {
     let taken = value.clamp(*range.start(), *range.end());
     if taken != value {
-        notes.add(format!("{key} = {value} is out of sipward's range; {taken} is taken"));
+        notes.add(format!("{key} = {value} is out of sipward's range; {taken} is used"));
     }
     taken
 }
@@ -286,7 +286,7 @@ fn within(key: &str, value: u64, range: RangeInclusive<u64>, notes: &mut Notes) 
 fn ignored(host: &str) -> Result<Option<HostEntry>, String> {
     let shown = host.escape_debug();
     if host.starts_with("file:") {
-        return Err(format!("`{shown}` names a file; put its addresses into `allow`"));
+        return Err(format!("`{shown}` names a file; add its addresses to `allow`"));
     }
     let entry = match with_netmask(host) {
         Some(net) => HostEntry::Net(IpNet::V4(net)),

@@ -1,5 +1,5 @@
-//! The takeover as a `sipward.toml`: what is no setting stands in comments, so that the whole text can
-//! be used as the file.
+//! The import as a `sipward.toml`: what is not a setting is in comments, so that the whole text can be used as the
+//! file.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -21,14 +21,14 @@ pub fn to_toml(takeover: &Takeover) -> String {
 fn write(takeover: &Takeover, out: &mut String) -> std::fmt::Result {
     let jails: Vec<String> =
         takeover.jails.iter().map(|jail| Plain(&jail.name).to_string()).collect();
-    writeln!(out, "# Taken over from fail2ban: jail {}.", jails.join(", "))?;
+    writeln!(out, "# Imported from fail2ban: jail {}.", jails.join(", "))?;
     for note in &takeover.notes {
         writeln!(out, "# Note: {}", Plain(note))?;
     }
     writeln!(out)?;
     if !takeover.allow.is_empty() {
         // Addresses, networks and DNS names hold no character that TOML would read.
-        writeln!(out, "# ignoreip; loopback and this host's own addresses are protected unasked.")?;
+        writeln!(out, "# ignoreip; loopback and this host's own addresses are always protected.")?;
         writeln!(out, "allow = [")?;
         takeover.allow.iter().try_for_each(|host| writeln!(out, "  \"{host}\","))?;
         writeln!(out, "]\n")?;
@@ -53,7 +53,7 @@ fn write(takeover: &Takeover, out: &mut String) -> std::fmt::Result {
         settings.iter().flatten().try_for_each(|line| writeln!(out, "{line}"))?;
         writeln!(out)?;
     }
-    writeln!(out, "# Bans that stand: {}.", takeover.bans.len())?;
+    writeln!(out, "# Active bans: {}.", takeover.bans.len())?;
     takeover.bans.iter().try_for_each(|ban| writeln!(out, "#   {}", line(ban)))
 }
 
@@ -71,7 +71,7 @@ fn span(seconds: u64) -> String {
 }
 
 fn line(ban: &StandingBan) -> String {
-    let end = ban.until.map_or("for ever".to_owned(), |until| format!("until {}", Time(until)));
+    let end = ban.until.map_or("permanent".to_owned(), |until| format!("until {}", Time(until)));
     let what = match ban.scope {
         Some(Scope::Sip) => " from the SIP ports",
         Some(Scope::Host) | None => "",

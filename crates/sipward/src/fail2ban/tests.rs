@@ -169,7 +169,11 @@ fn only_bans_that_stand_are_taken_each_once_with_its_latest_end() {
             ("2001:db8::7/128".to_owned(), Some(NOW + 599)),
         ]
     );
-    assert!(takeover.notes.iter().any(|note| note.contains("no address")), "{:?}", takeover.notes);
+    assert!(
+        takeover.notes.iter().any(|note| note.contains("is not an address")),
+        "{:?}",
+        takeover.notes
+    );
 }
 
 #[test]
@@ -253,7 +257,7 @@ fn bans_that_stand_keep_the_scope_of_their_jail_and_the_wider_one_counts() {
     let scopes: Vec<Option<Scope>> = takeover.bans.iter().map(|ban| ban.scope).collect();
     assert_eq!(scopes, [Some(Scope::Host), Some(Scope::Sip), Some(Scope::Host)]);
     assert_eq!(takeover.scope, Some(Scope::Sip));
-    let different = "jail asterisk stops the whole host, and freeswitch stops some ports";
+    let different = "jail asterisk blocks the whole host, and freeswitch blocks some ports";
     assert!(takeover.notes.iter().any(|note| note.contains(different)), "{:?}", takeover.notes);
     let toml = to_toml(&takeover);
     let config = Config::parse(&toml, "x".as_ref()).unwrap_or_else(|e| panic!("{e}\n{toml}"));
@@ -304,7 +308,7 @@ fn what_is_printed_is_a_configuration_that_sipward_takes() {
     assert_eq!(config.policy.ban_time.as_secs(), 365 * 86_400);
     assert_eq!(config.allow.len(), 2);
     for part in
-        ["# Bans that stand: 1.\n", "203.0.113.9/32 for ever (jail freeswitch)", "names a file"]
+        ["# Active bans: 1.\n", "203.0.113.9/32 permanent (jail freeswitch)", "names a file"]
     {
         assert!(toml.contains(part), "{part} in {toml}");
     }

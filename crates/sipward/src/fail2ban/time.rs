@@ -5,7 +5,7 @@
 pub(super) enum Span {
     /// So many seconds.
     Seconds(u64),
-    /// A negative ban time: for ever.
+    /// A negative ban time: permanent.
     Permanent,
 }
 

@@ -9,7 +9,7 @@ use sipward_daemon::route_queue::{self, RouteQueue};
 use sipward_daemon::{Kernel, Only, Shielding};
 use sipward_store::{Saved, Store};
 
-/// The kernel side and the store, which nobody else uses meanwhile.
+/// The kernel side and the store, which are locked for this process.
 pub(super) struct Opened {
     pub(super) only: Only,
     pub(super) kernel: Kernel,
@@ -18,7 +18,7 @@ pub(super) struct Opened {
     /// The way to the kernel's task, and back.
     pub(super) routes_out: RouteQueue,
     pub(super) reports: mpsc::Receiver<Report>,
-    /// Who is healthy; in observe mode nobody is limited.
+    /// The healthy hosts; in observe mode no host is limited.
     pub(super) shielding: Option<Shielding>,
 }
 

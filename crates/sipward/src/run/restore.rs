@@ -45,14 +45,14 @@ impl Restoring<'_> {
             engine_task.publish(record);
         }
         engine_task.settle(restored.missing, reports, stop).await;
-        // Bans stand: FreeSWITCH may start. It must not wait for a name server.
+        // Bans are restored: FreeSWITCH may start. It must not wait for a name server.
         systemd::ready();
         look_up(&mut names, engine_task, config).await;
         names
     }
 }
 
-/// Tells the engine the policy, and who is never banned as far as that is known without a look-up.
+/// Passes the policy to the engine, and the exemptions that are known without a look-up.
 fn prepare(engine_task: &mut EngineTask, config: &Config, found: &Found) -> Names {
     engine_task.handle(Input::Policy(Box::new(config.policy.clone())));
     let names = Names::default();
@@ -66,7 +66,7 @@ async fn look_up(names: &mut Names, engine_task: &mut EngineTask, config: &Confi
     let found = tokio::time::timeout(FIRST_LOOK_UP, names.refresh(config)).await;
     let Ok((classes, failed)) = found else {
         // The next look-up is not far, and lifts what it must.
-        tracing::warn!("names of `allow` and `proxies` are not known yet");
+        tracing::warn!("names of `allow` and `proxies` are not resolved yet");
         return;
     };
     exempt(engine_task, classes);

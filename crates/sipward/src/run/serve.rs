@@ -41,7 +41,7 @@ pub(super) fn serve(
     Server::start(site, config.http.clone(), certificates).map(Some)
 }
 
-/// Who may use the API and the page, and how many at once.
+/// Access to the API and the console, and the limit of connections.
 pub(super) fn access(config: &Config, saved: &Saved, links: Arc<Links>, clock: &Clock) -> Access {
     let room = Room::within(raise_descriptors());
     let tokens = (saved.tokens.clone(), saved.retired.clone());

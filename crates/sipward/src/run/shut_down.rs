@@ -33,14 +33,15 @@ pub(super) async fn shut_down(
 async fn close(store: Store, records: &broadcast::Sender<Arc<Record>>) {
     if let Closed::Lost { entries } = store.close().await {
         let error = format!(
-            "the daemon stopped before {entries} entries were written; the kernel's routes stay and become \
-             bans at the next start, history and reasons of these are lost (is the disk slow or full?)"
+            "the daemon stopped before {entries} entries were written; the kernel's routes remain \
+             and become bans at the next start, but their history and reasons are lost (is the \
+             disk slow or full?)"
         );
         Record::StoreIncomplete { error }.publish(records);
     }
 }
 
-/// Removes what is ours from the kernel at the end, where `on_exit` says so.
+/// Removes everything of sipward from the kernel at the end, if `on_exit` says so.
 async fn flush_if_wanted(config: &Config) -> anyhow::Result<()> {
     if config.on_exit == OnExit::Flush && config.mode == Mode::Ban {
         sipward_route::flush(&config.route).await.context("cannot flush at the end")?;

@@ -10,7 +10,7 @@ use sipward_model::record::Record;
 use sipward_server::http::Access;
 use sipward_store::{Entry, Notice, Store};
 
-/// Tells what the store has to tell, and hands its late bans to the engine.
+/// Reports the notices of the store, and passes its late bans to the engine.
 pub(super) async fn hear_store(
     mut notices: mpsc::Receiver<Notice>,
     (settings, access, commands, records): (
@@ -29,7 +29,7 @@ pub(super) async fn hear_store(
             Notice::SetAside { kept: file, error } => Record::StoreSetAside { file, error },
             Notice::Late(saved) => {
                 access.tokens.take_over(saved.tokens.clone(), saved.retired.clone());
-                // They decide what of the bans comes back. What they cannot be is told.
+                // They decide which bans are restored. Invalid ones are reported.
                 if settings.take_over(&saved).await.is_err() {
                     return;
                 }

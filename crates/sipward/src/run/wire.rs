@@ -130,7 +130,7 @@ impl Wiring<'_> {
     }
 }
 
-/// Has `engine_task` ask FreeSWITCH's profiles whether they answer; gives the work of it. In observe mode nobody asks.
+/// Lets `engine_task` probe FreeSWITCH's profiles; returns the task. In observe mode nothing is probed.
 fn ask_profiles(
     engine_task: &mut EngineTask,
     config: &Config,

@@ -27,7 +27,7 @@ async fn a_newer_schema_is_refused_and_not_touched() {
     let told = error(Store::open(&settings));
 
     let (found, known) = (schema::VERSION + 1, schema::VERSION);
-    let words = format!("schema version {found}, this sipward knows up to {known}");
+    let words = format!("schema version {found}, this version of sipward supports up to {known}");
     assert!(told.contains(&words), "{told}");
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::super::inbox::Item;
 use super::super::{AllowEntry, Entry, MOST_RETIRED, Override, RetiredToken, Saved, SavedToken};
 
-/// What an operator changed: the only rows that nobody else could say again.
+/// Changes by an operator: the only rows that exist nowhere else.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     allow: BTreeMap<String, AllowEntry>,

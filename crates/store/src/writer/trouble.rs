@@ -66,7 +66,7 @@ impl Writer {
             }
             Trouble::InvalidData(error) => {
                 self.database = None;
-                // The same entries again would stop everything behind them. What stands is written anew.
+                // The same entries again would block everything behind them. The active bans are written again.
                 if !self.batch.items.is_empty() {
                     self.shared.inbox.give_up(&self.batch);
                     self.finish_batch();

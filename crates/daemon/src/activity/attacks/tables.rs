@@ -1,4 +1,4 @@
-//! Failures → who is attacked, from where, with what.
+//! Failures → tables of accounts, sources and user agents.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -29,7 +29,7 @@ pub struct Row {
     /// The address, where the table is about sources.
     pub address: Option<IpAddr>,
     pub failures: u64,
-    /// Those among them whose sender is proved.
+    /// Those among them that are not forgeable.
     pub proved: u64,
     /// Distinct users of a source; of the others, distinct sources.
     pub distinct: u64,
@@ -199,7 +199,7 @@ pub fn users(
     (page.collect(), total)
 }
 
-/// The phones that need attention, those told of last first, each once; and how many there are.
+/// The phones that need attention, the latest reports first, each once; and their number.
 pub fn patients(remembered: &Remembered, most: usize) -> (Vec<Patient>, u64) {
     let mut counts: HashMap<(IpAddr, Text), (u64, Timestamp)> = HashMap::new();
     for (at, seen) in remembered.failures().filter(|(_, seen)| seen.attention) {
@@ -237,7 +237,7 @@ pub fn within(remembered: &Remembered, window: Duration, now: Timestamp) -> With
     Within { failures, sources: sources.len() as u64, is_partial: full && remembered.since > from }
 }
 
-/// Not anybody could have sent it.
+/// Whether it is not forgeable.
 fn is_proved(grade: Grade) -> bool {
     grade >= Grade::Assumed
 }

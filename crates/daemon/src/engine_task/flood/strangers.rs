@@ -21,10 +21,10 @@ const SLOWED_LIMIT: f64 = 1.5;
 /// names it again from 300 packets on.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
-/// How long a list stands when no other comes: none comes while nobody sends enough.
+/// How long a list is valid without a new one: there is none while no host sends enough.
 const STANDS: Duration = Duration::from_secs(30);
 
-/// Strangers followed at most: as many as the kernel side tells of.
+/// Most strangers that are followed: as many as the kernel side reports.
 const MOST: usize = 1_024;
 
 /// The strangers of the latest list.
@@ -71,7 +71,7 @@ impl Strangers {
                 let more = u32::try_from(more).unwrap_or(u32::MAX);
                 (span > 0.0).then(|| f64::from(more) / span)
             });
-            // One whose time is over is slowed again soon, if it goes on.
+            // A host whose time is over is slowed again soon, if it continues.
             let was_slowed = known.is_some_and(|known| known.is_slowed);
             let most = if is_slowed || was_slowed { SLOWED_LIMIT } else { f64::from(limit) };
             let is_limited = rate.is_some_and(|rate| rate > most);
@@ -102,7 +102,7 @@ impl Strangers {
         self.all.get(&source).copied().filter(|_| is_fresh)
     }
 
-    /// The busiest first; nobody when the list is old.
+    /// The busiest first; empty if the list is old.
     pub fn busiest(&self, count: usize, now: Timestamp) -> Vec<(IpNet, Busy)> {
         if self.at.is_none_or(|at| now.since(at) >= STANDS) {
             return Vec::new();

@@ -73,7 +73,7 @@ fn set_in(
         (RuleSettings::Counting(rule), RuleSetting::WindowSeconds) => rule.window = span(value)?,
         (RuleSettings::Base(_) | RuleSettings::UserAgents(_), _)
         | (RuleSettings::Counting(_), RuleSetting::Patterns) => {
-            return Err("the rule has no such value".to_owned());
+            return Err("the rule has no such setting".to_owned());
         }
     }
     Ok(())
@@ -81,12 +81,12 @@ fn set_in(
 
 fn number(value: &Value) -> Result<u32, String> {
     let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
-    number.ok_or_else(|| format!("{} is no whole number in its range", shown(value)))
+    number.ok_or_else(|| format!("{} is not a whole number in the allowed range", shown(value)))
 }
 
 fn span(value: &Value) -> Result<Duration, String> {
     let seconds = value.as_u64().map(Duration::from_secs);
-    seconds.ok_or_else(|| format!("{} is no whole number of seconds", shown(value)))
+    seconds.ok_or_else(|| format!("{} is not a whole number of seconds", shown(value)))
 }
 
 fn word<T: DeserializeOwned>(value: &Value, words: &str) -> Result<T, String> {
@@ -97,17 +97,17 @@ fn patterns(value: &Value) -> Result<Vec<String>, String> {
     let patterns: Option<Vec<String>> = value
         .as_array()
         .and_then(|list| list.iter().map(|one| Some(one.as_str()?.to_owned())).collect());
-    let patterns = patterns.ok_or_else(|| format!("{} is no list of texts", shown(value)))?;
+    let patterns = patterns.ok_or_else(|| format!("{} is not a list of texts", shown(value)))?;
     match patterns.iter().find(|pattern| pattern.len() > MAX_PATTERN) {
         Some(long) => Err(format!(
-            "{} has more than the {MAX_PATTERN} bytes that are kept of a user agent",
+            "{} has more than {MAX_PATTERN} bytes, the length to which user agents are cut",
             shown(&Value::from(long.as_str()))
         )),
         None => Ok(patterns),
     }
 }
 
-/// What somebody sent, not at length.
+/// The value of a request, shortened.
 fn shown(value: &Value) -> String {
     const MOST: usize = 60;
     let text = value.to_string();

@@ -183,11 +183,11 @@ fn a_value_of_a_rule_that_cannot_be_is_refused() {
         (RuleName::Scan, RuleSetting::Mode, "fast".into(), "ban, slow, shadow or off"),
         (RuleName::Scan, RuleSetting::Threshold, 299.into(), "out of range"),
         (RuleName::Log, RuleSetting::Threshold, 65.into(), "out of range"),
-        (RuleName::Log, RuleSetting::Threshold, (-1).into(), "no whole number"),
-        (RuleName::Log, RuleSetting::WindowSeconds, "1h".into(), "no whole number of seconds"),
+        (RuleName::Log, RuleSetting::Threshold, (-1).into(), "not a whole number"),
+        (RuleName::Log, RuleSetting::WindowSeconds, "1h".into(), "not a whole number of seconds"),
         (RuleName::UserAgents, RuleSetting::Patterns, vec!["ab"].into(), "at least 3 bytes"),
         (RuleName::UserAgents, RuleSetting::Patterns, vec!["x".repeat(63)].into(), "62 bytes"),
-        (RuleName::UserAgents, RuleSetting::Patterns, vec![1].into(), "no list of texts"),
+        (RuleName::UserAgents, RuleSetting::Patterns, vec![1].into(), "not a list of texts"),
         (RuleName::UserAgents, RuleSetting::Patterns, vec!["abc"; 257].into(), "out of range"),
     ] {
         let detail = refused(rule, setting, value);

@@ -25,7 +25,7 @@ pub(in crate::engine) struct Due {
     pub(in crate::engine) window: Duration,
     pub(in crate::engine) grade: Grade,
     pub(in crate::engine) ban_time: Duration,
-    /// The words of a report. Boxed, because few have them and every failure makes some of these.
+    /// The text of a report. Boxed, because few have them and every failure makes some of these.
     pub(in crate::engine) reason: Option<Box<Text>>,
 }
 
@@ -158,7 +158,7 @@ impl Engine {
         findings
     }
 
-    /// A stranger fails for a user whom many sources attack.
+    /// A stranger fails for a user that many sources attack.
     pub(super) fn attacked_account(
         &mut self,
         seen: &Seen<'_>,

@@ -136,7 +136,7 @@ fn an_answer_without_its_end_says_so() {
     assert_eq!((found.len(), outcome.odd.count), (2, 1));
     assert!(outcome.incomplete.is_some());
     let (_, outcome) = read(format!("{{\"row_count\":9,\"rows\":[{GOOD}]}}").as_bytes(), 10);
-    assert!(outcome.unwrap().incomplete.unwrap().contains("says 9 rows and holds 1"));
+    assert!(outcome.unwrap().incomplete.unwrap().contains("announces 9 rows and contains 1"));
     let (_, outcome) = read(format!("{{\"rows\":[{GOOD}],\"row_count\":2}}").as_bytes(), 10);
     assert!(outcome.unwrap().incomplete.is_some(), "the count may come last");
 }

@@ -3,19 +3,20 @@
 use std::fmt;
 
 use crate::record::Record;
-use crate::text::Plain;
+use crate::text::{Plain, count};
 
 pub(super) fn line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
     match record {
         Record::Registrations { phones, problem } => {
-            write!(f, "{phones} phones are registered")?;
+            let are = if *phones == 1 { "is" } else { "are" };
+            write!(f, "{} {are} registered", count(*phones as u64, "phone"))?;
             problem
                 .as_ref()
                 .map_or(Ok(()), |problem| write!(f, ", and more may be: {}", Plain(problem)))
         }
         Record::GatewayUnprotected { gateway, error } => write!(
             f,
-            "gateway {} is not protected ({}): put the addresses of its carrier into `allow`",
+            "gateway {} is not protected ({}): add the addresses of its carrier to `allow`",
             Plain(gateway),
             Plain(error)
         ),
@@ -24,8 +25,8 @@ pub(super) fn line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
         }
         Record::AccessListUnused { list, error } => write!(
             f,
-            "access list {} is not used as it stands: {}; correct it in acl.conf.xml and `reloadacl`, or take it \
-             out of `allow_acl`",
+            "access list {} is not used: {}; correct it in acl.conf.xml and `reloadacl`, or remove \
+             it from `allow_acl`",
             Plain(list),
             Plain(error)
         ),
@@ -37,7 +38,7 @@ pub(super) fn line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
             profiles.iter().try_for_each(|profile| write!(f, " {}", Plain(profile)))
         }
         Record::EventsNotAllowed { names } => {
-            f.write_str("the Event Socket user may not have the events")?;
+            f.write_str("the Event Socket user may not receive the events")?;
             names.iter().try_for_each(|name| write!(f, " {}", Plain(name)))?;
             f.write_str(": add them to esl-allowed-events in the directory")
         }

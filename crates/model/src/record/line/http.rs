@@ -3,26 +3,26 @@
 use std::fmt;
 
 use crate::record::Record;
-use crate::text::Plain;
+use crate::text::{Plain, count};
 use crate::wire::TokenEnd;
 
 pub(super) fn line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
     match record {
         Record::HttpOpened { address, tls } => {
-            write!(f, "page and API at {}://{address}/", if *tls { "https" } else { "http" })
+            write!(f, "console and API at {}://{address}/", if *tls { "https" } else { "http" })
         }
         Record::HttpFailed { address, error } => {
-            write!(f, "no page and no API at {address}: {}", Plain(error))
+            write!(f, "no console and API at {address}: {}", Plain(error))
         }
         Record::CertificateFailed { error } => {
-            write!(f, "the certificate before stays in use: {}", Plain(error))
+            write!(f, "the previous certificate remains in use: {}", Plain(error))
         }
         Record::TokenAdded { name, scope, expires } => {
-            write!(f, "token {} may {scope}", Plain(name))?;
+            write!(f, "token {} added, may {scope}", Plain(name))?;
             expires.map_or(Ok(()), |expires| write!(f, " until {expires}"))
         }
         Record::TokenRevoked { name, sessions_ended } => {
-            write!(f, "token {} is revoked; {sessions_ended} sessions ended", Plain(name))
+            write!(f, "token {} revoked; {} ended", Plain(name), count(*sessions_ended, "session"))
         }
         Record::LoggedIn { source, name, scope } => {
             write!(f, "log-in from {source} by {}, may {scope}", Plain(name))
@@ -42,7 +42,7 @@ pub(super) fn line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
             let times = if *count == 1 { String::new() } else { format!(", {count} times") };
             write!(
                 f,
-                "token {} was shown from {source}{times}, but {}; give that client a new one",
+                "{source} used the token {}{times}, but it {}; give that client a new one",
                 Plain(name),
                 match because {
                     TokenEnd::Expired => "has expired",
@@ -52,8 +52,8 @@ pub(super) fn line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
         }
         Record::ConnectionsShed { count, limit } => write!(
             f,
-            "{count} connections to the page and API closed or refused: more than the {limit} there is \
-             room for"
+            "{count} connections to the console and API closed or refused: more than the limit of \
+             {limit}"
         ),
         other => write!(f, "{:?}", other.kind()),
     }

@@ -12,22 +12,24 @@ pub(super) fn line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
             let span = Span(by_seconds.abs());
             write!(
                 f,
-                "the system clock was set {way} by {span}; it is {now} now, bans keep their time left"
+                "the system clock was set {way} by {span}; it is {now} now; bans keep their \
+                    remaining time"
             )?;
-            f.write_str(if *corrected { "; stored bans are read again by this time" } else { "" })
+            f.write_str(if *corrected { "; stored bans are re-read with this time" } else { "" })
         }
         Record::ClockBehind { by_seconds, written } => write!(
             f,
-            "the system clock is {} behind {written}, when an earlier run stored something: it is wrong now, or was \
-             then; what is stored with a time to come counts from that run's end. Set the clock (NTP)",
+            "the system clock is {} behind {written}, when an earlier run wrote to the store: it \
+             is wrong now, or was wrong then. Stored times in the future count from the end of \
+             that run. Set the clock (NTP)",
             Span(*by_seconds)
         ),
         Record::Suspended { seconds } => {
-            write!(f, "the machine was suspended for {}; bans ran on", Span(*seconds))
+            write!(f, "the machine was suspended for {}; bans continued", Span(*seconds))
         }
         Record::Stalled { seconds } => write!(
             f,
-            "nothing was judged for {}: the process was stopped, or found no processor",
+            "nothing was judged for {}: the process was stopped, or got no CPU time",
             Span(*seconds)
         ),
         other => write!(f, "{:?}", other.kind()),

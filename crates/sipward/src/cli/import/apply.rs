@@ -31,21 +31,21 @@ const SIDE_BY_SIDE: usize = 16;
 /// Longest ban that the API takes, in seconds: ten years.
 const LONGEST: u64 = 3_653 * 86_400;
 
-/// Refusals, and bans that stay, told at most.
+/// Most refusals and remaining bans that are reported.
 const MAX_TOLD: usize = 100;
 
 /// What became of a takeover.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Applied {
-    /// Entries of the allow list that stand now.
+    /// Entries of the allow list afterwards.
     pub(super) allow: usize,
     /// The policy was changed.
     pub(super) policy: bool,
     /// Bans made.
     pub(super) bans: usize,
-    /// Bans left out because who is allowed would have been banned.
+    /// Bans skipped because their sources are on the allow list.
     pub(super) bans_of_allowed: usize,
-    /// Bans by an operator that stand on what is allowed, and outrank it; at most the first 100.
+    /// Bans by an operator that cover allowed hosts and take precedence; at most the first 100.
     pub(super) bans_staying: BTreeSet<IpNet>,
     /// What the daemon refused, and why; at most the first 100.
     pub(super) refused: Vec<String>,
@@ -56,13 +56,17 @@ impl Applied {
         let mut text = format!(
             "allowed: {}; {}; banned: {}\n",
             self.allow,
-            if self.policy { "the policy is changed" } else { "the policy is as it was" },
+            if self.policy { "the policy was changed" } else { "the policy was already the same" },
             self.bans,
         );
         if self.bans_of_allowed > 0 {
             out::add(
                 &mut text,
-                format_args!("left out, because they are allowed: {}\n", self.bans_of_allowed),
+                format_args!(
+                    "skipped, because they are on the allow list: \
+                    {}\n",
+                    self.bans_of_allowed
+                ),
             );
         }
         if !self.bans_staying.is_empty() {
@@ -70,7 +74,7 @@ impl Applied {
             out::add(
                 &mut text,
                 format_args!(
-                    "banned by hand, which no allow list lifts: {}; `sipward unban` lifts them\n",
+                    "manual bans that remain: {}; `sipward unban` lifts them\n",
                     nets.join(", ")
                 ),
             );

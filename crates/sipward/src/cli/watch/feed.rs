@@ -26,7 +26,7 @@ const BEFORE: u16 = 200;
 pub(super) enum News {
     /// What was before, at the start and after each loss of the daemon.
     Before { bans: BanPage, failures: FailurePage },
-    /// How the daemon stands.
+    /// The state of the daemon.
     Status(Box<Status>),
     /// Something happened.
     Line(Line),
@@ -34,7 +34,7 @@ pub(super) enum News {
     Lost(String),
 }
 
-/// Tells what happens until nobody listens.
+/// Sends events until the receiver is closed.
 pub(super) async fn run(socket: PathBuf, news: mpsc::Sender<News>) {
     while !news.is_closed() {
         let error = match follow(&socket, &news).await {
@@ -48,7 +48,7 @@ pub(super) async fn run(socket: PathBuf, news: mpsc::Sender<News>) {
     }
 }
 
-/// Returns when the daemon, or anyone who listens, has had enough.
+/// Returns when the daemon or the receiver ends it.
 async fn follow(socket: &Path, news: &mpsc::Sender<News>) -> Result<(), ClientError> {
     // Listen before looking: what happens meanwhile is heard.
     let mut events = Client::connect(socket).await?.events(&EventQuery::default()).await?;

@@ -48,7 +48,7 @@ pub(super) struct NewBan {
     pub(super) ended: bool,
 }
 
-/// Who fails.
+/// A failing source.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Source {
     /// Failures, each worth less as time goes by.

@@ -43,8 +43,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, scene: &Scene) {
 
 fn status(scene: &Scene) -> Vec<Line<'static>> {
     if let Some(why) = &scene.lost {
-        let lost = format!("sipward cannot be asked: {}", Plain(why));
-        return vec![Line::styled(lost, bad()), Line::from("trying again each second")];
+        let lost = format!("no connection to sipward: {}", Plain(why));
+        return vec![Line::styled(lost, bad()), Line::from("retrying every second")];
     }
     let Some(status) = &scene.status else {
         return vec![Line::from("asking the daemon…")];
@@ -55,13 +55,13 @@ fn status(scene: &Scene) -> Vec<Line<'static>> {
             Line::styled(format!("FreeSWITCH {} connected", Plain(peer)), good())
         }
         Some(_) | None => {
-            let why = socket.error.as_deref().unwrap_or("no reason is known");
+            let why = socket.error.as_deref().unwrap_or("no reason known");
             Line::styled(format!("FreeSWITCH NOT connected: {}", Plain(why)), bad())
         }
     };
     let mode = match status.mode {
         Mode::Ban => "ban",
-        Mode::Observe => "observe: nothing touches the kernel",
+        Mode::Observe => "observe mode",
     };
     let bans = &status.bans;
     let mut banned = format!("{} banned", bans.active);
@@ -90,7 +90,7 @@ fn status(scene: &Scene) -> Vec<Line<'static>> {
             Style::new().add_modifier(Modifier::BOLD),
         ),
         connection,
-        Line::from(format!("{banned}   {} sources fail", status.sources.tracked)),
+        Line::from(format!("{banned}   {} failing", out::count(status.sources.tracked, "source"))),
         flood(&status.flood),
     ]
 }

@@ -25,7 +25,7 @@ fn the_bans_are_held_against_the_routes_both_ways() {
     };
     let (same, said) = state(&["192.0.2.1/32", "192.0.2.2/32", "192.0.2.3/32"]);
     assert_eq!(same, State::Ok, "{said}");
-    assert!(said.contains("1 networks are stopped by routes of others"), "{said}");
+    assert!(said.contains("1 network blocked by routes of other programs"), "{said}");
     let (missing, said) = state(&["192.0.2.1/32", "192.0.2.2/32", "192.0.2.9/32"]);
     assert_eq!(missing, State::Fail);
     assert!(said.contains("1 of 3 bans have no route") && said.contains("192.0.2.9"), "{said}");

@@ -1,4 +1,4 @@
-//! What the Event Socket's user may have, and whom FreeSWITCH knows: gateways, access lists, where it listens.
+//! Permissions of the Event Socket's user, and FreeSWITCH's gateways, access lists and SIP ports.
 
 use std::collections::BTreeSet;
 
@@ -57,7 +57,8 @@ impl Session {
         }
         if !fatal.is_empty() {
             let found = format!("refused: events {}", fatal.join(", "));
-            let advice = "add them to esl-allowed-events of this user in the directory: without them no attacker is seen";
+            let advice = "add them to esl-allowed-events of this user in the directory: without \
+                them sipward sees no attacks";
             return Check::fail(PERMISSIONS, found, advice);
         }
         if lacking.is_empty() {
@@ -70,9 +71,9 @@ impl Session {
         )
     }
 
-    /// Whether the addresses of each gateway can be told.
+    /// Whether the addresses of each gateway are known.
     pub(super) async fn gateways(&mut self) -> Check {
-        let advice = "put the addresses of its carrier into `allow`";
+        let advice = "add the addresses of its carrier to `allow`";
         let listed = match self.job("sofia xmlstatus gateway").await {
             Ok(job) => gateways::read(&job.text),
             Err(error) => Err(error),
@@ -80,7 +81,7 @@ impl Session {
         let listed = match listed {
             Ok(listed) => listed,
             Err(error) => {
-                return Check::warn(GATEWAYS, format!("not known: {}", Plain(&error)), advice);
+                return Check::warn(GATEWAYS, format!("unknown: {}", Plain(&error)), advice);
             }
         };
         if listed.list.is_empty() {
@@ -99,7 +100,7 @@ impl Session {
                 }
                 Some(_) => {}
                 None => {
-                    lost.push(format!("{} (its proxy is no SIP address)", Plain(&gateway.name)));
+                    lost.push(format!("{} (its proxy is not a SIP address)", Plain(&gateway.name)));
                 }
             }
         }
@@ -125,7 +126,7 @@ impl Session {
     /// Whether a list allows everybody.
     pub(super) async fn access_lists(&mut self, wanted: &[String]) -> Check {
         if wanted.is_empty() {
-            return Check::ok(LISTS, "none counts (allow_acl)");
+            return Check::ok(LISTS, "none configured (allow_acl)");
         }
         let decided = self.decide(wanted).await.decided;
         let unused: Vec<String> = decided
@@ -143,14 +144,15 @@ impl Session {
         }
         Check::warn(
             LISTS,
-            format!("not used as they stand: {}", named(&unused)),
-            "correct them in acl.conf.xml and `fs_cli -x reloadacl`, or take them out of `allow_acl`",
+            format!("not used: {}", named(&unused)),
+            "correct them in acl.conf.xml and `fs_cli -x reloadacl`, or remove them from \
+                `allow_acl`",
         )
     }
 
-    /// What the lists come to: by FreeSWITCH's file, and by its word where the file does not suffice.
+    /// The networks of the lists: from FreeSWITCH's file, and from its answers where the file does not suffice.
     pub(super) async fn decide(&mut self, wanted: &[String]) -> AccessLists {
-        // Who may not read the file may be allowed to ask about addresses.
+        // A user without access to the file may be allowed to ask about addresses.
         let file = match self.job(access_lists::QUESTION).await {
             Ok(job) => access_lists::read(&job.text).ok(),
             Err(_) => None,
@@ -170,7 +172,7 @@ impl Session {
         AccessLists { decided, unanswered: None }
     }
 
-    /// Whether a list allows addresses that nobody can have.
+    /// Whether a list allows reserved addresses.
     async fn allows_everybody(&mut self, list: &str) -> Result<bool, String> {
         for family in lists::nobody() {
             let mut all = true;
@@ -196,10 +198,10 @@ impl Session {
             Ok(names) => names,
             Err(error) => {
                 let found = format!(
-                    "{configured:?}; FreeSWITCH does not say where it listens: {}",
+                    "{configured:?}; FreeSWITCH does not report its ports: {}",
                     Plain(&error)
                 );
-                return Check::warn(PORTS, found, "write the ports into `sip_ports`");
+                return Check::warn(PORTS, found, "set the ports in `sip_ports`");
             }
         };
         let mut said = Vec::new();
@@ -216,7 +218,7 @@ impl Session {
                 .collect();
             let limit = profile
                 .max_rps
-                .map(|rps| format!("; takes {rps} requests a second"))
+                .map(|rps| format!("; accepts {rps} requests a second"))
                 .unwrap_or_default();
             said.push(format!("{}: {}{limit}", Plain(&profile.name), binds.join(", ")));
             missed.extend(
@@ -228,7 +230,7 @@ impl Session {
             );
         }
         if said.is_empty() {
-            return Check::ok(PORTS, format!("no profile runs; {configured:?} are counted"));
+            return Check::ok(PORTS, format!("no profile runs; {configured:?} are used"));
         }
         let said = named(&said);
         if config.sip_ports_auto {
@@ -240,7 +242,7 @@ impl Session {
         Check::warn(
             PORTS,
             format!("of the file: {configured:?}, but FreeSWITCH has {said}"),
-            "write sip_ports = \"auto\", or add the missing ports: floods there are not seen",
+            "set sip_ports = \"auto\", or add the missing ports: floods there are not detected",
         )
     }
 }

@@ -29,13 +29,13 @@ fn a_standing_gate_is_no_good_when_another_route_wins() {
     let mut found = inspection(GateState::Standing { dropped: 7 }, &[]);
     let check = gate(&config(""), true, &found);
     assert_eq!(check.state, State::Ok);
-    assert!(check.found.contains("have dropped 7 packets"), "{check:?}");
+    assert!(check.found.contains("active, 7 packets dropped"), "{check:?}");
     found.routes = 9;
     found.looked_up = 9;
     found.outranked = vec![("192.0.2.7/32".parse().unwrap(), "192.0.2.7 via 10.0.0.1".to_owned())];
     let check = gate(&config(""), true, &found);
     assert_eq!(check.state, State::Fail);
-    assert!(check.found.contains("1 of 9 bans looked up stop nothing"), "{check:?}");
+    assert!(check.found.contains("1 of 9 bans looked up are ineffective"), "{check:?}");
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn an_ordinary_terminal_shows_everything() {
     for part in [
         "sipward 0.1.0   mode ban   5 failures in 10m ban for 1h",
         "FreeSWITCH 127.0.0.1:8021 connected",
-        "3 banned (1 SIP only), 2 flows denied   3 sources fail",
+        "3 banned (1 SIP only), 2 flows denied   3 sources failing",
         "SHIELDED: 31,204 packets/s dropped; 212 phones registered; FreeSWITCH answers",
         "failures 1/s, 1 in the last minute   bans 1 in the last minute",
         "Newest bans and denied flows",
@@ -89,5 +89,5 @@ fn a_lost_daemon_is_said_first() {
     let mut scene = scene();
     scene.take(News::Lost("the connection broke".to_owned()));
     let screen = drawn(80, 24, &scene);
-    assert!(screen.contains("sipward cannot be asked: the connection broke"), "{screen}");
+    assert!(screen.contains("no connection to sipward: the connection broke"), "{screen}");
 }
