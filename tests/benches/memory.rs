@@ -27,6 +27,9 @@ const BANS: u32 = 100_000;
 /// that of the bans and not that of a queue.
 const RATE: u32 = 10_000;
 
+/// How long the store keeps what it took of memory for writing, and more.
+const SETTLED: Duration = Duration::from_secs(6);
+
 /// Failures between two pauses.
 const BATCH: u32 = 100;
 
@@ -57,6 +60,8 @@ fn measure() {
         began.elapsed().as_secs_f64(),
         world.fs.lost()
     );
+    report(&daemon, "at the end");
+    thread::sleep(SETTLED);
     report(&daemon, "with bans");
 }
 

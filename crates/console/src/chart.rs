@@ -1,39 +1,43 @@
-//! Failures and bans over time, drawn on the server. Colours are those of the style sheet, which gives them
-//! others in the dark.
+//! Failures and bans over time, drawn on the server as SVG. Colours are classes of the style sheet, which gives
+//! them others in the dark.
 
-use maud::{Markup, PreEscaped, html};
-use plotters::coord::Shift;
-use plotters::prelude::*;
-use plotters::style::RGBColor;
+use std::ops::RangeInclusive;
+
+use maud::{Markup, Render, html};
+use sipward_engine::Timestamp;
 
 use super::labels;
+use sipward_model::text::Time;
 use sipward_model::wire::{Bucket, Series, SeriesSpan};
 
-/// `--chart-1`: failures whose address is proved.
-const PROVED: RGBColor = RGBColor(0xC2, 0x41, 0x0C);
-/// `--chart-2`: forgeable failures.
-const FORGEABLE: RGBColor = RGBColor(0x8B, 0x95, 0xA3);
-/// `--chart-3`: bans.
-const BANS: RGBColor = RGBColor(0x0A, 0x5A, 0xA6);
-const LINE: RGBColor = RGBColor(0xD5, 0xDB, 0xE3);
-const AXIS: RGBColor = RGBColor(0x7C, 0x87, 0x96);
+/// A size that the drawing has, in pixels.
+struct Size {
+    class: &'static str,
+    width: u64,
+    height: u64,
+    /// From the top to the axis of the failures, and to that of the bans.
+    failures: RangeInclusive<u64>,
+    bans: RangeInclusive<u64>,
+}
 
-/// Sizes of the two drawings, in pixels. The style sheet shows one of them, so that its text is readable on a
-/// phone.
-const LARGE: (u32, u32) = (1_160, 240);
-const SMALL: (u32, u32) = (340, 230);
+/// The style sheet shows one of the two, so that the text can be read on a phone.
+const LARGE: Size =
+    Size { class: "large", width: 1_160, height: 240, failures: 8..=144, bans: 156..=216 };
+const SMALL: Size =
+    Size { class: "small", width: 340, height: 230, failures: 8..=138, bans: 150..=206 };
 
-/// Percent of the height for failures; the rest is for bans.
-const FAILURES: i32 = 62;
+/// Of a [`Timestamp`].
+const SECOND: u64 = 1_000_000;
 
-/// Width of a bucket and of its bar, in steps of the axis.
-const BUCKET: u32 = 10;
-const BAR: std::ops::Range<u32> = 1..9;
+/// Room for numbers at the left, and at the right for half of a time whose mark is at the end.
+const LEFT: u64 = 44;
+const RIGHT: u64 = 18;
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Failed<'a> = DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>;
+/// A bar takes eight tenths of its bucket's width, and leaves one on each side.
+const BAR: u128 = 8;
+const GAP: u128 = 1;
 
-/// A figure of one series, with its sums and a table.
+/// A figure of one series, with its numbers in words and as a table.
 pub(super) fn figure(series: &Series) -> Markup {
     let sum = |of: fn(&Bucket) -> u64| series.buckets.iter().map(of).sum::<u64>();
     let (failures, proved) = (sum(|bucket| bucket.failures), sum(proved));
@@ -43,8 +47,8 @@ pub(super) fn figure(series: &Series) -> Markup {
     };
     html! {
         figure {
-            (drawing(series, LARGE, "large"))
-            (drawing(series, SMALL, "small"))
+            (drawing(series, &LARGE))
+            (drawing(series, &SMALL))
             figcaption {
                 span { "In " (span) ":" }
                 span.key.one { (labels::count(proved, "failure")) }
@@ -91,72 +95,143 @@ fn table(series: &Series) -> Markup {
     }
 }
 
-/// The drawing. It is hidden from screen readers, because its numbers are in the caption.
-fn drawing(series: &Series, size: (u32, u32), class: &str) -> Markup {
-    let mut svg = String::new();
-    if let Err(error) = draw(&mut svg, series, size) {
-        return html! { p.soft { "The chart cannot be drawn: " (error.to_string()) } };
+/// The drawing; its numbers are told beside it, so it is hidden from anyone who cannot see it.
+fn drawing(series: &Series, size: &Size) -> Markup {
+    let (width, height) = (size.width, size.height);
+    let place = Place { series, width: size.width - LEFT - RIGHT };
+    html! {
+        svg class=(size.class) viewBox={ "0 0 " (width) " " (height) } width=(width) height=(height)
+            aria-hidden="true" focusable="false" {
+            (place.bars(&size.failures, &[
+                Layer { class: "two", value: |bucket| bucket.failures, title: failures },
+                Layer { class: "one", value: proved, title: failures },
+            ]))
+            (place.bars(&size.bans, &[
+                Layer { class: "three", value: |bucket| bucket.bans, title: bans },
+            ]))
+            (place.times(*size.bans.end()))
+        }
     }
-    let open = format!("<svg class=\"{class}\" aria-hidden=\"true\" focusable=\"false\" ");
-    PreEscaped(svg.replacen("<svg ", &open, 1))
 }
 
-fn draw<'a>(svg: &'a mut String, series: &Series, size: (u32, u32)) -> Result<(), Failed<'a>> {
-    let area = SVGBackend::with_string(svg, size).into_drawing_area();
-    let (upper, lower) = area.split_vertically(FAILURES.percent_height());
-    let clock = |at: &u32| {
-        let bucket = usize::try_from(at / BUCKET).ok().and_then(|at| series.buckets.get(at));
-        bucket
-            .map(|bucket| bucket.at.to_string().chars().skip(11).take(5).collect())
-            .unwrap_or_default()
-    };
-    let count = |of: fn(&Bucket) -> u64| series.buckets.iter().map(of).collect::<Vec<_>>();
-    let all = count(|bucket| bucket.failures);
-    bars(&upper, &[(&all, FORGEABLE), (&count(proved), PROVED)], None)?;
-    bars(&lower, &[(&count(|bucket| bucket.bans), BANS)], Some(&clock))?;
-    area.present()
+/// `10 failures, 7 proved`.
+fn failures(bucket: &Bucket) -> String {
+    format!(
+        "{}, {} proved",
+        labels::count(bucket.failures, "failure"),
+        labels::number(proved(bucket))
+    )
 }
 
-/// Overlapping bars on one pair of axes, with times below if `clock` is given.
-fn bars<'a>(
-    area: &Area<'a>,
-    layers: &[(&[u64], RGBColor)],
-    clock: Option<&dyn Fn(&u32) -> String>,
-) -> Result<(), Failed<'a>> {
-    let most = layers.iter().flat_map(|(values, _)| values.iter()).max().copied().unwrap_or(0);
-    let length = layers.first().map_or(0, |(values, _)| values.len());
-    let length = u32::try_from(length).unwrap_or(u32::MAX / BUCKET) * BUCKET;
-    let mut chart = ChartBuilder::on(area)
-        .margin_top(8)
-        .margin_right(14)
-        .set_label_area_size(LabelAreaPosition::Left, 44)
-        .set_label_area_size(LabelAreaPosition::Bottom, if clock.is_some() { 24 } else { 4 })
-        .build_cartesian_2d(0..length, 0..ceiling(most))?;
-    let whole = |value: &u64| labels::number(*value);
-    let nothing = |_: &u32| String::new();
-    chart
-        .configure_mesh()
-        .disable_x_mesh()
-        .bold_line_style(LINE)
-        .light_line_style(TRANSPARENT)
-        .axis_style(AXIS)
-        .label_style(("sans-serif", 12).into_font().color(&AXIS))
-        .x_labels(7)
-        .y_labels(if clock.is_some() { 3 } else { 4 })
-        .y_label_formatter(&whole)
-        .x_label_formatter(clock.unwrap_or(&nothing))
-        .draw()?;
-    for (values, colour) in layers {
-        let places = (0..length).step_by(BUCKET as usize);
-        let shown = places.zip(*values).filter(|(_, value)| **value > 0);
-        chart.draw_series(shown.map(|(left, value)| {
-            Rectangle::new([(left + BAR.start, 0), (left + BAR.end, *value)], colour.filled())
-        }))?;
+fn bans(bucket: &Bucket) -> String {
+    labels::count(bucket.bans, "ban")
+}
+
+/// Bars of one colour.
+struct Layer {
+    class: &'static str,
+    value: fn(&Bucket) -> u64,
+    title: fn(&Bucket) -> String,
+}
+
+/// Where on the drawing a bucket is.
+struct Place<'a> {
+    series: &'a Series,
+    /// Of all buckets, in pixels.
+    width: u64,
+}
+
+impl Place<'_> {
+    /// Bars before each other above one axis, with lines and numbers at its half and its end.
+    fn bars(&self, rows: &RangeInclusive<u64>, layers: &[Layer]) -> Markup {
+        let (top, bottom) = (*rows.start(), *rows.end());
+        let values = |layer: &Layer| self.series.buckets.iter().map(layer.value).max();
+        let end = ceiling(layers.iter().filter_map(values).max().unwrap_or(0));
+        let height = |value: u64| Tenths::part(bottom - top, value.into(), end.into());
+        let y = |value: u64| Tenths(u128::from(bottom) * 10).minus(height(value));
+        let right = LEFT + self.width;
+        html! {
+            @for mark in [end, end / 2] {
+                line.grid x1=(LEFT) y1=(y(mark)) x2=(right) y2=(y(mark)) {}
+                text.count x=(LEFT - 8) y=(y(mark)) { (labels::number(mark)) }
+            }
+            text.count x=(LEFT - 8) y=(bottom) { "0" }
+            @for layer in layers {
+                g class=(layer.class) {
+                    @for (bucket, number) in self.series.buckets.iter().zip(0..) {
+                        @let value = (layer.value)(bucket);
+                        @if value > 0 {
+                            rect x=(self.x(number * 10 + GAP)) y=(y(value))
+                                width=(self.span(BAR)) height=(height(value)) {
+                                title { (clock(bucket.at)) ": " ((layer.title)(bucket)) }
+                            }
+                        }
+                    }
+                }
+            }
+            path.axis d={ "M" (LEFT) " " (top) "V" (bottom) "H" (right) } {}
+        }
     }
-    Ok(())
+
+    /// Marks and times below the lower axis, at round times.
+    fn times(&self, axis: u64) -> Markup {
+        let Some(first) = self.series.buckets.first() else { return html! {} };
+        let bucket = u64::from(self.series.bucket_seconds.max(1));
+        let seconds = bucket.saturating_mul(self.series.buckets.len() as u64);
+        let began = first.at.0.as_micros() / SECOND;
+        // An hour has marks of 10 minutes, a day of 4 hours.
+        let step = if seconds <= 3_600 { 600 } else { 14_400 };
+        let marks = (began.div_ceil(step)..=(began + seconds) / step).map(|mark| mark * step);
+        html! {
+            @for mark in marks {
+                @let x = self.x(u128::from(mark - began) * 10 / u128::from(bucket));
+                line.axis x1=(x) y1=(axis) x2=(x) y2=(axis + 4) {}
+                text.time x=(x) y=(axis + 18) { (clock(Time(Timestamp::from_micros(mark * SECOND)))) }
+            }
+        }
+    }
+
+    /// From the left edge, in tenths of a bucket.
+    fn x(&self, tenths: u128) -> Tenths {
+        Tenths(u128::from(LEFT) * 10 + self.span(tenths).0)
+    }
+
+    fn span(&self, tenths: u128) -> Tenths {
+        Tenths::part(self.width, tenths, (self.series.buckets.len() as u128 * 10).max(1))
+    }
 }
 
-/// The top of the axis: a round number that divides into whole labels.
+/// `22:00`.
+fn clock(at: Time) -> String {
+    at.to_string().chars().skip(11).take(5).collect()
+}
+
+/// Pixels to the tenth: a bar of a day is less than three pixels wide on a phone.
+#[derive(Clone, Copy)]
+struct Tenths(u128);
+
+impl Tenths {
+    /// So much of `pixels` as `some` is of `all`.
+    fn part(pixels: u64, some: u128, all: u128) -> Self {
+        Self(u128::from(pixels) * 10 * some / all)
+    }
+
+    fn minus(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+impl Render for Tenths {
+    fn render_to(&self, buffer: &mut String) {
+        (self.0 / 10).render_to(buffer);
+        if self.0 % 10 > 0 {
+            buffer.push('.');
+            (self.0 % 10).render_to(buffer);
+        }
+    }
+}
+
+/// A round number that no bar is higher than, and whose half is a whole number.
 fn ceiling(most: u64) -> u64 {
     let mut unit: u64 = 1;
     loop {

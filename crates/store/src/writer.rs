@@ -50,6 +50,8 @@ pub(super) struct Writer {
     try_at: Instant,
     /// When it looks after the file.
     look_at: Instant,
+    /// When the file was last read or written, while what that took of memory is kept for the next time.
+    used: Option<Instant>,
     /// Corrupt files put aside so far.
     put_aside: u32,
     /// What is stored is to be read again.
@@ -73,6 +75,7 @@ impl Writer {
             pause: FIRST_PAUSE,
             try_at: now,
             look_at: now + LOOK_AFTER,
+            used: None,
             put_aside: 0,
             wants_reading: false,
             began: now,
@@ -216,6 +219,7 @@ impl Writer {
     }
 
     fn written(&mut self) {
+        self.used = Some(Instant::now());
         self.shared.inbox.done(&self.batch);
         self.wants_reading |= self.batch.items.iter().any(|item| matches!(item, Item::Read));
         self.finish_batch();
@@ -320,6 +324,7 @@ impl Writer {
             other => other?,
         };
         self.kept.note_saved(&saved);
+        self.used = Some(Instant::now());
         if !std::mem::replace(&mut self.is_read, true) {
             self.written_before = saved.written;
         }
@@ -356,6 +361,21 @@ impl Writer {
                 let trouble = self.shared.place.trouble(&error);
                 self.degrade(trouble);
             }
+        }
+        self.rest();
+    }
+
+    /// Gives back the memory for pages of the file when nothing was written for a while. A storm needs them, a quiet
+    /// host does not.
+    fn rest(&mut self) {
+        if self.used.is_none_or(|used| used.elapsed() < LOOK_AFTER) {
+            return;
+        }
+        self.used = None;
+        if let Some(database) = &self.database
+            && let Err(error) = database.connection.execute_batch("PRAGMA shrink_memory")
+        {
+            tracing::debug!(%error, "the memory for pages is kept");
         }
     }
 

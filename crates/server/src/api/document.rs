@@ -1,14 +1,16 @@
 //! The routes, and the `OpenAPI` document that is generated from them.
 
+use axum::handler::Handler;
 use axum::http::{Method, Uri};
 use axum::response::IntoResponse;
+use axum::routing::MethodRouter;
 use axum::{Extension, Json, Router};
-use utoipa::openapi::Paths;
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
-use utoipa::{Modify, OpenApi};
-use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
-use utoipa_axum::routes;
+use utoipa::openapi::{HttpMethod, Paths};
+use utoipa::{Modify, OpenApi, Path};
+use utoipa_axum::PathItemExt;
+use utoipa_axum::router::OpenApiRouter;
 
 use super::{
     Api, alarms, allow, attacks, bans, events, export, flows, healthy, history, hosts, metrics,
@@ -62,58 +64,90 @@ impl Modify for SecuritySchemes {
     }
 }
 
-/// The routes with the document beside them.
-fn documented() -> OpenApiRouter<Api> {
-    OpenApiRouter::with_openapi(Document::openapi())
-        .routes(read(routes!(status::show)))
-        .routes(read(routes!(bans::list)))
-        .routes(write(routes!(bans::create, bans::lift_all)))
-        .routes(read(routes!(bans::show)))
-        .routes(write(routes!(bans::lift)))
-        .routes(read(routes!(flows::list)))
-        .routes(write(routes!(flows::allow)))
-        .routes(read(routes!(export::as_csv)))
-        .routes(read(routes!(export::as_json)))
-        .routes(read(routes!(export::as_text)))
-        .routes(read(routes!(sources::show)))
-        .routes(read(routes!(allow::list)))
-        .routes(write(routes!(allow::add)))
-        .routes(write(routes!(allow::remove)))
-        .routes(read(routes!(history::list)))
-        .routes(read(routes!(policy::show)))
-        .routes(write(routes!(policy::change)))
-        .routes(write(routes!(policy::reset)))
-        .routes(read(routes!(preview::of_policy)))
-        .routes(read(routes!(preview::of_allow)))
-        .routes(write(routes!(policy::reload)))
-        .routes(read(routes!(events::listen)))
-        .routes(read(routes!(events::failures)))
-        .routes(read(routes!(what_if::ask)))
-        .routes(read(routes!(tokens::list)))
-        .routes(write(routes!(tokens::add)))
-        .routes(write(routes!(tokens::revoke)))
-        .routes(write(routes!(tokens::link)))
-        .routes(write(routes!(tokens::end_sessions)))
-        .routes(read(routes!(series::show)))
-        .routes(read(routes!(alarms::list)))
-        .routes(read(routes!(attacks::users)))
-        .routes(read(routes!(attacks::top)))
-        .routes(read(routes!(healthy::show)))
-        .routes(read(routes!(hosts::show)))
-        .routes(read(routes!(hosts::whois)))
-        .routes(read(routes!(show)))
+/// Makes of one list of handlers, each with the scope that it needs, what serves them and what the document says.
+macro_rules! routes {
+    ($($scope:ident $module:ident::$handler:ident;)+) => {
+        /// What serves the handlers. The document is not made for it: that takes 6 MB, which stay with the process.
+        fn served() -> Router<Api> {
+            let mut router = Router::new();
+            $(
+                let (path, methods) = utoipa_axum::paste! {
+                    route::<$module::[<__path_ $handler>], _, _>($module::$handler)
+                };
+                router = router.route(&path, scope::$scope(methods));
+            )+
+            router
+        }
+
+        /// The handlers with the document beside them.
+        fn documented() -> OpenApiRouter<Api> {
+            let router = OpenApiRouter::with_openapi(Document::openapi());
+            $(
+                let (schemas, paths, methods) = utoipa_axum::routes!($module::$handler);
+                let router = router.routes((schemas, $scope(paths), methods));
+            )+
+            router
+        }
+    };
 }
 
-/// Routes that need scope `read`, which the document says too.
-fn read(routes: UtoipaMethodRouter<Api>) -> UtoipaMethodRouter<Api> {
-    let (schemas, paths, methods) = routes;
-    (schemas, with_scope(paths, Scope::Read), scope::read(methods))
+routes! {
+    read status::show;
+    read bans::list;
+    write bans::create;
+    write bans::lift_all;
+    read bans::show;
+    write bans::lift;
+    read flows::list;
+    write flows::allow;
+    read export::as_csv;
+    read export::as_json;
+    read export::as_text;
+    read sources::show;
+    read allow::list;
+    write allow::add;
+    write allow::remove;
+    read history::list;
+    read policy::show;
+    write policy::change;
+    write policy::reset;
+    read preview::of_policy;
+    read preview::of_allow;
+    write policy::reload;
+    read events::listen;
+    read events::failures;
+    read what_if::ask;
+    read tokens::list;
+    write tokens::add;
+    write tokens::revoke;
+    write tokens::link;
+    write tokens::end_sessions;
+    read series::show;
+    read alarms::list;
+    read attacks::users;
+    read attacks::top;
+    read healthy::show;
+    read hosts::show;
+    read hosts::whois;
+    read self::show;
 }
 
-/// Routes that need scope `write`, which the document says too.
-fn write(routes: UtoipaMethodRouter<Api>) -> UtoipaMethodRouter<Api> {
-    let (schemas, paths, methods) = routes;
-    (schemas, with_scope(paths, Scope::Write), scope::write(methods))
+/// A handler as its path and its methods, both of which its documentation says.
+fn route<P: Path, H: Handler<T, Api>, T: 'static>(handler: H) -> (String, MethodRouter<Api>) {
+    let add = |methods: MethodRouter<Api>, method: HttpMethod| {
+        methods.on(method.to_method_filter(), handler.clone())
+    };
+    (P::path(), P::methods().into_iter().fold(MethodRouter::new(), add))
+}
+
+/// Needs scope `read`, which the document says too.
+fn read(paths: Paths) -> Paths {
+    with_scope(paths, Scope::Read)
+}
+
+/// Needs scope `write`, which the document says too.
+fn write(paths: Paths) -> Paths {
+    with_scope(paths, Scope::Write)
 }
 
 fn with_scope(mut paths: Paths, scope: Scope) -> Paths {
@@ -129,7 +163,7 @@ fn with_scope(mut paths: Paths, scope: Scope) -> Paths {
 
 /// What serves a request: the API, `/metrics`, and what else is served beside them.
 pub fn router(api: Api, more: Router) -> Router {
-    let (router, _) = documented().split_for_parts();
+    let router = served();
     let records = Extension(api.control.records().clone());
     // No part of the API: its text is Prometheus' own.
     let metrics = scope::read(axum::routing::get(metrics::show));
