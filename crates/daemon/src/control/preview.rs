@@ -167,7 +167,7 @@ impl Control {
     /// and would stay.
     pub async fn preview_allow(
         &self,
-        NewAllow { host, comment }: NewAllow,
+        NewAllow { host, comment, until: _ }: NewAllow,
     ) -> Result<AllowPreview, ControlError> {
         at_most("comment", comment.as_deref(), MAX_WORDS)?;
         let state = self.settings.state().await;
