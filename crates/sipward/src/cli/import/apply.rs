@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use ipnet::IpNet;
 use serde::Serialize;
 use serde_json::Value;
-use sipward_engine::Scope;
+use sipward_engine::{Exemption, Scope};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -82,9 +82,6 @@ impl Applied {
                     self.bans_of_healthy_total
                 ),
             );
-            for line in &self.bans_of_healthy {
-                out::add(&mut text, format_args!("  {}\n", Plain(line)));
-            }
         }
         if self.registrations_unknown {
             text.push_str(
@@ -253,10 +250,20 @@ async fn ban(client: &mut Client, order: &NewBan) -> Result<Outcome, ClientError
         .is_none_or(|healthy| healthy.unknown.iter().any(|part| part == "registrations"));
     let is_spared = |healthy: &Healthy| {
         healthy.hosts.iter().any(|host| match host.reason {
-            HealthyReason::Registered | HealthyReason::Exempt(_) => true,
-            HealthyReason::Known => false,
+            HealthyReason::Registered
+            | HealthyReason::Exempt(
+                Exemption::Trunk | Exemption::Proxy | Exemption::Acl | Exemption::Allow,
+            ) => true,
+            // The daemon refuses these itself, but for `force`.
+            HealthyReason::Exempt(
+                Exemption::Own | Exemption::Gateway | Exemption::EslPeer | Exemption::NameServer,
+            )
+            | HealthyReason::Known => false,
         })
     };
+    for line in healthy.iter().flat_map(Healthy::words) {
+        eprintln!("sipward: {}", Plain(&line));
+    }
     if let Some(healthy) = healthy.filter(is_spared) {
         return Ok(Outcome { spared: Some(healthy.words().join("; ")), unknown });
     }
