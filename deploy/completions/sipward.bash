@@ -34,6 +34,9 @@ _sipward() {
             sipward,check)
                 cmd="sipward__subcmd__check"
                 ;;
+            sipward,completions)
+                cmd="sipward__subcmd__completions"
+                ;;
             sipward,demo)
                 cmd="sipward__subcmd__demo"
                 ;;
@@ -127,6 +130,9 @@ _sipward() {
             sipward__subcmd__help,check)
                 cmd="sipward__subcmd__help__subcmd__check"
                 ;;
+            sipward__subcmd__help,completions)
+                cmd="sipward__subcmd__help__subcmd__completions"
+                ;;
             sipward__subcmd__help,demo)
                 cmd="sipward__subcmd__help__subcmd__demo"
                 ;;
@@ -193,6 +199,9 @@ _sipward() {
             sipward__subcmd__help__subcmd__import,fail2ban)
                 cmd="sipward__subcmd__help__subcmd__import__subcmd__fail2ban"
                 ;;
+            sipward__subcmd__help__subcmd__import,list)
+                cmd="sipward__subcmd__help__subcmd__import__subcmd__list"
+                ;;
             sipward__subcmd__help__subcmd__policy,add-agent)
                 cmd="sipward__subcmd__help__subcmd__policy__subcmd__add__subcmd__agent"
                 ;;
@@ -229,11 +238,17 @@ _sipward() {
             sipward__subcmd__import,help)
                 cmd="sipward__subcmd__import__subcmd__help"
                 ;;
+            sipward__subcmd__import,list)
+                cmd="sipward__subcmd__import__subcmd__list"
+                ;;
             sipward__subcmd__import__subcmd__help,fail2ban)
                 cmd="sipward__subcmd__import__subcmd__help__subcmd__fail2ban"
                 ;;
             sipward__subcmd__import__subcmd__help,help)
                 cmd="sipward__subcmd__import__subcmd__help__subcmd__help"
+                ;;
+            sipward__subcmd__import__subcmd__help,list)
+                cmd="sipward__subcmd__import__subcmd__help__subcmd__list"
                 ;;
             sipward__subcmd__policy,add-agent)
                 cmd="sipward__subcmd__policy__subcmd__add__subcmd__agent"
@@ -314,7 +329,7 @@ _sipward() {
 
     case "${cmd}" in
         sipward)
-            opts="-h -V --help --version run check flush status bans banned flows ban banip unban unbanip why whois allow history policy token watch reload doctor import record replay demo help"
+            opts="-h -V --help --version run check flush status bans banned flows ban banip unban unbanip why whois allow history policy token watch reload doctor import record replay completions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -342,13 +357,21 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__allow__subcmd__add)
-            opts="-c -h --comment --json --socket --config --help"
+            opts="-c -h --comment --for --until --json --socket --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --comment)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -615,6 +638,20 @@ _sipward() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sipward__subcmd__completions)
+            opts="-h --help bash elvish fish powershell zsh"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sipward__subcmd__demo)
             opts="-h --forever --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -716,7 +753,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__help)
-            opts="run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay demo help"
+            opts="run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -827,6 +864,20 @@ _sipward() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sipward__subcmd__help__subcmd__completions)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sipward__subcmd__help__subcmd__demo)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -912,7 +963,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__help__subcmd__import)
-            opts="fail2ban"
+            opts="fail2ban list"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -926,6 +977,20 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__help__subcmd__import__subcmd__fail2ban)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__help__subcmd__import__subcmd__list)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1280,7 +1345,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__import)
-            opts="-h --help fail2ban help"
+            opts="-h --help fail2ban list help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1332,7 +1397,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__import__subcmd__help)
-            opts="fail2ban help"
+            opts="fail2ban list help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1366,6 +1431,62 @@ _sipward() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__import__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__import__subcmd__list)
+            opts="-c -h --for --permanent --reason --scope --allow --comment --json --socket --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --scope)
+                    COMPREPLY=($(compgen -W "host sip" -- "${cur}"))
+                    return 0
+                    ;;
+                --comment)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

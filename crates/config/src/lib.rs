@@ -45,6 +45,7 @@ pub use geo::{GeoSettings, MAX_GEO_FILES};
 pub use http::{HttpSettings, TlsFiles};
 pub use mail::{MailSettings, MailTls, MailTransport};
 pub use secrets::{Login, Secret, Secrets};
+use sipward_engine::Timestamp;
 pub use sipward_model::wire::{HostEntry, Mode};
 
 pub use store::{StoreLocation, StoreSettings};
@@ -58,6 +59,35 @@ pub const DEFAULT_PATH: &str = "/etc/sipward/sipward.toml";
 /// one is a mistake (a log, a database), not a configuration.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
 
+/// What the file says of an entry of `allow`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllowNote {
+    /// The entry.
+    pub host: HostEntry,
+    /// When it leaves the list by itself.
+    pub until: Option<Timestamp>,
+    /// The operator's words.
+    pub comment: Option<String>,
+}
+
+impl Config {
+    /// What the file says of an entry of `allow`.
+    pub fn allow_note(&self, host: &HostEntry) -> Option<&AllowNote> {
+        self.allow_notes.iter().find(|note| note.host == *host)
+    }
+
+    /// Takes the entries off `allow` that have come to their end at `now`.
+    pub fn expire_allowed(&mut self, now: Timestamp) {
+        let ended: Vec<&HostEntry> = self
+            .allow_notes
+            .iter()
+            .filter(|note| note.until.is_some_and(|until| until <= now))
+            .map(|note| &note.host)
+            .collect();
+        self.allow.retain(|host| !ended.contains(&host));
+    }
+}
+
 /// Everything an operator has set, checked and ready to use.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -67,6 +97,8 @@ pub struct Config {
     pub on_exit: OnExit,
     /// Hosts that no automatic rule bans.
     pub allow: Vec<HostEntry>,
+    /// What the file says of some of them.
+    pub allow_notes: Vec<AllowNote>,
     /// FreeSWITCH's own access control lists that count as `allow`.
     pub allow_acl: Vec<String>,
     /// Whether `register-proxy`, `outbound-proxy` and `nonce-ttl` are read from FreeSWITCH's `sofia.conf`, which

@@ -172,7 +172,7 @@ fn a_negative_time_span_says_how_to_ban_without_an_end() {
 fn wrong_types_and_broken_toml_are_refused_with_their_place() {
     for (source, start) in [
         ("mode = \"maybe\"\n", "sipward.toml:1:8: unknown variant `maybe`"),
-        ("allow = [\"192.0.2\"]\n", "sipward.toml:1:9: `192.0.2` is neither an address"),
+        ("allow = [\"192.0.2\"]\n", "sipward.toml:1:10: `192.0.2` is neither an address"),
         ("[policy]\nwindow = \"ten\"\n", "sipward.toml:2:10: `ten` is not a time span"),
         ("mode = \n", "sipward.toml:1:8: "),
         (
@@ -284,4 +284,31 @@ fn wrong_values_of_http_are_refused_with_what_to_write() {
     }
     let hosts = "[http]\nhosts = [\"PBX.example.\", \"192.0.2.1\", \"2001:db8::1\"]\n";
     assert_eq!(parse(hosts).unwrap().http.hosts, ["pbx.example", "192.0.2.1", "2001:db8::1"]);
+}
+
+#[test]
+fn an_entry_of_allow_may_have_an_end_and_a_comment() {
+    let source = "allow = [\"192.0.2.7\", { host = \"office.example.org\", until = \"2026-12-01\", \
+                  comment = \"the trade fair\" }, { host = \"2001:db8::/48\" }]";
+    let mut config = parse(source).unwrap();
+    let hosts: Vec<String> = config.allow.iter().map(ToString::to_string).collect();
+    assert_eq!(hosts, ["192.0.2.7/32", "office.example.org", "2001:db8::/48"]);
+    let note = config.allow_note(&config.allow[1]).unwrap();
+    // 2026-12-01 00:00 UTC.
+    let end = Timestamp::from_micros(1_796_083_200_000_000);
+    assert_eq!(note.until, Some(end));
+    assert_eq!(note.comment.as_deref(), Some("the trade fair"));
+    config.expire_allowed(Timestamp::from_micros(end.as_micros() - 1));
+    assert_eq!(config.allow.len(), 3);
+    config.expire_allowed(end);
+    assert_eq!(config.allow.len(), 2);
+    for (entry, problem) in [
+        ("{ host = \"192.0.2.7\", until = \"soon\" }", "write a day such as 2026-12-01"),
+        ("{ until = \"2026-12-01\" }", "host"),
+        ("{ host = \"192.0.2.7\", why = \"x\" }", "why"),
+        ("7", "a host, or a table"),
+    ] {
+        let error = refused(&format!("allow = [{entry}]"));
+        assert!(error.contains(problem), "{entry}: {error}");
+    }
 }

@@ -101,7 +101,7 @@ fn entry(fields: &Fields) -> Result<NewAllow, ApiError> {
     let Some(host) = fields.read("host")? else {
         return Err(ApiError::field("host", "enter an address, a network or a DNS name"));
     };
-    Ok(NewAllow { host, comment: fields.text("comment").map(str::to_owned) })
+    Ok(NewAllow { host, comment: fields.text("comment").map(str::to_owned), until: None })
 }
 
 fn show(frame: &Frame, fields: &Fields, page: &AllowPage, draft: Draft<'_>) -> Markup {
@@ -180,8 +180,11 @@ fn row(frame: &Frame, entry: &AllowEntry, acts: bool) -> Markup {
                     }
                 }
             }
-            td data-label="Reason" { @if let Some(comment) = &entry.comment { (plain(comment)) } }
-            td data-label="Origin" {
+            td data-label="Why" {
+                @if let Some(comment) = &entry.comment { (plain(comment)) " " }
+                @if let Some(until) = entry.until { span.soft { "until " (until) } }
+            }
+            td data-label="From" {
                 @match entry.origin {
                     AllowOrigin::File => "configuration file",
                     AllowOrigin::Runtime => {

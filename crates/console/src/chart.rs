@@ -224,7 +224,7 @@ impl Tenths {
 impl Render for Tenths {
     fn render_to(&self, buffer: &mut String) {
         (self.0 / 10).render_to(buffer);
-        if self.0 % 10 > 0 {
+        if !self.0.is_multiple_of(10) {
             buffer.push('.');
             (self.0 % 10).render_to(buffer);
         }

@@ -61,7 +61,9 @@ pub use settings::{
     Allowed, Applied, ChangeError, Current, Deps, Overrides, PolicyEdit, Reloaded, Settings, State,
     read_geo,
 };
-pub use tasks::{look_up_names, recall_decisions, reload_on_hangup, status_hook, stop_on_signals};
+pub use tasks::{
+    expire_allowed, look_up_names, recall_decisions, reload_on_hangup, status_hook, stop_on_signals,
+};
 
 use sipward_config::{Config, ConfigError, Mode};
 use sipward_ingest::bridge;

@@ -9,9 +9,9 @@ mod overrides;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use sipward_engine::Policy;
+use sipward_engine::{Policy, Timestamp};
 use tokio::sync::{Mutex, broadcast, mpsc, watch};
 
 use super::Reload;
@@ -23,6 +23,7 @@ use crate::logging::LogControl;
 pub(crate) use overrides::InvalidValue;
 pub use overrides::{Overrides, PolicyEdit};
 use sipward_config::{Config, GeoSettings, HostEntry};
+use sipward_model::clock;
 use sipward_model::record::Record;
 use sipward_store::{self as store, AllowEntry, Saved, Store};
 
@@ -205,21 +206,50 @@ impl Settings {
         Ok((state.effective().policy, then))
     }
 
-    /// Allows a host.
+    /// Allows a host, for good or until then. An entry of before takes a new end.
     pub async fn allow(
         &self,
         host: HostEntry,
         comment: Option<String>,
+        until: Option<Timestamp>,
     ) -> Result<Allowed, ChangeError> {
         let mut state = self.state.lock().await;
-        if state.file.allow.contains(&host) || state.overrides.allows(&host) {
+        let now = self.now().await?;
+        // One of the file that has ended stands there and counts no more.
+        let ended = |until: Option<Timestamp>| until.is_some_and(|until| until <= now);
+        let in_file = state.file.allow.contains(&host)
+            && !ended(state.file.allow_note(&host).and_then(|note| note.until));
+        let known = state.overrides.allowed().iter().find(|entry| entry.host == host);
+        if in_file || known.is_some_and(|entry| entry.until == until) {
             return Ok(Allowed::Already);
         }
-        let entry = AllowEntry { host, comment, since: self.now().await? };
+        let comment = comment.or_else(|| known.and_then(|entry| entry.comment.clone()));
+        state.overrides.disallow(&host);
+        let entry = AllowEntry { host, comment, since: now, until };
         state.overrides.allow(entry.clone()).map_err(ChangeError::Full)?;
         self.put_in_force(&state, self.needs_restart()).await?;
         self.ways.store.put(store::Entry::Allow(entry));
         Ok(Allowed::New)
+    }
+
+    /// Takes off the list what has come to its end.
+    pub async fn expire_allowed(&self) -> Result<(), ChangeError> {
+        let mut state = self.state.lock().await;
+        let has_end = state.file.allow_notes.iter().any(|note| note.until.is_some())
+            || state.overrides.allowed().iter().any(|entry| entry.until.is_some());
+        if !has_end {
+            return Ok(());
+        }
+        let ended = state.overrides.expire(clock::stamp(SystemTime::now()));
+        if ended.is_empty() && state.effective().allow == self.ways.current.borrow().config.allow {
+            return Ok(());
+        }
+        tracing::info!("entries of the allow list have come to their end");
+        self.put_in_force(&state, self.needs_restart()).await?;
+        for entry in ended {
+            self.ways.store.put(store::Entry::Disallow { host: entry.host });
+        }
+        Ok(())
     }
 
     /// Takes a host off the list again; gives the entry.

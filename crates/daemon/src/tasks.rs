@@ -47,6 +47,20 @@ pub fn reload_on_hangup(
     })
 }
 
+/// How often entries of the allow list are looked at that leave it by themselves.
+const LOOK_FOR_ENDS: Duration = Duration::from_secs(5);
+
+/// Takes off the allow list what has come to its end.
+pub async fn expire_allowed(settings: Arc<Settings>) {
+    loop {
+        tokio::time::sleep(LOOK_FOR_ENDS).await;
+        // The engine has stopped, so the daemon does.
+        if settings.expire_allowed().await.is_err() {
+            return;
+        }
+    }
+}
+
 /// How far back decisions of before the start are counted.
 const DAY: Duration = Duration::from_secs(86_400);
 

@@ -38,6 +38,16 @@ impl std::str::FromStr for Time {
     }
 }
 
+/// An end that a person has written: a day, which is over before its 00:00 UTC, or a time.
+pub fn read_end(text: &str) -> Result<Time, String> {
+    let wrong =
+        |_| "write a day such as 2026-12-01, or a time such as 2026-12-01T18:00:00Z".to_owned();
+    match text.len() {
+        10 => format!("{text}T00:00:00Z").parse().map_err(wrong),
+        _ => text.parse().map_err(wrong),
+    }
+}
+
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;

@@ -11,6 +11,8 @@
 //! | [`source`] | a file, plain or gzip, opened by its content |
 //! | `stream` | recordings of the Event Socket, broken ones too |
 //! | `logfile` | FreeSWITCH's log files: rows put together to messages |
+//! | `trace` | rows between the messages, and rows that are of no use |
+//! | `prefix` | what docker, the journal or grep put before each row |
 //! | `local` | their local times |
 //! | [`simulation`] | one policy at work |
 //! | `logins` | who logged in, and which bans would have hit them |
@@ -35,6 +37,7 @@ pub mod compare;
 mod local;
 mod logfile;
 mod logins;
+mod prefix;
 pub mod recorder;
 pub mod report;
 pub mod simulation;
@@ -42,6 +45,9 @@ pub mod source;
 mod stream;
 pub mod table;
 mod tally;
+mod trace;
+
+use std::time::Duration;
 
 use sipward_engine::Timestamp;
 use sipward_esl::{Event, LogLine};
@@ -51,7 +57,7 @@ pub use self::local::Local;
 pub use self::report::Report;
 pub use self::simulation::Simulation;
 pub use self::source::{Source, SourceError};
-pub use self::tally::{Kind, Tally};
+pub use self::tally::{Kind, Tally, Unread, UnreadKind};
 
 /// What a source tells next, and when that happened.
 #[derive(Debug)]
@@ -104,14 +110,24 @@ fn earliest(heads: &mut [Option<Timed>]) -> Option<(usize, Timed)> {
 struct StreamClock {
     first: Option<Timestamp>,
     now: Option<Timestamp>,
-    /// How often it was set back by more than [`SLACK`](Self::SLACK).
+    /// What is added to the source's times since its clock was set back.
+    ahead: Duration,
+    /// The source's time of what came more than [`STEP`](Self::STEP) too late, just now.
+    stepped_to: Option<Timestamp>,
+    /// How often it was late by more than [`SLACK`](Self::SLACK).
     set_back: u64,
+    /// How often the source's clock was set back, and followed.
+    steps: u64,
 }
 
 impl StreamClock {
     /// Events carry the time of a tick of 20 ms, log lines the exact one; threads of FreeSWITCH overtake
     /// each other by less than a second.
-    const SLACK: std::time::Duration = std::time::Duration::from_secs(1);
+    const SLACK: Duration = Duration::from_secs(1);
+
+    /// Two items in a row that are later than this show that the source's clock was set back, or that an hour came
+    /// twice. Less is what files that were put together from several streams show all the time.
+    const STEP: Duration = Duration::from_secs(60);
 
     /// Earliest and latest time that is believed: the years 2000 and 2200. Anything else is damage.
     const PLAUSIBLE: std::ops::Range<u64> = 946_684_800_000_000..7_258_118_400_000_000;
@@ -123,10 +139,20 @@ impl StreamClock {
         }
         self.first.get_or_insert(at);
         let before = *self.now.get_or_insert(at);
-        if before.since(at) > Self::SLACK {
-            self.set_back += 1;
+        let behind = before.since(at + self.ahead);
+        match self.stepped_to.take() {
+            Some(first) if behind > Self::STEP => {
+                // The first one was judged at `before`, so from there on time goes on.
+                self.ahead = before.since(first);
+                self.set_back -= 1;
+                self.steps += 1;
+            }
+            _ => {
+                self.set_back += u64::from(behind > Self::SLACK);
+                self.stepped_to = (behind > Self::STEP).then_some(at);
+            }
         }
-        let now = before.max(at);
+        let now = before.max(at + self.ahead);
         self.now = Some(now);
         Some(now)
     }

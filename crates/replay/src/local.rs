@@ -1,7 +1,9 @@
 //! Times of log lines: local ones, some without a year.
 
+use std::time::Duration;
+
 use jiff::civil::{Date, DateTime};
-use jiff::tz::TimeZone;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 use sipward_engine::Timestamp;
 
 /// How the local times of a log are read.
@@ -44,10 +46,22 @@ impl Local {
             .map(|date| date.to_datetime(time))
     }
 
-    /// When that was. Of an hour that came twice the first, of one that never came the hour after.
-    pub(super) fn stamp(&self, local: DateTime) -> Option<Timestamp> {
-        let at = self.zone.to_ambiguous_timestamp(local).compatible().ok()?;
-        u64::try_from(at.as_microsecond()).ok().map(Timestamp::from_micros)
+    /// When that was, behind what was at `last`. Of an hour that never came it is the hour after; of one that came
+    /// twice the first, unless that would lead back and the second would not.
+    pub(super) fn stamp(&self, local: DateTime, last: Option<Timestamp>) -> Option<Timestamp> {
+        /// Rows overtake each other, and clocks are set, by less than this.
+        const SLACK: Duration = Duration::from_secs(300);
+        let micros = |at: jiff::Timestamp| {
+            u64::try_from(at.as_microsecond()).ok().map(Timestamp::from_micros)
+        };
+        let found = self.zone.to_ambiguous_timestamp(local);
+        let first = micros(found.compatible().ok()?)?;
+        let (AmbiguousOffset::Fold { .. }, Some(last)) = (found.offset(), last) else {
+            return Some(first);
+        };
+        let second = micros(found.later().ok()?)?;
+        let leads_back = |at| last.since(at) > SLACK;
+        Some(if leads_back(first) && !leads_back(second) { second } else { first })
     }
 }
 
@@ -65,7 +79,7 @@ mod tests {
 
     fn read(zone: TimeZone, date: &str, time: &str) -> Option<String> {
         let local = Local::new(zone, NEWEST);
-        let at = local.stamp(local.read(date.as_bytes(), time.as_bytes())?)?;
+        let at = local.stamp(local.read(date.as_bytes(), time.as_bytes())?, None)?;
         Some(sipward_model::text::Time(at).to_string())
     }
 
@@ -89,6 +103,21 @@ mod tests {
         assert_eq!(read("03-03").as_deref(), Some("2025-03-03T12:00:00.000Z"));
         assert_eq!(read("12-31").as_deref(), Some("2025-12-31T12:00:00.000Z"));
         assert_eq!(read("02-29"), None, "neither year has one");
+    }
+
+    #[test]
+    fn the_hour_that_comes_twice_is_told_by_what_was_before() {
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let local = Local::new(zone, Timestamp::from_micros(1_800_000_000_000_000));
+        let mut last = None;
+        let mut hours = Vec::new();
+        for time in
+            ["02:44:00", "02:59:30", "02:59:29.9", "02:14:00", "02:13:59.5", "02:59:00", "03:14:00"]
+        {
+            last = local.stamp(local.read(b"2026-10-25", time.as_bytes()).unwrap(), last);
+            hours.push(sipward_model::text::Time(last.unwrap()).to_string()[11..16].to_owned());
+        }
+        assert_eq!(hours, ["00:44", "00:59", "00:59", "01:14", "01:13", "01:59", "02:14"]);
     }
 
     #[test]

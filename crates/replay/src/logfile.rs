@@ -3,8 +3,11 @@
 
 use std::io::{BufRead, ErrorKind};
 
-use super::{Item, Local, StreamClock, Tally, Timed};
-use sipward_ingest::log_parser::{self, row};
+use super::prefix::without_colour;
+use super::tally::UnreadKind;
+use super::{Item, Local, StreamClock, Tally, Timed, prefix, trace};
+use sipward_engine::Timestamp;
+use sipward_ingest::log_parser::{self, Message, row};
 
 /// Longest row that is read, in bytes: an honest one has a few hundred; senders choose user agents of
 /// megabytes. Of a longer one the end, which decides, is missing: it accuses nobody.
@@ -19,6 +22,8 @@ pub(super) struct LogFile<R> {
     input: R,
     local: Local,
     clock: StreamClock,
+    /// The time of the last row, as the file has it.
+    last: Option<Timestamp>,
     row: Vec<u8>,
     /// The message that the next row may go on with.
     pending: Option<Pending>,
@@ -28,7 +33,11 @@ pub(super) struct LogFile<R> {
 
 #[derive(Debug)]
 struct Pending {
-    at: sipward_engine::Timestamp,
+    at: Timestamp,
+    /// Where it begins, counted from 1.
+    line: u64,
+    /// Another program's words are before it, so they are before what it goes on with.
+    is_prefixed: bool,
     /// `None`: too long.
     text: Option<Vec<u8>>,
 }
@@ -50,6 +59,7 @@ impl<R: BufRead> LogFile<R> {
             input,
             local,
             clock: StreamClock::default(),
+            last: None,
             row: Vec::new(),
             pending: None,
             tally: Tally::default(),
@@ -78,12 +88,16 @@ impl<R: BufRead> LogFile<R> {
         None
     }
 
-    fn finish(&mut self, Pending { at, text }: Pending) -> Option<Timed> {
+    fn finish(&mut self, Pending { at, text, line, .. }: Pending) -> Option<Timed> {
         let Some(mut text) = text else {
             self.tally.unusable += 1;
+            self.tally.count_unread(UnreadKind::TooLong, line, b"");
             return None;
         };
         text.truncate(without_end(&text).len());
+        if is_incomplete(&text) {
+            self.tally.count_unread(UnreadKind::RowsMissing, line, &text);
+        }
         self.tally.log_lines += 1;
         Some(Timed { at, after_gap: false, item: Item::Message(text) })
     }
@@ -91,20 +105,31 @@ impl<R: BufRead> LogFile<R> {
     /// Sorts in a row; gives the message that it ends.
     fn take_row(&mut self, end: End) -> Option<Pending> {
         self.tally.rows += 1;
-        let text = without_colour(&self.row);
+        let line = self.tally.rows;
+        let Some(prefix::Bare { text, is_prefixed }) = prefix::bare(&self.row) else {
+            if let Some(kind) = trace::unread(without_colour(&self.row)) {
+                self.tally.count_unread(kind, line, &self.row);
+            }
+            return self.pending.take();
+        };
         if let Some(head) = row::split(text) {
             let local = self.local.read(head.date, head.time);
-            let at = local.and_then(|local| self.local.stamp(local));
-            let at = at.and_then(|at| self.clock.set(at));
-            if at.is_none() {
+            let at = local.and_then(|local| self.local.stamp(local, self.last));
+            let now = at.and_then(|at| self.clock.set(at));
+            if now.is_some() {
+                self.last = at;
+            } else {
                 self.tally.undated += 1;
+                self.tally.count_unread(UnreadKind::Undated, line, text);
             }
-            let begun = at
-                .filter(|_| log_parser::may_accuse(head.file))
-                .map(|at| Pending { at, text: (end == End::Whole).then(|| text.to_vec()) });
+            let begun = now.filter(|_| log_parser::may_accuse(head.file)).map(|at| {
+                let text = (end == End::Whole).then(|| text.to_vec());
+                Pending { at, line, is_prefixed, text }
+            });
             return std::mem::replace(&mut self.pending, begun);
         }
-        let more = self.pending.as_mut().zip(row::goes_on(text));
+        let pending = self.pending.as_mut().filter(|pending| pending.is_prefixed == is_prefixed);
+        let more = pending.zip(row::goes_on(text));
         let Some((message, more)) = more else {
             return self.pending.take();
         };
@@ -149,17 +174,12 @@ impl<R: BufRead> LogFile<R> {
     }
 }
 
-/// A row without the colours that a console puts before it and, of the row before, behind it:
-/// `ESC [ … m` (ECMA-48, SGR).
-pub(super) fn without_colour(mut row: &[u8]) -> &[u8] {
-    while let Some(rest) = row.strip_prefix(b"\x1b[") {
-        let Some(end) = rest.iter().position(|b| !b.is_ascii_digit() && *b != b';') else { break };
-        match rest.split_at_checked(end) {
-            Some((_, [b'm', rest @ ..])) => row = rest,
-            _ => break,
-        }
-    }
-    row
+/// `Can't find user` whose other two rows did not come: whom it accuses cannot be believed then.
+fn is_incomplete(text: &[u8]) -> bool {
+    let message = Message { text, origin: None };
+    row::split(text).is_some_and(|head| head.message.starts_with(b"Can't find user ["))
+        && memchr::memchr(b'\n', text).is_none()
+        && log_parser::read(message).is_none()
 }
 
 /// A message without the colour and the carriage return at its end.

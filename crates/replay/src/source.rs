@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use flate2::read::MultiGzDecoder;
 use jiff::tz::TimeZone;
 
-use super::logfile::{LogFile, without_colour};
+use super::logfile::LogFile;
+use super::prefix;
 use super::stream::Stream;
 use super::tally::{Kind, Tally};
 use super::{Local, StreamClock, Timed};
@@ -129,7 +130,7 @@ impl Source {
 impl Tally {
     pub(super) fn with_clock(self, clock: &StreamClock) -> Self {
         let (from, to) = (clock.first.map(Time), clock.now.map(Time));
-        Self { from, to, set_back: clock.set_back, ..self }
+        Self { from, to, set_back: clock.set_back, steps: clock.steps, ..self }
     }
 }
 
@@ -155,11 +156,15 @@ fn kind_of(beginning: &[u8]) -> Option<Kind> {
         return Some(Kind::Recording);
     }
     let mut rows = beginning.split(|byte| *byte == b'\n');
-    if beginning.is_empty() || rows.any(|text| row::split(without_colour(text)).is_some()) {
+    if beginning.is_empty() || rows.any(begins_message) {
         return Some(Kind::Log);
     }
     let mut lines = beginning.split(|byte| *byte == b'\n');
     lines.any(frame).then_some(Kind::Recording)
+}
+
+fn begins_message(text: &[u8]) -> bool {
+    prefix::bare(text).is_some_and(|bare| row::split(bare.text).is_some())
 }
 
 /// Counts what is read.

@@ -132,7 +132,7 @@ impl<R: Read> Stream<R> {
         let head = row::split(text)?;
         let local = self.local.read(head.date, head.time)?;
         let Some(ahead) = self.neighbour.as_ref().and_then(ahead_of_utc) else {
-            return self.local.stamp(local);
+            return self.local.stamp(local, self.clock.now);
         };
         u64::try_from(as_utc(local)? - ahead).ok().map(Timestamp::from_micros)
     }

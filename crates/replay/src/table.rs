@@ -9,7 +9,7 @@ use sipward_engine::{Cause, Evidence, Refusal};
 use self::cells::{count, row, rows, rule_name, short_time, shortened, some};
 use super::compare::{Both, Comparison};
 use super::report::{Banned, Healthy, Listed, Report, Shadow, Told};
-use super::tally::{Kind, Tally};
+use super::tally::{Kind, Tally, Unread};
 use sipward_model::record::Record;
 use sipward_model::text::{Plain, Span, Time};
 
@@ -88,9 +88,32 @@ fn trouble(f: &mut fmt::Formatter<'_>, source: &Tally) -> fmt::Result {
         let (places, bytes) = (count(source.damaged, "damaged place"), source.skipped_bytes);
         writeln!(f, "! {file}:\n    {places}, {bytes} bytes lost")?;
     }
+    for Unread { kind, rows, first_line, first } in &source.unread {
+        let first = Plain(first).to_string();
+        let first = if first.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", shortened(&first, COLUMNS / 2))
+        };
+        writeln!(
+            f,
+            "! {file}:\n    {rows} of {} {}:\n    first at line {first_line}{first}",
+            count(source.rows, "row"),
+            kind.as_words()
+        )?;
+    }
+    if source.steps > 0 {
+        let times = count(source.steps, "time");
+        writeln!(
+            f,
+            "! {file}:\n    the clock was set back {times}; from there on times are counted on"
+        )?;
+    }
+    // Those of a log file are among the rows above.
+    let is_recording = u64::from(source.kind == Kind::Recording);
     for (number, what) in [
-        (source.unusable, "cannot be read"),
-        (source.undated, "without a time"),
+        (source.unusable * is_recording, "cannot be read"),
+        (source.undated * is_recording, "without a time"),
         (source.set_back, "out of order by more than a second: judged late"),
     ] {
         if number > 0 {

@@ -31,7 +31,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::demo;
 use crate::doctor as doctor_checks;
@@ -53,9 +54,10 @@ struct Cli {
 
 /// The exit codes, on which scripts may rely.
 const EXIT_CODES: &str = "\
-Exit status: 0 done; 1 failed; 2 wrong usage; 3 the daemon is not running; 4 refused: by a safety
-check, by the configuration, or for lack of permission. The reason is on standard error. `doctor` ends like a
-monitoring plugin: 0 all checks passed, 1 warnings, 2 failures.";
+Exit status: 0 done; 1 failed; 2 wrong usage; 3 the daemon is not running; 4 refused: by a guard, or this
+user may not. The reason is on standard error. `doctor` ends like a monitoring plugin: 0 all is well,
+1 something needs a look, 2 something does not work. `replay` ends with 3 when more than half of a file was
+not understood.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -105,7 +107,13 @@ enum Command {
     Import(import::ImportCommand),
     Record(record::Record),
     Replay(replay::Replay),
-    /// Show sipward during an attack: needs no root and no FreeSWITCH, and changes nothing on this host.
+    /// Print the completions for a shell: `sipward completions bash > /etc/bash_completion.d/sipward`.
+    Completions {
+        /// Which shell.
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Watch sipward fend off a storm: no root, no FreeSWITCH, nothing on this host is changed.
     Demo {
         /// Run until interrupted instead of 20 s.
         #[arg(long)]
@@ -164,7 +172,10 @@ pub fn main() -> ExitCode {
         Command::Doctor(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Record(args) => record::run(args).map(|()| Exit::Done),
-        Command::Replay(args) => replay::run(args).map(|()| Exit::Done),
+        Command::Replay(args) => replay::run(args),
+        Command::Completions { shell } => {
+            out::bytes(&completions(*shell)).map(|()| Exit::Done).map_err(Into::into)
+        }
         Command::Demo { forever } => on_runtime(demo::run(*forever)).map(|()| Exit::Done),
     };
     match done {
@@ -174,6 +185,13 @@ pub fn main() -> ExitCode {
             Exit::of(&error).into()
         }
     }
+}
+
+/// What makes a shell complete this program's words.
+fn completions(shell: Shell) -> Vec<u8> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "sipward", &mut text);
+    text
 }
 
 fn start(run: &Run) -> anyhow::Result<()> {

@@ -9,11 +9,15 @@
 //! | `files` | which files, in which order, `[INCLUDES]` |
 //! | `time` | `10m`, `1d 12h`, `-1` |
 //! | `jail` | the jails that watch SIP, and their settings |
+//! | `counts` | what a jail counts: failed log-ins, or something else |
+//! | `escalation` | `bantime.increment` and its company |
 //! | `reach` | what the actions of a jail stop: the host, or ports |
 //! | `database` | who is banned now |
 //! | `show` | the takeover as a `sipward.toml` |
 
+mod counts;
 mod database;
+mod escalation;
 mod files;
 mod ini;
 mod jail;
@@ -42,7 +46,7 @@ const MAX_NOTES: usize = 200;
 /// The imported settings and bans.
 #[derive(Clone, Debug, Default)]
 pub struct Takeover {
-    /// The jails it comes from; the first one's numbers are taken.
+    /// The jails it comes from; the numbers are those of the first that counts failed log-ins.
     pub jails: Vec<Jail>,
     /// `maxretry`, within sipward's range.
     pub max_failures: Option<u32>,
@@ -50,6 +54,12 @@ pub struct Takeover {
     pub window_seconds: Option<u64>,
     /// `bantime` in seconds, within sipward's range.
     pub ban_time_seconds: Option<u64>,
+    /// `escalation.factor`, within sipward's range.
+    pub escalation_factor: Option<f64>,
+    /// `escalation.max` in seconds, not below `ban_time_seconds`.
+    pub escalation_max_seconds: Option<u64>,
+    /// `rules.raw_address`, of a jail that counts registrations to an address in place of a domain.
+    pub raw_address: Option<RawAddress>,
     /// What the bans of the first jail stop, by the ports of its action; `None` where no known action says it.
     pub scope: Option<Scope>,
     /// The setting that `scope` comes from, to be shown: `port = 5060,5061`.
@@ -60,6 +70,17 @@ pub struct Takeover {
     pub bans: Vec<StandingBan>,
     /// What could not be imported, or only with changes.
     pub notes: Vec<String>,
+}
+
+/// Numbers for `rules.raw_address`; `None` leaves sipward's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct RawAddress {
+    /// `maxretry`.
+    pub threshold: Option<u32>,
+    /// `findtime` in seconds.
+    pub window_seconds: Option<u64>,
+    /// `bantime` in seconds.
+    pub ban_time_seconds: Option<u64>,
 }
 
 /// A ban of fail2ban that has not ended.
@@ -120,8 +141,20 @@ pub enum ImportError {
 pub fn read(sources: &Sources<'_>) -> Result<Takeover, ImportError> {
     let mut notes = Notes::default();
     let jail_files = files::read(sources.directory, "jail", &mut notes)?;
-    let jails = jail::choose(&jail_files, sources.jails, &mut notes)?;
-    let mut takeover = jail::take_over(jails, &mut notes);
+    let mut takeover = match jail::choose(sources.directory, &jail_files, sources.jails, &mut notes)
+    {
+        Ok(jails) => jail::take_over(jails, &mut notes),
+        Err(ImportError::NoJail(why)) if sources.jails.is_empty() => {
+            // Who may never be banned is worth taking without any jail.
+            let takeover = jail::default_ignored(&jail_files, &mut notes);
+            if takeover.allow.is_empty() {
+                return Err(ImportError::NoJail(why));
+            }
+            notes.add(format!("{why}; only ignoreip of [DEFAULT] is taken over"));
+            takeover
+        }
+        Err(error) => return Err(error),
+    };
 
     let (file, asked_for) = match sources.database {
         Some(file) => (Some(file.to_owned()), true),
@@ -146,7 +179,7 @@ pub fn read(sources: &Sources<'_>) -> Result<Takeover, ImportError> {
 pub fn sip_jails(directory: &Path) -> Vec<String> {
     let mut notes = Notes::default();
     let files = files::read(directory, "jail", &mut notes);
-    files.map(|files| jail::enabled_sip_jails(&files)).unwrap_or_default()
+    files.map(|files| jail::enabled_sip_jails(directory, &files)).unwrap_or_default()
 }
 
 /// `dbfile` of `fail2ban.conf`; `None` when it is switched off.

@@ -152,6 +152,7 @@ impl Daemon {
         helpers.extend([
             tokio::spawn(counting),
             tokio::spawn(recall_decisions(store.clone(), Arc::clone(&metrics), clock.clone())),
+            tokio::spawn(sipward_daemon::expire_allowed(Arc::clone(&settings))),
             tokio::spawn(tasks::move_tokens(&records, &access, &store, &clock)),
         ]);
         if let Some(notices) = store.take_notices() {

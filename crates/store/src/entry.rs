@@ -189,6 +189,8 @@ pub struct AllowEntry {
     pub comment: Option<String>,
     /// Since when.
     pub since: Timestamp,
+    /// Until when; `None` for good.
+    pub until: Option<Timestamp>,
 }
 
 /// A setting that an operator changed for good while the daemon ran.

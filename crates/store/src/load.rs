@@ -87,7 +87,7 @@ pub(super) fn all(connection: &Connection, observed: bool) -> rusqlite::Result<S
     Ok(saved)
 }
 
-const ALLOW: &str = "SELECT host, comment, since FROM allow";
+const ALLOW: &str = "SELECT host, comment, since, until FROM allow";
 const OVERRIDES: &str = "SELECT key, value, since FROM overrides";
 
 /// Of a damaged file, what an operator allowed and changed, as far as these tables can be read, because it exists
@@ -213,7 +213,8 @@ fn allow(row: &Row<'_>) -> rusqlite::Result<AllowEntry> {
         let kind = rusqlite::types::Type::Text;
         rusqlite::Error::FromSqlConversionFailure(0, kind, error.into())
     })?;
-    Ok(AllowEntry { host, comment: row.get(1)?, since: timestamp(row.get(2)?) })
+    let until = row.get::<_, Option<i64>>(3)?.map(timestamp);
+    Ok(AllowEntry { host, comment: row.get(1)?, since: timestamp(row.get(2)?), until })
 }
 
 fn set(row: &Row<'_>) -> rusqlite::Result<Override> {

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: i64 = 0x5349_5057;
 
 /// Migrations done to a database that is up to date: as many as there are [`STEPS`].
-pub(super) const VERSION: i64 = 4;
+pub(super) const VERSION: i64 = 5;
 
 /// `meta` row: when something was written last. A clock that is before it is wrong.
 pub(super) const WRITTEN: &str = "written_at";
@@ -64,6 +64,8 @@ CREATE TABLE flows (
     PRIMARY KEY (observed, flow)
 ) STRICT, WITHOUT ROWID;
 ",
+    // Allowed hosts that leave the list by themselves.
+    "ALTER TABLE allow ADD COLUMN until INTEGER;",
 ];
 
 const FIRST: &str = "

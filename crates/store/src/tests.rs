@@ -197,6 +197,7 @@ async fn phones_allowed_hosts_and_changed_settings_come_back() {
         host: host.parse().unwrap(),
         comment: comment.map(str::to_owned),
         since: at(NOW),
+        until: comment.map(|_| at(NOW + HOUR)),
     };
     let office = allow("office.example.org", Some(HOSTILE[1]));
     store.put(Entry::Allow(allow("office.example.org", None)));

@@ -320,11 +320,12 @@ impl Rows<'_> {
     }
 
     fn allow(&self, allowed: &AllowEntry) -> rusqlite::Result<()> {
-        let AllowEntry { host, comment, since } = allowed;
+        let AllowEntry { host, comment, since, until } = allowed;
         self.run(
-            "INSERT INTO allow (host, comment, since) VALUES (?1, ?2, ?3)
-             ON CONFLICT (host) DO UPDATE SET comment = excluded.comment, since = excluded.since",
-            params![host.to_string(), comment, micros(*since)],
+            "INSERT INTO allow (host, comment, since, until) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (host) DO UPDATE SET
+                 comment = excluded.comment, since = excluded.since, until = excluded.until",
+            params![host.to_string(), comment, micros(*since), until.map(micros)],
         )
     }
 

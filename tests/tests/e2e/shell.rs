@@ -28,7 +28,7 @@ super::cases![
     a_ban_in_observe_mode_names_the_mode,
     what_fail2ban_had_is_printed_and_nothing_changed,
     what_fail2ban_had_is_taken_over,
-    who_is_healthy_is_named_before_an_import_bans_him,
+    an_import_names_who_is_healthy_and_bans_no_registered_host,
 ];
 
 /// What a command wrote and how it ended.
@@ -429,7 +429,7 @@ fn what_fail2ban_had_is_taken_over() {
     assert!(sipward(&setup, &["bans"]).expect(0).contains("fail2ban: freeswitch"));
 }
 
-fn who_is_healthy_is_named_before_an_import_bans_him() {
+fn an_import_names_who_is_healthy_and_bans_no_registered_host() {
     let [registered, known, exempt, stranger] =
         ["203.0.113.5", "203.0.113.6", "203.0.113.9", "198.51.100.7"];
     let world = World::new();
@@ -468,5 +468,10 @@ fn who_is_healthy_is_named_before_an_import_bans_him() {
         assert!(told.contains(&line), "{line} in {told}");
     }
     assert!(!told.contains(stranger), "a stranger needs no word: {told}");
-    assert_eq!(said.json(0)["applied"]["bans"], 4);
+    let done = said.json(0);
+    let applied = &done["applied"];
+    assert_eq!(applied["bans"], 2, "the known host and the stranger: {applied:#}");
+    assert_eq!(applied["bans_of_healthy_total"], 2);
+    let spared = applied["bans_of_healthy"].to_string();
+    assert!(spared.contains(registered) && spared.contains(exempt), "{spared}");
 }

@@ -4,6 +4,7 @@
 //! A key that is left out is `None` here and keeps the default of the type it belongs to
 //! ([`sipward_engine::Policy`], [`sipward_route::Settings`]): defaults are written down once.
 
+mod allow;
 mod api;
 mod geo;
 mod http;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Problem;
 use super::{Config, HostEntry, Mode};
+use allow::AllowItem;
 use api::ApiFile;
 pub use api::{Api, DEFAULT_SOCKET};
 use geo::GeoFile;
@@ -46,7 +48,7 @@ pub struct File {
     mode: Option<Mode>,
     on_exit: Option<OnExit>,
     #[serde(alias = "ignoreip")]
-    allow: Option<Vec<HostEntry>>,
+    allow: Option<Vec<AllowItem>>,
     allow_acl: Option<Vec<String>>,
     read_sofia_conf: Option<bool>,
     proxies: Option<Vec<HostEntry>>,
@@ -146,7 +148,8 @@ impl File {
             geo,
             ..
         } = self;
-        let allow = hosts("allow", allow)?;
+        let (allow, allow_notes) = allow::checked(allow.unwrap_or_default())?;
+        let allow = hosts("allow", Some(allow))?;
         let proxies = hosts("proxies", proxies)?;
         let allow_acl = acls(allow_acl)?;
         let dns_refresh = dns_refresh.map_or(Duration::from_secs(300), Span::get);
@@ -160,6 +163,7 @@ impl File {
             mode: mode.unwrap_or_default(),
             on_exit: on_exit.unwrap_or_default(),
             allow,
+            allow_notes,
             proxies,
             dns_refresh,
             policy_keys: policy.written(),

@@ -29,6 +29,10 @@ pub(super) fn read(key: PolicyKey, text: &str) -> Result<Value, String> {
         return Ok(read_span(text)?.as_secs().into());
     }
     match key {
+        PolicyKey::EscalationFactor => match text.trim().parse::<f64>() {
+            Ok(number) if number.is_finite() => Ok(number.into()),
+            Ok(_) | Err(_) => Err("write a number such as 2 or 1.5".to_owned()),
+        },
         PolicyKey::Scope
         | PolicyKey::Rule(_, RuleSetting::Mode | RuleSetting::MinGrade | RuleSetting::Scope) => {
             Ok(text.into())
@@ -59,12 +63,14 @@ pub(super) fn written(key: &str, value: &Value) -> String {
     }
 }
 
-/// The three values that apply to all failures.
+/// The values that hold for anyone who fails.
 pub(super) fn base(values: &[PolicyValue], draft: Draft<'_>, acts: bool) -> Markup {
     let fields = [
-        ("max_failures", "Failures before a ban", "Within the window; 1 to 1000."),
-        ("window_seconds", "Window", "For example 10m; at most 7d."),
-        ("ban_time_seconds", "First ban", "For example 1h; each further ban is longer."),
+        ("max_failures", "Failures that ban", "Within the window; 1 to 1000."),
+        ("window_seconds", "Window", "Such as 10m; at most 7d."),
+        ("ban_time_seconds", "First ban", "Such as 1h; each further one is longer."),
+        ("escalation.factor", "Factor of further bans", "1 to 100; 1 makes all equally long."),
+        ("escalation.max_seconds", "Longest ban", "Such as 7d; at least the first ban."),
     ];
     let fields = fields.map(|(key, text, hint)| (find(values, key), text, hint));
     html! {

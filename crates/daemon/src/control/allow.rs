@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use ipnet::IpNet;
 use sipward_engine::UnblockReason;
@@ -15,6 +16,7 @@ use super::overlap::Staying;
 use super::{Control, convert};
 use crate::{self as daemon, Allowed};
 use sipward_config::HostEntry;
+use sipward_model::clock;
 use sipward_model::record::Record;
 use sipward_model::text::Time;
 use sipward_model::wire::{
@@ -45,11 +47,14 @@ impl Control {
 impl Control {
     pub async fn allow(
         &self,
-        NewAllow { host, comment }: NewAllow,
+        NewAllow { host, comment, until }: NewAllow,
     ) -> Result<(Allowed, AllowChanged), ControlError> {
         at_most("comment", comment.as_deref(), MAX_WORDS)?;
+        if until.is_some_and(|until| until.0 <= clock::stamp(SystemTime::now())) {
+            return Err(ControlError::field("until", "it is over already; write a time to come"));
+        }
         let mut records = self.records.subscribe();
-        let done = self.settings.allow(host.clone(), comment).await?;
+        let done = self.settings.allow(host.clone(), comment, until.map(|until| until.0)).await?;
         wait_for_unbans(&self.engine).await?;
         let (count, ended) = lifted(&mut records);
         let store = convert::health(self.store.settled().await);
@@ -76,12 +81,20 @@ impl Control {
 /// Every entry, by its host as text. An entry of the file that was also added at run time is listed once, as the
 /// file's.
 fn entries(state: &daemon::State, answers: &Arc<Answers>) -> Vec<(String, AllowEntry)> {
-    let file = state.file.allow.iter().map(|host| AllowEntry {
-        host: host.clone(),
-        origin: AllowOrigin::File,
-        comment: None,
-        since: None,
-        nets: nets(host, answers),
+    let now = clock::stamp(SystemTime::now());
+    let mut config = state.file.clone();
+    config.expire_allowed(now);
+    let allow = std::mem::take(&mut config.allow);
+    let file = allow.into_iter().map(|host| {
+        let note = config.allow_note(&host);
+        AllowEntry {
+            origin: AllowOrigin::File,
+            comment: note.and_then(|note| note.comment.clone()),
+            since: None,
+            until: note.and_then(|note| note.until).map(Time),
+            nets: nets(&host, answers),
+            host,
+        }
     });
     let added = state.overrides.allowed().iter().map(|entry| runtime(entry.clone(), answers));
     let all = file.chain(added);
@@ -91,7 +104,14 @@ fn entries(state: &daemon::State, answers: &Arc<Answers>) -> Vec<(String, AllowE
 fn runtime(entry: sipward_store::AllowEntry, answers: &Answers) -> AllowEntry {
     let nets = nets(&entry.host, answers);
     let (since, origin) = (Some(Time(entry.since)), AllowOrigin::Runtime);
-    AllowEntry { host: entry.host, origin, comment: entry.comment, since, nets }
+    AllowEntry {
+        host: entry.host,
+        origin,
+        comment: entry.comment,
+        since,
+        until: entry.until.map(Time),
+        nets,
+    }
 }
 
 fn nets(host: &HostEntry, answers: &Answers) -> Vec<IpNet> {

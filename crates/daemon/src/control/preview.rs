@@ -166,7 +166,7 @@ impl Control {
     /// The effect of an allow entry: bans that would be lifted or split, and manual bans that would remain.
     pub async fn preview_allow(
         &self,
-        NewAllow { host, comment }: NewAllow,
+        NewAllow { host, comment, until: _ }: NewAllow,
     ) -> Result<AllowPreview, ControlError> {
         at_most("comment", comment.as_deref(), MAX_WORDS)?;
         let state = self.settings.state().await;

@@ -3,6 +3,7 @@
 mod set;
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use serde_json::Value;
 use sipward_engine::{Policy, PolicyError, Timestamp};
@@ -10,6 +11,7 @@ use sipward_engine::{Policy, PolicyError, Timestamp};
 use set::set;
 use sipward_config::Config;
 use sipward_config::HostEntry;
+use sipward_model::clock;
 use sipward_model::wire::PolicyKey;
 use sipward_store::{AllowEntry, Entry, Override, Saved};
 
@@ -102,6 +104,14 @@ impl Overrides {
         Ok(())
     }
 
+    /// Takes away the entries that have come to their end at `now`, and gives them.
+    pub fn expire(&mut self, now: Timestamp) -> Vec<AllowEntry> {
+        let (ended, kept) =
+            std::mem::take(&mut self.allow).into_iter().partition(|entry| has_ended(entry, now));
+        self.allow = kept;
+        ended
+    }
+
     /// Takes an entry away and gives it.
     pub fn disallow(&mut self, host: &HostEntry) -> Option<AllowEntry> {
         let place = self.allow.iter().position(|entry| entry.host == *host)?;
@@ -155,8 +165,12 @@ impl Overrides {
     /// `file` with everything on top. A value that conflicts with the file is ignored and reported.
     pub fn over(&self, file: &Config) -> Config {
         let mut config = file.clone();
-        let added = self.allow.iter().map(|entry| &entry.host);
-        config.allow.extend(added.filter(|host| !file.allow.contains(host)).cloned());
+        let now = clock::stamp(SystemTime::now());
+        config.expire_allowed(now);
+        let added = self.allow.iter().filter(|entry| !has_ended(entry, now));
+        let added = added.map(|entry| &entry.host);
+        let known = config.allow.clone();
+        config.allow.extend(added.filter(|host| !known.contains(host)).cloned());
         if let Some(InvalidValue { key, detail }) = self.lay_over(&mut config.policy) {
             tracing::warn!(%key, detail, "an override conflicts with the file and is ignored");
         }
@@ -165,23 +179,37 @@ impl Overrides {
 
     /// Puts the values over a policy as far as they fit; gives the last one that does not.
     fn lay_over(&self, policy: &mut Policy) -> Option<InvalidValue> {
-        let mut unfit = None;
-        for (key, layers) in &self.policy {
-            let (key, Some(value)) = (*key, layers.value()) else {
-                continue;
-            };
-            let mut changed = policy.clone();
-            match set(&mut changed, key, value).and_then(|()| valid(&changed)) {
-                Ok(()) => *policy = changed,
-                Err(detail) => unfit = Some(InvalidValue { key, detail }),
+        let values = self.policy.iter();
+        let mut left: Vec<(PolicyKey, &Value)> =
+            values.filter_map(|(key, layers)| Some((*key, layers.value()?))).collect();
+        // A first ban may be too long until the longest is longer, and the other way round.
+        loop {
+            let before = left.len();
+            let mut unfit = None;
+            left.retain(|(key, value)| {
+                let mut changed = policy.clone();
+                match set(&mut changed, *key, value).and_then(|()| valid(&changed)) {
+                    Ok(()) => *policy = changed,
+                    Err(detail) => {
+                        unfit = Some(InvalidValue { key: *key, detail });
+                        return true;
+                    }
+                }
+                false
+            });
+            if left.is_empty() || left.len() == before {
+                return unfit;
             }
         }
-        unfit
     }
 
     fn layers(&mut self, key: PolicyKey) -> &mut Layers {
         self.policy.entry(key).or_default()
     }
+}
+
+fn has_ended(entry: &AllowEntry, now: Timestamp) -> bool {
+    entry.until.is_some_and(|until| until <= now)
 }
 
 /// The name by which a value is stored, as the file's key is written.

@@ -16,12 +16,15 @@ pub struct AllowEntry {
     pub host: HostEntry,
     /// Where it comes from.
     pub origin: AllowOrigin,
-    /// The operator's comment; entries of the file have none.
+    /// The operator's words.
     pub comment: Option<String>,
     /// When it was added; entries of the file do not say.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub since: Option<Time>,
-    /// Its networks now; empty while a name is not resolved yet.
+    /// When it leaves the list by itself; `null` for never.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub until: Option<Time>,
+    /// The networks it stands for now; empty while a name has no answer yet.
     #[schema(value_type = Vec<String>)]
     pub nets: Vec<IpNet>,
 }
@@ -75,6 +78,10 @@ pub struct NewAllow {
     #[serde(default)]
     #[schema(max_length = 500)]
     pub comment: Option<String>,
+    /// When it leaves the list by itself; never when left out. An entry that was added before takes the new end.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub until: Option<Time>,
 }
 
 /// The allow list was changed.

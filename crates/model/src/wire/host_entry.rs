@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 const MAX_NAME: usize = 253;
 
 /// An address, a network, or a DNS name that is looked up again and again.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HostEntry {
     /// `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/48`; host bits are cleared.
     Net(IpNet),

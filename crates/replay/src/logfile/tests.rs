@@ -165,6 +165,79 @@ fn times_that_go_back_or_make_no_sense_are_counted() {
     assert_eq!((tally.set_back, tally.undated), (1, 2));
 }
 
+/// A log of failures at these times, each read at.
+fn times(zone: TimeZone, times: &[&str]) -> (Vec<String>, Tally) {
+    let at = |time: &&str| FAILURE.replace("08:24:26.444097", time);
+    let text = times.iter().map(at).collect::<Vec<_>>().join("\n");
+    let mut log = LogFile::new(text.as_bytes(), Local::new(zone, NEWEST));
+    let times = messages(&mut log);
+    let times = times.iter().map(|(at, _)| Time(*at).to_string()[11..19].to_owned()).collect();
+    (times, log.tally())
+}
+
+#[test]
+fn a_clock_that_was_set_back_goes_on_from_there() {
+    let (times, tally) = times(
+        TimeZone::UTC,
+        &["08:00:00", "08:15:00", "07:20:00", "07:35:00", "07:50:00", "08:05:00"],
+    );
+    assert_eq!(times, ["08:00:00", "08:15:00", "08:15:00", "08:30:00", "08:45:00", "09:00:00"]);
+    assert_eq!((tally.steps, tally.set_back), (1, 0));
+}
+
+#[test]
+fn rows_that_are_late_one_by_one_change_no_time() {
+    let (times, tally) = times(
+        TimeZone::UTC,
+        &["08:00:00", "08:15:00", "08:10:00", "08:16:00", "08:11:00", "08:17:00", "08:16:30"],
+    );
+    assert_eq!(
+        times,
+        ["08:00:00", "08:15:00", "08:15:00", "08:16:00", "08:16:00", "08:17:00", "08:17:00"]
+    );
+    assert_eq!((tally.steps, tally.set_back), (0, 3));
+}
+
+#[test]
+fn rows_that_are_not_understood_are_counted_by_kind_with_the_first_of_each() {
+    let docker = format!("2026-11-22T08:24:10.444123456Z {FAILURE}");
+    let unknown = format!("[pbx] {FAILURE}");
+    let user = "2026-11-22 08:24:10.4 [WARNING] sofia_reg.c:3210 Can't find user [9876@pbx.test] from 192.0.2.11";
+    let whole = format!(
+        "{user}\nYou must define a domain called 'pbx.test' in your directory and add a user with the id=\"9876\" attribute\nand you must configure your device to use the proper domain in its authentication credentials."
+    );
+    let text = [
+        docker.as_str(),
+        &unknown,
+        "GET / HTTP/1.1 from 192.0.2.1",
+        &unknown,
+        user,
+        &whole,
+        "Dialplan: x",
+    ]
+    .join("\n");
+    let mut log = log(text.as_bytes());
+    assert_eq!(messages(&mut log).len(), 3);
+    let tally = log.tally();
+    let unread: Vec<_> =
+        tally.unread.iter().map(|one| (one.kind, one.rows, one.first_line)).collect();
+    let expected =
+        [(UnreadKind::Layout, 2, 2), (UnreadKind::Foreign, 1, 3), (UnreadKind::RowsMissing, 1, 5)];
+    assert_eq!(unread, expected);
+    assert!(!tally.is_mostly_unread());
+    let mut mostly = super::tests::log(unknown.as_bytes());
+    assert_eq!(messages(&mut mostly).len(), 0);
+    assert!(Tally { kind: crate::Kind::Log, ..mostly.tally() }.is_mostly_unread());
+}
+
+#[test]
+fn a_row_without_the_prefix_of_its_message_is_none_of_it() {
+    let text = format!("pbx  | {FAILURE}\n folded\npbx  | {FAILURE}\npbx  |  folded\n");
+    let found = messages(&mut log(text.as_bytes()));
+    assert_eq!(found.len(), 2);
+    assert!(!found[0].1.ends_with(b"folded") && found[1].1.ends_with(b" folded"));
+}
+
 /// A disk that fails after its bytes.
 struct Failing<'b>(&'b [u8]);
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use sipward_engine::{Details, Grade, Identity, RuleName, Stats, Text, Timestamp};
 
 use super::*;
+use crate::UnreadKind;
 use crate::report::{MAX_BANS, MAX_OTHERS};
 
 /// 2026-11-22 10:00 UTC.
@@ -90,6 +91,13 @@ fn tally() -> Tally {
         unusable: 1,
         undated: 2,
         set_back: 3,
+        steps: 2,
+        unread: vec![Unread {
+            kind: UnreadKind::RowsMissing,
+            rows: 5,
+            first_line: 2,
+            first: EVIL.to_owned(),
+        }],
         damaged: 1,
         skipped_bytes: 99,
         ended_early: Some(EVIL.to_owned()),

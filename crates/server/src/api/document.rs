@@ -72,7 +72,7 @@ macro_rules! routes {
             let mut router = Router::new();
             $(
                 let (path, methods) = utoipa_axum::paste! {
-                    route::<$module::[<__path_ $handler>], _, _>($module::$handler)
+                    route::<$module::[<__path_ $handler>], _, _>(&$module::$handler)
                 };
                 router = router.route(&path, scope::$scope(methods));
             )+
@@ -133,7 +133,7 @@ routes! {
 }
 
 /// A handler as its path and its methods, both of which its documentation says.
-fn route<P: Path, H: Handler<T, Api>, T: 'static>(handler: H) -> (String, MethodRouter<Api>) {
+fn route<P: Path, H: Handler<T, Api>, T: 'static>(handler: &H) -> (String, MethodRouter<Api>) {
     let add = |methods: MethodRouter<Api>, method: HttpMethod| {
         methods.on(method.to_method_filter(), handler.clone())
     };

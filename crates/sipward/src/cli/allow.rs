@@ -1,13 +1,17 @@
 //! `sipward allow`.
 
+use std::time::{Duration, SystemTime};
+
 use clap::Subcommand;
 use hyper::Method;
 
 use super::ban::degraded;
 use super::out::{self, Table};
-use super::remote::{Exit, Remote};
+use super::remote::{Exit, Remote, for_each};
 use crate::client::segment;
 use sipward_config::HostEntry;
+use sipward_model::clock;
+use sipward_model::text::{Time, read_end, read_span};
 use sipward_model::wire::{AllowChanged, AllowOrigin, AllowPage, AllowQuery, MAX_LIMIT, NewAllow};
 
 /// Show and change the allow list: hosts that no rule bans.
@@ -30,22 +34,24 @@ enum Action {
         #[command(flatten)]
         remote: Remote,
     },
-    /// Never ban an address, a network or a DNS name again, and lift the bans that cover it.
+    /// Never ban addresses, networks or DNS names again, and lift the bans that cover them.
     Add {
-        /// The host: 192.0.2.7, 192.0.2.0/24, office.example.org.
-        #[arg(value_name = "HOST")]
-        host: HostEntry,
-        /// A comment, shown in the list.
+        /// Whom: 192.0.2.7, 192.0.2.0/24, office.example.org. `sipward import list --allow` reads them from a file.
+        #[arg(value_name = "HOST", required = true)]
+        hosts: Vec<HostEntry>,
+        /// Why, for anyone who reads it later.
         #[arg(long, value_name = "TEXT")]
         comment: Option<String>,
+        #[command(flatten)]
+        end: End,
         #[command(flatten)]
         remote: Remote,
     },
     /// Remove an entry that was added at run time. Entries of the file can only be changed there.
     Remove {
-        /// The host.
-        #[arg(value_name = "HOST")]
-        host: HostEntry,
+        /// Whom.
+        #[arg(value_name = "HOST", required = true)]
+        hosts: Vec<HostEntry>,
         #[command(flatten)]
         remote: Remote,
     },
@@ -63,23 +69,42 @@ impl AllowCommand {
                     listed,
                 )
             }
-            Action::Add { host, comment, remote } => {
-                let entry = NewAllow { host: host.clone(), comment: comment.clone() };
+            Action::Add { hosts, comment, end, remote } => for_each(hosts, |host| {
+                let entry =
+                    NewAllow { host: host.clone(), comment: comment.clone(), until: end.until() };
                 remote.run(
                     "changing the allow list",
                     async |client| client.post("/allow", &entry).await,
                     |done| changed(done, "is never banned by a rule"),
                 )
-            }
-            Action::Remove { host, remote } => {
+            }),
+            Action::Remove { hosts, remote } => for_each(hosts, |host| {
                 let path = format!("/allow/{}", segment(host));
                 remote.run(
                     "changing the allow list",
                     async |client| client.send(Method::DELETE, &path).await,
                     |done| changed(done, "was removed from the allow list"),
                 )
-            }
+            }),
         }
+    }
+}
+
+/// When an entry leaves the list by itself.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct End {
+    /// For how long: 90s, 10m, 2h, 7d. Without it, for good.
+    #[arg(long = "for", value_name = "SPAN", value_parser = read_span, conflicts_with = "until")]
+    length: Option<Duration>,
+    /// Until when: a day, over before its 00:00 UTC (2026-12-01), or a time (2026-12-01T18:00:00Z).
+    #[arg(long, value_name = "WHEN", value_parser = read_end)]
+    until: Option<Time>,
+}
+
+impl End {
+    pub(super) fn until(&self) -> Option<Time> {
+        let length = self.length.map(|length| Time(clock::stamp(SystemTime::now()) + length));
+        length.or(self.until)
     }
 }
 
@@ -87,7 +112,7 @@ fn listed(page: &AllowPage) -> String {
     if page.items.is_empty() {
         return "the allow list is empty\n".to_owned();
     }
-    let mut table = Table::new(["HOST", "FROM", "SINCE", "ADDRESSES", "COMMENT"]);
+    let mut table = Table::new(["HOST", "FROM", "SINCE", "UNTIL", "STANDS FOR", "COMMENT"]);
     for entry in &page.items {
         let nets = match (&entry.host, entry.nets.as_slice()) {
             (HostEntry::Net(_), _) => String::new(),
@@ -103,6 +128,7 @@ fn listed(page: &AllowPage) -> String {
                 AllowOrigin::Runtime => "run time".to_owned(),
             },
             entry.since.map_or("-".to_owned(), |since| since.to_string()),
+            entry.until.map_or("-".to_owned(), |until| until.to_string()),
             nets,
             entry.comment.clone().unwrap_or_default(),
         ]);
@@ -120,7 +146,8 @@ fn changed(done: &AllowChanged, what: &str) -> String {
         0 => String::new(),
         count => format!("; {} lifted", out::count(count, "ban")),
     };
-    format!("{} {what}{ended}\n{}{}", done.entry.host, staying(done), degraded(&done.store))
+    let until = done.entry.until.map_or_else(String::new, |until| format!(" until {until}"));
+    format!("{} {what}{until}{ended}\n{}{}", done.entry.host, staying(done), degraded(&done.store))
 }
 
 /// Manual bans that take precedence over the entry, and the command that lifts them.

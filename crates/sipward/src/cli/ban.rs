@@ -6,7 +6,7 @@ use std::time::Duration;
 use hyper::Method;
 
 use super::out;
-use super::remote::{Exit, Remote};
+use super::remote::{Exit, Remote, for_each};
 use super::ssh;
 use crate::client::{Client, NoQuery, segment};
 use sipward_config::Mode;
@@ -16,7 +16,7 @@ use sipward_model::wire::{
     StillStopped, StoreHealth, StoreState, Unbanned,
 };
 
-/// Ban an address or a network.
+/// Ban addresses or networks.
 ///
 /// Refused with the reason when it would cut off this host's gateways, name servers, trunks, the
 /// FreeSWITCH end of the Event Socket, or the SSH client of this command, and when it is
@@ -24,10 +24,10 @@ use sipward_model::wire::{
 /// registered, known or exempt are named on standard error before the ban.
 #[derive(Debug, clap::Args)]
 pub(super) struct BanCommand {
-    /// The source: 203.0.113.7, 203.0.113.0/24, `2001:db8:bad::/48`.
-    #[arg(value_name = "ADDR|CIDR")]
-    net: Net,
-    /// Duration: 90s, 10m, 2h, 7d. Default: `ban_time` of the policy.
+    /// Whom: 203.0.113.7, 203.0.113.0/24, `2001:db8:bad::/48`. `sipward import list` reads them from a file.
+    #[arg(value_name = "ADDR|CIDR", required = true)]
+    nets: Vec<Net>,
+    /// For how long: 90s, 10m, 2h, 7d. Without it, the policy's `ban_time`.
     #[arg(long = "for", value_name = "SPAN", value_parser = read_span, conflicts_with = "permanent")]
     length: Option<Duration>,
     /// Ban until the ban is lifted.
@@ -67,8 +67,12 @@ impl ScopeWord {
 
 impl BanCommand {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
+        for_each(&self.nets, |net| self.ban(*net))
+    }
+
+    fn ban(&self, net: Net) -> anyhow::Result<Exit> {
         let order = NewBan {
-            net: self.net,
+            net,
             ban_time_seconds: self.length.map(|length| length.as_secs()),
             permanent: self.permanent,
             scope: self.scope.map(ScopeWord::scope),
@@ -80,7 +84,7 @@ impl BanCommand {
         self.remote.run(
             "banning",
             async |client| {
-                for line in healthy(client, self.net).await {
+                for line in healthy(client, net).await {
                     eprintln!("sipward: {}", Plain(&line));
                 }
                 let made = client.post::<BanMade>("/bans", &order).await?;
@@ -138,7 +142,7 @@ fn made(made: &BanMade, observes: bool) -> String {
     format!("{} is banned {from}{end}{kernel}\n{}", ban.net, degraded(&made.store))
 }
 
-/// Lift a ban.
+/// Lift bans.
 ///
 /// An address inside a banned network is excluded from it; the rest remains banned. Its failures are
 /// forgotten, so that it starts again from zero.
@@ -146,9 +150,9 @@ fn made(made: &BanMade, observes: bool) -> String {
 pub(super) struct UnbanCommand {
     /// The address or network.
     #[arg(value_name = "ADDR|CIDR", required_unless_present = "all")]
-    net: Option<Net>,
-    /// Lift all bans.
-    #[arg(long, conflicts_with = "net")]
+    nets: Vec<Net>,
+    /// Everybody.
+    #[arg(long, conflicts_with = "nets")]
     all: bool,
     #[command(flatten)]
     remote: Remote,
@@ -156,11 +160,18 @@ pub(super) struct UnbanCommand {
 
 impl UnbanCommand {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
-        let path = match &self.net {
+        if self.all {
+            return self.unban(None);
+        }
+        for_each(&self.nets, |net| self.unban(Some(*net)))
+    }
+
+    fn unban(&self, net: Option<Net>) -> anyhow::Result<Exit> {
+        let path = match &net {
             Some(net) => format!("/bans/{}", segment(net)),
             None => "/bans".to_owned(),
         };
-        let whom = self.net.map_or("nobody".to_owned(), |net| net.to_string());
+        let whom = net.map_or("nobody".to_owned(), |net| net.to_string());
         self.remote.run(
             "lifting bans",
             async |client| {
@@ -175,7 +186,7 @@ impl UnbanCommand {
                     flows => format!("; {} allowed again", out::count(flows, "denied flow")),
                 };
                 if done.count == 0 {
-                    return match self.net {
+                    return match net {
                         Some(_) => format!("{whom} was not banned{flows}\n"),
                         None => format!("there were no bans{flows}\n"),
                     };

@@ -21,9 +21,7 @@ fn completions() -> Files {
     [(Shell::Bash, "sipward.bash"), (Shell::Zsh, "_sipward"), (Shell::Fish, "sipward.fish")]
         .into_iter()
         .map(|(shell, name)| {
-            let mut text = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "sipward", &mut text);
-            (name.to_owned(), String::from_utf8(text).unwrap())
+            (name.to_owned(), String::from_utf8(super::completions(shell)).unwrap())
         })
         .collect()
 }

@@ -1,6 +1,7 @@
 //! `sipward import`.
 
 mod apply;
+mod list;
 
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -10,7 +11,7 @@ use serde::Serialize;
 
 use super::out;
 use super::remote::{Exit, Remote, block_on};
-use crate::fail2ban::{self, Sources, Takeover};
+use crate::fail2ban::{self, RawAddress, Sources, Takeover};
 use apply::{Applied, apply};
 use sipward_config::HostEntry;
 use sipward_model::clock;
@@ -26,11 +27,17 @@ pub(super) struct ImportCommand {
 
 #[derive(Debug, Subcommand)]
 enum From {
-    /// Read fail2ban's jails for SIP (ignoreip, maxretry, findtime, bantime, ports) and the active bans.
+    /// Read fail2ban's jails for SIP (ignoreip, maxretry, findtime, bantime and its increments, ports)
+    /// and the bans in effect.
     ///
     /// Prints the result as a configuration file, with the bans in comments. Without --apply nothing is changed, and
     /// fail2ban's own files are never changed.
     Fail2ban(Fail2ban),
+    /// Ban the addresses and networks of a list, or allow them.
+    ///
+    /// One in a line, with or without words behind it, or a table (CSV) of which the first column that holds an
+    /// address counts. `#` begins a comment. Hosts that are registered or protected now are not banned, and named.
+    List(list::List),
 }
 
 #[derive(Debug, clap::Args)]
@@ -55,6 +62,7 @@ impl ImportCommand {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         match &self.from {
             From::Fail2ban(command) => command.run(),
+            From::List(command) => command.run(),
         }
     }
 }
@@ -93,6 +101,10 @@ struct Document<'a> {
     max_failures: Option<u32>,
     window_seconds: Option<u64>,
     ban_time_seconds: Option<u64>,
+    escalation_factor: Option<f64>,
+    escalation_max_seconds: Option<u64>,
+    /// For `rules.raw_address`; `null` where no jail counts that.
+    raw_address: Option<RawAddress>,
     /// `host` or `sip`, by the ports of the first jail's action.
     scope: Option<RuleScope>,
     allow: &'a [HostEntry],
@@ -124,6 +136,9 @@ impl<'a> Document<'a> {
             max_failures: takeover.max_failures,
             window_seconds: takeover.window_seconds,
             ban_time_seconds: takeover.ban_time_seconds,
+            escalation_factor: takeover.escalation_factor,
+            escalation_max_seconds: takeover.escalation_max_seconds,
+            raw_address: takeover.raw_address,
             scope: takeover.scope.map(|scope| Some(scope).into()),
             allow: &takeover.allow,
             bans: takeover.bans.iter().map(ban).collect(),

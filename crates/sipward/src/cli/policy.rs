@@ -211,6 +211,10 @@ fn assignment(text: &str) -> Result<(PolicyKey, Value), String> {
             let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
             Value::from(parts.collect::<Vec<_>>())
         }
+        PolicyKey::EscalationFactor => {
+            let number = value.parse::<f64>().ok().filter(|number| number.is_finite());
+            number.map(Value::from).ok_or_else(|| format!("`{value}` is no number"))?
+        }
         PolicyKey::Scope
         | PolicyKey::Rule(_, RuleSetting::Mode | RuleSetting::MinGrade | RuleSetting::Scope) => {
             Value::from(value)
@@ -231,6 +235,8 @@ mod tests {
         let read = |text| assignment(text).map(|(key, value)| format!("{key} {value}"));
         for (text, expected) in [
             ("findtime=10m", "window_seconds 600"),
+            ("escalation.factor=1.5", "escalation.factor 1.5"),
+            ("escalation.max=30d", "escalation.max_seconds 2592000"),
             ("rules.users.mode = shadow", "rules.users.mode \"shadow\""),
             ("rules.slow.window=12h", "rules.slow.window_seconds 43200"),
             ("rules.slow.threshold=40", "rules.slow.threshold 40"),

@@ -13,6 +13,7 @@ use crate::client::{Answer, Client, ClientError};
 use sipward_config::Config;
 use sipward_config::file::DEFAULT_SOCKET;
 use sipward_model::wire::ProblemKind;
+use sipward_replay::SourceError;
 
 /// Where the daemon's socket is.
 #[derive(Clone, Debug, clap::Args)]
@@ -59,8 +60,14 @@ impl From<Exit> for ExitCode {
 }
 
 impl Exit {
+    /// Of `replay`: more than half of a file was not understood.
+    pub(super) const MOSTLY_UNREAD: Self = Self::Code(3);
+
     /// The status that an error ends with.
     pub(super) fn of(error: &anyhow::Error) -> Self {
+        if let Some(SourceError::Unknown { .. }) = error.downcast_ref() {
+            return Self::MOSTLY_UNREAD;
+        }
         match error.downcast_ref::<ClientError>() {
             Some(ClientError::NotRunning { .. }) => Self::NotRunning,
             Some(ClientError::NotPermitted { .. }) => Self::Refused,
@@ -162,6 +169,30 @@ impl Remote {
         })??;
         Ok(Exit::Done)
     }
+}
+
+/// Does it for each of them. A failure of one is reported and the rest goes on; the exit status is the first failure's.
+pub(super) fn for_each<T>(
+    items: &[T],
+    one: impl Fn(&T) -> anyhow::Result<Exit>,
+) -> anyhow::Result<Exit> {
+    if let [only] = items {
+        return one(only);
+    }
+    let mut first = Exit::Done;
+    for item in items {
+        let exit = one(item).unwrap_or_else(|error| {
+            eprintln!("sipward: {error:#}");
+            Exit::of(&error)
+        });
+        if first == Exit::Done {
+            first = exit;
+        }
+        if exit == Exit::NotRunning {
+            break;
+        }
+    }
+    Ok(first)
 }
 
 /// The socket that is named, or the one of the configuration file.

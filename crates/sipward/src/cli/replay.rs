@@ -13,6 +13,7 @@ use jiff::tz::{Offset, TimeZone};
 use serde::Serialize;
 use sipward_engine::Exemption;
 
+use super::remote::Exit;
 use sipward_config::{Config, DEFAULT_PATH, HostEntry};
 use sipward_daemon::names::Names;
 use sipward_model::text::Plain;
@@ -28,8 +29,10 @@ const PROGRESS_EVERY: u64 = 4_096;
 /// Test a policy with recordings or log files: show what it would have banned, and why.
 ///
 /// Reads recordings of the Event Socket (`sipward record`) and log files of FreeSWITCH, plain or gzip,
-/// and detects the format of each file. All of them are replayed together, in the order of their
-/// times. Nothing is banned, and no FreeSWITCH is needed.
+/// and tells them apart by their content. All of them are played together, in the order of their
+/// times. Nothing is banned, and no FreeSWITCH is needed. What docker, compose, the journal, rsyslog or grep put before
+/// each row of a log is taken off. Rows that cannot be read are counted, and the first of each kind is shown; the exit
+/// status is 3 when more than half of a file was not understood.
 #[derive(Debug, clap::Args)]
 pub(super) struct Replay {
     /// Recordings and log files, in any order.
@@ -60,7 +63,7 @@ struct Outcomes<'r> {
     comparison: Option<&'r Comparison>,
 }
 
-pub(super) fn run(replay: &Replay) -> anyhow::Result<()> {
+pub(super) fn run(replay: &Replay) -> anyhow::Result<Exit> {
     anyhow::ensure!(
         replay.files.len() <= MAX_SOURCES,
         "{} files, more than {MAX_SOURCES}: replay them in several runs, or join them first",
@@ -80,8 +83,10 @@ pub(super) fn run(replay: &Replay) -> anyhow::Result<()> {
     let reports: Vec<Report> = simulations.into_iter().map(Simulation::finish).collect();
     let (first, second) = (reports.first().context("there is no policy")?, reports.get(1));
     let comparison = second.map(|second| Comparison::of(first, second));
+    let exit =
+        if tallies.iter().any(Tally::is_mostly_unread) { Exit::MOSTLY_UNREAD } else { Exit::Done };
     if replay.json {
-        return print(|out| {
+        print(|out| {
             let outcomes = Outcomes {
                 files: &tallies,
                 log_time_zone: &zone_name,
@@ -90,12 +95,14 @@ pub(super) fn run(replay: &Replay) -> anyhow::Result<()> {
             };
             serde_json::to_writer_pretty(&mut *out, &outcomes)?;
             writeln!(out)
-        });
+        })?;
+        return Ok(exit);
     }
     let has_log = tallies.iter().any(|source| source.kind == Kind::Log);
     let zone = has_log.then_some(zone_name.as_str());
     let second = second.zip(comparison.as_ref());
-    print(|out| write!(out, "{}", Outcome { sources: &tallies, zone, first, second }))
+    print(|out| write!(out, "{}", Outcome { sources: &tallies, zone, first, second }))?;
+    Ok(exit)
 }
 
 /// Writes to standard output. The reader may close it early (`| head`).

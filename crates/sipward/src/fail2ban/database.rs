@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row};
 use sipward_engine::{Scope, Timestamp};
 
@@ -22,7 +23,10 @@ const MAX_BANS: usize = 500_000;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// fail2ban's default `bantime` in seconds, for a database of before 0.11 and a jail that sets none.
-const DEFAULT_BAN_TIME: i64 = 600;
+const DEFAULT_BAN_TIME: f64 = 600.0;
+
+/// Characters of an address that a note shows at most.
+const MAX_SHOWN: usize = 60;
 
 /// The bans of these jails that are active at `now`.
 pub(super) fn bans(
@@ -47,8 +51,8 @@ pub(super) fn bans(
     let mut statement = database.prepare(query).map_err(said)?;
     for jail in jails {
         let configured = match jail.ban_time {
-            Some(Span::Seconds(seconds)) => i64::try_from(seconds).unwrap_or(i64::MAX),
-            Some(Span::Permanent) => -1,
+            Some(Span::Seconds(seconds)) => u32::try_from(seconds).map_or(f64::MAX, f64::from),
+            Some(Span::Permanent) => -1.0,
             None => DEFAULT_BAN_TIME,
         };
         let mut rows = statement.query([&jail.name]).map_err(said)?;
@@ -77,23 +81,39 @@ pub(super) fn bans(
 fn standing(
     row: &Row<'_>,
     jail: &Jail,
-    configured: i64,
+    configured: f64,
     now: Timestamp,
     notes: &mut Notes,
 ) -> Option<StandingBan> {
-    // SQLite columns hold whatever was put into them.
-    let text: String = row.get(0).ok()?;
-    let since: i64 = row.get(1).ok()?;
-    let length = row.get::<_, Option<i64>>(2).ok()?.unwrap_or(configured);
+    // SQLite columns hold whatever was put into them. Lengths with a fraction come of bantime.increment.
+    let text = match row.get_ref(0) {
+        Ok(ValueRef::Text(text)) => String::from_utf8_lossy(text).into_owned(),
+        Ok(_) | Err(_) => "?".to_owned(),
+    };
+    let shown: String = text.chars().take(MAX_SHOWN).flat_map(char::escape_debug).collect();
     let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     let Ok(net) = net else {
-        notes.add(format!("`{}` is banned but is not an address; skipped", text.escape_debug()));
+        notes.add(format!("`{shown}` is banned and no address; left out"));
         return None;
     };
-    let until = if length < 0 {
+    let length = match row.get_ref(2) {
+        Ok(ValueRef::Null) => Some(configured),
+        Ok(value) => number(value),
+        Err(_) => None,
+    };
+    let (Some(since), Some(length)) = (row.get_ref(1).ok().and_then(number), length) else {
+        notes.add(format!("the ban of {shown} has no time that can be read; left out"));
+        return None;
+    };
+    let until = if length < 0.0 {
         None
     } else {
-        let end = u64::try_from(since.saturating_add(length)).unwrap_or(0);
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "`as` saturates, and what ended before 1970 has ended"
+        )]
+        let end = (since + length).round() as u64;
         Some(Timestamp::from_micros(end.saturating_mul(1_000_000)))
     };
     if until.is_some_and(|until| until <= now) {
@@ -105,4 +125,16 @@ fn standing(
         jail: jail.name.clone(),
         scope: jail.reach.as_ref().map(|reach| reach.scope),
     })
+}
+
+/// A number, whichever way SQLite keeps it.
+fn number(value: ValueRef<'_>) -> Option<f64> {
+    let number = match value {
+        #[allow(clippy::cast_precision_loss, reason = "times are far below 2^53 seconds")]
+        ValueRef::Integer(whole) => whole as f64,
+        ValueRef::Real(number) => number,
+        ValueRef::Text(text) => std::str::from_utf8(text).ok()?.trim().parse().ok()?,
+        ValueRef::Null | ValueRef::Blob(_) => return None,
+    };
+    number.is_finite().then_some(number)
 }

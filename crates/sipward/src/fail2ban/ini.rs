@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use super::Notes;
+
 /// The section that all others fall back to.
 const DEFAULT: &str = "DEFAULT";
 
@@ -193,7 +195,23 @@ impl Ini {
     }
 }
 
-/// A key whose value may continue in the next line.
+/// The value of a key; what is wrong with it becomes a note.
+pub(super) fn text(files: &Ini, section: &str, key: &str, notes: &mut Notes) -> Option<String> {
+    match files.value(section, key)? {
+        Ok(value) => Some(value),
+        Err(error) => {
+            notes.add(error);
+            None
+        }
+    }
+}
+
+/// As Python and fail2ban read a switch.
+pub(super) fn is_true(value: &str) -> bool {
+    matches!(value.trim().to_ascii_lowercase().as_str(), "1" | "on" | "true" | "yes")
+}
+
+/// A key whose value may go on in the next line.
 struct OpenKey {
     name: String,
     value: String,

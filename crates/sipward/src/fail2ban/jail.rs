@@ -2,14 +2,17 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
+use std::path::Path;
 
 use ipnet::{IpNet, Ipv4Net};
 use sipward_engine::Scope;
 
-use super::ini::Ini;
+use super::counts::{self, Counts};
+use super::escalation::{self, Escalation};
+use super::ini::{Ini, is_true, text};
 use super::reach::{self, Reach};
 use super::time::{self, Span};
-use super::{ImportError, Notes, Takeover};
+use super::{ImportError, Notes, RawAddress, Takeover};
 use sipward_config::HostEntry;
 
 /// Words by which a jail is known to watch SIP: in its name, its filter or its log file. FusionPBX calls
@@ -30,12 +33,15 @@ const WINDOW: RangeInclusive<u64> = 1..=7 * 86_400;
 /// `policy.ban_time` in seconds: 1s to 365d.
 const BAN_TIME: RangeInclusive<u64> = 1..=365 * 86_400;
 
+/// Default of `policy.ban_time`.
+const BAN_TIME_BY_DEFAULT: u64 = 3_600;
+
 /// What an operator should know of ports.
 const SIP_PORTS: &str = "scope = \"sip\" blocks packets to the ports of FreeSWITCH's profiles, \
                          regardless of the jail's ports";
 
 /// One jail.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Jail {
     /// Its name.
     pub name: String,
@@ -47,14 +53,17 @@ pub struct Jail {
     pub(super) ban_time: Option<Span>,
     /// `ignoreip`, as written.
     ignore: Vec<String>,
-    /// `bantime.increment`.
-    increments: bool,
+    /// `bantime.increment` and what belongs to it.
+    escalation: Option<Escalation>,
+    /// What its `maxretry` is a number of.
+    counts: Counts,
     /// What its actions stop.
     pub(super) reach: Option<Reach>,
 }
 
 /// The jails to take: those of these names, or all enabled ones that watch SIP.
 pub(super) fn choose(
+    directory: &Path,
     files: &Ini,
     names: &[String],
     notes: &mut Notes,
@@ -70,18 +79,23 @@ pub(super) fn choose(
     }
     let mut jails = Vec::new();
     let mut disabled = Vec::new();
+    let mut others = Vec::new();
     for name in files.sections().filter(|name| *name != "INCLUDES") {
         let chosen = if names.is_empty() {
             watches_sip(files, name)
         } else {
             names.iter().any(|wanted| wanted == name)
         };
-        if !chosen || jails.len() >= MAX_JAILS {
-            continue;
-        }
-        let enabled = text(files, name, "enabled", notes).is_some_and(|value| is_true(&value));
-        if enabled || !names.is_empty() {
-            jails.push(Jail::read(files, name, notes));
+        let enabled = || files.value(name, "enabled").and_then(Result::ok);
+        let enabled = enabled().is_some_and(|value| is_true(&value));
+        if !chosen {
+            if names.is_empty() && enabled {
+                others.push(name);
+            }
+        } else if jails.len() >= MAX_JAILS {
+            notes.add(format!("jail {name} is left out: more than {MAX_JAILS} jails watch SIP"));
+        } else if enabled || !names.is_empty() {
+            jails.push(Jail::read(directory, files, name, !names.is_empty(), notes));
         } else {
             disabled.push(name);
         }
@@ -95,47 +109,49 @@ pub(super) fn choose(
             ),
         }));
     }
+    tell_others(&others, notes);
     // Whose numbers count: the jail of fail2ban's own name for it before others.
     jails.sort_by_key(|jail| jail.name != "freeswitch");
     Ok(jails)
 }
 
 /// Which enabled jails watch SIP, by name; for a look at a host where fail2ban runs.
-pub(super) fn enabled_sip_jails(files: &Ini) -> Vec<String> {
+pub(super) fn enabled_sip_jails(directory: &Path, files: &Ini) -> Vec<String> {
     let mut notes = Notes::default();
-    let jails = choose(files, &[], &mut notes).unwrap_or_default();
+    let jails = choose(directory, files, &[], &mut notes).unwrap_or_default();
     jails.into_iter().map(|jail| jail.name).collect()
+}
+
+/// Enabled jails that are none of ours.
+fn tell_others(others: &[&str], notes: &mut Notes) {
+    let is_recidive = |name: &&&str| name.eq_ignore_ascii_case("recidive");
+    if let Some(recidive) = others.iter().find(is_recidive) {
+        notes.add(format!(
+            "jail {recidive} is left out: it bans again whom other jails banned; policy.escalation lengthens every \
+             further ban instead. `--jail {recidive}` takes the bans it has made"
+        ));
+    }
+    let others: Vec<&str> =
+        others.iter().filter(|name| !is_recidive(name)).take(MAX_JAILS).copied().collect();
+    if !others.is_empty() {
+        notes.add(format!(
+            "left out, because they do not watch SIP: {}; keep fail2ban for them",
+            others.join(", ")
+        ));
+    }
 }
 
 /// What becomes of the jails' settings here.
 pub(super) fn take_over(jails: Vec<Jail>, notes: &mut Notes) -> Takeover {
     let mut takeover = Takeover::default();
-    if let Some(first) = jails.first() {
-        takeover.max_failures = first
-            .max_retry
-            .map(|count| within("maxretry", count, FAILURES, notes))
-            .and_then(|count| u32::try_from(count).ok());
-        takeover.window_seconds = first.find_time.map(|span| match span {
-            Span::Seconds(seconds) => within("findtime", seconds, WINDOW, notes),
-            Span::Permanent => within("findtime", u64::MAX, WINDOW, notes),
-        });
-        takeover.ban_time_seconds = first.ban_time.map(|span| match span {
-            Span::Seconds(seconds) => within("bantime", seconds, BAN_TIME, notes),
-            Span::Permanent => {
-                notes.add(
-                    "bantime = -1: automatic bans of sipward are never permanent; 365 days, the \
-                     maximum, is used"
-                        .to_owned(),
-                );
-                *BAN_TIME.end()
-            }
-        });
-        takeover.scope = first.reach.as_ref().map(|reach| reach.scope);
-        takeover.scope_by = first.reach.as_ref().map(|reach| reach.by.clone());
-        if takeover.scope == Some(Scope::Sip) {
-            notes.add(SIP_PORTS.to_owned());
-        }
-        if !first.increments {
+    if let Some(first) = jails.iter().find(|jail| jail.counts == Counts::Failures) {
+        takeover.max_failures = first.taken_max_retry(notes);
+        takeover.window_seconds = first.taken_find_time(notes);
+        takeover.ban_time_seconds = first.taken_ban_time(notes);
+        if let Some(Escalation { factor, max }) = first.escalation {
+            takeover.escalation_factor = factor;
+            takeover.escalation_max_seconds = max;
+        } else {
             notes.add(format!(
                 "jail {} bans repeat offenders no longer than others; sipward doubles the ban time \
                  (policy.escalation.factor = 1.0 disables that)",
@@ -149,9 +165,51 @@ pub(super) fn take_over(jails: Vec<Jail>, notes: &mut Notes) -> Takeover {
                     .to_owned(),
             );
         }
-        tell_differences(&jails, notes);
     }
-    for host in jails.iter().flat_map(|jail| &jail.ignore) {
+    // sipward refuses a longest ban below the first one.
+    let first_ban = takeover.ban_time_seconds.unwrap_or(BAN_TIME_BY_DEFAULT);
+    takeover.escalation_max_seconds = takeover.escalation_max_seconds.map(|max| {
+        if max < first_ban {
+            notes.add(format!(
+                "bantime.maxtime is below bantime; escalation.max = {first_ban}s is taken"
+            ));
+        }
+        max.max(first_ban)
+    });
+    if let Some(jail) = jails.iter().find(|jail| jail.counts == Counts::RawAddress) {
+        takeover.raw_address = Some(RawAddress {
+            threshold: jail.taken_max_retry(notes),
+            window_seconds: jail.taken_find_time(notes),
+            ban_time_seconds: jail.taken_ban_time(notes),
+        });
+    }
+    let leading = jails.iter().find(|jail| jail.counts == Counts::Failures).or(jails.first());
+    let reach = leading.and_then(|jail| jail.reach.as_ref());
+    takeover.scope = reach.map(|reach| reach.scope);
+    takeover.scope_by = reach.map(|reach| reach.by.clone());
+    if takeover.scope == Some(Scope::Sip) {
+        notes.add(SIP_PORTS.to_owned());
+    }
+    tell_numbers_left_out(&jails, notes);
+    tell_differences(&jails, notes);
+    take_ignored(jails.iter().flat_map(|jail| &jail.ignore), &mut takeover, notes);
+    takeover.jails = jails;
+    takeover
+}
+
+/// `[DEFAULT]`'s `ignoreip`, for an installation without a jail that watches SIP.
+pub(super) fn default_ignored(files: &Ini, notes: &mut Notes) -> Takeover {
+    let mut takeover = Takeover::default();
+    take_ignored(&ignore_list(files, "DEFAULT", notes), &mut takeover, notes);
+    takeover
+}
+
+fn take_ignored<'a>(
+    hosts: impl IntoIterator<Item = &'a String>,
+    takeover: &mut Takeover,
+    notes: &mut Notes,
+) {
+    for host in hosts {
         match ignored(host) {
             Ok(Some(entry)) => {
                 if takeover.allow.len() < MAX_ALLOW && !takeover.allow.contains(&entry) {
@@ -162,16 +220,36 @@ pub(super) fn take_over(jails: Vec<Jail>, notes: &mut Notes) -> Takeover {
             Err(problem) => notes.add(format!("ignoreip: {problem}; skipped")),
         }
     }
-    takeover.jails = jails;
-    takeover
+}
+
+/// Jails whose `maxretry`, `findtime` and `bantime` are numbers of something else than failed log-ins.
+fn tell_numbers_left_out(jails: &[Jail], notes: &mut Notes) {
+    for jail in jails {
+        let name = &jail.name;
+        match jail.counts {
+            Counts::Failures => {}
+            Counts::RawAddress => notes.add(format!(
+                "jail {name} counts registrations to an address in place of a domain: its numbers become \
+                 policy.rules.raw_address, not max_failures"
+            )),
+            Counts::Other(what) => notes.add(format!(
+                "jail {name} counts {what}, not failed log-ins alone: its maxretry, findtime and bantime are left out"
+            )),
+            Counts::Unknown => notes.add(format!(
+                "jail {name}: what its filter counts is not known here, so its maxretry, findtime and bantime are left \
+                 out; if it counts failed log-ins, `--jail {name}` takes them"
+            )),
+        }
+    }
 }
 
 /// Other jails may have other numbers, and sipward has one set.
 fn tell_differences(jails: &[Jail], notes: &mut Notes) {
-    let Some((first, others)) = jails.split_first() else {
+    let mut counting = jails.iter().filter(|jail| jail.counts == Counts::Failures);
+    let Some(first) = counting.next() else {
         return;
     };
-    for jail in others {
+    for jail in counting {
         let numbers = |jail: &Jail| (jail.max_retry, jail.find_time, jail.ban_time);
         if numbers(jail) != numbers(first) {
             notes.add(format!(
@@ -179,6 +257,8 @@ fn tell_differences(jails: &[Jail], notes: &mut Notes) {
                 jail.name, first.name
             ));
         }
+    }
+    for jail in jails {
         let scope = |jail: &Jail| jail.reach.as_ref().map(|reach| reach.scope);
         if scope(jail) != scope(first) {
             notes.add(format!(
@@ -203,7 +283,7 @@ fn stops(jail: &Jail) -> &'static str {
 }
 
 impl Jail {
-    fn read(files: &Ini, name: &str, notes: &mut Notes) -> Self {
+    fn read(directory: &Path, files: &Ini, name: &str, is_named: bool, notes: &mut Notes) -> Self {
         let span = |key: &str, notes: &mut Notes| {
             let written = text(files, name, key, notes)?;
             let read = time::parse(&written);
@@ -224,29 +304,61 @@ impl Jail {
             .filter(|actions| !actions.trim().is_empty())
             .or_else(|| text(files, name, "banaction", notes));
         let reach = actions.and_then(|actions| reach::of(&actions, port.as_deref()));
-        let ignore = text(files, name, "ignoreip", notes).unwrap_or_default();
-        let ignore = ignore.split(|c: char| c.is_whitespace() || c == ',');
+        let filter = text(files, name, "filter", notes).unwrap_or_default();
+        let counts = match counts::of(directory, name, &filter) {
+            // Who names the jail knows what it counts.
+            Counts::Unknown if is_named => Counts::Failures,
+            counts => counts,
+        };
+        let ban_time = span("bantime", notes);
+        let escalation = match counts {
+            Counts::Failures => escalation::of(files, name, ban_time, notes),
+            Counts::RawAddress | Counts::Other(_) | Counts::Unknown => None,
+        };
         Self {
             name: name.to_owned(),
             max_retry,
             find_time: span("findtime", notes),
-            ban_time: span("bantime", notes),
-            ignore: ignore.filter(|host| !host.is_empty()).map(str::to_owned).collect(),
-            increments: text(files, name, "bantime.increment", notes)
-                .is_some_and(|value| is_true(&value)),
+            ban_time,
+            ignore: ignore_list(files, name, notes),
+            escalation,
+            counts,
             reach,
         }
     }
+
+    fn taken_max_retry(&self, notes: &mut Notes) -> Option<u32> {
+        let count = self.max_retry.map(|count| within("maxretry", count, FAILURES, notes));
+        count.and_then(|count| u32::try_from(count).ok())
+    }
+
+    fn taken_find_time(&self, notes: &mut Notes) -> Option<u64> {
+        self.find_time.map(|span| match span {
+            Span::Seconds(seconds) => within("findtime", seconds, WINDOW, notes),
+            Span::Permanent => within("findtime", u64::MAX, WINDOW, notes),
+        })
+    }
+
+    fn taken_ban_time(&self, notes: &mut Notes) -> Option<u64> {
+        self.ban_time.map(|span| match span {
+            Span::Seconds(seconds) => within("bantime", seconds, BAN_TIME, notes),
+            Span::Permanent => {
+                notes.add(
+                    "bantime = -1: sipward has no automatic ban without an end; 365 days, the longest, \
+                     is taken"
+                        .to_owned(),
+                );
+                *BAN_TIME.end()
+            }
+        })
+    }
 }
 
-fn text(files: &Ini, section: &str, key: &str, notes: &mut Notes) -> Option<String> {
-    match files.value(section, key)? {
-        Ok(value) => Some(value),
-        Err(error) => {
-            notes.add(error);
-            None
-        }
-    }
+/// `ignoreip`, as written.
+fn ignore_list(files: &Ini, section: &str, notes: &mut Notes) -> Vec<String> {
+    let written = text(files, section, "ignoreip", notes).unwrap_or_default();
+    let hosts = written.split(|c: char| c.is_whitespace() || c == ',');
+    hosts.filter(|host| !host.is_empty()).map(str::to_owned).collect()
 }
 
 fn watches_sip(files: &Ini, name: &str) -> bool {
@@ -267,11 +379,6 @@ fn has_word(text: &str, word: &str) -> bool {
         let before = text.get(..at).and_then(|before| before.chars().next_back());
         before.is_none_or(|c| !c.is_ascii_alphanumeric())
     })
-}
-
-/// As Python and fail2ban read a switch.
-fn is_true(value: &str) -> bool {
-    matches!(value.trim().to_ascii_lowercase().as_str(), "1" | "on" | "true" | "yes")
 }
 
 fn within(key: &str, value: u64, range: RangeInclusive<u64>, notes: &mut Notes) -> u64 {
@@ -297,6 +404,12 @@ fn ignored(host: &str) -> Result<Option<HostEntry>, String> {
     Ok(match &entry {
         HostEntry::Net(net) if net.addr().is_loopback() => None,
         HostEntry::Name(name) if name == "localhost" => None,
+        // A slip of the pen more often than a host: `none`, or the words of a comment.
+        HostEntry::Name(name) if !name.contains('.') => {
+            return Err(format!(
+                "`{shown}` is a single word, no DNS name; if it is a host, `sipward allow add {shown}`"
+            ));
+        }
         HostEntry::Net(_) | HostEntry::Name(_) => Some(entry),
     })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sipward_engine::Scope;
 
-use super::{StandingBan, Takeover};
+use super::{RawAddress, StandingBan, Takeover};
 use sipward_model::text::{Plain, Time};
 
 /// Writes the settings, then the bans and the notes as comments.
@@ -21,7 +21,10 @@ pub fn to_toml(takeover: &Takeover) -> String {
 fn write(takeover: &Takeover, out: &mut String) -> std::fmt::Result {
     let jails: Vec<String> =
         takeover.jails.iter().map(|jail| Plain(&jail.name).to_string()).collect();
-    writeln!(out, "# Imported from fail2ban: jail {}.", jails.join(", "))?;
+    match jails.as_slice() {
+        [] => writeln!(out, "# Taken over from fail2ban.")?,
+        _ => writeln!(out, "# Taken over from fail2ban: jail {}.", jails.join(", "))?,
+    }
     for note in &takeover.notes {
         writeln!(out, "# Note: {}", Plain(note))?;
     }
@@ -42,18 +45,34 @@ fn write(takeover: &Takeover, out: &mut String) -> std::fmt::Result {
         takeover.max_failures.map(|count| format!("max_failures = {count} # maxretry")),
         takeover.window_seconds.map(|seconds| format!("window = \"{}\" # findtime", span(seconds))),
         takeover.ban_time_seconds.map(|s| format!("ban_time = \"{}\" # bantime", span(s))),
-        // sipward refuses a first ban that is longer than the longest.
         takeover
-            .ban_time_seconds
-            .filter(|seconds| *seconds > LONGEST_BY_DEFAULT)
-            .map(|s| format!("escalation.max = \"{}\" # at least ban_time", span(s))),
+            .escalation_factor
+            .map(|factor| format!("escalation.factor = {factor:?} # bantime.factor")),
+        match (takeover.escalation_max_seconds, takeover.ban_time_seconds) {
+            (Some(max), _) => Some(format!("escalation.max = \"{}\" # bantime.maxtime", span(max))),
+            // sipward refuses a first ban that is longer than the longest.
+            (None, Some(first)) if first > LONGEST_BY_DEFAULT => {
+                Some(format!("escalation.max = \"{}\" # at least ban_time", span(first)))
+            }
+            (None, _) => None,
+        },
     ];
     if settings.iter().any(Option::is_some) {
         writeln!(out, "[policy]")?;
         settings.iter().flatten().try_for_each(|line| writeln!(out, "{line}"))?;
         writeln!(out)?;
     }
-    writeln!(out, "# Active bans: {}.", takeover.bans.len())?;
+    if let Some(RawAddress { threshold, window_seconds, ban_time_seconds }) = takeover.raw_address {
+        writeln!(out, "[policy.rules.raw_address]\nmode = \"ban\"")?;
+        let settings = [
+            threshold.map(|count| format!("threshold = {count} # maxretry")),
+            window_seconds.map(|seconds| format!("window = \"{}\" # findtime", span(seconds))),
+            ban_time_seconds.map(|seconds| format!("ban_time = \"{}\" # bantime", span(seconds))),
+        ];
+        settings.iter().flatten().try_for_each(|line| writeln!(out, "{line}"))?;
+        writeln!(out)?;
+    }
+    writeln!(out, "# Bans that stand: {}.", takeover.bans.len())?;
     takeover.bans.iter().try_for_each(|ban| writeln!(out, "#   {}", line(ban)))
 }
 

@@ -177,6 +177,134 @@ fn only_bans_that_stand_are_taken_each_once_with_its_latest_end() {
 }
 
 #[test]
+fn lengths_with_a_fraction_are_rounded_and_rows_without_a_time_are_named() {
+    let installation = debian("[freeswitch]\nenabled = true\n").with_bans(&[]);
+    let database = Connection::open(installation.database()).unwrap();
+    for (ip, since, length) in [
+        ("203.0.113.11", NOW.to_string(), "3600"),
+        ("203.0.113.12", NOW.to_string(), "14634.966586097438"),
+        ("203.0.113.13", format!("{}.5", NOW - 10), "'600'"),
+        ("203.0.113.14", NOW.to_string(), "-1.0"),
+        ("203.0.113.15", NOW.to_string(), "x'00'"),
+        ("203.0.113.16", "'soon'".to_owned(), "600"),
+    ] {
+        let row =
+            format!("INSERT INTO bips VALUES('{ip}', 'freeswitch', {since}, {length}, 1, '{{}}')");
+        database.execute(&row, []).unwrap();
+    }
+    let takeover = installation.read();
+    let ends: Vec<Option<u64>> = takeover
+        .bans
+        .iter()
+        .map(|ban| ban.until.map(|until| until.as_micros() / 1_000_000 - NOW))
+        .collect();
+    assert_eq!(ends, [Some(3_600), Some(14_635), Some(591), None]);
+    for address in ["203.0.113.15", "203.0.113.16"] {
+        assert!(takeover.notes.iter().any(|note| note.contains(address)), "{:?}", takeover.notes);
+    }
+}
+
+/// What FusionPBX's installer puts into `jail.local`, in its order, with `enabled` as it comes.
+const FUSIONPBX: &str = "\
+[ssh]\nenabled = true\nfilter = sshd\nlogpath = /var/log/auth.log\nmaxretry = 5\n
+[freeswitch-acl]\nenabled = true\nfilter = freeswitch-acl\nmaxretry = 900\nfindtime = 60\nbantime = 86400\n
+[freeswitch-ip]\nenabled = true\nfilter = freeswitch-ip\nmaxretry = 1\nfindtime = 30\nbantime = 86400\n
+[sip-auth-challenge]\nenabled = true\nfilter = sip-auth-challenge\nmaxretry = 50\nfindtime = 30\nbantime = 7200\n
+[sip-auth-failure]\nenabled = true\nfilter = sip-auth-failure\nmaxretry = 6\nfindtime = 60\nbantime = 7200.0\n
+[fusionpbx-404]\nenabled = true\nfilter = fusionpbx-404\nlogpath = /var/log/freeswitch/freeswitch.log\nmaxretry = 3\n
+[fusionpbx]\nenabled = true\nfilter = fusionpbx\nlogpath = /var/log/auth.log\nmaxretry = 10\n
+[recidive]\nenabled = true\nlogpath = /var/log/fail2ban.log\nmaxretry = 2\n";
+
+#[test]
+fn of_fusionpbxs_jails_only_the_one_that_counts_failures_gives_the_numbers() {
+    let takeover = Installation::new(&[("jail.local", FUSIONPBX)]).read();
+    let numbers = (takeover.max_failures, takeover.window_seconds, takeover.ban_time_seconds);
+    assert_eq!(numbers, (Some(6), Some(60), Some(7_200)));
+    let raw =
+        RawAddress { threshold: Some(1), window_seconds: Some(30), ban_time_seconds: Some(86_400) };
+    assert_eq!(takeover.raw_address, Some(raw));
+    for part in [
+        "jail freeswitch-acl counts rejections by access control lists",
+        "jail sip-auth-challenge counts challenges",
+        "jail fusionpbx-404 counts calls",
+        "jail recidive is left out",
+        "do not watch SIP: ssh, fusionpbx;",
+    ] {
+        assert!(
+            takeover.notes.iter().any(|note| note.contains(part)),
+            "{part} in {:?}",
+            takeover.notes
+        );
+    }
+    let toml = to_toml(&takeover);
+    let config = Config::parse(&toml, "x".as_ref()).unwrap_or_else(|e| panic!("{e}\n{toml}"));
+    assert_eq!(config.policy.max_failures, 6);
+    let rule = &config.policy.rules.raw_address;
+    assert_eq!((rule.guard.mode, rule.threshold), (sipward_engine::Mode::Ban, 1));
+}
+
+#[test]
+fn jails_that_count_something_else_leave_the_base_rule_as_it_is() {
+    for filter in [
+        "freeswitch-ip",
+        "auth-challenge-ip",
+        "freeswitch-acl",
+        "sip-auth-challenge",
+        "freeswitch[mode=ddos]",
+    ] {
+        let jail = format!(
+            "[one]\nenabled = true\nfilter = {filter}\nmaxretry = 900\nfindtime = 60\nbantime = 1d\n"
+        );
+        let takeover = Installation::new(&[("jail.local", &jail)]).read();
+        assert_eq!((takeover.max_failures, takeover.ban_time_seconds), (None, None), "{filter}");
+        assert_eq!(takeover.raw_address.is_some(), filter.ends_with("-ip"), "{filter}");
+    }
+}
+
+#[test]
+fn the_numbers_of_an_unknown_filter_are_taken_when_its_jail_is_named() {
+    let jail =
+        "[pbx]\nenabled = true\nfilter = own\nlogpath = /var/log/freeswitch.log\nmaxretry = 4\n";
+    let installation = Installation::new(&[("jail.local", jail)]);
+    let takeover = installation.read();
+    assert_eq!(takeover.max_failures, None);
+    assert!(
+        takeover.notes.iter().any(|note| note.contains("`--jail pbx` takes them")),
+        "{:?}",
+        takeover.notes
+    );
+    assert_eq!(installation.read_jails(&["pbx"]).unwrap().max_failures, Some(4));
+}
+
+#[test]
+fn escalation_becomes_factor_and_longest_ban() {
+    let jail = "[freeswitch]\nenabled = true\nbantime = 7d\nbantime.increment = true\nbantime.factor = 4\n\
+                bantime.maxtime = 5w\n";
+    let takeover = Installation::new(&[("jail.local", jail)]).read();
+    let toml = to_toml(&takeover);
+    let config = Config::parse(&toml, "x".as_ref()).unwrap_or_else(|e| panic!("{e}\n{toml}"));
+    assert_eq!(config.policy.escalation.max.as_secs(), 35 * 86_400);
+    assert!((config.policy.escalation.factor - 4.0).abs() < 0.01);
+    let shorter = jail.replace("5w", "1d");
+    let takeover = Installation::new(&[("jail.local", &shorter)]).read();
+    assert_eq!(takeover.escalation_max_seconds, Some(7 * 86_400), "not below the first ban");
+}
+
+#[test]
+fn ignoreip_of_default_is_taken_without_any_jail_and_words_are_no_names() {
+    let local = "[DEFAULT]\nignoreip = 127.0.0.1/8 192.0.2.0/24 none office.example.org\n";
+    let takeover = Installation::new(&[("jail.local", local)]).read();
+    let allow: Vec<String> = takeover.allow.iter().map(ToString::to_string).collect();
+    assert_eq!(allow, ["192.0.2.0/24", "office.example.org"]);
+    assert!(
+        takeover.notes.iter().any(|note| note.contains("`none` is a single word")),
+        "{:?}",
+        takeover.notes
+    );
+    assert!(Config::parse(&to_toml(&takeover), "x".as_ref()).is_ok());
+}
+
+#[test]
 fn databases_of_before_0_11_are_read_with_the_jails_own_ban_time() {
     let installation = debian("[freeswitch]\nenabled = true\nbantime = 1h\n");
     let database = Connection::open(installation.database()).unwrap();
@@ -318,7 +446,7 @@ proptest! {
     #[test]
     fn no_configuration_makes_it_panic_or_print_what_sipward_refuses(
         lines in prop::collection::vec(
-            "(ignoreip|bantime|findtime|maxretry|filter|logpath|enabled|bantime.increment|port|action|banaction) = ((?:iptables|route|nftables)\\[port=\\PC{0,12}|-?[0-9]{0,20}[a-z]{0,3}|true|\\PC{0,12}|[0-9a-f.:/, ]{0,20}|%\\([a-z/]{0,9}\\)s)",
+            "(ignoreip|bantime|findtime|maxretry|filter|logpath|enabled|bantime.increment|bantime.factor|bantime.maxtime|bantime.multipliers|port|action|banaction) = ((?:iptables|route|nftables)\\[port=\\PC{0,12}|-?[0-9]{0,20}[a-z]{0,3}|true|\\PC{0,12}|[0-9a-f.:/, ]{0,20}|%\\([a-z/]{0,9}\\)s)",
             0..12,
         ),
     ) {

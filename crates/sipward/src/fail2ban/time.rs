@@ -37,9 +37,9 @@ pub(super) fn parse(text: &str) -> Option<Span> {
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "no sign was read, `as` saturates, and parts of a second do not matter"
+        reason = "no sign was read, and `as` saturates"
     )]
-    Some(Span::Seconds(total as u64))
+    Some(Span::Seconds(total.round() as u64))
 }
 
 /// `12`, `12h`, `12 hours` at the start of `text`, and what stands behind it.
@@ -53,14 +53,14 @@ fn term(text: &str) -> Option<(f64, &str)> {
 fn seconds(unit: &str) -> Option<f64> {
     let unit = unit.to_ascii_lowercase();
     Some(match unit.as_str() {
-        "" | "s" | "ss" | "sec" | "secs" | "second" | "seconds" => 1.0,
-        "m" | "mm" | "min" | "mins" | "minute" | "minutes" => 60.0,
-        "h" | "hh" | "hou" | "hour" | "hours" => 3_600.0,
+        "" | "s" | "ss" | "se" | "sec" | "secs" | "second" | "seconds" => 1.0,
+        "m" | "mm" | "mi" | "min" | "mins" | "minute" | "minutes" => 60.0,
+        "h" | "hh" | "ho" | "hou" | "hour" | "hours" => 3_600.0,
         "d" | "dd" | "da" | "day" | "days" => 86_400.0,
-        "w" | "ww" | "wee" | "week" | "weeks" => 604_800.0,
+        "w" | "ww" | "we" | "wee" | "week" | "weeks" => 604_800.0,
         // A twelfth of a year of 365.25 days.
         "mo" | "mon" | "month" | "months" => 2_629_800.0,
-        "y" | "yy" | "yea" | "year" | "years" => 31_557_600.0,
+        "y" | "yy" | "ye" | "yea" | "year" | "years" => 31_557_600.0,
         _ => return None,
     })
 }
@@ -90,6 +90,10 @@ mod tests {
             ("1mo", 2_629_800),
             ("1y", 31_557_600),
             ("1.5h", 5_400),
+            ("86400.0", 86_400),
+            ("14634.97", 14_635),
+            (".5d", 43_200),
+            ("2 we", 1_209_600),
             ("1d 30", 86_430),
             ("1hour+30min", 5_400),
             ("24*60 * 60", 86_400),

@@ -97,8 +97,12 @@ async fn what_an_operator_said_is_saved_from_a_file_whose_bans_are_damaged() {
     let path = dir.path().join("sipward.db");
     let settings = settings(&path);
     let (store, _) = open(&settings);
-    let office =
-        AllowEntry { host: "192.0.2.0/24".parse().unwrap(), comment: None, since: at(NOW) };
+    let office = AllowEntry {
+        host: "192.0.2.0/24".parse().unwrap(),
+        comment: None,
+        since: at(NOW),
+        until: None,
+    };
     let window = Override {
         key: "policy.window".to_owned(),
         value: serde_json::json!(600.5),
@@ -265,8 +269,12 @@ async fn what_finds_no_room_is_counted_and_then_all_bans_are_written_anew() {
         put += 1;
         assert!(put < 1_000, "more than 64 MiB wait");
     }
-    let office =
-        AllowEntry { host: "192.0.2.0/24".parse().unwrap(), comment: None, since: at(NOW) };
+    let office = AllowEntry {
+        host: "192.0.2.0/24".parse().unwrap(),
+        comment: None,
+        since: at(NOW),
+        until: None,
+    };
     store.put(Entry::Allow(office.clone()));
     drop(other);
 
@@ -289,8 +297,12 @@ async fn a_file_that_is_removed_is_made_anew_with_all_that_is_known() {
     let path = dir.path().join("sipward.db");
     let settings = settings(&path);
     let (store, _) = open(&settings);
-    let office =
-        AllowEntry { host: "192.0.2.0/24".parse().unwrap(), comment: None, since: at(NOW) };
+    let office = AllowEntry {
+        host: "192.0.2.0/24".parse().unwrap(),
+        comment: None,
+        since: at(NOW),
+        until: None,
+    };
     store.put(Entry::Allow(office.clone()));
     put_ban(&store, &ban("192.0.2.7", NOW + HOUR));
     store.settled().await;

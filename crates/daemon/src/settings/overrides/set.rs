@@ -14,6 +14,8 @@ pub(super) fn set(policy: &mut Policy, key: PolicyKey, value: &Value) -> Result<
         PolicyKey::MaxFailures => policy.max_failures = number(value)?,
         PolicyKey::WindowSeconds => policy.window = span(value)?,
         PolicyKey::BanTimeSeconds => policy.ban_time = span(value)?,
+        PolicyKey::EscalationFactor => policy.escalation.factor = decimal(value)?,
+        PolicyKey::EscalationMaxSeconds => policy.escalation.max = span(value)?,
         PolicyKey::Scope => policy.scope = word(value, "host or sip")?,
         PolicyKey::Rule(name, setting) => match policy.rules.get_mut(name) {
             Some(rule) => set_in(rule, setting, value, modes(name))?,
@@ -82,6 +84,10 @@ fn set_in(
 fn number(value: &Value) -> Result<u32, String> {
     let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
     number.ok_or_else(|| format!("{} is not a whole number in the allowed range", shown(value)))
+}
+
+fn decimal(value: &Value) -> Result<f64, String> {
+    value.as_f64().ok_or_else(|| format!("{} is no number", shown(value)))
 }
 
 fn span(value: &Value) -> Result<Duration, String> {

@@ -14,7 +14,7 @@ fn set(key: PolicyKey, value: impl Into<Value>, stored: bool) -> PolicyEdit {
 }
 
 fn entry(host: &str) -> AllowEntry {
-    AllowEntry { host: host.parse().unwrap(), comment: None, since: Timestamp::EPOCH }
+    AllowEntry { host: host.parse().unwrap(), comment: None, since: Timestamp::EPOCH, until: None }
 }
 
 fn told(before: &Overrides, after: &Overrides) -> Vec<String> {
@@ -193,4 +193,41 @@ fn a_value_of_a_rule_that_cannot_be_is_refused() {
         let detail = refused(rule, setting, value);
         assert!(detail.contains(why), "{detail}");
     }
+}
+
+#[test]
+fn a_first_ban_and_a_longest_one_are_set_together_in_any_order() {
+    let values = vec![
+        (PolicyKey::BanTimeSeconds, 2_592_000.into()),
+        (PolicyKey::EscalationMaxSeconds, 3_024_000.into()),
+        (PolicyKey::EscalationFactor, 1.5.into()),
+    ];
+    let edit = PolicyEdit::Set { values, stored: true };
+    let mut overrides = Overrides::default();
+    overrides.edit(&edit);
+    assert_eq!(overrides.check(&edit, &file("")), Ok(()));
+    let policy = overrides.over(&file("")).policy;
+    assert_eq!(policy.ban_time, Duration::from_secs(2_592_000));
+    assert_eq!(policy.escalation.max, Duration::from_secs(3_024_000));
+    assert!((policy.escalation.factor - 1.5).abs() < 0.01);
+}
+
+#[test]
+fn an_entry_leaves_the_allow_list_at_its_end() {
+    let mut overrides = Overrides::default();
+    let ends = |host: &str, until: u64| AllowEntry {
+        until: Some(Timestamp::from_micros(until)),
+        ..entry(host)
+    };
+    overrides.allow(entry("192.0.2.7")).unwrap();
+    overrides.allow(ends("192.0.2.8", 1)).unwrap();
+    overrides.allow(ends("192.0.2.9", u64::MAX)).unwrap();
+    let allowed = |overrides: &Overrides| {
+        let hosts = overrides.over(&file("")).allow;
+        hosts.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(allowed(&overrides), ["192.0.2.7/32", "192.0.2.9/32"]);
+    let gone = overrides.expire(Timestamp::from_micros(2));
+    assert_eq!(gone, [ends("192.0.2.8", 1)]);
+    assert_eq!(overrides.allowed().len(), 2);
 }

@@ -22,6 +22,10 @@ pub enum PolicyKey {
     WindowSeconds,
     /// Length of a first ban.
     BanTimeSeconds,
+    /// What each further ban of a source is longer than the one before.
+    EscalationFactor,
+    /// Length of the longest ban.
+    EscalationMaxSeconds,
     /// What bans stop: `host` or `sip`.
     Scope,
     /// A value of a rule. Not every rule has every one: [`PolicyKey::all`] are those that there are.
@@ -80,9 +84,16 @@ impl PolicyKey {
         let rules = RuleName::ALL
             .into_iter()
             .flat_map(|rule| settings(rule).iter().map(move |setting| Self::Rule(rule, *setting)));
-        [Self::MaxFailures, Self::WindowSeconds, Self::BanTimeSeconds, Self::Scope]
-            .into_iter()
-            .chain(rules)
+        [
+            Self::MaxFailures,
+            Self::WindowSeconds,
+            Self::BanTimeSeconds,
+            Self::EscalationFactor,
+            Self::EscalationMaxSeconds,
+            Self::Scope,
+        ]
+        .into_iter()
+        .chain(rules)
     }
 
     /// Whether its value is a length of time, in seconds.
@@ -92,6 +103,7 @@ impl PolicyKey {
             self,
             Self::WindowSeconds
                 | Self::BanTimeSeconds
+                | Self::EscalationMaxSeconds
                 | Self::Rule(_, RuleSetting::WindowSeconds | RuleSetting::BanTimeSeconds)
         )
     }
@@ -111,6 +123,11 @@ impl PolicyKey {
             Self::MaxFailures => up_to(1_000),
             Self::WindowSeconds | Self::Rule(_, RuleSetting::WindowSeconds) => up_to(604_800),
             Self::BanTimeSeconds | Self::Rule(_, RuleSetting::BanTimeSeconds) => up_to(31_536_000),
+            Self::EscalationFactor => {
+                let number = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Number));
+                number.minimum(Some(1)).maximum(Some(100)).into()
+            }
+            Self::EscalationMaxSeconds => up_to(315_619_200),
             Self::Rule(RuleName::Scan, RuleSetting::Mode) => {
                 words(json!([Mode::Ban, Mode::Slow, Mode::Shadow, Mode::Off]))
             }
@@ -163,6 +180,8 @@ impl fmt::Display for PolicyKey {
             Self::MaxFailures => f.write_str("max_failures"),
             Self::WindowSeconds => f.write_str("window_seconds"),
             Self::BanTimeSeconds => f.write_str("ban_time_seconds"),
+            Self::EscalationFactor => f.write_str("escalation.factor"),
+            Self::EscalationMaxSeconds => f.write_str("escalation.max_seconds"),
             Self::Scope => f.write_str("scope"),
             Self::Rule(rule, setting) => {
                 write!(f, "rules.{}.{}", rule.as_str(), setting.as_str())
@@ -182,7 +201,7 @@ impl FromStr for PolicyKey {
         };
         Self::all().find(is_named).ok_or_else(|| {
             "this cannot be changed at run time; write max_failures, window_seconds, \
-             ban_time_seconds, scope, or rules.NAME. with mode, min_grade, scope, threshold, \
+             ban_time_seconds, escalation.factor, escalation.max_seconds, scope, or rules.NAME. with mode, min_grade, scope, threshold, \
              window_seconds, ban_time_seconds or patterns behind it, as `GET /policy` lists them"
                 .to_owned()
         })
@@ -198,7 +217,7 @@ mod tests {
         for key in PolicyKey::all() {
             assert_eq!(key.to_string().parse(), Ok(key));
         }
-        assert_eq!(PolicyKey::all().count(), 87);
+        assert_eq!(PolicyKey::all().count(), 89);
         assert_eq!("rules.slow.window".parse::<PolicyKey>(), "rules.slow.window_seconds".parse());
     }
 

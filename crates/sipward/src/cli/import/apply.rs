@@ -1,27 +1,28 @@
 //! Gives a takeover to the running daemon.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use ipnet::IpNet;
 use serde::Serialize;
-use sipward_engine::Scope;
+use serde_json::Value;
+use sipward_engine::{Exemption, Scope};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::cli::ban::healthy;
 use crate::cli::out;
 use crate::cli::progress::Progress;
 use crate::cli::ssh;
-use crate::client::{Client, ClientError};
-use crate::fail2ban::{StandingBan, Takeover};
+use crate::client::{Client, ClientError, NoQuery, segment};
+use crate::fail2ban::{RawAddress, StandingBan, Takeover};
 use sipward_config::HostEntry;
 use sipward_model::clock;
 use sipward_model::text::Plain;
 use sipward_model::wire::{
-    AllowChanged, BanMade, BanScope, Net, NewAllow, NewBan, PolicyChange, PolicyView,
+    AllowChanged, BanMade, BanScope, Healthy, HealthyReason, Net, NewAllow, NewBan, PolicyChange,
+    PolicyView,
 };
 
 /// Bans sent side by side. Each answer waits until the ban is stored and the kernel has taken it; side by
@@ -45,7 +46,13 @@ pub(super) struct Applied {
     pub(super) bans: usize,
     /// Bans skipped because their sources are on the allow list.
     pub(super) bans_of_allowed: usize,
-    /// Bans by an operator that cover allowed hosts and take precedence; at most the first 100.
+    /// Bans left out because a host there is registered or exempt now, and what it is; at most the first 100.
+    pub(super) bans_of_healthy: Vec<String>,
+    /// How many those are.
+    pub(super) bans_of_healthy_total: usize,
+    /// FreeSWITCH's registrations were not known whole, so more bans may be of registered hosts.
+    pub(super) registrations_unknown: bool,
+    /// Bans by an operator that stand on what is allowed, and outrank it; at most the first 100.
     pub(super) bans_staying: BTreeSet<IpNet>,
     /// What the daemon refused, and why; at most the first 100.
     pub(super) refused: Vec<String>,
@@ -53,12 +60,14 @@ pub(super) struct Applied {
 
 impl Applied {
     pub(super) fn to_text(&self) -> String {
-        let mut text = format!(
-            "allowed: {}; {}; banned: {}\n",
-            self.allow,
-            if self.policy { "the policy was changed" } else { "the policy was already the same" },
-            self.bans,
-        );
+        let policy = if self.policy { "the policy is changed" } else { "the policy is as it was" };
+        let first = format!("allowed: {}; {policy}; banned: {}\n", self.allow, self.bans);
+        first + &self.exceptions()
+    }
+
+    /// What was not done as asked, and why.
+    pub(super) fn exceptions(&self) -> String {
+        let mut text = String::new();
         if self.bans_of_allowed > 0 {
             out::add(
                 &mut text,
@@ -67,6 +76,21 @@ impl Applied {
                     {}\n",
                     self.bans_of_allowed
                 ),
+            );
+        }
+        if self.bans_of_healthy_total > 0 {
+            out::add(
+                &mut text,
+                format_args!(
+                    "left out, because they are registered or protected now: {}\n",
+                    self.bans_of_healthy_total
+                ),
+            );
+        }
+        if self.registrations_unknown {
+            text.push_str(
+                "the daemon does not know all registrations of FreeSWITCH yet (`sipward status`), so a ban may hit a \
+                 registered host; run the import again when it does, and `sipward unban` lifts a ban\n",
             );
         }
         if !self.bans_staying.is_empty() {
@@ -90,6 +114,13 @@ impl Applied {
         self.bans_staying.extend(nets.into_iter().take(room));
     }
 
+    fn spare(&mut self, line: String) {
+        self.bans_of_healthy_total += 1;
+        if self.bans_of_healthy.len() < MAX_TOLD {
+            self.bans_of_healthy.push(line);
+        }
+    }
+
     fn refuse(&mut self, what: &str, error: &ClientError) {
         if self.refused.len() < MAX_TOLD {
             self.refused.push(format!("{what}: {error}"));
@@ -108,22 +139,15 @@ pub(super) async fn apply(
 ) -> Result<Applied, ClientError> {
     let mut applied = Applied::default();
     let mut client = Client::connect(socket).await?;
-    for host in &takeover.allow {
-        let entry =
-            NewAllow { host: host.clone(), comment: Some("ignoreip of fail2ban".to_owned()) };
-        match refusal(client.post::<AllowChanged>("/allow", &entry).await)? {
-            Ok(changed) => {
-                applied.allow += 1;
-                applied.stay(changed.value.staying);
-            }
-            Err(error) => applied.refuse(&host.to_string(), &error),
-        }
-    }
+    let comment = Some("ignoreip of fail2ban".to_owned());
+    let entry =
+        |host: &HostEntry| NewAllow { host: host.clone(), comment: comment.clone(), until: None };
+    allow(&mut client, takeover.allow.iter().map(entry), &mut applied).await?;
     let change = PolicyChange {
         max_failures: takeover.max_failures,
         window_seconds: takeover.window_seconds,
         ban_time_seconds: takeover.ban_time_seconds,
-        values: takeover.scope.map(scope_value).into_iter().collect(),
+        values: values(&mut client, takeover).await?,
         ..PolicyChange::default()
     };
     if change != PolicyChange::default() {
@@ -132,22 +156,41 @@ pub(super) async fn apply(
             Err(error) => applied.refuse("policy", &error),
         }
     }
-    bans(socket, takeover, &mut applied, progress).await?;
-    Ok(applied)
-}
-
-async fn bans(
-    socket: &Path,
-    takeover: &Takeover,
-    applied: &mut Applied,
-    progress: &Progress,
-) -> Result<(), ClientError> {
     // A ban by hand holds against the allow list, which fail2ban's do not.
     let is_allowed = |ban: &&StandingBan| takeover.allow.iter().any(|host| overlap(host, ban.net));
     let (allowed, wanted): (Vec<_>, Vec<_>) = takeover.bans.iter().partition(is_allowed);
     applied.bans_of_allowed = allowed.len();
     let spare = ssh::clients();
-    let orders: Vec<NewBan> = wanted.into_iter().map(|ban| order(ban, &spare)).collect();
+    let orders = wanted.into_iter().map(|ban| order(ban, &spare)).collect();
+    send_bans(socket, orders, &mut applied, progress).await?;
+    Ok(applied)
+}
+
+/// Sends allow entries one after the other.
+pub(super) async fn allow(
+    client: &mut Client,
+    entries: impl Iterator<Item = NewAllow>,
+    applied: &mut Applied,
+) -> Result<(), ClientError> {
+    for entry in entries {
+        match refusal(client.post::<AllowChanged>("/allow", &entry).await)? {
+            Ok(changed) => {
+                applied.allow += 1;
+                applied.stay(changed.value.staying);
+            }
+            Err(error) => applied.refuse(&entry.host.to_string(), &error),
+        }
+    }
+    Ok(())
+}
+
+/// Sends bans, several side by side. Those of registered and exempt hosts are left out and named.
+pub(super) async fn send_bans(
+    socket: &Path,
+    orders: Vec<NewBan>,
+    applied: &mut Applied,
+    progress: &Progress,
+) -> Result<(), ClientError> {
     let count = u64::try_from(orders.len()).unwrap_or(u64::MAX);
     progress.steps(count);
 
@@ -162,10 +205,7 @@ async fn bans(
                 Err(error) => return drop(answers.send((None, Err(error))).await),
             };
             for order in part {
-                for line in healthy(&mut client, order.net).await {
-                    eprintln!("sipward: {}", Plain(&line));
-                }
-                let answer = client.post::<BanMade>("/bans", &order).await.map(drop);
+                let answer = ban(&mut client, &order).await;
                 if answers.send((Some(order.net), answer)).await.is_err() {
                     return;
                 }
@@ -176,7 +216,13 @@ async fn bans(
     while let Some((net, answer)) = answered.recv().await {
         progress.advance(1);
         match refusal(answer)? {
-            Ok(()) => applied.bans += 1,
+            Ok(Outcome { spared, unknown }) => {
+                applied.registrations_unknown |= unknown;
+                match spared {
+                    None => applied.bans += 1,
+                    Some(line) => applied.spare(line),
+                }
+            }
             Err(error) => {
                 let what = net.map_or("ban".to_owned(), |net| net.to_string());
                 applied.refuse(&what, &error);
@@ -184,6 +230,49 @@ async fn bans(
         }
     }
     Ok(())
+}
+
+/// What became of one ban.
+#[derive(Default)]
+struct Outcome {
+    /// It was not made, because somebody there is healthy: who.
+    spared: Option<String>,
+    /// It is not known who is registered.
+    unknown: bool,
+}
+
+/// Bans, unless a host there is registered or exempt: what fail2ban holds against it is older than that.
+async fn ban(client: &mut Client, order: &NewBan) -> Result<Outcome, ClientError> {
+    let path = format!("/healthy/{}", segment(order.net));
+    // An unanswered question is no reason against a ban.
+    let healthy = match refusal(client.get::<Healthy>(&path, &NoQuery {}).await)? {
+        Ok(answer) => Some(answer.value),
+        Err(_) => None,
+    };
+    let unknown = healthy
+        .as_ref()
+        .is_none_or(|healthy| healthy.unknown.iter().any(|part| part == "registrations"));
+    let is_spared = |healthy: &Healthy| {
+        healthy.hosts.iter().any(|host| match host.reason {
+            HealthyReason::Registered
+            | HealthyReason::Exempt(
+                Exemption::Trunk | Exemption::Proxy | Exemption::Acl | Exemption::Allow,
+            ) => true,
+            // The daemon refuses these itself, but for `force`.
+            HealthyReason::Exempt(
+                Exemption::Own | Exemption::Gateway | Exemption::EslPeer | Exemption::NameServer,
+            )
+            | HealthyReason::Known => false,
+        })
+    };
+    for line in healthy.iter().flat_map(Healthy::words) {
+        eprintln!("sipward: {}", Plain(&line));
+    }
+    if let Some(healthy) = healthy.filter(is_spared) {
+        return Ok(Outcome { spared: Some(healthy.words().join("; ")), unknown });
+    }
+    client.post::<BanMade>("/bans", order).await?;
+    Ok(Outcome { spared: None, unknown })
 }
 
 fn order(ban: &StandingBan, spare: &[IpAddr]) -> NewBan {
@@ -205,9 +294,37 @@ fn order(ban: &StandingBan, spare: &[IpAddr]) -> NewBan {
     }
 }
 
-/// `policy.scope`, as the API takes it.
-fn scope_value(scope: Scope) -> (String, serde_json::Value) {
-    ("scope".to_owned(), scope.as_str().into())
+/// Values of the policy that have no field of their own, as the API takes them.
+async fn values(
+    client: &mut Client,
+    takeover: &Takeover,
+) -> Result<BTreeMap<String, Value>, ClientError> {
+    const LONGEST_BAN: &str = "escalation.max_seconds";
+    let mut values: BTreeMap<String, Value> = BTreeMap::new();
+    let mut add = |key: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            values.insert(key.to_owned(), value);
+        }
+    };
+    let mut longest = takeover.escalation_max_seconds;
+    if let (None, Some(first)) = (longest, takeover.ban_time_seconds) {
+        // The daemon refuses a first ban that is longer than the longest.
+        let policy = client.get::<PolicyView>("/policy", &NoQuery {}).await?.value;
+        let now = policy.values.iter().find(|value| value.key == LONGEST_BAN);
+        let now = now.and_then(|value| value.value.as_f64());
+        longest =
+            now.is_some_and(|now| Duration::from_secs(first).as_secs_f64() > now).then_some(first);
+    }
+    add("scope", takeover.scope.map(|scope| scope.as_str().into()));
+    add("escalation.factor", takeover.escalation_factor.map(Value::from));
+    add(LONGEST_BAN, longest.map(Value::from));
+    if let Some(RawAddress { threshold, window_seconds, ban_time_seconds }) = takeover.raw_address {
+        add("rules.raw_address.mode", Some("ban".into()));
+        add("rules.raw_address.threshold", threshold.map(Value::from));
+        add("rules.raw_address.window_seconds", window_seconds.map(Value::from));
+        add("rules.raw_address.ban_time_seconds", ban_time_seconds.map(Value::from));
+    }
+    Ok(values)
 }
 
 fn overlap(host: &HostEntry, net: IpNet) -> bool {
