@@ -27,264 +27,264 @@ end
 complete -c sipward -n "__fish_sipward_needs_command" -s h -l help -d 'Print help'
 complete -c sipward -n "__fish_sipward_needs_command" -s V -l version -d 'Print version'
 complete -c sipward -n "__fish_sipward_needs_command" -f -a "run" -d 'Run the daemon'
-complete -c sipward -n "__fish_sipward_needs_command" -f -a "check" -d 'Check the configuration and the credentials, and say what they mean'
+complete -c sipward -n "__fish_sipward_needs_command" -f -a "check" -d 'Check the configuration and the credentials, and summarize them'
 complete -c sipward -n "__fish_sipward_needs_command" -f -a "flush" -d 'Remove every route, rule and table of sipward from the kernel, and end the stored bans'
-complete -c sipward -n "__fish_sipward_needs_command" -f -a "status" -d 'How the daemon stands'
-complete -c sipward -n "__fish_sipward_needs_command" -f -a "bans" -d 'List the bans that stand'
-complete -c sipward -n "__fish_sipward_needs_command" -f -a "banned" -d 'List the bans that stand'
-complete -c sipward -n "__fish_sipward_needs_command" -f -a "flows" -d 'List the flows that are denied, or allow one again'
+complete -c sipward -n "__fish_sipward_needs_command" -f -a "status" -d 'Show the state of the daemon'
+complete -c sipward -n "__fish_sipward_needs_command" -f -a "bans" -d 'List the active bans'
+complete -c sipward -n "__fish_sipward_needs_command" -f -a "banned" -d 'List the active bans'
+complete -c sipward -n "__fish_sipward_needs_command" -f -a "flows" -d 'List the denied flows, or allow one again'
 complete -c sipward -n "__fish_sipward_needs_command" -f -a "ban" -d 'Ban addresses or networks'
 complete -c sipward -n "__fish_sipward_needs_command" -f -a "banip" -d 'Ban addresses or networks'
 complete -c sipward -n "__fish_sipward_needs_command" -f -a "unban" -d 'Lift bans'
 complete -c sipward -n "__fish_sipward_needs_command" -f -a "unbanip" -d 'Lift bans'
-complete -c sipward -n "__fish_sipward_needs_command" -f -a "why" -d 'Tell why an address is banned, or is not'
-complete -c sipward -n "__fish_sipward_needs_command" -f -a "whois" -d 'Whose an address is: its name, country and network, and what its registry says'
-complete -c sipward -n "__fish_sipward_needs_command" -f -a "allow" -d 'Who is never banned by a rule'
-complete -c sipward -n "__fish_sipward_needs_command" -f -a "history" -d 'Show what was decided before: bans, unbans and refusals, newest first'
-complete -c sipward -n "__fish_sipward_needs_command" -f -a "policy" -d 'The policy in force'
-complete -c sipward -n "__fish_sipward_needs_command" -f -a "token" -d 'Who may use the API and the page on TCP (`[http]` in the configuration file)'
-complete -c sipward -n "__fish_sipward_needs_command" -f -a "watch" -d 'Watch what happens: the connection, rates, the newest bans, the busiest sources. `q` quits'
-complete -c sipward -n "__fish_sipward_needs_command" -f -a "reload" -d 'Have the daemon read its configuration file again. Bans, counts and changes at run time stay'
-complete -c sipward -n "__fish_sipward_needs_command" -f -a "doctor" -d 'Check everything that sipward needs, and say what to do about what is missing'
-complete -c sipward -n "__fish_sipward_needs_command" -f -a "import" -d 'Take over what another program has set up'
-complete -c sipward -n "__fish_sipward_needs_command" -f -a "record" -d 'Save what FreeSWITCH sends on its Event Socket, to replay it later'
-complete -c sipward -n "__fish_sipward_needs_command" -f -a "replay" -d 'Play recordings or log files through a policy: what would have been banned, and why?'
+complete -c sipward -n "__fish_sipward_needs_command" -f -a "why" -d 'Show why an address is banned or not'
+complete -c sipward -n "__fish_sipward_needs_command" -f -a "whois" -d 'Show the owner of an address: its name, country and network, and the answer of its registry'
+complete -c sipward -n "__fish_sipward_needs_command" -f -a "allow" -d 'Show and change the allow list: hosts that no rule bans'
+complete -c sipward -n "__fish_sipward_needs_command" -f -a "history" -d 'Show past decisions: bans, unbans and refusals, newest first'
+complete -c sipward -n "__fish_sipward_needs_command" -f -a "policy" -d 'Show and change the policy'
+complete -c sipward -n "__fish_sipward_needs_command" -f -a "token" -d 'Manage access to the API and the console on TCP (`[http]` in the configuration file)'
+complete -c sipward -n "__fish_sipward_needs_command" -f -a "watch" -d 'Show live events: the connection, rates, the newest bans, the busiest sources. `q` quits'
+complete -c sipward -n "__fish_sipward_needs_command" -f -a "reload" -d 'Reload the configuration file. Bans, counts and changes at run time are kept'
+complete -c sipward -n "__fish_sipward_needs_command" -f -a "doctor" -d 'Check everything that sipward needs, with advice for each problem'
+complete -c sipward -n "__fish_sipward_needs_command" -f -a "import" -d 'Import settings and bans of another program'
+complete -c sipward -n "__fish_sipward_needs_command" -f -a "record" -d 'Record what FreeSWITCH sends on its Event Socket, for `replay`'
+complete -c sipward -n "__fish_sipward_needs_command" -f -a "replay" -d 'Test a policy with recordings or log files: show what it would have banned, and why'
 complete -c sipward -n "__fish_sipward_needs_command" -f -a "completions" -d 'Print the completions for a shell: `sipward completions bash > /etc/bash_completion.d/sipward`'
 complete -c sipward -n "__fish_sipward_needs_command" -f -a "demo" -d 'Watch sipward fend off a storm: no root, no FreeSWITCH, nothing on this host is changed'
 complete -c sipward -n "__fish_sipward_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sipward -n "__fish_sipward_using_subcommand run" -s c -l config -d 'Configuration file; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand run" -l on-exit -d 'What becomes of the routes at the end, whatever the file\'s `on_exit` says' -r -f -a "keep\t'They stay: a restart leaves no gap'
+complete -c sipward -n "__fish_sipward_using_subcommand run" -l on-exit -d 'What happens to the routes at the end. Overrides `on_exit` of the file' -r -f -a "keep\t'They remain: a restart leaves no gap'
 flush\t'Routes, rules and gate are removed'"
-complete -c sipward -n "__fish_sipward_using_subcommand run" -l log-format -d 'Form of the log lines on standard output' -r -f -a "auto\t'Text on a terminal, JSON otherwise'
+complete -c sipward -n "__fish_sipward_using_subcommand run" -l log-format -d 'Format of the log lines on standard output' -r -f -a "auto\t'Text on a terminal, JSON otherwise'
 json\t'One JSON object a line'
 text\t'One line of text'"
-complete -c sipward -n "__fish_sipward_using_subcommand run" -l log-level -d 'Lowest level of log lines, whatever the file\'s `log.level` says' -r -f -a "error\t'Nothing works without a hand'
-warn\t'Something needs a look'
+complete -c sipward -n "__fish_sipward_using_subcommand run" -l log-level -d 'Lowest level of log lines. Overrides `log.level` of the file' -r -f -a "error\t'Something does not work until the operator acts'
+warn\t'Something should be checked'
 info\t'Bans, failures, connections'
-debug\t'What the parts do'
+debug\t'What the parts of the program do'
 trace\t'Every message in and out'"
-complete -c sipward -n "__fish_sipward_using_subcommand run" -l dry-run -d 'Do everything but touch the kernel, whatever the file\'s `mode` says'
+complete -c sipward -n "__fish_sipward_using_subcommand run" -l dry-run -d 'Observe mode: do not change the kernel. Overrides `mode` of the file'
 complete -c sipward -n "__fish_sipward_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand check" -s c -l config -d 'Configuration file; without it, /etc/sipward/sipward.toml if it exists' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand flush" -s c -l config -d 'Configuration file; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand flush" -l force -d 'Also beside a running daemon, which puts all of it back within a second'
+complete -c sipward -n "__fish_sipward_using_subcommand flush" -l force -d 'Flush even if a daemon runs, which restores everything within a second'
 complete -c sipward -n "__fish_sipward_using_subcommand flush" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand status" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand status" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand status" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand status" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand status" -s h -l help -d 'Print help'
 complete -c sipward -n "__fish_sipward_using_subcommand bans" -l origin -d 'Only bans of this origin' -r -f -a "automatic\t'A rule, or a route found at start'
 manual\t'An operator'
-forced\t'An operator who insisted'"
-complete -c sipward -n "__fish_sipward_using_subcommand bans" -l state -d 'Only bans that the kernel has taken like this' -r -f -a "pending\t'Its answer is under way'
-enforced\t'What the network sends is dropped'
-ineffective\t'The route does not keep the packets out'
+forced\t'An operator, with `--force`'"
+complete -c sipward -n "__fish_sipward_using_subcommand bans" -l state -d 'Only bans in this state in the kernel' -r -f -a "pending\t'The kernel has not answered yet'
+enforced\t'Packets of the network are dropped'
+ineffective\t'The route does not stop the packets'
 failed\t'The kernel refused the route'"
 complete -c sipward -n "__fish_sipward_using_subcommand bans" -l scope -d 'Only bans of this scope' -r -f -a "host\t'Everything, by a blackhole route and the gate'
 sip\t'Packets to the SIP ports, by the gate'"
-complete -c sipward -n "__fish_sipward_using_subcommand bans" -l search -d 'Only bans with this in their network, users, user agent, report or comment' -r
-complete -c sipward -n "__fish_sipward_using_subcommand bans" -l sort -d 'Sort by this' -r -f -a "net\t'The network'
-since\t'The beginning'
+complete -c sipward -n "__fish_sipward_using_subcommand bans" -l search -d 'Only bans with this text in their network, users, user agent, report or comment' -r
+complete -c sipward -n "__fish_sipward_using_subcommand bans" -l sort -d 'Sort key' -r -f -a "net\t'The network'
+since\t'The start'
 until\t'The end'"
 complete -c sipward -n "__fish_sipward_using_subcommand bans" -l limit -d 'Bans to show' -r
-complete -c sipward -n "__fish_sipward_using_subcommand bans" -l cursor -d 'Go on behind the page that ended with this `next`' -r
+complete -c sipward -n "__fish_sipward_using_subcommand bans" -l cursor -d 'Continue after the page that ended with this `next`' -r
 complete -c sipward -n "__fish_sipward_using_subcommand bans" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand bans" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand bans" -s r -l reverse -d 'The largest or latest first'
-complete -c sipward -n "__fish_sipward_using_subcommand bans" -l all -d 'Show all of them'
-complete -c sipward -n "__fish_sipward_using_subcommand bans" -l csv -d 'Write all of them as a table for spreadsheets, in the order of their networks'
-complete -c sipward -n "__fish_sipward_using_subcommand bans" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand bans" -l all -d 'Show all pages'
+complete -c sipward -n "__fish_sipward_using_subcommand bans" -l csv -d 'Write all bans as CSV, ordered by network'
+complete -c sipward -n "__fish_sipward_using_subcommand bans" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand bans" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand banned" -l origin -d 'Only bans of this origin' -r -f -a "automatic\t'A rule, or a route found at start'
 manual\t'An operator'
-forced\t'An operator who insisted'"
-complete -c sipward -n "__fish_sipward_using_subcommand banned" -l state -d 'Only bans that the kernel has taken like this' -r -f -a "pending\t'Its answer is under way'
-enforced\t'What the network sends is dropped'
-ineffective\t'The route does not keep the packets out'
+forced\t'An operator, with `--force`'"
+complete -c sipward -n "__fish_sipward_using_subcommand banned" -l state -d 'Only bans in this state in the kernel' -r -f -a "pending\t'The kernel has not answered yet'
+enforced\t'Packets of the network are dropped'
+ineffective\t'The route does not stop the packets'
 failed\t'The kernel refused the route'"
 complete -c sipward -n "__fish_sipward_using_subcommand banned" -l scope -d 'Only bans of this scope' -r -f -a "host\t'Everything, by a blackhole route and the gate'
 sip\t'Packets to the SIP ports, by the gate'"
-complete -c sipward -n "__fish_sipward_using_subcommand banned" -l search -d 'Only bans with this in their network, users, user agent, report or comment' -r
-complete -c sipward -n "__fish_sipward_using_subcommand banned" -l sort -d 'Sort by this' -r -f -a "net\t'The network'
-since\t'The beginning'
+complete -c sipward -n "__fish_sipward_using_subcommand banned" -l search -d 'Only bans with this text in their network, users, user agent, report or comment' -r
+complete -c sipward -n "__fish_sipward_using_subcommand banned" -l sort -d 'Sort key' -r -f -a "net\t'The network'
+since\t'The start'
 until\t'The end'"
 complete -c sipward -n "__fish_sipward_using_subcommand banned" -l limit -d 'Bans to show' -r
-complete -c sipward -n "__fish_sipward_using_subcommand banned" -l cursor -d 'Go on behind the page that ended with this `next`' -r
+complete -c sipward -n "__fish_sipward_using_subcommand banned" -l cursor -d 'Continue after the page that ended with this `next`' -r
 complete -c sipward -n "__fish_sipward_using_subcommand banned" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand banned" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand banned" -s r -l reverse -d 'The largest or latest first'
-complete -c sipward -n "__fish_sipward_using_subcommand banned" -l all -d 'Show all of them'
-complete -c sipward -n "__fish_sipward_using_subcommand banned" -l csv -d 'Write all of them as a table for spreadsheets, in the order of their networks'
-complete -c sipward -n "__fish_sipward_using_subcommand banned" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand banned" -l all -d 'Show all pages'
+complete -c sipward -n "__fish_sipward_using_subcommand banned" -l csv -d 'Write all bans as CSV, ordered by network'
+complete -c sipward -n "__fish_sipward_using_subcommand banned" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand banned" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c sipward -n "__fish_sipward_using_subcommand flows" -l limit -d 'Flows shown at most, 1 to 1000' -r
-complete -c sipward -n "__fish_sipward_using_subcommand flows" -l cursor -d 'Go on where a list ended' -r
-complete -c sipward -n "__fish_sipward_using_subcommand flows" -l allow -d 'Allow this flow again, as the list has it: \'203.0.113.7 udp 41234\'' -r
+complete -c sipward -n "__fish_sipward_using_subcommand flows" -l limit -d 'Most flows to show, 1 to 1000' -r
+complete -c sipward -n "__fish_sipward_using_subcommand flows" -l cursor -d 'Continue after the page that ended with this `next`' -r
+complete -c sipward -n "__fish_sipward_using_subcommand flows" -l allow -d 'Allow this flow again, written as in the list: \'203.0.113.7 udp 41234\'' -r
 complete -c sipward -n "__fish_sipward_using_subcommand flows" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand flows" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand flows" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand flows" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand flows" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand ban" -l for -d 'For how long: 90s, 10m, 2h, 7d. Without it, the policy\'s `ban_time`' -r
-complete -c sipward -n "__fish_sipward_using_subcommand ban" -l reason -d 'Why, for anyone who reads it later' -r
-complete -c sipward -n "__fish_sipward_using_subcommand ban" -l scope -d 'What it stops: everything, or packets to the SIP ports, which leaves web, mail and SSH reachable. Without it, the policy\'s `scope`' -r -f -a "host\t'Everything, by a blackhole route and the gate'
+complete -c sipward -n "__fish_sipward_using_subcommand ban" -l reason -d 'The reason, shown in the list and in the history' -r
+complete -c sipward -n "__fish_sipward_using_subcommand ban" -l scope -d 'What to block: everything, or only packets to the SIP ports, so that web, mail and SSH remain reachable. Default: `scope` of the policy' -r -f -a "host\t'Everything, by a blackhole route and the gate'
 sip\t'Packets to the SIP ports, by the gate'"
 complete -c sipward -n "__fish_sipward_using_subcommand ban" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand ban" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand ban" -l permanent -d 'Until somebody lifts it'
-complete -c sipward -n "__fish_sipward_using_subcommand ban" -l force -d 'Also when it is refused. Nothing overrides loopback and this host\'s own addresses'
-complete -c sipward -n "__fish_sipward_using_subcommand ban" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand ban" -l permanent -d 'Ban until the ban is lifted'
+complete -c sipward -n "__fish_sipward_using_subcommand ban" -l force -d 'Ban even if a safety check refuses. Loopback and this host\'s own addresses can never be banned'
+complete -c sipward -n "__fish_sipward_using_subcommand ban" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand ban" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand banip" -l for -d 'For how long: 90s, 10m, 2h, 7d. Without it, the policy\'s `ban_time`' -r
-complete -c sipward -n "__fish_sipward_using_subcommand banip" -l reason -d 'Why, for anyone who reads it later' -r
-complete -c sipward -n "__fish_sipward_using_subcommand banip" -l scope -d 'What it stops: everything, or packets to the SIP ports, which leaves web, mail and SSH reachable. Without it, the policy\'s `scope`' -r -f -a "host\t'Everything, by a blackhole route and the gate'
+complete -c sipward -n "__fish_sipward_using_subcommand banip" -l reason -d 'The reason, shown in the list and in the history' -r
+complete -c sipward -n "__fish_sipward_using_subcommand banip" -l scope -d 'What to block: everything, or only packets to the SIP ports, so that web, mail and SSH remain reachable. Default: `scope` of the policy' -r -f -a "host\t'Everything, by a blackhole route and the gate'
 sip\t'Packets to the SIP ports, by the gate'"
 complete -c sipward -n "__fish_sipward_using_subcommand banip" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand banip" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand banip" -l permanent -d 'Until somebody lifts it'
-complete -c sipward -n "__fish_sipward_using_subcommand banip" -l force -d 'Also when it is refused. Nothing overrides loopback and this host\'s own addresses'
-complete -c sipward -n "__fish_sipward_using_subcommand banip" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand banip" -l permanent -d 'Ban until the ban is lifted'
+complete -c sipward -n "__fish_sipward_using_subcommand banip" -l force -d 'Ban even if a safety check refuses. Loopback and this host\'s own addresses can never be banned'
+complete -c sipward -n "__fish_sipward_using_subcommand banip" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand banip" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand unban" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand unban" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand unban" -l all -d 'Everybody'
-complete -c sipward -n "__fish_sipward_using_subcommand unban" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand unban" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand unban" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand unbanip" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand unbanip" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand unbanip" -l all -d 'Everybody'
-complete -c sipward -n "__fish_sipward_using_subcommand unbanip" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand unbanip" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand unbanip" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand why" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand why" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand why" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand why" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand why" -s h -l help -d 'Print help'
 complete -c sipward -n "__fish_sipward_using_subcommand whois" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand whois" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand whois" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand whois" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand whois" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and not __fish_seen_subcommand_from list add remove help" -s h -l help -d 'Print help'
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and not __fish_seen_subcommand_from list add remove help" -f -a "list" -d 'List the entries of the configuration file and those added at run time'
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and not __fish_seen_subcommand_from list add remove help" -f -a "add" -d 'Never ban addresses, networks or DNS names again, and lift the bans that cover them'
-complete -c sipward -n "__fish_sipward_using_subcommand allow; and not __fish_seen_subcommand_from list add remove help" -f -a "remove" -d 'Take back what was added at run time. Entries of the file are only changed there'
+complete -c sipward -n "__fish_sipward_using_subcommand allow; and not __fish_seen_subcommand_from list add remove help" -f -a "remove" -d 'Remove an entry that was added at run time. Entries of the file can only be changed there'
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and not __fish_seen_subcommand_from list add remove help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from list" -l limit -d 'Entries to show' -r
-complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from list" -l cursor -d 'Go on behind the page that ended with this `next`' -r
+complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from list" -l cursor -d 'Continue after the page that ended with this `next`' -r
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from list" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from list" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from list" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from list" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from add" -l comment -d 'Why, for anyone who reads it later' -r
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from add" -l for -d 'For how long: 90s, 10m, 2h, 7d. Without it, for good' -r
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from add" -l until -d 'Until when: a day, over before its 00:00 UTC (2026-12-01), or a time (2026-12-01T18:00:00Z)' -r
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from add" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from add" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from add" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from add" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from remove" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from remove" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from remove" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from remove" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the entries of the configuration file and those added at run time'
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from help" -f -a "add" -d 'Never ban addresses, networks or DNS names again, and lift the bans that cover them'
-complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Take back what was added at run time. Entries of the file are only changed there'
+complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Remove an entry that was added at run time. Entries of the file can only be changed there'
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sipward -n "__fish_sipward_using_subcommand history" -l event -d 'Only decisions of this kind' -r -f -a "ban\t'A ban'
 unban\t'A ban ended'
-refused\t'A ban was due and was not done'
+refused\t'A ban was refused'
 flow-denied\t'A flow was denied'
 flow-allowed\t'A flow was allowed again'"
 complete -c sipward -n "__fish_sipward_using_subcommand history" -l from -d 'Not before this time, such as 2026-11-23T22:00:00Z' -r
 complete -c sipward -n "__fish_sipward_using_subcommand history" -l to -d 'Before this time' -r
 complete -c sipward -n "__fish_sipward_using_subcommand history" -l limit -d 'Decisions to show' -r
-complete -c sipward -n "__fish_sipward_using_subcommand history" -l cursor -d 'Go on behind the page that ended with this `next`' -r
+complete -c sipward -n "__fish_sipward_using_subcommand history" -l cursor -d 'Continue after the page that ended with this `next`' -r
 complete -c sipward -n "__fish_sipward_using_subcommand history" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand history" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand history" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand history" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand history" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and not __fish_seen_subcommand_from show set reset add-agent remove-agent help" -s h -l help -d 'Print help'
-complete -c sipward -n "__fish_sipward_using_subcommand policy; and not __fish_seen_subcommand_from show set reset add-agent remove-agent help" -f -a "show" -d 'Show every value and where it comes from'
-complete -c sipward -n "__fish_sipward_using_subcommand policy; and not __fish_seen_subcommand_from show set reset add-agent remove-agent help" -f -a "set" -d 'Change values while the daemon runs. They stand over the configuration file until they are reset'
-complete -c sipward -n "__fish_sipward_using_subcommand policy; and not __fish_seen_subcommand_from show set reset add-agent remove-agent help" -f -a "reset" -d 'Take a change back: the configuration file holds again'
-complete -c sipward -n "__fish_sipward_using_subcommand policy; and not __fish_seen_subcommand_from show set reset add-agent remove-agent help" -f -a "add-agent" -d 'Ban user agents with this in their name at the first failure, beside those that are banned so'
-complete -c sipward -n "__fish_sipward_using_subcommand policy; and not __fish_seen_subcommand_from show set reset add-agent remove-agent help" -f -a "remove-agent" -d 'Take a part of a user agent off the list again'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and not __fish_seen_subcommand_from show set reset add-agent remove-agent help" -f -a "show" -d 'Show every value and its origin'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and not __fish_seen_subcommand_from show set reset add-agent remove-agent help" -f -a "set" -d 'Change values while the daemon runs. They take precedence over the configuration file until they are reset'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and not __fish_seen_subcommand_from show set reset add-agent remove-agent help" -f -a "reset" -d 'Undo a change: return to the configuration file'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and not __fish_seen_subcommand_from show set reset add-agent remove-agent help" -f -a "add-agent" -d 'Add a pattern to the user agents that are banned at the first failure'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and not __fish_seen_subcommand_from show set reset add-agent remove-agent help" -f -a "remove-agent" -d 'Remove a pattern from this list'
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and not __fish_seen_subcommand_from show set reset add-agent remove-agent help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from show" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from show" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from show" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from show" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
-complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from set" -l max-failures -d 'Failures within the window that ban' -r
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from set" -l max-failures -d 'Failures within the window before a ban' -r
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from set" -l window -d 'Length of the window: 90s, 10m, 2h' -r
-complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from set" -l ban-time -d 'Length of a first ban: 10m, 2h, 7d' -r
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from set" -l ban-time -d 'Length of the first ban: 10m, 2h, 7d' -r
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from set" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from set" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from set" -l until-restart -d 'Only until the daemon ends'
-complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from set" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from set" -l until-restart -d 'Only until the next restart'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from set" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help'
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from reset" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from reset" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from reset" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from reset" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from reset" -s h -l help -d 'Print help'
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from add-agent" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from add-agent" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from add-agent" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from add-agent" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from add-agent" -s h -l help -d 'Print help'
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from remove-agent" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from remove-agent" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from remove-agent" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from remove-agent" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from remove-agent" -s h -l help -d 'Print help'
-complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show every value and where it comes from'
-complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from help" -f -a "set" -d 'Change values while the daemon runs. They stand over the configuration file until they are reset'
-complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from help" -f -a "reset" -d 'Take a change back: the configuration file holds again'
-complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from help" -f -a "add-agent" -d 'Ban user agents with this in their name at the first failure, beside those that are banned so'
-complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from help" -f -a "remove-agent" -d 'Take a part of a user agent off the list again'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show every value and its origin'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from help" -f -a "set" -d 'Change values while the daemon runs. They take precedence over the configuration file until they are reset'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from help" -f -a "reset" -d 'Undo a change: return to the configuration file'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from help" -f -a "add-agent" -d 'Add a pattern to the user agents that are banned at the first failure'
+complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from help" -f -a "remove-agent" -d 'Remove a pattern from this list'
 complete -c sipward -n "__fish_sipward_using_subcommand policy; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sipward -n "__fish_sipward_using_subcommand token; and not __fish_seen_subcommand_from add list revoke link end-sessions help" -s h -l help -d 'Print help'
-complete -c sipward -n "__fish_sipward_using_subcommand token; and not __fish_seen_subcommand_from add list revoke link end-sessions help" -f -a "add" -d 'Make a token for a person or a program. Its secret is shown here and nowhere else'
+complete -c sipward -n "__fish_sipward_using_subcommand token; and not __fish_seen_subcommand_from add list revoke link end-sessions help" -f -a "add" -d 'Create a token for a person or a program. Its secret is shown only once'
 complete -c sipward -n "__fish_sipward_using_subcommand token; and not __fish_seen_subcommand_from add list revoke link end-sessions help" -f -a "list" -d 'List the tokens, without their secrets'
-complete -c sipward -n "__fish_sipward_using_subcommand token; and not __fish_seen_subcommand_from add list revoke link end-sessions help" -f -a "revoke" -d 'Revoke a token. The sessions that it opened end at once'
-complete -c sipward -n "__fish_sipward_using_subcommand token; and not __fish_seen_subcommand_from add list revoke link end-sessions help" -f -a "link" -d 'Make a link that logs a browser in, once'
-complete -c sipward -n "__fish_sipward_using_subcommand token; and not __fish_seen_subcommand_from add list revoke link end-sessions help" -f -a "end-sessions" -d 'End every session of a browser. Tokens stay'
+complete -c sipward -n "__fish_sipward_using_subcommand token; and not __fish_seen_subcommand_from add list revoke link end-sessions help" -f -a "revoke" -d 'Revoke a token. Its sessions end immediately'
+complete -c sipward -n "__fish_sipward_using_subcommand token; and not __fish_seen_subcommand_from add list revoke link end-sessions help" -f -a "link" -d 'Create a link that logs a browser in once'
+complete -c sipward -n "__fish_sipward_using_subcommand token; and not __fish_seen_subcommand_from add list revoke link end-sessions help" -f -a "end-sessions" -d 'End all browser sessions. Tokens remain valid'
 complete -c sipward -n "__fish_sipward_using_subcommand token; and not __fish_seen_subcommand_from add list revoke link end-sessions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from add" -l scope -d 'What it may do' -r -f -a "read\t'Look, and try what would happen'
+complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from add" -l scope -d 'Its scope' -r -f -a "read\t'Look, and try what would happen'
 write\t'Ban, unban, allow, change the policy too'"
-complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from add" -l expires -d 'Its life: 1h, 90d. Without it, until it is revoked' -r
+complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from add" -l expires -d 'Its lifetime: 1h, 90d. Default: until it is revoked' -r
 complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from add" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from add" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from add" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from add" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from list" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from list" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from list" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from list" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from revoke" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from revoke" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from revoke" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from revoke" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from revoke" -s h -l help -d 'Print help'
-complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from link" -l scope -d 'What its session may do' -r -f -a "read\t'Look, and try what would happen'
+complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from link" -l scope -d 'The scope of its session' -r -f -a "read\t'Look, and try what would happen'
 write\t'Ban, unban, allow, change the policy too'"
-complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from link" -l for -d 'How long it can be used: 30s, 10m, at most 1d' -r
+complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from link" -l for -d 'How long the link is valid: 30s, 10m, at most 1d' -r
 complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from link" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from link" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from link" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from link" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from link" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from end-sessions" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from end-sessions" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from end-sessions" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from end-sessions" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from end-sessions" -s h -l help -d 'Print help'
-complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from help" -f -a "add" -d 'Make a token for a person or a program. Its secret is shown here and nowhere else'
+complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from help" -f -a "add" -d 'Create a token for a person or a program. Its secret is shown only once'
 complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the tokens, without their secrets'
-complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from help" -f -a "revoke" -d 'Revoke a token. The sessions that it opened end at once'
-complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from help" -f -a "link" -d 'Make a link that logs a browser in, once'
-complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from help" -f -a "end-sessions" -d 'End every session of a browser. Tokens stay'
+complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from help" -f -a "revoke" -d 'Revoke a token. Its sessions end immediately'
+complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from help" -f -a "link" -d 'Create a link that logs a browser in once'
+complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from help" -f -a "end-sessions" -d 'End all browser sessions. Tokens remain valid'
 complete -c sipward -n "__fish_sipward_using_subcommand token; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sipward -n "__fish_sipward_using_subcommand watch" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand watch" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand watch" -l json -d 'Print each event as a line of JSON instead, without end'
+complete -c sipward -n "__fish_sipward_using_subcommand watch" -l json -d 'Print each event as a line of JSON instead, until interrupted'
 complete -c sipward -n "__fish_sipward_using_subcommand watch" -s h -l help -d 'Print help'
 complete -c sipward -n "__fish_sipward_using_subcommand reload" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand reload" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand reload" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand reload" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand reload" -s h -l help -d 'Print help'
 complete -c sipward -n "__fish_sipward_using_subcommand doctor" -s c -l config -d 'Configuration file; without it, /etc/sipward/sipward.toml if it exists. Credentials are looked for in the environment, then beside it (`esl-password`, `environment`)' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand doctor" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
@@ -297,11 +297,11 @@ complete -c sipward -n "__fish_sipward_using_subcommand import; and not __fish_s
 complete -c sipward -n "__fish_sipward_using_subcommand import; and not __fish_seen_subcommand_from fail2ban list help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from fail2ban" -l dir -d 'fail2ban\'s configuration' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from fail2ban" -l database -d 'fail2ban\'s database; without it, the one that fail2ban.conf names' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from fail2ban" -l jail -d 'A jail to take; may be repeated. Without it, all enabled jails that watch SIP' -r
+complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from fail2ban" -l jail -d 'A jail to import; may be repeated. Default: all enabled jails that watch SIP' -r
 complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from fail2ban" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from fail2ban" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from fail2ban" -l apply -d 'Give it to the running daemon: allow list, policy and bans. They are stored'
-complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from fail2ban" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from fail2ban" -l apply -d 'Send the allow list, policy and bans to the running daemon, which stores them'
+complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from fail2ban" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from fail2ban" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from list" -l for -d 'For how long: 90s, 10m, 2h, 7d. Without it, the policy\'s `ban_time`, or for good on the allow list' -r
 complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from list" -l reason -d 'Why, for anyone who reads it later' -r
@@ -312,58 +312,58 @@ complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_
 complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from list" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from list" -l permanent -d 'Until somebody lifts it'
 complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from list" -l allow -d 'Put them on the allow list instead; DNS names may be among them'
-complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from list" -l json -d 'Print the answer of the API as JSON'
+complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from list" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from help" -f -a "fail2ban" -d 'Read fail2ban\'s jails for SIP (ignoreip, maxretry, findtime, bantime and its increments, ports) and the bans in effect'
 complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from help" -f -a "list" -d 'Ban the addresses and networks of a list, or allow them'
 complete -c sipward -n "__fish_sipward_using_subcommand import; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sipward -n "__fish_sipward_using_subcommand record" -l max-size -d 'Size at which a file is full, 1MiB to 1TiB' -r
-complete -c sipward -n "__fish_sipward_using_subcommand record" -l keep -d 'Full files that are kept, the newest ones' -r
-complete -c sipward -n "__fish_sipward_using_subcommand record" -l for -d 'End by itself after this time: 90s, 10m, 1h, 7d' -r
+complete -c sipward -n "__fish_sipward_using_subcommand record" -l keep -d 'Number of full files to keep, the newest' -r
+complete -c sipward -n "__fish_sipward_using_subcommand record" -l for -d 'Stop after this time: 90s, 10m, 1h, 7d' -r
 complete -c sipward -n "__fish_sipward_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand replay" -s c -l config -d 'The policy: a configuration file; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand replay" -l compare -d 'A second policy, to tell the difference to' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand replay" -l utc-offset -d 'What the local time of the log files is ahead of UTC: `+02:00`, `-05:00`. Without it, they are taken to be in this host\'s zone. Recordings need none' -r
+complete -c sipward -n "__fish_sipward_using_subcommand replay" -l compare -d 'A second policy, to compare with' -r -F
+complete -c sipward -n "__fish_sipward_using_subcommand replay" -l utc-offset -d 'Offset of the log files\' local time from UTC: `+02:00`, `-05:00`. Default: this host\'s time zone. Recordings do not need it' -r
 complete -c sipward -n "__fish_sipward_using_subcommand replay" -l json -d 'Print everything as one JSON object'
 complete -c sipward -n "__fish_sipward_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c sipward -n "__fish_sipward_using_subcommand demo" -l forever -d 'Run until interrupted instead of 20 s'
 complete -c sipward -n "__fish_sipward_using_subcommand demo" -s h -l help -d 'Print help'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "run" -d 'Run the daemon'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "check" -d 'Check the configuration and the credentials, and say what they mean'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "check" -d 'Check the configuration and the credentials, and summarize them'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "flush" -d 'Remove every route, rule and table of sipward from the kernel, and end the stored bans'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "status" -d 'How the daemon stands'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "bans" -d 'List the bans that stand'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "flows" -d 'List the flows that are denied, or allow one again'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "status" -d 'Show the state of the daemon'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "bans" -d 'List the active bans'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "flows" -d 'List the denied flows, or allow one again'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "ban" -d 'Ban addresses or networks'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "unban" -d 'Lift bans'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "why" -d 'Tell why an address is banned, or is not'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "whois" -d 'Whose an address is: its name, country and network, and what its registry says'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "allow" -d 'Who is never banned by a rule'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "history" -d 'Show what was decided before: bans, unbans and refusals, newest first'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "policy" -d 'The policy in force'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "token" -d 'Who may use the API and the page on TCP (`[http]` in the configuration file)'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "watch" -d 'Watch what happens: the connection, rates, the newest bans, the busiest sources. `q` quits'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "reload" -d 'Have the daemon read its configuration file again. Bans, counts and changes at run time stay'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "doctor" -d 'Check everything that sipward needs, and say what to do about what is missing'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "import" -d 'Take over what another program has set up'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "record" -d 'Save what FreeSWITCH sends on its Event Socket, to replay it later'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "replay" -d 'Play recordings or log files through a policy: what would have been banned, and why?'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "why" -d 'Show why an address is banned or not'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "whois" -d 'Show the owner of an address: its name, country and network, and the answer of its registry'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "allow" -d 'Show and change the allow list: hosts that no rule bans'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "history" -d 'Show past decisions: bans, unbans and refusals, newest first'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "policy" -d 'Show and change the policy'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "token" -d 'Manage access to the API and the console on TCP (`[http]` in the configuration file)'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "watch" -d 'Show live events: the connection, rates, the newest bans, the busiest sources. `q` quits'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "reload" -d 'Reload the configuration file. Bans, counts and changes at run time are kept'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "doctor" -d 'Check everything that sipward needs, with advice for each problem'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "import" -d 'Import settings and bans of another program'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "record" -d 'Record what FreeSWITCH sends on its Event Socket, for `replay`'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "replay" -d 'Test a policy with recordings or log files: show what it would have banned, and why'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "completions" -d 'Print the completions for a shell: `sipward completions bash > /etc/bash_completion.d/sipward`'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "demo" -d 'Watch sipward fend off a storm: no root, no FreeSWITCH, nothing on this host is changed'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from allow" -f -a "list" -d 'List the entries of the configuration file and those added at run time'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from allow" -f -a "add" -d 'Never ban addresses, networks or DNS names again, and lift the bans that cover them'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from allow" -f -a "remove" -d 'Take back what was added at run time. Entries of the file are only changed there'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from policy" -f -a "show" -d 'Show every value and where it comes from'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from policy" -f -a "set" -d 'Change values while the daemon runs. They stand over the configuration file until they are reset'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from policy" -f -a "reset" -d 'Take a change back: the configuration file holds again'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from policy" -f -a "add-agent" -d 'Ban user agents with this in their name at the first failure, beside those that are banned so'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from policy" -f -a "remove-agent" -d 'Take a part of a user agent off the list again'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from token" -f -a "add" -d 'Make a token for a person or a program. Its secret is shown here and nowhere else'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from allow" -f -a "remove" -d 'Remove an entry that was added at run time. Entries of the file can only be changed there'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from policy" -f -a "show" -d 'Show every value and its origin'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from policy" -f -a "set" -d 'Change values while the daemon runs. They take precedence over the configuration file until they are reset'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from policy" -f -a "reset" -d 'Undo a change: return to the configuration file'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from policy" -f -a "add-agent" -d 'Add a pattern to the user agents that are banned at the first failure'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from policy" -f -a "remove-agent" -d 'Remove a pattern from this list'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from token" -f -a "add" -d 'Create a token for a person or a program. Its secret is shown only once'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from token" -f -a "list" -d 'List the tokens, without their secrets'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from token" -f -a "revoke" -d 'Revoke a token. The sessions that it opened end at once'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from token" -f -a "link" -d 'Make a link that logs a browser in, once'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from token" -f -a "end-sessions" -d 'End every session of a browser. Tokens stay'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from token" -f -a "revoke" -d 'Revoke a token. Its sessions end immediately'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from token" -f -a "link" -d 'Create a link that logs a browser in once'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from token" -f -a "end-sessions" -d 'End all browser sessions. Tokens remain valid'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from import" -f -a "fail2ban" -d 'Read fail2ban\'s jails for SIP (ignoreip, maxretry, findtime, bantime and its increments, ports) and the bans in effect'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from import" -f -a "list" -d 'Ban the addresses and networks of a list, or allow them'

@@ -83,7 +83,7 @@ fn a_packed_storm_is_compared_as_json() {
 #[test]
 fn what_cannot_be_replayed_fails_and_wrong_usage_is_another_matter() {
     let output = sipward(&["replay", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(3));
     assert!(text(&output.stderr).contains("neither a recording"), "{}", text(&output.stderr));
     let output = sipward(&["replay", "/nonexistent/file"]);
     assert_eq!(output.status.code(), Some(1));

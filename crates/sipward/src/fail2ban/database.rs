@@ -93,7 +93,7 @@ fn standing(
     let shown: String = text.chars().take(MAX_SHOWN).flat_map(char::escape_debug).collect();
     let net = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     let Ok(net) = net else {
-        notes.add(format!("`{shown}` is banned and no address; left out"));
+        notes.add(format!("`{shown}` is banned but is not an address; left out"));
         return None;
     };
     let length = match row.get_ref(2) {

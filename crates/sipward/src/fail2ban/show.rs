@@ -72,7 +72,7 @@ fn write(takeover: &Takeover, out: &mut String) -> std::fmt::Result {
         settings.iter().flatten().try_for_each(|line| writeln!(out, "{line}"))?;
         writeln!(out)?;
     }
-    writeln!(out, "# Bans that stand: {}.", takeover.bans.len())?;
+    writeln!(out, "# Active bans: {}.", takeover.bans.len())?;
     takeover.bans.iter().try_for_each(|ban| writeln!(out, "#   {}", line(ban)))
 }
 
