@@ -15,7 +15,6 @@ mod log;
 
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
@@ -35,14 +34,14 @@ pub const STOP_LIMIT: Duration = Duration::from_secs(2);
 /// How often a child is asked whether it has ended.
 const POLL: Duration = Duration::from_millis(5);
 
-/// The first argument of a child that is to be the daemon.
-const NAME: &str = "sipward";
+/// Set for a child that is to be `sipward`.
+const WANTED: &str = "SIPWARD_TESTS_RUN_SIPWARD";
 
 /// Whether this process was started by a [`Setup`], to be `sipward` and no test. A test program that starts daemons
 /// looks at this first: so the daemon is linked where it is tested, and always as it is now.
 #[must_use]
 pub fn is_wanted() -> bool {
-    std::env::args_os().next().is_some_and(|name| name == NAME)
+    std::env::var_os(WANTED).is_some()
 }
 
 /// The program that runs, for [`Setup::new`].
@@ -186,9 +185,9 @@ impl Setup {
     #[must_use]
     pub fn command(&self, words: &[&str]) -> Command {
         let mut child = Command::new(&self.program);
-        child.arg0(NAME);
         child.args(words).arg("--config").arg(self.config_file());
-        child.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
+        child.env_clear().env(WANTED, "1");
+        child.envs(self.environment.iter().map(|(name, value)| (name, value)));
         // Lets a coverage run collect what the child did.
         child.envs(std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)));
         child.stdin(Stdio::null());

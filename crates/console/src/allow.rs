@@ -180,11 +180,11 @@ fn row(frame: &Frame, entry: &AllowEntry, acts: bool) -> Markup {
                     }
                 }
             }
-            td data-label="Why" {
+            td data-label="Reason" {
                 @if let Some(comment) = &entry.comment { (plain(comment)) " " }
                 @if let Some(until) = entry.until { span.soft { "until " (until) } }
             }
-            td data-label="From" {
+            td data-label="Origin" {
                 @match entry.origin {
                     AllowOrigin::File => "configuration file",
                     AllowOrigin::Runtime => {

@@ -54,9 +54,9 @@ struct Cli {
 
 /// The exit codes, on which scripts may rely.
 const EXIT_CODES: &str = "\
-Exit status: 0 done; 1 failed; 2 wrong usage; 3 the daemon is not running; 4 refused: by a guard, or this
-user may not. The reason is on standard error. `doctor` ends like a monitoring plugin: 0 all is well,
-1 something needs a look, 2 something does not work. `replay` ends with 3 when more than half of a file was
+Exit status: 0 done; 1 failed; 2 wrong usage; 3 the daemon is not running; 4 refused: by a safety check, by the
+configuration, or for lack of permission. The reason is on standard error. `doctor` ends like a monitoring plugin:
+0 all checks passed, 1 warnings, 2 failures. `replay` ends with 3 when more than half of a file was
 not understood.";
 
 #[derive(Debug, Subcommand)]
@@ -113,7 +113,7 @@ enum Command {
         #[arg(value_enum)]
         shell: Shell,
     },
-    /// Watch sipward fend off a storm: no root, no FreeSWITCH, nothing on this host is changed.
+    /// Show sipward during an attack: needs no root and no FreeSWITCH, and changes nothing on this host.
     Demo {
         /// Run until interrupted instead of 20 s.
         #[arg(long)]

@@ -91,7 +91,7 @@ fn an_address_has_a_name_a_place_and_an_owner() {
 
     let said = setup.shell(&["whois", "8.8.8.8"]);
     let said = String::from_utf8(said.stdout).unwrap();
-    assert!(said.contains("127.0.0.1 says:\nnetname: EVIL?[2J\n"), "{said}");
+    assert!(said.contains("Answer of 127.0.0.1:\nnetname: EVIL?[2J\n"), "{said}");
     let said = setup.shell(&["why", "203.0.113.7"]);
     let said = String::from_utf8(said.stdout).unwrap();
     assert!(said.contains("Amsterdam, Netherlands (NL), AS64496, Example Hosting"), "{said}");

@@ -96,7 +96,7 @@ fn a_host_that_hops_ports_is_a_stranger_and_its_registered_phones_are_not() {
     is_limited(&world, 7000);
     passes(&world, 5060);
     let why = said(&setup, &["why", PHONE]);
-    assert!(why.contains("new flows count as a stranger's"), "{why}");
+    assert!(why.contains("new flows are treated like a stranger's"), "{why}");
     // One that registers now has its place at once.
     world.fs.success(ip(PHONE), 5062, "1001");
     passes(&world, 5062);

@@ -145,7 +145,7 @@ fn a_token_is_made_listed_and_revoked_by_the_command_line() {
     let made = text(&made.stdout);
     let secret = made.lines().next().unwrap();
     assert!(secret.starts_with("sipward_"), "{made}");
-    assert!(made.contains("grafana may read until 20"), "{made}");
+    assert!(made.contains("grafana has scope read until 20"), "{made}");
     served.daemon.expect_that("token_added", |line| line.text("name") == "grafana");
     assert!(!served.daemon.log().text().contains(secret), "the secret is in the log");
 

@@ -48,7 +48,7 @@ fn a_token_becomes_a_session_and_a_log_out_ends_it() {
     assert!(out.header("set-cookie").unwrap().contains("Max-Age=0"));
     served.ask(|web| web.with("Cookie", &session).get("/api/v1/status")).expect(401);
     let wrong = served.ask(|web| web.browser().form("/login", "token=sipward_0")).expect(401);
-    assert!(wrong.body.contains("opens nothing"), "{}", wrong.body);
+    assert!(wrong.body.contains("Unknown token or link"), "{}", wrong.body);
     assert_eq!(wrong.header("set-cookie"), None);
     for elsewhere in ["//evil.example", "https://evil.example/", "%2F%5Cevil.example"] {
         let form = format!("token={secret}&next={elsewhere}");

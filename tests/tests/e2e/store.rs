@@ -253,7 +253,7 @@ fn a_start_that_restores_nothing_says_why() {
 
     assert_eq!(taken_over(&again), (Some(0), Some(0)));
     let told = again.expect("store_incomplete");
-    assert!(told.text("error").contains("sipward.db-wal is not there"), "{}", told.raw);
+    assert!(told.text("error").contains("sipward.db-wal is missing"), "{}", told.raw);
     assert!(again.log().all("store_begun").is_empty(), "there was a file");
     again.stop();
     let once_more = world.watch(&setup);

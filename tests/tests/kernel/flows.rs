@@ -421,7 +421,7 @@ fn full() {
         match report {
             Report::Denied { enforcement: Enforcement::SipOnly, .. } => denied += 1,
             Report::Failed { error, .. } => {
-                assert!(error.contains("65536 flows"), "{error}");
+                assert!(error.contains("65536 denied flows"), "{error}");
                 refused += 1;
             }
             other => panic!("{other:?}"),

@@ -63,14 +63,14 @@ pub(super) fn written(key: &str, value: &Value) -> String {
     }
 }
 
-/// The values that hold for anyone who fails.
+/// The values that apply to all failures.
 pub(super) fn base(values: &[PolicyValue], draft: Draft<'_>, acts: bool) -> Markup {
     let fields = [
-        ("max_failures", "Failures that ban", "Within the window; 1 to 1000."),
-        ("window_seconds", "Window", "Such as 10m; at most 7d."),
-        ("ban_time_seconds", "First ban", "Such as 1h; each further one is longer."),
+        ("max_failures", "Failures before a ban", "Within the window; 1 to 1000."),
+        ("window_seconds", "Window", "For example 10m; at most 7d."),
+        ("ban_time_seconds", "First ban", "For example 1h; each further ban is longer."),
         ("escalation.factor", "Factor of further bans", "1 to 100; 1 makes all equally long."),
-        ("escalation.max_seconds", "Longest ban", "Such as 7d; at least the first ban."),
+        ("escalation.max_seconds", "Longest ban", "For example 7d; at least the first ban."),
     ];
     let fields = fields.map(|(key, text, hint)| (find(values, key), text, hint));
     html! {

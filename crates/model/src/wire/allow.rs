@@ -16,7 +16,7 @@ pub struct AllowEntry {
     pub host: HostEntry,
     /// Where it comes from.
     pub origin: AllowOrigin,
-    /// The operator's words.
+    /// The operator's comment.
     pub comment: Option<String>,
     /// When it was added; entries of the file do not say.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -24,7 +24,7 @@ pub struct AllowEntry {
     /// When it leaves the list by itself; `null` for never.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub until: Option<Time>,
-    /// The networks it stands for now; empty while a name has no answer yet.
+    /// Its networks now; empty while a name is not resolved yet.
     #[schema(value_type = Vec<String>)]
     pub nets: Vec<IpNet>,
 }

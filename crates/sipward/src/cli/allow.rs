@@ -36,10 +36,10 @@ enum Action {
     },
     /// Never ban addresses, networks or DNS names again, and lift the bans that cover them.
     Add {
-        /// Whom: 192.0.2.7, 192.0.2.0/24, office.example.org. `sipward import list --allow` reads them from a file.
+        /// The hosts: 192.0.2.7, 192.0.2.0/24, office.example.org. `sipward import list --allow` reads them from a file.
         #[arg(value_name = "HOST", required = true)]
         hosts: Vec<HostEntry>,
-        /// Why, for anyone who reads it later.
+        /// A comment, shown in the list.
         #[arg(long, value_name = "TEXT")]
         comment: Option<String>,
         #[command(flatten)]
@@ -49,7 +49,7 @@ enum Action {
     },
     /// Remove an entry that was added at run time. Entries of the file can only be changed there.
     Remove {
-        /// Whom.
+        /// The hosts.
         #[arg(value_name = "HOST", required = true)]
         hosts: Vec<HostEntry>,
         #[command(flatten)]
@@ -112,7 +112,7 @@ fn listed(page: &AllowPage) -> String {
     if page.items.is_empty() {
         return "the allow list is empty\n".to_owned();
     }
-    let mut table = Table::new(["HOST", "FROM", "SINCE", "UNTIL", "STANDS FOR", "COMMENT"]);
+    let mut table = Table::new(["HOST", "FROM", "SINCE", "UNTIL", "ADDRESSES", "COMMENT"]);
     for entry in &page.items {
         let nets = match (&entry.host, entry.nets.as_slice()) {
             (HostEntry::Net(_), _) => String::new(),

@@ -24,10 +24,10 @@ use sipward_model::wire::{
 /// registered, known or exempt are named on standard error before the ban.
 #[derive(Debug, clap::Args)]
 pub(super) struct BanCommand {
-    /// Whom: 203.0.113.7, 203.0.113.0/24, `2001:db8:bad::/48`. `sipward import list` reads them from a file.
+    /// The sources: 203.0.113.7, 203.0.113.0/24, `2001:db8:bad::/48`. `sipward import list` reads them from a file.
     #[arg(value_name = "ADDR|CIDR", required = true)]
     nets: Vec<Net>,
-    /// For how long: 90s, 10m, 2h, 7d. Without it, the policy's `ban_time`.
+    /// Duration: 90s, 10m, 2h, 7d. Default: `ban_time` of the policy.
     #[arg(long = "for", value_name = "SPAN", value_parser = read_span, conflicts_with = "permanent")]
     length: Option<Duration>,
     /// Ban until the ban is lifted.
@@ -151,7 +151,7 @@ pub(super) struct UnbanCommand {
     /// The address or network.
     #[arg(value_name = "ADDR|CIDR", required_unless_present = "all")]
     nets: Vec<Net>,
-    /// Everybody.
+    /// Lift all bans.
     #[arg(long, conflicts_with = "nets")]
     all: bool,
     #[command(flatten)]
