@@ -50,7 +50,7 @@ complete -c sipward -n "__fish_sipward_needs_command" -f -a "import" -d 'Import 
 complete -c sipward -n "__fish_sipward_needs_command" -f -a "record" -d 'Record what FreeSWITCH sends on its Event Socket, for `replay`'
 complete -c sipward -n "__fish_sipward_needs_command" -f -a "replay" -d 'Test a policy with recordings or log files: show what it would have banned, and why'
 complete -c sipward -n "__fish_sipward_needs_command" -f -a "completions" -d 'Print the completions for a shell: `sipward completions bash > /etc/bash_completion.d/sipward`'
-complete -c sipward -n "__fish_sipward_needs_command" -f -a "demo" -d 'Watch sipward fend off a storm: no root, no FreeSWITCH, nothing on this host is changed'
+complete -c sipward -n "__fish_sipward_needs_command" -f -a "demo" -d 'Show sipward during an attack: needs no root and no FreeSWITCH, and changes nothing on this host'
 complete -c sipward -n "__fish_sipward_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sipward -n "__fish_sipward_using_subcommand run" -s c -l config -d 'Configuration file; without it, /etc/sipward/sipward.toml if it exists' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand run" -l on-exit -d 'What happens to the routes at the end. Overrides `on_exit` of the file' -r -f -a "keep\t'They remain: a restart leaves no gap'
@@ -125,7 +125,7 @@ complete -c sipward -n "__fish_sipward_using_subcommand flows" -l socket -d 'The
 complete -c sipward -n "__fish_sipward_using_subcommand flows" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand flows" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand flows" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c sipward -n "__fish_sipward_using_subcommand ban" -l for -d 'For how long: 90s, 10m, 2h, 7d. Without it, the policy\'s `ban_time`' -r
+complete -c sipward -n "__fish_sipward_using_subcommand ban" -l for -d 'Duration: 90s, 10m, 2h, 7d. Default: `ban_time` of the policy' -r
 complete -c sipward -n "__fish_sipward_using_subcommand ban" -l reason -d 'The reason, shown in the list and in the history' -r
 complete -c sipward -n "__fish_sipward_using_subcommand ban" -l scope -d 'What to block: everything, or only packets to the SIP ports, so that web, mail and SSH remain reachable. Default: `scope` of the policy' -r -f -a "host\t'Everything, by a blackhole route and the gate'
 sip\t'Packets to the SIP ports, by the gate'"
@@ -135,7 +135,7 @@ complete -c sipward -n "__fish_sipward_using_subcommand ban" -l permanent -d 'Ba
 complete -c sipward -n "__fish_sipward_using_subcommand ban" -l force -d 'Ban even if a safety check refuses. Loopback and this host\'s own addresses can never be banned'
 complete -c sipward -n "__fish_sipward_using_subcommand ban" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand ban" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c sipward -n "__fish_sipward_using_subcommand banip" -l for -d 'For how long: 90s, 10m, 2h, 7d. Without it, the policy\'s `ban_time`' -r
+complete -c sipward -n "__fish_sipward_using_subcommand banip" -l for -d 'Duration: 90s, 10m, 2h, 7d. Default: `ban_time` of the policy' -r
 complete -c sipward -n "__fish_sipward_using_subcommand banip" -l reason -d 'The reason, shown in the list and in the history' -r
 complete -c sipward -n "__fish_sipward_using_subcommand banip" -l scope -d 'What to block: everything, or only packets to the SIP ports, so that web, mail and SSH remain reachable. Default: `scope` of the policy' -r -f -a "host\t'Everything, by a blackhole route and the gate'
 sip\t'Packets to the SIP ports, by the gate'"
@@ -147,12 +147,12 @@ complete -c sipward -n "__fish_sipward_using_subcommand banip" -l json -d 'Print
 complete -c sipward -n "__fish_sipward_using_subcommand banip" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand unban" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand unban" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand unban" -l all -d 'Everybody'
+complete -c sipward -n "__fish_sipward_using_subcommand unban" -l all -d 'Lift all bans'
 complete -c sipward -n "__fish_sipward_using_subcommand unban" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand unban" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand unbanip" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand unbanip" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
-complete -c sipward -n "__fish_sipward_using_subcommand unbanip" -l all -d 'Everybody'
+complete -c sipward -n "__fish_sipward_using_subcommand unbanip" -l all -d 'Lift all bans'
 complete -c sipward -n "__fish_sipward_using_subcommand unbanip" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand unbanip" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c sipward -n "__fish_sipward_using_subcommand why" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
@@ -174,7 +174,7 @@ complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_s
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from list" -s c -l config -d 'Configuration file that names the socket; without it, /etc/sipward/sipward.toml if it exists' -r -F
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from list" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
-complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from add" -l comment -d 'Why, for anyone who reads it later' -r
+complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from add" -l comment -d 'A comment, shown in the list' -r
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from add" -l for -d 'For how long: 90s, 10m, 2h, 7d. Without it, for good' -r
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from add" -l until -d 'Until when: a day, over before its 00:00 UTC (2026-12-01), or a time (2026-12-01T18:00:00Z)' -r
 complete -c sipward -n "__fish_sipward_using_subcommand allow; and __fish_seen_subcommand_from add" -l socket -d 'The daemon\'s socket; without it, the one that the configuration file names' -r -F
@@ -350,7 +350,7 @@ complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_see
 complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "record" -d 'Record what FreeSWITCH sends on its Event Socket, for `replay`'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "replay" -d 'Test a policy with recordings or log files: show what it would have banned, and why'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "completions" -d 'Print the completions for a shell: `sipward completions bash > /etc/bash_completion.d/sipward`'
-complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "demo" -d 'Watch sipward fend off a storm: no root, no FreeSWITCH, nothing on this host is changed'
+complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "demo" -d 'Show sipward during an attack: needs no root and no FreeSWITCH, and changes nothing on this host'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and not __fish_seen_subcommand_from run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from allow" -f -a "list" -d 'List the entries of the configuration file and those added at run time'
 complete -c sipward -n "__fish_sipward_using_subcommand help; and __fish_seen_subcommand_from allow" -f -a "add" -d 'Never ban addresses, networks or DNS names again, and lift the bans that cover them'

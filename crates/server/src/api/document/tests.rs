@@ -13,7 +13,7 @@ fn the_openapi_document_in_the_repository_is_that_of_the_handlers() {
     let kept = fs::read_to_string(file).unwrap_or_default();
     assert!(
         kept == made,
-        "docs/openapi.json is not what the handlers say; renew it with `{RENEW}=1 cargo test -p sipward \
+        "docs/openapi.json is not what the handlers say; renew it with `{RENEW}=1 cargo test -p sipward-server \
          openapi` and look at the difference"
     );
 }
