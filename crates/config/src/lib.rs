@@ -76,15 +76,15 @@ impl Config {
         self.allow_notes.iter().find(|note| note.host == *host)
     }
 
-    /// Takes the entries off `allow` that have come to their end at `now`.
-    pub fn expire_allowed(&mut self, now: Timestamp) {
+    /// The allow list at `now`: without the hosts whose end has come.
+    pub fn allow_at(&self, now: Timestamp) -> impl Iterator<Item = &HostEntry> {
         let ended: Vec<&HostEntry> = self
             .allow_notes
             .iter()
             .filter(|note| note.until.is_some_and(|until| until <= now))
             .map(|note| &note.host)
             .collect();
-        self.allow.retain(|host| !ended.contains(&host));
+        self.allow.iter().filter(move |host| !ended.contains(host))
     }
 }
 

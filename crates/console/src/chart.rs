@@ -95,7 +95,7 @@ fn table(series: &Series) -> Markup {
     }
 }
 
-/// The drawing; its numbers are told beside it, so it is hidden from anyone who cannot see it.
+/// The drawing. It is hidden from screen readers, because its numbers are in the caption.
 fn drawing(series: &Series, size: &Size) -> Markup {
     let (width, height) = (size.width, size.height);
     let place = Place { series, width: size.width - LEFT - RIGHT };

@@ -4,7 +4,7 @@
 //!
 //! * The store: a file beside it, locked (`flock(2)`) for as long as the process lives. It holds who that is.
 //! * The kernel: an abstract Unix socket, of which each network namespace has its own, for the protocol number of
-//!   the routes and one for the nftables table. Who connects is told who holds it.
+//!   the routes and one for the nftables table. A process that connects to it reads which one holds it.
 //!
 //! Both end with the process, however it ends.
 

@@ -5,7 +5,6 @@
 //! asked, which blocks: on a few threads, whose answers are remembered also when they come too late for
 //! anyone who asked.
 
-use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,6 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use crate::names;
+use sipward_model::expiring::ExpiringMap;
 
 /// Longest wait for a name.
 pub const PATIENCE: Duration = Duration::from_secs(2);
@@ -63,16 +63,12 @@ pub struct Reverse {
     room: Arc<Semaphore>,
 }
 
-#[derive(Debug, Default)]
-struct Memory {
-    known: HashMap<IpAddr, (Found, Instant)>,
-    /// In the order they came.
-    order: VecDeque<IpAddr>,
-}
+type Memory = ExpiringMap<IpAddr, Found>;
 
 impl Default for Reverse {
     fn default() -> Self {
-        Self { memory: Arc::default(), room: Arc::new(Semaphore::new(AT_ONCE)) }
+        let memory = Arc::new(Mutex::new(Memory::new(MAX_KNOWN)));
+        Self { memory, room: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 }
 
@@ -95,7 +91,11 @@ impl Reverse {
         // Continues without a waiting request: the thread is occupied anyway.
         let asked = tokio::spawn(async move {
             let found = ask(address).await;
-            memory.lock().unwrap_or_else(PoisonError::into_inner).keep(address, found.clone());
+            keep(
+                &mut memory.lock().unwrap_or_else(PoisonError::into_inner),
+                address,
+                found.clone(),
+            );
             drop(place);
             found
         });
@@ -107,27 +107,13 @@ impl Reverse {
     }
 
     fn recall(&self, address: IpAddr) -> Option<Found> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner).recall(address)
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).get(&address)
     }
 }
 
-impl Memory {
-    fn recall(&self, address: IpAddr) -> Option<Found> {
-        let (found, until) = self.known.get(&address)?;
-        (Instant::now() < *until).then(|| found.clone())
-    }
-
-    fn keep(&mut self, address: IpAddr, found: Found) {
-        let holds = if matches!(found, Ok(Some(_))) { KNOWN_FOR } else { UNKNOWN_FOR };
-        if self.known.insert(address, (found, Instant::now() + holds)).is_none() {
-            self.order.push_back(address);
-        }
-        if self.order.len() > MAX_KNOWN
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
-        }
-    }
+fn keep(memory: &mut Memory, address: IpAddr, found: Found) {
+    let holds = if matches!(found, Ok(Some(_))) { KNOWN_FOR } else { UNKNOWN_FOR };
+    memory.insert(address, found, holds);
 }
 
 async fn ask(address: IpAddr) -> Found {

@@ -215,10 +215,7 @@ impl Settings {
     ) -> Result<Allowed, ChangeError> {
         let mut state = self.state.lock().await;
         let now = self.now().await?;
-        // One of the file that has ended stands there and counts no more.
-        let ended = |until: Option<Timestamp>| until.is_some_and(|until| until <= now);
-        let in_file = state.file.allow.contains(&host)
-            && !ended(state.file.allow_note(&host).and_then(|note| note.until));
+        let in_file = state.file.allow_at(now).any(|listed| *listed == host);
         let known = state.overrides.allowed().iter().find(|entry| entry.host == host);
         if in_file || known.is_some_and(|entry| entry.until == until) {
             return Ok(Allowed::Already);
@@ -240,8 +237,10 @@ impl Settings {
         if !has_end {
             return Ok(());
         }
-        let ended = state.overrides.expire(clock::stamp(SystemTime::now()));
-        if ended.is_empty() && state.effective().allow == self.ways.current.borrow().config.allow {
+        let now = clock::stamp(SystemTime::now());
+        let ended = state.overrides.expire(now);
+        let allow = state.overrides.allow_over(&state.file, now);
+        if ended.is_empty() && allow == self.ways.current.borrow().config.allow {
             return Ok(());
         }
         tracing::info!("entries of the allow list have come to their end");

@@ -14,7 +14,7 @@ const MAX_ACCOUNTS: usize = 65_536;
 /// How long new addresses are counted together.
 const WITHIN: Duration = Duration::from_secs(86_400);
 
-/// Addresses of an account that are told apart; further ones count as new each time.
+/// Addresses of an account that are remembered one by one; further ones count as new each time.
 const MAX_TOLD_APART: usize = 16;
 
 /// New addresses by account.

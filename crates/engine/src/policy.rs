@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipnet::Ipv6Net;
 
 pub use rules::{Guard, Mode, Rule, RuleName, RuleSettings, Rules, UserAgents};
-pub use validate::PolicyError;
+pub use validate::{MAX_BAN_TIME, PolicyError};
 
 use crate::Scope;
 

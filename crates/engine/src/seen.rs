@@ -203,7 +203,7 @@ fn mixed(one: u64, other: u64) -> u64 {
 
 /// An IP address where a domain should be, IPv6 with or without brackets.
 pub(crate) fn is_raw_address(domain: &str) -> bool {
-    // Most domains are told apart by their first character.
+    // Most domains differ in their first character.
     let hex = |c: char| c.is_ascii_hexdigit() || c == '[' || c == ':';
     if !domain.starts_with(hex) {
         return false;

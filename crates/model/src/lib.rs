@@ -6,6 +6,7 @@
 //! | [`wire`] | types of the control API, alarm kinds, scopes, allow entries |
 //! | [`text`] | text from the network, bounded and escaped; times and spans as people read them |
 //! | [`clock`] | steady and wall time, steps of the system's clock |
+//! | [`expiring`] | a bounded map whose entries expire |
 //! | [`rights`] | capabilities, and which threads have them |
 //!
 //! It knows no task, no file, no socket and no HTTP: every other crate of the program may use it.
@@ -21,6 +22,7 @@
 )]
 
 pub mod clock;
+pub mod expiring;
 pub mod record;
 pub mod rights;
 pub mod text;

@@ -11,7 +11,7 @@ use crate::Flow;
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     /// Our routes (table, type and protocol ours) that were there already, sorted. They are adopted: the
-    /// enforcer keeps and heals them until it is told to unblock them.
+    /// enforcer keeps and heals them until it gets a change that unblocks them.
     pub routes: Vec<IpNet>,
     /// Bans from the SIP ports ([`Scope::Sip`](crate::Scope::Sip)) that the gate's sets held already, sorted. They are
     /// adopted like routes. Networks that touch are one.

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Longer than a command stays silent, which is a second.
 const LONGER: Duration = Duration::from_millis(1_500);
 
-/// A daemon that answers when it is told to.
+/// A daemon that answers on request of the test.
 struct Slow {
     _dir: tempfile::TempDir,
     socket: PathBuf,

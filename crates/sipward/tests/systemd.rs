@@ -1,4 +1,4 @@
-//! What systemd is told while the daemon starts, runs, reloads and stops.
+//! What the daemon reports to systemd while the daemon starts, runs, reloads and stops.
 
 #![allow(
     clippy::unwrap_used,

@@ -222,9 +222,8 @@ fn claim(path: &Path) -> Result<(u64, u64), Trouble> {
         let directory = path.parent().unwrap_or(Path::new("/")).display();
         Trouble::Unavailable(format!(
             "cannot open {}: {error}; the directory {directory} must exist and be writable for the \
-             user that sipward runs as (`StateDirectory=sipward` in its unit creates the default \
-                 one), \
-             or set `store.path` to another file",
+             user that sipward runs as (`StateDirectory=sipward` in its unit creates the \
+             default one), or set `store.path` to another file",
             path.display()
         ))
     })?;

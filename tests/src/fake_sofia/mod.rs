@@ -39,7 +39,7 @@ use registrar::Registrar;
 /// Requests a second that a profile takes by default (`max-recv-requests-per-second`).
 pub const MAX_REQUESTS: u32 = 1_000;
 
-/// Sources that are told apart; further ones are counted, not named.
+/// Sources with counts of their own; further ones are counted, not named.
 const MOST_SOURCES: usize = 100_000;
 
 /// Bytes of datagrams that may wait; the kernel gives what it allows.

@@ -186,7 +186,7 @@ fn every_change_is_told_with_who_asked_for_it() {
     assert_eq!(told.number("status"), Some(asked.status.into()));
     assert!(told.text("body").contains("192.0.2.7"), "{told:?}");
 
-    // What is refused is told too; a body of any length is not.
+    // A refused request is recorded too, but not a body of any length.
     let long = json!({"net": "192.0.2.8", "nonsense": "x".repeat(2_000)});
     served.ask(|web| web.bearer(&secret).ask("POST", "/api/v1/bans?long", Some(&long))).expect(422);
     let told = served.daemon.expect_that("changed", |line| line.text("path").ends_with("?long"));

@@ -147,7 +147,7 @@ fn who_fails_too_often_must_wait_and_harms_nobody_who_may_come_in() {
     // Anyone who is in stays in, and so does anyone who has a token: nobody finds 256 bits by trying.
     served.ask(|web| web.with("Cookie", &session).get("/api/v1/bans")).expect(200);
     served.ask(|web| web.bearer(&secret).get("/api/v1/bans")).expect(200);
-    // Loopback is this host's own: the engine is told, and bans nobody.
+    // Loopback is this host's own: the engine counts it, and bans nobody.
     served.daemon.expect("refused");
     assert_eq!(served.setup.client().get("/bans").expect(200)["total"], 0);
     let told = served.daemon.log().text().matches("\"login_failed\"").count();

@@ -30,7 +30,7 @@
 //! | `store` | what outlives a stop, a crash, a reboot |
 //! | `disk` | the store's file is broken, locked, too large, or its disk full |
 //! | `crash` | `kill -9` again and again in a storm |
-//! | `metrics` | what Prometheus is told of it; mails and webhooks of a running daemon |
+//! | `metrics` | what Prometheus reads of it; mails and webhooks of a running daemon |
 //! | `http` | the API on TCP: tokens |
 //! | `http_sessions` | the API on TCP: sessions, links, who fails too often |
 //! | `http_open` | the API where other hosts reach it: TLS, proxies, failed log-ins, slow and loud clients |

@@ -1,4 +1,4 @@
-//! What Prometheus is told, and whom the daemon tells beside.
+//! What Prometheus reads, and where the daemon reports besides.
 
 use std::fs;
 use std::io::{Read as _, Write as _};

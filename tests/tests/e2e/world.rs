@@ -145,7 +145,7 @@ impl World {
         arrivals((&self.attacker, family.attacker()), (&self.pbx, family.pbx()))
     }
 
-    /// Waits until packets of the attacker arrive: that a ban ends is told before the kernel has dropped its route.
+    /// Waits until packets of the attacker arrive: the end of a ban is reported before the kernel has dropped its route.
     pub(crate) fn attacker_is_let_in(&self, family: Family) {
         until("the attacker is let in", || self.attacker_arrives(family) == ALL);
     }

@@ -139,7 +139,7 @@ fn addresses(second: u8, count: u32) -> impl Iterator<Item = Ipv4Addr> {
     (first..first + count).map(Ipv4Addr::from)
 }
 
-/// What Prometheus is told.
+/// What Prometheus reads.
 pub(crate) fn metrics(setup: &Setup) -> String {
     let mut stream = setup.client().connect();
     let request = "GET /metrics HTTP/1.1\r\nHost: sipward\r\nConnection: close\r\n\r\n";

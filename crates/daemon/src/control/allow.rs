@@ -9,11 +9,11 @@ use ipnet::IpNet;
 use sipward_engine::UnblockReason;
 use tokio::sync::broadcast;
 
+use super::Control;
 use super::bans::{MAX_WORDS, wait_for_unbans};
 use super::bounds::{at_most, limit};
 use super::error::ControlError;
 use super::overlap::Staying;
-use super::{Control, convert};
 use crate::{self as daemon, Allowed};
 use sipward_config::HostEntry;
 use sipward_model::clock;
@@ -42,9 +42,10 @@ impl Control {
         let items = entries.into_iter().map(|(_, entry)| entry).collect();
         Ok(AllowPage { items, total, next })
     }
-}
 
-impl Control {
+    /// Allows a host: no rule bans it, and bans that cover it are lifted or split. It is stored.
+    ///
+    /// A ban by an operator outranks the list: such bans of the host remain and are reported.
     pub async fn allow(
         &self,
         NewAllow { host, comment, until }: NewAllow,
@@ -57,7 +58,7 @@ impl Control {
         let done = self.settings.allow(host.clone(), comment, until.map(|until| until.0)).await?;
         wait_for_unbans(&self.engine).await?;
         let (count, ended) = lifted(&mut records);
-        let store = convert::health(self.store.settled().await);
+        let store = self.store_settled().await;
         let (state, answers) = (self.settings.state().await, self.settings.answers());
         let entry = entries(&state, &answers).into_iter().find(|(_, entry)| entry.host == host);
         let Some((_, entry)) = entry else {
@@ -71,7 +72,7 @@ impl Control {
     /// Takes a host that was added at run time off the list.
     pub async fn disallow(&self, host: &HostEntry) -> Result<AllowChanged, ControlError> {
         let entry = self.settings.disallow(host).await?;
-        let store = convert::health(self.store.settled().await);
+        let store = self.store_settled().await;
         let entry = runtime(entry, &self.settings.answers());
         let (ended, staying) = (Vec::new(), Vec::new());
         Ok(AllowChanged { entry, count: 0, ended, staying_total: 0, staying, store })
@@ -82,18 +83,15 @@ impl Control {
 /// file's.
 fn entries(state: &daemon::State, answers: &Arc<Answers>) -> Vec<(String, AllowEntry)> {
     let now = clock::stamp(SystemTime::now());
-    let mut config = state.file.clone();
-    config.expire_allowed(now);
-    let allow = std::mem::take(&mut config.allow);
-    let file = allow.into_iter().map(|host| {
-        let note = config.allow_note(&host);
+    let file = state.file.allow_at(now).map(|host| {
+        let note = state.file.allow_note(host);
         AllowEntry {
             origin: AllowOrigin::File,
             comment: note.and_then(|note| note.comment.clone()),
             since: None,
             until: note.and_then(|note| note.until).map(Time),
-            nets: nets(&host, answers),
-            host,
+            nets: nets(host, answers),
+            host: host.clone(),
         }
     });
     let added = state.overrides.allowed().iter().map(|entry| runtime(entry.clone(), answers));

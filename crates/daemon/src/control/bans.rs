@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
-use sipward_engine::{Action, Cause, Expiry, Input, UnblockReason};
+use sipward_engine::{Action, Cause, Expiry, Input, MAX_BAN_TIME, UnblockReason};
 use tokio::sync::oneshot;
 
 use super::Control;
@@ -16,9 +16,6 @@ use crate::{EngineHandle, EngineTask};
 use sipward_model::wire::{
     Ban, BanMade, BanPage, BanQuery, MAX_LISTED, NewBan, Refusal, StillStopped, Unbanned,
 };
-
-/// Longest ban that is not permanent, in seconds: ten years, as the policy's.
-const MAX_BAN_TIME: u64 = 3_653 * 86_400;
 
 /// Longest reason, in bytes.
 pub(super) const MAX_WORDS: usize = 500;
@@ -71,13 +68,47 @@ impl Control {
         let kernel = decided.map_err(|objection| ControlError::objection(net, objection))?;
         // Without an answer the ban says `pending`, which it is.
         let _ = tokio::time::timeout(KERNEL, kernel).await;
-        let store = convert::health(self.store.settled().await);
+        let store = self.store_settled().await;
         let ban = self.engine.call(move |task| found(task, net)).await?;
         let ban = ban.ok_or_else(|| {
             // A second ban, an unban, or its end came in between.
             ControlError::NotFound(format!("the ban of {net} has already ended"))
         })?;
         Ok(BanMade { ban, store })
+    }
+
+    /// Lifts all bans, and forgets all counted failures.
+    pub async fn unban_all(&self) -> Result<Unbanned, ControlError> {
+        let all = [IpAddr::from([0; 4]), IpAddr::from([0; 16])].map(everything);
+        self.unban(&all).await
+    }
+
+    /// Unbans networks: lifts every ban inside them, splits wider ones around them, and forgets the failures counted
+    /// against the sources in them. A network without a ban is no error: it ends none.
+    pub async fn unban(&self, nets: &[IpNet]) -> Result<Unbanned, ControlError> {
+        let mut ended = Ended::default();
+        for net in nets.iter().copied() {
+            // There may be half a million: a part at a time. Where a wider ban is to be split, all at once, or
+            // each part would split it anew.
+            loop {
+                let part = self.engine.call(move |task| lift_part(task, net)).await?;
+                let last = part.count < PART as u64;
+                ended.add(part);
+                if last {
+                    break;
+                }
+            }
+            // Those around it, and the failures counted in it.
+            ended.add(
+                self.engine.call(move |task| task.decide(Input::Unban { net }, Ended::of)).await?,
+            );
+        }
+        let unfinished = wait_for_unbans(&self.engine).await?;
+        let nets = ended.nets.clone();
+        let still_stopped = self.engine.call(move |task| still_stopped(task, nets)).await?;
+        let store = self.store_settled().await;
+        let Ended { count, nets: ended, left, flows } = ended;
+        Ok(Unbanned { count, ended, left, unfinished, flows, still_stopped, store })
     }
 }
 
@@ -90,7 +121,7 @@ fn check(new: &NewBan) -> Result<(), ControlError> {
         Some(_) if new.permanent => {
             Err(ControlError::field("ban_time_seconds", "must be left out for a permanent ban"))
         }
-        Some(time) => between("ban_time_seconds", time, &(1..=MAX_BAN_TIME)).map(drop),
+        Some(time) => between("ban_time_seconds", time, &(1..=MAX_BAN_TIME.as_secs())).map(drop),
         None => Ok(()),
     }
 }
@@ -149,45 +180,9 @@ fn found(task: &mut EngineTask, net: IpNet) -> Option<Ban> {
     task.engine().ban(net).map(|ban| convert::ban(&ban, task.kernel(), task.clock()))
 }
 
-impl Control {
-    /// Lifts all bans, and forgets all counted failures.
-    pub async fn unban_all(&self) -> Result<Unbanned, ControlError> {
-        let all = [IpAddr::from([0; 4]), IpAddr::from([0; 16])].map(everything);
-        self.unban(&all).await
-    }
-}
-
 /// `0.0.0.0/0` or `::/0`.
 fn everything(zero: IpAddr) -> IpNet {
     IpNet::new_assert(zero, 0)
-}
-
-impl Control {
-    pub async fn unban(&self, nets: &[IpNet]) -> Result<Unbanned, ControlError> {
-        let mut ended = Ended::default();
-        for net in nets.iter().copied() {
-            // There may be half a million: a part at a time. Where a wider ban is to be split, all at once, or
-            // each part would split it anew.
-            loop {
-                let part = self.engine.call(move |task| lift_part(task, net)).await?;
-                let last = part.count < PART as u64;
-                ended.add(part);
-                if last {
-                    break;
-                }
-            }
-            // Those around it, and the failures counted in it.
-            ended.add(
-                self.engine.call(move |task| task.decide(Input::Unban { net }, Ended::of)).await?,
-            );
-        }
-        let unfinished = wait_for_unbans(&self.engine).await?;
-        let nets = ended.nets.clone();
-        let still_stopped = self.engine.call(move |task| still_stopped(task, nets)).await?;
-        let store = convert::health(self.store.settled().await);
-        let Ended { count, nets: ended, left, flows } = ended;
-        Ok(Unbanned { count, ended, left, unfinished, flows, still_stopped, store })
-    }
 }
 
 /// Waits until no route is left of what was unbanned; gives how many still are when the kernel makes no

@@ -59,7 +59,7 @@ impl Control {
         if !allowed.await? {
             return Err(ControlError::NotFound(format!("the flow {flow} is not denied")));
         }
-        let store = convert::health(self.store.settled().await);
+        let store = self.store_settled().await;
         Ok(FlowAllowed { flow, store })
     }
 }

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use sipward_engine::Policy;
 
+use super::Control;
 use super::bounds::bounded;
 use super::error::ControlError;
-use super::{Control, convert};
 use crate::{self as daemon, PolicyEdit};
 use sipward_model::wire::{
     PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView, Reloaded, StoreHealth,
@@ -18,7 +18,7 @@ use sipward_model::wire::{
 impl Control {
     /// Every value of the policy, and where it comes from.
     pub async fn policy(&self) -> Result<PolicyView, ControlError> {
-        let health = convert::health(self.store.health());
+        let health = self.store_health();
         view(self, health).await
     }
 
@@ -77,7 +77,7 @@ impl Control {
 }
 
 async fn settled(control: &Control) -> Result<PolicyView, ControlError> {
-    let health = convert::health(control.store.settled().await);
+    let health = control.store_settled().await;
     view(control, health).await
 }
 

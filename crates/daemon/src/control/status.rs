@@ -19,7 +19,7 @@ const TEXTS: usize = 20;
 impl Control {
     /// The state of the daemon.
     pub async fn status(&self) -> Result<Status, ControlError> {
-        let store = convert::health(self.store.health());
+        let store = self.store_health();
         let alarms = brief(self.alarms().await?);
         let (window, now) =
             self.engine.call(|task| (task.engine().policy().window, task.clock().now())).await?;

@@ -7,7 +7,7 @@ use sipward_engine::{Alarm, Cause, Grade, Refusal, RuleName, UnblockReason};
 
 use sipward_model::record::{Ban, Kind, Record};
 
-/// Profiles that are told apart; failures of others count as `other`. A FreeSWITCH has two or three, and
+/// Profiles with counts of their own; failures of others count as `other`. A FreeSWITCH has two or three, and
 /// each costs five time series.
 const MAX_PROFILES: usize = 16;
 

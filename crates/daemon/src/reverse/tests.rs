@@ -31,14 +31,14 @@ async fn the_name_of_this_host_is_found_and_leads_back() {
 
 #[tokio::test]
 async fn an_answer_is_remembered_and_no_more_than_the_limit() {
-    let mut memory = Memory::default();
+    let mut memory = Memory::new(MAX_KNOWN);
     let address = |n: usize| IpAddr::from(u32::try_from(n).unwrap().to_be_bytes());
     for n in 0..=MAX_KNOWN {
-        memory.keep(address(n), Ok(None));
+        keep(&mut memory, address(n), Ok(None));
     }
-    assert_eq!(memory.recall(address(0)), None);
-    assert_eq!(memory.recall(address(1)), Some(Ok(None)));
-    assert_eq!(memory.known.len(), MAX_KNOWN);
+    assert_eq!(memory.get(&address(0)), None);
+    assert_eq!(memory.get(&address(1)), Some(Ok(None)));
+    assert_eq!(memory.len(), MAX_KNOWN);
 }
 
 #[tokio::test]

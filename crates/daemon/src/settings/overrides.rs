@@ -165,16 +165,21 @@ impl Overrides {
     /// `file` with everything on top. A value that conflicts with the file is ignored and reported.
     pub fn over(&self, file: &Config) -> Config {
         let mut config = file.clone();
-        let now = clock::stamp(SystemTime::now());
-        config.expire_allowed(now);
-        let added = self.allow.iter().filter(|entry| !has_ended(entry, now));
-        let added = added.map(|entry| &entry.host);
-        let known = config.allow.clone();
-        config.allow.extend(added.filter(|host| !known.contains(host)).cloned());
+        config.allow = self.allow_over(file, clock::stamp(SystemTime::now()));
         if let Some(InvalidValue { key, detail }) = self.lay_over(&mut config.policy) {
             tracing::warn!(%key, detail, "an override conflicts with the file and is ignored");
         }
         config
+    }
+
+    /// The allow list at `now`: that of `file`, and what was added at run time.
+    pub fn allow_over(&self, file: &Config, now: Timestamp) -> Vec<HostEntry> {
+        let mut allow: Vec<HostEntry> = file.allow_at(now).cloned().collect();
+        let added = self.allow.iter().filter(|entry| !has_ended(entry, now));
+        let added: Vec<HostEntry> =
+            added.map(|entry| &entry.host).filter(|host| !allow.contains(host)).cloned().collect();
+        allow.extend(added);
+        allow
     }
 
     /// Puts the values over a policy as far as they fit; gives the last one that does not.

@@ -78,7 +78,7 @@ impl Engine {
         let member = self.lines_counted;
         let most = (rule.threshold, rule.window);
         let (before, count) = self.lines.add(crowd, member, most, self.now);
-        // In shadow it is told once, for as long as it stays due. A ban begins the count anew: what
+        // In shadow it is reported once, for as long as it stays due. A ban begins the count anew: what
         // was counted towards it counts for no second one.
         let shadow = rule.guard.mode == Mode::Shadow;
         if count < rule.threshold || (shadow && before >= rule.threshold) {

@@ -13,7 +13,7 @@ impl Engine {
     /// An engine with the same policy that knows of `addrs` what this one knows: what counts against
     /// them, who logged in there, what they did lately, who exempts them, their bans and how often they
     /// were banned. Of everybody else it knows nothing, so rules about many sources (`account`,
-    /// `network`, deafness) see only what it is told from now on. The texts of earlier failures stay
+    /// `network`, deafness) see only its inputs from now on. The texts of earlier failures stay
     /// behind.
     ///
     /// Costs what is known of these addresses, not what is known of all.
@@ -23,7 +23,7 @@ impl Engine {
     pub fn preview(&self, addrs: &[IpAddr]) -> Result<Self, PolicyError> {
         let mut copy = Self::new(self.limits.policy.clone(), SEED)?;
         copy.tick(self.now, &mut Vec::new());
-        // Users are told apart by these.
+        // These distinguish users.
         copy.fingerprints = self.fingerprints.clone();
         copy.joins.copy_senders(&self.joins);
         copy.dialogs.copy_lives(&self.dialogs);

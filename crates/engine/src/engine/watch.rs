@@ -122,7 +122,7 @@ impl Engine {
         let member = self.stats.login_failures;
         let most = (rule.threshold, rule.window);
         let (before, count) = self.logins.add(crowd, member, most, self.now);
-        // In shadow it is told once, for as long as it stays due. A ban begins the count anew.
+        // In shadow it is reported once, for as long as it stays due. A ban begins the count anew.
         let shadow = rule.guard.mode == Mode::Shadow;
         if count < rule.threshold || (shadow && before >= rule.threshold) {
             return;

@@ -9,7 +9,8 @@ use super::{Deafness, Escalation, Healthy, Mode, Policy, Rule, Rules, Weights};
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
-const TEN_YEARS: Duration = Duration::from_secs(3_653 * 24 * 3_600);
+/// Longest ban that is not permanent: ten years.
+pub const MAX_BAN_TIME: Duration = Duration::from_secs(3_653 * 24 * 3_600);
 
 /// Least weight that counts at all: with `max_failures` at its highest it bounds the failures that
 /// can matter, and so the memory of one source, to 20,000.
@@ -57,8 +58,8 @@ impl Policy {
 impl Escalation {
     fn validate(&self, ban_time: Duration) -> Result<(), PolicyError> {
         number("escalation.factor", self.factor, 1.0..=100.0)?;
-        duration("escalation.max", self.max, ban_time..=TEN_YEARS)?;
-        duration("escalation.forget_after", self.forget_after, Duration::ZERO..=TEN_YEARS)
+        duration("escalation.max", self.max, ban_time..=MAX_BAN_TIME)?;
+        duration("escalation.forget_after", self.forget_after, Duration::ZERO..=MAX_BAN_TIME)
     }
 }
 

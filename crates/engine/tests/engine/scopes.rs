@@ -172,7 +172,7 @@ fn a_restart_keeps_the_scope_and_a_route_that_nothing_explains_stops_the_host() 
     }
     let adopted = world.handle(Input::Adopt { net: net("192.0.2.9") });
     assert_eq!(scopes(&adopted), [("192.0.2.9/32".to_owned(), Scope::Host)]);
-    // The route of a ban that needs none: the kernel is told again what it should hold.
+    // The route of a ban that needs none: the kernel gets again what it should hold.
     let again = world.handle(Input::Adopt { net: net("192.0.2.7") });
     assert_eq!(scopes(&again), [("192.0.2.7/32".to_owned(), Scope::Sip)]);
     assert!(world.handle(Input::Adopt { net: net("192.0.2.8") }).is_empty());

@@ -3,7 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `config` | [`SessionConfig`], [`Backoff`] |
-//! | `notice` | [`Notice`]: what the consumer is told |
+//! | `notice` | [`Notice`]: what the consumer receives |
 //! | `queue` | [`Notices`]: bounded, never waited for |
 //! | `handle` | [`SessionHandle`]: commands, one in flight |
 //! | `connected` | one connection's life |

@@ -21,7 +21,7 @@ fn a_step_moves_the_wall_time_and_not_the_steady_time() {
         assert_eq!((clock.now(), clock.wall(end)), (to, to + DAY));
         assert_eq!(clock.until_steady(end), DAY);
         assert_eq!(clock.steady_of(clock.wall(end)), end);
-        assert_eq!(clock.look(), Found::default(), "it is told once");
+        assert_eq!(clock.look(), Found::default(), "it is reported once");
     }
 }
 

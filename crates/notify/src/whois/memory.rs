@@ -1,9 +1,10 @@
 //! Answers that are known, and how many questions may still be asked.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use sipward_model::expiring::ExpiringMap;
 use tokio::time::Instant;
 
 use super::{Answer, WhoisError};
@@ -24,9 +25,7 @@ pub type Found = Result<Answer, WhoisError>;
 
 #[derive(Debug)]
 pub(super) struct Memory {
-    known: HashMap<IpAddr, (Found, Instant)>,
-    /// In the order they came.
-    order: VecDeque<IpAddr>,
+    known: ExpiringMap<IpAddr, Found>,
     /// When the latest questions were asked.
     asked: VecDeque<Instant>,
     per_minute: u32,
@@ -34,12 +33,11 @@ pub(super) struct Memory {
 
 impl Memory {
     pub(super) fn new(per_minute: u32) -> Self {
-        Self { known: HashMap::new(), order: VecDeque::new(), asked: VecDeque::new(), per_minute }
+        Self { known: ExpiringMap::new(MAX_KNOWN), asked: VecDeque::new(), per_minute }
     }
 
     pub(super) fn recall(&self, address: IpAddr) -> Option<Found> {
-        let (found, until) = self.known.get(&address)?;
-        (Instant::now() < *until).then(|| found.clone())
+        self.known.get(&address)
     }
 
     /// Counts a question, if one is left within the last minute.
@@ -57,13 +55,6 @@ impl Memory {
 
     pub(super) fn keep(&mut self, address: IpAddr, found: Found) {
         let holds = if found.is_ok() { KNOWN_FOR } else { FAILED_FOR };
-        if self.known.insert(address, (found, Instant::now() + holds)).is_none() {
-            self.order.push_back(address);
-        }
-        if self.order.len() > MAX_KNOWN
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
-        }
+        self.known.insert(address, found, holds);
     }
 }

@@ -101,7 +101,7 @@ impl Listener {
         if peer.user == 0 || peer.user == geteuid().as_raw() || peer.group == self.group.as_raw() {
             return true;
         }
-        // Only its own group is told of a peer. As long as the file is closed to others, the kernel has
+        // The kernel names only the primary group of a peer. As long as the file is closed to others, the kernel has
         // checked all of them (connect(2), EACCES).
         let closed = |file: fs::Metadata| file.mode() & OTHERS == 0;
         if fs::symlink_metadata(&self.path).is_ok_and(closed) {

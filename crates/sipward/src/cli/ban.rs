@@ -84,7 +84,7 @@ impl BanCommand {
         self.remote.run(
             "banning",
             async |client| {
-                for line in healthy(client, net).await {
+                for line in healthy(client, net).await.iter().flat_map(Healthy::words) {
                     eprintln!("sipward: {}", Plain(&line));
                 }
                 let made = client.post::<BanMade>("/bans", &order).await?;
@@ -98,11 +98,10 @@ impl BanCommand {
     }
 }
 
-/// The hosts in `net` that are not strangers, as text. If the query fails, the ban is made anyway.
-pub(super) async fn healthy(client: &mut Client, net: Net) -> Vec<String> {
+/// The hosts in `net` that are not strangers. If the query fails, the ban is made anyway.
+pub(super) async fn healthy(client: &mut Client, net: Net) -> Option<Healthy> {
     let path = format!("/healthy/{}", segment(net));
-    let healthy = client.get::<Healthy>(&path, &NoQuery {}).await;
-    healthy.map_or_else(|_| Vec::new(), |healthy| healthy.value.words())
+    client.get::<Healthy>(&path, &NoQuery {}).await.ok().map(|healthy| healthy.value)
 }
 
 /// Whether the daemon runs in observe mode. If the query fails, the command still succeeds.

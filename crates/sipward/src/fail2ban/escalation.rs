@@ -6,6 +6,8 @@
 
 use std::ops::RangeInclusive;
 
+use sipward_engine::MAX_BAN_TIME;
+
 use super::Notes;
 use super::ini::{Ini, is_true, text};
 use super::time::{self, Span};
@@ -13,8 +15,8 @@ use super::time::{self, Span};
 /// `escalation.factor`.
 const FACTOR: RangeInclusive<f64> = 1.0..=100.0;
 
-/// `escalation.max` at most, in seconds: ten years.
-pub(super) const LONGEST: u64 = 3_653 * 86_400;
+/// `escalation.max` at most, in seconds.
+pub(super) const LONGEST: u64 = MAX_BAN_TIME.as_secs();
 
 /// Multipliers read at most.
 const MAX_MULTIPLIERS: usize = 256;

@@ -122,7 +122,7 @@ pub(super) fn enabled_sip_jails(directory: &Path, files: &Ini) -> Vec<String> {
     jails.into_iter().map(|jail| jail.name).collect()
 }
 
-/// Enabled jails that are none of ours.
+/// Enabled jails that do not watch SIP.
 fn tell_others(others: &[&str], notes: &mut Notes) {
     let is_recidive = |name: &&&str| name.eq_ignore_ascii_case("recidive");
     if let Some(recidive) = others.iter().find(is_recidive) {

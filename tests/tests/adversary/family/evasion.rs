@@ -127,7 +127,7 @@ fn disorder(seed: u64) -> Outcome {
     until_banned(&mut world, &guesses, gap, 5 + in_flight)
 }
 
-/// What is lost on the way bans nobody, but somebody is told.
+/// What is lost on the way bans nobody, but raises an alarm.
 fn lost_attempts(seed: u64) -> Outcome {
     let mut world = World::new(seed);
     world.settle();

@@ -13,7 +13,7 @@ use crate::world::{DAY, HOUR, MILLISECOND, MINUTE, SECOND, World};
 
 type Outcome = Result<Played, String>;
 
-/// Guesses of an insider until somebody is told.
+/// Guesses of an insider until an alarm.
 const TOLD_WITHIN: u64 = 30;
 
 pub(crate) const FAMILIES: &[Family] = &[
@@ -363,7 +363,7 @@ fn vouching(seed: u64) -> Outcome {
     Ok(Played::new(guesses, world.now.since(began).max(HOUR), minutes))
 }
 
-/// A stranger behind the address of others: he is told of, they stay.
+/// A stranger behind the address of others is reported; the others are not banned.
 fn carrier_grade(seed: u64) -> Outcome {
     let mut world = World::new(seed);
     let phones = world.random.usize(1..8);

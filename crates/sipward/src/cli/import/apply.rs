@@ -8,14 +8,15 @@ use std::time::{Duration, SystemTime};
 use ipnet::IpNet;
 use serde::Serialize;
 use serde_json::Value;
-use sipward_engine::{Exemption, Scope};
+use sipward_engine::{Exemption, MAX_BAN_TIME, Scope};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::cli::ban::healthy;
 use crate::cli::out;
 use crate::cli::progress::Progress;
 use crate::cli::ssh;
-use crate::client::{Client, ClientError, NoQuery, segment};
+use crate::client::{Client, ClientError, NoQuery};
 use crate::fail2ban::{RawAddress, StandingBan, Takeover};
 use sipward_config::HostEntry;
 use sipward_model::clock;
@@ -28,9 +29,6 @@ use sipward_model::wire::{
 /// Bans sent side by side. Each answer waits until the ban is stored and the kernel has taken it; side by
 /// side they share a commit.
 const SIDE_BY_SIDE: usize = 16;
-
-/// Longest ban that the API takes, in seconds: ten years.
-const LONGEST: u64 = 3_653 * 86_400;
 
 /// Most refusals and remaining bans that are reported.
 const MAX_TOLD: usize = 100;
@@ -72,8 +70,7 @@ impl Applied {
             out::add(
                 &mut text,
                 format_args!(
-                    "skipped, because they are on the allow list: \
-                    {}\n",
+                    "skipped, because they are on the allow list: {}\n",
                     self.bans_of_allowed
                 ),
             );
@@ -243,12 +240,7 @@ struct Outcome {
 
 /// Bans, unless a host there is registered or exempt: what fail2ban holds against it is older than that.
 async fn ban(client: &mut Client, order: &NewBan) -> Result<Outcome, ClientError> {
-    let path = format!("/healthy/{}", segment(order.net));
-    // An unanswered question is no reason against a ban.
-    let healthy = match refusal(client.get::<Healthy>(&path, &NoQuery {}).await)? {
-        Ok(answer) => Some(answer.value),
-        Err(_) => None,
-    };
+    let healthy = healthy(client, order.net).await;
     let unknown = healthy
         .as_ref()
         .is_none_or(|healthy| healthy.unknown.iter().any(|part| part == "registrations"));
@@ -278,7 +270,7 @@ async fn ban(client: &mut Client, order: &NewBan) -> Result<Outcome, ClientError
 fn order(ban: &StandingBan, spare: &[IpAddr]) -> NewBan {
     let now = clock::stamp(SystemTime::now());
     // What ends within the second is banned for one.
-    let left = ban.until.map(|until| until.since(now).as_secs().clamp(1, LONGEST));
+    let left = ban.until.map(|until| until.since(now).as_secs().clamp(1, MAX_BAN_TIME.as_secs()));
     NewBan {
         net: Net(ban.net),
         ban_time_seconds: left,
