@@ -82,7 +82,6 @@ use tokio::sync::Semaphore;
 
 use crate::http::error::ApiError;
 use crate::http::{Access, serve};
-pub use document::document;
 pub use document::router;
 use listener::Listener;
 use sipward_daemon::control::Control;

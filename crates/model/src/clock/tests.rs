@@ -89,8 +89,12 @@ fn a_step_soon_after_the_start_corrects_and_a_later_one_does_not() {
     assert!(!late.look().corrected);
 }
 
+/// Held by a test that sets the host's clock and by one that needs it unset: tests of a crate run side by side.
+static HOST_CLOCK: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 #[test]
 fn the_kernel_is_asked_for_three_clocks_at_one_moment() {
+    let _unset = HOST_CLOCK.blocking_lock();
     let reading = System.read();
     assert!(reading.boot >= reading.monotonic && reading.monotonic > Duration::ZERO);
     let clock = Clock::start(None);
@@ -102,6 +106,7 @@ fn the_kernel_is_asked_for_three_clocks_at_one_moment() {
 
 #[tokio::test]
 async fn the_timer_waits_while_nobody_sets_the_clock() {
+    let _unset = HOST_CLOCK.lock().await;
     let watch = StepWatch::start();
     assert!(watch.is_armed(), "this kernel has no such timer");
     let waited = tokio::time::timeout(Duration::from_millis(50), watch.stepped()).await;
@@ -122,6 +127,7 @@ async fn the_timer_fires_when_the_system_clock_is_set() {
         println!("NOT TRIED: a step of the clock; set SIPWARD_STEP_CLOCK=1");
         return;
     }
+    let _set = HOST_CLOCK.lock().await;
     let (watch, clock) = (StepWatch::start(), Clock::start(None));
     for millis in [2, -2] {
         // Time that passes between the reading and the setting is lost to the step.

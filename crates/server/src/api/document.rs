@@ -1,16 +1,16 @@
 //! The routes, and the `OpenAPI` document that is generated from them.
+//!
+//! The tests generate it and compare it with `docs/openapi.json`, which the program holds: generating it in a
+//! running daemon would take half a megabyte of program and 6 MB of memory, which stay with the process.
 
 use axum::handler::Handler;
-use axum::http::{Method, Uri};
+use axum::http::{HeaderName, Method, Uri, header};
 use axum::response::IntoResponse;
 use axum::routing::MethodRouter;
-use axum::{Extension, Json, Router};
-use utoipa::openapi::extensions::Extensions;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{HttpMethod, Paths};
-use utoipa::{Modify, OpenApi, Path};
-use utoipa_axum::PathItemExt;
-use utoipa_axum::router::OpenApiRouter;
+use axum::{Extension, Router};
+use utoipa::Path;
+use utoipa::openapi::HttpMethod;
+use utoipa_axum::PathItemExt as _;
 
 use super::{
     Api, alarms, allow, attacks, bans, events, export, flows, healthy, history, hosts, metrics,
@@ -18,56 +18,12 @@ use super::{
 };
 use crate::http::error::{self, ApiError};
 use crate::http::scope;
-use sipward_model::wire::{Line, PolicyKey, ProblemKind, Scope};
-
-/// What the document says beside the handlers.
-#[derive(OpenApi)]
-#[openapi(
-    info(
-        title = "sipward",
-        description = "The control API of sipward, on a Unix socket and, with a bearer token or the session of \
-                       a browser, on TCP. Times are RFC 3339 in UTC, durations are \
-                       seconds. Errors are RFC 9457 problem documents. Text that came from the network may hold \
-                       any character.",
-        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
-    ),
-    components(schemas(Line, PolicyKey)),
-    modifiers(&SecuritySchemes),
-    // None on the Unix socket, one of the others on TCP.
-    security((), ("token" = []), ("session" = [])),
-    tags(
-        (name = "daemon", description = "State of the daemon"),
-        (name = "bans", description = "Bans"),
-        (name = "sources", description = "Explanations and rule tests"),
-        (name = "allow", description = "The allow list"),
-        (name = "history", description = "Past decisions"),
-        (name = "policy", description = "Settings of the policy"),
-        (name = "events", description = "Live events"),
-        (name = "tokens", description = "Tokens for the API on TCP; on the Unix socket only")
-    )
-)]
-struct Document;
-
-/// Authentication on TCP.
-struct SecuritySchemes;
-
-impl Modify for SecuritySchemes {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        let components = document.components.get_or_insert_default();
-        let token = Http::builder().scheme(HttpAuthScheme::Bearer).build();
-        components.add_security_scheme("token", SecurityScheme::Http(token));
-        let session = ApiKey::Cookie(ApiKeyValue::with_description(
-            "sipward",
-            "The console's session; `__Host-sipward` under TLS",
-        ));
-        components.add_security_scheme("session", SecurityScheme::ApiKey(session));
-    }
-}
+use sipward_model::wire::ProblemKind;
 
 /// Makes of one list of handlers, each with the scope that it needs, what serves them and what the document says.
 macro_rules! routes {
     ($($scope:ident $module:ident::$handler:ident;)+) => {
-        /// What serves the handlers. The document is not made for it: that takes 6 MB, which stay with the process.
+        /// What serves the handlers.
         fn served() -> Router<Api> {
             let mut router = Router::new();
             $(
@@ -79,14 +35,15 @@ macro_rules! routes {
             router
         }
 
-        /// The handlers with the document beside them.
-        fn documented() -> OpenApiRouter<Api> {
-            let router = OpenApiRouter::with_openapi(Document::openapi());
+        /// The document of the handlers.
+        #[cfg(test)]
+        fn document() -> utoipa::openapi::OpenApi {
+            let router = tests::router();
             $(
                 let (schemas, paths, methods) = utoipa_axum::routes!($module::$handler);
-                let router = router.routes((schemas, $scope(paths), methods));
+                let router = router.routes((schemas, tests::$scope(paths), methods));
             )+
-            router
+            router.into_openapi()
         }
     };
 }
@@ -140,27 +97,6 @@ fn route<P: Path, H: Handler<T, Api>, T: 'static>(handler: &H) -> (String, Metho
     (P::path(), P::methods().into_iter().fold(MethodRouter::new(), add))
 }
 
-/// Needs scope `read`, which the document says too.
-fn read(paths: Paths) -> Paths {
-    with_scope(paths, Scope::Read)
-}
-
-/// Needs scope `write`, which the document says too.
-fn write(paths: Paths) -> Paths {
-    with_scope(paths, Scope::Write)
-}
-
-fn with_scope(mut paths: Paths, scope: Scope) -> Paths {
-    let extension = Extensions::builder().add("x-scope", scope.as_str()).build();
-    for item in paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
-        for operation in operations.into_iter().flatten() {
-            operation.extensions = Some(extension.clone());
-        }
-    }
-    paths
-}
-
 /// What serves a request: the API, `/metrics`, and what else is served beside them.
 pub fn router(api: Api, more: Router) -> Router {
     let router = served();
@@ -171,19 +107,15 @@ pub fn router(api: Api, more: Router) -> Router {
     router.merge(more).fallback(nowhere).method_not_allowed_fallback(not_so).layer(records)
 }
 
-/// The `OpenAPI` document of the API.
-#[must_use]
-pub fn document() -> utoipa::openapi::OpenApi {
-    documented().split_for_parts().1
-}
-
 /// This document.
 #[utoipa::path(
     get, path = "/api/v1/openapi.json", tag = "daemon",
     responses((status = 200, description = "The OpenAPI document", body = Object), error::CommonErrors)
 )]
-async fn show() -> Json<utoipa::openapi::OpenApi> {
-    Json(document())
+async fn show() -> ([(HeaderName, &'static str); 1], &'static str) {
+    const DOCUMENT: &str =
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json"));
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT)
 }
 
 async fn nowhere(uri: Uri) -> impl IntoResponse {

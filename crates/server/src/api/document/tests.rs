@@ -1,5 +1,84 @@
 use std::fs;
 
+use sipward_model::wire::{Line, PolicyKey, Scope};
+use utoipa::openapi::Paths;
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::api::Api;
+
+/// What the document says beside the handlers.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "sipward",
+        description = "The control API of sipward, on a Unix socket and, with a bearer token or the session of \
+                       a browser, on TCP. Times are RFC 3339 in UTC, durations are \
+                       seconds. Errors are RFC 9457 problem documents. Text that came from the network may hold \
+                       any character.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+    ),
+    components(schemas(Line, PolicyKey)),
+    modifiers(&SecuritySchemes),
+    // None on the Unix socket, one of the others on TCP.
+    security((), ("token" = []), ("session" = [])),
+    tags(
+        (name = "daemon", description = "State of the daemon"),
+        (name = "bans", description = "Bans"),
+        (name = "sources", description = "Explanations and rule tests"),
+        (name = "allow", description = "The allow list"),
+        (name = "history", description = "Past decisions"),
+        (name = "policy", description = "Settings of the policy"),
+        (name = "events", description = "Live events"),
+        (name = "tokens", description = "Tokens for the API on TCP; on the Unix socket only")
+    )
+)]
+struct Document;
+
+/// Authentication on TCP.
+struct SecuritySchemes;
+
+impl Modify for SecuritySchemes {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let token = Http::builder().scheme(HttpAuthScheme::Bearer).build();
+        components.add_security_scheme("token", SecurityScheme::Http(token));
+        let session = ApiKey::Cookie(ApiKeyValue::with_description(
+            "sipward",
+            "The console's session; `__Host-sipward` under TLS",
+        ));
+        components.add_security_scheme("session", SecurityScheme::ApiKey(session));
+    }
+}
+
+/// A router whose document says that, for the handlers to be added to.
+pub(super) fn router() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(Document::openapi())
+}
+
+/// Needs scope `read`, which the document says too.
+pub(super) fn read(paths: Paths) -> Paths {
+    with_scope(paths, Scope::Read)
+}
+
+/// Needs scope `write`, which the document says too.
+pub(super) fn write(paths: Paths) -> Paths {
+    with_scope(paths, Scope::Write)
+}
+
+fn with_scope(mut paths: Paths, scope: Scope) -> Paths {
+    let extension = Extensions::builder().add("x-scope", scope.as_str()).build();
+    for item in paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            operation.extensions = Some(extension.clone());
+        }
+    }
+    paths
+}
+
 /// Set to renew the file.
 const RENEW: &str = "SIPWARD_RENEW";
 
