@@ -93,6 +93,8 @@ impl Config {
 pub struct Config {
     /// Ban, or only say what would be banned.
     pub mode: Mode,
+    /// The mode is that of the command line and is not changed while the daemon runs.
+    pub mode_is_fixed: bool,
     /// What happens to the routes when the daemon stops.
     pub on_exit: OnExit,
     /// Hosts that no automatic rule bans.

@@ -10,6 +10,7 @@ mod flows;
 mod generated;
 mod history;
 mod import;
+mod mode;
 mod out;
 mod policy;
 mod progress;
@@ -99,6 +100,7 @@ enum Command {
     Whois(whois::WhoisCommand),
     Allow(allow::AllowCommand),
     History(history::HistoryCommand),
+    Mode(mode::ModeCommand),
     Policy(policy::PolicyCommand),
     Token(token::TokenCommand),
     Watch(watch::WatchCommand),
@@ -165,6 +167,7 @@ pub fn main() -> ExitCode {
         Command::Whois(command) => command.run(),
         Command::Allow(command) => command.run(),
         Command::History(command) => command.run(),
+        Command::Mode(command) => command.run(),
         Command::Policy(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::Watch(command) => command.run(),
@@ -224,6 +227,7 @@ impl Overrides {
     fn apply(self, mut config: Config) -> Config {
         if self.observe {
             config.mode = Mode::Observe;
+            config.mode_is_fixed = true;
         }
         config.on_exit = self.on_exit.unwrap_or(config.on_exit);
         config.log_level = self.level.unwrap_or(config.log_level);
