@@ -40,7 +40,7 @@ use crate::doctor as doctor_checks;
 use crate::run::Daemon;
 use remote::Exit;
 use sipward_config::file::LogLevel;
-use sipward_config::{Config, Credentials, Mode, OnExit, Secrets};
+use sipward_config::{Config, Credentials, Layers, Mode, OnExit, Secrets};
 use sipward_daemon::logging::{Format, Logs};
 use sipward_model::rights;
 use sipward_store::Store;
@@ -76,6 +76,9 @@ enum Command {
     Check {
         #[command(flatten)]
         file: ConfigFile,
+        /// Print every key with its value and the file that sets it, and check nothing else.
+        #[arg(long)]
+        effective: bool,
     },
     /// Remove every route, rule and table of sipward from the kernel, and end the stored bans.
     ///
@@ -125,7 +128,8 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct ConfigFile {
-    /// Configuration file; without it, /etc/sipward/sipward.toml if it exists.
+    /// Configuration file; without it, /etc/sipward/sipward.toml if it exists. Files `conf.d/*.toml` beside it are
+    /// read after it.
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -156,7 +160,8 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match &cli.command {
         Command::Run(run) => start(run).map(|()| Exit::Done),
-        Command::Check { file } => check::run(file.config.as_deref()).map(|()| Exit::Done),
+        Command::Check { file, effective: true } => effective(file).map(|()| Exit::Done),
+        Command::Check { file, .. } => check::run(file.config.as_deref()).map(|()| Exit::Done),
         Command::Flush { file, force } => flush(file, *force),
         Command::Status(command) => command.run(),
         Command::Bans(command) => command.run(),
@@ -233,6 +238,11 @@ impl Overrides {
         config.log_level = self.level.unwrap_or(config.log_level);
         config
     }
+}
+
+fn effective(file: &ConfigFile) -> anyhow::Result<()> {
+    let text = Layers::read(file.config.as_deref())?.effective()?;
+    Ok(out::text(&text)?)
 }
 
 fn flush(file: &ConfigFile, force: bool) -> anyhow::Result<Exit> {
