@@ -184,8 +184,16 @@ impl Setup {
     /// A command of the program before its start, without standard input.
     #[must_use]
     pub fn command(&self, words: &[&str]) -> Command {
+        let mut child = self.command_without_config(words);
+        child.arg("--config").arg(self.config_file());
+        child
+    }
+
+    /// As [`Setup::command`], for commands that take no configuration file.
+    #[must_use]
+    pub fn command_without_config(&self, words: &[&str]) -> Command {
         let mut child = Command::new(&self.program);
-        child.args(words).arg("--config").arg(self.config_file());
+        child.args(words);
         child.env_clear().env(WANTED, "1");
         child.envs(self.environment.iter().map(|(name, value)| (name, value)));
         // Lets a coverage run collect what the child did.

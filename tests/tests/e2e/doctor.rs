@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -192,19 +192,22 @@ fn credentials_are_found_beside_the_configuration() {
 }
 
 /// A program on a terminal of 80 columns and 24 lines.
-struct Screen {
+pub(crate) struct Screen {
     child: Child,
-    keys: File,
+    pub(crate) keys: File,
     shown: mpsc::Receiver<Vec<u8>>,
     text: String,
 }
 
 impl Screen {
     fn start(setup: &Setup, words: &[&str]) -> Self {
+        Self::of(setup.command(words))
+    }
+
+    pub(crate) fn of(mut command: Command) -> Self {
         let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(Some(&size), None).unwrap();
         let slave = || Stdio::from(pty.slave.try_clone().unwrap());
-        let mut command = setup.command(words);
         let child = command.stdin(slave()).stdout(slave()).stderr(slave()).spawn().unwrap();
         drop((command, pty.slave));
         let keys = File::from(pty.master.try_clone().unwrap());
@@ -212,7 +215,7 @@ impl Screen {
     }
 
     /// Waits until `part` was written.
-    fn wait_for(&mut self, part: &str) {
+    pub(crate) fn wait_for(&mut self, part: &str) {
         let deadline = Instant::now() + PATIENCE;
         while !self.text.contains(part) {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -228,15 +231,20 @@ impl Screen {
         // Leaves the second screen and shows the cursor again.
         self.wait_for("\u{1b}[?1049l");
         self.wait_for("\u{1b}[?25h");
+        let status = self.end();
+        assert!(status.success(), "{status}");
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
-        let status = loop {
+        loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
+                return status;
             }
             assert!(Instant::now() < deadline, "it does not end");
             thread::sleep(Duration::from_millis(10));
-        };
-        assert!(status.success(), "{status}");
+        }
     }
 }
 

@@ -37,6 +37,7 @@
 //! | `http_open` | the API where other hosts reach it: TLS, proxies, failed log-ins, slow and loud clients |
 //! | `shell` | each command of the command line, with and without a daemon |
 //! | `doctor` | what `sipward doctor` finds, and `sipward watch` on a real terminal |
+//! | `setup` | `sipward setup` on a terminal and in a script |
 //! | `secrecy` | the password is in no output |
 #![allow(
     clippy::unwrap_used,
@@ -80,6 +81,7 @@ mod packets;
 mod resources;
 mod scopes;
 mod secrecy;
+mod setup;
 mod shell;
 mod shield;
 mod spared;
@@ -133,6 +135,7 @@ fn main() -> ExitCode {
             shell::cases(),
             doctor::cases(),
             secrecy::cases(),
+            setup::cases(),
         ]
         .into_iter()
         .flatten()

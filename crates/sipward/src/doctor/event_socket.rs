@@ -35,6 +35,9 @@ const PORTS: &str = "sip ports";
 /// All behind the connection, in this order.
 const BEHIND: [&str; 8] = [EVENTS, HEARTBEAT, CLOCK, LOG, PERMISSIONS, GATEWAYS, LISTS, PORTS];
 
+/// Those that say who is protected.
+pub(super) const PROTECTED: [&str; 2] = [GATEWAYS, LISTS];
+
 /// Nine checks.
 pub(super) async fn checks(
     config: &Config,
