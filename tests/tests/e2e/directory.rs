@@ -378,7 +378,7 @@ fn freeswitch_is_found_again_at_once() {
     for n in 1..=10 {
         world.fs.kill().unwrap();
         daemon.expect_many("esl_disconnected", n, |_| true);
-        // Long enough for an attempt or two that fails; they are not logged one by one.
+        // FreeSWITCH stays down for an attempt or two.
         std::thread::sleep(Duration::from_millis(600));
         world.fs.boot().unwrap();
         let back = Instant::now();

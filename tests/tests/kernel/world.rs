@@ -231,7 +231,8 @@ impl Running {
         }
     }
 
-    /// Reports that come within a time.
+    /// Reports that come within a time: for those that must not come, whose absence nothing announces, and for counts
+    /// that come every second.
     pub(crate) fn reports_within(&mut self, time: Duration) -> Vec<Report> {
         thread::sleep(time);
         std::iter::from_fn(|| self.reports.try_recv().ok()).collect()
