@@ -223,7 +223,7 @@ fn slowed() {
         running.shield.slow(net(slow), Duration::from_secs(600));
     }
     until("a slowed host of each family", || {
-        ["slowed4", "slowed6"].iter().all(|set| !elements(&world.pbx, set).is_empty())
+        ["slowed_udp4", "slowed_udp6"].iter().all(|set| !elements(&world.pbx, set).is_empty())
     });
     for (from, to) in [(PHONE, PBX_FOR_PHONE), (PHONE6, PBX6_FOR_PHONE)] {
         let arrived = burst((&world.phone, from), (&world.pbx, to), SIP, BURST);
@@ -240,12 +240,12 @@ fn slowed() {
     assert!(arrived < 40, "{arrived}: a later wish does not shorten it");
     running.shield.release(net(PHONE));
     running.shield.release(net(ATTACKER));
-    until("no slowed host", || !holds(&world.pbx, "slowed4", PHONE));
+    until("no slowed host", || !holds(&world.pbx, "slowed_udp4", PHONE));
     let arrived = burst((&world.phone, PHONE), (&world.pbx, PBX_FOR_PHONE), SIP, BURST);
     assert_eq!(arrived, BURST);
     running.shield.slow(net(PHONE), Duration::from_secs(1));
-    until("a slowed host", || holds(&world.pbx, "slowed4", PHONE));
-    until("the end of its time", || !holds(&world.pbx, "slowed4", PHONE));
+    until("a slowed host", || holds(&world.pbx, "slowed_udp4", PHONE));
+    until("the end of its time", || !holds(&world.pbx, "slowed_udp4", PHONE));
     let arrived = burst((&world.phone, PHONE), (&world.pbx, PBX_FOR_PHONE), SIP, BURST);
     assert_eq!(arrived, BURST, "its time is over");
     running.stop();
@@ -312,7 +312,7 @@ fn named() {
     running.shield.slow(net(FAR), Duration::from_secs(600));
     burst((&world.attacker, ATTACKER), (&world.pbx, PBX), OTHER, 1);
     burst((&world.attacker, FAR6), (&world.pbx, PBX6), SIP, 1);
-    until("a slowed stranger", || holds(&world.pbx, "slowed4", FAR));
+    until("a slowed stranger", || holds(&world.pbx, "slowed_udp4", FAR));
     // What it sends above its limit counts too: it shows how much it goes on.
     burst((&world.attacker, FAR), (&world.pbx, PBX), SIP, 100);
     assert_eq!(strangers(&mut running), [(far, 450, true), (far6, 361, false)]);

@@ -49,7 +49,7 @@ fn restart() {
     // after it has set the slowed ones.
     running.shield.admit(net(FAR), 1);
     running.shield.slow(net("10.0.0.1"), Duration::from_secs(600));
-    until("the slowed host", || holds(&world.pbx, "slowed4", "10.0.0.1"));
+    until("the slowed host", || holds(&world.pbx, "slowed_udp4", "10.0.0.1"));
     assert_healthy(&world, true);
     assert_eq!(running.shielded(&[FAR]), 1);
     assert_healthy(&world, false);
@@ -141,7 +141,7 @@ fn ruleset_healed() {
     running.shield.set_unlimited(&[net(FAR)]);
     running.shield.slow(net(PHONE), Duration::from_secs(600));
     until("an unlimited and a slowed host", || {
-        !elements(&world.pbx, "unlimited4").is_empty() && holds(&world.pbx, "slowed4", PHONE)
+        !elements(&world.pbx, "unlimited4").is_empty() && holds(&world.pbx, "slowed_udp4", PHONE)
     });
     flush_ruleset(&world.pbx);
     assert_eq!(running.healed(), (0, 0, true));
@@ -150,7 +150,7 @@ fn ruleset_healed() {
     let slow = burst((&world.phone, PHONE), (&world.pbx, PBX_FOR_PHONE), SIP, BURST);
     assert!((20..100).contains(&slow), "{slow}: slowed as before");
     running.shield.release(net(PHONE));
-    until("no slowed host", || !holds(&world.pbx, "slowed4", PHONE));
+    until("no slowed host", || !holds(&world.pbx, "slowed_udp4", PHONE));
     assert_healthy(&world, true);
     assert_eq!(burst((&world.attacker, FAR), (&world.pbx, PBX), SIP, BURST), BURST, "unlimited");
     running.stop();

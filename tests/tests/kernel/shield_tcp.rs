@@ -157,7 +157,7 @@ fn slowed() {
     });
     running.shielded(&[ATTACKER]);
     running.shield.slow(net(ATTACKER), Duration::from_secs(600));
-    until("a slowed host", || holds(&world.pbx, "slowed4", ATTACKER));
+    until("a slowed host", || holds(&world.pbx, "slowed_tcp4", ATTACKER));
     let server = Server::at(&world.pbx);
     let (bytes, seconds) = poured(&world, &server, &[ATTACKER.parse().unwrap()]);
     assert!(bytes < 25_000 + 1_500 * seconds, "{bytes} in {seconds} s");
