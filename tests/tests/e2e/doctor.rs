@@ -12,8 +12,9 @@ use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use sipward_tests::daemon::{PATIENCE, Setup};
+use sipward_tests::daemon::Setup;
 use sipward_tests::fake_freeswitch::{Builder, FakeFreeSwitch, Greeting};
+use sipward_tests::wait::{PATIENCE, until};
 
 use super::world::{World, setup_without_credentials};
 
@@ -54,7 +55,7 @@ fn state(examination: &Value, name: &str) -> (String, String) {
     (text("state"), format!("{} {}", text("found"), text("advice")))
 }
 
-/// Everything but what this machine decides: its disk, and who else bans on it.
+/// Everything except what depends on this machine: its disk, and other banning programs.
 const OURS: [&str; 13] = [
     "configuration",
     "credentials",
@@ -122,7 +123,7 @@ fn bans_of_both_scopes_are_held_against_what_the_kernel_has() {
 }
 
 fn without_a_daemon_the_doctor_looks_all_the_same() {
-    // Another on this machine, which a container shows us, is nothing to us.
+    // Another daemon on this machine, which a container shows, does not matter.
     let elsewhere = World::new();
     let other = elsewhere.setup("");
     let _daemon = elsewhere.watch(&other);
@@ -130,7 +131,7 @@ fn without_a_daemon_the_doctor_looks_all_the_same() {
     let setup = world.setup("");
     let (status, examination) = examine(&world, &setup);
     assert_eq!(state(&examination, "heartbeat").0, "ok");
-    // The namespace's gate is set by nobody yet.
+    // No gate is set in the namespace yet.
     for (name, part) in [("daemon", "systemctl"), ("gate", "the daemon sets it when it starts")] {
         let (state, told) = state(&examination, name);
         assert_eq!(state, "warn", "{name}: {told}");
@@ -237,14 +238,7 @@ impl Screen {
 
     /// Waits for its end.
     pub(crate) fn end(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(Instant::now() < deadline, "it does not end");
-            thread::sleep(Duration::from_millis(10));
-        }
+        until("its end", || self.child.try_wait().unwrap())
     }
 }
 
@@ -261,7 +255,7 @@ fn read(master: OwnedFd) -> mpsc::Receiver<Vec<u8>> {
     thread::spawn(move || {
         let mut master = File::from(master);
         let mut buffer = [0; 4096];
-        // A terminal that nobody has open any more reads as an error.
+        // A terminal without an open end reads as an error.
         while let Ok(count) = master.read(&mut buffer) {
             if count == 0 || out.send(buffer[..count].to_vec()).is_err() {
                 return;
