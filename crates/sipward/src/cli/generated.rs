@@ -44,21 +44,20 @@ fn pages() -> Files {
 }
 
 /// Section 8: administration.
-fn man(command: &Command) -> Man {
-    Man::new(command.clone()).section("8").source("sipward").manual("sipward")
+fn rendered(command: &Command) -> String {
+    let man = Man::new(command.clone()).section("8").source("sipward").manual("sipward");
+    let mut text = Vec::new();
+    man.render(&mut text).unwrap();
+    String::from_utf8(text).unwrap()
 }
 
+/// What clap writes up to its section "EXTRA", the exit status, and ours.
 fn first_page(command: &Command) -> String {
-    let (man, mut text) = (man(command), Vec::new());
-    man.render_title(&mut text).unwrap();
-    man.render_name_section(&mut text).unwrap();
-    man.render_synopsis_section(&mut text).unwrap();
-    man.render_description_section(&mut text).unwrap();
-    man.render_options_section(&mut text).unwrap();
-    man.render_subcommands_section(&mut text).unwrap();
+    let text = rendered(command);
+    let (of_clap, _) = text.split_once(".SH EXTRA").unwrap();
     let codes = EXIT_CODES.strip_prefix("Exit status: ").unwrap();
     let status = Roff::new().control("SH", ["EXIT STATUS"]).text([roman(codes)]).to_roff();
-    String::from_utf8(text).unwrap() + &status + SECTIONS
+    of_clap.to_owned() + &status + SECTIONS
 }
 
 /// The commented file as a page: its tables as sections, its keys with their defaults, its comments as text.
@@ -106,9 +105,7 @@ fn paragraph(page: &mut Roff, lines: &mut Vec<&str>, keys: &mut Vec<&str>) {
 
 fn page(command: &Command, pages: &mut Files) {
     let name = command.get_display_name().unwrap_or(command.get_name());
-    let mut text = Vec::new();
-    man(command).render(&mut text).unwrap();
-    pages.insert(format!("{name}.8"), String::from_utf8(text).unwrap());
+    pages.insert(format!("{name}.8"), rendered(command));
     let below = command.get_subcommands().filter(|below| !below.is_hide_set());
     below.filter(|below| below.get_name() != "help").for_each(|below| page(below, pages));
 }
