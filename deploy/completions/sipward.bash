@@ -58,6 +58,9 @@ _sipward() {
             sipward,import)
                 cmd="sipward__subcmd__import"
                 ;;
+            sipward,mode)
+                cmd="sipward__subcmd__mode"
+                ;;
             sipward,policy)
                 cmd="sipward__subcmd__policy"
                 ;;
@@ -153,6 +156,9 @@ _sipward() {
                 ;;
             sipward__subcmd__help,import)
                 cmd="sipward__subcmd__help__subcmd__import"
+                ;;
+            sipward__subcmd__help,mode)
+                cmd="sipward__subcmd__help__subcmd__mode"
                 ;;
             sipward__subcmd__help,policy)
                 cmd="sipward__subcmd__help__subcmd__policy"
@@ -329,7 +335,7 @@ _sipward() {
 
     case "${cmd}" in
         sipward)
-            opts="-h -V --help --version run check flush status bans banned flows ban banip unban unbanip why whois allow history policy token watch reload doctor import record replay completions demo help"
+            opts="-h -V --help --version run check flush status bans banned flows ban banip unban unbanip why whois allow history mode policy token watch reload doctor import record replay completions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -753,7 +759,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__help)
-            opts="run check flush status bans flows ban unban why whois allow history policy token watch reload doctor import record replay completions demo help"
+            opts="run check flush status bans flows ban unban why whois allow history mode policy token watch reload doctor import record replay completions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -993,6 +999,20 @@ _sipward() {
         sipward__subcmd__help__subcmd__import__subcmd__list)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__help__subcmd__mode)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1475,6 +1495,32 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__mode)
+            opts="-y -c -h --yes --json --socket --config --help ban observe"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

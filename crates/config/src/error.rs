@@ -26,6 +26,14 @@ pub enum ConfigError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// There are more drop-ins than any configuration has.
+    #[error("{} holds more than {limit} files", .path.display())]
+    TooMany {
+        /// The directory.
+        path: PathBuf,
+        /// The limit.
+        limit: usize,
+    },
     /// A key or value is wrong.
     #[error("{}", render(.path, .place.as_ref(), .message))]
     Invalid {
@@ -72,7 +80,10 @@ impl ConfigError {
         let aliases = super::aliases::aliases(&problem.key);
         let place =
             span::of_value(source, &problem.key, aliases).map(|span| Place::at(source, &span));
-        let message = format!("`{}`: {}", problem.key, problem.message);
+        let message = match problem.key.as_str() {
+            "" => problem.message.clone(),
+            key => format!("`{key}`: {}", problem.message),
+        };
         Self::Invalid { path: path.to_owned(), place, message }
     }
 }
@@ -82,7 +93,17 @@ impl ConfigError {
     pub(super) fn place(&self) -> Option<&Place> {
         match self {
             Self::Invalid { place, .. } => place.as_ref(),
-            Self::Read { .. } | Self::TooLarge { .. } => None,
+            Self::Read { .. } | Self::TooLarge { .. } | Self::TooMany { .. } => None,
+        }
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Self::Invalid { path, .. }
+            | Self::Read { path, .. }
+            | Self::TooLarge { path, .. }
+            | Self::TooMany { path, .. } => path,
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `layers`, `survey` | the file and its drop-ins as one; everything that is wrong with them |
 //! | [`mod@file`] | the file's keys, their defaults and ranges |
 //! | [`error`] | errors that name line, column and the nearest known key |
 //! | [`credentials`] | Event Socket credentials from the environment |
@@ -26,6 +27,7 @@ pub mod error;
 pub mod file;
 mod geo;
 mod http;
+mod layers;
 mod mail;
 pub mod secrets;
 mod span;
@@ -35,7 +37,7 @@ mod webhook;
 mod whois;
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 pub use credentials::Credentials;
@@ -43,6 +45,7 @@ pub use error::ConfigError;
 pub use file::OnExit;
 pub use geo::{GeoSettings, MAX_GEO_FILES};
 pub use http::{HttpSettings, TlsFiles};
+pub use layers::Layers;
 pub use mail::{MailSettings, MailTls, MailTransport};
 pub use secrets::{Login, Secret, Secrets};
 use sipward_engine::Timestamp;
@@ -93,6 +96,8 @@ impl Config {
 pub struct Config {
     /// Ban, or only say what would be banned.
     pub mode: Mode,
+    /// The mode is that of the command line and is not changed while the daemon runs.
+    pub mode_is_fixed: bool,
     /// What happens to the routes when the daemon stops.
     pub on_exit: OnExit,
     /// Hosts that no automatic rule bans.
@@ -139,42 +144,21 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads and checks the file at `path`. Without a path the default one is read when it
+    /// Reads and checks the file at `path` and its drop-ins. Without a path the default one is read when it
     /// exists; every key is optional, so no file at all means all defaults.
     ///
     /// # Errors
-    /// When the file cannot be read, is not TOML, or holds an unknown key or a value out of range.
+    /// When a file cannot be read, is not TOML, or holds an unknown key or a value out of range.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
-        let (path, required) = match path {
-            Some(path) => (path.to_owned(), true),
-            None => (PathBuf::from(DEFAULT_PATH), false),
-        };
-        match read(&path) {
-            Ok(source) => Self::parse(&source, &path),
-            Err(ConfigError::Read { source, .. })
-                if !required && source.kind() == std::io::ErrorKind::NotFound =>
-            {
-                Self::parse("", &path)
-            }
-            Err(error) => Err(error),
-        }
+        Layers::read(path)?.config()
     }
 
     /// As [`Config::load`], with everything that is wrong instead of the first of it, and the configuration that is
     /// left without that; `None` when there is none.
     #[must_use]
     pub fn survey(path: Option<&Path>) -> (Option<Self>, Vec<ConfigError>) {
-        let (file, required) = match path {
-            Some(path) => (path.to_owned(), true),
-            None => (PathBuf::from(DEFAULT_PATH), false),
-        };
-        match read(&file) {
-            Ok(source) => survey::all(&source, &file),
-            Err(ConfigError::Read { source, .. })
-                if !required && source.kind() == std::io::ErrorKind::NotFound =>
-            {
-                survey::all("", &file)
-            }
+        match Layers::read(path) {
+            Ok(layers) => survey::all(layers),
             Err(error) => (None, vec![error]),
         }
     }
@@ -184,19 +168,8 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(source: &str, path: &Path) -> Result<Self, ConfigError> {
-        let file: file::File =
-            toml::from_str(source).map_err(|e| ConfigError::from_toml(path, source, &e))?;
-        file.into_config().map_err(|problem| ConfigError::from_problem(path, source, &problem))
+        Layers::single(source, path).config()
     }
-}
-
-fn read(path: &Path) -> Result<String, ConfigError> {
-    let failed = |source| ConfigError::Read { path: path.to_owned(), source };
-    let size = std::fs::metadata(path).map_err(failed)?.len();
-    if size > MAX_FILE {
-        return Err(ConfigError::TooLarge { path: path.to_owned(), size, limit: MAX_FILE });
-    }
-    std::fs::read_to_string(path).map_err(failed)
 }
 
 #[cfg(test)]

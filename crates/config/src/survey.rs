@@ -1,8 +1,6 @@
 //! Everything that is wrong with a configuration file: what is wrong is taken out, and the rest is looked at again.
 
-use std::path::Path;
-
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, Layers};
 
 /// Most errors that are reported; a file with more is not a configuration.
 const MOST: usize = 50;
@@ -10,27 +8,37 @@ const MOST: usize = 50;
 /// Lines that one value may have.
 const LONGEST_VALUE: usize = 20_000;
 
-/// The errors of `source`, in the order of their finding, and what is left without them.
-pub(super) fn all(source: &str, path: &Path) -> (Option<Config>, Vec<ConfigError>) {
-    let mut lines: Vec<&str> = source.lines().collect();
+/// The errors of all files, in the order of their finding, and what is left without them.
+pub(super) fn all(mut layers: Layers) -> (Option<Config>, Vec<ConfigError>) {
     let mut errors: Vec<ConfigError> = Vec::new();
     while errors.len() < MOST {
-        let error = match Config::parse(&lines.join("\n"), path) {
+        let error = match layers.config() {
             Ok(config) => {
-                errors.sort_by_key(|error| error.place().map_or(0, |place| place.line));
+                errors.sort_by_key(|error| {
+                    let line = error.place().map_or(0, |place| place.line);
+                    (layers.0.iter().position(|layer| layer.path == error.path()), line)
+                });
                 return (Some(config), errors);
             }
             Err(error) => error,
         };
         let line = error.place().map(|place| place.line);
+        let layer = layers.0.iter_mut().find(|layer| layer.path == error.path());
         errors.push(error);
         // Without a place, or where nothing is left to take out, there is nothing behind it to be found.
-        match line {
-            Some(line) if take_out(&mut lines, line) => {}
-            Some(_) | None => break,
+        let taken = layer.zip(line).is_some_and(|(layer, line)| take_out_of(&mut layer.text, line));
+        if !taken {
+            break;
         }
     }
     (None, errors)
+}
+
+fn take_out_of(text: &mut String, line: usize) -> bool {
+    let mut lines: Vec<&str> = text.lines().collect();
+    let taken = take_out(&mut lines, line);
+    *text = lines.join("\n");
+    taken
 }
 
 /// Empties the statement, or the table, that holds this line (from 1). False when there is none.
@@ -77,10 +85,12 @@ fn is_header(line: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn messages(source: &str) -> Vec<String> {
-        let (_, errors) = all(source, Path::new("x.toml"));
+        let (_, errors) = all(Layers::single(source, Path::new("x.toml")));
         errors.iter().map(|error| error.to_string().lines().next().unwrap().to_owned()).collect()
     }
 
@@ -123,7 +133,8 @@ mod tests {
 
     #[test]
     fn what_is_left_is_a_configuration() {
-        let (config, errors) = all("mode = \"observe\"\nx = 1\n", Path::new("x.toml"));
+        let layers = Layers::single("mode = \"observe\"\nx = 1\n", Path::new("x.toml"));
+        let (config, errors) = all(layers);
         assert_eq!(errors.len(), 1);
         assert_eq!(config.unwrap().mode, crate::Mode::Observe);
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::StoreLocation;
+use crate::layers::uncommented;
 
 fn parse(source: &str) -> Result<Config, String> {
     Config::parse(source, Path::new("sipward.toml")).map_err(|e| e.to_string())
@@ -14,18 +15,6 @@ fn refused(source: &str) -> String {
 }
 
 const EXAMPLE: &str = include_str!("../../../deploy/sipward.toml");
-
-/// The example with every commented key in force.
-fn uncommented() -> String {
-    let key = |line: &str| {
-        line.strip_prefix('#')
-            .filter(|rest| {
-                rest.starts_with(|c: char| c.is_ascii_lowercase()) && rest.contains(" = ")
-            })
-            .map(str::to_owned)
-    };
-    EXAMPLE.lines().map(|line| key(line).unwrap_or_else(|| line.to_owned()) + "\n").collect()
-}
 
 /// Dotted names of all keys of a tree.
 fn keys(prefix: &str, value: &serde_json::Value, into: &mut BTreeSet<String>) {

@@ -103,7 +103,10 @@ impl Frame {
                     @if event_socket.connected { span.pill.good { "FreeSWITCH connected" } }
                     @else { span.pill.bad { "FreeSWITCH not connected" } }
                 }
-                li { span class={ "pill " (gate_class) } { "gate " (gate_said) } }
+                li {
+                    @if *mode == Mode::Observe { a.pill.warn href="/mode" { (gate_said) } }
+                    @else { span class={ "pill " (gate_class) } { "gate " (gate_said) } }
+                }
                 li { a.pill href="/bans" { (labels::count(bans.active, "ban")) } }
                 @match alarms.state {
                     AlarmState::Ok => {},

@@ -54,6 +54,7 @@ mod frame;
 mod history;
 mod labels;
 mod login;
+mod mode;
 mod overview;
 mod paging;
 mod policy;
@@ -85,6 +86,8 @@ pub fn router(control: Control) -> Router {
         .route("/allow", write(post(allow::add)))
         .route("/allow/preview", read(post(allow::preview)))
         .route("/allow/remove", write(post(allow::remove)))
+        .route("/mode", read(get(mode::show)))
+        .route("/mode", write(post(mode::change)))
         .route("/policy", read(get(policy::show)))
         .route("/policy", write(post(policy::change)))
         .route("/policy/preview", read(post(policy::preview)))

@@ -139,7 +139,11 @@ fn facts(frame: &Frame) -> Markup {
         (fact(gate, "Gate", &html! {
             strong { (gate_said) }
             @for gap in gaps { p { (plain(gap)) } }
-            @if status.mode == Mode::Observe { p.soft { "mode = \"observe\"" } }
+            p.soft {
+                a href="/mode" {
+                    @if status.mode == Mode::Observe { "Who would be blocked" } @else { "Mode" }
+                }
+            }
         }))
         (flood::fact(frame))
         (fact(if refused { "bad" } else { "" }, "Banned now", &html! {

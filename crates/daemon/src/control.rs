@@ -10,6 +10,7 @@
 //! | `sources`, `healthy`, `hosts`, `failures`, `attacks`, `series` | who attacks, who is well |
 //! | `allow`, `overlap` | who is never banned by a rule |
 //! | `history` | what was decided |
+//! | `mode` | whether bans are carried out |
 //! | `policy`, `preview`, `what_if` | the rules' values; what a change or an event would do |
 //! | `bounds`, `convert`, `error` | limits of a request; the engine's and the store's types → those of the wire; errors |
 
@@ -28,6 +29,7 @@ mod healthy;
 mod history;
 mod hosts;
 mod metrics;
+mod mode;
 mod overlap;
 mod policy;
 mod preview;
@@ -46,7 +48,7 @@ use crate::{EngineHandle, Settings};
 pub use bounds::{between, bounded};
 pub use error::ControlError;
 pub use hosts::Lookups;
-use sipward_config::{Config, Mode};
+use sipward_config::Config;
 use sipward_model::clock::Clock;
 use sipward_model::record::Record;
 use sipward_model::wire::StoreHealth;
@@ -59,7 +61,6 @@ pub struct Control {
     settings: Arc<Settings>,
     store: Store,
     records: broadcast::Sender<Arc<Record>>,
-    mode: Mode,
     metrics: Arc<Metrics>,
     lookups: Lookups,
     /// Where routes are looked up.
@@ -80,8 +81,8 @@ pub struct Parts<'a> {
 impl Control {
     pub fn new(parts: Parts<'_>) -> Self {
         let Parts { engine, settings, store, records, config, metrics, lookups } = parts;
-        let (mode, routes) = (config.mode, Arc::new(config.route.clone()));
-        Self { engine, settings, store, records, mode, metrics, lookups, routes }
+        let routes = Arc::new(config.route.clone());
+        Self { engine, settings, store, records, metrics, lookups, routes }
     }
 
     pub fn engine(&self) -> &EngineHandle {

@@ -10,6 +10,7 @@ mod gather;
 mod handle;
 mod hear;
 mod kernel;
+mod mode;
 mod prober;
 mod restore;
 mod shielding;
@@ -156,7 +157,6 @@ pub struct EngineTask {
     /// `None` where the kernel is left alone.
     shielding: Option<Shielding>,
     flood: Flood,
-    /// `None` in observe mode.
     prober: Option<Prober>,
     protected: Protected,
     /// The last failed attempt that was reported, and its time.

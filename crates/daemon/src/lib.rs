@@ -54,12 +54,12 @@ pub use engine_task::{
 };
 pub use freeswitch_queries::table::Reason as ProtectedReason;
 pub use freeswitch_queries::{COMMANDS, QUERIES, lists};
-pub use kernel::{Kernel, host_exemptions};
+pub use kernel::{Kernel, KernelSwitch, Prepared, host_exemptions};
 pub use near::is_near;
 pub use only::Only;
 pub use settings::{
-    Allowed, Applied, ChangeError, Current, Deps, Overrides, PolicyEdit, Reloaded, Settings, State,
-    read_geo,
+    Allowed, Applied, ChangeError, Current, Deps, ModeSet, Overrides, PolicyEdit, Reloaded,
+    Settings, State, read_geo,
 };
 pub use tasks::{
     expire_allowed, look_up_names, recall_decisions, reload_on_hangup, status_hook, stop_on_signals,

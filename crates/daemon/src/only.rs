@@ -24,7 +24,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixListener;
 use tokio::task::JoinSet;
 
-use sipward_config::{Config, Mode, StoreLocation};
+use sipward_config::{Config, StoreLocation};
 use sipward_model::rights;
 
 /// Longest wait for the answer of the process that holds the kernel's objects: it may hang.
@@ -36,12 +36,22 @@ const MOST: u64 = 4_096;
 /// Mode of the lock file: what it says is no secret, and the group of the control socket may read it.
 const MODE: u32 = 0o640;
 
-/// What this daemon holds. Dropping it lets go.
+/// The store, held by this daemon. Dropping it lets go.
 #[derive(Debug)]
 pub struct Only {
     /// Locked as long as it is open.
     _file: Option<File>,
-    /// One for each kernel object: answers queries about the owner.
+    owner: Owner,
+}
+
+/// What a second daemon is told of this one.
+#[derive(Clone, Debug)]
+pub struct Owner(String);
+
+/// The kernel's objects, held by this daemon. Dropping it lets go.
+#[derive(Debug)]
+pub struct KernelLock {
+    /// One for each object: answers queries about the owner.
     _names: JoinSet<()>,
 }
 
@@ -96,10 +106,10 @@ impl std::fmt::Display for Holder {
 }
 
 impl Only {
-    /// Takes the locks of the daemon. In observe mode no kernel objects are locked.
+    /// Locks the store.
     ///
     /// # Errors
-    /// When another daemon has some of it.
+    /// When another daemon has it.
     pub fn take(config: &Config) -> Result<Self, NotAlone> {
         let store = match &config.store.location {
             StoreLocation::File(path) => Some(path.clone()),
@@ -112,25 +122,32 @@ impl Only {
         };
         let words = serde_json::to_string(&own).unwrap_or_default();
         let file = store.and_then(|path| lock(&path, &words).transpose()).transpose()?;
+        Ok(Self { _file: file, owner: Owner(words) })
+    }
+
+    /// For the locks of the kernel's objects.
+    pub fn owner(&self) -> Owner {
+        self.owner.clone()
+    }
+}
+
+impl Owner {
+    /// Locks the kernel's objects, which only a daemon that bans has.
+    ///
+    /// # Errors
+    /// When another daemon has one of them.
+    pub fn lock_kernel(&self, route: &sipward_route::Settings) -> Result<KernelLock, NotAlone> {
+        let (protocol, table) = (route.protocol, &route.gate.table_name);
         let mut names = JoinSet::new();
-        if config.mode == Mode::Ban {
-            let route = &config.route;
-            for (name, what) in [
-                (
-                    format!("protocol-{}", route.protocol),
-                    format!("routes of protocol {}", route.protocol),
-                ),
-                (
-                    format!("table-{}", route.gate.table_name),
-                    format!("the nftables table `{}`", route.gate.table_name),
-                ),
-            ] {
-                if let Some(listener) = hold(&name, &what)? {
-                    names.spawn(answer(listener, words.clone()));
-                }
+        for (name, what) in [
+            (format!("protocol-{protocol}"), format!("routes of protocol {protocol}")),
+            (format!("table-{table}"), format!("the nftables table `{table}`")),
+        ] {
+            if let Some(listener) = hold(&name, &what)? {
+                names.spawn(answer(listener, self.0.clone()));
             }
         }
-        Ok(Self { _file: file, _names: names })
+        Ok(KernelLock { _names: names })
     }
 }
 

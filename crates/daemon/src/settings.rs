@@ -19,10 +19,11 @@ use super::engine_task::{Command, EngineHandle, EngineUnavailable};
 use super::freeswitch_queries::Asked;
 use crate::certificates::Certificates;
 use crate::geo::Geo;
+use crate::kernel::KernelSwitch;
 use crate::logging::LogControl;
 pub(crate) use overrides::InvalidValue;
-pub use overrides::{Overrides, PolicyEdit};
-use sipward_config::{Config, GeoSettings, HostEntry};
+pub use overrides::{ModeSet, Overrides, PolicyEdit};
+use sipward_config::{Config, GeoSettings, HostEntry, Mode};
 use sipward_model::clock;
 use sipward_model::record::Record;
 use sipward_store::{self as store, AllowEntry, Saved, Store};
@@ -66,6 +67,7 @@ pub struct Deps {
     pub in_force: watch::Receiver<Applied>,
     pub records: broadcast::Sender<Arc<Record>>,
     pub store: Store,
+    pub kernel: KernelSwitch,
     pub logs: Option<LogControl>,
     pub geo: Arc<Geo>,
     /// The certificate of the API on TCP, if it has one.
@@ -107,6 +109,12 @@ pub enum ChangeError {
     /// No such entry.
     #[error("`{0}` is not on the allow list")]
     NoEntry(HostEntry),
+    /// The command line fixes the mode.
+    #[error("the daemon runs with --dry-run; start it without to change the mode")]
+    ModeIsFixed,
+    /// The kernel side cannot work in that mode; the mode before stays.
+    #[error("the mode is not changed: {0}")]
+    Mode(String),
     /// Too many entries.
     #[error("the allow list has {0} entries added at run time, which is the limit")]
     Full(usize),
@@ -134,7 +142,14 @@ impl Settings {
     /// Takes over `state`, which is in force already.
     pub fn new(ways: Deps, reload: Reload, state: State) -> Self {
         let started = state.file.clone();
+        let mut state = state;
+        forget_old_mode(&mut state, &ways.store);
         Self { ways, reload, started, state: Mutex::new(state) }
+    }
+
+    /// Whether bans are carried out now.
+    pub fn mode(&self) -> Mode {
+        self.ways.current.borrow().config.mode
     }
 
     /// What the settings are made of now.
@@ -163,6 +178,13 @@ impl Settings {
                 return Err(ChangeError::File(error));
             }
         };
+        let mut changed = State { file: file.clone(), overrides: state.overrides.clone() };
+        forget_old_mode(&mut changed, &self.ways.store);
+        if let Err(denied) = self.switch_to(&changed.effective()).await {
+            Record::ReloadFailed { error: denied.to_string() }.publish(&self.ways.records);
+            return Err(denied);
+        }
+        state.overrides = changed.overrides;
         if let Some(logs) = &self.ways.logs {
             logs.set_level(file.log_level);
         }
@@ -196,6 +218,50 @@ impl Settings {
         for entry in entries {
             self.ways.store.put(entry);
         }
+        Ok(())
+    }
+
+    /// Carries bans out from now on, or only observes, also after the next start. The file's own mode counts again once
+    /// another is written there.
+    pub async fn set_mode(self: &Arc<Self>, mode: Mode) -> Result<(), ChangeError> {
+        let this = Arc::clone(self);
+        // A client that goes away must not leave it half done.
+        let done = tokio::spawn(async move {
+            let mut state = this.state.lock().await;
+            if state.file.mode_is_fixed {
+                return Err(ChangeError::ModeIsFixed);
+            }
+            let (over, now) = (state.file.mode, this.now().await?);
+            let set = (mode != over).then_some(ModeSet { mode, over });
+            let mut changed = state.clone();
+            changed.overrides.mode = set;
+            this.switch_to(&changed.effective()).await?;
+            state.overrides = changed.overrides;
+            this.ways.store.put(overrides::mode_entry(set, now));
+            this.put_in_force(&state, this.needs_restart()).await
+        });
+        done.await.unwrap_or(Err(EngineUnavailable::Stopped.into()))
+    }
+
+    /// Makes the kernel side work in the mode of `config`.
+    async fn switch_to(&self, config: &Config) -> Result<(), ChangeError> {
+        let mode = config.mode;
+        if mode == self.mode() {
+            return Ok(());
+        }
+        let failed = |error: anyhow::Error| ChangeError::Mode(format!("{error:#}"));
+        let (prepared, done) = self.ways.kernel.prepare(mode).await.map_err(failed)?;
+        let shield = config.shield;
+        let (bans, adopted) = self
+            .ways
+            .engine
+            .call(move |task| {
+                let adopted = task.switch_kernel(prepared, shield);
+                (task.engine().stats().bans, adopted)
+            })
+            .await?;
+        done.await.unwrap_or(Err(anyhow::anyhow!("the daemon is stopping"))).map_err(failed)?;
+        Record::ModeChanged { mode, bans, adopted }.publish(&self.ways.records);
         Ok(())
     }
 
@@ -309,6 +375,13 @@ impl State {
     }
 }
 
+/// Drops a mode that was set over another one than the file's: the file was changed since.
+fn forget_old_mode(state: &mut State, store: &Store) {
+    if state.overrides.mode.take_if(|set| set.over != state.file.mode).is_some() {
+        store.put(overrides::mode_entry(None, clock::stamp(SystemTime::now())));
+    }
+}
+
 /// Reloads the files of `[geo]`, on a separate thread, and reports invalid ones.
 pub async fn read_geo(
     geo: Arc<Geo>,
@@ -330,7 +403,6 @@ fn edited(state: &State, edit: &PolicyEdit) -> Result<Overrides, ChangeError> {
 /// Sections that a running daemon cannot change.
 fn needs_restart(started: &Config, file: &Config) -> Vec<&'static str> {
     [
-        ("mode", started.mode != file.mode),
         ("on_exit", started.on_exit != file.on_exit),
         ("route", !same_route(started, file)),
         ("esl", started.esl != file.esl),

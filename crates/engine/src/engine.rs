@@ -16,6 +16,8 @@ mod watch;
 
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 pub use views::{ByGrade, FailureView, SourceView, Stats};
 pub use watch::MAX_NETWORK_BANS;
 
@@ -45,7 +47,7 @@ use crate::recent::Recent;
 use crate::seen::Fingerprints;
 use crate::sources::{Sources, Weightless};
 use crate::spared::Spared;
-use crate::{Action, Enforcement, Input, Policy, PolicyError, Timestamp};
+use crate::{Action, Enforcement, Flow, Input, Policy, PolicyError, Timestamp};
 
 /// How often sources that no longer count are forgotten: rare enough to cost nothing, often enough
 /// that memory follows an attack down.
@@ -285,6 +287,18 @@ impl Engine {
                 let error = error.into_boxed_str();
                 self.on_flow_enforcement(flow, Enforcement::Failed { error });
             }
+        }
+    }
+
+    /// The kernel is to be asked for every ban and denied flow again, and has not answered for any.
+    pub fn await_kernel(&mut self) {
+        let nets: Vec<IpNet> = self.bans.iter().map(|(net, _)| net).collect();
+        for net in nets {
+            self.bans.set_enforcement(&net, Enforcement::Pending);
+        }
+        let flows: Vec<Flow> = self.flows.after(None).map(|view| view.flow).collect();
+        for flow in flows {
+            self.flows.set_enforcement(&flow, Enforcement::Pending);
         }
     }
 

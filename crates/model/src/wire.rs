@@ -58,7 +58,7 @@ pub use history::{HistoryEntry, HistoryKind, HistoryPage, HistoryQuery};
 pub use host_entry::HostEntry;
 pub use host_entry::is_host_name;
 pub use hosts::{Host, HostName, Location, WhoisReport};
-pub use mode::Mode;
+pub use mode::{Mode, ModeView, NewMode};
 pub use policy::MAX_PATTERN;
 pub use policy::{
     PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView, Reloaded, RuleSetting,

@@ -24,6 +24,8 @@
 //! | `/policy` | PATCH | [`model::PolicyChange`] → [`model::PolicyView`] |
 //! | `/policy/preview` | POST | [`model::PolicyChange`] → [`model::PolicyPreview`]; nothing is changed |
 //! | `/policy/{key}` | DELETE | an override → [`model::PolicyView`] |
+//! | `/mode` | GET | [`model::ModeView`], with the effect of mode `ban` |
+//! | `/mode` | PATCH | [`model::NewMode`] → [`model::ModeView`] |
 //! | `/events` | GET | [`model::EventQuery`] → server-sent events, each a [`model::Line`] |
 //! | `/series` | GET | [`model::SeriesQuery`] → [`model::Series`] |
 //! | `/alarms` | GET | [`model::AlarmList`] |
@@ -64,6 +66,7 @@ mod history;
 mod hosts;
 mod listener;
 mod metrics;
+mod mode;
 mod policy;
 mod preview;
 mod series;

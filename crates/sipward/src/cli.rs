@@ -10,6 +10,7 @@ mod flows;
 mod generated;
 mod history;
 mod import;
+mod mode;
 mod out;
 mod policy;
 mod progress;
@@ -39,7 +40,7 @@ use crate::doctor as doctor_checks;
 use crate::run::Daemon;
 use remote::Exit;
 use sipward_config::file::LogLevel;
-use sipward_config::{Config, Credentials, Mode, OnExit, Secrets};
+use sipward_config::{Config, Credentials, Layers, Mode, OnExit, Secrets};
 use sipward_daemon::logging::{Format, Logs};
 use sipward_model::rights;
 use sipward_store::Store;
@@ -75,6 +76,9 @@ enum Command {
     Check {
         #[command(flatten)]
         file: ConfigFile,
+        /// Print every key with its value and the file that sets it, and check nothing else.
+        #[arg(long)]
+        effective: bool,
     },
     /// Remove every route, rule and table of sipward from the kernel, and end the stored bans.
     ///
@@ -99,6 +103,7 @@ enum Command {
     Whois(whois::WhoisCommand),
     Allow(allow::AllowCommand),
     History(history::HistoryCommand),
+    Mode(mode::ModeCommand),
     Policy(policy::PolicyCommand),
     Token(token::TokenCommand),
     Watch(watch::WatchCommand),
@@ -123,7 +128,8 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct ConfigFile {
-    /// Configuration file; without it, /etc/sipward/sipward.toml if it exists.
+    /// Configuration file; without it, /etc/sipward/sipward.toml if it exists. Files `conf.d/*.toml` beside it are
+    /// read after it.
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -154,7 +160,8 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match &cli.command {
         Command::Run(run) => start(run).map(|()| Exit::Done),
-        Command::Check { file } => check::run(file.config.as_deref()).map(|()| Exit::Done),
+        Command::Check { file, effective: true } => effective(file).map(|()| Exit::Done),
+        Command::Check { file, .. } => check::run(file.config.as_deref()).map(|()| Exit::Done),
         Command::Flush { file, force } => flush(file, *force),
         Command::Status(command) => command.run(),
         Command::Bans(command) => command.run(),
@@ -165,6 +172,7 @@ pub fn main() -> ExitCode {
         Command::Whois(command) => command.run(),
         Command::Allow(command) => command.run(),
         Command::History(command) => command.run(),
+        Command::Mode(command) => command.run(),
         Command::Policy(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::Watch(command) => command.run(),
@@ -224,11 +232,17 @@ impl Overrides {
     fn apply(self, mut config: Config) -> Config {
         if self.observe {
             config.mode = Mode::Observe;
+            config.mode_is_fixed = true;
         }
         config.on_exit = self.on_exit.unwrap_or(config.on_exit);
         config.log_level = self.level.unwrap_or(config.log_level);
         config
     }
+}
+
+fn effective(file: &ConfigFile) -> anyhow::Result<()> {
+    let text = Layers::read(file.config.as_deref())?.effective()?;
+    Ok(out::text(&text)?)
 }
 
 fn flush(file: &ConfigFile, force: bool) -> anyhow::Result<Exit> {

@@ -106,6 +106,8 @@ impl Daemon {
     ) -> anyhow::Result<Totals> {
         let Self { config, credentials, secrets, logs, reload, links } = self;
         let certificates = serve::certificates(&config)?;
+        let file = config.clone();
+        let config = Config { mode: Overrides::mode_at_start(&file), ..config };
         // The lock is held until the end, the flush included.
         let Opened { only: _only, kernel, store, saved, routes_out, mut reports, shielding } =
             Opened::open(&config).await?;
@@ -114,7 +116,7 @@ impl Daemon {
         let (clock, lookups) = (Clock::start(saved.written), Lookups::new(&config));
         let notifiers = Notifiers::start(&config, &secrets, &lookups.whois, &records, &clock)?;
         let (metrics, counting) = Metrics::new(&records, notifiers.stats(), clock.clone());
-        let settings = State { overrides: Overrides::stored(&saved), file: config };
+        let settings = State { overrides: Overrides::stored(&saved), file };
         let config = settings.effective();
         let access = Arc::new(serve::access(&config, &saved, links, &clock));
 

@@ -9,7 +9,7 @@ use sipward_engine::{
     self as engine, Cause, Expiry, Flow, Offender, Refusal, Success, Timestamp, UnblockReason,
 };
 
-use sipward_model::wire::{HostEntry, Scope};
+use sipward_model::wire::{HostEntry, Mode, Scope};
 
 /// One thing to keep.
 #[derive(Clone, Debug)]
@@ -80,6 +80,8 @@ pub enum Entry {
         /// The setting's dotted name.
         key: String,
     },
+    /// Bans are enforced from now on, or only observed. Those that are stored are what the new mode holds.
+    Mode(Mode),
     /// A token was made, or used.
     Token(SavedToken),
     /// A token opens nothing any more.

@@ -234,6 +234,7 @@ impl Worth {
             | Entry::Disallow { .. }
             | Entry::Override(_)
             | Entry::Reset { .. }
+            | Entry::Mode(_)
             | Entry::Token(_)
             | Entry::RevokeToken(_) => Self::Operators,
             Entry::Ban { .. }
@@ -269,6 +270,7 @@ fn weight(entry: &Entry) -> usize {
         }
         Entry::Unban { .. }
         | Entry::AllowFlow { .. }
+        | Entry::Mode(_)
         | Entry::Stepped(_)
         | Entry::EndPast { .. } => 0,
     };

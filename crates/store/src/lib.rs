@@ -232,6 +232,15 @@ impl Store {
             })
     }
 
+    /// The override of one setting in a store that is not open yet; `None` also where it cannot be read: then
+    /// [`Store::open`] says why.
+    #[must_use]
+    pub fn stored_override(location: &StoreLocation, key: &str) -> Option<serde_json::Value> {
+        let StoreLocation::File(path) = location else { return None };
+        let connection = Place::File(path.clone()).reader().ok()?;
+        load::one_override(&connection, key).ok().flatten()
+    }
+
     /// The notices of the store. Only the first caller gets them.
     #[must_use]
     pub fn take_notices(&self) -> Option<mpsc::Receiver<Notice>> {

@@ -90,6 +90,15 @@ pub(super) fn all(connection: &Connection, observed: bool) -> rusqlite::Result<S
 const ALLOW: &str = "SELECT host, comment, since, until FROM allow";
 const OVERRIDES: &str = "SELECT key, value, since FROM overrides";
 
+/// The override of one setting.
+pub(super) fn one_override(
+    connection: &Connection,
+    key: &str,
+) -> rusqlite::Result<Option<serde_json::Value>> {
+    let all = rows(connection, OVERRIDES, [], &mut 0, set)?;
+    Ok(all.into_iter().find(|set| set.key == key).map(|set| set.value))
+}
+
 /// Of a damaged file, what an operator allowed and changed, as far as these tables can be read, because it exists
 /// nowhere else. Tokens are not included, so that no revoked token returns from a damaged table.
 pub(super) fn operators_words(connection: &Connection) -> Saved {

@@ -10,6 +10,7 @@ use sipward_engine::{
 use tempfile::TempDir;
 
 use super::*;
+use sipward_model::wire::Mode;
 
 const HOUR: u64 = 3_600_000_000;
 
@@ -242,6 +243,36 @@ async fn bans_of_observe_mode_are_kept_apart() {
     assert_eq!(observed.iter().filter(|observed| !**observed).count(), 1);
     assert_eq!(reopened(store, &observing).await.bans, [seen]);
     assert_eq!(open(&enforcing).1.bans, [real]);
+}
+
+#[tokio::test]
+async fn a_change_of_mode_takes_the_bans_along() {
+    let dir = TempDir::new().unwrap();
+    let enforcing = settings(&dir.path().join("sipward.db"));
+    let observing = StoreSettings { observe: true, ..enforcing.clone() };
+    let (store, _) = open(&enforcing);
+    put_ban(&store, &ban("192.0.2.1", NOW + HOUR));
+    assert_eq!(store.close().await, Closed::Whole);
+    let (store, _) = open(&observing);
+    let (before, after) = (ban("192.0.2.7", NOW + HOUR), ban("192.0.2.8", NOW + HOUR));
+    put_ban(&store, &before);
+    store.put(Entry::Mode(Mode::Ban));
+    store.put(Entry::Mode(Mode::Ban));
+    put_ban(&store, &after);
+    let mode = Override {
+        key: "mode".to_owned(),
+        value: serde_json::json!("ban"),
+        since: Timestamp::from_micros(NOW),
+    };
+    store.put(Entry::Override(mode));
+    store.settled().await;
+    assert_eq!(Store::stored_override(&enforcing.location, "mode"), Some("ban".into()));
+    assert_eq!(Store::stored_override(&enforcing.location, "modes"), None);
+    assert_eq!(reopened(store, &enforcing).await.bans, [before, after]);
+    assert!(open(&observing).1.bans.is_empty());
+    let nowhere = StoreLocation::File(dir.path().join("nowhere.db"));
+    assert_eq!(Store::stored_override(&nowhere, "mode"), None);
+    assert!(!dir.path().join("nowhere.db").exists());
 }
 
 #[tokio::test]

@@ -16,18 +16,24 @@ use super::key::Key;
 use super::schema::WRITTEN;
 use super::{Entry, HistoryKind, MOST_RETIRED, step};
 use sipward_model::text::Time;
+use sipward_model::wire::Mode;
 
-/// Writes a batch in one transaction: all of it or nothing.
+/// Writes a batch in one transaction: all of it or nothing. Gives the mode after it.
 pub(super) fn batch(
     connection: &mut Connection,
     items: &[Item],
-    observed: bool,
+    mode: Mode,
     now: Timestamp,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Mode> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let rows = Rows { transaction: &transaction, observed };
+    let mut rows = Rows { transaction: &transaction, observed: mode == Mode::Observe };
+    let mut mode = mode;
     for item in items {
         match item {
+            Item::Entry(Entry::Mode(changed)) => {
+                rows.switch_to(*changed)?;
+                mode = *changed;
+            }
             Item::Entry(entry) => rows.entry(entry)?,
             Item::Bans(bans, flows) => rows.all_bans(bans, flows)?,
             // Once all is written.
@@ -35,7 +41,8 @@ pub(super) fn batch(
         }
     }
     written(&transaction, now)?;
-    transaction.commit()
+    transaction.commit()?;
+    Ok(mode)
 }
 
 /// `meta` row of a file that is in use, until it is closed. In a file without a write-ahead log beside it, it shows
@@ -140,6 +147,8 @@ impl Rows<'_> {
             }
             Entry::Override(set) => self.set(set),
             Entry::Reset { key } => self.run("DELETE FROM overrides WHERE key = ?1", params![key]),
+            // It concerns what comes after it: see [`batch`].
+            Entry::Mode(_) => Ok(()),
             Entry::Token(token) => self.token(token),
             Entry::RevokeToken(token) => self.retire(token),
         }
@@ -171,6 +180,26 @@ impl Rows<'_> {
             Some(offender) => self.offender(&offender),
             None => Ok(()),
         }
+    }
+
+    /// What is stored belongs to the other mode from now on. What that mode has left behind is gone: the daemon
+    /// takes over what of it the kernel still holds.
+    fn switch_to(&mut self, mode: Mode) -> rusqlite::Result<()> {
+        let observe = mode == Mode::Observe;
+        if observe == self.observed {
+            return Ok(());
+        }
+        self.observed = observe;
+        for sql in [
+            "DELETE FROM bans WHERE observed = ?1",
+            "UPDATE bans SET observed = ?1",
+            "DELETE FROM flows WHERE observed = ?1",
+            "UPDATE flows SET observed = ?1",
+            "UPDATE OR REPLACE offenders SET observed = ?1 WHERE observed <> ?1",
+        ] {
+            self.run(sql, params![observe])?;
+        }
+        Ok(())
     }
 
     fn all_bans(&self, bans: &[SavedBan], flows: &[SavedFlow]) -> rusqlite::Result<()> {

@@ -17,6 +17,7 @@ use sipward_engine::Timestamp;
 
 use kept::Kept;
 use sipward_model::clock::{BOOT, stamp};
+use sipward_model::wire::Mode;
 use trouble::FIRST_PAUSE;
 
 /// How long entries gather, so that many share a commit. With the commit itself they are at most
@@ -36,6 +37,8 @@ pub(super) type First = Result<Saved, StoreError>;
 pub(super) struct Writer {
     shared: Arc<Shared>,
     database: Option<Database>,
+    /// As of the last batch that was written.
+    mode: Mode,
     /// What was taken in and is not written yet.
     batch: Batch,
     /// What a new file must hold from the beginning.
@@ -66,6 +69,7 @@ impl Writer {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let now = Instant::now();
         Self {
+            mode: if shared.settings.observe { Mode::Observe } else { Mode::Ban },
             shared,
             database: None,
             batch: Batch::default(),
@@ -178,14 +182,12 @@ impl Writer {
     /// Writes the batch; keeps it when that fails for now.
     fn write(&mut self) {
         let Some(database) = &mut self.database else { return };
-        let observed = self.shared.settings.observe;
-        match write::batch(
-            &mut database.connection,
-            &self.batch.items,
-            observed,
-            stamp(SystemTime::now()),
-        ) {
-            Ok(()) => self.written(),
+        let now = stamp(SystemTime::now());
+        match write::batch(&mut database.connection, &self.batch.items, self.mode, now) {
+            Ok(mode) => {
+                self.mode = mode;
+                self.written();
+            }
             Err(error) => {
                 let trouble = self.shared.place.trouble(&error);
                 self.degrade(trouble);
@@ -310,7 +312,7 @@ impl Writer {
 
     fn read(&mut self) -> Result<Saved, Trouble> {
         let Some(database) = &self.database else { return Ok(Saved::default()) };
-        let saved = load::all(&database.connection, self.shared.settings.observe)
+        let saved = load::all(&database.connection, self.mode == Mode::Observe)
             .map_err(|error| self.shared.place.trouble(&error));
         let saved = match saved {
             Err(Trouble::Corrupt(error)) => {

@@ -27,6 +27,7 @@
 //! | `clock` | a clock that is wrong at boot, that is set; a process that stands still |
 //! | `connection` | the Event Socket: refused, cut, stalled, restarted |
 //! | `lifecycle` | start, reload, stop, crash, observe, flush, missing rights |
+//! | `mode` | the mode, changed while the daemon runs |
 //! | `store` | what outlives a stop, a crash, a reboot |
 //! | `disk` | the store's file is broken, locked, too large, or its disk full |
 //! | `crash` | `kill -9` again and again in a storm |
@@ -73,6 +74,7 @@ mod kernel;
 mod lifecycle;
 mod live;
 mod metrics;
+mod mode;
 mod nft;
 mod packets;
 mod resources;
@@ -117,6 +119,7 @@ fn main() -> ExitCode {
             changes::cases(),
             addresses::cases(),
             lifecycle::cases(),
+            mode::cases(),
             clock::cases(),
             alone::cases(),
             resources::cases(),

@@ -161,6 +161,7 @@ impl File {
         let shield = shield.checked(route.stranger_packets())?;
         Ok(Config {
             mode: mode.unwrap_or_default(),
+            mode_is_fixed: false,
             on_exit: on_exit.unwrap_or_default(),
             allow,
             allow_notes,

@@ -132,6 +132,8 @@ impl From<ChangeError> for ControlError {
         match denied {
             ChangeError::InvalidValue(unfit) => Self::field(unfit.key.to_string(), unfit.detail),
             ChangeError::File(error) => Self::Configuration(error),
+            ChangeError::ModeIsFixed => Self::Configuration(denied.to_string()),
+            ChangeError::Mode(_) => Self::Unavailable(denied.to_string()),
             ChangeError::InFile(_) => Self::Configuration(denied.to_string()),
             ChangeError::NoEntry(_) => Self::NotFound(denied.to_string()),
             ChangeError::Full(_) => Self::field("host", denied.to_string()),

@@ -16,7 +16,7 @@ impl Control {
     }
 }
 
-fn look(task: &EngineTask, net: IpNet) -> Healthy {
+pub(super) fn look(task: &EngineTask, net: IpNet) -> Healthy {
     let mut hosts: Vec<HealthyHost> = task
         .protected()
         .touching(&net)

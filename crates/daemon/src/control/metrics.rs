@@ -11,7 +11,7 @@ use sipward_store::Health;
 impl Control {
     /// Counts and states of this moment.
     pub async fn metrics(&self) -> Result<Snapshot, ControlError> {
-        let (mode, store) = (self.mode, self.store.health());
+        let (mode, store) = (self.settings.mode(), self.store.health());
         let (tally, deliveries) = (self.metrics.tally(), self.metrics.deliveries());
         Ok(self.engine.call(move |task| snapshot(task, mode, store, tally, deliveries)).await?)
     }

@@ -26,7 +26,7 @@ impl Control {
         let failed =
             attacks::of_memory(self, move |seen| activity::within(seen, window, now)).await?;
         let beside = Beside {
-            mode: self.mode,
+            mode: self.settings.mode(),
             store,
             alarms,
             failed_now: FailedNow {

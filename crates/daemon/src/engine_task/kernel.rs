@@ -124,6 +124,14 @@ impl KernelSide {
         Some(reason)
     }
 
+    /// Another kernel side has to answer for everything. Gives the unbans that were not answered yet.
+    pub(super) fn restart(&mut self) -> Vec<IpNet> {
+        self.notes = HashMap::new();
+        self.ineffective = 0;
+        self.changed = Changed::default();
+        self.leaving.keys().copied().collect()
+    }
+
     /// Unbans that the kernel has not carried out yet.
     pub fn leaving(&self) -> usize {
         self.leaving.len()

@@ -19,6 +19,8 @@ const LOOK: Duration = Duration::from_secs(5);
 /// Sends the targets to the probing task.
 #[derive(Debug)]
 pub struct Prober {
+    /// In observe mode nothing is asked.
+    is_on: bool,
     wanted: watch::Sender<Arc<[SocketAddr]>>,
     own: Vec<IpAddr>,
     ports: Vec<u16>,
@@ -36,7 +38,12 @@ impl Prober {
         ports: Vec<u16>,
         counts: bool,
     ) -> Self {
-        Self { wanted, own, ports, counts, connected: None }
+        Self { is_on: true, wanted, own, ports, counts, connected: None }
+    }
+
+    /// Asks from now on, or no longer.
+    pub fn turn(&mut self, on: bool) {
+        self.is_on = on;
     }
 
     /// This host has other addresses now.
@@ -81,7 +88,7 @@ impl Prober {
         // Where nothing counts packets, nothing but the answers shows a flood.
         let looks = self.connected.is_some_and(|at| now.since(at) < LOOK);
         let in_need = !self.counts || looks || flood.wants_probe(requests, now);
-        let wanted = in_need && self.is_here(peer);
+        let wanted = self.is_on && in_need && self.is_here(peer);
         let targets = if wanted { self.profiles() } else { Arc::from([]) };
         self.wanted.send_if_modified(|old| {
             let differs = **old != *targets;

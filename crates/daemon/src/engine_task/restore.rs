@@ -40,12 +40,19 @@ impl EngineTask {
         let explained: HashSet<IpNet> = saved.bans.iter().map(|ban| ban.net).collect();
         let mut missing = self.restore(saved);
         let bans = missing.len();
-        let before = self.totals.bans;
         for net in &found.routes {
             missing.remove(net);
-            if !explained.contains(net) {
-                self.handle(Input::Adopt { net: *net });
-            }
+        }
+        let adopted = self.adopt(found, &explained);
+        Restored { bans, adopted, missing }
+    }
+
+    /// Makes bans of the routes that are there and not `explained`, and removes the rest that no ban explains. Gives
+    /// the number of the former.
+    pub(super) fn adopt(&mut self, found: &Found, explained: &HashSet<IpNet>) -> usize {
+        let before = self.totals.bans;
+        for net in found.routes.iter().filter(|net| !explained.contains(net)) {
+            self.handle(Input::Adopt { net: *net });
         }
         // Their reason is unknown, and unlike a route each has an unknown end.
         for net in found.sip_bans.iter().filter(|net| self.engine.ban(**net).is_none()) {
@@ -56,8 +63,7 @@ impl EngineTask {
                 self.routes_out.push(Change::Allow(*flow));
             }
         }
-        let adopted = usize::try_from(self.totals.bans - before).unwrap_or(usize::MAX);
-        Restored { bans, adopted, missing }
+        usize::try_from(self.totals.bans - before).unwrap_or(usize::MAX)
     }
 
     /// Passes the stored data to the engine. Returns the restored bans, whose routes are on their way.

@@ -5,15 +5,15 @@ mod set;
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sipward_engine::{Policy, PolicyError, Timestamp};
 
 use set::set;
-use sipward_config::Config;
-use sipward_config::HostEntry;
+use sipward_config::{Config, HostEntry, Mode};
 use sipward_model::clock;
 use sipward_model::wire::PolicyKey;
-use sipward_store::{AllowEntry, Entry, Override, Saved};
+use sipward_store::{AllowEntry, Entry, Override, Saved, Store};
 
 /// Entries added at run time at most: as many as the file may have.
 const MAX_ALLOW: usize = 16_384;
@@ -21,8 +21,29 @@ const MAX_ALLOW: usize = 16_384;
 /// Everything that was set at run time.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Overrides {
+    pub(super) mode: Option<ModeSet>,
     allow: Vec<AllowEntry>,
     policy: BTreeMap<PolicyKey, Layers>,
+}
+
+/// The mode that was set while the daemon ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModeSet {
+    pub mode: Mode,
+    /// The file's mode then. Once the file has another one, that counts.
+    pub over: Mode,
+}
+
+/// Its name in the store.
+const MODE: &str = "mode";
+
+/// What the store hears of it.
+pub(super) fn mode_entry(set: Option<ModeSet>, since: Timestamp) -> Entry {
+    let value = set.and_then(|set| serde_json::to_value(set).ok());
+    let key = MODE.to_owned();
+    value.map_or(Entry::Reset { key: key.clone() }, |value| {
+        Entry::Override(Override { key, value, since })
+    })
 }
 
 /// The two layers over the file: what lasts, and over it what ends with the process.
@@ -75,6 +96,16 @@ impl Overrides {
             }
         }
         for Override { key, value, .. } in &saved.overrides {
+            if key == MODE {
+                let set = serde_json::from_value(value.clone());
+                self.mode = self.mode.or_else(|| {
+                    set.map_err(
+                        |error| tracing::warn!(%value, %error, "the stored mode is ignored"),
+                    )
+                    .ok()
+                });
+                continue;
+            }
             let known = PolicyKey::all().find(|known| name(*known) == *key);
             let fits = |known| set(&mut Policy::default(), known, value).is_ok();
             let Some(known) = known.filter(|known| fits(*known)) else {
@@ -83,6 +114,19 @@ impl Overrides {
             };
             self.layers(known).stored.get_or_insert_with(|| value.clone());
         }
+    }
+
+    /// The mode in which a daemon with this file starts: the file's, or what was set over it.
+    pub fn mode_at_start(file: &Config) -> Mode {
+        let stored = Store::stored_override(&file.store.location, MODE);
+        let mode = stored.and_then(|value| serde_json::from_value(value).ok());
+        Self { mode, ..Self::default() }.mode_over(file)
+    }
+
+    /// The file's mode, or what was set over it.
+    pub fn mode_over(&self, file: &Config) -> Mode {
+        let set = self.mode.filter(|set| set.over == file.mode && !file.mode_is_fixed);
+        set.map_or(file.mode, |set| set.mode)
     }
 
     /// Entries of the allow list.
@@ -165,6 +209,7 @@ impl Overrides {
     /// `file` with everything on top. A value that conflicts with the file is ignored and reported.
     pub fn over(&self, file: &Config) -> Config {
         let mut config = file.clone();
+        config.mode = self.mode_over(file);
         config.allow = self.allow_over(file, clock::stamp(SystemTime::now()));
         if let Some(InvalidValue { key, detail }) = self.lay_over(&mut config.policy) {
             tracing::warn!(%key, detail, "an override conflicts with the file and is ignored");

@@ -13,6 +13,7 @@ use sipward_engine::{Alarm, Cause, Details, Evidence, Judgement, Refusal, Scope}
 
 use super::{Ban, FlowDenied, Record, Started};
 use crate::text::{Plain, Span};
+use crate::wire::Mode;
 
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -76,16 +77,8 @@ impl fmt::Display for Record {
             | Self::StoreIncomplete { .. }
             | Self::StoreRead { .. } => store_line(f, self),
             Self::Alarm(alarm) => alarm_line(f, alarm),
-            Self::Reload { needs_restart } if needs_restart.is_empty() => {
-                f.write_str("configuration reloaded")
-            }
-            Self::Reload { needs_restart } => write!(
-                f,
-                "configuration reloaded; changes of {} need a restart",
-                needs_restart.join(", ")
-            ),
-            Self::ReloadFailed { error } => {
-                write!(f, "configuration NOT reloaded, the previous one remains: {error}")
+            Self::Reload { .. } | Self::ReloadFailed { .. } | Self::ModeChanged { .. } => {
+                settings_line(f, self)
             }
             Self::NameFailed { name, error } => {
                 write!(f, "cannot look up {}: {}; using the last answer", Plain(name), Plain(error))
@@ -190,6 +183,29 @@ fn started_line(f: &mut fmt::Formatter<'_>, s: &Started) -> fmt::Result {
         s.restored,
         s.adopted,
     )
+}
+
+fn settings_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
+    match record {
+        Record::Reload { needs_restart } if needs_restart.is_empty() => {
+            f.write_str("configuration reloaded")
+        }
+        Record::Reload { needs_restart } => write!(
+            f,
+            "configuration reloaded; changes of {} need a restart",
+            needs_restart.join(", ")
+        ),
+        Record::ReloadFailed { error } => {
+            write!(f, "configuration NOT reloaded, the previous one remains: {error}")
+        }
+        Record::ModeChanged { mode: Mode::Ban, bans, adopted } => {
+            write!(f, "mode ban: {bans} bans set in the kernel, {adopted} found there")
+        }
+        Record::ModeChanged { mode: Mode::Observe, bans, .. } => {
+            write!(f, "mode observe: {bans} bans removed from the kernel; nothing is blocked")
+        }
+        other => write!(f, "{:?}", other.kind()),
+    }
 }
 
 fn socket_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {

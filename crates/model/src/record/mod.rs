@@ -24,7 +24,7 @@ pub use parts::{Ban, FlowDenied, Started, Totals};
 pub use table::{AlarmEffect, Mail};
 pub use wire::line;
 
-use crate::wire::{AuthMethod, Scope, TokenEnd};
+use crate::wire::{AuthMethod, Mode, Scope, TokenEnd};
 
 use crate::text::Time;
 
@@ -404,6 +404,15 @@ pub enum Record {
     ReloadFailed {
         /// What is wrong and where.
         error: String,
+    },
+    /// Bans are carried out from now on, or only observed.
+    ModeChanged {
+        /// The mode.
+        mode: Mode,
+        /// Active bans.
+        bans: usize,
+        /// Routes of an earlier run among them, which the kernel still held.
+        adopted: usize,
     },
     /// A name of `allow`, `proxies` or a gateway could not be looked up; its last answer stays.
     NameFailed {

@@ -125,6 +125,7 @@ const TABLE: [Row; Kind::COUNT] = [
     warn(Kind::Alarm).mailed(Mail::Alarm),
     info(Kind::Reload).ends(AlarmKind::ReloadFailed),
     error(Kind::ReloadFailed).raises(AlarmKind::ReloadFailed),
+    info(Kind::ModeChanged),
     warn(Kind::NameFailed).raises(AlarmKind::NameFailed),
     warn(Kind::GeoFailed).raises(AlarmKind::GeoFailed),
     info(Kind::ApiOpened).ends(AlarmKind::ApiFailed),

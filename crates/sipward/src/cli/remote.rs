@@ -155,6 +155,20 @@ impl Remote {
 }
 
 impl Remote {
+    /// Connects and asks, for an answer that is not printed as it came.
+    pub(super) fn ask<T>(
+        &self,
+        what: &'static str,
+        ask: impl AsyncFnOnce(&mut Client) -> Result<T, ClientError>,
+    ) -> anyhow::Result<T> {
+        let socket = self.socket()?;
+        let asked = block_on(async {
+            let mut client = Client::connect(&socket).await?;
+            self.progress(what).around(ask(&mut client)).await
+        })?;
+        Ok(asked?)
+    }
+
     /// Connects, asks for a file, and writes it to standard output as it comes.
     pub(super) fn download(
         &self,

@@ -70,6 +70,8 @@ pub async fn run(forever: bool) -> anyhow::Result<()> {
     let mut config = Config::parse(CONFIG, "the demo's own configuration".as_ref())?;
     config.http.listen = vec![page_address()?];
     debug_assert_eq!(config.mode, Mode::Observe);
+    // It changes nothing on this host.
+    config.mode_is_fixed = true;
     let listener =
         TcpListener::bind(("127.0.0.1", 0)).await.context("cannot open a loopback port")?;
     let address = listener.local_addr()?;

@@ -1,7 +1,7 @@
 //! What is opened before anything is decided.
 
 use anyhow::Context as _;
-use sipward_route::{Report, Shield};
+use sipward_route::Report;
 use tokio::sync::mpsc;
 
 use sipward_config::{Config, Mode, StoreSettings};
@@ -15,11 +15,11 @@ pub(super) struct Opened {
     pub(super) kernel: Kernel,
     pub(super) store: Store,
     pub(super) saved: Saved,
+    /// The healthy hosts; in observe mode no host is limited.
+    pub(super) shielding: Option<Shielding>,
     /// The way to the kernel's task, and back.
     pub(super) routes_out: RouteQueue,
     pub(super) reports: mpsc::Receiver<Report>,
-    /// The healthy hosts; in observe mode no host is limited.
-    pub(super) shielding: Option<Shielding>,
 }
 
 impl Opened {
@@ -31,13 +31,13 @@ impl Opened {
     pub(super) async fn open(config: &Config) -> anyhow::Result<Self> {
         let (changes, changes_in) = mpsc::channel(route_queue::CHANGES);
         let (reports_out, reports) = mpsc::channel(route_queue::REPORTS);
-        let shield = Shield::default();
         let only = Only::take(config)?;
         let (kernel, (store, saved)) = tokio::try_join!(
-            Kernel::start(config, changes_in, reports_out, shield.clone()),
+            Kernel::start(config, only.owner(), changes_in, reports_out),
             open_store(config),
         )?;
-        let shielding = (config.mode == Mode::Ban).then(|| Shielding::new(shield, config.shield));
+        let shield = kernel.shield.clone();
+        let shielding = shield.map(|shield| Shielding::new(shield, config.shield));
         Ok(Self {
             only,
             kernel,

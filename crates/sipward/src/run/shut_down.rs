@@ -23,10 +23,12 @@ pub(super) async fn shut_down(
 ) -> anyhow::Result<()> {
     let kernel_end = kernel.end().await;
     close(store, records).await;
-    flush_if_wanted(config).await?;
+    if !matches!(kernel_end, Ok(Mode::Observe)) {
+        flush_if_wanted(config).await?;
+    }
     Record::Stopped(totals).publish(records);
     notifiers.finish().await;
-    kernel_end
+    kernel_end.map(drop)
 }
 
 /// Closes the store, and says what it could not write.
@@ -43,7 +45,7 @@ async fn close(store: Store, records: &broadcast::Sender<Arc<Record>>) {
 
 /// Removes everything of sipward from the kernel at the end, if `on_exit` says so.
 async fn flush_if_wanted(config: &Config) -> anyhow::Result<()> {
-    if config.on_exit == OnExit::Flush && config.mode == Mode::Ban {
+    if config.on_exit == OnExit::Flush {
         sipward_route::flush(&config.route).await.context("cannot flush at the end")?;
     }
     Ok(())

@@ -99,6 +99,7 @@ impl Wiring<'_> {
             in_force,
             records: records.clone(),
             store: store.clone(),
+            kernel: kernel.switch(),
             logs,
             geo: Arc::clone(geo),
             certificates: certificates.cloned(),
@@ -135,14 +136,14 @@ fn ask_profiles(
     engine_task: &mut EngineTask,
     config: &Config,
     found: &Found,
-    probed: mpsc::Sender<Probed>,
+    answers: mpsc::Sender<Probed>,
 ) -> impl Future<Output = ()> + use<> {
-    let (want, wanted) = watch::channel(Arc::from([]));
-    if config.mode == Mode::Ban {
-        let (own, ports) = (found.host.own.clone(), config.route.gate.sip_ports.clone());
-        engine_task.ask_by(Prober::new(want, own, ports, found.coverage.gate));
-    }
-    probe::run(wanted, probed)
+    let (targets, wanted) = watch::channel(Arc::from([]));
+    let (own, ports) = (found.host.own.clone(), config.route.gate.sip_ports.clone());
+    let mut prober = Prober::new(targets, own, ports, found.coverage.gate);
+    prober.turn(config.mode == Mode::Ban);
+    engine_task.ask_by(prober);
+    probe::run(wanted, answers)
 }
 
 fn session_config(

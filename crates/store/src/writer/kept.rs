@@ -54,6 +54,7 @@ impl Kept {
             | Entry::DenyFlow { .. }
             | Entry::AllowFlow { .. }
             | Entry::Refused { .. }
+            | Entry::Mode(_)
             | Entry::Stepped(_)
             | Entry::EndPast { .. }
             | Entry::Remember(_) => {}

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::super::database::{self, Trouble};
 use super::super::health::{Notice, State};
+use super::super::inbox::Item;
 use super::Writer;
+use crate::Entry;
 use sipward_model::clock::stamp;
 use sipward_model::text::Time;
 
@@ -68,6 +70,11 @@ impl Writer {
                 self.database = None;
                 // The same entries again would block everything behind them. The active bans are written again.
                 if !self.batch.items.is_empty() {
+                    for item in &self.batch.items {
+                        if let Item::Entry(Entry::Mode(mode)) = item {
+                            self.mode = *mode;
+                        }
+                    }
                     self.shared.inbox.give_up(&self.batch);
                     self.finish_batch();
                 }
