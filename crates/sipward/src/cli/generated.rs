@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
 
-use super::Cli;
+use super::{Cli, EXIT_CODES};
 
 /// Set to anything, this writes the files instead of comparing them.
 const RENEW: &str = "SIPWARD_RENEW";
@@ -26,25 +28,84 @@ fn completions() -> Files {
         .collect()
 }
 
-/// For `deploy/man`: a page for the program and one for each command. Section 8: administration.
+/// The sections of `sipward.8` that its commands do not say.
+const SECTIONS: &str = include_str!("sections.roff");
+
+/// For `deploy/man`: a page for the program, one for each command, and one for the configuration file.
 fn pages() -> Files {
     let mut command = Cli::command();
     command.build();
     let mut pages = Files::new();
     page(&command, &mut pages);
+    pages.insert("sipward.8".to_owned(), first_page(&command));
+    let file = fs::read_to_string(deploy("sipward.toml")).unwrap();
+    pages.insert("sipward.toml.5".to_owned(), file_page(&file));
     pages
+}
+
+/// Section 8: administration.
+fn rendered(command: &Command) -> String {
+    let man = Man::new(command.clone()).section("8").source("sipward").manual("sipward");
+    let mut text = Vec::new();
+    man.render(&mut text).unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+/// What clap writes up to its section "EXTRA", the exit status, and ours.
+fn first_page(command: &Command) -> String {
+    let text = rendered(command);
+    let (of_clap, _) = text.split_once(".SH EXTRA").unwrap();
+    let codes = EXIT_CODES.strip_prefix("Exit status: ").unwrap();
+    let status = Roff::new().control("SH", ["EXIT STATUS"]).text([roman(codes)]).to_roff();
+    of_clap.to_owned() + &status + SECTIONS
+}
+
+/// The commented file as a page: its tables as sections, its keys with their defaults, its comments as text.
+fn file_page(file: &str) -> String {
+    let mut page = Roff::new();
+    page.control("TH", ["sipward.toml", "5", "", "sipward", "sipward"]);
+    page.control("SH", ["NAME"]).text([roman("sipward.toml - configuration of sipward")]);
+    page.control("SH", ["DESCRIPTION"]);
+    // Of the paragraph that has not been written yet.
+    let (mut lines, mut keys) = (Vec::new(), Vec::new());
+    for line in file.lines().chain([""]) {
+        match line.strip_prefix('#') {
+            Some(text) if text.starts_with(|first: char| first.is_ascii_lowercase()) => {
+                keys.push(text)
+            }
+            Some(text) if !text.is_empty() && keys.is_empty() => lines.push(text.trim_start()),
+            _ => {
+                paragraph(&mut page, &mut lines, &mut keys);
+                match line.strip_prefix('#') {
+                    Some("") | None => {}
+                    Some(text) => lines.push(text.trim_start()),
+                }
+                if line.starts_with('[') {
+                    page.control("SH", [line]);
+                }
+            }
+        }
+    }
+    page.control("SH", ["SEE ALSO"]).text([bold("sipward"), roman("(8)")]);
+    page.render()
+}
+
+fn paragraph(page: &mut Roff, lines: &mut Vec<&str>, keys: &mut Vec<&str>) {
+    if keys.is_empty() && !lines.is_empty() {
+        page.control("PP", []);
+    }
+    for (n, key) in keys.drain(..).enumerate() {
+        page.control(if n == 0 { "TP" } else { "TQ" }, []).text([bold(key)]);
+    }
+    if !lines.is_empty() {
+        page.text([roman(lines.join("\n"))]);
+    }
+    lines.clear();
 }
 
 fn page(command: &Command, pages: &mut Files) {
     let name = command.get_display_name().unwrap_or(command.get_name());
-    let mut text = Vec::new();
-    clap_mangen::Man::new(command.clone())
-        .section("8")
-        .source("sipward")
-        .manual("sipward")
-        .render(&mut text)
-        .unwrap();
-    pages.insert(format!("{name}.8"), String::from_utf8(text).unwrap());
+    pages.insert(format!("{name}.8"), rendered(command));
     let below = command.get_subcommands().filter(|below| !below.is_hide_set());
     below.filter(|below| below.get_name() != "help").for_each(|below| page(below, pages));
 }
@@ -86,5 +147,6 @@ fn the_completions_in_deploy_are_those_of_this_program() {
 fn the_man_pages_in_deploy_are_those_of_this_program() {
     let pages = pages();
     assert!(pages.contains_key("sipward-ban.8") && pages.contains_key("sipward-policy-set.8"));
+    assert!(pages["sipward.toml.5"].contains("\\fBmax_failures = 5\\fR\nFailures of one source"));
     hold_against("man", &pages);
 }
