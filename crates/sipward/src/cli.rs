@@ -11,7 +11,7 @@ mod generated;
 mod history;
 mod import;
 mod mode;
-mod out;
+pub(crate) mod out;
 mod policy;
 mod progress;
 mod record;
