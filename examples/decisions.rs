@@ -16,7 +16,6 @@ use sipward_engine::{
 };
 use sipward_esl::sofia::{self, SofiaEvent};
 use sipward_esl::{FrameDecoder, Limits, Text};
-use tokio_util::codec::Decoder as _;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);

@@ -76,6 +76,9 @@ _sipward() {
             sipward,run)
                 cmd="sipward__subcmd__run"
                 ;;
+            sipward,setup)
+                cmd="sipward__subcmd__setup"
+                ;;
             sipward,status)
                 cmd="sipward__subcmd__status"
                 ;;
@@ -174,6 +177,9 @@ _sipward() {
                 ;;
             sipward__subcmd__help,run)
                 cmd="sipward__subcmd__help__subcmd__run"
+                ;;
+            sipward__subcmd__help,setup)
+                cmd="sipward__subcmd__help__subcmd__setup"
                 ;;
             sipward__subcmd__help,status)
                 cmd="sipward__subcmd__help__subcmd__status"
@@ -335,7 +341,7 @@ _sipward() {
 
     case "${cmd}" in
         sipward)
-            opts="-h -V --help --version run check flush status bans banned flows ban banip unban unbanip why whois allow history mode policy token watch reload doctor import record replay completions demo help"
+            opts="-h -V --help --version run check flush setup status bans banned flows ban banip unban unbanip why whois allow history mode policy token watch reload doctor import record replay completions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -623,7 +629,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__check)
-            opts="-c -h --config --help"
+            opts="-c -h --config --effective --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -759,7 +765,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__help)
-            opts="run check flush status bans flows ban unban why whois allow history mode policy token watch reload doctor import record replay completions demo help"
+            opts="run check flush setup status bans flows ban unban why whois allow history mode policy token watch reload doctor import record replay completions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1151,6 +1157,20 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__help__subcmd__run)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__help__subcmd__setup)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1901,6 +1921,28 @@ _sipward() {
                     ;;
                 --log-level)
                     COMPREPLY=($(compgen -W "error warn info debug trace" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__setup)
+            opts="-y -h --yes --freeswitch --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --freeswitch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

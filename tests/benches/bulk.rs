@@ -114,7 +114,7 @@ fn many_ipv6() -> impl Iterator<Item = IpNet> {
 /// Bans that move to another table.
 const MOVING: u32 = 500_000;
 
-/// From a rule of somebody else that passes the main table by to the report that all bans are in a table of
+/// From a foreign rule that passes the main table by to the report that all bans are in a table of
 /// their own, and how long single bans take meanwhile.
 fn moves() {
     let host = Host::new("pbx");

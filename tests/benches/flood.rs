@@ -173,7 +173,7 @@ fn attack(host: &Host, addresses: &[Ipv4Addr], rate: u32) {
         if ahead > Duration::from_micros(100) {
             thread::sleep(ahead);
         }
-        // Once banned, a host learns from nobody that its packets die.
+        // A banned host gets no sign that its packets are dropped.
         let _ = socket.send_to(b"REGISTER", (Family::V4.pbx(), 5060));
     }
 }

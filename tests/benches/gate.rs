@@ -2,7 +2,7 @@
 //! and out, and packets to a SIP port of strangers and of healthy hosts.
 //!
 //! A veth pair delivers within the sender's call, so the time of many sends is the sender's work and the
-//! receiver's up to a socket that nobody reads. The rows differ by the gate alone.
+//! receiver's up to a socket without a reader. The rows differ by the gate alone.
 //!
 //! ```text
 //! cargo bench -p sipward-tests --bench gate

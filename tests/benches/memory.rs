@@ -16,7 +16,8 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sipward_tests::daemon::{Daemon, PATIENCE};
+use sipward_tests::daemon::Daemon;
+use sipward_tests::wait::PATIENCE;
 
 use support::world::World;
 

@@ -241,7 +241,7 @@ const tests = {
 
   async "whose an address is, is asked when one asks"(world) {
     const page = await world.visitor("read");
-    // Of documentation: nobody is asked outside, and the page says why.
+    // A documentation address: no look-up goes outside, and the page says why.
     await page.goto("/sources/198.19.9.7");
     await page.getByRole("button", { name: "Query DNS and whois" }).click();
     await page.getByText(/^whois: /).waitFor();

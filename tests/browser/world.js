@@ -1,4 +1,4 @@
-// What the tests run against: a real daemon in observe mode, told by a fake FreeSWITCH, and a real browser.
+// The environment of the tests: a real daemon in observe mode, a fake FreeSWITCH, and a real browser.
 
 import { spawn, execFileSync } from "node:child_process";
 import { once } from "node:events";
@@ -63,7 +63,7 @@ socket = "${world.directory}/sipward.sock"
     return execFileSync(join(PROGRAMS, "sipward"), [...words, "--config", this.config], { encoding: "utf8" });
   }
 
-  // A page of somebody who has logged in. What goes wrong in it is collected.
+  // A page with a session. Its errors are collected.
   async visitor(scope, options = {}) {
     this.browser ??= await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
     const context = await this.browser.newContext({ baseURL: this.base, ...options });
@@ -91,7 +91,7 @@ socket = "${world.directory}/sipward.sock"
   }
 }
 
-// Findings of axe that keep somebody out.
+// Findings of axe that make a page unusable.
 export async function barriers(page) {
   await page.evaluate(axe.source);
   const { violations } = await page.evaluate(() => globalThis.axe.run());

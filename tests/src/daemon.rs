@@ -17,8 +17,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -26,13 +25,10 @@ use tempfile::TempDir;
 
 pub use self::log::{Line, Log};
 use crate::http::Client;
-pub use crate::wait::PATIENCE;
+use crate::wait::{PATIENCE, until_within};
 
 /// Time that a daemon may take from SIGTERM to its end.
 pub const STOP_LIMIT: Duration = Duration::from_secs(2);
-
-/// How often a child is asked whether it has ended.
-const POLL: Duration = Duration::from_millis(5);
 
 /// Set for a child that is to be `sipward`.
 const WANTED: &str = "SIPWARD_TESTS_RUN_SIPWARD";
@@ -184,8 +180,16 @@ impl Setup {
     /// A command of the program before its start, without standard input.
     #[must_use]
     pub fn command(&self, words: &[&str]) -> Command {
+        let mut child = self.command_without_config(words);
+        child.arg("--config").arg(self.config_file());
+        child
+    }
+
+    /// As [`Setup::command`], for commands that take no configuration file.
+    #[must_use]
+    pub fn command_without_config(&self, words: &[&str]) -> Command {
         let mut child = Command::new(&self.program);
-        child.args(words).arg("--config").arg(self.config_file());
+        child.args(words);
         child.env_clear().env(WANTED, "1");
         child.envs(self.environment.iter().map(|(name, value)| (name, value)));
         // Lets a coverage run collect what the child did.
@@ -266,12 +270,9 @@ impl Daemon {
     /// SIGTERM, then its end, which must come within [`STOP_LIMIT`] and be a success. Gives its
     /// whole log.
     pub fn stop(mut self) -> Ended {
-        let asked = Instant::now();
         self.signal(Signal::SIGTERM);
         let ended = self.wait(STOP_LIMIT);
-        let took = asked.elapsed();
         assert!(ended.status.success(), "{}\n{}", ended.status, ended.log.text());
-        assert!(took <= STOP_LIMIT, "it took {took:?} to stop");
         ended
     }
 
@@ -292,19 +293,12 @@ impl Daemon {
     }
 
     fn wait(&mut self, limit: Duration) -> Ended {
-        let deadline = Instant::now() + limit;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("our child") {
-                self.log.finish();
-                return Ended { status, log: self.log.clone() };
-            }
-            assert!(
-                Instant::now() < deadline,
-                "still running after {limit:?}; it said:\n{}",
-                self.log.text()
-            );
-            thread::sleep(POLL);
-        }
+        let status = until_within(limit, "the end of the daemon", || {
+            let status = self.child.try_wait().expect("our child");
+            status.ok_or_else(|| format!("it runs, and logged:\n{}", self.log.text()))
+        });
+        self.log.finish();
+        Ended { status, log: self.log.clone() }
     }
 
     fn signal(&self, signal: Signal) {

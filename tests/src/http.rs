@@ -10,15 +10,10 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::wait::PATIENCE;
-
-/// How often a socket that is not there yet is tried.
-const POLL: Duration = Duration::from_millis(10);
+use crate::wait::{PATIENCE, until};
 
 /// The control socket of a daemon.
 #[derive(Clone, Debug)]
@@ -87,7 +82,7 @@ impl Client {
     #[must_use]
     pub fn raw(&self, bytes: &str) -> Answer {
         let mut stream = self.connect();
-        // Also who is refused in the middle of what he sends is heard out, and sees why.
+        // A client that is refused while it still sends can finish, and gets the answer.
         stream.write_all(bytes.as_bytes()).expect("the request is taken");
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).expect("an answer, and its end");
@@ -97,19 +92,12 @@ impl Client {
     /// A connection; waits for a daemon that is starting.
     #[must_use]
     pub fn connect(&self) -> UnixStream {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match UnixStream::connect(&self.socket) {
-                Ok(stream) => {
-                    stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
-                    return stream;
-                }
-                Err(error) if Instant::now() >= deadline => {
-                    panic!("cannot connect to {}: {error}", self.socket.display())
-                }
-                Err(_) => thread::sleep(POLL),
-            }
-        }
+        let stream = until("a connection to the control socket", || {
+            UnixStream::connect(&self.socket)
+                .map_err(|error| format!("{}: {error}", self.socket.display()))
+        });
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
+        stream
     }
 
     /// Listens to `/events` with this query (`?event=ban`, or nothing).

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::wait::PATIENCE;
 
-/// Somebody who asks a server, always with the same headers.
+/// A client of a web server, always with the same headers.
 ///
 /// Its connections belong to the network namespace of the thread that asks.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 //! recording.
 //!
 //! The first set is replayed with `max_failures = 1`: at the default of 5 a recording of one failure could
-//! not show that it bans nobody. What was recorded over loopback, which is never banned, is moved to 198.51.100.7.
+//! not show that it causes no ban. What was recorded over loopback, which is never banned, is moved to 198.51.100.7.
 //! sipward is taken to have watched for two minutes before, so that a missing challenge is missing.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -17,7 +17,6 @@ use sipward_engine::{Action, Engine, Input, Policy, Timestamp};
 use sipward_esl::{FrameDecoder, Limits};
 use sipward_ingest::bridge;
 use sipward_tests::fake_freeswitch::{Frame, Recording};
-use tokio_util::codec::Decoder as _;
 
 /// Where loopback is moved to.
 const ELSEWHERE: &str = "198.51.100.7";
@@ -75,7 +74,7 @@ struct Verdict {
     judged: String,
     /// The networks banned.
     banned: String,
-    /// What else operators hear of.
+    /// What else is reported.
     told: String,
 }
 

@@ -6,7 +6,6 @@ use anyhow::{Context as _, Result, ensure};
 use bytes::BytesMut;
 use flate2::read::GzDecoder;
 use sipward_esl::{FrameDecoder, Limits, SofiaEvent, sofia};
-use tokio_util::codec::Decoder as _;
 
 use crate::{clients::sipward, record::Sum};
 

@@ -18,7 +18,7 @@ use super::{Config, ConfigError, DEFAULT_PATH, MAX_FILE, aliases, span};
 const MAX_DROP_INS: usize = 64;
 
 /// The commented file, which names every key with its default.
-const EXAMPLE: &str = include_str!("../../../deploy/sipward.toml");
+pub const EXAMPLE: &str = include_str!("../../../deploy/sipward.toml");
 
 /// One file.
 #[derive(Clone, Debug)]
@@ -37,10 +37,21 @@ impl Layers {
     /// # Errors
     /// When one of them cannot be read or is too large, or when there are too many.
     pub fn read(path: Option<&Path>) -> Result<Self, ConfigError> {
-        let file = path.unwrap_or(Path::new(DEFAULT_PATH));
+        Self::read_file(path.unwrap_or(Path::new(DEFAULT_PATH)), path.is_some())
+    }
+
+    /// As [`Layers::read`], where the file may be missing.
+    ///
+    /// # Errors
+    /// As [`Layers::read`].
+    pub fn read_if_there(file: &Path) -> Result<Self, ConfigError> {
+        Self::read_file(file, false)
+    }
+
+    fn read_file(file: &Path, required: bool) -> Result<Self, ConfigError> {
         let text = match read(file) {
             Err(ConfigError::Read { source, .. })
-                if path.is_none() && source.kind() == std::io::ErrorKind::NotFound =>
+                if !required && source.kind() == std::io::ErrorKind::NotFound =>
             {
                 String::new()
             }

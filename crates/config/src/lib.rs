@@ -45,7 +45,7 @@ pub use error::ConfigError;
 pub use file::OnExit;
 pub use geo::{GeoSettings, MAX_GEO_FILES};
 pub use http::{HttpSettings, TlsFiles};
-pub use layers::Layers;
+pub use layers::{EXAMPLE, Layers};
 pub use mail::{MailSettings, MailTls, MailTransport};
 pub use secrets::{Login, Secret, Secrets};
 use sipward_engine::Timestamp;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use hyper::Uri;
+use http::Uri;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use sipward_model::record::Kind;

@@ -10,7 +10,6 @@ use bytes::BytesMut;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group};
 use nix::time::ClockId;
 use sipward_esl::{FrameDecoder, Limits, SofiaEvent, sofia};
-use tokio_util::codec::Decoder as _;
 
 #[path = "../tests/common/mod.rs"]
 mod common;

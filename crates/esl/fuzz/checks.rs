@@ -2,7 +2,6 @@
 
 use bytes::BytesMut;
 use sipward_esl::{Event, Frame, FrameDecoder, Limits, LogLine, Text, percent, sofia};
-use tokio_util::codec::Decoder as _;
 
 /// The first byte chooses the limits, the second the size of the pieces; the rest is the stream.
 pub(crate) fn frame(input: &[u8]) {
@@ -65,8 +64,15 @@ pub(crate) fn log_line(input: &[u8]) {
     }
 }
 
-const SMALL: Limits =
-    Limits { max_head: 512, max_body: 200, max_reply: 300, max_value: 70, max_headers: 12 };
+const SMALL: Limits = {
+    let mut limits = Limits::new();
+    limits.max_head = 512;
+    limits.max_body = 200;
+    limits.max_reply = 300;
+    limits.max_value = 70;
+    limits.max_headers = 12;
+    limits
+};
 
 /// All frames of the stream, and how it ends.
 fn decode(stream: &[u8], limits: Limits, piece: usize) -> (Vec<Frame>, Option<String>) {

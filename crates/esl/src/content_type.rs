@@ -22,6 +22,6 @@ pub enum ContentType {
     DisconnectNotice,
     /// `text/rude-rejection`: the ACL refuses this client.
     RudeRejection,
-    /// Anything else; [`Frame::header`](crate::Frame::header) tells.
+    /// Anything else; see [`Frame::header`](crate::Frame::header).
     Other,
 }

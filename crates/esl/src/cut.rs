@@ -6,6 +6,7 @@
 /// event as suspicious rather than damaged: the headers themselves are all there, up to
 /// [`Limits::max_headers`](crate::Limits::max_headers).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Cut {
     /// Length of the whole body in bytes, as announced and received.
     pub original_len: u64,
@@ -19,6 +20,7 @@ pub struct Cut {
 
 /// One header value that was shortened.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CutValue {
     /// The header's name, at most 128 bytes of it.
     pub name: Box<[u8]>,

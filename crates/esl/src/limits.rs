@@ -20,8 +20,14 @@ pub const MAX_HEADERS: usize = 1024;
 /// Bounds on what one frame may occupy in memory. They never hide an event: what is over
 /// [`max_body`](Self::max_body) is cut value by value and marked (see [`Cut`](crate::frame::Cut)).
 ///
+/// ```
+/// let mut limits = sipward_esl::Limits::new();
+/// limits.max_body = 64 * 1024;
+/// ```
+///
 /// Nothing is ever allocated by a length that the peer announced; memory follows bytes that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Longest head (envelope headers up to the blank line) in bytes, 256 or more. A longer one is an
     /// error that ends the connection: where the frame ends would be guesswork.
@@ -38,8 +44,10 @@ pub struct Limits {
     pub max_headers: usize,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
+impl Limits {
+    /// The defaults.
+    #[must_use]
+    pub const fn new() -> Self {
         Self {
             max_head: MAX_HEAD,
             max_body: MAX_BODY,
@@ -47,5 +55,11 @@ impl Default for Limits {
             max_value: MAX_VALUE,
             max_headers: MAX_HEADERS,
         }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::new()
     }
 }

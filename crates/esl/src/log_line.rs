@@ -7,7 +7,7 @@ use crate::{
 
 /// A `log/data` frame: one log message, which may span rows.
 ///
-/// Where it was written (`file`, `function`, `level`) is FreeSWITCH's word. The text holds whatever senders
+/// Where it was written (`file`, `function`, `level`) comes from FreeSWITCH. The text holds whatever senders
 /// chose (user names, domains), line ends and whole forged rows included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
@@ -70,7 +70,7 @@ impl LogLine {
         self.frame.header("User-Data").filter(|channel| !channel.is_empty())
     }
 
-    /// The message with its time, as it stands in the log file; without the last line end.
+    /// The message with its time, as in the log file; without the last line end.
     #[must_use]
     pub fn text(&self) -> &[u8] {
         let text = self.frame.body();

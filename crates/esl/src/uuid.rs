@@ -27,11 +27,11 @@ impl JobUuid {
         parse(text).map(Self)
     }
 
-    /// A random (version 4) UUID.
-    pub(crate) fn random(random: &mut fastrand::Rng) -> Self {
+    /// A random (version 4) UUID of these random bits.
+    pub(crate) const fn random(bits: u128) -> Self {
         const VERSION_AND_VARIANT: u128 = 0xf000_c000_0000_0000_0000;
         const VERSION_4_VARIANT_1: u128 = 0x4000_8000_0000_0000_0000;
-        Self(random.u128(..) & !VERSION_AND_VARIANT | VERSION_4_VARIANT_1)
+        Self(bits & !VERSION_AND_VARIANT | VERSION_4_VARIANT_1)
     }
 }
 
@@ -117,8 +117,10 @@ mod tests {
 
     #[test]
     fn a_random_job_is_a_version_4_uuid() {
-        let text = JobUuid::random(&mut fastrand::Rng::with_seed(7)).to_string();
-        assert_eq!(text.as_bytes()[14], b'4');
-        assert!(matches!(text.as_bytes()[19], b'8' | b'9' | b'a' | b'b'), "{text}");
+        for bits in [0, u128::MAX, 0x3833_e5b9_30a6_4853_84cc_577f_3c14_02af] {
+            let text = JobUuid::random(bits).to_string();
+            assert_eq!(text.as_bytes()[14], b'4', "{text}");
+            assert!(matches!(text.as_bytes()[19], b'8' | b'9' | b'a' | b'b'), "{text}");
+        }
     }
 }

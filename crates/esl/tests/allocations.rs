@@ -7,7 +7,6 @@ mod common;
 
 use bytes::BytesMut;
 use sipward_esl::{FrameDecoder, Limits, SofiaEvent, sofia};
-use tokio_util::codec::Decoder as _;
 
 #[test]
 fn twenty_thousand_failures_allocate_once() {

@@ -11,10 +11,16 @@ use bytes::BytesMut;
 use common::{Recording, recordings};
 use proptest::prelude::*;
 use sipward_esl::{FrameDecoder, Limits, LogLine, sofia};
-use tokio_util::codec::Decoder as _;
 
-const LIMITS: Limits =
-    Limits { max_head: 4096, max_body: 2048, max_reply: 4096, max_value: 256, max_headers: 64 };
+const LIMITS: Limits = {
+    let mut limits = Limits::new();
+    limits.max_head = 4096;
+    limits.max_body = 2048;
+    limits.max_reply = 4096;
+    limits.max_value = 256;
+    limits.max_headers = 64;
+    limits
+};
 
 /// Most that a frame may occupy: head, body, and a cut body's shortened values.
 const BOUND: usize =

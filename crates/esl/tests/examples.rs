@@ -1,4 +1,4 @@
-//! The examples against a FreeSWITCH that is played here: each is run as a person would run it.
+//! The examples as child processes, connected to a fake FreeSWITCH.
 
 // A failed unwrap is a failed test.
 #![allow(clippy::unwrap_used, clippy::panic)]
@@ -20,7 +20,7 @@ use common::{decode, recording};
 /// Longest wait for a line of an example, on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What `show registrations as json` says.
+/// The answer to `show registrations as json`.
 const REGISTERED: &str = r#"{"row_count":1,"rows":[{"reg_user":"1000","realm":"pbx.test","network_ip":"192.0.2.5","network_port":"5070"}]}"#;
 
 #[test]
@@ -95,7 +95,7 @@ impl Drop for Example {
     }
 }
 
-/// Runs an example; whatever it asks by `bgapi` is answered by `answer`.
+/// Runs an example; `answer` is the answer to each of its `bgapi` commands.
 fn run(name: &str, args: &[&str], answer: &'static str) -> Example {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();

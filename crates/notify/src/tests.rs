@@ -3,6 +3,19 @@ use std::sync::Mutex;
 use super::*;
 use sipward_model::record::Kind::{self, Delivered, DeliveryFailed};
 
+/// Longest wait for anything, on a busy machine too.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until what nothing announces is so.
+pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let waited = tokio::time::timeout(PATIENCE, async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    assert!(waited.await.is_ok(), "waited {PATIENCE:?} for: {what}");
+}
+
 const RETRY: Retry =
     Retry { first: Duration::from_secs(1), longest: Duration::from_secs(4), attempts: 5 };
 
@@ -32,9 +45,7 @@ async fn what_fails_is_tried_again_in_order_with_growing_pauses() {
         if tried.len() < 4 { Err(Failure::Later("busy".to_owned())) } else { Ok(()) }
     };
     let all_sent = async {
-        while ledger.read().delivered < 2 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        until("both delivered", || ledger.read().delivered == 2).await;
         outbox.close();
     };
     tokio::join!(outbox.empty(RETRY, send), all_sent);
@@ -61,9 +72,7 @@ async fn what_never_arrives_is_given_up_and_counted() {
     outbox.put(());
     let send = async |(): &()| Err(Failure::Later("down".to_owned()));
     let given_up = async {
-        while ledger.read().lost < 1 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        until("one lost", || ledger.read().lost > 0).await;
         outbox.close();
     };
     tokio::join!(outbox.empty(RETRY, send), given_up);

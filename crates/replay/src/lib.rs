@@ -1,7 +1,7 @@
 //! Recordings and log files played through a policy in simulated time: what would have been banned,
 //! when, why, and what that would have cost the phones.
 //!
-//! It goes the daemon's way: [`bridge::translate`](sipward_ingest::bridge::translate) and the
+//! It uses the daemon's own code: [`bridge::translate`](sipward_ingest::bridge::translate) and the
 //! [`LogReader`](sipward_ingest::log_parser::LogReader) read, the engine decides, and nothing is carried out. So a
 //! replay says what `mode = "observe"` would have logged: a source that would have been banned goes on
 //! in the recording, and its further failures count for nothing until the ban has ended.
@@ -15,7 +15,7 @@
 //! | `prefix` | what docker, the journal or grep put before each row |
 //! | `local` | their local times |
 //! | [`simulation`] | one policy at work |
-//! | `logins` | who logged in, and which bans would have hit them |
+//! | `logins` | addresses with log-ins, and the bans that would have hit them |
 //! | [`report`] | the outcome as data; the JSON form is what serde makes of it |
 //! | [`compare`] | what two policies do differently |
 //! | [`table`] | the outcome for people |
@@ -59,18 +59,18 @@ pub use self::simulation::Simulation;
 pub use self::source::{Source, SourceError};
 pub use self::tally::{Kind, Tally, Unread, UnreadKind};
 
-/// What a source tells next, and when that happened.
+/// The next input of a source, and when it happened.
 #[derive(Debug)]
 pub struct Timed {
     /// Never before that of the item before it in the same source.
     pub at: Timestamp,
     /// What happened just before it may be missing: the connection began here, or bytes were damaged.
     pub after_gap: bool,
-    /// What it tells.
+    /// The input.
     pub item: Item,
 }
 
-/// Something that a source tells.
+/// An input of a source.
 #[derive(Debug)]
 pub enum Item {
     /// An event of a recording.
@@ -105,7 +105,7 @@ fn earliest(heads: &mut [Option<Timed>]) -> Option<(usize, Timed)> {
     Some((index, head))
 }
 
-/// The time of what a source tells: it never goes back, because the engine's does not.
+/// The time of an input: it never goes back, because the engine's time does not.
 #[derive(Debug, Default)]
 struct StreamClock {
     first: Option<Timestamp>,

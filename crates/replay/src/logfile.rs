@@ -10,7 +10,7 @@ use sipward_engine::Timestamp;
 use sipward_ingest::log_parser::{self, Message, row};
 
 /// Longest row that is read, in bytes: an honest one has a few hundred; senders choose user agents of
-/// megabytes. Of a longer one the end, which decides, is missing: it accuses nobody.
+/// megabytes. A longer one lacks its end, which decides: it counts against no source.
 const MAX_ROW: usize = 64 * 1024;
 
 /// Longest message, in bytes: a few rows of [`MAX_ROW`].
@@ -36,7 +36,7 @@ struct Pending {
     at: Timestamp,
     /// Where it begins, counted from 1.
     line: u64,
-    /// Another program's words are before it, so they are before what it goes on with.
+    /// Text of another program precedes it, and so precedes its continuation.
     is_prefixed: bool,
     /// `None`: too long.
     text: Option<Vec<u8>>,
@@ -71,7 +71,7 @@ impl<R: BufRead> LogFile<R> {
         self.tally.clone().with_clock(&self.clock)
     }
 
-    /// The next message that could accuse somebody.
+    /// The next message that could count against a source.
     pub(super) fn next(&mut self) -> Option<Timed> {
         while !self.ended {
             let done = match self.read_row() {
@@ -174,7 +174,7 @@ impl<R: BufRead> LogFile<R> {
     }
 }
 
-/// `Can't find user` whose other two rows did not come: whom it accuses cannot be believed then.
+/// `Can't find user` whose other two rows did not come: its source cannot be believed then.
 fn is_incomplete(text: &[u8]) -> bool {
     let message = Message { text, origin: None };
     row::split(text).is_some_and(|head| head.message.starts_with(b"Can't find user ["))

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use sipward_engine::{Text, Timestamp};
 
-/// Addresses kept of those who logged in: as many as the engine keeps known ones.
+/// Addresses with log-ins that are kept: as many as the engine keeps known ones.
 const MAX_ADDRESSES: usize = 131_072;
 
 /// The attempt and the registration of one login come within this time: one tick of FreeSWITCH's clock,
@@ -25,17 +25,17 @@ pub(super) struct Logins {
     pub(super) not_kept: u64,
 }
 
-/// An address somebody logged in from.
+/// An address with a log-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Login {
     pub(super) first: Timestamp,
     pub(super) last: Timestamp,
-    /// The last who did.
+    /// The user of the last log-in.
     pub(super) user: Text,
 }
 
 impl Logins {
-    /// Somebody logged in. False when that was told just before: FreeSWITCH tells of a registration by
+    /// Notes a log-in. False when the event before reported it: FreeSWITCH reports a registration by
     /// two events.
     pub(super) fn note(&mut self, address: IpAddr, user: &str, at: Timestamp) -> bool {
         let full = self.by_address.len() >= MAX_ADDRESSES;
@@ -68,7 +68,7 @@ impl Logins {
     }
 }
 
-/// The bans that stand, each with what it belongs to.
+/// The active bans, each with what it belongs to.
 #[derive(Debug, Default)]
 pub(super) struct InForce {
     nets: HashMap<IpNet, usize>,

@@ -78,7 +78,7 @@ fn behind_path(text: &[u8]) -> Option<&[u8]> {
     let ends = prefix.iter().enumerate().filter(|(_, byte)| b":-".contains(byte));
     ends.take(MAX_ENDS).map(|(at, _)| at + 1).find_map(|end| {
         let (path, rest) = text.split_at_checked(end)?;
-        // Without a dot, a slash or a number it is a word of FreeSWITCH's: `Dialplan: …`.
+        // Without a dot, a slash or a number it comes from FreeSWITCH: `Dialplan: …`.
         let is_named = path.iter().any(|byte| b"./".contains(byte) || byte.is_ascii_digit());
         is_named.then(|| behind_layers(rest)).flatten()
     })

@@ -2,7 +2,7 @@
 //!
 //! A recording holds the frames that come after the login, events in plain format and, where this user
 //! may have them, the log's warnings. The login itself is not in it, so neither is the password. Where a
-//! connection begins, and where frames had to be dropped, stands FreeSWITCH's own greeting
+//! connection begins, and where frames had to be dropped, is FreeSWITCH's own greeting
 //! ([`GREETING`]): what came before it may be missing.
 //!
 //! The socket is always read: a client that stops reading freezes FreeSWITCH. What the disk does not
@@ -18,7 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sipward_esl::client::{ClientError, Connection, Step};
 use sipward_esl::command::{Command, LogLevel};
-use sipward_esl::{ContentType, Frame, Limits, SessionConfig, Subscription};
+use sipward_esl::{ContentType, Frame, SessionConfig, Subscription};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +27,7 @@ use self::pieces::Pieces;
 use sipward_config::Credentials;
 use sipward_ingest::bridge;
 
-/// What FreeSWITCH says first on each connection (`mod_event_socket.c`, `listener_run`).
+/// What FreeSWITCH sends first on each connection (`mod_event_socket.c`, `listener_run`).
 pub const GREETING: &[u8] = b"Content-Type: auth/request\n\n";
 
 /// Longest body that is saved as it came, in bytes: a SIP message of 1.9 MB was seen to make an event of
@@ -46,7 +46,7 @@ pub enum News<'n> {
     Lost(&'n ClientError),
     /// FreeSWITCH sends no log lines: the recording has events only.
     NoLog(&'n str),
-    /// How it stands after another frame.
+    /// The totals after another frame.
     Saved(Totals),
 }
 
@@ -146,14 +146,12 @@ async fn save_all(
 
 /// The session's defaults, for a recorder.
 fn settings(credentials: &Credentials) -> Result<SessionConfig, ClientError> {
-    let host = credentials.host.clone();
-    Ok(SessionConfig {
-        port: credentials.port,
-        user: credentials.user.clone(),
-        subscription: Subscription::sofia().custom(bridge::REPORT)?.custom(bridge::CALL)?,
-        limits: Limits { max_body: MAX_BODY, ..Limits::default() },
-        ..SessionConfig::new(host, credentials.password.clone())
-    })
+    let mut settings = SessionConfig::new(credentials.host.clone(), credentials.password.clone());
+    settings.port = credentials.port;
+    settings.user.clone_from(&credentials.user);
+    settings.subscription = Subscription::sofia().custom(bridge::REPORT)?.custom(bridge::CALL)?;
+    settings.limits.max_body = MAX_BODY;
+    Ok(settings)
 }
 
 async fn connect(

@@ -34,9 +34,9 @@ pub struct Report {
     pub attention: Listed<Told>,
     /// Alarms.
     pub alarms: Listed<Told>,
-    /// Who logged in, and what the bans would have done to them.
+    /// The addresses with log-ins, and which of them the bans would have hit.
     pub healthy: Healthy,
-    /// Sources that FreeSWITCH's access lists would have been asked about: nobody could answer.
+    /// Sources for which the daemon would have asked FreeSWITCH's access lists, which a replay cannot.
     pub acl_questions: u64,
     /// Events that another Event Socket client made up. They count for nothing.
     pub forged_events: u64,
@@ -134,7 +134,7 @@ impl<T> Listed<T> {
         })
     }
 
-    /// How many are not told one by one.
+    /// How many are not listed one by one.
     #[must_use]
     pub fn left_out(&self) -> u64 {
         self.total - self.entries.len() as u64
@@ -142,7 +142,7 @@ impl<T> Listed<T> {
 }
 
 impl Banned {
-    /// Somebody who can log in was inside.
+    /// The network held an address with a log-in.
     #[must_use]
     pub const fn hits_healthy(&self) -> bool {
         self.logged_in_before || self.logins_during > 0 || self.logged_in_after

@@ -21,8 +21,7 @@ use sipward_model::text::Time;
 /// line 2 s for its event.
 const SETTLED: Duration = Duration::from_secs(5);
 
-/// Protects against nobody: a recording has no sender who could aim at the hash tables. The same one
-/// each time, so that the same input gives the same bans.
+/// Fixed, so that the same input gives the same bans. The sender of a recording cannot aim at the hash tables.
 const SEED: u64 = 1;
 
 /// Healthy addresses under a ban that are named.
@@ -47,7 +46,7 @@ pub struct Simulation {
 const NOT_LISTED: usize = usize::MAX;
 
 impl Simulation {
-    /// With a policy, whose file is called `name`, and those who are exempt.
+    /// With a policy, whose file is called `name`, and the exempt addresses.
     ///
     /// # Errors
     /// A setting is out of range.
@@ -75,7 +74,7 @@ impl Simulation {
         })
     }
 
-    /// Judges what a source tells.
+    /// Judges an input.
     pub fn hear(&mut self, Timed { at, after_gap, item }: &Timed) {
         let at = *at;
         self.advance(at);
@@ -148,7 +147,7 @@ impl Simulation {
 
     fn set_aside(&mut self, aside: Aside) {
         match aside {
-            // Where the gateways are cannot be asked any more.
+            // A replay cannot ask FreeSWITCH for its gateways.
             Aside::Nothing | Aside::Gateways | Aside::Gateway { .. } | Aside::Configuration => {}
             Aside::Told(record) if matches!(*record, Record::EventForged { .. }) => {
                 self.report.forged_events += 1;
@@ -217,7 +216,7 @@ impl Simulation {
                     let record = Record::Distrusted { source, until: Time(until) };
                     report.flows.push(Told { at, record });
                 }
-                // The counters tell of the judgements; there is no store here.
+                // The counters cover the judgements; there is no store here.
                 Action::Judged(_) | Action::Remember(_) | Action::AllowFlow { .. } => {}
             }
         }

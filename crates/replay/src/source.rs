@@ -49,7 +49,7 @@ pub enum SourceError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         error: io::Error,
     },
     /// It is something else.
@@ -108,7 +108,7 @@ impl Source {
         Ok(Self { name: path.display().to_string(), kind, tape })
     }
 
-    /// What it tells next.
+    /// The next input.
     pub(super) fn next(&mut self) -> Option<Timed> {
         match &mut self.tape {
             Tape::Stream(stream) => stream.next(),

@@ -6,7 +6,6 @@ use bytes::{Buf as _, BytesMut};
 use jiff::civil::DateTime;
 use sipward_engine::Timestamp;
 use sipward_esl::{ContentType, CoreUuid, Event, Frame, FrameDecoder, FrameError, Limits, LogLine};
-use tokio_util::codec::Decoder as _;
 
 use super::local::as_utc;
 use super::{Item, Local, StreamClock, Tally, Timed};
@@ -30,7 +29,8 @@ pub(super) struct Stream<R> {
     ended: bool,
     clock: StreamClock,
     local: Local,
-    /// The last event of FreeSWITCH's own; before the first one, that. It tells the zone of log lines.
+    /// The last event that FreeSWITCH itself created; before the first one, the first one. Log lines take their time
+    /// zone from it.
     neighbour: Option<Event>,
     core: Option<CoreUuid>,
     gap: bool,
@@ -105,7 +105,7 @@ impl<R: Read> Stream<R> {
             | ContentType::ApiResponse
             | ContentType::DisconnectNotice
             | ContentType::RudeRejection => return None,
-            // XML, and what a later version of the library may know.
+            // XML, and what a later version of the library may add.
             _ => {
                 self.tally.unusable += 1;
                 return None;
@@ -118,7 +118,7 @@ impl<R: Read> Stream<R> {
         Some(Timed { at, after_gap: std::mem::take(&mut self.gap), item })
     }
 
-    /// As the session tells a restart of FreeSWITCH: not by events that other clients made up.
+    /// Detects a restart of FreeSWITCH as the session does: not by events that other clients sent.
     fn notice_restart(&mut self, event: &Event) {
         if event.raw_header("Command").is_some() {
             return;

@@ -234,7 +234,7 @@ fn seen(evidence: &Evidence) -> String {
     format!("{} in {}", evidence.failures, Span(evidence.window.as_secs_f64()))
 }
 
-/// The users tried; where there are none, the words of a report or a log line.
+/// The users tried; where there are none, the text of a report or a log line.
 fn who(evidence: &Evidence) -> String {
     let Some(details) = &evidence.details else { return String::new() };
     if let Some(reason) = &details.reason {
@@ -323,7 +323,7 @@ fn told(f: &mut fmt::Formatter<'_>, title: &str, list: &Listed<Told>) -> fmt::Re
     })
 }
 
-/// As in the log, but for the title that stands above it already.
+/// As in the log, without the title, which is above it already.
 fn words(record: &Record) -> String {
     match record {
         Record::Refused { source, refusal: Refusal::Covered { net }, .. } => {

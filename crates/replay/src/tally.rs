@@ -45,7 +45,7 @@ pub enum UnreadKind {
 }
 
 impl UnreadKind {
-    /// In words that go on with "5 of 6 rows".
+    /// As text after "5 of 6 rows".
     #[must_use]
     pub const fn as_words(self) -> &'static str {
         match self {
@@ -59,7 +59,7 @@ impl UnreadKind {
 }
 
 impl Tally {
-    /// More than half of it was not understood, so what the replay says of it means little.
+    /// More than half of it was not understood, so its result means little.
     #[must_use]
     pub fn is_mostly_unread(&self) -> bool {
         match self.kind {
@@ -98,14 +98,14 @@ pub struct Tally {
     pub events: u64,
     /// Rows of a log file.
     pub rows: u64,
-    /// Messages of the log: of a recording all that it holds, of a log file those that could accuse
-    /// somebody.
+    /// Messages of the log: of a recording all that it holds, of a log file those that could count
+    /// against a source.
     pub log_lines: u64,
     /// Events and messages that cannot be read: of another format, damaged, longer than any honest one.
     pub unusable: u64,
     /// Events and messages without a time that could be believed, and before any that has one.
     pub undated: u64,
-    /// Events and messages dated more than a second before what stands before them. They were judged at
+    /// Events and messages dated more than a second before their predecessors. They were judged at
     /// the time of that.
     pub set_back: u64,
     /// How often the source's clock was set back by more than a minute. From there on its times are counted on.

@@ -278,7 +278,7 @@ fn a_new_connection_and_a_restart_excuse_a_missing_challenge() {
     assert_eq!(grades(World::restart), (0, 1));
 }
 
-/// Bytes that nobody meant to be replayed, and recordings and logs with some of them.
+/// Arbitrary bytes, and recordings and logs with some of them.
 fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
     let recording = include_bytes!(
         "../../../tests/fixtures/freeswitch/session/log-warning-and-events-interleaved.raw"
@@ -299,7 +299,7 @@ fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
-    /// Whatever a file holds: it is played to its end, and told in lines that fit.
+    /// Every file is replayed to its end, and printed in lines that fit.
     #[test]
     fn any_bytes_are_replayed_without_harm(bytes in any_bytes()) {
         let local = Local::new(TimeZone::UTC, START);

@@ -21,7 +21,7 @@ const BEGINNINGS: [&[u8]; 12] = [
     b"You must define ",
 ];
 
-/// Levels of a row, as they stand in it.
+/// Levels of a row, as written in it.
 const LEVELS: [&[u8]; 8] = [
     b"[CONSOLE] ",
     b"[ALERT] ",

@@ -18,6 +18,7 @@ mod record;
 mod reload;
 mod remote;
 mod replay;
+mod setup;
 mod ssh;
 mod status;
 mod token;
@@ -38,6 +39,7 @@ use clap_complete::Shell;
 use crate::demo;
 use crate::doctor as doctor_checks;
 use crate::run::Daemon;
+use nix::unistd::geteuid;
 use remote::Exit;
 use sipward_config::file::LogLevel;
 use sipward_config::{Config, Credentials, Layers, Mode, OnExit, Secrets};
@@ -91,6 +93,7 @@ enum Command {
         #[arg(long)]
         force: bool,
     },
+    Setup(setup::SetupCommand),
     Status(status::StatusCommand),
     #[command(visible_alias = "banned")]
     Bans(bans::BansCommand),
@@ -163,6 +166,7 @@ pub fn main() -> ExitCode {
         Command::Check { file, effective: true } => effective(file).map(|()| Exit::Done),
         Command::Check { file, .. } => check::run(file.config.as_deref()).map(|()| Exit::Done),
         Command::Flush { file, force } => flush(file, *force),
+        Command::Setup(command) => command.run(),
         Command::Status(command) => command.run(),
         Command::Bans(command) => command.run(),
         Command::Flows(command) => command.run(),
@@ -209,6 +213,10 @@ fn start(run: &Run) -> anyhow::Result<()> {
         move || Config::load(path.as_deref()).map(|config| overrides.apply(config))
     };
     let config = load()?;
+    if geteuid().is_root() {
+        // As the unit does.
+        setup::make_directories(&config)?;
+    }
     let (credentials, secrets) = (Credentials::from_env()?, Secrets::from_env()?);
     // Before the first thread, because each has the rights of the one that starts it.
     rights::keep_net_admin()?;

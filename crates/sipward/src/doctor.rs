@@ -95,6 +95,12 @@ pub(crate) async fn access_lists(
     event_socket::access_lists(&config.allow_acl, credentials, within).await
 }
 
+/// What FreeSWITCH says of gateways and access lists, which sipward protects by itself.
+pub(crate) async fn protected(config: &Config, credentials: &Credentials) -> Vec<Check> {
+    let checks = event_socket::checks(config, Some(credentials), Duration::ZERO).await;
+    checks.into_iter().filter(|check| event_socket::PROTECTED.contains(&check.check)).collect()
+}
+
 /// A daemon that runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Running {

@@ -19,3 +19,4 @@ pub mod demo;
 pub mod doctor;
 pub mod fail2ban;
 pub mod run;
+pub mod setup;

@@ -143,7 +143,7 @@ fn what_is_recorded_until_ctrl_c_is_replayed_to_the_same_ban() {
     let whole = (b"Content-Type: auth/request\n\n".len() + events.len()) as u64;
     let begun = std::time::Instant::now();
     while std::fs::metadata(&file).unwrap().len() < whole {
-        assert!(begun.elapsed() < PATIENCE, "not written");
+        assert!(begun.elapsed() < PATIENCE, "waited {PATIENCE:?} for the recording");
         std::thread::sleep(Duration::from_millis(20));
     }
     kill(Pid::from_raw(i32::try_from(running.id()).unwrap()), Signal::SIGINT).unwrap();

@@ -8,6 +8,7 @@ use sipward_engine::{
     Scope, Success, Text, Timestamp, UnblockReason,
 };
 use tempfile::TempDir;
+use tokio::time::{sleep, timeout};
 
 use super::*;
 use sipward_model::wire::Mode;
@@ -291,18 +292,27 @@ async fn a_store_in_memory_works_and_two_of_them_share_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_put_in_is_written_within_a_tenth_of_a_second_without_being_asked() {
+async fn what_is_put_in_is_written_without_being_asked() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("sipward.db");
     let (store, _) = open(&settings(&path));
     put_ban(&store, &ban("192.0.2.7", NOW + HOUR));
     let reader = Connection::open(&path).unwrap();
     let count = || reader.query_row("SELECT count(*) FROM bans", [], |row| row.get::<_, i64>(0));
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while count().unwrap() == 0 {
-        assert!(Instant::now() < deadline, "never written");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("the ban in the file", || count().unwrap() == 1).await;
+}
+
+/// Longest wait for anything, on a busy machine too.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until the writer's thread, which announces nothing, has come so far.
+async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let waited = timeout(PATIENCE, async {
+        while !is_so() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    });
+    assert!(waited.await.is_ok(), "waited {PATIENCE:?} for: {what}");
 }
 
 mod closing;

@@ -2,7 +2,7 @@
 //!
 //! It prints the port of its Event Socket; the password is `ClueCon`. Each line of its input is a command:
 //!
-//! | command | what FreeSWITCH tells of |
+//! | command | what FreeSWITCH reports |
 //! |---|---|
 //! | `fail ADDRESS USER COUNT [AGENT]` | so many wrong passwords, each from another port |
 //! | `fail ADDRESS:PORT USER COUNT [AGENT]` | so many wrong passwords from this port |

@@ -97,7 +97,7 @@ pub enum Outcome {
     ForgedBySendevent,
     /// Challenged, and never answered: `pre_register` only.
     Challenged,
-    /// The nonce of a challenge, or one that somebody made up, which is not known or no longer:
+    /// The nonce of a challenge, or an invented one, which is unknown or expired:
     /// `register_attempt` with `STALE`, `pre_register`.
     Stale,
     /// The right password: `pre_register`, `register_attempt`, `register`.

@@ -80,7 +80,7 @@ impl Builder {
         self
     }
 
-    /// What `api` and `bgapi` answer to `command`; default: nobody is registered, there are no
+    /// What `api` and `bgapi` answer to `command`; default: no phone is registered, there are no
     /// gateways and profiles, `acl.conf` is empty, every ACL says no, and other commands are not found.
     #[must_use]
     pub fn answer(mut self, command: &str, body: &str) -> Self {

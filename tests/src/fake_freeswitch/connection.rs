@@ -12,7 +12,7 @@ use super::settings::Settings;
 use super::state::{Outgoing, Seat};
 use super::{Delivery, Frame, Greeting, Recording, Subscription};
 
-/// A client's longest command, in bytes; ours are far below 1 KiB.
+/// A client's longest command, in bytes; those of sipward are far below 1 KiB.
 const MAX_COMMAND: usize = 64 * 1024;
 
 /// Said before a connection is closed.
@@ -223,7 +223,7 @@ impl Connection {
     }
 
     async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        // A stalled FreeSWITCH sends nothing, answers included, and hears nothing meanwhile. The
+        // A stalled FreeSWITCH sends nothing, answers included, and reads nothing meanwhile. The
         // sender half lives in the seat, so the wait ends only by its value.
         let _ = self.stalled.wait_for(|stalled| !*stalled).await;
         match self.settings.delivery {

@@ -135,7 +135,7 @@ impl Core {
         event.who(attempt);
         event.header("user-agent", &attempt.user_agent);
         let frame = event.finish();
-        // In the recordings another event, which nobody subscribed to, takes the next number.
+        // In the recordings another event, without a subscriber, takes the next number.
         self.sequence += 1;
         frame
     }

@@ -167,7 +167,7 @@ impl FakeFreeSwitch {
         self.shared.stalled.send_replace(false);
     }
 
-    /// Dies like at SIGKILL: connections close without a word, nobody listens.
+    /// Ends as by SIGKILL: connections close without a notice, and the port is closed.
     ///
     /// # Errors
     /// When the server thread is gone.
@@ -175,7 +175,7 @@ impl FakeFreeSwitch {
         self.order(Order::Down)
     }
 
-    /// Ends like at SIGTERM: a SHUTDOWN event for who subscribed to it, a `text/disconnect-notice`,
+    /// Ends as by SIGTERM: a SHUTDOWN event for its subscribers, a `text/disconnect-notice`,
     /// then as [`FakeFreeSwitch::kill`].
     ///
     /// # Errors
@@ -215,7 +215,7 @@ impl FakeFreeSwitch {
     /// Waits until a client that is connected now has subscribed.
     ///
     /// # Errors
-    /// When none does within `limit`; the error tells which commands came.
+    /// When none does within `limit`; the error lists the commands that came.
     pub fn wait_for_subscription(&self, limit: Duration) -> io::Result<Subscription> {
         self.shared.wait_for(limit, "subscription", |state| state.subscription().cloned())
     }

@@ -69,7 +69,7 @@ impl Server {
                     Some(Order::Down(done)) => {
                         listener = None;
                         self.connections.shutdown().await;
-                        // Anyone who gave the order may have stopped waiting.
+                        // The caller may have stopped waiting.
                         let _ = done.send(Ok(()));
                     }
                     Some(Order::Up(done)) => {

@@ -78,7 +78,7 @@ impl Shared {
         })
     }
 
-    /// Reads or changes the state and wakes anyone who waits for it.
+    /// Reads or changes the state and wakes all waiters.
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         let result = act(&mut self.lock());
         self.changed.notify_all();

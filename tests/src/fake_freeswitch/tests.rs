@@ -1,6 +1,6 @@
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Attempt, FakeFreeSwitch, Frame, Greeting, Outcome, Recording};
 use crate::fake_freeswitch::Delivery;
@@ -293,13 +293,11 @@ fn a_directory_user_logs_in_by_userauth() {
 #[test]
 fn waits_tell_what_they_missed() {
     let fs = fake();
-    let began = Instant::now();
 
     let error = fs.wait_for_subscription(Duration::from_millis(50)).unwrap_err();
 
     assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
     assert!(error.to_string().starts_with("no subscription within 50ms"), "{error}");
-    assert!(began.elapsed() < LIMIT);
 }
 
 #[test]

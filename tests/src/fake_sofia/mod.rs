@@ -134,7 +134,7 @@ impl FakeSofia {
         self.shared.lock().registrar.remember(user, source);
     }
 
-    /// Lets `show registrations as json` tell from now on anyone who is registered now.
+    /// Makes `show registrations as json` list the current registrations from now on.
     pub fn tell_registrations(&self) {
         let list = self.shared.lock().registrar.list();
         self.shared.emitter.answer("show registrations as json", &list);

@@ -90,7 +90,7 @@ impl Registrar {
         serde_json::json!({"row_count": rows.len(), "rows": rows}).to_string()
     }
 
-    /// Judges a request that was heard.
+    /// Judges a received request.
     pub(super) fn judge(
         &mut self,
         request: &Request<'_>,

@@ -2,7 +2,7 @@
 
 use crate::sip::header;
 
-/// Bytes that may wait for the end of a request; more is nobody's request.
+/// Bytes that may wait for the end of a request; more is no request.
 const LONGEST: usize = 256 * 1_024;
 
 /// A request, headers and all.

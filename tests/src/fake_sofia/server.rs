@@ -57,7 +57,7 @@ pub(super) async fn run(
 async fn datagrams(profile: Rc<Profile>, socket: UdpSocket) {
     let mut buffer = vec![0; DATAGRAM];
     loop {
-        // An ICMP answer to what was sent to somebody before is nobody's fault.
+        // An ICMP answer to an earlier datagram is no error of this one.
         let _ = socket.readable().await;
         for _ in 0..TURN {
             let Ok((length, source)) = socket.try_recv_from(&mut buffer) else { break };
@@ -97,7 +97,7 @@ async fn connection(profile: Rc<Profile>, mut stream: TcpStream, source: SocketA
 }
 
 impl Profile {
-    /// Counts a message if it is a request, and answers it if it is heard.
+    /// Counts a message if it is a request, and answers it unless it is dropped.
     fn hear(&self, text: &str, source: SocketAddr) -> Option<String> {
         let request = Request::read(text)?;
         let now = Instant::now();

@@ -7,9 +7,7 @@ use super::request::Request;
 use super::*;
 use crate::fake_freeswitch::{FakeFreeSwitch, Outcome};
 use crate::sip::{digest, password_of};
-
-/// How long an answer may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::wait::{PATIENCE, until};
 
 fn register(cseq: u32, credentials: Option<(&str, &str, &str)>) -> String {
     let authorization = credentials.map_or(String::new(), |(username, nonce, response)| {
@@ -88,14 +86,6 @@ fn sofia(max_requests: u32) -> (FakeFreeSwitch, FakeSofia, SocketAddr) {
         }
     }
     panic!("no free port");
-}
-
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}: never");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ impl Window {
         Self { max, began: now, count: 0, is_deaf: false }
     }
 
-    /// Counts a request; whether it is heard.
+    /// Counts a request; returns whether it is accepted.
     pub(super) fn admits(&mut self, now: Instant) -> bool {
         let windows = now.saturating_duration_since(self.began).as_secs();
         if windows >= 1 {

@@ -113,7 +113,7 @@ impl Host {
 
     /// `ip address add NET dev INTERFACE`, for example `192.0.2.1/24`, and waits until the address is
     /// usable: the kernel finishes IPv6 addresses in the background. Gives up waiting after two seconds,
-    /// for an address that somebody else defends or an interface that is down.
+    /// for an address that another host defends or an interface that is down.
     pub fn address(&self, interface: &str, net: &str) {
         let net: IpNet = net.parse().expect("ADDRESS/LENGTH");
         let index = self.interface(interface);
@@ -130,7 +130,7 @@ impl Host {
     }
 
     /// `ip route add local NET dev lo`: every address of `net` is this host's own, to send from and to be sent
-    /// to. Who leads its packets here is another question.
+    /// to. A route to this host is another matter.
     pub fn own(&self, net: &str) {
         let parsed: IpNet = net.parse().expect("ADDRESS/LENGTH");
         let lo = self.interface("lo");

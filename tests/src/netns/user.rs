@@ -10,7 +10,7 @@ use nix::unistd::{Gid, Uid};
 /// Makes this process root of a new user namespace and puts it into an empty network namespace.
 ///
 /// Must be called while the process has one thread only. Files keep their owner: outside the
-/// namespace the process is still the user who started it.
+/// namespace the process still runs as the user that started it.
 ///
 /// # Errors
 /// [`Refused`] when the system forbids it and this is not the superuser anyway.
@@ -27,7 +27,7 @@ pub fn enter_user_namespace() -> Result<(), Refused> {
     }
 }
 
-/// This system lets nobody but root make network namespaces.
+/// Only root may create network namespaces on this system.
 #[derive(Debug)]
 pub struct Refused(io::Error);
 

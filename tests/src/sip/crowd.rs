@@ -87,7 +87,7 @@ impl Crowd {
                 took: None,
             })
             .collect();
-        // When who is to send what, first or again.
+        // When each member sends next.
         let mut due: BinaryHeap<Reverse<(Instant, usize, u32)>> = BinaryHeap::new();
         due.extend(members.iter().enumerate().map(|(n, member)| Reverse((member.begun, n, 1))));
         let mut out = members.len();

@@ -27,7 +27,7 @@ const RECONNECT: Duration = Duration::from_millis(500);
 pub enum Kind {
     /// OPTIONS without credentials, which causes no event.
     Options,
-    /// REGISTER without credentials: challenges that nobody answers.
+    /// REGISTER without credentials: their challenges stay unanswered.
     Register,
     /// INVITE without credentials.
     Invite,
@@ -45,7 +45,7 @@ pub struct Flood {
     /// What.
     pub kind: Kind,
     /// Addresses of the host, which take turns. Some may be forged: the host takes every address that
-    /// [`Host::own`](crate::netns::Host::own) was told of.
+    /// [`Host::own`](crate::netns::Host::own) was called with.
     pub sources: Vec<IpAddr>,
     /// Requests a second, of all sources together.
     pub rate: u32,

@@ -137,7 +137,7 @@ impl Phone {
 }
 
 impl Calling {
-    /// Begins no further registration, waits for the last answers and tells.
+    /// Begins no further registration, waits for the last answers and returns the counts.
     #[must_use]
     pub fn stop(self) -> Heard {
         let all = self.finish();

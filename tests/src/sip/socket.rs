@@ -14,7 +14,7 @@ use crate::netns::Host;
 /// Bytes of answers that may wait: some thousand. The kernel gives what it allows.
 const BUFFER: usize = 4 << 20;
 
-/// Speaks for all addresses of a host, and hears what comes for any of them. Never blocks.
+/// Sends from all addresses of a host, and receives what comes for any of them. Never blocks.
 #[derive(Debug)]
 pub(crate) struct ManySocket(UdpSocket);
 

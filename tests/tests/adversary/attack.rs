@@ -50,7 +50,7 @@ impl Guess {
     }
 }
 
-/// Somebody off the path who sends in the name of others. His nonces come to hosts of his own.
+/// A sender off the path with forged source addresses. Its nonces come to its own hosts.
 #[derive(Debug, Default)]
 pub(crate) struct Forger {
     nonce: Option<(Nonce, Timestamp)>,
@@ -157,7 +157,7 @@ impl World {
         self.dialplan(source, Kind::Report { proved });
     }
 
-    /// Users of whom an attacker knows the numbers.
+    /// Users whose numbers an attacker knows.
     pub(crate) fn users(&mut self, count: usize) -> Vec<Name> {
         (0..count).map(|_| self.fresh("20")).collect()
     }

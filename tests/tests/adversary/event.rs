@@ -35,7 +35,7 @@ pub(crate) struct Event {
     pub(crate) kind: Kind,
 }
 
-/// What it tells.
+/// Its content.
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
     Challenge,

@@ -1,4 +1,4 @@
-//! What sipward said and did, and what it cost whom.
+//! What sipward reported and did, and its cost to each phone and attacker.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -188,7 +188,7 @@ impl Ledger {
             .unwrap_or_default()
     }
 
-    /// Somebody was told of this address: by an alarm that names it, a ban, a refusal, a shadow or a phone
+    /// This address was reported: by an alarm that names it, a ban, a refusal, a shadow or a phone
     /// in need. Gives when.
     pub(crate) fn told_of(&self, addr: IpAddr) -> Option<Timestamp> {
         let alarms = self.alarms.iter().filter(|(_, alarm)| names(alarm, addr)).map(|(at, _)| *at);

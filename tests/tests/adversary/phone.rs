@@ -58,7 +58,7 @@ impl Phone {
 }
 
 impl World {
-    /// An address of nobody yet.
+    /// An unused address.
     pub(crate) fn address(&mut self) -> SocketAddr {
         let ip = Ipv4Addr::new(
             self.random.u8(45..=95),
@@ -206,7 +206,7 @@ impl World {
         self.phones.iter().map(lost).max().unwrap_or_default()
     }
 
-    /// Every phone is registered, as it should be before anybody attacks it.
+    /// Every phone is registered, as it should be before an attack.
     pub(crate) fn all_registered(&self) -> Result<(), String> {
         let all = self.phones.iter().all(|phone| phone.asleep || phone.successes > 0);
         crate::ensure!(all, "a phone did not register");

@@ -1,7 +1,7 @@
 //! A small FreeSWITCH: what it answers and which events it sends, as the recordings of a real one show.
 //!
-//! Nonces are bound to nobody. They live for the profile's `nonce-ttl`, or as long as the registration that
-//! was made with them. A right password is a right password, anyone who fetched the nonce. With force-matching
+//! Nonces are bound to no user and no address. They live for the profile's `nonce-ttl`, or as long as the registration that
+//! was made with them. A right password is accepted with the nonce of any sender. With force-matching
 //! a digest user other than the To user is refused before the nonce is looked at.
 
 use std::collections::HashMap;

@@ -183,7 +183,7 @@ impl World {
         self.note();
     }
 
-    /// sipward's connection is lost for a while; then it asks who is registered.
+    /// sipward's connection is lost for a while; then it asks for the registrations.
     pub(crate) fn reconnect(&mut self, gap: Duration, listed_after: Duration) {
         let from = self.now;
         self.blind_since = Some(from);
@@ -238,7 +238,7 @@ impl World {
         self.reconnect(gap, 300 * MILLISECOND);
     }
 
-    /// sipward asks who is registered, and hears it after a while.
+    /// sipward asks for the registrations, and gets them after a while.
     pub(crate) fn ask_registrations(&mut self, after: Duration, first: bool) {
         let asked = self.now;
         self.plan(after, Due::Snapshot { asked, first });
@@ -287,7 +287,7 @@ impl World {
         self.tell(Input::Registrations { phones: vec![listed], asked, first: false });
     }
 
-    /// A name that nobody had before.
+    /// An unused name.
     pub(crate) fn fresh(&mut self, what: &str) -> Name {
         self.serial += 1;
         format!("{what}-{}-{:08x}", self.serial, self.random.u32(..)).into()

@@ -2,9 +2,10 @@
 
 use sipward_tests::daemon::{Daemon, Setup};
 use sipward_tests::netns::Host;
+use sipward_tests::wait::until;
 
 use super::kernel::blackholes;
-use super::world::{Family, World, of, until};
+use super::world::{Family, World, of};
 
 super::cases![
     a_second_daemon_on_the_same_store_does_not_start_and_names_the_first,

@@ -1,13 +1,12 @@
-//! The control socket: how the daemon stands, what it tells, and who may ask.
+//! The control socket: the state of the daemon, its answers, and its permissions.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use sipward_tests::daemon::{PATIENCE, Setup};
+use sipward_tests::daemon::Setup;
+use sipward_tests::wait::until;
 
 use super::world::{GATEWAYS, World, of};
 
@@ -28,18 +27,6 @@ super::cases![
 pub(super) fn each(page: &Value, field: &str) -> Vec<String> {
     let items = page["items"].as_array().expect("items");
     items.iter().map(|item| item[field].as_str().expect("text").to_owned()).collect()
-}
-
-/// Waits until `look` gives something.
-pub(super) fn until<T>(look: impl Fn() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "waited in vain");
-        thread::sleep(Duration::from_millis(20));
-    }
 }
 
 fn status_tells_how_the_daemon_stands() {
@@ -67,7 +54,7 @@ fn status_tells_how_the_daemon_stands() {
     assert_eq!(status["store"]["state"], "ok");
     assert_eq!(status["store"]["file"], setup.store_file().to_str().unwrap());
     world.fs.kill().unwrap();
-    let status = until(|| {
+    let status = until("an error of the connection", || {
         let status = setup.client().get("/status").expect(200);
         (status["event_socket"]["error"].is_string()).then_some(status)
     });
@@ -109,7 +96,7 @@ fn an_address_is_explained() {
     assert_eq!(why["bans"][0]["cause"]["evidence"]["users"], json!(["1001", "1000"]));
     assert_eq!(why["ban_count"], 1);
     assert_eq!(why["kernel"]["state"], "blackhole");
-    let history = until(|| {
+    let history = until("the ban in the history", || {
         let why = client.get("/sources/198.51.100.7").expect(200);
         let history = why["history"].as_array().unwrap().clone();
         (!history.is_empty()).then_some(history)

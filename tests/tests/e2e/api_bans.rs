@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::api::{each, until};
+use super::api::each;
 use super::kernel::{blackholes, nets};
 use super::world::{ALL, Family, GATEWAYS, NONE, World, of};
+use sipward_tests::wait::until;
 
 super::cases![
     a_ban_by_hand_is_in_the_kernel_when_it_is_answered,
@@ -55,7 +56,7 @@ fn a_ban_by_hand_ends_when_it_was_told_to() {
     let new = json!({ "net": "198.51.100.7", "ban_time_seconds": 1 });
     setup.client().post("/bans", &new).expect(201);
     assert_eq!(daemon.expect("unban").text("reason"), "expired");
-    until(|| blackholes(&world.pbx).is_empty().then_some(()));
+    until("the route is gone", || blackholes(&world.pbx).is_empty());
 }
 
 fn a_permanent_ban_outlives_a_restart() {
@@ -141,7 +142,7 @@ fn unbanning_an_address_splits_the_banned_net_around_it() {
     assert_eq!(done["ended"], json!(["198.51.100.0/29"]));
     assert_eq!(done["left"], json!(["198.51.100.0/30", "198.51.100.4/31", "198.51.100.6/32"]));
     let left = nets(["198.51.100.0/30", "198.51.100.4/31", "198.51.100.6/32"]);
-    until(|| (blackholes(&world.pbx) == left).then_some(()));
+    until("the routes of what is left", || blackholes(&world.pbx) == left);
     assert_eq!(world.attacker_arrives(Family::V4), ALL);
     let piece = client.get("/bans/198.51.100.4%2F31").expect(200);
     assert_eq!(piece["cause"]["split_of"], "198.51.100.0/29");
@@ -179,7 +180,7 @@ fn unbanning_all_lets_everybody_in() {
 
     assert_eq!(done["count"], 31);
     assert_eq!(done["ended"].as_array().unwrap().len(), 31);
-    until(|| blackholes(&world.pbx).is_empty().then_some(()));
+    until("the routes are gone", || blackholes(&world.pbx).is_empty());
     assert_eq!(setup.client().get("/bans").expect(200)["total"], 0);
     world.fail("198.51.100.7", 1);
     let judged = daemon.expect_many("auth_failure", 5, of("198.51.100.7")).pop().unwrap();

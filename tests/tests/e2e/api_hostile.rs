@@ -1,13 +1,12 @@
-//! The control socket under requests that nobody should send: each is refused as a problem document or
+//! The control socket under hostile requests: each is refused as a problem document or
 //! cut off, and the daemon goes on.
 
 use std::io::{Read as _, Write as _};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::json;
-use sipward_tests::daemon::PATIENCE;
 use sipward_tests::http::{Answer, Client};
+use sipward_tests::wait::until;
 
 use super::world::{World, of};
 
@@ -171,7 +170,7 @@ fn large_and_deep_requests_are_refused() {
 
     let body = format!("{{\"net\":\"{}\"}}", "x".repeat(300_000));
     problem(&post(&client, "application/json", &body), 413);
-    // Anyone who sends far too much is heard out as far as he needs to see the answer.
+    // A client that sends far too much can still read the answer.
     for kind in ["application/json", "text/plain"] {
         let body = "x".repeat(3_000_000);
         let status = if kind == "text/plain" { 415 } else { 413 };
@@ -195,15 +194,11 @@ fn large_and_deep_requests_are_refused() {
     let _ = client.get("/status").expect(200);
 }
 
-/// Time within which somebody who sends nothing is cut off: the daemon allows 10 s.
-const CUT_OFF: Duration = Duration::from_secs(40);
-
 fn slow_senders_are_cut_off_and_hold_up_nobody() {
     let world = World::new();
     let setup = world.setup("");
     let daemon = world.watch(&setup);
     let client = setup.client();
-    let started = Instant::now();
     let bodies: Vec<&[u8]> = vec![
         b"",
         b"GET /api/v1/sta",
@@ -216,7 +211,6 @@ fn slow_senders_are_cut_off_and_hold_up_nobody() {
             stream.write_all(bytes).unwrap();
             thread::spawn(move || {
                 let mut answer = String::new();
-                stream.set_read_timeout(Some(CUT_OFF)).unwrap();
                 let read = stream.read_to_string(&mut answer);
                 (read.is_ok(), answer)
             })
@@ -230,7 +224,6 @@ fn slow_senders_are_cut_off_and_hold_up_nobody() {
     let ends: Vec<_> = slow.into_iter().map(|slow| slow.join().unwrap()).collect();
     assert!(ends.iter().all(|(closed, _)| *closed), "{ends:?}");
     assert!(ends[2].1.starts_with("HTTP/1.1 408"), "{ends:?}");
-    assert!(started.elapsed() < CUT_OFF);
 }
 
 fn more_connections_than_there_is_room_for_wait_and_are_served() {
@@ -270,24 +263,20 @@ fn listeners_are_bounded_and_slow_ones_are_told_what_they_missed() {
             break;
         }
     }
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    // `event` fails when no more comes.
+    let missed = loop {
         let (name, line) = slow.event();
         if name == "missed" {
-            assert!(line["count"].as_u64().unwrap() > 0, "{line}");
-            break;
+            break line;
         }
-        assert!(Instant::now() < deadline, "nothing was missed");
-    }
+    };
+    assert!(missed["count"].as_u64().unwrap() > 0, "{missed}");
     // Their seats are free again, as soon as their end is noticed.
-    let deadline = Instant::now() + PATIENCE;
-    while client.raw("HEAD /api/v1/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").status
-        == 503
-    {
-        assert!(Instant::now() < deadline, "the seats stay taken");
+    until("a free seat", || {
         world.fail("198.51.100.7", 1);
-        thread::sleep(Duration::from_millis(50));
-    }
+        let head = "HEAD /api/v1/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        client.raw(head).status != 503
+    });
 }
 
 fn strangers_names_reach_nobody_unescaped() {

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::api::{each, until};
+use super::api::each;
 use super::kernel::{blackholes, nets};
 use super::world::{World, of};
+use sipward_tests::wait::until;
 
 super::cases![
     allowing_a_host_lifts_the_bans_it_covers_and_outlives_a_restart,
@@ -36,7 +37,7 @@ fn allowing_a_host_lifts_the_bans_it_covers_and_outlives_a_restart() {
     assert_eq!(added["count"], 1);
     assert_eq!(added["ended"], json!(["198.51.100.7/32"]));
     assert_eq!(added["entry"]["origin"], "runtime");
-    until(|| (blackholes(&world.pbx) == nets(["198.18.0.1/32"])).then_some(()));
+    until("the route of one is left", || blackholes(&world.pbx) == nets(["198.18.0.1/32"]));
     client.post("/allow", &new).expect(200);
     world.fail("198.51.100.7", 5);
     let judged = daemon.expect_many("auth_failure", 10, of("198.51.100.7")).pop().unwrap();

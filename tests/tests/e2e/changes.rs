@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::console::until;
+use super::console::get_until;
 use super::world::{World, of};
 
 super::cases![
@@ -87,7 +87,7 @@ fn a_preview_of_the_policy_says_what_the_change_does() {
     world.fail("198.18.0.1", 1);
     daemon.expect_that("auth_failure", of("198.18.0.1"));
     let client = setup.client();
-    let _ = until(&client, "/users", |page| page["memory"]["failures"] == 9);
+    let _ = get_until(&client, "/users", |page| page["memory"]["failures"] == 9);
 
     let higher = client.post("/policy/preview", &json!({ "max_failures": 6 })).expect(200);
     assert_eq!(

@@ -8,10 +8,11 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sipward_tests::daemon::{Daemon, Setup};
+use sipward_tests::wait::until;
 
 use super::nft::forget_all;
 use super::store::stored;
-use super::world::{Family, World, of, until};
+use super::world::{Family, World, of};
 
 /// The cases. Those that need libfaketime are ignored where it is not, and fail there with `SIPWARD_FAKETIME=must`,
 /// which `.ci/run` sets.
@@ -165,6 +166,7 @@ fn stall() {
     let id = Pid::from_raw(i32::try_from(daemon.id()).unwrap());
     kill(id, Signal::SIGSTOP).unwrap();
     world.fail(Family::V4.attacker(), 5);
+    // The daemon does nothing meanwhile, so there is no event to wait for.
     let stopped = Duration::from_secs(4);
     thread::sleep(stopped);
     kill(id, Signal::SIGCONT).unwrap();

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use sipward_tests::daemon::PATIENCE;
 use sipward_tests::fake_freeswitch::{FakeFreeSwitch, Greeting};
+use sipward_tests::wait::PATIENCE;
 
 use super::kernel::{blackholes, nets};
 use super::world::{Family, NONE, World, of};
@@ -158,8 +158,8 @@ fn a_silent_freeswitch_is_left_and_found_again() {
     world.fs.heartbeat();
 
     world.fs.stall();
-    // It hears nothing either, so that it does not even notice that its client has gone.
-    // The second one asked who is registered.
+    // It reads nothing either, so it does not notice that its client has gone.
+    // The second one asked for the registrations.
     world.fs.wait_for_connections(3, Duration::from_secs(40)).unwrap();
     let told = daemon.expect("esl_disconnected");
     assert!(told.text("error").to_lowercase().contains("heartbeat"), "{}", told.raw);

@@ -1,11 +1,8 @@
-//! What a page needs to know beside who is banned: when, who is attacked, what is wrong.
-
-use std::thread;
-use std::time::{Duration, Instant};
+//! The data of the console beside bans: series, accounts under attack, alarms.
 
 use serde_json::{Value, json};
-use sipward_tests::daemon::PATIENCE;
 use sipward_tests::http::Client;
+use sipward_tests::wait::until;
 
 use super::world::{World, of};
 
@@ -22,16 +19,11 @@ super::cases![
 const ATTACKER: &str = "198.51.100.7";
 
 /// Waits until an answer is as it should be: what is counted comes a moment after what is reported.
-pub(super) fn until(client: &Client, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+pub(super) fn get_until(client: &Client, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    until(path, || {
         let body = client.get(path).expect(200);
-        if is_so(&body) {
-            return body;
-        }
-        assert!(Instant::now() < deadline, "waited in vain: {body:#}");
-        thread::sleep(Duration::from_millis(20));
-    }
+        if is_so(&body) { Ok(body) } else { Err(format!("{body:#}")) }
+    })
 }
 
 fn sum(series: &Value, field: &str) -> u64 {
@@ -47,7 +39,7 @@ fn bans_and_failures_are_counted_by_the_minute() {
     daemon.expect("ban");
     let _ = setup.client().delete("/bans").expect(200);
 
-    let series = until(&setup.client(), "/series", |series| sum(series, "unbans") == 1);
+    let series = get_until(&setup.client(), "/series", |series| sum(series, "unbans") == 1);
 
     assert_eq!(series["span"], "hour");
     assert_eq!(series["bucket_seconds"], 60);
@@ -76,7 +68,7 @@ fn bans_of_before_a_restart_are_counted_and_failures_are_not() {
     daemon.stop();
     let _daemon = world.watch(&setup);
 
-    let series = until(&setup.client(), "/series?span=day", |series| sum(series, "bans") == 1);
+    let series = get_until(&setup.client(), "/series?span=day", |series| sum(series, "bans") == 1);
 
     assert_eq!(sum(&series, "failures"), 0);
     let since = |field: &str| series[field].as_str().unwrap().to_owned();
@@ -88,11 +80,11 @@ fn a_lost_connection_is_an_alarm_until_the_next_one() {
     let setup = world.setup("");
     let daemon = world.watch(&setup);
     let client = setup.client();
-    assert_eq!(until(&client, "/alarms", |alarms| alarms["state"] == "ok")["items"], json!([]));
+    assert_eq!(get_until(&client, "/alarms", |alarms| alarms["state"] == "ok")["items"], json!([]));
 
     world.fs.kill().unwrap();
     daemon.expect("esl_disconnected");
-    let alarms = until(&client, "/alarms", |alarms| {
+    let alarms = get_until(&client, "/alarms", |alarms| {
         alarms["state"] == "alarm" && alarms["items"][0]["data"]["error"].is_string()
     });
     let alarm = &alarms["items"][0];
@@ -103,7 +95,7 @@ fn a_lost_connection_is_an_alarm_until_the_next_one() {
     assert!(status["alarms"]["texts"][0].as_str().unwrap().starts_with("no FreeSWITCH"));
 
     world.fs.boot().unwrap();
-    let alarms = until(&client, "/alarms", |alarms| alarms["state"] == "ok");
+    let alarms = get_until(&client, "/alarms", |alarms| alarms["state"] == "ok");
     let alarm = &alarms["items"][0];
     assert_eq!(alarm["standing"], false);
     assert!(alarm["ended"].is_string(), "{alarm:#}");
@@ -118,7 +110,7 @@ fn accounts_under_attack_are_told_with_their_sources() {
     world.fail("198.18.0.4", 2);
     daemon.expect_many("auth_failure", 2, of("198.18.0.4"));
 
-    let page = until(&setup.client(), "/users", |page| page["items"][0]["failures"] == 6);
+    let page = get_until(&setup.client(), "/users", |page| page["items"][0]["failures"] == 6);
 
     assert_eq!(page["total"], 1);
     assert_eq!(page["next"], Value::Null);
@@ -148,7 +140,7 @@ fn a_healthy_phone_that_fails_is_told_beside_the_attacked() {
     world.fail(ATTACKER, 3);
     daemon.expect("needs_attention");
 
-    let page = until(&setup.client(), "/users", |page| page["attention"][0]["failures"] == 3);
+    let page = get_until(&setup.client(), "/users", |page| page["attention"][0]["failures"] == 3);
 
     let phone = &page["attention"][0];
     assert_eq!((&phone["user"], &phone["source"]), (&json!("1000"), &json!(ATTACKER)));
@@ -167,7 +159,7 @@ fn the_most_frequent_are_told_by_source_user_and_user_agent() {
     daemon.expect_that("auth_failure", of("198.18.0.4"));
     let client = setup.client();
 
-    let sources = until(&client, "/top?limit=1", |top| top["memory"]["failures"] == 6);
+    let sources = get_until(&client, "/top?limit=1", |top| top["memory"]["failures"] == 6);
 
     assert_eq!((&sources["by"], &sources["total"]), (&json!("source"), &json!(2)));
     let first = &sources["items"][0];
@@ -200,6 +192,6 @@ fn status_has_the_numbers_of_a_jail() {
             number("/totals/bans"),
         ]
     };
-    let status = until(&setup.client(), "/status", |status| jail(status) == [2, 7, 7, 1, 1]);
+    let status = get_until(&setup.client(), "/status", |status| jail(status) == [2, 7, 7, 1, 1]);
     assert_eq!(status["failed_now"]["at_least"], false);
 }

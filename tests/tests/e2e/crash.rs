@@ -1,4 +1,4 @@
-//! `kill -9` again and again in a storm: anyone who was told to be banned is, until his time.
+//! `kill -9` again and again in a storm: every reported ban is in force until its end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -39,7 +39,7 @@ fn killed_again_and_again_it_loses_no_ban() {
     in_a_storm(&world, || {
         for n in 0..kills {
             let daemon = world.start(&setup);
-            // Every other one while it starts, reads, adopts; the rest in the thick of it.
+            // Every other one while it starts, reads, adopts; the rest while it works.
             let longest = if n % 2 == 0 {
                 200
             } else {
@@ -69,7 +69,7 @@ fn killed_again_and_again_it_loses_no_ban() {
         let Some(promised) = told.bans.get(&ban.net) else { continue };
         let Expiry::At(end) = ban.until else { panic!("{} never ends", ban.net) };
         let end = Timestamp::from_microsecond(i64::try_from(end.as_micros()).unwrap()).unwrap();
-        // The log tells milliseconds.
+        // The log has milliseconds.
         let late = end.duration_since(*promised).as_millis();
         match &*ban.cause {
             Cause::Adopted => assert!(late >= 0, "{} ends {late} ms late", ban.net),
@@ -101,7 +101,7 @@ impl Told {
         for ban in log.all("ban") {
             let net: IpNet = ban.text("source").parse().unwrap();
             let until: Timestamp = ban.text("until").parse().unwrap();
-            // Only a rule's ban is a promise; an adopted route is one that could not be told of.
+            // Only a rule's ban was reported; an adopted route was set before its report.
             if ban.text("by") == "rule" && self.bans.insert(net, until).is_some() {
                 self.twice.push(net);
             }

@@ -26,7 +26,7 @@ const SOURCES: u8 = 250;
 /// silence for five.
 const SILENCE: Duration = Duration::from_secs(6);
 
-/// Fails too, but with somebody registered there.
+/// Fails too, but a phone is registered there.
 const KNOWN: &str = "203.0.113.5";
 
 /// Named by blind packets.
@@ -76,7 +76,7 @@ fn in_a_flood<T>(from: &Host, during: impl FnOnce() -> T) -> T {
         scope.spawn(|| {
             while goes_on.load(Ordering::Relaxed) {
                 for _ in 0..50 {
-                    // A closed port may answer, which the next send tells.
+                    // A closed port may answer, which the next send returns.
                     let _ = socket.send_to(b"REGISTER sip:pbx.test SIP/2.0\r\n\r\n", target);
                 }
                 thread::sleep(Duration::from_millis(5));
@@ -97,6 +97,7 @@ fn a_deafened_freeswitch_is_told_and_the_burst_falls_at_two() {
         (0..10_u8).find(|round| {
             storm(&world, *round);
             let watched = Instant::now();
+            // A burst without an alarm is followed by another.
             while watched.elapsed() < SILENCE && alarms(&daemon) == 0 {
                 thread::sleep(Duration::from_millis(20));
             }

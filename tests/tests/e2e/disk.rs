@@ -10,12 +10,13 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use rusqlite::Connection;
 use sipward_tests::daemon::{Daemon, Setup};
+use sipward_tests::wait::until;
 
 use super::kernel::{blackholes, nets};
 use super::metrics::scrape_until;
 use super::nft::forget_all;
 use super::store::{ban_both, number, saved, stored, taken_over};
-use super::world::{Family, NONE, World, of, until};
+use super::world::{Family, NONE, World, of};
 
 super::cases![
     a_corrupt_file_is_put_aside_and_nobody_gets_in,
@@ -93,7 +94,7 @@ fn a_locked_file_is_read_when_it_is_free() {
     assert_eq!(bans.iter().map(|ban| ban.net).collect::<BTreeSet<_>>(), all);
 }
 
-/// Starts a daemon that sees a file system of one megabyte at `directory`, which nobody else sees.
+/// Starts a daemon that sees a file system of one megabyte at `directory`, which no other process sees.
 fn start_on_small_disk(world: &World, setup: &Setup, directory: &Path) -> Daemon {
     let daemon = world.pbx.run(|| {
         // Of this thread only, which ends with the closure; the child inherits it.

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use sipward_tests::daemon::Daemon;
 use sipward_tests::fake_freeswitch::FakeFreeSwitch;
+use sipward_tests::wait::until;
 
 use super::flows::{PHONE, denial, make_known, said, way};
 use super::nft::{denied, look};
 use super::packets::SIP;
-use super::world::{World, ip, of, until};
+use super::world::{World, ip, of};
 
 super::cases![
     a_host_that_hops_ports_is_a_stranger_and_its_registered_phones_are_not,
@@ -134,7 +135,7 @@ fn after_a_restart_the_registered_phones_of_a_distrusted_host_keep_their_place()
 
     let again = world.start(&setup);
     again.expect("esl_disconnected");
-    // FreeSWITCH has not said yet who is registered: what passed before passes.
+    // FreeSWITCH has not yet listed the registrations: what passed before passes.
     goes_on_passing(&world, 5060);
     world.fs.boot().unwrap();
     again.expect("registrations");

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,8 +12,9 @@ use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use sipward_tests::daemon::{PATIENCE, Setup};
+use sipward_tests::daemon::Setup;
 use sipward_tests::fake_freeswitch::{Builder, FakeFreeSwitch, Greeting};
+use sipward_tests::wait::{PATIENCE, until};
 
 use super::world::{World, setup_without_credentials};
 
@@ -54,7 +55,7 @@ fn state(examination: &Value, name: &str) -> (String, String) {
     (text("state"), format!("{} {}", text("found"), text("advice")))
 }
 
-/// Everything but what this machine decides: its disk, and who else bans on it.
+/// Everything except what depends on this machine: its disk, and other banning programs.
 const OURS: [&str; 13] = [
     "configuration",
     "credentials",
@@ -122,7 +123,7 @@ fn bans_of_both_scopes_are_held_against_what_the_kernel_has() {
 }
 
 fn without_a_daemon_the_doctor_looks_all_the_same() {
-    // Another on this machine, which a container shows us, is nothing to us.
+    // Another daemon on this machine, which a container shows, does not matter.
     let elsewhere = World::new();
     let other = elsewhere.setup("");
     let _daemon = elsewhere.watch(&other);
@@ -130,7 +131,7 @@ fn without_a_daemon_the_doctor_looks_all_the_same() {
     let setup = world.setup("");
     let (status, examination) = examine(&world, &setup);
     assert_eq!(state(&examination, "heartbeat").0, "ok");
-    // The namespace's gate is set by nobody yet.
+    // No gate is set in the namespace yet.
     for (name, part) in [("daemon", "systemctl"), ("gate", "the daemon sets it when it starts")] {
         let (state, told) = state(&examination, name);
         assert_eq!(state, "warn", "{name}: {told}");
@@ -192,19 +193,22 @@ fn credentials_are_found_beside_the_configuration() {
 }
 
 /// A program on a terminal of 80 columns and 24 lines.
-struct Screen {
+pub(crate) struct Screen {
     child: Child,
-    keys: File,
+    pub(crate) keys: File,
     shown: mpsc::Receiver<Vec<u8>>,
     text: String,
 }
 
 impl Screen {
     fn start(setup: &Setup, words: &[&str]) -> Self {
+        Self::of(setup.command(words))
+    }
+
+    pub(crate) fn of(mut command: Command) -> Self {
         let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(Some(&size), None).unwrap();
         let slave = || Stdio::from(pty.slave.try_clone().unwrap());
-        let mut command = setup.command(words);
         let child = command.stdin(slave()).stdout(slave()).stderr(slave()).spawn().unwrap();
         drop((command, pty.slave));
         let keys = File::from(pty.master.try_clone().unwrap());
@@ -212,7 +216,7 @@ impl Screen {
     }
 
     /// Waits until `part` was written.
-    fn wait_for(&mut self, part: &str) {
+    pub(crate) fn wait_for(&mut self, part: &str) {
         let deadline = Instant::now() + PATIENCE;
         while !self.text.contains(part) {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -228,15 +232,13 @@ impl Screen {
         // Leaves the second screen and shows the cursor again.
         self.wait_for("\u{1b}[?1049l");
         self.wait_for("\u{1b}[?25h");
-        let deadline = Instant::now() + PATIENCE;
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
-            assert!(Instant::now() < deadline, "it does not end");
-            thread::sleep(Duration::from_millis(10));
-        };
+        let status = self.end();
         assert!(status.success(), "{status}");
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(&mut self) -> ExitStatus {
+        until("its end", || self.child.try_wait().unwrap())
     }
 }
 
@@ -253,7 +255,7 @@ fn read(master: OwnedFd) -> mpsc::Receiver<Vec<u8>> {
     thread::spawn(move || {
         let mut master = File::from(master);
         let mut buffer = [0; 4096];
-        // A terminal that nobody has open any more reads as an error.
+        // A terminal without an open end reads as an error.
         while let Ok(count) = master.read(&mut buffer) {
             if count == 0 || out.send(buffer[..count].to_vec()).is_err() {
                 return;

@@ -5,11 +5,12 @@ use serde_json::Value;
 use sipward_tests::daemon::{Line, Setup};
 use sipward_tests::fake_freeswitch::FakeFreeSwitch;
 use sipward_tests::netns;
+use sipward_tests::wait::until;
 
 use rtnetlink::packet_route::route::RouteType;
 
 use super::kernel::{add_route, blackholes, delete_route, from_own_address, nets};
-use super::world::{Family, NONE, World, arrivals, of, until};
+use super::world::{Family, NONE, World, arrivals, of};
 
 super::cases![
     a_second_uplink_is_shut_without_a_setting,

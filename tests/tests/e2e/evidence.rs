@@ -3,6 +3,7 @@
 use sipward_tests::fake_freeswitch::{
     Attempt, Delivery, FakeFreeSwitch, Frame, Greeting, Outcome, Recording,
 };
+use sipward_tests::wait::until;
 
 use super::kernel::{blackholes, nets};
 use super::nft::sip_bans;
@@ -33,7 +34,7 @@ const BLIND: [&str; 7] = [
     "scenarios/spoof-blind-mismatch.plain",
 ];
 
-/// A ban of a source that fails last shows that everything before was judged.
+/// What is judged last shows that everything before was judged.
 fn nobody_but_the_last_is_banned(play: impl FnOnce(&World)) -> World {
     let world = World::new();
     let setup = world.setup(AT_THE_FIRST);
@@ -44,8 +45,10 @@ fn nobody_but_the_last_is_banned(play: impl FnOnce(&World)) -> World {
     world.fs.replay(real.from_source(ip("198.51.100.70")).events());
 
     daemon.expect_that("ban", of("198.51.100.70/32"));
-    // Whatever waits for a lost attempt has waited long enough by now.
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    // Failures without an attempt wait for it, in order: when this one is judged, all before it were.
+    let last = "198.18.250.1";
+    world.fs.emit(&Attempt::new(ip(last), 5060, "1000"), Outcome::AttemptLost);
+    daemon.expect_that("auth_failure", of(last));
     assert_eq!(daemon.log().all("ban").len(), 1, "{}", daemon.log().text());
     assert_eq!(blackholes(&world.pbx), nets(["198.51.100.70/32"]));
     daemon.stop();
@@ -103,7 +106,7 @@ fn every_recorded_scenario_is_understood() {
     assert_eq!(ended.log.stderr(), "");
     // Recorded over the network, so not from loopback: this one tried passwords.
     assert!(ended.log.all("ban").iter().any(|ban| ban.text("source") == "10.66.3.77/32"));
-    // The other one asked who is registered.
+    // The other one asked for the registrations.
     assert_eq!((world.fs.lost(), world.fs.connections()), (0, 2));
 }
 
@@ -153,11 +156,14 @@ fn log_lines_that_no_event_tells_of_ban_their_sender() {
     let world = World::new();
     let setup = world.setup("[policy.rules.log]\nmode = \"ban\"\nthreshold = 1\n");
     let daemon = world.watch(&setup);
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
-    while !world.fs.commands().iter().any(|command| command == "log 4") {
-        assert!(std::time::Instant::now() < deadline, "{:?}", world.fs.commands());
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    until("the command `log 4`", || {
+        let commands = world.fs.commands();
+        if commands.iter().any(|command| command == "log 4") {
+            Ok(())
+        } else {
+            Err(format!("{commands:?}"))
+        }
+    });
 
     let recorded = Recording::load("scenarios/06b-subscribe-unknown-user.log").unwrap();
     for frame in recorded.frames().iter().filter(|frame| frame.content_type() == "log/data") {

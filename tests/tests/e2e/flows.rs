@@ -1,4 +1,4 @@
-//! One flow of a host that must stay is denied, in the kernel and in every place that tells of it.
+//! One flow of a host that must not be banned is denied, in the kernel and in every list.
 
 use std::fs;
 use std::process::Command;
@@ -9,11 +9,12 @@ use serde_json::Value;
 use sipward_route::GateState;
 use sipward_tests::daemon::{Daemon, Setup};
 use sipward_tests::fake_freeswitch::{Attempt, Outcome};
+use sipward_tests::wait::{PATIENCE, until};
 
 use super::kernel::{blackholes, nets};
 use super::nft::{denied, look, sip_bans};
 use super::packets::{SIP, WEB, Way};
-use super::world::{World, ip, of, until};
+use super::world::{World, ip, of};
 
 super::cases![
     a_known_hosts_flow_is_denied_and_its_other_ports_pass,
@@ -112,7 +113,7 @@ fn the_list_of_flows_is_paged_and_allows_what_is_asked_for() {
     make_known(&world);
     guess(&world, 41_234, FAILURES);
     denial(&daemon, 41_234);
-    // Anyone who goes on from another port is followed.
+    // A source that goes on from another port is denied there too.
     guess(&world, 41_236, 1);
     denial(&daemon, 41_236);
     let [udp, tcp] = flows_of(41_234);
@@ -155,7 +156,7 @@ fn the_list_of_flows_is_paged_and_allows_what_is_asked_for() {
     until("all pass", || denied(&world.pbx).is_empty());
 }
 
-/// Guesses that leave from the port of a registration: anybody can write that port into a packet.
+/// Guesses that leave from the port of a registration: any sender can write that port into a packet.
 fn the_port_of_a_registration_is_never_denied() {
     let world = World::new();
     let setup = world.setup("");
@@ -234,7 +235,7 @@ fn a_replay_shows_the_flows_that_would_be_denied() {
     let mut recorder = Command::new(with_file.get_program());
     recorder.args(["record", file.to_str().unwrap()]).env_clear().envs(environment);
     let mut recorder = world.pbx.run(|| recorder.spawn()).unwrap();
-    world.fs.wait_for_subscription(sipward_tests::daemon::PATIENCE).unwrap();
+    world.fs.wait_for_subscription(PATIENCE).unwrap();
     make_known(&world);
     guess(&world, 41_234, FAILURES);
     let written = || fs::read(&file).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The API on TCP: who may use it by token, and what every answer says.
+//! The API on TCP: access by token, and the headers of every answer.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -30,7 +30,7 @@ const ADDRESS: &str = "127.0.0.1:8022";
 
 const CONFIG: &str = "[http]\nlisten = [\"127.0.0.1:8022\"]\n";
 
-/// A daemon on the PBX that serves HTTP on [`ADDRESS`], and who asks there.
+/// A daemon on the PBX that serves HTTP on [`ADDRESS`], and its clients.
 pub(super) struct Served {
     pub(super) world: World,
     pub(super) setup: Setup,
@@ -192,7 +192,7 @@ fn every_change_is_told_with_who_asked_for_it() {
     let told = served.daemon.expect_that("changed", |line| line.text("path").ends_with("?long"));
     assert!(told.number("status") == Some(422) && told.field("body").is_null(), "{told:?}");
 
-    // Looking and trying change nothing, and who may not write is turned away before.
+    // Looking and trying change nothing, and a token without write access is refused before.
     let before = served.daemon.log().text().matches("\"changed\"").count();
     let reader = token(&served.setup.client(), "reader", "read");
     served.ask(|web| web.bearer(&secret).get("/api/v1/bans")).expect(200);

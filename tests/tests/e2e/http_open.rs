@@ -1,14 +1,15 @@
-//! The API on an address that other hosts reach: TLS, proxies, and who tries to get in.
+//! The API on an address that other hosts reach: TLS, proxies, and intruders.
 
 use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::json;
 use sipward_tests::daemon::Setup;
+use sipward_tests::wait::until;
 use sipward_tests::web::{Reply, Web};
 
 use super::http::{cookie, token};
@@ -222,9 +223,6 @@ fn in_clear_only_the_proxy_is_served() {
     world.phone.run(ask).expect(200);
 }
 
-/// Time within which somebody who sends nothing is cut off: the daemon allows 10 s.
-const CUT_OFF: Duration = Duration::from_secs(40);
-
 fn strangers_that_are_slow_or_loud_hold_up_nobody() {
     let world = World::new();
     let (setup, certificate) = with_tls(&world);
@@ -260,7 +258,7 @@ fn strangers_that_are_slow_or_loud_hold_up_nobody() {
     }
     let large = format!("token={}", "x".repeat(100_000));
     let large = world.phone.run(|| trusted().browser().form("/login", &large));
-    // Anyone who still sends when the connection is closed may miss the answer.
+    // A client that still sends when the connection is closed may miss the answer.
     assert!(matches!(large.status, 0 | 413), "{}", large.head);
     let dripping = thread::scope(|scope| {
         let slow_form = scope.spawn(|| {
@@ -277,11 +275,7 @@ fn strangers_that_are_slow_or_loud_hold_up_nobody() {
     });
     assert_eq!(dripping.status, 408, "{}", dripping.head);
     // The attacker is banned by now; the ends come on the PBX's side, which closes in any case.
-    let deadline = Instant::now() + CUT_OFF;
-    while world.pbx.run(connections) > 0 {
-        assert!(Instant::now() < deadline, "slow connections stay open");
-        thread::sleep(Duration::from_millis(100));
-    }
+    until("the end of slow connections", || world.pbx.run(connections) == 0);
 }
 
 /// TCP connections of the calling thread's network to port 8443 that stand (state 1, `proc_pid_net(5)`).

@@ -1,14 +1,13 @@
-//! The API on TCP: who may use it by session or by link, how long, and who must wait.
+//! The API on TCP: sessions and links, how long they last, and delays after failures.
 
 use std::time::{Duration, SystemTime};
 
 use rusqlite::Connection;
 use serde_json::json;
-use sipward_tests::daemon::PATIENCE;
+use sipward_tests::wait::{PATIENCE, until};
 use sipward_tests::web::{Reply, Web, ends_within};
 
 use super::http::{Served, cookie, text, web};
-use super::world::until;
 
 super::cases![
     a_token_and_what_it_opened_end_on_time,
@@ -82,7 +81,7 @@ fn a_session_changes_nothing_for_a_foreign_page() {
     assert_eq!(served.setup.client().get("/bans").expect(200)["total"], 0);
     post(&[("Origin", "http://127.0.0.1:8022")]).expect(201);
     post(&[("Sec-Fetch-Site", "same-origin")]).expect(201);
-    // Nor does a foreign page log anybody in or out.
+    // Nor does a foreign page log a browser in or out.
     let form = format!("token={secret}");
     let foreign = |path: &str| {
         served.ask(|web| {
@@ -144,10 +143,10 @@ fn who_fails_too_often_must_wait_and_harms_nobody_who_may_come_in() {
     };
     waits(served.ask(|web| web.bearer("sipward_guess").get("/metrics")));
     waits(served.ask(|web| web.browser().form("/login", &format!("token={secret}"))));
-    // Anyone who is in stays in, and so does anyone who has a token: nobody finds 256 bits by trying.
+    // Sessions and tokens go on: 256 bits cannot be found by trying.
     served.ask(|web| web.with("Cookie", &session).get("/api/v1/bans")).expect(200);
     served.ask(|web| web.bearer(&secret).get("/api/v1/bans")).expect(200);
-    // Loopback is this host's own: the engine counts it, and bans nobody.
+    // Loopback is this host's own: the engine counts the failures, and bans no address.
     served.daemon.expect("refused");
     assert_eq!(served.setup.client().get("/bans").expect(200)["total"], 0);
     let told = served.daemon.log().text().matches("\"login_failed\"").count();

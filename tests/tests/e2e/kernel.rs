@@ -16,8 +16,7 @@ use rtnetlink::packet_route::route::{
 use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 use rtnetlink::{IpVersion, RouteMessageBuilder};
 use sipward_tests::netns::Host;
-
-use super::world::until;
+use sipward_tests::wait::until;
 
 /// Sipward's default `route.protocol`.
 const PROTOCOL: RouteProtocol = RouteProtocol::Other(216);
@@ -56,7 +55,7 @@ pub(crate) fn flush(host: &Host) {
     }
 }
 
-/// `ip route add KIND NET`, as somebody else sets it.
+/// `ip route add KIND NET`, as another program sets it.
 pub(crate) fn add_route(host: &Host, kind: RouteType, target: &str) {
     let message = route(kind, target, RouteProtocol::Boot);
     host.netlink(async |handle| handle.route().add(message).execute().await).unwrap();

@@ -52,10 +52,10 @@ fn in_a_storm<T>(world: &World, during: impl FnOnce() -> T) -> T {
     })
 }
 
-/// What `sipward flush` says when there is no route, no rule and no gate that is ours.
+/// The output of `sipward flush` without a route, a rule or a gate of sipward.
 const NOTHING: &str = "removed 0 routes, 0 rules; there was no gate\n";
 
-/// What `sipward flush` says.
+/// The output of `sipward flush`.
 fn flushed(world: &World, setup: &Setup) -> String {
     let done = world.pbx.run(|| setup.run("flush"));
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

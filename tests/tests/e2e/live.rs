@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use sipward_tests::daemon::PATIENCE;
 use sipward_tests::fake_freeswitch::{Attempt, FakeFreeSwitch, Outcome};
+use sipward_tests::wait::until;
 
 use super::kernel::{blackholes, nets};
 use super::world::{Family, World, ip, of};
@@ -65,7 +65,7 @@ fn after_a_gap_the_list_of_freeswitch_replaces_them() {
     let daemon = world.watch(&setup);
     assert_eq!(daemon.expect("registrations").number("phones"), Some(2));
     world.fs.emit(&stays, Outcome::Registered);
-    // The list may lag behind the events: anyone who was seen just before it is kept.
+    // The list may lag behind the events: a phone that was seen just before it is kept, so that time must pass.
     std::thread::sleep(Duration::from_millis(2_500));
 
     world.fs.answer(LIST, &list(&[&stays, &comes, &phone("203.0.113.8", "1003")]));
@@ -108,16 +108,11 @@ fn the_log_is_asked_for_as_long_as_its_rule_is_on() {
     let setup = world.setup("");
     let daemon = world.watch(&setup);
     let told = |expected: &[&str]| {
-        let deadline = std::time::Instant::now() + PATIENCE;
-        loop {
+        until(&format!("the commands {expected:?}"), || {
             let mut commands = world.fs.commands();
             commands.retain(|command| command.ends_with("log") || command.starts_with("log "));
-            if commands == expected {
-                return;
-            }
-            assert!(std::time::Instant::now() < deadline, "{commands:?}, not {expected:?}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+            if commands == expected { Ok(()) } else { Err(format!("{commands:?}")) }
+        });
     };
     told(&["log 4"]);
     let steps = [

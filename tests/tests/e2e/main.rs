@@ -2,20 +2,20 @@
 //!
 //! | module | shows |
 //! |---|---|
-//! | `api` | the control socket: how the daemon stands, what it tells, and who may ask |
+//! | `api` | the control socket: the state of the daemon, its answers, and its permissions |
 //! | `api_bans` | the control socket: bans by hand |
 //! | `api_policy` | the control socket: the allow list, the policy, and the file below them |
 //! | `api_hostile` | the control socket under bad requests |
 //! | `changes` | what is changed at run time, and what a change would mean |
-//! | `console` | what a page needs to know beside who is banned |
+//! | `console` | the data of the console beside bans |
 //! | `addresses` | whose an address is, and all banned ones as a file |
-//! | `bans` | anyone who fails too often is out, for his time, and nobody else |
+//! | `bans` | a source that fails too often is banned, for its time, and no other source |
 //! | `flows` | one port of a known host is denied; lists, replay, observe mode |
 //! | `distrusted` | a host that loses many ports, and its registered phones |
 //! | `scopes` | bans that leave the web server open |
 //! | `standing` | flows and scopes after a crash, a reboot, a firewall reload; `flush` |
 //! | `enforcement` | what is said of a ban is so, whatever rules and routes others set |
-//! | `spared` | who is never banned |
+//! | `spared` | sources that are never banned |
 //! | `evidence` | recordings of a real FreeSWITCH: what counts and what does not |
 //! | `identity` | phones, gateways and access lists of FreeSWITCH, reports of its dialplan |
 //! | `directory` | gateways, access lists, registrations and profiles as FreeSWITCH has them |
@@ -23,7 +23,7 @@
 //! | `shield` | strangers share a budget, registered phones pass |
 //! | `deafness` | a FreeSWITCH that a flood has silenced |
 //! | `alone` | a second daemon on the same store, or beside the same kernel |
-//! | `resources` | descriptors, connections, rights of threads, a log that nobody reads, forged events by the thousand |
+//! | `resources` | descriptors, connections, rights of threads, a log without a reader, forged events by the thousand |
 //! | `clock` | a clock that is wrong at boot, that is set; a process that stands still |
 //! | `connection` | the Event Socket: refused, cut, stalled, restarted |
 //! | `lifecycle` | start, reload, stop, crash, observe, flush, missing rights |
@@ -33,10 +33,11 @@
 //! | `crash` | `kill -9` again and again in a storm |
 //! | `metrics` | what Prometheus reads of it; mails and webhooks of a running daemon |
 //! | `http` | the API on TCP: tokens |
-//! | `http_sessions` | the API on TCP: sessions, links, who fails too often |
+//! | `http_sessions` | the API on TCP: sessions, links, delays after failures |
 //! | `http_open` | the API where other hosts reach it: TLS, proxies, failed log-ins, slow and loud clients |
 //! | `shell` | each command of the command line, with and without a daemon |
 //! | `doctor` | what `sipward doctor` finds, and `sipward watch` on a real terminal |
+//! | `setup` | `sipward setup` on a terminal and in a script |
 //! | `secrecy` | the password is in no output |
 #![allow(
     clippy::unwrap_used,
@@ -80,6 +81,7 @@ mod packets;
 mod resources;
 mod scopes;
 mod secrecy;
+mod setup;
 mod shell;
 mod shield;
 mod spared;
@@ -133,6 +135,7 @@ fn main() -> ExitCode {
             shell::cases(),
             doctor::cases(),
             secrecy::cases(),
+            setup::cases(),
         ]
         .into_iter()
         .flatten()

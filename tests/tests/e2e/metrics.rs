@@ -4,10 +4,9 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
 
-use sipward_tests::daemon::{PATIENCE, Setup};
+use sipward_tests::daemon::Setup;
+use sipward_tests::wait::{PATIENCE, until};
 
 use super::world::{Family, World, of};
 
@@ -61,15 +60,10 @@ fn prometheus_is_told(family: Family, name: &str) {
 
 /// The metrics, as soon as `line` is among them.
 pub(crate) fn scrape_until(setup: &Setup, line: &str) -> String {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
+    until(line, || {
         let text = scrape(setup);
-        if text.lines().any(|found| found == line) {
-            return text;
-        }
-        assert!(Instant::now() < deadline, "no {line} in:\n{text}");
-        thread::sleep(Duration::from_millis(20));
-    }
+        if text.lines().any(|found| found == line) { Ok(text) } else { Err(text) }
+    })
 }
 
 fn scrape(setup: &Setup) -> String {

@@ -1,21 +1,21 @@
-//! Descriptors and connections, rights of threads, a log that nobody reads, forged events by the thousand.
+//! Descriptors and connections, rights of threads, a log without a reader, forged events by the thousand.
 
 use std::fs;
 use std::net::TcpStream;
 use std::process::Stdio;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rusqlite::Connection;
-use sipward_tests::daemon::{Daemon, STOP_LIMIT};
+use sipward_tests::daemon::Daemon;
 use sipward_tests::fake_freeswitch::{Attempt, Outcome};
+use sipward_tests::wait::until;
 use sipward_tests::web::Web;
 
 use super::http::token;
 use super::http_open::{NAME, web, with_tls};
-use super::world::{Family, World, ip, of, until};
+use super::world::{Family, World, ip, of};
 
 super::cases![
     silent_connections_leave_descriptors_for_everything_else,
@@ -120,18 +120,7 @@ fn a_log_that_nobody_reads_does_not_prevent_the_stop() {
     until("the log is full", || judged() > 15_000);
 
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
-    let asked = Instant::now();
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        let waited = asked.elapsed();
-        if waited > STOP_LIMIT + Duration::from_secs(28) {
-            child.kill().unwrap();
-            panic!("it runs on after {waited:?}");
-        }
-        thread::sleep(Duration::from_millis(20));
-    };
+    let status = until("its end", || child.try_wait().unwrap());
     assert!(status.success(), "{status}");
 }
 

@@ -7,9 +7,10 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use sipward_tests::daemon::Setup;
 use sipward_tests::fake_freeswitch::{Attempt, Outcome};
+use sipward_tests::wait::until;
 
 use super::kernel::blackholes;
-use super::world::{ALL, Family, GATEWAYS, NONE, World, ip, of, until};
+use super::world::{ALL, Family, GATEWAYS, NONE, World, ip, of};
 
 super::cases![
     every_command_without_a_daemon_says_so_and_ends_with_3,

@@ -6,6 +6,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 use sipward_route::GateState;
 use sipward_tests::daemon::{Daemon, Setup};
+use sipward_tests::wait::until;
 
 use super::flows::{FAILURES, PHONE, denial, flows_of, guess, make_known, said, way};
 use super::kernel::{blackholes, blackholes_become, nets};
@@ -15,7 +16,7 @@ use super::nft::{
 };
 use super::packets::SIP;
 use super::store::{number, stored, taken_over};
-use super::world::{World, of, until};
+use super::world::{World, of};
 
 super::cases![
     after_a_crash_flows_and_sip_bans_stand_with_the_same_ends,
@@ -177,7 +178,7 @@ fn what_the_store_does_not_know_is_lifted_at_the_start() {
 
     let again = world.watch(&setup);
 
-    // A route is a ban, anyone who set it; an element of a set has no end that anybody knows.
+    // A route is a ban, whichever program set it; the end of an element of a set is not known.
     assert_eq!(taken_over(&again), (Some(0), Some(1)));
     until("they are lifted", || denied(&world.pbx).is_empty() && sip_bans(&world.pbx).is_empty());
     blackholes_become(&world.pbx, ["198.18.1.9/32"]);

@@ -11,10 +11,11 @@ use sipward_config::{StoreLocation, StoreSettings};
 use sipward_engine::Expiry;
 use sipward_store::{Saved, Store};
 use sipward_tests::daemon::{Daemon, Line};
+use sipward_tests::wait::until;
 
 use super::kernel::{blackholes, nets};
 use super::nft::forget_all;
-use super::world::{ALL, Family, NONE, World, ip, of, until};
+use super::world::{ALL, Family, NONE, World, ip, of};
 
 super::cases![
     a_restart_keeps_bans_and_the_time_they_have_left,
@@ -236,9 +237,9 @@ fn a_start_that_restores_nothing_says_why() {
     let daemon = world.watch(&setup);
     let begun = daemon.expect("store_begun");
     assert_eq!(Path::new(begun.text("file")), setup.store_file());
-    // What comes now stays in the log: nobody works in what is newer than what somebody reads.
+    // What comes now stays in the write-ahead log: no checkpoint passes a reader.
     let reader = Connection::open(setup.store_file()).unwrap();
-    // Nor does he, when he is the last to go.
+    // Nor does the reader, when it is the last to close.
     reader.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
     reader.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema").unwrap();
     ban_both(&world, &daemon);

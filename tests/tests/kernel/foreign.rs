@@ -112,6 +112,7 @@ fn obstacle_goes() {
     let report = running.ask(Change::block(net(FAR)));
     assert!(matches!(report, Report::Failed { .. }), "{report:?}");
     assert!(world.reached_by_attacker(FAR));
+    // It is tried again every few seconds; a try that fails again is not reported.
     let again = running.reports_within(Duration::from_secs(6));
     assert!(again.is_empty(), "tried again, and told once: {again:?}");
     world.pbx.remove_route("203.0.113.66/32", ROUTER);
@@ -164,7 +165,7 @@ fn still_stopped() {
     let Report::Unblocked { still: Some(still), .. } = report else { panic!("{report:?}") };
     assert!(still.contains("ip route get 203.0.113.66"), "{still}");
     assert!(!world.reached_by_attacker(FAR));
-    // One of our bans around it is no news.
+    // A ban of sipward around it is no report.
     delete_route(&world.pbx, RouteType::BlackHole, "203.0.113.0/24", BOOT, MAIN);
     assert_eq!(running.block("203.0.113.0/24"), Enforcement::Full);
     assert_eq!(running.block(FAR), Enforcement::Full);
@@ -182,7 +183,7 @@ fn every_route() {
         running.unblock(target);
         assert!(!is_blackholed(&world.pbx, target, MAIN), "{:#?}", routes(&world.pbx));
         assert!(world.reached_by_attacker(target));
-        // Nor is one left that is none of our bans.
+        // Nor is a route left that is no ban of sipward.
         add_route(&world.pbx, RouteType::BlackHole, target, OURS, MAIN);
         running.unblock(target);
         assert!(world.reached_by_attacker(target));

@@ -1,7 +1,6 @@
 //! The gate drops what banned hosts send, and nothing else.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV6, UdpSocket};
-use std::thread;
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
@@ -11,6 +10,7 @@ use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags};
 use rtnetlink::packet_route::route::RouteType;
 use sipward_route::{Enforcement, Settings};
 use sipward_tests::netns::{self, Host, case, tcp_connects, udp_arrives};
+use sipward_tests::wait::until;
 
 use crate::outside::{add_route, demand_mark, packets_dropped};
 use crate::world::{
@@ -102,8 +102,7 @@ fn duplicate_address() {
     // The question comes from `::`.
     world.phone.sysctl("ipv6/conf/eth0/accept_dad", "1");
     world.phone.address("eth0", "2001:db8:b::1/64");
-    thread::sleep(Duration::from_millis(2500));
-    assert!(dad_failed(&world.phone, PBX6_FOR_PHONE), "nobody defended the address");
+    until("a defended address", || dad_failed(&world.phone, PBX6_FOR_PHONE));
     assert_eq!(packets_dropped(&world.pbx), 0);
     running.stop();
 }
@@ -210,8 +209,8 @@ fn claims_own() {
     running.stop();
 }
 
-/// The kernel cannot tell an `unreachable` IPv4 route from a blackhole; nobody could answer its sources
-/// either. IPv6 tells them apart.
+/// The kernel does not distinguish an `unreachable` IPv4 route from a blackhole; its sources get no answer
+/// either. IPv6 distinguishes them.
 fn unreachable() {
     let (world, running) = gated(World::new().with_default_route());
     for target in [FAR, FAR6] {
@@ -236,17 +235,12 @@ fn received_from(socket: &UdpSocket) -> Option<IpAddr> {
 fn link_local_of(host: &Host, interface: &str) -> Ipv6Addr {
     let index = host.interface(interface);
     // The address appears when the interface has found its peer.
-    for _ in 0..100 {
-        for (address, _) in addresses(host, index) {
-            if let IpAddr::V6(address) = address
-                && address.is_unicast_link_local()
-            {
-                return address;
-            }
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    panic!("{interface} has no link-local address");
+    until("a link-local address", || {
+        addresses(host, index).into_iter().find_map(|(address, _)| match address {
+            IpAddr::V6(address) if address.is_unicast_link_local() => Some(address),
+            IpAddr::V4(_) | IpAddr::V6(_) => None,
+        })
+    })
 }
 
 fn dad_failed(host: &Host, address: &str) -> bool {

@@ -1,20 +1,21 @@
 //! What outsiders take away comes back within a second.
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ipnet::IpNet;
 use libtest_mimic::Trial;
 use rtnetlink::packet_route::route::RouteType;
 use sipward_route::{BanTable, Change, Enforcement, Enforcer, OwnTable, Report, Settings};
 use sipward_tests::netns::case;
+use sipward_tests::wait::until;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::outside::{
     add_blackholes, add_route, delete_blackholes, delete_chain_rules, delete_route, delete_rules,
     flush_routes, flush_ruleset, is_blackholed, packets_dropped, rule_preferences,
 };
-use crate::world::{ATTACKER, ATTACKER6, FAR, PATIENCE, Running, World, net};
+use crate::world::{ATTACKER, ATTACKER6, FAR, Running, World, net};
 
 pub(crate) fn cases() -> Vec<Trial> {
     vec![
@@ -45,7 +46,6 @@ fn start() -> (World, Running) {
 
 fn flushed_routes() {
     let (world, mut running) = start();
-    let damaged = Instant::now();
     flush_routes(&world.pbx, 216);
     let mut routes = 0;
     let mut rules = 0;
@@ -54,7 +54,6 @@ fn flushed_routes() {
         routes += healed.0;
         rules += healed.1;
     }
-    assert!(damaged.elapsed() < PATIENCE, "{:?}", damaged.elapsed());
     assert_eq!((routes, rules), (3, 1), "the fallback route carries our protocol too");
     for target in [ATTACKER, ATTACKER6, FAR] {
         assert!(is_blackholed(&world.pbx, target, 254));
@@ -124,15 +123,10 @@ fn loopback_down() {
     let (world, mut running) = start();
     world.pbx.down("lo");
     world.pbx.up("lo");
-    let deadline = Instant::now() + Duration::from_secs(3);
-    let stands = || {
+    until("routes and rule are back", || {
         [ATTACKER, ATTACKER6, FAR].iter().all(|target| is_blackholed(&world.pbx, target, 254))
             && crate::outside::routes(&world.pbx).iter().any(|line| line.ends_with("table 217"))
-    };
-    while !stands() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    assert!(stands(), "{:#?}", crate::outside::routes(&world.pbx));
+    });
     assert!(!world.reached_by_attacker(ATTACKER6));
     assert!(world.reached_by_phone());
     running.reports_within(Duration::ZERO);
@@ -194,7 +188,7 @@ fn thousands() {
 }
 
 /// The enforcer cannot listen while this test holds its thread: the monitor's queue overflows, and what
-/// happens then is announced to nobody.
+/// happens then is not announced.
 fn overrun() {
     let world = World::new().with_default_route();
     let elsewhere: Vec<_> =

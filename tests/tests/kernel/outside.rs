@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use futures_util::TryStreamExt;
 use ipnet::IpNet;
 use netlink_bindings::nftables::{
-    CmpOps, MetaKeys, Nfgenmsg, OpGetruleDump, OpGetsetDump, OpGettableDump, OpNewchainDo,
-    OpNewruleDo, OpNewtableDo, VerdictCode,
+    CmpOps, MetaKeys, Nfgenmsg, OpGetruleDump, OpGetsetDump, OpGetsetelemDump, OpGettableDump,
+    OpNewchainDo, OpNewruleDo, OpNewtableDo, VerdictCode,
 };
 use netlink_bindings::traits::Pusher;
 use netlink_packet_core::{Emitable, NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
@@ -100,7 +100,7 @@ pub(crate) fn delete_rules(host: &Host, table: u32) {
     }
 }
 
-/// A policy rule of somebody else: `ip rule add … pref PREFERENCE lookup TABLE`.
+/// A foreign policy rule: `ip rule add … pref PREFERENCE lookup TABLE`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rule {
     pub(crate) is_ipv6: bool,
@@ -400,6 +400,30 @@ pub(crate) fn sets(host: &Host) -> Vec<String> {
     let mut names: Vec<String> = all.iter().map(name).collect();
     names.sort_unstable();
     names
+}
+
+/// `nft list set inet sipward SET`: the keys of its elements.
+pub(crate) fn elements(host: &Host, set: &str) -> Vec<Vec<u8>> {
+    let mut payload = Vec::new();
+    OpGetsetelemDump::encode_request(&mut payload, &inet())
+        .push_table_bytes(b"sipward")
+        .push_set_bytes(set.as_bytes());
+    let all = exchange(host, NETLINK_NETFILTER, &[((10 << 8) | 0x0d, NLM_F_DUMP, payload)]);
+    let mut keys = Vec::new();
+    for part in all {
+        let (_, list) = OpGetsetelemDump::decode_request(&part);
+        let Ok(list) = list.get_elements() else { continue };
+        for element in list.get_elem() {
+            let key = element.get_key().and_then(|key| key.get_value()).unwrap_or_default();
+            keys.push(key.to_vec());
+        }
+    }
+    keys
+}
+
+/// Whether a set of the gate holds an IPv4 host.
+pub(crate) fn holds(host: &Host, set: &str, address: &str) -> bool {
+    elements(host, set).contains(&host_key(address))
 }
 
 /// `nft list tables inet`: their names.

@@ -8,6 +8,7 @@ use sipward_route::{
     BanTable, Enforcement, OwnTable, Report, Route, Settings, flush, inspect, look_up,
 };
 use sipward_tests::netns::{self, Host, case, tcp_connects, udp_arrives};
+use sipward_tests::wait::until;
 
 use crate::outside::{
     Rule, add_default_route, add_route, add_rule, add_vrf, delete_rule, is_blackholed, mark_all,
@@ -141,7 +142,7 @@ fn live_rule() {
         assert!(is_blackholed(&world.pbx, target, MAIN));
     }
     assert_eq!(any_reached(&world), [""; 0]);
-    // Somebody who sends all the while, to the first address.
+    // A sender that never pauses, to the first address.
     let attacker = world.attacker.clone();
     let pbx = world.pbx.clone();
     let flood =
@@ -179,7 +180,7 @@ fn main_asked_for() {
     assert!(winner.contains("table 100"), "{winner}");
     assert!(matches!(running.block("2001:db8:66::/48"), Enforcement::PassedBy { .. }));
     assert_eq!(any_reached(&world), [SECOND, SECOND6]);
-    // Anyone who only looks says the same.
+    // `inspect` finds the same.
     let (found, route) = world.pbx.block_on(async || {
         let settings = with(BanTable::Main);
         (inspect(&settings).await.unwrap(), look_up(&settings, FAR.parse().unwrap()).await.unwrap())
@@ -354,11 +355,7 @@ fn before_ours() {
     let mut running = Running::start(&world.pbx, Settings::default());
     assert_eq!(running.block(FAR), Enforcement::Full);
     add_second(&world.pbx, 300);
-    let deadline = std::time::Instant::now() + crate::world::PATIENCE;
-    while rule_preferences(&world.pbx, AUTO) != [299, 299] {
-        assert!(std::time::Instant::now() < deadline, "{:?}", rule_preferences(&world.pbx, AUTO));
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    until("rules before the second", || rule_preferences(&world.pbx, AUTO) == [299, 299]);
     assert!(!reaches(&world, FAR, SECOND));
     assert!(is_blackholed(&world.pbx, FAR, AUTO));
     running.stop();
@@ -485,11 +482,7 @@ fn unban_while_moving() {
             .filter(|r| r.starts_with("blackhole") && r.ends_with(&end))
             .count()
     };
-    let deadline = std::time::Instant::now() + crate::world::PATIENCE;
-    while left(MAIN) + left(AUTO) > 0 {
-        assert!(std::time::Instant::now() < deadline, "{} {}", left(MAIN), left(AUTO));
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    until("no route in either table", || left(MAIN) + left(AUTO) == 0);
     running.stop();
 }
 

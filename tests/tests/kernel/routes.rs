@@ -180,6 +180,7 @@ fn slow_reader() {
             sender.blocking_send(Change::block(target.into())).expect("a running enforcer");
         }
     });
+    // Nothing announces that the sender waits.
     thread::sleep(Duration::from_millis(500));
     assert!(!sending.is_finished(), "the enforcer takes no more than it can answer");
     for _ in 0..count {

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use sipward_route::{
     Change, Enforcement, Flushed, GateMode, GateSettings, Report, Scope, Settings, flush, inspect,
 };
 use sipward_tests::netns::{Host, case, udp_burst as burst};
+use sipward_tests::wait::until;
 
 use crate::outside::{
     delete_route, flush_ruleset, flush_set, is_blackholed, old_gate, packets_dropped, routes,
@@ -143,7 +144,9 @@ fn connection_dies() {
 /// Sends to a SIP port without a pause until it is ended; gives how many were sent, and how many arrived.
 struct Sender {
     over: Arc<AtomicBool>,
-    sending: thread::JoinHandle<(usize, usize)>,
+    sent: Arc<AtomicUsize>,
+    /// Gives how many arrived.
+    sending: thread::JoinHandle<usize>,
 }
 
 impl Sender {
@@ -153,28 +156,37 @@ impl Sender {
         receiver.set_nonblocking(true).unwrap();
         let sender = world.attacker.run(|| UdpSocket::bind((from, 0))).unwrap();
         let over = Arc::new(AtomicBool::new(false));
-        let ends = Arc::clone(&over);
+        let sent = Arc::new(AtomicUsize::new(0));
+        let (ends, count) = (Arc::clone(&over), Arc::clone(&sent));
         let sending = thread::spawn(move || {
-            let (mut sent, mut arrived) = (0, 0);
+            let mut arrived = 0;
             while !ends.load(Ordering::Relaxed) {
                 for _ in 0..20 {
                     let _ = sender.send_to(b"x", (to, SIP));
-                    sent += 1;
+                    count.fetch_add(1, Ordering::Relaxed);
                 }
                 while receiver.recv_from(&mut [0; 16]).is_ok() {
                     arrived += 1;
                 }
                 thread::sleep(Duration::from_micros(200));
             }
-            (sent, arrived)
+            arrived
         });
-        Self { over, sending }
+        Self { over, sent, sending }
+    }
+
+    /// Waits until hundreds more were sent.
+    fn sends_more(&self) {
+        let sent = || self.sent.load(Ordering::Relaxed);
+        let before = sent();
+        until("more datagrams", || sent() > before + 500);
     }
 
     /// None of hundreds may have arrived.
     fn none_arrived(self) {
         self.over.store(true, Ordering::Relaxed);
-        let (sent, arrived) = self.sending.join().unwrap();
+        let arrived = self.sending.join().unwrap();
+        let sent = self.sent.load(Ordering::Relaxed);
         assert!(sent > 200, "{sent}");
         assert_eq!(arrived, 0, "of {sent}");
     }
@@ -323,7 +335,7 @@ fn adopted() {
     block(&mut running, ATTACKER, Scope::Host);
     running.stop();
     assert_eq!(reaches(&world, FAR), THE_WEB, "no daemon is needed");
-    // A route that somebody deleted meanwhile is no ban any more, and leaves no element.
+    // A route that was deleted meanwhile is no ban any more, and leaves no element.
     delete_route(
         &world.pbx,
         rtnetlink::packet_route::route::RouteType::BlackHole,
@@ -352,10 +364,10 @@ fn old_layout() {
     flush_ruleset(&world.pbx);
     old_gate(&world.pbx);
     let sender = Sender::begin(&world, FAR6, PBX6);
-    thread::sleep(Duration::from_millis(100));
+    sender.sends_more();
     let running = Running::start(&world.pbx, Settings::default());
     assert!(running.found.coverage.gate, "{:?}", running.found.coverage);
-    thread::sleep(Duration::from_millis(100));
+    sender.sends_more();
     sender.none_arrived();
     let found = look(&world);
     assert_eq!((found.hosts, found.hosts_differ), (1, 0));
@@ -375,7 +387,10 @@ fn settings_change() {
         running.all_known();
     }
     running.shield.set_settings(None);
-    thread::sleep(Duration::from_millis(300));
+    until("a gate without budgets", || {
+        !crate::outside::sets(&world.pbx).contains(&"budgets".to_owned())
+    });
+    sender.sends_more();
     sender.none_arrived();
     assert_eq!(burst((&world.phone, PHONE), (&world.pbx, PBX_FOR_PHONE), SIP, 10), 10);
     running.stop();
@@ -441,7 +456,7 @@ fn thousands() {
     running.stop();
 }
 
-/// While many bans go into a set at once, nothing is heard of what others do to it.
+/// While many bans go into a set at once, the kernel does not report changes of other programs.
 fn strays_amid_bans() {
     const BANS: usize = 512;
     let (world, mut running, _servers) = start();

@@ -8,7 +8,9 @@ use sipward_route::{
     Dropped, GateSettings, HealthyLimits, OwnLimits, Report, Settings, ShieldSettings, Stranger,
 };
 use sipward_tests::netns::{case, udp_burst as burst};
+use sipward_tests::wait::until;
 
+use crate::outside::{elements, holds};
 use crate::traffic::{Arrivals, Flood, OTHER, SIP, addresses, own_all_of, phone};
 use crate::world::{
     ATTACKER, ATTACKER6, FAR, FAR6, PBX, PBX_FOR_PHONE, PBX6, PBX6_FOR_PHONE, PHONE, PHONE6,
@@ -110,10 +112,12 @@ fn healthy() {
     }
     let arrived = burst((&world.attacker, ATTACKER), (&world.pbx, PBX), SIP, BURST);
     assert!(arrived < BURST / 2, "{arrived}");
-    // A change is in the kernel before a test can look.
     running.shield.admit(net(ATTACKER), 1);
     running.shield.dismiss(net(PHONE));
-    std::thread::sleep(Duration::from_millis(100));
+    until("the other healthy host", || {
+        let healthy = |address| holds(&world.pbx, "healthy_udp4", address);
+        healthy(ATTACKER) && !healthy(PHONE)
+    });
     let arrived = burst((&world.attacker, ATTACKER), (&world.pbx, PBX), SIP, BURST);
     assert_eq!(arrived, BURST, "healthy now");
     let arrived = burst((&world.phone, PHONE), (&world.pbx, PBX_FOR_PHONE), SIP, BURST);
@@ -190,7 +194,9 @@ fn unlimited() {
     let (world, mut running) = start(all_together(2));
     running.shielded(&[]);
     running.shield.set_unlimited(&["192.0.2.64/26", "192.0.2.66/32", "2001:db8:a::/64"].map(net));
-    std::thread::sleep(Duration::from_millis(200));
+    until("unlimited networks of both families", || {
+        ["unlimited4", "unlimited6"].iter().all(|set| !elements(&world.pbx, set).is_empty())
+    });
     for (from, to) in [(ATTACKER, PBX), (ATTACKER6, PBX6)] {
         assert_eq!(burst((&world.attacker, from), (&world.pbx, to), SIP, BURST), BURST, "{from}");
     }
@@ -216,7 +222,9 @@ fn slowed() {
     for slow in [PHONE, PHONE6] {
         running.shield.slow(net(slow), Duration::from_secs(600));
     }
-    std::thread::sleep(Duration::from_millis(200));
+    until("a slowed host of each family", || {
+        ["slowed_udp4", "slowed_udp6"].iter().all(|set| !elements(&world.pbx, set).is_empty())
+    });
     for (from, to) in [(PHONE, PBX_FOR_PHONE), (PHONE6, PBX6_FOR_PHONE)] {
         let arrived = burst((&world.phone, from), (&world.pbx, to), SIP, BURST);
         assert!((20..40).contains(&arrived), "{from}: {arrived}");
@@ -226,16 +234,18 @@ fn slowed() {
     // Longer, shorter, and not at all.
     running.shield.slow(net(PHONE), Duration::from_secs(1_200));
     running.shield.slow(net(PHONE), Duration::from_secs(1));
+    // The shorter time must run out: nothing announces that it did not.
     std::thread::sleep(Duration::from_millis(1500));
     let arrived = burst((&world.phone, PHONE), (&world.pbx, PBX_FOR_PHONE), SIP, BURST);
     assert!(arrived < 40, "{arrived}: a later wish does not shorten it");
     running.shield.release(net(PHONE));
     running.shield.release(net(ATTACKER));
-    std::thread::sleep(Duration::from_millis(200));
+    until("no slowed host", || !holds(&world.pbx, "slowed_udp4", PHONE));
     let arrived = burst((&world.phone, PHONE), (&world.pbx, PBX_FOR_PHONE), SIP, BURST);
     assert_eq!(arrived, BURST);
     running.shield.slow(net(PHONE), Duration::from_secs(1));
-    std::thread::sleep(Duration::from_millis(1500));
+    until("a slowed host", || holds(&world.pbx, "slowed_udp4", PHONE));
+    until("the end of its time", || !holds(&world.pbx, "slowed_udp4", PHONE));
     let arrived = burst((&world.phone, PHONE), (&world.pbx, PBX_FOR_PHONE), SIP, BURST);
     assert_eq!(arrived, BURST, "its time is over");
     running.stop();
@@ -302,7 +312,7 @@ fn named() {
     running.shield.slow(net(FAR), Duration::from_secs(600));
     burst((&world.attacker, ATTACKER), (&world.pbx, PBX), OTHER, 1);
     burst((&world.attacker, FAR6), (&world.pbx, PBX6), SIP, 1);
-    std::thread::sleep(Duration::from_millis(200));
+    until("a slowed stranger", || holds(&world.pbx, "slowed_udp4", FAR));
     // What it sends above its limit counts too: it shows how much it goes on.
     burst((&world.attacker, FAR), (&world.pbx, PBX), SIP, 100);
     assert_eq!(strangers(&mut running), [(far, 450, true), (far6, 361, false)]);
@@ -311,9 +321,7 @@ fn named() {
 
 /// The next list of busy strangers: source, packets, whether it is slowed.
 fn strangers(running: &mut Running) -> Vec<(String, u64, bool)> {
-    let report = running.expect_within(Duration::from_secs(30), "strangers", |report| {
-        matches!(report, Report::Strangers(_))
-    });
+    let report = running.expect("strangers", |report| matches!(report, Report::Strangers(_)));
     let Report::Strangers(strangers) = report else { panic!("{report:?}") };
     let name = |s: Stranger| (s.source.to_string(), s.packets, s.is_slowed);
     strangers.into_iter().map(name).collect()

@@ -87,6 +87,11 @@ impl Arrivals {
         arrived.get(&source).copied().unwrap_or_default()
     }
 
+    /// What has arrived of all sources.
+    pub(crate) fn total(&self) -> usize {
+        self.arrived.lock().expect("no panic").values().sum()
+    }
+
     /// What has arrived, by source.
     pub(crate) fn end(self) -> HashMap<IpAddr, usize> {
         // What was sent last is on its way for microseconds.

@@ -1,18 +1,16 @@
 //! The little network of these tests, and the enforcer that runs in it.
 
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ipnet::IpNet;
 use sipward_route::{
     Change, Enforcement, Enforcer, Found, Report, RouteError, Settings, Shield, ShieldCounts,
 };
 use sipward_tests::netns::{self, Host, tcp_connects, udp_arrives};
+use sipward_tests::wait::{PATIENCE, until_within};
 use tokio::sync::{mpsc, oneshot};
 
-/// How long a report may take. Damage is healed within a second where the processors are not busy elsewhere; the
-/// audit, which would find it too, comes every five minutes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the shield may take for its hosts: hundreds of thousands are seconds of work, and as many of rest.
 const SHIELDING: Duration = Duration::from_secs(120);
 
@@ -219,15 +217,9 @@ impl Running {
         what: &str,
         mut wanted: impl FnMut(&Report) -> bool,
     ) -> Report {
-        let deadline = Instant::now() + patience;
-        while Instant::now() < deadline {
-            match self.reports.try_recv() {
-                Ok(report) if wanted(&report) => return report,
-                Ok(_) => {}
-                Err(_) => thread::sleep(Duration::from_millis(1)),
-            }
-        }
-        panic!("no report came: {what}");
+        until_within(patience, what, || {
+            std::iter::from_fn(|| self.reports.try_recv().ok()).find(|report| wanted(report))
+        })
     }
 
     /// Waits for damage to be healed; returns routes, rules and gate put back.
@@ -239,7 +231,8 @@ impl Running {
         }
     }
 
-    /// Reports that come within a time.
+    /// Reports that come within a time: for those that must not come, whose absence nothing announces, and for counts
+    /// that come every second.
     pub(crate) fn reports_within(&mut self, time: Duration) -> Vec<Report> {
         thread::sleep(time);
         std::iter::from_fn(|| self.reports.try_recv().ok()).collect()

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use sipward_tests::sip::{Flood, Heard, Kind, Phone};
+use sipward_tests::wait::until;
 
 use super::world::{self, FIRST_USER, World, sip};
 
@@ -162,7 +163,7 @@ fn sipward_is_started_in_the_middle() {
     let world = World::new();
     world.sofia.remember(world::USER, world::PHONE.parse().unwrap());
     let flood = world::flood(Kind::Options, 500, 1_500).start(&world.attacker);
-    world::until("FreeSWITCH is deaf", || world.sofia.counts("internal").dropped > 500);
+    until("FreeSWITCH is deaf", || world.sofia.counts("internal").dropped > 500);
 
     let setup = world.setup("");
     let _daemon = world.watch(&setup);

@@ -4,7 +4,7 @@
 //! | module | shows |
 //! |---|---|
 //! | `floods` | a phone that registers five times a second loses nothing, whatever the flood |
-//! | `newcomers` | phones that nobody knows yet, and many at once |
+//! | `newcomers` | phones that are not known yet, and many at once |
 //! | `scanners` | strangers that cause no event are slowed, monitors and carriers lose nothing |
 //! | `states` | what people see of it |
 //!

@@ -1,10 +1,11 @@
-//! Phones that nobody knows yet, and many at once.
+//! Phones that are not known yet, and many at once.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use sipward_tests::daemon::Setup;
 use sipward_tests::sip::{Crowd, Kind, Registered};
+use sipward_tests::wait::until;
 
 use super::world::{self, FIRST_USER, World, sip};
 
@@ -91,7 +92,7 @@ fn of_5_000_known_phones_that_register_at_once_the_shield_drops_nothing() {
     let registered = once.register(&world.phones, Duration::from_secs(5));
 
     // What FreeSWITCH itself drops is its own limit. The kernel counts what came and what it dropped.
-    world::until("all are counted", || {
+    until("all are counted", || {
         let [healthy, dropped] = packets(&setup);
         assert_eq!(dropped, 0, "of {} packets of {healthy} healthy", registered.sent);
         healthy >= registered.sent

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use sipward_tests::daemon::{Daemon, Setup};
 use sipward_tests::sip::{Flood, Kind};
+use sipward_tests::wait::{until, until_within};
 
-use super::world::{self, World, sip, until};
+use super::world::{self, World, sip};
 
 super::cases![
     a_scanner_is_slowed_and_named_with_its_rate,
@@ -34,7 +35,7 @@ fn scanner(n: u32) -> IpAddr {
 
 /// Waits until all `count` sources of a flood are slowed.
 fn until_slowed(daemon: &Daemon, count: usize) {
-    world::until_within(JUDGED, "slowed", || daemon.log().all("scanner").len() >= count);
+    until_within(JUDGED, "slowed", || daemon.log().all("scanner").len() >= count);
 }
 
 fn why(setup: &Setup, source: IpAddr) -> String {
@@ -149,7 +150,7 @@ fn a_scanner_that_goes_on_is_reported_as_limited() {
     let setup = world.setup("");
     let daemon = world.watch(&setup);
     let flood = scan(&world, 1);
-    world::until_within(Duration::from_secs(180), "limited for a minute", || {
+    until_within(Duration::from_secs(180), "limited for a minute", || {
         !daemon.log().all("limited").is_empty()
     });
     let limited = daemon.expect("limited");

@@ -3,8 +3,9 @@
 use serde_json::Value;
 use sipward_tests::daemon::Setup;
 use sipward_tests::sip::Kind;
+use sipward_tests::wait::until;
 
-use super::world::{self, World, until};
+use super::world::{self, World};
 
 super::cases![
     with_the_gate_off_a_flood_deafens_freeswitch_and_that_is_told,
@@ -54,7 +55,7 @@ fn with_the_gate_off_a_flood_deafens_freeswitch_and_that_is_told() {
     daemon.stop();
 }
 
-/// Nothing counts packets where the gate is off: the probe alone shows that FreeSWITCH is deaf. It hears more than
+/// Nothing counts packets where the gate is off: the probe alone shows that FreeSWITCH is deaf. It accepts more than
 /// 1,000 and less than 4,000 requests before: of 850 hosts some have failed twice, and none five times. Rule
 /// `network` would come first.
 fn with_the_gate_off_the_burst_falls_while_freeswitch_answers_no_probe() {

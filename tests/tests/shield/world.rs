@@ -1,4 +1,4 @@
-//! A FreeSWITCH on the internet, with phones and attackers who have as many addresses as they want.
+//! A FreeSWITCH on the internet, with phones and attackers with as many addresses as they want.
 //!
 //! ```text
 //!  attacker 198.51.100.7    ─┐
@@ -14,7 +14,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sipward_tests::daemon::{Daemon, Setup, this_program};
 use sipward_tests::fake_freeswitch::{DEFAULT_PASSWORD, FakeFreeSwitch};
@@ -95,7 +95,7 @@ impl World {
         Setup::new(&this_program(), config).event_socket(self.fs.address(), DEFAULT_PASSWORD)
     }
 
-    /// Starts a daemon, and waits until it knows who is registered and its lists are in the kernel.
+    /// Starts a daemon, and waits until it knows the registrations and its lists are in the kernel.
     pub(crate) fn watch(&self, setup: &Setup) -> Daemon {
         self.sofia.tell_registrations();
         let daemon = self.pbx.run(|| setup.start());
@@ -156,19 +156,5 @@ pub(crate) fn is_attacker(source: IpAddr) -> bool {
             matches!(v4.octets(), [198, 18, ..] | [198, 51, 100, _])
         }
         IpAddr::V6(v6) => v6.segments().starts_with(&[0x2001, 0xdb8, 0xbad]),
-    }
-}
-
-/// Waits, for long on a busy machine, until something is so.
-pub(crate) fn until(what: &str, is_so: impl FnMut() -> bool) {
-    until_within(Duration::from_secs(60), what, is_so);
-}
-
-/// As [`until`], for what takes longer.
-pub(crate) fn until_within(limit: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + limit;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}: never");
-        thread::sleep(Duration::from_millis(20));
     }
 }

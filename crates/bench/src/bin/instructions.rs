@@ -17,7 +17,6 @@ use anyhow::{Context as _, Result, bail};
 use bytes::BytesMut;
 use flate2::read::GzDecoder;
 use sipward_esl::{FrameDecoder, Limits, SofiaEvent, sofia};
-use tokio_util::codec::Decoder as _;
 
 fn main() -> Result<()> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -14,11 +14,8 @@ use crate::record::Record;
 const WITHIN: Duration = Duration::from_secs(10);
 
 pub(crate) async fn session(port: u16, tally: &mut Tally) -> Result<()> {
-    let config = SessionConfig {
-        port,
-        subscription: subscription()?,
-        ..SessionConfig::new("127.0.0.1", Password::new(PASSWORD)?)
-    };
+    let mut config = SessionConfig::new("127.0.0.1", Password::new(PASSWORD)?);
+    (config.port, config.subscription) = (port, subscription()?);
     let (session, _handle, mut notices) = sipward_esl::session(config);
     tokio::spawn(session.run());
     loop {

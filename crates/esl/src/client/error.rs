@@ -7,7 +7,7 @@ use crate::{
     frame::{ContentType, FrameError},
 };
 
-/// Why there is no connection, or no longer.
+/// Why a connection failed or ended.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
@@ -16,7 +16,7 @@ pub enum ClientError {
     Connect {
         /// Host and port as configured.
         address: String,
-        /// What the system said.
+        /// The error of the system.
         error: io::Error,
     },
     /// A step of the way took too long.
@@ -63,7 +63,7 @@ pub enum ClientError {
     /// The configured user cannot be part of a command.
     #[error(transparent)]
     Invalid(#[from] InvalidCommand),
-    /// Something else answered than was to be expected; perhaps this is no Event Socket.
+    /// An unexpected frame came; perhaps this is no Event Socket.
     #[error("expected the {step}, but a frame of type {found:?} came; is this an Event Socket?")]
     Unexpected {
         /// The step.
@@ -84,10 +84,10 @@ pub enum ClientError {
     /// because it read too slowly.
     #[error("FreeSWITCH said good-bye: {notice}")]
     Disconnected {
-        /// Its words, escaped.
+        /// The text of the notice, escaped.
         notice: String,
     },
-    /// The stream ended without a word, between two frames.
+    /// The stream ended between two frames, without a notice.
     #[error("FreeSWITCH closed the connection")]
     Closed,
     /// Reading or writing failed.
@@ -108,7 +108,7 @@ pub enum Step {
 }
 
 impl ClientError {
-    /// Can the same attempt succeed later without anybody changing a setting?
+    /// Can the same attempt succeed later without a changed setting?
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {

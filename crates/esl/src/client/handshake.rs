@@ -57,9 +57,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(())
     }
 
-    /// Subscribes to events that are good to have. FreeSWITCH refuses a whole command when its user may not have
-    /// one of the names in it (`esl-allowed-events`); then each is asked for alone. Returns the names that were
-    /// refused. `within` counts for each command.
+    /// Subscribes to optional events. FreeSWITCH refuses a whole command when its user may not have
+    /// one of the names in it (`esl-allowed-events`); then each name is requested alone. Returns the refused
+    /// names. `within` counts for each command.
     ///
     /// # Errors
     /// [`ClientError::Timeout`] and those of [`next_frame`](Self::next_frame).

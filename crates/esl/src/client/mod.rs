@@ -24,7 +24,7 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
-use tokio_util::{codec::Decoder as _, io::poll_read_buf};
+use tokio_util::io::poll_read_buf;
 
 use self::input::Input;
 pub use self::{
@@ -51,7 +51,7 @@ pub struct Connection<S = TcpStream> {
     input: Input,
     /// Commands on their way out.
     output: BytesMut,
-    /// The peer will send no more.
+    /// The peer has closed its side.
     ended: bool,
     pending: VecDeque<Frame>,
     dropped: u64,
@@ -124,7 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// connection too then.
     ///
     /// # Errors
-    /// [`ClientError::Disconnected`] when FreeSWITCH says good-bye instead, and those of `next_frame`.
+    /// [`ClientError::Disconnected`] when FreeSWITCH sends a disconnect notice instead, and those of `next_frame`.
     pub async fn request(&mut self, command: &Command) -> Result<Reply, ClientError> {
         self.send(command);
         loop {

@@ -77,7 +77,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Why the stream has ended here.
     fn end_of_stream(&mut self) -> ClientError {
-        use tokio_util::codec::Decoder as _;
         match self.decoder.decode_eof(&mut self.input.bytes) {
             Err(error) => error.into(),
             Ok(_) => ClientError::Closed,

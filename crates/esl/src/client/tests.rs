@@ -222,7 +222,7 @@ async fn what_is_kept_for_later_is_bounded() {
     assert_eq!(connection.dropped(), 10);
 }
 
-/// FreeSWITCH that does not read must not keep us from reading: each would wait for the other.
+/// A FreeSWITCH that does not read must not stop the client from reading: each would wait for the other.
 #[tokio::test(start_paused = true)]
 async fn reads_while_a_command_is_stuck() {
     let (ours, mut theirs) = duplex(64);

@@ -69,6 +69,7 @@ pub enum CommandKind {
 /// A text that cannot be part of a command. It is not repeated here: it may be a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the {part} {problem}")]
+#[non_exhaustive]
 pub struct InvalidCommand {
     /// Which part of the command.
     pub part: &'static str,
@@ -190,7 +191,7 @@ impl Command {
         Ok(message.command(CommandKind::Sendevent, &format!("sendevent {name}")))
     }
 
-    /// `sendmsg [UUID]`: tells a channel what to do; without a UUID that of an outbound connection.
+    /// `sendmsg [UUID]`: a message to a channel; without a UUID to the channel of an outbound connection.
     ///
     /// # Errors
     /// [`InvalidCommand`] when the UUID is no single word.
@@ -209,7 +210,7 @@ impl Command {
         Self::new(CommandKind::DivertEvents, &format!("divert_events {switch}"))
     }
 
-    /// `exit`: FreeSWITCH says good-bye and closes.
+    /// `exit`: FreeSWITCH sends a disconnect notice and closes the connection.
     #[must_use]
     pub fn exit() -> Self {
         Self::new(CommandKind::Exit, "exit")

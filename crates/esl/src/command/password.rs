@@ -9,7 +9,7 @@ use super::{InvalidCommand, checked};
 pub struct Password(Box<str>);
 
 impl Password {
-    /// A password, as it stands in `event_socket.conf.xml` or the directory.
+    /// A password, as in `event_socket.conf.xml` or the directory.
     ///
     /// # Errors
     /// [`InvalidCommand`] when it holds CR, LF or NUL, which would end the command (a file's line end

@@ -6,7 +6,7 @@ use crate::sofia::Subclass;
 /// The events to subscribe to: plain names first, then the subclasses of `CUSTOM`, because FreeSWITCH takes
 /// every word behind `CUSTOM` for a subclass.
 ///
-/// `HEARTBEAT` is always among them: without it a dead connection cannot be told from a quiet one.
+/// `HEARTBEAT` is always included: without it a dead connection looks like a quiet one.
 /// FreeSWITCH answers `+OK` to subclasses that nothing sends; only events that arrive prove anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
@@ -62,13 +62,13 @@ impl Subscription {
         Self::of(&Subclass::ALL)
     }
 
-    /// What must be heard of to know attackers from phones: `HEARTBEAT` and [`Subclass::REQUIRED`].
+    /// The events that distinguish attackers from phones: `HEARTBEAT` and [`Subclass::REQUIRED`].
     #[must_use]
     pub fn sofia_required() -> Self {
         Self::of(&Subclass::REQUIRED)
     }
 
-    /// What is good to hear of beside it: [`Subclass::OPTIONAL`].
+    /// Useful events beside them: [`Subclass::OPTIONAL`].
     #[must_use]
     pub fn sofia_optional() -> Self {
         Self::of(&Subclass::OPTIONAL)
@@ -151,7 +151,7 @@ impl Subscription {
         self.names.iter().any(|known| known == name || known == "ALL")
     }
 
-    /// The words behind `event FORMAT`.
+    /// The names after `event FORMAT`.
     pub(super) fn words(&self) -> String {
         let mut words = self.names.join(" ");
         if !self.subclasses.is_empty() {

@@ -12,7 +12,7 @@ pub struct Headers<'e> {
     ended: bool,
 }
 
-/// One header. Nothing is decoded before it is asked for.
+/// One header, decoded on access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header<'e> {
     name: &'e [u8],

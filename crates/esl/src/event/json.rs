@@ -9,7 +9,7 @@ use crate::percent;
 
 /// Rewrites a JSON event as plain text: one line a member in the same order, duplicates included; `_body`
 /// as the body; an array as `ARRAY::a|:b`. Strings are taken as bytes: FreeSWITCH passes invalid UTF-8
-/// through raw, and a sender who writes some must not hide the event.
+/// through raw, and a sender that writes some must not hide the event.
 pub(super) fn to_plain(json: &[u8]) -> Result<Bytes, serde_json::Error> {
     let mut rewrite = Rewrite { plain: Vec::with_capacity(json.len()), body: Vec::new() };
     let mut deserializer = serde_json::Deserializer::from_slice(json);

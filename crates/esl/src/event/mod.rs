@@ -19,7 +19,7 @@ use crate::{
 /// One event, plain or JSON behind the same interface.
 ///
 /// A plain event is a view into the received bytes: nothing is copied, a header is found and decoded
-/// when it is asked for. A JSON event is rewritten once, on arrival, into the plain form. Cloning shares
+/// on access. A JSON event is rewritten once, on arrival, into the plain form. Cloning shares
 /// the bytes. An event keeps the read buffer it came with alive; see [`Frame`](crate::Frame).
 ///
 /// ```
@@ -138,7 +138,7 @@ impl Event {
     }
 }
 
-/// Two events are equal when they say the same, wherever their bytes lie.
+/// Two events are equal when their content is equal, wherever their bytes lie.
 impl PartialEq for Event {
     fn eq(&self, other: &Self) -> bool {
         self.as_bytes() == other.as_bytes() && self.cut == other.cut

@@ -3,7 +3,6 @@
 use std::io;
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use tokio_util::codec::Decoder;
 
 use super::{
     Frame,
@@ -24,7 +23,7 @@ use crate::{ContentType, Limits};
 pub struct FrameDecoder {
     limits: Limits,
     state: State,
-    /// Place in the stream of the first byte of the buffer handed to [`decode`](Decoder::decode).
+    /// Position in the stream of the first byte of the buffer handed to [`decode`](Self::decode).
     offset: u64,
 }
 
@@ -102,6 +101,81 @@ impl FrameDecoder {
         self.offset
     }
 
+    /// Takes the next frame from the start of `src`; `None` while it is incomplete.
+    ///
+    /// # Errors
+    /// [`FrameError`], after which the stream cannot be split any further.
+    pub fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
+        loop {
+            match &mut self.state {
+                State::Head { scanned } => {
+                    let scanned = *scanned;
+                    if scanned == 0 {
+                        self.offset += skip_blank_lines(src);
+                    }
+                    match self.head(src, scanned)? {
+                        Head::Complete(envelope) => self.state = State::Body(envelope),
+                        Head::Incomplete { scanned } => {
+                            self.state = State::Head { scanned };
+                            return Ok(None);
+                        }
+                    }
+                }
+                State::Body(envelope) => {
+                    let envelope = *envelope;
+                    match self.body(&envelope, src.len()) {
+                        Body::Incomplete => return Ok(None),
+                        Body::Complete { frame_len } => {
+                            self.state = State::Head { scanned: 0 };
+                            let bytes = self.take(src, frame_len);
+                            let body = envelope.head_len;
+                            return Ok(Some(Frame::new(envelope.content_type, bytes, body, None)));
+                        }
+                        Body::Oversized => {
+                            let start = self.offset;
+                            let head = self.take(src, envelope.head_len);
+                            let compactor = Compactor::new(&head, &envelope, self.limits);
+                            self.state = State::Oversized { start, compactor: Box::new(compactor) };
+                        }
+                    }
+                }
+                // Its bytes are taken by `take_streamed`.
+                State::Streamed { remaining, .. } if *remaining > 0 => return Ok(None),
+                State::Streamed { .. } => self.state = State::Head { scanned: 0 },
+                State::Oversized { compactor, .. } => {
+                    let consumed = compactor.push(src);
+                    src.advance(consumed);
+                    self.offset += consumed as u64;
+                    let Some(frame) = compactor.finish() else {
+                        return Ok(None);
+                    };
+                    self.state = State::Head { scanned: 0 };
+                    return Ok(Some(frame));
+                }
+            }
+        }
+    }
+
+    /// Takes the next frame when the stream has ended and `src` holds the rest of it; `None` when nothing is left.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode), and [`FrameError::PartialFrame`] when the stream ended inside a frame.
+    pub fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
+        if let Some(frame) = self.decode(src)? {
+            return Ok(Some(frame));
+        }
+        let start = match &self.state {
+            State::Oversized { start, .. } | State::Streamed { start, .. } => *start,
+            State::Head { .. } | State::Body(_) if src.is_empty() => return Ok(None),
+            State::Head { .. } | State::Body(_) => self.offset,
+        };
+        let received = (self.offset - start) + src.len() as u64;
+        self.state = State::Head { scanned: 0 };
+        self.offset += src.len() as u64;
+        src.clear();
+        Err(FrameError::PartialFrame { offset: start, received })
+    }
+
     fn head(&self, src: &[u8], scanned: usize) -> Result<Head, FrameError> {
         if let Some(envelope) = envelope::usual_event_head(src) {
             return Ok(Head::Complete(envelope));
@@ -158,7 +232,7 @@ impl FrameDecoder {
     /// [`take_streamed`](Self::take_streamed), whatever its length. `None` while that is not known yet.
     ///
     /// # Errors
-    /// As [`decode`](Decoder::decode).
+    /// As [`decode`](Self::decode).
     pub(crate) fn stream_answer(&mut self, src: &mut BytesMut) -> Result<Streaming, FrameError> {
         if let State::Head { scanned } = self.state {
             if scanned == 0 {
@@ -227,75 +301,18 @@ enum Body {
     Oversized,
 }
 
-impl Decoder for FrameDecoder {
+/// As [`FrameDecoder::decode`] and [`FrameDecoder::decode_eof`].
+#[cfg(feature = "tokio")]
+impl tokio_util::codec::Decoder for FrameDecoder {
     type Item = Frame;
     type Error = FrameError;
 
     fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
-        loop {
-            match &mut self.state {
-                State::Head { scanned } => {
-                    let scanned = *scanned;
-                    if scanned == 0 {
-                        self.offset += skip_blank_lines(src);
-                    }
-                    match self.head(src, scanned)? {
-                        Head::Complete(envelope) => self.state = State::Body(envelope),
-                        Head::Incomplete { scanned } => {
-                            self.state = State::Head { scanned };
-                            return Ok(None);
-                        }
-                    }
-                }
-                State::Body(envelope) => {
-                    let envelope = *envelope;
-                    match self.body(&envelope, src.len()) {
-                        Body::Incomplete => return Ok(None),
-                        Body::Complete { frame_len } => {
-                            self.state = State::Head { scanned: 0 };
-                            let bytes = self.take(src, frame_len);
-                            let body = envelope.head_len;
-                            return Ok(Some(Frame::new(envelope.content_type, bytes, body, None)));
-                        }
-                        Body::Oversized => {
-                            let start = self.offset;
-                            let head = self.take(src, envelope.head_len);
-                            let compactor = Compactor::new(&head, &envelope, self.limits);
-                            self.state = State::Oversized { start, compactor: Box::new(compactor) };
-                        }
-                    }
-                }
-                // Its bytes are taken by `take_streamed`.
-                State::Streamed { remaining, .. } if *remaining > 0 => return Ok(None),
-                State::Streamed { .. } => self.state = State::Head { scanned: 0 },
-                State::Oversized { compactor, .. } => {
-                    let consumed = compactor.push(src);
-                    src.advance(consumed);
-                    self.offset += consumed as u64;
-                    let Some(frame) = compactor.finish() else {
-                        return Ok(None);
-                    };
-                    self.state = State::Head { scanned: 0 };
-                    return Ok(Some(frame));
-                }
-            }
-        }
+        Self::decode(self, src)
     }
 
     fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
-        if let Some(frame) = self.decode(src)? {
-            return Ok(Some(frame));
-        }
-        let start = match &self.state {
-            State::Oversized { start, .. } | State::Streamed { start, .. } => *start,
-            State::Head { .. } | State::Body(_) if src.is_empty() => return Ok(None),
-            State::Head { .. } | State::Body(_) => self.offset,
-        };
-        let received = (self.offset - start) + src.len() as u64;
-        self.state = State::Head { scanned: 0 };
-        self.offset += src.len() as u64;
-        src.clear();
-        Err(FrameError::PartialFrame { offset: start, received })
+        Self::decode_eof(self, src)
     }
 }
 

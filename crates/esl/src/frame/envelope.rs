@@ -11,7 +11,7 @@ use nom::{
 
 use crate::content_type::ContentType;
 
-/// What the decoder needs to know about a head.
+/// The fields of a head that the decoder needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Envelope {
     /// Bytes of the head, its blank line included.
@@ -33,7 +33,7 @@ pub(super) enum BadHead {
 /// Digits of the largest length that can be written.
 const MAX_DIGITS: usize = 20;
 
-/// What stands before the length in the head of a plain event, and behind it.
+/// The text before the length in the head of a plain event, and after it.
 const BEFORE_LENGTH: &[u8] = b"Content-Length: ";
 const BEHIND_LENGTH: &[u8] = b"\nContent-Type: text/event-plain\n\n";
 

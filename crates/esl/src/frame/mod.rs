@@ -14,6 +14,7 @@ use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
 
+#[cfg(feature = "tokio")]
 pub(crate) use self::decoder::Streaming;
 pub use self::decoder::{FrameDecoder, FrameError};
 pub use crate::{

@@ -1,5 +1,4 @@
 use bytes::BytesMut;
-use tokio_util::codec::Decoder as _;
 
 use super::{LogLine, LogLineError};
 use crate::{Frame, FrameDecoder, Limits, command::LogLevel};

@@ -22,8 +22,24 @@ pub const DEFAULT_QUEUE: usize = 16 * 1024;
 /// alone is no bound.
 pub const DEFAULT_QUEUE_BYTES: usize = 64 * 1024 * 1024;
 
-/// What a [`session`](super::session()) needs to know.
+/// Default of [`Backoff::jitter`].
+const JITTER: f64 = 0.3;
+
+/// The configuration of a [`session`](super::session()).
+///
+/// ```
+/// use std::time::Duration;
+/// use sipward_esl::{Backoff, Password, SessionConfig};
+///
+/// # fn example() -> Result<(), sipward_esl::InvalidCommand> {
+/// let mut config = SessionConfig::new("pbx.test", Password::new("ClueCon")?);
+/// config.user = Some("monitor@pbx.test".into());
+/// config.backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct SessionConfig {
     /// Host name or address. Every address of a name is tried.
     pub host: String,
@@ -33,10 +49,9 @@ pub struct SessionConfig {
     pub user: Option<String>,
     /// The password.
     pub password: Password,
-    /// What must be listened to; repeated after every reconnect, because FreeSWITCH keeps nothing.
+    /// The required events. The session subscribes again after every reconnect, because FreeSWITCH keeps nothing.
     pub subscription: Subscription,
-    /// What is listened to besides, as far as FreeSWITCH lets the user have it; default
-    /// [`Subscription::sofia_optional`]. What it refuses is reported by
+    /// The optional events; default [`Subscription::sofia_optional`]. What FreeSWITCH refuses is reported by
     /// [`Notice::NotAllowed`](super::Notice::NotAllowed).
     pub optional: Option<Subscription>,
     /// Bounds on what a frame may occupy.
@@ -53,7 +68,7 @@ pub struct SessionConfig {
     pub command_timeout: Duration,
     /// How long to wait between attempts.
     pub backoff: Backoff,
-    /// How long to wait after an attempt that cannot succeed before somebody changes a setting
+    /// How long to wait after an attempt that cannot succeed before a setting changes
     /// ([`ClientError::is_retryable`](crate::client::ClientError::is_retryable)): FreeSWITCH writes a log line
     /// for each.
     pub refused_backoff: Backoff,
@@ -69,6 +84,7 @@ pub struct SessionConfig {
 /// Waits between attempts: `initial`, twice that, and so on up to `max`; from the start again once a
 /// connection has lasted 10 s.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Backoff {
     /// First wait. Default 250 ms.
     pub initial: Duration,
@@ -107,11 +123,24 @@ impl SessionConfig {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { initial: Duration::from_millis(250), max: Duration::from_secs(30), jitter: 0.3 }
+        Self::new(Duration::from_millis(250), Duration::from_secs(30))
     }
 }
 
 impl Backoff {
+    /// Waits from `initial` to `max`, with the default jitter.
+    #[must_use]
+    pub const fn new(initial: Duration, max: Duration) -> Self {
+        Self { initial, max, jitter: JITTER }
+    }
+
+    /// With this [`jitter`](Self#structfield.jitter).
+    #[must_use]
+    pub const fn with_jitter(mut self, jitter: f64) -> Self {
+        self.jitter = jitter;
+        self
+    }
+
     /// The wait after `failures` attempts in a row, the first of them 1.
     pub(super) fn wait(&self, failures: u32, random: &mut fastrand::Rng) -> Duration {
         let doublings = failures.saturating_sub(1).min(31);

@@ -44,7 +44,7 @@ pub(super) struct Connected<'s> {
     /// Commands whose replies have not come, in order.
     in_flight: VecDeque<InFlight>,
     jobs: HashMap<JobUuid, Answer>,
-    /// `BACKGROUND_JOB` has been subscribed to for our own jobs.
+    /// `BACKGROUND_JOB` has been subscribed to for the jobs of this session.
     listens_to_jobs: bool,
     /// The first event of this connection has shown its `Core-UUID`.
     core_known: bool,
@@ -59,9 +59,9 @@ struct InFlight {
 enum Waiter {
     /// The reply is the answer.
     Reply(Answer),
-    /// The reply only says whether the job was accepted.
+    /// The reply only reports whether the job was accepted.
     Job(JobUuid),
-    /// Nobody waits: a command of the session's own.
+    /// No caller waits: the session sent the command itself.
     Nobody,
 }
 
@@ -105,8 +105,8 @@ impl<'s> Connected<'s> {
             }
             outcome = tokio::select! {
                 // In this order: the next request waits for the reply to the last one, so it cannot keep
-                // us from reading; and after a long sleep of this host, what has come is read before
-                // the silence is judged.
+                // the session from reading; and after a suspend of this host, what has arrived is read
+                // before the silence is judged.
                 biased;
                 Some(request) = requests.recv(), if self.in_flight.is_empty() => {
                     self.start(request, connection);
@@ -129,14 +129,14 @@ impl<'s> Connected<'s> {
         }
     }
 
-    /// Tells those who still wait that no answer will come.
+    /// Answers all waiting callers: the connection is lost.
     pub(super) fn end(&mut self) {
         let waiting = self.in_flight.drain(..).filter_map(|in_flight| match in_flight.waiter {
             Waiter::Reply(answer) => Some(answer),
             Waiter::Job(_) | Waiter::Nobody => None,
         });
         for answer in waiting.chain(self.jobs.drain().map(|(_, answer)| answer)) {
-            tell(answer, Err(CommandError::Lost));
+            give(answer, Err(CommandError::Lost));
         }
         self.memory.blind = true;
     }
@@ -228,7 +228,7 @@ impl<'s> Connected<'s> {
         self.batch.push(Notice::Event { event, received: received.into_std() });
     }
 
-    /// The first event that FreeSWITCH made itself tells which run of it this is.
+    /// The first event that FreeSWITCH itself created identifies the run of FreeSWITCH.
     fn learn_core(&mut self, event: &Event) {
         if event.raw_header("Command").is_some() {
             return;
@@ -242,11 +242,11 @@ impl<'s> Connected<'s> {
         }
     }
 
-    /// Answers our job; says whether the event is nobody else's business.
+    /// Answers the session's own job. Returns whether the event is handled: the consumer does not get it.
     fn finish_job(&mut self, event: &Event) -> bool {
         let job = event.header("Job-UUID").and_then(|job| JobUuid::parse(job.as_bytes()));
         if let Some(answer) = job.and_then(|job| self.jobs.remove(&job)) {
-            tell(answer, Ok(Reply::from_job(event)));
+            give(answer, Ok(Reply::from_job(event)));
             return true;
         }
         !self.config.subscription.names_event(BACKGROUND_JOB)
@@ -269,10 +269,10 @@ impl<'s> Connected<'s> {
             }
         };
         match in_flight.waiter {
-            Waiter::Reply(answer) => tell(answer, outcome()),
+            Waiter::Reply(answer) => give(answer, outcome()),
             Waiter::Job(job) if refused => {
                 if let Some(answer) = self.jobs.remove(&job) {
-                    tell(answer, outcome());
+                    give(answer, outcome());
                 }
             }
             Waiter::Nobody if refused => self.batch.push(Notice::Unusable { frame }),
@@ -290,7 +290,7 @@ impl<'s> Connected<'s> {
             Work::Command(command) => self.send(&command, Waiter::Reply(answer), connection),
             Work::Job(command) => {
                 if let Err((error, answer)) = self.start_job(&command, answer, connection) {
-                    tell(answer, Err(error));
+                    give(answer, Err(error));
                 }
             }
         }
@@ -306,12 +306,12 @@ impl<'s> Connected<'s> {
         if format == Format::Xml {
             return Err((CommandError::XmlFormat, answer));
         }
-        // Those who stopped waiting make room.
+        // Callers that stopped waiting make room.
         self.jobs.retain(|_, answer| !answer.is_closed());
         if self.jobs.len() >= MAX_JOBS {
             return Err((CommandError::TooManyJobs { limit: MAX_JOBS }, answer));
         }
-        let job = JobUuid::random(self.random);
+        let job = JobUuid::random(self.random.u128(..));
         let commands =
             (Subscription::new(format).event(BACKGROUND_JOB), Command::bgapi(command, job));
         let (listen, run) = match commands {
@@ -338,7 +338,7 @@ impl<'s> Connected<'s> {
     }
 }
 
-/// Anyone who asked may have stopped waiting; nobody is left to tell then.
-fn tell(answer: Answer, outcome: Result<Reply, CommandError>) {
+/// The caller may have stopped waiting; then the answer is dropped.
+fn give(answer: Answer, outcome: Result<Reply, CommandError>) {
     let _ = answer.send(outcome);
 }

@@ -16,7 +16,7 @@ use crate::{
 /// Requests that may wait for the one in flight.
 pub(super) const MAX_REQUESTS: usize = 64;
 
-/// Gives commands to a [`Session`](super::Session). Clones share it; dropping them does not end it.
+/// Sends commands to a [`Session`](super::Session). Clones share it; dropping them does not end it.
 #[derive(Clone)]
 pub struct SessionHandle {
     pub(super) requests: mpsc::Sender<Request>,
@@ -90,7 +90,7 @@ impl SessionHandle {
     }
 
     /// `bgapi COMMAND`, until its `BACKGROUND_JOB` event brings the answer. The session subscribes to that
-    /// event when this is first called; other clients' jobs are then passed over, unless the
+    /// event when this is first called; the jobs of other clients are then ignored, unless the
     /// subscription names the event itself.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! A connection that stays: reconnects, subscribes again, tells what it missed.
+//! A supervised connection: reconnects, subscribes again, reports what it missed.
 //!
 //! | file | holds |
 //! |---|---|
@@ -17,10 +17,14 @@ mod queue;
 use std::{
     convert::Infallible,
     fmt,
+    future::Future,
+    net::SocketAddr,
     time::{Duration, SystemTime},
 };
 
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
     sync::mpsc,
     time::{Instant, sleep},
 };
@@ -44,6 +48,32 @@ use crate::{
 
 /// A connection that has lasted this long makes the waits start over.
 const STABLE: Duration = Duration::from_secs(10);
+
+/// Opens the session's connections. In production over TCP; in tests in memory, where paused time works.
+trait Dial {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send;
+
+    /// A connection before its greeting, the address of the Event Socket and of this end.
+    fn dial(
+        &mut self,
+        config: &SessionConfig,
+    ) -> impl Future<Output = Result<Dialled<Self::Stream>, ClientError>> + Send;
+}
+
+type Dialled<S> = (Connection<S>, SocketAddr, SocketAddr);
+
+struct Tcp;
+
+impl Dial for Tcp {
+    type Stream = TcpStream;
+
+    async fn dial(&mut self, config: &SessionConfig) -> Result<Dialled<TcpStream>, ClientError> {
+        let (limits, within) = (config.limits, config.connect_timeout);
+        let connection = Connection::connect(&config.host, config.port, limits, within).await?;
+        let (peer, local) = connection.addresses()?;
+        Ok((connection, peer, local))
+    }
+}
 
 /// A supervised connection. Does nothing before [`run`](Self::run).
 pub struct Session {
@@ -101,24 +131,28 @@ pub fn session(config: SessionConfig) -> (Session, SessionHandle, Notices) {
 
 impl Session {
     /// Connects, and connects again whenever the connection is lost, until [`SessionHandle::close`] is
-    /// called or the [`Notices`] are dropped. Wrong passwords are retried too: somebody may set them right.
+    /// called or the [`Notices`] are dropped. Wrong passwords are retried too: they may be corrected in FreeSWITCH.
     ///
     /// Dropping the future closes the connection at once and ends the notices.
-    pub async fn run(mut self) {
+    pub async fn run(self) {
+        self.run_over(Tcp).await;
+    }
+
+    async fn run_over(mut self, mut dial: impl Dial) {
         let stop = self.stop.clone();
         tokio::select! {
             () = stop.cancelled() => {}
-            never = self.supervise() => match never {},
+            never = self.supervise(&mut dial) => match never {},
         }
     }
 
-    async fn supervise(&mut self) -> Infallible {
+    async fn supervise(&mut self, dial: &mut impl Dial) -> Infallible {
         let mut failures: u32 = 0;
         loop {
             let begun = SystemTime::now();
-            let (error, lasted) = self.attempt().await;
+            let (error, lasted) = self.attempt(dial).await;
             if self.memory.last_seen.is_none() {
-                // From the first failure on, what happens is not seen.
+                // Events from the first failure on are missed.
                 self.memory.last_seen = Some(begun);
                 self.memory.blind = true;
             }
@@ -139,19 +173,17 @@ impl Session {
     }
 
     /// One connection from start to end: why it ended, and how long it lasted.
-    async fn attempt(&mut self) -> (ClientError, Duration) {
+    async fn attempt(&mut self, dial: &mut impl Dial) -> (ClientError, Duration) {
         let connected = tokio::select! {
-            connected = connect(&self.config) => connected,
+            connected = connect(&self.config, dial) => connected,
             never = refuse(&mut self.requests) => match never {},
         };
-        let (mut connection, refused) = match connected {
+        let ((mut connection, peer, local), refused) = match connected {
             Ok(connected) => connected,
             Err(error) => return (error, Duration::ZERO),
         };
         let since = Instant::now();
-        if let Err(error) = self.announce(&connection, refused) {
-            return (error, Duration::ZERO);
-        }
+        self.announce(peer, local, refused);
         let mut connected =
             Connected::new(&self.config, &self.notices, &mut self.memory, &mut self.random);
         let error = connected.run(&mut connection, &mut self.requests).await;
@@ -159,12 +191,7 @@ impl Session {
         (error, since.elapsed())
     }
 
-    fn announce(
-        &mut self,
-        connection: &Connection,
-        refused: Vec<String>,
-    ) -> Result<(), ClientError> {
-        let (peer, local) = connection.addresses()?;
+    fn announce(&mut self, peer: SocketAddr, local: SocketAddr, refused: Vec<String>) {
         tracing::debug!(%peer, "subscribed");
         let now = SystemTime::now();
         self.notices.push(Notice::Connected { peer, local });
@@ -177,7 +204,6 @@ impl Session {
             self.notices.push(Notice::Blind { from, to: now });
         }
         self.memory.last_seen = Some(now);
-        Ok(())
     }
 }
 
@@ -188,23 +214,24 @@ impl fmt::Debug for Session {
 }
 
 /// A connection, and the events of `optional` that FreeSWITCH refused.
-async fn connect(config: &SessionConfig) -> Result<(Connection, Vec<String>), ClientError> {
-    let limits = config.limits;
-    let mut connection =
-        Connection::connect(&config.host, config.port, limits, config.connect_timeout).await?;
+async fn connect<D: Dial>(
+    config: &SessionConfig,
+    dial: &mut D,
+) -> Result<(Dialled<D::Stream>, Vec<String>), ClientError> {
+    let (mut connection, peer, local) = dial.dial(config).await?;
     connection.login(config.user.as_deref(), &config.password, config.auth_timeout).await?;
     connection.subscribe(&config.subscription, config.auth_timeout).await?;
     let refused = match &config.optional {
         Some(optional) => connection.subscribe_optional(optional, config.auth_timeout).await?,
         None => Vec::new(),
     };
-    Ok((connection, refused))
+    Ok(((connection, peer, local), refused))
 }
 
 /// Answers requests while there is no connection.
 async fn refuse(requests: &mut mpsc::Receiver<Request>) -> Infallible {
     while let Some(request) = requests.recv().await {
-        // Anyone who asked may have gone; nobody is left to tell then.
+        // The caller may have stopped waiting; then the answer is dropped.
         let _ = request.answer.send(Err(CommandError::NotConnected));
     }
     std::future::pending().await

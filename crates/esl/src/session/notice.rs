@@ -1,4 +1,4 @@
-//! What a session tells its consumer.
+//! What a session reports to its consumer.
 
 use std::{
     net::SocketAddr,
@@ -73,7 +73,7 @@ pub enum Notice {
         /// The frame.
         frame: Frame,
     },
-    /// A frame that the session has no use for: XML events, unknown types, replies nobody asked for.
+    /// A frame that the session has no use for: XML events, unknown types, replies without a command.
     Unusable {
         /// The frame.
         frame: Frame,
@@ -104,7 +104,7 @@ impl Notice {
         }
     }
 
-    /// Does it tell about the connection itself? Those have room kept for them.
+    /// Is it about the connection itself? The queue reserves room for such notices.
     pub(super) const fn is_about_connection(&self) -> bool {
         match self {
             Self::Connected { .. }

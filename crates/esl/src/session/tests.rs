@@ -1,49 +1,64 @@
 mod commands;
 
-use std::{io::Write as _, time::Duration};
-
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
-    time::timeout,
+use std::{
+    io::Write as _,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
 };
 
-use super::{Backoff, Notice, Notices, SessionConfig, SessionHandle, session};
-use crate::{CoreUuid, Format, Password, Subscription, client::ClientError};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
+    net::TcpListener,
+    sync::mpsc,
+    task::JoinHandle,
+    time::{advance, sleep, timeout},
+};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+use super::{Backoff, Dial, Dialled, Notice, Notices, SessionConfig, SessionHandle, session};
+use crate::{
+    CoreUuid, Format, Password, Subscription,
+    client::{ClientError, Connection},
+};
+
+/// Longest wait for the session. Time is paused in these tests: it ends at once when nothing is left to do.
+const PATIENCE: Duration = Duration::from_secs(3_600);
+/// Bytes on their way in one direction.
+const PIPE: usize = 64 * 1024;
 const OLD: &str = "3833e5b9-30a6-4853-84cc-577f3c1402af";
 const NEW: &str = "bbb079b7-fa04-4fa1-b75f-b1e4b044fc80";
 
 /// An Event Socket played by the test.
-struct FreeSwitch(TcpListener);
+struct FreeSwitch(mpsc::UnboundedReceiver<DuplexStream>);
 
 /// One connection to it.
-struct Client(TcpStream);
+struct Client(DuplexStream);
+
+/// The session's way to it.
+struct InMemory(mpsc::UnboundedSender<DuplexStream>);
+
+impl Dial for InMemory {
+    type Stream = DuplexStream;
+
+    async fn dial(&mut self, config: &SessionConfig) -> Result<Dialled<DuplexStream>, ClientError> {
+        let (ours, theirs) = duplex(PIPE);
+        self.0.send(theirs).map_err(|_| ClientError::Closed)?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, config.port));
+        Ok((Connection::new(ours, config.limits), address, address))
+    }
+}
 
 impl FreeSwitch {
-    async fn start() -> (Self, SessionConfig) {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let millis = Duration::from_millis;
-        let config = SessionConfig {
-            port,
-            backoff: Backoff { initial: millis(10), max: millis(40), jitter: 0.0 },
-            command_timeout: Duration::from_secs(2),
-            refused_backoff: Backoff { initial: millis(10), max: millis(40), jitter: 0.0 },
-            optional: None,
-            ..SessionConfig::new("127.0.0.1", Password::new("ClueCon").unwrap())
-        };
-        (Self(listener), config)
+    fn start() -> (Self, (InMemory, SessionConfig)) {
+        let (dialled, accepted) = mpsc::unbounded_channel();
+        (Self(accepted), (InMemory(dialled), config()))
     }
 
-    async fn accept(&self) -> Client {
-        Client(timeout(PATIENCE, self.0.accept()).await.unwrap().unwrap().0)
+    async fn accept(&mut self) -> Client {
+        Client(timeout(PATIENCE, self.0.recv()).await.expect("in time").expect("the session lives"))
     }
 
     /// Accepts, authenticates and takes the subscription.
-    async fn subscribed(&self) -> Client {
+    async fn subscribed(&mut self) -> Client {
         let mut client = self.accept().await;
         client.send("Content-Type: auth/request\n\n").await;
         assert_eq!(client.command().await, "auth ClueCon");
@@ -88,9 +103,19 @@ impl Client {
     }
 }
 
-fn run(config: SessionConfig) -> (SessionHandle, Notices, JoinHandle<()>) {
+fn config() -> SessionConfig {
+    let mut config = SessionConfig::new("127.0.0.1", Password::new("ClueCon").unwrap());
+    let (initial, max) = (Duration::from_millis(10), Duration::from_millis(40));
+    config.backoff = Backoff::new(initial, max).with_jitter(0.0);
+    config.refused_backoff = config.backoff;
+    config.command_timeout = Duration::from_secs(2);
+    config.optional = None;
+    config
+}
+
+fn run((dial, config): (InMemory, SessionConfig)) -> (SessionHandle, Notices, JoinHandle<()>) {
     let (session, handle, notices) = session(config);
-    (handle, notices, tokio::spawn(session.run()))
+    (handle, notices, tokio::spawn(session.run_over(dial)))
 }
 
 async fn next(notices: &mut Notices) -> Notice {
@@ -98,7 +123,7 @@ async fn next(notices: &mut Notices) -> Notice {
 }
 
 /// Takes the session's subscription and waits until the session knows that it has one.
-async fn connected(freeswitch: &FreeSwitch, notices: &mut Notices) -> Client {
+async fn connected(freeswitch: &mut FreeSwitch, notices: &mut Notices) -> Client {
     let client = freeswitch.subscribed().await;
     assert!(matches!(next(notices).await, Notice::Connected { .. }));
     client
@@ -122,9 +147,9 @@ async fn disconnected(notices: &mut Notices) -> ClientError {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn comes_back_subscribes_again_and_tells_what_it_missed() {
-    let (freeswitch, config) = FreeSwitch::start().await;
+    let (mut freeswitch, config) = FreeSwitch::start();
     let (_handle, mut notices, _task) = run(config);
 
     let mut client = freeswitch.subscribed().await;
@@ -133,7 +158,7 @@ async fn comes_back_subscribes_again_and_tells_what_it_missed() {
     drop(client);
     assert!(matches!(disconnected(&mut notices).await, ClientError::Closed));
 
-    let mut client = connected(&freeswitch, &mut notices).await;
+    let mut client = connected(&mut freeswitch, &mut notices).await;
     let Notice::Blind { from, to } = next(&mut notices).await else { panic!("not blind") };
     assert!(from < to);
     client.heartbeat(NEW).await;
@@ -143,9 +168,9 @@ async fn comes_back_subscribes_again_and_tells_what_it_missed() {
     assert!(matches!(next(&mut notices).await, Notice::Event { .. }));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_same_core_is_no_restart_and_a_forged_one_none_either() {
-    let (freeswitch, config) = FreeSwitch::start().await;
+    let (mut freeswitch, config) = FreeSwitch::start();
     let (_handle, mut notices, _task) = run(config);
     for _ in 0..2 {
         let mut client = freeswitch.subscribed().await;
@@ -162,9 +187,9 @@ async fn the_same_core_is_no_restart_and_a_forged_one_none_either() {
     assert_eq!(seen, expected);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_wrong_password_is_tried_again_with_growing_waits() {
-    let (freeswitch, config) = FreeSwitch::start().await;
+    let (mut freeswitch, config) = FreeSwitch::start();
     let (_handle, mut notices, _task) = run(config);
     for expected in [10, 20, 40, 40] {
         let mut client = freeswitch.accept().await;
@@ -181,23 +206,26 @@ async fn a_wrong_password_is_tried_again_with_growing_waits() {
 
 #[tokio::test]
 async fn nobody_listening_is_reported_with_the_address() {
-    let (freeswitch, config) = FreeSwitch::start().await;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let mut config = config();
+    config.port = listener.local_addr().unwrap().port();
     let port = config.port;
-    drop(freeswitch);
-    let (_handle, mut notices, _task) = run(config);
+    drop(listener);
+    let (session, _handle, mut notices) = session(config);
+    tokio::spawn(session.run());
     let error = disconnected(&mut notices).await;
     assert!(matches!(error, ClientError::Connect { .. }), "{error}");
     assert!(error.to_string().contains(&format!("127.0.0.1:{port}")), "{error}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn silence_is_death() {
-    let (freeswitch, mut config) = FreeSwitch::start().await;
-    config.heartbeat_timeout = Duration::from_millis(200);
+    let (mut freeswitch, mut config) = FreeSwitch::start();
+    config.1.heartbeat_timeout = Duration::from_secs(60);
     let (_handle, mut notices, _task) = run(config);
     let mut client = freeswitch.subscribed().await;
     for _ in 0..4 {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        sleep(Duration::from_secs(59)).await;
         client.heartbeat(OLD).await;
     }
     let names = names(&mut notices, 5).await;
@@ -208,23 +236,23 @@ async fn silence_is_death() {
 }
 
 /// As after a suspended host: the time is up, but what came meanwhile has not been read.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_has_come_is_read_before_silence_is_judged() {
-    let (freeswitch, mut config) = FreeSwitch::start().await;
-    config.heartbeat_timeout = Duration::from_millis(300);
+    let (mut freeswitch, mut config) = FreeSwitch::start();
+    config.1.heartbeat_timeout = Duration::from_secs(60);
     let (_handle, mut notices, _task) = run(config);
-    let mut client = connected(&freeswitch, &mut notices).await;
+    let mut client = connected(&mut freeswitch, &mut notices).await;
     client.heartbeat(OLD).await;
-    // Everything stands still here: the session runs on this thread too.
-    std::thread::sleep(Duration::from_millis(500));
+    // The session runs on this thread too: it sees the heartbeat and the end of its patience at once.
+    advance(Duration::from_secs(90)).await;
     assert_eq!(names(&mut notices, 1).await, ["Event"]);
     client.heartbeat(OLD).await;
     assert_eq!(names(&mut notices, 1).await, ["Event"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn damage_in_the_stream_ends_the_connection_after_what_was_whole() {
-    let (freeswitch, config) = FreeSwitch::start().await;
+    let (mut freeswitch, config) = FreeSwitch::start();
     let (_handle, mut notices, _task) = run(config);
     let mut client = freeswitch.subscribed().await;
     client.send(&format!("{}Content-Length: x\n\n", "Content-Type: a/b\n\n")).await;
@@ -233,10 +261,10 @@ async fn damage_in_the_stream_ends_the_connection_after_what_was_whole() {
     freeswitch.subscribed().await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn whatever_is_no_event_is_told_too() {
-    let (freeswitch, mut config) = FreeSwitch::start().await;
-    config.subscription = Subscription::new(Format::Json);
+    let (mut freeswitch, mut config) = FreeSwitch::start();
+    config.1.subscription = Subscription::new(Format::Json);
     let (_handle, mut notices, _task) = run(config);
     let mut client = freeswitch.subscribed().await;
     client.frame("text/event-json", "{\"Event-Name\":\"HEARTBEAT\"}").await;
@@ -263,20 +291,20 @@ async fn whatever_is_no_event_is_told_too() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn closing_ends_the_notices_after_what_is_queued() {
-    let (freeswitch, config) = FreeSwitch::start().await;
+    let (mut freeswitch, config) = FreeSwitch::start();
     let (handle, mut notices, task) = run(config);
-    let mut client = connected(&freeswitch, &mut notices).await;
+    let mut client = connected(&mut freeswitch, &mut notices).await;
     handle.close();
     task.await.unwrap();
     assert!(notices.recv().await.is_none());
     assert_eq!(client.0.read(&mut [0]).await.unwrap(), 0, "closed at once, without a word");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn dropping_the_notices_ends_the_session_and_dropping_the_handle_does_not() {
-    let (freeswitch, config) = FreeSwitch::start().await;
+    let (mut freeswitch, config) = FreeSwitch::start();
     let (handle, mut notices, task) = run(config);
     drop(handle);
     freeswitch.subscribed().await;
@@ -285,10 +313,10 @@ async fn dropping_the_notices_ends_the_session_and_dropping_the_handle_does_not(
     timeout(PATIENCE, task).await.unwrap().unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_consumer_that_sleeps_never_stops_the_reader() {
-    let (freeswitch, mut config) = FreeSwitch::start().await;
-    config.queue = 100;
+    let (mut freeswitch, mut config) = FreeSwitch::start();
+    config.1.queue = 100;
     let (_handle, mut notices, _task) = run(config);
     let mut client = freeswitch.subscribed().await;
     let sent = 50_000;
@@ -314,22 +342,31 @@ async fn a_consumer_that_sleeps_never_stops_the_reader() {
 }
 
 /// However fast the events come, a consumer that keeps up loses none of them to the session's own haste.
+///
+/// Over TCP: a thread of its own floods the socket, faster than the session reads.
 #[tokio::test]
 async fn the_consumer_gets_its_turn_in_a_flood() {
     const EVENT: &[u8] =
         b"Content-Length: 23\nContent-Type: text/event-plain\n\nEvent-Name: HEARTBEAT\n\n";
     const SENT: usize = 100_000;
-    let (freeswitch, mut config) = FreeSwitch::start().await;
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let mut config = config();
+    config.port = listener.local_addr().unwrap().port();
     // A read brings up to 7,000 of these; the sockets hold tens of thousands.
     config.queue = 100;
-    let (_handle, mut notices, _task) = run(config);
-    let client = connected(&freeswitch, &mut notices).await;
-    let mut stream = client.0.into_std().unwrap();
-    stream.set_nonblocking(false).unwrap();
     let flood = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        // Greeting and replies: the session takes them in order, also ahead of its commands.
+        stream.write_all(b"Content-Type: auth/request\n\n").unwrap();
+        for _ in ["auth", "event"] {
+            stream.write_all(b"Content-Type: command/reply\nReply-Text: +OK\n\n").unwrap();
+        }
         stream.write_all(&EVENT.repeat(SENT)).unwrap();
         stream
     });
+    let (session, _handle, mut notices) = session(config);
+    tokio::spawn(session.run());
+    assert!(matches!(next(&mut notices).await, Notice::Connected { .. }));
     for _ in 0..SENT {
         let notice = next(&mut notices).await;
         assert!(matches!(notice, Notice::Event { .. }), "{notice:?}");
@@ -344,9 +381,9 @@ fn the_password_is_shown_nowhere() {
     assert!(!format!("{:?}", session(config).0).contains("s3cret"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn time_before_the_first_connection_is_blind_from_the_first_failure_on() {
-    let (freeswitch, config) = FreeSwitch::start().await;
+    let (mut freeswitch, config) = FreeSwitch::start();
     let before = std::time::SystemTime::now();
     let (_handle, mut notices, _task) = run(config);
     // Refuses twice, then lets it in.
@@ -366,20 +403,21 @@ async fn time_before_the_first_connection_is_blind_from_the_first_failure_on() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_first_connection_that_is_there_at_once_is_not_blind() {
-    let (freeswitch, config) = FreeSwitch::start().await;
+    let (mut freeswitch, config) = FreeSwitch::start();
     let (_handle, mut notices, _task) = run(config);
-    let mut client = connected(&freeswitch, &mut notices).await;
+    let mut client = connected(&mut freeswitch, &mut notices).await;
     client.heartbeat(NEW).await;
     assert!(matches!(next(&mut notices).await, Notice::Event { .. }));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn events_that_the_user_may_not_have_are_told_after_the_connection() {
-    let (freeswitch, config) = FreeSwitch::start().await;
+    let (mut freeswitch, mut config) = FreeSwitch::start();
     let optional = Subscription::new(Format::Plain).custom("sofia::gateway_add").unwrap();
-    let (_handle, mut notices, _task) = run(SessionConfig { optional: Some(optional), ..config });
+    config.1.optional = Some(optional);
+    let (_handle, mut notices, _task) = run(config);
     let mut client = freeswitch.subscribed().await;
     assert_eq!(client.command().await, "event plain HEARTBEAT CUSTOM sofia::gateway_add");
     client.reply("-ERR permission denied").await;

@@ -24,7 +24,7 @@ pub struct RegisterFailure<'e> {
     pub profile: Text<'e>,
     /// Where the request came from.
     pub source: Endpoint<'e>,
-    /// The user of the To address (`to-user`), who need not be the digest username.
+    /// The user of the To address (`to-user`), which need not be the digest username.
     pub user: Option<Text<'e>>,
     /// The domain of the To address (`to-host`).
     pub domain: Option<Text<'e>>,
@@ -59,7 +59,7 @@ pub struct RegisterAttempt<'e> {
     pub realm: Option<Text<'e>>,
     /// `auth-result`.
     pub result: AuthResult,
-    /// What the request said about its contact.
+    /// The contact of the request.
     pub contact: Contact<'e>,
     /// `user-agent`. FreeSWITCH writes `unknown` when the request has none; `None` when it is empty.
     pub user_agent: Option<Text<'e>>,
@@ -84,7 +84,7 @@ pub struct PreRegister<'e> {
     pub from_user: Option<Text<'e>>,
     /// The domain of the From address. FreeSWITCH writes it into `to-host`.
     pub from_domain: Option<Text<'e>>,
-    /// What the request said about its contact.
+    /// The contact of the request.
     pub contact: Contact<'e>,
     /// `user-agent`. FreeSWITCH writes `unknown` when the request has none; `None` when it is empty.
     pub user_agent: Option<Text<'e>>,

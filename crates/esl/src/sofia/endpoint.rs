@@ -5,8 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use crate::{percent, text::Text};
 
 /// `network-ip` and `network-port`: the source of the packet. `Via` and `received=` have no effect on
-/// it, but over UDP its sender chooses it, and nothing in the event tells UDP from TCP.
+/// it, but over UDP its sender chooses it, and the event does not show whether it was UDP or TCP.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Endpoint<'e> {
     /// The address. IPv4-mapped IPv6 is left as it came.
     pub ip: IpAddr,

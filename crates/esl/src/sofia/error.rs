@@ -14,7 +14,7 @@ use crate::text::excerpt;
 pub struct RecordError {
     /// Which record it would have been.
     pub subclass: Subclass,
-    /// Who sent the event; forged ones are often incomplete.
+    /// The sender of the event; forged ones are often incomplete.
     pub origin: Origin,
     /// The header's name as FreeSWITCH writes it.
     pub header: &'static str,

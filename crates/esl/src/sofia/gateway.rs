@@ -68,7 +68,7 @@ pub enum GatewayStatus<'e> {
     Down,
     /// `TIMEOUT`.
     TimedOut,
-    /// A state this library does not know.
+    /// An unknown state.
     Other(Text<'e>),
 }
 

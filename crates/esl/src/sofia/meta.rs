@@ -9,6 +9,7 @@ use crate::CoreUuid;
 
 /// Time, sequence, core and origin of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EventMeta {
     /// `Event-Date-Timestamp`.
     pub time: EventTime,
@@ -17,7 +18,7 @@ pub struct EventMeta {
     pub sequence: u64,
     /// `Core-UUID`.
     pub core: CoreUuid,
-    /// Who sent the event. Only [`Origin::Sofia`] is evidence.
+    /// The sender of the event. Only [`Origin::Sofia`] is evidence.
     pub origin: Origin,
 }
 
@@ -25,7 +26,7 @@ pub struct EventMeta {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventTime(u64);
 
-/// Who sent an event.
+/// The sender of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Origin {

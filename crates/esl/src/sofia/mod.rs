@@ -155,7 +155,7 @@ impl Subclass {
         Self::WrongCallState,
     ];
 
-    /// Those without which nobody can tell an attacker from a phone.
+    /// The records that distinguish an attacker from a phone.
     pub const REQUIRED: [Self; 6] = [
         Self::RegisterFailure,
         Self::RegisterAttempt,
@@ -166,7 +166,7 @@ impl Subclass {
     ];
 
     /// The others. A user of the directory that may not have one of them is refused the whole `event` command,
-    /// so that they are better asked for apart.
+    /// so that they are better requested apart.
     pub const OPTIONAL: [Self; 4] =
         [Self::GatewayState, Self::GatewayAdd, Self::GatewayDelete, Self::WrongCallState];
 

@@ -114,7 +114,7 @@ impl Name {
         }
     }
 
-    /// A third of all lines begin with `Event-`; the next letter tells them apart.
+    /// A third of all lines begin with `Event-`; the next letter distinguishes them.
     #[inline]
     fn of_event(line: &[u8]) -> Option<(Self, usize)> {
         match line.get(b"Event-".len())? {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::text::Text;
 
-/// What a request said about its contact. All of it is the sender's word.
+/// The contact of a request. The sender chooses all of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Contact<'e> {
@@ -19,7 +19,7 @@ pub struct Contact<'e> {
     /// The transport in `status: Registered(TLS)`. It comes from a parameter of the Contact that the sender
     /// wrote: a UDP packet that claims `transport=tls` shows TLS.
     pub claimed_transport: Option<Text<'e>>,
-    /// `expires` in seconds, as asked for.
+    /// `expires` in seconds, as requested.
     pub expires: Option<u64>,
 }
 
@@ -41,7 +41,7 @@ pub struct Register<'e> {
     pub username: Option<Text<'e>>,
     /// Digest realm.
     pub realm: Option<Text<'e>>,
-    /// What the request said about its contact.
+    /// The contact of the request.
     pub contact: Contact<'e>,
     /// `user-agent`. FreeSWITCH writes `unknown` when the request has none; `None` when it is empty.
     pub user_agent: Option<Text<'e>>,
@@ -49,7 +49,7 @@ pub struct Register<'e> {
     pub renewed: bool,
 }
 
-/// `sofia::unregister`: the phone said good-bye.
+/// `sofia::unregister`: the phone unregistered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unregister<'e> {
@@ -68,7 +68,7 @@ pub struct Unregister<'e> {
     pub username: Option<Text<'e>>,
     /// Digest realm.
     pub realm: Option<Text<'e>>,
-    /// What the request said about its contact.
+    /// The contact of the request.
     pub contact: Contact<'e>,
     /// `user-agent`.
     pub user_agent: Option<Text<'e>>,

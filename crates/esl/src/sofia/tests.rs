@@ -220,7 +220,6 @@ proptest! {
 
 #[test]
 fn limits_hide_no_attacker() {
-    use tokio_util::codec::Decoder as _;
     let contact = "x".repeat(100_000);
     let lines = format!("{}contact: {contact}\n{ATTEMPT}", "h: v\n".repeat(10));
     let event = event("register_attempt", &lines);

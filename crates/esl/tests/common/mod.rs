@@ -11,7 +11,6 @@ use std::{
 
 use bytes::BytesMut;
 use sipward_esl::{ContentType, Frame, FrameDecoder, Limits};
-use tokio_util::codec::Decoder as _;
 
 pub struct Recording {
     pub name: String,

@@ -1,6 +1,5 @@
 use bytes::BytesMut;
 use sipward_esl::{FrameDecoder, Limits};
-use tokio_util::codec::Decoder as _;
 
 use super::*;
 

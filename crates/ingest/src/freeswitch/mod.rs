@@ -10,9 +10,11 @@
 //! | [`profiles`] | `sofia xmlstatus` and `sofia xmlstatus profile NAME` |
 //! | [`access_lists`] | `xml_locate … acl.conf` |
 //! | [`registrations`] | `show registrations as json`, row by row |
+//! | [`event_socket_conf`] | the file `event_socket.conf.xml`, for `sipward setup` |
 //! | [`uri`] | SIP URIs of gateways and profiles |
 
 pub mod access_lists;
+pub mod event_socket_conf;
 pub mod gateways;
 pub mod profiles;
 pub mod registrations;

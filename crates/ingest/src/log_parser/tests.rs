@@ -4,7 +4,6 @@ use std::path::Path;
 
 use bytes::BytesMut;
 use sipward_esl::{FrameDecoder, Limits};
-use tokio_util::codec::Decoder as _;
 
 use super::*;
 

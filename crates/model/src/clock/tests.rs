@@ -109,6 +109,7 @@ async fn the_timer_waits_while_nobody_sets_the_clock() {
     let _unset = HOST_CLOCK.lock().await;
     let watch = StepWatch::start();
     assert!(watch.is_armed(), "this kernel has no such timer");
+    // Nothing announces that the timer did not fire.
     let waited = tokio::time::timeout(Duration::from_millis(50), watch.stepped()).await;
     assert!(waited.is_err());
 }

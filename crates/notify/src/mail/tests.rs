@@ -11,6 +11,7 @@ use tokio::sync::{broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::tests::until;
 use crate::{DeliveryStats, apart};
 use sink::{Mail, Sink};
 use sipward_config::{
@@ -239,9 +240,7 @@ async fn a_server_without_starttls_gets_nothing_when_tls_is_wanted() {
     };
     let mailing = Mailing::start(&settings, None, WhoisSettings::default());
     mailing.tell(ban("203.0.113.7/32", "1000"));
-    while mailing.ledger.read().failed == 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("a failed mail", || mailing.ledger.read().failed > 0).await;
     assert_eq!(mailing.finish().await.delivered, 0);
     assert_eq!(sink.rest(), []);
 }
@@ -281,9 +280,7 @@ async fn sendmail_gets_the_mail_on_its_standard_input() {
     let settings = MailSettings { way: MailTransport::Sendmail(program), ..settings(&sink) };
     let mailing = Mailing::start(&settings, None, WhoisSettings::default());
     mailing.tell(ban("203.0.113.7/32", "1000"));
-    while !file.exists() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("the mail of sendmail", || file.exists()).await;
     let mail = std::fs::read_to_string(&file).unwrap();
     let arguments = std::fs::read_to_string(file.with_extension("args")).unwrap();
     assert!(mail.contains("203.0.113.7/32") && mail.contains("Subject: sipward on "), "{mail}");

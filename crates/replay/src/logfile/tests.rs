@@ -73,7 +73,7 @@ fn traces_between_the_messages_do_not_hide_them() {
 }
 
 /// The text of every recorded log frame, as `mod_logfile` writes it: read as the frames are, but for what
-/// only a frame tells (the function that wrote it).
+/// only a frame has (the function that wrote it).
 #[test]
 fn a_file_of_the_recorded_lines_accuses_whom_the_frames_accuse() {
     let recordings =
@@ -111,7 +111,6 @@ fn a_file_of_the_recorded_lines_accuses_whom_the_frames_accuse() {
 fn texts(recording: &[u8]) -> Vec<u8> {
     use bytes::BytesMut;
     use sipward_esl::{FrameDecoder, Limits, LogLine};
-    use tokio_util::codec::Decoder as _;
     let mut decoder = FrameDecoder::new(Limits::default());
     let mut bytes = BytesMut::from(recording);
     let mut log = Vec::new();

@@ -55,7 +55,7 @@ impl Disk {
         self.gap = true;
     }
 
-    /// Queues a frame. Without room it is dropped, and a mark stands in its place.
+    /// Queues a frame. Without room it is dropped, and a mark takes its place.
     pub(super) fn save(&mut self, frame: Bytes) {
         if self.gap {
             self.gap = !self.push(Bytes::from_static(GREETING));
@@ -99,7 +99,7 @@ impl Disk {
     }
 }
 
-/// Writes until nobody sends any more; gives the number of files.
+/// Writes until the last sender is gone; returns the number of files.
 fn write(queue: &Receiver<Bytes>, waiting: &AtomicUsize, mut pieces: Pieces) -> io::Result<u64> {
     loop {
         match queue.recv_timeout(FLUSH_EVERY) {

@@ -6,7 +6,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// User names and addresses stand in a recording: only its owner reads it.
+/// A recording holds user names and addresses: only its owner may read it.
 const MODE: u32 = 0o600;
 
 /// Bytes gathered before a write.
@@ -38,7 +38,7 @@ pub enum PiecesError {
     Create {
         /// The file.
         path: PathBuf,
-        /// What it said.
+        /// The error.
         error: io::Error,
     },
 }
@@ -189,7 +189,7 @@ mod tests {
             pieces.save(frame.as_bytes()).unwrap();
         }
         assert_eq!(read(&path, 2), "precious", "not one of our own");
-        // A link would have us write elsewhere.
+        // A link would redirect the recording to another file.
         let link = dir.path().join("link");
         std::os::unix::fs::symlink(dir.path().join("elsewhere"), &link).unwrap();
         assert!(matches!(Pieces::create(&link, 1, 0), Err(PiecesError::Exists { .. })));

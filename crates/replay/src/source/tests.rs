@@ -16,7 +16,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A file of these bytes, whatever its name says.
+/// A file of these bytes with this name.
 fn open(bytes: &[u8]) -> Result<Source, SourceError> {
     let mut file = tempfile::NamedTempFile::with_suffix(".txt").unwrap();
     file.write_all(bytes).unwrap();
@@ -103,7 +103,7 @@ fn the_bytes_read_are_counted_as_they_lie_on_the_disk() {
     let read = Arc::new(AtomicU64::new(0));
     let source = Source::open(file.path(), TimeZone::UTC, Arc::clone(&read)).unwrap();
     tally(source);
-    // But for the two that say what it is.
+    // Except the two that identify the format.
     assert_eq!(read.load(Ordering::Relaxed), bytes.len() as u64 - 2);
 }
 

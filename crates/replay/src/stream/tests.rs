@@ -20,7 +20,7 @@ fn stream(bytes: &[u8]) -> Stream<&[u8]> {
     Stream::new(bytes, Local::new(TimeZone::UTC, NEWEST))
 }
 
-/// What a stream tells, in words: the event's subclass or `log`, behind `gap` where something may miss.
+/// The inputs of a stream as text: the subclass of the event or `log`, after `gap` where events may be missing.
 fn words(stream: &mut Stream<impl Read>) -> Vec<String> {
     let words = |timed: Timed| {
         let what = match &timed.item {

@@ -1,4 +1,4 @@
-//! What the tables are made of: cells, lists that are cut, words.
+//! Parts of the tables: cells, shortened lists, texts.
 
 use std::fmt;
 
@@ -67,7 +67,7 @@ pub(super) fn short_time(time: Time) -> String {
     format!("{date} {clock}")
 }
 
-/// The word by which settings and the API call a rule.
+/// The name of a rule in the settings and the API.
 pub(super) fn rule_name(rule: RuleName) -> String {
     match serde_json::to_value(rule) {
         Ok(serde_json::Value::String(word)) => word,

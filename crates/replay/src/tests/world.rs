@@ -1,4 +1,4 @@
-//! Recordings made up for a test, in the words of a FreeSWITCH 1.11.
+//! Recordings made for a test, in the format of FreeSWITCH 1.11.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -58,7 +58,7 @@ impl World {
         self.refused(source, user, agent);
     }
 
-    /// A wrong answer to a challenge that somebody else got.
+    /// A wrong answer to the challenge of another sender.
     pub(super) fn unchallenged_failure(&mut self, source: &str, user: &str) {
         self.refused(source, user, "Phone/1.0");
     }

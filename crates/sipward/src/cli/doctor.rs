@@ -59,7 +59,7 @@ impl DoctorCommand {
 }
 
 /// A line for each check, and one with advice below it if needed.
-fn text(examination: &Examination, width: Option<usize>) -> String {
+pub(super) fn text(examination: &Examination, width: Option<usize>) -> String {
     let checks = &examination.checks;
     let widest = checks.iter().map(|check| check.check.len()).max().unwrap_or(0);
     let indent = "FAIL  ".len() + widest + 2;

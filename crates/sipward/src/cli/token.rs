@@ -155,7 +155,7 @@ fn revoked(done: &TokenRevoked) -> String {
     format!("{} is revoked{sessions}\n{}", Plain(&done.name), degraded(&done.store))
 }
 
-fn linked(link: &LinkMade) -> String {
+pub(super) fn linked(link: &LinkMade) -> String {
     let mut text = String::new();
     for url in &link.urls {
         out::add(&mut text, format_args!("{}\n", Plain(url)));

@@ -35,6 +35,9 @@ const PORTS: &str = "sip ports";
 /// All behind the connection, in this order.
 const BEHIND: [&str; 8] = [EVENTS, HEARTBEAT, CLOCK, LOG, PERMISSIONS, GATEWAYS, LISTS, PORTS];
 
+/// Those that say who is protected.
+pub(super) const PROTECTED: [&str; 2] = [GATEWAYS, LISTS];
+
 /// Nine checks.
 pub(super) async fn checks(
     config: &Config,
@@ -377,9 +380,7 @@ mod tests {
             user: None,
             password: sipward_esl::Password::new("ClueCon").unwrap(),
         };
-        let began = Instant::now();
         let lists = access_lists(&wanted, &credentials, Duration::from_millis(300)).await.unwrap();
-        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
         let (unanswered, why) = lists.unanswered.unwrap();
         assert_eq!(unanswered, wanted);
         assert_eq!(why, "no event answered bgapi in time");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sipward_esl::{Backoff, Notices, SessionConfig, SessionHandle, Subscription};
+use sipward_esl::{Backoff, Notices, SessionConfig, SessionHandle};
 use sipward_route::Found;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -152,19 +152,16 @@ fn session_config(
     is_near: bool,
 ) -> anyhow::Result<SessionConfig> {
     let (near, far) = (config.esl.retry_near, config.esl.retry_far);
-    let far = Backoff { initial: near.min(far), max: far, ..Backoff::default() };
-    let backoff = if is_near { Backoff { initial: near, max: near, jitter: 0.0 } } else { far };
-    Ok(SessionConfig {
-        backoff,
-        refused_backoff: far,
-        port: credentials.port,
-        user: credentials.user.clone(),
-        connect_timeout: config.esl.connect_timeout,
-        heartbeat_timeout: config.esl.heartbeat_timeout,
-        queue: config.esl.queue,
-        seed: clock::seed(),
-        subscription: Subscription::sofia_required(),
-        optional: Some(optional_events()?),
-        ..SessionConfig::new(credentials.host.clone(), credentials.password.clone())
-    })
+    let far = Backoff::new(near.min(far), far);
+    let mut session = SessionConfig::new(credentials.host.clone(), credentials.password.clone());
+    session.backoff = if is_near { Backoff::new(near, near).with_jitter(0.0) } else { far };
+    session.refused_backoff = far;
+    session.port = credentials.port;
+    session.user.clone_from(&credentials.user);
+    session.connect_timeout = config.esl.connect_timeout;
+    session.heartbeat_timeout = config.esl.heartbeat_timeout;
+    session.queue = config.esl.queue;
+    session.seed = clock::seed();
+    session.optional = Some(optional_events()?);
+    Ok(session)
 }

@@ -29,16 +29,12 @@ fn copy(from: &Path, to: &Path, suffixes: &[&str]) {
 /// Waits until the file itself says that it is in use, not only its log.
 async fn marked(path: &Path) {
     let copied = path.with_extension("looked-at");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
+    until("the mark in the file", || {
         copy(path, &copied, &[""]);
         let reader = Connection::open(&copied).unwrap();
-        if write::is_in_use(&reader).unwrap_or(false) {
-            return;
-        }
-        assert!(Instant::now() < deadline, "never");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        write::is_in_use(&reader).unwrap_or(false)
+    })
+    .await;
 }
 
 #[tokio::test]

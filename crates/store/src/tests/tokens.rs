@@ -65,7 +65,7 @@ async fn a_new_file_in_place_of_a_lost_one_has_the_tokens_too() {
         let _ = std::fs::remove_file(dir.path().join(file));
     }
     let mut notices = store.take_notices().unwrap();
-    let told = tokio::time::timeout(Duration::from_secs(60), async {
+    let told = timeout(PATIENCE, async {
         while !matches!(notices.recv().await, Some(Notice::Recovered { .. })) {}
     });
     told.await.unwrap();

@@ -4,7 +4,7 @@ use super::*;
 
 /// Waits for a notice, for long: the writer pauses between two attempts.
 async fn next(notices: &mut mpsc::Receiver<Notice>) -> Notice {
-    tokio::time::timeout(Duration::from_secs(60), notices.recv()).await.unwrap().unwrap()
+    timeout(PATIENCE, notices.recv()).await.unwrap().unwrap()
 }
 
 fn error(result: Result<(Store, Saved), StoreError>) -> String {
@@ -155,11 +155,7 @@ async fn damage_in_the_history_is_found_while_it_runs_and_costs_no_ban() {
     assert_eq!(saved.bans, [standing]);
     let notice = next(&mut store.take_notices().unwrap()).await;
     assert!(matches!(notice, Notice::SetAside { .. }), "{notice:?}");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !store.wants_bans() {
-        assert!(Instant::now() < deadline, "{:?}", store.health());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("a wish for all bans", || store.wants_bans()).await;
     store.put_bans(saved.bans.clone(), Vec::new());
     assert_eq!(reopened(store, &settings).await.bans, saved.bans);
 }
@@ -278,11 +274,10 @@ async fn what_finds_no_room_is_counted_and_then_all_bans_are_written_anew() {
     store.put(Entry::Allow(office.clone()));
     drop(other);
 
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while !store.wants_bans() || store.health().behind_entries > 0 {
-        assert!(Instant::now() < deadline, "{:?}", store.health());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("a wish for all bans, and nothing behind", || {
+        store.wants_bans() && store.health().behind_entries == 0
+    })
+    .await;
     let standing = vec![ban("198.51.100.1", NOW + HOUR), ban("198.51.100.2", NOW + HOUR)];
     store.put_bans(standing.clone(), Vec::new());
     assert!(!store.wants_bans());
@@ -310,11 +305,7 @@ async fn a_file_that_is_removed_is_made_anew_with_all_that_is_known() {
         std::fs::remove_file(file.unwrap().path()).unwrap();
     }
 
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !store.wants_bans() {
-        assert!(Instant::now() < deadline, "{:?}", store.health());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("a wish for all bans", || store.wants_bans()).await;
     let standing = vec![ban("198.51.100.1", NOW + HOUR)];
     store.put_bans(standing.clone(), Vec::new());
     let saved = reopened(store, &settings).await;

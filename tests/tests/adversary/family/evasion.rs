@@ -106,7 +106,7 @@ fn alike(seed: u64) -> Outcome {
     until_banned(&mut world, &guesses, 400 * MILLISECOND, 5)
 }
 
-/// Out of order, a fast guesser has some more in flight when his ban falls.
+/// Out of order, a fast guesser has more requests in flight when its ban takes effect.
 fn disorder(seed: u64) -> Outcome {
     let mut world = World::new(seed);
     world.settle();
@@ -127,7 +127,7 @@ fn disorder(seed: u64) -> Outcome {
     until_banned(&mut world, &guesses, gap, 5 + in_flight)
 }
 
-/// What is lost on the way bans nobody, but raises an alarm.
+/// Lost events cause no ban, but raise an alarm.
 fn lost_attempts(seed: u64) -> Outcome {
     let mut world = World::new(seed);
     world.settle();
@@ -150,7 +150,7 @@ fn own_call_id(seed: u64) -> Outcome {
     let began = world.now;
     let gap = world.between(200 * MILLISECOND, 20_000 * MILLISECOND);
     let patient = world.random.bool();
-    // His own dialog, in his own name, or in the name of a phone.
+    // Its own dialog, with its own address or with that of a phone.
     let mut source = host;
     if world.random.bool() {
         source = world.phones[bystander].addr;

@@ -45,7 +45,7 @@ pub(crate) const FAMILIES: &[Family] = &[
     },
 ];
 
-/// The attacker of whom a handshake or his persistence says enough: he is banned after five guesses.
+/// An attacker whose handshake or persistence is evidence enough: it is banned after five guesses.
 fn falls(world: &mut World) -> Result<(), String> {
     let (host, users) = (world.address(), world.users(1));
     let mut guess = Guess::new(host, &users[0]);
@@ -111,7 +111,7 @@ fn reports(seed: u64) -> Outcome {
     Ok(Played::new(5, HOUR, lost))
 }
 
-/// Anyone who is in a list, calls or has an account stays.
+/// A source that is in a list, calls or has an account is not banned.
 fn reports_against_friends(seed: u64) -> Outcome {
     let mut world = World::new(seed);
     world.phones(2);

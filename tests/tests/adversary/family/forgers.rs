@@ -111,7 +111,7 @@ fn many_users(seed: u64) -> Outcome {
     Ok(Played::new(world.guessed, span, world.lost()))
 }
 
-/// A guess for the user who is there is a guess all the same: the registration would be made.
+/// A guess for an existing user is a guess all the same: the registration would be made.
 fn own_user(seed: u64) -> Outcome {
     let mut world = World::new(seed);
     let victim = victims(&mut world, 2)?;
@@ -180,7 +180,7 @@ fn patient_many_users(seed: u64) -> Outcome {
 }
 
 /// The limit of an insider is a weapon: a patient forger can bring it about and use it up, for the 10
-/// minutes in an hour that `docs/policy.md` names, and bans nobody by it.
+/// minutes in an hour that `docs/policy.md` names, and causes no ban by it.
 fn slow_as_a_weapon(seed: u64) -> Outcome {
     let mut world = World::new(seed);
     let victim = victims(&mut world, 1)?;
@@ -253,7 +253,7 @@ fn patient_after_unban(seed: u64) -> Outcome {
     Ok(Played::new(world.guessed, HOUR, lost))
 }
 
-/// A success without a challenge makes nobody known.
+/// A success without a challenge makes no address known.
 fn success_for_a_stranger(seed: u64) -> Outcome {
     let mut world = World::new(seed);
     world.settle();
@@ -317,11 +317,11 @@ fn success_for_a_phone(seed: u64) -> Outcome {
     let span = world.now.since(began);
     world.pass(10 * MINUTE);
     nobody_lost(&mut world)?;
-    // He guesses the password that he has.
+    // It sends the password that it has.
     Ok(Played::new(0, span, world.lost()))
 }
 
-/// With challenges forged for each address his account makes five a day known, and there is an alarm.
+/// With challenges forged for each address its account makes five a day known, and there is an alarm.
 fn patient_successes(seed: u64) -> Outcome {
     let mut world = World::new(seed);
     world.settle();

@@ -1,4 +1,4 @@
-//! Those who have an account: they guess from where somebody logs in.
+//! Attackers with an account: they guess from addresses with log-ins.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -67,7 +67,7 @@ fn insider(world: &mut World) -> Result<Insider, String> {
     Ok(Insider { host, user, nonce, call_id })
 }
 
-/// Guesses for others; somebody must be told of them within 30.
+/// Guesses for others; they must be reported within 30.
 fn guess_on(
     world: &mut World,
     host: SocketAddr,
@@ -95,7 +95,7 @@ fn names_insider(alarm: &Alarm, host: SocketAddr) -> bool {
     matches!(alarm, Alarm::Insider { source, .. } if *source == host.ip())
 }
 
-/// The alarm says from where, how many users, and whom.
+/// The alarm names the address, the number of users, and the users.
 fn alarmed(world: &World, host: SocketAddr, users: &[Name]) -> Result<(), String> {
     let alarm = world.ledger.alarms.iter().find(|(_, alarm)| names_insider(alarm, host));
     let Some((_, Alarm::Insider { users: count, failures, names, .. })) = alarm else {
@@ -249,7 +249,7 @@ fn of_long_standing(seed: u64) -> Outcome {
     Ok(Played::new(world.guesses_of(host.ip()), span, Duration::ZERO))
 }
 
-/// Three accounts of his own make nobody a proxy, and nobody silent.
+/// Three accounts of the attacker make no address a proxy, and suppress no report.
 fn three_accounts(seed: u64) -> Outcome {
     let mut world = World::new(seed);
     let Insider { host, .. } = insider(&mut world)?;

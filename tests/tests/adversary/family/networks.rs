@@ -1,4 +1,4 @@
-//! Whole networks: an attacker's own, and those that he shares with others.
+//! Whole networks: an attacker's own, and those shared with others.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -124,7 +124,7 @@ fn below_the_threshold(seed: u64) -> Outcome {
     Ok(Played::new(world.guessed, world.now.since(began), world.lost()))
 }
 
-/// The network stays because of him; each of its /64s still falls, and what was due is reported.
+/// The network is not banned because of it; each of its /64s still is, and the suppressed ban is reported.
 fn beside_somebody_known(seed: u64) -> Outcome {
     let mut world = World::new(seed);
     let net = world.network6();
@@ -178,7 +178,7 @@ fn neighbour(seed: u64) -> Outcome {
     Ok(Played::new(arrived, HOUR, lost))
 }
 
-/// A /64 that was banned whole narrows when somebody in it is known after all, by the list.
+/// A /64 that was banned whole narrows when the list makes a host in it known.
 fn neighbour_before(seed: u64) -> Outcome {
     let mut world = World::new(seed);
     let net = world.network6();
@@ -189,7 +189,7 @@ fn neighbour_before(seed: u64) -> Outcome {
         world.guess(&Guess::new(host, &users[0]), How::Answered);
         world.pass(400 * MILLISECOND);
     }
-    // The phone was there all the time; sipward has lost its memory of it and hears it in a list.
+    // The phone was there all the time; sipward has forgotten it and reads it in a list.
     world.phone_at(addr, Duration::ZERO);
     world.pass(MINUTE);
     let phone = world.phones[0].clone();
@@ -223,7 +223,7 @@ fn one_host_at_a_time(world: &mut World, prefix: Ipv6Addr) -> Outcome {
     }
     world.settle();
     let hosts: Vec<_> = (0..world.random.usize(4..30)).map(|_| behind(world, prefix)).collect();
-    // A stranger who has done nothing yet, and one who calls.
+    // A stranger that has done nothing yet, and one that calls.
     let (quiet, began) = (behind(world, prefix), world.now);
     let users = world.users(20);
     for n in 0..150 {
@@ -303,7 +303,7 @@ fn caller_rotates(seed: u64) -> Outcome {
     Ok(Played::new(world.guessed, HOUR, world.lost()))
 }
 
-/// A carrier misdials, or somebody forges reports in its name; a day later its call is forgotten.
+/// A carrier misdials, or reports are forged in its name; a day later its call is forgotten.
 fn caller_reported(seed: u64) -> Outcome {
     let mut world = World::new(seed);
     world.settle();

@@ -1,4 +1,4 @@
-//! Strangers who take their time, or come from many hosts at once.
+//! Strangers that are slow, or come from many hosts at once.
 
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ use crate::world::{DAY, HOUR, MILLISECOND, MINUTE, SECOND, World};
 
 type Outcome = Result<Played, String>;
 
-/// Longest time until sipward has heard who is registered; what was wrong before is lifted then.
+/// Longest time until sipward knows the registrations; wrong decisions are lifted then.
 const LISTED: Duration = Duration::from_secs(3);
 
 /// Longest time until a phone without an answer sends its request again ([`World::step_phone`]).

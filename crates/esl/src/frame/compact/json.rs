@@ -35,7 +35,7 @@ struct StringPlace {
     full: bool,
 }
 
-/// Where in an escape we are, so that none is cut in two.
+/// The position inside an escape, so that no escape is cut in two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Escape {
     None,

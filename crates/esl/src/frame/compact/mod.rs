@@ -1,6 +1,6 @@
 //! Bodies over the limit: cut while they stream in, so that no size hides an event.
 //!
-//! Senders choose header values of megabytes (Contact, Call-ID and User-Agent stand in the events
+//! Senders choose header values of megabytes (Contact, Call-ID and User-Agent are in the events
 //! before or after the address that matters), so an oversized event is neither skipped nor fatal: every
 //! header stays, over-long values are shortened, memory stays bounded.
 

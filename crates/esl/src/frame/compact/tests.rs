@@ -1,6 +1,5 @@
 use bytes::BytesMut;
 use proptest::prelude::*;
-use tokio_util::codec::Decoder as _;
 
 use super::{MAX_NAME, MIN_VALUE};
 use crate::{Event, Frame, FrameDecoder, Limits};

@@ -1,8 +1,7 @@
-//! A sender who drips bytes must not make us look at the same ones again and again: what has been looked at
-//! is spoilt behind the decoder's back, and it does not notice.
+//! Bytes that arrive one by one must not be scanned again and again: the tests overwrite what the decoder has scanned,
+//! and its result does not change.
 
 use bytes::BytesMut;
-use tokio_util::codec::Decoder as _;
 
 use super::{FrameDecoder, FrameError, LINE_END, State};
 use crate::Limits;
@@ -53,7 +52,7 @@ fn a_head_that_never_ends_is_scanned_once() {
                 panic!("{begin:?}, {again:?}, byte {count}: {:?}", decoder.state);
             };
             assert_eq!(scanned, count.saturating_sub(LINE_END), "{begin:?}, {again:?}");
-            // Blank lines: anyone who looks there again finds the head's end.
+            // Blank lines: a second scan would find the end of the head there.
             if scanned > BEGINNING {
                 buffer[scanned - 1] = b'\n';
             }

@@ -1,5 +1,4 @@
 use bytes::BytesMut;
-use tokio_util::codec::Decoder as _;
 
 use super::{CUT_USERAUTH_REPLY, FrameDecoder, FrameError};
 use crate::{ContentType, Frame, Limits};

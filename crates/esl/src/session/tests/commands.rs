@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::{FreeSwitch, OLD, connected, names, run};
 use crate::{Command, CommandError, Message};
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn answers_api_and_refusals() {
-    let (freeswitch, config) = FreeSwitch::start().await;
+    let (mut freeswitch, config) = FreeSwitch::start();
     let (handle, mut notices, _task) = run(config);
-    let mut client = connected(&freeswitch, &mut notices).await;
+    let mut client = connected(&mut freeswitch, &mut notices).await;
     let asked = tokio::spawn(async move {
         let answer = handle.api("status").await;
         (answer, handle.command(Command::filter("a", "b").unwrap()).await)
@@ -24,11 +24,11 @@ async fn answers_api_and_refusals() {
     assert_eq!(filter, Err(CommandError::Refused { reply: "-ERR no such thing".into() }));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn background_jobs_find_their_askers_in_any_order() {
-    let (freeswitch, config) = FreeSwitch::start().await;
+    let (mut freeswitch, config) = FreeSwitch::start();
     let (handle, mut notices, _task) = run(config);
-    let mut client = connected(&freeswitch, &mut notices).await;
+    let mut client = connected(&mut freeswitch, &mut notices).await;
     let ask = |command: &'static str| {
         let handle = handle.clone();
         tokio::spawn(async move { handle.bgapi(command).await.map(|r| r.lossy().into_owned()) })
@@ -55,11 +55,11 @@ async fn background_jobs_find_their_askers_in_any_order() {
     assert_eq!(names(&mut notices, 1).await, ["Event"], "jobs are no notices");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn messages_to_channels_and_diverted_events_go_there_and_back() {
-    let (freeswitch, config) = FreeSwitch::start().await;
+    let (mut freeswitch, config) = FreeSwitch::start();
     let (handle, mut notices, _task) = run(config);
-    let mut client = connected(&freeswitch, &mut notices).await;
+    let mut client = connected(&mut freeswitch, &mut notices).await;
     let hang_up = Message::new()
         .header("call-command", "hangup")
         .and_then(|message| message.header("hangup-cause", "USER_BUSY"))
@@ -98,12 +98,12 @@ fn job(command: &str) -> (String, String) {
     (command.to_owned(), job.to_owned())
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn no_answer_is_a_timeout_and_a_late_one_is_nobody_elses() {
-    let (freeswitch, mut config) = FreeSwitch::start().await;
-    config.command_timeout = Duration::from_millis(50);
+    let (mut freeswitch, mut config) = FreeSwitch::start();
+    config.1.command_timeout = Duration::from_millis(50);
     let (handle, mut notices, _task) = run(config);
-    let mut client = connected(&freeswitch, &mut notices).await;
+    let mut client = connected(&mut freeswitch, &mut notices).await;
     assert!(matches!(handle.api("slow").await, Err(CommandError::Timeout { .. })));
     assert_eq!(client.command().await, "api slow");
     let second = tokio::spawn(async move {
@@ -130,18 +130,18 @@ async fn no_answer_is_a_timeout_and_a_late_one_is_nobody_elses() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn commands_without_a_connection_fail_at_once() {
-    let (freeswitch, mut config) = FreeSwitch::start().await;
-    config.backoff.initial = Duration::from_secs(5);
-    config.backoff.max = Duration::from_secs(5);
+    let (mut freeswitch, mut config) = FreeSwitch::start();
+    config.1.backoff.initial = Duration::from_secs(5);
+    config.1.backoff.max = Duration::from_secs(5);
     let (handle, mut notices, task) = run(config);
-    let client = connected(&freeswitch, &mut notices).await;
+    let mut client = connected(&mut freeswitch, &mut notices).await;
     let lost = tokio::spawn({
         let handle = handle.clone();
         async move { handle.api("status").await }
     });
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(client.command().await, "api status");
     drop(client);
     assert_eq!(lost.await.unwrap(), Err(CommandError::Lost));
     assert_eq!(handle.api("status").await, Err(CommandError::NotConnected));

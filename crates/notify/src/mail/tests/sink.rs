@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-/// What a test waits for at most.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::tests::PATIENCE;
 
 /// A mail as it came over the wire, its text decoded.
 #[derive(Debug, PartialEq, Eq)]

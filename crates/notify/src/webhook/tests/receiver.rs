@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufStream,
@@ -12,8 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
-/// What a test waits for at most.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::tests::PATIENCE;
 
 /// How the receiver answers one request; 204 when nothing more is said.
 #[derive(Clone, Copy, Debug)]
