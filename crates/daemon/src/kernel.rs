@@ -50,6 +50,8 @@ pub struct Prepared {
     pub mode: Mode,
     pub routes_out: RouteQueue,
     pub found: Found,
+    /// The protocol number of sipward's routes.
+    pub protocol: u8,
     pub shield: Option<Shield>,
     pub(crate) taken: oneshot::Sender<()>,
 }
@@ -201,7 +203,8 @@ impl Keeper {
         let (taken, was_taken) = oneshot::channel();
         let (done_out, done) = oneshot::channel();
         let routes_out = RouteQueue::new(sender);
-        let prepared = Prepared { mode, routes_out, found, shield, taken };
+        let protocol = self.route.protocol;
+        let prepared = Prepared { mode, routes_out, found, protocol, shield, taken };
         if answer.send(Ok((prepared, done))).is_err() || was_taken.await.is_err() {
             return Ok(running);
         }

@@ -110,7 +110,9 @@ pub enum ChangeError {
     #[error("`{0}` is not on the allow list")]
     NoEntry(HostEntry),
     /// The command line fixes the mode.
-    #[error("this daemon was started to observe only; to change the mode, start it without --dry-run")]
+    #[error(
+        "this daemon was started to observe only; to change the mode, start it without --dry-run"
+    )]
     ModeIsFixed,
     /// The kernel side cannot work in that mode; the mode before stays.
     #[error("the mode is not changed: {0}")]
@@ -334,6 +336,12 @@ impl Settings {
     pub async fn take_over(&self, saved: &Saved) -> Result<(), ChangeError> {
         let mut state = self.state.lock().await;
         state.overrides.take_over(saved);
+        forget_old_mode(&mut state, &self.ways.store);
+        if let Err(denied) = self.switch_to(&state.effective()).await {
+            // It stays as it is until somebody changes it again.
+            tracing::warn!(%denied, "the stored mode is not in force");
+            state.overrides.mode = None;
+        }
         self.put_in_force(&state, self.needs_restart()).await
     }
 

@@ -20,6 +20,7 @@ mod history;
 mod host_entry;
 mod hosts;
 mod mode;
+mod mode_view;
 mod policy;
 mod preview;
 mod problem;
@@ -58,7 +59,8 @@ pub use history::{HistoryEntry, HistoryKind, HistoryPage, HistoryQuery};
 pub use host_entry::HostEntry;
 pub use host_entry::is_host_name;
 pub use hosts::{Host, HostName, Location, WhoisReport};
-pub use mode::{Mode, ModeView, NewMode};
+pub use mode::Mode;
+pub use mode_view::{ModeView, NewMode};
 pub use policy::MAX_PATTERN;
 pub use policy::{
     PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView, Reloaded, RuleSetting,

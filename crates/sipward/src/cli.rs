@@ -11,7 +11,6 @@ mod generated;
 mod history;
 mod import;
 mod mode;
-pub(crate) mod out;
 mod policy;
 mod progress;
 mod record;
@@ -38,6 +37,7 @@ use clap_complete::Shell;
 
 use crate::demo;
 use crate::doctor as doctor_checks;
+use crate::out;
 use crate::run::Daemon;
 use nix::unistd::geteuid;
 use remote::Exit;

@@ -10,7 +10,9 @@
 //! | [`run`] | how the daemon starts, what it serves, how it stops: the only place that knows all parts |
 //! | [`client`] | the control API from the other end |
 //! | [`doctor`] | a look at everything that sipward needs |
+//! | `out` | what is printed: nothing that a terminal obeys, tables and lines that fit it |
 //! | [`fail2ban`] | what a fail2ban on this host has set up, for `import` |
+//! | [`setup`] | what `sipward setup` finds and writes |
 //! | [`demo`] | the storm that `sipward demo` plays |
 
 pub mod cli;
@@ -18,5 +20,6 @@ pub mod client;
 pub mod demo;
 pub mod doctor;
 pub mod fail2ban;
+mod out;
 pub mod run;
 pub mod setup;

@@ -45,7 +45,7 @@ use sipward_daemon::logging::LogControl;
 use sipward_daemon::metrics::Metrics;
 use sipward_daemon::systemd;
 use sipward_daemon::{
-    End, EngineTask, Inputs, Outputs, Overrides, QUERIES, Reload, State, recall_decisions,
+    End, EngineTask, Inputs, ModeSet, Outputs, Overrides, QUERIES, Reload, State, recall_decisions,
     status_hook, stop_on_signals,
 };
 use sipward_model::clock::{self, Clock};
@@ -107,7 +107,8 @@ impl Daemon {
         let Self { config, credentials, secrets, logs, reload, links } = self;
         let certificates = serve::certificates(&config)?;
         let file = config.clone();
-        let config = Config { mode: Overrides::mode_at_start(&file), ..config };
+        let mode = ModeSet::stored(&file);
+        let config = Config { mode: ModeSet::over(mode, &file), ..config };
         // The lock is held until the end, the flush included.
         let Opened { only: _only, kernel, store, saved, routes_out, mut reports, shielding } =
             Opened::open(&config).await?;
@@ -116,7 +117,7 @@ impl Daemon {
         let (clock, lookups) = (Clock::start(saved.written), Lookups::new(&config));
         let notifiers = Notifiers::start(&config, &secrets, &lookups.whois, &records, &clock)?;
         let (metrics, counting) = Metrics::new(&records, notifiers.stats(), clock.clone());
-        let settings = State { overrides: Overrides::stored(&saved), file };
+        let settings = State { overrides: Overrides::stored(&saved).with_mode(mode), file };
         let config = settings.effective();
         let access = Arc::new(serve::access(&config, &saved, links, &clock));
 

@@ -13,17 +13,23 @@ use crate::kernel::Prepared;
 use crate::route_queue::{route_flow, route_scope};
 use sipward_config::Mode;
 use sipward_config::file::Shield;
+use sipward_model::record::Record;
 use sipward_store::Entry;
 
 impl EngineTask {
     /// From now on `kernel` carries out what is decided, every active ban first. Gives the number of bans that it
     /// makes of routes which an earlier run left behind.
     pub fn switch_kernel(&mut self, kernel: Prepared, shield: Shield) -> usize {
-        let Prepared { mode, routes_out, found, shield: shielding, taken } = kernel;
+        let Prepared { mode, routes_out, found, protocol, shield: shielding, taken } = kernel;
         self.routes_out = routes_out;
         let _ = taken.send(());
         self.store.put(Entry::Mode(mode));
-        self.shielding = shielding.map(|shared| Shielding::new(shared, shield));
+        self.shielding = shielding.map(|shared| {
+            let mut shielding = Shielding::new(shared, shield);
+            // The kernel side was opened with the settings of the start.
+            shielding.choose(shield);
+            shielding
+        });
         if let Some(prober) = &mut self.prober {
             prober.turn(mode == Mode::Ban);
             prober.moved(found.host.own.clone());
@@ -37,6 +43,9 @@ impl EngineTask {
         let adopted = self.adopt(&found, &banned);
         if mode == Mode::Ban {
             self.publish((&found.coverage).into());
+            if !found.foreign.is_empty() {
+                self.publish(Record::ProtocolTaken { protocol, routes: found.foreign });
+            }
         }
         if self.peer.is_some() {
             // For the shield: who is healthy, and what each profile takes.

@@ -34,6 +34,20 @@ pub struct ModeSet {
     pub over: Mode,
 }
 
+impl ModeSet {
+    /// What is stored for a daemon with this file. The store need not be open yet.
+    pub fn stored(file: &Config) -> Option<Self> {
+        let value = Store::stored_override(&file.store.location, MODE)?;
+        serde_json::from_value(value).ok()
+    }
+
+    /// The mode of a daemon with this file.
+    pub fn over(set: Option<Self>, file: &Config) -> Mode {
+        let set = set.filter(|set| set.over == file.mode && !file.mode_is_fixed);
+        set.map_or(file.mode, |set| set.mode)
+    }
+}
+
 /// Its name in the store.
 const MODE: &str = "mode";
 
@@ -116,17 +130,10 @@ impl Overrides {
         }
     }
 
-    /// The mode in which a daemon with this file starts: the file's, or what was set over it.
-    pub fn mode_at_start(file: &Config) -> Mode {
-        let stored = Store::stored_override(&file.store.location, MODE);
-        let mode = stored.and_then(|value| serde_json::from_value(value).ok());
-        Self { mode, ..Self::default() }.mode_over(file)
-    }
-
-    /// The file's mode, or what was set over it.
-    pub fn mode_over(&self, file: &Config) -> Mode {
-        let set = self.mode.filter(|set| set.over == file.mode && !file.mode_is_fixed);
-        set.map_or(file.mode, |set| set.mode)
+    /// With this mode instead of the stored one: the one by which the kernel side was started.
+    #[must_use]
+    pub fn with_mode(self, mode: Option<ModeSet>) -> Self {
+        Self { mode, ..self }
     }
 
     /// Entries of the allow list.
@@ -209,7 +216,7 @@ impl Overrides {
     /// `file` with everything on top. A value that conflicts with the file is ignored and reported.
     pub fn over(&self, file: &Config) -> Config {
         let mut config = file.clone();
-        config.mode = self.mode_over(file);
+        config.mode = ModeSet::over(self.mode, file);
         config.allow = self.allow_over(file, clock::stamp(SystemTime::now()));
         if let Some(InvalidValue { key, detail }) = self.lay_over(&mut config.policy) {
             tracing::warn!(%key, detail, "an override conflicts with the file and is ignored");

@@ -14,7 +14,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{self, Instant, MissedTickBehavior};
 
 use super::storm::{Counts, NAT, NAT_PHONES};
-use crate::cli::out;
+use crate::out;
 use sipward_config::Secret;
 use sipward_model::record::{Ban, FlowDenied, Record, Totals};
 use sipward_model::text::{Plain, count};

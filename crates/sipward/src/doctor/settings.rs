@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::{Check, Patient, directory_of};
 use sipward_config::{Config, ConfigError, Credentials, DEFAULT_PATH};
-use sipward_daemon as daemon;
+use sipward_daemon::{self as daemon, ModeSet};
 
 /// Largest environment file that is read, in bytes.
 const MAX_ENVIRONMENT: u64 = 64 * 1024;
@@ -17,6 +17,9 @@ pub(super) fn configuration(path: Option<&Path>) -> Result<(Config, Check), Conf
     const NAME: &str = "configuration";
     match Config::load(path) {
         Ok(config) => {
+            // What was set at run time outranks the file.
+            let mode = ModeSet::over(ModeSet::stored(&config), &config);
+            let config = Config { mode, ..config };
             let check = Check::ok(NAME, daemon::summary(&config));
             Ok((config, check))
         }

@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use sipward_model::text::Plain;
-pub(super) use sipward_model::text::count;
+pub(crate) use sipward_model::text::count;
 
 /// Columns of a terminal that does not say.
 const USUAL_WIDTH: usize = 100;
@@ -15,12 +15,12 @@ const USUAL_WIDTH: usize = 100;
 const GAP: usize = 2;
 
 /// Writes text as it is: the caller has escaped what came from outside.
-pub(super) fn text(text: &str) -> io::Result<()> {
+pub(crate) fn text(text: &str) -> io::Result<()> {
     write(text)
 }
 
 /// Writes a JSON document. Control characters are written as `\u…`, which is the same in JSON.
-pub(super) fn json(document: &str) -> io::Result<()> {
+pub(crate) fn json(document: &str) -> io::Result<()> {
     write(&escaped(document))
 }
 
@@ -57,7 +57,7 @@ fn write(text: &str) -> io::Result<()> {
 }
 
 /// Writes a part of a file in which nothing is left that a terminal may obey.
-pub(super) fn bytes(part: &[u8]) -> io::Result<()> {
+pub(crate) fn bytes(part: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(part).and_then(|()| stdout.flush()) {
         // `sipward bans | head` has seen enough.
@@ -67,13 +67,13 @@ pub(super) fn bytes(part: &[u8]) -> io::Result<()> {
 }
 
 /// Puts more behind a text.
-pub(super) fn add(text: &mut String, more: fmt::Arguments<'_>) {
+pub(crate) fn add(text: &mut String, more: fmt::Arguments<'_>) {
     // Writing into a string cannot fail.
     let _ = text.write_fmt(more);
 }
 
 /// Width of the terminal in columns; `None` where standard output is none.
-pub(super) fn width() -> Option<usize> {
+pub(crate) fn width() -> Option<usize> {
     if !io::stdout().is_terminal() {
         return None;
     }
@@ -83,22 +83,22 @@ pub(super) fn width() -> Option<usize> {
 
 /// Rows of cells under a head, as wide as their longest cell. Cells are escaped here.
 #[derive(Debug)]
-pub(super) struct Table<const N: usize> {
+pub(crate) struct Table<const N: usize> {
     rows: Vec<[String; N]>,
 }
 
 impl<const N: usize> Table<N> {
-    pub(super) fn new(head: [&str; N]) -> Self {
+    pub(crate) fn new(head: [&str; N]) -> Self {
         Self { rows: vec![head.map(str::to_owned)] }
     }
 
-    pub(super) fn row(&mut self, cells: [String; N]) {
+    pub(crate) fn row(&mut self, cells: [String; N]) {
         self.rows.push(cells.map(|cell| Plain(&cell).to_string()));
     }
 
     /// As text. On a terminal of `width` columns the last column is cut to fit; piped (`None`) nothing
     /// is.
-    pub(super) fn render(&self, width: Option<usize>) -> String {
+    pub(crate) fn render(&self, width: Option<usize>) -> String {
         let mut widths = [0; N];
         for row in &self.rows {
             for (widest, cell) in widths.iter_mut().zip(row) {
@@ -124,7 +124,7 @@ impl<const N: usize> Table<N> {
 }
 
 /// At most `width` columns of a line; where some are left out, the last is `…`.
-pub(super) fn cut(line: &str, width: usize) -> String {
+pub(crate) fn cut(line: &str, width: usize) -> String {
     if line.width() <= width {
         return line.to_owned();
     }
