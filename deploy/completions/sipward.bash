@@ -61,6 +61,9 @@ _sipward() {
             sipward,mode)
                 cmd="sipward__subcmd__mode"
                 ;;
+            sipward,notify)
+                cmd="sipward__subcmd__notify"
+                ;;
             sipward,policy)
                 cmd="sipward__subcmd__policy"
                 ;;
@@ -163,6 +166,9 @@ _sipward() {
             sipward__subcmd__help,mode)
                 cmd="sipward__subcmd__help__subcmd__mode"
                 ;;
+            sipward__subcmd__help,notify)
+                cmd="sipward__subcmd__help__subcmd__notify"
+                ;;
             sipward__subcmd__help,policy)
                 cmd="sipward__subcmd__help__subcmd__policy"
                 ;;
@@ -214,6 +220,9 @@ _sipward() {
             sipward__subcmd__help__subcmd__import,list)
                 cmd="sipward__subcmd__help__subcmd__import__subcmd__list"
                 ;;
+            sipward__subcmd__help__subcmd__notify,test)
+                cmd="sipward__subcmd__help__subcmd__notify__subcmd__test"
+                ;;
             sipward__subcmd__help__subcmd__policy,add-agent)
                 cmd="sipward__subcmd__help__subcmd__policy__subcmd__add__subcmd__agent"
                 ;;
@@ -261,6 +270,18 @@ _sipward() {
                 ;;
             sipward__subcmd__import__subcmd__help,list)
                 cmd="sipward__subcmd__import__subcmd__help__subcmd__list"
+                ;;
+            sipward__subcmd__notify,help)
+                cmd="sipward__subcmd__notify__subcmd__help"
+                ;;
+            sipward__subcmd__notify,test)
+                cmd="sipward__subcmd__notify__subcmd__test"
+                ;;
+            sipward__subcmd__notify__subcmd__help,help)
+                cmd="sipward__subcmd__notify__subcmd__help__subcmd__help"
+                ;;
+            sipward__subcmd__notify__subcmd__help,test)
+                cmd="sipward__subcmd__notify__subcmd__help__subcmd__test"
                 ;;
             sipward__subcmd__policy,add-agent)
                 cmd="sipward__subcmd__policy__subcmd__add__subcmd__agent"
@@ -341,7 +362,7 @@ _sipward() {
 
     case "${cmd}" in
         sipward)
-            opts="-h -V --help --version run check flush setup status bans banned flows ban banip unban unbanip why whois allow history mode policy token watch reload doctor import record replay completions demo help"
+            opts="-h -V --help --version run check flush setup status bans banned flows ban banip unban unbanip why whois allow history mode policy token watch reload doctor notify import record replay completions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -765,7 +786,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__help)
-            opts="run check flush setup status bans flows ban unban why whois allow history mode policy token watch reload doctor import record replay completions demo help"
+            opts="run check flush setup status bans flows ban unban why whois allow history mode policy token watch reload doctor notify import record replay completions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1019,6 +1040,34 @@ _sipward() {
         sipward__subcmd__help__subcmd__mode)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__help__subcmd__notify)
+            opts="test"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__help__subcmd__notify__subcmd__test)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1545,6 +1594,84 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__notify)
+            opts="-h --help test help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__notify__subcmd__help)
+            opts="test help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__notify__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__notify__subcmd__help__subcmd__test)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__notify__subcmd__test)
+            opts="-c -h --config --help mail webhook"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

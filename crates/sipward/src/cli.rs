@@ -11,6 +11,7 @@ mod generated;
 mod history;
 mod import;
 mod mode;
+mod notify;
 mod out;
 mod policy;
 mod progress;
@@ -112,6 +113,7 @@ enum Command {
     Watch(watch::WatchCommand),
     Reload(reload::ReloadCommand),
     Doctor(doctor::DoctorCommand),
+    Notify(notify::NotifyCommand),
     Import(import::ImportCommand),
     Record(record::Record),
     Replay(replay::Replay),
@@ -182,6 +184,7 @@ pub fn main() -> ExitCode {
         Command::Watch(command) => command.run(),
         Command::Reload(command) => command.run(),
         Command::Doctor(command) => command.run(),
+        Command::Notify(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Record(args) => record::run(args).map(|()| Exit::Done),
         Command::Replay(args) => replay::run(args),
