@@ -85,6 +85,9 @@ _sipward() {
             sipward,status)
                 cmd="sipward__subcmd__status"
                 ;;
+            sipward,support)
+                cmd="sipward__subcmd__support"
+                ;;
             sipward,token)
                 cmd="sipward__subcmd__token"
                 ;;
@@ -189,6 +192,9 @@ _sipward() {
                 ;;
             sipward__subcmd__help,status)
                 cmd="sipward__subcmd__help__subcmd__status"
+                ;;
+            sipward__subcmd__help,support)
+                cmd="sipward__subcmd__help__subcmd__support"
                 ;;
             sipward__subcmd__help,token)
                 cmd="sipward__subcmd__help__subcmd__token"
@@ -362,7 +368,7 @@ _sipward() {
 
     case "${cmd}" in
         sipward)
-            opts="-h -V --help --version run check flush setup status bans banned flows ban banip unban unbanip why whois allow history mode policy token watch reload doctor notify import record replay completions demo help"
+            opts="-h -V --help --version run check flush setup status bans banned flows ban banip unban unbanip why whois allow history mode policy token watch reload doctor notify support import record replay completions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -786,7 +792,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__help)
-            opts="run check flush setup status bans flows ban unban why whois allow history mode policy token watch reload doctor notify import record replay completions demo help"
+            opts="run check flush setup status bans flows ban unban why whois allow history mode policy token watch reload doctor notify support import record replay completions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1234,6 +1240,20 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__help__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__help__subcmd__support)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2095,6 +2115,40 @@ _sipward() {
                     return 0
                     ;;
                 -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__support)
+            opts="-o -c -h --output --config --socket --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -22,6 +22,7 @@ mod replay;
 mod setup;
 mod ssh;
 mod status;
+mod support;
 mod token;
 mod watch;
 mod whois;
@@ -114,6 +115,7 @@ enum Command {
     Reload(reload::ReloadCommand),
     Doctor(doctor::DoctorCommand),
     Notify(notify::NotifyCommand),
+    Support(support::SupportCommand),
     Import(import::ImportCommand),
     Record(record::Record),
     Replay(replay::Replay),
@@ -185,6 +187,7 @@ pub fn main() -> ExitCode {
         Command::Reload(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Notify(command) => command.run(),
+        Command::Support(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Record(args) => record::run(args).map(|()| Exit::Done),
         Command::Replay(args) => replay::run(args),
