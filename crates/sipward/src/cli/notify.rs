@@ -37,8 +37,8 @@ struct Test {
     /// What to test; without it, everything that is configured.
     #[arg(value_enum, value_name = "WAY")]
     way: Option<Way>,
-    /// Configuration file; without it, /etc/sipward/sipward.toml if it exists. SMTP_USER, SMTP_PASSWORD and
-    /// WEBHOOK_SECRET are looked for in the environment, then beside it (`environment`, `smtp-password`,
+    /// Configuration file; without it, /etc/sipward/sipward.toml if it exists. `SMTP_USER`, `SMTP_PASSWORD` and
+    /// `WEBHOOK_SECRET` are looked for in the environment, then beside it (`environment`, `smtp-password`,
     /// `webhook-secret`).
     #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
