@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { World, barriers, until } from "./world.js";
 
-const PAGES = ["/", "/?span=day", "/bans", "/flows", "/sources/198.19.9.7", "/users", "/allow", "/policy", "/test?example=event", "/history"];
+const PAGES = ["/", "/?span=day", "/bans", "/flows", "/sources/198.19.9.7", "/users", "/allow", "/mode", "/policy", "/test?example=event", "/history"];
 
 const tests = {
   async "a link logs in once, and a log-out ends it"(world) {
@@ -40,6 +40,26 @@ const tests = {
     assert.deepEqual(await page.evaluate(() => globalThis.shifts), []);
     assert.deepEqual(page.wrong, []);
     await page.context().close();
+  },
+
+  // It is not pressed: this daemon shares the network of the machine.
+  async "the mode page shows who would be blocked, and only a writer may change it"(world) {
+    world.tell("fail 198.19.54.7 1000 5");
+    await until("it is banned", () => world.sipward("bans").includes("198.19.54.7"));
+    const page = await world.visitor("write");
+    await page.goto("/");
+    await page.getByRole("link", { name: "observe mode" }).click();
+    await page.getByRole("heading", { name: "Would be blocked" }).waitFor();
+    await row(page, "198.19.54.7").waitFor();
+    assert.ok(await page.getByRole("button", { name: "Block these hosts now" }).isEnabled());
+    if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });
+    assert.deepEqual(page.wrong, []);
+    await page.context().close();
+    const reader = await world.visitor("read");
+    await reader.goto("/mode");
+    await row(reader, "198.19.54.7").waitFor();
+    assert.equal(await reader.getByRole("button", { name: "Block these hosts now" }).count(), 0);
+    await reader.context().close();
   },
 
   async "paused means paused, and ticks outlive a renewal"(world) {

@@ -79,7 +79,7 @@ fn page(
         section.card {
             (effect(view))
             @if view.is_fixed {
-                p.soft { "The daemon runs with --dry-run; the mode cannot be changed." }
+                p.soft { "This daemon was started to observe only. Its mode cannot be changed." }
             } @else if frame.viewer.may_write {
                 (form(view.mode))
             }

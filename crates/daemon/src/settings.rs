@@ -110,7 +110,9 @@ pub enum ChangeError {
     #[error("`{0}` is not on the allow list")]
     NoEntry(HostEntry),
     /// The command line fixes the mode.
-    #[error("the daemon runs with --dry-run; start it without to change the mode")]
+    #[error(
+        "this daemon was started to observe only; to change the mode, start it without --dry-run"
+    )]
     ModeIsFixed,
     /// The kernel side cannot work in that mode; the mode before stays.
     #[error("the mode is not changed: {0}")]

@@ -12,7 +12,7 @@ mod history;
 mod import;
 mod mode;
 mod notify;
-mod out;
+pub(crate) mod out;
 mod policy;
 mod progress;
 mod record;

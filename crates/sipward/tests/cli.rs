@@ -90,4 +90,11 @@ fn the_demo_bans_attackers_harms_no_phone_and_ends_by_itself() {
     assert!(printed.contains("   0 harmed"), "{printed}");
     assert!(printed.contains("forged: the nonce was never checked"), "{printed}");
     assert!(printed.contains("on the allow list"), "{printed}");
+    // Paths and links are not broken.
+    let wide = |line: &&str| {
+        line.chars().count() > 80 && !line.contains("sipward.sock") && !line.contains("?code=")
+    };
+    assert_eq!(printed.lines().find(wide), None);
+    let socket = printed.lines().find_map(|line| line.split_once("watch --socket ")).unwrap().1;
+    assert!(!std::path::Path::new(socket).parent().unwrap().exists(), "{socket} is left behind");
 }

@@ -71,7 +71,7 @@ fn file_page(file: &str) -> String {
     for line in file.lines().chain([""]) {
         match line.strip_prefix('#') {
             Some(text) if text.starts_with(|first: char| first.is_ascii_lowercase()) => {
-                keys.push(text)
+                keys.push(text);
             }
             Some(text) if !text.is_empty() && keys.is_empty() => lines.push(text.trim_start()),
             _ => {

@@ -150,7 +150,7 @@ fn described(view: &ModeView) -> String {
         }
     };
     if view.is_fixed {
-        text.push_str("the daemon runs with --dry-run; the mode cannot be changed\n");
+        text.push_str("this daemon was started to observe only; its mode cannot be changed\n");
     } else if view.mode != view.file {
         let file = view.file.as_str();
         out::add(

@@ -143,7 +143,7 @@ pub(super) fn cut(line: &str, width: usize) -> String {
 
 /// Breaks text between words, so that it fits a terminal whose first `indent` columns are taken; ends with
 /// a line end. Piped (`None`) only its own lines are broken.
-pub(super) fn wrap(text: &str, indent: usize, width: Option<usize>) -> String {
+pub(crate) fn wrap(text: &str, indent: usize, width: Option<usize>) -> String {
     let room = width.map_or(usize::MAX, |width| width.saturating_sub(indent).max(16));
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines() {

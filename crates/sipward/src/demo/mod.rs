@@ -15,12 +15,16 @@ mod screen;
 mod server;
 mod storm;
 
+use std::fs::DirBuilder;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
@@ -48,9 +52,6 @@ path = ":memory:"
 
 [policy]
 ban_time = "4s"
-
-[api]
-socket = ""
 "#;
 
 /// Where the page is, if that port is free.
@@ -69,6 +70,8 @@ const RECORDS: usize = 16_384;
 pub async fn run(forever: bool) -> anyhow::Result<()> {
     let mut config = Config::parse(CONFIG, "the demo's own configuration".as_ref())?;
     config.http.listen = vec![page_address()?];
+    let directory = PrivateDirectory::make()?;
+    config.api.socket = Some(directory.0.join("sipward.sock"));
     debug_assert_eq!(config.mode, Mode::Observe);
     // It changes nothing on this host.
     config.mode_is_fixed = true;
@@ -84,6 +87,7 @@ pub async fn run(forever: bool) -> anyhow::Result<()> {
 
     let stop = CancellationToken::new();
     daemon::stop_on_signals(stop.clone())?;
+    stop_with_the_terminal(stop.clone())?;
     let server = tokio::spawn(server::serve(
         listener,
         password.clone(),
@@ -112,6 +116,35 @@ pub async fn run(forever: bool) -> anyhow::Result<()> {
     let totals = Box::pin(daemon.run_until(stop, records)).await?;
     server.abort();
     screen.await?.summary(&totals);
+    Ok(())
+}
+
+/// A directory for the control socket, which nobody else may enter. Removed at the end.
+struct PrivateDirectory(PathBuf);
+
+impl PrivateDirectory {
+    fn make() -> anyhow::Result<Self> {
+        let path = std::env::temp_dir().join(format!("sipward-demo-{:08x}", clock::seed() >> 32));
+        let made = DirBuilder::new().mode(0o700).create(&path);
+        made.with_context(|| format!("cannot create {}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for PrivateDirectory {
+    fn drop(&mut self) {
+        // What cannot be removed is an empty directory of /tmp.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A daemon reads its configuration again at SIGHUP; the demo ends, as its terminal has.
+fn stop_with_the_terminal(stop: CancellationToken) -> anyhow::Result<()> {
+    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    tokio::spawn(async move {
+        hangup.recv().await;
+        stop.cancel();
+    });
     Ok(())
 }
 

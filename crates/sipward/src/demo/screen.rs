@@ -14,6 +14,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{self, Instant, MissedTickBehavior};
 
 use super::storm::{Counts, NAT, NAT_PHONES};
+use crate::cli::out;
 use sipward_config::Secret;
 use sipward_model::record::{Ban, FlowDenied, Record, Totals};
 use sipward_model::text::{Plain, count};
@@ -53,11 +54,12 @@ impl Screen {
         socket: SocketAddr,
         code: Secret,
     ) -> Self {
-        say!(
+        let introduction = format!(
             "sipward demo: 14 attackers (IPv4 and IPv6), 30 healthy phones, an allowed office with an old password, \
-             a NAT of\n{NAT_PHONES} phones of which one has an old password, and one forger, reported by an embedded \
-             Event Socket at\n{socket}. Nothing on this host is changed.\n"
+             a NAT of {NAT_PHONES} phones of which one has an old password, and one forger, reported by an embedded \
+             Event Socket at {socket}. Nothing on this host is changed."
         );
+        say!("{}", wrapped(&introduction, 0));
         Self {
             counts,
             records,
@@ -103,7 +105,15 @@ impl Screen {
                 if address.port() != super::PAGE.1 {
                     say!("Another program listens on port {}.", super::PAGE.1);
                 }
-                say!("The console, until the demo ends: http://{address}/login?code={code}\n");
+                say!("The console, until the demo ends:\nhttp://{address}/login?code={code}\n");
+            }
+            Record::ApiOpened { socket, .. } => {
+                let program = std::env::current_exe().unwrap_or_else(|_| "sipward".into());
+                say!("In another terminal, until then:");
+                for command in ["watch", "bans", "why 198.18.0.10"] {
+                    say!("{} {command} --socket {}", program.display(), socket.display());
+                }
+                say!();
             }
             Record::Ban(ban) => self.ban(ban),
             Record::Unban { source, reason, .. } => {
@@ -195,8 +205,7 @@ impl Screen {
             "2",
             "rate",
             &format!(
-                "attackers: {answered} requests/s reach FreeSWITCH, the gate would drop \
-                 {dropped}/s; {} banned",
+                "attackers: {answered}/s reach FreeSWITCH, {dropped}/s would be dropped; {} banned",
                 count(self.now_banned as u64, "network")
             ),
         );
@@ -204,6 +213,8 @@ impl Screen {
 
     fn line(&self, colour: &str, word: &str, text: &str) {
         let at = self.start.elapsed().as_secs_f64();
+        let text = wrapped(text, "  0.00s BAN    ".len());
+        let text = text.trim_end();
         if self.colours {
             say!("{at:6.2}s \x1b[{colour}m{word:<6} {text}\x1b[0m");
         } else {
@@ -221,34 +232,38 @@ impl Screen {
             self.delays.get(last * share / 100).copied().unwrap_or_default()
         };
         say!("\nSummary");
-        say!("  events read            {:>8}", totals.events);
-        say!("  failures judged        {:>8}", totals.failures);
-        say!(
-            "  bans                   {:>8}   of {} networks, {} for longer than the first time",
-            totals.bans,
-            self.banned.len(),
-            self.banned.values().filter(|times| **times > 1).count(),
+        row("events read", totals.events, "");
+        row("failures judged", totals.failures, "");
+        let longer = self.banned.values().filter(|times| **times > 1).count();
+        let of =
+            format!("of {} networks, {longer} for longer than the first time", self.banned.len());
+        row("bans", totals.bans, &of);
+        row("event to route, µs", at(50), &format!("median ({} at most)", at(100)));
+        let where_to = format!(
+            "{answered} reached FreeSWITCH, {dropped} would have been dropped by the kernel"
         );
-        say!("  event to route, µs     {:>8}   median ({} at most)", at(50), at(100));
-        say!(
-            "  attackers' requests    {:>8}   {answered} reached FreeSWITCH, {dropped} would have \
-             been dropped by the kernel",
-            answered + dropped
-        );
-        say!(
-            "  healthy registrations  {:>8}   {} harmed",
-            read(&self.counts.registered),
-            read(&self.counts.harmed)
-        );
-        say!(
-            "  behind the NAT         {:>8}   registrations of the other phones; {} requests of the denied flow would \
-             have been dropped",
-            read(&self.counts.behind_nat),
+        row("attackers' requests", answered + dropped, &where_to);
+        let harmed = format!("{} harmed", read(&self.counts.harmed));
+        row("healthy registrations", read(&self.counts.registered), &harmed);
+        let denied = format!(
+            "registrations of the other phones; {} requests of the denied flow would have been dropped",
             read(&self.counts.denied)
         );
+        row("behind the NAT", read(&self.counts.behind_nat), &denied);
         for (why, times) in &self.spared {
-            say!("  spared                 {times:>8}   {why}");
+            row("spared", *times, why);
         }
         say!("\nThe same against your own FreeSWITCH: README.md, \"First week\".");
     }
+}
+
+/// A line of the summary.
+fn row(label: &str, number: u64, text: &str) {
+    let text = wrapped(text, "  healthy registrations      1234   ".len());
+    say!("{}", format!("  {label:<22} {number:>8}   {}", text.trim_end()).trim_end());
+}
+
+/// Fits a terminal of 80 columns.
+fn wrapped(text: &str, indent: usize) -> String {
+    out::wrap(text, indent, Some(80))
 }
