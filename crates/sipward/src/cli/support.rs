@@ -322,9 +322,17 @@ impl Names {
     }
 }
 
+/// Whether a field in it, however deep, holds names of users.
 fn holds_names(data: &Value) -> bool {
-    let has_text = |value: &Value| value.is_string() || value.is_array();
-    USER_FIELDS.iter().any(|field| data.get(field).is_some_and(has_text))
+    let is_name = |(name, value): (&String, &Value)| {
+        (USER_FIELDS.contains(&name.as_str()) && (value.is_string() || value.is_array()))
+            || holds_names(value)
+    };
+    match data {
+        Value::Array(items) => items.iter().any(holds_names),
+        Value::Object(fields) => fields.iter().any(is_name),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
 }
 
 #[cfg(test)]
@@ -370,6 +378,14 @@ mod tests {
             history["items"][0]["cause"]["evidence"],
             json!({"users": ["user-2"], "failures": 5})
         );
+    }
+
+    #[test]
+    fn a_name_deep_in_an_alarm_is_not_in_its_text() {
+        let evidence = |user: &str| json!({"cause": {"evidence": {"users": [user]}}});
+        let mut alarm = json!({"text": "a network of alice", "data": evidence("alice")});
+        Names::default().replace_in(&mut alarm);
+        assert_eq!(alarm, json!({"data": evidence("user-1")}));
     }
 
     #[tokio::test]
