@@ -61,6 +61,9 @@ _sipward() {
             sipward,mode)
                 cmd="sipward__subcmd__mode"
                 ;;
+            sipward,notify)
+                cmd="sipward__subcmd__notify"
+                ;;
             sipward,policy)
                 cmd="sipward__subcmd__policy"
                 ;;
@@ -81,6 +84,9 @@ _sipward() {
                 ;;
             sipward,status)
                 cmd="sipward__subcmd__status"
+                ;;
+            sipward,support)
+                cmd="sipward__subcmd__support"
                 ;;
             sipward,token)
                 cmd="sipward__subcmd__token"
@@ -163,6 +169,9 @@ _sipward() {
             sipward__subcmd__help,mode)
                 cmd="sipward__subcmd__help__subcmd__mode"
                 ;;
+            sipward__subcmd__help,notify)
+                cmd="sipward__subcmd__help__subcmd__notify"
+                ;;
             sipward__subcmd__help,policy)
                 cmd="sipward__subcmd__help__subcmd__policy"
                 ;;
@@ -183,6 +192,9 @@ _sipward() {
                 ;;
             sipward__subcmd__help,status)
                 cmd="sipward__subcmd__help__subcmd__status"
+                ;;
+            sipward__subcmd__help,support)
+                cmd="sipward__subcmd__help__subcmd__support"
                 ;;
             sipward__subcmd__help,token)
                 cmd="sipward__subcmd__help__subcmd__token"
@@ -213,6 +225,9 @@ _sipward() {
                 ;;
             sipward__subcmd__help__subcmd__import,list)
                 cmd="sipward__subcmd__help__subcmd__import__subcmd__list"
+                ;;
+            sipward__subcmd__help__subcmd__notify,test)
+                cmd="sipward__subcmd__help__subcmd__notify__subcmd__test"
                 ;;
             sipward__subcmd__help__subcmd__policy,add-agent)
                 cmd="sipward__subcmd__help__subcmd__policy__subcmd__add__subcmd__agent"
@@ -261,6 +276,18 @@ _sipward() {
                 ;;
             sipward__subcmd__import__subcmd__help,list)
                 cmd="sipward__subcmd__import__subcmd__help__subcmd__list"
+                ;;
+            sipward__subcmd__notify,help)
+                cmd="sipward__subcmd__notify__subcmd__help"
+                ;;
+            sipward__subcmd__notify,test)
+                cmd="sipward__subcmd__notify__subcmd__test"
+                ;;
+            sipward__subcmd__notify__subcmd__help,help)
+                cmd="sipward__subcmd__notify__subcmd__help__subcmd__help"
+                ;;
+            sipward__subcmd__notify__subcmd__help,test)
+                cmd="sipward__subcmd__notify__subcmd__help__subcmd__test"
                 ;;
             sipward__subcmd__policy,add-agent)
                 cmd="sipward__subcmd__policy__subcmd__add__subcmd__agent"
@@ -341,7 +368,7 @@ _sipward() {
 
     case "${cmd}" in
         sipward)
-            opts="-h -V --help --version run check flush setup status bans banned flows ban banip unban unbanip why whois allow history mode policy token watch reload doctor import record replay completions demo help"
+            opts="-h -V --help --version run check flush setup status bans banned flows ban banip unban unbanip why whois allow history mode policy token watch reload doctor notify support import record replay completions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -765,7 +792,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__help)
-            opts="run check flush setup status bans flows ban unban why whois allow history mode policy token watch reload doctor import record replay completions demo help"
+            opts="run check flush setup status bans flows ban unban why whois allow history mode policy token watch reload doctor notify support import record replay completions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1030,6 +1057,34 @@ _sipward() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sipward__subcmd__help__subcmd__notify)
+            opts="test"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__help__subcmd__notify__subcmd__test)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sipward__subcmd__help__subcmd__policy)
             opts="show set reset add-agent remove-agent"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1185,6 +1240,20 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__help__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__help__subcmd__support)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1545,6 +1614,84 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__notify)
+            opts="-h --help test help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__notify__subcmd__help)
+            opts="test help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__notify__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__notify__subcmd__help__subcmd__test)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__notify__subcmd__test)
+            opts="-c -h --config --help mail webhook"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1968,6 +2115,40 @@ _sipward() {
                     return 0
                     ;;
                 -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__support)
+            opts="-o -c -h --output --config --socket --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

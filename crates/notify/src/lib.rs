@@ -54,6 +54,9 @@ use sipward_model::rights;
 /// Time for the last messages at the end: the whole stop of the daemon must fit into 2 s.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
+/// Longest time for a test of mail or of a webhook.
+pub const TEST_LIMIT: Duration = Duration::from_secs(30);
+
 /// Name of the thread.
 const THREAD: &str = "tell";
 

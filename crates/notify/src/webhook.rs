@@ -17,12 +17,14 @@ use std::time::Duration;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
+use sipward_engine::Timestamp;
 
-use crate::{EventReceiver, Outbox, Retry};
+use crate::{EventReceiver, Outbox, Retry, TEST_LIMIT};
 use post::Post;
 use sipward_config::{Secret, WebhookSettings, WebhookUrl};
 use sipward_model::clock::{self, Clock};
 use sipward_model::record::Kind;
+use sipward_model::text::Time;
 use sipward_model::wire::Line;
 
 /// Records that wait for a receiver at most: about 1 MB, and some minutes of a storm.
@@ -31,6 +33,9 @@ const ROOM: usize = 1_024;
 /// A receiver is restarted, or down for a while: tried for about half an hour. What waits behind is in order.
 const RETRY: Retry =
     Retry { first: Duration::from_secs(1), longest: Duration::from_secs(300), attempts: 14 };
+
+/// The name of the event that a test posts.
+const TEST: &str = "test";
 
 /// A receiver, and what it gets.
 #[derive(Debug)]
@@ -56,6 +61,30 @@ impl Hook {
     /// How the log and the metrics call it: without the path, which often is a secret itself.
     pub fn name(&self) -> String {
         format!("webhook {}", self.target.authority())
+    }
+
+    /// Its URL without the path, which often is a secret itself.
+    pub fn place(&self) -> String {
+        let scheme = if self.target.is_secure() { "https" } else { "http" };
+        format!("{scheme}://{}", self.target.authority())
+    }
+
+    /// Posts one event `test` within [`TEST_LIMIT`], and gives the status that accepted it.
+    ///
+    /// # Errors
+    /// When it was not accepted, with the reason.
+    pub async fn send_test(self, now: Timestamp) -> Result<u16, String> {
+        let text = "a test by `sipward notify test`; nothing happened".to_owned();
+        let fields = [("text".to_owned(), text.into())].into_iter().collect();
+        let line = Line { time: Time(now), event: TEST.to_owned(), fields };
+        let delivery = Delivery::of(&line, &mut fastrand::Rng::with_seed(clock::seed()));
+        let limit = self.timeout.min(TEST_LIMIT);
+        let status = Post::new(self.target, limit, self.secret).once(&delivery).await?;
+        if status.is_success() {
+            Ok(status.as_u16())
+        } else {
+            Err(format!("the receiver answered {status}"))
+        }
     }
 }
 

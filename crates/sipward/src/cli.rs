@@ -11,6 +11,7 @@ mod generated;
 mod history;
 mod import;
 mod mode;
+mod notify;
 mod policy;
 mod progress;
 mod record;
@@ -20,6 +21,7 @@ mod replay;
 mod setup;
 mod ssh;
 mod status;
+mod support;
 mod token;
 mod watch;
 mod whois;
@@ -112,6 +114,8 @@ enum Command {
     Watch(watch::WatchCommand),
     Reload(reload::ReloadCommand),
     Doctor(doctor::DoctorCommand),
+    Notify(notify::NotifyCommand),
+    Support(support::SupportCommand),
     Import(import::ImportCommand),
     Record(record::Record),
     Replay(replay::Replay),
@@ -182,6 +186,8 @@ pub fn main() -> ExitCode {
         Command::Watch(command) => command.run(),
         Command::Reload(command) => command.run(),
         Command::Doctor(command) => command.run(),
+        Command::Notify(command) => command.run(),
+        Command::Support(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Record(args) => record::run(args).map(|()| Exit::Done),
         Command::Replay(args) => replay::run(args),

@@ -28,7 +28,7 @@ use serde::Serialize;
 
 pub(crate) use event_socket::AccessLists;
 use sipward_config::StoreLocation;
-use sipward_config::{Config, ConfigError, Credentials};
+use sipward_config::{Config, ConfigError, Credentials, Secrets};
 
 /// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -106,6 +106,14 @@ pub(crate) async fn protected(config: &Config, credentials: &Credentials) -> Vec
 pub struct Running {
     /// Its process; `None` if the system does not report it.
     pub process: Option<u32>,
+}
+
+/// The secrets for mail and webhooks, of the environment or beside the configuration file.
+///
+/// # Errors
+/// When a secret is given twice, cannot be read, or makes no sense.
+pub(crate) fn secrets(config: Option<&Path>) -> anyhow::Result<Secrets> {
+    settings::secrets(config)
 }
 
 /// Looks at everything.

@@ -42,7 +42,7 @@ fn escaped(document: &str) -> String {
 }
 
 /// Control characters of both sets, and those that change the direction of text or cannot be seen.
-fn is_obeyed(c: char) -> bool {
+pub(super) fn is_obeyed(c: char) -> bool {
     c.is_control()
         || matches!(
             c,

@@ -36,9 +36,10 @@
 //! | `http_sessions` | the API on TCP: sessions, links, delays after failures |
 //! | `http_open` | the API where other hosts reach it: TLS, proxies, failed log-ins, slow and loud clients |
 //! | `shell` | each command of the command line, with and without a daemon |
+//! | `lists` | lists of a file, and entries of the allow list that end by themselves |
 //! | `doctor` | what `sipward doctor` finds, and `sipward watch` on a real terminal |
 //! | `setup` | `sipward setup` on a terminal and in a script |
-//! | `secrecy` | the password is in no output |
+//! | `secrecy` | the password is in no output, and a file for a support request holds no secret |
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -73,6 +74,7 @@ mod http_sessions;
 mod identity;
 mod kernel;
 mod lifecycle;
+mod lists;
 mod live;
 mod metrics;
 mod mode;
@@ -133,6 +135,7 @@ fn main() -> ExitCode {
             disk::cases(),
             crash::cases(),
             shell::cases(),
+            lists::cases(),
             doctor::cases(),
             secrecy::cases(),
             setup::cases(),

@@ -5,11 +5,13 @@ use std::fs;
 use sipward_tests::daemon::Setup;
 use sipward_tests::fake_freeswitch::FakeFreeSwitch;
 
-use super::world::{World, setup_without_credentials};
+use super::shell::sipward;
+use super::world::{World, ip, setup_without_credentials};
 
 super::cases![
     the_password_is_nowhere_even_at_trace_level,
     the_password_of_a_file_is_nowhere_either,
+    a_file_for_support_holds_no_secret_and_no_user,
 ];
 
 const PASSWORD: &str = "Tr0ub4dor-correct-horse";
@@ -73,4 +75,45 @@ fn keeps_quiet(with_password: impl FnOnce(Setup) -> Setup) {
     for disguise in DISGUISES {
         assert!(!output.contains(disguise), "{disguise} in:\n{output}");
     }
+}
+
+fn a_file_for_support_holds_no_secret_and_no_user() {
+    const USER: &str = "alice-4711";
+    let world = World::with(FakeFreeSwitch::builder().password(PASSWORD));
+    let config = "[mail]\nto = [\"noc@example.org\"]\nserver = \"127.0.0.1:9\"\n\
+                  [webhook]\nurls = [\"http://127.0.0.1:9/Room-s3cret\"]\n";
+    let setup = setup_without_credentials(config)
+        .event_socket(world.fs.address(), PASSWORD)
+        .env("SMTP_USER", "pbx")
+        .env("SMTP_PASSWORD", "Smtp-s3cret")
+        .env("WEBHOOK_SECRET", "Hook-s3cret");
+    let daemon = world.watch(&setup);
+    let made = sipward(&setup, &["token", "add", "grafana"]).expect(0);
+    let token = made.lines().next().unwrap();
+    for n in 0..5 {
+        world.fs.failure(ip("198.51.100.7"), 5060 + n, USER);
+    }
+    daemon.expect("ban");
+    let history = sipward(&setup, &["history", "--json"]).expect(0);
+    assert!(history.contains(USER), "{history}");
+
+    let text = world.pbx.run(|| sipward(&setup, &["support", "-o", "-"])).expect(0);
+    for secret in DISGUISES.into_iter().chain(["s3cret", token, USER]) {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
+    for part in [
+        "sipward 0.",
+        "kernel: Linux",
+        "noc@example.org",
+        "OK    event socket",
+        "198.51.100.7/32",
+        "\"user-1\"",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    let file = setup.directory().join("support.txt");
+    let file = file.to_str().unwrap();
+    let out = sipward(&setup, &["support", "-o", file]).expect(0);
+    assert!(out.starts_with(file) && fs::read_to_string(file).unwrap().contains("user-1"), "{out}");
+    assert_eq!(sipward(&setup, &["support", "-o", file]).status, Some(1));
 }

@@ -33,10 +33,10 @@ super::cases![
 ];
 
 /// What a command wrote and how it ended.
-struct Said {
-    status: Option<i32>,
-    out: String,
-    err: String,
+pub(crate) struct Said {
+    pub(crate) status: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl From<Output> for Said {
@@ -48,18 +48,18 @@ impl From<Output> for Said {
 
 impl Said {
     /// Its standard output, when it ended as expected.
-    fn expect(self, status: i32) -> String {
+    pub(crate) fn expect(self, status: i32) -> String {
         assert_eq!(self.status, Some(status), "{}{}", self.out, self.err);
         self.out
     }
 
-    fn json(self, status: i32) -> Value {
+    pub(crate) fn json(self, status: i32) -> Value {
         let out = self.expect(status);
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error} in {out}"))
     }
 }
 
-fn sipward(setup: &Setup, words: &[&str]) -> Said {
+pub(crate) fn sipward(setup: &Setup, words: &[&str]) -> Said {
     setup.shell(words).into()
 }
 
@@ -108,7 +108,7 @@ fn hostile(world: &World) {
 }
 
 /// Neither control characters but the line end, nor anything that turns text around.
-fn assert_harmless(text: &str) {
+pub(crate) fn assert_harmless(text: &str) {
     let harmful = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
     assert!(!text.contains(harmful), "{text:?}");
 }

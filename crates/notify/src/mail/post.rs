@@ -3,6 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, SinglePart};
 use lettre::transport::smtp::authentication::Credentials;
@@ -12,9 +14,10 @@ use lettre::{
     Address, AsyncSendmailTransport, AsyncSmtpTransport, AsyncTransport as _, Tokio1Executor,
 };
 use sipward_engine::Timestamp;
+use tokio::time::timeout;
 
 use super::text::MailText;
-use crate::Failure;
+use crate::{Failure, TEST_LIMIT};
 use sipward_config::{Login, MailSettings, MailTls, MailTransport};
 use sipward_model::clock;
 use sipward_model::text::Time;
@@ -72,6 +75,31 @@ impl Mailer {
         };
         let post = Post { transport, from, to: settings.to.clone(), host };
         Ok(Some(Self { settings: settings.clone(), post }))
+    }
+
+    /// How its mails leave, for people.
+    pub fn way(&self) -> String {
+        match &self.settings.way {
+            MailTransport::Smtp { host, port, .. } => format!("{host}:{port}"),
+            MailTransport::Sendmail(program) => program.display().to_string(),
+        }
+    }
+
+    /// Sends one message that is marked as a test to each recipient, all within [`TEST_LIMIT`]. Gives each
+    /// recipient's address, with the reason where the message was not delivered.
+    pub async fn send_test(&self, now: Timestamp) -> Vec<(String, Result<(), String>)> {
+        let letter = MailText::test();
+        let letter = &letter;
+        let once = async |to: &Mailbox| {
+            let message = self.post.message(letter, to, now).map_err(|error| error.to_string())?;
+            match timeout(TEST_LIMIT, self.post.send(&message)).await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(Failure::Later(error) | Failure::Never(error))) => Err(error),
+                Err(_) => Err(format!("not delivered within {} s", TEST_LIMIT.as_secs())),
+            }
+        };
+        let each = self.post.to.iter().map(|to| once(to).map(|sent| (to.email.to_string(), sent)));
+        join_all(each).await
     }
 
     pub(super) fn into_parts(self) -> (MailSettings, Post) {

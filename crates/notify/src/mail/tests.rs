@@ -312,3 +312,34 @@ fn freeswitch_that_is_away_for_a_moment_is_no_alarm_and_for_a_minute_is_one() {
     assert!(relief.subject.starts_with("connected to FreeSWITCH"), "{relief:?}");
     assert_eq!(collector.due(), None);
 }
+
+#[tokio::test]
+async fn a_test_goes_to_each_recipient_once_and_an_error_is_told() {
+    let mut sink = Sink::start().await;
+    let mut settings = settings(&sink);
+    settings.to.push("duty@example.org".parse().unwrap());
+    let mailer = Mailer::new(&settings, None).unwrap().unwrap();
+    assert_eq!(mailer.way(), format!("127.0.0.1:{}", sink.port()));
+    let now = Clock::start(None).now();
+    let sent = mailer.send_test(now).await;
+    let delivered = |address: &str| (address.to_owned(), Ok(()));
+    assert_eq!(sent, [delivered("noc@example.org"), delivered("duty@example.org")]);
+    let mut to = Vec::new();
+    for _ in 0..2 {
+        let mail = sink.next().await;
+        assert!(mail.headers["subject"].ends_with(": test mail"), "{mail:?}");
+        assert!(mail.text.contains("Nothing happened."), "{mail:?}");
+        to.extend(mail.to);
+    }
+    to.sort();
+    assert_eq!(to, ["duty@example.org", "noc@example.org"]);
+
+    let mut busy = Sink::refusing(1).await;
+    let MailTransport::Smtp { port, .. } = &mut settings.way else { panic!("SMTP") };
+    *port = busy.port();
+    settings.to.pop();
+    let mailer = Mailer::new(&settings, None).unwrap().unwrap();
+    let refused = mailer.send_test(now).await.pop().unwrap().1;
+    assert!(refused.is_err(), "{refused:?}");
+    assert!(busy.rest().is_empty(), "it is not tried again");
+}

@@ -71,6 +71,13 @@ impl MailText {
         Self { subject, text }
     }
 
+    pub(super) fn test() -> Self {
+        Self {
+            subject: "test mail".to_owned(),
+            text: "This is a test by `sipward notify test`. Nothing happened.\n".to_owned(),
+        }
+    }
+
     pub(super) fn digest(bans: Lines, attention: Lines, unenforced: usize, unbans: usize) -> Self {
         let mut subject = counted(bans.count, "ban");
         if unenforced > 0 {

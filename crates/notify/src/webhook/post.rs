@@ -45,20 +45,19 @@ impl Post {
         Self { tls: Some(tls), ..self }
     }
 
-    pub(super) async fn deliver(&mut self, delivery: &Delivery) -> Result<(), Failure> {
+    /// Posts it once, and gives the receiver's answer.
+    pub(super) async fn once(&mut self, delivery: &Delivery) -> Result<StatusCode, String> {
         let posted = timeout(self.timeout, self.post(delivery)).await;
-        let status = match posted {
-            Ok(Ok(status)) => status,
-            Ok(Err(error)) => {
-                self.connection = None;
-                return Err(Failure::Later(error));
-            }
-            Err(_) => {
-                self.connection = None;
-                let seconds = self.timeout.as_secs();
-                return Err(Failure::Later(format!("no answer within {seconds} s")));
-            }
-        };
+        let posted = posted
+            .unwrap_or_else(|_| Err(format!("no answer within {} s", self.timeout.as_secs())));
+        if posted.is_err() {
+            self.connection = None;
+        }
+        posted
+    }
+
+    pub(super) async fn deliver(&mut self, delivery: &Delivery) -> Result<(), Failure> {
+        let status = self.once(delivery).await.map_err(Failure::Later)?;
         if status.is_success() {
             return Ok(());
         }

@@ -201,3 +201,29 @@ fn urls_are_taken_apart_and_their_secret_path_is_not_told() {
     }
     assert!(target(&format!("https://example.org/{}", "x".repeat(3_000))).is_err());
 }
+
+#[tokio::test]
+async fn a_test_is_posted_once_and_its_answer_told() {
+    let mut receiver = Receiver::start(&[Answer::Status(204), Answer::Status(503)]).await;
+    let hook = |url: String| {
+        let settings =
+            WebhookSettings { targets: vec![url.parse().unwrap()], ..WebhookSettings::default() };
+        Hook::all(&settings, Some(&Secret::new("k3y"))).pop().unwrap()
+    };
+    let now = Clock::start(None).now();
+    let accepting = hook(receiver.url("/room/s3cret"));
+    assert!(!accepting.place().contains("s3cret"), "{}", accepting.place());
+    assert_eq!(accepting.send_test(now).await, Ok(204));
+    let posted = receiver.next().await;
+    assert_eq!(posted.headers["x-sipward-event"], "test");
+    assert_eq!(
+        posted.headers["x-sipward-signature"],
+        signature(&Secret::new("k3y"), &posted.body).unwrap()
+    );
+    let line: Line = serde_json::from_slice(&posted.body).unwrap();
+    assert!(line.fields["text"].as_str().unwrap().contains("test"), "{line:?}");
+
+    let error = hook(receiver.url("/")).send_test(now).await.unwrap_err();
+    assert!(error.contains("503"), "{error}");
+    assert_eq!(receiver.rest().len(), 1, "it is not tried again");
+}

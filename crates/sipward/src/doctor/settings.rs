@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use super::{Check, Patient, directory_of};
-use sipward_config::{Config, ConfigError, Credentials, DEFAULT_PATH};
+use sipward_config::{Config, ConfigError, Credentials, DEFAULT_PATH, Secrets};
 use sipward_daemon::{self as daemon, ModeSet};
 
 /// Largest environment file that is read, in bytes.
@@ -77,6 +77,45 @@ pub(super) fn credentials(patient: &Patient) -> (Option<Credentials>, Check) {
     }
 }
 
+/// The secrets for mail and webhooks: of this process's environment, else those that the systemd unit hands to the
+/// daemon, as far as they lie beside the configuration file.
+///
+/// # Errors
+/// When a secret is given twice, cannot be read, or makes no sense.
+pub(super) fn secrets(config: Option<&Path>) -> anyhow::Result<Secrets> {
+    secrets_in(&directory_of(config), |name| std::env::var_os(name))
+}
+
+fn secrets_in(directory: &Path, own: impl Fn(&str) -> Option<OsString>) -> anyhow::Result<Secrets> {
+    let unit = environment_file(&directory.join("environment"));
+    let own = |name: &str| own(name).filter(|value| !value.is_empty());
+    let set = |name: &str| own(name).or_else(|| unit.get(name).map(OsString::from));
+    // The first place that has one of the two is the one that counts.
+    let one_of = |name: &str, direct: &str, file: &str, beside: &str| {
+        if own(direct).is_some() || own(file).is_some() {
+            return own(name);
+        }
+        if unit.contains_key(direct) || unit.contains_key(file) {
+            return unit.get(name).map(OsString::from);
+        }
+        let beside = directory.join(beside);
+        (name == file && beside.exists()).then(|| beside.into_os_string())
+    };
+    let secrets = Secrets::from_lookup(|name| match name {
+        // Without a user the password is of no use, and an error.
+        "SMTP_PASSWORD" | "SMTP_PASSWORD_FILE" => {
+            let found = one_of(name, "SMTP_PASSWORD", "SMTP_PASSWORD_FILE", "smtp-password");
+            let is_set = set("SMTP_USER").is_some() || own(name).is_some();
+            found.filter(|_| is_set)
+        }
+        "WEBHOOK_SECRET" | "WEBHOOK_SECRET_FILE" => {
+            one_of(name, "WEBHOOK_SECRET", "WEBHOOK_SECRET_FILE", "webhook-secret")
+        }
+        _ => set(name),
+    });
+    Ok(secrets?)
+}
+
 /// The variables of the unit's `EnvironmentFile=` (systemd.exec(5)): `NAME=value` lines, perhaps quoted.
 fn environment_file(path: &Path) -> HashMap<String, String> {
     let mut text = String::new();
@@ -99,6 +138,8 @@ fn environment_file(path: &Path) -> HashMap<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use sipward_config::{Login, Secret};
+
     use super::*;
 
     #[test]
@@ -111,5 +152,33 @@ mod tests {
         assert_eq!(read.get("ESL_HOST").map(String::as_str), Some("pbx.test"));
         assert_eq!(read.get("ESL_PORT").map(String::as_str), Some("8022"));
         assert_eq!(read.len(), 2);
+    }
+
+    #[test]
+    fn the_secrets_beside_the_configuration_are_found_unless_the_environment_has_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            std::fs::write(directory.path().join(name), text).unwrap();
+        };
+        let with = |own: &[(&str, &str)]| {
+            let value =
+                |name: &str| own.iter().find(|(key, _)| *key == name).map(|(_, v)| v.into());
+            secrets_in(directory.path(), value).unwrap()
+        };
+        assert_eq!(with(&[]), Secrets::default());
+        write("smtp-password", "s3cret\n");
+        write("webhook-secret", "k3y\n");
+        assert_eq!(with(&[]).smtp, None, "nobody to log in as");
+        let login = |user: &str, password: &str| {
+            Some(Login { user: user.to_owned(), password: Secret::new(password) })
+        };
+        assert_eq!(with(&[("SMTP_USER", "pbx")]).smtp, login("pbx", "s3cret"));
+        write("environment", "SMTP_USER=unit\nWEBHOOK_SECRET=other\n");
+        let found = with(&[]);
+        assert_eq!(found.smtp, login("unit", "s3cret"));
+        assert_eq!(found.webhook, Some(Secret::new("other")));
+        let own = with(&[("SMTP_PASSWORD", "own"), ("WEBHOOK_SECRET", "mine")]);
+        assert_eq!(own.smtp, login("unit", "own"));
+        assert_eq!(own.webhook, Some(Secret::new("mine")));
     }
 }
