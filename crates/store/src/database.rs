@@ -101,6 +101,15 @@ impl Place {
         Ok(connection)
     }
 
+    /// As [`Place::reader`], for a file that is not open yet: its write-ahead log is there afterwards if it was
+    /// before, because its absence means that it was lost.
+    pub(super) fn reader_before_open(&self) -> rusqlite::Result<Connection> {
+        let had_log = self.has_log();
+        let connection = self.reader()?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, had_log)?;
+        Ok(connection)
+    }
+
     pub(super) fn connect(&self) -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = match self {

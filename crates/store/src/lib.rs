@@ -237,7 +237,7 @@ impl Store {
     #[must_use]
     pub fn stored_override(location: &StoreLocation, key: &str) -> Option<serde_json::Value> {
         let StoreLocation::File(path) = location else { return None };
-        let connection = Place::File(path.clone()).reader().ok()?;
+        let connection = Place::File(path.clone()).reader_before_open().ok()?;
         load::one_override(&connection, key).ok().flatten()
     }
 

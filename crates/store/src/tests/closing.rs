@@ -37,6 +37,12 @@ async fn marked(path: &Path) {
     .await;
 }
 
+/// As the daemon does: it looks for a stored mode first, which must leave the write-ahead log as it is.
+fn start(settings: &StoreSettings) -> (Store, Saved) {
+    assert_eq!(Store::stored_override(&settings.location, "mode"), None);
+    open(settings)
+}
+
 #[tokio::test]
 async fn an_end_in_the_thick_of_it_loses_nothing_and_leaves_one_file() {
     let dir = TempDir::new().unwrap();
@@ -90,7 +96,7 @@ async fn a_reader_at_the_end_leaves_a_log_that_the_next_start_reads() {
     // As if the reader were killed: nobody works the log in.
     let copied = dir.path().join("copy.db");
     copy(&path, &copied, &["", "-wal"]);
-    let (store, saved) = open(&self::settings(&copied));
+    let (store, saved) = start(&self::settings(&copied));
     assert_eq!(saved.bans, [many(0), many(1)]);
     assert_eq!(told(&store), []);
 }
@@ -108,7 +114,7 @@ async fn after_a_kill_everything_that_was_written_is_back() {
     // What a kill leaves behind is what is there now.
     let copied = dir.path().join("copy.db");
     copy(&path, &copied, &["", "-wal"]);
-    let (store, saved) = open(&settings(&copied));
+    let (store, saved) = start(&settings(&copied));
     assert_eq!(saved.bans.len(), MANY as usize);
     assert_eq!(told(&store), []);
 }
@@ -129,7 +135,7 @@ async fn a_copy_without_its_log_says_that_something_is_missing() {
     copy(&path, &late, &[""]);
     for copied in [early, late] {
         let settings = settings(&copied);
-        let (store, saved) = open(&settings);
+        let (store, saved) = start(&settings);
         assert_eq!(saved.bans, []);
         let told = told(&store);
         let [Notice::Incomplete { error }] = &told[..] else { panic!("{told:?}") };
