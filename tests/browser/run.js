@@ -239,7 +239,7 @@ const tests = {
     await page.context().close();
   },
 
-  async "whoever is allowed is shown first, then unbanned"(world) {
+  async "a host that is to be allowed is shown first, then unbanned"(world) {
     world.tell("fail 198.19.91.7 1000 5");
     await until("it is banned", () => world.sipward("bans").includes("198.19.91.7"));
     const page = await world.visitor("write");

@@ -81,31 +81,32 @@ impl Layers {
     /// When one is not TOML, or holds an unknown key or a value out of range.
     pub fn config(&self) -> Result<Config, ConfigError> {
         // Each by itself first, because only then is the place of an error known.
+        let mut files = Vec::new();
         for Layer { path, text } in &self.0 {
             let parsed = toml::from_str::<File>(text);
-            parsed.map_err(|error| ConfigError::from_toml(path, text, &error))?;
+            files.push(parsed.map_err(|error| ConfigError::from_toml(path, text, &error))?);
         }
-        // By way of text: a second form of the same reader would be half a megabyte of program.
-        let whole = toml::from_str::<File>(&self.merged().to_string());
-        let whole =
-            whole.map_err(|error| self.place(&Problem::new("", error.message().to_owned())));
-        whole?.into_config().map_err(|problem| self.place(&problem))
+        let whole = match files.pop() {
+            Some(only) if files.is_empty() => only,
+            // By way of text: a second form of the same reader would be half a megabyte of program.
+            Some(_) | None => toml::from_str(&self.merged().to_string())
+                .map_err(|error| self.place(&Problem::new("", error.message().to_owned())))?,
+        };
+        whole.into_config().map_err(|problem| self.place(&problem))
     }
 
-    /// Every key with its value, as a file, and behind each where it comes from.
-    ///
-    /// # Errors
-    /// As [`Layers::config`].
-    pub fn effective(&self) -> Result<String, ConfigError> {
-        self.config()?;
+    /// Every key of a valid configuration with its value, as a file, and behind each where it comes from.
+    #[must_use]
+    pub fn effective(&self) -> String {
+        let layers = self.tables();
         let mut table = defaults();
         let mut text = String::new();
         merge(&mut table, self.merged(), "", true);
-        self.print(&table, "", &mut text);
-        Ok(text)
+        self.print(&layers, &table, "", &mut text);
+        text
     }
 
-    fn print(&self, table: &Table, prefix: &str, text: &mut String) {
+    fn print(&self, layers: &[Table], table: &Table, prefix: &str, text: &mut String) {
         let (tables, values): (Vec<_>, Vec<_>) =
             table.iter().partition(|(_, value)| value.is_table());
         if !prefix.is_empty() && !values.is_empty() {
@@ -113,33 +114,52 @@ impl Layers {
             let _ = writeln!(text, "\n[{prefix}]");
         }
         for (name, value) in values {
-            let key = dotted(prefix, name);
-            let from = self.setting(&key);
-            let from: Vec<String> = from.map(|layer| layer.path.display().to_string()).collect();
+            let from = self.setting(layers, &dotted(prefix, name));
             let from = if from.is_empty() { "default".to_owned() } else { from.join(", ") };
             let _ = writeln!(text, "{name} = {value}  # {from}");
         }
         for (name, value) in tables {
             if let Value::Table(inner) = value {
-                self.print(inner, &dotted(prefix, name), text);
+                self.print(layers, inner, &dotted(prefix, name), text);
             }
         }
     }
 
     /// The files from which the value of a key comes: of a list all that set it, else the last.
-    fn setting<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Layer> {
-        let names = aliases::aliases(key);
-        let sets = move |layer: &&Layer| span::of_value(&layer.text, key, names).is_some();
-        let last = self.0.iter().rfind(sets).filter(|layer| !is_list(&layer.text, key));
-        let all = self.0.iter().filter(sets).filter(move |_| last.is_none());
-        last.into_iter().chain(all)
+    fn setting(&self, layers: &[Table], key: &str) -> Vec<String> {
+        let mut from: Vec<(String, &Value)> = Vec::new();
+        for (layer, table) in self.0.iter().zip(layers) {
+            if let Some(value) = value_of(table, key) {
+                if !value.is_array() {
+                    from.clear();
+                }
+                from.push((layer.path.display().to_string(), value));
+            }
+        }
+        from.into_iter().map(|(path, _)| path).collect()
+    }
+
+    /// Whether one of the files sets a key.
+    #[must_use]
+    pub fn sets(&self, key: &str) -> bool {
+        self.tables().iter().any(|table| value_of(table, key).is_some())
+    }
+
+    /// Each file's keys by their names of today; none of a file that is not TOML.
+    fn tables(&self) -> Vec<Table> {
+        let table = |layer: &Layer| {
+            let mut table = Table::new();
+            merge(&mut table, toml::from_str(&layer.text).unwrap_or_default(), "", false);
+            table
+        };
+        self.0.iter().map(table).collect()
     }
 
     /// All of them in one.
     fn merged(&self) -> Table {
         let mut merged = Table::new();
-        for Layer { text, .. } in &self.0 {
-            merge(&mut merged, toml::from_str(text).unwrap_or_default(), "", false);
+        for table in self.tables() {
+            merge(&mut merged, table, "", false);
         }
         merged
     }
@@ -200,9 +220,12 @@ fn dotted(prefix: &str, name: &str) -> String {
     if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
 }
 
-fn is_list(text: &str, key: &str) -> bool {
-    let range = span::of_value(text, key, aliases::aliases(key));
-    range.and_then(|range| text.get(range)).is_some_and(|value| value.starts_with('['))
+/// The value of a dotted key.
+fn value_of<'t>(table: &'t Table, key: &str) -> Option<&'t Value> {
+    match key.split_once('.') {
+        Some((parent, rest)) => value_of(table.get(parent)?.as_table()?, rest),
+        None => table.get(key),
+    }
 }
 
 /// The drop-ins of the file, in the order of their names.
@@ -322,7 +345,7 @@ mod tests {
             ("conf.d/a.toml", "allow = [\"192.0.2.2\"]\n[policy]\nmaxretry = 4\n"),
         ]);
         let layers = layers(&directory);
-        let text = layers.effective().unwrap();
+        let text = layers.effective();
         let line = |key: &str| {
             let start = format!("{key} = ");
             text.lines().find(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("{text}"))

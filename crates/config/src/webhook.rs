@@ -75,6 +75,12 @@ impl WebhookUrl {
         self.uri.authority().map_or(self.host.as_str(), |authority| authority.as_str())
     }
 
+    /// The URL without its path, which often is a secret itself.
+    pub fn place(&self) -> String {
+        let scheme = if self.secure { "https" } else { "http" };
+        format!("{scheme}://{}", self.authority())
+    }
+
     /// Path and query.
     pub fn path(&self) -> &str {
         self.uri.path_and_query().map_or("/", |path| path.as_str())

@@ -33,12 +33,9 @@ pub(super) async fn change(
     Filled(fields): Filled,
 ) -> Result<Response, ErrorPage> {
     let changed = async {
-        let mode = match fields.text("mode") {
-            Some("ban") => Mode::Ban,
-            Some("observe") => Mode::Observe,
-            _ => return Err(ApiError::field("mode", "`ban` or `observe`")),
-        };
-        Ok(control.set_mode(mode).await?)
+        let mode = fields.word("mode")?;
+        let mode = mode.ok_or_else(|| ApiError::field("mode", "`ban` or `observe`"))?;
+        Ok::<_, ApiError>(control.set_mode(mode).await?)
     };
     match changed.await {
         Ok(_) => Ok(forms::go_to("/mode?done=changed")),

@@ -16,7 +16,7 @@ use crate::only::{KernelLock, Owner};
 use crate::route_queue::{self, RouteQueue};
 use sipward_config::{Config, Mode};
 
-/// Orders that wait at most: whoever gives one waits for its end.
+/// Orders that wait at most: the settings give one at a time.
 const ORDERS: usize = 1;
 
 /// The kernel side, real or not.

@@ -44,7 +44,7 @@ pub struct Only {
     owner: Owner,
 }
 
-/// What a second daemon is told of this one.
+/// What a second daemon reads about this one.
 #[derive(Clone, Debug)]
 pub struct Owner(String);
 

@@ -63,10 +63,9 @@ impl Hook {
         format!("webhook {}", self.target.authority())
     }
 
-    /// Its URL without the path, which often is a secret itself.
+    /// [`WebhookUrl::place`].
     pub fn place(&self) -> String {
-        let scheme = if self.target.is_secure() { "https" } else { "http" };
-        format!("{scheme}://{}", self.target.authority())
+        self.target.place()
     }
 
     /// Posts one event `test` within [`TEST_LIMIT`], and gives the status that accepted it.

@@ -1,6 +1,7 @@
 //! The command line: which commands there are. Each has a file of its own below.
 
 mod allow;
+mod ask;
 mod ban;
 mod bans;
 mod check;
@@ -40,7 +41,7 @@ use clap_complete::Shell;
 use crate::demo;
 use crate::doctor as doctor_checks;
 use crate::out;
-use crate::run::Daemon;
+use crate::run::{self, Daemon};
 use nix::unistd::geteuid;
 use remote::Exit;
 use sipward_config::file::LogLevel;
@@ -221,7 +222,7 @@ fn start(run: &Run) -> anyhow::Result<()> {
     let config = load()?;
     if geteuid().is_root() {
         // As the unit does.
-        setup::make_directories(&config)?;
+        run::make_directories(&config)?;
     }
     let (credentials, secrets) = (Credentials::from_env()?, Secrets::from_env()?);
     // Before the first thread, because each has the rights of the one that starts it.
@@ -255,8 +256,9 @@ impl Overrides {
 }
 
 fn effective(file: &ConfigFile) -> anyhow::Result<()> {
-    let text = Layers::read(file.config.as_deref())?.effective()?;
-    Ok(out::text(&text)?)
+    let layers = Layers::read(file.config.as_deref())?;
+    layers.config()?;
+    Ok(out::text(&layers.effective())?)
 }
 
 fn flush(file: &ConfigFile, force: bool) -> anyhow::Result<Exit> {

@@ -26,9 +26,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-pub(crate) use event_socket::AccessLists;
+pub(crate) use event_socket::{AccessLists, log_in, protected};
+pub(crate) use settings::secrets;
 use sipward_config::StoreLocation;
-use sipward_config::{Config, ConfigError, Credentials, Secrets};
+use sipward_config::{Config, ConfigError, Credentials};
 
 /// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -95,25 +96,11 @@ pub(crate) async fn access_lists(
     event_socket::access_lists(&config.allow_acl, credentials, within).await
 }
 
-/// What FreeSWITCH says of gateways and access lists, which sipward protects by itself.
-pub(crate) async fn protected(config: &Config, credentials: &Credentials) -> Vec<Check> {
-    let checks = event_socket::checks(config, Some(credentials), Duration::ZERO).await;
-    checks.into_iter().filter(|check| event_socket::PROTECTED.contains(&check.check)).collect()
-}
-
 /// A daemon that runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Running {
     /// Its process; `None` if the system does not report it.
     pub process: Option<u32>,
-}
-
-/// The secrets for mail and webhooks, of the environment or beside the configuration file.
-///
-/// # Errors
-/// When a secret is given twice, cannot be read, or makes no sense.
-pub(crate) fn secrets(config: Option<&Path>) -> anyhow::Result<Secrets> {
-    settings::secrets(config)
 }
 
 /// Looks at everything.

@@ -37,6 +37,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use open::Opened;
+pub(crate) use open::make_directories;
 use restore::Restoring;
 use shut_down::shut_down;
 use sipward_config::{Config, Credentials, Secrets};

@@ -5,7 +5,7 @@ use sipward_tests::netns::Host;
 use sipward_tests::wait::until;
 
 use super::kernel::blackholes;
-use super::world::{Family, World, of};
+use super::world::{Family, World};
 
 super::cases![
     a_second_daemon_on_the_same_store_does_not_start_and_names_the_first,
@@ -33,8 +33,7 @@ fn a_second_daemon_on_the_same_store_does_not_start_and_names_the_first() {
     // In another network namespace nothing of the kernel's is shared.
     let said = refused(Host::new("other").run(|| setup.start()), &first, &setup);
     assert!(said.contains(&setup.store_file().display().to_string()), "{said}");
-    world.fail(Family::V4.attacker(), 5);
-    first.expect_that("ban", of(Family::V4.attackers_net()));
+    world.ban(&first, Family::V4);
     first.stop();
 }
 
@@ -42,8 +41,7 @@ fn a_second_daemon_on_the_same_kernel_does_not_start_and_names_the_first() {
     let world = World::new();
     let setup = world.setup("");
     let first = world.watch(&setup);
-    world.fail(Family::V4.attacker(), 5);
-    first.expect_that("ban", of(Family::V4.attackers_net()));
+    world.ban(&first, Family::V4);
     for config in [
         "",
         "[route]\nprotocol = 217\n",

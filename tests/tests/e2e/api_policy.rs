@@ -13,7 +13,7 @@ super::cases![
     the_policy_is_changed_at_run_time_and_tells_the_origin_of_each_value,
     a_stored_override_outlives_a_restart_and_another_does_not,
     a_reload_rereads_the_file_below_the_overrides,
-    a_broken_file_is_told_to_whoever_reloads,
+    a_reload_names_the_error_of_a_broken_file,
 ];
 
 fn value(policy: &Value, key: &str) -> (Value, String) {
@@ -179,7 +179,7 @@ fn a_reload_rereads_the_file_below_the_overrides() {
     assert_eq!(client.get("/status").expect(200)["needs_restart"], json!([]));
 }
 
-fn a_broken_file_is_told_to_whoever_reloads() {
+fn a_reload_names_the_error_of_a_broken_file() {
     let world = World::new();
     let setup = world.setup("[policy]\nmax_failures = 2\n");
     let daemon = world.watch(&setup);

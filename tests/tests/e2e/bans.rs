@@ -108,8 +108,7 @@ fn an_established_connection_dies() {
         let mut ours = open(&world.phone, family.phone()).unwrap();
         assert!(theirs.arrives() && ours.arrives());
 
-        world.fail(family.attacker(), 5);
-        daemon.expect_that("ban", of(family.attackers_net()));
+        world.ban(&daemon, family);
 
         assert!(!theirs.arrives(), "{family:?}");
         assert!(ours.arrives(), "{family:?}");
@@ -154,8 +153,7 @@ fn flushed_routes_are_back() {
     let daemon = world.watch(&setup);
     let both = [Family::V4, Family::V6].map(Family::attackers_net);
     for family in [Family::V4, Family::V6] {
-        world.fail(family.attacker(), 5);
-        daemon.expect_that("ban", of(family.attackers_net()));
+        world.ban(&daemon, family);
     }
 
     flush(&world.pbx);
@@ -219,8 +217,7 @@ fn a_table_of_its_own_bans_as_well() {
     let setup = world.setup("[route]\ntable = 216\n");
     let daemon = world.watch(&setup);
     for family in [Family::V4, Family::V6] {
-        world.fail(family.attacker(), 5);
-        let ban = daemon.expect_that("ban", of(family.attackers_net()));
+        let ban = world.ban(&daemon, family);
         assert_eq!(ban.field("enforced"), true, "{}", ban.raw);
         assert_eq!(world.attacker_arrives(family), NONE);
         assert_eq!(world.phone_arrives(family), ALL);

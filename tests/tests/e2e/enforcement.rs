@@ -73,11 +73,7 @@ fn listed(setup: &Setup) -> Value {
 
 fn ban_both(world: &World, daemon: &sipward_tests::daemon::Daemon) -> Vec<Line> {
     let both = [Family::V4, Family::V6];
-    both.map(|family| {
-        world.fail(family.attacker(), 5);
-        daemon.expect_that("ban", of(family.attackers_net()))
-    })
-    .into()
+    both.map(|family| world.ban(daemon, family)).into()
 }
 
 fn nothing_arrives(world: &World) {

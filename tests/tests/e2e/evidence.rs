@@ -145,8 +145,7 @@ fn bytes_that_come_one_by_one_ban_as_well() {
     let setup = world.setup("");
     let daemon = world.watch(&setup);
     for family in [Family::V4, Family::V6] {
-        world.fail(family.attacker(), 5);
-        daemon.expect_that("ban", of(family.attackers_net()));
+        world.ban(&daemon, family);
         assert_eq!(world.attacker_arrives(family), NONE);
     }
 }

@@ -67,8 +67,7 @@ fn bans_outlive_a_stop() {
     let setup = world.setup("");
     let daemon = world.watch(&setup);
     for family in [Family::V4, Family::V6] {
-        world.fail(family.attacker(), 5);
-        daemon.expect_that("ban", of(family.attackers_net()));
+        world.ban(&daemon, family);
     }
 
     let ended = daemon.stop();
@@ -90,8 +89,7 @@ fn a_stop_can_flush_instead() {
     let setup = world.setup("on_exit = \"flush\"\n");
     let daemon = world.watch(&setup);
     for family in [Family::V4, Family::V6] {
-        world.fail(family.attacker(), 5);
-        daemon.expect_that("ban", of(family.attackers_net()));
+        world.ban(&daemon, family);
     }
 
     daemon.stop();
@@ -203,8 +201,7 @@ fn only_watches(config: &str, arguments: &[&str]) {
     assert_eq!(daemon.expect("started").text("mode"), "observe");
 
     for family in [Family::V4, Family::V6] {
-        world.fail(family.attacker(), 5);
-        let ban = daemon.expect_that("ban", of(family.attackers_net()));
+        let ban = world.ban(&daemon, family);
         assert_eq!(ban.field("enforced"), false, "{}", ban.raw);
         assert_eq!(world.attacker_arrives(family), ALL);
     }
@@ -220,8 +217,7 @@ fn flush_lets_everybody_in_without_a_daemon() {
     let setup = world.setup("");
     let daemon = world.watch(&setup);
     for family in [Family::V4, Family::V6] {
-        world.fail(family.attacker(), 5);
-        daemon.expect_that("ban", of(family.attackers_net()));
+        world.ban(&daemon, family);
     }
     daemon.kill();
     assert_eq!(world.attacker_arrives(Family::V4), NONE);

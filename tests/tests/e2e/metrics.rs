@@ -29,8 +29,7 @@ fn prometheus_is_told(family: Family, name: &str) {
     let world = World::new();
     let setup = world.setup("");
     let daemon = world.watch(&setup);
-    world.fail(family.attacker(), 5);
-    daemon.expect_that("ban", of(family.attackers_net()));
+    world.ban(&daemon, family);
     let text = scrape_until(&setup, "sipward_bans_total{by=\"failures\"} 1");
     for line in [
         "sipward_failures_total{profile=\"internal\",grade=\"answered\"} 5",

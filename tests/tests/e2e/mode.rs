@@ -60,8 +60,7 @@ fn mode_observe_leaves_nothing_in_the_kernel() {
     let setup = world.setup("");
     let daemon = world.watch(&setup);
     for family in [Family::V4, Family::V6] {
-        world.fail(family.attacker(), 5);
-        daemon.expect_that("ban", of(family.attackers_net()));
+        world.ban(&daemon, family);
         assert_eq!(world.attacker_arrives(family), NONE);
     }
 

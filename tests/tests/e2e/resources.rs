@@ -15,7 +15,7 @@ use sipward_tests::web::Web;
 
 use super::http::token;
 use super::http_open::{NAME, web, with_tls};
-use super::world::{Family, World, ip, of};
+use super::world::{Family, World, ip};
 
 super::cases![
     silent_connections_leave_descriptors_for_everything_else,
@@ -46,8 +46,7 @@ fn silent_connections_leave_descriptors_for_everything_else() {
     let ask = || Web::new(([127, 0, 0, 1], ports[0]).into()).get("/healthz");
     world.pbx.run(ask).expect(200);
     let _ = setup.client().get("/status").expect(200);
-    world.fail(Family::V4.attacker(), 5);
-    daemon.expect_that("ban", of(Family::V4.attackers_net()));
+    world.ban(&daemon, Family::V4);
     drop(silent);
     daemon.stop();
 }
@@ -81,8 +80,7 @@ fn one_thread_may_change_routes_and_no_other_may_do_anything() {
     let setup = world.setup("[http]\nlisten = [\"127.0.0.1:8022\"]\n");
     let daemon = world.watch(&setup);
     daemon.expect("http_opened");
-    world.fail(Family::V4.attacker(), 5);
-    daemon.expect_that("ban", of(Family::V4.attackers_net()));
+    world.ban(&daemon, Family::V4);
     let _ = setup.client().get("/history").expect(200);
     let threads = fs::read_dir(format!("/proc/{}/task", daemon.id())).unwrap();
     let statuses: Vec<_> = threads

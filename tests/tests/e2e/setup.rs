@@ -130,8 +130,20 @@ fn files_of_fusionpbx_are_set_up_by_a_script() {
         &root.path().join("etc/sipward/sipward.toml"),
         "mode = \"ban\"\nallow = [\"203.0.113.0/24\"]\n",
     );
+    write(
+        &root.path().join("etc/sipward/environment"),
+        "SMTP_PASSWORD=s3cret\nESL_HOST=192.0.2.99\nSMTP_USER=pbx\n",
+    );
+    write(&root.path().join("etc/sipward/conf.d/20-setup.toml"), "[http]\ntrusted_proxies = []\n");
     let (status, text) = by_script(&world, &root);
     assert_eq!(status, Some(0), "{text}");
+    let address = world.fs.address();
+    let address = format!("ESL_HOST={}\nESL_PORT={}\n", address.ip(), address.port());
+    let environment = format!("SMTP_PASSWORD=s3cret\nSMTP_USER=pbx\n{address}");
+    assert_eq!(read(&root, "environment"), environment, "other variables stay");
+    assert!(!text.contains("s3cret"), "{text}");
+    let settings = read(&root, "conf.d/20-setup.toml");
+    assert!(settings.contains("trusted_proxies") && settings.contains("127.0.0.1:8022"));
     assert!(text.contains("FusionPBX") && text.contains("logged in"), "{text}");
     assert!(!text.contains("over SSH"), "the file allows it: {text}");
     assert!(!text.contains("ClueCon"), "{text}");

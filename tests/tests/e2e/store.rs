@@ -52,8 +52,7 @@ pub(crate) fn number(reader: &Connection, question: &str) -> i64 {
 /// Bans of both attackers.
 pub(crate) fn ban_both(world: &World, daemon: &Daemon) {
     for family in [Family::V4, Family::V6] {
-        world.fail(family.attacker(), 5);
-        daemon.expect_that("ban", of(family.attackers_net()));
+        world.ban(daemon, family);
     }
 }
 

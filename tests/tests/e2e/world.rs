@@ -139,6 +139,12 @@ impl World {
         }
     }
 
+    /// Lets the attacker fail until `daemon` bans him, and gives the line that says so.
+    pub(crate) fn ban(&self, daemon: &Daemon, family: Family) -> Line {
+        self.fail(family.attacker(), 5);
+        daemon.expect_that("ban", of(family.attackers_net()))
+    }
+
     /// Whether packets of the attacker arrive at the PBX.
     pub(crate) fn attacker_arrives(&self, family: Family) -> Arrivals {
         arrivals((&self.attacker, family.attacker()), (&self.pbx, family.pbx()))

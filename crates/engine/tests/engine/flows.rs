@@ -76,7 +76,7 @@ fn a_guesser_behind_a_nat_loses_its_flow_and_the_phones_there_lose_nothing() {
 }
 
 #[test]
-fn whoever_hops_from_port_to_port_is_followed_for_eight_ports_and_then_distrusted() {
+fn a_source_that_hops_from_port_to_port_is_followed_for_eight_ports_and_then_distrusted() {
     for register in [true, false] {
         let mut world = world();
         if register {

@@ -110,15 +110,8 @@ impl FrameDecoder {
             match &mut self.state {
                 State::Head { scanned } => {
                     let scanned = *scanned;
-                    if scanned == 0 {
-                        self.offset += skip_blank_lines(src);
-                    }
-                    match self.head(src, scanned)? {
-                        Head::Complete(envelope) => self.state = State::Body(envelope),
-                        Head::Incomplete { scanned } => {
-                            self.state = State::Head { scanned };
-                            return Ok(None);
-                        }
+                    if !self.read_head(src, scanned)? {
+                        return Ok(None);
                     }
                 }
                 State::Body(envelope) => {
@@ -228,23 +221,30 @@ impl FrameDecoder {
         }
     }
 
+    /// Looks for the end of the head, `scanned` bytes of which were looked at before. False while it is incomplete.
+    fn read_head(&mut self, src: &mut BytesMut, scanned: usize) -> Result<bool, FrameError> {
+        if scanned == 0 {
+            self.offset += skip_blank_lines(src);
+        }
+        let head = self.head(src, scanned)?;
+        let is_complete = matches!(head, Head::Complete(_));
+        self.state = match head {
+            Head::Complete(envelope) => State::Body(envelope),
+            Head::Incomplete { scanned } => State::Head { scanned },
+        };
+        Ok(is_complete)
+    }
+
     /// When the next frame is an `api/response`, takes its head only: its body then comes by
     /// [`take_streamed`](Self::take_streamed), whatever its length. `None` while that is not known yet.
     ///
     /// # Errors
     /// As [`decode`](Self::decode).
     pub(crate) fn stream_answer(&mut self, src: &mut BytesMut) -> Result<Streaming, FrameError> {
-        if let State::Head { scanned } = self.state {
-            if scanned == 0 {
-                self.offset += skip_blank_lines(src);
-            }
-            match self.head(src, scanned)? {
-                Head::Complete(envelope) => self.state = State::Body(envelope),
-                Head::Incomplete { scanned } => {
-                    self.state = State::Head { scanned };
-                    return Ok(Streaming::Incomplete);
-                }
-            }
+        if let State::Head { scanned } = self.state
+            && !self.read_head(src, scanned)?
+        {
+            return Ok(Streaming::Incomplete);
         }
         match self.state {
             State::Body(envelope) if envelope.content_type == ContentType::ApiResponse => {

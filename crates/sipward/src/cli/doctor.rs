@@ -10,7 +10,7 @@ use crate::doctor::{self, Examination, Patient, State};
 use sipward_model::text::Plain;
 
 /// FreeSWITCH sends a HEARTBEAT every 20 s.
-const HEARTBEAT: Duration = Duration::from_secs(25);
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(25);
 
 /// Check everything that sipward needs, with advice for each problem.
 ///

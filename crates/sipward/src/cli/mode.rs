@@ -1,9 +1,10 @@
 //! `sipward mode`: whether bans are carried out.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 
 use clap::ValueEnum;
 
+use super::ask::ask;
 use super::bans::table;
 use super::out;
 use super::remote::{Exit, Remote};
@@ -65,7 +66,7 @@ impl ModeCommand {
                 self.remote.ask("reading the bans", async |client| preview(client).await)?;
             if preview.view.mode != mode {
                 out::text(&preview.text(mode))?;
-                if !confirmed()? {
+                if ask("change the mode?", false)? != Some(true) {
                     out::text("nothing changed\n")?;
                     return Ok(Exit::Done);
                 }
@@ -129,15 +130,6 @@ fn will_block(view: &ModeView) -> String {
         }
     }
     text
-}
-
-/// Whether the operator agrees.
-fn confirmed() -> io::Result<bool> {
-    print!("change the mode? [y/N] ");
-    io::stdout().flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 fn described(view: &ModeView) -> String {

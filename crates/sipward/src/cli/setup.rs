@@ -2,23 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::net::IpAddr;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use nix::unistd::geteuid;
 
-use super::doctor::text as checks_text;
+use super::ask::{ask, choice};
+use super::doctor::{HEARTBEAT, text as checks_text};
 use super::remote::{Exit, block_on};
 use super::{out, ssh, token};
 use crate::client::Client;
 use crate::doctor::{self, Patient};
 use crate::setup::{Change, FreeSwitch, Written, registered, ssh_peers};
-use sipward_config::{Config, Credentials, EXAMPLE, HostEntry, Layers, StoreLocation};
+use sipward_config::{Config, Credentials, EXAMPLE, HostEntry, Layers};
 use sipward_model::text::Plain;
 use sipward_model::wire::{LinkMade, NewLink, Scope};
 
@@ -74,11 +74,12 @@ impl SetupCommand {
             return Ok(Exit::Failed);
         };
         let config_file = self.root.join(DIRECTORY).join("sipward.toml");
-        let before = Layers::read_if_there(&config_file)?.config()?;
+        let layers = Layers::read_if_there(&config_file)?;
+        let before = layers.config()?;
         heading("Hosts that no rule may ban")?;
         let allow = self.allow(&before, &credentials)?;
         heading("Files")?;
-        let files = self.files(&freeswitch, &before, &allow)?;
+        let files = self.files(&freeswitch, (&before, layers.sets("mode")), &allow)?;
         if !self.write(&files)? {
             return Ok(Exit::Done);
         }
@@ -111,7 +112,7 @@ impl SetupCommand {
 
     /// The entries that are new.
     fn allow(&self, config: &Config, credentials: &Credentials) -> anyhow::Result<Vec<HostEntry>> {
-        for check in block_on(doctor::protected(config, credentials))? {
+        for check in block_on(doctor::protected(config, credentials))?? {
             say(&format!("protected anyway, {}: {}", check.check, Plain(&check.found)))?;
         }
         let is_new = |address: &IpAddr| !config.allow.iter().any(|entry| covers(entry, *address));
@@ -157,38 +158,37 @@ impl SetupCommand {
     fn files(
         &self,
         freeswitch: &FreeSwitch,
-        before: &Config,
+        (before, sets_mode): (&Config, bool),
         allow: &[HostEntry],
     ) -> anyhow::Result<Vec<Written>> {
         let directory = self.root.join(DIRECTORY);
-        let file = |name: &str, text: String, mode: u32, is_secret: bool| Written {
+        let file = |name: &str, text: String| Written {
             path: directory.join(name),
+            shown: text.clone(),
             text,
-            mode,
-            is_secret,
+            mode: 0o644,
         };
         let mut files = Vec::new();
         if !directory.join("sipward.toml").exists() {
-            files.push(file("sipward.toml", EXAMPLE.to_owned(), 0o644, false));
+            let shown = "(the commented example: every key with its default)".to_owned();
+            files.push(Written { shown, ..file("sipward.toml", EXAMPLE.to_owned()) });
         }
         if let Some(password) = &freeswitch.password {
-            files.push(file(PASSWORD, format!("{password}\n"), 0o600, true));
+            let text = format!("{}\n", password.expose());
+            let shown = "(the password)".to_owned();
+            files.push(Written { shown, mode: 0o600, ..file(PASSWORD, text) });
         }
         if freeswitch.host != "127.0.0.1" || freeswitch.port != 8_021 {
-            let text = format!("ESL_HOST={}\nESL_PORT={}\n", freeswitch.host, freeswitch.port);
-            files.push(file(ENVIRONMENT, text, 0o644, false));
+            files.push(environment(directory.join(ENVIRONMENT), freeswitch)?);
         }
-        let names_mode = [Path::new("sipward.toml"), Path::new(MODE)]
-            .iter()
-            .any(|name| sets_mode(&directory.join(name)));
-        if !names_mode {
+        if !sets_mode {
             let text = "# `sipward mode ban` blocks from then on; it shows who would be blocked first.\n\
                         mode = \"observe\"\n";
-            files.push(file(MODE, text.to_owned(), 0o644, false));
+            files.push(file(MODE, text.to_owned()));
         }
         let page = before.http.listen.is_empty()
             && self.ask(&format!("Serve the page on {PAGE}, for this host only?"), true)?;
-        files.push(file(SETTINGS, settings(&directory, allow, page)?, 0o644, false));
+        files.push(file(SETTINGS, settings(&directory, allow, page)?));
         Ok(files)
     }
 
@@ -203,14 +203,7 @@ impl SetupCommand {
                     changes = true;
                     let word = if change == Change::New { "new" } else { "changed" };
                     say(&format!("{path}: {word}, mode {:o}", file.mode))?;
-                    let shown = match file.text.trim_end() {
-                        _ if file.is_secret => "(the password)",
-                        text if text == EXAMPLE.trim_end() => {
-                            "(the commented example: every key with its default)"
-                        }
-                        text => text,
-                    };
-                    for line in shown.lines() {
+                    for line in file.shown.lines() {
                         say(&format!("  | {line}"))?;
                     }
                 }
@@ -237,7 +230,7 @@ impl SetupCommand {
         }
         heading("Start")?;
         if !Path::new("/run/systemd/system").is_dir() {
-            return without_systemd(&config);
+            return without_systemd();
         }
         let words = ["enable", "--now", "sipward"];
         let is_active = Command::new("systemctl")
@@ -264,30 +257,39 @@ impl SetupCommand {
 
     /// A question with its default.
     fn ask(&self, question: &str, default: bool) -> anyhow::Result<bool> {
-        let choice = if default { "[Y/n]" } else { "[y/N]" };
         if self.yes {
-            say(&format!("{question} {choice} {}", if default { "yes" } else { "no" }))?;
+            let answer = if default { "yes" } else { "no" };
+            say(&format!("{question} {} {answer}", choice(default)))?;
             return Ok(default);
         }
-        print!("{question} {choice} ");
-        io::stdout().flush()?;
-        let mut answer = String::new();
-        if io::stdin().read_line(&mut answer)? == 0 {
-            anyhow::bail!("the answer is missing; nothing more is done");
-        }
-        Ok(match answer.trim() {
-            "" => default,
-            word => matches!(word, "y" | "Y" | "yes" | "Yes"),
-        })
+        ask(question, default)?.context("the answer is missing; nothing more is done")
+    }
+}
+
+/// The unit's variables with FreeSWITCH's address. The others stay, and are not shown: they may be passwords.
+fn environment(path: PathBuf, freeswitch: &FreeSwitch) -> anyhow::Result<Written> {
+    let there = text_of(&path)?;
+    let mode = fs::metadata(&path).map_or(0o644, |file| file.permissions().mode() & 0o777);
+    let is_other = |line: &&str| !line.starts_with("ESL_HOST=") && !line.starts_with("ESL_PORT=");
+    let others = there.lines().filter(is_other).flat_map(|line| [line, "\n"]);
+    let shown = format!("ESL_HOST={}\nESL_PORT={}\n", freeswitch.host, freeswitch.port);
+    let text = others.chain([shown.as_str()]).collect();
+    Ok(Written { path, text, mode, shown })
+}
+
+/// What a file holds; nothing where it is not there.
+fn text_of(path: &Path) -> anyhow::Result<String> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        read => read.with_context(|| format!("cannot read {}", path.display())),
     }
 }
 
 /// The drop-in: what it held, and what was chosen.
 fn settings(directory: &Path, allow: &[HostEntry], page: bool) -> anyhow::Result<String> {
     let path = directory.join(SETTINGS);
-    let there = fs::read_to_string(&path).unwrap_or_default();
-    let mut table: toml::Table =
-        toml::from_str(&there).with_context(|| format!("{} is no TOML", path.display()))?;
+    let mut table: toml::Table = toml::from_str(&text_of(&path)?)
+        .with_context(|| format!("{} is no TOML", path.display()))?;
     let entries = table
         .entry("allow")
         .or_insert_with(|| toml::Value::Array(Vec::new()))
@@ -295,44 +297,21 @@ fn settings(directory: &Path, allow: &[HostEntry], page: bool) -> anyhow::Result
         .with_context(|| format!("`allow` in {} is no list", path.display()))?;
     entries.extend(allow.iter().map(|entry| toml::Value::String(bare(entry))));
     if page {
-        let listen = toml::Value::Array(vec![PAGE.into()]);
-        let http = toml::Table::from_iter([("listen".to_owned(), listen)]);
-        table.insert("http".to_owned(), toml::Value::Table(http));
+        let http = table.entry("http").or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        let http = http.as_table_mut();
+        let http = http.with_context(|| format!("`http` in {} is no table", path.display()))?;
+        http.insert("listen".to_owned(), toml::Value::Array(vec![PAGE.into()]));
     }
     Ok(format!("# Written by `sipward setup`.\n{table}"))
 }
 
-/// The directories that the unit would make, and how to start it by hand.
-fn without_systemd(config: &Config) -> anyhow::Result<Exit> {
-    if geteuid().is_root() {
-        make_directories(config)?;
-    }
+/// How to start it by hand.
+fn without_systemd() -> anyhow::Result<Exit> {
     say(&format!(
         "there is no systemd; start it as root with\n  ESL_PASSWORD_FILE=/{DIRECTORY}/{PASSWORD} sipward run\n\
          then `sipward doctor` checks everything, and `sipward token link` opens the page"
     ))?;
     Ok(Exit::Done)
-}
-
-/// Makes the directories of the store and the socket. Only the last part of each path is made: a mistyped path
-/// creates no tree.
-pub(super) fn make_directories(config: &Config) -> anyhow::Result<()> {
-    let store = match &config.store.location {
-        StoreLocation::File(file) => Some(file),
-        StoreLocation::Memory => None,
-    };
-    for file in [store, config.api.socket.as_ref()].into_iter().flatten() {
-        let Some(directory) = file.parent().filter(|directory| !directory.exists()) else {
-            continue;
-        };
-        if directory.parent().is_some_and(Path::is_dir) {
-            fs::DirBuilder::new()
-                .mode(0o750)
-                .create(directory)
-                .with_context(|| format!("cannot create {}", directory.display()))?;
-        }
-    }
-    Ok(())
 }
 
 /// The link to the page, and all checks.
@@ -361,12 +340,7 @@ fn after_start(config: &Config) -> anyhow::Result<Exit> {
     }
     say("from another host: `ssh -L 8022:127.0.0.1:8022 THIS-HOST`, then open the link there")?;
     heading("Checks")?;
-    let patient = Patient {
-        config: None,
-        socket: None,
-        heartbeat: Duration::from_secs(25),
-        root: "/".into(),
-    };
+    let patient = Patient { config: None, socket: None, heartbeat: HEARTBEAT, root: "/".into() };
     let examination = block_on(doctor::examine(&patient))??;
     out::text(&checks_text(&examination, out::width()))?;
     say(
@@ -388,12 +362,6 @@ fn bare(entry: &HostEntry) -> String {
         HostEntry::Net(net) if net.prefix_len() == net.max_prefix_len() => net.addr().to_string(),
         other => other.to_string(),
     }
-}
-
-/// Whether a file has a mode.
-fn sets_mode(file: &Path) -> bool {
-    let text = fs::read_to_string(file).unwrap_or_default();
-    toml::from_str::<toml::Table>(&text).is_ok_and(|table| table.contains_key("mode"))
 }
 
 fn heading(text: &str) -> io::Result<()> {

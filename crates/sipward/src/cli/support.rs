@@ -100,7 +100,7 @@ impl SupportCommand {
     fn configuration(&self) -> String {
         let read = || {
             let layers = Layers::read(self.config.as_deref())?;
-            Ok((layers.config()?, layers.effective()?))
+            Ok((layers.config()?, layers.effective()))
         };
         match read() {
             Ok((config, text)) => without_webhooks(&text, &config),
@@ -221,15 +221,8 @@ fn place(error: &ConfigError) -> String {
 
 /// The configuration with the webhooks' hosts only.
 fn without_webhooks(text: &str, config: &Config) -> String {
-    let hosts: Vec<String> = config
-        .webhook
-        .targets
-        .iter()
-        .map(|target| {
-            let scheme = if target.is_secure() { "https" } else { "http" };
-            format!("\"{scheme}://{}/...\"", target.authority())
-        })
-        .collect();
+    let hosts: Vec<String> =
+        config.webhook.targets.iter().map(|target| format!("\"{}/...\"", target.place())).collect();
     let mut shown = String::new();
     for line in text.lines() {
         if line.starts_with("urls = ") {

@@ -35,9 +35,6 @@ const PORTS: &str = "sip ports";
 /// All behind the connection, in this order.
 const BEHIND: [&str; 8] = [EVENTS, HEARTBEAT, CLOCK, LOG, PERMISSIONS, GATEWAYS, LISTS, PORTS];
 
-/// Those that say who is protected.
-pub(super) const PROTECTED: [&str; 2] = [GATEWAYS, LISTS];
-
 /// Nine checks.
 pub(super) async fn checks(
     config: &Config,
@@ -75,6 +72,33 @@ pub(super) async fn checks(
     vec![reached, events, heartbeat, clock, log, permissions, gateways, lists, ports]
 }
 
+/// What FreeSWITCH says of gateways and access lists, which sipward protects by itself.
+///
+/// # Errors
+/// When FreeSWITCH cannot be asked.
+pub(crate) async fn protected(
+    config: &Config,
+    credentials: &Credentials,
+) -> Result<[Check; 2], ClientError> {
+    let mut session = connect(config, credentials).await?;
+    session.subscribe().await?;
+    Ok([session.gateways().await, session.access_lists(&config.allow_acl).await])
+}
+
+/// A connection that is logged in, each step `within` this time.
+///
+/// # Errors
+/// Those of the client.
+pub(crate) async fn log_in(
+    credentials: &Credentials,
+    within: Duration,
+) -> Result<Connection, ClientError> {
+    let Credentials { host, port, user, password } = credentials;
+    let mut connection = Connection::connect(host, *port, Limits::default(), within).await?;
+    connection.login(user.as_deref(), password, within).await?;
+    Ok(connection)
+}
+
 /// What the access lists of `allow_acl` come to.
 #[derive(Debug)]
 pub(crate) struct AccessLists {
@@ -93,10 +117,8 @@ pub(super) async fn access_lists(
     within: Duration,
 ) -> Result<AccessLists, String> {
     let deadline = Instant::now() + within;
-    let Credentials { host, port, user, password } = credentials;
     let connected = async {
-        let mut connection = Connection::connect(host, *port, Limits::default(), within).await?;
-        connection.login(user.as_deref(), password, within).await?;
+        let mut connection = log_in(credentials, within).await?;
         // The answers of `bgapi`, and no event of a busy FreeSWITCH besides.
         let answers = Subscription::new(Format::Plain).event("BACKGROUND_JOB")?;
         let refused = connection.subscribe_optional(&answers, within).await?;

@@ -82,7 +82,7 @@ pub(super) fn credentials(patient: &Patient) -> (Option<Credentials>, Check) {
 ///
 /// # Errors
 /// When a secret is given twice, cannot be read, or makes no sense.
-pub(super) fn secrets(config: Option<&Path>) -> anyhow::Result<Secrets> {
+pub(crate) fn secrets(config: Option<&Path>) -> anyhow::Result<Secrets> {
     secrets_in(&directory_of(config), |name| std::env::var_os(name))
 }
 

@@ -1,10 +1,14 @@
 //! What is opened before anything is decided.
 
+use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+
 use anyhow::Context as _;
 use sipward_route::Report;
 use tokio::sync::mpsc;
 
-use sipward_config::{Config, Mode, StoreSettings};
+use sipward_config::{Config, Mode, StoreLocation, StoreSettings};
 use sipward_daemon::route_queue::{self, RouteQueue};
 use sipward_daemon::{Kernel, Only, Shielding};
 use sipward_store::{Saved, Store};
@@ -48,6 +52,30 @@ impl Opened {
             shielding,
         })
     }
+}
+
+/// Makes the directories of the store and the socket. Only the last part of each path is made: a mistyped path
+/// creates no tree.
+///
+/// # Errors
+/// When one cannot be made.
+pub(crate) fn make_directories(config: &Config) -> anyhow::Result<()> {
+    let store = match &config.store.location {
+        StoreLocation::File(file) => Some(file),
+        StoreLocation::Memory => None,
+    };
+    for file in [store, config.api.socket.as_ref()].into_iter().flatten() {
+        let Some(directory) = file.parent().filter(|directory| !directory.exists()) else {
+            continue;
+        };
+        if directory.parent().is_some_and(Path::is_dir) {
+            fs::DirBuilder::new()
+                .mode(0o750)
+                .create(directory)
+                .with_context(|| format!("cannot create {}", directory.display()))?;
+        }
+    }
+    Ok(())
 }
 
 async fn open_store(config: &Config) -> anyhow::Result<(Store, Saved)> {

@@ -88,10 +88,7 @@ fn started(
 ) -> Vec<Record> {
     let mut records = vec![Record::Started(Started {
         version: env!("CARGO_PKG_VERSION"),
-        mode: match config.mode {
-            Mode::Ban => "ban",
-            Mode::Observe => "observe",
-        },
+        mode: config.mode.as_str(),
         esl: format!("{}:{}", credentials.host, credentials.port),
         restored: restored.bans,
         adopted: restored.adopted,

@@ -25,8 +25,8 @@ pub struct Written {
     pub text: String,
     /// Its permissions.
     pub mode: u32,
-    /// Its text is not shown.
-    pub is_secret: bool,
+    /// What is shown of it.
+    pub shown: String,
 }
 
 impl std::fmt::Debug for Written {
@@ -57,13 +57,13 @@ impl Written {
         let mut name = self.path.clone().into_os_string();
         name.push(".new");
         let beside = PathBuf::from(name);
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(self.mode)
-            .custom_flags(nix::libc::O_NOFOLLOW)
-            .open(&beside)?;
+        // Of an earlier attempt, perhaps with other permissions.
+        match fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(self.mode).open(&beside)?;
         file.write_all(self.text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&beside, &self.path)
@@ -80,9 +80,11 @@ mod tests {
     fn a_file_is_written_once_and_readable_as_asked() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("etc/sipward/esl-password");
-        let mut file =
-            Written { path: path.clone(), text: "x\n".to_owned(), mode: 0o600, is_secret: true };
+        let (text, shown) = ("x\n".to_owned(), "hidden".to_owned());
+        let mut file = Written { path: path.clone(), text, mode: 0o600, shown };
         assert_eq!(file.change(), Change::New);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path.with_file_name("esl-password.new"), "left behind").unwrap();
         file.write().unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(file.change(), Change::Same);

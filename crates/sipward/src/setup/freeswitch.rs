@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sipward_config::Credentials;
+use crate::doctor;
 use sipward_config::credentials::CredentialsError;
-use sipward_esl::Limits;
-use sipward_esl::client::{ClientError, Connection};
+use sipward_config::{Credentials, Secret};
+use sipward_esl::client::ClientError;
 use sipward_ingest::freeswitch::event_socket_conf::{EventSocketConf, Param, variable};
 
 /// Directories of FreeSWITCH's configuration: Debian's and `FusionPBX`'s packages, then those of a build from source.
@@ -63,7 +63,7 @@ pub struct FreeSwitch {
     /// Its port.
     pub port: u16,
     /// Its password, where that is known.
-    pub password: Option<String>,
+    pub password: Option<Secret>,
     /// The lines that decide about a refused connection.
     conf: EventSocketConf,
 }
@@ -100,6 +100,7 @@ impl FreeSwitch {
         let port = value(&conf.listen_port).transpose()?;
         let port = port.and_then(|port| port.trim().parse().ok()).unwrap_or(8_021);
         let password = value(&conf.password).transpose()?.or_else(|| of_fusionpbx(root));
+        let password = password.map(Secret::new);
         Ok(Some(Self { layout, file, host, port, password, conf }))
     }
 
@@ -111,7 +112,7 @@ impl FreeSwitch {
         Credentials::from_lookup(|name| match name {
             "ESL_HOST" => Some(self.host.clone().into()),
             "ESL_PORT" => Some(self.port.to_string().into()),
-            "ESL_PASSWORD" => self.password.clone().map(Into::into),
+            "ESL_PASSWORD" => self.password.as_ref().map(|password| password.expose().into()),
             _ => None,
         })
     }
@@ -121,13 +122,8 @@ impl FreeSwitch {
     /// # Errors
     /// Why that fails, and which line to change.
     pub async fn try_login(&self, credentials: &Credentials) -> Result<(), String> {
-        let Credentials { host, port, user, password } = credentials;
-        let tried = async {
-            let mut connection =
-                Connection::connect(host, *port, Limits::default(), PATIENCE).await?;
-            connection.login(user.as_deref(), password, PATIENCE).await
-        };
-        tried.await.map_err(|error| format!("{error}; {}", self.remedy(&error)))
+        let tried = doctor::log_in(credentials, PATIENCE).await.map(drop);
+        tried.map_err(|error| format!("{error}; {}", self.remedy(&error)))
     }
 
     fn remedy(&self, error: &ClientError) -> String {
@@ -228,7 +224,7 @@ mod tests {
                 (found.layout, found.host.as_str(), found.port),
                 (layout, "127.0.0.1", 8022)
             );
-            assert_eq!(found.password.as_deref(), Some("a"));
+            assert_eq!(found.password, Some(Secret::new("a")));
             let wrong = found.remedy(&ClientError::WrongPassword { user: None });
             assert!(wrong.contains("event_socket.conf.xml:5"), "{wrong}");
         }
@@ -243,7 +239,7 @@ mod tests {
         let fusion = "# a comment\nswitch.event_socket.password = p w\n";
         let root = root(&[(&xml, &without), ("etc/fusionpbx/config.conf", fusion)]);
         let found = FreeSwitch::find(root.path(), None).unwrap().unwrap();
-        assert_eq!((found.layout, found.password.as_deref()), (Layout::FusionPbx, Some("p w")));
+        assert_eq!((found.layout, found.password), (Layout::FusionPbx, Some(Secret::new("p w"))));
     }
 
     #[test]
@@ -253,7 +249,7 @@ mod tests {
         let vars = r#"<include><X-PRE-PROCESS cmd="set" data="esl=x"/></include>"#;
         let with = root(&[(&xml, &by_variable), ("etc/freeswitch/vars.xml", vars)]);
         let found = FreeSwitch::find(with.path(), None).unwrap().unwrap();
-        assert_eq!(found.password.as_deref(), Some("x"));
+        assert_eq!(found.password, Some(Secret::new("x")));
         let without = root(&[(&xml, &by_variable), ("etc/freeswitch/vars.xml", "<include/>")]);
         let error = FreeSwitch::find(without.path(), None).unwrap_err();
         assert!(error.contains("`esl`"), "{error}");

@@ -6,9 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::time::Duration;
 
+use crate::doctor;
 use sipward_config::Credentials;
-use sipward_esl::Limits;
-use sipward_esl::client::{Connection, Streamed};
+use sipward_esl::client::Streamed;
 use sipward_ingest::freeswitch::registrations::Rows;
 use tokio::time::timeout;
 
@@ -62,10 +62,8 @@ fn address(hex: &str) -> Option<IpAddr> {
 /// # Errors
 /// When FreeSWITCH cannot be asked, or answers something else.
 pub async fn registered(credentials: &Credentials) -> Result<BTreeMap<IpAddr, u32>, String> {
-    let Credentials { host, port, user, password } = credentials;
     let asked = async {
-        let mut connection = Connection::connect(host, *port, Limits::default(), PATIENCE).await?;
-        connection.login(user.as_deref(), password, PATIENCE).await?;
+        let mut connection = doctor::log_in(credentials, PATIENCE).await?;
         let mut rows = Rows::new();
         let mut found: BTreeMap<IpAddr, u32> = BTreeMap::new();
         if let Streamed::Refused(reply) =
