@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for action in actions {
         match action {
             Action::Judged(j) => {
-                let (source, user, grade) = (j.source, j.user.as_str(), j.grade);
+                let (source, user, grade) = (j.address, j.user.as_str(), j.grade);
                 println!(
                     "{source} user {}: {grade:?}, {} in the window",
                     user.escape_debug(),

@@ -92,7 +92,7 @@ fn flood(sources: u8, rate: u32) {
     let mut through: Vec<u32> = seen.values().map(|seen| seen.packets).collect();
     through.sort_unstable();
     let told = bans.iter().filter_map(|ban| {
-        let source: IpAddr = ban.text("source").split('/').next()?.parse().ok()?;
+        let source: IpAddr = ban.text("net").split('/').next()?.parse().ok()?;
         Some(ban.read.saturating_duration_since(seen.get(&source)?.fifth?))
     });
     let (times, told) = (Times::of(lags), Times::of(told.collect()));

@@ -49,7 +49,7 @@ fn measure() {
     let unenforced = bans.iter().filter(|ban| *ban.field("enforced") != true).count();
     let inside = bans.iter().map(event_to_route).collect();
     let outside =
-        bans.iter().map(|ban| ban.read.duration_since(emitted[ban.text("source")])).collect();
+        bans.iter().map(|ban| ban.read.duration_since(emitted[ban.text("net")])).collect();
 
     println!("{BANS} bans at {RATE}/s, {unenforced} of them not enforced");
     println!("{:<52} {:>12} {:>12} {:>12}", "", "p50", "p99", "max");

@@ -218,7 +218,7 @@ fn entry(n: u32) -> Entry {
     let since = now();
     let cause = Cause::Rule(Evidence {
         rule: RuleName::Failures,
-        source: source(n),
+        address: source(n),
         identity: Identity::Stranger,
         failures: 5,
         score: 5.0,

@@ -80,7 +80,7 @@ pub(super) fn rows(frame: &Frame, flows: &[DeniedFlow], here: &str) -> Markup {
                 @for denied in flows {
                     tr data-key=(denied.flow) {
                         th scope="row" {
-                            (labels::net(denied.source.into())) " "
+                            (labels::net(denied.address.into())) " "
                             span.mono { (denied.flow.transport.as_str()) " " (denied.flow.port) }
                         }
                         td data-label="Why" { (labels::cause(&denied.cause)) }

@@ -194,7 +194,7 @@ pub(super) fn refused(refusal: &Refusal) -> Markup {
     html! {
         (words)
         @if let Some(class) = refusal.class { " (" (labels::exemption(class)) ")" }
-        @if let Some(net) = refusal.net { ": " (Shown(net)) }
+        @if let Some(net) = refusal.prevented_by { ": " (Shown(net)) }
     }
 }
 

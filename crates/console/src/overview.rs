@@ -44,7 +44,7 @@ pub(super) async fn show(
     let (alarms, bans, sources, users) = tokio::try_join!(
         control.alarms(),
         control.bans(query),
-        top(TopBy::Source),
+        top(TopBy::Address),
         top(TopBy::User),
     )?;
     let found = Found { series: control.series(&series), alarms, bans, sources, users };
@@ -213,7 +213,7 @@ fn line(frame: &Frame, alarm: &Alarm) -> Markup {
 }
 
 fn top(frame: &Frame, top: &Top) -> Markup {
-    let sources = top.by == TopBy::Source;
+    let sources = top.by == TopBy::Address;
     if top.items.is_empty() {
         return html! { p.empty { "No failures since " (labels::at(top.memory.since)) "." } };
     }

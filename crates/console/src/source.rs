@@ -123,13 +123,13 @@ fn actions(report: &SourceReport, here: &str) -> Markup {
         div.actions {
             @if report.bans.is_empty() {
                 form method="post" action="/bans" {
-                    input type="hidden" name="net" value=(Shown(report.source));
-                    button.danger type="submit" { "Ban " (labels::bare_net(report.source)) }
+                    input type="hidden" name="net" value=(Shown(report.net));
+                    button.danger type="submit" { "Ban " (labels::bare_net(report.net)) }
                 }
             } @else {
                 form method="post" action="/bans/unban" {
                     input type="hidden" name="back" value=(here);
-                    input type="hidden" name="net" value=(Shown(report.source));
+                    input type="hidden" name="net" value=(Shown(report.net));
                     button type="submit" { "Unban" }
                 }
             }
@@ -158,7 +158,7 @@ fn facts(report: &SourceReport, mode: Mode) -> Markup {
         p { (labels::plain(&report.verdict)) }
         dl.pairs {
             dt { "Classification" } dd { (labels::identity(report.identity)) }
-            dt { "Counted as" } dd { span.mono { (Shown(report.source)) } }
+            dt { "Counted as" } dd { span.mono { (Shown(report.net)) } }
             @for exempt in &report.exempt {
                 dt { "Exempt" }
                 dd { (labels::exemption(exempt.class)) ", " span.mono { (Shown(exempt.net)) } }

@@ -107,7 +107,7 @@ fn verdict(answer: &WhatIf) -> Markup {
                 @for reading in &answer.read {
                     li {
                         strong { (plain(&reading.kind.replace('_', " "))) }
-                        @if let Some(source) = reading.source {
+                        @if let Some(source) = reading.address {
                             " from "
                             a.net href={ "/sources/" (Shown(source)) } { (Shown(source)) }
                         }
@@ -126,7 +126,7 @@ fn verdict(answer: &WhatIf) -> Markup {
 /// The result, in a sentence.
 fn outcome(answer: &WhatIf) -> Markup {
     let banned = answer.effects.iter().filter(|effect| effect.event == "ban");
-    let banned: Vec<_> = banned.filter_map(|effect| effect.fields.get("source")).collect();
+    let banned: Vec<_> = banned.filter_map(|effect| effect.fields.get("net")).collect();
     html! {
         @if answer.effects.is_empty() { "Nothing would count, and nothing would be banned." }
         @else if banned.is_empty() { "Nothing would be banned." }

@@ -75,10 +75,10 @@ fn phones(frame: &Frame, page: &UserPage) -> Markup {
 
 fn phone_row(frame: &Frame, phone: &Phone) -> Markup {
     html! {
-        tr data-key={ (Shown(Plain(&phone.user))) " " (Shown(phone.source)) } {
+        tr data-key={ (Shown(Plain(&phone.user))) " " (Shown(phone.address)) } {
             th scope="row" { (plain(&phone.user)) }
             td data-label="Source" {
-                a.net href={ "/sources/" (Shown(phone.source)) } { (Shown(phone.source)) }
+                a.net href={ "/sources/" (Shown(phone.address)) } { (Shown(phone.address)) }
                 @if phone.banned { " " span.pill.bad { "banned" } }
             }
             td data-label="Phone" { (plain(&phone.user_agent)) }

@@ -110,7 +110,7 @@ fn by_rule(evidence: &Evidence) -> String {
         Identity::Shared => ", a shared source",
     };
     let of = format!("{} of {}", weight(evidence.score), evidence.max_failures);
-    let (within, source) = (span(evidence.window), evidence.source);
+    let (within, source) = (span(evidence.window), evidence.address);
     let count = match evidence.ban_count {
         0 | 1 => String::new(),
         more => format!(", ban {more}"),

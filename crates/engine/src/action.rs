@@ -170,7 +170,7 @@ impl Offender {
     pub fn of(cause: &Cause, until: Expiry) -> Option<Self> {
         let evidence = cause.evidence().filter(|evidence| evidence.makes_offender())?;
         let Expiry::At(until) = until else { return None };
-        Some(Self { source: evidence.source, bans: evidence.ban_count, until })
+        Some(Self { source: evidence.address, bans: evidence.ban_count, until })
     }
 }
 
@@ -205,11 +205,13 @@ pub enum Refusal {
         /// Why.
         class: Exemption,
         /// The exempt network.
+        #[serde(rename = "prevented_by", alias = "net")]
         net: IpNet,
     },
     /// It is or holds a source that logged in lately, and the rule spares those.
     Known {
         /// That source.
+        #[serde(rename = "prevented_by", alias = "net")]
         net: IpNet,
     },
     /// Three or more users logged in from there within a day: a proxy or a NAT. Suggested for
@@ -220,6 +222,7 @@ pub enum Refusal {
     /// A ban of `net` covers it and lasts at least as long.
     Covered {
         /// The wider ban.
+        #[serde(rename = "prevented_by", alias = "net")]
         net: IpNet,
     },
     /// `max_bans` is reached.

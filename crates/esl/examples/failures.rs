@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                     };
                     let line = json!({
                         "time": failure.meta.time.as_micros(),
-                        "source": failure.source.ip,
+                        "address": failure.source.ip,
                         "port": failure.source.port,
                         "user": text(&failure.user),
                         "domain": text(&failure.domain),

@@ -28,7 +28,7 @@ fn failures_are_told_as_lines_of_json() {
     let mut example = run("failures", &[], "");
     let line: serde_json::Value = serde_json::from_str(&example.line("{")).unwrap();
     for (field, value) in [
-        ("source", "127.0.0.1"),
+        ("address", "127.0.0.1"),
         ("user", "1000"),
         ("method", "REGISTER"),
         ("origin", "from mod_sofia"),

@@ -70,14 +70,18 @@ pub fn translate(event: &Event, input: impl FnOnce(Input<'_>)) -> Aside {
         Err(error) if error.origin != Origin::Sofia => {
             let address = event.header("network-ip");
             let source = address.and_then(|address| address.lossy().parse().ok());
-            return told(Record::EventForged { error: error.to_string(), source, count: 1 });
+            return told(Record::EventForged {
+                error: error.to_string(),
+                address: source,
+                count: 1,
+            });
         }
         Err(error) => return told(Record::EventUnusable { error: error.to_string(), count: 1 }),
     };
     let meta = *record.meta();
     if meta.origin != Origin::Sofia {
         let (error, source) = (meta.origin.to_string(), named(&record));
-        return told(Record::EventForged { error, source, count: 1 });
+        return told(Record::EventForged { error, address: source, count: 1 });
     }
     match &record {
         SofiaEvent::RegisterFailure(failure) => input(Input::AuthFailure(AuthFailure {
@@ -159,7 +163,7 @@ fn dialplan(event: &Event, subclass: &str, tell: impl FnOnce(IpAddr)) -> Aside {
     let source = address.trim().parse::<IpAddr>();
     if event.header("Command").is_some() {
         let error = format!("{subclass} sent by another client (sendevent)");
-        return told(Record::EventForged { error, source: source.ok(), count: 1 });
+        return told(Record::EventForged { error, address: source.ok(), count: 1 });
     }
     let Ok(source) = source else {
         let error = format!("{subclass}: sipward-address `{address}` is not an IP address");

@@ -128,7 +128,7 @@ impl Questions {
             return;
         }
         self.asked += 1;
-        let address = ban.cause.evidence().map_or(ban.source.addr(), |evidence| evidence.source);
+        let address = ban.cause.evidence().map_or(ban.net.addr(), |evidence| evidence.address);
         let whois = Arc::clone(&self.whois);
         self.open.spawn(async move { (address, whois.look_up(address).await) });
     }

@@ -29,7 +29,7 @@ pub struct Comparison {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Both {
     /// The network.
-    pub source: IpNet,
+    pub net: IpNet,
     /// When the first policy first banned it.
     pub first: Time,
     /// When the second did.
@@ -48,11 +48,11 @@ impl Comparison {
         let mut bans: Vec<&Banned> = first_bans(first).into_values().collect();
         bans.sort_by_key(|ban| ban.since);
         for ban in bans {
-            let Some(other) = others.remove(&ban.source) else {
+            let Some(other) = others.remove(&ban.net) else {
                 found.only_first.push(ban.clone());
                 continue;
             };
-            let both = Both { source: ban.source, first: ban.since, second: other.since };
+            let both = Both { net: ban.net, first: ban.since, second: other.since };
             match both.first.cmp(&both.second) {
                 std::cmp::Ordering::Less => found.first_sooner.push(both),
                 std::cmp::Ordering::Equal => found.same += 1,
@@ -69,7 +69,7 @@ impl Comparison {
 fn first_bans(report: &Report) -> BTreeMap<IpNet, &Banned> {
     let mut bans = BTreeMap::new();
     for ban in &report.bans.entries {
-        bans.entry(ban.source).or_insert(ban);
+        bans.entry(ban.net).or_insert(ban);
     }
     bans
 }

@@ -61,7 +61,7 @@ pub struct Listed<T> {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Banned {
     /// The network.
-    pub source: IpNet,
+    pub net: IpNet,
     /// What of it is stopped.
     pub scope: Scope,
     /// Its beginning.
@@ -85,7 +85,7 @@ pub struct Shadow {
     /// When it was due.
     pub at: Time,
     /// The network.
-    pub source: IpNet,
+    pub net: IpNet,
     /// The rule is in shadow; else its evidence was too weak for its `min_grade`.
     pub rule_in_shadow: bool,
     /// What made it due.

@@ -125,7 +125,7 @@ impl Simulation {
         report.healthy.logins_not_kept = logins.not_kept;
         report.healthy.logins_lost = self.logins_lost;
         for ban in &mut report.bans.entries {
-            for (address, login) in logins.inside(&ban.source) {
+            for (address, login) in logins.inside(&ban.net) {
                 ban.logged_in_before |= login.first < ban.since.0;
                 ban.logged_in_after |= ban.until.is_some_and(|until| login.last > until.0);
                 if report.healthy.banned.len() < MAX_NAMED {
@@ -168,7 +168,7 @@ impl Simulation {
                         Cause::Split { of, .. } => self.in_force.get(of),
                         Cause::Rule(_) | Cause::Manual { .. } | Cause::Adopted => {
                             report.bans.push(Banned {
-                                source: net,
+                                net,
                                 scope,
                                 since: Time(since),
                                 until: match until {
@@ -189,19 +189,20 @@ impl Simulation {
                     let policy = self.engine.policy();
                     let mode = cause.evidence().map(|evidence| policy.mode(evidence.rule));
                     let rule_in_shadow = mode != Some(Mode::Ban);
-                    report.shadowed.push(Shadow { at, source: net, rule_in_shadow, cause });
+                    report.shadowed.push(Shadow { at, net, rule_in_shadow, cause });
                 }
                 Action::Refused { net, reason, cause } => {
-                    let record = Record::Refused { source: net, refusal: reason, cause };
+                    let record = Record::Refused { net, refusal: reason, cause };
                     report.refused.push(Told { at, record });
                 }
                 Action::NeedsAttention { source, user, user_agent, last_success } => {
                     let last_success = last_success.map(Time);
-                    let record = Record::NeedsAttention { source, user, user_agent, last_success };
+                    let record =
+                        Record::NeedsAttention { address: source, user, user_agent, last_success };
                     report.attention.push(Told { at, record });
                 }
                 Action::Slow { source, until, cause } => {
-                    let record = Record::Slowed { source, until: Time(until), cause };
+                    let record = Record::Slowed { address: source, until: Time(until), cause };
                     report.alarms.push(Told { at, record });
                 }
                 Action::Alarm(alarm) => {
@@ -213,7 +214,7 @@ impl Simulation {
                     report.flows.push(Told { at, record });
                 }
                 Action::Distrust { source, until } => {
-                    let record = Record::Distrusted { source, until: Time(until) };
+                    let record = Record::Distrusted { address: source, until: Time(until) };
                     report.flows.push(Told { at, record });
                 }
                 // The counters cover the judgements; there is no store here.
@@ -238,7 +239,7 @@ fn tell(
         }
         Some(LogFinding::RefusedLogin(complaint, reason)) => {
             let user = Text::new(complaint.user.as_deref().unwrap_or_default());
-            let record = Record::RefusedLogin { source: complaint.source, user, reason };
+            let record = Record::RefusedLogin { address: complaint.source, user, reason };
             report.attention.push(Told { at: Time(at), record });
         }
         None => {}

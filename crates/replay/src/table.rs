@@ -175,7 +175,7 @@ fn totals(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
     if report.unusable_events > 0 {
         write!(f, "\n{} unusable", count(report.unusable_events, "event"))?;
     }
-    let mut networks: Vec<_> = report.bans.entries.iter().map(|ban| ban.source).collect();
+    let mut networks: Vec<_> = report.bans.entries.iter().map(|ban| ban.net).collect();
     networks.sort_unstable();
     networks.dedup();
     let (bans, networks) = (report.bans.total, networks.len() as u64);
@@ -199,7 +199,7 @@ fn banned(f: &mut fmt::Formatter<'_>, ban: &Banned) -> fmt::Result {
         Some(until) => Span(until.0.since(ban.since.0).as_secs_f64()).to_string(),
         None => "ever".to_owned(),
     };
-    cause_row(f, ban.since, &ban.source.to_string(), &ban.cause, &length)?;
+    cause_row(f, ban.since, &ban.net.to_string(), &ban.cause, &length)?;
     if !ban.hits_healthy() {
         return Ok(());
     }
@@ -277,7 +277,7 @@ fn shadows(f: &mut fmt::Formatter<'_>, shadowed: &Listed<Shadow>) -> fmt::Result
 }
 
 fn shadow_row(f: &mut fmt::Formatter<'_>, shadow: &Shadow) -> fmt::Result {
-    cause_row(f, shadow.at, &shadow.source.to_string(), &shadow.cause, "-")
+    cause_row(f, shadow.at, &shadow.net.to_string(), &shadow.cause, "-")
 }
 
 fn healthy(f: &mut fmt::Formatter<'_>, healthy: &Healthy, has_logins: bool) -> fmt::Result {
@@ -326,8 +326,8 @@ fn told(f: &mut fmt::Formatter<'_>, title: &str, list: &Listed<Told>) -> fmt::Re
 /// As in the log, without the title, which is above it already.
 fn words(record: &Record) -> String {
     match record {
-        Record::Refused { source, refusal: Refusal::Covered { net }, .. } => {
-            format!("{source}: {net} is banned at least as long")
+        Record::Refused { net, refusal: Refusal::Covered { net: wider }, .. } => {
+            format!("{net}: {wider} is banned at least as long")
         }
         record => {
             let line = record.to_string();
@@ -351,10 +351,10 @@ fn difference(f: &mut fmt::Formatter<'_>, found: &Comparison) -> fmt::Result {
     }
     for (title, list) in [("Sooner by A", first_sooner), ("Sooner by B", second_sooner)] {
         writeln!(f, "{title}: {}", count(list.len() as u64, "network"))?;
-        some(f, list, ROWS, |f, Both { source, first, second }| {
+        some(f, list, ROWS, |f, Both { net, first, second }| {
             let apart = first.0.since(second.0).max(second.0.since(first.0));
             let (a, b) = (short_time(*first), short_time(*second));
-            let line = format!("  {source}  A {a}  B {b}  {}", Span(apart.as_secs_f64()));
+            let line = format!("  {net}  A {a}  B {b}  {}", Span(apart.as_secs_f64()));
             writeln!(f, "{}", shortened(&line, COLUMNS))
         })?;
     }

@@ -39,7 +39,7 @@ fn judged_by(policy: Policy, mut sources: Vec<Source>) -> Report {
 }
 
 fn bans(report: &Report) -> Vec<(String, String)> {
-    let words = |ban: &Banned| (ban.source.to_string(), ban.since.to_string());
+    let words = |ban: &Banned| (ban.net.to_string(), ban.since.to_string());
     report.bans.entries.iter().map(words).collect()
 }
 
@@ -58,7 +58,7 @@ fn every_recording_ends_in_its_verdict() {
         let path = fixtures().join(format!("freeswitch/{name}.raw"));
         let report = verdict(&std::fs::read(path).unwrap());
         let mut found: Vec<String> =
-            report.bans.entries.iter().map(|ban| ban.source.to_string()).collect();
+            report.bans.entries.iter().map(|ban| ban.net.to_string()).collect();
         found.sort_unstable();
         let found = match found.len() {
             0 => "-".to_owned(),
@@ -246,7 +246,7 @@ fn two_policies_are_compared_by_network() {
     play(&mut [source(world.recording())], &mut simulations, || {});
     let [first, second] = simulations.map(Simulation::finish);
     let found = Comparison::of(&first, &second);
-    let names = |list: &[Banned]| list.iter().map(|b| b.source.to_string()).collect::<Vec<_>>();
+    let names = |list: &[Banned]| list.iter().map(|b| b.net.to_string()).collect::<Vec<_>>();
     assert_eq!(names(&found.only_first), ["203.0.113.11/32"]);
     assert_eq!(names(&found.only_second), ["203.0.113.10/32"]);
     assert_eq!(found.second_sooner.len(), 1);

@@ -187,7 +187,7 @@ fn cause(text: &str, with_details: bool) -> serde_json::Result<Cause> {
     };
     Ok(Cause::Rule(Evidence {
         rule: numbers.rule,
-        source: numbers.address,
+        address: numbers.address,
         identity: numbers.identity,
         failures: numbers.failures,
         score: numbers.score,
@@ -267,7 +267,7 @@ mod tests {
         };
         let evidence = Evidence {
             rule: RuleName::UserAgents,
-            source: "2001:db8::7".parse().unwrap(),
+            address: "2001:db8::7".parse().unwrap(),
             identity: Identity::Known,
             failures: 5,
             score: 4.75,

@@ -42,7 +42,7 @@ fn cause(source: &str, ban_count: u32, rule: RuleName) -> Arc<Cause> {
     Arc::new(Cause::Rule(Evidence {
         rule,
         identity: Identity::Stranger,
-        source: source.parse().unwrap(),
+        address: source.parse().unwrap(),
         failures: 5,
         max_failures: 5,
         window: Duration::from_secs(600),

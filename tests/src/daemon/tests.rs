@@ -53,14 +53,14 @@ fn the_program_gets_its_configuration_its_environment_and_nothing_else() {
 #[test]
 fn lines_are_found_by_event_and_by_what_they_say() {
     let (_directory, setup) = program(
-        r#"echo '{"event":"ban","source":"192.0.2.1/32","failures":5}'
-           echo '{"event":"unban","source":"192.0.2.1/32"}'
+        r#"echo '{"event":"ban","net":"192.0.2.1/32","failures":5}'
+           echo '{"event":"unban","net":"192.0.2.1/32"}'
            sleep 0.2
-           echo '{"event":"ban","source":"192.0.2.2/32","failures":6}'"#,
+           echo '{"event":"ban","net":"192.0.2.2/32","failures":6}'"#,
     );
     let daemon = setup.start();
 
-    let second = daemon.expect_that("ban", |line| line.text("source") == "192.0.2.2/32");
+    let second = daemon.expect_that("ban", |line| line.text("net") == "192.0.2.2/32");
     let all = daemon.expect_many("ban", 2, |_| true);
 
     assert_eq!(second.number("failures"), Some(6));

@@ -258,9 +258,9 @@ fn covered(
 
 fn names(alarm: &Alarm, addr: IpAddr) -> bool {
     match alarm {
-        Alarm::Insider { source, .. }
-        | Alarm::Unjoined { source, .. }
-        | Alarm::LikelyProxy { source } => *source == addr,
+        Alarm::Insider { address, .. }
+        | Alarm::Unjoined { address, .. }
+        | Alarm::LikelyProxy { address } => *address == addr,
         Alarm::Spoofing { victims, .. } => victims.contains(&addr),
         Alarm::NetworkBanned { net, .. } => net.contains(&addr),
         _ => false,

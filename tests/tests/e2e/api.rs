@@ -74,7 +74,7 @@ fn an_address_is_explained() {
 
     let why = client.get("/sources/198.51.100.7").expect(200);
 
-    assert_eq!(why["source"], "198.51.100.7/32");
+    assert_eq!(why["net"], "198.51.100.7/32");
     assert_eq!((&why["failures"], &why["max_failures"]), (&json!(3), &json!(5)));
     assert_eq!(why["grade"], "answered");
     assert_eq!(why["identity"], "stranger");
@@ -129,13 +129,13 @@ fn events_are_told_as_they_happen() {
     for _ in 0..5 {
         let (name, line) = next();
         assert_eq!((name.as_str(), &line["event"]), ("auth_failure", &json!("auth_failure")));
-        assert_eq!(line["source"], "198.51.100.7");
+        assert_eq!(line["address"], "198.51.100.7");
         assert!(line["time"].as_str().unwrap().ends_with('Z'), "{line}");
     }
     let (name, line) = next();
     assert_eq!(name, "ban");
     let logged = daemon.expect("ban");
-    for field in ["source", "until", "enforced", "by", "failures", "users"] {
+    for field in ["net", "until", "enforced", "by", "failures", "users"] {
         assert_eq!(line[field], *logged.field(field), "{field} as in the log");
     }
     setup.client().delete("/bans/198.51.100.7").expect(200);
@@ -195,15 +195,15 @@ fn the_latest_failures_are_told_newest_first() {
     daemon.expect_many("auth_failure", 6, |_| true);
 
     let page = client.get("/failures?inside=198.18.0.0/15&limit=3").expect(200);
-    assert_eq!(each(&page, "source"), ["198.18.0.5", "198.18.0.4", "198.18.0.3"]);
+    assert_eq!(each(&page, "address"), ["198.18.0.5", "198.18.0.4", "198.18.0.3"]);
     assert_eq!(each(&page, "user"), ["1000"; 3]);
     let next = page["next"].as_str().unwrap();
     let page = client.get(&format!("/failures?inside=198.18.0.0/15&limit=3&cursor={next}"));
     let page = page.expect(200);
-    assert_eq!(each(&page, "source"), ["198.18.0.2", "198.18.0.1"]);
+    assert_eq!(each(&page, "address"), ["198.18.0.2", "198.18.0.1"]);
     assert_eq!(page["next"], Value::Null);
     let page = client.get("/failures?grade=unproven").expect(200);
-    assert_eq!(each(&page, "source"), ["203.0.113.5"]);
+    assert_eq!(each(&page, "address"), ["203.0.113.5"]);
 }
 
 fn a_trial_says_what_would_happen_and_changes_nothing() {
@@ -239,19 +239,19 @@ fn a_trial_says_what_would_happen_and_changes_nothing() {
 
     let read: Vec<_> = trial["read"].as_array().unwrap().clone();
     assert!(read.iter().any(|reading| reading["kind"] == "auth_failure"), "{trial:#}");
-    assert!(read.iter().all(|reading| reading["source"] == "198.51.100.7"), "{trial:#}");
+    assert!(read.iter().all(|reading| reading["address"] == "198.51.100.7"), "{trial:#}");
     let effects = trial["effects"].as_array().unwrap();
     let judged = effects.iter().find(|effect| effect["event"] == "auth_failure").unwrap();
     assert_eq!(judged["failures"], 3, "the two before and this one");
     let ban = effects.iter().find(|effect| effect["event"] == "ban").unwrap();
-    assert_eq!(ban["source"], "198.51.100.7/32");
+    assert_eq!(ban["net"], "198.51.100.7/32");
     assert_eq!(ban["failures"], 3);
 
     let log_line = "2026-11-23 22:10:18.437 [WARNING] sofia_reg.c:1842 SIP auth failure (REGISTER) on \
                     sofia profile 'internal' for [1000@192.0.2.1] from ip 203.0.113.99";
     let trial = client.post("/test", &json!({ "log_line": log_line })).expect(200);
     assert_eq!(trial["read"][0]["kind"], "complaint", "{trial:#}");
-    assert_eq!(trial["read"][0]["source"], "203.0.113.99");
+    assert_eq!(trial["read"][0]["address"], "203.0.113.99");
     let bans =
         trial["effects"].as_array().unwrap().iter().filter(|effect| effect["event"] == "ban");
     assert_eq!(bans.count(), 1, "{trial:#}");

@@ -109,7 +109,7 @@ fn a_ban_that_would_cover_a_protected_address_is_refused_with_the_reason() {
     client.post("/bans", &json!({ "net": "203.0.113.0/24", "permanent": true })).expect(201);
     let problem = client.post("/bans", &json!({ "net": "203.0.113.5" })).expect(409);
     assert_eq!(problem["refusal"]["reason"], "covered");
-    assert_eq!(problem["refusal"]["net"], "203.0.113.0/24");
+    assert_eq!(problem["refusal"]["prevented_by"], "203.0.113.0/24");
 }
 
 fn force_overrides_all_but_own_addresses() {

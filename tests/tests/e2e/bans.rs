@@ -82,7 +82,7 @@ fn a_ban_line_tells_all_that_is_known() {
     }
 
     let ban = daemon.expect("ban");
-    assert_eq!(ban.text("source"), "198.51.100.7/32");
+    assert_eq!(ban.text("net"), "198.51.100.7/32");
     assert_eq!(ban.number("failures"), Some(5));
     assert_eq!(ban.field("window_seconds").as_f64(), Some(300.0));
     assert_eq!(ban.text("grade"), "answered");
@@ -188,7 +188,7 @@ fn a_neighbour_on_the_same_ipv6_network_is_banned_alone() {
     world.fail("2001:db8:0:2::66", 5);
 
     let ban = daemon.expect("ban");
-    assert_eq!(ban.text("source"), "2001:db8:0:2::66/128");
+    assert_eq!(ban.text("net"), "2001:db8:0:2::66/128");
     assert_eq!(ban.field("enforced"), true, "{}", ban.raw);
     assert_eq!(from_bad(), NONE);
     assert_eq!(arrivals((&good, "2001:db8:0:3::5"), (&world.pbx, "2001:db8:0:3::1")), ALL);

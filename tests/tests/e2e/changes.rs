@@ -34,7 +34,7 @@ fn rules_are_changed_at_run_time_and_given_back() {
     assert_eq!(users["overridden"], 9);
     world.fail(ATTACKER, 6);
     let line = daemon.expect("shadowed");
-    assert_eq!(line.text("source"), "198.51.100.7/32");
+    assert_eq!(line.text("net"), "198.51.100.7/32");
     assert_eq!(client.get("/bans").expect(200)["total"], 0);
 
     daemon.stop();

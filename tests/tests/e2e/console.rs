@@ -143,7 +143,7 @@ fn a_healthy_phone_that_fails_is_told_beside_the_attacked() {
     let page = get_until(&setup.client(), "/users", |page| page["attention"][0]["failures"] == 3);
 
     let phone = &page["attention"][0];
-    assert_eq!((&phone["user"], &phone["source"]), (&json!("1000"), &json!(ATTACKER)));
+    assert_eq!((&phone["user"], &phone["address"]), (&json!("1000"), &json!(ATTACKER)));
     assert_eq!(phone["banned"], false);
     assert!(phone["last_success"].as_str() <= phone["told"].as_str(), "{phone:#}");
     assert_eq!(page["attention_total"], 1);
@@ -161,7 +161,7 @@ fn the_most_frequent_are_told_by_source_user_and_user_agent() {
 
     let sources = get_until(&client, "/top?limit=1", |top| top["memory"]["failures"] == 6);
 
-    assert_eq!((&sources["by"], &sources["total"]), (&json!("source"), &json!(2)));
+    assert_eq!((&sources["by"], &sources["total"]), (&json!("address"), &json!(2)));
     let first = &sources["items"][0];
     assert_eq!((&first["name"], &first["failures"]), (&json!(ATTACKER), &json!(5)));
     assert_eq!((&first["users"], &first["sources"]), (&json!(1), &Value::Null));

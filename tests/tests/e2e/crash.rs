@@ -99,7 +99,7 @@ impl Told {
         let gaps = log.all("store_incomplete");
         assert!(gaps.is_empty(), "a kill costs nothing that was written: {gaps:?}");
         for ban in log.all("ban") {
-            let net: IpNet = ban.text("source").parse().unwrap();
+            let net: IpNet = ban.text("net").parse().unwrap();
             let until: Timestamp = ban.text("until").parse().unwrap();
             // Only a rule's ban was reported; an adopted route was set before its report.
             if ban.text("by") == "rule" && self.bans.insert(net, until).is_some() {

@@ -107,8 +107,7 @@ fn a_deafened_freeswitch_is_told_and_the_burst_falls_at_two() {
     let round = round.expect("an alarm");
 
     let of_the_burst = |source: &str| source.starts_with(&format!("198.18.{round}."));
-    let bans =
-        daemon.expect_many("ban", usize::from(SOURCES), |ban| of_the_burst(ban.text("source")));
+    let bans = daemon.expect_many("ban", usize::from(SOURCES), |ban| of_the_burst(ban.text("net")));
     for ban in &bans {
         let because = (ban.text("rule"), ban.number("failures"), ban.text("grade"));
         assert_eq!(because, ("deafness", Some(2), "challenged"), "{}", ban.raw);

@@ -89,7 +89,7 @@ fn a_host_that_hops_ports_is_a_stranger_and_its_registered_phones_are_not() {
     hop(&world, &daemon, 6001, PORTS);
 
     let line = daemon.expect("distrusted");
-    assert_eq!(line.text("source"), PHONE);
+    assert_eq!(line.text("address"), PHONE);
     let left = line.text("until").parse::<jiff::Timestamp>().unwrap();
     let minutes = left.duration_since(line.text("time").parse().unwrap()).as_secs() / 60;
     assert!((58..=60).contains(&minutes), "{minutes} minutes");
@@ -105,7 +105,7 @@ fn a_host_that_hops_ports_is_a_stranger_and_its_registered_phones_are_not() {
     // No further port is denied: ports can be forged.
     world.fs.failure(ip(PHONE), 6100, "2000");
     let refused = daemon.expect_that("refused", |line| line.text("reason") == "denied_lately");
-    assert_eq!(refused.text("source"), "203.0.113.5/32");
+    assert_eq!(refused.text("net"), "203.0.113.5/32");
     assert_eq!(look(&world.pbx).flows.len(), usize::from(PORTS) * 2);
 
     said(&setup, &["unban", PHONE]);
@@ -153,7 +153,7 @@ fn a_guesser_who_hops_ports_where_nobody_is_registered_is_slowed_down() {
     make_known(&world);
     hop(&world, &daemon, 6001, PORTS);
     daemon.expect("distrusted");
-    assert_eq!(daemon.expect("slowed").text("source"), PHONE);
+    assert_eq!(daemon.expect("slowed").text("address"), PHONE);
     assert!(daemon.log().all("ban").is_empty());
     // 20 at once, then one a second.
     until("it is held to a packet a second", || burst(&world, 7000) < 30);

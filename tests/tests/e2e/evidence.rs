@@ -105,7 +105,7 @@ fn every_recorded_scenario_is_understood() {
     }
     assert_eq!(ended.log.stderr(), "");
     // Recorded over the network, so not from loopback: this one tried passwords.
-    assert!(ended.log.all("ban").iter().any(|ban| ban.text("source") == "10.66.3.77/32"));
+    assert!(ended.log.all("ban").iter().any(|ban| ban.text("net") == "10.66.3.77/32"));
     // The other one asked for the registrations.
     assert_eq!((world.fs.lost(), world.fs.connections()), (0, 2));
 }

@@ -49,7 +49,7 @@ pub(crate) fn guess(world: &World, port: u16, times: u16) {
 pub(crate) fn denial(daemon: &Daemon, port: u16) {
     for flow in flows_of(port) {
         let line = daemon.expect_that("flow_denied", |line| line.text("flow") == flow);
-        assert_eq!(line.text("source"), PHONE);
+        assert_eq!(line.text("address"), PHONE);
         assert_eq!(line.field("enforced"), true, "{}", line.raw);
     }
 }
@@ -142,7 +142,7 @@ fn the_list_of_flows_is_paged_and_allows_what_is_asked_for() {
     assert_eq!(setup.client().delete(&path).status, 404, "it is allowed already");
     assert_eq!(setup.client().delete("/flows/203.0.113.5").status, 422);
     let line = daemon.expect_that("flow_allowed", |line| line.text("flow") == udp);
-    assert_eq!((line.text("source"), line.text("reason")), (PHONE, "manual"));
+    assert_eq!((line.text("address"), line.text("reason")), (PHONE, "manual"));
     until("UDP passes", || way(&world, 41_234, SIP).udp());
     assert!(!way(&world, 41_234, SIP).tcp(), "only what was asked for");
     assert_eq!(said(&setup, &["flows", "--allow", &tcp]), format!("{tcp} is allowed\n"));
@@ -168,7 +168,7 @@ fn the_port_of_a_registration_is_never_denied() {
     daemon.expect_many("auth_failure", 70, of(PHONE));
     // Other rules report what they would do to a stranger.
     let refused = daemon.expect_that("refused", |line| line.text("reason") == "registered");
-    assert_eq!(refused.text("source"), "203.0.113.5/32");
+    assert_eq!(refused.text("net"), "203.0.113.5/32");
     assert!(daemon.log().all("flow_denied").is_empty());
     // What comes from another port loses that one.
     for n in 0..70_u16 {

@@ -176,13 +176,13 @@ fn every_change_is_told_with_who_asked_for_it() {
     let secret = token(&served.setup.client(), "ops", "write");
     let told = served.daemon.expect_that("changed", |line| line.text("path") == "/api/v1/tokens");
     assert_eq!((told.text("name"), told.text("way")), ("root", "socket"));
-    assert!(told.field("source").is_null() && told.text("body").contains("ops"), "{told:?}");
+    assert!(told.field("address").is_null() && told.text("body").contains("ops"), "{told:?}");
 
     let ban = json!({"net": "192.0.2.7", "comment": "x"});
     let asked = served.ask(|web| web.bearer(&secret).ask("POST", "/api/v1/bans", Some(&ban)));
     let told = served.daemon.expect_that("changed", |line| line.text("path") == "/api/v1/bans");
     assert_eq!((told.text("name"), told.text("way")), ("ops", "token"));
-    assert_eq!((told.text("source"), told.text("method")), ("127.0.0.1", "POST"));
+    assert_eq!((told.text("address"), told.text("method")), ("127.0.0.1", "POST"));
     assert_eq!(told.number("status"), Some(asked.status.into()));
     assert!(told.text("body").contains("192.0.2.7"), "{told:?}");
 

@@ -203,7 +203,7 @@ fn a_proxy_names_the_client_and_a_forger_does_not() {
     let login = || through("198.51.100.20").browser().form("/login", &format!("token={secret}"));
     let reply = world.phone.run(login).expect(303);
     assert!(reply.header("set-cookie").unwrap().starts_with("__Host-sipward="));
-    assert_eq!(daemon.expect("logged_in").text("source"), "198.51.100.20");
+    assert_eq!(daemon.expect("logged_in").text("address"), "198.51.100.20");
     let strange = || through("198.51.100.20").host("evil.example").get("/login");
     world.phone.run(strange).expect(421);
     let made = setup.client().post("/links", &json!({})).expect(201);

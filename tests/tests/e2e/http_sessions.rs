@@ -136,7 +136,7 @@ fn who_fails_too_often_must_wait_and_harms_nobody_who_may_come_in() {
         };
         reply.expect(401);
     }
-    served.daemon.expect_many("login_failed", 10, |line| line.text("source") == "127.0.0.1");
+    served.daemon.expect_many("login_failed", 10, |line| line.text("address") == "127.0.0.1");
     let waits = |reply: Reply| {
         let seconds: u64 = reply.expect(429).header("retry-after").unwrap().parse().unwrap();
         assert!((1..=600).contains(&seconds), "{seconds}");

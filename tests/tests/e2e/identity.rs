@@ -48,7 +48,7 @@ fn a_host_that_an_access_list_allows_stays_in() {
     daemon.expect_that("ban", of("198.18.0.4/32"));
     daemon.expect_many("auth_failure", 10, of(ATTACKER));
     // An answer that comes after the threshold lifts the ban at once.
-    if daemon.log().all("ban").iter().any(|ban| ban.text("source") == "198.51.100.7/32") {
+    if daemon.log().all("ban").iter().any(|ban| ban.text("net") == "198.51.100.7/32") {
         let unban = daemon.expect_that("unban", of("198.51.100.7/32"));
         assert_eq!(unban.text("reason"), "exempted");
     }
@@ -69,8 +69,8 @@ fn where_a_phone_is_registered_no_failure_of_others_bans() {
     }
 
     let insider = daemon.expect_that("alarm", |line| line.text("alarm") == "insider");
-    assert_eq!(insider.text("source"), ATTACKER);
-    assert_eq!(daemon.expect("slowed").text("source"), ATTACKER);
+    assert_eq!(insider.text("address"), ATTACKER);
+    assert_eq!(daemon.expect("slowed").text("address"), ATTACKER);
     daemon.expect_many("auth_failure", 40, of(ATTACKER));
     assert_eq!(blackholes(&world.pbx), nets([]), "a patient forger could have sent these");
 }
@@ -84,7 +84,7 @@ fn a_phone_with_an_old_password_is_told_and_stays_in() {
     world.fail(ATTACKER, 30);
 
     let told = daemon.expect("needs_attention");
-    assert_eq!((told.text("source"), told.text("user")), (ATTACKER, "1000"));
+    assert_eq!((told.text("address"), told.text("user")), (ATTACKER, "1000"));
     daemon.expect_many("auth_failure", 30, of(ATTACKER));
     assert_eq!(blackholes(&world.pbx), nets([]));
     assert_eq!(daemon.log().all("needs_attention").len(), 1, "once a day is enough");
@@ -115,9 +115,9 @@ fn a_report_of_the_dialplan_bans_and_one_by_sendevent_does_not() {
     ]);
 
     let ban = daemon.expect("ban");
-    assert_eq!((ban.text("source"), ban.text("rule")), ("198.51.100.7/32", "report"));
+    assert_eq!((ban.text("net"), ban.text("rule")), ("198.51.100.7/32", "report"));
     assert_eq!(ban.text("report"), "unauthenticated call");
-    assert_eq!(daemon.expect("event_forged").text("source"), "198.51.100.9");
+    assert_eq!(daemon.expect("event_forged").text("address"), "198.51.100.9");
     // What was forgeable costs the SIP ports and no more.
     assert_eq!(sip_bans(&world.pbx), ["198.51.100.7/32"]);
     assert_eq!(blackholes(&world.pbx), nets([]));

@@ -111,7 +111,7 @@ fn a_crash_in_the_storm_loses_no_ban() {
         daemon.kill()
     });
     let told: BTreeSet<IpNet> =
-        ended.log.all("ban").iter().map(|ban| ban.text("source").parse().unwrap()).collect();
+        ended.log.all("ban").iter().map(|ban| ban.text("net").parse().unwrap()).collect();
     let left = blackholes(&world.pbx);
     assert!(told.is_subset(&left), "told, but not in the kernel: {:?}", &told - &left);
     assert!(left.len() < 200, "the crash came too late to prove anything");
@@ -180,7 +180,7 @@ fn allowing_by_reload_lifts_the_ban() {
     daemon.hang_up();
 
     let unban = daemon.expect("unban");
-    assert_eq!((unban.text("source"), unban.text("reason")), ("198.51.100.7/32", "exempted"));
+    assert_eq!((unban.text("net"), unban.text("reason")), ("198.51.100.7/32", "exempted"));
     world.attacker_is_let_in(Family::V4);
     assert_eq!(blackholes(&world.pbx), nets(["198.18.0.1/32"]));
 }

@@ -86,12 +86,12 @@ fn other_access_lists_take_force_with_a_reload() {
     setup.configure("allow_acl = [\"trusted\", \"office\"]\n");
     daemon.hang_up();
     let unban = daemon.expect("unban");
-    assert_eq!((unban.text("source"), unban.text("reason")), ("198.51.100.7/32", "exempted"));
+    assert_eq!((unban.text("net"), unban.text("reason")), ("198.51.100.7/32", "exempted"));
     assert_eq!(daemon.expect("reload").field("needs_restart").as_array().unwrap().len(), 0);
     world.attacker_is_let_in(Family::V4);
     world.fail(ATTACKER, 10);
     daemon.expect_many("auth_failure", 10, |line| {
-        line.text("source") == ATTACKER && line.field("exempt") == "acl"
+        line.text("address") == ATTACKER && line.field("exempt") == "acl"
     });
 
     setup.configure("allow_acl = [\"trusted\"]\n");

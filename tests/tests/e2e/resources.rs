@@ -171,7 +171,7 @@ fn who_shows_a_token_that_was_valid_once_is_no_guesser() {
         let answers: Vec<_> = (0..12).map(|_| scrape(secret)).collect();
         assert!(answers.iter().all(|answer| answer.body.contains(because)), "{}", answers[0].body);
         let told = daemon.expect_that("token_refused", |line| line.text("name") == name);
-        assert_eq!((told.text("because"), told.text("source")), (because, "198.51.100.7"));
+        assert_eq!((told.text("because"), told.text("address")), (because, "198.51.100.7"));
     }
     // At the log-in form too.
     let form =

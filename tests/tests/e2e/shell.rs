@@ -149,7 +149,7 @@ fn every_answer_is_there_as_json() {
     hostile(&world);
     daemon.expect("ban");
     let why = sipward(&setup, &["why", "198.51.100.7", "--json"]).json(0);
-    assert_eq!(why["source"], "198.51.100.7/32");
+    assert_eq!(why["net"], "198.51.100.7/32");
     // Escaped for the terminal, and still what the attacker sent.
     let agent = why["bans"][0]["cause"]["evidence"]["user_agent"].as_str().unwrap_or_default();
     assert!(agent.contains("\u{1b}]0;owned\u{7}"), "{why:#}");

@@ -22,7 +22,7 @@ super::cases![
 fn fail_in_vain(world: &World, daemon: &Daemon, source: &str, witness: &str) {
     world.fail(source, 10);
     world.fail(witness, 5);
-    daemon.expect_that("ban", |line| line.text("source").starts_with(&format!("{witness}/")));
+    daemon.expect_that("ban", |line| line.text("net").starts_with(&format!("{witness}/")));
     let judged = daemon.expect_many("auth_failure", 10, of(source));
     assert!(
         judged.iter().all(|line| line.field("exempt").is_string()),
@@ -30,7 +30,7 @@ fn fail_in_vain(world: &World, daemon: &Daemon, source: &str, witness: &str) {
         judged[0].raw
     );
     let banned = daemon.log().all("ban");
-    assert!(banned.iter().all(|line| !line.text("source").starts_with(source)), "{source}");
+    assert!(banned.iter().all(|line| !line.text("net").starts_with(source)), "{source}");
 }
 
 fn an_allowed_host_stays_in() {
@@ -122,7 +122,7 @@ fn a_network_with_an_allowed_host_in_it_narrows_to_the_failing_address() {
     world.fail("2001:db8:bad::7", 5);
 
     let ban = daemon.expect("ban");
-    assert_eq!(ban.text("source"), "2001:db8:bad::7/128");
+    assert_eq!(ban.text("net"), "2001:db8:bad::7/128");
     let from = |address| (&world.attacker, address);
     let pbx = (&world.pbx, Family::V6.pbx());
     assert_eq!(arrivals(from("2001:db8:bad::99"), pbx), ALL);

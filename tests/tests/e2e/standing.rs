@@ -143,7 +143,7 @@ fn the_ports_of_the_last_hour_count_after_a_restart() {
     guess(&world, 6008, 1);
 
     denial(&again, 6008);
-    assert_eq!(again.expect("distrusted").text("source"), PHONE);
+    assert_eq!(again.expect("distrusted").text("address"), PHONE);
 }
 
 fn what_ran_out_is_no_news_at_the_next_start() {

@@ -82,7 +82,7 @@ fn a_restart_keeps_bans_and_the_time_they_have_left() {
 
     assert_eq!(taken_over(&again), (Some(2), Some(0)));
     for ban in told {
-        let ended = again.expect_that("unban", of(ban.text("source")));
+        let ended = again.expect_that("unban", of(ban.text("net")));
         assert_eq!(ended.text("reason"), "expired");
         let late = time(&ended, "time").duration_since(time(&ban, "until"));
         assert!((-0.1..3.0).contains(&late.as_secs_f64()), "{late:?} after its time");
@@ -188,7 +188,7 @@ fn a_phone_that_was_healthy_before_a_restart_is_known_after_it() {
     world.fail("203.0.113.5", 5);
 
     let told = again.expect("needs_attention");
-    assert_eq!((told.text("source"), told.text("user")), ("203.0.113.5", "1000"));
+    assert_eq!((told.text("address"), told.text("user")), ("203.0.113.5", "1000"));
     again.expect_many("auth_failure", 5, of("203.0.113.5"));
     assert!(again.log().all("ban").is_empty());
 }

@@ -186,7 +186,7 @@ pub(crate) fn arrivals(from: (&Host, &str), to: (&Host, &str)) -> Arrivals {
 
 /// Whether a line is about `net`.
 pub(crate) fn of(net: &str) -> impl Fn(&Line) -> bool {
-    move |line| line.text("source") == net
+    move |line| line.text("net") == net
 }
 
 pub(crate) fn ip(text: &str) -> IpAddr {

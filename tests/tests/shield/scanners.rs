@@ -50,7 +50,7 @@ fn a_scanner_is_slowed_and_named_with_its_rate() {
     until_slowed(&daemon, 1);
     let source = scanner(0);
     let record = daemon.expect("scanner");
-    assert_eq!(record.text("source"), format!("{source}/32"));
+    assert_eq!(record.text("net"), format!("{source}/32"));
     assert!(record.number("packets").unwrap() >= 300, "{}", record.raw);
 
     let said = why(&setup, source);
@@ -136,7 +136,7 @@ fn a_scanner_is_banned_only_where_that_is_set() {
     let flood = scan(&world, 1);
     let ban = daemon.expect("ban");
     flood.stop();
-    let of = (ban.text("source"), ban.text("rule"), ban.text("grade"));
+    let of = (ban.text("net"), ban.text("rule"), ban.text("grade"));
     assert_eq!(of, (&*format!("{}/32", scanner(0)), "scan", "unjoined"), "{}", ban.raw);
     assert!(daemon.log().all("scanner").is_empty());
     let shown = String::from_utf8(setup.shell(&["policy", "show"]).stdout).unwrap();
@@ -154,7 +154,7 @@ fn a_scanner_that_goes_on_is_reported_as_limited() {
         !daemon.log().all("limited").is_empty()
     });
     let limited = daemon.expect("limited");
-    assert_eq!(limited.text("source"), format!("{}/32", scanner(0)));
+    assert_eq!(limited.text("net"), format!("{}/32", scanner(0)));
     assert_eq!(limited.number("limit"), Some(1), "{}", limited.raw);
     assert!(limited.number("packets_per_second").unwrap() > 10, "{}", limited.raw);
     flood.stop();

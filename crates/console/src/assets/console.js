@@ -34,9 +34,9 @@ function say(on, text) {
 function words(kind, line) {
   const clean = (text) => String(text ?? "").replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd").slice(0, 80);
   switch (kind) {
-    case "ban": return `${clean(line.source)} banned`;
-    case "unban": return `${clean(line.source)} unbanned`;
-    case "refused": return `ban of ${clean(line.source)} refused`;
+    case "ban": return `${clean(line.net)} banned`;
+    case "unban": return `${clean(line.net)} unbanned`;
+    case "refused": return `ban of ${clean(line.net)} refused`;
     case "needs_attention": return `phone of ${clean(line.user)} needs attention`;
     case "alarm": return `ALARM ${clean(line.alarm).replaceAll("_", " ")}`;
     case "esl_connected": return "FreeSWITCH connected";

@@ -46,8 +46,8 @@ pub(super) fn strangers(frame: &Frame) -> Markup {
 fn row(frame: &Frame, stranger: &BusyStranger) -> Markup {
     let rate = stranger.packets_per_second.map(|rate| format!("{rate:.1}"));
     html! {
-        tr data-key=(labels::Shown(stranger.source)) {
-            th scope="row" { (labels::net(stranger.source)) }
+        tr data-key=(labels::Shown(stranger.net)) {
+            th scope="row" { (labels::net(stranger.net)) }
             td.num data-label="Packets/s" { (rate.as_deref().unwrap_or("–")) }
             td.num data-label="In 10 min" { (labels::number(stranger.packets)) }
             td data-label="Limited" {

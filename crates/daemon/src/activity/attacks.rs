@@ -109,9 +109,9 @@ impl Remembered {
     /// The phones, the latest reports first.
     fn phones(&self) -> impl Iterator<Item = Phone<'_>> {
         self.phones.iter().rev().filter_map(|(told, record)| match &**record {
-            Record::NeedsAttention { source, user, user_agent, last_success } => Some(Phone {
+            Record::NeedsAttention { address, user, user_agent, last_success } => Some(Phone {
                 told: *told,
-                source: *source,
+                source: *address,
                 user,
                 user_agent,
                 last_success: last_success.map(|at| at.0),

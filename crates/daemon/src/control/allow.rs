@@ -127,13 +127,13 @@ fn lifted(records: &mut broadcast::Receiver<Arc<Record>>) -> (u64, Vec<IpNet>) {
     loop {
         match records.try_recv() {
             Ok(record) => {
-                let Record::Unban { source, reason, .. } = &*record else {
+                let Record::Unban { net, reason, .. } = &*record else {
                     continue;
                 };
                 if matches!(reason, UnblockReason::Exempted | UnblockReason::Split) {
                     count += 1;
                     if nets.len() < MAX_LISTED {
-                        nets.push(*source);
+                        nets.push(*net);
                     }
                 }
             }

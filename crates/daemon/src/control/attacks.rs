@@ -60,7 +60,7 @@ impl Control {
         let limit = limit(query.limit)?;
         let by = query.by.unwrap_or_default();
         let column = match by {
-            TopBy::Source => Column::Source,
+            TopBy::Address => Column::Source,
             TopBy::User => Column::User,
             TopBy::UserAgent => Column::UserAgent,
         };
@@ -133,7 +133,7 @@ fn phone(patient: Patient, banned: &HashSet<IpAddr>) -> Phone {
     let Patient { user, source, user_agent, last_success, told, failures, last } = patient;
     Phone {
         user,
-        source,
+        address: source,
         user_agent,
         last_success: last_success.map(Time),
         told: Time(told),

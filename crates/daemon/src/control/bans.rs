@@ -133,8 +133,12 @@ fn guard(new: &NewBan) -> Result<(), ControlError> {
     }
     let net = new.net.0;
     let refused = |reason: &str, by: Option<IpNet>, why: String| {
-        let refusal =
-            Refusal { reason: reason.to_owned(), class: None, net: by, force_overrides: true };
+        let refusal = Refusal {
+            reason: reason.to_owned(),
+            class: None,
+            prevented_by: by,
+            force_overrides: true,
+        };
         Err(ControlError::refused(net, refusal, why))
     };
     if let Some(spared) = new.spare.iter().find(|spared| net.contains(&spared.to_canonical())) {

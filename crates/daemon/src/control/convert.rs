@@ -47,7 +47,7 @@ pub(super) fn flow(denied: &FlowView<'_>, clock: &Clock) -> DeniedFlow {
     let FlowView { flow, since, until, cause: why, enforcement } = *denied;
     DeniedFlow {
         flow,
-        source: flow.source,
+        address: flow.source,
         since: Time(clock.wall(since)),
         until: Time(clock.wall(until)),
         remaining_seconds: clock.until_steady(until).as_secs_f64(),
@@ -102,7 +102,7 @@ fn evidence(seen: &engine::Evidence) -> Evidence {
     let details = seen.details.as_deref();
     Evidence {
         rule: seen.rule,
-        address: seen.source,
+        address: seen.address,
         identity: seen.identity,
         failures: seen.failures,
         score: seen.score,
@@ -125,7 +125,7 @@ pub(super) fn failure(failure: &Failure) -> FailureEntry {
     FailureEntry {
         id: failure.id,
         time: Time(failure.at),
-        source: judged.source,
+        address: judged.address,
         user: judged.user.to_string(),
         profile: judged.profile.to_string(),
         user_agent: judged.user_agent.to_string(),

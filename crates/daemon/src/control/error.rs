@@ -91,7 +91,7 @@ impl ControlError {
 
 /// The engine's reason for a refusal, for the wire.
 pub(crate) fn refusal(objection: Objection) -> Refusal {
-    let (reason, class, net, force_overrides) = match objection {
+    let (reason, class, prevented_by, force_overrides) = match objection {
         Objection::Exempt { class, net } => {
             ("exempt", Some(class), Some(net), class != Exemption::Own)
         }
@@ -105,7 +105,7 @@ pub(crate) fn refusal(objection: Objection) -> Refusal {
         Objection::Registered => ("registered", None, None, false),
         Objection::DeniedLately => ("denied_lately", None, None, false),
     };
-    Refusal { reason: reason.to_owned(), class, net, force_overrides }
+    Refusal { reason: reason.to_owned(), class, prevented_by, force_overrides }
 }
 
 fn whose(class: Exemption) -> &'static str {

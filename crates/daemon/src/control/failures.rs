@@ -17,7 +17,7 @@ impl Control {
         let found = self.engine.call(move |task| {
             let fits = |failure: &&Failure| {
                 before.is_none_or(|before| failure.id < before)
-                    && inside.is_none_or(|net| net.0.contains(&failure.judgement.source))
+                    && inside.is_none_or(|net| net.0.contains(&failure.judgement.address))
                     && grade.is_none_or(|grade| grade == failure.judgement.grade)
             };
             // One more, to know whether there is a next page.

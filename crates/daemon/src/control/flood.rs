@@ -36,7 +36,7 @@ pub(super) fn flood(task: &EngineTask) -> Flood {
             .busiest(STRANGERS, now)
             .into_iter()
             .map(|(source, busy)| BusyStranger {
-                source,
+                net: source,
                 packets: busy.packets,
                 packets_per_second: busy.rate,
                 limited_since: busy.limited.map(|at| Time(clock.wall(at))),

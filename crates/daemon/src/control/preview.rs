@@ -63,7 +63,7 @@ impl Control {
         }
         let sources = of_memory(self, |seen| {
             let mut known = HashSet::new();
-            let sources = seen.failures().map(|(_, failure)| failure.source);
+            let sources = seen.failures().map(|(_, failure)| failure.address);
             sources.filter(|source| known.insert(*source)).collect::<Vec<IpAddr>>()
         })
         .await?;

@@ -30,7 +30,7 @@ impl Control {
         let mut report = self.engine.call(move |task| report(task, address)).await?;
         report.location = self.lookups.geo.look_up(address).map(location);
         let query =
-            HistoryQuery { net: Some(report.source), limit: HISTORY, ..HistoryQuery::default() };
+            HistoryQuery { net: Some(report.net), limit: HISTORY, ..HistoryQuery::default() };
         match self.store.history(query).await {
             Ok(page) => report.history = page.events.into_iter().map(convert::history).collect(),
             Err(error) => report.history_error = Some(error.to_string()),
@@ -58,7 +58,7 @@ fn report(task: &EngineTask, address: IpAddr) -> SourceReport {
     let aged_out = failures.iter().filter(|failure| failure.text.is_none()).count();
     SourceReport {
         address: view.addr,
-        source: view.source,
+        net: view.source,
         verdict,
         identity: view.identity,
         failures: view.failures,
@@ -115,7 +115,7 @@ fn latest(task: &EngineTask, source: IpNet, window: Duration, now: Timestamp) ->
     let failures = task.standing().failures();
     let recent = failures.take_while(|failure| now.since(failure.at) <= window);
     let mut latest = Latest::default();
-    for failure in recent.filter(|failure| source.contains(&failure.judgement.source)) {
+    for failure in recent.filter(|failure| source.contains(&failure.judgement.address)) {
         latest.failures += 1;
         latest.attention += usize::from(failure.judgement.attention);
     }

@@ -85,7 +85,7 @@ fn play(task: &mut EngineTask, tried: &Tried) -> WhatIf {
     let mut read = Vec::new();
     tried.read(|input, aside| {
         let reading = reading(input, aside);
-        named.extend(reading.source);
+        named.extend(reading.address);
         read.push(reading);
     });
     let mut stage = match task.engine().preview(&named) {
@@ -144,13 +144,13 @@ impl Tried {
 fn reading(input: Option<Input<'_>>, aside: Option<&Record>) -> Reading {
     let (kind, source, detail) = match (input, aside) {
         (Some(input), _) => meaning(&input),
-        (None, Some(Record::EventForged { error, source, .. })) => {
-            ("unusable", *source, Some(error.clone()))
+        (None, Some(Record::EventForged { error, address, .. })) => {
+            ("unusable", *address, Some(error.clone()))
         }
         (None, Some(record)) => ("unusable", None, Some(record.to_string())),
         (None, None) => ("nothing", None, Some("sipward does not use it".to_owned())),
     };
-    Reading { kind: kind.to_owned(), source, detail }
+    Reading { kind: kind.to_owned(), address: source, detail }
 }
 
 fn meaning(input: &Input<'_>) -> (&'static str, Option<IpAddr>, Option<String>) {
@@ -198,19 +198,15 @@ fn effect(action: Action, clock: &Clock) -> Option<Line> {
         Action::Block { net, since: _, until, scope, cause } => {
             Record::Ban(Ban::decided(net, scope, clock.wall_end(until), cause))
         }
-        Action::Unblock { net, reason } => {
-            Record::Unban { source: net, reason, still_stopped_by: None }
-        }
-        Action::Refused { net, reason, cause } => {
-            Record::Refused { source: net, refusal: reason, cause }
-        }
-        Action::Shadowed { net, cause } => Record::Shadowed { source: net, cause },
+        Action::Unblock { net, reason } => Record::Unban { net, reason, still_stopped_by: None },
+        Action::Refused { net, reason, cause } => Record::Refused { net, refusal: reason, cause },
+        Action::Shadowed { net, cause } => Record::Shadowed { net, cause },
         Action::NeedsAttention { source, user, user_agent, last_success } => {
             let last_success = last_success.map(|at| Time(clock.wall(at)));
-            Record::NeedsAttention { source, user, user_agent, last_success }
+            Record::NeedsAttention { address: source, user, user_agent, last_success }
         }
         Action::Slow { source, until, cause } => {
-            Record::Slowed { source, until: Time(clock.wall(until)), cause }
+            Record::Slowed { address: source, until: Time(clock.wall(until)), cause }
         }
         Action::Judged(judgement) => Record::AuthFailure(judgement),
         Action::Alarm(alarm) => Record::Alarm(alarm),
@@ -218,10 +214,10 @@ fn effect(action: Action, clock: &Clock) -> Option<Line> {
             Record::FlowDenied(FlowDenied::decided(flow, clock.wall(until), cause))
         }
         Action::AllowFlow { flow, reason } => {
-            Record::FlowAllowed { source: flow.source, flow, reason }
+            Record::FlowAllowed { address: flow.source, flow, reason }
         }
         Action::Distrust { source, until } => {
-            Record::Distrusted { source, until: Time(clock.wall(until)) }
+            Record::Distrusted { address: source, until: Time(clock.wall(until)) }
         }
         // Between the engine and its helpers.
         Action::AskAcl { .. } | Action::Remember(_) => return None,

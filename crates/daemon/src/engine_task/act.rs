@@ -42,7 +42,7 @@ impl EngineTask {
             }
             Report::Strays { nets, count } => {
                 if count > 0 {
-                    self.publish(Record::StrayRoutes { count, sources: nets });
+                    self.publish(Record::StrayRoutes { count, nets });
                 }
             }
             Report::Packets { count } => {
@@ -98,9 +98,9 @@ impl EngineTask {
         let host = shielding.map(|shielding| shielding.slow((source, rule), time, times));
         let record = if let Some(evidence) = scan {
             let (packets, seconds) = (u64::from(evidence.failures), SLOWED_FOR.as_secs());
-            Record::Scanner { source: host.unwrap_or_else(|| source.into()), packets, seconds }
+            Record::Scanner { net: host.unwrap_or_else(|| source.into()), packets, seconds }
         } else {
-            Record::Slowed { source, until: Time(self.clock.wall(until)), cause }
+            Record::Slowed { address: source, until: Time(self.clock.wall(until)), cause }
         };
         self.publish(record);
     }
@@ -143,7 +143,7 @@ impl EngineTask {
 
     fn unblocked(&mut self, net: IpNet, still: Option<String>) {
         if let Some(reason) = self.kernel.left(net, still.as_deref()) {
-            self.publish(Record::Unban { source: net, reason, still_stopped_by: still });
+            self.publish(Record::Unban { net, reason, still_stopped_by: still });
         }
     }
 
@@ -162,7 +162,7 @@ impl EngineTask {
             }
             Change::Allow(flow) => (flow.source.into(), "allow a flow of"),
         };
-        self.publish(Record::RouteFailed { source: net, change: word, error });
+        self.publish(Record::RouteFailed { net, change: word, error });
     }
 
     /// The kernel has answered: the ban's record is complete.
@@ -224,7 +224,7 @@ impl EngineTask {
                     self.totals.bans += 1;
                     if let Some(reason) = self.kernel.left(net, None) {
                         // Banned again before the kernel had carried out the unban: the unban is recorded anyway.
-                        self.publish(Record::Unban { source: net, reason, still_stopped_by: None });
+                        self.publish(Record::Unban { net, reason, still_stopped_by: None });
                     }
                     // The route first: nothing that becomes of the store delays it.
                     self.routes_out.push(Change::Block { net, scope: route_scope(scope) });
@@ -253,18 +253,23 @@ impl EngineTask {
                     self.totals.refused += 1;
                     let (at, cause_kept) = (self.clock.now(), Arc::clone(&cause));
                     self.store.put(Entry::Refused { net, at, refusal: reason, cause: cause_kept });
-                    self.publish(Record::Refused { source: net, refusal: reason, cause });
+                    self.publish(Record::Refused { net, refusal: reason, cause });
                 }
                 Action::Judged(judgement) => {
                     self.totals.failures += 1;
                     self.publish(Record::AuthFailure(judgement));
                 }
                 Action::Shadowed { net, cause } => {
-                    self.publish(Record::Shadowed { source: net, cause });
+                    self.publish(Record::Shadowed { net, cause });
                 }
                 Action::NeedsAttention { source, user, user_agent, last_success } => {
                     let last_success = last_success.map(|at| Time(self.clock.wall(at)));
-                    self.publish(Record::NeedsAttention { source, user, user_agent, last_success });
+                    self.publish(Record::NeedsAttention {
+                        address: source,
+                        user,
+                        user_agent,
+                        last_success,
+                    });
                 }
                 Action::Slow { source, until, cause } => self.slow(source, until, cause),
                 Action::DenyFlow { flow, since, until, cause } => {
@@ -277,7 +282,7 @@ impl EngineTask {
                     }
                     if until > self.clock.steady() {
                         let until = Time(self.clock.wall(until));
-                        self.publish(Record::Distrusted { source, until });
+                        self.publish(Record::Distrusted { address: source, until });
                     }
                 }
                 Action::AskAcl { addr } => self.ask_acl(addr),
@@ -317,7 +322,7 @@ impl EngineTask {
             // Allowed before the kernel had answered: the denial is recorded anyway.
             self.publish(Record::FlowDenied(denied));
         }
-        self.publish(Record::FlowAllowed { source: flow.source, flow, reason });
+        self.publish(Record::FlowAllowed { address: flow.source, flow, reason });
     }
 
     /// A snapshot that finds no room is made after the next connection; a wish for the log is not made again.

@@ -35,8 +35,8 @@ impl Gathered {
         }
         let Self { latest, count, .. } = std::mem::take(self);
         latest.map(|record| match record {
-            Record::EventForged { error, source, .. } => {
-                Record::EventForged { error, source, count }
+            Record::EventForged { error, address, .. } => {
+                Record::EventForged { error, address, count }
             }
             Record::EventUnusable { error, .. } => Record::EventUnusable { error, count },
             other => other,
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     fn forged(count: u64) -> Record {
-        Record::EventForged { error: "sendevent".into(), source: None, count }
+        Record::EventForged { error: "sendevent".into(), address: None, count }
     }
 
     fn count(record: Option<&Record>) -> Option<u64> {

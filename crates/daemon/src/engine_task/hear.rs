@@ -131,7 +131,7 @@ impl EngineTask {
             }
             Some(LogFinding::RefusedLogin(complaint, reason)) => {
                 let user = Text::new(complaint.user.as_deref().unwrap_or_default());
-                self.publish(Record::RefusedLogin { source: complaint.source, user, reason });
+                self.publish(Record::RefusedLogin { address: complaint.source, user, reason });
             }
             None => {}
         }
@@ -292,7 +292,7 @@ impl EngineTask {
                 let nets: Vec<IpNet> = addresses.keys().copied().map(IpNet::from).collect();
                 self.protected.name_gateways(addresses);
                 self.exempt(Exemption::Trunk, nets.clone());
-                self.publish(Record::Trunks { sources: nets });
+                self.publish(Record::Trunks { nets });
             }
             Answer::Listed(Listed::Phones { phones, asked }) => self.listed(&phones, asked),
             Answer::Listed(Listed::End { outcome, asked }) => self.list_ends(&outcome, asked),

@@ -99,8 +99,8 @@ impl KernelSide {
     /// What has changed since this was asked last, as one record.
     pub(super) fn take_changed(&mut self) -> Option<Record> {
         let Changed { enforced, not_enforced, example } = std::mem::take(&mut self.changed);
-        let (source, because) = example?;
-        Some(Record::Enforcement { enforced, not_enforced, source, because })
+        let (net, because) = example?;
+        Some(Record::Enforcement { enforced, not_enforced, net, because })
     }
 
     /// A ban ended: its record waits until no route of sipward is left.
@@ -176,12 +176,12 @@ mod tests {
         kernel.changed(net("192.0.2.1/32"), true, None);
         kernel.changed(net("192.0.2.2/32"), false, Some("a rule".to_owned()));
         kernel.changed(net("192.0.2.3/32"), false, Some("another".to_owned()));
-        let Some(Record::Enforcement { enforced, not_enforced, source, because }) =
+        let Some(Record::Enforcement { enforced, not_enforced, net: example, because }) =
             kernel.take_changed()
         else {
             panic!("two kinds of changes")
         };
-        assert_eq!((enforced, not_enforced, source), (1, 2, net("192.0.2.2/32")));
+        assert_eq!((enforced, not_enforced, example), (1, 2, net("192.0.2.2/32")));
         assert_eq!(because.as_deref(), Some("a rule"));
         assert!(kernel.take_changed().is_none());
     }

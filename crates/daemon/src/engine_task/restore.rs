@@ -162,7 +162,7 @@ impl EngineTask {
             self.totals.unbans += 1;
             self.routes_out.push(Change::Unblock(net));
             self.publish(Record::Unban {
-                source: net,
+                net,
                 reason: UnblockReason::Expired,
                 still_stopped_by: None,
             });

@@ -106,7 +106,7 @@ fn weightless_failures_are_told_and_fractions_are_shown() {
 fn a_ban_tells_its_own_evidence_after_the_window_has_passed() {
     let evidence = Evidence {
         rule: RuleName::Failures,
-        source: "203.0.113.7".parse().unwrap(),
+        address: "203.0.113.7".parse().unwrap(),
         identity: Identity::Stranger,
         failures: 5,
         score: 5.0,

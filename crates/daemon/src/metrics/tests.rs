@@ -12,7 +12,7 @@ use sipward_store::State;
 
 fn failure(profile: &str, grade: Grade) -> Record {
     Record::AuthFailure(Judgement {
-        source: "203.0.113.7".parse().unwrap(),
+        address: "203.0.113.7".parse().unwrap(),
         user: Text::new("1000"),
         profile: Text::new(profile),
         user_agent: Text::new("x"),
@@ -47,11 +47,11 @@ fn snapshot() -> Snapshot {
         ban(152),
         ban(250),
         ban(9_000_000),
-        Record::Unban { source, reason: UnblockReason::Expired, still_stopped_by: None },
+        Record::Unban { net: source, reason: UnblockReason::Expired, still_stopped_by: None },
         Record::Alarm(Alarm::ManyBans { bans: 7 }),
         Record::EslBlind { seconds: 1.5 },
         Record::Healed { routes: 3, rules: 1, gate: false, elements: 0 },
-        Record::LoginFailed { source: "203.0.113.9".parse().unwrap(), what: "token" },
+        Record::LoginFailed { address: "203.0.113.9".parse().unwrap(), what: "token" },
     ] {
         tally.note(&record);
     }
@@ -188,7 +188,7 @@ fn what_is_counted_first_was_there_before_as_zero() {
     ] {
         let reason = serde_json::from_value(reason.into()).unwrap();
         let source = "192.0.2.1/32".parse().unwrap();
-        tally.note(&Record::Unban { source, reason, still_stopped_by: None });
+        tally.note(&Record::Unban { net: source, reason, still_stopped_by: None });
     }
     assert_eq!(sizes(&tally), before);
     assert!(tally.unbans.values().all(|count| *count == 1), "{:?}", tally.unbans);

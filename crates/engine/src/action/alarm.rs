@@ -41,7 +41,7 @@ pub enum Alarm {
     /// or `allow`.
     LikelyProxy {
         /// The address that failed.
-        source: IpAddr,
+        address: IpAddr,
     },
     /// One user is attacked from many sources.
     AccountAttacked {
@@ -54,7 +54,7 @@ pub enum Alarm {
     /// it continues.
     Insider {
         /// Its address.
-        source: IpAddr,
+        address: IpAddr,
         /// Users tried within the hour who never logged in from there.
         users: u32,
         /// Failures for them within the hour.
@@ -74,7 +74,7 @@ pub enum Alarm {
     /// the source may hide its guesses. They cause no ban.
     Unjoined {
         /// The address.
-        source: IpAddr,
+        address: IpAddr,
         /// Such failures so far.
         failures: u32,
     },

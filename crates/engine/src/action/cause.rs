@@ -84,8 +84,7 @@ pub struct Evidence {
     /// The rule.
     pub rule: RuleName,
     /// Address of the event that crossed the threshold.
-    #[serde(rename = "address")]
-    pub source: IpAddr,
+    pub address: IpAddr,
     /// Whether a user logged in from there lately.
     pub identity: Identity,
     /// What the rule counted in the window: failures, users, hosts.

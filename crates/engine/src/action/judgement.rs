@@ -10,7 +10,7 @@ use crate::{Exemption, Grade, Identity, Text};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Judgement {
     /// Address in the event; IPv4-mapped IPv6 is written as IPv4.
-    pub source: IpAddr,
+    pub address: IpAddr,
     /// User tried.
     pub user: Text,
     /// Profile.

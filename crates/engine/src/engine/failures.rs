@@ -175,7 +175,7 @@ impl Engine {
             _ => None,
         };
         actions.push(Action::Judged(Judgement {
-            source: seen.source,
+            address: seen.source,
             user: text.user,
             profile: text.profile,
             user_agent: text.user_agent,

@@ -339,7 +339,7 @@ impl Engine {
         else {
             return;
         };
-        let failed = IpNet::from(net::canonical(evidence.source));
+        let failed = IpNet::from(net::canonical(evidence.address));
         let pieces = if evidence.rule == RuleName::Network {
             net::pieces_around(net, self.limits.source_net(source))
         } else if net == IpNet::from(source) || failed == IpNet::from(source) {
@@ -423,7 +423,7 @@ impl Engine {
             .bans
             .iter()
             .filter(|(_, ban)| ban.origin == Origin::Automatic)
-            .filter_map(|(_, ban)| Some(net::canonical(ban.cause.evidence()?.source)))
+            .filter_map(|(_, ban)| Some(net::canonical(ban.cause.evidence()?.address)))
             .take(AclAnswers::ROOM)
             .collect();
         for addr in banned {

@@ -201,7 +201,7 @@ impl Engine {
         let cause = Arc::new(Cause::Rule(self.evidence(due, subject, 0)));
         self.refuse(net, reason, cause, actions);
         if reason == Refusal::Shared {
-            actions.push(Action::Alarm(Alarm::LikelyProxy { source: subject.addr }));
+            actions.push(Action::Alarm(Alarm::LikelyProxy { address: subject.addr }));
         }
     }
 
@@ -305,7 +305,7 @@ impl Engine {
         }
         Evidence {
             rule: due.rule,
-            source: subject.addr,
+            address: subject.addr,
             identity: subject.identity,
             failures: due.count,
             score: f64::from(due.score) / f64::from(UNIT),

@@ -268,7 +268,7 @@ impl Engine {
         let found = self.insiders.note(host, (entry, is_phone), name, &self.limits, self.now);
         if let Some(names) = found.tell {
             let (users, failures) = (found.users, found.failures);
-            actions.push(Action::Alarm(Alarm::Insider { source: addr, users, failures, names }));
+            actions.push(Action::Alarm(Alarm::Insider { address: addr, users, failures, names }));
         }
         let healthy = &self.limits.policy.healthy;
         let threshold = healthy.known_max_failures;
@@ -322,7 +322,7 @@ impl Engine {
             ban_time: self.limits.policy.ban_time,
             reason: None,
         };
-        actions.push(Action::Alarm(Alarm::Unjoined { source: subject.addr, failures }));
+        actions.push(Action::Alarm(Alarm::Unjoined { address: subject.addr, failures }));
         self.shadow(&due, subject, actions);
     }
 

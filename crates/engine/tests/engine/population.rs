@@ -421,19 +421,19 @@ impl Population {
                 Action::DenyFlow { flow, cause, .. } if flow.transport == Transport::Udp => {
                     (cause, true)
                 }
-                Action::Alarm(Alarm::Insider { source, .. }) => {
-                    self.alarmed.insert(source);
+                Action::Alarm(Alarm::Insider { address, .. }) => {
+                    self.alarmed.insert(address);
                     continue;
                 }
                 _ => continue,
             };
             let evidence = cause.evidence().unwrap();
-            let source = match evidence.source {
+            let source = match evidence.address {
                 IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64 | 1).into(),
                 v4 @ IpAddr::V4(_) => v4,
             };
             let source =
-                if self.owners.contains_key(&evidence.source) { evidence.source } else { source };
+                if self.owners.contains_key(&evidence.address) { evidence.address } else { source };
             let Some((kind, id)) = self.owners.get(&source) else {
                 self.wrong.push(format!("a stranger: {evidence:?}"));
                 continue;
@@ -442,7 +442,8 @@ impl Population {
             if denied {
                 tally.denials += 1;
                 // What a patient forger can do to a host where nobody is registered.
-                if HEALTHY.contains(kind) && self.engine.source(evidence.source).registrations > 0 {
+                if HEALTHY.contains(kind) && self.engine.source(evidence.address).registrations > 0
+                {
                     self.wrong.push(format!("{kind:?}, a flow: {evidence:?}"));
                 }
                 continue;

@@ -528,7 +528,7 @@ fn failures_without_attempts_are_no_silence() {
     }
     assert!(world.banned().is_empty());
     let host = HOST.parse().unwrap();
-    assert!(has_alarm(&actions, |alarm| *alarm == Alarm::Unjoined { source: host, failures: 20 }));
+    assert!(has_alarm(&actions, |alarm| *alarm == Alarm::Unjoined { address: host, failures: 20 }));
     assert_eq!(shadows_of(&actions), [RuleName::Failures]);
 }
 

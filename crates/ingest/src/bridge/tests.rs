@@ -129,7 +129,7 @@ fn an_event_of_another_client_tells_the_operator_and_not_the_engine() {
     assert!(!inputs.iter().any(|input| input.contains("10.9.9.9")), "{inputs:?}");
     assert!(
         records.iter().any(|record| matches!(record,
-            Record::EventForged { source: Some(source), .. } if source.to_string() == "10.9.9.9")),
+            Record::EventForged { address: Some(source), .. } if source.to_string() == "10.9.9.9")),
         "{records:?}"
     );
 }

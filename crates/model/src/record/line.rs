@@ -50,7 +50,7 @@ impl fmt::Display for Record {
             | Self::AccessListUsed { .. }
             | Self::SipPorts { .. }
             | Self::EventsNotAllowed { .. } => freeswitch::line(f, self),
-            Self::Trunks { sources } => trunks_line(f, sources),
+            Self::Trunks { nets } => trunks_line(f, nets),
             Self::DirectoryFailed { question, error } => {
                 write!(f, "FreeSWITCH did not answer `{}`: {}", Plain(question), Plain(error))
             }
@@ -112,40 +112,40 @@ impl fmt::Display for Record {
 
 fn decision_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
     match record {
-        Record::Unban { source, reason, still_stopped_by } => {
-            write!(f, "unban {source} ({})", word(reason))?;
+        Record::Unban { net, reason, still_stopped_by } => {
+            write!(f, "unban {net} ({})", word(reason))?;
             let still = still_stopped_by.as_deref().map(Plain);
             still.map_or(Ok(()), |by| write!(f, ", but is still blocked: {by}"))
         }
-        Record::Refused { source, refusal, cause: _ } => refusal_line(f, source, refusal),
-        Record::Shadowed { source, cause } => {
-            write!(f, "would ban {source}")?;
+        Record::Refused { net, refusal, cause: _ } => refusal_line(f, net, refusal),
+        Record::Shadowed { net, cause } => {
+            write!(f, "would ban {net}")?;
             cause.evidence().map_or(Ok(()), |evidence| evidence_part(f, evidence))
         }
-        Record::NeedsAttention { source, user, user_agent, last_success } => {
+        Record::NeedsAttention { address, user, user_agent, last_success } => {
             let (user, agent) = (Plain(user), Plain(user_agent));
-            write!(f, "needs attention: user {user} at {source} with {agent} failed, ")?;
+            write!(f, "needs attention: user {user} at {address} with {agent} failed, ")?;
             match last_success {
                 Some(at) => write!(f, "but logged in at {at}; was the password changed?"),
                 None => f.write_str("while another user is registered there: a wrong password?"),
             }
         }
-        Record::RefusedLogin { source, user, reason } => write!(
+        Record::RefusedLogin { address, user, reason } => write!(
             f,
-            "needs attention: user {} at {source} has the right password, but was refused ({})",
+            "needs attention: user {} at {address} has the right password, but was refused ({})",
             Plain(user),
             word(reason),
         ),
-        Record::FlowAllowed { flow, reason, source: _ } => {
+        Record::FlowAllowed { flow, reason, address: _ } => {
             write!(f, "flow {flow} allowed ({})", word(reason))
         }
-        Record::Distrusted { source, until } => write!(
+        Record::Distrusted { address, until } => write!(
             f,
-            "{source} lost many flows: its new flows are treated like a stranger's until {until}; \
+            "{address} lost many flows: its new flows are treated like a stranger's until {until}; \
              flows of its registrations are not affected"
         ),
-        Record::Slowed { source, until, cause } => {
-            write!(f, "slowed down: {source} until {until}")?;
+        Record::Slowed { address, until, cause } => {
+            write!(f, "slowed down: {address} until {until}")?;
             cause.evidence().map_or(Ok(()), |evidence| evidence_part(f, evidence))
         }
         other => write!(f, "{:?}", other.kind()),
@@ -158,7 +158,7 @@ fn trunks_line(f: &mut fmt::Formatter<'_>, sources: &[IpNet]) -> fmt::Result {
 }
 
 fn flow_line(f: &mut fmt::Formatter<'_>, denied: &FlowDenied) -> fmt::Result {
-    let FlowDenied { flow, until, enforced, not_enforced_because, cause, source: _ } = denied;
+    let FlowDenied { flow, until, enforced, not_enforced_because, cause } = denied;
     write!(f, "flow {flow} denied until {until}")?;
     if let Some(evidence) = cause.evidence() {
         evidence_part(f, evidence)?;
@@ -228,10 +228,10 @@ fn socket_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
             let events = if *count == 1 { "unusable event" } else { "unusable events" };
             write!(f, "{count} {events}: {}", Plain(error))
         }
-        Record::EventForged { error, source, count } => {
+        Record::EventForged { error, address, count } => {
             let events = if *count == 1 { "event" } else { "events" };
             write!(f, "{count} {events} ignored: {}", Plain(error))?;
-            source.map_or(Ok(()), |source| write!(f, ", naming {source}"))
+            address.map_or(Ok(()), |source| write!(f, ", naming {source}"))
         }
         other => write!(f, "{:?}", other.kind()),
     }
@@ -256,17 +256,14 @@ fn delivery_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
 
 fn kernel_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
     match record {
-        Record::RouteFailed { source, change, error } => {
-            write!(f, "cannot {change} {source}: {}", Plain(error))
+        Record::RouteFailed { net, change, error } => {
+            write!(f, "cannot {change} {net}: {}", Plain(error))
         }
         Record::NotSpared { error } => {
             write!(f, "healthy hosts are rate-limited too: {}", Plain(error))
         }
-        Record::Scanner { source, packets, seconds } => {
-            write!(
-                f,
-                "slowed {source} to 1 packet/s for {seconds} s: {packets} packets in 10 minutes"
-            )
+        Record::Scanner { net, packets, seconds } => {
+            write!(f, "slowed {net} to 1 packet/s for {seconds} s: {packets} packets in 10 minutes")
         }
         Record::Healed { routes, rules, gate, elements } => {
             write!(f, "restored what another program removed: {routes} routes, {rules} rules")?;
@@ -275,17 +272,17 @@ fn kernel_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
             }
             f.write_str(if *gate { ", the gate" } else { "" })
         }
-        Record::Enforcement { enforced, not_enforced, source, because } => {
+        Record::Enforcement { enforced, not_enforced, net, because } => {
             write!(f, "{enforced} bans are effective again, {not_enforced} are ineffective now, ")?;
-            write!(f, "for example {source}")?;
+            write!(f, "for example {net}")?;
             because.iter().try_for_each(|why| write!(f, ": {}", Plain(why)))
         }
         Record::BansMoved { routes, table, because } => {
             write!(f, "{routes} bans moved to routing table {table}")?;
             because.iter().try_for_each(|rule| write!(f, "; `{}` is used first", Plain(rule)))
         }
-        Record::StrayRoutes { count, sources } => {
-            let named: Vec<String> = sources.iter().take(8).map(IpNet::to_string).collect();
+        Record::StrayRoutes { count, nets } => {
+            let named: Vec<String> = nets.iter().take(8).map(IpNet::to_string).collect();
             let named = named.join(", ");
             write!(
                 f,
@@ -339,9 +336,9 @@ fn flood_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
                 {}, at most {most_per_second} packets/s",
             Span(*seconds)
         ),
-        Record::Limited { source, packets_per_second, limit } => write!(
+        Record::Limited { net, packets_per_second, limit } => write!(
             f,
-            "{source} sends {packets_per_second} packets/s for a minute; {limit}/s pass. Allow it if it is \
+            "{net} sends {packets_per_second} packets/s for a minute; {limit}/s pass. Allow it if it is \
              a carrier or a monitor"
         ),
         other => write!(f, "{:?}", other.kind()),
@@ -381,7 +378,7 @@ fn failure_line(f: &mut fmt::Formatter<'_>, j: &Judgement) -> fmt::Result {
     write!(
         f,
         "failure {} user {} profile {} agent {}: {}, {} in the window",
-        j.source,
+        j.address,
         Plain(&j.user),
         Plain(&j.profile),
         Plain(&j.user_agent),
@@ -392,7 +389,7 @@ fn failure_line(f: &mut fmt::Formatter<'_>, j: &Judgement) -> fmt::Result {
 }
 
 fn ban_line(f: &mut fmt::Formatter<'_>, ban: &Ban) -> fmt::Result {
-    write!(f, "ban {}", ban.source)?;
+    write!(f, "ban {}", ban.net)?;
     if ban.scope == Scope::Sip {
         f.write_str(" from the SIP ports")?;
     }
@@ -466,13 +463,13 @@ fn alarm_line(f: &mut fmt::Formatter<'_>, alarm: &Alarm) -> fmt::Result {
             write!(f, "{failures} forgeable failures within a minute, from")?;
             victims.iter().try_for_each(|victim| write!(f, " {victim}"))
         }
-        Alarm::LikelyProxy { source } => {
-            write!(f, "{source} fails, and healthy users log in from there: a proxy or a NAT?")
+        Alarm::LikelyProxy { address } => {
+            write!(f, "{address} fails, and healthy users log in from there: a proxy or a NAT?")
         }
-        Alarm::Insider { source, users, failures, names } => {
+        Alarm::Insider { address, users, failures, names } => {
             write!(
                 f,
-                "{source}, from where users log in, guesses passwords of other \
+                "{address}, from where users log in, guesses passwords of other \
                 users: {failures} failures for \
                  {users} users within the hour, lately"
             )?;
@@ -483,9 +480,9 @@ fn alarm_line(f: &mut fmt::Formatter<'_>, alarm: &Alarm) -> fmt::Result {
             "account {} was used from {addresses} new addresses within a day: stolen?",
             Plain(user)
         ),
-        Alarm::Unjoined { source, failures } => write!(
+        Alarm::Unjoined { address, failures } => write!(
             f,
-            "{failures} failures of {source} came without attempts: it may hide its guesses"
+            "{failures} failures of {address} came without attempts: it may hide its guesses"
         ),
         Alarm::Distributed { sources, users } => {
             write!(

@@ -80,7 +80,7 @@ pub enum Record {
         /// The origin of the latest, if known.
         error: String,
         /// The address that it names.
-        source: Option<IpAddr>,
+        address: Option<IpAddr>,
         /// How many there were since the last such line.
         count: u64,
     },
@@ -91,7 +91,7 @@ pub enum Record {
     /// A ban has ended.
     Unban {
         /// The network.
-        source: IpNet,
+        net: IpNet,
         /// Why.
         reason: UnblockReason,
         /// The route of another program that still blocks it, if any.
@@ -103,7 +103,7 @@ pub enum Record {
     /// A flow is allowed again.
     FlowAllowed {
         /// Its address.
-        source: IpAddr,
+        address: IpAddr,
         /// The flow.
         flow: Flow,
         /// Why.
@@ -113,14 +113,14 @@ pub enum Record {
     /// registrations keep their place.
     Distrusted {
         /// The address.
-        source: IpAddr,
+        address: IpAddr,
         /// Until when.
         until: Time,
     },
     /// A ban was due and was not done.
     Refused {
         /// The network that was due.
-        source: IpNet,
+        net: IpNet,
         /// Why not.
         #[serde(flatten)]
         refusal: Refusal,
@@ -131,7 +131,7 @@ pub enum Record {
     /// A rule in shadow would have banned a network.
     Shadowed {
         /// The network.
-        source: IpNet,
+        net: IpNet,
         /// What made it due.
         #[serde(flatten)]
         cause: Arc<Cause>,
@@ -139,7 +139,7 @@ pub enum Record {
     /// A phone that logged in before fails now: most likely its password was changed.
     NeedsAttention {
         /// Its address.
-        source: IpAddr,
+        address: IpAddr,
         /// Its user.
         user: Text,
         /// Its user agent.
@@ -151,8 +151,9 @@ pub enum Record {
     /// A source guesses passwords of other users while a user is registered from there: it is limited to a packet a
     /// second.
     Slowed {
-        /// The address.
-        source: IpAddr,
+        /// The address. It is written once: the cause holds it as well.
+        #[serde(skip)]
+        address: IpAddr,
         /// Until when.
         until: Time,
         /// What made it due.
@@ -170,7 +171,7 @@ pub enum Record {
     /// Where FreeSWITCH's gateways are: they are never banned.
     Trunks {
         /// Their addresses.
-        sources: Vec<IpNet>,
+        nets: Vec<IpNet>,
     },
     /// Not all addresses of a gateway are known: its carrier can be banned.
     GatewayUnprotected {
@@ -212,7 +213,7 @@ pub enum Record {
     /// two lines.
     RefusedLogin {
         /// The address.
-        source: IpAddr,
+        address: IpAddr,
         /// The user.
         user: Text,
         /// Why it was refused.
@@ -228,7 +229,7 @@ pub enum Record {
     /// The kernel did not take a route.
     RouteFailed {
         /// The network.
-        source: IpNet,
+        net: IpNet,
         /// What was asked: `block` or `unblock`.
         change: &'static str,
         /// The error of the kernel, and what to do.
@@ -242,7 +243,7 @@ pub enum Record {
         /// Bans that stop nothing any more.
         not_enforced: usize,
         /// One of them, of the latter if there are any.
-        source: IpNet,
+        net: IpNet,
         /// Why that one stops nothing; `null` when it does.
         because: Option<String>,
     },
@@ -261,7 +262,7 @@ pub enum Record {
         /// How many.
         count: usize,
         /// Their networks, at most 64.
-        sources: Vec<IpNet>,
+        nets: Vec<IpNet>,
     },
     /// The shield has no room for a host, or was refused: healthy hosts may be limited like strangers.
     NotSpared {
@@ -302,7 +303,7 @@ pub enum Record {
     /// A stranger has sent more than its own limit for a minute.
     Limited {
         /// The IPv4 address or IPv6 /64.
-        source: IpNet,
+        net: IpNet,
         /// Packets a second that it sends to the SIP ports.
         packets_per_second: u64,
         /// How many of them pass.
@@ -326,7 +327,7 @@ pub enum Record {
     /// A stranger has sent so many packets to the SIP ports that it may send one a second only, for a while.
     Scanner {
         /// The IPv4 address or IPv6 /64.
-        source: IpNet,
+        net: IpNet,
         /// Packets in at most ten minutes.
         packets: u64,
         /// How long, in seconds.
@@ -476,7 +477,7 @@ pub enum Record {
     /// A browser logged in.
     LoggedIn {
         /// From where.
-        source: IpAddr,
+        address: IpAddr,
         /// The token's name; `link` for a one-time link.
         name: String,
         /// What it may do.
@@ -489,7 +490,7 @@ pub enum Record {
         /// The way of the log-in.
         way: AuthMethod,
         /// From where; `null` on the Unix socket.
-        source: Option<IpAddr>,
+        address: Option<IpAddr>,
         /// The method of the request.
         method: String,
         /// Its path and query, at most 512 characters.
@@ -502,7 +503,7 @@ pub enum Record {
     /// A log-in to the API or the console failed.
     LoginFailed {
         /// From where.
-        source: IpAddr,
+        address: IpAddr,
         /// `token`: a bearer token. `login`: the log-in of the page.
         what: &'static str,
     },
@@ -559,7 +560,7 @@ pub enum Record {
     /// token at most.
     TokenRefused {
         /// From where.
-        source: IpAddr,
+        address: IpAddr,
         /// The token's name.
         name: String,
         /// `expired` or `revoked`.

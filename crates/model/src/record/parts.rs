@@ -1,6 +1,5 @@
 //! What records hold that is more than a few fields.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -53,7 +52,7 @@ pub struct Totals {
 #[derive(Clone, Debug, Serialize)]
 pub struct Ban {
     /// The banned network.
-    pub source: IpNet,
+    pub net: IpNet,
     /// What of it is stopped: everything (`host`), or packets to the SIP ports (`sip`).
     pub scope: Scope,
     /// Its end; `null` for a ban without an end.
@@ -79,9 +78,9 @@ pub struct Ban {
 impl Ban {
     /// A ban as the engine decided it, before the kernel has answered.
     #[must_use]
-    pub fn decided(source: IpNet, scope: Scope, until: Expiry, cause: Arc<Cause>) -> Self {
+    pub fn decided(net: IpNet, scope: Scope, until: Expiry, cause: Arc<Cause>) -> Self {
         Self {
-            source,
+            net,
             scope,
             until: match until {
                 Expiry::At(at) => Some(Time(at)),
@@ -99,9 +98,7 @@ impl Ban {
 /// [`Record::FlowDenied`](super::Record::FlowDenied).
 #[derive(Clone, Debug, Serialize)]
 pub struct FlowDenied {
-    /// The address.
-    pub source: IpAddr,
-    /// Address, protocol and source port.
+    /// Address, protocol and source port. The address alone is in the cause.
     pub flow: Flow,
     /// Until when.
     pub until: Time,
@@ -119,7 +116,7 @@ impl FlowDenied {
     /// A denial as the engine decided it, before the kernel has answered.
     #[must_use]
     pub fn decided(flow: Flow, until: Timestamp, cause: Arc<Cause>) -> Self {
-        let (source, until) = (flow.source, Time(until));
-        Self { source, flow, until, enforced: false, not_enforced_because: None, cause }
+        let until = Time(until);
+        Self { flow, until, enforced: false, not_enforced_because: None, cause }
     }
 }

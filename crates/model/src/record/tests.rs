@@ -10,7 +10,7 @@ fn ban() -> Ban {
     let cause = Cause::Rule(Evidence {
         rule: RuleName::Failures,
         identity: Identity::Stranger,
-        source: "203.0.113.7".parse().unwrap(),
+        address: "203.0.113.7".parse().unwrap(),
         failures: 5,
         max_failures: 5,
         window: Duration::from_secs(600),
@@ -37,7 +37,7 @@ fn a_ban_is_one_flat_json_object_with_every_field_an_operator_needs() {
         json,
         serde_json::json!({
             "event": "ban",
-            "source": "203.0.113.7/32",
+            "net": "203.0.113.7/32",
             "scope": "host",
             "until": "2026-11-22T09:04:56.307Z",
             "enforced": true,
@@ -109,7 +109,7 @@ fn a_ban_that_is_not_enforced_says_so_and_is_told_apart_in_json() {
 #[test]
 fn a_refusal_carries_reason_and_evidence() {
     let record = Record::Refused {
-        source: "192.0.2.1/32".parse().unwrap(),
+        net: "192.0.2.1/32".parse().unwrap(),
         refusal: Refusal::Exempt {
             class: sipward_engine::Exemption::Allow,
             net: "192.0.2.0/24".parse().unwrap(),
@@ -118,7 +118,7 @@ fn a_refusal_carries_reason_and_evidence() {
     };
     let json = serde_json::to_value(&record).unwrap();
     for (field, value) in
-        [("event", "refused"), ("source", "192.0.2.1/32"), ("reason", "exempt"), ("class", "allow")]
+        [("event", "refused"), ("net", "192.0.2.1/32"), ("reason", "exempt"), ("class", "allow")]
     {
         assert_eq!(json.get(field), Some(&value.into()), "{json}");
     }
@@ -127,11 +127,11 @@ fn a_refusal_carries_reason_and_evidence() {
 
 #[test]
 fn a_kind_has_the_name_of_its_records() {
-    let source: IpNet = "192.0.2.1/32".parse().unwrap();
+    let net: IpNet = "192.0.2.1/32".parse().unwrap();
     for record in [
         Record::Ban(ban()),
         Record::Stopped(Totals::default()),
-        Record::Unban { source, reason: UnblockReason::Manual, still_stopped_by: None },
+        Record::Unban { net, reason: UnblockReason::Manual, still_stopped_by: None },
         Record::Alarm(Alarm::ManyBans { bans: 7 }),
         Record::DeliveryFailed { by: "mail".into(), error: "no".into(), retry_in_seconds: None },
         Record::RecordsMissed { by: "mail".into(), count: 3 },

@@ -87,7 +87,7 @@ pub struct Phone {
     pub user: String,
     /// Its address.
     #[schema(value_type = String, example = "203.0.113.7")]
-    pub source: IpAddr,
+    pub address: IpAddr,
     /// Its user agent.
     pub user_agent: String,
     /// When it last logged in; `null` where this user never did from there, but another is registered there.
@@ -123,7 +123,7 @@ pub struct Memory {
 pub enum TopBy {
     /// Addresses.
     #[default]
-    Source,
+    Address,
     /// Users tried.
     User,
     /// User agents.

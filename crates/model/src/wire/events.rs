@@ -76,7 +76,7 @@ pub struct FailureEntry {
     pub time: Time,
     /// The address in the event.
     #[schema(value_type = String)]
-    pub source: IpAddr,
+    pub address: IpAddr,
     /// The user tried.
     pub user: String,
     /// The profile.

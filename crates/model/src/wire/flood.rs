@@ -81,7 +81,7 @@ pub struct ProfileState {
 pub struct BusyStranger {
     /// The IPv4 address or IPv6 /64.
     #[schema(value_type = String, example = "198.51.100.7/32")]
-    pub source: IpNet,
+    pub net: IpNet,
     /// Packets to the SIP ports in at most the last ten minutes, dropped ones included.
     pub packets: u64,
     /// Packets a second within the last ten seconds; `null` when it is new here.

@@ -17,7 +17,7 @@ pub struct DeniedFlow {
     pub flow: Flow,
     /// The address.
     #[schema(value_type = String, example = "203.0.113.7")]
-    pub source: IpAddr,
+    pub address: IpAddr,
     /// Since when.
     #[schema(value_type = String, format = DateTime)]
     pub since: Time,

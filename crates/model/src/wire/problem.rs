@@ -50,7 +50,7 @@ pub struct Refusal {
     pub class: Option<Exemption>,
     /// The network that prevents it.
     #[schema(value_type = Option<String>)]
-    pub net: Option<IpNet>,
+    pub prevented_by: Option<IpNet>,
     /// Whether `force` would override it.
     pub force_overrides: bool,
 }

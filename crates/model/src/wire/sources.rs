@@ -18,7 +18,7 @@ pub struct SourceReport {
     pub address: IpAddr,
     /// The network it is counted and banned by.
     #[schema(value_type = String, example = "203.0.113.7/32")]
-    pub source: IpNet,
+    pub net: IpNet,
     /// Whether it is banned, and why or why not, in one sentence.
     #[schema(
         example = "not banned: 9 of 20 within 10m: known phone; forgeable failures do not count"

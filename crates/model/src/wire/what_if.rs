@@ -44,7 +44,7 @@ pub struct Reading {
     pub kind: String,
     /// The address it names.
     #[schema(value_type = Option<String>)]
-    pub source: Option<IpAddr>,
+    pub address: Option<IpAddr>,
     /// Why it cannot be used, or what it means.
     pub detail: Option<String>,
 }

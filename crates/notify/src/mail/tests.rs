@@ -72,7 +72,7 @@ fn ban(net: &str, user: &str) -> Record {
     let cause = Cause::Rule(Evidence {
         rule: RuleName::Failures,
         identity: Identity::Stranger,
-        source: source.addr(),
+        address: source.addr(),
         failures: 5,
         max_failures: 5,
         window: Duration::from_secs(600),

@@ -20,7 +20,7 @@ fn banned_by(rule: RuleName, source: &str) -> Banned {
     };
     let cause = Cause::Rule(Evidence {
         rule,
-        source: "192.0.2.7".parse().unwrap(),
+        address: "192.0.2.7".parse().unwrap(),
         identity: Identity::Known,
         failures: 1_000,
         score: 5.0,
@@ -32,7 +32,7 @@ fn banned_by(rule: RuleName, source: &str) -> Banned {
     });
     Banned {
         scope: sipward_engine::Scope::Host,
-        source: source.parse().unwrap(),
+        net: source.parse().unwrap(),
         since: AT,
         until: None,
         cause: Arc::new(cause),
@@ -67,16 +67,17 @@ fn report(bans: usize) -> Report {
         let long = "2001:db8:1234:5678:9abc:def0:1234:5678/128";
         report.bans.push(banned_by(RuleName::Failures, "192.0.2.7/32"));
         report.bans.push(banned_by(RuleName::RawAddress, long));
-        let Banned { source, cause, .. } = banned_by(RuleName::UserAgents, long);
+        let Banned { net, cause, .. } = banned_by(RuleName::UserAgents, long);
         for rule_in_shadow in [true, false] {
             let cause = Arc::clone(&cause);
-            report.shadowed.push(Shadow { at: AT, source, rule_in_shadow, cause });
+            report.shadowed.push(Shadow { at: AT, net, rule_in_shadow, cause });
         }
-        let refused = Record::Refused { source, refusal: Refusal::Shared, cause };
+        let refused = Record::Refused { net, refusal: Refusal::Shared, cause };
         report.refused.push(Told { at: AT, record: refused });
         let (user, user_agent) = (Text::new(EVIL), Text::new(EVIL));
         let source = "192.0.2.7".parse().unwrap();
-        let record = Record::NeedsAttention { source, user, user_agent, last_success: Some(AT) };
+        let record =
+            Record::NeedsAttention { address: source, user, user_agent, last_success: Some(AT) };
         report.attention.push(Told { at: AT, record });
     }
     report

@@ -43,6 +43,6 @@ pub(super) async fn audit(
     }
     let response = next.run(request).await;
     let status = response.status().as_u16();
-    Record::Changed { name, way, source, method, path, body, status }.publish(&records);
+    Record::Changed { name, way, address: source, method, path, body, status }.publish(&records);
     response
 }

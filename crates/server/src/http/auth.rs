@@ -185,7 +185,7 @@ impl AuthLayer {
         // Attempts during the waiting time are not logged.
         if attempts.wait(source, now).is_none() {
             attempts.fail(source, now);
-            Record::LoginFailed { source, what }.publish(self.records());
+            Record::LoginFailed { address: source, what }.publish(self.records());
         }
         // When the engine is busy or gone, one failure is not counted.
         let _ = self.engine.call(move |task| task.handle(Input::LoginFailure { source })).await;

@@ -86,7 +86,7 @@ pub(super) async fn log_in(
     }
     match auth_layer.open(form.secret.trim(), client, now) {
         Ok(Opened::Session(id, name, scope)) => {
-            Record::LoggedIn { source: client.address, name, scope }.publish(auth_layer.records());
+            Record::LoggedIn { address: client.address, name, scope }.publish(auth_layer.records());
             auth_layer.welcome(&id, client, form.next())
         }
         Ok(refused) => {

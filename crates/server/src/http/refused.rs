@@ -33,7 +33,7 @@ impl Refused {
     ) {
         if let Some(count) = self.count(name, Instant::now()) {
             let name = name.to_owned();
-            Record::TokenRefused { source, name, because, count }.publish(records);
+            Record::TokenRefused { address: source, name, because, count }.publish(records);
         }
     }
 

@@ -165,7 +165,7 @@ fn flood(status: &Status, out: &mut String) -> std::fmt::Result {
         let rate = stranger.packets_per_second.unwrap_or_default();
         let word = if stranger.slowed { "slowed to 1/s" } else { "limited" };
         let until = stranger.slowed_until.map_or_else(String::new, |at| format!(" until {at}"));
-        let source = stranger.source;
+        let source = stranger.net;
         writeln!(out, "             {source} sends {rate:.0} packets/s and is {word}{until}")?;
     }
     Ok(())

@@ -60,7 +60,7 @@ fn write(report: &SourceReport, observes: bool, out: &mut String) -> std::fmt::R
         out,
         "{} {banned}; it counts as {}, {}",
         report.address,
-        report.source,
+        report.net,
         word(&report.identity)
     )?;
     writeln!(out, "{}", Plain(&report.verdict))?;

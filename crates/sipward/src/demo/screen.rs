@@ -116,10 +116,10 @@ impl Screen {
                 say!();
             }
             Record::Ban(ban) => self.ban(ban),
-            Record::Unban { source, reason, .. } => {
+            Record::Unban { net, reason, .. } => {
                 self.now_banned = self.now_banned.saturating_sub(1);
                 if *reason == UnblockReason::Expired {
-                    self.line("36", "unban", &format!("{:<24} expired", source.to_string()));
+                    self.line("36", "unban", &format!("{:<24} expired", net.to_string()));
                 }
             }
             Record::FlowDenied(denied) => self.denied(denied),
@@ -133,7 +133,7 @@ impl Screen {
 
     fn ban(&mut self, ban: &Ban) {
         self.now_banned += 1;
-        *self.banned.entry(ban.source).or_default() += 1;
+        *self.banned.entry(ban.net).or_default() += 1;
         let Some(evidence) = ban.cause.evidence() else { return };
         let Evidence { failures, ban_count, details, .. } = evidence;
         let (users, agent) =
@@ -149,7 +149,7 @@ impl Screen {
             "BAN",
             &format!(
                 "{:<24} {}, {}, {}; {micros} µs after the event{again}",
-                ban.source.to_string(),
+                ban.net.to_string(),
                 count((*failures).into(), "failure"),
                 count(users as u64, "user"),
                 Plain(agent),
@@ -171,7 +171,7 @@ impl Screen {
             &format!(
                 "{:<24} {} failures; only this port is denied, the {left} other phones of the NAT \
                     are not affected",
-                format!("{} port {}", denied.source, denied.flow.port),
+                format!("{} port {}", denied.flow.source, denied.flow.port),
                 evidence.failures,
             ),
         );
@@ -182,7 +182,7 @@ impl Screen {
             "on the allow list"
         } else if j.grade == Grade::Unproven {
             "forged: the nonce was never checked"
-        } else if j.source == NAT {
+        } else if j.address == NAT {
             "an old password behind a NAT: the address is not banned"
         } else if j.user_agent.starts_with("Yealink") {
             "a phone with a typing error: below the threshold"
@@ -192,7 +192,7 @@ impl Screen {
         let seen = self.spared.entry(why).or_default();
         *seen += 1;
         if *seen == 1 {
-            self.line("32", "spared", &format!("{:<24} {why}", j.source.to_string()));
+            self.line("32", "spared", &format!("{:<24} {why}", j.address.to_string()));
         }
     }
 

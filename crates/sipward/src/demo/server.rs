@@ -193,8 +193,8 @@ fn said(command: &str) -> String {
 fn follow(records: &mut broadcast::Receiver<Arc<Record>>, stopped: &mut Stopped) {
     loop {
         match records.try_recv().as_deref() {
-            Ok(Record::Ban(ban)) => drop(stopped.nets.insert(ban.source)),
-            Ok(Record::Unban { source, .. }) => drop(stopped.nets.remove(source)),
+            Ok(Record::Ban(ban)) => drop(stopped.nets.insert(ban.net)),
+            Ok(Record::Unban { net, .. }) => drop(stopped.nets.remove(net)),
             Ok(Record::FlowDenied(denied)) => drop(stopped.flows.insert(denied.flow)),
             Ok(Record::FlowAllowed { flow, .. }) => drop(stopped.flows.remove(flow)),
             Ok(_) | Err(TryRecvError::Lagged(_)) => {}

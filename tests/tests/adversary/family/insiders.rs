@@ -92,7 +92,7 @@ fn guess_on(
 }
 
 fn names_insider(alarm: &Alarm, host: SocketAddr) -> bool {
-    matches!(alarm, Alarm::Insider { source, .. } if *source == host.ip())
+    matches!(alarm, Alarm::Insider { address, .. } if *address == host.ip())
 }
 
 /// The alarm names the address, the number of users, and the users.

@@ -35,7 +35,7 @@ fn about(record: &Record) -> Option<String> {
         Record::DeliveryFailed { by, .. }
         | Record::Delivered { by, .. }
         | Record::RecordsMissed { by, .. } => Some(by.clone()),
-        Record::Limited { source, .. } => Some(source.to_string()),
+        Record::Limited { net, .. } => Some(net.to_string()),
         Record::RefusedLogin { user, .. } => Some(user.to_string()),
         Record::GatewayUnprotected { gateway, .. } | Record::GatewayProtected { gateway } => {
             Some(gateway.clone())
@@ -55,9 +55,9 @@ fn raised_by_engine(alarm: &Alarm) -> AlarmChange {
         Alarm::NotEnforced { .. } => (AlarmKind::NotEnforced, None),
         Alarm::ManyBans { .. } => (AlarmKind::ManyBans, None),
         Alarm::Spoofing { .. } => (AlarmKind::Spoofing, None),
-        Alarm::LikelyProxy { source } => (AlarmKind::LikelyProxy, Some(source.to_string())),
+        Alarm::LikelyProxy { address } => (AlarmKind::LikelyProxy, Some(address.to_string())),
         Alarm::AccountAttacked { user, .. } => (AlarmKind::AccountAttacked, Some(user.to_string())),
-        Alarm::Insider { source, .. } => (AlarmKind::Insider, Some(source.to_string())),
+        Alarm::Insider { address, .. } => (AlarmKind::Insider, Some(address.to_string())),
         Alarm::AccountSpread { user, .. } => (AlarmKind::AccountSpread, Some(user.to_string())),
         Alarm::Unjoined { .. } => (AlarmKind::Unjoined, None),
         Alarm::Distributed { .. } => (AlarmKind::Distributed, None),

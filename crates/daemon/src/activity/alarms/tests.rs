@@ -114,6 +114,6 @@ fn text_of_strangers_is_escaped() {
     let source: IpAddr = "192.0.2.7".parse().unwrap();
     let user = Text::new("a\u{1b}[2Jb");
     let reason = sipward_model::record::RefusedFor::MaxRegistrations;
-    let alarms = told([(0, Record::RefusedLogin { source, user, reason })]);
+    let alarms = told([(0, Record::RefusedLogin { address: source, user, reason })]);
     assert!(!alarms.read(&[], at(0))[0].text.contains('\u{1b}'));
 }

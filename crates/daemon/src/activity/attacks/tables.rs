@@ -84,17 +84,17 @@ pub fn rows(remembered: &Remembered, column: Column, most: usize) -> (Vec<Row>, 
     let failures = remembered.failures();
     match column {
         Column::Source => counted(
-            failures.map(|(at, seen)| (seen.source, seen.user, seen.grade, at)),
+            failures.map(|(at, seen)| (seen.address, seen.user, seen.grade, at)),
             most,
             |source| (source.to_string(), Some(*source)),
         ),
         Column::User => counted(
-            failures.map(|(at, seen)| (seen.user, seen.source, seen.grade, at)),
+            failures.map(|(at, seen)| (seen.user, seen.address, seen.grade, at)),
             most,
             |user| (user.to_string(), None),
         ),
         Column::UserAgent => counted(
-            failures.map(|(at, seen)| (seen.user_agent, seen.source, seen.grade, at)),
+            failures.map(|(at, seen)| (seen.user_agent, seen.address, seen.grade, at)),
             most,
             |agent| (agent.to_string(), None),
         ),
@@ -169,7 +169,7 @@ pub fn users(
         account.failures += 1;
         account.proved += u64::from(is_proved(seen.grade));
         account.first = at;
-        *account.sources.entry(seen.source).or_default() += 1;
+        *account.sources.entry(seen.address).or_default() += 1;
         if account.profiles.len() < NAMED && !account.profiles.contains(seen.profile.as_str()) {
             account.profiles.insert(seen.profile.to_string());
         }
@@ -203,7 +203,7 @@ pub fn users(
 pub fn patients(remembered: &Remembered, most: usize) -> (Vec<Patient>, u64) {
     let mut counts: HashMap<(IpAddr, Text), (u64, Timestamp)> = HashMap::new();
     for (at, seen) in remembered.failures().filter(|(_, seen)| seen.attention) {
-        counts.entry((seen.source, seen.user)).or_insert((0, at)).0 += 1;
+        counts.entry((seen.address, seen.user)).or_insert((0, at)).0 += 1;
     }
     let mut told = HashSet::new();
     let mut patients = Vec::new();
@@ -231,7 +231,7 @@ pub fn within(remembered: &Remembered, window: Duration, now: Timestamp) -> With
     let (mut failures, mut sources) = (0, HashSet::new());
     for (_, seen) in remembered.failures().take_while(|(at, _)| *at > from) {
         failures += 1;
-        sources.insert(seen.source);
+        sources.insert(seen.address);
     }
     let full = remembered.count() >= super::MOST_FAILURES;
     Within { failures, sources: sources.len() as u64, is_partial: full && remembered.since > from }

@@ -18,7 +18,7 @@ fn ip(text: &str) -> IpAddr {
 
 fn failure(source: IpAddr, user: &str, grade: Grade) -> Judgement {
     Judgement {
-        source,
+        address: source,
         user: Text::new(user),
         profile: Text::new("internal"),
         user_agent: Text::new("x"),
@@ -125,7 +125,7 @@ fn a_healthy_phone_that_fails_is_told_once_with_its_failures() {
     attacks.failure(&told(failure(phone, "1001", Grade::Answered)), at(2));
     attacks.failure(&told(attended), at(3));
     let record = Arc::new(Record::NeedsAttention {
-        source: phone,
+        address: phone,
         user: Text::new("1001"),
         user_agent: Text::new("Yealink"),
         last_success: Some(Time(NOON)),

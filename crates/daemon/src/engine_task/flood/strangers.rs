@@ -82,7 +82,7 @@ impl Strangers {
                 reported = true;
                 let packets_per_second = rounded(rate.unwrap_or_default());
                 let limit = if is_slowed { SLOWED_PER_SECOND } else { limit };
-                records.push(Record::Limited { source, packets_per_second, limit });
+                records.push(Record::Limited { net: source, packets_per_second, limit });
             }
             self.all
                 .insert(source, Busy { packets, rate, limited, is_slowed, reported, seen: now });

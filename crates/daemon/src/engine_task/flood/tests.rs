@@ -158,10 +158,11 @@ fn a_stranger_above_its_limit_for_a_minute_is_told_once() {
             strangers.take([(net, packets(12), true), (quiet, packets(1), false)], 50, now);
         told.extend(records.into_iter().map(|record| (round, record)));
     }
-    let [(7, Record::Limited { source, packets_per_second, limit: 1 })] = told.as_slice() else {
+    let [(7, Record::Limited { net: limited, packets_per_second, limit: 1 })] = told.as_slice()
+    else {
         panic!("{told:?}")
     };
-    assert_eq!((*source, *packets_per_second), (net, 12));
+    assert_eq!((*limited, *packets_per_second), (net, 12));
     let busiest = strangers.busiest(20, at(190.0));
     assert!(busiest[0].0 == net && busiest[0].1.is_slowed && !busiest[1].1.is_slowed);
     assert_eq!(busiest[0].1.limited, Some(at(10.0)), "since its rate is known");

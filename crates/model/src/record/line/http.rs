@@ -24,25 +24,25 @@ pub(super) fn line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
         Record::TokenRevoked { name, sessions_ended } => {
             write!(f, "token {} revoked; {} ended", Plain(name), count(*sessions_ended, "session"))
         }
-        Record::LoggedIn { source, name, scope } => {
-            write!(f, "log-in from {source} by {}, may {scope}", Plain(name))
+        Record::LoggedIn { address, name, scope } => {
+            write!(f, "log-in from {address} by {}, may {scope}", Plain(name))
         }
-        Record::Changed { name, way, source, method, path, body, status } => {
+        Record::Changed { name, way, address, method, path, body, status } => {
             write!(f, "{} ({way}", Plain(name))?;
-            source.map_or(Ok(()), |source| write!(f, " from {source}"))?;
+            address.map_or(Ok(()), |source| write!(f, " from {source}"))?;
             write!(f, "): {} {}", Plain(method), Plain(path))?;
             let said = body.as_deref().filter(|body| !body.is_empty());
             said.map_or(Ok(()), |body| write!(f, " {}", Plain(body)))?;
             write!(f, ", answered {status}")
         }
-        Record::LoginFailed { source, what } => {
-            write!(f, "failed log-in from {source} ({what})")
+        Record::LoginFailed { address, what } => {
+            write!(f, "failed log-in from {address} ({what})")
         }
-        Record::TokenRefused { source, name, because, count } => {
+        Record::TokenRefused { address, name, because, count } => {
             let times = if *count == 1 { String::new() } else { format!(", {count} times") };
             write!(
                 f,
-                "{source} used the token {}{times}, but it {}; give that client a new one",
+                "{address} used the token {}{times}, but it {}; give that client a new one",
                 Plain(name),
                 match because {
                     TokenEnd::Expired => "has expired",

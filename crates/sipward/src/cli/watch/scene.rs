@@ -145,7 +145,7 @@ impl Scene {
             "auth_failure" => {
                 self.failures.add();
                 let banned = line.fields.get("banned").and_then(Value::as_bool).unwrap_or(false);
-                self.failed(of("source"), of("user"), of("user_agent"), banned);
+                self.failed(of("address"), of("user"), of("user_agent"), banned);
             }
             "ban" => {
                 self.bans_made.add();
@@ -155,7 +155,7 @@ impl Scene {
                 }
                 self.bans.push_front(NewBan {
                     time: clock_of(line.time),
-                    net: of("source"),
+                    net: of("net"),
                     why: reason(&line.fields),
                     ended: false,
                 });
@@ -166,7 +166,7 @@ impl Scene {
                 why: reason(&line.fields),
                 ended: false,
             }),
-            "unban" => self.end(&of("source")),
+            "unban" => self.end(&of("net")),
             "flow_allowed" => self.end(&of("flow")),
             "missed" => {
                 self.missed += line.fields.get("count").and_then(Value::as_u64).unwrap_or(0);
@@ -184,7 +184,7 @@ impl Scene {
     }
 
     fn failed_before(&mut self, failure: &FailureEntry) {
-        let address = failure.source.to_string();
+        let address = failure.address.to_string();
         self.failed(address, failure.user.clone(), failure.user_agent.clone(), failure.banned);
     }
 

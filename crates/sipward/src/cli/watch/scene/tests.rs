@@ -12,7 +12,7 @@ fn line(event: &str, fields: &Value) -> News {
 fn failure(address: &str) -> News {
     line(
         "auth_failure",
-        &json!({"source": address, "user": "100", "user_agent": "x", "banned": false}),
+        &json!({"address": address, "user": "100", "user_agent": "x", "banned": false}),
     )
 }
 
@@ -48,13 +48,13 @@ fn the_busiest_source_is_the_one_that_fails_now() {
 fn a_ban_and_its_end_are_shown_with_the_reason() {
     let mut scene = Scene::default();
     scene.take(failure("192.0.2.7"));
-    let ban = json!({"source": "192.0.2.7/32", "by": "rule", "rule": "user_agents", "failures": 1,
+    let ban = json!({"net": "192.0.2.7/32", "by": "rule", "rule": "user_agents", "failures": 1,
         "address": "192.0.2.7", "user_agent": "friendly-scanner"});
     scene.take(line("ban", &ban));
     assert_eq!(scene.bans[0].time, "22:01:02");
     assert_eq!(scene.bans[0].why, "user agents 1, friendly-scanner");
     assert!(scene.busiest(1)[0].1.banned);
-    scene.take(line("unban", &json!({"source": "192.0.2.7/32", "reason": "expired"})));
+    scene.take(line("unban", &json!({"net": "192.0.2.7/32", "reason": "expired"})));
     assert!(scene.bans[0].ended);
 }
 
@@ -65,7 +65,7 @@ fn a_storm_from_everywhere_stays_bounded() {
         let address = std::net::Ipv4Addr::from(0x0a00_0000 + n).to_string();
         scene.take(failure(&address));
         scene.take(failure("192.0.2.7"));
-        scene.take(line("ban", &json!({"source": address})));
+        scene.take(line("ban", &json!({"net": address})));
     }
     assert!(scene.sources.len() <= MAX_SOURCES);
     assert!(scene.bans.len() <= MAX_BANS);
@@ -76,8 +76,8 @@ fn a_storm_from_everywhere_stays_bounded() {
 fn what_was_missed_is_counted_and_what_is_unknown_passed_over() {
     let mut scene = Scene::default();
     scene.take(line("missed", &json!({"count": 7})));
-    scene.take(line("something_new", &json!({"source": 5})));
-    scene.take(line("auth_failure", &json!({"source": 5})));
+    scene.take(line("something_new", &json!({"address": 5})));
+    scene.take(line("auth_failure", &json!({"address": 5})));
     assert_eq!(scene.missed, 7);
 }
 
@@ -85,12 +85,12 @@ fn what_was_missed_is_counted_and_what_is_unknown_passed_over() {
 fn a_denied_flow_is_shown_until_it_is_allowed_again() {
     let mut scene = Scene::default();
     let flow = "203.0.113.7 udp 41234";
-    let denied = json!({"source": "203.0.113.7", "flow": flow, "by": "rule", "rule": "failures",
+    let denied = json!({"address": "203.0.113.7", "flow": flow, "by": "rule", "rule": "failures",
         "failures": 5});
     scene.take(line("flow_denied", &denied));
     assert_eq!((scene.bans[0].net.as_str(), scene.bans[0].why.as_str()), (flow, "failures 5"));
     assert_eq!(scene.bans_made.sum(), 0, "a denied flow is no ban");
-    let allowed = json!({"source": "203.0.113.7", "flow": flow, "reason": "expired"});
+    let allowed = json!({"address": "203.0.113.7", "flow": flow, "reason": "expired"});
     scene.take(line("flow_allowed", &allowed));
     assert!(scene.bans[0].ended);
 }

@@ -31,9 +31,9 @@ fn scene() -> Scene {
     });
     scene.take(News::Status(serde_json::from_value(status).unwrap()));
     for line in [
-        json!({"event": "auth_failure", "source": "203.0.113.7", "user": "\u{1b}[2J1000",
+        json!({"event": "auth_failure", "address": "203.0.113.7", "user": "\u{1b}[2J1000",
             "user_agent": "friendly\u{9b}31m"}),
-        json!({"event": "ban", "source": "203.0.113.7/32", "by": "rule", "rule": "failures", "failures": 5}),
+        json!({"event": "ban", "net": "203.0.113.7/32", "by": "rule", "rule": "failures", "failures": 5}),
     ] {
         let mut line = line;
         line["time"] = json!("2026-11-23T22:01:02Z");
