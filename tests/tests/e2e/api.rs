@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sipward_tests::daemon::Setup;
 use sipward_tests::wait::until;
 
-use super::world::{GATEWAYS, World, of};
+use super::world::{GATEWAYS, World, seen_at};
 
 super::cases![
     status_tells_how_the_daemon_stands,
@@ -70,7 +70,7 @@ fn an_address_is_explained() {
     for user in ["1000", "1001", "1001"] {
         world.fs.failure("198.51.100.7".parse().unwrap(), 5060, user);
     }
-    daemon.expect_many("auth_failure", 3, of("198.51.100.7"));
+    daemon.expect_many("auth_failure", 3, seen_at("198.51.100.7"));
 
     let why = client.get("/sources/198.51.100.7").expect(200);
 

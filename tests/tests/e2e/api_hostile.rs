@@ -8,7 +8,7 @@ use serde_json::json;
 use sipward_tests::http::{Answer, Client};
 use sipward_tests::wait::until;
 
-use super::world::{World, of};
+use super::world::{World, seen_at};
 
 super::cases![
     wrong_bodies_are_refused_with_the_name_of_the_field,
@@ -285,7 +285,7 @@ fn strangers_names_reach_nobody_unescaped() {
     let daemon = world.watch(&setup);
     let name = "a\u{1b}[2J\r\ndata: forged\r\n\r\n\u{202e}\"";
     world.fs.failure("198.51.100.7".parse().unwrap(), 5060, name);
-    daemon.expect_that("auth_failure", of("198.51.100.7"));
+    daemon.expect_that("auth_failure", seen_at("198.51.100.7"));
     let mut stream = setup.client().connect();
     stream
         .write_all(b"GET /api/v1/failures HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

@@ -8,7 +8,7 @@ use sipward_tests::netns::{self, Conversation};
 use sipward_tests::wait::until;
 
 use super::kernel::{blackholes, flush, nets};
-use super::world::{ALL, Family, NONE, World, arrivals, ip, of};
+use super::world::{ALL, Family, NONE, World, arrivals, ip, of, seen_at};
 
 super::cases![
     without_a_daemon_everything_arrives,
@@ -52,7 +52,7 @@ fn out_and_in_again(family: Family) {
     assert_eq!(world.phone_arrives(family), ALL, "before");
 
     world.fail(family.attacker(), 4);
-    daemon.expect_many("auth_failure", 4, of(family.attacker()));
+    daemon.expect_many("auth_failure", 4, seen_at(family.attacker()));
     assert_eq!(blackholes(&world.pbx), nets([]), "four are not enough");
 
     world.fail(family.attacker(), 1);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use sipward_tests::http::Client;
 use sipward_tests::wait::until;
 
-use super::world::{World, of};
+use super::world::{World, seen_at};
 
 super::cases![
     bans_and_failures_are_counted_by_the_minute,
@@ -108,7 +108,7 @@ fn accounts_under_attack_are_told_with_their_sources() {
     world.fail(ATTACKER, 4);
     daemon.expect("ban");
     world.fail("198.18.0.4", 2);
-    daemon.expect_many("auth_failure", 2, of("198.18.0.4"));
+    daemon.expect_many("auth_failure", 2, seen_at("198.18.0.4"));
 
     let page = get_until(&setup.client(), "/users", |page| page["items"][0]["failures"] == 6);
 
@@ -156,7 +156,7 @@ fn the_most_frequent_are_told_by_source_user_and_user_agent() {
     world.fail(ATTACKER, 5);
     daemon.expect("ban");
     world.fail("198.18.0.4", 1);
-    daemon.expect_that("auth_failure", of("198.18.0.4"));
+    daemon.expect_that("auth_failure", seen_at("198.18.0.4"));
     let client = setup.client();
 
     let sources = get_until(&client, "/top?limit=1", |top| top["memory"]["failures"] == 6);

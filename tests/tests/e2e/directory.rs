@@ -8,7 +8,7 @@ use sipward_tests::wait::until;
 
 use super::kernel::{blackholes, nets};
 use super::nft::sip_bans;
-use super::world::{World, ip, of};
+use super::world::{World, ip, of, seen_at};
 
 super::cases![
     a_gateway_that_a_rescan_adds_is_protected_and_one_that_goes_is_not,
@@ -47,27 +47,27 @@ fn gateway_events(subclass: &str) -> Vec<Frame> {
     recording.events().filter(is_one).cloned().collect()
 }
 
-fn sources(line: &sipward_tests::daemon::Line) -> Vec<String> {
-    let sources = line.field("sources").as_array().unwrap();
-    sources.iter().map(|source| source.as_str().unwrap().to_owned()).collect()
+fn trunks(line: &sipward_tests::daemon::Line) -> Vec<String> {
+    let nets = line.field("nets").as_array().unwrap();
+    nets.iter().map(|net| net.as_str().unwrap().to_owned()).collect()
 }
 
 fn a_gateway_that_a_rescan_adds_is_protected_and_one_that_goes_is_not() {
     let world = World::new();
     let setup = world.setup("");
     let daemon = world.watch(&setup);
-    daemon.expect_that("trunks", |line| sources(line).is_empty());
+    daemon.expect_that("trunks", |line| trunks(line).is_empty());
 
     world.fs.answer(GATEWAYS, &gateways(&[("trunk-ip", &format!("sip:{CARRIER}"))]));
     world.fs.replay(gateway_events("sofia::gateway_add").iter().take(1));
-    daemon.expect_that("trunks", |line| sources(line) == ["198.51.100.7/32"]);
+    daemon.expect_that("trunks", |line| trunks(line) == ["198.51.100.7/32"]);
     world.fail(CARRIER, 10);
-    let judged = daemon.expect_many("auth_failure", 10, of(CARRIER));
+    let judged = daemon.expect_many("auth_failure", 10, seen_at(CARRIER));
     assert!(judged.iter().all(|line| line.text("exempt") == "trunk"), "{}", judged[0].raw);
 
     world.fs.answer(GATEWAYS, &gateways(&[]));
     world.fs.replay(gateway_events("sofia::gateway_delete").iter().take(1));
-    daemon.expect_many("trunks", 2, |line| sources(line).is_empty());
+    daemon.expect_many("trunks", 2, |line| trunks(line).is_empty());
     world.fail(CARRIER, 5);
     daemon.expect_that("ban", of("198.51.100.7/32"));
     assert_eq!(world.fs.violations(), [""; 0]);
@@ -79,7 +79,7 @@ fn a_registrar_is_known_by_the_event_that_names_it() {
     );
     let setup = world.setup("");
     let daemon = world.watch(&setup);
-    daemon.expect_that("trunks", |line| sources(line) == ["192.0.2.77/32"]);
+    daemon.expect_that("trunks", |line| trunks(line) == ["192.0.2.77/32"]);
     let events = gateway_events("sofia::gateway_state");
     let named = |event: &&Frame| {
         event.decoded("Gateway").as_deref() == Some("trunk-reg")
@@ -91,8 +91,8 @@ fn a_registrar_is_known_by_the_event_that_names_it() {
     for _ in 0..5 {
         world.fs.replay([registrar]);
     }
-    let told = daemon.expect_that("trunks", |line| sources(line).len() == 2);
-    assert!(sources(&told).contains(&format!("{address}/32")), "{}", told.raw);
+    let told = daemon.expect_that("trunks", |line| trunks(line).len() == 2);
+    assert!(trunks(&told).contains(&format!("{address}/32")), "{}", told.raw);
     world.fail("198.18.0.4", 5);
     daemon.expect_that("ban", of("198.18.0.4/32"));
     assert_eq!(daemon.log().all("trunks").len(), 2, "told when it changes");
@@ -128,13 +128,13 @@ fn proxies_of_sofia_conf_are_protected_unless_that_is_switched_off() {
     let world = World::with(fs);
     let setup = world.setup("[log]\nlevel = \"trace\"\n");
     let daemon = world.watch(&setup);
-    daemon.expect_that("trunks", |line| sources(line).contains(&"198.51.100.7/32".to_owned()));
+    daemon.expect_that("trunks", |line| trunks(line).contains(&"198.51.100.7/32".to_owned()));
     setup.configure("read_sofia_conf = false\n[log]\nlevel = \"trace\"\n");
     daemon.hang_up();
     daemon.expect_that("reload", |_| true);
     until("the proxy is forgotten", || {
         let last = daemon.log().all("trunks");
-        last.last().is_some_and(|line| sources(line) == ["192.0.2.77/32"])
+        last.last().is_some_and(|line| trunks(line) == ["192.0.2.77/32"])
     });
     assert!(!daemon.stop().log.text().contains("s3cret-of-the-trunk"));
 }

@@ -11,7 +11,7 @@ use sipward_tests::wait::until;
 use super::flows::{PHONE, denial, make_known, said, way};
 use super::nft::{denied, look};
 use super::packets::SIP;
-use super::world::{World, ip, of};
+use super::world::{World, ip, seen_at};
 
 super::cases![
     a_host_that_hops_ports_is_a_stranger_and_its_registered_phones_are_not,
@@ -158,5 +158,5 @@ fn a_guesser_who_hops_ports_where_nobody_is_registered_is_slowed_down() {
     // 20 at once, then one a second.
     until("it is held to a packet a second", || burst(&world, 7000) < 30);
     assert!(way(&world, 7001, super::packets::WEB).is_open());
-    assert!(!daemon.expect_many("auth_failure", 70, of(PHONE)).is_empty());
+    assert!(!daemon.expect_many("auth_failure", 70, seen_at(PHONE)).is_empty());
 }

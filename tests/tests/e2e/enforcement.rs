@@ -239,7 +239,7 @@ fn a_route_of_nobody_is_reported_and_found_by_the_doctor() {
     super::kernel::add_route_of_ours(&world.pbx, "203.0.113.99/32");
     let stray = daemon.expect("stray_routes");
     assert_eq!(stray.number("count"), Some(1));
-    assert!(stray.field("sources").to_string().contains("203.0.113.99/32"), "{}", stray.raw);
+    assert!(stray.field("nets").to_string().contains("203.0.113.99/32"), "{}", stray.raw);
     let (state, said) = doctor(&world, &setup, "bans");
     assert_eq!(state, "warn", "{said}");
     assert!(said.contains("203.0.113.99/32"), "{said}");

@@ -7,7 +7,7 @@ use sipward_tests::wait::until;
 
 use super::kernel::{blackholes, nets};
 use super::nft::sip_bans;
-use super::world::{Family, NONE, World, ip, of};
+use super::world::{Family, NONE, World, ip, of, seen_at};
 
 super::cases![
     blind_spoofs_ban_nobody_and_a_real_failure_does,
@@ -48,7 +48,7 @@ fn nobody_but_the_last_is_banned(play: impl FnOnce(&World)) -> World {
     // Failures without an attempt wait for it, in order: when this one is judged, all before it were.
     let last = "198.18.250.1";
     world.fs.emit(&Attempt::new(ip(last), 5060, "1000"), Outcome::AttemptLost);
-    daemon.expect_that("auth_failure", of(last));
+    daemon.expect_that("auth_failure", seen_at(last));
     assert_eq!(daemon.log().all("ban").len(), 1, "{}", daemon.log().text());
     assert_eq!(blackholes(&world.pbx), nets(["198.51.100.70/32"]));
     daemon.stop();

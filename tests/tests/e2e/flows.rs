@@ -14,7 +14,7 @@ use sipward_tests::wait::{PATIENCE, until};
 use super::kernel::{blackholes, nets};
 use super::nft::{denied, look, sip_bans};
 use super::packets::{SIP, WEB, Way};
-use super::world::{World, ip, of};
+use super::world::{World, ip, of, seen_at};
 
 super::cases![
     a_known_hosts_flow_is_denied_and_its_other_ports_pass,
@@ -78,7 +78,7 @@ fn a_known_hosts_flow_is_denied_and_its_other_ports_pass() {
     let daemon = world.watch(&setup);
     make_known(&world);
     guess(&world, 41_234, FAILURES - 1);
-    daemon.expect_many("auth_failure", usize::from(FAILURES - 1), of(PHONE));
+    daemon.expect_many("auth_failure", usize::from(FAILURES - 1), seen_at(PHONE));
     assert!(daemon.log().all("flow_denied").is_empty(), "one failure too few");
     assert!(way(&world, 41_234, SIP).is_open());
 
@@ -165,7 +165,7 @@ fn the_port_of_a_registration_is_never_denied() {
     for n in 0..70_u16 {
         world.fs.failure(ip(PHONE), 5060, ["2000", "2001"][usize::from(n % 2)]);
     }
-    daemon.expect_many("auth_failure", 70, of(PHONE));
+    daemon.expect_many("auth_failure", 70, seen_at(PHONE));
     // Other rules report what they would do to a stranger.
     let refused = daemon.expect_that("refused", |line| line.text("reason") == "registered");
     assert_eq!(refused.text("net"), "203.0.113.5/32");
@@ -199,7 +199,7 @@ fn a_registration_from_a_denied_port_allows_it() {
     until("its flows are allowed", || denied(&world.pbx).is_empty());
     assert!(way(&world, 5070, SIP).is_open());
     guess(&world, 5070, 5);
-    daemon.expect_many("auth_failure", usize::from(FAILURES) + 5, of(PHONE));
+    daemon.expect_many("auth_failure", usize::from(FAILURES) + 5, seen_at(PHONE));
     assert_eq!(denied(&world.pbx), [""; 0]);
 }
 

@@ -4,7 +4,7 @@ use sipward_tests::fake_freeswitch::{FakeFreeSwitch, Frame};
 
 use super::kernel::{blackholes, blackholes_become, nets};
 use super::nft::sip_bans;
-use super::world::{ALL, Family, World, of};
+use super::world::{ALL, Family, World, of, seen_at};
 
 super::cases![
     a_gateway_of_freeswitch_stays_in,
@@ -30,7 +30,7 @@ fn a_gateway_of_freeswitch_stays_in() {
     world.fail("198.18.0.4", 5);
 
     daemon.expect_that("ban", of("198.18.0.4/32"));
-    let judged = daemon.expect_many("auth_failure", 10, of(ATTACKER));
+    let judged = daemon.expect_many("auth_failure", 10, seen_at(ATTACKER));
     assert!(judged.iter().all(|line| line.text("exempt") == "trunk"), "{}", judged[0].raw);
     assert_eq!(world.attacker_arrives(Family::V4), ALL);
     assert_eq!(world.fs.violations(), [""; 0]);
@@ -46,7 +46,7 @@ fn a_host_that_an_access_list_allows_stays_in() {
     world.fail("198.18.0.4", 5);
 
     daemon.expect_that("ban", of("198.18.0.4/32"));
-    daemon.expect_many("auth_failure", 10, of(ATTACKER));
+    daemon.expect_many("auth_failure", 10, seen_at(ATTACKER));
     // An answer that comes after the threshold lifts the ban at once.
     if daemon.log().all("ban").iter().any(|ban| ban.text("net") == "198.51.100.7/32") {
         let unban = daemon.expect_that("unban", of("198.51.100.7/32"));
@@ -71,7 +71,7 @@ fn where_a_phone_is_registered_no_failure_of_others_bans() {
     let insider = daemon.expect_that("alarm", |line| line.text("alarm") == "insider");
     assert_eq!(insider.text("address"), ATTACKER);
     assert_eq!(daemon.expect("slowed").text("address"), ATTACKER);
-    daemon.expect_many("auth_failure", 40, of(ATTACKER));
+    daemon.expect_many("auth_failure", 40, seen_at(ATTACKER));
     assert_eq!(blackholes(&world.pbx), nets([]), "a patient forger could have sent these");
 }
 
@@ -85,7 +85,7 @@ fn a_phone_with_an_old_password_is_told_and_stays_in() {
 
     let told = daemon.expect("needs_attention");
     assert_eq!((told.text("address"), told.text("user")), (ATTACKER, "1000"));
-    daemon.expect_many("auth_failure", 30, of(ATTACKER));
+    daemon.expect_many("auth_failure", 30, seen_at(ATTACKER));
     assert_eq!(blackholes(&world.pbx), nets([]));
     assert_eq!(daemon.log().all("needs_attention").len(), 1, "once a day is enough");
 }

@@ -7,7 +7,7 @@ use sipward_tests::fake_freeswitch::FakeFreeSwitch;
 use sipward_tests::netns;
 
 use super::kernel::{blackholes, nets};
-use super::world::{ALL, Family, GATEWAYS, World, arrivals, ip, of};
+use super::world::{ALL, Family, GATEWAYS, World, arrivals, ip, of, seen_at};
 
 super::cases![
     an_allowed_host_stays_in,
@@ -23,7 +23,7 @@ fn fail_in_vain(world: &World, daemon: &Daemon, source: &str, witness: &str) {
     world.fail(source, 10);
     world.fail(witness, 5);
     daemon.expect_that("ban", |line| line.text("net").starts_with(&format!("{witness}/")));
-    let judged = daemon.expect_many("auth_failure", 10, of(source));
+    let judged = daemon.expect_many("auth_failure", 10, seen_at(source));
     assert!(
         judged.iter().all(|line| line.field("exempt").is_string()),
         "each of its failures is reported as exempt: {}",
@@ -88,7 +88,7 @@ fn its_name_servers_stay_in() {
 
     for (server, witness) in servers.into_iter().zip(["198.18.0.4", "198.18.0.6"]) {
         fail_in_vain(&world, &daemon, server, witness);
-        let judged = daemon.expect_that("auth_failure", of(server));
+        let judged = daemon.expect_that("auth_failure", seen_at(server));
         assert_eq!(judged.text("exempt"), "name_server");
     }
     assert_eq!(blackholes(&world.pbx), nets(["198.18.0.4/32", "198.18.0.6/32"]));
@@ -108,7 +108,7 @@ fn the_far_end_of_the_event_socket_stays_in() {
     }
 
     daemon.expect_that("ban", of("198.51.100.7/32"));
-    daemon.expect_many("auth_failure", 10, of("203.0.113.5"));
+    daemon.expect_many("auth_failure", 10, seen_at("203.0.113.5"));
     assert_eq!(blackholes(&world.pbx), nets(["198.51.100.7/32"]));
     assert_eq!(world.phone_arrives(Family::V4), ALL);
 }

@@ -15,7 +15,7 @@ use sipward_tests::wait::until;
 
 use super::kernel::{blackholes, nets};
 use super::nft::forget_all;
-use super::world::{ALL, Family, NONE, World, ip, of};
+use super::world::{ALL, Family, NONE, World, ip, of, seen_at};
 
 super::cases![
     a_restart_keeps_bans_and_the_time_they_have_left,
@@ -189,7 +189,7 @@ fn a_phone_that_was_healthy_before_a_restart_is_known_after_it() {
 
     let told = again.expect("needs_attention");
     assert_eq!((told.text("address"), told.text("user")), ("203.0.113.5", "1000"));
-    again.expect_many("auth_failure", 5, of("203.0.113.5"));
+    again.expect_many("auth_failure", 5, seen_at("203.0.113.5"));
     assert!(again.log().all("ban").is_empty());
 }
 

@@ -184,7 +184,12 @@ pub(crate) fn arrivals(from: (&Host, &str), to: (&Host, &str)) -> Arrivals {
     Arrivals { udp: netns::udp_arrives(from, to), tcp: netns::tcp_connects(from, to) }
 }
 
-/// Whether a line is about `net`.
+/// Whether a line is about what was seen of `address`.
+pub(crate) fn seen_at(address: &str) -> impl Fn(&Line) -> bool {
+    move |line| line.text("address") == address
+}
+
+/// Whether a line is about the banned network `net`.
 pub(crate) fn of(net: &str) -> impl Fn(&Line) -> bool {
     move |line| line.text("net") == net
 }
