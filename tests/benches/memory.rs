@@ -67,5 +67,6 @@ fn measure() {
 }
 
 fn report(daemon: &Daemon, when: &str) {
-    println!("{when:<12} {:>8} KiB resident", daemon.resident_bytes() / 1024);
+    let (resident, own) = (daemon.resident_bytes() / 1024, daemon.own_bytes() / 1024);
+    println!("{when:<12} {resident:>8} KiB resident, {own:>8} KiB of them its own");
 }

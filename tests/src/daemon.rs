@@ -256,10 +256,20 @@ impl Daemon {
     /// Memory in use now (`VmRSS`), in bytes.
     #[must_use]
     pub fn resident_bytes(&self) -> u64 {
+        self.memory("VmRSS")
+    }
+
+    /// Its own part of that (`RssAnon`): heap and stacks, without the pages of the program's file.
+    #[must_use]
+    pub fn own_bytes(&self) -> u64 {
+        self.memory("RssAnon")
+    }
+
+    fn memory(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         let kib: Option<u64> = line.and_then(|l| l.trim().strip_suffix(" kB")?.parse().ok());
-        kib.expect("VmRSS of a running process") * 1024
+        kib.unwrap_or_else(|| panic!("no {name} of a running process")) * 1024
     }
 
     /// SIGHUP: read the configuration again.

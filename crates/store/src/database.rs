@@ -10,7 +10,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::schema::{APPLICATION_ID, VERSION, migrate};
+use super::schema::{APPLICATION_ID, VERSION, migrate, steps};
 use super::{StoreError, write};
 use sipward_config::StoreLocation;
 
@@ -27,7 +27,7 @@ const LOG_KEPT: i64 = 32 * 1024 * 1024;
 
 /// Memory for pages of the file, in KiB, negative as SQLite wants it: what one commit of
 /// two thousand scattered bans changes.
-const CACHE_KIB: i64 = -16_384;
+const CACHE_KIB: i64 = -2_048;
 
 /// Statements kept prepared: all there are.
 const STATEMENTS: usize = 48;
@@ -197,17 +197,14 @@ impl Database {
         // A file of another program is not changed, nor its write-ahead log.
         let no_checkpoint = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
         connection.set_db_config(no_checkpoint, true).map_err(said)?;
-        let content = inspect(place, &connection)?;
-        let is_new = content == Content::None;
+        let is_new = inspect(place, &connection)?;
         connection.set_db_config(no_checkpoint, false).map_err(said)?;
-        prepare(&mut connection, is_new).map_err(said)?;
+        if is_new {
+            create(&mut connection).map_err(said)?;
+        }
+        prepare(&connection).map_err(said)?;
         migrate(&mut connection, VERSION).map_err(said)?;
-        let lacks_log = !has_log
-            && match content {
-                Content::None => false,
-                Content::NoTables => true,
-                Content::Tables => write::is_in_use(&connection).map_err(said)?,
-            };
+        let lacks_log = !has_log && write::is_in_use(&connection).map_err(said)?;
         Ok(Self { connection, identity, is_new, lacks_log })
     }
 
@@ -239,19 +236,8 @@ fn claim(path: &Path) -> Result<(u64, u64), Trouble> {
     Ok((found.dev(), found.ino()))
 }
 
-/// What is in a file before anything is done to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Content {
-    /// Nothing.
-    None,
-    /// Only the application ID is in it: the tables were in a log.
-    NoTables,
-    /// Our tables.
-    Tables,
-}
-
-/// Checks that the database belongs to sipward.
-fn inspect(place: &Place, connection: &Connection) -> Result<Content, Trouble> {
+/// Checks that the database belongs to sipward; gives whether it is empty.
+fn inspect(place: &Place, connection: &Connection) -> Result<bool, Trouble> {
     let number = |pragma| {
         connection
             .pragma_query_value(None, pragma, |row| row.get::<_, i64>(0))
@@ -260,14 +246,14 @@ fn inspect(place: &Place, connection: &Connection) -> Result<Content, Trouble> {
     let (application, version, pages) =
         (number("application_id")?, number("user_version")?, number("page_count")?);
     if pages == 0 {
-        return Ok(Content::None);
+        return Ok(true);
     }
     let file = place.file().unwrap_or(Path::new(":memory:")).to_owned();
     let tables = connection
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
         .map_err(|error| place.trouble(&error))?;
     if application == 0 && version == 0 && tables == 0 {
-        return Ok(Content::None);
+        return Ok(true);
     }
     if application != APPLICATION_ID {
         return Err(Trouble::Refused(StoreError::Foreign { file }));
@@ -276,16 +262,22 @@ fn inspect(place: &Place, connection: &Connection) -> Result<Content, Trouble> {
         let (found, known) = (version, VERSION);
         return Err(Trouble::Refused(StoreError::Newer { file, found, known }));
     }
-    Ok(if tables == 0 { Content::NoTables } else { Content::Tables })
+    Ok(false)
 }
 
-fn prepare(connection: &mut Connection, is_new: bool) -> rusqlite::Result<()> {
-    if is_new {
-        // Must come before the first table. Pages that become free are given back bit by bit, so that
-        // the file shrinks without being copied.
-        connection.pragma_update(None, "auto_vacuum", "incremental")?;
-        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-    }
+/// Makes the tables of a new file: all or none, and in the file itself. If they were in a write-ahead log, an end
+/// between two steps would look like the loss of that log.
+fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+    // Must come before the first table. Pages that become free are given back bit by bit, so that the file
+    // shrinks without being copied.
+    connection.pragma_update(None, "auto_vacuum", "incremental")?;
+    let transaction = connection.transaction()?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    steps(&transaction, VERSION)?;
+    transaction.commit()
+}
+
+fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     // The answer is the mode in force; memory has another.
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     // A commit is in the kernel's hands when it returns, so it survives any end of this process. A

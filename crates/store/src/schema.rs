@@ -15,14 +15,19 @@ pub(super) const VERSION: i64 = 5;
 /// `meta` row: when something was written last. A clock that is before it is wrong.
 pub(super) const WRITTEN: &str = "written_at";
 
-/// Brings the tables up to date, up to version `to`: each step in a transaction of its own, with its number.
+/// Brings the tables up to date, up to version `to`: all steps or none.
 pub(super) fn migrate(connection: &mut Connection, to: i64) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    steps(&transaction, to)?;
+    transaction.commit()
+}
+
+/// The steps that are missing, with the number of the last.
+pub(super) fn steps(connection: &Connection, to: i64) -> rusqlite::Result<()> {
     let done: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     for (version, step) in (1..=to).zip(STEPS).filter(|(version, _)| *version > done) {
-        let transaction = connection.transaction()?;
-        transaction.execute_batch(step)?;
-        transaction.pragma_update(None, "user_version", version)?;
-        transaction.commit()?;
+        connection.execute_batch(step)?;
+        connection.pragma_update(None, "user_version", version)?;
     }
     Ok(())
 }

@@ -102,6 +102,6 @@ fn a_ban_is_posted_signed_and_a_slow_receiver_delays_no_ban() {
     let head = request.to_ascii_lowercase();
     assert!(head.contains("\r\nx-sipward-event: ban\r\n"), "{request}");
     assert!(head.contains("\r\nx-sipward-signature: sha256="), "{request}");
-    assert!(request.contains("\"source\":\"198.51.100.7/32\""), "{request}");
+    assert!(request.contains("\"net\":\"198.51.100.7/32\""), "{request}");
     daemon.stop();
 }
