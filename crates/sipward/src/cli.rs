@@ -230,7 +230,8 @@ fn start(run: &Run) -> anyhow::Result<()> {
     let logs = Logs::start(run.log_format, config.log_level)?;
     let control = Some(logs.control());
     let (reload, links) = (Box::new(load), Arc::default());
-    let daemon = Daemon { config, credentials, secrets, logs: control, reload, links };
+    let daemon =
+        Daemon { config, credentials, secrets, logs: control, reload, links, kernel_reports: None };
     // This thread only waits for the others.
     on_runtime_then(daemon.run(), rights::keep_none)
 }

@@ -32,7 +32,8 @@ mod wire;
 use std::sync::Arc;
 
 use sipward_engine::Engine;
-use tokio::sync::{broadcast, mpsc};
+use sipward_route::Report;
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -72,6 +73,8 @@ pub struct Daemon {
     pub reload: Reload,
     /// One-time log-in links of the console; some may be made before the start.
     pub links: Arc<Links>,
+    /// Asks for the way to report as the kernel side does; only the demo does, whose flood no kernel counts.
+    pub kernel_reports: Option<oneshot::Sender<mpsc::Sender<Report>>>,
 }
 
 impl std::fmt::Debug for Daemon {
@@ -105,14 +108,14 @@ impl Daemon {
         stop: CancellationToken,
         records: broadcast::Sender<Arc<Record>>,
     ) -> anyhow::Result<Totals> {
-        let Self { config, credentials, secrets, logs, reload, links } = self;
+        let Self { config, credentials, secrets, logs, reload, links, kernel_reports } = self;
         let certificates = serve::certificates(&config)?;
         let file = config.clone();
         let mode = ModeSet::stored(&file);
         let config = Config { mode: ModeSet::over(mode, &file), ..config };
         // The lock is held until the end, the flush included.
         let Opened { only: _only, kernel, store, saved, routes_out, mut reports, shielding } =
-            Opened::open(&config).await?;
+            Opened::open(&config, kernel_reports).await?;
 
         let engine = Engine::new(config.policy.clone(), clock::seed())?;
         let (clock, lookups) = (Clock::start(saved.written), Lookups::new(&config));

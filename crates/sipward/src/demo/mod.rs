@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `events` | events in the form FreeSWITCH sends them |
+//! | `flood` | a flood, as the kernel would count it |
 //! | `storm` | attackers, phones with typing errors, a forger |
 //! | `server` | the Event Socket they are reported on, over real TCP |
 //! | `screen` | what the terminal shows |
@@ -11,6 +12,7 @@
 //! kernel itself, is the dry run of observe mode.
 
 mod events;
+mod flood;
 mod screen;
 mod server;
 mod storm;
@@ -25,7 +27,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use sipward_esl::Password;
@@ -54,6 +56,9 @@ path = ":memory:"
 ban_time = "4s"
 "#;
 
+/// Countries and networks of the demo's addresses, invented; `sample.py` makes it.
+const SAMPLE_PLACES: &[u8] = include_bytes!("sample.mmdb");
+
 /// Where the page is, if that port is free.
 const PAGE: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 8022);
 
@@ -72,6 +77,9 @@ pub async fn run(forever: bool) -> anyhow::Result<()> {
     config.http.listen = vec![page_address()?];
     let directory = PrivateDirectory::make()?;
     config.api.socket = Some(directory.0.join("sipward.sock"));
+    let places = directory.0.join("sample.mmdb");
+    std::fs::write(&places, SAMPLE_PLACES).context("cannot write the sample countries")?;
+    config.geo.files = vec![places];
     debug_assert_eq!(config.mode, Mode::Observe);
     // It changes nothing on this host.
     config.mode_is_fixed = true;
@@ -110,8 +118,17 @@ pub async fn run(forever: bool) -> anyhow::Result<()> {
     };
     let unchanged = config.clone();
     let reload = Box::new(move || Ok(unchanged.clone()));
-    let daemon =
-        Daemon { config, credentials, secrets: Secrets::default(), logs: None, reload, links };
+    let (kernel_reports, kernel) = oneshot::channel();
+    tokio::spawn(flood::count(kernel, stop.clone()));
+    let daemon = Daemon {
+        config,
+        credentials,
+        secrets: Secrets::default(),
+        logs: None,
+        reload,
+        links,
+        kernel_reports: Some(kernel_reports),
+    };
     let screen = tokio::spawn(screen.run());
     let totals = Box::pin(daemon.run_until(stop, records)).await?;
     server.abort();
@@ -119,7 +136,7 @@ pub async fn run(forever: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A directory for the control socket, which nobody else may enter. Removed at the end.
+/// A directory for the control socket and the sample countries, which nobody else may enter. Removed at the end.
 struct PrivateDirectory(PathBuf);
 
 impl PrivateDirectory {
@@ -133,7 +150,7 @@ impl PrivateDirectory {
 
 impl Drop for PrivateDirectory {
     fn drop(&mut self) {
-        // What cannot be removed is an empty directory of /tmp.
+        // What cannot be removed are two small files in /tmp.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

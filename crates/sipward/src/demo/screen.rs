@@ -17,7 +17,7 @@ use super::storm::{Counts, NAT, NAT_PHONES};
 use crate::out;
 use sipward_config::Secret;
 use sipward_model::record::{Ban, FlowDenied, Record, Totals};
-use sipward_model::text::{Plain, count};
+use sipward_model::text::{Plain, Thousands, count};
 
 /// Prints a line. With `sipward demo | head` the attack continues without output.
 macro_rules! say {
@@ -57,7 +57,7 @@ impl Screen {
         let introduction = format!(
             "sipward demo: 14 attackers (IPv4 and IPv6), 30 healthy phones, an allowed office with an old password, \
              a NAT of {NAT_PHONES} phones of which one has an old password, and one forger, reported by an embedded \
-             Event Socket at {socket}. Nothing on this host is changed."
+             Event Socket at {socket}, and a flood of 30,000 packets/s, which is counted and not sent. Nothing on this host is changed."
         );
         say!("{}", wrapped(&introduction, 0));
         Self {
@@ -124,6 +124,14 @@ impl Screen {
             }
             Record::FlowDenied(denied) => self.denied(denied),
             Record::AuthFailure(judgement) => self.judged(judgement),
+            Record::Shielded { dropped_per_second, phones } => {
+                let dropped = Thousands(*dropped_per_second);
+                let phones = count(*phones as u64, "registered phone");
+                let text = format!(
+                    "a flood: {dropped} packets/s would be dropped, and {phones} would notice nothing"
+                );
+                self.line("31", "SHIELD", &text);
+            }
             Record::Alarm(_) | Record::EslOverflow { .. } => {
                 self.line("33", "note", &record.to_string());
             }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use sipward_route::Report;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use sipward_config::{Config, Mode, StoreLocation, StoreSettings};
 use sipward_daemon::route_queue::{self, RouteQueue};
@@ -32,9 +32,15 @@ impl Opened {
     ///
     /// # Errors
     /// When another daemon runs, or the kernel side or the store cannot be opened.
-    pub(super) async fn open(config: &Config) -> anyhow::Result<Self> {
+    pub(super) async fn open(
+        config: &Config,
+        also_reports: Option<oneshot::Sender<mpsc::Sender<Report>>>,
+    ) -> anyhow::Result<Self> {
         let (changes, changes_in) = mpsc::channel(route_queue::CHANGES);
         let (reports_out, reports) = mpsc::channel(route_queue::REPORTS);
+        if let Some(also_reports) = also_reports {
+            let _ = also_reports.send(reports_out.clone());
+        }
         let only = Only::take(config)?;
         let (kernel, (store, saved)) = tokio::try_join!(
             Kernel::start(config, only.owner(), changes_in, reports_out),
