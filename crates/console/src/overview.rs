@@ -14,8 +14,8 @@ use super::labels::{self, Shown, plain};
 use sipward_config::Mode;
 use sipward_daemon::control::Control;
 use sipward_model::wire::{
-    Alarm, AlarmList, AlarmState, BanOrder, BanPage, BanQuery, Direction, Series, SeriesQuery,
-    SeriesSpan, Top, TopBy, TopQuery,
+    Alarm, AlarmKind, AlarmList, AlarmState, BanOrder, BanPage, BanQuery, Direction, Series,
+    SeriesQuery, SeriesSpan, Top, TopBy, TopQuery,
 };
 
 /// Rows of each short table.
@@ -179,11 +179,13 @@ fn alarms(frame: &Frame, list: &AlarmList) -> Markup {
         AlarmState::Alarm => ("bad", "alarm"),
     };
     let left_out = list.items.len().saturating_sub(ALARMS);
+    let mut items: Vec<&Alarm> = list.items.iter().collect();
+    items.sort_by_key(|alarm| (!alarm.counts, alarm.kind != AlarmKind::Guessed));
     html! {
         h2 #alarms-title { "Alarms " span class={ "pill " (class) } { (said) } }
         @if list.items.is_empty() { p.empty { "No alarms in the last day." } }
         @else {
-            ul.alarms { @for alarm in list.items.iter().take(ALARMS) { (line(frame, alarm)) } }
+            ul.alarms { @for alarm in items.iter().take(ALARMS) { (line(frame, alarm)) } }
             @if left_out > 0 { p.soft { "and " (left_out) " more in the last day" } }
         }
     }

@@ -4,12 +4,14 @@ use serde_json::{Value, json};
 use sipward_tests::http::Client;
 use sipward_tests::wait::until;
 
-use super::world::{World, of};
+use super::http::Served;
+use super::world::{World, ip, of};
 
 super::cases![
     bans_and_failures_are_counted_by_the_minute,
     bans_of_before_a_restart_are_counted_and_failures_are_not,
     a_lost_connection_is_an_alarm_until_the_next_one,
+    a_guessed_password_is_the_first_alarm,
     accounts_under_attack_are_told_with_their_sources,
     a_healthy_phone_that_fails_is_told_beside_the_attacked,
     the_most_frequent_are_told_by_source_user_and_user_agent,
@@ -99,6 +101,42 @@ fn a_lost_connection_is_an_alarm_until_the_next_one() {
     let alarm = &alarms["items"][0];
     assert_eq!(alarm["standing"], false);
     assert!(alarm["ended"].is_string(), "{alarm:#}");
+}
+
+fn a_guessed_password_is_the_first_alarm() {
+    let served = Served::new();
+    let (fs, daemon) = (&served.world.fs, &served.daemon);
+    let text = "user 1003 logged in from new address 198.51.100.7 after 4 failures there: the password may \
+                have been guessed";
+    for _ in 0..4 {
+        fs.failure(ip(ATTACKER), 5060, "1003");
+    }
+    fs.success(ip(ATTACKER), 5060, "1003");
+    let guessed = daemon.expect_that("alarm", |line| line.text("alarm") == "guessed");
+    assert_eq!((guessed.text("address"), guessed.text("user")), (ATTACKER, "1003"));
+    assert_eq!((guessed.number("failures"), guessed.number("strangers")), (Some(4), Some(0)));
+    // A later alarm does not take its place.
+    for n in 0..120 {
+        fs.blind_spoof(ip(&format!("203.0.113.{n}")));
+    }
+    daemon.expect_that("alarm", |line| line.text("alarm") == "spoofing");
+
+    let client = served.setup.client();
+    let alarms =
+        get_until(&client, "/alarms", |alarms| alarms["items"].as_array().unwrap().len() > 1);
+    assert_eq!(alarms["state"], "alarm");
+    let guessed = &alarms["items"][1];
+    assert_eq!((&guessed["kind"], &guessed["counts"]), (&json!("guessed"), &json!(true)));
+    assert!(guessed["text"].as_str().unwrap().ends_with(text), "{guessed:#}");
+    let counted = client.get("/status").expect(200);
+    assert!(counted["alarms"]["texts"].to_string().contains(text), "{counted:#}");
+    let token = served.token("prometheus", "read");
+    let metrics = served.ask(|web| web.bearer(&token).get("/metrics")).expect(200).body;
+    assert!(metrics.contains("sipward_alarms_total{alarm=\"guessed\"} 1\n"), "{metrics}");
+    let session = served.session(&token);
+    let page = served.ask(|web| web.browser().with("Cookie", &session).get("/")).expect(200).body;
+    let place = |words: &str| page.find(words).unwrap_or_else(|| panic!("{words}: {page}"));
+    assert!(place(text) < place("forgeable failures within a minute"));
 }
 
 fn accounts_under_attack_are_told_with_their_sources() {

@@ -23,9 +23,6 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// What comes again within this time is the same alarm, once more.
 const SAME: Duration = Duration::from_secs(600);
 
-/// How long an alarm without an end wants attention.
-pub(crate) const FRESH: Duration = Duration::from_secs(3_600);
-
 /// The alarms of a day.
 #[derive(Debug, Default)]
 pub struct Alarms {
@@ -73,7 +70,8 @@ pub struct Seen {
 impl Seen {
     /// How much it weighs at `now`; `None` when it is over.
     pub fn weighs(&self, now: Timestamp) -> Option<AlarmState> {
-        let counts = self.standing.unwrap_or_else(|| now.since(self.last) < FRESH);
+        let fresh = || now.since(self.last) < self.concern.counts_for();
+        let counts = self.standing.unwrap_or_else(fresh);
         counts.then(|| self.concern.severity())
     }
 }

@@ -9,7 +9,7 @@ use crate::text::Time;
 /// The alarms of the last day.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AlarmList {
-    /// The worst of the active alarms, and of those without an end in the last hour.
+    /// The worst of the active alarms, and of those without an end in the last hour (`guessed`: in the last day).
     pub state: AlarmState,
     /// The alarms, newest first; at most 262.
     #[schema(max_items = 262)]
