@@ -1,5 +1,6 @@
 //! The current state and recent events.
 
+mod attackers;
 mod flood;
 
 use axum::extract::State;
@@ -10,12 +11,12 @@ use super::chart;
 use super::error_page::ErrorPage;
 use super::fields::{Asked, Fields};
 use super::frame::{Frame, gate_words};
-use super::labels::{self, Shown, plain};
+use super::labels::{self, plain};
 use sipward_config::Mode;
 use sipward_daemon::control::Control;
 use sipward_model::wire::{
     Alarm, AlarmKind, AlarmList, AlarmState, BanOrder, BanPage, BanQuery, Direction, Series,
-    SeriesQuery, SeriesSpan, Top, TopBy, TopQuery,
+    SeriesQuery, SeriesSpan, Top, TopBy, TopOnly, TopQuery, UserPage, UserQuery,
 };
 
 /// Rows of each short table.
@@ -36,18 +37,22 @@ pub(super) async fn show(
         limit: Some(LINES),
         ..BanQuery::default()
     };
-    let top = async |by| {
-        let query = TopQuery { by: Some(by), limit: Some(LINES) };
+    let top = async |by, only| {
+        let query = TopQuery { by: Some(by), only: Some(only), limit: Some(LINES) };
         control.top(query).await
     };
+    let phones = UserQuery { limit: Some(1), ..UserQuery::default() };
     let series = SeriesQuery { span: Some(span) };
-    let (alarms, bans, sources, users) = tokio::try_join!(
+    let (alarms, bans, attackers, forged, users, accounts) = tokio::try_join!(
         control.alarms(),
         control.bans(query),
-        top(TopBy::Address),
-        top(TopBy::User),
+        top(TopBy::Address, TopOnly::Counted),
+        top(TopBy::Address, TopOnly::Forgeable),
+        top(TopBy::User, TopOnly::Counted),
+        control.users(phones),
     )?;
-    let found = Found { series: control.series(&series), alarms, bans, sources, users };
+    let series = control.series(&series);
+    let found = Found { series, alarms, bans, attackers, forged, users, accounts };
     Ok(page(&frame, &fields, &found))
 }
 
@@ -56,8 +61,10 @@ struct Found {
     series: Series,
     alarms: AlarmList,
     bans: BanPage,
-    sources: Top,
+    attackers: Top,
+    forged: Top,
     users: Top,
+    accounts: UserPage,
 }
 
 fn page(frame: &Frame, fields: &Fields, found: &Found) -> Markup {
@@ -86,12 +93,22 @@ fn page(frame: &Frame, fields: &Fields, found: &Found) -> Markup {
         }
         div.grid {
             section.card aria-labelledby="sources-title" {
-                h2 #sources-title { "Top sources" }
-                div #sources data-live="" { (top(frame, &found.sources)) }
+                h2 #sources-title { "Attackers" }
+                div #sources data-live="" { (attackers::sources(frame, &found.attackers)) }
             }
             section.card aria-labelledby="users-title" {
                 h2 #users-title { a href="/users" { "Users under attack" } }
-                div #users data-live="" { (top(frame, &found.users)) }
+                div #users data-live="" { (attackers::users(frame, &found.users)) }
+            }
+        }
+        div.grid {
+            section.card aria-labelledby="phones-title" {
+                h2 #phones-title { a href="/users" { "Phones in trouble" } }
+                div #phones data-live="" { (attackers::phones(frame, &found.accounts)) }
+            }
+            section.card.faint aria-labelledby="forged-title" {
+                h2 #forged-title { "Named by forged packets" }
+                div #forged data-live="" { (attackers::forged(frame, &found.forged)) }
             }
         }
         section.card aria-labelledby="strangers-title" {
@@ -208,45 +225,6 @@ fn line(frame: &Frame, alarm: &Alarm) -> Markup {
                 span.soft {
                     " · " (labels::ago(alarm.at, frame.now))
                     @if alarm.times > 1 { ", " (alarm.times) " times" }
-                }
-            }
-        }
-    }
-}
-
-fn top(frame: &Frame, top: &Top) -> Markup {
-    let sources = top.by == TopBy::Address;
-    if top.items.is_empty() {
-        return html! { p.empty { "No failures since " (labels::at(top.memory.since)) "." } };
-    }
-    html! {
-        table.rows.tight {
-            caption.hidden {
-                @if sources { "Sources with the most failures" }
-                @else { "Users with the most failures" }
-            }
-            thead { tr {
-                th scope="col" { @if sources { "Source" } @else { "User" } }
-                th.num scope="col" { "Failures" }
-                th.num scope="col" { @if sources { "Users" } @else { "Sources" } }
-                th scope="col" { "Last" }
-            } }
-            tbody {
-                @for entry in &top.items {
-                    tr data-key=(Shown(sipward_model::text::Plain(&entry.name))) {
-                        th scope="row" {
-                            @if sources {
-                                a.net href={ "/sources/" (entry.name) } { (entry.name) }
-                                @if entry.banned == Some(true) { " " span.pill.bad { "banned" } }
-                            }
-                            @else { (plain(&entry.name)) }
-                        }
-                        td.num data-label="Failures" { (labels::number(entry.failures)) }
-                        td.num data-label=(if sources { "Users" } else { "Sources" }) {
-                            (labels::number(entry.users.or(entry.sources).unwrap_or_default()))
-                        }
-                        td data-label="Last" { (labels::ago(entry.last, frame.now)) }
-                    }
                 }
             }
         }

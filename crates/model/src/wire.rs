@@ -44,8 +44,8 @@ pub use alarm_kind::{AlarmKind, AlarmState};
 pub use alarms::{Alarm, AlarmList};
 pub use allow::{AllowChanged, AllowEntry, AllowOrigin, AllowPage, AllowQuery, NewAllow};
 pub use attacks::{
-    AttackedUser, AttackingSource, Memory, Phone, Top, TopBy, TopEntry, TopQuery, UserPage,
-    UserQuery,
+    AttackedUser, AttackingSource, Memory, Phone, Top, TopBy, TopEntry, TopOnly, TopQuery,
+    UserPage, UserQuery,
 };
 pub use bans::{
     Ban, BanFilter, BanMade, BanOrder, BanOrigin, BanPage, BanQuery, BanScope, BanState, By, Cause,

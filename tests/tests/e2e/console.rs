@@ -15,6 +15,7 @@ super::cases![
     accounts_under_attack_are_told_with_their_sources,
     a_healthy_phone_that_fails_is_told_beside_the_attacked,
     the_most_frequent_are_told_by_source_user_and_user_agent,
+    whom_forged_packets_name_is_no_attacker,
     status_has_the_numbers_of_a_jail,
 ];
 
@@ -202,6 +203,7 @@ fn the_most_frequent_are_told_by_source_user_and_user_agent() {
     assert_eq!((&sources["by"], &sources["total"]), (&json!("address"), &json!(2)));
     let first = &sources["items"][0];
     assert_eq!((&first["name"], &first["failures"]), (&json!(ATTACKER), &json!(5)));
+    assert_eq!((&first["counted"], &first["proved"]), (&json!(5), &json!(5)));
     assert_eq!((&first["users"], &first["sources"]), (&json!(1), &Value::Null));
     assert_eq!(first["banned"], true);
     let agents = client.get("/top?by=user_agent").expect(200);
@@ -210,6 +212,31 @@ fn the_most_frequent_are_told_by_source_user_and_user_agent() {
     assert_eq!(first["banned"], Value::Null);
     assert_eq!(client.get("/top?by=user").expect(200)["items"][0]["name"], "1000");
     assert_eq!(client.get("/top?limit=0").wrong_fields(), ["limit"]);
+}
+
+fn whom_forged_packets_name_is_no_attacker() {
+    let served = Served::new();
+    for _ in 0..9 {
+        served.world.fs.blind_spoof(ip("203.0.113.5"));
+    }
+    served.world.fail(ATTACKER, 2);
+    served.daemon.expect_many("auth_failure", 2, of(ATTACKER));
+    let client = served.setup.client();
+    let names = |path: &str| {
+        let top = get_until(&client, path, |top| top["memory"]["failures"] == 11);
+        let names = top["items"].as_array().unwrap().iter().map(|item| item["name"].clone());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(names("/top"), [ATTACKER, "203.0.113.5"]);
+    assert_eq!(names("/top?only=counted"), [ATTACKER]);
+    assert_eq!(names("/top?only=forgeable"), ["203.0.113.5"]);
+    let session = served.session(&served.token("noc", "write"));
+    let page = served.ask(|web| web.browser().with("Cookie", &session).get("/")).expect(200).body;
+    let after = |words: &str| page.split_once(words).unwrap_or_else(|| panic!("{words}: {page}")).1;
+    let attackers = after("id=\"sources\"").split_once("</section>").unwrap().0;
+    assert!(attackers.contains(ATTACKER) && !attackers.contains("203.0.113.5"), "{attackers}");
+    let forged = after("id=\"forged\"").split_once("</section>").unwrap().0;
+    assert!(forged.contains("203.0.113.5") && !forged.contains("<button"), "{forged}");
 }
 
 fn status_has_the_numbers_of_a_jail() {
