@@ -1,6 +1,7 @@
 //! The current state and recent events.
 
 mod attackers;
+mod facts;
 mod flood;
 
 use axum::extract::State;
@@ -10,9 +11,8 @@ use super::bans::{Columns, rows};
 use super::chart;
 use super::error_page::ErrorPage;
 use super::fields::{Asked, Fields};
-use super::frame::{Frame, gate_words};
+use super::frame::Frame;
 use super::labels::{self, plain};
-use sipward_config::Mode;
 use sipward_daemon::control::Control;
 use sipward_model::wire::{
     Alarm, AlarmKind, AlarmList, AlarmState, BanOrder, BanPage, BanQuery, Direction, Series,
@@ -74,7 +74,8 @@ fn page(frame: &Frame, fields: &Fields, found: &Found) -> Markup {
     };
     let body = html! {
         h1.hidden { "Overview" }
-        div.facts #facts data-live="" { (facts(frame)) }
+        div.facts #facts data-live="" { (facts::row(frame, &found.alarms)) }
+        p.shield #shield data-live="" { (facts::shield(frame)) }
         section.card #alarms data-live="" aria-labelledby="alarms-title" {
             (alarms(frame, &found.alarms))
         }
@@ -131,62 +132,6 @@ fn page(frame: &Frame, fields: &Fields, found: &Found) -> Markup {
         }
     };
     frame.page("/", "Overview", Some(here), &body)
-}
-
-/// The most important numbers.
-fn facts(frame: &Frame) -> Markup {
-    let status = &frame.status;
-    let socket = &status.event_socket;
-    let (gate, gate_said) = gate_words(status.mode, status.gate.as_ref());
-    let gaps = status.gate.as_ref().map(|gate| gate.gaps.as_slice()).unwrap_or_default();
-    let open = status.bans.not_enforced + status.bans.flows_not_enforced;
-    let refused = status.mode == Mode::Ban && open > 0;
-    html! {
-        (fact(if socket.connected { "good" } else { "bad" }, "FreeSWITCH", &html! {
-            strong { @if socket.connected { "connected" } @else { "NOT connected" } }
-            p.soft {
-                "for " (labels::span(frame.now.since(socket.since.0).as_secs()))
-                @if let Some(peer) = &socket.peer { ", " (peer) }
-            }
-            @if socket.blind_seconds > 0.0 {
-                p { "blind for " (labels::span_of(socket.blind_seconds)) " in total" }
-            }
-            @if !socket.connected { @if let Some(error) = &socket.error { p { (plain(error)) } } }
-        }))
-        (fact(gate, "Gate", &html! {
-            strong { (gate_said) }
-            @for gap in gaps { p { (plain(gap)) } }
-            p.soft {
-                a href="/mode" {
-                    @if status.mode == Mode::Observe { "Who would be blocked" } @else { "Mode" }
-                }
-            }
-        }))
-        (flood::fact(frame))
-        (fact(if refused { "bad" } else { "" }, "Banned now", &html! {
-            strong { (labels::number(status.bans.active)) }
-            @if refused { p { (labels::number(open)) " not enforced" } }
-            p.soft {
-                (labels::number(status.totals.bans)) " since the start"
-                (super::bans::flows(status))
-            }
-        }))
-        (fact("", "Failing now", &html! {
-            strong {
-                @if status.failed_now.at_least { "≥ " }
-                (labels::number(status.failed_now.failures))
-            }
-            p.soft {
-                "from " (labels::count(status.failed_now.sources, "source")) " in "
-                (labels::span_of(status.policy.window_seconds))
-            }
-            p.soft { (labels::number(status.totals.failures)) " since the start" }
-        }))
-    }
-}
-
-fn fact(class: &str, title: &str, body: &Markup) -> Markup {
-    html! { section class={ "fact " (class) } { h2 { (title) } (body) } }
 }
 
 fn alarms(frame: &Frame, list: &AlarmList) -> Markup {

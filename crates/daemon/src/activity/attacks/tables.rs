@@ -69,6 +69,9 @@ pub struct Patient {
 pub struct Within {
     pub failures: u64,
     pub sources: u64,
+    /// Those among them that count, and their sources.
+    pub counted: u64,
+    pub attackers: u64,
     /// The window reaches further back than memory does.
     pub is_partial: bool,
 }
@@ -115,27 +118,26 @@ fn counted<'a, K: Eq + Hash, T: Eq + Hash>(
     failures: impl Iterator<Item = (K, T, &'a Judgement, Timestamp)>,
     name: impl Fn(&K) -> (String, Option<IpAddr>),
 ) -> Vec<Row> {
-    let mut counts: HashMap<K, Count<T>> = HashMap::new();
+    let mut by_key: HashMap<K, Count<T>> = HashMap::new();
     for (key, other, seen, at) in failures {
-        let count = counts.entry(key).or_insert_with(|| Count {
+        let count = by_key.entry(key).or_insert_with(|| Count {
             failures: 0,
             proved: 0,
             counted: 0,
             others: HashSet::new(),
             last: at,
         });
-        let proved = is_proved(seen.grade);
         count.failures += 1;
-        count.proved += u64::from(proved);
-        count.counted += u64::from(proved && !seen.attention && seen.exempt.is_none());
+        count.proved += u64::from(is_proved(seen.grade));
+        count.counted += u64::from(counts(seen));
         count.others.insert(other);
     }
-    let row = |(key, count)| {
+    let rows = by_key.into_iter().map(|(key, count)| {
         let Count { failures, proved, counted, others, last } = count;
         let (name, address) = name(&key);
         Row { name, address, failures, proved, counted, distinct: others.len() as u64, last }
-    };
-    counts.into_iter().map(row).collect()
+    });
+    rows.collect()
 }
 
 /// Those with the most failures that count first, then those that failed most, then those that failed last.
@@ -236,12 +238,24 @@ pub fn patients(remembered: &Remembered, most: usize) -> (Vec<Patient>, u64) {
 pub fn within(remembered: &Remembered, window: Duration, now: Timestamp) -> Within {
     let from = now.earlier(window);
     let (mut failures, mut sources) = (0, HashSet::new());
+    let (mut counting, mut attackers) = (0, HashSet::new());
     for (_, seen) in remembered.failures().take_while(|(at, _)| *at > from) {
         failures += 1;
         sources.insert(seen.address);
+        if counts(seen) {
+            counting += 1;
+            attackers.insert(seen.address);
+        }
     }
     let full = remembered.count() >= super::MOST_FAILURES;
-    Within { failures, sources: sources.len() as u64, is_partial: full && remembered.since > from }
+    let (sources, attackers) = (sources.len() as u64, attackers.len() as u64);
+    let is_partial = full && remembered.since > from;
+    Within { failures, sources, counted: counting, attackers, is_partial }
+}
+
+/// Whether it speaks against its source: not forgeable, no phone's that needs attention, no exempt host's.
+fn counts(seen: &Judgement) -> bool {
+    is_proved(seen.grade) && !seen.attention && seen.exempt.is_none()
 }
 
 /// Whether it is not forgeable.

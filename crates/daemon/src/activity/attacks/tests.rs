@@ -130,7 +130,10 @@ fn a_full_memory_says_how_far_it_reaches() {
     assert_eq!(all.failures, MOST_FAILURES as u64);
     assert!(all.is_partial);
     let minute = within(&remembered, Duration::from_secs(60), at(MOST_FAILURES as u64 + 1));
-    assert_eq!(minute, Within { failures: 60, sources: 60, is_partial: false });
+    assert_eq!(
+        minute,
+        Within { failures: 60, sources: 60, counted: 60, attackers: 60, is_partial: false }
+    );
 }
 
 #[test]
