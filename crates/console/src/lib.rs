@@ -5,7 +5,7 @@
 //!
 //! | path | shows | changes |
 //! |---|---|---|
-//! | `/` | current state and recent events | |
+//! | `/` | current state and recent events | acknowledge alarms |
 //! | `/bans` | bans | ban, unban |
 //! | `/flows` | denied flows | allow |
 //! | `/sources/{address}` | why an address is banned or not | |
@@ -74,6 +74,7 @@ use sipward_server::http::scope::{read, write};
 pub fn router(control: Control) -> Router {
     let pages = Router::new()
         .route("/", read(get(overview::show)))
+        .route("/alarms/ack", write(post(overview::acknowledge)))
         .route("/users", read(get(users::list)))
         .route("/bans", read(get(bans::list)))
         .route("/bans", write(post(bans::ban)))

@@ -1,8 +1,11 @@
 //! The current state and recent events.
 
+mod alarms;
 mod attackers;
 mod facts;
 mod flood;
+
+pub(super) use alarms::acknowledge;
 
 use axum::extract::State;
 use maud::{Markup, html};
@@ -12,18 +15,14 @@ use super::chart;
 use super::error_page::ErrorPage;
 use super::fields::{Asked, Fields};
 use super::frame::Frame;
-use super::labels::{self, plain};
 use sipward_daemon::control::Control;
 use sipward_model::wire::{
-    Alarm, AlarmKind, AlarmList, AlarmState, BanOrder, BanPage, BanQuery, Direction, Series,
-    SeriesQuery, SeriesSpan, Top, TopBy, TopOnly, TopQuery, UserPage, UserQuery,
+    AlarmList, BanOrder, BanPage, BanQuery, Direction, Series, SeriesQuery, SeriesSpan, Top, TopBy,
+    TopOnly, TopQuery, UserPage, UserQuery,
 };
 
 /// Rows of each short table.
 const LINES: u16 = 8;
-
-/// Alarms shown; the API lists all of the last day.
-const ALARMS: usize = 8;
 
 pub(super) async fn show(
     State(control): State<Control>,
@@ -77,7 +76,7 @@ fn page(frame: &Frame, fields: &Fields, found: &Found) -> Markup {
         div.facts #facts data-live="" { (facts::row(frame, &found.alarms)) }
         p.shield #shield data-live="" { (facts::shield(frame)) }
         section.card #alarms data-live="" aria-labelledby="alarms-title" {
-            (alarms(frame, &found.alarms))
+            (alarms::list(frame, &found.alarms))
         }
         section.card aria-labelledby="chart-title" {
             div.head {
@@ -132,46 +131,4 @@ fn page(frame: &Frame, fields: &Fields, found: &Found) -> Markup {
         }
     };
     frame.page("/", "Overview", Some(here), &body)
-}
-
-fn alarms(frame: &Frame, list: &AlarmList) -> Markup {
-    let (class, said) = match list.state {
-        AlarmState::Ok => ("good", "none"),
-        AlarmState::Attention => ("warn", "minor alarm"),
-        AlarmState::Alarm => ("bad", "alarm"),
-    };
-    let left_out = list.items.len().saturating_sub(ALARMS);
-    let mut items: Vec<&Alarm> = list.items.iter().collect();
-    items.sort_by_key(|alarm| (!alarm.counts, alarm.kind != AlarmKind::Guessed));
-    html! {
-        h2 #alarms-title { "Alarms " span class={ "pill " (class) } { (said) } }
-        @if list.items.is_empty() { p.empty { "No alarms in the last day." } }
-        @else {
-            ul.alarms { @for alarm in items.iter().take(ALARMS) { (line(frame, alarm)) } }
-            @if left_out > 0 { p.soft { "and " (left_out) " more in the last day" } }
-        }
-    }
-}
-
-fn line(frame: &Frame, alarm: &Alarm) -> Markup {
-    let over = alarm.standing == Some(false) || !alarm.counts;
-    let class = match alarm.severity {
-        _ if over => "",
-        AlarmState::Alarm => "bad",
-        AlarmState::Attention | AlarmState::Ok => "warn",
-    };
-    html! {
-        li {
-            span class={ "pill " (class) } {
-                @if over { "over" } @else if alarm.standing == Some(true) { "active" } @else { "event" }
-            }
-            span {
-                (plain(&alarm.text))
-                span.soft {
-                    " · " (labels::ago(alarm.at, frame.now))
-                    @if alarm.times > 1 { ", " (alarm.times) " times" }
-                }
-            }
-        }
-    }
 }

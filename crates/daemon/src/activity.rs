@@ -27,6 +27,7 @@ pub use series::{Minute, Series};
 
 use sipward_model::clock;
 use sipward_model::record::Record;
+use sipward_model::wire::AlarmKind;
 
 /// Everything that is remembered.
 #[derive(Debug)]
@@ -42,8 +43,12 @@ impl Activity {
         Self { series: Series::new(start), alarms: Alarms::default(), attacks: Attacks::new(start) }
     }
 
-    /// Adds a record of the time `now`.
-    pub fn note(&mut self, record: &Arc<Record>, now: Timestamp) {
+    /// Adds a record of the time `now`. Gives the acknowledged alarm that it ends.
+    pub fn note(
+        &mut self,
+        record: &Arc<Record>,
+        now: Timestamp,
+    ) -> Option<(AlarmKind, Option<String>)> {
         match &**record {
             Record::ClockStepped { by_seconds, .. } => self.shift(clock::micros(*by_seconds)),
             Record::AuthFailure(judgement) => {
@@ -55,7 +60,7 @@ impl Activity {
             Record::NeedsAttention { .. } => self.attacks.attention(record, now),
             _ => {}
         }
-        self.alarms.note(record, now);
+        self.alarms.note(record, now)
     }
 
     /// The system's clock was set: what was remembered happened at other times than it seemed.

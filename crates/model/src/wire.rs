@@ -41,7 +41,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use access::{AuthMethod, TokenEnd};
 pub use alarm_kind::{AlarmKind, AlarmState};
-pub use alarms::{Alarm, AlarmList};
+pub use alarms::{AcknowledgeQuery, Acknowledged, Acknowledgement, Alarm, AlarmList};
 pub use allow::{AllowChanged, AllowEntry, AllowOrigin, AllowPage, AllowQuery, NewAllow};
 pub use attacks::{
     AttackedUser, AttackingSource, Memory, Phone, Top, TopBy, TopEntry, TopOnly, TopQuery,

@@ -12,6 +12,7 @@ super::cases![
     bans_of_before_a_restart_are_counted_and_failures_are_not,
     a_lost_connection_is_an_alarm_until_the_next_one,
     a_guessed_password_is_the_first_alarm,
+    an_alarm_is_acknowledged_and_stays_so_after_a_restart,
     accounts_under_attack_are_told_with_their_sources,
     a_healthy_phone_that_fails_is_told_beside_the_attacked,
     the_most_frequent_are_told_by_source_user_and_user_agent,
@@ -138,6 +139,52 @@ fn a_guessed_password_is_the_first_alarm() {
     let page = served.ask(|web| web.browser().with("Cookie", &session).get("/")).expect(200).body;
     let place = |words: &str| page.find(words).unwrap_or_else(|| panic!("{words}: {page}"));
     assert!(place(text) < place("forgeable failures within a minute"));
+}
+
+fn an_alarm_is_acknowledged_and_stays_so_after_a_restart() {
+    let mut served = Served::new();
+    let guess = |served: &Served| {
+        for _ in 0..4 {
+            served.world.fs.failure(ip(ATTACKER), 5060, "1003");
+        }
+        served.world.fs.success(ip(ATTACKER), 5060, "1003");
+        served.daemon.expect_that("alarm", |line| line.text("alarm") == "guessed");
+    };
+    guess(&served);
+    let client = served.setup.client();
+    let raised = get_until(&client, "/alarms", |alarms| alarms["state"] == "alarm");
+    assert_eq!(raised["items"][0]["about"], "1003");
+    let reader = served.token("looks", "read");
+    let refused =
+        served.ask(|web| web.bearer(&reader).ask("POST", "/api/v1/alarms/guessed/ack", None));
+    assert_eq!(refused.status, 403);
+    assert_eq!(client.post("/alarms/nothing/ack", &json!({})).wrong_fields(), ["kind"]);
+    assert_eq!(client.post("/alarms/guessed/ack?about=1004", &json!({})).status, 404);
+
+    let session = served.session(&served.token("anna", "write"));
+    let page = |served: &Served| {
+        served.ask(|web| web.browser().with("Cookie", &session).get("/")).expect(200).body
+    };
+    assert!(page(&served).contains("action=\"/alarms/ack\""));
+    let fields = "kind=guessed&about=1003";
+    let done = served
+        .ask(|web| web.browser().with("Cookie", &session).form("/alarms/ack", fields))
+        .expect(303);
+    assert_eq!(done.header("location"), Some("/#alarms"));
+    served.daemon.expect_that("changed", |line| line.text("path") == "/alarms/ack");
+    let alarms = client.get("/alarms").expect(200);
+    assert_eq!((&alarms["state"], &alarms["items"][0]["counts"]), (&json!("ok"), &json!(false)));
+    assert_eq!(alarms["items"][0]["acknowledged"]["name"], "anna");
+    assert!(!page(&served).contains("action=\"/alarms/ack\""), "nothing is left to do");
+
+    served.daemon.stop();
+    served.daemon = served.world.watch(&served.setup);
+    served.daemon.expect("http_opened");
+    let alarms = client.get("/alarms").expect(200);
+    let kept = &alarms["items"][0];
+    assert_eq!((&alarms["state"], &kept["kind"]), (&json!("ok"), &json!("guessed")));
+    assert_eq!(kept["acknowledged"]["name"], "anna");
+    assert!(kept["text"].as_str().unwrap().contains("may have been guessed"), "{kept:#}");
 }
 
 fn accounts_under_attack_are_told_with_their_sources() {

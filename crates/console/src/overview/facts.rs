@@ -149,33 +149,17 @@ fn customers(status: &Status, alarms: &AlarmList) -> Markup {
 
 #[cfg(test)]
 mod tests {
+    use super::super::alarms::tests::alarm;
     use super::*;
-    use sipward_model::text::Time;
-    use sipward_model::wire::{Alarm, AlarmState, FailedNow, Gate};
+    use sipward_model::wire::{AlarmState, FailedNow, Gate};
 
     fn said(status: &Status, alarms: &[AlarmKind]) -> String {
         let list = AlarmList {
             state: AlarmState::Ok,
-            items: alarms.iter().map(|kind| alarm(*kind)).collect(),
+            items: alarms.iter().map(|kind| alarm(*kind, None)).collect(),
         };
         (kernel(status).into_string() + &attack(status).into_string())
             + &customers(status, &list).into_string()
-    }
-
-    fn alarm(kind: AlarmKind) -> Alarm {
-        let at = Time(sipward_engine::Timestamp::EPOCH);
-        Alarm {
-            kind,
-            severity: kind.severity(),
-            counts: true,
-            standing: None,
-            since: at,
-            at,
-            times: 1,
-            ended: None,
-            text: String::new(),
-            data: serde_json::Map::new(),
-        }
     }
 
     fn status() -> Status {
