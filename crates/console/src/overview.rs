@@ -4,6 +4,7 @@ mod alarms;
 mod attackers;
 mod facts;
 mod flood;
+mod ticker;
 
 pub(super) use alarms::acknowledge;
 
@@ -17,8 +18,8 @@ use super::fields::{Asked, Fields};
 use super::frame::Frame;
 use sipward_daemon::control::Control;
 use sipward_model::wire::{
-    AlarmList, BanOrder, BanPage, BanQuery, Direction, Series, SeriesQuery, SeriesSpan, Top, TopBy,
-    TopOnly, TopQuery, UserPage, UserQuery,
+    AlarmList, BanOrder, BanPage, BanQuery, Direction, Recent, Series, SeriesQuery, SeriesSpan,
+    Top, TopBy, TopOnly, TopQuery, UserPage, UserQuery,
 };
 
 /// Rows of each short table.
@@ -51,7 +52,8 @@ pub(super) async fn show(
         control.users(phones),
     )?;
     let series = control.series(&series);
-    let found = Found { series, alarms, bans, attackers, forged, users, accounts };
+    let recent = control.recent();
+    let found = Found { series, alarms, bans, attackers, forged, users, accounts, recent };
     Ok(page(&frame, &fields, &found))
 }
 
@@ -64,6 +66,7 @@ struct Found {
     forged: Top,
     users: Top,
     accounts: UserPage,
+    recent: Vec<Recent>,
 }
 
 fn page(frame: &Frame, fields: &Fields, found: &Found) -> Markup {
@@ -114,6 +117,10 @@ fn page(frame: &Frame, fields: &Fields, found: &Found) -> Markup {
         section.card aria-labelledby="strangers-title" {
             h2 #strangers-title { "Busiest strangers" }
             div #strangers data-live="" { (flood::strangers(frame)) }
+        }
+        section.card aria-labelledby="ticker-title" {
+            h2 #ticker-title { "What happened last" }
+            div #ticker data-live="" { (ticker::list(frame, &found.recent)) }
         }
         section.card aria-labelledby="newest-title" {
             h2 #newest-title { a href="/bans" { "Newest bans" } }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `series` | failures, bans and unbans of a day, by the minute |
 //! | `alarms` | alarms of a day, and which of them are over |
+//! | `ticker` | the latest decisions and failures, for a short list |
 //! | `attacks` | the latest failures, and the tables made from them: users, sources, user agents |
 //!
 //! The task that counts for Prometheus keeps it ([`crate::metrics`]), so the engine's task has no part in it.
@@ -13,6 +14,7 @@
 mod alarms;
 mod attacks;
 mod series;
+mod ticker;
 
 use std::sync::Arc;
 
@@ -24,6 +26,7 @@ pub use attacks::{
     within,
 };
 pub use series::{Minute, Series};
+pub use ticker::{Tick, Ticker};
 
 use sipward_model::clock;
 use sipward_model::record::Record;
@@ -35,12 +38,18 @@ pub struct Activity {
     pub series: Series,
     pub alarms: Alarms,
     pub attacks: Attacks,
+    pub ticker: Ticker,
 }
 
 impl Activity {
     /// Remembers what comes from `start` on.
     pub fn new(start: Timestamp) -> Self {
-        Self { series: Series::new(start), alarms: Alarms::default(), attacks: Attacks::new(start) }
+        Self {
+            series: Series::new(start),
+            alarms: Alarms::default(),
+            attacks: Attacks::new(start),
+            ticker: Ticker::default(),
+        }
     }
 
     /// Adds a record of the time `now`. Gives the acknowledged alarm that it ends.
@@ -60,6 +69,7 @@ impl Activity {
             Record::NeedsAttention { .. } => self.attacks.attention(record, now),
             _ => {}
         }
+        self.ticker.note(record, now);
         self.alarms.note(record, now)
     }
 
@@ -68,5 +78,6 @@ impl Activity {
         self.series.shift(by);
         self.alarms.shift(by);
         self.attacks.shift(by);
+        self.ticker.shift(by);
     }
 }

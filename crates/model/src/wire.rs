@@ -24,6 +24,7 @@ mod mode_view;
 mod policy;
 mod preview;
 mod problem;
+mod recent;
 mod scope;
 mod series;
 mod sources;
@@ -69,6 +70,7 @@ pub use preview::{
     AllowPreview, NotMadeBecause, PolicyPreview, PreviewedBan, PreviewedSource, ValueChange,
 };
 pub use problem::{FieldError, Problem, ProblemKind, Refusal};
+pub use recent::Recent;
 pub use scope::RuleScope;
 pub use series::{Bucket, Series, SeriesQuery, SeriesSpan};
 pub use sources::{Exempting, KernelRoute, RouteState, SeenFailure, SlowedSource, SourceReport};

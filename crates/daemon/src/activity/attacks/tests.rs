@@ -173,3 +173,26 @@ fn a_healthy_phone_that_fails_is_told_once_with_its_failures() {
     };
     assert_eq!(patients, [expected]);
 }
+
+#[test]
+fn the_ticker_has_decisions_beside_a_storm_of_failures() {
+    let mut ticker = crate::activity::Ticker::default();
+    let address: IpAddr = ip("192.0.2.9");
+    let unban = Record::Unban {
+        net: address.into(),
+        reason: sipward_engine::UnblockReason::Manual,
+        still_stopped_by: None,
+    };
+    ticker.note(&Arc::new(unban), at(0));
+    for second in 1..200_u32 {
+        let source = Ipv4Addr::from(0xC633_6400 + second % 7).into();
+        ticker.note(&told(failure(source, "1000", Grade::Answered)), at(second.into()));
+    }
+    for second in 200..203 {
+        ticker.note(&told(failure(ip("203.0.113.7"), "1000", Grade::Answered)), at(second));
+    }
+    let latest = ticker.latest();
+    assert_eq!(latest.len(), 6, "five that fail, and what was decided");
+    assert_eq!((latest[0].at, latest[0].times), (at(202), 3));
+    assert!(matches!(&*latest[5].record, Record::Unban { .. }));
+}
