@@ -67,6 +67,13 @@ impl Frame {
                     }
                 }
             }
+            form.find method="get" action="/search" role="search" aria-label="Search everything" {
+                label.hidden for="find" { "Address, network, user or user agent" }
+                input type="search" id="find" name="q" maxlength="100" required
+                    placeholder="address, network, user, user agent" autocomplete="off"
+                    autocapitalize="off" spellcheck="false";
+                button.quiet type="submit" { "Search" }
+            }
             form.who method="post" action="/logout" {
                 span title="Current user" {
                     (plain(&self.viewer.name))

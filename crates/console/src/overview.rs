@@ -128,14 +128,6 @@ fn page(frame: &Frame, fields: &Fields, found: &Found) -> Markup {
                 (rows(frame, &found.bans.items, &Columns::plain("Newest bans")))
             }
         }
-        form.filter method="get" action="/sources" role="search" aria-label="Look up an address" {
-            div.field.wide {
-                label for="address" { "Why is an address banned or not?" }
-                input type="search" id="address" name="address" placeholder="203.0.113.7" required
-                    maxlength="45" autocomplete="off" spellcheck="false";
-            }
-            button type="submit" { "Look up" }
-        }
     };
     frame.page("/", "Overview", Some(here), &body)
 }

@@ -17,6 +17,7 @@ super::cases![
     a_healthy_phone_that_fails_is_told_beside_the_attacked,
     the_most_frequent_are_told_by_source_user_and_user_agent,
     whom_forged_packets_name_is_no_attacker,
+    one_field_finds_addresses_networks_and_users,
     status_has_the_numbers_of_a_jail,
 ];
 
@@ -284,6 +285,28 @@ fn whom_forged_packets_name_is_no_attacker() {
     assert!(attackers.contains(ATTACKER) && !attackers.contains("203.0.113.5"), "{attackers}");
     let forged = after("id=\"forged\"").split_once("</section>").unwrap().0;
     assert!(forged.contains("203.0.113.5") && !forged.contains("<button"), "{forged}");
+}
+
+fn one_field_finds_addresses_networks_and_users() {
+    let served = Served::new();
+    served.world.fail(ATTACKER, 5);
+    served.daemon.expect("ban");
+    get_until(&served.setup.client(), "/users", |page| page["total"] == 1);
+    let session = served.session(&served.token("noc", "read"));
+    let find = |text: &str| {
+        served.ask(|web| web.browser().with("Cookie", &session).get(&format!("/search?q={text}")))
+    };
+    assert_eq!(find(ATTACKER).expect(303).header("location"), Some("/sources/198.51.100.7"));
+    let net = find("198.51.100.0%2F24").expect(303);
+    assert_eq!(net.header("location"), Some("/bans?q=198.51.100.0%2F24"));
+    let page = find("1000").expect(200).body;
+    assert!(
+        page.contains("1 user under attack") && page.contains("href=\"/sources/198.51.100.7\""),
+        "{page}"
+    );
+    let none = find("%3Cb%3E").expect(200).body;
+    assert!(none.contains("&lt;b&gt;") && none.contains("0 bans"), "{none}");
+    assert!(page.contains("action=\"/search\""), "the field is on every page");
 }
 
 fn status_has_the_numbers_of_a_jail() {
