@@ -35,6 +35,7 @@ mod tests {
             summary: "no packets dropped; 0 phones registered".to_owned(),
             passed_per_second: 0,
             dropped_per_second: 0,
+            dropped_today: 0,
             phones: 0,
             answer_seconds: None,
             profiles,

@@ -67,6 +67,13 @@ impl Frame {
                     }
                 }
             }
+            form.find method="get" action="/search" role="search" aria-label="Search everything" {
+                label.hidden for="find" { "Address, network, user or user agent" }
+                input type="search" id="find" name="q" maxlength="100" required
+                    placeholder="address, network, user, user agent" autocomplete="off"
+                    autocapitalize="off" spellcheck="false";
+                button.quiet type="submit" { "Search" }
+            }
             form.who method="post" action="/logout" {
                 span title="Current user" {
                     (plain(&self.viewer.name))
@@ -146,8 +153,52 @@ pub(super) fn gate_words(mode: Mode, gate: Option<&Gate>) -> (&'static str, &'st
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// The state of a daemon that has just started.
+    pub(crate) fn status() -> Status {
+        let status = serde_json::json!({
+            "version": "0", "mode": "ban", "started": "2026-11-30T00:00:00.000Z",
+            "uptime_seconds": 1.0,
+            "event_socket": {
+                "connected": true, "peer": null, "since": "2026-11-30T00:00:00.000Z",
+                "error": null, "blind_seconds": 0.0,
+            },
+            "totals": {
+                "events": 0, "events_dropped": 0, "failures": 0, "bans": 0, "unbans": 0,
+                "refused": 0,
+            },
+            "failures": {
+                "unjoined": 0, "unproven": 0, "unchallenged": 0, "challenged": 0, "assumed": 0,
+                "answered": 0, "genuine": 0,
+            },
+            "failed_now": { "sources": 0, "failures": 0, "at_least": false },
+            "bans": {
+                "active": 0, "sip": 0, "not_enforced": 0, "max": 9, "flows": 0,
+                "flows_not_enforced": 0,
+            },
+            "sources": {
+                "tracked": 0, "weightless": 0, "known": 0, "attention": 0, "offenders": 0,
+                "evicted": 0,
+            },
+            "gate": null,
+            "flood": {
+                "state": "quiet", "since": null, "summary": "", "passed_per_second": 0,
+                "dropped_per_second": 0, "phones": 0, "answer_seconds": null, "profiles": [],
+                "strangers": [],
+            },
+            "policy": { "max_failures": 5, "window_seconds": 600.0, "ban_time_seconds": 3600.0 },
+            "store": {
+                "state": "ok", "problem": null, "since": null, "file": null, "size_bytes": 0,
+                "behind_entries": 0, "behind_seconds": 0.0, "dropped_entries": 0,
+                "set_aside": null,
+            },
+            "alarms": { "state": "ok", "texts": [], "last_day": 0 },
+            "needs_restart": [],
+        });
+        serde_json::from_value(status).unwrap()
+    }
 
     #[test]
     fn a_gate_that_lets_packets_through_is_red_and_says_which() {

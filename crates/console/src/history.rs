@@ -86,7 +86,7 @@ fn local(text: &str) -> &str {
     text.trim_end_matches('Z')
 }
 
-fn title(kind: HistoryKind) -> &'static str {
+pub(super) fn title(kind: HistoryKind) -> &'static str {
     match kind {
         HistoryKind::Ban => "banned",
         HistoryKind::Unban => "unbanned",

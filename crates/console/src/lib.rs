@@ -5,10 +5,11 @@
 //!
 //! | path | shows | changes |
 //! |---|---|---|
-//! | `/` | current state and recent events | |
+//! | `/` | current state and recent events | acknowledge alarms |
 //! | `/bans` | bans | ban, unban |
 //! | `/flows` | denied flows | allow |
 //! | `/sources/{address}` | why an address is banned or not | |
+//! | `/search` | bans and users with a text; leads to the page of an address or a network | |
 //! | `/users` | accounts under attack, phones that need attention | |
 //! | `/allow` | the allow list | add, remove |
 //! | `/policy` | every value and its origin | set, reset, reload |
@@ -58,6 +59,7 @@ mod mode;
 mod overview;
 mod paging;
 mod policy;
+mod search;
 mod source;
 mod trial;
 mod users;
@@ -74,12 +76,14 @@ use sipward_server::http::scope::{read, write};
 pub fn router(control: Control) -> Router {
     let pages = Router::new()
         .route("/", read(get(overview::show)))
+        .route("/alarms/ack", write(post(overview::acknowledge)))
         .route("/users", read(get(users::list)))
         .route("/bans", read(get(bans::list)))
         .route("/bans", write(post(bans::ban)))
         .route("/bans/unban", write(post(bans::unban)))
         .route("/flows", read(get(flows::list)))
         .route("/flows/allow", write(post(flows::allow)))
+        .route("/search", read(get(search::show)))
         .route("/sources", read(get(source::find)))
         .route("/sources/{address}", read(get(source::show)))
         .route("/allow", read(get(allow::list)))

@@ -1,6 +1,12 @@
 //! The current state and recent events.
 
+mod alarms;
+mod attackers;
+mod facts;
 mod flood;
+mod ticker;
+
+pub(super) use alarms::acknowledge;
 
 use axum::extract::State;
 use maud::{Markup, html};
@@ -9,20 +15,15 @@ use super::bans::{Columns, rows};
 use super::chart;
 use super::error_page::ErrorPage;
 use super::fields::{Asked, Fields};
-use super::frame::{Frame, gate_words};
-use super::labels::{self, Shown, plain};
-use sipward_config::Mode;
+use super::frame::Frame;
 use sipward_daemon::control::Control;
 use sipward_model::wire::{
-    Alarm, AlarmList, AlarmState, BanOrder, BanPage, BanQuery, Direction, Series, SeriesQuery,
-    SeriesSpan, Top, TopBy, TopQuery,
+    AlarmList, BanOrder, BanPage, BanQuery, Direction, Recent, Series, SeriesQuery, SeriesSpan,
+    Top, TopBy, TopOnly, TopQuery, UserPage, UserQuery,
 };
 
 /// Rows of each short table.
 const LINES: u16 = 8;
-
-/// Alarms shown; the API lists all of the last day.
-const ALARMS: usize = 8;
 
 pub(super) async fn show(
     State(control): State<Control>,
@@ -36,18 +37,23 @@ pub(super) async fn show(
         limit: Some(LINES),
         ..BanQuery::default()
     };
-    let top = async |by| {
-        let query = TopQuery { by: Some(by), limit: Some(LINES) };
+    let top = async |by, only| {
+        let query = TopQuery { by: Some(by), only: Some(only), limit: Some(LINES) };
         control.top(query).await
     };
+    let phones = UserQuery { limit: Some(1), ..UserQuery::default() };
     let series = SeriesQuery { span: Some(span) };
-    let (alarms, bans, sources, users) = tokio::try_join!(
+    let (alarms, bans, attackers, forged, users, accounts) = tokio::try_join!(
         control.alarms(),
         control.bans(query),
-        top(TopBy::Address),
-        top(TopBy::User),
+        top(TopBy::Address, TopOnly::Counted),
+        top(TopBy::Address, TopOnly::Forgeable),
+        top(TopBy::User, TopOnly::Counted),
+        control.users(phones),
     )?;
-    let found = Found { series: control.series(&series), alarms, bans, sources, users };
+    let series = control.series(&series);
+    let recent = control.recent();
+    let found = Found { series, alarms, bans, attackers, forged, users, accounts, recent };
     Ok(page(&frame, &fields, &found))
 }
 
@@ -56,8 +62,11 @@ struct Found {
     series: Series,
     alarms: AlarmList,
     bans: BanPage,
-    sources: Top,
+    attackers: Top,
+    forged: Top,
     users: Top,
+    accounts: UserPage,
+    recent: Vec<Recent>,
 }
 
 fn page(frame: &Frame, fields: &Fields, found: &Found) -> Markup {
@@ -67,9 +76,10 @@ fn page(frame: &Frame, fields: &Fields, found: &Found) -> Markup {
     };
     let body = html! {
         h1.hidden { "Overview" }
-        div.facts #facts data-live="" { (facts(frame)) }
+        div.facts #facts data-live="" { (facts::row(frame, &found.alarms)) }
+        p.shield #shield data-live="" { (facts::shield(frame)) }
         section.card #alarms data-live="" aria-labelledby="alarms-title" {
-            (alarms(frame, &found.alarms))
+            (alarms::list(frame, &found.alarms))
         }
         section.card aria-labelledby="chart-title" {
             div.head {
@@ -86,17 +96,31 @@ fn page(frame: &Frame, fields: &Fields, found: &Found) -> Markup {
         }
         div.grid {
             section.card aria-labelledby="sources-title" {
-                h2 #sources-title { "Top sources" }
-                div #sources data-live="" { (top(frame, &found.sources)) }
+                h2 #sources-title { "Attackers" }
+                div #sources data-live="" { (attackers::sources(frame, &found.attackers)) }
             }
             section.card aria-labelledby="users-title" {
                 h2 #users-title { a href="/users" { "Users under attack" } }
-                div #users data-live="" { (top(frame, &found.users)) }
+                div #users data-live="" { (attackers::users(frame, &found.users)) }
+            }
+        }
+        div.grid {
+            section.card aria-labelledby="phones-title" {
+                h2 #phones-title { a href="/users" { "Phones in trouble" } }
+                div #phones data-live="" { (attackers::phones(frame, &found.accounts)) }
+            }
+            section.card.faint aria-labelledby="forged-title" {
+                h2 #forged-title { "Named by forged packets" }
+                div #forged data-live="" { (attackers::forged(frame, &found.forged)) }
             }
         }
         section.card aria-labelledby="strangers-title" {
             h2 #strangers-title { "Busiest strangers" }
             div #strangers data-live="" { (flood::strangers(frame)) }
+        }
+        section.card aria-labelledby="ticker-title" {
+            h2 #ticker-title { "What happened last" }
+            div #ticker data-live="" { (ticker::list(frame, &found.recent)) }
         }
         section.card aria-labelledby="newest-title" {
             h2 #newest-title { a href="/bans" { "Newest bans" } }
@@ -104,149 +128,6 @@ fn page(frame: &Frame, fields: &Fields, found: &Found) -> Markup {
                 (rows(frame, &found.bans.items, &Columns::plain("Newest bans")))
             }
         }
-        form.filter method="get" action="/sources" role="search" aria-label="Look up an address" {
-            div.field.wide {
-                label for="address" { "Why is an address banned or not?" }
-                input type="search" id="address" name="address" placeholder="203.0.113.7" required
-                    maxlength="45" autocomplete="off" spellcheck="false";
-            }
-            button type="submit" { "Look up" }
-        }
     };
     frame.page("/", "Overview", Some(here), &body)
-}
-
-/// The most important numbers.
-fn facts(frame: &Frame) -> Markup {
-    let status = &frame.status;
-    let socket = &status.event_socket;
-    let (gate, gate_said) = gate_words(status.mode, status.gate.as_ref());
-    let gaps = status.gate.as_ref().map(|gate| gate.gaps.as_slice()).unwrap_or_default();
-    let open = status.bans.not_enforced + status.bans.flows_not_enforced;
-    let refused = status.mode == Mode::Ban && open > 0;
-    html! {
-        (fact(if socket.connected { "good" } else { "bad" }, "FreeSWITCH", &html! {
-            strong { @if socket.connected { "connected" } @else { "NOT connected" } }
-            p.soft {
-                "for " (labels::span(frame.now.since(socket.since.0).as_secs()))
-                @if let Some(peer) = &socket.peer { ", " (peer) }
-            }
-            @if socket.blind_seconds > 0.0 {
-                p { "blind for " (labels::span_of(socket.blind_seconds)) " in total" }
-            }
-            @if !socket.connected { @if let Some(error) = &socket.error { p { (plain(error)) } } }
-        }))
-        (fact(gate, "Gate", &html! {
-            strong { (gate_said) }
-            @for gap in gaps { p { (plain(gap)) } }
-            p.soft {
-                a href="/mode" {
-                    @if status.mode == Mode::Observe { "Who would be blocked" } @else { "Mode" }
-                }
-            }
-        }))
-        (flood::fact(frame))
-        (fact(if refused { "bad" } else { "" }, "Banned now", &html! {
-            strong { (labels::number(status.bans.active)) }
-            @if refused { p { (labels::number(open)) " not enforced" } }
-            p.soft {
-                (labels::number(status.totals.bans)) " since the start"
-                (super::bans::flows(status))
-            }
-        }))
-        (fact("", "Failing now", &html! {
-            strong {
-                @if status.failed_now.at_least { "≥ " }
-                (labels::number(status.failed_now.failures))
-            }
-            p.soft {
-                "from " (labels::count(status.failed_now.sources, "source")) " in "
-                (labels::span_of(status.policy.window_seconds))
-            }
-            p.soft { (labels::number(status.totals.failures)) " since the start" }
-        }))
-    }
-}
-
-fn fact(class: &str, title: &str, body: &Markup) -> Markup {
-    html! { section class={ "fact " (class) } { h2 { (title) } (body) } }
-}
-
-fn alarms(frame: &Frame, list: &AlarmList) -> Markup {
-    let (class, said) = match list.state {
-        AlarmState::Ok => ("good", "none"),
-        AlarmState::Attention => ("warn", "minor alarm"),
-        AlarmState::Alarm => ("bad", "alarm"),
-    };
-    let left_out = list.items.len().saturating_sub(ALARMS);
-    html! {
-        h2 #alarms-title { "Alarms " span class={ "pill " (class) } { (said) } }
-        @if list.items.is_empty() { p.empty { "No alarms in the last day." } }
-        @else {
-            ul.alarms { @for alarm in list.items.iter().take(ALARMS) { (line(frame, alarm)) } }
-            @if left_out > 0 { p.soft { "and " (left_out) " more in the last day" } }
-        }
-    }
-}
-
-fn line(frame: &Frame, alarm: &Alarm) -> Markup {
-    let over = alarm.standing == Some(false) || !alarm.counts;
-    let class = match alarm.severity {
-        _ if over => "",
-        AlarmState::Alarm => "bad",
-        AlarmState::Attention | AlarmState::Ok => "warn",
-    };
-    html! {
-        li {
-            span class={ "pill " (class) } {
-                @if over { "over" } @else if alarm.standing == Some(true) { "active" } @else { "event" }
-            }
-            span {
-                (plain(&alarm.text))
-                span.soft {
-                    " · " (labels::ago(alarm.at, frame.now))
-                    @if alarm.times > 1 { ", " (alarm.times) " times" }
-                }
-            }
-        }
-    }
-}
-
-fn top(frame: &Frame, top: &Top) -> Markup {
-    let sources = top.by == TopBy::Address;
-    if top.items.is_empty() {
-        return html! { p.empty { "No failures since " (labels::at(top.memory.since)) "." } };
-    }
-    html! {
-        table.rows.tight {
-            caption.hidden {
-                @if sources { "Sources with the most failures" }
-                @else { "Users with the most failures" }
-            }
-            thead { tr {
-                th scope="col" { @if sources { "Source" } @else { "User" } }
-                th.num scope="col" { "Failures" }
-                th.num scope="col" { @if sources { "Users" } @else { "Sources" } }
-                th scope="col" { "Last" }
-            } }
-            tbody {
-                @for entry in &top.items {
-                    tr data-key=(Shown(sipward_model::text::Plain(&entry.name))) {
-                        th scope="row" {
-                            @if sources {
-                                a.net href={ "/sources/" (entry.name) } { (entry.name) }
-                                @if entry.banned == Some(true) { " " span.pill.bad { "banned" } }
-                            }
-                            @else { (plain(&entry.name)) }
-                        }
-                        td.num data-label="Failures" { (labels::number(entry.failures)) }
-                        td.num data-label=(if sources { "Users" } else { "Sources" }) {
-                            (labels::number(entry.users.or(entry.sources).unwrap_or_default()))
-                        }
-                        td data-label="Last" { (labels::ago(entry.last, frame.now)) }
-                    }
-                }
-            }
-        }
-    }
 }

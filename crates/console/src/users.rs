@@ -12,6 +12,10 @@ use sipward_daemon::control::Control;
 use sipward_model::text::Plain;
 use sipward_model::wire::{AttackedUser, AttackingSource, Phone, UserPage, UserQuery};
 
+/// What a phone that needs attention needs.
+pub(super) const ADVICE: &str = "These phones logged in before and now fail, most likely because their password was \
+    changed: correct it on the phone. Their failures do not count as attacks, and sipward does not ban them.";
+
 pub(super) async fn list(
     State(control): State<Control>,
     frame: Frame,
@@ -58,9 +62,7 @@ fn phones(frame: &Frame, page: &UserPage) -> Markup {
         return html! { p.empty { "None in the last day." } };
     }
     html! {
-        p.soft {
-            "These phones logged in before and now fail, most likely because their password was changed. Their failures do not count as attacks."
-        }
+        p.soft { (ADVICE) }
         table.rows.wide {
             caption.hidden { "Previously working phones that now fail" }
             thead { tr {

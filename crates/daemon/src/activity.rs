@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `series` | failures, bans and unbans of a day, by the minute |
 //! | `alarms` | alarms of a day, and which of them are over |
+//! | `ticker` | the latest decisions and failures, for a short list |
 //! | `attacks` | the latest failures, and the tables made from them: users, sources, user agents |
 //!
 //! The task that counts for Prometheus keeps it ([`crate::metrics`]), so the engine's task has no part in it.
@@ -13,6 +14,7 @@
 mod alarms;
 mod attacks;
 mod series;
+mod ticker;
 
 use std::sync::Arc;
 
@@ -24,9 +26,11 @@ pub use attacks::{
     within,
 };
 pub use series::{Minute, Series};
+pub use ticker::{Tick, Ticker};
 
 use sipward_model::clock;
 use sipward_model::record::Record;
+use sipward_model::wire::AlarmKind;
 
 /// Everything that is remembered.
 #[derive(Debug)]
@@ -34,16 +38,26 @@ pub struct Activity {
     pub series: Series,
     pub alarms: Alarms,
     pub attacks: Attacks,
+    pub ticker: Ticker,
 }
 
 impl Activity {
     /// Remembers what comes from `start` on.
     pub fn new(start: Timestamp) -> Self {
-        Self { series: Series::new(start), alarms: Alarms::default(), attacks: Attacks::new(start) }
+        Self {
+            series: Series::new(start),
+            alarms: Alarms::default(),
+            attacks: Attacks::new(start),
+            ticker: Ticker::default(),
+        }
     }
 
-    /// Adds a record of the time `now`.
-    pub fn note(&mut self, record: &Arc<Record>, now: Timestamp) {
+    /// Adds a record of the time `now`. Gives the acknowledged alarm that it ends.
+    pub fn note(
+        &mut self,
+        record: &Arc<Record>,
+        now: Timestamp,
+    ) -> Option<(AlarmKind, Option<String>)> {
         match &**record {
             Record::ClockStepped { by_seconds, .. } => self.shift(clock::micros(*by_seconds)),
             Record::AuthFailure(judgement) => {
@@ -55,7 +69,8 @@ impl Activity {
             Record::NeedsAttention { .. } => self.attacks.attention(record, now),
             _ => {}
         }
-        self.alarms.note(record, now);
+        self.ticker.note(record, now);
+        self.alarms.note(record, now)
     }
 
     /// The system's clock was set: what was remembered happened at other times than it seemed.
@@ -63,5 +78,6 @@ impl Activity {
         self.series.shift(by);
         self.alarms.shift(by);
         self.attacks.shift(by);
+        self.ticker.shift(by);
     }
 }

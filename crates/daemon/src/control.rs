@@ -9,7 +9,7 @@
 //! | `bans`, `select`, `export`, `flows` | who is banned; bans and unbans |
 //! | `sources`, `healthy`, `hosts`, `failures`, `attacks`, `series` | who attacks, who is well |
 //! | `allow`, `overlap` | who is never banned by a rule |
-//! | `history` | what was decided |
+//! | `history`, `recent` | what was decided, and what happened last |
 //! | `mode` | whether bans are carried out |
 //! | `policy`, `preview`, `what_if` | the rules' values; what a change or an event would do |
 //! | `bounds`, `convert`, `error` | limits of a request; the engine's and the store's types → those of the wire; errors |
@@ -33,6 +33,7 @@ mod mode;
 mod overlap;
 mod policy;
 mod preview;
+mod recent;
 mod select;
 mod series;
 mod sources;

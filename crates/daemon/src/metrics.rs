@@ -32,7 +32,7 @@ use crate::activity::Activity;
 use sipward_model::clock::Clock;
 use sipward_model::record::Record;
 use sipward_notify::{Delivery, DeliveryStats, EventReceiver};
-use sipward_store::Health;
+use sipward_store::{Entry, Health, Store};
 
 /// The values of a scrape.
 #[derive(Clone, Debug)]
@@ -108,10 +108,12 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// The counter, and the work that keeps it; `ledgers` are reported beside.
+    /// The counter, and the work that keeps it; `ledgers` are reported beside. `store` holds which alarms were
+    /// acknowledged.
     pub fn new(
         records: &broadcast::Sender<Arc<Record>>,
         ledgers: &[Arc<DeliveryStats>],
+        store: Store,
         clock: Clock,
     ) -> (Arc<Self>, impl Future<Output = ()> + Send + 'static) {
         let own = Arc::new(DeliveryStats::new("metrics".to_owned()));
@@ -127,7 +129,9 @@ impl Metrics {
         let work = async move {
             while let Some(record) = hearing.next().await {
                 counting.lock().note(&record);
-                counting.activity().note(&record, clock.now());
+                if let Some((kind, about)) = counting.activity().note(&record, clock.now()) {
+                    store.put(Entry::ForgetAcknowledgement { kind, about });
+                }
             }
         };
         (metrics, work)

@@ -50,6 +50,14 @@ impl Crowds {
         (before, count(members))
     }
 
+    /// Members of a crowd within the window but for this one, as far as they are told apart.
+    pub(crate) fn others(&self, crowd: u64, member: u64, window: Duration, now: Timestamp) -> u32 {
+        let members = self.table.get(&crowd).map(|crowd| &crowd.members);
+        let within = members.into_iter().flatten().filter(|(_, at)| *at + window > now);
+        let others = within.filter(|(other, _)| *other != member).count();
+        u32::try_from(others).unwrap_or(u32::MAX)
+    }
+
     /// Forgets a crowd: it begins anew.
     pub(crate) fn remove(&mut self, crowd: u64) {
         self.table.remove(&crowd);

@@ -6,6 +6,7 @@ mod complaints;
 mod failures;
 mod flows;
 mod forecast;
+mod guessed;
 mod identity;
 mod preview;
 mod registrations;
@@ -126,6 +127,8 @@ pub struct Engine {
     /// New addresses by account.
     accounts_spread: Accounts,
     insiders: Insiders,
+    /// When a guessed password was last reported: by account, by host, and by both.
+    guessed: LruTable<u64, Timestamp>,
     /// Hosts whose calls the dialplan accepted, and until when that holds.
     callers: LruTable<Key, Timestamp>,
     /// The /24s and /48s of them, and until when that holds.
@@ -192,6 +195,7 @@ impl Engine {
             populated: LruTable::new(MAX_INHABITED, seed),
             accounts_spread: Accounts::new(seed),
             insiders: Insiders::new(seed),
+            guessed: LruTable::new(guessed::MAX_REPORTED, seed),
             callers: LruTable::new(MAX_CALLERS, seed),
             caller_networks: LruTable::new(MAX_CALLERS, seed),
             spared_version: 0,
@@ -357,8 +361,11 @@ impl Engine {
     fn remembers(&self) -> bool {
         let (known, healthy, attention) = self.identities.sizes();
         let crowds = self.accounts.len() + self.reports.len() + self.accounts_spread.len();
-        let hosts =
-            self.unproved.len() + self.insiders.len() + self.callers.len() + self.flows.hosts();
+        let hosts = self.unproved.len()
+            + self.insiders.len()
+            + self.guessed.len()
+            + self.callers.len()
+            + self.flows.hosts();
         let lines = self.lines.len() + self.logins.len();
         let sources = self.sources.len() + self.weightless.len() + self.spared.len();
         let others = self.offenders.len() + self.activity.len() + self.acl.len();

@@ -239,6 +239,13 @@ impl Identities {
         }
     }
 
+    /// This user logged in with this user agent lately, from wherever.
+    pub(crate) fn uses(&self, user: u64, agent: u64, now: Timestamp, limits: &Limits) -> bool {
+        let home = self.homes.get(&(user, agent));
+        let remember = limits.policy.healthy.remember;
+        home.is_some_and(|home| now.since(home.last_success) < remember)
+    }
+
     /// This user logged in from there lately.
     pub(crate) fn is_at_home(&self, key: Key, user: u64, now: Timestamp, limits: &Limits) -> bool {
         let healthy = self.healthy.get(&(key, user));

@@ -99,6 +99,25 @@ impl Insiders {
         Finding { users, failures, answered_users, answered, tell }
     }
 
+    /// A host was reported within the last hour.
+    pub(crate) fn was_reported(&self, host: &Key, now: Timestamp) -> bool {
+        let told = self.table.get(host).and_then(|insider| insider.told);
+        told.is_some_and(|told| now.since(told) < TELL_EVERY)
+    }
+
+    /// Failures of a host for one user, and how long ago (ms) the first of them was.
+    pub(crate) fn since_first(
+        &self,
+        host: &Key,
+        user_hash: u64,
+        limits: &Limits,
+        now: Timestamp,
+    ) -> (u32, Option<u32>) {
+        let window = window_ms(limits.policy.rules.insider.window.max(limits.policy.window));
+        let history = self.table.get(host).map(|insider| &insider.history);
+        history.map_or((0, None), |it| it.since_first(user_hash, millis(now), window))
+    }
+
     /// Something is due against an insider: a limit, or the denial of a flow. True when it was not dealt with
     /// yet, or is to be again: it is not until `until`.
     pub(crate) fn deal(

@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use ipnet::IpNet;
 
 use crate::key::Key;
-pub(crate) use history::{Entry, Finding, Findings, History, SourceRule, Tally};
+pub(crate) use history::{Entry, Finding, Findings, History, MISTYPES, SourceRule, Tally};
 pub(crate) use weightless::{Counts, Weightless};
 
 use crate::effect::Standing;

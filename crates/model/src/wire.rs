@@ -24,6 +24,7 @@ mod mode_view;
 mod policy;
 mod preview;
 mod problem;
+mod recent;
 mod scope;
 mod series;
 mod sources;
@@ -41,11 +42,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use access::{AuthMethod, TokenEnd};
 pub use alarm_kind::{AlarmKind, AlarmState};
-pub use alarms::{Alarm, AlarmList};
+pub use alarms::{AcknowledgeQuery, Acknowledged, Acknowledgement, Alarm, AlarmList};
 pub use allow::{AllowChanged, AllowEntry, AllowOrigin, AllowPage, AllowQuery, NewAllow};
 pub use attacks::{
-    AttackedUser, AttackingSource, Memory, Phone, Top, TopBy, TopEntry, TopQuery, UserPage,
-    UserQuery,
+    AttackedUser, AttackingSource, Memory, Phone, Top, TopBy, TopEntry, TopOnly, TopQuery,
+    UserPage, UserQuery,
 };
 pub use bans::{
     Ban, BanFilter, BanMade, BanOrder, BanOrigin, BanPage, BanQuery, BanScope, BanState, By, Cause,
@@ -69,6 +70,7 @@ pub use preview::{
     AllowPreview, NotMadeBecause, PolicyPreview, PreviewedBan, PreviewedSource, ValueChange,
 };
 pub use problem::{FieldError, Problem, ProblemKind, Refusal};
+pub use recent::Recent;
 pub use scope::RuleScope;
 pub use series::{Bucket, Series, SeriesQuery, SeriesSpan};
 pub use sources::{Exempting, KernelRoute, RouteState, SeenFailure, SlowedSource, SourceReport};

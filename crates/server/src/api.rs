@@ -30,6 +30,7 @@
 //! | `/series` | GET | [`model::SeriesQuery`] → [`model::Series`] |
 //! | `/alarms` | GET | [`model::AlarmList`] |
 //! | `/users` | GET | [`model::UserQuery`] → [`model::UserPage`] |
+//! | `/alarms/{kind}/ack` | POST | [`model::AcknowledgeQuery`] → [`model::Acknowledged`] |
 //! | `/top` | GET | [`model::TopQuery`] → [`model::Top`] |
 //! | `/failures` | GET | [`model::FailureQuery`] → [`model::FailurePage`] |
 //! | `/test` | POST | [`model::WhatIfRequest`] → [`model::WhatIf`] |

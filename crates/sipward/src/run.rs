@@ -120,7 +120,9 @@ impl Daemon {
         let engine = Engine::new(config.policy.clone(), clock::seed())?;
         let (clock, lookups) = (Clock::start(saved.written), Lookups::new(&config));
         let notifiers = Notifiers::start(&config, &secrets, &lookups.whois, &records, &clock)?;
-        let (metrics, counting) = Metrics::new(&records, notifiers.stats(), clock.clone());
+        let (metrics, counting) =
+            Metrics::new(&records, notifiers.stats(), store.clone(), clock.clone());
+        metrics.recall(|activity, _| activity.alarms.restore(saved.acknowledged.clone()));
         let settings = State { overrides: Overrides::stored(&saved).with_mode(mode), file };
         let config = settings.effective();
         let access = Arc::new(serve::access(&config, &saved, links, &clock));

@@ -9,7 +9,7 @@ use sipward_engine::{
     self as engine, Cause, Expiry, Flow, Offender, Refusal, Success, Timestamp, UnblockReason,
 };
 
-use sipward_model::wire::{HostEntry, Mode, Scope};
+use sipward_model::wire::{AlarmKind, HostEntry, Mode, Scope};
 
 /// One thing to keep.
 #[derive(Clone, Debug)]
@@ -79,6 +79,15 @@ pub enum Entry {
     Reset {
         /// The setting's dotted name.
         key: String,
+    },
+    /// An operator has acknowledged an alarm.
+    Acknowledge(SavedAcknowledgement),
+    /// The state behind an acknowledged alarm is over: should it begin again, that is another alarm.
+    ForgetAcknowledgement {
+        /// What the alarm is about.
+        kind: AlarmKind,
+        /// Which of several.
+        about: Option<String>,
     },
     /// Bans are enforced from now on, or only observed. Those that are stored are what the new mode holds.
     Mode(Mode),
@@ -195,6 +204,25 @@ pub struct AllowEntry {
     pub until: Option<Timestamp>,
 }
 
+/// An alarm that an operator has acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SavedAcknowledgement {
+    /// What it is about.
+    pub kind: AlarmKind,
+    /// Which of several.
+    pub about: Option<String>,
+    /// Its text, to list it after a restart.
+    pub text: String,
+    /// When it was first reported.
+    pub since: Timestamp,
+    /// When it was last reported.
+    pub last: Timestamp,
+    /// Who acknowledged it.
+    pub name: String,
+    /// When that was.
+    pub at: Timestamp,
+}
+
 /// A setting that an operator changed for good while the daemon ran.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Override {
@@ -221,6 +249,8 @@ pub struct Saved {
     pub allow: Vec<AllowEntry>,
     /// Settings changed at run time.
     pub overrides: Vec<Override>,
+    /// Acknowledged alarms, the latest last.
+    pub acknowledged: Vec<SavedAcknowledgement>,
     /// Bearer tokens.
     pub tokens: Vec<SavedToken>,
     /// Bearer tokens that were revoked, the latest last.

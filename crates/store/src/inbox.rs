@@ -234,6 +234,8 @@ impl Worth {
             | Entry::Disallow { .. }
             | Entry::Override(_)
             | Entry::Reset { .. }
+            | Entry::Acknowledge(_)
+            | Entry::ForgetAcknowledgement { .. }
             | Entry::Mode(_)
             | Entry::Token(_)
             | Entry::RevokeToken(_) => Self::Operators,
@@ -265,9 +267,12 @@ fn weight(entry: &Entry) -> usize {
         | Entry::Refused { cause, .. } => cause_weight(cause),
         Entry::Allow(allowed) => allowed.comment.as_ref().map_or(0, String::len) + 256,
         Entry::Override(set) => set.key.len() + 256,
-        Entry::Disallow { .. } | Entry::Reset { .. } | Entry::Token(_) | Entry::RevokeToken(_) => {
-            256
-        }
+        Entry::Acknowledge(alarm) => alarm.text.len() + 256,
+        Entry::ForgetAcknowledgement { .. }
+        | Entry::Disallow { .. }
+        | Entry::Reset { .. }
+        | Entry::Token(_)
+        | Entry::RevokeToken(_) => 256,
         Entry::Unban { .. }
         | Entry::AllowFlow { .. }
         | Entry::Mode(_)

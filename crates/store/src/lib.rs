@@ -58,7 +58,8 @@ use tokio::sync::mpsc;
 use checkpointer::Checkpointer;
 use database::{Database, Place, Trouble};
 pub use entry::{
-    AllowEntry, Entry, Override, RetiredToken, Saved, SavedBan, SavedFlow, SavedToken, Stepped,
+    AllowEntry, Entry, Override, RetiredToken, Saved, SavedAcknowledgement, SavedBan, SavedFlow,
+    SavedToken, Stepped,
 };
 use health::Status;
 pub use health::{Health, Notice, State};
@@ -74,6 +75,9 @@ const NOTICES: usize = 16;
 
 /// Revoked tokens that are remembered: the newest.
 pub const MOST_RETIRED: usize = 256;
+
+/// Acknowledged alarms that are remembered: the newest.
+pub const MOST_ACKNOWLEDGED: usize = 256;
 
 /// Longest time that a question to the history may take.
 const SLOW: Duration = Duration::from_secs(5);

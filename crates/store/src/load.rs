@@ -9,7 +9,10 @@ use serde::Deserialize;
 use sipward_engine::{Cause, Evidence, Grade, Identity, Offender, RuleName, Success, Text};
 
 use super::column::{expiry, flow, json, scope, timestamp};
-use super::entry::{AllowEntry, Override, RetiredToken, Saved, SavedBan, SavedFlow, SavedToken};
+use super::entry::{
+    AllowEntry, Override, RetiredToken, Saved, SavedAcknowledgement, SavedBan, SavedFlow,
+    SavedToken,
+};
 use super::key::Net;
 use super::schema::WRITTEN;
 use sipward_model::text::Time;
@@ -62,6 +65,13 @@ pub(super) fn all(connection: &Connection, observed: bool) -> rusqlite::Result<S
         success,
     )?;
     saved.allow = rows(connection, ALLOW, [], unreadable, allow)?;
+    saved.acknowledged = rows(
+        connection,
+        "SELECT kind, about, text, since, last, name, at FROM acknowledged ORDER BY at",
+        [],
+        unreadable,
+        acknowledged,
+    )?;
     saved.tokens = rows(
         connection,
         "SELECT name, hash, scope, since, until, used FROM tokens",
@@ -228,6 +238,19 @@ fn allow(row: &Row<'_>) -> rusqlite::Result<AllowEntry> {
 
 fn set(row: &Row<'_>) -> rusqlite::Result<Override> {
     Ok(Override { key: row.get(0)?, value: json(row, 1)?, since: timestamp(row.get(2)?) })
+}
+
+fn acknowledged(row: &Row<'_>) -> rusqlite::Result<SavedAcknowledgement> {
+    let about: String = row.get(1)?;
+    Ok(SavedAcknowledgement {
+        kind: json(row, 0)?,
+        about: Some(about).filter(|about| !about.is_empty()),
+        text: row.get(2)?,
+        since: timestamp(row.get(3)?),
+        last: timestamp(row.get(4)?),
+        name: row.get(5)?,
+        at: timestamp(row.get(6)?),
+    })
 }
 
 fn token(row: &Row<'_>) -> rusqlite::Result<SavedToken> {

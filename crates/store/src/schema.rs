@@ -10,7 +10,7 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: i64 = 0x5349_5057;
 
 /// Migrations done to a database that is up to date: as many as there are [`STEPS`].
-pub(super) const VERSION: i64 = 5;
+pub(super) const VERSION: i64 = 6;
 
 /// `meta` row: when something was written last. A clock that is before it is wrong.
 pub(super) const WRITTEN: &str = "written_at";
@@ -71,6 +71,19 @@ CREATE TABLE flows (
 ",
     // Allowed hosts that leave the list by themselves.
     "ALTER TABLE allow ADD COLUMN until INTEGER;",
+    // Alarms that an operator has acknowledged. `about` is empty where there is one of its kind.
+    "
+CREATE TABLE acknowledged (
+    kind  TEXT NOT NULL,
+    about TEXT NOT NULL,
+    text  TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    last  INTEGER NOT NULL,
+    name  TEXT NOT NULL,
+    at    INTEGER NOT NULL,
+    PRIMARY KEY (kind, about)
+) STRICT, WITHOUT ROWID;
+",
 ];
 
 const FIRST: &str = "

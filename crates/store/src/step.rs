@@ -27,5 +27,10 @@ pub(super) fn rows(connection: &Connection, step: &Stepped) -> rusqlite::Result<
     run("UPDATE successes SET since = since + ?3 WHERE since BETWEEN ?1 AND ?2")?;
     run("UPDATE successes SET at = at + ?3 WHERE at BETWEEN ?1 AND ?2")?;
     run("UPDATE allow SET since = since + ?3 WHERE since BETWEEN ?1 AND ?2")?;
+    for column in ["since", "last", "at"] {
+        run(&format!(
+            "UPDATE acknowledged SET {column} = {column} + ?3 WHERE {column} BETWEEN ?1 AND ?2"
+        ))?;
+    }
     run("UPDATE overrides SET since = since + ?3 WHERE since BETWEEN ?1 AND ?2")
 }

@@ -10,11 +10,13 @@ use sipward_engine::{
 };
 
 use super::column::micros;
-use super::entry::{AllowEntry, Override, RetiredToken, SavedBan, SavedFlow, SavedToken};
+use super::entry::{
+    AllowEntry, Override, RetiredToken, SavedAcknowledgement, SavedBan, SavedFlow, SavedToken,
+};
 use super::inbox::Item;
 use super::key::Key;
 use super::schema::WRITTEN;
-use super::{Entry, HistoryKind, MOST_RETIRED, step};
+use super::{Entry, HistoryKind, MOST_ACKNOWLEDGED, MOST_RETIRED, step};
 use sipward_model::text::Time;
 use sipward_model::wire::Mode;
 
@@ -147,6 +149,11 @@ impl Rows<'_> {
             }
             Entry::Override(set) => self.set(set),
             Entry::Reset { key } => self.run("DELETE FROM overrides WHERE key = ?1", params![key]),
+            Entry::Acknowledge(alarm) => self.acknowledge(alarm),
+            Entry::ForgetAcknowledgement { kind, about } => self.run(
+                "DELETE FROM acknowledged WHERE kind = ?1 AND about = ?2",
+                params![json(kind)?, about.as_deref().unwrap_or_default()],
+            ),
             // It concerns what comes after it: see [`batch`].
             Entry::Mode(_) => Ok(()),
             Entry::Token(token) => self.token(token),
@@ -364,6 +371,28 @@ impl Rows<'_> {
             "INSERT INTO overrides (key, value, since) VALUES (?1, ?2, ?3)
              ON CONFLICT (key) DO UPDATE SET value = excluded.value, since = excluded.since",
             params![key, json(value)?, micros(*since)],
+        )
+    }
+
+    fn acknowledge(&self, alarm: &SavedAcknowledgement) -> rusqlite::Result<()> {
+        let SavedAcknowledgement { kind, about, text, since, last, name, at } = alarm;
+        self.run(
+            "INSERT OR REPLACE INTO acknowledged (kind, about, text, since, last, name, at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                json(kind)?,
+                about.as_deref().unwrap_or_default(),
+                text,
+                micros(*since),
+                micros(*last),
+                name,
+                micros(*at)
+            ],
+        )?;
+        self.run(
+            "DELETE FROM acknowledged WHERE (kind, about) NOT IN
+             (SELECT kind, about FROM acknowledged ORDER BY at DESC LIMIT ?1)",
+            params![i64::try_from(MOST_ACKNOWLEDGED).unwrap_or(i64::MAX)],
         )
     }
 

@@ -4,15 +4,20 @@ use serde_json::{Value, json};
 use sipward_tests::http::Client;
 use sipward_tests::wait::until;
 
-use super::world::{World, seen_at};
+use super::http::Served;
+use super::world::{World, ip, seen_at};
 
 super::cases![
     bans_and_failures_are_counted_by_the_minute,
     bans_of_before_a_restart_are_counted_and_failures_are_not,
     a_lost_connection_is_an_alarm_until_the_next_one,
+    a_guessed_password_is_the_first_alarm,
+    an_alarm_is_acknowledged_and_stays_so_after_a_restart,
     accounts_under_attack_are_told_with_their_sources,
     a_healthy_phone_that_fails_is_told_beside_the_attacked,
     the_most_frequent_are_told_by_source_user_and_user_agent,
+    whom_forged_packets_name_is_no_attacker,
+    one_field_finds_addresses_networks_and_users,
     status_has_the_numbers_of_a_jail,
 ];
 
@@ -101,6 +106,88 @@ fn a_lost_connection_is_an_alarm_until_the_next_one() {
     assert!(alarm["ended"].is_string(), "{alarm:#}");
 }
 
+fn a_guessed_password_is_the_first_alarm() {
+    let served = Served::new();
+    let (fs, daemon) = (&served.world.fs, &served.daemon);
+    let text = "user 1003 logged in from new address 198.51.100.7 after 4 failures there: the password may \
+                have been guessed";
+    for _ in 0..4 {
+        fs.failure(ip(ATTACKER), 5060, "1003");
+    }
+    fs.success(ip(ATTACKER), 5060, "1003");
+    let guessed = daemon.expect_that("alarm", |line| line.text("alarm") == "guessed");
+    assert_eq!((guessed.text("address"), guessed.text("user")), (ATTACKER, "1003"));
+    assert_eq!((guessed.number("failures"), guessed.number("strangers")), (Some(4), Some(0)));
+    // A later alarm does not take its place.
+    for n in 0..120 {
+        fs.blind_spoof(ip(&format!("203.0.113.{n}")));
+    }
+    daemon.expect_that("alarm", |line| line.text("alarm") == "spoofing");
+
+    let client = served.setup.client();
+    let alarms =
+        get_until(&client, "/alarms", |alarms| alarms["items"].as_array().unwrap().len() > 1);
+    assert_eq!(alarms["state"], "alarm");
+    let guessed = &alarms["items"][1];
+    assert_eq!((&guessed["kind"], &guessed["counts"]), (&json!("guessed"), &json!(true)));
+    assert!(guessed["text"].as_str().unwrap().ends_with(text), "{guessed:#}");
+    let counted = client.get("/status").expect(200);
+    assert!(counted["alarms"]["texts"].to_string().contains(text), "{counted:#}");
+    let token = served.token("prometheus", "read");
+    let metrics = served.ask(|web| web.bearer(&token).get("/metrics")).expect(200).body;
+    assert!(metrics.contains("sipward_alarms_total{alarm=\"guessed\"} 1\n"), "{metrics}");
+    let session = served.session(&token);
+    let page = served.ask(|web| web.browser().with("Cookie", &session).get("/")).expect(200).body;
+    let place = |words: &str| page.find(words).unwrap_or_else(|| panic!("{words}: {page}"));
+    assert!(place(text) < place("forgeable failures within a minute"));
+}
+
+fn an_alarm_is_acknowledged_and_stays_so_after_a_restart() {
+    let mut served = Served::new();
+    let guess = |served: &Served| {
+        for _ in 0..4 {
+            served.world.fs.failure(ip(ATTACKER), 5060, "1003");
+        }
+        served.world.fs.success(ip(ATTACKER), 5060, "1003");
+        served.daemon.expect_that("alarm", |line| line.text("alarm") == "guessed");
+    };
+    guess(&served);
+    let client = served.setup.client();
+    let raised = get_until(&client, "/alarms", |alarms| alarms["state"] == "alarm");
+    assert_eq!(raised["items"][0]["about"], "1003");
+    let reader = served.token("looks", "read");
+    let refused =
+        served.ask(|web| web.bearer(&reader).ask("POST", "/api/v1/alarms/guessed/ack", None));
+    assert_eq!(refused.status, 403);
+    assert_eq!(client.post("/alarms/nothing/ack", &json!({})).wrong_fields(), ["kind"]);
+    assert_eq!(client.post("/alarms/guessed/ack?about=1004", &json!({})).status, 404);
+
+    let session = served.session(&served.token("anna", "write"));
+    let page = |served: &Served| {
+        served.ask(|web| web.browser().with("Cookie", &session).get("/")).expect(200).body
+    };
+    assert!(page(&served).contains("action=\"/alarms/ack\""));
+    let fields = "kind=guessed&about=1003";
+    let done = served
+        .ask(|web| web.browser().with("Cookie", &session).form("/alarms/ack", fields))
+        .expect(303);
+    assert_eq!(done.header("location"), Some("/#alarms"));
+    served.daemon.expect_that("changed", |line| line.text("path") == "/alarms/ack");
+    let alarms = client.get("/alarms").expect(200);
+    assert_eq!((&alarms["state"], &alarms["items"][0]["counts"]), (&json!("ok"), &json!(false)));
+    assert_eq!(alarms["items"][0]["acknowledged"]["name"], "anna");
+    assert!(!page(&served).contains("action=\"/alarms/ack\""), "nothing is left to do");
+
+    served.daemon.stop();
+    served.daemon = served.world.watch(&served.setup);
+    served.daemon.expect("http_opened");
+    let alarms = client.get("/alarms").expect(200);
+    let kept = &alarms["items"][0];
+    assert_eq!((&alarms["state"], &kept["kind"]), (&json!("ok"), &json!("guessed")));
+    assert_eq!(kept["acknowledged"]["name"], "anna");
+    assert!(kept["text"].as_str().unwrap().contains("may have been guessed"), "{kept:#}");
+}
+
 fn accounts_under_attack_are_told_with_their_sources() {
     let world = World::new();
     let setup = world.setup("[policy]\nmax_failures = 4\n");
@@ -164,6 +251,7 @@ fn the_most_frequent_are_told_by_source_user_and_user_agent() {
     assert_eq!((&sources["by"], &sources["total"]), (&json!("address"), &json!(2)));
     let first = &sources["items"][0];
     assert_eq!((&first["name"], &first["failures"]), (&json!(ATTACKER), &json!(5)));
+    assert_eq!((&first["counted"], &first["proved"]), (&json!(5), &json!(5)));
     assert_eq!((&first["users"], &first["sources"]), (&json!(1), &Value::Null));
     assert_eq!(first["banned"], true);
     let agents = client.get("/top?by=user_agent").expect(200);
@@ -172,6 +260,53 @@ fn the_most_frequent_are_told_by_source_user_and_user_agent() {
     assert_eq!(first["banned"], Value::Null);
     assert_eq!(client.get("/top?by=user").expect(200)["items"][0]["name"], "1000");
     assert_eq!(client.get("/top?limit=0").wrong_fields(), ["limit"]);
+}
+
+fn whom_forged_packets_name_is_no_attacker() {
+    let served = Served::new();
+    for _ in 0..9 {
+        served.world.fs.blind_spoof(ip("203.0.113.5"));
+    }
+    served.world.fail(ATTACKER, 2);
+    served.daemon.expect_many("auth_failure", 2, seen_at(ATTACKER));
+    let client = served.setup.client();
+    let names = |path: &str| {
+        let top = get_until(&client, path, |top| top["memory"]["failures"] == 11);
+        let names = top["items"].as_array().unwrap().iter().map(|item| item["name"].clone());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(names("/top"), [ATTACKER, "203.0.113.5"]);
+    assert_eq!(names("/top?only=counted"), [ATTACKER]);
+    assert_eq!(names("/top?only=forgeable"), ["203.0.113.5"]);
+    let session = served.session(&served.token("noc", "write"));
+    let page = served.ask(|web| web.browser().with("Cookie", &session).get("/")).expect(200).body;
+    let after = |words: &str| page.split_once(words).unwrap_or_else(|| panic!("{words}: {page}")).1;
+    let attackers = after("id=\"sources\"").split_once("</section>").unwrap().0;
+    assert!(attackers.contains(ATTACKER) && !attackers.contains("203.0.113.5"), "{attackers}");
+    let forged = after("id=\"forged\"").split_once("</section>").unwrap().0;
+    assert!(forged.contains("203.0.113.5") && !forged.contains("<button"), "{forged}");
+}
+
+fn one_field_finds_addresses_networks_and_users() {
+    let served = Served::new();
+    served.world.fail(ATTACKER, 5);
+    served.daemon.expect("ban");
+    get_until(&served.setup.client(), "/users", |page| page["total"] == 1);
+    let session = served.session(&served.token("noc", "read"));
+    let find = |text: &str| {
+        served.ask(|web| web.browser().with("Cookie", &session).get(&format!("/search?q={text}")))
+    };
+    assert_eq!(find(ATTACKER).expect(303).header("location"), Some("/sources/198.51.100.7"));
+    let net = find("198.51.100.0%2F24").expect(303);
+    assert_eq!(net.header("location"), Some("/bans?q=198.51.100.0%2F24"));
+    let page = find("1000").expect(200).body;
+    assert!(
+        page.contains("1 user under attack") && page.contains("href=\"/sources/198.51.100.7\""),
+        "{page}"
+    );
+    let none = find("%3Cb%3E").expect(200).body;
+    assert!(none.contains("&lt;b&gt;") && none.contains("0 bans"), "{none}");
+    assert!(page.contains("action=\"/search\""), "the field is on every page");
 }
 
 fn status_has_the_numbers_of_a_jail() {

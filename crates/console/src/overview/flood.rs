@@ -1,27 +1,10 @@
-//! The flood state of FreeSWITCH, and the busiest strangers.
+//! The busiest strangers.
 
 use maud::{Markup, html};
 
-use super::super::flood::state;
 use super::super::frame::Frame;
-use super::super::labels::{self, plain};
+use super::super::labels;
 use sipward_model::wire::BusyStranger;
-
-/// The state and its summary, as a fact.
-pub(super) fn fact(frame: &Frame) -> Markup {
-    let flood = &frame.status.flood;
-    let (class, word) = state(flood.state);
-    html! {
-        section class={ "fact " (class) } {
-            h2 { "Flood" }
-            strong { (word) }
-            @if let Some(since) = flood.since {
-                p.soft { "for " (labels::span(frame.now.since(since.0).as_secs())) }
-            }
-            p { (plain(&flood.summary)) }
-        }
-    }
-}
 
 /// The busiest strangers, if any.
 pub(super) fn strangers(frame: &Frame) -> Markup {

@@ -1,5 +1,6 @@
 //! What needed an operator within the last day, and which of it is over.
 
+mod acknowledged;
 mod change;
 
 use std::collections::VecDeque;
@@ -8,11 +9,13 @@ use std::time::Duration;
 
 use sipward_engine::Timestamp;
 
+use acknowledged::Acknowledgements;
 use change::{AlarmChange, change};
 use sipward_model::wire::{AlarmKind, AlarmState};
 
 use sipward_model::clock::moved;
 use sipward_model::record::Record;
+use sipward_store::SavedAcknowledgement;
 
 /// Alarms remembered at most. Each holds the record of its latest time, about 1 kB.
 const MOST: usize = 256;
@@ -23,14 +26,12 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// What comes again within this time is the same alarm, once more.
 const SAME: Duration = Duration::from_secs(600);
 
-/// How long an alarm without an end wants attention.
-pub(crate) const FRESH: Duration = Duration::from_secs(3_600);
-
 /// The alarms of a day.
 #[derive(Debug, Default)]
 pub struct Alarms {
     /// The newest last.
     entries: VecDeque<Entry>,
+    acknowledged: Acknowledgements,
 }
 
 #[derive(Clone, Debug)]
@@ -59,6 +60,8 @@ pub struct ActiveState {
 #[derive(Clone, Debug)]
 pub struct Seen {
     pub concern: AlarmKind,
+    /// Which of several.
+    pub about: Option<String>,
     pub first: Timestamp,
     pub last: Timestamp,
     pub times: u32,
@@ -68,24 +71,76 @@ pub struct Seen {
     /// `None` for what has no end.
     pub standing: Option<bool>,
     pub ended: Option<Timestamp>,
+    /// Who has acknowledged it, and when.
+    pub acknowledged: Option<(String, Timestamp)>,
 }
 
 impl Seen {
-    /// How much it weighs at `now`; `None` when it is over.
+    /// How much it weighs at `now`; `None` when it is over, or acknowledged.
     pub fn weighs(&self, now: Timestamp) -> Option<AlarmState> {
-        let counts = self.standing.unwrap_or_else(|| now.since(self.last) < FRESH);
-        counts.then(|| self.concern.severity())
+        let fresh = || now.since(self.last) < self.concern.counts_for();
+        let counts = self.standing.unwrap_or_else(fresh);
+        (counts && self.acknowledged.is_none()).then(|| self.concern.severity())
     }
 }
 
 impl Alarms {
-    /// Adds a record of the time `now`.
-    pub fn note(&mut self, record: &Arc<Record>, now: Timestamp) {
-        match change(record) {
-            Some(AlarmChange::Raised(concern, about)) => self.raise(concern, about, record, now),
-            Some(AlarmChange::Over(concern, about)) => self.end(concern, about.as_deref(), now),
-            None => {}
+    /// Adds a record of the time `now`. Gives the acknowledged alarm that it ends.
+    pub fn note(
+        &mut self,
+        record: &Arc<Record>,
+        now: Timestamp,
+    ) -> Option<(AlarmKind, Option<String>)> {
+        match change(record)? {
+            AlarmChange::Raised(concern, about) => {
+                self.raise(concern, about, record, now);
+                None
+            }
+            AlarmChange::Over(concern, about) => {
+                self.end(concern, about.as_deref(), now);
+                let known = self.acknowledged.end(concern, about.as_deref());
+                known.then_some((concern, about))
+            }
         }
+    }
+
+    /// Takes over the alarms that were acknowledged in an earlier run.
+    pub fn restore(&mut self, saved: Vec<SavedAcknowledgement>) {
+        self.acknowledged.restore(saved);
+    }
+
+    /// Acknowledges the alarms of a kind, or the one about this, in the name of `name`. Gives those that were not
+    /// before.
+    pub fn acknowledge(
+        &mut self,
+        (concern, about): (AlarmKind, Option<&str>),
+        name: &str,
+        standing: &[ActiveState],
+        now: Timestamp,
+    ) -> Vec<SavedAcknowledgement> {
+        let wanted = |seen: &Seen| {
+            let named = about.is_none_or(|about| seen.about.as_deref() == Some(about));
+            seen.concern == concern && named && seen.acknowledged.is_none()
+        };
+        let mut done: Vec<SavedAcknowledgement> = Vec::new();
+        for seen in self.read(standing, now).into_iter().filter(wanted) {
+            // Of several alarms about the same the newest is kept; it covers the earlier ones.
+            if done.iter().any(|alarm| alarm.about == seen.about) {
+                continue;
+            }
+            let alarm = SavedAcknowledgement {
+                kind: concern,
+                about: seen.about,
+                text: seen.text,
+                since: seen.first,
+                last: seen.last,
+                name: name.to_owned(),
+                at: now,
+            };
+            self.acknowledged.add(alarm.clone());
+            done.push(alarm);
+        }
+        done
     }
 
     /// All of them, the newest first. `standing` is what the owners report of the states they watch
@@ -105,6 +160,7 @@ impl Alarms {
             };
             seen.push(Seen {
                 concern: entry.concern,
+                about: entry.about.clone(),
                 first: entry.first,
                 last: entry.last,
                 times: entry.times,
@@ -112,10 +168,12 @@ impl Alarms {
                 text: entry.record.to_string(),
                 standing: entry.concern.has_end().then_some(stands),
                 ended: if stands { None } else { entry.ended },
+                acknowledged: None,
             });
         }
         seen.extend(unmatched.into_iter().map(|state| Seen {
             concern: state.concern,
+            about: None,
             first: state.since,
             last: state.since,
             times: 1,
@@ -123,7 +181,18 @@ impl Alarms {
             text: state.text.clone(),
             standing: Some(true),
             ended: None,
+            acknowledged: None,
         }));
+        for alarm in &mut seen {
+            let by = self.acknowledged.of(alarm.concern, alarm.about.as_deref(), alarm.first);
+            alarm.acknowledged = by.map(|by| (by.name.clone(), by.at));
+        }
+        let forgotten = self.acknowledged.of_earlier_runs().filter(|alarm| {
+            let listed = |it: &Seen| it.concern == alarm.kind && it.about == alarm.about;
+            now.since(alarm.at) < DAY && !seen.iter().any(listed)
+        });
+        let forgotten: Vec<Seen> = forgotten.map(of_earlier_run).collect();
+        seen.extend(forgotten);
         seen.sort_by_key(|alarm| std::cmp::Reverse(alarm.last));
         seen
     }
@@ -169,6 +238,7 @@ impl Alarms {
 
     /// Moves all times by so many µs.
     pub(super) fn shift(&mut self, by: i64) {
+        self.acknowledged.shift(by);
         for entry in &mut self.entries {
             entry.first = moved(entry.first, by);
             entry.last = moved(entry.last, by);
@@ -182,6 +252,22 @@ impl Alarms {
                 entry.ended.get_or_insert(now);
             }
         }
+    }
+}
+
+/// An acknowledged alarm of which nothing else is known any more.
+fn of_earlier_run(alarm: &SavedAcknowledgement) -> Seen {
+    Seen {
+        concern: alarm.kind,
+        about: alarm.about.clone(),
+        first: alarm.since,
+        last: alarm.last,
+        times: 1,
+        record: None,
+        text: alarm.text.clone(),
+        standing: None,
+        ended: None,
+        acknowledged: Some((alarm.name.clone(), alarm.at)),
     }
 }
 

@@ -3,13 +3,17 @@
 use sipward_engine::Timestamp;
 
 use super::Control;
+use super::bounds::at_most;
 use super::error::ControlError;
 use crate::EngineTask;
 use crate::activity::{ActiveState, Seen};
 use sipward_model::record::line;
 use sipward_model::text::{self, Time};
-use sipward_model::wire::{Alarm, AlarmKind, AlarmList, AlarmState};
+use sipward_model::wire::{Acknowledged, Acknowledgement, Alarm, AlarmKind, AlarmList, AlarmState};
 use sipward_store::{self as store, Health};
+
+/// Longest `about`, in bytes: a path of a file may be long.
+const MAX_ABOUT: usize = 1_024;
 
 impl Control {
     /// The alarms, with the states that their owners report.
@@ -23,6 +27,29 @@ impl Control {
         let state = counting.max().unwrap_or(AlarmState::Ok);
         Ok(AlarmList { state, items })
     }
+
+    /// Acknowledges the alarms of a kind, or only the one about this: they no longer count, but stay listed. It is
+    /// stored.
+    pub async fn acknowledge(
+        &self,
+        kind: AlarmKind,
+        about: Option<String>,
+        name: String,
+    ) -> Result<Acknowledged, ControlError> {
+        at_most("about", about.as_deref(), MAX_ABOUT)?;
+        let store = self.store.health();
+        let standing = self.engine.call(move |task| standing(task, store)).await?;
+        let done = self.metrics.recall(|activity, now| {
+            activity.alarms.acknowledge((kind, about.as_deref()), &name, &standing, now)
+        });
+        if done.is_empty() {
+            let detail = "there is no such alarm that is not acknowledged yet";
+            return Err(ControlError::NotFound(detail.to_owned()));
+        }
+        let count = done.len() as u64;
+        done.into_iter().for_each(|alarm| self.store.put(store::Entry::Acknowledge(alarm)));
+        Ok(Acknowledged { count, store: self.store_settled().await })
+    }
 }
 
 fn alarm(seen: Seen, now: Timestamp) -> Alarm {
@@ -30,12 +57,14 @@ fn alarm(seen: Seen, now: Timestamp) -> Alarm {
     Alarm {
         kind: seen.concern,
         severity: seen.concern.severity(),
+        about: seen.about.clone(),
         counts: seen.weighs(now).is_some(),
         standing: seen.standing,
         since: Time(seen.first),
         at: Time(seen.last),
         times: seen.times,
         ended: seen.ended.map(Time),
+        acknowledged: seen.acknowledged.map(|(name, at)| Acknowledgement { name, at: Time(at) }),
         text: seen.text,
         data: fields.unwrap_or_default(),
     }

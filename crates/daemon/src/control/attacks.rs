@@ -12,8 +12,8 @@ use crate::EngineHandle;
 use crate::activity::{self, Attacked, Column, MOST_FAILURES, Patient, Remembered, Row};
 use sipward_model::text::Time;
 use sipward_model::wire::{
-    AttackedUser, AttackingSource, Memory, Phone, Top, TopBy, TopEntry, TopQuery, UserPage,
-    UserQuery,
+    AttackedUser, AttackingSource, Memory, Phone, Top, TopBy, TopEntry, TopOnly, TopQuery,
+    UserPage, UserQuery,
 };
 
 /// Longest text to search for, in bytes.
@@ -55,7 +55,7 @@ impl Control {
         })
     }
 
-    /// The sources, users or user agents that failed most often, by the failures that are remembered.
+    /// The sources, users or user agents with the most failures that count, by the failures that are remembered.
     pub async fn top(&self, query: TopQuery) -> Result<Top, ControlError> {
         let limit = limit(query.limit)?;
         let by = query.by.unwrap_or_default();
@@ -64,9 +64,15 @@ impl Control {
             TopBy::User => Column::User,
             TopBy::UserAgent => Column::UserAgent,
         };
-        let (memory, (rows, total)) =
-            of_memory(self, move |seen| (memory(seen), activity::rows(seen, column, limit)))
-                .await?;
+        let wanted = move |row: &Row| match query.only {
+            None => true,
+            Some(TopOnly::Counted) => row.counted > 0,
+            Some(TopOnly::Forgeable) => row.proved == 0,
+        };
+        let (memory, (rows, total)) = of_memory(self, move |seen| {
+            (memory(seen), activity::rows(seen, column, wanted, limit))
+        })
+        .await?;
         let banned =
             banned(&self.engine, rows.iter().filter_map(|row| row.address).collect()).await?;
         let items = rows.into_iter().map(|row| entry(row, &banned)).collect();
@@ -149,6 +155,7 @@ fn entry(row: Row, banned: &HashSet<IpAddr>) -> TopEntry {
         name: row.name,
         failures: row.failures,
         proved: row.proved,
+        counted: row.counted,
         users: is_source.then_some(row.distinct),
         sources: (!is_source).then_some(row.distinct),
         last: Time(row.last),

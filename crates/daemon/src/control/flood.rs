@@ -28,6 +28,7 @@ pub(super) fn flood(task: &EngineTask) -> Flood {
         summary: summary(second.dropped, phones, profiles.slowest(), deaf),
         passed_per_second: second.passed,
         dropped_per_second: second.dropped,
+        dropped_today: flood.dropped_today(clock.wall(now)),
         phones,
         answer_seconds: profiles.slowest().map(|took| took.as_secs_f64()),
         profiles: each(profiles, clock),

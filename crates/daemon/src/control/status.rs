@@ -32,6 +32,8 @@ impl Control {
             failed_now: FailedNow {
                 sources: failed.sources,
                 failures: failed.failures,
+                attackers: failed.attackers,
+                counted: failed.counted,
                 at_least: failed.is_partial,
             },
             blind: self.metrics.tally().blind,

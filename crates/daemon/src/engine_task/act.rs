@@ -52,6 +52,7 @@ impl EngineTask {
             Report::Shield(counts) => {
                 let (requests, now) = (self.requests(), self.clock.steady());
                 self.flood.counted(&counts, requests, now);
+                self.flood.dropped_at(self.clock.wall(now), counts.dropped.total());
             }
             Report::Strangers(strangers) => {
                 self.busy_strangers(&strangers);

@@ -58,6 +58,8 @@ pub struct Flood {
     shield_at: Option<Timestamp>,
     /// Since the start.
     totals: ShieldCounts,
+    /// Packets dropped on the latest day (UTC) that any were counted on, and its number.
+    today: (u64, u64),
     /// The budgets drop, or did a moment ago.
     dropping: Option<Dropping>,
     is_shielded: bool,
@@ -91,6 +93,18 @@ impl Flood {
         self.shield_at = Some(now);
         self.totals += *counts;
         self.note(Second::from(counts), now);
+    }
+
+    /// Adds packets that were dropped at this wall time.
+    pub(super) fn dropped_at(&mut self, wall: Timestamp, packets: u64) {
+        let day = day_of(wall);
+        let before = if self.today.0 == day { self.today.1 } else { 0 };
+        self.today = (day, before.saturating_add(packets));
+    }
+
+    /// Packets dropped on the day of this wall time, since the start.
+    pub fn dropped_today(&self, wall: Timestamp) -> u64 {
+        if self.today.0 == day_of(wall) { self.today.1 } else { 0 }
     }
 
     /// What the shield has counted since the start.
@@ -180,6 +194,11 @@ impl Flood {
     pub(super) fn rests(&mut self, targets: &[SocketAddr]) {
         self.profiles.keep(targets);
     }
+}
+
+/// The number of a day in UTC, counted from the epoch.
+fn day_of(wall: Timestamp) -> u64 {
+    wall.as_micros() / 86_400_000_000
 }
 
 impl From<&ShieldCounts> for Second {

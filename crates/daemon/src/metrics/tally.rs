@@ -111,11 +111,12 @@ const REFUSALS: [&str; 10] = [
     "denied_lately",
 ];
 
-const ALARMS: [&str; 17] = [
+const ALARMS: [&str; 18] = [
     "ban_table_full",
     "not_enforced",
     "many_bans",
     "spoofing",
+    "guessed",
     "likely_proxy",
     "account_attacked",
     "insider",
@@ -251,6 +252,7 @@ fn raised(alarm: &Alarm) -> &'static str {
         Alarm::NotEnforced { .. } => "not_enforced",
         Alarm::ManyBans { .. } => "many_bans",
         Alarm::Spoofing { .. } => "spoofing",
+        Alarm::Guessed { .. } => "guessed",
         Alarm::LikelyProxy { .. } => "likely_proxy",
         Alarm::AccountAttacked { .. } => "account_attacked",
         Alarm::Insider { .. } => "insider",

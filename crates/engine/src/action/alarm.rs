@@ -43,6 +43,21 @@ pub enum Alarm {
         /// The address that failed.
         address: IpAddr,
     },
+    /// A user logged in from an address where it never did before, after failures: the password may have been guessed.
+    /// Raised once an hour for an account, and once a day for an account and an address.
+    Guessed {
+        /// The user.
+        user: Text,
+        /// The address.
+        address: IpAddr,
+        /// Failures from that address or its IPv6 /64 that came before: of this user, or of all users where they led to
+        /// a ban that holds.
+        failures: u32,
+        /// Seconds from the first of them to the log-in; `None` without any, or where a ban has taken their place.
+        first_failure_seconds_before: Option<u32>,
+        /// Other strangers that failed for the user within the window of the rule `account`; at least so many.
+        strangers: u32,
+    },
     /// One user is attacked from many sources.
     AccountAttacked {
         /// The user.

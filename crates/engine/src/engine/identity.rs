@@ -164,6 +164,8 @@ impl Engine {
             return;
         }
         self.stats.unproved_successes += 1;
+        // Nothing proves the address, but the password was right.
+        self.watch_login(success, actions);
         // Its challenge may be on its way: events of a busy FreeSWITCH were seen to overtake each other.
         self.unproved.put(line, UnprovedSuccess::new(success, self.now));
     }
@@ -228,7 +230,9 @@ impl Engine {
         let (host, key) = (Key::of_addr(source), self.key(source));
         let user_hash = self.fingerprints.text(user);
         let clean = self.sources.get(&key).is_none_or(|source| source.history.is_clean(user_hash));
-        self.sources.forgive(&key, user_hash);
+        if !self.watch_login(success, actions) {
+            self.sources.forgive(&key, user_hash);
+        }
         if !self.may_become_known(success, host, user_hash, actions) {
             return;
         }
@@ -325,7 +329,7 @@ impl Engine {
     }
 
     /// A user agent, unless it was not told.
-    fn agent(&self, user_agent: &str) -> Option<u64> {
+    pub(super) fn agent(&self, user_agent: &str) -> Option<u64> {
         (!user_agent.is_empty()).then(|| self.fingerprints.text(user_agent))
     }
 

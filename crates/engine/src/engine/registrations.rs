@@ -183,6 +183,7 @@ impl Engine {
         self.live.expire(now);
         self.accounts_spread.expire(now);
         self.insiders.expire(now, &self.limits);
+        self.expire_guessed(now);
         self.callers.expire(|_, until| *until <= now);
         self.caller_networks.expire(|_, until| *until <= now);
         self.unproved.expire(now);

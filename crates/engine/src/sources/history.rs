@@ -232,6 +232,17 @@ impl History {
         count(self.within(now, window_ms).filter(|entry| entry.is_of(user_hash)))
     }
 
+    /// The same, and how long ago (ms) the first of them was.
+    pub(crate) fn since_first(
+        &self,
+        user_hash: u64,
+        now: u32,
+        window_ms: u32,
+    ) -> (u32, Option<u32>) {
+        let ages = self.within(now, window_ms).filter(|entry| entry.is_of(user_hash));
+        ages.fold((0, None), |(count, _), entry| (count + 1, Some(entry.age(now))))
+    }
+
     /// What the counting rules find against `standing`. Those that cannot have reached their threshold
     /// are not looked at closer.
     pub(crate) fn findings(&self, now: u32, limits: &Limits, standing: Standing) -> Findings {

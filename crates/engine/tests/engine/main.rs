@@ -17,6 +17,7 @@ mod evidence;
 mod exemptions;
 mod flows;
 mod forecast;
+mod guessed;
 mod joining;
 mod log_lines;
 mod memory;

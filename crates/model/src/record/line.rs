@@ -12,7 +12,7 @@ use serde::Serialize;
 use sipward_engine::{Alarm, Cause, Details, Evidence, Judgement, Refusal, Scope};
 
 use super::{Ban, FlowDenied, Record, Started};
-use crate::text::{Plain, Span};
+use crate::text::{Plain, Span, count};
 use crate::wire::Mode;
 
 impl fmt::Display for Record {
@@ -462,6 +462,15 @@ fn alarm_line(f: &mut fmt::Formatter<'_>, alarm: &Alarm) -> fmt::Result {
         Alarm::Spoofing { failures, victims } => {
             write!(f, "{failures} forgeable failures within a minute, from")?;
             victims.iter().try_for_each(|victim| write!(f, " {victim}"))
+        }
+        Alarm::Guessed { user, address, failures, strangers, .. } => {
+            write!(f, "user {} logged in from new address {address} ", Plain(user))?;
+            if *failures > 0 {
+                write!(f, "after {} there", count(u64::from(*failures), "failure"))?;
+            } else {
+                write!(f, "while {strangers} other addresses fail for this user")?;
+            }
+            f.write_str(": the password may have been guessed")
         }
         Alarm::LikelyProxy { address } => {
             write!(f, "{address} fails, and healthy users log in from there: a proxy or a NAT?")

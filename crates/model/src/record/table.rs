@@ -2,6 +2,7 @@
 //!
 //! A new event is a variant of [`Record`], its kind, its line, and a row here.
 
+use sipward_engine::Alarm;
 use tracing::Level;
 
 use super::{Kind, Record};
@@ -32,8 +33,10 @@ pub enum Mail {
     No,
     /// The digest, among phones that need attention.
     Attention,
-    /// A mail of its own, at once.
+    /// A mail of its own; within a minute of another, with further ones at the end of it.
     Alarm,
+    /// A mail of its own, at once.
+    Urgent,
 }
 
 impl Row {
@@ -150,8 +153,9 @@ const TABLE: [Row; Kind::COUNT] = [
     warn(Kind::LogLost).raises(AlarmKind::LogLost),
 ];
 
-/// For kinds whose events may also report recovery.
+/// For kinds whose events differ in urgency, or may also report recovery.
 const GATE_STANDS: Row = info(Kind::Gate).ends(AlarmKind::GateOpen);
+const GUESSED: Row = error(Kind::Alarm).mailed(Mail::Urgent);
 const BANS_STAND: Row = info(Kind::Enforcement);
 const LIST_READ: Row = info(Kind::Registrations).ends(AlarmKind::RegistrationsUnreadable);
 const CLOCK_MOVED_A_LITTLE: Row = info(Kind::ClockStepped);
@@ -161,6 +165,7 @@ impl Record {
     pub fn row(&self) -> &'static Row {
         match self {
             Self::Gate { gaps, .. } if gaps.is_empty() => &GATE_STANDS,
+            Self::Alarm(Alarm::Guessed { .. }) => &GUESSED,
             Self::Enforcement { not_enforced: 0, .. } => &BANS_STAND,
             Self::Registrations { problem: None, .. } => &LIST_READ,
             Self::ClockStepped { by_seconds, .. } if by_seconds.abs() < 1.0 => {

@@ -1,5 +1,7 @@
 //! What alarms are about, and how bad they are.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -39,6 +41,8 @@ pub enum AlarmKind {
     ManyBans,
     /// Many forgeable failures.
     Spoofing,
+    /// A user logged in from a new address after failures: the password may have been guessed.
+    Guessed,
     /// A proxy or a NAT with healthy users behind it reached a threshold.
     LikelyProxy,
     /// One user is attacked from many sources.
@@ -129,6 +133,7 @@ impl AlarmKind {
             | Self::StoreDegraded
             | Self::BanTableFull
             | Self::NotEnforced
+            | Self::Guessed
             | Self::Insider
             | Self::Deaf => AlarmState::Alarm,
             Self::Shielded
@@ -171,6 +176,16 @@ impl AlarmKind {
             | Self::Clock
             | Self::Stalled
             | Self::ConnectionsShed => AlarmState::Attention,
+        }
+    }
+
+    /// How long it needs an operator after its latest report, if it has no end.
+    #[must_use]
+    pub const fn counts_for(self) -> Duration {
+        match self {
+            // The guest stays until somebody changes the password.
+            Self::Guessed => Duration::from_secs(86_400),
+            _ => Duration::from_secs(3_600),
         }
     }
 

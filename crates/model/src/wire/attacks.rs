@@ -130,6 +130,16 @@ pub enum TopBy {
     UserAgent,
 }
 
+/// Which lines of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TopOnly {
+    /// Those with failures that count.
+    Counted,
+    /// Those all of whose failures are forgeable: whom they name need not have sent them.
+    Forgeable,
+}
+
 /// Which table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
@@ -138,6 +148,9 @@ pub struct TopQuery {
     /// What it is about; `source` when left out.
     #[param(inline)]
     pub by: Option<TopBy>,
+    /// Which lines; all when left out.
+    #[param(inline)]
+    pub only: Option<TopOnly>,
     /// Lines, 1 to 1000; 100 when left out.
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<u16>,
@@ -148,10 +161,10 @@ pub struct TopQuery {
 pub struct Top {
     /// What it is about.
     pub by: TopBy,
-    /// The most frequent first.
+    /// Those with the most failures that count first, and among equals those with the most failures.
     #[schema(max_items = 1000)]
     pub items: Vec<TopEntry>,
-    /// Different ones in all.
+    /// Different ones in all, of those that `only` selects.
     pub total: u64,
     /// What this was counted from.
     pub memory: Memory,
@@ -166,6 +179,10 @@ pub struct TopEntry {
     pub failures: u64,
     /// Failures among them that are not forgeable: `answered` and `assumed`.
     pub proved: u64,
+    /// Failures among these that are no phone's that needs attention and no exempt host's: attacks, as far as anybody
+    /// can know.
+    #[serde(default)]
+    pub counted: u64,
     /// Distinct users that an address tried; `null` for the others.
     pub users: Option<u64>,
     /// Distinct addresses that a user was tried from, or that sent a user agent; `null` for addresses.

@@ -23,6 +23,9 @@ pub struct Flood {
     pub passed_per_second: u64,
     /// Packets to the SIP ports that were dropped in the last second, of hosts that are not banned.
     pub dropped_per_second: u64,
+    /// Such packets that were dropped since midnight UTC, or since the start if that was later.
+    #[serde(default)]
+    pub dropped_today: u64,
     /// Phones that are registered.
     pub phones: u64,
     /// How long the slowest profile took for its latest answer; `null` while none is asked.

@@ -71,7 +71,13 @@ pub struct FailedNow {
     pub sources: u64,
     /// Their failures.
     pub failures: u64,
-    /// There were more than are remembered: both are at least so many.
+    /// Distinct addresses among them with failures that count: not forgeable, and no phone's that needs attention.
+    #[serde(default)]
+    pub attackers: u64,
+    /// The failures that count.
+    #[serde(default)]
+    pub counted: u64,
+    /// There were more than are remembered: all of these are at least so many.
     pub at_least: bool,
 }
 

@@ -76,6 +76,10 @@ impl Collector {
                     self.begin_digest(now);
                 }
                 Mail::Alarm => self.alarms.push(record),
+                Mail::Urgent => {
+                    self.alarms.push(record);
+                    self.quiet_until = None;
+                }
             },
         }
     }

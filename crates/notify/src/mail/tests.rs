@@ -171,6 +171,33 @@ async fn an_alarm_does_not_wait_for_the_digest_and_a_second_one_waits_a_minute()
 }
 
 #[tokio::test]
+async fn a_password_that_may_have_been_guessed_waits_neither_for_the_digest_nor_for_the_minute() {
+    let mut sink = Sink::start().await;
+    let settings = MailSettings { digest: Duration::from_secs(3_600), ..settings(&sink) };
+    let mailing = Mailing::start(&settings, None, WhoisSettings::default());
+    mailing.tell(Record::Alarm(Alarm::ManyBans { bans: 700 }));
+    assert!(sink.next().await.headers["subject"].contains("ALARM 700 bans"));
+    mailing.tell(Record::Alarm(Alarm::ManyBans { bans: 701 }));
+    mailing.tell(Record::Alarm(Alarm::Guessed {
+        user: Text::new("1003"),
+        address: "203.0.113.7".parse().unwrap(),
+        failures: 14,
+        first_failure_seconds_before: Some(90),
+        strangers: 0,
+    }));
+    let mail = sink.next().await;
+    assert!(
+        mail.text.contains(
+            "ALARM user 1003 logged in from new address 203.0.113.7 after 14 failures there: \
+             the password may have been guessed\n"
+        ),
+        "{mail:?}"
+    );
+    assert_eq!(mailing.finish().await.delivered, 2);
+    assert_eq!(sink.rest(), []);
+}
+
+#[tokio::test]
 async fn a_server_that_refuses_for_now_is_tried_again_with_the_same_message() {
     let mut sink = Sink::refusing(2).await;
     let mailing = Mailing::start(&settings(&sink), None, WhoisSettings::default());

@@ -83,6 +83,7 @@ routes! {
     write tokens::end_sessions;
     read series::show;
     read alarms::list;
+    write alarms::acknowledge;
     read attacks::users;
     read attacks::top;
     read healthy::show;

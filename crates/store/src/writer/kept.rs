@@ -49,7 +49,10 @@ impl Kept {
                 self.tokens.remove(&token.name);
                 self.retire(token);
             }
-            Entry::Ban { .. }
+            // An alarm that lost its acknowledgement is acknowledged once more.
+            Entry::Acknowledge(_)
+            | Entry::ForgetAcknowledgement { .. }
+            | Entry::Ban { .. }
             | Entry::Unban { .. }
             | Entry::DenyFlow { .. }
             | Entry::AllowFlow { .. }

@@ -55,6 +55,7 @@ fn raised_by_engine(alarm: &Alarm) -> AlarmChange {
         Alarm::NotEnforced { .. } => (AlarmKind::NotEnforced, None),
         Alarm::ManyBans { .. } => (AlarmKind::ManyBans, None),
         Alarm::Spoofing { .. } => (AlarmKind::Spoofing, None),
+        Alarm::Guessed { user, .. } => (AlarmKind::Guessed, Some(user.to_string())),
         Alarm::LikelyProxy { address } => (AlarmKind::LikelyProxy, Some(address.to_string())),
         Alarm::AccountAttacked { user, .. } => (AlarmKind::AccountAttacked, Some(user.to_string())),
         Alarm::Insider { address, .. } => (AlarmKind::Insider, Some(address.to_string())),

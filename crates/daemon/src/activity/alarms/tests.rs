@@ -117,3 +117,59 @@ fn text_of_strangers_is_escaped() {
     let alarms = told([(0, Record::RefusedLogin { address: source, user, reason })]);
     assert!(!alarms.read(&[], at(0))[0].text.contains('\u{1b}'));
 }
+
+fn attacked(user: &str) -> Record {
+    Record::Alarm(Alarm::AccountAttacked { user: Text::new(user), sources: 12 })
+}
+
+#[test]
+fn an_acknowledged_alarm_no_longer_counts_and_stays_listed_with_who_and_when() {
+    let mut alarms = told([(0, attacked("1000")), (0, attacked("1001")), (1, away("refused"))]);
+    let standing = [state(AlarmKind::EslDisconnected)];
+    let done =
+        alarms.acknowledge((AlarmKind::AccountAttacked, Some("1001")), "anna", &standing, at(2));
+    assert_eq!(done.len(), 1);
+    assert_eq!((done[0].about.as_deref(), done[0].at), (Some("1001"), at(2)));
+    let rest = alarms.acknowledge((AlarmKind::AccountAttacked, None), "bert", &standing, at(3));
+    assert_eq!(rest.len(), 1, "the other one");
+    let seen = alarms.read(&standing, at(4));
+    let by = |about: &str| {
+        let found = seen.iter().find(|seen| seen.about.as_deref() == Some(about)).unwrap();
+        (found.acknowledged.clone(), found.weighs(at(4)))
+    };
+    assert_eq!(by("1001"), (Some(("anna".to_owned(), at(2))), None));
+    assert_eq!(by("1000"), (Some(("bert".to_owned(), at(3))), None));
+    assert_eq!(alarms.acknowledge((AlarmKind::AccountAttacked, None), "x", &[], at(5)), []);
+
+    // The same, later: a new alarm.
+    alarms.note(&Arc::new(attacked("1000")), at(60));
+    let seen = alarms.read(&[], at(60));
+    assert_eq!(
+        (seen[0].acknowledged.clone(), seen[0].weighs(at(60))),
+        (None, Some(AlarmState::Attention))
+    );
+}
+
+#[test]
+fn what_was_acknowledged_before_a_restart_stays_so_until_its_state_ends() {
+    let mut before = told([(0, undelivered("mail")), (0, attacked("1000"))]);
+    let mut saved = before.acknowledge((AlarmKind::DeliveryFailed, None), "anna", &[], at(1));
+    saved.extend(before.acknowledge((AlarmKind::AccountAttacked, None), "anna", &[], at(1)));
+
+    let mut alarms = Alarms::default();
+    alarms.restore(saved);
+    alarms.note(&Arc::new(undelivered("mail")), at(5));
+    let seen = alarms.read(&[], at(6));
+    assert_eq!(seen.len(), 2, "that of the account is listed, with nothing but its text");
+    assert!(seen.iter().all(|seen| seen.acknowledged.is_some() && seen.weighs(at(6)).is_none()));
+    assert!(seen.iter().any(|seen| seen.text.contains("user 1000 is attacked")), "{seen:?}");
+
+    let over = Record::Delivered { by: "mail".to_owned(), lost: 0 };
+    let ended = alarms.note(&Arc::new(over), at(7));
+    assert_eq!(ended, Some((AlarmKind::DeliveryFailed, Some("mail".to_owned()))));
+    alarms.note(&Arc::new(undelivered("mail")), at(8));
+    assert_eq!(alarms.read(&[], at(9))[0].weighs(at(9)), Some(AlarmState::Attention));
+    alarms.note(&Arc::new(attacked("1000")), at(10));
+    assert_eq!(alarms.read(&[], at(10))[0].weighs(at(10)), Some(AlarmState::Attention));
+    assert_eq!(alarms.read(&[], at(26 * 60)).len(), 1, "a day later only the state is left");
+}

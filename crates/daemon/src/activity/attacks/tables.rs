@@ -6,7 +6,7 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use sipward_engine::{Grade, Text, Timestamp};
+use sipward_engine::{Grade, Judgement, Text, Timestamp};
 
 use super::Remembered;
 
@@ -31,6 +31,8 @@ pub struct Row {
     pub failures: u64,
     /// Those among them that are not forgeable.
     pub proved: u64,
+    /// Those among these that are no phone's that needs attention and no exempt host's.
+    pub counted: u64,
     /// Distinct users of a source; of the others, distinct sources.
     pub distinct: u64,
     pub last: Timestamp,
@@ -67,6 +69,9 @@ pub struct Patient {
 pub struct Within {
     pub failures: u64,
     pub sources: u64,
+    /// Those among them that count, and their sources.
+    pub counted: u64,
+    pub attackers: u64,
     /// The window reaches further back than memory does.
     pub is_partial: bool,
 }
@@ -75,65 +80,69 @@ pub struct Within {
 struct Count<T> {
     failures: u64,
     proved: u64,
+    counted: u64,
     others: HashSet<T>,
     last: Timestamp,
 }
 
-/// The `most` values that failed most often, and how many there are.
-pub fn rows(remembered: &Remembered, column: Column, most: usize) -> (Vec<Row>, u64) {
-    let failures = remembered.failures();
-    match column {
-        Column::Source => counted(
-            failures.map(|(at, seen)| (seen.address, seen.user, seen.grade, at)),
-            most,
-            |source| (source.to_string(), Some(*source)),
-        ),
-        Column::User => counted(
-            failures.map(|(at, seen)| (seen.user, seen.address, seen.grade, at)),
-            most,
-            |user| (user.to_string(), None),
-        ),
-        Column::UserAgent => counted(
-            failures.map(|(at, seen)| (seen.user_agent, seen.address, seen.grade, at)),
-            most,
-            |agent| (agent.to_string(), None),
-        ),
-    }
-}
-
-fn counted<K: Eq + Hash, T: Eq + Hash>(
-    failures: impl Iterator<Item = (K, T, Grade, Timestamp)>,
+/// The `most` values with the most failures that count among those that `wanted` selects, and how many there are.
+pub fn rows(
+    remembered: &Remembered,
+    column: Column,
+    wanted: impl Fn(&Row) -> bool,
     most: usize,
-    name: impl Fn(&K) -> (String, Option<IpAddr>),
 ) -> (Vec<Row>, u64) {
-    let mut counts: HashMap<K, Count<T>> = HashMap::new();
-    for (key, other, grade, at) in failures {
-        let count = counts.entry(key).or_insert_with(|| Count {
-            failures: 0,
-            proved: 0,
-            others: HashSet::new(),
-            last: at,
-        });
-        count.failures += 1;
-        count.proved += u64::from(is_proved(grade));
-        count.others.insert(other);
-    }
-    let total = counts.len() as u64;
-    let mut rows: Vec<Row> = counts
-        .into_iter()
-        .map(|(key, Count { failures, proved, others, last })| {
-            let (name, address) = name(&key);
-            Row { name, address, failures, proved, distinct: others.len() as u64, last }
-        })
-        .collect();
+    let failures = remembered.failures();
+    let mut rows = match column {
+        Column::Source => {
+            let failures = failures.map(|(at, seen)| (seen.address, seen.user, seen, at));
+            counted(failures, |source| (source.to_string(), Some(*source)))
+        }
+        Column::User => {
+            let failures = failures.map(|(at, seen)| (seen.user, seen.address, seen, at));
+            counted(failures, |user| (user.to_string(), None))
+        }
+        Column::UserAgent => {
+            let failures = failures.map(|(at, seen)| (seen.user_agent, seen.address, seen, at));
+            counted(failures, |agent| (agent.to_string(), None))
+        }
+    };
+    rows.retain(wanted);
+    let total = rows.len() as u64;
     rows.sort_unstable_by(|one, other| rank(one).cmp(&rank(other)));
     rows.truncate(most);
     (rows, total)
 }
 
-/// Those that failed most first, then those that failed last.
-fn rank(row: &Row) -> (Reverse<u64>, Reverse<Timestamp>, &str) {
-    (Reverse(row.failures), Reverse(row.last), &row.name)
+fn counted<'a, K: Eq + Hash, T: Eq + Hash>(
+    failures: impl Iterator<Item = (K, T, &'a Judgement, Timestamp)>,
+    name: impl Fn(&K) -> (String, Option<IpAddr>),
+) -> Vec<Row> {
+    let mut by_key: HashMap<K, Count<T>> = HashMap::new();
+    for (key, other, seen, at) in failures {
+        let count = by_key.entry(key).or_insert_with(|| Count {
+            failures: 0,
+            proved: 0,
+            counted: 0,
+            others: HashSet::new(),
+            last: at,
+        });
+        count.failures += 1;
+        count.proved += u64::from(is_proved(seen.grade));
+        count.counted += u64::from(counts(seen));
+        count.others.insert(other);
+    }
+    let rows = by_key.into_iter().map(|(key, count)| {
+        let Count { failures, proved, counted, others, last } = count;
+        let (name, address) = name(&key);
+        Row { name, address, failures, proved, counted, distinct: others.len() as u64, last }
+    });
+    rows.collect()
+}
+
+/// Those with the most failures that count first, then those that failed most, then those that failed last.
+fn rank(row: &Row) -> (Reverse<u64>, Reverse<u64>, Reverse<Timestamp>, &str) {
+    (Reverse(row.counted), Reverse(row.failures), Reverse(row.last), &row.name)
 }
 
 /// The accounts under attack: `most` of them behind the first `skip`, those with most failures first; and
@@ -229,12 +238,24 @@ pub fn patients(remembered: &Remembered, most: usize) -> (Vec<Patient>, u64) {
 pub fn within(remembered: &Remembered, window: Duration, now: Timestamp) -> Within {
     let from = now.earlier(window);
     let (mut failures, mut sources) = (0, HashSet::new());
+    let (mut counting, mut attackers) = (0, HashSet::new());
     for (_, seen) in remembered.failures().take_while(|(at, _)| *at > from) {
         failures += 1;
         sources.insert(seen.address);
+        if counts(seen) {
+            counting += 1;
+            attackers.insert(seen.address);
+        }
     }
     let full = remembered.count() >= super::MOST_FAILURES;
-    Within { failures, sources: sources.len() as u64, is_partial: full && remembered.since > from }
+    let (sources, attackers) = (sources.len() as u64, attackers.len() as u64);
+    let is_partial = full && remembered.since > from;
+    Within { failures, sources, counted: counting, attackers, is_partial }
+}
+
+/// Whether it speaks against its source: not forgeable, no phone's that needs attention, no exempt host's.
+fn counts(seen: &Judgement) -> bool {
+    is_proved(seen.grade) && !seen.attention && seen.exempt.is_none()
 }
 
 /// Whether it is not forgeable.

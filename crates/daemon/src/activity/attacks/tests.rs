@@ -79,7 +79,7 @@ fn accounts_are_told_with_the_sources_that_attack_them() {
 fn each_table_counts_its_own_column() {
     let remembered = attacks(STORM).remembered(at(9));
     let of = |column, most| {
-        let (rows, total) = rows(&remembered, column, most);
+        let (rows, total) = rows(&remembered, column, |_| true, most);
         let rows = rows.into_iter().map(|row| (row.name, row.failures, row.proved, row.distinct));
         (rows.collect::<Vec<_>>(), total)
     };
@@ -88,6 +88,31 @@ fn each_table_counts_its_own_column() {
     assert_eq!(total, 3);
     assert_eq!(of(Column::User, 1).0, [("1000".to_owned(), 3, 2, 2)]);
     assert_eq!(of(Column::UserAgent, 9), (vec![("x".to_owned(), 5, 3, 3)], 1));
+}
+
+#[test]
+fn attackers_come_before_those_whom_forged_packets_name_and_phones_are_neither() {
+    let forged = [("203.0.113.9", "1000", Grade::Unproven); 7];
+    let mut attacks = attacks(STORM.into_iter().chain(forged));
+    for second in 20..30 {
+        let phone = failure(ip("203.0.113.5"), "1001", Grade::Genuine);
+        attacks.failure(&told(Judgement { attention: true, ..phone }), at(second));
+        let trunk = failure(ip("203.0.113.6"), "1001", Grade::Answered);
+        let exempt = Some(sipward_engine::Exemption::Trunk);
+        attacks.failure(&told(Judgement { exempt, ..trunk }), at(second));
+    }
+    let remembered = attacks.remembered(at(40));
+    let of = |wanted: fn(&Row) -> bool| {
+        let (rows, total) = rows(&remembered, Column::Source, wanted, 9);
+        assert_eq!(rows.len() as u64, total);
+        rows.into_iter().map(|row| (row.name, row.counted)).collect::<Vec<_>>()
+    };
+    let named = |rows: &[(&str, u64)]| -> Vec<(String, u64)> {
+        rows.iter().map(|(name, counted)| ((*name).to_owned(), *counted)).collect()
+    };
+    assert_eq!(of(|row| row.counted > 0), named(&[("192.0.2.2", 2), ("192.0.2.1", 1)]));
+    assert_eq!(of(|row| row.proved == 0), named(&[("203.0.113.9", 0), ("192.0.2.3", 0)]));
+    assert_eq!(of(|_| true)[0].0, "192.0.2.2", "not whom most packets name");
 }
 
 #[test]
@@ -105,7 +130,10 @@ fn a_full_memory_says_how_far_it_reaches() {
     assert_eq!(all.failures, MOST_FAILURES as u64);
     assert!(all.is_partial);
     let minute = within(&remembered, Duration::from_secs(60), at(MOST_FAILURES as u64 + 1));
-    assert_eq!(minute, Within { failures: 60, sources: 60, is_partial: false });
+    assert_eq!(
+        minute,
+        Within { failures: 60, sources: 60, counted: 60, attackers: 60, is_partial: false }
+    );
 }
 
 #[test]
@@ -144,4 +172,27 @@ fn a_healthy_phone_that_fails_is_told_once_with_its_failures() {
         last: Some(at(3)),
     };
     assert_eq!(patients, [expected]);
+}
+
+#[test]
+fn the_ticker_has_decisions_beside_a_storm_of_failures() {
+    let mut ticker = crate::activity::Ticker::default();
+    let address: IpAddr = ip("192.0.2.9");
+    let unban = Record::Unban {
+        net: address.into(),
+        reason: sipward_engine::UnblockReason::Manual,
+        still_stopped_by: None,
+    };
+    ticker.note(&Arc::new(unban), at(0));
+    for second in 1..200_u32 {
+        let source = Ipv4Addr::from(0xC633_6400 + second % 7).into();
+        ticker.note(&told(failure(source, "1000", Grade::Answered)), at(second.into()));
+    }
+    for second in 200..203 {
+        ticker.note(&told(failure(ip("203.0.113.7"), "1000", Grade::Answered)), at(second));
+    }
+    let latest = ticker.latest();
+    assert_eq!(latest.len(), 6, "five that fail, and what was decided");
+    assert_eq!((latest[0].at, latest[0].times), (at(202), 3));
+    assert!(matches!(&*latest[5].record, Record::Unban { .. }));
 }

@@ -203,3 +203,15 @@ fn many_limited_strangers_are_told_a_few_at_a_time() {
     assert_eq!(told, [0, 0, 0, 0, 0, 0, 0, 10, 10]);
     assert_eq!(strangers.busiest(usize::MAX, at(80.0)).len(), 1_024);
 }
+
+#[test]
+fn what_was_dropped_today_begins_anew_at_midnight() {
+    let mut flood = Flood::default();
+    let midnight = Timestamp::from_micros(20_000 * 86_400_000_000);
+    let (before, after) = (midnight.earlier(Duration::from_secs(1)), midnight);
+    flood.dropped_at(before, 7);
+    flood.dropped_at(before, 3);
+    assert_eq!((flood.dropped_today(before), flood.dropped_today(after)), (10, 0));
+    flood.dropped_at(after, 5);
+    assert_eq!(flood.dropped_today(after), 5);
+}
