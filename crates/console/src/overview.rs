@@ -8,14 +8,14 @@ use maud::{Markup, html};
 use super::bans::{Columns, rows};
 use super::chart;
 use super::error_page::ErrorPage;
-use super::fields::{Asked, Fields};
+use super::fields::Asked;
 use super::frame::{Frame, gate_words};
 use super::labels::{self, Shown, plain};
 use sipward_config::Mode;
 use sipward_daemon::control::Control;
 use sipward_model::wire::{
     Alarm, AlarmList, AlarmState, BanOrder, BanPage, BanQuery, Direction, Series, SeriesQuery,
-    SeriesSpan, Top, TopBy, TopQuery,
+    SeriesRange, Top, TopBy, TopQuery,
 };
 
 /// Rows of each short table.
@@ -29,7 +29,7 @@ pub(super) async fn show(
     frame: Frame,
     Asked(fields): Asked,
 ) -> Result<Markup, ErrorPage> {
-    let span = fields.word::<SeriesSpan>("span")?.unwrap_or_default();
+    let range = fields.word::<SeriesRange>("range")?.unwrap_or_default();
     let query = BanQuery {
         sort: Some(BanOrder::Since),
         order: Some(Direction::Desc),
@@ -60,11 +60,8 @@ struct Found {
     users: Top,
 }
 
-fn page(frame: &Frame, fields: &Fields, found: &Found) -> Markup {
-    let here = match fields.text("span") {
-        Some("day") => "/?span=day",
-        _ => "/",
-    };
+fn page(frame: &Frame, found: &Found) -> Markup {
+    let here = chart::path(found.series.range);
     let body = html! {
         h1.hidden { "Overview" }
         div.facts #facts data-live="" { (facts(frame)) }
@@ -74,13 +71,7 @@ fn page(frame: &Frame, fields: &Fields, found: &Found) -> Markup {
         section.card aria-labelledby="chart-title" {
             div.head {
                 h2 #chart-title { "Failures and bans" }
-                ul.tabs aria-label="Time span" {
-                    @for (path, text) in [("/", "Hour"), ("/?span=day", "Day")] {
-                        li {
-                            a href=(path) aria-current=[(path == here).then_some("true")] { (text) }
-                        }
-                    }
-                }
+                (chart::ranges(found.series.range))
             }
             div #chart data-live="" { (chart::figure(&found.series)) }
         }

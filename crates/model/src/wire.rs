@@ -70,7 +70,7 @@ pub use preview::{
 };
 pub use problem::{FieldError, Problem, ProblemKind, Refusal};
 pub use scope::RuleScope;
-pub use series::{Bucket, Series, SeriesQuery, SeriesSpan};
+pub use series::{Bucket, Series, SeriesQuery, SeriesRange};
 pub use sources::{Exempting, KernelRoute, RouteState, SeenFailure, SlowedSource, SourceReport};
 pub use status::{
     AlarmBrief, BanCounts, EventSocket, FailedNow, Gate, Grades, PolicyBrief, SourceCounts, Status,

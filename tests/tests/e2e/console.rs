@@ -8,7 +8,7 @@ use super::world::{World, of};
 
 super::cases![
     bans_and_failures_are_counted_by_the_minute,
-    bans_of_before_a_restart_are_counted_and_failures_are_not,
+    what_was_counted_before_a_restart_is_counted_after_it,
     a_lost_connection_is_an_alarm_until_the_next_one,
     accounts_under_attack_are_told_with_their_sources,
     a_healthy_phone_that_fails_is_told_beside_the_attacked,
@@ -41,7 +41,7 @@ fn bans_and_failures_are_counted_by_the_minute() {
 
     let series = get_until(&setup.client(), "/series", |series| sum(series, "unbans") == 1);
 
-    assert_eq!(series["span"], "hour");
+    assert_eq!(series["range"], "hour");
     assert_eq!(series["bucket_seconds"], 60);
     assert_eq!(series["buckets"].as_array().unwrap().len(), 60);
     assert_eq!((sum(&series, "failures"), sum(&series, "bans")), (5, 1));
@@ -52,14 +52,17 @@ fn bans_and_failures_are_counted_by_the_minute() {
         .map(|bucket| bucket["failures_by_grade"]["answered"].as_u64().unwrap())
         .sum();
     assert_eq!(by_grade, 5);
-    let day = setup.client().get("/series?span=day").expect(200);
-    assert_eq!(day["buckets"].as_array().unwrap().len(), 96);
-    assert_eq!(day["bucket_seconds"], 900);
-    assert_eq!((sum(&day, "failures"), sum(&day, "bans")), (5, 1));
-    assert_eq!(setup.client().get("/series?span=week").status, 422);
+    for (range, seconds, buckets) in [("day", 900, 96), ("week", 3_600, 168), ("month", 86_400, 30)]
+    {
+        let series = setup.client().get(&format!("/series?range={range}")).expect(200);
+        assert_eq!(series["buckets"].as_array().unwrap().len(), buckets);
+        assert_eq!(series["bucket_seconds"], seconds);
+        assert_eq!((sum(&series, "failures"), sum(&series, "bans")), (5, 1));
+    }
+    assert_eq!(setup.client().get("/series?range=year").status, 422);
 }
 
-fn bans_of_before_a_restart_are_counted_and_failures_are_not() {
+fn what_was_counted_before_a_restart_is_counted_after_it() {
     let world = World::new();
     let setup = world.setup("");
     let daemon = world.watch(&setup);
@@ -67,12 +70,17 @@ fn bans_of_before_a_restart_are_counted_and_failures_are_not() {
     daemon.expect("ban");
     daemon.stop();
     let _daemon = world.watch(&setup);
+    let client = setup.client();
+    let day = get_until(&client, "/series?range=day", |series| sum(series, "bans") == 1);
 
-    let series = get_until(&setup.client(), "/series?span=day", |series| sum(series, "bans") == 1);
-
-    assert_eq!(sum(&series, "failures"), 0);
-    let since = |field: &str| series[field].as_str().unwrap().to_owned();
-    assert!(since("decisions_since") < since("failures_since"), "{series:#}");
+    for range in ["day", "week", "month"] {
+        let path = format!("/series?range={range}");
+        let series = get_until(&client, &path, |series| sum(series, "bans") == 1);
+        assert_eq!(sum(&series, "failures"), 5, "{range}");
+        let since = |field: &str| series[field].as_str().unwrap().to_owned();
+        assert!(since("failures_since") <= day["failures_since"].as_str().unwrap().to_owned());
+        assert!(since("decisions_since") < since("failures_since"), "{series:#}");
+    }
 }
 
 fn a_lost_connection_is_an_alarm_until_the_next_one() {
