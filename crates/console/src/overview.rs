@@ -10,6 +10,7 @@ use super::chart;
 use super::error_page::ErrorPage;
 use super::fields::Asked;
 use super::frame::{Frame, gate_words};
+use super::insights::Insights;
 use super::labels::{self, Shown, plain};
 use sipward_config::Mode;
 use sipward_daemon::control::Control;
@@ -40,15 +41,16 @@ pub(super) async fn show(
         let query = TopQuery { by: Some(by), limit: Some(LINES) };
         control.top(query).await
     };
-    let series = SeriesQuery { span: Some(span) };
-    let (alarms, bans, sources, users) = tokio::try_join!(
+    let series = SeriesQuery { range: Some(range) };
+    let (alarms, bans, sources, users, insights) = tokio::try_join!(
         control.alarms(),
         control.bans(query),
         top(TopBy::Address),
         top(TopBy::User),
+        Insights::ask(&control),
     )?;
-    let found = Found { series: control.series(&series), alarms, bans, sources, users };
-    Ok(page(&frame, &fields, &found))
+    let found = Found { series: control.series(&series), alarms, bans, sources, users, insights };
+    Ok(page(&frame, &found))
 }
 
 /// The data of the page.
@@ -58,6 +60,7 @@ struct Found {
     bans: BanPage,
     sources: Top,
     users: Top,
+    insights: Insights,
 }
 
 fn page(frame: &Frame, found: &Found) -> Markup {
@@ -85,6 +88,7 @@ fn page(frame: &Frame, found: &Found) -> Markup {
                 div #users data-live="" { (top(frame, &found.users)) }
             }
         }
+        (found.insights.section(frame))
         section.card aria-labelledby="strangers-title" {
             h2 #strangers-title { "Busiest strangers" }
             div #strangers data-live="" { (flood::strangers(frame)) }

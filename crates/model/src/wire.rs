@@ -21,6 +21,7 @@ mod host_entry;
 mod hosts;
 mod mode;
 mod mode_view;
+mod places;
 mod policy;
 mod preview;
 mod problem;
@@ -61,6 +62,7 @@ pub use host_entry::is_host_name;
 pub use hosts::{Host, HostName, Location, WhoisReport};
 pub use mode::Mode;
 pub use mode_view::{ModeView, NewMode};
+pub use places::{CountryCode, Place, PlaceBy, PlaceList, PlaceQuery};
 pub use policy::MAX_PATTERN;
 pub use policy::{
     PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView, Reloaded, RuleSetting,

@@ -31,6 +31,7 @@
 //! | `/alarms` | GET | [`model::AlarmList`] |
 //! | `/users` | GET | [`model::UserQuery`] → [`model::UserPage`] |
 //! | `/top` | GET | [`model::TopQuery`] → [`model::Top`] |
+//! | `/places` | GET | [`model::PlaceQuery`] → [`model::PlaceList`] |
 //! | `/failures` | GET | [`model::FailureQuery`] → [`model::FailurePage`] |
 //! | `/test` | POST | [`model::WhatIfRequest`] → [`model::WhatIf`] |
 //! | `/tokens` | GET | [`model::TokenList`] |
@@ -67,6 +68,7 @@ mod hosts;
 mod listener;
 mod metrics;
 mod mode;
+mod places;
 mod policy;
 mod preview;
 mod series;

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use sipward_tests::http::Client;
 use sipward_tests::wait::until;
 
+use super::http::Served;
 use super::world::{World, of};
 
 super::cases![
@@ -14,6 +15,7 @@ super::cases![
     a_healthy_phone_that_fails_is_told_beside_the_attacked,
     the_most_frequent_are_told_by_source_user_and_user_agent,
     status_has_the_numbers_of_a_jail,
+    without_files_of_locations_the_overview_says_how_to_get_them,
 ];
 
 const ATTACKER: &str = "198.51.100.7";
@@ -68,10 +70,10 @@ fn what_was_counted_before_a_restart_is_counted_after_it() {
     let daemon = world.watch(&setup);
     world.fail(ATTACKER, 5);
     daemon.expect("ban");
-    daemon.stop();
-    let _daemon = world.watch(&setup);
     let client = setup.client();
     let day = get_until(&client, "/series?range=day", |series| sum(series, "bans") == 1);
+    daemon.stop();
+    let _daemon = world.watch(&setup);
 
     for range in ["day", "week", "month"] {
         let path = format!("/series?range={range}");
@@ -202,4 +204,21 @@ fn status_has_the_numbers_of_a_jail() {
     };
     let status = get_until(&setup.client(), "/status", |status| jail(status) == [2, 7, 7, 1, 1]);
     assert_eq!(status["failed_now"]["at_least"], false);
+}
+
+fn without_files_of_locations_the_overview_says_how_to_get_them() {
+    let served = Served::new();
+    served.world.fail(ATTACKER, 5);
+    served.daemon.expect("ban");
+    let token = served.token("noc", "read");
+    let page = |path: &str| {
+        served.ask(|web| web.bearer(&token).with("Accept", "text/html").get(path)).expect(200).body
+    };
+
+    let overview = page("/?range=month");
+    assert!(overview.contains("No file says where addresses are"), "{overview}");
+    assert!(overview.contains("dbip-asn-lite.mmdb") && !overview.contains("class=\"map\""));
+    assert!(overview.contains("In the last 30 days (UTC):"), "{overview}");
+    let bans = page("/bans");
+    assert!(bans.contains(ATTACKER) && !bans.contains("Network (AS)</"), "{bans}");
 }

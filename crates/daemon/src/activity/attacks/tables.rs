@@ -238,6 +238,6 @@ pub fn within(remembered: &Remembered, window: Duration, now: Timestamp) -> With
 }
 
 /// Whether it is not forgeable.
-fn is_proved(grade: Grade) -> bool {
+pub(crate) fn is_proved(grade: Grade) -> bool {
     grade >= Grade::Assumed
 }
