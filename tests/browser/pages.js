@@ -6,7 +6,7 @@ import { World, until } from "./world.js";
 
 const BANS = Number(process.argv[2] ?? 50_000);
 const ROUNDS = 25;
-const PAGES = ["/", "/?span=day", "/bans", "/bans?sort=net&order=asc", "/bans?q=friendly", "/bans?limit=1000", "/sources/10.0.1.1", "/users", "/allow", "/policy", "/history"];
+const PAGES = ["/", "/?range=day", "/bans", "/bans?sort=net&order=asc", "/bans?q=friendly", "/bans?limit=1000", "/sources/10.0.1.1", "/users", "/allow", "/policy", "/history"];
 
 const world = await World.open();
 try {

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { World, barriers, until } from "./world.js";
 
-const PAGES = ["/", "/?span=day", "/bans", "/flows", "/sources/198.19.9.7", "/users", "/allow", "/mode", "/policy", "/test?example=event", "/history"];
+const PAGES = ["/", "/?range=day", "/bans", "/flows", "/sources/198.19.9.7", "/users", "/allow", "/mode", "/policy", "/test?example=event", "/history"];
 
 const tests = {
   async "a link logs in once, and a log-out ends it"(world) {
@@ -38,6 +38,40 @@ const tests = {
     await page.getByText("198.19.50.7/32 banned").waitFor();
     assert.deepEqual(await page.getByRole("heading", { name: "Bans" }).boundingBox(), head);
     assert.deepEqual(await page.evaluate(() => globalThis.shifts), []);
+    assert.deepEqual(page.wrong, []);
+    await page.context().close();
+  },
+
+  async "the map shades the countries that attack, and a country leads to its bans"(world) {
+    world.tell("fail 198.51.100.7 1000 5");
+    await until("it is banned", () => world.sipward("bans").includes("198.51.100.7"));
+    const page = await world.visitor("read");
+    await page.goto("/");
+    const germany = page.locator(".map a[href='/bans?country=DE']");
+    await germany.waitFor();
+    // The outline is of another file: it has a size only where that was loaded.
+    await until("its outline is drawn", async () => (await germany.locator("use").boundingBox()).width > 0);
+    const box = await germany.locator("use").boundingBox();
+    assert.ok(box.width > 5 && box.width < 60 && box.height > 5, JSON.stringify(box));
+    assert.match(await germany.getAttribute("aria-label"), /^Germany: 5 failures, 5 proved, from 1 source; 1 ban$/);
+    if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT, fullPage: true });
+    await germany.click();
+    await row(page, "198.51.100.7").waitFor();
+    assert.match(page.url(), /\/bans\?country=DE$/);
+    assert.deepEqual(page.wrong, []);
+    await page.context().close();
+  },
+
+  async "a bar of the chart leads to the decisions of its time"(world) {
+    world.tell("fail 198.19.55.7 1000 5");
+    await until("it is banned", () => world.sipward("bans").includes("198.19.55.7"));
+    const page = await world.visitor("read");
+    for (const range of ["hour", "day", "week", "month"]) {
+      await page.goto(`/?range=${range}`);
+      await page.locator(".chart .hit").last().click();
+      await page.waitForURL(/\/history\?from=/);
+      await page.getByRole("row").filter({ hasText: "198.19.55.7" }).first().waitFor();
+    }
     assert.deepEqual(page.wrong, []);
     await page.context().close();
   },

@@ -41,6 +41,8 @@ listen = ["127.0.0.1:${port}"]
 path = "${world.directory}/sipward.db"
 [api]
 socket = "${world.directory}/sipward.sock"
+[geo]
+files = ["${ROOT}/tests/fixtures/geo/city.mmdb", "${ROOT}/tests/fixtures/geo/as.mmdb"]
 `);
     const env = { ESL_HOST: "127.0.0.1", ESL_PORT: eslPort, ESL_PASSWORD: "ClueCon" };
     const daemon = spawn(join(PROGRAMS, "sipward"), ["run", "--config", world.config], { env, stdio: ["ignore", "pipe", "inherit"] });

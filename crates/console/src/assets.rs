@@ -1,4 +1,4 @@
-//! Style sheet, script and icon: part of the program, under names that change with their content, so that
+//! Style sheet, script, icon and map: part of the program, under names that change with their content, so that
 //! browsers keep them for good.
 
 use std::fmt::Write as _;
@@ -20,7 +20,7 @@ pub(super) struct Asset {
     /// Where it is served.
     pub(super) path: String,
     kind: &'static str,
-    content: &'static str,
+    pub(super) content: &'static str,
 }
 
 /// What the log-in page needs is under `/login/`, where nobody is asked who he is.
@@ -28,6 +28,8 @@ pub(super) static STYLE: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("/login/console", "css", include_str!("assets/console.css")));
 pub(super) static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("/login/icon", "svg", include_str!("assets/icon.svg")));
+pub(super) static WORLD: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("/assets/world", "svg", include_str!("assets/world.svg")));
 pub(super) static SCRIPT: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("/assets/console", "js", include_str!("assets/console.js")));
 
@@ -51,7 +53,7 @@ impl Asset {
 
 pub(super) fn router() -> Router {
     let mut router = Router::new();
-    for asset in [&STYLE, &ICON, &SCRIPT] {
+    for asset in [&STYLE, &ICON, &WORLD, &SCRIPT] {
         let asset: &'static Asset = asset;
         router = router.route(&asset.path, get(async || (headers(asset), asset.content)));
     }

@@ -28,8 +28,14 @@ pub(super) use table::{Columns, rows};
 const FILES: [(&str, &str); 2] =
     [("/api/v1/bans.csv", "Export CSV"), ("/api/v1/bans.json", "Export JSON")];
 
-/// What the list can be sorted by.
-const SORTED: [(&str, &str); 3] = [("since", "start"), ("until", "end"), ("net", "network")];
+/// What the list can be sorted by; the last two where files say where addresses are.
+const SORTED: [(&str, &str); 5] = [
+    ("since", "start"),
+    ("until", "end"),
+    ("net", "address"),
+    ("country", "country"),
+    ("as", "network (AS)"),
+];
 
 /// The scopes of a manual ban; the first is the default.
 const SCOPES_TO_CHOOSE: [(&str, &str); 3] =
@@ -116,6 +122,8 @@ fn query(fields: &Fields) -> Result<BanQuery, ApiError> {
         scope: fields.word("scope")?,
         rule: fields.word("rule")?,
         search: fields.text("q").filter(|_| net.is_none()).map(str::to_owned),
+        country: fields.read("country")?,
+        as_number: fields.read("as")?,
         sort: Some(fields.word("sort")?.unwrap_or(BanOrder::Since)),
         order: Some(fields.word("order")?.unwrap_or(Direction::Desc)),
         limit: Some(fields.read("limit")?.unwrap_or(ROWS)),
@@ -134,7 +142,7 @@ fn export_query(fields: &Fields) -> String {
         };
         export.append_pair(name, text);
     }
-    for name in ["origin", "state", "scope", "rule"] {
+    for name in ["origin", "state", "scope", "rule", "country", "as"] {
         if let Some(word) = fields.text(name) {
             export.append_pair(name, word);
         }
@@ -195,14 +203,14 @@ fn show(frame: &Frame, fields: &Fields, page: &BanPage, draft: Draft<'_>) -> Mar
             h1 { "Bans" }
             p.soft #total data-live="" {
                 (labels::count(page.total, "ban"))
-                @if ["q", "rule", "state", "scope", "origin"].iter().any(|name| fields.has(name)) {
+                @if ["q", "rule", "state", "scope", "origin", "country", "as"].iter().any(|name| fields.has(name)) {
                     " match"
                 }
                 (flows(&frame.status))
             }
         }
         @if frame.viewer.may_write { (ban_form(draft)) }
-        (filter(fields))
+        (filter(fields, page.located))
         form method="post" action="/bans/unban" {
             input type="hidden" name="back" value=(here);
             div.tools {
@@ -284,13 +292,13 @@ fn ban_form(draft: Draft<'_>) -> Markup {
 }
 
 /// The sort order, for small screens, whose tables have no head.
-fn sorting(fields: &Fields) -> Markup {
+fn sorting(fields: &Fields, located: bool) -> Markup {
     let chosen = (fields.text("sort").unwrap_or("since"), fields.text("order").unwrap_or("desc"));
     html! {
         div.field {
             label for="sort" { "Sort by" }
             select id="sort" name="sort" {
-                @for (value, words) in SORTED {
+                @for (value, words) in SORTED.into_iter().take(if located { SORTED.len() } else { 3 }) {
                     option value=(value) selected[chosen.0 == value] { (words) }
                 }
             }
@@ -306,7 +314,7 @@ fn sorting(fields: &Fields) -> Markup {
     }
 }
 
-fn filter(fields: &Fields) -> Markup {
+fn filter(fields: &Fields, located: bool) -> Markup {
     let origins =
         forms::options(&[BanOrigin::Automatic, BanOrigin::Manual, BanOrigin::Forced], |origin| {
             labels::origin(origin).to_owned()
@@ -330,7 +338,8 @@ fn filter(fields: &Fields) -> Markup {
             (forms::choice("origin", "Origin", fields.text("origin"), &origins))
             (forms::choice("state", "State", fields.text("state"), &states))
             (forms::choice("scope", "Scope", fields.text("scope"), &scopes))
-            (sorting(fields))
+            @if located { (table::place_fields(fields)) }
+            (sorting(fields, located))
             button type="submit" { "Search" }
         }
     }

@@ -1,60 +1,83 @@
 //! Failures and bans over time, drawn on the server as SVG. Colours are classes of the style sheet, which gives
-//! them others in the dark.
+//! them others in the dark. Across, everything is a share of the width: one drawing fits every screen, and its text
+//! keeps its size.
 
-use std::ops::RangeInclusive;
+use std::ops::Range;
 
 use maud::{Markup, Render, html};
 use sipward_engine::Timestamp;
 
-use super::labels;
+use super::labels::{self, Shown};
 use sipward_model::text::Time;
-use sipward_model::wire::{Bucket, Series, SeriesSpan};
+use sipward_model::wire::{Bucket, Series, SeriesRange};
 
-/// A size that the drawing has, in pixels.
-struct Size {
-    class: &'static str,
-    width: u64,
-    height: u64,
-    /// From the top to the axis of the failures, and to that of the bans.
-    failures: RangeInclusive<u64>,
-    bans: RangeInclusive<u64>,
-}
+/// From the top to the axis of the failures, and to that of the bans, in pixels. The names are above them, the
+/// times below.
+const HEIGHT: u64 = 244;
+const FAILURES: Range<u64> = 22..150;
+const BANS: Range<u64> = 178..224;
 
-/// The style sheet shows one of the two, so that the text can be read on a phone.
-const LARGE: Size =
-    Size { class: "large", width: 1_160, height: 240, failures: 8..=144, bans: 156..=216 };
-const SMALL: Size =
-    Size { class: "small", width: 340, height: 230, failures: 8..=138, bans: 150..=206 };
-
-/// Of a [`Timestamp`].
-const SECOND: u64 = 1_000_000;
-
-/// Room for numbers at the left, and at the right for half of a time whose mark is at the end.
-const LEFT: u64 = 44;
-const RIGHT: u64 = 18;
+/// Grid lines above an axis at most.
+const FAILURE_LINES: u64 = 4;
+const BAN_LINES: u64 = 2;
 
 /// A bar takes eight tenths of its bucket's width, and leaves one on each side.
 const BAR: u128 = 8;
 const GAP: u128 = 1;
 
+/// Of a [`Timestamp`].
+const SECOND: u64 = 1_000_000;
+const DAY: u64 = 86_400;
+/// The epoch was a Thursday.
+const FIRST_MONDAY: u64 = 4 * DAY;
+
+/// The ranges to choose from, as the query names them.
+pub(super) const RANGES: [(SeriesRange, &str, &str); 4] = [
+    (SeriesRange::Hour, "/", "Hour"),
+    (SeriesRange::Day, "/?range=day", "Day"),
+    (SeriesRange::Week, "/?range=week", "Week"),
+    (SeriesRange::Month, "/?range=month", "Month"),
+];
+
+/// The path of the overview with the chart of a range.
+pub(super) fn path(range: SeriesRange) -> &'static str {
+    RANGES.iter().find(|(one, ..)| *one == range).map_or("/", |(_, path, _)| path)
+}
+
+/// Links to the charts of all ranges.
+pub(super) fn ranges(chosen: SeriesRange) -> Markup {
+    html! {
+        ul.tabs aria-label="Time range" {
+            @for (range, path, text) in RANGES {
+                li { a href=(path) aria-current=[(range == chosen).then_some("true")] { (text) } }
+            }
+        }
+    }
+}
+
 /// A figure of one series, with its numbers in words and as a table.
 pub(super) fn figure(series: &Series) -> Markup {
     let sum = |of: fn(&Bucket) -> u64| series.buckets.iter().map(of).sum::<u64>();
     let (failures, proved) = (sum(|bucket| bucket.failures), sum(proved));
-    let span = match series.span {
-        SeriesSpan::Hour => "the last hour",
-        SeriesSpan::Day => "the last day",
+    let span = match series.range {
+        SeriesRange::Hour => "the last hour",
+        SeriesRange::Day => "the last day",
+        SeriesRange::Week => "the last week",
+        SeriesRange::Month => "the last 30 days",
     };
+    let began = series.buckets.first().map(|bucket| bucket.at);
     html! {
         figure {
-            (drawing(series, &LARGE))
-            (drawing(series, &SMALL))
+            div.plot { (drawing(series)) }
             figcaption {
-                span { "In " (span) ":" }
+                span { "In " (span) " (UTC):" }
                 span.key.one { (labels::count(proved, "failure")) }
                 span.key { (labels::number(failures - proved)) " forgeable" }
                 span.key.three { (labels::count(sum(|bucket| bucket.bans), "ban")) }
                 span { (labels::number(sum(|bucket| bucket.unbans))) " ended" }
+                @if began.is_some_and(|began| series.failures_since.0 > began.0) {
+                    span { "Failures are counted since " (labels::at(series.failures_since)) }
+                }
             }
         }
         details {
@@ -70,20 +93,25 @@ fn proved(bucket: &Bucket) -> u64 {
     (grades.answered + grades.assumed).min(bucket.failures)
 }
 
+fn is_empty(bucket: &Bucket) -> bool {
+    bucket.failures + bucket.bans + bucket.unbans == 0
+}
+
 fn table(series: &Series) -> Markup {
-    let happened = |bucket: &&Bucket| bucket.failures + bucket.bans + bucket.unbans > 0;
     html! {
         table.rows.tight {
             caption.hidden { "Failures and bans over time" }
             thead { tr {
-                th scope="col" { "From" } th.num scope="col" { "Failures" }
+                th scope="col" { "Time (UTC)" } th.num scope="col" { "Failures" }
                 th.num scope="col" { "Proved" }
                 th.num scope="col" { "Bans" } th.num scope="col" { "Ended" }
             } }
             tbody {
-                @for bucket in series.buckets.iter().rev().filter(happened) {
+                @for bucket in series.buckets.iter().rev().filter(|bucket| !is_empty(bucket)) {
                     tr {
-                        th scope="row" { (labels::at(bucket.at)) }
+                        th scope="row" {
+                            a href=(decisions(series, bucket)) { (period(series, bucket)) }
+                        }
                         td.num data-label="Failures" { (labels::number(bucket.failures)) }
                         td.num data-label="Proved" { (labels::number(proved(bucket))) }
                         td.num data-label="Bans" { (labels::number(bucket.bans)) }
@@ -95,153 +123,211 @@ fn table(series: &Series) -> Markup {
     }
 }
 
-/// The drawing. It is hidden from screen readers, because its numbers are in the caption.
-fn drawing(series: &Series, size: &Size) -> Markup {
-    let (width, height) = (size.width, size.height);
-    let place = Place { series, width: size.width - LEFT - RIGHT };
+/// The drawing. It is hidden from screen readers and the keyboard, because the table has its numbers and links.
+fn drawing(series: &Series) -> Markup {
+    let place = Place(series);
     html! {
-        svg class=(size.class) viewBox={ "0 0 " (width) " " (height) } width=(width) height=(height)
-            aria-hidden="true" focusable="false" {
-            (place.bars(&size.failures, &[
-                Layer { class: "two", value: |bucket| bucket.failures, title: failures },
-                Layer { class: "one", value: proved, title: failures },
+        svg.chart width="100%" height=(HEIGHT) aria-hidden="true" focusable="false" {
+            (place.bars("Failures", &FAILURES, FAILURE_LINES, &[
+                ("two", |bucket| bucket.failures),
+                ("one", proved),
             ]))
-            (place.bars(&size.bans, &[
-                Layer { class: "three", value: |bucket| bucket.bans, title: bans },
-            ]))
-            (place.times(*size.bans.end()))
+            (place.bars("Bans", &BANS, BAN_LINES, &[("three", |bucket| bucket.bans)]))
+            (place.times())
+            (place.links())
         }
     }
 }
 
-/// `10 failures, 7 proved`.
-fn failures(bucket: &Bucket) -> String {
+/// The decisions of a bucket's time, in the history.
+fn decisions(series: &Series, bucket: &Bucket) -> String {
+    let (from, to) = (second(bucket.at), second(end(series, bucket)));
+    format!("/history?from={from}&to={to}")
+}
+
+fn end(series: &Series, bucket: &Bucket) -> Time {
+    let length = u64::from(series.bucket_seconds) * SECOND;
+    Time(Timestamp::from_micros(bucket.at.0.as_micros().saturating_add(length)))
+}
+
+/// `2026-11-23T22:00:00Z`.
+fn second(at: Time) -> String {
+    let text = at.to_string();
+    format!("{}Z", text.split('.').next().unwrap_or(&text))
+}
+
+/// `Mon 23 Nov 22:00 to 22:15`, or a day alone.
+fn period(series: &Series, bucket: &Bucket) -> String {
+    let date = format!("{} {}", weekday(bucket.at), date(bucket.at));
+    if u64::from(series.bucket_seconds) >= DAY {
+        return date;
+    }
+    format!("{date} {} to {}", clock(bucket.at), clock(end(series, bucket)))
+}
+
+/// What happened within a bucket: `10 failures, 7 proved; 1 ban; 0 ended`.
+fn words(bucket: &Bucket) -> String {
     format!(
-        "{}, {} proved",
+        "{}, {} proved; {}; {} ended",
         labels::count(bucket.failures, "failure"),
-        labels::number(proved(bucket))
+        labels::number(proved(bucket)),
+        labels::count(bucket.bans, "ban"),
+        labels::number(bucket.unbans),
     )
 }
 
-fn bans(bucket: &Bucket) -> String {
-    labels::count(bucket.bans, "ban")
-}
-
-/// Bars of one colour.
-struct Layer {
-    class: &'static str,
-    value: fn(&Bucket) -> u64,
-    title: fn(&Bucket) -> String,
-}
-
-/// Where on the drawing a bucket is.
-struct Place<'a> {
-    series: &'a Series,
-    /// Of all buckets, in pixels.
-    width: u64,
-}
+/// Where on the drawing the buckets are.
+struct Place<'a>(&'a Series);
 
 impl Place<'_> {
-    /// Bars before each other above one axis, with lines and numbers at its half and its end.
-    fn bars(&self, rows: &RangeInclusive<u64>, layers: &[Layer]) -> Markup {
-        let (top, bottom) = (*rows.start(), *rows.end());
-        let values = |layer: &Layer| self.series.buckets.iter().map(layer.value).max();
-        let end = ceiling(layers.iter().filter_map(values).max().unwrap_or(0));
-        let height = |value: u64| Tenths::part(bottom - top, value.into(), end.into());
-        let y = |value: u64| Tenths(u128::from(bottom) * 10).minus(height(value));
-        let right = LEFT + self.width;
+    /// Bars before each other above one axis, each with its class; and lines with numbers.
+    fn bars(
+        &self,
+        name: &str,
+        rows: &Range<u64>,
+        lines: u64,
+        layers: &[(&str, fn(&Bucket) -> u64)],
+    ) -> Markup {
+        let buckets = &self.0.buckets;
+        let most = layers.iter().flat_map(|(_, value)| buckets.iter().map(value)).max();
+        let (step, end) = scale(most.unwrap_or(0), lines);
+        let height = |value: u64| {
+            Decimal(u128::from(rows.end - rows.start) * 10 * u128::from(value) / u128::from(end))
+        };
+        let y = |value: u64| Decimal((u128::from(rows.end) * 10).saturating_sub(height(value).0));
         html! {
-            @for mark in [end, end / 2] {
-                line.grid x1=(LEFT) y1=(y(mark)) x2=(right) y2=(y(mark)) {}
-                text.count x=(LEFT - 8) y=(y(mark)) { (labels::number(mark)) }
+            text.name x="0" y=(rows.start - 8) { (name) }
+            @for line in (0..=end / step).map(|line| line * step) {
+                @if line > 0 { line.grid x1="0" y1=(y(line)) x2="100%" y2=(y(line)) {} }
+                text.count x="-8" y=(y(line)) { (labels::number(line)) }
             }
-            text.count x=(LEFT - 8) y=(bottom) { "0" }
-            @for layer in layers {
-                g class=(layer.class) {
-                    @for (bucket, number) in self.series.buckets.iter().zip(0..) {
-                        @let value = (layer.value)(bucket);
-                        @if value > 0 {
-                            rect x=(self.x(number * 10 + GAP)) y=(y(value))
-                                width=(self.span(BAR)) height=(height(value)) {
-                                title { (clock(bucket.at)) ": " ((layer.title)(bucket)) }
-                            }
+            @for (class, value) in layers {
+                g class=(class) {
+                    @for (bucket, number) in buckets.iter().zip(0..) {
+                        @if value(bucket) > 0 {
+                            rect x={ (self.share(number * 10 + GAP)) "%" } y=(y(value(bucket)))
+                                width={ (self.share(BAR)) "%" } height=(height(value(bucket))) {}
                         }
                     }
                 }
             }
-            path.axis d={ "M" (LEFT) " " (top) "V" (bottom) "H" (right) } {}
+            line.axis x1="0" y1=(rows.end) x2="100%" y2=(rows.end) {}
         }
     }
 
-    /// Marks and times below the lower axis, at round times.
-    fn times(&self, axis: u64) -> Markup {
-        let Some(first) = self.series.buckets.first() else { return html! {} };
-        let bucket = u64::from(self.series.bucket_seconds.max(1));
-        let seconds = bucket.saturating_mul(self.series.buckets.len() as u64);
+    /// Marks and round times below the lower axis.
+    fn times(&self) -> Markup {
+        let Some(first) = self.0.buckets.first() else { return html! {} };
+        let (step, offset, text): (u64, u64, fn(Time) -> String) = match self.0.range {
+            SeriesRange::Hour => (900, 0, clock),
+            SeriesRange::Day => (14_400, 0, clock),
+            SeriesRange::Week => (DAY, 0, |at| format!("{} {}", weekday(at), day(at))),
+            SeriesRange::Month => (7 * DAY, FIRST_MONDAY, date),
+        };
+        let bucket = u64::from(self.0.bucket_seconds.max(1));
         let began = first.at.0.as_micros() / SECOND;
-        // An hour has marks of 10 minutes, a day of 4 hours.
-        let step = if seconds <= 3_600 { 600 } else { 14_400 };
-        let marks = (began.div_ceil(step)..=(began + seconds) / step).map(|mark| mark * step);
+        let ends = began + bucket * self.0.buckets.len() as u64;
+        let (from, to) =
+            (began.saturating_sub(offset).div_ceil(step), ends.saturating_sub(offset) / step);
         html! {
-            @for mark in marks {
-                @let x = self.x(u128::from(mark - began) * 10 / u128::from(bucket));
-                line.axis x1=(x) y1=(axis) x2=(x) y2=(axis + 4) {}
-                text.time x=(x) y=(axis + 18) { (clock(Time(Timestamp::from_micros(mark * SECOND)))) }
+            @for mark in (from..=to).map(|mark| mark * step + offset) {
+                @let at = self.share(u128::from(mark - began) * 10 / u128::from(bucket));
+                line.axis x1={ (at) "%" } y1=(BANS.end) x2={ (at) "%" } y2=(BANS.end + 4) {}
+                text.time x={ (at) "%" } y=(BANS.end + 18) {
+                    (text(Time(Timestamp::from_micros(mark * SECOND))))
+                }
             }
         }
     }
 
-    /// From the left edge, in tenths of a bucket.
-    fn x(&self, tenths: u128) -> Tenths {
-        Tenths(u128::from(LEFT) * 10 + self.span(tenths).0)
+    /// In front of the bars of each bucket in which something happened: its numbers, and the way to its decisions.
+    fn links(&self) -> Markup {
+        html! {
+            @for (bucket, number) in self.0.buckets.iter().zip(0..) {
+                @if !is_empty(bucket) {
+                    a href=(decisions(self.0, bucket)) tabindex="-1" {
+                        rect.hit x={ (self.share(number * 10)) "%" } y=(FAILURES.start)
+                            width={ (self.share(10)) "%" } height=(BANS.end - FAILURES.start) {
+                            title { (period(self.0, bucket)) " UTC: " (words(bucket)) }
+                        }
+                    }
+                }
+            }
+        }
     }
 
-    fn span(&self, tenths: u128) -> Tenths {
-        Tenths::part(self.width, tenths, (self.series.buckets.len() as u128 * 10).max(1))
+    /// Tenths of a bucket, as a share of the width in percent.
+    fn share(&self, tenths: u128) -> Hundredths {
+        Hundredths(tenths * 10_000 / (self.0.buckets.len() as u128 * 10).max(1))
+    }
+}
+
+/// The distance of grid lines, which is 1, 2 or 5 and zeros; and the last line, which no bar is higher than.
+fn scale(most: u64, lines: u64) -> (u64, u64) {
+    let mut unit: u64 = 1;
+    loop {
+        for factor in [1, 2, 5] {
+            let step = unit.saturating_mul(factor);
+            let needed = most.div_ceil(step).max(1);
+            if needed <= lines {
+                return (step, step.saturating_mul(needed));
+            }
+        }
+        unit = unit.saturating_mul(10);
     }
 }
 
 /// `22:00`.
 fn clock(at: Time) -> String {
-    at.to_string().chars().skip(11).take(5).collect()
+    at.to_string().get(11..16).unwrap_or_default().to_owned()
 }
 
-/// Pixels to the tenth: a bar of a day is less than three pixels wide on a phone.
+/// `23`, without a zero in front.
+fn day(at: Time) -> String {
+    at.to_string().get(8..10).unwrap_or_default().trim_start_matches('0').to_owned()
+}
+
+/// `23 Nov`.
+fn date(at: Time) -> String {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let number = at.to_string().get(5..7).and_then(|month| month.parse::<usize>().ok());
+    let month = number.and_then(|number| MONTHS.get(number.checked_sub(1)?));
+    format!("{} {}", day(at), month.unwrap_or(&""))
+}
+
+/// `Mon`.
+fn weekday(at: Time) -> &'static str {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    let days = at.0.as_micros() / SECOND / DAY;
+    DAYS.iter().cycle().nth(usize::try_from(days % 7).unwrap_or(0)).unwrap_or(&"")
+}
+
+/// A number with one digit behind the point, where that is not 0.
 #[derive(Clone, Copy)]
-struct Tenths(u128);
+struct Decimal(u128);
 
-impl Tenths {
-    /// So much of `pixels` as `some` is of `all`.
-    fn part(pixels: u64, some: u128, all: u128) -> Self {
-        Self(u128::from(pixels) * 10 * some / all)
-    }
-
-    fn minus(self, other: Self) -> Self {
-        Self(self.0.saturating_sub(other.0))
-    }
-}
-
-impl Render for Tenths {
+impl Render for Decimal {
     fn render_to(&self, buffer: &mut String) {
-        (self.0 / 10).render_to(buffer);
-        if !self.0.is_multiple_of(10) {
-            buffer.push('.');
-            (self.0 % 10).render_to(buffer);
+        let (whole, tenth) = (self.0 / 10, self.0 % 10);
+        match tenth {
+            0 => Shown(whole).render_to(buffer),
+            _ => Shown(format_args!("{whole}.{tenth}")).render_to(buffer),
         }
     }
 }
 
-/// A round number that no bar is higher than, and whose half is a whole number.
-fn ceiling(most: u64) -> u64 {
-    let mut unit: u64 = 1;
-    loop {
-        for step in [4, 10, 20] {
-            let round = unit.saturating_mul(step);
-            if round >= most || round == u64::MAX {
-                return round;
-            }
+/// A number with up to two digits behind the point: a bar of a week is 0.6 percent wide.
+#[derive(Clone, Copy)]
+struct Hundredths(u128);
+
+impl Render for Hundredths {
+    fn render_to(&self, buffer: &mut String) {
+        let (whole, part) = (self.0 / 100, self.0 % 100);
+        match part {
+            0 => Shown(whole).render_to(buffer),
+            _ => Shown(format_args!("{whole}.{part:02}")).render_to(buffer),
         }
-        unit = unit.saturating_mul(10);
     }
 }
 

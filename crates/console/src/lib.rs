@@ -24,7 +24,8 @@
 //! | `error_page` | errors as pages |
 //! | `labels` | values as text; text from the network, escaped |
 //! | `login` | the log-in page |
-//! | `assets` | style sheet, script, icon |
+//! | `assets` | style sheet, script, icon, map of the world |
+//! | `chart`, `insights`, `map` | parts of the overview: over time; countries and networks, as tables and as a map |
 //! | others | one page each |
 //!
 //! Pages use [`sipward_daemon::control`] like the API, so they refuse the same requests with the same texts. Text from
@@ -53,8 +54,10 @@ mod flows;
 mod forms;
 mod frame;
 mod history;
+mod insights;
 mod labels;
 mod login;
+mod map;
 mod mode;
 mod overview;
 mod paging;

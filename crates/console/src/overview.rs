@@ -14,11 +14,12 @@ use maud::{Markup, html};
 use super::bans::{Columns, rows};
 use super::chart;
 use super::error_page::ErrorPage;
-use super::fields::{Asked, Fields};
+use super::fields::Asked;
 use super::frame::Frame;
+use super::insights::Insights;
 use sipward_daemon::control::Control;
 use sipward_model::wire::{
-    AlarmList, BanOrder, BanPage, BanQuery, Direction, Recent, Series, SeriesQuery, SeriesSpan,
+    AlarmList, BanOrder, BanPage, BanQuery, Direction, Recent, Series, SeriesQuery, SeriesRange,
     Top, TopBy, TopOnly, TopQuery, UserPage, UserQuery,
 };
 
@@ -30,7 +31,7 @@ pub(super) async fn show(
     frame: Frame,
     Asked(fields): Asked,
 ) -> Result<Markup, ErrorPage> {
-    let span = fields.word::<SeriesSpan>("span")?.unwrap_or_default();
+    let range = fields.word::<SeriesRange>("range")?.unwrap_or_default();
     let query = BanQuery {
         sort: Some(BanOrder::Since),
         order: Some(Direction::Desc),
@@ -42,19 +43,21 @@ pub(super) async fn show(
         control.top(query).await
     };
     let phones = UserQuery { limit: Some(1), ..UserQuery::default() };
-    let series = SeriesQuery { span: Some(span) };
-    let (alarms, bans, attackers, forged, users, accounts) = tokio::try_join!(
+    let series = SeriesQuery { range: Some(range) };
+    let (alarms, bans, attackers, forged, users, accounts, insights) = tokio::try_join!(
         control.alarms(),
         control.bans(query),
         top(TopBy::Address, TopOnly::Counted),
         top(TopBy::Address, TopOnly::Forgeable),
         top(TopBy::User, TopOnly::Counted),
         control.users(phones),
+        Insights::ask(&control),
     )?;
     let series = control.series(&series);
     let recent = control.recent();
-    let found = Found { series, alarms, bans, attackers, forged, users, accounts, recent };
-    Ok(page(&frame, &fields, &found))
+    let found =
+        Found { series, alarms, bans, attackers, forged, users, accounts, recent, insights };
+    Ok(page(&frame, &found))
 }
 
 /// The data of the page.
@@ -67,13 +70,11 @@ struct Found {
     users: Top,
     accounts: UserPage,
     recent: Vec<Recent>,
+    insights: Insights,
 }
 
-fn page(frame: &Frame, fields: &Fields, found: &Found) -> Markup {
-    let here = match fields.text("span") {
-        Some("day") => "/?span=day",
-        _ => "/",
-    };
+fn page(frame: &Frame, found: &Found) -> Markup {
+    let here = chart::path(found.series.range);
     let body = html! {
         h1.hidden { "Overview" }
         div.facts #facts data-live="" { (facts::row(frame, &found.alarms)) }
@@ -84,13 +85,7 @@ fn page(frame: &Frame, fields: &Fields, found: &Found) -> Markup {
         section.card aria-labelledby="chart-title" {
             div.head {
                 h2 #chart-title { "Failures and bans" }
-                ul.tabs aria-label="Time span" {
-                    @for (path, text) in [("/", "Hour"), ("/?span=day", "Day")] {
-                        li {
-                            a href=(path) aria-current=[(path == here).then_some("true")] { (text) }
-                        }
-                    }
-                }
+                (chart::ranges(found.series.range))
             }
             div #chart data-live="" { (chart::figure(&found.series)) }
         }
@@ -114,6 +109,7 @@ fn page(frame: &Frame, fields: &Fields, found: &Found) -> Markup {
                 div #forged data-live="" { (attackers::forged(frame, &found.forged)) }
             }
         }
+        (found.insights.section(frame))
         section.card aria-labelledby="strangers-title" {
             h2 #strangers-title { "Busiest strangers" }
             div #strangers data-live="" { (flood::strangers(frame)) }

@@ -2,14 +2,14 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | `series` | failures, bans and unbans of a day, by the minute |
+//! | `series` | failures, bans and unbans: an hour by the minute, a month by the quarter of an hour |
 //! | `alarms` | alarms of a day, and which of them are over |
 //! | `ticker` | the latest decisions and failures, for a short list |
 //! | `attacks` | the latest failures, and the tables made from them: users, sources, user agents |
 //!
 //! The task that counts for Prometheus keeps it ([`crate::metrics`]), so the engine's task has no part in it.
-//! Nothing here knows the time: it is handed in. Everything is bounded, and gone with the process but for
-//! what the store's history fills in.
+//! Nothing here knows the time: it is handed in. Everything is bounded. Of what was before the start the store
+//! has the counts of a month.
 
 mod alarms;
 mod attacks;
@@ -21,11 +21,12 @@ use std::sync::Arc;
 use sipward_engine::Timestamp;
 
 pub use alarms::{ActiveState, Alarms, Seen};
+pub(crate) use attacks::is_proved;
 pub use attacks::{
     Attacked, Attacks, Column, MOST_FAILURES, Patient, Remembered, Row, patients, rows, users,
     within,
 };
-pub use series::{Minute, Series};
+pub use series::Series;
 pub use ticker::{Tick, Ticker};
 
 use sipward_model::clock;

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `status`, `alarms`, `flood`, `metrics` | how the daemon is |
 //! | `bans`, `select`, `export`, `flows` | who is banned; bans and unbans |
-//! | `sources`, `healthy`, `hosts`, `failures`, `attacks`, `series` | who attacks, who is well |
+//! | `sources`, `healthy`, `hosts`, `failures`, `attacks`, `places`, `series` | who attacks and from where, who is well |
 //! | `allow`, `overlap` | who is never banned by a rule |
 //! | `history`, `recent` | what was decided, and what happened last |
 //! | `mode` | whether bans are carried out |
@@ -31,6 +31,7 @@ mod hosts;
 mod metrics;
 mod mode;
 mod overlap;
+mod places;
 mod policy;
 mod preview;
 mod recent;
@@ -64,6 +65,7 @@ pub struct Control {
     records: broadcast::Sender<Arc<Record>>,
     metrics: Arc<Metrics>,
     lookups: Lookups,
+    ban_origins: places::BanOrigins,
     /// Where routes are looked up.
     routes: Arc<sipward_route::Settings>,
 }
@@ -83,7 +85,8 @@ impl Control {
     pub fn new(parts: Parts<'_>) -> Self {
         let Parts { engine, settings, store, records, config, metrics, lookups } = parts;
         let routes = Arc::new(config.route.clone());
-        Self { engine, settings, store, records, metrics, lookups, routes }
+        let ban_origins = places::BanOrigins::default();
+        Self { engine, settings, store, records, metrics, lookups, ban_origins, routes }
     }
 
     pub fn engine(&self) -> &EngineHandle {

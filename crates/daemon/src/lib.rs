@@ -62,7 +62,8 @@ pub use settings::{
     Settings, State, read_geo,
 };
 pub use tasks::{
-    expire_allowed, look_up_names, recall_decisions, reload_on_hangup, status_hook, stop_on_signals,
+    expire_allowed, keep_counts, look_up_names, reload_on_hangup, save_counts, status_hook,
+    stop_on_signals,
 };
 
 use sipward_config::{Config, ConfigError, Mode};

@@ -16,7 +16,7 @@ use crate::names::Names;
 use crate::systemd;
 use sipward_model::clock::Clock;
 use sipward_model::record::Record;
-use sipward_store::Store;
+use sipward_store::{Entry, Store};
 
 /// Cancels `stop` on SIGTERM or SIGINT.
 pub fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<()> {
@@ -64,14 +64,30 @@ pub async fn expire_allowed(settings: Arc<Settings>) {
 /// How far back decisions of before the start are counted.
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Counts the bans and unbans that the store's history has of the day before the start. Without it, counting
-/// begins with the start.
-pub async fn recall_decisions(store: Store, metrics: Arc<Metrics>, clock: Clock) {
+/// How often counts are stored. A crash loses the failures counted since; bans and unbans are in the history.
+const SAVE_COUNTS: Duration = Duration::from_secs(300);
+
+/// Counts what was stored before the start, and stores counts from time to time. Without the store, counting begins
+/// with the start.
+pub async fn keep_counts(store: Store, metrics: Arc<Metrics>, clock: Clock) {
     let start = clock.at_start();
     let from = start.earlier(DAY);
-    match store.decisions_by_minute(from, start).await {
-        Ok(minutes) => metrics.recall(|activity, _| activity.series.fill(from, &minutes)),
-        Err(error) => tracing::debug!(%error, "decisions from before the start are not counted"),
+    match tokio::try_join!(store.counts(), store.decisions_by_minute(from, start)) {
+        Ok((stored, decided)) => {
+            metrics.recall(|activity, _| activity.series.fill(&stored, from, &decided));
+        }
+        Err(error) => tracing::debug!(%error, "nothing from before the start is counted"),
+    }
+    loop {
+        tokio::time::sleep(SAVE_COUNTS).await;
+        save_counts(&store, &metrics);
+    }
+}
+
+/// Stores the counts that changed since they were stored last.
+pub fn save_counts(store: &Store, metrics: &Metrics) {
+    if let Some((from, counts)) = metrics.recall(|activity, _| activity.series.take_unsaved()) {
+        store.put(Entry::Counts { from, counts });
     }
 }
 

@@ -21,6 +21,7 @@ mod host_entry;
 mod hosts;
 mod mode;
 mod mode_view;
+mod places;
 mod policy;
 mod preview;
 mod problem;
@@ -62,6 +63,7 @@ pub use host_entry::is_host_name;
 pub use hosts::{Host, HostName, Location, WhoisReport};
 pub use mode::Mode;
 pub use mode_view::{ModeView, NewMode};
+pub use places::{CountryCode, Place, PlaceBy, PlaceList, PlaceQuery};
 pub use policy::MAX_PATTERN;
 pub use policy::{
     PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView, Reloaded, RuleSetting,
@@ -72,7 +74,7 @@ pub use preview::{
 pub use problem::{FieldError, Problem, ProblemKind, Refusal};
 pub use recent::Recent;
 pub use scope::RuleScope;
-pub use series::{Bucket, Series, SeriesQuery, SeriesSpan};
+pub use series::{Bucket, Series, SeriesQuery, SeriesRange};
 pub use sources::{Exempting, KernelRoute, RouteState, SeenFailure, SlowedSource, SourceReport};
 pub use status::{
     AlarmBrief, BanCounts, EventSocket, FailedNow, Gate, Grades, PolicyBrief, SourceCounts, Status,

@@ -32,6 +32,7 @@
 //! | `/users` | GET | [`model::UserQuery`] → [`model::UserPage`] |
 //! | `/alarms/{kind}/ack` | POST | [`model::AcknowledgeQuery`] → [`model::Acknowledged`] |
 //! | `/top` | GET | [`model::TopQuery`] → [`model::Top`] |
+//! | `/places` | GET | [`model::PlaceQuery`] → [`model::PlaceList`] |
 //! | `/failures` | GET | [`model::FailureQuery`] → [`model::FailurePage`] |
 //! | `/test` | POST | [`model::WhatIfRequest`] → [`model::WhatIf`] |
 //! | `/tokens` | GET | [`model::TokenList`] |
@@ -68,6 +69,7 @@ mod hosts;
 mod listener;
 mod metrics;
 mod mode;
+mod places;
 mod policy;
 mod preview;
 mod series;

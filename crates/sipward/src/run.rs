@@ -47,8 +47,8 @@ use sipward_daemon::logging::LogControl;
 use sipward_daemon::metrics::Metrics;
 use sipward_daemon::systemd;
 use sipward_daemon::{
-    End, EngineTask, Inputs, ModeSet, Outputs, Overrides, QUERIES, Reload, State, recall_decisions,
-    status_hook, stop_on_signals,
+    End, EngineTask, Inputs, ModeSet, Outputs, Overrides, QUERIES, Reload, State, keep_counts,
+    save_counts, status_hook, stop_on_signals,
 };
 use sipward_model::clock::{self, Clock};
 use sipward_model::record::{Record, Totals};
@@ -160,7 +160,7 @@ impl Daemon {
         } = wired;
         helpers.extend([
             tokio::spawn(counting),
-            tokio::spawn(recall_decisions(store.clone(), Arc::clone(&metrics), clock.clone())),
+            tokio::spawn(keep_counts(store.clone(), Arc::clone(&metrics), clock.clone())),
             tokio::spawn(sipward_daemon::expire_allowed(Arc::clone(&settings))),
             tokio::spawn(tasks::move_tokens(&records, &access, &store, &clock)),
         ]);
@@ -174,7 +174,7 @@ impl Daemon {
             store: store.clone(),
             records: records.clone(),
             config: &config,
-            metrics,
+            metrics: Arc::clone(&metrics),
             lookups,
         });
         let server = serve::serve(&config, control, access, certificates, &mut helpers)?;
@@ -187,6 +187,7 @@ impl Daemon {
         helpers.iter().for_each(JoinHandle::abort);
         drop(server);
         session.end();
+        save_counts(&store, &metrics);
         shut_down(kernel, (store, &config), (totals, &records), notifiers).await?;
         anyhow::ensure!(end == End::Asked, "the Event Socket task ended unexpectedly");
         Ok(totals)

@@ -30,7 +30,7 @@ const LOG_KEPT: i64 = 32 * 1024 * 1024;
 const CACHE_KIB: i64 = -2_048;
 
 /// Statements kept prepared: all there are.
-const STATEMENTS: usize = 48;
+const STATEMENTS: usize = 64;
 
 /// Permissions of a new file: it names users of the PBX.
 const MODE: u32 = 0o640;

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::Serialize;
 use sipward_engine::{
-    self as engine, Cause, Expiry, Flow, Offender, Refusal, Success, Timestamp, UnblockReason,
+    self as engine, Cause, Expiry, Flow, Grade, Offender, Refusal, Success, Timestamp,
+    UnblockReason,
 };
 
 use sipward_model::wire::{AlarmKind, HostEntry, Mode, Scope};
@@ -95,6 +97,41 @@ pub enum Entry {
     Token(SavedToken),
     /// A token opens nothing any more.
     RevokeToken(RetiredToken),
+    /// What happened when, from a quarter of an hour on: in place of what is stored of these quarters.
+    Counts {
+        /// The first of them, numbered from the epoch.
+        from: u64,
+        /// Those in which something happened, each with its number.
+        counts: Vec<(u64, Counts)>,
+    },
+}
+
+/// What is counted together for good.
+pub const QUARTER: Duration = Duration::from_secs(900);
+
+/// How long counts are kept.
+pub const COUNTS_KEPT: Duration = Duration::from_secs(31 * 86_400);
+
+/// What happened within a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Failures judged, in the order of [`Grade::ALL`].
+    pub failures: [u32; Grade::ALL.len()],
+    /// Bans made.
+    pub bans: u32,
+    /// Bans ended.
+    pub unbans: u32,
+}
+
+impl Counts {
+    /// Adds others.
+    pub fn add(&mut self, other: &Self) {
+        for (sum, more) in self.failures.iter_mut().zip(other.failures) {
+            *sum = sum.saturating_add(more);
+        }
+        self.bans = self.bans.saturating_add(other.bans);
+        self.unbans = self.unbans.saturating_add(other.unbans);
+    }
 }
 
 /// A step of the system's clock, for rows.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use sipward_engine::{Cause, Details, Success};
 
-use super::{Entry, SavedBan, SavedFlow};
+use super::{Counts, Entry, SavedBan, SavedFlow};
 
 /// Memory that waiting entries may take, in bytes: the bans of two seconds at 20,000 a second with all
 /// details, or the end of half a million bans at once.
@@ -223,7 +223,7 @@ enum Worth {
     Operators,
     /// The active bans depend on it; they can be written again.
     Ban,
-    /// A line of the history, or a phone that is reported again tomorrow.
+    /// A line of the history, counts, or a phone that is reported again tomorrow.
     History,
 }
 
@@ -245,7 +245,7 @@ impl Worth {
             | Entry::AllowFlow { .. }
             | Entry::Stepped(_)
             | Entry::EndPast { .. } => Self::Ban,
-            Entry::Refused { .. } | Entry::Remember(_) => Self::History,
+            Entry::Refused { .. } | Entry::Remember(_) | Entry::Counts { .. } => Self::History,
         }
     }
 }
@@ -268,6 +268,7 @@ fn weight(entry: &Entry) -> usize {
         Entry::Allow(allowed) => allowed.comment.as_ref().map_or(0, String::len) + 256,
         Entry::Override(set) => set.key.len() + 256,
         Entry::Acknowledge(alarm) => alarm.text.len() + 256,
+        Entry::Counts { counts, .. } => counts.len() * size_of::<(u64, Counts)>(),
         Entry::ForgetAcknowledgement { .. }
         | Entry::Disallow { .. }
         | Entry::Reset { .. }

@@ -1,4 +1,4 @@
-//! The persistent state: bans, their history, offenders, healthy phones, what an operator
+//! The persistent state: bans, their history, counts over time, offenders, healthy phones, what an operator
 //! changed while the daemon ran.
 //!
 //! The kernel is the truth about what is blocked, this about what was decided. One writer, on a
@@ -58,8 +58,8 @@ use tokio::sync::mpsc;
 use checkpointer::Checkpointer;
 use database::{Database, Place, Trouble};
 pub use entry::{
-    AllowEntry, Entry, Override, RetiredToken, Saved, SavedAcknowledgement, SavedBan, SavedFlow,
-    SavedToken, Stepped,
+    AllowEntry, COUNTS_KEPT, Counts, Entry, Override, QUARTER, RetiredToken, Saved,
+    SavedAcknowledgement, SavedBan, SavedFlow, SavedToken, Stepped,
 };
 use health::Status;
 pub use health::{Health, Notice, State};
@@ -330,6 +330,14 @@ impl Store {
         to: Timestamp,
     ) -> Result<Vec<(u64, u32, u32)>, StoreError> {
         self.ask(move |connection| history::by_minute(connection, from, to)).await
+    }
+
+    /// What happened in each quarter of an hour as far as it is stored, by the number of the quarter since the epoch.
+    ///
+    /// # Errors
+    /// As [`Store::history`].
+    pub async fn counts(&self) -> Result<Vec<(u64, Counts)>, StoreError> {
+        self.ask(load::counts).await
     }
 
     /// Puts a question to a connection of its own, within the time limit.

@@ -10,7 +10,7 @@ use sipward_engine::{Cause, Evidence, Grade, Identity, Offender, RuleName, Succe
 
 use super::column::{expiry, flow, json, scope, timestamp};
 use super::entry::{
-    AllowEntry, Override, RetiredToken, Saved, SavedAcknowledgement, SavedBan, SavedFlow,
+    AllowEntry, Counts, Override, RetiredToken, Saved, SavedAcknowledgement, SavedBan, SavedFlow,
     SavedToken,
 };
 use super::key::Net;
@@ -139,6 +139,21 @@ fn rows<T>(
         }
     }
     Ok(all)
+}
+
+/// What happened in each quarter of an hour, the oldest first.
+pub(super) fn counts(connection: &Connection) -> rusqlite::Result<Vec<(u64, Counts)>> {
+    let sql =
+        "SELECT quarter, unjoined, unproven, unchallenged, challenged, assumed, answered, genuine,
+                      bans, unbans
+               FROM counts WHERE quarter >= 0 ORDER BY quarter";
+    rows(connection, sql, [], &mut 0, |row| {
+        let mut counts = Counts { bans: row.get(8)?, unbans: row.get(9)?, ..Counts::default() };
+        for (column, count) in (1..).zip(&mut counts.failures) {
+            *count = row.get(column)?;
+        }
+        Ok((row.get::<_, i64>(0)?.unsigned_abs(), counts))
+    })
 }
 
 fn ban(row: &Row<'_>, detailed_from: i64) -> rusqlite::Result<SavedBan> {

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use sipward_engine::Timestamp;
 
 use super::column::micros;
+use super::{COUNTS_KEPT, QUARTER};
 use sipward_config::StoreSettings;
 
 /// Rows deleted in one go: some milliseconds of work.
@@ -43,6 +44,7 @@ pub(super) fn slice(
         history(connection, settings, now)?,
         oldest(connection, "offenders", "until", MAX_OFFENDERS, now)?,
         oldest(connection, "successes", "at", MAX_SUCCESSES, now)?,
+        counts(connection, now)?,
     ];
     let shrunk = shrink(connection)?;
     let more = shrunk || gone.into_iter().any(|rows| rows >= SLICE);
@@ -76,6 +78,15 @@ fn history(
     }
     let delete = "DELETE FROM history WHERE id < ?1";
     let gone = connection.prepare_cached(delete)?.execute(params![end])?;
+    Ok(i64::try_from(gone).unwrap_or(i64::MAX))
+}
+
+/// Deletes the counts that are too old.
+fn counts(connection: &Connection, now: Timestamp) -> rusqlite::Result<i64> {
+    let oldest = micros(now.earlier(COUNTS_KEPT)) / duration_micros(QUARTER);
+    let delete = "DELETE FROM counts WHERE quarter IN
+                  (SELECT quarter FROM counts WHERE quarter < ?1 ORDER BY quarter LIMIT ?2)";
+    let gone = connection.prepare_cached(delete)?.execute(params![oldest, SLICE])?;
     Ok(i64::try_from(gone).unwrap_or(i64::MAX))
 }
 

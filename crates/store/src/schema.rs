@@ -10,7 +10,7 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: i64 = 0x5349_5057;
 
 /// Migrations done to a database that is up to date: as many as there are [`STEPS`].
-pub(super) const VERSION: i64 = 6;
+pub(super) const VERSION: i64 = 7;
 
 /// `meta` row: when something was written last. A clock that is before it is wrong.
 pub(super) const WRITTEN: &str = "written_at";
@@ -83,6 +83,21 @@ CREATE TABLE acknowledged (
     at    INTEGER NOT NULL,
     PRIMARY KEY (kind, about)
 ) STRICT, WITHOUT ROWID;
+",
+    // What happened in each quarter of an hour, numbered from the epoch: failures by grade, bans, unbans.
+    "
+CREATE TABLE counts (
+    quarter      INTEGER PRIMARY KEY,
+    unjoined     INTEGER NOT NULL,
+    unproven     INTEGER NOT NULL,
+    unchallenged INTEGER NOT NULL,
+    challenged   INTEGER NOT NULL,
+    assumed      INTEGER NOT NULL,
+    answered     INTEGER NOT NULL,
+    genuine      INTEGER NOT NULL,
+    bans         INTEGER NOT NULL,
+    unbans       INTEGER NOT NULL
+) STRICT;
 ",
 ];
 

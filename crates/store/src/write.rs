@@ -11,7 +11,8 @@ use sipward_engine::{
 
 use super::column::micros;
 use super::entry::{
-    AllowEntry, Override, RetiredToken, SavedAcknowledgement, SavedBan, SavedFlow, SavedToken,
+    AllowEntry, Counts, Override, RetiredToken, SavedAcknowledgement, SavedBan, SavedFlow,
+    SavedToken,
 };
 use super::inbox::Item;
 use super::key::Key;
@@ -158,6 +159,7 @@ impl Rows<'_> {
             Entry::Mode(_) => Ok(()),
             Entry::Token(token) => self.token(token),
             Entry::RevokeToken(token) => self.retire(token),
+            Entry::Counts { from, counts } => self.counts(*from, counts),
         }
     }
 
@@ -426,6 +428,33 @@ impl Rows<'_> {
              (SELECT hash FROM retired_tokens ORDER BY at DESC LIMIT ?1)",
             params![i64::try_from(MOST_RETIRED).unwrap_or(i64::MAX)],
         )
+    }
+
+    fn counts(&self, from: u64, counts: &[(u64, Counts)]) -> rusqlite::Result<()> {
+        let number = |quarter: u64| i64::try_from(quarter).unwrap_or(i64::MAX);
+        self.run("DELETE FROM counts WHERE quarter >= ?1", params![number(from)])?;
+        counts.iter().try_for_each(|(quarter, counts)| {
+            let Counts { failures, bans, unbans } = counts;
+            let [unjoined, unproven, unchallenged, challenged, assumed, answered, genuine] =
+                failures;
+            self.run(
+                "INSERT OR REPLACE INTO counts (quarter, unjoined, unproven, unchallenged, challenged,
+                                                assumed, answered, genuine, bans, unbans)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                params![
+                    number(*quarter),
+                    unjoined,
+                    unproven,
+                    unchallenged,
+                    challenged,
+                    assumed,
+                    answered,
+                    genuine,
+                    bans,
+                    unbans
+                ],
+            )
+        })
     }
 
     fn run(&self, sql: &str, values: impl rusqlite::Params) -> rusqlite::Result<()> {

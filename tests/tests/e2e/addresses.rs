@@ -7,12 +7,14 @@ use std::thread;
 use serde_json::{Value, json};
 use sipward_tests::fake_freeswitch::{Attempt, Outcome};
 
+use super::console::get_until;
 use super::world::World;
 
 super::cases![
     all_bans_are_sent_as_a_file,
     an_address_has_a_name_a_place_and_an_owner,
     a_registry_that_does_not_answer_is_told_as_that,
+    attackers_are_counted_and_bans_found_by_country_and_network,
 ];
 
 fn all_bans_are_sent_as_a_file() {
@@ -99,6 +101,55 @@ fn an_address_has_a_name_a_place_and_an_owner() {
     setup.configure("");
     let _ = client.post("/reload", &json!({}));
     assert_eq!(client.get("/hosts/203.0.113.7").expect(200)["located"], false, "after a reload");
+}
+
+fn attackers_are_counted_and_bans_found_by_country_and_network() {
+    let world = World::new();
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/geo");
+    let files = format!("[geo]\nfiles = [\"{fixtures}/city.mmdb\", \"{fixtures}/as.mmdb\"]\n");
+    let setup = world.setup(&files);
+    let daemon = world.watch(&setup);
+    let client = setup.client();
+    world.fail("198.51.100.7", 5);
+    daemon.expect("ban");
+
+    let countries = get_until(&client, "/places", |places| places["items"][0]["failures"] == 5);
+    let germany = json!({"country": "DE", "as_number": null, "name": "Germany", "failures": 5, "proved": 5,
+        "sources": 1, "bans": 1, "last": countries["items"][0]["last"]});
+    assert_eq!((&countries["items"], &countries["located"]), (&json!([germany]), &json!(true)));
+    let networks = client.get("/places?by=network").expect(200);
+    assert_eq!(networks["items"][0]["as_number"], 64500);
+    assert_eq!(networks["items"][0]["name"], "Evil?[2J ?Networks \"Ltd\"");
+
+    for (query, total) in [
+        ("country=de", 1),
+        ("country=NL", 0),
+        ("as=64500", 1),
+        ("as=64496", 0),
+        ("as=64500&country=NL", 0),
+        ("sort=country", 1),
+        ("sort=as&order=desc", 1),
+    ] {
+        let page = client.get(&format!("/bans?{query}")).expect(200);
+        assert_eq!((&page["total"], &page["located"]), (&json!(total), &json!(true)), "{query}");
+        if total > 0 {
+            assert_eq!(page["items"][0]["location"]["city"], "Frankfurt am Main");
+        }
+    }
+    assert_eq!(client.get("/bans.json?country=NL").expect(200), json!([]));
+    assert_eq!(client.get("/bans.json?country=DE").expect(200).as_array().unwrap().len(), 1);
+    for (query, field) in
+        [("country=Germany", "country"), ("country=%C3%9F", "country"), ("as=-1", "as")]
+    {
+        assert_eq!(client.get(&format!("/bans?{query}")).wrong_fields(), [field]);
+    }
+
+    setup.configure("");
+    let _ = client.post("/reload", &json!({}));
+    let places = client.get("/places").expect(200);
+    assert_eq!((&places["located"], &places["items"]), (&json!(false), &json!([])));
+    assert_eq!(client.get("/bans?country=DE").wrong_fields(), ["country"]);
+    assert_eq!(client.get("/bans").expect(200)["items"][0]["location"], Value::Null);
 }
 
 fn a_registry_that_does_not_answer_is_told_as_that() {

@@ -9,7 +9,7 @@ use super::world::{World, ip, seen_at};
 
 super::cases![
     bans_and_failures_are_counted_by_the_minute,
-    bans_of_before_a_restart_are_counted_and_failures_are_not,
+    what_was_counted_before_a_restart_is_counted_after_it,
     a_lost_connection_is_an_alarm_until_the_next_one,
     a_guessed_password_is_the_first_alarm,
     an_alarm_is_acknowledged_and_stays_so_after_a_restart,
@@ -19,6 +19,7 @@ super::cases![
     whom_forged_packets_name_is_no_attacker,
     one_field_finds_addresses_networks_and_users,
     status_has_the_numbers_of_a_jail,
+    without_files_of_locations_the_overview_says_how_to_get_them,
 ];
 
 const ATTACKER: &str = "198.51.100.7";
@@ -46,7 +47,7 @@ fn bans_and_failures_are_counted_by_the_minute() {
 
     let series = get_until(&setup.client(), "/series", |series| sum(series, "unbans") == 1);
 
-    assert_eq!(series["span"], "hour");
+    assert_eq!(series["range"], "hour");
     assert_eq!(series["bucket_seconds"], 60);
     assert_eq!(series["buckets"].as_array().unwrap().len(), 60);
     assert_eq!((sum(&series, "failures"), sum(&series, "bans")), (5, 1));
@@ -57,27 +58,35 @@ fn bans_and_failures_are_counted_by_the_minute() {
         .map(|bucket| bucket["failures_by_grade"]["answered"].as_u64().unwrap())
         .sum();
     assert_eq!(by_grade, 5);
-    let day = setup.client().get("/series?span=day").expect(200);
-    assert_eq!(day["buckets"].as_array().unwrap().len(), 96);
-    assert_eq!(day["bucket_seconds"], 900);
-    assert_eq!((sum(&day, "failures"), sum(&day, "bans")), (5, 1));
-    assert_eq!(setup.client().get("/series?span=week").status, 422);
+    for (range, seconds, buckets) in [("day", 900, 96), ("week", 3_600, 168), ("month", 86_400, 30)]
+    {
+        let series = setup.client().get(&format!("/series?range={range}")).expect(200);
+        assert_eq!(series["buckets"].as_array().unwrap().len(), buckets);
+        assert_eq!(series["bucket_seconds"], seconds);
+        assert_eq!((sum(&series, "failures"), sum(&series, "bans")), (5, 1));
+    }
+    assert_eq!(setup.client().get("/series?range=year").status, 422);
 }
 
-fn bans_of_before_a_restart_are_counted_and_failures_are_not() {
+fn what_was_counted_before_a_restart_is_counted_after_it() {
     let world = World::new();
     let setup = world.setup("");
     let daemon = world.watch(&setup);
     world.fail(ATTACKER, 5);
     daemon.expect("ban");
+    let client = setup.client();
+    let day = get_until(&client, "/series?range=day", |series| sum(series, "bans") == 1);
     daemon.stop();
     let _daemon = world.watch(&setup);
 
-    let series = get_until(&setup.client(), "/series?span=day", |series| sum(series, "bans") == 1);
-
-    assert_eq!(sum(&series, "failures"), 0);
-    let since = |field: &str| series[field].as_str().unwrap().to_owned();
-    assert!(since("decisions_since") < since("failures_since"), "{series:#}");
+    for range in ["day", "week", "month"] {
+        let path = format!("/series?range={range}");
+        let series = get_until(&client, &path, |series| sum(series, "bans") == 1);
+        assert_eq!(sum(&series, "failures"), 5, "{range}");
+        let since = |field: &str| series[field].as_str().unwrap().to_owned();
+        assert!(since("failures_since") <= day["failures_since"].as_str().unwrap().to_owned());
+        assert!(since("decisions_since") < since("failures_since"), "{series:#}");
+    }
 }
 
 fn a_lost_connection_is_an_alarm_until_the_next_one() {
@@ -329,4 +338,21 @@ fn status_has_the_numbers_of_a_jail() {
     };
     let status = get_until(&setup.client(), "/status", |status| jail(status) == [2, 7, 7, 1, 1]);
     assert_eq!(status["failed_now"]["at_least"], false);
+}
+
+fn without_files_of_locations_the_overview_says_how_to_get_them() {
+    let served = Served::new();
+    served.world.fail(ATTACKER, 5);
+    served.daemon.expect("ban");
+    let token = served.token("noc", "read");
+    let page = |path: &str| {
+        served.ask(|web| web.bearer(&token).with("Accept", "text/html").get(path)).expect(200).body
+    };
+
+    let overview = page("/?range=month");
+    assert!(overview.contains("No file says where addresses are"), "{overview}");
+    assert!(overview.contains("dbip-asn-lite.mmdb") && !overview.contains("class=\"map\""));
+    assert!(overview.contains("In the last 30 days (UTC):"), "{overview}");
+    let bans = page("/bans");
+    assert!(bans.contains(ATTACKER) && !bans.contains("Network (AS)</"), "{bans}");
 }

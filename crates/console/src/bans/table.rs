@@ -5,7 +5,8 @@ use maud::{Markup, html};
 use super::super::fields::Fields;
 use super::super::frame::Frame;
 use super::super::labels::{self, Shown};
-use sipward_model::wire::{Ban, BanScope};
+use sipward_model::text::Plain;
+use sipward_model::wire::{Ban, BanScope, CountryCode, Location};
 
 /// What a table of bans shows besides the bans.
 #[derive(Clone, Copy, Default)]
@@ -32,6 +33,7 @@ impl<'a> Columns<'a> {
 /// Bans as rows, or a note that there are none.
 pub(crate) fn rows(frame: &Frame, bans: &[Ban], columns: &Columns<'_>) -> Markup {
     let acts = columns.acts && frame.viewer.may_write;
+    let located = bans.iter().any(|ban| ban.location.is_some());
     if bans.is_empty() {
         let there = columns.sorts.is_some_and(|fields| fields.has("q"));
         return html! { p.empty { "No " @if there { "matching " } "bans." } };
@@ -47,7 +49,11 @@ pub(crate) fn rows(frame: &Frame, bans: &[Ban], columns: &Columns<'_>) -> Markup
                                 autocomplete="off";
                         }
                     }
-                    (head(columns, "Network", "net", "asc"))
+                    (head(columns, "Address", "net", "asc"))
+                    @if located {
+                        (head(columns, "Country", "country", "asc"))
+                        (head(columns, "Network (AS)", "as", "asc"))
+                    }
                     th scope="col" { "Reason" }
                     (head(columns, "Since", "since", "desc"))
                     (head(columns, "Remaining", "until", "asc"))
@@ -55,12 +61,12 @@ pub(crate) fn rows(frame: &Frame, bans: &[Ban], columns: &Columns<'_>) -> Markup
                     @if acts { th scope="col" { span.hidden { "Action" } } }
                 }
             }
-            tbody { @for ban in bans { (row(frame, ban, acts)) } }
+            tbody { @for ban in bans { (row(frame, ban, acts, located)) } }
         }
     }
 }
 
-fn row(frame: &Frame, ban: &Ban, acts: bool) -> Markup {
+fn row(frame: &Frame, ban: &Ban, acts: bool, located: bool) -> Markup {
     let net = labels::bare_net(ban.net);
     html! {
         tr data-key=(Shown(ban.net)) {
@@ -71,6 +77,7 @@ fn row(frame: &Frame, ban: &Ban, acts: bool) -> Markup {
                 }
             }
             th scope="row" { (labels::net(ban.net)) }
+            @if located { (place(ban.location.as_ref())) }
             td data-label="Reason" { (labels::cause(&ban.cause)) }
             td data-label="Since" { (labels::ago(ban.since, frame.now)) }
             td.num data-label="Remaining" {
@@ -90,6 +97,46 @@ fn row(frame: &Frame, ban: &Ban, acts: bool) -> Markup {
                         "Unban"
                     }
                 }
+            }
+        }
+    }
+}
+
+/// Country and network of a ban, each a link to the bans there.
+fn place(location: Option<&Location>) -> Markup {
+    let country = location.and_then(|location| {
+        let code = location.country.as_ref()?.parse::<CountryCode>().ok()?;
+        Some((code, location.country_name.as_deref()))
+    });
+    let network = location.and_then(|location| Some((location.as_number?, &location.as_name)));
+    html! {
+        td data-label="Country" {
+            @if let Some((code, name)) = country {
+                a href={ "/bans?country=" (code.as_str()) } title=[name.map(|name| Shown(Plain(name)))] {
+                    (code.as_str())
+                }
+            }
+        }
+        td data-label="Network" {
+            @if let Some((number, name)) = network {
+                a href={ "/bans?as=" (number) } { "AS" (number) }
+                @if let Some(name) = name { " " span.soft { (labels::plain(name)) } }
+            }
+        }
+    }
+}
+
+/// The fields that search by country and network.
+pub(super) fn place_fields(fields: &Fields) -> Markup {
+    html! {
+        @for (name, text, example, most) in
+            [("country", "Country", "DE", 2), ("as", "Network (AS)", "64500", 10)]
+        {
+            div.field {
+                label for=(name) { (text) }
+                input type="text" id=(name) name=(name) placeholder=(example) maxlength=(most)
+                    value=(fields.text(name).unwrap_or_default()) autocomplete="off"
+                    spellcheck="false";
             }
         }
     }

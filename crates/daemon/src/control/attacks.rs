@@ -109,7 +109,7 @@ pub(super) async fn banned(
     Ok(banned)
 }
 
-fn memory(seen: &Remembered) -> Memory {
+pub(super) fn memory(seen: &Remembered) -> Memory {
     Memory {
         failures: seen.count() as u64,
         remembered_at_most: MOST_FAILURES as u64,

@@ -40,20 +40,24 @@ impl Control {
     /// Lists active bans.
     pub async fn bans(&self, query: BanQuery) -> Result<BanPage, ControlError> {
         let limit = limit(query.limit)?;
-        let selected = select(&self.engine, query, limit).await?;
+        let finder = self.lookups.geo.finder();
+        let located = !finder.is_empty();
+        let selected = select(&self.engine, finder, query, limit).await?;
         let nets = selected.nets;
         let items = self.engine.call(move |task| {
             // One that ended since is left out.
             let bans = nets.into_iter().filter_map(|net| task.engine().ban(net));
             bans.map(|ban| convert::ban(&ban, task.kernel(), task.clock())).collect()
         });
-        let (items, total, next) = (items.await?, selected.total, selected.next);
-        Ok(BanPage { items, total, next })
+        let items = self.locate(items.await?).await?;
+        let (total, next) = (selected.total, selected.next);
+        Ok(BanPage { items, total, next, located })
     }
 
     /// The ban of exactly one network.
     pub async fn ban_of(&self, net: IpNet) -> Result<Ban, ControlError> {
         let ban = self.engine.call(move |task| found(task, net)).await?;
+        let ban = self.locate(ban.into_iter().collect()).await?.pop();
         ban.ok_or_else(|| ControlError::NotFound(format!("no ban covers exactly {net}")))
     }
 

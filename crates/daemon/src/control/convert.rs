@@ -40,6 +40,7 @@ pub(super) fn ban(ban: &BanView<'_>, kernel: &KernelSide, clock: &Clock) -> Ban 
         error,
         enforced_by,
         cause: cause(ban.cause),
+        location: None,
     }
 }
 

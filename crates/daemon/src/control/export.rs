@@ -5,7 +5,6 @@ use ipnet::IpNet;
 use super::error::ControlError;
 use super::select::Filter;
 use super::{Control, convert};
-use crate::EngineHandle;
 use sipward_model::wire::{Ban, BanFilter};
 
 /// Bans of one part at most: with all their evidence some 2 kB each, and written in between the events of
@@ -15,14 +14,15 @@ const PART: usize = 64;
 /// Reads all wanted bans in the order of their networks. Between two parts the engine does its other work, so
 /// half a million bans are never in memory at once.
 pub struct BanReader {
-    engine: EngineHandle,
+    control: Control,
     filter: Filter,
 }
 
 impl Control {
     /// Reads the bans that `filter` describes.
     pub fn read_bans(&self, filter: BanFilter) -> Result<BanReader, ControlError> {
-        Ok(BanReader { engine: self.engine.clone(), filter: Filter::new(filter)? })
+        let filter = Filter::new(filter, self.lookups.geo.finder())?;
+        Ok(BanReader { control: self.clone(), filter })
     }
 }
 
@@ -33,7 +33,7 @@ impl BanReader {
         last: Option<IpNet>,
     ) -> Result<(Vec<Ban>, Option<IpNet>), ControlError> {
         let filter = self.filter.clone();
-        let part = self.engine.call(move |task| {
+        let part = self.control.engine.call(move |task| {
             let (mut bans, mut looked_at) = (Vec::new(), 0);
             for ban in task.engine().bans_after(last) {
                 looked_at += 1;
@@ -46,6 +46,9 @@ impl BanReader {
             }
             (bans, None)
         });
-        Ok(part.await?)
+        let (mut bans, last) = part.await?;
+        bans = self.control.locate(bans).await?;
+        bans.retain(|ban| self.filter.is_there(ban));
+        Ok((bans, last))
     }
 }

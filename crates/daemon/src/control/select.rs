@@ -1,5 +1,8 @@
 //! A page of many bans: read in parts, so that half a million do not hold up the next failure, and with
 //! no more of them in hand than the page shows.
+//!
+//! Where a page depends on where addresses are, each part is looked up in the files of `[geo]` between two calls to
+//! the engine, on a thread for that.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +14,10 @@ use super::attacks::MAX_SEARCH;
 use super::bounds::at_most;
 use super::convert;
 use super::error::ControlError;
+use super::places::aside;
 use crate::EngineHandle;
-use sipward_model::wire::{BanFilter, BanOrder, BanQuery, Direction};
+use crate::geo::{Finder, Origin};
+use sipward_model::wire::{Ban, BanFilter, BanOrder, BanQuery, CountryCode, Direction};
 
 /// Bans looked at in one call to the engine: well under a millisecond.
 const PART: usize = 4_096;
@@ -20,7 +25,7 @@ const PART: usize = 4_096;
 /// The same where their texts are searched.
 const SEARCHED: usize = 1_024;
 
-/// What a page is sorted by: the time in question, 0 for networks alone, then the network.
+/// What a page is sorted by: the time, country or autonomous system in question, 0 for networks alone; then the network.
 type Key = (u64, IpNet);
 
 /// The bans of one page, in order, and what is said of the rest.
@@ -34,10 +39,11 @@ pub(super) struct Selected {
 /// Finds the bans of the page that `query` asks for.
 pub(super) async fn select(
     engine: &EngineHandle,
+    finder: Finder,
     query: BanQuery,
     limit: usize,
 ) -> Result<Selected, ControlError> {
-    let mut page = Page::new(&query, limit)?;
+    let mut page = Page::new(&query, finder, limit)?;
     let mut last = None;
     loop {
         let call = engine.call(move |task| {
@@ -47,6 +53,9 @@ pub(super) async fn select(
         });
         let more;
         (page, more) = call.await?;
+        if !page.unlocated.is_empty() {
+            page = aside(move || page.located()).await?;
+        }
         match more {
             Some(net) => last = Some(net),
             None => return Ok(page.done()),
@@ -60,14 +69,23 @@ pub(super) struct Filter {
     wanted: BanFilter,
     /// In lower case.
     search: Option<Vec<u8>>,
+    finder: Finder,
 }
 
 impl Filter {
-    pub(super) fn new(wanted: BanFilter) -> Result<Self, ControlError> {
+    pub(super) fn new(wanted: BanFilter, finder: Finder) -> Result<Self, ControlError> {
         at_most("search", wanted.search.as_deref(), MAX_SEARCH)?;
+        for (field, is_wanted) in
+            [("country", wanted.country.is_some()), ("as", wanted.as_number.is_some())]
+        {
+            if is_wanted && finder.is_empty() {
+                let detail = "no file says where addresses are; see `[geo] files`";
+                return Err(ControlError::field(field, detail));
+            }
+        }
         let search = wanted.search.as_ref().filter(|search| !search.is_empty());
         let search = search.map(|search| search.to_ascii_lowercase().into_bytes());
-        Ok(Self { wanted, search })
+        Ok(Self { wanted, search, finder })
     }
 
     /// Bans to look at in one call to the engine.
@@ -75,8 +93,27 @@ impl Filter {
         if self.search.is_some() { SEARCHED } else { PART }
     }
 
+    /// Whether a ban with this location is where bans are wanted from.
+    pub(super) fn is_there(&self, ban: &Ban) -> bool {
+        let BanFilter { country, as_number, .. } = &self.wanted;
+        let location = ban.location.as_ref();
+        country.is_none_or(|wanted| {
+            location.is_some_and(|location| location.country.as_deref() == Some(wanted.as_str()))
+        }) && as_number.is_none_or(|wanted| {
+            location.is_some_and(|location| location.as_number == Some(wanted))
+        })
+    }
+
+    /// As [`Filter::is_there`].
+    fn is_origin(&self, origin: Origin) -> bool {
+        let BanFilter { country, as_number, .. } = &self.wanted;
+        country.is_none_or(|wanted| origin.country == Some(wanted))
+            && as_number.is_none_or(|wanted| origin.as_number == Some(wanted))
+    }
+
+    /// Whether a ban fits in everything but the place.
     pub(super) fn fits(&self, ban: &BanView<'_>) -> bool {
-        let BanFilter { inside, covering, origin, state, scope, rule, search: _ } = &self.wanted;
+        let BanFilter { inside, covering, origin, state, scope, rule, .. } = &self.wanted;
         inside.is_none_or(|net| net.0.contains(&ban.net))
             && covering.is_none_or(|net| ban.net.contains(&net.0))
             && origin.is_none_or(|origin| origin == convert::origin(ban.origin))
@@ -125,16 +162,24 @@ struct Page {
     room: usize,
     best: BTreeSet<Key>,
     total: u64,
+    /// Whether it depends on where addresses are.
+    by_place: bool,
+    /// Those of the last part that fit, as far as it does.
+    unlocated: Vec<Key>,
 }
 
 impl Page {
-    fn new(query: &BanQuery, limit: usize) -> Result<Self, ControlError> {
+    fn new(query: &BanQuery, finder: Finder, limit: usize) -> Result<Self, ControlError> {
         let cursor = query.cursor.as_deref().map(key_of).transpose()?;
         let order = query.sort.unwrap_or_default();
         let falling = query.order == Some(Direction::Desc);
         let (room, best) = (limit + 1, BTreeSet::new());
-        let filter = Filter::new(query.filter())?;
-        Ok(Self { filter, order, falling, cursor, room, best, total: 0 })
+        let filter = Filter::new(query.filter(), finder)?;
+        let by_place = query.country.is_some()
+            || query.as_number.is_some()
+            || matches!(order, BanOrder::Country | BanOrder::As);
+        let (total, unlocated) = (0, Vec::new());
+        Ok(Self { filter, order, falling, cursor, room, best, total, by_place, unlocated })
     }
 
     /// Looks at a part; gives the last network when there may be more.
@@ -144,16 +189,38 @@ impl Page {
             seen += 1;
             last = Some(ban.net);
             if self.filter.fits(&ban) {
-                self.total += 1;
-                self.add((self.time(&ban), ban.net));
+                let key = (self.time(&ban), ban.net);
+                if self.by_place {
+                    self.unlocated.push(key);
+                } else {
+                    self.total += 1;
+                    self.add(key);
+                }
             }
         }
         last.filter(|_| seen >= self.filter.part())
     }
 
+    /// The page once the last part is looked up.
+    fn located(mut self) -> Self {
+        for (time, net) in std::mem::take(&mut self.unlocated) {
+            let origin = self.filter.finder.origin(net.addr());
+            if self.filter.is_origin(origin) {
+                self.total += 1;
+                let key = match self.order {
+                    BanOrder::Country => origin.country.map_or(u64::MAX, CountryCode::rank),
+                    BanOrder::As => origin.as_number.map_or(u64::MAX, u64::from),
+                    BanOrder::Net | BanOrder::Since | BanOrder::Until => time,
+                };
+                self.add((key, net));
+            }
+        }
+        self
+    }
+
     fn time(&self, ban: &BanView<'_>) -> u64 {
         match self.order {
-            BanOrder::Net => 0,
+            BanOrder::Net | BanOrder::Country | BanOrder::As => 0,
             BanOrder::Since => ban.since.as_micros(),
             BanOrder::Until => match ban.until {
                 Expiry::At(end) => end.as_micros(),

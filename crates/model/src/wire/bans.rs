@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sipward_engine::{Grade, Identity, RuleName};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Net, StoreHealth, words};
+use super::{CountryCode, Location, Net, StoreHealth, words};
 use crate::text::Time;
 
 /// A standing ban.
@@ -37,6 +37,9 @@ pub struct Ban {
     pub enforced_by: Option<String>,
     /// Why.
     pub cause: Cause,
+    /// Where its first address is, by the files of `[geo]`; `null` when they say nothing of it, or there are none.
+    #[serde(default)]
+    pub location: Option<Location>,
 }
 
 /// What a ban stops.
@@ -166,6 +169,13 @@ pub struct BanQuery {
     /// is ignored. Texts that have aged out of memory are not found.
     #[param(max_length = 128)]
     pub search: Option<String>,
+    /// Only bans in this country (ISO 3166-1), by the files of `[geo]`.
+    #[param(value_type = Option<String>, example = "DE", min_length = 2, max_length = 2)]
+    pub country: Option<CountryCode>,
+    /// Only bans in this network, by the number of its autonomous system and the files of `[geo]`.
+    #[serde(rename = "as")]
+    #[param(rename = "as", example = 64500)]
+    pub as_number: Option<u32>,
     /// What to sort by; by network when left out.
     #[param(inline)]
     pub sort: Option<BanOrder>,
@@ -207,14 +217,22 @@ pub struct BanFilter {
     /// is ignored. Texts that have aged out of memory are not found.
     #[param(max_length = 128)]
     pub search: Option<String>,
+    /// Only bans in this country (ISO 3166-1), by the files of `[geo]`.
+    #[param(value_type = Option<String>, example = "DE", min_length = 2, max_length = 2)]
+    pub country: Option<CountryCode>,
+    /// Only bans in this network, by the number of its autonomous system and the files of `[geo]`.
+    #[serde(rename = "as")]
+    #[param(rename = "as", example = 64500)]
+    pub as_number: Option<u32>,
 }
 
 impl BanQuery {
     /// Which bans, without their order and the page.
     #[must_use]
     pub fn filter(&self) -> BanFilter {
-        let Self { inside, covering, origin, state, scope, rule, .. } = *self;
-        BanFilter { inside, covering, origin, state, scope, rule, search: self.search.clone() }
+        let Self { inside, covering, origin, state, scope, rule, country, as_number, .. } = *self;
+        let search = self.search.clone();
+        BanFilter { inside, covering, origin, state, scope, rule, search, country, as_number }
     }
 }
 
@@ -229,6 +247,10 @@ pub enum BanOrder {
     Since,
     /// The end; those without one are the latest.
     Until,
+    /// The code of the country; those whose country is not known are the last.
+    Country,
+    /// The number of the autonomous system; those without a known one are the last.
+    As,
 }
 
 /// Ascending or descending.
@@ -252,6 +274,8 @@ pub struct BanPage {
     pub total: u64,
     /// `cursor` of the next page; `null` on the last one.
     pub next: Option<String>,
+    /// Whether there are files that say where addresses are (`[geo] files`).
+    pub located: bool,
 }
 
 /// A ban to make.

@@ -6,15 +6,19 @@ use utoipa::{IntoParams, ToSchema};
 use super::Grades;
 use crate::text::Time;
 
-/// The time span.
+/// How far back a series goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum SeriesSpan {
+pub enum SeriesRange {
     /// The last hour: 60 buckets of a minute.
     #[default]
     Hour,
     /// The last day: 96 buckets of 15 minutes.
     Day,
+    /// The last week: 168 buckets of an hour.
+    Week,
+    /// The last month: 30 buckets of a day (UTC).
+    Month,
 }
 
 /// Which series.
@@ -22,22 +26,24 @@ pub enum SeriesSpan {
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub struct SeriesQuery {
-    /// The time span; default `hour`.
+    /// How far back; default `hour`.
     #[param(inline)]
-    pub span: Option<SeriesSpan>,
+    pub range: Option<SeriesRange>,
 }
 
 /// What happened when.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Series {
-    /// The time span.
-    pub span: SeriesSpan,
+    /// How far back it goes.
+    pub range: SeriesRange,
     /// Length of a bucket.
     pub bucket_seconds: u32,
-    /// Equal buckets, the oldest first; the last one holds the present minute. What did not happen is 0.
-    #[schema(min_items = 60, max_items = 96)]
+    /// Equal buckets that begin at round times, the oldest first; the last one holds the present minute. What did not
+    /// happen is 0.
+    #[schema(min_items = 30, max_items = 168)]
     pub buckets: Vec<Bucket>,
-    /// Failures before this were not counted: the daemon was started then.
+    /// Failures before this were not counted. Counts are stored for 31 days; while the daemon does not run, nothing
+    /// is counted. In the range `hour`, failures of before the start of the daemon are left out.
     #[schema(value_type = String, format = DateTime)]
     pub failures_since: Time,
     /// Bans and unbans before this were not counted. Earlier than `failures_since` if the history has them.

@@ -14,7 +14,7 @@ use utoipa_axum::PathItemExt as _;
 
 use super::{
     Api, alarms, allow, attacks, bans, events, export, flows, healthy, history, hosts, metrics,
-    mode, policy, preview, series, sources, status, tokens, what_if,
+    mode, places, policy, preview, series, sources, status, tokens, what_if,
 };
 use crate::http::error::{self, ApiError};
 use crate::http::scope;
@@ -86,6 +86,7 @@ routes! {
     write alarms::acknowledge;
     read attacks::users;
     read attacks::top;
+    read places::list;
     read healthy::show;
     read hosts::show;
     read hosts::whois;

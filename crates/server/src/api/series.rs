@@ -8,7 +8,7 @@ use crate::http::error::{self};
 use crate::http::extract::Query;
 use sipward_model::wire::{Series, SeriesQuery};
 
-/// Failures, bans and unbans over the last hour or day, in equal buckets.
+/// Failures, bans and unbans over the last hour, day, week or month, in equal buckets.
 #[utoipa::path(
     get, path = "/api/v1/series", tag = "events", params(SeriesQuery),
     responses(

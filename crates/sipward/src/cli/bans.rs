@@ -127,6 +127,8 @@ impl BansCommand {
             scope: self.scope.map(ScopeWord::scope),
             rule: None,
             search: self.search.clone(),
+            country: None,
+            as_number: None,
             sort: Some(match self.sort {
                 OrderWord::Net => BanOrder::Net,
                 OrderWord::Since => BanOrder::Since,
@@ -145,7 +147,7 @@ impl BansCommand {
         progress: &Progress,
     ) -> Result<Answer<BanPage>, ClientError> {
         let mut query = BanQuery { limit: Some(MAX_LIMIT), cursor: None, ..self.query() };
-        let mut all = BanPage { items: Vec::new(), total: 0, next: None };
+        let mut all = BanPage { items: Vec::new(), total: 0, next: None, located: false };
         loop {
             let page = client.get::<BanPage>("/bans", &query).await?.value;
             all.total = page.total;

@@ -198,3 +198,34 @@ async fn it_counts_bans_and_unbans_by_the_minute() {
     assert_eq!(counted(NOW + 2, later).await, [(first, 2, 1)], "from the one, before the other");
     assert_eq!(counted(later + 1, later + 2).await, []);
 }
+
+#[tokio::test]
+async fn counts_come_back_and_newer_ones_replace_those_of_the_same_time() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("sipward.db");
+    let settings = settings(&path);
+    let (store, _) = open(&settings);
+    let counts = |bans| Counts { failures: [0, 1, 2, 3, 4, 5, 6], bans, unbans: 7 };
+    let quarter = NOW / 900_000_000;
+    let put = |store: &Store, from, counts: &[(u64, Counts)]| {
+        store.put(Entry::Counts { from, counts: counts.to_vec() });
+    };
+    put(
+        &store,
+        quarter,
+        &[(quarter, counts(1)), (quarter + 1, counts(2)), (quarter + 9, counts(3))],
+    );
+    // The clock was ahead: what seemed to be later is not.
+    put(&store, quarter + 1, &[(quarter + 1, counts(4)), (quarter + 2, counts(5))]);
+    store.settled().await;
+    assert_eq!(store.close().await, Closed::Whole);
+    let (store, _) = open(&settings);
+    let kept = [(quarter, counts(1)), (quarter + 1, counts(4)), (quarter + 2, counts(5))];
+    assert_eq!(store.counts().await.unwrap(), kept);
+    assert_eq!(store.close().await, Closed::Whole);
+
+    let connection = Connection::open(&path).unwrap();
+    let later = at(NOW) + COUNTS_KEPT + QUARTER;
+    assert_eq!(prune::slice(&connection, &settings, later).unwrap(), prune::Pruned::All);
+    assert_eq!(load::counts(&connection).unwrap(), kept[1..], "a month later the first is gone");
+}

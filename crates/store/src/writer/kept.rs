@@ -60,7 +60,8 @@ impl Kept {
             | Entry::Mode(_)
             | Entry::Stepped(_)
             | Entry::EndPast { .. }
-            | Entry::Remember(_) => {}
+            | Entry::Remember(_)
+            | Entry::Counts { .. } => {}
         }
     }
 

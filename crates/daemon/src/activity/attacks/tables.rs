@@ -259,6 +259,6 @@ fn counts(seen: &Judgement) -> bool {
 }
 
 /// Whether it is not forgeable.
-fn is_proved(grade: Grade) -> bool {
+pub(crate) fn is_proved(grade: Grade) -> bool {
     grade >= Grade::Assumed
 }

@@ -36,6 +36,7 @@ fn ban(user_agent: &str, users: &[&str]) -> Ban {
                 report: None,
             }),
         },
+        location: None,
     }
 }
 
