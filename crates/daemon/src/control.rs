@@ -6,11 +6,12 @@
 //! | module | answers |
 //! |---|---|
 //! | `status`, `alarms`, `flood`, `metrics` | how the daemon is |
-//! | `bans`, `select`, `export`, `flows` | who is banned; bans and unbans |
+//! | `bans`, `select`, `export`, `flows`, `undo` | who is banned; bans and unbans, and their undo |
 //! | `sources`, `healthy`, `hosts`, `failures`, `attacks`, `series` | who attacks, who is well |
 //! | `allow`, `overlap` | who is never banned by a rule |
 //! | `history` | what was decided |
 //! | `mode` | whether bans are carried out |
+//! | `notifications` | what mail and webhooks delivered; tests |
 //! | `policy`, `preview`, `what_if` | the rules' values; what a change or an event would do |
 //! | `bounds`, `convert`, `error` | limits of a request; the engine's and the store's types → those of the wire; errors |
 
@@ -30,6 +31,7 @@ mod history;
 mod hosts;
 mod metrics;
 mod mode;
+mod notifications;
 mod overlap;
 mod policy;
 mod preview;
@@ -37,6 +39,7 @@ mod select;
 mod series;
 mod sources;
 mod status;
+mod undo;
 mod what_if;
 
 use std::sync::Arc;
@@ -48,11 +51,16 @@ use crate::{EngineHandle, Settings};
 pub use bounds::{between, bounded};
 pub use error::ControlError;
 pub use hosts::Lookups;
-use sipward_config::Config;
-use sipward_model::clock::Clock;
+use notifications::Trials;
+use sipward_config::{Config, Secrets};
+use sipward_model::clock::{self, Clock};
 use sipward_model::record::Record;
 use sipward_model::wire::StoreHealth;
+pub use sipward_notify::Delivery;
+pub use sipward_notify::trial::Tested;
 use sipward_store::Store;
+use undo::UndoLog;
+pub use undo::{Undoable, Undone};
 
 /// The interface to a running daemon.
 #[derive(Clone)]
@@ -65,6 +73,9 @@ pub struct Control {
     lookups: Lookups,
     /// Where routes are looked up.
     routes: Arc<sipward_route::Settings>,
+    /// What operators can undo.
+    undo: Arc<UndoLog>,
+    trials: Arc<Trials>,
 }
 
 /// The parts of the daemon that [`Control`] works with.
@@ -76,13 +87,17 @@ pub struct Parts<'a> {
     pub config: &'a Config,
     pub metrics: Arc<Metrics>,
     pub lookups: Lookups,
+    /// For tests of mail and webhooks.
+    pub secrets: &'a Secrets,
 }
 
 impl Control {
     pub fn new(parts: Parts<'_>) -> Self {
-        let Parts { engine, settings, store, records, config, metrics, lookups } = parts;
+        let Parts { engine, settings, store, records, config, metrics, lookups, secrets } = parts;
         let routes = Arc::new(config.route.clone());
-        Self { engine, settings, store, records, metrics, lookups, routes }
+        let trials = Trials::new(config, secrets);
+        let undo = Arc::new(UndoLog::new(clock::seed() >> 1));
+        Self { engine, settings, store, records, metrics, lookups, routes, undo, trials }
     }
 
     pub fn engine(&self) -> &EngineHandle {

@@ -171,6 +171,7 @@ impl Daemon {
             config: &config,
             metrics,
             lookups,
+            secrets: &secrets,
         });
         let server = serve::serve(&config, control, access, certificates, &mut helpers)?;
 
