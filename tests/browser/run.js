@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { World, barriers, until } from "./world.js";
 
-const PAGES = ["/", "/?range=day", "/bans", "/flows", "/sources/198.19.9.7", "/users", "/allow", "/mode", "/policy", "/test?example=event", "/history"];
+const PAGES = ["/", "/?range=day", "/bans", "/flows", "/sources/198.19.9.7", "/users", "/allow", "/mode", "/policy", "/test?example=event", "/history", "/notifications"];
 
 const tests = {
   async "a link logs in once, and a log-out ends it"(world) {
@@ -29,7 +29,9 @@ const tests = {
     await page.getByText(/^Live/).waitFor();
     await page.evaluate(() => {
       globalThis.shifts = [];
-      const note = ({ sources }) => globalThis.shifts.push(...sources.map(({ node }) => node?.outerHTML?.slice(0, 120) ?? "?"));
+      // What is below a new row makes room for it.
+      const outside = ({ node }) => !document.getElementById("bans").contains(node) && !node?.closest?.("footer");
+      const note = ({ sources }) => globalThis.shifts.push(...sources.filter(outside).map(({ node }) => node?.outerHTML?.slice(0, 120) ?? "?"));
       new PerformanceObserver((list) => list.getEntries().forEach(note)).observe({ type: "layout-shift" });
     });
     const head = await page.getByRole("heading", { name: "Bans" }).boundingBox();
@@ -102,6 +104,8 @@ const tests = {
     await page.goto("/bans");
     await row(page, "198.19.51.7").getByRole("checkbox").check();
     world.tell("fail 198.19.52.7 1000 5");
+    // The pointer is in the table.
+    await page.getByRole("button", { name: "1 new – show" }).click();
     await row(page, "198.19.52.7").waitFor();
     assert.ok(await row(page, "198.19.51.7").getByRole("checkbox").isChecked());
     await page.getByRole("button", { name: "Pause" }).click();
@@ -121,12 +125,131 @@ const tests = {
     await page.goto("/bans?q=198.19.0.0/16");
     await row(page, "198.19.62.7").waitFor();
     await page.getByRole("button", { name: "Unban 198.19.60.7" }).click();
-    await page.getByText("1 ban lifted.").waitFor();
+    await page.getByText("198.19.60.7 unbanned").waitFor();
     assert.match(page.url(), /q=198/);
-    for (const last of [61, 62]) await row(page, `198.19.${last}.7`).getByRole("checkbox").check();
-    await page.getByRole("button", { name: "Unban selected" }).click();
-    await page.getByText("2 bans lifted.").waitFor();
+    const bulk = page.locator("#bulk");
+    assert.ok(await bulk.isDisabled());
+    await row(page, "198.19.61.7").getByRole("checkbox").check();
+    assert.equal(await bulk.textContent(), "Unban 1");
+    await row(page, "198.19.62.7").getByRole("checkbox").check();
+    await page.getByRole("button", { name: "Unban 2" }).click();
+    await page.getByText("2 bans lifted").waitFor();
     for (const last of [60, 61, 62]) assert.equal(await row(page, `198.19.${last}.7`).count(), 0);
+    assert.ok(await bulk.count() === 0 || await bulk.isDisabled());
+    const before = world.sipward("bans");
+    await page.getByRole("button", { name: "Undo" }).click();
+    await page.getByText("Undone. 2 bans restored.").waitFor();
+    await row(page, "198.19.61.7").getByText("failures").waitFor();
+    assert.match(world.sipward("bans"), /198\.19\.62\.7/);
+    assert.ok(!before.includes("198.19.62.7"));
+    assert.deepEqual(page.wrong, []);
+    await page.context().close();
+  },
+
+  async "rows hold still under the pointer, and new ones wait"(world) {
+    const page = await world.visitor("write");
+    world.tell("fail 198.19.56.7 1000 5");
+    await until("it is banned", () => world.sipward("bans").includes("198.19.56.7"));
+    await page.goto("/bans");
+    await page.getByText(/^Live/).waitFor();
+    const own = row(page, "198.19.56.7");
+    await own.hover();
+    const place = await own.boundingBox();
+    world.tell("fail 198.19.57.7 1000 5");
+    await page.getByRole("button", { name: "1 new – show" }).waitFor();
+    assert.deepEqual(await own.boundingBox(), place);
+    world.sipward("unban", "198.19.56.7");
+    await page.getByRole("button", { name: "1 new, 1 ended – show" }).waitFor();
+    assert.match(await own.getAttribute("class"), /gone/);
+    assert.deepEqual(await own.boundingBox(), place);
+    if (process.env.SIPWARD_PICTURES) await page.screenshot({ path: `${process.env.SIPWARD_PICTURES}/held.png` });
+    await page.getByRole("button", { name: /show$/ }).click();
+    await row(page, "198.19.57.7").waitFor();
+    assert.equal(await own.count(), 0);
+    // The same with the keyboard in the table.
+    await page.mouse.move(0, 0);
+    await row(page, "198.19.57.7").getByRole("link").focus();
+    world.tell("fail 198.19.58.7 1000 5");
+    await page.getByRole("button", { name: "1 new – show" }).waitFor();
+    assert.equal(await row(page, "198.19.58.7").count(), 0);
+    await page.getByRole("heading", { name: "Bans" }).click();
+    await page.evaluate(() => document.activeElement.blur());
+    world.tell("fail 198.19.59.7 1000 5");
+    await row(page, "198.19.59.7").waitFor();
+    await row(page, "198.19.58.7").waitFor();
+    assert.equal(await page.getByRole("button", { name: /show$/ }).count(), 0);
+    assert.deepEqual(page.wrong, []);
+    await page.context().close();
+  },
+
+  async "one fetch at load, and selected text outlives a refresh"(world) {
+    const page = await world.visitor("read");
+    const asked = [];
+    page.on("request", (request) => asked.push(new URL(request.url()).pathname));
+    await page.goto("/");
+    await page.getByText(/^Live/).waitFor();
+    await page.waitForTimeout(2_500);
+    assert.equal(asked.filter((path) => path === "/").length, 1, asked.join(" "));
+    await page.evaluate(() => getSelection().selectAllChildren(document.querySelector("#strip li")));
+    world.tell("fail 198.19.93.7 1000 5");
+    await page.getByText("198.19.93.7/32 banned").waitFor();
+    assert.match(await page.evaluate(() => getSelection().toString()), /FreeSWITCH connected/);
+    await page.context().close();
+  },
+
+  async "a known phone is only banned after a warning, also without a script"(world) {
+    world.tell("login 198.51.100.40 2040");
+    await until("it is known", () => world.sipward("why", "198.51.100.40").includes("known"));
+    for (const javaScriptEnabled of [true, false]) {
+      const page = await world.visitor("write", { javaScriptEnabled });
+      await page.goto("/sources/198.51.100.40");
+      await page.getByRole("button", { name: "Ban 198.51.100.40" }).click();
+      await page.getByRole("heading", { name: "Ban 198.51.100.40?" }).waitFor();
+      await page.getByText(/registered there now|logged in from there lately/).waitFor();
+      if (javaScriptEnabled) { await look(page, "confirm"); assert.deepEqual(await barriers(page), []); }
+      assert.ok(!world.sipward("bans").includes("198.51.100.40"));
+      await page.getByRole("link", { name: "Cancel" }).click();
+      await page.getByRole("button", { name: "Ban 198.51.100.40" }).click();
+      await page.getByRole("button", { name: "Ban anyway" }).click();
+      await page.getByRole("heading", { name: "198.51.100.40 banned" }).waitFor();
+      await page.getByRole("button", { name: "Undo" }).click();
+      await page.getByRole("heading", { name: /198.51.100.40 not banned/ }).waitFor();
+      assert.deepEqual(page.wrong, []);
+      await page.context().close();
+    }
+  },
+
+  async "active filters are shown and removed one by one"(world) {
+    const page = await world.visitor("read");
+    await page.goto("/bans?q=198.19.0.0/16&scope=host&rule=failures");
+    await look(page, "chips");
+    await page.getByRole("link", { name: "Remove filter Scope" }).click();
+    await page.waitForURL((url) => !url.search.includes("scope"));
+    assert.match(page.url(), /rule=failures/);
+    await page.getByRole("link", { name: "Remove all" }).click();
+    await page.waitForURL(/\/bans$/);
+    await page.context().close();
+  },
+
+  async "keys lead to pages, are listed, and can be switched off"(world) {
+    const page = await world.visitor("read");
+    await page.goto("/");
+    await page.keyboard.type("gb");
+    await page.waitForURL(/\/bans$/);
+    await page.keyboard.press("/");
+    assert.equal(await page.evaluate(() => document.activeElement.id), "q");
+    await page.keyboard.type("gh?");
+    assert.match(page.url(), /\/bans$/);
+    await page.evaluate(() => document.activeElement.blur());
+    await page.keyboard.press("?");
+    await page.getByRole("heading", { name: "Keyboard shortcuts" }).waitFor();
+    assert.deepEqual(await barriers(page), []);
+    if (process.env.SIPWARD_PICTURES) await page.screenshot({ path: `${process.env.SIPWARD_PICTURES}/keys.png` });
+    await page.getByRole("button", { name: "Switch shortcuts off" }).click();
+    await page.keyboard.press("Escape");
+    await page.keyboard.type("gh");
+    await page.waitForTimeout(300);
+    assert.match(page.url(), /\/bans$/);
     assert.deepEqual(page.wrong, []);
     await page.context().close();
   },
@@ -139,9 +262,12 @@ const tests = {
     await page.getByLabel("Duration").fill("2h");
     await page.getByLabel("Reason").fill("<b>rings</b> at night");
     await page.getByRole("button", { name: "Ban", exact: true }).click();
-    await page.getByText("The ban was added.").waitFor();
+    await page.getByText("198.18.4.0/22 banned").first().waitFor();
     await page.getByText("by hand: <b>rings</b> at night").waitFor();
     assert.match(world.sipward("bans"), /198\.18\.4\.0\/22 +host +(2h|1h)/);
+    await page.getByRole("button", { name: "Undo" }).click();
+    await page.getByText("Undone. 1 ban lifted.").waitFor();
+    assert.ok(!world.sipward("bans").includes("198.18.4.0/22"));
     assert.deepEqual(page.wrong, []);
     await page.context().close();
   },
@@ -153,7 +279,7 @@ const tests = {
     await page.getByLabel("Address or network").fill("198.18.40.7");
     await page.locator("#ban-scope").selectOption({ label: "SIP ports only" });
     await page.getByRole("button", { name: "Ban", exact: true }).click();
-    await page.getByText("The ban was added.").waitFor();
+    await page.getByText("198.18.40.7 banned").first().waitFor();
     await row(page, "198.18.40.7").getByText("SIP ports only").waitFor();
     assert.match(world.sipward("bans", "--scope", "sip"), /198\.18\.40\.7/);
     assert.ok(!world.sipward("bans", "--scope", "host").includes("198.18.40.7"));
@@ -215,11 +341,17 @@ const tests = {
     };
     assert.match(await ask("203.0.113.300"), /write an address/);
     assert.equal(await page.getByLabel("Address or network").getAttribute("aria-invalid"), "true");
-    assert.match(await ask("127.0.0.1"), /not banned/);
-    assert.match(await ask("198.0.0.0/8"), /wider than/);
+    for (const own of ["127.0.0.1", "0.0.0.0/0"]) {
+      assert.match(await ask(own), /not banned: .*Nothing overrides this\./);
+      assert.equal(await page.getByLabel(/Override|anyway/).count(), 0);
+      assert.equal(await page.getByLabel("Address or network").inputValue(), own);
+    }
+    // A phone of another test is registered there.
+    if (/not strangers/.test(await ask("198.0.0.0/8"))) await page.getByRole("button", { name: "Ban anyway" }).click();
+    await page.getByText(/wider than/).waitFor();
     await page.getByLabel("Override and ban").check();
     await page.getByRole("button", { name: "Ban", exact: true }).click();
-    await page.getByText("The ban was added.").waitFor();
+    await page.getByText("198.0.0.0/8 banned").first().waitFor();
     world.sipward("unban", "198.0.0.0/8");
     await page.context().close();
   },
@@ -236,9 +368,15 @@ const tests = {
     const text = await page.getByRole("main").innerText();
     assert.match(text, /1001/);
     assert.ok(text.includes("Evil\\u{202e}<script>alert(1)</script>"), text);
+    assert.match(text, /When it was banned/);
+    assert.match(text, /5 within 10 min/);
     await page.getByRole("button", { name: "Unban" }).click();
-    await page.getByText("1 ban lifted.").waitFor();
+    await page.getByText("198.19.70.7 unbanned").first().waitFor();
     await page.getByRole("heading", { name: "198.19.70.7 not banned" }).waitFor();
+    await page.getByRole("button", { name: "Undo" }).click();
+    await page.getByRole("heading", { name: "198.19.70.7 banned" }).waitFor();
+    await page.getByRole("main").getByText("Evil").first().waitFor();
+    await look(page, "source");
     assert.deepEqual(page.wrong, []);
     await page.context().close();
   },
@@ -366,10 +504,24 @@ const tests = {
     await page.getByText("Ban an address or a network").click();
     await page.getByLabel("Address or network").fill("198.18.9.9");
     await page.getByRole("button", { name: "Ban", exact: true }).click();
-    await page.getByText("The ban was added.").waitFor();
+    await page.getByText("198.18.9.9 banned").waitFor();
+    await page.goto("/bans");
+    assert.ok(await page.locator("#bulk").isEnabled());
+    await page.getByLabel("Filter and sort").count();
+    await page.locator("#bulk").click();
+    assert.match(await page.getByRole("alert").textContent(), /select at least one ban/);
+    assert.ok(await page.getByRole("navigation", { name: "Pages", exact: true }).isVisible());
     await page.getByRole("button", { name: "Unban 198.18.9.9" }).click();
-    await page.getByText("1 ban lifted.").waitFor();
-    assert.deepEqual(page.wrong, []);
+    await page.getByText("198.18.9.9 unbanned").waitFor();
+    await page.getByRole("button", { name: "Undo" }).click();
+    await page.getByText("Undone. 1 ban restored.").waitFor();
+    await page.getByRole("button", { name: "Unban 198.18.9.9" }).click();
+    await page.getByText("198.18.9.9 unbanned").waitFor();
+    await page.getByRole("button", { name: "dark" }).click();
+    assert.equal(await page.locator("html").getAttribute("data-theme"), "dark");
+    await page.getByRole("button", { name: "system" }).click();
+    assert.equal(await page.locator("html").getAttribute("data-theme"), null);
+    assert.deepEqual(page.wrong.filter((line) => !line.includes("422")), []);
     await page.context().close();
   },
 
@@ -390,8 +542,12 @@ const tests = {
     const page = await world.visitor("write");
     for (const [path, status] of [["/nowhere", 404], ["/sources/nobody", 422], ["/bans?sort=size", 422], ["/history?from=yesterday", 422]]) {
       assert.equal((await page.goto(path)).status(), status, path);
-      assert.ok(await page.getByRole("link", { name: "Back to the overview" }).isVisible(), path);
+      assert.ok(await page.getByRole("button", { name: "Log out" }).isVisible(), path);
+      assert.ok(!(await page.getByRole("main").innerText()).includes("openapi"), path);
     }
+    await page.goto("/bans?q=abc&sort=size");
+    assert.equal(await page.getByLabel("Search", { exact: true }).inputValue(), "abc");
+    await page.getByRole("alert").waitFor();
     await page.context().close();
   },
 
@@ -408,6 +564,8 @@ const tests = {
         found.push(...(await barriers(page)));
         const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         if (overflow > 0) found.push(`${path} is ${overflow} px too wide for ${width}`);
+        const screens = await page.evaluate(() => document.documentElement.scrollHeight / innerHeight);
+        if (screens > 6) found.push(`${path} is ${screens.toFixed(1)} screens long at ${width}`);
       }
       assert.deepEqual(page.wrong, []);
       await page.context().close();

@@ -1,11 +1,13 @@
 //! The list of bans; ban and unban.
 
+mod confirm;
 mod table;
 
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use ipnet::IpNet;
 use maud::{Markup, html};
 use sipward_engine::RuleName;
 
@@ -15,11 +17,12 @@ use super::fields::{Asked, Fields, Filled};
 use super::forms::{self, Draft, Label};
 use super::frame::Frame;
 use super::labels;
-use super::paging::{ROWS, here, pages};
-use sipward_daemon::control::Control;
+use super::paging::{self, ROWS, here, pages};
+use super::undo;
+use sipward_daemon::control::{Control, ControlError};
 use sipward_model::wire::{
     BanOrder, BanOrigin, BanPage, BanQuery, BanScope, BanState, Direction, MAX_LIMIT, Net, NewBan,
-    ProblemKind, Refusal, Status,
+    Refusal, Status,
 };
 use sipward_server::http::error::ApiError;
 pub(super) use table::{Columns, rows};
@@ -46,12 +49,40 @@ pub(super) async fn list(
     State(control): State<Control>,
     frame: Frame,
     Asked(fields): Asked,
-) -> Result<Markup, ErrorPage> {
-    let page = control.bans(query(&fields)?).await?;
-    Ok(show(&frame, &fields, &page, Draft::default()))
+) -> Result<Response, ErrorPage> {
+    let listed = async { Ok::<_, ApiError>(control.bans(query(&fields)?).await?) };
+    match listed.await {
+        Ok(page) => {
+            let said = undo::done(&control, &frame, &fields, &here("/bans", &fields));
+            Ok(show(&frame, &fields, &page, &said, Draft::default()).into_response())
+        }
+        Err(fault) => with_problem(&control, &frame, &fields, &fault).await,
+    }
 }
 
-/// Adds a ban; a refused one comes back with the form and the reason.
+/// The list with an error above it.
+async fn with_problem(
+    control: &Control,
+    frame: &Frame,
+    fields: &Fields,
+    fault: &ApiError,
+) -> Result<Response, ErrorPage> {
+    let problem = fault.problem();
+    let page = match query(fields) {
+        Ok(query) => control.bans(query).await,
+        Err(_) => control.bans(query(&Fields::default())?).await,
+    };
+    let page = match page {
+        Err(ControlError::Invalid(_)) => control.bans(query(&Fields::default())?).await?,
+        page => page?,
+    };
+    let said = error_page::banner(problem);
+    let shown = show(frame, fields, &page, &said, Draft::default());
+    Ok((error_page::status(problem), shown).into_response())
+}
+
+/// Adds a ban. A ban of hosts that are no strangers is confirmed first; a refused one comes back with the form and
+/// the reason.
 pub(super) async fn ban(
     State(control): State<Control>,
     frame: Frame,
@@ -60,31 +91,34 @@ pub(super) async fn ban(
     let made = async {
         let order = order(&fields, &frame.viewer)?;
         let net = order.net;
-        if !fields.has("sure") {
+        if fields.text("sure") != Some(&labels::key(&net)) {
             let healthy = control.healthy(net.0).await?;
-            let there = healthy.words();
-            // A ban of this host itself is refused later, with its reason.
-            if !there.is_empty() && !healthy.is_this_host() {
-                let detail = format!("{}. Tick \"Ban anyway\" to ban it", there.join("; "));
-                return Err(ApiError::new(ProblemKind::Refused, detail));
+            // A ban of this host itself is refused, which a confirmation would not change.
+            if !healthy.hosts.is_empty() && !healthy.covers_this_host() {
+                return Ok(confirm::page(&frame, &fields, &healthy).into_response());
             }
         }
-        control.ban(order).await?;
-        Ok(net)
+        let (_, undo) = control.ban_with_undo(order).await?;
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("q", &labels::key(&net));
+        let list = format!("/bans?{}", query.finish());
+        let mut said = form_urlencoded::Serializer::new(String::new());
+        said.append_pair("done", "banned");
+        if let Some(undo) = undo {
+            said.append_pair("undo", &undo.to_string());
+        }
+        Ok::<_, ApiError>(forms::go_to(&forms::with(forms::back(&fields, &list), &said.finish())))
     };
     match made.await {
-        Ok(net) => {
-            let net = super::labels::key(&net);
-            let mut query = form_urlencoded::Serializer::new(String::new());
-            let query = query.append_pair("q", &net).append_pair("done", "banned").finish();
-            Ok(forms::go_to(&format!("/bans?{query}")))
-        }
+        Ok(answer) => Ok(answer),
         Err(fault) => {
             let nothing = Fields::default();
             let page = control.bans(query(&nothing)?).await?;
             let problem = renamed(fault.problem());
             let draft = Draft { fields: Some(&fields), problem: Some(&problem) };
-            Ok((error_page::status(&problem), show(&frame, &nothing, &page, draft)).into_response())
+            let said = error_page::banner(&problem);
+            let shown = show(&frame, &nothing, &page, &said, draft);
+            Ok((error_page::status(&problem), shown).into_response())
         }
     }
 }
@@ -92,22 +126,41 @@ pub(super) async fn ban(
 /// Lifts the ban whose button was pressed, or the selected ones.
 pub(super) async fn unban(
     State(control): State<Control>,
+    frame: Frame,
     Filled(fields): Filled,
 ) -> Result<Response, ErrorPage> {
+    let back = forms::back(&fields, "/bans");
+    let lifted = async {
+        let nets = selected(&fields)?;
+        Ok::<_, ApiError>(control.unban_with_undo(&nets).await?)
+    };
+    match lifted.await {
+        Ok((unbanned, undo)) => {
+            let mut said = format!("done=unbanned&count={}", unbanned.count);
+            if let Some(undo) = undo {
+                said.push_str(&format!("&undo={undo}"));
+            }
+            Ok(forms::go_to(&forms::with(back, &said)))
+        }
+        Err(fault) => {
+            let listed = back.strip_prefix("/bans").and_then(|rest| rest.strip_prefix('?'));
+            let fields = Fields::parse(listed.unwrap_or_default().as_bytes())?;
+            with_problem(&control, &frame, &fields, &fault).await
+        }
+    }
+}
+
+/// The networks that the form names.
+fn selected(fields: &Fields) -> Result<Vec<IpNet>, ApiError> {
     let named: Vec<&str> = match fields.text("only") {
         Some(net) => vec![net],
         None => fields.all("net").take(usize::from(MAX_LIMIT)).collect(),
     };
-    let nets = named.into_iter().map(str::parse::<Net>).map(|net| net.map(|net| net.0));
-    let nets =
-        nets.collect::<Result<Vec<_>, _>>().map_err(|detail| ApiError::field("net", detail))?;
-    if nets.is_empty() {
-        return Err(ApiError::field("net", "select at least one ban").into());
+    if named.is_empty() {
+        return Err(ApiError::field("net", "select at least one ban"));
     }
-    let done = control.unban(&nets).await?;
-    let back = forms::back(&fields, "/bans");
-    let separator = if back.contains('?') { '&' } else { '?' };
-    Ok(forms::go_to(&format!("{back}{separator}done=unbanned&count={}", done.count)))
+    let nets = named.into_iter().map(str::parse::<Net>).map(|net| net.map(|net| net.0));
+    nets.collect::<Result<_, _>>().map_err(|detail| ApiError::field("net", detail))
 }
 
 /// The query of the list.
@@ -193,12 +246,11 @@ fn renamed(problem: &sipward_model::wire::Problem) -> sipward_model::wire::Probl
     problem
 }
 
-fn show(frame: &Frame, fields: &Fields, page: &BanPage, draft: Draft<'_>) -> Markup {
+fn show(frame: &Frame, fields: &Fields, page: &BanPage, said: &Markup, draft: Draft<'_>) -> Markup {
     let here = here("/bans", fields);
     let export = export_query(fields);
     let body = html! {
-        (forms::done(fields))
-        @if let Some(problem) = draft.problem { (error_page::banner(problem)) }
+        (said)
         div.head {
             h1 { "Bans" }
             p.soft #total data-live="" {
@@ -211,12 +263,13 @@ fn show(frame: &Frame, fields: &Fields, page: &BanPage, draft: Draft<'_>) -> Mar
         }
         @if frame.viewer.may_write { (ban_form(draft)) }
         (filter(fields, page.located))
+        (chips(fields))
         form method="post" action="/bans/unban" {
             input type="hidden" name="back" value=(here);
             div.tools {
                 // The first button of the form: Enter presses it.
                 @if frame.viewer.may_write {
-                    button type="submit" { "Unban selected" }
+                    button #bulk type="submit" { "Unban selected" }
                 }
                 @for (path, text) in FILES {
                     a.button.quiet download href={ (path) (export) } { (text) }
@@ -282,8 +335,9 @@ fn ban_form(draft: Draft<'_>) -> Markup {
                 @if refusal.is_some_and(|refusal: &Refusal| refusal.force_overrides) {
                     (draft.tick("force", "Override and ban"))
                 }
-                @if draft.problem.is_some_and(|problem| problem.kind == ProblemKind::Refused) {
-                    (draft.tick("sure", "Ban anyway"))
+                // What was confirmed for one network holds for no other.
+                @if let Some(sure) = draft.fields.and_then(|fields| fields.text("sure")) {
+                    input type="hidden" name="sure" value=(sure);
                 }
                 button type="submit" { "Ban" }
             }
@@ -314,18 +368,20 @@ fn sorting(fields: &Fields, located: bool) -> Markup {
     }
 }
 
+/// The filters other than the search, with the words of each value.
+fn filters() -> [(&'static str, &'static str, Vec<(String, String)>); 4] {
+    let origins = [BanOrigin::Automatic, BanOrigin::Manual, BanOrigin::Forced];
+    let states = [BanState::Pending, BanState::Enforced, BanState::Ineffective, BanState::Failed];
+    let scopes = [BanScope::Host, BanScope::Sip];
+    [
+        ("rule", "Rule", forms::options(&RuleName::ALL, |rule| labels::rule(rule).to_owned())),
+        ("origin", "Origin", forms::options(&origins, |it| labels::origin(it).to_owned())),
+        ("state", "State", forms::options(&states, |state| labels::word(&state))),
+        ("scope", "Scope", forms::options(&scopes, |it| labels::scope(it).to_owned())),
+    ]
+}
+
 fn filter(fields: &Fields, located: bool) -> Markup {
-    let origins =
-        forms::options(&[BanOrigin::Automatic, BanOrigin::Manual, BanOrigin::Forced], |origin| {
-            labels::origin(origin).to_owned()
-        });
-    let states = forms::options(
-        &[BanState::Pending, BanState::Enforced, BanState::Ineffective, BanState::Failed],
-        |state| labels::word(&state),
-    );
-    let scopes =
-        forms::options(&[BanScope::Host, BanScope::Sip], |scope| labels::scope(scope).to_owned());
-    let rules = forms::options(&RuleName::ALL, |rule| labels::rule(rule).to_owned());
     html! {
         form.filter method="get" action="/bans" role="search" aria-label="Search the bans" {
             div.field.wide {
@@ -334,13 +390,76 @@ fn filter(fields: &Fields, located: bool) -> Markup {
                     maxlength="100" placeholder="address, network, user, user agent, reason"
                     autocomplete="off" spellcheck="false";
             }
-            (forms::choice("rule", "Rule", fields.text("rule"), &rules))
-            (forms::choice("origin", "Origin", fields.text("origin"), &origins))
-            (forms::choice("state", "State", fields.text("state"), &states))
-            (forms::choice("scope", "Scope", fields.text("scope"), &scopes))
-            @if located { (table::place_fields(fields)) }
-            (sorting(fields, located))
             button type="submit" { "Search" }
+            details.fold {
+                summary { "Filter and sort" }
+                div {
+                    @for (name, text, options) in &filters() {
+                        (forms::choice(name, text, fields.text(name), options))
+                    }
+                    @if located { (table::place_fields(fields)) }
+                    (sorting(fields, located))
+                    (paging::length(fields))
+                }
+            }
         }
+    }
+}
+
+/// The filters that are in use, each with a link to the list without it.
+fn chips(fields: &Fields) -> Markup {
+    let search = fields.text("q").map(|text| ("q", "Search", text.to_owned()));
+    let chosen = filters().into_iter().filter_map(|(name, title, options)| {
+        let value = fields.text(name)?;
+        let (_, words) = options.into_iter().find(|(option, _)| option == value)?;
+        Some((name, title, words))
+    });
+    let places = table::PLACES.into_iter().filter_map(|(name, title, ..)| {
+        fields.text(name).map(|text| (name, title, text.to_owned()))
+    });
+    let active: Vec<_> = search.into_iter().chain(chosen).chain(places).collect();
+    html! {
+        @if !active.is_empty() {
+            ul.chips.active aria-label="Active filters" {
+                @for (name, title, words) in &active {
+                    li {
+                        span.soft { (title) ": " } (labels::plain(words)) " "
+                        a href=(paging::without(fields, "/bans", name))
+                            aria-label={ "Remove filter " (title) } { "×" }
+                    }
+                }
+                @if active.len() > 1 { li.all { a href="/bans" { "Remove all" } } }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_filter_in_use_can_be_removed_alone() {
+        let fields = b"q=%3Cb%3E&rule=flood&scope=sip&cursor=9&done=banned&state=bogus";
+        let shown = chips(&Fields::parse(fields).unwrap()).into_string();
+        assert!(shown.contains("&lt;b&gt;") && shown.contains("SIP ports only"), "{shown}");
+        assert!(
+            shown.contains("href=\"/bans?q=%3Cb%3E&amp;scope=sip&amp;state=bogus\""),
+            "{shown}"
+        );
+        assert_eq!(shown.matches("Remove filter").count(), 3);
+        assert_eq!(chips(&Fields::default()).into_string(), "");
+    }
+
+    #[test]
+    fn an_unban_needs_a_selection_and_takes_the_pressed_button_before_it() {
+        let of = |text: &[u8]| selected(&Fields::parse(text).unwrap());
+        assert_eq!(
+            of(b"back=/bans").unwrap_err().problem().errors[0].detail,
+            "select at least one ban"
+        );
+        assert_eq!(of(b"net=192.0.2.1&net=192.0.2.2").unwrap().len(), 2);
+        assert_eq!(of(b"net=192.0.2.1&only=192.0.2.2").unwrap(), ["192.0.2.2/32".parse().unwrap()]);
+        assert!(of(b"net=nowhere").is_err());
     }
 }

@@ -4,17 +4,25 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::assets;
 use super::labels::Shown;
+use super::theme::Theme;
 
 /// A page without a session: the log-in and errors.
 pub(super) fn bare(title: &str, body: &Markup) -> Markup {
-    document(title, &html! {}, &html! { main #main tabindex="-1" { (body) } }, None)
+    let body = html! { main #main tabindex="-1" { (body) } };
+    document(title, &html! {}, &body, None, Theme::System)
 }
 
-/// A whole page: title, navigation, body.
-pub(super) fn document(title: &str, head: &Markup, body: &Markup, version: Option<&str>) -> Markup {
+/// A whole page: title, navigation, body, and the foot of pages with a session.
+pub(super) fn document(
+    title: &str,
+    head: &Markup,
+    body: &Markup,
+    foot: Option<&Markup>,
+    theme: Theme,
+) -> Markup {
     html! {
         (DOCTYPE)
-        html lang="en" {
+        html lang="en" data-theme=[theme.forced()] {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
@@ -23,7 +31,7 @@ pub(super) fn document(title: &str, head: &Markup, body: &Markup, version: Optio
                 link rel="icon" type="image/svg+xml" href=(assets::ICON.path);
                 link rel="stylesheet" href=(assets::STYLE.path);
                 // The script needs a session.
-                @if version.is_some() { script type="module" src=(assets::SCRIPT.path) {} }
+                @if foot.is_some() { script type="module" src=(assets::SCRIPT.path) {} }
             }
             body {
                 a.skip href="#main" { "Skip to content" }
@@ -35,14 +43,7 @@ pub(super) fn document(title: &str, head: &Markup, body: &Markup, version: Optio
                     (head)
                 }
                 (body)
-                @if let Some(version) = version {
-                    footer {
-                        p {
-                            "sipward " (version) " · " a href="/api/v1/openapi.json" { "API" } " · "
-                            a href="/metrics" { "Metrics" }
-                        }
-                    }
-                }
+                @if let Some(foot) = foot { footer { (foot) } }
             }
         }
     }

@@ -29,7 +29,9 @@ impl From<ControlError> for ErrorPage {
 impl IntoResponse for ErrorPage {
     fn into_response(self) -> Response {
         let problem = self.0.problem();
-        (status(problem), page(problem)).into_response()
+        let mut response = (status(problem), page(problem)).into_response();
+        response.extensions_mut().insert(problem.clone());
+        response
     }
 }
 
@@ -38,9 +40,13 @@ pub(super) fn status(problem: &Problem) -> StatusCode {
     StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// A problem as its own page.
-pub(super) fn page(problem: &Problem) -> Markup {
-    let body = html! {
+/// A problem as its own page, for clients without a session.
+fn page(problem: &Problem) -> Markup {
+    document::bare(&problem.title, &card(problem))
+}
+
+pub(super) fn card(problem: &Problem) -> Markup {
+    html! {
         section.card.narrow {
             p.code { (problem.status) }
             h1 { (problem.title) }
@@ -48,8 +54,7 @@ pub(super) fn page(problem: &Problem) -> Markup {
             @if let Some(advice) = advice(problem.status) { p.soft { (advice) } }
             p { a href="/" { "Back to the overview" } }
         }
-    };
-    document::bare(&problem.title, &body)
+    }
 }
 
 fn advice(status: u16) -> Option<&'static str> {
@@ -62,9 +67,14 @@ fn advice(status: u16) -> Option<&'static str> {
     }
 }
 
-/// Replaces a problem document by a page; status and other headers do not change.
+/// Replaces a problem document by a page.
 pub fn instead(response: &mut Response, problem: &Problem) {
-    let (parts, body) = page(problem).into_response().into_parts();
+    replace(response, page(problem));
+}
+
+/// Replaces the body of a response by a page; status and other headers do not change.
+pub(super) fn replace(response: &mut Response, page: Markup) {
+    let (parts, body) = page.into_response().into_parts();
     *response.body_mut() = body;
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);
@@ -77,6 +87,9 @@ pub(super) fn banner(problem: &Problem) -> Markup {
         div.notice.bad role="alert" {
             strong { (problem.title) ". " }
             (plain(&problem.detail))
+            @if problem.refusal.as_ref().is_some_and(|refusal| !refusal.force_overrides) {
+                ". Nothing overrides this."
+            }
         }
     }
 }

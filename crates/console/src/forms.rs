@@ -130,6 +130,12 @@ pub(super) fn back<'a>(fields: &'a Fields, otherwise: &'a str) -> &'a str {
     fields.text("back").filter(local).unwrap_or(otherwise)
 }
 
+/// A path with one more part of a query.
+pub(super) fn with(path: &str, query: &str) -> String {
+    let separator = if path.contains('?') { '&' } else { '?' };
+    format!("{path}{separator}{query}")
+}
+
 /// The result of the last action, from the query of the page. Only fixed texts are shown, never text from the
 /// query.
 pub(super) fn done(fields: &Fields) -> Markup {
@@ -138,6 +144,7 @@ pub(super) fn done(fields: &Fields) -> Markup {
         (Some("banned"), _) => "The ban was added.".to_owned(),
         (Some("unbanned"), Some(0)) => "There was no ban to lift.".to_owned(),
         (Some("unbanned"), Some(count)) => format!("{} lifted.", labels::count(count, "ban")),
+        (Some("undone"), _) => return undone(fields),
         (Some("allowed"), Some(0) | None) => "Added to the allow list.".to_owned(),
         (Some("allowed"), Some(count)) => {
             format!("Added to the allow list; {} lifted.", labels::count(count, "ban"))
@@ -155,6 +162,27 @@ pub(super) fn done(fields: &Fields) -> Markup {
             div.notice.warn role="status" {
                 "Not lifted, because made manually: " (labels::count(staying, "ban")) ". "
                 a href="/bans" { "Unban" } " the addresses that need access."
+            }
+        }
+    }
+}
+
+/// What an undo did.
+fn undone(fields: &Fields) -> Markup {
+    let number = |name| fields.text(name).and_then(|it| it.parse::<u64>().ok()).unwrap_or(0);
+    let (lifted, restored) = (number("count"), number("restored"));
+    let (over, refused) = (number("over"), number("refused"));
+    html! {
+        div.notice.good role="status" {
+            "Undone."
+            @if lifted > 0 { " " (labels::count(lifted, "ban")) " lifted." }
+            @if restored > 0 { " " (labels::count(restored, "ban")) " restored." }
+            @if over > 0 { " " (labels::count(over, "ban")) " would have ended by now." }
+        }
+        @if refused > 0 {
+            div.notice.warn role="status" {
+                "Not restored: " (labels::count(refused, "ban")) ", because another ban covers it, or it is exempt now. "
+                a href="/history" { "History" }
             }
         }
     }

@@ -10,12 +10,13 @@ use super::document::document;
 use super::error_page::ErrorPage;
 use super::flood;
 use super::labels::{self, plain};
+use super::theme;
 use sipward_config::Mode;
 use sipward_daemon::control::Control;
 use sipward_model::wire::{AlarmState, Gate, Status, StoreState};
 
 /// The pages in the navigation.
-const PLACES: [(&str, &str); 7] = [
+const PLACES: [(&str, &str); 8] = [
     ("/", "Overview"),
     ("/bans", "Bans"),
     ("/users", "Users"),
@@ -23,6 +24,7 @@ const PLACES: [(&str, &str); 7] = [
     ("/policy", "Policy"),
     ("/test", "Rule test"),
     ("/history", "History"),
+    ("/notifications", "Notifications"),
 ];
 
 /// A page's surroundings.
@@ -38,14 +40,18 @@ impl FromRequestParts<Control> for Frame {
 
     async fn from_request_parts(parts: &mut Parts, control: &Control) -> Result<Self, ErrorPage> {
         let Ok(viewer) = ViewContext::from_request_parts(parts, control).await;
+        Self::of(viewer, control).await
+    }
+}
+
+impl Frame {
+    pub(super) async fn of(viewer: ViewContext, control: &Control) -> Result<Self, ErrorPage> {
         let status = control.status().await?;
         let up = std::time::Duration::try_from_secs_f64(status.uptime_seconds).unwrap_or_default();
         let now = status.started.0 + up;
         Ok(Self { viewer, status, now })
     }
-}
 
-impl Frame {
     /// The whole page. `place` is its entry in the navigation; `fresh` is the path that the script polls for
     /// changes, `None` for a page that does not change.
     pub(super) fn page(
@@ -57,14 +63,11 @@ impl Frame {
     ) -> Markup {
         let head = html! {
             nav aria-label="Pages" {
-                ul {
-                    @for (path, name) in PLACES {
-                        li {
-                            a href=(path) aria-current=[(path == place).then_some("page")] {
-                                (name)
-                            }
-                        }
-                    }
+                (places(place))
+                // In place of the list on a small screen.
+                details.menu {
+                    summary { "Menu" }
+                    (places(place))
                 }
             }
             form.find method="get" action="/search" role="search" aria-label="Search everything" {
@@ -82,6 +85,10 @@ impl Frame {
                 button.quiet type="submit" { "Log out" }
             }
         };
+        // The script fetches only what changes.
+        if self.viewer.wants_part {
+            return html! { title { (title) } (self.strip()) main { (body) } };
+        }
         let body = html! {
             div.bar {
                 (self.strip())
@@ -91,12 +98,20 @@ impl Frame {
                     button.quiet #alerts type="button" hidden aria-pressed="false" {
                         "Alerts"
                     }
-                    a.button.quiet #reload href=(fresh.unwrap_or(place)) { "Reload" }
+                    a.button.quiet #reload href=(fresh.unwrap_or(place)) { "Refresh" }
                 }
             }
             main #main tabindex="-1" data-fresh=[fresh] { (body) }
         };
-        document(title, &head, &body, Some(&self.status.version))
+        let foot = html! {
+            (keys())
+            (theme::form(self.viewer.theme, fresh.unwrap_or(place)))
+            p {
+                "sipward " (self.status.version) " · " a href="/api/v1/openapi.json" { "API" } " · "
+                a href="/metrics" { "Metrics" }
+            }
+        };
+        document(title, &head, &body, Some(&foot), self.viewer.theme)
     }
 
     /// The state, in a line.
@@ -132,6 +147,40 @@ impl Frame {
                 @if !needs_restart.is_empty() {
                     li { span.pill.warn { "restart needed" } }
                 }
+            }
+        }
+    }
+}
+
+/// The keys of the script, shown by `?`.
+fn keys() -> Markup {
+    const KEYS: [(&str, &str); 5] = [
+        (
+            "g, then o b u a p t h n",
+            "go to overview, bans, users, allow list, policy, rule test, history, notifications",
+        ),
+        ("/", "search"),
+        ("p", "pause or resume the updates"),
+        ("?", "this list"),
+        ("Esc", "close"),
+    ];
+    html! {
+        dialog #keys aria-labelledby="keys-title" {
+            h2 #keys-title { "Keyboard shortcuts" }
+            dl.pairs { @for (key, text) in KEYS { dt { kbd { (key) } } dd { (text) } } }
+            form.actions method="dialog" {
+                button type="submit" { "Close" }
+                button.quiet #keys-off type="button" { "Switch shortcuts off" }
+            }
+        }
+    }
+}
+
+fn places(place: &str) -> Markup {
+    html! {
+        ul {
+            @for (path, name) in PLACES {
+                li { a href=(path) aria-current=[(path == place).then_some("page")] { (name) } }
             }
         }
     }

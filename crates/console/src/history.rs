@@ -114,7 +114,7 @@ fn rows(frame: &Frame, page: &HistoryPage) -> Markup {
                     tr {
                         td data-label="Time" {
                             (labels::at(entry.time)) " "
-                            span.soft { "(" (labels::ago(entry.time, frame.now)) ")" }
+                            span.soft.roomy { "(" (labels::ago(entry.time, frame.now)) ")" }
                         }
                         td data-label="Decision" { (what(entry)) }
                         th scope="row" { (labels::net(entry.net)) }

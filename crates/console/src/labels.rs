@@ -36,9 +36,9 @@ pub(super) fn ago(time: Time, now: Timestamp) -> Markup {
     html! { time datetime=(Shown(time)) title=(clock(time)) { (words) } }
 }
 
-/// A time as it is.
+/// A time as it is. The script shows it as local time.
 pub(super) fn at(time: Time) -> Markup {
-    html! { time datetime=(Shown(time)) { (clock(time)) } }
+    html! { time.at datetime=(Shown(time)) { (clock(time)) } }
 }
 
 /// `2026-11-23 22:00:00 UTC`.
@@ -214,6 +214,37 @@ pub(super) fn rule(rule: RuleName) -> &'static str {
         RuleName::Insider => "guessing for other users",
         RuleName::Deafness => "FreeSWITCH deaf",
         RuleName::Scan => "many packets from a stranger",
+    }
+}
+
+/// What a rule does, in a sentence.
+pub(super) fn rule_explained(rule: RuleName) -> &'static str {
+    match rule {
+        RuleName::Failures => "Too many failed log-ins from one source within the window.",
+        RuleName::Users => "One source tries the passwords of many different users.",
+        RuleName::UserAgents => {
+            "The user agent names a known scanner; the first failure is enough."
+        }
+        RuleName::Report => "Your dialplan reported the source with a sipward::report event.",
+        RuleName::Flood => {
+            "So many events in a second that FreeSWITCH could stop answering phones."
+        }
+        RuleName::Slow => "Failures spread over a day, too slow for the window of the first rule.",
+        RuleName::Challenges => "Many challenges that the source never answers.",
+        RuleName::Calls => "Failed or abandoned calls from a source that does not log in.",
+        RuleName::RawAddress => "Failures that name an IP address in place of your SIP domain.",
+        RuleName::Account => {
+            "One user is attacked from many sources; strangers that fail for it are banned early."
+        }
+        RuleName::Network => {
+            "Failures from several strangers in one /24 (IPv6: /48); the network is banned."
+        }
+        RuleName::Log => "Lines of FreeSWITCH's log that no event reports.",
+        RuleName::Login => "Failed log-ins to this console and the API.",
+        RuleName::Attention => "A phone with an old password keeps failing.",
+        RuleName::Insider => "A host with a logged-in user guesses the passwords of other users.",
+        RuleName::Deafness => "FreeSWITCH no longer answers its own profiles.",
+        RuleName::Scan => "Many packets from a stranger to the SIP ports, with or without log-ins.",
     }
 }
 

@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | `/` | current state and recent events | acknowledge alarms |
 //! | `/bans` | bans | ban, unban |
+//! | `/undo` | | undo a ban or an unban |
 //! | `/flows` | denied flows | allow |
 //! | `/sources/{address}` | why an address is banned or not | |
 //! | `/search` | bans and users with a text; leads to the page of an address or a network | |
@@ -14,6 +15,7 @@
 //! | `/allow` | the allow list | add, remove |
 //! | `/policy` | every value and its origin | set, reset, reload |
 //! | `/test` | the rule test | |
+//! | `/notifications` | what mail and webhooks delivered | test |
 //! | `/history` | past decisions | |
 //!
 //! | module | holds |
@@ -21,7 +23,9 @@
 //! | `document`, `frame` | the frame of every page |
 //! | `fields` | queries and forms, parsed within limits |
 //! | `paging` | links between the pages of a list |
-//! | `error_page` | errors as pages |
+//! | `error_page`, `framed` | errors as pages |
+//! | `live` | what happens, in short, for the script |
+//! | `theme`, `preferences` | light or dark |
 //! | `labels` | values as text; text from the network, escaped |
 //! | `login` | the log-in page |
 //! | `assets` | style sheet, script, icon, map of the world |
@@ -53,27 +57,39 @@ mod flood;
 mod flows;
 mod forms;
 mod frame;
+mod framed;
 mod history;
 mod insights;
 mod labels;
+mod live;
 mod login;
 mod map;
 mod mode;
+mod notifications;
 mod overview;
 mod paging;
 mod policy;
+mod preferences;
 mod search;
 mod source;
+mod theme;
 mod trial;
+mod undo;
 mod users;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 pub use error_page::instead;
 pub use login::login;
 use sipward_daemon::control::Control;
 use sipward_server::http::scope::{read, write};
+
+/// Shows the errors of `site`, unknown paths among them, in the frame of the console.
+pub fn framed(site: Router, control: Control) -> Router {
+    site.layer(from_fn_with_state(control, framed::in_frame))
+}
 
 /// The routes of the pages, each with the scope it needs.
 pub fn router(control: Control) -> Router {
@@ -84,6 +100,9 @@ pub fn router(control: Control) -> Router {
         .route("/bans", read(get(bans::list)))
         .route("/bans", write(post(bans::ban)))
         .route("/bans/unban", write(post(bans::unban)))
+        .route("/live", read(get(live::listen)))
+        .route("/theme", read(post(preferences::choose_theme)))
+        .route("/undo", write(post(undo::undo)))
         .route("/flows", read(get(flows::list)))
         .route("/flows/allow", write(post(flows::allow)))
         .route("/search", read(get(search::show)))
@@ -101,6 +120,8 @@ pub fn router(control: Control) -> Router {
         .route("/policy/reset", write(post(policy::reset)))
         .route("/policy/reload", write(post(policy::reload)))
         .route("/test", read(get(trial::show).post(trial::ask)))
+        .route("/notifications", read(get(notifications::show)))
+        .route("/notifications/test", write(post(notifications::test)))
         .route("/history", read(get(history::list)))
         .with_state(control);
     pages.merge(assets::router())

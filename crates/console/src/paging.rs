@@ -5,10 +5,21 @@ use maud::{Markup, html};
 use super::fields::Fields;
 
 /// Default rows of a page.
-pub(super) const ROWS: u16 = 50;
+pub(super) const ROWS: u16 = 20;
+
+/// Rows that a page can have.
+const LENGTHS: [u16; 4] = [ROWS, 50, 200, 1_000];
 
 /// Parameters that links to the list drop, because they are shown once.
-const SAID: [(&str, &str); 3] = [("done", ""), ("count", ""), ("staying", "")];
+pub(super) const SAID: [(&str, &str); 7] = [
+    ("done", ""),
+    ("count", ""),
+    ("staying", ""),
+    ("undo", ""),
+    ("restored", ""),
+    ("over", ""),
+    ("refused", ""),
+];
 
 /// The list at `path` with its current query.
 pub(super) fn here(path: &str, fields: &Fields) -> String {
@@ -17,8 +28,10 @@ pub(super) fn here(path: &str, fields: &Fields) -> String {
 
 /// Links to the first page, and to the page that begins at `next`.
 pub(super) fn pages(path: &str, fields: &Fields, next: Option<&str>) -> Markup {
-    let [done, count, staying] = SAID;
-    let place = |cursor| at(path, &fields.query_with(&[("cursor", cursor), done, count, staying]));
+    let place = |cursor| {
+        let changes: Vec<_> = SAID.into_iter().chain([("cursor", cursor)]).collect();
+        at(path, &fields.query_with(&changes))
+    };
     html! {
         nav.pages aria-label="Pages of the list" {
             @if fields.has("cursor") { a.button href=(place("")) { "First page" } }
@@ -29,7 +42,28 @@ pub(super) fn pages(path: &str, fields: &Fields, next: Option<&str>) -> Markup {
     }
 }
 
-fn at(path: &str, query: &str) -> String {
+/// The list without one of its filters, from the first page.
+pub(super) fn without(fields: &Fields, path: &str, name: &str) -> String {
+    let changes: Vec<_> = SAID.into_iter().chain([("cursor", ""), (name, "")]).collect();
+    at(path, &fields.query_with(&changes))
+}
+
+/// The choice of how many rows a page has.
+pub(super) fn length(fields: &Fields) -> Markup {
+    let chosen = fields.text("limit").and_then(|limit| limit.parse().ok()).unwrap_or(ROWS);
+    html! {
+        div.field {
+            label for="limit" { "Rows" }
+            select id="limit" name="limit" {
+                @for rows in LENGTHS {
+                    option value=(rows) selected[rows == chosen] { (rows) " a page" }
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn at(path: &str, query: &str) -> String {
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 

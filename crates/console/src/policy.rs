@@ -123,7 +123,7 @@ fn page(frame: &Frame, fields: &Fields, values: &[PolicyValue], draft: Draft<'_>
             p.soft { "What is banned, and for how long." }
             @if acts {
                 form.actions method="post" action="/policy/reload" {
-                    button.quiet type="submit" { "Reload configuration" }
+                    button.quiet type="submit" { "Reload configuration file" }
                 }
             }
         }

@@ -1,13 +1,15 @@
 //! Why an address is banned or not.
 
+mod near;
 mod owner;
+mod spark;
 
 use std::net::IpAddr;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
-use sipward_engine::Exemption;
+use sipward_engine::{Exemption, Grade};
 
 use super::bans::{Columns, rows};
 use super::error_page::ErrorPage;
@@ -17,11 +19,13 @@ use super::forms;
 use super::frame::Frame;
 use super::history;
 use super::labels::{self, Shown, plain};
+use super::undo;
 use sipward_config::Mode;
 use sipward_daemon::control::Control;
 use sipward_model::text::Time;
 use sipward_model::wire::{
-    BanScope, Evidence, HistoryEntry, KernelRoute, RouteState, SeenFailure, SourceReport,
+    Ban, BanScope, Evidence, FailureEntry, HistoryEntry, KernelRoute, RouteState, SeenFailure,
+    SourceReport,
 };
 use sipward_server::http::error::ApiError;
 use sipward_server::http::extract::Place;
@@ -48,16 +52,23 @@ pub(super) async fn show(
 ) -> Result<Markup, ErrorPage> {
     let address: IpAddr = address.parse().map_err(|_| no_address())?;
     let report = control.source(address).await?;
+    let near = near::look(&control, report.address).await?;
+    let own = |failure: &&FailureEntry| report.net.contains(&failure.address);
+    let failures: Vec<FailureEntry> = near.failures.iter().filter(own).cloned().collect();
     let asked =
-        if fields.has("ask") { Some(owner::ask(control, report.address).await) } else { None };
+        if fields.has("ask") { Some(owner::ask(&control, report.address).await) } else { None };
     let here = format!("/sources/{}", report.address);
     let body = html! {
-        (forms::done(&fields))
+        (undo::done(&control, &frame, &fields, &here))
         div.head {
             h1 #verdict data-live="" {
                 span.mono { (Shown(report.address)) } " " (verdict(&report))
             }
             @if frame.viewer.may_write { (actions(&report, &here)) }
+        }
+        div #summary data-live="" {
+            p.lead { (sentence(&report.verdict)) }
+            (spark::line(&failures, &report.history, frame.now))
         }
         div.grid {
             section.card aria-labelledby="facts-title" {
@@ -65,8 +76,8 @@ pub(super) async fn show(
                 div #facts data-live="" { (facts(&report, frame.status.mode)) }
             }
             section.card aria-labelledby="tried-title" {
-                h2 #tried-title { "Attempts" }
-                div #tried data-live="" { (tried(&report)) }
+                h2 #tried-title { "Evidence" }
+                div #tried data-live="" { (evidence(&report)) }
             }
         }
         section.card aria-labelledby="owner-title" {
@@ -101,9 +112,13 @@ pub(super) async fn show(
                 }
             }
         }
+        section.card aria-labelledby="near-title" {
+            h2 #near-title { "Neighbours" }
+            div #near data-live="" { (near::show(&frame, &near, report.net)) }
+        }
         section.card aria-labelledby="timeline-title" {
             h2 #timeline-title { "Timeline" }
-            div #timeline data-live="" { (timeline(&frame, &report)) }
+            div #timeline data-live="" { (timeline(&frame, &report, &failures)) }
             p { a href={ "/history?net=" (Shown(report.address)) } { "All decisions about this address" } }
         }
     };
@@ -123,6 +138,7 @@ fn actions(report: &SourceReport, here: &str) -> Markup {
         div.actions {
             @if report.bans.is_empty() {
                 form method="post" action="/bans" {
+                    input type="hidden" name="back" value=(here);
                     input type="hidden" name="net" value=(Shown(report.net));
                     button.danger type="submit" { "Ban " (labels::bare_net(report.net)) }
                 }
@@ -155,8 +171,19 @@ fn facts(report: &SourceReport, mode: Mode) -> Markup {
         None
     };
     html! {
-        p { (labels::plain(&report.verdict)) }
         dl.pairs {
+            @for ban in &report.bans {
+                dt { "Banned" }
+                dd {
+                    @match (ban.until, ban.remaining_seconds) {
+                        (Some(until), Some(left)) => {
+                            "for another " strong { (labels::span_of(left)) } ", until " (labels::at(until))
+                        }
+                        _ => strong { "permanently" },
+                    }
+                    @if report.bans.len() > 1 { " (" (labels::bare_net(ban.net)) ")" }
+                }
+            }
             dt { "Classification" } dd { (labels::identity(report.identity)) }
             dt { "Counted as" } dd { span.mono { (Shown(report.net)) } }
             @for exempt in &report.exempt {
@@ -173,20 +200,24 @@ fn facts(report: &SourceReport, mode: Mode) -> Markup {
                     }
                 }
             }
-            dt { "Failures" }
-            dd {
-                (report.failures) " in the last " (labels::span_of(report.window_seconds))
-                ", weight "
-                (format!("{:.2}", report.score)) " of " (report.max_failures)
-                br;
-                meter min="0" max=(most) value=(report.score.min(most))
-                    aria-label="Weight of the failures against the threshold" {}
+            // A ban resets the count; the evidence of the ban says what was counted.
+            @if report.bans.is_empty() || report.failures > 0 {
+                dt { "Failures" }
+                dd {
+                    (report.failures) " in the last " (labels::span_of(report.window_seconds))
+                    ", weight "
+                    (format!("{:.2}", report.score)) " of " (report.max_failures)
+                    br;
+                    meter min="0" max=(most) value=(report.score.min(most))
+                        aria-label="Weight of the failures against the threshold" {}
+                }
             }
             @if let Some(grade) = report.grade { dt { "Weakest evidence" } dd { (labels::grade(grade)) } }
             @if report.unproven + report.unjoined > 0 {
                 dt { "Not counted" }
                 dd {
-                    (report.unproven) " unproven and " (report.unjoined) " unjoined: forgeable"
+                    (labels::count(u64::from(report.unproven), "unproven failure")) ", "
+                    (report.unjoined) " unjoined. " span.soft { (FORGEABLE) }
                 }
             }
             dt { "Bans so far" } dd { (report.ban_count) }
@@ -209,6 +240,56 @@ fn kernel(route: &KernelRoute, none_because: Option<&str>) -> Markup {
     }
 }
 
+/// The verdict as a sentence.
+fn sentence(verdict: &str) -> Markup {
+    // The sentence is that of the command line.
+    let verdict = verdict.replacen("BANNED", "banned", 1).replace('`', "");
+    let mut letters = verdict.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    labels::plain(&format!("{first}{}.", letters.as_str()))
+}
+
+/// Whether anybody could have sent a failure of this grade under the address.
+fn is_forgeable(grade: Grade) -> bool {
+    matches!(grade, Grade::Unproven | Grade::Unjoined)
+}
+
+const FORGEABLE: &str =
+    "Another host can forge these under this address, so they do not count towards a ban.";
+
+/// What was counted when it was banned, and what it tried.
+fn evidence(report: &SourceReport) -> Markup {
+    html! {
+        @for ban in &report.bans {
+            @if let Some(seen) = &ban.cause.evidence { (at_ban(ban, seen)) }
+        }
+        (tried(report))
+    }
+}
+
+/// The evidence of a ban as it was then.
+fn at_ban(ban: &Ban, seen: &Evidence) -> Markup {
+    let seconds = seen.window_seconds;
+    html! {
+        h3 { "When it was banned, " (labels::at(ban.since)) }
+        dl.pairs {
+            dt { "Rule" } dd { (labels::rule(seen.rule)) }
+            dt { "Counted" }
+            dd {
+                strong { (labels::number(u64::from(seen.failures))) } " within " (labels::span_of(seconds))
+                ", weight " (format!("{:.2}", seen.score)) " of " (seen.max_failures)
+            }
+            dt { "Weakest evidence" } dd { (labels::grade(seen.grade)) }
+            dt { "Classification" } dd { (labels::identity(seen.identity)) }
+            @if let Some(words) = seen.report.as_ref().filter(|words| !words.is_empty()) {
+                dt { "Reported" } dd { (plain(words)) }
+            }
+            dt { "Ban number" } dd { (seen.ban_count) }
+            @if seen.details_aged_out { dt { "Users, user agent" } dd { "no longer kept" } }
+        }
+    }
+}
+
 /// The users and user agents of the failures that count and of the bans, because a ban resets the count.
 fn tried(report: &SourceReport) -> Markup {
     let causes: Vec<&Evidence> =
@@ -224,7 +305,7 @@ fn tried(report: &SourceReport) -> Markup {
         (distinct(agents.map(String::as_str)), distinct(profiles.map(String::as_str)));
     html! {
         @if users.is_empty() && agents.is_empty() {
-            p.empty { "No failures count at the moment." }
+            @if causes.is_empty() { p.empty { "No failures count at the moment." } }
         } @else {
             (chips("Users", &users))
             (chips("User agents", &agents))
@@ -262,7 +343,7 @@ fn chips(title: &str, words: &[&str]) -> Markup {
 
 /// One line of the timeline.
 enum Event<'a> {
-    Failed(&'a SeenFailure),
+    Failed(&'a FailureEntry),
     Decided(&'a HistoryEntry),
 }
 
@@ -275,8 +356,9 @@ impl Event<'_> {
     }
 }
 
-fn timeline(frame: &Frame, report: &SourceReport) -> Markup {
-    let failures = report.seen.iter().map(Event::Failed);
+fn timeline(frame: &Frame, report: &SourceReport, failures: &[FailureEntry]) -> Markup {
+    let forgeable = failures.iter().any(|failure| is_forgeable(failure.grade));
+    let failures = failures.iter().map(Event::Failed);
     let mut events: Vec<Event<'_>> =
         failures.chain(report.history.iter().map(Event::Decided)).collect();
     events.sort_by_key(|event| std::cmp::Reverse(event.time()));
@@ -286,18 +368,20 @@ fn timeline(frame: &Frame, report: &SourceReport) -> Markup {
             p.notice.warn { "The history is unavailable: " (plain(error)) }
         }
         @if events.is_empty() { p.empty { "No events." } }
+        @if forgeable { p.soft { "Grey failures are unproven. " (FORGEABLE) } }
         ol.timeline {
             @for event in events.iter().take(LINES) {
                 @match event {
-                    Event::Failed(failure) => li {
+                    Event::Failed(failure) => li.unproven[is_forgeable(failure.grade)] {
                         (labels::at(failure.time)) " · " (labels::ago(failure.time, frame.now)) br;
-                        "Failed " @if failure.invite { "INVITE" } @else { "REGISTER" }
-                        @if let Some(user) = &failure.user { ", user " strong { (plain(user)) } }
-                        @if let Some(agent) =
-                            failure.user_agent.as_ref().filter(|agent| !agent.is_empty()) {
-                            ", " (plain(agent))
+                        "Failure of user " strong { (plain(&failure.user)) }
+                        @if !failure.user_agent.is_empty() { ", " (plain(&failure.user_agent)) }
+                        span.soft {
+                            " · " (labels::word(&failure.grade))
+                            @if failure.attention { " · phone with an old password" }
+                            @if failure.exempt.is_some() { " · exempt" }
+                            @if failure.banned { " · already banned" }
                         }
-                        span.soft { " · " (labels::word(&failure.grade)) }
                     },
                     Event::Decided(entry) => li class=(class(entry)) {
                         (labels::at(entry.time)) " · " (labels::ago(entry.time, frame.now)) br;
@@ -307,7 +391,7 @@ fn timeline(frame: &Frame, report: &SourceReport) -> Markup {
                 }
             }
         }
-        @if left_out > 0 { p.soft { "and " (labels::count(left_out as u64, "earlier failure")) } }
+        @if left_out > 0 { p.soft { "and " (labels::count(left_out as u64, "earlier event")) } }
     }
 }
 

@@ -6,11 +6,12 @@
 //! | module | answers |
 //! |---|---|
 //! | `status`, `alarms`, `flood`, `metrics` | how the daemon is |
-//! | `bans`, `select`, `export`, `flows` | who is banned; bans and unbans |
+//! | `bans`, `select`, `export`, `flows`, `undo` | who is banned; bans and unbans, and their undo |
 //! | `sources`, `healthy`, `hosts`, `failures`, `attacks`, `places`, `series` | who attacks and from where, who is well |
 //! | `allow`, `overlap` | who is never banned by a rule |
 //! | `history`, `recent` | what was decided, and what happened last |
 //! | `mode` | whether bans are carried out |
+//! | `notifications` | what mail and webhooks delivered; tests |
 //! | `policy`, `preview`, `what_if` | the rules' values; what a change or an event would do |
 //! | `bounds`, `convert`, `error` | limits of a request; the engine's and the store's types → those of the wire; errors |
 
@@ -30,6 +31,7 @@ mod history;
 mod hosts;
 mod metrics;
 mod mode;
+mod notifications;
 mod overlap;
 mod places;
 mod policy;
@@ -39,6 +41,7 @@ mod select;
 mod series;
 mod sources;
 mod status;
+mod undo;
 mod what_if;
 
 use std::sync::Arc;
@@ -50,11 +53,16 @@ use crate::{EngineHandle, Settings};
 pub use bounds::{between, bounded};
 pub use error::ControlError;
 pub use hosts::Lookups;
-use sipward_config::Config;
-use sipward_model::clock::Clock;
+use notifications::Trials;
+use sipward_config::{Config, Secrets};
+use sipward_model::clock::{self, Clock};
 use sipward_model::record::Record;
 use sipward_model::wire::StoreHealth;
+pub use sipward_notify::Delivery;
+pub use sipward_notify::trial::Tested;
 use sipward_store::Store;
+use undo::UndoLog;
+pub use undo::{Undoable, Undone};
 
 /// The interface to a running daemon.
 #[derive(Clone)]
@@ -68,6 +76,9 @@ pub struct Control {
     ban_origins: places::BanOrigins,
     /// Where routes are looked up.
     routes: Arc<sipward_route::Settings>,
+    /// What operators can undo.
+    undo: Arc<UndoLog>,
+    trials: Arc<Trials>,
 }
 
 /// The parts of the daemon that [`Control`] works with.
@@ -79,14 +90,29 @@ pub struct Parts<'a> {
     pub config: &'a Config,
     pub metrics: Arc<Metrics>,
     pub lookups: Lookups,
+    /// For tests of mail and webhooks.
+    pub secrets: &'a Secrets,
 }
 
 impl Control {
     pub fn new(parts: Parts<'_>) -> Self {
-        let Parts { engine, settings, store, records, config, metrics, lookups } = parts;
+        let Parts { engine, settings, store, records, config, metrics, lookups, secrets } = parts;
         let routes = Arc::new(config.route.clone());
         let ban_origins = places::BanOrigins::default();
-        Self { engine, settings, store, records, metrics, lookups, ban_origins, routes }
+        let trials = Trials::new(config, secrets);
+        let undo = Arc::new(UndoLog::new(clock::seed() >> 1));
+        Self {
+            engine,
+            settings,
+            store,
+            records,
+            metrics,
+            lookups,
+            ban_origins,
+            routes,
+            undo,
+            trials,
+        }
     }
 
     pub fn engine(&self) -> &EngineHandle {

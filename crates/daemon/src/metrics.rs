@@ -31,7 +31,7 @@ pub use tally::{Histogram, Tally};
 use crate::activity::Activity;
 use sipward_model::clock::Clock;
 use sipward_model::record::Record;
-use sipward_notify::{Delivery, DeliveryStats, EventReceiver};
+use sipward_notify::{Delivery, DeliveryStats, EventReceiver, METRICS};
 use sipward_store::{Entry, Health, Store};
 
 /// The values of a scrape.
@@ -116,7 +116,7 @@ impl Metrics {
         store: Store,
         clock: Clock,
     ) -> (Arc<Self>, impl Future<Output = ()> + Send + 'static) {
-        let own = Arc::new(DeliveryStats::new("metrics".to_owned()));
+        let own = Arc::new(DeliveryStats::new(METRICS.to_owned()));
         let ledgers = ledgers.iter().chain([&own]).cloned().collect();
         let mut hearing = EventReceiver::new(records, own, CancellationToken::new());
         let metrics = Arc::new(Self {

@@ -1,11 +1,13 @@
 //! What was delivered and what was lost.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::broadcast;
 
+use sipward_engine::Timestamp;
+use sipward_model::clock;
 use sipward_model::record::Record;
 
 /// Counts of one way out, since the start.
@@ -17,6 +19,14 @@ pub struct DeliveryStats {
     lost: AtomicU64,
     missed: AtomicU64,
     waiting: AtomicU64,
+    latest: Mutex<Latest>,
+}
+
+/// The latest delivery, and why the attempt after it failed.
+#[derive(Clone, Debug, Default)]
+struct Latest {
+    delivered: Option<Timestamp>,
+    error: Option<String>,
 }
 
 /// The counts of a [`DeliveryStats`] at a moment.
@@ -34,6 +44,10 @@ pub struct Delivery {
     pub missed: u64,
     /// Messages that wait now.
     pub waiting: u64,
+    /// The wall time of the last delivery.
+    pub last: Option<Timestamp>,
+    /// Why the last attempt failed; `None` after a delivery.
+    pub error: Option<String>,
 }
 
 impl DeliveryStats {
@@ -45,6 +59,7 @@ impl DeliveryStats {
             lost: AtomicU64::default(),
             missed: AtomicU64::default(),
             waiting: AtomicU64::default(),
+            latest: Mutex::default(),
         }
     }
 
@@ -52,6 +67,7 @@ impl DeliveryStats {
     #[must_use]
     pub fn read(&self) -> Delivery {
         let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Delivery {
             by: self.by.clone(),
             delivered: get(&self.delivered),
@@ -59,7 +75,13 @@ impl DeliveryStats {
             lost: get(&self.lost),
             missed: get(&self.missed),
             waiting: get(&self.waiting),
+            last: latest.delivered,
+            error: latest.error,
         }
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Latest)) {
+        change(&mut self.latest.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -86,6 +108,8 @@ impl DeliveryReporter {
     /// A message arrived.
     pub fn delivered(&self) {
         self.ledger.delivered.fetch_add(1, Ordering::Relaxed);
+        let now = clock::stamp(SystemTime::now());
+        self.ledger.note(|latest| *latest = Latest { delivered: Some(now), error: None });
         self.full.store(false, Ordering::Relaxed);
         if self.troubled.swap(false, Ordering::Relaxed) {
             let lost = self.ledger.lost.load(Ordering::Relaxed);
@@ -129,6 +153,7 @@ impl DeliveryReporter {
 
     fn trouble(&self, error: String, retry_in_seconds: Option<f64>) {
         self.troubled.store(true, Ordering::Relaxed);
+        self.ledger.note(|latest| latest.error = Some(error.clone()));
         let by = self.ledger.by.clone();
         self.tell(Record::DeliveryFailed { by, error, retry_in_seconds });
     }

@@ -9,6 +9,7 @@
 //! | `receiver` | a listener of records that says what it missed |
 //! | `outbox` | a bounded queue, and the loop that empties it with retries |
 //! | `delivery` | what was delivered and what was lost, for the log and the metrics |
+//! | `trial` | tests of mail and webhooks |
 //! | `tls` | TLS as a client |
 
 #![allow(
@@ -26,6 +27,7 @@ pub mod mail;
 mod outbox;
 mod receiver;
 pub mod tls;
+pub mod trial;
 pub mod webhook;
 pub mod whois;
 
@@ -56,6 +58,9 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Longest time for a test of mail or of a webhook.
 pub const TEST_LIMIT: Duration = Duration::from_secs(30);
+
+/// How the receiver that counts for the metrics is called.
+pub const METRICS: &str = "metrics";
 
 /// Name of the thread.
 const THREAD: &str = "tell";

@@ -13,6 +13,7 @@
 //! | `secret` | random secrets and their hashes |
 //! | `extract`, `error` | what comes in, read within limits; what goes wrong, as a document |
 //! | `headers` | what every answer says to a browser |
+//! | `compress` | answers compressed with gzip |
 //!
 //! On the Unix socket the kernel knows who is at the other end. On TCP everything but `/healthz` and the
 //! log-in needs a bearer token or a session, and all of it has a thread of its own (`Server`).
@@ -20,6 +21,7 @@
 mod audit;
 mod auth;
 mod client;
+mod compress;
 pub mod error;
 pub mod extract;
 mod headers;
@@ -43,7 +45,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Context as _;
 use axum::Router;
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
 use futures_util::future::join_all;
@@ -210,7 +212,9 @@ async fn run(site: Site, settings: HttpSettings, certificates: Option<Arc<Certif
         .route("/login", get(login::show).post(login::log_in))
         .route("/logout", scope::read(post(login::log_out)))
         .with_state(Arc::clone(&auth_layer));
-    let router = build(own).layer(from_fn_with_state(Arc::clone(&auth_layer), auth::authenticate));
+    let router = build(own)
+        .layer(from_fn_with_state(Arc::clone(&auth_layer), auth::authenticate))
+        .layer(from_fn(compress::compress));
     let endpoints = settings.listen.iter().map(|address| {
         let endpoint = Listener::new(*address, Arc::clone(&settings), certificates.clone());
         listener::run(endpoint, router.clone(), &auth_layer.access, &auth_layer.records)

@@ -176,6 +176,7 @@ impl Daemon {
             config: &config,
             metrics: Arc::clone(&metrics),
             lookups,
+            secrets: &secrets,
         });
         let server = serve::serve(&config, control, access, certificates, &mut helpers)?;
 

@@ -1,10 +1,12 @@
-// Refreshes a page: after an event it fetches the page again and replaces the parts that changed. Everything else
-// works without it.
+// Refreshes a page: after an event it fetches the parts that change and patches what differs. Everything else works
+// without it.
 
-const KINDS = "ban,unban,refused,needs_attention,alarm,gate,esl_connected,esl_disconnected,esl_blind,store_degraded,store_recovered,reload";
 // Milliseconds: the shortest time between two refreshes, and the longest without events.
 const SOONEST = 1500;
 const LATEST = 15000;
+// Bytes a second that refreshes may cost in the long run, and what may be spent at once.
+const RATE = 320;
+const BURST = 60000;
 
 const $ = (id) => document.getElementById(id);
 const main = $("main");
@@ -13,16 +15,19 @@ const said = $("live");
 const box = said?.parentElement;
 const pause = $("pause");
 const alerts = $("alerts");
-const store = (() => { try { sessionStorage.length; return sessionStorage; } catch { return {}; } })();
+const store = (() => { try { localStorage.length; return localStorage; } catch { return {}; } })();
+const tab = (() => { try { sessionStorage.length; return sessionStorage; } catch { return {}; } })();
 
 let source;
 let timer;
-let looked = 0;
+let looked = Date.now();
 let busy = false;
-let paused = store.paused === "1";
-let waiting = { ban: 0, unban: 0, words: "" };
+let paused = tab.paused === "1";
+let waiting = { bans: 0, unbans: 0, last: "" };
+let credit = BURST;
+let opened = false;
 
-const hour = () => new Date().toISOString().slice(11, 19);
+const hour = () => new Date().toLocaleTimeString();
 
 function say(on, text) {
   box.classList.toggle("on", on);
@@ -30,35 +35,20 @@ function say(on, text) {
   said.textContent = text;
 }
 
-// A record in short. Control characters come from attackers and are replaced.
-function words(kind, line) {
-  const clean = (text) => String(text ?? "").replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\ufffd").slice(0, 80);
-  switch (kind) {
-    case "ban": return `${clean(line.net)} banned`;
-    case "unban": return `${clean(line.net)} unbanned`;
-    case "refused": return `ban of ${clean(line.net)} refused`;
-    case "needs_attention": return `phone of ${clean(line.user)} needs attention`;
-    case "alarm": return `ALARM ${clean(line.alarm).replaceAll("_", " ")}`;
-    case "esl_connected": return "FreeSWITCH connected";
-    case "esl_disconnected": return "FreeSWITCH NOT connected";
-    default: return kind.replaceAll("_", " ");
-  }
-}
-
-function heard(kind, data) {
-  let line = {};
-  try { line = JSON.parse(data); } catch { /* shown without details */ }
-  if (kind in waiting) waiting[kind] += 1;
-  waiting.words = words(kind, line);
-  if (alerts.getAttribute("aria-pressed") === "true" && (kind === "ban" || kind === "alarm" || kind === "esl_disconnected")) {
-    new Notification("sipward", { body: waiting.words, tag: kind });
-  }
+function heard({ data }) {
+  const change = JSON.parse(data);
+  waiting.bans += change.bans;
+  waiting.unbans += change.unbans;
+  waiting.last = change.last;
+  if (change.alert && alerts.getAttribute("aria-pressed") === "true") new Notification("sipward", { body: change.alert, tag: "sipward" });
   plan(SOONEST);
 }
 
+// A refresh waits until it can be paid for, for a minute at most: under attack that is every ten seconds or so.
 function plan(pause) {
   if (paused) return;
-  const due = Math.max(0, looked + pause - Date.now());
+  const debt = Math.min(60000, Math.max(0, -credit / RATE) * 1000);
+  const due = Math.max(0, looked + Math.max(pause, debt) - Date.now());
   if (timer && timer.due <= Date.now() + due) return;
   clearTimeout(timer?.id);
   timer = { due: Date.now() + due, id: setTimeout(look, due) };
@@ -68,87 +58,139 @@ async function look() {
   timer = undefined;
   if (paused || busy || document.hidden) return;
   busy = true;
+  credit = Math.min(BURST, credit + ((Date.now() - looked) / 1000) * RATE);
   looked = Date.now();
   try {
-    const answer = await fetch(fresh, { headers: { accept: "text/html" }, cache: "no-store" });
+    const answer = await fetch(fresh, { headers: { accept: "text/html", "sipward-part": "1" }, cache: "no-store" });
     if (answer.redirected || answer.status === 401) return location.reload();
     if (!answer.ok) throw new Error(answer.status);
-    renew(new DOMParser().parseFromString(await answer.text(), "text/html"));
-    const { ban, unban } = waiting;
-    const many = ban + unban > 1 ? `${ban} banned, ${unban} unbanned; last: ` : "";
-    const last = waiting.words ? ` · ${many}${waiting.words}` : "";
-    waiting = { ban: 0, unban: 0, words: "" };
-    say(true, `${source?.readyState === 1 ? "Live" : "Every 15 s"} · ${hour()}${last}`);
+    const text = await answer.text();
+    // With its head, which a browser does not count.
+    credit -= 800 + (performance.getEntriesByType("resource").at(-1)?.encodedBodySize || text.length / 4);
+    performance.clearResourceTimings();
+    renew(new DOMParser().parseFromString(text, "text/html"));
+    const { bans, unbans, last } = waiting;
+    const many = bans + unbans > 1 ? `${bans} banned, ${unbans} unbanned; last: ` : "";
+    waiting = { bans: 0, unbans: 0, last: "" };
+    say(true, `${source?.readyState === 1 ? "Live" : "Every 15 s"} · ${hour()}${last ? ` · ${many}${last}` : ""}`);
   } catch (error) {
-    say(false, `No answer since ${hour()} UTC`);
+    say(false, `No answer since ${hour()}`);
   } finally {
     busy = false;
     plan(LATEST);
   }
 }
 
-// Replaces what differs. Checkboxes and the keyboard focus are kept; new rows are marked.
-function renew(page) {
-  for (const now of page.querySelectorAll("[data-live]")) {
-    const old = $(now.id);
-    if (!old || old.innerHTML === now.innerHTML) continue;
-    const ticked = new Set([...old.querySelectorAll("input:checked")].map((input) => input.value));
-    const keys = new Set([...old.querySelectorAll("tr[data-key]")].map((row) => row.dataset.key));
-    const focus = old.contains(document.activeElement) ? place(document.activeElement) : undefined;
-    const open = [...old.querySelectorAll("details")].map((details) => details.open);
-    for (const input of now.querySelectorAll("input[type=checkbox]")) {
-      if (ticked.has(input.value)) input.setAttribute("checked", "");
-    }
-    now.querySelectorAll("details").forEach((details, n) => { details.open = open[n] ?? false; });
-    if (keys.size) {
-      for (const row of now.querySelectorAll("tr[data-key]")) row.classList.toggle("new", !keys.has(row.dataset.key));
-    }
-    old.replaceChildren(...now.childNodes);
-    if (focus) old.querySelector(focus)?.focus({ preventScroll: true });
+// Local time in place of UTC, which moves into the title.
+function localise(root) {
+  for (const time of root.querySelectorAll("time.at")) {
+    const utc = time.textContent;
+    const at = new Date(time.dateTime);
+    if (Number.isNaN(at.getTime())) continue;
+    const two = (number) => String(number).padStart(2, "0");
+    time.title = utc;
+    time.textContent = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+    time.className = "local";
   }
 }
 
-// A selector that finds the element again.
-function place(element) {
-  if (element.id) return `#${CSS.escape(element.id)}`;
-  const value = element.value ?? element.getAttribute("href");
-  const name = element.name ? `[name="${CSS.escape(element.name)}"]` : "";
-  const by = element.hasAttribute("href") ? "href" : "value";
-  return `${element.localName}${name}[${by}="${CSS.escape(value ?? "")}"]`;
+// Whether somebody points at a table, has the focus in it, or selected some of its text.
+function held(table) {
+  const chosen = getSelection();
+  return table.matches(":hover") || table.contains(document.activeElement)
+    || (chosen && !chosen.isCollapsed && table.contains(chosen.anchorNode));
+}
+
+function renew(page, release) {
+  localise(page);
+  for (const now of page.querySelectorAll("[data-live]")) {
+    const old = $(now.id);
+    if (!old) continue;
+    const body = old.querySelector("tbody:has(> [data-key])");
+    const next = now.querySelector("tbody:has(> [data-key])");
+    const isHeld = body && next && !release && held(body);
+    old.querySelector(".fresh")?.remove();
+    if (!isHeld) { patch(old, now); continue; }
+    const keys = new Set([...body.rows].map((row) => row.dataset.key));
+    const stay = new Map([...next.rows].map((row) => [row.dataset.key, row]));
+    const added = [...stay.keys()].filter((key) => !keys.has(key)).length;
+    const gone = [...keys].filter((key) => !stay.has(key)).length;
+    for (const row of body.rows) {
+      const twin = stay.get(row.dataset.key);
+      row.classList.toggle("gone", !twin);
+      if (twin) patch(row, twin);
+    }
+    if (added + gone === 0) continue;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "fresh";
+    button.textContent = `${[added && `${added} new`, gone && `${gone} ended`].filter(Boolean).join(", ")} – show`;
+    button.addEventListener("click", () => { renew(page, true); main.focus({ preventScroll: true }); });
+    old.prepend(button);
+  }
+  count();
+}
+
+// Makes `old` like `now` and touches only what differs, so that focus, ticks and selected text stay. Rows are
+// recognised by their keys.
+function patch(old, now) {
+  if (old.isEqualNode(now)) return;
+  if (old.nodeType !== 1) { if (old.data !== now.data) old.data = now.data; return; }
+  for (const { name } of [...old.attributes]) if (!now.hasAttribute(name) && name !== "open") old.removeAttribute(name);
+  for (const { name, value } of now.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  const keyed = [...now.children].some((child) => child.dataset?.key);
+  const known = new Map(keyed ? [...old.children].map((child) => [child.dataset.key, child]) : []);
+  const wanted = new Set([...now.children].map((child) => child.dataset?.key));
+  if (keyed) for (const child of [...old.childNodes]) if (!wanted.has(child.dataset?.key)) child.remove();
+  let place = old.firstChild;
+  for (const child of [...now.childNodes]) {
+    const twin = keyed ? known.get(child.dataset?.key) : place;
+    const same = twin && twin.nodeName === child.nodeName;
+    if (same && twin === place) { place = place.nextSibling; patch(twin, child); continue; }
+    if (keyed && !twin) child.classList.add("new");
+    const stays = keyed && same ? twin : child.cloneNode(true);
+    if (!keyed && place) { const after = place.nextSibling; place.replaceWith(stays); place = after; } else old.insertBefore(stays, place);
+    if (stays === twin) patch(twin, child);
+  }
+  while (place) { const after = place.nextSibling; place.remove(); place = after; }
 }
 
 function listen() {
   source?.close();
-  source = new EventSource(`/api/v1/events?event=${KINDS}`);
-  source.onopen = () => { say(true, `Live · ${hour()}`); plan(SOONEST); };
+  source = new EventSource("/live");
+  source.onopen = () => {
+    say(true, `Live · ${hour()}`);
+    // What the page shows at first is fresh; after a gap it is not.
+    plan(opened ? SOONEST : LATEST);
+    opened = true;
+  };
   source.onerror = () => { if (source.readyState === 2) say(true, `Every 15 s · ${hour()}`); };
-  for (const kind of [...KINDS.split(","), "missed"]) {
-    source.addEventListener(kind, (event) => heard(kind, event.data));
-  }
+  source.onmessage = heard;
 }
 
 // A hidden page closes its connection: browsers allow six for a host, and the daemon sixteen in total.
-function wake() {
+function wake(event) {
   if (document.hidden && alerts.getAttribute("aria-pressed") !== "true") return source?.close();
   if (paused) return;
   if (!source || source.readyState === 2) listen();
-  plan(SOONEST);
+  plan(event ? SOONEST : LATEST);
 }
 
-function set(on) {
+function set(on, event) {
   paused = on;
-  store.paused = on ? "1" : "0";
+  tab.paused = on ? "1" : "0";
   pause.textContent = on ? "Resume" : "Pause";
-  if (on) { source?.close(); clearTimeout(timer?.id); timer = undefined; say(false, `Paused at ${hour()} UTC`); } else { wake(); }
+  if (on) { source?.close(); clearTimeout(timer?.id); timer = undefined; say(false, `Paused at ${hour()}`); } else { wake(event); }
 }
 
+localise(document);
 if (fresh) {
   pause.hidden = false;
-  pause.addEventListener("click", () => set(!paused));
+  pause.addEventListener("click", (event) => set(!paused, event));
   if ("Notification" in window) {
     alerts.hidden = false;
-    const press = (on) => { alerts.setAttribute("aria-pressed", String(on)); store.alerts = on ? "1" : "0"; };
-    press(store.alerts === "1" && Notification.permission === "granted");
+    const press = (on) => { alerts.setAttribute("aria-pressed", String(on)); tab.alerts = on ? "1" : "0"; };
+    press(tab.alerts === "1" && Notification.permission === "granted");
     alerts.addEventListener("click", async () => {
       const on = alerts.getAttribute("aria-pressed") !== "true";
       press(on && (await Notification.requestPermission()) === "granted");
@@ -158,9 +200,50 @@ if (fresh) {
   set(paused);
 }
 
-// The checkbox that selects all rows of the page.
-document.querySelector("main")?.addEventListener("change", (event) => {
-  if (event.target.id === "all") {
-    for (const input of document.querySelectorAll('input[name="net"][type=checkbox]')) input.checked = event.target.checked;
-  }
+// The button that acts on the selected rows says how many there are.
+function count() {
+  const bulk = $("bulk");
+  if (!bulk) return;
+  const boxes = [...document.querySelectorAll('input[name="net"][type=checkbox]')];
+  const number = boxes.filter((input) => input.checked).length;
+  bulk.disabled = number === 0;
+  bulk.textContent = number ? `Unban ${number}` : "Unban selected";
+  const all = $("all");
+  if (all) { all.checked = number > 0 && number === boxes.length; all.indeterminate = number > 0 && number < boxes.length; }
+}
+
+main?.addEventListener("change", ({ target }) => {
+  if (target.id === "all") for (const input of document.querySelectorAll('input[name="net"][type=checkbox]')) input.checked = target.checked;
+  count();
 });
+count();
+
+// A press on a row opens its source.
+main?.addEventListener("click", (event) => {
+  if (event.target.closest("a, button, input, label, summary, select") || !getSelection().isCollapsed) return;
+  event.target.closest("tr[data-key]")?.querySelector("a.net")?.click();
+});
+
+// Keys, unless they were switched off.
+const keys = $("keys");
+const PLACES = { o: "/", b: "/bans", u: "/users", a: "/allow", p: "/policy", t: "/test", h: "/history", n: "/notifications" };
+let before = 0;
+document.addEventListener("keydown", (event) => {
+  const { key, target, ctrlKey, altKey, metaKey } = event;
+  if (!keys || ctrlKey || altKey || metaKey || target.closest("input, select, textarea, dialog")) return;
+  if (store.keys === "off" && key !== "?") return;
+  const went = Date.now() - before < 1500 && PLACES[key];
+  before = key === "g" ? Date.now() : 0;
+  if (went) location.assign(went);
+  else if (key === "?") keys.showModal();
+  else if (key === "/") (document.querySelector("main input[type=search]") ?? document.querySelector("input[type=search]"))?.focus();
+  else if (key === "p" && fresh) pause.click();
+  else return;
+  event.preventDefault();
+});
+const off = $("keys-off");
+if (off) {
+  const label = () => { off.textContent = store.keys === "off" ? "Switch shortcuts on" : "Switch shortcuts off"; };
+  label();
+  off.addEventListener("click", () => { store.keys = store.keys === "off" ? "on" : "off"; label(); });
+}

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::super::fields::Fields;
 use super::super::frame::Frame;
 use super::super::labels::{self, Shown};
+use super::super::paging::SAID;
 use sipward_model::text::Plain;
 use sipward_model::wire::{Ban, BanScope, CountryCode, Location};
 
@@ -39,7 +40,7 @@ pub(crate) fn rows(frame: &Frame, bans: &[Ban], columns: &Columns<'_>) -> Markup
         return html! { p.empty { "No " @if there { "matching " } "bans." } };
     }
     html! {
-        table.rows.wide {
+        table.rows.wide.two {
             caption.hidden { (columns.caption) }
             thead {
                 tr {
@@ -78,15 +79,15 @@ fn row(frame: &Frame, ban: &Ban, acts: bool, located: bool) -> Markup {
             }
             th scope="row" { (labels::net(ban.net)) }
             @if located { (place(ban.location.as_ref())) }
-            td data-label="Reason" { (labels::cause(&ban.cause)) }
+            td.second data-label="Reason" { (labels::cause(&ban.cause)) }
             td data-label="Since" { (labels::ago(ban.since, frame.now)) }
-            td.num data-label="Remaining" {
+            td.num.end data-label="Remaining" {
                 @match ban.remaining_seconds {
                     Some(left) => (labels::span_of(left)),
                     None => "permanent",
                 }
             }
-            td data-label="State" {
+            td.shown[ban.error.is_some() || ban.scope == BanScope::Sip] data-label="State" {
                 (labels::state(ban.state, frame.status.mode))
                 @if ban.scope == BanScope::Sip { " " span.pill { "SIP ports only" } }
                 @if let Some(error) = &ban.error { " " span.soft { (labels::plain(error)) } }
@@ -126,12 +127,14 @@ fn place(location: Option<&Location>) -> Markup {
     }
 }
 
+/// Filters by place: the field, its title, an example, and the longest value.
+pub(super) const PLACES: [(&str, &str, &str, u8); 2] =
+    [("country", "Country", "DE", 2), ("as", "Network (AS)", "64500", 10)];
+
 /// The fields that search by country and network.
 pub(super) fn place_fields(fields: &Fields) -> Markup {
     html! {
-        @for (name, text, example, most) in
-            [("country", "Country", "DE", 2), ("as", "Network (AS)", "64500", 10)]
-        {
+        @for (name, text, example, most) in PLACES {
             div.field {
                 label for=(name) { (text) }
                 input type="text" id=(name) name=(name) placeholder=(example) maxlength=(most)
@@ -154,13 +157,9 @@ fn head(columns: &Columns<'_>, text: &str, name: &str, first: &str) -> Markup {
         (true, "desc") => (Some("descending"), "asc"),
         (true, _) => (Some("ascending"), "desc"),
     };
-    let query = fields.query_with(&[
-        ("sort", name),
-        ("order", other),
-        ("cursor", ""),
-        ("done", ""),
-        ("count", ""),
-    ]);
+    let changes = [("sort", name), ("order", other), ("cursor", "")];
+    let changes: Vec<_> = SAID.into_iter().chain(changes).collect();
+    let query = fields.query_with(&changes);
     html! {
         th scope="col" aria-sort=[aria] { a href={ "/bans?" (query) } { (text) } }
     }

@@ -215,7 +215,7 @@ pub(super) mod tests {
     }
 
     fn frame(may_write: bool) -> Frame {
-        let viewer = ViewContext { name: "noc".to_owned(), may_write, address: None };
+        let viewer = ViewContext::named("noc", may_write);
         let status = super::super::super::frame::tests::status();
         Frame { viewer, status, now: Timestamp::EPOCH }
     }

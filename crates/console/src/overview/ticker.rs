@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn the_latest_are_listed_with_a_word_each_and_hostile_names_are_text() {
-        let viewer = ViewContext { name: "noc".to_owned(), may_write: false, address: None };
+        let viewer = ViewContext::named("noc", false);
         let status = super::super::super::frame::tests::status();
         let frame = Frame { viewer, status, now: Timestamp::EPOCH };
         let one = |event, times| Recent {

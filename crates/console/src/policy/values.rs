@@ -57,10 +57,27 @@ pub(super) fn written(key: &str, value: &Value) -> String {
         }
         Value::String(word) => word.clone(),
         value => match value.as_f64().filter(|_| key.ends_with("_seconds")) {
-            Some(seconds) => Span(seconds).to_string(),
+            Some(seconds) => exact(seconds),
             None => value.to_string(),
         },
     }
+}
+
+/// Seconds as a person writes them, and as they are read: `10m`, `1d 12h`.
+fn exact(seconds: f64) -> String {
+    let span = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    if span.subsec_nanos() > 0 || span.is_zero() {
+        return Span(seconds).to_string();
+    }
+    let mut left = span.as_secs();
+    let mut parts = Vec::new();
+    for (length, unit) in [(86_400, 'd'), (3_600, 'h'), (60, 'm'), (1, 's')] {
+        if left >= length {
+            parts.push(format!("{}{unit}", left / length));
+            left %= length;
+        }
+    }
+    parts.join(" ")
 }
 
 /// The values that apply to all failures.
@@ -134,7 +151,7 @@ pub(super) fn rules(values: &[PolicyValue], draft: Draft<'_>, acts: bool) -> Mar
                         tr {
                             th scope="row" {
                                 (name.replace('_', " "))
-                                @if let Some(words) = meaning(name) { span.soft { " " (words) } }
+                                @if let Some(words) = meaning(name) { p.hint { (words) } }
                             }
                             @for (setting, text) in COLUMNS {
                                 td data-label=(text) {
@@ -153,10 +170,10 @@ pub(super) fn rules(values: &[PolicyValue], draft: Draft<'_>, acts: bool) -> Mar
     }
 }
 
-/// What a rule detects, where its name does not say it.
+/// What a rule does.
 fn meaning(name: &str) -> Option<&'static str> {
     let rule: RuleName = serde_json::from_value(name.into()).ok()?;
-    Some(labels::rule(rule)).filter(|words| *words != name)
+    Some(labels::rule_explained(rule))
 }
 
 fn cell(value: &PolicyValue, setting: &str, label: &str, draft: Draft<'_>, acts: bool) -> Markup {
@@ -231,15 +248,17 @@ pub(super) fn others(values: &[PolicyValue]) -> Markup {
         }
     }
     html! {
-        h2.apart { "Set in the configuration file" }
-        div.grid {
-            @for (group, members) in groups {
-                section.card {
-                    h3 { (group.replace('_', " ")) }
-                    dl.pairs {
-                        @for value in members {
-                            dt { (short(&value.key)) }
-                            dd { (said(value)) " " (mark(value, false)) }
+        details.more {
+            summary { "Set in the configuration file" }
+            div.grid {
+                @for (group, members) in groups {
+                    section.card {
+                        h3 { (group.replace('_', " ")) }
+                        dl.pairs {
+                            @for value in members {
+                                dt { (short(&value.key)) }
+                                dd { (said(value)) " " (mark(value, false)) }
+                            }
                         }
                     }
                 }
@@ -299,5 +318,21 @@ fn mark(value: &PolicyValue, acts: bool) -> Markup {
                     aria-label={ "Reset " (key) } { "Reset" }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_in_a_field_is_read_as_what_it_was() {
+        for (seconds, words) in
+            [(1_u32, "1s"), (600, "10m"), (86_400, "1d"), (129_605, "1d 12h 5s"), (604_800, "7d")]
+        {
+            assert_eq!(exact(f64::from(seconds)), words);
+            assert_eq!(read_span(words).unwrap().as_secs(), u64::from(seconds));
+        }
+        assert_eq!(exact(1.5), "1s 500ms");
     }
 }

@@ -16,7 +16,7 @@ pub(super) struct Asked {
 }
 
 /// Queries both at once.
-pub(super) async fn ask(control: Control, address: IpAddr) -> Asked {
+pub(super) async fn ask(control: &Control, address: IpAddr) -> Asked {
     let (host, whois) = tokio::join!(control.host(address), control.whois(address));
     Asked { host, whois }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
-use sipward_engine::{Action, Cause, Expiry, Input, MAX_BAN_TIME, UnblockReason};
+use sipward_engine::{Action, Cause, Exemption, Expiry, Input, MAX_BAN_TIME, UnblockReason};
 use tokio::sync::oneshot;
 
 use super::Control;
@@ -12,7 +12,7 @@ use super::bounds::{at_most, between, limit};
 use super::convert;
 use super::error::ControlError;
 use super::select::select;
-use crate::{EngineHandle, EngineTask};
+use crate::{EngineHandle, EngineTask, ProtectedReason};
 use sipward_model::wire::{
     Ban, BanMade, BanPage, BanQuery, MAX_LISTED, NewBan, Refusal, StillStopped, Unbanned,
 };
@@ -28,7 +28,7 @@ const WIDEST_V4: u8 = 16;
 const WIDEST_V6: u8 = 32;
 
 /// Wait for the kernel's answer to a ban, which takes a fraction of a millisecond.
-const KERNEL: Duration = Duration::from_secs(2);
+pub(super) const KERNEL: Duration = Duration::from_secs(2);
 
 /// Between two looks whether the kernel has carried out unbans.
 const LOOK: Duration = Duration::from_millis(2);
@@ -66,8 +66,13 @@ impl Control {
     /// It is answered when the kernel has answered and the store has written it.
     pub async fn ban(&self, new: NewBan) -> Result<BanMade, ControlError> {
         check(&new)?;
-        guard(&new)?;
         let net = new.net.0;
+        if let Err(refused) = guard(&new) {
+            // An override that cannot work is not offered.
+            let own = self.engine.call(move |task| own_in(task, net)).await?;
+            let own = own.map(|net| sipward_engine::Refusal::Exempt { class: Exemption::Own, net });
+            return Err(own.map_or(refused, |own| ControlError::objection(net, own)));
+        }
         let decided = self.engine.call(move |task| decide(task, new)).await?;
         let kernel = decided.map_err(|objection| ControlError::objection(net, objection))?;
         // Without an answer the ban says `pending`, which it is.
@@ -155,6 +160,13 @@ fn guard(new: &NewBan) -> Result<(), ControlError> {
         return refused("too_wide", None, format!("it is wider than /{widest}"));
     }
     Ok(())
+}
+
+/// An address of this host or a reserved one that the network covers, which nothing overrides.
+fn own_in(task: &EngineTask, net: IpNet) -> Option<IpNet> {
+    let own = ProtectedReason::Exempt(Exemption::Own);
+    let entries = task.protected().touching(&net);
+    entries.into_iter().find(|entry| entry.reason == own).map(|entry| entry.net)
 }
 
 /// Tells the engine; gives its objection, or the kernel's answer to come.

@@ -70,12 +70,11 @@ word!(registered, "registered");
 word!(known, "known");
 
 impl Healthy {
-    /// Whether the network is one address, and it is this host's.
+    /// Whether the network covers an address of this host, or a reserved one: nothing can ban it.
     #[must_use]
-    pub fn is_this_host(&self) -> bool {
-        let is_address = self.net.0.prefix_len() == self.net.0.max_prefix_len();
+    pub fn covers_this_host(&self) -> bool {
         let own = HealthyReason::Exempt(Exemption::Own);
-        is_address && self.hosts.iter().any(|host| host.reason == own)
+        self.hosts.iter().any(|host| host.reason == own)
     }
 
     /// A line for each reason, shown before a ban of the network.

@@ -124,7 +124,8 @@ async fn show() -> ([(HeaderName, &'static str); 1], &'static str) {
 
 async fn nowhere(uri: Uri) -> impl IntoResponse {
     let path: String = uri.path().chars().take(200).collect();
-    ApiError::new(ProblemKind::NotFound, format!("there is no `{path}`; see /api/v1/openapi.json"))
+    let advice = if path.starts_with("/api") { "; see /api/v1/openapi.json" } else { "" };
+    ApiError::new(ProblemKind::NotFound, format!("there is no `{path}`{advice}"))
 }
 
 async fn not_so(method: Method) -> impl IntoResponse {

@@ -1,7 +1,6 @@
 //! `sipward notify`.
 
 use std::path::PathBuf;
-use std::time::SystemTime;
 
 use clap::{Subcommand, ValueEnum};
 
@@ -9,11 +8,8 @@ use super::out;
 use super::progress::Progress;
 use super::remote::{Exit, block_on};
 use crate::doctor;
-use sipward_config::{Config, Secrets};
-use sipward_model::clock;
-use sipward_model::text::Plain;
-use sipward_notify::mail::Mailer;
-use sipward_notify::webhook::Hook;
+use sipward_config::Config;
+use sipward_notify::trial;
 
 /// Test mail and webhooks.
 #[derive(Debug, clap::Args)]
@@ -74,10 +70,10 @@ impl Test {
         let work = async {
             let mut results = Vec::new();
             if mail {
-                results.extend(test_mail(&config, &secrets).await);
+                results.extend(trial::mail(&config, &secrets).await);
             }
             if webhook {
-                results.extend(test_webhooks(&config, &secrets).await);
+                results.extend(trial::webhooks(&config, &secrets).await);
             }
             results
         };
@@ -103,52 +99,6 @@ fn missing(way: Option<Way>) -> &'static str {
         Some(Way::Webhook) => "no webhook is configured: set `webhook.urls`",
         None => "neither mail nor a webhook is configured: set `mail.to` or `webhook.urls`",
     }
-}
-
-/// A line for each recipient.
-async fn test_mail(config: &Config, secrets: &Secrets) -> Vec<Result<String, String>> {
-    let mailer = match Mailer::new(&config.mail, secrets.smtp.as_ref()) {
-        Ok(Some(mailer)) => mailer,
-        Ok(None) => return Vec::new(),
-        Err(error) => return vec![Err(format!("mail: {error:#}"))],
-    };
-    let way = mailer.way();
-    let advice = if secrets.smtp.is_some() {
-        "check `mail.server` and `mail.tls`, SMTP_USER and its password"
-    } else {
-        "check `mail.server` and `mail.tls`; no SMTP_USER with a password was found, so none was sent"
-    };
-    let now = clock::stamp(SystemTime::now());
-    let sent = mailer.send_test(now).await.into_iter().map(|(to, sent)| match sent {
-        Ok(()) => Ok(format!("mail: delivered to {} via {}", Plain(&to), Plain(&way))),
-        Err(error) => Err(format!(
-            "mail: not delivered to {} via {}: {}\n  {advice}",
-            Plain(&to),
-            Plain(&way),
-            Plain(&error)
-        )),
-    });
-    sent.collect()
-}
-
-/// A line for each webhook. Its path may be a secret and is not shown.
-async fn test_webhooks(config: &Config, secrets: &Secrets) -> Vec<Result<String, String>> {
-    let signed = if secrets.webhook.is_some() { "signed" } else { "not signed: no WEBHOOK_SECRET" };
-    let now = clock::stamp(SystemTime::now());
-    let test = |hook: Hook| async move {
-        let place = hook.place();
-        match hook.send_test(now).await {
-            Ok(status) => Ok(format!("webhook: {status} from {} ({signed})", Plain(&place))),
-            Err(error) => Err(format!(
-                "webhook: not accepted by {} ({signed}): {}\n  check `webhook.urls`, WEBHOOK_SECRET and the log of \
-                 the receiver",
-                Plain(&place),
-                Plain(&error)
-            )),
-        }
-    };
-    let hooks = Hook::all(&config.webhook, secrets.webhook.as_ref());
-    futures_util::future::join_all(hooks.into_iter().map(test)).await
 }
 
 #[cfg(test)]

@@ -36,7 +36,10 @@ pub(super) fn serve(
         engine: control.engine().clone(),
         store: control.store().clone(),
         pages: Pages { login: console::login, instead: console::instead },
-        build: Box::new(move |login| api::router(api, login.merge(console::router(control)))),
+        build: Box::new(move |login| {
+            let pages = login.merge(console::router(control.clone()));
+            console::framed(api::router(api, pages), control)
+        }),
     };
     Server::start(site, config.http.clone(), certificates).map(Some)
 }
