@@ -277,7 +277,7 @@ fn whom_forged_packets_name_is_no_attacker() {
         served.world.fs.blind_spoof(ip("203.0.113.5"));
     }
     served.world.fail(ATTACKER, 2);
-    served.daemon.expect_many("auth_failure", 2, seen_at(ATTACKER));
+    served.daemon.expect_many("auth_failure", 2, |line| line.text("address") == ATTACKER);
     let client = served.setup.client();
     let names = |path: &str| {
         let top = get_until(&client, path, |top| top["memory"]["failures"] == 11);
