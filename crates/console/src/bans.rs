@@ -136,15 +136,13 @@ pub(super) async fn unban(
     };
     match lifted.await {
         Ok((unbanned, undo)) => {
-            let mut said = format!("done=unbanned&count={}", unbanned.count);
-            if let Some(undo) = undo {
-                said.push_str(&format!("&undo={undo}"));
-            }
+            let undo = undo.map(|undo| format!("&undo={undo}")).unwrap_or_default();
+            let said = format!("done=unbanned&count={}{undo}", unbanned.count);
             Ok(forms::go_to(&forms::with(back, &said)))
         }
         Err(fault) => {
-            let listed = back.strip_prefix("/bans").and_then(|rest| rest.strip_prefix('?'));
-            let fields = Fields::parse(listed.unwrap_or_default().as_bytes())?;
+            let query = back.strip_prefix("/bans").and_then(|rest| rest.strip_prefix('?'));
+            let fields = Fields::parse(query.unwrap_or_default().as_bytes())?;
             with_problem(&control, &frame, &fields, &fault).await
         }
     }
@@ -368,8 +366,11 @@ fn sorting(fields: &Fields, located: bool) -> Markup {
     }
 }
 
-/// The filters other than the search, with the words of each value.
-fn filters() -> [(&'static str, &'static str, Vec<(String, String)>); 4] {
+/// A filter: its field, its title, and its values with their words.
+type Choice = (&'static str, &'static str, Vec<(String, String)>);
+
+/// The filters other than the search.
+fn filters() -> [Choice; 4] {
     let origins = [BanOrigin::Automatic, BanOrigin::Manual, BanOrigin::Forced];
     let states = [BanState::Pending, BanState::Enforced, BanState::Ineffective, BanState::Failed];
     let scopes = [BanScope::Host, BanScope::Sip];

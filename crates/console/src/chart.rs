@@ -176,18 +176,15 @@ fn words(bucket: &Bucket) -> String {
     )
 }
 
+/// A class of bars, and what they count.
+type Layer = (&'static str, fn(&Bucket) -> u64);
+
 /// Where on the drawing the buckets are.
 struct Place<'a>(&'a Series);
 
 impl Place<'_> {
     /// Bars before each other above one axis, each with its class; and lines with numbers.
-    fn bars(
-        &self,
-        name: &str,
-        rows: &Range<u64>,
-        lines: u64,
-        layers: &[(&str, fn(&Bucket) -> u64)],
-    ) -> Markup {
+    fn bars(&self, name: &str, rows: &Range<u64>, lines: u64, layers: &[Layer]) -> Markup {
         let buckets = &self.0.buckets;
         let most = layers.iter().flat_map(|(_, value)| buckets.iter().map(value)).max();
         let (step, end) = scale(most.unwrap_or(0), lines);

@@ -27,7 +27,7 @@ pub(super) fn map(countries: &PlaceList) -> Markup {
                 aria-label="Map of the world: proved failures by country. The table has the same numbers." {
                 use href={ (file) "#world" } {}
                 @for place in countries.items.iter().filter(|place| is_on_map(place)) {
-                    @let code = place.country.as_ref().map(|code| code.as_str()).unwrap_or_default();
+                    @let code = place.country.as_ref().map(CountryCode::as_str).unwrap_or_default();
                     a href=(bans_in(place)) aria-label=(words(place)) tabindex="-1" {
                         use class={ "c" (shade(place.proved, &bounds)) } href={ (file) "#" (code) } {
                             title { (words(place)) }

@@ -68,20 +68,16 @@ pub fn translate(event: &Event, input: impl FnOnce(Input<'_>)) -> Aside {
         // HEARTBEAT and the like.
         Ok(None) => return Aside::Nothing,
         Err(error) if error.origin != Origin::Sofia => {
-            let address = event.header("network-ip");
-            let source = address.and_then(|address| address.lossy().parse().ok());
-            return told(Record::EventForged {
-                error: error.to_string(),
-                address: source,
-                count: 1,
-            });
+            let named = event.header("network-ip");
+            let address = named.and_then(|named| named.lossy().parse().ok());
+            return told(Record::EventForged { error: error.to_string(), address, count: 1 });
         }
         Err(error) => return told(Record::EventUnusable { error: error.to_string(), count: 1 }),
     };
     let meta = *record.meta();
     if meta.origin != Origin::Sofia {
-        let (error, source) = (meta.origin.to_string(), named(&record));
-        return told(Record::EventForged { error, address: source, count: 1 });
+        let (error, address) = (meta.origin.to_string(), named(&record));
+        return told(Record::EventForged { error, address, count: 1 });
     }
     match &record {
         SofiaEvent::RegisterFailure(failure) => input(Input::AuthFailure(AuthFailure {

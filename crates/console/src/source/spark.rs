@@ -36,12 +36,12 @@ pub(super) fn line(failures: &[FailureEntry], history: &[HistoryEntry], now: Tim
     let oldest = failures.iter().map(|(age, _)| *age).chain(bans.iter().copied()).max();
     let Some(oldest) = oldest else { return html! {} };
     let span = oldest.saturating_add(1).max(LEAST);
-    let mut bars = [Bar::default(); BARS];
+    let mut columns = [Bar::default(); BARS];
     let mut add = |age: u64, to: fn(&mut Bar) -> &mut u64| {
         // The newest are at the right.
         let back = age.saturating_mul(BARS as u64) / span;
         let place = (BARS - 1).saturating_sub(usize::try_from(back).unwrap_or(BARS));
-        if let Some(bar) = bars.get_mut(place) {
+        if let Some(bar) = columns.get_mut(place) {
             *to(bar) += 1;
         }
     };
@@ -51,13 +51,13 @@ pub(super) fn line(failures: &[FailureEntry], history: &[HistoryEntry], now: Tim
     for age in &bans {
         add(*age, |bar| &mut bar.bans);
     }
-    let most = bars.iter().map(|bar| bar.proved + bar.forgeable).max().unwrap_or(0).max(1);
+    let most = columns.iter().map(|bar| bar.proved + bar.forgeable).max().unwrap_or(0).max(1);
     let forgeable = failures.iter().filter(|(_, forgeable)| *forgeable).count();
     let width = WIDTH / BARS as u64;
     html! {
         figure.spark {
             svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" aria-hidden="true" {
-                @for (x, bar) in (0..).step_by(10).zip(&bars) {
+                @for (x, bar) in (0..).step_by(10).zip(&columns) {
                     @let all = height(bar.proved + bar.forgeable, most);
                     @let proved = height(bar.proved, most);
                     @if bar.forgeable > 0 {

@@ -47,7 +47,9 @@ impl Control {
             return Err(ControlError::NotFound(detail.to_owned()));
         }
         let count = done.len() as u64;
-        done.into_iter().for_each(|alarm| self.store.put(store::Entry::Acknowledge(alarm)));
+        for alarm in done {
+            self.store.put(store::Entry::Acknowledge(alarm));
+        }
         Ok(Acknowledged { count, store: self.store_settled().await })
     }
 }

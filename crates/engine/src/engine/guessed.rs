@@ -29,7 +29,7 @@ const REPORT_EVERY: Duration = Duration::from_secs(3_600);
 const SAME_HOST_EVERY: Duration = Duration::from_secs(86_400);
 
 /// Failures of a user at an address that are more than mistypes.
-const MANY: u32 = MISTYPES as u32 + 1;
+const MANY: u32 = MISTYPES + 1;
 
 /// Other strangers that fail for a user: fewer may be anybody's typing error.
 const STRANGERS: u32 = 3;

@@ -15,7 +15,7 @@ use crate::{Grade, Method, Timestamp};
 
 /// Failures before the first success of a phone at a new address that are taken for mistypes. Anyone who
 /// guesses needs more.
-pub(crate) const MISTYPES: usize = 2;
+pub(crate) const MISTYPES: u32 = 2;
 
 const GRADE_BITS: u32 = 3;
 const INVITE: u32 = 1 << GRADE_BITS;
@@ -182,7 +182,8 @@ impl History {
 
     /// At most a few mistypes of this user.
     pub(crate) fn is_clean(&self, user_hash: u64) -> bool {
-        self.len() <= MISTYPES && self.ring.newest_first().all(|entry| entry.is_of(user_hash))
+        self.len() <= MISTYPES as usize
+            && self.ring.newest_first().all(|entry| entry.is_of(user_hash))
     }
 
     /// Somebody else than this user failed within `window_ms`.
