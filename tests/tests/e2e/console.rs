@@ -84,7 +84,7 @@ fn what_was_counted_before_a_restart_is_counted_after_it() {
         let series = get_until(&client, &path, |series| sum(series, "bans") == 1);
         assert_eq!(sum(&series, "failures"), 5, "{range}");
         let since = |field: &str| series[field].as_str().unwrap().to_owned();
-        assert!(since("failures_since") <= day["failures_since"].as_str().unwrap());
+        assert!(since("failures_since").as_str() <= day["failures_since"].as_str().unwrap());
         assert!(since("decisions_since") < since("failures_since"), "{series:#}");
     }
 }
