@@ -9,7 +9,7 @@
 //! | `bans`, `select`, `export`, `flows` | who is banned; bans and unbans |
 //! | `sources`, `healthy`, `hosts`, `failures`, `attacks`, `series` | who attacks, who is well |
 //! | `allow`, `overlap` | who is never banned by a rule |
-//! | `history` | what was decided |
+//! | `history`, `stats` | what was decided; the same in numbers |
 //! | `mode` | whether bans are carried out |
 //! | `policy`, `preview`, `what_if` | the rules' values; what a change or an event would do |
 //! | `bounds`, `convert`, `error` | limits of a request; the engine's and the store's types → those of the wire; errors |
@@ -36,6 +36,7 @@ mod preview;
 mod select;
 mod series;
 mod sources;
+mod stats;
 mod status;
 mod what_if;
 

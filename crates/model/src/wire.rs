@@ -27,6 +27,7 @@ mod problem;
 mod scope;
 mod series;
 mod sources;
+mod stats;
 mod status;
 mod tokens;
 mod what_if;
@@ -72,6 +73,7 @@ pub use problem::{FieldError, Problem, ProblemKind, Refusal};
 pub use scope::RuleScope;
 pub use series::{Bucket, Series, SeriesQuery, SeriesSpan};
 pub use sources::{Exempting, KernelRoute, RouteState, SeenFailure, SlowedSource, SourceReport};
+pub use stats::{CountryStats, DayStats, Decisions, MAX_STATS_DAYS, RuleStats, Stats, StatsQuery};
 pub use status::{
     AlarmBrief, BanCounts, EventSocket, FailedNow, Gate, Grades, PolicyBrief, SourceCounts, Status,
     StoreHealth, StoreState, Totals,
