@@ -82,11 +82,17 @@ _sipward() {
             sipward,setup)
                 cmd="sipward__subcmd__setup"
                 ;;
+            sipward,stats)
+                cmd="sipward__subcmd__stats"
+                ;;
             sipward,status)
                 cmd="sipward__subcmd__status"
                 ;;
             sipward,support)
                 cmd="sipward__subcmd__support"
+                ;;
+            sipward,tail)
+                cmd="sipward__subcmd__tail"
                 ;;
             sipward,token)
                 cmd="sipward__subcmd__token"
@@ -190,11 +196,17 @@ _sipward() {
             sipward__subcmd__help,setup)
                 cmd="sipward__subcmd__help__subcmd__setup"
                 ;;
+            sipward__subcmd__help,stats)
+                cmd="sipward__subcmd__help__subcmd__stats"
+                ;;
             sipward__subcmd__help,status)
                 cmd="sipward__subcmd__help__subcmd__status"
                 ;;
             sipward__subcmd__help,support)
                 cmd="sipward__subcmd__help__subcmd__support"
+                ;;
+            sipward__subcmd__help,tail)
+                cmd="sipward__subcmd__help__subcmd__tail"
                 ;;
             sipward__subcmd__help,token)
                 cmd="sipward__subcmd__help__subcmd__token"
@@ -368,12 +380,16 @@ _sipward() {
 
     case "${cmd}" in
         sipward)
-            opts="-h -V --help --version run check flush setup status bans banned flows ban banip unban unbanip why whois allow history mode policy token watch reload doctor notify support import record replay completions demo help"
+            opts="-h -V --color --utc --help --version run check flush setup status bans banned flows ban banip unban unbanip why whois allow history stats tail mode policy token watch reload doctor notify support import record replay completions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -382,12 +398,16 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__allow)
-            opts="-h --help list add remove help"
+            opts="-h --color --utc --help list add remove help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -396,7 +416,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__allow__subcmd__add)
-            opts="-c -h --comment --for --until --json --socket --config --help"
+            opts="-c -h --comment --for --until --json --socket --config --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -424,6 +444,10 @@ _sipward() {
                     ;;
                 -c)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -504,7 +528,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__allow__subcmd__list)
-            opts="-c -h --limit --cursor --json --socket --config --help"
+            opts="-c -h --limit --cursor --json --socket --config --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -530,6 +554,10 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -538,7 +566,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__allow__subcmd__remove)
-            opts="-c -h --json --socket --config --help"
+            opts="-c -h --json --socket --config --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -556,6 +584,10 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -564,7 +596,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__ban)
-            opts="-c -h --for --permanent --reason --scope --force --json --socket --config --help"
+            opts="-c -h --for --permanent --reason --scope --force --json --socket --config --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -594,6 +626,10 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -602,7 +638,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__bans)
-            opts="-r -c -h --origin --state --scope --search --sort --reverse --limit --cursor --all --csv --json --socket --config --help"
+            opts="-r -c -h --origin --state --scope --search --sort --reverse --limit --cursor --all --csv --json --socket --config --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -648,6 +684,10 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -656,7 +696,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__check)
-            opts="-c -h --config --effective --help"
+            opts="-c -h --config --effective --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -670,6 +710,10 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -678,12 +722,16 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__completions)
-            opts="-h --help bash elvish fish powershell zsh"
+            opts="-h --color --utc --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -692,12 +740,16 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__demo)
-            opts="-h --forever --help"
+            opts="-h --forever --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -706,7 +758,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__doctor)
-            opts="-c -h --json --no-wait --config --socket --help"
+            opts="-c -h --json --no-wait --config --socket --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -724,6 +776,10 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -732,7 +788,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__flows)
-            opts="-c -h --limit --cursor --allow --json --socket --config --help"
+            opts="-c -h --limit --cursor --allow --json --socket --config --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -762,6 +818,10 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -770,7 +830,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__flush)
-            opts="-c -h --config --force --help"
+            opts="-c -h --config --force --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -784,6 +844,10 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -792,7 +856,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__help)
-            opts="run check flush setup status bans flows ban unban why whois allow history mode policy token watch reload doctor notify support import record replay completions demo help"
+            opts="run check flush setup status bans flows ban unban why whois allow history stats tail mode policy token watch reload doctor notify support import record replay completions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1239,6 +1303,20 @@ _sipward() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        sipward__subcmd__help__subcmd__stats)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         sipward__subcmd__help__subcmd__status)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1254,6 +1332,20 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__help__subcmd__support)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__help__subcmd__tail)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1408,7 +1500,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__history)
-            opts="-c -h --event --from --to --limit --cursor --json --socket --config --help"
+            opts="-c -h --event --from --since --to --until --limit --cursor --json --socket --config --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1418,7 +1510,15 @@ _sipward() {
                     COMPREPLY=($(compgen -W "ban unban refused flow-denied flow-allowed" -- "${cur}"))
                     return 0
                     ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1446,6 +1546,10 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1454,12 +1558,16 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__import)
-            opts="-h --help fail2ban list help"
+            opts="-h --color --utc --help fail2ban list help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1468,7 +1576,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__import__subcmd__fail2ban)
-            opts="-c -h --dir --database --jail --apply --json --socket --config --help"
+            opts="-c -h --dir --database --jail --apply --json --socket --config --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1496,6 +1604,10 @@ _sipward() {
                     ;;
                 -c)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1562,7 +1674,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__import__subcmd__list)
-            opts="-c -h --for --permanent --reason --scope --allow --comment --json --socket --config --help"
+            opts="-c -h --for --permanent --reason --scope --allow --comment --json --socket --config --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1596,6 +1708,10 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1604,7 +1720,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__mode)
-            opts="-y -c -h --yes --json --socket --config --help ban observe"
+            opts="-y -c -h --yes --json --socket --config --color --utc --help ban observe"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1622,6 +1738,10 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1630,12 +1750,16 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__notify)
-            opts="-h --help test help"
+            opts="-h --color --utc --help test help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1686,7 +1810,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__notify__subcmd__test)
-            opts="-c -h --config --help mail webhook"
+            opts="-c -h --config --color --utc --help mail webhook"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1700,6 +1824,10 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1708,12 +1836,16 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__policy)
-            opts="-h --help show set reset add-agent remove-agent help"
+            opts="-h --color --utc --help show set reset add-agent remove-agent help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1722,7 +1854,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__policy__subcmd__add__subcmd__agent)
-            opts="-c -h --json --socket --config --help"
+            opts="-c -h --json --socket --config --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1738,6 +1870,10 @@ _sipward() {
                     ;;
                 -c)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1846,7 +1982,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__policy__subcmd__remove__subcmd__agent)
-            opts="-c -h --json --socket --config --help"
+            opts="-c -h --json --socket --config --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1862,6 +1998,10 @@ _sipward() {
                     ;;
                 -c)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1872,7 +2012,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__policy__subcmd__reset)
-            opts="-c -h --json --socket --config --help"
+            opts="-c -h --json --socket --config --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1890,6 +2030,10 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1898,7 +2042,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__policy__subcmd__set)
-            opts="-c -h --max-failures --window --ban-time --until-restart --json --socket --config --help"
+            opts="-c -h --max-failures --window --ban-time --until-restart --json --socket --config --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1928,6 +2072,10 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1936,7 +2084,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__policy__subcmd__show)
-            opts="-c -h --json --socket --config --help"
+            opts="-c -h --changed --json --socket --config --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1954,6 +2102,10 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1962,7 +2114,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__record)
-            opts="-h --max-size --keep --for --help"
+            opts="-h --max-size --keep --for --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1980,6 +2132,10 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1988,7 +2144,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__reload)
-            opts="-c -h --json --socket --config --help"
+            opts="-c -h --json --socket --config --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2006,6 +2162,10 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2014,7 +2174,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__replay)
-            opts="-c -h --config --compare --utc-offset --json --help"
+            opts="-c -h --config --compare --utc-offset --json --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2036,6 +2196,10 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2044,7 +2208,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__run)
-            opts="-c -h --config --dry-run --on-exit --log-format --log-level --help"
+            opts="-c -h --config --dry-run --on-exit --log-format --log-level --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2070,6 +2234,10 @@ _sipward() {
                     COMPREPLY=($(compgen -W "error warn info debug trace" -- "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2078,7 +2246,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__setup)
-            opts="-y -h --yes --freeswitch --root --help"
+            opts="-y -h --yes --freeswitch --root --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2092,6 +2260,48 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__stats)
+            opts="-c -h --since --until --json --socket --config --color --utc --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2100,7 +2310,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__status)
-            opts="-c -h --json --socket --config --help"
+            opts="-c -h --json --socket --config --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2118,6 +2328,10 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2126,7 +2340,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__support)
-            opts="-o -c -h --output --config --socket --help"
+            opts="-o -c -h --output --config --socket --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2152,6 +2366,48 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        sipward__subcmd__tail)
+            opts="-e -c -h --event --json --socket --config --color --utc --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --event)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -e)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2160,12 +2416,16 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__token)
-            opts="-h --help add list revoke link end-sessions help"
+            opts="-h --color --utc --help add list revoke link end-sessions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2174,7 +2434,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__token__subcmd__add)
-            opts="-c -h --scope --expires --json --socket --config --help"
+            opts="-c -h --scope --expires --json --socket --config --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2200,6 +2460,10 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2208,7 +2472,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__token__subcmd__end__subcmd__sessions)
-            opts="-c -h --json --socket --config --help"
+            opts="-c -h --json --socket --config --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2224,6 +2488,10 @@ _sipward() {
                     ;;
                 -c)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -2332,7 +2600,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__token__subcmd__link)
-            opts="-c -h --scope --for --json --socket --config --help"
+            opts="-c -h --scope --for --json --socket --config --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2358,6 +2626,10 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2366,7 +2638,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__token__subcmd__list)
-            opts="-c -h --json --socket --config --help"
+            opts="-c -h --json --socket --config --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2382,6 +2654,10 @@ _sipward() {
                     ;;
                 -c)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -2392,7 +2668,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__token__subcmd__revoke)
-            opts="-c -h --json --socket --config --help"
+            opts="-c -h --json --socket --config --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2410,6 +2686,10 @@ _sipward() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2418,7 +2698,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__unban)
-            opts="-c -h --all --json --socket --config --help"
+            opts="-y -c -h --all --yes --json --socket --config --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2434,6 +2714,10 @@ _sipward() {
                     ;;
                 -c)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -2444,7 +2728,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__watch)
-            opts="-c -h --socket --config --json --help"
+            opts="-c -h --socket --config --json --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2460,6 +2744,10 @@ _sipward() {
                     ;;
                 -c)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -2470,7 +2758,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__whois)
-            opts="-c -h --json --socket --config --help"
+            opts="-c -h --json --socket --config --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2486,6 +2774,10 @@ _sipward() {
                     ;;
                 -c)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -2496,7 +2788,7 @@ _sipward() {
             return 0
             ;;
         sipward__subcmd__why)
-            opts="-c -h --json --socket --config --help"
+            opts="-c -h --json --socket --config --color --utc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2512,6 +2804,10 @@ _sipward() {
                     ;;
                 -c)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)

@@ -9,7 +9,7 @@
 //! | `bans`, `select`, `export`, `flows`, `undo` | who is banned; bans and unbans, and their undo |
 //! | `sources`, `healthy`, `hosts`, `failures`, `attacks`, `places`, `series` | who attacks and from where, who is well |
 //! | `allow`, `overlap` | who is never banned by a rule |
-//! | `history`, `recent` | what was decided, and what happened last |
+//! | `history`, `recent`, `stats` | what was decided, what happened last, and both in numbers |
 //! | `mode` | whether bans are carried out |
 //! | `notifications` | what mail and webhooks delivered; tests |
 //! | `policy`, `preview`, `what_if` | the rules' values; what a change or an event would do |
@@ -40,6 +40,7 @@ mod recent;
 mod select;
 mod series;
 mod sources;
+mod stats;
 mod status;
 mod undo;
 mod what_if;

@@ -29,6 +29,7 @@ mod recent;
 mod scope;
 mod series;
 mod sources;
+mod stats;
 mod status;
 mod tokens;
 mod what_if;
@@ -76,6 +77,7 @@ pub use recent::Recent;
 pub use scope::RuleScope;
 pub use series::{Bucket, Series, SeriesQuery, SeriesRange};
 pub use sources::{Exempting, KernelRoute, RouteState, SeenFailure, SlowedSource, SourceReport};
+pub use stats::{CountryStats, DayStats, Decisions, MAX_STATS_DAYS, RuleStats, Stats, StatsQuery};
 pub use status::{
     AlarmBrief, BanCounts, EventSocket, FailedNow, Gate, Grades, PolicyBrief, SourceCounts, Status,
     StoreHealth, StoreState, Totals,

@@ -75,7 +75,8 @@ impl Hook {
     pub async fn send_test(self, now: Timestamp) -> Result<u16, String> {
         let text = "a test by `sipward notify test`; nothing happened".to_owned();
         let fields = [("text".to_owned(), text.into())].into_iter().collect();
-        let line = Line { time: Time(now), event: TEST.to_owned(), fields };
+        let line =
+            Line { time: Time(now), event: TEST.to_owned(), level: None, message: None, fields };
         let delivery = Delivery::of(&line, &mut fastrand::Rng::with_seed(clock::seed()));
         let limit = self.timeout.min(TEST_LIMIT);
         let status = Post::new(self.target, limit, self.secret).once(&delivery).await?;

@@ -20,6 +20,7 @@
 //! | `/hosts/{address}` | GET | [`model::Host`] |
 //! | `/whois/{address}` | GET | [`model::WhoisReport`]; 429, 502, 504 |
 //! | `/history` | GET | [`model::HistoryQuery`] → [`model::HistoryPage`] |
+//! | `/stats` | GET | [`model::StatsQuery`] → [`model::Stats`] |
 //! | `/policy` | GET | [`model::PolicyView`] |
 //! | `/policy` | PATCH | [`model::PolicyChange`] → [`model::PolicyView`] |
 //! | `/policy/preview` | POST | [`model::PolicyChange`] → [`model::PolicyPreview`]; nothing is changed |
@@ -74,6 +75,7 @@ mod policy;
 mod preview;
 mod series;
 mod sources;
+mod stats;
 mod status;
 mod tokens;
 mod what_if;

@@ -12,6 +12,7 @@ mod generated;
 mod history;
 mod import;
 mod mode;
+mod moment;
 mod notify;
 mod policy;
 mod progress;
@@ -21,8 +22,10 @@ mod remote;
 mod replay;
 mod setup;
 mod ssh;
+mod stats;
 mod status;
 mod support;
+mod tail;
 mod token;
 mod watch;
 mod whois;
@@ -56,6 +59,20 @@ use sipward_store::Store;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// When to colour text. `auto`: on a terminal, unless `NO_COLOR` is set.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t,
+        hide_possible_values = true
+    )]
+    #[arg(help_heading = "Output", display_order = 1_000)]
+    color: out::Color,
+    /// Show and read times in UTC. Without it they are in local time on a terminal, and in UTC in a pipe.
+    #[arg(long, global = true, help_heading = "Output", display_order = 1_001)]
+    utc: bool,
 }
 
 /// The exit codes, on which scripts may rely.
@@ -109,6 +126,8 @@ enum Command {
     Whois(whois::WhoisCommand),
     Allow(allow::AllowCommand),
     History(history::HistoryCommand),
+    Stats(stats::StatsCommand),
+    Tail(tail::TailCommand),
     Mode(mode::ModeCommand),
     Policy(policy::PolicyCommand),
     Token(token::TokenCommand),
@@ -166,6 +185,7 @@ struct Run {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    out::choose(cli.color, cli.utc);
     let done = match &cli.command {
         Command::Run(run) => start(run).map(|()| Exit::Done),
         Command::Check { file, effective: true } => effective(file).map(|()| Exit::Done),
@@ -181,6 +201,8 @@ pub fn main() -> ExitCode {
         Command::Whois(command) => command.run(),
         Command::Allow(command) => command.run(),
         Command::History(command) => command.run(),
+        Command::Stats(command) => command.run(),
+        Command::Tail(command) => command.run(),
         Command::Mode(command) => command.run(),
         Command::Policy(command) => command.run(),
         Command::Token(command) => command.run(),

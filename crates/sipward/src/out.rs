@@ -1,18 +1,20 @@
 //! Standard output: JSON and text without control characters, whatever their origin.
 
+mod style;
+mod table;
+
 use std::fmt::{self, Write as _};
 use std::io::{self, IsTerminal as _, Write as _};
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use sipward_model::text::Plain;
 pub(crate) use sipward_model::text::count;
+use sipward_model::text::is_hidden;
+pub(crate) use style::{Color, Tone, choose, clock, paint, time, zone, zone_name};
+pub(crate) use table::{Column, GAP, Table, total, widths};
 
 /// Columns of a terminal that does not say.
 const USUAL_WIDTH: usize = 100;
-
-/// Space between two columns of a table.
-const GAP: usize = 2;
 
 /// Writes text as it is: the caller has escaped what came from outside.
 pub(crate) fn text(text: &str) -> io::Result<()> {
@@ -27,7 +29,7 @@ pub(crate) fn json(document: &str) -> io::Result<()> {
 fn escaped(document: &str) -> String {
     let mut out = String::with_capacity(document.len() + 1);
     for c in document.trim_end().chars() {
-        if c != '\n' && is_obeyed(c) {
+        if c != '\n' && is_hidden(c) {
             let mut units = [0; 2];
             for unit in c.encode_utf16(&mut units) {
                 // Writing into a string cannot fail.
@@ -39,17 +41,6 @@ fn escaped(document: &str) -> String {
     }
     out.push('\n');
     out
-}
-
-/// Control characters of both sets, and those that change the direction of text or cannot be seen.
-pub(super) fn is_obeyed(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
 }
 
 fn write(text: &str) -> io::Result<()> {
@@ -81,48 +72,6 @@ pub(crate) fn width() -> Option<usize> {
     Some(size.map_or(USUAL_WIDTH, |(columns, _)| usize::from(columns)).max(20))
 }
 
-/// Rows of cells under a head, as wide as their longest cell. Cells are escaped here.
-#[derive(Debug)]
-pub(crate) struct Table<const N: usize> {
-    rows: Vec<[String; N]>,
-}
-
-impl<const N: usize> Table<N> {
-    pub(crate) fn new(head: [&str; N]) -> Self {
-        Self { rows: vec![head.map(str::to_owned)] }
-    }
-
-    pub(crate) fn row(&mut self, cells: [String; N]) {
-        self.rows.push(cells.map(|cell| Plain(&cell).to_string()));
-    }
-
-    /// As text. On a terminal of `width` columns the last column is cut to fit; piped (`None`) nothing
-    /// is.
-    pub(crate) fn render(&self, width: Option<usize>) -> String {
-        let mut widths = [0; N];
-        for row in &self.rows {
-            for (widest, cell) in widths.iter_mut().zip(row) {
-                *widest = (*widest).max(cell.width());
-            }
-        }
-        let mut out = String::new();
-        for row in &self.rows {
-            let mut line = String::new();
-            for (column, (cell, widest)) in row.iter().zip(widths).enumerate() {
-                line.push_str(cell);
-                if column + 1 < N {
-                    let padding = widest - cell.width() + GAP;
-                    line.extend(std::iter::repeat_n(' ', padding));
-                }
-            }
-            let line = line.trim_end();
-            out.push_str(&width.map_or_else(|| line.to_owned(), |width| cut(line, width)));
-            out.push('\n');
-        }
-        out
-    }
-}
-
 /// At most `width` columns of a line; where some are left out, the last is `…`.
 pub(crate) fn cut(line: &str, width: usize) -> String {
     if line.width() <= width {
@@ -149,7 +98,7 @@ pub(crate) fn wrap(text: &str, indent: usize, width: Option<usize>) -> String {
     for line in text.lines() {
         let mut current = String::new();
         for word in line.split_inclusive(' ') {
-            if !current.is_empty() && current.width() + word.trim_end().width() > room {
+            if !current.is_empty() && shown(&current) + shown(word.trim_end()) > room {
                 lines.push(std::mem::take(&mut current));
             }
             current.push_str(word);
@@ -159,13 +108,48 @@ pub(crate) fn wrap(text: &str, indent: usize, width: Option<usize>) -> String {
     let mut out = String::new();
     for (number, line) in lines.iter().enumerate() {
         if number > 0 {
-            out.extend(std::iter::repeat_n(' ', indent));
+            blanks(indent, &mut out);
         }
+        let line = line.trim_end();
         // A word that is wider than the room is cut: nothing wraps by itself.
-        out.push_str(&cut(line.trim_end(), room));
+        out.push_str(&if shown(line) > room { cut(line, room) } else { line.to_owned() });
         out.push('\n');
     }
     out
+}
+
+/// Breaks the lines that are wider than the terminal; their rest is indented by `indent` columns, as wide as the
+/// name in front of them.
+pub(crate) fn hang(text: &str, indent: usize, width: Option<usize>) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let place = line.char_indices().nth(indent).map_or(0, |(place, _)| place);
+        let (name, rest) = line.split_at(place);
+        if width.is_none_or(|width| shown(line) <= width) {
+            out.push_str(line);
+            out.push('\n');
+        } else {
+            out.push_str(name);
+            out.push_str(&wrap(rest, indent, width));
+        }
+    }
+    out
+}
+
+/// Text without the colours that [`paint`] has put in.
+pub(crate) fn unpainted(text: &str) -> String {
+    let mut parts = text.split("\u{1b}[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.split_once('m').map_or("", |(_, behind)| behind))
+}
+
+/// Columns of a text in which only [`paint`] has written control characters.
+fn shown(text: &str) -> usize {
+    unpainted(text).width()
+}
+
+fn blanks(count: usize, out: &mut String) {
+    out.extend(std::iter::repeat_n(' ', count));
 }
 
 #[cfg(test)]
@@ -173,21 +157,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_of_attackers_move_no_cursor_and_break_no_line() {
-        let mut table = Table::new(["USER", "AGENT"]);
-        table.row(["\u{1b}[2Jroot".into(), "a\nb\u{9b}31m\u{202e}".into()]);
-        let text = table.render(None);
-        assert_eq!(text, "USER           AGENT\n\\u{1b}[2Jroot  a\\nb\\u{9b}31m\\u{202e}\n");
-    }
-
-    #[test]
-    fn tables_fit_the_terminal_and_are_whole_when_piped() {
-        let mut table = Table::new(["NETWORK", "WHY"]);
-        table.row(["192.0.2.7/32".into(), "because of something that is long".into()]);
-        let on_terminal = table.render(Some(24));
-        assert!(on_terminal.lines().all(|line| line.width() <= 24), "{on_terminal}");
-        assert!(on_terminal.contains("192.0.2.7/32  because o…"), "{on_terminal}");
-        assert!(table.render(None).contains("because of something that is long"));
+    fn lines_that_are_too_wide_go_on_below_their_text() {
+        let text = "State   one two three four\nFlood   quiet\n";
+        assert_eq!(hang(text, 8, Some(24)), "State   one two three\n        four\nFlood   quiet\n");
+        assert_eq!(hang(text, 8, None), text);
+        let painted = "State   \u{1b}[1;31mone two\u{1b}[0m three four\n";
+        let broken = "State   \u{1b}[1;31mone two\u{1b}[0m three\n        four\n";
+        assert_eq!(hang(painted, 8, Some(24)), broken, "colour takes no room");
     }
 
     #[test]

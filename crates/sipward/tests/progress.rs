@@ -138,7 +138,7 @@ fn is_cleared(text: &str, last: &str) -> bool {
 #[test]
 fn who_waits_at_a_terminal_is_told_for_what() {
     let slow = Slow::new();
-    let mut terminal = Terminal::start(slow.command(&["unban", "--all"]));
+    let mut terminal = Terminal::start(slow.command(&["unban", "--all", "--yes"]));
     let mut stream = slow.accept();
     assert_eq!(request(&mut stream), "DELETE /api/v1/bans HTTP/1.1");
     terminal.wait_for(&["lifting bans"]);
@@ -166,7 +166,7 @@ fn a_bar_shows_how_far_it_is_where_that_is_known() {
 #[test]
 fn nothing_is_shown_where_there_is_no_terminal() {
     let slow = Slow::new();
-    let mut command = slow.command(&["unban", "--all"]);
+    let mut command = slow.command(&["unban", "--all", "--yes"]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stream = slow.accept();
     request(&mut stream);
@@ -180,7 +180,7 @@ fn nothing_is_shown_where_there_is_no_terminal() {
 #[test]
 fn nothing_is_shown_beside_json() {
     let slow = Slow::new();
-    let terminal = Terminal::start(slow.command(&["unban", "--all", "--json"]));
+    let terminal = Terminal::start(slow.command(&["unban", "--all", "--yes", "--json"]));
     let mut stream = slow.accept();
     request(&mut stream);
     thread::sleep(LONGER);

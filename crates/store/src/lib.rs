@@ -45,6 +45,7 @@ mod load;
 mod prune;
 mod schema;
 mod step;
+mod tally;
 mod write;
 mod writer;
 
@@ -68,6 +69,7 @@ use inbox::Inbox;
 pub use kind::HistoryKind;
 use sipward_config::{StoreLocation, StoreSettings};
 use sipward_model::rights;
+pub use tally::{Tally, TallyQuery};
 use writer::Writer;
 
 /// Notices that wait for the daemon at most; they come seconds apart.
@@ -338,6 +340,17 @@ impl Store {
     /// As [`Store::history`].
     pub async fn counts(&self) -> Result<Vec<(u64, Counts)>, StoreError> {
         self.ask(load::counts).await
+    }
+
+    /// The decisions of a span, counted; by country too, if `country` is there to say where a network is.
+    ///
+    /// # Errors
+    /// As [`Store::history`].
+    pub async fn tally<F>(&self, query: TallyQuery, country: Option<F>) -> Result<Tally, StoreError>
+    where
+        F: Fn(ipnet::IpNet) -> Option<String> + Send + 'static,
+    {
+        self.ask(move |connection| tally::tally(connection, &query, country)).await
     }
 
     /// Puts a question to a connection of its own, within the time limit.

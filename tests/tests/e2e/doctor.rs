@@ -201,7 +201,7 @@ pub(crate) struct Screen {
 }
 
 impl Screen {
-    fn start(setup: &Setup, words: &[&str]) -> Self {
+    pub(crate) fn start(setup: &Setup, words: &[&str]) -> Self {
         Self::of(setup.command(words))
     }
 
@@ -227,8 +227,24 @@ impl Screen {
         }
     }
 
+    /// Waits until `part` is written after `keys`.
+    pub(crate) fn press(&mut self, keys: &str, part: &str) {
+        self.text.clear();
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.wait_for(part);
+    }
+
+    /// All that it wrote, when it has ended.
+    pub(crate) fn whole(mut self) -> String {
+        self.end();
+        for bytes in &self.shown {
+            self.text.push_str(&String::from_utf8_lossy(&bytes));
+        }
+        std::mem::take(&mut self.text)
+    }
+
     /// Waits for its end, and holds it against what a terminal needs.
-    fn ends_well(mut self) {
+    pub(crate) fn ends_well(mut self) {
         // Leaves the second screen and shows the cursor again.
         self.wait_for("\u{1b}[?1049l");
         self.wait_for("\u{1b}[?25h");
@@ -271,7 +287,7 @@ fn watch_shows_a_ban_and_gives_the_terminal_back() {
     let _daemon = world.watch(&setup);
     let mut screen = Screen::start(&setup, &["watch"]);
     screen.wait_for("connected");
-    screen.wait_for("q quits");
+    screen.wait_for("q quit");
     world.fail("198.51.100.7", 5);
     screen.wait_for("198.51.100.7/32");
     screen.keys.write_all(b"q").unwrap();
@@ -283,7 +299,7 @@ fn watch_gives_the_terminal_back_when_it_is_ended() {
     let setup = world.setup("");
     let _daemon = world.watch(&setup);
     let mut screen = Screen::start(&setup, &["watch"]);
-    screen.wait_for("q quits");
+    screen.wait_for("q quit");
     kill(Pid::from_raw(screen.child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
     screen.ends_well();
 }

@@ -119,7 +119,7 @@ fn a_rule_that_comes_later_moves_the_bans_and_the_log_says_why() {
     daemon.stop();
     let daemon = world.watch(&setup);
     assert_eq!(daemon.expect("started").number("restored"), Some(2));
-    let lifted = text(&world, &setup, &["unban", "--all"]);
+    let lifted = text(&world, &setup, &["unban", "--all", "--yes"]);
     assert_eq!(lifted, "2 bans lifted\n");
     assert_eq!(blackholes(&world.pbx), nets([]));
 }
@@ -133,7 +133,7 @@ fn with_main_asked_for_status_bans_why_and_doctor_name_the_rule() {
     let bans = ban_both(&world, &daemon);
     assert!(bans.iter().all(|ban| *ban.field("enforced") == true), "{}", bans[0].raw);
     nothing_arrives(&world);
-    text(&world, &setup, &["unban", "--all"]);
+    text(&world, &setup, &["unban", "--all", "--yes"]);
     // Networks are found by their routes alone.
     for net in NETWORKS {
         text(&world, &setup, &["ban", net]);
@@ -186,7 +186,7 @@ fn a_foreign_route_counts_and_is_named_and_ours_follows_it() {
         assert_eq!(blackholes(&world.pbx), nets(["198.51.100.7/32"]));
         assert_eq!(world.attacker_arrives(Family::V4), NONE, "{kind:?}");
         assert!(daemon.log().all("route_failed").is_empty());
-        text(&world, &setup, &["unban", "--all"]);
+        text(&world, &setup, &["unban", "--all", "--yes"]);
         daemon.stop();
     }
 }

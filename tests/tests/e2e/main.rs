@@ -36,6 +36,7 @@
 //! | `http_sessions` | the API on TCP: sessions, links, delays after failures |
 //! | `http_open` | the API where other hosts reach it: TLS, proxies, failed log-ins, slow and loud clients |
 //! | `shell` | each command of the command line, with and without a daemon |
+//! | `terminal` | what an operator sees on a terminal and in a pipe: colour, times, questions, `tail`, `stats`, `watch` |
 //! | `lists` | lists of a file, and entries of the allow list that end by themselves |
 //! | `doctor` | what `sipward doctor` finds, and `sipward watch` on a real terminal |
 //! | `setup` | `sipward setup` on a terminal and in a script |
@@ -89,6 +90,7 @@ mod shield;
 mod spared;
 mod standing;
 mod store;
+mod terminal;
 mod world;
 
 use std::process::ExitCode;
@@ -135,6 +137,7 @@ fn main() -> ExitCode {
             disk::cases(),
             crash::cases(),
             shell::cases(),
+            terminal::cases(),
             lists::cases(),
             doctor::cases(),
             secrecy::cases(),

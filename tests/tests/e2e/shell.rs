@@ -64,19 +64,21 @@ pub(crate) fn sipward(setup: &Setup, words: &[&str]) -> Said {
 }
 
 /// Each command that asks the daemon.
-const ASKING: [&[&str]; 18] = [
+const ASKING: [&[&str]; 20] = [
     &["status"],
     &["bans"],
     &["bans", "--all"],
     &["ban", "203.0.113.99"],
     &["unban", "203.0.113.98"],
-    &["unban", "--all"],
+    &["unban", "--all", "--yes"],
     &["why", "198.51.100.7"],
     &["allow", "list"],
     &["allow", "add", "203.0.113.97"],
     &["allow", "remove", "203.0.113.97"],
     &["history"],
+    &["stats", "--since", "yesterday"],
     &["policy", "show"],
+    &["policy", "show", "--changed"],
     &["policy", "set", "--max-failures", "7"],
     &["policy", "set", "rules.users.mode=shadow", "rules.slow.window=12h"],
     &["policy", "add-agent", "evil-agent"],
@@ -88,7 +90,9 @@ const ASKING: [&[&str]; 18] = [
 fn every_command_without_a_daemon_says_so_and_ends_with_3() {
     let world = World::new();
     let setup = world.setup("");
-    for words in ASKING.into_iter().chain([&["watch", "--json"] as &[&str]]) {
+    for words in
+        ASKING.into_iter().chain([&["watch", "--json"] as &[&str], &["tail"], &["unban", "--all"]])
+    {
         let said = sipward(&setup, words);
         assert_eq!(said.status, Some(3), "{words:?}: {}{}", said.out, said.err);
         assert_eq!(said.out, "", "{words:?}");
@@ -176,7 +180,7 @@ fn a_ban_by_hand_holds_until_it_is_lifted() {
     world.attacker_is_let_in(Family::V4);
     let out = sipward(&setup, &["unban", "198.51.100.7"]).expect(0);
     assert_eq!(out, "198.51.100.7/32 was not banned\n");
-    assert!(sipward(&setup, &["unban", "--all"]).expect(0).starts_with("8 bans lifted"));
+    assert!(sipward(&setup, &["unban", "--all", "--yes"]).expect(0).starts_with("8 bans lifted"));
     assert_eq!(sipward(&setup, &["bans"]).expect(0), "no bans\n");
 
     let out = sipward(&setup, &["ban", "198.51.100.7", "--permanent"]).expect(0);
@@ -193,7 +197,7 @@ fn the_names_of_fail2ban_work() {
     sipward(&setup, &["unbanip", "198.51.100.7"]).expect(0);
     let words = ["policy", "set", "--maxretry", "3", "--findtime", "600", "--bantime", "1d"];
     let out = sipward(&setup, &words).expect(0);
-    assert!(out.contains("86400"), "{out}");
+    assert!(out.contains("ban_time      1day"), "{out}");
 }
 
 fn a_refused_ban_ends_with_4_and_the_reason() {
@@ -242,6 +246,12 @@ fn values_that_cannot_be_end_with_2() {
         &["policy", "reset", "window_minutes"],
         &["bans", "--limit", "1001"],
         &["why", "198.51.100.0/24"],
+        &["history", "--since", "soon"],
+        &["history", "--since", "2999-01-01"],
+        &["stats", "--since", "400d"],
+        &["tail", "--event", "bans"],
+        &["unban", "--yes", "203.0.113.7"],
+        &["status", "--color", "red"],
     ] {
         let said = sipward(&setup, words);
         assert_eq!(said.status, Some(2), "{words:?}: {}{}", said.out, said.err);
@@ -304,11 +314,22 @@ fn the_policy_is_changed_and_given_back() {
     daemon.expect_that("ban", of("198.51.100.7/32"));
     let words = ["policy", "set", "--window", "5m", "--until-restart"];
     let out = sipward(&setup, &words).expect(0);
-    assert!(out.contains("300") && out.contains("until a restart"), "{out}");
+    assert!(out.contains("window        5m") && out.contains("until a restart"), "{out}");
+    let out = sipward(&setup, &["policy", "show", "--changed"]).expect(0);
+    let keys: Vec<_> = out.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(keys, ["KEY", "max_failures", "window"], "{out}");
+    let max_failures = out.lines().find(|line| line.starts_with("max_failures  2 ")).unwrap();
+    assert!(max_failures.ends_with(" 5"), "its default: {out}");
     for key in ["max_failures", "window"] {
         let out = sipward(&setup, &["policy", "reset", key]).expect(0);
         assert!(!out.contains(if key == "window" { "until" } else { "stored" }), "{out}");
     }
+    let shown = sipward(&setup, &["policy", "show", "--changed", "--json"]).json(0);
+    assert_eq!(shown["values"].as_array().map(Vec::len), Some(1), "that of the file: {shown:#}");
+    assert_eq!(
+        (&shown["values"][0]["value"], &shown["values"][0]["default"]),
+        (&json!(4), &json!(5))
+    );
 }
 
 fn reload_tells_what_waits_for_a_restart() {

@@ -91,7 +91,7 @@ fn after_a_crash_flows_and_sip_bans_stand_with_the_same_ends() {
         assert!(again.log().all(event).is_empty(), "{event} is no news");
     }
     // They end as others do.
-    let lifted = said(&setup, &["unban", "--all"]);
+    let lifted = said(&setup, &["unban", "--all", "--yes"]);
     assert_eq!(lifted, "3 bans lifted; 2 denied flows allowed again\n");
     until("all is lifted", || {
         let found = look(&world.pbx);

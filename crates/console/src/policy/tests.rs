@@ -4,7 +4,8 @@ use super::*;
 use sipward_model::wire::PolicyOrigin;
 
 fn value(key: &str, value: Value) -> PolicyValue {
-    PolicyValue { key: key.to_owned(), value, origin: PolicyOrigin::Default, overridden: None }
+    let (key, default, origin) = (key.to_owned(), value.clone(), PolicyOrigin::Default);
+    PolicyValue { key, value, default, origin, overridden: None }
 }
 
 fn in_force() -> Vec<PolicyValue> {

@@ -104,8 +104,12 @@ fn described(state: &daemon::State, key: String, value: serde_json::Value) -> Po
         PolicyOrigin::Default
     };
     let layers = key.parse::<PolicyKey>().ok().map(|key| state.overrides.policy(key));
-    let file = &state.file.policy;
-    let under = values::of(file).into_iter().find(|(name, _)| *name == key).map(|(_, value)| value);
+    let of = |policy| {
+        let mut values = values::of(policy).into_iter();
+        values.find(|(name, _)| *name == key).map(|(_, value)| value)
+    };
+    let under = of(&state.file.policy);
+    let default = of(&Policy::default()).unwrap_or_default();
     let (origin, overridden) = match layers {
         // One that does not fit the file any more is not in force.
         Some(layers) if layers.value().is_some() && under.as_ref() != Some(&value) => {
@@ -114,5 +118,5 @@ fn described(state: &daemon::State, key: String, value: serde_json::Value) -> Po
         }
         Some(_) | None => (below, None),
     };
-    PolicyValue { key, value, origin, overridden }
+    PolicyValue { key, value, default, origin, overridden }
 }

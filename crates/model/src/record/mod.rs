@@ -22,7 +22,7 @@ use tracing::Level;
 pub use kind::Kind;
 pub use parts::{Ban, FlowDenied, Started, Totals};
 pub use table::{AlarmEffect, Mail};
-pub use wire::line;
+pub use wire::{line, line_with_message};
 
 use crate::wire::{AuthMethod, Mode, Scope, TokenEnd};
 

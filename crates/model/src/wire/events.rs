@@ -19,6 +19,13 @@ pub struct Line {
     /// `missed`, when this listener was too slow: `count` says how many it missed.
     #[schema(example = "ban")]
     pub event: String,
+    /// With `message=true`: how urgent it is, as in the log: `ERROR`, `WARN`, `INFO`, `DEBUG`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "WARN")]
+    pub level: Option<String>,
+    /// With `message=true`: the line of the text log, without time and level.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// Everything else.
     #[serde(flatten)]
     #[schema(value_type = Object)]
@@ -33,6 +40,8 @@ pub struct EventQuery {
     /// Only these, separated by commas: `ban,unban`. All when left out.
     #[param(example = "ban,unban", max_length = 500)]
     pub event: Option<String>,
+    /// Whether each event comes with the line of the text log (`message`) and its `level`; false when left out.
+    pub message: Option<bool>,
 }
 
 /// Which failures.

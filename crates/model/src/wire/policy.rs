@@ -30,6 +30,9 @@ pub struct PolicyValue {
     /// A number, a text, or a list of texts.
     #[schema(value_type = serde_json::Value)]
     pub value: serde_json::Value,
+    /// What holds when nothing sets it.
+    #[schema(value_type = serde_json::Value)]
+    pub default: serde_json::Value,
     /// Where it comes from.
     pub origin: PolicyOrigin,
     /// What would hold without the override; `null` when there is none.

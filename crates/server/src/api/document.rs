@@ -14,7 +14,7 @@ use utoipa_axum::PathItemExt as _;
 
 use super::{
     Api, alarms, allow, attacks, bans, events, export, flows, healthy, history, hosts, metrics,
-    mode, places, policy, preview, series, sources, status, tokens, what_if,
+    mode, places, policy, preview, series, sources, stats, status, tokens, what_if,
 };
 use crate::http::error::{self, ApiError};
 use crate::http::scope;
@@ -65,6 +65,7 @@ routes! {
     write allow::add;
     write allow::remove;
     read history::list;
+    read stats::show;
     read mode::show;
     write mode::change;
     read policy::show;

@@ -17,7 +17,7 @@ use super::Api;
 use crate::http::error::{self, Answer, ApiError};
 use crate::http::extract::Query;
 use sipward_model::clock::Clock;
-use sipward_model::record::{Record, line};
+use sipward_model::record::{Record, line, line_with_message};
 use sipward_model::text::Time;
 use sipward_model::wire::{EventQuery, FailurePage, FailureQuery, Line, Problem, ProblemKind};
 
@@ -55,8 +55,9 @@ pub(super) async fn listen(
         ApiError::new(ProblemKind::Unavailable, detail)
     })?;
     let clock = api.control.clock().await?;
-    let listener =
-        Listener { records: api.control.records().subscribe(), wanted, clock, _seat: seat };
+    let records = api.control.records().subscribe();
+    let line = if query.message == Some(true) { line_with_message } else { line };
+    let listener = Listener { records, wanted, line, clock, _seat: seat };
     let events = unfold(listener, |mut listener| async {
         let event = listener.next().await?;
         Some((Ok(event), listener))
@@ -83,6 +84,8 @@ struct Listener {
     records: broadcast::Receiver<Arc<Record>>,
     /// All when nothing was said.
     wanted: Option<Vec<String>>,
+    /// What is sent of a record.
+    line: fn(&Record, Timestamp) -> Line,
     clock: Clock,
     _seat: OwnedSemaphorePermit,
 }
@@ -91,7 +94,7 @@ impl Listener {
     async fn next(&mut self) -> Option<Event> {
         loop {
             let line = match self.records.recv().await {
-                Ok(record) => line(&record, self.clock.now()),
+                Ok(record) => (self.line)(&record, self.clock.now()),
                 // Told to everybody, whatever they wanted.
                 Err(RecvError::Lagged(count)) => {
                     return Some(event(&missed(count, self.clock.now())));
@@ -114,7 +117,7 @@ fn event(line: &Line) -> Event {
 
 fn missed(count: u64, now: Timestamp) -> Line {
     let fields = Map::from_iter([("count".to_owned(), Value::from(count))]);
-    Line { time: Time(now), event: "missed".to_owned(), fields }
+    Line { time: Time(now), event: "missed".to_owned(), level: None, message: None, fields }
 }
 
 /// The latest failures, newest first.

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use hyper::Method;
 
 use super::ban::degraded;
-use super::out::{self, Table};
+use super::out::{self, Column, Table};
 use super::remote::{Exit, Remote, for_each};
 use crate::client::segment;
 use sipward_config::HostEntry;
@@ -112,7 +112,14 @@ fn listed(page: &AllowPage) -> String {
     if page.items.is_empty() {
         return "the allow list is empty\n".to_owned();
     }
-    let mut table = Table::new(["HOST", "FROM", "SINCE", "UNTIL", "ADDRESSES", "COMMENT"]);
+    let mut table = Table::new([
+        Column::kept("HOST"),
+        Column::extra("FROM", 4),
+        Column::extra("SINCE", 3),
+        Column::kept("UNTIL"),
+        Column::text("ADDRESSES", 2),
+        Column::text("COMMENT", 1),
+    ]);
     for entry in &page.items {
         let nets = match (&entry.host, entry.nets.as_slice()) {
             (HostEntry::Net(_), _) => String::new(),
@@ -127,8 +134,8 @@ fn listed(page: &AllowPage) -> String {
                 AllowOrigin::File => "file".to_owned(),
                 AllowOrigin::Runtime => "run time".to_owned(),
             },
-            entry.since.map_or("-".to_owned(), |since| since.to_string()),
-            entry.until.map_or("-".to_owned(), |until| until.to_string()),
+            entry.since.map_or("-".to_owned(), out::time),
+            entry.until.map_or("-".to_owned(), out::time),
             nets,
             entry.comment.clone().unwrap_or_default(),
         ]);
@@ -146,7 +153,8 @@ fn changed(done: &AllowChanged, what: &str) -> String {
         0 => String::new(),
         count => format!("; {} lifted", out::count(count, "ban")),
     };
-    let until = done.entry.until.map_or_else(String::new, |until| format!(" until {until}"));
+    let until = done.entry.until.map(|until| format!(" until {}", out::time(until)));
+    let until = until.unwrap_or_default();
     format!("{} {what}{until}{ended}\n{}{}", done.entry.host, staying(done), degraded(&done.store))
 }
 

@@ -1,19 +1,22 @@
 //! `sipward ban` and `sipward unban`.
 
 use std::cell::Cell;
+use std::fmt;
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use hyper::Method;
 
+use super::ask::ask;
 use super::out;
 use super::remote::{Exit, Remote, for_each};
 use super::ssh;
-use crate::client::{Client, NoQuery, segment};
+use crate::client::{Answer, Client, ClientError, NoQuery, segment};
 use sipward_config::Mode;
 use sipward_model::text::{Plain, read_span};
 use sipward_model::wire::{
-    BanMade, BanScope, BanState, Healthy, Net, NewBan, RouteState, SourceReport, Status,
-    StillStopped, StoreHealth, StoreState, Unbanned,
+    BanMade, BanOrigin, BanPage, BanQuery, BanScope, BanState, FlowPage, FlowQuery, Healthy, Net,
+    NewBan, RouteState, SourceReport, Status, StillStopped, StoreHealth, StoreState, Unbanned,
 };
 
 /// Ban addresses or networks.
@@ -80,22 +83,30 @@ impl BanCommand {
             force: self.force,
             spare: ssh::clients(),
         };
-        let observes = Cell::new(false);
+        let in_observe = Cell::new(false);
         self.remote.run(
             "banning",
             async |client| {
                 for line in healthy(client, net).await.iter().flat_map(Healthy::words) {
                     eprintln!("sipward: {}", Plain(&line));
                 }
-                let made = client.post::<BanMade>("/bans", &order).await?;
-                if made.value.ban.state == BanState::Ineffective {
-                    observes.set(is_observing(client).await);
-                }
+                let (made, observed) = make(client, &order).await?;
+                in_observe.set(observed);
                 Ok(made)
             },
-            |done| made(done, observes.get()),
+            |done| made(done, in_observe.get()),
         )
     }
+}
+
+/// Bans, and says whether that does nothing because the daemon only observes.
+pub(super) async fn make(
+    client: &mut Client,
+    order: &NewBan,
+) -> Result<(Answer<BanMade>, bool), ClientError> {
+    let made = client.post::<BanMade>("/bans", order).await?;
+    let observes = made.value.ban.state == BanState::Ineffective && is_observing(client).await;
+    Ok((made, observes))
 }
 
 /// The hosts in `net` that are not strangers. If the query fails, the ban is made anyway.
@@ -111,9 +122,10 @@ pub(super) async fn is_observing(client: &mut Client) -> bool {
 }
 
 /// `observes` in observe mode.
-fn made(made: &BanMade, observes: bool) -> String {
+pub(super) fn made(made: &BanMade, observes: bool) -> String {
     let ban = &made.ban;
-    let end = ban.until.map_or("permanently".to_owned(), |until| format!("until {until}"));
+    let end = ban.until.map(|until| format!("until {}", out::time(until)));
+    let end = end.unwrap_or_else(|| "permanently".to_owned());
     let problem = |what: &str| match &ban.error {
         Some(error) => format!("; {what}: {}", Plain(error)),
         None => format!("; {what}"),
@@ -150,9 +162,12 @@ pub(super) struct UnbanCommand {
     /// The address or network.
     #[arg(value_name = "ADDR|CIDR", required_unless_present = "all")]
     nets: Vec<Net>,
-    /// Lift all bans.
+    /// Lift all bans, and allow all denied flows again. Asks on a terminal; elsewhere it is refused without --yes.
     #[arg(long, conflicts_with = "nets")]
     all: bool,
+    /// Do not ask before all bans are lifted.
+    #[arg(long, short, requires = "all")]
+    yes: bool,
     #[command(flatten)]
     remote: Remote,
 }
@@ -160,57 +175,132 @@ pub(super) struct UnbanCommand {
 impl UnbanCommand {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         if self.all {
+            if !self.yes
+                && let Some(exit) = self.is_declined()?
+            {
+                return Ok(exit);
+            }
             return self.unban(None);
         }
         for_each(&self.nets, |net| self.unban(Some(*net)))
     }
 
+    /// Asks whether all bans are lifted; how the command ends if not.
+    fn is_declined(&self) -> anyhow::Result<Option<Exit>> {
+        let standing = self.remote.ask("counting the bans", Standing::count)?;
+        if standing.is_empty() {
+            return Ok(None);
+        }
+        if self.remote.wants_json() || !io::stdin().is_terminal() {
+            eprintln!(
+                "sipward: nothing lifted: there are {standing}, and nobody can be asked; --yes lifts \
+                 them without asking"
+            );
+            return Ok(Some(Exit::Refused));
+        }
+        if ask(&format!("lift {standing}?"), false)? == Some(true) {
+            return Ok(None);
+        }
+        out::text("nothing lifted\n")?;
+        Ok(Some(Exit::Done))
+    }
+
     fn unban(&self, net: Option<Net>) -> anyhow::Result<Exit> {
-        let path = match &net {
-            Some(net) => format!("/bans/{}", segment(net)),
-            None => "/bans".to_owned(),
-        };
-        let whom = net.map_or("nobody".to_owned(), |net| net.to_string());
         self.remote.run(
             "lifting bans",
-            async |client| {
-                let mut done = client.send::<Unbanned>(Method::DELETE, &path).await?;
-                look_again(client, &mut done.value).await;
-                done.body = serde_json::to_string(&done.value).unwrap_or(done.body);
-                Ok(done)
-            },
-            |done: &Unbanned| {
-                let flows = match done.flows {
-                    0 => String::new(),
-                    flows => format!("; {} allowed again", out::count(flows, "denied flow")),
-                };
-                if done.count == 0 {
-                    return match net {
-                        Some(_) => format!("{whom} was not banned{flows}\n"),
-                        None => format!("there were no bans{flows}\n"),
-                    };
-                }
-                let left = match done.left.len() {
-                    0 => String::new(),
-                    pieces => format!(
-                        "; the rest of wider bans remains as {}",
-                        out::count(pieces as u64, "ban")
-                    ),
-                };
-                let unfinished = match done.unfinished {
-                    0 => String::new(),
-                    some => {
-                        format!("; the kernel has not removed {} yet", out::count(some, "route"))
-                    }
-                };
-                let mut text =
-                    format!("{} lifted{left}{flows}{unfinished}\n", out::count(done.count, "ban"));
-                for StillStopped { net, by } in &done.still_stopped {
-                    out::add(&mut text, format_args!("{net} is still blocked: {}\n", Plain(by)));
-                }
-                text + &degraded(&done.store)
-            },
+            async |client| lift(client, net).await,
+            |done| lifted(done, net),
         )
+    }
+}
+
+/// Lifts the bans of a network, or all.
+pub(super) async fn lift(
+    client: &mut Client,
+    net: Option<Net>,
+) -> Result<Answer<Unbanned>, ClientError> {
+    let path = match &net {
+        Some(net) => format!("/bans/{}", segment(net)),
+        None => "/bans".to_owned(),
+    };
+    let mut done = client.send::<Unbanned>(Method::DELETE, &path).await?;
+    look_again(client, &mut done.value).await;
+    done.body = serde_json::to_string(&done.value).unwrap_or(done.body);
+    Ok(done)
+}
+
+pub(super) fn lifted(done: &Unbanned, net: Option<Net>) -> String {
+    let flows = match done.flows {
+        0 => String::new(),
+        flows => format!("; {} allowed again", out::count(flows, "denied flow")),
+    };
+    if done.count == 0 {
+        return match net {
+            Some(net) => format!("{net} was not banned{flows}\n"),
+            None => format!("there were no bans{flows}\n"),
+        };
+    }
+    let left = match done.left.len() {
+        0 => String::new(),
+        pieces => {
+            format!("; the rest of wider bans remains as {}", out::count(pieces as u64, "ban"))
+        }
+    };
+    let unfinished = match done.unfinished {
+        0 => String::new(),
+        some => {
+            format!("; the kernel has not removed {} yet", out::count(some, "route"))
+        }
+    };
+    let mut text = format!("{} lifted{left}{flows}{unfinished}\n", out::count(done.count, "ban"));
+    for StillStopped { net, by } in &done.still_stopped {
+        out::add(&mut text, format_args!("{net} is still blocked: {}\n", Plain(by)));
+    }
+    text + &degraded(&done.store)
+}
+
+/// How many bans there are, and of which kinds.
+struct Standing {
+    bans: [(u64, &'static str); 3],
+    flows: u64,
+}
+
+impl Standing {
+    async fn count(client: &mut Client) -> Result<Self, ClientError> {
+        let mut bans = [
+            (BanOrigin::Automatic, "automatic"),
+            (BanOrigin::Manual, "manual"),
+            (BanOrigin::Forced, "forced"),
+        ]
+        .map(|(origin, name)| (origin, (0, name)));
+        for (origin, (count, _)) in &mut bans {
+            let (origin, limit) = (Some(*origin), Some(1));
+            let query = BanQuery { origin, limit, ..BanQuery::default() };
+            *count = client.get::<BanPage>("/bans", &query).await?.value.total;
+        }
+        let query = FlowQuery { limit: Some(1), ..FlowQuery::default() };
+        let flows = client.get::<FlowPage>("/flows", &query).await?.value.total;
+        Ok(Self { bans: bans.map(|(_, counted)| counted), flows })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.flows == 0 && self.bans.iter().all(|(count, _)| *count == 0)
+    }
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bans = self.bans.iter().map(|(count, _)| count).sum();
+        let kinds = self.bans.iter().filter(|(count, _)| *count > 0);
+        let kinds: Vec<String> = kinds.map(|(count, name)| format!("{count} {name}")).collect();
+        write!(f, "{}", out::count(bans, "ban"))?;
+        if !kinds.is_empty() {
+            write!(f, " ({})", kinds.join(", "))?;
+        }
+        if self.flows > 0 {
+            write!(f, " and {}", out::count(self.flows, "denied flow"))?;
+        }
+        Ok(())
     }
 }
 

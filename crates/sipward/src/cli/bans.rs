@@ -3,12 +3,12 @@
 use clap::ValueEnum;
 
 use super::ban::ScopeWord;
-use super::out::{self, Table};
+use super::out::{self, Column, Table, Tone};
 use super::progress::Progress;
 use super::remote::{Exit, Remote};
-use super::words;
+use super::words::{self, left};
 use crate::client::{Answer, Client, ClientError};
-use sipward_model::text::{Plain, Span};
+use sipward_model::text::Plain;
 use sipward_model::wire::{
     Ban, BanOrder, BanOrigin, BanPage, BanQuery, BanScope, BanState, Direction, MAX_LIMIT, Net,
 };
@@ -171,7 +171,7 @@ fn text(page: &BanPage) -> String {
     if page.items.is_empty() {
         return "no bans\n".to_owned();
     }
-    let mut text = table(&page.items);
+    let mut text = table(&page.items, out::width());
     if let Some(next) = &page.next {
         let (shown, total) = (page.items.len(), page.total);
         out::add(
@@ -183,19 +183,24 @@ fn text(page: &BanPage) -> String {
 }
 
 /// Bans as a table that fits the terminal.
-pub(super) fn table(bans: &[Ban]) -> String {
-    let mut table = Table::new(["NETWORK", "SCOPE", "LEFT", "STATE", "WHY"]);
+pub(super) fn table(bans: &[Ban], width: Option<usize>) -> String {
+    let mut table = Table::new([
+        Column::kept("NETWORK"),
+        Column::extra("SCOPE", 3),
+        Column::extra("LEFT", 2),
+        Column::kept("STATE").toned(tone),
+        Column::text("WHY", 1),
+    ]);
     for ban in bans {
         table.row([
             ban.net.to_string(),
             scope(ban.scope).to_owned(),
-            ban.remaining_seconds
-                .map_or("permanent".to_owned(), |left| Span(left.ceil()).to_string()),
+            ban.remaining_seconds.map_or("permanent".to_owned(), left),
             state(ban.state).to_owned(),
             words::cause(&ban.cause),
         ]);
     }
-    let mut text = table.render(out::width());
+    let mut text = table.render(width);
     for (net, why) in reasons(bans) {
         out::add(&mut text, format_args!("{net}: {}\n", Plain(&why)));
     }
@@ -242,6 +247,15 @@ pub(super) fn scope(scope: BanScope) -> &'static str {
     match scope {
         BanScope::Host => "host",
         BanScope::Sip => "sip",
+    }
+}
+
+/// The colour of a state.
+pub(super) fn tone(state: &str) -> Option<Tone> {
+    match state {
+        "INEFFECTIVE" | "FAILED" => Some(Tone::Bad),
+        "pending" => Some(Tone::Warning),
+        _ => None,
     }
 }
 

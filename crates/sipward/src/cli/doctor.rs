@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::out;
+use super::out::{self, Tone};
 use super::progress::Progress;
 use super::remote::{Exit, block_on};
 use crate::doctor::{self, Examination, Patient, State};
@@ -70,7 +70,13 @@ pub(super) fn text(examination: &Examination, width: Option<usize>) -> String {
             State::Warn => "WARN",
             State::Fail => "FAIL",
         };
-        out::add(&mut text, format_args!("{state:<6}{:<widest$}  ", check.check));
+        let tone = match check.state {
+            State::Ok => Tone::Good,
+            State::Warn => Tone::Warning,
+            State::Fail => Tone::Bad,
+        };
+        let state = out::paint(&format!("{state:<6}"), tone);
+        out::add(&mut text, format_args!("{state}{:<widest$}  ", check.check));
         // Errors of the configuration show the line they are about.
         let found: Vec<String> = check.found.lines().map(|line| Plain(line).to_string()).collect();
         text.push_str(&out::wrap(&found.join("\n"), indent, width));

@@ -3,12 +3,11 @@
 use hyper::Method;
 use sipward_engine::Flow;
 
-use super::bans::state;
-use super::out::{self, Table};
+use super::bans::{state, tone};
+use super::out::{self, Column, Table};
 use super::remote::{Exit, Remote};
 use super::words;
 use crate::client::segment;
-use sipward_model::text::Span;
 use sipward_model::wire::{DeniedFlow, FlowAllowed, FlowPage, FlowQuery, Net};
 
 /// List the denied flows, or allow one again
@@ -57,7 +56,7 @@ fn text(page: &FlowPage) -> String {
     if page.items.is_empty() {
         return "no denied flows\n".to_owned();
     }
-    let mut text = table(&page.items);
+    let mut text = table(&page.items, out::width());
     if let Some(next) = &page.next {
         let (shown, total) = (page.items.len(), page.total);
         out::add(&mut text, format_args!("{shown} of {total}; --cursor '{next}' continues\n"));
@@ -66,15 +65,20 @@ fn text(page: &FlowPage) -> String {
 }
 
 /// Flows as a table that fits the terminal.
-pub(super) fn table(flows: &[DeniedFlow]) -> String {
-    let mut table = Table::new(["FLOW", "LEFT", "STATE", "WHY"]);
+pub(super) fn table(flows: &[DeniedFlow], width: Option<usize>) -> String {
+    let mut table = Table::new([
+        Column::kept("FLOW"),
+        Column::extra("LEFT", 2),
+        Column::kept("STATE").toned(tone),
+        Column::text("WHY", 1),
+    ]);
     for denied in flows {
         table.row([
             denied.flow.to_string(),
-            Span(denied.remaining_seconds.ceil()).to_string(),
+            words::left(denied.remaining_seconds),
             state(denied.state).to_owned(),
             words::cause(&denied.cause),
         ]);
     }
-    table.render(out::width())
+    table.render(width)
 }

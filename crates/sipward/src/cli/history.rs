@@ -2,10 +2,11 @@
 
 use clap::ValueEnum;
 
-use super::out::{self, Table};
+use super::moment::Moment;
+use super::out::{self, Column, Table, Tone};
 use super::remote::{Exit, Remote};
 use super::words;
-use sipward_model::text::Time;
+use crate::client::ClientError;
 use sipward_model::wire::{
     BanScope, HistoryEntry, HistoryKind, HistoryPage, HistoryQuery, MAX_LIMIT, Net,
 };
@@ -19,12 +20,12 @@ pub(super) struct HistoryCommand {
     /// Only decisions of this kind.
     #[arg(long)]
     event: Option<EventWord>,
-    /// Not before this time, such as 2026-11-23T22:00:00Z.
-    #[arg(long, value_name = "TIME")]
-    from: Option<Time>,
-    /// Before this time.
-    #[arg(long, value_name = "TIME")]
-    to: Option<Time>,
+    /// Not before this time: 1h, yesterday, 2026-11-29, 2026-11-29T10:00 (local time; with --utc UTC).
+    #[arg(long, visible_alias = "from", value_name = "WHEN")]
+    since: Option<Moment>,
+    /// Not after this time.
+    #[arg(long, visible_alias = "to", value_name = "WHEN")]
+    until: Option<Moment>,
     /// Decisions to show.
     #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=i64::from(MAX_LIMIT)))]
     limit: u16,
@@ -52,7 +53,7 @@ enum EventWord {
 
 impl HistoryCommand {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
-        let query = self.query();
+        let query = self.query()?;
         self.remote.run(
             "reading the history",
             async |client| client.get("/history", &query).await,
@@ -60,8 +61,8 @@ impl HistoryCommand {
         )
     }
 
-    fn query(&self) -> HistoryQuery {
-        HistoryQuery {
+    fn query(&self) -> Result<HistoryQuery, ClientError> {
+        Ok(HistoryQuery {
             net: self.net,
             event: self.event.map(|event| match event {
                 EventWord::Ban => HistoryKind::Ban,
@@ -70,11 +71,11 @@ impl HistoryCommand {
                 EventWord::FlowDenied => HistoryKind::FlowDenied,
                 EventWord::FlowAllowed => HistoryKind::FlowAllowed,
             }),
-            from: self.from,
-            to: self.to,
+            from: self.since.map(|since| since.past("since")).transpose()?,
+            to: self.until.map(|until| until.time("until")).transpose()?,
             limit: Some(self.limit),
             cursor: self.cursor.clone(),
-        }
+        })
     }
 }
 
@@ -82,7 +83,7 @@ fn text(page: &HistoryPage) -> String {
     if page.items.is_empty() {
         return "no decisions\n".to_owned();
     }
-    let mut text = table(&page.items);
+    let mut text = table(&page.items, out::width());
     if let Some(next) = &page.next {
         out::add(&mut text, format_args!("there are more; --cursor {next} continues\n"));
     }
@@ -90,17 +91,22 @@ fn text(page: &HistoryPage) -> String {
 }
 
 /// Decisions as a table that fits the terminal.
-pub(super) fn table(entries: &[HistoryEntry]) -> String {
-    let mut table = Table::new(["TIME", "WHAT", "NETWORK", "WHY"]);
+pub(super) fn table(entries: &[HistoryEntry], width: Option<usize>) -> String {
+    let mut table = Table::new([
+        Column::kept("TIME"),
+        Column::kept("WHAT").toned(|what| (what == "refused").then_some(Tone::Warning)),
+        Column::kept("NETWORK"),
+        Column::text("WHY", 1),
+    ]);
     for entry in entries {
         table.row([
-            entry.time.to_string(),
+            out::time(entry.time),
             words::word(&entry.event),
             entry.net.to_string(),
             reason(entry),
         ]);
     }
-    table.render(out::width())
+    table.render(width)
 }
 
 fn reason(entry: &HistoryEntry) -> String {
@@ -121,7 +127,7 @@ fn reason(entry: &HistoryEntry) -> String {
         parts.push(words::cause(cause));
     }
     if let Some(until) = &entry.until {
-        parts.push(format!("until {until}"));
+        parts.push(format!("until {}", out::time(*until)));
     } else if entry.event == HistoryKind::Ban {
         parts.push("permanent".to_owned());
     }

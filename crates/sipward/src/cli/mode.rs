@@ -102,7 +102,7 @@ impl Preview {
             Mode::Observe => format!("{} will no longer be blocked\n", holds(view)),
         };
         if !page.items.is_empty() {
-            text.push_str(&table(&page.items));
+            text.push_str(&table(&page.items, out::width()));
             let rest = page.total.saturating_sub(page.items.len() as u64);
             if rest > 0 {
                 out::add(&mut text, format_args!("and {rest} others: `sipward bans --all`\n"));

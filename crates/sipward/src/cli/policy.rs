@@ -8,10 +8,10 @@ use serde_json::Value;
 use sipward_engine::RuleName;
 
 use super::ban::degraded;
-use super::out::{self, Table};
+use super::out::{self, Column, Table};
 use super::remote::{Exit, Remote};
 use crate::client::{ClientError, NoQuery, segment};
-use sipward_model::text::read_span;
+use sipward_model::text::{Span, read_span};
 use sipward_model::wire::{
     PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView, RuleSetting,
 };
@@ -27,6 +27,9 @@ pub(super) struct PolicyCommand {
 enum Action {
     /// Show every value and its origin.
     Show {
+        /// Only values that differ from their default.
+        #[arg(long)]
+        changed: bool,
         #[command(flatten)]
         remote: Remote,
     },
@@ -81,10 +84,20 @@ enum Action {
 impl PolicyCommand {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
         match &self.action {
-            Action::Show { remote } => remote.run(
+            Action::Show { changed, remote } => remote.run(
                 "asking the daemon",
-                async |client| client.get("/policy", &NoQuery {}).await,
-                |view: &PolicyView| table(view.values.iter()),
+                async |client| {
+                    let mut answer = client.get::<PolicyView>("/policy", &NoQuery {}).await?;
+                    if *changed {
+                        answer.value.values.retain(|value| value.value != value.default);
+                        answer.body = serde_json::to_string(&answer.value).unwrap_or(answer.body);
+                    }
+                    Ok(answer)
+                },
+                |view| match view.values.as_slice() {
+                    [] => "every value is its default\n".to_owned(),
+                    values => table(values.iter()),
+                },
             ),
             Action::Set { assignments, max_failures, window, ban_time, until_restart, remote } => {
                 let change = PolicyChange {
@@ -171,7 +184,12 @@ fn changed(view: &PolicyView) -> String {
 }
 
 fn table<'a>(values: impl Iterator<Item = &'a PolicyValue>) -> String {
-    let mut table = Table::new(["KEY", "FROM", "VALUE"]);
+    let mut table = Table::new([
+        Column::kept("KEY"),
+        Column::text("VALUE", 1),
+        Column::text("FROM", 2),
+        Column::extra("DEFAULT", 3),
+    ]);
     for value in values {
         let origin = match value.origin {
             PolicyOrigin::Default => "default",
@@ -179,14 +197,35 @@ fn table<'a>(values: impl Iterator<Item = &'a PolicyValue>) -> String {
             PolicyOrigin::Stored => "run time, stored",
             PolicyOrigin::Runtime => "run time, until a restart",
         };
-        let instead = value.overridden.as_ref().map(|value| format!(" (else {value})"));
-        let shown = match &value.value {
-            serde_json::Value::String(word) => word.clone(),
-            other => other.to_string(),
-        };
-        table.row([value.key.clone(), format!("{origin}{}", instead.unwrap_or_default()), shown]);
+        let (key, shown) = written(&value.key, &value.value);
+        let instead = value.overridden.as_ref().map(|other| written(&value.key, other).1);
+        let instead = instead.map(|other| format!(" (else {other})"));
+        let default = Some(&value.default).filter(|default| **default != value.value);
+        let default = default.map(|default| written(&value.key, default).1);
+        table.row([
+            key,
+            shown,
+            format!("{origin}{}", instead.unwrap_or_default()),
+            default.unwrap_or_default(),
+        ]);
     }
     table.render(out::width())
+}
+
+/// A key and its value as the configuration file has them: spans with their unit.
+fn written(key: &str, value: &Value) -> (String, String) {
+    if let (Some(name), Some(seconds)) = (key.strip_suffix("_seconds"), value.as_f64()) {
+        return (name.to_owned(), Span(seconds).to_string());
+    }
+    let shown = match value {
+        Value::String(word) => word.clone(),
+        Value::Array(items) => {
+            let words = items.iter().map(|item| written("", item).1);
+            words.collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    };
+    (key.to_owned(), shown)
 }
 
 /// Also by the names of fail2ban.

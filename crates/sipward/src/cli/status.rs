@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::out as print;
+use super::out::{self as print, Tone};
 use super::remote::{Exit, Remote};
 use crate::client::NoQuery;
 use sipward_config::Mode;
@@ -21,17 +21,28 @@ impl StatusCommand {
         self.remote.run(
             "asking the daemon",
             async |client| client.get("/status", &NoQuery {}).await,
-            text,
+            |status| text(status, print::width()),
         )
     }
 }
 
-/// One line for each part.
-fn text(status: &Status) -> String {
+/// Width of the names in front of the values.
+const NAME: usize = 13;
+
+/// One line for each part, on a terminal of `width` columns.
+fn text(status: &Status, width: Option<usize>) -> String {
     let mut out = String::new();
     // Writing into a string cannot fail.
     let _ = write(status, &mut out);
-    out
+    print::hang(&out, NAME, width)
+}
+
+fn bad(text: &str) -> String {
+    print::paint(text, Tone::Bad)
+}
+
+fn warning(text: &str) -> String {
+    print::paint(text, Tone::Warning)
 }
 
 fn write(status: &Status, out: &mut String) -> std::fmt::Result {
@@ -44,15 +55,15 @@ fn write(status: &Status, out: &mut String) -> std::fmt::Result {
     let alarms = &status.alarms;
     match alarms.state {
         AlarmState::Ok => writeln!(out, "State        no alarms")?,
-        AlarmState::Attention => writeln!(out, "State        MINOR ALARM")?,
-        AlarmState::Alarm => writeln!(out, "State        ALARM")?,
+        AlarmState::Attention => writeln!(out, "State        {}", warning("MINOR ALARM"))?,
+        AlarmState::Alarm => writeln!(out, "State        {}", bad("ALARM"))?,
     }
     alarms.texts.iter().try_for_each(|text| writeln!(out, "             {}", Plain(text)))?;
     writeln!(out, "FreeSWITCH   {}", event_socket(status))?;
     let bans = &status.bans;
     write!(out, "Bans         {} now", bans.active)?;
     if bans.not_enforced > 0 {
-        write!(out, ", {} of them NOT enforced", bans.not_enforced)?;
+        write!(out, ", {} of them {}", bans.not_enforced, bad("NOT enforced"))?;
     }
     if bans.sip > 0 {
         write!(out, ", {} of them with scope sip", bans.sip)?;
@@ -88,8 +99,9 @@ fn write(status: &Status, out: &mut String) -> std::fmt::Result {
     if totals.events_dropped > 0 {
         write!(
             out,
-            ", {} DROPPED: they arrived faster than the engine could judge them",
-            totals.events_dropped
+            ", {} {}: they arrived faster than the engine could judge them",
+            totals.events_dropped,
+            bad("DROPPED")
         )?;
     }
     writeln!(out)?;
@@ -147,7 +159,7 @@ fn flows(status: &Status, out: &mut String) -> std::fmt::Result {
         "Flows        {denied} denied; the other phones of these addresses are not affected"
     )?;
     if bans.flows_not_enforced > 0 {
-        write!(out, "; {} NOT enforced", bans.flows_not_enforced)?;
+        write!(out, "; {} {}", bans.flows_not_enforced, bad("NOT enforced"))?;
     }
     writeln!(out, " (`sipward flows` lists them)")
 }
@@ -155,16 +167,18 @@ fn flows(status: &Status, out: &mut String) -> std::fmt::Result {
 fn flood(status: &Status, out: &mut String) -> std::fmt::Result {
     let flood = &status.flood;
     let state = match flood.state {
-        FloodState::Quiet => "",
-        FloodState::Shielded => "SHIELDED: ",
-        FloodState::Deaf => "DEAF: ",
+        FloodState::Quiet => String::new(),
+        FloodState::Shielded => warning("SHIELDED: "),
+        FloodState::Deaf => bad("DEAF: "),
     };
     writeln!(out, "Flood        {state}{}", Plain(&flood.summary))?;
     let stopped = |one: &&BusyStranger| one.slowed || one.limited_since.is_some();
     for stranger in flood.strangers.iter().filter(stopped) {
         let rate = stranger.packets_per_second.unwrap_or_default();
         let word = if stranger.slowed { "slowed to 1/s" } else { "limited" };
-        let until = stranger.slowed_until.map_or_else(String::new, |at| format!(" until {at}"));
+        let until = stranger
+            .slowed_until
+            .map_or_else(String::new, |at| format!(" until {}", print::time(at)));
         let source = stranger.net;
         writeln!(out, "             {source} sends {rate:.0} packets/s and is {word}{until}")?;
     }
@@ -173,12 +187,13 @@ fn flood(status: &Status, out: &mut String) -> std::fmt::Result {
 
 fn event_socket(status: &Status) -> String {
     let socket = &status.event_socket;
+    let (since, lost) = (print::time(socket.since), bad("NOT connected"));
     match (&socket.peer, &socket.error) {
         (Some(peer), _) if socket.connected => {
-            format!("connected to {} since {}", Plain(peer), socket.since)
+            format!("connected to {} since {since}", Plain(peer))
         }
-        (_, Some(error)) => format!("NOT connected since {}: {}", socket.since, Plain(error)),
-        (_, None) => format!("NOT connected since {}", socket.since),
+        (_, Some(error)) => format!("{lost} since {since}: {}", Plain(error)),
+        (_, None) => format!("{lost} since {since}"),
     }
 }
 
@@ -191,7 +206,8 @@ fn store(status: &Status, out: &mut String) -> std::fmt::Result {
         }
         StoreState::Degraded => writeln!(
             out,
-            "Store        DEGRADED: {} ({})",
+            "Store        {}: {} ({})",
+            bad("DEGRADED"),
             Plain(store.problem.as_deref().unwrap_or("no reason given")),
             Plain(place)
         )?,

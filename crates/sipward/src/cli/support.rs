@@ -18,7 +18,7 @@ use crate::client::{Client, ClientError, NoQuery};
 use crate::doctor::{self, Patient, State};
 use sipward_config::{Config, ConfigError, Layers};
 use sipward_model::clock;
-use sipward_model::text::Time;
+use sipward_model::text::{Time, is_hidden};
 use sipward_model::wire::HistoryQuery;
 
 /// Largest part of the file, in bytes.
@@ -267,7 +267,7 @@ fn without_paths(text: &str) -> String {
 fn without_control(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if c != '\n' && out::is_obeyed(c) {
+        if c != '\n' && is_hidden(c) {
             shown.extend(c.escape_unicode());
         } else {
             shown.push(c);

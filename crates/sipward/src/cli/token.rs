@@ -6,7 +6,7 @@ use clap::Subcommand;
 use hyper::Method;
 
 use super::ban::degraded;
-use super::out::{self, Table};
+use super::out::{self, Column, Table, Tone};
 use super::remote::{Exit, Remote};
 use crate::client::{NoQuery, segment};
 use sipward_model::text::{Plain, read_span};
@@ -114,7 +114,8 @@ impl TokenCommand {
 
 fn made(made: &TokenMade) -> String {
     let entry = &made.entry;
-    let end = entry.expires.map_or("until revoked".to_owned(), |end| format!("until {end}"));
+    let end = entry.expires.map(|end| format!("until {}", out::time(end)));
+    let end = end.unwrap_or_else(|| "until revoked".to_owned());
     format!(
         "{}\n{} has scope {} {end}. The line above is its secret: it is not shown again\n{}",
         Plain(&made.token),
@@ -132,15 +133,22 @@ fn listed(list: &TokenList) -> String {
     if list.items.is_empty() {
         return format!("there are no tokens; `sipward token add NAME` creates one\n{by_link}");
     }
-    let mut table = Table::new(["NAME", "SCOPE", "CREATED", "EXPIRES", "LAST USED", "SESSIONS"]);
+    let mut table = Table::new([
+        Column::kept("NAME"),
+        Column::kept("SCOPE"),
+        Column::extra("CREATED", 3),
+        Column::kept("EXPIRES").toned(|end| end.starts_with("EXPIRED").then_some(Tone::Bad)),
+        Column::extra("LAST USED", 1),
+        Column::extra("SESSIONS", 2),
+    ]);
     for token in &list.items {
-        let end = token.expires.map_or("never".to_owned(), |end| end.to_string());
+        let end = token.expires.map_or("never".to_owned(), out::time);
         table.row([
             token.name.clone(),
             token.scope.to_string(),
-            token.created.to_string(),
+            out::time(token.created),
             if token.expired { format!("EXPIRED {end}") } else { end },
-            token.last_used.map_or("never".to_owned(), |used| used.to_string()),
+            token.last_used.map_or("never".to_owned(), out::time),
             token.sessions.to_string(),
         ]);
     }
@@ -171,7 +179,11 @@ pub(super) fn linked(link: &LinkMade) -> String {
     }
     out::add(
         &mut text,
-        format_args!("opens one session with scope {}, once, until {}\n", link.scope, link.expires),
+        format_args!(
+            "opens one session with scope {}, once, until {}\n",
+            link.scope,
+            out::time(link.expires)
+        ),
     );
     text
 }

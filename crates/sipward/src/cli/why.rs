@@ -8,12 +8,15 @@ use super::ban::is_observing;
 use super::bans;
 use super::flows;
 use super::history;
-use super::out::{self, Table};
+use super::out::{self, Column, Table, Tone};
 use super::remote::{Exit, Remote};
 use super::words::word;
-use crate::client::{NoQuery, segment};
+use crate::client::{Answer, Client, ClientError, NoQuery, segment};
 use sipward_model::text::{Plain, Span};
 use sipward_model::wire::{Location, RouteState, SourceReport};
+
+/// Width of the names in front of the values.
+const NAME: usize = 13;
 
 /// Failures and decisions shown of each source.
 const SHOWN: usize = 20;
@@ -30,32 +33,49 @@ pub(super) struct WhyCommand {
 
 impl WhyCommand {
     pub(super) fn run(&self) -> anyhow::Result<Exit> {
-        let path = format!("/sources/{}", segment(self.address));
-        let observes = Cell::new(false);
+        let in_observe = Cell::new(false);
         self.remote.run(
             "asking the daemon",
             async |client| {
-                let report = client.get::<SourceReport>(&path, &NoQuery {}).await?;
-                if !report.value.bans.is_empty() && report.value.kernel.state == RouteState::Other {
-                    observes.set(is_observing(client).await);
-                }
+                let (report, observed) = report(client, self.address).await?;
+                in_observe.set(observed);
                 Ok(report)
             },
-            |report| text(report, observes.get()),
+            |report| text(report, in_observe.get(), out::width()),
         )
     }
 }
 
-/// `observes` when nothing reaches the kernel by intent.
-fn text(report: &SourceReport, observes: bool) -> String {
-    let mut out = String::new();
-    // Writing into a string cannot fail.
-    let _ = write(report, observes, &mut out);
-    out
+/// The report, and whether nothing reaches the kernel by intent.
+pub(super) async fn report(
+    client: &mut Client,
+    address: IpAddr,
+) -> Result<(Answer<SourceReport>, bool), ClientError> {
+    let path = format!("/sources/{}", segment(address));
+    let report = client.get::<SourceReport>(&path, &NoQuery {}).await?;
+    let is_other = report.value.kernel.state == RouteState::Other;
+    let observes = !report.value.bans.is_empty() && is_other && is_observing(client).await;
+    Ok((report, observes))
 }
 
-fn write(report: &SourceReport, observes: bool, out: &mut String) -> std::fmt::Result {
-    let banned = if report.bans.is_empty() { "is not banned" } else { "is BANNED" };
+/// For a terminal of `width` columns. `observes` when nothing reaches the kernel by intent.
+pub(super) fn text(report: &SourceReport, observes: bool, width: Option<usize>) -> String {
+    let mut text = String::new();
+    // Writing into a string cannot fail.
+    let _ = write(report, observes, width, &mut text);
+    out::hang(&text, NAME, width)
+}
+
+fn write(
+    report: &SourceReport,
+    observes: bool,
+    width: Option<usize>,
+    out: &mut String,
+) -> std::fmt::Result {
+    let banned = match report.bans.as_slice() {
+        [] => "is not banned".to_owned(),
+        _ => format!("is {}", out::paint("BANNED", Tone::Bad)),
+    };
     writeln!(
         out,
         "{} {banned}; it counts as {}, {}",
@@ -65,16 +85,17 @@ fn write(report: &SourceReport, observes: bool, out: &mut String) -> std::fmt::R
     )?;
     writeln!(out, "{}", Plain(&report.verdict))?;
     if !report.bans.is_empty() {
-        write!(out, "\n{}", bans::table(&report.bans))?;
+        write!(out, "\n{}", bans::table(&report.bans, width))?;
     }
     if !report.flows.is_empty() {
-        write!(out, "\n{}", flows::table(&report.flows))?;
+        write!(out, "\n{}", flows::table(&report.flows, width))?;
     }
     if let Some(until) = &report.distrusted_until {
         writeln!(
             out,
             "distrusted: it lost many flows; its new flows are treated like a stranger's until \
-            {until}"
+            {}",
+            out::time(*until)
         )?;
     }
     for exempt in &report.exempt {
@@ -83,7 +104,7 @@ fn write(report: &SourceReport, observes: bool, out: &mut String) -> std::fmt::R
     if let Some(slowed) = &report.slowed {
         let rate = slowed.packets_per_second;
         let rate = rate.map_or_else(String::new, |rate| format!("; it sends {rate:.1}"));
-        let (rule, until) = (word(&slowed.rule), slowed.until);
+        let (rule, until) = (word(&slowed.rule), out::time(slowed.until));
         writeln!(out, "limited to 1 packet/s by rule {rule} until {until}{rate}")?;
     }
     writeln!(
@@ -122,8 +143,8 @@ fn write(report: &SourceReport, observes: bool, out: &mut String) -> std::fmt::R
         Some(detail) => writeln!(out, "Kernel       {kernel}: {}", Plain(detail))?,
         None => writeln!(out, "Kernel       {kernel}")?,
     }
-    seen(report, out)?;
-    past(report, out)
+    seen(report, width, out)?;
+    past(report, width, out)
 }
 
 /// Country, city and network of an address in one line behind `head`.
@@ -143,29 +164,35 @@ pub(super) fn location(head: &str, place: &Location) -> String {
     format!("{head}{}\n", plain.join(", "))
 }
 
-fn seen(report: &SourceReport, out: &mut String) -> std::fmt::Result {
+fn seen(report: &SourceReport, width: Option<usize>, out: &mut String) -> std::fmt::Result {
     if report.seen.is_empty() {
         return Ok(());
     }
-    let mut table = Table::new(["FAILED AT", "GRADE", "METHOD", "USER", "USER AGENT"]);
+    let mut table = Table::new([
+        Column::kept("FAILED AT"),
+        Column::extra("GRADE", 3),
+        Column::extra("METHOD", 4),
+        Column::text("USER", 1),
+        Column::text("USER AGENT", 2),
+    ]);
     for failure in report.seen.iter().take(SHOWN) {
         let aged_out = || "(aged out)".to_owned();
         table.row([
-            failure.time.to_string(),
+            out::time(failure.time),
             word(&failure.grade),
             if failure.invite { "INVITE" } else { "REGISTER" }.to_owned(),
             failure.user.clone().unwrap_or_else(aged_out),
             failure.user_agent.clone().unwrap_or_else(aged_out),
         ]);
     }
-    write!(out, "\n{}", table.render(out::width()))?;
+    write!(out, "\n{}", table.render(width))?;
     match report.seen.len().checked_sub(SHOWN) {
         Some(more) if more > 0 => writeln!(out, "and {more} more; --json shows them"),
         Some(_) | None => Ok(()),
     }
 }
 
-fn past(report: &SourceReport, out: &mut String) -> std::fmt::Result {
+fn past(report: &SourceReport, width: Option<usize>, out: &mut String) -> std::fmt::Result {
     if let Some(error) = &report.history_error {
         return writeln!(out, "\nThe history is unavailable: {}", Plain(error));
     }
@@ -173,5 +200,5 @@ fn past(report: &SourceReport, out: &mut String) -> std::fmt::Result {
         return Ok(());
     }
     let shown = report.history.get(..SHOWN).unwrap_or(&report.history);
-    write!(out, "\n{}", history::table(shown))
+    write!(out, "\n{}", history::table(shown, width))
 }

@@ -1,6 +1,7 @@
 //! Values of the API as text, for cells of tables.
 
 use super::out;
+use sipward_model::text::Span;
 use sipward_model::wire::{By, Cause, Evidence};
 
 /// The reason, in short. Not escaped: for a cell of a table.
@@ -39,11 +40,32 @@ fn rule(evidence: &Evidence) -> String {
     text
 }
 
+/// Time that is left, in two units: `6days 23h`, `59m 58s`.
+pub(super) fn left(seconds: f64) -> String {
+    let unit = match seconds {
+        ..3_600.0 => 1.0,
+        ..86_400.0 => 60.0,
+        _ => 3_600.0,
+    };
+    Span((seconds / unit).ceil() * unit).to_string()
+}
+
 /// The API's name of a value of an enum.
 pub(super) fn word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word.replace('_', " "),
         Ok(other) => other.to_string(),
         Err(_) => "?".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_that_is_left_has_two_units() {
+        let shown = [0.2, 59.0, 3_598.1, 5_400.5, 86_399.0, 604_799.0].map(left);
+        assert_eq!(shown, ["1s", "59s", "59m 59s", "1h 31m", "1day", "7days"]);
     }
 }

@@ -1,13 +1,19 @@
 //! `GET /events`: server-sent events (WHATWG HTML, section 9.2).
 
+use std::time::Duration;
+
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use tokio::time::timeout;
 
 use super::ClientError;
 use sipward_model::wire::Line;
 
 /// Longest event in bytes: a ban with its evidence has a few kilobytes.
 const MAX_EVENT: usize = 1024 * 1024;
+
+/// Longest silence: the daemon sends a comment every 15 s.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// What happens, as it happens.
 #[derive(Debug)]
@@ -25,7 +31,7 @@ impl Events {
     /// skipped. Cancel-safe: a frame is taken whole or not at all.
     ///
     /// # Errors
-    /// [`ClientError::Broken`], and [`ClientError::Unreadable`] for what is no event.
+    /// [`ClientError::Broken`], [`ClientError::TooSlow`] after a minute without a sign of life, and [`ClientError::Unreadable`] for what is no event.
     pub async fn next(&mut self) -> Result<Option<Line>, ClientError> {
         loop {
             if let Some(data) = self.parser.next() {
@@ -39,7 +45,8 @@ impl Events {
                 let what = format!("an event of more than {MAX_EVENT} bytes");
                 return Err(ClientError::Unreadable { what });
             }
-            match self.body.frame().await {
+            let frame = timeout(SILENCE, self.body.frame()).await;
+            match frame.map_err(|_| ClientError::TooSlow { after: SILENCE })? {
                 None => return Ok(None),
                 Some(Err(error)) => return Err(ClientError::Broken(error)),
                 Some(Ok(frame)) => {

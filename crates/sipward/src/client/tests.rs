@@ -118,7 +118,7 @@ async fn events_come_one_by_one_until_the_stream_ends() {
     let stream = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n: alive\n\n\
         data: {\"time\":\"2026-11-23T22:00:00Z\",\"event\":\"ban\",\"net\":\"192.0.2.7/32\"}\n\n";
     let server = Scripted::new(vec![stream.as_bytes().to_vec()]);
-    let query = EventQuery { event: Some("ban,unban".to_owned()) };
+    let query = EventQuery { event: Some("ban,unban".to_owned()), message: None };
     let mut events = server.client().await.events(&query).await.unwrap();
     let Line { event, fields, .. } = events.next().await.unwrap().unwrap();
     assert_eq!((event.as_str(), fields["net"].as_str()), ("ban", Some("192.0.2.7/32")));

@@ -229,3 +229,48 @@ async fn counts_come_back_and_newer_ones_replace_those_of_the_same_time() {
     assert_eq!(prune::slice(&connection, &settings, later).unwrap(), prune::Pruned::All);
     assert_eq!(load::counts(&connection).unwrap(), kept[1..], "a month later the first is gone");
 }
+
+#[tokio::test]
+async fn it_is_counted_by_day_rule_and_country_without_pieces_of_split_bans() {
+    let dir = TempDir::new().unwrap();
+    let store = filled(&dir).await;
+    let day = 86_400_000_000;
+    let tomorrow = NOW + day;
+    let of = |cause| SavedBan { cause, ..ban("203.0.113.1", tomorrow + HOUR) };
+    let manual = Arc::new(Cause::Manual { reason: "\"by\":".to_owned(), force: false });
+    let split = Cause::Split { of: net("203.0.113.0/24"), was: Arc::clone(&manual) };
+    store.put(Entry::Ban { at: at(tomorrow), ban: of(manual) });
+    store.put(Entry::Ban { at: at(tomorrow), ban: of(Arc::new(split)) });
+    store.settled().await;
+    let country = |net: IpNet| (net.prefix_len() > 16).then(|| "NL".to_owned());
+    let counted = async |from, to, ahead_micros| {
+        let query = TallyQuery { from: at(from), to: at(to), ahead_micros };
+        store.tally(query, Some(country)).await.unwrap()
+    };
+    let tally = counted(NOW, tomorrow, 0).await;
+    assert_eq!(tally.oldest, Some(at(NOW)));
+    let days = |now: u64| i64::try_from(now / day).unwrap();
+    let (first, second) = (days(NOW), days(tomorrow));
+    let rule = |name: &str| Some(name.to_owned());
+    let expected = [
+        (first, HistoryKind::Ban, rule("failures"), 4),
+        (first, HistoryKind::Unban, None, 1),
+        (first, HistoryKind::Refused, rule("users"), 1),
+        (second, HistoryKind::Ban, rule("manual"), 1),
+    ];
+    assert_eq!(tally.counts, expected);
+    let countries = [(None, (1, 1)), (rule("NL"), (4, 4))].into();
+    assert_eq!(tally.countries, Some(countries), "the /16 is nowhere");
+
+    assert_eq!(
+        counted(NOW + 1, NOW + 2, 0).await.counts,
+        [(first, HistoryKind::Ban, rule("failures"), 2)]
+    );
+    let until_midnight = i64::try_from(day - NOW % day).unwrap();
+    let ahead = counted(NOW, NOW, until_midnight).await;
+    assert_eq!(ahead.counts[0].0, first + 1, "days begin in local time");
+    let nothing =
+        store.tally(TallyQuery { from: at(0), to: at(1), ahead_micros: 0 }, None::<fn(IpNet) -> _>);
+    let nothing = nothing.await.unwrap();
+    assert_eq!((nothing.counts.len(), nothing.countries), (0, None));
+}

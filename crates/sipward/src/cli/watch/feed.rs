@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use crate::cli::out;
 use crate::client::{Client, ClientError, NoQuery};
 use sipward_model::wire::{
     BanOrder, BanPage, BanQuery, Direction, EventQuery, FailurePage, FailureQuery, Line, Status,
@@ -81,16 +80,4 @@ async fn follow(socket: &Path, news: &mpsc::Sender<News>) -> Result<(), ClientEr
             return Ok(());
         }
     }
-}
-
-/// Prints each event as a line of JSON, until the daemon ends or is interrupted.
-///
-/// # Errors
-/// When the daemon cannot be asked or standard output not be written.
-pub(super) async fn print(socket: &Path) -> anyhow::Result<()> {
-    let mut events = Client::connect(socket).await?.events(&EventQuery::default()).await?;
-    while let Some(line) = events.next().await? {
-        out::json(&serde_json::to_string(&line)?)?;
-    }
-    Ok(())
 }

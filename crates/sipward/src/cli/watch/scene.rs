@@ -8,16 +8,16 @@ use serde_json::{Map, Value};
 use super::feed::News;
 use crate::cli::words;
 use sipward_model::text::Time;
-use sipward_model::wire::{Ban, FailureEntry, Line, Status};
+use sipward_model::wire::{FailureEntry, Line, Status};
 
 /// Seconds that rates are shown for.
 pub(super) const SECONDS: usize = 60;
 
 /// Bans kept: more than a tall terminal shows.
-const MAX_BANS: usize = 200;
+pub(super) const MAX_BANS: usize = 200;
 
 /// Sources counted at most. Beyond it the quietest half goes.
-const MAX_SOURCES: usize = 4_096;
+pub(super) const MAX_SOURCES: usize = 4_096;
 
 /// What is left of a source's heat after a second: half of it after a minute.
 const COOLING: f64 = 0.988_514;
@@ -36,12 +36,16 @@ pub(super) struct Scene {
     /// Events that this program was too slow for.
     pub(super) missed: u64,
     sources: HashMap<String, Source>,
+    /// Of [`NewBan::id`].
+    ids: u64,
 }
 
 /// A ban or a denied flow, or what it became.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NewBan {
-    pub(super) time: String,
+    /// Another one for each.
+    pub(super) id: u64,
+    pub(super) time: Time,
     pub(super) net: String,
     pub(super) why: String,
     /// It has ended already.
@@ -103,7 +107,17 @@ impl Scene {
         match news {
             News::Before { bans, failures } => {
                 self.lost = None;
-                self.bans = bans.items.iter().take(MAX_BANS).map(NewBan::from).collect();
+                self.bans.clear();
+                for ban in bans.items.iter().take(MAX_BANS) {
+                    let id = self.id();
+                    self.bans.push_back(NewBan {
+                        id,
+                        time: ban.since,
+                        net: ban.net.to_string(),
+                        why: words::cause(&ban.cause),
+                        ended: false,
+                    });
+                }
                 self.sources.clear();
                 failures.items.iter().rev().for_each(|failure| self.failed_before(failure));
             }
@@ -153,19 +167,9 @@ impl Scene {
                 if let Some(source) = self.sources.get_mut(&address) {
                     source.banned = true;
                 }
-                self.bans.push_front(NewBan {
-                    time: clock_of(line.time),
-                    net: of("net"),
-                    why: reason(&line.fields),
-                    ended: false,
-                });
+                self.banned(line.time, of("net"), reason(&line.fields));
             }
-            "flow_denied" => self.bans.push_front(NewBan {
-                time: clock_of(line.time),
-                net: of("flow"),
-                why: reason(&line.fields),
-                ended: false,
-            }),
+            "flow_denied" => self.banned(line.time, of("flow"), reason(&line.fields)),
             "unban" => self.end(&of("net")),
             "flow_allowed" => self.end(&of("flow")),
             "missed" => {
@@ -174,6 +178,16 @@ impl Scene {
             _ => {}
         }
         self.bans.truncate(MAX_BANS);
+    }
+
+    fn banned(&mut self, time: Time, net: String, why: String) {
+        let id = self.id();
+        self.bans.push_front(NewBan { id, time, net, why, ended: false });
+    }
+
+    fn id(&mut self) -> u64 {
+        self.ids += 1;
+        self.ids
     }
 
     /// The ban of a network, or the denial of a flow, has ended.
@@ -207,23 +221,6 @@ impl Scene {
         let limit = *limit;
         self.sources.retain(|_, source| source.heat > limit);
     }
-}
-
-impl From<&Ban> for NewBan {
-    fn from(ban: &Ban) -> Self {
-        Self {
-            time: clock_of(ban.since),
-            net: ban.net.to_string(),
-            why: words::cause(&ban.cause),
-            ended: false,
-        }
-    }
-}
-
-/// Hours, minutes and seconds, UTC.
-fn clock_of(time: Time) -> String {
-    let text = time.to_string();
-    text.get(11..19).unwrap_or(&text).to_owned()
 }
 
 fn reason(fields: &Map<String, Value>) -> String {

@@ -51,7 +51,7 @@ fn a_ban_and_its_end_are_shown_with_the_reason() {
     let ban = json!({"net": "192.0.2.7/32", "by": "rule", "rule": "user_agents", "failures": 1,
         "address": "192.0.2.7", "user_agent": "friendly-scanner"});
     scene.take(line("ban", &ban));
-    assert_eq!(scene.bans[0].time, "22:01:02");
+    assert_eq!(scene.bans[0].time.to_string(), "2026-11-23T22:01:02.345Z");
     assert_eq!(scene.bans[0].why, "user agents 1, friendly-scanner");
     assert!(scene.busiest(1)[0].1.banned);
     scene.take(line("unban", &json!({"net": "192.0.2.7/32", "reason": "expired"})));
