@@ -90,7 +90,9 @@ fn a_ban_that_would_cover_a_protected_address_is_refused_with_the_reason() {
         (json!({ "net": GATEWAYS[0] }), "exempt", Some("gateway")),
         (json!({ "net": GATEWAYS[1] }), "exempt", Some("gateway")),
         (json!({ "net": "203.0.0.0/15" }), "too_wide", None),
-        (json!({ "net": "2001:db8::/31" }), "too_wide", None),
+        (json!({ "net": "2001:4860::/31" }), "too_wide", None),
+        // No override would let it cover this host.
+        (json!({ "net": "2001:db8::/31" }), "exempt", Some("own")),
         (json!({ "net": "fe80:0:0:1::/64" }), "link_local", None),
         (json!({ "net": "203.0.113.0/24", "spare": ["203.0.113.5"] }), "spared", None),
         (json!({ "net": "203.0.113.5", "spare": ["::ffff:203.0.113.5"] }), "spared", None),

@@ -141,7 +141,7 @@ fn an_ordinary_terminal_shows_everything() {
         "3 banned (1 SIP only), 2 flows denied   3 sources failing",
         "SHIELDED: 31,204 packets/s dropped; 212 phones registered; FreeSWITCH answers",
         "4 ms",
-        "failures 1/s, 1 in the last minute   bans 1 in the last minute",
+        "failures 2/s, 2 in the last minute   bans 2 in the last minute",
         "Newest bans and denied flows",
         "22:01:02  203.0.113.7/32   failures 5, friendly-scanner 1.8 (Ubuntu",
         "Busiest sources",
