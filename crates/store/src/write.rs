@@ -63,6 +63,12 @@ pub(super) fn opened(connection: &Connection, at: Timestamp) -> rusqlite::Result
     Ok(())
 }
 
+/// Puts into the file itself what is in its log and nobody reads: the mark of a file that is in use, before a copy
+/// without the log could lack it.
+pub(super) fn work_in(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}
+
 /// Notes when something was written.
 fn written(connection: &Connection, at: Timestamp) -> rusqlite::Result<()> {
     let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2)

@@ -270,6 +270,13 @@ impl Writer {
             return false;
         }
         if !std::mem::replace(&mut self.is_marked, true) {
+            if database.is_new
+                && let Err(error) = write::work_in(&database.connection)
+            {
+                let trouble = self.shared.place.trouble(&error);
+                self.degrade(trouble);
+                return false;
+            }
             self.tell_found();
         }
         true

@@ -197,7 +197,47 @@ pub(crate) struct Screen {
     child: Child,
     pub(crate) keys: File,
     shown: mpsc::Receiver<Vec<u8>>,
+    /// Since the last keys.
     text: String,
+    /// Since the start.
+    all: String,
+}
+
+/// What a terminal shows after this output: only what changes is written, so a sentence may come in pieces.
+fn on_screen(output: &str) -> String {
+    let mut rows = vec![[' '; 80]; 24];
+    let (mut row, mut column) = (0, 0);
+    let mut rest = output.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '\u{1b}' if rest.clone().next() == Some('[') => {
+                let (mut numbers, mut end) = (String::new(), ' ');
+                for c in rest.by_ref().skip(1) {
+                    if c.is_ascii_alphabetic() {
+                        end = c;
+                        break;
+                    }
+                    numbers.push(c);
+                }
+                if end == 'H' {
+                    let (down, right) = numbers.split_once(';').unwrap_or(("1", "1"));
+                    row = down.parse::<usize>().unwrap_or(1) - 1;
+                    column = right.parse::<usize>().unwrap_or(1) - 1;
+                } else if end == 'J' {
+                    rows.fill([' '; 80]);
+                }
+            }
+            '\r' => column = 0,
+            '\n' => row += 1,
+            c => {
+                if let Some(place) = rows.get_mut(row).and_then(|row| row.get_mut(column)) {
+                    *place = c;
+                }
+                column += 1;
+            }
+        }
+    }
+    rows.iter().map(|row| row.iter().collect::<String>() + "\n").collect()
 }
 
 impl Screen {
@@ -212,18 +252,20 @@ impl Screen {
         let child = command.stdin(slave()).stdout(slave()).stderr(slave()).spawn().unwrap();
         drop((command, pty.slave));
         let keys = File::from(pty.master.try_clone().unwrap());
-        Self { child, keys, shown: read(pty.master), text: String::new() }
+        Self { child, keys, shown: read(pty.master), text: String::new(), all: String::new() }
     }
 
     /// Waits until `part` was written.
     pub(crate) fn wait_for(&mut self, part: &str) {
         let deadline = Instant::now() + PATIENCE;
-        while !self.text.contains(part) {
+        while !self.text.contains(part) && !on_screen(&self.all).contains(part) {
             let left = deadline.saturating_duration_since(Instant::now());
             let Ok(bytes) = self.shown.recv_timeout(left) else {
-                panic!("{part:?} is not in {:?}", self.text);
+                panic!("{part:?} is not in {:?}:\n{}", self.text, on_screen(&self.all));
             };
-            self.text.push_str(&String::from_utf8_lossy(&bytes));
+            let text = String::from_utf8_lossy(&bytes);
+            self.text.push_str(&text);
+            self.all.push_str(&text);
         }
     }
 

@@ -166,7 +166,8 @@ pub(super) struct UnbanCommand {
     #[arg(long, conflicts_with = "nets")]
     all: bool,
     /// Do not ask before all bans are lifted.
-    #[arg(long, short, requires = "all")]
+    // Where networks are given `requires` is waived, because `all` conflicts with them.
+    #[arg(long, short, requires = "all", conflicts_with = "nets")]
     yes: bool,
     #[command(flatten)]
     remote: Remote,
