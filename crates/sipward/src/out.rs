@@ -161,8 +161,8 @@ mod tests {
         let text = "State   one two three four\nFlood   quiet\n";
         assert_eq!(hang(text, 8, Some(24)), "State   one two three\n        four\nFlood   quiet\n");
         assert_eq!(hang(text, 8, None), text);
-        let painted = "State   \u{1b}[1;31mone two\u{1b}[0m three four\n";
-        let broken = "State   \u{1b}[1;31mone two\u{1b}[0m three\n        four\n";
+        let painted = "State   \u{1b}[1;31msix two\u{1b}[0m three four\n";
+        let broken = "State   \u{1b}[1;31msix two\u{1b}[0m three\n        four\n";
         assert_eq!(hang(painted, 8, Some(24)), broken, "colour takes no room");
     }
 

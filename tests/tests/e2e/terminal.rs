@@ -163,7 +163,7 @@ fn decisions_are_counted_by_rule_and_day() {
     assert_eq!(days.iter().map(|day| day["bans"].as_u64().unwrap()).sum::<u64>(), 2);
     let text = sipward(&setup, &["stats", "--since", "today"]).expect(0);
     assert!(text.starts_with("2 bans made, "), "{text}");
-    for part in ["the stored history begins at", "RULE         BANS", "user_agents     1", "DAY  "]
+    for part in ["the stored history begins at", "RULE         BANS", "user agents     1", "DAY  "]
     {
         assert!(text.contains(part), "{part}: {text}");
     }
@@ -226,8 +226,8 @@ fn events_are_followed_as_the_log_has_them_over_a_restart() {
     let json = Tail::start(&setup, &["tail", "--json", "--event", "ban"], most);
     let ban = |reason: &str| {
         // Of another address: it is heard only as JSON.
+        sipward(&setup, &["unban", "203.0.113.9", "198.51.100.7"]);
         sipward(&setup, &["ban", "203.0.113.9"]).expect(0);
-        sipward(&setup, &["unban", "198.51.100.7"]).expect(0);
         sipward(&setup, &["ban", "198.51.100.7", "--reason", reason]).expect(0);
     };
     let line = tail.heard(|| ban("\u{1b}[2J rang at night"));
@@ -235,9 +235,13 @@ fn events_are_followed_as_the_log_has_them_over_a_restart() {
     assert!(logged.starts_with("INFO  ban 198.51.100.7/32"), "{line}");
     assert!(logged.contains("\\u{1b}[2J rang at night"), "{line}");
     assert_harmless(&line);
-    let event: Value = serde_json::from_str(&json.heard(|| ban("again"))).unwrap();
-    assert_eq!((&event["event"], &event["net"]), (&json!("ban"), &json!("203.0.113.9/32")));
-    assert_eq!(event.get("message"), None, "{event:#}");
+    // It may have heard of the other one first.
+    let events = (0..3).map(|_| json.heard(|| ban("again")));
+    let events: Vec<Value> = events.map(|line| serde_json::from_str(&line).unwrap()).collect();
+    assert!(events.iter().any(|event| event["net"] == "203.0.113.9/32"), "{events:#?}");
+    for event in events {
+        assert_eq!((&event["event"], event.get("message")), (&json!("ban"), None), "{event:#}");
+    }
 
     daemon.kill();
     let _daemon = world.watch(&setup);
