@@ -275,6 +275,7 @@ pub struct BanPage {
     /// `cursor` of the next page; `null` on the last one.
     pub next: Option<String>,
     /// Whether there are files that say where addresses are (`[geo] files`).
+    #[serde(default)]
     pub located: bool,
 }
 
