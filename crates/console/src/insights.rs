@@ -6,7 +6,7 @@ use super::frame::Frame;
 use super::labels::{self, plain};
 use super::map::{bans_in, key, map};
 use sipward_daemon::control::{Control, ControlError};
-use sipward_model::wire::{MAX_LIMIT, Place, PlaceBy, PlaceList, PlaceQuery};
+use sipward_model::wire::{MAX_LIMIT, Place, PlaceList};
 
 /// Rows of each table; the other countries unfold.
 const LINES: u16 = 8;
@@ -19,11 +19,8 @@ pub(super) struct Insights {
 
 impl Insights {
     pub(super) async fn ask(control: &Control) -> Result<Self, ControlError> {
-        let places =
-            async |by, limit| control.places(PlaceQuery { by: Some(by), limit: Some(limit) }).await;
         // The map shows all countries.
-        let countries = places(PlaceBy::Country, MAX_LIMIT).await?;
-        let networks = places(PlaceBy::Network, LINES).await?;
+        let (countries, networks) = control.countries_and_networks(MAX_LIMIT, LINES).await?;
         Ok(Self { countries, networks })
     }
 
@@ -144,7 +141,7 @@ fn name(place: &Place) -> Markup {
 #[cfg(test)]
 mod tests {
     use sipward_model::text::Time;
-    use sipward_model::wire::Memory;
+    use sipward_model::wire::{Memory, PlaceBy};
 
     use super::super::map::words;
     use super::*;

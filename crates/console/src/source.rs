@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
-use sipward_engine::{Exemption, Grade};
+use sipward_engine::Exemption;
 
 use super::bans::{Columns, rows};
 use super::error_page::ErrorPage;
@@ -249,11 +249,6 @@ fn sentence(verdict: &str) -> Markup {
     labels::plain(&format!("{first}{}.", letters.as_str()))
 }
 
-/// Whether anybody could have sent a failure of this grade under the address.
-fn is_forgeable(grade: Grade) -> bool {
-    matches!(grade, Grade::Unproven | Grade::Unjoined)
-}
-
 const FORGEABLE: &str =
     "Another host can forge these under this address, so they do not count towards a ban.";
 
@@ -357,7 +352,7 @@ impl Event<'_> {
 }
 
 fn timeline(frame: &Frame, report: &SourceReport, failures: &[FailureEntry]) -> Markup {
-    let forgeable = failures.iter().any(|failure| is_forgeable(failure.grade));
+    let forgeable = failures.iter().any(|failure| failure.grade.is_forgeable());
     let failures = failures.iter().map(Event::Failed);
     let mut events: Vec<Event<'_>> =
         failures.chain(report.history.iter().map(Event::Decided)).collect();
@@ -372,7 +367,7 @@ fn timeline(frame: &Frame, report: &SourceReport, failures: &[FailureEntry]) -> 
         ol.timeline {
             @for event in events.iter().take(LINES) {
                 @match event {
-                    Event::Failed(failure) => li.unproven[is_forgeable(failure.grade)] {
+                    Event::Failed(failure) => li.unproven[failure.grade.is_forgeable()] {
                         (labels::at(failure.time)) " · " (labels::ago(failure.time, frame.now)) br;
                         "Failure of user " strong { (plain(&failure.user)) }
                         @if !failure.user_agent.is_empty() { ", " (plain(&failure.user_agent)) }

@@ -21,7 +21,6 @@ use std::sync::Arc;
 use sipward_engine::Timestamp;
 
 pub use alarms::{ActiveState, Alarms, Seen};
-pub(crate) use attacks::is_proved;
 pub use attacks::{
     Attacked, Attacks, Column, MOST_FAILURES, Patient, Remembered, Row, patients, rows, users,
     within,

@@ -95,6 +95,14 @@ pub struct Parts<'a> {
     pub secrets: &'a Secrets,
 }
 
+/// Does what takes time on a thread for that.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ControlError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| ControlError::Unavailable(error.to_string()))
+}
+
 impl Control {
     pub fn new(parts: Parts<'_>) -> Self {
         let Parts { engine, settings, store, records, config, metrics, lookups, secrets } = parts;

@@ -38,6 +38,18 @@ impl Grade {
         Self::Genuine,
     ];
 
+    /// Another host could have caused it under this address with one packet.
+    #[must_use]
+    pub const fn is_forgeable(self) -> bool {
+        matches!(self, Self::Unjoined | Self::Unproven)
+    }
+
+    /// It shows where the request came from, as far as this FreeSWITCH can.
+    #[must_use]
+    pub const fn is_proved(self) -> bool {
+        matches!(self, Self::Assumed | Self::Answered | Self::Genuine)
+    }
+
     /// Its name in the configuration, the log and the metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -197,10 +197,10 @@ pub(crate) struct Screen {
     child: Child,
     pub(crate) keys: File,
     shown: mpsc::Receiver<Vec<u8>>,
-    /// Since the last keys.
+    /// All that it wrote.
     text: String,
-    /// Since the start.
-    all: String,
+    /// Where what it wrote since the last keys begins.
+    since: usize,
 }
 
 /// What a terminal shows after this output: only what changes is written, so a sentence may come in pieces.
@@ -252,26 +252,25 @@ impl Screen {
         let child = command.stdin(slave()).stdout(slave()).stderr(slave()).spawn().unwrap();
         drop((command, pty.slave));
         let keys = File::from(pty.master.try_clone().unwrap());
-        Self { child, keys, shown: read(pty.master), text: String::new(), all: String::new() }
+        Self { child, keys, shown: read(pty.master), text: String::new(), since: 0 }
     }
 
-    /// Waits until `part` was written.
+    /// Waits until `part` was written, or is on the screen.
     pub(crate) fn wait_for(&mut self, part: &str) {
         let deadline = Instant::now() + PATIENCE;
-        while !self.text.contains(part) && !on_screen(&self.all).contains(part) {
+        while !self.text[self.since..].contains(part) && !on_screen(&self.text).contains(part) {
             let left = deadline.saturating_duration_since(Instant::now());
             let Ok(bytes) = self.shown.recv_timeout(left) else {
-                panic!("{part:?} is not in {:?}:\n{}", self.text, on_screen(&self.all));
+                let screen = on_screen(&self.text);
+                panic!("{part:?} is not in {:?}:\n{screen}", &self.text[self.since..]);
             };
-            let text = String::from_utf8_lossy(&bytes);
-            self.text.push_str(&text);
-            self.all.push_str(&text);
+            self.text.push_str(&String::from_utf8_lossy(&bytes));
         }
     }
 
     /// Waits until `part` is written after `keys`.
     pub(crate) fn press(&mut self, keys: &str, part: &str) {
-        self.text.clear();
+        self.since = self.text.len();
         self.keys.write_all(keys.as_bytes()).unwrap();
         self.wait_for(part);
     }

@@ -4,7 +4,6 @@ use maud::{Markup, html};
 use sipward_engine::Timestamp;
 
 use super::super::labels;
-use super::is_forgeable;
 use sipward_model::wire::{FailureEntry, HistoryEntry, HistoryKind};
 
 /// Size of the drawing; a bar for each of its parts of time.
@@ -30,7 +29,7 @@ pub(super) fn line(failures: &[FailureEntry], history: &[HistoryEntry], now: Tim
         bans.map(|entry| age(entry.time.0, now)).filter(|age| *age < MOST).collect();
     let failures: Vec<(u64, bool)> = failures
         .iter()
-        .map(|failure| (age(failure.time.0, now), is_forgeable(failure.grade)))
+        .map(|failure| (age(failure.time.0, now), failure.grade.is_forgeable()))
         .filter(|(age, _)| *age < MOST)
         .collect();
     let oldest = failures.iter().map(|(age, _)| *age).chain(bans.iter().copied()).max();

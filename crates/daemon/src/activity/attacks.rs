@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use sipward_engine::{Judgement, Text, Timestamp};
 
-pub(crate) use tables::is_proved;
 pub use tables::{Attacked, Column, Patient, Row, patients, rows, users, within};
 
 use sipward_model::clock::moved;

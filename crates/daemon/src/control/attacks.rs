@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::Control;
 use super::bounds::{at_most, limit};
 use super::error::ControlError;
+use super::{Control, aside};
 use crate::EngineHandle;
 use crate::activity::{self, Attacked, Column, MOST_FAILURES, Patient, Remembered, Row};
 use sipward_model::text::Time;
@@ -86,8 +86,7 @@ pub(super) async fn of_memory<T: Send + 'static>(
     make: impl FnOnce(&Remembered) -> T + Send + 'static,
 ) -> Result<T, ControlError> {
     let seen = control.metrics.recall(|activity, now| activity.attacks.remembered(now));
-    let table = tokio::task::spawn_blocking(move || make(&seen)).await;
-    table.map_err(|error| ControlError::Unavailable(error.to_string()))
+    aside(move || make(&seen)).await
 }
 
 /// Which of these addresses are banned.

@@ -4,7 +4,7 @@ use ipnet::IpNet;
 
 use super::error::ControlError;
 use super::select::Filter;
-use super::{Control, convert};
+use super::{Control, aside, convert};
 use sipward_model::wire::{Ban, BanFilter};
 
 /// Bans of one part at most: with all their evidence some 2 kB each, and written in between the events of
@@ -47,8 +47,14 @@ impl BanReader {
             (bans, None)
         });
         let (mut bans, last) = part.await?;
-        bans = self.control.locate(bans).await?;
-        bans.retain(|ban| self.filter.is_there(ban));
-        Ok((bans, last))
+        if self.filter.is_by_place() {
+            let filter = self.filter.clone();
+            bans = aside(move || {
+                bans.retain(|ban| filter.is_there(ban.net));
+                bans
+            })
+            .await?;
+        }
+        Ok((self.control.locate(bans).await?, last))
     }
 }

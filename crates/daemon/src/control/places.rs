@@ -14,16 +14,16 @@ use ipnet::IpNet;
 use sipward_engine::Timestamp;
 use tokio::sync::Mutex;
 
-use super::Control;
 use super::attacks::{memory, of_memory};
 use super::bounds::limit;
 use super::error::ControlError;
 use super::hosts::location;
+use super::{Control, aside};
 use crate::EngineHandle;
-use crate::activity::{Remembered, is_proved};
+use crate::activity::Remembered;
 use crate::geo::{Finder, Origin};
 use sipward_model::text::Time;
-use sipward_model::wire::{Ban, Place, PlaceBy, PlaceList, PlaceQuery};
+use sipward_model::wire::{Ban, Memory, Place, PlaceBy, PlaceList, PlaceQuery};
 
 /// Bans read in one call to the engine: well under a millisecond.
 const PART: usize = 4_096;
@@ -66,13 +66,33 @@ impl Control {
     pub async fn places(&self, query: PlaceQuery) -> Result<PlaceList, ControlError> {
         let limit = limit(query.limit)?;
         let by = query.by.unwrap_or_default();
+        self.located(move |located| located.list(by, limit)).await
+    }
+
+    /// The countries and the networks, looked up once.
+    pub async fn countries_and_networks(
+        &self,
+        countries: u16,
+        networks: u16,
+    ) -> Result<(PlaceList, PlaceList), ControlError> {
+        let (countries, networks) = (limit(Some(countries))?, limit(Some(networks))?);
+        self.located(move |located| {
+            (located.list(PlaceBy::Country, countries), located.list(PlaceBy::Network, networks))
+        })
+        .await
+    }
+
+    async fn located<T: Send + 'static>(
+        &self,
+        make: impl FnOnce(&Located<'_>) -> T + Send + 'static,
+    ) -> Result<T, ControlError> {
         let finder = self.lookups.geo.finder();
         let bans = if finder.is_empty() {
             Arc::default()
         } else {
             self.ban_origins.count(&self.engine, &finder).await?
         };
-        of_memory(self, move |seen| list(by, limit, &finder, seen, &bans)).await
+        of_memory(self, move |seen| make(&Located::new(&finder, seen, &bans))).await
     }
 
     /// Adds to each ban where it is.
@@ -89,14 +109,6 @@ impl Control {
         })
         .await
     }
-}
-
-/// Does what takes time on a thread for that.
-pub(super) async fn aside<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, ControlError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| ControlError::Unavailable(error.to_string()))
 }
 
 impl BanOrigins {
@@ -142,38 +154,51 @@ fn add(mut bans: HashMap<Origin, Bans>, finder: &Finder, nets: &[IpNet]) -> Hash
     bans
 }
 
-fn list(
-    by: PlaceBy,
-    limit: usize,
-    finder: &Finder,
-    seen: &Remembered,
-    bans: &HashMap<Origin, Bans>,
-) -> PlaceList {
-    let memory = memory(seen);
-    let mut unlocated = Tally::new([0; 4].into());
-    let mut places: HashMap<Origin, Tally> = HashMap::new();
-    if !finder.is_empty() {
+/// Failures by source and bans by origin, looked up.
+struct Located<'a> {
+    finder: &'a Finder,
+    memory: Memory,
+    /// What each source did; none without files.
+    sources: Vec<(Origin, Tally)>,
+    bans: &'a HashMap<Origin, Bans>,
+}
+
+impl<'a> Located<'a> {
+    fn new(finder: &'a Finder, seen: &Remembered, bans: &'a HashMap<Origin, Bans>) -> Self {
+        let sources = if finder.is_empty() {
+            Vec::new()
+        } else {
+            sources(seen).into_iter().map(|(one, failed)| (finder.origin(one), failed)).collect()
+        };
+        Self { finder, memory: memory(seen), sources, bans }
+    }
+
+    fn list(&self, by: PlaceBy, limit: usize) -> PlaceList {
+        let Self { finder, memory, sources, bans } = self;
+        let mut unlocated = Tally::new([0; 4].into());
+        let mut places: HashMap<Origin, Tally> = HashMap::new();
         let mut of = |origin: Origin, one: IpAddr, add: &dyn Fn(&mut Tally)| match key(by, origin) {
             Some(key) => add(places.entry(key).or_insert_with(|| Tally::new(one))),
             None => add(&mut unlocated),
         };
-        for (address, failed) in sources(seen) {
-            of(finder.origin(address), address, &|tally| tally.add(&failed));
+        for (origin, failed) in sources {
+            of(*origin, failed.one, &|tally| tally.add(failed));
         }
-        for (origin, bans) in bans {
+        for (origin, bans) in *bans {
             of(*origin, bans.one, &|tally| tally.bans += bans.count);
         }
+        let total = places.len() as u64;
+        let mut ranked: Vec<(Origin, Tally)> = places.into_iter().collect();
+        ranked.sort_unstable_by_key(|(origin, tally)| {
+            (Reverse((tally.proved, tally.bans, tally.failures)), *origin)
+        });
+        ranked.truncate(limit);
+        let items =
+            ranked.into_iter().map(|(origin, tally)| place(origin, finder, &tally)).collect();
+        let (unlocated_failures, unlocated_bans) = (unlocated.failures, unlocated.bans);
+        let (located, memory) = (!finder.is_empty(), *memory);
+        PlaceList { by, located, items, total, unlocated_failures, unlocated_bans, memory }
     }
-    let total = places.len() as u64;
-    let mut ranked: Vec<(Origin, Tally)> = places.into_iter().collect();
-    ranked.sort_unstable_by_key(|(origin, tally)| {
-        (Reverse((tally.proved, tally.bans, tally.failures)), *origin)
-    });
-    ranked.truncate(limit);
-    let items = ranked.into_iter().map(|(origin, tally)| place(origin, finder, &tally)).collect();
-    let (unlocated_failures, unlocated_bans) = (unlocated.failures, unlocated.bans);
-    let located = !finder.is_empty();
-    PlaceList { by, located, items, total, unlocated_failures, unlocated_bans, memory }
 }
 
 /// The part of an origin that a table is about; `None` where the files do not say it.
@@ -192,7 +217,7 @@ fn sources(seen: &Remembered) -> HashMap<IpAddr, Tally> {
         let tally = sources.entry(failure.address).or_insert_with(|| Tally::new(failure.address));
         tally.sources = 1;
         tally.failures += 1;
-        tally.proved += u64::from(is_proved(failure.grade));
+        tally.proved += u64::from(failure.grade.is_proved());
         tally.last = tally.last.max(Some(at));
     }
     sources

@@ -12,12 +12,11 @@ use sipward_engine::{BanView, Cause, Expiry};
 
 use super::attacks::MAX_SEARCH;
 use super::bounds::at_most;
-use super::convert;
 use super::error::ControlError;
-use super::places::aside;
+use super::{aside, convert};
 use crate::EngineHandle;
 use crate::geo::{Finder, Origin};
-use sipward_model::wire::{Ban, BanFilter, BanOrder, BanQuery, CountryCode, Direction};
+use sipward_model::wire::{BanFilter, BanOrder, BanQuery, CountryCode, Direction};
 
 /// Bans looked at in one call to the engine: well under a millisecond.
 const PART: usize = 4_096;
@@ -93,18 +92,16 @@ impl Filter {
         if self.search.is_some() { SEARCHED } else { PART }
     }
 
-    /// Whether a ban with this location is where bans are wanted from.
-    pub(super) fn is_there(&self, ban: &Ban) -> bool {
-        let BanFilter { country, as_number, .. } = &self.wanted;
-        let location = ban.location.as_ref();
-        country.is_none_or(|wanted| {
-            location.is_some_and(|location| location.country.as_deref() == Some(wanted.as_str()))
-        }) && as_number.is_none_or(|wanted| {
-            location.is_some_and(|location| location.as_number == Some(wanted))
-        })
+    /// Whether bans are wanted from some place only.
+    pub(super) fn is_by_place(&self) -> bool {
+        self.wanted.country.is_some() || self.wanted.as_number.is_some()
     }
 
-    /// As [`Filter::is_there`].
+    /// Whether bans of this network are wanted, by where it is.
+    pub(super) fn is_there(&self, net: IpNet) -> bool {
+        self.is_origin(self.finder.origin(net.addr()))
+    }
+
     fn is_origin(&self, origin: Origin) -> bool {
         let BanFilter { country, as_number, .. } = &self.wanted;
         country.is_none_or(|wanted| origin.country == Some(wanted))
@@ -175,9 +172,7 @@ impl Page {
         let falling = query.order == Some(Direction::Desc);
         let (room, best) = (limit + 1, BTreeSet::new());
         let filter = Filter::new(query.filter(), finder)?;
-        let by_place = query.country.is_some()
-            || query.as_number.is_some()
-            || matches!(order, BanOrder::Country | BanOrder::As);
+        let by_place = filter.is_by_place() || matches!(order, BanOrder::Country | BanOrder::As);
         let (total, unlocated) = (0, Vec::new());
         Ok(Self { filter, order, falling, cursor, room, best, total, by_place, unlocated })
     }

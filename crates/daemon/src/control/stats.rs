@@ -1,7 +1,6 @@
 //! The history in numbers.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -38,9 +37,9 @@ impl Control {
             let detail = format!("{days} days before `to`; at most {MAX_STATS_DAYS} are counted");
             return Err(ControlError::field("from", detail));
         }
-        let geo = Arc::clone(&self.lookups.geo);
-        let country =
-            (!geo.is_empty()).then_some(move |net: IpNet| geo.look_up(net.addr())?.country);
+        let finder = self.lookups.geo.finder();
+        let country = (!finder.is_empty())
+            .then_some(move |net: IpNet| Some(finder.origin(net.addr()).country?.to_string()));
         let ahead_micros = i64::from(offset) * 60_000_000;
         // What was decided before the question is in the answer.
         self.store.settled().await;

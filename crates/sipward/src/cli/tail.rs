@@ -180,7 +180,7 @@ fn concerns(line: &Line, wanted: IpNet) -> bool {
         let net = host.parse().or_else(|_| host.parse::<IpAddr>().map(IpNet::from));
         net.is_ok_and(|net: IpNet| wanted.contains(&net) || net.contains(&wanted))
     };
-    let named = ["net", "address", "flow", "source"].iter();
+    let named = ["net", "address", "flow"].iter();
     let mut named = named.filter_map(|name| line.fields.get(*name)?.as_str());
     line.event == "missed" || named.any(touches)
 }

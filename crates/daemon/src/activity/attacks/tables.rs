@@ -6,7 +6,7 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use sipward_engine::{Grade, Judgement, Text, Timestamp};
+use sipward_engine::{Judgement, Text, Timestamp};
 
 use super::Remembered;
 
@@ -128,7 +128,7 @@ fn counted<'a, K: Eq + Hash, T: Eq + Hash>(
             last: at,
         });
         count.failures += 1;
-        count.proved += u64::from(is_proved(seen.grade));
+        count.proved += u64::from(seen.grade.is_proved());
         count.counted += u64::from(counts(seen));
         count.others.insert(other);
     }
@@ -176,7 +176,7 @@ pub fn users(
             last: at,
         });
         account.failures += 1;
-        account.proved += u64::from(is_proved(seen.grade));
+        account.proved += u64::from(seen.grade.is_proved());
         account.first = at;
         *account.sources.entry(seen.address).or_default() += 1;
         if account.profiles.len() < NAMED && !account.profiles.contains(seen.profile.as_str()) {
@@ -255,10 +255,5 @@ pub fn within(remembered: &Remembered, window: Duration, now: Timestamp) -> With
 
 /// Whether it speaks against its source: not forgeable, no phone's that needs attention, no exempt host's.
 fn counts(seen: &Judgement) -> bool {
-    is_proved(seen.grade) && !seen.attention && seen.exempt.is_none()
-}
-
-/// Whether it is not forgeable.
-pub(crate) fn is_proved(grade: Grade) -> bool {
-    grade >= Grade::Assumed
+    seen.grade.is_proved() && !seen.attention && seen.exempt.is_none()
 }

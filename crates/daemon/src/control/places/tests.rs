@@ -72,7 +72,7 @@ fn proved_failures_count_first_and_forged_ones_last() {
         ["2001:db8:bad::/64", "203.0.113.7/32", "192.0.2.1/32"].map(|net| net.parse().unwrap());
     let bans = add(HashMap::new(), &finder, &nets);
     let seen = remembered(&STORM);
-    let countries = list(PlaceBy::Country, 10, &finder, &seen, &bans);
+    let countries = Located::new(&finder, &seen, &bans).list(PlaceBy::Country, 10);
     assert_eq!(
         rows(&countries),
         [
@@ -83,7 +83,7 @@ fn proved_failures_count_first_and_forged_ones_last() {
     );
     assert_eq!((countries.unlocated_failures, countries.unlocated_bans), (1, 1));
     assert_eq!(countries.items[1].last, None, "only a ban is known of it");
-    let networks = list(PlaceBy::Network, 1, &finder, &seen, &bans);
+    let networks = Located::new(&finder, &seen, &bans).list(PlaceBy::Network, 1);
     // 203.0.113.200 is outside of the /25 that the file has.
     assert_eq!(rows(&networks), [("64496".to_owned(), Some("Example Hosting"), [1, 1, 1, 1])]);
     assert_eq!((networks.total, networks.unlocated_failures), (3, 2));
@@ -93,11 +93,12 @@ fn proved_failures_count_first_and_forged_ones_last() {
 fn what_the_files_do_not_say_is_counted_and_without_files_nothing_is() {
     let seen = remembered(&STORM);
     let only_networks = finder(&["as.mmdb"]);
-    let countries = list(PlaceBy::Country, 10, &only_networks, &seen, &HashMap::new());
+    let (no_bans, no_files) = (HashMap::new(), finder(&[]));
+    let countries = Located::new(&only_networks, &seen, &no_bans).list(PlaceBy::Country, 10);
     assert_eq!(
         (countries.located, countries.items.len(), countries.unlocated_failures),
         (true, 0, 6)
     );
-    let nothing = list(PlaceBy::Country, 10, &finder(&[]), &seen, &HashMap::new());
+    let nothing = Located::new(&no_files, &seen, &no_bans).list(PlaceBy::Country, 10);
     assert_eq!((nothing.located, nothing.items.len(), nothing.unlocated_failures), (false, 0, 0));
 }
