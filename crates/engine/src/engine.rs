@@ -10,6 +10,7 @@ mod guessed;
 mod identity;
 mod preview;
 mod registrations;
+mod rehearsal;
 mod rules;
 mod spared;
 mod views;

@@ -154,7 +154,7 @@ impl Engine {
         Grade::Unchallenged
     }
 
-    fn judge(&mut self, seen: &Seen<'_>, grade: Grade, actions: &mut Vec<Action>) {
+    pub(super) fn judge(&mut self, seen: &Seen<'_>, grade: Grade, actions: &mut Vec<Action>) {
         self.stats.failures.add(grade);
         let key = self.key(seen.source);
         let (identity, standing) = self.standing(seen.source, Some(seen.user_hash));

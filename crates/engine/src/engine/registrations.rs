@@ -240,9 +240,13 @@ impl Engine {
     }
 
     pub(super) fn note_inhabited(&mut self, source: IpAddr) {
+        self.note_inhabited_at(source, self.now);
+    }
+
+    pub(super) fn note_inhabited_at(&mut self, source: IpAddr, at: Timestamp) {
         if !self.limits.is_host(source) {
-            *self.inhabited.entry(self.limits.net_key(source)) = self.now;
+            *self.inhabited.entry(self.limits.net_key(source)) = at;
         }
-        *self.populated.entry(Key::of(&net::wide_net(source))) = self.now;
+        *self.populated.entry(Key::of(&net::wide_net(source))) = at;
     }
 }
