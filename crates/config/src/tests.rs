@@ -265,7 +265,7 @@ fn wrong_values_of_http_are_refused_with_what_to_write() {
         ("trusted_proxies = [\"proxy.example\"]", "is not an address or network"),
         ("hosts = [\"https://pbx.example\"]", "without scheme and port"),
         ("hosts = [\"pbx.example:8022\"]", "without scheme and port"),
-        ("session = \"1s\"", "`http.session`: 1s is not between 1m and 30days"),
+        ("session = \"1s\"", "`http.session`: 1s is not between 1m and 30d"),
         ("tokens = []", "unknown key `tokens`"),
     ] {
         let error = refused(&format!("[http]\n{source}\n"));

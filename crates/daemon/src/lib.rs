@@ -68,6 +68,7 @@ pub use tasks::{
 
 use sipward_config::{Config, ConfigError, Mode};
 use sipward_ingest::bridge;
+use sipward_model::text::Span;
 
 /// Reads the settings again.
 pub type Reload = Box<dyn Fn() -> Result<Config, ConfigError> + Send + Sync>;
@@ -85,7 +86,7 @@ pub fn optional_events() -> Result<Subscription, InvalidCommand> {
 #[must_use]
 pub fn summary(config: &Config) -> String {
     let policy = &config.policy;
-    let span = humantime::format_duration;
+    let span = Span::from;
     format!(
         "configuration is valid: {} failures within {} ban for {}, up to {} for repeat offenders; \
          {} allow entries, {} proxies; {}",

@@ -55,18 +55,36 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
-/// Seconds as `10m`, `1h`, `1.5s`.
+/// Seconds as [`read_span`] reads them, and as the configuration file has them: `10m`, `1d 12h`, `1s 500ms`. Spans of a
+/// minute and more are shown without milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Span(pub f64);
+
+impl From<Duration> for Span {
+    fn from(span: Duration) -> Self {
+        Self(span.as_secs_f64())
+    }
+}
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let span = Duration::try_from_secs_f64(self.0).unwrap_or_default();
-        let millis = Duration::from_millis(u64::try_from(span.as_millis()).unwrap_or(u64::MAX));
-        // Spans of a minute and more are shown without milliseconds.
-        let shown =
-            if millis.as_secs() >= 60 { Duration::from_secs(millis.as_secs()) } else { millis };
-        write!(f, "{}", humantime::format_duration(shown))
+        let millis = if span.as_secs() < 60 { u64::from(span.subsec_millis()) } else { 0 };
+        let (mut left, mut parts) = (span.as_secs(), 0);
+        for (length, unit) in [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")] {
+            if left >= length {
+                let gap = if parts > 0 { " " } else { "" };
+                write!(f, "{gap}{}{unit}", left / length)?;
+                left %= length;
+                parts += 1;
+            }
+        }
+        match (parts, millis) {
+            (0, 0) => f.write_str("0s"),
+            (_, 0) => Ok(()),
+            (0, millis) => write!(f, "{millis}ms"),
+            (_, millis) => write!(f, " {millis}ms"),
+        }
     }
 }
 
@@ -92,7 +110,7 @@ impl fmt::Display for Thousands {
 pub fn plural(number: u64, noun: &str) -> String {
     let ending = match noun {
         _ if number == 1 => "",
-        "address" => "es",
+        noun if noun.ends_with("address") => "es",
         _ => "s",
     };
     format!("{noun}{ending}")
@@ -163,6 +181,26 @@ impl fmt::Display for Plain<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_span_is_read_as_what_is_shown() {
+        for (seconds, words) in [
+            (0.0, "0s"),
+            (0.25, "250ms"),
+            (1.5, "1s 500ms"),
+            (59.0, "59s"),
+            (60.25, "1m"),
+            (5_400.0, "1h 30m"),
+            (129_605.0, "1d 12h 5s"),
+            // No months, which are no number of days.
+            (31_536_000.0, "365d"),
+        ] {
+            assert_eq!(Span(seconds).to_string(), words);
+            let shown = if seconds < 60.0 { seconds } else { seconds.floor() };
+            let read = read_span(words).map(|span| span.as_secs_f64());
+            assert_eq!(read.ok(), Some(shown).filter(|shown| *shown >= 1.0), "{words}");
+        }
+    }
 
     #[test]
     fn one_thing_has_no_plural() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::Problem;
+use sipward_model::text;
 
 /// A time span written as `90s`, `10m`, `1h`, `7d`, or as whole seconds (as fail2ban writes them).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +32,8 @@ pub(super) fn within(
     if range.contains(&span) {
         return Ok(());
     }
-    let shown = humantime::format_duration;
-    let (span, least, most) = (shown(span), shown(*range.start()), shown(*range.end()));
+    let (least, most) = (text::Span::from(*range.start()), text::Span::from(*range.end()));
+    let span = text::Span::from(span);
     Err(Problem::new(key, format!("{span} is not between {least} and {most}")))
 }
 
@@ -65,6 +66,6 @@ impl<'de> Deserialize<'de> for Span {
 
 impl Serialize for Span {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&humantime::format_duration(self.0))
+        serializer.collect_str(&text::Span::from(self.0))
     }
 }

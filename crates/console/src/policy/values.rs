@@ -1,13 +1,11 @@
 //! The values, as form fields or as text.
 
-use std::time::Duration;
-
 use maud::{Markup, html};
 use serde_json::Value;
 use sipward_engine::{Grade, Mode, RuleName};
 
 use super::super::forms::{Draft, Label};
-use super::super::labels::{self, plain};
+use super::super::labels::{self, Shown, plain};
 use sipward_model::text::{Span, read_span};
 use sipward_model::wire::{PolicyKey, PolicyOrigin, PolicyValue, RuleSetting};
 
@@ -57,27 +55,10 @@ pub(super) fn written(key: &str, value: &Value) -> String {
         }
         Value::String(word) => word.clone(),
         value => match value.as_f64().filter(|_| key.ends_with("_seconds")) {
-            Some(seconds) => exact(seconds),
+            Some(seconds) => Span(seconds).to_string(),
             None => value.to_string(),
         },
     }
-}
-
-/// Seconds as a person writes them, and as they are read: `10m`, `1d 12h`.
-fn exact(seconds: f64) -> String {
-    let span = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-    if span.subsec_nanos() > 0 || span.is_zero() {
-        return Span(seconds).to_string();
-    }
-    let mut left = span.as_secs();
-    let mut parts = Vec::new();
-    for (length, unit) in [(86_400, 'd'), (3_600, 'h'), (60, 'm'), (1, 's')] {
-        if left >= length {
-            parts.push(format!("{}{unit}", left / length));
-            left %= length;
-        }
-    }
-    parts.join(" ")
 }
 
 /// The values that apply to all failures.
@@ -286,10 +267,7 @@ pub(super) fn of(key: &str, value: &Value) -> Markup {
         Value::Array(items) if items.is_empty() => html! { "none" },
         Value::String(word) => plain(&word.replace('_', " ")),
         Value::Number(number) => match number.as_f64().filter(|_| key.ends_with("_seconds")) {
-            Some(seconds) => {
-                let span = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-                html! { (labels::span(span.as_secs())) }
-            }
+            Some(seconds) => html! { (Shown(Span(seconds))) },
             None => match number.as_u64() {
                 Some(number) => html! { (labels::number(number)) },
                 None => plain(&number.to_string()),
@@ -326,13 +304,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_span_in_a_field_is_read_as_what_it_was() {
+    fn a_span_is_shown_as_it_is_written_and_read() {
         for (seconds, words) in
             [(1_u32, "1s"), (600, "10m"), (86_400, "1d"), (129_605, "1d 12h 5s"), (604_800, "7d")]
         {
-            assert_eq!(exact(f64::from(seconds)), words);
-            assert_eq!(read_span(words).unwrap().as_secs(), u64::from(seconds));
+            let value = Value::from(seconds);
+            assert_eq!(written("window_seconds", &value), words);
+            assert_eq!(of("window_seconds", &value).into_string(), words);
+            assert_eq!(read(PolicyKey::WindowSeconds, words), Ok(value));
         }
-        assert_eq!(exact(1.5), "1s 500ms");
     }
 }

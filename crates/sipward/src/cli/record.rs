@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use sipward_config::Credentials;
 use sipward_daemon::stop_on_signals;
-use sipward_model::text::Plain;
+use sipward_model::text::{Plain, Span};
 use sipward_replay::recorder::pieces::Pieces;
 use sipward_replay::recorder::{News, RecordError, Totals, record};
 
@@ -61,7 +61,7 @@ pub(super) fn run(args: &Record) -> anyhow::Result<()> {
         let _ = std::fs::remove_file(&args.file);
     }
     let Totals { frames, bytes, dropped, reconnects, pieces } = recorded?;
-    let length = humantime::format_duration(Duration::from_secs(begun.elapsed().as_secs()));
+    let length = Span::from(Duration::from_secs(begun.elapsed().as_secs()));
     println!(
         "recorded {frames} frames ({}) in {length} into {} (files: {pieces}, reconnects: {reconnects})",
         BinaryBytes(bytes),

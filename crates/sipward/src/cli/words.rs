@@ -66,6 +66,6 @@ mod tests {
     #[test]
     fn the_time_that_is_left_has_two_units() {
         let shown = [0.2, 59.0, 3_598.1, 5_400.5, 86_399.0, 604_799.0].map(left);
-        assert_eq!(shown, ["1s", "59s", "59m 59s", "1h 31m", "1day", "7days"]);
+        assert_eq!(shown, ["1s", "59s", "59m 59s", "1h 31m", "1d", "7d"]);
     }
 }

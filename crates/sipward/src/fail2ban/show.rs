@@ -7,7 +7,7 @@ use std::time::Duration;
 use sipward_engine::Scope;
 
 use super::{RawAddress, StandingBan, Takeover};
-use sipward_model::text::{Plain, Time};
+use sipward_model::text::{Plain, Span, Time};
 
 /// Writes the settings, then the bans and the notes as comments.
 #[must_use]
@@ -80,13 +80,7 @@ fn write(takeover: &Takeover, out: &mut String) -> std::fmt::Result {
 const LONGEST_BY_DEFAULT: u64 = 7 * 86_400;
 
 fn span(seconds: u64) -> String {
-    // humantime counts months and years, which are no whole days.
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    match (days, rest) {
-        (0, _) => humantime::format_duration(Duration::from_secs(seconds)).to_string(),
-        (_, 0) => format!("{days}d"),
-        (_, _) => format!("{days}d {}", humantime::format_duration(Duration::from_secs(rest))),
-    }
+    Span::from(Duration::from_secs(seconds)).to_string()
 }
 
 fn line(ban: &StandingBan) -> String {
