@@ -91,6 +91,13 @@ pub enum Entry {
         /// Which of several.
         about: Option<String>,
     },
+    /// An alarm without an end was raised, or raised again.
+    Alarm(SavedAlarm),
+    /// Mail or a webhook has delivered a test.
+    Notified {
+        /// When.
+        at: Timestamp,
+    },
     /// Bans are enforced from now on, or only observed. Those that are stored are what the new mode holds.
     Mode(Mode),
     /// A token was made, or used.
@@ -241,6 +248,25 @@ pub struct AllowEntry {
     pub until: Option<Timestamp>,
 }
 
+/// An alarm without an end, such as a guessed password: nothing reports it again after a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SavedAlarm {
+    /// What it is about.
+    pub kind: AlarmKind,
+    /// Which of several.
+    pub about: Option<String>,
+    /// The log line for people.
+    pub text: String,
+    /// The fields of the log line, as JSON.
+    pub data: String,
+    /// When it was first reported.
+    pub since: Timestamp,
+    /// When it was last reported.
+    pub last: Timestamp,
+    /// How often it was reported.
+    pub times: u32,
+}
+
 /// An alarm that an operator has acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SavedAcknowledgement {
@@ -286,6 +312,10 @@ pub struct Saved {
     pub allow: Vec<AllowEntry>,
     /// Settings changed at run time.
     pub overrides: Vec<Override>,
+    /// Alarms without an end, the latest last.
+    pub alarms: Vec<SavedAlarm>,
+    /// When mail or a webhook first delivered a test.
+    pub notified: Option<Timestamp>,
     /// Acknowledged alarms, the latest last.
     pub acknowledged: Vec<SavedAcknowledgement>,
     /// Bearer tokens.

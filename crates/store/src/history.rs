@@ -130,10 +130,33 @@ impl FromStr for Cursor {
 /// Answers a question. Rows that make no sense are left out.
 pub(super) fn page(connection: &Connection, query: &HistoryQuery) -> rusqlite::Result<HistoryPage> {
     let limit = query.limit.clamp(1, HistoryQuery::MAX_LIMIT);
+    read(connection, query, (limit, limit), |_| true)
+}
+
+/// Events looked at for one page where only some networks are wanted: a fraction of a second.
+const LOOKED_AT: usize = 50_000;
+
+/// The same, of the networks that are `wanted`.
+pub(super) fn page_of(
+    connection: &Connection,
+    query: &HistoryQuery,
+    wanted: impl Fn(IpNet) -> bool,
+) -> rusqlite::Result<HistoryPage> {
+    let limit = query.limit.clamp(1, HistoryQuery::MAX_LIMIT);
+    read(connection, query, (limit, LOOKED_AT), wanted)
+}
+
+/// At most `limit` events of the wanted networks, among at most `most` rows.
+fn read(
+    connection: &Connection,
+    query: &HistoryQuery,
+    (limit, most): (usize, usize),
+    wanted: impl Fn(IpNet) -> bool,
+) -> rusqlite::Result<HistoryPage> {
     let (conditions, values) = conditions(query);
     let sql = format!(
         "SELECT id, at, kind, observed, net, until, reason, cause, scope, flow FROM history {conditions} \
-         ORDER BY at DESC, id DESC LIMIT {limit}"
+         ORDER BY at DESC, id DESC LIMIT {most}"
     );
     let mut statement = connection.prepare(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
@@ -141,9 +164,15 @@ pub(super) fn page(connection: &Connection, query: &HistoryQuery) -> rusqlite::R
     while let Some(row) = rows.next()? {
         seen += 1;
         last = Some(Cursor { at: row.get(1)?, id: row.get(0)? });
-        events.extend(event(row)?);
+        if row.get(4).is_ok_and(|Net(net)| wanted(net)) {
+            events.extend(event(row)?);
+        }
+        if events.len() >= limit {
+            break;
+        }
     }
-    Ok(HistoryPage { events, next: last.filter(|_| seen == limit) })
+    let more = seen == most || events.len() >= limit;
+    Ok(HistoryPage { events, next: last.filter(|_| more) })
 }
 
 /// Bans and unbans by the minute, each with its number from the epoch; of those decided from `from` on and

@@ -236,6 +236,7 @@ impl Worth {
             | Entry::Reset { .. }
             | Entry::Acknowledge(_)
             | Entry::ForgetAcknowledgement { .. }
+            | Entry::Notified { .. }
             | Entry::Mode(_)
             | Entry::Token(_)
             | Entry::RevokeToken(_) => Self::Operators,
@@ -245,7 +246,9 @@ impl Worth {
             | Entry::AllowFlow { .. }
             | Entry::Stepped(_)
             | Entry::EndPast { .. } => Self::Ban,
-            Entry::Refused { .. } | Entry::Remember(_) | Entry::Counts { .. } => Self::History,
+            Entry::Refused { .. } | Entry::Remember(_) | Entry::Alarm(_) | Entry::Counts { .. } => {
+                Self::History
+            }
         }
     }
 }
@@ -268,6 +271,7 @@ fn weight(entry: &Entry) -> usize {
         Entry::Allow(allowed) => allowed.comment.as_ref().map_or(0, String::len) + 256,
         Entry::Override(set) => set.key.len() + 256,
         Entry::Acknowledge(alarm) => alarm.text.len() + 256,
+        Entry::Alarm(alarm) => alarm.text.len() + alarm.data.len() + 256,
         Entry::Counts { counts, .. } => counts.len() * size_of::<(u64, Counts)>(),
         Entry::ForgetAcknowledgement { .. }
         | Entry::Disallow { .. }
@@ -276,6 +280,7 @@ fn weight(entry: &Entry) -> usize {
         | Entry::RevokeToken(_) => 256,
         Entry::Unban { .. }
         | Entry::AllowFlow { .. }
+        | Entry::Notified { .. }
         | Entry::Mode(_)
         | Entry::Stepped(_)
         | Entry::EndPast { .. } => 0,

@@ -60,7 +60,7 @@ use checkpointer::Checkpointer;
 use database::{Database, Place, Trouble};
 pub use entry::{
     AllowEntry, COUNTS_KEPT, Counts, Entry, Override, QUARTER, RetiredToken, Saved,
-    SavedAcknowledgement, SavedBan, SavedFlow, SavedToken, Stepped,
+    SavedAcknowledgement, SavedAlarm, SavedBan, SavedFlow, SavedToken, Stepped,
 };
 use health::Status;
 pub use health::{Health, Notice, State};
@@ -77,6 +77,9 @@ const NOTICES: usize = 16;
 
 /// Revoked tokens that are remembered: the newest.
 pub const MOST_RETIRED: usize = 256;
+
+/// Alarms without an end that are remembered: the newest.
+pub const MOST_ALARMS: usize = 256;
 
 /// Acknowledged alarms that are remembered: the newest.
 pub const MOST_ACKNOWLEDGED: usize = 256;
@@ -319,6 +322,19 @@ impl Store {
     /// When the store is degraded, the database refuses, or it takes longer than five seconds.
     pub async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, StoreError> {
         self.ask(move |connection| history::page(connection, &query)).await
+    }
+
+    /// The same, of the networks that are `wanted`. A page may have fewer events than it could, and none, though there
+    /// are more: for each 50,000 are looked at.
+    ///
+    /// # Errors
+    /// As [`Store::history`].
+    pub async fn history_of(
+        &self,
+        query: HistoryQuery,
+        wanted: impl Fn(ipnet::IpNet) -> bool + Send + 'static,
+    ) -> Result<HistoryPage, StoreError> {
+        self.ask(move |connection| history::page_of(connection, &query, wanted)).await
     }
 
     /// Bans and unbans by the minute, from `from` on and before `to`: the number of each minute since the

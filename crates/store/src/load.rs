@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::Deserialize;
-use sipward_engine::{Cause, Evidence, Grade, Identity, Offender, RuleName, Success, Text};
+use sipward_engine::{
+    Cause, Evidence, Grade, Identity, Offender, RuleName, Success, Text, Timestamp,
+};
 
 use super::column::{expiry, flow, json, scope, timestamp};
 use super::entry::{
-    AllowEntry, Counts, Override, RetiredToken, Saved, SavedAcknowledgement, SavedBan, SavedFlow,
-    SavedToken,
+    AllowEntry, Counts, Override, RetiredToken, Saved, SavedAcknowledgement, SavedAlarm, SavedBan,
+    SavedFlow, SavedToken,
 };
 use super::key::Net;
-use super::schema::WRITTEN;
+use super::schema::{NOTIFIED, WRITTEN};
 use sipward_model::text::Time;
 use sipward_model::wire::Scope;
 
@@ -72,6 +74,13 @@ pub(super) fn all(connection: &Connection, observed: bool) -> rusqlite::Result<S
         unreadable,
         acknowledged,
     )?;
+    saved.alarms = rows(
+        connection,
+        "SELECT kind, about, text, data, since, last, times FROM alarms ORDER BY last",
+        [],
+        unreadable,
+        alarm,
+    )?;
     saved.tokens = rows(
         connection,
         "SELECT name, hash, scope, since, until, used FROM tokens",
@@ -87,14 +96,19 @@ pub(super) fn all(connection: &Connection, observed: bool) -> rusqlite::Result<S
         |row| Ok(RetiredToken { name: row.get(0)?, hash: row.get(1)?, at: timestamp(row.get(2)?) }),
     )?;
     saved.overrides = rows(connection, OVERRIDES, [], unreadable, set)?;
-    saved.written = connection
-        .query_row("SELECT value FROM meta WHERE key = ?1", params![WRITTEN], |row| {
+    saved.written = time_of(connection, WRITTEN)?;
+    saved.notified = time_of(connection, NOTIFIED)?;
+    Ok(saved)
+}
+
+/// The time in a `meta` row.
+fn time_of(connection: &Connection, key: &str) -> rusqlite::Result<Option<Timestamp>> {
+    let text = connection
+        .query_row("SELECT value FROM meta WHERE key = ?1", params![key], |row| {
             row.get::<_, String>(0)
         })
-        .optional()?
-        .and_then(|text| text.parse().ok())
-        .map(|Time(at)| at);
-    Ok(saved)
+        .optional()?;
+    Ok(text.and_then(|text| text.parse().ok()).map(|Time(at)| at))
 }
 
 const ALLOW: &str = "SELECT host, comment, since, until FROM allow";
@@ -265,6 +279,19 @@ fn acknowledged(row: &Row<'_>) -> rusqlite::Result<SavedAcknowledgement> {
         last: timestamp(row.get(4)?),
         name: row.get(5)?,
         at: timestamp(row.get(6)?),
+    })
+}
+
+fn alarm(row: &Row<'_>) -> rusqlite::Result<SavedAlarm> {
+    let about: String = row.get(1)?;
+    Ok(SavedAlarm {
+        kind: json(row, 0)?,
+        about: Some(about).filter(|about| !about.is_empty()),
+        text: row.get(2)?,
+        data: row.get(3)?,
+        since: timestamp(row.get(4)?),
+        last: timestamp(row.get(5)?),
+        times: row.get(6)?,
     })
 }
 

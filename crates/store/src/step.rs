@@ -32,5 +32,10 @@ pub(super) fn rows(connection: &Connection, step: &Stepped) -> rusqlite::Result<
             "UPDATE acknowledged SET {column} = {column} + ?3 WHERE {column} BETWEEN ?1 AND ?2"
         ))?;
     }
+    for column in ["since", "last"] {
+        run(&format!(
+            "UPDATE alarms SET {column} = {column} + ?3 WHERE {column} BETWEEN ?1 AND ?2"
+        ))?;
+    }
     run("UPDATE overrides SET since = since + ?3 WHERE since BETWEEN ?1 AND ?2")
 }

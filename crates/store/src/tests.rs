@@ -319,3 +319,33 @@ mod closing;
 mod history;
 mod tokens;
 mod trouble;
+
+#[tokio::test]
+async fn the_newest_alarms_without_an_end_and_the_first_test_come_back() {
+    let directory = TempDir::new().unwrap();
+    let settings = settings(&directory.path().join("x.db"));
+    let (store, saved) = open(&settings);
+    assert_eq!((saved.alarms.len(), saved.notified), (0, None));
+    let alarm = |n: usize| SavedAlarm {
+        kind: sipward_model::wire::AlarmKind::Guessed,
+        about: Some(format!("{n}")),
+        text: HOSTILE[n % 4].to_owned(),
+        data: "{}".to_owned(),
+        since: at(NOW),
+        last: at(NOW + n as u64),
+        times: 1,
+    };
+    for n in 0..MOST_ALARMS + 3 {
+        store.put(Entry::Alarm(alarm(n)));
+    }
+    let again = SavedAlarm { times: 2, last: at(NOW + HOUR), ..alarm(MOST_ALARMS) };
+    store.put(Entry::Alarm(again.clone()));
+    store.put(Entry::Notified { at: at(NOW) });
+    store.put(Entry::Notified { at: at(NOW + HOUR) });
+    let _ = store.close().await;
+    let (_store, saved) = open(&settings);
+    assert_eq!(saved.alarms.len(), MOST_ALARMS);
+    assert_eq!(saved.alarms.first(), Some(&alarm(3)));
+    assert_eq!(saved.alarms.last(), Some(&again));
+    assert_eq!(saved.notified, Some(at(NOW)));
+}

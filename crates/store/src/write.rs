@@ -11,13 +11,13 @@ use sipward_engine::{
 
 use super::column::micros;
 use super::entry::{
-    AllowEntry, Counts, Override, RetiredToken, SavedAcknowledgement, SavedBan, SavedFlow,
-    SavedToken,
+    AllowEntry, Counts, Override, RetiredToken, SavedAcknowledgement, SavedAlarm, SavedBan,
+    SavedFlow, SavedToken,
 };
 use super::inbox::Item;
 use super::key::Key;
-use super::schema::WRITTEN;
-use super::{Entry, HistoryKind, MOST_ACKNOWLEDGED, MOST_RETIRED, step};
+use super::schema::{NOTIFIED, WRITTEN};
+use super::{Entry, HistoryKind, MOST_ACKNOWLEDGED, MOST_ALARMS, MOST_RETIRED, step};
 use sipward_model::text::Time;
 use sipward_model::wire::Mode;
 
@@ -157,6 +157,11 @@ impl Rows<'_> {
             Entry::Override(set) => self.set(set),
             Entry::Reset { key } => self.run("DELETE FROM overrides WHERE key = ?1", params![key]),
             Entry::Acknowledge(alarm) => self.acknowledge(alarm),
+            Entry::Alarm(alarm) => self.alarm(alarm),
+            Entry::Notified { at } => self.run(
+                "INSERT OR IGNORE INTO meta (key, value) VALUES (?1, ?2)",
+                params![NOTIFIED, Time(*at).to_string()],
+            ),
             Entry::ForgetAcknowledgement { kind, about } => self.run(
                 "DELETE FROM acknowledged WHERE kind = ?1 AND about = ?2",
                 params![json(kind)?, about.as_deref().unwrap_or_default()],
@@ -401,6 +406,28 @@ impl Rows<'_> {
             "DELETE FROM acknowledged WHERE (kind, about) NOT IN
              (SELECT kind, about FROM acknowledged ORDER BY at DESC LIMIT ?1)",
             params![i64::try_from(MOST_ACKNOWLEDGED).unwrap_or(i64::MAX)],
+        )
+    }
+
+    fn alarm(&self, alarm: &SavedAlarm) -> rusqlite::Result<()> {
+        let SavedAlarm { kind, about, text, data, since, last, times } = alarm;
+        self.run(
+            "INSERT OR REPLACE INTO alarms (kind, about, text, data, since, last, times)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                json(kind)?,
+                about.as_deref().unwrap_or_default(),
+                text,
+                data,
+                micros(*since),
+                micros(*last),
+                times
+            ],
+        )?;
+        self.run(
+            "DELETE FROM alarms WHERE (kind, about) NOT IN
+             (SELECT kind, about FROM alarms ORDER BY last DESC LIMIT ?1)",
+            params![i64::try_from(MOST_ALARMS).unwrap_or(i64::MAX)],
         )
     }
 

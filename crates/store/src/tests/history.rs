@@ -274,3 +274,27 @@ async fn it_is_counted_by_day_rule_and_country_without_pieces_of_split_bans() {
     let nothing = nothing.await.unwrap();
     assert_eq!((nothing.counts.len(), nothing.countries), (0, None));
 }
+
+#[tokio::test]
+async fn the_wanted_networks_fill_each_page_and_the_next_one_goes_on() {
+    let dir = TempDir::new().unwrap();
+    let (store, _) = open(&settings(&dir.path().join("sipward.db")));
+    for n in 0..40_u64 {
+        let address = if n % 4 == 0 { "203.0.113.1" } else { "198.51.100.7" };
+        store.put(Entry::Ban { at: at(NOW + n), ban: ban(address, NOW + HOUR) });
+    }
+    store.settled().await;
+    let wanted = |net: IpNet| net.to_string().starts_with("203.0.113.");
+    let mut query = HistoryQuery { limit: 6, ..HistoryQuery::default() };
+    let mut times = Vec::new();
+    for _ in 0..4 {
+        let page = store.history_of(query.clone(), wanted).await.unwrap();
+        times.extend(page.events.iter().map(|event| event.at));
+        query.before = page.next;
+        if page.next.is_none() {
+            break;
+        }
+    }
+    let expected: Vec<_> = (0..10).rev().map(|n| at(NOW + 4 * n)).collect();
+    assert_eq!((times, query.before), (expected, None));
+}

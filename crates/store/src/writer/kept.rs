@@ -52,6 +52,8 @@ impl Kept {
             // An alarm that lost its acknowledgement is acknowledged once more.
             Entry::Acknowledge(_)
             | Entry::ForgetAcknowledgement { .. }
+            | Entry::Alarm(_)
+            | Entry::Notified { .. }
             | Entry::Ban { .. }
             | Entry::Unban { .. }
             | Entry::DenyFlow { .. }
