@@ -73,7 +73,8 @@ fn located(frame: &Frame, countries: &PlaceList, networks: &PlaceList) -> Markup
             }
         }
         p.soft {
-            "From " (labels::count(countries.memory.failures, "failure")) " since "
+            "Count: failures that are not forgeable, without phones that need attention and exempt hosts. From "
+            (labels::count(countries.memory.failures, "failure")) " since "
             (labels::ago(countries.memory.since, frame.now)) " and all bans."
             @if countries.unlocated_failures + countries.unlocated_bans > 0 {
                 " Of unknown country: " (labels::count(countries.unlocated_failures, "failure")) ", "
@@ -91,7 +92,7 @@ fn table(what: &str, places: &[Place]) -> Markup {
         table.rows.tight {
             caption.hidden { (what) " of failures and bans" }
             thead { tr {
-                th scope="col" { (what) } th.num scope="col" { "Proved" }
+                th scope="col" { (what) } th.num scope="col" { "Count" }
                 th.num scope="col" { "Failures" } th.num scope="col" { "Sources" }
                 th.num scope="col" { "Bans" }
             } }
@@ -99,7 +100,7 @@ fn table(what: &str, places: &[Place]) -> Markup {
                 @for place in places {
                     tr data-key=(key(place)) {
                         th scope="row" { a href=(bans_in(place)) { (name(place)) } }
-                        td.num data-label="Proved" { (labels::number(place.proved)) }
+                        td.num data-label="Count" { (labels::number(place.counted)) }
                         td.num data-label="Failures" { (labels::number(place.failures)) }
                         td.num data-label="Sources" { (labels::number(place.sources)) }
                         td.num data-label="Bans" { (labels::number(place.bans)) }
@@ -152,7 +153,8 @@ mod tests {
             as_number,
             name: Some(name.to_owned()),
             failures: 12,
-            proved: 10,
+            proved: 11,
+            counted: 10,
             sources: 3,
             bans: 1,
             last: None,
@@ -167,7 +169,7 @@ mod tests {
         assert!(shown.contains("href=\"/bans?as=64500\""), "{shown}");
         assert_eq!(
             words(&hostile).0,
-            "\\u{1b}[2J<b>\\u{202e}: 12 failures, 10 proved, from 3 sources; 1 ban"
+            "\\u{1b}[2J<b>\\u{202e}: 12 failures, 10 of which count, from 3 sources; 1 ban"
         );
     }
 

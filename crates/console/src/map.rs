@@ -13,30 +13,30 @@ use super::labels::{self, Shown};
 use sipward_model::text::Plain;
 use sipward_model::wire::{CountryCode, Place, PlaceList};
 
-/// Shades besides the one of countries without proved failures.
+/// Shades besides the one of countries without failures that count.
 const SHADES: u32 = 5;
 
 /// The map of a table of countries, with its legend.
 pub(super) fn map(countries: &PlaceList) -> Markup {
-    let most = countries.items.iter().map(|place| place.proved).max().unwrap_or(0);
+    let most = countries.items.iter().map(|place| place.counted).max().unwrap_or(0);
     let bounds = bounds(most);
     let file = &WORLD.path;
     html! {
         figure {
             svg.map viewBox="0 0 1000 430" role="group"
-                aria-label="Map of the world: proved failures by country. The table has the same numbers." {
+                aria-label="Map of the world: failures that count by country. The table has the same numbers." {
                 use href={ (file) "#world" } {}
                 @for place in countries.items.iter().filter(|place| is_on_map(place)) {
                     @let code = place.country.as_ref().map(CountryCode::as_str).unwrap_or_default();
                     a href=(bans_in(place)) aria-label=(words(place)) tabindex="-1" {
-                        use class={ "c" (shade(place.proved, &bounds)) } href={ (file) "#" (code) } {
+                        use class={ "c" (shade(place.counted, &bounds)) } href={ (file) "#" (code) } {
                             title { (words(place)) }
                         }
                     }
                 }
             }
             figcaption {
-                span { "Proved failures:" }
+                span { "Failures that count:" }
                 span.shade.c0 { "none" }
                 @for (number, (from, to)) in (1..).zip(ranges(&bounds)) {
                     span class={ "shade c" (number) } {
@@ -63,15 +63,15 @@ pub(super) fn key(place: &Place) -> String {
     }
 }
 
-/// `Germany: 12 failures, 10 proved, from 3 sources; 2 bans`.
+/// `Germany: 12 failures, 10 of which count, from 3 sources; 2 bans`.
 pub(super) fn words(place: &Place) -> Shown<String> {
     let code = place.country.map(|code| code.to_string()).unwrap_or_default();
     let name = place.name.as_deref().unwrap_or(&code);
     Shown(format!(
-        "{}: {}, {} proved, from {}; {}",
+        "{}: {}, {} of which count, from {}; {}",
         Plain(name),
         labels::count(place.failures, "failure"),
-        labels::number(place.proved),
+        labels::number(place.counted),
         labels::count(place.sources, "source"),
         labels::count(place.bans, "ban"),
     ))
@@ -107,8 +107,8 @@ fn ranges(bounds: &[u64]) -> impl Iterator<Item = (u64, u64)> {
 }
 
 /// 0 for none, otherwise the number of the first shade that reaches so far.
-fn shade(proved: u64, bounds: &[u64]) -> usize {
-    if proved == 0 { 0 } else { bounds.partition_point(|bound| *bound < proved) + 1 }
+fn shade(counted: u64, bounds: &[u64]) -> usize {
+    if counted == 0 { 0 } else { bounds.partition_point(|bound| *bound < counted) + 1 }
 }
 
 #[cfg(test)]

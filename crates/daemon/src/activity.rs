@@ -20,17 +20,16 @@ use std::sync::Arc;
 
 use sipward_engine::Timestamp;
 
-pub use alarms::{ActiveState, Alarms, Seen};
+pub use alarms::{ActiveState, Alarms, Kept, Report, Seen};
 pub use attacks::{
-    Attacked, Attacks, Column, MOST_FAILURES, Patient, Remembered, Row, patients, rows, users,
-    within,
+    Attacked, Attacks, Column, MOST_FAILURES, Patient, Remembered, Row, counts, patients, rows,
+    users, within,
 };
 pub use series::Series;
 pub use ticker::{Tick, Ticker};
 
 use sipward_model::clock;
 use sipward_model::record::Record;
-use sipward_model::wire::AlarmKind;
 
 /// Everything that is remembered.
 #[derive(Debug)]
@@ -52,12 +51,8 @@ impl Activity {
         }
     }
 
-    /// Adds a record of the time `now`. Gives the acknowledged alarm that it ends.
-    pub fn note(
-        &mut self,
-        record: &Arc<Record>,
-        now: Timestamp,
-    ) -> Option<(AlarmKind, Option<String>)> {
+    /// Adds a record of the time `now`. Gives what the store is to keep of an alarm.
+    pub fn note(&mut self, record: &Arc<Record>, now: Timestamp) -> Option<Kept> {
         match &**record {
             Record::ClockStepped { by_seconds, .. } => self.shift(clock::micros(*by_seconds)),
             Record::AuthFailure(judgement) => {

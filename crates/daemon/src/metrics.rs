@@ -28,7 +28,7 @@ pub use page::Format;
 pub use render::render;
 pub use tally::{Histogram, Tally};
 
-use crate::activity::Activity;
+use crate::activity::{Activity, Kept};
 use sipward_model::clock::Clock;
 use sipward_model::record::Record;
 use sipward_notify::{Delivery, DeliveryStats, EventReceiver, METRICS};
@@ -108,8 +108,8 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// The counter, and the work that keeps it; `ledgers` are reported beside. `store` holds which alarms were
-    /// acknowledged.
+    /// The counter, and the work that keeps it; `ledgers` are reported beside. `store` keeps the alarms
+    /// that nothing reports again, and which were acknowledged.
     pub fn new(
         records: &broadcast::Sender<Arc<Record>>,
         ledgers: &[Arc<DeliveryStats>],
@@ -129,8 +129,12 @@ impl Metrics {
         let work = async move {
             while let Some(record) = hearing.next().await {
                 counting.lock().note(&record);
-                if let Some((kind, about)) = counting.activity().note(&record, clock.now()) {
-                    store.put(Entry::ForgetAcknowledgement { kind, about });
+                match counting.activity().note(&record, clock.now()) {
+                    Some(Kept::Raised(alarm)) => store.put(Entry::Alarm(alarm)),
+                    Some(Kept::Ended(kind, about)) => {
+                        store.put(Entry::ForgetAcknowledgement { kind, about });
+                    }
+                    None => {}
                 }
             }
         };

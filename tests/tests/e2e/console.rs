@@ -164,6 +164,17 @@ fn an_alarm_is_acknowledged_and_stays_so_after_a_restart() {
     let client = served.setup.client();
     let raised = get_until(&client, "/alarms", |alarms| alarms["state"] == "alarm");
     assert_eq!(raised["items"][0]["about"], "1003");
+
+    // Nobody has seen it yet, so it counts after a restart, too.
+    served.daemon.stop();
+    served.daemon = served.world.watch(&served.setup);
+    served.daemon.expect("http_opened");
+    let again = client.get("/alarms").expect(200);
+    assert_eq!(again["state"], "alarm");
+    for field in ["kind", "about", "text", "since", "at", "times", "counts"] {
+        assert_eq!(again["items"][0][field], raised["items"][0][field], "{field}");
+    }
+    assert_eq!(again["items"][0]["data"]["user"], "1003");
     let reader = served.token("looks", "read");
     let refused =
         served.ask(|web| web.bearer(&reader).ask("POST", "/api/v1/alarms/guessed/ack", None));

@@ -15,7 +15,8 @@ use sipward_model::wire::{AlarmKind, AlarmState};
 
 use sipward_model::clock::moved;
 use sipward_model::record::Record;
-use sipward_store::SavedAcknowledgement;
+use sipward_model::record::line;
+use sipward_store::{SavedAcknowledgement, SavedAlarm};
 
 /// Alarms remembered at most. Each holds the record of its latest time, about 1 kB.
 const MOST: usize = 256;
@@ -43,8 +44,35 @@ struct Entry {
     last: Timestamp,
     times: u32,
     /// The latest report.
-    record: Arc<Record>,
+    report: Report,
     ended: Option<Timestamp>,
+}
+
+/// What was reported.
+#[derive(Clone, Debug)]
+pub enum Report {
+    /// In this run.
+    Record(Arc<Record>),
+    /// In an earlier run: the log line for people, and its fields.
+    Saved { text: String, fields: serde_json::Map<String, serde_json::Value> },
+}
+
+impl Report {
+    fn text(&self) -> String {
+        match self {
+            Self::Record(record) => record.to_string(),
+            Self::Saved { text, .. } => text.clone(),
+        }
+    }
+}
+
+/// What the store is to keep of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// An alarm that nothing reports again after a restart.
+    Raised(SavedAlarm),
+    /// An acknowledged alarm is over.
+    Ended(AlarmKind, Option<String>),
 }
 
 /// A state that its owner reports as active now, whatever the records say.
@@ -66,7 +94,7 @@ pub struct Seen {
     pub last: Timestamp,
     pub times: u32,
     /// `None` if there is only the state itself.
-    pub record: Option<Arc<Record>>,
+    pub report: Option<Report>,
     pub text: String,
     /// `None` for what has no end.
     pub standing: Option<bool>,
@@ -85,28 +113,57 @@ impl Seen {
 }
 
 impl Alarms {
-    /// Adds a record of the time `now`. Gives the acknowledged alarm that it ends.
-    pub fn note(
-        &mut self,
-        record: &Arc<Record>,
-        now: Timestamp,
-    ) -> Option<(AlarmKind, Option<String>)> {
+    /// Adds a record of the time `now`. Gives what the store is to keep of it.
+    pub fn note(&mut self, record: &Arc<Record>, now: Timestamp) -> Option<Kept> {
         match change(record)? {
             AlarmChange::Raised(concern, about) => {
-                self.raise(concern, about, record, now);
-                None
+                let (first, times) = self.raise(concern, about.clone(), record, now);
+                // Of one that comes again and again, ever fewer are written.
+                (!concern.has_end() && times.is_power_of_two()).then(|| {
+                    let data = serde_json::to_string(&line(record, now).fields);
+                    Kept::Raised(SavedAlarm {
+                        kind: concern,
+                        about,
+                        text: record.to_string(),
+                        data: data.unwrap_or_default(),
+                        since: first,
+                        last: now,
+                        times,
+                    })
+                })
             }
             AlarmChange::Over(concern, about) => {
                 self.end(concern, about.as_deref(), now);
                 let known = self.acknowledged.end(concern, about.as_deref());
-                known.then_some((concern, about))
+                known.then_some(Kept::Ended(concern, about))
             }
         }
     }
 
-    /// Takes over the alarms that were acknowledged in an earlier run.
-    pub fn restore(&mut self, saved: Vec<SavedAcknowledgement>) {
-        self.acknowledged.restore(saved);
+    /// Takes over the alarms of an earlier run, and which were acknowledged. Where the store opens late, what was
+    /// reported meanwhile stays.
+    pub fn restore(
+        &mut self,
+        acknowledged: Vec<SavedAcknowledgement>,
+        alarms: Vec<SavedAlarm>,
+        now: Timestamp,
+    ) {
+        self.acknowledged.restore(acknowledged);
+        for saved in alarms.into_iter().rev() {
+            let SavedAlarm { kind, about, text, data, since, last, times } = saved;
+            let known =
+                self.entries.iter().any(|entry| entry.concern == kind && entry.about == about);
+            if known || self.entries.len() >= MOST {
+                continue;
+            }
+            let fields = serde_json::from_str(&data).unwrap_or_default();
+            let report = Report::Saved { text, fields };
+            let entry =
+                Entry { concern: kind, about, first: since, last, times, report, ended: None };
+            if !is_old(&entry, now) {
+                self.entries.push_front(entry);
+            }
+        }
     }
 
     /// Acknowledges the alarms of a kind, or the one about this, in the name of `name`. Gives those that were not
@@ -164,8 +221,8 @@ impl Alarms {
                 first: entry.first,
                 last: entry.last,
                 times: entry.times,
-                record: Some(Arc::clone(&entry.record)),
-                text: entry.record.to_string(),
+                text: entry.report.text(),
+                report: Some(entry.report.clone()),
                 standing: entry.concern.has_end().then_some(stands),
                 ended: if stands { None } else { entry.ended },
                 acknowledged: None,
@@ -177,7 +234,7 @@ impl Alarms {
             first: state.since,
             last: state.since,
             times: 1,
-            record: None,
+            report: None,
             text: state.text.clone(),
             standing: Some(true),
             ended: None,
@@ -197,13 +254,14 @@ impl Alarms {
         seen
     }
 
+    /// Gives when it was first reported, and how often.
     fn raise(
         &mut self,
         concern: AlarmKind,
         about: Option<String>,
         record: &Arc<Record>,
         now: Timestamp,
-    ) {
+    ) -> (Timestamp, u32) {
         let open = self.entries.iter_mut().rev().find(|entry| {
             let same = entry.concern == concern && entry.about == about && entry.ended.is_none();
             same && (concern.has_end() || now.since(entry.last) < SAME)
@@ -211,8 +269,8 @@ impl Alarms {
         if let Some(entry) = open {
             entry.last = now;
             entry.times = entry.times.saturating_add(1);
-            entry.record = Arc::clone(record);
-            return;
+            entry.report = Report::Record(Arc::clone(record));
+            return (entry.first, entry.times);
         }
         if self.entries.len() >= MOST {
             // Ended alarms are dropped before active ones.
@@ -222,7 +280,7 @@ impl Alarms {
                 .position(|entry| entry.ended.is_some() || !entry.concern.has_end());
             self.entries.remove(over.unwrap_or_default());
         }
-        let record = Arc::clone(record);
+        let report = Report::Record(Arc::clone(record));
         let (first, last) = (now, now);
         self.entries.push_back(Entry {
             concern,
@@ -230,10 +288,11 @@ impl Alarms {
             first,
             last,
             times: 1,
-            record,
+            report,
             ended: None,
         });
         self.entries.retain(|entry| !is_old(entry, now));
+        (now, 1)
     }
 
     /// Moves all times by so many µs.
@@ -263,7 +322,7 @@ fn of_earlier_run(alarm: &SavedAcknowledgement) -> Seen {
         first: alarm.since,
         last: alarm.last,
         times: 1,
-        record: None,
+        report: None,
         text: alarm.text.clone(),
         standing: None,
         ended: None,

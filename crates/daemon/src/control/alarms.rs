@@ -6,7 +6,7 @@ use super::Control;
 use super::bounds::at_most;
 use super::error::ControlError;
 use crate::EngineTask;
-use crate::activity::{ActiveState, Seen};
+use crate::activity::{ActiveState, Report, Seen};
 use sipward_model::record::line;
 use sipward_model::text::{self, Time};
 use sipward_model::wire::{Acknowledged, Acknowledgement, Alarm, AlarmKind, AlarmList, AlarmState};
@@ -55,7 +55,11 @@ impl Control {
 }
 
 fn alarm(seen: Seen, now: Timestamp) -> Alarm {
-    let fields = seen.record.as_deref().map(|record| line(record, now).fields);
+    let fields = match &seen.report {
+        Some(Report::Record(record)) => line(record, now).fields,
+        Some(Report::Saved { fields, .. }) => fields.clone(),
+        None => serde_json::Map::new(),
+    };
     Alarm {
         kind: seen.concern,
         severity: seen.concern.severity(),
@@ -68,7 +72,7 @@ fn alarm(seen: Seen, now: Timestamp) -> Alarm {
         ended: seen.ended.map(Time),
         acknowledged: seen.acknowledged.map(|(name, at)| Acknowledgement { name, at: Time(at) }),
         text: seen.text,
-        data: fields.unwrap_or_default(),
+        data: fields,
     }
 }
 

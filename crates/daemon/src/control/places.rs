@@ -20,7 +20,7 @@ use super::error::ControlError;
 use super::hosts::location;
 use super::{Control, aside};
 use crate::EngineHandle;
-use crate::activity::Remembered;
+use crate::activity::{self, Remembered};
 use crate::geo::{Finder, Origin};
 use sipward_model::text::Time;
 use sipward_model::wire::{Ban, Memory, Place, PlaceBy, PlaceList, PlaceQuery};
@@ -54,6 +54,7 @@ struct Bans {
 struct Tally {
     failures: u64,
     proved: u64,
+    counted: u64,
     sources: u64,
     bans: u64,
     last: Option<Timestamp>,
@@ -61,6 +62,11 @@ struct Tally {
 }
 
 impl Control {
+    /// Whether files say where addresses are.
+    pub fn knows_places(&self) -> bool {
+        !self.lookups.geo.is_empty()
+    }
+
     /// The countries or networks that failures and bans come from, by the failures that are remembered and the bans
     /// now.
     pub async fn places(&self, query: PlaceQuery) -> Result<PlaceList, ControlError> {
@@ -190,7 +196,7 @@ impl<'a> Located<'a> {
         let total = places.len() as u64;
         let mut ranked: Vec<(Origin, Tally)> = places.into_iter().collect();
         ranked.sort_unstable_by_key(|(origin, tally)| {
-            (Reverse((tally.proved, tally.bans, tally.failures)), *origin)
+            (Reverse((tally.counted, tally.bans, tally.failures)), *origin)
         });
         ranked.truncate(limit);
         let items =
@@ -218,6 +224,7 @@ fn sources(seen: &Remembered) -> HashMap<IpAddr, Tally> {
         tally.sources = 1;
         tally.failures += 1;
         tally.proved += u64::from(failure.grade.is_proved());
+        tally.counted += u64::from(activity::counts(failure));
         tally.last = tally.last.max(Some(at));
     }
     sources
@@ -225,12 +232,13 @@ fn sources(seen: &Remembered) -> HashMap<IpAddr, Tally> {
 
 impl Tally {
     fn new(one: IpAddr) -> Self {
-        Self { failures: 0, proved: 0, sources: 0, bans: 0, last: None, one }
+        Self { failures: 0, proved: 0, counted: 0, sources: 0, bans: 0, last: None, one }
     }
 
     fn add(&mut self, other: &Self) {
         self.failures += other.failures;
         self.proved += other.proved;
+        self.counted += other.counted;
         self.sources += other.sources;
         self.last = self.last.max(other.last);
     }
@@ -239,8 +247,9 @@ impl Tally {
 fn place(Origin { country, as_number }: Origin, finder: &Finder, tally: &Tally) -> Place {
     let found = finder.look_up(tally.one).unwrap_or_default();
     let name = if country.is_some() { found.country_name } else { found.as_name };
-    let Tally { failures, proved, sources, bans, last, one: _ } = *tally;
-    Place { country, as_number, name, failures, proved, sources, bans, last: last.map(Time) }
+    let Tally { failures, proved, counted, sources, bans, last, one: _ } = *tally;
+    let last = last.map(Time);
+    Place { country, as_number, name, failures, proved, counted, sources, bans, last }
 }
 
 #[cfg(test)]

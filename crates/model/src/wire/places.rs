@@ -91,7 +91,7 @@ pub struct PlaceList {
     pub by: PlaceBy,
     /// Whether there are files to look into (`[geo] files`). Without one there are no items.
     pub located: bool,
-    /// The places with the most proved failures first, then those with the most bans.
+    /// The places with the most failures that count first, then those with the most bans.
     #[schema(max_items = 1000)]
     pub items: Vec<Place>,
     /// Different ones in all.
@@ -118,6 +118,10 @@ pub struct Place {
     pub failures: u64,
     /// Failures among them that are not forgeable: `answered` and `assumed`.
     pub proved: u64,
+    /// Failures among these that are no phone's that needs attention and no exempt host's: attacks, as far as anybody
+    /// can know.
+    #[serde(default)]
+    pub counted: u64,
     /// Distinct addresses that failed.
     pub sources: u64,
     /// Bans now. A banned network counts where its first address is.

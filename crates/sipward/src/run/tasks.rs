@@ -4,22 +4,31 @@ use std::sync::Arc;
 
 use tokio::sync::{broadcast, mpsc};
 
+use sipward_daemon::metrics::Metrics;
 use sipward_daemon::{Command, Settings};
 use sipward_model::clock::{self, Clock};
 use sipward_model::record::Record;
 use sipward_server::http::Access;
-use sipward_store::{Entry, Notice, Store};
+use sipward_store::{Entry, Notice, Saved, Store};
+
+/// Whom the store's notices concern.
+pub(super) struct Told {
+    pub(super) settings: Arc<Settings>,
+    pub(super) access: Arc<Access>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) records: broadcast::Sender<Arc<Record>>,
+}
+
+/// Takes over the alarms that are stored.
+pub(super) fn restore_alarms(metrics: &Metrics, saved: &Saved) {
+    let (acknowledged, alarms) = (saved.acknowledged.clone(), saved.alarms.clone());
+    metrics.recall(|activity, now| activity.alarms.restore(acknowledged, alarms, now));
+}
 
 /// Reports the notices of the store, and passes its late bans to the engine.
-pub(super) async fn hear_store(
-    mut notices: mpsc::Receiver<Notice>,
-    (settings, access, commands, records): (
-        Arc<Settings>,
-        Arc<Access>,
-        mpsc::Sender<Command>,
-        broadcast::Sender<Arc<Record>>,
-    ),
-) {
+pub(super) async fn hear_store(mut notices: mpsc::Receiver<Notice>, told: Told) {
+    let Told { settings, access, metrics, commands, records } = told;
     while let Some(notice) = notices.recv().await {
         let record = match notice {
             Notice::Degraded { error } => Record::StoreDegraded { error },
@@ -28,6 +37,7 @@ pub(super) async fn hear_store(
             Notice::Incomplete { error } => Record::StoreIncomplete { error },
             Notice::SetAside { kept: file, error } => Record::StoreSetAside { file, error },
             Notice::Late(saved) => {
+                restore_alarms(&metrics, &saved);
                 access.tokens.take_over(saved.tokens.clone(), saved.retired.clone());
                 // They decide which bans are restored. Invalid ones are reported.
                 if settings.take_over(&saved).await.is_err() {

@@ -18,11 +18,18 @@ struct Acknowledged {
 }
 
 impl Acknowledgements {
-    /// Takes over what an earlier run has stored.
+    /// Takes over what an earlier run has stored. What was acknowledged since is newer.
     pub(super) fn restore(&mut self, saved: Vec<SavedAcknowledgement>) {
-        let most = saved.len().saturating_sub(MOST_ACKNOWLEDGED);
-        let newest = saved.into_iter().skip(most);
-        self.0 = newest.map(|alarm| Acknowledged { alarm, earlier: true }).collect();
+        let since = std::mem::take(&mut self.0);
+        let is_earlier = |alarm: &SavedAcknowledgement| {
+            !since.iter().any(|it| is(&it.alarm, alarm.kind, alarm.about.as_deref()))
+        };
+        let earlier = saved.into_iter().filter(is_earlier);
+        let mut all: Vec<Acknowledged> =
+            earlier.map(|alarm| Acknowledged { alarm, earlier: true }).collect();
+        all.extend(since);
+        all.drain(..all.len().saturating_sub(MOST_ACKNOWLEDGED));
+        self.0 = all;
     }
 
     pub(super) fn add(&mut self, alarm: SavedAcknowledgement) {

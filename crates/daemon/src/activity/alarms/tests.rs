@@ -157,7 +157,7 @@ fn what_was_acknowledged_before_a_restart_stays_so_until_its_state_ends() {
     saved.extend(before.acknowledge((AlarmKind::AccountAttacked, None), "anna", &[], at(1)));
 
     let mut alarms = Alarms::default();
-    alarms.restore(saved);
+    alarms.restore(saved, Vec::new(), at(4));
     alarms.note(&Arc::new(undelivered("mail")), at(5));
     let seen = alarms.read(&[], at(6));
     assert_eq!(seen.len(), 2, "that of the account is listed, with nothing but its text");
@@ -166,10 +166,67 @@ fn what_was_acknowledged_before_a_restart_stays_so_until_its_state_ends() {
 
     let over = Record::Delivered { by: "mail".to_owned(), lost: 0 };
     let ended = alarms.note(&Arc::new(over), at(7));
-    assert_eq!(ended, Some((AlarmKind::DeliveryFailed, Some("mail".to_owned()))));
+    assert_eq!(ended, Some(Kept::Ended(AlarmKind::DeliveryFailed, Some("mail".to_owned()))));
     alarms.note(&Arc::new(undelivered("mail")), at(8));
     assert_eq!(alarms.read(&[], at(9))[0].weighs(at(9)), Some(AlarmState::Attention));
     alarms.note(&Arc::new(attacked("1000")), at(10));
     assert_eq!(alarms.read(&[], at(10))[0].weighs(at(10)), Some(AlarmState::Attention));
     assert_eq!(alarms.read(&[], at(26 * 60)).len(), 1, "a day later only the state is left");
+}
+
+fn kept(alarms: &mut Alarms, minutes: u64, record: Record) -> SavedAlarm {
+    match alarms.note(&Arc::new(record), at(minutes)) {
+        Some(Kept::Raised(alarm)) => alarm,
+        other => panic!("{other:?} is kept"),
+    }
+}
+
+#[test]
+fn an_event_counts_on_after_a_restart_until_it_is_acknowledged_or_old() {
+    let mut before = Alarms::default();
+    let saved = kept(&mut before, 0, attacked("1000"));
+    assert_eq!(before.note(&Arc::new(undelivered("mail")), at(0)), None, "its owner reports it");
+
+    let mut alarms = Alarms::default();
+    alarms.restore(Vec::new(), vec![saved.clone()], at(5));
+    let seen = alarms.read(&[], at(6));
+    assert_eq!((seen.len(), seen[0].first, seen[0].last), (1, at(0), at(0)));
+    assert_eq!(seen[0].text, before.read(&[], at(6)).pop().unwrap().text);
+    assert_eq!(seen[0].weighs(at(6)), Some(AlarmState::Attention));
+    let Some(Report::Saved { fields, .. }) = &seen[0].report else { panic!("{seen:?}") };
+    assert_eq!(fields["user"], "1000");
+
+    let done = alarms.acknowledge((AlarmKind::AccountAttacked, None), "anna", &[], at(7));
+    assert_eq!(done.len(), 1);
+    assert_eq!(alarms.read(&[], at(8)).len(), 1, "listed once");
+    let mut again = Alarms::default();
+    again.restore(done, vec![saved.clone()], at(9));
+    let seen = again.read(&[], at(9));
+    assert_eq!((seen.len(), seen[0].weighs(at(9))), (1, None), "acknowledged");
+
+    let mut late = Alarms::default();
+    late.restore(Vec::new(), vec![saved], at(24 * 60));
+    assert!(late.read(&[], at(24 * 60)).is_empty(), "a day old");
+}
+
+#[test]
+fn a_store_that_opens_late_takes_nothing_back() {
+    let mut before = told([(0, attacked("1000")), (0, attacked("1001"))]);
+    let acknowledged = before.acknowledge((AlarmKind::AccountAttacked, None), "anna", &[], at(1));
+    let mut alarms = told([(10, attacked("1000"))]);
+    alarms.acknowledge((AlarmKind::AccountAttacked, Some("1000")), "bert", &[], at(11));
+    alarms.restore(acknowledged, Vec::new(), at(12));
+    let seen = alarms.read(&[], at(12));
+    let by = |about: &str| {
+        let found = seen.iter().find(|seen| seen.about.as_deref() == Some(about)).unwrap();
+        found.acknowledged.clone().map(|(name, _)| name)
+    };
+    assert_eq!((by("1000").as_deref(), by("1001").as_deref()), (Some("bert"), Some("anna")));
+}
+
+#[test]
+fn of_an_alarm_that_comes_again_and_again_ever_fewer_are_stored() {
+    let mut alarms = Alarms::default();
+    let raised = (0..64).filter(|_| alarms.note(&Arc::new(attacked("1000")), at(0)).is_some());
+    assert_eq!(raised.count(), 7);
 }

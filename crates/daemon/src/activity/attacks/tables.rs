@@ -254,6 +254,6 @@ pub fn within(remembered: &Remembered, window: Duration, now: Timestamp) -> With
 }
 
 /// Whether it speaks against its source: not forgeable, no phone's that needs attention, no exempt host's.
-fn counts(seen: &Judgement) -> bool {
+pub fn counts(seen: &Judgement) -> bool {
     seen.grade.is_proved() && !seen.attention && seen.exempt.is_none()
 }

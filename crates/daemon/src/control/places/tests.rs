@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use sipward_engine::{Grade, Identity, Judgement, Text};
+use sipward_engine::{Exemption, Grade, Identity, Judgement, Text};
 
 use super::*;
 use crate::activity::Attacks;
@@ -20,9 +20,13 @@ fn finder(files: &[&str]) -> Finder {
 }
 
 fn remembered(failures: &[(&str, Grade)]) -> Remembered {
+    remembered_of(failures, |_| {})
+}
+
+fn remembered_of(failures: &[(&str, Grade)], change: impl Fn(&mut Judgement)) -> Remembered {
     let mut attacks = Attacks::new(NOON);
     for (address, grade) in failures {
-        let judgement = Judgement {
+        let mut judgement = Judgement {
             address: address.parse().unwrap(),
             user: Text::new("1000"),
             profile: Text::new("internal"),
@@ -34,6 +38,7 @@ fn remembered(failures: &[(&str, Grade)]) -> Remembered {
             exempt: None,
             banned: false,
         };
+        change(&mut judgement);
         attacks.failure(&Arc::new(Record::AuthFailure(judgement)), NOON);
     }
     attacks.remembered(NOON)
@@ -87,6 +92,21 @@ fn proved_failures_count_first_and_forged_ones_last() {
     // 203.0.113.200 is outside of the /25 that the file has.
     assert_eq!(rows(&networks), [("64496".to_owned(), Some("Example Hosting"), [1, 1, 1, 1])]);
     assert_eq!((networks.total, networks.unlocated_failures), (3, 2));
+}
+
+#[test]
+fn phones_with_an_old_password_and_exempt_hosts_are_no_attackers() {
+    let finder = finder(&["city.mmdb"]);
+    let office: IpAddr = "203.0.113.7".parse().unwrap();
+    let phone: IpAddr = "203.0.113.200".parse().unwrap();
+    let seen = remembered_of(&STORM, |judgement| {
+        judgement.attention = judgement.address == phone;
+        judgement.exempt = (judgement.address == office).then_some(Exemption::Allow);
+    });
+    let countries = Located::new(&finder, &seen, &HashMap::new()).list(PlaceBy::Country, 10);
+    let dutch = countries.items.iter().find(|place| place.name.as_deref() == Some("Netherlands"));
+    let dutch = dutch.unwrap();
+    assert_eq!((dutch.failures, dutch.proved, dutch.counted), (2, 2, 0));
 }
 
 #[test]
