@@ -25,7 +25,7 @@ use sipward_model::wire::{
     Refusal, Status,
 };
 use sipward_server::http::error::ApiError;
-pub(super) use table::{Columns, rows};
+pub(super) use table::{Columns, PLACES, place_fields, rows};
 
 /// The filtered list as files.
 const FILES: [(&str, &str); 2] =
@@ -398,7 +398,7 @@ fn filter(fields: &Fields, located: bool) -> Markup {
                     @for (name, text, options) in &filters() {
                         (forms::choice(name, text, fields.text(name), options))
                     }
-                    @if located { (table::place_fields(fields)) }
+                    @if located { (place_fields(fields)) }
                     (sorting(fields, located))
                     (paging::length(fields))
                 }
@@ -415,24 +415,11 @@ fn chips(fields: &Fields) -> Markup {
         let (_, words) = options.into_iter().find(|(option, _)| option == value)?;
         Some((name, title, words))
     });
-    let places = table::PLACES.into_iter().filter_map(|(name, title, ..)| {
+    let places = PLACES.into_iter().filter_map(|(name, title, ..)| {
         fields.text(name).map(|text| (name, title, text.to_owned()))
     });
     let active: Vec<_> = search.into_iter().chain(chosen).chain(places).collect();
-    html! {
-        @if !active.is_empty() {
-            ul.chips.active aria-label="Active filters" {
-                @for (name, title, words) in &active {
-                    li {
-                        span.soft { (title) ": " } (labels::plain(words)) " "
-                        a href=(paging::without(fields, "/bans", name))
-                            aria-label={ "Remove filter " (title) } { "×" }
-                    }
-                }
-                @if active.len() > 1 { li.all { a href="/bans" { "Remove all" } } }
-            }
-        }
-    }
+    paging::chips("/bans", fields, &active)
 }
 
 #[cfg(test)]

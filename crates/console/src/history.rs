@@ -3,12 +3,13 @@
 use axum::extract::State;
 use maud::{Markup, html};
 
+use super::bans;
 use super::error_page::ErrorPage;
 use super::fields::{Asked, Fields};
 use super::forms;
 use super::frame::Frame;
 use super::labels::{self, Shown, plain};
-use super::paging::{ROWS, here, pages};
+use super::paging::{self, ROWS, here, pages};
 use sipward_daemon::control::Control;
 use sipward_model::text::Time;
 use sipward_model::wire::{
@@ -24,7 +25,8 @@ pub(super) async fn list(
     let page = control.history(query(&fields)?).await?;
     let body = html! {
         div.head { h1 { "History" } p.soft { "All decisions, newest first." } }
-        (filter(&fields))
+        (filter(&fields, control.knows_places()))
+        (chips(&fields))
         div #history data-live="" { (rows(&frame, &page)) }
         (pages("/history", &fields, page.next.as_deref()))
     };
@@ -37,6 +39,8 @@ fn query(fields: &Fields) -> Result<HistoryQuery, ApiError> {
         event: fields.word("event")?,
         from: time(fields, "from")?,
         to: time(fields, "to")?,
+        country: fields.read("country")?,
+        as_number: fields.read("as")?,
         limit: Some(fields.read("limit")?.unwrap_or(ROWS)),
         cursor: fields.text("cursor").map(str::to_owned),
     })
@@ -58,7 +62,7 @@ const KINDS: [HistoryKind; 5] = [
     HistoryKind::FlowAllowed,
 ];
 
-fn filter(fields: &Fields) -> Markup {
+fn filter(fields: &Fields, located: bool) -> Markup {
     let kinds = forms::options(&KINDS, |kind| title(kind).to_owned());
     html! {
         form.filter method="get" action="/history" role="search" aria-label="Search the history" {
@@ -68,17 +72,38 @@ fn filter(fields: &Fields) -> Markup {
                     value=(fields.text("net").unwrap_or_default()) maxlength="64" autocomplete="off"
                     spellcheck="false";
             }
-            (forms::choice("event", "Decision", fields.text("event"), &kinds))
-            @for (name, text) in [("from", "From (UTC)"), ("to", "To (UTC)")] {
-                div.field.date {
-                    label for=(name) { (text) }
-                    input type="datetime-local" id=(name) name=(name)
-                        value=(local(fields.text(name).unwrap_or_default()));
+            button type="submit" { "Search" }
+            details.fold {
+                summary { "Filter" }
+                div {
+                    (forms::choice("event", "Decision", fields.text("event"), &kinds))
+                    @for (name, text) in TIMES {
+                        div.field.date {
+                            label for=(name) { (text) }
+                            input type="datetime-local" id=(name) name=(name)
+                                value=(local(fields.text(name).unwrap_or_default()));
+                        }
+                    }
+                    @if located { (bans::place_fields(fields)) }
+                    (paging::length(fields))
                 }
             }
-            button type="submit" { "Search" }
         }
     }
+}
+
+const TIMES: [(&str, &str); 2] = [("from", "From (UTC)"), ("to", "To (UTC)")];
+
+/// The filters that are in use.
+fn chips(fields: &Fields) -> Markup {
+    let of = |name, title| fields.text(name).map(|text| (name, title, text.to_owned()));
+    let kind = fields.word::<HistoryKind>("event").ok().flatten();
+    let mut active: Vec<(&str, &str, String)> =
+        of("net", "Address or network").into_iter().collect();
+    active.extend(kind.map(|kind| ("event", "Decision", title(kind).to_owned())));
+    active.extend(TIMES.into_iter().filter_map(|(name, title)| of(name, title)));
+    active.extend(bans::PLACES.into_iter().filter_map(|(name, title, ..)| of(name, title)));
+    paging::chips("/history", fields, &active)
 }
 
 /// A time as a date field of a browser takes it.
@@ -98,7 +123,12 @@ pub(super) fn title(kind: HistoryKind) -> &'static str {
 
 fn rows(frame: &Frame, page: &HistoryPage) -> Markup {
     if page.items.is_empty() {
-        return html! { p.empty { "No decisions." } };
+        return html! {
+            // A filter by place looks at so many decisions for a page.
+            @if page.next.is_some() {
+                p.empty { "None among the 50,000 decisions looked at. The next page goes on." }
+            } @else { p.empty { "No decisions." } }
+        };
     }
     html! {
         table.rows.wide {
@@ -201,6 +231,19 @@ pub(super) fn refused(refusal: &Refusal) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_filter_in_use_can_be_removed_alone() {
+        let fields = b"net=192.0.2.7&event=ban&country=NL&from=2026-11-23T22:00&cursor=9&to=";
+        let shown = chips(&Fields::parse(fields).unwrap()).into_string();
+        assert_eq!(shown.matches("Remove filter").count(), 4, "{shown}");
+        assert!(
+            shown.contains(
+                "href=\"/history?net=192.0.2.7&amp;event=ban&amp;from=2026-11-23T22%3A00\""
+            ),
+            "{shown}"
+        );
+    }
 
     #[test]
     fn times_are_read_as_browsers_and_as_programs_write_them() {

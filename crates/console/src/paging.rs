@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::fields::Fields;
+use super::labels::plain;
 
 /// Default rows of a page.
 pub(super) const ROWS: u16 = 20;
@@ -43,9 +44,26 @@ pub(super) fn pages(path: &str, fields: &Fields, next: Option<&str>) -> Markup {
 }
 
 /// The list without one of its filters, from the first page.
-pub(super) fn without(fields: &Fields, path: &str, name: &str) -> String {
+fn without(fields: &Fields, path: &str, name: &str) -> String {
     let changes: Vec<_> = SAID.into_iter().chain([("cursor", ""), (name, "")]).collect();
     at(path, &fields.query_with(&changes))
+}
+
+/// The filters that are in use, each with its title and words, and a link to the list without it.
+pub(super) fn chips(path: &str, fields: &Fields, active: &[(&str, &str, String)]) -> Markup {
+    html! {
+        @if !active.is_empty() {
+            ul.chips.active aria-label="Active filters" {
+                @for (name, title, words) in active {
+                    li {
+                        span.soft { (title) ": " } (plain(words)) " "
+                        a href=(without(fields, path, name)) aria-label={ "Remove filter " (title) } { "×" }
+                    }
+                }
+                @if active.len() > 1 { li.all { a href=(path) { "Remove all" } } }
+            }
+        }
+    }
 }
 
 /// The choice of how many rows a page has.

@@ -128,11 +128,11 @@ fn place(location: Option<&Location>) -> Markup {
 }
 
 /// Filters by place: the field, its title, an example, and the longest value.
-pub(super) const PLACES: [(&str, &str, &str, u8); 2] =
+pub(crate) const PLACES: [(&str, &str, &str, u8); 2] =
     [("country", "Country", "DE", 2), ("as", "Network (AS)", "64500", 10)];
 
 /// The fields that search by country and network.
-pub(super) fn place_fields(fields: &Fields) -> Markup {
+pub(crate) fn place_fields(fields: &Fields) -> Markup {
     html! {
         @for (name, text, example, most) in PLACES {
             div.field {

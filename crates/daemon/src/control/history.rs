@@ -2,14 +2,15 @@
 
 use super::bounds::limit;
 use super::error::ControlError;
+use super::select::Filter;
 use super::{Control, convert};
-use sipward_model::wire::{HistoryKind, HistoryPage, HistoryQuery};
+use sipward_model::wire::{BanFilter, HistoryKind, HistoryPage, HistoryQuery};
 use sipward_store as store;
 
 impl Control {
     /// What was decided before, newest first.
     pub async fn history(&self, query: HistoryQuery) -> Result<HistoryPage, ControlError> {
-        let HistoryQuery { net, event, from, to, limit: most, cursor } = query;
+        let HistoryQuery { net, event, from, to, country, as_number, limit: most, cursor } = query;
         let before = cursor.map(|cursor| cursor.parse()).transpose();
         let query = store::HistoryQuery {
             net: net.map(|net| net.0),
@@ -29,7 +30,13 @@ impl Control {
         };
         // What was decided before the question is in the answer.
         self.store.settled().await;
-        let page = self.store.history(query).await?;
+        let page = if country.is_some() || as_number.is_some() {
+            let wanted = BanFilter { country, as_number, ..BanFilter::default() };
+            let filter = Filter::new(wanted, self.lookups.geo.finder())?;
+            self.store.history_of(query, move |net| filter.is_there(net)).await?
+        } else {
+            self.store.history(query).await?
+        };
         let next = page.next.map(|cursor| cursor.to_string());
         Ok(HistoryPage { items: page.events.into_iter().map(convert::history).collect(), next })
     }

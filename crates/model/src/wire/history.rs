@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sipward_engine::Flow;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{BanScope, Cause, Net, Refusal};
+use super::{BanScope, Cause, CountryCode, Net, Refusal};
 use crate::text::Time;
 
 /// One decision.
@@ -70,7 +70,15 @@ pub struct HistoryQuery {
     /// Not after this time, RFC 3339.
     #[param(value_type = Option<String>, format = DateTime)]
     pub to: Option<Time>,
-    /// Entries on the page, 1 to 1000; 100 when left out.
+    /// Only of networks in this country (ISO 3166-1), by the files of `[geo]` as they are now.
+    #[param(value_type = Option<String>, example = "DE", min_length = 2, max_length = 2)]
+    pub country: Option<CountryCode>,
+    /// Only of networks in this one, by the number of its autonomous system and the files of `[geo]`.
+    #[serde(rename = "as")]
+    #[param(rename = "as", example = 64500)]
+    pub as_number: Option<u32>,
+    /// Entries on the page, 1 to 1000; 100 when left out. With `country` or `as` a page may have fewer, and none, though
+    /// there are more: for each 50,000 entries are looked at.
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<u16>,
     /// `next` of the page before.

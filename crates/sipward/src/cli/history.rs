@@ -73,6 +73,8 @@ impl HistoryCommand {
             }),
             from: self.since.map(|since| since.past("since")).transpose()?,
             to: self.until.map(|until| until.time("until")).transpose()?,
+            country: None,
+            as_number: None,
             limit: Some(self.limit),
             cursor: self.cursor.clone(),
         })
