@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { World, barriers, until } from "./world.js";
 
-const PAGES = ["/", "/?range=day", "/bans", "/flows", "/sources/198.19.9.7", "/users", "/allow", "/mode", "/policy", "/test?example=event", "/history", "/notifications"];
+const PAGES = ["/", "/?range=day", "/bans", "/flows", "/sources/198.19.9.7", "/users", "/allow", "/mode", "/policy", "/test?example=event", "/history", "/notifications", "/doctor"];
 
 const tests = {
   async "a link logs in once, and a log-out ends it"(world) {
@@ -250,6 +250,59 @@ const tests = {
     await page.keyboard.type("gh");
     await page.waitForTimeout(300);
     assert.match(page.url(), /\/bans$/);
+    assert.deepEqual(page.wrong, []);
+    await page.context().close();
+  },
+
+  async "the first steps say what is left until they are hidden"(world) {
+    for (const javaScriptEnabled of [true, false]) {
+      const page = await world.visitor("read", { javaScriptEnabled });
+      await page.goto("/");
+      const steps = page.locator("section", { has: page.getByRole("heading", { name: "First steps" }) });
+      await steps.getByText("observe mode: nothing is blocked").waitFor();
+      await steps.getByRole("link", { name: "Attackers are blocked" }).click();
+      await page.getByRole("heading", { name: "Mode" }).waitFor();
+      await page.goto("/");
+      await steps.getByRole("button", { name: "Hide" }).click();
+      await page.getByRole("heading", { name: "Overview" }).waitFor({ state: "attached" });
+      assert.equal(await steps.count(), 0);
+      await page.goto("/");
+      assert.equal(await steps.count(), 0, "also at the next visit");
+      assert.deepEqual(page.wrong, []);
+      await page.context().close();
+    }
+  },
+
+  async "the doctor shows first what needs a look, and what to do"(world) {
+    const page = await world.visitor("read");
+    await page.goto("/doctor");
+    const troubled = page.getByRole("table", { name: "Checks that need a look" });
+    await troubled.getByText("observe: everything is decided and recorded").waitFor();
+    await troubled.getByText("sipward mode ban").waitFor();
+    const fine = page.getByRole("table", { name: "Checks that passed" });
+    await fine.getByText("observe mode: the kernel is not changed").first().waitFor();
+    await look(page, "doctor");
+    assert.deepEqual(page.wrong, []);
+    await page.context().close();
+  },
+
+  async "before a changed policy is applied, last week is judged again by it"(world) {
+    const page = await world.visitor("write");
+    world.tell("fail 198.19.77.7 1000 4");
+    await until("its failures are remembered", async () => {
+      await page.goto("/users");
+      return await page.getByText("198.19.77.7").count();
+    });
+    await page.goto("/policy");
+    await page.locator("[name='max_failures']").fill("3");
+    await page.getByRole("button", { name: "Preview changes" }).first().click();
+    const replay = page.locator("#replay");
+    await replay.getByText(/more would have been banned/).waitFor();
+    await replay.getByText(/judged again one after the other/).waitFor();
+    await replay.getByText("Addresses", { exact: true }).first().click();
+    await replay.getByRole("link", { name: "198.19.77.7" }).waitFor();
+    await look(page, "replay");
+    assert.deepEqual(await barriers(page), []);
     assert.deepEqual(page.wrong, []);
     await page.context().close();
   },
