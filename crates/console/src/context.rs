@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
+use super::preferences;
 use super::theme::Theme;
 use sipward_model::wire::Scope;
 use sipward_server::http::{Client, Principal};
@@ -24,6 +25,8 @@ pub(super) struct ViewContext {
     /// The script wants only the parts that change.
     pub(super) wants_part: bool,
     pub(super) theme: Theme,
+    /// This browser hides the list of first steps.
+    pub(super) hides_steps: bool,
 }
 
 #[cfg(test)]
@@ -31,7 +34,7 @@ impl ViewContext {
     /// A user on the Unix socket.
     pub(super) fn named(name: &str, may_write: bool) -> Self {
         let (name, theme) = (name.to_owned(), Theme::default());
-        Self { name, may_write, address: None, wants_part: false, theme }
+        Self { name, may_write, address: None, wants_part: false, theme, hides_steps: false }
     }
 }
 
@@ -48,6 +51,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ViewContext {
             address,
             wants_part: parts.headers.contains_key(PART),
             theme: Theme::of(&parts.headers),
+            hides_steps: preferences::hides_steps(&parts.headers),
         })
     }
 }

@@ -16,7 +16,7 @@ use sipward_daemon::control::Control;
 use sipward_model::wire::{AlarmState, Gate, Status, StoreState};
 
 /// The pages in the navigation.
-const PLACES: [(&str, &str); 8] = [
+const PLACES: [(&str, &str); 9] = [
     ("/", "Overview"),
     ("/bans", "Bans"),
     ("/users", "Users"),
@@ -25,6 +25,7 @@ const PLACES: [(&str, &str); 8] = [
     ("/test", "Rule test"),
     ("/history", "History"),
     ("/notifications", "Notifications"),
+    ("/doctor", "Doctor"),
 ];
 
 /// A page's surroundings.
@@ -156,8 +157,8 @@ impl Frame {
 fn keys() -> Markup {
     const KEYS: [(&str, &str); 5] = [
         (
-            "g, then o b u a p t h n",
-            "go to overview, bans, users, allow list, policy, rule test, history, notifications",
+            "g, then o b u a p t h n d",
+            "go to overview, bans, users, allow list, policy, rule test, history, notifications, doctor",
         ),
         ("/", "search"),
         ("p", "pause or resume the updates"),

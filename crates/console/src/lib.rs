@@ -17,6 +17,7 @@
 //! | `/test` | the rule test | |
 //! | `/notifications` | what mail and webhooks delivered | test |
 //! | `/history` | past decisions | |
+//! | `/doctor` | whether everything works that a ban depends on | |
 //!
 //! | module | holds |
 //! |---|---|
@@ -25,7 +26,7 @@
 //! | `paging` | links between the pages of a list |
 //! | `error_page`, `framed` | errors as pages |
 //! | `live` | what happens, in short, for the script |
-//! | `theme`, `preferences` | light or dark |
+//! | `theme`, `preferences` | light or dark; whether the first steps are hidden |
 //! | `labels` | values as text; text from the network, escaped |
 //! | `login` | the log-in page |
 //! | `assets` | style sheet, script, icon, map of the world |
@@ -50,6 +51,7 @@ mod assets;
 mod bans;
 mod chart;
 mod context;
+mod doctor;
 mod document;
 mod error_page;
 mod fields;
@@ -102,6 +104,8 @@ pub fn router(control: Control) -> Router {
         .route("/bans/unban", write(post(bans::unban)))
         .route("/live", read(get(live::listen)))
         .route("/theme", read(post(preferences::choose_theme)))
+        .route("/first-steps/hide", read(post(preferences::hide_steps)))
+        .route("/doctor", read(get(doctor::show)))
         .route("/undo", write(post(undo::undo)))
         .route("/flows", read(get(flows::list)))
         .route("/flows/allow", write(post(flows::allow)))

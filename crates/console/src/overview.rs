@@ -3,6 +3,7 @@
 mod alarms;
 mod attackers;
 mod facts;
+mod first_run;
 mod flood;
 mod ticker;
 
@@ -17,7 +18,7 @@ use super::error_page::ErrorPage;
 use super::fields::Asked;
 use super::frame::Frame;
 use super::insights::Insights;
-use sipward_daemon::control::Control;
+use sipward_daemon::control::{Control, StepTaken};
 use sipward_model::wire::{
     AlarmList, BanOrder, BanPage, BanQuery, Direction, Recent, Series, SeriesQuery, SeriesRange,
     Top, TopBy, TopOnly, TopQuery, UserPage, UserQuery,
@@ -55,13 +56,15 @@ pub(super) async fn show(
     )?;
     let series = control.series(&series);
     let recent = control.recent();
+    let steps = control.first_run(frame.viewer.address).await?;
     let found =
-        Found { series, alarms, bans, attackers, forged, users, accounts, recent, insights };
+        Found { steps, series, alarms, bans, attackers, forged, users, accounts, recent, insights };
     Ok(page(&frame, &found))
 }
 
 /// The data of the page.
 struct Found {
+    steps: Vec<StepTaken>,
     series: Series,
     alarms: AlarmList,
     bans: BanPage,
@@ -77,6 +80,7 @@ fn page(frame: &Frame, found: &Found) -> Markup {
     let here = chart::path(found.series.range);
     let body = html! {
         h1.hidden { "Overview" }
+        div #steps data-live="" { (first_run::list(frame, &found.steps)) }
         div.facts #facts data-live="" { (facts::row(frame, &found.alarms)) }
         p.shield #shield data-live="" { (facts::shield(frame)) }
         section.card #alarms data-live="" aria-labelledby="alarms-title" {

@@ -1,6 +1,7 @@
 //! The policy: every value, its origin, and what can be changed. A change is previewed before it is applied.
 
 mod preview;
+mod replay;
 mod values;
 
 use axum::extract::State;
@@ -37,10 +38,13 @@ pub(super) async fn preview(
             return Err(ApiError::field("the form", "no value was changed"));
         }
         let meant = control.preview_policy(change.clone()).await?;
-        Ok((change, meant))
+        let replayed = control.replay_policy(change.clone()).await;
+        Ok((change, meant, replayed))
     };
     Ok(match previewed.await {
-        Ok((change, meant)) => preview::page(&frame, &change, &meant).into_response(),
+        Ok((change, meant, replayed)) => {
+            preview::page(&frame, &change, &meant, &replayed).into_response()
+        }
         Err(fault) => again(&frame, &fields, &values, fault.problem()),
     })
 }

@@ -35,24 +35,35 @@ impl Theme {
 
     /// The choice of a client; other values of the cookie count as none.
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-        let mut pairs =
-            lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
-        let chosen = pairs.find(|(name, _)| name.trim() == COOKIE);
-        chosen.and_then(|(_, value)| Self::parse(value.trim())).unwrap_or_default()
+        cookie(headers, COOKIE).and_then(Self::parse).unwrap_or_default()
     }
 
     /// The value of `Set-Cookie` that keeps the choice.
     pub(super) fn cookie(self) -> String {
         let life = if self == Self::System { 0 } else { LIFE };
-        let word = self.as_str();
-        format!("{COOKIE}={word}; Path=/; Max-Age={life}; HttpOnly; SameSite=Strict")
+        for_life(COOKIE, self.as_str(), life)
     }
 
     /// What the style sheet is to use instead of the system's setting.
     pub(super) fn forced(self) -> Option<&'static str> {
         (self != Self::System).then(|| self.as_str())
     }
+}
+
+/// The value of a cookie.
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
+    pairs.find(|(name, _)| name.trim() == wanted).map(|(_, value)| value.trim())
+}
+
+/// The value of `Set-Cookie` that keeps a choice.
+pub(super) fn kept(name: &str, value: &str) -> String {
+    for_life(name, value, LIFE)
+}
+
+fn for_life(name: &str, value: &str, life: u32) -> String {
+    format!("{name}={value}; Path=/; Max-Age={life}; HttpOnly; SameSite=Strict")
 }
 
 /// The buttons that choose.

@@ -11,8 +11,9 @@
 //! | `allow`, `overlap` | who is never banned by a rule |
 //! | `history`, `recent`, `stats` | what was decided, what happened last, and both in numbers |
 //! | `mode` | whether bans are carried out |
+//! | `doctor`, `first_run` | whether everything works that a ban depends on; the first steps |
 //! | `notifications` | what mail and webhooks delivered; tests |
-//! | `policy`, `preview`, `what_if` | the rules' values; what a change or an event would do |
+//! | `policy`, `preview`, `replay`, `what_if` | the rules' values; what a change would do or would have done, or an event |
 //! | `bounds`, `convert`, `error` | limits of a request; the engine's and the store's types → those of the wire; errors |
 
 mod alarms;
@@ -21,9 +22,11 @@ mod attacks;
 mod bans;
 mod bounds;
 mod convert;
+mod doctor;
 mod error;
 mod export;
 mod failures;
+mod first_run;
 mod flood;
 mod flows;
 mod healthy;
@@ -37,6 +40,7 @@ mod places;
 mod policy;
 mod preview;
 mod recent;
+mod replay;
 mod select;
 mod series;
 mod sources;
@@ -52,7 +56,9 @@ use tokio::sync::broadcast;
 use crate::metrics::Metrics;
 use crate::{EngineHandle, Settings};
 pub use bounds::{between, bounded};
+pub use doctor::Examine;
 pub use error::ControlError;
+pub use first_run::{FirstStep, StepTaken};
 pub use hosts::Lookups;
 use notifications::Trials;
 use sipward_config::{Config, Secrets};
@@ -80,6 +86,8 @@ pub struct Control {
     /// What operators can undo.
     undo: Arc<UndoLog>,
     trials: Arc<Trials>,
+    doctor: Arc<doctor::Doctor>,
+    replays: replay::Replays,
 }
 
 /// The parts of the daemon that [`Control`] works with.
@@ -93,6 +101,10 @@ pub struct Parts<'a> {
     pub lookups: Lookups,
     /// For tests of mail and webhooks.
     pub secrets: &'a Secrets,
+    /// Mail or a webhook has delivered a test in an earlier run.
+    pub notified: bool,
+    /// The checks of the program.
+    pub examine: Examine,
 }
 
 /// Does what takes time on a thread for that.
@@ -105,10 +117,22 @@ async fn aside<T: Send + 'static>(
 
 impl Control {
     pub fn new(parts: Parts<'_>) -> Self {
-        let Parts { engine, settings, store, records, config, metrics, lookups, secrets } = parts;
+        let Parts {
+            engine,
+            settings,
+            store,
+            records,
+            config,
+            metrics,
+            lookups,
+            secrets,
+            notified,
+            examine,
+        } = parts;
         let routes = Arc::new(config.route.clone());
         let ban_origins = places::BanOrigins::default();
-        let trials = Trials::new(config, secrets);
+        let trials = Trials::new(config, secrets, notified);
+        let doctor = doctor::Doctor::new(examine);
         let undo = Arc::new(UndoLog::new(clock::seed() >> 1));
         Self {
             engine,
@@ -121,6 +145,8 @@ impl Control {
             routes,
             undo,
             trials,
+            doctor,
+            replays: replay::Replays::default(),
         }
     }
 

@@ -169,6 +169,14 @@ impl Settings {
         self.ways.current.borrow().needs_restart.clone()
     }
 
+    /// What the file says now; nothing is changed.
+    ///
+    /// # Errors
+    /// What is wrong in it.
+    pub fn read_file(&self) -> Result<Config, String> {
+        (self.reload)().map_err(|error| error.to_string())
+    }
+
     /// Reads the file again, and the certificate. A broken file changes nothing.
     pub async fn reload(&self) -> Result<Reloaded, ChangeError> {
         let mut state = self.state.lock().await;

@@ -12,6 +12,7 @@ mod alarms;
 mod allow;
 mod attacks;
 mod bans;
+mod doctor;
 mod events;
 mod flood;
 mod flows;
@@ -54,6 +55,7 @@ pub use bans::{
     Ban, BanFilter, BanMade, BanOrder, BanOrigin, BanPage, BanQuery, BanScope, BanState, By, Cause,
     Direction, Evidence, NewBan, StillStopped, Unbanned,
 };
+pub use doctor::{Check, CheckState, DoctorQuery, Examination};
 pub use events::{EventQuery, FailureEntry, FailurePage, FailureQuery, Line};
 pub use flood::{BusyStranger, Flood, FloodState, ProfileState};
 pub use flows::{DeniedFlow, FlowAllowed, FlowPage, FlowQuery};
@@ -70,7 +72,8 @@ pub use policy::{
     PolicyChange, PolicyKey, PolicyOrigin, PolicyValue, PolicyView, Reloaded, RuleSetting,
 };
 pub use preview::{
-    AllowPreview, NotMadeBecause, PolicyPreview, PreviewedBan, PreviewedSource, ValueChange,
+    AllowPreview, NotMadeBecause, PolicyPreview, PolicyReplay, PreviewedBan, PreviewedSource,
+    ReplayedBan, ReplayedLift, ValueChange,
 };
 pub use problem::{FieldError, Problem, ProblemKind, Refusal};
 pub use recent::Recent;

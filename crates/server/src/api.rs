@@ -24,9 +24,11 @@
 //! | `/policy` | GET | [`model::PolicyView`] |
 //! | `/policy` | PATCH | [`model::PolicyChange`] → [`model::PolicyView`] |
 //! | `/policy/preview` | POST | [`model::PolicyChange`] → [`model::PolicyPreview`]; nothing is changed |
+//! | `/policy/replay` | POST | [`model::PolicyChange`] → [`model::PolicyReplay`]; nothing is changed; 429 |
 //! | `/policy/{key}` | DELETE | an override → [`model::PolicyView`] |
 //! | `/mode` | GET | [`model::ModeView`], with the effect of mode `ban` |
 //! | `/mode` | PATCH | [`model::NewMode`] → [`model::ModeView`] |
+//! | `/doctor` | GET | [`model::DoctorQuery`] → [`model::Examination`] |
 //! | `/events` | GET | [`model::EventQuery`] → server-sent events, each a [`model::Line`] |
 //! | `/series` | GET | [`model::SeriesQuery`] → [`model::Series`] |
 //! | `/alarms` | GET | [`model::AlarmList`] |
@@ -60,6 +62,7 @@ mod alarms;
 mod allow;
 mod attacks;
 mod bans;
+mod doctor;
 mod document;
 mod events;
 mod export;

@@ -12,6 +12,9 @@
 //! | `processes` | the daemon, and others that ban beside it |
 //! | `page` | the page and the API on TCP |
 //! | `disk` | the database and the room for it |
+//!
+//! The daemon makes the same checks for the console and the API (`within`). What only the daemon knows is a part of
+//! [`sipward_daemon::control`], and `sipward doctor` asks for it.
 
 mod bans;
 mod disk;
@@ -20,50 +23,21 @@ mod kernel;
 mod page;
 mod processes;
 mod settings;
+mod within;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Serialize;
-
 pub(crate) use event_socket::{AccessLists, log_in, protected};
 pub(crate) use settings::secrets;
+pub(crate) use within::from_within;
+
+use crate::client::Client;
+use bans::Lists;
 use sipward_config::StoreLocation;
 use sipward_config::{Config, ConfigError, Credentials};
-
-/// The result of a check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum State {
-    /// As it should be.
-    Ok,
-    /// Needs a look.
-    Warn,
-    /// Does not work.
-    Fail,
-}
-
-/// One check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Check {
-    /// What was looked at.
-    pub check: &'static str,
-    /// The result.
-    pub state: State,
-    /// The finding. May contain text of attackers and must be escaped before it is printed.
-    pub found: String,
-    /// What to do; `None` where there is nothing to do.
-    pub advice: Option<String>,
-}
-
-/// All checks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Examination {
-    /// The worst state among them.
-    pub worst: State,
-    /// One for each thing, always all of them and in the same order.
-    pub checks: Vec<Check>,
-}
+use sipward_model::wire::{BanCounts, DoctorQuery, Gate};
+pub use sipward_model::wire::{Check, CheckState as State, Examination};
 
 /// What to look at.
 #[derive(Clone, Debug)]
@@ -113,40 +87,83 @@ pub async fn examine(patient: &Patient) -> Result<Examination, ConfigError> {
     let socket = patient.socket.clone().or_else(|| config.api.socket.clone());
     let processes = processes::Processes::read(&patient.root.join("proc"));
     let daemon = processes::daemon(&processes, patient.config.as_deref(), socket.as_deref()).await;
-    let is_running = daemon.is_running();
-
-    let (event_socket, kernel, page) = tokio::join!(
-        event_socket::checks(&config, credentials.as_ref(), patient.heartbeat),
-        kernel::checks(&config, daemon.process, socket.as_deref(), patient),
-        page::check(&config.http, is_running),
-    );
-    let database = match &config.store.location {
-        StoreLocation::File(file) => disk::checks(file, is_running).await,
-        StoreLocation::Memory => disk::in_memory(),
+    let view = View {
+        config: &config,
+        credentials: credentials.as_ref(),
+        heartbeat: Heartbeat::Within(patient.heartbeat),
+        daemon: daemon.process,
+        lists: socket.as_deref().map(Lists::Socket),
+        inside: None,
+        root: &patient.root,
     };
-    let rivals = processes::rivals(&processes, &patient.root.join("etc"));
-
+    let asked = socket.as_deref().filter(|_| daemon.is_running());
+    let (seen, own) = tokio::join!(view.checks(&processes), daemons_own(asked));
     let mut checks = vec![configuration, found_credentials, daemon.check];
-    checks.extend(event_socket);
-    checks.extend(kernel);
-    checks.push(rivals);
-    checks.extend(database);
-    checks.push(page);
-    let worst = checks.iter().map(|check| check.state).max().unwrap_or(State::Ok);
-    Ok(Examination { worst, checks })
+    checks.extend(seen);
+    checks.extend(own);
+    Ok(Examination::of(checks))
 }
 
-impl Check {
-    fn ok(check: &'static str, found: impl Into<String>) -> Self {
-        Self { check, state: State::Ok, found: found.into(), advice: None }
-    }
+/// What only the daemon knows; nothing if it does not run, and nothing of a version that does not say it.
+async fn daemons_own(socket: Option<&Path>) -> Vec<Check> {
+    let Some(socket) = socket else { return Vec::new() };
+    let asked = async {
+        let mut client = Client::connect(socket).await?;
+        client.get::<Examination>("/doctor", &DoctorQuery { own: true }).await
+    };
+    asked.await.map_or_else(|_| Vec::new(), |answer| answer.value.checks)
+}
 
-    fn warn(check: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { check, state: State::Warn, found: found.into(), advice: Some(advice.into()) }
-    }
+/// From where everything is looked at: a shell, or the daemon itself.
+struct View<'a> {
+    config: &'a Config,
+    credentials: Option<&'a Credentials>,
+    heartbeat: Heartbeat,
+    /// The daemon's process, if one runs.
+    daemon: Option<u32>,
+    /// Where the daemon's bans are read, if one answers.
+    lists: Option<Lists<'a>>,
+    /// What the daemon knows of the kernel, if it is the one that looks.
+    inside: Option<Inside>,
+    root: &'a Path,
+}
 
-    fn fail(check: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { check, state: State::Fail, found: found.into(), advice: Some(advice.into()) }
+/// How a HEARTBEAT is noticed.
+#[derive(Clone, Copy, Debug)]
+enum Heartbeat {
+    /// One that comes within this time; zero does not wait.
+    Within(Duration),
+    /// The daemon's own connection is alive, which it is not without them.
+    Heard,
+}
+
+/// What the daemon knows of the kernel. Only its thread for netlink may read nftables.
+struct Inside {
+    gate: Option<Gate>,
+    bans: BanCounts,
+}
+
+impl View<'_> {
+    /// What does not depend on who looks.
+    async fn checks(&self, processes: &processes::Processes) -> Vec<Check> {
+        let is_running = self.daemon.is_some();
+        let (event_socket, kernel, page) = tokio::join!(
+            event_socket::checks(self.config, self.credentials, self.heartbeat),
+            kernel::checks(self),
+            page::check(&self.config.http, is_running),
+        );
+        let database = match &self.config.store.location {
+            StoreLocation::File(file) => disk::checks(file, is_running).await,
+            StoreLocation::Memory => disk::in_memory(),
+        };
+        let sees_all = self.inside.is_none();
+        let rivals = processes::rivals(processes, sees_all, &self.root.join("etc"));
+        let mut checks = event_socket;
+        checks.extend(kernel);
+        checks.push(rivals);
+        checks.extend(database);
+        checks.push(page);
+        checks
     }
 }
 

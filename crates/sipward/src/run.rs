@@ -37,6 +37,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::doctor;
 use open::Opened;
 pub(crate) use open::make_directories;
 use restore::Restoring;
@@ -54,6 +55,7 @@ use sipward_model::clock::{self, Clock};
 use sipward_model::record::{Record, Totals};
 use sipward_notify::Notifiers;
 use sipward_server::http::Links;
+use tasks::{Told, restore_alarms};
 use wire::{Wired, Wiring};
 
 /// Records that a slow listener may fall behind before it misses some.
@@ -122,7 +124,8 @@ impl Daemon {
         let notifiers = Notifiers::start(&config, &secrets, &lookups.whois, &records, &clock)?;
         let (metrics, counting) =
             Metrics::new(&records, notifiers.stats(), store.clone(), clock.clone());
-        metrics.recall(|activity, _| activity.alarms.restore(saved.acknowledged.clone()));
+        restore_alarms(&metrics, &saved);
+        let notified = saved.notified.is_some();
         let settings = State { overrides: Overrides::stored(&saved).with_mode(mode), file };
         let config = settings.effective();
         let access = Arc::new(serve::access(&config, &saved, links, &clock));
@@ -136,6 +139,7 @@ impl Daemon {
             Restoring { config: &config, credentials: &credentials, found: &kernel.found };
         let names = restoring.run(&mut engine_task, saved, &mut reports, &stop).await;
 
+        let of_doctor = credentials.clone();
         let wiring = Wiring {
             config: &config,
             credentials,
@@ -165,7 +169,13 @@ impl Daemon {
             tokio::spawn(tasks::move_tokens(&records, &access, &store, &clock)),
         ]);
         if let Some(notices) = store.take_notices() {
-            let told = (Arc::clone(&settings), Arc::clone(&access), commands, records.clone());
+            let told = Told {
+                settings: Arc::clone(&settings),
+                access: Arc::clone(&access),
+                metrics: Arc::clone(&metrics),
+                commands,
+                records: records.clone(),
+            };
             helpers.push(tokio::spawn(tasks::hear_store(notices, told)));
         }
         let control = Control::new(Parts {
@@ -177,6 +187,8 @@ impl Daemon {
             metrics: Arc::clone(&metrics),
             lookups,
             secrets: &secrets,
+            notified,
+            examine: Arc::new(move |control| doctor::from_within(control, &of_doctor)),
         });
         let server = serve::serve(&config, control, access, certificates, &mut helpers)?;
 

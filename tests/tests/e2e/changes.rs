@@ -105,6 +105,24 @@ fn a_preview_of_the_policy_says_what_the_change_does() {
     assert_eq!(lower["sources_looked_at"], 3);
     assert_eq!(client.get("/policy").expect(200)["values"][0]["value"], 5, "nothing is changed");
 
+    // The same, looking back.
+    let replay = client.post("/policy/replay", &json!({ "max_failures": 6 })).expect(200);
+    assert_eq!((&replay["banned"], &replay["not_banned_total"]), (&json!(1), &json!(1)));
+    assert_eq!(
+        replay["not_banned"],
+        json!([{
+            "net": "198.51.100.7/32", "rule": "failures", "because": "threshold", "healthy": false,
+        }])
+    );
+    assert_eq!((&replay["failures"], &replay["added_total"]), (&json!(9), &json!(0)));
+    let replay = client.post("/policy/replay", &change).expect(200);
+    assert_eq!((&replay["banned_again"], &replay["not_banned_total"]), (&json!(1), &json!(0)));
+    assert_eq!(
+        replay["added"],
+        json!([{ "net": "198.18.0.3/32", "rule": "failures", "healthy": false }])
+    );
+    assert_eq!(client.get("/bans").expect(200)["total"], 1, "nothing is changed");
+
     let _ = client.patch("/policy", &change).expect(200);
     world.fail("198.18.0.1", 1);
     world.fail("198.18.0.3", 1);

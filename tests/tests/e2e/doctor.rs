@@ -21,6 +21,8 @@ use super::world::{World, setup_without_credentials};
 super::cases![
     a_host_where_all_is_well_is_told_so,
     bans_of_both_scopes_are_held_against_what_the_kernel_has,
+    the_daemon_finds_of_itself_what_the_command_finds,
+    what_is_not_as_it_should_be_is_a_failure_with_advice_in_the_daemon_too,
     without_a_daemon_the_doctor_looks_all_the_same,
     a_freeswitch_that_is_down_or_refuses_is_a_failure_with_advice,
     a_gate_that_was_taken_away_is_seen,
@@ -120,6 +122,66 @@ fn bans_of_both_scopes_are_held_against_what_the_kernel_has() {
     let status = world.pbx.run(|| setup.shell(&["status"]));
     let status = String::from_utf8(status.stdout).unwrap();
     assert!(status.contains("3 now, 2 of them with scope sip"), "{status}");
+}
+
+/// What only the daemon knows.
+const OWN: [&str; 8] = [
+    "mode",
+    "registrations",
+    "allow list",
+    "shield",
+    "storage",
+    "countries",
+    "notifications",
+    "restart",
+];
+
+fn the_daemon_finds_of_itself_what_the_command_finds() {
+    let world = World::with(freeswitch());
+    let setup = world.setup("allow = [\"192.0.2.0/24\"]\n[route]\nsip_ports = [5060]\n");
+    let daemon = world.watch(&setup);
+    world.fail("198.51.100.7", 5);
+    daemon.expect("ban");
+    let (_, command) = examine(&world, &setup);
+    let page = setup.client().get("/doctor").expect(200);
+    let names = |examination: &Value| {
+        let checks = examination["checks"].as_array().unwrap().iter();
+        checks.map(|check| check["check"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&page), names(&command));
+    let expected = OURS.into_iter().chain(["bans", "sip bans", "flows", "banned hosts"]).chain(OWN);
+    for name in expected.filter(|name| *name != "registrations") {
+        for (examination, who) in [(&command, "command"), (&page, "daemon")] {
+            let (state, told) = state(examination, name);
+            assert_eq!(state, "ok", "{who}, {name}: {told}");
+        }
+    }
+    let (_, bans) = state(&page, "bans");
+    assert!(bans.contains("1 ban in the kernel, as in the daemon"), "{bans}");
+    let own = setup.client().get("/doctor?own=true").expect(200);
+    assert_eq!(names(&own), OWN);
+}
+
+fn what_is_not_as_it_should_be_is_a_failure_with_advice_in_the_daemon_too() {
+    let world = World::with(freeswitch());
+    let setup = world.setup("mode = \"observe\"\n[geo]\nfiles = [\"/nowhere.mmdb\"]\n");
+    let daemon = world.watch(&setup);
+    daemon.expect("esl_connected");
+    setup.configure("mode = \"bann\"\n");
+    world.fs.expect_password("another");
+    let page = setup.client().get("/doctor").expect(200);
+    assert_eq!(page["worst"], "fail");
+    for (name, expected, words) in [
+        ("configuration", "fail", "correct the file"),
+        ("event socket", "fail", "refused the password"),
+        ("mode", "warn", "sipward mode ban"),
+        ("allow list", "warn", "sipward allow add"),
+        ("countries", "warn", "/nowhere.mmdb"),
+    ] {
+        let (state, told) = state(&page, name);
+        assert_eq!(state, expected, "{name}: {told}");
+        assert!(told.contains(words), "{name}: {told}");
+    }
 }
 
 fn without_a_daemon_the_doctor_looks_all_the_same() {

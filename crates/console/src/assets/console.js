@@ -226,7 +226,7 @@ main?.addEventListener("click", (event) => {
 
 // Keys, unless they were switched off.
 const keys = $("keys");
-const PLACES = { o: "/", b: "/bans", u: "/users", a: "/allow", p: "/policy", t: "/test", h: "/history", n: "/notifications" };
+const PLACES = { o: "/", b: "/bans", u: "/users", a: "/allow", p: "/policy", t: "/test", h: "/history", n: "/notifications", d: "/doctor" };
 let before = 0;
 document.addEventListener("keydown", (event) => {
   const { key, target, ctrlKey, altKey, metaKey } = event;

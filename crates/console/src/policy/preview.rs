@@ -4,10 +4,16 @@ use maud::{Markup, html};
 
 use super::super::frame::Frame;
 use super::super::labels;
-use super::values;
-use sipward_model::wire::{NotMadeBecause, PolicyChange, PolicyPreview};
+use super::{replay, values};
+use sipward_daemon::control::ControlError;
+use sipward_model::wire::{NotMadeBecause, PolicyChange, PolicyPreview, PolicyReplay};
 
-pub(super) fn page(frame: &Frame, change: &PolicyChange, meant: &PolicyPreview) -> Markup {
+pub(super) fn page(
+    frame: &Frame,
+    change: &PolicyChange,
+    meant: &PolicyPreview,
+    replayed: &Result<PolicyReplay, ControlError>,
+) -> Markup {
     let body = html! {
         div.head { h1 { "Preview" } p.soft { "Nothing is applied yet." } }
         div.grid {
@@ -52,6 +58,7 @@ pub(super) fn page(frame: &Frame, change: &PolicyChange, meant: &PolicyPreview) 
                 (due(meant))
             }
         }
+        (replay::section(replayed))
         @if frame.viewer.may_write {
             form.card method="post" action="/policy" {
                 @for (key, value) in &change.values {
@@ -87,7 +94,7 @@ fn not_made(meant: &PolicyPreview) -> Markup {
     }
 }
 
-fn because(reason: NotMadeBecause) -> &'static str {
+pub(super) fn because(reason: NotMadeBecause) -> &'static str {
     match reason {
         NotMadeBecause::Mode => "the rule would not ban",
         NotMadeBecause::Threshold => "the failures would not reach the threshold",

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::HostEntry;
 use super::words;
+use crate::text::Time;
 
 /// What a change of the policy would mean. A changed policy ends no ban.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -40,6 +41,73 @@ pub struct PolicyPreview {
     pub sources_tracked: u64,
 }
 
+/// What a changed policy would have done in the last week, as far as that is known. Networks are counted once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PolicyReplay {
+    /// Values that would differ from those in force.
+    pub changes: Vec<ValueChange>,
+    /// The oldest ban that was looked at; `null` when there is none.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub bans_from: Option<Time>,
+    /// The history holds no older ban of this week. Else there were more than 100,000, or reading took too long.
+    pub bans_whole: bool,
+    /// Bans by rules since then.
+    pub bans: u64,
+    /// Networks that they banned.
+    pub banned: u64,
+    /// Networks among them that would have been banned as well.
+    pub banned_again: u64,
+    /// Networks of which the evidence does not tell.
+    pub unsure: u64,
+    /// Networks that would not have been banned.
+    pub not_banned_total: u64,
+    /// Networks among these with known, registered or exempt hosts.
+    pub not_banned_healthy: u64,
+    /// The first of them, those with such hosts before all others.
+    #[schema(max_items = 100)]
+    pub not_banned: Vec<ReplayedLift>,
+    /// Failures that were judged again: those that are remembered.
+    pub failures: u64,
+    /// From then on none of them is missing.
+    #[schema(value_type = String, format = DateTime)]
+    pub failures_from: Time,
+    /// Networks that would have been banned besides, by these failures.
+    pub added_total: u64,
+    /// Networks among these with known, registered or exempt hosts.
+    pub added_healthy: u64,
+    /// The first of them, those with such hosts before all others.
+    #[schema(max_items = 100)]
+    pub added: Vec<ReplayedBan>,
+}
+
+/// A network that was banned and would not have been.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReplayedLift {
+    /// The network.
+    #[schema(value_type = String, example = "203.0.113.7/32")]
+    pub net: IpNet,
+    /// The rule that banned it.
+    #[schema(schema_with = words::rule)]
+    pub rule: RuleName,
+    /// Why it would not.
+    pub because: NotMadeBecause,
+    /// It holds known, registered or exempt hosts now.
+    pub healthy: bool,
+}
+
+/// A network that would have been banned and was not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReplayedBan {
+    /// The network.
+    #[schema(value_type = String, example = "203.0.113.7/32")]
+    pub net: IpNet,
+    /// The rule that would have banned it.
+    #[schema(schema_with = words::rule)]
+    pub rule: RuleName,
+    /// It holds known, registered or exempt hosts now.
+    pub healthy: bool,
+}
+
 /// A value that would change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ValueChange {
@@ -68,7 +136,9 @@ pub struct PreviewedBan {
 }
 
 /// Why a ban would not have been made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum NotMadeBecause {
     /// The rule would not ban.

@@ -13,8 +13,8 @@ use utoipa::openapi::HttpMethod;
 use utoipa_axum::PathItemExt as _;
 
 use super::{
-    Api, alarms, allow, attacks, bans, events, export, flows, healthy, history, hosts, metrics,
-    mode, places, policy, preview, series, sources, stats, status, tokens, what_if,
+    Api, alarms, allow, attacks, bans, doctor, events, export, flows, healthy, history, hosts,
+    metrics, mode, places, policy, preview, series, sources, stats, status, tokens, what_if,
 };
 use crate::http::error::{self, ApiError};
 use crate::http::scope;
@@ -50,6 +50,7 @@ macro_rules! routes {
 
 routes! {
     read status::show;
+    read doctor::show;
     read bans::list;
     write bans::create;
     write bans::lift_all;
@@ -72,6 +73,7 @@ routes! {
     write policy::change;
     write policy::reset;
     read preview::of_policy;
+    read preview::replay;
     read preview::of_allow;
     write policy::reload;
     read events::listen;

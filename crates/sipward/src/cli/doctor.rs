@@ -96,20 +96,9 @@ mod tests {
 
     #[test]
     fn each_check_says_what_to_do_and_fits_the_terminal() {
-        let check = |check, state, found: &str, advice: Option<&str>| Check {
-            check,
-            state,
-            found: found.to_owned(),
-            advice: advice.map(str::to_owned),
-        };
         let checks = vec![
-            check("clock", State::Ok, "FreeSWITCH's is 0.02 s behind ours", None),
-            check(
-                "gate",
-                State::Fail,
-                &"no ".repeat(40),
-                Some("do \u{1b}[2J something about it, soon"),
-            ),
+            Check::ok("clock", "FreeSWITCH's is 0.02 s behind ours"),
+            Check::fail("gate", "no ".repeat(40), "do \u{1b}[2J something about it, soon"),
         ];
         let examination = Examination { worst: State::Fail, checks };
         let shown = text(&examination, Some(40));

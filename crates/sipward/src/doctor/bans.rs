@@ -8,12 +8,12 @@ use std::fmt::Display;
 use std::path::Path;
 use std::time::Duration;
 
-use sipward_route::Inspection;
+use sipward_route::{GateState, Inspection};
 
-use super::Check;
-use crate::client::ClientError;
+use super::{Check, Inside, View};
 use lists::{Difference, Differences, Listed};
 use sipward_config::{Config, Mode};
+use sipward_daemon::control::Control;
 use sipward_model::text;
 
 pub(super) const BANS: &str = "bans";
@@ -30,26 +30,40 @@ const SETTLE: Duration = Duration::from_millis(500);
 /// Networks or flows named in a line at most.
 const NAMED: usize = 3;
 
+/// Where the daemon's bans and flows are read.
+#[derive(Clone, Copy)]
+pub(super) enum Lists<'a> {
+    /// At its socket.
+    Socket(&'a Path),
+    /// In this process.
+    Control(&'a Control),
+}
+
 /// Compares the lists; `found` is what the kernel held a moment ago.
-pub(super) async fn checks(
-    config: &Config,
-    is_running: bool,
-    socket: Option<&Path>,
-    found: &Inspection,
-) -> [Check; 4] {
-    if config.mode == Mode::Observe {
+pub(super) async fn checks(view: &View<'_>, found: &Inspection) -> [Check; 4] {
+    if view.config.mode == Mode::Observe {
         return NAMES.map(|name| Check::ok(name, "observe mode: the kernel is not changed"));
     }
-    let Some(socket) = socket.filter(|_| is_running) else {
+    let Some(lists) = view.lists.filter(|_| view.daemon.is_some()) else {
         return NAMES.map(|name| Check::ok(name, "not compared: the daemon does not answer"));
     };
-    match compare(config, socket, found).await {
-        Ok((listed, differences)) => [
-            routes(listed.hosts.len(), found, &differences.routes),
-            sip_bans(listed.sip.len(), &differences.sip),
-            flows(listed.flows.len(), &differences.flows),
-            hosts(found.hosts, differences.hosts),
-        ],
+    match compare(view.config, lists, found).await {
+        Ok((listed, differences)) => {
+            let routes = routes(listed.hosts.len(), found, &differences.routes);
+            let [sip, flows, hosts] = match (&found.gate, &view.inside) {
+                (GateState::Unknown { .. }, Some(inside)) => answered(&listed, inside),
+                (GateState::Unknown { reason }, None) => [SIP_BANS, FLOWS, HOSTS].map(|name| {
+                    let found = format!("cannot compare: {reason}");
+                    Check::warn(name, found, "run `sipward doctor` as root")
+                }),
+                _ => [
+                    sip_bans(listed.sip.len(), &differences.sip),
+                    flows(listed.flows.len(), &differences.flows),
+                    hosts(found.hosts, differences.hosts),
+                ],
+            };
+            [routes, sip, flows, hosts]
+        }
         Err(error) => NAMES.map(|name| {
             Check::warn(
                 name,
@@ -60,19 +74,47 @@ pub(super) async fn checks(
     }
 }
 
+/// What the kernel answered when each was set, which is all that the daemon knows without reading the sets.
+fn answered(listed: &Listed, inside: &Inside) -> [Check; 3] {
+    let Inside { bans, .. } = inside;
+    let of_bans = |name, count: usize| match bans.not_enforced {
+        0 => {
+            let bans = text::count(count as u64, "ban");
+            Check::ok(name, format!("{bans}, and the kernel has taken each"))
+        }
+        open => Check::fail(
+            name,
+            format!("the kernel does not enforce {}", text::count(open, "ban")),
+            "`sipward bans --state failed` shows which and why",
+        ),
+    };
+    let of_flows = match bans.flows_not_enforced {
+        0 => {
+            let flows = text::count(listed.flows.len() as u64, "denied flow");
+            Check::ok(FLOWS, format!("{flows}, and the kernel has taken each"))
+        }
+        open => Check::fail(
+            FLOWS,
+            format!("the kernel does not enforce {}", text::count(open, "denied flow")),
+            "`sipward flows` shows which and why",
+        ),
+    };
+    [of_bans(SIP_BANS, listed.sip.len()), of_flows, of_bans(HOSTS, listed.hosts.len())]
+}
+
 /// A difference counts when a second look finds it too.
 async fn compare(
     config: &Config,
-    socket: &Path,
+    lists: Lists<'_>,
     found: &Inspection,
-) -> Result<(Listed, Differences), ClientError> {
-    let listed = Listed::read(socket).await?;
+) -> Result<(Listed, Differences), String> {
+    let listed = Listed::read(lists).await?;
     let first = Differences::between(&listed, found);
     if first == Differences::default() {
         return Ok((listed, first));
     }
     tokio::time::sleep(SETTLE).await;
-    let listed = Listed::read(socket).await?;
+    let listed = Listed::read(lists).await?;
     let second = match sipward_route::inspect(&config.route).await {
         Ok(found) => Differences::between(&listed, &found),
         Err(_) => Differences::between(&listed, found),

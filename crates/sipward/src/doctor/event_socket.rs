@@ -8,7 +8,7 @@ use sipward_esl::client::{ClientError, Connection};
 use sipward_esl::{Command, Event, Format, JobUuid, Limits, Subscription};
 use tokio::time::{timeout, timeout_at};
 
-use super::{Check, State};
+use super::{Check, Heartbeat};
 use sipward_config::{Config, Credentials};
 use sipward_daemon as daemon;
 use sipward_daemon::lists::Decided;
@@ -39,7 +39,7 @@ const BEHIND: [&str; 8] = [EVENTS, HEARTBEAT, CLOCK, LOG, PERMISSIONS, GATEWAYS,
 pub(super) async fn checks(
     config: &Config,
     credentials: Option<&Credentials>,
-    heartbeat: Duration,
+    heartbeat: Heartbeat,
 ) -> Vec<Check> {
     let Some(credentials) = credentials else {
         return unreached(Check::fail(REACHED, "not tried without credentials", "see above"));
@@ -68,7 +68,12 @@ pub(super) async fn checks(
     let gateways = session.gateways().await;
     let lists = session.access_lists(&config.allow_acl).await;
     let ports = session.sip_ports(config).await;
-    let heartbeat = session.heartbeat(started, heartbeat).await;
+    let heartbeat = match heartbeat {
+        Heartbeat::Within(patience) => session.heartbeat(started, patience).await,
+        Heartbeat::Heard => {
+            Check::ok(HEARTBEAT, "arrives: the daemon closes a connection without it")
+        }
+    };
     vec![reached, events, heartbeat, clock, log, permissions, gateways, lists, ports]
 }
 
@@ -220,10 +225,7 @@ impl Session {
     async fn log_auth_failures(&mut self) -> Check {
         // The configuration as FreeSWITCH has it, also where it comes from a database (FusionPBX).
         let question = "xml_locate configuration configuration name sofia.conf";
-        let unknown = |why: &str| {
-            let found = format!("unknown: {why}");
-            Check { check: LOG, state: State::Ok, found, advice: None }
-        };
+        let unknown = |why: &str| Check::ok(LOG, format!("unknown: {why}"));
         match self.job(question).await {
             Err(error) => unknown(&error),
             Ok(job) => match people::profiles_with_log(&job.text) {
@@ -345,6 +347,7 @@ fn clock(event: &Event, received: SystemTime) -> Check {
 
 #[cfg(test)]
 mod tests {
+    use crate::doctor::State;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;

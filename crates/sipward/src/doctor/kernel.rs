@@ -6,7 +6,7 @@ use std::path::Path;
 use caps::CapSet;
 use sipward_route::{GateState, Inspection};
 
-use super::{Check, Patient, bans};
+use super::{Check, Inside, View, bans};
 use sipward_config::{Config, Mode};
 use sipward_model::rights;
 
@@ -17,25 +17,24 @@ const CLASH: &str = "clashes";
 /// Routes and networks named in a line at most.
 const NAMED: usize = 3;
 
-/// Seven checks. `daemon` is the process of a running daemon, `socket` where it answers.
-pub(super) async fn checks(
-    config: &Config,
-    daemon: Option<u32>,
-    socket: Option<&Path>,
-    patient: &Patient,
-) -> Vec<Check> {
+/// Seven checks.
+pub(super) async fn checks(view: &View<'_>) -> Vec<Check> {
+    let View { config, daemon, root, .. } = *view;
     let of_daemon = daemon.and_then(|id| {
-        let threads = patient.root.join(format!("proc/{id}/task"));
+        let threads = root.join(format!("proc/{id}/task"));
         rights::any_has_net_admin(&threads, CapSet::Effective)
     });
     match sipward_route::inspect(&config.route).await {
         Ok(inspection) => {
             let mut checks = vec![
                 right(config, of_daemon, inspection.permitted),
-                gate(config, daemon.is_some(), &inspection),
+                match (&inspection.gate, &view.inside) {
+                    (GateState::Unknown { .. }, Some(inside)) => reported(config, inside),
+                    _ => gate(config, daemon.is_some(), &inspection),
+                },
             ];
-            checks.extend(bans::checks(config, daemon.is_some(), socket, &inspection).await);
-            checks.push(clashes(config, &inspection, &patient.root.join("etc/iproute2")));
+            checks.extend(bans::checks(view, &inspection).await);
+            checks.push(clashes(config, &inspection, &root.join("etc/iproute2")));
             checks
         }
         Err(error) => {
@@ -124,6 +123,24 @@ fn gate(config: &Config, is_running: bool, inspection: &Inspection) -> Check {
         GateState::Unknown { reason } => {
             Check::warn(GATE, format!("cannot check: {reason}"), "run `sipward doctor` as root")
         }
+    }
+}
+
+/// The gate as the daemon's thread for netlink reported it last.
+fn reported(config: &Config, inside: &Inside) -> Check {
+    if config.mode == Mode::Observe {
+        return Check::ok(GATE, "observe mode: the kernel is not changed");
+    }
+    match &inside.gate {
+        None => Check::warn(GATE, "not ready yet", "look again in some seconds"),
+        Some(gate) if gate.gaps.is_empty() => {
+            Check::ok(GATE, "packets of banned hosts are dropped on arrival")
+        }
+        Some(gate) => Check::fail(
+            GATE,
+            gate.gaps.join("; "),
+            "these packets pass; `sipward doctor` as root says more",
+        ),
     }
 }
 

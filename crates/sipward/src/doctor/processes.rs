@@ -171,28 +171,24 @@ pub(super) async fn running(
     Some(Running { process: Some(found.id) })
 }
 
+/// What the state of the daemon says.
+pub(super) fn runs(status: &Status) -> Check {
+    if status.event_socket.connected {
+        let bans = text::count(status.bans.active, "ban");
+        return Check::ok(DAEMON, format!("runs, is connected to FreeSWITCH; {bans} active"));
+    }
+    let why = status.event_socket.error.as_deref().unwrap_or("no reason given");
+    let found = format!("runs, but is not connected to FreeSWITCH: {}", Plain(why));
+    Check::warn(DAEMON, found, "see the Event Socket below")
+}
+
 async fn answering(socket: &Path) -> Check {
     let status = async {
         let mut client = Client::connect(socket).await?;
         client.get::<Status>("/status", &NoQuery {}).await
     };
     match status.await.map(|answer| answer.value) {
-        Ok(status) if status.event_socket.connected => Check::ok(
-            DAEMON,
-            format!(
-                "runs, is connected to FreeSWITCH; {} active",
-                text::count(status.bans.active, "ban")
-            ),
-        ),
-        Ok(status) => {
-            let why = status.event_socket.error.unwrap_or_else(|| "no reason given".to_owned());
-            let advice = "see the Event Socket below";
-            Check::warn(
-                DAEMON,
-                format!("runs, but is not connected to FreeSWITCH: {}", Plain(&why)),
-                advice,
-            )
-        }
+        Ok(status) => runs(&status),
         Err(error) => Check::warn(
             DAEMON,
             format!("its socket accepts connections, but does not answer: {error}"),
@@ -202,7 +198,9 @@ async fn answering(socket: &Path) -> Check {
 }
 
 /// Others that ban the same attackers, and then lift bans, or ban customers, as they see fit.
-pub(super) fn rivals(processes: &Processes, etc: &Path) -> Check {
+///
+/// The daemon does not see other processes (`ProtectProc=` of its unit): it looks at what starts at boot.
+pub(super) fn rivals(processes: &Processes, sees_all: bool, etc: &Path) -> Check {
     let mut found = Vec::new();
     let mut advice = Vec::new();
     let starts = |unit: &str| {
@@ -233,6 +231,12 @@ pub(super) fn rivals(processes: &Processes, etc: &Path) -> Check {
             found.push(format!("{name} runs"));
             advice.push("let only one of them watch SIP");
         }
+    }
+    if found.is_empty() && !sees_all {
+        return Check::ok(
+            RIVALS,
+            "no other program that watches SIP starts at boot; `sipward doctor` looks at all that run",
+        );
     }
     if found.is_empty() {
         let fail2ban =

@@ -20,7 +20,7 @@ fn process(host: &TempDir, id: u32, arguments: &[&str]) {
 
 fn rivals(host: &TempDir) -> Check {
     let processes = processes::Processes::read(&host.path().join("proc"));
-    processes::rivals(&processes, &host.path().join("etc"))
+    processes::rivals(&processes, true, &host.path().join("etc"))
 }
 
 fn jail(host: &TempDir, text: &str) {
@@ -105,7 +105,7 @@ async fn without_anything_every_check_is_there_and_says_what_to_do() {
         root: host.path().to_owned(),
     };
     let examination = examine(&patient).await.unwrap();
-    let names: Vec<&str> = examination.checks.iter().map(|check| check.check).collect();
+    let names: Vec<&str> = examination.checks.iter().map(|check| check.check.as_ref()).collect();
     assert_eq!(
         names,
         [

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use ipnet::IpNet;
-use sipward_engine::{Flow, MAX_FLOWS};
+use sipward_engine::{Flow, MAX_FLOWS, Scope};
 use sipward_route::Inspection;
 
+use super::Lists;
 use crate::client::{Client, ClientError};
+use sipward_daemon::control::{Control, ControlError};
 use sipward_daemon::route_queue::flow_of;
 use sipward_model::wire::{BanFilter, BanScope, FlowPage, FlowQuery, MAX_LIMIT};
 
@@ -49,14 +51,33 @@ impl Listed {
     ///
     /// # Errors
     /// When it cannot be asked, or its answer cannot be read.
-    pub(super) async fn read(socket: &Path) -> Result<Self, ClientError> {
-        let mut client = Client::connect(socket).await?;
-        Ok(Self {
-            hosts: bans(&mut client, BanScope::Host).await?,
-            sip: bans(&mut client, BanScope::Sip).await?,
-            flows: flows(&mut client).await?,
-        })
+    pub(super) async fn read(lists: Lists<'_>) -> Result<Self, String> {
+        match lists {
+            Lists::Socket(socket) => asked(socket).await.map_err(|error| error.to_string()),
+            Lists::Control(control) => in_process(control).await.map_err(|error| error.to_string()),
+        }
     }
+}
+
+async fn asked(socket: &Path) -> Result<Listed, ClientError> {
+    let mut client = Client::connect(socket).await?;
+    Ok(Listed {
+        hosts: bans(&mut client, BanScope::Host).await?,
+        sip: bans(&mut client, BanScope::Sip).await?,
+        flows: flows(&mut client).await?,
+    })
+}
+
+async fn in_process(control: &Control) -> Result<Listed, ControlError> {
+    let mut listed = Listed::default();
+    for (net, scope) in control.banned_nets().await? {
+        match scope {
+            Scope::Host => listed.hosts.insert(net),
+            Scope::Sip => listed.sip.insert(net),
+        };
+    }
+    listed.flows = control.denied_flows().await?.into_iter().collect();
+    Ok(listed)
 }
 
 async fn bans(client: &mut Client, scope: BanScope) -> Result<BTreeSet<IpNet>, ClientError> {

@@ -1,0 +1,187 @@
+//! "If this had been on last week": the part of the preview that looks back.
+
+use maud::{Markup, html};
+
+use super::super::labels::{self, plain};
+use super::preview::because;
+use sipward_daemon::control::ControlError;
+use sipward_model::wire::PolicyReplay;
+
+pub(super) fn section(replayed: &Result<PolicyReplay, ControlError>) -> Markup {
+    html! {
+        section.card #replay aria-labelledby="replay-title" {
+            h2 #replay-title { "If this had been on last week" }
+            @match replayed {
+                Ok(replay) => (body(replay)),
+                Err(error) => p.empty { "No replay: " (plain(&error.to_string())) "." },
+            }
+        }
+    }
+}
+
+fn body(replay: &PolicyReplay) -> Markup {
+    html! {
+        div.grid {
+            div {
+                h3 { "Banned besides" }
+                p {
+                    strong { (labels::count(replay.added_total, "address")) }
+                    " more would have been banned"
+                    (among(replay.added_healthy, replay.added_total)) "."
+                }
+                (covered(replay))
+                (added(replay))
+            }
+            div {
+                h3 { "Not banned" }
+                p {
+                    strong { (labels::number(replay.not_banned_total)) }
+                    " of " (labels::count(replay.banned, "banned address"))
+                    " would not have been banned"
+                    (among(replay.not_banned_healthy, replay.not_banned_total)) "."
+                }
+                p.soft {
+                    (labels::number(replay.banned_again)) " would have been banned as well"
+                    @if replay.unsure > 0 {
+                        "; of " (labels::number(replay.unsure)) " the evidence does not tell"
+                    }
+                    ". By the evidence stored with " (labels::count(replay.bans, "ban"))
+                    @if let Some(from) = replay.bans_from { " since " (labels::at(from)) }
+                    @if !replay.bans_whole { "; there were more, which were not read" }
+                    "."
+                }
+                (not_banned(replay))
+            }
+        }
+        p.soft {
+            "What cannot be told: failures of before that led to no ban are not kept, nor what a banned address would \
+             have sent next. Log-ins, allow list and access lists are those of now. The rules calls, raw_address, \
+             challenges, flood, scan, report, log and login are judged by the evidence of their bans only."
+        }
+    }
+}
+
+/// How many are no strangers.
+fn among(healthy: u64, total: u64) -> Markup {
+    html! {
+        @if total > 0 {
+            @if healthy > 0 {
+                ", " span.pill.bad { (labels::number(healthy)) " with known or registered hosts" }
+            } @else { ", none with a known or registered host" }
+        }
+    }
+}
+
+fn covered(replay: &PolicyReplay) -> Markup {
+    html! {
+        p.soft {
+            @if replay.failures == 0 { "There are no failures in memory to judge again" }
+            @else {
+                "By " (labels::count(replay.failures, "failure")) " since "
+                (labels::at(replay.failures_from)) ", judged again one after the other"
+            }
+            "."
+        }
+    }
+}
+
+fn added(replay: &PolicyReplay) -> Markup {
+    html! {
+        @if !replay.added.is_empty() {
+            details {
+                summary { "Addresses" }
+                ul {
+                    @for ban in &replay.added {
+                        li {
+                            (labels::net(ban.net)) ", " (labels::rule(ban.rule))
+                            @if ban.healthy { " " (known()) }
+                        }
+                    }
+                }
+                @if replay.added_total > replay.added.len() as u64 { p.soft { "and more" } }
+            }
+        }
+    }
+}
+
+fn not_banned(replay: &PolicyReplay) -> Markup {
+    html! {
+        @if !replay.not_banned.is_empty() {
+            details {
+                summary { "Addresses" }
+                ul {
+                    @for lift in &replay.not_banned {
+                        li {
+                            (labels::net(lift.net)) ", " (labels::rule(lift.rule)) ": "
+                            (because(lift.because))
+                            @if lift.healthy { " " (known()) }
+                        }
+                    }
+                }
+                @if replay.not_banned_total > replay.not_banned.len() as u64 { p.soft { "and more" } }
+            }
+        }
+    }
+}
+
+fn known() -> Markup {
+    html! { span.pill.warn { "known host" } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sipward_engine::{RuleName, Timestamp};
+    use sipward_model::text::Time;
+    use sipward_model::wire::ReplayedBan;
+
+    fn replay() -> PolicyReplay {
+        PolicyReplay {
+            changes: Vec::new(),
+            bans_from: Some(Time(Timestamp::EPOCH)),
+            bans_whole: true,
+            bans: 7,
+            banned: 6,
+            banned_again: 4,
+            unsure: 1,
+            not_banned_total: 1,
+            not_banned_healthy: 0,
+            not_banned: Vec::new(),
+            failures: 90,
+            failures_from: Time(Timestamp::EPOCH),
+            added_total: 2,
+            added_healthy: 1,
+            added: vec![ReplayedBan {
+                net: "203.0.113.7/32".parse().unwrap(),
+                rule: RuleName::Failures,
+                healthy: true,
+            }],
+        }
+    }
+
+    #[test]
+    fn the_span_that_is_covered_and_known_hosts_are_named() {
+        let page = section(&Ok(replay())).into_string();
+        for part in [
+            "2 addresses</strong> more would have been banned",
+            "1 with known or registered hosts",
+            "90 failures since",
+            "1970-01-01",
+            "1</strong> of 6 banned addresses would not",
+            "of 1 the evidence does not tell",
+            "known host",
+            "and more",
+        ] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        let cut = PolicyReplay { bans_whole: false, ..replay() };
+        assert!(section(&Ok(cut)).into_string().contains("which were not read"));
+    }
+
+    #[test]
+    fn when_none_is_made_it_says_why() {
+        let busy = ControlError::TooMany { detail: "<busy>".to_owned(), retry_after: 5 };
+        let page = section(&Err(busy)).into_string();
+        assert!(page.contains("&lt;busy&gt;"), "{page}");
+    }
+}
