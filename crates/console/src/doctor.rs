@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::error_page::ErrorPage;
 use super::frame::Frame;
-use super::labels::{self, plain};
+use super::labels;
 use sipward_daemon::control::Control;
 use sipward_model::wire::{Check, CheckState, DoctorQuery, Examination};
 
@@ -79,8 +79,8 @@ fn row(check: &Check) -> Markup {
             td data-label="State" { span class={ "pill " (class) } { (word) } }
             td data-label="Finding" {
                 // Errors of the configuration show the line that they are about.
-                @for line in check.found.lines() { p { (plain(line)) } }
-                @if let Some(advice) = &check.advice { p.advice { "→ " (plain(advice)) } }
+                @for line in check.found.lines() { p { (labels::commands(line)) } }
+                @if let Some(advice) = &check.advice { p.advice { "→ " (labels::commands(advice)) } }
             }
         }
     }
@@ -103,13 +103,13 @@ mod tests {
     fn failures_come_first_with_what_to_do_and_hostile_text_stays_text() {
         let page = said(vec![
             Check::ok("clock", "0.02 s behind"),
-            Check::warn("gate", "not set", "restart <it>"),
+            Check::warn("gate", "not set", "`restart` <it>"),
             Check::fail("events", "<script>\u{1b}[2J", "allow them"),
         ]);
         let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text}: {page}"));
         assert!(place(">events<") < place(">gate<") && place(">gate<") < place(">clock<"));
         assert!(page.contains("1 failure") && page.contains("1 warning"), "{page}");
-        assert!(page.contains("restart &lt;it&gt;"), "{page}");
+        assert!(page.contains("<code>restart</code><bdi> &lt;it&gt;</bdi>"), "{page}");
         assert!(!page.contains("<script>\u{1b}") && !page.contains('\u{1b}'), "{page}");
     }
 

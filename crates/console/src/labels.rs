@@ -17,6 +17,19 @@ pub(super) fn plain(text: &str) -> Markup {
     html! { bdi { (Shown(Plain(text))) } }
 }
 
+/// Text from the network, with what stands between backticks as code.
+pub(super) fn commands(text: &str) -> Markup {
+    let parts: Vec<&str> = text.split('`').collect();
+    if parts.len().is_multiple_of(2) {
+        return plain(text);
+    }
+    html! {
+        @for (place, part) in parts.iter().enumerate().filter(|(_, part)| !part.is_empty()) {
+            @if place.is_multiple_of(2) { (plain(part)) } @else { code { (Shown(Plain(part))) } }
+        }
+    }
+}
+
 /// Anything that can be displayed, escaped.
 pub(super) struct Shown<T>(pub(super) T);
 

@@ -89,7 +89,7 @@ pub fn summary(config: &Config) -> String {
     let span = Span::from;
     format!(
         "configuration is valid: {} failures within {} ban for {}, up to {} for repeat offenders; \
-         {} allow entries, {} proxies; {}",
+         {} on the allow list, {} proxies; {}",
         policy.max_failures,
         span(policy.window),
         span(policy.ban_time),

@@ -34,7 +34,7 @@ fn check_says_what_a_good_configuration_means_and_never_the_password() {
     let printed = text(&output.stdout);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(printed.contains("5 failures within 10m ban for 1h"), "{printed}");
-    assert!(printed.contains("1 allow entries"), "{printed}");
+    assert!(printed.contains("1 on the allow list"), "{printed}");
     assert!(printed.contains("Event Socket at pbx.test:8021, password set"), "{printed}");
     assert!(!printed.contains("s3cret"), "{printed}");
     assert!(

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::super::frame::Frame;
-use super::super::labels::plain;
+use super::super::labels;
 use sipward_daemon::control::{FirstStep, StepTaken};
 
 /// The list; nothing when there is nothing left to do, or this browser hides it.
@@ -33,7 +33,7 @@ fn line(step: &StepTaken) -> Markup {
         li {
             @if step.done { span.pill.good { "done" } } @else { span.pill.warn { "to do" } }
             " " strong { a href=(place) { (title) } } " "
-            span.soft { (plain(&step.found)) }
+            span.soft { (labels::commands(&step.found)) }
             @if !step.done { p { (advice) } }
         }
     }
