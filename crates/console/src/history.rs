@@ -8,13 +8,12 @@ use super::error_page::ErrorPage;
 use super::fields::{Asked, Fields};
 use super::forms;
 use super::frame::Frame;
-use super::labels::{self, Shown, plain};
+use super::labels;
+use super::language::{en, t};
 use super::paging::{self, ROWS, here, pages};
 use sipward_daemon::control::Control;
 use sipward_model::text::Time;
-use sipward_model::wire::{
-    BanScope, HistoryEntry, HistoryKind, HistoryPage, HistoryQuery, Net, Refusal,
-};
+use sipward_model::wire::{BanScope, HistoryEntry, HistoryKind, HistoryPage, HistoryQuery, Net};
 use sipward_server::http::error::ApiError;
 
 pub(super) async fn list(
@@ -24,13 +23,13 @@ pub(super) async fn list(
 ) -> Result<Markup, ErrorPage> {
     let page = control.history(query(&fields)?).await?;
     let body = html! {
-        div.head { h1 { "History" } p.soft { "All decisions, newest first." } }
+        div.head { h1 { (t("History")) } p.soft { (t("All decisions, newest first.")) } }
         (filter(&fields, control.knows_places()))
         (chips(&fields))
         div #history data-live="" { (rows(&frame, &page)) }
         (pages("/history", &fields, page.next.as_deref()))
     };
-    Ok(frame.page("/history", "History", Some(&here("/history", &fields)), &body))
+    Ok(frame.page("/history", t("History"), Some(&here("/history", &fields)), &body))
 }
 
 fn query(fields: &Fields) -> Result<HistoryQuery, ApiError> {
@@ -65,21 +64,21 @@ const KINDS: [HistoryKind; 5] = [
 fn filter(fields: &Fields, located: bool) -> Markup {
     let kinds = forms::options(&KINDS, |kind| title(kind).to_owned());
     html! {
-        form.filter method="get" action="/history" role="search" aria-label="Search the history" {
+        form.filter method="get" action="/history" role="search" aria-label=(t("Search the history")) {
             div.field.wide {
-                label for="net" { "Address or network" }
+                label for="net" { (t("Address or network")) }
                 input type="search" id="net" name="net"
                     value=(fields.text("net").unwrap_or_default()) maxlength="64" autocomplete="off"
                     spellcheck="false";
             }
-            button type="submit" { "Search" }
+            button type="submit" { (t("Search")) }
             details.fold {
-                summary { "Filter" }
+                summary { (t("Filter")) }
                 div {
-                    (forms::choice("event", "Decision", fields.text("event"), &kinds))
+                    (forms::choice("event", t("Decision"), fields.text("event"), &kinds))
                     @for (name, text) in TIMES {
                         div.field.date {
-                            label for=(name) { (text) }
+                            label for=(name) { (t(text)) }
                             input type="datetime-local" id=(name) name=(name)
                                 value=(local(fields.text(name).unwrap_or_default()));
                         }
@@ -92,17 +91,17 @@ fn filter(fields: &Fields, located: bool) -> Markup {
     }
 }
 
-const TIMES: [(&str, &str); 2] = [("from", "From (UTC)"), ("to", "To (UTC)")];
+const TIMES: [(&str, &str); 2] = [("from", en("From (UTC)")), ("to", en("To (UTC)"))];
 
 /// The filters that are in use.
 fn chips(fields: &Fields) -> Markup {
     let of = |name, title| fields.text(name).map(|text| (name, title, text.to_owned()));
     let kind = fields.word::<HistoryKind>("event").ok().flatten();
     let mut active: Vec<(&str, &str, String)> =
-        of("net", "Address or network").into_iter().collect();
-    active.extend(kind.map(|kind| ("event", "Decision", title(kind).to_owned())));
-    active.extend(TIMES.into_iter().filter_map(|(name, title)| of(name, title)));
-    active.extend(bans::PLACES.into_iter().filter_map(|(name, title, ..)| of(name, title)));
+        of("net", t("Address or network")).into_iter().collect();
+    active.extend(kind.map(|kind| ("event", t("Decision"), title(kind).to_owned())));
+    active.extend(TIMES.into_iter().filter_map(|(name, title)| of(name, t(title))));
+    active.extend(bans::PLACES.into_iter().filter_map(|(name, title, ..)| of(name, t(title))));
     paging::chips("/history", fields, &active)
 }
 
@@ -113,11 +112,11 @@ fn local(text: &str) -> &str {
 
 pub(super) fn title(kind: HistoryKind) -> &'static str {
     match kind {
-        HistoryKind::Ban => "banned",
-        HistoryKind::Unban => "unbanned",
-        HistoryKind::Refused => "not banned",
-        HistoryKind::FlowDenied => "flow denied",
-        HistoryKind::FlowAllowed => "flow allowed",
+        HistoryKind::Ban => t("banned"),
+        HistoryKind::Unban => t("unbanned"),
+        HistoryKind::Refused => t("not banned"),
+        HistoryKind::FlowDenied => t("flow denied"),
+        HistoryKind::FlowAllowed => t("flow allowed"),
     }
 }
 
@@ -126,29 +125,29 @@ fn rows(frame: &Frame, page: &HistoryPage) -> Markup {
         return html! {
             // A filter by place looks at so many decisions for a page.
             @if page.next.is_some() {
-                p.empty { "None among the 50,000 decisions looked at. The next page goes on." }
-            } @else { p.empty { "No decisions." } }
+                p.empty { (t("None among the 50,000 decisions looked at. The next page goes on.")) }
+            } @else { p.empty { (t("No decisions.")) } }
         };
     }
     html! {
         table.rows.wide {
-            caption.hidden { "Decisions" }
+            caption.hidden { (t("Decisions")) }
             thead {
                 tr {
-                    th scope="col" { "Time" } th scope="col" { "Decision" } th scope="col" { "Network" }
-                    th scope="col" { "Reason" }
+                    th scope="col" { (t("Time")) } th scope="col" { (t("Decision")) } th scope="col" { (t("Network")) }
+                    th scope="col" { (t("Reason")) }
                 }
             }
             tbody {
                 @for entry in &page.items {
                     tr {
-                        td data-label="Time" {
+                        td data-label=(t("Time")) {
                             (labels::at(entry.time)) " "
                             span.soft.roomy { "(" (labels::ago(entry.time, frame.now)) ")" }
                         }
-                        td data-label="Decision" { (what(entry)) }
+                        td data-label=(t("Decision")) { (what(entry)) }
                         th scope="row" { (labels::net(entry.net)) }
-                        td data-label="Reason" { (why(entry)) }
+                        td data-label=(t("Reason")) { (why(entry)) }
                     }
                 }
             }
@@ -165,7 +164,7 @@ pub(super) fn what(entry: &HistoryEntry) -> Markup {
     };
     html! {
         span class={ "pill " (class) } { (title(entry.event)) }
-        @if entry.observed { " " span.soft { "observe mode" } }
+        @if entry.observed { " " span.soft { (t("observe mode")) } }
     }
 }
 
@@ -175,11 +174,11 @@ pub(super) fn why(entry: &HistoryEntry) -> Markup {
         @match entry.event {
             HistoryKind::Ban | HistoryKind::FlowDenied => {
                 @if let Some(flow) = &entry.flow { (flow.to_string()) ": " }
-                @if entry.scope == Some(BanScope::Sip) { "SIP ports only: " }
+                @if entry.scope == Some(BanScope::Sip) { (t("SIP ports only")) ": " }
                 @if let Some(cause) = &entry.cause { (labels::cause(cause)) }
                 @match entry.until {
-                    Some(until) => span.soft { ", until " (labels::at(until)) },
-                    None => span.soft { ", permanent" },
+                    Some(until) => span.soft { ", " (t!("until {time}", time = labels::at(until))) },
+                    None => span.soft { ", " (t("permanent")) },
                 }
             }
             HistoryKind::Unban | HistoryKind::FlowAllowed => {
@@ -187,7 +186,7 @@ pub(super) fn why(entry: &HistoryEntry) -> Markup {
                 (reason(entry.reason.as_deref().unwrap_or_default()))
             }
             HistoryKind::Refused => {
-                @if let Some(refusal) = &entry.refusal { (refused(refusal)) }
+                @if let Some(refusal) = &entry.refusal { (labels::refusal(refusal)) }
                 @if let Some(cause) = &entry.cause {
                     span.soft { "; " } (labels::requested(cause))
                 }
@@ -198,34 +197,16 @@ pub(super) fn why(entry: &HistoryEntry) -> Markup {
 
 fn reason(word: &str) -> Markup {
     let words = match word {
-        "expired" => "expired",
-        "manual" => "by hand",
-        "exempted" => "the source became exempt",
-        "registered" => "a phone registered from there",
-        "split" => "split into parts",
-        "superseded" => "replaced by another ban",
-        "not_adopted" => "route of unknown origin",
-        other => return plain(other),
+        "expired" => t("expired"),
+        "manual" => t("by hand"),
+        "exempted" => t("the source became exempt"),
+        "registered" => t("a phone registered from there"),
+        "split" => t("split into parts"),
+        "superseded" => t("replaced by another ban"),
+        "not_adopted" => t("route of unknown origin"),
+        other => return labels::english(other),
     };
     html! { (words) }
-}
-
-/// Why a ban was refused.
-pub(super) fn refused(refusal: &Refusal) -> Markup {
-    let words = match refusal.reason.as_str() {
-        "exempt" => "it would cover an exempt host",
-        "known" => "a user logged in from there lately",
-        "shared" => "a proxy or a NAT: several users log in from there",
-        "link_local" => "it would block IPv6 neighbour discovery",
-        "covered" => "another ban already covers it",
-        "too_many_bans" => "the table of bans is full",
-        other => return plain(other),
-    };
-    html! {
-        (words)
-        @if let Some(class) = refusal.class { " (" (labels::exemption(class)) ")" }
-        @if let Some(net) = refusal.prevented_by { ": " (Shown(net)) }
-    }
 }
 
 #[cfg(test)]

@@ -26,7 +26,8 @@
 //! | `paging` | links between the pages of a list |
 //! | `error_page`, `framed` | errors as pages |
 //! | `live` | what happens, in short, for the script |
-//! | `theme`, `preferences` | light or dark; whether the first steps are hidden |
+//! | `language` | the texts of the pages in other languages: `messages` beside the sources |
+//! | `theme`, `preferences`, `cookies` | light or dark, the language; whether the first steps are hidden |
 //! | `labels` | values as text; text from the network, escaped |
 //! | `login` | the log-in page |
 //! | `assets` | style sheet, script, icon, map of the world |
@@ -51,6 +52,7 @@ mod assets;
 mod bans;
 mod chart;
 mod context;
+mod cookies;
 mod doctor;
 mod document;
 mod error_page;
@@ -63,6 +65,7 @@ mod framed;
 mod history;
 mod insights;
 mod labels;
+mod language;
 mod live;
 mod login;
 mod map;
@@ -80,7 +83,7 @@ mod undo;
 mod users;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
 pub use error_page::instead;
@@ -88,9 +91,10 @@ pub use login::login;
 use sipward_daemon::control::Control;
 use sipward_server::http::scope::{read, write};
 
-/// Shows the errors of `site`, unknown paths among them, in the frame of the console.
+/// Shows the errors of `site`, unknown paths among them, in the frame of the console, and everything in the language
+/// of the request.
 pub fn framed(site: Router, control: Control) -> Router {
-    site.layer(from_fn_with_state(control, framed::in_frame))
+    site.layer(from_fn_with_state(control, framed::in_frame)).layer(from_fn(language::in_language))
 }
 
 /// The routes of the pages, each with the scope it needs.
@@ -104,6 +108,7 @@ pub fn router(control: Control) -> Router {
         .route("/bans/unban", write(post(bans::unban)))
         .route("/live", read(get(live::listen)))
         .route("/theme", read(post(preferences::choose_theme)))
+        .route("/language", read(post(preferences::choose_language)))
         .route("/first-steps/hide", read(post(preferences::hide_steps)))
         .route("/doctor", read(get(doctor::show)))
         .route("/undo", write(post(undo::undo)))

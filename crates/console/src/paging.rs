@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::fields::Fields;
 use super::labels::plain;
+use super::language::t;
 
 /// Default rows of a page.
 pub(super) const ROWS: u16 = 20;
@@ -34,10 +35,10 @@ pub(super) fn pages(path: &str, fields: &Fields, next: Option<&str>) -> Markup {
         at(path, &fields.query_with(&changes))
     };
     html! {
-        nav.pages aria-label="Pages of the list" {
-            @if fields.has("cursor") { a.button href=(place("")) { "First page" } }
+        nav.pages aria-label=(t("Pages of the list")) {
+            @if fields.has("cursor") { a.button href=(place("")) { (t("First page")) } }
             @if let Some(next) = next {
-                a.button rel="next" href=(place(next)) { "Next page" }
+                a.button rel="next" href=(place(next)) { (t("Next page")) }
             }
         }
     }
@@ -53,14 +54,14 @@ fn without(fields: &Fields, path: &str, name: &str) -> String {
 pub(super) fn chips(path: &str, fields: &Fields, active: &[(&str, &str, String)]) -> Markup {
     html! {
         @if !active.is_empty() {
-            ul.chips.active aria-label="Active filters" {
+            ul.chips.active aria-label=(t("Active filters")) {
                 @for (name, title, words) in active {
                     li {
                         span.soft { (title) ": " } (plain(words)) " "
-                        a href=(without(fields, path, name)) aria-label={ "Remove filter " (title) } { "×" }
+                        a href=(without(fields, path, name)) aria-label=(t!("Remove filter {name}", name = title)) { "×" }
                     }
                 }
-                @if active.len() > 1 { li.all { a href=(path) { "Remove all" } } }
+                @if active.len() > 1 { li.all { a href=(path) { (t("Remove all")) } } }
             }
         }
     }
@@ -71,10 +72,10 @@ pub(super) fn length(fields: &Fields) -> Markup {
     let chosen = fields.text("limit").and_then(|limit| limit.parse().ok()).unwrap_or(ROWS);
     html! {
         div.field {
-            label for="limit" { "Rows" }
+            label for="limit" { (t("Rows")) }
             select id="limit" name="limit" {
                 @for rows in LENGTHS {
-                    option value=(rows) selected[rows == chosen] { (rows) " a page" }
+                    option value=(rows) selected[rows == chosen] { (t!("{count} a page", count = rows)) }
                 }
             }
         }

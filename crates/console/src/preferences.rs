@@ -1,42 +1,49 @@
-//! What a browser keeps: the theme, and that it hides the first steps.
+//! What a browser keeps: the theme, the language, and that it hides the first steps.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 
+use super::cookies;
 use super::error_page::ErrorPage;
-use super::fields::Filled;
+use super::fields::{Fields, Filled};
 use super::forms;
-use super::theme::{self, Theme};
+use super::language::Language;
+use super::theme::Theme;
 use sipward_server::http::error::ApiError;
-
-/// The cookie that hides the first steps.
-const STEPS: &str = "sipward-first-steps";
 
 /// Keeps the choice of a theme.
 pub(super) async fn choose_theme(Filled(fields): Filled) -> Result<Response, ErrorPage> {
     let theme = fields.text("theme").and_then(Theme::parse);
     let theme = theme.ok_or_else(|| ApiError::field("theme", "system, light or dark"))?;
-    let mut response = forms::go_to(forms::back(&fields, "/"));
-    keep(&mut response, &theme.cookie());
-    Ok(response)
+    Ok(back_with(&fields, &theme.cookie()))
 }
+
+/// Keeps the choice of a language.
+pub(super) async fn choose_language(Filled(fields): Filled) -> Result<Response, ErrorPage> {
+    let cookie = fields.text("language").and_then(Language::chosen);
+    let cookie = cookie.ok_or_else(|| ApiError::field("language", "no such language"))?;
+    Ok(back_with(&fields, &cookie))
+}
+
+/// The cookie that hides the first steps.
+const STEPS: &str = "sipward-first-steps";
 
 /// Hides the first steps for this browser.
 pub(super) async fn hide_steps() -> Response {
-    let mut response = forms::go_to("/");
-    keep(&mut response, &theme::kept(STEPS, "hidden"));
-    response
+    back_with(&Fields::default(), &cookies::kept(STEPS, "hidden"))
 }
 
 /// Whether a client hides the first steps.
 pub(super) fn hides_steps(headers: &HeaderMap) -> bool {
-    theme::cookie(headers, STEPS) == Some("hidden")
+    cookies::value(headers, STEPS) == Some("hidden")
 }
 
-fn keep(response: &mut Response, cookie: &str) {
+fn back_with(fields: &Fields, cookie: &str) -> Response {
+    let mut response = forms::go_to(forms::back(fields, "/"));
     if let Ok(cookie) = HeaderValue::from_str(cookie) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
+    response
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! The choice of light or dark, kept in a cookie.
 
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use maud::{Markup, html};
 
-const COOKIE: &str = "sipward-theme";
+use super::cookies;
+use super::language::t;
 
-/// A year, which is as long as browsers keep a cookie.
-const LIFE: u32 = 31_536_000;
+const COOKIE: &str = "sipward-theme";
 
 /// The colours of the pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,19 +29,27 @@ impl Theme {
         }
     }
 
+    fn title(self) -> &'static str {
+        match self {
+            Self::System => t("system"),
+            Self::Light => t("light"),
+            Self::Dark => t("dark"),
+        }
+    }
+
     pub(super) fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|theme| theme.as_str() == text)
     }
 
     /// The choice of a client; other values of the cookie count as none.
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        cookie(headers, COOKIE).and_then(Self::parse).unwrap_or_default()
+        cookies::value(headers, COOKIE).and_then(Self::parse).unwrap_or_default()
     }
 
     /// The value of `Set-Cookie` that keeps the choice.
     pub(super) fn cookie(self) -> String {
-        let life = if self == Self::System { 0 } else { LIFE };
-        for_life(COOKIE, self.as_str(), life)
+        let keep = if self == Self::System { cookies::ended } else { cookies::kept };
+        keep(COOKIE, self.as_str())
     }
 
     /// What the style sheet is to use instead of the system's setting.
@@ -50,33 +58,17 @@ impl Theme {
     }
 }
 
-/// The value of a cookie.
-pub(super) fn cookie<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
-    pairs.find(|(name, _)| name.trim() == wanted).map(|(_, value)| value.trim())
-}
-
-/// The value of `Set-Cookie` that keeps a choice.
-pub(super) fn kept(name: &str, value: &str) -> String {
-    for_life(name, value, LIFE)
-}
-
-fn for_life(name: &str, value: &str, life: u32) -> String {
-    format!("{name}={value}; Path=/; Max-Age={life}; HttpOnly; SameSite=Strict")
-}
-
 /// The buttons that choose.
 pub(super) fn form(chosen: Theme, here: &str) -> Markup {
     html! {
         form.theme method="post" action="/theme" {
             input type="hidden" name="back" value=(here);
             fieldset {
-                legend { "Theme" }
+                legend { (t("Theme")) }
                 @for theme in Theme::ALL {
                     button.quiet name="theme" value=(theme.as_str())
                         aria-pressed=(if theme == chosen { "true" } else { "false" }) {
-                        (theme.as_str())
+                        (theme.title())
                     }
                 }
             }
@@ -86,7 +78,7 @@ pub(super) fn form(chosen: Theme, here: &str) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
+    use axum::http::{HeaderValue, header};
 
     use super::*;
 

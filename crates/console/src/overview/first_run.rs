@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::super::frame::Frame;
 use super::super::labels;
+use super::super::language::t;
 use sipward_daemon::control::{FirstStep, StepTaken};
 
 /// The list; nothing when there is nothing left to do, or this browser hides it.
@@ -15,14 +16,14 @@ pub(super) fn list(frame: &Frame, steps: &[StepTaken]) -> Markup {
     html! {
         section.card.steps aria-labelledby="steps-title" {
             div.head {
-                h2 #steps-title { "First steps" }
-                p.soft { (left) " of " (steps.len()) " left" }
+                h2 #steps-title { (t("First steps")) }
+                p.soft { (t!("{left} of {all} left", left = left, all = steps.len())) }
                 form.actions method="post" action="/first-steps/hide" {
-                    button.quiet type="submit" { "Hide" }
+                    button.quiet type="submit" { (t("Hide")) }
                 }
             }
             ol { @for step in steps { (line(step)) } }
-            p.soft { a href="/doctor" { "Doctor" } " checks everything else." }
+            p.soft { (t!("{doctor} checks everything else.", doctor = html! { a href="/doctor" { (t("Doctor")) } })) }
         }
     }
 }
@@ -31,7 +32,7 @@ fn line(step: &StepTaken) -> Markup {
     let (title, advice, place) = words(step.step);
     html! {
         li {
-            @if step.done { span.pill.good { "done" } } @else { span.pill.warn { "to do" } }
+            @if step.done { span.pill.good { (t("done")) } } @else { span.pill.warn { (t("to do")) } }
             " " strong { a href=(place) { (title) } } " "
             span.soft { (labels::commands(&step.found)) }
             @if !step.done { p { (advice) } }
@@ -43,29 +44,32 @@ fn line(step: &StepTaken) -> Markup {
 fn words(step: FirstStep) -> (&'static str, &'static str, &'static str) {
     match step {
         FirstStep::Connected => (
-            "FreeSWITCH is heard",
-            "Check the password and the address of the Event Socket (ESL_PASSWORD, ESL_HOST).",
+            t("FreeSWITCH is heard"),
+            t("Check the password and the address of the Event Socket (ESL_PASSWORD, ESL_HOST)."),
             "/doctor",
         ),
         FirstStep::Phones => (
-            "The phones are known",
-            "Registered phones are never banned by mistake. Without the list sipward learns them from their \
-             registrations, which takes an hour.",
+            t("The phones are known"),
+            t(
+                "Registered phones are never banned by mistake. Without the list sipward learns them as they register.",
+            ),
             "/doctor",
         ),
         FirstStep::Allowed => (
-            "Your own networks are allowed",
-            "Add the network of your office, and the address from which you administer this host.",
+            t("Your own networks are allowed"),
+            t(
+                "Add the network of your office, and the address from which you administer this host.",
+            ),
             "/allow",
         ),
         FirstStep::Notified => (
-            "Somebody is notified",
-            "Set mail or a webhook in the configuration file, restart, and send a test.",
+            t("Somebody is notified"),
+            t("Set mail or a webhook in the configuration file, restart, and send a test."),
             "/notifications",
         ),
         FirstStep::Blocking => (
-            "Attackers are blocked",
-            "Watch for some days who would be blocked. Then start to block.",
+            t("Attackers are blocked"),
+            t("Watch for some days who would be blocked. Then start to block."),
             "/mode",
         ),
     }

@@ -2,7 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::super::labels::{self, plain};
+use super::super::labels;
+use super::super::language::{t, tn};
 use super::preview::because;
 use sipward_daemon::control::ControlError;
 use sipward_model::wire::PolicyReplay;
@@ -10,10 +11,12 @@ use sipward_model::wire::PolicyReplay;
 pub(super) fn section(replayed: &Result<PolicyReplay, ControlError>) -> Markup {
     html! {
         section.card #replay aria-labelledby="replay-title" {
-            h2 #replay-title { "If this had been on last week" }
+            h2 #replay-title { (t("If this had been on last week")) }
             @match replayed {
                 Ok(replay) => (body(replay)),
-                Err(error) => p.empty { "No replay: " (plain(&error.to_string())) "." },
+                Err(error) => p.empty {
+                    (t!("No replay: {reason}", reason = labels::english(&error.to_string())))
+                },
             }
         }
     }
@@ -23,40 +26,67 @@ fn body(replay: &PolicyReplay) -> Markup {
     html! {
         div.grid {
             div {
-                h3 { "Banned besides" }
+                h3 { (t("Banned besides")) }
                 p {
-                    strong { (labels::count(replay.added_total, "address")) }
-                    " more would have been banned"
-                    (among(replay.added_healthy, replay.added_total)) "."
+                    (tn!(
+                        replay.added_total,
+                        "{n} more address would have been banned",
+                        "{n} more addresses would have been banned"
+                    ))
+                    (among(replay.added_healthy, replay.added_total))
                 }
                 (covered(replay))
                 (added(replay))
             }
             div {
-                h3 { "Not banned" }
+                h3 { (t("Not banned")) }
                 p {
-                    strong { (labels::number(replay.not_banned_total)) }
-                    " of " (labels::count(replay.banned, "banned address"))
-                    " would not have been banned"
-                    (among(replay.not_banned_healthy, replay.not_banned_total)) "."
+                    (t!(
+                        "{count} of {banned} banned addresses would not have been banned",
+                        count = labels::number(replay.not_banned_total),
+                        banned = labels::number(replay.banned),
+                    ))
+                    (among(replay.not_banned_healthy, replay.not_banned_total))
                 }
-                p.soft {
-                    (labels::number(replay.banned_again)) " would have been banned as well"
-                    @if replay.unsure > 0 {
-                        "; of " (labels::number(replay.unsure)) " the evidence does not tell"
-                    }
-                    ". By the evidence stored with " (labels::count(replay.bans, "ban"))
-                    @if let Some(from) = replay.bans_from { " since " (labels::at(from)) }
-                    @if !replay.bans_whole { "; there were more, which were not read" }
-                    "."
-                }
+                (by_evidence(replay))
                 (not_banned(replay))
             }
         }
         p.soft {
-            "What cannot be told: failures of before that led to no ban are not kept, nor what a banned address would \
-             have sent next. Log-ins, allow list and access lists are those of now. The rules calls, raw_address, \
-             challenges, flood, scan, report, log and login are judged by the evidence of their bans only."
+            (t(
+                "What cannot be told: failures of before that led to no ban are not kept, nor what a banned address \
+                 would have sent next. Log-ins, allow list and access lists are those of now. The rules calls, \
+                 raw_address, challenges, flood, scan, report, log and login are judged by the evidence of their bans \
+                 only."
+            ))
+        }
+    }
+}
+
+/// What the stored bans tell, and how far back they reach.
+fn by_evidence(replay: &PolicyReplay) -> Markup {
+    html! {
+        p.soft {
+            (t!(
+                "{count} would have been banned as well.",
+                count = labels::number(replay.banned_again),
+            ))
+            @if replay.unsure > 0 {
+                " "
+                (t!(
+                    "Of {count} the evidence does not tell.",
+                    count = labels::number(replay.unsure),
+                ))
+            }
+            @if let Some(from) = replay.bans_from {
+                " "
+                (t!(
+                    "By the evidence stored with {bans} since {time}.",
+                    bans = labels::count(replay.bans, "ban"),
+                    time = labels::at(from),
+                ))
+            } @else { " " (t("No ban of the last week is stored.")) }
+            @if !replay.bans_whole { " " (t("There were more before, which were not read.")) }
         }
     }
 }
@@ -66,8 +96,11 @@ fn among(healthy: u64, total: u64) -> Markup {
     html! {
         @if total > 0 {
             @if healthy > 0 {
-                ", " span.pill.bad { (labels::number(healthy)) " with known or registered hosts" }
-            } @else { ", none with a known or registered host" }
+                ", "
+                span.pill.bad {
+                    (tn!(healthy, "{n} with a known or registered host", "{n} with known or registered hosts"))
+                }
+            } @else { ", " (t("none with a known or registered host")) }
         }
     }
 }
@@ -75,12 +108,14 @@ fn among(healthy: u64, total: u64) -> Markup {
 fn covered(replay: &PolicyReplay) -> Markup {
     html! {
         p.soft {
-            @if replay.failures == 0 { "There are no failures in memory to judge again" }
+            @if replay.failures == 0 { (t("There are no failures in memory to judge again.")) }
             @else {
-                "By " (labels::count(replay.failures, "failure")) " since "
-                (labels::at(replay.failures_from)) ", judged again one after the other"
+                (t!(
+                    "By {failures} since {time}, judged again one after the other.",
+                    failures = labels::count(replay.failures, "failure"),
+                    time = labels::at(replay.failures_from),
+                ))
             }
-            "."
         }
     }
 }
@@ -89,7 +124,7 @@ fn added(replay: &PolicyReplay) -> Markup {
     html! {
         @if !replay.added.is_empty() {
             details {
-                summary { "Addresses" }
+                summary { (t("Addresses")) }
                 ul {
                     @for ban in &replay.added {
                         li {
@@ -98,7 +133,7 @@ fn added(replay: &PolicyReplay) -> Markup {
                         }
                     }
                 }
-                @if replay.added_total > replay.added.len() as u64 { p.soft { "and more" } }
+                @if replay.added_total > replay.added.len() as u64 { p.soft { (t("and more")) } }
             }
         }
     }
@@ -108,7 +143,7 @@ fn not_banned(replay: &PolicyReplay) -> Markup {
     html! {
         @if !replay.not_banned.is_empty() {
             details {
-                summary { "Addresses" }
+                summary { (t("Addresses")) }
                 ul {
                     @for lift in &replay.not_banned {
                         li {
@@ -118,14 +153,14 @@ fn not_banned(replay: &PolicyReplay) -> Markup {
                         }
                     }
                 }
-                @if replay.not_banned_total > replay.not_banned.len() as u64 { p.soft { "and more" } }
+                @if replay.not_banned_total > replay.not_banned.len() as u64 { p.soft { (t("and more")) } }
             }
         }
     }
 }
 
 fn known() -> Markup {
-    html! { span.pill.warn { "known host" } }
+    html! { span.pill.warn { (t("known host")) } }
 }
 
 #[cfg(test)]
@@ -163,12 +198,12 @@ mod tests {
     fn the_span_that_is_covered_and_known_hosts_are_named() {
         let page = section(&Ok(replay())).into_string();
         for part in [
-            "2 addresses</strong> more would have been banned",
-            "1 with known or registered hosts",
+            "2 more addresses would have been banned",
+            "1 with a known or registered host",
             "90 failures since",
             "1970-01-01",
-            "1</strong> of 6 banned addresses would not",
-            "of 1 the evidence does not tell",
+            "1 of 6 banned addresses would not",
+            "Of 1 the evidence does not tell",
             "known host",
             "and more",
         ] {
