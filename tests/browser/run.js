@@ -60,6 +60,13 @@ const tests = {
     await germany.click();
     await row(page, "198.51.100.7").waitFor();
     assert.match(page.url(), /\/bans\?country=DE$/);
+    // The same of the history.
+    await page.goto("/history?country=DE&event=ban");
+    await page.getByRole("table").getByRole("link", { name: "198.51.100.7" }).waitFor();
+    await page.goto("/history?country=FR");
+    await page.getByText("No decisions.").waitFor();
+    await page.getByRole("link", { name: "Remove filter Country" }).click();
+    await page.getByRole("table").getByRole("link", { name: "198.51.100.7" }).waitFor();
     assert.deepEqual(page.wrong, []);
     await page.context().close();
   },
@@ -297,7 +304,7 @@ const tests = {
     await page.locator("[name='max_failures']").fill("3");
     await page.getByRole("button", { name: "Preview changes" }).first().click();
     const replay = page.locator("#replay");
-    await replay.getByText(/more would have been banned/).waitFor();
+    await replay.getByText(/more address(es)? would have been banned/).waitFor();
     await replay.getByText(/judged again one after the other/).waitFor();
     await replay.getByText("Addresses", { exact: true }).first().click();
     await replay.getByRole("link", { name: "198.19.77.7" }).waitFor();

@@ -22,8 +22,8 @@ use sipward_engine::Timestamp;
 
 pub use alarms::{ActiveState, Alarms, Kept, Report, Seen};
 pub use attacks::{
-    Attacked, Attacks, Column, MOST_FAILURES, Patient, Remembered, Row, counts, patients, rows,
-    users, within,
+    Attacked, Attacks, Column, MOST_FAILURES, Patient, Remembered, Row, patients, rows, users,
+    within,
 };
 pub use series::Series;
 pub use ticker::{Tick, Ticker};

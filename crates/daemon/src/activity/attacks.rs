@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use sipward_engine::{Judgement, Text, Timestamp};
 
-pub use tables::{Attacked, Column, Patient, Row, counts, patients, rows, users, within};
+pub use tables::{Attacked, Column, Patient, Row, patients, rows, users, within};
 
 use sipward_model::clock::moved;
 use sipward_model::record::Record;

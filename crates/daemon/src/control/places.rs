@@ -20,7 +20,7 @@ use super::error::ControlError;
 use super::hosts::location;
 use super::{Control, aside};
 use crate::EngineHandle;
-use crate::activity::{self, Remembered};
+use crate::activity::Remembered;
 use crate::geo::{Finder, Origin};
 use sipward_model::text::Time;
 use sipward_model::wire::{Ban, Memory, Place, PlaceBy, PlaceList, PlaceQuery};
@@ -219,12 +219,13 @@ fn key(by: PlaceBy, origin: Origin) -> Option<Origin> {
 /// The failures of each address.
 fn sources(seen: &Remembered) -> HashMap<IpAddr, Tally> {
     let mut sources: HashMap<IpAddr, Tally> = HashMap::new();
+    let counts = seen.counting();
     for (at, failure) in seen.failures() {
         let tally = sources.entry(failure.address).or_insert_with(|| Tally::new(failure.address));
         tally.sources = 1;
         tally.failures += 1;
         tally.proved += u64::from(failure.grade.is_proved());
-        tally.counted += u64::from(activity::counts(failure));
+        tally.counted += u64::from(counts(failure));
         tally.last = tally.last.max(Some(at));
     }
     sources

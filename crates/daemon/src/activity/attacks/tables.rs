@@ -92,19 +92,19 @@ pub fn rows(
     wanted: impl Fn(&Row) -> bool,
     most: usize,
 ) -> (Vec<Row>, u64) {
-    let failures = remembered.failures();
+    let (failures, counts) = (remembered.failures(), remembered.counting());
     let mut rows = match column {
         Column::Source => {
             let failures = failures.map(|(at, seen)| (seen.address, seen.user, seen, at));
-            counted(failures, |source| (source.to_string(), Some(*source)))
+            counted(failures, counts, |source| (source.to_string(), Some(*source)))
         }
         Column::User => {
             let failures = failures.map(|(at, seen)| (seen.user, seen.address, seen, at));
-            counted(failures, |user| (user.to_string(), None))
+            counted(failures, counts, |user| (user.to_string(), None))
         }
         Column::UserAgent => {
             let failures = failures.map(|(at, seen)| (seen.user_agent, seen.address, seen, at));
-            counted(failures, |agent| (agent.to_string(), None))
+            counted(failures, counts, |agent| (agent.to_string(), None))
         }
     };
     rows.retain(wanted);
@@ -116,6 +116,7 @@ pub fn rows(
 
 fn counted<'a, K: Eq + Hash, T: Eq + Hash>(
     failures: impl Iterator<Item = (K, T, &'a Judgement, Timestamp)>,
+    counts: impl Fn(&Judgement) -> bool,
     name: impl Fn(&K) -> (String, Option<IpAddr>),
 ) -> Vec<Row> {
     let mut by_key: HashMap<K, Count<T>> = HashMap::new();
@@ -238,6 +239,7 @@ pub fn patients(remembered: &Remembered, most: usize) -> (Vec<Patient>, u64) {
 pub fn within(remembered: &Remembered, window: Duration, now: Timestamp) -> Within {
     let from = now.earlier(window);
     let (mut failures, mut sources) = (0, HashSet::new());
+    let counts = remembered.counting();
     let (mut counting, mut attackers) = (0, HashSet::new());
     for (_, seen) in remembered.failures().take_while(|(at, _)| *at > from) {
         failures += 1;
@@ -253,7 +255,16 @@ pub fn within(remembered: &Remembered, window: Duration, now: Timestamp) -> With
     Within { failures, sources, counted: counting, attackers, is_partial }
 }
 
-/// Whether it speaks against its source: not forgeable, no phone's that needs attention, no exempt host's.
-pub fn counts(seen: &Judgement) -> bool {
-    seen.grade.is_proved() && !seen.attention && seen.exempt.is_none()
+impl Remembered {
+    /// Whether a failure speaks against its source: not forgeable, no phone's that needs attention, no exempt host's.
+    /// The failures of a phone before it was known to need attention are those of its old password, too.
+    pub fn counting(&self) -> impl Fn(&Judgement) -> bool + use<> {
+        let in_need = self.failures().filter(|(_, seen)| seen.attention);
+        let phones: HashSet<(IpAddr, Text)> =
+            in_need.map(|(_, seen)| (seen.address, seen.user)).collect();
+        move |seen| {
+            let is_phone = seen.attention || phones.contains(&(seen.address, seen.user));
+            seen.grade.is_proved() && seen.exempt.is_none() && !is_phone
+        }
+    }
 }

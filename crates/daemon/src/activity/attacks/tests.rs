@@ -94,6 +94,8 @@ fn each_table_counts_its_own_column() {
 fn attackers_come_before_those_whom_forged_packets_name_and_phones_are_neither() {
     let forged = [("203.0.113.9", "1000", Grade::Unproven); 7];
     let mut attacks = attacks(STORM.into_iter().chain(forged));
+    // Its first failure, before it was known that it needs attention.
+    attacks.failure(&told(failure(ip("203.0.113.5"), "1001", Grade::Answered)), at(19));
     for second in 20..30 {
         let phone = failure(ip("203.0.113.5"), "1001", Grade::Genuine);
         attacks.failure(&told(Judgement { attention: true, ..phone }), at(second));
