@@ -3,6 +3,7 @@
 mod near;
 mod owner;
 mod spark;
+mod verdict;
 
 use std::net::IpAddr;
 
@@ -68,7 +69,10 @@ pub(super) async fn show(
             @if frame.viewer.may_write { (actions(&report, &here)) }
         }
         div #summary data-live="" {
-            p.lead { (sentence(&report.verdict)) }
+            p.lead {
+                @if language::is_english() { (sentence(&report.verdict)) }
+                @else { (verdict::translated(&report, &failures, frame.now)) }
+            }
             (spark::line(&failures, &report.history, frame.now))
         }
         div.grid {
@@ -397,7 +401,7 @@ fn timeline(frame: &Frame, report: &SourceReport, failures: &[FailureEntry]) -> 
                         (t!("Failure of user {user}", user = html! { strong { (plain(&failure.user)) } }))
                         @if !failure.user_agent.is_empty() { ", " (plain(&failure.user_agent)) }
                         span.soft {
-                            " · " (labels::word(&failure.grade))
+                            " · " span lang=[language::english()] { (labels::word(&failure.grade)) }
                             @if failure.attention { " · " (t("phone with an old password")) }
                             @if failure.exempt.is_some() { " · " (t("exempt")) }
                             @if failure.banned { " · " (t("already banned")) }
