@@ -31,6 +31,7 @@ pub(crate) fn cases() -> Vec<Trial> {
         case("the_edge_router_refuses_its_own_networks", never),
         case("the_edge_router_refuses_routes_without_the_community", unmarked),
         case("the_edge_router_announces_bans_to_nobody", no_transit),
+        case("stopping_bird_withdraws_all_bans", stopped),
         case("bans_that_ended_while_bird_was_down_are_withdrawn", crashed),
     ]
 }
@@ -58,9 +59,11 @@ fn there_and_gone() {
         routers.sipward.block(host);
     }
     routers.discards(&HOSTS);
-    for (n, host) in HOSTS.iter().enumerate() {
+    let mut left = HOSTS.as_slice();
+    while let [host, others @ ..] = left {
         routers.sipward.unblock(host);
-        routers.discards(&HOSTS[n + 1..]);
+        routers.discards(others);
+        left = others;
     }
     routers.sipward.stop();
 }
@@ -179,6 +182,17 @@ protocol bgp edge {
     });
     let exported = routers.edge_bird.answer("show route export transit");
     assert_eq!(routes_of(&exported), ["192.0.2.0/24"], "{exported}");
+    routers.sipward.stop();
+}
+
+fn stopped() {
+    let mut routers = Routers::new();
+    for host in HOSTS {
+        routers.sipward.block(host);
+    }
+    routers.discards(&HOSTS);
+    routers.node_bird.stop();
+    routers.discards(&[]);
     routers.sipward.stop();
 }
 

@@ -1,22 +1,19 @@
 //! Bans by the hundred thousand.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
 use libtest_mimic::Trial;
-use sipward_route::{Change, Report};
+use sipward_route::Change;
 use sipward_tests::netns::case;
 use sipward_tests::wait::until_within;
 
-use crate::routers::Routers;
+use crate::routers::{Routers, many_ipv4, many_ipv6};
 
 /// Bans at once.
 const BANS: u32 = 100_000;
 /// How long all of them may take: what BIRD missed comes with its next scan.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Changes sent before their reports are read.
-const TURN: usize = 1000;
 
 pub(crate) fn cases() -> Vec<Trial> {
     vec![
@@ -31,7 +28,7 @@ fn bulk() {
         !log.contains("Cannot set netlink rx buffer"),
         "this case must run as root, because the kernel gives nobody else a `netlink rx buffer` of 64 MB:\n{log}"
     );
-    for (family, nets) in [("IPv4 /32", ipv4()), ("IPv6 /64", ipv6())] {
+    for (family, nets) in [("IPv4 /32", many_ipv4(BANS)), ("IPv6 /64", many_ipv6(BANS))] {
         for (what, change, left) in [
             ("bans", Change::block as fn(IpNet) -> Change, nets.len()),
             ("unbans", Change::Unblock, 0),
@@ -53,31 +50,11 @@ fn all_at_once(
     left: usize,
 ) -> String {
     let begun = Instant::now();
-    for turn in nets.chunks(TURN) {
-        for net in turn {
-            routers.sipward.send(change(*net));
-        }
-        for _ in turn {
-            routers.sipward.expect("an answer", |report| {
-                assert!(!matches!(report, Report::Failed { .. }), "{report:?}");
-                matches!(report, Report::Blocked { .. } | Report::Unblocked { .. })
-            });
-        }
-    }
+    routers.change_all(nets, change);
     let banned = begun.elapsed();
     until_within(PATIENCE, &format!("the edge router discards {left} networks"), || {
         let found = routers.discarded().len();
         if found == left { Ok(()) } else { Err(format!("{found}")) }
     });
-    format!("the node {banned:.2?}, the edge router {:.2?} later", begun.elapsed() - banned)
-}
-
-fn ipv4() -> Vec<IpNet> {
-    let first = u32::from(Ipv4Addr::new(100, 64, 0, 0));
-    (0..BANS).map(|n| IpNet::V4(Ipv4Net::from(Ipv4Addr::from(first + n)))).collect()
-}
-
-fn ipv6() -> Vec<IpNet> {
-    let net = |n: u32| Ipv6Addr::from_bits((0x2001_0db8_u128 << 96) + (u128::from(n) << 64));
-    (0..BANS).map(|n| IpNet::V6(Ipv6Net::new(net(n), 64).expect("a length"))).collect()
+    format!("the node {banned:.2?}, the edge router {:.2?}", begun.elapsed())
 }

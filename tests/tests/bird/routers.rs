@@ -8,10 +8,14 @@
 //! Addresses and AS numbers are those of `deploy/bird`, so that the configurations run as they are shipped.
 
 use std::fs;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use sipward_route::{BanTable, OwnTable, Settings};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use sipward_route::{BanTable, Change, OwnTable, Report, Settings};
 use sipward_tests::netns::{self, Host};
 use sipward_tests::wait::until;
 use tempfile::TempDir;
@@ -21,6 +25,9 @@ use crate::world::Running;
 
 /// The routing table that `bird-node.conf` reads.
 pub(crate) const BANS: u32 = 216;
+
+/// Changes sent before their reports are read.
+const TURN: usize = 1000;
 
 /// Node and edge router with a session between them, and sipward's enforcer on the node.
 pub(crate) struct Routers {
@@ -57,6 +64,21 @@ impl Routers {
         Self { node, edge, node_bird, edge_bird, sipward, directory }
     }
 
+    /// Makes all changes as fast as the kernel of the node takes them.
+    pub(crate) fn change_all(&mut self, nets: &[IpNet], change: fn(IpNet) -> Change) {
+        for turn in nets.chunks(TURN) {
+            for net in turn {
+                self.sipward.send(change(*net));
+            }
+            for _ in turn {
+                self.sipward.expect("an answer", |report| {
+                    assert!(!matches!(report, Report::Failed { .. }), "{report:?}");
+                    matches!(report, Report::Blocked { .. } | Report::Unblocked { .. })
+                });
+            }
+        }
+    }
+
     /// The edge router's discard routes, without their metrics.
     pub(crate) fn discarded(&self) -> Vec<String> {
         let ours = |line: String| {
@@ -77,6 +99,18 @@ impl Routers {
             if found == wanted { Ok(()) } else { Err(format!("{found:?}")) }
         });
     }
+}
+
+/// So many IPv4 addresses.
+pub(crate) fn many_ipv4(count: u32) -> Vec<IpNet> {
+    let first = u32::from(Ipv4Addr::new(100, 64, 0, 0));
+    (0..count).map(|n| IpNet::V4(Ipv4Net::from(Ipv4Addr::from(first + n)))).collect()
+}
+
+/// So many IPv6 /64s.
+pub(crate) fn many_ipv6(count: u32) -> Vec<IpNet> {
+    let net = |n: u32| Ipv6Addr::from_bits((0x2001_0db8_u128 << 96) + (u128::from(n) << 64));
+    (0..count).map(|n| IpNet::V6(Ipv6Net::new(net(n), 64).expect("a length"))).collect()
 }
 
 /// As `[route] table = 216` sets it.
@@ -112,6 +146,13 @@ impl Bird {
     pub(crate) fn crash(&mut self) {
         self.process.kill().expect("a running BIRD");
         self.process.wait().expect("its end");
+    }
+
+    /// Stops it, as `systemctl stop bird` would.
+    pub(crate) fn stop(&mut self) {
+        let id = i32::try_from(self.process.id()).expect("a process id");
+        kill(Pid::from_raw(id), Signal::SIGTERM).expect("a running BIRD");
+        assert!(self.process.wait().expect("its end").success());
     }
 
     /// Starts it again.
