@@ -7,7 +7,7 @@ use super::super::labels;
 use super::super::language::{t, tn};
 use super::{replay, values};
 use sipward_daemon::control::ControlError;
-use sipward_model::wire::{NotMadeBecause, PolicyChange, PolicyPreview, PolicyReplay};
+use sipward_model::wire::{PolicyChange, PolicyPreview, PolicyReplay};
 
 pub(super) fn page(
     frame: &Frame,
@@ -98,22 +98,13 @@ fn not_made(meant: &PolicyPreview) -> Markup {
                     @for ban in &meant.not_made {
                         li {
                             (labels::net(ban.net)) ", " (labels::rule(ban.rule)) ": "
-                            (because(ban.because))
+                            (replay::because(ban.because))
                         }
                     }
                 }
                 @if meant.not_made_total > meant.not_made.len() as u64 { p.soft { (t("and more")) } }
             }
         }
-    }
-}
-
-pub(super) fn because(reason: NotMadeBecause) -> &'static str {
-    match reason {
-        NotMadeBecause::Mode => t("the rule would not ban"),
-        NotMadeBecause::Threshold => t("the failures would not reach the threshold"),
-        NotMadeBecause::Grade => t("the evidence is too weak"),
-        NotMadeBecause::UserAgent => t("the user agent is not listed"),
     }
 }
 

@@ -4,9 +4,8 @@ use maud::{Markup, html};
 
 use super::super::labels;
 use super::super::language::{t, tn};
-use super::preview::because;
 use sipward_daemon::control::ControlError;
-use sipward_model::wire::PolicyReplay;
+use sipward_model::wire::{NotMadeBecause, PolicyReplay};
 
 pub(super) fn section(replayed: &Result<PolicyReplay, ControlError>) -> Markup {
     html! {
@@ -156,6 +155,16 @@ fn not_banned(replay: &PolicyReplay) -> Markup {
                 @if replay.not_banned_total > replay.not_banned.len() as u64 { p.soft { (t("and more")) } }
             }
         }
+    }
+}
+
+/// Why a ban would not have been made.
+pub(super) fn because(reason: NotMadeBecause) -> &'static str {
+    match reason {
+        NotMadeBecause::Mode => t("the rule would not ban"),
+        NotMadeBecause::Threshold => t("the failures would not reach the threshold"),
+        NotMadeBecause::Grade => t("the evidence is too weak"),
+        NotMadeBecause::UserAgent => t("the user agent is not listed"),
     }
 }
 
