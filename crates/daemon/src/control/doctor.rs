@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use super::error::ControlError;
 use super::{Control, aside};
 use crate::EngineTask;
+use crate::freeswitch_queries::table::Part;
 use sipward_config::{Config, HostEntry, Mode};
 use sipward_model::text::{self, Thousands};
 use sipward_model::wire::{Check, DoctorQuery, Examination, StoreState};
@@ -32,12 +33,18 @@ const NAMED: usize = 5;
 /// The program's checks, and their latest result. One examination runs at a time.
 pub(super) struct Doctor {
     examine: Examine,
-    latest: Mutex<Option<(Instant, Vec<Check>)>>,
+    latest: Arc<Mutex<Option<Latest>>>,
+}
+
+/// What was found, and when.
+struct Latest {
+    at: Instant,
+    checks: Vec<Check>,
 }
 
 impl Doctor {
     pub(super) fn new(examine: Examine) -> Arc<Self> {
-        Arc::new(Self { examine, latest: Mutex::new(None) })
+        Arc::new(Self { examine, latest: Arc::default() })
     }
 }
 
@@ -47,17 +54,20 @@ impl Control {
         if query.own {
             return Ok(Examination::of(self.own_checks().await?));
         }
-        let mut latest = self.doctor.latest.lock().await;
+        let mut latest = Arc::clone(&self.doctor.latest).lock_owned().await;
         let mut checks = match latest.as_ref() {
-            Some((at, checks)) if at.elapsed() < FRESH => checks.clone(),
+            Some(Latest { at, checks }) if at.elapsed() < FRESH => checks.clone(),
             _ => {
                 let (control, examine) = (self.clone(), Arc::clone(&self.doctor.examine));
-                let checks = aside(move || examine(&control)).await?;
-                *latest = Some((Instant::now(), checks.clone()));
-                checks
+                // Who gives up waiting leaves the lock with it.
+                aside(move || {
+                    let checks = examine(&control);
+                    *latest = Some(Latest { at: Instant::now(), checks: checks.clone() });
+                    checks
+                })
+                .await?
             }
         };
-        drop(latest);
         checks.extend(self.own_checks().await?);
         Ok(Examination::of(checks))
     }
@@ -214,7 +224,7 @@ fn mode(config: &Config) -> Check {
 
 fn registrations(task: &EngineTask) -> Check {
     const NAME: &str = "registrations";
-    let unknown: Vec<&str> = task.protected().unknown().map(|part| part.as_str()).collect();
+    let unknown: Vec<&str> = task.protected().unknown().map(Part::as_str).collect();
     let phones = text::count(task.protected().phones.count() as u64, "phone");
     if unknown.is_empty() {
         return Check::ok(NAME, format!("complete: {phones}, gateways and access lists"));
@@ -238,10 +248,10 @@ fn allowed(task: &EngineTask, config: &Config) -> Check {
              page Allow list",
         );
     }
-    let names = config.allow.iter().filter(|host| matches!(host, HostEntry::Name(_))).count();
-    let named = match names {
+    let by_name = config.allow.iter().filter(|host| matches!(host, HostEntry::Name(_))).count();
+    let named = match by_name {
         0 => String::new(),
-        names => format!(", {} by name", names),
+        some => format!(", {some} by name"),
     };
     Check::ok(NAME, format!("{} allowed{named}", text::count(count as u64, "network")))
 }

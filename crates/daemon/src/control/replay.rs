@@ -158,7 +158,8 @@ impl Control {
         let then = Policy::clone(then);
         let engines = self.engine.call(move |task| {
             let engine = task.engine();
-            Ok::<_, engine::PolicyError>((engine.rehearsal(now)?, engine.rehearsal(then)?))
+            let boxed = |policy| engine.rehearsal(policy).map(Box::new);
+            Ok::<_, engine::PolicyError>((boxed(now)?, boxed(then)?))
         });
         // Cannot fail: both have been checked.
         let (mut now, mut then) =
@@ -294,7 +295,10 @@ fn compare(mut past: Past, rehearsed: &Rehearsed) -> (Past, BTreeMap<IpNet, Rule
 }
 
 /// The networks that a rehearsal bans.
-fn banned(mut engine: Engine, failures: &[(Timestamp, Judgement)]) -> BTreeMap<IpNet, RuleName> {
+fn banned(
+    mut engine: Box<Engine>,
+    failures: &[(Timestamp, Judgement)],
+) -> BTreeMap<IpNet, RuleName> {
     let (mut banned, mut actions) = (BTreeMap::new(), Vec::new());
     // What was exempt then is exempt: by an access list, say, which is not asked again.
     for (at, judged) in failures.iter().filter(|(_, judged)| judged.exempt.is_none()) {
