@@ -38,7 +38,7 @@ async fn checks(control: &Control, credentials: &Credentials) -> Vec<Check> {
         heartbeat,
         daemon: Some(std::process::id()),
         lists: Some(Lists::Control(control)),
-        inside: Some(Inside { gate: status.gate.clone(), bans: status.bans.clone() }),
+        inside: Some(Inside { gate: status.gate.clone(), bans: status.bans }),
         root: "/".as_ref(),
     };
     let processes = processes::Processes::read("/proc".as_ref());
