@@ -73,7 +73,7 @@ fn rows(caption: &str, checks: &[&Check]) -> Markup {
 }
 
 /// What is checked, for translation: the rows come from elsewhere.
-const NAMES: [&str; 31] = [
+const NAMES: [&str; 30] = [
     en("configuration"),
     en("credentials"),
     en("daemon"),
@@ -81,7 +81,6 @@ const NAMES: [&str; 31] = [
     en("events"),
     en("heartbeat"),
     en("clock"),
-    en("log-auth-failures"),
     en("permissions"),
     en("gateways"),
     en("access lists"),
