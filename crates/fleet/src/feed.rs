@@ -44,6 +44,12 @@ impl Feed {
         intake: &Intake,
         js: &Context,
     ) -> OwnerGone {
+        // By a clock that is wrong everything that is read might have run out.
+        if shared.changing().clock_offset_ms.is_none() {
+            let mut announced = shared.announced.subscribe();
+            let known = announced.wait_for(|said| *said);
+            drop(tokio::time::timeout(shared.settings.timing.answer, known).await);
+        }
         loop {
             let Err(why) = self.follow(shared, intake, js).await;
             match why.downcast::<OwnerGone>() {
@@ -101,7 +107,8 @@ impl Feed {
                     let arrival = Arrival::Stream { stamp, live: caught_up };
                     intake.accept(shared, &message.subject, &message.payload, arrival).await?;
                     (self.applied, heard) = (revision, Instant::now());
-                    if pending == 0 && !caught_up {
+                    // A message that another has replaced may count as waiting for ever.
+                    if (pending == 0 || revision >= last) && !caught_up {
                         caught_up = true;
                         self.is_caught_up(shared, intake).await?;
                     }
@@ -194,13 +201,15 @@ fn stalled(why: &'static str) -> std::io::Error {
     std::io::Error::other(why)
 }
 
-/// Reads what a stream has of a filter now: subject, value, and when it was stored. At most `max` messages.
+/// Reads what a stream has of a filter now: subject, value, and when it was stored. At most `max` messages. Ends when the
+/// server says that no more wait, or sends none for `patience`: one that another has replaced may count for ever.
 pub(crate) async fn read_once(
     js: &Context,
     stream: Stream,
     name: String,
     filter: String,
     max: usize,
+    patience: Duration,
 ) -> Result<Vec<(String, Vec<u8>, u64)>, Trouble> {
     let stream = js.get_stream_no_info(stream.name()).await?;
     let consumer = consumer(&stream, name.clone(), filter, DeliverPolicy::All).await?;
@@ -208,8 +217,12 @@ pub(crate) async fn read_once(
     if consumer.cached_info().num_pending > 0 {
         let mut messages = messages(&consumer).await?;
         loop {
-            let message =
-                messages.next().await.ok_or_else(|| stalled("the consumer has ended"))??;
+            let Ok(next) = tokio::time::timeout(patience, messages.next()).await else {
+                // The silence means something only while the stream answers.
+                stream.get_info().await?;
+                break;
+            };
+            let message = next.ok_or_else(|| stalled("the consumer has ended"))??;
             let Place { pending, stamp, .. } = place(&message)?;
             found.push((message.subject.to_string(), message.payload.to_vec(), stamp));
             if pending == 0 || found.len() >= max {

@@ -1,6 +1,7 @@
 //! The owner's handle. Nothing of it waits for the network but [`Fleet::nodes`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::connect::context;
 use crate::feed::read_once;
@@ -10,6 +11,8 @@ use crate::shared::{Shared, lock};
 use crate::snapshot::Snapshot;
 use crate::streams::Stream;
 
+/// Silence after which the list is complete.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Most nodes whose status is read.
 const MAX_NODES: usize = 10_000;
 
@@ -92,7 +95,7 @@ pub(crate) async fn nodes(
     js: &async_nats::jetstream::Context,
     name: String,
 ) -> Result<Vec<NodeSeen>, NodesError> {
-    let all = read_once(js, Stream::Nodes, name, String::new(), MAX_NODES).await;
+    let all = read_once(js, Stream::Nodes, name, String::new(), MAX_NODES, PATIENCE).await;
     let all = all.map_err(|why| NodesError::Stream(why.to_string()))?;
     let read = all.into_iter().filter_map(|(subject, value, stamp)| {
         let message = Message::parse(&subject, &value).ok()?;

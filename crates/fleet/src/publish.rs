@@ -73,7 +73,8 @@ async fn own_messages(shared: &Shared, js: &Context) -> Result<Vec<Seen>, Troubl
     for (stream, kind) in own.into_iter().chain(known) {
         let filter = format!("sipward.1.{kind}.{}.{}.*", me.site, me.node);
         let max = 2 * (MAX_OWN + MAX_OWN_KNOWN);
-        let found = read_once(js, stream, name.clone(), filter, max).await?;
+        let patience = shared.settings.timing.answer;
+        let found = read_once(js, stream, name.clone(), filter, max, patience).await?;
         let server_now = shared.server_now();
         all.extend(found.into_iter().filter_map(|(subject, value, stamp)| {
             let message = Message::parse(&subject, &value).ok()?;

@@ -77,7 +77,7 @@ pub struct Snapshot {
     pub refused: BTreeMap<Refusal, u64>,
     /// Messages that were there already: most come on both paths.
     pub repeated: u64,
-    /// Messages of the core path that found no room; the stream brought them.
+    /// Messages of the core path that found no room, at least; the stream brought them.
     pub dropped: u64,
     /// Messages acknowledged by a stream.
     pub said: u64,

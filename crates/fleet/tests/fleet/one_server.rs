@@ -315,3 +315,32 @@ async fn a_stream_that_is_made_anew_is_filled_by_its_nodes() {
     assert_eq!(keys, [key(host(1)), key(host(2))]);
     assert!(!matches!(one.received.try_recv(), Ok(Received::Forgotten { .. })));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_that_is_removed_or_robbed_is_made_anew_and_nothing_is_lost() {
+    let (_server, urls) = server().await;
+    let one = Node::up(settings(&urls, "berlin.n1"), vec![]).await;
+    let two = Node::up(settings(&urls, "berlin.n2"), vec![]).await;
+    let client = async_nats::connect(&urls[0]).await.unwrap();
+    let api = async |what: &str, value: &str| {
+        let subject = format!("$JS.API.CONSUMER.{what}.SIPWARD.berlin_n2");
+        client.request(subject, value.to_owned().into()).await.unwrap();
+    };
+    api("DELETE", "").await;
+    two.until("the loss is noticed", |s| s.stalls == 1).await;
+    one.fleet.say(ban(host(1))).unwrap();
+    two.until("it is read again", |s| s.applied == 1).await;
+    // Somebody else asks for this consumer's messages, and gets some of them.
+    let thief = client.subscribe("thief").await.unwrap();
+    let next = "$JS.API.CONSUMER.MSG.NEXT.SIPWARD.berlin_n2";
+    client.publish_with_reply(next, "thief", r#"{"batch":5}"#.into()).await.unwrap();
+    client.flush().await.unwrap();
+    for n in 2..=20 {
+        one.fleet.say(ban(host(n))).unwrap();
+    }
+    let all = two.until("it is read again", |s| s.applied == 20 && s.behind == 0).await;
+    assert!(all.stalls >= 2, "{all:?}");
+    // All came on the core path too, so what the stream brings is there already, each once or more.
+    assert!(all.repeated >= 20, "{all:?}");
+    drop(thief);
+}
