@@ -377,7 +377,7 @@ fn filters() -> [Choice; 4] {
     [
         ("rule", "Rule", forms::options(&RuleName::ALL, |rule| labels::rule(rule).to_owned())),
         ("origin", "Origin", forms::options(&origins, |it| labels::origin(it).to_owned())),
-        ("state", "State", forms::options(&states, |state| labels::word(&state))),
+        ("state", "State", forms::options(&states, |state| labels::state_word(state).to_owned())),
         ("scope", "Scope", forms::options(&scopes, |it| labels::scope(it).to_owned())),
     ]
 }

@@ -4,6 +4,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::assets;
 use super::labels::Shown;
+use super::language::{self, t};
 use super::theme::Theme;
 
 /// A page without a session: the log-in and errors.
@@ -22,7 +23,7 @@ pub(super) fn document(
 ) -> Markup {
     html! {
         (DOCTYPE)
-        html lang="en" data-theme=[theme.forced()] {
+        html lang=(language::tag()) data-theme=[theme.forced()] {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
@@ -33,8 +34,8 @@ pub(super) fn document(
                 // The script needs a session.
                 @if foot.is_some() { script type="module" src=(assets::SCRIPT.path) {} }
             }
-            body {
-                a.skip href="#main" { "Skip to content" }
+            body data-words=[foot.map(|_| script_words())] {
+                a.skip href="#main" { (t("Skip to content")) }
                 header.top {
                     a.brand href="/" {
                         img src=(assets::ICON.path) alt="" width="24" height="24";
@@ -47,4 +48,26 @@ pub(super) fn document(
             }
         }
     }
+}
+
+/// The texts of the script, as JSON: the script's name of each, and the text.
+fn script_words() -> String {
+    let words = [
+        ("live", t("Live")),
+        ("polling", t("Every 15 s")),
+        ("silent", t("No answer since {time}")),
+        ("stopped", t("Paused at {time}")),
+        ("pause", t("Pause")),
+        ("resume", t("Resume")),
+        ("many", t("{bans} banned, {unbans} unbanned; last: {last}")),
+        ("added", t("{count} new")),
+        ("gone", t("{count} ended")),
+        ("show", t("{changes} – show")),
+        ("selected", t("Unban selected")),
+        ("unban", t("Unban {count}")),
+        ("keysOff", t("Switch shortcuts off")),
+        ("keysOn", t("Switch shortcuts on")),
+    ];
+    let words = words.map(|(name, text)| (name.to_owned(), text.into()));
+    serde_json::Map::from_iter(words).into_iter().collect::<serde_json::Value>().to_string()
 }

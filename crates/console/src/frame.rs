@@ -10,6 +10,7 @@ use super::document::document;
 use super::error_page::ErrorPage;
 use super::flood;
 use super::labels::{self, plain};
+use super::language::{self, key, t};
 use super::theme;
 use sipward_config::Mode;
 use sipward_daemon::control::Control;
@@ -17,14 +18,14 @@ use sipward_model::wire::{AlarmState, Gate, Status, StoreState};
 
 /// The pages in the navigation.
 const PLACES: [(&str, &str); 8] = [
-    ("/", "Overview"),
-    ("/bans", "Bans"),
-    ("/users", "Users"),
-    ("/allow", "Allow list"),
-    ("/policy", "Policy"),
-    ("/test", "Rule test"),
-    ("/history", "History"),
-    ("/notifications", "Notifications"),
+    ("/", key("Overview")),
+    ("/bans", key("Bans")),
+    ("/users", key("Users")),
+    ("/allow", key("Allow list")),
+    ("/policy", key("Policy")),
+    ("/test", key("Rule test")),
+    ("/history", key("History")),
+    ("/notifications", key("Notifications")),
 ];
 
 /// A page's surroundings.
@@ -62,27 +63,28 @@ impl Frame {
         body: &Markup,
     ) -> Markup {
         let head = html! {
-            nav aria-label="Pages" {
+            nav aria-label=(t("Pages")) {
                 (places(place))
                 // In place of the list on a small screen.
                 details.menu {
-                    summary { "Menu" }
+                    summary { (t("Menu")) }
                     (places(place))
                 }
             }
-            form.find method="get" action="/search" role="search" aria-label="Search everything" {
-                label.hidden for="find" { "Address, network, user or user agent" }
+            form.find method="get" action="/search" role="search"
+                aria-label=(t("Search everything")) {
+                label.hidden for="find" { (t("Address, network, user or user agent")) }
                 input type="search" id="find" name="q" maxlength="100" required
-                    placeholder="address, network, user, user agent" autocomplete="off"
+                    placeholder=(t("address, network, user, user agent")) autocomplete="off"
                     autocapitalize="off" spellcheck="false";
-                button.quiet type="submit" { "Search" }
+                button.quiet type="submit" { (t("Search")) }
             }
             form.who method="post" action="/logout" {
-                span title="Current user" {
+                span title=(t("Current user")) {
                     (plain(&self.viewer.name))
-                    @if !self.viewer.may_write { " · read only" }
+                    @if !self.viewer.may_write { " · " (t("read only")) }
                 }
-                button.quiet type="submit" { "Log out" }
+                button.quiet type="submit" { (t("Log out")) }
             }
         };
         // The script fetches only what changes.
@@ -93,12 +95,14 @@ impl Frame {
             div.bar {
                 (self.strip())
                 div.live data-live-controls {
-                    p #live role="status" { "As of " (labels::at(sipward_model::text::Time(self.now))) }
-                    button.quiet #pause type="button" hidden { "Pause" }
-                    button.quiet #alerts type="button" hidden aria-pressed="false" {
-                        "Alerts"
+                    p #live role="status" {
+                        (t!("As of {time}", time = labels::at(sipward_model::text::Time(self.now))))
                     }
-                    a.button.quiet #reload href=(fresh.unwrap_or(place)) { "Refresh" }
+                    button.quiet #pause type="button" hidden { (t("Pause")) }
+                    button.quiet #alerts type="button" hidden aria-pressed="false" {
+                        (t("Alerts"))
+                    }
+                    a.button.quiet #reload href=(fresh.unwrap_or(place)) { (t("Refresh")) }
                 }
             }
             main #main tabindex="-1" data-fresh=[fresh] { (body) }
@@ -106,9 +110,10 @@ impl Frame {
         let foot = html! {
             (keys())
             (theme::form(self.viewer.theme, fresh.unwrap_or(place)))
+            (language::form(fresh.unwrap_or(place)))
             p {
                 "sipward " (self.status.version) " · " a href="/api/v1/openapi.json" { "API" } " · "
-                a href="/metrics" { "Metrics" }
+                a href="/metrics" { (t("Metrics")) }
             }
         };
         document(title, &head, &body, Some(&foot), self.viewer.theme)
@@ -120,32 +125,34 @@ impl Frame {
             &self.status;
         let (gate_class, gate_said) = gate_words(*mode, gate.as_ref());
         html! {
-            ul.strip #strip data-live="" aria-label="State" {
+            ul.strip #strip data-live="" aria-label=(t("State")) {
                 li {
-                    @if event_socket.connected { span.pill.good { "FreeSWITCH connected" } }
-                    @else { span.pill.bad { "FreeSWITCH not connected" } }
+                    @if event_socket.connected { span.pill.good { (t("FreeSWITCH connected")) } }
+                    @else { span.pill.bad { (t("FreeSWITCH not connected")) } }
                 }
                 li {
                     @if *mode == Mode::Observe { a.pill.warn href="/mode" { (gate_said) } }
-                    @else { span class={ "pill " (gate_class) } { "gate " (gate_said) } }
+                    @else { span class={ "pill " (gate_class) } { (t!("gate {state}", state = gate_said)) } }
                 }
                 li { a.pill href="/bans" { (labels::count(bans.active, "ban")) } }
                 @match alarms.state {
                     AlarmState::Ok => {},
                     AlarmState::Attention => {
-                        li { a.pill.warn href="/#alarms" { "minor alarm" } }
+                        li { a.pill.warn href="/#alarms" { (t("minor alarm")) } }
                     }
-                    AlarmState::Alarm => li { a.pill.bad href="/#alarms" { "alarm" } },
+                    AlarmState::Alarm => li { a.pill.bad href="/#alarms" { (t("alarm")) } },
                 }
                 (flood::pill(&self.status.flood))
                 @if bans.not_enforced > 0 && *mode == Mode::Ban {
-                    li { span.pill.bad { (labels::number(bans.not_enforced)) " not enforced" } }
+                    li { span.pill.bad {
+                        (t!("{count} not enforced", count = labels::number(bans.not_enforced)))
+                    } }
                 }
                 @if store.state == StoreState::Degraded {
-                    li { span.pill.bad { "storage failed" } }
+                    li { span.pill.bad { (t("storage failed")) } }
                 }
                 @if !needs_restart.is_empty() {
-                    li { span.pill.warn { "restart needed" } }
+                    li { span.pill.warn { (t("restart needed")) } }
                 }
             }
         }
@@ -156,21 +163,23 @@ impl Frame {
 fn keys() -> Markup {
     const KEYS: [(&str, &str); 5] = [
         (
-            "g, then o b u a p t h n",
-            "go to overview, bans, users, allow list, policy, rule test, history, notifications",
+            "g o, g b, g u, g a, g p, g t, g h, g n",
+            key(
+                "go to overview, bans, users, allow list, policy, rule test, history, notifications",
+            ),
         ),
-        ("/", "search"),
-        ("p", "pause or resume the updates"),
-        ("?", "this list"),
-        ("Esc", "close"),
+        ("/", key("search")),
+        ("p", key("pause or resume the updates")),
+        ("?", key("this list")),
+        ("Esc", key("close")),
     ];
     html! {
         dialog #keys aria-labelledby="keys-title" {
-            h2 #keys-title { "Keyboard shortcuts" }
-            dl.pairs { @for (key, text) in KEYS { dt { kbd { (key) } } dd { (text) } } }
+            h2 #keys-title { (t("Keyboard shortcuts")) }
+            dl.pairs { @for (press, does) in KEYS { dt { kbd { (press) } } dd { (t(does)) } } }
             form.actions method="dialog" {
-                button type="submit" { "Close" }
-                button.quiet #keys-off type="button" { "Switch shortcuts off" }
+                button type="submit" { (t("Close")) }
+                button.quiet #keys-off type="button" { (t("Switch shortcuts off")) }
             }
         }
     }
@@ -180,7 +189,7 @@ fn places(place: &str) -> Markup {
     html! {
         ul {
             @for (path, name) in PLACES {
-                li { a href=(path) aria-current=[(path == place).then_some("page")] { (name) } }
+                li { a href=(path) aria-current=[(path == place).then_some("page")] { (t(name)) } }
             }
         }
     }
@@ -189,14 +198,14 @@ fn places(place: &str) -> Markup {
 /// Whether packets of banned sources are dropped: the colour class and the text.
 pub(super) fn gate_words(mode: Mode, gate: Option<&Gate>) -> (&'static str, &'static str) {
     match (mode, gate) {
-        (Mode::Observe, _) => ("warn", "observe mode"),
-        (Mode::Ban, None) => ("warn", "not ready yet"),
+        (Mode::Observe, _) => ("warn", t("observe mode")),
+        (Mode::Ban, None) => ("warn", t("not ready yet")),
         (Mode::Ban, Some(gate)) => match (gate.ipv4_inbound, gate.ipv6_inbound) {
-            (true, true) if gate.gaps.is_empty() => ("good", "enforced"),
-            (true, true) => ("warn", "enforced, with gaps"),
-            (false, true) => ("bad", "IPv4 NOT enforced"),
-            (true, false) => ("bad", "IPv6 NOT enforced"),
-            (false, false) => ("bad", "NOT enforced"),
+            (true, true) if gate.gaps.is_empty() => ("good", t("enforced")),
+            (true, true) => ("warn", t("enforced, with gaps")),
+            (false, true) => ("bad", t("IPv4 NOT enforced")),
+            (true, false) => ("bad", t("IPv6 NOT enforced")),
+            (false, false) => ("bad", t("NOT enforced")),
         },
     }
 }

@@ -34,7 +34,7 @@ pub(super) async fn in_frame(
         response.extensions_mut().remove::<Problem>();
         error_page::replace(
             &mut response,
-            frame.page("", &problem.title, None, &error_page::card(&problem)),
+            frame.page("", error_page::title(&problem), None, &error_page::card(&problem)),
         );
     }
     response

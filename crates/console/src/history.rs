@@ -7,13 +7,11 @@ use super::error_page::ErrorPage;
 use super::fields::{Asked, Fields};
 use super::forms;
 use super::frame::Frame;
-use super::labels::{self, Shown, plain};
+use super::labels::{self, plain};
 use super::paging::{ROWS, here, pages};
 use sipward_daemon::control::Control;
 use sipward_model::text::Time;
-use sipward_model::wire::{
-    BanScope, HistoryEntry, HistoryKind, HistoryPage, HistoryQuery, Net, Refusal,
-};
+use sipward_model::wire::{BanScope, HistoryEntry, HistoryKind, HistoryPage, HistoryQuery, Net};
 use sipward_server::http::error::ApiError;
 
 pub(super) async fn list(
@@ -157,7 +155,7 @@ pub(super) fn why(entry: &HistoryEntry) -> Markup {
                 (reason(entry.reason.as_deref().unwrap_or_default()))
             }
             HistoryKind::Refused => {
-                @if let Some(refusal) = &entry.refusal { (refused(refusal)) }
+                @if let Some(refusal) = &entry.refusal { (labels::refusal(refusal)) }
                 @if let Some(cause) = &entry.cause {
                     span.soft { "; " } (labels::requested(cause))
                 }
@@ -178,24 +176,6 @@ fn reason(word: &str) -> Markup {
         other => return plain(other),
     };
     html! { (words) }
-}
-
-/// Why a ban was refused.
-pub(super) fn refused(refusal: &Refusal) -> Markup {
-    let words = match refusal.reason.as_str() {
-        "exempt" => "it would cover an exempt host",
-        "known" => "a user logged in from there lately",
-        "shared" => "a proxy or a NAT: several users log in from there",
-        "link_local" => "it would block IPv6 neighbour discovery",
-        "covered" => "another ban already covers it",
-        "too_many_bans" => "the table of bans is full",
-        other => return plain(other),
-    };
-    html! {
-        (words)
-        @if let Some(class) = refusal.class { " (" (labels::exemption(class)) ")" }
-        @if let Some(net) = refusal.prevented_by { ": " (Shown(net)) }
-    }
 }
 
 #[cfg(test)]

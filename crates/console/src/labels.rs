@@ -7,14 +7,23 @@ use maud::{Escaper, Markup, Render, html};
 use serde::Serialize;
 use sipward_engine::{Exemption, Grade, Identity, RuleName, Timestamp};
 
+use super::language::{self, t, text};
 use sipward_config::Mode;
-use sipward_model::text::{Plain, Thousands, Time, plural};
-use sipward_model::wire::{BanOrigin, BanScope, BanState, By, Cause, Evidence};
+use sipward_model::text::{Plain, Time};
+use sipward_model::wire::{BanOrigin, BanScope, BanState, By, Cause, Evidence, Refusal};
 
 /// Text from the network. Control characters and characters that change the text direction are escaped, and the
 /// direction of the text does not affect what follows.
 pub(super) fn plain(text: &str) -> Markup {
     html! { bdi { (Shown(Plain(text))) } }
+}
+
+/// A text of the lower layers. They speak English: what is not known here is marked as that.
+pub(super) fn english(text: &str) -> Markup {
+    html! {
+        @if let Some(translated) = language::known(text) { (translated) }
+        @else { bdi lang=[language::english()] { (Shown(Plain(text))) } }
+    }
 }
 
 /// Anything that can be displayed, escaped.
@@ -30,8 +39,8 @@ impl<T: Display> Render for Shown<T> {
 /// A time, as its age.
 pub(super) fn ago(time: Time, now: Timestamp) -> Markup {
     let words = match now.since(time.0).as_secs() {
-        0..=4 => "just now".to_owned(),
-        seconds => format!("{} ago", span(seconds)),
+        0..=4 => t("just now").to_owned(),
+        seconds => text!("{span} ago", span = span(seconds)),
     };
     html! { time datetime=(Shown(time)) title=(clock(time)) { (words) } }
 }
@@ -70,12 +79,12 @@ pub(super) fn span_of(seconds: f64) -> String {
 
 /// `12,345`.
 pub(super) fn number(number: u64) -> String {
-    Thousands(number).to_string()
+    language::number(number)
 }
 
 /// `1 ban`, `2 bans`.
-pub(super) fn count(number: u64, what: &str) -> String {
-    format!("{} {}", self::number(number), plural(number, what))
+pub(super) fn count(number: u64, what: &'static str) -> String {
+    format!("{} {}", self::number(number), language::noun(number, what))
 }
 
 /// A network as a link to its source; a single address without its prefix.
@@ -125,29 +134,39 @@ pub(super) fn json(value: &serde_json::Value) -> Markup {
 /// Whether the kernel applies a ban. In observe mode it is not expected to.
 pub(super) fn state(state: BanState, mode: Mode) -> Markup {
     let (class, words) = match (state, mode) {
-        (BanState::Enforced, _) => ("good", "enforced"),
-        (BanState::Pending, _) => ("", "pending"),
-        (BanState::Ineffective, Mode::Observe) => ("", "observed"),
-        (BanState::Ineffective, Mode::Ban) => ("bad", "ineffective"),
-        (BanState::Failed, _) => ("bad", "failed"),
+        (BanState::Enforced, _) => ("good", t("enforced")),
+        (BanState::Pending, _) => ("", t("pending")),
+        (BanState::Ineffective, Mode::Observe) => ("", t("observed")),
+        (BanState::Ineffective, Mode::Ban) => ("bad", t("ineffective")),
+        (BanState::Failed, _) => ("bad", t("failed")),
     };
     html! { span class={ "pill " (class) } { (words) } }
+}
+
+/// The state of a ban in a list of choices.
+pub(super) fn state_word(state: BanState) -> &'static str {
+    match state {
+        BanState::Enforced => t("enforced"),
+        BanState::Pending => t("pending"),
+        BanState::Ineffective => t("ineffective"),
+        BanState::Failed => t("failed"),
+    }
 }
 
 /// What a ban blocks.
 pub(super) fn scope(scope: BanScope) -> &'static str {
     match scope {
-        BanScope::Host => "everything",
-        BanScope::Sip => "SIP ports only",
+        BanScope::Host => t("everything"),
+        BanScope::Sip => t("SIP ports only"),
     }
 }
 
 /// What decided a ban.
 pub(super) fn origin(origin: BanOrigin) -> &'static str {
     match origin {
-        BanOrigin::Automatic => "by a rule",
-        BanOrigin::Manual => "by hand",
-        BanOrigin::Forced => "by hand, forced",
+        BanOrigin::Automatic => t("by a rule"),
+        BanOrigin::Manual => t("by hand"),
+        BanOrigin::Forced => t("by hand, forced"),
     }
 }
 
@@ -156,12 +175,12 @@ pub(super) fn cause(cause: &Cause) -> Markup {
     html! {
         @match (&cause.by, &cause.evidence) {
             (By::Rule, Some(evidence)) => (rule_of(evidence)),
-            (By::Rule, None) => "by a rule",
-            (By::Manual, _) => "by hand",
-            (By::Adopted, _) => "route found at start",
+            (By::Rule, None) => (t("by a rule")),
+            (By::Manual, _) => (t("by hand")),
+            (By::Adopted, _) => (t("route found at start")),
         }
         @if let Some(comment) = &cause.comment { ": " (plain(comment)) }
-        @if let Some(net) = cause.split_of { span.soft { " (part of " (Shown(net)) ")" } }
+        @if let Some(net) = cause.split_of { span.soft { " (" (t!("part of {net}", net = Shown(net))) ")" } }
     }
 }
 
@@ -170,10 +189,10 @@ pub(super) fn requested(cause: &Cause) -> Markup {
     html! {
         @match cause.by {
             By::Manual => {
-                "requested manually"
+                (t("requested manually"))
                 @if let Some(comment) = &cause.comment { ": " (plain(comment)) }
             }
-            By::Rule | By::Adopted => { "requested by " (self::cause(cause)) }
+            By::Rule | By::Adopted => (t!("requested by {cause}", cause = self::cause(cause))),
         }
     }
 }
@@ -184,8 +203,8 @@ fn rule_of(evidence: &Evidence) -> Markup {
         (self::rule(*rule)) " " span.soft { "× " (number(u64::from(*failures))) }
         @match users.as_slice() {
             [] => {},
-            [user] => span.soft { ", user " (plain(user)) },
-            users => span.soft { ", " (users.len()) " users" },
+            [user] => span.soft { ", " (t!("user {user}", user = plain(user))) },
+            users => span.soft { ", " (count(users.len() as u64, "user")) },
         }
         @if let Some(agent) = user_agent.as_ref().filter(|agent| !agent.is_empty()) {
             span.soft { ", " (plain(agent)) }
@@ -197,92 +216,122 @@ fn rule_of(evidence: &Evidence) -> Markup {
 /// What a rule detects.
 pub(super) fn rule(rule: RuleName) -> &'static str {
     match rule {
-        RuleName::Failures => "failures",
-        RuleName::Users => "many users",
-        RuleName::UserAgents => "scanner",
-        RuleName::Report => "reported by the dialplan",
-        RuleName::Flood => "flood",
-        RuleName::Slow => "slow guessing",
-        RuleName::Challenges => "unanswered challenges",
-        RuleName::Calls => "abandoned calls",
-        RuleName::RawAddress => "users at a raw address",
-        RuleName::Account => "attack on one account",
-        RuleName::Network => "attack from one network",
-        RuleName::Log => "log lines",
-        RuleName::Login => "failed log-ins to the console",
-        RuleName::Attention => "phone with an old password",
-        RuleName::Insider => "guessing for other users",
-        RuleName::Deafness => "FreeSWITCH deaf",
-        RuleName::Scan => "many packets from a stranger",
+        RuleName::Failures => t("failures"),
+        RuleName::Users => t("many users"),
+        RuleName::UserAgents => t("scanner"),
+        RuleName::Report => t("reported by the dialplan"),
+        RuleName::Flood => t("flood"),
+        RuleName::Slow => t("slow guessing"),
+        RuleName::Challenges => t("unanswered challenges"),
+        RuleName::Calls => t("abandoned calls"),
+        RuleName::RawAddress => t("users at a raw address"),
+        RuleName::Account => t("attack on one account"),
+        RuleName::Network => t("attack from one network"),
+        RuleName::Log => t("log lines"),
+        RuleName::Login => t("failed log-ins to the console"),
+        RuleName::Attention => t("phone with an old password"),
+        RuleName::Insider => t("guessing for other users"),
+        RuleName::Deafness => t("FreeSWITCH deaf"),
+        RuleName::Scan => t("many packets from a stranger"),
     }
 }
 
 /// What a rule does, in a sentence.
 pub(super) fn rule_explained(rule: RuleName) -> &'static str {
     match rule {
-        RuleName::Failures => "Too many failed log-ins from one source within the window.",
-        RuleName::Users => "One source tries the passwords of many different users.",
+        RuleName::Failures => t("Too many failed log-ins from one source within the window."),
+        RuleName::Users => t("One source tries the passwords of many different users."),
         RuleName::UserAgents => {
-            "The user agent names a known scanner; the first failure is enough."
+            t("The user agent names a known scanner; the first failure is enough.")
         }
-        RuleName::Report => "Your dialplan reported the source with a sipward::report event.",
+        RuleName::Report => t("Your dialplan reported the source with a sipward::report event."),
         RuleName::Flood => {
-            "So many events in a second that FreeSWITCH could stop answering phones."
+            t("So many events in a second that FreeSWITCH could stop answering phones.")
         }
-        RuleName::Slow => "Failures spread over a day, too slow for the window of the first rule.",
-        RuleName::Challenges => "Many challenges that the source never answers.",
-        RuleName::Calls => "Failed or abandoned calls from a source that does not log in.",
-        RuleName::RawAddress => "Failures that name an IP address in place of your SIP domain.",
-        RuleName::Account => {
-            "One user is attacked from many sources; strangers that fail for it are banned early."
+        RuleName::Slow => {
+            t("Failures spread over a day, too slow for the window of the first rule.")
         }
+        RuleName::Challenges => t("Many challenges that the source never answers."),
+        RuleName::Calls => t("Failed or abandoned calls from a source that does not log in."),
+        RuleName::RawAddress => t("Failures that name an IP address in place of your SIP domain."),
+        RuleName::Account => t(
+            "One user is attacked from many sources; strangers that fail for it are banned early.",
+        ),
         RuleName::Network => {
-            "Failures from several strangers in one /24 (IPv6: /48); the network is banned."
+            t("Failures from several strangers in one /24 (IPv6: /48); the network is banned.")
         }
-        RuleName::Log => "Lines of FreeSWITCH's log that no event reports.",
-        RuleName::Login => "Failed log-ins to this console and the API.",
-        RuleName::Attention => "A phone with an old password keeps failing.",
-        RuleName::Insider => "A host with a logged-in user guesses the passwords of other users.",
-        RuleName::Deafness => "FreeSWITCH no longer answers its own profiles.",
-        RuleName::Scan => "Many packets from a stranger to the SIP ports, with or without log-ins.",
+        RuleName::Log => t("Lines of FreeSWITCH's log that no event reports."),
+        RuleName::Login => t("Failed log-ins to this console and the API."),
+        RuleName::Attention => t("A phone with an old password keeps failing."),
+        RuleName::Insider => {
+            t("A host with a logged-in user guesses the passwords of other users.")
+        }
+        RuleName::Deafness => t("FreeSWITCH no longer answers its own profiles."),
+        RuleName::Scan => {
+            t("Many packets from a stranger to the SIP ports, with or without log-ins.")
+        }
     }
 }
 
 /// How well the source address of a failure is proved.
 pub(super) fn grade(grade: Grade) -> &'static str {
     match grade {
-        Grade::Genuine => "genuine: in the dialog of the user's registration",
-        Grade::Answered => "answered: the client received the challenge of this dialog",
-        Grade::Assumed => "assumed: this FreeSWITCH version sends no attempts",
-        Grade::Challenged => "challenged: the address received a challenge in another dialog",
-        Grade::Unchallenged => "unchallenged: another address fetched the nonce",
-        Grade::Unproven => "unproven: forgeable",
-        Grade::Unjoined => "unjoined: no matching attempt",
+        Grade::Genuine => t("genuine: in the dialog of the user's registration"),
+        Grade::Answered => t("answered: the client received the challenge of this dialog"),
+        Grade::Assumed => t("assumed: this FreeSWITCH version sends no attempts"),
+        Grade::Challenged => t("challenged: the address received a challenge in another dialog"),
+        Grade::Unchallenged => t("unchallenged: another address fetched the nonce"),
+        Grade::Unproven => t("unproven: forgeable"),
+        Grade::Unjoined => t("unjoined: no matching attempt"),
     }
 }
 
 /// The log-in history of a source.
 pub(super) fn identity(identity: Identity) -> &'static str {
     match identity {
-        Identity::Stranger => "stranger: no log-in from there lately",
-        Identity::Caller => "caller: the dialplan accepted a call from there",
-        Identity::Known => "known: logged in from there lately",
-        Identity::Trusted => "trusted: log-ins from there over a long time",
-        Identity::Shared => "shared: several users log in from there (a proxy or a NAT)",
+        Identity::Stranger => t("stranger: no log-in from there lately"),
+        Identity::Caller => t("caller: the dialplan accepted a call from there"),
+        Identity::Known => t("known: logged in from there lately"),
+        Identity::Trusted => t("trusted: log-ins from there over a long time"),
+        Identity::Shared => t("shared: several users log in from there (a proxy or a NAT)"),
     }
 }
 
 /// Why no rule bans a source.
 pub(super) fn exemption(class: Exemption) -> &'static str {
     match class {
-        Exemption::Own => "this host itself",
-        Exemption::Gateway => "a gateway of this host",
-        Exemption::EslPeer => "the FreeSWITCH end of the Event Socket",
-        Exemption::NameServer => "a name server of this host",
-        Exemption::Trunk => "a trunk of FreeSWITCH",
-        Exemption::Proxy => "one of the proxies",
-        Exemption::Acl => "allowed by an access control list of FreeSWITCH",
-        Exemption::Allow => "on the allow list",
+        Exemption::Own => t("this host itself"),
+        Exemption::Gateway => t("a gateway of this host"),
+        Exemption::EslPeer => t("the FreeSWITCH end of the Event Socket"),
+        Exemption::NameServer => t("a name server of this host"),
+        Exemption::Trunk => t("a trunk of FreeSWITCH"),
+        Exemption::Proxy => t("one of the proxies"),
+        Exemption::Acl => t("allowed by an access control list of FreeSWITCH"),
+        Exemption::Allow => t("on the allow list"),
+    }
+}
+
+/// Why a ban was refused.
+pub(super) fn refusal(refusal: &Refusal) -> Markup {
+    let words = match refusal.reason.as_str() {
+        "exempt" => t("it would cover an exempt host"),
+        "known" => t("a user logged in from there lately"),
+        "shared" => t("a proxy or a NAT: several users log in from there"),
+        "link_local" => t("it would block IPv6 neighbour discovery"),
+        "covered" => t("another ban already covers it"),
+        "too_many_bans" => t("the table of bans is full"),
+        "share_used_up" => t("bans of this kind have used up their share of the table"),
+        "banned_lately" => t("a known source, banned within the last hour"),
+        "registered" => t("a phone is registered there"),
+        "denied_lately" => t("flows of it were denied within the last hour"),
+        "spared" => t("it would cover the address you browse from"),
+        "too_wide" => t("the network is too wide"),
+        other => return plain(other),
+    };
+    html! {
+        (words)
+        @if let Some(class) = refusal.class { " (" (exemption(class)) ")" }
+        @if let Some(net) = refusal.prevented_by { ": " (Shown(net)) }
     }
 }
 

@@ -25,7 +25,8 @@
 //! | `paging` | links between the pages of a list |
 //! | `error_page`, `framed` | errors as pages |
 //! | `live` | what happens, in short, for the script |
-//! | `theme`, `preferences` | light or dark |
+//! | `language` | the texts of the pages in other languages: `messages` beside the sources |
+//! | `theme`, `preferences`, `cookies` | light or dark, the language |
 //! | `labels` | values as text; text from the network, escaped |
 //! | `login` | the log-in page |
 //! | `assets` | style sheet, script, icon, map of the world |
@@ -50,6 +51,7 @@ mod assets;
 mod bans;
 mod chart;
 mod context;
+mod cookies;
 mod document;
 mod error_page;
 mod fields;
@@ -61,6 +63,7 @@ mod framed;
 mod history;
 mod insights;
 mod labels;
+mod language;
 mod live;
 mod login;
 mod map;
@@ -78,7 +81,7 @@ mod undo;
 mod users;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
 pub use error_page::instead;
@@ -86,9 +89,10 @@ pub use login::login;
 use sipward_daemon::control::Control;
 use sipward_server::http::scope::{read, write};
 
-/// Shows the errors of `site`, unknown paths among them, in the frame of the console.
+/// Shows the errors of `site`, unknown paths among them, in the frame of the console, and everything in the language
+/// of the request.
 pub fn framed(site: Router, control: Control) -> Router {
-    site.layer(from_fn_with_state(control, framed::in_frame))
+    site.layer(from_fn_with_state(control, framed::in_frame)).layer(from_fn(language::in_language))
 }
 
 /// The routes of the pages, each with the scope it needs.
@@ -102,6 +106,7 @@ pub fn router(control: Control) -> Router {
         .route("/bans/unban", write(post(bans::unban)))
         .route("/live", read(get(live::listen)))
         .route("/theme", read(post(preferences::choose_theme)))
+        .route("/language", read(post(preferences::choose_language)))
         .route("/undo", write(post(undo::undo)))
         .route("/flows", read(get(flows::list)))
         .route("/flows/allow", write(post(flows::allow)))

@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use super::error_page::ErrorPage;
+use super::language::{self, Language, t, text};
 use sipward_daemon::control::Control;
 use sipward_model::record::Record;
 use sipward_model::text::Plain;
@@ -57,7 +58,8 @@ pub(super) async fn listen(
         ApiError::new(ProblemKind::Unavailable, detail)
     })?;
     let records = control.records().subscribe();
-    let listener = Listener { records, sent: Instant::now(), _place: place };
+    let language = language::current();
+    let listener = Listener { records, sent: Instant::now(), language, _place: place };
     let events = unfold(listener, |mut listener| async {
         let change = listener.next().await?;
         let data = serde_json::to_string(&change).unwrap_or_default();
@@ -69,6 +71,8 @@ pub(super) async fn listen(
 struct Listener {
     records: broadcast::Receiver<Arc<Record>>,
     sent: Instant,
+    /// The stream outlives the request, whose task has the language.
+    language: &'static Language,
     _place: OwnedSemaphorePermit,
 }
 
@@ -76,10 +80,10 @@ impl Listener {
     /// Waits for a change, and for what else happens until a message is due.
     async fn next(&mut self) -> Option<Change> {
         let mut change = Change::default();
-        while !change.hear(self.records.recv().await)? {}
+        while !change.hear(self.records.recv().await, self.language)? {}
         let due = self.sent + PACE;
         while let Ok(heard) = timeout_at(due, self.records.recv()).await {
-            if change.hear(heard).is_none() {
+            if change.hear(heard, self.language).is_none() {
                 break;
             }
         }
@@ -90,9 +94,13 @@ impl Listener {
 
 impl Change {
     /// Whether it is a change that pages show; `None` at the end of the records.
-    fn hear(&mut self, heard: Result<Arc<Record>, RecvError>) -> Option<bool> {
+    fn hear(
+        &mut self,
+        heard: Result<Arc<Record>, RecvError>,
+        language: &'static Language,
+    ) -> Option<bool> {
         match heard {
-            Ok(record) => Some(self.add(&record)),
+            Ok(record) => Some(language::within(language, || self.add(&record))),
             // A page that missed something has to look.
             Err(RecvError::Lagged(_)) => Some(true),
             Err(RecvError::Closed) => None,
@@ -103,24 +111,24 @@ impl Change {
         let (words, alerts) = match record {
             Record::Ban(ban) => {
                 self.bans += 1;
-                (format!("{} banned", ban.net), true)
+                (text!("{net} banned", net = ban.net), true)
             }
             Record::Unban { net, .. } => {
                 self.unbans += 1;
-                (format!("{net} unbanned"), false)
+                (text!("{net} unbanned", net = net), false)
             }
-            Record::Refused { net, .. } => (format!("ban of {net} refused"), false),
+            Record::Refused { net, .. } => (text!("ban of {net} refused", net = net), false),
             Record::NeedsAttention { user, .. } => {
-                (format!("phone of {} needs attention", Plain(user)), false)
+                (text!("phone of {user} needs attention", user = Plain(user)), false)
             }
-            Record::Alarm(_) => ("alarm".to_owned(), true),
-            Record::EslConnected { .. } => ("FreeSWITCH connected".to_owned(), false),
-            Record::EslDisconnected { .. } => ("FreeSWITCH NOT connected".to_owned(), true),
-            Record::EslBlind { .. } => ("events missed".to_owned(), false),
-            Record::StoreDegraded { .. } => ("storage failed".to_owned(), true),
-            Record::StoreRecovered { .. } => ("storage recovered".to_owned(), false),
-            Record::Gate { .. } => ("gate changed".to_owned(), false),
-            Record::Reload { .. } => ("configuration reloaded".to_owned(), false),
+            Record::Alarm(_) => (t("alarm").to_owned(), true),
+            Record::EslConnected { .. } => (t("FreeSWITCH connected").to_owned(), false),
+            Record::EslDisconnected { .. } => (t("FreeSWITCH NOT connected").to_owned(), true),
+            Record::EslBlind { .. } => (t("events missed").to_owned(), false),
+            Record::StoreDegraded { .. } => (t("storage failed").to_owned(), true),
+            Record::StoreRecovered { .. } => (t("storage recovered").to_owned(), false),
+            Record::Gate { .. } => (t("gate changed").to_owned(), false),
+            Record::Reload { .. } => (t("configuration reloaded").to_owned(), false),
             _ => return false,
         };
         self.last = words.chars().take(MOST).collect();
@@ -148,7 +156,8 @@ mod tests {
         let (records, receiver) = broadcast::channel(16);
         let place = Arc::clone(&PLACES).try_acquire_owned().unwrap();
         let began = Instant::now();
-        let mut listener = Listener { records: receiver, sent: began, _place: place };
+        let language = language::current();
+        let mut listener = Listener { records: receiver, sent: began, language, _place: place };
         for last in 1..=9 {
             records.send(unban(last)).unwrap();
         }

@@ -5,7 +5,8 @@ use axum::response::{IntoResponse, Response};
 use maud::html;
 
 use super::document;
-use super::labels::plain;
+use super::labels;
+use super::language::t;
 use sipward_server::http::LoginView;
 
 /// The log-in.
@@ -13,34 +14,37 @@ pub fn login(status: StatusCode, view: &LoginView<'_>) -> Response {
     let LoginView { next, code, problem } = *view;
     let body = html! {
         section.card.narrow {
-            h1 { "Log in" }
+            h1 { (t("Log in")) }
             @if let Some(problem) = problem {
-                div.notice.bad #problem role="alert" { (plain(problem)) }
+                div.notice.bad #problem role="alert" { (labels::english(problem)) }
             }
             form.login method="post" action="/login" {
                 input type="hidden" name="next" value=(next);
                 @if let Some(code) = code {
                     input type="hidden" name="code" value=(code);
-                    p { "This link logs you in once." }
+                    p { (t("This link logs you in once.")) }
                 } @else {
                     div.field {
-                        label for="token" { "Token" }
+                        label for="token" { (t("Token")) }
                         input type="password" id="token" name="token" required autofocus
                             autocomplete="current-password" spellcheck="false"
                             aria-invalid=[problem.map(|_| "true")]
                             aria-describedby=[problem.map(|_| "problem")];
                     }
                 }
-                button type="submit" { "Log in" }
+                button type="submit" { (t("Log in")) }
             }
             @if code.is_none() {
                 p.soft {
-                    code { "sipward token link" } " on the server prints a one-time link; "
-                    code { "sipward token add NAME" } " creates a token."
+                    (t!(
+                        "{link} on the server prints a one-time link; {token} creates a token.",
+                        link = html! { code { "sipward token link" } },
+                        token = html! { code { "sipward token add NAME" } },
+                    ))
                 }
             }
-            p.soft { a href=(next) { "Already logged in? Continue." } }
+            p.soft { a href=(next) { (t("Already logged in? Continue.")) } }
         }
     };
-    (status, document::bare("Log in", &body)).into_response()
+    (status, document::bare(t("Log in"), &body)).into_response()
 }

@@ -1,12 +1,12 @@
 //! The choice of light or dark, kept in a cookie.
 
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use maud::{Markup, html};
 
-const COOKIE: &str = "sipward-theme";
+use super::cookies;
+use super::language::t;
 
-/// A year, which is as long as browsers keep a cookie.
-const LIFE: u32 = 31_536_000;
+const COOKIE: &str = "sipward-theme";
 
 /// The colours of the pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,24 +29,27 @@ impl Theme {
         }
     }
 
+    fn title(self) -> &'static str {
+        match self {
+            Self::System => t("system"),
+            Self::Light => t("light"),
+            Self::Dark => t("dark"),
+        }
+    }
+
     pub(super) fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|theme| theme.as_str() == text)
     }
 
     /// The choice of a client; other values of the cookie count as none.
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-        let mut pairs =
-            lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
-        let chosen = pairs.find(|(name, _)| name.trim() == COOKIE);
-        chosen.and_then(|(_, value)| Self::parse(value.trim())).unwrap_or_default()
+        cookies::value(headers, COOKIE).and_then(Self::parse).unwrap_or_default()
     }
 
     /// The value of `Set-Cookie` that keeps the choice.
     pub(super) fn cookie(self) -> String {
-        let life = if self == Self::System { 0 } else { LIFE };
-        let word = self.as_str();
-        format!("{COOKIE}={word}; Path=/; Max-Age={life}; HttpOnly; SameSite=Strict")
+        let keep = if self == Self::System { cookies::ended } else { cookies::kept };
+        keep(COOKIE, self.as_str())
     }
 
     /// What the style sheet is to use instead of the system's setting.
@@ -61,11 +64,11 @@ pub(super) fn form(chosen: Theme, here: &str) -> Markup {
         form.theme method="post" action="/theme" {
             input type="hidden" name="back" value=(here);
             fieldset {
-                legend { "Theme" }
+                legend { (t("Theme")) }
                 @for theme in Theme::ALL {
                     button.quiet name="theme" value=(theme.as_str())
                         aria-pressed=(if theme == chosen { "true" } else { "false" }) {
-                        (theme.as_str())
+                        (theme.title())
                     }
                 }
             }
@@ -75,7 +78,7 @@ pub(super) fn form(chosen: Theme, here: &str) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
+    use axum::http::{HeaderValue, header};
 
     use super::*;
 

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use ipnet::IpNet;
 use maud::{Markup, html};
 
 use super::error_page::ErrorPage;
@@ -9,6 +10,7 @@ use super::fields::{Fields, Filled};
 use super::forms;
 use super::frame::Frame;
 use super::labels;
+use super::language::{key, t, tn};
 use sipward_daemon::control::{Control, Undoable, Undone};
 use sipward_server::http::error::ApiError;
 
@@ -29,18 +31,23 @@ fn offer(action: &Undoable, here: &str) -> Markup {
                 input type="hidden" name="back" value=(here);
                 span {
                     @match (action.banned, action.unbanned) {
-                        (Some(net), _) => { span.mono { (labels::bare_net(net)) } " banned" }
-                        (None, Some(net)) => { span.mono { (labels::bare_net(net)) } " unbanned" }
-                        (None, None) => { (labels::count(action.ended as u64, "ban")) " lifted" }
+                        (Some(net), _) => (t!("{net} banned", net = shown(net))),
+                        (None, Some(net)) => (t!("{net} unbanned", net = shown(net))),
+                        (None, None) => (tn!(action.ended as u64, "{n} ban lifted", "{n} bans lifted")),
                     }
                     @if action.banned.is_some() && action.ended > 0 {
-                        "; " (labels::count(action.ended as u64, "earlier ban")) " replaced"
+                        "; "
+                        (tn!(action.ended as u64, "{n} earlier ban replaced", "{n} earlier bans replaced"))
                     }
                 }
-                button.quiet type="submit" { "Undo" }
+                button.quiet type="submit" { (t("Undo")) }
             }
         }
     }
+}
+
+fn shown(net: IpNet) -> Markup {
+    html! { span.mono { (labels::bare_net(net)) } }
 }
 
 /// Undoes an action.
@@ -48,7 +55,8 @@ pub(super) async fn undo(
     State(control): State<Control>,
     Filled(fields): Filled,
 ) -> Result<Response, ErrorPage> {
-    let id = fields.read("id")?.ok_or_else(|| ApiError::field("id", "the number is missing"))?;
+    let id =
+        fields.read("id")?.ok_or_else(|| ApiError::field("id", key("the number is missing")))?;
     let Undone { lifted, restored, over, refused } = control.undo(id).await?;
     let counts = [lifted, restored, over, refused].map(|count| count.to_string());
     let mut query = form_urlencoded::Serializer::new(String::new());

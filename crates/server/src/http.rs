@@ -44,7 +44,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use axum::Router;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -151,8 +151,9 @@ pub struct Site {
 #[derive(Clone, Copy)]
 pub struct Pages {
     pub login: fn(StatusCode, &LoginView<'_>) -> Response,
-    /// Replaces the body of a response to a person by a page that says what is wrong.
-    pub instead: fn(&mut Response, &Problem),
+    /// Replaces the body of a response to a person by a page that says what is wrong, in the language that the
+    /// headers of the request ask for.
+    pub instead: fn(&HeaderMap, &mut Response, &Problem),
 }
 
 /// The thread that serves. It ends when this is dropped, and every connection with it.

@@ -15,6 +15,7 @@ const said = $("live");
 const box = said?.parentElement;
 const pause = $("pause");
 const alerts = $("alerts");
+const WORDS = JSON.parse(document.body.dataset.words ?? "{}");
 const store = (() => { try { localStorage.length; return localStorage; } catch { return {}; } })();
 const tab = (() => { try { sessionStorage.length; return sessionStorage; } catch { return {}; } })();
 
@@ -27,7 +28,9 @@ let waiting = { bans: 0, unbans: 0, last: "" };
 let credit = BURST;
 let opened = false;
 
-const hour = () => new Date().toLocaleTimeString();
+const hour = () => new Date().toLocaleTimeString(document.documentElement.lang);
+// A text in the language of the page.
+const word = (name, values) => (WORDS[name] ?? "").replace(/\{(\w+)\}/g, (_, value) => values[value]);
 
 function say(on, text) {
   box.classList.toggle("on", on);
@@ -70,11 +73,11 @@ async function look() {
     performance.clearResourceTimings();
     renew(new DOMParser().parseFromString(text, "text/html"));
     const { bans, unbans, last } = waiting;
-    const many = bans + unbans > 1 ? `${bans} banned, ${unbans} unbanned; last: ` : "";
+    const what = bans + unbans > 1 ? word("many", { bans, unbans, last }) : last;
     waiting = { bans: 0, unbans: 0, last: "" };
-    say(true, `${source?.readyState === 1 ? "Live" : "Every 15 s"} · ${hour()}${last ? ` · ${many}${last}` : ""}`);
+    say(true, `${word(source?.readyState === 1 ? "live" : "polling")} · ${hour()}${last ? ` · ${what}` : ""}`);
   } catch (error) {
-    say(false, `No answer since ${hour()}`);
+    say(false, word("silent", { time: hour() }));
   } finally {
     busy = false;
     plan(LATEST);
@@ -124,7 +127,8 @@ function renew(page, release) {
     const button = document.createElement("button");
     button.type = "button";
     button.className = "fresh";
-    button.textContent = `${[added && `${added} new`, gone && `${gone} ended`].filter(Boolean).join(", ")} – show`;
+    const changes = [added && word("added", { count: added }), gone && word("gone", { count: gone })];
+    button.textContent = word("show", { changes: changes.filter(Boolean).join(", ") });
     button.addEventListener("click", () => { renew(page, true); main.focus({ preventScroll: true }); });
     old.prepend(button);
   }
@@ -159,12 +163,12 @@ function listen() {
   source?.close();
   source = new EventSource("/live");
   source.onopen = () => {
-    say(true, `Live · ${hour()}`);
+    say(true, `${word("live")} · ${hour()}`);
     // What the page shows at first is fresh; after a gap it is not.
     plan(opened ? SOONEST : LATEST);
     opened = true;
   };
-  source.onerror = () => { if (source.readyState === 2) say(true, `Every 15 s · ${hour()}`); };
+  source.onerror = () => { if (source.readyState === 2) say(true, `${word("polling")} · ${hour()}`); };
   source.onmessage = heard;
 }
 
@@ -179,8 +183,8 @@ function wake(event) {
 function set(on, event) {
   paused = on;
   tab.paused = on ? "1" : "0";
-  pause.textContent = on ? "Resume" : "Pause";
-  if (on) { source?.close(); clearTimeout(timer?.id); timer = undefined; say(false, `Paused at ${hour()}`); } else { wake(event); }
+  pause.textContent = word(on ? "resume" : "pause");
+  if (on) { source?.close(); clearTimeout(timer?.id); timer = undefined; say(false, word("stopped", { time: hour() })); } else { wake(event); }
 }
 
 localise(document);
@@ -207,7 +211,7 @@ function count() {
   const boxes = [...document.querySelectorAll('input[name="net"][type=checkbox]')];
   const number = boxes.filter((input) => input.checked).length;
   bulk.disabled = number === 0;
-  bulk.textContent = number ? `Unban ${number}` : "Unban selected";
+  bulk.textContent = number ? word("unban", { count: number }) : word("selected");
   const all = $("all");
   if (all) { all.checked = number > 0 && number === boxes.length; all.indeterminate = number > 0 && number < boxes.length; }
 }
@@ -243,7 +247,7 @@ document.addEventListener("keydown", (event) => {
 });
 const off = $("keys-off");
 if (off) {
-  const label = () => { off.textContent = store.keys === "off" ? "Switch shortcuts on" : "Switch shortcuts off"; };
+  const label = () => { off.textContent = word(store.keys === "off" ? "keysOn" : "keysOff"); };
   label();
   off.addEventListener("click", () => { store.keys = store.keys === "off" ? "on" : "off"; label(); });
 }

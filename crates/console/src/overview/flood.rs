@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::super::frame::Frame;
 use super::super::labels;
+use super::super::language;
 use sipward_model::wire::BusyStranger;
 
 /// The busiest strangers, if any.
@@ -27,7 +28,7 @@ pub(super) fn strangers(frame: &Frame) -> Markup {
 }
 
 fn row(frame: &Frame, stranger: &BusyStranger) -> Markup {
-    let rate = stranger.packets_per_second.map(|rate| format!("{rate:.1}"));
+    let rate = stranger.packets_per_second.map(|rate| language::decimal(rate, 1));
     html! {
         tr data-key=(labels::Shown(stranger.net)) {
             th scope="row" { (labels::net(stranger.net)) }

@@ -60,15 +60,17 @@ pub(super) async fn authenticate(
     next: Next,
 ) -> Response {
     let pages = auth_layer.pages;
-    let page = wants_page(&request).then(|| request.uri().path().to_owned());
+    let page = (wants_page(&request) && !is_for_programs(request.uri().path()))
+        .then(|| request.headers().clone());
     let mut response = match auth_layer.admit(&mut request).await {
         Ok(None) => next.run(request).await,
         Ok(Some(lease)) => auth_layer.lend(next.run(request).await, lease),
         Err(answer) => *answer,
     };
-    let for_people = page.is_some_and(|path| !is_for_programs(&path));
-    if for_people && let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        (pages.instead)(&mut response, &problem);
+    if let Some(headers) = page
+        && let Some(problem) = response.extensions_mut().remove::<Problem>()
+    {
+        (pages.instead)(&headers, &mut response, &problem);
     }
     response
 }
