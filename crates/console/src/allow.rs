@@ -11,6 +11,7 @@ use super::fields::{Asked, Fields, Filled};
 use super::forms::{self, Draft, Label};
 use super::frame::Frame;
 use super::labels::{self, Shown, plain};
+use super::language::{en, t};
 use super::paging::{ROWS, here, pages};
 use sipward_config::HostEntry;
 use sipward_daemon::control::Control;
@@ -99,7 +100,7 @@ fn query(fields: &Fields) -> Result<AllowQuery, ApiError> {
 
 fn entry(fields: &Fields) -> Result<NewAllow, ApiError> {
     let Some(host) = fields.read("host")? else {
-        return Err(ApiError::field("host", "enter an address, a network or a DNS name"));
+        return Err(ApiError::field("host", en("enter an address, a network or a DNS name")));
     };
     Ok(NewAllow { host, comment: fields.text("comment").map(str::to_owned), until: None })
 }
@@ -109,24 +110,24 @@ fn show(frame: &Frame, fields: &Fields, page: &AllowPage, draft: Draft<'_>) -> M
         (forms::done(fields))
         @if let Some(problem) = draft.problem { (error_page::banner(problem)) }
         div.head {
-            h1 { "Allow list" }
-            p.soft { "No rule bans these hosts. An operator still can." }
+            h1 { (t("Allow list")) }
+            p.soft { (t("No rule bans these hosts. An operator still can.")) }
         }
         @if frame.viewer.may_write { (form(draft)) }
         div #allow data-live="" { (rows(frame, page)) }
         (pages("/allow", fields, page.next.as_deref()))
     };
-    frame.page("/allow", "Allow list", Some(&here("/allow", fields)), &body)
+    frame.page("/allow", t("Allow list"), Some(&here("/allow", fields)), &body)
 }
 
 fn form(draft: Draft<'_>) -> Markup {
     html! {
         details.card open[draft.problem.is_some()] {
-            summary { "Add an entry" }
+            summary { (t("Add an entry")) }
             form.fill method="post" action="/allow/preview" {
                 (draft.line(&Label {
                     name: "host",
-                    text: "Address, network or DNS name",
+                    text: t("Address, network or DNS name"),
                     example: "198.51.100.0/28",
                     required: true,
                     most: 253,
@@ -134,12 +135,12 @@ fn form(draft: Draft<'_>) -> Markup {
                 }))
                 (draft.line(&Label {
                     name: "comment",
-                    text: "Reason",
-                    hint: "Shown in the list.",
+                    text: t("Reason"),
+                    hint: t("Shown in the list."),
                     most: 500,
                     ..Label::default()
                 }))
-                button type="submit" { "Preview changes" }
+                button type="submit" { (t("Preview changes")) }
             }
         }
     }
@@ -148,16 +149,16 @@ fn form(draft: Draft<'_>) -> Markup {
 fn rows(frame: &Frame, page: &AllowPage) -> Markup {
     let acts = frame.viewer.may_write;
     if page.items.is_empty() {
-        return html! { p.empty { "The list is empty." } };
+        return html! { p.empty { (t("The list is empty.")) } };
     }
     html! {
         form method="post" action="/allow/remove" {
             table.rows.wide {
-                caption.hidden { "Entries of the allow list" }
+                caption.hidden { (t("Entries of the allow list")) }
                 thead { tr {
-                    th scope="col" { "Host" } th scope="col" { "Addresses" }
-                    th scope="col" { "Reason" } th scope="col" { "Origin" }
-                    @if acts { th scope="col" { span.hidden { "Action" } } }
+                    th scope="col" { (t("Host")) } th scope="col" { (t("Addresses")) }
+                    th scope="col" { (t("Reason")) } th scope="col" { (t("Origin")) }
+                    @if acts { th scope="col" { span.hidden { (t("Action")) } } }
                 } }
                 tbody { @for entry in &page.items { (row(frame, entry, acts)) } }
             }
@@ -171,8 +172,8 @@ fn row(frame: &Frame, entry: &AllowEntry, acts: bool) -> Markup {
     html! {
         tr data-key=(Shown(&entry.host)) {
             th.mono scope="row" { (Shown(&entry.host)) }
-            td data-label="Addresses" {
-                @if entry.nets.is_empty() { span.pill.warn { "not resolved yet" } }
+            td data-label=(t("Addresses")) {
+                @if entry.nets.is_empty() { span.pill.warn { (t("not resolved yet")) } }
                 @else {
                     @for (place, net) in entry.nets.iter().take(MOST).enumerate() {
                         @if place > 0 { ", " }
@@ -180,16 +181,17 @@ fn row(frame: &Frame, entry: &AllowEntry, acts: bool) -> Markup {
                     }
                 }
             }
-            td data-label="Reason" {
+            td data-label=(t("Reason")) {
                 @if let Some(comment) = &entry.comment { (plain(comment)) " " }
-                @if let Some(until) = entry.until { span.soft { "until " (until) } }
+                @if let Some(until) = entry.until { span.soft { (t!("until {time}", time = labels::at(until))) } }
             }
-            td data-label="Origin" {
+            td data-label=(t("Origin")) {
                 @match entry.origin {
-                    AllowOrigin::File => "configuration file",
+                    AllowOrigin::File => (t("configuration file")),
                     AllowOrigin::Runtime => {
-                        "added "
-                        @if let Some(since) = entry.since { (labels::ago(since, frame.now)) }
+                        @if let Some(since) = entry.since {
+                            (t!("added {ago}", ago = labels::ago(since, frame.now)))
+                        } @else { (t("added")) }
                     }
                 }
             }
@@ -197,7 +199,8 @@ fn row(frame: &Frame, entry: &AllowEntry, acts: bool) -> Markup {
                 td.act {
                     @if entry.origin == AllowOrigin::Runtime {
                         button.quiet name="remove" value=(Shown(&entry.host))
-                            aria-label={ "Remove " (Shown(&entry.host)) } { "Remove" }
+
+                            aria-label=(t!("Remove {host}", host = Shown(&entry.host))) { (t("Remove")) }
                     }
                 }
             }

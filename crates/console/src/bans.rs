@@ -17,6 +17,7 @@ use super::fields::{Asked, Fields, Filled};
 use super::forms::{self, Draft, Label};
 use super::frame::Frame;
 use super::labels;
+use super::language::{en, t, tn};
 use super::paging::{self, ROWS, here, pages};
 use super::undo;
 use sipward_daemon::control::{Control, ControlError};
@@ -29,20 +30,23 @@ pub(super) use table::{Columns, rows};
 
 /// The filtered list as files.
 const FILES: [(&str, &str); 2] =
-    [("/api/v1/bans.csv", "Export CSV"), ("/api/v1/bans.json", "Export JSON")];
+    [("/api/v1/bans.csv", en("Export CSV")), ("/api/v1/bans.json", en("Export JSON"))];
 
 /// What the list can be sorted by; the last two where files say where addresses are.
 const SORTED: [(&str, &str); 5] = [
-    ("since", "start"),
-    ("until", "end"),
-    ("net", "address"),
-    ("country", "country"),
-    ("as", "network (AS)"),
+    ("since", en("start")),
+    ("until", en("end")),
+    ("net", en("address")),
+    ("country", en("country")),
+    ("as", en("network (AS)")),
 ];
 
 /// The scopes of a manual ban; the first is the default.
-const SCOPES_TO_CHOOSE: [(&str, &str); 3] =
-    [("", "default (from the policy)"), ("host", "everything"), ("sip", "SIP ports only")];
+const SCOPES_TO_CHOOSE: [(&str, &str); 3] = [
+    ("", en("default (from the policy)")),
+    ("host", en("everything")),
+    ("sip", en("SIP ports only")),
+];
 
 /// The list.
 pub(super) async fn list(
@@ -155,7 +159,7 @@ fn selected(fields: &Fields) -> Result<Vec<IpNet>, ApiError> {
         None => fields.all("net").take(usize::from(MAX_LIMIT)).collect(),
     };
     if named.is_empty() {
-        return Err(ApiError::field("net", "select at least one ban"));
+        return Err(ApiError::field("net", en("select at least one ban")));
     }
     let nets = named.into_iter().map(str::parse::<Net>).map(|net| net.map(|net| net.0));
     nets.collect::<Result<_, _>>().map_err(|detail| ApiError::field("net", detail))
@@ -209,7 +213,7 @@ fn is_host(net: Net) -> bool {
 /// The ban that the form describes.
 fn order(fields: &Fields, viewer: &ViewContext) -> Result<NewBan, ApiError> {
     let Some(net) = fields.read("net")? else {
-        return Err(ApiError::field("net", "enter an address or a network"));
+        return Err(ApiError::field("net", en("enter an address or a network")));
     };
     Ok(NewBan {
         net,
@@ -250,12 +254,11 @@ fn show(frame: &Frame, fields: &Fields, page: &BanPage, said: &Markup, draft: Dr
     let body = html! {
         (said)
         div.head {
-            h1 { "Bans" }
+            h1 { (t("Bans")) }
             p.soft #total data-live="" {
-                (labels::count(page.total, "ban"))
                 @if ["q", "rule", "state", "scope", "origin", "country", "as"].iter().any(|name| fields.has(name)) {
-                    " match"
-                }
+                    (tn!(page.total, "{n} ban matches", "{n} bans match"))
+                } @else { (labels::count(page.total, "ban")) }
                 (flows(&frame.status))
             }
         }
@@ -267,24 +270,24 @@ fn show(frame: &Frame, fields: &Fields, page: &BanPage, said: &Markup, draft: Dr
             div.tools {
                 // The first button of the form: Enter presses it.
                 @if frame.viewer.may_write {
-                    button #bulk type="submit" { "Unban selected" }
+                    button #bulk type="submit" { (t("Unban selected")) }
                 }
                 @for (path, text) in FILES {
-                    a.button.quiet download href={ (path) (export) } { (text) }
+                    a.button.quiet download href={ (path) (export) } { (t(text)) }
                 }
             }
             div #bans data-live="" { (rows(frame, &page.items, &Columns::all(fields))) }
         }
         (pages("/bans", fields, page.next.as_deref()))
     };
-    frame.page("/bans", "Bans", Some(&here), &body)
+    frame.page("/bans", t("Bans"), Some(&here), &body)
 }
 
 /// The number of denied flows, with a link to them.
 pub(super) fn flows(status: &Status) -> Markup {
     html! {
         @if status.bans.flows > 0 {
-            " · " a href="/flows" { (labels::count(status.bans.flows, "flow")) " denied" }
+            " · " a href="/flows" { (tn!(status.bans.flows, "{n} flow denied", "{n} flows denied")) }
         }
     }
 }
@@ -293,51 +296,51 @@ fn ban_form(draft: Draft<'_>) -> Markup {
     let refusal = draft.problem.and_then(|problem| problem.refusal.as_ref());
     html! {
         details.card #ban open[draft.problem.is_some()] {
-            summary { "Ban an address or a network" }
+            summary { (t("Ban an address or a network")) }
             form.fill method="post" action="/bans" {
                 (draft.line(&Label {
                     name: "net",
-                    text: "Address or network",
-                    example: "203.0.113.7 or 203.0.113.0/24",
+                    text: t("Address or network"),
+                    example: t("203.0.113.7 or 203.0.113.0/24"),
                     required: true,
                     most: 64,
                     ..Label::default()
                 }))
                 (draft.line(&Label {
                     name: "for",
-                    text: "Duration",
+                    text: t("Duration"),
                     example: "2h",
-                    hint: "For example 10m, 2h or 7d. Empty: the ban time of the policy.",
+                    hint: t("For example 10m, 2h or 7d. Empty: the ban time of the policy."),
                     most: 64,
                     ..Label::default()
                 }))
                 div.field {
-                    label for="ban-scope" { "Scope" }
+                    label for="ban-scope" { (t("Scope")) }
                     select id="ban-scope" name="scope" aria-describedby="ban-scope-hint" {
                         @for (value, text) in &SCOPES_TO_CHOOSE {
-                            option value=(value) selected[draft.choice("scope") == *value] { (text) }
+                            option value=(value) selected[draft.choice("scope") == *value] { (t(text)) }
                         }
                     }
                     p.hint #ban-scope-hint {
-                        "SIP ports only: web, mail and SSH of this server remain reachable from there."
+                        (t("SIP ports only: web, mail and SSH of this server remain reachable from there."))
                     }
                 }
                 (draft.line(&Label {
                     name: "reason",
-                    text: "Reason",
-                    hint: "Shown in the list and in the history.",
+                    text: t("Reason"),
+                    hint: t("Shown in the list and in the history."),
                     most: 500,
                     ..Label::default()
                 }))
-                (draft.tick("permanent", "Permanent"))
+                (draft.tick("permanent", t("Permanent")))
                 @if refusal.is_some_and(|refusal: &Refusal| refusal.force_overrides) {
-                    (draft.tick("force", "Override and ban"))
+                    (draft.tick("force", t("Override and ban")))
                 }
                 // What was confirmed for one network holds for no other.
                 @if let Some(sure) = draft.fields.and_then(|fields| fields.text("sure")) {
                     input type="hidden" name="sure" value=(sure);
                 }
-                button type="submit" { "Ban" }
+                button type="submit" { (t("Ban")) }
             }
         }
     }
@@ -348,17 +351,17 @@ fn sorting(fields: &Fields, located: bool) -> Markup {
     let chosen = (fields.text("sort").unwrap_or("since"), fields.text("order").unwrap_or("desc"));
     html! {
         div.field {
-            label for="sort" { "Sort by" }
+            label for="sort" { (t("Sort by")) }
             select id="sort" name="sort" {
                 @for (value, words) in SORTED.into_iter().take(if located { SORTED.len() } else { 3 }) {
-                    option value=(value) selected[chosen.0 == value] { (words) }
+                    option value=(value) selected[chosen.0 == value] { (t(words)) }
                 }
             }
         }
         div.field {
-            label for="order" { "Order" }
+            label for="order" { (t("Order")) }
             select id="order" name="order" {
-                @for (value, words) in [("desc", "latest first"), ("asc", "earliest first")] {
+                @for (value, words) in [("desc", t("latest first")), ("asc", t("earliest first"))] {
                     option value=(value) selected[chosen.1 == value] { (words) }
                 }
             }
@@ -375,25 +378,29 @@ fn filters() -> [Choice; 4] {
     let states = [BanState::Pending, BanState::Enforced, BanState::Ineffective, BanState::Failed];
     let scopes = [BanScope::Host, BanScope::Sip];
     [
-        ("rule", "Rule", forms::options(&RuleName::ALL, |rule| labels::rule(rule).to_owned())),
-        ("origin", "Origin", forms::options(&origins, |it| labels::origin(it).to_owned())),
-        ("state", "State", forms::options(&states, |state| labels::state_word(state).to_owned())),
-        ("scope", "Scope", forms::options(&scopes, |it| labels::scope(it).to_owned())),
+        ("rule", t("Rule"), forms::options(&RuleName::ALL, |rule| labels::rule(rule).to_owned())),
+        ("origin", t("Origin"), forms::options(&origins, |it| labels::origin(it).to_owned())),
+        (
+            "state",
+            t("State"),
+            forms::options(&states, |state| labels::state_word(state).to_owned()),
+        ),
+        ("scope", t("Scope"), forms::options(&scopes, |it| labels::scope(it).to_owned())),
     ]
 }
 
 fn filter(fields: &Fields, located: bool) -> Markup {
     html! {
-        form.filter method="get" action="/bans" role="search" aria-label="Search the bans" {
+        form.filter method="get" action="/bans" role="search" aria-label=(t("Search the bans")) {
             div.field.wide {
-                label for="q" { "Search" }
+                label for="q" { (t("Search")) }
                 input type="search" id="q" name="q" value=(fields.text("q").unwrap_or_default())
-                    maxlength="100" placeholder="address, network, user, user agent, reason"
+                    maxlength="100" placeholder=(t("address, network, user, user agent, reason"))
                     autocomplete="off" spellcheck="false";
             }
-            button type="submit" { "Search" }
+            button type="submit" { (t("Search")) }
             details.fold {
-                summary { "Filter and sort" }
+                summary { (t("Filter and sort")) }
                 div {
                     @for (name, text, options) in &filters() {
                         (forms::choice(name, text, fields.text(name), options))
@@ -409,27 +416,27 @@ fn filter(fields: &Fields, located: bool) -> Markup {
 
 /// The filters that are in use, each with a link to the list without it.
 fn chips(fields: &Fields) -> Markup {
-    let search = fields.text("q").map(|text| ("q", "Search", text.to_owned()));
+    let search = fields.text("q").map(|text| ("q", t("Search"), text.to_owned()));
     let chosen = filters().into_iter().filter_map(|(name, title, options)| {
         let value = fields.text(name)?;
         let (_, words) = options.into_iter().find(|(option, _)| option == value)?;
         Some((name, title, words))
     });
     let places = table::PLACES.into_iter().filter_map(|(name, title, ..)| {
-        fields.text(name).map(|text| (name, title, text.to_owned()))
+        fields.text(name).map(|text| (name, t(title), text.to_owned()))
     });
     let active: Vec<_> = search.into_iter().chain(chosen).chain(places).collect();
     html! {
         @if !active.is_empty() {
-            ul.chips.active aria-label="Active filters" {
+            ul.chips.active aria-label=(t("Active filters")) {
                 @for (name, title, words) in &active {
                     li {
                         span.soft { (title) ": " } (labels::plain(words)) " "
                         a href=(paging::without(fields, "/bans", name))
-                            aria-label={ "Remove filter " (title) } { "×" }
+                            aria-label=(t!("Remove filter {name}", name = title)) { "×" }
                     }
                 }
-                @if active.len() > 1 { li.all { a href="/bans" { "Remove all" } } }
+                @if active.len() > 1 { li.all { a href="/bans" { (t("Remove all")) } } }
             }
         }
     }

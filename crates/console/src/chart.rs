@@ -8,6 +8,7 @@ use maud::{Markup, Render, html};
 use sipward_engine::Timestamp;
 
 use super::labels::{self, Shown};
+use super::language::{en, t, text};
 use sipward_model::text::Time;
 use sipward_model::wire::{Bucket, Series, SeriesRange};
 
@@ -33,10 +34,10 @@ const FIRST_MONDAY: u64 = 4 * DAY;
 
 /// The ranges to choose from, as the query names them.
 pub(super) const RANGES: [(SeriesRange, &str, &str); 4] = [
-    (SeriesRange::Hour, "/", "Hour"),
-    (SeriesRange::Day, "/?range=day", "Day"),
-    (SeriesRange::Week, "/?range=week", "Week"),
-    (SeriesRange::Month, "/?range=month", "Month"),
+    (SeriesRange::Hour, "/", en("Hour")),
+    (SeriesRange::Day, "/?range=day", en("Day")),
+    (SeriesRange::Week, "/?range=week", en("Week")),
+    (SeriesRange::Month, "/?range=month", en("Month")),
 ];
 
 /// The path of the overview with the chart of a range.
@@ -47,9 +48,9 @@ pub(super) fn path(range: SeriesRange) -> &'static str {
 /// Links to the charts of all ranges.
 pub(super) fn ranges(chosen: SeriesRange) -> Markup {
     html! {
-        ul.tabs aria-label="Time range" {
+        ul.tabs aria-label=(t("Time range")) {
             @for (range, path, text) in RANGES {
-                li { a href=(path) aria-current=[(range == chosen).then_some("true")] { (text) } }
+                li { a href=(path) aria-current=[(range == chosen).then_some("true")] { (t(text)) } }
             }
         }
     }
@@ -60,28 +61,28 @@ pub(super) fn figure(series: &Series) -> Markup {
     let sum = |of: fn(&Bucket) -> u64| series.buckets.iter().map(of).sum::<u64>();
     let (failures, proved) = (sum(|bucket| bucket.failures), sum(proved));
     let span = match series.range {
-        SeriesRange::Hour => "the last hour",
-        SeriesRange::Day => "the last day",
-        SeriesRange::Week => "the last week",
-        SeriesRange::Month => "the last 30 days",
+        SeriesRange::Hour => t("In the last hour (UTC):"),
+        SeriesRange::Day => t("In the last day (UTC):"),
+        SeriesRange::Week => t("In the last week (UTC):"),
+        SeriesRange::Month => t("In the last 30 days (UTC):"),
     };
     let began = series.buckets.first().map(|bucket| bucket.at);
     html! {
         figure {
             div.plot { (drawing(series)) }
             figcaption {
-                span { "In " (span) " (UTC):" }
+                span { (span) }
                 span.key.one { (labels::count(proved, "failure")) }
-                span.key { (labels::number(failures - proved)) " forgeable" }
+                span.key { (t!("{count} forgeable", count = labels::number(failures - proved))) }
                 span.key.three { (labels::count(sum(|bucket| bucket.bans), "ban")) }
-                span { (labels::number(sum(|bucket| bucket.unbans))) " ended" }
+                span { (t!("{count} ended", count = labels::number(sum(|bucket| bucket.unbans)))) }
                 @if began.is_some_and(|began| series.failures_since.0 > began.0) {
-                    span { "Failures are counted since " (labels::at(series.failures_since)) }
+                    span { (t!("Failures are counted since {time}", time = labels::at(series.failures_since))) }
                 }
             }
         }
         details {
-            summary { "Show as table" }
+            summary { (t("Show as table")) }
             (table(series))
         }
     }
@@ -100,11 +101,11 @@ fn is_empty(bucket: &Bucket) -> bool {
 fn table(series: &Series) -> Markup {
     html! {
         table.rows.tight {
-            caption.hidden { "Failures and bans over time" }
+            caption.hidden { (t("Failures and bans over time")) }
             thead { tr {
-                th scope="col" { "Time (UTC)" } th.num scope="col" { "Failures" }
-                th.num scope="col" { "Proved" }
-                th.num scope="col" { "Bans" } th.num scope="col" { "Ended" }
+                th scope="col" { (t("Time (UTC)")) } th.num scope="col" { (t("Failures")) }
+                th.num scope="col" { (t("Proved")) }
+                th.num scope="col" { (t("Bans")) } th.num scope="col" { (t("Ended")) }
             } }
             tbody {
                 @for bucket in series.buckets.iter().rev().filter(|bucket| !is_empty(bucket)) {
@@ -112,10 +113,10 @@ fn table(series: &Series) -> Markup {
                         th scope="row" {
                             a href=(decisions(series, bucket)) { (period(series, bucket)) }
                         }
-                        td.num data-label="Failures" { (labels::number(bucket.failures)) }
-                        td.num data-label="Proved" { (labels::number(proved(bucket))) }
-                        td.num data-label="Bans" { (labels::number(bucket.bans)) }
-                        td.num data-label="Ended" { (labels::number(bucket.unbans)) }
+                        td.num data-label=(t("Failures")) { (labels::number(bucket.failures)) }
+                        td.num data-label=(t("Proved")) { (labels::number(proved(bucket))) }
+                        td.num data-label=(t("Bans")) { (labels::number(bucket.bans)) }
+                        td.num data-label=(t("Ended")) { (labels::number(bucket.unbans)) }
                     }
                 }
             }
@@ -128,11 +129,11 @@ fn drawing(series: &Series) -> Markup {
     let place = Place(series);
     html! {
         svg.chart width="100%" height=(HEIGHT) aria-hidden="true" focusable="false" {
-            (place.bars("Failures", &FAILURES, FAILURE_LINES, &[
+            (place.bars(t("Failures"), &FAILURES, FAILURE_LINES, &[
                 ("two", |bucket| bucket.failures),
                 ("one", proved),
             ]))
-            (place.bars("Bans", &BANS, BAN_LINES, &[("three", |bucket| bucket.bans)]))
+            (place.bars(t("Bans"), &BANS, BAN_LINES, &[("three", |bucket| bucket.bans)]))
             (place.times())
             (place.links())
         }
@@ -162,17 +163,18 @@ fn period(series: &Series, bucket: &Bucket) -> String {
     if u64::from(series.bucket_seconds) >= DAY {
         return date;
     }
-    format!("{date} {} to {}", clock(bucket.at), clock(end(series, bucket)))
+    let (from, to) = (clock(bucket.at), clock(end(series, bucket)));
+    text!("{date} {from} to {to}", date = date, from = from, to = to)
 }
 
 /// What happened within a bucket: `10 failures, 7 proved; 1 ban; 0 ended`.
 fn words(bucket: &Bucket) -> String {
-    format!(
-        "{}, {} proved; {}; {} ended",
-        labels::count(bucket.failures, "failure"),
-        labels::number(proved(bucket)),
-        labels::count(bucket.bans, "ban"),
-        labels::number(bucket.unbans),
+    text!(
+        "{failures}, {proved} proved; {bans}; {ended} ended",
+        failures = labels::count(bucket.failures, "failure"),
+        proved = labels::number(proved(bucket)),
+        bans = labels::count(bucket.bans, "ban"),
+        ended = labels::number(bucket.unbans),
     )
 }
 
@@ -286,18 +288,31 @@ fn day(at: Time) -> String {
 
 /// `23 Nov`.
 fn date(at: Time) -> String {
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&str; 12] = [
+        en("Jan"),
+        en("Feb"),
+        en("Mar"),
+        en("Apr"),
+        en("May"),
+        en("Jun"),
+        en("Jul"),
+        en("Aug"),
+        en("Sep"),
+        en("Oct"),
+        en("Nov"),
+        en("Dec"),
+    ];
     let number = at.to_string().get(5..7).and_then(|month| month.parse::<usize>().ok());
     let month = number.and_then(|number| MONTHS.get(number.checked_sub(1)?));
-    format!("{} {}", day(at), month.unwrap_or(&""))
+    text!("{day} {month}", day = day(at), month = month.map_or("", |month| t(month)))
 }
 
 /// `Mon`.
 fn weekday(at: Time) -> &'static str {
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const DAYS: [&str; 7] =
+        [en("Thu"), en("Fri"), en("Sat"), en("Sun"), en("Mon"), en("Tue"), en("Wed")];
     let days = at.0.as_micros() / SECOND / DAY;
-    DAYS.iter().cycle().nth(usize::try_from(days % 7).unwrap_or(0)).unwrap_or(&"")
+    DAYS.iter().cycle().nth(usize::try_from(days % 7).unwrap_or(0)).map_or("", |day| t(day))
 }
 
 /// A number with one digit behind the point, where that is not 0.

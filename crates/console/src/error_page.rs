@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::document;
 use super::labels::{self, plain};
-use super::language::{self, Language, key, t};
+use super::language::{self, Language, en, t};
 use sipward_daemon::control::ControlError;
 use sipward_model::wire::{Problem, ProblemKind};
 use sipward_server::http::error::ApiError;
@@ -135,18 +135,18 @@ fn detail(problem: &Problem) -> Markup {
 
 /// Fixed texts of the API that [`labels::english`] translates.
 const _: [&str; 14] = [
-    key("use `next` of the previous page"),
-    key("it is after `to`"),
-    key("must be left out for a permanent ban"),
-    key("it is over already; write a time to come"),
-    key("the text is empty"),
-    key("at least 1s"),
-    key("write the two letters of a country, such as DE (ISO 3166-1)"),
-    key("a test is running"),
-    key("write a time such as 2026-11-23T22:00:00Z"),
-    key("write an address (192.0.2.7, 2001:db8::7) or a network (192.0.2.0/24, 2001:db8::/48)"),
-    key("This link was used already, or has expired."),
-    key("This token has expired."),
-    key("This token was revoked."),
-    key("Unknown token or link. It is mistyped, or belongs to another server."),
+    en("use `next` of the previous page"),
+    en("it is after `to`"),
+    en("must be left out for a permanent ban"),
+    en("it is over already; write a time to come"),
+    en("the text is empty"),
+    en("at least 1s"),
+    en("write the two letters of a country, such as DE (ISO 3166-1)"),
+    en("a test is running"),
+    en("write a time such as 2026-11-23T22:00:00Z"),
+    en("write an address (192.0.2.7, 2001:db8::7) or a network (192.0.2.0/24, 2001:db8::/48)"),
+    en("This link was used already, or has expired."),
+    en("This token has expired."),
+    en("This token was revoked."),
+    en("Unknown token or link. It is mistyped, or belongs to another server."),
 ];

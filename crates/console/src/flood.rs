@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::language::t;
 use sipward_model::wire::{Flood, FloodState};
 
 /// The state in the strip at the top of each page; empty while it is quiet.
@@ -17,9 +18,9 @@ pub(super) fn pill(flood: &Flood) -> Markup {
 /// The colour class and the text of a state.
 pub(super) fn state(state: FloodState) -> (&'static str, &'static str) {
     match state {
-        FloodState::Quiet => ("good", "none"),
-        FloodState::Shielded => ("warn", "shielded"),
-        FloodState::Deaf => ("bad", "FreeSWITCH deaf"),
+        FloodState::Quiet => ("good", t("none")),
+        FloodState::Shielded => ("warn", t("shielded")),
+        FloodState::Deaf => ("bad", t("FreeSWITCH deaf")),
     }
 }
 

@@ -9,7 +9,8 @@ use super::error_page::ErrorPage;
 use super::fields::{Asked, Filled};
 use super::forms;
 use super::frame::Frame;
-use super::labels;
+use super::labels::{self, Shown};
+use super::language::t;
 use super::paging;
 use sipward_daemon::control::Control;
 use sipward_model::wire::{DeniedFlow, FlowQuery, Net};
@@ -30,25 +31,25 @@ pub(super) async fn list(
     let page = control.flows(query).await?;
     let here = paging::here("/flows", &fields);
     let body = html! {
-        h1 { "Denied flows" }
+        h1 { (t("Denied flows")) }
         p.soft {
-            "When other phones share an address, sipward denies only the port that guesses passwords. The kernel drops \
-             its packets to the SIP ports for ten minutes. The other phones are not affected."
+            (t("When other phones share an address, sipward denies only the port that guesses passwords. The kernel \
+                drops its packets to the SIP ports for ten minutes. The other phones are not affected."))
         }
-        form.filter method="get" action="/flows" role="search" aria-label="Search the flows" {
+        form.filter method="get" action="/flows" role="search" aria-label=(t("Search the flows")) {
             div.field.wide {
-                label for="q" { "Address or network" }
+                label for="q" { (t("Address or network")) }
                 input type="search" id="q" name="q" value=(fields.text("q").unwrap_or_default())
                     maxlength="64" autocomplete="off" spellcheck="false";
             }
-            button type="submit" { "Search" }
+            button type="submit" { (t("Search")) }
         }
         section.card {
             div #flows data-live="" { (rows(&frame, &page.items, &here)) }
             (paging::pages("/flows", &fields, page.next.as_deref()))
         }
     };
-    Ok(frame.page("/bans", "Denied flows", Some(&here), &body))
+    Ok(frame.page("/bans", t("Denied flows"), Some(&here), &body))
 }
 
 /// Allows one again.
@@ -65,16 +66,16 @@ pub(super) async fn allow(
 /// Flows as rows, or a note that there are none.
 pub(super) fn rows(frame: &Frame, flows: &[DeniedFlow], here: &str) -> Markup {
     if flows.is_empty() {
-        return html! { p.empty { "No denied flows." } };
+        return html! { p.empty { (t("No denied flows.")) } };
     }
     let acts = frame.viewer.may_write;
     html! {
         table.rows.wide {
-            caption.hidden { "Denied flows" }
+            caption.hidden { (t("Denied flows")) }
             thead { tr {
-                th scope="col" { "Flow" } th scope="col" { "Why" } th scope="col" { "Left" }
-                th scope="col" { "State" }
-                @if acts { th scope="col" { span.hidden { "Action" } } }
+                th scope="col" { (t("Flow")) } th scope="col" { (t("Why")) } th scope="col" { (t("Left")) }
+                th scope="col" { (t("State")) }
+                @if acts { th scope="col" { span.hidden { (t("Action")) } } }
             } }
             tbody {
                 @for denied in flows {
@@ -83,19 +84,19 @@ pub(super) fn rows(frame: &Frame, flows: &[DeniedFlow], here: &str) -> Markup {
                             (labels::net(denied.address.into())) " "
                             span.mono { (denied.flow.transport.as_str()) " " (denied.flow.port) }
                         }
-                        td data-label="Why" { (labels::cause(&denied.cause)) }
-                        td.num data-label="Left" { (labels::span_of(denied.remaining_seconds)) }
-                        td data-label="State" {
+                        td data-label=(t("Why")) { (labels::cause(&denied.cause)) }
+                        td.num data-label=(t("Left")) { (labels::span_of(denied.remaining_seconds)) }
+                        td data-label=(t("State")) {
                             (labels::state(denied.state, frame.status.mode))
-                            @if let Some(error) = &denied.error { " " span.soft { (labels::plain(error)) } }
+                            @if let Some(error) = &denied.error { " " span.soft { (labels::english(error)) } }
                         }
                         @if acts {
                             td.act {
                                 form method="post" action="/flows/allow" {
                                     input type="hidden" name="back" value=(here);
                                     input type="hidden" name="flow" value=(denied.flow);
-                                    button.quiet type="submit" aria-label={ "Allow " (denied.flow) } {
-                                        "Allow"
+                                    button.quiet type="submit" aria-label=(t!("Allow {flow}", flow = Shown(denied.flow))) {
+                                        (t("Allow"))
                                     }
                                 }
                             }

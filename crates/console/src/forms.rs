@@ -5,7 +5,8 @@ use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 
 use super::fields::Fields;
-use super::labels::{self, plain};
+use super::labels;
+use super::language::{t, tn};
 use sipward_model::wire::Problem;
 
 /// A form as it was filled in, and what is wrong with it.
@@ -63,7 +64,7 @@ impl Draft<'_> {
                     required[label.required] autocomplete="off" autocapitalize="off"
                         spellcheck="false"
                     aria-invalid=[wrong.map(|_| "true")] aria-describedby=[described];
-                @if let Some(wrong) = wrong { p.error id=(error_id) { (plain(wrong)) } }
+                @if let Some(wrong) = wrong { p.error id=(error_id) { (labels::english(wrong)) } }
                 @if !label.hint.is_empty() { p.hint id=(hint_id) { (label.hint) } }
             }
         }
@@ -97,7 +98,7 @@ pub(super) fn choice(
         div.field {
             label for=(name) { (text) }
             select id=(name) name=(name) {
-                option value="" selected[chosen.is_none()] { "any" }
+                option value="" selected[chosen.is_none()] { (t("any")) }
                 @for (value, words) in options {
                     option value=(value) selected[chosen == Some(value)] { (words) }
                 }
@@ -141,18 +142,23 @@ pub(super) fn with(path: &str, query: &str) -> String {
 pub(super) fn done(fields: &Fields) -> Markup {
     let number = fields.text("count").and_then(|count| count.parse::<u64>().ok());
     let words = match (fields.text("done"), number) {
-        (Some("banned"), _) => "The ban was added.".to_owned(),
-        (Some("unbanned"), Some(0)) => "There was no ban to lift.".to_owned(),
-        (Some("unbanned"), Some(count)) => format!("{} lifted.", labels::count(count, "ban")),
-        (Some("undone"), _) => return undone(fields),
-        (Some("allowed"), Some(0) | None) => "Added to the allow list.".to_owned(),
-        (Some("allowed"), Some(count)) => {
-            format!("Added to the allow list; {} lifted.", labels::count(count, "ban"))
+        (Some("banned"), _) => t("The ban was added.").to_owned(),
+        (Some("unbanned"), Some(0)) => t("There was no ban to lift.").to_owned(),
+        (Some("unbanned"), Some(count)) => {
+            tn!(count, "{n} ban lifted.", "{n} bans lifted.").into_string()
         }
-        (Some("disallowed"), _) => "Removed from the allow list.".to_owned(),
-        (Some("changed"), _) => "The change was applied.".to_owned(),
-        (Some("reset"), _) => "Reset to the configured value.".to_owned(),
-        (Some("reloaded"), _) => "The configuration file was reloaded.".to_owned(),
+        (Some("undone"), _) => return undone(fields),
+        (Some("allowed"), Some(0) | None) => t("Added to the allow list.").to_owned(),
+        (Some("allowed"), Some(count)) => tn!(
+            count,
+            "Added to the allow list; {n} ban lifted.",
+            "Added to the allow list; {n} bans lifted."
+        )
+        .into_string(),
+        (Some("disallowed"), _) => t("Removed from the allow list.").to_owned(),
+        (Some("changed"), _) => t("The change was applied.").to_owned(),
+        (Some("reset"), _) => t("Reset to the configured value.").to_owned(),
+        (Some("reloaded"), _) => t("The configuration file was reloaded.").to_owned(),
         _ => return html! {},
     };
     let staying = fields.text("staying").and_then(|count| count.parse::<u64>().ok()).unwrap_or(0);
@@ -160,8 +166,8 @@ pub(super) fn done(fields: &Fields) -> Markup {
         div.notice.good role="status" { (words) }
         @if staying > 0 {
             div.notice.warn role="status" {
-                "Not lifted, because made manually: " (labels::count(staying, "ban")) ". "
-                a href="/bans" { "Unban" } " the addresses that need access."
+                (t!("Not lifted, because made manually: {bans}.", bans = labels::count(staying, "ban"))) " "
+                a href="/bans" { (t("Unban the addresses that need access.")) }
             }
         }
     }
@@ -174,15 +180,18 @@ fn undone(fields: &Fields) -> Markup {
     let (over, refused) = (number("over"), number("refused"));
     html! {
         div.notice.good role="status" {
-            "Undone."
-            @if lifted > 0 { " " (labels::count(lifted, "ban")) " lifted." }
-            @if restored > 0 { " " (labels::count(restored, "ban")) " restored." }
-            @if over > 0 { " " (labels::count(over, "ban")) " would have ended by now." }
+            (t("Undone."))
+            @if lifted > 0 { " " (tn!(lifted, "{n} ban lifted.", "{n} bans lifted.")) }
+            @if restored > 0 { " " (tn!(restored, "{n} ban restored.", "{n} bans restored.")) }
+            @if over > 0 { " " (tn!(over, "{n} ban would have ended by now.", "{n} bans would have ended by now.")) }
         }
         @if refused > 0 {
             div.notice.warn role="status" {
-                "Not restored: " (labels::count(refused, "ban")) ", because another ban covers it, or it is exempt now. "
-                a href="/history" { "History" }
+                (t!(
+                    "Not restored: {bans}, because another ban covers it, or it is exempt now.",
+                    bans = labels::count(refused, "ban"),
+                )) " "
+                a href="/history" { (t("History")) }
             }
         }
     }

@@ -10,7 +10,7 @@ use super::document::document;
 use super::error_page::ErrorPage;
 use super::flood;
 use super::labels::{self, plain};
-use super::language::{self, key, t};
+use super::language::{self, en, t};
 use super::theme;
 use sipward_config::Mode;
 use sipward_daemon::control::Control;
@@ -18,14 +18,14 @@ use sipward_model::wire::{AlarmState, Gate, Status, StoreState};
 
 /// The pages in the navigation.
 const PLACES: [(&str, &str); 8] = [
-    ("/", key("Overview")),
-    ("/bans", key("Bans")),
-    ("/users", key("Users")),
-    ("/allow", key("Allow list")),
-    ("/policy", key("Policy")),
-    ("/test", key("Rule test")),
-    ("/history", key("History")),
-    ("/notifications", key("Notifications")),
+    ("/", en("Overview")),
+    ("/bans", en("Bans")),
+    ("/users", en("Users")),
+    ("/allow", en("Allow list")),
+    ("/policy", en("Policy")),
+    ("/test", en("Rule test")),
+    ("/history", en("History")),
+    ("/notifications", en("Notifications")),
 ];
 
 /// A page's surroundings.
@@ -164,14 +164,14 @@ fn keys() -> Markup {
     const KEYS: [(&str, &str); 5] = [
         (
             "g o, g b, g u, g a, g p, g t, g h, g n",
-            key(
+            en(
                 "go to overview, bans, users, allow list, policy, rule test, history, notifications",
             ),
         ),
-        ("/", key("search")),
-        ("p", key("pause or resume the updates")),
-        ("?", key("this list")),
-        ("Esc", key("close")),
+        ("/", en("search")),
+        ("p", en("pause or resume the updates")),
+        ("?", en("this list")),
+        ("Esc", en("close")),
     ];
     html! {
         dialog #keys aria-labelledby="keys-title" {

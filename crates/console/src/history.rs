@@ -7,7 +7,8 @@ use super::error_page::ErrorPage;
 use super::fields::{Asked, Fields};
 use super::forms;
 use super::frame::Frame;
-use super::labels::{self, plain};
+use super::labels;
+use super::language::t;
 use super::paging::{ROWS, here, pages};
 use sipward_daemon::control::Control;
 use sipward_model::text::Time;
@@ -21,12 +22,12 @@ pub(super) async fn list(
 ) -> Result<Markup, ErrorPage> {
     let page = control.history(query(&fields)?).await?;
     let body = html! {
-        div.head { h1 { "History" } p.soft { "All decisions, newest first." } }
+        div.head { h1 { (t("History")) } p.soft { (t("All decisions, newest first.")) } }
         (filter(&fields))
         div #history data-live="" { (rows(&frame, &page)) }
         (pages("/history", &fields, page.next.as_deref()))
     };
-    Ok(frame.page("/history", "History", Some(&here("/history", &fields)), &body))
+    Ok(frame.page("/history", t("History"), Some(&here("/history", &fields)), &body))
 }
 
 fn query(fields: &Fields) -> Result<HistoryQuery, ApiError> {
@@ -59,22 +60,22 @@ const KINDS: [HistoryKind; 5] = [
 fn filter(fields: &Fields) -> Markup {
     let kinds = forms::options(&KINDS, |kind| title(kind).to_owned());
     html! {
-        form.filter method="get" action="/history" role="search" aria-label="Search the history" {
+        form.filter method="get" action="/history" role="search" aria-label=(t("Search the history")) {
             div.field.wide {
-                label for="net" { "Address or network" }
+                label for="net" { (t("Address or network")) }
                 input type="search" id="net" name="net"
                     value=(fields.text("net").unwrap_or_default()) maxlength="64" autocomplete="off"
                     spellcheck="false";
             }
-            (forms::choice("event", "Decision", fields.text("event"), &kinds))
-            @for (name, text) in [("from", "From (UTC)"), ("to", "To (UTC)")] {
+            (forms::choice("event", t("Decision"), fields.text("event"), &kinds))
+            @for (name, text) in [("from", t("From (UTC)")), ("to", t("To (UTC)"))] {
                 div.field.date {
                     label for=(name) { (text) }
                     input type="datetime-local" id=(name) name=(name)
                         value=(local(fields.text(name).unwrap_or_default()));
                 }
             }
-            button type="submit" { "Search" }
+            button type="submit" { (t("Search")) }
         }
     }
 }
@@ -86,37 +87,37 @@ fn local(text: &str) -> &str {
 
 pub(super) fn title(kind: HistoryKind) -> &'static str {
     match kind {
-        HistoryKind::Ban => "banned",
-        HistoryKind::Unban => "unbanned",
-        HistoryKind::Refused => "not banned",
-        HistoryKind::FlowDenied => "flow denied",
-        HistoryKind::FlowAllowed => "flow allowed",
+        HistoryKind::Ban => t("banned"),
+        HistoryKind::Unban => t("unbanned"),
+        HistoryKind::Refused => t("not banned"),
+        HistoryKind::FlowDenied => t("flow denied"),
+        HistoryKind::FlowAllowed => t("flow allowed"),
     }
 }
 
 fn rows(frame: &Frame, page: &HistoryPage) -> Markup {
     if page.items.is_empty() {
-        return html! { p.empty { "No decisions." } };
+        return html! { p.empty { (t("No decisions.")) } };
     }
     html! {
         table.rows.wide {
-            caption.hidden { "Decisions" }
+            caption.hidden { (t("Decisions")) }
             thead {
                 tr {
-                    th scope="col" { "Time" } th scope="col" { "Decision" } th scope="col" { "Network" }
-                    th scope="col" { "Reason" }
+                    th scope="col" { (t("Time")) } th scope="col" { (t("Decision")) } th scope="col" { (t("Network")) }
+                    th scope="col" { (t("Reason")) }
                 }
             }
             tbody {
                 @for entry in &page.items {
                     tr {
-                        td data-label="Time" {
+                        td data-label=(t("Time")) {
                             (labels::at(entry.time)) " "
                             span.soft.roomy { "(" (labels::ago(entry.time, frame.now)) ")" }
                         }
-                        td data-label="Decision" { (what(entry)) }
+                        td data-label=(t("Decision")) { (what(entry)) }
                         th scope="row" { (labels::net(entry.net)) }
-                        td data-label="Reason" { (why(entry)) }
+                        td data-label=(t("Reason")) { (why(entry)) }
                     }
                 }
             }
@@ -133,7 +134,7 @@ pub(super) fn what(entry: &HistoryEntry) -> Markup {
     };
     html! {
         span class={ "pill " (class) } { (title(entry.event)) }
-        @if entry.observed { " " span.soft { "observe mode" } }
+        @if entry.observed { " " span.soft { (t("observe mode")) } }
     }
 }
 
@@ -143,11 +144,11 @@ pub(super) fn why(entry: &HistoryEntry) -> Markup {
         @match entry.event {
             HistoryKind::Ban | HistoryKind::FlowDenied => {
                 @if let Some(flow) = &entry.flow { (flow.to_string()) ": " }
-                @if entry.scope == Some(BanScope::Sip) { "SIP ports only: " }
+                @if entry.scope == Some(BanScope::Sip) { (t("SIP ports only")) ": " }
                 @if let Some(cause) = &entry.cause { (labels::cause(cause)) }
                 @match entry.until {
-                    Some(until) => span.soft { ", until " (labels::at(until)) },
-                    None => span.soft { ", permanent" },
+                    Some(until) => span.soft { ", " (t!("until {time}", time = labels::at(until))) },
+                    None => span.soft { ", " (t("permanent")) },
                 }
             }
             HistoryKind::Unban | HistoryKind::FlowAllowed => {
@@ -166,14 +167,14 @@ pub(super) fn why(entry: &HistoryEntry) -> Markup {
 
 fn reason(word: &str) -> Markup {
     let words = match word {
-        "expired" => "expired",
-        "manual" => "by hand",
-        "exempted" => "the source became exempt",
-        "registered" => "a phone registered from there",
-        "split" => "split into parts",
-        "superseded" => "replaced by another ban",
-        "not_adopted" => "route of unknown origin",
-        other => return plain(other),
+        "expired" => t("expired"),
+        "manual" => t("by hand"),
+        "exempted" => t("the source became exempt"),
+        "registered" => t("a phone registered from there"),
+        "split" => t("split into parts"),
+        "superseded" => t("replaced by another ban"),
+        "not_adopted" => t("route of unknown origin"),
+        other => return labels::english(other),
     };
     html! { (words) }
 }

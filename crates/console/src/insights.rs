@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::frame::Frame;
 use super::labels::{self, plain};
+use super::language::{en, t};
 use super::map::{bans_in, key, map};
 use sipward_daemon::control::{Control, ControlError};
 use sipward_model::wire::{MAX_LIMIT, Place, PlaceList};
@@ -25,13 +25,13 @@ impl Insights {
     }
 
     /// The section of the overview.
-    pub(super) fn section(&self, frame: &Frame) -> Markup {
+    pub(super) fn section(&self) -> Markup {
         let Self { countries, networks } = self;
         html! {
             section.card aria-labelledby="places-title" {
-                h2 #places-title { "Where attacks come from" }
+                h2 #places-title { (t("Where attacks come from")) }
                 div #places data-live="" {
-                    @if countries.located { (located(frame, countries, networks)) }
+                    @if countries.located { (located(countries, networks)) }
                     @else { (no_files()) }
                 }
             }
@@ -39,70 +39,85 @@ impl Insights {
     }
 }
 
-fn located(frame: &Frame, countries: &PlaceList, networks: &PlaceList) -> Markup {
+fn located(countries: &PlaceList, networks: &PlaceList) -> Markup {
     let (shown, more) = countries.items.split_at(countries.items.len().min(LINES.into()));
     let nothing = countries.items.is_empty() && networks.items.is_empty();
     if nothing && countries.unlocated_failures + countries.unlocated_bans == 0 {
         return html! {
-            p.empty { "No failures since " (labels::at(countries.memory.since)) ", and no bans." }
+            p.empty { (t!("No failures since {time}, and no bans.", time = labels::at(countries.memory.since))) }
         };
     }
     html! {
         @if !countries.items.is_empty() { (map(countries)) }
         div.grid {
             div {
-                (table("Country", shown))
+                (table(en("Country"), t("Countries of failures and bans"), shown))
                 @if countries.items.is_empty() {
-                    p.empty { "The files in " code { "[geo]" } " name no country for these addresses." }
+                    p.empty { (t!("The files in {geo} name no country for these addresses.", geo = geo())) }
                 }
                 @if !more.is_empty() {
                     details {
-                        summary { (labels::number(more.len() as u64)) " more" }
-                        (table("Country", more))
+                        summary { (t!("{count} more", count = labels::number(more.len() as u64))) }
+                        (table(en("Country"), t("Countries of failures and bans"), more))
                     }
                 }
             }
             div {
-                (table("Network", &networks.items))
+                (table(en("Network"), t("Networks of failures and bans"), &networks.items))
                 @if networks.items.is_empty() {
                     p.empty {
-                        "The files in " code { "[geo]" } " name no networks for these addresses. Files that do are \
-                         GeoLite2-ASN and DB-IP ASN Lite."
+                        (t!(
+                            "The files in {geo} name no networks for these addresses. Files that do are \
+                             GeoLite2-ASN and DB-IP ASN Lite.",
+                            geo = geo(),
+                        ))
                     }
                 }
             }
         }
         p.soft {
-            "From " (labels::count(countries.memory.failures, "failure")) " since "
-            (labels::ago(countries.memory.since, frame.now)) " and all bans."
+            (t!(
+                "From {failures} since {time} and all bans.",
+                failures = labels::count(countries.memory.failures, "failure"),
+                time = labels::at(countries.memory.since),
+            ))
             @if countries.unlocated_failures + countries.unlocated_bans > 0 {
-                " Of unknown country: " (labels::count(countries.unlocated_failures, "failure")) ", "
-                (labels::count(countries.unlocated_bans, "ban")) "."
+                " "
+                (t!(
+                    "Of unknown country: {failures}, {bans}.",
+                    failures = labels::count(countries.unlocated_failures, "failure"),
+                    bans = labels::count(countries.unlocated_bans, "ban"),
+                ))
             }
         }
     }
 }
 
-fn table(what: &str, places: &[Place]) -> Markup {
+fn geo() -> Markup {
+    html! { code { "[geo]" } }
+}
+
+/// A table of places; `what` they are is English.
+fn table(what: &'static str, caption: &str, places: &[Place]) -> Markup {
     if places.is_empty() {
         return html! {};
     }
     html! {
         table.rows.tight {
-            caption.hidden { (what) " of failures and bans" }
+            caption.hidden { (caption) }
             thead { tr {
-                th scope="col" { (what) } th.num scope="col" { "Proved" }
-                th.num scope="col" { "Failures" } th.num scope="col" { "Sources" }
-                th.num scope="col" { "Bans" }
+                th scope="col" { (t(what)) } th.num scope="col" { (t("Proved")) }
+                th.num scope="col" { (t("Failures")) } th.num scope="col" { (t("Sources")) }
+                th.num scope="col" { (t("Bans")) }
             } }
             tbody {
                 @for place in places {
                     tr data-key=(key(place)) {
                         th scope="row" { a href=(bans_in(place)) { (name(place)) } }
-                        td.num data-label="Proved" { (labels::number(place.proved)) }
-                        td.num data-label="Failures" { (labels::number(place.failures)) }
-                        td.num data-label="Sources" { (labels::number(place.sources)) }
-                        td.num data-label="Bans" { (labels::number(place.bans)) }
+                        td.num data-label=(t("Proved")) { (labels::number(place.proved)) }
+                        td.num data-label=(t("Failures")) { (labels::number(place.failures)) }
+                        td.num data-label=(t("Sources")) { (labels::number(place.sources)) }
+                        td.num data-label=(t("Bans")) { (labels::number(place.bans)) }
                     }
                 }
             }
@@ -114,17 +129,17 @@ fn table(what: &str, places: &[Place]) -> Markup {
 fn no_files() -> Markup {
     html! {
         p {
-            "No file says where addresses are. sipward reads files in MaxMind's format (.mmdb) and downloads nothing. \
+            (t("No file says where addresses are. sipward reads files in MaxMind's format (.mmdb) and downloads nothing. \
              Free ones are DB-IP Lite (db-ip.com/db/lite.php, without an account) and GeoLite2 (dev.maxmind.com, with \
              an account; geoipupdate keeps them up to date): one of countries or cities, one of networks (ASN). Put \
-             them on this host, name them in the configuration, and reload sipward:"
+             them on this host, name them in the configuration, and reload sipward:"))
         }
-        pre tabindex="0" aria-label="Configuration" {
+        pre tabindex="0" aria-label=(t("Configuration")) {
             "[geo]\nfiles = [\"/var/lib/GeoIP/dbip-country-lite.mmdb\", \"/var/lib/GeoIP/dbip-asn-lite.mmdb\"]\n"
         }
         p.soft {
-            "Where files are named already, an alarm says why they cannot be used. Nothing else depends on them: no \
-             rule uses countries."
+            (t("Where files are named already, an alarm says why they cannot be used. Nothing else depends on them: no \
+             rule uses countries."))
         }
     }
 }
@@ -162,7 +177,7 @@ mod tests {
     #[test]
     fn a_name_of_a_file_is_text_and_nothing_else() {
         let hostile = place(None, Some(64_500), "\u{1b}[2J<b>\u{202e}");
-        let shown = table("Network", std::slice::from_ref(&hostile)).into_string();
+        let shown = table("Network", "", std::slice::from_ref(&hostile)).into_string();
         assert!(shown.contains("\\u{1b}[2J&lt;b&gt;\\u{202e}"), "{shown}");
         assert!(shown.contains("href=\"/bans?as=64500\""), "{shown}");
         assert_eq!(

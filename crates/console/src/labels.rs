@@ -7,10 +7,13 @@ use maud::{Escaper, Markup, Render, html};
 use serde::Serialize;
 use sipward_engine::{Exemption, Grade, Identity, RuleName, Timestamp};
 
-use super::language::{self, t, text};
+use super::language::{self, t, text, tn};
 use sipward_config::Mode;
 use sipward_model::text::{Plain, Time};
-use sipward_model::wire::{BanOrigin, BanScope, BanState, By, Cause, Evidence, Refusal};
+use sipward_model::wire::{
+    BanOrigin, BanScope, BanState, By, Cause, Evidence, Healthy, HealthyHost, HealthyReason,
+    Refusal,
+};
 
 /// Text from the network. Control characters and characters that change the text direction are escaped, and the
 /// direction of the text does not affect what follows.
@@ -311,6 +314,26 @@ pub(super) fn exemption(class: Exemption) -> &'static str {
     }
 }
 
+/// A line for each reason why hosts in a network are no strangers.
+pub(super) fn healthy(healthy: &Healthy) -> Vec<Markup> {
+    let net = Shown(healthy.net);
+    let line = |host: &HealthyHost| match (host.reason, host.registrations) {
+        (HealthyReason::Registered, users) => tn!(
+            users.into(),
+            "{net}: {n} user is registered there now",
+            "{net}: {n} users are registered there now",
+            net = net,
+        ),
+        (HealthyReason::Known, _) => t!("{net}: a user logged in from there lately", net = net),
+        (HealthyReason::Exempt(class), _) => t!(
+            "{net}: no rule bans it, or a part of it: {class}",
+            net = net,
+            class = exemption(class),
+        ),
+    };
+    healthy.hosts.iter().map(line).collect()
+}
+
 /// Why a ban was refused.
 pub(super) fn refusal(refusal: &Refusal) -> Markup {
     let words = match refusal.reason.as_str() {
@@ -326,7 +349,7 @@ pub(super) fn refusal(refusal: &Refusal) -> Markup {
         "denied_lately" => t("flows of it were denied within the last hour"),
         "spared" => t("it would cover the address you browse from"),
         "too_wide" => t("the network is too wide"),
-        other => return plain(other),
+        other => return english(other),
     };
     html! {
         (words)

@@ -11,7 +11,7 @@
 //! | `text!("{net} banned", net = net)` | a string |
 //! | `tn!(number, "{n} is registered", "{n} are registered")` | markup, in the form for the number |
 //! | `noun(number, "ban")` | `ban`, `bans` |
-//! | `key("Bans")` | the English text, in a constant; `t` translates it where it is shown |
+//! | `en("Bans")` | the English text, in a constant; `t` translates it where it is shown |
 //!
 //! The language is that of the request whose task runs, see [`request`]. Outside of requests it is English.
 
@@ -156,7 +156,7 @@ pub(super) fn known(english: &str) -> Option<&'static str> {
 }
 
 /// Marks a text in a constant for translation; [`t`] shows it.
-pub(super) const fn key(english: &'static str) -> &'static str {
+pub(super) const fn en(english: &'static str) -> &'static str {
     english
 }
 

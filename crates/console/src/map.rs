@@ -10,6 +10,7 @@ use maud::{Markup, html};
 
 use super::assets::WORLD;
 use super::labels::{self, Shown};
+use super::language::{t, text};
 use sipward_model::text::Plain;
 use sipward_model::wire::{CountryCode, Place, PlaceList};
 
@@ -24,7 +25,7 @@ pub(super) fn map(countries: &PlaceList) -> Markup {
     html! {
         figure {
             svg.map viewBox="0 0 1000 430" role="group"
-                aria-label="Map of the world: proved failures by country. The table has the same numbers." {
+                aria-label=(t("Map of the world: proved failures by country. The table has the same numbers.")) {
                 use href={ (file) "#world" } {}
                 @for place in countries.items.iter().filter(|place| is_on_map(place)) {
                     @let code = place.country.as_ref().map(CountryCode::as_str).unwrap_or_default();
@@ -36,12 +37,14 @@ pub(super) fn map(countries: &PlaceList) -> Markup {
                 }
             }
             figcaption {
-                span { "Proved failures:" }
-                span.shade.c0 { "none" }
+                span { (t("Proved failures:")) }
+                span.shade.c0 { (t("none")) }
                 @for (number, (from, to)) in (1..).zip(ranges(&bounds)) {
                     span class={ "shade c" (number) } {
                         @if from == to { (labels::number(from)) }
-                        @else { (labels::number(from)) " to " (labels::number(to)) }
+                        @else {
+                            (t!("{from} to {to}", from = labels::number(from), to = labels::number(to)))
+                        }
                     }
                 }
             }
@@ -67,13 +70,13 @@ pub(super) fn key(place: &Place) -> String {
 pub(super) fn words(place: &Place) -> Shown<String> {
     let code = place.country.map(|code| code.to_string()).unwrap_or_default();
     let name = place.name.as_deref().unwrap_or(&code);
-    Shown(format!(
-        "{}: {}, {} proved, from {}; {}",
-        Plain(name),
-        labels::count(place.failures, "failure"),
-        labels::number(place.proved),
-        labels::count(place.sources, "source"),
-        labels::count(place.bans, "ban"),
+    Shown(text!(
+        "{place}: {failures}, {proved} proved, from {sources}; {bans}",
+        place = Plain(name),
+        failures = labels::count(place.failures, "failure"),
+        proved = labels::number(place.proved),
+        sources = labels::count(place.sources, "source"),
+        bans = labels::count(place.bans, "ban"),
     ))
 }
 

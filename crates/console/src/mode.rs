@@ -9,10 +9,11 @@ use super::error_page::{self, ErrorPage};
 use super::fields::{Asked, Fields, Filled};
 use super::forms;
 use super::frame::Frame;
-use super::labels::{self, plain};
+use super::labels;
+use super::language::{t, tn};
 use sipward_config::Mode;
 use sipward_daemon::control::Control;
-use sipward_model::wire::{BanOrder, BanPage, BanQuery, Direction, Healthy, ModeView};
+use sipward_model::wire::{BanOrder, BanPage, BanQuery, Direction, ModeView};
 use sipward_server::http::error::ApiError;
 
 /// Bans that are shown.
@@ -67,54 +68,64 @@ fn page(
         (forms::done(fields))
         @if let Some(problem) = problem { (problem) }
         div.head {
-            h1 { "Mode" }
+            h1 { (t("Mode")) }
             @match view.mode {
-                Mode::Ban => p.soft { "Banned hosts are blocked." },
-                Mode::Observe => p.soft { "Everything is decided and recorded; nothing is blocked." },
+                Mode::Ban => p.soft { (t("Banned hosts are blocked.")) },
+                Mode::Observe => p.soft { (t("Everything is decided and recorded; nothing is blocked.")) },
             }
         }
         section.card {
             (effect(view))
             @if view.is_fixed {
-                p.soft { "This daemon was started to observe only. Its mode cannot be changed." }
+                p.soft { (t("This daemon was started to observe only. Its mode cannot be changed.")) }
             } @else if frame.viewer.may_write {
                 (form(view.mode))
             }
             @if view.mode != view.file && !view.is_fixed {
                 p.soft {
-                    "Set at run time. The configuration file has mode " (view.file.as_str()) "."
+                    (t!("Set at run time. The configuration file has mode {mode}.", mode = view.file.as_str()))
                 }
             }
         }
         section.card {
-            h2 { @if view.mode == Mode::Observe { "Would be blocked" } @else { "Blocked" } }
-            (rows(frame, &bans.items, &Columns::plain("Active bans")))
-            @if more > 0 { p { a href="/bans" { "and " (labels::number(more)) " more" } } }
+            h2 { @if view.mode == Mode::Observe { (t("Would be blocked")) } @else { (t("Blocked")) } }
+            (rows(frame, &bans.items, &Columns::plain(t("Active bans"))))
+            @if more > 0 { p { a href="/bans" { (t!("and {count} more", count = labels::number(more))) } } }
         }
     };
-    frame.page("/mode", "Mode", None, &body)
+    frame.page("/mode", t("Mode"), None, &body)
 }
 
 /// What a change does.
 fn effect(view: &ModeView) -> Markup {
-    let bans = labels::count(view.bans, "ban");
+    let bans = html! { strong { (labels::count(view.bans, "ban")) } };
     html! {
         @match view.mode {
             Mode::Observe => p {
-                "Mode ban sets " strong { (bans) } " in the kernel at once"
-                @if view.flows > 0 { ", and denies " (labels::count(view.flows, "flow")) }
-                "."
+                @if view.flows > 0 {
+                    (t!(
+                        "Mode ban sets {bans} in the kernel at once, and denies {flows}.",
+                        bans = bans,
+                        flows = labels::count(view.flows, "flow"),
+                    ))
+                } @else { (t!("Mode ban sets {bans} in the kernel at once.", bans = bans)) }
             },
             Mode::Ban => p {
-                "Mode observe removes " strong { (bans) } " from the kernel: these hosts can "
-                "reach FreeSWITCH again. The bans stay on the list."
+                (t!(
+                    "Mode observe removes {bans} from the kernel: these hosts can reach FreeSWITCH again. The bans \
+                     stay on the list.",
+                    bans = bans,
+                ))
             },
         }
         @if view.mode == Mode::Observe && view.bans_of_healthy > 0 {
             div.notice.warn {
-                (labels::count(view.bans_of_healthy, "ban"))
-                " of these cover hosts that are not strangers:"
-                ul { @for line in view.healthy.iter().flat_map(Healthy::words) { li { (plain(&line)) } } }
+                (tn!(
+                    view.bans_of_healthy,
+                    "{n} ban of these covers hosts that are not strangers:",
+                    "{n} bans of these cover hosts that are not strangers:",
+                ))
+                ul { @for line in view.healthy.iter().flat_map(labels::healthy) { li { (line) } } }
             }
         }
     }
@@ -122,8 +133,8 @@ fn effect(view: &ModeView) -> Markup {
 
 fn form(mode: Mode) -> Markup {
     let (other, words) = match mode {
-        Mode::Ban => ("observe", "Stop blocking"),
-        Mode::Observe => ("ban", "Block these hosts now"),
+        Mode::Ban => ("observe", t("Stop blocking")),
+        Mode::Observe => ("ban", t("Block these hosts now")),
     };
     html! {
         form.actions method="post" action="/mode" {

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use super::error_page::ErrorPage;
 use super::frame::Frame;
 use super::labels::{self, plain};
+use super::language::t;
 use sipward_daemon::control::{Control, Delivery, Tested};
 use sipward_model::text::Time;
 
@@ -25,64 +26,68 @@ pub(super) async fn test(
 fn page(frame: &Frame, ways: &[Delivery], results: Option<&[Tested]>) -> Markup {
     let body = html! {
         div.head {
-            h1 { "Notifications" }
-            p.soft { "Mail and webhooks, since the start of the daemon." }
+            h1 { (t("Notifications")) }
+            p.soft { (t("Mail and webhooks, since the start of the daemon.")) }
         }
         @for result in results.into_iter().flatten() {
             @match result {
-                Ok(words) => div.notice.good role="status" { (plain(words)) },
-                Err(words) => div.notice.bad role="alert" { (plain(words)) },
+                Ok(words) => div.notice.good role="status" { (labels::english(words)) },
+                Err(words) => div.notice.bad role="alert" { (labels::english(words)) },
             }
         }
         @if ways.is_empty() {
             section.card {
                 p.empty {
-                    "Neither mail nor a webhook is configured. Set " code { "mail.to" } " or " code { "webhook.urls" }
-                    " in the configuration file and restart the daemon."
+                    (t!(
+                        "Neither mail nor a webhook is configured. Set {mail} or {webhook} in the configuration file \
+                         and restart the daemon.",
+                        mail = html! { code { "mail.to" } },
+                        webhook = html! { code { "webhook.urls" } },
+                    ))
                 }
             }
         } @else {
             div #ways data-live="" { (rows(frame, ways)) }
             @if frame.viewer.may_write {
                 form.actions method="post" action="/notifications/test" {
-                    button type="submit" { "Send a test" }
-                    span.soft { "To each recipient and each webhook. Takes up to 30 s." }
+                    button type="submit" { (t("Send a test")) }
+                    span.soft { (t("To each recipient and each webhook. Takes up to 30 s.")) }
                 }
             }
         }
     };
     let fresh = results.is_none().then_some("/notifications");
-    frame.page("/notifications", "Notifications", fresh, &body)
+    frame.page("/notifications", t("Notifications"), fresh, &body)
 }
 
 fn rows(frame: &Frame, ways: &[Delivery]) -> Markup {
     html! {
         table.rows.wide {
-            caption.hidden { "Deliveries" }
+            caption.hidden { (t("Deliveries")) }
             thead { tr {
-                th scope="col" { "To" } th scope="col" { "State" } th scope="col" { "Last delivery" }
-                th.num scope="col" { "Delivered" } th.num scope="col" { "Waiting" } th.num scope="col" { "Lost" }
+                th scope="col" { (t("To")) } th scope="col" { (t("State")) } th scope="col" { (t("Last delivery")) }
+                th.num scope="col" { (t("Delivered")) } th.num scope="col" { (t("Waiting")) } th.num scope="col" { (t("Lost")) }
             } }
             tbody {
                 @for way in ways {
                     tr data-key=(way.by) {
                         th scope="row" { (plain(&way.by)) }
-                        td data-label="State" {
+                        td data-label=(t("State")) {
                             @match (&way.error, way.last) {
-                                (Some(error), _) => { span.pill.bad { "failing" } " " (plain(error)) }
-                                (None, Some(_)) => span.pill.good { "delivering" },
-                                (None, None) => span.pill { "nothing sent yet" },
+                                (Some(error), _) => { span.pill.bad { (t("failing")) } " " (labels::english(error)) }
+                                (None, Some(_)) => span.pill.good { (t("delivering")) },
+                                (None, None) => span.pill { (t("nothing sent yet")) },
                             }
                         }
-                        td data-label="Last delivery" {
+                        td data-label=(t("Last delivery")) {
                             @match way.last {
                                 Some(last) => (labels::ago(Time(last), frame.now)),
                                 None => "–",
                             }
                         }
-                        td.num data-label="Delivered" { (labels::number(way.delivered)) }
-                        td.num data-label="Waiting" { (labels::number(way.waiting)) }
-                        td.num data-label="Lost" { (labels::number(way.lost + way.missed)) }
+                        td.num data-label=(t("Delivered")) { (labels::number(way.delivered)) }
+                        td.num data-label=(t("Waiting")) { (labels::number(way.waiting)) }
+                        td.num data-label=(t("Lost")) { (labels::number(way.lost + way.missed)) }
                     }
                 }
             }

@@ -17,6 +17,7 @@ use super::error_page::ErrorPage;
 use super::fields::Asked;
 use super::frame::Frame;
 use super::insights::Insights;
+use super::language::t;
 use sipward_daemon::control::Control;
 use sipward_model::wire::{
     AlarmList, BanOrder, BanPage, BanQuery, Direction, Recent, Series, SeriesQuery, SeriesRange,
@@ -76,7 +77,7 @@ struct Found {
 fn page(frame: &Frame, found: &Found) -> Markup {
     let here = chart::path(found.series.range);
     let body = html! {
-        h1.hidden { "Overview" }
+        h1.hidden { (t("Overview")) }
         div.facts #facts data-live="" { (facts::row(frame, &found.alarms)) }
         p.shield #shield data-live="" { (facts::shield(frame)) }
         section.card #alarms data-live="" aria-labelledby="alarms-title" {
@@ -84,46 +85,46 @@ fn page(frame: &Frame, found: &Found) -> Markup {
         }
         section.card aria-labelledby="chart-title" {
             div.head {
-                h2 #chart-title { "Failures and bans" }
+                h2 #chart-title { (t("Failures and bans")) }
                 (chart::ranges(found.series.range))
             }
             div #chart data-live="" { (chart::figure(&found.series)) }
         }
         div.grid {
             section.card aria-labelledby="sources-title" {
-                h2 #sources-title { "Attackers" }
+                h2 #sources-title { (t("Attackers")) }
                 div #sources data-live="" { (attackers::sources(frame, &found.attackers)) }
             }
             section.card aria-labelledby="users-title" {
-                h2 #users-title { a href="/users" { "Users under attack" } }
+                h2 #users-title { a href="/users" { (t("Users under attack")) } }
                 div #users data-live="" { (attackers::users(frame, &found.users)) }
             }
         }
         div.grid {
             section.card aria-labelledby="phones-title" {
-                h2 #phones-title { a href="/users" { "Phones in trouble" } }
+                h2 #phones-title { a href="/users" { (t("Phones in trouble")) } }
                 div #phones data-live="" { (attackers::phones(frame, &found.accounts)) }
             }
             section.card.faint aria-labelledby="forged-title" {
-                h2 #forged-title { "Named by forged packets" }
+                h2 #forged-title { (t("Named by forged packets")) }
                 div #forged data-live="" { (attackers::forged(frame, &found.forged)) }
             }
         }
-        (found.insights.section(frame))
+        (found.insights.section())
         section.card aria-labelledby="strangers-title" {
-            h2 #strangers-title { "Busiest strangers" }
+            h2 #strangers-title { (t("Busiest strangers")) }
             div #strangers data-live="" { (flood::strangers(frame)) }
         }
         section.card aria-labelledby="ticker-title" {
-            h2 #ticker-title { "What happened last" }
+            h2 #ticker-title { (t("What happened last")) }
             div #ticker data-live="" { (ticker::list(frame, &found.recent)) }
         }
         section.card aria-labelledby="newest-title" {
-            h2 #newest-title { a href="/bans" { "Newest bans" } }
+            h2 #newest-title { a href="/bans" { (t("Newest bans")) } }
             div #newest data-live="" {
-                (rows(frame, &found.bans.items, &Columns::plain("Newest bans")))
+                (rows(frame, &found.bans.items, &Columns::plain(t("Newest bans"))))
             }
         }
     };
-    frame.page("/", "Overview", Some(here), &body)
+    frame.page("/", t("Overview"), Some(here), &body)
 }

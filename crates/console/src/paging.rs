@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::fields::Fields;
+use super::language::t;
 
 /// Default rows of a page.
 pub(super) const ROWS: u16 = 20;
@@ -33,10 +34,10 @@ pub(super) fn pages(path: &str, fields: &Fields, next: Option<&str>) -> Markup {
         at(path, &fields.query_with(&changes))
     };
     html! {
-        nav.pages aria-label="Pages of the list" {
-            @if fields.has("cursor") { a.button href=(place("")) { "First page" } }
+        nav.pages aria-label=(t("Pages of the list")) {
+            @if fields.has("cursor") { a.button href=(place("")) { (t("First page")) } }
             @if let Some(next) = next {
-                a.button rel="next" href=(place(next)) { "Next page" }
+                a.button rel="next" href=(place(next)) { (t("Next page")) }
             }
         }
     }
@@ -53,10 +54,10 @@ pub(super) fn length(fields: &Fields) -> Markup {
     let chosen = fields.text("limit").and_then(|limit| limit.parse().ok()).unwrap_or(ROWS);
     html! {
         div.field {
-            label for="limit" { "Rows" }
+            label for="limit" { (t("Rows")) }
             select id="limit" name="limit" {
                 @for rows in LENGTHS {
-                    option value=(rows) selected[rows == chosen] { (rows) " a page" }
+                    option value=(rows) selected[rows == chosen] { (t!("{count} a page", count = rows)) }
                 }
             }
         }

@@ -11,6 +11,7 @@ use super::error_page::{self, ErrorPage};
 use super::fields::{Asked, Fields, Filled};
 use super::forms::{self, Draft};
 use super::frame::Frame;
+use super::language::{en, t};
 use sipward_daemon::control::Control;
 use sipward_model::wire::{PolicyChange, PolicyKey, PolicyValue, Problem};
 use sipward_server::http::error::ApiError;
@@ -34,7 +35,7 @@ pub(super) async fn preview(
     let previewed = async {
         let change = change_of(&values, &fields)?;
         if change.values.is_empty() {
-            return Err(ApiError::field("the form", "no value was changed"));
+            return Err(ApiError::field("the form", en("no value was changed")));
         }
         let meant = control.preview_policy(change.clone()).await?;
         Ok((change, meant))
@@ -119,11 +120,11 @@ fn page(frame: &Frame, fields: &Fields, values: &[PolicyValue], draft: Draft<'_>
         (forms::done(fields))
         @if let Some(problem) = draft.problem { (error_page::banner(problem)) }
         div.head {
-            h1 { "Policy" }
-            p.soft { "What is banned, and for how long." }
+            h1 { (t("Policy")) }
+            p.soft { (t("What is banned, and for how long.")) }
             @if acts {
                 form.actions method="post" action="/policy/reload" {
-                    button.quiet type="submit" { "Reload configuration file" }
+                    button.quiet type="submit" { (t("Reload configuration file")) }
                 }
             }
         }
@@ -131,16 +132,16 @@ fn page(frame: &Frame, fields: &Fields, values: &[PolicyValue], draft: Draft<'_>
         @else { (tables) }
         (values::others(values))
     };
-    frame.page("/policy", "Policy", None, &body)
+    frame.page("/policy", t("Policy"), None, &body)
 }
 
 fn submit(draft: Draft<'_>) -> Markup {
     html! {
         section.card {
-            (draft.tick("until_restart", "Only until the next restart"))
+            (draft.tick("until_restart", t("Only until the next restart")))
             p.actions {
-                button type="submit" { "Preview changes" }
-                span.soft { "Nothing is applied yet." }
+                button type="submit" { (t("Preview changes")) }
+                span.soft { (t("Nothing is applied yet.")) }
             }
         }
     }

@@ -12,6 +12,7 @@ use super::fields::{Asked, Fields};
 use super::forms;
 use super::frame::Frame;
 use super::labels::{self, Shown, plain};
+use super::language::{t, tn};
 use sipward_daemon::control::Control;
 use sipward_model::text::Plain;
 use sipward_model::wire::{BanOrder, BanPage, BanQuery, Direction, Net, UserPage, UserQuery};
@@ -60,21 +61,21 @@ fn query(name: &str, value: &str) -> String {
 fn page(frame: &Frame, fields: &Fields, text: &str, bans: &BanPage, users: &UserPage) -> Markup {
     let here = super::paging::here("/search", fields);
     let body = html! {
-        h1 { "Search: " (plain(text)) }
+        h1 { (t!("Search: {text}", text = plain(text))) }
         section.card aria-labelledby="found-bans" {
             h2 #found-bans {
                 a href={ "/bans?" (query("q", text)) } { (labels::count(bans.total, "ban")) }
             }
-            div #bans data-live="" { (rows(frame, &bans.items, &Columns::plain("Bans found"))) }
+            div #bans data-live="" { (rows(frame, &bans.items, &Columns::plain(t("Bans found")))) }
         }
         section.card aria-labelledby="found-users" {
             h2 #found-users {
                 a href={ "/users?" (query("search", text)) } {
-                    (labels::count(users.total, "user")) " under attack"
+                    (tn!(users.total, "{n} user under attack", "{n} users under attack"))
                 }
             }
             div #users data-live="" {
-                @if users.items.is_empty() { p.empty { "No user of this name failed in the last day." } }
+                @if users.items.is_empty() { p.empty { (t("No user of this name failed in the last day.")) } }
                 @else {
                     ul.names {
                         @for user in &users.items {
@@ -83,9 +84,13 @@ fn page(frame: &Frame, fields: &Fields, text: &str, bans: &BanPage, users: &User
                                     bdi { (Shown(Plain(&user.user))) }
                                 }
                                 span.soft {
-                                    " " (labels::count(user.failures, "failure")) " from "
-                                    (labels::count(user.sources, "source")) ", last "
-                                    (labels::ago(user.last, frame.now))
+                                    " "
+                                    (t!(
+                                        "{failures} from {sources}, last {ago}",
+                                        failures = labels::count(user.failures, "failure"),
+                                        sources = labels::count(user.sources, "source"),
+                                        ago = labels::ago(user.last, frame.now),
+                                    ))
                                 }
                             }
                         }
@@ -93,9 +98,14 @@ fn page(frame: &Frame, fields: &Fields, text: &str, bans: &BanPage, users: &User
                 }
             }
         }
-        p.soft { "Earlier decisions are in the " a href="/history" { "history" } ", by address or network." }
+        p.soft {
+            (t!(
+                "Earlier decisions are in the {history}, by address or network.",
+                history = html! { a href="/history" { (t("history")) } },
+            ))
+        }
     };
-    frame.page("/search", "Search", Some(&here), &body)
+    frame.page("/search", t("Search"), Some(&here), &body)
 }
 
 #[cfg(test)]

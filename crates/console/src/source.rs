@@ -19,6 +19,7 @@ use super::forms;
 use super::frame::Frame;
 use super::history;
 use super::labels::{self, Shown, plain};
+use super::language::{self, en, t, tn};
 use super::undo;
 use sipward_config::Mode;
 use sipward_daemon::control::Control;
@@ -41,7 +42,7 @@ pub(super) async fn find(Asked(fields): Asked) -> Result<Response, ErrorPage> {
 }
 
 fn no_address() -> ApiError {
-    ApiError::field("address", "expected an IPv4 or IPv6 address")
+    ApiError::field("address", en("expected an IPv4 or IPv6 address"))
 }
 
 pub(super) async fn show(
@@ -72,27 +73,27 @@ pub(super) async fn show(
         }
         div.grid {
             section.card aria-labelledby="facts-title" {
-                h2 #facts-title { "Facts" }
+                h2 #facts-title { (t("Facts")) }
                 div #facts data-live="" { (facts(&report, frame.status.mode)) }
             }
             section.card aria-labelledby="tried-title" {
-                h2 #tried-title { "Evidence" }
+                h2 #tried-title { (t("Evidence")) }
                 div #tried data-live="" { (evidence(&report)) }
             }
         }
         section.card aria-labelledby="owner-title" {
-            h2 #owner-title { "Owner" }
+            h2 #owner-title { (t("Owner")) }
             div #owner { (owner::whose(&report, asked.as_ref())) }
         }
         @if !report.bans.is_empty() {
             section.card aria-labelledby="bans-title" {
-                h2 #bans-title { "Bans covering this address" }
+                h2 #bans-title { (t("Bans covering this address")) }
                 div #bans data-live="" {
-                    (rows(&frame, &report.bans, &Columns::plain("Bans covering this address")))
+                    (rows(&frame, &report.bans, &Columns::plain(t("Bans covering this address"))))
                     @if report.bans.iter().all(|ban| ban.scope == BanScope::Sip) {
                         p.soft {
-                            "Only packets to the SIP ports are dropped (UDP, TCP, TLS, WebSocket). Web, mail and SSH \
-                             of this server remain reachable from this address."
+                            (t("Only packets to the SIP ports are dropped (UDP, TCP, TLS, WebSocket). Web, mail and \
+                                SSH of this server remain reachable from this address."))
                         }
                     }
                 }
@@ -100,26 +101,29 @@ pub(super) async fn show(
         }
         @if !report.flows.is_empty() || report.distrusted_until.is_some() {
             section.card aria-labelledby="flows-title" {
-                h2 #flows-title { "Denied flows" }
+                h2 #flows-title { (t("Denied flows")) }
                 div #flows data-live="" {
                     (flows::rows(&frame, &report.flows, &here))
                     @if let Some(until) = report.distrusted_until {
                         p {
-                            "Distrusted: it lost many flows. Its new flows are treated like a stranger's until "
-                            (labels::at(until)) ". Flows of its registrations are not affected."
+                            (t!(
+                                "Distrusted: it lost many flows. Its new flows are treated like a stranger's until \
+                                 {time}. Flows of its registrations are not affected.",
+                                time = labels::at(until),
+                            ))
                         }
                     }
                 }
             }
         }
         section.card aria-labelledby="near-title" {
-            h2 #near-title { "Neighbours" }
+            h2 #near-title { (t("Neighbours")) }
             div #near data-live="" { (near::show(&frame, &near, report.net)) }
         }
         section.card aria-labelledby="timeline-title" {
-            h2 #timeline-title { "Timeline" }
+            h2 #timeline-title { (t("Timeline")) }
             div #timeline data-live="" { (timeline(&frame, &report, &failures)) }
-            p { a href={ "/history?net=" (Shown(report.address)) } { "All decisions about this address" } }
+            p { a href={ "/history?net=" (Shown(report.address)) } { (t("All decisions about this address")) } }
         }
     };
     Ok(frame.page("/bans", &report.address.to_string(), Some(&here), &body))
@@ -127,9 +131,9 @@ pub(super) async fn show(
 
 fn verdict(report: &SourceReport) -> Markup {
     html! {
-        @if !report.bans.is_empty() { span.pill.bad { "banned" } }
-        @else if !report.exempt.is_empty() { span.pill.good { "exempt" } }
-        @else { span.pill { "not banned" } }
+        @if !report.bans.is_empty() { span.pill.bad { (t("banned")) } }
+        @else if !report.exempt.is_empty() { span.pill.good { (t("exempt")) } }
+        @else { span.pill { (t("not banned")) } }
     }
 }
 
@@ -140,19 +144,21 @@ fn actions(report: &SourceReport, here: &str) -> Markup {
                 form method="post" action="/bans" {
                     input type="hidden" name="back" value=(here);
                     input type="hidden" name="net" value=(Shown(report.net));
-                    button.danger type="submit" { "Ban " (labels::bare_net(report.net)) }
+                    button.danger type="submit" {
+                        (t!("Ban {net}", net = labels::bare_net(report.net)))
+                    }
                 }
             } @else {
                 form method="post" action="/bans/unban" {
                     input type="hidden" name="back" value=(here);
                     input type="hidden" name="net" value=(Shown(report.net));
-                    button type="submit" { "Unban" }
+                    button type="submit" { (t("Unban")) }
                 }
             }
             @if !report.exempt.iter().any(|exempt| exempt.class == Exemption::Allow) {
                 form method="post" action="/allow/preview" {
                     input type="hidden" name="host" value=(Shown(report.address));
-                    button.quiet type="submit" { "Allow…" }
+                    button.quiet type="submit" { (t("Allow…")) }
                 }
             }
         }
@@ -164,64 +170,72 @@ fn facts(report: &SourceReport, mode: Mode) -> Markup {
     let none_because = if report.bans.is_empty() {
         None
     } else if mode == Mode::Observe {
-        Some("observe mode")
+        Some(t("observe mode"))
     } else if report.bans.iter().all(|ban| ban.scope == BanScope::Sip) {
-        Some("the ban covers the SIP ports only")
+        Some(t("the ban covers the SIP ports only"))
     } else {
         None
     };
     html! {
         dl.pairs {
             @for ban in &report.bans {
-                dt { "Banned" }
+                dt { (t("Banned")) }
                 dd {
                     @match (ban.until, ban.remaining_seconds) {
                         (Some(until), Some(left)) => {
-                            "for another " strong { (labels::span_of(left)) } ", until " (labels::at(until))
+                            (t!(
+                                "for another {span}, until {time}",
+                                span = html! { strong { (labels::span_of(left)) } },
+                                time = labels::at(until),
+                            ))
                         }
-                        _ => strong { "permanently" },
+                        _ => strong { (t("permanently")) },
                     }
                     @if report.bans.len() > 1 { " (" (labels::bare_net(ban.net)) ")" }
                 }
             }
-            dt { "Classification" } dd { (labels::identity(report.identity)) }
-            dt { "Counted as" } dd { span.mono { (Shown(report.net)) } }
+            dt { (t("Classification")) } dd { (labels::identity(report.identity)) }
+            dt { (t("Counted as")) } dd { span.mono { (Shown(report.net)) } }
             @for exempt in &report.exempt {
-                dt { "Exempt" }
+                dt { (t("Exempt")) }
                 dd { (labels::exemption(exempt.class)) ", " span.mono { (Shown(exempt.net)) } }
             }
             @if let Some(slowed) = &report.slowed {
-                dt { "Limited" }
+                dt { (t("Limited")) }
                 dd {
-                    "to 1 packet a second until " (labels::at(slowed.until)) ": "
+                    (t!("to 1 packet a second until {time}", time = labels::at(slowed.until))) ": "
                     (labels::rule(slowed.rule))
                     @if let Some(rate) = slowed.packets_per_second {
-                        ", now " (format!("{rate:.1}")) " a second"
+                        ", " (t!("now {rate} a second", rate = language::decimal(rate, 1)))
                     }
                 }
             }
             // A ban resets the count; the evidence of the ban says what was counted.
             @if report.bans.is_empty() || report.failures > 0 {
-                dt { "Failures" }
+                dt { (t("Failures")) }
                 dd {
-                    (report.failures) " in the last " (labels::span_of(report.window_seconds))
-                    ", weight "
-                    (format!("{:.2}", report.score)) " of " (report.max_failures)
+                    (t!(
+                        "{count} in the last {span}, weight {weight} of {most}",
+                        count = labels::number(report.failures.into()),
+                        span = labels::span_of(report.window_seconds),
+                        weight = language::decimal(report.score, 2),
+                        most = report.max_failures,
+                    ))
                     br;
                     meter min="0" max=(most) value=(report.score.min(most))
-                        aria-label="Weight of the failures against the threshold" {}
+                        aria-label=(t("Weight of the failures against the threshold")) {}
                 }
             }
-            @if let Some(grade) = report.grade { dt { "Weakest evidence" } dd { (labels::grade(grade)) } }
+            @if let Some(grade) = report.grade { dt { (t("Weakest evidence")) } dd { (labels::grade(grade)) } }
             @if report.unproven + report.unjoined > 0 {
-                dt { "Not counted" }
+                dt { (t("Not counted")) }
                 dd {
                     (labels::count(u64::from(report.unproven), "unproven failure")) ", "
-                    (report.unjoined) " unjoined. " span.soft { (FORGEABLE) }
+                    (t!("{count} unjoined.", count = report.unjoined)) " " span.soft { (t(FORGEABLE)) }
                 }
             }
-            dt { "Bans so far" } dd { (report.ban_count) }
-            dt { "Kernel" } dd { (kernel(&report.kernel, none_because)) }
+            dt { (t("Bans so far")) } dd { (report.ban_count) }
+            dt { (t("Kernel")) } dd { (kernel(&report.kernel, none_because)) }
         }
     }
 }
@@ -230,13 +244,13 @@ fn facts(report: &SourceReport, mode: Mode) -> Markup {
 fn kernel(route: &KernelRoute, none_because: Option<&str>) -> Markup {
     html! {
         @match route.state {
-            RouteState::Blackhole => "blackholed",
+            RouteState::Blackhole => (t("blackholed")),
             RouteState::Other => {
-                "not blackholed" @if let Some(why) = none_because { ": " (why) }
+                (t("not blackholed")) @if let Some(why) = none_because { ": " (why) }
             }
-            RouteState::Unknown => "unknown",
+            RouteState::Unknown => (t("unknown")),
         }
-        @if let Some(detail) = &route.detail { " " span.soft { "(" (plain(detail)) ")" } }
+        @if let Some(detail) = &route.detail { " " span.soft { "(" (labels::english(detail)) ")" } }
     }
 }
 
@@ -250,7 +264,7 @@ fn sentence(verdict: &str) -> Markup {
 }
 
 const FORGEABLE: &str =
-    "Another host can forge these under this address, so they do not count towards a ban.";
+    en("Another host can forge these under this address, so they do not count towards a ban.");
 
 /// What was counted when it was banned, and what it tried.
 fn evidence(report: &SourceReport) -> Markup {
@@ -266,21 +280,26 @@ fn evidence(report: &SourceReport) -> Markup {
 fn at_ban(ban: &Ban, seen: &Evidence) -> Markup {
     let seconds = seen.window_seconds;
     html! {
-        h3 { "When it was banned, " (labels::at(ban.since)) }
+        h3 { (t!("When it was banned, {time}", time = labels::at(ban.since))) }
         dl.pairs {
-            dt { "Rule" } dd { (labels::rule(seen.rule)) }
-            dt { "Counted" }
+            dt { (t("Rule")) } dd { (labels::rule(seen.rule)) }
+            dt { (t("Counted")) }
             dd {
-                strong { (labels::number(u64::from(seen.failures))) } " within " (labels::span_of(seconds))
-                ", weight " (format!("{:.2}", seen.score)) " of " (seen.max_failures)
+                (t!(
+                    "{count} within {span}, weight {weight} of {most}",
+                    count = html! { strong { (labels::number(seen.failures.into())) } },
+                    span = labels::span_of(seconds),
+                    weight = language::decimal(seen.score, 2),
+                    most = seen.max_failures,
+                ))
             }
-            dt { "Weakest evidence" } dd { (labels::grade(seen.grade)) }
-            dt { "Classification" } dd { (labels::identity(seen.identity)) }
+            dt { (t("Weakest evidence")) } dd { (labels::grade(seen.grade)) }
+            dt { (t("Classification")) } dd { (labels::identity(seen.identity)) }
             @if let Some(words) = seen.report.as_ref().filter(|words| !words.is_empty()) {
-                dt { "Reported" } dd { (plain(words)) }
+                dt { (t("Reported")) } dd { (plain(words)) }
             }
-            dt { "Ban number" } dd { (seen.ban_count) }
-            @if seen.details_aged_out { dt { "Users, user agent" } dd { "no longer kept" } }
+            dt { (t("Ban number")) } dd { (seen.ban_count) }
+            @if seen.details_aged_out { dt { (t("Users, user agent")) } dd { (t("no longer kept")) } }
         }
     }
 }
@@ -300,13 +319,19 @@ fn tried(report: &SourceReport) -> Markup {
         (distinct(agents.map(String::as_str)), distinct(profiles.map(String::as_str)));
     html! {
         @if users.is_empty() && agents.is_empty() {
-            @if causes.is_empty() { p.empty { "No failures count at the moment." } }
+            @if causes.is_empty() { p.empty { (t("No failures count at the moment.")) } }
         } @else {
-            (chips("Users", &users))
-            (chips("User agents", &agents))
-            (chips("Profiles", &profiles))
+            (chips(t("Users"), &users))
+            (chips(t("User agents"), &agents))
+            (chips(t("Profiles"), &profiles))
             @if report.aged_out > 0 {
-                p.soft { (labels::count(u64::from(report.aged_out), "older failure")) ": only time and grade are kept." }
+                p.soft {
+                    (tn!(
+                        report.aged_out.into(),
+                        "{n} older failure: only time and grade are kept.",
+                        "{n} older failures: only time and grade are kept.",
+                    ))
+                }
             }
         }
     }
@@ -330,7 +355,7 @@ fn chips(title: &str, words: &[&str]) -> Markup {
         @if !words.is_empty() {
             h3 { (title) }
             ul.chips {
-                @for word in words { li { @if word.is_empty() { "none" } @else { (plain(word)) } } }
+                @for word in words { li { @if word.is_empty() { (t("none")) } @else { (plain(word)) } } }
             }
         }
     }
@@ -360,22 +385,22 @@ fn timeline(frame: &Frame, report: &SourceReport, failures: &[FailureEntry]) -> 
     let left_out = events.len().saturating_sub(LINES);
     html! {
         @if let Some(error) = &report.history_error {
-            p.notice.warn { "The history is unavailable: " (plain(error)) }
+            p.notice.warn { (t!("The history is unavailable: {error}", error = labels::english(error))) }
         }
-        @if events.is_empty() { p.empty { "No events." } }
-        @if forgeable { p.soft { "Grey failures are unproven. " (FORGEABLE) } }
+        @if events.is_empty() { p.empty { (t("No events.")) } }
+        @if forgeable { p.soft { (t("Grey failures are unproven.")) " " (t(FORGEABLE)) } }
         ol.timeline {
             @for event in events.iter().take(LINES) {
                 @match event {
                     Event::Failed(failure) => li.unproven[failure.grade.is_forgeable()] {
                         (labels::at(failure.time)) " · " (labels::ago(failure.time, frame.now)) br;
-                        "Failure of user " strong { (plain(&failure.user)) }
+                        (t!("Failure of user {user}", user = html! { strong { (plain(&failure.user)) } }))
                         @if !failure.user_agent.is_empty() { ", " (plain(&failure.user_agent)) }
                         span.soft {
                             " · " (labels::word(&failure.grade))
-                            @if failure.attention { " · phone with an old password" }
-                            @if failure.exempt.is_some() { " · exempt" }
-                            @if failure.banned { " · already banned" }
+                            @if failure.attention { " · " (t("phone with an old password")) }
+                            @if failure.exempt.is_some() { " · " (t("exempt")) }
+                            @if failure.banned { " · " (t("already banned")) }
                         }
                     },
                     Event::Decided(entry) => li class=(class(entry)) {
@@ -386,7 +411,7 @@ fn timeline(frame: &Frame, report: &SourceReport, failures: &[FailureEntry]) -> 
                 }
             }
         }
-        @if left_out > 0 { p.soft { "and " (labels::count(left_out as u64, "earlier event")) } }
+        @if left_out > 0 { p.soft { (tn!(left_out as u64, "and {n} earlier event", "and {n} earlier events")) } }
     }
 }
 

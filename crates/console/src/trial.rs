@@ -7,7 +7,8 @@ use maud::{Markup, html};
 use super::error_page::{self, ErrorPage};
 use super::fields::{Asked, Fields, Filled};
 use super::frame::Frame;
-use super::labels::{self, Shown, plain};
+use super::labels::{self, plain};
+use super::language::{self, t};
 use sipward_daemon::control::Control;
 use sipward_model::wire::{Line, Problem, WhatIf, WhatIfRequest};
 use sipward_server::http::error::ApiError;
@@ -68,57 +69,56 @@ fn page(
     let body = html! {
         @if let Some(problem) = problem { (error_page::banner(problem)) }
         div.head {
-            h1 { "Rule test" }
-            p.soft { "Shows what would happen if FreeSWITCH sent this now. Nothing is changed." }
+            h1 { (t("Rule test")) }
+            p.soft { (t("Shows what would happen if FreeSWITCH sent this now. Nothing is changed.")) }
         }
         form.card method="post" action="/test" {
             fieldset {
-                legend { "Input" }
+                legend { (t("Input")) }
                 label.tick {
                     input type="radio" name="kind" value="event" checked[kind == "event"];
-                    "Event Socket events in plain format, separated by blank lines"
+                    (t("Event Socket events in plain format, separated by blank lines"))
                 }
                 label.tick {
                     input type="radio" name="kind" value="log_line" checked[kind == "log_line"];
-                    "a log message of FreeSWITCH"
+                    (t("a log message of FreeSWITCH"))
                 }
             }
             div.field {
-                label for="text" { "Text" }
+                label for="text" { (t("Text")) }
                 textarea id="text" name="text" maxlength=(MOST) spellcheck="false" required
                     aria-invalid=[problem.map(|_| "true")] { (text) }
             }
             p.actions {
-                button type="submit" { "Test" }
-                a.button.quiet href="/test?example=event" { "Example: events" }
-                a.button.quiet href="/test?example=log_line" { "Example: log line" }
+                button type="submit" { (t("Test")) }
+                a.button.quiet href="/test?example=event" { (t("Example: events")) }
+                a.button.quiet href="/test?example=log_line" { (t("Example: log line")) }
             }
         }
         @if let Some(answer) = answer { (verdict(answer)) }
     };
-    frame.page("/test", "Rule test", None, &body)
+    frame.page("/test", t("Rule test"), None, &body)
 }
 
 fn verdict(answer: &WhatIf) -> Markup {
     html! {
         section.card #verdict aria-labelledby="read-title" {
-            h2 #read-title { "Input as understood" }
+            h2 #read-title { (t("Input as understood")) }
             ol {
                 @for reading in &answer.read {
                     li {
-                        strong { (plain(&reading.kind.replace('_', " "))) }
+                        strong { (labels::english(&reading.kind.replace('_', " "))) }
                         @if let Some(source) = reading.address {
-                            " from "
-                            a.net href={ "/sources/" (Shown(source)) } { (Shown(source)) }
+                            " " (t!("from {address}", address = labels::net(source.into())))
                         }
-                        @if let Some(detail) = &reading.detail { ": " (plain(detail)) }
+                        @if let Some(detail) = &reading.detail { ": " (labels::english(detail)) }
                     }
                 }
             }
-            h2 { "Result" }
+            h2 { (t("Result")) }
             p { strong { (outcome(answer)) } }
             @for effect in &answer.effects { (consequence(effect)) }
-            p.soft { "Based on " (plain(&answer.basis)) }
+            p.soft { (t!("Based on {basis}", basis = labels::english(&answer.basis))) }
         }
     }
 }
@@ -128,14 +128,16 @@ fn outcome(answer: &WhatIf) -> Markup {
     let banned = answer.effects.iter().filter(|effect| effect.event == "ban");
     let banned: Vec<_> = banned.filter_map(|effect| effect.fields.get("net")).collect();
     html! {
-        @if answer.effects.is_empty() { "Nothing would count, and nothing would be banned." }
-        @else if banned.is_empty() { "Nothing would be banned." }
+        @if answer.effects.is_empty() { (t("Nothing would count, and nothing would be banned.")) }
+        @else if banned.is_empty() { (t("Nothing would be banned.")) }
         @else {
-            @for (place, net) in banned.iter().enumerate() {
-                @if place > 0 { ", " }
-                (labels::json(net))
-            }
-            " would be banned."
+            @let nets = html! {
+                @for (place, net) in banned.iter().enumerate() {
+                    @if place > 0 { ", " }
+                    (labels::json(net))
+                }
+            };
+            (t!("{nets} would be banned.", nets = nets))
         }
     }
 }
@@ -148,8 +150,8 @@ fn consequence(effect: &Line) -> Markup {
     };
     html! {
         div.effect {
-            p { span class={ "pill " (class) } { (plain(&effect.event.replace('_', " "))) } }
-            dl.pairs {
+            p { span class={ "pill " (class) } { (labels::english(&effect.event.replace('_', " "))) } }
+            dl.pairs lang=[language::english()] {
                 @for (name, value) in &effect.fields {
                     @if !value.is_null() {
                         dt { (plain(&name.replace('_', " "))) }

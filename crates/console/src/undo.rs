@@ -10,7 +10,7 @@ use super::fields::{Fields, Filled};
 use super::forms;
 use super::frame::Frame;
 use super::labels;
-use super::language::{key, t, tn};
+use super::language::{en, t, tn};
 use sipward_daemon::control::{Control, Undoable, Undone};
 use sipward_server::http::error::ApiError;
 
@@ -56,7 +56,7 @@ pub(super) async fn undo(
     Filled(fields): Filled,
 ) -> Result<Response, ErrorPage> {
     let id =
-        fields.read("id")?.ok_or_else(|| ApiError::field("id", key("the number is missing")))?;
+        fields.read("id")?.ok_or_else(|| ApiError::field("id", en("the number is missing")))?;
     let Undone { lifted, restored, over, refused } = control.undo(id).await?;
     let counts = [lifted, restored, over, refused].map(|count| count.to_string());
     let mut query = form_urlencoded::Serializer::new(String::new());

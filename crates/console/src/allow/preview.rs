@@ -5,61 +5,72 @@ use maud::{Markup, html};
 
 use super::super::frame::Frame;
 use super::super::labels::{self, Shown, plain};
+use super::super::language::{t, tn};
 use sipward_model::wire::AllowPreview;
 
 pub(super) fn page(frame: &Frame, meant: &AllowPreview, comment: &str) -> Markup {
     let AllowPreview { host, already, nets, name_error, .. } = meant;
     let body = html! {
         div.head {
-            h1 { "Allow " span.mono { (Shown(host)) } "?" }
-            p.soft { "Nothing is applied yet." }
+            h1 { (t!("Allow {host}?", host = html! { span.mono { (Shown(host)) } })) }
+            p.soft { (t("Nothing is applied yet.")) }
         }
         section.card {
-            h2 { "Preview" }
-            @if *already { p { "It is already on the list." } }
+            h2 { (t("Preview")) }
+            @if *already { p { (t("It is already on the list.")) } }
             @if let Some(error) = name_error {
                 p.notice.warn {
-                    "The name cannot be resolved: " (plain(error))
-                    " The entry applies as soon as it resolves."
+                    (t!(
+                        "The name cannot be resolved: {error} The entry applies as soon as it resolves.",
+                        error = labels::english(error),
+                    ))
                 }
             }
             dl.pairs {
-                @if !nets.is_empty() { dt { "Addresses" } dd { (list(nets, nets.len() as u64)) } }
-                dt { "Bans to lift" }
+                @if !nets.is_empty() { dt { (t("Addresses")) } dd { (list(nets, nets.len() as u64)) } }
+                dt { (t("Bans to lift")) }
                 dd {
                     strong { (labels::number(meant.ended_total)) }
                     (listed(&meant.ended, meant.ended_total))
                 }
                 @if meant.left_total > 0 {
-                    dt { "Remaining parts" }
+                    dt { (t("Remaining parts")) }
                     dd {
-                        (labels::count(meant.left_total, "ban")) " for the networks around it"
+                        (tn!(
+                            meant.left_total,
+                            "{n} ban for the networks around it",
+                            "{n} bans for the networks around it",
+                        ))
                         (listed(&meant.left, meant.left_total))
                     }
                 }
                 @if meant.staying_total > 0 {
-                    dt { "Remain" }
+                    dt { (t("Remain")) }
                     dd {
-                        (labels::count(meant.staying_total, "ban")) " made manually, which take precedence over the list"
+                        (tn!(
+                            meant.staying_total,
+                            "{n} ban made manually, which takes precedence over the list",
+                            "{n} bans made manually, which take precedence over the list",
+                        ))
                         (listed(&meant.staying, meant.staying_total))
                     }
                 }
             }
-            p { "No rule bans it afterwards." }
+            p { (t("No rule bans it afterwards.")) }
         }
         @if frame.viewer.may_write {
             form.card method="post" action="/allow" {
                 input type="hidden" name="host" value=(Shown(host));
                 input type="hidden" name="comment" value=(comment);
-                @if !comment.is_empty() { p { "Reason: " (plain(comment)) } }
+                @if !comment.is_empty() { p { (t!("Reason: {reason}", reason = plain(comment))) } }
                 p.actions {
-                    button type="submit" { "Apply" }
-                    a.button.quiet href="/allow" { "Cancel" }
+                    button type="submit" { (t("Apply")) }
+                    a.button.quiet href="/allow" { (t("Cancel")) }
                 }
             }
         }
     };
-    frame.page("/allow", "Preview", None, &body)
+    frame.page("/allow", t("Preview"), None, &body)
 }
 
 fn listed(nets: &[IpNet], total: u64) -> Markup {
@@ -69,6 +80,6 @@ fn listed(nets: &[IpNet], total: u64) -> Markup {
 fn list(nets: &[IpNet], total: u64) -> Markup {
     html! {
         @for (place, net) in nets.iter().enumerate() { @if place > 0 { ", " } (labels::net(*net)) }
-        @if total > nets.len() as u64 { " and more" }
+        @if total > nets.len() as u64 { " " (t("and more")) }
     }
 }

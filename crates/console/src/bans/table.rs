@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::super::fields::Fields;
 use super::super::frame::Frame;
 use super::super::labels::{self, Shown};
+use super::super::language::{en, t};
 use super::super::paging::SAID;
 use sipward_model::text::Plain;
 use sipward_model::wire::{Ban, BanScope, CountryCode, Location};
@@ -22,7 +23,7 @@ pub(crate) struct Columns<'a> {
 impl<'a> Columns<'a> {
     /// Everything.
     pub(super) fn all(fields: &'a Fields) -> Self {
-        Self { acts: true, sorts: Some(fields), caption: "Active bans" }
+        Self { acts: true, sorts: Some(fields), caption: t("Active bans") }
     }
 
     /// Read only.
@@ -37,7 +38,7 @@ pub(crate) fn rows(frame: &Frame, bans: &[Ban], columns: &Columns<'_>) -> Markup
     let located = bans.iter().any(|ban| ban.location.is_some());
     if bans.is_empty() {
         let there = columns.sorts.is_some_and(|fields| fields.has("q"));
-        return html! { p.empty { "No " @if there { "matching " } "bans." } };
+        return html! { p.empty { @if there { (t("No matching bans.")) } @else { (t("No bans.")) } } };
     }
     html! {
         table.rows.wide.two {
@@ -46,20 +47,20 @@ pub(crate) fn rows(frame: &Frame, bans: &[Ban], columns: &Columns<'_>) -> Markup
                 tr {
                     @if acts {
                         th.tick scope="col" {
-                            input #all type="checkbox" aria-label="Select all on this page"
+                            input #all type="checkbox" aria-label=(t("Select all on this page"))
                                 autocomplete="off";
                         }
                     }
-                    (head(columns, "Address", "net", "asc"))
+                    (head(columns, t("Address"), "net", "asc"))
                     @if located {
-                        (head(columns, "Country", "country", "asc"))
-                        (head(columns, "Network (AS)", "as", "asc"))
+                        (head(columns, t("Country"), "country", "asc"))
+                        (head(columns, t("Network (AS)"), "as", "asc"))
                     }
-                    th scope="col" { "Reason" }
-                    (head(columns, "Since", "since", "desc"))
-                    (head(columns, "Remaining", "until", "asc"))
-                    th scope="col" { "State" }
-                    @if acts { th scope="col" { span.hidden { "Action" } } }
+                    th scope="col" { (t("Reason")) }
+                    (head(columns, t("Since"), "since", "desc"))
+                    (head(columns, t("Remaining"), "until", "asc"))
+                    th scope="col" { (t("State")) }
+                    @if acts { th scope="col" { span.hidden { (t("Action")) } } }
                 }
             }
             tbody { @for ban in bans { (row(frame, ban, acts, located)) } }
@@ -74,28 +75,29 @@ fn row(frame: &Frame, ban: &Ban, acts: bool, located: bool) -> Markup {
             @if acts {
                 td.tick {
                     input type="checkbox" name="net" value=(Shown(ban.net))
-                        aria-label={ "Select " (net) };
+                        aria-label=(t!("Select {net}", net = net));
                 }
             }
             th scope="row" { (labels::net(ban.net)) }
             @if located { (place(ban.location.as_ref())) }
-            td.second data-label="Reason" { (labels::cause(&ban.cause)) }
-            td data-label="Since" { (labels::ago(ban.since, frame.now)) }
-            td.num.end data-label="Remaining" {
+            td.second data-label=(t("Reason")) { (labels::cause(&ban.cause)) }
+            td data-label=(t("Since")) { (labels::ago(ban.since, frame.now)) }
+            td.num.end data-label=(t("Remaining")) {
                 @match ban.remaining_seconds {
                     Some(left) => (labels::span_of(left)),
-                    None => "permanent",
+                    None => (t("permanent")),
                 }
             }
-            td.shown[ban.error.is_some() || ban.scope == BanScope::Sip] data-label="State" {
+            td.shown[ban.error.is_some() || ban.scope == BanScope::Sip] data-label=(t("State")) {
                 (labels::state(ban.state, frame.status.mode))
-                @if ban.scope == BanScope::Sip { " " span.pill { "SIP ports only" } }
-                @if let Some(error) = &ban.error { " " span.soft { (labels::plain(error)) } }
+                @if ban.scope == BanScope::Sip { " " span.pill { (t("SIP ports only")) } }
+                @if let Some(error) = &ban.error { " " span.soft { (labels::english(error)) } }
             }
             @if acts {
                 td.act {
-                    button.quiet name="only" value=(Shown(ban.net)) aria-label={ "Unban " (net) } {
-                        "Unban"
+                    button.quiet name="only" value=(Shown(ban.net))
+                        aria-label=(t!("Unban {net}", net = net)) {
+                        (t("Unban"))
                     }
                 }
             }
@@ -111,14 +113,14 @@ fn place(location: Option<&Location>) -> Markup {
     });
     let network = location.and_then(|location| Some((location.as_number?, &location.as_name)));
     html! {
-        td data-label="Country" {
+        td data-label=(t("Country")) {
             @if let Some((code, name)) = country {
                 a href={ "/bans?country=" (code.as_str()) } title=[name.map(|name| Shown(Plain(name)))] {
                     (code.as_str())
                 }
             }
         }
-        td data-label="Network" {
+        td data-label=(t("Network")) {
             @if let Some((number, name)) = network {
                 a href={ "/bans?as=" (number) } { "AS" (number) }
                 @if let Some(name) = name { " " span.soft { (labels::plain(name)) } }
@@ -129,14 +131,14 @@ fn place(location: Option<&Location>) -> Markup {
 
 /// Filters by place: the field, its title, an example, and the longest value.
 pub(super) const PLACES: [(&str, &str, &str, u8); 2] =
-    [("country", "Country", "DE", 2), ("as", "Network (AS)", "64500", 10)];
+    [("country", en("Country"), "DE", 2), ("as", en("Network (AS)"), "64500", 10)];
 
 /// The fields that search by country and network.
 pub(super) fn place_fields(fields: &Fields) -> Markup {
     html! {
         @for (name, text, example, most) in PLACES {
             div.field {
-                label for=(name) { (text) }
+                label for=(name) { (t(text)) }
                 input type="text" id=(name) name=(name) placeholder=(example) maxlength=(most)
                     value=(fields.text(name).unwrap_or_default()) autocomplete="off"
                     spellcheck="false";

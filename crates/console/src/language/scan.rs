@@ -38,14 +38,16 @@ pub(super) fn used(source: &str) -> Texts {
         let call = call(&tokens[open..]);
         let (texts, names) = (call.texts, Some(call.names));
         match (word.as_str(), is_macro, texts.as_slice()) {
-            ("t" | "key", false, [text]) => {
+            ("t" | "en", false, [text]) => {
                 note(&mut found, text, false, None);
             }
             ("t" | "text", true, [text, ..]) => {
                 note(&mut found, text, false, names);
             }
             ("tn", true, [one, _, ..]) => {
-                let names = names.map(|names| names.into_iter().chain(["n".to_owned()]).collect());
+                // The number may be said by another value.
+                let number = names_of(one).contains("n").then(|| "n".to_owned());
+                let names = names.map(|names| names.into_iter().chain(number).collect());
                 note(&mut found, one, true, names);
             }
             ("count" | "noun", false, [noun]) => {
@@ -108,7 +110,7 @@ pub(super) fn faults(used: &Texts, file: &str, forms: usize) -> Vec<String> {
     let mut faults = Vec::new();
     for (english, used) in used {
         if let Some(given) = &used.names
-            && *given != names(english)
+            && *given != names_of(english)
         {
             faults.push(format!("{english:?} has other placeholders than values: {given:?}"));
         }
@@ -125,13 +127,13 @@ pub(super) fn faults(used: &Texts, file: &str, forms: usize) -> Vec<String> {
             }
             Some(Message::Forms(all)) => {
                 // The form for one may say the number in a word.
-                let wrong = all.iter().any(|form| !names(form).is_subset(&names(english)));
-                if wrong || all.last().is_some_and(|form| names(form) != names(english)) {
+                let wrong = all.iter().any(|form| !names_of(form).is_subset(&names_of(english)));
+                if wrong || all.last().is_some_and(|form| names_of(form) != names_of(english)) {
                     faults.push(format!("{english:?} has other placeholders"));
                 }
             }
             Some(Message::Text(text)) => {
-                if names(text) != names(english) {
+                if names_of(text) != names_of(english) {
                     faults.push(format!("{english:?} has other placeholders"));
                 }
             }
@@ -152,7 +154,7 @@ pub(super) fn faults(used: &Texts, file: &str, forms: usize) -> Vec<String> {
     faults
 }
 
-fn names(text: &str) -> BTreeSet<String> {
+fn names_of(text: &str) -> BTreeSet<String> {
     let names = parts(text).filter_map(|part| match part {
         Part::Name(name) => Some(name.to_owned()),
         Part::Text(_) => None,

@@ -10,6 +10,7 @@ use super::super::fields::Filled;
 use super::super::forms;
 use super::super::frame::Frame;
 use super::super::labels::{self, Shown, plain};
+use super::super::language::{en, t, tn};
 use sipward_daemon::control::Control;
 use sipward_model::wire::{Alarm, AlarmKind, AlarmList, AlarmState};
 use sipward_server::http::error::ApiError;
@@ -27,7 +28,7 @@ pub(in super::super) async fn acknowledge(
     Filled(fields): Filled,
 ) -> Result<Response, ErrorPage> {
     let Some(kind) = fields.word::<AlarmKind>("kind")? else {
-        return Err(ApiError::field("kind", "name the alarm").into());
+        return Err(ApiError::field("kind", en("name the alarm")).into());
     };
     let about = fields.raw("about").map(str::to_owned);
     control.acknowledge(kind, about, viewer.name).await?;
@@ -36,18 +37,18 @@ pub(in super::super) async fn acknowledge(
 
 pub(super) fn list(frame: &Frame, list: &AlarmList) -> Markup {
     let (class, said) = match list.state {
-        AlarmState::Ok => ("good", "none"),
-        AlarmState::Attention => ("warn", "minor alarm"),
-        AlarmState::Alarm => ("bad", "alarm"),
+        AlarmState::Ok => ("good", t("none")),
+        AlarmState::Attention => ("warn", t("minor alarm")),
+        AlarmState::Alarm => ("bad", t("alarm")),
     };
     let groups = groups(&list.items);
     let left_out = groups.len().saturating_sub(KINDS);
     html! {
-        h2 #alarms-title { "Alarms " span class={ "pill " (class) } { (said) } }
-        @if groups.is_empty() { p.empty { "No alarms in the last day." } }
+        h2 #alarms-title { (t("Alarms")) " " span class={ "pill " (class) } { (said) } }
+        @if groups.is_empty() { p.empty { (t("No alarms in the last day.")) } }
         @else {
             ul.alarms { @for group in groups.iter().take(KINDS) { (row(frame, group)) } }
-            @if left_out > 0 { p.soft { "and " (left_out) " other kinds in the last day" } }
+            @if left_out > 0 { p.soft { (t!("and {count} other kinds in the last day", count = left_out)) } }
         }
     }
 }
@@ -92,14 +93,14 @@ fn row(frame: &Frame, group: &[&Alarm]) -> Markup {
             details {
                 summary {
                     (title)
-                    @if counting > 0 && counting < group.len() { " (" (counting) " now)" }
-                    span.soft { " · last " (labels::ago(first.at, frame.now)) }
+                    @if counting > 0 && counting < group.len() { " (" (t!("{count} now", count = counting)) ")" }
+                    span.soft { " · " (t!("last {ago}", ago = labels::ago(first.at, frame.now))) }
                 }
-                @if counting > 0 { (button(frame, first.kind, None, "Acknowledge all")) }
+                @if counting > 0 { (button(frame, first.kind, None, t("Acknowledge all"))) }
                 ul.alarms {
                     @for alarm in group.iter().take(OF_A_KIND) { li { (line(frame, alarm)) } }
                 }
-                @if group.len() > OF_A_KIND { p.soft { "and " (group.len() - OF_A_KIND) " more" } }
+                @if group.len() > OF_A_KIND { p.soft { (t!("and {count} more", count = group.len() - OF_A_KIND)) } }
             }
         }
     }
@@ -113,12 +114,17 @@ fn line(frame: &Frame, alarm: &Alarm) -> Markup {
             (links(alarm))
             span.soft {
                 " · " (labels::ago(alarm.at, frame.now))
-                @if alarm.times > 1 { ", " (alarm.times) " times" }
+                @if alarm.times > 1 { ", " (tn!(alarm.times.into(), "{n} time", "{n} times")) }
                 @if let Some(by) = &alarm.acknowledged {
-                    ", acknowledged by " (plain(&by.name)) " " (labels::ago(by.at, frame.now))
+                    ", "
+                    (t!(
+                        "acknowledged by {name} {ago}",
+                        name = plain(&by.name),
+                        ago = labels::ago(by.at, frame.now),
+                    ))
                 }
             }
-            @if alarm.counts { " " (button(frame, alarm.kind, alarm.about.as_deref(), "Acknowledge")) }
+            @if alarm.counts { " " (button(frame, alarm.kind, alarm.about.as_deref(), t("Acknowledge"))) }
         }
     }
 }
@@ -130,11 +136,11 @@ fn pill(alarm: &Alarm) -> Markup {
         AlarmState::Attention | AlarmState::Ok => "warn",
     };
     let word = match (alarm.standing, alarm.counts) {
-        (Some(false), _) => "over",
-        _ if alarm.acknowledged.is_some() => "acknowledged",
-        (Some(true), _) => "active",
-        (None, true) => "event",
-        (None, false) => "over",
+        (Some(false), _) => t("over"),
+        _ if alarm.acknowledged.is_some() => t("acknowledged"),
+        (Some(true), _) => t("active"),
+        (None, true) => t("event"),
+        (None, false) => t("over"),
     };
     html! { span class={ "pill " (class) } { (word) } }
 }
@@ -147,12 +153,12 @@ fn links(alarm: &Alarm) -> Markup {
     let user = field("user").filter(|user| !user.is_empty());
     html! {
         @if let Some(net) = address {
-            " · " a href={ "/sources/" (Shown(net.0.addr())) } { "address" }
+            " · " a href={ "/sources/" (Shown(net.0.addr())) } { (t("address")) }
         }
         @if let Some(user) = user {
             @let query = form_urlencoded::Serializer::new(String::new())
                 .append_pair("search", user).finish();
-            " · " a href={ "/users?" (query) } { "user" }
+            " · " a href={ "/users?" (query) } { (t("user")) }
         }
     }
 }
@@ -172,18 +178,18 @@ fn button(frame: &Frame, kind: AlarmKind, about: Option<&str>, text: &str) -> Ma
 /// Several alarms of a kind in words.
 fn title(kind: AlarmKind, count: usize) -> String {
     let what = match kind {
-        AlarmKind::Guessed => "passwords may have been guessed",
-        AlarmKind::AccountAttacked => "accounts attacked",
-        AlarmKind::AccountSpread => "accounts used from many new addresses",
-        AlarmKind::Insider => "addresses where users log in guess passwords of others",
-        AlarmKind::LikelyProxy => "addresses that may be a proxy or a NAT",
-        AlarmKind::Limited => "strangers limited for a minute",
-        AlarmKind::RefusedLogin => "users refused with the right password",
-        AlarmKind::NetworkBanned => "networks banned",
-        AlarmKind::DeliveryFailed => "receivers of messages failed",
-        AlarmKind::GatewayUnprotected => "gateways unprotected",
-        AlarmKind::AccessListUnused => "access lists not used",
-        AlarmKind::NameFailed => "names could not be looked up",
+        AlarmKind::Guessed => t("passwords may have been guessed"),
+        AlarmKind::AccountAttacked => t("accounts attacked"),
+        AlarmKind::AccountSpread => t("accounts used from many new addresses"),
+        AlarmKind::Insider => t("addresses where users log in guess passwords of others"),
+        AlarmKind::LikelyProxy => t("addresses that may be a proxy or a NAT"),
+        AlarmKind::Limited => t("strangers limited for a minute"),
+        AlarmKind::RefusedLogin => t("users refused with the right password"),
+        AlarmKind::NetworkBanned => t("networks banned"),
+        AlarmKind::DeliveryFailed => t("receivers of messages failed"),
+        AlarmKind::GatewayUnprotected => t("gateways unprotected"),
+        AlarmKind::AccessListUnused => t("access lists not used"),
+        AlarmKind::NameFailed => t("names could not be looked up"),
         other => return format!("{count} × {}", labels::word(&other)),
     };
     format!("{count} {what}")

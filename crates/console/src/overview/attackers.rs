@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::super::frame::Frame;
 use super::super::labels::{self, Shown, plain};
+use super::super::language::{t, tn};
 use super::super::users::ADVICE;
 use super::LINES;
 use sipward_model::text::Plain;
@@ -16,22 +17,22 @@ pub(super) fn sources(frame: &Frame, top: &Top) -> Markup {
     }
     html! {
         table.rows.tight {
-            caption.hidden { "Addresses with the most failures that count" }
+            caption.hidden { (t("Addresses with the most failures that count")) }
             thead { tr {
-                th scope="col" { "Source" }
-                th.num scope="col" { "Failures" }
-                th.num scope="col" { "Users" }
-                th scope="col" { "Last" }
+                th scope="col" { (t("Source")) }
+                th.num scope="col" { (t("Failures")) }
+                th.num scope="col" { (t("Users")) }
+                th scope="col" { (t("Last")) }
             } }
             tbody {
                 @for entry in &top.items {
                     tr data-key=(entry.name) {
                         th scope="row" { (address(entry)) }
-                        td.num data-label="Failures" { (labels::number(entry.counted)) }
-                        td.num data-label="Users" {
+                        td.num data-label=(t("Failures")) { (labels::number(entry.counted)) }
+                        td.num data-label=(t("Users")) {
                             (labels::number(entry.users.unwrap_or_default()))
                         }
-                        td data-label="Last" { (labels::ago(entry.last, frame.now)) }
+                        td data-label=(t("Last")) { (labels::ago(entry.last, frame.now)) }
                     }
                 }
             }
@@ -46,22 +47,22 @@ pub(super) fn users(frame: &Frame, top: &Top) -> Markup {
     }
     html! {
         table.rows.tight {
-            caption.hidden { "Users with the most failures that count" }
+            caption.hidden { (t("Users with the most failures that count")) }
             thead { tr {
-                th scope="col" { "User" }
-                th.num scope="col" { "Failures" }
-                th.num scope="col" { "Sources" }
-                th scope="col" { "Last" }
+                th scope="col" { (t("User")) }
+                th.num scope="col" { (t("Failures")) }
+                th.num scope="col" { (t("Sources")) }
+                th scope="col" { (t("Last")) }
             } }
             tbody {
                 @for entry in &top.items {
                     tr data-key=(Shown(Plain(&entry.name))) {
                         th scope="row" { (plain(&entry.name)) }
-                        td.num data-label="Failures" { (labels::number(entry.counted)) }
-                        td.num data-label="Sources" {
+                        td.num data-label=(t("Failures")) { (labels::number(entry.counted)) }
+                        td.num data-label=(t("Sources")) {
                             (labels::number(entry.sources.unwrap_or_default()))
                         }
-                        td data-label="Last" { (labels::ago(entry.last, frame.now)) }
+                        td data-label=(t("Last")) { (labels::ago(entry.last, frame.now)) }
                     }
                 }
             }
@@ -73,10 +74,10 @@ pub(super) fn users(frame: &Frame, top: &Top) -> Markup {
 pub(super) fn forged(frame: &Frame, top: &Top) -> Markup {
     let left_out = top.total.saturating_sub(top.items.len() as u64);
     html! {
-        @if top.items.is_empty() { p.empty { "No address." } }
+        @if top.items.is_empty() { p.empty { (t("No address.")) } }
         @else {
             p.soft {
-                "Anybody can send such packets in the name of these addresses. They do not count, and most of the hosts have sent none."
+                (t("Anybody can send such packets in the name of these addresses. They do not count, and most of the hosts have sent none."))
             }
             ul.names {
                 @for entry in &top.items {
@@ -89,7 +90,7 @@ pub(super) fn forged(frame: &Frame, top: &Top) -> Markup {
                     }
                 }
             }
-            @if left_out > 0 { p.soft { "and " (labels::number(left_out)) " more" } }
+            @if left_out > 0 { p.soft { (t!("and {count} more", count = labels::number(left_out))) } }
         }
     }
 }
@@ -99,12 +100,12 @@ pub(super) fn phones(frame: &Frame, page: &UserPage) -> Markup {
     let shown = page.attention.iter().take(LINES.into());
     let left_out = page.attention_total.saturating_sub(shown.len() as u64);
     html! {
-        @if page.attention.is_empty() { p.empty { "None in the last day." } }
+        @if page.attention.is_empty() { p.empty { (t("None in the last day.")) } }
         @else {
-            p.soft { (ADVICE) }
+            p.soft { (t(ADVICE)) }
             ul.names { @for phone in shown { li { (phone_line(frame, phone)) } } }
             @if left_out > 0 {
-                p.soft { a href="/users" { "and " (labels::number(left_out)) " more" } }
+                p.soft { a href="/users" { (t!("and {count} more", count = labels::number(left_out))) } }
             }
         }
     }
@@ -112,14 +113,16 @@ pub(super) fn phones(frame: &Frame, page: &UserPage) -> Markup {
 
 fn phone_line(frame: &Frame, phone: &Phone) -> Markup {
     html! {
-        "user " (plain(&phone.user)) " at "
-        a.net href={ "/sources/" (Shown(phone.address)) } { (Shown(phone.address)) }
-        @if phone.banned { " " span.pill.bad { "banned" } }
+        @let address = html! {
+            a.net href={ "/sources/" (Shown(phone.address)) } { (Shown(phone.address)) }
+        };
+        (t!("user {user} at {address}", user = plain(&phone.user), address = address))
+        @if phone.banned { " " span.pill.bad { (t("banned")) } }
         " "
         span.soft {
             @if !phone.user_agent.is_empty() { (plain(&phone.user_agent)) ", " }
-            "failed " (labels::count(phone.failures, "time"))
-            @if let Some(last) = phone.last { ", last " (labels::ago(last, frame.now)) }
+            (tn!(phone.failures, "failed {n} time", "failed {n} times"))
+            @if let Some(last) = phone.last { ", " (t!("last {ago}", ago = labels::ago(last, frame.now))) }
         }
     }
 }
@@ -127,10 +130,10 @@ fn phone_line(frame: &Frame, phone: &Phone) -> Markup {
 fn address(entry: &TopEntry) -> Markup {
     html! {
         a.net href={ "/sources/" (entry.name) } { (entry.name) }
-        @if entry.banned == Some(true) { " " span.pill.bad { "banned" } }
+        @if entry.banned == Some(true) { " " span.pill.bad { (t("banned")) } }
     }
 }
 
 fn none(top: &Top) -> Markup {
-    html! { p.empty { "No failures that count since " (labels::at(top.memory.since)) "." } }
+    html! { p.empty { (t!("No failures that count since {time}.", time = labels::at(top.memory.since))) } }
 }

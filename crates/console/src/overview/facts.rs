@@ -4,7 +4,8 @@ use maud::{Markup, html};
 
 use super::super::flood;
 use super::super::frame::{Frame, gate_words};
-use super::super::labels::{self, plain};
+use super::super::labels;
+use super::super::language::{self, t, tn};
 use sipward_config::Mode;
 use sipward_model::wire::{AlarmKind, AlarmList, FloodState, Status};
 
@@ -22,23 +23,34 @@ pub(super) fn row(frame: &Frame, alarms: &AlarmList) -> Markup {
 pub(super) fn shield(frame: &Frame) -> Markup {
     let flood = &frame.status.flood;
     html! {
-        "The shield drops " strong { (labels::count(flood.dropped_per_second, "packet")) "/s" }
-        " of strangers now, " strong { (labels::number(flood.dropped_today)) } " today (UTC); "
-        strong { (labels::count(flood.phones, "phone")) }
-        @if flood.phones == 1 { " is registered; " } @else { " are registered; " }
+        (t!(
+            "The shield drops {rate} of strangers now, {today} today (UTC);",
+            rate = strong(&format!("{}/s", labels::count(flood.dropped_per_second, "packet"))),
+            today = strong(&labels::number(flood.dropped_today)),
+        )) " "
+        (tn!(
+            flood.phones,
+            "{phones} is registered;",
+            "{phones} are registered;",
+            phones = strong(&labels::count(flood.phones, "phone")),
+        )) " "
         @match (flood.state, flood.answer_seconds) {
-            (FloodState::Deaf, _) => { strong { "FreeSWITCH does not answer" } "." }
+            (FloodState::Deaf, _) => { strong { (t("FreeSWITCH does not answer")) } "." }
             (_, Some(seconds)) => {
-                "FreeSWITCH answers in " strong { (milliseconds(seconds)) } "."
+                (t!("FreeSWITCH answers in {time}.", time = strong(&milliseconds(seconds))))
             }
-            (_, None) => "FreeSWITCH is asked whether it answers only in a flood.",
+            (_, None) => (t("FreeSWITCH is asked whether it answers only in a flood.")),
         }
     }
 }
 
+fn strong(text: &str) -> Markup {
+    html! { strong { (text) } }
+}
+
 /// Less than one would read as none.
 fn milliseconds(seconds: f64) -> String {
-    format!("{:.0} ms", (seconds * 1_000.0).max(1.0))
+    format!("{} ms", language::decimal((seconds * 1_000.0).max(1.0), 0))
 }
 
 fn fact(class: &str, place: &str, title: &str, body: &Markup) -> Markup {
@@ -53,15 +65,15 @@ fn heard(frame: &Frame) -> Markup {
         "#shield",
         "FreeSWITCH",
         &html! {
-            strong { @if socket.connected { "heard" } @else { "NOT heard" } }
+            strong { @if socket.connected { (t("heard")) } @else { (t("NOT heard")) } }
             p.soft {
-                "for " (labels::span(frame.now.since(socket.since.0).as_secs()))
+                (t!("for {span}", span = labels::span(frame.now.since(socket.since.0).as_secs())))
                 @if let Some(peer) = &socket.peer { ", " (peer) }
             }
             @if socket.blind_seconds > 0.0 {
-                p { "blind for " (labels::span_of(socket.blind_seconds)) " in total" }
+                p { (t!("blind for {span} in total", span = labels::span_of(socket.blind_seconds))) }
             }
-            @if !socket.connected { @if let Some(error) = &socket.error { p { (plain(error)) } } }
+            @if !socket.connected { @if let Some(error) = &socket.error { p { (labels::english(error)) } } }
         },
     )
 }
@@ -73,19 +85,19 @@ fn kernel(status: &Status) -> Markup {
     let refused = status.mode == Mode::Ban && open > 0;
     let class = if refused { "bad" } else { gate };
     let (place, word) = match (status.mode, class) {
-        (Mode::Observe, _) => ("/mode", "observe mode: drops nothing"),
-        (Mode::Ban, "good") => ("/bans", "drops what is banned"),
-        (Mode::Ban, _) if refused => ("/bans?state=failed", "does NOT drop all bans"),
+        (Mode::Observe, _) => ("/mode", t("observe mode: drops nothing")),
+        (Mode::Ban, "good") => ("/bans", t("drops what is banned")),
+        (Mode::Ban, _) if refused => ("/bans?state=failed", t("does NOT drop all bans")),
         (Mode::Ban, _) => ("/mode", said),
     };
     fact(
         class,
         place,
-        "Kernel",
+        t("Kernel"),
         &html! {
             strong { (word) }
-            @for gap in gaps { p { (plain(gap)) } }
-            @if refused { p { (labels::number(open)) " not enforced" } }
+            @for gap in gaps { p { (labels::english(gap)) } }
+            @if refused { p { (t!("{count} not enforced", count = labels::number(open))) } }
             p.soft { (labels::count(status.bans.active, "ban")) (super::super::bans::flows(status)) }
         },
     )
@@ -94,24 +106,32 @@ fn kernel(status: &Status) -> Markup {
 fn attack(status: &Status) -> Markup {
     let failed = &status.failed_now;
     let (class, word) = match (status.flood.state, failed.attackers) {
-        (FloodState::Quiet, 0) => ("good", "nobody attacks"),
-        (FloodState::Quiet, _) => ("warn", "under attack"),
+        (FloodState::Quiet, 0) => ("good", t("nobody attacks")),
+        (FloodState::Quiet, _) => ("warn", t("under attack")),
         (flood, _) => flood::state(flood),
     };
     fact(
         class,
         "#sources-title",
-        "Attacks",
+        t("Attacks"),
         &html! {
             strong { (word) }
             p.soft {
                 @if failed.at_least { "≥ " }
-                (labels::count(failed.counted, "failure")) " of "
-                (labels::count(failed.attackers, "attacker")) " in "
-                (labels::span_of(status.policy.window_seconds))
+                (t!(
+                    "{failures} of {attackers} in {span}",
+                    failures = labels::count(failed.counted, "failure"),
+                    attackers = labels::count(failed.attackers, "attacker"),
+                    span = labels::span_of(status.policy.window_seconds),
+                ))
             }
             @if failed.failures > failed.counted {
-                p.soft { (labels::number(failed.failures - failed.counted)) " more that do not count" }
+                p.soft {
+                    (t!(
+                        "{count} more that do not count",
+                        count = labels::number(failed.failures - failed.counted),
+                    ))
+                }
             }
         },
     )
@@ -123,26 +143,31 @@ fn customers(status: &Status, alarms: &AlarmList) -> Markup {
     let (guessed, refused) = (counting(AlarmKind::Guessed), counting(AlarmKind::RefusedLogin));
     let phones = status.sources.attention;
     let (class, place, word) = if guessed > 0 {
-        ("bad", "#alarms", "password guessed?")
+        ("bad", "#alarms", t("password guessed?"))
     } else if phones > 0 {
-        ("warn", "#phones-title", "phones fail")
+        ("warn", "#phones-title", t("phones fail"))
     } else if refused > 0 {
-        ("warn", "#alarms", "log-ins refused")
+        ("warn", "#alarms", t("log-ins refused"))
     } else {
-        ("good", "#phones-title", "no trouble")
+        ("good", "#phones-title", t("no trouble"))
     };
     fact(
         class,
         place,
-        "Customers",
+        t("Customers"),
         &html! {
             strong { (word) }
-            @if guessed > 0 { p { (labels::count(guessed, "password")) " may have been guessed" } }
+            @if guessed > 0 { p { (tn!(guessed, "{n} password may have been guessed", "{n} passwords may have been guessed")) } }
             p.soft {
-                (labels::count(phones, "phone"))
-                @if phones == 1 { " needs attention" } @else { " need attention" }
+                (tn!(phones, "{n} phone needs attention", "{n} phones need attention"))
             }
-            @if refused > 0 { p.soft { (labels::count(refused, "user")) " refused with the right password" } }
+            @if refused > 0 { p.soft {
+                    (tn!(
+                        refused,
+                        "{n} user refused with the right password",
+                        "{n} users refused with the right password",
+                    ))
+                } }
         },
     )
 }

@@ -4,19 +4,20 @@ use maud::{Markup, html};
 
 use super::super::frame::Frame;
 use super::super::history::title;
-use super::super::labels::{self, Shown, plain};
+use super::super::labels::{self, Shown};
+use super::super::language::t;
 use sipward_model::wire::{HistoryKind, Recent};
 
 pub(super) fn list(frame: &Frame, recent: &[Recent]) -> Markup {
     if recent.is_empty() {
-        return html! { p.empty { "Nothing since the start." } };
+        return html! { p.empty { (t("Nothing since the start.")) } };
     }
     html! {
         table.rows.tight {
-            caption.hidden { "Latest decisions and failures" }
+            caption.hidden { (t("Latest decisions and failures")) }
             thead { tr {
-                th scope="col" { "Time" } th scope="col" { "Event" } th scope="col" { "Network" }
-                th scope="col" { "Details" }
+                th scope="col" { (t("Time")) } th scope="col" { (t("Event")) } th scope="col" { (t("Network")) }
+                th scope="col" { (t("Details")) }
             } }
             tbody { @for one in recent { (row(frame, one)) } }
         }
@@ -25,20 +26,20 @@ pub(super) fn list(frame: &Frame, recent: &[Recent]) -> Markup {
 
 fn row(frame: &Frame, one: &Recent) -> Markup {
     let (class, word) = match one.event {
-        None => ("", "failed"),
+        None => ("", t("failed")),
         Some(event @ (HistoryKind::Ban | HistoryKind::FlowDenied)) => ("bad", title(event)),
         Some(event @ (HistoryKind::Unban | HistoryKind::FlowAllowed)) => ("good", title(event)),
         Some(event @ HistoryKind::Refused) => ("warn", title(event)),
     };
     html! {
         tr data-key={ (word) " " (Shown(one.net)) " " (Shown(one.time)) } {
-            td data-label="Time" { (labels::ago(one.time, frame.now)) }
-            td data-label="Event" {
+            td data-label=(t("Time")) { (labels::ago(one.time, frame.now)) }
+            td data-label=(t("Event")) {
                 span class={ "pill " (class) } { (word) }
                 @if one.times > 1 { " × " (labels::number(one.times)) }
             }
             th scope="row" { (labels::net(one.net)) }
-            td data-label="Details" { (plain(&one.text)) }
+            td data-label=(t("Details")) { (labels::english(&one.text)) }
         }
     }
 }

@@ -4,15 +4,16 @@ use maud::{Markup, html};
 
 use super::super::frame::Frame;
 use super::super::labels;
+use super::super::language::{t, tn};
 use super::values;
 use sipward_model::wire::{NotMadeBecause, PolicyChange, PolicyPreview};
 
 pub(super) fn page(frame: &Frame, change: &PolicyChange, meant: &PolicyPreview) -> Markup {
     let body = html! {
-        div.head { h1 { "Preview" } p.soft { "Nothing is applied yet." } }
+        div.head { h1 { (t("Preview")) } p.soft { (t("Nothing is applied yet.")) } }
         div.grid {
             section.card {
-                h2 { "Changes" }
+                h2 { (t("Changes")) }
                 ul {
                     @for value in &meant.changes {
                         li {
@@ -22,33 +23,46 @@ pub(super) fn page(frame: &Frame, change: &PolicyChange, meant: &PolicyPreview) 
                     }
                 }
                 p.soft {
-                    @if change.stored { "The change is stored and survives a restart." }
-                    @else { "The change ends with the next restart." }
+                    @if change.stored { (t("The change is stored and survives a restart.")) }
+                    @else { (t("The change ends with the next restart.")) }
                 }
             }
             section.card {
-                h2 { "Active bans" }
-                p { "They continue: a change of the policy ends no ban." }
+                h2 { (t("Active bans")) }
+                p { (t("They continue: a change of the policy ends no ban.")) }
                 dl.pairs {
-                    dt { "Checked" } dd { (labels::count(meant.bans_looked_at, "ban")) " by rules" }
-                    dt { "Not made" }
+                    dt { (t("Checked")) } dd { (tn!(meant.bans_looked_at, "{n} ban by rules", "{n} bans by rules")) }
+                    dt { (t("Not made")) }
                     dd {
-                        strong { (labels::number(meant.not_made_total)) }
-                        " would not have been made"
+                        (t!(
+                            "{count} would not have been made",
+                            count = html! { strong { (labels::number(meant.not_made_total)) } },
+                        ))
                     }
                     @if meant.unsure_total > 0 {
-                        dt { "Unsure" }
-                        dd { (labels::count(meant.unsure_total, "ban")) " with too little evidence to decide" }
+                        dt { (t("Unsure")) }
+                        dd {
+                            (tn!(
+                                meant.unsure_total,
+                                "{n} ban with too little evidence to decide",
+                                "{n} bans with too little evidence to decide",
+                            ))
+                        }
                     }
-                    dt { "Longer" } dd { (labels::number(meant.longer)) " would last longer" }
-                    dt { "Shorter" } dd { (labels::number(meant.shorter)) " would last shorter" }
+                    dt { (t("Longer")) } dd { (t!("{count} would last longer", count = labels::number(meant.longer))) }
+                    dt { (t("Shorter")) } dd { (t!("{count} would last shorter", count = labels::number(meant.shorter))) }
                 }
                 (not_made(meant))
             }
             section.card {
-                h2 { "Would be banned next" }
-                p { strong { (labels::count(meant.due_total, "source")) } " would be banned at the next failure, of "
-                    (labels::number(meant.sources_looked_at)) " checked." }
+                h2 { (t("Would be banned next")) }
+                p {
+                    (t!(
+                        "{sources} would be banned at the next failure, of {checked} checked.",
+                        sources = html! { strong { (labels::count(meant.due_total, "source")) } },
+                        checked = labels::number(meant.sources_looked_at),
+                    ))
+                }
                 (due(meant))
             }
         }
@@ -59,20 +73,20 @@ pub(super) fn page(frame: &Frame, change: &PolicyChange, meant: &PolicyPreview) 
                 }
                 @if !change.stored { input type="hidden" name="until_restart" value="on"; }
                 p.actions {
-                    button type="submit" { "Apply" }
-                    a.button.quiet href="/policy" { "Cancel" }
+                    button type="submit" { (t("Apply")) }
+                    a.button.quiet href="/policy" { (t("Cancel")) }
                 }
             }
         }
     };
-    frame.page("/policy", "Preview", None, &body)
+    frame.page("/policy", t("Preview"), None, &body)
 }
 
 fn not_made(meant: &PolicyPreview) -> Markup {
     html! {
         @if !meant.not_made.is_empty() {
             details {
-                summary { "Bans that would not have been made" }
+                summary { (t("Bans that would not have been made")) }
                 ul {
                     @for ban in &meant.not_made {
                         li {
@@ -81,7 +95,7 @@ fn not_made(meant: &PolicyPreview) -> Markup {
                         }
                     }
                 }
-                @if meant.not_made_total > meant.not_made.len() as u64 { p.soft { "and more" } }
+                @if meant.not_made_total > meant.not_made.len() as u64 { p.soft { (t("and more")) } }
             }
         }
     }
@@ -89,10 +103,10 @@ fn not_made(meant: &PolicyPreview) -> Markup {
 
 fn because(reason: NotMadeBecause) -> &'static str {
     match reason {
-        NotMadeBecause::Mode => "the rule would not ban",
-        NotMadeBecause::Threshold => "the failures would not reach the threshold",
-        NotMadeBecause::Grade => "the evidence is too weak",
-        NotMadeBecause::UserAgent => "the user agent is not listed",
+        NotMadeBecause::Mode => t("the rule would not ban"),
+        NotMadeBecause::Threshold => t("the failures would not reach the threshold"),
+        NotMadeBecause::Grade => t("the evidence is too weak"),
+        NotMadeBecause::UserAgent => t("the user agent is not listed"),
     }
 }
 
@@ -100,7 +114,7 @@ fn due(meant: &PolicyPreview) -> Markup {
     html! {
         @if !meant.due.is_empty() {
             details {
-                summary { "Sources" }
+                summary { (t("Sources")) }
                 ul {
                     @for source in &meant.due {
                         li {
@@ -109,7 +123,7 @@ fn due(meant: &PolicyPreview) -> Markup {
                         }
                     }
                 }
-                @if meant.due_total > meant.due.len() as u64 { p.soft { "and more" } }
+                @if meant.due_total > meant.due.len() as u64 { p.soft { (t("and more")) } }
             }
         }
     }

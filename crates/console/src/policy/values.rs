@@ -8,16 +8,17 @@ use sipward_engine::{Grade, Mode, RuleName};
 
 use super::super::forms::{Draft, Label};
 use super::super::labels::{self, plain};
+use super::super::language::{en, t, text};
 use sipward_model::text::{Span, read_span};
 use sipward_model::wire::{PolicyKey, PolicyOrigin, PolicyValue, RuleSetting};
 
 /// The settings that rules have in common, and their labels.
 const COLUMNS: [(&str, &str); 5] = [
-    ("mode", "Mode"),
-    ("min_grade", "Weakest evidence"),
-    ("threshold", "Threshold"),
-    ("window_seconds", "Window"),
-    ("ban_time_seconds", "Ban time"),
+    ("mode", en("Mode")),
+    ("min_grade", en("Weakest evidence")),
+    ("threshold", en("Threshold")),
+    ("window_seconds", en("Window")),
+    ("ban_time_seconds", en("Ban time")),
 ];
 
 /// Longest text of a field, in characters.
@@ -31,7 +32,7 @@ pub(super) fn read(key: PolicyKey, text: &str) -> Result<Value, String> {
     match key {
         PolicyKey::EscalationFactor => match text.trim().parse::<f64>() {
             Ok(number) if number.is_finite() => Ok(number.into()),
-            Ok(_) | Err(_) => Err("write a number such as 2 or 1.5".to_owned()),
+            Ok(_) | Err(_) => Err(en("write a number such as 2 or 1.5").to_owned()),
         },
         PolicyKey::Scope
         | PolicyKey::Rule(_, RuleSetting::Mode | RuleSetting::MinGrade | RuleSetting::Scope) => {
@@ -43,7 +44,7 @@ pub(super) fn read(key: PolicyKey, text: &str) -> Result<Value, String> {
         }
         _ => match text.parse::<u32>() {
             Ok(number) => Ok(number.into()),
-            Err(_) => Err("expected a whole number".to_owned()),
+            Err(_) => Err(en("expected a whole number").to_owned()),
         },
     }
 }
@@ -83,19 +84,23 @@ fn exact(seconds: f64) -> String {
 /// The values that apply to all failures.
 pub(super) fn base(values: &[PolicyValue], draft: Draft<'_>, acts: bool) -> Markup {
     let fields = [
-        ("max_failures", "Failures before a ban", "Within the window; 1 to 1000."),
-        ("window_seconds", "Window", "For example 10m; at most 7d."),
-        ("ban_time_seconds", "First ban", "For example 1h; each further ban is longer."),
-        ("escalation.factor", "Factor of further bans", "1 to 100; 1 makes all equally long."),
-        ("escalation.max_seconds", "Longest ban", "For example 7d; at least the first ban."),
+        ("max_failures", t("Failures before a ban"), t("Within the window; 1 to 1000.")),
+        ("window_seconds", t("Window"), t("For example 10m; at most 7d.")),
+        ("ban_time_seconds", t("First ban"), t("For example 1h; each further ban is longer.")),
+        (
+            "escalation.factor",
+            t("Factor of further bans"),
+            t("1 to 100; 1 makes all equally long."),
+        ),
+        ("escalation.max_seconds", t("Longest ban"), t("For example 7d; at least the first ban.")),
     ];
     let fields = fields.map(|(key, text, hint)| (find(values, key), text, hint));
     html! {
         section.card aria-labelledby="base-title" {
             div.head {
-                h2 #base-title { "Failures" }
+                h2 #base-title { (t("Failures")) }
                 // The first button of the form: Enter in a text field presses it.
-                @if acts { p.actions { button type="submit" { "Preview changes" } } }
+                @if acts { p.actions { button type="submit" { (t("Preview changes")) } } }
             }
             div.fill {
                 @for (value, text, hint) in fields {
@@ -134,16 +139,16 @@ pub(super) fn rules(values: &[PolicyValue], draft: Draft<'_>, acts: bool) -> Mar
     }
     html! {
         section.card aria-labelledby="rules-title" {
-            h2 #rules-title { "Rules" }
+            h2 #rules-title { (t("Rules")) }
             p.soft {
-                "A rule in shadow mode only reports the bans it would make. Its ban time applies to the first ban of a source."
+                (t("A rule in shadow mode only reports the bans it would make. Its ban time applies to the first ban of a source."))
             }
             table.rows.wide.matrix {
-                caption.hidden { "Rules" }
+                caption.hidden { (t("Rules")) }
                 thead {
                     tr {
-                        th scope="col" { "Rule" }
-                        @for (_, text) in COLUMNS { th scope="col" { (text) } }
+                        th scope="col" { (t("Rule")) }
+                        @for (_, text) in COLUMNS { th scope="col" { (t(text)) } }
                     }
                 }
                 tbody {
@@ -154,10 +159,10 @@ pub(super) fn rules(values: &[PolicyValue], draft: Draft<'_>, acts: bool) -> Mar
                                 @if let Some(words) = meaning(name) { p.hint { (words) } }
                             }
                             @for (setting, text) in COLUMNS {
-                                td data-label=(text) {
+                                td data-label=(t(text)) {
                                     @match find(values, &format!("rules.{name}.{setting}")) {
                                         Some(value) =>
-                                            (cell(value, setting, &format!("{text} of the rule {name}"), draft, acts)),
+                                            (cell(value, setting, &text!("{value} of the rule {rule}", value = t(text), rule = name), draft, acts)),
                                         None => span.soft { "–" },
                                     }
                                 }
@@ -201,7 +206,7 @@ fn cell(value: &PolicyValue, setting: &str, label: &str, draft: Draft<'_>, acts:
                 @for word in &words { option value=(word) selected[*word == held] { (word) } }
             }
         }
-        @if let Some(wrong) = wrong { p.error { (plain(wrong)) } }
+        @if let Some(wrong) = wrong { p.error { (labels::english(wrong)) } }
         (mark(value, acts))
     }
 }
@@ -214,18 +219,18 @@ pub(super) fn patterns(values: &[PolicyValue], draft: Draft<'_>, acts: bool) -> 
     let wrong = draft.wrong(&value.key);
     html! {
         section.card aria-labelledby="agents-title" {
-            h2 #agents-title { "User agents of scanners" }
+            h2 #agents-title { (t("User agents of scanners")) }
             @if acts {
                 div.field {
-                    label for="patterns" { "Parts of user agents, one per line" }
+                    label for="patterns" { (t("Parts of user agents, one per line")) }
                     textarea.short id="patterns" name=(value.key) maxlength="16384"
                         spellcheck="false"
                         aria-invalid=[wrong.map(|_| "true")] aria-describedby="patterns-hint" {
                             (held)
                         }
-                    @if let Some(wrong) = wrong { p.error { (plain(wrong)) } }
+                    @if let Some(wrong) = wrong { p.error { (labels::english(wrong)) } }
                     p.hint id="patterns-hint" {
-                        "Letter case is ignored. The rule user agents bans a source whose user agent contains one of them."
+                        (t("Letter case is ignored. The rule user agents bans a source whose user agent contains one of them."))
                     }
                 }
             } @else {
@@ -249,7 +254,7 @@ pub(super) fn others(values: &[PolicyValue]) -> Markup {
     }
     html! {
         details.more {
-            summary { "Set in the configuration file" }
+            summary { (t("Set in the configuration file")) }
             div.grid {
                 @for (group, members) in groups {
                     section.card {
@@ -283,7 +288,7 @@ fn said(value: &PolicyValue) -> Markup {
 /// A value as text.
 pub(super) fn of(key: &str, value: &Value) -> Markup {
     match value {
-        Value::Array(items) if items.is_empty() => html! { "none" },
+        Value::Array(items) if items.is_empty() => html! { (t("none")) },
         Value::String(word) => plain(&word.replace('_', " ")),
         Value::Number(number) => match number.as_f64().filter(|_| key.ends_with("_seconds")) {
             Some(seconds) => {
@@ -304,18 +309,18 @@ fn mark(value: &PolicyValue, acts: bool) -> Markup {
     let PolicyValue { key, origin, overridden, .. } = value;
     let words = match origin {
         PolicyOrigin::Default => return html! {},
-        PolicyOrigin::File => return html! { p.mark { "from the file" } },
-        PolicyOrigin::Stored => "changed here",
-        PolicyOrigin::Runtime => "changed until the next restart",
+        PolicyOrigin::File => return html! { p.mark { (t("from the file")) } },
+        PolicyOrigin::Stored => t("changed here"),
+        PolicyOrigin::Runtime => t("changed until the next restart"),
     };
     html! {
         p.mark {
             span.pill.warn { (words) }
-            @if let Some(below) = overridden { " instead of " (of(key, below)) " " }
+            @if let Some(below) = overridden { " " (t!("instead of {value}", value = of(key, below))) " " }
             @if acts {
                 button.quiet type="submit" formaction="/policy/reset" formnovalidate name="reset"
                     value=(key)
-                    aria-label={ "Reset " (key) } { "Reset" }
+                    aria-label=(t!("Reset {setting}", setting = key)) { (t("Reset")) }
             }
         }
     }

@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use super::super::bans::{Columns, rows};
 use super::super::frame::Frame;
 use super::super::labels::{self, Shown};
+use super::super::language::t;
 use sipward_daemon::control::{Control, ControlError};
 use sipward_model::wire::{
     BanOrder, BanPage, BanQuery, Direction, FailureEntry, FailureQuery, MAX_LIMIT, Net,
@@ -70,20 +71,23 @@ pub(super) fn show(frame: &Frame, near: &Near, own: IpNet) -> Markup {
     let more = failing.len().saturating_sub(LISTED.into());
     html! {
         p.soft {
-            "In " span.mono { (Shown(near.net)) } " besides this source: "
-            (labels::count(others, "ban")) ", "
-            (labels::count(failing.len() as u64, "source")) " with failures lately."
+            (t!(
+                "In {net} besides this source: {bans}, {sources} with failures lately.",
+                net = html! { span.mono { (Shown(near.net)) } },
+                bans = labels::count(others, "ban"),
+                sources = labels::count(failing.len() as u64, "source"),
+            ))
         }
-        @if !bans.is_empty() { (rows(frame, &bans, &Columns::plain("Bans in its network"))) }
+        @if !bans.is_empty() { (rows(frame, &bans, &Columns::plain(t("Bans in its network")))) }
         @if others > bans.len() as u64 {
-            p { a href={ "/bans?q=" (Shown(near.net)) } { "All bans in this network" } }
+            p { a href={ "/bans?q=" (Shown(near.net)) } { (t("All bans in this network")) } }
         }
         @if !failing.is_empty() {
             ul.chips {
                 @for (address, count) in failing.iter().take(LISTED.into()) {
                     li { (labels::net((*address).into())) " " span.soft { "× " (labels::number(*count)) } }
                 }
-                @if more > 0 { li { "and " (more) " more" } }
+                @if more > 0 { li { (t!("and {count} more", count = more)) } }
             }
         }
     }

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use maud::{Markup, html};
 
-use super::super::labels::{Shown, plain};
+use super::super::labels::{self, Shown, plain};
+use super::super::language::t;
 use sipward_daemon::control::{Control, ControlError};
 use sipward_model::wire::{Host, Location, SourceReport, WhoisReport};
 
@@ -25,15 +26,15 @@ pub(super) fn whose(report: &SourceReport, asked: Option<&Asked>) -> Markup {
     html! {
         dl.pairs {
             @if let Some(location) = &report.location { (located(location)) }
-            @if let Some(asked) = asked { dt { "Name" } dd { (named(&asked.host)) } }
+            @if let Some(asked) = asked { dt { (t("Name")) } dd { (named(&asked.host)) } }
         }
         @match asked {
             Some(asked) => (registered(&asked.whois)),
             None => form method="get" action={ "/sources/" (Shown(report.address)) } {
                 input type="hidden" name="ask" value="1";
                 p.actions {
-                    button.quiet type="submit" { "Query DNS and whois" }
-                    span.soft { "The owner of the address may see the query." }
+                    button.quiet type="submit" { (t("Query DNS and whois")) }
+                    span.soft { (t("The owner of the address may see the query.")) }
                 }
             },
         }
@@ -44,11 +45,11 @@ fn located(location: &Location) -> Markup {
     let Location { country, country_name, city, as_number, as_name, network } = location;
     html! {
         @if let Some(name) = country_name.as_ref().or(country.as_ref()) {
-            dt { "Country" }
+            dt { (t("Country")) }
             dd { (plain(name)) @if let Some(city) = city { ", " (plain(city)) } }
         }
         @if as_number.is_some() || as_name.is_some() {
-            dt { "Network" }
+            dt { (t("Network")) }
             dd {
                 @if let Some(name) = as_name { (plain(name)) " " }
                 @if let Some(number) = as_number { span.soft { "AS" (number) } }
@@ -61,15 +62,15 @@ fn located(location: &Location) -> Markup {
 fn named(host: &Result<Host, ControlError>) -> Markup {
     let host = match host {
         Ok(host) => host,
-        Err(fault) => return html! { (plain(&why(fault))) },
+        Err(fault) => return labels::english(&why(fault)),
     };
     html! {
-        @if let Some(error) = &host.names_error { (plain(error)) }
-        @else if host.names.is_empty() { "none" }
+        @if let Some(error) = &host.names_error { (labels::english(error)) }
+        @else if host.names.is_empty() { (t("none")) }
         @for (place, name) in host.names.iter().enumerate() {
             @if place > 0 { ", " }
             span.mono { (plain(&name.name)) }
-            @if !name.confirmed { " " span.pill.warn { "unconfirmed" } }
+            @if !name.confirmed { " " span.pill.warn { (t("unconfirmed")) } }
         }
     }
 }
@@ -79,15 +80,15 @@ fn registered(whois: &Result<WhoisReport, ControlError>) -> Markup {
         @match whois {
             Ok(report) => {
                 p.soft {
-                    "Answer of " (plain(&report.server))
-                    @if report.cached { " (cached)" }
+                    (t!("Answer of {server}", server = plain(&report.server)))
+                    @if report.cached { " (" (t("cached")) ")" }
                     ":"
                 }
-                pre tabindex="0" aria-label="Whois answer" {
+                pre tabindex="0" aria-label=(t("Whois answer")) {
                     @for line in report.text.lines() { (plain(line)) "\n" }
                 }
             }
-            Err(fault) => p.notice.warn { "whois: " (plain(&why(fault))) },
+            Err(fault) => p.notice.warn { "whois: " (labels::english(&why(fault))) },
         }
     }
 }

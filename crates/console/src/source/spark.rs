@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use sipward_engine::Timestamp;
 
 use super::super::labels;
+use super::super::language::t;
 use sipward_model::wire::{FailureEntry, HistoryEntry, HistoryKind};
 
 /// Size of the drawing; a bar for each of its parts of time.
@@ -70,9 +71,9 @@ pub(super) fn line(failures: &[FailureEntry], history: &[HistoryEntry], now: Tim
                 path.axis d={ "M0 " (HEIGHT) "H" (WIDTH) } {}
             }
             figcaption {
-                span { "In the last " (labels::span(span / 1_000_000)) ":" }
+                span { (t!("In the last {span}:", span = labels::span(span / 1_000_000))) }
                 span.key.one { (labels::count((failures.len() - forgeable) as u64, "failure")) }
-                @if forgeable > 0 { span.key { (labels::number(forgeable as u64)) " forgeable" } }
+                @if forgeable > 0 { span.key { (t!("{count} forgeable", count = labels::number(forgeable as u64))) } }
                 @if !bans.is_empty() { span.key.three { (labels::count(bans.len() as u64, "ban")) } }
             }
         }
