@@ -3,6 +3,7 @@
 mod near;
 mod owner;
 mod spark;
+mod verdict;
 
 use std::net::IpAddr;
 
@@ -68,7 +69,10 @@ pub(super) async fn show(
             @if frame.viewer.may_write { (actions(&report, &here)) }
         }
         div #summary data-live="" {
-            p.lead { (sentence(&report.verdict)) }
+            p.lead {
+                @if language::is_english() { (sentence(&report.verdict)) }
+                @else { (verdict::translated(&report, &failures, frame.now)) }
+            }
             (spark::line(&failures, &report.history, frame.now))
         }
         div.grid {

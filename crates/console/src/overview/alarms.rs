@@ -1,5 +1,7 @@
 //! The alarms: those of one kind together, each with links to what it names, and a button to acknowledge it.
 
+mod words;
+
 use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
@@ -110,7 +112,7 @@ fn line(frame: &Frame, alarm: &Alarm) -> Markup {
     html! {
         (pill(alarm))
         span {
-            (plain(&alarm.text))
+            (words::text(alarm))
             (links(alarm))
             span.soft {
                 " · " (labels::ago(alarm.at, frame.now))
