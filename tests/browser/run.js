@@ -2,7 +2,7 @@
 // Names of tests as arguments run only those that contain one of them.
 
 import assert from "node:assert/strict";
-import { World, barriers, until } from "./world.js";
+import { World, barriers, unread, until } from "./world.js";
 
 const PAGES = ["/", "/?range=day", "/bans", "/flows", "/sources/198.19.9.7", "/users", "/allow", "/mode", "/policy", "/test?example=event", "/history", "/notifications"];
 
@@ -549,6 +549,76 @@ const tests = {
     assert.equal(await page.getByLabel("Search", { exact: true }).inputValue(), "abc");
     await page.getByRole("alert").waitFor();
     await page.context().close();
+  },
+
+  async "a page speaks the browser's language until another is chosen, and the script speaks it too"(world) {
+    const page = await world.visitor("write", { locale: "de-AT" });
+    const language = () => page.locator("html").getAttribute("lang");
+    const answer = await page.goto("/bans");
+    assert.equal(await language(), "de");
+    assert.equal(answer.headers()["content-language"], "de");
+    assert.match(answer.headers().vary, /accept-language, cookie/);
+    await page.getByRole("heading", { name: "Sperren", exact: true }).waitFor();
+    world.tell("fail 198.19.94.7 1000 5");
+    await page.getByText("198.19.94.7/32 gesperrt").waitFor();
+    await row(page, "198.19.94.7").getByRole("checkbox").check();
+    assert.equal(await page.locator("#bulk").textContent(), "1 freigeben");
+    await page.getByRole("button", { name: "Anhalten" }).click();
+    await page.getByText(/^Angehalten um/).waitFor();
+    await page.getByRole("button", { name: "Fortsetzen" }).click();
+    // Errors are in the same language, with what the daemon says marked as English.
+    await page.goto("/bans?sort=size");
+    assert.match(await page.getByRole("alert").textContent(), /^Ungültiger Wert/);
+    await page.goto("/nowhere");
+    await page.getByRole("heading", { name: "Nicht gefunden" }).waitFor();
+    assert.equal(await page.locator("main bdi[lang=en]").count(), 1);
+    await page.goto("/history?net=198.19.94.7");
+    await page.getByRole("button", { name: "English" }).click();
+    await page.waitForURL(/\/history\?net=198/);
+    assert.equal(await language(), "en");
+    for (const path of PAGES) {
+      await page.goto(path);
+      assert.equal(await language(), "en", path);
+    }
+    await page.reload();
+    assert.equal(await language(), "en");
+    await page.getByRole("button", { name: "Deutsch" }).click();
+    await page.getByRole("button", { name: "Deutsch", pressed: true }).waitFor();
+    await page.getByRole("button", { name: "Abmelden" }).click();
+    await page.getByRole("heading", { name: "Anmelden" }).waitFor();
+    assert.equal(await language(), "de");
+    assert.deepEqual(page.wrong.filter((line) => !/422|404/.test(line)), []);
+    await page.context().close();
+    const other = await world.visitor("read", { locale: "fr-FR" });
+    assert.equal(await other.locator("html").getAttribute("lang"), "en");
+    await other.context().close();
+  },
+
+  async "in German no page has an English word, a broken one, or is too wide"(world) {
+    world.tell("fail 198.19.95.7 1000 5");
+    world.tell("login 198.51.100.31 2001");
+    await until("it is banned", () => world.sipward("bans").includes("198.19.95.7"));
+    const found = [];
+    for (const [colorScheme, width] of [["light", 390], ["dark", 1280]]) {
+      const page = await world.visitor("write", { locale: "de", colorScheme, viewport: { width, height: 844 } });
+      for (const path of [...PAGES, "/sources/198.19.95.7", "/sources/198.51.100.31", "/search?q=1000", "/bans?q=abc&rule=failures"]) {
+        await page.goto(path);
+        await page.getByText(/^(Live|Stand)/).first().waitFor();
+        await look(page, `de-${path.replaceAll(/\W+/g, "-")}`);
+        found.push(...(await barriers(page)), ...(await unread(page)));
+        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        if (overflow > 0) found.push(`${path} is ${overflow} px too wide for ${width}`);
+        const screens = await page.evaluate(() => document.documentElement.scrollHeight / innerHeight);
+        if (screens > 6) found.push(`${path} is ${screens.toFixed(1)} screens long at ${width}`);
+      }
+      assert.deepEqual(page.wrong, []);
+      await page.context().close();
+      const nobody = await world.visitor(undefined, { locale: "de", colorScheme, viewport: { width, height: 844 } });
+      await nobody.goto("/login");
+      found.push(...(await barriers(nobody)), ...(await unread(nobody)));
+      await nobody.context().close();
+    }
+    assert.deepEqual(found, []);
   },
 
   async "no page keeps somebody out, in the light and in the dark, wide and narrow"(world) {

@@ -80,7 +80,8 @@ files = ["${ROOT}/tests/fixtures/geo/city.mmdb", "${ROOT}/tests/fixtures/geo/as.
     if (scope) {
       const link = this.sipward("token", "link", "--scope", scope).split("\n")[0];
       await page.goto(link);
-      await page.getByRole("button", { name: "Log in" }).click();
+      // In any language.
+      await page.getByRole("main").getByRole("button").click();
       await page.waitForURL(`${this.base}/`);
     }
     return page;
@@ -99,6 +100,39 @@ export async function barriers(page) {
   const { violations } = await page.evaluate(() => globalThis.axe.run());
   const grave = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
   return grave.map(({ id, nodes }) => `${page.url()}: ${id} ${nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`);
+}
+
+// What a reader of another language cannot read: English words outside of what is marked as such or is a name, and
+// words that are broken. `page` is in that language.
+export async function unread(page) {
+  const found = await page.evaluate(() => {
+    const ENGLISH = /\b(the|of|and|from|is|are|not|with|for|to|by|this|that|since|until|more|failures?|bans|banned|sources|users|packets)\b/i;
+    const NAMES = "bdi, code, pre, kbd, textarea, .mono, .net, [lang=en]";
+    const texts = [];
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+      const node = walker.currentNode;
+      const text = node.data.trim();
+      if (!text || node.parentElement.closest(NAMES)) continue;
+      if (ENGLISH.test(text)) texts.push(text);
+      for (const { index, 0: word } of node.data.matchAll(/[\p{Letter}]{3,}/gu)) {
+        const range = document.createRange();
+        range.setStart(node, index);
+        range.setEnd(node, index + word.length);
+        const lines = new Set([...range.getClientRects()].map(({ top }) => Math.round(top)));
+        if (lines.size > 1) texts.push(`broken: ${word} in ${node.parentElement.outerHTML.slice(0, 80)}`);
+      }
+    }
+    for (const element of document.querySelectorAll("[aria-label], [title], [placeholder]")) {
+      if (element.closest(NAMES)) continue;
+      for (const name of ["aria-label", "title", "placeholder"]) {
+        const text = element.getAttribute(name);
+        if (text && ENGLISH.test(text.replaceAll(/„[^“]*“/g, ""))) texts.push(`${name}: ${text}`);
+      }
+    }
+    return texts;
+  });
+  return found.map((text) => `${page.url()}: ${text.slice(0, 200)}`);
 }
 
 export async function until(what, holds) {

@@ -20,7 +20,7 @@ mod request;
 #[cfg(test)]
 mod scan;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::collections::HashMap;
 use std::fmt::Display;

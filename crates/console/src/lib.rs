@@ -75,6 +75,8 @@ mod policy;
 mod preferences;
 mod search;
 mod source;
+#[cfg(test)]
+mod tests;
 mod theme;
 mod trial;
 mod undo;

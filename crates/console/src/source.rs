@@ -401,7 +401,7 @@ fn timeline(frame: &Frame, report: &SourceReport, failures: &[FailureEntry]) -> 
                         (t!("Failure of user {user}", user = html! { strong { (plain(&failure.user)) } }))
                         @if !failure.user_agent.is_empty() { ", " (plain(&failure.user_agent)) }
                         span.soft {
-                            " · " (labels::word(&failure.grade))
+                            " · " span lang=[language::english()] { (labels::word(&failure.grade)) }
                             @if failure.attention { " · " (t("phone with an old password")) }
                             @if failure.exempt.is_some() { " · " (t("exempt")) }
                             @if failure.banned { " · " (t("already banned")) }

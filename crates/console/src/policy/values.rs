@@ -8,7 +8,7 @@ use sipward_engine::{Grade, Mode, RuleName};
 
 use super::super::forms::{Draft, Label};
 use super::super::labels::{self, plain};
-use super::super::language::{en, t, text};
+use super::super::language::{self, en, t, text};
 use sipward_model::text::{Span, read_span};
 use sipward_model::wire::{PolicyKey, PolicyOrigin, PolicyValue, RuleSetting};
 
@@ -98,7 +98,7 @@ pub(super) fn base(values: &[PolicyValue], draft: Draft<'_>, acts: bool) -> Mark
     html! {
         section.card aria-labelledby="base-title" {
             div.head {
-                h2 #base-title { (t("Failures")) }
+                h2 #base-title { (t("For all failures")) }
                 // The first button of the form: Enter in a text field presses it.
                 @if acts { p.actions { button type="submit" { (t("Preview changes")) } } }
             }
@@ -155,7 +155,7 @@ pub(super) fn rules(values: &[PolicyValue], draft: Draft<'_>, acts: bool) -> Mar
                     @for name in names {
                         tr {
                             th scope="row" {
-                                (name.replace('_', " "))
+                                span lang=[language::english()] { (name.replace('_', " ")) }
                                 @if let Some(words) = meaning(name) { p.hint { (words) } }
                             }
                             @for (setting, text) in COLUMNS {
@@ -258,10 +258,10 @@ pub(super) fn others(values: &[PolicyValue]) -> Markup {
             div.grid {
                 @for (group, members) in groups {
                     section.card {
-                        h3 { (group.replace('_', " ")) }
+                        h3 lang=[language::english()] { (group.replace('_', " ")) }
                         dl.pairs {
                             @for value in members {
-                                dt { (short(&value.key)) }
+                                dt lang=[language::english()] { (short(&value.key)) }
                                 dd { (said(value)) " " (mark(value, false)) }
                             }
                         }

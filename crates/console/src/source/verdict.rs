@@ -37,7 +37,7 @@ pub(super) fn translated(
     html! {
         (t!(
             "Not banned: weight {weight} of {most} within {window}.",
-            weight = language::decimal(report.score, 2),
+            weight = language::decimal(report.score, if report.score.fract() < 0.005 { 0 } else { 2 }),
             most = report.max_failures,
             window = window,
         ))
