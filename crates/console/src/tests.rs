@@ -60,9 +60,9 @@ fn every_problem_has_a_german_title_and_its_english_detail_is_marked() {
     });
     assert_eq!(missing, [].into());
     let known = problem(ProblemKind::Invalid);
-    let known = Problem { detail: "a test is running".to_owned(), ..known };
+    let known = Problem { detail: "This token was revoked.".to_owned(), ..known };
     assert!(
-        german(|| error_page::card(&known)).into_string().contains("<p>ein Test läuft schon</p>")
+        german(|| error_page::card(&known)).into_string().contains("<p>Dieses Token wurde widerrufen.</p>")
     );
     assert!(!error_page::card(&known).into_string().contains("lang"));
 }
@@ -78,7 +78,7 @@ fn every_value_has_a_german_name() {
                 assert!(labels::grade(grade).contains(": "));
             }
             assert!(labels::identity(Identity::Shared).starts_with("geteilt"));
-            assert_eq!(labels::exemption(Exemption::Trunk), "ein Trunk von FreeSWITCH");
+            assert_eq!(labels::exemption(Exemption::Own), "dieser Host selbst");
             assert_eq!(labels::count(1_234, "ban"), "1.234 Sperren");
         });
     });
