@@ -62,7 +62,9 @@ fn every_problem_has_a_german_title_and_its_english_detail_is_marked() {
     let known = problem(ProblemKind::Invalid);
     let known = Problem { detail: "This token was revoked.".to_owned(), ..known };
     assert!(
-        german(|| error_page::card(&known)).into_string().contains("<p>Dieses Token wurde widerrufen.</p>")
+        german(|| error_page::card(&known))
+            .into_string()
+            .contains("<p>Dieses Token wurde widerrufen.</p>")
     );
     assert!(!error_page::card(&known).into_string().contains("lang"));
 }

@@ -12,7 +12,7 @@ use super::super::fields::Filled;
 use super::super::forms;
 use super::super::frame::Frame;
 use super::super::labels::{self, Shown, plain};
-use super::super::language::{en, t, tn};
+use super::super::language::{self, en, t, tn};
 use sipward_daemon::control::Control;
 use sipward_model::wire::{Alarm, AlarmKind, AlarmList, AlarmState};
 use sipward_server::http::error::ApiError;
@@ -178,7 +178,7 @@ fn button(frame: &Frame, kind: AlarmKind, about: Option<&str>, text: &str) -> Ma
 }
 
 /// Several alarms of a kind in words.
-fn title(kind: AlarmKind, count: usize) -> String {
+fn title(kind: AlarmKind, count: usize) -> Markup {
     let what = match kind {
         AlarmKind::Guessed => t("passwords may have been guessed"),
         AlarmKind::AccountAttacked => t("accounts attacked"),
@@ -192,9 +192,12 @@ fn title(kind: AlarmKind, count: usize) -> String {
         AlarmKind::GatewayUnprotected => t("gateways unprotected"),
         AlarmKind::AccessListUnused => t("access lists not used"),
         AlarmKind::NameFailed => t("names could not be looked up"),
-        other => return format!("{count} × {}", labels::word(&other)),
+        other => {
+            let name = html! { span lang=[language::english()] { (labels::word(&other)) } };
+            return html! { (count) " × " (name) };
+        }
     };
-    format!("{count} {what}")
+    html! { (count) " " (what) }
 }
 
 #[cfg(test)]
