@@ -15,6 +15,7 @@ pub(super) fn text(alarm: &Alarm) -> Markup {
     translated(alarm).unwrap_or_else(|| labels::english(&alarm.text))
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each kind")]
 fn translated(alarm: &Alarm) -> Option<Markup> {
     let field = |name| match alarm.data.get(name)? {
         Value::String(text) => Some(plain(text)),
