@@ -155,7 +155,7 @@ pub(super) fn known(english: &str) -> Option<&'static str> {
     }
 }
 
-/// Marks a text in a constant for translation; [`t`] shows it.
+/// Marks a text in a constant for translation; [`t()`] shows it.
 pub(super) const fn en(english: &'static str) -> &'static str {
     english
 }
