@@ -310,6 +310,9 @@ impl Engine {
             Input::RemoteKnown { peer, source, class, home, age } => {
                 self.on_remote_known((peer, source), (class, home), age, actions);
             }
+            Input::RemoteKnownEnded { peer, source } => {
+                self.on_remote_known_ended(&peer, source, actions);
+            }
             Input::Lift { net, hold, age, reason } => {
                 self.on_lift(net, (hold, age), &reason, actions);
             }

@@ -142,7 +142,7 @@ impl Fleet {
         if news != News::Same
             && let Err(because) = peer.note_ban(assertion.decided, news == News::New, hit, now)
         {
-            broken = peer.shadowed.is_none().then_some(because);
+            broken = peer.is_believed().then_some(because);
             peer.shadowed.get_or_insert(because);
             if because != ShadowedBecause::HitsKnown {
                 return (false, broken);
@@ -151,6 +151,15 @@ impl Fleet {
         peer.standing += usize::from(news == News::New);
         self.assertions.put(net, assertion);
         (true, broken)
+    }
+
+    /// Takes in a ban of a peer from before a restart.
+    pub(crate) fn restore(&mut self, net: IpNet, assertion: Assertion) {
+        let new = self.assertions.news(&net, assertion.peer, assertion.n) == News::New;
+        if let Some(peer) = self.peers.get_mut(assertion.peer).filter(|_| new) {
+            peer.standing += 1;
+        }
+        self.assertions.put(net, assertion);
     }
 
     /// Takes out a ban that its peer has ended. True when there was one.

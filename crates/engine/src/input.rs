@@ -239,7 +239,7 @@ pub enum Input<'a> {
         n: u64,
         /// How long the ban still lasts there; `None`: without an end. Here a day at most from now on.
         remaining: Option<Duration>,
-        /// How long ago the peer decided it (not: said it last).
+        /// How long ago the peer decided it (not: said it last). Where that is not told, how long ago it said so.
         age: Duration,
         /// Why.
         facts: RemoteFacts,
@@ -278,10 +278,17 @@ pub enum Input<'a> {
         source: IpAddr,
         /// What the peer knows.
         class: KnownClass,
-        /// The user and user agent that succeeded from there.
-        home: Home,
+        /// The user and user agent that succeeded from there, if the peer tells.
+        home: Option<Home>,
         /// How long ago the peer said it.
         age: Duration,
+    },
+    /// A peer no longer knows an address.
+    RemoteKnownEnded {
+        /// The peer.
+        peer: PeerName,
+        /// The address.
+        source: IpAddr,
     },
     /// An operator lifts every ban inside `net` in the whole fleet, as [`Input::Unban`] does here. A ban of this node
     /// that is younger than the lift stays.

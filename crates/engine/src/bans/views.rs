@@ -36,7 +36,7 @@ pub enum Origin {
     Remote,
     /// A rule, or a route found at start. Yields to every exemption.
     Automatic,
-    /// An operator. Yields to [`crate::Exemption::Own`], `Gateway`, `EslPeer` and `NameServer`.
+    /// An operator. Yields to [`crate::Exemption::Own`], `Gateway`, `EslPeer`, `NameServer` and `Trunk`.
     Manual,
     /// An operator, with force. Yields to [`crate::Exemption::Own`] only.
     Forced,

@@ -170,7 +170,7 @@ impl Engine {
     pub(super) fn on_remote_known(
         &mut self,
         (peer, source): (PeerName, IpAddr),
-        (class, home): (KnownClass, Home),
+        (class, home): (KnownClass, Option<Home>),
         age: Duration,
         actions: &mut Vec<Action>,
     ) {
@@ -185,9 +185,11 @@ impl Engine {
         }
         let Some(id) = fleet.peers.id(peer) else { return };
         let at = now.earlier(age);
-        let new = !fleet.known.holds(&host, id);
+        let new = !fleet.known.holds(&host, home, id);
         let Some(peer) = fleet.peers.get_mut(id) else { return };
-        let believed = !new || peer.note_known(at, now) && fleet.known.may_be_at(home, host, now);
+        let believed = !new
+            || peer.note_known(at, now)
+                && home.is_none_or(|home| fleet.known.may_be_at(home, host, now));
         peer.count_known(believed);
         if !believed {
             return;
@@ -199,6 +201,22 @@ impl Engine {
         self.lift_below_known_threshold(source, actions);
         self.free_from_wide_ban(source, actions);
         self.settle_touching(&source.into(), actions);
+    }
+
+    pub(super) fn on_remote_known_ended(
+        &mut self,
+        peer: &PeerName,
+        source: IpAddr,
+        actions: &mut Vec<Action>,
+    ) {
+        let source = net::canonical(source);
+        let Some(fleet) = self.fleet.as_deref_mut() else { return };
+        if let Some(id) = fleet.peers.find(peer)
+            && fleet.known.end(&Key::of_addr(source), id)
+        {
+            self.note_spared();
+            self.settle_touching(&source.into(), actions);
+        }
     }
 
     /// Lifts a ban of this node that it would not have made, had it known that the host is known elsewhere.
@@ -253,7 +271,8 @@ impl Engine {
             if let Some(id) = fleet.peers.id(ban.peer) {
                 let cause = Arc::clone(cause.original());
                 let assertion = Assertion { peer: id, n: ban.n, decided: since, until, cause };
-                fleet.assert(net, assertion, false, now);
+                // It was counted when it came.
+                fleet.restore(net, assertion);
                 self.settle_touching(&net, actions);
             }
         }
@@ -417,18 +436,23 @@ impl Engine {
     }
 
     /// A host inside `net`, wider than a host, that this node itself knows. Looks at all of them, unless nobody is known
-    /// in the whole /48.
+    /// in the source or the /48 around it.
     fn neighbour_inside(&self, net: &IpNet) -> Option<IpNet> {
-        let wide = Key::of(&net::wide_net(net.addr()));
-        let within_wide = net.addr().is_ipv6() && net.prefix_len() >= 48;
-        let nobody =
-            self.populated.get(&wide).is_none() && self.caller_networks.get(&wide).is_none();
-        if within_wide && nobody {
-            return None;
-        }
-        let callers = self.callers.iter().filter(|(_, until)| **until > self.now);
-        let mut hosts = self.known_sources().chain(callers.map(|(host, _)| *host));
-        hosts.find(|host| net.contains(&host.addr())).map(|host| IpNet::from(host.addr()))
+        let addr = net.addr();
+        let wide = Key::of(&net::wide_net(addr));
+        let is_part = addr.is_ipv6() && net.prefix_len() >= 48;
+        let is_source = net.prefix_len() >= self.limits.policy.ipv6_prefix;
+        let known = if is_part && is_source && !self.limits.is_host(addr) {
+            self.inhabited.get(&self.limits.net_key(addr)).is_some()
+        } else {
+            !is_part || self.populated.get(&wide).is_some()
+        };
+        let called = !is_part || self.caller_networks.get(&wide).is_some();
+        let known = known.then(|| self.known_sources()).into_iter().flatten();
+        let callers = called.then(|| self.callers.iter()).into_iter().flatten();
+        let callers = callers.filter(|(_, until)| **until > self.now).map(|(host, _)| *host);
+        let mut hosts = known.chain(callers).map(Key::addr);
+        hosts.find(|host| net.contains(host)).map(IpNet::from)
     }
 
     /// A ban of `net` would hit somebody who is exempt, known or registered at this node: what peers know does not
@@ -472,12 +496,13 @@ impl Engine {
 
     /// Takes over what the peers of `other` know of an address, for a preview.
     pub(super) fn copy_known_elsewhere(&mut self, other: &Self, host: Key) {
-        if let Some(theirs) = other.fleet.as_deref() {
+        let Some(theirs) = other.fleet.as_deref() else { return };
+        if self.fleet.is_none() {
             let fleet = self.make_fleet();
             fleet.settings.clone_from(&theirs.settings);
             fleet.peers.clone_from(&theirs.peers);
-            fleet.known.copy(&theirs.known, host);
         }
+        self.make_fleet().known.copy(&theirs.known, host);
     }
 
     /// What an operator of this node unbans, peers do not ban either.

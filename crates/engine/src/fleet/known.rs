@@ -92,9 +92,11 @@ impl KnownElsewhere {
         }
     }
 
-    /// The peer is already believed to know the address.
-    pub(crate) fn holds(&self, host: &Key, peer: PeerId) -> bool {
-        self.addresses.get(host).is_some_and(|held| held.holds(peer))
+    /// The peer is already believed to know the address, and the phone.
+    pub(crate) fn holds(&self, host: &Key, home: Option<Home>, peer: PeerId) -> bool {
+        let held = |entry: Option<&Elsewhere>| entry.is_some_and(|held| held.holds(peer));
+        held(self.addresses.get(host))
+            && home.is_none_or(|home| held(self.homes.get(&number(home))))
     }
 
     /// The phone may be at this address as well.
@@ -107,12 +109,14 @@ impl KnownElsewhere {
     pub(crate) fn note(
         &mut self,
         (host, source): (Key, Key),
-        (peer, class, home): (PeerId, KnownClass, Home),
+        (peer, class, home): (PeerId, KnownClass, Option<Home>),
         at: Timestamp,
     ) {
         let said = Said { peer, trusted: class >= KnownClass::Trusted, at };
         self.addresses.entry(host).note(said);
-        self.homes.entry(number(home)).note(said);
+        if let Some(home) = home {
+            self.homes.entry(number(home)).note(said);
+        }
         for (table, key) in [
             (&mut self.inhabited, source),
             (&mut self.populated, Key::of(&net::wide_net(host.addr()))),
@@ -120,6 +124,17 @@ impl KnownElsewhere {
             let last = table.entry(key);
             *last = at.max(*last);
         }
+    }
+
+    /// A peer no longer knows an address. True when it did.
+    pub(crate) fn end(&mut self, host: &Key, peer: PeerId) -> bool {
+        let slot = self.addresses.find(host);
+        let Some(held) = slot.and_then(|slot| self.addresses.value_mut(slot)) else {
+            return false;
+        };
+        let mut all = held.0.iter_mut();
+        all.find(|said| said.is_some_and(|it| it.peer == peer))
+            .is_some_and(|it| it.take().is_some())
     }
 
     /// What an address is by what peers know alone.

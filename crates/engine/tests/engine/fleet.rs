@@ -68,7 +68,7 @@ impl World {
     fn knows(&mut self, by: &str, source: &str, class: KnownClass) -> Vec<Action> {
         let (home, age) = (hash(source, ""), Duration::ZERO);
         let (peer, source) = (peer(by), source.parse().unwrap());
-        self.handle(Input::RemoteKnown { peer, source, class, home, age })
+        self.handle(Input::RemoteKnown { peer, source, class, home: Some(home), age })
     }
 
     fn lift(&mut self, text: &str, age: Duration) -> Vec<Action> {
@@ -630,9 +630,11 @@ fn only_good_bans_of_single_sources_are_published() {
     assert!(!world.published("203.0.113.10"), "of scope SIP");
     world.remote("ams.a", "203.0.113.11", 1, 60);
     assert!(!world.published("203.0.113.11"), "of a peer");
-    let source = "203.0.113.12".parse().unwrap();
-    world.handle(Input::Report { source, reason: "fraud", proved: true });
-    world.pass(2 * SECOND);
+    let (source, reason, proved) = ("203.0.113.12".parse().unwrap(), "fraud", true);
+    for _ in 0..Policy::default().rules.report.threshold {
+        world.handle(Input::Report { source, reason, proved });
+        world.pass(2 * SECOND);
+    }
     assert!(world.is_banned("203.0.113.12") && !world.published("203.0.113.12"), "a report");
     world.handle(Input::Adopt { net: net("203.0.113.13") });
     assert!(!world.published("203.0.113.13"), "a route found at start");
@@ -660,6 +662,9 @@ fn known_at_one_peer_is_known_here_and_trusted_by_two_is_trusted() {
     world.knows("fra.b", PHONE, KnownClass::Trusted);
     assert_eq!(world.identity(PHONE), Identity::Trusted, "in place of one that only knows it");
     assert!(world.engine.spared().any(|spared| spared == net(PHONE)));
+    let (peer, source) = (peer("fra.b"), PHONE.parse().unwrap());
+    world.handle(Input::RemoteKnownEnded { peer, source });
+    assert_eq!(world.identity(PHONE), Identity::Known, "one has forgotten it");
     world.pass(Policy::default().healthy.remember + MINUTE);
     assert_eq!(world.identity(PHONE), Identity::Stranger);
 }
@@ -698,7 +703,7 @@ fn a_phone_that_is_trusted_elsewhere_is_trusted_at_its_first_success_here() {
         let mut world = fleet();
         let (home, age) = (hash("1000", agent), Duration::ZERO);
         let (peer, source) = (peer("ams.a"), "198.51.100.1".parse().unwrap());
-        world.handle(Input::RemoteKnown { peer, source, class, home, age });
+        world.handle(Input::RemoteKnown { peer, source, class, home: Some(home), age });
         world.login(PHONE, "1000");
         world.identity(PHONE)
     };
@@ -713,7 +718,7 @@ fn so_many_addresses_of_a_phone_and_of_a_peer_are_believed() {
     let (home, age, class) = (hash("1000", "pytest/1.0"), Duration::ZERO, KnownClass::Known);
     let know = |world: &mut World, n: u32, home| {
         let (peer, source) = (peer("ams.a"), stranger(n).parse().unwrap());
-        world.handle(Input::RemoteKnown { peer, source, class, home, age });
+        world.handle(Input::RemoteKnown { peer, source, class, home: Some(home), age });
         world.identity(&stranger(n)) == Identity::Known
     };
     let believed = (0..10).filter(|n| know(&mut world, *n, home)).count();
