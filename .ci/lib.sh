@@ -9,7 +9,8 @@ export DEBIAN_FRONTEND=noninteractive
 # Everything is built once: incremental builds would only fill the disk, by half as much again.
 export CARGO_INCREMENTAL=0
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
-export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+# BIRD is in /usr/sbin, where users do not search.
+export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH:/usr/sbin"
 
 STEPS=()
 

@@ -24,7 +24,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `suite.rs` | [`main`]: user namespace first, then each [`case`] |
-//! | `user.rs` | [`enter_user_namespace`] and what to set where it is refused |
+//! | `user.rs` | [`enter_user_namespace`], [`enter_network_namespace`], and what to set where they are refused |
 //! | `host.rs` | [`Host`]: one network namespace; run code in it, give it addresses, routes, sysctls |
 //! | `wire.rs` | [`wire`]: a cable between two hosts |
 //! | `probe.rs` | does a packet of this host arrive at that one? UDP, new TCP, established TCP |
@@ -44,6 +44,6 @@ mod wire;
 
 pub use self::host::Host;
 pub use self::probe::{Conversation, tcp_connects, udp_arrives, udp_burst};
-pub use self::suite::{case, main, main_one_by_one};
-pub use self::user::{Refused, enter_user_namespace};
+pub use self::suite::{case, main, main_as_root_if_possible, main_one_by_one};
+pub use self::user::{Refused, enter_network_namespace, enter_user_namespace};
 pub use self::wire::wire;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
-use super::enter_user_namespace;
+use super::{Refused, enter_network_namespace, enter_user_namespace};
 
 /// The whole `main` of a test binary with `harness = false`: enters a user and a network namespace,
 /// then runs `cases` with the usual command line of `cargo test`.
@@ -13,7 +13,13 @@ use super::enter_user_namespace;
 /// what to set and fails; a test that silently passes proves nothing.
 #[must_use]
 pub fn main(cases: impl FnOnce() -> Vec<Trial>) -> ExitCode {
-    run(&Arguments::from_args(), cases)
+    run(&Arguments::from_args(), enter_user_namespace, cases)
+}
+
+/// As [`main`], by [`enter_network_namespace`].
+#[must_use]
+pub fn main_as_root_if_possible(cases: impl FnOnce() -> Vec<Trial>) -> ExitCode {
+    run(&Arguments::from_args(), enter_network_namespace, cases)
 }
 
 /// As [`main`], one case after the other unless the command line says otherwise: for cases that need the
@@ -22,11 +28,15 @@ pub fn main(cases: impl FnOnce() -> Vec<Trial>) -> ExitCode {
 pub fn main_one_by_one(cases: impl FnOnce() -> Vec<Trial>) -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(1);
-    run(&arguments, cases)
+    run(&arguments, enter_user_namespace, cases)
 }
 
-fn run(arguments: &Arguments, cases: impl FnOnce() -> Vec<Trial>) -> ExitCode {
-    if let Err(refused) = enter_user_namespace() {
+fn run(
+    arguments: &Arguments,
+    enter: fn() -> Result<(), Refused>,
+    cases: impl FnOnce() -> Vec<Trial>,
+) -> ExitCode {
+    if let Err(refused) = enter() {
         eprintln!("{refused}");
         return ExitCode::FAILURE;
     }

@@ -27,6 +27,18 @@ pub fn enter_user_namespace() -> Result<(), Refused> {
     }
 }
 
+/// As [`enter_user_namespace`], but root of the machine stays in its user namespace and enters a network namespace only:
+/// for what the kernel grants nobody else, such as socket buffers above `net.core.rmem_max`.
+///
+/// # Errors
+/// As [`enter_user_namespace`].
+pub fn enter_network_namespace() -> Result<(), Refused> {
+    if Uid::effective().is_root() && unshare(CloneFlags::CLONE_NEWNET).is_ok() {
+        return Ok(());
+    }
+    enter_user_namespace()
+}
+
 /// Only root may create network namespaces on this system.
 #[derive(Debug)]
 pub struct Refused(io::Error);

@@ -23,6 +23,15 @@ const BAN_TIME: Duration = Duration::from_secs(8 * 3_600);
 /// A standing ban as the store has it.
 type Saved = (Timestamp, Expiry, Scope, Arc<Cause>);
 
+/// A ban of a peer that was made.
+pub(crate) struct Made {
+    pub(crate) net: IpNet,
+    pub(crate) peer: PeerName,
+    pub(crate) n: u64,
+    /// When the node heard that the network was lifted, if it had by then.
+    pub(crate) heard: Option<Second>,
+}
+
 /// A node.
 pub(crate) struct Node {
     pub(crate) name: Peer,
@@ -43,8 +52,8 @@ pub(crate) struct Node {
     seed: u64,
     /// To be published, in order.
     pub(crate) outbox: Vec<Body>,
-    /// Bans of peers that were made, and by which message.
-    pub(crate) made: Vec<(IpNet, PeerName, u64)>,
+    /// Bans of peers that were made.
+    pub(crate) made: Vec<Made>,
     pub(crate) alarms: Vec<Alarm>,
     /// When it heard of each lift.
     pub(crate) lifted: BTreeMap<IpNet, Second>,
@@ -119,7 +128,8 @@ impl Node {
             match action {
                 Action::Block { net, since, until, scope, cause } => {
                     if let Cause::Remote(ban) = &*cause {
-                        self.made.push((net, ban.peer, ban.n));
+                        let heard = self.lifted.get(&net).copied();
+                        self.made.push(Made { net, peer: ban.peer, n: ban.n, heard });
                     }
                     self.bans.insert(net, (since, until, scope, cause));
                     let ban = self.engine.ban(net);
@@ -235,6 +245,8 @@ impl Node {
         self.merge = Merge::new(Limits::default());
         self.applied = 0;
         self.said.clear();
+        // The stream says it again.
+        self.lifted.clear();
         for success in std::mem::take(&mut self.successes).into_values() {
             self.successes.insert((success.source, success.user.to_string()), success);
             self.handle(Input::Remember(success));
