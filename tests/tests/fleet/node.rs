@@ -205,8 +205,12 @@ impl Node {
             if let Ok(Message { body: Body::Ban(net, ban), n, .. }) =
                 Message::parse(&stored.subject, &stored.value)
             {
-                said.insert(net, ban != Ban::Ended);
                 self.n = self.n.max(n);
+                let stands = ban != Ban::Ended;
+                said.insert(net, stands);
+                if stands {
+                    self.said.insert(net);
+                }
             }
         }
         let stands: Vec<IpNet> = self

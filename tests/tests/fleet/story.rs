@@ -38,9 +38,15 @@ struct Phone {
     user: String,
     address: IpAddr,
     node: usize,
-    /// Since when it is at the address, and at the node.
+    /// Since when it is at the address.
     since: Second,
     next: Second,
+    /// It has logged in from there.
+    logged_in: bool,
+    /// When its node has told the others of the address.
+    told: Option<Second>,
+    /// How often it has roamed: beyond four addresses a day nobody believes it.
+    roamed: u32,
     /// Failures with an old password that it still sends.
     wrong: u32,
 }
@@ -125,7 +131,17 @@ impl Story {
             let address = story.new_address();
             let (node, next) = (n % count, story.random.u64(..REGISTERS));
             let user = format!("10{n:02}");
-            story.phones.push(Phone { user, address, node, since: next, next, wrong: 0 });
+            story.phones.push(Phone {
+                user,
+                address,
+                node,
+                since: next,
+                next,
+                logged_in: false,
+                told: None,
+                roamed: 0,
+                wrong: 0,
+            });
         }
         for n in 0..60_u16 {
             let v4 = |last| IpAddr::from(Ipv4Addr::new(203, 0, 113, last));
@@ -155,10 +171,11 @@ impl Story {
         if self.now < LAST_ATTACK {
             self.attackers();
         }
-        if self.now > 20 * MINUTE && self.now < QUIET {
+        if self.now > 20 * MINUTE && self.now < 60 * MINUTE {
             self.malicious();
         }
-        if self.now > 30 * MINUTE && self.now < 80 * MINUTE && self.random.u64(..5 * MINUTE) < STEP {
+        if self.now > 30 * MINUTE && self.now < 80 * MINUTE && self.random.u64(..5 * MINUTE) < STEP
+        {
             self.lift();
         }
         for at in 0..self.nodes.len() {
@@ -228,6 +245,7 @@ impl Story {
                 self.phones[at].next = self.now + STEP;
             } else {
                 self.nodes[node].register(address, &user, &agent);
+                self.phones[at].logged_in = true;
             }
         }
         Ok(())
@@ -235,25 +253,22 @@ impl Story {
 
     /// It fails over, maybe with a password that was changed meanwhile, or roams.
     fn move_phone(&mut self, at: usize) {
-        let Phone { node, since, wrong, .. } = self.phones[at];
-        if wrong > 0 {
-            return;
-        }
+        let Phone { node, told, wrong, roamed, .. } = self.phones[at];
+        // Until the others have heard of it, it stays where it is.
+        let Some(told) = told.filter(|_| wrong == 0) else { return };
         match self.random.u8(..20) {
             0 => {
                 let other = self.random.usize(..self.nodes.len());
                 self.phones[at].node = other;
-                // The other node has heard of it from its last one.
-                let known = since + REGISTERS;
-                let heard = self.has_heard(other, known) && self.has_heard(node, known);
-                if other != node && heard && self.random.bool() {
+                if other != node && self.has_heard(other, told) && self.random.bool() {
                     self.phones[at].wrong = 25;
                 }
             }
-            1 if self.now < QUIET => {
+            1 if self.now < QUIET && roamed < 4 => {
                 let address = self.new_address();
                 let phone = &mut self.phones[at];
-                (phone.address, phone.since) = (address, self.now);
+                (phone.address, phone.since, phone.told) = (address, self.now, None);
+                (phone.logged_in, phone.roamed) = (false, roamed + 1);
             }
             _ => {}
         }
@@ -301,6 +316,11 @@ impl Story {
             let message = self.nodes[at].message(body);
             self.put(&message);
         }
+        let now = self.now;
+        let here = self.phones.iter_mut().filter(|phone| phone.node == at && phone.logged_in);
+        for phone in here {
+            phone.told.get_or_insert(now);
+        }
     }
 
     fn put(&mut self, message: &Message) {
@@ -323,7 +343,7 @@ impl Story {
         for _ in 0..self.times(hits, HOUR) {
             let phone = &self.phones[self.random.usize(..self.phones.len())];
             // Of others it cannot know.
-            if phone.since + 2 * REGISTERS < self.now {
+            if phone.told.is_some_and(|told| told + 2 * WORD_TAKES < self.now) {
                 let net = phone.address.into();
                 self.accuse(net);
             }
@@ -423,9 +443,9 @@ impl Story {
     /// Healthy phones are banned nowhere.
     fn check_phones(&self) -> Result<(), String> {
         for phone in &self.phones {
-            // Between its move and its first log-in nobody can know.
-            let known = phone.since + REGISTERS;
-            for at in (0..self.nodes.len()).filter(|at| self.has_heard(*at, known)) {
+            // Before its first log-in there, and while its node cannot tell, nobody can know.
+            let Some(told) = phone.told else { continue };
+            for at in (0..self.nodes.len()).filter(|at| self.has_heard(*at, told)) {
                 let SourceView { ban, identity, .. } = self.nodes[at].engine.source(phone.address);
                 ensure!(
                     ban.is_none(),
