@@ -41,14 +41,14 @@ use ipnet::IpNet;
 use self::assertions::Assertions;
 use self::known::KnownElsewhere;
 use self::lifts::Lifts;
-use self::peers::{Peer, Peers};
+use self::peers::Peers;
 use crate::offenders::Offenders;
 use crate::{Cause, FleetSettings, Quorum, Refusal, ShadowedBecause, Timestamp};
 
 pub(crate) use self::assertions::{Assertion, News};
 pub(crate) use self::known::Fresh;
 pub(crate) use self::lifts::CLOCKS_DIFFER;
-pub(crate) use self::peers::PeerId;
+pub(crate) use self::peers::{Peer, PeerId};
 pub(crate) use self::vetoes::Vetoes;
 pub use views::{AssertionView, KnownToShare, LiftView, PeerView, RefusedByReason, RemoteOutcome};
 

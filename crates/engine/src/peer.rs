@@ -186,7 +186,9 @@ pub struct Home(pub [u8; 8]);
 
 /// Computes the [`Home`] of a user and a user agent. The engine knows no key and no HMAC.
 #[derive(Clone)]
-pub struct HomeHash(Arc<dyn Fn(&str, &str) -> Home + Send + Sync>);
+pub struct HomeHash(Arc<Hash>);
+
+type Hash = dyn Fn(&str, &str) -> Home + Send + Sync;
 
 impl HomeHash {
     /// The function: user, user agent.

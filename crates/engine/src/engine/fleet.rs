@@ -14,7 +14,7 @@ use super::identity::LoggedIn;
 use crate::bans::Ban;
 use crate::fleet::{
     Agreed, Assertion, CLOCKS_DIFFER, Fleet, Fresh, MAX_ASSERTIONS, MAX_REMAINING,
-    MAX_REMOTE_COUNT, News, PeerId, Vetoes, is_single_source,
+    MAX_REMOTE_COUNT, News, Peer, PeerId, Vetoes, is_single_source,
 };
 use crate::key::Key;
 use crate::text::prefix;
@@ -83,7 +83,7 @@ impl Engine {
         }
         let decided = now.earlier(age);
         let assertion = Assertion { peer: id, n, decided, until, cause: Arc::clone(&cause) };
-        let believed = fleet.peers.get(id).is_some_and(|peer| peer.is_believed());
+        let believed = fleet.peers.get(id).is_some_and(Peer::is_believed);
         let (kept, broken) = fleet.assert(net, assertion, hit, now);
         if let Some(because) = broken {
             actions.push(Action::Alarm(Alarm::PeerShadowed { peer, because }));
@@ -459,11 +459,16 @@ impl Engine {
     /// count, or they could accuse each other.
     fn would_hit(&self, net: &IpNet) -> bool {
         let exempt = self.exemptions.touching(net).next().is_some();
-        let known = || match net.prefix_len() == net.max_prefix_len() {
-            true => self.own_standing(net.addr(), None).0 != Identity::Stranger,
-            false => is_single_source(net) && self.neighbour_inside(net).is_some(),
-        };
-        exempt || known()
+        exempt || is_single_source(net) && self.is_known_here(net)
+    }
+
+    /// The host, or one inside a wider network, is no stranger by what this node knows alone.
+    fn is_known_here(&self, net: &IpNet) -> bool {
+        if net.prefix_len() == net.max_prefix_len() {
+            self.own_standing(net.addr(), None).0 != Identity::Stranger
+        } else {
+            self.neighbour_inside(net).is_some()
+        }
     }
 
     pub(super) fn fresh<'a>(&self, fleet: &'a Fleet) -> Fresh<'a> {
@@ -541,11 +546,8 @@ impl Engine {
             }
             Cause::Adopted | Cause::Remote(_) | Cause::Split { .. } => false,
         };
-        let nobody = || match ban.net.prefix_len() == ban.net.max_prefix_len() {
-            true => self.own_standing(ban.net.addr(), None).0 == Identity::Stranger,
-            false => self.neighbour_inside(&ban.net).is_none(),
-        };
-        decided_well && ban.scope == Scope::Host && is_single_source(&ban.net) && nobody()
+        let whole_source = ban.scope == Scope::Host && is_single_source(&ban.net);
+        decided_well && whole_source && !self.is_known_here(&ban.net)
     }
 
     /// What other nodes should hear of a log-in that the engine reports ([`Action::Remember`]: new ones, and each again
@@ -581,7 +583,7 @@ impl Engine {
         let here = self.bans.get(&net).is_some_and(|ban| ban.origin != Origin::Remote);
         let view = |it: &'a Assertion| {
             let Cause::Remote(ban) = &*it.cause else { return None };
-            let believed = fleet.peers.get(it.peer).is_some_and(|peer| peer.is_believed());
+            let believed = fleet.peers.get(it.peer).is_some_and(Peer::is_believed);
             let lifted = fleet.lifts.against(&net, it.decided, self.now);
             let outcome = match (verdict, lifted) {
                 // Others may be believed where this one is not.

@@ -9,12 +9,12 @@ use super::{MAX_ASSERTIONS, MAX_ASSERTIONS_PER_MINUTE, MAX_KNOWN_PER_HOUR, MAX_P
 use crate::{PeerMode, PeerName, PeerSetting, Refusal, ShadowedBecause, Timestamp};
 
 /// Bans by the time at which they were decided. What was decided more than an hour ago may come all at once, as many
-/// as may stand.
+/// as may stand ([`MAX_ASSERTIONS`]).
 const DECIDES: Bound = Bound {
     slot: Duration::from_secs(60),
     most: MAX_ASSERTIONS_PER_MINUTE,
     slots: 60,
-    older: MAX_ASSERTIONS as u32,
+    older: 10_000,
 };
 
 /// Known addresses by the time at which they were said. Each is said again once a day, so what is older is few.
