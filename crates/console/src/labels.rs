@@ -9,7 +9,7 @@ use sipward_engine::{Exemption, Grade, Identity, RuleName, Timestamp};
 
 use sipward_config::Mode;
 use sipward_model::text::{Plain, Thousands, Time, plural};
-use sipward_model::wire::{BanOrigin, BanScope, BanState, By, Cause, Evidence};
+use sipward_model::wire::{BanOrigin, BanScope, BanState, By, Cause, Evidence, RemoteCause};
 
 /// Text from the network. Control characters and characters that change the text direction are escaped, and the
 /// direction of the text does not affect what follows.
@@ -145,6 +145,7 @@ pub(super) fn scope(scope: BanScope) -> &'static str {
 /// What decided a ban.
 pub(super) fn origin(origin: BanOrigin) -> &'static str {
     match origin {
+        BanOrigin::Remote => "by another node",
         BanOrigin::Automatic => "by a rule",
         BanOrigin::Manual => "by hand",
         BanOrigin::Forced => "by hand, forced",
@@ -159,6 +160,9 @@ pub(super) fn cause(cause: &Cause) -> Markup {
             (By::Rule, None) => "by a rule",
             (By::Manual, _) => "by hand",
             (By::Adopted, _) => "route found at start",
+            (By::Remote, _) => {
+                @if let Some(said) = &cause.remote { (remote(said)) }
+            }
         }
         @if let Some(comment) = &cause.comment { ": " (plain(comment)) }
         @if let Some(net) = cause.split_of { span.soft { " (part of " (Shown(net)) ")" } }
@@ -173,8 +177,22 @@ pub(super) fn requested(cause: &Cause) -> Markup {
                 "requested manually"
                 @if let Some(comment) = &cause.comment { ": " (plain(comment)) }
             }
-            By::Rule | By::Adopted => { "requested by " (self::cause(cause)) }
+            By::Rule | By::Adopted | By::Remote => { "requested by " (self::cause(cause)) }
         }
+    }
+}
+
+fn remote(said: &RemoteCause) -> Markup {
+    html! {
+        "by node " (Shown(said.peer))
+        @match said.rule {
+            Some(rule) => {
+                ": " (self::rule(rule)) " "
+                span.soft { "× " (number(u64::from(said.failures))) }
+            }
+            None => @if said.by_hand { ": by hand" },
+        }
+        @if !said.why.is_empty() { ", " (plain(&said.why)) }
     }
 }
 

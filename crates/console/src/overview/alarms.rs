@@ -180,6 +180,7 @@ fn title(kind: AlarmKind, count: usize) -> String {
         AlarmKind::Limited => "strangers limited for a minute",
         AlarmKind::RefusedLogin => "users refused with the right password",
         AlarmKind::NetworkBanned => "networks banned",
+        AlarmKind::PeerShadowed => "nodes of the fleet broke their bounds",
         AlarmKind::DeliveryFailed => "receivers of messages failed",
         AlarmKind::GatewayUnprotected => "gateways unprotected",
         AlarmKind::AccessListUnused => "access lists not used",
