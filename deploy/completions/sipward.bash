@@ -645,7 +645,7 @@ _sipward() {
             fi
             case "${prev}" in
                 --origin)
-                    COMPREPLY=($(compgen -W "automatic manual forced" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "remote automatic manual forced" -- "${cur}"))
                     return 0
                     ;;
                 --state)

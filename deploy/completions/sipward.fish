@@ -109,7 +109,8 @@ never\t'Never'"
 complete -c sipward -n "__fish_sipward_using_subcommand status" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand status" -l utc -d 'Show and read times in UTC. Without it they are in local time on a terminal, and in UTC in a pipe'
 complete -c sipward -n "__fish_sipward_using_subcommand status" -s h -l help -d 'Print help'
-complete -c sipward -n "__fish_sipward_using_subcommand bans" -l origin -d 'Only bans of this origin' -r -f -a "automatic\t'A rule, or a route found at start'
+complete -c sipward -n "__fish_sipward_using_subcommand bans" -l origin -d 'Only bans of this origin' -r -f -a "remote\t'Another node of the fleet'
+automatic\t'A rule, or a route found at start'
 manual\t'An operator'
 forced\t'An operator, with `--force`'"
 complete -c sipward -n "__fish_sipward_using_subcommand bans" -l state -d 'Only bans in this state in the kernel' -r -f -a "pending\t'The kernel has not answered yet'
@@ -135,7 +136,8 @@ complete -c sipward -n "__fish_sipward_using_subcommand bans" -l csv -d 'Write a
 complete -c sipward -n "__fish_sipward_using_subcommand bans" -l json -d 'Print the API\'s answer as JSON'
 complete -c sipward -n "__fish_sipward_using_subcommand bans" -l utc -d 'Show and read times in UTC. Without it they are in local time on a terminal, and in UTC in a pipe'
 complete -c sipward -n "__fish_sipward_using_subcommand bans" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c sipward -n "__fish_sipward_using_subcommand banned" -l origin -d 'Only bans of this origin' -r -f -a "automatic\t'A rule, or a route found at start'
+complete -c sipward -n "__fish_sipward_using_subcommand banned" -l origin -d 'Only bans of this origin' -r -f -a "remote\t'Another node of the fleet'
+automatic\t'A rule, or a route found at start'
 manual\t'An operator'
 forced\t'An operator, with `--force`'"
 complete -c sipward -n "__fish_sipward_using_subcommand banned" -l state -d 'Only bans in this state in the kernel' -r -f -a "pending\t'The kernel has not answered yet'

@@ -374,7 +374,7 @@ type Choice = (&'static str, &'static str, Vec<(String, String)>);
 
 /// The filters other than the search.
 fn filters() -> [Choice; 4] {
-    let origins = [BanOrigin::Automatic, BanOrigin::Manual, BanOrigin::Forced];
+    let origins = [BanOrigin::Automatic, BanOrigin::Manual, BanOrigin::Forced, BanOrigin::Remote];
     let states = [BanState::Pending, BanState::Enforced, BanState::Ineffective, BanState::Failed];
     let scopes = [BanScope::Host, BanScope::Sip];
     [

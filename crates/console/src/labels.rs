@@ -12,7 +12,7 @@ use sipward_config::Mode;
 use sipward_model::text::{Plain, Time};
 use sipward_model::wire::{
     BanOrigin, BanScope, BanState, By, Cause, Evidence, Healthy, HealthyHost, HealthyReason,
-    Refusal,
+    Refusal, RemoteCause,
 };
 
 /// Text from the network. Control characters and characters that change the text direction are escaped, and the
@@ -180,6 +180,7 @@ pub(super) fn scope(scope: BanScope) -> &'static str {
 /// What decided a ban.
 pub(super) fn origin(origin: BanOrigin) -> &'static str {
     match origin {
+        BanOrigin::Remote => t("by another node"),
         BanOrigin::Automatic => t("by a rule"),
         BanOrigin::Manual => t("by hand"),
         BanOrigin::Forced => t("by hand, forced"),
@@ -194,6 +195,9 @@ pub(super) fn cause(cause: &Cause) -> Markup {
             (By::Rule, None) => (t("by a rule")),
             (By::Manual, _) => (t("by hand")),
             (By::Adopted, _) => (t("route found at start")),
+            (By::Remote, _) => {
+                @if let Some(said) = &cause.remote { (remote(said)) }
+            }
         }
         @if let Some(comment) = &cause.comment { ": " (plain(comment)) }
         @if let Some(net) = cause.split_of { span.soft { " (" (t!("part of {net}", net = Shown(net))) ")" } }
@@ -208,8 +212,22 @@ pub(super) fn requested(cause: &Cause) -> Markup {
                 (t("requested manually"))
                 @if let Some(comment) = &cause.comment { ": " (plain(comment)) }
             }
-            By::Rule | By::Adopted => (t!("requested by {cause}", cause = self::cause(cause))),
+            By::Rule | By::Adopted | By::Remote => (t!("requested by {cause}", cause = self::cause(cause))),
         }
+    }
+}
+
+fn remote(said: &RemoteCause) -> Markup {
+    html! {
+        (t!("by node {node}", node = Shown(said.peer)))
+        @match said.rule {
+            Some(rule) => {
+                ": " (self::rule(rule)) " "
+                span.soft { "× " (number(u64::from(said.failures))) }
+            }
+            None => @if said.by_hand { ": " (t("by hand")) },
+        }
+        @if !said.why.is_empty() { ", " (plain(&said.why)) }
     }
 }
 

@@ -81,6 +81,7 @@ fn banned(ban: &BanView<'_>) -> String {
         Cause::Rule(evidence) => format!("by rule {}", by_rule(evidence)),
         Cause::Manual { reason, .. } if reason.is_empty() => "by hand".to_owned(),
         Cause::Manual { reason, .. } => format!("by hand: {}", Plain(reason)),
+        Cause::Remote(ban) => format!("by node {} of the fleet", ban.peer),
         Cause::Adopted | Cause::Split { .. } => {
             "because its route was in the kernel at the start".to_owned()
         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-pub use alarm::Alarm;
+pub use alarm::{Alarm, ShadowedBecause};
 pub use cause::{Cause, Details, Evidence};
 pub use judgement::Judgement;
 
@@ -194,6 +194,8 @@ pub enum UnblockReason {
     NotAdopted,
     /// A registration holds at the flow now.
     Registered,
+    /// The peers that decided it have ended it, or are not believed any more.
+    Withdrawn,
 }
 
 /// Why a due ban is not done.
@@ -237,4 +239,19 @@ pub enum Refusal {
     /// The port was denied within the last hour, or [`crate::MAX_DENIED_PORTS`] others of the address were:
     /// ports can be forged.
     DeniedLately,
+    /// An operator lifted it in the fleet, and the peer decided it before that or too soon after.
+    Lifted {
+        /// The network that was lifted.
+        #[serde(rename = "prevented_by")]
+        net: IpNet,
+    },
+    /// Too few peers say so ([`crate::Quorum`]).
+    NoQuorum,
+    /// Wider than one source (IPv4 /32, IPv6 /64), and not asserted by three peers of two sites.
+    TooWide,
+    /// The peer said more than it may ([`crate::MAX_ASSERTIONS_PER_MINUTE`], [`crate::MAX_ASSERTIONS`]), or there are
+    /// [`crate::MAX_PEERS`] others.
+    PeerBudget,
+    /// The peer is in shadow, by an operator or because it broke its bounds, or it is ignored.
+    PeerShadowed,
 }

@@ -23,6 +23,9 @@ const MAX_DETAILED: usize = 4_096;
 /// Stale expiries tolerated beside as many as there are bans, before the heap is rebuilt.
 const EXPIRY_SLACK: usize = 1_024;
 
+/// The place in [`Bans::weak`] of bans on evidence without a nonce.
+const FORGEABLE: usize = 1;
+
 /// Active bans by network, and when each ends.
 #[derive(Debug, Default)]
 pub(crate) struct Bans {
@@ -36,10 +39,10 @@ pub(crate) struct Bans {
     detailed: VecDeque<IpNet>,
     /// Bans the kernel refused.
     failed: usize,
-    /// Bans on evidence that one packet can forge: without a nonce, and with one.
+    /// Bans of peers, and those on evidence that one packet can forge: without a nonce, and with one.
     /// The oldest first; may name some that are gone.
-    weak: [VecDeque<IpNet>; 2],
-    /// How many of the first kind there are.
+    weak: [VecDeque<IpNet>; 3],
+    /// How many of the second kind there are.
     forgeable: usize,
     /// Bans of whole networks by rule.
     networks: usize,
@@ -78,23 +81,26 @@ impl Ban {
         BanView { net, since, until, origin, scope, cause, enforcement }
     }
 
-    /// It was decided on evidence that one packet can forge.
+    /// It was decided by a peer, or on evidence that one packet can forge.
     pub(crate) fn is_weak(&self) -> bool {
         self.weakness().is_some()
     }
 
     /// The kind of weak ban it is: its place in [`Bans::weak`].
     fn weakness(&self) -> Option<usize> {
+        if self.origin == Origin::Remote {
+            return Some(0);
+        }
         let evidence = self.cause.evidence().filter(|_| self.origin == Origin::Automatic)?;
         match evidence.grade {
-            Grade::Unjoined | Grade::Unproven => Some(0),
-            Grade::Unchallenged => Some(1),
+            Grade::Unjoined | Grade::Unproven => Some(FORGEABLE),
+            Grade::Unchallenged => Some(2),
             Grade::Challenged | Grade::Assumed | Grade::Answered | Grade::Genuine => None,
         }
     }
 
     fn is_forgeable(&self) -> bool {
-        self.weakness() == Some(0)
+        self.weakness() == Some(FORGEABLE)
     }
 
     fn is_of_network(&self) -> bool {

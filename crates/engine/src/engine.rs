@@ -4,6 +4,7 @@ mod bans;
 mod commands;
 mod complaints;
 mod failures;
+mod fleet;
 mod flows;
 mod forecast;
 mod guessed;
@@ -23,6 +24,7 @@ use ipnet::IpNet;
 pub use views::{ByGrade, FailureView, SourceView, Stats};
 pub use watch::MAX_NETWORK_BANS;
 
+use self::fleet::Said;
 use self::identity::UnprovedSuccesses;
 use crate::accounts::Accounts;
 use crate::acl::AclAnswers;
@@ -33,6 +35,7 @@ use crate::complaints::Complaints;
 use crate::crowd::Crowds;
 use crate::dialogs::Dialogs;
 use crate::exempt::Exemptions;
+use crate::fleet::Fleet;
 use crate::flows::Flows;
 use crate::held::HeldAccusations;
 use crate::identity::Identities;
@@ -154,6 +157,8 @@ pub struct Engine {
     lines_counted: u64,
     pulse: Pulse,
     held: HeldAccusations,
+    /// Made by the first input about a fleet.
+    fleet: Option<Box<Fleet>>,
     /// Until when events may have gone unseen.
     blind_until: Option<Timestamp>,
     /// A user registered to a domain that is an address.
@@ -211,6 +216,7 @@ impl Engine {
             lines_counted: 0,
             pulse: Pulse::default(),
             held: HeldAccusations::default(),
+            fleet: None,
             blind_until: None,
             address_domains: false,
             full: false,
@@ -252,7 +258,7 @@ impl Engine {
             Input::Report { source, reason, proved } => {
                 self.on_report(source, reason, proved, actions);
             }
-            Input::CallAccepted { source } => self.on_call_accepted(source),
+            Input::CallAccepted { source } => self.on_call_accepted(source, actions),
             Input::LoginFailure { source } => self.on_login_failure(source, actions),
             Input::Complaint(complaint) => self.on_complaint(&complaint, actions),
             Input::AclsChanged => self.on_acls_changed(actions),
@@ -291,6 +297,25 @@ impl Engine {
             Input::FlowFailed { flow, error } => {
                 let error = error.into_boxed_str();
                 self.on_flow_enforcement(flow, Enforcement::Failed { error });
+            }
+            Input::Fleet(settings) => self.on_fleet(settings, actions),
+            Input::Peers(settings) => self.on_peers(settings, actions),
+            Input::Remote { peer, net, n, remaining, age, facts } => {
+                self.on_remote(Said { peer, net, n, remaining, age, facts }, actions);
+            }
+            Input::RemoteEnded { peer, net, n } => self.on_remote_ended(peer, net, n, actions),
+            Input::RemoteVeto { peer, net, class } => {
+                self.on_remote_veto(peer, net, class, actions);
+            }
+            Input::RemoteVetoEnded { peer, net } => self.on_remote_veto_ended(peer, net, actions),
+            Input::RemoteKnown { peer, source, class, home, age } => {
+                self.on_remote_known((peer, source), (class, home), age, actions);
+            }
+            Input::RemoteKnownEnded { peer, source } => {
+                self.on_remote_known_ended(&peer, source, actions);
+            }
+            Input::Lift { net, hold, age, reason } => {
+                self.on_lift(net, (hold, age), &reason, actions);
             }
         }
     }
@@ -352,6 +377,7 @@ impl Engine {
         self.now = end;
         if self.next_sweep.is_some_and(|sweep| sweep <= end) {
             self.sweep(end);
+            self.sweep_fleet(actions);
         }
         let sweep = *self.next_sweep.get_or_insert(end + SWEEP_EVERY);
         self.wake = self.next_due().map_or(sweep, |due| due.min(sweep));
@@ -371,7 +397,8 @@ impl Engine {
         let sources = self.sources.len() + self.weightless.len() + self.spared.len();
         let others = self.offenders.len() + self.activity.len() + self.acl.len();
         let (live, _) = self.live.sizes();
-        sources + others + crowds + hosts + lines + known + healthy + attention + live > 0
+        let fleet = self.fleet.as_ref().is_some_and(|fleet| !fleet.is_empty());
+        fleet || sources + others + crowds + hosts + lines + known + healthy + attention + live > 0
     }
 
     /// Forgets what no longer counts. That changes no verdict, so the sweeps that a late call missed

@@ -30,8 +30,7 @@ impl Exemptions {
 
     /// Replaces the networks of one class. The built-in ones stay.
     pub(crate) fn replace(&mut self, class: Exemption, nets: &[IpNet]) {
-        let old: Vec<IpNet> =
-            self.nets.iter().filter(|(_, held)| held.contains(class)).map(|(net, _)| net).collect();
+        let old: Vec<IpNet> = self.of_class(class).collect();
         for net in old {
             self.remove(&net, class);
         }
@@ -43,6 +42,11 @@ impl Exemptions {
         for net in nets {
             self.add(net::canonical_net(*net), class);
         }
+    }
+
+    /// The networks of one class.
+    pub(crate) fn of_class(&self, class: Exemption) -> impl Iterator<Item = IpNet> {
+        self.nets.iter().filter(move |(_, held)| held.contains(class)).map(|(net, _)| net)
     }
 
     /// Exempts one more network.

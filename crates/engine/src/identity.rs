@@ -126,6 +126,8 @@ pub(crate) struct Login {
     pub(crate) at: Timestamp,
     /// Nothing from there looks like guessing: at most [`crate::sources::MISTYPES`] failures, all of this user.
     pub(crate) clean: bool,
+    /// A peer of the fleet trusts this user with this user agent.
+    pub(crate) vouched: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -159,9 +161,9 @@ impl Identities {
 
     /// A user succeeded. Gives the first success when the store should hear of it.
     pub(crate) fn success(&mut self, key: Key, login: Login, limits: &Limits) -> Option<Timestamp> {
-        let Login { user, agent, since, at, clean } = login;
+        let Login { user, agent, since, at, clean, vouched: elsewhere } = login;
         let is_new = self.known.get(&key).is_none_or(|known| known.first_success.is_none());
-        let vouched = is_new && clean && self.vouches(&login, limits);
+        let vouched = is_new && clean && (elsewhere || self.vouches(&login, limits));
         let known = self.known.entry(key);
         known.vouched |= vouched;
         known.first_success = Some(known.first_success.map_or(since, |first| first.min(since)));

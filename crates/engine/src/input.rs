@@ -1,12 +1,19 @@
 //! Inputs of the engine.
 
+mod fleet;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::{Cause, Exemption, Expiry, Flow, Offender, Policy, Scope, Success, Timestamp};
+pub use fleet::*;
+
+use crate::{
+    Cause, Exemption, Expiry, Flow, Home, Offender, PeerName, Policy, RemoteFacts, Scope, Success,
+    Timestamp,
+};
 
 /// How long a call over UDP must have lasted after it was answered before it proves its address: a forger
 /// does not see the answer.
@@ -215,6 +222,86 @@ pub enum Input<'a> {
         flow: Flow,
         /// What the kernel said.
         error: String,
+    },
+    /// This node is one of a fleet. Comes before what peers say; without it their quorum is 1 each.
+    Fleet(FleetSettings),
+    /// What an operator says of these peers; others remain as they are. Accepting a peer ends its shadow
+    /// ([`crate::Alarm::PeerShadowed`]), so this comes when an operator says so, not with every reading of a file.
+    Peers(Vec<PeerSetting>),
+    /// A peer has banned a network, or says again that it has. Of one peer and network only what has a greater `n`
+    /// than all before comes here, or the same again: then the later end holds.
+    Remote {
+        /// The peer.
+        peer: PeerName,
+        /// The network; host bits are cleared.
+        net: IpNet,
+        /// The number of the message.
+        n: u64,
+        /// How long the ban still lasts there; `None`: without an end. Here a day at most from now on.
+        remaining: Option<Duration>,
+        /// How long ago the peer decided it (not: said it last). Where that is not told, how long ago it said so.
+        age: Duration,
+        /// Why.
+        facts: RemoteFacts,
+    },
+    /// A peer has ended its ban before its time. Those of other peers, and of this node, stay.
+    RemoteEnded {
+        /// The peer.
+        peer: PeerName,
+        /// The network.
+        net: IpNet,
+        /// The number of the message.
+        n: u64,
+    },
+    /// A peer says that a network must not be banned: it is exempt there. Bans by peers yield; those of this node do
+    /// not. Wider than /8 (IPv6 /32) it is not taken.
+    RemoteVeto {
+        /// The peer.
+        peer: PeerName,
+        /// The network.
+        net: IpNet,
+        /// Why it is exempt there.
+        class: Exemption,
+    },
+    /// A peer no longer vetoes bans of a network.
+    RemoteVetoEnded {
+        /// The peer.
+        peer: PeerName,
+        /// The network.
+        net: IpNet,
+    },
+    /// A peer knows an address: here it is known as well, and trusted when two peers trust it.
+    RemoteKnown {
+        /// The peer.
+        peer: PeerName,
+        /// The address.
+        source: IpAddr,
+        /// What the peer knows.
+        class: KnownClass,
+        /// The user and user agent that succeeded from there, if the peer tells.
+        home: Option<Home>,
+        /// How long ago the peer said it.
+        age: Duration,
+    },
+    /// A peer no longer knows an address.
+    RemoteKnownEnded {
+        /// The peer.
+        peer: PeerName,
+        /// The address.
+        source: IpAddr,
+    },
+    /// An operator lifts every ban inside `net` in the whole fleet, as [`Input::Unban`] does here. A ban of this node
+    /// that is younger than the lift stays.
+    Lift {
+        /// The network.
+        net: IpNet,
+        /// For how long from now on nothing that peers say of it is made; a day at most counts. Afterwards only what
+        /// they decided after the lift.
+        hold: Duration,
+        /// How long ago the operator lifted it, by the server's clock.
+        age: Duration,
+        /// The operator's reason; 256 bytes are kept.
+        reason: String,
     },
 }
 

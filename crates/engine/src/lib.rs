@@ -23,6 +23,7 @@
 //! | `acl` | what FreeSWITCH's ACLs said about suspects |
 //! | `agents`, `crowd`, `networks`, `pulse` | scanners' names; accounts; networks; deafness and campaigns |
 //! | `bans` | the bans that stand, how they nest, split and end |
+//! | `peer`, `fleet` | other nodes, what they say, and what of it is believed |
 //! | `flows` | the flows that are denied where the host stays, and how many each address had |
 //!
 //! Memory is bounded everywhere, by the [`Policy`] or by a named constant; `lru` is the table that
@@ -42,6 +43,7 @@ mod effect;
 mod engine;
 mod exempt;
 mod exemption;
+mod fleet;
 mod flow;
 mod flows;
 mod forecast;
@@ -59,6 +61,7 @@ mod net;
 mod net_filter;
 mod networks;
 mod offenders;
+mod peer;
 mod policy;
 mod pulse;
 mod recent;
@@ -76,12 +79,18 @@ pub use bans::{BanView, Enforcement, Origin};
 pub use effect::{Effect, Standing};
 pub use engine::{ByGrade, Engine, FailureView, MAX_NETWORK_BANS, SourceView, Stats};
 pub use exemption::Exemption;
+pub use fleet::{
+    AssertionView, KnownToShare, LIFT_HOLD, LiftView, MAX_ASSERTIONS, MAX_ASSERTIONS_PER_MINUTE,
+    MAX_KNOWN_PER_HOME, MAX_KNOWN_PER_HOUR, MAX_PEERS, MAX_REMAINING, MAX_REMOTE_COUNT, PeerView,
+    RefusedByReason, RemoteOutcome,
+};
 pub use flow::{Flow, FlowError, Transport};
 pub use flows::{FlowView, MAX_DENIED_PORTS, MAX_FLOWS};
 pub use forecast::{Forecast, NotMadeBecause, first_ban_time, forecast};
 pub use grade::{Grade, Identity};
 pub use input::*;
 pub use net::canonical_net;
+pub use peer::{Home, HomeHash, PeerName, PeerNameError, RemoteBan, RemoteFacts};
 pub use policy::*;
 pub use pulse::MAX_FORGEABLE_PER_MINUTE;
 pub use scope::Scope;

@@ -53,7 +53,7 @@ pub use attacks::{
 };
 pub use bans::{
     Ban, BanFilter, BanMade, BanOrder, BanOrigin, BanPage, BanQuery, BanScope, BanState, By, Cause,
-    Direction, Evidence, NewBan, StillStopped, Unbanned,
+    Direction, Evidence, NewBan, RemoteCause, StillStopped, Unbanned,
 };
 pub use doctor::{Check, CheckState, DoctorQuery, Examination};
 pub use events::{EventQuery, FailureEntry, FailurePage, FailureQuery, Line};

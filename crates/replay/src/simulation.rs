@@ -166,21 +166,22 @@ impl Simulation {
                     let place = match &*cause {
                         // A piece belongs to the ban that it is left of.
                         Cause::Split { of, .. } => self.in_force.get(of),
-                        Cause::Rule(_) | Cause::Manual { .. } | Cause::Adopted => {
-                            report.bans.push(Banned {
-                                net,
-                                scope,
-                                since: Time(since),
-                                until: match until {
-                                    Expiry::At(until) => Some(Time(until)),
-                                    Expiry::Never => None,
-                                },
-                                cause,
-                                logins_during: 0,
-                                logged_in_before: false,
-                                logged_in_after: false,
-                            })
-                        }
+                        Cause::Rule(_)
+                        | Cause::Manual { .. }
+                        | Cause::Adopted
+                        | Cause::Remote(_) => report.bans.push(Banned {
+                            net,
+                            scope,
+                            since: Time(since),
+                            until: match until {
+                                Expiry::At(until) => Some(Time(until)),
+                                Expiry::Never => None,
+                            },
+                            cause,
+                            logins_during: 0,
+                            logged_in_before: false,
+                            logged_in_after: false,
+                        }),
                     };
                     self.in_force.insert(net, place.unwrap_or(NOT_LISTED));
                 }

@@ -3,7 +3,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use sipward_engine::{Cause, Details, Success};
+use sipward_engine::{Cause, Details, RemoteBan, Success};
 
 use super::{Counts, Entry, SavedBan, SavedFlow};
 
@@ -295,6 +295,7 @@ fn cause_weight(cause: &Cause) -> usize {
     });
     let words = match cause {
         Cause::Manual { reason, .. } => reason.len(),
+        Cause::Remote(ban) => size_of::<RemoteBan>() + ban.facts.why.len(),
         Cause::Rule(_) | Cause::Adopted | Cause::Split { .. } => 0,
     };
     size_of::<Cause>() + details + words

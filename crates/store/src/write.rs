@@ -187,7 +187,7 @@ impl Rows<'_> {
                  SET since = excluded.since, until = excluded.until, cause = excluded.cause, scope = excluded.scope
                  WHERE bans.until <= excluded.since"
             }
-            Cause::Rule(_) | Cause::Manual { .. } | Cause::Split { .. } => {
+            Cause::Rule(_) | Cause::Manual { .. } | Cause::Remote(_) | Cause::Split { .. } => {
                 "INSERT INTO bans (observed, net, since, until, cause, scope) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                  ON CONFLICT (observed, net) DO UPDATE
                  SET since = excluded.since, until = excluded.until, cause = excluded.cause, scope = excluded.scope"

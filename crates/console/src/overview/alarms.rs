@@ -188,6 +188,7 @@ fn title(kind: AlarmKind, count: usize) -> Markup {
         AlarmKind::Limited => t("strangers limited for a minute"),
         AlarmKind::RefusedLogin => t("users refused with the right password"),
         AlarmKind::NetworkBanned => t("networks banned"),
+        AlarmKind::PeerShadowed => t("nodes of the fleet broke their bounds"),
         AlarmKind::DeliveryFailed => t("receivers of messages failed"),
         AlarmKind::GatewayUnprotected => t("gateways unprotected"),
         AlarmKind::AccessListUnused => t("access lists not used"),

@@ -266,7 +266,8 @@ impl Ended {
                     | UnblockReason::Superseded
                     | UnblockReason::MadeRoom
                     | UnblockReason::NotAdopted
-                    | UnblockReason::Registered => {}
+                    | UnblockReason::Registered
+                    | UnblockReason::Withdrawn => {}
                 },
                 Action::AllowFlow { reason: UnblockReason::Manual, .. } => this.flows += 1,
                 Action::Block { net, cause, .. } if matches!(**cause, Cause::Split { .. }) => {

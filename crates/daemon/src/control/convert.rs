@@ -10,7 +10,7 @@ use sipward_model::clock::Clock;
 use sipward_model::text::Time;
 use sipward_model::wire::{
     Ban, BanOrigin, BanScope, BanState, By, Cause, DeniedFlow, Evidence, FailureEntry, Grades,
-    HistoryEntry, HistoryKind, NotMadeBecause, StoreHealth, StoreState,
+    HistoryEntry, HistoryKind, NotMadeBecause, RemoteCause, StoreHealth, StoreState,
 };
 use sipward_store::{self as store, What};
 
@@ -63,6 +63,7 @@ pub(super) fn flow(denied: &FlowView<'_>, clock: &Clock) -> DeniedFlow {
 
 pub(super) fn origin(origin: Origin) -> BanOrigin {
     match origin {
+        Origin::Remote => BanOrigin::Remote,
         Origin::Automatic => BanOrigin::Automatic,
         Origin::Manual => BanOrigin::Manual,
         Origin::Forced => BanOrigin::Forced,
@@ -88,15 +89,37 @@ fn until(until: Expiry) -> Option<Time> {
 pub(super) fn cause(cause: &Arc<engine::Cause>) -> Cause {
     let split_of = match &**cause {
         engine::Cause::Split { of, .. } => Some(*of),
-        engine::Cause::Rule(_) | engine::Cause::Manual { .. } | engine::Cause::Adopted => None,
+        engine::Cause::Rule(_)
+        | engine::Cause::Manual { .. }
+        | engine::Cause::Adopted
+        | engine::Cause::Remote(_) => None,
     };
     let (by, comment, evidence) = match &**cause.original() {
         engine::Cause::Rule(seen) => (By::Rule, None, Some(evidence(seen))),
         engine::Cause::Manual { reason, .. } => (By::Manual, Some(reason.clone()), None),
         // The original of a split is never a split itself.
         engine::Cause::Adopted | engine::Cause::Split { .. } => (By::Adopted, None, None),
+        engine::Cause::Remote(_) => (By::Remote, None, None),
     };
-    Cause { by, split_of, comment: comment.filter(|words| !words.is_empty()), evidence }
+    let remote = match &**cause.original() {
+        engine::Cause::Remote(ban) => Some(remote(ban)),
+        _ => None,
+    };
+    Cause { by, split_of, comment: comment.filter(|words| !words.is_empty()), evidence, remote }
+}
+
+fn remote(ban: &engine::RemoteBan) -> RemoteCause {
+    let engine::RemoteFacts { by_hand, rule, grade, failures, score, count, why } = &ban.facts;
+    RemoteCause {
+        peer: ban.peer,
+        by_hand: *by_hand,
+        rule: *rule,
+        grade: *grade,
+        failures: *failures,
+        score: *score,
+        ban_count: *count,
+        why: why.to_string(),
+    }
 }
 
 fn evidence(seen: &engine::Evidence) -> Evidence {

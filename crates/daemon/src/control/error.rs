@@ -84,6 +84,14 @@ impl ControlError {
             }
             Objection::Registered => "a phone is registered there".to_owned(),
             Objection::DeniedLately => "flows of it were denied within the last hour".to_owned(),
+            Objection::Lifted { net } => format!("an operator lifted {net} in the fleet"),
+            Objection::NoQuorum => "too few nodes of the fleet say so".to_owned(),
+            Objection::TooWide => {
+                "it is wider than one source, and fewer than three nodes of two sites say so"
+                    .to_owned()
+            }
+            Objection::PeerBudget => "the node says more than it may".to_owned(),
+            Objection::PeerShadowed => "bans of that node are not made here".to_owned(),
         };
         Self::refused(net, refusal(objection), why)
     }
@@ -104,6 +112,11 @@ pub(crate) fn refusal(objection: Objection) -> Refusal {
         Objection::BannedLately => ("banned_lately", None, None, false),
         Objection::Registered => ("registered", None, None, false),
         Objection::DeniedLately => ("denied_lately", None, None, false),
+        Objection::Lifted { net } => ("lifted", None, Some(net), false),
+        Objection::NoQuorum => ("no_quorum", None, None, false),
+        Objection::TooWide => ("too_wide", None, None, false),
+        Objection::PeerBudget => ("peer_budget", None, None, false),
+        Objection::PeerShadowed => ("peer_shadowed", None, None, false),
     };
     Refusal { reason: reason.to_owned(), class, prevented_by, force_overrides }
 }

@@ -72,7 +72,7 @@ impl Staying {
     pub(super) fn among(task: &EngineTask, nets: &[IpNet]) -> Self {
         let is_manual = |net: &&IpNet| {
             let ban = task.engine().ban(**net);
-            ban.is_some_and(|ban| ban.origin != Origin::Automatic)
+            ban.is_some_and(|ban| matches!(ban.origin, Origin::Manual | Origin::Forced))
         };
         let nets: Vec<IpNet> = nets.iter().filter(is_manual).copied().collect();
         Self { total: nets.len() as u64, nets }

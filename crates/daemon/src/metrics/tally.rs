@@ -85,9 +85,9 @@ impl Histogram {
 }
 
 /// What decides on a ban beside the rules.
-const NO_RULES: [&str; 3] = ["manual", "adopted", "split"];
+const NO_RULES: [&str; 4] = ["manual", "adopted", "split", "remote"];
 
-const UNBANS: [&str; 8] = [
+const UNBANS: [&str; 9] = [
     "expired",
     "manual",
     "exempted",
@@ -96,9 +96,10 @@ const UNBANS: [&str; 8] = [
     "made_room",
     "not_adopted",
     "registered",
+    "withdrawn",
 ];
 
-const REFUSALS: [&str; 10] = [
+const REFUSALS: [&str; 15] = [
     "exempt",
     "known",
     "shared",
@@ -109,9 +110,14 @@ const REFUSALS: [&str; 10] = [
     "banned_lately",
     "registered",
     "denied_lately",
+    "lifted",
+    "no_quorum",
+    "too_wide",
+    "peer_budget",
+    "peer_shadowed",
 ];
 
-const ALARMS: [&str; 18] = [
+const ALARMS: [&str; 19] = [
     "ban_table_full",
     "not_enforced",
     "many_bans",
@@ -125,6 +131,7 @@ const ALARMS: [&str; 18] = [
     "distributed",
     "forgeable_bans",
     "network_banned",
+    "peer_shadowed",
     "deaf",
     "policy_rejected",
     "shielded",
@@ -215,6 +222,7 @@ fn decided_by(cause: &Cause) -> &'static str {
         Cause::Manual { .. } => "manual",
         Cause::Adopted => "adopted",
         Cause::Split { .. } => "split",
+        Cause::Remote(_) => "remote",
     }
 }
 
@@ -228,6 +236,7 @@ fn unban(reason: UnblockReason) -> &'static str {
         UnblockReason::MadeRoom => "made_room",
         UnblockReason::NotAdopted => "not_adopted",
         UnblockReason::Registered => "registered",
+        UnblockReason::Withdrawn => "withdrawn",
     }
 }
 
@@ -243,6 +252,11 @@ fn refused(refusal: &Refusal) -> &'static str {
         Refusal::BannedLately => "banned_lately",
         Refusal::Registered => "registered",
         Refusal::DeniedLately => "denied_lately",
+        Refusal::Lifted { .. } => "lifted",
+        Refusal::NoQuorum => "no_quorum",
+        Refusal::TooWide => "too_wide",
+        Refusal::PeerBudget => "peer_budget",
+        Refusal::PeerShadowed => "peer_shadowed",
     }
 }
 
@@ -261,6 +275,7 @@ fn raised(alarm: &Alarm) -> &'static str {
         Alarm::Distributed { .. } => "distributed",
         Alarm::ForgeableBans { .. } => "forgeable_bans",
         Alarm::NetworkBanned { .. } => "network_banned",
+        Alarm::PeerShadowed { .. } => "peer_shadowed",
         Alarm::Deaf { .. } => "deaf",
         Alarm::PolicyRejected { .. } => "policy_rejected",
     }

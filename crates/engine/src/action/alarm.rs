@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::Serialize;
 
-use crate::{PolicyError, Text};
+use crate::{PeerName, PolicyError, Text};
 
 /// Something an operator must see. Each is raised when its state begins, not at every event of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -121,12 +121,33 @@ pub enum Alarm {
         #[serde(skip_serializing_if = "Option::is_none")]
         packets: Option<u32>,
     },
+    /// A peer of the fleet broke its bounds: its bans are lifted, and further ones are not made until an operator
+    /// accepts it again.
+    PeerShadowed {
+        /// The peer.
+        peer: PeerName,
+        /// What it did.
+        because: ShadowedBecause,
+    },
     /// A new policy was out of range; the previous one remains.
     PolicyRejected {
         /// What is wrong with it.
         #[serde(serialize_with = "display")]
         error: PolicyError,
     },
+}
+
+/// Why the bans of a peer are no longer made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShadowedBecause {
+    /// It decided more than [`crate::MAX_ASSERTIONS_PER_MINUTE`] bans within a minute.
+    TooManyAMinute,
+    /// More than [`crate::MAX_ASSERTIONS`] of its bans stand.
+    TooManyStanding,
+    /// It banned hosts that are exempt, known or registered here: five or more within an hour, and more than 1 % of
+    /// its bans.
+    HitsKnown,
 }
 
 fn display<T: std::fmt::Display, S: serde::Serializer>(value: &T, s: S) -> Result<S::Ok, S::Error> {

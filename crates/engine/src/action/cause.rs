@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::effect::{Effect, Standing};
-use crate::{Grade, Identity, RuleName, Text};
+use crate::{Grade, Identity, RemoteBan, RuleName, Text};
 
 /// Why a ban was decided.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,8 @@ pub enum Cause {
     },
     /// A route of sipward found at the start.
     Adopted,
+    /// Another node of the fleet. On the heap: a fleet's ban must not make every other one larger.
+    Remote(Box<RemoteBan>),
     /// What is left of a wider ban that was split.
     Split {
         /// The ban that was split last.
@@ -48,7 +50,7 @@ impl Cause {
     pub fn original(self: &Arc<Self>) -> &Arc<Self> {
         match &**self {
             Self::Split { was, .. } => was,
-            Self::Rule(_) | Self::Manual { .. } | Self::Adopted => self,
+            Self::Rule(_) | Self::Manual { .. } | Self::Adopted | Self::Remote(_) => self,
         }
     }
 
@@ -59,9 +61,9 @@ impl Cause {
             Self::Rule(evidence) => Some(evidence),
             Self::Split { was, .. } => match &**was {
                 Self::Rule(evidence) => Some(evidence),
-                Self::Manual { .. } | Self::Adopted | Self::Split { .. } => None,
+                Self::Manual { .. } | Self::Adopted | Self::Remote(_) | Self::Split { .. } => None,
             },
-            Self::Manual { .. } | Self::Adopted => None,
+            Self::Manual { .. } | Self::Adopted | Self::Remote(_) => None,
         }
     }
 
@@ -73,7 +75,7 @@ impl Cause {
                 Some(Arc::new(Self::Rule(aged)))
             }
             Self::Split { of, was } => was.aged().map(|was| Arc::new(Self::Split { of: *of, was })),
-            Self::Rule(_) | Self::Manual { .. } | Self::Adopted => None,
+            Self::Rule(_) | Self::Manual { .. } | Self::Adopted | Self::Remote(_) => None,
         }
     }
 }

@@ -31,9 +31,12 @@ pub struct BanView<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
+    /// Another node of the fleet. Yields to everything that this node knows better: every exemption, every identity
+    /// but [`crate::Identity::Stranger`], every ban of its own.
+    Remote,
     /// A rule, or a route found at start. Yields to every exemption.
     Automatic,
-    /// An operator. Yields to [`crate::Exemption::Own`], `Gateway`, `EslPeer` and `NameServer`.
+    /// An operator. Yields to [`crate::Exemption::Own`], `Gateway`, `EslPeer`, `NameServer` and `Trunk`.
     Manual,
     /// An operator, with force. Yields to [`crate::Exemption::Own`] only.
     Forced,

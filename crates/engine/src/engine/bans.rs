@@ -34,7 +34,7 @@ impl Engine {
         subject: &Subject,
         actions: &mut Vec<Action>,
     ) -> bool {
-        let earlier = self.offenders.bans(&subject.key, self.now);
+        let earlier = self.bans_so_far(&subject.key);
         let escalates = due.rule.escalates(due.grade);
         let count = if escalates { earlier.saturating_add(1) } else { earlier.max(1) };
         let length =
@@ -43,7 +43,9 @@ impl Engine {
         let net = self.source_net(subject.addr);
         let cause = Arc::new(Cause::Rule(self.evidence(due, subject, count)));
         // One that stands there stops less: what it stops, it stops until its end.
-        let standing = self.bans.get(&net).map(|standing| standing.until);
+        // That of a peer has no part in it.
+        let standing = self.bans.get(&net).filter(|ban| ban.origin != Origin::Remote);
+        let standing = standing.map(|standing| standing.until);
         let until = standing.map_or(Expiry::At(end), |until| until.max(Expiry::At(end)));
         let ban = Ban::new(self.now, until, Origin::Automatic, self.scope(due), cause);
         if let Err(reason) = self.place(net, ban, actions) {
@@ -77,7 +79,8 @@ impl Engine {
         let host = IpNet::from(addr);
         let own = self.bans.get(&host).map(|ban| (host, ban));
         own.into_iter().chain(self.bans.around(&host)).any(|(net, ban)| {
-            let by_hand = ban.origin != Origin::Automatic && net == self.source_net(addr);
+            let by_hand = matches!(ban.origin, Origin::Manual | Origin::Forced)
+                && net == self.source_net(addr);
             by_hand || ban.scope.covers(scope)
         })
     }
@@ -190,6 +193,8 @@ impl Engine {
         self.place_pieces(net, &ban, pieces, actions);
         actions.push(Action::Unblock { net, reason });
         self.rearm();
+        // What a ban of this node has hidden.
+        self.settle_touching(&net, actions);
     }
 
     pub(super) fn place_pieces(
@@ -236,6 +241,7 @@ impl Engine {
         while let Some((net, _)) = self.bans.pop_expired(self.now) {
             self.stats.expired += 1;
             actions.push(Action::Unblock { net, reason: UnblockReason::Expired });
+            self.settle_touching(&net, actions);
         }
         self.rearm();
     }
@@ -260,7 +266,7 @@ impl Engine {
         }
     }
 
-    fn rearm(&mut self) {
+    pub(super) fn rearm(&mut self) {
         let max_bans = self.limits.policy.max_bans;
         if self.full && self.bans.len() < max_bans.saturating_mul(REARM_PERCENT).div_ceil(100) {
             self.full = false;
@@ -271,7 +277,7 @@ impl Engine {
 /// Whether a ban yields to an exemption.
 fn outranks(class: Exemption, origin: Origin) -> bool {
     match origin {
-        Origin::Automatic => true,
+        Origin::Remote | Origin::Automatic => true,
         Origin::Manual => !matches!(class, Exemption::Proxy | Exemption::Acl | Exemption::Allow),
         Origin::Forced => class == Exemption::Own,
     }
@@ -287,9 +293,10 @@ fn replaces(wider: &Ban, inner: &Ban) -> bool {
 /// The less a ban yields, the higher.
 fn rank(origin: Origin) -> u8 {
     match origin {
-        Origin::Automatic => 0,
-        Origin::Manual => 1,
-        Origin::Forced => 2,
+        Origin::Remote => 0,
+        Origin::Automatic => 1,
+        Origin::Manual => 2,
+        Origin::Forced => 3,
     }
 }
 

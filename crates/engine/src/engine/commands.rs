@@ -22,10 +22,17 @@ impl Engine {
         nets: &[IpNet],
         actions: &mut Vec<Action>,
     ) {
+        let fleet = self.fleet.is_some();
+        let before: Vec<IpNet> =
+            if fleet { self.exemptions.of_class(class).collect() } else { Vec::new() };
         self.exemptions.replace(class, nets);
         self.note_spared();
         for net in nets {
             self.recheck_touching(&net::canonical_net(*net), actions);
+        }
+        // What peers ban there may be banned now.
+        for net in before {
+            self.settle_touching(&net, actions);
         }
     }
 
@@ -35,6 +42,7 @@ impl Engine {
             self.recheck(banned, actions);
         }
         self.allow_exempt(net, actions);
+        self.settle_touching(net, actions);
     }
 
     /// Lifts or splits a ban that covers an exempt host now.
@@ -42,8 +50,11 @@ impl Engine {
         let Some(ban) = self.bans.get(&net) else {
             return;
         };
+        let remote = ban.origin == Origin::Remote;
         let pieces = self.carve(net, ban.origin);
         if pieces != [net] {
+            // Those of peers are never split.
+            let pieces = if remote { Vec::new() } else { pieces };
             self.split(net, pieces, UnblockReason::Exempted, actions);
         }
     }
@@ -101,8 +112,19 @@ impl Engine {
 
     pub(super) fn on_unban(&mut self, net: IpNet, actions: &mut Vec<Action>) {
         let net = net::canonical_net(net);
+        self.lift_here(net);
+        self.lift_bans(net, self.now, actions);
+    }
+
+    /// Lifts the bans inside `net` that were made by `until`, and forgets what counts against sources inside.
+    pub(super) fn lift_bans(&mut self, net: IpNet, until: Timestamp, actions: &mut Vec<Action>) {
         for banned in self.bans.touching(&net) {
-            let pieces = net::pieces_around(banned, net);
+            let Some(ban) = self.bans.get(&banned) else { continue };
+            if ban.since > until {
+                continue;
+            }
+            let remote = ban.origin == Origin::Remote;
+            let pieces = if remote { Vec::new() } else { net::pieces_around(banned, net) };
             self.split(banned, pieces, UnblockReason::Manual, actions);
         }
         self.allow_inside(&net, actions);
@@ -144,6 +166,12 @@ impl Engine {
         if let Some(offender) = Offender::of(&cause, until) {
             self.on_offender(&offender);
         }
+        if let Cause::Remote(_) = &**cause.original()
+            && until > Expiry::At(self.now)
+        {
+            self.restore_remote(net, since, until, &cause, actions);
+            return;
+        }
         if until <= Expiry::At(self.now) {
             if self.bans.get(&net).is_none() {
                 actions.push(Action::Unblock { net, reason: UnblockReason::Expired });
@@ -153,6 +181,7 @@ impl Engine {
         let origin = match &**cause.original() {
             Cause::Manual { force: true, .. } => Origin::Forced,
             Cause::Manual { force: false, .. } => Origin::Manual,
+            Cause::Remote(_) => Origin::Remote,
             Cause::Rule(_) | Cause::Adopted | Cause::Split { .. } => Origin::Automatic,
         };
         self.take_over(net, Ban::new(since, until, origin, scope, cause), actions);

@@ -239,12 +239,14 @@ impl Engine {
         let agent = self.agent(user_agent);
         self.greet(source);
         let (since, at) = (self.now, self.now);
-        let login = Login { user: user_hash, agent, since, at, clean };
+        let vouched = clean && self.is_vouched_elsewhere(success);
+        let login = Login { user: user_hash, agent, since, at, clean, vouched };
         let first = self.identities.success(host, login, &self.limits);
         if let Some(since) = first {
             self.remember(success, since, actions);
         }
         self.free_from_wide_ban(source, actions);
+        self.settle_touching(&source.into(), actions);
     }
 
     /// One account makes a few new addresses a day known, so that neither its owner nor a thief can protect arbitrary
@@ -287,9 +289,11 @@ impl Engine {
         self.greet(source);
         let at = success.at.min(self.now);
         // What failed before a restart is not remembered.
-        let login = Login { user, agent, since: success.since.min(at), at, clean: true };
+        let since = success.since.min(at);
+        let login = Login { user, agent, since, at, clean: true, vouched: false };
         self.identities.success(Key::of_addr(source), login, &self.limits);
         self.free_from_wide_ban(source, actions);
+        self.settle_touching(&source.into(), actions);
     }
 
     /// A list of registrations may make this phone known.

@@ -43,6 +43,7 @@ impl Engine {
             if let Some(until) = self.callers.get(&host) {
                 *copy.callers.entry(host) = *until;
             }
+            copy.copy_known_elsewhere(self, host);
             copy.flows.copy(&self.flows, addr);
             copy.activity.copy(&self.activity, key);
             copy.offenders.copy(&self.offenders, key);

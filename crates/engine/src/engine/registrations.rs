@@ -21,7 +21,19 @@ const MAX_LISTED_ADDRESSES: u32 = 3;
 impl Engine {
     /// What is known of an address: the users that logged in from there, and what may be done to it when `account`
     /// (the hash of a user) fails.
+    #[inline]
     pub(super) fn standing(&self, addr: IpAddr, account: Option<u64>) -> (Identity, Standing) {
+        let (identity, standing) = self.own_standing(addr, account);
+        if self.fleet.is_none() {
+            return (identity, standing);
+        }
+        let identity = self.with_peers(&Key::of_addr(addr), identity);
+        let registered = standing.is_registered();
+        (identity, if registered { standing } else { Standing::unregistered(identity) })
+    }
+
+    /// The same by what this node knows alone.
+    pub(super) fn own_standing(&self, addr: IpAddr, account: Option<u64>) -> (Identity, Standing) {
         let host = Key::of_addr(addr);
         let identity = self.identities.of(&host, self.now, &self.limits);
         let registered = self.live.accounts(&host, self.now);
@@ -63,6 +75,7 @@ impl Engine {
         let remember = self.limits.policy.healthy.remember;
         let known = self.inhabited.get(net_key);
         known.is_some_and(|last| self.now.since(*last) < remember)
+            || self.fleet.as_ref().is_some_and(|it| it.known.inhabits(net_key, &self.fresh(it)))
             || self.exemptions.touching(&self.limits.source_net(addr)).next().is_some()
     }
 
@@ -205,6 +218,7 @@ impl Engine {
         self.live.put(put, self.now);
         self.note_fewer_live(hosts);
         self.allow_registered(source, actions);
+        self.settle_touching(&source.into(), actions);
     }
 
     fn note_fewer_live(&mut self, hosts_before: usize) {

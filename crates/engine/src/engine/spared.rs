@@ -6,11 +6,13 @@ use super::Engine;
 
 impl Engine {
     /// The networks of all hosts that are not strangers: exempt ones of every class first, then those with
-    /// registrations that stand, then those who logged in lately. Some come twice, some lie inside
+    /// registrations that stand, then those who logged in lately, then those that peers know. Some come twice, some lie inside
     /// others; there may be some hundred thousand.
     pub fn spared(&self) -> impl Iterator<Item = IpNet> {
         let known = self.known_sources().map(|key| IpNet::from(key.addr()));
-        self.exemptions.iter().chain(known)
+        let fleet = self.fleet.as_deref();
+        let elsewhere = fleet.into_iter().flat_map(|fleet| fleet.known.hosts(self.fresh(fleet)));
+        self.exemptions.iter().chain(known).chain(elsewhere.map(|key| IpNet::from(key.addr())))
     }
 
     /// A number that is another one whenever [`Engine::spared`] gives others. It takes up to a minute to notice that

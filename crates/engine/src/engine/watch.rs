@@ -99,11 +99,12 @@ impl Engine {
     }
 
     /// The dialplan accepted a call: its reports about this host are no news for a day.
-    pub(super) fn on_call_accepted(&mut self, addr: IpAddr) {
+    pub(super) fn on_call_accepted(&mut self, addr: IpAddr, actions: &mut Vec<Action>) {
         let addr = net::canonical(addr);
         let until = self.now + CALLER_FOR;
         *self.callers.entry(Key::of_addr(addr)) = until;
         *self.caller_networks.entry(Key::of(&net::wide_net(addr))) = until;
+        self.settle_touching(&addr.into(), actions);
     }
 
     pub(super) fn is_caller(&self, host: &Key) -> bool {
@@ -413,7 +414,8 @@ impl Engine {
         let known = self.populated.get(&key);
         let caller = self.caller_networks.get(&key);
         let inside = known.is_some_and(|last| self.now.since(*last) < remember)
-            || caller.is_some_and(|until| *until > self.now);
+            || caller.is_some_and(|until| *until > self.now)
+            || self.fleet.as_ref().is_some_and(|it| it.known.populates(&key, &self.fresh(it)));
         inside.then_some(*network)
     }
 

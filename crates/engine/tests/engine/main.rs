@@ -15,6 +15,7 @@ mod banning;
 mod cells;
 mod evidence;
 mod exemptions;
+mod fleet;
 mod flows;
 mod forecast;
 mod guessed;

@@ -60,9 +60,10 @@ fn scoped() -> impl Strategy<Value = Scoped> {
 
 fn rank(origin: Origin) -> u8 {
     match origin {
-        Origin::Automatic => 0,
-        Origin::Manual => 1,
-        Origin::Forced => 2,
+        Origin::Remote => 0,
+        Origin::Automatic => 1,
+        Origin::Manual => 2,
+        Origin::Forced => 3,
     }
 }
 

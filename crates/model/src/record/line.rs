@@ -9,7 +9,9 @@ use std::fmt;
 
 use ipnet::IpNet;
 use serde::Serialize;
-use sipward_engine::{Alarm, Cause, Details, Evidence, Judgement, Refusal, Scope};
+use sipward_engine::{
+    Alarm, Cause, Details, Evidence, Judgement, Refusal, RemoteBan, Scope, ShadowedBecause,
+};
 
 use super::{Ban, FlowDenied, Record, Started};
 use crate::text::{Plain, Span, count};
@@ -401,6 +403,7 @@ fn ban_line(f: &mut fmt::Formatter<'_>, ban: &Ban) -> fmt::Result {
         Cause::Rule(evidence) => evidence_part(f, evidence)?,
         Cause::Manual { reason, force: _ } => write!(f, ": by hand, {}", Plain(reason))?,
         Cause::Adopted => f.write_str(": route found at start")?,
+        Cause::Remote(ban) => remote_part(f, ban)?,
         Cause::Split { of, was: _ } => write!(f, ": part of {of}")?,
     }
     if ban.enforced {
@@ -425,6 +428,20 @@ fn evidence_part(f: &mut fmt::Formatter<'_>, evidence: &Evidence) -> fmt::Result
     users.iter().try_for_each(|user| write!(f, " {}", Plain(user)))
 }
 
+fn remote_part(f: &mut fmt::Formatter<'_>, ban: &RemoteBan) -> fmt::Result {
+    let RemoteBan { peer, n: _, facts } = ban;
+    write!(f, ": by node {peer}")?;
+    match facts.rule {
+        Some(rule) => write!(f, ", {} {}", word(&rule), facts.failures)?,
+        None if facts.by_hand => f.write_str(", by hand")?,
+        None => {}
+    }
+    if let Some(grade) = facts.grade {
+        write!(f, " ({})", word(&grade))?;
+    }
+    if facts.why.is_empty() { Ok(()) } else { write!(f, ", {}", Plain(&facts.why)) }
+}
+
 fn refusal_line(f: &mut fmt::Formatter<'_>, source: &IpNet, refusal: &Refusal) -> fmt::Result {
     write!(f, "not banned: {source}, ")?;
     match refusal {
@@ -443,6 +460,15 @@ fn refusal_line(f: &mut fmt::Formatter<'_>, source: &IpNet, refusal: &Refusal) -
             "a known source, and flows of it were denied within \
             the last hour",
         ),
+        Refusal::Lifted { net } => {
+            write!(f, "an operator lifted {net} in the fleet after that was decided")
+        }
+        Refusal::NoQuorum => f.write_str("too few nodes of the fleet say so"),
+        Refusal::TooWide => {
+            f.write_str("wider than one source, and fewer than three nodes of two sites say so")
+        }
+        Refusal::PeerBudget => f.write_str("the node says more than it may"),
+        Refusal::PeerShadowed => f.write_str("bans of that node are not made here"),
     }
 }
 
@@ -504,6 +530,16 @@ fn alarm_line(f: &mut fmt::Formatter<'_>, alarm: &Alarm) -> fmt::Result {
             f,
             "{bans} bans within a minute on forgeable evidence: further ones are only reported"
         ),
+        Alarm::PeerShadowed { peer, because } => {
+            write!(f, "bans of node {peer} are no longer made here: it ")?;
+            f.write_str(match because {
+                ShadowedBecause::TooManyAMinute => "decides too many within a minute",
+                ShadowedBecause::TooManyStanding => "has too many that stand",
+                ShadowedBecause::HitsKnown => {
+                    "bans hosts that are exempt, known or registered here"
+                }
+            })
+        }
         Alarm::NetworkBanned { net, failures } => {
             write!(f, "the network {net} is banned: {failures} failures of its addresses")
         }

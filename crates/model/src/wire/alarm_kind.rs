@@ -59,6 +59,8 @@ pub enum AlarmKind {
     ForgeableBans,
     /// A whole network was banned.
     NetworkBanned,
+    /// A node of the fleet broke its bounds.
+    PeerShadowed,
     /// A new policy was out of range.
     PolicyRejected,
     /// A corrupt store was put aside.
@@ -153,6 +155,7 @@ impl AlarmKind {
             | Self::Distributed
             | Self::ForgeableBans
             | Self::NetworkBanned
+            | Self::PeerShadowed
             | Self::PolicyRejected
             | Self::StoreSetAside
             | Self::StoreIncomplete

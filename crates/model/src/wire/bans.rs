@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use sipward_engine::{Grade, Identity, RuleName};
+use sipward_engine::{Grade, Identity, PeerName, RuleName};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{CountryCode, Location, Net, StoreHealth, words};
@@ -56,6 +56,8 @@ pub enum BanScope {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BanOrigin {
+    /// Another node of the fleet.
+    Remote,
     /// A rule, or a route found at start.
     Automatic,
     /// An operator.
@@ -91,6 +93,33 @@ pub struct Cause {
     pub comment: Option<String>,
     /// What was seen, when a rule decided.
     pub evidence: Option<Evidence>,
+    /// What a node of the fleet says, when it decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<RemoteCause>,
+}
+
+/// A ban of another node of the fleet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RemoteCause {
+    /// The node, `SITE.NODE`. Of several that say the same, the one whose ban lasts longest.
+    #[schema(value_type = String, example = "fra.pbx1")]
+    pub peer: PeerName,
+    /// An operator of that node banned it by hand.
+    pub by_hand: bool,
+    /// Its rule; `null` for a ban by hand, and for a rule that this version does not know.
+    #[schema(schema_with = words::rule_or_null)]
+    pub rule: Option<RuleName>,
+    /// The weakest evidence among what it counted.
+    #[schema(schema_with = words::grade_or_null)]
+    pub grade: Option<Grade>,
+    /// What the rule counted in its window.
+    pub failures: u32,
+    /// Sum of their weights.
+    pub score: f64,
+    /// Bans of the source at that node, this one included.
+    pub ban_count: u32,
+    /// Its words.
+    pub why: String,
 }
 
 /// What decided a ban.
@@ -103,6 +132,8 @@ pub enum By {
     Manual,
     /// A route of sipward was found in the kernel without a stored ban.
     Adopted,
+    /// Another node of the fleet.
+    Remote,
 }
 
 /// What was seen of a source within the window.

@@ -12,6 +12,11 @@ pub fn rule() -> RefOr<Schema> {
     one_of(&RuleName::ALL)
 }
 
+/// A [`RuleName`] or `null`.
+pub fn rule_or_null() -> RefOr<Schema> {
+    or_null(rule())
+}
+
 /// An [`Identity`].
 pub fn identity() -> RefOr<Schema> {
     one_of(&Identity::ALL)

@@ -262,7 +262,7 @@ pub(super) fn lifted(done: &Unbanned, net: Option<Net>) -> String {
 
 /// How many bans there are, and of which kinds.
 struct Standing {
-    bans: [(u64, &'static str); 3],
+    bans: [(u64, &'static str); 4],
     flows: u64,
 }
 
@@ -272,6 +272,7 @@ impl Standing {
             (BanOrigin::Automatic, "automatic"),
             (BanOrigin::Manual, "manual"),
             (BanOrigin::Forced, "forced"),
+            (BanOrigin::Remote, "of other nodes"),
         ]
         .map(|(origin, name)| (origin, (0, name)));
         for (origin, (count, _)) in &mut bans {

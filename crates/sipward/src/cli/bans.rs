@@ -56,6 +56,8 @@ pub(super) struct BansCommand {
 /// What decided a ban.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum OriginWord {
+    /// Another node of the fleet.
+    Remote,
     /// A rule, or a route found at start.
     Automatic,
     /// An operator.
@@ -114,6 +116,7 @@ impl BansCommand {
             inside: self.net.filter(|net| !is_host(net)),
             covering: self.net.filter(is_host),
             origin: self.origin.map(|origin| match origin {
+                OriginWord::Remote => BanOrigin::Remote,
                 OriginWord::Automatic => BanOrigin::Automatic,
                 OriginWord::Manual => BanOrigin::Manual,
                 OriginWord::Forced => BanOrigin::Forced,

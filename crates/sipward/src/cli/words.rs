@@ -2,7 +2,7 @@
 
 use super::out;
 use sipward_model::text::Span;
-use sipward_model::wire::{By, Cause, Evidence};
+use sipward_model::wire::{By, Cause, Evidence, RemoteCause};
 
 /// The reason, in short. Not escaped: for a cell of a table.
 pub(super) fn cause(cause: &Cause) -> String {
@@ -11,6 +11,7 @@ pub(super) fn cause(cause: &Cause) -> String {
         (By::Rule, None) => "a rule".to_owned(),
         (By::Manual, _) => "by hand".to_owned(),
         (By::Adopted, _) => "found in the kernel at start".to_owned(),
+        (By::Remote, _) => cause.remote.as_ref().map_or_else(String::new, remote),
     };
     if let Some(comment) = &cause.comment {
         text.push_str(": ");
@@ -18,6 +19,19 @@ pub(super) fn cause(cause: &Cause) -> String {
     }
     if let Some(net) = &cause.split_of {
         out::add(&mut text, format_args!(" (part of {net})"));
+    }
+    text
+}
+
+fn remote(said: &RemoteCause) -> String {
+    let mut text = format!("node {}", said.peer);
+    match said.rule {
+        Some(rule) => out::add(&mut text, format_args!(": {} {}", word(&rule), said.failures)),
+        None if said.by_hand => text.push_str(": by hand"),
+        None => {}
+    }
+    if !said.why.is_empty() {
+        out::add(&mut text, format_args!(", {}", said.why));
     }
     text
 }

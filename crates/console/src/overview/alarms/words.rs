@@ -189,6 +189,7 @@ fn translated(alarm: &Alarm) -> Option<Markup> {
         | AlarmKind::RegistrationsUnreadable
         | AlarmKind::EventsNotAllowed
         | AlarmKind::Clock
-        | AlarmKind::Stalled => return None,
+        | AlarmKind::Stalled
+        | AlarmKind::PeerShadowed => return None,
     })
 }

@@ -64,6 +64,7 @@ fn raised_by_engine(alarm: &Alarm) -> AlarmChange {
         Alarm::Distributed { .. } => (AlarmKind::Distributed, None),
         Alarm::ForgeableBans { .. } => (AlarmKind::ForgeableBans, None),
         Alarm::NetworkBanned { .. } => (AlarmKind::NetworkBanned, None),
+        Alarm::PeerShadowed { peer, .. } => (AlarmKind::PeerShadowed, Some(peer.to_string())),
         Alarm::Deaf { .. } => (AlarmKind::Deaf, None),
         Alarm::PolicyRejected { .. } => (AlarmKind::PolicyRejected, None),
     };

@@ -35,6 +35,7 @@ fn ban(user_agent: &str, users: &[&str]) -> Ban {
                 user_agent: Some(user_agent.to_owned()),
                 report: None,
             }),
+            remote: None,
         },
         location: None,
     }
