@@ -3,6 +3,7 @@
 pub mod daemon;
 pub mod fake_freeswitch;
 pub mod fake_sofia;
+pub mod fleet;
 pub mod http;
 pub mod netns;
 pub mod nft;

@@ -25,6 +25,7 @@ mod aliases;
 pub mod credentials;
 pub mod error;
 pub mod file;
+mod fleet;
 mod geo;
 mod http;
 mod layers;
@@ -43,6 +44,7 @@ use std::time::Duration;
 pub use credentials::Credentials;
 pub use error::ConfigError;
 pub use file::OnExit;
+pub use fleet::{FleetSettings, FleetTls, MAX_FLEET_SERVERS};
 pub use geo::{GeoSettings, MAX_GEO_FILES};
 pub use http::{HttpSettings, TlsFiles};
 pub use layers::{EXAMPLE, Layers};
@@ -139,6 +141,8 @@ pub struct Config {
     pub whois: WhoisSettings,
     /// Files with the locations of addresses.
     pub geo: GeoSettings,
+    /// The fleet of nodes that share bans; `None` where this one is alone.
+    pub fleet: Option<FleetSettings>,
     /// Keys of `[policy]` that the file sets, dotted, without `policy.`, by their names of today.
     pub policy_keys: BTreeSet<String>,
 }

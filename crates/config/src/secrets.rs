@@ -1,9 +1,9 @@
-//! Passwords and keys for telling people. Like those of the Event Socket they come from the environment and
-//! nowhere else.
+//! Passwords and keys of the mail server, the webhooks and the fleet. Like those of the Event Socket they come from
+//! the environment and nowhere else.
 
 use std::ffi::OsString;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::credentials::{self, CredentialsError};
 
@@ -14,6 +14,10 @@ pub struct Secrets {
     pub smtp: Option<Login>,
     /// `WEBHOOK_SECRET`, or the content of `WEBHOOK_SECRET_FILE`.
     pub webhook: Option<Secret>,
+    /// `SIPWARD_FLEET_CREDENTIALS`: the NATS credentials file of this node, or of an operator.
+    pub fleet_credentials: Option<PathBuf>,
+    /// `SIPWARD_FLEET_KEY`, or the content of `SIPWARD_FLEET_KEY_FILE`: the same on all nodes that share known phones.
+    pub fleet_key: Option<Secret>,
 }
 
 /// How to log in to a mail server.
@@ -79,7 +83,14 @@ impl Secrets {
             (None, Some(_)) => return Err(half("SMTP_PASSWORD", "SMTP_USER")),
         };
         let webhook = secret(&lookup, "WEBHOOK_SECRET", "WEBHOOK_SECRET_FILE")?;
-        Ok(Self { smtp, webhook })
+        let fleet_credentials = credentials::variable(&lookup, "SIPWARD_FLEET_CREDENTIALS")?;
+        let fleet_key = secret(&lookup, "SIPWARD_FLEET_KEY", "SIPWARD_FLEET_KEY_FILE")?;
+        Ok(Self {
+            smtp,
+            webhook,
+            fleet_credentials: fleet_credentials.map(PathBuf::from),
+            fleet_key,
+        })
     }
 }
 

@@ -115,10 +115,34 @@ fn a_value_out_of_range_is_refused_with_its_place() {
         ("[store]\npath = \"sipward.db\"\n", "sipward.toml:2:8: `store.path`"),
         ("[store]\nkeep_history = \"1m\"\n", "sipward.toml:2:16: `store.keep_history`"),
         ("[store]\nmax_history = 10\n", "sipward.toml:2:15: `store.max_history`"),
+        ("[fleet]\nservers = [\"pbx:4222\"]\n", "sipward.toml:2:11: `fleet.servers`"),
+        ("[fleet]\nservers = [\"nats://u:p@n\"]\n", "sipward.toml:2:11: `fleet.servers`"),
+        ("[fleet]\nservers = [\"nats://n\"]\n", "sipward.toml:2:11: `fleet.servers`"),
+        ("[fleet]\nname = \"a.b\"\n", "sipward.toml:2:8: `fleet.name`"),
+        ("[fleet]\nsite = \"ops\"\n", "sipward.toml:2:8: `fleet.site`"),
+        ("[fleet]\nsite = \"\"\n", "sipward.toml:2:8: `fleet.site`"),
+        ("[fleet]\nquorum = 0\n", "sipward.toml:2:10: `fleet.quorum`"),
+        ("[fleet]\nca = \"ca.pem\"\n", "sipward.toml:2:6: `fleet.ca`"),
+        ("[fleet]\nkey = \"/k.pem\"\n", "sipward.toml:2:7: `fleet.key`"),
     ] {
         let error = refused(source);
         assert!(error.starts_with(place), "{source:?} gave {error}");
     }
+}
+
+#[test]
+fn a_fleet_needs_a_server_and_a_name() {
+    assert_eq!(parse("[fleet]\nname = \"a\"\n").unwrap().fleet, None, "without a server it is off");
+    let fleet = |more: &str| {
+        let source = format!("[fleet]\nservers = [\"tls://n:4222\"]\nname = \"pbx-1\"\n{more}");
+        parse(&source).unwrap().fleet.unwrap()
+    };
+    let plain = fleet("");
+    assert_eq!((&*plain.name, &*plain.site, plain.quorum), ("pbx-1", "main", 1));
+    assert_eq!((&plain.tls, &plain.credentials), (&None, &None));
+    let tls = fleet("certificate = \"/c.pem\"\nkey = \"/k.pem\"\n").tls.unwrap();
+    assert_eq!(tls.identity, Some(("/c.pem".into(), "/k.pem".into())));
+    assert_eq!(tls.ca, None);
 }
 
 #[test]

@@ -73,7 +73,7 @@ fn rows(caption: &str, checks: &[&Check]) -> Markup {
 }
 
 /// What is checked, for translation: the rows come from elsewhere.
-const NAMES: [&str; 30] = [
+const NAMES: [&str; 31] = [
     en("configuration"),
     en("credentials"),
     en("daemon"),
@@ -100,6 +100,7 @@ const NAMES: [&str; 30] = [
     en("registrations"),
     en("allow list"),
     en("shield"),
+    en("fleet"),
     en("storage"),
     en("countries"),
     en("notifications"),
@@ -139,7 +140,7 @@ mod tests {
     fn said(checks: Vec<Check>) -> String {
         let viewer = ViewContext::named("noc", false);
         let status = super::super::frame::tests::status();
-        let frame = Frame { viewer, status, now: Timestamp::EPOCH };
+        let frame = Frame { viewer, status, now: Timestamp::EPOCH, in_fleet: false };
         page(&frame, &Examination::of(checks)).into_string()
     }
 

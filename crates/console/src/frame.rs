@@ -35,6 +35,8 @@ pub(super) struct Frame {
     pub(super) status: Status,
     /// By the daemon's clock.
     pub(super) now: Timestamp,
+    /// Whether there are other nodes.
+    pub(super) in_fleet: bool,
 }
 
 impl FromRequestParts<Control> for Frame {
@@ -51,7 +53,8 @@ impl Frame {
         let status = control.status().await?;
         let up = std::time::Duration::try_from_secs_f64(status.uptime_seconds).unwrap_or_default();
         let now = status.started.0 + up;
-        Ok(Self { viewer, status, now })
+        let in_fleet = control.fleet().enabled;
+        Ok(Self { viewer, status, now, in_fleet })
     }
 
     /// The whole page. `place` is its entry in the navigation; `fresh` is the path that the script polls for
@@ -65,11 +68,11 @@ impl Frame {
     ) -> Markup {
         let head = html! {
             nav aria-label=(t("Pages")) {
-                (places(place))
+                (self.places(place))
                 // In place of the list on a small screen.
                 details.menu {
                     summary { (t("Menu")) }
-                    (places(place))
+                    (self.places(place))
                 }
             }
             form.find method="get" action="/search" role="search"
@@ -118,6 +121,17 @@ impl Frame {
             }
         };
         document(title, &head, &body, Some(&foot), self.viewer.theme)
+    }
+
+    fn places(&self, place: &str) -> Markup {
+        let fleet = self.in_fleet.then_some(("/fleet", en("Fleet")));
+        html! {
+            ul {
+                @for (path, name) in PLACES.into_iter().chain(fleet) {
+                    li { a href=(path) aria-current=[(path == place).then_some("page")] { (t(name)) } }
+                }
+            }
+        }
     }
 
     /// The state, in a line.
@@ -181,16 +195,6 @@ fn keys() -> Markup {
             form.actions method="dialog" {
                 button type="submit" { (t("Close")) }
                 button.quiet #keys-off type="button" { (t("Switch shortcuts off")) }
-            }
-        }
-    }
-}
-
-fn places(place: &str) -> Markup {
-    html! {
-        ul {
-            @for (path, name) in PLACES {
-                li { a href=(path) aria-current=[(path == place).then_some("page")] { (t(name)) } }
             }
         }
     }

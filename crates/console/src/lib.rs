@@ -18,6 +18,7 @@
 //! | `/notifications` | what mail and webhooks delivered | test |
 //! | `/history` | past decisions | |
 //! | `/doctor` | whether everything works that a ban depends on | |
+//! | `/fleet` | the nodes that share their bans | |
 //!
 //! | module | holds |
 //! |---|---|
@@ -57,6 +58,7 @@ mod doctor;
 mod document;
 mod error_page;
 mod fields;
+mod fleet;
 mod flood;
 mod flows;
 mod forms;
@@ -114,6 +116,7 @@ pub fn router(control: Control) -> Router {
         .route("/first-steps/hide", read(post(preferences::hide_steps)))
         .route("/doctor", read(get(doctor::show)))
         .route("/undo", write(post(undo::undo)))
+        .route("/fleet", read(get(fleet::show)))
         .route("/flows", read(get(flows::list)))
         .route("/flows/allow", write(post(flows::allow)))
         .route("/search", read(get(search::show)))

@@ -39,7 +39,7 @@ fn problem(kind: ProblemKind) -> Problem {
 #[test]
 fn a_page_in_german_lacks_no_text_and_says_that_it_is_german() {
     let viewer = ViewContext::named("noc", false);
-    let frame = Frame { viewer, status: status(), now: Timestamp::EPOCH };
+    let frame = Frame { viewer, status: status(), now: Timestamp::EPOCH, in_fleet: false };
     let missing = missing(|| {
         let page = german(|| frame.page("/bans", "x", Some("/bans"), &html! {})).into_string();
         assert!(page.contains("<html lang=\"de\""), "{page}");

@@ -11,6 +11,7 @@
 //! | `allow`, `overlap` | who is never banned by a rule |
 //! | `history`, `recent`, `stats` | what was decided, what happened last, and both in numbers |
 //! | `mode` | whether bans are carried out |
+//! | `fleet` | what other nodes say |
 //! | `doctor`, `first_run` | whether everything works that a ban depends on; the first steps |
 //! | `notifications` | what mail and webhooks delivered; tests |
 //! | `policy`, `preview`, `replay`, `what_if` | the rules' values; what a change would do or would have done, or an event |
@@ -27,6 +28,7 @@ mod error;
 mod export;
 mod failures;
 mod first_run;
+mod fleet;
 mod flood;
 mod flows;
 mod healthy;
@@ -53,6 +55,7 @@ use std::sync::Arc;
 
 use tokio::sync::broadcast;
 
+use crate::fleet::FleetHandle;
 use crate::metrics::Metrics;
 use crate::{EngineHandle, Settings};
 pub use bounds::{between, bounded};
@@ -86,6 +89,7 @@ pub struct Control {
     /// What operators can undo.
     undo: Arc<UndoLog>,
     trials: Arc<Trials>,
+    fleet: FleetHandle,
     doctor: Arc<doctor::Doctor>,
     replays: replay::Replays,
 }
@@ -101,6 +105,7 @@ pub struct Parts<'a> {
     pub lookups: Lookups,
     /// For tests of mail and webhooks.
     pub secrets: &'a Secrets,
+    pub fleet: FleetHandle,
     /// Mail or a webhook has delivered a test in an earlier run.
     pub notified: bool,
     /// The checks of the program.
@@ -128,6 +133,7 @@ impl Control {
             secrets,
             notified,
             examine,
+            fleet,
         } = parts;
         let routes = Arc::new(config.route.clone());
         let ban_origins = places::BanOrigins::default();
@@ -145,6 +151,7 @@ impl Control {
             routes,
             undo,
             trials,
+            fleet,
             doctor,
             replays: replay::Replays::default(),
         }

@@ -12,6 +12,7 @@ mod hear;
 mod kernel;
 mod mode;
 mod prober;
+mod publisher;
 mod restore;
 mod shielding;
 mod state;
@@ -37,6 +38,7 @@ pub use flood::{Answers, Profiles};
 use handle::Call;
 pub use handle::{EngineHandle, EngineUnavailable};
 pub use prober::Prober;
+pub use publisher::{Publications, Published, PublishedBan, Publisher, publications};
 pub use shielding::{Shielding, SlowedHost};
 
 use crate::freeswitch_queries::table::Protected;
@@ -158,6 +160,8 @@ pub struct EngineTask {
     shielding: Option<Shielding>,
     flood: Flood,
     prober: Option<Prober>,
+    /// `None` without a fleet.
+    publisher: Option<Publisher>,
     protected: Protected,
     /// The last failed attempt that was reported, and its time.
     told_failure: Option<(String, Instant)>,
@@ -244,6 +248,7 @@ impl EngineTask {
             shielding,
             flood: Flood::default(),
             prober: None,
+            publisher: None,
             protected: Protected::new(),
             told_failure: None,
             beats: 0,
@@ -274,6 +279,11 @@ impl EngineTask {
     /// Has FreeSWITCH's profiles asked whether they answer.
     pub fn ask_by(&mut self, prober: Prober) {
         self.prober = Some(prober);
+    }
+
+    /// Has other nodes told of bans and known phones from now on.
+    pub fn publish_by(&mut self, publisher: Publisher) {
+        self.publisher = Some(publisher);
     }
 
     /// The next list of registrations is the first that this installation sees.

@@ -5,6 +5,7 @@
 //! | `engine_task` | the task that owns the engine, and the way to it for others: work that runs on that task |
 //! | [`freeswitch_queries`], [`probe`] | questions to FreeSWITCH: phones, gateways, access lists; OPTIONS in a flood |
 //! | `kernel`, [`route_queue`] | the task that owns netlink, and decisions on their way to it |
+//! | [`fleet`] | nodes that share bans: the way between the engine and NATS |
 //! | `settings`, `tasks`, `only` | what is in force and how it changes; signals, look-ups; the lock |
 //! | [`control`] | what can be asked of and done to the daemon, free of HTTP |
 //! | [`activity`], [`metrics`] | what is remembered of records; counts for Prometheus |
@@ -30,6 +31,7 @@ pub mod control;
 pub mod dns;
 mod engine_task;
 pub mod explain;
+pub mod fleet;
 pub mod freeswitch_queries;
 pub mod geo;
 mod kernel;
@@ -49,8 +51,8 @@ use sipward_esl::{InvalidCommand, Subscription};
 
 pub use engine_task::{
     Answers, Command, End, EngineHandle, EngineTask, EngineUnavailable, FAILURES, Failure,
-    FirstList, Inputs, KernelSide, Note, Outputs, Prober, Profiles, Restored, Shielding,
-    SlowedHost,
+    FirstList, Inputs, KernelSide, Note, Outputs, Prober, Profiles, Publications, Published,
+    PublishedBan, Publisher, Restored, Shielding, SlowedHost, publications,
 };
 pub use freeswitch_queries::table::Reason as ProtectedReason;
 pub use freeswitch_queries::{COMMANDS, QUERIES, lists};

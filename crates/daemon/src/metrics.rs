@@ -26,11 +26,13 @@ use tokio_util::sync::CancellationToken;
 
 pub use page::Format;
 pub use render::render;
+pub(crate) use tally::refusal_word;
 pub use tally::{Histogram, Tally};
 
 use crate::activity::{Activity, Kept};
 use sipward_model::clock::Clock;
 use sipward_model::record::Record;
+use sipward_model::wire::Fleet;
 use sipward_notify::{Delivery, DeliveryStats, EventReceiver, METRICS};
 use sipward_store::{Entry, Health, Store};
 
@@ -81,6 +83,8 @@ pub struct Snapshot {
     pub tally: Tally,
     /// Mail, webhooks, and the counting itself.
     pub deliveries: Vec<Delivery>,
+    /// Other nodes.
+    pub fleet: Arc<Fleet>,
 }
 
 /// How FreeSWITCH fares in a flood.

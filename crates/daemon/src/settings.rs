@@ -428,6 +428,7 @@ fn needs_restart(started: &Config, file: &Config) -> Vec<&'static str> {
         ("mail", started.mail != file.mail),
         ("webhook", started.webhook != file.webhook),
         ("whois", started.whois != file.whois),
+        ("fleet", started.fleet != file.fleet),
     ]
     .into_iter()
     .filter_map(|(section, changed)| changed.then_some(section))

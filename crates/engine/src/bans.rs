@@ -48,6 +48,8 @@ pub(crate) struct Bans {
     networks: usize,
     /// Bans from the SIP ports only.
     sip: usize,
+    /// Bans that other nodes decided.
+    remote: usize,
 }
 
 fn unboxed((net, ban): (IpNet, &impl AsRef<Ban>)) -> (IpNet, &Ban) {
@@ -173,6 +175,7 @@ impl Bans {
         self.forgeable += usize::from(ban.is_forgeable());
         self.networks += usize::from(ban.is_of_network());
         self.sip += usize::from(ban.scope == Scope::Sip);
+        self.remote += usize::from(ban.origin == Origin::Remote);
         if let Some(weak) = ban.weakness().and_then(|kind| self.weak.get_mut(kind)) {
             weak.push_back(net);
         }
@@ -224,6 +227,11 @@ impl Bans {
         self.sip
     }
 
+    /// Bans that other nodes decided.
+    pub(crate) fn remote(&self) -> usize {
+        self.remote
+    }
+
     fn drop_stale_weak(&mut self) {
         for kind in 0..self.weak.len() {
             let Some(weak) = self.weak.get_mut(kind) else { continue };
@@ -244,6 +252,7 @@ impl Bans {
         self.forgeable -= usize::from(ban.is_forgeable());
         self.networks -= usize::from(ban.is_of_network());
         self.sip -= usize::from(ban.scope == Scope::Sip);
+        self.remote -= usize::from(ban.origin == Origin::Remote);
         self.drop_stale_expiries();
         Some(ban)
     }

@@ -196,7 +196,9 @@ impl HomeHash {
         Self(Arc::new(hash))
     }
 
-    pub(crate) fn of(&self, user: &str, user_agent: &str) -> Home {
+    /// The name of a phone.
+    #[must_use]
+    pub fn of(&self, user: &str, user_agent: &str) -> Home {
         (self.0)(user, user_agent)
     }
 }

@@ -22,6 +22,8 @@ pub enum Received {
         message: Message,
         /// How long it still counts. `None`: something has ended.
         remaining: Option<Duration>,
+        /// How long ago it was said, by the server's clock.
+        age: Duration,
         /// Which way it came first.
         path: Path,
     },
@@ -127,12 +129,13 @@ impl Intake {
         };
         match lock(merge).take(&message, value, stamp) {
             Outcome::Newer(forgotten) => {
-                let remaining = message.remaining(Duration::from_millis(now.saturating_sub(stamp)));
+                let age = Duration::from_millis(now.saturating_sub(stamp));
+                let remaining = message.remaining(age);
                 let mut waiting = lock(&self.waiting);
                 let gone =
                     forgotten.into_iter().map(|(peer, key)| Received::Forgotten { peer, key });
                 waiting.extend(gone);
-                waiting.push_back(Received::Said { message, remaining, path });
+                waiting.push_back(Received::Said { message, remaining, age, path });
             }
             Outcome::Same | Outcome::Older => add_one(&shared.counts.repeated),
             Outcome::Full => shared.counts.refused(Refusal::Full),

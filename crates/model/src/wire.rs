@@ -14,6 +14,7 @@ mod attacks;
 mod bans;
 mod doctor;
 mod events;
+mod fleet;
 mod flood;
 mod flows;
 mod healthy;
@@ -57,6 +58,9 @@ pub use bans::{
 };
 pub use doctor::{Check, CheckState, DoctorQuery, Examination};
 pub use events::{EventQuery, FailureEntry, FailurePage, FailureQuery, Line};
+pub use fleet::{
+    Fleet, FleetAssertion, FleetCounts, FleetLift, FleetLink, FleetNode, FleetWhy, NodeStanding,
+};
 pub use flood::{BusyStranger, Flood, FloodState, ProfileState};
 pub use flows::{DeniedFlow, FlowAllowed, FlowPage, FlowQuery};
 pub use healthy::{Healthy, HealthyHost, HealthyReason};

@@ -29,6 +29,8 @@
 //! | `/mode` | GET | [`model::ModeView`], with the effect of mode `ban` |
 //! | `/mode` | PATCH | [`model::NewMode`] → [`model::ModeView`] |
 //! | `/doctor` | GET | [`model::DoctorQuery`] → [`model::Examination`] |
+//! | `/fleet` | GET | [`model::Fleet`] |
+//! | `/fleet/{net}` | GET | [`model::FleetWhy`] |
 //! | `/events` | GET | [`model::EventQuery`] → server-sent events, each a [`model::Line`] |
 //! | `/series` | GET | [`model::SeriesQuery`] → [`model::Series`] |
 //! | `/alarms` | GET | [`model::AlarmList`] |
@@ -66,6 +68,7 @@ mod doctor;
 mod document;
 mod events;
 mod export;
+mod fleet;
 mod flows;
 mod healthy;
 mod history;

@@ -6,6 +6,7 @@ mod ban;
 mod bans;
 mod check;
 mod doctor;
+mod fleet;
 mod flows;
 #[cfg(test)]
 mod generated;
@@ -118,6 +119,7 @@ enum Command {
     #[command(visible_alias = "banned")]
     Bans(bans::BansCommand),
     Flows(flows::FlowsCommand),
+    Fleet(fleet::FleetCommand),
     #[command(visible_alias = "banip")]
     Ban(ban::BanCommand),
     #[command(visible_alias = "unbanip")]
@@ -195,6 +197,7 @@ pub fn main() -> ExitCode {
         Command::Status(command) => command.run(),
         Command::Bans(command) => command.run(),
         Command::Flows(command) => command.run(),
+        Command::Fleet(command) => command.run(),
         Command::Ban(command) => command.run(),
         Command::Unban(command) => command.run(),
         Command::Why(command) => command.run(),

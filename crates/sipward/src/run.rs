@@ -22,6 +22,7 @@
 //! | [`notify`](sipward_notify) (a thread of its own) | mail, webhooks | – |
 //! | `store` (threads of its own) | the database | – |
 
+mod fleet;
 mod open;
 mod restore;
 mod serve;
@@ -178,6 +179,13 @@ impl Daemon {
             };
             helpers.push(tokio::spawn(tasks::hear_store(notices, told)));
         }
+        let fleet = fleet::join(
+            &mut engine_task,
+            (&config, &secrets),
+            (&engine, &settings),
+            &records,
+            &mut helpers,
+        )?;
         let control = Control::new(Parts {
             engine,
             settings,
@@ -187,6 +195,7 @@ impl Daemon {
             metrics: Arc::clone(&metrics),
             lookups,
             secrets: &secrets,
+            fleet,
             notified,
             examine: Arc::new(move |control| doctor::from_within(control, &of_doctor)),
         });

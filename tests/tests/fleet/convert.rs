@@ -83,6 +83,7 @@ pub(crate) fn ban(ban: &engine::BanView<'_>, now: Timestamp) -> Body {
     Body::Ban(
         ban.net,
         Ban::Stands(Standing {
+            decided: 0,
             for_ms,
             by: if evidence.is_some() { By::Rule } else { By::Manual },
             scope: Scope::Host,

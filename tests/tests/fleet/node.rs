@@ -268,7 +268,7 @@ impl Node {
     pub(crate) fn fail(&mut self, source: IpAddr, user: &str, user_agent: &str) {
         let call = self.challenge(source, user);
         let (attempt, failure) = (self.next(), self.next());
-        let attempt = self.attempt(source, (user, user_agent), &call, attempt);
+        let attempt = Self::attempt(source, (user, user_agent), &call, attempt);
         self.handle(Input::AuthAttempt(attempt));
         self.handle(Input::AuthFailure(AuthFailure {
             source,
@@ -287,7 +287,7 @@ impl Node {
     pub(crate) fn register(&mut self, source: IpAddr, user: &str, user_agent: &str) {
         let call = self.challenge(source, user);
         let sequence = self.next();
-        let attempt = self.attempt(source, (user, user_agent), &call, sequence);
+        let attempt = Self::attempt(source, (user, user_agent), &call, sequence);
         self.handle(Input::AuthAttempt(AuthAttempt { result: AuthResult::Success, ..attempt }));
         let registered = registered(source, user, user_agent);
         self.handle(Input::Registered(Registered { call_id: &call, ..registered }));
@@ -309,7 +309,6 @@ impl Node {
     }
 
     fn attempt<'a>(
-        &self,
         source: IpAddr,
         (user, user_agent): (&'a str, &'a str),
         call_id: &'a str,

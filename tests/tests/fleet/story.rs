@@ -403,6 +403,7 @@ impl Story {
         self.say(Body::Ban(
             net,
             Ban::Stands(Standing {
+                decided: 0,
                 for_ms: None,
                 by: By::Manual,
                 scope: Scope::Host,

@@ -6,6 +6,7 @@
 
 mod allow;
 mod api;
+mod fleet;
 mod geo;
 mod http;
 mod policy;
@@ -25,6 +26,7 @@ use super::{Config, HostEntry, Mode};
 use allow::AllowItem;
 use api::ApiFile;
 pub use api::{Api, DEFAULT_SOCKET};
+use fleet::FleetFile;
 use geo::GeoFile;
 use http::HttpFile;
 use policy::PolicyFile;
@@ -65,6 +67,7 @@ pub struct File {
     webhook: WebhookFile,
     whois: WhoisFile,
     geo: GeoFile,
+    fleet: FleetFile,
 }
 
 /// What happens to the routes when the daemon stops.
@@ -146,6 +149,7 @@ impl File {
             webhook,
             whois,
             geo,
+            fleet,
             ..
         } = self;
         let (allow, allow_notes) = allow::checked(allow.unwrap_or_default())?;
@@ -183,6 +187,7 @@ impl File {
             webhook: webhook.checked()?,
             whois: whois.checked()?,
             geo: geo.checked()?,
+            fleet: fleet.checked()?,
         })
     }
 }

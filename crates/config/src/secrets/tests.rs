@@ -18,7 +18,17 @@ fn secrets_come_from_variables_or_files_or_not_at_all() {
     let login = Login { user: "pbx".to_owned(), password: Secret::new("s3cret") };
     assert_eq!(
         from(&[("SMTP_USER", "pbx"), ("SMTP_PASSWORD", "s3cret"), ("WEBHOOK_SECRET_FILE", path)]),
-        Ok(Secrets { smtp: Some(login), webhook: Some(Secret::new("k3y")) })
+        Ok(Secrets { smtp: Some(login), webhook: Some(Secret::new("k3y")), ..Secrets::default() })
+    );
+    let fleet =
+        from(&[("SIPWARD_FLEET_KEY_FILE", path), ("SIPWARD_FLEET_CREDENTIALS", "/n.creds")]);
+    assert_eq!(
+        fleet,
+        Ok(Secrets {
+            fleet_key: Some(Secret::new("k3y")),
+            fleet_credentials: Some("/n.creds".into()),
+            ..Secrets::default()
+        })
     );
 }
 
@@ -33,6 +43,7 @@ fn what_cannot_be_used_is_refused_and_no_secret_is_told() {
             "WEBHOOK_SECRET_FILE=/nonexistent: No such",
         ),
         (vec![("WEBHOOK_SECRET", "s3cret\nx")], "one line"),
+        (vec![("SIPWARD_FLEET_KEY", "s3cret"), ("SIPWARD_FLEET_KEY_FILE", "/x")], "unset one of"),
         (vec![("SMTP_USER", "a\r\nb"), ("SMTP_PASSWORD", "s3cret")], "SMTP_USER: must be one line"),
     ] {
         let error = from(&variables).expect_err("must be refused");

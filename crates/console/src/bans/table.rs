@@ -36,6 +36,7 @@ impl<'a> Columns<'a> {
 pub(crate) fn rows(frame: &Frame, bans: &[Ban], columns: &Columns<'_>) -> Markup {
     let acts = columns.acts && frame.viewer.may_write;
     let located = bans.iter().any(|ban| ban.location.is_some());
+    let shared = bans.iter().any(|ban| ban.cause.remote.is_some());
     if bans.is_empty() {
         let there = columns.sorts.is_some_and(|fields| fields.has("q"));
         return html! { p.empty { @if there { (t("No matching bans.")) } @else { (t("No bans.")) } } };
@@ -56,6 +57,7 @@ pub(crate) fn rows(frame: &Frame, bans: &[Ban], columns: &Columns<'_>) -> Markup
                         (head(columns, t("Country"), "country", "asc"))
                         (head(columns, t("Network (AS)"), "as", "asc"))
                     }
+                    @if shared { th scope="col" { (t("From")) } }
                     th scope="col" { (t("Reason")) }
                     (head(columns, t("Since"), "since", "desc"))
                     (head(columns, t("Remaining"), "until", "asc"))
@@ -63,12 +65,13 @@ pub(crate) fn rows(frame: &Frame, bans: &[Ban], columns: &Columns<'_>) -> Markup
                     @if acts { th scope="col" { span.hidden { (t("Action")) } } }
                 }
             }
-            tbody { @for ban in bans { (row(frame, ban, acts, located)) } }
+            tbody { @for ban in bans { (row(frame, ban, acts, (located, shared))) } }
         }
     }
 }
 
-fn row(frame: &Frame, ban: &Ban, acts: bool, located: bool) -> Markup {
+/// `located` and `shared`: with columns for the place and for the node that decided.
+fn row(frame: &Frame, ban: &Ban, acts: bool, (located, shared): (bool, bool)) -> Markup {
     let net = labels::bare_net(ban.net);
     html! {
         tr data-key=(Shown(ban.net)) {
@@ -80,6 +83,11 @@ fn row(frame: &Frame, ban: &Ban, acts: bool, located: bool) -> Markup {
             }
             th scope="row" { (labels::net(ban.net)) }
             @if located { (place(ban.location.as_ref())) }
+            @if shared {
+                td data-label=(t("From")) {
+                    @if let Some(said) = &ban.cause.remote { span.mono { (Shown(said.peer)) } }
+                }
+            }
             td.second data-label=(t("Reason")) { (labels::cause(&ban.cause)) }
             td data-label=(t("Since")) { (labels::ago(ban.since, frame.now)) }
             td.num.end data-label=(t("Remaining")) {

@@ -229,7 +229,7 @@ pub(super) mod tests {
     fn frame(may_write: bool) -> Frame {
         let viewer = ViewContext::named("noc", may_write);
         let status = super::super::super::frame::tests::status();
-        Frame { viewer, status, now: Timestamp::EPOCH }
+        Frame { viewer, status, now: Timestamp::EPOCH, in_fleet: false }
     }
 
     fn said(items: Vec<Alarm>, may_write: bool) -> String {

@@ -95,7 +95,8 @@ mod tests {
             .collect();
         let viewer = ViewContext { hides_steps, ..ViewContext::named("noc", true) };
         let status = super::super::super::frame::tests::status();
-        list(&Frame { viewer, status, now: Timestamp::EPOCH }, &steps).into_string()
+        list(&Frame { viewer, status, now: Timestamp::EPOCH, in_fleet: false }, &steps)
+            .into_string()
     }
 
     #[test]

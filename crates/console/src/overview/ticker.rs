@@ -55,7 +55,7 @@ mod tests {
     fn the_latest_are_listed_with_a_word_each_and_hostile_names_are_text() {
         let viewer = ViewContext::named("noc", false);
         let status = super::super::super::frame::tests::status();
-        let frame = Frame { viewer, status, now: Timestamp::EPOCH };
+        let frame = Frame { viewer, status, now: Timestamp::EPOCH, in_fleet: false };
         let one = |event, times| Recent {
             time: Time(Timestamp::EPOCH),
             event,

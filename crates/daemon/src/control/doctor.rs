@@ -16,7 +16,7 @@ use crate::EngineTask;
 use crate::freeswitch_queries::table::Part;
 use sipward_config::{Config, HostEntry, Mode};
 use sipward_model::text::{self, Thousands};
-use sipward_model::wire::{Check, DoctorQuery, Examination, StoreState};
+use sipward_model::wire::{Check, DoctorQuery, Examination, Fleet, NodeStanding, StoreState};
 
 /// Makes the checks of the program. It blocks: it asks FreeSWITCH and the kernel, and reads the database.
 pub type Examine = Arc<dyn Fn(&Control) -> Vec<Check> + Send + Sync>;
@@ -122,6 +122,7 @@ impl Control {
         };
         let mut checks = vec![mode(&config)];
         checks.extend(of_engine.await?);
+        checks.extend(fleet(&self.fleet()));
         checks.extend([
             self.storage(),
             self.places_known(&config),
@@ -208,6 +209,42 @@ impl Control {
             "`systemctl restart sipward`; the bans stay in the kernel meanwhile",
         )
     }
+}
+
+/// Nothing where the node is alone.
+fn fleet(fleet: &Fleet) -> Option<Check> {
+    const NAME: &str = "fleet";
+    let Fleet { enabled: true, link, counts, nodes, .. } = fleet else { return None };
+    if !link.connected {
+        let error = link.error.as_deref().unwrap_or("not yet");
+        let advice = "own bans continue; docs/fleet.md says what each error means";
+        return Some(Check::warn(NAME, format!("not connected: {error}"), advice));
+    }
+    if !link.stream || link.unacknowledged > 0 {
+        let why = link.error.as_deref().unwrap_or("the servers may have no leader");
+        let found = match link.unacknowledged {
+            0 => format!("the stream is not followed: {why}"),
+            waiting => format!("{} not acknowledged: {why}", text::count(waiting, "message")),
+        };
+        return Some(Check::warn(
+            NAME,
+            found,
+            "was `sipward fleet init` run, and are most servers up?",
+        ));
+    }
+    let shadowed = nodes.iter().filter(|node| node.standing != NodeStanding::Accept);
+    let shadowed: Vec<&str> = shadowed.map(|node| node.node.as_str()).take(NAMED).collect();
+    if !shadowed.is_empty() {
+        let found = format!("the word of {} does not count", shadowed.join(", "));
+        let advice = "`sipward fleet status` says why; an operator can accept a node again";
+        return Some(Check::warn(NAME, found, advice));
+    }
+    let (own, taken) = (counts.published, counts.taken);
+    let bans = text::count(own, "own ban");
+    Some(Check::ok(
+        NAME,
+        format!("connected; {bans} for all nodes, {} of others in force", Thousands(taken)),
+    ))
 }
 
 fn mode(config: &Config) -> Check {

@@ -1,10 +1,13 @@
 //! What Prometheus reads, before it is text.
 
+use std::sync::Arc;
+
 use super::Control;
 use super::error::ControlError;
 use crate::EngineTask;
 use crate::metrics::{FloodNow, Snapshot, Tally};
 use sipward_config::Mode;
+use sipward_model::wire::Fleet;
 use sipward_notify::Delivery;
 use sipward_store::Health;
 
@@ -13,7 +16,10 @@ impl Control {
     pub async fn metrics(&self) -> Result<Snapshot, ControlError> {
         let (mode, store) = (self.settings.mode(), self.store.health());
         let (tally, deliveries) = (self.metrics.tally(), self.metrics.deliveries());
-        Ok(self.engine.call(move |task| snapshot(task, mode, store, tally, deliveries)).await?)
+        let fleet = self.fleet.view();
+        let taken =
+            move |task: &mut EngineTask| snapshot(task, mode, store, (tally, deliveries), fleet);
+        Ok(self.engine.call(taken).await?)
     }
 }
 
@@ -21,8 +27,8 @@ fn snapshot(
     task: &EngineTask,
     mode: Mode,
     store: Health,
-    tally: Tally,
-    deliveries: Vec<Delivery>,
+    (tally, deliveries): (Tally, Vec<Delivery>),
+    fleet: Arc<Fleet>,
 ) -> Snapshot {
     let (clock, standing, totals) = (task.clock(), task.standing(), task.totals());
     let stats = task.engine().stats();
@@ -59,6 +65,7 @@ fn snapshot(
         store,
         tally,
         deliveries,
+        fleet,
     }
 }
 

@@ -229,6 +229,9 @@ impl EngineTask {
                     }
                     // The route first: nothing that becomes of the store delays it.
                     self.routes_out.push(Change::Block { net, scope: route_scope(scope) });
+                    if let Some(publisher) = &self.publisher {
+                        publisher.banned(&self.engine, net);
+                    }
                     let ban = self.saved(net, since, (scope, until), Arc::clone(&cause));
                     self.store.put(Entry::Ban { at: self.clock.now(), ban });
                     let ban = Ban::decided(net, scope, self.clock.wall_end(until), cause);
@@ -237,6 +240,9 @@ impl EngineTask {
                 Action::Unblock { net, reason } => {
                     self.totals.unbans += 1;
                     self.routes_out.push(Change::Unblock(net));
+                    if let Some(publisher) = &self.publisher {
+                        publisher.ended(net, reason);
+                    }
                     if self.stored.ending.remove(&net) && reason == UnblockReason::Expired {
                         self.stored.keeps_ended = true;
                     } else {
@@ -288,6 +294,9 @@ impl EngineTask {
                 }
                 Action::AskAcl { addr } => self.ask_acl(addr),
                 Action::Remember(success) => {
+                    if let Some(publisher) = &self.publisher {
+                        publisher.succeeded(&self.engine, &success);
+                    }
                     let Success { since, at, .. } = success;
                     let (since, at) = (self.clock.wall(since), self.clock.wall(at));
                     self.store.put(Entry::Remember(Box::new(Success { since, at, ..success })));

@@ -69,6 +69,21 @@ impl EngineHandle {
         done
     }
 
+    /// As [`EngineHandle::call`], for a task of the daemon that has nothing else to do: it waits for as long as the
+    /// engine is busy.
+    pub async fn call_when_ready<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut EngineTask) -> T + Send + 'static,
+    ) -> Result<T, EngineUnavailable> {
+        let (answer, answered) = oneshot::channel();
+        let call = Call(Box::new(move |task| {
+            let _ = answer.send(work(task));
+        }));
+        let sent = self.commands.send(Command::Call(call)).await;
+        sent.map_err(|_| EngineUnavailable::Stopped)?;
+        answered.await.map_err(|_| EngineUnavailable::Stopped)
+    }
+
     /// Waits until everything that was ordered before has been done.
     pub async fn caught_up(&self) -> Result<(), EngineUnavailable> {
         self.call(|_| ()).await

@@ -112,6 +112,11 @@ impl Protected {
         self.unknown.iter().copied().chain(lost)
     }
 
+    /// The exempt networks with their classes.
+    pub fn exempt_nets(&self) -> impl Iterator<Item = (Exemption, IpNet)> {
+        self.exempt.iter().flat_map(|(class, nets)| nets.keys().map(|net| (*class, *net)))
+    }
+
     /// Every line, exempt networks first.
     pub fn entries(&self) -> impl Iterator<Item = Entry> {
         let exempt = self.exempt.iter().flat_map(|(class, nets)| {

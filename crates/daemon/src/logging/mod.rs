@@ -140,5 +140,7 @@ fn filter(level: LogLevel) -> Targets {
         LogLevel::Trace => LevelFilter::TRACE,
     };
     let others = ours.min(LevelFilter::INFO);
-    Targets::new().with_default(others).with_target("sipward", ours)
+    // Each connection and each server would be a line, beside sipward's own.
+    let nats = ours.min(LevelFilter::ERROR);
+    Targets::new().with_default(others).with_target("async_nats", nats).with_target("sipward", ours)
 }

@@ -7,6 +7,7 @@ use sipward_route::ShieldCounts;
 use super::page::{Format, MetricKind, Page};
 use super::{FloodNow, Histogram, Snapshot};
 use sipward_model::record::Kind;
+use sipward_model::wire::Fleet;
 use sipward_store::State;
 
 /// All metrics as text.
@@ -21,7 +22,40 @@ pub fn render(snapshot: &Snapshot, format: Format) -> String {
     event_socket(&mut page, snapshot);
     store(&mut page, snapshot);
     deliveries(&mut page, snapshot);
+    if snapshot.fleet.enabled {
+        fleet(&mut page, &snapshot.fleet);
+    }
     page.end()
+}
+
+fn fleet(page: &mut Page, now: &Fleet) {
+    let help = "1 while the fleet is followed: live (at once, may lose) and stream (all of it).";
+    let mut connected = page.family(MetricKind::Gauge, "sipward_fleet_connected", None, help);
+    connected.sample(&[("path", "live")], u8::from(now.link.connected));
+    connected.sample(&[("path", "stream")], u8::from(now.link.stream));
+    let help = "Messages of the fleet's stream that this node has not read.";
+    gauge(page, "sipward_fleet_behind", None, help, now.link.behind);
+    let help = "Own messages that the servers have not acknowledged.";
+    gauge(page, "sipward_fleet_unacknowledged", None, help, now.link.unacknowledged);
+    let help = "Time that the latest message of another node was under way.";
+    let mut delay =
+        page.family(MetricKind::Gauge, "sipward_fleet_delay_seconds", Some("seconds"), help);
+    if let Some(seconds) = now.link.delay_seconds {
+        delay.sample(&[], seconds);
+    }
+    let help = "Messages of the fleet, by kind.";
+    labelled(page, "sipward_fleet_received", help, "kind", &now.counts.received);
+    let help = "What the fleet said and was refused, by reason.";
+    labelled(page, "sipward_fleet_refused", help, "reason", &now.counts.refused);
+    let help = "Bans that this node publishes, and those of others in force here.";
+    let mut bans = page.family(MetricKind::Gauge, "sipward_fleet_bans", None, help);
+    bans.sample(&[("of", "own")], now.counts.published);
+    bans.sample(&[("of", "others")], now.counts.taken);
+    let help = "What the word of a node counts here: 0 accepted, 1 shadowed, 2 ignored.";
+    let mut peers = page.family(MetricKind::Gauge, "sipward_fleet_peer_state", None, help);
+    for node in now.nodes.iter().filter(|node| !node.own) {
+        peers.sample(&[("node", &node.node)], node.standing as u8);
+    }
 }
 
 fn daemon(page: &mut Page, now: &Snapshot) {
@@ -239,11 +273,11 @@ fn labelled(
     name: &str,
     help: &str,
     label: &str,
-    counts: &BTreeMap<&'static str, u64>,
+    counts: &BTreeMap<impl AsRef<str>, u64>,
 ) {
     let mut family = page.family(MetricKind::Counter, name, None, help);
     for (value, count) in counts {
-        family.sample(&[(label, value)], count);
+        family.sample(&[(label, value.as_ref())], count);
     }
 }
 

@@ -183,7 +183,7 @@ impl Tally {
                 }
             }
             Record::Unban { reason, .. } => one(&mut self.unbans, unban(*reason)),
-            Record::Refused { refusal, .. } => one(&mut self.refusals, refused(refusal)),
+            Record::Refused { refusal, .. } => one(&mut self.refusals, refusal_word(refusal)),
             Record::Shadowed { cause, .. } => one(&mut self.shadowed, decided_by(cause)),
             Record::Alarm(alarm) => one(&mut self.alarms, raised(alarm)),
             Record::Deaf { .. } => one(&mut self.alarms, "deaf"),
@@ -240,7 +240,8 @@ fn unban(reason: UnblockReason) -> &'static str {
     }
 }
 
-fn refused(refusal: &Refusal) -> &'static str {
+/// The word of a refusal.
+pub(crate) fn refusal_word(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::Exempt { .. } => "exempt",
         Refusal::Known { .. } => "known",

@@ -8,6 +8,7 @@ use sipward_engine::{
 
 use super::*;
 use sipward_model::record::Ban;
+use sipward_model::wire::{FleetCounts, FleetLink, FleetNode, NodeStanding};
 use sipward_store::State;
 
 fn failure(profile: &str, grade: Grade) -> Record {
@@ -87,6 +88,34 @@ fn snapshot() -> Snapshot {
         },
         tally,
         deliveries: vec![by("mail"), by("webhook chat.example.org")],
+        fleet: Arc::new(fleet()),
+    }
+}
+
+fn fleet() -> Fleet {
+    let refused = [("too_wide".to_owned(), 4)].into();
+    let node = FleetNode {
+        node: "fra.a".to_owned(),
+        own: false,
+        standing: NodeStanding::Shadow,
+        because: None,
+        weight: 1,
+        version: None,
+        mode: None,
+        connected: None,
+        seen: None,
+        clock_ahead_seconds: None,
+        behind: None,
+        bans: 0,
+        taken: 0,
+        refused: 0,
+    };
+    Fleet {
+        enabled: true,
+        link: FleetLink { connected: true, behind: 7, ..FleetLink::default() },
+        counts: FleetCounts { published: 3, taken: 5, refused, ..FleetCounts::default() },
+        nodes: vec![node],
+        ..Fleet::default()
     }
 }
 
@@ -111,6 +140,12 @@ fn what_was_counted_is_told() {
         "sipward_flows_active 3",
         "sipward_flows_limit 65536",
         "sipward_flows_not_enforced 0",
+        "sipward_fleet_connected{path=\"live\"} 1",
+        "sipward_fleet_connected{path=\"stream\"} 0",
+        "sipward_fleet_behind 7",
+        "sipward_fleet_refused_total{reason=\"too_wide\"} 4",
+        "sipward_fleet_bans{of=\"others\"} 5",
+        "sipward_fleet_peer_state{node=\"fra.a\"} 1",
         "sipward_gate{family=\"ipv4\"} 1",
         "sipward_gate{family=\"ipv6\"} 0",
         "sipward_store_behind_seconds 0.25",
@@ -185,6 +220,7 @@ fn what_is_counted_first_was_there_before_as_zero() {
         "made_room",
         "not_adopted",
         "registered",
+        "withdrawn",
     ] {
         let reason = serde_json::from_value(reason.into()).unwrap();
         let source = "192.0.2.1/32".parse().unwrap();

@@ -125,6 +125,8 @@ pub struct Stats {
     pub bans: usize,
     /// Bans now from the SIP ports only ([`crate::Scope::Sip`]).
     pub sip_bans: usize,
+    /// Active bans that other nodes of a fleet decided.
+    pub remote_bans: usize,
     /// Bans now that the kernel refused.
     pub not_enforced: usize,
     /// Flows denied now.
@@ -297,6 +299,7 @@ impl Engine {
             waiting: self.joins.waiting(),
             bans: self.bans.len(),
             sip_bans: self.bans.sip(),
+            remote_bans: self.bans.remote(),
             not_enforced: self.bans.failed(),
             flows: self.flows.len(),
             flows_not_enforced: self.flows.failed(),

@@ -25,6 +25,9 @@ pub enum Ban {
 pub struct Standing {
     /// Milliseconds from when it is said until it ends; `None` if only a person ends it.
     pub for_ms: Option<u64>,
+    /// When it was decided, in milliseconds since 1970 by the node's own clock, as `at` is; 0 if that is when it is said.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub decided: u64,
     /// Who decided it.
     pub by: By,
     /// What it blocks.
@@ -47,6 +50,11 @@ pub struct Standing {
     /// The reason for people. Holds no user names.
     #[serde(default)]
     pub why: Text<256>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Who decided a ban.

@@ -6,6 +6,7 @@ use crate::text::Text;
 
 fn standing() -> Standing {
     Standing {
+        decided: 0,
         for_ms: Some(3_600_000),
         by: By::Rule,
         scope: Scope::Host,
@@ -219,6 +220,7 @@ fn bans() -> impl Strategy<Value = Ban> {
         Just(Ban::Ended),
         facts.prop_map(|(for_ms, manual, (failures, count), score, words)| {
             Ban::Stands(Standing {
+                decided: count,
                 for_ms,
                 by: if manual { By::Manual } else { By::Rule },
                 scope: Scope::Host,

@@ -11,6 +11,7 @@ fn owned() -> Owned {
 
 fn ban(net: &str, until: Option<u64>) -> Own {
     let standing = Standing {
+        decided: 0,
         for_ms: None,
         by: By::Rule,
         scope: Scope::Host,

@@ -73,7 +73,7 @@ impl Node {
     /// The next thing that is said.
     pub(crate) async fn said(&mut self) -> (Message, Option<Duration>, Path) {
         loop {
-            if let Received::Said { message, remaining, path } = self.next().await {
+            if let Received::Said { message, remaining, path, age: _ } = self.next().await {
                 return (message, remaining, path);
             }
         }
@@ -116,6 +116,7 @@ pub(crate) fn key(net: IpNet) -> Key {
 
 pub(crate) fn standing() -> Standing {
     Standing {
+        decided: 0,
         for_ms: None,
         by: By::Rule,
         scope: Scope::Host,

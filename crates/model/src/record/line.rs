@@ -78,6 +78,13 @@ impl fmt::Display for Record {
             | Self::StoreBegun { .. }
             | Self::StoreIncomplete { .. }
             | Self::StoreRead { .. } => store_line(f, self),
+            Self::FleetConnected { .. }
+            | Self::FleetDisconnected { .. }
+            | Self::FleetBehind { .. }
+            | Self::FleetCaughtUp { .. }
+            | Self::FleetNoQuorum { .. }
+            | Self::FleetQuorum {}
+            | Self::FleetNameTaken { .. } => fleet_line(f, self),
             Self::Alarm(alarm) => alarm_line(f, alarm),
             Self::Reload { .. } | Self::ReloadFailed { .. } | Self::ModeChanged { .. } => {
                 settings_line(f, self)
@@ -372,6 +379,32 @@ fn store_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
         Record::StoreRead { restored } => {
             write!(f, "the store is readable again: {restored} bans restored")
         }
+        other => write!(f, "{:?}", other.kind()),
+    }
+}
+
+fn fleet_line(f: &mut fmt::Formatter<'_>, record: &Record) -> fmt::Result {
+    match record {
+        Record::FleetConnected { node } => write!(f, "connected to the fleet as {node}"),
+        Record::FleetDisconnected { error } => {
+            write!(f, "not connected to the fleet; bans of this node continue: {}", Plain(error))
+        }
+        Record::FleetBehind { messages } => {
+            write!(f, "{} of the fleet not read yet", count(*messages, "message"))
+        }
+        Record::FleetCaughtUp { messages } => {
+            write!(f, "{} of the fleet read", count(*messages, "message"))
+        }
+        Record::FleetNoQuorum { waiting } => write!(
+            f,
+            "the servers of the fleet acknowledge nothing; {} wait. Are most of the servers down?",
+            count(*waiting, "message")
+        ),
+        Record::FleetQuorum {} => f.write_str("the servers of the fleet acknowledge again"),
+        Record::FleetNameTaken { node } => write!(
+            f,
+            "another node of the fleet is called {node}; set fleet.name to a name of its own"
+        ),
         other => write!(f, "{:?}", other.kind()),
     }
 }

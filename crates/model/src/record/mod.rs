@@ -394,6 +394,38 @@ pub enum Record {
         /// Restored bans.
         restored: usize,
     },
+    /// This node is connected to the servers of its fleet.
+    FleetConnected {
+        /// This node, as `SITE.NAME`.
+        node: String,
+    },
+    /// It is not, or not any more. It is tried again and again; local bans go on.
+    FleetDisconnected {
+        /// Why, and what to do.
+        error: String,
+    },
+    /// The fleet's stream has messages that this node has not read for a while.
+    FleetBehind {
+        /// How many.
+        messages: u64,
+    },
+    /// All messages of the fleet's stream are read.
+    FleetCaughtUp {
+        /// How many there are.
+        messages: u64,
+    },
+    /// The servers of the fleet do not acknowledge what this node publishes: most of them may be down.
+    FleetNoQuorum {
+        /// Messages that wait. They are sent again.
+        waiting: u64,
+    },
+    /// The servers acknowledge again.
+    FleetQuorum {},
+    /// Another node has the same name and site. Both overwrite each other's bans.
+    FleetNameTaken {
+        /// The name, as `SITE.NAME`.
+        node: String,
+    },
     /// Something needs an operator.
     Alarm(Alarm),
     /// The configuration was read again and is in force.

@@ -109,6 +109,14 @@ pub enum AlarmKind {
     Stalled,
     /// There was no room for a further connection.
     ConnectionsShed,
+    /// There is no connection to the servers of the fleet. Ends with the next one.
+    FleetDisconnected,
+    /// Messages of the fleet are not read. Ends when all are.
+    FleetBehind,
+    /// The servers of the fleet acknowledge nothing. Ends when they do.
+    FleetNoQuorum,
+    /// Another node of the fleet has the same name.
+    FleetNameTaken,
 }
 
 /// How bad it is.
@@ -178,7 +186,11 @@ impl AlarmKind {
             | Self::LogLost
             | Self::Clock
             | Self::Stalled
-            | Self::ConnectionsShed => AlarmState::Attention,
+            | Self::ConnectionsShed
+            | Self::FleetDisconnected
+            | Self::FleetBehind
+            | Self::FleetNoQuorum
+            | Self::FleetNameTaken => AlarmState::Attention,
         }
     }
 
@@ -205,6 +217,9 @@ impl AlarmKind {
                     | Self::GatewayUnprotected
                     | Self::AccessListUnused
                     | Self::RegistrationsUnreadable
+                    | Self::FleetDisconnected
+                    | Self::FleetBehind
+                    | Self::FleetNoQuorum
             )
     }
 

@@ -13,8 +13,8 @@ use utoipa::openapi::HttpMethod;
 use utoipa_axum::PathItemExt as _;
 
 use super::{
-    Api, alarms, allow, attacks, bans, doctor, events, export, flows, healthy, history, hosts,
-    metrics, mode, places, policy, preview, series, sources, stats, status, tokens, what_if,
+    Api, alarms, allow, attacks, bans, doctor, events, export, fleet, flows, healthy, history,
+    hosts, metrics, mode, places, policy, preview, series, sources, stats, status, tokens, what_if,
 };
 use crate::http::error::{self, ApiError};
 use crate::http::scope;
@@ -67,6 +67,8 @@ routes! {
     write allow::remove;
     read history::list;
     read stats::show;
+    read fleet::show;
+    read fleet::why;
     read mode::show;
     write mode::change;
     read policy::show;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use hyper::Method;
 
 use super::ask::ask;
+use super::fleet::Operator;
 use super::out;
 use super::remote::{Exit, Remote, for_each};
 use super::ssh;
@@ -169,6 +170,15 @@ pub(super) struct UnbanCommand {
     // Where networks are given `requires` is waived, because `all` conflicts with them.
     #[arg(long, short, requires = "all", conflicts_with = "nets")]
     yes: bool,
+    /// Lift the bans on all nodes of the fleet; needs an operator's credential. For an hour no node's ban of these
+    /// networks is accepted elsewhere.
+    #[arg(long, conflicts_with = "all")]
+    fleet: bool,
+    /// The reason, shown on the other nodes.
+    #[arg(long, value_name = "TEXT", requires = "fleet")]
+    reason: Option<String>,
+    #[command(flatten)]
+    operator: Operator,
     #[command(flatten)]
     remote: Remote,
 }
@@ -182,6 +192,11 @@ impl UnbanCommand {
                 return Ok(exit);
             }
             return self.unban(None);
+        }
+        if self.fleet {
+            let nets: Vec<_> = self.nets.iter().map(|net| net.0).collect();
+            let reason = self.reason.as_deref().unwrap_or_default();
+            return self.operator.lift(self.remote.config(), &nets, reason);
         }
         for_each(&self.nets, |net| self.unban(Some(*net)))
     }

@@ -192,6 +192,7 @@ pub(super) fn table(bans: &[Ban], width: Option<usize>) -> String {
         Column::extra("SCOPE", 3),
         Column::extra("LEFT", 2),
         Column::kept("STATE").toned(tone),
+        Column::extra("FROM", 4).optional(),
         Column::text("WHY", 1),
     ]);
     for ban in bans {
@@ -200,6 +201,7 @@ pub(super) fn table(bans: &[Ban], width: Option<usize>) -> String {
             scope(ban.scope).to_owned(),
             ban.remaining_seconds.map_or("permanent".to_owned(), left),
             state(ban.state).to_owned(),
+            ban.cause.remote.as_ref().map_or_else(String::new, |said| said.peer.to_string()),
             words::cause(&ban.cause),
         ]);
     }

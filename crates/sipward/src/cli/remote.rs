@@ -29,6 +29,13 @@ pub(super) struct Remote {
     config: Option<PathBuf>,
 }
 
+impl Remote {
+    /// The configuration file, if the command line names one.
+    pub(super) fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+}
+
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {

@@ -18,6 +18,7 @@ pub(crate) struct Column {
     head: &'static str,
     narrow: Narrow,
     is_numbers: bool,
+    is_optional: bool,
     tone: fn(&str) -> Option<Tone>,
 }
 
@@ -58,6 +59,11 @@ impl Column {
         Self { is_numbers: true, ..self }
     }
 
+    /// Left out where all its cells are empty.
+    pub(crate) const fn optional(self) -> Self {
+        Self { is_optional: true, ..self }
+    }
+
     pub(crate) const fn head(&self) -> &'static str {
         self.head
     }
@@ -75,7 +81,7 @@ impl Column {
     }
 
     const fn new(head: &'static str, narrow: Narrow) -> Self {
-        Self { head, narrow, is_numbers: false, tone: |_| None }
+        Self { head, narrow, is_numbers: false, is_optional: false, tone: |_| None }
     }
 }
 
@@ -91,8 +97,13 @@ impl<const N: usize> Table<N> {
         Self { columns, rows: Vec::new() }
     }
 
-    pub(crate) fn row(&mut self, cells: [String; N]) {
-        self.rows.push(cells.map(|cell| Plain(&cell).to_string()));
+    pub(crate) fn row(&mut self, mut cells: [String; N]) {
+        for (cell, column) in cells.iter_mut().zip(&self.columns) {
+            if !(cell.is_empty() && column.is_optional) {
+                *cell = Plain(cell).to_string();
+            }
+        }
+        self.rows.push(cells);
     }
 
     /// As text. On a terminal of `width` columns it is made to fit; piped (`None`) nothing is cut.
@@ -141,13 +152,18 @@ pub(crate) fn widths<'a>(
     rows: impl Iterator<Item = &'a [String]>,
     room: usize,
 ) -> Vec<Option<usize>> {
-    let mut widths: Vec<usize> = columns.iter().map(|column| column.head.width()).collect();
+    let mut widest = vec![0; columns.len()];
     for row in rows {
-        for (widest, cell) in widths.iter_mut().zip(row) {
+        for (widest, cell) in widest.iter_mut().zip(row) {
             *widest = (*widest).max(cell.width());
         }
     }
-    let mut widths: Vec<Option<usize>> = widths.into_iter().map(Some).collect();
+    let is_shown = |column: &Column, widest: usize| widest > 0 || !column.is_optional;
+    let mut widths: Vec<Option<usize>> = columns
+        .iter()
+        .zip(widest)
+        .map(|(column, widest)| is_shown(column, widest).then(|| widest.max(column.head.width())))
+        .collect();
     let ranked = columns.iter().enumerate().filter_map(|(place, column)| match column.narrow {
         Narrow::Kept => None,
         Narrow::Cut(rank) | Narrow::LeftOut(rank) => Some((rank, place, column.narrow)),
@@ -187,6 +203,19 @@ mod tests {
         table.row(["\u{1b}[2Jroot".into(), "a\nb\u{9b}31m\u{202e}".into()]);
         let text = table.render(None);
         assert_eq!(text, "USER           AGENT\n\\u{1b}[2Jroot  a\\nb\\u{9b}31m\\u{202e}\n");
+    }
+
+    #[test]
+    fn an_optional_column_is_shown_where_one_of_its_cells_says_something() {
+        let table = |from: &str| {
+            let columns = [Column::kept("NETWORK"), Column::extra("FROM", 1).optional()];
+            let mut table = Table::new(columns);
+            table.row(["192.0.2.1/32".to_owned(), String::new()]);
+            table.row(["192.0.2.2/32".to_owned(), from.to_owned()]);
+            table.render(None)
+        };
+        assert_eq!(table(""), "NETWORK\n192.0.2.1/32\n192.0.2.2/32\n");
+        assert_eq!(table("a"), "NETWORK       FROM\n192.0.2.1/32\n192.0.2.2/32  a\n");
     }
 
     fn bans() -> Table<5> {

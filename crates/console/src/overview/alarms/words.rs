@@ -29,6 +29,22 @@ fn translated(alarm: &Alarm) -> Option<Markup> {
     let is_some = |name| alarm.data.get(name).and_then(Value::as_u64).is_some_and(|n| n > 0);
     Some(match alarm.kind {
         AlarmKind::EslDisconnected => t!("no FreeSWITCH: {error}", error = error()?),
+        AlarmKind::FleetDisconnected => {
+            t!("not connected to the fleet; bans of this node continue: {error}", error = error()?)
+        }
+        AlarmKind::FleetBehind => {
+            t!(
+                "messages of the fleet that are not read yet: {messages}",
+                messages = field("messages")?
+            )
+        }
+        AlarmKind::FleetNoQuorum => t!(
+            "the servers of the fleet acknowledge nothing; messages that wait: {waiting}",
+            waiting = field("waiting")?,
+        ),
+        AlarmKind::FleetNameTaken => {
+            t!("another node of the fleet is called {node}", node = field("node")?)
+        }
         AlarmKind::StoreDegraded => {
             t!("storage failed; bans continue, but are not stored: {error}", error = error()?)
         }

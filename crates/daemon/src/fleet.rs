@@ -1,0 +1,67 @@
+//! The fleet: nodes that share their bans.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `bridge` | the task: from the link to the engine and back |
+//! | `words` | between the words of the engine and those of the messages |
+//! | `pace` | how fast new bans are said |
+//! | `report` | what operators hear of the link |
+//! | `view` | the fleet as it is shown, and what this node says of itself |
+
+#[cfg(feature = "fleet")]
+mod bridge;
+#[cfg(feature = "fleet")]
+mod pace;
+#[cfg(feature = "fleet")]
+mod report;
+#[cfg(feature = "fleet")]
+mod view;
+#[cfg(feature = "fleet")]
+mod words;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+
+#[cfg(feature = "fleet")]
+pub use bridge::{Deps, start};
+use sipward_model::wire::Fleet;
+
+/// Longest wait for what the nodes say of themselves.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The fleet as its task sees it. Without `[fleet]` there is no such task.
+#[derive(Clone, Debug, Default)]
+pub struct FleetHandle(Option<Task>);
+
+#[derive(Clone, Debug)]
+struct Task {
+    seen: watch::Receiver<Arc<Fleet>>,
+    /// Somebody wants to see the nodes. They are read only then: each would read all others.
+    wanted: Arc<Notify>,
+}
+
+impl FleetHandle {
+    /// Reads what the task sends, and wakes it by `wanted`.
+    #[must_use]
+    pub fn new(seen: watch::Receiver<Arc<Fleet>>, wanted: Arc<Notify>) -> Self {
+        Self(Some(Task { seen, wanted }))
+    }
+
+    /// The fleet, with the nodes as they were read last.
+    #[must_use]
+    pub fn view(&self) -> Arc<Fleet> {
+        self.0.as_ref().map_or_else(Arc::default, |task| Arc::clone(&task.seen.borrow()))
+    }
+
+    /// The fleet, with the nodes as they are now, if the servers answer in time.
+    pub async fn view_now(&self) -> Arc<Fleet> {
+        let Some(mut task) = self.0.clone() else { return Arc::default() };
+        let before = task.seen.borrow().nodes_read;
+        task.wanted.notify_one();
+        let read = task.seen.wait_for(|fleet| fleet.nodes_read != before);
+        let _ = tokio::time::timeout(PATIENCE, read).await;
+        self.view()
+    }
+}

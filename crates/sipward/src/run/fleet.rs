@@ -1,0 +1,49 @@
+//! The connection to other nodes.
+
+use std::sync::Arc;
+
+use tokio::sync::broadcast;
+use tokio::task::JoinHandle;
+
+use sipward_config::{Config, Secrets};
+use sipward_daemon::fleet::FleetHandle;
+use sipward_daemon::{EngineHandle, EngineTask, Settings};
+use sipward_model::record::Record;
+
+/// Connects this node with its fleet, if `[fleet]` names one. Without it there is no task.
+///
+/// # Errors
+/// When the settings do not fit together, or this program was built without the feature.
+pub(super) fn join(
+    engine_task: &mut EngineTask,
+    (config, secrets): (&Config, &Secrets),
+    (engine, settings): (&EngineHandle, &Arc<Settings>),
+    records: &broadcast::Sender<Arc<Record>>,
+    helpers: &mut Vec<JoinHandle<()>>,
+) -> anyhow::Result<FleetHandle> {
+    let Some(fleet) = &config.fleet else { return Ok(FleetHandle::default()) };
+    #[cfg(feature = "fleet")]
+    {
+        use anyhow::Context as _;
+        let deps = sipward_daemon::fleet::Deps {
+            config: fleet,
+            secrets,
+            settings: Arc::clone(settings),
+            engine: engine.clone(),
+            records: records.clone(),
+        };
+        let joined = sipward_daemon::fleet::start(engine_task, deps);
+        let (handle, work) = joined.context("cannot join the fleet ([fleet])")?;
+        helpers.push(tokio::spawn(work));
+        Ok(handle)
+    }
+    #[cfg(not(feature = "fleet"))]
+    {
+        let _ = (engine_task, secrets, engine, settings, records, helpers);
+        anyhow::bail!(
+            "[fleet] names {}, but this program was built without the feature `fleet`: use a package, or build \
+             with `cargo build --release --features fleet`",
+            fleet.servers.join(", ")
+        );
+    }
+}
