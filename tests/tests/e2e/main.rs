@@ -10,6 +10,7 @@
 //! | `console` | the data of the console beside bans |
 //! | `addresses` | whose an address is, and all banned ones as a file |
 //! | `bans` | a source that fails too often is banned, for its time, and no other source |
+//! | `fleet` | two nodes that share their bans by a NATS server |
 //! | `flows` | one port of a known host is denied; lists, replay, observe mode |
 //! | `distrusted` | a host that loses many ports, and its registered phones |
 //! | `scopes` | bans that leave the web server open |
@@ -68,6 +69,7 @@ mod distrusted;
 mod doctor;
 mod enforcement;
 mod evidence;
+mod fleet;
 mod flows;
 mod http;
 mod http_open;
@@ -108,6 +110,7 @@ fn main() -> ExitCode {
             api_policy::cases(),
             api_hostile::cases(),
             bans::cases(),
+            fleet::cases(),
             flows::cases(),
             distrusted::cases(),
             scopes::cases(),
