@@ -4,12 +4,15 @@
 //! |---|---|
 //! | `bridge` | the task: from the link to the engine and back |
 //! | `words` | between the words of the engine and those of the messages |
+//! | `lifts` | what operators of this node lifted before the start |
 //! | `pace` | how fast new bans are said |
 //! | `report` | what operators hear of the link |
 //! | `view` | the fleet as it is shown, and what this node says of itself |
 
 #[cfg(feature = "fleet")]
 mod bridge;
+#[cfg(feature = "fleet")]
+mod lifts;
 #[cfg(feature = "fleet")]
 mod pace;
 #[cfg(feature = "fleet")]
@@ -26,6 +29,8 @@ use tokio::sync::{Notify, watch};
 
 #[cfg(feature = "fleet")]
 pub use bridge::{Deps, start};
+#[cfg(feature = "fleet")]
+pub use lifts::{Lifted, lifted};
 use sipward_model::wire::Fleet;
 
 /// Longest wait for what the nodes say of themselves.

@@ -182,10 +182,11 @@ impl Daemon {
         let fleet = fleet::join(
             &mut engine_task,
             (&config, &secrets),
-            (&engine, &settings),
+            (&engine, &settings, &store),
             &records,
             &mut helpers,
-        )?;
+        )
+        .await?;
         let control = Control::new(Parts {
             engine,
             settings,

@@ -14,6 +14,7 @@ super::cases![
     no_phone_of_this_node_is_banned_because_another_says_so,
     what_this_node_allows_is_vetoed_elsewhere,
     an_operator_lifts_a_ban_on_all_nodes,
+    what_an_operator_of_a_node_lifted_stays_lifted_there_after_a_restart,
     an_operator_distrusts_a_node,
     a_phone_that_fails_over_with_an_old_password_is_not_banned,
     without_a_server_the_node_goes_on_alone,
@@ -125,6 +126,26 @@ fn an_operator_lifts_a_ban_on_all_nodes() {
     }
     let (_, why) = node_b.sipward(&["fleet", "why", ATTACKER]);
     assert!(why.contains("a customer"), "{why}");
+}
+
+fn what_an_operator_of_a_node_lifted_stays_lifted_there_after_a_restart() {
+    let fleet = Fleet::new(&["a", "b"], 1);
+    let [node_a, node_b] = &fleet.nodes[..] else { unreachable!("two nodes") };
+    let (a, b) = (node_a.join(), node_b.join());
+    node_a.fail(ATTACKER, "1000", 5);
+    b.expect_that("ban", of(ATTACKERS_NET));
+    node_b.done(&["unban", ATTACKER]);
+    b.expect_that("unban", of(ATTACKERS_NET));
+    blackholes_become(&node_a.host, [ATTACKERS_NET]);
+    b.stop();
+    let b = node_b.join();
+    // A later ban comes, so the earlier one was read and left out.
+    node_a.done(&["ban", "198.51.100.8"]);
+    b.expect_that("ban", of("198.51.100.8/32"));
+    blackholes_become(&node_b.host, ["198.51.100.8/32"]);
+    let (_, why) = node_b.sipward(&["fleet", "why", ATTACKER]);
+    assert!(why.contains("lifted"), "{why}");
+    drop(a);
 }
 
 fn an_operator_distrusts_a_node() {

@@ -17,6 +17,7 @@ use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
 use super::FleetHandle;
+use super::lifts::{self, Lifted};
 use super::pace::Pace;
 use super::report::Report;
 use super::{view, words};
@@ -66,6 +67,8 @@ pub struct Deps<'a> {
     pub engine: EngineHandle,
     /// Where events are reported.
     pub records: broadcast::Sender<Arc<Record>>,
+    /// What operators of this node have lifted before the start.
+    pub lifted: Vec<Lifted>,
 }
 
 /// Connects `task` with the fleet: gives the handle to its state, and its work.
@@ -76,11 +79,12 @@ pub fn start(
     task: &mut EngineTask,
     deps: Deps<'_>,
 ) -> anyhow::Result<(FleetHandle, impl Future<Output = ()> + Send + use<>)> {
-    let Deps { config, secrets, settings, engine, records } = deps;
+    let Deps { config, secrets, settings, engine, records, lifted } = deps;
     let own = PeerName::new(&config.site, &config.name)?;
     let home = secrets.fleet_key.as_ref().map(home_hash);
     let quorum = Quorum { site: config.quorum.into(), fleet: config.quorum.into() };
     task.handle(Input::Fleet(Place { own, quorum, home: home.clone() }));
+    lifts::restore(task, lifted);
 
     let (publisher, publications) = publications();
     task.publish_by(publisher);

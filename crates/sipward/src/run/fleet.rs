@@ -9,15 +9,16 @@ use sipward_config::{Config, Secrets};
 use sipward_daemon::fleet::FleetHandle;
 use sipward_daemon::{EngineHandle, EngineTask, Settings};
 use sipward_model::record::Record;
+use sipward_store::Store;
 
 /// Connects this node with its fleet, if `[fleet]` names one. Without it there is no task.
 ///
 /// # Errors
 /// When the settings do not fit together, or this program was built without the feature.
-pub(super) fn join(
+pub(super) async fn join(
     engine_task: &mut EngineTask,
     (config, secrets): (&Config, &Secrets),
-    (engine, settings): (&EngineHandle, &Arc<Settings>),
+    (engine, settings, store): (&EngineHandle, &Arc<Settings>, &Store),
     records: &broadcast::Sender<Arc<Record>>,
     helpers: &mut Vec<JoinHandle<()>>,
 ) -> anyhow::Result<FleetHandle> {
@@ -31,6 +32,7 @@ pub(super) fn join(
             settings: Arc::clone(settings),
             engine: engine.clone(),
             records: records.clone(),
+            lifted: sipward_daemon::fleet::lifted(store, engine_task.clock()).await,
         };
         let joined = sipward_daemon::fleet::start(engine_task, deps);
         let (handle, work) = joined.context("cannot join the fleet ([fleet])")?;
@@ -39,7 +41,7 @@ pub(super) fn join(
     }
     #[cfg(not(feature = "fleet"))]
     {
-        let _ = (engine_task, secrets, engine, settings, records, helpers);
+        let _ = (engine_task, secrets, engine, settings, store, records, helpers);
         anyhow::bail!(
             "[fleet] names {}, but this program was built without the feature `fleet`: use a package, or build \
              with `cargo build --release --features fleet`",
