@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
-use sipward_engine::{Action, Engine, Exemption, Flow, Input, Policy, Timestamp};
+use sipward_engine::{Action, Engine, Exemption, Flow, Input, Policy, Success, Timestamp};
 use sipward_esl::Notices;
 use sipward_route::{Report, USUAL_REQUESTS};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -162,6 +162,8 @@ pub struct EngineTask {
     prober: Option<Prober>,
     /// `None` without a fleet.
     publisher: Option<Publisher>,
+    /// Log-ins that the store has, until the fleet has taken them; `None` without one.
+    remembered: Option<Vec<Success>>,
     protected: Protected,
     /// The last failed attempt that was reported, and its time.
     told_failure: Option<(String, Instant)>,
@@ -249,6 +251,7 @@ impl EngineTask {
             flood: Flood::default(),
             prober: None,
             publisher: None,
+            remembered: None,
             protected: Protected::new(),
             told_failure: None,
             beats: 0,
@@ -281,9 +284,15 @@ impl EngineTask {
         self.prober = Some(prober);
     }
 
-    /// Has other nodes told of bans and known phones from now on.
-    pub fn publish_by(&mut self, publisher: Publisher) {
+    /// Keeps the log-ins that the store has for [`EngineTask::publish_by`].
+    pub fn keep_remembered(&mut self) {
+        self.remembered = Some(Vec::new());
+    }
+
+    /// Has other nodes told of bans and known phones from now on; gives the log-ins that the store has.
+    pub fn publish_by(&mut self, publisher: Publisher) -> Vec<Success> {
         self.publisher = Some(publisher);
+        self.remembered.take().unwrap_or_default()
     }
 
     /// The next list of registrations is the first that this installation sees.

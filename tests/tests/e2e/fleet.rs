@@ -15,6 +15,7 @@ super::cases![
     what_this_node_allows_is_vetoed_elsewhere,
     an_operator_lifts_a_ban_on_all_nodes,
     what_an_operator_of_a_node_lifted_stays_lifted_there_after_a_restart,
+    a_node_that_observes_has_nobody_banned_elsewhere,
     an_operator_distrusts_a_node,
     a_phone_that_fails_over_with_an_old_password_is_not_banned,
     without_a_server_the_node_goes_on_alone,
@@ -148,6 +149,21 @@ fn what_an_operator_of_a_node_lifted_stays_lifted_there_after_a_restart() {
     drop(a);
 }
 
+fn a_node_that_observes_has_nobody_banned_elsewhere() {
+    let fleet = Fleet::new(&["a", "b"], 1);
+    let [node_a, node_b] = &fleet.nodes[..] else { unreachable!("two nodes") };
+    let (a, b) = (node_a.join(), node_b.join());
+    node_a.done(&["mode", "observe", "--yes"]);
+    node_a.fail(ATTACKER, "1000", 5);
+    a.expect_that("ban", of(ATTACKERS_NET));
+    // It hears others all the same.
+    node_b.done(&["ban", "198.51.100.8"]);
+    a.expect_that("ban", of("198.51.100.8/32"));
+    blackholes_become(&node_b.host, ["198.51.100.8/32"]);
+    node_a.done(&["mode", "ban", "--yes"]);
+    b.expect_that("ban", of(ATTACKERS_NET));
+}
+
 fn an_operator_distrusts_a_node() {
     let fleet = Fleet::new(&["a", "b"], 1);
     let [node_a, node_b] = &fleet.nodes[..] else { unreachable!("two nodes") };
@@ -169,6 +185,11 @@ fn a_phone_that_fails_over_with_an_old_password_is_not_banned() {
     let (a, b) = (node_a.join(), node_b.join());
     node_a.fs.success(ip(PHONE), 5060, "1001");
     until("the other node knows the phone", || node_b.sipward(&["why", PHONE]).1.contains("known"));
+    // A restart of the node where it logged in does not take that away.
+    a.stop();
+    let a = fleet.nodes[0].join();
+    until("it is acknowledged", || node_a.status()["link"]["unacknowledged"] == 0);
+    assert!(node_b.sipward(&["why", PHONE]).1.contains("known"));
     // Its password was changed, and it fails over to the other node.
     let attempt = Attempt::new(ip(PHONE), 5060, "1001");
     for _ in 0..6 {

@@ -80,7 +80,13 @@ impl EngineTask {
         for success in successes {
             let by = |at| self.clock.restored(at, success.at);
             let (since, at) = (by(success.since), by(success.at));
-            self.handle(Input::Remember(Success { since, at, ..success }));
+            let success = Success { since, at, ..success };
+            self.handle(Input::Remember(success));
+            if let Some(publisher) = &self.publisher {
+                publisher.succeeded(&self.engine, &success);
+            } else if let Some(remembered) = &mut self.remembered {
+                remembered.push(success);
+            }
         }
         for offender in offenders {
             let until = self.clock.restored(offender.until, offender.until);

@@ -26,7 +26,7 @@ use crate::engine_task::{
     publications,
 };
 use crate::settings::Settings;
-use sipward_config::{FleetSettings, Secret, Secrets};
+use sipward_config::{FleetSettings, Mode, Secret, Secrets};
 use sipward_model::clock::Clock;
 use sipward_model::record::Record;
 use sipward_model::wire;
@@ -87,10 +87,18 @@ pub fn start(
     lifts::restore(task, lifted);
 
     let (publisher, publications) = publications();
-    task.publish_by(publisher);
+    let remembered = task.publish_by(publisher);
     let mut said = Said::default();
     let clock = task.clock().clone();
-    let standing = said.everything(task, &clock);
+    let observes = settings.mode() == Mode::Observe;
+    let mut standing = said.everything(task, observes, &clock);
+    if let Some(home) = &home {
+        // The newest are the last.
+        let successes = remembered.iter().rev().take(sipward_fleet::MAX_OWN_KNOWN);
+        let known = successes.filter_map(|it| Some((task.engine().known_to_share(it)?, it)));
+        standing
+            .extend(known.map(|(phone, it)| own_known(&phone, (it.since, it.at), home, &clock)));
+    }
     let (fleet, received, link) =
         sipward_fleet::link(link_settings(config, secrets)?, Start { n: 0, standing })?;
 
@@ -108,6 +116,8 @@ pub fn start(
         home,
         said,
         waiting: VecDeque::new(),
+        observes,
+        left_out: false,
         pace: Pace::default(),
         report: Report::new(records),
         shown,
@@ -187,10 +197,10 @@ struct Said {
 }
 
 impl Said {
-    /// All that stands at the start.
-    fn everything(&mut self, task: &EngineTask, clock: &Clock) -> Vec<Own> {
+    /// All that stands at the start. A node that observes blocks nobody, here or elsewhere.
+    fn everything(&mut self, task: &EngineTask, observes: bool, clock: &Clock) -> Vec<Own> {
         let engine = task.engine();
-        let bans = engine.bans_after(None).filter_map(|ban| {
+        let bans = engine.bans_after(None).filter(|_| !observes).filter_map(|ban| {
             let since = clock.wall(ban.since);
             Some((PublishedBan::of(engine, ban.net)?, since))
         });
@@ -214,6 +224,10 @@ struct Bridge {
     said: Said,
     /// Bans that would be more than the others believe within a minute.
     waiting: VecDeque<PublishedBan>,
+    /// The mode of the last look: in observe mode no ban is said.
+    observes: bool,
+    /// Others were left out, in observe mode or for want of room: all are read again when they can be said.
+    left_out: bool,
     pace: Pace,
     report: Report,
     shown: watch::Sender<Arc<wire::Fleet>>,
@@ -284,11 +298,17 @@ impl Bridge {
     }
 
     fn tell_ban(&mut self, ban: PublishedBan) {
+        if self.settings.mode() == Mode::Observe {
+            // It may be only for a moment.
+            self.left_out = true;
+            return;
+        }
         let is_new = !self.said.bans.contains(&ban.net);
         if is_new && (self.said.bans.len() >= MAX_SAID || !self.pace.may()) {
-            // Whatever has no room here is read again later.
             if self.waiting.len() < MAX_SAID {
                 self.waiting.push_back(ban);
+            } else {
+                self.left_out = true;
             }
             return;
         }
@@ -313,18 +333,9 @@ impl Bridge {
         }
     }
 
-    fn tell_known(&self, phone: &KnownToShare, (since, last): (Timestamp, Timestamp)) {
+    fn tell_known(&self, phone: &KnownToShare, times: (Timestamp, Timestamp)) {
         let Some(home) = &self.home else { return };
-        let class = match phone.class {
-            KnownClass::Known => message::Class::Known,
-            KnownClass::Trusted => message::Class::Trusted,
-            KnownClass::Shared => message::Class::Shared,
-        };
-        let home = home.of(&phone.user, &phone.user_agent);
-        let home = Some(message::Home(home.0));
-        let (since, last) = (millis(self.clock.wall(since)), millis(self.clock.wall(last)));
-        let body = Body::Known(phone.source.into(), Known::Stands { class, since, last, home });
-        if let Err(error) = self.fleet.say(Own { body, until: None }) {
+        if let Err(error) = self.fleet.say(own_known(phone, times, home, &self.clock)) {
             tracing::debug!(%error, "a known phone is not published");
         }
     }
@@ -339,7 +350,11 @@ impl Bridge {
             // It may have changed or ended since; its end is on its way then.
             self.tell_ban(ban);
         }
-        if publications.take_missed() {
+        let observes = self.settings.mode() == Mode::Observe;
+        let has_room = self.waiting.is_empty() && !observes;
+        let again = has_room && std::mem::take(&mut self.left_out);
+        let is_other_mode = std::mem::replace(&mut self.observes, observes) != observes;
+        if publications.take_missed() || again || is_other_mode {
             self.compare_bans().await?;
         }
         if self.beats % VETO_BEATS == 1 {
@@ -366,8 +381,10 @@ impl Bridge {
                 })
                 .await?;
             for ban in bans {
-                stand.insert(ban.net);
-                self.tell_ban(ban);
+                if !self.observes {
+                    stand.insert(ban.net);
+                    self.tell_ban(ban);
+                }
             }
             match more {
                 Some(net) => last = Some(net),
@@ -387,12 +404,18 @@ impl Bridge {
         for net in self.said.vetoes.difference(&nets) {
             self.fleet.end(&Key::Veto(*net));
         }
-        for (net, class) in now.into_iter().filter(|(net, _)| !self.said.vetoes.contains(net)) {
-            if let Err(error) = self.fleet.say(own_veto(net, &class)) {
-                tracing::debug!(%net, %error, "an exemption is not published");
+        self.said.vetoes.retain(|net| nets.contains(net));
+        for (net, class) in now {
+            if self.said.vetoes.contains(&net) {
+                continue;
+            }
+            match self.fleet.say(own_veto(net, &class)) {
+                Ok(()) => {
+                    self.said.vetoes.insert(net);
+                }
+                Err(error) => tracing::debug!(%net, %error, "an exemption is not published"),
             }
         }
-        self.said.vetoes = nets;
         Ok(())
     }
 
@@ -427,6 +450,24 @@ fn vetoes(task: &EngineTask) -> Vec<(IpNet, String)> {
 
 fn own_veto(net: IpNet, class: &str) -> Own {
     let body = Body::Veto(net, Veto::Stands { class: Text::cut(class) });
+    Own { body, until: None }
+}
+
+/// A known phone as it is said; the times of its first and latest log-in by the engine's clock.
+fn own_known(
+    phone: &KnownToShare,
+    (since, last): (Timestamp, Timestamp),
+    home: &HomeHash,
+    clock: &Clock,
+) -> Own {
+    let class = match phone.class {
+        KnownClass::Known => message::Class::Known,
+        KnownClass::Trusted => message::Class::Trusted,
+        KnownClass::Shared => message::Class::Shared,
+    };
+    let home = Some(message::Home(home.of(&phone.user, &phone.user_agent).0));
+    let (since, last) = (millis(clock.wall(since)), millis(clock.wall(last)));
+    let body = Body::Known(phone.source.into(), Known::Stands { class, since, last, home });
     Own { body, until: None }
 }
 

@@ -26,7 +26,8 @@ pub(super) fn input(received: Received) -> Option<Input<'static>> {
             match key {
                 Key::Ban(net) => Some(Input::RemoteEnded { peer, net, n: u64::MAX }),
                 Key::Veto(net) => Some(Input::RemoteVetoEnded { peer, net }),
-                Key::Lift(_) | Key::Peer(_) | Key::Known(_) | Key::Node => None,
+                Key::Known(net) => Some(Input::RemoteKnownEnded { peer, source: net.addr() }),
+                Key::Lift(_) | Key::Peer(_) | Key::Node => None,
             }
         }
         Received::CaughtUp => None,
@@ -76,8 +77,8 @@ fn said(message: Message, remaining: Option<Duration>, age: Duration) -> Option<
             let home = home.map(|home| Home(home.0));
             Input::RemoteKnown { peer, source: net.addr(), class, home, age }
         }
-        // That a phone is known ends by itself.
-        Body::Known(_, Known::Ended) | Body::Node(_) => return None,
+        Body::Known(net, Known::Ended) => Input::RemoteKnownEnded { peer, source: net.addr() },
+        Body::Node(_) => return None,
     })
 }
 

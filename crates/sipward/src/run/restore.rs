@@ -40,6 +40,9 @@ impl Restoring<'_> {
         let Self { config, credentials, found } = self;
         let mut names = prepare(engine_task, config, found);
         engine_task.await_first_list(FirstList::awaited(&config.store.location, &saved));
+        if config.fleet.is_some() {
+            engine_task.keep_remembered();
+        }
         let restored = engine_task.take_over(saved, found);
         for record in started(config, credentials, found, &restored, engine_task.clock()) {
             engine_task.publish(record);
