@@ -15,6 +15,10 @@ use sipward_store::Store;
 ///
 /// # Errors
 /// When the settings do not fit together, or this program was built without the feature.
+#[cfg_attr(
+    not(feature = "fleet"),
+    expect(clippy::unused_async, reason = "waits with a fleet only")
+)]
 pub(super) async fn join(
     engine_task: &mut EngineTask,
     (config, secrets): (&Config, &Secrets),
