@@ -129,7 +129,7 @@ pub struct RemoteFacts {
     pub score: f64,
     /// Bans of the source at the peer, this one included.
     pub count: u32,
-    /// Its words, without user names; [`RemoteFacts::new`] cuts them to [`RemoteFacts::MAX_WHY_BYTES`].
+    /// Its words, without user names; cut to [`RemoteFacts::MAX_WHY_BYTES`].
     pub why: Box<str>,
 }
 
