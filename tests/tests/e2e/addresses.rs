@@ -114,7 +114,7 @@ fn attackers_are_counted_and_bans_found_by_country_and_network() {
     daemon.expect("ban");
 
     let countries = get_until(&client, "/places", |places| places["items"][0]["failures"] == 5);
-    let germany = json!({"country": "DE", "as_number": null, "name": "Germany", "failures": 5, "proved": 5,
+    let germany = json!({"country": "DE", "as_number": null, "name": "Germany", "failures": 5, "proved": 5, "counted": 5,
         "sources": 1, "bans": 1, "last": countries["items"][0]["last"]});
     assert_eq!((&countries["items"], &countries["located"]), (&json!([germany]), &json!(true)));
     let networks = client.get("/places?by=network").expect(200);
