@@ -43,15 +43,15 @@ fn state(fleet: &Fleet) -> Markup {
             @if let Some(error) = link.error.as_ref().filter(|_| !link.connected) {
                 p.soft { (labels::english(error)) }
             }
-            ul.facts {
-                li { (t("own bans for all nodes")) ": " strong { (labels::number(counts.published)) } }
-                li { (t("bans of other nodes in force here")) ": " strong { (labels::number(counts.taken)) } }
-                li { (t("refused since the start")) ": " strong { (labels::number(refused)) } }
+            dl.pairs {
+                dt { (t("own bans for all nodes")) } dd { (labels::number(counts.published)) }
+                dt { (t("bans of other nodes in force here")) } dd { (labels::number(counts.taken)) }
+                dt { (t("refused since the start")) } dd { (labels::number(refused)) }
                 @if link.behind > 0 {
-                    li { (t("messages to read")) ": " strong { (labels::number(link.behind)) } }
+                    dt { (t("messages to read")) } dd { (labels::number(link.behind)) }
                 }
                 @if link.unacknowledged > 0 {
-                    li { (t("messages not acknowledged")) ": " strong { (labels::number(link.unacknowledged)) } }
+                    dt { (t("messages not acknowledged")) } dd { (labels::number(link.unacknowledged)) }
                 }
             }
             @if refused > 0 {

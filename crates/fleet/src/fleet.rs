@@ -70,8 +70,16 @@ impl Fleet {
     }
 
     /// What this node's status says from now on. `instance`, `started`, `applied` and `clock_offset_ms` are filled in.
+    /// Another mode or connection is said at once, the rest at the next time.
     pub fn status(&self, status: NodeStatus) {
-        self.shared.changing().status = status;
+        let mut changing = self.shared.changing();
+        let before = (&changing.status.mode, &changing.status.connection);
+        let is_news = before != (&status.mode, &status.connection);
+        changing.status = status;
+        drop(changing);
+        if is_news {
+            self.shared.present.notify_one();
+        }
     }
 
     /// How the transport is.
