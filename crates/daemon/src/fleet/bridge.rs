@@ -4,29 +4,26 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use ipnet::IpNet;
-use sha2::Sha256;
 use sipward_engine::{
-    Expiry, FleetSettings as Place, Home, HomeHash, Input, KnownClass, KnownToShare, PeerName,
-    Quorum, Timestamp,
+    FleetSettings as Place, HomeHash, Input, KnownToShare, PeerName, Quorum, Timestamp,
 };
-use sipward_fleet::message::{self, Ban, Body, Key, Known, Veto};
-use sipward_fleet::{Fleet, Link, NodeSeen, Own, Peer, Received, Start, Text};
+use sipward_fleet::message::Key;
+use sipward_fleet::{Fleet, Link, NodeSeen, Received, Start};
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
-use super::FleetHandle;
 use super::lifts::{self, Lifted};
+use super::own::{MAX_SAID, Said, home_hash, own_known, own_veto, vetoes};
 use super::pace::Pace;
 use super::report::Report;
-use super::{view, words};
+use super::{FleetHandle, Seen, view, words};
 use crate::engine_task::{
     EngineHandle, EngineTask, EngineUnavailable, Publications, Published, PublishedBan,
     publications,
 };
 use crate::settings::Settings;
-use sipward_config::{FleetSettings, Mode, Secret, Secrets};
+use sipward_config::{FleetSettings, Mode, Secrets};
 use sipward_model::clock::Clock;
 use sipward_model::record::Record;
 use sipward_model::wire;
@@ -48,12 +45,6 @@ const VETO_BEATS: u64 = 5;
 
 /// Shortest time between two readings of the nodes' statuses.
 const READ_NODES: Duration = Duration::from_secs(1);
-
-/// Networks that this node vetoes: those of trunks, proxies, access lists and `allow`, in this order.
-const MAX_VETOES: usize = 2_048;
-
-/// Bans that this node says: what a peer believes, without the vetoes.
-const MAX_SAID: usize = sipward_fleet::MAX_OWN - MAX_VETOES;
 
 /// What the task works with.
 pub struct Deps<'a> {
@@ -82,6 +73,7 @@ pub fn start(
     let Deps { config, secrets, settings, engine, records, lifted } = deps;
     let own = PeerName::new(&config.site, &config.name)?;
     let home = secrets.fleet_key.as_ref().map(home_hash);
+    let name = own.to_string();
     let quorum = Quorum { site: config.quorum.into(), fleet: config.quorum.into() };
     task.handle(Input::Fleet(Place { own, quorum, home: home.clone() }));
     lifts::restore(task, lifted);
@@ -100,15 +92,15 @@ pub fn start(
             .extend(known.map(|(phone, it)| own_known(&phone, (it.since, it.at), home, &clock)));
     }
     let (fleet, received, link) =
-        sipward_fleet::link(link_settings(config, secrets)?, Start { n: 0, standing })?;
+        sipward_fleet::link(link_settings(&name, config, secrets)?, Start { n: 0, standing })?;
 
-    let first = wire::Fleet { enabled: true, ..wire::Fleet::default() };
-    let (shown, seen) = watch::channel(Arc::new(first));
+    let first = Arc::new(wire::Fleet { enabled: true, ..wire::Fleet::default() });
+    let (shown, seen) = watch::channel(Seen { fleet: first, nodes_read: 0 });
     let wanted = Arc::new(Notify::new());
     let (read, nodes) = watch::channel(Vec::new());
     let reading = read_nodes(fleet.clone(), Arc::clone(&wanted), read);
     let bridge = Bridge {
-        name: format!("{}.{}", config.site, config.name),
+        name,
         engine,
         clock,
         fleet: fleet.clone(),
@@ -122,7 +114,6 @@ pub fn start(
         report: Report::new(records),
         shown,
         nodes,
-        nodes_read: 0,
         beats: 0,
     };
     let work = work(bridge, received, publications, link, reading);
@@ -146,11 +137,11 @@ async fn work(
 }
 
 fn link_settings(
+    name: &str,
     config: &FleetSettings,
     secrets: &Secrets,
 ) -> anyhow::Result<sipward_fleet::Settings> {
-    let peer: Peer = format!("{}.{}", config.site, config.name).parse()?;
-    let mut settings = sipward_fleet::Settings::new(config.servers.clone(), peer);
+    let mut settings = sipward_fleet::Settings::new(config.servers.clone(), name.parse()?);
     settings.credentials = config.credentials.clone().or_else(|| secrets.fleet_credentials.clone());
     if let Some(tls) = &config.tls {
         settings.ca.clone_from(&tls.ca);
@@ -161,23 +152,6 @@ fn link_settings(
     Ok(settings)
 }
 
-/// The first eight bytes of HMAC-SHA256(key, user NUL agent).
-fn home_hash(key: &Secret) -> HomeHash {
-    let key = key.clone();
-    HomeHash::new(move |user, user_agent| {
-        // HMAC takes a key of any length.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()) else {
-            return Home([0; 8]);
-        };
-        mac.update(user.as_bytes());
-        mac.update(&[0]);
-        mac.update(user_agent.as_bytes());
-        let mut first = [0; 8];
-        first.iter_mut().zip(mac.finalize().into_bytes()).for_each(|(to, from)| *to = from);
-        Home(first)
-    })
-}
-
 /// Reads the statuses of the nodes whenever somebody wants to see them.
 async fn read_nodes(fleet: Fleet, wanted: Arc<Notify>, read: watch::Sender<Vec<NodeSeen>>) {
     loop {
@@ -186,31 +160,6 @@ async fn read_nodes(fleet: Fleet, wanted: Arc<Notify>, read: watch::Sender<Vec<N
             read.send_replace(nodes);
         }
         tokio::time::sleep(READ_NODES).await;
-    }
-}
-
-/// What this node has told the link.
-#[derive(Default)]
-struct Said {
-    bans: HashSet<IpNet>,
-    vetoes: HashSet<IpNet>,
-}
-
-impl Said {
-    /// All that stands at the start. A node that observes blocks nobody, here or elsewhere.
-    fn everything(&mut self, task: &EngineTask, observes: bool, clock: &Clock) -> Vec<Own> {
-        let engine = task.engine();
-        let bans = engine.bans_after(None).filter(|_| !observes).filter_map(|ban| {
-            let since = clock.wall(ban.since);
-            Some((PublishedBan::of(engine, ban.net)?, since))
-        });
-        let bans: Vec<Own> =
-            bans.take(MAX_SAID).map(|(ban, since)| own_ban(&ban, since, clock)).collect();
-        self.bans = bans.iter().filter_map(|own| own.body.key().net()).collect();
-        let vetoes = vetoes(task);
-        self.vetoes = vetoes.iter().map(|(net, _)| *net).collect();
-        let vetoes = vetoes.into_iter().map(|(net, class)| own_veto(net, &class));
-        bans.into_iter().chain(vetoes).collect()
     }
 }
 
@@ -230,9 +179,8 @@ struct Bridge {
     left_out: bool,
     pace: Pace,
     report: Report,
-    shown: watch::Sender<Arc<wire::Fleet>>,
+    shown: watch::Sender<Seen>,
     nodes: watch::Receiver<Vec<NodeSeen>>,
-    nodes_read: u64,
     beats: u64,
 }
 
@@ -257,8 +205,8 @@ impl Bridge {
                     changes.drain(..).for_each(|change| self.tell(change));
                 }
                 Ok(()) = self.nodes.changed() => {
-                    self.nodes_read += 1;
                     self.show().await?;
+                    self.shown.send_modify(|seen| seen.nodes_read += 1);
                 }
                 count = received.recv_many(&mut heard, PART) => {
                     if count == 0 {
@@ -303,7 +251,7 @@ impl Bridge {
             self.left_out = true;
             return;
         }
-        let is_new = !self.said.bans.contains(&ban.net);
+        let is_new = !self.said.bans.contains_key(&ban.net);
         if is_new && (self.said.bans.len() >= MAX_SAID || !self.pace.may()) {
             if self.waiting.len() < MAX_SAID {
                 self.waiting.push_back(ban);
@@ -312,10 +260,10 @@ impl Bridge {
             }
             return;
         }
-        let own = own_ban(&ban, self.clock.now(), &self.clock);
-        match self.fleet.say(own) {
+        let now = self.clock.now();
+        match self.fleet.say(self.said.ban(&ban, now, &self.clock)) {
             Ok(()) => {
-                self.said.bans.insert(ban.net);
+                self.said.bans.entry(ban.net).or_insert(now);
             }
             Err(error) => tracing::debug!(net = %ban.net, %error, "a ban is not published"),
         }
@@ -323,7 +271,7 @@ impl Bridge {
 
     fn tell_end(&mut self, net: IpNet, expired: bool) {
         self.waiting.retain(|waiting| waiting.net != net);
-        if !self.said.bans.remove(&net) {
+        if self.said.bans.remove(&net).is_none() {
             return;
         }
         if expired {
@@ -365,6 +313,8 @@ impl Bridge {
 
     /// Compares all bans with what was said, after changes were missed.
     async fn compare_bans(&mut self) -> Result<(), EngineUnavailable> {
+        // They are among all.
+        self.waiting.clear();
         let mut stand = HashSet::new();
         let mut last = None;
         loop {
@@ -391,7 +341,8 @@ impl Bridge {
                 None => break,
             }
         }
-        let gone: Vec<IpNet> = self.said.bans.difference(&stand).copied().collect();
+        let gone = self.said.bans.keys().filter(|net| !stand.contains(net));
+        let gone: Vec<IpNet> = gone.copied().collect();
         for net in gone {
             self.tell_end(net, false);
         }
@@ -434,53 +385,8 @@ impl Bridge {
         self.fleet.status(view::status(mode, connected, &peers));
         let nodes = self.nodes.borrow_and_update().clone();
         let bans = (self.said.bans.len() as u64, taken);
-        let mut shown = view::fleet(&self.name, (&snapshot, &peers, &nodes), bans);
-        shown.nodes_read = self.nodes_read;
-        self.shown.send_replace(Arc::new(shown));
+        let fleet = Arc::new(view::fleet(&self.name, (&snapshot, &peers, &nodes), bans));
+        self.shown.send_modify(|seen| seen.fleet = fleet);
         Ok(())
     }
-}
-
-/// What this node exempts and the others must not ban either, with the class.
-fn vetoes(task: &EngineTask) -> Vec<(IpNet, String)> {
-    let nets = task.protected().exempt_nets();
-    let vetoed = nets.filter(|(class, net)| words::is_vetoed(*class, net));
-    vetoed.take(MAX_VETOES).map(|(class, net)| (net, words::class_word(class))).collect()
-}
-
-fn own_veto(net: IpNet, class: &str) -> Own {
-    let body = Body::Veto(net, Veto::Stands { class: Text::cut(class) });
-    Own { body, until: None }
-}
-
-/// A known phone as it is said; the times of its first and latest log-in by the engine's clock.
-fn own_known(
-    phone: &KnownToShare,
-    (since, last): (Timestamp, Timestamp),
-    home: &HomeHash,
-    clock: &Clock,
-) -> Own {
-    let class = match phone.class {
-        KnownClass::Known => message::Class::Known,
-        KnownClass::Trusted => message::Class::Trusted,
-        KnownClass::Shared => message::Class::Shared,
-    };
-    let home = Some(message::Home(home.of(&phone.user, &phone.user_agent).0));
-    let (since, last) = (millis(clock.wall(since)), millis(clock.wall(last)));
-    let body = Body::Known(phone.source.into(), Known::Stands { class, since, last, home });
-    Own { body, until: None }
-}
-
-/// A ban as it is said; `since` by the wall clock.
-fn own_ban(ban: &PublishedBan, since: Timestamp, clock: &Clock) -> Own {
-    let until = match clock.wall_end(ban.until) {
-        Expiry::At(until) => Some(millis(until)),
-        Expiry::Never => None,
-    };
-    let body = Body::Ban(ban.net, Ban::Stands(words::standing(ban, millis(since))));
-    Own { body, until }
-}
-
-fn millis(time: Timestamp) -> u64 {
-    time.as_micros() / 1_000
 }

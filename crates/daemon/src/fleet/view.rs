@@ -5,18 +5,21 @@ use std::time::Duration;
 
 use sipward_engine::{PeerMode, PeerView, RefusedByReason, ShadowedBecause, Timestamp};
 use sipward_fleet::message::{Body, NodeStatus};
-use sipward_fleet::{DELAY_BOUNDS, Delays, NodeSeen, Peer, Snapshot, State, Text};
+use sipward_fleet::{DELAY_BOUNDS, Delays, NodeSeen, Snapshot, State, Text};
 
 use sipward_config::Mode;
 use sipward_model::text::Time;
 use sipward_model::wire::{Fleet, FleetCounts, FleetLink, FleetNode, NodeStanding};
+
+/// How a node says that it hears its FreeSWITCH.
+const CONNECTED: &str = "connected";
 
 /// Most nodes that are shown.
 const MAX_NODES: usize = 1_024;
 
 /// What this node says of itself.
 pub(super) fn status(mode: Mode, connected: bool, peers: &[PeerView]) -> NodeStatus {
-    let connection = if connected { "connected" } else { "not connected" };
+    let connection = if connected { CONNECTED } else { "not connected" };
     let counts = BTreeMap::from([
         ("taken", peers.iter().map(|peer| peer.taken).sum::<u64>()),
         ("known", peers.iter().map(|peer| peer.known).sum()),
@@ -97,7 +100,6 @@ pub(super) fn fleet(
             delay_seconds: usual_delay(&link.delays).map(|delay| delay.as_secs_f64()),
         },
         counts,
-        nodes_read: 0,
         nodes: rows(own, link, peers, nodes),
     }
 }
@@ -117,13 +119,13 @@ fn usual_delay(delays: &Delays) -> Option<Duration> {
 fn rows(own: &str, link: &Snapshot, peers: &[PeerView], nodes: &[NodeSeen]) -> Vec<FleetNode> {
     let mut rows: BTreeMap<String, FleetNode> = BTreeMap::new();
     for seen in nodes {
-        let name = shown(&seen.message.from);
+        let name = seen.message.from.to_string();
         let Body::Node(status) = &seen.message.body else { continue };
         let row = rows.entry(name.clone()).or_insert_with(|| blank(name, own));
         let word = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         row.version = word(status.version.as_str());
         row.mode = word(status.mode.as_str());
-        row.connected = word(status.connection.as_str()).map(|said| said == "connected");
+        row.connected = word(status.connection.as_str()).map(|said| said == CONNECTED);
         row.seen = Some(Time(Timestamp::from_micros(seen.stamp.saturating_mul(1_000))));
         // The offset says how far the server's clock is ahead.
         row.clock_ahead_seconds = status.clock_offset_ms.map(|offset| -seconds(offset));
@@ -153,26 +155,7 @@ fn seconds(ms: i64) -> f64 {
 }
 
 fn blank(node: String, own: &str) -> FleetNode {
-    FleetNode {
-        own: node == own,
-        node,
-        standing: NodeStanding::Accept,
-        because: None,
-        weight: 1,
-        version: None,
-        mode: None,
-        connected: None,
-        seen: None,
-        clock_ahead_seconds: None,
-        behind: None,
-        bans: 0,
-        taken: 0,
-        refused: 0,
-    }
-}
-
-fn shown(peer: &Peer) -> String {
-    peer.to_string()
+    FleetNode { own: node == own, node, weight: 1, ..FleetNode::default() }
 }
 
 fn because_words(because: ShadowedBecause) -> &'static str {
