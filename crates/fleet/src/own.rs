@@ -15,7 +15,7 @@ pub const MAX_OWN: usize = 10_000;
 /// Most known phones, which have a stream of their own.
 pub const MAX_OWN_KNOWN: usize = 20_000;
 
-/// For so long the very same message is said again, so that whoever got it already notices nothing. Later it is another
+/// For so long the very same message is said again, so that a node that has it already notices nothing. Later it is another
 /// one, because less is left of its time.
 const SAME: Duration = Duration::from_secs(8);
 

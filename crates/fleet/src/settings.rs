@@ -1,4 +1,4 @@
-//! What the transport is told: where the servers are, who this node is, with what it proves that.
+//! The settings of the transport: where the servers are, who this node is, and how it proves that.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -8,7 +8,7 @@ use sipward_engine::{
 use sipward_fleet::Text;
 use sipward_fleet::message::{Ban, Body, By, Class, Known, Message, Mode, Scope, Standing, Veto};
 
-/// What the engine is told. `age`: since the message was stored, by the node's clock.
+/// A message as an input of the engine. `age`: since the message was stored, by the node's clock.
 pub(crate) fn input(message: &Message, age: Duration) -> Option<Input<'static>> {
     let peer =
         engine::PeerName::new(message.from.site.as_str(), message.from.node.as_str()).ok()?;

@@ -90,39 +90,20 @@ pub(super) fn page(
 }
 
 fn not_made(meant: &PolicyPreview) -> Markup {
-    html! {
-        @if !meant.not_made.is_empty() {
-            details {
-                summary { (t("Bans that would not have been made")) }
-                ul {
-                    @for ban in &meant.not_made {
-                        li {
-                            (labels::net(ban.net)) ", " (labels::rule(ban.rule)) ": "
-                            (replay::because(ban.because))
-                        }
-                    }
-                }
-                @if meant.not_made_total > meant.not_made.len() as u64 { p.soft { (t("and more")) } }
-            }
+    let rows = meant.not_made.iter().map(|ban| {
+        html! {
+            (labels::net(ban.net)) ", " (labels::rule(ban.rule)) ": " (replay::because(ban.because))
         }
-    }
+    });
+    replay::folded(t("Bans that would not have been made"), rows, meant.not_made_total)
 }
 
 fn due(meant: &PolicyPreview) -> Markup {
-    html! {
-        @if !meant.due.is_empty() {
-            details {
-                summary { (t("Sources")) }
-                ul {
-                    @for source in &meant.due {
-                        li {
-                            (labels::net(source.address.into())) ", " (labels::rule(source.rule)) " × "
-                            (source.failures)
-                        }
-                    }
-                }
-                @if meant.due_total > meant.due.len() as u64 { p.soft { (t("and more")) } }
-            }
+    let rows = meant.due.iter().map(|source| {
+        html! {
+            (labels::net(source.address.into())) ", " (labels::rule(source.rule)) " × "
+            (source.failures)
         }
-    }
+    });
+    replay::folded(t("Sources"), rows, meant.due_total)
 }

@@ -120,39 +120,38 @@ fn covered(replay: &PolicyReplay) -> Markup {
 }
 
 fn added(replay: &PolicyReplay) -> Markup {
-    html! {
-        @if !replay.added.is_empty() {
-            details {
-                summary { (t("Addresses")) }
-                ul {
-                    @for ban in &replay.added {
-                        li {
-                            (labels::net(ban.net)) ", " (labels::rule(ban.rule))
-                            @if ban.healthy { " " (known()) }
-                        }
-                    }
-                }
-                @if replay.added_total > replay.added.len() as u64 { p.soft { (t("and more")) } }
-            }
+    let rows = replay.added.iter().map(|ban| {
+        html! {
+            (labels::net(ban.net)) ", " (labels::rule(ban.rule))
+            @if ban.healthy { " " (known()) }
         }
-    }
+    });
+    folded(t("Addresses"), rows, replay.added_total)
 }
 
 fn not_banned(replay: &PolicyReplay) -> Markup {
+    let rows = replay.not_banned.iter().map(|lift| {
+        html! {
+            (labels::net(lift.net)) ", " (labels::rule(lift.rule)) ": " (because(lift.because))
+            @if lift.healthy { " " (known()) }
+        }
+    });
+    folded(t("Addresses"), rows, replay.not_banned_total)
+}
+
+/// A list that opens, of the first of `total`; nothing where it is empty.
+pub(super) fn folded(
+    title: &str,
+    rows: impl ExactSizeIterator<Item = Markup>,
+    total: u64,
+) -> Markup {
+    let more = total > rows.len() as u64;
     html! {
-        @if !replay.not_banned.is_empty() {
+        @if rows.len() > 0 {
             details {
-                summary { (t("Addresses")) }
-                ul {
-                    @for lift in &replay.not_banned {
-                        li {
-                            (labels::net(lift.net)) ", " (labels::rule(lift.rule)) ": "
-                            (because(lift.because))
-                            @if lift.healthy { " " (known()) }
-                        }
-                    }
-                }
-                @if replay.not_banned_total > replay.not_banned.len() as u64 { p.soft { (t("and more")) } }
+                summary { (title) }
+                ul { @for row in rows { li { (row) } } }
+                @if more { p.soft { (t("and more")) } }
             }
         }
     }

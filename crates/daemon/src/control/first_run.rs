@@ -20,7 +20,7 @@ pub enum FirstStep {
     Connected,
     /// FreeSWITCH has listed its registered phones, and there are some.
     Phones,
-    /// Something is on the allow list, and so is the address of whoever asks.
+    /// Something is on the allow list, and so is the address that the request comes from.
     Allowed,
     /// Mail or a webhook is set, and has delivered.
     Notified,
@@ -38,7 +38,7 @@ pub struct StepTaken {
 }
 
 impl Control {
-    /// The first steps, in the order in which they are best taken; `from` is where whoever asks comes from. None
+    /// The first steps, in the order in which they are best taken; `from` is the address of the request. None
     /// where the command line says that nothing is to be blocked.
     pub async fn first_run(&self, from: Option<IpAddr>) -> Result<Vec<StepTaken>, ControlError> {
         if self.settings.state().await.file.mode_is_fixed {
@@ -98,7 +98,7 @@ fn phones(task: &EngineTask) -> StepTaken {
 fn allowed(task: &EngineTask, from: Option<IpAddr>) -> StepTaken {
     let count = of_operators(task);
     let from = from.map(|from| from.to_canonical());
-    // Through a tunnel whoever asks comes from this host, and where from is not known.
+    // Through a tunnel a request comes from this host, and its origin is not known.
     let outside = from.filter(|from| {
         task.engine().exemptions(*from).iter().all(|(class, _)| *class != Exemption::Own)
     });

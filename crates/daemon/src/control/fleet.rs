@@ -37,11 +37,11 @@ fn why(task: &EngineTask, net: IpNet) -> FleetWhy {
         node: said.peer.to_string(),
         net: said.net,
         outcome: outcome_word(&said.outcome),
-        until: Some(Time(clock.wall(said.until))),
+        until: Time(clock.wall(said.until)),
         rule: said.facts.rule.map(|rule| rule.as_str().to_owned()),
         grade: said.facts.grade.map(|grade| grade.as_str().to_owned()),
-        failures: Some(said.facts.failures),
-        why: Some(said.facts.why.to_string()),
+        failures: said.facts.failures,
+        why: said.facts.why.to_string(),
     });
     let is_over = |lift: &IpNet| lift.contains(&net) || net.contains(lift);
     let lifts = engine.fleet_lifts().filter(|lift| is_over(&lift.net));

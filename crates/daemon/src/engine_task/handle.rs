@@ -79,9 +79,7 @@ impl EngineHandle {
         let call = Call(Box::new(move |task| {
             let _ = answer.send(work(task));
         }));
-        let sent = self.commands.send(Command::Call(call)).await;
-        sent.map_err(|_| EngineUnavailable::Stopped)?;
-        answered.await.map_err(|_| EngineUnavailable::Stopped)
+        self.ask(Command::Call(call), answered).await
     }
 
     /// Waits until everything that was ordered before has been done.
@@ -94,10 +92,16 @@ impl EngineHandle {
         command: Command,
         answered: oneshot::Receiver<T>,
     ) -> Result<T, EngineUnavailable> {
-        let asked = async {
-            self.commands.send(command).await.map_err(|_| EngineUnavailable::Stopped)?;
-            answered.await.map_err(|_| EngineUnavailable::Stopped)
-        };
+        let asked = self.ask(command, answered);
         time::timeout(PATIENCE, asked).await.unwrap_or(Err(EngineUnavailable::Busy))
+    }
+
+    async fn ask<T>(
+        &self,
+        command: Command,
+        answered: oneshot::Receiver<T>,
+    ) -> Result<T, EngineUnavailable> {
+        self.commands.send(command).await.map_err(|_| EngineUnavailable::Stopped)?;
+        answered.await.map_err(|_| EngineUnavailable::Stopped)
     }
 }

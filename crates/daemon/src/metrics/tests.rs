@@ -94,22 +94,8 @@ fn snapshot() -> Snapshot {
 
 fn fleet() -> Fleet {
     let refused = [("too_wide".to_owned(), 4)].into();
-    let node = FleetNode {
-        node: "fra.a".to_owned(),
-        own: false,
-        standing: NodeStanding::Shadow,
-        because: None,
-        weight: 1,
-        version: None,
-        mode: None,
-        connected: None,
-        seen: None,
-        clock_ahead_seconds: None,
-        behind: None,
-        bans: 0,
-        taken: 0,
-        refused: 0,
-    };
+    let (node, standing) = ("fra.a".to_owned(), NodeStanding::Shadow);
+    let node = FleetNode { node, standing, ..FleetNode::default() };
     Fleet {
         enabled: true,
         link: FleetLink { connected: true, behind: 7, ..FleetLink::default() },

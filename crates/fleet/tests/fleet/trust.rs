@@ -16,7 +16,7 @@ fn single(tls: &Tls) -> Server {
     Server::start(&tls.configuration("single.conf"))
 }
 
-/// A client that is none of ours, with a peer's certificate.
+/// A client that is not sipward, with a peer's certificate.
 async fn raw(settings: &Settings) -> Client {
     ConnectOptions::new()
         .add_root_certificates(settings.ca.clone().unwrap())

@@ -20,9 +20,6 @@ pub struct Fleet {
     pub link: FleetLink,
     /// What came and went.
     pub counts: FleetCounts,
-    /// How often the nodes were read since the start.
-    #[serde(skip)]
-    pub nodes_read: u64,
     /// The nodes that were heard of, this one included, by name.
     #[schema(max_items = 1024)]
     pub nodes: Vec<FleetNode>,
@@ -59,7 +56,7 @@ pub struct FleetCounts {
 }
 
 /// A node.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FleetNode {
     /// `SITE.NAME`.
     #[schema(example = "fra.pbx-1")]
@@ -132,17 +129,17 @@ pub struct FleetAssertion {
     pub net: IpNet,
     /// `banned`, `banned_here` (by this node itself), or the reason why not.
     pub outcome: String,
-    /// Until when it holds; `null` without an end that is known.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub until: Option<Time>,
+    /// Until when it is believed here.
+    #[schema(value_type = String, format = DateTime)]
+    pub until: Time,
     /// The rule by which that node banned; `null` for a ban by hand.
     pub rule: Option<String>,
     /// The grade of its evidence.
     pub grade: Option<String>,
     /// Failures that it counted.
-    pub failures: Option<u32>,
+    pub failures: u32,
     /// Its words.
-    pub why: Option<String>,
+    pub why: String,
 }
 
 /// An operator's lift.

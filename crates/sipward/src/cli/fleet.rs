@@ -191,18 +191,17 @@ fn explained(why: &FleetWhy, width: Option<usize>) -> String {
         Column::text("WHY", 1),
     ]);
     for said in &why.assertions {
-        let failures = said.failures.filter(|failures| *failures > 0);
         let parts = [
             said.rule.as_ref().map(|rule| rule.replace('_', " ")),
-            failures.map(|failures| count(failures.into(), "failure")),
+            (said.failures > 0).then(|| count(said.failures.into(), "failure")),
             said.grade.clone(),
-            said.why.as_ref().filter(|why| !why.is_empty()).map(|why| Plain(why).to_string()),
+            (!said.why.is_empty()).then(|| said.why.clone()),
         ];
         table.row([
             said.node.clone(),
             said.net.to_string(),
             said.outcome.replace('_', " "),
-            said.until.map_or_else(|| "-".to_owned(), out::time),
+            out::time(said.until),
             parts.into_iter().flatten().collect::<Vec<_>>().join(", "),
         ]);
     }
@@ -228,6 +227,6 @@ fn row(node: &FleetNode) -> [String; 10] {
         Thousands(node.refused).to_string(),
         or_dash(node.behind.map(|behind| Thousands(behind).to_string())),
         or_dash(node.clock_ahead_seconds.map(|ahead| format!("{ahead:+.1}s"))),
-        or_dash(node.version.as_deref().map(|version| Plain(version).to_string())),
+        or_dash(node.version.clone()),
     ]
 }

@@ -1,12 +1,12 @@
 //! The operator's requests, where this program has the feature.
 
-use sipward_fleet::message::{Judgement, Lift, Mode};
-use sipward_fleet::{Initialized, OPERATORS, Operator as Connection, Peer, Settings, Size, Text};
-
 use std::path::Path;
 
 use anyhow::Context as _;
 use ipnet::IpNet;
+use sipward_engine::LIFT_HOLD;
+use sipward_fleet::message::{Judgement, Lift, Mode};
+use sipward_fleet::{Initialized, OPERATORS, Operator as Connection, Peer, Settings, Size, Text};
 
 use super::{Operator, Word};
 use crate::cli::out;
@@ -95,7 +95,7 @@ impl Operator {
         nets: &[IpNet],
         reason: &str,
     ) -> anyhow::Result<Exit> {
-        let hold_ms = 3_600_000;
+        let hold_ms = u64::try_from(LIFT_HOLD.as_millis()).unwrap_or(u64::MAX);
         self.with(file, "telling the nodes", async |fleet| {
             for net in nets {
                 let (reason, who) = (Text::cut(reason), Text::cut(&self.name));
