@@ -28,7 +28,7 @@ impl Engine {
         decided_well && whole_source && !self.is_known_here(&ban.net)
     }
 
-    /// What other nodes should hear of a log-in that the engine reports ([`Action::Remember`]: new ones, and each again
+    /// What other nodes should hear of a log-in that the engine reports ([`crate::Action::Remember`]: new ones, and each again
     /// once a day), or that the store holds of before. `None` when this node does not know the address by itself.
     #[must_use]
     pub fn known_to_share(&self, success: &Success) -> Option<KnownToShare> {
