@@ -162,6 +162,12 @@ impl Fleet {
         Self { hub, nodes, servers }
     }
 
+    /// The host of the servers.
+    #[must_use]
+    pub fn hub(&self) -> &Host {
+        &self.hub
+    }
+
     /// Starts all servers, as a cluster if there are several.
     pub fn start_servers(&mut self) {
         let count = self.servers.len();

@@ -299,7 +299,8 @@ impl Engine {
                 self.on_flow_enforcement(flow, Enforcement::Failed { error });
             }
             Input::Fleet(settings) => self.on_fleet(settings, actions),
-            Input::Peers(settings) => self.on_peers(settings, actions),
+            Input::Peers { settings, age } => self.on_peers(&settings, age, actions),
+            Input::Shadowed { peer, because, age } => self.on_shadowed(peer, because, age),
             Input::Remote { peer, net, n, remaining, age, facts } => {
                 self.on_remote(Said { peer, net, n, remaining, age, facts }, actions);
             }

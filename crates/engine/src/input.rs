@@ -11,8 +11,8 @@ use ipnet::IpNet;
 pub use fleet::*;
 
 use crate::{
-    Cause, Exemption, Expiry, Flow, Home, Offender, PeerName, Policy, RemoteFacts, Scope, Success,
-    Timestamp,
+    Cause, Exemption, Expiry, Flow, Home, Offender, PeerName, Policy, RemoteFacts, Scope,
+    ShadowedBecause, Success, Timestamp,
 };
 
 /// How long a call over UDP must have lasted after it was answered before it proves its address: a forger
@@ -225,9 +225,23 @@ pub enum Input<'a> {
     },
     /// This node is one of a fleet. Comes before what peers say; without it their quorum is 1 each.
     Fleet(FleetSettings),
-    /// What an operator says of these peers; others remain as they are. Accepting a peer ends its shadow
-    /// ([`crate::Alarm::PeerShadowed`]), so this comes when an operator says so, not with every reading of a file.
-    Peers(Vec<PeerSetting>),
+    /// What an operator says of these peers, and how long ago; others remain as they are. Accepting a peer ends an
+    /// earlier shadow ([`crate::Alarm::PeerShadowed`]).
+    Peers {
+        /// What is said.
+        settings: Vec<PeerSetting>,
+        /// How long ago.
+        age: Duration,
+    },
+    /// Before a restart a peer was put in shadow ([`crate::Alarm::PeerShadowed`]).
+    Shadowed {
+        /// The peer.
+        peer: PeerName,
+        /// Why.
+        because: ShadowedBecause,
+        /// How long ago.
+        age: Duration,
+    },
     /// A peer has banned a network, or says again that it has. Of one peer and network only what has a greater `n`
     /// than all before comes here, or the same again: then the later end holds.
     Remote {

@@ -17,6 +17,7 @@ super::cases![
     what_an_operator_of_a_node_lifted_stays_lifted_there_after_a_restart,
     a_node_that_observes_has_nobody_banned_elsewhere,
     an_operator_distrusts_a_node,
+    a_node_in_shadow_stays_there_after_a_restart_until_an_operator_accepts_it,
     a_phone_that_fails_over_with_an_old_password_is_not_banned,
     without_a_server_the_node_goes_on_alone,
     two_nodes_of_one_name_are_told,
@@ -177,6 +178,29 @@ fn an_operator_distrusts_a_node() {
     blackholes_become(&node_a.host, [ATTACKERS_NET]);
     until("the status says so", || node_b.sipward(&["fleet", "status"]).1.contains("ignored"));
     drop(a);
+}
+
+fn a_node_in_shadow_stays_there_after_a_restart_until_an_operator_accepts_it() {
+    let fleet = Fleet::new(&["a", "b"], 1);
+    let [node_a, node_b] = &fleet.nodes[..] else { unreachable!("two nodes") };
+    let (a, b) = (node_a.join(), node_b.join());
+    let phones = (1..=5).map(|n| format!("203.0.113.{n}"));
+    for phone in phones {
+        node_b.fs.success(ip(&phone), 5060, "1001");
+        until("the phone is known", || node_b.sipward(&["why", &phone]).1.contains("known"));
+        node_a.done(&["ban", &phone]);
+    }
+    b.expect_that("alarm", |line| line.text("alarm") == "peer_shadowed");
+    b.stop();
+    let b = node_b.join();
+    node_a.fail(ATTACKER, "1000", 5);
+    a.expect_that("ban", of(ATTACKERS_NET));
+    until("the ban was heard", || node_b.sipward(&["fleet", "why", ATTACKER]).1.contains("fra.a"));
+    blackholes_become(&node_b.host, []);
+    let (status, text) = node_b.sipward(&["fleet", "distrust", "--accept", "fra.a"]);
+    assert_eq!(status, Some(0), "{text}");
+    b.expect_that("ban", of(ATTACKERS_NET));
+    blackholes_become(&node_b.host, [ATTACKERS_NET]);
 }
 
 fn a_phone_that_fails_over_with_an_old_password_is_not_banned() {

@@ -32,15 +32,18 @@ pub(crate) fn input(message: &Message, age: Duration) -> Option<Input<'static>> 
             Input::RemoteVeto { peer, net: *net, class }
         }
         Body::Veto(net, Veto::Ended) => Input::RemoteVetoEnded { peer, net: *net },
-        Body::Peer(about, judgement) => Input::Peers(vec![engine::PeerSetting {
-            peer: engine::PeerName::new(about.site.as_str(), about.node.as_str()).ok()?,
-            mode: match judgement.mode {
-                Mode::Accept => engine::PeerMode::Accept,
-                Mode::Shadow => engine::PeerMode::Shadow,
-                Mode::Ignore => engine::PeerMode::Ignore,
-            },
-            weight: judgement.weight,
-        }]),
+        Body::Peer(about, judgement) => Input::Peers {
+            settings: vec![engine::PeerSetting {
+                peer: engine::PeerName::new(about.site.as_str(), about.node.as_str()).ok()?,
+                mode: match judgement.mode {
+                    Mode::Accept => engine::PeerMode::Accept,
+                    Mode::Shadow => engine::PeerMode::Shadow,
+                    Mode::Ignore => engine::PeerMode::Ignore,
+                },
+                weight: judgement.weight,
+            }],
+            age,
+        },
         Body::Known(net, Known::Stands { class, home, .. }) => Input::RemoteKnown {
             peer,
             source: net.addr(),

@@ -4,7 +4,10 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
-use sipward_engine::{Action, Expiry, Input, Offender, Success, UnblockReason};
+use serde::Deserialize;
+use sipward_engine::{
+    Action, Expiry, Input, Offender, PeerName, ShadowedBecause, Success, UnblockReason,
+};
 use sipward_route::{Change, Found, Report};
 use tokio::sync::mpsc;
 use tokio::time;
@@ -13,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 use super::{EngineTask, TURN};
 use crate::route_queue::{flow_of, route_flow, route_scope};
 use sipward_model::record::Record;
-use sipward_store::{Saved, SavedBan, SavedFlow};
+use sipward_model::wire::AlarmKind;
+use sipward_store::{Saved, SavedAlarm, SavedBan, SavedFlow};
 
 /// Longest wait for the kernel to have all bans back before FreeSWITCH's events are read: twice what half
 /// a million take, and within the time that systemd gives a start.
@@ -21,6 +25,13 @@ const RETURN: Duration = Duration::from_secs(20);
 
 /// Time until the end of a ban that should have ended already.
 const AT_ONCE: Duration = Duration::from_millis(1);
+
+/// The fields of an alarm of a node in shadow.
+#[derive(Deserialize)]
+struct Shadowed {
+    peer: PeerName,
+    because: ShadowedBecause,
+}
 
 /// What the start has brought back.
 #[derive(Clone, Debug)]
@@ -69,7 +80,7 @@ impl EngineTask {
     /// Passes the stored data to the engine. Returns the restored bans, whose routes are on their way.
     fn restore(&mut self, saved: Saved) -> HashSet<IpNet> {
         // Allowed hosts and changed settings are in force before: they decide what comes back.
-        let Saved { bans, flows, offenders, successes, unreadable, .. } = saved;
+        let Saved { bans, flows, offenders, successes, alarms, unreadable, .. } = saved;
         if unreadable > 0 {
             let error = format!(
                 "{unreadable} unreadable rows were skipped; was the file edited, or written by \
@@ -92,10 +103,24 @@ impl EngineTask {
             let until = self.clock.restored(offender.until, offender.until);
             self.handle(Input::Offender(Offender { until, ..offender }));
         }
+        for alarm in &alarms {
+            self.restore_shadow(alarm);
+        }
         for flow in flows {
             self.restore_flow(flow);
         }
         bans.into_iter().filter_map(|ban| self.restore_ban(ban)).collect()
+    }
+
+    /// Another node of the fleet that broke its bounds before the start is not believed now either.
+    fn restore_shadow(&mut self, alarm: &SavedAlarm) {
+        if alarm.kind != AlarmKind::PeerShadowed {
+            return;
+        }
+        // Of another version: the node is put in shadow when it breaks a bound again.
+        let Ok(Shadowed { peer, because }) = serde_json::from_str(&alarm.data) else { return };
+        let age = self.clock.now().since(alarm.last);
+        self.handle(Input::Shadowed { peer, because, age });
     }
 
     fn restore_flow(&mut self, saved: SavedFlow) {
@@ -257,6 +282,7 @@ fn answered(report: &Report) -> Option<IpNet> {
         | Report::Packets { .. }
         | Report::Shield(_)
         | Report::Strangers(_)
+        | Report::Dropped(_)
         | Report::Shielded { .. }
         | Report::ShieldFailed { .. }
         | Report::Host(_)

@@ -65,7 +65,8 @@ fn said(message: Message, remaining: Option<Duration>, age: Duration) -> Option<
                 message::Mode::Ignore => PeerMode::Ignore,
             };
             let peer = peer_name(&about)?;
-            Input::Peers(vec![PeerSetting { peer, mode, weight: judgement.weight }])
+            let settings = vec![PeerSetting { peer, mode, weight: judgement.weight }];
+            Input::Peers { settings, age }
         }
         Body::Known(net, Known::Stands { class, home, .. }) => {
             remaining?;

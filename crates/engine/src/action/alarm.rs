@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{PeerName, PolicyError, Text};
 
@@ -138,7 +138,7 @@ pub enum Alarm {
 }
 
 /// Why the bans of a peer are no longer made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ShadowedBecause {
     /// It decided more than [`crate::MAX_ASSERTIONS_PER_MINUTE`] bans within a minute.

@@ -22,7 +22,8 @@ use crate::key::Key;
 use crate::text::prefix;
 use crate::{
     Action, Alarm, Cause, Exemption, Expiry, FleetSettings, Home, Identity, KnownClass, Origin,
-    PeerName, PeerSetting, Refusal, RemoteBan, RemoteFacts, Timestamp, UnblockReason, net,
+    PeerName, PeerSetting, Refusal, RemoteBan, RemoteFacts, ShadowedBecause, Timestamp,
+    UnblockReason, net,
 };
 
 /// A ban of a peer, as it comes.
@@ -46,14 +47,30 @@ impl Engine {
         self.settle_all(actions);
     }
 
-    pub(super) fn on_peers(&mut self, settings: Vec<PeerSetting>, actions: &mut Vec<Action>) {
+    pub(super) fn on_peers(
+        &mut self,
+        settings: &[PeerSetting],
+        age: Duration,
+        actions: &mut Vec<Action>,
+    ) {
+        let said = self.now.earlier(age);
         let fleet = self.make_fleet();
         for setting in settings {
-            fleet.peers.set(setting);
+            fleet.peers.set(*setting, said);
         }
         // Who is ignored protects nobody.
         self.note_spared();
         self.settle_all(actions);
+    }
+
+    /// It said nothing yet after the restart, so there is nothing to lift.
+    pub(super) fn on_shadowed(&mut self, peer: PeerName, because: ShadowedBecause, age: Duration) {
+        let since = self.now.earlier(age);
+        let fleet = self.make_fleet();
+        let peer = fleet.peers.id(peer).and_then(|id| fleet.peers.get_mut(id));
+        if let Some(peer) = peer {
+            peer.shadowed.get_or_insert((because, since));
+        }
     }
 
     pub(super) fn on_remote(&mut self, said: Said, actions: &mut Vec<Action>) {

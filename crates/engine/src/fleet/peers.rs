@@ -47,7 +47,8 @@ pub(crate) struct Peers {
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
     pub(crate) setting: PeerSetting,
-    pub(crate) shadowed: Option<ShadowedBecause>,
+    /// Why its bans are no longer made, and since when.
+    pub(crate) shadowed: Option<(ShadowedBecause, Timestamp)>,
     /// Bans of it that are kept.
     pub(crate) standing: usize,
     /// Vetoes of it that are kept.
@@ -146,7 +147,7 @@ impl Peer {
             peer,
             mode,
             weight,
-            shadowed: self.shadowed,
+            shadowed: self.shadowed.map(|(because, _)| because),
             standing: self.standing,
             taken: self.taken,
             refused: self.refused,
@@ -187,10 +188,11 @@ impl Peers {
         self.get(id).is_some_and(Peer::protects)
     }
 
-    /// What an operator says. Accepting a peer forgives what it did.
-    pub(crate) fn set(&mut self, setting: PeerSetting) {
+    /// What an operator said at `said`. Accepting a peer forgives what it did before.
+    pub(crate) fn set(&mut self, setting: PeerSetting, said: Timestamp) {
         let Some(peer) = self.id(setting.peer).and_then(|id| self.get_mut(id)) else { return };
-        if setting.mode == PeerMode::Accept && peer.shadowed.take().is_some() {
+        let forgives = |since| setting.mode == PeerMode::Accept && since <= said;
+        if peer.shadowed.take_if(|(_, since)| forgives(*since)).is_some() {
             (peer.hits, peer.decides) = (VecDeque::new(), Pace::default());
         }
         peer.setting = setting;

@@ -78,7 +78,7 @@ impl World {
 
     fn set(&mut self, by: &str, mode: PeerMode) -> Vec<Action> {
         let setting = PeerSetting { peer: peer(by), mode, weight: 1 };
-        self.handle(Input::Peers(vec![setting]))
+        self.handle(Input::Peers { settings: vec![setting], age: Duration::ZERO })
     }
 
     fn origin(&self, text: &str) -> Option<Origin> {
@@ -465,13 +465,29 @@ fn a_quorum_counts_weights_of_the_own_site_or_of_all() {
     world.remote("ams.a", "198.51.100.1", 1, 60);
     assert_eq!(world.origin("198.51.100.1"), None, "two of other sites");
     let setting = PeerSetting { peer: peer("lon.a"), mode: PeerMode::Accept, weight: 2 };
-    world.handle(Input::Peers(vec![setting]));
+    world.handle(Input::Peers { settings: vec![setting], age: Duration::ZERO });
     assert_eq!(world.origin("198.51.100.1"), Some(Origin::Remote));
     let setting = PeerSetting { weight: 0, ..setting };
-    world.handle(Input::Peers(vec![setting]));
+    world.handle(Input::Peers { settings: vec![setting], age: Duration::ZERO });
     assert_eq!(world.origin("198.51.100.1"), None);
     world.ended("fra.b", STRANGER, 2);
     assert_eq!(world.origin(STRANGER), None);
+}
+
+#[test]
+fn a_shadow_outlives_a_restart_until_an_operator_accepts_the_peer_after_it() {
+    let mut world = fleet();
+    let (ams, because) = (peer("ams.a"), ShadowedBecause::HitsKnown);
+    world.handle(Input::Shadowed { peer: ams, because, age: HOUR });
+    assert_eq!(refusals(&world.remote("ams.a", STRANGER, 1, 60)), []);
+    assert_eq!(world.outcomes(STRANGER)[0].1, RemoteOutcome::Refused(Refusal::PeerShadowed));
+    assert_eq!(world.peer_view("ams.a").shadowed, Some(because));
+    // What was said before the shadow comes again with the stream.
+    let settings = vec![PeerSetting { peer: ams, mode: PeerMode::Accept, weight: 1 }];
+    world.handle(Input::Peers { settings: settings.clone(), age: 2 * HOUR });
+    assert_eq!(world.origin(STRANGER), None);
+    world.handle(Input::Peers { settings, age: HOUR / 2 });
+    assert_eq!(world.origin(STRANGER), Some(Origin::Remote));
 }
 
 #[test]
